@@ -1,0 +1,1 @@
+//! The kinds of glidepath.dev/v1alpha1 and their validation.

@@ -1,0 +1,28 @@
+//! Glidepath: progressive delivery for Kubernetes and service meshes.
+//!
+//! The crate is layered; an arrow points only downward (`tests/it/layers.rs` holds it):
+//!
+//! ```text
+//!                  main.rs
+//!       ┌─────────────┼──────────────┐
+//!      cli        controller       server          drivers: async, side effects
+//!       └──────┬──────┴──────┬───────┘
+//!         sim · local     adapters: cluster  router  source
+//!              └────► ports ◄┘                     traits and plain structs
+//!                       │
+//!                    engine                        pure: step(&Input) -> Decision
+//!                       │
+//!                   evidence                       pure: query plans, samples -> windows -> judges
+//!                  ┌────┴────┐
+//!                stats      expr                   pure numerics, pure conditions
+//!                  └────┬────┘
+//!                      api                         CRD types, validation, conditions
+//! ```
+//!
+//! Start reading at [`engine::step`]: everything else gathers its input or carries out its decision.
+
+pub mod api;
+pub mod engine;
+pub mod evidence;
+pub mod expr;
+pub mod stats;

@@ -1,0 +1,3 @@
+//! The one binary: controller, CLI and kubectl plugin.
+
+fn main() {}
