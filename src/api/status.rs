@@ -3,7 +3,6 @@
 //! Nothing the engine needs lives anywhere else: any replica of the controller can go on from here.
 
 use jiff::Timestamp;
-use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +14,7 @@ use super::{
 };
 
 /// What is and what was, in numbers and in words.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RolloutStatus {
     /// The generation of the spec that this status speaks of.
