@@ -1,6 +1,6 @@
 //! Simulation gates of the ratio judge: how often it errs, and how fast it is.
 //!
-//! Poisson arrivals, 15 s windows, 60 minutes, 2000 runs per figure, phi = 1, no warm-up or bake. The seed is fixed, so a
+//! Poisson arrivals, 15 s windows, 60 minutes, 2000 runs per figure (more where said), phi = 1, no warm-up or bake. The seed is fixed, so a
 //! figure moves only when the judge does. `cargo test --test it gates -- --nocapture` prints what was measured.
 
 use glidepath::stats::{Counts, RatioConfig, RatioState};
@@ -71,6 +71,7 @@ struct Setting<F> {
     seed: u64,
     config: RatioConfig,
     until: Until,
+    runs: u64,
     windows: u32,
     /// Where what is looked for begins: an earlier decision is a false alarm and counts as never.
     onset: u32,
@@ -79,7 +80,7 @@ struct Setting<F> {
 
 impl<F: Fn(u32) -> Traffic> Setting<F> {
     fn fails(seed: u64, config: RatioConfig, traffic: F) -> Self {
-        Self { seed, config, until: Until::Fail, windows: HOUR, onset: 0, traffic }
+        Self { seed, config, until: Until::Fail, runs: RUNS, windows: HOUR, onset: 0, traffic }
     }
 
     fn passes(seed: u64, traffic: F) -> Self {
@@ -88,7 +89,7 @@ impl<F: Fn(u32) -> Traffic> Setting<F> {
 
     fn run(&self) -> Outcome {
         let mut rng = StdRng::seed_from_u64(self.seed);
-        Outcome { decisions: (0..RUNS).map(|_| self.once(&mut rng)).collect() }
+        Outcome { decisions: (0..self.runs).map(|_| self.once(&mut rng)).collect() }
     }
 
     fn once(&self, rng: &mut StdRng) -> Option<Decision> {
@@ -208,7 +209,9 @@ fn g9_late_onset() {
 #[test]
 fn g10_false_pass() {
     for (stable, canary) in [(0.0025, 0.005), (0.01, 0.02)] {
-        let share = Setting::passes(10, |_| Traffic::new(stable, canary)).run().share();
+        // The truth (3.8 % over 40,000 runs) lies too near the limit for the spread of 2000.
+        let setting = Setting { runs: 4 * RUNS, ..Setting::passes(10, |_| Traffic::new(stable, canary)) };
+        let share = setting.run().share();
         at_most(&format!("G10 false passes {stable} to {canary}"), share, 0.05);
     }
 }
