@@ -10,6 +10,7 @@ pub mod decision;
 mod draft;
 mod handback;
 pub mod input;
+pub mod invariants;
 pub mod items;
 mod outcome;
 mod pods;
