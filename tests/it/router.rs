@@ -267,7 +267,7 @@ fn our_route(name: &'static str) -> impl Strategy<Value = Value> {
         move |((foreign, canary, fine), fields, route_fields, at)| {
             let scale = if fine { 100 } else { 1 };
             let others = fields.len() as u64 - 2;
-            let foreign = if others == 0 { 0 } else { foreign / others * others };
+            let foreign = foreign.checked_div(others).unwrap_or(0) * others;
             let ours = (100 - foreign) * scale;
             let canary = ours * canary / 100;
             let mut entries: Vec<Value> = vec![

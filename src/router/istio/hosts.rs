@@ -43,11 +43,14 @@ impl Arm {
         same_host && (self.subset.is_none() || destination["subset"].as_str() == self.subset.as_deref())
     }
 
-    /// Whether an entry names this host as Kubernetes would understand it and Istio does not (`x.ns`, `x.ns.svc`).
+    /// Whether an entry of an object in another namespace names this host as Kubernetes would understand it in ours, and
+    /// Istio does not: `x.ns`, `x.ns.svc`, or the bare `x`.
     pub(super) fn nearly_receives(&self, ctx: &RouteContext, entry: &Value) -> bool {
         let suffix = format!(".svc.{}", ctx.cluster_domain);
         let Some(short) = self.host.strip_suffix(&suffix) else { return false };
-        entry["destination"]["host"].as_str().is_some_and(|host| host == short || host == format!("{short}.svc"))
+        let bare = short.split('.').next().unwrap_or(short);
+        let named = entry["destination"]["host"].as_str();
+        named.is_some_and(|host| host == short || host == bare || host == format!("{short}.svc"))
     }
 
     /// `checkout-canary.shop.svc.cluster.local`, with the subset where there is one.

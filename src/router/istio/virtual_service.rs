@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     VIRTUAL_SERVICE,
-    hosts::{Arm, Arms},
+    hosts::{self, Arm, Arms},
 };
 use crate::{
     api::{Percent, traffic::VirtualServiceRef},
@@ -154,11 +154,15 @@ impl RouteEditor<'_> {
         }
     }
 
+    /// A destination that was meant to be ours, and how Istio reads it instead.
     fn hint(&self, route: &Value, arm: &Arm) -> String {
-        let near = destinations(route).iter().find(|entry| arm.nearly_receives(self.ctx, entry));
-        near.and_then(|entry| entry["destination"]["host"].as_str())
-            .map(|host| format!(" (Istio does not expand `{host}`: write the full name)"))
-            .unwrap_or_default()
+        let near = destinations(route).iter().find(|entry| {
+            arm.nearly_receives(self.ctx, entry)
+                && !Arm { subset: None, ..arm.clone() }.receives(self.ctx, self.namespace, entry)
+        });
+        let Some(host) = near.and_then(|entry| entry["destination"]["host"].as_str()) else { return String::new() };
+        let full = hosts::full(self.ctx, host, self.namespace);
+        format!(" (Istio reads `{host}` there as `{full}`: write the full name)")
     }
 
     /// YAML for the missing destination, with the port of the one that is there.
