@@ -162,7 +162,10 @@ impl RouteEditor<'_> {
         });
         let Some(host) = near.and_then(|entry| entry["destination"]["host"].as_str()) else { return String::new() };
         let full = hosts::full(self.ctx, host, self.namespace);
-        format!(" (Istio reads `{host}` there as `{full}`: write the full name)")
+        match full == host {
+            true => format!(" (Istio does not expand `{host}`: write the full name)"),
+            false => format!(" (Istio reads `{host}` there as `{full}`: write the full name)"),
+        }
     }
 
     /// YAML for the missing destination, with the port of the one that is there.
