@@ -27,4 +27,5 @@ pub mod evidence;
 pub mod expr;
 pub mod ports;
 pub mod sim;
+pub mod router;
 pub mod stats;
