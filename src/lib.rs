@@ -27,4 +27,6 @@ pub mod evidence;
 pub mod expr;
 pub mod ports;
 pub mod source;
+pub mod sim;
+pub mod router;
 pub mod stats;
