@@ -26,6 +26,8 @@ pub mod engine;
 pub mod evidence;
 pub mod expr;
 pub mod ports;
+pub mod source;
+pub mod sim;
 pub mod router;
 pub mod sim;
 pub mod stats;
