@@ -11,11 +11,11 @@ pub mod global;
 pub mod history;
 pub mod output;
 pub mod paint;
+#[cfg(test)]
+pub mod samples;
 pub mod set_image;
 pub mod status;
 pub mod table;
 pub mod view;
 pub mod watch;
 pub mod words;
-#[cfg(test)]
-pub mod samples;
