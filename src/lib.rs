@@ -27,5 +27,6 @@ pub mod engine;
 pub mod evidence;
 pub mod expr;
 pub mod ports;
+pub mod sim;
 pub mod stats;
 pub mod yaml;
