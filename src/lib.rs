@@ -28,5 +28,6 @@ pub mod evidence;
 pub mod expr;
 pub mod ports;
 pub mod sim;
+pub mod source;
 pub mod stats;
 pub mod yaml;

@@ -31,4 +31,5 @@ pub use config::RatioConfig;
 pub use counts::Counts;
 pub use dispersion::Dispersion;
 pub use sequence::Interval;
+pub(crate) use shown::{p_value, significant};
 pub use state::{Assessment, RatioState};

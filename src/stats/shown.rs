@@ -33,7 +33,7 @@ impl fmt::Display for Interval {
 }
 
 /// `value` to so many significant digits, without an exponent: 13.5, 0.0002, 86.
-fn significant(value: f64, digits: i32) -> String {
+pub(crate) fn significant(value: f64, digits: i32) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
     }
@@ -44,7 +44,7 @@ fn significant(value: f64, digits: i32) -> String {
 }
 
 /// One significant digit; what is smaller than anyone needs is said to be so.
-fn p_value(p: f64) -> String {
+pub(crate) fn p_value(p: f64) -> String {
     if p < 1e-6 { "under 0.000001".to_owned() } else { significant(p, if p > 0.1 { 2 } else { 1 }) }
 }
 
