@@ -23,6 +23,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod clock;
 pub mod engine;
 pub mod evidence;
 pub mod expr;
