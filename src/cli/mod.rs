@@ -9,6 +9,7 @@ pub mod explain;
 pub mod get;
 pub mod global;
 pub mod history;
+pub mod names;
 pub mod output;
 pub mod paint;
 #[cfg(test)]

@@ -104,12 +104,19 @@ pub fn screen(screen: &Screen<'_>) -> String {
     out.push_str(&traffic(status, paint));
     out.push_str(&revisions(screen.pods, paint));
     out.push_str(&evidence(&status.metrics, screen.width, paint));
-    let next = next_commands(screen.rollout, status);
-    if !next.is_empty() {
-        let typed: Vec<String> = next.iter().map(|(what, command)| format!("{what}: {command}")).collect();
-        out.push_str(&format!("\n  {}\n", typed.join("    ")));
-    }
+    out.push_str(&next_lines(&next_commands(screen.rollout, status), screen.width));
     out
+}
+
+/// What to type next: on one line where there is room.
+fn next_lines(next: &[(&str, String)], width: usize) -> String {
+    if next.is_empty() {
+        return String::new();
+    }
+    let typed: Vec<String> = next.iter().map(|(what, command)| format!("{what}: {command}")).collect();
+    let line = typed.join("    ");
+    let separator = if line.chars().count() + 2 > width { "\n  " } else { "    " };
+    format!("\n  {}\n", typed.join(separator))
 }
 
 /// Name, namespace, strategy, phase, step, and what it does: `checkout  shop  canary   Progressing   step 4/7   ...`.
@@ -295,7 +302,7 @@ fn step_bar(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> String
 fn step_mark(index: usize, status: &RolloutStatus) -> (&'static str, Tone) {
     let at = status.step_index as usize;
     match status.course {
-        Course::Idle | Course::Promoting => ("✓", Tone::Good),
+        Course::Promoting => ("✓", Tone::Good),
         Course::Stepping if index < at => ("✓", Tone::Good),
         Course::Stepping if index == at && status.held.is_some() => ("‖", Tone::Warn),
         Course::Stepping if index == at => ("▶", Tone::Busy),
@@ -365,7 +372,7 @@ fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
     rows.extend(metrics.iter().map(evidence_row));
     let mut out = format!("  evidence\n{}", columns(paint, 4, &rows));
     for metric in metrics {
-        if let Some(needs) = metric.needs.as_deref().filter(|_| metric.verdict != Verdict::Pass) {
+        if let Some(needs) = metric.needs.as_deref().filter(|_| !matches!(metric.verdict, Verdict::Pass | Verdict::Fail)) {
             out.push_str(&wrap(&format!("{} needs {needs}", metric.name), 4, width));
         }
         for note in &metric.notes {
@@ -414,7 +421,7 @@ pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static
         Place::Paused { in_file: true } => vec![abort],
         Place::Paused { in_file: false } => vec![abort, ("go on", verb("resume"))],
         Place::Step(step) if step.observe.is_some() || step.analysis.is_some() || step.ramp.is_some() => {
-            vec![abort, ("promote now", verb("promote"))]
+            vec![abort, ("end this wait", verb("promote"))]
         }
         Place::Step(step) if step.pause.is_some() => vec![abort, ("go on", verb("promote"))],
         Place::Step(_) | Place::StepsDone => vec![abort],
