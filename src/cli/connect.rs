@@ -94,7 +94,8 @@ impl Connection {
 
     async fn not_found(&self, name: &str) -> CliError {
         let listed = self.rollouts().list(&ListParams::default().limit(200)).await;
-        let names: Vec<String> = listed.map(|l| l.items.iter().map(ResourceExt::name_any).collect()).unwrap_or_default();
+        let names: Vec<String> =
+            listed.map(|l| l.items.iter().map(ResourceExt::name_any).collect()).unwrap_or_default();
         CliError::NotFound {
             kind: "Rollout",
             name: name.to_owned(),
@@ -118,7 +119,8 @@ fn what_is_there(name: &str, names: &[String]) -> String {
     if names.is_empty() {
         return "there are none; -n names another namespace, 'glidepath get -A' lists all".into();
     }
-    let close = names.iter().filter(|n| strsim::damerau_levenshtein(n, name) <= 2).min_by_key(|n| strsim::levenshtein(n, name));
+    let close =
+        names.iter().filter(|n| strsim::damerau_levenshtein(n, name) <= 2).min_by_key(|n| strsim::levenshtein(n, name));
     if let Some(close) = close {
         return format!("did you mean \"{close}\"?");
     }
@@ -131,7 +133,8 @@ fn revision_views(rollout: &Rollout, sets: &[ReplicaSet], now: Timestamp) -> Vec
     let status = rollout.status.clone().unwrap_or_default();
     let uid = rollout.metadata.uid.as_deref();
     let ours = |set: &&ReplicaSet| set.owner_references().iter().any(|owner| Some(owner.uid.as_str()) == uid);
-    let mut views: Vec<RevisionView> = sets.iter().filter(ours).filter_map(|set| revision_view(&status, set, now)).collect();
+    let mut views: Vec<RevisionView> =
+        sets.iter().filter(ours).filter_map(|set| revision_view(&status, set, now)).collect();
     views.retain(|view| view.role != Role::Old || view.wanted > 0 || view.available > 0);
     views.sort_by_key(|view| (view.role == Role::Old, std::cmp::Reverse(view.number), view.age));
     views

@@ -15,7 +15,9 @@ pub fn names(words: &[String]) -> Vec<String> {
 pub fn one_name(words: &[String], verb: &str) -> Result<String, CliError> {
     match names(words).as_slice() {
         [name] => Ok(name.clone()),
-        [] => Err(CliError::Usage(format!("{verb} which Rollout? write glidepath {verb} NAME; 'glidepath get' lists them"))),
+        [] => Err(CliError::Usage(format!(
+            "{verb} which Rollout? write glidepath {verb} NAME; 'glidepath get' lists them"
+        ))),
         [_, extra, ..] => Err(CliError::Usage(format!("{verb} takes one Rollout; \"{extra}\" is one too many"))),
     }
 }

@@ -71,7 +71,11 @@ mod tests {
         assert_eq!(names, "rollout.glidepath.dev/checkout\n");
         let yaml = objects(OutputFormat::Yaml, &rollouts, false).unwrap().unwrap();
         assert!(yaml.starts_with("apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\n"), "{yaml}");
-        let list: Value = serde_json::from_str(&objects(OutputFormat::Json, &rollouts, true).unwrap().unwrap()).unwrap();
-        assert_eq!((list["kind"].as_str(), list["items"][0]["metadata"]["name"].as_str()), (Some("List"), Some("checkout")));
+        let list: Value =
+            serde_json::from_str(&objects(OutputFormat::Json, &rollouts, true).unwrap().unwrap()).unwrap();
+        assert_eq!(
+            (list["kind"].as_str(), list["items"][0]["metadata"]["name"].as_str()),
+            (Some("List"), Some("checkout"))
+        );
     }
 }

@@ -41,7 +41,8 @@ pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, CliError> {
     let shown = args.file.display();
     let text = std::fs::read_to_string(&args.file)
         .map_err(|error| CliError::Usage(format!("cannot read {shown}: {error}")))?;
-    let failed = |error: &dyn std::fmt::Display| CliError::Failed(format!("{shown}: {error}; 'glidepath lint' checks it"));
+    let failed =
+        |error: &dyn std::fmt::Display| CliError::Failed(format!("{shown}: {error}; 'glidepath lint' checks it"));
     let documents: Result<Vec<Document>, _> = yaml::read(&text).map_err(|error| failed(&error))?.into_iter().collect();
     let documents = documents.map_err(|error| failed(&error))?;
     let mut plans = Vec::new();
@@ -96,7 +97,8 @@ pub fn plan(name: &str, spec: &RolloutSpec, replicas: u32) -> Plan {
     plan.most_pods = replicas;
     let steps = spec.strategy.canary.as_ref().map(|canary| items::items(&canary.steps)).unwrap_or_default();
     for (index, item) in (0u32..).zip(&steps) {
-        let pods = |sub: u32| plan_pods(spec, replicas, items::weight_at(&steps, index, sub), items::scale_at(&steps, index));
+        let pods =
+            |sub: u32| plan_pods(spec, replicas, items::weight_at(&steps, index, sub), items::scale_at(&steps, index));
         plan.step(index, item, items::weight_at(&steps, index, 0), pods);
     }
     let pods = if plan.mesh { format!("{replicas} new pods, then all traffic") } else { format!("{replicas} pods") };
@@ -170,7 +172,13 @@ impl Plan {
         let detail = self.lines.iter().map(|line| line.detail.chars().count()).max().unwrap_or(0);
         for line in &self.lines {
             let at = format!("+{}", HumanDuration::from(line.at));
-            let row = format!("{at:>10}  {:>4}  {:<width$}  {:<detail$}  {}", line.number, line.what, line.detail, bar(line.weight));
+            let row = format!(
+                "{at:>10}  {:>4}  {:<width$}  {:<detail$}  {}",
+                line.number,
+                line.what,
+                line.detail,
+                bar(line.weight)
+            );
             text += row.trim_end();
             text.push('\n');
         }

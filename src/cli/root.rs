@@ -81,7 +81,8 @@ pub fn command() -> clap::Command {
 
 /// `kubectl glidepath` when kubectl runs the binary as its plug-in.
 fn called_as(arg0: Option<&str>) -> &'static str {
-    let plugin = arg0.is_some_and(|path| path.rsplit(['/', '\\']).next().is_some_and(|name| name.starts_with("kubectl-")));
+    let plugin =
+        arg0.is_some_and(|path| path.rsplit(['/', '\\']).next().is_some_and(|name| name.starts_with("kubectl-")));
     if plugin { "kubectl glidepath" } else { "glidepath" }
 }
 

@@ -372,7 +372,9 @@ fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
     rows.extend(metrics.iter().map(evidence_row));
     let mut out = format!("  evidence\n{}", columns(paint, 4, &rows));
     for metric in metrics {
-        if let Some(needs) = metric.needs.as_deref().filter(|_| !matches!(metric.verdict, Verdict::Pass | Verdict::Fail)) {
+        if let Some(needs) =
+            metric.needs.as_deref().filter(|_| !matches!(metric.verdict, Verdict::Pass | Verdict::Fail))
+        {
             out.push_str(&wrap(&format!("{} needs {needs}", metric.name), 4, width));
         }
         for note in &metric.notes {

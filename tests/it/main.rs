@@ -7,5 +7,9 @@
     reason = "tests stop at what they did not expect"
 )]
 
+mod crds;
+mod files;
 mod gates;
+mod layers;
+mod lint;
 mod vectors;

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     api::{
-        GROUP, analysis::AnalysisTemplateSpec, crds, rollout::RolloutSpec,
+        GROUP,
+        analysis::AnalysisTemplateSpec,
+        crds,
+        rollout::RolloutSpec,
         validate::{self, Finding, Severity},
     },
     evidence::resolve::{self, ResolveError},
@@ -119,7 +122,9 @@ fn envelope(document: &Document) -> Vec<Finding> {
     if version != "glidepath.dev/v1alpha1" {
         found.push(Finding::error("apiVersion", format!("unknown version {version}; there is glidepath.dev/v1alpha1")));
     }
-    let named = ["/metadata/name", "/metadata/generateName"].iter().any(|field| document.text(field).is_some_and(|n| !n.is_empty()));
+    let named = ["/metadata/name", "/metadata/generateName"]
+        .iter()
+        .any(|field| document.text(field).is_some_and(|n| !n.is_empty()));
     if !named {
         found.push(Finding::error("metadata.name", "is missing"));
     }
@@ -132,7 +137,11 @@ fn envelope(document: &Document) -> Vec<Finding> {
 }
 
 /// Checks the spec as its type. What the schema has already said about a field is not said again in serde's words.
-fn typed<T: DeserializeOwned>(document: &Document, said: &[Finding], check: impl Fn(&T) -> Vec<Finding>) -> Vec<Finding> {
+fn typed<T: DeserializeOwned>(
+    document: &Document,
+    said: &[Finding],
+    check: impl Fn(&T) -> Vec<Finding>,
+) -> Vec<Finding> {
     let spec = document.value.get("spec").unwrap_or(&Value::Null);
     match yaml::typed::<T>(spec) {
         Ok(spec) => check(&spec),

@@ -70,7 +70,8 @@ pub(super) fn hint(typed: &str, names: &[&str]) -> String {
 
 /// The name that was probably meant.
 pub(super) fn nearest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a str> {
-    let scored = names.iter().map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), *name));
+    let scored =
+        names.iter().map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), *name));
     scored.filter(|(distance, name)| *distance <= 1 + name.len() / 4).min().map(|(_, name)| name)
 }
 

@@ -53,7 +53,8 @@ fn find(reference: &TemplateRef, known: &Known) -> Option<AnalysisTemplateSpec> 
 }
 
 fn not_found(reference: &TemplateRef, known: &Known) -> String {
-    let (kind, name) = (if reference.cluster_scope { "ClusterAnalysisTemplate" } else { "AnalysisTemplate" }, &reference.name);
+    let (kind, name) =
+        (if reference.cluster_scope { "ClusterAnalysisTemplate" } else { "AnalysisTemplate" }, &reference.name);
     if known.contains_key(&(!reference.cluster_scope, name.clone())) {
         let advice = if reference.cluster_scope { "leave out clusterScope" } else { "set clusterScope: true" };
         return format!("no {kind} \"{name}\" in these files or built in; there is one of the other scope: {advice}");
