@@ -28,6 +28,7 @@ pub mod engine;
 pub mod evidence;
 pub mod expr;
 pub mod ports;
+pub mod router;
 pub mod sim;
 pub mod source;
 pub mod stats;

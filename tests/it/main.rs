@@ -12,4 +12,7 @@ mod files;
 mod gates;
 mod layers;
 mod lint;
+mod engine;
+mod gates;
+mod router;
 mod vectors;
