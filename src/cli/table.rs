@@ -50,6 +50,9 @@ fn chars(text: &str) -> usize {
 
 /// Breaks text at blanks so that no line is longer than `width` (a single long word may be), each line indented.
 pub fn wrap(text: &str, indent: usize, width: usize) -> String {
+    if text.trim().is_empty() {
+        return String::new();
+    }
     let room = width.saturating_sub(indent).max(20);
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
