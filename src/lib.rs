@@ -22,8 +22,10 @@
 //! Start reading at [`engine::step`]: everything else gathers its input or carries out its decision.
 
 pub mod api;
+pub mod clock;
 pub mod engine;
 pub mod evidence;
 pub mod expr;
+pub mod local;
 pub mod ports;
 pub mod stats;
