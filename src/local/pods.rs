@@ -13,7 +13,11 @@ use http_body_util::Full;
 use hyper::{Response, StatusCode};
 use tokio::sync::Notify;
 
-use super::{chance::Chance, counters::Series, serve::Server};
+use super::{
+    chance::Chance,
+    counters::{Counters, Series},
+    serve::Server,
+};
 
 /// The answer's header that names the version.
 pub const VERSION_HEADER: &str = "x-version";
@@ -42,8 +46,14 @@ pub struct Pod {
 
 impl Pod {
     /// Starts a pod; it is ready when this returns.
-    pub async fn start(behaviour: &Behaviour, series: Arc<Series>, chance: Arc<Chance>) -> std::io::Result<Pod> {
+    pub async fn start(
+        behaviour: &Behaviour,
+        workload: &str,
+        counters: &Counters,
+        chance: Arc<Chance>,
+    ) -> std::io::Result<Pod> {
         tokio::time::sleep(behaviour.start_up).await;
+        let series = counters.series(workload);
         let (answering, counting) = (Arc::new(behaviour.clone()), series.clone());
         let server = Server::start(move |_| answer(answering.clone(), counting.clone(), chance.clone())).await?;
         Ok(Pod { address: server.address, requests: Arc::default(), series, server })

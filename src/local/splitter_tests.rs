@@ -31,11 +31,14 @@ impl Bench {
         Bench { counters: Counters::new(Arc::new(SystemClock)), chance: Arc::new(Chance::new(1)) }
     }
 
+    async fn pod(&self, behaviour: &Behaviour) -> Pod {
+        Pod::start(behaviour, &behaviour.version, &self.counters, self.chance.clone()).await.unwrap()
+    }
+
     async fn pods(&self, version: &str, count: usize, latency_ms: u64) -> Vec<Pod> {
         let mut pods = Vec::new();
         for _ in 0..count {
-            let series = self.counters.series(version);
-            pods.push(Pod::start(&behaviour(version, latency_ms), series, self.chance.clone()).await.unwrap());
+            pods.push(self.pod(&behaviour(version, latency_ms)).await);
         }
         pods
     }
@@ -133,7 +136,7 @@ async fn a_route_without_pods_answers_503_and_says_so() {
 async fn a_bad_version_answers_500_at_its_rate() {
     let bench = Bench::new();
     let bad = Behaviour { error_rate: 0.05, ..behaviour("v3", 0) };
-    let pods = vec![Pod::start(&bad, bench.counters.series("v3"), bench.chance.clone()).await.unwrap()];
+    let pods = vec![bench.pod(&bad).await];
     let splitter = Splitter::start(14).await.unwrap();
     splitter.routes().set(table(&pods, &[], 0));
     let traffic = Traffic::start(splitter.address(), 2_000);
