@@ -28,4 +28,5 @@ pub mod evidence;
 pub mod expr;
 pub mod local;
 pub mod ports;
+pub mod source;
 pub mod stats;
