@@ -22,6 +22,7 @@
 //! Start reading at [`engine::step`]: everything else gathers its input or carries out its decision.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod engine;
 pub mod evidence;
