@@ -57,7 +57,8 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let mut show = Show::new(terminal, global.color_on(), global.width());
     show.say(&introduction(args, manifest.own_times))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let loopback = |error| CliError::Failed(format!("cannot listen on 127.0.0.1: {error}; the demo needs free ports there"));
+    let loopback =
+        |error| CliError::Failed(format!("cannot listen on 127.0.0.1: {error}; the demo needs free ports there"));
     let splitter = Splitter::start(args.seed).await.map_err(loopback)?;
     let seed = args.seed.wrapping_add(1);
     let world = LocalWorld::new(manifest.rollout, manifest.templates, splitter.routes(), clock.clone(), seed);
@@ -70,7 +71,7 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     };
     splitter.stop().await;
     world.shut_down().await;
-    let account = Account { endings: told?, tally, counted: world.counters().in_all().total, rps: args.rps };
+    let account = Account { endings: told?, tally, counted: world.counters().in_all().total };
     show.say(&summary::text(&account))?;
     Ok(if account.as_told() && account.none_lost() { Exit::Done } else { Exit::Failed })
 }
@@ -105,11 +106,7 @@ fn chapters(args: &DemoArgs) -> [Chapter; 3] {
         start_up: START_UP,
     };
     [
-        Chapter {
-            title: "first deploy".into(),
-            behaviour: behaviour("v1", USUAL_ERROR_RATE),
-            expected: None,
-        },
+        Chapter { title: "first deploy".into(), behaviour: behaviour("v1", USUAL_ERROR_RATE), expected: None },
         Chapter {
             title: "a good release".into(),
             behaviour: behaviour("v2", USUAL_ERROR_RATE),

@@ -10,7 +10,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use crate::{
     api::analysis::Builtin,
@@ -117,7 +116,8 @@ impl Counters {
 
     fn increments(&self, query: &IncrementsQuery) -> Result<Answer, SourceError> {
         let (Some(bad), Some(total)) = (query.bad.builtin, query.total.builtin) else {
-            let message = "the demo counts builtin requests and errors only; write {builtin: errors}, {builtin: requests}";
+            let message =
+                "the demo counts builtin requests and errors only; write {builtin: errors}, {builtin: requests}";
             return Err(SourceError(message.into()));
         };
         let end = query.end.as_second();
@@ -157,6 +157,8 @@ fn add(sum: &mut ArmCounts, more: ArmCounts) {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
+
+    use jiff::Timestamp;
 
     use super::*;
     use crate::api::analysis::{Arms, Counter, Pack};

@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use hyper::body::Bytes;
 use http_body_util::Full;
+use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 use tokio::sync::Notify;
 

@@ -14,8 +14,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use hyper::body::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::body::Bytes;
 use hyper::{
     HeaderMap, Request, Response, StatusCode, Uri,
     body::{Body, Frame, Incoming, SizeHint},
@@ -135,7 +135,9 @@ async fn forward(routes: Arc<Routes>, client: Client<HttpConnector, Incoming>, r
             drop_hop_by_hop(&mut head.headers);
             Response::from_parts(head, Guarded { body, _underway: underway }.boxed())
         }
-        Err(error) => refuse(&routes, StatusCode::BAD_GATEWAY, &format!("the pod at {address} did not answer: {error}")),
+        Err(error) => {
+            refuse(&routes, StatusCode::BAD_GATEWAY, &format!("the pod at {address} did not answer: {error}"))
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use hyper::body::Bytes;
 use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},

@@ -183,7 +183,8 @@ impl LocalWorld {
         // Out of the table first: then a pod that drains gets no more requests.
         self.inner.reroute(state);
         for serial in start {
-            let (inner, id, workload, behaviour) = (self.inner.clone(), id.to_owned(), workload.clone(), behaviour.clone());
+            let (inner, id, workload, behaviour) =
+                (self.inner.clone(), id.to_owned(), workload.clone(), behaviour.clone());
             self.inner.tasks.spawn(bring_up(inner, id, workload, serial, behaviour));
         }
         for (serial, pod) in drain {
@@ -306,9 +307,8 @@ impl State {
 
     fn target_seen(&self, target: &Option<String>) -> Option<TargetSeen> {
         let listed = |revision: &&Replicas| Some(&revision.id) == target.as_ref();
-        let count = |revision: &Replicas| {
-            (revision.id.clone(), u32::try_from(revision.endpoints().len()).unwrap_or(u32::MAX))
-        };
+        let count =
+            |revision: &Replicas| (revision.id.clone(), u32::try_from(revision.endpoints().len()).unwrap_or(u32::MAX));
         let endpoints = self.revisions.iter().filter(listed).map(count).collect();
         self.has_router().then(|| TargetSeen { revision: target.clone(), endpoints: Some(endpoints) })
     }
@@ -375,7 +375,10 @@ impl World for LocalWorld {
             Action::AnswerCommand { name, state: end, message } => state.answer_command(name, *end, message),
             Action::RemoveRevision { id } => state.revisions.retain(|revision| &revision.id != id),
             Action::EnsureWorkload { .. } | Action::HandBack(_) => {
-                return Err(refused("NotLocal", "there is no Deployment to hold or hand back outside a cluster".into()));
+                return Err(refused(
+                    "NotLocal",
+                    "there is no Deployment to hold or hand back outside a cluster".into(),
+                ));
             }
         }
         self.inner.reroute(state);

@@ -29,7 +29,8 @@ pub struct Manifest {
 pub fn load(path: Option<&Path>) -> Result<Manifest, CliError> {
     let Some(path) = path else { return parse(EMBEDDED, "rollouts/demo.yaml", false) };
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| CliError::Failed(format!("cannot read {name}: {error}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| CliError::Failed(format!("cannot read {name}: {error}")))?;
     parse(&text, &name, true)
 }
 

@@ -88,7 +88,8 @@ impl Show {
 
     fn redraw(&mut self, frame: &Frame<'_>) -> Result<(), CliError> {
         let pods = self.revisions(frame);
-        let screen = Screen { rollout: frame.rollout, pods: &pods, now: frame.now, color: self.color, width: self.width };
+        let screen =
+            Screen { rollout: frame.rollout, pods: &pods, now: frame.now, color: self.color, width: self.width };
         let mut text = without_next_commands(&view::screen(&screen));
         if let Some(tally) = frame.tally {
             text.push_str(&format!("\n  {}\n", users(tally)));
@@ -108,7 +109,10 @@ impl Show {
         if key != self.last {
             self.last = key;
             let doing = view::doing(frame.rollout, frame.now);
-            self.line(frame.now, &format!("  {doing}; traffic to canary {}{}", status.weights.desired, evidence(&status)))?;
+            self.line(
+                frame.now,
+                &format!("  {doing}; traffic to canary {}{}", status.weights.desired, evidence(&status)),
+            )?;
         }
         Ok(())
     }

@@ -14,8 +14,6 @@ pub struct Account {
     pub tally: Tally,
     /// What the pods counted.
     pub counted: u64,
-    /// The rate.
-    pub rps: u32,
 }
 
 impl Account {
@@ -74,7 +72,10 @@ fn requests(account: &Account) -> String {
         let met = tally.of(&bad.chapter.behaviour.version);
         let share = 100.0 * met.all as f64 / tally.sent as f64;
         let (all, bad_errors) = (count(met.all), count(met.errors));
-        out.push_str(&format!("  {all} of {} requests met the bad version ({share:.1} %); it gave {bad_errors} errors\n", count(tally.sent)));
+        out.push_str(&format!(
+            "  {all} of {} requests met the bad version ({share:.1} %); it gave {bad_errors} errors\n",
+            count(tally.sent)
+        ));
     }
     out.push_str(&format!("  {} errors in all, the good versions' usual ones among them\n", count(errors)));
     let (sent, answered, counted) = (count(tally.sent), count(tally.answered()), count(account.counted));
@@ -160,7 +161,7 @@ mod tests {
             ending("v2", Some(Outcome::Promoted), over(Outcome::Promoted, "")),
             ending("v3", Some(Outcome::Aborted), third),
         ];
-        Account { endings, tally, counted: 2_000, rps: 500 }
+        Account { endings, tally, counted: 2_000 }
     }
 
     #[test]
