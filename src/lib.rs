@@ -29,5 +29,7 @@ pub mod evidence;
 pub mod expr;
 pub mod local;
 pub mod ports;
+pub mod router;
+pub mod sim;
 pub mod source;
 pub mod stats;

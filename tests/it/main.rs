@@ -9,3 +9,4 @@
 
 mod gates;
 mod vectors;
+mod router;
