@@ -40,7 +40,7 @@ pub struct DemoArgs {
     /// Requests a second
     #[arg(long, value_name = "NUMBER", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub rps: u32,
-    /// Repeats the same dice for splitting and errors
+    /// The seed of the dice that split requests and make errors
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
 }

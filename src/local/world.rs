@@ -400,3 +400,7 @@ impl World for LocalWorld {
         self.inner.state().notices.push((now, notice.clone()));
     }
 }
+
+#[cfg(test)]
+#[path = "world_tests.rs"]
+mod tests;

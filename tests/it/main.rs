@@ -8,5 +8,5 @@
 )]
 
 mod gates;
-mod vectors;
 mod router;
+mod vectors;

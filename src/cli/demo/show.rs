@@ -41,8 +41,9 @@ pub struct Show {
     born: BTreeMap<String, Timestamp>,
     /// Rows of the frame that the next one replaces.
     rows: usize,
-    /// What the last plain line spoke of.
-    last: String,
+    /// What the last plain lines spoke of.
+    last_place: String,
+    last_verdicts: Vec<Verdict>,
 }
 
 impl Show {
@@ -56,7 +57,8 @@ impl Show {
             title: String::new(),
             born: BTreeMap::new(),
             rows: 0,
-            last: String::new(),
+            last_place: String::new(),
+            last_verdicts: Vec::new(),
         }
     }
 
@@ -69,7 +71,8 @@ impl Show {
     pub fn begin(&mut self, title: &str, now: Timestamp) -> Result<(), CliError> {
         self.began = now;
         self.title = title.to_owned();
-        self.last.clear();
+        self.last_place.clear();
+        self.last_verdicts.clear();
         self.rows = 0;
         let heading = Paint { on: self.color }.text(Tone::Strong, &format!("── {title}"));
         self.say(&heading)
@@ -105,14 +108,21 @@ impl Show {
             self.line(*at, &format!("{mark} {}: {}", notice.reason, notice.message))?;
         }
         let status = frame.rollout.status.clone().unwrap_or_default();
-        let key = change_key(&status);
-        if key != self.last {
-            self.last = key;
+        let place = place_key(&status);
+        if place != self.last_place {
+            self.last_place = place;
             let doing = view::doing(frame.rollout, frame.now);
-            self.line(
-                frame.now,
-                &format!("  {doing}; traffic to canary {}{}", status.weights.desired, evidence(&status)),
-            )?;
+            self.line(frame.now, &format!("  {doing}; {} of the traffic goes to the canary", status.weights.desired))?;
+        }
+        let verdicts: Vec<Verdict> = status.metrics.iter().map(|metric| metric.verdict).collect();
+        let counted =
+            status.metrics.iter().any(|metric| metric.fail_progress > 0.0 || metric.verdict != Verdict::Continue);
+        if verdicts != self.last_verdicts && counted {
+            self.last_verdicts = verdicts;
+            for metric in &status.metrics {
+                let (verdict, canary, stable) = (metric.verdict, &metric.canary, &metric.stable);
+                self.line(frame.now, &format!("  {} {verdict:?}: canary {canary}, stable {stable}", metric.name))?;
+            }
         }
         Ok(())
     }
@@ -148,18 +158,10 @@ impl Show {
     }
 }
 
-/// What makes a new line: not every count, but every step, weight and verdict.
-fn change_key(status: &RolloutStatus) -> String {
-    let verdicts: Vec<Verdict> = status.metrics.iter().map(|metric| metric.verdict).collect();
+/// What makes a new line: not every count, but every step and weight.
+fn place_key(status: &RolloutStatus) -> String {
     let place = (status.course, status.stage, status.step_index, status.sub_step);
-    format!("{:?} {place:?} {:?} {} {verdicts:?}", status.phase, status.weights.desired, status.weights.settled)
-}
-
-fn evidence(status: &RolloutStatus) -> String {
-    let one = |metric: &crate::api::analysis::MetricStatus| {
-        format!("; {} {:?}: {} vs {}", metric.name, metric.verdict, metric.canary, metric.stable)
-    };
-    status.metrics.iter().filter(|metric| !metric.canary.is_empty()).map(one).collect()
+    format!("{:?} {place:?} {}", status.phase, status.weights.desired)
 }
 
 fn users(tally: &Tally) -> String {

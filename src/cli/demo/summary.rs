@@ -36,7 +36,12 @@ pub fn text(account: &Account) -> String {
         out.push_str(&chapter(ending));
     }
     out.push_str(&format!("\n{}", requests(account)));
-    out.push_str(if account.as_told() { NEXT } else { NOT_AS_TOLD });
+    let interrupted = account.endings.iter().any(|ending| ending.how == How::Interrupted);
+    out.push_str(match (account.as_told(), interrupted) {
+        (true, _) => NEXT,
+        (false, true) => "",
+        (false, false) => NOT_AS_TOLD,
+    });
     out
 }
 
