@@ -7,6 +7,7 @@
     reason = "tests stop at what they did not expect"
 )]
 
+mod engine;
 mod gates;
 mod router;
 mod vectors;
