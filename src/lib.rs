@@ -27,6 +27,7 @@ pub mod clock;
 pub mod engine;
 pub mod evidence;
 pub mod expr;
+pub mod local;
 pub mod ports;
 pub mod router;
 pub mod sim;

@@ -4,6 +4,7 @@ pub mod command;
 pub mod completions;
 pub mod connect;
 pub mod crds;
+pub mod demo;
 pub mod doctor;
 pub mod ending;
 pub mod exit;
