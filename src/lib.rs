@@ -26,4 +26,5 @@ pub mod engine;
 pub mod evidence;
 pub mod expr;
 pub mod ports;
+pub mod router;
 pub mod stats;

@@ -1,0 +1,10 @@
+//! The one integration binary; each topic is a module.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests stop at what they did not expect"
+)]
+
+mod router;
