@@ -22,6 +22,8 @@
 //! Start reading at [`engine::step`]: everything else gathers its input or carries out its decision.
 
 pub mod api;
+pub mod clock;
+pub mod cluster;
 pub mod engine;
 pub mod evidence;
 pub mod expr;

@@ -8,6 +8,7 @@ pub mod analysis;
 pub mod command;
 pub mod common;
 pub mod conditions;
+pub mod revision;
 pub mod rollout;
 pub mod status;
 pub mod strategy;

@@ -96,14 +96,19 @@ mod tests {
     /// These ids name ReplicaSets in people's clusters: they never change.
     #[test]
     fn s1_ids_are_the_same_for_ever() {
-        assert_eq!(canonical(&json!({"b": [1, null, {"c": null}], "a": "\u{e9}\n"})), "{\"a\":\"\u{e9}\\n\",\"b\":[1,null,{}]}");
+        assert_eq!(
+            canonical(&json!({"b": [1, null, {"c": null}], "a": "\u{e9}\n"})),
+            "{\"a\":\"\u{e9}\\n\",\"b\":[1,null,{}]}"
+        );
         // printf '{}' | sha256sum = 44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a
         assert_eq!(id(&json!({})), "8g9pz8tnpd");
     }
 
     #[test]
     fn base32_takes_five_bits_a_digit() {
-        for (bytes, digits) in [(&[0u8; 7][..], "0000000000"), (&[0xff; 7], "zzzzzzzzzz"), (&[0x08, 0x42, 0x10, 0, 0, 0, 0], "1111000000")] {
+        for (bytes, digits) in
+            [(&[0u8; 7][..], "0000000000"), (&[0xff; 7], "zzzzzzzzzz"), (&[0x08, 0x42, 0x10, 0, 0, 0, 0], "1111000000")]
+        {
             assert_eq!(base32(bytes, 10), digits);
         }
     }

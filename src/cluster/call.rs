@@ -19,7 +19,10 @@ pub async fn call<T>(what: &str, request: impl Future<Output = kube::Result<T>>)
 }
 
 /// The same for a read: an object that is not there is `None`.
-pub async fn read<T>(what: &str, request: impl Future<Output = kube::Result<Option<T>>>) -> Result<Option<T>, WorldError> {
+pub async fn read<T>(
+    what: &str,
+    request: impl Future<Output = kube::Result<Option<T>>>,
+) -> Result<Option<T>, WorldError> {
     call(what, request).await
 }
 

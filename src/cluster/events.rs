@@ -36,7 +36,8 @@ impl EventSender {
         if let Some((end, _)) = note.char_indices().nth(NOTE_LIMIT) {
             note.truncate(end);
         }
-        let event = Event { type_, reason: notice.reason.clone(), note: Some(note), action: "Rollout".into(), secondary: None };
+        let event =
+            Event { type_, reason: notice.reason.clone(), note: Some(note), action: "Rollout".into(), secondary: None };
         let key = super::key_of(rollout);
         tracing::info!(rollout = %key, reason = %notice.reason, "{}", notice.message);
         if self.queue.try_send((rollout.object_ref(&()), event)).is_err() {

@@ -349,11 +349,20 @@ mod tests {
     #[test]
     fn pods_tell_why_they_do_not_come() {
         let cases = [
-            (json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                "message": "0/3 nodes are available"}]}}), Some("Unschedulable: 0/3 nodes are available")),
-            (json!({"status": {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff",
-                "message": "no such image"}}}]}}), Some("ImagePullBackOff in container app: no such image")),
-            (json!({"status": {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ContainerCreating"}}}]}}), None),
+            (
+                json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": "0/3 nodes are available"}]}}),
+                Some("Unschedulable: 0/3 nodes are available"),
+            ),
+            (
+                json!({"status": {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff",
+                "message": "no such image"}}}]}}),
+                Some("ImagePullBackOff in container app: no such image"),
+            ),
+            (
+                json!({"status": {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ContainerCreating"}}}]}}),
+                None,
+            ),
             (json!({"status": {"containerStatuses": [{"name": "app", "state": {"running": {}}}]}}), None),
         ];
         for (data, expected) in cases {

@@ -37,10 +37,7 @@ pub use events::EventSender;
 pub use health::{Health, Streams};
 
 use crate::{
-    api::{
-        AnalysisRun, Rollout, RolloutCommand, RolloutStatus,
-        analysis::Prometheus,
-    },
+    api::{AnalysisRun, Rollout, RolloutCommand, RolloutStatus, analysis::Prometheus},
     engine::{Action, Notice},
     ports::{Clock, Observation, RolloutKey, World, WorldError},
     router::{FIELD_MANAGER, ROUTERS, WatchedKind},

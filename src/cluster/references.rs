@@ -5,11 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{
-    api::Rollout,
-    ports::RolloutKey,
-    router::{self, Router},
-};
+use crate::{api::Rollout, ports::RolloutKey, router};
 
 use super::targets::{self, Split};
 

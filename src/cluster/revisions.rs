@@ -87,12 +87,11 @@ impl Cluster {
     }
 
     async fn create_replica_set(&self, around: &Around, id: &str, number: u64) -> Result<(), WorldError> {
-        let template = around.template.as_ref().filter(|template| template.id == id).ok_or_else(|| {
-            WorldError::Refused {
+        let template =
+            around.template.as_ref().filter(|template| template.id == id).ok_or_else(|| WorldError::Refused {
                 reason: "RevisionLost".into(),
                 message: format!("the ReplicaSet of revision {id} is gone, and the file has another template by now"),
-            }
-        })?;
+            })?;
         let base = name_of(&around.key.name, id);
         for suffix in ["", "-1", "-2", "-3"] {
             let name = format!("{base}{suffix}");
@@ -181,7 +180,9 @@ fn manifest(around: &Around, name: &str, id: &str, number: u64, template: &Value
 fn owners(around: &Around) -> Value {
     let mut owners = vec![around.owner(true)];
     if let Some(workload) = &around.workload {
-        owners.push(json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.key.name, "uid": workload.uid}));
+        owners.push(
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.key.name, "uid": workload.uid}),
+        );
     }
     Value::Array(owners)
 }

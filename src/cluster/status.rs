@@ -3,7 +3,11 @@
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::{Cluster, call::{call, is_missing}, commands, key_of, rollouts};
+use super::{
+    Cluster,
+    call::{call, is_missing},
+    commands, key_of, rollouts,
+};
 use crate::{
     api::{Rollout, RolloutStatus, command::CommandState},
     ports::WorldError,

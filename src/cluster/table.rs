@@ -146,7 +146,7 @@ impl<T: Kept> Table<T> {
     }
 
     fn insert(&self, object: &DynamicObject, unseen: bool) -> Option<Change<T>> {
-        let new = Arc::new(Entry::new(object, unseen));
+        let new = Arc::new(Entry::<T>::new(object, unseen));
         let mut rows = self.write();
         let old = rows.objects.get(&new.key).cloned();
         if let Some(old) = &old
@@ -246,8 +246,10 @@ mod tests {
     }
 
     fn object(name: &str, version: &str, colour: &str) -> DynamicObject {
-        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "n", "uid": name, "resourceVersion": version},
-            "colour": colour, "group": "g"}))
+        serde_json::from_value(
+            json!({"metadata": {"name": name, "namespace": "n", "uid": name, "resourceVersion": version},
+            "colour": colour, "group": "g"}),
+        )
         .unwrap()
     }
 

@@ -8,7 +8,12 @@ use crate::ports::WorldError;
 
 impl Cluster {
     /// Holds the Deployment still and scales its own pods.
-    pub(super) async fn ensure_workload(&self, around: &Around, replicas: Option<u32>, paused: bool) -> Result<(), WorldError> {
+    pub(super) async fn ensure_workload(
+        &self,
+        around: &Around,
+        replicas: Option<u32>,
+        paused: bool,
+    ) -> Result<(), WorldError> {
         let Some(workload) = &around.workload else { return Ok(()) };
         let mut spec = json!({});
         if workload.value.paused != paused {
@@ -27,7 +32,11 @@ impl Cluster {
     }
 
     /// Patches the Deployment.
-    pub(super) async fn patch_deployment(&self, around: &Around, patch: &Patch<Value>) -> Result<DynamicObject, WorldError> {
+    pub(super) async fn patch_deployment(
+        &self,
+        around: &Around,
+        patch: &Patch<Value>,
+    ) -> Result<DynamicObject, WorldError> {
         let Some(workload) = &around.workload else {
             return Err(WorldError::Conflict("the Deployment is gone".into()));
         };
