@@ -29,4 +29,5 @@ pub mod evidence;
 pub mod expr;
 pub mod ports;
 pub mod router;
+pub mod source;
 pub mod stats;

@@ -37,7 +37,7 @@ pub use events::EventSender;
 pub use health::{Health, Streams};
 
 use crate::{
-    api::{AnalysisRun, Rollout, RolloutCommand, RolloutStatus, analysis::Prometheus},
+    api::{AnalysisRun, Rollout, RolloutCommand, RolloutStatus},
     engine::{Action, Notice},
     ports::{Clock, Observation, RolloutKey, World, WorldError},
     router::{FIELD_MANAGER, ROUTERS, WatchedKind},
@@ -125,11 +125,6 @@ impl Cluster {
     /// The API of a kind in one namespace.
     fn api(&self, resource: &ApiResource, namespace: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, resource)
-    }
-
-    /// The Prometheus that a run without one of its own asks.
-    fn default_prometheus(&self) -> Option<Prometheus> {
-        self.settings.prometheus.clone().map(|address| Prometheus { address })
     }
 
     /// What the tick that is under way has observed.

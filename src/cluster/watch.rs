@@ -92,7 +92,8 @@ pub fn start(cluster: &Arc<Cluster>, triggers: &Arc<dyn Triggers>, streams: &Str
         |t| &t.commands,
         |w, change| w.touch(change, |_, kept| vec![kept.rollout.clone()]),
     ));
-    tasks.spawn(watch.optional_kinds());
+    let definitions = streams.add("CustomResourceDefinition");
+    tasks.spawn(watch.optional_kinds(definitions));
     tasks
 }
 
@@ -104,16 +105,19 @@ struct Watch {
 }
 
 impl Watch {
-    /// Follows one kind until the end of time.
-    async fn run<T: Kept>(
+    /// Follows one kind until the end of time. It counts as not synced from the moment of this call.
+    fn run<T: Kept>(
         self,
         resource: ApiResource,
         label: Option<&'static str>,
         table: fn(&super::Tables) -> &Table<T>,
         changed: fn(&Watch, &Change<T>),
-    ) {
+    ) -> impl Future<Output = ()> + Send {
         let health = self.streams.add(&resource.kind);
-        self.follow(&resource, label, table(&self.cluster.tables), &health, |change| changed(&self, change)).await;
+        async move {
+            let told = |change: &Change<T>| changed(&self, change);
+            self.follow(&resource, label, table(&self.cluster.tables), &health, told).await;
+        }
     }
 
     async fn follow<T: Kept>(
@@ -122,7 +126,7 @@ impl Watch {
         label: Option<&str>,
         table: &Table<T>,
         health: &Health,
-        changed: impl Fn(&Change<T>),
+        changed: impl Fn(&Change<T>) + Send + Sync,
     ) {
         let api: Api<DynamicObject> = match &self.cluster.settings.namespace {
             Some(namespace) => self.cluster.api(resource, namespace),
@@ -181,9 +185,8 @@ impl Watch {
     }
 
     /// Routers' kinds may come and go: a watch on the definitions starts and stops theirs.
-    async fn optional_kinds(self) {
+    async fn optional_kinds(self, health: Arc<Health>) {
         let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(self.cluster.client.clone());
-        let health = self.streams.add("CustomResourceDefinition");
         let mut running: BTreeMap<String, JoinSet<()>> = BTreeMap::new();
         let mut stream = watcher(api, watcher::Config::default().page_size(250)).default_backoff().boxed();
         loop {
@@ -194,7 +197,7 @@ impl Watch {
                         Event::Apply(crd) | Event::InitApply(crd) => {
                             self.begin(&mut running, &crd.metadata.name.unwrap_or_default())
                         }
-                        Event::Delete(crd) => drop(running.remove(&crd.metadata.name.unwrap_or_default())),
+                        Event::Delete(crd) => self.end(&mut running, &crd.metadata.name.unwrap_or_default()),
                         Event::InitDone => health.is_synced(),
                         Event::Init => {}
                     }
@@ -220,6 +223,18 @@ impl Watch {
         let health = self.streams.add(kind.kind);
         task.spawn(async move { watch.follow_route(kind, health).await });
         running.insert(definition.to_owned(), task);
+    }
+
+    /// The definition is gone, and all objects with it.
+    fn end(&self, running: &mut BTreeMap<String, JoinSet<()>>, definition: &str) {
+        let Some(kind) = watched_kinds().find(|kind| format!("{}.{}", kind.plural, kind.group) == definition) else {
+            return;
+        };
+        running.remove(definition);
+        if let Some(table) = self.cluster.tables.routes.get(kind.plural) {
+            let lost = table.retain(&BTreeSet::new(), u64::MAX);
+            lost.iter().for_each(|change| self.touch_named(kind.plural, change, |key, _| key.name.clone()));
+        }
     }
 
     async fn follow_route(&self, kind: &'static WatchedKind, health: Arc<Health>) {

@@ -7,4 +7,6 @@
     reason = "tests stop at what they did not expect"
 )]
 
+mod gates;
 mod router;
+mod vectors;
