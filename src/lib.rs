@@ -28,6 +28,7 @@ pub mod engine;
 pub mod evidence;
 pub mod expr;
 pub mod ports;
+pub mod sim;
 pub mod router;
 pub mod source;
 pub mod stats;

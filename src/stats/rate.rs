@@ -18,36 +18,58 @@ const HIGHEST_CEILING: f64 = 1.0 - 1e-9;
 /// A floor of 0 (or below, or not a number) means there is none: plus infinity, which no other evidence is held back by.
 #[must_use]
 pub fn above_floor(errors: u64, requests: u64, floor: f64, phi: f64) -> f64 {
-    if floor > 0.0 { mixture(&floor_ratios(errors, requests, floor), phi) } else { f64::INFINITY }
+    RateTest::above_floor(floor).map_or(f64::INFINITY, |test| test.log_e(errors, requests, phi))
 }
 
 /// ln e-value against "the error rate is at least `ceiling`" after `errors` in `requests`; the ceiling lies in (0, 1).
 #[must_use]
 pub fn below_ceiling(errors: u64, requests: u64, ceiling: f64, phi: f64) -> f64 {
-    mixture(&ceiling_ratios(errors, requests, ceiling), phi)
+    RateTest::below_ceiling(ceiling).log_e(errors, requests, phi)
 }
 
-/// The log-likelihood ratios of p = floor rho, rho up to [`HIGHEST_RATE`], over `floor`.
-#[must_use]
-pub fn floor_ratios(errors: u64, requests: u64, floor: f64) -> PerPoint {
-    let floor = floor.clamp(f64::MIN_POSITIVE, HIGHEST_FLOOR);
-    let span = Span { hi: RATE_SPAN.hi.min(HIGHEST_RATE / floor), ..RATE_SPAN };
-    span.map_log_points(|log_rho| log_likelihood_ratio(errors, requests, floor, log_rho))
+/// A null rate with its grid of alternatives, for asking about many counts.
+#[derive(Clone, Copy, Debug)]
+pub struct RateTest {
+    /// ln(p_j / null): what an error adds.
+    error: PerPoint,
+    /// ln((1 - p_j) / (1 - null)): what a success adds.
+    success: PerPoint,
 }
 
-/// The log-likelihood ratios of p = ceiling / rho over `ceiling`.
-#[must_use]
-pub fn ceiling_ratios(errors: u64, requests: u64, ceiling: f64) -> PerPoint {
-    let ceiling = ceiling.clamp(f64::MIN_POSITIVE, HIGHEST_CEILING);
-    RATE_SPAN.map_log_points(|log_rho| log_likelihood_ratio(errors, requests, ceiling, -log_rho))
-}
+impl RateTest {
+    /// Against "at most `floor`": p = floor rho with rho up to 512, but p no higher than 0.9. `None` without a floor.
+    #[must_use]
+    pub fn above_floor(floor: f64) -> Option<Self> {
+        (floor > 0.0).then(|| {
+            let floor = floor.clamp(f64::MIN_POSITIVE, HIGHEST_FLOOR);
+            let span = Span { hi: RATE_SPAN.hi.min(HIGHEST_RATE / floor), ..RATE_SPAN };
+            Self::new(floor, span.map_log_points(|log_rho| log_rho))
+        })
+    }
 
-/// k ln(p/null) + (n - k) ln((1 - p)/(1 - null)) with p = null exp(log_rho).
-fn log_likelihood_ratio(errors: u64, requests: u64, null: f64, log_rho: f64) -> f64 {
-    let errors = errors.min(requests);
-    let successes = (requests - errors) as f64;
-    let odds = null / (1.0 - null);
-    errors as f64 * log_rho + successes * (-odds * log_rho.exp_m1()).ln_1p()
+    /// Against "at least `ceiling`": p = ceiling / rho.
+    #[must_use]
+    pub fn below_ceiling(ceiling: f64) -> Self {
+        let ceiling = ceiling.clamp(f64::MIN_POSITIVE, HIGHEST_CEILING);
+        Self::new(ceiling, RATE_SPAN.map_log_points(|log_rho| -log_rho))
+    }
+
+    fn new(null: f64, error: PerPoint) -> Self {
+        let odds = null / (1.0 - null);
+        Self { error, success: error.map(|log_rho| (-odds * log_rho.exp_m1()).ln_1p()) }
+    }
+
+    /// ln of the e-value, each log term divided by `phi`: k ln(p/null) + (n - k) ln((1 - p)/(1 - null)) in the mean.
+    #[must_use]
+    pub fn log_e(&self, errors: u64, requests: u64, phi: f64) -> f64 {
+        let errors = errors.min(requests);
+        let (errors, successes) = (errors as f64, (requests - errors) as f64);
+        let mut terms = self.error;
+        for (term, success) in terms.iter_mut().zip(&self.success) {
+            *term = errors * *term + successes * success;
+        }
+        mixture(&terms, phi)
+    }
 }
 
 #[cfg(test)]

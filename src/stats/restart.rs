@@ -12,7 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grid::{PerPoint, log_sum_exp, mixture};
-use super::{Counts, RatioConfig, rate, ratio};
+use super::rate::RateTest;
+use super::{Counts, RatioConfig, ratio};
 
 /// Seconds of counted windows between two restarts.
 pub const RESTART_EVERY_SECONDS: u64 = 600;
@@ -53,7 +54,8 @@ impl RestartMixture {
         if self.started == 0 {
             return 0.0;
         }
-        let live = self.live.iter().map(|restart| restart.weighted(config));
+        let floor = RateTest::above_floor(config.floor);
+        let live = self.live.iter().map(|restart| restart.weighted(config, floor));
         let idle = unstarted_weight(self.started).ln();
         log_sum_exp(&live.chain(self.frozen).chain([idle]).collect::<Vec<_>>())
     }
@@ -83,17 +85,17 @@ impl RestartMixture {
         self.newest_seconds = 0;
         self.live.push(Restart { number: self.started, errors: 0, requests: 0, ratio: PerPoint::default() });
         while self.live.len() > 1 + NEWEST {
-            let oldest = self.live.remove(1).weighted(config);
+            let oldest = self.live.remove(1).weighted(config, RateTest::above_floor(config.floor));
             self.frozen = Some(log_sum_exp(&[self.frozen.unwrap_or(f64::NEG_INFINITY), oldest]));
         }
     }
 }
 
 impl Restart {
-    /// ln (w_s min(E_ratio, E_floor)).
-    fn weighted(&self, config: &RatioConfig) -> f64 {
+    /// ln (w_s min(E_ratio, E_floor)); E_ratio alone without a floor.
+    fn weighted(&self, config: &RatioConfig, floor: Option<RateTest>) -> f64 {
         let phi = config.phi();
-        let floor = rate::above_floor(self.errors, self.requests, config.floor, phi);
+        let floor = floor.map_or(f64::INFINITY, |floor| floor.log_e(self.errors, self.requests, phi));
         weight(self.number).ln() + mixture(&self.ratio, phi).min(floor)
     }
 }
@@ -156,7 +158,7 @@ mod tests {
         for _ in 0..7 {
             mixture.observe(&CONFIG, bad, 600);
         }
-        let second = mixture.live[1].weighted(&CONFIG);
+        let second = mixture.live[1].weighted(&CONFIG, RateTest::above_floor(CONFIG.floor));
         mixture.observe(&CONFIG, bad, 600);
         assert_eq!(mixture.frozen, Some(second));
     }

@@ -1,12 +1,13 @@
 //! Simulation gates of the ratio judge: how often it errs, and how fast it is.
 //!
-//! Poisson arrivals, 15 s windows, 60 minutes, 2000 runs per figure, phi = 1, no warm-up or bake. The seed is fixed, so a
-//! figure moves only when the judge does. `cargo test --test it gates -- --nocapture` prints what was measured.
+//! Poisson arrivals, 15 s windows, 60 minutes, 2000 runs per figure (more where said), phi = 1 (but in G6), no
+//! warm-up or bake. The seed is fixed, so a figure moves only when the judge does.
+//! `cargo test --test it gates -- --nocapture` prints what was measured.
 
-use glidepath::stats::{Counts, RatioConfig, RatioState};
-use rand::SeedableRng;
+use glidepath::stats::{Counts, Dispersion, RatioConfig, RatioState};
 use rand::rngs::StdRng;
-use rand_distr::{Binomial, Distribution, Poisson};
+use rand::{Rng, SeedableRng};
+use rand_distr::{Binomial, Distribution, Geometric, Poisson};
 
 const RUNS: u64 = 2000;
 const WINDOW_SECONDS: u32 = 15;
@@ -71,6 +72,7 @@ struct Setting<F> {
     seed: u64,
     config: RatioConfig,
     until: Until,
+    runs: u64,
     windows: u32,
     /// Where what is looked for begins: an earlier decision is a false alarm and counts as never.
     onset: u32,
@@ -79,7 +81,7 @@ struct Setting<F> {
 
 impl<F: Fn(u32) -> Traffic> Setting<F> {
     fn fails(seed: u64, config: RatioConfig, traffic: F) -> Self {
-        Self { seed, config, until: Until::Fail, windows: HOUR, onset: 0, traffic }
+        Self { seed, config, until: Until::Fail, runs: RUNS, windows: HOUR, onset: 0, traffic }
     }
 
     fn passes(seed: u64, traffic: F) -> Self {
@@ -88,7 +90,7 @@ impl<F: Fn(u32) -> Traffic> Setting<F> {
 
     fn run(&self) -> Outcome {
         let mut rng = StdRng::seed_from_u64(self.seed);
-        Outcome { decisions: (0..RUNS).map(|_| self.once(&mut rng)).collect() }
+        Outcome { decisions: (0..self.runs).map(|_| self.once(&mut rng)).collect() }
     }
 
     fn once(&self, rng: &mut StdRng) -> Option<Decision> {
@@ -180,6 +182,64 @@ fn g5_ramp() {
     at_most("G5 false aborts", Setting::fails(5, AT_ONE_PERCENT, traffic).run().share(), 0.003);
 }
 
+/// Errors at .1 % that come in clusters of geometric size, each on one pod, as a failing dependency makes them.
+struct Clusters {
+    size: f64,
+}
+
+impl Clusters {
+    const ERROR_RATE: f64 = 0.001;
+    const PODS: usize = 10;
+    const HISTORY_WINDOWS: usize = 6 * 12;
+
+    fn errors(&self, requests: f64, rng: &mut StdRng) -> Vec<u64> {
+        let clusters = Poisson::new(requests * Self::ERROR_RATE / self.size).unwrap().sample(rng) as usize;
+        let further = Geometric::new(1.0 / self.size).unwrap();
+        (0..clusters).map(|_| 1 + further.sample(rng)).collect()
+    }
+
+    /// phi as the engine measures it: six hours of five-minute windows over ten stable pods.
+    fn measured_phi(&self, rng: &mut StdRng) -> f64 {
+        let mut dispersion = Dispersion::default();
+        for _ in 0..Self::HISTORY_WINDOWS {
+            let mut pods = [(0, 1500); Self::PODS];
+            for cluster in self.errors(50.0 * 300.0, rng) {
+                pods[rng.random_range(0..Self::PODS)].0 += cluster;
+            }
+            dispersion.observe(&pods);
+        }
+        dispersion.phi()
+    }
+
+    fn window(&self, rng: &mut StdRng) -> Counts {
+        let mut arm = |mean: f64| {
+            let requests = Poisson::new(mean).unwrap().sample(rng) as u64;
+            (self.errors(mean, rng).iter().sum::<u64>().min(requests), requests)
+        };
+        let ((kc, nc), (kb, nb)) = (arm(75.0), arm(675.0));
+        Counts { kc, nc, kb, nb }
+    }
+
+    fn fails(&self, rng: &mut StdRng) -> bool {
+        let config = RatioConfig { phi: self.measured_phi(rng), ..AT_ONE_PERCENT };
+        let mut state = RatioState::new();
+        (0..HOUR).any(|_| {
+            state.observe(&config, self.window(rng), WINDOW_SECONDS.into());
+            state.fails()
+        })
+    }
+}
+
+#[test]
+fn g6_clusters() {
+    for size in [2.0, 5.0] {
+        let mut rng = StdRng::seed_from_u64(6);
+        let clusters = Clusters { size };
+        let aborts = (0..RUNS).filter(|_| clusters.fails(&mut rng)).count();
+        at_most(&format!("G6 false aborts, clusters of {size}"), aborts as f64 / RUNS as f64, 0.025);
+    }
+}
+
 #[test]
 fn g7_power() {
     let outcome = Setting::fails(7, AT_ONE_PERCENT, |_| Traffic::new(0.001, 0.01)).run();
@@ -208,7 +268,9 @@ fn g9_late_onset() {
 #[test]
 fn g10_false_pass() {
     for (stable, canary) in [(0.0025, 0.005), (0.01, 0.02)] {
-        let share = Setting::passes(10, |_| Traffic::new(stable, canary)).run().share();
+        // The truth (3.8 % over 40,000 runs) lies too near the limit for the spread of 2000.
+        let setting = Setting { runs: 4 * RUNS, ..Setting::passes(10, |_| Traffic::new(stable, canary)) };
+        let share = setting.run().share();
         at_most(&format!("G10 false passes {stable} to {canary}"), share, 0.05);
     }
 }
