@@ -11,6 +11,7 @@ pub mod kinds;
 mod observe;
 mod problems;
 pub mod references;
+mod requests;
 mod revisions;
 mod routes;
 mod runs;
@@ -35,6 +36,7 @@ use kube::{
 
 pub use events::EventSender;
 pub use health::{Health, Streams};
+pub use requests::CountRequests;
 
 use crate::{
     api::{AnalysisRun, Rollout, RolloutCommand, RolloutStatus},
@@ -120,6 +122,14 @@ impl Cluster {
     /// Drops what one tick kept for its own preconditions.
     pub fn finish_tick(&self, key: &RolloutKey) {
         lock(&self.around).remove(key);
+    }
+
+    /// Publishes something about a Rollout outside of a tick.
+    pub fn tell_about(&self, key: &RolloutKey, notice: &Notice) {
+        let entry = self.tables.rollouts.get(&key.namespace, &key.name);
+        if let Some(Ok(rollout)) = entry.as_ref().map(|entry| &entry.value.rollout) {
+            self.events.send(rollout, notice);
+        }
     }
 
     /// The API of a kind in one namespace.

@@ -6,7 +6,13 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{Cluster, MANAGER, call::{call, read}, observe::Around, runs_resource, workload::params};
+use super::{
+    Cluster, MANAGER,
+    call::{call, read},
+    observe::Around,
+    runs_resource,
+    workload::params,
+};
 use crate::{
     api::{
         AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, ROLLOUT_LABEL,
@@ -131,7 +137,8 @@ impl Cluster {
         found.or_else(|| evidence::builtin(name)).ok_or_else(|| {
             let kind = if wanted.cluster_scope { "ClusterAnalysisTemplate" } else { "AnalysisTemplate" };
             let built_in = evidence::BUILTIN_NAMES.join(", ");
-            let message = format!("Missing {kind}/{name}; create it, mend the name, or use a built-in one ({built_in})");
+            let message =
+                format!("Missing {kind}/{name}; create it, mend the name, or use a built-in one ({built_in})");
             WorldError::Refused { reason: "MissingTemplate".into(), message }
         })
     }

@@ -51,12 +51,8 @@ struct Patience {
 
 impl<K: Clone + Ord + Hash> Default for Queue<K> {
     fn default() -> Self {
-        let state = State {
-            due: HashMap::new(),
-            order: BTreeSet::new(),
-            running: HashSet::new(),
-            patience: HashMap::new(),
-        };
+        let state =
+            State { due: HashMap::new(), order: BTreeSet::new(), running: HashSet::new(), patience: HashMap::new() };
         Queue { state: Mutex::new(state), changed: Notify::new() }
     }
 }
@@ -155,8 +151,13 @@ impl<K: Clone + Ord + Hash> State<K> {
 }
 
 /// Runs `work` for every due key, at most `limit` at once, until `stop`; then waits for what runs, up to `grace`.
-pub async fn serve<K, W>(queue: Arc<Queue<K>>, limit: usize, stop: tokio_util::sync::CancellationToken, grace: Duration, work: W)
-where
+pub async fn serve<K, W>(
+    queue: Arc<Queue<K>>,
+    limit: usize,
+    stop: tokio_util::sync::CancellationToken,
+    grace: Duration,
+    work: W,
+) where
     K: Clone + Ord + Hash + Send + Sync + 'static,
     W: AsyncWork<K>,
 {

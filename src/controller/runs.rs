@@ -116,7 +116,9 @@ impl RunWork {
         let recorded = run.status.clone().unwrap_or_default();
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         match live.get(key).filter(|live| Some(&live.uid) == run.metadata.uid.as_ref()) {
-            Some(live) if live.status.windows_through >= recorded.windows_through => (live.status.clone(), live.written),
+            Some(live) if live.status.windows_through >= recorded.windows_through => {
+                (live.status.clone(), live.written)
+            }
             _ => (recorded, Timestamp::MIN),
         }
     }
@@ -158,7 +160,12 @@ mod tests {
     #[test]
     fn verdicts_are_written_at_once_and_numbers_now_and_then() {
         let status = |verdict, canary: &str| AnalysisRunStatus {
-            metrics: vec![MetricStatus { name: "errors".into(), verdict, canary: canary.into(), ..MetricStatus::default() }],
+            metrics: vec![MetricStatus {
+                name: "errors".into(),
+                verdict,
+                canary: canary.into(),
+                ..MetricStatus::default()
+            }],
             ..AnalysisRunStatus::default()
         };
         let old = status(Verdict::Continue, "1 of 10");
