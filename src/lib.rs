@@ -25,4 +25,5 @@ pub mod api;
 pub mod engine;
 pub mod evidence;
 pub mod expr;
+pub mod ports;
 pub mod stats;

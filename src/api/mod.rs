@@ -1,1 +1,31 @@
-//! The kinds of glidepath.dev/v1alpha1 and their validation.
+//! The kinds of `glidepath.dev/v1alpha1` and their validation.
+//!
+//! Doc comments here are what `kubectl explain` prints: meaning, units, ranges, defaults.
+//! CEL rules on the types hold what the API server can check; everything else is [`validate`], shared by `lint` and the
+//! controller, so that both say the same words.
+
+pub mod analysis;
+pub mod command;
+pub mod common;
+pub mod conditions;
+pub mod rollout;
+pub mod status;
+pub mod strategy;
+pub mod traffic;
+
+pub use analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
+pub use command::RolloutCommand;
+pub use common::{HumanDuration, Percent};
+pub use rollout::{Rollout, RolloutSpec};
+pub use status::RolloutStatus;
+
+/// The API group of every kind.
+pub const GROUP: &str = "glidepath.dev";
+/// The label that names the revision on ReplicaSets and pods (rule S2).
+pub const REVISION_LABEL: &str = "glidepath.dev/revision";
+/// The label that names the owning Rollout on objects that Glidepath creates.
+pub const ROLLOUT_LABEL: &str = "glidepath.dev/rollout";
+/// The finalizer that lets a deleted Rollout hand its objects back (rule S40).
+pub const FINALIZER: &str = "glidepath.dev/hand-back";
+/// An annotation `"true"` on a Rollout that skips the hand-back on deletion (rule S40).
+pub const SKIP_HAND_BACK: &str = "glidepath.dev/skip-hand-back";

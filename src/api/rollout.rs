@@ -1,0 +1,192 @@
+//! The Rollout: a workload and how its next version is released.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    analysis::{Arg, Prometheus, TemplateRef},
+    common::{Delay, HumanDuration},
+    status::RolloutStatus,
+    strategy::Strategy,
+    traffic::TrafficRouter,
+};
+
+/// A workload and how its next version is released.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "glidepath.dev",
+    version = "v1alpha1",
+    kind = "Rollout",
+    namespaced,
+    derive = "PartialEq",
+    shortname = "gro",
+    category = "glidepath",
+    category = "all",
+    status = "RolloutStatus",
+    doc = "A workload and how its next version is released, step by step.",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Step", type_ = "string", json_path = ".status.stepShown"),
+    printcolumn(name = "Weight", type_ = "string", json_path = ".status.weightShown"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.readyShown"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("has(self.workloadRef) != has(self.template)", "give either workloadRef, or selector and template"))]
+#[x_kube(validation = ("has(self.template) == has(self.selector)", "selector and template go together"))]
+#[x_kube(validation = ("!has(oldSelf.selector) || !has(self.selector) || self.selector == oldSelf.selector", "selector is immutable"))]
+pub struct RolloutSpec {
+    /// How many pods are wanted. Absent when an autoscaler owns it through the scale subresource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub replicas: Option<u32>,
+    /// The Deployment whose pod template is released. Its own controller is held still meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_ref: Option<WorkloadRef>,
+    /// Which pods belong to the Rollout, as in a Deployment. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+    /// The pod template, as in a Deployment. Kept exactly as written: its hash names the revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "raw_object")]
+    pub template: Option<serde_json::Value>,
+    /// How long a pod must be ready before it counts as available, in seconds. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub min_ready_seconds: Option<u32>,
+    /// How many old ReplicaSets are kept for `undo`. Default 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub revision_history_limit: Option<u32>,
+    /// How long one wait for pods, routes or endpoints may take before `onFailure` applies. Default 10m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_deadline: Option<HumanDuration>,
+    /// What a failure does: `Rollback` (default) or `Hold`, which stops, keeps the traffic as it is and waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// What no verdict in time does. Default Hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_inconclusive: Option<OnInconclusive>,
+    /// Completes no step and promotes nothing while true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// The Services of the workload. Needed with a mesh that splits by Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<Services>,
+    /// The routers that split traffic, written in order. Absent: the ratio of replicas is the split.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub traffic: Vec<TrafficRouter>,
+    /// How long an accepted route must stand before it counts as settled. Default 10s with Istio, else 5s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<HumanDuration>,
+    /// How long an old revision keeps its pods after its last traffic is settled away. Default 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_down_delay: Option<HumanDuration>,
+    /// The same after an abort; `never` keeps the pods for debugging. Default 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort_scale_down_delay: Option<Delay>,
+    /// The analysis that runs from the first step that sends traffic to the end of the rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<BackgroundAnalysis>,
+    /// How the next version is released.
+    #[serde(default)]
+    pub strategy: Strategy,
+}
+
+/// A Deployment by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("self.apiVersion == 'apps/v1' && self.kind == 'Deployment'", "workloadRef names an apps/v1 Deployment"))]
+pub struct WorkloadRef {
+    /// `apps/v1`.
+    pub api_version: String,
+    /// `Deployment`.
+    pub kind: String,
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// How the Deployment's own pods go once the Rollout has its own. Default Progressively.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_down: Option<ScaleDown>,
+}
+
+/// How the pods of an adopted Deployment go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ScaleDown {
+    /// They stay.
+    Never,
+    /// All at once when our own pods are available.
+    OnSuccess,
+    /// One by one as our own become available.
+    #[default]
+    Progressively,
+}
+
+/// The Services of the workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Services {
+    /// The Service that callers use. It exists already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// The Service of the stable version; created and owned when absent. Default `<root>-stable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<String>,
+    /// The Service of the new version; created and owned when absent. Default `<root>-canary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
+}
+
+/// The analysis behind the steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("size(self.templates) > 0", "name at least one template"))]
+pub struct BackgroundAnalysis {
+    /// The templates whose metrics are judged together.
+    #[schemars(length(max = 16))]
+    pub templates: Vec<TemplateRef>,
+    /// Values for the templates' arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub args: Vec<Arg>,
+    /// The index (from 0) of the step it starts with. Default: the first that sends traffic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starting_step: Option<u32>,
+    /// The Prometheus of these metrics. Default: the controller's `--prometheus`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<Prometheus>,
+}
+
+/// What a failure does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnFailure {
+    /// All traffic returns to stable.
+    #[default]
+    Rollback,
+    /// Everything stays as it is, and a person decides.
+    Hold,
+}
+
+/// What no verdict in time does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnInconclusive {
+    /// Everything stays as it is, and a person decides.
+    #[default]
+    Hold,
+    /// All traffic returns to stable.
+    Abort,
+    /// The wait ends as if it had passed.
+    Promote,
+}
+
+fn raw_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}

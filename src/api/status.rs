@@ -1,0 +1,361 @@
+//! The Rollout's status: what people and scripts read, and everything that the engine must remember.
+//!
+//! Nothing the engine needs lives anywhere else: any replica of the controller can go on from here.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    analysis::MetricStatus,
+    command::{CommandState, Verb},
+    common::Percent,
+    conditions::Condition,
+};
+
+/// What is and what was, in numbers and in words.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RolloutStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Healthy, Progressing, Paused or Degraded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// A CamelCase reason for the phase.
+    pub reason: String,
+    /// The same in one line for people.
+    pub message: String,
+    /// The revision that serves what is not canary traffic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stable_revision: Option<RevisionRef>,
+    /// The revision that is wanted: stable itself when nothing is being released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_revision: Option<RevisionRef>,
+    /// Counts tries of the current revision, from 1.
+    pub attempt: u32,
+    /// The step in progress, from 0; the number of steps when all are done.
+    pub step_index: u32,
+    /// The sub-step of a ramp in progress, from 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sub_step: u32,
+    /// Where in its course the rollout is.
+    pub course: Course,
+    /// The stage of a promotion (rule S18).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// The canary's share of traffic.
+    pub weights: Weights,
+    /// What the rollout waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<Waiting>,
+    /// The newest evidence, per metric.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub metrics: Vec<MetricStatus>,
+    /// Desired replicas that this status speaks of.
+    pub desired_replicas: u32,
+    /// Pods of all revisions, never above the desired replicas (surge must not ratchet an autoscaler).
+    pub replicas: u32,
+    /// Ready pods of all revisions.
+    pub ready_replicas: u32,
+    /// Available pods of all revisions.
+    pub available_replicas: u32,
+    /// Pods of the current revision.
+    pub updated_replicas: u32,
+    /// The selector of all revisions' pods, for the scale subresource.
+    pub selector: String,
+    /// `step 2/7`, for the printer column.
+    pub step_shown: String,
+    /// `25 %`, for the printer column.
+    pub weight_shown: String,
+    /// `5/6`, for the printer column.
+    pub ready_shown: String,
+    /// A pause that was commanded (not the one in the file).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub paused_by_command: bool,
+    /// A hold: everything stays as it is until a person decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// A revision that `undo` chose over the file's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Pinned>,
+    /// The engine's memory of clocks and marks.
+    pub memory: Memory,
+    /// The last promoted revisions, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub promoted: Vec<RevisionRef>,
+    /// The last 10 rollouts, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub history: Vec<HistoryEntry>,
+    /// The last 20 commands, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub commands: Vec<CommandRecord>,
+    /// Conditions, by kstatus.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// The state that people act on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// The wanted version is stable.
+    Healthy,
+    /// Something is under way.
+    #[default]
+    Progressing,
+    /// A person must act: a pause, a hold, an approval.
+    Paused,
+    /// The wanted version failed and was taken back, or cannot come up.
+    Degraded,
+}
+
+/// A revision: the id names its template, the number its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionRef {
+    /// The first 10 characters of the template's hash.
+    pub id: String,
+    /// Grows by one per new template.
+    pub number: u64,
+}
+
+/// Where in its course a rollout is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Course {
+    /// No stable version yet (rule S4), or a Deployment is being adopted (S5).
+    #[default]
+    FirstDeploy,
+    /// Nothing is being released.
+    Idle,
+    /// The steps are being walked.
+    Stepping,
+    /// The steps are over and the new version takes everything (S18).
+    Promoting,
+    /// Traffic returns to stable because the file went back to it (S31).
+    Returning,
+    /// The new version failed or was aborted: traffic returns and stays with stable (S33).
+    Aborted,
+}
+
+/// The stages of a promotion (S18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Stage {
+    /// The new version gets as many pods as stable.
+    Scale,
+    /// Routes send everything to the canary target.
+    RouteToCanary,
+    /// The stable target moves to the new revision. From here on abort is refused.
+    MoveStable,
+    /// Routes send everything to the stable target again.
+    RouteToStable,
+}
+
+/// The canary's share of traffic, as planned and as seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Weights {
+    /// What the routes are meant to say now.
+    pub desired: Percent,
+    /// What the routes said when last read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Percent>,
+    /// Whether `accepted` equals `desired` and has stood long enough to count.
+    pub settled: bool,
+}
+
+/// A wait with its reason.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// A CamelCase reason.
+    pub reason: String,
+    /// The same for people.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it ends by itself, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// A hold (rule S34).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// A CamelCase reason.
+    pub reason: String,
+    /// The same for people.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What `undo` chose (rule S84).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pinned {
+    /// The revision id in force.
+    pub revision: String,
+    /// The id of the file's template that it overrides; another template lifts the pin.
+    pub against: String,
+}
+
+/// Clocks and marks. Not an interface: fields may change between versions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Memory {
+    /// When the current rollout began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout_since: Option<Timestamp>,
+    /// When the step (or sub-step, or stage) in progress began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_since: Option<Timestamp>,
+    /// How long this step's clocks stood still because the rollout was paused, in milliseconds.
+    pub step_held_ms: i64,
+    /// Since when the clocks stand still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_stopped_since: Option<Timestamp>,
+    /// Whether the step's atMost was extended once.
+    pub extended: bool,
+    /// When the routes were first read back as `weights.desired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_since: Option<Timestamp>,
+    /// The weight that was settled last; a change of it starts a new epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled_weight: Option<Percent>,
+    /// Counts settled changes of weight: Pass evidence belongs to one epoch.
+    pub epoch: u32,
+    /// What the stable and canary targets (Services or subsets) were last seen to select, and since when.
+    pub stable_target: TargetMemory,
+    /// See `stable_target`.
+    pub canary_target: TargetMemory,
+    /// Revisions that have lost their traffic, and since when it is settled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drained: Vec<Drained>,
+    /// The wait whose deadline runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// A hash of the steps up to the current one (rule S20).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps_walked: Option<String>,
+    /// How often the canary lost all its pods under traffic in this attempt (S56).
+    pub canary_losses: u32,
+    /// Whether the canary is lost right now.
+    pub canary_lost: bool,
+    /// Moments of the last repairs of foreign changes, at most 5 (S53).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Timestamp>,
+    /// A person overrode the evidence: runs before this round do not count (S34).
+    pub evidence_round: u32,
+    /// A person promoted past what is left to observe (S18, S82).
+    pub overridden: bool,
+    /// The id of the revision that was aborted; it is not retried by itself (S35).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<String>,
+    /// Whether the Deployment's pods have been replaced by ours (S5).
+    pub adopted: bool,
+}
+
+/// What a target was seen to select.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TargetMemory {
+    /// The revision id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Since when, endpoints included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+/// A revision without traffic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Drained {
+    /// The revision id.
+    pub revision: String,
+    /// When its last traffic was settled away.
+    pub since: Timestamp,
+}
+
+/// A wait under the progress deadline (rule S38).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Which wait.
+    pub wait: String,
+    /// The high-water mark: pods, endpoints.
+    pub best: u32,
+    /// When the mark was reached.
+    pub since: Timestamp,
+}
+
+/// How a rollout ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Outcome {
+    /// The new version is stable.
+    Promoted,
+    /// It failed or was aborted, and traffic went back.
+    Aborted,
+    /// The file went back to the stable template, and so did traffic.
+    RolledBack,
+    /// A newer template took its place.
+    Superseded,
+}
+
+/// One past rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// Which revision.
+    pub revision: RevisionRef,
+    /// The images of its containers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, for people.
+    pub reason: String,
+    /// Which try it was.
+    pub attempt: u32,
+    /// The step it ended at, from 0.
+    pub step_index: u32,
+}
+
+/// One command that was taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandRecord {
+    /// The command object's uid: a command is never taken twice.
+    pub uid: String,
+    /// The command object's name.
+    pub name: String,
+    /// What was asked for.
+    pub verb: Verb,
+    /// What became of it.
+    pub state: CommandState,
+    /// Why, for people.
+    pub message: String,
+    /// Who asked, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+    /// The reason they gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+}
+
+fn is_zero(value: &u32) -> bool {
+    *value == 0
+}

@@ -1,0 +1,149 @@
+//! What the engine decides: the next status, actions as desired states, when to look again, and what to tell people.
+
+use jiff::Timestamp;
+
+use crate::api::{
+    RolloutStatus,
+    analysis::{Arg, TemplateRef},
+    command::CommandState,
+    common::Percent,
+};
+
+/// The outcome of one tick.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// The next status. It never claims what was not done: it speaks of what was seen.
+    pub status: RolloutStatus,
+    /// What must be so, in the order it should be written.
+    pub actions: Vec<Action>,
+    /// When to look again without an outside event.
+    pub wake: Option<Wake>,
+    /// Transitions, for events and logs.
+    pub notices: Vec<Notice>,
+}
+
+/// When to look again, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wake {
+    /// The time.
+    pub at: Timestamp,
+    /// A reason that a person can read.
+    pub reason: String,
+}
+
+/// A transition worth an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// A CamelCase reason.
+    pub reason: String,
+    /// The same for people.
+    pub message: String,
+}
+
+/// The two targets of traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// The stable Service (and root) or subset.
+    Stable,
+    /// The canary Service or subset.
+    Canary,
+}
+
+/// What the routes should say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteIntent {
+    /// The canary target's share; the stable target has the rest.
+    pub canary: Percent,
+}
+
+/// A run that should exist.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunRequest {
+    /// The object's name.
+    pub name: String,
+    /// `uid/revision/step/attempt`: the same key never starts two runs.
+    pub key: String,
+    /// Whose metrics.
+    pub templates: Vec<TemplateRef>,
+    /// Values for arguments.
+    pub args: Vec<Arg>,
+    /// Goes on until it is stopped.
+    pub background: bool,
+    /// The revision id of the canary arm.
+    pub canary: String,
+    /// The revision id of the stable arm.
+    pub stable: String,
+    /// Counts settled changes of weight.
+    pub epoch: u32,
+}
+
+/// A desired state. Carrying one out twice changes nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A ReplicaSet for this revision exists (made with 0 replicas from the wanted template) and bears this number.
+    EnsureRevision {
+        /// The revision id.
+        id: String,
+        /// Its number.
+        number: u64,
+    },
+    /// The revision's ReplicaSet asks for so many pods.
+    EnsureReplicas {
+        /// The revision id.
+        id: String,
+        /// How many pods.
+        replicas: u32,
+    },
+    /// The target selects this revision.
+    EnsureTarget {
+        /// Which target.
+        target: Target,
+        /// The revision id.
+        revision: String,
+    },
+    /// All routers' objects say this: one write per object, all of them even if one fails.
+    EnsureRoute(RouteIntent),
+    /// The referenced Deployment is held still and asks for so many pods of its own.
+    EnsureWorkload {
+        /// How many pods; `None` leaves them.
+        replicas: Option<u32>,
+        /// Whether its own controller is held still.
+        paused: bool,
+    },
+    /// This AnalysisRun exists, with this epoch.
+    EnsureRun(RunRequest),
+    /// This AnalysisRun has ended.
+    StopRun {
+        /// Its name.
+        name: String,
+    },
+    /// This command has been answered.
+    AnswerCommand {
+        /// The object's name.
+        name: String,
+        /// What became of it.
+        state: CommandState,
+        /// Why.
+        message: String,
+    },
+    /// This old revision's ReplicaSet is gone.
+    RemoveRevision {
+        /// The revision id.
+        id: String,
+    },
+    /// Objects are given back as they were found, then the finalizer goes (rule S40).
+    HandBack(HandBack),
+}
+
+/// The stages of giving objects back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandBack {
+    /// The Deployment gets stable's template, is released and scaled to N.
+    Workload,
+    /// Routes and selectors are as the user had them.
+    Objects,
+    /// Our finalizer is gone.
+    Finalizer,
+}

@@ -1,0 +1,164 @@
+//! What the engine is told: the spec, its own last status, what was observed, and the time.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::api::{
+    RolloutSpec, RolloutStatus,
+    analysis::{AnalysisRunStatus, RunPhase, Verdict},
+    command::RolloutCommandSpec,
+    common::Percent,
+};
+
+/// Everything one tick decides from.
+#[derive(Clone, Debug)]
+pub struct Input<'a> {
+    /// The Rollout's name.
+    pub name: &'a str,
+    /// Its uid: external effects are keyed by it.
+    pub uid: &'a str,
+    /// Its metadata.generation.
+    pub generation: Option<i64>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// What is wanted.
+    pub spec: &'a RolloutSpec,
+    /// What was decided last.
+    pub status: &'a RolloutStatus,
+    /// What was observed.
+    pub seen: &'a Seen,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What was observed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// The wanted template; `None` when the workload that holds it is missing.
+    pub template: Option<TemplateSeen>,
+    /// Desired replicas (the spec's, or as first written through `/scale`).
+    pub replicas: u32,
+    /// Our ReplicaSets.
+    pub revisions: Vec<RevisionSeen>,
+    /// The routers' objects as read back. `None` without a mesh.
+    pub route: Option<RouteSeen>,
+    /// The stable target: the stable Service (and root with it), or the stable subset. `None` when there is none.
+    pub stable_target: Option<TargetSeen>,
+    /// The canary target.
+    pub canary_target: Option<TargetSeen>,
+    /// The referenced Deployment.
+    pub workload: Option<WorkloadSeen>,
+    /// AnalysisRuns of this Rollout, by name.
+    pub runs: BTreeMap<String, RunSeen>,
+    /// Commands that have no state yet, oldest first.
+    pub commands: Vec<CommandSeen>,
+    /// What stands in the way: invalid spec, missing objects, refused writes of the last tick.
+    pub problems: Vec<Problem>,
+    /// The selector of all revisions' pods as text, for the scale subresource.
+    pub selector: String,
+}
+
+/// A template as observed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TemplateSeen {
+    /// Its revision id.
+    pub id: String,
+    /// The images of its containers.
+    pub images: Vec<String>,
+}
+
+/// One revision's ReplicaSet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevisionSeen {
+    /// The revision id.
+    pub id: String,
+    /// Its number, from our annotation.
+    pub number: u64,
+    /// The ReplicaSet's name.
+    pub workload: String,
+    /// The images of its containers.
+    pub images: Vec<String>,
+    /// What its spec asks for.
+    pub wanted: u32,
+    /// Pods that exist.
+    pub pods: u32,
+    /// Pods that are ready.
+    pub ready: u32,
+    /// Pods that are ready for minReadySeconds.
+    pub available: u32,
+    /// Why pods do not come: quota, image pull, unschedulable; for people.
+    pub trouble: Option<String>,
+}
+
+/// The routers' objects as read back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RouteSeen {
+    /// The canary's weight in all of them; `None` when it cannot be read or they disagree.
+    pub weight: Option<Percent>,
+    /// Whether anything we own in them differs from the plan for that weight.
+    pub drifted: bool,
+    /// Who else wrote our fields, if known.
+    pub other_manager: Option<String>,
+}
+
+/// A Service or subset as observed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetSeen {
+    /// The revision id that its selector names; `None` before it names any, or when the object is absent.
+    pub revision: Option<String>,
+    /// Ready endpoints by revision id. `None` where endpoints cannot be told apart (subset split: pods stand in for them).
+    pub endpoints: Option<BTreeMap<String, u32>>,
+}
+
+/// The referenced Deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkloadSeen {
+    /// What its spec asks for.
+    pub wanted: u32,
+    /// Its own pods that exist.
+    pub pods: u32,
+    /// Its own pods that are available.
+    pub available: u32,
+    /// Whether its own controller is held still.
+    pub paused: bool,
+}
+
+/// An AnalysisRun.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunSeen {
+    /// Whether it goes on.
+    pub phase: RunPhase,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// The epoch of its spec.
+    pub epoch_wanted: u32,
+    /// Whether it is asked to stop.
+    pub stop: bool,
+    /// Its status as a whole, for people.
+    pub status: AnalysisRunStatus,
+}
+
+/// A command that waits to be taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandSeen {
+    /// The object's uid.
+    pub uid: String,
+    /// The object's name.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// What it asks for.
+    pub spec: RolloutCommandSpec,
+}
+
+/// Something in the way, for people to mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// A CamelCase reason, for instance `MissingService`.
+    pub reason: String,
+    /// What is wrong, where, and what to do.
+    pub message: String,
+    /// Whether nothing at all may be written (an invalid spec, a claimed object); else only steps stand still.
+    pub blocks_all: bool,
+}

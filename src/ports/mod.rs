@@ -1,0 +1,17 @@
+//! What the engine's drivers need from the world, as object-safe traits and plain structs.
+//!
+//! The controller's cluster, the demo's processes and the simulator's memory stand behind the same two doors: [`World`]
+//! for workloads, routes and status, and [`Source`] for numbers.
+
+pub mod source;
+pub mod tick;
+pub mod world;
+
+pub use source::{Source, SourceError};
+pub use world::{Observation, RolloutKey, World, WorldError};
+
+/// The time. The real one is `clock.rs`; tests and the simulator have their own.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> jiff::Timestamp;
+}

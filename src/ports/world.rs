@@ -1,0 +1,66 @@
+//! The door to workloads, routes, commands and status.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::{
+    api::{Rollout, RolloutStatus},
+    engine::{Action, Notice, Seen},
+};
+
+/// Names one Rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RolloutKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for RolloutKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A Rollout and all that was observed around it at one moment.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The object with its last status.
+    pub rollout: Rollout,
+    /// What was observed.
+    pub seen: Seen,
+}
+
+/// Why the world did not do as asked.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum WorldError {
+    /// Somebody else wrote first: observe again.
+    #[error("lost a race: {0}")]
+    Conflict(String),
+    /// It may work later: time-outs, throttling, an unreachable server.
+    #[error("{0}")]
+    Transient(String),
+    /// It will not work without a change from outside; the message says which.
+    #[error("{message}")]
+    Refused {
+        /// A CamelCase reason for status and events.
+        reason: String,
+        /// What is wrong, where, and what to do.
+        message: String,
+    },
+}
+
+/// A cluster, as far as the engine is concerned.
+#[async_trait]
+pub trait World: Send + Sync {
+    /// The Rollout with all that can be seen around it; `None` when it is gone.
+    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError>;
+    /// Makes one desired state so. Doing it twice changes nothing.
+    async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError>;
+    /// Writes the status, on condition that the Rollout is still the one observed.
+    async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError>;
+    /// Publishes a transition. Failing to publish never fails a tick.
+    async fn tell(&self, observation: &Observation, notice: &Notice);
+}
