@@ -28,9 +28,6 @@ const CONTROLLERS: &str = "deployment-controller,replicaset-controller,statefuls
     ttl-after-finished-controller,clusterrole-aggregation-controller";
 
 impl Component {
-    pub const ALL: [Self; 7] =
-        [Self::Etcd, Self::Api, Self::ControllerManager, Self::Node, Self::Istiod, Self::Envoy, Self::Prometheus];
-
     pub fn name(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",

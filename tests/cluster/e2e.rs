@@ -26,6 +26,7 @@ mod server;
 mod wait;
 
 // The tests.
+mod harness;
 mod smoke;
 
 use lane::{Lane, Options};

@@ -3,14 +3,14 @@
 
 use crate::component::Component;
 use crate::http::{encoded, get_ok};
+use crate::kubectl;
 use crate::namespace::{self, lane_folder};
 use crate::node::PodCount;
 use crate::obtain::output;
 use crate::programs::find;
-use crate::say::say;
+use crate::say::{say, spoken};
 use crate::server::Server;
 use crate::wait::wait_for;
-use crate::{kubectl, say::spoken};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -63,6 +63,7 @@ impl Lane {
             "this needs the namespace of a test cluster: run `make test-cluster`, \
              or `cargo run --example cluster -- within COMMAND`",
         )?;
+        say("bringing up the test cluster");
         let began = Instant::now();
         namespace::arrange()?;
         prepare(&folder)?;
@@ -81,10 +82,9 @@ impl Lane {
             lane.await_ready(Component::Istiod)?;
             lane.spawn(Component::Envoy)?;
         }
-        for component in Component::ALL {
-            if lane.running(component) {
-                lane.await_ready(component)?;
-            }
+        let rest = [Component::ControllerManager, Component::Node, Component::Envoy, Component::Prometheus];
+        for component in rest.into_iter().filter(|component| lane.running(*component)) {
+            lane.await_ready(component)?;
         }
         say(format_args!("the test cluster is up after {}", spoken(began.elapsed())));
         Ok(lane)
