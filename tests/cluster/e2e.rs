@@ -16,6 +16,7 @@ mod component;
 mod http;
 mod kubectl;
 mod lane;
+mod limits;
 mod load;
 mod namespace;
 mod node;

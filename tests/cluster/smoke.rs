@@ -2,6 +2,7 @@
 //! fail, no other test here means anything.
 
 use crate::lane;
+use crate::limits::binomial_999;
 use crate::load::{Load, Plan};
 use crate::obtain::output;
 use crate::programs::find;
@@ -61,13 +62,6 @@ fn prometheus_agrees() {
         Ok(())
     })
     .unwrap();
-}
-
-/// The counts between which 99.9 % of all draws fall: the normal limits, widened by the continuity correction.
-fn binomial_999(n: u64, p: f64) -> std::ops::RangeInclusive<u64> {
-    let n = n as f64;
-    let half = 3.2905 * (n * p * (1.0 - p)).sqrt() + 0.5;
-    ((n * p - half).floor().max(0.0) as u64)..=((n * p + half).ceil() as u64)
 }
 
 #[test]
