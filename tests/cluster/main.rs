@@ -178,6 +178,13 @@ fn within(command: &[String]) -> Result<ExitCode> {
     if namespace::lane_folder().is_some() {
         namespace::arrange()?;
         let mut child = Command::new(&command[0]);
+        // What `cargo run` tells this program about itself would make a cargo inside build its dependencies anew.
+        for (name, _) in std::env::vars_os() {
+            let own = name.to_string_lossy();
+            if own == "CARGO" || own.starts_with("CARGO_PKG_") || own.starts_with("CARGO_MANIFEST_") {
+                child.env_remove(&name);
+            }
+        }
         let status = child.args(&command[1..]).status().with_context(|| format!("cannot run {}", command[0]))?;
         return Ok(namespace::code_of(status));
     }
