@@ -26,4 +26,6 @@ pub mod engine;
 pub mod evidence;
 pub mod expr;
 pub mod ports;
+pub mod router;
+pub mod sim;
 pub mod stats;

@@ -1,0 +1,13 @@
+//! The one integration binary; each topic is a module.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests stop at what they did not expect"
+)]
+
+mod engine;
+mod gates;
+mod router;
+mod vectors;
