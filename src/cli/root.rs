@@ -5,11 +5,13 @@ use std::io::{ErrorKind, Write as _};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use super::{
-    completions, crds,
+    command as commands, completions, crds,
     exit::{CliError, Exit},
+    explain, get,
     global::Global,
-    lint, plan, version,
+    history, lint, plan, set_image, status, version,
 };
+use crate::api::command::Verb as Asked;
 
 /// Progressive delivery for Kubernetes: new versions step by step, judged by evidence
 #[derive(clap::Parser, Debug)]
@@ -23,6 +25,30 @@ struct Cli {
 
 #[derive(clap::Subcommand, Debug)]
 enum Verb {
+    /// List rollouts
+    #[command(visible_alias = "list")]
+    Get(get::Args),
+    /// Show one rollout on one screen, watch it, or wait for its end
+    Status(status::Args),
+    /// Say in words why a rollout is where it is and what comes next
+    Explain(explain::Args),
+    /// List the past rollouts
+    History(history::Args),
+    /// End the current wait, or skip the rest with --full
+    Promote(commands::PromoteArgs),
+    /// Give all traffic back to the stable version and stop
+    Abort(commands::Args),
+    /// Complete no further step
+    Pause(commands::Args),
+    /// Lift the pause
+    Resume(commands::Args),
+    /// Begin again at the first step after an abort or a hold
+    Retry(commands::Args),
+    /// Go back to an earlier revision
+    Undo(commands::UndoArgs),
+    /// Change a rollout's image, as kubectl does
+    #[command(subcommand)]
+    Set(Set),
     Lint(lint::LintArgs),
     Plan(plan::PlanArgs),
     Crds(crds::CrdsArgs),
@@ -30,9 +56,15 @@ enum Verb {
     Version(version::VersionArgs),
 }
 
+#[derive(clap::Subcommand, Debug)]
+enum Set {
+    /// Set the image of containers; with --wait, say how the rollout ended
+    Image(set_image::Args),
+}
+
 /// How help groups the verbs. A verb that stands in no group fails a test.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("See what is going on", &["get", "list", "status", "explain", "history"]),
+    ("See what is going on", &["get", "status", "explain", "history"]),
     ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "set"]),
     ("Before it matters, without a cluster", &["lint", "plan", "demo"]),
     ("Install and run", &["controller", "doctor", "crds", "completions", "version"]),
@@ -41,10 +73,22 @@ const GROUPS: [(&str, &[&str]); 4] = [
 const EXAMPLES: &str = "Examples:
   glidepath lint rollouts/              check the files of a repository, for instance in CI
   glidepath plan rollouts/checkout.yaml print the timeline of a release
+  glidepath status checkout --watch     follow it on one screen
   glidepath crds | kubectl apply -f -   install the kinds into a cluster";
 
 async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
     match verb {
+        Verb::Get(args) => get::run(args, global).await,
+        Verb::Status(args) => status::run(args, global).await,
+        Verb::Explain(args) => explain::run(args, global).await,
+        Verb::History(args) => history::run(args, global).await,
+        Verb::Promote(args) => commands::promote(args, global).await,
+        Verb::Undo(args) => commands::undo(args, global).await,
+        Verb::Abort(args) => commands::run(Asked::Abort, args, global).await,
+        Verb::Pause(args) => commands::run(Asked::Pause, args, global).await,
+        Verb::Resume(args) => commands::run(Asked::Resume, args, global).await,
+        Verb::Retry(args) => commands::run(Asked::Retry, args, global).await,
+        Verb::Set(Set::Image(args)) => set_image::run(args, global).await,
         Verb::Lint(args) => lint::run(&args, global),
         Verb::Plan(args) => plan::run(&args, global),
         Verb::Crds(args) => crds::run(&args),

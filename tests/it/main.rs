@@ -8,11 +8,10 @@
 )]
 
 mod crds;
+mod engine;
 mod files;
 mod gates;
 mod layers;
 mod lint;
-mod engine;
-mod gates;
 mod router;
 mod vectors;
