@@ -22,6 +22,7 @@
 //! Start reading at [`engine::step`]: everything else gathers its input or carries out its decision.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod controller;
@@ -34,3 +35,4 @@ pub mod server;
 pub mod sim;
 pub mod source;
 pub mod stats;
+pub mod yaml;

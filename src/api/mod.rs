@@ -9,10 +9,12 @@ pub mod command;
 pub mod common;
 pub mod conditions;
 pub mod revision;
+pub mod crds;
 pub mod rollout;
 pub mod status;
 pub mod strategy;
 pub mod traffic;
+pub mod validate;
 
 pub use analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
 pub use command::RolloutCommand;

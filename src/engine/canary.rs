@@ -29,15 +29,20 @@ struct Place {
     goal: Percent,
 }
 
-/// One tick of the steps.
-pub fn walk(draft: &mut Draft<'_>) {
-    if steps_edited(draft) {
+/// Begins again when the steps walked so far were edited (rule S20). Comes before commands: these move the step that the
+/// remembered steps are compared by.
+pub fn notice_edits(draft: &mut Draft<'_>) {
+    if draft.status.course == Course::Stepping && steps_edited(draft) {
         let attempt = draft.status.attempt + 1;
         if let Some(current) = draft.status.current_revision.clone() {
             draft.tell(false, "StepsEdited", "the steps up to the current one changed: begins again at step 1");
             outcome::begin(draft, current, attempt);
         }
     }
+}
+
+/// One tick of the steps.
+pub fn walk(draft: &mut Draft<'_>) {
     stop_clocks(draft);
     let place = bring(draft);
     runs::ensure(draft);
@@ -94,6 +99,8 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
         return Percent::ZERO;
     }
     let alive = draft.available(&canary) > 0;
+    // With no pod on either side nothing is gained by moving (S57).
+    let stable_serves = draft.stable_id().is_some_and(|id| draft.available(&id) > 0);
     let carries = draft
         .input
         .seen
@@ -102,7 +109,7 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
         .and_then(|route| route.weight)
         .is_some_and(|weight| !weight.is_zero())
         && draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.as_deref() == Some(&canary));
-    if !alive && carries && !draft.status.memory.canary_lost {
+    if !alive && stable_serves && carries && !draft.status.memory.canary_lost {
         draft.status.memory.canary_lost = true;
         draft.status.memory.canary_losses += 1;
         draft.tell(true, "CanaryLost", "no canary pod is available: its traffic returns to stable");

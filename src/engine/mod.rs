@@ -60,6 +60,7 @@ fn blocked(draft: &mut Draft<'_>, problem: &Problem) {
 }
 
 fn release(draft: &mut Draft<'_>) {
+    canary::notice_edits(draft);
     commands::take(draft);
     revisions::follow_template(draft);
     revisions::ensure_current(draft);

@@ -237,6 +237,9 @@ fn may_repair(draft: &mut Draft<'_>) -> bool {
 
 /// The weight nearest to the goal that both sides' pods carry (rules S30, S33, S51, S56).
 fn within_capacity(draft: &Draft<'_>, goal: Percent, at: Percent) -> Percent {
+    if draft.replicas() == 0 {
+        return at; // scaled to zero: weights stay (S37)
+    }
     let serving = canary_serving(draft);
     // Traffic of another revision behind the canary target goes back to stable first, whatever the steps want (S6, S30).
     let ours = serving.is_some() && serving == draft.current_id();
@@ -272,7 +275,8 @@ fn may_raise(draft: &Draft<'_>, goal: Percent, serving: &Option<String>) -> bool
 /// A weight in force stays unless its revision has no pod left (S56).
 fn keep(draft: &Draft<'_>, at: Percent, serving: &Option<String>) -> Percent {
     let alive = serving.as_deref().is_some_and(|id| draft.available(id) > 0);
-    if alive { at } else { at.min(stable_cannot(draft)) }
+    let stable_alive = wanted_stable(draft).is_some_and(|id| draft.available(&id) > 0);
+    if alive || !stable_alive { at } else { Percent::ZERO }
 }
 
 /// The share that stable cannot carry. Stable carries everything while it has what the strategy lets it have while it

@@ -137,6 +137,14 @@ impl SimWorld {
         }
     }
 
+    /// Faults end: all pods come up soon.
+    pub fn mend(&mut self) {
+        self.behaviours.clear();
+        let soon = self.now + SignedDuration::from_secs(2);
+        let dead = self.sets.values_mut().flat_map(|set| set.pods.iter_mut()).filter(|pod| pod.is_none());
+        dead.for_each(|pod| *pod = Some(soon));
+    }
+
     /// Gives a command, meant for this moment.
     pub fn command(&mut self, verb: Verb, full: bool) -> String {
         let status = &self.status;

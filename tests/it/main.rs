@@ -7,6 +7,12 @@
     reason = "tests stop at what they did not expect"
 )]
 
+mod crds;
+mod files;
+mod gates;
+mod layers;
+mod lint;
+mod engine;
 mod gates;
 mod router;
 mod vectors;

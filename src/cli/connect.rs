@@ -1,0 +1,204 @@
+//! The way to the API server, and the reads that several verbs share.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use kube::{
+    Api, Client, Config, ResourceExt,
+    api::ListParams,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+use super::{
+    exit::{CliError, innermost},
+    global::Global,
+    view::{RevisionView, Role},
+};
+use crate::{
+    api::{REVISION_LABEL, Rollout},
+    clock::SystemClock,
+    ports::Clock,
+};
+
+/// A client with the namespace that is meant.
+#[derive(Clone)]
+pub struct Connection {
+    /// The client.
+    pub client: Client,
+    /// The namespace: asked for, else the kubeconfig's.
+    pub namespace: String,
+    /// The API server's address, for messages.
+    pub address: String,
+}
+
+/// The time, for views.
+pub fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+/// Reads the kubeconfig (or the pod's own account) and makes a client. Nothing is asked of the server yet.
+pub async fn connect(global: &Global) -> Result<Connection, CliError> {
+    let mut config = config(global).await?;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let address = config.cluster_url.to_string();
+    let client = Client::try_from(config).map_err(|error| CliError::Kubeconfig(innermost(&error)))?;
+    Ok(Connection { client, namespace, address })
+}
+
+async fn config(global: &Global) -> Result<Config, CliError> {
+    let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
+    let wrong = |error: kube::config::KubeconfigError| CliError::Kubeconfig(innermost(&error));
+    if let Some(path) = &global.kubeconfig {
+        let file = Kubeconfig::read_from(path)
+            .map_err(|error| CliError::Kubeconfig(format!("{}: {}", path.display(), innermost(&error))))?;
+        return Config::from_custom_kubeconfig(file, &options).await.map_err(wrong);
+    }
+    match Config::from_kubeconfig(&options).await {
+        Ok(config) => Ok(config),
+        Err(_) if global.context.is_none() && Config::incluster().is_ok() => {
+            Config::incluster().map_err(|error| CliError::Kubeconfig(innermost(&error)))
+        }
+        Err(error) => Err(wrong(error)),
+    }
+}
+
+impl Connection {
+    /// Rollouts of the namespace.
+    pub fn rollouts(&self) -> Api<Rollout> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// An error of the client, with the server's address where it did not answer.
+    pub fn error(&self, doing: impl Into<String>, error: &kube::Error) -> CliError {
+        match CliError::kube(doing, error) {
+            CliError::Unreachable { why, .. } => CliError::Unreachable { at: format!(" at {}", self.address), why },
+            other => other,
+        }
+    }
+
+    /// The Rollout of this name, or an error that names those that exist.
+    pub async fn rollout(&self, name: &str) -> Result<Rollout, CliError> {
+        match self.rollouts().get(name).await {
+            Ok(rollout) => Ok(rollout),
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                if status.details.as_ref().is_none_or(|details| details.name.is_empty()) {
+                    return Err(CliError::KindMissing("Rollout"));
+                }
+                Err(self.not_found(name).await)
+            }
+            Err(error) => Err(self.error(format!("read Rollout \"{name}\""), &error)),
+        }
+    }
+
+    async fn not_found(&self, name: &str) -> CliError {
+        let listed = self.rollouts().list(&ListParams::default().limit(200)).await;
+        let names: Vec<String> =
+            listed.map(|l| l.items.iter().map(ResourceExt::name_any).collect()).unwrap_or_default();
+        CliError::NotFound {
+            kind: "Rollout",
+            name: name.to_owned(),
+            namespace: self.namespace.clone(),
+            there: what_is_there(name, &names),
+        }
+    }
+
+    /// The Rollout's revisions with their pods, newest first. Without the permission to list ReplicaSets: none.
+    pub async fn revisions(&self, rollout: &Rollout) -> Vec<RevisionView> {
+        let sets: Api<ReplicaSet> = Api::namespaced(self.client.clone(), &self.namespace);
+        let found = sets.list(&ListParams::default().labels(REVISION_LABEL)).await;
+        let sets = found.map(|list| list.items).unwrap_or_default();
+        revision_views(rollout, &sets, now())
+    }
+}
+
+/// What there is in place of a name that is missing.
+fn what_is_there(name: &str, names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    if names.is_empty() {
+        return "there are none; -n names another namespace, 'glidepath get -A' lists all".into();
+    }
+    let close =
+        names.iter().filter(|n| strsim::damerau_levenshtein(n, name) <= 2).min_by_key(|n| strsim::levenshtein(n, name));
+    if let Some(close) = close {
+        return format!("did you mean \"{close}\"?");
+    }
+    let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
+    format!("there are: {}{more}", names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", "))
+}
+
+/// ReplicaSets of the Rollout as rows of the screen: those that serve a role or still have pods.
+fn revision_views(rollout: &Rollout, sets: &[ReplicaSet], now: Timestamp) -> Vec<RevisionView> {
+    let status = rollout.status.clone().unwrap_or_default();
+    let uid = rollout.metadata.uid.as_deref();
+    let ours = |set: &&ReplicaSet| set.owner_references().iter().any(|owner| Some(owner.uid.as_str()) == uid);
+    let mut views: Vec<RevisionView> =
+        sets.iter().filter(ours).filter_map(|set| revision_view(&status, set, now)).collect();
+    views.retain(|view| view.role != Role::Old || view.wanted > 0 || view.available > 0);
+    views.sort_by_key(|view| (view.role == Role::Old, std::cmp::Reverse(view.number), view.age));
+    views
+}
+
+fn revision_view(status: &crate::api::RolloutStatus, set: &ReplicaSet, now: Timestamp) -> Option<RevisionView> {
+    let id = set.labels().get(REVISION_LABEL)?.clone();
+    let known = status.stable_revision.iter().chain(&status.current_revision).chain(&status.promoted);
+    let past = status.history.iter().map(|entry| &entry.revision);
+    let number = known.chain(past).find(|revision| revision.id == id).map_or(0, |revision| revision.number);
+    let spec = set.spec.as_ref()?;
+    let pod = spec.template.as_ref().and_then(|template| template.spec.as_ref());
+    let images: Vec<&str> = pod.iter().flat_map(|pod| &pod.containers).filter_map(|c| c.image.as_deref()).collect();
+    let pods = |count: Option<i32>| count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+    Some(RevisionView {
+        role: Role::of(&id, status),
+        id,
+        number,
+        available: pods(set.status.as_ref().and_then(|status| status.available_replicas)),
+        wanted: pods(spec.replicas),
+        image: images.join(", "),
+        age: set.metadata.creation_timestamp.as_ref().map(|at| now.duration_since(at.0)).unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::samples;
+
+    #[test]
+    fn a_missing_name_names_what_is_there() {
+        let names = ["checkout".to_owned(), "search".to_owned()];
+        assert_eq!(what_is_there("chekcout", &names), "did you mean \"checkout\"?");
+        assert_eq!(what_is_there("basket", &names), "there are: checkout, search");
+        assert!(what_is_there("x", &[]).contains("-n names another namespace"));
+    }
+
+    #[test]
+    fn replica_sets_become_revisions_by_owner_and_role() {
+        let set = |id: &str, owner: &str, replicas: i32| -> ReplicaSet {
+            serde_json::from_value(serde_json::json!({
+                "metadata": {
+                    "name": format!("checkout-{id}"), "labels": { REVISION_LABEL: id }, "creationTimestamp": samples::ago(720),
+                    "ownerReferences": [{ "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "name": "checkout", "uid": owner }]
+                },
+                "spec": {
+                    "replicas": replicas, "selector": {},
+                    "template": { "spec": { "containers": [{ "name": "app", "image": "i:1" }] } }
+                },
+                "status": { "replicas": replicas, "availableReplicas": replicas }
+            }))
+            .unwrap()
+        };
+        let sets = [
+            set("b7d0c41hze", "u-1", 12),
+            set("k3v9x2m1qa", "u-1", 4),
+            set("goneempty0", "u-1", 0),
+            set("draining00", "u-1", 1),
+            set("notoursatal", "u-2", 3),
+        ];
+        let views = revision_views(&samples::observing().rollout, &sets, samples::NOW);
+        let shown: Vec<_> = views.iter().map(|v| (v.number, v.role, v.available)).collect();
+        assert_eq!(shown, [(42, Role::Canary, 4), (41, Role::Stable, 12), (0, Role::Old, 1)]);
+        assert_eq!(views[0].age.as_secs(), 720);
+    }
+}

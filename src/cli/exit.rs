@@ -1,0 +1,169 @@
+//! How a command ends: the documented exit codes, and errors that say what, where and what to do.
+
+use std::process::ExitCode;
+
+/// The exit codes. They are an interface: CI pipelines branch on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: promoted, or done.
+    Done,
+    /// 1: an error, a failed first deploy, a refused or obsolete command.
+    Failed,
+    /// 2: wrong usage.
+    Usage,
+    /// 10: the rollout was aborted or rolled back.
+    RolledBack,
+    /// 11: the time limit is over and the end is not reached.
+    TimedOut,
+    /// 12: a newer version took the rollout's place.
+    Superseded,
+    /// 13: the old version won an A/B test.
+    KeptControl,
+    /// 14: the rollout waits for a person.
+    WaitsForHuman,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::RolledBack => 10,
+            Exit::TimedOut => 11,
+            Exit::Superseded => 12,
+            Exit::KeptControl => 13,
+            Exit::WaitsForHuman => 14,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// The exit codes as the help of waiting commands prints them.
+pub const EXIT_CODES_HELP: &str = "Exit codes:
+  0   promoted, or nothing left to do
+  1   an error, a failed first deploy, a refused or obsolete command
+  2   wrong usage
+  10  aborted or rolled back
+  11  timed out
+  12  superseded by a newer version
+  13  an A/B test kept the old version
+  14  waits for a person (at once for any wait that has no end of its own)";
+
+/// Why a command failed. Every message is one line: what, where, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// What was typed makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// No kubeconfig, or one that cannot be used.
+    #[error("cannot read a kubeconfig: {0}; give --kubeconfig or --context, or set KUBECONFIG")]
+    Kubeconfig(String),
+    /// The API server does not answer.
+    #[error("cannot reach the API server{at}: {why}; 'glidepath doctor' checks the connection")]
+    Unreachable {
+        /// ` at <url>`, or empty when the address is not known here.
+        at: String,
+        /// The innermost reason.
+        why: String,
+    },
+    /// No such object.
+    #[error("{kind} \"{name}\" not found in namespace \"{namespace}\"; {there}")]
+    NotFound {
+        /// The kind.
+        kind: &'static str,
+        /// The name that was typed.
+        name: String,
+        /// Where it was looked for.
+        namespace: String,
+        /// What there is instead, and what to do.
+        there: String,
+    },
+    /// The CRDs are missing.
+    #[error("this cluster does not know the kind {0}; install the CRDs with 'glidepath crds | kubectl apply -f -'")]
+    KindMissing(&'static str),
+    /// The API server refused.
+    #[error("the API server refused to {doing}: {why}{todo}")]
+    Refused {
+        /// What was tried.
+        doing: String,
+        /// Its words.
+        why: String,
+        /// What to do, with its separator; may be empty.
+        todo: String,
+    },
+    /// Anything else, told in full.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CliError {
+    /// The exit code that goes with the error.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            CliError::Usage(_) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// Puts what was being done to an error of kube's client.
+    pub fn kube(doing: impl Into<String>, error: &kube::Error) -> Self {
+        let doing = doing.into();
+        match error {
+            kube::Error::Api(status) => {
+                let todo = match status.code {
+                    401 => "; log in to the cluster again",
+                    403 => "; 'glidepath doctor' lists the permissions you have",
+                    _ => "",
+                };
+                let why = if status.message.is_empty() { &status.reason } else { &status.message };
+                CliError::Refused { doing, why: why.replace('\n', " "), todo: todo.into() }
+            }
+            other => CliError::Unreachable { at: String::new(), why: innermost(other) },
+        }
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    fn from(error: std::io::Error) -> Self {
+        CliError::Failed(format!("cannot write the output: {error}"))
+    }
+}
+
+/// The deepest cause: the outer layers of HTTP clients only say that something failed.
+pub fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_the_documented_ones() {
+        let all = [
+            (Exit::Done, 0),
+            (Exit::Failed, 1),
+            (Exit::Usage, 2),
+            (Exit::RolledBack, 10),
+            (Exit::TimedOut, 11),
+            (Exit::Superseded, 12),
+            (Exit::KeptControl, 13),
+            (Exit::WaitsForHuman, 14),
+        ];
+        for (exit, code) in all {
+            assert_eq!(exit.code(), code);
+            assert!(EXIT_CODES_HELP.contains(&format!("\n  {code} ")), "{code} is not in the help");
+        }
+    }
+}

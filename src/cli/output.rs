@@ -1,0 +1,81 @@
+//! `-o json|yaml|name`: objects for scripts.
+
+use std::io::Write;
+
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{exit::CliError, global::OutputFormat};
+
+/// The objects in a format for scripts; `None` where the format is one for people.
+pub fn objects<K>(format: OutputFormat, objects: &[K], as_list: bool) -> Result<Option<String>, CliError>
+where
+    K: Resource<DynamicType = ()> + Serialize,
+{
+    if format == OutputFormat::Name {
+        let kind = format!("{}.{}", K::kind(&()).to_lowercase(), K::group(&()));
+        return Ok(Some(objects.iter().map(|object| format!("{kind}/{}\n", object.name_any())).collect()));
+    }
+    if matches!(format, OutputFormat::Table | OutputFormat::Wide) {
+        return Ok(None);
+    }
+    let value = document(objects, as_list)?;
+    let text = match format {
+        OutputFormat::Json => serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(|e| e.to_string()),
+        _ => serde_yaml::to_string(&value).map_err(|e| e.to_string()),
+    };
+    text.map(Some).map_err(|error| CliError::Failed(format!("cannot print the object: {error}")))
+}
+
+fn document<K>(objects: &[K], as_list: bool) -> Result<Value, CliError>
+where
+    K: Resource<DynamicType = ()> + Serialize,
+{
+    let plain = |object: &K| -> Result<Value, CliError> {
+        let mut value =
+            serde_json::to_value(object).map_err(|e| CliError::Failed(format!("cannot print the object: {e}")))?;
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+        Ok(value)
+    };
+    match objects {
+        [one] if !as_list => plain(one),
+        all => {
+            let items = all.iter().map(plain).collect::<Result<Vec<_>, _>>()?;
+            Ok(json!({ "apiVersion": "v1", "kind": "List", "items": items }))
+        }
+    }
+}
+
+/// Writes to standard output; a closed pipe (`| head`) is no error.
+pub fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::samples;
+
+    #[test]
+    fn scripts_get_objects_and_names() {
+        let rollouts = [samples::healthy().rollout];
+        assert_eq!(objects(OutputFormat::Table, &rollouts, false).unwrap(), None);
+        let names = objects(OutputFormat::Name, &rollouts, true).unwrap().unwrap();
+        assert_eq!(names, "rollout.glidepath.dev/checkout\n");
+        let yaml = objects(OutputFormat::Yaml, &rollouts, false).unwrap().unwrap();
+        assert!(yaml.starts_with("apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\n"), "{yaml}");
+        let list: Value =
+            serde_json::from_str(&objects(OutputFormat::Json, &rollouts, true).unwrap().unwrap()).unwrap();
+        assert_eq!(
+            (list["kind"].as_str(), list["items"][0]["metadata"]["name"].as_str()),
+            (Some("List"), Some("checkout"))
+        );
+    }
+}

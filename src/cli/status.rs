@@ -1,0 +1,97 @@
+//! `status`: one screen of one Rollout, followed if asked, with the end in the exit code.
+
+use std::io::IsTerminal;
+
+use super::{
+    connect::{Connection, connect, now},
+    exit::{CliError, EXIT_CODES_HELP, Exit},
+    get,
+    global::{Global, OutputFormat},
+    names,
+    output::{self, print},
+    view::{Screen, screen},
+    watch::{Follow, Show, Target, follow},
+};
+use crate::api::{HumanDuration, Rollout};
+
+/// One screen of a Rollout: steps, traffic, pods, evidence, what it waits for
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = AFTER_HELP.as_str())]
+pub struct Args {
+    /// The Rollout; without a name all of the namespace are listed
+    #[arg(value_name = "NAME")]
+    pub words: Vec<String>,
+    /// Go on until the end: redrawn in place on a terminal, one line per change elsewhere. On a terminal it also goes on
+    /// while a person is waited for
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Wait for the end without showing the way
+    #[arg(long)]
+    pub wait: bool,
+    /// With --watch or --wait: the longest wait, like 30m
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<HumanDuration>,
+}
+
+static AFTER_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+    format!(
+        "Examples:
+  glidepath status checkout
+  glidepath status checkout --watch
+  glidepath status checkout --wait --timeout 30m
+
+{EXIT_CODES_HELP}"
+    )
+});
+
+/// Shows one Rollout, or lists all without a name.
+pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
+    let names = names::names(&args.words);
+    if args.timeout.is_some() && !args.watch && !args.wait {
+        return Err(CliError::Usage("--timeout needs --watch or --wait".into()));
+    }
+    if names.is_empty() {
+        if args.wait || args.timeout.is_some() {
+            return Err(CliError::Usage("wait for which Rollout? write glidepath status NAME --wait".into()));
+        }
+        let all = get::Args { words: vec![], all_namespaces: false, selector: None, watch: args.watch };
+        return get::run(all, global).await;
+    }
+    let name = names::one_name(&args.words, "status")?;
+    let connection = connect(global).await?;
+    let rollout = connection.rollout(&name).await?;
+    if args.watch || args.wait {
+        return wait(&connection, rollout, name, &args, global).await;
+    }
+    show(&connection, &rollout, global).await?;
+    Ok(Exit::Done)
+}
+
+async fn show(connection: &Connection, rollout: &Rollout, global: &Global) -> Result<(), CliError> {
+    if let Some(text) = output::objects(global.output, std::slice::from_ref(rollout), false)? {
+        return print(&text);
+    }
+    let pods = connection.revisions(rollout).await;
+    let width = if global.output == OutputFormat::Wide { 200 } else { global.width() };
+    print(&screen(&Screen { rollout, pods: &pods, now: now(), color: global.color_on(), width }))
+}
+
+async fn wait(
+    connection: &Connection,
+    rollout: Rollout,
+    name: String,
+    args: &Args,
+    global: &Global,
+) -> Result<Exit, CliError> {
+    let terminal = std::io::stdout().is_terminal();
+    let show = match (args.watch, terminal) {
+        (true, true) => Show::Screen { color: global.color_on(), width: global.width() },
+        (true, false) => Show::Lines,
+        (false, _) => Show::End,
+    };
+    let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref()).map(|r| r.id.clone());
+    let target = current.map_or(Target::NotThis(None), Target::Revision);
+    let stop_for_human = args.wait || !terminal;
+    let timeout = args.timeout.map(HumanDuration::get);
+    follow(connection, rollout, Follow { name, target, show, stop_for_human, timeout }).await
+}

@@ -1,0 +1,98 @@
+//! Columns without borders, as kubectl prints them.
+
+use super::paint::{Paint, Tone};
+
+/// One cell.
+#[derive(Clone, Debug, Default)]
+pub struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+impl Cell {
+    /// A cell in a tone.
+    pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
+        Cell { text: text.into(), tone }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Cell { text: text.into(), tone: Tone::Plain }
+    }
+}
+
+/// The rows as lines: each column as wide as its widest cell, three blanks between, nothing behind the last text.
+pub fn columns(paint: Paint, indent: usize, rows: &[Vec<Cell>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| chars(&cell.text)).max();
+    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
+    rows.iter().map(|row| line(paint, indent, row, &widths)).collect()
+}
+
+fn line(paint: Paint, indent: usize, row: &[Cell], widths: &[usize]) -> String {
+    let mut out = " ".repeat(indent);
+    let last = row.iter().rposition(|cell| !cell.text.is_empty()).unwrap_or(0);
+    for (cell, width) in row.iter().zip(widths).take(last) {
+        out.push_str(&paint.text(cell.tone, &cell.text));
+        out.push_str(&" ".repeat(width.saturating_sub(chars(&cell.text)) + 3));
+    }
+    if let Some(cell) = row.get(last) {
+        out.push_str(&paint.text(cell.tone, &cell.text));
+    }
+    out.push('\n');
+    out
+}
+
+fn chars(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// Breaks text at blanks so that no line is longer than `width` (a single long word may be), each line indented.
+pub fn wrap(text: &str, indent: usize, width: usize) -> String {
+    if text.trim().is_empty() {
+        return String::new();
+    }
+    let room = width.saturating_sub(indent).max(20);
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let Some(line) = lines.last_mut() else { break };
+        if !line.is_empty() && chars(line) + 1 + chars(word) > room {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.iter().map(|line| format!("{}{line}\n", " ".repeat(indent))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_leave_no_trailing_blanks() {
+        let rows = [
+            vec!["NAME".into(), "PHASE".into()],
+            vec!["checkout".into(), Cell::toned(Tone::Good, "Healthy")],
+            vec!["a".into()],
+        ];
+        let text = columns(Paint { on: false }, 2, &rows);
+        assert_eq!(text, "  NAME       PHASE\n  checkout   Healthy\n  a\n");
+    }
+
+    #[test]
+    fn colour_changes_no_width() {
+        let rows = [vec![Cell::toned(Tone::Bad, "ab"), "x".into()], vec!["abcd".into(), "y".into()]];
+        let text = columns(Paint { on: true }, 0, &rows);
+        assert!(text.starts_with("\u{1b}[31mab\u{1b}[39m     x\n"), "{text:?}");
+    }
+
+    #[test]
+    fn text_is_wrapped_at_blanks() {
+        assert_eq!(wrap("one two three four five six", 2, 22), "  one two three four\n  five six\n");
+    }
+}

@@ -1,0 +1,254 @@
+//! Following one Rollout: a screen redrawn in place on a terminal, one line per change elsewhere, until the end.
+
+use std::{collections::VecDeque, time::Duration};
+
+use futures::{StreamExt, stream::BoxStream};
+use jiff::Timestamp;
+use kube::runtime::{WatchStreamExt, watcher};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    connect::{Connection, now},
+    ending::{Waited, waited},
+    exit::{CliError, Exit},
+    output::print,
+    view::{self, RevisionView, Screen},
+    words,
+};
+use crate::api::Rollout;
+
+/// What to follow, how to show it, and when to stop.
+#[derive(Clone, Debug)]
+pub struct Follow {
+    /// The Rollout's name.
+    pub name: String,
+    /// Which revision's release is waited for.
+    pub target: Target,
+    /// How to show it.
+    pub show: Show,
+    /// Whether a wait for a person ends it.
+    pub stop_for_human: bool,
+    /// The longest wait.
+    pub timeout: Option<Duration>,
+}
+
+/// Which revision's release is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// This one.
+    Revision(String),
+    /// The first wanted one that is not this one.
+    NotThis(Option<String>),
+}
+
+/// How a followed Rollout is shown.
+#[derive(Clone, Copy, Debug)]
+pub enum Show {
+    /// The screen, redrawn in place.
+    Screen {
+        /// Whether to paint.
+        color: bool,
+        /// Columns of the terminal.
+        width: usize,
+    },
+    /// One line per change.
+    Lines,
+    /// Only the end.
+    End,
+}
+
+impl Target {
+    /// Once the wanted revision is known it stays.
+    fn resolve(&mut self, rollout: &Rollout) -> Option<String> {
+        let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref()).map(|r| r.id.clone());
+        if let Target::NotThis(before) = self {
+            let current = current.filter(|id| words::is_seen(rollout) && Some(id) != before.as_ref())?;
+            *self = Target::Revision(current);
+        }
+        match self {
+            Target::Revision(id) => Some(id.clone()),
+            Target::NotThis(_) => None,
+        }
+    }
+}
+
+/// Follows until the end, a wait for a person (if asked), or the time limit. The end is printed.
+pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow) -> Result<Exit, CliError> {
+    let mut changes = changes(connection, &follow.name);
+    let deadline = follow.timeout.map(|timeout| Instant::now() + timeout);
+    let mut shown = Shown::default();
+    let mut rollout = first;
+    loop {
+        let pods =
+            if matches!(follow.show, Show::Screen { .. }) { connection.revisions(&rollout).await } else { vec![] };
+        shown.show(&rollout, &pods, follow.show)?;
+        let state = follow.target.resolve(&rollout).map_or(Waited::GoesOn, |target| waited(&rollout, &target));
+        match &state {
+            Waited::Over(exit, words) => return end(&follow.name, *exit, words),
+            Waited::Human(words) if follow.stop_for_human => return end(&follow.name, Exit::WaitsForHuman, words),
+            Waited::Human(_) | Waited::GoesOn => {}
+        }
+        let tick = Instant::now() + Duration::from_secs(1);
+        tokio::select! {
+            change = changes.next() => match change {
+                Some(Ok(watcher::Event::Apply(new) | watcher::Event::InitApply(new))) => rollout = new,
+                Some(Ok(watcher::Event::Delete(_))) => return Err(CliError::Failed(format!("Rollout \"{}\" was deleted", follow.name))),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => shown.trouble(&error.to_string()),
+                None => return Err(CliError::Failed("the watch ended".into())),
+            },
+            () = sleep_until(tick), if matches!(follow.show, Show::Screen { .. }) => {}
+            () = sleep_until(deadline.unwrap_or(tick)), if deadline.is_some() => {
+                return timed_out(&follow, &rollout, &state);
+            }
+        }
+    }
+}
+
+fn changes(connection: &Connection, name: &str) -> BoxStream<'static, watcher::Result<watcher::Event<Rollout>>> {
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    watcher(connection.rollouts(), config).default_backoff().boxed()
+}
+
+fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> Result<Exit, CliError> {
+    if let Waited::Human(words) = state {
+        return end(&follow.name, Exit::WaitsForHuman, words);
+    }
+    let limit =
+        follow.timeout.map(|t| words::short(jiff::SignedDuration::try_from(t).unwrap_or_default())).unwrap_or_default();
+    let unseen = matches!(follow.target, Target::NotThis(_));
+    let words = if unseen {
+        format!("not done after {limit}: no controller has begun the new version; 'glidepath doctor' checks it")
+    } else {
+        format!("not done after {limit}: {}; the rollout goes on", view::doing(rollout, now()))
+    };
+    end(&follow.name, Exit::TimedOut, &words)
+}
+
+fn end(name: &str, exit: Exit, words: &str) -> Result<Exit, CliError> {
+    let words = words.trim_end_matches([' ', ':']);
+    print(&format!("{name}: {words}\n"))?;
+    Ok(exit)
+}
+
+/// What stands on the terminal already.
+#[derive(Default)]
+struct Shown {
+    /// Rows of the last screen.
+    rows: usize,
+    /// The last lines, so that a flapping message is not repeated.
+    lines: VecDeque<String>,
+}
+
+impl Shown {
+    fn show(&mut self, rollout: &Rollout, pods: &[RevisionView], show: Show) -> Result<(), CliError> {
+        match show {
+            Show::End => Ok(()),
+            Show::Lines => match self.new_line(rollout) {
+                Some(line) => print(&format!("{}  {line}\n", now().strftime("%H:%M:%S"))),
+                None => Ok(()),
+            },
+            Show::Screen { color, width } => {
+                let text = view::screen(&Screen { rollout, pods, now: now(), color, width });
+                let up = if self.rows == 0 { String::new() } else { format!("\x1b[{}A\r\x1b[J", self.rows) };
+                self.rows = text.lines().map(|line| rows_of(line, width)).sum();
+                print(&format!("{up}{text}"))
+            }
+        }
+    }
+
+    fn new_line(&mut self, rollout: &Rollout) -> Option<String> {
+        let line = change_line(rollout);
+        if self.lines.back() == Some(&line) {
+            return None;
+        }
+        self.lines.push_back(line.clone());
+        if self.lines.len() > 1 {
+            self.lines.pop_front();
+        }
+        Some(line)
+    }
+
+    /// A watch that fails is tried again; people are told once on the error stream.
+    fn trouble(&mut self, error: &str) {
+        if self.lines.back().map(String::as_str) != Some(error) {
+            eprintln!("watch interrupted, trying again: {error}");
+            self.lines.push_back(error.to_owned());
+        }
+    }
+}
+
+/// How many rows of the terminal a painted line takes.
+fn rows_of(line: &str, width: usize) -> usize {
+    let mut visible = 0;
+    let mut in_escape = false;
+    for c in line.chars() {
+        match (in_escape, c) {
+            (false, '\x1b') => in_escape = true,
+            (true, 'm') => in_escape = false,
+            (false, _) => visible += 1,
+            (true, _) => {}
+        }
+    }
+    visible.max(1_usize).div_ceil(width.max(1))
+}
+
+/// A Rollout in one line that changes only when something happens, not as time goes by.
+pub fn change_line(rollout: &Rollout) -> String {
+    let Some(status) = rollout.status.as_ref().filter(|status| status.phase.is_some()) else {
+        return "no controller has looked at it yet".into();
+    };
+    let phase = status.phase.map(|phase| format!("{phase:?}")).unwrap_or_default();
+    let revision = words::number(status.current_revision.as_ref());
+    let mut parts = vec![phase, revision];
+    if status.course == crate::api::status::Course::Stepping {
+        parts.push(view::step_counter(rollout, status));
+    }
+    if let Some(accepted) = status.weights.accepted {
+        parts.push(if accepted == status.weights.desired {
+            accepted.to_string()
+        } else {
+            format!("{accepted} of {}", status.weights.desired)
+        });
+    }
+    let message = if status.message.is_empty() { view::doing(rollout, Timestamp::MIN) } else { status.message.clone() };
+    parts.push(message);
+    parts.join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::samples;
+
+    #[test]
+    fn lines() {
+        let lines: Vec<String> =
+            samples::all().iter().map(|(name, s)| format!("{name}: {}", change_line(&s.rollout))).collect();
+        insta::assert_snapshot!("change_lines", lines.join("\n"));
+    }
+
+    #[test]
+    fn a_line_is_not_repeated() {
+        let mut shown = Shown::default();
+        let sample = samples::healthy();
+        assert!(shown.new_line(&sample.rollout).is_some());
+        assert_eq!(shown.new_line(&sample.rollout), None);
+        assert!(shown.new_line(&samples::held().rollout).is_some());
+    }
+
+    #[test]
+    fn a_target_is_found_when_the_revision_changes_and_then_stays() {
+        let mut target = Target::NotThis(Some("b7d0c41hze".into()));
+        assert_eq!(target.resolve(&samples::healthy().rollout), None);
+        assert_eq!(target.resolve(&samples::observing().rollout).as_deref(), Some("k3v9x2m1qa"));
+        assert_eq!(target.resolve(&samples::healthy().rollout).as_deref(), Some("k3v9x2m1qa"));
+    }
+
+    #[test]
+    fn painted_lines_take_the_rows_of_their_visible_text() {
+        for (line, rows) in [("", 1), ("abc", 1), ("\x1b[31mabcdefghij\x1b[39m", 1), ("abcdefghijk", 2)] {
+            assert_eq!(rows_of(line, 10), rows, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The words that every view shares: times, steps, what a rollout does right now.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::paint::Tone;
+use crate::api::{
+    Rollout, RolloutStatus,
+    conditions::STALLED,
+    status::{Course, Held, Outcome, Phase, Stage},
+    strategy::Step,
+};
+
+/// Where a rollout is, in the terms that people act on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place<'a> {
+    /// No controller has written a status yet.
+    Unseen,
+    /// The first version comes up.
+    FirstDeploy,
+    /// Nothing is being released.
+    Idle,
+    /// Everything stays until a person decides.
+    Held(&'a Held),
+    /// Paused, by the file or by a command.
+    Paused {
+        /// `spec.paused`, which only an edit of the file lifts.
+        in_file: bool,
+    },
+    /// A step is in progress.
+    Step(&'a Step),
+    /// All steps are done and the promotion is about to begin.
+    StepsDone,
+    /// The new version takes everything.
+    Promoting(Option<Stage>),
+    /// Traffic returns because the file went back.
+    Returning,
+    /// Taken back.
+    Aborted,
+}
+
+/// The place of a rollout. A hold and a pause hide the step that they stop.
+pub fn place(rollout: &Rollout) -> Place<'_> {
+    let Some(status) = rollout.status.as_ref().filter(|s| s.phase.is_some()) else { return Place::Unseen };
+    match status.course {
+        Course::FirstDeploy => return Place::FirstDeploy,
+        Course::Idle => return Place::Idle,
+        Course::Aborted => return Place::Aborted,
+        Course::Returning => return Place::Returning,
+        Course::Stepping | Course::Promoting => {}
+    }
+    if let Some(held) = &status.held {
+        return Place::Held(held);
+    }
+    if rollout.spec.paused || status.paused_by_command {
+        return Place::Paused { in_file: rollout.spec.paused };
+    }
+    if status.course == Course::Promoting {
+        return Place::Promoting(status.stage);
+    }
+    steps(rollout).get(status.step_index as usize).map_or(Place::StepsDone, Place::Step)
+}
+
+/// The steps of the file.
+pub fn steps(rollout: &Rollout) -> &[Step] {
+    rollout.spec.strategy.canary.as_ref().map_or(&[], |canary| canary.steps.as_slice())
+}
+
+/// A step in a word or two, for the step bar.
+pub fn step_label(step: &Step) -> String {
+    if let Some(weight) = step.set_weight {
+        return weight.to_string();
+    }
+    if let Some(pause) = &step.pause {
+        return pause.duration.map_or_else(|| "pause".into(), |d| format!("pause {}", short(d.signed())));
+    }
+    if step.observe.is_some() {
+        return "observe".into();
+    }
+    if step.analysis.is_some() {
+        return "analysis".into();
+    }
+    if let Some(scale) = &step.set_canary_scale {
+        return match (scale.replicas, scale.percent) {
+            (Some(replicas), _) => format!("scale {replicas}"),
+            (None, Some(percent)) => format!("scale {percent}"),
+            (None, None) => "scale as weight".into(),
+        };
+    }
+    step.ramp.as_ref().map_or_else(|| "?".into(), |ramp| format!("ramp to {}", ramp.to))
+}
+
+/// A step as part of a sentence: `analysis checkout-load-test`, `a pause of 10m`.
+pub fn step_words(step: &Step) -> String {
+    if let Some(weight) = step.set_weight {
+        return weight.to_string();
+    }
+    if let Some(pause) = &step.pause {
+        return pause
+            .duration
+            .map_or_else(|| "a pause until someone promotes".into(), |d| format!("a pause of {}", short(d.signed())));
+    }
+    if let Some(observe) = &step.observe {
+        let least = observe.at_least.map(|d| format!(" for at least {}", short(d.signed())));
+        return format!("observe{}", least.unwrap_or_default());
+    }
+    if let Some(analysis) = &step.analysis {
+        let names: Vec<&str> = analysis.templates.iter().map(|t| t.name.as_str()).collect();
+        return format!("analysis {}", names.join(", "));
+    }
+    if step.set_canary_scale.is_some() {
+        return format!("canary {}", step_label(step));
+    }
+    let ramp = |r: &crate::api::strategy::Ramp| {
+        format!("a ramp from {} to {} by {} every {}", r.from, r.to, r.by, short(r.every.signed()))
+    };
+    step.ramp.as_ref().map_or_else(|| "an unknown step".into(), ramp)
+}
+
+/// How long the step in progress has run, pauses not counted.
+pub fn elapsed(status: &RolloutStatus, now: Timestamp) -> SignedDuration {
+    let memory = &status.memory;
+    let Some(since) = memory.step_since else { return SignedDuration::ZERO };
+    let until = memory.clock_stopped_since.unwrap_or(now);
+    let counted = until.duration_since(since) - SignedDuration::from_millis(memory.step_held_ms);
+    counted.max(SignedDuration::ZERO)
+}
+
+/// The message of the Stalled condition, when it is true.
+pub fn stalled(status: &RolloutStatus) -> Option<&str> {
+    status.conditions.iter().find(|c| c.type_ == STALLED && c.status == "True").map(|c| c.message.as_str())
+}
+
+/// Whether the controller has seen the newest file.
+pub fn is_seen(rollout: &Rollout) -> bool {
+    let seen = rollout.status.as_ref().and_then(|status| status.observed_generation);
+    match (seen, rollout.metadata.generation) {
+        (Some(seen), Some(now)) => seen >= now,
+        (None, Some(_)) => false,
+        _ => true,
+    }
+}
+
+/// `#42`, or `a new revision` before it has a number.
+pub fn number(revision: Option<&crate::api::status::RevisionRef>) -> String {
+    revision.map_or_else(|| "a new revision".into(), |r| format!("#{}", r.number))
+}
+
+/// The stage of a promotion for people.
+pub fn stage_words(stage: Option<Stage>) -> &'static str {
+    match stage {
+        None => "promoting",
+        Some(Stage::Scale) => "promoting: the new version gets all its pods",
+        Some(Stage::RouteToCanary) => "promoting: all traffic moves to the new version's pods",
+        Some(Stage::MoveStable) => "promoting: the stable target moves to the new version",
+        Some(Stage::RouteToStable) => "promoting: routes go back to the stable target",
+    }
+}
+
+/// How an outcome is told (Aborted and RolledBack are both told as `rolled back`).
+pub fn outcome_words(outcome: Outcome) -> (&'static str, Tone) {
+    match outcome {
+        Outcome::Promoted => ("promoted", Tone::Good),
+        Outcome::Aborted | Outcome::RolledBack => ("rolled back", Tone::Bad),
+        Outcome::Superseded => ("superseded", Tone::Warn),
+    }
+}
+
+/// The tone of a phase.
+pub fn phase_tone(phase: Phase) -> Tone {
+    match phase {
+        Phase::Healthy => Tone::Good,
+        Phase::Progressing => Tone::Busy,
+        Phase::Paused => Tone::Warn,
+        Phase::Degraded => Tone::Bad,
+    }
+}
+
+/// A length of time in at most two units: `45s`, `3m12s`, `2h5m`, `6d4h`.
+pub fn short(duration: SignedDuration) -> String {
+    let total = duration.as_secs().max(0);
+    let two = |big: i64, big_unit: &str, small: i64, small_unit: &str| {
+        if small == 0 { format!("{big}{big_unit}") } else { format!("{big}{big_unit}{small}{small_unit}") }
+    };
+    match total {
+        0..60 => format!("{total}s"),
+        60..3600 => two(total / 60, "m", total % 60, "s"),
+        3600..86_400 => two(total / 3600, "h", total % 3600 / 60, "m"),
+        _ => two(total / 86_400, "d", total % 86_400 / 3600, "h"),
+    }
+}
+
+/// An age in one unit, as kubectl prints it: `45s`, `12m`, `5h`, `6d`.
+pub fn age(duration: SignedDuration) -> String {
+    let total = duration.as_secs().max(0);
+    match total {
+        0..120 => format!("{total}s"),
+        120..7200 => format!("{}m", total / 60),
+        7200..172_800 => format!("{}h", total / 3600),
+        _ => format!("{}d", total / 86_400),
+    }
+}
+
+/// `14:02:10 UTC` for a time of today, else with the date.
+pub fn clock(at: Timestamp, now: Timestamp) -> String {
+    let same_day = at.strftime("%F").to_string() == now.strftime("%F").to_string();
+    at.strftime(if same_day { "%H:%M:%S UTC" } else { "%F %H:%M UTC" }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        for (seconds, shown, aged) in [
+            (0, "0s", "0s"),
+            (45, "45s", "45s"),
+            (192, "3m12s", "3m"),
+            (300, "5m", "5m"),
+            (7500, "2h5m", "2h"),
+            (532_800, "6d4h", "6d"),
+            (-3, "0s", "0s"),
+        ] {
+            let duration = SignedDuration::from_secs(seconds);
+            assert_eq!((short(duration).as_str(), age(duration).as_str()), (shown, aged), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_paused_clock_stands_still() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let mut status = RolloutStatus::default();
+        status.memory.step_since = Some(at(1000));
+        status.memory.step_held_ms = 10_000;
+        assert_eq!(elapsed(&status, at(1100)).as_secs(), 90);
+        status.memory.clock_stopped_since = Some(at(1050));
+        assert_eq!(elapsed(&status, at(1100)).as_secs(), 40);
+    }
+}
