@@ -3,6 +3,7 @@
 pub mod command;
 pub mod completions;
 pub mod connect;
+pub mod controller;
 pub mod crds;
 pub mod demo;
 pub mod doctor;

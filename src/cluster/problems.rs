@@ -7,6 +7,7 @@ impl Cluster {
     /// Everything that can be told before anything is written.
     pub(super) fn problems(&self, around: &Around, route: Option<&RouteError>) -> Vec<Problem> {
         let mut problems = Vec::new();
+        problems.extend(invalid(around));
         problems.extend(self.claims(around));
         problems.extend(missing_workload(around));
         problems.extend(self.missing_root(around));
@@ -50,6 +51,17 @@ impl Cluster {
             _ => None,
         }
     }
+}
+
+/// What `lint` says, in the same words.
+fn invalid(around: &Around) -> Option<Problem> {
+    let findings = validate::rollout(&around.rollout.spec);
+    let errors: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| format!("{}: {}", finding.path, finding.message))
+        .collect();
+    (!errors.is_empty()).then(|| problem("InvalidSpec", errors.join("; "), true))
 }
 
 fn missing_workload(around: &Around) -> Option<Problem> {
