@@ -1,7 +1,14 @@
 //! What stands in a Rollout's way, in words that its owner can act on.
 
 use super::{Cluster, observe::Around, references, targets::Split};
-use crate::{api::Rollout, engine::Problem, router::RouteError};
+use crate::{
+    api::{
+        Rollout,
+        validate::{self, Severity},
+    },
+    engine::Problem,
+    router::RouteError,
+};
 
 impl Cluster {
     /// Everything that can be told before anything is written.
