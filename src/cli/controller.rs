@@ -1,10 +1,11 @@
 //! `glidepath controller`: runs the controller in the foreground.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::net::SocketAddr;
 
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use super::exit::{CliError, Exit};
 use crate::controller::{self, Settings};
 
 /// Run the controller.
@@ -49,7 +50,11 @@ pub enum LogFormat {
 }
 
 /// Runs until SIGTERM or ctrl-c. The Lease's loss and a taken port are errors: the process ends with 1.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args) -> Result<Exit, CliError> {
+    serve(args).await.map_err(|error| CliError::Failed(format!("{error:#}")))
+}
+
+async fn serve(args: Args) -> anyhow::Result<Exit> {
     log_as(args.log_format);
     let config = match args.config {
         Some(config) => config,
@@ -68,7 +73,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     controller::run(config, settings, stop).await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn log_as(format: LogFormat) {
