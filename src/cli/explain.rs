@@ -58,10 +58,9 @@ pub fn explain(rollout: &Rollout, now: Timestamp, width: usize) -> String {
     for metric in judged(rollout, status) {
         out.push_str(&wrap(&metric_words(metric), 2, width));
     }
-    for text in [rolls_back_when(rollout, status), no_verdict(rollout, status, now), next(rollout, status)] {
-        if let Some(text) = text {
-            out.push_str(&wrap(&text, 0, width));
-        }
+    let rest = [rolls_back_when(rollout, status), no_verdict(rollout, status, now), next(rollout, status)];
+    for text in rest.into_iter().flatten() {
+        out.push_str(&wrap(&text, 0, width));
     }
     for (what, command) in view::next_commands(rollout, status) {
         if !command.contains("explain") {
