@@ -1,3 +1,10 @@
 //! The one binary: controller, CLI and kubectl plugin.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // First thing: every TLS connection of the process uses ring. An error means that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    glidepath::cli::main().await.into()
+}

@@ -8,10 +8,13 @@ pub mod analysis;
 pub mod command;
 pub mod common;
 pub mod conditions;
+pub mod crds;
+pub mod revision;
 pub mod rollout;
 pub mod status;
 pub mod strategy;
 pub mod traffic;
+pub mod validate;
 
 pub use analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
 pub use command::RolloutCommand;

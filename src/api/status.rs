@@ -259,7 +259,14 @@ pub struct Memory {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aborted: Option<String>,
     /// Whether the Deployment's pods have been replaced by ours (S5).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
+    /// Whether traffic of an earlier attempt returns before the steps begin (S20, S35).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub taking_back: bool,
+    /// Since when the Rollout is being deleted and hands its objects back (S40).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleting_since: Option<Timestamp>,
 }
 
 /// What a target was seen to select.

@@ -22,6 +22,8 @@ pub struct Input<'a> {
     pub generation: Option<i64>,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// Whether deletion skips the hand-back (the annotation, or a namespace that goes).
+    pub skip_hand_back: bool,
     /// What is wanted.
     pub spec: &'a RolloutSpec,
     /// What was decided last.

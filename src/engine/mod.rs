@@ -4,15 +4,122 @@
 //! property tests. `step` is total; it never fails and never panics. Actions are desired states, not deltas, so replaying
 //! one after a crash is harmless; and everything that must be remembered is in the status that the decision carries.
 
+mod canary;
+mod commands;
 pub mod decision;
+mod draft;
+mod handback;
 pub mod input;
+pub mod invariants;
+pub mod items;
+mod outcome;
+mod pods;
+mod promotion;
+pub mod replicas;
+mod report;
+mod revisions;
+mod runs;
+mod weights;
 
-pub use decision::{Action, Decision, Notice, RouteIntent, RunRequest, Target, Wake};
+pub use decision::{Action, Decision, HandBack, Notice, RouteIntent, RunRequest, Target, Wake};
+pub use draft::{DEFAULT_DEADLINE, DEFAULT_SCALE_DOWN_DELAY};
 pub use input::{
     CommandSeen, Input, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen,
 };
 
+use crate::api::{
+    conditions::STALLED,
+    status::{Course, Phase},
+};
+use draft::Draft;
+
 /// Decides what must be so now. Total, deterministic, synchronous.
 pub fn step(input: &Input<'_>) -> Decision {
-    Decision { status: input.status.clone(), ..Decision::default() }
+    let mut draft = Draft::new(input);
+    if input.deleting {
+        handback::hand_back(&mut draft);
+    } else if let Some(problem) = input.seen.problems.iter().find(|problem| problem.blocks_all) {
+        blocked(&mut draft, problem);
+        return draft.finish();
+    } else {
+        release(&mut draft);
+    }
+    report::report(&mut draft);
+    draft.finish()
+}
+
+/// Nothing is written while something is wrong that only people can mend.
+fn blocked(draft: &mut Draft<'_>, problem: &Problem) {
+    let (generation, now) = (draft.input.generation, draft.now());
+    if draft.status.message != problem.message {
+        draft.tell(true, &problem.reason, problem.message.clone());
+    }
+    draft.status.observed_generation = generation;
+    draft.say(Phase::Degraded, &problem.reason, problem.message.clone());
+    report::toggle(&mut draft.status.conditions, STALLED, true, (&problem.reason, &problem.message), generation, now);
+}
+
+fn release(draft: &mut Draft<'_>) {
+    canary::notice_edits(draft);
+    commands::take(draft);
+    revisions::follow_template(draft);
+    revisions::ensure_current(draft);
+    match draft.status.course {
+        Course::FirstDeploy => first_deploy(draft),
+        Course::Stepping => canary::walk(draft),
+        Course::Promoting => promotion::walk(draft),
+        Course::Returning => returning(draft),
+        Course::Idle | Course::Aborted => {
+            runs::ensure(draft);
+            canary::rest(draft);
+        }
+    }
+    pods::adopt(draft);
+    revisions::forget_old(draft);
+}
+
+/// Rule S4: straight to all pods; steps and analysis are skipped.
+fn first_deploy(draft: &mut Draft<'_>) {
+    let Some(current) = draft.current_id() else {
+        draft.wait("NoTemplate", "waiting for the workload that holds the template", None);
+        return;
+    };
+    let (replicas, available) = (draft.replicas(), draft.available(&current));
+    draft.ask_replicas(&current, replicas);
+    for old in draft.older().iter().map(|old| old.id.clone()).collect::<Vec<_>>() {
+        draft.ask_replicas(&old, 0);
+    }
+    if draft.revision(&current).is_some() && available >= replicas {
+        outcome::promoted(draft, "first deploy");
+        draft.wake_now("the first version is stable");
+        return;
+    }
+    let trouble = draft.revision(&current).and_then(|seen| seen.trouble.clone()).map(|text| format!(": {text}"));
+    let message = format!("first deploy: {available} of {replicas} pods are available{}", trouble.unwrap_or_default());
+    draft.wait_for_progress("Pods", available, message.clone());
+    let Some(since) = draft.stuck_since() else { return };
+    let allowed = draft.input.spec.progress_deadline.unwrap_or(DEFAULT_DEADLINE);
+    let until = allowed.after(since);
+    if until > draft.now() {
+        draft.wake(until, "progress deadline");
+        draft.say(Phase::Progressing, "Pods", message);
+    } else {
+        let message = format!("no progress for {allowed}: {message}; nothing to roll back to");
+        draft.say(Phase::Degraded, "ProgressDeadlineExceeded", message);
+    }
+}
+
+/// Rule S31: traffic and pods return to stable, then the rollout is at rest.
+fn returning(draft: &mut Draft<'_>) {
+    runs::ensure(draft);
+    let route = canary::rest(draft);
+    let stable = draft.stable_id().unwrap_or_default();
+    let back = route.is_some_and(weights::Route::reached) && draft.available(&stable) >= draft.replicas();
+    if back {
+        draft.status.course = Course::Idle;
+        draft.begin_step();
+        draft.wake_now("traffic is back with stable");
+    } else {
+        draft.wait("Returning", "traffic and pods return to stable", None);
+    }
 }

@@ -4,6 +4,23 @@ use jiff::Timestamp;
 
 use crate::api::analysis::{Arms, Counter, Pack};
 
+mod builtin;
+pub mod defaults;
+pub mod pack;
+pub mod promql;
+mod ratio;
+pub mod resolve;
+pub mod run;
+pub mod selector;
+mod silence;
+mod texts;
+mod threshold;
+mod windows;
+
+pub use builtin::{BUILTIN_NAMES, builtin};
+pub use resolve::resolve;
+pub use run::{Answered, Planned, RunPlan, advance, plan};
+
 /// A question to a source.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {

@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 
 use super::{RolloutKey, World, WorldError};
-use crate::engine::{self, Decision, Input, Notice, Problem};
+use crate::{
+    api::{Rollout, SKIP_HAND_BACK},
+    engine::{self, Decision, Input, Notice, Problem},
+};
 
 /// Runs one tick for one Rollout. `Ok(None)` means that it is gone.
 ///
@@ -18,6 +21,7 @@ pub async fn tick(world: &dyn World, key: &RolloutKey, now: Timestamp) -> Result
         uid: &uid,
         generation: observation.rollout.metadata.generation,
         deleting: observation.rollout.metadata.deletion_timestamp.is_some(),
+        skip_hand_back: skips_hand_back(&observation.rollout),
         spec: &observation.rollout.spec,
         status: &last,
         seen: &observation.seen,
@@ -44,6 +48,11 @@ pub async fn tick(world: &dyn World, key: &RolloutKey, now: Timestamp) -> Result
         Some(error) => Err(error),
         None => Ok(Some(decision)),
     }
+}
+
+fn skips_hand_back(rollout: &Rollout) -> bool {
+    let annotations = rollout.metadata.annotations.as_ref();
+    annotations.and_then(|all| all.get(SKIP_HAND_BACK)).is_some_and(|value| value == "true")
 }
 
 /// The status says what could not be done; a lost race is no news.

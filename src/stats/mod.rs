@@ -1,1 +1,35 @@
-//! Pure numerics.
+//! Pure numerics: counts in, evidence out. No clocks, no I/O, no kinds of Kubernetes.
+//!
+//! Start at [`RatioState`], the accumulator of the ratio judge: `observe` a window, `assess` where the evidence stands.
+//! Under it lie the formulas, each in its own file:
+//!
+//! | File | Holds |
+//! |---|---|
+//! | [`grid`] | log-uniform grids; sums and means of numbers kept as logarithms |
+//! | [`ratio`] | canary's error rate against stable's: likelihood ratios and their mixtures, towards Fail and Pass |
+//! | [`rate`] | canary's error rate against a fixed rate: floor (Fail) and ceiling (Pass) |
+//! | [`restart`] | the mixture of restarts, which finds a late regression as fast as an early one |
+//! | [`sequence`] | the rate ratio people see, with its confidence sequence |
+//! | [`dispersion`] | how much clustered errors weaken every piece of evidence (phi) |
+//!
+//! Evidence is an e-value E, kept as ln E: under the null hypothesis its expectation is at most 1 however often we look,
+//! so rejecting at E >= 1/alpha errs with chance at most alpha. All logarithms are natural. Every function is total:
+//! no count, however large or absurd (more errors than requests), gives a panic or a NaN.
+
+mod config;
+mod counts;
+pub mod dispersion;
+pub mod grid;
+pub mod rate;
+pub mod ratio;
+pub mod restart;
+pub mod sequence;
+mod shown;
+mod state;
+
+pub use config::RatioConfig;
+pub use counts::Counts;
+pub use dispersion::Dispersion;
+pub use sequence::Interval;
+pub(crate) use shown::{p_value, significant};
+pub use state::{Assessment, RatioState};

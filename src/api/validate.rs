@@ -1,0 +1,164 @@
+//! What an object must fulfil beyond its types: one validator for `lint` and the controller, so that both say the same words.
+//!
+//! The API server checks the CEL rules on the types; this checks them again (a file has not met the server yet) and adds what
+//! CEL cannot say: cross-field rules, opaque fields such as percentages and the pod template, and advice.
+
+mod steps;
+mod templates;
+mod workload;
+
+use super::rollout::{RolloutSpec, Services};
+
+pub use templates::template;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It works, but probably not as meant.
+    Warning,
+    /// It cannot work: the controller stalls the object.
+    Error,
+}
+
+impl Severity {
+    /// `error` or `warning`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// One thing that is wrong or odd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The field, from the object's root: `spec.strategy.canary.steps[2].setWeight`.
+    pub path: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Finding {
+    /// A finding that makes the object unusable.
+    pub fn error(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Finding { path: path.into(), severity: Severity::Error, message: message.into() }
+    }
+
+    /// Advice.
+    pub fn warning(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Finding { path: path.into(), severity: Severity::Warning, message: message.into() }
+    }
+}
+
+/// Everything that is wrong or odd in a Rollout's spec. Empty means that it can be worked with as it is.
+pub fn rollout(spec: &RolloutSpec) -> Vec<Finding> {
+    let mut found = Vec::new();
+    workload::check(spec, &mut found);
+    services(spec, &mut found);
+    traffic(spec, &mut found);
+    background(spec, &mut found);
+    steps::check(spec, &mut found);
+    found
+}
+
+/// Whether a mesh splits the traffic, as opposed to the ratio of replicas.
+pub fn has_mesh(spec: &RolloutSpec) -> bool {
+    !spec.traffic.is_empty()
+}
+
+fn services(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let Some(services) = &spec.services else { return };
+    let names = [("root", &services.root), ("stable", &services.stable), ("canary", &services.canary)];
+    for (field, name) in names {
+        if name.as_deref() == Some("") {
+            found.push(Finding::error(format!("spec.services.{field}"), "is empty; name a Service or leave it out"));
+        }
+    }
+    let (stable, canary) = (stable_service(services), canary_service(services));
+    if stable.is_some() && stable == canary {
+        found.push(Finding::error("spec.services.canary", "stable and canary must be two different Services"));
+    }
+    for (field, name) in [("stable", stable), ("canary", canary)] {
+        if name.is_some() && name == services.root {
+            found.push(Finding::error(
+                format!("spec.services.{field}"),
+                "is the root Service too; callers' traffic would go to one revision alone",
+            ));
+        }
+    }
+}
+
+/// The stable Service's name: as given, else `<root>-stable` (rule S6).
+fn stable_service(services: &Services) -> Option<String> {
+    services.stable.clone().or_else(|| Some(format!("{}-stable", services.root.as_ref()?)))
+}
+
+fn canary_service(services: &Services) -> Option<String> {
+    services.canary.clone().or_else(|| Some(format!("{}-canary", services.root.as_ref()?)))
+}
+
+fn traffic(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    for (index, router) in spec.traffic.iter().enumerate() {
+        let path = format!("spec.traffic[{index}]");
+        let Some(istio) = &router.istio else {
+            found.push(Finding::error(path, "name one router, for instance istio"));
+            continue;
+        };
+        let path = format!("{path}.istio");
+        if istio.virtual_services.is_empty() {
+            found.push(Finding::error(format!("{path}.virtualServices"), "name at least one VirtualService"));
+        }
+        match &istio.destination_rule {
+            Some(rule) if rule.stable_subset == rule.canary_subset => found.push(Finding::error(
+                format!("{path}.destinationRule.canarySubset"),
+                "stableSubset and canarySubset must differ",
+            )),
+            Some(_) => {}
+            None => host_split(spec, &path, found),
+        }
+    }
+}
+
+/// A split by Service host needs to know the Services (rule S6).
+fn host_split(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
+    let services = spec.services.clone().unwrap_or_default();
+    if stable_service(&services).is_none() || canary_service(&services).is_none() {
+        found.push(Finding::error(
+            if spec.services.is_some() { "spec.services".to_owned() } else { path.to_owned() },
+            "a split by Service host needs services.root (or services.stable and services.canary); \
+             or split by subset with destinationRule",
+        ));
+    }
+}
+
+fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let Some(analysis) = &spec.analysis else { return };
+    if analysis.templates.is_empty() {
+        found.push(Finding::error("spec.analysis.templates", "name at least one template"));
+    }
+    repeated_args(&analysis.args, "spec.analysis.args", found);
+    let steps = spec.strategy.canary.as_ref().map_or(0, |canary| canary.steps.len());
+    if let Some(start) = analysis.starting_step
+        && start as usize >= steps
+    {
+        let message = match steps {
+            0 => "there are no steps to start at; leave it out".to_owned(),
+            _ => format!("there is no step {start}; steps are counted from 0 here, the last is {}", steps - 1),
+        };
+        found.push(Finding::error("spec.analysis.startingStep", message));
+    }
+}
+
+fn repeated_args(args: &[super::analysis::Arg], path: &str, found: &mut Vec<Finding>) {
+    for (index, arg) in args.iter().enumerate() {
+        if args[..index].iter().any(|earlier| earlier.name == arg.name) {
+            found.push(Finding::error(format!("{path}[{index}].name"), format!("\"{}\" is given twice", arg.name)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The steps of a canary: one kind each, weights and pods that fit together, waits that can end.
+
+use super::{Finding, has_mesh, repeated_args};
+use crate::api::{
+    common::Percent,
+    rollout::RolloutSpec,
+    strategy::{CanaryScale, Observe, Ramp, Step},
+};
+
+pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let Some(canary) = &spec.strategy.canary else {
+        found.push(Finding::error("spec.strategy", "name one strategy, for instance canary"));
+        return;
+    };
+    for (index, step) in canary.steps.iter().enumerate() {
+        let path = format!("spec.strategy.canary.steps[{index}]");
+        one_kind(step, &path, found);
+        by_itself(spec, step, &path, found);
+    }
+    scale_under_weight(&canary.steps, found);
+    if has_mesh(spec) {
+        waits_before_traffic(&canary.steps, found);
+    } else {
+        ratio_of_replicas(spec, &canary.steps, found);
+    }
+    analysis_without_traffic(spec, &canary.steps, found);
+}
+
+fn one_kind(step: &Step, path: &str, found: &mut Vec<Finding>) {
+    let given = [
+        step.set_weight.is_some(),
+        step.pause.is_some(),
+        step.observe.is_some(),
+        step.analysis.is_some(),
+        step.set_canary_scale.is_some(),
+        step.ramp.is_some(),
+    ];
+    if given.iter().filter(|given| **given).count() != 1 {
+        found.push(Finding::error(
+            path,
+            "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp",
+        ));
+    }
+}
+
+fn by_itself(spec: &RolloutSpec, step: &Step, path: &str, found: &mut Vec<Finding>) {
+    if let Some(ramp) = &step.ramp {
+        check_ramp(ramp, &format!("{path}.ramp"), found);
+    }
+    if let Some(scale) = &step.set_canary_scale {
+        check_scale(spec, scale, &format!("{path}.setCanaryScale"), found);
+    }
+    if let Some(observe) = &step.observe {
+        check_observe(spec, observe, &format!("{path}.observe"), found);
+    }
+    if let Some(analysis) = &step.analysis {
+        if analysis.templates.is_empty() {
+            found.push(Finding::error(format!("{path}.analysis.templates"), "name at least one template"));
+        }
+        repeated_args(&analysis.args, &format!("{path}.analysis.args"), found);
+    }
+    if step.pause.as_ref().and_then(|pause| pause.duration).is_some_and(|duration| duration.get().is_zero()) {
+        found.push(Finding::warning(
+            format!("{path}.pause.duration"),
+            "0 waits for nothing; leave it out to wait for a person",
+        ));
+    }
+}
+
+fn check_ramp(ramp: &Ramp, path: &str, found: &mut Vec<Finding>) {
+    if ramp.by.is_zero() {
+        found.push(Finding::error(format!("{path}.by"), "must be above 0, or the ramp never reaches `to`"));
+    }
+    if ramp.from > ramp.to {
+        found.push(Finding::error(
+            format!("{path}.from"),
+            format!("from ({}) must not be above to ({})", ramp.from, ramp.to),
+        ));
+    }
+    let strides =
+        ramp.to.basis_points().saturating_sub(ramp.from.basis_points()).div_ceil(ramp.by.basis_points().max(1));
+    if !ramp.by.is_zero() && strides > 200 {
+        found.push(Finding::error(format!("{path}.by"), format!("makes {strides} strides; at most 200 are allowed")));
+    }
+}
+
+fn check_scale(spec: &RolloutSpec, scale: &CanaryScale, path: &str, found: &mut Vec<Finding>) {
+    let given = [scale.replicas.is_some(), scale.percent.is_some(), scale.match_weight.is_some()];
+    if given.iter().filter(|given| **given).count() != 1 {
+        found.push(Finding::error(path, "setCanaryScale has exactly one of replicas, percent, matchWeight"));
+    }
+    if !has_mesh(spec) {
+        found.push(Finding::error(
+            path,
+            "needs a router under spec.traffic; without one the ratio of replicas is the weight",
+        ));
+    }
+    if scale.match_weight == Some(false) {
+        found.push(Finding::error(format!("{path}.matchWeight"), "can only be true; give replicas or percent instead"));
+    }
+}
+
+fn check_observe(spec: &RolloutSpec, observe: &Observe, path: &str, found: &mut Vec<Finding>) {
+    if spec.analysis.as_ref().is_none_or(|analysis| analysis.templates.is_empty()) {
+        found.push(Finding::error(path, "has nothing to observe; give spec.analysis.templates, or use pause"));
+    }
+    if let (Some(at_least), Some(at_most)) = (observe.at_least, observe.at_most)
+        && at_least > at_most
+    {
+        found.push(Finding::error(
+            format!("{path}.atMost"),
+            format!("atMost ({at_most}) must not be below atLeast ({at_least})"),
+        ));
+    }
+}
+
+/// setCanaryScale is sticky: below the weight's share the canary is overloaded, at 0 it has nobody to answer (rule S15).
+fn scale_under_weight(steps: &[Step], found: &mut Vec<Finding>) {
+    let mut weight = Percent::ZERO;
+    let mut scale: Option<&CanaryScale> = None;
+    for (index, step) in steps.iter().enumerate() {
+        let path = format!("spec.strategy.canary.steps[{index}]");
+        let reached = step.set_weight.or(step.ramp.as_ref().map(|ramp| ramp.to));
+        weight = reached.unwrap_or(weight);
+        scale = step.set_canary_scale.as_ref().or(scale);
+        if reached.is_none() && step.set_canary_scale.is_none() {
+            continue;
+        }
+        let Some(scale) = scale else { continue };
+        let none = scale.replicas == Some(0) || scale.percent.is_some_and(Percent::is_zero);
+        if none && !weight.is_zero() {
+            found.push(Finding::error(
+                path,
+                format!("0 canary pods cannot answer {weight} of the traffic; scale first"),
+            ));
+        } else if scale.percent.is_some_and(|percent| percent < weight) {
+            let percent = scale.percent.unwrap_or_default();
+            found.push(Finding::warning(
+                path,
+                format!(
+                    "{percent} of the pods for {weight} of the traffic: each canary pod gets more than a stable one"
+                ),
+            ));
+        }
+    }
+}
+
+/// With a mesh nothing is running before the first step that needs pods, so nothing can be analysed (rule S10).
+fn waits_before_traffic(steps: &[Step], found: &mut Vec<Finding>) {
+    for (index, step) in steps.iter().enumerate() {
+        if sends_traffic(step) {
+            return;
+        }
+        if step.observe.is_some() {
+            found.push(Finding::warning(
+                format!("spec.strategy.canary.steps[{index}].observe"),
+                "stands before the first step that sends traffic: there is no evidence yet",
+            ));
+        }
+    }
+}
+
+/// Without a mesh the ratio of replicas approximates the weight (rule S54), as well as so few pods can.
+fn ratio_of_replicas(spec: &RolloutSpec, steps: &[Step], found: &mut Vec<Finding>) {
+    let Some(replicas) = spec.replicas.filter(|replicas| *replicas > 0) else { return };
+    for (index, step) in steps.iter().enumerate() {
+        let Some(weight) = step.set_weight.filter(|weight| !weight.is_zero()) else { continue };
+        let surge = spec.strategy.canary.as_ref().and_then(|canary| canary.max_surge);
+        let extra = surge.map_or(1, |surge| surge.round_up(replicas).min(1));
+        let least = 1.0 / f64::from(replicas + extra);
+        if weight.share() < least * 0.75 {
+            found.push(Finding::warning(
+                format!("spec.strategy.canary.steps[{index}].setWeight"),
+                format!(
+                    "without a router the smallest share of {replicas} pods is about {:.0} %; {weight} needs a mesh or {} pods",
+                    least * 100.0,
+                    (1.0 / weight.share()).ceil()
+                ),
+            ));
+        }
+    }
+}
+
+fn analysis_without_traffic(spec: &RolloutSpec, steps: &[Step], found: &mut Vec<Finding>) {
+    if spec.analysis.is_some() && !steps.iter().any(sends_traffic) {
+        let path = if steps.is_empty() { "spec.analysis" } else { "spec.strategy.canary.steps" };
+        found.push(Finding::warning(
+            path,
+            "no step sends traffic to the new version, so the analysis never starts; add a setWeight above 0",
+        ));
+    }
+}
+
+fn sends_traffic(step: &Step) -> bool {
+    step.set_weight.is_some_and(|weight| !weight.is_zero()) || step.ramp.as_ref().is_some_and(|ramp| !ramp.to.is_zero())
+}

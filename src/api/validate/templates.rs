@@ -1,0 +1,147 @@
+//! Analysis templates: metrics with one judge each, settings that a judge can fulfil, arguments that exist.
+
+use super::{Finding, repeated_args};
+use crate::api::analysis::{AnalysisTemplateSpec, Arg, Counter, Metric, RatioMetric, Settings, ThresholdMetric};
+
+/// The defaults of the ratio judge (analysis.md section 3), to compare with what a template sets.
+const TOLERANCE: f64 = 0.25;
+const FLOOR: f64 = 0.001;
+const PASS_RATIO: f64 = 2.0;
+const CEILING: f64 = 0.005;
+/// The shortest counting window that holds one scrape of a usual Prometheus.
+const USUAL_WINDOW_SECONDS: f64 = 15.0;
+
+/// Everything that is wrong or odd in a template's spec.
+pub fn template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if spec.metrics.is_empty() {
+        found.push(Finding::error("spec.metrics", "give at least one metric"));
+    }
+    repeated_args(&spec.args, "spec.args", &mut found);
+    for (index, metric) in spec.metrics.iter().enumerate() {
+        let path = format!("spec.metrics[{index}]");
+        if spec.metrics[..index].iter().any(|earlier| earlier.name == metric.name) {
+            found.push(Finding::error(format!("{path}.name"), format!("there are two metrics \"{}\"", metric.name)));
+        }
+        check_metric(metric, &path, &spec.args, &mut found);
+    }
+    if !spec.metrics.is_empty() && !spec.metrics.iter().any(Metric::is_required) {
+        found.push(Finding::warning("spec.metrics", "no metric is required, so nothing can pass or fail"));
+    }
+    settings(spec.settings.as_ref(), &mut found);
+    found
+}
+
+fn check_metric(metric: &Metric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    if metric.ratio.is_some() == metric.threshold.is_some() {
+        found.push(Finding::error(path, "a metric has exactly one judge: ratio or threshold"));
+    }
+    if let Some(ratio) = &metric.ratio {
+        let path = format!("{path}.ratio");
+        check_ratio(ratio, &path, found);
+        check_counter(&ratio.bad, &format!("{path}.bad"), args, found);
+        check_counter(&ratio.total, &format!("{path}.total"), args, found);
+    }
+    if let Some(threshold) = &metric.threshold {
+        check_threshold(threshold, &format!("{path}.threshold"), args, found);
+    }
+}
+
+fn check_ratio(ratio: &RatioMetric, path: &str, found: &mut Vec<Finding>) {
+    let pass = ratio.pass.clone().unwrap_or_default();
+    let tolerance = ratio.tolerance.map_or(TOLERANCE, |tolerance| tolerance.share());
+    let floor = ratio.floor.map_or(FLOOR, |floor| floor.share());
+    let (pass_ratio, ceiling) = (pass.ratio.unwrap_or(PASS_RATIO), pass.ceiling.map_or(CEILING, |c| c.share()));
+    if floor > 0.5 {
+        found.push(Finding::error(format!("{path}.floor"), format!("{} % is above 50 %, the most", floor * 100.0)));
+    }
+    if !pass_ratio.is_finite() || pass_ratio <= 1.0 + tolerance {
+        found.push(Finding::error(
+            format!("{path}.pass.ratio"),
+            format!("{pass_ratio} must be above 1 + tolerance ({}), or Pass and Fail would overlap", 1.0 + tolerance),
+        ));
+    }
+    if ceiling <= floor {
+        found.push(Finding::error(
+            format!("{path}.pass.ceiling"),
+            format!(
+                "{} % must be above the floor ({} %), or Pass and Fail would overlap",
+                ceiling * 100.0,
+                floor * 100.0
+            ),
+        ));
+    }
+    if ratio.bad == ratio.total {
+        found.push(Finding::error(format!("{path}.bad"), "bad and total are the same counter"));
+    }
+}
+
+fn check_counter(counter: &Counter, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    if counter.builtin.is_some() == counter.prometheus.is_some() {
+        found.push(Finding::error(path, "a counter is either builtin or prometheus"));
+    }
+    let Some(own) = &counter.prometheus else { return };
+    let path = format!("{path}.prometheus.counter");
+    let selector = own.counter.trim();
+    let outside = selector.split_once('{').map_or(selector, |(name, _)| name);
+    if outside.contains(['(', ')', '[', ' ']) || selector.ends_with(']') {
+        found.push(Finding::error(
+            path.clone(),
+            "must be a plain series selector like name{label=\"value\"}, without functions or ranges: \
+             Glidepath counts the increments itself",
+        ));
+    }
+    unknown_args(selector, &path, args, found);
+}
+
+fn check_threshold(threshold: &ThresholdMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    if threshold.success.is_none() && threshold.failure.is_none() {
+        found.push(Finding::error(path, "give a success or a failure condition"));
+    }
+    if threshold.interval.is_some_and(|interval| interval.get().is_zero()) {
+        found.push(Finding::error(format!("{path}.interval"), "must be above 0"));
+    }
+    if threshold.count == Some(0) {
+        found.push(Finding::error(format!("{path}.count"), "must be at least 1; leave it out for the default"));
+    }
+    unknown_args(&threshold.query, &format!("{path}.query"), args, found);
+}
+
+/// `{{args.name}}` must name an argument of the template.
+fn unknown_args(text: &str, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    for (at, _) in text.match_indices("{{") {
+        let Some((inside, _)) = text[at + 2..].split_once("}}") else {
+            found.push(Finding::error(path, "has `{{` without `}}`"));
+            return;
+        };
+        let Some(name) = inside.trim().strip_prefix("args.") else {
+            found.push(Finding::error(path, format!("{{{{{inside}}}}} is not an argument; write {{{{args.NAME}}}}")));
+            continue;
+        };
+        if !args.iter().any(|arg| arg.name == name) {
+            found.push(Finding::error(path, format!("there is no argument \"{name}\"; add it to spec.args")));
+        }
+    }
+}
+
+fn settings(settings: Option<&Settings>, found: &mut Vec<Finding>) {
+    let Some(settings) = settings else { return };
+    for (field, value) in [("alpha", settings.alpha), ("beta", settings.beta)] {
+        if value.is_some_and(|value| !(0.000_001..=0.5).contains(&value)) {
+            found.push(Finding::error(format!("spec.settings.{field}"), "must lie between 0.000001 and 0.5"));
+        }
+    }
+    if settings.phi.is_some_and(|phi| !(1.0..=20.0).contains(&phi)) {
+        found.push(Finding::error("spec.settings.phi", "must lie between 1 and 20"));
+    }
+    let Some(window) = settings.window else { return };
+    let seconds = window.get().as_secs_f64();
+    if seconds < 1.0 || seconds.fract() != 0.0 {
+        found.push(Finding::error("spec.settings.window", format!("{window} is not a whole number of seconds")));
+    } else if seconds < USUAL_WINDOW_SECONDS {
+        found.push(Finding::warning(
+            "spec.settings.window",
+            format!("{window} is shorter than the default of 15s; it must not be below the scrape interval"),
+        ));
+    }
+}

@@ -1,0 +1,234 @@
+//! One table: a good Rollout or template, one change, and what must be said about it.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::analysis::AnalysisTemplateSpec;
+
+fn good_rollout() -> Value {
+    json!({
+        "replicas": 10,
+        "selector": {"matchLabels": {"app": "checkout"}},
+        "template": {
+            "metadata": {"labels": {"app": "checkout", "tier": "web"}},
+            "spec": {"containers": [{"name": "app", "image": "registry/checkout:1", "readinessProbe": {}}]}
+        },
+        "services": {"root": "checkout"},
+        "traffic": [{"istio": {"virtualServices": [{"name": "checkout"}]}}],
+        "analysis": {"templates": [{"name": "golden-signals"}]},
+        "strategy": {"canary": {"steps": [
+            {"setWeight": 5}, {"observe": {"atLeast": "1m", "atMost": "5m"}}, {"pause": {}}
+        ]}}
+    })
+}
+
+fn good_template() -> Value {
+    json!({
+        "args": [{"name": "app"}],
+        "metrics": [
+            {"name": "errors", "ratio": {"bad": {"builtin": "errors"}, "total": {"builtin": "requests"}}},
+            {"name": "queue", "threshold": {"query": "queue{app=\"{{args.app}}\"}", "success": "result < 100"}}
+        ]
+    })
+}
+
+/// Puts `value` at the JSON pointer; null removes the field.
+fn change(object: &mut Value, pointer: &str, value: Value) {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    match object.pointer_mut(parent).unwrap_or_else(|| panic!("no {parent}")) {
+        Value::Array(list) => list[key.parse::<usize>().unwrap()] = value,
+        Value::Object(map) if value.is_null() => drop(map.remove(key)),
+        Value::Object(map) => drop(map.insert(key.to_owned(), value)),
+        other => panic!("{pointer} is below {other}"),
+    }
+}
+
+fn shown(findings: &[Finding]) -> String {
+    let lines = findings.iter().map(|f| format!("{} {}: {}", f.severity.as_str(), f.path, f.message));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn rollout_findings(changes: &[(&str, Value)]) -> String {
+    let mut object = good_rollout();
+    for (pointer, value) in changes {
+        change(&mut object, pointer, value.clone());
+    }
+    shown(&rollout(&serde_json::from_value(object).unwrap()))
+}
+
+#[test]
+fn good_objects_have_no_findings() {
+    assert_eq!(rollout_findings(&[]), "");
+    let spec: AnalysisTemplateSpec = serde_json::from_value(good_template()).unwrap();
+    assert_eq!(shown(&template(&spec)), "");
+}
+
+#[test]
+fn each_mistake_in_a_rollout_is_named_with_its_field() {
+    let steps = "/strategy/canary/steps";
+    let step = |value: Value| vec![(steps, json!([{"setWeight": 5}, value]))];
+    let no_mesh = |value: Value| vec![("/traffic", Value::Null), ("/analysis", Value::Null), (steps, value)];
+    let cases: Vec<(Vec<(&str, Value)>, &str)> = vec![
+        (vec![("/template", Value::Null), ("/selector", Value::Null)], "error spec: give either workloadRef"),
+        (vec![("/selector", Value::Null)], "error spec: selector and template go together"),
+        (
+            vec![("/workloadRef", json!({"apiVersion": "v1", "kind": "Pod", "name": "x"}))],
+            "error spec.workloadRef: workloadRef names an apps/v1 Deployment",
+        ),
+        (
+            vec![("/selector/matchLabels/app", json!("search"))],
+            "the selector wants app=search, the template's pods have app=checkout",
+        ),
+        (vec![("/selector/matchLabels/zone", json!("a"))], "the template's pods have no label zone"),
+        (vec![("/selector/matchLabels", json!({}))], "error spec.selector: is empty"),
+        (
+            vec![("/template/spec/containers", json!([]))],
+            "error spec.template.spec.containers: the pod template has no container",
+        ),
+        (
+            vec![("/template/spec/containers/0/image", Value::Null)],
+            "spec.template.spec.containers[0].image: the container has no image",
+        ),
+        (
+            vec![("/template/spec/containers/0/readinessProbe", Value::Null)],
+            "warning spec.template.spec.containers[0]: has no readinessProbe",
+        ),
+        (vec![("/revisionHistoryLimit", json!(101))], "error spec.revisionHistoryLimit: 101 is more than 100"),
+        (vec![("/revisionHistoryLimit", json!(0))], "warning spec.revisionHistoryLimit: 0 leaves nothing"),
+        (
+            vec![("/services", json!({"stable": "x", "canary": "x"}))],
+            "error spec.services.canary: stable and canary must be two",
+        ),
+        (vec![("/services/canary", json!("checkout"))], "error spec.services.canary: is the root Service too"),
+        (vec![("/services", Value::Null)], "error spec.traffic[0].istio: a split by Service host needs services.root"),
+        (
+            vec![("/services", json!({"stable": "x"}))],
+            "error spec.services: a split by Service host needs services.root",
+        ),
+        (
+            vec![("/traffic/0/istio/virtualServices", json!([]))],
+            "error spec.traffic[0].istio.virtualServices: name at least one",
+        ),
+        (vec![("/traffic/0", json!({}))], "error spec.traffic[0]: name one router"),
+        (
+            vec![("/traffic/0/istio/destinationRule", json!({"name": "d", "stableSubset": "a", "canarySubset": "a"}))],
+            "stableSubset and canarySubset must differ",
+        ),
+        (vec![("/analysis/startingStep", json!(3))], "error spec.analysis.startingStep: there is no step 3"),
+        (vec![("/analysis/templates", json!([]))], "error spec.analysis.templates: name at least one template"),
+        (
+            vec![("/analysis/args", json!([{"name": "a"}, {"name": "a"}]))],
+            "error spec.analysis.args[1].name: \"a\" is given twice",
+        ),
+        (vec![("/analysis", Value::Null)], "steps[1].observe: has nothing to observe"),
+        (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy"),
+        (step(json!({})), "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause"),
+        (step(json!({"setWeight": 5, "pause": {}})), "error spec.strategy.canary.steps[1]: a step has exactly one of"),
+        (step(json!({"ramp": {"from": 5, "to": 50, "by": 0, "every": "1m"}})), "steps[1].ramp.by: must be above 0"),
+        (
+            step(json!({"ramp": {"from": 60, "to": 50, "by": 5, "every": "1m"}})),
+            "steps[1].ramp.from: from (60 %) must not be above to",
+        ),
+        (
+            step(json!({"ramp": {"from": 1, "to": 50, "by": 0.01, "every": "1m"}})),
+            "steps[1].ramp.by: makes 4900 strides",
+        ),
+        (step(json!({"setCanaryScale": {}})), "steps[1].setCanaryScale: setCanaryScale has exactly one of replicas"),
+        (
+            step(json!({"setCanaryScale": {"replicas": 0}})),
+            "error spec.strategy.canary.steps[1]: 0 canary pods cannot answer 5 %",
+        ),
+        (
+            step(json!({"setCanaryScale": {"percent": 1}})),
+            "warning spec.strategy.canary.steps[1]: 1 % of the pods for 5 %",
+        ),
+        (step(json!({"setCanaryScale": {"matchWeight": false}})), "matchWeight: can only be true"),
+        (
+            step(json!({"observe": {"atLeast": "9m", "atMost": "5m"}})),
+            "steps[1].observe.atMost: atMost (5m) must not be below",
+        ),
+        (step(json!({"analysis": {"templates": []}})), "steps[1].analysis.templates: name at least one template"),
+        (
+            step(json!({"pause": {"duration": "0"}})),
+            "warning spec.strategy.canary.steps[1].pause.duration: 0 waits for nothing",
+        ),
+        (
+            vec![(steps, json!([{"observe": {}}, {"setWeight": 5}]))],
+            "warning spec.strategy.canary.steps[0].observe: stands before",
+        ),
+        (vec![(steps, json!([{"pause": {}}]))], "warning spec.strategy.canary.steps: no step sends traffic"),
+        (no_mesh(json!([{"setCanaryScale": {"replicas": 1}}])), "setCanaryScale: needs a router under spec.traffic"),
+        (
+            no_mesh(json!([{"setWeight": 1}])),
+            "warning spec.strategy.canary.steps[0].setWeight: without a router the smallest share",
+        ),
+        (
+            vec![("/strategy/canary/maxSurge", json!(1))],
+            "warning spec.strategy.canary.maxSurge: has no effect with a mesh",
+        ),
+        (
+            vec![
+                ("/strategy/canary/maxSurge", json!(0)),
+                ("/strategy/canary/maxUnavailable", json!("0%")),
+                ("/traffic", json!([])),
+            ],
+            "warning spec.strategy.canary.maxUnavailable: maxSurge and maxUnavailable are both 0",
+        ),
+    ];
+    for (changes, wanted) in cases {
+        let findings = rollout_findings(&changes);
+        assert!(findings.contains(wanted), "{changes:?}\nwanted: {wanted}\ngot:\n{findings}");
+    }
+}
+
+#[test]
+fn each_mistake_in_a_template_is_named_with_its_field() {
+    let cases: Vec<(&str, Value, &str)> = vec![
+        ("/metrics", json!([]), "error spec.metrics: give at least one metric"),
+        ("/metrics/0/ratio", Value::Null, "error spec.metrics[0]: a metric has exactly one judge"),
+        ("/metrics/1/name", json!("errors"), "error spec.metrics[1].name: there are two metrics \"errors\""),
+        (
+            "/metrics/0/ratio/pass",
+            json!({"ratio": 1.25}),
+            "spec.metrics[0].ratio.pass.ratio: 1.25 must be above 1 + tolerance (1.25)",
+        ),
+        (
+            "/metrics/0/ratio/floor",
+            json!("0.5%"),
+            "spec.metrics[0].ratio.pass.ceiling: 0.5 % must be above the floor (0.5 %)",
+        ),
+        ("/metrics/0/ratio/floor", json!(60), "spec.metrics[0].ratio.floor: 60 % is above 50 %"),
+        ("/metrics/0/ratio/bad", json!({}), "spec.metrics[0].ratio.bad: a counter is either builtin or prometheus"),
+        ("/metrics/0/ratio/bad", json!({"builtin": "requests"}), "bad and total are the same counter"),
+        (
+            "/metrics/0/ratio/bad",
+            json!({"prometheus": {"counter": "rate(http_requests_total{code=~\"5..\"}[1m])"}}),
+            "ratio.bad.prometheus.counter: must be a plain series selector",
+        ),
+        (
+            "/metrics/0/ratio/bad",
+            json!({"prometheus": {"counter": "x{a=\"{{args.b}}\"}"}}),
+            "there is no argument \"b\"",
+        ),
+        ("/metrics/1/threshold/query", json!("x{{app}}"), "{{app}} is not an argument; write {{args.NAME}}"),
+        ("/metrics/1/threshold/query", json!("x{{args.app"), "has `{{` without `}}`"),
+        (
+            "/metrics/1/threshold/success",
+            Value::Null,
+            "spec.metrics[1].threshold: give a success or a failure condition",
+        ),
+        ("/metrics/1/threshold/interval", json!("0s"), "spec.metrics[1].threshold.interval: must be above 0"),
+        ("/metrics/1/threshold/count", json!(0), "spec.metrics[1].threshold.count: must be at least 1"),
+        ("/settings", json!({"alpha": 0.9}), "spec.settings.alpha: must lie between"),
+        ("/settings", json!({"phi": 0.5}), "spec.settings.phi: must lie between 1 and 20"),
+        ("/settings", json!({"window": "1500ms"}), "error spec.settings.window: 1s500ms is not a whole number"),
+        ("/settings", json!({"window": "5s"}), "warning spec.settings.window: 5s is shorter than the default"),
+    ];
+    for (pointer, value, wanted) in cases {
+        let mut object = good_template();
+        change(&mut object, pointer, value);
+        let spec: AnalysisTemplateSpec = serde_json::from_value(object).unwrap();
+        let findings = shown(&template(&spec));
+        assert!(findings.contains(wanted), "{pointer}\nwanted: {wanted}\ngot:\n{findings}");
+    }
+}

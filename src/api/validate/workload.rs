@@ -1,0 +1,101 @@
+//! Which pods: the reference to a Deployment, or selector and template; history; surge.
+
+use serde_json::Value;
+
+use super::Finding;
+use crate::api::{common::PodCount, rollout::RolloutSpec};
+
+pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    if spec.workload_ref.is_some() == spec.template.is_some() {
+        found.push(Finding::error("spec", "give either workloadRef, or selector and template"));
+    }
+    if spec.template.is_some() != spec.selector.is_some() {
+        found.push(Finding::error("spec", "selector and template go together"));
+    }
+    if let Some(workload) = &spec.workload_ref
+        && (workload.api_version != "apps/v1" || workload.kind != "Deployment")
+    {
+        found.push(Finding::error("spec.workloadRef", "workloadRef names an apps/v1 Deployment"));
+    }
+    if let Some(template) = &spec.template {
+        selector(spec, template, found);
+        containers(template, found);
+    }
+    history(spec, found);
+    movement(spec, found);
+}
+
+/// The selector must find the template's pods, or every tick would make more of them.
+fn selector(spec: &RolloutSpec, template: &Value, found: &mut Vec<Finding>) {
+    let Some(selector) = &spec.selector else { return };
+    let wanted = selector.match_labels.clone().unwrap_or_default();
+    let expressions = selector.match_expressions.as_ref().is_some_and(|list| !list.is_empty());
+    if wanted.is_empty() && !expressions {
+        found.push(Finding::error("spec.selector", "is empty and would select every pod; give matchLabels"));
+    }
+    for (key, value) in wanted {
+        let label = template.pointer("/metadata/labels").and_then(|labels| labels.get(&key)).and_then(Value::as_str);
+        if label != Some(value.as_str()) {
+            found.push(Finding::error(
+                "spec.template.metadata.labels",
+                format!("the selector wants {key}={value}, the template's pods have {}", shown(&key, label)),
+            ));
+        }
+    }
+}
+
+fn shown(key: &str, label: Option<&str>) -> String {
+    label.map_or_else(|| format!("no label {key}"), |value| format!("{key}={value}"))
+}
+
+fn containers(template: &Value, found: &mut Vec<Finding>) {
+    let path = "spec.template.spec.containers";
+    let containers = template.pointer("/spec/containers").and_then(Value::as_array);
+    let Some(containers) = containers.filter(|list| !list.is_empty()) else {
+        found.push(Finding::error(path, "the pod template has no container; give at least one with name and image"));
+        return;
+    };
+    for (index, container) in containers.iter().enumerate() {
+        for field in ["name", "image"] {
+            if container.get(field).and_then(Value::as_str).is_none_or(str::is_empty) {
+                found.push(Finding::error(format!("{path}[{index}].{field}"), format!("the container has no {field}")));
+            }
+        }
+        let ready = container.get("readinessProbe").is_some();
+        if index == 0 && !ready {
+            found.push(Finding::warning(
+                format!("{path}[0]"),
+                "has no readinessProbe; a pod gets traffic as soon as its process runs",
+            ));
+        }
+    }
+}
+
+fn history(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    match spec.revision_history_limit {
+        Some(0) => {
+            found.push(Finding::warning("spec.revisionHistoryLimit", "0 leaves nothing for `undo` to go back to"))
+        }
+        Some(limit) if limit > 100 => {
+            found.push(Finding::error("spec.revisionHistoryLimit", format!("{limit} is more than 100, the most")));
+        }
+        _ => {}
+    }
+}
+
+fn movement(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let Some(canary) = &spec.strategy.canary else { return };
+    let none = |count: Option<PodCount>| count.is_some_and(|count| count.round_up(100) == 0);
+    if none(canary.max_surge) && none(canary.max_unavailable) {
+        found.push(Finding::warning(
+            "spec.strategy.canary.maxUnavailable",
+            "maxSurge and maxUnavailable are both 0; 1 pod may be unavailable then, else nothing could move",
+        ));
+    }
+    if super::has_mesh(spec) && canary.max_surge.is_some() {
+        found.push(Finding::warning(
+            "spec.strategy.canary.maxSurge",
+            "has no effect with a mesh: stable keeps all its pods",
+        ));
+    }
+}

@@ -1,0 +1,48 @@
+//! `glidepath lint`: checks files without a cluster, and points at file, line, column and field.
+
+mod check;
+mod files;
+mod report;
+mod schema;
+mod templates;
+
+use std::path::PathBuf;
+
+use super::{
+    exit::{CliError, Exit},
+    global::{Global, OutputFormat},
+    paint::Paint,
+    root::print,
+};
+
+pub use report::{Report, Reported};
+
+/// Check Rollout and AnalysisTemplate files
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Exit codes: 0 no errors (warnings allowed), 1 errors, 2 wrong usage
+
+Examples:
+  glidepath lint rollouts/
+  glidepath lint rollout.yaml -o json
+  kustomize build . | glidepath lint -")]
+pub struct LintArgs {
+    /// Files, folders (their .yaml, .yml and .json files), or `-` for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Prints the findings; an error among them fails the command.
+pub fn run(args: &LintArgs, global: &Global) -> Result<Exit, CliError> {
+    let report = lint(&args.paths)?;
+    match global.output {
+        OutputFormat::Json | OutputFormat::Yaml => print(&report.json())?,
+        _ => print(&report.text(Paint { on: global.color_on() }))?,
+    }
+    Ok(if report.errors() == 0 { Exit::Done } else { Exit::Failed })
+}
+
+/// Checks the files under these paths.
+pub fn lint(paths: &[PathBuf]) -> Result<Report, CliError> {
+    let files = files::collect(paths)?;
+    Ok(check::all(&files))
+}

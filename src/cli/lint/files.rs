@@ -1,0 +1,69 @@
+//! Which files are checked, and their texts.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{cli::exit::CliError, yaml};
+
+/// A file as it was named and what it holds.
+pub(super) struct File {
+    pub name: String,
+    pub text: String,
+}
+
+/// How deep folders are searched: enough for any repository, and an end for loops of links.
+const MAX_DEPTH: u32 = 32;
+
+/// Reads what the paths name, in a stable order.
+pub(super) fn collect(paths: &[PathBuf]) -> Result<Vec<File>, CliError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            files.push(read("standard input", std::io::stdin().lock())?);
+            continue;
+        }
+        let mut found = Vec::new();
+        search(path, 0, &mut found)?;
+        if found.is_empty() {
+            return Err(CliError::Usage(format!("there is no .yaml, .yml or .json file in {}", path.display())));
+        }
+        for path in found {
+            let file = std::fs::File::open(&path).map_err(|error| unreadable(&path.display(), &error))?;
+            files.push(read(&path.display().to_string(), file)?);
+        }
+    }
+    Ok(files)
+}
+
+fn search(path: &Path, depth: u32, found: &mut Vec<PathBuf>) -> Result<(), CliError> {
+    let unreadable = |error| unreadable(&path.display(), &error);
+    if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+        found.push(path.to_owned());
+        return Ok(());
+    }
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(path).map_err(unreadable)?.collect();
+    let mut entries: Vec<PathBuf> = entries.map_err(unreadable)?.into_iter().map(|entry| entry.path()).collect();
+    entries.sort();
+    for entry in entries {
+        let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let wanted = entry.extension().is_some_and(|kind| kind == "yaml" || kind == "yml" || kind == "json");
+        if !hidden && depth < MAX_DEPTH && (wanted || entry.is_dir()) {
+            search(&entry, depth + 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// One byte more than is allowed is enough to know that a file is too large.
+fn read(name: &str, source: impl std::io::Read) -> Result<File, CliError> {
+    let mut bytes = Vec::new();
+    let limit = yaml::MAX_BYTES as u64 + 1;
+    source.take(limit).read_to_end(&mut bytes).map_err(|error| unreadable(&name, &error))?;
+    Ok(File { name: name.to_owned(), text: String::from_utf8_lossy(&bytes).into_owned() })
+}
+
+fn unreadable(name: &dyn std::fmt::Display, error: &std::io::Error) -> CliError {
+    CliError::Usage(format!("cannot read {name}: {error}"))
+}

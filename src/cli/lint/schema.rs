@@ -1,0 +1,142 @@
+//! A document against its kind's schema: unknown fields, wrong types, missing fields, values out of bounds.
+//!
+//! The schema is the CRD's own, so `lint` refuses what the API server would refuse, and also what it would silently drop.
+
+use serde_json::{Map, Value};
+
+use crate::{api::validate::Finding, yaml::join};
+
+/// What does not fit the schema.
+pub(super) fn check(schema: &Value, value: &Value) -> Vec<Finding> {
+    let mut found = Vec::new();
+    walk(schema, value, "", &mut found);
+    found
+}
+
+fn walk(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
+    // As the API server prunes a null field, an explicit null is an absent field.
+    if value.is_null() {
+        return;
+    }
+    if let Some(wanted) = schema.get("type").and_then(Value::as_str)
+        && !is_type(wanted, value)
+    {
+        found.push(Finding::error(path, format!("wants {}, this is {}", article(wanted), kind_of(value))));
+        return;
+    }
+    bounds(schema, value, path, found);
+    match value {
+        Value::Object(object) => fields(schema, object, path, found),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                walk(schema.get("items").unwrap_or(&Value::Null), item, &format!("{path}[{index}]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn fields(schema: &Value, object: &Map<String, Value>, path: &str, found: &mut Vec<Finding>) {
+    let known = schema.get("properties").and_then(Value::as_object);
+    for (key, value) in object {
+        match known.and_then(|known| known.get(key)).or_else(|| schema.get("additionalProperties")) {
+            Some(schema) => walk(schema, value, &join(path, key), found),
+            None if known.is_some() && !is_open(schema) => {
+                let names: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+                found.push(Finding::error(join(path, key), format!("unknown field{}", hint(key, &names))));
+            }
+            None => {}
+        }
+    }
+    for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        if object.get(name).is_none_or(Value::is_null) {
+            found.push(Finding::error(join(path, name), "is missing"));
+        }
+    }
+}
+
+fn is_open(schema: &Value) -> bool {
+    schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true))
+}
+
+/// `; did you mean x?`, or which names there are when none is near.
+pub(super) fn hint(typed: &str, names: &[&str]) -> String {
+    match nearest(typed, names) {
+        Some(name) => format!("; did you mean {name}?"),
+        None if (1..=12).contains(&names.len()) => format!("; there is {}", names.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// The name that was probably meant.
+pub(super) fn nearest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a str> {
+    let scored =
+        names.iter().map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), *name));
+    scored.filter(|(distance, name)| *distance <= 1 + name.len() / 4).min().map(|(_, name)| name)
+}
+
+fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
+    let limit = |key: &str| schema.get(key).and_then(Value::as_f64);
+    let mut add = |message: String| found.push(Finding::error(path, message));
+    if let Some(variants) = schema.get("enum").and_then(Value::as_array)
+        && !variants.contains(value)
+    {
+        let names: Vec<&str> = variants.iter().filter_map(Value::as_str).collect();
+        let typed = value.as_str().unwrap_or_default();
+        let near = nearest(typed, &names).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+        add(format!("{value} is none of {}{near}", names.join(", ")));
+    }
+    if let (Some(number), Some(least)) = (value.as_f64(), limit("minimum"))
+        && number < least
+    {
+        add(format!("{value} is below {least}, the least"));
+    }
+    if let (Some(number), Some(most)) = (value.as_f64(), limit("maximum"))
+        && number > most
+    {
+        add(format!("{value} is above {most}, the most"));
+    }
+    let (size, what) = match value {
+        Value::String(text) => (text.chars().count(), ("Length", "characters")),
+        Value::Array(items) => (items.len(), ("Items", "entries")),
+        _ => return,
+    };
+    if limit(&format!("max{}", what.0)).is_some_and(|most| size as f64 > most) {
+        add(format!("has {size} {}, more than is allowed", what.1));
+    }
+    if limit(&format!("min{}", what.0)).is_some_and(|least| (size as f64) < least) {
+        add(if size == 0 { "is empty".to_owned() } else { format!("has {size} {}, too few", what.1) });
+    }
+}
+
+fn is_type(wanted: &str, value: &Value) -> bool {
+    match wanted {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        _ => true,
+    }
+}
+
+fn article(wanted: &str) -> &'static str {
+    match wanted {
+        "object" => "a map of fields",
+        "array" => "a list",
+        "string" => "a text (quote it)",
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        _ => "a number",
+    }
+}
+
+fn kind_of(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "a map of fields".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::String(text) => format!("the text \"{text}\""),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,230 @@
+//! `glidepath plan`: the timeline of a release as a file describes it, without a cluster.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    exit::{CliError, Exit},
+    global::{Global, OutputFormat},
+    root::print,
+};
+use crate::{
+    api::{
+        common::{HumanDuration, Percent},
+        rollout::RolloutSpec,
+        validate::{self, Severity},
+    },
+    engine::{
+        items::{self, Item, Scale},
+        replicas,
+    },
+    yaml::{self, Document},
+};
+
+/// Print the timeline of a Rollout file
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Example:
+  glidepath plan rollouts/checkout.yaml")]
+pub struct PlanArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Plan for so many pods; default: the file's replicas, else 10
+    #[arg(long, value_name = "NUMBER")]
+    pub replicas: Option<u32>,
+}
+
+/// What is planned with when neither the file nor the command line says how many pods there are.
+const USUAL_REPLICAS: u32 = 10;
+
+/// Prints one timeline per Rollout in the file.
+pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, CliError> {
+    let shown = args.file.display();
+    let text = std::fs::read_to_string(&args.file)
+        .map_err(|error| CliError::Usage(format!("cannot read {shown}: {error}")))?;
+    let failed =
+        |error: &dyn std::fmt::Display| CliError::Failed(format!("{shown}: {error}; 'glidepath lint' checks it"));
+    let documents: Result<Vec<Document>, _> = yaml::read(&text).map_err(|error| failed(&error))?.into_iter().collect();
+    let documents = documents.map_err(|error| failed(&error))?;
+    let mut plans = Vec::new();
+    for document in documents.iter().filter(|document| document.text("/kind") == Some("Rollout")) {
+        plans.push(of_document(document, args.replicas).map_err(|message| failed(&message))?);
+    }
+    if plans.is_empty() {
+        return Err(CliError::Failed(format!("there is no Rollout in {shown}")));
+    }
+    match global.output {
+        OutputFormat::Json => print(&format!("{:#}\n", serde_json::Value::from_iter(plans.iter().map(json))))?,
+        _ => print(&plans.iter().map(Plan::text).collect::<Vec<_>>().join("\n"))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// The timeline of one Rollout.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    name: String,
+    replicas: u32,
+    mesh: bool,
+    lines: Vec<Line>,
+    people: u32,
+    least: Duration,
+    open_waits: u32,
+    most_pods: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Line {
+    number: String,
+    /// When it begins at the soonest, in waiting time; pods and routes take theirs on top.
+    at: Duration,
+    what: String,
+    detail: String,
+    weight: Percent,
+}
+
+fn of_document(document: &Document, replicas: Option<u32>) -> Result<Plan, String> {
+    let spec: RolloutSpec = yaml::typed(&document.value["spec"]).map_err(|error| format!("spec.{error}"))?;
+    if let Some(error) = validate::rollout(&spec).into_iter().find(|finding| finding.severity == Severity::Error) {
+        return Err(format!("{}: {}", error.path, error.message));
+    }
+    let name = document.text("/metadata/name").unwrap_or("rollout");
+    Ok(plan(name, &spec, replicas.or(spec.replicas).unwrap_or(USUAL_REPLICAS)))
+}
+
+/// Walks the steps once, adding up the waiting.
+pub fn plan(name: &str, spec: &RolloutSpec, replicas: u32) -> Plan {
+    let mut plan = Plan { name: name.to_owned(), replicas, mesh: validate::has_mesh(spec), ..Plan::default() };
+    plan.most_pods = replicas;
+    let steps = spec.strategy.canary.as_ref().map(|canary| items::items(&canary.steps)).unwrap_or_default();
+    for (index, item) in (0u32..).zip(&steps) {
+        let pods =
+            |sub: u32| plan_pods(spec, replicas, items::weight_at(&steps, index, sub), items::scale_at(&steps, index));
+        plan.step(index, item, items::weight_at(&steps, index, 0), pods);
+    }
+    let pods = if plan.mesh { format!("{replicas} new pods, then all traffic") } else { format!("{replicas} pods") };
+    plan.line(String::new(), "promotion".to_owned(), pods, Percent::FULL);
+    plan.most_pods = if plan.mesh { replicas * 2 } else { plan.most_pods.max(replicas + surge(spec, replicas)) };
+    plan
+}
+
+fn surge(spec: &RolloutSpec, replicas: u32) -> u32 {
+    let given = spec.strategy.canary.as_ref().and_then(|canary| canary.max_surge);
+    given.map_or_else(|| Percent::whole(25).ceil_of(replicas), |surge| surge.round_up(replicas))
+}
+
+fn plan_pods(spec: &RolloutSpec, replicas: u32, weight: Percent, scale: Scale) -> u32 {
+    if validate::has_mesh(spec) {
+        replicas::canary_with_mesh(replicas, weight, scale)
+    } else {
+        replicas::split(replicas, weight, surge(spec, replicas)).0
+    }
+}
+
+impl Plan {
+    fn line(&mut self, number: String, what: String, detail: String, weight: Percent) {
+        self.lines.push(Line { number, at: self.least, what, detail, weight });
+    }
+
+    fn step(&mut self, index: u32, item: &Item, weight: Percent, pods: impl Fn(u32) -> u32) {
+        let number = (index + 1).to_string();
+        match item {
+            Item::SetWeight(set) => self.line(number, format!("setWeight {set}"), pods_text(pods(0)), weight),
+            Item::SetCanaryScale(_) => self.line(number, "setCanaryScale".to_owned(), pods_text(pods(0)), weight),
+            Item::Pause(Some(duration)) => {
+                self.line(number, format!("pause {duration}"), String::new(), weight);
+                self.least += duration.get();
+            }
+            Item::Pause(None) => {
+                self.line(number, "pause".to_owned(), "until someone promotes".to_owned(), weight);
+                self.people += 1;
+            }
+            Item::Observe { at_least, at_most } => {
+                let detail = format!("at least {at_least}, at most {at_most}, then once more {at_most}");
+                self.line(number, "observe".to_owned(), detail, weight);
+                self.least += at_least.get();
+                self.open_waits += 1;
+            }
+            Item::Analysis(analysis) => {
+                let names: Vec<&str> = analysis.templates.iter().map(|template| template.name.as_str()).collect();
+                let at_most = analysis.at_most.unwrap_or(items::DEFAULT_AT_MOST);
+                self.line(number, format!("analysis {}", names.join(", ")), format!("at most {at_most}"), weight);
+                self.open_waits += 1;
+            }
+            Item::Ramp { weights, every } => self.ramp(index, weights, *every, pods),
+        }
+    }
+
+    /// Every stride of a ramp is a line of its own (rule S17).
+    fn ramp(&mut self, index: u32, weights: &[Percent], every: HumanDuration, pods: impl Fn(u32) -> u32) {
+        for (stride, weight) in (0u32..).zip(weights) {
+            let number = format!("{}.{}", index + 1, stride + 1);
+            let detail = format!("{}, held {every}", pods_text(pods(stride * 2)));
+            self.line(number, format!("ramp to {weight}"), detail, *weight);
+            self.least += every.get();
+        }
+    }
+
+    /// For people: when, step, what, pods, a bar of the weight; and the sum.
+    pub fn text(&self) -> String {
+        let split = if self.mesh { "weights in the mesh" } else { "no mesh: the ratio of pods" };
+        let mut text = format!("{}  {}, {split}\n", self.name, pods_text(self.replicas));
+        let width = self.lines.iter().map(|line| line.what.chars().count()).max().unwrap_or(0);
+        let detail = self.lines.iter().map(|line| line.detail.chars().count()).max().unwrap_or(0);
+        for line in &self.lines {
+            let at = format!("+{}", HumanDuration::from(line.at));
+            let row = format!(
+                "{at:>10}  {:>4}  {:<width$}  {:<detail$}  {}",
+                line.number,
+                line.what,
+                line.detail,
+                bar(line.weight)
+            );
+            text += row.trim_end();
+            text.push('\n');
+        }
+        text + &format!("    in all  {}\n", self.sum())
+    }
+
+    fn sum(&self) -> String {
+        let people = match self.people {
+            0 => String::new(),
+            1 => ", one pause for a person".to_owned(),
+            people => format!(", {people} pauses for a person"),
+        };
+        let evidence = if self.open_waits > 0 { ", longer until the evidence says Pass" } else { "" };
+        let least = HumanDuration::from(self.least);
+        format!("at least {least} of waiting{evidence}{people}; at most {} at a time", pods_text(self.most_pods))
+    }
+}
+
+fn json(plan: &Plan) -> serde_json::Value {
+    let lines = plan.lines.iter().map(|line| {
+        serde_json::json!({
+            "step": line.number,
+            "notBefore": HumanDuration::from(line.at),
+            "what": line.what,
+            "detail": line.detail,
+            "weight": line.weight,
+        })
+    });
+    serde_json::json!({
+        "rollout": plan.name,
+        "replicas": plan.replicas,
+        "mesh": plan.mesh,
+        "steps": lines.collect::<Vec<_>>(),
+        "waitsAtLeast": HumanDuration::from(plan.least),
+        "pausesForAPerson": plan.people,
+        "podsAtMost": plan.most_pods,
+    })
+}
+
+fn pods_text(pods: u32) -> String {
+    if pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") }
+}
+
+/// Twenty cells; a weight above 0 always shows.
+fn bar(weight: Percent) -> String {
+    let eighths = (weight.basis_points() * 160).div_ceil(10_000) as usize;
+    let part = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];
+    "█".repeat(eighths / 8) + part
+}

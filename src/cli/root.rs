@@ -1,0 +1,178 @@
+//! The root of the command line: which verbs there are, how help groups them, and where each goes.
+
+use std::io::{ErrorKind, Write as _};
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use super::{
+    command as commands, completions, crds,
+    exit::{CliError, Exit},
+    explain, get,
+    global::Global,
+    history, lint, plan, set_image, status, version,
+};
+use crate::api::command::Verb as Asked;
+
+/// Progressive delivery for Kubernetes: new versions step by step, judged by evidence
+#[derive(clap::Parser, Debug)]
+#[command(name = "glidepath", disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Verb {
+    /// List rollouts
+    #[command(visible_alias = "list")]
+    Get(get::Args),
+    /// Show one rollout on one screen, watch it, or wait for its end
+    Status(status::Args),
+    /// Say in words why a rollout is where it is and what comes next
+    Explain(explain::Args),
+    /// List the past rollouts
+    History(history::Args),
+    /// End the current wait, or skip the rest with --full
+    Promote(commands::PromoteArgs),
+    /// Give all traffic back to the stable version and stop
+    Abort(commands::Args),
+    /// Complete no further step
+    Pause(commands::Args),
+    /// Lift the pause
+    Resume(commands::Args),
+    /// Begin again at the first step after an abort or a hold
+    Retry(commands::Args),
+    /// Go back to an earlier revision
+    Undo(commands::UndoArgs),
+    /// Change a rollout's image, as kubectl does
+    #[command(subcommand)]
+    Set(Set),
+    Lint(lint::LintArgs),
+    Plan(plan::PlanArgs),
+    Crds(crds::CrdsArgs),
+    Completions(completions::CompletionsArgs),
+    Version(version::VersionArgs),
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Set {
+    /// Set the image of containers; with --wait, say how the rollout ended
+    Image(set_image::Args),
+}
+
+/// How help groups the verbs. A verb that stands in no group fails a test.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("See what is going on", &["get", "status", "explain", "history"]),
+    ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "set"]),
+    ("Before it matters, without a cluster", &["lint", "plan", "demo"]),
+    ("Install and run", &["controller", "doctor", "crds", "completions", "version"]),
+];
+
+const EXAMPLES: &str = "Examples:
+  glidepath lint rollouts/              check the files of a repository, for instance in CI
+  glidepath plan rollouts/checkout.yaml print the timeline of a release
+  glidepath status checkout --watch     follow it on one screen
+  glidepath crds | kubectl apply -f -   install the kinds into a cluster";
+
+async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
+    match verb {
+        Verb::Get(args) => get::run(args, global).await,
+        Verb::Status(args) => status::run(args, global).await,
+        Verb::Explain(args) => explain::run(args, global).await,
+        Verb::History(args) => history::run(args, global).await,
+        Verb::Promote(args) => commands::promote(args, global).await,
+        Verb::Undo(args) => commands::undo(args, global).await,
+        Verb::Abort(args) => commands::run(Asked::Abort, args, global).await,
+        Verb::Pause(args) => commands::run(Asked::Pause, args, global).await,
+        Verb::Resume(args) => commands::run(Asked::Resume, args, global).await,
+        Verb::Retry(args) => commands::run(Asked::Retry, args, global).await,
+        Verb::Set(Set::Image(args)) => set_image::run(args, global).await,
+        Verb::Lint(args) => lint::run(&args, global),
+        Verb::Plan(args) => plan::run(&args, global),
+        Verb::Crds(args) => crds::run(&args),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Version(args) => version::run(&args, global),
+    }
+}
+
+/// Parses what was typed, runs it, prints the error if there is one, and says how it ended.
+pub async fn main() -> Exit {
+    let matches = command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match run(cli.verb, &cli.global).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            error.exit()
+        }
+    }
+}
+
+/// The whole command line, with grouped help; completions are made from it too.
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let verbs = grouped(&command);
+    command
+        .bin_name(called_as(std::env::args().next().as_deref()))
+        .help_template("{about}\n\n{usage-heading} {usage}\n\n{after-help}\n\n{options}")
+        .after_help(format!("{verbs}{EXAMPLES}\n\nHelp for one verb: glidepath VERB --help"))
+}
+
+/// `kubectl glidepath` when kubectl runs the binary as its plug-in.
+fn called_as(arg0: Option<&str>) -> &'static str {
+    let plugin =
+        arg0.is_some_and(|path| path.rsplit(['/', '\\']).next().is_some_and(|name| name.starts_with("kubectl-")));
+    if plugin { "kubectl glidepath" } else { "glidepath" }
+}
+
+fn grouped(command: &clap::Command) -> String {
+    let mut text = String::new();
+    for (heading, names) in GROUPS {
+        let verbs: Vec<_> = names.iter().filter_map(|name| command.find_subcommand(name)).collect();
+        if verbs.is_empty() {
+            continue;
+        }
+        text += &format!("{heading}:\n");
+        for verb in verbs {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            text += &format!("  {:<12} {}\n", verb.get_name(), about.lines().next().unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
+pub(super) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_verb_stands_in_one_group() {
+        command().debug_assert();
+        for verb in command().get_subcommands() {
+            let groups = GROUPS.iter().filter(|(_, names)| names.contains(&verb.get_name())).count();
+            assert_eq!(groups, 1, "{} stands in {groups} help groups", verb.get_name());
+            assert!(verb.get_about().is_some(), "{} says nothing about itself", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn kubectl_sees_its_own_name_in_the_help() {
+        assert_eq!(called_as(Some("/usr/local/bin/kubectl-glidepath")), "kubectl glidepath");
+        assert_eq!(called_as(Some("target/debug/glidepath")), "glidepath");
+    }
+}

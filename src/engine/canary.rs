@@ -1,0 +1,411 @@
+//! The walk over the steps of a canary (rules S10 to S20): each tick brings pods, targets and routes to what the step
+//! wants, and completes at most one step.
+
+use sha2::{Digest, Sha256};
+
+use crate::api::{
+    analysis::Verdict,
+    common::{HumanDuration, Percent},
+    status::{Course, Phase, Stage},
+};
+
+use super::{
+    decision::Target,
+    draft::{DEFAULT_DEADLINE, Draft},
+    items::{self, Item},
+    outcome, pods, runs,
+    weights::{self, Route},
+};
+
+/// Losses of all canary pods under traffic that an attempt survives (rule S56).
+const LOSSES_SURVIVED: u32 = 2;
+
+/// Where traffic and pods are, against what the step wants.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// The wanted weight is in force, with the pods it needs.
+    reached: bool,
+    /// The wanted weight.
+    goal: Percent,
+}
+
+/// Begins again when the steps walked so far were edited (rule S20). Comes before commands: these move the step that the
+/// remembered steps are compared by.
+pub fn notice_edits(draft: &mut Draft<'_>) {
+    if draft.status.course == Course::Stepping && steps_edited(draft) {
+        let attempt = draft.status.attempt + 1;
+        if let Some(current) = draft.status.current_revision.clone() {
+            draft.tell(false, "StepsEdited", "the steps up to the current one changed: begins again at step 1");
+            outcome::begin(draft, current, attempt);
+        }
+    }
+}
+
+/// One tick of the steps.
+pub fn walk(draft: &mut Draft<'_>) {
+    stop_clocks(draft);
+    let place = bring(draft);
+    runs::ensure(draft);
+    runs::show(draft);
+    if draft.replicas() == 0 {
+        draft.say(Phase::Progressing, "ScaledToZero", "scaled to zero: steps, clocks and evidence stand still");
+    } else if !failed(draft) {
+        complete(draft, place);
+    }
+    remember_steps(draft);
+}
+
+/// Brings targets, routes and pods towards the current step.
+fn bring(draft: &mut Draft<'_>) -> Place {
+    weights::targets(draft);
+    let goal = guarded_goal(draft);
+    if draft.has_mesh() {
+        let route = weights::route(draft, goal);
+        pods::with_mesh(draft, draft.step_weight());
+        Place {
+            reached: canary_there(draft) && route.reached() && !draft.status.memory.canary_lost,
+            goal: draft.step_weight(),
+        }
+    } else {
+        let reached = pods::by_ratio(draft, goal);
+        draft.status.weights.desired = goal;
+        draft.status.weights.accepted = None;
+        draft.status.weights.settled = reached;
+        if reached {
+            weights::begin_epoch(draft, goal);
+        }
+        Place { reached, goal }
+    }
+}
+
+fn canary_there(draft: &Draft<'_>) -> bool {
+    let need = weights::canary_need(draft, draft.step_weight());
+    draft.canary_id().is_some_and(|id| draft.available(&id) >= need)
+}
+
+/// The step's weight, or 0 while the canary has lost its pods (rule S56).
+fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
+    let goal = draft.step_weight();
+    let Some(canary) = draft.canary_id() else { return goal };
+    if !draft.has_mesh() || draft.replicas() == 0 {
+        draft.status.memory.taking_back = false;
+        return goal;
+    }
+    let back = draft.input.seen.route.as_ref().is_some_and(|route| route.weight == Some(Percent::ZERO));
+    if draft.status.memory.taking_back && back {
+        draft.status.memory.taking_back = false;
+    }
+    if draft.status.memory.taking_back {
+        return Percent::ZERO;
+    }
+    let alive = draft.available(&canary) > 0;
+    // With no pod on either side nothing is gained by moving (S57).
+    let stable_serves = draft.stable_id().is_some_and(|id| draft.available(&id) > 0);
+    let carries = draft
+        .input
+        .seen
+        .route
+        .as_ref()
+        .and_then(|route| route.weight)
+        .is_some_and(|weight| !weight.is_zero())
+        && draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.as_deref() == Some(&canary));
+    if !alive && stable_serves && carries && !draft.status.memory.canary_lost {
+        draft.status.memory.canary_lost = true;
+        draft.status.memory.canary_losses += 1;
+        draft.tell(true, "CanaryLost", "no canary pod is available: its traffic returns to stable");
+    }
+    if draft.status.memory.canary_lost && canary_there(draft) {
+        draft.status.memory.canary_lost = false;
+    }
+    if draft.status.memory.canary_lost { Percent::ZERO } else { goal }
+}
+
+/// Whether the rollout failed in this tick.
+fn failed(draft: &mut Draft<'_>) -> bool {
+    if draft.status.memory.canary_losses > LOSSES_SURVIVED {
+        outcome::fail(draft, "CanaryLost", "the canary lost all its pods three times");
+    } else if let Some(evidence) = runs::failure(draft) {
+        outcome::fail(draft, "AnalysisFailed", &evidence);
+    }
+    settle_failure(draft)
+}
+
+/// After an abort the next tick takes the traffic back; after a hold a person is asked.
+fn settle_failure(draft: &mut Draft<'_>) -> bool {
+    if draft.status.course != Course::Stepping {
+        draft.wake_now("the rollout was aborted");
+        return true;
+    }
+    draft.status.held.is_some()
+}
+
+/// Completes the current item if it is over, else says what it waits for.
+fn complete(draft: &mut Draft<'_>, place: Place) {
+    let over = is_over(draft, place);
+    if draft.status.course != Course::Stepping || draft.status.held.is_some() {
+        settle_failure(draft);
+        return;
+    }
+    if !over {
+        deadline(draft);
+    } else if draft.is_paused() {
+        draft.wait("Paused", "paused: the step is over, resume goes on", None);
+    } else {
+        advance(draft);
+    }
+}
+
+fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
+    match draft.items.get(draft.status.step_index as usize).cloned() {
+        Some(Item::SetWeight(_)) => moved(draft, place),
+        Some(Item::Pause(duration)) => paused(draft, duration),
+        Some(Item::Observe { at_least, at_most }) => observed(draft, at_least, at_most),
+        Some(Item::Analysis(step)) => analysed(draft, step.at_most.unwrap_or(items::DEFAULT_AT_MOST)),
+        Some(Item::SetCanaryScale(_)) => scaled(draft),
+        Some(Item::Ramp { every, .. }) if draft.status.sub_step % 2 == 1 => paused(draft, Some(every)),
+        Some(Item::Ramp { .. }) => moved(draft, place),
+        None => last_observation(draft),
+    }
+}
+
+fn moved(draft: &mut Draft<'_>, place: Place) -> bool {
+    if place.reached {
+        return true;
+    }
+    waits_for_weight(draft, place.goal);
+    false
+}
+
+/// Says what stands between the routes and the wanted weight.
+fn waits_for_weight(draft: &mut Draft<'_>, goal: Percent) {
+    let need = weights::canary_need(draft, goal);
+    let canary = draft.canary_id().unwrap_or_default();
+    let available = draft.available(&canary);
+    if draft.status.memory.canary_lost {
+        return draft.wait_for_progress("CanaryLost", available, "no canary pod is available; traffic is with stable");
+    }
+    if let Some(problem) = draft.input.seen.problems.first().cloned() {
+        return draft.wait_for_progress(&problem.reason, 0, problem.message);
+    }
+    if !draft.has_mesh() {
+        let message = format!("moving pods towards {goal}: {available} canary pods available");
+        return draft.wait_for_progress("Pods", available, with_trouble(draft, &canary, message));
+    }
+    if available < need {
+        let message = format!("waiting for {} of {need} canary pods", need - available);
+        return draft.wait_for_progress("Pods", available, with_trouble(draft, &canary, message));
+    }
+    let on_canary =
+        draft.input.seen.canary_target.as_ref().filter(|target| target.revision.as_deref() == Some(&canary));
+    match on_canary.map(|target| weights::listed(draft, target, &canary)) {
+        None if !draft.status.weights.settled => {
+            draft.wait_for_progress("Route", 0, "taking the traffic of the previous revision back first");
+        }
+        None => draft.wait_for_progress("Endpoints", 0, "the canary target moves to the new revision"),
+        Some(listed) if listed < need => {
+            draft.wait_for_progress(
+                "Endpoints",
+                listed,
+                format!("{listed} of {need} canary pods are listed as endpoints"),
+            );
+        }
+        Some(_) if !weights::target_settled(draft, Target::Canary) => {
+            draft.wait_for_progress("TargetSettles", 1, "the canary endpoints settle");
+        }
+        Some(_) => draft.wait_for_progress("Route", 1, format!("the routes move to {goal} and settle")),
+    }
+}
+
+fn with_trouble(draft: &Draft<'_>, canary: &str, message: String) -> String {
+    match draft.revision(canary).and_then(|revision| revision.trouble.clone()) {
+        Some(trouble) => format!("{message}: {trouble}"),
+        None => message,
+    }
+}
+
+fn scaled(draft: &mut Draft<'_>) -> bool {
+    let need = weights::canary_need(draft, draft.step_weight());
+    let canary = draft.canary_id().unwrap_or_default();
+    let (available, wanted) = draft.revision(&canary).map_or((0, 0), |seen| (seen.available, seen.wanted));
+    if wanted == need && available >= need {
+        return true;
+    }
+    let message = format!("waiting for {available} canary pods to become {need}");
+    draft.wait_for_progress("Pods", available, with_trouble(draft, &canary, message));
+    false
+}
+
+/// A pause is over by time, even if nobody looked; without a duration a promote ends it (S13).
+fn paused(draft: &mut Draft<'_>, duration: Option<HumanDuration>) -> bool {
+    let Some(duration) = duration else {
+        draft.wait("Pause", "paused by its steps until someone promotes", None);
+        return false;
+    };
+    let until = duration.after(draft.status.memory.step_since.unwrap_or(draft.now()));
+    if until <= draft.now() {
+        return true;
+    }
+    draft.wait("Pause", format!("paused by its steps for {duration}"), Some(until));
+    false
+}
+
+fn observed(draft: &mut Draft<'_>, at_least: HumanDuration, at_most: HumanDuration) -> bool {
+    let passed = runs::verdict(draft, &runs::background_name(draft)) == Verdict::Pass;
+    let early = draft.step_elapsed() < at_least.signed();
+    if passed && !early {
+        return true;
+    }
+    if passed {
+        let until = draft.step_reaches(at_least);
+        let weight = draft.step_weight();
+        draft.wait("Observe", format!("observing at {weight}: passed; at least {at_least} in all"), Some(until));
+        return false;
+    }
+    out_of_time(draft, at_most, "Observe")
+}
+
+/// Before promotion there is an implicit observation, unless the evidence already passed at this weight or a person
+/// promoted.
+fn last_observation(draft: &mut Draft<'_>) -> bool {
+    if draft.status.memory.overridden || !runs::background_started(draft) {
+        return true;
+    }
+    let required = draft.input.seen.runs.get(&runs::background_name(draft));
+    let advisory = required
+        .is_some_and(|run| !run.status.metrics.is_empty() && run.status.metrics.iter().all(|metric| !metric.required));
+    advisory || observed(draft, HumanDuration::default(), items::DEFAULT_AT_MOST)
+}
+
+fn analysed(draft: &mut Draft<'_>, at_most: HumanDuration) -> bool {
+    let name = runs::step_name(draft);
+    match runs::verdict(draft, &name) {
+        Verdict::Pass => return true,
+        Verdict::Inconclusive
+            if draft.input.seen.runs.get(&name).is_some_and(|run| run.phase != Default::default()) =>
+        {
+            return outcome::inconclusive(draft, "the analysis ended without a verdict");
+        }
+        _ => {}
+    }
+    out_of_time(draft, at_most, "Analysis")
+}
+
+/// At the end of its time a wait for a verdict is extended once, then the policy decides. Says whether it may end.
+fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> bool {
+    let length = if draft.status.memory.extended { HumanDuration::from(at_most.get() * 2) } else { at_most };
+    if draft.step_elapsed() >= length.signed() {
+        if draft.status.memory.extended {
+            let message = format!("no verdict in {length} at {}: {}", draft.step_weight(), evidence(draft));
+            return outcome::inconclusive(draft, &message);
+        }
+        draft.status.memory.extended = true;
+        draft.tell(true, "Extended", format!("no verdict in {at_most}: extended once by as much"));
+        return out_of_time(draft, at_most, reason);
+    }
+    let until = (!draft.is_paused()).then(|| draft.step_reaches(length));
+    let message = format!("observing at {}: {}", draft.step_weight(), evidence(draft));
+    draft.wait(reason, message, until);
+    false
+}
+
+/// `errors Continue (0.12 % (9/7,412)), latency Pass`.
+fn evidence(draft: &Draft<'_>) -> String {
+    let texts: Vec<String> = draft
+        .status
+        .metrics
+        .iter()
+        .filter(|metric| metric.required)
+        .map(|metric| {
+            let shown = if metric.canary.is_empty() { &metric.reason } else { &metric.canary };
+            if shown.is_empty() {
+                format!("{} {:?}", metric.name, metric.verdict)
+            } else {
+                format!("{} {:?} ({shown})", metric.name, metric.verdict)
+            }
+        })
+        .collect();
+    if texts.is_empty() { "no evidence yet".to_owned() } else { texts.join(", ") }
+}
+
+/// Ends the current item. The next one begins with a tick of its own.
+pub fn advance(draft: &mut Draft<'_>) {
+    let index = draft.status.step_index;
+    let Some(item) = draft.items.get(index as usize) else {
+        draft.status.course = Course::Promoting;
+        draft.status.stage = Some(Stage::Scale);
+        draft.begin_step();
+        draft.tell(false, "Promoting", "all steps are done: the new version takes everything");
+        draft.wake_now("promotion begins");
+        return;
+    };
+    if draft.status.sub_step + 1 < items::sub_steps(item) {
+        draft.status.sub_step += 1;
+    } else {
+        draft.status.step_index += 1;
+        draft.status.sub_step = 0;
+        draft.tell(false, "StepCompleted", format!("step {} of {} is done", index + 1, draft.items.len()));
+    }
+    draft.begin_step();
+    draft.wake_now("the next step begins");
+}
+
+/// A wait for pods, routes or endpoints that makes no progress in time is a failure (S38).
+fn deadline(draft: &mut Draft<'_>) {
+    let Some(since) = draft.stuck_since() else { return };
+    let allowed = draft.input.spec.progress_deadline.unwrap_or(DEFAULT_DEADLINE);
+    let until = allowed.after(since);
+    if until > draft.now() {
+        draft.wake(until, "progress deadline");
+        return;
+    }
+    let message = draft.waiting.as_ref().map(|wait| wait.message.clone()).unwrap_or_default();
+    outcome::fail(draft, "ProgressDeadlineExceeded", &format!("no progress for {allowed}: {message}"));
+    settle_failure(draft);
+}
+
+/// Clocks of observations stand still while paused or scaled to zero (S36, S37).
+pub fn stop_clocks(draft: &mut Draft<'_>) {
+    let now = draft.now();
+    let stopped = draft.is_paused() || draft.replicas() == 0 || draft.status.held.is_some();
+    let memory = &mut draft.status.memory;
+    match (stopped, memory.clock_stopped_since) {
+        (true, None) => memory.clock_stopped_since = Some(now),
+        (false, Some(since)) => {
+            memory.step_held_ms += i64::try_from(now.duration_since(since).as_millis()).unwrap_or(0);
+            memory.clock_stopped_since = None;
+        }
+        _ => {}
+    }
+}
+
+/// Whether the steps up to the current one changed since the last tick (S20).
+fn steps_edited(draft: &Draft<'_>) -> bool {
+    draft.status.memory.steps_walked.as_ref().is_some_and(|walked| *walked != fingerprint(draft))
+}
+
+fn remember_steps(draft: &mut Draft<'_>) {
+    draft.status.memory.steps_walked = (draft.status.course == Course::Stepping).then(|| fingerprint(draft));
+}
+
+fn fingerprint(draft: &Draft<'_>) -> String {
+    let steps = draft.input.spec.strategy.canary.as_ref().map(|canary| canary.steps.as_slice()).unwrap_or_default();
+    let walked = &steps[..steps.len().min(draft.status.step_index as usize + 1)];
+    let text = serde_json::to_string(walked).unwrap_or_default();
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// One tick towards stable: everywhere but in the steps and the promotion, stable gets all traffic.
+pub fn rest(draft: &mut Draft<'_>) -> Option<Route> {
+    weights::targets(draft);
+    if draft.has_mesh() {
+        let route = weights::route(draft, Percent::ZERO);
+        pods::with_mesh(draft, Percent::ZERO);
+        return Some(route);
+    }
+    let reached = pods::by_ratio(draft, Percent::ZERO);
+    draft.status.weights.desired = Percent::ZERO;
+    draft.status.weights.accepted = None;
+    draft.status.weights.settled = reached;
+    Some(Route { desired: Percent::ZERO, settled: reached, goal: Percent::ZERO })
+}

@@ -1,0 +1,274 @@
+//! Commands of people and CI: one a tick, judged against the moment they were meant for (rules S80 to S84).
+
+use crate::api::{
+    command::{CommandState, RolloutCommandSpec, Verb},
+    common::HumanDuration,
+    status::{CommandRecord, Course, Pinned, Stage},
+};
+
+use super::{
+    canary,
+    decision::Action,
+    draft::{Draft, named},
+    input::CommandSeen,
+    items::Item,
+    outcome,
+};
+
+/// Commands that are remembered.
+const KEPT: usize = 20;
+/// How long a command waits to be taken; an abort waits for ever.
+const PATIENCE: HumanDuration = HumanDuration::secs(600);
+
+type Answer = (CommandState, String);
+
+/// Takes the next command and repeats the answers of those already taken.
+pub fn take(draft: &mut Draft<'_>) {
+    let waiting = draft.input.seen.commands.clone();
+    let mut fresh: Vec<&CommandSeen> = Vec::new();
+    for command in &waiting {
+        match draft.status.commands.iter().find(|record| record.uid == command.uid).cloned() {
+            Some(record) => answer(draft, &command.name, record.state, &record.message),
+            None => fresh.push(command),
+        }
+    }
+    fresh.sort_by_key(|command| (command.spec.verb != Verb::Abort, command.created, command.name.clone()));
+    let Some(command) = fresh.first() else { return };
+    let (state, message) = carry_out(draft, command);
+    record(draft, command, state, &message);
+    answer(draft, &command.name, state, &message);
+    draft.wake_now("a command was taken");
+}
+
+fn answer(draft: &mut Draft<'_>, name: &str, state: CommandState, message: &str) {
+    draft.ask(Action::AnswerCommand { name: name.to_owned(), state, message: message.to_owned() });
+}
+
+/// The command's uid enters the status in the same write as its effect: it is never carried out twice.
+fn record(draft: &mut Draft<'_>, command: &CommandSeen, state: CommandState, message: &str) {
+    let taken_at = draft.now();
+    let spec = &command.spec;
+    let who = spec.requested_by.clone().unwrap_or_else(|| "somebody".to_owned());
+    let warning = state != CommandState::Done;
+    draft.tell(warning, "Command", format!("{} by {who}: {message}", spec.verb.as_str()));
+    draft.status.commands.insert(
+        0,
+        CommandRecord {
+            uid: command.uid.clone(),
+            name: command.name.clone(),
+            verb: spec.verb,
+            state,
+            message: message.to_owned(),
+            requested_by: spec.requested_by.clone(),
+            why: spec.reason.clone(),
+            taken_at,
+        },
+    );
+    draft.status.commands.truncate(KEPT);
+}
+
+fn done(message: impl Into<String>) -> Answer {
+    (CommandState::Done, message.into())
+}
+
+fn refused(message: impl Into<String>) -> Answer {
+    (CommandState::Refused, message.into())
+}
+
+fn obsolete(message: impl Into<String>) -> Answer {
+    (CommandState::Obsolete, message.into())
+}
+
+fn carry_out(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {
+    let spec = &command.spec;
+    if spec.verb != Verb::Abort && PATIENCE.after(command.created) < draft.now() {
+        return obsolete("nobody took it for 10 minutes");
+    }
+    if let Some(answer) = meant_for_another(draft, spec) {
+        return answer;
+    }
+    match spec.verb {
+        Verb::Promote => promote(draft, spec),
+        Verb::Abort => abort(draft, spec),
+        Verb::Pause => pause(draft),
+        Verb::Resume => resume(draft),
+        Verb::Retry => retry(draft),
+        Verb::Undo => undo(draft, spec),
+    }
+}
+
+/// A command names the moment it is meant for; at another moment it does nothing.
+fn meant_for_another(draft: &Draft<'_>, spec: &RolloutCommandSpec) -> Option<Answer> {
+    let status = &draft.status;
+    let current = draft.current_id();
+    if let Some(meant) = &spec.revision
+        && Some(meant) != current.as_ref()
+    {
+        return Some(obsolete(format!(
+            "meant for revision {meant}; now it is {}",
+            named(status.current_revision.as_ref())
+        )));
+    }
+    if spec.verb != Verb::Promote {
+        return None;
+    }
+    if let Some(meant) = spec.attempt.filter(|meant| *meant != status.attempt) {
+        return Some(obsolete(format!("meant for attempt {meant}; now it is {}", status.attempt)));
+    }
+    if let Some(meant) = spec.step.filter(|meant| *meant != status.step_index) {
+        return Some(obsolete(format!("meant for step {}; now it is {}", meant + 1, status.step_index + 1)));
+    }
+    let sub = spec.sub_step.filter(|meant| *meant != status.sub_step)?;
+    Some(obsolete(format!("meant for sub-step {sub} of the ramp; now it is {}", status.sub_step)))
+}
+
+fn abort(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
+    match draft.status.course {
+        Course::FirstDeploy => refused("no stable version yet"),
+        Course::Aborted => done("was aborted already"),
+        Course::Idle | Course::Returning => refused("nothing is being released"),
+        Course::Promoting if draft.past_return() => refused("stable has begun to move; use undo"),
+        Course::Stepping | Course::Promoting => {
+            let who = spec.requested_by.as_deref().unwrap_or("somebody");
+            let why = spec.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            outcome::abort(draft, "AbortedByCommand", &format!("by {who}{why}"));
+            done("all traffic returns to stable")
+        }
+    }
+}
+
+fn pause(draft: &mut Draft<'_>) -> Answer {
+    if draft.status.paused_by_command {
+        return done("was paused already");
+    }
+    draft.status.paused_by_command = true;
+    done("no step completes until resume")
+}
+
+fn resume(draft: &mut Draft<'_>) -> Answer {
+    if draft.input.spec.paused {
+        return refused("paused in the file: set spec.paused to false");
+    }
+    if !draft.status.paused_by_command {
+        return done("was not paused");
+    }
+    draft.status.paused_by_command = false;
+    done("goes on")
+}
+
+fn retry(draft: &mut Draft<'_>) -> Answer {
+    let stopped = draft.status.course == Course::Aborted || draft.status.held.is_some();
+    let Some(current) = draft.status.current_revision.clone().filter(|_| stopped) else {
+        return refused("nothing failed, so there is nothing to retry");
+    };
+    let attempt = draft.status.attempt + 1;
+    outcome::begin(draft, current, attempt);
+    done(format!("attempt {attempt} begins at step 1"))
+}
+
+fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
+    match draft.status.course {
+        Course::Aborted => return obsolete("the revision was aborted; use retry"),
+        Course::Stepping => {}
+        Course::Promoting if spec.full => return done("is being promoted already"),
+        _ => return refused("nothing is being released"),
+    }
+    if draft.is_paused() {
+        return refused(if draft.input.spec.paused { "paused in the file" } else { "paused: resume it first" });
+    }
+    if spec.full {
+        override_evidence(draft);
+        draft.status.course = Course::Promoting;
+        draft.status.stage = Some(Stage::Scale);
+        draft.begin_step();
+        return done("skips the remaining steps");
+    }
+    match spec.to_step {
+        Some(step) => promote_to(draft, step),
+        None => promote_once(draft),
+    }
+}
+
+/// A person's word stands in for the evidence; what was gathered before does not count any more (S34).
+fn override_evidence(draft: &mut Draft<'_>) {
+    if draft.status.held.take().is_some() {
+        draft.status.memory.evidence_round += 1;
+    }
+    draft.status.memory.overridden = true;
+}
+
+fn promote_once(draft: &mut Draft<'_>) -> Answer {
+    let was_held = draft.status.held.is_some();
+    let index = draft.status.step_index;
+    let waits = match draft.items.get(index as usize) {
+        Some(Item::Pause(_) | Item::Observe { .. } | Item::Analysis(_)) => true,
+        Some(Item::Ramp { .. }) => draft.status.sub_step % 2 == 1,
+        Some(_) => false,
+        None => {
+            override_evidence(draft);
+            return done("promotes without waiting for more evidence");
+        }
+    };
+    if !waits && !was_held {
+        return refused("nothing waits for a person at this step");
+    }
+    if draft.status.held.take().is_some() {
+        draft.status.memory.evidence_round += 1;
+    }
+    if waits {
+        canary::advance(draft);
+    }
+    done(format!("step {} ends", index + 1))
+}
+
+fn promote_to(draft: &mut Draft<'_>, step: u32) -> Answer {
+    let (from, steps) = (draft.status.step_index, draft.items.len());
+    let target = step.saturating_sub(1);
+    if step == 0 || target as usize > steps {
+        return refused(format!("there are steps 1 to {steps}"));
+    }
+    if target <= from {
+        return refused(format!("step {step} does not lie ahead; the rollout is at step {}", from + 1));
+    }
+    let judged = |item: &Item| matches!(item, Item::Observe { .. } | Item::Analysis(_));
+    if draft.items[from as usize..(target as usize).min(steps)].iter().any(judged) {
+        return refused("analysis lies between; it is skipped by --full alone");
+    }
+    draft.status.step_index = target;
+    draft.status.sub_step = 0;
+    draft.begin_step();
+    done(format!("goes to step {step}"))
+}
+
+fn undo(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
+    let Some(file) = draft.input.seen.template.as_ref().map(|template| template.id.clone()) else {
+        return refused("the workload is missing");
+    };
+    let Some(target) = undo_target(draft, spec.to_revision) else {
+        let mut kept: Vec<u64> = draft.input.seen.revisions.iter().map(|revision| revision.number).collect();
+        kept.sort_unstable();
+        let kept: Vec<String> = kept.iter().map(|number| format!("#{number}")).collect();
+        return refused(format!("no such earlier revision is kept; there are {}", kept.join(", ")));
+    };
+    let (id, number) = target;
+    if draft.current_id().as_ref() == Some(&id) {
+        return done(format!("revision #{number} is current already"));
+    }
+    draft.status.pinned = (id != file).then_some(Pinned { revision: id, against: file });
+    done(format!("goes back to revision #{number} until the file has another template"))
+}
+
+/// The revision to go back to: the one named, else stable during a rollout, else the one promoted before.
+fn undo_target(draft: &Draft<'_>, number: Option<u64>) -> Option<(String, u64)> {
+    let seen = &draft.input.seen.revisions;
+    if let Some(number) = number {
+        return seen.iter().find(|revision| revision.number == number).map(|revision| (revision.id.clone(), number));
+    }
+    let stable = draft.status.stable_revision.as_ref()?;
+    if draft.canary_id().is_some() {
+        return Some((stable.id.clone(), stable.number));
+    }
+    let kept = |id: &str| seen.iter().any(|revision| revision.id == id);
+    let earlier = draft.status.promoted.iter().find(|revision| revision.id != stable.id && kept(&revision.id))?;
+    Some((earlier.id.clone(), earlier.number))
+}

@@ -1,0 +1,253 @@
+//! The decision being drawn up: the facts of this tick, the next status, and what has been asked for so far.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::{
+    RolloutStatus,
+    common::{HumanDuration, Percent},
+    status::{Course, Phase, Progress, RevisionRef, Waiting},
+    strategy::CanaryStrategy,
+};
+
+use super::{
+    decision::{Action, Decision, Notice, Wake},
+    input::{Input, RevisionSeen},
+    items::{self, Item, Scale},
+};
+
+/// The deadline of one wait when the file does not say.
+pub const DEFAULT_DEADLINE: HumanDuration = HumanDuration::secs(600);
+/// How long an old revision keeps its pods when the file does not say.
+pub const DEFAULT_SCALE_DOWN_DELAY: HumanDuration = HumanDuration::secs(30);
+
+/// The decision being drawn up.
+pub struct Draft<'a> {
+    /// What the tick was told.
+    pub input: &'a Input<'a>,
+    /// The next status.
+    pub status: RolloutStatus,
+    /// The steps.
+    pub items: Vec<Item>,
+    /// Asked for so far.
+    pub actions: Vec<Action>,
+    /// Told so far.
+    pub notices: Vec<Notice>,
+    /// Times to look again; the earliest counts.
+    pub wakes: Vec<Wake>,
+    /// What this tick found itself waiting for; the last one said counts.
+    pub waiting: Option<Waiting>,
+    /// Which wait under the deadline this tick is in, with its high-water mark.
+    pub progress: Option<(String, u32)>,
+}
+
+impl<'a> Draft<'a> {
+    /// An empty decision over the last status.
+    pub fn new(input: &'a Input<'a>) -> Self {
+        let items = input.spec.strategy.canary.as_ref().map(|canary| items::items(&canary.steps)).unwrap_or_default();
+        Draft {
+            input,
+            status: input.status.clone(),
+            items,
+            actions: Vec::new(),
+            notices: Vec::new(),
+            wakes: Vec::new(),
+            waiting: None,
+            progress: None,
+        }
+    }
+
+    /// The time of this tick: never before anything that was written down (rule S41).
+    pub fn now(&self) -> Timestamp {
+        let memory = &self.input.status.memory;
+        let newest = memory.step_since.into_iter().chain(memory.route_since).chain(memory.rollout_since).max();
+        newest.map_or(self.input.now, |written| written.max(self.input.now))
+    }
+
+    /// Desired replicas.
+    pub fn replicas(&self) -> u32 {
+        self.input.seen.replicas
+    }
+
+    /// Whether a router splits the traffic.
+    pub fn has_mesh(&self) -> bool {
+        !self.input.spec.traffic.is_empty()
+    }
+
+    /// The canary settings.
+    pub fn canary_strategy(&self) -> CanaryStrategy {
+        self.input.spec.strategy.canary.clone().unwrap_or_default()
+    }
+
+    /// How long a route or selector must stand before it counts as settled (rule S52).
+    pub fn settle(&self) -> HumanDuration {
+        let istio = self.input.spec.traffic.iter().any(|router| router.istio.is_some());
+        self.input.spec.settle.unwrap_or(HumanDuration::secs(if istio { 10 } else { 5 }))
+    }
+
+    /// The revision with this id, as observed.
+    pub fn revision(&self, id: &str) -> Option<&'a RevisionSeen> {
+        self.input.seen.revisions.iter().find(|revision| revision.id == id)
+    }
+
+    /// Available pods of a revision.
+    pub fn available(&self, id: &str) -> u32 {
+        self.revision(id).map_or(0, |revision| revision.available)
+    }
+
+    /// The stable revision's id.
+    pub fn stable_id(&self) -> Option<String> {
+        self.status.stable_revision.as_ref().map(|revision| revision.id.clone())
+    }
+
+    /// The current revision's id.
+    pub fn current_id(&self) -> Option<String> {
+        self.status.current_revision.as_ref().map(|revision| revision.id.clone())
+    }
+
+    /// The current revision's id while it is not stable.
+    pub fn canary_id(&self) -> Option<String> {
+        self.current_id().filter(|id| Some(id) != self.stable_id().as_ref())
+    }
+
+    /// Revisions that are neither stable nor current.
+    pub fn older(&self) -> Vec<&'a RevisionSeen> {
+        let (stable, current) = (self.stable_id(), self.current_id());
+        let old = |id: &String| Some(id) != stable.as_ref() && Some(id) != current.as_ref();
+        self.input.seen.revisions.iter().filter(|revision| old(&revision.id)).collect()
+    }
+
+    /// The weight that the steps ask for now.
+    pub fn step_weight(&self) -> Percent {
+        match self.status.course {
+            Course::Stepping | Course::Promoting => {
+                items::weight_at(&self.items, self.status.step_index, self.status.sub_step)
+            }
+            _ => Percent::ZERO,
+        }
+    }
+
+    /// The canary scale that the steps ask for now.
+    pub fn step_scale(&self) -> Scale {
+        items::scale_at(&self.items, self.status.step_index)
+    }
+
+    /// Whether a pause, in the file or by command, holds the steps (rule S36).
+    pub fn is_paused(&self) -> bool {
+        self.input.spec.paused || self.status.paused_by_command
+    }
+
+    /// Whether the stable target has begun to move: from here on a promotion is only finished (rule S18).
+    pub fn past_return(&self) -> bool {
+        use crate::api::status::Stage::{MoveStable, RouteToStable};
+        self.status.course == Course::Promoting && matches!(self.status.stage, Some(MoveStable | RouteToStable))
+    }
+
+    /// Asks for a desired state.
+    pub fn ask(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// Asks for so many pods of a revision, if it does not ask for them already.
+    pub fn ask_replicas(&mut self, id: &str, replicas: u32) {
+        if self.revision(id).is_some_and(|revision| revision.wanted != replicas) {
+            self.ask(Action::EnsureReplicas { id: id.to_owned(), replicas });
+        }
+    }
+
+    /// Looks again at this time.
+    pub fn wake(&mut self, at: Timestamp, reason: impl Into<String>) {
+        self.wakes.push(Wake { at, reason: reason.into() });
+    }
+
+    /// Looks again at once: the decision itself made news.
+    pub fn wake_now(&mut self, reason: impl Into<String>) {
+        let now = self.now();
+        self.wake(now, reason);
+    }
+
+    /// Tells people of a transition.
+    pub fn tell(&mut self, warning: bool, reason: &str, message: impl Into<String>) {
+        self.notices.push(Notice { warning, reason: reason.to_owned(), message: message.into() });
+    }
+
+    /// Says what the tick waits for; `until` is when it ends by itself.
+    pub fn wait(&mut self, reason: &str, message: impl Into<String>, until: Option<Timestamp>) {
+        let since = match &self.input.status.waiting_for {
+            Some(last) if last.reason == reason => last.since,
+            _ => self.now(),
+        };
+        self.waiting = Some(Waiting { reason: reason.to_owned(), message: message.into(), since, until });
+        if let Some(until) = until {
+            self.wake(until, reason);
+        }
+    }
+
+    /// Says what the tick waits for under the progress deadline, with how far it is (rule S38).
+    pub fn wait_for_progress(&mut self, reason: &str, reached: u32, message: impl Into<String>) {
+        self.wait(reason, message, None);
+        self.progress = Some((reason.to_owned(), reached));
+    }
+
+    /// Since when the current wait has made no progress; restarts only on a new high-water mark.
+    pub fn stuck_since(&mut self) -> Option<Timestamp> {
+        let (wait, reached) = self.progress.clone()?;
+        let now = self.now();
+        let last = self.status.memory.progress.take().filter(|last| last.wait == wait && reached <= last.best);
+        let progress = last.unwrap_or(Progress { wait, best: reached, since: now });
+        let since = progress.since;
+        self.status.memory.progress = Some(progress);
+        Some(since)
+    }
+
+    /// The next revision number (rule S3).
+    pub fn next_number(&self) -> u64 {
+        let seen = self.input.seen.revisions.iter().map(|revision| revision.number);
+        let known =
+            self.status.stable_revision.iter().chain(&self.status.current_revision).chain(&self.status.promoted);
+        let past = self.status.history.iter().map(|entry| entry.revision.number);
+        seen.chain(known.map(|revision| revision.number)).chain(past).max().unwrap_or(0) + 1
+    }
+
+    /// Starts the clocks of a new step, sub-step or stage.
+    pub fn begin_step(&mut self) {
+        let now = self.now();
+        let memory = &mut self.status.memory;
+        memory.step_since = Some(now);
+        memory.step_held_ms = 0;
+        memory.clock_stopped_since = None;
+        memory.extended = false;
+        memory.progress = None;
+    }
+
+    /// How long the current step lasts, without the time its clocks stood still.
+    pub fn step_elapsed(&self) -> SignedDuration {
+        let now = self.now();
+        let since = self.status.memory.step_since.unwrap_or(now);
+        now.duration_since(since) - SignedDuration::from_millis(self.status.memory.step_held_ms)
+    }
+
+    /// When the current step will have lasted so long, if its clocks run.
+    pub fn step_reaches(&self, length: HumanDuration) -> Timestamp {
+        let since = self.status.memory.step_since.unwrap_or_else(|| self.now());
+        let held = HumanDuration::from(std::time::Duration::from_millis(self.status.memory.step_held_ms.max(0) as u64));
+        held.after(length.after(since))
+    }
+
+    /// Sets phase, reason and message.
+    pub fn say(&mut self, phase: Phase, reason: &str, message: impl Into<String>) {
+        self.status.phase = Some(phase);
+        self.status.reason = reason.to_owned();
+        self.status.message = message.into();
+    }
+
+    /// Closes the draft.
+    pub fn finish(mut self) -> Decision {
+        let wake = self.wakes.drain(..).min_by_key(|wake| wake.at);
+        Decision { status: self.status, actions: self.actions, wake, notices: self.notices }
+    }
+}
+
+/// How people call a revision.
+pub fn named(revision: Option<&RevisionRef>) -> String {
+    revision.map_or_else(|| "no revision".to_owned(), |revision| format!("revision #{}", revision.number))
+}

@@ -1,0 +1,152 @@
+//! The invariants I1 to I14 of semantics.md section 10 that can be told from one tick: debug builds, property tests and
+//! the simulator all check this one list.
+
+use crate::api::{
+    common::Percent,
+    status::{Course, Outcome},
+};
+
+use super::{
+    decision::{Action, Decision},
+    input::Input,
+    items,
+    replicas::Slack,
+};
+
+/// The invariants that this decision breaks, by name with what was seen. Empty in a correct engine.
+pub fn broken(input: &Input<'_>, decision: &Decision) -> Vec<String> {
+    let mut found = Vec::new();
+    raised_within_step(input, decision, &mut found);
+    weight_is_carried(input, decision, &mut found);
+    abort_never_raises(input, decision, &mut found);
+    promotion_has_a_reason(input, decision, &mut found);
+    one_step_at_a_time(input, decision, &mut found);
+    pause_holds(input, decision, &mut found);
+    minimum_is_kept(input, decision, &mut found);
+    somebody_wakes_it(input, decision, &mut found);
+    found
+}
+
+fn written_weight(decision: &Decision) -> Option<Percent> {
+    decision
+        .actions
+        .iter()
+        .find_map(|action| if let Action::EnsureRoute(intent) = action { Some(intent.canary) } else { None })
+}
+
+fn seen_weight(input: &Input<'_>) -> Percent {
+    input.seen.route.as_ref().and_then(|route| route.weight).unwrap_or(Percent::ZERO)
+}
+
+/// I1: the canary is raised only to the step's weight or promotion's 100.
+fn raised_within_step(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    let Some(weight) = written_weight(decision).filter(|weight| *weight > seen_weight(input)) else { return };
+    let steps = input.spec.strategy.canary.as_ref().map(|canary| items::items(&canary.steps)).unwrap_or_default();
+    // The route is decided before the step completes: the step of the input is the one that wrote it, or a new start.
+    let before = items::weight_at(&steps, input.status.step_index, input.status.sub_step);
+    let after = items::weight_at(&steps, decision.status.step_index, decision.status.sub_step);
+    let promoting = decision.status.course == Course::Promoting || input.status.course == Course::Promoting;
+    let allowed = if promoting { Percent::FULL } else { before.max(after) };
+    if weight > allowed {
+        found.push(format!("I1: weight raised to {weight}, the step allows {allowed}"));
+    }
+}
+
+/// I2: no raise gives the canary more than its available pods carry.
+fn weight_is_carried(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    let Some(weight) = written_weight(decision).filter(|weight| *weight > seen_weight(input)) else { return };
+    let serving = input.seen.canary_target.as_ref().and_then(|target| target.revision.clone()).unwrap_or_default();
+    let available = input.seen.revisions.iter().find(|seen| seen.id == serving).map_or(0, |seen| seen.available);
+    let steps = input.spec.strategy.canary.as_ref().map(|canary| items::items(&canary.steps)).unwrap_or_default();
+    let scaled = items::scale_at(&steps, input.status.step_index) != items::Scale::MatchWeight;
+    let need = if scaled { 1 } else { weight.ceil_of(input.seen.replicas).max(1) };
+    if available < need {
+        found.push(format!("I2: weight raised to {weight} with {available} of {need} pods"));
+    }
+}
+
+/// I3: after an abort no write raises the canary's weight.
+fn abort_never_raises(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    let aborted = input.status.course == Course::Aborted && decision.status.course == Course::Aborted;
+    if aborted && written_weight(decision).is_some_and(|weight| weight > seen_weight(input)) {
+        found.push("I3: weight raised after an abort".to_owned());
+    }
+}
+
+/// I4: nothing becomes stable but by the end of a promotion or as the first.
+fn promotion_has_a_reason(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    if decision.status.stable_revision == input.status.stable_revision {
+        return;
+    }
+    let came_from = matches!(input.status.course, Course::Promoting | Course::FirstDeploy);
+    let recorded = decision.status.history.first().is_some_and(|entry| entry.outcome == Outcome::Promoted);
+    if !came_from || !recorded {
+        found.push(format!("I4: stable changed in course {:?}", input.status.course));
+    }
+}
+
+/// I5: at most one step completes per tick, and only commands jump.
+fn one_step_at_a_time(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    let same_course = input.status.course == Course::Stepping && decision.status.course == Course::Stepping;
+    let same_rollout = input.status.memory.rollout_since == decision.status.memory.rollout_since
+        && input.status.current_revision == decision.status.current_revision
+        && input.status.attempt == decision.status.attempt;
+    let commanded = input.status.commands.len() != decision.status.commands.len()
+        || input.status.commands.first() != decision.status.commands.first();
+    let (before, after) = (input.status.step_index, decision.status.step_index);
+    if same_course && same_rollout && !commanded && !(before..=before + 1).contains(&after) {
+        found.push(format!("I5: step went from {before} to {after}"));
+    }
+}
+
+/// I6: a paused rollout does not advance.
+fn pause_holds(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    let paused = input.spec.paused || input.status.paused_by_command && decision.status.paused_by_command;
+    let stepping =
+        input.status.course == Course::Stepping && decision.status.current_revision == input.status.current_revision;
+    let advanced = decision.status.step_index > input.status.step_index || decision.status.course == Course::Promoting;
+    if paused && stepping && advanced {
+        found.push("I6: a paused rollout advanced".to_owned());
+    }
+}
+
+/// I7: no scale-down of ours takes available pods under N - maxUnavailable.
+fn minimum_is_kept(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    if input.status.stable_revision.is_none() || input.deleting {
+        return;
+    }
+    let strategy = input.spec.strategy.canary.clone().unwrap_or_default();
+    let minimum = input.seen.replicas.saturating_sub(Slack::of(&strategy, input.seen.replicas).unavailable);
+    let wanted_after = |id: &str, wanted: u32| {
+        let asked = decision.actions.iter().rev().find_map(|action| match action {
+            Action::EnsureReplicas { id: other, replicas } if other == id => Some(*replicas),
+            _ => None,
+        });
+        asked.unwrap_or(wanted)
+    };
+    let before: u32 = input.seen.revisions.iter().map(|seen| seen.available.min(seen.wanted)).sum();
+    let after: u32 = input
+        .seen
+        .revisions
+        .iter()
+        .map(|seen| seen.available.min(seen.wanted).min(wanted_after(&seen.id, seen.wanted)))
+        .sum();
+    if after < before && after < minimum {
+        found.push(format!("I7: {before} available pods shrink to {after}, under {minimum}"));
+    }
+}
+
+/// I9: every state that is not final has a wake, an action under way, or waits for something outside.
+fn somebody_wakes_it(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    let moving = matches!(
+        decision.status.course,
+        Course::Stepping | Course::Promoting | Course::Returning | Course::FirstDeploy
+    );
+    let named = decision.status.waiting_for.is_some()
+        || decision.status.held.is_some()
+        || input.seen.replicas == 0
+        || !input.seen.problems.is_empty();
+    if moving && !named && decision.wake.is_none() && decision.actions.is_empty() && !input.deleting {
+        found.push(format!("I9: nobody wakes a rollout in course {:?}", decision.status.course));
+    }
+}

@@ -1,0 +1,177 @@
+//! The steps of a canary as the engine walks them: one item per step, ramps with their sub-steps.
+
+use crate::api::{
+    common::{HumanDuration, Percent},
+    strategy::{AnalysisStep, CanaryScale, Ramp, Step},
+};
+
+/// How long an observation lasts when the file does not say.
+pub const DEFAULT_AT_MOST: HumanDuration = HumanDuration::secs(30 * 60);
+
+/// One step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// Move traffic.
+    SetWeight(Percent),
+    /// Wait for a time, or for a person.
+    Pause(Option<HumanDuration>),
+    /// Wait for the background analysis.
+    Observe {
+        /// No sooner than this.
+        at_least: HumanDuration,
+        /// Extend once, then the inconclusive policy.
+        at_most: HumanDuration,
+    },
+    /// Wait for an analysis of its own.
+    Analysis(AnalysisStep),
+    /// Set the canary's pods.
+    SetCanaryScale(Scale),
+    /// Weights in strides; even sub-steps move traffic, odd ones wait (rule S17).
+    Ramp {
+        /// The weights in order.
+        weights: Vec<Percent>,
+        /// How long each is held.
+        every: HumanDuration,
+    },
+}
+
+/// What setCanaryScale asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// So many pods.
+    Replicas(u32),
+    /// This share of the desired replicas.
+    Share(Percent),
+    /// As many as the weight needs.
+    MatchWeight,
+}
+
+/// The steps as items. A step without any key (the validator refuses it) is a pause for a person: the safe reading.
+pub fn items(steps: &[Step]) -> Vec<Item> {
+    steps.iter().map(item).collect()
+}
+
+fn item(step: &Step) -> Item {
+    if let Some(weight) = step.set_weight {
+        Item::SetWeight(weight)
+    } else if let Some(observe) = &step.observe {
+        Item::Observe {
+            at_least: observe.at_least.unwrap_or_default(),
+            at_most: observe.at_most.unwrap_or(DEFAULT_AT_MOST),
+        }
+    } else if let Some(analysis) = &step.analysis {
+        Item::Analysis(analysis.clone())
+    } else if let Some(scale) = &step.set_canary_scale {
+        Item::SetCanaryScale(canary_scale(scale))
+    } else if let Some(ramp) = &step.ramp {
+        Item::Ramp { weights: ramp_weights(ramp), every: ramp.every }
+    } else {
+        Item::Pause(step.pause.as_ref().and_then(|pause| pause.duration))
+    }
+}
+
+fn canary_scale(scale: &CanaryScale) -> Scale {
+    match (scale.replicas, scale.percent) {
+        (Some(replicas), _) => Scale::Replicas(replicas),
+        (None, Some(share)) => Scale::Share(share),
+        (None, None) => Scale::MatchWeight,
+    }
+}
+
+/// The weights of a ramp, clamped to its end. A stride of 0 (refused by the validator) goes straight to the end.
+pub fn ramp_weights(ramp: &Ramp) -> Vec<Percent> {
+    let (from, to, by) = (ramp.from.basis_points(), ramp.to.basis_points(), ramp.by.basis_points());
+    let mut weights = vec![ramp.from];
+    let mut at = from;
+    while at < to {
+        at = if by == 0 { to } else { (at + by).min(to) };
+        weights.push(Percent::from_basis_points(at));
+    }
+    weights
+}
+
+/// How many sub-steps an item has: 1, or two per weight of a ramp.
+pub fn sub_steps(item: &Item) -> u32 {
+    match item {
+        Item::Ramp { weights, .. } => u32::try_from(weights.len() * 2).unwrap_or(u32::MAX),
+        _ => 1,
+    }
+}
+
+/// The weight in force at a step and sub-step: the newest one set up to there.
+pub fn weight_at(items: &[Item], step: u32, sub_step: u32) -> Percent {
+    let mut weight = Percent::ZERO;
+    for (index, item) in (0u32..).zip(items) {
+        match item {
+            _ if index > step => break,
+            Item::SetWeight(set) => weight = *set,
+            Item::Ramp { weights, .. } => {
+                let reached = if index == step { (sub_step / 2) as usize } else { weights.len() };
+                weight = weights.get(reached.min(weights.len().saturating_sub(1))).copied().unwrap_or(weight);
+            }
+            _ => {}
+        }
+    }
+    weight
+}
+
+/// The canary scale in force at a step: the newest one set up to there.
+pub fn scale_at(items: &[Item], step: u32) -> Scale {
+    let walked = items.iter().take(step as usize + 1).rev();
+    walked
+        .filter_map(|item| if let Item::SetCanaryScale(scale) = item { Some(*scale) } else { None })
+        .next()
+        .unwrap_or(Scale::MatchWeight)
+}
+
+/// The first step that sends traffic to the canary, if any does.
+pub fn first_traffic(items: &[Item]) -> Option<u32> {
+    (0u32..).zip(items).find_map(|(index, item)| {
+        let sends = match item {
+            Item::SetWeight(weight) => !weight.is_zero(),
+            Item::Ramp { weights, .. } => weights.iter().any(|weight| !weight.is_zero()),
+            _ => false,
+        };
+        sends.then_some(index)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(from: u32, to: u32, by: u32) -> Ramp {
+        Ramp {
+            from: Percent::whole(from),
+            to: Percent::whole(to),
+            by: Percent::whole(by),
+            every: HumanDuration::secs(60),
+        }
+    }
+
+    #[test]
+    fn s17_a_ramp_is_clamped_to_its_end() {
+        for (given, wanted) in
+            [(ramp(10, 35, 10), vec![10, 20, 30, 35]), (ramp(5, 5, 1), vec![5]), (ramp(0, 50, 50), vec![0, 50])]
+        {
+            assert_eq!(ramp_weights(&given), wanted.into_iter().map(Percent::whole).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_newest_weight_up_to_a_step_is_in_force() {
+        let items = vec![
+            Item::Pause(None),
+            Item::SetWeight(Percent::whole(5)),
+            Item::Pause(None),
+            Item::Ramp { weights: vec![Percent::whole(10), Percent::whole(20)], every: HumanDuration::secs(1) },
+            Item::Pause(None),
+        ];
+        for (step, sub, wanted) in
+            [(0, 0, 0), (1, 0, 5), (2, 0, 5), (3, 0, 10), (3, 1, 10), (3, 2, 20), (3, 3, 20), (4, 0, 20), (5, 0, 20)]
+        {
+            assert_eq!(weight_at(&items, step, sub), Percent::whole(wanted), "step {step}.{sub}");
+        }
+        assert_eq!(first_traffic(&items), Some(1));
+    }
+}

@@ -1,0 +1,167 @@
+//! How many pods each revision gets now, and when an old one may give up its pods (rules S10, S19, S33, S54, section 5).
+
+use jiff::Timestamp;
+
+use crate::api::{
+    common::{Delay, Percent},
+    status::{Course, Drained},
+};
+
+use super::{
+    decision::{Action, Target},
+    draft::{DEFAULT_SCALE_DOWN_DELAY, Draft},
+    input::RevisionSeen,
+    replicas::{self, Pods, Slack},
+    weights,
+};
+
+/// Asks for the replica counts of this tick, without a mesh: stable and canary move towards the split of `weight`.
+/// Says whether they are there.
+pub fn by_ratio(draft: &mut Draft<'_>, weight: Percent) -> bool {
+    let replicas = draft.replicas();
+    let slack = Slack::of(&draft.canary_strategy(), replicas);
+    let target = replicas::split(replicas, weight, slack.surge);
+    let (stable, canary) = (draft.stable_id().unwrap_or_default(), draft.canary_id().unwrap_or_default());
+    let older: Vec<RevisionSeen> = draft.older().into_iter().cloned().collect();
+    let older_pods: Vec<Pods> = older.iter().map(pods_of).collect();
+    let (stable_pods, canary_pods) = (pods_by_id(draft, &stable), pods_by_id(draft, &canary));
+    let mut next = replicas::next_move(replicas, target, slack, stable_pods, canary_pods, &older_pods);
+    if last_stable_pod_waits(draft) {
+        next.stable = next.stable.max(1).min(stable_pods.wanted);
+    }
+    draft.ask_replicas(&stable, next.stable);
+    draft.ask_replicas(&canary, next.canary);
+    for (revision, wanted) in older.iter().zip(next.older) {
+        draft.ask_replicas(&revision.id, wanted);
+    }
+    let there = |pods: Pods, target: u32| pods.wanted == target && pods.available >= target;
+    there(stable_pods, target.1) && there(canary_pods, target.0) && older_pods.iter().all(|pods| pods.available == 0)
+}
+
+/// While promoting without a mesh, the stable Service moves before the old revision's last pod goes (S18).
+fn last_stable_pod_waits(draft: &Draft<'_>) -> bool {
+    let current = draft.current_id();
+    let named = draft.input.seen.stable_target.as_ref();
+    draft.status.course == Course::Promoting
+        && named.is_some_and(|target| target.revision != current || !weights::target_settled(draft, Target::Stable))
+}
+
+fn pods_by_id(draft: &Draft<'_>, id: &str) -> Pods {
+    draft.revision(id).map_or(Pods::default(), pods_of)
+}
+
+fn pods_of(revision: &RevisionSeen) -> Pods {
+    Pods { wanted: revision.wanted, available: revision.available }
+}
+
+/// Asks for the replica counts of this tick, with a mesh.
+pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent) {
+    let replicas = draft.replicas();
+    if let Some(stable) = draft.stable_id() {
+        draft.ask_replicas(&stable, replicas);
+    }
+    if let Some(canary) = draft.canary_id() {
+        canary_pods(draft, &canary, goal);
+    }
+    let older: Vec<String> = draft.older().into_iter().filter(|old| old.wanted > 0).map(|old| old.id.clone()).collect();
+    for id in &older {
+        let delay = draft.input.spec.scale_down_delay.unwrap_or(DEFAULT_SCALE_DOWN_DELAY);
+        drain(draft, id, Delay::After(delay));
+    }
+    let draining = |id: &String| older.contains(id) || draft.status.course == Course::Aborted;
+    let kept: Vec<Drained> =
+        draft.status.memory.drained.iter().filter(|drained| draining(&drained.revision)).cloned().collect();
+    draft.status.memory.drained = kept;
+}
+
+fn canary_pods(draft: &mut Draft<'_>, canary: &str, goal: Percent) {
+    match draft.status.course {
+        Course::Aborted => {
+            let delay = draft.input.spec.abort_scale_down_delay.unwrap_or(Delay::After(DEFAULT_SCALE_DOWN_DELAY));
+            drain(draft, canary, delay);
+        }
+        _ => {
+            let need = weights::canary_need(draft, goal);
+            let wanted = draft.revision(canary).map_or(0, |seen| seen.wanted);
+            // Pods go only after the traffic they carried has (S19): a lower weight must be settled first.
+            let lower = need < wanted && !(draft.status.weights.settled && draft.status.weights.desired == goal);
+            draft.ask_replicas(canary, if lower { wanted.min(draft.replicas().max(need)) } else { need });
+        }
+    }
+}
+
+/// Takes a revision's pods away by evidence: no target selects it, weight 0 is settled, and then a delay (S19).
+fn drain(draft: &mut Draft<'_>, id: &str, delay: Delay) {
+    if draft.replicas() == 0 {
+        draft.ask_replicas(id, 0);
+        return;
+    }
+    let Some(since) = traffic_gone_since(draft, id) else {
+        draft.status.memory.drained.retain(|drained| drained.revision != id);
+        return;
+    };
+    let Delay::After(delay) = delay else { return };
+    let until = delay.after(since);
+    if until <= draft.now() {
+        draft.ask_replicas(id, 0);
+    } else {
+        draft.wake(until, format!("pods of {id} go"));
+    }
+}
+
+/// Since when no route leads to the revision, remembered in the status.
+fn traffic_gone_since(draft: &mut Draft<'_>, id: &str) -> Option<Timestamp> {
+    if selected(draft, id) || !weights::target_settled(draft, Target::Stable) {
+        return None;
+    }
+    let weights = &draft.status.weights;
+    let stable_only = weights.desired.is_zero() && weights.settled;
+    let canary_elsewhere = draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.is_some());
+    if !stable_only && !canary_elsewhere {
+        return None;
+    }
+    if let Some(drained) = draft.status.memory.drained.iter().find(|drained| drained.revision == id) {
+        return Some(drained.since);
+    }
+    let since = draft.now();
+    draft.status.memory.drained.push(Drained { revision: id.to_owned(), since });
+    Some(since)
+}
+
+/// Whether a target selects the revision or still lists endpoints of it.
+fn selected(draft: &Draft<'_>, id: &str) -> bool {
+    let seen = draft.input.seen;
+    seen.stable_target.iter().chain(&seen.canary_target).any(|target| {
+        let listed =
+            target.endpoints.as_ref().is_some_and(|endpoints| endpoints.get(id).is_some_and(|count| *count > 0));
+        target.revision.as_deref() == Some(id) || listed
+    })
+}
+
+/// The Deployment of a workloadRef: held still, and its own pods go as ours come (rule S5).
+pub fn adopt(draft: &mut Draft<'_>) {
+    let (Some(workload), Some(reference)) = (draft.input.seen.workload.clone(), &draft.input.spec.workload_ref) else {
+        return;
+    };
+    let replicas = draft.replicas();
+    let ours = draft.current_id().map_or(0, |id| draft.available(&id));
+    let pinned = draft.status.stable_revision.is_some()
+        && weights::target_settled(draft, Target::Stable)
+        && weights::target_settled(draft, Target::Canary);
+    use crate::api::rollout::ScaleDown::{Never, OnSuccess, Progressively};
+    let wanted = match reference.scale_down.unwrap_or_default() {
+        Never => None,
+        _ if draft.status.memory.adopted => Some(0),
+        OnSuccess => pinned.then_some(0),
+        // The last of its pods stays until the selectors name ours.
+        Progressively if pinned => Some(0),
+        Progressively => Some(replicas.saturating_sub(ours).max(1).min(workload.wanted)),
+    };
+    if pinned {
+        draft.status.memory.adopted = true;
+    }
+    let wanted = wanted.filter(|count| *count != workload.wanted);
+    if !workload.paused || wanted.is_some() {
+        draft.ask(Action::EnsureWorkload { replicas: wanted, paused: true });
+    }
+}

@@ -1,0 +1,140 @@
+//! What people read in the status: phase, reason, one line, counts, conditions (semantics.md section 9).
+
+use crate::api::{
+    conditions::{self, AVAILABLE, PINNED, READY, RECONCILING, STALLED},
+    status::{Course, Phase},
+};
+
+use super::draft::{Draft, named};
+
+/// Fills in everything that follows from the state of the tick.
+pub fn report(draft: &mut Draft<'_>) {
+    draft.status.observed_generation = draft.input.generation;
+    counts(draft);
+    if draft.status.memory.deleting_since.is_none() {
+        phase(draft);
+    }
+    draft.status.waiting_for = draft.waiting.clone();
+    if draft.progress.is_none() {
+        draft.status.memory.progress = None;
+    }
+    shown(draft);
+    conditions(draft);
+}
+
+fn counts(draft: &mut Draft<'_>) {
+    let seen = draft.input.seen;
+    let sum = |count: fn(&super::input::RevisionSeen) -> u32| seen.revisions.iter().map(count).sum::<u32>();
+    let (pods, ready, available) = (sum(|seen| seen.pods), sum(|seen| seen.ready), sum(|seen| seen.available));
+    let updated = draft.current_id().and_then(|id| draft.revision(&id)).map_or(0, |seen| seen.pods);
+    let status = &mut draft.status;
+    status.desired_replicas = seen.replicas;
+    status.replicas = pods.min(seen.replicas);
+    status.ready_replicas = ready;
+    status.available_replicas = available;
+    status.updated_replicas = updated;
+    status.selector.clone_from(&seen.selector);
+}
+
+fn phase(draft: &mut Draft<'_>) {
+    if let Some(held) = draft.status.held.clone() {
+        return draft.say(Phase::Paused, &held.reason, format!("held for a person: {}", held.message));
+    }
+    let waiting = draft.waiting.clone();
+    let waited = waiting.as_ref().map(|wait| (wait.reason.clone(), wait.message.clone()));
+    match draft.status.course {
+        Course::FirstDeploy => first_deploy(draft),
+        Course::Idle => idle(draft),
+        Course::Returning => {
+            draft.say(Phase::Progressing, "Returning", "the file is back at stable: its traffic and pods return");
+        }
+        Course::Aborted => {
+            let why = draft.status.history.first().map(|entry| entry.reason.clone()).unwrap_or_default();
+            let current = named(draft.status.current_revision.as_ref());
+            draft.say(Phase::Degraded, "Aborted", format!("{current} was rolled back: {why}"));
+        }
+        Course::Stepping | Course::Promoting => {
+            let (reason, message) =
+                waited.unwrap_or_else(|| ("Progressing".into(), "going on to the next step".into()));
+            let phase = if is_pause(draft, &reason) { Phase::Paused } else { Phase::Progressing };
+            if draft.replicas() > 0 {
+                draft.say(phase, &reason, message);
+            }
+        }
+    }
+}
+
+fn is_pause(draft: &Draft<'_>, reason: &str) -> bool {
+    draft.is_paused() || reason == "Pause" || reason == "Paused"
+}
+
+fn first_deploy(draft: &mut Draft<'_>) {
+    let late = draft.status.reason == "ProgressDeadlineExceeded";
+    if let Some(wait) = draft.waiting.clone().filter(|_| !late) {
+        draft.say(Phase::Progressing, &wait.reason, wait.message);
+    }
+}
+
+fn idle(draft: &mut Draft<'_>) {
+    let stable = named(draft.status.stable_revision.as_ref());
+    if let Some(problem) = draft.input.seen.problems.first().cloned() {
+        return draft.say(Phase::Healthy, &problem.reason, problem.message);
+    }
+    let message = match &draft.status.pinned {
+        Some(_) => format!("{stable} is stable, pinned by undo until the file has another template"),
+        None => format!("{stable} is stable"),
+    };
+    draft.say(Phase::Healthy, "Stable", message);
+}
+
+fn shown(draft: &mut Draft<'_>) {
+    let steps = draft.items.len();
+    let done = draft.status.step_index as usize >= steps;
+    let at = if done { steps } else { draft.status.step_index as usize + 1 };
+    let status = &mut draft.status;
+    status.step_shown = format!("{at}/{steps}");
+    status.weight_shown = status.weights.desired.to_string();
+    status.ready_shown = format!("{}/{}", status.ready_replicas, status.desired_replicas);
+}
+
+fn conditions(draft: &mut Draft<'_>) {
+    let (now, generation) = (draft.now(), draft.input.generation);
+    let status = &mut draft.status;
+    let phase = status.phase.unwrap_or_default();
+    let (reason, message) = (status.reason.clone(), status.message.clone());
+    let said = (reason.as_str(), message.as_str());
+    let list = &mut status.conditions;
+    conditions::set(list, READY, phase == Phase::Healthy, said, generation, now);
+    let enough = status.available_replicas >= status.desired_replicas;
+    let available = format!("{} of {} pods are available", status.available_replicas, status.desired_replicas);
+    conditions::set(
+        list,
+        AVAILABLE,
+        enough,
+        (if enough { "Available" } else { "PodsMissing" }, &available),
+        generation,
+        now,
+    );
+    toggle(list, RECONCILING, matches!(phase, Phase::Progressing | Phase::Paused), said, generation, now);
+    toggle(list, STALLED, phase == Phase::Degraded, said, generation, now);
+    toggle(
+        list,
+        PINNED,
+        status.pinned.is_some(),
+        ("Undo", "undo chose this revision over the file's"),
+        generation,
+        now,
+    );
+}
+
+/// Conditions that are shown only while true.
+pub fn toggle(
+    list: &mut Vec<conditions::Condition>,
+    type_: &str,
+    on: bool,
+    said: (&str, &str),
+    generation: Option<i64>,
+    now: jiff::Timestamp,
+) {
+    if on { conditions::set(list, type_, true, said, generation, now) } else { conditions::clear(list, type_) }
+}

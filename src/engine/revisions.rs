@@ -1,0 +1,104 @@
+//! Follows the wanted template: a first deploy, a new revision, back to stable, superseding (S3, S4, S30, S31, S84).
+
+use crate::api::status::{Course, Outcome, RevisionRef};
+
+use super::{
+    decision::Action,
+    draft::{Draft, named},
+    outcome,
+};
+
+/// Compares the wanted template with the revision in progress and begins what follows from a difference.
+pub fn follow_template(draft: &mut Draft<'_>) {
+    lift_pin(draft);
+    let Some(wanted) = wanted_id(draft) else { return };
+    if draft.current_id().as_ref() == Some(&wanted) {
+        if draft.status.current_revision.is_some() && draft.status.attempt == 0 {
+            draft.status.attempt = 1;
+        }
+        return;
+    }
+    if draft.past_return() {
+        return; // the promotion under way ends first; the new template follows at once
+    }
+    match draft.status.course {
+        Course::FirstDeploy => first(draft, wanted),
+        _ if Some(&wanted) == draft.stable_id().as_ref() => back_to_stable(draft),
+        _ => begin_new(draft, wanted),
+    }
+}
+
+/// The template in force: the file's, or the one that `undo` pinned against it.
+fn wanted_id(draft: &Draft<'_>) -> Option<String> {
+    let template = draft.input.seen.template.as_ref()?;
+    match &draft.status.pinned {
+        Some(pinned) if pinned.against == template.id => Some(pinned.revision.clone()),
+        _ => Some(template.id.clone()),
+    }
+}
+
+/// A pin holds until the file has another template.
+fn lift_pin(draft: &mut Draft<'_>) {
+    let file = draft.input.seen.template.as_ref().map(|template| template.id.clone());
+    if let (Some(pinned), Some(file)) = (&draft.status.pinned, file)
+        && pinned.against != file
+    {
+        draft.status.pinned = None;
+    }
+}
+
+fn first(draft: &mut Draft<'_>, wanted: String) {
+    let adopting = draft.input.spec.workload_ref.is_some() && draft.status.current_revision.is_some();
+    if adopting {
+        return; // a template changed during adoption waits (S5)
+    }
+    let number = draft.next_number();
+    outcome::begin(draft, RevisionRef { id: wanted, number }, 1);
+    draft.tell(false, "FirstDeploy", format!("revision #{number} is the first: straight to all pods"));
+}
+
+fn back_to_stable(draft: &mut Draft<'_>) {
+    let stable = draft.status.stable_revision.clone();
+    let message = format!("the file is back at {}", named(stable.as_ref()));
+    if matches!(draft.status.course, Course::Stepping | Course::Promoting) {
+        outcome::record(draft, Outcome::RolledBack, &message);
+        draft.tell(false, "RolledBack", message);
+    }
+    draft.status.current_revision = stable;
+    draft.status.course = Course::Returning;
+    draft.status.stage = None;
+    draft.status.held = None;
+    draft.status.memory.aborted = None;
+    draft.status.step_index = u32::try_from(draft.items.len()).unwrap_or(u32::MAX);
+    draft.status.sub_step = 0;
+    draft.begin_step();
+}
+
+fn begin_new(draft: &mut Draft<'_>, wanted: String) {
+    let number = draft.next_number();
+    if matches!(draft.status.course, Course::Stepping | Course::Promoting) {
+        outcome::record(draft, Outcome::Superseded, &format!("revision #{number} took its place"));
+    }
+    outcome::begin(draft, RevisionRef { id: wanted, number }, 1);
+    draft.tell(false, "NewRevision", format!("revision #{number} begins at step 1"));
+}
+
+/// The current revision's ReplicaSet exists and bears its number.
+pub fn ensure_current(draft: &mut Draft<'_>) {
+    let Some(current) = draft.status.current_revision.clone() else { return };
+    let right = draft.revision(&current.id).is_some_and(|seen| seen.number == current.number);
+    if !right {
+        draft.ask(Action::EnsureRevision { id: current.id, number: current.number });
+    }
+}
+
+/// Old ReplicaSets beyond the history limit go, once they have no pods.
+pub fn forget_old(draft: &mut Draft<'_>) {
+    let limit = draft.input.spec.revision_history_limit.unwrap_or(5) as usize;
+    let mut old: Vec<_> = draft.older().into_iter().filter(|seen| seen.wanted == 0 && seen.pods == 0).collect();
+    old.sort_by_key(|seen| std::cmp::Reverse(seen.number));
+    let gone: Vec<String> = old.into_iter().skip(limit).map(|seen| seen.id.clone()).collect();
+    for id in gone {
+        draft.ask(Action::RemoveRevision { id });
+    }
+}

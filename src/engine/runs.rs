@@ -1,0 +1,160 @@
+//! Which AnalysisRuns exist, and what their verdicts mean for the rollout (rule S14).
+
+use crate::api::{
+    analysis::{MetricStatus, RunPhase, Verdict},
+    status::Course,
+    strategy::AnalysisStep,
+};
+
+use super::{
+    decision::{Action, RunRequest},
+    draft::Draft,
+    input::RunSeen,
+    items,
+};
+
+/// The step that the background analysis starts with, if there is one and any step sends traffic.
+fn starting_step(draft: &Draft<'_>) -> Option<u32> {
+    let background = draft.input.spec.analysis.as_ref()?;
+    let first = items::first_traffic(&draft.items)?;
+    Some(background.starting_step.map_or(first, |step| step.max(first)))
+}
+
+/// Whether the background analysis belongs to the rollout by now.
+pub fn background_started(draft: &Draft<'_>) -> bool {
+    draft.status.course == Course::Stepping && starting_step(draft).is_some_and(|step| draft.status.step_index >= step)
+}
+
+/// The name of the background run.
+pub fn background_name(draft: &Draft<'_>) -> String {
+    run_name(draft, "background")
+}
+
+/// The name of the current analysis step's run.
+pub fn step_name(draft: &Draft<'_>) -> String {
+    run_name(draft, &format!("step{}", draft.status.step_index + 1))
+}
+
+fn run_name(draft: &Draft<'_>, what: &str) -> String {
+    let number = draft.status.current_revision.as_ref().map_or(0, |revision| revision.number);
+    let attempt = draft.status.attempt;
+    let round = draft.status.memory.evidence_round;
+    let round = if round == 0 { String::new() } else { format!("-round{round}") };
+    format!("{}-{number}-{attempt}-{what}{round}", draft.input.name)
+}
+
+/// Keeps the runs of this tick: the background one and the current analysis step's exist, all others end.
+pub fn ensure(draft: &mut Draft<'_>) {
+    let mut wanted: Vec<String> = Vec::new();
+    if background_started(draft) {
+        let name = background_name(draft);
+        request(draft, &name, None);
+        wanted.push(name);
+    }
+    if let Some(step) = current_analysis(draft) {
+        let name = step_name(draft);
+        request(draft, &name, Some(&step));
+        wanted.push(name);
+    }
+    let unwanted = |(name, run): (&String, &RunSeen)| {
+        (!wanted.contains(name) && run.phase == RunPhase::Running && !run.stop).then(|| name.clone())
+    };
+    let stop: Vec<String> = draft.input.seen.runs.iter().filter_map(unwanted).collect();
+    for name in stop {
+        draft.ask(Action::StopRun { name });
+    }
+}
+
+fn current_analysis(draft: &Draft<'_>) -> Option<AnalysisStep> {
+    if draft.status.course != Course::Stepping {
+        return None;
+    }
+    match draft.items.get(draft.status.step_index as usize) {
+        Some(items::Item::Analysis(step)) => Some(step.clone()),
+        _ => None,
+    }
+}
+
+fn request(draft: &mut Draft<'_>, name: &str, step: Option<&AnalysisStep>) {
+    let epoch = draft.status.memory.epoch;
+    if draft.input.seen.runs.get(name).is_some_and(|run| run.phase != RunPhase::Running || run.epoch_wanted == epoch) {
+        return;
+    }
+    let (Some(canary), Some(stable)) = (draft.canary_id(), draft.stable_id()) else { return };
+    let background = draft.input.spec.analysis.as_ref();
+    let (templates, args) = match (step, background) {
+        (Some(step), _) => (step.templates.clone(), step.args.clone()),
+        (None, Some(background)) => (background.templates.clone(), background.args.clone()),
+        (None, None) => return,
+    };
+    let place = step.map_or("background".to_owned(), |_| draft.status.step_index.to_string());
+    let key =
+        format!("{}/{canary}/{place}/{}/{}", draft.input.uid, draft.status.attempt, draft.status.memory.evidence_round);
+    draft.ask(Action::EnsureRun(RunRequest {
+        name: name.to_owned(),
+        key,
+        templates,
+        args,
+        background: step.is_none(),
+        canary,
+        stable,
+        epoch,
+    }));
+}
+
+/// What a run says about the traffic that is settled now: a Pass of an earlier epoch is none.
+pub fn verdict(draft: &Draft<'_>, name: &str) -> Verdict {
+    let Some(run) = draft.input.seen.runs.get(name) else { return Verdict::NoData };
+    let stale = run.status.epoch != draft.status.memory.epoch;
+    match run.verdict {
+        Verdict::Pass if stale => Verdict::Continue,
+        verdict => verdict,
+    }
+}
+
+/// The message of the first run that has proved the canary worse.
+pub fn failure(draft: &Draft<'_>) -> Option<String> {
+    let names =
+        [background_started(draft).then(|| background_name(draft)), current_analysis(draft).map(|_| step_name(draft))];
+    names.into_iter().flatten().find_map(|name| {
+        let run = draft.input.seen.runs.get(&name).filter(|run| run.verdict == Verdict::Fail)?;
+        Some(failure_text(run))
+    })
+}
+
+fn failure_text(run: &RunSeen) -> String {
+    let failed = |metric: &&MetricStatus| metric.verdict == Verdict::Fail && metric.required;
+    let texts: Vec<String> = run.status.metrics.iter().filter(failed).map(metric_text).collect();
+    if texts.is_empty() { run.status.message.clone() } else { texts.join("; ") }
+}
+
+fn metric_text(metric: &MetricStatus) -> String {
+    let mut text = format!("{} failed: {}", metric.name, metric.canary);
+    if !metric.stable.is_empty() {
+        text.push_str(&format!(" vs {}", metric.stable));
+    }
+    if !metric.comparison.is_empty() {
+        text.push_str(&format!(", {}", metric.comparison));
+    }
+    text
+}
+
+/// Shows the runs' evidence in the status, without the judges' memory.
+pub fn show(draft: &mut Draft<'_>) {
+    let mut names = Vec::new();
+    if background_started(draft) {
+        names.push(background_name(draft));
+    }
+    if current_analysis(draft).is_some() {
+        names.push(step_name(draft));
+    }
+    if names.is_empty() {
+        return; // the last evidence stays readable after an abort or a promotion
+    }
+    let runs = names.iter().filter_map(|name| draft.input.seen.runs.get(name));
+    draft.status.metrics = runs.flat_map(|run| run.status.metrics.iter().map(readable)).collect();
+}
+
+fn readable(metric: &MetricStatus) -> MetricStatus {
+    MetricStatus { accumulator: None, measurements: Vec::new(), ..metric.clone() }
+}

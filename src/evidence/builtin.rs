@@ -1,0 +1,41 @@
+//! The templates that are built into the binary (`analysis/*.yaml`).
+
+use serde::Deserialize;
+
+use crate::api::analysis::AnalysisTemplateSpec;
+
+const TEMPLATES: [(&str, &str); 3] = [
+    ("golden-signals", include_str!("../../analysis/golden-signals.yaml")),
+    ("errors", include_str!("../../analysis/errors.yaml")),
+    ("success-rate", include_str!("../../analysis/success-rate.yaml")),
+];
+
+/// The names of the built-in templates.
+pub const BUILTIN_NAMES: [&str; 3] = [TEMPLATES[0].0, TEMPLATES[1].0, TEMPLATES[2].0];
+
+#[derive(Deserialize)]
+struct Manifest {
+    spec: AnalysisTemplateSpec,
+}
+
+/// The built-in template of this name.
+pub fn builtin(name: &str) -> Option<AnalysisTemplateSpec> {
+    let text = TEMPLATES.iter().find(|template| template.0 == name)?.1;
+    serde_yaml::from_str::<Manifest>(text).ok().map(|manifest| manifest.spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::resolve::check;
+
+    #[test]
+    fn every_built_in_template_reads_and_is_valid() {
+        for name in BUILTIN_NAMES {
+            let spec = builtin(name).unwrap_or_else(|| panic!("{name} does not parse"));
+            assert_eq!(check(name, &spec), vec![], "{name}");
+        }
+        assert_eq!(builtin("golden-signal"), None);
+        assert!(builtin("golden-signals").unwrap().metrics[0].is_required());
+    }
+}

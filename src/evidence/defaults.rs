@@ -1,0 +1,103 @@
+//! What settings mean when they are left out: the one place that knows the defaults.
+
+use crate::api::{
+    analysis::{Bake, Metric, Pack, RatioMetric, Settings},
+    common::{HumanDuration, Percent},
+};
+
+/// The share of alpha that metrics divide; the tenth is kept for the catastrophic test.
+const ALPHA_FOR_METRICS: f64 = 0.9;
+
+/// The defaults of analysis.md section 1.
+pub struct Defaults;
+
+impl Defaults {
+    /// Every setting but the pack, which the mesh decides.
+    pub fn settings() -> Settings {
+        Settings {
+            alpha: Some(0.05),
+            beta: Some(0.05),
+            warm_up: Some(HumanDuration::secs(120)),
+            no_data_timeout: Some(HumanDuration::secs(300)),
+            window: Some(HumanDuration::secs(15)),
+            delay: Some(HumanDuration::secs(0)),
+            bake: Some(Bake { duration: Some(HumanDuration::secs(300)), requests: Some(100) }),
+            phi: Some(crate::stats::dispersion::PHI_WITHOUT_HISTORY),
+            pack: None,
+        }
+    }
+
+    /// A ratio metric's limits.
+    pub fn ratio(metric: &RatioMetric) -> RatioLimits {
+        let pass = metric.pass.clone().unwrap_or_default();
+        RatioLimits {
+            r0: 1.0 + metric.tolerance.unwrap_or(Percent::whole(25)).share(),
+            floor: metric.floor.unwrap_or(Percent::from_basis_points(10)).share(),
+            pass_ratio: pass.ratio.unwrap_or(2.0),
+            ceiling: pass.ceiling.unwrap_or(Percent::from_basis_points(50)).share(),
+        }
+    }
+}
+
+/// A ratio metric's limits with defaults filled in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RatioLimits {
+    /// Up to this many times stable's rate is accepted.
+    pub r0: f64,
+    /// Never fail below this rate.
+    pub floor: f64,
+    /// What must be ruled out to pass.
+    pub pass_ratio: f64,
+    /// The rate that must be ruled out to pass.
+    pub ceiling: f64,
+}
+
+/// The settings as plain numbers; times in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frozen {
+    /// Alpha of one required ratio metric.
+    pub alpha: f64,
+    /// Beta per epoch.
+    pub beta: f64,
+    /// A new pod's requests are left out for this long.
+    pub warm_up: i64,
+    /// Without data for this long: Inconclusive.
+    pub no_data_timeout: i64,
+    /// A window's length, at least 1.
+    pub window: i64,
+    /// How much later windows are read.
+    pub delay: i64,
+    /// Counted time that a Pass needs.
+    pub bake_seconds: i64,
+    /// Canary requests that a Pass needs.
+    pub bake_requests: u64,
+    /// Dispersion.
+    pub phi: f64,
+    /// Where builtin counters come from.
+    pub pack: Pack,
+}
+
+impl Frozen {
+    /// Of a run's settings and metrics: alpha is divided over the required ratio metrics.
+    pub fn of(settings: &Settings, metrics: &[Metric]) -> Self {
+        let default = Defaults::settings();
+        let seconds = |own: Option<HumanDuration>, default: Option<HumanDuration>| {
+            i64::try_from(own.or(default).unwrap_or_default().get().as_secs()).unwrap_or(i64::MAX)
+        };
+        let judged = metrics.iter().filter(|metric| metric.is_required() && metric.ratio.is_some()).count().max(1);
+        let bake = settings.bake.clone().unwrap_or_default();
+        let default_bake = default.bake.unwrap_or_default();
+        Frozen {
+            alpha: settings.alpha.or(default.alpha).unwrap_or(0.05) * ALPHA_FOR_METRICS / judged as f64,
+            beta: settings.beta.or(default.beta).unwrap_or(0.05),
+            warm_up: seconds(settings.warm_up, default.warm_up),
+            no_data_timeout: seconds(settings.no_data_timeout, default.no_data_timeout),
+            window: seconds(settings.window, default.window).max(1),
+            delay: seconds(settings.delay, default.delay),
+            bake_seconds: seconds(bake.duration, default_bake.duration),
+            bake_requests: bake.requests.or(default_bake.requests).unwrap_or(0),
+            phi: settings.phi.or(default.phi).unwrap_or(2.0),
+            pack: settings.pack.unwrap_or(Pack::Application),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Metric packs: where the builtin counters come from and what tells the arms apart (`analysis/packs/*.yaml`, embedded).
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::api::analysis::Pack;
+
+/// A pack's file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackFile {
+    /// What tells the arms apart.
+    pub arms: ArmsBy,
+    /// Who counts; their increments are added up.
+    pub reports: Vec<Report>,
+}
+
+/// What tells the arms apart.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArmsBy {
+    /// What the label holds.
+    pub by: ArmKind,
+    /// The label.
+    pub label: String,
+    /// The label with the namespace, where the arm's label alone is not unique in a cluster.
+    #[serde(default)]
+    pub namespace_label: Option<String>,
+}
+
+/// What an arm's label holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArmKind {
+    /// The ReplicaSet's name.
+    Workload,
+    /// The pod's name, which begins with the ReplicaSet's.
+    Pod,
+    /// A cluster name that holds the Service's FQDN.
+    Service,
+}
+
+/// One side's view of the requests.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Who counts.
+    pub side: Side,
+    /// Selectors of all requests, disjoint.
+    pub requests: Vec<String>,
+    /// Selectors of the failed ones, disjoint.
+    pub errors: Vec<String>,
+    /// What shows that a pod was being scraped at some time: it tells a new series from a new pod.
+    pub witness: String,
+}
+
+/// Who counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The pod that serves the request.
+    Server,
+    /// The pod that sent it.
+    Caller,
+}
+
+type Parsed = LazyLock<Result<PackFile, String>>;
+
+static ISTIO: Parsed = LazyLock::new(|| parse(include_str!("../../analysis/packs/istio.yaml")));
+static ENVOY: Parsed = LazyLock::new(|| parse(include_str!("../../analysis/packs/envoy.yaml")));
+static APPLICATION: Parsed = LazyLock::new(|| parse(include_str!("../../analysis/packs/application.yaml")));
+
+fn parse(text: &str) -> Result<PackFile, String> {
+    serde_yaml::from_str(text).map_err(|error| error.to_string())
+}
+
+/// The pack's file; an error names the defect of a file that this binary was built with.
+pub fn pack_file(pack: Pack) -> Result<&'static PackFile, &'static str> {
+    let parsed = match pack {
+        Pack::Istio => &*ISTIO,
+        Pack::Envoy => &*ENVOY,
+        Pack::Application => &*APPLICATION,
+    };
+    parsed.as_ref().map_err(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pack_reads() {
+        for pack in [Pack::Istio, Pack::Envoy, Pack::Application] {
+            assert!(!pack_file(pack).unwrap().reports.is_empty(), "{pack:?}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The PromQL that counts one window (analysis.md section 2), and the reading of its answer.
+//!
+//! Increments are counted per series and then summed by arm, because `rate` and `increase` extrapolate and lose the first
+//! increment of a series that is born at 1. For a counter `m`, a window `W` and a witness `t` of the pod's presence:
+//!
+//! ```text
+//! (m - m offset W >= 0)                                              grew
+//! or (m < (m offset W) / 2)                                          was reset: all of it is new
+//! or ((m unless m offset W) and on (pod) group by (pod) (t offset W))   born in a pod that was there before
+//! ```
+//!
+//! A fall by less than half is no reset and counts nothing. A pod's first scrape counts nothing either: how much of it
+//! lies in this window is not known.
+
+use crate::api::analysis::{Arms, Counter};
+
+use super::{
+    Answer, ArmCounts, IncrementsQuery,
+    pack::{ArmKind, ArmsBy, Report, Side, pack_file},
+    selector::{Selector, SelectorError},
+};
+
+/// Why no query can be written.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PromqlError {
+    /// A selector that cannot be extended.
+    #[error(transparent)]
+    Selector(#[from] SelectorError),
+    /// A Service is not named.
+    #[error(
+        "the envoy pack tells arms apart by Service: name the stable and the canary Service in the Rollout's traffic"
+    )]
+    NoService,
+    /// A defect of the binary.
+    #[error("the metric pack in this binary cannot be read: {0}")]
+    Pack(&'static str),
+    /// A counter with neither source.
+    #[error("a counter is either builtin or prometheus")]
+    NoCounter,
+}
+
+/// The two queries of one window; each gives one sample per arm, labelled `arm`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncrementsText {
+    /// Bad events.
+    pub bad: String,
+    /// All events.
+    pub total: String,
+}
+
+/// The queries' texts. They are evaluated at the window's end.
+pub fn increments(query: &IncrementsQuery) -> Result<IncrementsText, PromqlError> {
+    Ok(IncrementsText { bad: text(query, &query.bad, true)?, total: text(query, &query.total, false)? })
+}
+
+/// Joins the samples of both queries, given as (value of the label `arm`, value).
+pub fn counts(bad: &[(String, f64)], total: &[(String, f64)]) -> Answer {
+    let of = |samples: &[(String, f64)], arm: &str| {
+        samples
+            .iter()
+            .find(|sample| sample.0 == arm && sample.1.is_finite())
+            .map(|sample| sample.1.round().max(0.0) as u64)
+    };
+    let mut notes = Vec::new();
+    let mut arm = |name: &str| {
+        let total = of(total, name)?;
+        let bad = of(bad, name).unwrap_or(0);
+        if bad > total {
+            notes.push(format!("{name}: {bad} bad of {total} events (scraped apart); counted as {total}"));
+        }
+        Some(ArmCounts { bad: bad.min(total), total })
+    };
+    let (canary, stable) = (arm("canary"), arm("stable"));
+    Answer::Increments { canary, stable, notes }
+}
+
+/// One counter's selectors, with what is needed to count their births and to tell the arms.
+struct Counted {
+    by: ArmsBy,
+    reports: Vec<Series>,
+}
+
+struct Series {
+    side: Side,
+    selectors: Vec<String>,
+    witness: String,
+}
+
+fn text(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<String, PromqlError> {
+    let counted = counted(query, counter, bad)?;
+    let (canary, stable) = arm_patterns(counted.by.by, &query.arms)?;
+    let mut parts = Vec::new();
+    for series in &counted.reports {
+        parts.push(series_text(query, &counted.by, series, &format!("{canary}|{stable}"))?);
+    }
+    let label = &counted.by.label;
+    let named = |inner: &str, arm: &str, pattern: &str| {
+        format!(r#"label_replace({inner}, "arm", "{arm}", "{label}", "{pattern}")"#)
+    };
+    let inner = named(&parts.join(" or "), "canary", &canary);
+    Ok(format!("sum by (arm) ({})", named(&inner, "stable", &stable)))
+}
+
+/// A builtin counter is the pack's; a counter of the user's own lies on the serving pods.
+fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Counted, PromqlError> {
+    if let Some(own) = &counter.prometheus {
+        let by = ArmsBy { by: ArmKind::Pod, label: "pod".to_owned(), namespace_label: Some("namespace".to_owned()) };
+        // The total of the same pods is the better witness: it has series before the first bad event.
+        let witness = query.total.prometheus.as_ref().unwrap_or(own).counter.clone();
+        let series = Series { side: Side::Server, selectors: vec![own.counter.clone()], witness };
+        return Ok(Counted { by, reports: vec![series] });
+    }
+    if counter.builtin.is_none() {
+        return Err(PromqlError::NoCounter);
+    }
+    let errors = bad_counter(counter, bad);
+    let file = pack_file(query.pack).map_err(PromqlError::Pack)?;
+    let series = |report: &Report| Series {
+        side: report.side,
+        selectors: if errors { report.errors.clone() } else { report.requests.clone() },
+        witness: report.witness.clone(),
+    };
+    Ok(Counted { by: file.arms.clone(), reports: file.reports.iter().map(series).collect() })
+}
+
+/// The counter says what it is by itself, wherever it stands.
+fn bad_counter(counter: &Counter, bad: bool) -> bool {
+    counter.builtin.map_or(bad, |builtin| builtin == crate::api::analysis::Builtin::Errors)
+}
+
+fn series_text(query: &IncrementsQuery, by: &ArmsBy, series: &Series, arms: &str) -> Result<String, PromqlError> {
+    let bound = |text: &str| -> Result<String, PromqlError> {
+        let mut selector = Selector::parse(text)?;
+        if let Some(label) = &by.namespace_label {
+            selector.push(&format!(r#"{label}="{}""#, query.arms.namespace));
+        }
+        selector.push(&format!(r#"{}=~"{arms}""#, by.label));
+        Ok(selector.to_string())
+    };
+    let window = query.window_seconds;
+    let witness = bound(&series.witness)?;
+    let mut parts = Vec::new();
+    for selector in &series.selectors {
+        let m = bound(selector)?;
+        parts.push(format!(
+            "({m} - {m} offset {window}s >= 0) or ({m} < ({m} offset {window}s) / 2) \
+             or (({m} unless {m} offset {window}s) and on (pod) group by (pod) ({witness} offset {window}s))"
+        ));
+    }
+    let grown = format!("({})", parts.join(" or "));
+    if query.warm_up_seconds == 0 {
+        return Ok(grown);
+    }
+    // Warm-up is per serving pod. A caller cannot see pods: there an arm is warm once this caller knew it that long ago.
+    let (on, ago) = (
+        if series.side == Side::Server { "pod".to_owned() } else { format!("pod, {}", by.label) },
+        query.warm_up_seconds,
+    );
+    Ok(format!("({grown} and on ({on}) group by ({on}) ({witness} offset {ago}s))"))
+}
+
+/// Regular expressions (anchored by PromQL) for the arm label of canary and stable.
+fn arm_patterns(kind: ArmKind, arms: &Arms) -> Result<(String, String), PromqlError> {
+    let pattern = |workload: &str, service: &Option<String>| -> Result<String, PromqlError> {
+        match kind {
+            ArmKind::Workload => Ok(escaped(workload)),
+            ArmKind::Pod => Ok(format!("{}-.*", escaped(workload))),
+            ArmKind::Service => {
+                let service = service.as_deref().ok_or(PromqlError::NoService)?;
+                Ok(format!("(.*[|])?{}[.]{}[.]svc([.].*)?", escaped(service), escaped(&arms.namespace)))
+            }
+        }
+    };
+    Ok((pattern(&arms.canary, &arms.canary_service)?, pattern(&arms.stable, &arms.stable_service)?))
+}
+
+/// Names of Kubernetes hold letters, digits, `-` and `.`: the dot alone means something in a regular expression.
+fn escaped(name: &str) -> String {
+    name.replace('.', "[.]")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::api::analysis::{Builtin, Pack, PrometheusCounter};
+
+    fn query(pack: Pack) -> IncrementsQuery {
+        let builtin = |builtin| Counter { builtin: Some(builtin), prometheus: None };
+        IncrementsQuery {
+            bad: builtin(Builtin::Errors),
+            total: builtin(Builtin::Requests),
+            pack,
+            arms: Arms {
+                namespace: "shop".into(),
+                canary: "checkout-k3v9x2m1qa".into(),
+                stable: "checkout-b7d0c41hze".into(),
+                canary_service: Some("checkout-canary".into()),
+                stable_service: Some("checkout".into()),
+            },
+            end: Timestamp::UNIX_EPOCH,
+            window_seconds: 15,
+            warm_up_seconds: 120,
+        }
+    }
+
+    fn own_counters() -> IncrementsQuery {
+        let own =
+            |counter: &str| Counter { builtin: None, prometheus: Some(PrometheusCounter { counter: counter.into() }) };
+        let (bad, total) = (own(r#"orders_total{outcome="lost"}"#), own("orders_total"));
+        IncrementsQuery { bad, total, warm_up_seconds: 0, ..query(Pack::Istio) }
+    }
+
+    fn shown(query: &IncrementsQuery) -> String {
+        let text = increments(query).unwrap();
+        format!("bad:\n{}\n\ntotal:\n{}\n", text.bad, text.total)
+    }
+
+    #[test]
+    fn texts_of_the_packs() {
+        insta::assert_snapshot!("istio", shown(&query(Pack::Istio)));
+        insta::assert_snapshot!("envoy", shown(&query(Pack::Envoy)));
+        insta::assert_snapshot!("application", shown(&query(Pack::Application)));
+        insta::assert_snapshot!("own_counters_without_warm_up", shown(&own_counters()));
+    }
+
+    /// With the parts that name arms and namespaces taken away, the text is the one that promtool has proved.
+    #[test]
+    fn the_formula_is_the_vectors_one() {
+        let vectors: serde_yaml::Value =
+            serde_yaml::from_str(include_str!("../../tests/vectors/increments.promtool.yml")).unwrap();
+        let proved = vectors["tests"][0]["promql_expr_test"][0]["expr"].as_str().unwrap();
+        let mut query = query(Pack::Application);
+        query.total = Counter { builtin: None, prometheus: Some(PrometheusCounter { counter: "req".into() }) };
+        query.warm_up_seconds = 0;
+        let matchers = r#"{namespace="shop",pod=~"checkout-k3v9x2m1qa-.*|checkout-b7d0c41hze-.*"}"#;
+        let text = increments(&query).unwrap().total.replace(matchers, "");
+        let inner =
+            proved.strip_prefix("sum by (arm) ").unwrap().replace(r#"req{code="200"}"#, "req").replace(")/2", ") / 2");
+        assert!(text.contains(&inner), "{text}\n does not hold\n{inner}");
+    }
+
+    /// promtool proves the texts in the vectors; this proves that they are ours.
+    #[test]
+    fn the_proved_texts_of_the_packs_are_these() {
+        let vectors: serde_yaml::Value =
+            serde_yaml::from_str(include_str!("../../tests/vectors/packs.promtool.yml")).unwrap();
+        let mut ours: Vec<String> = Vec::new();
+        for query in [Pack::Istio, Pack::Envoy, Pack::Application].map(query).into_iter().chain([own_counters()]) {
+            let text = increments(&query).unwrap();
+            ours.extend([text.bad, text.total]);
+        }
+        for test in vectors["tests"].as_sequence().unwrap() {
+            for proved in test["promql_expr_test"].as_sequence().unwrap() {
+                assert!(ours.iter().any(|text| *text == proved["expr"].as_str().unwrap()), "{proved:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_arm_without_a_service_cannot_be_told_by_envoy() {
+        let mut query = query(Pack::Envoy);
+        query.arms.canary_service = None;
+        assert_eq!(increments(&query), Err(PromqlError::NoService));
+    }
+
+    #[test]
+    fn samples_become_counts_by_arm() {
+        let samples =
+            |list: &[(&str, f64)]| list.iter().map(|(arm, value)| ((*arm).to_owned(), *value)).collect::<Vec<_>>();
+        let answer = counts(&samples(&[("canary", 3.0)]), &samples(&[("canary", 2.0), ("stable", 600.0), ("", 9.0)]));
+        let Answer::Increments { canary, stable, notes } = answer else { panic!("not increments") };
+        assert_eq!(canary, Some(ArmCounts { bad: 2, total: 2 }));
+        assert_eq!(stable, Some(ArmCounts { bad: 0, total: 600 }));
+        assert_eq!(notes, ["canary: 3 bad of 2 events (scraped apart); counted as 2"]);
+        assert_eq!(counts(&[], &[]), Answer::Increments { canary: None, stable: None, notes: vec![] });
+    }
+}

@@ -1,0 +1,221 @@
+//! The ratio judge joined to a metric: windows in, a metric's status out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::{
+        analysis::{Measurement, MetricStatus, RatioMetric, Verdict},
+        common::HumanDuration,
+    },
+    stats::{Assessment, Counts, RatioConfig, RatioState},
+};
+
+use super::{
+    Answer, ArmCounts, Query,
+    defaults::{Defaults, Frozen},
+    run::{Answered, Context, keep_last},
+    silence::Silence,
+    texts, windows,
+};
+
+/// Canary errors that a Fail needs at least.
+const MIN_ERRORS: u64 = 3;
+/// Windows without a canary request before there is no data.
+const PATIENCE_WINDOWS: i64 = 3;
+/// Canary requests that ought to have come before there is no data.
+const PATIENCE_REQUESTS: i64 = 10;
+
+/// What the judge remembers. Times are unix seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Memory {
+    /// The end of the last counted window.
+    pub through: Option<i64>,
+    epoch: u32,
+    /// Comparable time of this epoch.
+    baked: i64,
+    /// Comparable time.
+    compared: i64,
+    last_canary: Option<i64>,
+    last_stable: Option<i64>,
+    /// Since when there is nothing to judge, and when to ask again after an error.
+    pub silence: Silence,
+    state: RatioState,
+}
+
+impl Memory {
+    /// At the start of a run.
+    pub fn new(epoch: u32) -> Self {
+        Memory { epoch, ..Memory::default() }
+    }
+
+    /// The end of the next window to read.
+    pub fn next_end(&self, context: &Context) -> i64 {
+        let window = context.frozen.window;
+        self.through.map_or_else(|| windows::first_end(context.started, window), |through| through + window)
+    }
+}
+
+/// Counts the answered windows and says where the evidence stands.
+pub fn advance(
+    metric: &RatioMetric,
+    mut status: MetricStatus,
+    mut memory: Memory,
+    answers: &[&Answered],
+    context: &Context,
+) -> MetricStatus {
+    let config = config(metric, &context.frozen);
+    for answer in answers {
+        let Query::Increments(query) = &answer.query else { continue };
+        if query.end.as_second() != memory.next_end(context) {
+            continue; // read before: a window is never revised
+        }
+        match &answer.result {
+            Ok(Answer::Increments { canary, stable, notes }) => {
+                let counts = joined(*canary, *stable);
+                memory.count(&config, counts, context);
+                status.measurements.push(measured(query.end, counts, canary.is_some() && stable.is_some()));
+                note(&mut status.notes, notes);
+                memory.silence.answered();
+            }
+            Ok(Answer::Scalar(_)) => memory.silence.failed("a number came where counts were asked", context),
+            Err(error) => memory.silence.failed(error, context),
+        }
+        if memory.silence.errors > 0 {
+            break; // later windows wait, so that all are counted in order
+        }
+    }
+    keep_last(&mut status.measurements);
+    judge(status, memory, &config, context)
+}
+
+impl Memory {
+    fn count(&mut self, config: &RatioConfig, window: Counts, context: &Context) {
+        let end = self.next_end(context);
+        let length = context.frozen.window;
+        if self.epoch != context.epoch && end - length >= context.epoch_since.as_second() {
+            self.state.begin_epoch();
+            (self.epoch, self.baked) = (context.epoch, 0);
+        }
+        self.state.observe(config, window, length.unsigned_abs());
+        if window.nc > 0 {
+            self.last_canary = Some(end);
+        }
+        if window.nb > 0 {
+            self.last_stable = Some(end);
+        }
+        if window.is_comparable() {
+            self.baked += length;
+            self.compared += length;
+        }
+        self.through = Some(end);
+    }
+
+    /// What is missing to judge at all.
+    fn missing(&self, seen: &Assessment, context: &Context) -> Option<&'static str> {
+        let frozen = &context.frozen;
+        let at = self.through?;
+        // Before the first request there was none to be had: pods were new.
+        let begun = context.started.as_second() + frozen.warm_up;
+        let ten = i64::try_from(seen.counts.nc).unwrap_or(i64::MAX).max(1);
+        let patience = (PATIENCE_WINDOWS * frozen.window).max(PATIENCE_REQUESTS.saturating_mul(self.compared) / ten);
+        let silent = |last: Option<i64>| at - last.unwrap_or(begun) >= patience;
+        if silent(self.last_canary) {
+            Some("NoCanaryRequests")
+        } else if silent(self.last_stable) {
+            Some("NoBaseline")
+        } else {
+            None
+        }
+    }
+}
+
+fn judge(mut status: MetricStatus, mut memory: Memory, config: &RatioConfig, context: &Context) -> MetricStatus {
+    let seen = memory.state.assess(config);
+    let needs = needs(&memory, &seen, context);
+    let passed = memory.epoch == context.epoch && seen.passes && needs.is_empty();
+    let missing = memory.missing(&seen, context);
+    let (verdict, reason) = if seen.fails {
+        (Verdict::Fail, "WorseThanStable")
+    } else if passed {
+        (Verdict::Pass, "NotWorse")
+    } else if memory.silence.errors > 0 {
+        (Verdict::NoData, "SourceError")
+    } else if let Some(missing) = missing {
+        (Verdict::NoData, missing)
+    } else if memory.compared == 0 {
+        (Verdict::Continue, "WarmUp")
+    } else if seen.passes && memory.epoch == context.epoch {
+        (Verdict::Continue, "Bake")
+    } else {
+        (Verdict::Continue, "Undecided")
+    };
+    let (verdict, reason) = memory.silence.timed(verdict, reason, context);
+    status.verdict = verdict;
+    status.reason = reason.to_owned();
+    status.canary = texts::rate(seen.counts.kc, seen.counts.nc);
+    status.stable = texts::rate(seen.counts.kb, seen.counts.nb);
+    status.comparison = texts::comparison(&seen);
+    status.needs =
+        (!matches!(verdict, Verdict::Fail | Verdict::Pass) && !needs.is_empty()).then(|| needs.join(" and "));
+    status.fail_progress = seen.fail_share;
+    status.errors_in_a_row = memory.silence.errors;
+    memory.silence.told(&mut status.notes);
+    status.accumulator = serde_json::to_value(&memory).ok();
+    status
+}
+
+/// What a Pass still needs, one part each; none when it has all.
+fn needs(memory: &Memory, seen: &Assessment, context: &Context) -> Vec<String> {
+    let frozen = &context.frozen;
+    let current = memory.epoch == context.epoch;
+    let (requests, baked) = if current { (seen.epoch_counts.nc, memory.baked) } else { (0, 0) };
+    let mut parts = Vec::new();
+    match seen.canary_requests_needed.filter(|_| current) {
+        Some(needed) => {
+            let needed = needed.max(frozen.bake_requests.saturating_sub(requests));
+            parts.extend((needed > 0).then(|| format!("about {} more canary requests", texts::about(needed))));
+        }
+        None if current => parts.push("a lower canary error rate".to_owned()),
+        None => parts.push("traffic at the new weight".to_owned()),
+    }
+    let short = u64::try_from(frozen.bake_seconds - baked).unwrap_or(0);
+    parts.extend((short > 0).then(|| format!("{} more of counted time", HumanDuration::secs(short))));
+    parts
+}
+
+fn config(metric: &RatioMetric, frozen: &Frozen) -> RatioConfig {
+    let limits = Defaults::ratio(metric);
+    RatioConfig {
+        r0: limits.r0,
+        floor: limits.floor,
+        pass_ratio: limits.pass_ratio,
+        ceiling: Some(limits.ceiling),
+        phi: frozen.phi,
+        alpha: frozen.alpha,
+        beta: frozen.beta,
+        min_errors: MIN_ERRORS,
+    }
+}
+
+fn joined(canary: Option<ArmCounts>, stable: Option<ArmCounts>) -> Counts {
+    let (canary, stable) = (canary.unwrap_or_default(), stable.unwrap_or_default());
+    Counts { kc: canary.bad, nc: canary.total, kb: stable.bad, nb: stable.total }
+}
+
+fn measured(end: jiff::Timestamp, counts: Counts, both: bool) -> Measurement {
+    let value = format!("canary {}/{}, stable {}/{}", counts.kc, counts.nc, counts.kb, counts.nb);
+    let verdict = if both && counts.is_comparable() { Verdict::Continue } else { Verdict::NoData };
+    Measurement { at: Some(end), value, verdict }
+}
+
+/// Notes are few and each is told once.
+fn note(notes: &mut Vec<String>, new: &[String]) {
+    for text in new {
+        let kind = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+        notes.retain(|known| kind(known) != kind(text));
+        notes.push(text.clone());
+    }
+    let surplus = notes.len().saturating_sub(15);
+    notes.drain(..surplus);
+}

@@ -1,0 +1,474 @@
+//! From templates and arguments to the frozen spec of one AnalysisRun, or every reason why not.
+
+use std::collections::BTreeMap;
+
+use regex::{Captures, Regex};
+
+use crate::{
+    api::analysis::{
+        AnalysisRunSpec, AnalysisTemplateSpec, Arg, Arms, Bake, Counter, Metric, Pack, Prometheus, RatioMetric,
+        Settings, ThresholdMetric,
+    },
+    api::common::HumanDuration,
+    expr,
+};
+
+use super::{
+    defaults::Defaults,
+    promql,
+    selector::{Selector, SelectorError},
+};
+
+/// Why templates and arguments give no run. Each names the template and the field.
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
+pub enum ResolveError {
+    /// An argument without a value.
+    #[error("template {template}: argument {arg} has no value; give it under args")]
+    MissingValue {
+        /// The template's name.
+        template: String,
+        /// The argument's name.
+        arg: String,
+    },
+    /// A value for an argument that no template has.
+    #[error("args: no template has an argument {arg}{hint}")]
+    UnknownArgument {
+        /// The argument's name.
+        arg: String,
+        /// `; did you mean x?`, or nothing.
+        hint: String,
+    },
+    /// A text names an argument that its template does not declare.
+    #[error("template {template}: {field} uses {{{{args.{arg}}}}}, which is not among its args")]
+    Undeclared {
+        /// The template's name.
+        template: String,
+        /// The field.
+        field: String,
+        /// The argument's name.
+        arg: String,
+    },
+    /// Two metrics of one name.
+    #[error("metric {0} comes twice; names are unique among the templates of a run")]
+    DuplicateMetric(String),
+    /// Two templates set a setting differently.
+    #[error("templates disagree on settings.{0}; set it in one of them or alike")]
+    Disagree(&'static str),
+    /// A value that cannot be.
+    #[error("template {template}: {field}: {problem}")]
+    Invalid {
+        /// The template's name.
+        template: String,
+        /// The field, for instance `metrics[0].ratio.pass.ratio`.
+        field: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// Nothing can pass.
+    #[error("no metric is required, so that nothing could pass; leave out `required: false` in one")]
+    NothingRequired,
+    /// No Prometheus.
+    #[error("no Prometheus is known; set --prometheus or analysis.prometheus.address")]
+    NoPrometheus,
+    /// The arms cannot be told apart.
+    #[error(transparent)]
+    Arms(promql::PromqlError),
+}
+
+/// What a run is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted<'a> {
+    /// The templates as found, by name.
+    pub templates: Vec<(String, AnalysisTemplateSpec)>,
+    /// Values for arguments.
+    pub args: &'a [Arg],
+    /// The mesh's pack, where no template names one. Default: the application's own metrics.
+    pub pack: Option<Pack>,
+    /// The two sides.
+    pub arms: Arms,
+    /// The Prometheus address.
+    pub prometheus: Option<&'a str>,
+    /// Whether the run goes on until it is stopped.
+    pub background: bool,
+    /// The epoch to begin with.
+    pub epoch: u32,
+    /// Over how many runs of one attempt alpha is divided; 0 and 1 mean all for this one.
+    pub runs_in_attempt: u32,
+}
+
+/// The frozen spec of one run.
+pub fn resolve(wanted: Wanted<'_>) -> Result<AnalysisRunSpec, Vec<ResolveError>> {
+    let mut errors = unknown_arguments(&wanted);
+    let mut metrics: Vec<Metric> = Vec::new();
+    for (name, template) in &wanted.templates {
+        let (filled, missing) = fill(name, template, wanted.args);
+        errors.extend(missing);
+        errors.extend(judged(name, &filled));
+        metrics.extend(filled.metrics);
+    }
+    errors.extend(duplicates(&metrics));
+    if !metrics.iter().any(Metric::is_required) {
+        errors.push(ResolveError::NothingRequired);
+    }
+    if wanted.prometheus.is_none_or(str::is_empty) {
+        errors.push(ResolveError::NoPrometheus);
+    }
+    let settings = settled(&wanted).unwrap_or_else(|error| {
+        errors.push(error);
+        Settings::default()
+    });
+    let prometheus = Prometheus { address: wanted.prometheus.unwrap_or_default().trim_end_matches('/').to_owned() };
+    let spec = AnalysisRunSpec {
+        arms: wanted.arms,
+        metrics,
+        settings,
+        prometheus,
+        background: wanted.background,
+        stop: false,
+        epoch: wanted.epoch,
+    };
+    if errors.is_empty() {
+        errors.extend(arms_told_apart(&spec));
+    }
+    if errors.is_empty() { Ok(spec) } else { Err(errors) }
+}
+
+/// What is wrong with a template by itself, whatever its arguments: for `lint`.
+pub fn check(name: &str, template: &AnalysisTemplateSpec) -> Vec<ResolveError> {
+    // A number fits wherever a value may stand: in labels, names after a letter, and conditions.
+    let stand_in =
+        |arg: &Arg| Arg { name: arg.name.clone(), value: arg.value.clone().or_else(|| Some("1".to_owned())) };
+    let args: Vec<Arg> = template.args.iter().map(stand_in).collect();
+    // An argument may hold a whole selector, and a stand-in is none: what it fills is judged when it has a value.
+    let open: Vec<String> = template
+        .args
+        .iter()
+        .filter(|arg| arg.value.is_none())
+        .map(|arg| format!("{{{{args.{}}}}}", arg.name))
+        .collect();
+    let mut checked = template.clone();
+    for metric in &mut checked.metrics {
+        let Some(ratio) = &mut metric.ratio else { continue };
+        for own in [&mut ratio.bad, &mut ratio.total].into_iter().filter_map(|counter| counter.prometheus.as_mut()) {
+            if open.iter().any(|open| own.counter.contains(open)) && Selector::parse(&own.counter).is_err() {
+                own.counter = "selector_by_argument".to_owned();
+            }
+        }
+    }
+    let (filled, mut errors) = fill(name, &checked, &args);
+    errors.extend(judged(name, &filled));
+    errors.extend(duplicates(&filled.metrics));
+    errors
+}
+
+fn unknown_arguments(wanted: &Wanted<'_>) -> Vec<ResolveError> {
+    let known: Vec<&str> =
+        wanted.templates.iter().flat_map(|(_, spec)| &spec.args).map(|arg| arg.name.as_str()).collect();
+    let unknown = wanted.args.iter().filter(|arg| !known.contains(&arg.name.as_str()));
+    let error = |arg: &Arg| {
+        let near = known.iter().find(|known| strsim::damerau_levenshtein(known, &arg.name) <= 2);
+        let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        ResolveError::UnknownArgument { arg: arg.name.clone(), hint }
+    };
+    unknown.map(error).collect()
+}
+
+/// The template with its arguments put in literally.
+fn fill(name: &str, template: &AnalysisTemplateSpec, given: &[Arg]) -> (AnalysisTemplateSpec, Vec<ResolveError>) {
+    let mut errors = Vec::new();
+    let mut values = BTreeMap::new();
+    for arg in &template.args {
+        let value = given.iter().find(|given| given.name == arg.name).and_then(|given| given.value.clone());
+        match value.or_else(|| arg.value.clone()) {
+            Some(value) => drop(values.insert(arg.name.clone(), value)),
+            None => errors.push(ResolveError::MissingValue { template: name.to_owned(), arg: arg.name.clone() }),
+        }
+    }
+    let declared = |arg: &str| template.args.iter().any(|known| known.name == arg);
+    let mut filled = template.clone();
+    for (index, metric) in filled.metrics.iter_mut().enumerate() {
+        for (field, text) in texts_of(metric) {
+            let (put_in, undeclared) = substitute(text, &values, &declared);
+            *text = put_in;
+            let field = format!("metrics[{index}].{field}");
+            let error = |arg| ResolveError::Undeclared { template: name.to_owned(), field: field.clone(), arg };
+            errors.extend(undeclared.into_iter().map(error));
+        }
+    }
+    (filled, errors)
+}
+
+fn texts_of(metric: &mut Metric) -> Vec<(&'static str, &mut String)> {
+    let mut texts = Vec::new();
+    if let Some(ratio) = &mut metric.ratio {
+        texts.extend(ratio.bad.prometheus.as_mut().map(|own| ("ratio.bad.prometheus.counter", &mut own.counter)));
+        texts.extend(ratio.total.prometheus.as_mut().map(|own| ("ratio.total.prometheus.counter", &mut own.counter)));
+    }
+    if let Some(threshold) = &mut metric.threshold {
+        texts.push(("threshold.query", &mut threshold.query));
+        texts.extend(threshold.success.as_mut().map(|text| ("threshold.success", text)));
+        texts.extend(threshold.failure.as_mut().map(|text| ("threshold.failure", text)));
+    }
+    texts
+}
+
+/// The text with values in place of `{{args.name}}`, and the names that are not declared.
+fn substitute(text: &str, values: &BTreeMap<String, String>, declared: &dyn Fn(&str) -> bool) -> (String, Vec<String>) {
+    let Ok(place) = Regex::new(r"\{\{\s*args\.([A-Za-z0-9_.-]+)\s*\}\}") else { return (text.to_owned(), Vec::new()) };
+    let mut undeclared = Vec::new();
+    let put_in = place.replace_all(text, |found: &Captures<'_>| {
+        let name = &found[1];
+        if !declared(name) {
+            undeclared.push(name.to_owned());
+        }
+        values.get(name).cloned().unwrap_or_else(|| found[0].to_owned())
+    });
+    (put_in.into_owned(), undeclared)
+}
+
+fn duplicates(metrics: &[Metric]) -> Vec<ResolveError> {
+    let again = |(index, metric): &(usize, &Metric)| metrics.iter().take(*index).any(|other| other.name == metric.name);
+    metrics
+        .iter()
+        .enumerate()
+        .filter(again)
+        .map(|(_, metric)| ResolveError::DuplicateMetric(metric.name.clone()))
+        .collect()
+}
+
+/// What the values of a filled template break.
+fn judged(template: &str, spec: &AnalysisTemplateSpec) -> Vec<ResolveError> {
+    let mut problems = settings_problems(spec.settings.as_ref().unwrap_or(&Settings::default()));
+    for (index, metric) in spec.metrics.iter().enumerate() {
+        let own = match (&metric.ratio, &metric.threshold) {
+            (Some(ratio), None) => ratio_problems(ratio),
+            (None, Some(threshold)) => threshold_problems(threshold),
+            _ => vec![(String::new(), "a metric has exactly one judge: ratio or threshold".to_owned())],
+        };
+        let placed = |(field, problem): (String, String)| (format!("metrics[{index}]{field}"), problem);
+        problems.extend(own.into_iter().map(placed));
+    }
+    let error = |(field, problem)| ResolveError::Invalid { template: template.to_owned(), field, problem };
+    problems.into_iter().map(error).collect()
+}
+
+type Problems = Vec<(String, String)>;
+
+fn settings_problems(settings: &Settings) -> Problems {
+    let mut problems = Problems::new();
+    let whole = [("window", settings.window), ("delay", settings.delay), ("warmUp", settings.warm_up)];
+    for (field, duration) in whole {
+        if duration.is_some_and(|duration| duration.get().subsec_nanos() != 0) {
+            problems.push((format!("settings.{field}"), "is not a whole number of seconds".to_owned()));
+        }
+    }
+    if settings.window.is_some_and(|window| window.get().as_secs() == 0 || window.get().as_secs() > 3600) {
+        problems.push(("settings.window".to_owned(), "must be from 1s to 1h".to_owned()));
+    }
+    for (field, chance) in [("alpha", settings.alpha), ("beta", settings.beta)] {
+        if chance.is_some_and(|chance| !(1e-6..=0.5).contains(&chance)) {
+            problems.push((format!("settings.{field}"), "is a chance from 0.000001 to 0.5".to_owned()));
+        }
+    }
+    if settings.phi.is_some_and(|phi| !(1.0..=20.0).contains(&phi)) {
+        problems.push(("settings.phi".to_owned(), "must be from 1 to 20".to_owned()));
+    }
+    problems
+}
+
+fn ratio_problems(ratio: &RatioMetric) -> Problems {
+    let mut problems = Problems::new();
+    let limits = Defaults::ratio(ratio);
+    let mut add = |field: &str, problem: String| problems.push((format!(".ratio.{field}"), problem));
+    if limits.floor > 0.5 || limits.floor <= 0.0 {
+        add("floor", "must be above 0 and at most 50 %".to_owned());
+    }
+    if limits.pass_ratio.is_nan() || limits.pass_ratio <= limits.r0 {
+        add("pass.ratio", format!("{} must be above 1 + tolerance ({})", limits.pass_ratio, limits.r0));
+    }
+    if limits.ceiling <= limits.floor {
+        let (ceiling, floor) = (limits.ceiling * 100.0, limits.floor * 100.0);
+        add("pass.ceiling", format!("{ceiling} % must be above the floor ({floor} %)"));
+    }
+    for (field, counter) in [("bad", &ratio.bad), ("total", &ratio.total)] {
+        if let Err(problem) = counter_problem(counter) {
+            add(field, problem);
+        }
+    }
+    problems
+}
+
+fn counter_problem(counter: &Counter) -> Result<(), String> {
+    match (&counter.builtin, &counter.prometheus) {
+        (Some(_), None) => Ok(()),
+        (None, Some(own)) => Selector::parse(&own.counter)
+            .map(drop)
+            .map_err(|error: SelectorError| format!("prometheus.counter: {error}")),
+        _ => Err("a counter is either builtin or prometheus".to_owned()),
+    }
+}
+
+fn threshold_problems(threshold: &ThresholdMetric) -> Problems {
+    let mut problems = Problems::new();
+    let mut add = |field: &str, problem: String| problems.push((format!(".threshold.{field}"), problem));
+    for (field, text) in [("success", &threshold.success), ("failure", &threshold.failure)] {
+        if let Some(Err(error)) = text.as_deref().map(expr::check) {
+            add(field, error.to_string());
+        }
+    }
+    if threshold.success.is_none() && threshold.failure.is_none() {
+        add("success", "give a success or a failure condition".to_owned());
+    }
+    if threshold.query.trim().is_empty() {
+        add("query", "is empty".to_owned());
+    }
+    if threshold.interval.is_some_and(|interval| interval.get().as_secs() == 0) {
+        add("interval", "must be at least 1s".to_owned());
+    }
+    for (field, count) in [("count", threshold.count), ("consecutiveSuccessLimit", threshold.consecutive_success_limit)]
+    {
+        if count == Some(0) {
+            add(field, "must be at least 1".to_owned());
+        }
+    }
+    problems
+}
+
+/// Every setting with a value: the templates', else the default. Frozen with the run.
+fn settled(wanted: &Wanted<'_>) -> Result<Settings, ResolveError> {
+    let all: Vec<&Settings> = wanted.templates.iter().filter_map(|(_, spec)| spec.settings.as_ref()).collect();
+    let default = Defaults::settings();
+    let bake = |settings: &Settings| settings.bake.clone();
+    let duration =
+        |name, of: fn(&Settings) -> Option<HumanDuration>| agreed(name, &all, of).map(|own| own.or(of(&default)));
+    let alpha = agreed("alpha", &all, |settings| settings.alpha)?.or(default.alpha);
+    let bake_default = default.bake.clone().unwrap_or_default();
+    let bake_duration = agreed("bake.duration", &all, |settings| bake(settings)?.duration)?.or(bake_default.duration);
+    let bake_requests = agreed("bake.requests", &all, |settings| bake(settings)?.requests)?.or(bake_default.requests);
+    Ok(Settings {
+        alpha: alpha.map(|alpha| alpha / f64::from(wanted.runs_in_attempt.max(1))),
+        beta: agreed("beta", &all, |settings| settings.beta)?.or(default.beta),
+        warm_up: duration("warmUp", |settings| settings.warm_up)?,
+        no_data_timeout: duration("noDataTimeout", |settings| settings.no_data_timeout)?,
+        window: duration("window", |settings| settings.window)?,
+        delay: duration("delay", |settings| settings.delay)?,
+        bake: Some(Bake { duration: bake_duration, requests: bake_requests }),
+        phi: agreed("phi", &all, |settings| settings.phi)?.or(default.phi),
+        pack: agreed("pack", &all, |settings| settings.pack)?.or(wanted.pack).or(Some(Pack::Application)),
+    })
+}
+
+/// The one value that templates give a setting, if any does.
+fn agreed<T: PartialEq + Clone>(
+    name: &'static str,
+    all: &[&Settings],
+    of: impl Fn(&Settings) -> Option<T>,
+) -> Result<Option<T>, ResolveError> {
+    let mut values = all.iter().filter_map(|settings| of(settings));
+    let first = values.next();
+    if values.any(|value| first.as_ref() != Some(&value)) { Err(ResolveError::Disagree(name)) } else { Ok(first) }
+}
+
+/// Writes each ratio metric's queries once, so that what cannot be asked is refused before anything starts.
+fn arms_told_apart(spec: &AnalysisRunSpec) -> Option<ResolveError> {
+    let asked = spec.metrics.iter().filter_map(|metric| metric.ratio.as_ref());
+    let text = |ratio| promql::increments(&super::windows::question(spec, ratio, 0));
+    asked.map(text).find_map(Result::err).map(ResolveError::Arms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::builtin;
+
+    fn template(yaml: &str) -> (String, AnalysisTemplateSpec) {
+        ("t".to_owned(), serde_yaml::from_str(yaml).unwrap())
+    }
+
+    fn wanted(templates: Vec<(String, AnalysisTemplateSpec)>) -> Wanted<'static> {
+        let arms = Arms { namespace: "shop".into(), canary: "web-2".into(), stable: "web-1".into(), ..Arms::default() };
+        Wanted { templates, arms, prometheus: Some("http://prometheus:9090/"), ..Wanted::default() }
+    }
+
+    fn errors(yaml: &str) -> String {
+        let all = resolve(wanted(vec![template(yaml)])).unwrap_err();
+        all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn golden_signals_resolve_with_every_setting_frozen() {
+        let mut wanted = wanted(vec![("golden-signals".into(), builtin("golden-signals").unwrap())]);
+        wanted.pack = Some(Pack::Istio);
+        wanted.runs_in_attempt = 2;
+        let spec = resolve(wanted).unwrap();
+        assert_eq!(spec.prometheus.address, "http://prometheus:9090");
+        assert_eq!(spec.settings.alpha, Some(0.025));
+        assert_eq!((spec.settings.phi, spec.settings.pack), (Some(2.0), Some(Pack::Istio)));
+        assert_eq!(spec.settings.window, Some(HumanDuration::secs(15)));
+        assert_eq!(spec.metrics.len(), 1);
+    }
+
+    #[test]
+    fn arguments_are_put_in_literally() {
+        let args = [Arg { name: "app".into(), value: Some("a\"$1".into()) }];
+        let yaml = "args: [{name: app}, {name: most, value: '3'}]\n\
+                    metrics: [{name: q, threshold: {query: 'x{a=\"{{args.app}}\"} {{ args.app }}', success: 'result < {{args.most}}'}}]";
+        let spec = resolve(Wanted { args: &args, ..wanted(vec![template(yaml)]) }).unwrap();
+        let threshold = spec.metrics[0].threshold.clone().unwrap();
+        assert_eq!(threshold.query, "x{a=\"a\"$1\"} a\"$1");
+        assert_eq!(threshold.success.as_deref(), Some("result < 3"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_the_field() {
+        let ratio = |inner: &str| {
+            format!(
+                "metrics: [{{name: e, ratio: {{bad: {{builtin: errors}}, total: {{builtin: requests}}, {inner}}}}}]"
+            )
+        };
+        for (yaml, words) in [
+            (ratio("tolerance: 25, pass: {ratio: 1.25}"), "template t: metrics[0].ratio.pass.ratio: 1.25 must be above 1 + tolerance (1.25)"),
+            (ratio("floor: 0.5, pass: {ceiling: 0.5}"), "metrics[0].ratio.pass.ceiling: 0.5 % must be above the floor (0.5 %)"),
+            (ratio("floor: 60"), "metrics[0].ratio.floor: must be above 0 and at most 50 %"),
+            (ratio("floor: 0.1") + "\nsettings: {window: 1500ms}", "settings.window: is not a whole number of seconds"),
+            (ratio("floor: 0.1") + "\nsettings: {pack: envoy}", "tells arms apart by Service"),
+            ("metrics: [{name: e, required: false, threshold: {query: x, success: result < 1}}]".into(), "no metric is required"),
+            ("metrics: [{name: e, threshold: {query: x, success: y < 1}}]".into(), "metrics[0].threshold.success: `y` is unknown"),
+            ("metrics: [{name: e, threshold: {query: '{{args.z}}', success: result < 1}}]".into(), "metrics[0].threshold.query uses {{args.z}}, which is not among its args"),
+            ("args: [{name: app}]\nmetrics: [{name: e, threshold: {query: x, success: result < 1}}]".into(), "argument app has no value"),
+            ("metrics: [{name: e, threshold: {query: x, success: result < 1}}, {name: e, threshold: {query: x, success: result < 1}}]".into(), "metric e comes twice"),
+            ("metrics: [{name: e, ratio: {bad: {prometheus: {counter: 'rate(a[1m])'}}, total: {builtin: requests}}}]".into(), "metrics[0].ratio.bad: prometheus.counter: `rate(a[1m])` is not a series selector"),
+        ] {
+            let found = errors(&yaml);
+            assert!(found.contains(words), "{yaml}\n{found}");
+        }
+    }
+
+    #[test]
+    fn unknown_arguments_and_disagreeing_templates_are_told() {
+        let yaml = |window: &str| {
+            format!(
+                "args: [{{name: app, value: x}}]\nmetrics: [{{name: m{window}, threshold: {{query: x, success: result < 1}}}}]\nsettings: {{window: {window}}}"
+            )
+        };
+        let args = [Arg { name: "ap".into(), value: None }];
+        let found = resolve(Wanted {
+            args: &args,
+            prometheus: None,
+            ..wanted(vec![template(&yaml("15s")), template(&yaml("30s"))])
+        });
+        let found = found.unwrap_err();
+        assert!(
+            found.contains(&ResolveError::UnknownArgument { arg: "ap".into(), hint: "; did you mean app?".into() })
+        );
+        assert!(found.contains(&ResolveError::Disagree("window")) && found.contains(&ResolveError::NoPrometheus));
+    }
+
+    #[test]
+    fn a_template_is_checked_without_its_values() {
+        let (_, spec) = template(
+            "args: [{name: sel}]\nmetrics: [{name: e, ratio: {bad: {prometheus: {counter: '{{args.sel}}'}}, total: {builtin: requests}}}]",
+        );
+        assert_eq!(check("t", &spec), vec![]);
+    }
+}

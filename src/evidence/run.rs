@@ -1,0 +1,272 @@
+//! One AnalysisRun's step, in two halves with the asking between them.
+//!
+//! [`plan`] says what to ask now; whoever drives the run asks a [`crate::evidence`] source; [`advance`] takes the answers
+//! in and gives the next status. Both are pure: the same spec, status, answers and time give the same result, so that a
+//! controller that restarts, or sleeps and reads the missed windows back, ends with the same evidence.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use crate::api::analysis::{AnalysisRunSpec, AnalysisRunStatus, Measurement, Metric, MetricStatus, RunPhase, Verdict};
+
+use super::{Answer, Query, defaults::Frozen, ratio, silence::Silence, threshold, windows};
+
+/// Measurements kept for people.
+const MEASUREMENTS: usize = 20;
+/// When a run that has ended is looked at again, in seconds: it asks nothing.
+const ENDED: i64 = 3600;
+
+/// What to ask now, and when to look again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunPlan {
+    /// The questions, each metric's in time order.
+    pub queries: Vec<Planned>,
+    /// When the next question falls due, if these are answered. `now` when more are waiting.
+    pub wake: Timestamp,
+}
+
+/// A question of a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// The index in the spec's metrics.
+    pub metric: usize,
+    /// The question.
+    pub query: Query,
+}
+
+/// A question with its answer, or why there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// The index in the spec's metrics.
+    pub metric: usize,
+    /// The question.
+    pub query: Query,
+    /// The answer; an error counts as no data, never as a failure.
+    pub result: Result<Answer, String>,
+}
+
+impl RunPlan {
+    /// The bare questions, for a source.
+    pub fn questions(&self) -> Vec<Query> {
+        self.queries.iter().map(|planned| planned.query.clone()).collect()
+    }
+
+    /// The questions joined with a source's answers, given in the same order. A question without one stays unasked.
+    pub fn answered<E: ToString>(self, results: Vec<Result<Answer, E>>) -> Vec<Answered> {
+        let join = |(planned, result): (Planned, Result<Answer, E>)| Answered {
+            metric: planned.metric,
+            query: planned.query,
+            result: result.map_err(|error| error.to_string()),
+        };
+        self.queries.into_iter().zip(results).map(join).collect()
+    }
+}
+
+/// What the judges are told beside their answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The time.
+    pub now: Timestamp,
+    /// When the run began.
+    pub started: Timestamp,
+    /// The current epoch.
+    pub epoch: u32,
+    /// When it began.
+    pub epoch_since: Timestamp,
+    /// The settings.
+    pub frozen: Frozen,
+}
+
+/// What to ask now. Nothing once the run has ended or is asked to stop.
+pub fn plan(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -> RunPlan {
+    if status.phase != RunPhase::Running {
+        return RunPlan { queries: Vec::new(), wake: windows::instant(now.as_second() + ENDED) };
+    }
+    if spec.stop {
+        return RunPlan { queries: Vec::new(), wake: now };
+    }
+    let context = context(spec, status, now);
+    let mut queries = Vec::new();
+    let mut wake = now.as_second() + ENDED;
+    for (index, metric) in spec.metrics.iter().enumerate() {
+        let (own, next) = asked(spec, metric, find(status, metric), &context);
+        wake = wake.min(next);
+        queries.extend(own.into_iter().map(|query| Planned { metric: index, query }));
+    }
+    RunPlan { queries, wake: windows::instant(wake).max(now) }
+}
+
+/// The next status, with the answers taken in.
+pub fn advance(
+    spec: &AnalysisRunSpec,
+    status: &AnalysisRunStatus,
+    answers: &[Answered],
+    now: Timestamp,
+) -> AnalysisRunStatus {
+    let mut next = status.clone();
+    if status.phase != RunPhase::Running {
+        return next;
+    }
+    if spec.stop {
+        next.phase = RunPhase::Stopped;
+        next.message = format!("stopped from outside at {}", word(next.verdict));
+        return next;
+    }
+    let context = context(spec, status, now);
+    next.started_at = Some(context.started);
+    (next.epoch, next.epoch_since) = (context.epoch, Some(context.epoch_since));
+    next.metrics = spec
+        .metrics
+        .iter()
+        .enumerate()
+        .map(|(index, metric)| {
+            let own: Vec<&Answered> = answers.iter().filter(|answered| answered.metric == index).collect();
+            judged(metric, find(status, metric), &own, &context)
+        })
+        .collect();
+    next.windows_through = next.metrics.iter().filter_map(through).min().map(windows::instant);
+    next.verdict = overall(&next.metrics);
+    next.message = message(next.verdict, &next.metrics);
+    if next.verdict == Verdict::Fail || (next.verdict == Verdict::Pass && !spec.background) {
+        next.phase = RunPhase::Finished;
+    }
+    next
+}
+
+/// Times and epoch as they are once this step is done.
+fn context(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -> Context {
+    let started = status.started_at.unwrap_or(now);
+    let since = if status.started_at.is_some() && spec.epoch == status.epoch { status.epoch_since } else { Some(now) };
+    let frozen = Frozen::of(&spec.settings, &spec.metrics);
+    Context { now, started, epoch: spec.epoch, epoch_since: since.unwrap_or(started), frozen }
+}
+
+fn find<'a>(status: &'a AnalysisRunStatus, metric: &Metric) -> Option<&'a MetricStatus> {
+    status.metrics.iter().find(|known| known.name == metric.name)
+}
+
+/// A metric's due questions, and when the next one is.
+fn asked(
+    spec: &AnalysisRunSpec,
+    metric: &Metric,
+    known: Option<&MetricStatus>,
+    context: &Context,
+) -> (Vec<Query>, i64) {
+    let idle = (Vec::new(), i64::MAX);
+    let now = context.now.as_second();
+    let (queries, next, silence) = if let Some(judge) = &metric.ratio {
+        let Ok(memory) = recalled(known, || ratio::Memory::new(context.epoch)) else { return idle };
+        let (ends, next) = windows::due(memory.next_end(context), &context.frozen, context.now);
+        let ask = |end: &i64| Query::Increments(windows::question(spec, judge, *end));
+        (ends.iter().map(ask).collect(), next, memory.silence)
+    } else if let Some(judge) = &metric.threshold {
+        let Ok(memory) = recalled(known, || threshold::Memory::new(context.epoch)) else { return idle };
+        let next = memory.next(judge, context);
+        let due = next <= now;
+        let query = Query::Scalar { query: judge.query.clone(), at: windows::instant(next) };
+        let after = if due { next + threshold::interval(judge) } else { next };
+        (due.then_some(query).into_iter().collect(), after, memory.silence)
+    } else {
+        return idle;
+    };
+    let times_out = silence.since.map(|since| since + context.frozen.no_data_timeout).filter(|at| *at > now);
+    match silence.retry_at {
+        Some(retry) if retry > now => (Vec::new(), retry.min(times_out.unwrap_or(retry))),
+        _ => (queries, next.min(times_out.unwrap_or(next))),
+    }
+}
+
+/// The judge's memory; an error when there is one that cannot be read.
+fn recalled<M: DeserializeOwned>(known: Option<&MetricStatus>, fresh: impl Fn() -> M) -> Result<M, String> {
+    match known.and_then(|known| known.accumulator.clone()) {
+        None => Ok(fresh()),
+        Some(value) => serde_json::from_value(value).map_err(|error| error.to_string()),
+    }
+}
+
+fn judged(metric: &Metric, known: Option<&MetricStatus>, answers: &[&Answered], context: &Context) -> MetricStatus {
+    let mut status = known.cloned().unwrap_or_default();
+    status.name.clone_from(&metric.name);
+    status.required = metric.is_required();
+    let next = if let Some(judge) = &metric.ratio {
+        recalled(known, || ratio::Memory::new(context.epoch))
+            .map(|memory| ratio::advance(judge, status.clone(), memory, answers, context))
+    } else if let Some(judge) = &metric.threshold {
+        recalled(known, || threshold::Memory::new(context.epoch))
+            .map(|memory| threshold::advance(judge, status.clone(), memory, answers, context))
+    } else {
+        Err("the metric has no judge".to_owned())
+    };
+    next.unwrap_or_else(|error| unreadable(status, error))
+}
+
+/// Evidence that cannot be read back is not begun anew behind people's backs: the metric waits for one.
+fn unreadable(mut status: MetricStatus, error: String) -> MetricStatus {
+    (status.verdict, status.reason) = (Verdict::Inconclusive, "MemoryUnreadable".to_owned());
+    status.needs = Some("a new attempt: the kept evidence cannot be read".to_owned());
+    status.notes = vec![error];
+    status
+}
+
+fn through(status: &MetricStatus) -> Option<i64> {
+    status.accumulator.as_ref()?.get("through")?.as_i64()
+}
+
+/// The verdict over the required metrics.
+fn overall(metrics: &[MetricStatus]) -> Verdict {
+    let required = || metrics.iter().filter(|metric| metric.required);
+    for verdict in [Verdict::Fail, Verdict::Inconclusive, Verdict::NoData] {
+        if required().any(|metric| metric.verdict == verdict) {
+            return verdict;
+        }
+    }
+    // Without a required metric nothing was proved.
+    if required().next().is_some() && required().all(|metric| metric.verdict == Verdict::Pass) {
+        Verdict::Pass
+    } else {
+        Verdict::Continue
+    }
+}
+
+fn message(verdict: Verdict, metrics: &[MetricStatus]) -> String {
+    if verdict == Verdict::Pass {
+        return "all required metrics passed".to_owned();
+    }
+    let decisive = metrics.iter().filter(|metric| metric.required && metric.verdict == verdict);
+    decisive.map(sentence).collect::<Vec<_>>().join("; ")
+}
+
+fn sentence(metric: &MetricStatus) -> String {
+    let MetricStatus { name, verdict, reason, canary, stable, comparison, needs, .. } = metric;
+    let seen: Vec<&str> = [canary.as_str(), comparison.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
+    match verdict {
+        Verdict::Fail if stable.is_empty() => format!("{name} failed: {}", seen.join(", ")),
+        Verdict::Fail => format!("{name} failed: canary {canary}, stable {stable}, {comparison}"),
+        Verdict::NoData | Verdict::Inconclusive => {
+            let error = Silence::error_in(&metric.notes).map(|error| format!(": {error}")).unwrap_or_default();
+            format!("{name} has no verdict ({reason}){error}")
+        }
+        _ if reason == "WarmUp" => format!("{name} awaits its first comparable window"),
+        _ => needs.as_ref().map_or_else(|| format!("{name} goes on"), |needs| format!("{name} needs {needs}")),
+    }
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::NoData => "NoData",
+        Verdict::Continue => "Continue",
+        Verdict::Pass => "Pass",
+        Verdict::Fail => "Fail",
+        Verdict::Inconclusive => "Inconclusive",
+    }
+}
+
+/// Keeps the last 20 measurements.
+pub fn keep_last(measurements: &mut Vec<Measurement>) {
+    let surplus = measurements.len().saturating_sub(MEASUREMENTS);
+    measurements.drain(..surplus);
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

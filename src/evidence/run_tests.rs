@@ -1,0 +1,415 @@
+//! Runs driven window by window with invented answers.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    api::{
+        analysis::{Arms, Bake, Builtin, Counter, Pack, Prometheus, RatioMetric, Settings, ThresholdMetric},
+        common::HumanDuration,
+    },
+    evidence::ArmCounts,
+};
+
+const START: i64 = 1_700_000_000;
+const GOOD: Window = Window::Counts([0, 200, 2, 1800]);
+const BAD: Window = Window::Counts([10, 200, 2, 1800]);
+const IDLE_CANARY: Window = Window::Counts([0, 0, 2, 1800]);
+const IDLE_STABLE: Window = Window::Counts([0, 200, 0, 0]);
+
+/// What a source says of one window.
+#[derive(Clone, Debug)]
+enum Window {
+    /// Canary bad and total, stable bad and total.
+    Counts([u64; 4]),
+    Gone,
+    Number(f64),
+    Empty,
+}
+
+fn answer(window: &Window) -> Result<Answer, String> {
+    match window {
+        Window::Counts([kc, nc, kb, nb]) => Ok(Answer::Increments {
+            canary: (*nc > 0).then_some(ArmCounts { bad: *kc, total: *nc }),
+            stable: (*nb > 0).then_some(ArmCounts { bad: *kb, total: *nb }),
+            notes: vec![],
+        }),
+        Window::Gone => Err("cannot reach Prometheus at http://p (connection refused)".into()),
+        Window::Number(value) => Ok(Answer::Scalar(Some(*value))),
+        Window::Empty => Ok(Answer::Scalar(None)),
+    }
+}
+
+fn ratio(name: &str) -> Metric {
+    let builtin = |builtin| Counter { builtin: Some(builtin), prometheus: None };
+    let judge =
+        RatioMetric { bad: builtin(Builtin::Errors), total: builtin(Builtin::Requests), ..RatioMetric::default() };
+    Metric { name: name.into(), ratio: Some(judge), ..Metric::default() }
+}
+
+fn threshold(judge: ThresholdMetric) -> Metric {
+    let interval = judge.interval.or(Some(HumanDuration::secs(15)));
+    Metric {
+        name: "queue".into(),
+        threshold: Some(ThresholdMetric { query: "q".into(), interval, ..judge }),
+        ..Metric::default()
+    }
+}
+
+fn spec(metrics: Vec<Metric>) -> AnalysisRunSpec {
+    AnalysisRunSpec {
+        arms: Arms { namespace: "shop".into(), canary: "web-2".into(), stable: "web-1".into(), ..Arms::default() },
+        metrics,
+        settings: Settings {
+            warm_up: Some(HumanDuration::secs(30)),
+            no_data_timeout: Some(HumanDuration::secs(120)),
+            bake: Some(Bake { duration: Some(HumanDuration::secs(60)), requests: Some(100) }),
+            phi: Some(1.0),
+            pack: Some(Pack::Application),
+            ..Settings::default()
+        },
+        prometheus: Prometheus { address: "http://p".into() },
+        background: true,
+        ..AnalysisRunSpec::default()
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(START + second).unwrap()
+}
+
+/// One step at a time: everything due gets `window`.
+fn step(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, window: &Window, now: Timestamp) -> AnalysisRunStatus {
+    let plan = plan(spec, status, now);
+    let results = plan.queries.iter().map(|_| answer(window)).collect();
+    advance(spec, status, &plan.answered::<String>(results), now)
+}
+
+/// A run that begins at START and is stepped once per window, 15 s each; START + 40 reads the first.
+fn drive(spec: &AnalysisRunSpec, windows: &[Window]) -> AnalysisRunStatus {
+    let begun = step(spec, &AnalysisRunStatus::default(), &Window::Empty, at(0));
+    resume(spec, begun, windows, 0)
+}
+
+fn resume(spec: &AnalysisRunSpec, status: AnalysisRunStatus, windows: &[Window], from: usize) -> AnalysisRunStatus {
+    let time = |index: usize| at(40 + 15 * (from + index) as i64);
+    windows.iter().enumerate().fold(status, |status, (index, window)| step(spec, &status, window, time(index)))
+}
+
+fn says(status: &AnalysisRunStatus) -> (Verdict, &str) {
+    (status.metrics[0].verdict, status.metrics[0].reason.as_str())
+}
+
+#[test]
+fn the_first_window_lies_after_the_start_and_is_read_a_window_later() {
+    let spec = spec(vec![ratio("errors")]);
+    let begun = step(&spec, &AnalysisRunStatus::default(), &GOOD, at(0));
+    assert_eq!((begun.started_at, says(&begun)), (Some(at(0)), (Verdict::Continue, "WarmUp")));
+    // 1_700_000_000 is 5 s short of the grid: the first whole window ends 25 s in hence is read after 40 s.
+    let early = plan(&spec, &begun, at(39));
+    assert_eq!((early.queries.len(), early.wake), (0, at(40)));
+    let due = plan(&spec, &begun, at(40));
+    let Query::Increments(query) = &due.queries[0].query else { panic!("not a window") };
+    assert_eq!((query.end.as_second() % 15, query.end, due.wake), (0, at(25), at(55)));
+    assert_eq!((query.window_seconds, query.warm_up_seconds, query.pack), (15, 30, Pack::Application));
+}
+
+#[test]
+fn a_good_canary_passes_after_the_bake_and_goes_on_in_the_background() {
+    let spec = spec(vec![ratio("errors")]);
+    let three = drive(&spec, &vec![GOOD; 3]);
+    assert_eq!(says(&three), (Verdict::Continue, "Undecided"));
+    let status = drive(&spec, &vec![GOOD; 20]);
+    assert_eq!(
+        (status.phase, status.verdict, says(&status)),
+        (RunPhase::Running, Verdict::Pass, (Verdict::Pass, "NotWorse"))
+    );
+    assert_eq!(status.message, "all required metrics passed");
+    let metric = &status.metrics[0];
+    assert_eq!((metric.canary.as_str(), metric.stable.as_str()), ("0 % (0/4,000)", "0.11 % (40/36,000)"));
+    assert!(metric.comparison.contains("95 % CS") && metric.comparison.ends_with("p = 1"), "{}", metric.comparison);
+    assert_eq!((metric.needs.clone(), metric.measurements.len()), (None, 20));
+    assert_eq!(metric.measurements[19].value, "canary 0/200, stable 2/1800");
+    assert_eq!(status.windows_through, Some(at(25 + 19 * 15)));
+}
+
+#[test]
+fn what_is_needed_is_told() {
+    let mut spec = spec(vec![ratio("errors")]);
+    let two = drive(&spec, &vec![GOOD; 2]);
+    let needs = two.metrics[0].needs.clone().unwrap();
+    assert!(
+        needs.starts_with("about ") && needs.ends_with("more canary requests and 30s more of counted time"),
+        "{needs}"
+    );
+    assert_eq!(two.message, format!("errors needs {needs}"));
+    spec.settings.bake = Some(Bake { duration: Some(HumanDuration::secs(3600)), requests: None });
+    let long = drive(&spec, &vec![GOOD; 20]);
+    assert_eq!(says(&long), (Verdict::Continue, "Bake"));
+    assert_eq!(long.metrics[0].needs.as_deref(), Some("55m more of counted time"));
+}
+
+#[test]
+fn a_bad_canary_fails_and_ends_the_run() {
+    let status = drive(&spec(vec![ratio("errors")]), &vec![BAD; 8]);
+    assert_eq!(
+        (status.phase, status.verdict, says(&status)),
+        (RunPhase::Finished, Verdict::Fail, (Verdict::Fail, "WorseThanStable"))
+    );
+    assert!(status.message.starts_with("errors failed: canary 5.00 % ("), "{}", status.message);
+    assert_eq!(status.metrics[0].fail_progress, 1.0);
+    let spec = spec(vec![ratio("errors")]);
+    assert_eq!(plan(&spec, &status, at(900)).queries, vec![]);
+    assert_eq!(advance(&spec, &status, &[], at(900)), status);
+}
+
+#[test]
+fn a_step_ends_with_its_pass() {
+    let spec = AnalysisRunSpec { background: false, ..spec(vec![ratio("errors")]) };
+    let status = drive(&spec, &vec![GOOD; 20]);
+    assert_eq!((status.phase, status.verdict), (RunPhase::Finished, Verdict::Pass));
+}
+
+#[test]
+fn without_traffic_there_is_no_verdict_and_data_brings_it_back() {
+    let spec = spec(vec![ratio("errors")]);
+    for (window, reason) in [(IDLE_CANARY, "NoCanaryRequests"), (IDLE_STABLE, "NoBaseline")] {
+        let warm = drive(&spec, &vec![window.clone(); 4]);
+        assert_eq!(says(&warm), (Verdict::Continue, "WarmUp"), "{reason}");
+        let silent = drive(&spec, &vec![window.clone(); 6]);
+        assert_eq!((silent.verdict, says(&silent)), (Verdict::NoData, (Verdict::NoData, reason)));
+        let long = drive(&spec, &vec![window.clone(); 16]);
+        assert_eq!(
+            (long.phase, long.verdict, says(&long)),
+            (RunPhase::Running, Verdict::Inconclusive, (Verdict::Inconclusive, reason))
+        );
+        let back = resume(&spec, long, &[GOOD], 16);
+        assert_eq!(says(&back), (Verdict::Continue, "Undecided"));
+    }
+}
+
+#[test]
+fn source_errors_are_no_data_and_nothing_is_lost() {
+    let spec = spec(vec![ratio("errors")]);
+    let failing = drive(&spec, &[GOOD, Window::Gone]);
+    assert_eq!(says(&failing), (Verdict::NoData, "SourceError"));
+    assert_eq!(failing.metrics[0].errors_in_a_row, 1);
+    assert_eq!(
+        failing.message,
+        "errors has no verdict (SourceError): cannot reach Prometheus at http://p (connection refused)"
+    );
+    let back = step(&spec, &failing, &GOOD, at(40 + 15 * 19));
+    let undisturbed = drive(&spec, &vec![GOOD; 20]);
+    assert_eq!(back.metrics, undisturbed.metrics);
+    let down = drive(&spec, &vec![Window::Gone; 16]);
+    assert_eq!(says(&down), (Verdict::Inconclusive, "SourceError"));
+}
+
+#[test]
+fn a_sleeper_reads_the_missed_windows_back_in_order() {
+    let spec = spec(vec![ratio("errors")]);
+    let begun = step(&spec, &AnalysisRunStatus::default(), &GOOD, at(0));
+    let late = at(40 + 15 * 29);
+    let first = plan(&spec, &begun, late);
+    assert_eq!((first.queries.len(), first.wake), (20, late));
+    let once = step(&spec, &begun, &GOOD, late);
+    let twice = step(&spec, &once, &GOOD, late);
+    assert_eq!(twice.metrics, drive(&spec, &vec![GOOD; 30]).metrics);
+    assert_eq!(plan(&spec, &twice, late).queries, vec![]);
+}
+
+#[test]
+fn a_window_is_never_counted_twice() {
+    let spec = spec(vec![ratio("errors")]);
+    let status = drive(&spec, &vec![GOOD; 3]);
+    let again = Answered {
+        metric: 0,
+        query: Query::Increments(windows::question(&spec, spec.metrics[0].ratio.as_ref().unwrap(), START + 25)),
+        result: answer(&BAD),
+    };
+    assert_eq!(advance(&spec, &status, &[again], at(71)), status);
+}
+
+#[test]
+fn a_new_epoch_starts_pass_anew_and_keeps_fail_evidence() {
+    let mut spec = spec(vec![ratio("errors")]);
+    let passed = drive(&spec, &vec![GOOD; 20]);
+    spec.epoch = 1;
+    let now = at(40 + 15 * 20);
+    let after = step(&spec, &passed, &GOOD, now);
+    // The window read now lies before the change: it is no Pass evidence of the new epoch.
+    assert_eq!((after.epoch, after.epoch_since, after.verdict), (1, Some(now), Verdict::Continue));
+    assert_eq!(after.metrics[0].needs.as_deref(), Some("traffic at the new weight and 1m more of counted time"));
+    let again = resume(&spec, after, &vec![GOOD; 20], 21);
+    assert_eq!(again.verdict, Verdict::Pass);
+    assert_eq!(again.metrics[0].canary, "0 % (0/8,200)");
+    // Latched: what comes later in the same epoch does not take the Pass away.
+    let idle = resume(&spec, again, &vec![IDLE_CANARY; 9], 41);
+    assert_eq!(idle.verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_stopped_run_asks_nothing_and_is_no_success() {
+    let mut spec = spec(vec![ratio("errors")]);
+    let silent = drive(&spec, &vec![IDLE_CANARY; 6]);
+    spec.stop = true;
+    assert_eq!(plan(&spec, &silent, at(500)), RunPlan { queries: vec![], wake: at(500) });
+    let stopped = advance(&spec, &silent, &[], at(500));
+    assert_eq!((stopped.phase, stopped.verdict), (RunPhase::Stopped, Verdict::NoData));
+}
+
+#[test]
+fn only_required_metrics_decide_and_share_alpha() {
+    let advisory = Metric { required: Some(false), ..ratio("shadow") };
+    let both = spec(vec![ratio("errors"), advisory]);
+    assert!((Frozen::of(&both.settings, &both.metrics).alpha - 0.045).abs() < 1e-12);
+    let begun = step(&both, &AnalysisRunStatus::default(), &GOOD, at(0));
+    let planned = plan(&both, &begun, at(40 + 15 * 7));
+    let results = planned.queries.iter().map(|query| answer(if query.metric == 0 { &GOOD } else { &BAD })).collect();
+    let status = advance(&both, &begun, &planned.answered::<String>(results), at(40 + 15 * 7));
+    assert_eq!((status.metrics[1].verdict, status.phase), (Verdict::Fail, RunPhase::Running));
+    assert_ne!(status.verdict, Verdict::Fail);
+    let two = spec(vec![ratio("a"), ratio("b")]);
+    assert!((Frozen::of(&two.settings, &two.metrics).alpha - 0.0225).abs() < 1e-12);
+}
+
+#[test]
+fn memory_that_cannot_be_read_is_not_begun_anew() {
+    let spec = spec(vec![ratio("errors")]);
+    let mut status = drive(&spec, &vec![GOOD; 2]);
+    status.metrics[0].accumulator = Some(serde_json::json!({"state": 7}));
+    let next = step(&spec, &status, &GOOD, at(90));
+    assert_eq!(says(&next), (Verdict::Inconclusive, "MemoryUnreadable"));
+    assert_eq!(next.metrics[0].accumulator, status.metrics[0].accumulator);
+}
+
+#[test]
+fn thresholds_count_measurements() {
+    let below = || Some("result < 100".to_owned());
+    let base =
+        || ThresholdMetric { success: below(), count: Some(3), failure_limit: Some(1), ..ThresholdMetric::default() };
+    let (good, bad) = (|| Window::Number(5.0), || Window::Number(500.0));
+    let between = || ThresholdMetric { failure: Some("result > 200".into()), inconclusive_limit: Some(1), ..base() };
+    let in_a_row =
+        || ThresholdMetric { consecutive_success_limit: Some(2), count: None, failure_limit: Some(9), ..base() };
+    for (judge, windows, expected) in [
+        (base(), vec![good(); 2], (Verdict::Continue, "Undecided")),
+        (base(), vec![good(); 3], (Verdict::Pass, "EnoughSuccesses")),
+        (base(), vec![good(), bad(), good(), good()], (Verdict::Pass, "EnoughSuccesses")),
+        (base(), vec![good(), bad(), bad()], (Verdict::Fail, "TooManyFailures")),
+        (between(), vec![Window::Number(150.0); 2], (Verdict::Inconclusive, "TooManyInconclusive")),
+        (in_a_row(), vec![good(), bad(), good()], (Verdict::Continue, "Undecided")),
+        (in_a_row(), vec![good(), bad(), good(), good()], (Verdict::Pass, "EnoughSuccesses")),
+        (base(), vec![good(), Window::Empty], (Verdict::NoData, "NoResult")),
+        (base(), vec![Window::Number(f64::INFINITY)], (Verdict::NoData, "NoResult")),
+        (base(), vec![Window::Empty; 12], (Verdict::Inconclusive, "NoResult")),
+    ] {
+        let status = drive(&spec(vec![threshold(judge)]), &windows);
+        assert_eq!(says(&status), expected, "{windows:?}");
+    }
+}
+
+#[test]
+fn thresholds_tell_what_they_saw_and_need() {
+    let judge = ThresholdMetric { success: Some("result < 0.5".into()), count: Some(3), ..ThresholdMetric::default() };
+    let spec = spec(vec![threshold(judge)]);
+    let status = drive(&spec, &[Window::Number(0.12345)]);
+    let metric = &status.metrics[0];
+    assert_eq!((metric.canary.as_str(), metric.comparison.as_str()), ("0.1235", "good when result < 0.5"));
+    assert_eq!(metric.needs.as_deref(), Some("2 more good measurements"));
+    let failed = drive(&spec, &[Window::Number(3.0)]);
+    assert_eq!(failed.message, "queue failed: 3, good when result < 0.5");
+}
+
+#[test]
+fn a_threshold_waits_for_its_delay_and_forgives_a_few_errors() {
+    let delay = Some(HumanDuration::secs(100));
+    let judge = ThresholdMetric {
+        success: Some("result < 1".into()),
+        initial_delay: delay,
+        consecutive_error_limit: Some(2),
+        ..ThresholdMetric::default()
+    };
+    let spec = spec(vec![threshold(judge)]);
+    let begun = step(&spec, &AnalysisRunStatus::default(), &Window::Gone, at(0));
+    let waiting = plan(&spec, &begun, at(99));
+    assert_eq!((waiting.queries.len(), waiting.wake), (0, at(100)));
+    let mut status = begun;
+    let mut now = at(100);
+    let mut verdicts = vec![];
+    for _ in 0..3 {
+        status = step(&spec, &status, &Window::Gone, now);
+        verdicts.push(status.verdict);
+        now = plan(&spec, &status, now).wake;
+    }
+    assert_eq!(verdicts, [Verdict::Continue, Verdict::Continue, Verdict::NoData]);
+}
+
+fn any_window() -> impl Strategy<Value = Window> {
+    prop_oneof![
+        6 => (0_u64..4, 0_u64..300, 0_u64..4, 0_u64..3000).prop_map(|(kc, nc, kb, nb)| Window::Counts([kc, nc, kb, nb])),
+        1 => Just(Window::Gone),
+        1 => Just(GOOD),
+        1 => Just(IDLE_CANARY),
+    ]
+}
+
+/// Text there and back, as through the API server; numbers may lose their last bit.
+fn stored(status: &AnalysisRunStatus) -> AnalysisRunStatus {
+    serde_json::from_str(&serde_json::to_string(status).unwrap()).unwrap()
+}
+
+/// What people and the engine go by: everything but the judge's memory, with progress to nine digits.
+fn shown(status: &AnalysisRunStatus) -> AnalysisRunStatus {
+    let mut shown = status.clone();
+    for metric in &mut shown.metrics {
+        metric.accumulator = None;
+        metric.fail_progress = (metric.fail_progress * 1e9).round() / 1e9;
+    }
+    shown
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_restart_after_every_window_changes_nothing(windows in prop::collection::vec(any_window(), 1..120), change in 0_usize..120) {
+        let mut spec = spec(vec![ratio("errors")]);
+        let mut undisturbed = step(&spec, &AnalysisRunStatus::default(), &GOOD, at(0));
+        let mut restarted = stored(&undisturbed);
+        for (index, window) in windows.iter().enumerate() {
+            spec.epoch = u32::from(index >= change);
+            let now = at(40 + 15 * index as i64);
+            undisturbed = step(&spec, &undisturbed, window, now);
+            restarted = stored(&step(&spec, &restarted, window, now));
+            prop_assert_eq!(shown(&undisturbed), shown(&restarted));
+        }
+        prop_assert!(serde_json::to_string(&restarted).unwrap().len() < 16_384);
+    }
+
+    #[test]
+    fn sleeping_through_windows_changes_nothing(windows in prop::collection::vec(any_window(), 1..60)) {
+        let windows: Vec<Window> = windows.into_iter().filter(|window| !matches!(window, Window::Gone)).collect();
+        let spec = spec(vec![ratio("errors")]);
+        let awake = drive(&spec, &windows);
+        let mut status = step(&spec, &AnalysisRunStatus::default(), &GOOD, at(0));
+        let late = at(40 + 15 * (windows.len() as i64 - 1));
+        loop {
+            let due = plan(&spec, &status, late);
+            if due.queries.is_empty() {
+                break;
+            }
+            let index = |query: &Query| match query {
+                Query::Increments(query) => ((query.end.as_second() - START - 25) / 15) as usize,
+                Query::Scalar { .. } => unreachable!("ratio metrics ask for windows"),
+            };
+            let results = due.queries.iter().map(|planned| answer(&windows[index(&planned.query)])).collect();
+            status = advance(&spec, &status, &due.answered::<String>(results), late);
+        }
+        let evidence = |status: &AnalysisRunStatus| status.metrics[0].accumulator.clone().map(|value| value["state"].clone());
+        if awake.phase == RunPhase::Running && status.phase == RunPhase::Running {
+            prop_assert_eq!(evidence(&awake), evidence(&status));
+        }
+        prop_assert_eq!(awake.verdict == Verdict::Fail, status.verdict == Verdict::Fail);
+    }
+}

@@ -1,0 +1,64 @@
+//! Having nothing to judge: source errors, when to ask again, and how long it has lasted.
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::analysis::Verdict;
+
+use super::run::Context;
+
+/// The longest wait before a failing source is asked again, in seconds.
+const LONGEST_WAIT: i64 = 60;
+/// How a note about the source begins.
+const NOTE: &str = "source: ";
+/// The longest error that is kept, in characters.
+const LONGEST_ERROR: usize = 300;
+
+/// What a metric remembers of errors and silence. Times are unix seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Silence {
+    /// Since when the verdict would be NoData.
+    pub since: Option<i64>,
+    /// Source errors in a row.
+    pub errors: u32,
+    /// Not to be asked before.
+    pub retry_at: Option<i64>,
+    error: Option<String>,
+}
+
+impl Silence {
+    /// The source answered.
+    pub fn answered(&mut self) {
+        (self.errors, self.retry_at, self.error) = (0, None, None);
+    }
+
+    /// The source did not answer: it is asked again after a window, then after twice as long, up to a minute.
+    pub fn failed(&mut self, error: &str, context: &Context) {
+        self.errors = self.errors.saturating_add(1);
+        let doubled = context.frozen.window.saturating_mul(1_i64 << self.errors.min(7).saturating_sub(1));
+        self.retry_at = Some(context.now.as_second() + doubled.min(LONGEST_WAIT));
+        self.error = Some(error.chars().take(LONGEST_ERROR).collect());
+    }
+
+    /// NoData that lasts becomes Inconclusive; anything else ends the silence.
+    pub fn timed(&mut self, verdict: Verdict, reason: &'static str, context: &Context) -> (Verdict, &'static str) {
+        if verdict != Verdict::NoData {
+            self.since = None;
+            return (verdict, reason);
+        }
+        let now = context.now.as_second();
+        let since = *self.since.get_or_insert(now);
+        if now - since >= context.frozen.no_data_timeout { (Verdict::Inconclusive, reason) } else { (verdict, reason) }
+    }
+
+    /// The notes with the current error, if any, and no earlier one.
+    pub fn told(&self, notes: &mut Vec<String>) {
+        notes.retain(|note| !note.starts_with(NOTE));
+        notes.extend(self.error.iter().map(|error| format!("{NOTE}{error}")));
+    }
+
+    /// The error, if the last question failed.
+    pub fn error_in(notes: &[String]) -> Option<&str> {
+        notes.iter().find_map(|note| note.strip_prefix(NOTE))
+    }
+}

@@ -1,0 +1,82 @@
+//! The words and numbers that people are shown.
+
+use crate::stats::{Assessment, Counts, p_value, significant};
+
+/// `7,412`.
+pub fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `0.12 % (9/7,412)`; nothing before the first request.
+pub fn rate(bad: u64, total: u64) -> String {
+    if total == 0 {
+        return "no requests".to_owned();
+    }
+    let percent = bad as f64 * 100.0 / total as f64;
+    let percent = if bad == 0 { "0".to_owned() } else { decimals(percent) };
+    format!("{percent} % ({}/{})", grouped(bad), grouped(total))
+}
+
+fn decimals(percent: f64) -> String {
+    if percent < 0.01 { significant(percent, 1) } else { format!("{percent:.2}") }
+}
+
+/// `ratio 1.2, 95 % CS 0.5-2.9, p = 1`.
+pub fn comparison(seen: &Assessment) -> String {
+    let mut parts = Vec::new();
+    if let Some(ratio) = seen.ratio {
+        parts.push(format!("ratio {}", significant(ratio, 3)));
+    }
+    if let Some(interval) = seen.interval {
+        parts.push(format!("95 % CS {interval}"));
+    }
+    if seen.counts != Counts::default() {
+        parts.push(format!("p = {}", p_value(seen.p)));
+    }
+    parts.join(", ")
+}
+
+/// `1,900`: a forecast, rounded up to two digits.
+pub fn about(value: u64) -> String {
+    let mut unit = 1_u64;
+    while value / unit >= 100 {
+        unit *= 10;
+    }
+    grouped(value.div_ceil(unit) * unit)
+}
+
+/// A measured number: `0.997`, `12`.
+pub fn number(value: f64) -> String {
+    significant(value, 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        for (value, text) in [(0, "0"), (999, "999"), (7412, "7,412"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(value), text);
+        }
+        for (bad, total, text) in [
+            (9, 7412, "0.12 % (9/7,412)"),
+            (0, 50, "0 % (0/50)"),
+            (1, 100_000, "0.001 % (1/100,000)"),
+            (0, 0, "no requests"),
+        ] {
+            assert_eq!(rate(bad, total), text);
+        }
+        for (value, text) in [(0, "0"), (7, "7"), (1881, "1,900"), (99, "99"), (101, "110"), (12_345, "13,000")] {
+            assert_eq!(about(value), text);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The threshold judge: conditions on single numbers, counted as Argo Rollouts and Flagger users know it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::analysis::{Measurement, MetricStatus, ThresholdMetric, Verdict},
+    expr::{Condition, ExprError},
+};
+
+use super::{
+    Answer, Query,
+    run::{Answered, Context, keep_last},
+    silence::Silence,
+    texts,
+};
+
+/// Time between measurements unless the metric says otherwise, in seconds.
+const INTERVAL: i64 = 60;
+/// Source errors in a row before there is no data.
+const ERROR_LIMIT: u32 = 4;
+
+/// What the judge remembers. Times are unix seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Memory {
+    /// When the last measurement was due.
+    last: Option<i64>,
+    epoch: u32,
+    good: u32,
+    good_in_a_row: u32,
+    bad: u32,
+    neither: u32,
+    /// The last number; `None` when the answer held none.
+    value: Option<f64>,
+    /// Since when there is nothing to judge, and when to ask again after an error.
+    pub silence: Silence,
+}
+
+/// What one number says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    Good,
+    Bad,
+    Neither,
+}
+
+impl Memory {
+    /// At the start of a run.
+    pub fn new(epoch: u32) -> Self {
+        Memory { epoch, ..Memory::default() }
+    }
+
+    /// When the next measurement is due: after a sleep the latest of the missed ones, for numbers of the past are not asked.
+    pub fn next(&self, metric: &ThresholdMetric, context: &Context) -> i64 {
+        let delay = metric.initial_delay.map_or(0, |delay| delay.get().as_secs().cast_signed());
+        let first = context.started.as_second() + delay;
+        let interval = interval(metric);
+        let next = self.last.map_or(first, |last| last + interval);
+        let missed = (context.now.as_second() - next).max(0) / interval;
+        next + missed * interval
+    }
+}
+
+/// Takes in the answered measurement and says where the metric stands.
+pub fn advance(
+    metric: &ThresholdMetric,
+    mut status: MetricStatus,
+    mut memory: Memory,
+    answers: &[&Answered],
+    context: &Context,
+) -> MetricStatus {
+    for answer in answers {
+        let Query::Scalar { at, .. } = &answer.query else { continue };
+        if memory.last.is_some_and(|last| at.as_second() <= last) {
+            continue; // measured before
+        }
+        match &answer.result {
+            Ok(Answer::Scalar(value)) => {
+                // NaN and a division by zero say nothing about the service.
+                let value = value.filter(|value| value.is_finite());
+                match value.map(|value| signed(metric, value)).transpose() {
+                    Ok(sign) => {
+                        memory.silence.answered();
+                        memory.count(at.as_second(), value, sign, context);
+                        status.measurements.push(measured(*at, value, sign));
+                    }
+                    Err(error) => memory.silence.failed(&error.to_string(), context),
+                }
+            }
+            Ok(Answer::Increments { .. }) => memory.silence.failed("counts came where a number was asked", context),
+            Err(error) => memory.silence.failed(error, context),
+        }
+    }
+    keep_last(&mut status.measurements);
+    judge(metric, status, memory, context)
+}
+
+impl Memory {
+    fn count(&mut self, at: i64, value: Option<f64>, sign: Option<Sign>, context: &Context) {
+        if self.epoch != context.epoch && at >= context.epoch_since.as_second() {
+            (self.epoch, self.good, self.good_in_a_row) = (context.epoch, 0, 0);
+        }
+        (self.last, self.value) = (Some(at), value);
+        let Some(sign) = sign else { return };
+        self.good_in_a_row = if sign == Sign::Good { self.good_in_a_row.saturating_add(1) } else { 0 };
+        let counter = match sign {
+            Sign::Good => &mut self.good,
+            Sign::Bad => &mut self.bad,
+            Sign::Neither => &mut self.neither,
+        };
+        *counter = counter.saturating_add(1);
+    }
+}
+
+fn judge(metric: &ThresholdMetric, mut status: MetricStatus, mut memory: Memory, context: &Context) -> MetricStatus {
+    let (verdict, reason) = standing(metric, &memory, context);
+    let (verdict, reason) = memory.silence.timed(verdict, reason, context);
+    let failure_limit = metric.failure_limit.unwrap_or(0);
+    status.verdict = verdict;
+    status.reason = reason.to_owned();
+    status.canary = memory.value.map(texts::number).unwrap_or_default();
+    status.comparison = condition_text(metric);
+    status.needs = needs(metric, &memory, context).filter(|_| matches!(verdict, Verdict::Continue | Verdict::NoData));
+    status.fail_progress = (f64::from(memory.bad) / (f64::from(failure_limit) + 1.0)).min(1.0);
+    status.errors_in_a_row = memory.silence.errors;
+    memory.silence.told(&mut status.notes);
+    status.accumulator = serde_json::to_value(&memory).ok();
+    status
+}
+
+fn standing(metric: &ThresholdMetric, memory: &Memory, context: &Context) -> (Verdict, &'static str) {
+    let in_a_row = metric.consecutive_success_limit.is_some_and(|limit| memory.good_in_a_row >= limit);
+    let enough = in_a_row
+        || (metric.consecutive_success_limit.is_none() || metric.count.is_some()) && memory.good >= count(metric);
+    if memory.bad > metric.failure_limit.unwrap_or(0) {
+        (Verdict::Fail, "TooManyFailures")
+    } else if memory.neither > metric.inconclusive_limit.unwrap_or(0) {
+        (Verdict::Inconclusive, "TooManyInconclusive")
+    } else if memory.epoch == context.epoch && enough {
+        (Verdict::Pass, "EnoughSuccesses")
+    } else if memory.silence.errors > metric.consecutive_error_limit.unwrap_or(ERROR_LIMIT) {
+        (Verdict::NoData, "SourceError")
+    } else if memory.last.is_some() && memory.value.is_none() {
+        (Verdict::NoData, "NoResult")
+    } else if memory.last.is_none() {
+        (Verdict::Continue, "NotMeasured")
+    } else {
+        (Verdict::Continue, "Undecided")
+    }
+}
+
+fn needs(metric: &ThresholdMetric, memory: &Memory, context: &Context) -> Option<String> {
+    let fresh = memory.epoch == context.epoch;
+    let (have, want, how) = match metric.consecutive_success_limit {
+        Some(limit) if metric.count.is_none() => (memory.good_in_a_row, limit, " in a row"),
+        _ => (memory.good, count(metric), ""),
+    };
+    let short = want.saturating_sub(if fresh { have } else { 0 });
+    let plural = if short == 1 { "" } else { "s" };
+    (short > 0).then(|| format!("{short} more good measurement{plural}{how}"))
+}
+
+fn signed(metric: &ThresholdMetric, value: f64) -> Result<Sign, ExprError> {
+    let holds = |text: &Option<String>| text.as_deref().map(|text| Condition::compile(text)?.holds(value)).transpose();
+    Ok(match (holds(&metric.success)?, holds(&metric.failure)?) {
+        (_, Some(true)) | (Some(false), None) => Sign::Bad,
+        (Some(true), _) | (None, Some(false)) => Sign::Good,
+        (Some(false), Some(false)) | (None, None) => Sign::Neither,
+    })
+}
+
+fn condition_text(metric: &ThresholdMetric) -> String {
+    let success = metric.success.iter().map(|text| format!("good when {text}"));
+    success.chain(metric.failure.iter().map(|text| format!("bad when {text}"))).collect::<Vec<_>>().join(", ")
+}
+
+fn measured(at: jiff::Timestamp, value: Option<f64>, sign: Option<Sign>) -> Measurement {
+    let verdict = match sign {
+        None => Verdict::NoData,
+        Some(Sign::Good) => Verdict::Pass,
+        Some(Sign::Bad) => Verdict::Fail,
+        Some(Sign::Neither) => Verdict::Inconclusive,
+    };
+    Measurement { at: Some(at), value: value.map_or_else(|| "no result".to_owned(), texts::number), verdict }
+}
+
+/// Seconds between measurements.
+pub fn interval(metric: &ThresholdMetric) -> i64 {
+    metric.interval.map_or(INTERVAL, |interval| interval.get().as_secs().cast_signed()).max(1)
+}
+
+fn count(metric: &ThresholdMetric) -> u32 {
+    metric.count.unwrap_or(1)
+}

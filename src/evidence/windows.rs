@@ -1,0 +1,73 @@
+//! The clock grid: which windows are due, and the question that each asks. Times are unix seconds.
+
+use jiff::Timestamp;
+
+use crate::api::analysis::{AnalysisRunSpec, RatioMetric};
+
+use super::{IncrementsQuery, defaults::Frozen};
+
+/// Windows read in one step of a run: a controller that slept catches up in several.
+const MOST_AT_ONCE: usize = 20;
+
+/// The end of the first window that lies wholly after `start`.
+pub fn first_end(start: Timestamp, window: i64) -> i64 {
+    let whole = start.as_second() + i64::from(start.subsec_nanosecond() > 0);
+    let over = whole.rem_euclid(window);
+    let on_grid = if over == 0 { whole } else { whole + window - over };
+    on_grid + window
+}
+
+/// When the window that ends at `end` is read: a window later, so that every series was scraped, plus the source's lag.
+pub fn read_at(end: i64, frozen: &Frozen) -> i64 {
+    end + frozen.window + frozen.delay
+}
+
+/// The ends, in order, of windows that are due from `next` on; and when to look again.
+pub fn due(next: i64, frozen: &Frozen, now: Timestamp) -> (Vec<i64>, i64) {
+    let mut ends = Vec::new();
+    let mut end = next;
+    while read_at(end, frozen) <= now.as_second() && ends.len() < MOST_AT_ONCE {
+        ends.push(end);
+        end += frozen.window;
+    }
+    (ends, read_at(end, frozen))
+}
+
+/// What the window that ends at `end` asks.
+pub fn question(spec: &AnalysisRunSpec, ratio: &RatioMetric, end: i64) -> IncrementsQuery {
+    let frozen = Frozen::of(&spec.settings, &spec.metrics);
+    let seconds = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+    IncrementsQuery {
+        bad: ratio.bad.clone(),
+        total: ratio.total.clone(),
+        pack: frozen.pack,
+        arms: spec.arms.clone(),
+        end: instant(end),
+        window_seconds: seconds(frozen.window),
+        warm_up_seconds: seconds(frozen.warm_up),
+    }
+}
+
+/// Unix seconds as a time, clamped to what can be written.
+pub fn instant(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(if second < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::analysis::Settings;
+
+    #[test]
+    fn windows_lie_on_one_grid_and_are_read_late() {
+        for (start, first) in [("1000", 1020), ("1005", 1020), ("1005.1", 1035), ("1006", 1035)] {
+            let start = Timestamp::from_millisecond((start.parse::<f64>().unwrap() * 1000.0) as i64).unwrap();
+            assert_eq!(first_end(start, 15), first, "{start}");
+        }
+        let frozen = Frozen { delay: 60, ..Frozen::of(&Settings::default(), &[]) };
+        assert_eq!(due(1020, &frozen, instant(1094)), (vec![], 1095));
+        assert_eq!(due(1020, &frozen, instant(1095)), (vec![1020], 1110));
+        let (ends, again) = due(1020, &frozen, instant(100_000));
+        assert_eq!((ends.len(), ends[19], again), (20, 1305, 1395));
+    }
+}

@@ -1,0 +1,168 @@
+//! Why a route cannot be read or planned, in words that its owner can act on.
+
+use crate::api::Percent;
+
+/// Why a route cannot be read or planned. `place` names route and object.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// A VirtualService that the Rollout names is not there.
+    #[error("VirtualService {namespace}/{name} does not exist; create it or mend spec.traffic")]
+    MissingVirtualService {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// The DestinationRule that the Rollout names is not there.
+    #[error("DestinationRule {namespace}/{name} does not exist; create it or mend spec.traffic")]
+    MissingDestinationRule {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// The DestinationRule has no such subset.
+    #[error("DestinationRule {rule} has no subset `{subset}`; it has {exist}")]
+    SubsetNotFound {
+        /// `namespace/name`.
+        rule: String,
+        /// The name that was looked for.
+        subset: String,
+        /// What it has, for people.
+        exist: String,
+    },
+    /// The VirtualService has no route of this name.
+    #[error("VirtualService {virtual_service} has no http route named `{route}`; it has {exist}")]
+    RouteNotFound {
+        /// `namespace/name`.
+        virtual_service: String,
+        /// The name that was looked for.
+        route: String,
+        /// What it has, for people.
+        exist: String,
+    },
+    /// The VirtualService has no http route at all.
+    #[error("VirtualService {virtual_service} has no http route; add one with the stable and the canary destination")]
+    NoHttpRoute {
+        /// `namespace/name`.
+        virtual_service: String,
+    },
+    /// Several routes and none named.
+    #[error(
+        "VirtualService {virtual_service} has {exist}; name the ones to split in spec.traffic[].istio.virtualServices[].routes"
+    )]
+    RouteNameNeeded {
+        /// `namespace/name`.
+        virtual_service: String,
+        /// What it has, for people.
+        exist: String,
+    },
+    /// The route hands over to another VirtualService.
+    #[error("{place} delegates to VirtualService {delegate}; name that one in spec.traffic instead")]
+    DelegateRoute {
+        /// The route.
+        place: String,
+        /// The VirtualService that it delegates to.
+        delegate: String,
+    },
+    /// The route does not send anything to stable.
+    #[error("{place} has no destination {wanted}{hint}; add to its `route`:\n{lines}")]
+    StableDestinationMissing {
+        /// The route.
+        place: String,
+        /// The host, and the subset where it splits by subset.
+        wanted: String,
+        /// A near miss in the route, if there is one.
+        hint: String,
+        /// YAML to add.
+        lines: String,
+    },
+    /// The route does not know the canary.
+    #[error("{place} has no destination {wanted}{hint}; add to its `route`:\n{lines}")]
+    CanaryDestinationMissing {
+        /// The route.
+        place: String,
+        /// The host, and the subset where it splits by subset.
+        wanted: String,
+        /// A near miss in the route, if there is one.
+        hint: String,
+        /// YAML to add.
+        lines: String,
+    },
+    /// More than one destination is the stable or the canary one.
+    #[error("{place} names {wanted} in {count} destinations; keep one, so that its weight has one meaning")]
+    AmbiguousDestination {
+        /// The route.
+        place: String,
+        /// The host, and the subset where it splits by subset.
+        wanted: String,
+        /// In how many.
+        count: usize,
+    },
+    /// A weight that is none.
+    #[error("{place} has weight {weight}, which is not a whole number from 0 up; mend it")]
+    InvalidWeight {
+        /// The route.
+        place: String,
+        /// As written.
+        weight: String,
+    },
+    /// Foreign destinations have everything.
+    #[error("{place} gives all its weight to other destinations; leave some to the stable and canary ones")]
+    NoShareLeft {
+        /// The route.
+        place: String,
+    },
+    /// No whole numbers that Istio takes say it.
+    #[error("{place} cannot express {weight} beside its other weights; make these whole percents")]
+    WeightNotExpressible {
+        /// The route.
+        place: String,
+        /// The canary's weight.
+        weight: Percent,
+    },
+    /// A step that would be nothing.
+    #[error(
+        "{weight} is finer than the router's grain of {grain} and would round to 0; use a weight of at least {grain}"
+    )]
+    WeightTooFine {
+        /// The wanted weight.
+        weight: Percent,
+        /// The finest that the router can express.
+        grain: Percent,
+    },
+    /// An object has the name of ours and is not ours.
+    #[error(
+        "DestinationRule {namespace}/{name} exists and was not made by this Rollout; rename or delete it, or set its host to {host}"
+    )]
+    NotOurs {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The canary's host.
+        host: String,
+    },
+}
+
+impl RouteError {
+    /// A CamelCase reason for conditions and events.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            RouteError::MissingVirtualService { .. } => "MissingVirtualService",
+            RouteError::MissingDestinationRule { .. } => "MissingDestinationRule",
+            RouteError::SubsetNotFound { .. } => "SubsetNotFound",
+            RouteError::RouteNotFound { .. } | RouteError::NoHttpRoute { .. } => "RouteNotFound",
+            RouteError::RouteNameNeeded { .. } => "RouteNameNeeded",
+            RouteError::DelegateRoute { .. } => "DelegateRoute",
+            RouteError::StableDestinationMissing { .. } => "StableDestinationMissing",
+            RouteError::CanaryDestinationMissing { .. } => "CanaryDestinationMissing",
+            RouteError::AmbiguousDestination { .. } => "AmbiguousDestination",
+            RouteError::InvalidWeight { .. } => "InvalidWeight",
+            RouteError::NoShareLeft { .. } => "NoShareLeft",
+            RouteError::WeightNotExpressible { .. } => "WeightNotExpressible",
+            RouteError::WeightTooFine { .. } => "WeightTooFine",
+            RouteError::NotOurs { .. } => "DestinationRuleNotOurs",
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Istio: weights of VirtualService http routes, by Service host or by DestinationRule subset.
+
+mod destination_rule;
+mod hosts;
+mod virtual_service;
+
+use super::{
+    Capabilities, ListRef, ObjectRef, Objects, Plan, PlannedWrite, RbacRule, RouteContext, RouteError, Router,
+    RouterKind, WatchedKind, weights,
+};
+use crate::{
+    api::{
+        Percent,
+        traffic::{DestinationRuleRef, IstioTraffic, VirtualServiceRef},
+    },
+    engine::{RouteIntent, RouteSeen, Target, TargetSeen},
+};
+use hosts::{Arm, Arms};
+use virtual_service::RouteEditor;
+
+const GROUP: &str = "networking.istio.io";
+const API_VERSION: &str = "networking.istio.io/v1";
+const VIRTUAL_SERVICE: &str = "VirtualService";
+const DESTINATION_RULE: &str = "DestinationRule";
+const GRAIN: Percent = Percent::from_basis_points(1);
+
+/// Istio in the registry.
+pub const KIND: RouterKind = RouterKind {
+    key: "istio",
+    summary: "Istio: weights of VirtualService routes, by Service host or by DestinationRule subset",
+    docs: DOCS,
+    example: EXAMPLE,
+    capabilities: Capabilities { grain: GRAIN, header: false, cookie: false, mirror: false, sticky: false },
+    rbac: &[
+        RbacRule { group: GROUP, resources: &["virtualservices"], verbs: &["get", "list", "watch", "update", "patch"] },
+        RbacRule {
+            group: GROUP,
+            resources: &["destinationrules"],
+            verbs: &["get", "list", "watch", "create", "update", "patch", "delete"],
+        },
+    ],
+    watches: &[
+        WatchedKind { group: GROUP, version: "v1", kind: VIRTUAL_SERVICE, plural: "virtualservices" },
+        WatchedKind { group: GROUP, version: "v1", kind: DESTINATION_RULE, plural: "destinationrules" },
+    ],
+    build: |entry| entry.istio.clone().map(|config| Box::new(Istio { config }) as Box<dyn Router>),
+};
+
+const DOCS: &str = "\
+Each chosen http route needs two destinations: the stable and the canary Service, or, with `destinationRule`, the two \
+subsets of one host. Only the weights of these two are written. Other destinations keep their share of the route, and \
+the rest is split between ours.
+
+A short host (`checkout`) stands for a Service in the VirtualService's own namespace; anything else must be the full \
+name (`checkout.shop.svc.cluster.local`): Istio does not expand `checkout.shop`.
+
+Split by Service, the DestinationRule of the stable host says nothing about the canary host. Where there is one, \
+Glidepath keeps a DestinationRule named `<canary>-glidepath` with the same trafficPolicy and exportTo, unless you \
+wrote one for the canary host yourself.";
+
+const EXAMPLE: &str = "\
+istio:
+  virtualServices:
+    - name: checkout
+      routes: [primary]
+";
+
+/// One `istio` entry of `spec.traffic`.
+#[derive(Clone, Debug)]
+struct Istio {
+    config: IstioTraffic,
+}
+
+impl Router for Istio {
+    fn key(&self) -> &'static str {
+        KIND.key
+    }
+
+    fn objects(&self, ctx: &RouteContext) -> Vec<ObjectRef> {
+        let mut wanted: Vec<ObjectRef> =
+            self.virtual_services(ctx).iter().map(|(namespace, vs)| virtual_service_ref(namespace, &vs.name)).collect();
+        wanted.dedup();
+        wanted.push(match &self.config.destination_rule {
+            Some(rule) => destination_rule::reference(&ctx.namespace, &rule.name, true),
+            None => destination_rule::owned_reference(ctx),
+        });
+        wanted
+    }
+
+    fn lists(&self, ctx: &RouteContext) -> Vec<ListRef> {
+        if self.splits_by_subset() {
+            return Vec::new();
+        }
+        vec![ListRef {
+            api_version: API_VERSION.to_owned(),
+            kind: DESTINATION_RULE.to_owned(),
+            plural: "destinationrules".to_owned(),
+            namespace: ctx.namespace.clone(),
+        }]
+    }
+
+    fn read(&self, ctx: &RouteContext, current: &Objects) -> Result<RouteSeen, RouteError> {
+        let arms = self.arms(ctx, current)?;
+        let mut shares = Vec::new();
+        let mut other_manager = None;
+        for (namespace, reference) in self.virtual_services(ctx) {
+            let editor = RouteEditor { ctx, arms: &arms, namespace: &namespace, reference };
+            let object = editor.object(current)?;
+            shares.extend(editor.shares(object)?);
+            other_manager = other_manager.or_else(|| virtual_service::other_manager(object));
+        }
+        let weight = match shares.first() {
+            Some(first) if shares.iter().all(|share| share == first) => *first,
+            _ => None,
+        };
+        let drifted = match weight {
+            Some(canary) => !self.plan(ctx, current, &RouteIntent { canary })?.is_empty(),
+            None => true,
+        };
+        Ok(RouteSeen { weight, drifted, other_manager })
+    }
+
+    fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
+        let mut plan = self.plan_routes(ctx, current, intent);
+        if self.splits_by_subset() {
+            return plan;
+        }
+        match destination_rule::plan_owned(ctx, current) {
+            // Before traffic the canary's policy; before anything else the way back.
+            Ok(write) if intent.canary.is_zero() => plan.writes.extend(write),
+            Ok(write) => plan.writes.splice(0..0, write).for_each(drop),
+            Err(refusal) => plan.refused.push(refusal),
+        }
+        plan
+    }
+
+    fn splits_by_subset(&self) -> bool {
+        self.config.destination_rule.is_some()
+    }
+
+    fn target(&self, ctx: &RouteContext, current: &Objects, target: Target) -> Option<TargetSeen> {
+        let reference = self.config.destination_rule.as_ref()?;
+        let rule = destination_rule::find(ctx, current, &reference.name).ok()?;
+        let revision = destination_rule::revision(rule, subset_name(reference, target));
+        Some(TargetSeen { revision, endpoints: None })
+    }
+
+    fn plan_target(
+        &self,
+        ctx: &RouteContext,
+        current: &Objects,
+        target: Target,
+        revision: &str,
+    ) -> Result<Vec<PlannedWrite>, RouteError> {
+        let Some(reference) = &self.config.destination_rule else { return Ok(Vec::new()) };
+        let rule = destination_rule::find(ctx, current, &reference.name)?;
+        let next = destination_rule::with_revision(rule, subset_name(reference, target), Some(revision))?;
+        Ok(if next == *rule { Vec::new() } else { vec![PlannedWrite::Replace(next)] })
+    }
+
+    fn hand_back(&self, ctx: &RouteContext, current: &Objects) -> Vec<PlannedWrite> {
+        let mut writes = self.plan_routes(ctx, current, &RouteIntent { canary: Percent::ZERO }).writes;
+        match &self.config.destination_rule {
+            Some(reference) => writes.extend(destination_rule::without_revisions(ctx, current, reference)),
+            None => writes.extend(destination_rule::remove_owned(ctx, current)),
+        }
+        writes
+    }
+}
+
+impl Istio {
+    /// Each entry with its namespace, entries of one VirtualService side by side.
+    fn virtual_services(&self, ctx: &RouteContext) -> Vec<(String, &VirtualServiceRef)> {
+        let mut all: Vec<_> = self
+            .config
+            .virtual_services
+            .iter()
+            .map(|vs| (vs.namespace.clone().unwrap_or_else(|| ctx.namespace.clone()), vs))
+            .collect();
+        all.sort_by(|a, b| (&a.0, &a.1.name).cmp(&(&b.0, &b.1.name)));
+        all
+    }
+
+    fn arms(&self, ctx: &RouteContext, current: &Objects) -> Result<Arms, RouteError> {
+        let Some(reference) = &self.config.destination_rule else { return Ok(Arms::by_host(ctx)) };
+        let rule = destination_rule::find(ctx, current, &reference.name)?;
+        for subset in [&reference.stable_subset, &reference.canary_subset] {
+            destination_rule::subset_index(rule, subset)?;
+        }
+        let host = destination_rule::host(ctx, rule);
+        let arm = |subset: &String| Arm { host: host.clone(), subset: Some(subset.clone()) };
+        Ok(Arms { stable: arm(&reference.stable_subset), canary: arm(&reference.canary_subset) })
+    }
+
+    /// The VirtualServices alone: one write for each that says something else.
+    fn plan_routes(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
+        let mut plan = Plan::default();
+        let (arms, canary) =
+            match self.arms(ctx, current).and_then(|a| Ok((a, weights::on_grain(intent.canary, GRAIN)?))) {
+                Ok(both) => both,
+                Err(refusal) => return Plan { refused: vec![refusal], ..plan },
+            };
+        // Two entries may name one VirtualService: later ones see what earlier ones planned.
+        let mut planned = Objects::default();
+        for (namespace, reference) in self.virtual_services(ctx) {
+            let editor = RouteEditor { ctx, arms: &arms, namespace: &namespace, reference };
+            let before = planned.get(VIRTUAL_SERVICE, &namespace, &reference.name).cloned();
+            let object = match before.map_or_else(|| editor.object(current).cloned(), Ok) {
+                Ok(object) => object,
+                Err(refusal) => {
+                    plan.refused.push(refusal);
+                    continue;
+                }
+            };
+            let (next, refused) = editor.with_weight(object, canary);
+            plan.refused.extend(refused);
+            planned.insert(next);
+        }
+        plan.writes.extend(
+            planned.iter().filter(|next| !current.iter().any(|o| o == *next)).cloned().map(PlannedWrite::Replace),
+        );
+        plan
+    }
+}
+
+fn virtual_service_ref(namespace: &str, name: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: API_VERSION.to_owned(),
+        kind: VIRTUAL_SERVICE.to_owned(),
+        plural: "virtualservices".to_owned(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        required: true,
+    }
+}
+
+fn subset_name(reference: &DestinationRuleRef, target: Target) -> &str {
+    match target {
+        Target::Stable => &reference.stable_subset,
+        Target::Canary => &reference.canary_subset,
+    }
+}

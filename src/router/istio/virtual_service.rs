@@ -1,0 +1,245 @@
+//! The http routes of a VirtualService: which are chosen, which destinations are ours, and their weights.
+
+use serde_json::Value;
+
+use super::{
+    VIRTUAL_SERVICE,
+    hosts::{self, Arm, Arms},
+};
+use crate::{
+    api::{Percent, traffic::VirtualServiceRef},
+    engine::Target,
+    router::{
+        FIELD_MANAGER, Objects, RouteContext, RouteError,
+        weights::{self, Pair, Unexpressible},
+    },
+};
+
+/// Reads and writes the chosen routes of one VirtualService.
+pub(super) struct RouteEditor<'a> {
+    pub(super) ctx: &'a RouteContext,
+    pub(super) arms: &'a Arms,
+    pub(super) namespace: &'a str,
+    pub(super) reference: &'a VirtualServiceRef,
+}
+
+/// The two destinations of a route and all its weights.
+struct Weighed {
+    weights: Vec<u64>,
+    pair: Pair,
+}
+
+impl RouteEditor<'_> {
+    pub(super) fn object<'o>(&self, current: &'o Objects) -> Result<&'o Value, RouteError> {
+        current.get(VIRTUAL_SERVICE, self.namespace, &self.reference.name).ok_or_else(|| {
+            RouteError::MissingVirtualService {
+                namespace: self.namespace.to_owned(),
+                name: self.reference.name.clone(),
+            }
+        })
+    }
+
+    /// The canary's share in each chosen route; `None` where neither destination has weight.
+    pub(super) fn shares(&self, object: &Value) -> Result<Vec<Option<Percent>>, RouteError> {
+        let routes = http_routes(object);
+        let share_of = |index: usize| {
+            let Weighed { weights, pair } = self.weighed(&routes[index], index)?;
+            Ok(weights::share(weights[pair.stable], weights[pair.canary]))
+        };
+        self.chosen(routes)?.into_iter().map(share_of).collect()
+    }
+
+    /// The object with the canary's share in every chosen route that can have it, and why others cannot.
+    pub(super) fn with_weight(&self, mut object: Value, canary: Percent) -> (Value, Vec<RouteError>) {
+        let chosen = match self.chosen(http_routes(&object)) {
+            Ok(chosen) => chosen,
+            Err(refusal) => return (object, vec![refusal]),
+        };
+        let mut refused = Vec::new();
+        for index in chosen {
+            let route = &mut object["spec"]["http"][index];
+            match self.next_weights(route, index, canary) {
+                Ok(next) => write_weights(route, &next),
+                Err(refusal) => refused.push(refusal),
+            }
+        }
+        (object, refused)
+    }
+
+    /// The weights to write, by destination; those that stay as they are have none.
+    fn next_weights(&self, route: &Value, index: usize, canary: Percent) -> Result<Vec<Option<u64>>, RouteError> {
+        let Weighed { weights, pair } = self.weighed(route, index)?;
+        let next = weights::split(&weights, pair, canary).map_err(|why| match why {
+            Unexpressible::NothingLeft => RouteError::NoShareLeft { place: self.place(route, index) },
+            Unexpressible::TooLarge => {
+                RouteError::WeightNotExpressible { place: self.place(route, index), weight: canary }
+            }
+        })?;
+        Ok(weights.iter().zip(next).map(|(now, next)| (*now != next).then_some(next)).collect())
+    }
+
+    /// The indices of the routes that the Rollout names, or the only one there is.
+    fn chosen(&self, routes: &[Value]) -> Result<Vec<usize>, RouteError> {
+        let virtual_service = format!("{}/{}", self.namespace, self.reference.name);
+        if routes.is_empty() {
+            return Err(RouteError::NoHttpRoute { virtual_service });
+        }
+        if self.reference.routes.is_empty() {
+            return match routes.len() {
+                1 => Ok(vec![0]),
+                _ => Err(RouteError::RouteNameNeeded { virtual_service, exist: shown_names(routes) }),
+            };
+        }
+        let mut chosen = Vec::new();
+        for name in &self.reference.routes {
+            let found = routes.iter().enumerate().filter(|(_, r)| r["name"].as_str() == Some(name)).map(|(i, _)| i);
+            let before = chosen.len();
+            chosen.extend(found);
+            if chosen.len() == before {
+                return Err(RouteError::RouteNotFound {
+                    virtual_service,
+                    route: name.clone(),
+                    exist: shown_names(routes),
+                });
+            }
+        }
+        chosen.sort_unstable();
+        chosen.dedup();
+        Ok(chosen)
+    }
+
+    fn weighed(&self, route: &Value, index: usize) -> Result<Weighed, RouteError> {
+        if let Some(delegate) = route.get("delegate").filter(|d| !d.is_null()) {
+            let name = delegate["name"].as_str().unwrap_or("?");
+            let namespace = delegate["namespace"].as_str().unwrap_or(self.namespace);
+            let delegate = format!("{namespace}/{name}");
+            return Err(RouteError::DelegateRoute { place: self.place(route, index), delegate });
+        }
+        let pair = Pair {
+            stable: self.position(route, index, Target::Stable)?,
+            canary: self.position(route, index, Target::Canary)?,
+        };
+        let weight = |entry: &Value| {
+            weight_of(entry).ok_or_else(|| RouteError::InvalidWeight {
+                place: self.place(route, index),
+                weight: entry["weight"].to_string(),
+            })
+        };
+        let weights = destinations(route).iter().map(weight).collect::<Result<_, _>>()?;
+        Ok(Weighed { weights, pair })
+    }
+
+    fn position(&self, route: &Value, index: usize, target: Target) -> Result<usize, RouteError> {
+        let arm = self.arms.of(target);
+        let mut ours =
+            destinations(route).iter().enumerate().filter(|(_, e)| arm.receives(self.ctx, self.namespace, e));
+        let Some((position, _)) = ours.next() else { return Err(self.missing(route, index, target)) };
+        match ours.count() {
+            0 => Ok(position),
+            more => Err(RouteError::AmbiguousDestination {
+                place: self.place(route, index),
+                wanted: arm.shown(),
+                count: more + 1,
+            }),
+        }
+    }
+
+    fn missing(&self, route: &Value, index: usize, target: Target) -> RouteError {
+        let arm = self.arms.of(target);
+        let (place, wanted, hint) = (self.place(route, index), arm.shown(), self.hint(route, arm));
+        let lines = self.lines(route, target);
+        match target {
+            Target::Stable => RouteError::StableDestinationMissing { place, wanted, hint, lines },
+            Target::Canary => RouteError::CanaryDestinationMissing { place, wanted, hint, lines },
+        }
+    }
+
+    /// A destination that was meant to be ours, and how Istio reads it instead.
+    fn hint(&self, route: &Value, arm: &Arm) -> String {
+        let near = destinations(route).iter().find(|entry| {
+            arm.nearly_receives(self.ctx, entry)
+                && !Arm { subset: None, ..arm.clone() }.receives(self.ctx, self.namespace, entry)
+        });
+        let Some(host) = near.and_then(|entry| entry["destination"]["host"].as_str()) else { return String::new() };
+        let full = hosts::full(self.ctx, host, self.namespace);
+        match full == host {
+            true => format!(" (Istio does not expand `{host}`: write the full name)"),
+            false => format!(" (Istio reads `{host}` there as `{full}`: write the full name)"),
+        }
+    }
+
+    /// YAML for the missing destination, with the port of the one that is there.
+    fn lines(&self, route: &Value, target: Target) -> String {
+        let (arm, other, weight) = match target {
+            Target::Stable => (&self.arms.stable, &self.arms.canary, 100),
+            Target::Canary => (&self.arms.canary, &self.arms.stable, 0),
+        };
+        let sibling = destinations(route).iter().find(|entry| other.receives(self.ctx, self.namespace, entry));
+        let mut lines = format!("- destination:\n    host: {}\n", arm.spelled_in(self.ctx, self.namespace));
+        if let Some(subset) = &arm.subset {
+            lines += &format!("    subset: {subset}\n");
+        }
+        if let Some(port) = sibling.and_then(|entry| entry["destination"]["port"]["number"].as_u64()) {
+            lines += &format!("    port:\n      number: {port}\n");
+        }
+        lines += &format!("  weight: {weight}");
+        if target == Target::Canary && sibling.is_some_and(|entry| entry.get("weight").is_none()) {
+            lines += "\nand give the stable destination `weight: 100`";
+        }
+        lines
+    }
+
+    /// `route `primary` of VirtualService shop/checkout`.
+    fn place(&self, route: &Value, index: usize) -> String {
+        let of = format!("of VirtualService {}/{}", self.namespace, self.reference.name);
+        match route["name"].as_str() {
+            Some(name) => format!("route `{name}` {of}"),
+            None => format!("http route {} {of}", index + 1),
+        }
+    }
+}
+
+/// Who else wrote the http routes last. The list is atomic to the API server: it belongs to somebody as a whole.
+pub(super) fn other_manager(object: &Value) -> Option<String> {
+    let entries = object["metadata"]["managedFields"].as_array()?;
+    let others = entries.iter().filter(|entry| {
+        entry["manager"].as_str() != Some(FIELD_MANAGER) && entry["fieldsV1"]["f:spec"].get("f:http").is_some()
+    });
+    let latest = others.max_by(|a, b| a["time"].as_str().cmp(&b["time"].as_str()))?;
+    latest["manager"].as_str().map(str::to_owned)
+}
+
+fn http_routes(object: &Value) -> &[Value] {
+    object["spec"]["http"].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn destinations(route: &Value) -> &[Value] {
+    route["route"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A weight as Istio takes it: an int32 from 0 up. Absent means 0 beside others.
+fn weight_of(entry: &Value) -> Option<u64> {
+    match entry.get("weight") {
+        None | Some(Value::Null) => Some(0),
+        Some(weight) => weight.as_u64().filter(|w| *w <= i32::MAX as u64),
+    }
+}
+
+fn write_weights(route: &mut Value, next: &[Option<u64>]) {
+    let Some(entries) = route["route"].as_array_mut() else { return };
+    for (entry, weight) in entries.iter_mut().zip(next) {
+        if let Some(weight) = weight {
+            entry["weight"] = Value::from(*weight);
+        }
+    }
+}
+
+/// The names of routes, for people: `` `primary`, `beta` and 1 without a name``.
+fn shown_names(routes: &[Value]) -> String {
+    let names: Vec<String> = routes.iter().filter_map(|r| r["name"].as_str()).map(|n| format!("`{n}`")).collect();
+    match (names.is_empty(), routes.len() - names.len()) {
+        (true, unnamed) => format!("{unnamed} without a name"),
+        (false, 0) => names.join(", "),
+        (false, unnamed) => format!("{} and {unnamed} without a name", names.join(", ")),
+    }
+}

@@ -1,0 +1,111 @@
+//! The objects around a router as plain JSON: which to read, what was read, and what is to be written.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// One object by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectRef {
+    /// For instance `networking.istio.io/v1`.
+    pub api_version: String,
+    /// For instance `VirtualService`.
+    pub kind: String,
+    /// The resource in the API's paths, for instance `virtualservices`.
+    pub plural: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is the user's and must exist. `false`: an object of our own that may not be there yet.
+    pub required: bool,
+}
+
+/// All objects of a kind in one namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListRef {
+    /// For instance `networking.istio.io/v1`.
+    pub api_version: String,
+    /// For instance `DestinationRule`.
+    pub kind: String,
+    /// The resource in the API's paths.
+    pub plural: String,
+    /// The namespace.
+    pub namespace: String,
+}
+
+/// What was read. An object that is not in here does not exist.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Objects {
+    by_name: BTreeMap<(String, String, String), Value>,
+}
+
+impl Objects {
+    /// Puts an object in, under the kind, namespace and name that it states itself. One that states none is ignored.
+    pub fn insert(&mut self, object: Value) {
+        let Some(kind) = object["kind"].as_str() else { return };
+        let (Some(namespace), Some(name)) =
+            (object["metadata"]["namespace"].as_str(), object["metadata"]["name"].as_str())
+        else {
+            return;
+        };
+        self.by_name.insert((kind.to_owned(), namespace.to_owned(), name.to_owned()), object);
+    }
+
+    /// The object of this kind, namespace and name.
+    pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<&Value> {
+        self.by_name.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned()))
+    }
+
+    /// All objects of a kind in a namespace, by name.
+    pub fn of_kind<'a>(&'a self, kind: &'a str, namespace: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.by_name.iter().filter(move |((k, n, _), _)| k == kind && n == namespace).map(|(_, object)| object)
+    }
+
+    /// All objects, by kind, namespace and name.
+    pub fn iter(&self) -> impl Iterator<Item = &Value> {
+        self.by_name.values()
+    }
+
+    /// What would be read after these writes. For tests, previews and dry runs.
+    pub fn after(&self, writes: &[PlannedWrite]) -> Objects {
+        let mut next = self.clone();
+        for write in writes {
+            match write {
+                PlannedWrite::Create(object) | PlannedWrite::Replace(object) => next.insert(object.clone()),
+                PlannedWrite::Delete(gone) => {
+                    next.by_name.remove(&(gone.kind.clone(), gone.namespace.clone(), gone.name.clone()));
+                }
+            }
+        }
+        next
+    }
+}
+
+impl FromIterator<Value> for Objects {
+    fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
+        let mut objects = Objects::default();
+        values.into_iter().for_each(|value| objects.insert(value));
+        objects
+    }
+}
+
+/// One write that makes an object as planned.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PlannedWrite {
+    /// An object of our own that does not exist yet.
+    Create(Value),
+    /// The whole object as read, our fields changed, its resourceVersion kept: a concurrent edit makes it a conflict.
+    Replace(Value),
+    /// An object of our own that is no longer wanted.
+    Delete(ObjectRef),
+}
+
+/// Every write that can be made, and what stands in the way of the others.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// One write per object.
+    pub writes: Vec<PlannedWrite>,
+    /// What cannot be done.
+    pub refused: Vec<super::RouteError>,
+}

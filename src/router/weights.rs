@@ -1,0 +1,146 @@
+//! Whole-number weights: how a canary's share is written beside destinations that are not ours.
+
+use super::RouteError;
+use crate::api::Percent;
+
+/// Which two of a route's destinations are ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The index of the stable destination.
+    pub stable: usize,
+    /// The index of the canary destination.
+    pub canary: usize,
+}
+
+/// Why weights cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unexpressible {
+    /// The other destinations have all of it.
+    NothingLeft,
+    /// The numbers would leave the range of an Istio weight.
+    TooLarge,
+}
+
+/// A whole, as routers count it: percents where they suffice, else basis points.
+const WHOLES: [u128; 2] = [100, 10_000];
+
+/// The route's weights with the canary's share of *our* part at `canary`; every other destination keeps its share of
+/// the route. Weights that already say so, in whatever whole, come back as they are. Exact: where neither 100 nor
+/// 10,000 can express every share, the smallest whole that can is used, since Istio's weights are relative.
+pub fn split(weights: &[u64], pair: Pair, canary: Percent) -> Result<Vec<u64>, Unexpressible> {
+    let exact = exact_shares(weights, pair, canary)?;
+    let whole: u128 = exact.iter().sum();
+    let total: u128 = weights.iter().map(|w| u128::from(*w)).sum();
+    let says_so = weights.iter().zip(&exact).all(|(now, share)| u128::from(*now) * whole == share * total);
+    if total > 0 && says_so {
+        return Ok(weights.to_vec());
+    }
+    let written = WHOLES.into_iter().find(|w| w.is_multiple_of(whole)).unwrap_or(whole);
+    if written > i32::MAX as u128 {
+        return Err(Unexpressible::TooLarge);
+    }
+    exact.iter().map(|share| u64::try_from(share * (written / whole)).map_err(|_| Unexpressible::TooLarge)).collect()
+}
+
+/// The canary's part of our two weights, rounded down to a basis point. `None` when neither has any.
+pub fn share(stable: u64, canary: u64) -> Option<Percent> {
+    let ours = u128::from(stable) + u128::from(canary);
+    let points = (u128::from(canary) * 10_000).checked_div(ours)?;
+    u32::try_from(points).ok().map(Percent::from_basis_points)
+}
+
+/// `weight` on a router's grain, rounded toward stable (rule S50). A step that would become nothing is refused.
+pub fn on_grain(weight: Percent, grain: Percent) -> Result<Percent, RouteError> {
+    let step = grain.basis_points().max(1);
+    let rounded = Percent::from_basis_points(weight.basis_points() / step * step);
+    if rounded.is_zero() && !weight.is_zero() {
+        return Err(RouteError::WeightTooFine { weight, grain });
+    }
+    Ok(rounded)
+}
+
+/// The smallest whole numbers that express the wanted shares.
+fn exact_shares(weights: &[u64], pair: Pair, canary: Percent) -> Result<Vec<u128>, Unexpressible> {
+    let is_ours = |index: usize| index == pair.stable || index == pair.canary;
+    let part = |ours: bool| -> u128 {
+        weights.iter().enumerate().filter(|(i, _)| is_ours(*i) == ours).map(|(_, w)| u128::from(*w)).sum()
+    };
+    let ours = match (part(true), part(false)) {
+        (0, 0) => 1,
+        (0, _) => return Err(Unexpressible::NothingLeft),
+        (ours, _) => ours,
+    };
+    let shares: Vec<u128> = weights
+        .iter()
+        .enumerate()
+        .map(|(index, weight)| match index {
+            i if i == pair.canary => ours * u128::from(canary.basis_points()),
+            i if i == pair.stable => ours * u128::from(canary.rest().basis_points()),
+            _ => u128::from(*weight) * 10_000,
+        })
+        .collect();
+    let divisor = shares.iter().fold(0, |a, b| common_divisor(a, *b)).max(1);
+    Ok(shares.iter().map(|s| s / divisor).collect())
+}
+
+fn common_divisor(a: u128, b: u128) -> u128 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST_TWO: Pair = Pair { stable: 0, canary: 1 };
+
+    #[test]
+    fn weights_are_percents_where_they_suffice_and_basis_points_else() {
+        for (now, points, wanted) in [
+            (vec![100, 0], 500, vec![95, 5]),
+            (vec![100, 0], 1, vec![9999, 1]),
+            (vec![100, 0], 1250, vec![8750, 1250]),
+            (vec![8750, 1250], 2000, vec![80, 20]),
+            (vec![0, 0], 0, vec![100, 0]),
+            (vec![100, 0], 10_000, vec![0, 100]),
+            // What already says so keeps its spelling.
+            (vec![1, 0], 0, vec![1, 0]),
+            (vec![190, 10], 500, vec![190, 10]),
+            // A fifth belongs to somebody else.
+            (vec![80, 0, 20], 2500, vec![60, 20, 20]),
+            (vec![80, 0, 20], 500, vec![76, 4, 20]),
+            (vec![80, 0, 20], 100, vec![7920, 80, 2000]),
+            // Thirds fit into no hundred.
+            (vec![2, 0, 1], 5000, vec![1, 1, 1]),
+            (vec![67, 0, 33], 1, vec![669_933, 67, 330_000]),
+        ] {
+            assert_eq!(
+                split(&now, FIRST_TWO, Percent::from_basis_points(points)),
+                Ok(wanted),
+                "{now:?} to {points} basis points"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused() {
+        assert_eq!(split(&[0, 0, 100], FIRST_TWO, Percent::whole(5)), Err(Unexpressible::NothingLeft));
+        let huge = [2_000_000_011, 0, 1_999_999_973];
+        assert_eq!(split(&huge, FIRST_TWO, Percent::whole(5)), Err(Unexpressible::TooLarge));
+    }
+
+    #[test]
+    fn a_coarser_grain_rounds_toward_stable_but_never_to_nothing() {
+        let (grain, points) = (Percent::whole(1), Percent::from_basis_points);
+        assert_eq!(on_grain(points(1250), grain), Ok(points(1200)));
+        assert_eq!(on_grain(points(99), grain).map_err(|e| e.reason()), Err("WeightTooFine"));
+        assert_eq!(on_grain(Percent::ZERO, grain), Ok(Percent::ZERO));
+        assert_eq!(on_grain(points(1), points(1)), Ok(points(1)));
+    }
+
+    #[test]
+    fn a_share_is_relative_to_our_two_weights() {
+        assert_eq!(share(60, 20), Some(Percent::whole(25)));
+        assert_eq!(share(0, 0), None);
+        assert_eq!(share(2, 1), Some(Percent::from_basis_points(3333)));
+    }
+}

@@ -1,0 +1,370 @@
+//! One Rollout's world: what the engine asks for comes true here after a while, or does not.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    api::{
+        RolloutSpec, RolloutStatus,
+        analysis::{AnalysisRunStatus, RunPhase, Verdict},
+        command::{CommandState, RolloutCommandSpec, Verb},
+        common::Percent,
+    },
+    engine::{
+        self, Action, CommandSeen, Decision, Input, Notice, RevisionSeen, RouteSeen, RunSeen, Seen, Target, TargetSeen,
+        TemplateSeen, invariants,
+    },
+};
+
+/// How the pods of one template behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behaviour {
+    /// From creation to ready; `None`: never.
+    pub ready_after: Option<SignedDuration>,
+    /// What the analysis finds.
+    pub verdict: Verdict,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Behaviour { ready_after: Some(SignedDuration::from_secs(2)), verdict: Verdict::Pass }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct ReplicaSet {
+    number: u64,
+    wanted: u32,
+    /// When each pod becomes ready; `None`: never.
+    pods: Vec<Option<Timestamp>>,
+}
+
+/// One Rollout's world.
+#[derive(Clone, Debug)]
+pub struct SimWorld {
+    /// The virtual time.
+    pub now: Timestamp,
+    /// What is wanted.
+    pub spec: RolloutSpec,
+    /// What was recorded last.
+    pub status: RolloutStatus,
+    /// The id of the wanted template.
+    pub template: String,
+    /// Desired replicas.
+    pub replicas: u32,
+    /// How templates behave, by id; the rest is perfect.
+    pub behaviours: BTreeMap<String, Behaviour>,
+    /// Everything that was told, oldest first.
+    pub notices: Vec<Notice>,
+    /// Answers to commands, by name.
+    pub answers: BTreeMap<String, (CommandState, String)>,
+    /// Steps that were completed, as (attempt, step, sub-step), oldest first.
+    pub steps: Vec<(u32, u32, u32)>,
+    sets: BTreeMap<String, ReplicaSet>,
+    stable_target: Option<String>,
+    canary_target: Option<String>,
+    weight: Percent,
+    runs: BTreeMap<String, (String, u32, bool)>,
+    commands: Vec<CommandSeen>,
+    wake: Option<Timestamp>,
+    generation: i64,
+}
+
+/// What a tick may be made to suffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// Only so many actions are carried out; then the process dies and its status is lost.
+    pub crash_after: Option<usize>,
+    /// The status write is lost.
+    pub status_lost: bool,
+}
+
+impl SimWorld {
+    /// A world with a wanted template and nothing in it.
+    pub fn new(spec: RolloutSpec, template: &str, replicas: u32) -> Self {
+        SimWorld {
+            now: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
+            spec,
+            status: RolloutStatus::default(),
+            template: template.to_owned(),
+            replicas,
+            behaviours: BTreeMap::new(),
+            notices: Vec::new(),
+            answers: BTreeMap::new(),
+            steps: Vec::new(),
+            sets: BTreeMap::new(),
+            stable_target: None,
+            canary_target: None,
+            weight: Percent::ZERO,
+            runs: BTreeMap::new(),
+            commands: Vec::new(),
+            wake: None,
+            generation: 1,
+        }
+    }
+
+    /// The canary weight that the routes say.
+    pub fn weight(&self) -> Percent {
+        self.weight
+    }
+
+    /// What the stable target selects.
+    pub fn stable_target(&self) -> Option<&str> {
+        self.stable_target.as_deref()
+    }
+
+    /// Pods that a revision's ReplicaSet asks for.
+    pub fn wanted(&self, id: &str) -> u32 {
+        self.sets.get(id).map_or(0, |set| set.wanted)
+    }
+
+    /// Available pods of a revision.
+    pub fn available(&self, id: &str) -> u32 {
+        self.sets.get(id).map_or(0, |set| ready(set, self.now))
+    }
+
+    /// Edits the routes by hand.
+    pub fn drift(&mut self, weight: Percent) {
+        self.weight = weight;
+    }
+
+    /// Kills all pods of a revision; they come back as it behaves.
+    pub fn kill_pods(&mut self, id: &str) {
+        let ready_at = self.ready_at(id);
+        if let Some(set) = self.sets.get_mut(id) {
+            set.pods.iter_mut().for_each(|pod| *pod = ready_at);
+        }
+    }
+
+    /// Faults end: all pods come up soon.
+    pub fn mend(&mut self) {
+        self.behaviours.clear();
+        let soon = self.now + SignedDuration::from_secs(2);
+        let dead = self.sets.values_mut().flat_map(|set| set.pods.iter_mut()).filter(|pod| pod.is_none());
+        dead.for_each(|pod| *pod = Some(soon));
+    }
+
+    /// Gives a command, meant for this moment.
+    pub fn command(&mut self, verb: Verb, full: bool) -> String {
+        let status = &self.status;
+        let spec = RolloutCommandSpec {
+            rollout: "checkout".into(),
+            verb,
+            revision: status.current_revision.as_ref().map(|current| current.id.clone()),
+            attempt: (verb == Verb::Promote).then_some(status.attempt),
+            step: (verb == Verb::Promote).then_some(status.step_index),
+            sub_step: None,
+            full,
+            to_step: None,
+            to_revision: None,
+            reason: None,
+            requested_by: Some("ann".into()),
+        };
+        self.command_as(spec)
+    }
+
+    /// Gives a command as it is.
+    pub fn command_as(&mut self, spec: RolloutCommandSpec) -> String {
+        let name = format!("command-{}", self.answers.len() + self.commands.len());
+        let command = CommandSeen { uid: format!("uid-{name}"), name: name.clone(), created: self.now, spec };
+        self.commands.push(command);
+        name
+    }
+
+    /// What the engine is shown.
+    pub fn seen(&self) -> Seen {
+        Seen {
+            template: Some(TemplateSeen { id: self.template.clone(), images: vec![self.template.clone()] }),
+            replicas: self.replicas,
+            revisions: self.sets.iter().map(|(id, set)| revision(id, set, self.now)).collect(),
+            route: (!self.spec.traffic.is_empty())
+                .then(|| RouteSeen { weight: Some(self.weight), ..RouteSeen::default() }),
+            stable_target: self.target(&self.stable_target),
+            canary_target: self.target(&self.canary_target),
+            runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
+            commands: self.commands.clone(),
+            ..Seen::default()
+        }
+    }
+
+    fn target(&self, selected: &Option<String>) -> Option<TargetSeen> {
+        if self.spec.traffic.is_empty() {
+            return None;
+        }
+        let endpoints = selected.iter().map(|id| (id.clone(), self.available(id))).collect();
+        Some(TargetSeen { revision: selected.clone(), endpoints: Some(endpoints) })
+    }
+
+    fn run(&self, (canary, epoch, stop): &(String, u32, bool)) -> RunSeen {
+        let verdict = self.behaviours.get(canary).copied().unwrap_or_default().verdict;
+        let phase = match (stop, verdict) {
+            (true, _) => RunPhase::Stopped,
+            (false, Verdict::Fail) => RunPhase::Finished,
+            _ => RunPhase::Running,
+        };
+        let status = AnalysisRunStatus {
+            phase,
+            verdict,
+            epoch: *epoch,
+            message: "measured".into(),
+            ..AnalysisRunStatus::default()
+        };
+        RunSeen { phase, verdict, epoch_wanted: *epoch, stop: *stop, status }
+    }
+
+    /// One tick without faults.
+    ///
+    /// # Errors
+    /// The invariants that the decision broke.
+    pub fn tick(&mut self) -> Result<Decision, Vec<String>> {
+        self.tick_with(Fault::default())
+    }
+
+    /// One tick that may be made to suffer.
+    ///
+    /// # Errors
+    /// The invariants that the decision broke.
+    pub fn tick_with(&mut self, fault: Fault) -> Result<Decision, Vec<String>> {
+        let seen = self.seen();
+        let (status, spec) = (self.status.clone(), self.spec.clone());
+        let input = Input {
+            name: "checkout",
+            uid: "uid",
+            generation: Some(self.generation),
+            deleting: false,
+            skip_hand_back: false,
+            spec: &spec,
+            status: &status,
+            seen: &seen,
+            now: self.now,
+        };
+        let decision = engine::step(&input);
+        let broken = invariants::broken(&input, &decision);
+        if !broken.is_empty() {
+            return Err(broken);
+        }
+        let carried = fault.crash_after.unwrap_or(usize::MAX);
+        for action in decision.actions.iter().take(carried) {
+            self.carry_out(action);
+        }
+        if fault.crash_after.is_none() && !fault.status_lost {
+            self.record(&decision);
+        }
+        Ok(decision)
+    }
+
+    fn record(&mut self, decision: &Decision) {
+        let (before, after) = (&self.status, &decision.status);
+        let place = |status: &RolloutStatus| (status.attempt, status.step_index, status.sub_step);
+        if place(before) != place(after) {
+            self.steps.push(place(after));
+        }
+        self.status = decision.status.clone();
+        self.wake = decision.wake.as_ref().map(|wake| wake.at);
+        self.notices.extend(decision.notices.iter().cloned());
+    }
+
+    fn ready_at(&self, id: &str) -> Option<Timestamp> {
+        self.behaviours.get(id).copied().unwrap_or_default().ready_after.map(|after| self.now + after)
+    }
+
+    fn carry_out(&mut self, action: &Action) {
+        match action {
+            Action::EnsureRevision { id, number } => self.sets.entry(id.clone()).or_default().number = *number,
+            Action::EnsureReplicas { id, replicas } => self.scale(id, *replicas),
+            Action::EnsureTarget { target: Target::Stable, revision } => self.stable_target = Some(revision.clone()),
+            Action::EnsureTarget { target: Target::Canary, revision } => self.canary_target = Some(revision.clone()),
+            Action::EnsureRoute(intent) => self.weight = intent.canary,
+            Action::EnsureRun(request) => {
+                self.runs.insert(request.name.clone(), (request.canary.clone(), request.epoch, false));
+            }
+            Action::StopRun { name } => {
+                if let Some(run) = self.runs.get_mut(name) {
+                    run.2 = true;
+                }
+            }
+            Action::AnswerCommand { name, state, message } => {
+                self.commands.retain(|command| command.name != *name);
+                self.answers.insert(name.clone(), (*state, message.clone()));
+            }
+            Action::RemoveRevision { id } => {
+                self.sets.remove(id);
+            }
+            Action::EnsureWorkload { .. } | Action::HandBack(_) => {}
+        }
+    }
+
+    fn scale(&mut self, id: &str, replicas: u32) {
+        let ready_at = self.ready_at(id);
+        if let Some(set) = self.sets.get_mut(id) {
+            set.wanted = replicas;
+            set.pods.sort_by_key(|pod| pod.unwrap_or(Timestamp::MAX));
+            set.pods.resize(replicas as usize, ready_at);
+        }
+    }
+
+    /// Lets time pass to the next thing that happens, at most `longest`.
+    pub fn sleep(&mut self, longest: SignedDuration) {
+        let limit = self.now + longest;
+        let pods = self.sets.values().flat_map(|set| set.pods.iter().flatten().copied());
+        let next = pods.chain(self.wake).filter(|at| *at > self.now).min();
+        self.now = next.unwrap_or(limit).min(limit);
+    }
+
+    /// Ticks and sleeps until `done`, for at most `longest` of virtual time. Says whether it came to that.
+    ///
+    /// # Errors
+    /// The invariants that a decision broke.
+    pub fn run_until(
+        &mut self,
+        longest: SignedDuration,
+        done: impl Fn(&SimWorld) -> bool,
+    ) -> Result<bool, Vec<String>> {
+        let limit = self.now + longest;
+        loop {
+            self.settle()?;
+            if done(self) {
+                return Ok(true);
+            }
+            if self.now >= limit {
+                return Ok(false);
+            }
+            self.sleep(limit.duration_since(self.now));
+        }
+    }
+
+    /// Ticks at one instant until nothing changes any more.
+    ///
+    /// # Errors
+    /// The invariants that a decision broke, or a loop that does not end.
+    pub fn settle(&mut self) -> Result<(), Vec<String>> {
+        for _ in 0..200 {
+            let before = self.status.clone();
+            let decision = self.tick()?;
+            if decision.actions.is_empty() && self.status == before {
+                return Ok(());
+            }
+        }
+        Err(vec![format!("I8: no fixed point at {}: {}", self.now, self.status.message)])
+    }
+}
+
+fn ready(set: &ReplicaSet, now: Timestamp) -> u32 {
+    u32::try_from(set.pods.iter().flatten().filter(|at| **at <= now).count()).unwrap_or(u32::MAX)
+}
+
+fn revision(id: &str, set: &ReplicaSet, now: Timestamp) -> RevisionSeen {
+    let available = ready(set, now);
+    RevisionSeen {
+        id: id.to_owned(),
+        number: set.number,
+        workload: format!("checkout-{id}"),
+        images: vec![id.to_owned()],
+        wanted: set.wanted,
+        pods: u32::try_from(set.pods.len()).unwrap_or(u32::MAX),
+        ready: available,
+        available,
+        trouble: None,
+    }
+}

@@ -1,0 +1,5 @@
+//! Places that have numbers, each in its own file: adapters of [`crate::ports::source::Source`].
+
+pub mod prometheus;
+
+pub use prometheus::PrometheusSource;

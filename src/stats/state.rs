@@ -1,0 +1,408 @@
+//! The accumulator of the ratio judge: everything it has to remember of a run, in a few kilobytes of status.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::grid::{PerPoint, log_sum_exp, mixture};
+use super::restart::RestartMixture;
+use super::sequence::{Interval, RatioLikelihood};
+use super::{Counts, RatioConfig, rate, ratio};
+
+/// The interval people see holds at 95 %, whatever alpha the verdict spends.
+const SHOWN_ALPHA: f64 = 0.05;
+
+/// Weight epochs kept apart; past it the two neighbours with the most alike traffic split are added together.
+const MOST_EPOCHS: usize = 16;
+
+/// How many times the traffic seen so far is looked ahead for a Pass.
+const FARTHEST_LOOK_AHEAD: f64 = 1e6;
+
+/// What the ratio judge knows after some windows. Fail evidence runs through; Pass evidence belongs to a weight epoch.
+///
+/// Use it with one and the same [`RatioConfig`], in time order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RatioState {
+    fail: RestartMixture,
+    /// Highest ln E there has been, towards Fail and of its ratio part since the start.
+    highest: Highest,
+    /// The Fail bound was reached, with enough canary errors.
+    failed: bool,
+    pass: PassEvidence,
+    /// Sums per weight epoch, the current one last.
+    epochs: Vec<Counts>,
+    /// Windows in which an arm saw no traffic.
+    skipped: u64,
+    /// Windows that counted more errors than requests.
+    clamped: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Highest {
+    fail: f64,
+    ratio: f64,
+}
+
+/// Evidence of the current weight epoch that the canary is fine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct PassEvidence {
+    ratio: PerPoint,
+    counts: Counts,
+    /// The bound was reached: latched for the epoch.
+    passed: bool,
+}
+
+/// Where the evidence stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assessment {
+    /// ln E towards Fail, now.
+    pub log_e_fail: f64,
+    /// ln E reached ln(1/alpha) with enough canary errors, now or in an earlier window.
+    pub fails: bool,
+    /// ln E towards Pass in this weight epoch, now.
+    pub log_e_pass: f64,
+    /// ln E reached ln(1/beta) in this weight epoch. The minimum bake is the caller's.
+    pub passes: bool,
+    /// The most likely rate ratio; `None` without errors or with canary errors only.
+    pub ratio: Option<f64>,
+    /// Its 95 % confidence sequence; `None` before the first error.
+    pub interval: Option<Interval>,
+    /// Always-valid p-value of the Fail evidence, min(1, 1/max E): at most alpha wherever `fails` holds.
+    pub p: f64,
+    /// The same of the plain ratio test since the start, without restarts and floor.
+    pub p_ratio: f64,
+    /// All comparable windows.
+    pub counts: Counts,
+    /// Those of this weight epoch.
+    pub epoch_counts: Counts,
+    /// How much of the evidence that would fail is there, 0 to 1: ln E / ln(1/alpha).
+    pub fail_share: f64,
+    /// How much of the evidence that would pass is there, 0 to 1; 1 once passed.
+    pub pass_share: f64,
+    /// About how many more canary requests a Pass takes at the rates seen so far: 0 once passed,
+    /// `None` where these rates lead to none.
+    pub canary_requests_needed: Option<u64>,
+    /// Windows left out because an arm saw no traffic.
+    pub skipped_windows: u64,
+    /// Windows that counted more errors than requests.
+    pub clamped_windows: u64,
+}
+
+impl RatioState {
+    /// No window seen.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Take in the next window of `window_seconds`. One in which an arm saw no traffic is counted as skipped, no more.
+    pub fn observe(&mut self, config: &RatioConfig, window: Counts, window_seconds: u64) {
+        self.clamped = self.clamped.saturating_add(u64::from(window.needs_clamp()));
+        if !window.is_comparable() {
+            self.skipped = self.skipped.saturating_add(1);
+            return;
+        }
+        let window = window.clamped();
+        self.add_to_epoch(window);
+        self.fail.observe(config, window, window_seconds);
+        self.pass.observe(config, window);
+        self.note_bounds(config);
+    }
+
+    /// The settled route set changed: Pass evidence starts anew, Fail evidence goes on.
+    pub fn begin_epoch(&mut self) {
+        self.pass = PassEvidence::default();
+        if self.epochs.last().is_some_and(|epoch| *epoch != Counts::default()) {
+            self.epochs.push(Counts::default());
+        }
+        while self.epochs.len() > MOST_EPOCHS {
+            self.merge_most_alike();
+        }
+    }
+
+    /// All comparable windows so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.epochs.iter().copied().sum()
+    }
+
+    /// Whether a window so far reached the Fail bound, with enough canary errors.
+    #[must_use]
+    pub const fn fails(&self) -> bool {
+        self.failed
+    }
+
+    /// Whether a window of this weight epoch reached the Pass bound.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        self.pass.passed
+    }
+
+    /// Where the evidence stands after the windows observed.
+    #[must_use]
+    pub fn assess(&self, config: &RatioConfig) -> Assessment {
+        let (log_e_fail, log_e_pass) = (self.fail.log_e(config), self.pass.log_e(config, 1.0));
+        let likelihood = RatioLikelihood::new(&self.epochs, config.phi());
+        let passes = self.pass.passed;
+        Assessment {
+            log_e_fail,
+            fails: self.failed,
+            log_e_pass,
+            passes,
+            ratio: likelihood.most_likely(),
+            interval: likelihood.interval(SHOWN_ALPHA),
+            p: (-self.highest.fail).exp().min(1.0),
+            p_ratio: (-self.highest.ratio).exp().min(1.0),
+            counts: self.counts(),
+            epoch_counts: self.pass.counts,
+            fail_share: if self.failed { 1.0 } else { share(log_e_fail, config.fail_bound()) },
+            pass_share: if passes { 1.0 } else { share(log_e_pass, config.pass_bound()) },
+            canary_requests_needed: if passes { Some(0) } else { self.pass.canary_requests_needed(config) },
+            skipped_windows: self.skipped,
+            clamped_windows: self.clamped,
+        }
+    }
+
+    fn add_to_epoch(&mut self, window: Counts) {
+        match self.epochs.last_mut() {
+            Some(epoch) => *epoch = epoch.plus(window),
+            None => self.epochs.push(window),
+        }
+    }
+
+    /// Evidence may fall again, and the verdict may be asked for later than it rose: note what it reached.
+    fn note_bounds(&mut self, config: &RatioConfig) {
+        let log_e = self.fail.log_e(config);
+        self.highest.fail = self.highest.fail.max(log_e);
+        self.highest.ratio = self.highest.ratio.max(self.fail.log_e_ratio_from_start(config));
+        self.failed |= log_e >= config.fail_bound() && self.counts().kc >= config.min_errors;
+        self.pass.passed |= self.pass.log_e(config, 1.0) >= config.pass_bound();
+    }
+
+    fn merge_most_alike(&mut self) {
+        let split = |epoch: &Counts| (epoch.nc.max(1) as f64).ln() - (epoch.nb.max(1) as f64).ln();
+        let gap = |pair: &[Counts]| match pair {
+            [one, two] => (split(one) - split(two)).abs(),
+            _ => f64::INFINITY,
+        };
+        // The current epoch, last and still empty, is not a candidate.
+        let closed = self.epochs.len().saturating_sub(1);
+        let gaps = self.epochs.get(..closed).unwrap_or_default().windows(2).map(gap).enumerate();
+        let at = gaps.min_by(|one, two| one.1.total_cmp(&two.1)).map_or(0, |(at, _)| at);
+        let merged = self.epochs.remove(at);
+        if let Some(next) = self.epochs.get_mut(at) {
+            *next = next.plus(merged);
+        }
+    }
+}
+
+impl PassEvidence {
+    fn observe(&mut self, config: &RatioConfig, window: Counts) {
+        self.counts = self.counts.plus(window);
+        ratio::add(&mut self.ratio, &ratio::towards_pass(window, config.pass_ratio()));
+    }
+
+    /// ln E if all that was seen had been seen `times` over: every log term is linear in the counts.
+    fn log_e(&self, config: &RatioConfig, times: f64) -> f64 {
+        let phi = config.phi() / times;
+        let ratio = mixture(&self.ratio, phi);
+        config.ceiling().map_or(ratio, |ceiling| {
+            let ceiling = rate::below_ceiling(self.counts.kc, self.counts.nc, ceiling, phi);
+            log_sum_exp(&[ratio, ceiling]) - std::f64::consts::LN_2
+        })
+    }
+
+    /// Without traffic as yet: what it takes if the canary has no error.
+    fn canary_requests_needed(&self, config: &RatioConfig) -> Option<u64> {
+        if self.counts.nc == 0 {
+            let clean = Counts { nc: 1, ..Counts::default() };
+            return Self { counts: clean, ..Self::default() }.canary_requests_needed(config);
+        }
+        let reaches = |times: f64| self.log_e(config, times) >= config.pass_bound();
+        let (mut short, mut enough) = (1.0_f64, FARTHEST_LOOK_AHEAD);
+        if !reaches(enough) {
+            return None;
+        }
+        while enough / short > 1.001 {
+            let middle = (short * enough).sqrt();
+            if reaches(middle) {
+                enough = middle;
+            } else {
+                short = middle;
+            }
+        }
+        Some(((enough - 1.0) * self.counts.nc as f64).ceil() as u64)
+    }
+}
+
+fn share(log_e: f64, bound: f64) -> f64 {
+    (log_e / bound).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CONFIG: RatioConfig = RatioConfig::DEFAULT;
+    const GOOD: Counts = Counts { kc: 0, nc: 75, kb: 1, nb: 675 };
+    const BAD: Counts = Counts { kc: 4, nc: 75, kb: 1, nb: 675 };
+
+    fn after(windows: &[Counts]) -> RatioState {
+        let mut state = RatioState::new();
+        for window in windows {
+            state.observe(&CONFIG, *window, 15);
+        }
+        state
+    }
+
+    #[test]
+    fn no_data_is_no_evidence() {
+        let nothing = [Counts::default(), Counts { kc: 3, nc: 9, ..Counts::default() }];
+        let seen = after(&nothing).assess(&CONFIG);
+        assert_eq!((seen.log_e_fail, seen.log_e_pass, seen.p, seen.p_ratio), (0.0, 0.0, 1.0, 1.0));
+        assert_eq!((seen.fails, seen.passes, seen.ratio, seen.interval), (false, false, None, None));
+        assert_eq!((seen.counts, seen.skipped_windows), (Counts::default(), 2));
+        let needed = seen.canary_requests_needed.unwrap();
+        assert!((700..1100).contains(&needed), "a clean canary against a ceiling of 0.5 %: {needed}");
+    }
+
+    #[test]
+    fn a_bad_canary_fails_and_a_good_one_passes() {
+        let bad = after(&[BAD; 8]).assess(&CONFIG);
+        assert!(bad.fails && !bad.passes && bad.p <= CONFIG.alpha && bad.fail_share >= 1.0, "{bad:?}");
+        assert!(bad.ratio.unwrap() > 10.0 && bad.interval.unwrap().low > 2.0);
+
+        let good = after(&[GOOD; 20]).assess(&CONFIG);
+        assert!(good.passes && !good.fails && good.canary_requests_needed == Some(0), "{good:?}");
+    }
+
+    #[test]
+    fn two_errors_never_fail() {
+        let two = Counts { kc: 2, nc: 3, kb: 0, nb: 1_000_000 };
+        let seen = after(&[two]).assess(&CONFIG);
+        assert!(seen.log_e_fail > CONFIG.fail_bound() && !seen.fails);
+        assert!(after(&[two, Counts { kc: 1, nc: 3, kb: 0, nb: 100 }]).assess(&CONFIG).fails);
+    }
+
+    #[test]
+    fn a_fail_reached_in_between_is_not_forgotten() {
+        let mut windows = vec![BAD; 3];
+        windows.extend([GOOD; 400]);
+        let seen = after(&windows).assess(&CONFIG);
+        assert!(seen.log_e_fail < CONFIG.fail_bound() && seen.fails && seen.p <= CONFIG.alpha, "{seen:?}");
+    }
+
+    #[test]
+    fn a_new_epoch_starts_pass_evidence_anew_and_keeps_fail_evidence() {
+        let mut state = after(&[GOOD; 20]);
+        let before = state.assess(&CONFIG);
+        state.begin_epoch();
+        let fresh = state.assess(&CONFIG);
+        assert!(!fresh.passes && fresh.log_e_pass == 0.0 && fresh.epoch_counts == Counts::default());
+        assert_eq!((fresh.log_e_fail, fresh.counts), (before.log_e_fail, before.counts));
+        state.begin_epoch();
+        state.observe(&CONFIG, GOOD, 15);
+        assert_eq!(state.assess(&CONFIG).epoch_counts, GOOD);
+    }
+
+    #[test]
+    fn what_is_needed_is_about_what_it_takes() {
+        let mut state = after(&[GOOD; 4]);
+        let needed = state.assess(&CONFIG).canary_requests_needed.unwrap();
+        let mut took = 0;
+        while !state.assess(&CONFIG).passes {
+            state.observe(&CONFIG, GOOD, 15);
+            took += GOOD.nc;
+        }
+        assert!(needed <= took && took <= needed + 2 * GOOD.nc, "needed {needed}, took {took}");
+        assert_eq!(after(&[BAD; 4]).assess(&CONFIG).canary_requests_needed, None);
+    }
+
+    #[test]
+    fn a_day_with_many_epochs_stays_small_and_reads_back() {
+        let mut state = RatioState::new();
+        for minute in 0..1440_u64 {
+            if minute % 40 == 0 {
+                state.begin_epoch();
+            }
+            let weight = 1 + minute / 40;
+            let window =
+                Counts { kc: minute % 7, nc: 31_415 * weight, kb: 91 - minute % 5, nb: 31_415 * (99 - weight) };
+            state.observe(&CONFIG, window, 60);
+        }
+        let json = serde_json::to_string(&state).unwrap();
+        assert!(json.len() < 6 * 1024, "{} bytes", json.len());
+        let back: RatioState = serde_json::from_str(&json).unwrap();
+        let (one, two) = (state.assess(&CONFIG), back.assess(&CONFIG));
+        assert!((one.log_e_fail - two.log_e_fail).abs() < 1e-9 * one.log_e_fail.abs());
+        assert_eq!((one.counts, one.epoch_counts), (two.counts, two.epoch_counts));
+        assert!(state.epochs.len() <= MOST_EPOCHS);
+    }
+
+    #[test]
+    fn merging_epochs_loses_no_count() {
+        let mut state = RatioState::new();
+        for weight in 1..60 {
+            state.begin_epoch();
+            state.observe(&CONFIG, Counts { kc: 1, nc: weight, kb: 2, nb: 100 - weight }, 15);
+        }
+        assert_eq!(state.counts(), Counts { kc: 59, nc: 59 * 30, kb: 118, nb: 5900 - 59 * 30 });
+    }
+
+    proptest! {
+        #[test]
+        fn any_windows_and_settings_give_numbers(
+            windows in prop::collection::vec(any::<(u64, u64, u64, u64, u64)>(), 0..20),
+            (r0, floor, r1, ceiling) in any::<(f64, f64, f64, Option<f64>)>(),
+            (phi, alpha, beta, min_errors) in any::<(f64, f64, f64, u64)>(),
+        ) {
+            let config = RatioConfig { r0, floor, pass_ratio: r1, ceiling, phi, alpha, beta, min_errors };
+            let mut state = RatioState::new();
+            for (kc, nc, kb, nb, seconds) in windows {
+                state.observe(&config, Counts { kc, nc, kb, nb }, seconds);
+                if seconds % 3 == 0 {
+                    state.begin_epoch();
+                }
+            }
+            let seen = state.assess(&config);
+            prop_assert!(seen.log_e_fail.is_finite() && seen.log_e_pass.is_finite(), "{seen:?}");
+            prop_assert!((0.0..=1.0).contains(&seen.p) && (0.0..=1.0).contains(&seen.p_ratio));
+            prop_assert!((0.0..=1.0).contains(&seen.fail_share) && (0.0..=1.0).contains(&seen.pass_share));
+            prop_assert!(serde_json::from_str::<RatioState>(&serde_json::to_string(&state).unwrap()).is_ok());
+            prop_assert!(!seen.to_string().contains("NaN"));
+        }
+
+        #[test]
+        fn one_more_canary_error_never_helps_the_canary(
+            windows in prop::collection::vec((0_u64..5, 20_u64..200, 0_u64..5, 20_u64..2000), 1..80), at in any::<prop::sample::Index>(),
+        ) {
+            let windows: Vec<Counts> = windows.into_iter().map(|(kc, nc, kb, nb)| Counts { kc, nc, kb, nb }).collect();
+            let mut worse = windows.clone();
+            worse[at.index(windows.len())].kc += 1;
+            let (less, more) = (after(&windows).assess(&CONFIG), after(&worse).assess(&CONFIG));
+            prop_assert!(more.log_e_fail >= less.log_e_fail - 1e-9);
+            prop_assert!(more.log_e_pass <= less.log_e_pass + 1e-9);
+        }
+
+        #[test]
+        fn cutting_windows_in_halves_changes_nothing(
+            windows in prop::collection::vec((0_u64..5, 20_u64..200, 0_u64..5, 20_u64..2000), 1..30),
+        ) {
+            let (mut whole, mut halves) = (RatioState::new(), RatioState::new());
+            for (kc, nc, kb, nb) in windows {
+                let first = Counts { kc, nc, kb, nb: nb + kb };
+                let second = Counts { kc: 1, kb: 0, ..first };
+                whole.observe(&CONFIG, first.plus(second), 30);
+                halves.observe(&CONFIG, first, 15);
+                halves.observe(&CONFIG, second, 15);
+            }
+            let (one, two) = (whole.assess(&CONFIG), halves.assess(&CONFIG));
+            prop_assert!((one.log_e_fail - two.log_e_fail).abs() < 1e-9 * (1.0 + one.log_e_fail.abs()));
+            prop_assert!((one.log_e_pass - two.log_e_pass).abs() < 1e-9 * (1.0 + one.log_e_pass.abs()));
+            prop_assert_eq!(one.counts, two.counts);
+        }
+    }
+}

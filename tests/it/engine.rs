@@ -1,0 +1,389 @@
+//! The engine in its simulated world: the course of a canary by the rules of semantics.md, and random histories under
+//! which every invariant holds.
+
+use glidepath::{
+    api::{
+        RolloutSpec,
+        analysis::{TemplateRef, Verdict},
+        command::{CommandState, Verb},
+        common::{HumanDuration, Percent},
+        rollout::{BackgroundAnalysis, OnFailure},
+        status::{Course, Outcome, Phase},
+        strategy::{CanaryStrategy, Observe, Pause, Ramp, Step, Strategy},
+        traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
+    },
+    sim::{
+        SimWorld,
+        world::{Behaviour, Fault},
+    },
+};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+fn set_weight(percent: u32) -> Step {
+    Step { set_weight: Some(Percent::whole(percent)), ..Step::default() }
+}
+
+fn pause(seconds: Option<u64>) -> Step {
+    Step { pause: Some(Pause { duration: seconds.map(HumanDuration::secs) }), ..Step::default() }
+}
+
+fn observe(at_most: u64) -> Step {
+    Step { observe: Some(Observe { at_least: None, at_most: Some(HumanDuration::secs(at_most)) }), ..Step::default() }
+}
+
+fn ramp(from: u32, to: u32, by: u32) -> Step {
+    let percent = Percent::whole;
+    let ramp = Ramp { from: percent(from), to: percent(to), by: percent(by), every: HumanDuration::secs(5) };
+    Step { ramp: Some(ramp), ..Step::default() }
+}
+
+fn without_mesh(steps: Vec<Step>) -> RolloutSpec {
+    let canary = CanaryStrategy { steps, ..CanaryStrategy::default() };
+    RolloutSpec { strategy: Strategy { canary: Some(canary) }, ..RolloutSpec::default() }
+}
+
+fn with_mesh(steps: Vec<Step>) -> RolloutSpec {
+    let service = VirtualServiceRef { name: "checkout".into(), ..VirtualServiceRef::default() };
+    let istio = IstioTraffic { virtual_services: vec![service], destination_rule: None };
+    RolloutSpec {
+        traffic: vec![TrafficRouter { istio: Some(istio) }],
+        settle: Some(HumanDuration::secs(1)),
+        scale_down_delay: Some(HumanDuration::secs(5)),
+        ..without_mesh(steps)
+    }
+}
+
+fn with_analysis(spec: RolloutSpec) -> RolloutSpec {
+    let templates = vec![TemplateRef { name: "golden-signals".into(), cluster_scope: false }];
+    RolloutSpec { analysis: Some(BackgroundAnalysis { templates, ..BackgroundAnalysis::default() }), ..spec }
+}
+
+fn healthy(world: &SimWorld) -> bool {
+    world.status.phase == Some(Phase::Healthy)
+}
+
+/// A world in which version 1 is stable with `replicas` pods.
+fn at_version_one(spec: RolloutSpec, replicas: u32) -> SimWorld {
+    let mut world = SimWorld::new(spec, "v1", replicas);
+    assert!(world.run_until(HOUR, |world| healthy(world) && world.weight().is_zero()).unwrap());
+    world.run_until(MINUTE, |_| false).unwrap();
+    assert_eq!(world.status.stable_revision.as_ref().unwrap().id, "v1");
+    world
+}
+
+/// Version 2 is wanted, and the world runs until `done`.
+fn release(world: &mut SimWorld, id: &str, done: impl Fn(&SimWorld) -> bool) {
+    world.template = id.to_owned();
+    let came = world.run_until(HOUR, done).unwrap();
+    assert!(came, "it never came to that: {:?} {}", world.status.course, world.status.message);
+}
+
+fn outcomes(world: &SimWorld) -> Vec<Outcome> {
+    world.status.history.iter().map(|entry| entry.outcome).collect()
+}
+
+#[test]
+fn s4_the_first_deploy_goes_straight_to_all_pods() {
+    for spec in [without_mesh(vec![set_weight(10), pause(None)]), with_mesh(vec![set_weight(10), pause(None)])] {
+        let world = at_version_one(spec, 4);
+        assert_eq!((world.available("v1"), world.status.step_index), (4, 2));
+        assert_eq!(outcomes(&world), [Outcome::Promoted]);
+    }
+}
+
+#[test]
+fn s10_s18_a_good_version_walks_every_step_and_becomes_stable() {
+    let steps = vec![set_weight(25), pause(Some(30)), ramp(30, 50, 10), observe(60)];
+    for spec in [without_mesh(steps.clone()), with_mesh(steps)] {
+        let mut world = at_version_one(with_analysis(spec), 4);
+        release(&mut world, "v2", |world| healthy(world) && world.status.stable_revision.as_ref().unwrap().id == "v2");
+        world.run_until(MINUTE, |_| false).unwrap();
+        assert_eq!((world.available("v2"), world.wanted("v1")), (4, 0), "old pods drain");
+        assert_eq!(world.weight(), Percent::ZERO);
+        assert_eq!(outcomes(&world)[0], Outcome::Promoted);
+        let walked: Vec<_> = world.steps.iter().map(|(_, step, sub)| (*step, *sub)).collect();
+        let ramp = (1..6).map(|sub| (2, sub));
+        let wanted: Vec<_> = [(0, 0), (1, 0), (2, 0)].into_iter().chain(ramp).chain([(3, 0), (4, 0)]).collect();
+        assert!(walked.ends_with(&wanted), "no step is skipped and none done twice: {walked:?}");
+    }
+}
+
+#[test]
+fn s33_failed_evidence_takes_all_traffic_back_in_one_tick_and_is_not_retried() {
+    let mut world = at_version_one(with_analysis(with_mesh(vec![set_weight(25), observe(600)])), 4);
+    world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Continue, ..Behaviour::default() });
+    release(&mut world, "v2", |world| world.weight() == Percent::whole(25));
+    world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Fail, ..Behaviour::default() });
+    world.settle().unwrap();
+    assert_eq!((world.weight(), world.status.phase), (Percent::ZERO, Some(Phase::Degraded)));
+    world.run_until(HOUR, |_| false).unwrap();
+    assert_eq!((world.wanted("v2"), world.available("v1")), (0, 4), "the canary's pods go after the delay");
+    assert_eq!(outcomes(&world)[0], Outcome::Aborted);
+}
+
+#[test]
+fn s34_hold_keeps_the_traffic_until_a_person_decides() {
+    let spec = RolloutSpec {
+        on_failure: Some(OnFailure::Hold),
+        ..with_analysis(with_mesh(vec![set_weight(25), observe(600)]))
+    };
+    let mut world = at_version_one(spec, 4);
+    world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Fail, ..Behaviour::default() });
+    release(&mut world, "v2", |world| world.status.held.is_some());
+    world.run_until(HOUR, |_| false).unwrap();
+    assert_eq!((world.weight(), world.status.phase), (Percent::whole(25), Some(Phase::Paused)));
+    world.command(Verb::Abort, false);
+    world.settle().unwrap();
+    assert_eq!((world.weight(), world.status.course), (Percent::ZERO, Course::Aborted));
+}
+
+#[test]
+fn s30_a_newer_template_supersedes_and_the_old_canary_drains() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.weight() == Percent::whole(50));
+    release(&mut world, "v3", |world| world.weight() == Percent::whole(50) && world.wanted("v2") == 0);
+    assert_eq!(outcomes(&world)[0], Outcome::Superseded);
+    assert_eq!(world.status.current_revision.as_ref().unwrap().number, 3);
+}
+
+#[test]
+fn s31_back_to_the_stable_template_returns_the_traffic() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.weight() == Percent::whole(50));
+    release(&mut world, "v1", healthy);
+    assert_eq!((world.weight(), outcomes(&world)[0]), (Percent::ZERO, Outcome::RolledBack));
+}
+
+#[test]
+fn s13_s82_a_promote_meant_for_one_pause_never_ends_the_next() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(10), pause(None), set_weight(20), pause(None)]), 10);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    let first = world.command(Verb::Promote, false);
+    let second = world.command(Verb::Promote, false);
+    assert!(world.run_until(MINUTE, |world| world.status.step_index == 3).unwrap());
+    world.run_until(HOUR, |_| false).unwrap();
+    assert_eq!(world.status.step_index, 3, "the second click did nothing");
+    assert_eq!(world.answers[&first].0, CommandState::Done);
+    assert_eq!(world.answers[&second].0, CommandState::Obsolete);
+}
+
+#[test]
+fn s35_s36_s82_commands_do_what_they_say_or_are_refused() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(10), pause(None)]), 10);
+    let nothing = world.command(Verb::Abort, false);
+    world.settle().unwrap();
+    assert_eq!(world.answers[&nothing].0, CommandState::Refused);
+
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    world.command(Verb::Pause, false);
+    world.settle().unwrap();
+    let paused = world.command(Verb::Promote, true);
+    world.settle().unwrap();
+    assert_eq!(world.answers[&paused].0, CommandState::Refused);
+    world.command(Verb::Abort, false);
+    world.settle().unwrap();
+    assert_eq!((world.status.course, world.weight()), (Course::Aborted, Percent::ZERO), "an abort works while paused");
+
+    world.command(Verb::Resume, false);
+    world.command(Verb::Retry, false);
+    world.run_until(HOUR, |world| world.status.step_index == 1).unwrap();
+    assert_eq!(world.status.attempt, 2);
+    world.command(Verb::Promote, true);
+    let promoted = |world: &SimWorld| healthy(world) && world.status.stable_revision.as_ref().unwrap().id == "v2";
+    assert!(world.run_until(HOUR, promoted).unwrap());
+}
+
+#[test]
+fn s84_undo_pins_an_earlier_revision_until_the_file_changes() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50)]), 4);
+    let stable = |id: &'static str| {
+        move |world: &SimWorld| healthy(world) && world.status.stable_revision.as_ref().unwrap().id == id
+    };
+    release(&mut world, "v2", stable("v2"));
+    world.command(Verb::Undo, false);
+    assert!(world.run_until(HOUR, stable("v1")).unwrap());
+    assert!(world.status.pinned.is_some());
+    release(&mut world, "v3", stable("v3"));
+    assert!(world.status.pinned.is_none());
+}
+
+#[test]
+fn s38_pods_that_never_come_up_miss_the_deadline() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50)]), 4);
+    world.behaviours.insert("v2".into(), Behaviour { ready_after: None, ..Behaviour::default() });
+    let start = world.now;
+    release(&mut world, "v2", |world| world.status.course == Course::Aborted);
+    assert_eq!(world.now.duration_since(start), SignedDuration::from_mins(10));
+    assert!(world.status.message.contains("waiting for 2 of 2 canary pods"), "{}", world.status.message);
+}
+
+#[test]
+fn s56_a_lost_canary_gives_its_traffic_back_and_the_third_loss_fails() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    for loss in 1..=3 {
+        world.kill_pods("v2");
+        world.tick().unwrap();
+        assert_eq!(world.weight(), Percent::ZERO, "loss {loss} is answered in one tick");
+        world.run_until(MINUTE, |_| false).unwrap();
+        let wanted = if loss < 3 { Percent::whole(50) } else { Percent::ZERO };
+        assert_eq!(world.weight(), wanted, "after loss {loss}");
+    }
+    assert_eq!(world.status.course, Course::Aborted);
+}
+
+#[test]
+fn s53_drift_is_repaired_within_one_tick() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    world.drift(Percent::whole(90));
+    world.tick().unwrap();
+    assert_eq!(world.weight(), Percent::whole(50));
+}
+
+#[test]
+fn s20_editing_a_walked_step_begins_again_and_editing_a_later_one_does_not() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(10), pause(None), set_weight(50)]), 10);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    world.spec.strategy.canary.as_mut().unwrap().steps[2] = set_weight(60);
+    world.settle().unwrap();
+    assert_eq!((world.status.step_index, world.status.attempt), (1, 1));
+    world.spec.strategy.canary.as_mut().unwrap().steps[0] = set_weight(20);
+    world.settle().unwrap();
+    assert_eq!((world.status.step_index, world.status.attempt), (0, 2));
+    assert!(world.run_until(MINUTE, |world| world.weight() == Percent::whole(20)).unwrap());
+}
+
+#[test]
+fn s37_scaling_in_the_middle_keeps_the_weight_and_the_step() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    for replicas in [10, 2, 0, 6] {
+        world.replicas = replicas;
+        world.run_until(MINUTE, |_| false).unwrap();
+        assert_eq!((world.weight(), world.status.step_index), (Percent::whole(50), 1), "{replicas}");
+        assert_eq!((world.wanted("v1"), world.wanted("v2")), (replicas, replicas.div_ceil(2)));
+    }
+}
+
+/// One thing that happens to a rollout.
+#[derive(Clone, Debug)]
+enum Event {
+    Template(u8),
+    Command(Verb, bool),
+    Replicas(u32),
+    Kill(u8),
+    Behave(u8, Option<i64>, Verdict),
+    Drift(u32),
+    PausedInFile(bool),
+    Crash(usize),
+    StatusLost,
+    Wait(i64),
+}
+
+fn event() -> impl Strategy2 {
+    let verb = prop_oneof![
+        Just(Verb::Promote),
+        Just(Verb::Abort),
+        Just(Verb::Pause),
+        Just(Verb::Resume),
+        Just(Verb::Retry),
+        Just(Verb::Undo)
+    ];
+    let verdict = prop_oneof![Just(Verdict::Pass), Just(Verdict::Continue), Just(Verdict::Fail), Just(Verdict::NoData)];
+    prop_oneof![
+        2 => (1u8..5).prop_map(Event::Template),
+        3 => (verb, any::<bool>()).prop_map(|(verb, full)| Event::Command(verb, full)),
+        1 => (0u32..12).prop_map(Event::Replicas),
+        1 => (1u8..5).prop_map(Event::Kill),
+        1 => (1u8..5, proptest::option::of(0i64..20), verdict).prop_map(|(id, ready, verdict)| Event::Behave(id, ready, verdict)),
+        1 => (0u32..=100).prop_map(Event::Drift),
+        1 => any::<bool>().prop_map(Event::PausedInFile),
+        2 => (0usize..4).prop_map(Event::Crash),
+        1 => Just(Event::StatusLost),
+        6 => (1i64..120).prop_map(Event::Wait),
+    ]
+}
+
+use proptest::strategy::Strategy as Strategy2Base;
+trait Strategy2: Strategy2Base<Value = Event> {}
+impl<T: Strategy2Base<Value = Event>> Strategy2 for T {}
+
+fn step() -> impl Strategy2Base<Value = Step> {
+    prop_oneof![
+        3 => (0u32..=100).prop_map(set_weight),
+        2 => proptest::option::of(1u64..60).prop_map(pause),
+        1 => (10u64..100).prop_map(observe),
+        1 => (1u32..30, 30u32..100, 5u32..40).prop_map(|(from, to, by)| ramp(from, to, by)),
+    ]
+}
+
+fn happen(world: &mut SimWorld, event: &Event) -> Result<(), Vec<String>> {
+    match event {
+        Event::Template(id) => world.template = format!("v{id}"),
+        Event::Command(verb, full) => {
+            world.command(*verb, *full);
+        }
+        Event::Replicas(replicas) => world.replicas = *replicas,
+        Event::Kill(id) => world.kill_pods(&format!("v{id}")),
+        Event::Behave(id, ready, verdict) => {
+            let behaviour = Behaviour { ready_after: ready.map(SignedDuration::from_secs), verdict: *verdict };
+            world.behaviours.insert(format!("v{id}"), behaviour);
+        }
+        Event::Drift(weight) => world.drift(Percent::whole(*weight)),
+        Event::PausedInFile(paused) => world.spec.paused = *paused,
+        Event::Crash(after) => {
+            world.tick_with(Fault { crash_after: Some(*after), status_lost: false })?;
+        }
+        Event::StatusLost => {
+            world.tick_with(Fault { crash_after: None, status_lost: true })?;
+        }
+        Event::Wait(seconds) => {
+            world.run_until(SignedDuration::from_secs(*seconds), |_| false)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whatever happened: when it stops, the rollout comes to rest or waits for somebody named (I10).
+fn comes_to_rest(world: &mut SimWorld) -> Result<bool, Vec<String>> {
+    world.spec.paused = false;
+    world.mend();
+    world.run_until(HOUR * 24, |world| {
+        let rests = matches!(world.status.course, Course::Idle | Course::Aborted);
+        rests || world.status.phase == Some(Phase::Paused) || world.replicas == 0
+    })
+}
+
+/// How many random histories are played; `GLIDEPATH_HISTORIES` sets another number for a long soak.
+fn histories() -> u32 {
+    std::env::var("GLIDEPATH_HISTORIES").map_or(20_000, |number| number.parse().unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: histories(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_keeps_the_invariants_and_comes_to_rest(
+        mesh in any::<bool>(), analysed in any::<bool>(), hold in any::<bool>(), replicas in 1u32..12,
+        steps in proptest::collection::vec(step(), 0..6), events in proptest::collection::vec(event(), 1..25),
+    ) {
+        let spec = if mesh { with_mesh(steps) } else { without_mesh(steps) };
+        let spec = if analysed { with_analysis(spec) } else { spec };
+        let on_failure = hold.then_some(OnFailure::Hold);
+        let mut world = SimWorld::new(RolloutSpec { on_failure, ..spec }, "v1", replicas);
+        for event in &events {
+            if let Err(broken) = happen(&mut world, event).and_then(|()| world.settle()) {
+                return Err(TestCaseError::fail(format!("{event:?}: {broken:?}")));
+            }
+        }
+        match comes_to_rest(&mut world) {
+            Ok(rests) => prop_assert!(rests, "stuck in {:?}: {}", world.status.course, world.status.message),
+            Err(broken) => return Err(TestCaseError::fail(format!("{broken:?}"))),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The content that ships: every Rollout and template file lints without a finding, and every Rollout has a plan.
+
+use std::path::PathBuf;
+
+use glidepath::cli::{lint::lint, paint::Paint};
+
+fn root(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+#[test]
+fn shipped_files_lint_without_a_finding() {
+    for folder in ["rollouts", "examples"] {
+        let report = lint(&[root(folder)]).unwrap();
+        assert!(report.checked > 0, "{folder} holds nothing of ours");
+        assert!(report.findings.is_empty(), "{}", report.text(Paint { on: false }));
+    }
+}
+
+#[test]
+fn shipped_templates_lint_without_a_finding() {
+    let entries = std::fs::read_dir(root("analysis")).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|kind| kind == "yaml")).collect();
+    let report = lint(&files).unwrap();
+    assert_eq!(report.checked, files.len());
+    assert!(report.findings.is_empty(), "{}", report.text(Paint { on: false }));
+}
+
+#[test]
+fn every_shipped_rollout_has_a_plan() {
+    for file in ["rollouts/canary.yaml", "rollouts/canary-istio.yaml", "examples/checkout/rollout.yaml"] {
+        let mut plan = assert_cmd::Command::cargo_bin("glidepath").unwrap();
+        plan.arg("plan").arg(root(file)).assert().success();
+    }
+}

@@ -1,0 +1,80 @@
+//! What `lint` and `plan` print, and how they end.
+
+use assert_cmd::Command;
+
+fn glidepath(args: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("glidepath").unwrap();
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args);
+    command
+}
+
+fn golden(name: &str, text: &[u8]) {
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    insta::with_settings!({snapshot_path => "../golden/lint", prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+#[test]
+fn bad_files_are_told_by_file_line_field_and_what_to_do() {
+    let output = glidepath(&["lint", "tests/golden/lint/bad"]).assert().code(1).get_output().clone();
+    golden("bad", &output.stdout);
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn json_carries_the_same_findings() {
+    let text = glidepath(&["lint", "tests/golden/lint/bad"]).assert().get_output().stdout.clone();
+    let lines = String::from_utf8(text).unwrap().lines().count() - 1;
+    let output = glidepath(&["lint", "tests/golden/lint/bad", "-o", "json"]).assert().code(1).get_output().clone();
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["findings"].as_array().unwrap().len(), lines);
+    assert_eq!(value["findings"][0]["line"], 6);
+}
+
+#[test]
+fn standard_input_is_read_and_good_files_end_with_0() {
+    let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/rollouts/canary-istio.yaml")).unwrap();
+    let output = glidepath(&["lint", "-"]).write_stdin(text).assert().success().get_output().clone();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said, "0 errors, 0 warnings in 1 file; 2 objects of other kinds not checked\n");
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
+    for (args, wanted) in [
+        (vec!["lint", "no-such-folder"], "cannot read no-such-folder"),
+        (vec!["lint", "src/api"], "there is no .yaml, .yml or .json file in src/api"),
+        (vec!["plan", "no-such-file.yaml"], "cannot read no-such-file.yaml"),
+        (vec!["lnit"], "unrecognized subcommand 'lnit'"),
+    ] {
+        let output = glidepath(&args).assert().code(2).get_output().clone();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with("error: ") && said.contains(wanted), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn plan_prints_the_timeline() {
+    for (name, file) in [("plan-istio", "rollouts/canary-istio.yaml"), ("plan-replicas", "rollouts/canary.yaml")] {
+        let output = glidepath(&["plan", file]).assert().success().get_output().clone();
+        golden(name, &output.stdout);
+    }
+}
+
+#[test]
+fn plan_refuses_a_rollout_that_cannot_work_and_names_the_field() {
+    let output = glidepath(&["plan", "tests/golden/lint/bad/fields.yaml"]).assert().code(1).get_output().clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("fields.yaml: spec.") && said.contains("'glidepath lint' checks it"), "{said}");
+}
+
+#[test]
+fn version_and_completions_are_printed() {
+    let version = glidepath(&["version", "-o", "json"]).assert().success().get_output().stdout.clone();
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&version).unwrap()["version"], env!("CARGO_PKG_VERSION"));
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let output = glidepath(&["completions", shell]).assert().success().get_output().stdout.clone();
+        assert!(String::from_utf8(output).unwrap().contains("lint"), "{shell}");
+    }
+}

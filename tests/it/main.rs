@@ -1,0 +1,17 @@
+//! The one integration binary; each topic is a module.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests stop at what they did not expect"
+)]
+
+mod crds;
+mod engine;
+mod files;
+mod gates;
+mod layers;
+mod lint;
+mod router;
+mod vectors;

@@ -1,0 +1,374 @@
+//! Routers: golden folders, properties on random objects, and the registry.
+//!
+//! A golden case is a folder with `current.yaml` (objects), `intent.yaml` and `desired.yaml` (the objects afterwards,
+//! or the refusal). `GLIDEPATH_BLESS=1` rewrites `desired.yaml`; read the difference before it is committed.
+
+use std::{fs, path::Path};
+
+use glidepath::{
+    api::{Percent, RolloutSpec, traffic::TrafficRouter},
+    engine::{RouteIntent, Target},
+    router::{Objects, PlannedWrite, ROUTERS, RouteContext, RouteError, Router, read_all, routers},
+};
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+fn context() -> RouteContext {
+    RouteContext {
+        namespace: "shop".to_owned(),
+        stable_service: "checkout-stable".to_owned(),
+        canary_service: "checkout-canary".to_owned(),
+        cluster_domain: "cluster.local".to_owned(),
+        rollout_name: "checkout".to_owned(),
+        rollout_uid: "7d0c".to_owned(),
+    }
+}
+
+fn router(entry: Value) -> Box<dyn Router> {
+    let entry: TrafficRouter = serde_json::from_value(entry).unwrap();
+    routers(&RolloutSpec { traffic: vec![entry], ..RolloutSpec::default() }).pop().unwrap()
+}
+
+fn weight(canary: Percent) -> RouteIntent {
+    RouteIntent { canary }
+}
+
+/// What a golden case asks for: one of a weight, a target's revision, or the objects' return.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Asked {
+    traffic: Value,
+    canary: Option<Percent>,
+    target: Option<AskedTarget>,
+    #[serde(default)]
+    hand_back: bool,
+    /// Write what can be written, as an abort does.
+    #[serde(default)]
+    whatever_can_be: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AskedTarget {
+    canary: bool,
+    revision: String,
+}
+
+impl Asked {
+    fn plan(&self, current: &Objects) -> Result<Vec<PlannedWrite>, RouteError> {
+        let (router, ctx) = (router(self.traffic.clone()), context());
+        if self.hand_back {
+            return Ok(router.hand_back(&ctx, current));
+        }
+        if let Some(target) = &self.target {
+            let which = if target.canary { Target::Canary } else { Target::Stable };
+            return router.plan_target(&ctx, current, which, &target.revision);
+        }
+        let intent = weight(self.canary.unwrap());
+        match self.whatever_can_be {
+            true => Ok(router.plan_all(&ctx, current, &intent).writes),
+            false => router.plan(&ctx, current, &intent),
+        }
+    }
+}
+
+#[test]
+fn golden_cases_of_istio() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/istio");
+    let mut cases: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 15, "the golden folder has lost cases: {}", cases.len());
+    let wrong: Vec<String> = cases.iter().filter_map(|case| golden_difference(case)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn golden_difference(case: &Path) -> Option<String> {
+    let name = case.file_name().unwrap().to_string_lossy();
+    let current: Objects = documents(&case.join("current.yaml")).into_iter().collect();
+    let asked: Asked = serde_yaml::from_str(&fs::read_to_string(case.join("intent.yaml")).unwrap()).unwrap();
+    let actual: Vec<Value> = match asked.plan(&current) {
+        Ok(writes) => {
+            let after = current.after(&writes);
+            assert_eq!(asked.plan(&after), Ok(vec![]), "{name}: a second plan finds nothing to do");
+            after.iter().cloned().collect()
+        }
+        Err(refusal) => vec![json!({ "refused": refusal.reason(), "message": refusal.to_string() })],
+    };
+    let file = case.join("desired.yaml");
+    if std::env::var_os("GLIDEPATH_BLESS").is_some() {
+        let text: Vec<String> = actual.iter().map(|o| serde_yaml::to_string(o).unwrap()).collect();
+        fs::write(&file, text.join("---\n")).unwrap();
+    }
+    let wanted = documents(&file);
+    (wanted != actual).then(|| format!("{name}:\n{}", serde_yaml::to_string(&actual).unwrap()))
+}
+
+fn documents(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    serde_yaml::Deserializer::from_str(&text).map(|d| Value::deserialize(d).unwrap()).filter(|v| !v.is_null()).collect()
+}
+
+#[test]
+fn every_router_explains_itself() {
+    for kind in ROUTERS {
+        let entry: TrafficRouter = serde_yaml::from_str(kind.example).unwrap_or_else(|e| panic!("{}: {e}", kind.key));
+        let spec = RolloutSpec { traffic: vec![entry], ..RolloutSpec::default() };
+        let built = routers(&spec);
+        assert_eq!(built.len(), 1, "{}: the example is one router", kind.key);
+        assert_eq!(built[0].key(), kind.key);
+        assert!(!kind.summary.is_empty() && !kind.docs.is_empty());
+        for object in built[0].objects(&context()) {
+            let watched = kind.watches.iter().find(|w| w.kind == object.kind && w.plural == object.plural);
+            let watched = watched.unwrap_or_else(|| panic!("{}: {} is not watched", kind.key, object.kind));
+            assert_eq!(object.api_version, format!("{}/{}", watched.group, watched.version));
+            let allowed =
+                |verb| kind.rbac.iter().any(|r| r.resources.contains(&watched.plural) && r.verbs.contains(&verb));
+            assert!(allowed("get") && allowed("list") && allowed("watch") && allowed("update"), "{}", object.kind);
+            assert!(object.required || allowed("create") && allowed("delete"), "{}", object.kind);
+        }
+    }
+}
+
+#[test]
+fn without_traffic_entries_there_is_no_router() {
+    assert!(routers(&RolloutSpec::default()).is_empty());
+    assert_eq!(read_all(&[], &context(), &Objects::default()), Ok(None));
+}
+
+fn virtual_service(name: &str, http: Value) -> Value {
+    json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": { "name": name, "namespace": "shop", "resourceVersion": "41" },
+        "spec": { "hosts": ["checkout"], "http": http },
+    })
+}
+
+fn two(stable: i64, canary: i64) -> Value {
+    json!([
+        { "destination": { "host": "checkout-stable" }, "weight": stable },
+        { "destination": { "host": "checkout-canary" }, "weight": canary },
+    ])
+}
+
+#[test]
+fn reading_tells_weight_drift_and_disagreement() {
+    let entry = json!({ "istio": { "virtualServices": [{ "name": "checkout", "routes": ["a", "b"] }] } });
+    for (a, b, weight, drifted) in [
+        (two(95, 5), two(95, 5), Some(500), false),
+        (two(95, 5), two(19, 1), Some(500), false),
+        (two(100, 0), two(1, 0), Some(0), false),
+        (two(2, 1), two(2, 1), Some(3333), true),
+        (two(95, 5), two(90, 10), None, true),
+        (two(0, 0), two(0, 0), None, true),
+    ] {
+        let http = json!([{ "name": "a", "route": a }, { "name": "b", "route": b }]);
+        let current: Objects = [virtual_service("checkout", http.clone())].into_iter().collect();
+        let seen = router(entry.clone()).read(&context(), &current).unwrap();
+        assert_eq!((seen.weight.map(Percent::basis_points), seen.drifted), (weight, drifted), "{http}");
+    }
+}
+
+#[test]
+fn reading_names_the_other_writer() {
+    let entry = json!({ "istio": { "virtualServices": [{ "name": "checkout" }] } });
+    let mut object = virtual_service("checkout", json!([{ "route": two(100, 0) }]));
+    let owner = |manager: &str, field: &str, time: &str| json!({ "manager": manager, "time": time, "fieldsV1": { "f:spec": { field: {} } } });
+    for (managed, wanted) in [
+        (json!([owner("glidepath", "f:http", "2026-01-02T00:00:00Z")]), None),
+        (json!([owner("kubectl", "f:hosts", "2026-01-02T00:00:00Z")]), None),
+        (
+            json!([
+                owner("argocd", "f:http", "2026-01-02T00:00:00Z"),
+                owner("kubectl", "f:http", "2026-01-01T00:00:00Z")
+            ]),
+            Some("argocd"),
+        ),
+    ] {
+        object["metadata"]["managedFields"] = managed;
+        let seen = router(entry.clone()).read(&context(), &[object.clone()].into_iter().collect()).unwrap();
+        assert_eq!(seen.other_manager.as_deref(), wanted);
+    }
+}
+
+#[test]
+fn routers_that_disagree_have_no_common_weight() {
+    let entry =
+        |name: &str| serde_json::from_value(json!({ "istio": { "virtualServices": [{ "name": name }] } })).unwrap();
+    let both = routers(&RolloutSpec { traffic: vec![entry("in"), entry("out")], ..RolloutSpec::default() });
+    for (out, weight, drifted) in [(two(90, 10), Some(1000), false), (two(80, 20), None, true)] {
+        let current: Objects = [
+            virtual_service("in", json!([{ "route": two(90, 10) }])),
+            virtual_service("out", json!([{ "route": out }])),
+        ]
+        .into_iter()
+        .collect();
+        let seen = read_all(&both, &context(), &current).unwrap().unwrap();
+        assert_eq!((seen.weight.map(Percent::basis_points), seen.drifted), (weight, drifted));
+    }
+}
+
+#[test]
+fn subsets_tell_and_take_their_revision() {
+    let split = router(json!({ "istio": {
+        "virtualServices": [{ "name": "checkout" }],
+        "destinationRule": { "name": "checkout", "stableSubset": "stable", "canarySubset": "canary" },
+    } }));
+    let rule = json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+        "metadata": { "name": "checkout", "namespace": "shop" },
+        "spec": { "host": "checkout", "subsets": [{ "name": "stable" }, { "name": "canary", "labels": { "app": "x" } }] },
+    });
+    let ctx = context();
+    assert!(split.splits_by_subset());
+    assert_eq!(split.target(&ctx, &Objects::default(), Target::Stable), None);
+    let mut objects: Objects = [rule].into_iter().collect();
+    for (target, revision) in [(Target::Stable, "aaa"), (Target::Canary, "bbb")] {
+        assert_eq!(split.target(&ctx, &objects, target).unwrap().revision, None);
+        objects = objects.after(&split.plan_target(&ctx, &objects, target, revision).unwrap());
+        assert_eq!(split.target(&ctx, &objects, target).unwrap().revision.as_deref(), Some(revision));
+        assert_eq!(split.plan_target(&ctx, &objects, target, revision), Ok(vec![]));
+    }
+    let by_host = router(json!({ "istio": { "virtualServices": [{ "name": "checkout" }] } }));
+    assert!(!by_host.splits_by_subset());
+    assert_eq!(by_host.target(&ctx, &objects, Target::Stable), None);
+}
+
+/// A JSON value as a foreign field might hold.
+fn foreign_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "[a-z]{0,6}".prop_map(Value::from)
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::vec(("x-[a-z]{1,4}", inner), 0..3)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+/// Fields that no router knows.
+fn foreign_fields() -> impl Strategy<Value = Vec<(String, Value)>> {
+    prop::collection::vec(("x-[a-z]{1,6}", foreign_value()), 0..3)
+}
+
+fn with_fields(mut object: Value, fields: Vec<(String, Value)>) -> Value {
+    object.as_object_mut().unwrap().extend(fields);
+    object
+}
+
+/// A route that has both of our destinations among up to three foreign ones; the whole is 100 or 10,000 before.
+fn our_route(name: &'static str) -> impl Strategy<Value = Value> {
+    let cut = (0u64..=80, 0u64..=100, prop::bool::ANY);
+    (cut, prop::collection::vec(foreign_fields(), 2..=5), foreign_fields(), any::<prop::sample::Index>()).prop_map(
+        move |((foreign, canary, fine), fields, route_fields, at)| {
+            let scale = if fine { 100 } else { 1 };
+            let others = fields.len() as u64 - 2;
+            let foreign = foreign.checked_div(others).unwrap_or(0) * others;
+            let ours = (100 - foreign) * scale;
+            let canary = ours * canary / 100;
+            let mut entries: Vec<Value> = vec![
+                json!({ "destination": { "host": "checkout-stable" }, "weight": ours - canary }),
+                json!({ "destination": { "host": "checkout-canary.shop.svc.cluster.local" }, "weight": canary }),
+            ];
+            entries.extend((0..others).map(|i| json!({
+                "destination": { "host": format!("legacy-{i}"), "subset": "v1" }, "weight": foreign * scale / others,
+            })));
+            let mut entries: Vec<Value> = entries.into_iter().zip(fields).map(|(e, f)| with_fields(e, f)).collect();
+            let middle = at.index(entries.len());
+            entries.rotate_left(middle);
+            with_fields(json!({ "name": name, "route": entries }), route_fields)
+        },
+    )
+}
+
+fn foreign_route() -> impl Strategy<Value = Value> {
+    (foreign_fields(), 0u64..=100).prop_map(|(fields, canary)| {
+        let route = json!([
+            { "destination": { "host": "checkout-stable" }, "weight": 100 - canary },
+            { "destination": { "host": "checkout-canary" }, "weight": canary },
+        ]);
+        with_fields(json!({ "name": "theirs", "route": route, "mirror": { "host": "shadow" } }), fields)
+    })
+}
+
+fn any_virtual_service() -> impl Strategy<Value = Value> {
+    (our_route("a"), our_route("b"), prop::collection::vec(foreign_route(), 0..3), foreign_fields(), foreign_fields())
+        .prop_map(|(a, b, theirs, spec, top)| {
+            let mut http = theirs;
+            http.insert(http.len() / 2, a);
+            http.push(b);
+            let mut object = with_fields(virtual_service("checkout", Value::from(http)), top);
+            object["spec"].as_object_mut().unwrap().extend(spec);
+            object
+        })
+}
+
+/// The object without what we may write: the weights of the stable and canary destinations of `a` and `b`, and the
+/// spelling of the other weights there (their shares are compared apart).
+fn without_weights(object: &Value) -> Value {
+    let mut bare = object.clone();
+    for route in bare["spec"]["http"].as_array_mut().unwrap().iter_mut().filter(|r| r["name"] != "theirs") {
+        for entry in route["route"].as_array_mut().unwrap() {
+            entry.as_object_mut().unwrap().shift_remove("weight");
+        }
+    }
+    bare
+}
+
+fn our_routes(object: &Value) -> Vec<Vec<(String, u64)>> {
+    let routes = object["spec"]["http"].as_array().unwrap().iter().filter(|r| r["name"] != "theirs");
+    let entry = |e: &Value| (e["destination"]["host"].as_str().unwrap().to_owned(), e["weight"].as_u64().unwrap());
+    routes.map(|r| r["route"].as_array().unwrap().iter().map(entry).collect()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn plans_are_exact_idempotent_and_touch_only_our_weights(object in any_virtual_service(), points in prop_oneof![0u32..=10_000, (0u32..=100).prop_map(|p| p * 100)]) {
+        let canary = Percent::from_basis_points(points);
+        let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout", "routes": ["b", "a"] }] } }));
+        let before: Objects = [object.clone()].into_iter().collect();
+        let writes = istio.plan(&context(), &before, &weight(canary)).unwrap();
+        prop_assert!(writes.len() <= 1);
+        let after = before.after(&writes);
+        let next = after.get("VirtualService", "shop", "checkout").unwrap();
+
+        prop_assert_eq!(istio.plan(&context(), &after, &weight(canary)), Ok(vec![]));
+        let seen = istio.read(&context(), &after).unwrap();
+        prop_assert_eq!((seen.weight, seen.drifted), (Some(canary), false));
+        // Byte for byte, the order of fields included.
+        prop_assert_eq!(without_weights(&object).to_string(), without_weights(next).to_string());
+
+        for (old, new) in our_routes(&object).iter().zip(our_routes(next)) {
+            let sum = |weights: &[(String, u64)]| weights.iter().map(|(_, w)| w).sum::<u64>();
+            let (was, is) = (sum(old), sum(&new));
+            let has_foreign = old.iter().any(|(host, w)| host.starts_with("legacy") && *w > 0);
+            prop_assert!(is == 100 || is == 10_000 || has_foreign, "{new:?}");
+            for ((host, old), (_, new)) in old.iter().zip(&new).filter(|((host, _), _)| host.starts_with("legacy")) {
+                prop_assert_eq!(old * is, new * was, "{} keeps its share", host);
+            }
+        }
+    }
+
+    #[test]
+    fn handing_back_leaves_nothing_of_ours(object in any_virtual_service()) {
+        let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout", "routes": ["a", "b"] }] } }));
+        let policy = json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+            "metadata": { "name": "checkout", "namespace": "shop" },
+            "spec": { "host": "checkout-stable", "trafficPolicy": { "tls": { "mode": "ISTIO_MUTUAL" } } },
+        });
+        let before: Objects = [object, policy.clone()].into_iter().collect();
+        let during = before.after(&istio.plan(&context(), &before, &weight(Percent::whole(30))).unwrap());
+        prop_assert_eq!(during.of_kind("DestinationRule", "shop").count(), 2);
+        let after = during.after(&istio.hand_back(&context(), &during));
+        prop_assert_eq!(after.of_kind("DestinationRule", "shop").collect::<Vec<_>>(), vec![&policy]);
+        prop_assert_eq!(istio.read(&context(), &after).unwrap().weight, Some(Percent::ZERO));
+        prop_assert_eq!(istio.hand_back(&context(), &after), vec![]);
+    }
+}
