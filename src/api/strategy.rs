@@ -38,7 +38,8 @@ pub struct CanaryStrategy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "[has(self.setWeight), has(self.pause), has(self.observe), has(self.analysis), has(self.setCanaryScale), has(self.ramp)].filter(x, x).size() == 1",
+    // CEL does not see setWeight (numbers and strings are opaque to it); our validator counts it too.
+    "[has(self.pause), has(self.observe), has(self.analysis), has(self.setCanaryScale), has(self.ramp)].filter(x, x).size() <= 1",
     "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp"
 ))]
 pub struct Step {
@@ -105,7 +106,8 @@ pub struct AnalysisStep {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "[has(self.replicas), has(self.percent), has(self.matchWeight)].filter(x, x).size() == 1",
+    // CEL does not see percent; our validator counts it too.
+    "!(has(self.replicas) && has(self.matchWeight))",
     "setCanaryScale has exactly one of replicas, percent, matchWeight"
 ))]
 pub struct CanaryScale {
