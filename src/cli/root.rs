@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use super::{
-    command as commands, completions, crds,
+    command as commands, completions, crds, doctor,
     exit::{CliError, Exit},
     explain, get,
     global::Global,
@@ -51,6 +51,8 @@ enum Verb {
     Set(Set),
     Lint(lint::LintArgs),
     Plan(plan::PlanArgs),
+    /// Check the connection, the kinds, the permissions and the metrics
+    Doctor(doctor::Args),
     Crds(crds::CrdsArgs),
     Completions(completions::CompletionsArgs),
     Version(version::VersionArgs),
@@ -91,6 +93,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Set(Set::Image(args)) => set_image::run(args, global).await,
         Verb::Lint(args) => lint::run(&args, global),
         Verb::Plan(args) => plan::run(&args, global),
+        Verb::Doctor(args) => doctor::run(args, global).await,
         Verb::Crds(args) => crds::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Version(args) => version::run(&args, global),
@@ -119,7 +122,7 @@ pub fn command() -> clap::Command {
     let verbs = grouped(&command);
     command
         .bin_name(called_as(std::env::args().next().as_deref()))
-        .help_template("{about}\n\n{usage-heading} {usage}\n\n{after-help}\n\n{options}")
+        .help_template("{about}\n\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}")
         .after_help(format!("{verbs}{EXAMPLES}\n\nHelp for one verb: glidepath VERB --help"))
 }
 
