@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 use crate::ports::Clock;
 
-/// The machine's clock.
+/// The machine's time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the only real clock")]
+    #[expect(clippy::disallowed_methods, reason = "this is the place that all others ask")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }

@@ -24,11 +24,15 @@
 pub mod api;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
+pub mod controller;
 pub mod engine;
 pub mod evidence;
 pub mod expr;
+pub mod local;
 pub mod ports;
 pub mod router;
+pub mod server;
 pub mod sim;
 pub mod source;
 pub mod stats;

@@ -9,6 +9,7 @@ pub mod command;
 pub mod common;
 pub mod conditions;
 pub mod crds;
+pub mod revision;
 pub mod rollout;
 pub mod status;
 pub mod strategy;

@@ -97,7 +97,6 @@ pub struct RolloutSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<BackgroundAnalysis>,
     /// How the next version is released.
-    #[serde(default)]
     pub strategy: Strategy,
 }
 

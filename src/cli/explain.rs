@@ -58,10 +58,9 @@ pub fn explain(rollout: &Rollout, now: Timestamp, width: usize) -> String {
     for metric in judged(rollout, status) {
         out.push_str(&wrap(&metric_words(metric), 2, width));
     }
-    for text in [rolls_back_when(rollout, status), no_verdict(rollout, status, now), next(rollout, status)] {
-        if let Some(text) = text {
-            out.push_str(&wrap(&text, 0, width));
-        }
+    let rest = [rolls_back_when(rollout, status), no_verdict(rollout, status, now), next(rollout, status)];
+    for text in rest.into_iter().flatten() {
+        out.push_str(&wrap(&text, 0, width));
     }
     for (what, command) in view::next_commands(rollout, status) {
         if !command.contains("explain") {
@@ -143,8 +142,15 @@ fn goes_on_when(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> St
         Place::Step(Step { pause: Some(_), .. }) => {
             format!("It goes on by itself in {}.", left.unwrap_or_else(|| "a moment".into()))
         }
-        _ => waiting.map(|waiting| format!("It is {}.", waiting.trim_end_matches('.'))).unwrap_or_default(),
+        _ if words::stalled(status).is_some() => String::new(),
+        _ => waiting.map(waiting_sentence).unwrap_or_default(),
     }
+}
+
+/// `waiting for ...` becomes a sentence; any other message stands for itself.
+fn waiting_sentence(message: &str) -> String {
+    let message = message.trim_end_matches('.');
+    if message.starts_with("waiting") { format!("It is {message}.") } else { format!("{message}.") }
 }
 
 /// The metrics that the current step waits for.
@@ -167,7 +173,7 @@ fn metric_words(metric: &MetricStatus) -> String {
 }
 
 fn rolls_back_when(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
-    if status.course != Course::Stepping {
+    if status.course != Course::Stepping || status.held.is_some() {
         return None;
     }
     let required: Vec<String> = status

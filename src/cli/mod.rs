@@ -3,7 +3,9 @@
 pub mod command;
 pub mod completions;
 pub mod connect;
+pub mod controller;
 pub mod crds;
+pub mod demo;
 pub mod doctor;
 pub mod ending;
 pub mod exit;

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use super::{
-    command as commands, completions, crds, doctor,
+    command as commands, completions, controller, crds, demo, doctor,
     exit::{CliError, Exit},
     explain, get,
     global::Global,
@@ -51,8 +51,11 @@ enum Verb {
     Set(Set),
     Lint(lint::LintArgs),
     Plan(plan::PlanArgs),
-    /// Check the connection, the kinds, the permissions and the metrics
+    Demo(demo::DemoArgs),
+    /// Check cluster, mesh, metrics and permissions
     Doctor(doctor::Args),
+    /// Run the controller in the foreground
+    Controller(controller::Args),
     Crds(crds::CrdsArgs),
     Completions(completions::CompletionsArgs),
     Version(version::VersionArgs),
@@ -93,7 +96,9 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Set(Set::Image(args)) => set_image::run(args, global).await,
         Verb::Lint(args) => lint::run(&args, global),
         Verb::Plan(args) => plan::run(&args, global),
+        Verb::Demo(args) => demo::run(&args, global).await,
         Verb::Doctor(args) => doctor::run(args, global).await,
+        Verb::Controller(args) => controller::run(args).await,
         Verb::Crds(args) => crds::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Version(args) => version::run(&args, global),

@@ -211,7 +211,11 @@ pub fn change_line(rollout: &Rollout) -> String {
             format!("{accepted} of {}", status.weights.desired)
         });
     }
-    let message = if status.message.is_empty() { view::doing(rollout, Timestamp::MIN) } else { status.message.clone() };
+    let held = status.held.as_ref().map(|held| held.message.clone());
+    let waiting = status.waiting_for.as_ref().map(|waiting| waiting.message.clone());
+    let said = [Some(status.message.clone()), held, waiting].into_iter().flatten().find(|text| !text.is_empty());
+    let doing = || view::doing(rollout, Timestamp::UNIX_EPOCH);
+    let message = said.unwrap_or_else(|| doing().split(" (").next().unwrap_or_default().to_owned());
     parts.push(message);
     parts.join("  ")
 }

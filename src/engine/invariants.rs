@@ -73,12 +73,13 @@ fn abort_never_raises(input: &Input<'_>, decision: &Decision, found: &mut Vec<St
     }
 }
 
-/// I4: nothing becomes stable but by the end of a promotion or as the first.
+/// I4: nothing becomes stable but by the end of a promotion, as the first, or by a recorded command in this very tick.
 fn promotion_has_a_reason(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
     if decision.status.stable_revision == input.status.stable_revision {
         return;
     }
-    let came_from = matches!(input.status.course, Course::Promoting | Course::FirstDeploy);
+    let commanded = input.status.commands.first() != decision.status.commands.first();
+    let came_from = matches!(input.status.course, Course::Promoting | Course::FirstDeploy) || commanded;
     let recorded = decision.status.history.first().is_some_and(|entry| entry.outcome == Outcome::Promoted);
     if !came_from || !recorded {
         found.push(format!("I4: stable changed in course {:?}", input.status.course));

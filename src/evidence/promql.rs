@@ -205,6 +205,13 @@ mod tests {
         }
     }
 
+    fn own_counters() -> IncrementsQuery {
+        let own =
+            |counter: &str| Counter { builtin: None, prometheus: Some(PrometheusCounter { counter: counter.into() }) };
+        let (bad, total) = (own(r#"orders_total{outcome="lost"}"#), own("orders_total"));
+        IncrementsQuery { bad, total, warm_up_seconds: 0, ..query(Pack::Istio) }
+    }
+
     fn shown(query: &IncrementsQuery) -> String {
         let text = increments(query).unwrap();
         format!("bad:\n{}\n\ntotal:\n{}\n", text.bad, text.total)
@@ -215,13 +222,7 @@ mod tests {
         insta::assert_snapshot!("istio", shown(&query(Pack::Istio)));
         insta::assert_snapshot!("envoy", shown(&query(Pack::Envoy)));
         insta::assert_snapshot!("application", shown(&query(Pack::Application)));
-        let own =
-            |counter: &str| Counter { builtin: None, prometheus: Some(PrometheusCounter { counter: counter.into() }) };
-        let mut query = query(Pack::Istio);
-        query.bad = own(r#"orders_total{outcome="lost"}"#);
-        query.total = own("orders_total");
-        query.warm_up_seconds = 0;
-        insta::assert_snapshot!("own_counters_without_warm_up", shown(&query));
+        insta::assert_snapshot!("own_counters_without_warm_up", shown(&own_counters()));
     }
 
     /// With the parts that name arms and namespaces taken away, the text is the one that promtool has proved.
@@ -238,6 +239,23 @@ mod tests {
         let inner =
             proved.strip_prefix("sum by (arm) ").unwrap().replace(r#"req{code="200"}"#, "req").replace(")/2", ") / 2");
         assert!(text.contains(&inner), "{text}\n does not hold\n{inner}");
+    }
+
+    /// promtool proves the texts in the vectors; this proves that they are ours.
+    #[test]
+    fn the_proved_texts_of_the_packs_are_these() {
+        let vectors: serde_yaml::Value =
+            serde_yaml::from_str(include_str!("../../tests/vectors/packs.promtool.yml")).unwrap();
+        let mut ours: Vec<String> = Vec::new();
+        for query in [Pack::Istio, Pack::Envoy, Pack::Application].map(query).into_iter().chain([own_counters()]) {
+            let text = increments(&query).unwrap();
+            ours.extend([text.bad, text.total]);
+        }
+        for test in vectors["tests"].as_sequence().unwrap() {
+            for proved in test["promql_expr_test"].as_sequence().unwrap() {
+                assert!(ours.iter().any(|text| *text == proved["expr"].as_str().unwrap()), "{proved:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Conditions: CEL on one number, `result`. Compiled once, bounded in length, nesting and cost.
 //!
 //! The language is CEL's arithmetic and comparisons. What could cost more than it says (macros over lists, functions)
-//! is refused when the text is checked, so that evaluation takes a handful of operations.
+//! is refused when the text is checked, so that evaluation takes a handful of operations. Whole numbers in a text are
+//! read as doubles, as `result` is one: else `result == 0` would be false at 0.0 and `result + 1` an error.
 
 use kube::core::cel::cel::{
-    Context, ExecutionError, Program, Value,
-    common::ast::{Expr, operators},
+    Context, ExecutionError, IdedExpr, Program, Value,
+    common::ast::{Expr, LiteralValue, operators},
 };
 
 /// The longest text; the CRD's schema holds the same.
@@ -13,7 +14,7 @@ const LONGEST: usize = 1024;
 /// The deepest nesting of brackets: the parser is recursive.
 const DEEPEST: usize = 16;
 /// Operators a condition may use, by CEL's internal names.
-const OPERATORS: [&str; 17] = [
+const OPERATORS: [&str; 16] = [
     operators::CONDITIONAL,
     operators::LOGICAL_AND,
     operators::LOGICAL_OR,
@@ -22,7 +23,6 @@ const OPERATORS: [&str; 17] = [
     operators::ADD,
     operators::MULTIPLY,
     operators::DIVIDE,
-    operators::MODULO,
     operators::EQUALS,
     operators::NOT_EQUALS,
     operators::GREATER_EQUALS,
@@ -32,8 +32,6 @@ const OPERATORS: [&str; 17] = [
     operators::NEGATE,
     operators::IN,
 ];
-/// Conversions a condition may use.
-const CONVERSIONS: [&str; 2] = ["double", "int"];
 /// Numbers a condition is tried on when it is checked.
 const PROBES: [f64; 3] = [0.0, 0.5, 100.0];
 
@@ -64,7 +62,7 @@ pub enum ExprError {
     #[error("`{0}` gives no true or false; compare, as in `result < 100`")]
     NotBoolean(String),
     /// Types that do not go together.
-    #[error("`{text}` cannot be computed: {reason}; `result` is a double, write whole numbers in sums as 1.0")]
+    #[error("`{text}` cannot be computed: {reason}")]
     Execution {
         /// The text.
         text: String,
@@ -77,7 +75,7 @@ pub enum ExprError {
 #[derive(Debug)]
 pub struct Condition {
     text: String,
-    program: Program,
+    expression: IdedExpr,
 }
 
 impl Condition {
@@ -86,15 +84,16 @@ impl Condition {
         bound(text)?;
         let program = Program::compile(text)
             .map_err(|error| ExprError::Syntax { text: text.to_owned(), reason: one_line(&error.to_string()) })?;
-        allowed(&program.expression().expr)?;
-        Ok(Condition { text: text.to_owned(), program })
+        let mut expression = program.expression().clone();
+        allowed(&mut expression.expr)?;
+        Ok(Condition { text: text.to_owned(), expression })
     }
 
     /// Whether `result` fulfils it.
     pub fn holds(&self, result: f64) -> Result<bool, ExprError> {
         let mut context = Context::default();
         context.add_variable_from_value("result", result);
-        match self.program.execute(&context) {
+        match Value::resolve(&self.expression, &context) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(_) => Err(ExprError::NotBoolean(self.text.clone())),
             Err(error) => Err(self.failed(&error)),
@@ -131,22 +130,33 @@ fn bound(text: &str) -> Result<(), ExprError> {
     Ok(())
 }
 
-fn allowed(expr: &Expr) -> Result<(), ExprError> {
+/// Refuses what conditions do not have and reads whole numbers as doubles.
+fn allowed(expr: &mut Expr) -> Result<(), ExprError> {
     match expr {
-        Expr::Literal(_) => Ok(()),
+        Expr::Literal(literal) => {
+            as_double(literal);
+            Ok(())
+        }
         Expr::Ident(name) if name == "result" => Ok(()),
         Expr::Ident(name) => Err(ExprError::Unknown(name.clone())),
-        Expr::List(list) => list.elements.iter().try_for_each(|element| allowed(&element.expr)),
+        Expr::List(list) => list.elements.iter_mut().try_for_each(|element| allowed(&mut element.expr)),
         Expr::Call(call) => {
-            let known = OPERATORS.contains(&call.func_name.as_str()) || CONVERSIONS.contains(&call.func_name.as_str());
-            if call.target.is_some() || !known {
+            if call.target.is_some() || !OPERATORS.contains(&call.func_name.as_str()) {
                 return Err(ExprError::Refused(shown_name(&call.func_name)));
             }
-            call.args.iter().try_for_each(|argument| allowed(&argument.expr))
+            call.args.iter_mut().try_for_each(|argument| allowed(&mut argument.expr))
         }
         Expr::Comprehension(_) => Err(ExprError::Refused("a macro over a list".to_owned())),
         Expr::Select(select) => Err(ExprError::Refused(format!(".{}", select.field))),
         Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => Err(ExprError::Refused("{}".to_owned())),
+    }
+}
+
+fn as_double(literal: &mut LiteralValue) {
+    match literal {
+        LiteralValue::Int(whole) => *literal = LiteralValue::Double((*whole.inner() as f64).into()),
+        LiteralValue::UInt(whole) => *literal = LiteralValue::Double((*whole.inner() as f64).into()),
+        _ => {}
     }
 }
 
@@ -169,8 +179,10 @@ mod tests {
             ("result < 100", 100.0, false),
             ("result >= 0.95 && result <= 1", 0.99, true),
             ("result == 0", 0.0, true),
-            ("!(result > 1.5) || result in [7.0, 8.0]", 8.0, true),
-            ("result * 100.0 < 5", 0.04, true),
+            ("!(result > 1.5) || result in [7, 8.0]", 8.0, true),
+            ("result * 100 + 1 < 6", 0.04, true),
+            ("result != 0", 0.0, false),
+            ("-result < -1", 2.0, true),
             ("result > 10 ? result < 20 : true", 30.0, false),
         ] {
             let condition = Condition::compile(text).unwrap();
@@ -184,8 +196,8 @@ mod tests {
         for (text, word) in [
             ("result <", "not a CEL condition"),
             ("value < 3", "`value` is unknown"),
-            ("result + 1.0", "gives no true or false"),
-            ("result + 1 < 3", "cannot be computed"),
+            ("result + 1", "gives no true or false"),
+            ("result + 'a' < 3", "cannot be computed"),
             ("result[0] < 3", "one number"),
             ("[1, 2].all(x, [1, 2].all(y, x + y < 9))", "not allowed"),
             ("result.matches('x')", "not allowed"),

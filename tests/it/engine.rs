@@ -359,8 +359,13 @@ fn comes_to_rest(world: &mut SimWorld) -> Result<bool, Vec<String>> {
     })
 }
 
+/// How many random histories are played; `GLIDEPATH_HISTORIES` sets another number for a long soak.
+fn histories() -> u32 {
+    std::env::var("GLIDEPATH_HISTORIES").map_or(20_000, |number| number.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, max_shrink_iters: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: histories(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_keeps_the_invariants_and_comes_to_rest(

@@ -1,0 +1,115 @@
+//! Names of revisions (rule S1): a hash over the pod template exactly as the user wrote it.
+//!
+//! Never over a typed struct: a library that learns a new field must not start a rollout in anybody's cluster.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// The version of the hash below; a change of the algorithm gets another number and keeps the old one readable.
+pub const HASH_VERSION: &str = "1";
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const LENGTH: usize = 10;
+
+/// The revision id of a template: the first 10 characters, in Crockford's base32 and lower case, of the SHA-256 of its
+/// canonical text.
+pub fn id(template: &Value) -> String {
+    base32(&Sha256::digest(canonical(template)), LENGTH)
+}
+
+/// Canonical JSON: keys sorted, nulls removed (also those in lists of objects' fields; list items stay), no spaces.
+pub fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
+}
+
+/// The images of a template's containers, in their order.
+pub fn images(template: &Value) -> Vec<String> {
+    template
+        .pointer("/spec/containers")
+        .and_then(Value::as_array)
+        .map(|containers| containers.iter().filter_map(|c| Some(c.get("image")?.as_str()?.to_owned())).collect())
+        .unwrap_or_default()
+}
+
+fn write_canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut fields: Vec<_> = map.iter().filter(|(_, value)| !value.is_null()).collect();
+            fields.sort_by(|a, b| a.0.cmp(b.0));
+            text.push('{');
+            for (index, (key, value)) in fields.into_iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                text.push_str(&Value::from(key.as_str()).to_string());
+                text.push(':');
+                write_canonical(value, text);
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                write_canonical(item, text);
+            }
+            text.push(']');
+        }
+        scalar => text.push_str(&scalar.to_string()),
+    }
+}
+
+fn base32(bytes: &[u8], length: usize) -> String {
+    let bit = |at: usize| bytes.get(at / 8).map_or(0, |byte| usize::from(byte >> (7 - at % 8) & 1));
+    (0..length)
+        .map(|index| {
+            let digit = (0..5).fold(0, |digit, offset| digit << 1 | bit(index * 5 + offset));
+            char::from(ALPHABET[digit])
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn s1_the_id_ignores_order_and_nulls_and_nothing_else() {
+        let one = json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"containers": [{"image": "x:1"}]}});
+        let same = json!({"spec": {"containers": [{"image": "x:1", "resources": null}]},
+            "metadata": {"creationTimestamp": null, "labels": {"b": "2", "a": "1"}}});
+        assert_eq!(id(&one), id(&same));
+        for other in [
+            json!({"metadata": {"labels": {"a": "1", "b": "3"}}, "spec": {"containers": [{"image": "x:1"}]}}),
+            json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"containers": [{"image": "x:2"}]}}),
+            json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"containers": [{"image": "x:1", "args": []}]}}),
+        ] {
+            assert_ne!(id(&one), id(&other), "{other}");
+        }
+    }
+
+    /// These ids name ReplicaSets in people's clusters: they never change.
+    #[test]
+    fn s1_ids_are_the_same_for_ever() {
+        assert_eq!(
+            canonical(&json!({"b": [1, null, {"c": null}], "a": "\u{e9}\n"})),
+            "{\"a\":\"\u{e9}\\n\",\"b\":[1,null,{}]}"
+        );
+        // printf '{}' | sha256sum = 44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a
+        assert_eq!(id(&json!({})), "8g9pz8tnpd");
+    }
+
+    #[test]
+    fn base32_takes_five_bits_a_digit() {
+        for (bytes, digits) in
+            [(&[0u8; 7][..], "0000000000"), (&[0xff; 7], "zzzzzzzzzz"), (&[0x08, 0x42, 0x10, 0, 0, 0, 0], "1111000000")]
+        {
+            assert_eq!(base32(bytes, 10), digits);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `glidepath controller`: runs the controller in the foreground.
+
+use std::net::SocketAddr;
+
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::exit::{CliError, Exit};
+use crate::controller::{self, Settings};
+
+/// Run the controller.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The Prometheus of analyses that name none, for instance http://prometheus.monitoring:9090
+    #[arg(long, env = "GLIDEPATH_PROMETHEUS", value_name = "URL")]
+    prometheus: Option<String>,
+    /// Serve this namespace only; empty means all
+    #[arg(long = "watch-namespace", env = "GLIDEPATH_NAMESPACE", value_name = "NAME")]
+    watch_namespace: Option<String>,
+    /// Where /livez, /readyz and /metrics are served
+    #[arg(long, env = "GLIDEPATH_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// Work only while holding a Lease, so that replicas can stand by
+    #[arg(long, env = "GLIDEPATH_LEADER_ELECT")]
+    leader_elect: bool,
+    /// The Lease's namespace; this pod's when absent
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
+    lease_namespace: Option<String>,
+    /// The name of this process among its replicas
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: Option<String>,
+    /// How many Rollouts are worked on at once
+    #[arg(long, env = "GLIDEPATH_CONCURRENCY", value_name = "N", default_value_t = 16)]
+    concurrency: usize,
+    /// How logs are written
+    #[arg(long, env = "GLIDEPATH_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// The kubeconfig; the default rules (KUBECONFIG, ~/.kube/config, the pod's own account) when absent
+    #[arg(skip)]
+    pub config: Option<kube::Config>,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Runs until SIGTERM or ctrl-c. The Lease's loss and a taken port are errors: the process ends with 1.
+pub async fn run(args: Args) -> Result<Exit, CliError> {
+    serve(args).await.map_err(|error| CliError::Failed(format!("{error:#}")))
+}
+
+async fn serve(args: Args) -> anyhow::Result<Exit> {
+    log_as(args.log_format);
+    let config = match args.config {
+        Some(config) => config,
+        None => kube::Config::infer().await?,
+    };
+    let identity = args.identity.unwrap_or_else(|| format!("glidepath-{}", std::process::id()));
+    let settings = Settings {
+        namespace: args.watch_namespace.filter(|namespace| !namespace.is_empty()),
+        prometheus: args.prometheus.filter(|address| !address.is_empty()),
+        listen: args.listen,
+        leader_elect: args.leader_elect,
+        lease_namespace: args.lease_namespace,
+        identity,
+        concurrency: args.concurrency,
+    };
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone()));
+    controller::run(config, settings, stop).await?;
+    Ok(Exit::Done)
+}
+
+fn log_as(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber in one process (tests) is refused, and the first one serves.
+    drop(match format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.try_init(),
+    });
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+    stop.cancel();
+}

@@ -1,0 +1,114 @@
+//! The file that is played: the embedded one or the user's, made ready for a world without a cluster.
+
+use std::{collections::BTreeMap, path::Path};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde::Deserialize;
+
+use crate::{
+    api::{AnalysisTemplate, ClusterAnalysisTemplate, Rollout, analysis::AnalysisTemplateSpec},
+    cli::exit::CliError,
+    local::template,
+};
+
+/// The demo's own file.
+pub const EMBEDDED: &str = include_str!("../../../rollouts/demo.yaml");
+
+/// What is played.
+#[derive(Debug)]
+pub struct Manifest {
+    /// The Rollout, with its own template.
+    pub rollout: Rollout,
+    /// The AnalysisTemplates of the file, by name.
+    pub templates: BTreeMap<String, AnalysisTemplateSpec>,
+    /// Whether the times are a user's, not the demo's shortened ones.
+    pub own_times: bool,
+}
+
+/// Reads the file, or the embedded one.
+pub fn load(path: Option<&Path>) -> Result<Manifest, CliError> {
+    let Some(path) = path else { return parse(EMBEDDED, "rollouts/demo.yaml", false) };
+    let name = path.display().to_string();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| CliError::Failed(format!("cannot read {name}: {error}")))?;
+    parse(&text, &name, true)
+}
+
+fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        CliError::Failed(format!("{name}: {error}; 'glidepath lint {name}' points at the place"))
+    };
+    let (mut rollout, mut templates) = (None, BTreeMap::new());
+    for document in serde_yaml::Deserializer::from_str(text) {
+        let value = serde_yaml::Value::deserialize(document).map_err(|error| wrong(&error))?;
+        let kind = value.get("kind").and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
+        match kind.as_str() {
+            "Rollout" if rollout.is_none() => rollout = Some(read::<Rollout>(value).map_err(|error| wrong(&error))?),
+            "Rollout" => return Err(CliError::Failed(format!("{name}: two Rollouts; the demo plays one"))),
+            "AnalysisTemplate" => {
+                let template: AnalysisTemplate = read(value).map_err(|error| wrong(&error))?;
+                templates.insert(template.metadata.name.unwrap_or_default(), template.spec);
+            }
+            "ClusterAnalysisTemplate" => {
+                let template: ClusterAnalysisTemplate = read(value).map_err(|error| wrong(&error))?;
+                templates.insert(template.metadata.name.unwrap_or_default(), template.spec.into());
+            }
+            _ => {}
+        }
+    }
+    let rollout = rollout.ok_or_else(|| CliError::Failed(format!("{name}: there is no Rollout in this file")))?;
+    Ok(Manifest { rollout: on_this_machine(rollout), templates, own_times })
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: serde_yaml::Value) -> Result<T, serde_yaml::Error> {
+    serde_yaml::from_value(value)
+}
+
+/// There is no Deployment here, and nobody to lift a pause in the file: the template is the Rollout's own.
+fn on_this_machine(mut rollout: Rollout) -> Rollout {
+    let name = rollout.metadata.name.clone().unwrap_or_else(|| "demo".into());
+    let spec = &mut rollout.spec;
+    spec.workload_ref = None;
+    spec.paused = false;
+    spec.selector.get_or_insert_with(LabelSelector::default);
+    spec.template.get_or_insert_with(|| template::stand_in(&name));
+    spec.replicas.get_or_insert(4);
+    rollout.status = None;
+    rollout
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_file_is_whole() {
+        let manifest = load(None).unwrap();
+        let analysis = manifest.rollout.spec.analysis.unwrap();
+        assert!(manifest.templates.contains_key(&analysis.templates[0].name));
+        let weights: Vec<_> = manifest.rollout.spec.strategy.canary.unwrap().steps;
+        let weights: Vec<_> = weights.iter().filter_map(|step| step.set_weight).map(|w| w.to_string()).collect();
+        assert_eq!(weights, ["25 %", "50 %"]);
+        assert!(!manifest.own_times);
+    }
+
+    #[test]
+    fn a_rollout_of_a_deployment_gets_pods_of_its_own() {
+        let text = "kind: Rollout\napiVersion: glidepath.dev/v1alpha1\nmetadata: {name: shop}\nspec:\n  paused: true\n  \
+                    workloadRef: {apiVersion: apps/v1, kind: Deployment, name: shop}\n  strategy: {canary: {}}\n";
+        let rollout = parse(text, "shop.yaml", true).unwrap().rollout;
+        assert!(rollout.spec.workload_ref.is_none() && rollout.spec.template.is_some() && !rollout.spec.paused);
+    }
+
+    #[test]
+    fn what_cannot_be_played_is_said() {
+        for (text, said) in [
+            ("kind: Service\n", "no Rollout"),
+            ("kind: Rollout\nspec: {replicas: many}\n", "lint shop.yaml"),
+            ("a: [\n", "lint shop.yaml"),
+        ] {
+            let error = parse(text, "shop.yaml", true).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! One chapter of the demo: a version is released, and the engine ticks until it is promoted or taken back.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    api::{
+        Rollout, RolloutStatus,
+        command::{RolloutCommandSpec, Verb},
+        status::{Course, HistoryEntry, Outcome, Phase},
+    },
+    cli::exit::CliError,
+    engine::Seen,
+    local::{LocalWorld, pods::Behaviour, traffic::Traffic},
+    ports::{Clock, World, WorldError, tick::tick},
+};
+
+use super::show::{Frame, Show};
+
+/// How often the engine looks and the screen is drawn anew without news.
+const BEAT: Duration = Duration::from_millis(200);
+/// How long the screen stays on an end while old pods go.
+const LINGER: SignedDuration = SignedDuration::from_secs(6);
+/// How long a pause for a person lasts before the demo stands in for them.
+const PERSON: SignedDuration = SignedDuration::from_secs(3);
+
+/// One version and what is told about it.
+pub struct Chapter {
+    /// In a few words.
+    pub title: String,
+    /// How its pods behave.
+    pub behaviour: Behaviour,
+    /// How it should end; `None` for the first deploy, which has no history.
+    pub expected: Option<Outcome>,
+}
+
+/// How a chapter ended.
+pub struct Ending {
+    /// The chapter.
+    pub chapter: Chapter,
+    /// From the release to the end.
+    pub took: SignedDuration,
+    /// What became of it.
+    pub how: How,
+}
+
+/// The ways a chapter ends.
+#[derive(Debug, PartialEq)]
+pub enum How {
+    /// The first version serves.
+    Deployed,
+    /// The rollout is over.
+    Over(Box<HistoryEntry>),
+    /// It stands still until a person decides; why.
+    Held(String),
+    /// Somebody pressed ctrl-c.
+    Interrupted,
+}
+
+impl Ending {
+    /// Whether it ended as the story has it.
+    pub fn as_told(&self) -> bool {
+        match (&self.how, self.chapter.expected) {
+            (How::Deployed, None) => true,
+            (How::Over(entry), Some(expected)) => entry.outcome == expected,
+            _ => false,
+        }
+    }
+}
+
+/// The play: a world, its users, and the screen.
+pub struct Play<'a> {
+    /// The cluster on this machine.
+    pub world: LocalWorld,
+    /// The real clock.
+    pub clock: Arc<dyn Clock>,
+    /// The users, once there is something to use.
+    pub traffic: Option<Traffic>,
+    /// The screen.
+    pub show: &'a mut Show,
+}
+
+impl Play<'_> {
+    /// Releases the chapter's version and ticks until its end.
+    pub async fn chapter(&mut self, chapter: Chapter) -> Result<Ending, CliError> {
+        let began = self.clock.now();
+        self.show.begin(&format!("{}: {}", chapter.behaviour.version, chapter.title), began)?;
+        self.world.release(chapter.behaviour.clone());
+        let mut over: Option<(Timestamp, How)> = None;
+        loop {
+            let now = self.clock.now();
+            let (rollout, seen) = self.turn(now).await?;
+            let status = rollout.status.clone().unwrap_or_default();
+            self.draw(&rollout, &seen, now)?;
+            over = over.or_else(|| ended(&status, &seen, chapter.expected).map(|how| (now, how)));
+            match over.take() {
+                Some((at, how)) if drained(&status, &seen) || now.duration_since(at) > LINGER => {
+                    self.show.end()?;
+                    return Ok(Ending { took: took(&how, began, at), chapter, how });
+                }
+                still => over = still,
+            }
+            self.stand_in(&rollout, &status, now)?;
+            tokio::select! {
+                () = self.world.changed() => {}
+                () = tokio::time::sleep(BEAT) => {}
+                _ = tokio::signal::ctrl_c() => {
+                    self.show.end()?;
+                    return Ok(Ending { chapter, took: now.duration_since(began), how: How::Interrupted });
+                }
+            }
+        }
+    }
+
+    /// The judges and the engine each do what is due.
+    async fn turn(&self, now: Timestamp) -> Result<(Rollout, Seen), CliError> {
+        self.world.judge(now).await;
+        let key = self.world.key();
+        match tick(&self.world, &key, now).await {
+            Err(WorldError::Refused { message, .. }) => return Err(CliError::Failed(message)),
+            Err(error) => tracing::debug!(%error, "the next tick tries again"),
+            Ok(_) => {}
+        }
+        match self.world.observe(&key).await {
+            Ok(Some(observation)) => Ok((observation.rollout, observation.seen)),
+            _ => Err(CliError::Failed(format!("the demo lost its Rollout {key}; this is a bug"))),
+        }
+    }
+
+    fn draw(&mut self, rollout: &Rollout, seen: &Seen, now: Timestamp) -> Result<(), CliError> {
+        let tally = self.traffic.as_ref().map(Traffic::tally);
+        let notices = self.world.take_notices();
+        self.show.draw(&Frame { rollout, seen, notices: &notices, tally: tally.as_ref(), now })
+    }
+
+    /// Nobody is here to end a pause without a time: after a moment the demo promotes, and says so.
+    fn stand_in(&mut self, rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Result<(), CliError> {
+        let waits = status.phase == Some(Phase::Paused) && status.held.is_none() && status.course == Course::Stepping;
+        let Some(waiting) = status.waiting_for.as_ref().filter(|waiting| waits && waiting.until.is_none()) else {
+            return Ok(());
+        };
+        if now.duration_since(waiting.since) < PERSON || status.commands.iter().any(|c| c.taken_at >= waiting.since) {
+            return Ok(());
+        }
+        self.world.command(RolloutCommandSpec {
+            rollout: rollout.metadata.name.clone().unwrap_or_default(),
+            verb: Verb::Promote,
+            revision: status.current_revision.as_ref().map(|revision| revision.id.clone()),
+            attempt: Some(status.attempt),
+            step: Some(status.step_index),
+            sub_step: None,
+            full: false,
+            to_step: None,
+            to_revision: None,
+            reason: Some("nobody is here to promote".into()),
+            requested_by: Some("demo".into()),
+        });
+        Ok(())
+    }
+}
+
+/// How the chapter has ended, if it has.
+fn ended(status: &RolloutStatus, seen: &Seen, expected: Option<Outcome>) -> Option<How> {
+    let wanted = seen.template.as_ref().map(|template| template.id.as_str());
+    let current = status.current_revision.as_ref().filter(|current| Some(current.id.as_str()) == wanted)?;
+    if let Some(held) = &status.held {
+        return Some(How::Held(held.message.clone()));
+    }
+    let settled = match status.phase {
+        Some(Phase::Healthy) => true,
+        Some(Phase::Degraded) => status.weights.desired.is_zero(),
+        _ => return None,
+    };
+    if expected.is_none() {
+        let healthy = status.phase == Some(Phase::Healthy);
+        return Some(if healthy { How::Deployed } else { How::Held(status.message.clone()) });
+    }
+    let entry = status.history.iter().find(|entry| entry.revision == *current)?;
+    settled.then(|| How::Over(Box::new(entry.clone())))
+}
+
+/// Whether only stable has pods left.
+fn drained(status: &RolloutStatus, seen: &Seen) -> bool {
+    let stable = status.stable_revision.as_ref().map(|stable| stable.id.as_str());
+    seen.revisions.iter().all(|revision| Some(revision.id.as_str()) == stable || revision.pods == 0)
+}
+
+fn took(how: &How, began: Timestamp, at: Timestamp) -> SignedDuration {
+    match how {
+        How::Over(entry) => entry.ended_at.duration_since(began),
+        _ => at.duration_since(began),
+    }
+}

@@ -1,0 +1,217 @@
+//! What is shown while the demo plays: the status screen redrawn in place on a terminal, one line per change elsewhere.
+
+use std::{collections::BTreeMap, io::Write};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    api::{Rollout, RolloutStatus, analysis::Verdict},
+    cli::{
+        exit::CliError,
+        paint::{Paint, Tone},
+        view::{self, RevisionView, Role, Screen},
+    },
+    engine::{Notice, Seen},
+    local::traffic::Tally,
+};
+
+use super::summary::{count, seconds};
+
+/// What there is to show at one moment.
+pub struct Frame<'a> {
+    /// The Rollout with its status.
+    pub rollout: &'a Rollout,
+    /// Its surroundings.
+    pub seen: &'a Seen,
+    /// Transitions since the last frame.
+    pub notices: &'a [(Timestamp, Notice)],
+    /// What the users have seen.
+    pub tally: Option<&'a Tally>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// The screen.
+pub struct Show {
+    terminal: bool,
+    color: bool,
+    width: usize,
+    began: Timestamp,
+    title: String,
+    born: BTreeMap<String, Timestamp>,
+    /// Rows of the frame that the next one replaces.
+    rows: usize,
+    /// What the last plain lines spoke of.
+    last_place: String,
+    last_verdicts: Vec<Verdict>,
+}
+
+impl Show {
+    /// A screen that redraws itself on a terminal.
+    pub fn new(terminal: bool, color: bool, width: usize) -> Self {
+        Show {
+            terminal,
+            color,
+            width,
+            began: Timestamp::UNIX_EPOCH,
+            title: String::new(),
+            born: BTreeMap::new(),
+            rows: 0,
+            last_place: String::new(),
+            last_verdicts: Vec::new(),
+        }
+    }
+
+    /// Prints a text that stays.
+    pub fn say(&mut self, text: &str) -> Result<(), CliError> {
+        self.write(&format!("{text}\n"))
+    }
+
+    /// Begins a chapter.
+    pub fn begin(&mut self, title: &str, now: Timestamp) -> Result<(), CliError> {
+        self.began = now;
+        self.title = title.to_owned();
+        self.last_place.clear();
+        self.last_verdicts.clear();
+        self.rows = 0;
+        let heading = Paint { on: self.color }.text(Tone::Strong, &format!("── {title}"));
+        self.say(&heading)
+    }
+
+    /// Shows a moment.
+    pub fn draw(&mut self, frame: &Frame<'_>) -> Result<(), CliError> {
+        if self.terminal { self.redraw(frame) } else { self.tell_changes(frame) }
+    }
+
+    /// Ends a chapter: its last frame stays.
+    pub fn end(&mut self) -> Result<(), CliError> {
+        self.rows = 0;
+        self.write("\n")
+    }
+
+    fn redraw(&mut self, frame: &Frame<'_>) -> Result<(), CliError> {
+        let pods = self.revisions(frame);
+        let screen =
+            Screen { rollout: frame.rollout, pods: &pods, now: frame.now, color: self.color, width: self.width };
+        let mut text = without_next_commands(&view::screen(&screen));
+        if let Some(tally) = frame.tally {
+            text.push_str(&format!("\n  {}\n", users(tally)));
+        }
+        let back = if self.rows == 0 { String::new() } else { format!("\x1b[{}A\x1b[J", self.rows) };
+        self.rows = text.lines().map(|line| rows(line, self.width)).sum();
+        self.write(&format!("{back}{text}"))
+    }
+
+    fn tell_changes(&mut self, frame: &Frame<'_>) -> Result<(), CliError> {
+        for (at, notice) in frame.notices {
+            let mark = if notice.warning { "!" } else { " " };
+            self.line(*at, &format!("{mark} {}: {}", notice.reason, notice.message))?;
+        }
+        let status = frame.rollout.status.clone().unwrap_or_default();
+        let place = place_key(&status);
+        if place != self.last_place {
+            self.last_place = place;
+            let doing = view::doing(frame.rollout, frame.now);
+            self.line(frame.now, &format!("  {doing}; {} of the traffic goes to the canary", status.weights.desired))?;
+        }
+        let verdicts: Vec<Verdict> = status.metrics.iter().map(|metric| metric.verdict).collect();
+        let counted =
+            status.metrics.iter().any(|metric| metric.fail_progress > 0.0 || metric.verdict != Verdict::Continue);
+        if verdicts != self.last_verdicts && counted {
+            self.last_verdicts = verdicts;
+            for metric in &status.metrics {
+                let (verdict, canary, stable) = (metric.verdict, &metric.canary, &metric.stable);
+                self.line(frame.now, &format!("  {} {verdict:?}: canary {canary}, stable {stable}", metric.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, at: Timestamp, text: &str) -> Result<(), CliError> {
+        let since = seconds(at.duration_since(self.began).max(SignedDuration::ZERO));
+        self.write(&format!("{since:>7} {text}\n"))
+    }
+
+    fn revisions(&mut self, frame: &Frame<'_>) -> Vec<RevisionView> {
+        let status = frame.rollout.status.clone().unwrap_or_default();
+        let mut shown: Vec<RevisionView> = Vec::new();
+        for seen in frame.seen.revisions.iter().filter(|seen| seen.pods > 0 || seen.wanted > 0) {
+            let born = *self.born.entry(seen.id.clone()).or_insert(frame.now);
+            shown.push(RevisionView {
+                id: seen.id.clone(),
+                number: seen.number,
+                role: Role::of(&seen.id, &status),
+                available: seen.available,
+                wanted: seen.wanted,
+                image: seen.images.join(", "),
+                age: frame.now.duration_since(born),
+            });
+        }
+        shown.sort_by_key(|revision| std::cmp::Reverse(revision.number));
+        shown
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), CliError> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+}
+
+/// What makes a new line: not every count, but every step and weight.
+fn place_key(status: &RolloutStatus) -> String {
+    let place = (status.course, status.stage, status.step_index, status.sub_step);
+    format!("{:?} {place:?} {}", status.phase, status.weights.desired)
+}
+
+fn users(tally: &Tally) -> String {
+    let errors: u64 = tally.versions.values().map(|answers| answers.errors).sum();
+    let by_version: Vec<String> =
+        tally.versions.iter().map(|(version, answers)| format!("{version} {}", count(answers.all))).collect();
+    let lost = tally.refused + tally.transport_failures;
+    format!("users       {} requests ({})   {errors} errors   {lost} lost", count(tally.sent), by_version.join(", "))
+}
+
+/// The screen ends with commands for a cluster; here there is none to give them to.
+fn without_next_commands(screen: &str) -> String {
+    match screen.trim_end().rsplit_once("\n\n") {
+        Some((rest, last)) if last.contains(": glidepath ") && !last.contains('\n') => format!("{rest}\n"),
+        _ => screen.to_owned(),
+    }
+}
+
+/// Rows that a line takes on the terminal, colours left out.
+fn rows(line: &str, width: usize) -> usize {
+    let mut visible = 0;
+    let mut in_escape = false;
+    for c in line.chars() {
+        match c {
+            '\x1b' => in_escape = true,
+            'm' if in_escape => in_escape = false,
+            _ if in_escape => {}
+            _ => visible += 1,
+        }
+    }
+    visible.max(1_usize).div_ceil(width.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_count_what_is_visible() {
+        for (line, width, wanted) in
+            [("", 10, 1), ("0123456789", 10, 1), ("0123456789a", 10, 2), ("\x1b[32m0123456789\x1b[39m", 10, 1)]
+        {
+            assert_eq!(rows(line, width), wanted, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn commands_for_a_cluster_are_left_out() {
+        let screen = "shop\n\n  steps\n\n  abort: glidepath abort shop\n";
+        assert_eq!(without_next_commands(screen), "shop\n\n  steps\n");
+        assert_eq!(without_next_commands("shop\n\n  steps\n"), "shop\n\n  steps\n");
+    }
+}

@@ -1,0 +1,203 @@
+//! The demo's last words: what happened, what it cost the users, that nothing was lost, and what to try next.
+
+use jiff::SignedDuration;
+
+use crate::{api::status::Outcome, local::traffic::Tally};
+
+use super::play::{Ending, How};
+
+/// The whole account.
+pub struct Account {
+    /// The chapters that were played.
+    pub endings: Vec<Ending>,
+    /// What the users saw.
+    pub tally: Tally,
+    /// What the pods counted.
+    pub counted: u64,
+}
+
+impl Account {
+    /// Whether the good version was promoted and the bad one taken back.
+    pub fn as_told(&self) -> bool {
+        self.endings.len() == 3 && self.endings.iter().all(Ending::as_told)
+    }
+
+    /// Whether every request that was sent was answered by a pod, by both counts.
+    pub fn none_lost(&self) -> bool {
+        let tally = &self.tally;
+        tally.sent == tally.answered() && tally.sent == self.counted && tally.refused + tally.transport_failures == 0
+    }
+}
+
+/// The summary.
+pub fn text(account: &Account) -> String {
+    let mut out = String::from("What happened\n");
+    for ending in &account.endings {
+        out.push_str(&chapter(ending));
+    }
+    out.push_str(&format!("\n{}", requests(account)));
+    let interrupted = account.endings.iter().any(|ending| ending.how == How::Interrupted);
+    out.push_str(match (account.as_told(), interrupted) {
+        (true, _) => NEXT,
+        (false, true) => "",
+        (false, false) => NOT_AS_TOLD,
+    });
+    out
+}
+
+fn chapter(ending: &Ending) -> String {
+    let version = &ending.chapter.behaviour.version;
+    let took = seconds(ending.took);
+    let (what, why) = match &ending.how {
+        How::Deployed => (format!("deployed in {took}"), String::new()),
+        How::Interrupted => (format!("stopped by ctrl-c after {took}"), String::new()),
+        How::Held(why) => (format!("stands still after {took}"), why.clone()),
+        How::Over(entry) => {
+            let word = match entry.outcome {
+                Outcome::Promoted => "promoted",
+                Outcome::Aborted | Outcome::RolledBack => "caught and rolled back",
+                Outcome::Superseded => "superseded",
+            };
+            let why = if entry.outcome == Outcome::Promoted { String::new() } else { entry.reason.clone() };
+            (format!("{word} after {took}"), why)
+        }
+    };
+    let why = if why.is_empty() { why } else { format!("\n      {why}") };
+    format!("  {version}  {}: {what}{why}\n", ending.chapter.title)
+}
+
+fn requests(account: &Account) -> String {
+    let tally = &account.tally;
+    if tally.sent == 0 {
+        return String::new();
+    }
+    let mut out = String::from("What the users saw\n");
+    let errors: u64 = tally.versions.values().map(|answers| answers.errors).sum();
+    if let Some(bad) = account.endings.get(2) {
+        let met = tally.of(&bad.chapter.behaviour.version);
+        let share = 100.0 * met.all as f64 / tally.sent as f64;
+        let (all, bad_errors) = (count(met.all), count(met.errors));
+        out.push_str(&format!(
+            "  {all} of {} requests met the bad version ({share:.1} %); it gave {bad_errors} errors\n",
+            count(tally.sent)
+        ));
+    }
+    out.push_str(&format!("  {} errors in all, the good versions' usual ones among them\n", count(errors)));
+    let (sent, answered, counted) = (count(tally.sent), count(tally.answered()), count(account.counted));
+    let verdict = if account.none_lost() { "none was lost" } else { "SOME WERE LOST" };
+    out.push_str(&format!(
+        "  {verdict}: {sent} sent, {answered} answers seen, {counted} counted by the pods; \
+         {} failed on the way, {} found no pod\n",
+        tally.transport_failures, tally.refused
+    ));
+    out
+}
+
+const NEXT: &str = "
+What to try next
+  glidepath demo --error-rate 1%           a smaller fault takes a little longer to prove
+  glidepath demo --rps 50                  fewer requests: evidence comes more slowly
+  glidepath demo --rollout rollout.yaml    your own file, with its own times
+  glidepath lint rollout.yaml              check it; 'glidepath plan' prints its timeline
+  glidepath doctor                         ready for a cluster? checks access, CRDs, mesh and metrics
+";
+
+const NOT_AS_TOLD: &str = "
+It did not go to the end as told: the good version promoted, the bad one rolled back. Evidence needs requests and a fault
+that is worse than stable by more than the tolerance: --error-rate and --rps change that.
+";
+
+/// `12.3s`, `1m12s`.
+pub fn seconds(duration: SignedDuration) -> String {
+    let total = duration.as_secs_f64().max(0.0);
+    if total < 60.0 { format!("{total:.1}s") } else { format!("{}m{:02}s", total as u64 / 60, total as u64 % 60) }
+}
+
+/// `12,345`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use super::*;
+    use crate::{
+        api::status::{HistoryEntry, RevisionRef},
+        cli::demo::play::Chapter,
+        local::{pods::Behaviour, traffic::Answers},
+    };
+
+    fn ending(version: &str, expected: Option<Outcome>, how: How) -> Ending {
+        let behaviour =
+            Behaviour { version: version.into(), error_rate: 0.0, latency: Duration::ZERO, start_up: Duration::ZERO };
+        let chapter = Chapter { title: "a release".into(), behaviour, expected };
+        Ending { chapter, took: SignedDuration::from_millis(12_340), how }
+    }
+
+    fn over(outcome: Outcome, reason: &str) -> How {
+        How::Over(Box::new(HistoryEntry {
+            revision: RevisionRef::default(),
+            images: Vec::new(),
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            ended_at: jiff::Timestamp::UNIX_EPOCH,
+            outcome,
+            reason: reason.into(),
+            attempt: 1,
+            step_index: 0,
+        }))
+    }
+
+    fn account(third: How) -> Account {
+        let answers = |all, errors| Answers { all, errors };
+        let versions = [("v2".to_owned(), answers(1_500, 1)), ("v3".to_owned(), answers(500, 25))];
+        let tally = Tally { sent: 2_000, versions: BTreeMap::from(versions), ..Tally::default() };
+        let endings = vec![
+            ending("v1", None, How::Deployed),
+            ending("v2", Some(Outcome::Promoted), over(Outcome::Promoted, "")),
+            ending("v3", Some(Outcome::Aborted), third),
+        ];
+        Account { endings, tally, counted: 2_000 }
+    }
+
+    #[test]
+    fn the_summary_gives_the_whole_account() {
+        let account = account(over(Outcome::Aborted, "errors failed: 5 %"));
+        let text = text(&account);
+        for said in [
+            "v2  a release: promoted after 12.3s\n",
+            "v3  a release: caught and rolled back after 12.3s\n      errors failed: 5 %\n",
+            "500 of 2,000 requests met the bad version (25.0 %); it gave 25 errors",
+            "26 errors in all",
+            "none was lost: 2,000 sent, 2,000 answers seen, 2,000 counted by the pods; 0 failed on the way, 0 found no pod",
+            "What to try next",
+        ] {
+            assert!(text.contains(said), "{said}\nnot in\n{text}");
+        }
+        assert!(account.as_told() && account.none_lost());
+    }
+
+    #[test]
+    fn what_did_not_go_as_told_or_was_lost_is_said() {
+        let promoted = account(over(Outcome::Promoted, ""));
+        assert!(!promoted.as_told() && text(&promoted).contains("did not go to the end as told"));
+        for lose in [
+            |account: &mut Account| account.tally.sent += 1,
+            |account: &mut Account| account.counted -= 1,
+            |account: &mut Account| account.tally.refused = 1,
+        ] {
+            let mut account = account(over(Outcome::Aborted, "worse"));
+            lose(&mut account);
+            assert!(!account.none_lost() && text(&account).contains("SOME WERE LOST"));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Transitions as Kubernetes Events, published in the background: a tick never waits for them or fails by them.
+
+use std::time::Duration;
+
+use kube::{
+    Client, Resource,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use tokio::sync::mpsc;
+
+use crate::{api::Rollout, engine::Notice};
+
+const QUEUE: usize = 1_000;
+const NOTE_LIMIT: usize = 1_000;
+
+type Message = (k8s_openapi::api::core::v1::ObjectReference, Event);
+
+/// Puts events into the queue.
+#[derive(Clone, Debug)]
+pub struct EventSender {
+    queue: mpsc::Sender<Message>,
+}
+
+impl EventSender {
+    /// Starts the publisher; it ends when all senders are gone.
+    pub fn start(client: Client, instance: Option<String>) -> Self {
+        let (queue, messages) = mpsc::channel(QUEUE);
+        tokio::spawn(publish(Recorder::new(client, Reporter { controller: "glidepath".into(), instance }), messages));
+        EventSender { queue }
+    }
+
+    /// Queues an event; a full queue drops it, since status says the same.
+    pub fn send(&self, rollout: &Rollout, notice: &Notice) {
+        let type_ = if notice.warning { EventType::Warning } else { EventType::Normal };
+        let mut note = notice.message.clone();
+        if let Some((end, _)) = note.char_indices().nth(NOTE_LIMIT) {
+            note.truncate(end);
+        }
+        let event =
+            Event { type_, reason: notice.reason.clone(), note: Some(note), action: "Rollout".into(), secondary: None };
+        let key = super::key_of(rollout);
+        tracing::info!(rollout = %key, reason = %notice.reason, "{}", notice.message);
+        if self.queue.try_send((rollout.object_ref(&()), event)).is_err() {
+            tracing::warn!(rollout = %key, "the queue of events is full");
+        }
+    }
+}
+
+async fn publish(recorder: Recorder, mut messages: mpsc::Receiver<Message>) {
+    while let Some((about, event)) = messages.recv().await {
+        match tokio::time::timeout(Duration::from_secs(15), recorder.publish(&event, &about)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "cannot publish an event"),
+            Err(_) => tracing::warn!("no answer to an event in 15 s"),
+        }
+    }
+}

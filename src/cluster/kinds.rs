@@ -1,0 +1,382 @@
+//! The kinds we watch, pruned to the fields that decide something.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{DynamicObject, TypeMeta};
+use serde_json::Value;
+
+use super::table::{Kept, mark};
+use crate::api::{
+    AnalysisRun, REVISION_LABEL, ROLLOUT_LABEL, Rollout,
+    command::{CommandState, RolloutCommandSpec},
+    revision,
+};
+
+/// The annotation on our ReplicaSets that holds the revision's number.
+pub const NUMBER: &str = "glidepath.dev/number";
+/// The annotation on Services that remembers the selector the user wrote, as JSON.
+pub const ORIGINAL_SELECTOR: &str = "glidepath.dev/original-selector";
+
+/// A Rollout, or why it could not be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RolloutKept {
+    /// The object, or the field at fault.
+    pub rollout: Result<Rollout, String>,
+}
+
+impl Kept for RolloutKept {
+    fn keep(object: &DynamicObject) -> Self {
+        RolloutKept { rollout: decode(object) }
+    }
+}
+
+/// A ReplicaSet of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplicaSetKept {
+    /// The owning Rollout's name.
+    pub rollout: String,
+    /// The revision id.
+    pub revision: String,
+    /// The revision's number.
+    pub number: u64,
+    /// What its spec asks for.
+    pub wanted: u32,
+    /// Pods that exist.
+    pub pods: u32,
+    /// Pods that are ready.
+    pub ready: u32,
+    /// Pods that are available.
+    pub available: u32,
+    /// The canonical text of its template without our label.
+    pub template: Box<str>,
+    /// The images of its containers.
+    pub images: Vec<String>,
+    /// The message of a ReplicaFailure condition: quota, admission.
+    pub failure: Option<String>,
+}
+
+impl Kept for ReplicaSetKept {
+    fn keep(object: &DynamicObject) -> Self {
+        let data = &object.data;
+        let labels = object.metadata.labels.as_ref();
+        let template = data.pointer("/spec/template").cloned().unwrap_or_default();
+        ReplicaSetKept {
+            rollout: mark(labels, ROLLOUT_LABEL).unwrap_or_default().to_owned(),
+            revision: mark(labels, REVISION_LABEL).unwrap_or_default().to_owned(),
+            number: mark(object.metadata.annotations.as_ref(), NUMBER).and_then(|n| n.parse().ok()).unwrap_or(0),
+            wanted: count(data, "/spec/replicas"),
+            pods: count(data, "/status/replicas"),
+            ready: count(data, "/status/readyReplicas"),
+            available: count(data, "/status/availableReplicas"),
+            images: revision::images(&template),
+            template: normal_template(template),
+            failure: true_condition(data, "ReplicaFailure"),
+        }
+    }
+    fn group(&self) -> Option<&str> {
+        Some(&self.rollout)
+    }
+}
+
+/// A Service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceKept {
+    /// What it selects.
+    pub selector: BTreeMap<String, String>,
+    /// Its ports, to copy.
+    pub ports: Value,
+    /// The user's selector, remembered by us.
+    pub original: Option<BTreeMap<String, String>>,
+    /// The Rollout that it was created for, when we created it.
+    pub owner: Option<String>,
+}
+
+impl Kept for ServiceKept {
+    fn keep(object: &DynamicObject) -> Self {
+        let selector = object.data.pointer("/spec/selector").cloned().unwrap_or_default();
+        let original = mark(object.metadata.annotations.as_ref(), ORIGINAL_SELECTOR);
+        ServiceKept {
+            selector: serde_json::from_value(selector).unwrap_or_default(),
+            ports: object.data.pointer("/spec/ports").cloned().unwrap_or_default(),
+            original: original.and_then(|text| serde_json::from_str(text).ok()),
+            owner: owner(object, "Rollout"),
+        }
+    }
+}
+
+/// An EndpointSlice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SliceKept {
+    /// Its Service.
+    pub service: String,
+    /// Names of pods that are ready.
+    pub ready: Vec<String>,
+}
+
+impl Kept for SliceKept {
+    fn keep(object: &DynamicObject) -> Self {
+        let service = mark(object.metadata.labels.as_ref(), "kubernetes.io/service-name").unwrap_or_default();
+        let endpoints = object.data.get("endpoints").and_then(Value::as_array);
+        let mut ready: Vec<String> = endpoints.into_iter().flatten().filter_map(ready_pod).collect();
+        ready.sort();
+        ready.dedup();
+        SliceKept { service: service.to_owned(), ready }
+    }
+    fn group(&self) -> Option<&str> {
+        Some(&self.service)
+    }
+}
+
+/// The pod behind an endpoint; an endpoint is ready unless it says otherwise.
+fn ready_pod(endpoint: &Value) -> Option<String> {
+    let ready = endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
+    ready.then(|| endpoint.pointer("/targetRef/name").and_then(Value::as_str).unwrap_or_default().to_owned())
+}
+
+/// A pod of one of our revisions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodKept {
+    /// The revision id.
+    pub revision: String,
+    /// Its ReplicaSet.
+    pub owner: String,
+    /// Why it does not come up.
+    pub trouble: Option<String>,
+}
+
+impl Kept for PodKept {
+    fn keep(object: &DynamicObject) -> Self {
+        PodKept {
+            revision: mark(object.metadata.labels.as_ref(), REVISION_LABEL).unwrap_or_default().to_owned(),
+            owner: owner(object, "ReplicaSet").unwrap_or_default(),
+            trouble: pod_trouble(&object.data),
+        }
+    }
+    fn group(&self) -> Option<&str> {
+        Some(&self.owner)
+    }
+}
+
+/// Unschedulable, an image that cannot be pulled, a container that crashes.
+fn pod_trouble(data: &Value) -> Option<String> {
+    let conditions = data.pointer("/status/conditions").and_then(Value::as_array);
+    let unscheduled = conditions
+        .into_iter()
+        .flatten()
+        .find(|c| text(c, "/type") == "PodScheduled" && text(c, "/status") == "False")
+        .map(|c| format!("{}: {}", text(c, "/reason"), text(c, "/message")));
+    let lists = ["/status/initContainerStatuses", "/status/containerStatuses"];
+    let statuses = lists.iter().filter_map(|list| data.pointer(list)?.as_array()).flatten();
+    unscheduled.or_else(|| statuses.filter_map(container_trouble).next())
+}
+
+fn container_trouble(status: &Value) -> Option<String> {
+    let reason = text(status, "/state/waiting/reason");
+    if matches!(reason, "" | "ContainerCreating" | "PodInitializing") {
+        return None;
+    }
+    let (name, message) = (text(status, "/name"), text(status, "/state/waiting/message"));
+    let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+    Some(format!("{reason} in container {name}{message}"))
+}
+
+/// A Deployment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeploymentKept {
+    /// What its spec asks for.
+    pub wanted: u32,
+    /// Its own pods.
+    pub pods: u32,
+    /// Its own available pods.
+    pub available: u32,
+    /// Whether its own controller is held still.
+    pub paused: bool,
+    /// Its selector.
+    pub selector: LabelSelector,
+    /// Its template as canonical text.
+    pub template: Box<str>,
+}
+
+impl Kept for DeploymentKept {
+    fn keep(object: &DynamicObject) -> Self {
+        let data = &object.data;
+        let selector = data.pointer("/spec/selector").cloned().unwrap_or_default();
+        DeploymentKept {
+            wanted: count(data, "/spec/replicas"),
+            pods: count(data, "/status/replicas"),
+            available: count(data, "/status/availableReplicas"),
+            paused: data.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false),
+            selector: serde_json::from_value(selector).unwrap_or_default(),
+            template: normal_template(data.pointer("/spec/template").cloned().unwrap_or_default()),
+        }
+    }
+}
+
+/// An AnalysisRun.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunKept {
+    /// The Rollout it belongs to.
+    pub rollout: String,
+    /// The object, or the field at fault.
+    pub run: Result<AnalysisRun, String>,
+}
+
+impl Kept for RunKept {
+    fn keep(object: &DynamicObject) -> Self {
+        let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default().to_owned();
+        RunKept { rollout, run: decode(object) }
+    }
+    fn group(&self) -> Option<&str> {
+        Some(&self.rollout)
+    }
+}
+
+/// A RolloutCommand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandKept {
+    /// The Rollout it is for.
+    pub rollout: String,
+    /// What became of it.
+    pub state: Option<CommandState>,
+    /// What it asks for; dropped once it has a state.
+    pub spec: Option<RolloutCommandSpec>,
+}
+
+impl Kept for CommandKept {
+    fn keep(object: &DynamicObject) -> Self {
+        let data = &object.data;
+        let state = data.pointer("/status/state").cloned().and_then(|s| serde_json::from_value(s).ok());
+        let spec = data.get("spec").cloned().and_then(|s| serde_json::from_value(s).ok());
+        CommandKept { rollout: text(data, "/spec/rollout").to_owned(), spec: spec.filter(|_| state.is_none()), state }
+    }
+    fn group(&self) -> Option<&str> {
+        Some(&self.rollout)
+    }
+}
+
+/// An object of a router, whole: a plan edits what it owns and keeps the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteKept {
+    /// The object without managedFields.
+    pub object: Value,
+    /// The last foreign writer of its spec.
+    pub other_manager: Option<String>,
+}
+
+impl Kept for RouteKept {
+    fn keep(object: &DynamicObject) -> Self {
+        let fields = object.metadata.managed_fields.as_deref().unwrap_or_default();
+        let others = fields.iter().filter(|f| f.manager.as_deref() != Some(super::MANAGER) && f.subresource.is_none());
+        let newest = others.max_by_key(|f| f.time.as_ref().map(|t| t.0));
+        let other_manager = newest.and_then(|f| f.manager.clone());
+        let mut bare = object.clone();
+        bare.metadata.managed_fields = None;
+        RouteKept { object: serde_json::to_value(bare).unwrap_or_default(), other_manager }
+    }
+    /// All of a namespace belong together: a router may want to see all of a kind.
+    fn group(&self) -> Option<&str> {
+        Some("")
+    }
+}
+
+/// Reads one of our own kinds; the message names the field at fault.
+pub fn decode<K: serde::de::DeserializeOwned>(object: &DynamicObject) -> Result<K, String> {
+    let mut bare = object.clone();
+    bare.metadata.managed_fields = None;
+    let types = bare.types.take();
+    let mut value = serde_json::to_value(&bare).map_err(|error| error.to_string())?;
+    // Items of a list bear no type; the derived kinds want one.
+    if let (Some(map), Some(TypeMeta { api_version, kind })) = (value.as_object_mut(), types) {
+        map.insert("apiVersion".into(), api_version.into());
+        map.insert("kind".into(), kind.into());
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| format!("{}: {}", error.path(), error.inner()))
+}
+
+/// The canonical text of a template without the label that we add.
+pub fn normal_template(mut template: Value) -> Box<str> {
+    if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.shift_remove(REVISION_LABEL);
+    }
+    revision::canonical(&template).into()
+}
+
+/// The message of a condition that is true.
+fn true_condition(data: &Value, type_: &str) -> Option<String> {
+    let conditions = data.pointer("/status/conditions")?.as_array()?;
+    let found = conditions.iter().find(|c| text(c, "/type") == type_ && text(c, "/status") == "True")?;
+    Some(text(found, "/message").to_owned())
+}
+
+fn owner(object: &DynamicObject, kind: &str) -> Option<String> {
+    let owners = object.metadata.owner_references.as_deref()?;
+    owners.iter().find(|owner| owner.kind == kind).map(|owner| owner.name.clone())
+}
+
+fn count(data: &Value, path: &str) -> u32 {
+    data.pointer(path).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
+}
+
+fn text<'a>(data: &'a Value, path: &str) -> &'a str {
+    data.pointer(path).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> DynamicObject {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn an_undecodable_rollout_names_the_field() {
+        let kept = RolloutKept::keep(&object(json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
+            "metadata": {"name": "a"}, "spec": {"settle": 5}})));
+        let message = kept.rollout.unwrap_err();
+        assert!(message.contains("spec.settle"), "{message}");
+    }
+
+    #[test]
+    fn our_label_does_not_make_a_template_differ() {
+        let with = json!({"metadata": {"labels": {"app": "a", REVISION_LABEL: "x"}, "creationTimestamp": null}});
+        assert_eq!(&*normal_template(with), r#"{"metadata":{"labels":{"app":"a"}}}"#);
+    }
+
+    #[test]
+    fn pods_tell_why_they_do_not_come() {
+        let cases = [
+            (
+                json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": "0/3 nodes are available"}]}}),
+                Some("Unschedulable: 0/3 nodes are available"),
+            ),
+            (
+                json!({"status": {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff",
+                "message": "no such image"}}}]}}),
+                Some("ImagePullBackOff in container app: no such image"),
+            ),
+            (
+                json!({"status": {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ContainerCreating"}}}]}}),
+                None,
+            ),
+            (json!({"status": {"containerStatuses": [{"name": "app", "state": {"running": {}}}]}}), None),
+        ];
+        for (data, expected) in cases {
+            assert_eq!(pod_trouble(&data).as_deref(), expected, "{data}");
+        }
+    }
+
+    #[test]
+    fn endpoints_count_unless_they_say_not_ready() {
+        let slice = SliceKept::keep(&object(json!({
+            "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+            "endpoints": [
+                {"targetRef": {"name": "b"}, "conditions": {"ready": true}}, {"targetRef": {"name": "a"}},
+                {"targetRef": {"name": "c"}, "conditions": {"ready": false}}]})));
+        assert_eq!((slice.service.as_str(), slice.ready), ("web", vec!["a".to_owned(), "b".to_owned()]));
+    }
+}

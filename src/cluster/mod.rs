@@ -1,0 +1,223 @@
+//! The Kubernetes side of the engine's doors: watches that keep pruned tables, and guarded writes.
+//!
+//! [`Cluster`] is the controller's [`World`]. What it observes comes from the tables alone, so a fleet that has nothing to
+//! do makes no request but its watches; every answer to a write goes into the tables at once (kube rule 5).
+
+mod call;
+mod events;
+mod handback;
+pub mod health;
+pub mod kinds;
+mod observe;
+mod problems;
+pub mod references;
+mod requests;
+mod revisions;
+mod routes;
+mod runs;
+mod services;
+mod status;
+pub mod table;
+pub mod targets;
+mod unreadable;
+pub mod watch;
+mod workload;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use kube::{
+    Api, Client, Resource,
+    api::{ApiResource, DynamicObject},
+};
+
+pub use events::EventSender;
+pub use health::{Health, Streams};
+pub use requests::CountRequests;
+
+use crate::{
+    api::{AnalysisRun, Rollout, RolloutCommand, RolloutStatus},
+    engine::{Action, Notice},
+    ports::{Clock, Observation, RolloutKey, World, WorldError},
+    router::{FIELD_MANAGER, ROUTERS, WatchedKind},
+};
+use kinds::{
+    CommandKept, DeploymentKept, PodKept, ReplicaSetKept, RolloutKept, RouteKept, RunKept, ServiceKept, SliceKept,
+};
+use observe::Around;
+use references::References;
+use table::Table;
+
+/// The name under which we write: the API server keeps it beside our fields.
+pub const MANAGER: &str = FIELD_MANAGER;
+
+/// Everything the watches have seen.
+#[derive(Debug, Default)]
+pub struct Tables {
+    /// Rollouts.
+    pub rollouts: Table<RolloutKept>,
+    /// Our ReplicaSets, grouped by Rollout.
+    pub replica_sets: Table<ReplicaSetKept>,
+    /// Services.
+    pub services: Table<ServiceKept>,
+    /// EndpointSlices, grouped by Service.
+    pub slices: Table<SliceKept>,
+    /// Pods of our revisions, grouped by ReplicaSet.
+    pub pods: Table<PodKept>,
+    /// Deployments.
+    pub deployments: Table<DeploymentKept>,
+    /// AnalysisRuns, grouped by Rollout.
+    pub runs: Table<RunKept>,
+    /// RolloutCommands, grouped by Rollout.
+    pub commands: Table<CommandKept>,
+    /// Routers' objects by the plural of their kind.
+    pub routes: BTreeMap<&'static str, Table<RouteKept>>,
+}
+
+/// What a [`Cluster`] is told at its start.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The one namespace to serve; all when absent.
+    pub namespace: Option<String>,
+    /// The Prometheus of analyses that name none.
+    pub prometheus: Option<String>,
+}
+
+/// A Kubernetes cluster as the engine's world.
+pub struct Cluster {
+    client: Client,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    events: EventSender,
+    tables: Tables,
+    references: References,
+    around: Mutex<HashMap<RolloutKey, Arc<Around>>>,
+    reported: Mutex<HashMap<RolloutKey, String>>,
+}
+
+impl Cluster {
+    /// A cluster without anything seen yet: [`watch::start`] fills it.
+    pub fn new(client: Client, settings: Settings, clock: Arc<dyn Clock>, events: EventSender) -> Self {
+        let routes = watched_kinds().map(|kind| (kind.plural, Table::default())).collect();
+        Cluster {
+            client,
+            settings,
+            clock,
+            events,
+            tables: Tables { routes, ..Tables::default() },
+            references: References::default(),
+            around: Mutex::default(),
+            reported: Mutex::default(),
+        }
+    }
+
+    /// What the watches have seen.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Drops what one tick kept for its own preconditions.
+    pub fn finish_tick(&self, key: &RolloutKey) {
+        lock(&self.around).remove(key);
+    }
+
+    /// Publishes something about a Rollout outside of a tick.
+    pub fn tell_about(&self, key: &RolloutKey, notice: &Notice) {
+        let entry = self.tables.rollouts.get(&key.namespace, &key.name);
+        if let Some(Ok(rollout)) = entry.as_ref().map(|entry| &entry.value.rollout) {
+            self.events.send(rollout, notice);
+        }
+    }
+
+    /// The API of a kind in one namespace.
+    fn api(&self, resource: &ApiResource, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, resource)
+    }
+
+    /// What the tick that is under way has observed.
+    fn around(&self, key: &RolloutKey) -> Result<Arc<Around>, WorldError> {
+        let missing = || WorldError::Conflict(format!("{key} was not observed in this tick"));
+        lock(&self.around).get(key).cloned().ok_or_else(missing)
+    }
+}
+
+#[async_trait]
+impl World for Cluster {
+    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+        self.observe_rollout(key).await
+    }
+
+    async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {
+        let key = key_of(&observation.rollout);
+        let around = self.around(&key)?;
+        tracing::debug!(rollout = %key, ?action, "carry out");
+        match action {
+            Action::EnsureRevision { id, number } => self.ensure_revision(&around, id, *number).await,
+            Action::EnsureReplicas { id, replicas } => self.ensure_replicas(&around, id, *replicas).await,
+            Action::RemoveRevision { id } => self.remove_revision(&around, id).await,
+            Action::EnsureTarget { target, revision } => self.ensure_target(&around, *target, revision).await,
+            Action::EnsureRoute(intent) => self.ensure_route(&around, intent).await,
+            Action::EnsureWorkload { replicas, paused } => self.ensure_workload(&around, *replicas, *paused).await,
+            Action::EnsureRun(request) => self.ensure_run(&around, request).await,
+            Action::StopRun { name } => self.stop_run(&around, name).await,
+            Action::AnswerCommand { name, state, message } => {
+                self.answer_command(&key.namespace, name, *state, message).await
+            }
+            Action::HandBack(stage) => self.hand_back(&around, *stage).await,
+        }
+    }
+
+    async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
+        self.record_status(&observation.rollout, status).await
+    }
+
+    async fn tell(&self, observation: &Observation, notice: &Notice) {
+        self.events.send(&observation.rollout, notice);
+    }
+}
+
+/// The key of a Rollout.
+pub fn key_of(rollout: &Rollout) -> RolloutKey {
+    RolloutKey {
+        namespace: rollout.metadata.namespace.clone().unwrap_or_default(),
+        name: rollout.metadata.name.clone().unwrap_or_default(),
+    }
+}
+
+/// The kinds of objects that routers write, each once.
+pub fn watched_kinds() -> impl Iterator<Item = &'static WatchedKind> {
+    ROUTERS.iter().flat_map(|router| router.watches)
+}
+
+fn resource<K: Resource<DynamicType = ()>>() -> ApiResource {
+    ApiResource::erase::<K>(&())
+}
+
+fn route_resource(kind: &WatchedKind) -> ApiResource {
+    ApiResource {
+        group: kind.group.into(),
+        version: kind.version.into(),
+        api_version: format!("{}/{}", kind.group, kind.version),
+        kind: kind.kind.into(),
+        plural: kind.plural.into(),
+    }
+}
+
+fn rollouts() -> ApiResource {
+    resource::<Rollout>()
+}
+
+fn runs_resource() -> ApiResource {
+    resource::<AnalysisRun>()
+}
+
+fn commands() -> ApiResource {
+    resource::<RolloutCommand>()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

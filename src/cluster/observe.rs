@@ -1,0 +1,343 @@
+//! What one tick sees, gathered from the tables: the Rollout, its revisions, targets, routes, runs and commands.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::api::Patch;
+use serde_json::{Value, json};
+
+use super::{
+    Cluster,
+    call::call,
+    key_of,
+    kinds::{DeploymentKept, ReplicaSetKept},
+    lock, rollouts,
+    routes::routing,
+    table::Entry,
+    targets::{self, Split, Targets},
+    workload::params,
+};
+use crate::{
+    api::{FINALIZER, REVISION_LABEL, Rollout, command::CommandState, revision},
+    engine::{CommandSeen, RevisionSeen, RouteSeen, RunSeen, Seen, Target, TargetSeen, TemplateSeen, WorkloadSeen},
+    ports::{Observation, RolloutKey, WorldError},
+    router::{self, Objects, RouteContext, RouteError, Router},
+};
+
+/// The template that is wanted.
+#[derive(Clone, Debug)]
+pub struct WantedTemplate {
+    /// Its revision id.
+    pub id: String,
+    /// The template itself.
+    pub raw: Value,
+}
+
+/// What one tick has observed, with the versions that its writes are conditioned on.
+#[derive(Debug)]
+pub struct Around {
+    /// The Rollout's key.
+    pub key: RolloutKey,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub version: String,
+    /// The object.
+    pub rollout: Rollout,
+    /// Its Services and split.
+    pub targets: Targets,
+    /// Which pods belong to it.
+    pub selector: LabelSelector,
+    /// The wanted template.
+    pub template: Option<WantedTemplate>,
+    /// Its ReplicaSets.
+    pub revisions: Vec<Arc<Entry<ReplicaSetKept>>>,
+    /// The referenced Deployment.
+    pub workload: Option<Arc<Entry<DeploymentKept>>>,
+    /// Its routers.
+    pub routers: Vec<Box<dyn Router>>,
+    /// Whom they plan for.
+    pub context: RouteContext,
+}
+
+impl Around {
+    /// An ownerReference to the Rollout.
+    pub fn owner(&self, controller: bool) -> Value {
+        let resource = rollouts();
+        json!({"apiVersion": resource.api_version, "kind": resource.kind, "name": self.key.name, "uid": self.uid,
+            "controller": controller})
+    }
+
+    /// How many pods are wanted.
+    pub fn desired_replicas(&self) -> u32 {
+        self.rollout.spec.replicas.unwrap_or(1)
+    }
+}
+
+impl Cluster {
+    /// The Rollout with all that can be seen around it.
+    pub(super) async fn observe_rollout(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+        let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else {
+            self.refuse_orphaned_commands(key).await?;
+            return Ok(None);
+        };
+        let rollout = match &entry.value.rollout {
+            Ok(rollout) => rollout.clone(),
+            Err(message) => {
+                self.report_unreadable(key, message).await;
+                return Ok(None);
+            }
+        };
+        lock(&self.reported).remove(key);
+        let finalizers = rollout.metadata.finalizers.clone().unwrap_or_default();
+        let ours = finalizers.iter().any(|name| name == FINALIZER);
+        let deleting = rollout.metadata.deletion_timestamp.is_some();
+        if deleting && !ours {
+            return Ok(None);
+        }
+        let rollout = if deleting { rollout } else { self.prepared(rollout, ours).await? };
+        let around = Arc::new(self.look_around(key, rollout));
+        let seen = self.seen(&around);
+        let observation = Observation { rollout: around.rollout.clone(), seen };
+        lock(&self.around).insert(key.clone(), around);
+        Ok(Some(observation))
+    }
+
+    /// On first sight: our finalizer (S40), and the number of replicas where an autoscaler will own it (S8).
+    async fn prepared(&self, rollout: Rollout, has_finalizer: bool) -> Result<Rollout, WorldError> {
+        let key = key_of(&rollout);
+        let mut patch = json!({});
+        if !has_finalizer {
+            let mut all = rollout.metadata.finalizers.clone().unwrap_or_default();
+            all.push(FINALIZER.into());
+            patch["metadata"]["finalizers"] = all.into();
+        }
+        if rollout.spec.replicas.is_none() {
+            // A Deployment that cannot be seen yet must not be taken for one pod.
+            let count = match &rollout.spec.workload_ref {
+                None => Some(1),
+                Some(workload) => self.tables.deployments.get(&key.namespace, &workload.name).map(|d| d.value.wanted),
+            };
+            if let Some(count) = count {
+                patch["spec"]["replicas"] = count.into();
+            }
+        }
+        if patch.as_object().is_none_or(|fields| fields.is_empty()) {
+            return Ok(rollout);
+        }
+        patch["metadata"]["uid"] = rollout.metadata.uid.clone().into();
+        patch["metadata"]["resourceVersion"] = rollout.metadata.resource_version.clone().into();
+        let api = self.api(&rollouts(), &key.namespace);
+        let what = format!("prepare Rollout {key}");
+        let written = call(&what, api.patch(&key.name, &params(), &Patch::Merge(&patch))).await?;
+        self.tables.rollouts.wrote(&written);
+        super::kinds::decode(&written).map_err(WorldError::Transient)
+    }
+
+    fn look_around(&self, key: &RolloutKey, rollout: Rollout) -> Around {
+        let uid = rollout.metadata.uid.clone().unwrap_or_default();
+        let mut revisions = self.tables.replica_sets.group(&key.namespace, &key.name);
+        revisions.retain(|entry| !entry.deleting);
+        let workload = rollout.spec.workload_ref.as_ref();
+        let workload = workload.and_then(|workload| self.tables.deployments.get(&key.namespace, &workload.name));
+        let selector = match (&rollout.spec.selector, &workload) {
+            (Some(selector), _) => selector.clone(),
+            (None, Some(workload)) => workload.value.selector.clone(),
+            (None, None) => LabelSelector::default(),
+        };
+        let (routers, context) = routing(key, &rollout);
+        Around {
+            uid,
+            version: rollout.metadata.resource_version.clone().unwrap_or_default(),
+            targets: targets::of(&rollout.spec),
+            template: wanted_template(&rollout, workload.as_deref(), &revisions),
+            key: key.clone(),
+            rollout,
+            selector,
+            revisions,
+            workload,
+            routers,
+            context,
+        }
+    }
+
+    fn seen(&self, around: &Around) -> Seen {
+        let (objects, other_manager) = self.route_objects(&around.routers, &around.context);
+        let (route, error) = read_routes(around, &objects, other_manager);
+        Seen {
+            template: around
+                .template
+                .as_ref()
+                .map(|t| TemplateSeen { id: t.id.clone(), images: revision::images(&t.raw) }),
+            replicas: around.desired_replicas(),
+            revisions: around.revisions.iter().map(|entry| self.revision_seen(entry)).collect(),
+            stable_target: self.target_seen(around, &objects, Target::Stable),
+            canary_target: self.target_seen(around, &objects, Target::Canary),
+            workload: around.workload.as_deref().map(workload_seen),
+            runs: self.runs_seen(&around.key),
+            commands: self.commands_seen(&around.key),
+            problems: self.problems(around, error.as_ref()),
+            selector: selector_text(&around.selector),
+            route,
+        }
+    }
+
+    fn revision_seen(&self, entry: &Entry<ReplicaSetKept>) -> RevisionSeen {
+        let set = &entry.value;
+        let pods = || self.tables.pods.group(&entry.key.namespace, &entry.key.name);
+        let trouble = set.failure.clone().or_else(|| {
+            (set.available < set.wanted).then(|| pods().iter().find_map(|pod| pod.value.trouble.clone())).flatten()
+        });
+        RevisionSeen {
+            id: set.revision.clone(),
+            number: set.number,
+            workload: entry.key.name.clone(),
+            images: set.images.clone(),
+            wanted: set.wanted,
+            pods: set.pods,
+            ready: set.ready,
+            available: set.available,
+            trouble,
+        }
+    }
+
+    fn target_seen(&self, around: &Around, objects: &Objects, target: Target) -> Option<TargetSeen> {
+        let targets = &around.targets;
+        if targets.split == Split::Subset {
+            return around.routers.iter().find_map(|router| router.target(&around.context, objects, target));
+        }
+        let name = if target == Target::Stable { targets.stable.as_ref() } else { targets.canary.as_ref() }?;
+        let mut revision = self.selected_revision(around, name);
+        if let (Target::Stable, Split::Host, Some(root)) = (target, targets.split, &targets.root)
+            && self.selected_revision(around, root) != revision
+        {
+            // Root and stable move together: until both have moved the target selects nothing that could be relied on.
+            revision = None;
+        }
+        Some(TargetSeen { revision, endpoints: Some(self.endpoints(&around.key.namespace, name)) })
+    }
+
+    fn selected_revision(&self, around: &Around, service: &str) -> Option<String> {
+        let entry = self.tables.services.get(&around.key.namespace, service)?;
+        entry.value.selector.get(REVISION_LABEL).cloned()
+    }
+
+    /// Ready endpoints of a Service by revision; pods of no revision of ours are counted under the empty name.
+    fn endpoints(&self, namespace: &str, service: &str) -> BTreeMap<String, u32> {
+        let mut pods: Vec<String> =
+            self.tables.slices.group(namespace, service).iter().flat_map(|slice| slice.value.ready.clone()).collect();
+        pods.sort();
+        pods.dedup();
+        let mut counts = BTreeMap::new();
+        for pod in pods {
+            let revision = self.tables.pods.get(namespace, &pod).map(|pod| pod.value.revision.clone());
+            *counts.entry(revision.unwrap_or_default()).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    fn runs_seen(&self, key: &RolloutKey) -> BTreeMap<String, RunSeen> {
+        let runs = self.tables.runs.group(&key.namespace, &key.name);
+        runs.iter()
+            .filter_map(|entry| {
+                let run = entry.value.run.as_ref().ok()?;
+                let status = run.status.clone().unwrap_or_default();
+                let seen = RunSeen {
+                    phase: status.phase,
+                    verdict: status.verdict,
+                    epoch_wanted: run.spec.epoch,
+                    stop: run.spec.stop,
+                    status,
+                };
+                Some((entry.key.name.clone(), seen))
+            })
+            .collect()
+    }
+
+    fn commands_seen(&self, key: &RolloutKey) -> Vec<CommandSeen> {
+        let waiting = self.tables.commands.group(&key.namespace, &key.name);
+        let mut commands: Vec<CommandSeen> = waiting
+            .iter()
+            .filter_map(|entry| {
+                Some(CommandSeen {
+                    uid: entry.uid.clone(),
+                    name: entry.key.name.clone(),
+                    created: entry.created.unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+                    spec: entry.value.spec.clone()?,
+                })
+            })
+            .collect();
+        commands.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+        commands
+    }
+
+    /// A command for a Rollout that is not there gets an answer too (rule S81).
+    async fn refuse_orphaned_commands(&self, key: &RolloutKey) -> Result<(), WorldError> {
+        for command in self.commands_seen(key) {
+            let message = format!("there is no Rollout {} in namespace {}", key.name, key.namespace);
+            self.answer_command(&key.namespace, &command.name, CommandState::Refused, &message).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Rule S1: a Deployment's template is compared with our ReplicaSets' first, and the hash only names a new one.
+fn wanted_template(
+    rollout: &Rollout,
+    workload: Option<&Entry<DeploymentKept>>,
+    revisions: &[Arc<Entry<ReplicaSetKept>>],
+) -> Option<WantedTemplate> {
+    if let Some(raw) = &rollout.spec.template {
+        return Some(WantedTemplate { id: revision::id(raw), raw: raw.clone() });
+    }
+    let workload = workload?;
+    let raw: Value = serde_json::from_str(&workload.value.template).ok()?;
+    let known = revisions.iter().find(|entry| entry.value.template == workload.value.template);
+    let id = known.map_or_else(|| revision::id(&raw), |entry| entry.value.revision.clone());
+    Some(WantedTemplate { id, raw })
+}
+
+fn read_routes(
+    around: &Around,
+    objects: &Objects,
+    other_manager: Option<String>,
+) -> (Option<RouteSeen>, Option<RouteError>) {
+    match router::read_all(&around.routers, &around.context, objects) {
+        Ok(seen) => (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), None),
+        Err(error) => (Some(RouteSeen::default()), Some(error)),
+    }
+}
+
+fn workload_seen(entry: &Entry<DeploymentKept>) -> WorkloadSeen {
+    let DeploymentKept { wanted, pods, available, paused, .. } = entry.value;
+    WorkloadSeen { wanted, pods, available, paused }
+}
+
+/// A selector as the scale subresource wants it: `app=web,tier in (a,b)`.
+fn selector_text(selector: &LabelSelector) -> String {
+    let labels = selector.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
+    let expressions = selector.match_expressions.iter().flatten().map(|e| {
+        let values = e.values.clone().unwrap_or_default().join(",");
+        match e.operator.as_str() {
+            "In" => format!("{} in ({values})", e.key),
+            "NotIn" => format!("{} notin ({values})", e.key),
+            "DoesNotExist" => format!("!{}", e.key),
+            _ => e.key.clone(),
+        }
+    });
+    labels.chain(expressions).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_read_as_the_scale_subresource_wants_them() {
+        let selector: LabelSelector =
+            serde_json::from_value(json!({"matchLabels": {"app": "web"}, "matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["a", "b"]}, {"key": "x", "operator": "DoesNotExist"}]}))
+            .unwrap();
+        assert_eq!(selector_text(&selector), "app=web,tier in (a,b),!x");
+    }
+}

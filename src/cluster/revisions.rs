@@ -1,0 +1,200 @@
+//! Our ReplicaSets: one per revision, made with no pods, scaled under preconditions (rules S2, S3, S58).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use kube::api::{DeleteParams, DynamicObject, Patch, PostParams, Preconditions, PropagationPolicy};
+use serde_json::{Value, json};
+
+use super::{
+    Cluster,
+    call::{call, is_missing, read},
+    kinds::{NUMBER, ReplicaSetKept},
+    observe::Around,
+    resource,
+    table::{Entry, Kept},
+    workload::params,
+};
+use crate::{
+    api::{REVISION_LABEL, ROLLOUT_LABEL},
+    ports::WorldError,
+};
+
+impl Cluster {
+    /// Makes the revision's ReplicaSet, or gives it its number.
+    pub(super) async fn ensure_revision(&self, around: &Around, id: &str, number: u64) -> Result<(), WorldError> {
+        match self.replica_set(around, id) {
+            Some(entry) if entry.value.number == number => Ok(()),
+            Some(entry) => {
+                let patch = json!({"metadata": {"uid": entry.uid, "annotations": {NUMBER: number.to_string()}}});
+                self.patch_replica_set(&entry, patch).await
+            }
+            None => self.create_replica_set(around, id, number).await,
+        }
+    }
+
+    /// Scales a revision. Growing needs only the same object; shrinking also that nothing in it has moved since it was
+    /// observed: a leader that was stalled must not shrink what others rely on.
+    pub(super) async fn ensure_replicas(&self, around: &Around, id: &str, replicas: u32) -> Result<(), WorldError> {
+        let observed = around.revisions.iter().find(|entry| entry.value.revision == id).cloned();
+        let Some(entry) = observed.or_else(|| self.replica_set(around, id)) else {
+            return Err(WorldError::Conflict(format!("revision {id} has no ReplicaSet")));
+        };
+        if entry.value.wanted == replicas {
+            return Ok(());
+        }
+        let mut patch = json!({"metadata": {"uid": entry.uid}, "spec": {"replicas": replicas}});
+        if replicas < entry.value.wanted {
+            // The number of this tick may have been written first; that write was ours.
+            let newest = self.replica_set(around, id).filter(|newest| same_pods(newest, &entry));
+            patch["metadata"]["resourceVersion"] = newest.unwrap_or(entry.clone()).version.clone().into();
+        }
+        self.patch_replica_set(&entry, patch).await
+    }
+
+    /// Deletes an old revision, but only the object that was observed.
+    pub(super) async fn remove_revision(&self, around: &Around, id: &str) -> Result<(), WorldError> {
+        let Some(entry) = around.revisions.iter().find(|entry| entry.value.revision == id) else { return Ok(()) };
+        let (namespace, name) = (&entry.key.namespace, &entry.key.name);
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions { uid: Some(entry.uid.clone()), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        let api = self.api(&resource::<ReplicaSet>(), namespace);
+        match call(&format!("delete ReplicaSet {namespace}/{name}"), api.delete(name, &params)).await {
+            Ok(_) => {}
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(error),
+        }
+        self.tables.replica_sets.gone(namespace, name);
+        Ok(())
+    }
+
+    /// The revision's ReplicaSet as known now.
+    fn replica_set(&self, around: &Around, id: &str) -> Option<Arc<Entry<ReplicaSetKept>>> {
+        let all = self.tables.replica_sets.group(&around.key.namespace, &around.key.name);
+        all.into_iter().find(|entry| entry.value.revision == id && !entry.deleting)
+    }
+
+    async fn patch_replica_set(&self, entry: &Entry<ReplicaSetKept>, patch: Value) -> Result<(), WorldError> {
+        let (namespace, name) = (&entry.key.namespace, &entry.key.name);
+        let api = self.api(&resource::<ReplicaSet>(), namespace);
+        let what = format!("patch ReplicaSet {namespace}/{name}");
+        let written = call(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
+        self.tables.replica_sets.wrote(&written);
+        Ok(())
+    }
+
+    async fn create_replica_set(&self, around: &Around, id: &str, number: u64) -> Result<(), WorldError> {
+        let template =
+            around.template.as_ref().filter(|template| template.id == id).ok_or_else(|| WorldError::Refused {
+                reason: "RevisionLost".into(),
+                message: format!("the ReplicaSet of revision {id} is gone, and the file has another template by now"),
+            })?;
+        let base = name_of(&around.key.name, id);
+        for suffix in ["", "-1", "-2", "-3"] {
+            let name = format!("{base}{suffix}");
+            let body = manifest(around, &name, id, number, &template.raw);
+            let object: DynamicObject =
+                serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
+            if let Some(written) = self.create_or_find(around, &name, id, &object).await? {
+                self.tables.replica_sets.wrote(&written);
+                return Ok(());
+            }
+        }
+        Err(WorldError::Refused {
+            reason: "NameTaken".into(),
+            message: format!("ReplicaSet {base} and its alternatives exist and are not this Rollout's; delete them"),
+        })
+    }
+
+    /// Creates it, or finds that a lost answer had created it already. `None`: the name is somebody else's.
+    async fn create_or_find(
+        &self,
+        around: &Around,
+        name: &str,
+        id: &str,
+        object: &DynamicObject,
+    ) -> Result<Option<DynamicObject>, WorldError> {
+        let namespace = &around.key.namespace;
+        let api = self.api(&resource::<ReplicaSet>(), namespace);
+        let params = PostParams { field_manager: Some(super::MANAGER.into()), ..PostParams::default() };
+        let what = format!("create ReplicaSet {namespace}/{name}");
+        match call(&what, api.create(&params, object)).await {
+            Ok(written) => Ok(Some(written)),
+            Err(WorldError::Conflict(_)) => {
+                let found = read(&format!("get ReplicaSet {namespace}/{name}"), api.get_opt(name)).await?;
+                let owners = |o: &DynamicObject| o.metadata.owner_references.clone().unwrap_or_default();
+                let ours = |o: &DynamicObject| {
+                    owners(o).iter().any(|owner| owner.uid == around.uid) && ReplicaSetKept::keep(o).revision == id
+                };
+                Ok(found.filter(ours))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether two sightings speak of the same pods.
+fn same_pods(a: &Entry<ReplicaSetKept>, b: &Entry<ReplicaSetKept>) -> bool {
+    let pods = |e: &Entry<ReplicaSetKept>| (e.value.wanted, e.value.pods, e.value.ready, e.value.available);
+    a.uid == b.uid && pods(a) == pods(b)
+}
+
+/// `<rollout>-<id>`, within what a pod's name and label can hold.
+fn name_of(rollout: &str, id: &str) -> String {
+    let room = 63 - id.len() - 1 - 2;
+    let short: String = rollout.chars().take(room).collect();
+    format!("{}-{id}", short.trim_end_matches(['-', '.']))
+}
+
+fn manifest(around: &Around, name: &str, id: &str, number: u64, template: &Value) -> Value {
+    let mut template = template.clone();
+    if !template["metadata"].is_object() {
+        template["metadata"] = json!({});
+    }
+    if !template["metadata"]["labels"].is_object() {
+        template["metadata"]["labels"] = json!({});
+    }
+    template["metadata"]["labels"][REVISION_LABEL] = id.into();
+    let mut selector = around.selector.clone();
+    selector.match_labels.get_or_insert_with(BTreeMap::new).insert(REVISION_LABEL.into(), id.into());
+    json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": {
+            "name": name, "namespace": around.key.namespace,
+            "labels": {ROLLOUT_LABEL: around.key.name, REVISION_LABEL: id},
+            "annotations": {NUMBER: number.to_string()},
+            "ownerReferences": owners(around),
+        },
+        "spec": {
+            "replicas": 0, "minReadySeconds": around.rollout.spec.min_ready_seconds.unwrap_or(0),
+            "selector": selector, "template": template,
+        },
+    })
+}
+
+/// The Rollout controls it. The Deployment is a second owner, so that deleting the Rollout in the foreground strips one
+/// reference and leaves the pods until they are handed back (rule S40).
+fn owners(around: &Around) -> Value {
+    let mut owners = vec![around.owner(true)];
+    if let Some(workload) = &around.workload {
+        owners.push(
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.key.name, "uid": workload.uid}),
+        );
+    }
+    Value::Array(owners)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_into_a_label() {
+        assert_eq!(name_of("web", "8g9pz8tnpd"), "web-8g9pz8tnpd");
+        let long = name_of(&"x".repeat(80), "8g9pz8tnpd");
+        assert!(long.len() <= 61 && long.ends_with("-8g9pz8tnpd"), "{long}");
+    }
+}

@@ -1,0 +1,141 @@
+//! Routers' objects: read from the tables, planned by `router`, written whole with their resourceVersion.
+
+use kube::api::{DeleteParams, PostParams};
+use serde_json::Value;
+
+use super::{
+    Cluster,
+    call::{call, is_missing},
+    observe::Around,
+    route_resource, watched_kinds,
+};
+use crate::{
+    api::Rollout,
+    engine::{RouteIntent, Target},
+    ports::{RolloutKey, WorldError},
+    router::{Objects, PlannedWrite, RouteContext, RouteError, Router, WatchedKind},
+};
+
+impl Cluster {
+    /// What the routers want to see, from the tables.
+    pub(super) fn route_objects(
+        &self,
+        routers: &[Box<dyn Router>],
+        context: &RouteContext,
+    ) -> (Objects, Option<String>) {
+        let mut objects = Objects::default();
+        let mut other_manager = None;
+        for router in routers {
+            for wanted in router.objects(context) {
+                let Some(table) = self.tables.routes.get(wanted.plural.as_str()) else { continue };
+                let Some(entry) = table.get(&wanted.namespace, &wanted.name) else { continue };
+                other_manager = other_manager.or(entry.value.other_manager.clone());
+                objects.insert(entry.value.object.clone());
+            }
+            for wanted in router.lists(context) {
+                let Some(table) = self.tables.routes.get(wanted.plural.as_str()) else { continue };
+                table.group(&wanted.namespace, "").iter().for_each(|entry| objects.insert(entry.value.object.clone()));
+            }
+        }
+        (objects, other_manager)
+    }
+
+    /// Makes all routers' objects say the intent: all of them, also when one fails.
+    pub(super) async fn ensure_route(&self, around: &Around, intent: &RouteIntent) -> Result<(), WorldError> {
+        let mut failure = None;
+        for router in &around.routers {
+            let (objects, _) = self.route_objects(&around.routers, &around.context);
+            let plan = router.plan_all(&around.context, &objects, intent);
+            for write in &plan.writes {
+                if let Err(error) = self.write_route(write).await {
+                    failure.get_or_insert(error);
+                }
+            }
+            if let Some(error) = plan.refused.first() {
+                failure.get_or_insert(refused(error));
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Makes a subset select the revision.
+    pub(super) async fn ensure_subset(
+        &self,
+        around: &Around,
+        target: Target,
+        revision: &str,
+    ) -> Result<(), WorldError> {
+        for router in &around.routers {
+            let (objects, _) = self.route_objects(&around.routers, &around.context);
+            let writes = router.plan_target(&around.context, &objects, target, revision).map_err(|e| refused(&e))?;
+            for write in &writes {
+                self.write_route(write).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves the routers' objects without us.
+    pub(super) async fn release_routes(&self, around: &Around) -> Result<(), WorldError> {
+        for router in &around.routers {
+            let (objects, _) = self.route_objects(&around.routers, &around.context);
+            for write in router.hand_back(&around.context, &objects) {
+                self.write_route(&write).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_route(&self, write: &PlannedWrite) -> Result<(), WorldError> {
+        match write {
+            PlannedWrite::Create(object) => self.put_route(object, true).await,
+            PlannedWrite::Replace(object) => self.put_route(object, false).await,
+            PlannedWrite::Delete(gone) => {
+                let Some(kind) = kind_of(&gone.kind) else { return Ok(()) };
+                let api = self.api(&route_resource(kind), &gone.namespace);
+                let what = format!("delete {} {}/{}", gone.kind, gone.namespace, gone.name);
+                match call(&what, api.delete(&gone.name, &DeleteParams::default())).await {
+                    Err(error) if !is_missing(&error) => Err(error),
+                    _ => {
+                        if let Some(table) = self.tables.routes.get(kind.plural) {
+                            table.gone(&gone.namespace, &gone.name);
+                        }
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
+
+    async fn put_route(&self, value: &Value, create: bool) -> Result<(), WorldError> {
+        let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
+        let Some(watched) = kind_of(kind) else { return Ok(()) };
+        let object = serde_json::from_value(value.clone()).map_err(|error| WorldError::Transient(error.to_string()))?;
+        let api = self.api(&route_resource(watched), namespace);
+        let params = PostParams { field_manager: Some(super::MANAGER.into()), ..PostParams::default() };
+        let written = if create {
+            call(&format!("create {kind} {namespace}/{name}"), api.create(&params, &object)).await?
+        } else {
+            call(&format!("write {kind} {namespace}/{name}"), api.replace(name, &params, &object)).await?
+        };
+        if let Some(table) = self.tables.routes.get(watched.plural) {
+            table.wrote(&written);
+        }
+        Ok(())
+    }
+}
+
+/// The context and routers of a Rollout.
+pub(super) fn routing(key: &RolloutKey, rollout: &Rollout) -> (Vec<Box<dyn Router>>, RouteContext) {
+    (crate::router::routers(&rollout.spec), super::targets::route_context(key, rollout))
+}
+
+/// A route's refusal in the engine's words.
+pub(super) fn refused(error: &RouteError) -> WorldError {
+    WorldError::Refused { reason: error.reason().into(), message: error.to_string() }
+}
+
+fn kind_of(kind: &str) -> Option<&'static WatchedKind> {
+    watched_kinds().find(|watched| watched.kind == kind)
+}

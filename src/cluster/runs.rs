@@ -1,0 +1,168 @@
+//! AnalysisRuns: made once per key from their templates, given new epochs, stopped (rule S14).
+
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PostParams},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Cluster, MANAGER,
+    call::{call, read},
+    observe::Around,
+    runs_resource,
+    workload::params,
+};
+use crate::{
+    api::{
+        AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, ROLLOUT_LABEL,
+        analysis::{AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, TemplateRef},
+    },
+    engine::RunRequest,
+    evidence::{self, resolve::Wanted},
+    ports::WorldError,
+};
+
+/// The annotation on a run that names `uid/revision/step/attempt`.
+const KEY: &str = "glidepath.dev/run-key";
+
+impl Cluster {
+    /// Makes the run, or gives it its epoch.
+    pub(super) async fn ensure_run(&self, around: &Around, request: &RunRequest) -> Result<(), WorldError> {
+        let namespace = &around.key.namespace;
+        match self.tables.runs.get(namespace, &request.name) {
+            Some(entry) => {
+                let epoch = entry.value.run.as_ref().map(|run| run.spec.epoch);
+                if epoch == Ok(request.epoch) {
+                    return Ok(());
+                }
+                self.patch_run(namespace, &request.name, json!({"spec": {"epoch": request.epoch}})).await
+            }
+            None => self.create_run(around, request).await,
+        }
+    }
+
+    /// Ends a run; its verdict stands as it is.
+    pub(super) async fn stop_run(&self, around: &Around, name: &str) -> Result<(), WorldError> {
+        let namespace = &around.key.namespace;
+        let entry = self.tables.runs.get(namespace, name);
+        if entry.is_none_or(|entry| entry.value.run.as_ref().is_ok_and(|run| run.spec.stop)) {
+            return Ok(());
+        }
+        self.patch_run(namespace, name, json!({"spec": {"stop": true}})).await
+    }
+
+    /// Writes a run's status, on condition that the run is still the one it was computed from.
+    pub async fn record_run(&self, run: &AnalysisRun, status: &AnalysisRunStatus) -> Result<(), WorldError> {
+        let resource = runs_resource();
+        let (namespace, name) = (run.namespace().unwrap_or_default(), run.name_any());
+        let body = json!({
+            "apiVersion": resource.api_version, "kind": resource.kind,
+            "metadata": {"name": name, "namespace": namespace, "uid": run.metadata.uid,
+                "resourceVersion": run.metadata.resource_version},
+            "spec": run.spec, "status": status,
+        });
+        let object = serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
+        let api = self.api(&resource, &namespace);
+        let what = format!("write the status of AnalysisRun {namespace}/{name}");
+        let written = call(&what, api.replace_status(&name, &PostParams::default(), &object)).await?;
+        self.tables.runs.wrote(&written);
+        Ok(())
+    }
+
+    async fn patch_run(&self, namespace: &str, name: &str, patch: Value) -> Result<(), WorldError> {
+        let api = self.api(&runs_resource(), namespace);
+        let what = format!("patch AnalysisRun {namespace}/{name}");
+        let written = call(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
+        self.tables.runs.wrote(&written);
+        Ok(())
+    }
+
+    async fn create_run(&self, around: &Around, request: &RunRequest) -> Result<(), WorldError> {
+        let spec = self.resolved(around, request).await?;
+        let resource = runs_resource();
+        let (namespace, name) = (&around.key.namespace, &request.name);
+        let body = json!({
+            "apiVersion": resource.api_version, "kind": resource.kind,
+            "metadata": {
+                "name": name, "namespace": namespace, "labels": {ROLLOUT_LABEL: around.key.name},
+                "annotations": {KEY: request.key}, "ownerReferences": [around.owner(true)],
+            },
+            "spec": spec,
+        });
+        let object = serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
+        let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+        let api = self.api(&resource, namespace);
+        let written = call(&format!("create AnalysisRun {namespace}/{name}"), api.create(&params, &object)).await?;
+        self.tables.runs.wrote(&written);
+        Ok(())
+    }
+
+    /// The run's frozen spec, or what is wrong with its templates.
+    async fn resolved(&self, around: &Around, request: &RunRequest) -> Result<AnalysisRunSpec, WorldError> {
+        let mut templates = Vec::new();
+        for wanted in &request.templates {
+            templates.push((wanted.name.clone(), self.template(&around.key.namespace, wanted).await?));
+        }
+        let background = around.rollout.spec.analysis.as_ref();
+        let own = background.and_then(|analysis| analysis.prometheus.as_ref()).map(|p| p.address.as_str());
+        let wanted = Wanted {
+            templates,
+            args: &request.args,
+            pack: (!around.routers.is_empty()).then_some(Pack::Istio),
+            arms: arms(around, request),
+            prometheus: own.or(self.settings.prometheus.as_deref()),
+            background: request.background,
+            epoch: request.epoch,
+            runs_in_attempt: runs_in_attempt(around),
+        };
+        evidence::resolve(wanted).map_err(|errors| WorldError::Refused {
+            reason: "InvalidAnalysis".into(),
+            message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        })
+    }
+
+    /// The namespace's template, or the cluster's where that is meant, else the one built into the binary.
+    async fn template(&self, namespace: &str, wanted: &TemplateRef) -> Result<AnalysisTemplateSpec, WorldError> {
+        let name = &wanted.name;
+        let found = if wanted.cluster_scope {
+            let api: Api<ClusterAnalysisTemplate> = Api::all(self.client.clone());
+            let found = read(&format!("get ClusterAnalysisTemplate {name}"), api.get_opt(name)).await?;
+            found.map(|template| template.spec.into())
+        } else {
+            let api: Api<AnalysisTemplate> = Api::namespaced(self.client.clone(), namespace);
+            let found = read(&format!("get AnalysisTemplate {namespace}/{name}"), api.get_opt(name)).await?;
+            found.map(|template| template.spec)
+        };
+        found.or_else(|| evidence::builtin(name)).ok_or_else(|| {
+            let kind = if wanted.cluster_scope { "ClusterAnalysisTemplate" } else { "AnalysisTemplate" };
+            let built_in = evidence::BUILTIN_NAMES.join(", ");
+            let message =
+                format!("Missing {kind}/{name}; create it, mend the name, or use a built-in one ({built_in})");
+            WorldError::Refused { reason: "MissingTemplate".into(), message }
+        })
+    }
+}
+
+/// The two sides by the names of their ReplicaSets.
+fn arms(around: &Around, request: &RunRequest) -> Arms {
+    let set_of = |id: &str| {
+        let found = around.revisions.iter().find(|entry| entry.value.revision == id);
+        found.map(|entry| entry.key.name.clone()).unwrap_or_default()
+    };
+    Arms {
+        namespace: around.key.namespace.clone(),
+        canary: set_of(&request.canary),
+        stable: set_of(&request.stable),
+        canary_service: around.targets.canary.clone(),
+        stable_service: around.targets.stable.clone(),
+    }
+}
+
+/// How many runs one attempt may have: they share alpha.
+fn runs_in_attempt(around: &Around) -> u32 {
+    let spec = &around.rollout.spec;
+    let steps = spec.strategy.canary.iter().flat_map(|canary| &canary.steps);
+    let own = steps.filter(|step| step.analysis.is_some()).count();
+    u32::try_from(own).unwrap_or(u32::MAX).saturating_add(u32::from(spec.analysis.is_some()))
+}

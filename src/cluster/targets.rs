@@ -1,0 +1,94 @@
+//! What a Rollout's traffic is split between: two Services, two subsets, or nothing but replica counts (rule S6).
+
+use crate::{
+    api::{Rollout, RolloutSpec},
+    ports::RolloutKey,
+    router::RouteContext,
+};
+
+/// How traffic is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// By the ratio of pods behind one Service.
+    Replicas,
+    /// By Service host: stable and canary Services; root is pinned to stable.
+    Host,
+    /// By subset of a DestinationRule; Services stay as they are.
+    Subset,
+}
+
+/// The Services that play a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// How traffic is told apart.
+    pub split: Split,
+    /// The Service that callers use.
+    pub root: Option<String>,
+    /// The stable Service, where there is one.
+    pub stable: Option<String>,
+    /// The canary Service, where there is one.
+    pub canary: Option<String>,
+}
+
+/// Reads the targets out of a spec.
+pub fn of(spec: &RolloutSpec) -> Targets {
+    let services = spec.services.clone().unwrap_or_default();
+    let subset = spec.traffic.iter().any(|t| t.istio.as_ref().is_some_and(|istio| istio.destination_rule.is_some()));
+    let split = match (spec.traffic.is_empty(), subset) {
+        (true, _) => Split::Replicas,
+        (false, true) => Split::Subset,
+        (false, false) => Split::Host,
+    };
+    let with_suffix = |suffix: &str| services.root.as_ref().map(|root| format!("{root}-{suffix}"));
+    let (stable, canary) = match split {
+        Split::Replicas => (services.stable, services.canary),
+        Split::Host => {
+            (services.stable.or_else(|| with_suffix("stable")), services.canary.or_else(|| with_suffix("canary")))
+        }
+        Split::Subset => (None, None),
+    };
+    Targets { split, root: services.root, stable, canary }
+}
+
+/// Whom the routers plan for. With a subset split both hosts are the root.
+pub fn route_context(key: &RolloutKey, rollout: &Rollout) -> RouteContext {
+    let targets = of(&rollout.spec);
+    let root = targets.root.unwrap_or_default();
+    RouteContext {
+        namespace: key.namespace.clone(),
+        stable_service: targets.stable.unwrap_or_else(|| root.clone()),
+        canary_service: targets.canary.unwrap_or(root),
+        cluster_domain: "cluster.local".into(),
+        rollout_name: key.name.clone(),
+        rollout_uid: rollout.metadata.uid.clone().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn s6_services_by_split() {
+        let istio = |rule: bool| {
+            let mut istio = json!({"virtualServices": [{"name": "v"}]});
+            if rule {
+                istio["destinationRule"] = json!({"name": "d", "stableSubset": "s", "canarySubset": "c"});
+            }
+            json!([{ "istio": istio }])
+        };
+        let cases = [
+            (json!([]), json!({"root": "web"}), (Split::Replicas, None, None)),
+            (json!([]), json!({"root": "web", "canary": "c"}), (Split::Replicas, None, Some("c"))),
+            (istio(false), json!({"root": "web"}), (Split::Host, Some("web-stable"), Some("web-canary"))),
+            (istio(false), json!({"root": "web", "stable": "s"}), (Split::Host, Some("s"), Some("web-canary"))),
+            (istio(true), json!({"root": "web"}), (Split::Subset, None, None)),
+        ];
+        for (traffic, services, (split, stable, canary)) in cases {
+            let spec: RolloutSpec = serde_json::from_value(json!({"traffic": traffic, "services": services})).unwrap();
+            let targets = of(&spec);
+            assert_eq!((targets.split, targets.stable.as_deref(), targets.canary.as_deref()), (split, stable, canary));
+        }
+    }
+}

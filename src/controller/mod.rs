@@ -1,0 +1,199 @@
+//! The driver: watches fill tables and trigger work, work runs one tick per Rollout, and a Lease says who works.
+
+mod lease;
+pub mod queue;
+mod rollouts;
+mod runs;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use kube::{Config, client::ClientBuilder};
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::SystemClock,
+    cluster::{
+        self, Cluster, CountRequests, EventSender, Streams,
+        table::ObjectKey,
+        watch::{Triggers, start},
+    },
+    ports::{Clock, RolloutKey, Source},
+    server::{self, Metrics, Pages},
+    source::PrometheusSource,
+};
+use lease::Leadership;
+use queue::{Queue, serve};
+use rollouts::RolloutWork;
+use runs::RunWork;
+
+/// Work that runs may finish when the process is asked to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How a controller is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The one namespace to serve; all when absent.
+    pub namespace: Option<String>,
+    /// The Prometheus of analyses that name none.
+    pub prometheus: Option<String>,
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    pub listen: SocketAddr,
+    /// Whether to work only while holding the Lease.
+    pub leader_elect: bool,
+    /// The Lease's namespace; the client's own when absent.
+    pub lease_namespace: Option<String>,
+    /// This process among its replicas, for instance the pod's name.
+    pub identity: String,
+    /// How many Rollouts are worked on at once.
+    pub concurrency: usize,
+}
+
+/// Why the controller ended, other than being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// No client can be made from the configuration.
+    #[error("cannot set up a client for the API server: {0}")]
+    Client(#[from] kube::Error),
+    /// No HTTP client for metric sources.
+    #[error("cannot set up the Prometheus client: {0}")]
+    Source(#[from] crate::source::prometheus::SetUpError),
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {0}: {1}; choose another --listen")]
+    Listen(SocketAddr, std::io::Error),
+    /// Somebody else leads now.
+    #[error("the Lease was lost to another replica")]
+    LeaseLost,
+    /// The Lease cannot be had at all.
+    #[error("cannot use the Lease: {0}")]
+    Lease(#[from] kube_lease_manager::LeaseManagerError),
+}
+
+/// The queues, as the watches see them.
+#[derive(Default)]
+struct Queues {
+    rollouts: Arc<Queue<RolloutKey>>,
+    runs: Arc<Queue<ObjectKey>>,
+}
+
+impl Triggers for Queues {
+    fn rollout(&self, key: RolloutKey) {
+        self.rollouts.trigger(key);
+    }
+    fn run(&self, key: ObjectKey) {
+        self.runs.trigger(key);
+    }
+}
+
+/// Runs a controller until `stop`.
+pub async fn run(config: Config, settings: Settings, stop: CancellationToken) -> Result<(), ControllerError> {
+    let metrics = Metrics::default();
+    let lease_namespace = settings.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let client = ClientBuilder::try_from(config)?.with_layer(&CountRequests(metrics.clone())).build();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let events = EventSender::start(client.clone(), Some(settings.identity.clone()));
+    let scope = cluster::Settings { namespace: settings.namespace.clone(), prometheus: settings.prometheus.clone() };
+    let cluster = Arc::new(Cluster::new(client.clone(), scope, Arc::clone(&clock), events));
+    let queues = Arc::new(Queues::default());
+    let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
+    let streams = Streams::default();
+    let watches = start(&cluster, &triggers, &streams);
+
+    let ended = CancellationToken::new();
+    let pages = Pages {
+        streams: streams.clone(),
+        cluster: Arc::clone(&cluster),
+        queue: Arc::clone(&queues.rollouts),
+        metrics: metrics.clone(),
+    };
+    let served = tokio::spawn(server::serve(settings.listen, pages, ended.clone().cancelled_owned()));
+    let (leads, leadership) = watch::channel(Leadership::Waiting);
+    let lease_stop = CancellationToken::new();
+    let lease = if settings.leader_elect {
+        let contend = lease::contend(client, lease_namespace, settings.identity.clone(), leads, lease_stop.clone());
+        Some(tokio::spawn(contend))
+    } else {
+        leads.send_replace(Leadership::Leading);
+        drop(leads);
+        None
+    };
+
+    let source: Arc<dyn Source> = Arc::new(PrometheusSource::new()?);
+    let work_stop = CancellationToken::new();
+    let rollouts = RolloutWork { cluster: Arc::clone(&cluster), clock: Arc::clone(&clock), metrics: metrics.clone() };
+    let runs = RunWork { cluster, source, clock, triggers, metrics: metrics.clone(), live: Arc::default() };
+    let leader = leadership.clone();
+    let work = async {
+        lead(leader, &metrics).await;
+        synced(&streams).await;
+        tracing::info!("all watches have listed; working");
+        tokio::join!(
+            serve(Arc::clone(&queues.rollouts), settings.concurrency, work_stop.clone(), GRACE, rollouts),
+            serve(Arc::clone(&queues.runs), settings.concurrency, work_stop.clone(), GRACE, runs),
+        );
+    };
+    let outcome = until_the_end(work, stop, work_stop.clone(), leadership, served, settings.listen, watches).await;
+    lease_stop.cancel();
+    if let Some(Ok(Err(error))) = match lease {
+        Some(task) => Some(task.await),
+        None => None,
+    } {
+        tracing::warn!(%error, "cannot give the Lease back");
+    }
+    ended.cancel();
+    outcome
+}
+
+/// Works until asked to stop, the Lease is lost, or the server or the watches die.
+async fn until_the_end(
+    work: impl Future<Output = ()>,
+    stop: CancellationToken,
+    work_stop: CancellationToken,
+    mut leadership: watch::Receiver<Leadership>,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+    listen: SocketAddr,
+    mut watches: JoinSet<()>,
+) -> Result<(), ControllerError> {
+    tokio::pin!(work);
+    let outcome = tokio::select! {
+        () = &mut work => Ok(()),
+        () = stop.cancelled() => Ok(()),
+        () = lost(&mut leadership) => Err(ControllerError::LeaseLost),
+        served = served => match served {
+            Ok(Err(error)) => Err(ControllerError::Listen(listen, error)),
+            _ => Ok(()),
+        },
+        _ = watches.join_next() => Ok(()),
+    };
+    tracing::info!("finishing what runs");
+    work_stop.cancel();
+    // Work that has not begun (no Lease yet) waits for something that does not come any more.
+    drop(tokio::time::timeout(GRACE, async {
+        tokio::select! {
+            () = &mut work => {}
+            () = tokio::time::sleep(Duration::from_millis(100)), if *leadership.borrow() == Leadership::Waiting => {}
+        }
+    })
+    .await);
+    outcome
+}
+
+async fn lead(mut leadership: watch::Receiver<Leadership>, metrics: &Metrics) {
+    if leadership.wait_for(|state| *state == Leadership::Leading).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    metrics.leads(true);
+    tracing::info!("leading");
+}
+
+async fn lost(leadership: &mut watch::Receiver<Leadership>) {
+    if leadership.wait_for(|state| *state == Leadership::Lost).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn synced(streams: &Streams) {
+    while !streams.unsynced().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,83 @@
+//! One tick for one Rollout, whatever happens in it.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use tracing::Instrument;
+
+use super::queue::{AsyncWork, Next};
+use crate::{
+    cluster::Cluster,
+    engine::{Decision, Notice},
+    ports::{Clock, RolloutKey, WorldError, tick::tick},
+    server::Metrics,
+};
+
+/// Every Rollout is looked at this often, though nothing changed: a no-op at the fixed point.
+const RESYNC: Duration = Duration::from_secs(600);
+
+/// The work on Rollouts.
+#[derive(Clone)]
+pub struct RolloutWork {
+    /// The world.
+    pub cluster: Arc<Cluster>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Our own numbers.
+    pub metrics: Metrics,
+}
+
+#[async_trait]
+impl AsyncWork<RolloutKey> for RolloutWork {
+    async fn work(&self, key: RolloutKey) -> Next {
+        let span = tracing::info_span!("tick", rollout = %key);
+        let start = tokio::time::Instant::now();
+        let now = self.clock.now();
+        let ticked = AssertUnwindSafe(tick(&*self.cluster, &key, now).instrument(span.clone())).catch_unwind().await;
+        self.cluster.finish_tick(&key);
+        self.metrics.reconciled(start.elapsed());
+        span.in_scope(|| match ticked {
+            Ok(Ok(Some(decision))) => self.next(&decision),
+            Ok(Ok(None)) => Next::Forget,
+            Ok(Err(WorldError::Conflict(message))) => {
+                tracing::debug!(%message, "lost a race; looking again");
+                Next::Soon
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the tick failed");
+                Next::Failed
+            }
+            Err(panic) => {
+                self.report_panic(&key, &panic_text(panic.as_ref()));
+                Next::Failed
+            }
+        })
+    }
+}
+
+impl RolloutWork {
+    /// Our own writes bring no event of their own: what was done is looked at soon.
+    fn next(&self, decision: &Decision) -> Next {
+        if !decision.actions.is_empty() {
+            return Next::Soon;
+        }
+        let Some(wake) = &decision.wake else { return Next::After(RESYNC) };
+        let wait = wake.at.duration_since(self.clock.now());
+        let wait = Duration::try_from(wait).unwrap_or(Duration::ZERO);
+        tracing::debug!(?wait, reason = %wake.reason, "waiting");
+        Next::After(wait.clamp(Duration::from_millis(20), RESYNC))
+    }
+
+    /// A panic is a bug report on that object, not the end of the process (kube rule 7).
+    fn report_panic(&self, key: &RolloutKey, text: &str) {
+        tracing::error!(rollout = %key, panic = %text, "a bug: the tick panicked");
+        let message = format!("a bug in the controller: {text}; please report it with this Rollout's YAML");
+        self.cluster.tell_about(key, &Notice { warning: true, reason: "InternalError".into(), message });
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "unknown panic".into())
+}

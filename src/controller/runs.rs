@@ -1,0 +1,185 @@
+//! AnalysisRuns at work: ask, judge, write what people and decisions rest on (at most once a minute otherwise).
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use jiff::Timestamp;
+
+use super::queue::{AsyncWork, Next};
+use crate::{
+    api::{
+        AnalysisRun,
+        analysis::{AnalysisRunSpec, AnalysisRunStatus, RunPhase},
+    },
+    cluster::{Cluster, table::ObjectKey, watch::Triggers},
+    evidence,
+    ports::{Clock, RolloutKey, Source, WorldError},
+    server::Metrics,
+};
+
+/// One run's questions together take no longer.
+const ASKING: Duration = Duration::from_secs(30);
+/// Live numbers are written this often at most.
+const WRITE_EVERY: i64 = 60;
+/// The default window in seconds (analysis.md).
+const WINDOW: i64 = 15;
+
+/// The work on AnalysisRuns.
+#[derive(Clone)]
+pub struct RunWork {
+    /// The world.
+    pub cluster: Arc<Cluster>,
+    /// Where numbers come from.
+    pub source: Arc<dyn Source>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who decides on verdicts.
+    pub triggers: Arc<dyn Triggers>,
+    /// Our own numbers.
+    pub metrics: Metrics,
+    /// What has been judged and not yet been written. A restart reads these windows again.
+    pub live: Arc<Mutex<HashMap<ObjectKey, Live>>>,
+}
+
+/// A run's newest status.
+#[derive(Clone, Debug)]
+pub struct Live {
+    uid: String,
+    status: AnalysisRunStatus,
+    written: Timestamp,
+}
+
+#[async_trait]
+impl AsyncWork<ObjectKey> for RunWork {
+    async fn work(&self, key: ObjectKey) -> Next {
+        match AssertUnwindSafe(self.judge(&key)).catch_unwind().await {
+            Ok(Ok(next)) => next,
+            Ok(Err(WorldError::Conflict(_))) => Next::Soon,
+            Ok(Err(error)) => {
+                tracing::warn!(run = %key.name, namespace = %key.namespace, %error, "cannot record the run");
+                Next::Failed
+            }
+            Err(_) => {
+                tracing::error!(run = %key.name, namespace = %key.namespace, "a bug: judging the run panicked");
+                Next::Failed
+            }
+        }
+    }
+}
+
+impl RunWork {
+    async fn judge(&self, key: &ObjectKey) -> Result<Next, WorldError> {
+        let entry = self.cluster.tables().runs.get(&key.namespace, &key.name).filter(|entry| !entry.deleting);
+        let Some(run) = entry.as_ref().and_then(|entry| entry.value.run.as_ref().ok()) else {
+            self.forget(key);
+            return Ok(Next::Forget);
+        };
+        let (status, written) = self.newest(key, run);
+        if status.phase != RunPhase::Running {
+            self.forget(key);
+            return Ok(Next::Forget);
+        }
+        let asked_at = self.clock.now();
+        let plan = evidence::plan(&run.spec, &status, asked_at);
+        let wake = plan.wake;
+        let questions = plan.questions();
+        self.metrics.asked(questions.len());
+        let answers = self.source.answer(&run.spec.prometheus.address, &questions);
+        let Ok(answers) = tokio::time::timeout(ASKING, answers).await else { return Ok(Next::Failed) };
+        let now = self.clock.now().max(asked_at);
+        let next = evidence::advance(&run.spec, &status, &plan.answered(answers), now);
+        if run.status.is_none() || is_material(&status, &next) || is_old(&run.spec, written, now) {
+            // A write that loses its race must not lose what was judged: the windows are asked for again.
+            self.cluster.record_run(run, &next).await?;
+            self.keep(key, run, next.clone(), now);
+            let rollout = entry.as_ref().map(|entry| entry.value.rollout.clone()).unwrap_or_default();
+            self.triggers.rollout(RolloutKey { namespace: key.namespace.clone(), name: rollout });
+        } else {
+            self.keep(key, run, next.clone(), written);
+        }
+        if next.phase != RunPhase::Running {
+            self.forget(key);
+            return Ok(Next::Forget);
+        }
+        let wait = Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO);
+        Ok(Next::After(wait.max(Duration::from_millis(50))))
+    }
+
+    /// The status in memory when it is of this object, else the recorded one.
+    fn newest(&self, key: &ObjectKey, run: &AnalysisRun) -> (AnalysisRunStatus, Timestamp) {
+        let recorded = run.status.clone().unwrap_or_default();
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        match live.get(key).filter(|live| Some(&live.uid) == run.metadata.uid.as_ref()) {
+            Some(live) if live.status.windows_through >= recorded.windows_through => {
+                (live.status.clone(), live.written)
+            }
+            _ => (recorded, Timestamp::MIN),
+        }
+    }
+
+    fn keep(&self, key: &ObjectKey, run: &AnalysisRun, status: AnalysisRunStatus, written: Timestamp) {
+        let uid = run.metadata.uid.clone().unwrap_or_default();
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.insert(key.clone(), Live { uid, status, written });
+    }
+
+    fn forget(&self, key: &ObjectKey) {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// Whether a decision may rest on the difference, or people would be told something else.
+fn is_material(old: &AnalysisRunStatus, new: &AnalysisRunStatus) -> bool {
+    let shown = |status: &AnalysisRunStatus| -> Vec<_> {
+        status.metrics.iter().map(|m| (m.name.clone(), m.verdict, m.reason.clone())).collect()
+    };
+    (old.phase, old.verdict, old.epoch, old.epoch_since) != (new.phase, new.verdict, new.epoch, new.epoch_since)
+        || shown(old) != shown(new)
+}
+
+/// Whether the recorded numbers are older than a minute, or than four of the run's windows.
+fn is_old(spec: &AnalysisRunSpec, written: Timestamp, now: Timestamp) -> bool {
+    let window = spec.settings.window.map_or(WINDOW, |window| window.get().as_secs().max(1) as i64);
+    now.as_second().saturating_sub(written.as_second()) >= WRITE_EVERY.min(4 * window)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{
+        HumanDuration,
+        analysis::{MetricStatus, Verdict},
+    };
+
+    #[test]
+    fn verdicts_are_written_at_once_and_numbers_now_and_then() {
+        let status = |verdict, canary: &str| AnalysisRunStatus {
+            metrics: vec![MetricStatus {
+                name: "errors".into(),
+                verdict,
+                canary: canary.into(),
+                ..MetricStatus::default()
+            }],
+            ..AnalysisRunStatus::default()
+        };
+        let old = status(Verdict::Continue, "1 of 10");
+        assert!(!is_material(&old, &status(Verdict::Continue, "2 of 20")));
+        assert!(is_material(&old, &status(Verdict::Pass, "2 of 20")));
+
+        let spec = |seconds| {
+            let mut spec = AnalysisRunSpec::default();
+            spec.settings.window = Some(HumanDuration::secs(seconds));
+            spec
+        };
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (window, age, old) in [(15, 59, false), (15, 60, true), (2, 7, false), (2, 8, true), (60, 60, true)] {
+            assert_eq!(is_old(&spec(window), at(1000), at(1000 + age)), old, "window {window}, age {age}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! An HTTP/1.1 server on a free loopback port that can be drained: nothing it has accepted is cut off.
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr};
+
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: CancellationToken,
+    connections: TaskTracker,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    /// Listens on a free loopback port and answers every request with `answer`.
+    pub async fn start<A, F, B>(answer: A) -> io::Result<Server>
+    where
+        A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
+        let accepting = tokio::spawn(accept(listener, answer, stop.clone(), connections.clone()));
+        Ok(Server { address, stop, connections, accepting })
+    }
+
+    /// Takes no new connection, lets each open one finish the request it is on, and ends.
+    pub async fn drain(self) {
+        self.stop.cancel();
+        if self.accepting.await.is_err() {
+            tracing::warn!(address = %self.address, "the accept loop ended by itself");
+        }
+        self.connections.close();
+        self.connections.wait().await;
+    }
+}
+
+async fn accept<A, F, B>(listener: TcpListener, answer: A, stop: CancellationToken, connections: TaskTracker)
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    loop {
+        let stream = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    continue;
+                }
+            },
+        };
+        connections.spawn(converse(stream, answer.clone(), stop.clone()));
+    }
+}
+
+/// Serves one connection until the caller ends it, or, when the server stops, until its current request is answered.
+async fn converse<A, F, B>(stream: TcpStream, answer: A, stop: CancellationToken)
+where
+    A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    // Small answers must not wait for Nagle's algorithm; a socket that refuses the option still works.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY was refused");
+    }
+    let service = service_fn(|request| {
+        let answering = answer(request);
+        async move { Ok::<_, Infallible>(answering.await) }
+    });
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

@@ -1,0 +1,79 @@
+//! The controller's own HTTP: `/livez`, `/readyz`, `/metrics`.
+
+mod metrics;
+
+use std::{collections::BTreeMap, future::Future, net::SocketAddr, sync::Arc};
+
+use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+
+pub use metrics::Metrics;
+
+use crate::{
+    cluster::{Cluster, Streams},
+    controller::queue::Queue,
+    ports::RolloutKey,
+};
+
+/// What the pages speak of.
+#[derive(Clone)]
+pub struct Pages {
+    /// The watch streams.
+    pub streams: Streams,
+    /// The tables.
+    pub cluster: Arc<Cluster>,
+    /// The work on Rollouts.
+    pub queue: Arc<Queue<RolloutKey>>,
+    /// Our own numbers.
+    pub metrics: Metrics,
+}
+
+/// Serves until `stop`. The address is taken before this returns its future's first answer.
+pub async fn serve(
+    listen: SocketAddr,
+    pages: Pages,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind(listen).await?;
+    tracing::info!(address = %listener.local_addr()?, "serving /livez, /readyz and /metrics");
+    axum::serve(listener, routes(pages)).with_graceful_shutdown(stop).await
+}
+
+fn routes(pages: Pages) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(numbers))
+        .with_state(pages)
+}
+
+/// This answer proves the event loop; the streams prove the API server's side.
+async fn livez(State(pages): State<Pages>) -> impl IntoResponse {
+    verdict("watches have only failed for five minutes", &pages.streams.dead())
+}
+
+async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
+    verdict("not listed yet", &pages.streams.unsynced())
+}
+
+fn verdict(complaint: &str, kinds: &[String]) -> (StatusCode, String) {
+    if kinds.is_empty() {
+        (StatusCode::OK, "ok\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("{complaint}: {}\n", kinds.join(", ")))
+    }
+}
+
+async fn numbers(State(pages): State<Pages>) -> impl IntoResponse {
+    let mut rollouts: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for entry in pages.cluster.tables().rollouts.all() {
+        let status = entry.value.rollout.as_ref().ok().and_then(|rollout| rollout.status.as_ref());
+        let phase = match (&entry.value.rollout, status.and_then(|status| status.phase)) {
+            (Err(_), _) => "Invalid".to_owned(),
+            (_, Some(phase)) => format!("{phase:?}"),
+            (_, None) => "Unknown".to_owned(),
+        };
+        *rollouts.entry((phase, entry.key.namespace.clone())).or_default() += 1;
+    }
+    let text = pages.metrics.text(&rollouts, pages.queue.depth());
+    ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}

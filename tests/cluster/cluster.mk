@@ -1,0 +1,23 @@
+# The test cluster's targets; the Makefile includes this file. docs/test-cluster.md says what comes up.
+
+CLUSTER := cargo run --quiet --example cluster --
+
+.PHONY: cluster cluster-check cluster-fetch cluster-shell test-cluster
+
+cluster: ## bring the test cluster up and keep it until Ctrl-C
+	$(CLUSTER) up
+
+cluster-shell: ## a shell inside the cluster that `make cluster` keeps up
+	@$(CLUSTER) enter
+
+cluster-check: ## whether this machine allows a network namespace; fails early and says what to do
+	@$(CLUSTER) check
+
+cluster-fetch: ## find or obtain every program of the test cluster
+	$(CLUSTER) fetch
+
+# Everything is built before the namespace is entered: inside there is no network.
+test-cluster: cluster-check ## end-to-end tests on real Kubernetes, Istio, Envoy and Prometheus
+	cargo test --no-run --test cluster
+	$(CLUSTER) fetch
+	$(CLUSTER) within cargo test --offline --test cluster -- --test-threads=1 --nocapture $(TESTS)

@@ -1,0 +1,49 @@
+//! End-to-end tests against the real components. One lane serves them all; each test uses Kubernetes namespaces of its
+//! own. They run inside the namespace that `make test-cluster` makes; elsewhere they fail and say so.
+//!
+//! To add tests: a file here, one `mod` line below, plain `#[test]` functions that call [`lane`].
+#![allow(dead_code, reason = "the example and the test binary share these files; each uses its own part")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test binary: it asserts, and waits on the real clock"
+)]
+
+mod component;
+mod http;
+mod kubectl;
+mod lane;
+mod limits;
+mod load;
+mod namespace;
+mod node;
+mod obtain;
+mod programs;
+mod say;
+mod server;
+mod wait;
+
+// The tests.
+mod harness;
+mod smoke;
+
+use lane::{Lane, Options};
+use std::sync::OnceLock;
+
+/// The lane all tests share, brought up by the first that asks. A bring-up that failed fails every test with its reason.
+pub fn lane() -> &'static Lane {
+    static LANE: OnceLock<Result<Lane, String>> = OnceLock::new();
+    let lane = LANE.get_or_init(|| Lane::start(Options::default()).map_err(|error| format!("{error:#}")));
+    match lane {
+        Ok(lane) => lane,
+        Err(reason) => panic!("no test cluster: {reason}"),
+    }
+}
+
+/// The programs under test, with the lane's kubeconfig: `glidepath().args(["status", ...])`.
+pub fn glidepath() -> std::process::Command {
+    lane().command(env!("CARGO_BIN_EXE_glidepath"))
+}

