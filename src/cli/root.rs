@@ -55,7 +55,7 @@ enum Verb {
     /// Check cluster, mesh, metrics and permissions
     Doctor(doctor::Args),
     /// Run the controller in the foreground
-    Controller(controller::Args),
+    Controller(Box<controller::Args>),
     Crds(crds::CrdsArgs),
     Completions(completions::CompletionsArgs),
     Version(version::VersionArgs),
@@ -98,7 +98,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Plan(args) => plan::run(&args, global),
         Verb::Demo(args) => demo::run(&args, global).await,
         Verb::Doctor(args) => doctor::run(args, global).await,
-        Verb::Controller(args) => controller::run(args).await,
+        Verb::Controller(args) => controller::run(*args).await,
         Verb::Crds(args) => crds::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Version(args) => version::run(&args, global),
