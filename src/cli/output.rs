@@ -23,7 +23,7 @@ where
     let value = document(objects, as_list)?;
     let text = match format {
         OutputFormat::Json => serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(|e| e.to_string()),
-        _ => serde_yaml::to_string(&value).map_err(|e| e.to_string()),
+        _ => crate::yaml::write(&value).map_err(|e| e.to_string()),
     };
     text.map(Some).map_err(|error| CliError::Failed(format!("cannot print the object: {error}")))
 }

@@ -127,7 +127,7 @@ pub fn command() -> clap::Command {
     let verbs = grouped(&command);
     command
         .bin_name(called_as(std::env::args().next().as_deref()))
-        .help_template("{about}\n\n{usage-heading} {usage}\n\n{after-help}\n\n{options}")
+        .help_template("{about}\n\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}")
         .after_help(format!("{verbs}{EXAMPLES}\n\nHelp for one verb: glidepath VERB --help"))
 }
 

@@ -72,7 +72,7 @@ impl Cluster {
     }
 
     /// The revision's ReplicaSet as known now.
-    fn replica_set(&self, around: &Around, id: &str) -> Option<Arc<Entry<ReplicaSetKept>>> {
+    pub(super) fn replica_set(&self, around: &Around, id: &str) -> Option<Arc<Entry<ReplicaSetKept>>> {
         let all = self.tables.replica_sets.group(&around.key.namespace, &around.key.name);
         all.into_iter().find(|entry| entry.value.revision == id && !entry.deleting)
     }

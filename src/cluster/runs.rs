@@ -110,7 +110,7 @@ impl Cluster {
             templates,
             args: &request.args,
             pack: (!around.routers.is_empty()).then_some(Pack::Istio),
-            arms: arms(around, request),
+            arms: self.arms(around, request)?,
             prometheus: own.or(self.settings.prometheus.as_deref()),
             background: request.background,
             epoch: request.epoch,
@@ -119,6 +119,21 @@ impl Cluster {
         evidence::resolve(wanted).map_err(|errors| WorldError::Refused {
             reason: "InvalidAnalysis".into(),
             message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        })
+    }
+
+    /// The two sides by the names of their ReplicaSets. One may have been made a moment ago, in this very tick.
+    fn arms(&self, around: &Around, request: &RunRequest) -> Result<Arms, WorldError> {
+        let set_of = |id: &str| {
+            let missing = || WorldError::Conflict(format!("revision {id} has no ReplicaSet yet to be measured"));
+            self.replica_set(around, id).map(|entry| entry.key.name.clone()).ok_or_else(missing)
+        };
+        Ok(Arms {
+            namespace: around.key.namespace.clone(),
+            canary: set_of(&request.canary)?,
+            stable: set_of(&request.stable)?,
+            canary_service: around.targets.canary.clone(),
+            stable_service: around.targets.stable.clone(),
         })
     }
 
@@ -141,21 +156,6 @@ impl Cluster {
                 format!("Missing {kind}/{name}; create it, mend the name, or use a built-in one ({built_in})");
             WorldError::Refused { reason: "MissingTemplate".into(), message }
         })
-    }
-}
-
-/// The two sides by the names of their ReplicaSets.
-fn arms(around: &Around, request: &RunRequest) -> Arms {
-    let set_of = |id: &str| {
-        let found = around.revisions.iter().find(|entry| entry.value.revision == id);
-        found.map(|entry| entry.key.name.clone()).unwrap_or_default()
-    };
-    Arms {
-        namespace: around.key.namespace.clone(),
-        canary: set_of(&request.canary),
-        stable: set_of(&request.stable),
-        canary_service: around.targets.canary.clone(),
-        stable_service: around.targets.stable.clone(),
     }
 }
 

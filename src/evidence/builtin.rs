@@ -21,7 +21,7 @@ struct Manifest {
 /// The built-in template of this name.
 pub fn builtin(name: &str) -> Option<AnalysisTemplateSpec> {
     let text = TEMPLATES.iter().find(|template| template.0 == name)?.1;
-    serde_yaml::from_str::<Manifest>(text).ok().map(|manifest| manifest.spec)
+    crate::yaml::read_one::<Manifest>(text).ok().map(|manifest| manifest.spec)
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ static ENVOY: Parsed = LazyLock::new(|| parse(include_str!("../../analysis/packs
 static APPLICATION: Parsed = LazyLock::new(|| parse(include_str!("../../analysis/packs/application.yaml")));
 
 fn parse(text: &str) -> Result<PackFile, String> {
-    serde_yaml::from_str(text).map_err(|error| error.to_string())
+    crate::yaml::read_one(text).map_err(|error| error.to_string())
 }
 
 /// The pack's file; an error names the defect of a file that this binary was built with.

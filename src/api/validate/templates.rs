@@ -110,7 +110,9 @@ fn check_threshold(threshold: &ThresholdMetric, path: &str, args: &[Arg], found:
 /// `{{args.name}}` must name an argument of the template.
 fn unknown_args(text: &str, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
     for (at, _) in text.match_indices("{{") {
-        let Some((inside, _)) = text[at + 2..].split_once("}}") else {
+        // `metric{{{args.selector}}}`: the first brace is PromQL's.
+        let rest = text[at + 2..].trim_start_matches('{');
+        let Some((inside, _)) = rest.split_once("}}") else {
             found.push(Finding::error(path, "has `{{` without `}}`"));
             return;
         };

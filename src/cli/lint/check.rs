@@ -41,7 +41,7 @@ pub(super) fn all(files: &[File]) -> Report {
         }
         report.checked += 1;
         let mut found = object(document, &known);
-        found.extend(repeated(document, &mut seen));
+        found.extend(repeated(&file.name, document, &mut seen));
         for finding in found {
             let at = document.position(&finding.path);
             report.add(&file.name, at, finding.severity, &finding.path, finding.message);
@@ -169,9 +169,10 @@ fn template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     found
 }
 
-fn repeated(document: &Document, seen: &mut HashSet<[String; 3]>) -> Option<Finding> {
+/// Twice in one file is a slip; in two files of a folder it is an overlay or an alternative.
+fn repeated(file: &str, document: &Document, seen: &mut HashSet<[String; 4]>) -> Option<Finding> {
     let text = |pointer| document.text(pointer).unwrap_or_default().to_owned();
-    let key = [text("/kind"), text("/metadata/namespace"), text("/metadata/name")];
-    let message = format!("there are two objects {} \"{}\" in these files", key[0], key[2]);
+    let key = [text("/kind"), text("/metadata/namespace"), text("/metadata/name"), file.to_owned()];
+    let message = format!("there are two objects {} \"{}\" in this file", key[0], key[2]);
     (!key[2].is_empty() && !seen.insert(key)).then(|| Finding::warning("metadata.name", message))
 }

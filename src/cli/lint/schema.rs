@@ -96,6 +96,14 @@ fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
     {
         add(format!("{value} is above {most}, the most"));
     }
+    if let (Some(text), Some(pattern)) = (value.as_str(), schema.get("pattern").and_then(Value::as_str))
+        && regex::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
+    {
+        add(match pattern.contains("(ms|s|m|h|d)") {
+            true => format!("{value} is not a duration; write a number with a unit, like 90s, 5m, 1h30m or 500ms"),
+            false => format!("{value} does not match {pattern}"),
+        });
+    }
     let (size, what) = match value {
         Value::String(text) => (text.chars().count(), ("Length", "characters")),
         Value::Array(items) => (items.len(), ("Items", "entries")),
