@@ -19,6 +19,9 @@ impl Cluster {
         let key = key_of(rollout);
         // The finalizer's removal and other writes of this tick moved the version; they are ours and in the table.
         let version = self.tables.rollouts.get(&key.namespace, &key.name).map(|entry| entry.version.clone());
+        if version.is_none() && rollout.metadata.deletion_timestamp.is_some() {
+            return Ok(());
+        }
         let observed = rollout.metadata.resource_version.clone().unwrap_or_default();
         if version.is_some_and(|version| version != observed) {
             return Err(WorldError::Conflict(format!("Rollout {key} has changed")));

@@ -8,6 +8,7 @@
 )]
 
 mod crds;
+mod deploy;
 mod engine;
 mod files;
 mod gates;
