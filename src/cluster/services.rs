@@ -82,11 +82,8 @@ impl Cluster {
 
     async fn create_service(&self, around: &Around, name: &str, revision: &str) -> Result<(), WorldError> {
         let root = around.targets.root.as_ref().filter(|root| *root != name);
-        let root = root.and_then(|root| self.tables.services.get(&around.key.namespace, root)).ok_or_else(|| {
-            let message =
-                format!("Missing Service/{name}; create it, or name an existing services.root to copy its ports from");
-            WorldError::Refused { reason: "MissingService".into(), message }
-        })?;
+        let known = root.and_then(|root| self.tables.services.get(&around.key.namespace, root));
+        let root = known.ok_or_else(|| missing(name, root))?;
         let object = serde_json::from_value(manifest(around, name, revision, &root.value))
             .map_err(|error| WorldError::Transient(error.to_string()))?;
         let namespace = &around.key.namespace;
@@ -105,6 +102,15 @@ impl Cluster {
         self.tables.services.wrote(&written);
         Ok(())
     }
+}
+
+/// A Service whose ports we cannot know: that of root, if it is named and missing, else the Service itself.
+fn missing(name: &str, root: Option<&String>) -> WorldError {
+    let message = match root {
+        Some(root) => format!("Missing Service/{root}: services.root names it; create it or mend the name"),
+        None => format!("Missing Service/{name}; create it, or name an existing services.root to copy its ports from"),
+    };
+    WorldError::Refused { reason: "MissingService".into(), message }
 }
 
 fn is_made_for(entry: &Entry<ServiceKept>, around: &Around) -> bool {

@@ -36,7 +36,7 @@ pub async fn tick(world: &dyn World, key: &RolloutKey, now: Timestamp) -> Result
         }
     }
     if let Some(error) = &failure {
-        note_failure(&mut decision, error);
+        note_failure(&mut decision, error, &last.message);
     }
     if decision.status != last {
         world.record(&observation, &decision.status).await?;
@@ -56,7 +56,7 @@ fn skips_hand_back(rollout: &Rollout) -> bool {
 }
 
 /// The status says what could not be done; a lost race is no news.
-fn note_failure(decision: &mut Decision, error: &WorldError) {
+fn note_failure(decision: &mut Decision, error: &WorldError, told: &str) {
     let problem = match error {
         WorldError::Conflict(_) => return,
         WorldError::Transient(message) => {
@@ -66,7 +66,7 @@ fn note_failure(decision: &mut Decision, error: &WorldError) {
             Problem { reason: reason.clone(), message: message.clone(), blocks_all: false }
         }
     };
-    if decision.status.message != problem.message {
+    if told != problem.message {
         decision.notices.push(Notice {
             warning: true,
             reason: problem.reason.clone(),
