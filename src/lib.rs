@@ -30,6 +30,7 @@ pub mod engine;
 pub mod evidence;
 pub mod expr;
 pub mod local;
+pub mod metrics;
 pub mod ports;
 pub mod router;
 pub mod server;

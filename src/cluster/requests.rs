@@ -10,7 +10,7 @@ use axum::http::{Method, Request, Response};
 use kube::client::Body;
 use tower::{Layer, Service};
 
-use crate::server::Metrics;
+use crate::metrics::Metrics;
 
 /// Puts the counter around a client's stack.
 #[derive(Clone, Debug)]

@@ -1,12 +1,10 @@
 //! The controller's own HTTP: `/livez`, `/readyz`, `/metrics`.
 
-mod metrics;
-
 use std::{collections::BTreeMap, future::Future, net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 
-pub use metrics::Metrics;
+pub use crate::metrics::Metrics;
 
 use crate::{
     cluster::{Cluster, Streams},

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, path::Path};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use serde::Deserialize;
 
 use crate::{
     api::{AnalysisTemplate, ClusterAnalysisTemplate, Rollout, analysis::AnalysisTemplateSpec},
     cli::exit::CliError,
     local::template,
+    yaml,
 };
 
 /// The demo's own file.
@@ -39,18 +39,20 @@ fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> 
         CliError::Failed(format!("{name}: {error}; 'glidepath lint {name}' points at the place"))
     };
     let (mut rollout, mut templates) = (None, BTreeMap::new());
-    for document in serde_yaml::Deserializer::from_str(text) {
-        let value = serde_yaml::Value::deserialize(document).map_err(|error| wrong(&error))?;
+    for document in yaml::read(text).map_err(|error| wrong(&error))? {
+        let value = document.map_err(|error| wrong(&error))?.value;
         let kind = value.get("kind").and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
         match kind.as_str() {
-            "Rollout" if rollout.is_none() => rollout = Some(read::<Rollout>(value).map_err(|error| wrong(&error))?),
+            "Rollout" if rollout.is_none() => {
+                rollout = Some(yaml::typed::<Rollout>(&value).map_err(|error| wrong(&error))?)
+            }
             "Rollout" => return Err(CliError::Failed(format!("{name}: two Rollouts; the demo plays one"))),
             "AnalysisTemplate" => {
-                let template: AnalysisTemplate = read(value).map_err(|error| wrong(&error))?;
+                let template: AnalysisTemplate = yaml::typed(&value).map_err(|error| wrong(&error))?;
                 templates.insert(template.metadata.name.unwrap_or_default(), template.spec);
             }
             "ClusterAnalysisTemplate" => {
-                let template: ClusterAnalysisTemplate = read(value).map_err(|error| wrong(&error))?;
+                let template: ClusterAnalysisTemplate = yaml::typed(&value).map_err(|error| wrong(&error))?;
                 templates.insert(template.metadata.name.unwrap_or_default(), template.spec.into());
             }
             _ => {}
@@ -58,10 +60,6 @@ fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> 
     }
     let rollout = rollout.ok_or_else(|| CliError::Failed(format!("{name}: there is no Rollout in this file")))?;
     Ok(Manifest { rollout: on_this_machine(rollout), templates, own_times })
-}
-
-fn read<T: serde::de::DeserializeOwned>(value: serde_yaml::Value) -> Result<T, serde_yaml::Error> {
-    serde_yaml::from_value(value)
 }
 
 /// There is no Deployment here, and nobody to lift a pause in the file: the template is the Rollout's own.
