@@ -86,7 +86,10 @@ mod tests {
             (istio(true), json!({"root": "web"}), (Split::Subset, None, None)),
         ];
         for (traffic, services, (split, stable, canary)) in cases {
-            let spec: RolloutSpec = serde_json::from_value(json!({"traffic": traffic, "services": services})).unwrap();
+            let spec: RolloutSpec = serde_json::from_value(
+                json!({"strategy": {"canary": {"steps": []}}, "traffic": traffic, "services": services}),
+            )
+            .unwrap();
             let targets = of(&spec);
             assert_eq!((targets.split, targets.stable.as_deref(), targets.canary.as_deref()), (split, stable, canary));
         }

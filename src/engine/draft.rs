@@ -154,6 +154,15 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// How many pods a revision is to have after this tick: what was asked so far, else what it has.
+    pub fn asked_replicas(&self, revision: &RevisionSeen) -> u32 {
+        let asked = self.actions.iter().rev().find_map(|action| match action {
+            Action::EnsureReplicas { id, replicas } if *id == revision.id => Some(*replicas),
+            _ => None,
+        });
+        asked.unwrap_or(revision.wanted).min(revision.wanted)
+    }
+
     /// Looks again at this time.
     pub fn wake(&mut self, at: Timestamp, reason: impl Into<String>) {
         self.wakes.push(Wake { at, reason: reason.into() });

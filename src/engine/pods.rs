@@ -85,9 +85,27 @@ fn canary_pods(draft: &mut Draft<'_>, canary: &str, goal: Percent) {
             let wanted = draft.revision(canary).map_or(0, |seen| seen.wanted);
             // Pods go only after the traffic they carried has (S19): a lower weight must be settled first.
             let lower = need < wanted && !(draft.status.weights.settled && draft.status.weights.desired == goal);
-            draft.ask_replicas(canary, if lower { wanted.min(draft.replicas().max(need)) } else { need });
+            shrink_or_grow(draft, canary, if lower { wanted.min(draft.replicas().max(need)) } else { need });
         }
     }
+}
+
+/// Asks for this many pods of a revision, but keeps as many available ones as the rollout's minimum still needs (I7):
+/// while stable is short of pods, others stay even without traffic.
+fn shrink_or_grow(draft: &mut Draft<'_>, id: &str, wanted: u32) {
+    let Some(seen) = draft.revision(id).cloned() else { return };
+    let replicas = draft.replicas();
+    let minimum = replicas.saturating_sub(Slack::of(&draft.canary_strategy(), replicas).unavailable);
+    let others: u32 = draft
+        .input
+        .seen
+        .revisions
+        .iter()
+        .filter(|other| other.id != id)
+        .map(|other| other.available.min(draft.asked_replicas(other)))
+        .sum();
+    let needed = minimum.saturating_sub(others).min(seen.available);
+    draft.ask_replicas(id, wanted.max(needed.min(seen.wanted)));
 }
 
 /// Takes a revision's pods away by evidence: no target selects it, weight 0 is settled, and then a delay (S19).
@@ -103,7 +121,7 @@ fn drain(draft: &mut Draft<'_>, id: &str, delay: Delay) {
     let Delay::After(delay) = delay else { return };
     let until = delay.after(since);
     if until <= draft.now() {
-        draft.ask_replicas(id, 0);
+        shrink_or_grow(draft, id, 0);
     } else {
         draft.wake(until, format!("pods of {id} go"));
     }
