@@ -25,7 +25,7 @@ use play::{Chapter, Ending, Play};
 use show::Show;
 use summary::Account;
 
-/// Play a good and a bad release on this machine, with real requests and without a cluster
+/// Play a good and a bad release on this machine, with real requests
 #[derive(clap::Args, Clone, Debug)]
 pub struct DemoArgs {
     /// Play this Rollout (and the AnalysisTemplates in the same file) in place of the demo's own
@@ -54,7 +54,7 @@ const START_UP: Duration = Duration::from_millis(400);
 pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let manifest = file::load(args.rollout.as_deref())?;
     let terminal = std::io::stdout().is_terminal();
-    let mut show = Show::new(terminal, global.color_on(), global.width());
+    let mut show = Show::new(terminal, global.color_on());
     show.say(&introduction(args, manifest.own_times))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let loopback =
@@ -122,14 +122,15 @@ fn chapters(args: &DemoArgs) -> [Chapter; 3] {
 
 fn introduction(args: &DemoArgs, own_times: bool) -> String {
     let times = if own_times {
-        "It is played with the times in the file: waits and warm-ups take as long as they would in a cluster.\n"
+        "Its times are the file's: waits and warm-ups take as long as they would in a cluster."
     } else {
-        "Weights are 25 and 50 %. Windows (2s), warm-up (2s), bake (5s) and delays are shortened; a real rollout takes minutes.\n"
+        "Windows, warm-up, bake and delays are seconds here; a real release takes minutes."
     };
     format!(
-        "Glidepath demo: real HTTP servers as pods, a splitter, {} requests a second, all on 127.0.0.1; no cluster.\n\
-         v1 is deployed, then v2 (good), then v3 ({} errors). The engine and the judges are the controller's own.\n\
-         {times}",
+        "Glidepath demo, on 127.0.0.1 and without a cluster: real HTTP servers as pods, a\n\
+         splitter as router, {} requests a second. v1 is deployed, then v2 (good), then\n\
+         v3 ({} errors). The engine and the judges are the controller's own.\n\
+         {times}\n",
         args.rps, args.error_rate
     )
 }

@@ -73,7 +73,7 @@ async fn show(connection: &Connection, rollout: &Rollout, global: &Global) -> Re
     }
     let pods = connection.revisions(rollout).await;
     let width = if global.output == OutputFormat::Wide { 200 } else { global.width() };
-    print(&screen(&Screen { rollout, pods: &pods, now: now(), color: global.color_on(), width }))
+    print(&screen(&Screen { rollout, pods: &pods, now: now(), color: global.color_on(), width, hints: true }))
 }
 
 async fn wait(
@@ -85,7 +85,7 @@ async fn wait(
 ) -> Result<Exit, CliError> {
     let terminal = std::io::stdout().is_terminal();
     let show = match (args.watch, terminal) {
-        (true, true) => Show::Screen { color: global.color_on(), width: global.width() },
+        (true, true) => Show::Screen { color: global.color_on() },
         (true, false) => Show::Lines,
         (false, _) => Show::End,
     };

@@ -29,6 +29,8 @@ pub struct Screen<'a> {
     pub color: bool,
     /// Columns of the terminal.
     pub width: usize,
+    /// Whether it ends with what a person may type next.
+    pub hints: bool,
 }
 
 /// One revision's pods.
@@ -104,7 +106,9 @@ pub fn screen(screen: &Screen<'_>) -> String {
     out.push_str(&traffic(status, paint));
     out.push_str(&revisions(screen.pods, paint));
     out.push_str(&evidence(&status.metrics, screen.width, paint));
-    out.push_str(&next_lines(&next_commands(screen.rollout, status), screen.width));
+    if screen.hints {
+        out.push_str(&next_lines(&next_commands(screen.rollout, status), screen.width));
+    }
     out
 }
 
@@ -367,10 +371,7 @@ fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
     if metrics.is_empty() {
         return String::new();
     }
-    let head = ["", "", "canary", "stable", "compared"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();
-    let mut rows = vec![head];
-    rows.extend(metrics.iter().map(evidence_row));
-    let mut out = format!("  evidence\n{}", columns(paint, 4, &rows));
+    let mut out = format!("  evidence\n{}", evidence_table(metrics, width, paint));
     for metric in metrics {
         if let Some(needs) =
             metric.needs.as_deref().filter(|_| !matches!(metric.verdict, Verdict::Pass | Verdict::Fail))
@@ -384,8 +385,31 @@ fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
     out
 }
 
+/// One row per metric. Where it gets too wide, the comparison stands on a line of its own.
+fn evidence_table(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
+    let table = |paint: Paint, count: usize| {
+        let head = ["", "", "canary", "stable", "compared"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();
+        let all = std::iter::once(head).chain(metrics.iter().map(evidence_row));
+        columns(paint, 4, &all.map(|row| row.into_iter().take(count).collect()).collect::<Vec<_>>())
+    };
+    if table(Paint { on: false }, 5).lines().all(|line| line.chars().count() <= width) {
+        return table(paint, 5);
+    }
+    let narrow = table(paint, 4);
+    let mut lines = narrow.lines();
+    let mut out = lines.next().map(|head| format!("{head}\n")).unwrap_or_default();
+    for (line, metric) in lines.zip(metrics) {
+        out.push_str(&format!("{line}\n{}", wrap(&metric.comparison, 6, width)));
+    }
+    out
+}
+
+/// Reasons that only say the verdict again.
+const PLAIN_REASONS: [&str; 2] = ["NotWorse", "WorseThanStable"];
+
 fn evidence_row(metric: &MetricStatus) -> Vec<Cell> {
-    let reason = if metric.reason.is_empty() || metric.reason == format!("{:?}", metric.verdict) {
+    let said = metric.reason.is_empty() || PLAIN_REASONS.contains(&metric.reason.as_str());
+    let reason = if said || metric.reason == format!("{:?}", metric.verdict) {
         String::new()
     } else {
         format!(" ({})", metric.reason)
@@ -439,7 +463,14 @@ mod tests {
     use crate::cli::samples;
 
     fn shown(sample: &samples::Sample) -> String {
-        screen(&Screen { rollout: &sample.rollout, pods: &sample.pods, now: samples::NOW, color: false, width: 100 })
+        screen(&Screen {
+            rollout: &sample.rollout,
+            pods: &sample.pods,
+            now: samples::NOW,
+            color: false,
+            width: 100,
+            hints: true,
+        })
     }
 
     #[test]
@@ -453,8 +484,14 @@ mod tests {
     fn colour_only_adds_escapes() {
         let escape = regex::Regex::new("\u{1b}\\[[0-9]*m").unwrap();
         for (name, sample) in samples::all() {
-            let view =
-                Screen { rollout: &sample.rollout, pods: &sample.pods, now: samples::NOW, color: true, width: 100 };
+            let view = Screen {
+                rollout: &sample.rollout,
+                pods: &sample.pods,
+                now: samples::NOW,
+                color: true,
+                width: 100,
+                hints: true,
+            };
             let painted = screen(&view);
             assert!(painted.contains('\u{1b}'), "{name}");
             assert_eq!(escape.replace_all(&painted, ""), shown(&sample), "{name}");
@@ -471,9 +508,37 @@ mod tests {
     }
 
     #[test]
+    fn hints_are_left_out_where_there_is_nobody_to_take_them() {
+        for (name, sample) in samples::all() {
+            let view = |hints| Screen {
+                rollout: &sample.rollout,
+                pods: &sample.pods,
+                now: samples::NOW,
+                color: false,
+                width: 100,
+                hints,
+            };
+            let (with, without) = (screen(&view(true)), screen(&view(false)));
+            assert!(with.starts_with(&without), "{name}");
+            assert!(!without.contains("glidepath "), "{name}: {without}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_that_does_not_fit_stands_on_its_own_line() {
+        let sample = samples::observing();
+        let view =
+            Screen { rollout: &sample.rollout, pods: &[], now: samples::NOW, color: false, width: 80, hints: false };
+        let text = screen(&view);
+        assert!(text.contains("0.10 % (22/22,103)\n      ratio 1.2 [0.5, 2.9] p 1.0\n"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
     fn many_steps_wrap_at_the_width() {
         let sample = samples::many_steps();
-        let view = Screen { rollout: &sample.rollout, pods: &[], now: samples::NOW, color: false, width: 60 };
+        let view =
+            Screen { rollout: &sample.rollout, pods: &[], now: samples::NOW, color: false, width: 60, hints: true };
         let text = screen(&view);
         let too_long: Vec<&str> = text.lines().filter(|l| l.contains('·') && l.chars().count() > 60).collect();
         assert!(too_long.is_empty(), "{too_long:?}");
