@@ -76,10 +76,11 @@ const GROUPS: [(&str, &[&str]); 4] = [
 ];
 
 const EXAMPLES: &str = "Examples:
-  glidepath lint rollouts/              check the files of a repository, for instance in CI
-  glidepath plan rollouts/checkout.yaml print the timeline of a release
-  glidepath status checkout --watch     follow it on one screen
-  glidepath crds | kubectl apply -f -   install the kinds into a cluster";
+  glidepath demo                          see it at work, here and now
+  glidepath lint rollouts/                check the files of a repository
+  glidepath plan rollouts/checkout.yaml   print the timeline of a release
+  glidepath status checkout --watch       follow it on one screen
+  glidepath crds | kubectl apply --server-side -f -";
 
 async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
     match verb {

@@ -105,7 +105,7 @@ pub fn screen(screen: &Screen<'_>) -> String {
     out.push_str(&step_bar(screen, status, paint));
     out.push_str(&traffic(status, paint));
     out.push_str(&revisions(screen.pods, paint));
-    out.push_str(&evidence(&status.metrics, screen.width, paint));
+    out.push_str(&evidence(status, screen.width, paint));
     if screen.hints {
         out.push_str(&next_lines(&next_commands(screen.rollout, status), screen.width));
     }
@@ -229,7 +229,7 @@ fn reasons<'a>(rollout: &'a Rollout, status: &'a RolloutStatus) -> Vec<&'a str> 
         Place::Unseen => vec![],
         Place::Held(held) => vec![held.message.as_str()],
         Place::Step(step) if step.observe.is_some() || step.pause.is_some() => vec![],
-        Place::Idle if status.phase == Some(crate::api::status::Phase::Healthy) => vec![],
+        Place::Idle if status.phase == Some(crate::api::status::Phase::Healthy) && status.pinned.is_none() => vec![],
         Place::Aborted | Place::Idle => vec![status.message.as_str()],
         _ if waiting.is_empty() => vec![status.message.as_str()],
         _ => vec![waiting],
@@ -367,15 +367,17 @@ fn revisions(pods: &[RevisionView], paint: Paint) -> String {
 }
 
 /// The evidence of each metric, then what the undecided ones still need.
-fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
+fn evidence(status: &RolloutStatus, width: usize, paint: Paint) -> String {
+    let metrics = &status.metrics;
+    // Once it is over nothing is needed any more.
+    let undecided =
+        |m: &MetricStatus| status.course == Course::Stepping && !matches!(m.verdict, Verdict::Pass | Verdict::Fail);
     if metrics.is_empty() {
         return String::new();
     }
     let mut out = format!("  evidence\n{}", evidence_table(metrics, width, paint));
     for metric in metrics {
-        if let Some(needs) =
-            metric.needs.as_deref().filter(|_| !matches!(metric.verdict, Verdict::Pass | Verdict::Fail))
-        {
+        if let Some(needs) = metric.needs.as_deref().filter(|_| undecided(metric)) {
             out.push_str(&wrap(&format!("{} needs {needs}", metric.name), 4, width));
         }
         for note in &metric.notes {
@@ -405,7 +407,7 @@ fn evidence_table(metrics: &[MetricStatus], width: usize, paint: Paint) -> Strin
 }
 
 /// Reasons that only say the verdict again.
-const PLAIN_REASONS: [&str; 2] = ["NotWorse", "WorseThanStable"];
+const PLAIN_REASONS: [&str; 3] = ["NotWorse", "WorseThanStable", "Undecided"];
 
 fn evidence_row(metric: &MetricStatus) -> Vec<Cell> {
     let said = metric.reason.is_empty() || PLAIN_REASONS.contains(&metric.reason.as_str());
@@ -505,6 +507,16 @@ mod tests {
             assert_eq!(drawn.matches('░').count(), canary, "{points}");
             assert_eq!(drawn.chars().count(), 20);
         }
+    }
+
+    #[test]
+    fn a_pinned_revision_says_that_the_file_wants_another() {
+        let mut sample = samples::healthy();
+        let status = sample.rollout.status.as_mut().unwrap();
+        status.pinned =
+            Some(crate::api::status::Pinned { revision: "b7d0c41hze".into(), against: "k3v9x2m1qa".into() });
+        status.message = "revision #41 is stable, pinned by undo until the file has another template".into();
+        assert!(shown(&sample).contains("\n  revision #41 is stable, pinned by undo until"), "{}", shown(&sample));
     }
 
     #[test]
