@@ -9,6 +9,7 @@
 
 mod crds;
 mod deploy;
+mod docs;
 mod engine;
 mod files;
 mod gates;

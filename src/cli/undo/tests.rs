@@ -1,10 +1,7 @@
 //! Which template `undo --write` writes, and where.
 
 use serde_json::{Value, json};
-use wiremock::{
-    Mock, MockServer, ResponseTemplate,
-    matchers::path,
-};
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};
 
 use super::*;
 use crate::cli::samples;
