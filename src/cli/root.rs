@@ -45,7 +45,7 @@ enum Verb {
     /// Begin again at the first step after an abort or a hold
     Retry(commands::Args),
     /// Go back to an earlier revision
-    Undo(undo::Args),
+    Undo(undo::UndoArgs),
     /// Change a rollout's image, as kubectl does
     #[command(subcommand)]
     Set(Set),

@@ -30,7 +30,7 @@ use crate::{
 
 Without --write the file stays as it is: the revision is pinned until the template
 changes, so that GitOps has nothing to revert.")]
-pub struct Args {
+pub struct UndoArgs {
     /// What every command takes
     #[command(flatten)]
     pub common: command::Args,
@@ -62,7 +62,7 @@ struct Holder {
 }
 
 /// Gives the command, or patches.
-pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
+pub async fn run(args: UndoArgs, global: &Global) -> Result<Exit, CliError> {
     if !args.write {
         return command::undo(args.common, args.to_revision, global).await;
     }

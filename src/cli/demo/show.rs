@@ -168,5 +168,5 @@ fn users(tally: &Tally) -> String {
     let by_version: Vec<String> =
         tally.versions.iter().map(|(version, answers)| format!("{version} {}", count(answers.all))).collect();
     let lost = tally.refused + tally.transport_failures;
-    format!("users       {} requests ({})   {errors} errors   {lost} lost", count(tally.sent), by_version.join(", "))
+    format!("users     {} requests ({}), {errors} errors, {lost} lost", count(tally.sent), by_version.join(", "))
 }

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::{api::status::Outcome, local::traffic::Tally};
+use crate::{api::status::Outcome, cli::table::wrap, local::traffic::Tally};
 
 use super::play::{Ending, How};
 
@@ -62,7 +62,9 @@ fn chapter(ending: &Ending) -> String {
             (format!("{word} after {took}"), why)
         }
     };
-    let why = if why.is_empty() { why } else { format!("\n      {why}") };
+    let why = wrap(&why, 6, 90);
+    let why = why.trim_end();
+    let why = if why.is_empty() { String::new() } else { format!("\n{why}") };
     format!("  {version}  {}: {what}{why}\n", ending.chapter.title)
 }
 
@@ -98,7 +100,7 @@ What to try next
   glidepath demo --error-rate 1%          a smaller fault takes longer to prove
   glidepath demo --rps 50                 fewer requests: evidence comes slowly
   glidepath demo --rollout rollout.yaml   your own file, with its own times
-  glidepath lint rollout.yaml             check it; 'glidepath plan' prints its course
+  glidepath lint rollout.yaml             check it; 'glidepath plan' prints it
   glidepath doctor                        is a cluster ready for it?
 ";
 
