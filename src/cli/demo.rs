@@ -56,6 +56,7 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let terminal = std::io::stdout().is_terminal();
     let mut show = Show::new(terminal, global.color_on());
     show.say(&introduction(args, manifest.own_times))?;
+    let judged = manifest.rollout.spec.analysis.is_some();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let loopback =
         |error| CliError::Failed(format!("cannot listen on 127.0.0.1: {error}; the demo needs free ports there"));
@@ -71,7 +72,7 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     };
     splitter.stop().await;
     world.shut_down().await;
-    let account = Account { endings: told?, tally, counted: world.counters().in_all().total };
+    let account = Account { endings: told?, tally, counted: world.counters().in_all().total, judged };
     show.say(&summary::text(&account))?;
     Ok(if account.as_told() && account.none_lost() { Exit::Done } else { Exit::Failed })
 }
@@ -122,7 +123,7 @@ fn chapters(args: &DemoArgs) -> [Chapter; 3] {
 
 fn introduction(args: &DemoArgs, own_times: bool) -> String {
     let times = if own_times {
-        "Its times are the file's: waits and warm-ups take as long as they would in a cluster."
+        "The times are the file's: waits take as long as they would in a cluster."
     } else {
         "Windows, warm-up, bake and delays are seconds here; a real release takes minutes."
     };

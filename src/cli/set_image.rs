@@ -17,7 +17,7 @@ use super::{
     output::print,
     watch::{Follow, Show, Target, follow},
 };
-use crate::api::{HumanDuration, Rollout};
+use crate::api::{HumanDuration, Rollout, revision};
 
 /// Set container images, which begins a release
 #[derive(clap::Args, Clone, Debug)]
@@ -141,6 +141,11 @@ async fn apply(connection: &Connection, name: &str, changes: &[Change]) -> Resul
 
 fn deployments(connection: &Connection) -> Api<Deployment> {
     Api::namespaced(connection.client.clone(), &connection.namespace)
+}
+
+/// The images that are wanted, of the Rollout's template or its Deployment's.
+pub(super) async fn wanted_images(connection: &Connection, rollout: &Rollout) -> Result<Vec<String>, CliError> {
+    Ok(revision::images(&template(connection, rollout).await?.value))
 }
 
 async fn template(connection: &Connection, rollout: &Rollout) -> Result<Template, CliError> {

@@ -42,6 +42,7 @@ pub struct Show {
     screen: Redraw,
     /// What the last plain lines spoke of.
     last_place: String,
+    last_text: String,
     last_verdicts: Vec<Verdict>,
 }
 
@@ -56,6 +57,7 @@ impl Show {
             born: BTreeMap::new(),
             screen: Redraw::default(),
             last_place: String::new(),
+            last_text: String::new(),
             last_verdicts: Vec::new(),
         }
     }
@@ -70,6 +72,7 @@ impl Show {
         self.began = now;
         self.title = title.to_owned();
         self.last_place.clear();
+        self.last_text.clear();
         self.last_verdicts.clear();
         let heading = Paint { on: self.color }.text(Tone::Strong, &format!("── {title}"));
         self.say(&heading)
@@ -111,7 +114,12 @@ impl Show {
         if place != self.last_place {
             self.last_place = place;
             let doing = view::doing(frame.rollout, frame.now);
-            self.line(frame.now, &format!("  {doing}; {} of the traffic goes to the canary", status.weights.desired))?;
+            let text = format!("  {doing}; {} of the traffic goes to the canary", status.weights.desired);
+            // The phase may follow a moment later; that alone is no news.
+            if text != self.last_text {
+                self.line(frame.now, &text)?;
+                self.last_text = text;
+            }
         }
         let verdicts: Vec<Verdict> = status.metrics.iter().map(|metric| metric.verdict).collect();
         let counted =

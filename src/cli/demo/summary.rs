@@ -14,6 +14,8 @@ pub struct Account {
     pub tally: Tally,
     /// What the pods counted.
     pub counted: u64,
+    /// Whether the file has an analysis: without one nobody finds a bad version out.
+    pub judged: bool,
 }
 
 impl Account {
@@ -40,6 +42,7 @@ pub fn text(account: &Account) -> String {
     out.push_str(match (account.as_told(), interrupted) {
         (true, _) => NEXT,
         (false, true) => "",
+        (false, false) if !account.judged => NOT_JUDGED,
         (false, false) => NOT_AS_TOLD,
     });
     out
@@ -102,6 +105,11 @@ What to try next
   glidepath demo --rollout rollout.yaml   your own file, with its own times
   glidepath lint rollout.yaml             check it; 'glidepath plan' prints it
   glidepath doctor                        is a cluster ready for it?
+";
+
+const NOT_JUDGED: &str = "
+The file has no spec.analysis, so nothing judged the bad version: its steps alone were
+played. rollouts/demo.yaml shows how an analysis is added.
 ";
 
 const NOT_AS_TOLD: &str = "
@@ -169,7 +177,7 @@ mod tests {
             ending("v2", Some(Outcome::Promoted), over(Outcome::Promoted, "")),
             ending("v3", Some(Outcome::Aborted), third),
         ];
-        Account { endings, tally, counted: 2_000 }
+        Account { endings, tally, counted: 2_000, judged: true }
     }
 
     #[test]
@@ -193,6 +201,8 @@ mod tests {
     fn what_did_not_go_as_told_or_was_lost_is_said() {
         let promoted = account(over(Outcome::Promoted, ""));
         assert!(!promoted.as_told() && text(&promoted).contains("did not go as told"));
+        let unjudged = Account { judged: false, ..account(over(Outcome::Promoted, "")) };
+        assert!(text(&unjudged).contains("has no spec.analysis"), "{}", text(&unjudged));
         for lose in [
             |account: &mut Account| account.tally.sent += 1,
             |account: &mut Account| account.counted -= 1,
