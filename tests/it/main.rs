@@ -15,5 +15,6 @@ mod files;
 mod gates;
 mod layers;
 mod lint;
+mod record;
 mod router;
 mod vectors;

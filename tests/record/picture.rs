@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::{
+use super::{
     recording::{self, Recording},
     svg,
     terminal::{Cell, Terminal},

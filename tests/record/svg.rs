@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt::Write};
 
-use crate::{
+use super::{
     picture::Frame,
     terminal::{Cell, Look},
 };
