@@ -25,12 +25,17 @@ fn the_picture_is_what_the_recording_shows() {
     }
 }
 
+/// A terminal's driver puts a carriage return before each line feed.
+fn send(terminal: &mut Terminal, text: &str) {
+    terminal.write(&text.replace('\n', "\r\n"));
+}
+
 /// What is to be seen on a terminal after these screens, one after the other.
 fn seen(screens: &[&str], size: Size) -> (Terminal, Redraw) {
     let (mut terminal, mut redraw) = (Terminal::new(size.columns, size.rows), Redraw::default());
-    terminal.write("before\n");
+    send(&mut terminal, "before\n");
     for screen in screens {
-        terminal.write(&redraw.frame(screen, size));
+        send(&mut terminal, &redraw.frame(screen, size));
     }
     (terminal, redraw)
 }
@@ -55,7 +60,7 @@ fn a_screen_taller_than_the_terminal_leaves_no_rubbish_and_ends_whole() {
     let tall = "1\n2\n3\n4\n5\n6\n7\n8\n";
     let (mut terminal, mut redraw) = seen(&[tall, tall, tall], size);
     assert_eq!(terminal.text(), "1\n2\n3\n4\n  ... 4 more lines: the terminal is too low");
-    terminal.write(&redraw.last(size));
-    terminal.write("end\n");
+    send(&mut terminal, &redraw.last(size));
+    send(&mut terminal, "end\n");
     assert_eq!(terminal.text(), "5\n6\n7\n8\nend");
 }

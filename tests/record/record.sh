@@ -5,7 +5,7 @@
 #   cargo run --example cluster -- enter --dir /tmp/lane tests/record/record.sh           # in another
 #   cargo run --example record -- tests/record/status-watch docs/status-watch.svg
 #
-# Version 1.0 of a service is deployed and gets 200 requests a second through Envoy. Then 1.1 comes, which answers 5 % of
+# Version 1.0 of a service is deployed and gets 200 requests a second through Envoy. Then 1.1 comes, which answers 3 % of
 # its requests with errors. GLIDEPATH names the binary.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
