@@ -17,9 +17,18 @@ use terminal::Terminal;
 fn the_picture_is_what_the_recording_shows() {
     let root = env!("CARGO_MANIFEST_DIR");
     let drawn = picture::draw(&format!("{root}/tests/record/status-watch")).unwrap();
-    let there = std::fs::read_to_string(format!("{root}/docs/status-watch.svg")).unwrap();
-    let how = "cargo run --example record -- tests/record/status-watch docs/status-watch.svg";
+    let path = format!("{root}/docs/status-watch.svg");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &drawn).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap();
+    let how = "UPDATE_DOCS=1 cargo test --test it record";
     assert!(there == drawn, "docs/status-watch.svg was not drawn from tests/record/status-watch.out: {how}");
+    let comments = drawn.split("<!--").skip(1).filter_map(|rest| rest.split("-->").next());
+    assert!(
+        comments.clone().count() > 0 && comments.clone().all(|text| !text.contains("--")),
+        "XML forbids -- in comments"
+    );
     for seen in ["observing at 10 %", "rolled back to #1"] {
         assert!(drawn.contains(seen), "the recording does not show {seen}");
     }
