@@ -1,6 +1,6 @@
 //! `glidepath controller`: runs the controller in the foreground.
 
-use std::net::SocketAddr;
+use std::{io::IsTerminal as _, net::SocketAddr};
 
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -78,7 +78,8 @@ async fn serve(args: Args) -> anyhow::Result<Exit> {
 
 fn log_as(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // A second subscriber in one process (tests) is refused, and the first one serves.
     drop(match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

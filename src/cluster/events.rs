@@ -25,7 +25,7 @@ impl EventSender {
     /// Starts the publisher; it ends when all senders are gone.
     pub fn start(client: Client, instance: Option<String>) -> Self {
         let (queue, messages) = mpsc::channel(QUEUE);
-        tokio::spawn(publish(Recorder::new(client, Reporter { controller: "glidepath".into(), instance }), messages));
+        tokio::spawn(publish(client, Reporter { controller: "glidepath".into(), instance }, messages));
         EventSender { queue }
     }
 
@@ -46,8 +46,11 @@ impl EventSender {
     }
 }
 
-async fn publish(recorder: Recorder, mut messages: mpsc::Receiver<Message>) {
+async fn publish(client: Client, reporter: Reporter, mut messages: mpsc::Receiver<Message>) {
     while let Some((about, event)) = messages.recv().await {
+        // A recorder folds events of one reason into a series that keeps the first text: "step 1 is done" for all steps.
+        // The engine tells of transitions only, so each gets an Event of its own.
+        let recorder = Recorder::new(client.clone(), reporter.clone());
         match tokio::time::timeout(Duration::from_secs(15), recorder.publish(&event, &about)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "cannot publish an event"),

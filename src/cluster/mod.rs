@@ -50,6 +50,7 @@ use kinds::{
 use observe::Around;
 use references::References;
 use table::Table;
+use watch::Triggers;
 
 /// The name under which we write: the API server keeps it beside our fields.
 pub const MANAGER: &str = FIELD_MANAGER;
@@ -92,6 +93,7 @@ pub struct Cluster {
     settings: Settings,
     clock: Arc<dyn Clock>,
     events: EventSender,
+    triggers: Arc<dyn Triggers>,
     tables: Tables,
     references: References,
     around: Mutex<HashMap<RolloutKey, Arc<Around>>>,
@@ -99,14 +101,21 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster without anything seen yet: [`watch::start`] fills it.
-    pub fn new(client: Client, settings: Settings, clock: Arc<dyn Clock>, events: EventSender) -> Self {
+    /// A cluster without anything seen yet: [`watch::start`] fills it and tells `triggers` what changed.
+    pub fn new(
+        client: Client,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        events: EventSender,
+        triggers: Arc<dyn Triggers>,
+    ) -> Self {
         let routes = watched_kinds().map(|kind| (kind.plural, Table::default())).collect();
         Cluster {
             client,
             settings,
             clock,
             events,
+            triggers,
             tables: Tables { routes, ..Tables::default() },
             references: References::default(),
             around: Mutex::default(),

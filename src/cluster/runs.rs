@@ -11,6 +11,7 @@ use super::{
     call::{call, read},
     observe::Around,
     runs_resource,
+    table::ObjectKey,
     workload::params,
 };
 use crate::{
@@ -36,10 +37,12 @@ impl Cluster {
                 if epoch == Ok(request.epoch) {
                     return Ok(());
                 }
-                self.patch_run(namespace, &request.name, json!({"spec": {"epoch": request.epoch}})).await
+                self.patch_run(namespace, &request.name, json!({"spec": {"epoch": request.epoch}})).await?;
             }
-            None => self.create_run(around, request).await,
+            None => self.create_run(around, request).await?,
         }
+        self.judge_soon(namespace, &request.name);
+        Ok(())
     }
 
     /// Ends a run; its verdict stands as it is.
@@ -49,7 +52,14 @@ impl Cluster {
         if entry.is_none_or(|entry| entry.value.run.as_ref().is_ok_and(|run| run.spec.stop)) {
             return Ok(());
         }
-        self.patch_run(namespace, name, json!({"spec": {"stop": true}})).await
+        self.patch_run(namespace, name, json!({"spec": {"stop": true}})).await?;
+        self.judge_soon(namespace, name);
+        Ok(())
+    }
+
+    /// Our own write comes back from the watch as old news, so whoever judges runs is told here.
+    fn judge_soon(&self, namespace: &str, name: &str) {
+        self.triggers.run(ObjectKey::new(namespace, name));
     }
 
     /// Writes a run's status, on condition that the run is still the one it was computed from.

@@ -47,19 +47,24 @@ impl Cluster {
         }
     }
 
-    /// Takes our label out of the selectors of Services that we did not make.
+    /// Takes our label out of the selectors. Services that we made go with the Rollout, unless its workload stays: then
+    /// the user's routes still lead to them, so they stay too, for all pods of the workload.
     pub(super) async fn release_services(&self, around: &Around) -> Result<(), WorldError> {
         let targets = &around.targets;
+        let workload_stays = around.rollout.spec.workload_ref.is_some();
         for name in [&targets.stable, &targets.canary, &targets.root].into_iter().flatten() {
             let Some(entry) = self.tables.services.get(&around.key.namespace, name) else { continue };
+            let made = is_made_for(&entry, around);
             let untouched = !entry.value.selector.contains_key(REVISION_LABEL) && entry.value.original.is_none();
-            if untouched || is_made_for(&entry, around) {
+            if (untouched && !made) || (made && !workload_stays) {
                 continue;
             }
-            let patch = json!({
-                "metadata": {"uid": entry.uid, "resourceVersion": entry.version, "annotations": {ORIGINAL_SELECTOR: null}},
-                "spec": {"selector": {REVISION_LABEL: null}},
-            });
+            let mut metadata = json!({"uid": entry.uid, "resourceVersion": entry.version,
+                "annotations": {ORIGINAL_SELECTOR: null}});
+            if made {
+                metadata["ownerReferences"] = Value::Null;
+            }
+            let patch = json!({"metadata": metadata, "spec": {"selector": {REVISION_LABEL: null}}});
             self.patch_service(&entry, patch).await?;
         }
         Ok(())

@@ -43,9 +43,9 @@ pub trait Triggers: Send + Sync {
 }
 
 /// Starts all watches. They end when the set is dropped.
-pub fn start(cluster: &Arc<Cluster>, triggers: &Arc<dyn Triggers>, streams: &Streams) -> JoinSet<()> {
+pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let watch = Watch { cluster: Arc::clone(cluster), triggers: Arc::clone(triggers), streams: streams.clone() };
+    let watch = Watch { cluster: Arc::clone(cluster), streams: streams.clone() };
     tasks.spawn(watch.clone().run(rollouts(), None, |t| &t.rollouts, |w, change| w.rollout_changed(change)));
     tasks.spawn(watch.clone().run(
         resource::<ReplicaSet>(),
@@ -82,7 +82,7 @@ pub fn start(cluster: &Arc<Cluster>, triggers: &Arc<dyn Triggers>, streams: &Str
         None,
         |t| &t.runs,
         |w, change| {
-            change.entry().into_iter().for_each(|entry| w.triggers.run(entry.key.clone()));
+            change.entry().into_iter().for_each(|entry| w.cluster.triggers.run(entry.key.clone()));
             w.touch(change, |_, kept| vec![kept.rollout.clone()]);
         },
     ));
@@ -100,7 +100,6 @@ pub fn start(cluster: &Arc<Cluster>, triggers: &Arc<dyn Triggers>, streams: &Str
 #[derive(Clone)]
 struct Watch {
     cluster: Arc<Cluster>,
-    triggers: Arc<dyn Triggers>,
     streams: Streams,
 }
 
@@ -160,13 +159,13 @@ impl Watch {
         let key = RolloutKey { namespace: entry.key.namespace.clone(), name: entry.key.name.clone() };
         let now = change.new.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
         self.cluster.references.update(&key, now);
-        self.triggers.rollout(key);
+        self.cluster.triggers.rollout(key);
     }
 
     fn touch<T: Kept>(&self, change: &Change<T>, rollouts: impl Fn(&ObjectKey, &T) -> Vec<String>) {
         for entry in change.old.iter().chain(&change.new) {
             for name in rollouts(&entry.key, &entry.value).into_iter().filter(|name| !name.is_empty()) {
-                self.triggers.rollout(RolloutKey { namespace: entry.key.namespace.clone(), name });
+                self.cluster.triggers.rollout(RolloutKey { namespace: entry.key.namespace.clone(), name });
             }
         }
     }
@@ -175,7 +174,7 @@ impl Watch {
         for entry in change.old.iter().chain(&change.new) {
             let name = name(&entry.key, &entry.value);
             let keys = self.cluster.references.of(plural, &entry.key.namespace, &name);
-            keys.into_iter().for_each(|key| self.triggers.rollout(key));
+            keys.into_iter().for_each(|key| self.cluster.triggers.rollout(key));
         }
     }
 

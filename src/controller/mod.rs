@@ -93,11 +93,11 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let events = EventSender::start(client.clone(), Some(settings.identity.clone()));
     let scope = cluster::Settings { namespace: settings.namespace.clone(), prometheus: settings.prometheus.clone() };
-    let cluster = Arc::new(Cluster::new(client.clone(), scope, Arc::clone(&clock), events));
     let queues = Arc::new(Queues::default());
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();
-    let watches = start(&cluster, &triggers, &streams);
+    let cluster = Arc::new(Cluster::new(client.clone(), scope, Arc::clone(&clock), events, Arc::clone(&triggers)));
+    let watches = start(&cluster, &streams);
 
     let ended = CancellationToken::new();
     let pages = Pages {

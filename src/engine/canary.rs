@@ -133,7 +133,6 @@ fn failed(draft: &mut Draft<'_>) -> bool {
 /// After an abort the next tick takes the traffic back; after a hold a person is asked.
 fn settle_failure(draft: &mut Draft<'_>) -> bool {
     if draft.status.course != Course::Stepping {
-        draft.wake_now("the rollout was aborted");
         return true;
     }
     draft.status.held.is_some()
@@ -335,7 +334,6 @@ pub fn advance(draft: &mut Draft<'_>) {
         draft.status.stage = Some(Stage::Scale);
         draft.begin_step();
         draft.tell(false, "Promoting", "all steps are done: the new version takes everything");
-        draft.wake_now("promotion begins");
         return;
     };
     if draft.status.sub_step + 1 < items::sub_steps(item) {
@@ -346,7 +344,6 @@ pub fn advance(draft: &mut Draft<'_>) {
         draft.tell(false, "StepCompleted", format!("step {} of {} is done", index + 1, draft.items.len()));
     }
     draft.begin_step();
-    draft.wake_now("the next step begins");
 }
 
 /// A wait for pods, routes or endpoints that makes no progress in time is a failure (S38).

@@ -37,7 +37,6 @@ pub fn take(draft: &mut Draft<'_>) {
     let (state, message) = carry_out(draft, command);
     record(draft, command, state, &message);
     answer(draft, &command.name, state, &message);
-    draft.wake_now("a command was taken");
 }
 
 fn answer(draft: &mut Draft<'_>, name: &str, state: CommandState, message: &str) {

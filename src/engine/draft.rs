@@ -168,12 +168,6 @@ impl<'a> Draft<'a> {
         self.wakes.push(Wake { at, reason: reason.into() });
     }
 
-    /// Looks again at once: the decision itself made news.
-    pub fn wake_now(&mut self, reason: impl Into<String>) {
-        let now = self.now();
-        self.wake(now, reason);
-    }
-
     /// Tells people of a transition.
     pub fn tell(&mut self, warning: bool, reason: &str, message: impl Into<String>) {
         self.notices.push(Notice { warning, reason: reason.to_owned(), message: message.into() });
@@ -249,8 +243,13 @@ impl<'a> Draft<'a> {
         self.status.message = message.into();
     }
 
-    /// Closes the draft.
+    /// Closes the draft. What was decided is looked at again at once until nothing changes any more: our own status brings
+    /// no news from outside.
     pub fn finish(mut self) -> Decision {
+        if self.status != *self.input.status {
+            let now = self.now();
+            self.wake(now, "the status changed");
+        }
         let wake = self.wakes.drain(..).min_by_key(|wake| wake.at);
         Decision { status: self.status, actions: self.actions, wake, notices: self.notices }
     }

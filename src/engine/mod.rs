@@ -91,7 +91,6 @@ fn first_deploy(draft: &mut Draft<'_>) {
     }
     if draft.revision(&current).is_some() && available >= replicas {
         outcome::promoted(draft, "first deploy");
-        draft.wake_now("the first version is stable");
         return;
     }
     let trouble = draft.revision(&current).and_then(|seen| seen.trouble.clone()).map(|text| format!(": {text}"));
@@ -118,7 +117,6 @@ fn returning(draft: &mut Draft<'_>) {
     if back {
         draft.status.course = Course::Idle;
         draft.begin_step();
-        draft.wake_now("traffic is back with stable");
     } else {
         draft.wait("Returning", "traffic and pods return to stable", None);
     }

@@ -21,8 +21,6 @@ pub fn walk(draft: &mut Draft<'_>) {
     }
     if draft.status.course == Course::Promoting {
         deadline(draft);
-    } else {
-        draft.wake_now("the promotion ended");
     }
 }
 
@@ -99,7 +97,6 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
         Some(stage) => {
             draft.status.stage = Some(stage);
             draft.begin_step();
-            draft.wake_now("the promotion goes on");
         }
         None => outcome::promoted(draft, "all steps passed"),
     }
@@ -114,7 +111,4 @@ fn deadline(draft: &mut Draft<'_>) {
     }
     let message = draft.waiting.as_ref().map(|wait| wait.message.clone()).unwrap_or_default();
     outcome::fail(draft, "ProgressDeadlineExceeded", &format!("no progress for {allowed}: {message}"));
-    if draft.status.course != Course::Promoting {
-        draft.wake_now("the promotion was aborted");
-    }
 }

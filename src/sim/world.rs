@@ -334,19 +334,29 @@ impl SimWorld {
         }
     }
 
-    /// Ticks at one instant until nothing changes any more.
+    /// Ticks at one instant as a controller does: again after every action and whenever the decision wants to look again.
     ///
     /// # Errors
     /// The invariants that a decision broke, or a loop that does not end.
     pub fn settle(&mut self) -> Result<(), Vec<String>> {
         for _ in 0..200 {
-            let before = self.status.clone();
             let decision = self.tick()?;
-            if decision.actions.is_empty() && self.status == before {
-                return Ok(());
+            let due = decision.wake.as_ref().is_some_and(|wake| wake.at <= self.now);
+            if decision.actions.is_empty() && !due {
+                return self.rests();
             }
         }
         Err(vec![format!("I8: no fixed point at {}: {}", self.now, self.status.message)])
+    }
+
+    /// Nobody looks again now, so another look must find nothing to do.
+    fn rests(&mut self) -> Result<(), Vec<String>> {
+        let before = self.status.clone();
+        let decision = self.tick()?;
+        if decision.actions.is_empty() && self.status == before {
+            return Ok(());
+        }
+        Err(vec![format!("I9: nobody looks again at {}: {}", self.now, self.status.message)])
     }
 }
 

@@ -13,6 +13,7 @@
 )]
 
 mod component;
+mod controller;
 mod http;
 mod kubectl;
 mod lane;
@@ -24,10 +25,15 @@ mod obtain;
 mod programs;
 mod say;
 mod server;
+mod shop;
 mod wait;
 
 // The tests.
+mod adoption;
+mod bad_input;
 mod harness;
+mod interruptions;
+mod releases;
 mod smoke;
 
 use lane::{Lane, Options};

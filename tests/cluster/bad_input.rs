@@ -1,0 +1,136 @@
+//! Mistakes that people make: each is told in the status and in an event, in words that say what to do, and the
+//! release goes on when it is mended.
+
+use crate::lane;
+use crate::shop::{PATIENCE, Shop};
+use crate::wait::wait_for;
+use anyhow::ensure;
+use serde_json::{Value, json};
+
+/// The shop's YAML with one text replaced that must be in it.
+fn with(text: &str, replacement: &str) -> String {
+    let yaml = Shop::yaml();
+    assert!(yaml.contains(text), "the shop has no {text:?}");
+    yaml.replace(text, replacement)
+}
+
+/// The shop's YAML without the object of one kind.
+fn without(kind: &str) -> String {
+    let kept: Vec<_> = Shop::yaml()
+        .split("---\n")
+        .filter(|part| !part.contains(&format!("kind: {kind}\n")))
+        .map(str::to_owned)
+        .collect();
+    kept.join("---\n")
+}
+
+/// The status message and one event's message say all of `words`.
+fn is_told(shop: &Shop, reason: &str, words: &[&str]) {
+    let says = |text: &str| words.iter().all(|word| text.contains(word));
+    shop.wait(&format!("a status that says {words:?}"), |status| says(status["message"].as_str().unwrap_or_default()));
+    wait_for(PATIENCE, &format!("an event {reason} that says {words:?}"), || {
+        let events = shop.events(reason);
+        ensure!(events.iter().any(|event| says(event)), "events with this reason: {events:?}");
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_missing_service_is_told_and_mended() {
+    let yaml = without("Service");
+    let shop = Shop::apply("no-service", &yaml);
+    is_told(&shop, "MissingService", &["Service/web", "services.root", "create it or mend the name"]);
+    lane().apply(&Shop::yaml().replace("NAMESPACE", "no-service")).unwrap();
+    shop.wait_for_stable(1);
+}
+
+#[test]
+fn a_missing_virtual_service_is_told_and_mended() {
+    let yaml = without("VirtualService");
+    let shop = Shop::apply("no-route", &yaml);
+    is_told(&shop, "MissingVirtualService", &["VirtualService", "no-route/web", "create it"]);
+    lane().apply(&Shop::yaml().replace("NAMESPACE", "no-route")).unwrap();
+    shop.wait_for_stable(1);
+}
+
+#[test]
+fn a_route_that_does_not_exist_is_told_with_those_that_do() {
+    let shop = Shop::apply("other-route", &with("routes: [primary]", "routes: [secondary]"));
+    is_told(&shop, "RouteNotFound", &["secondary", "primary"]);
+}
+
+#[test]
+fn a_missing_template_is_told_and_mended() {
+    let shop = Shop::open("no-template");
+    shop.patch(&json!([{"op": "replace", "path": "/spec/analysis/templates/0/name", "value": "eror"}]));
+    shop.release("v2");
+    is_told(&shop, "MissingTemplate", &["AnalysisTemplate/eror", "mend the name"]);
+    assert_eq!(shop.weights(), (100, 0), "no traffic without the analysis that was asked for");
+    shop.patch(&json!([{"op": "replace", "path": "/spec/analysis/templates/0/name", "value": "errors"}]));
+    shop.wait("the first step", |status| status["stepIndex"] == 1);
+}
+
+#[test]
+fn an_image_that_never_becomes_ready_fails_by_its_deadline() {
+    let shop = Shop::apply("never", &with("progressDeadline: 60s", "progressDeadline: 5s"));
+    shop.wait_for_stable(1);
+    let container = "/spec/template/spec/containers/0";
+    shop.patch(&json!([
+        {"op": "replace", "path": format!("{container}/image"), "value": "v2"},
+        {"op": "add", "path": format!("{container}/env/-"), "value": {"name": "NEVER_READY", "value": "yes"}},
+    ]));
+    shop.wait("the failure", |status| status["course"] == "Aborted");
+    let (outcome, reason) = shop.last_outcome();
+    assert_eq!(outcome, "Aborted");
+    assert!(reason.contains("canary pod"), "the reason says what did not come up: {reason}");
+    shop.answers("v1");
+}
+
+#[test]
+fn an_unreachable_prometheus_and_a_wrong_query_are_told_by_name() {
+    let elsewhere = with(
+        "templates: [{name: errors}]",
+        "templates: [{name: errors}]\n    prometheus: {address: 'http://127.0.0.1:9'}",
+    );
+    let shop = Shop::apply("no-prometheus", &elsewhere);
+    shop.wait_for_stable(1);
+    let users = shop.users();
+    shop.release("v2");
+    shop.wait("a metric that says why there is no number", |status| {
+        let metric = &status["metrics"][0];
+        metric["verdict"] == "NoData" && metric.to_string().contains("127.0.0.1:9")
+    });
+    let told = shop.glidepath(&["status", "web"]).unwrap();
+    assert!(told.contains("127.0.0.1:9"), "{told}");
+    drop(users);
+
+    let wrong = with("bad: {builtin: errors}", "bad: {prometheus: {counter: 'http_requests_total{code=~\"[\"}'}}");
+    let shop = Shop::apply("wrong-query", &wrong);
+    shop.wait_for_stable(1);
+    let users = shop.users();
+    shop.release("v2");
+    shop.wait("a metric or a message that shows the query's fault", |status| {
+        let text = format!("{}{}", status["metrics"], status["message"]);
+        text.contains("regexp") || text.contains("http_requests_total")
+    });
+    drop(users);
+}
+
+/// What the API server refuses at once, in its own words, which come from our schema.
+#[test]
+fn nonsense_is_refused_when_it_is_applied() {
+    Shop::open("nonsense");
+    let cases: [(Value, &str); 4] = [
+        (json!([{"op": "replace", "path": "/spec/strategy/canary/steps/0/setWeight", "value": 140}]), "setWeight"),
+        (json!([{"op": "add", "path": "/spec/strategy/canary/steps/0/pause", "value": {}}]), "steps"),
+        (json!([{"op": "replace", "path": "/spec/selector/matchLabels/app", "value": "other"}]), "selector"),
+        (json!([{"op": "replace", "path": "/spec/settle", "value": "soon"}]), "settle"),
+    ];
+    for (patch, word) in cases {
+        let patch = patch.to_string();
+        let refused = lane().kubectl(&["patch", "gro", "web", "-n", "nonsense", "--type=json", "-p", &patch]);
+        let message = refused.expect_err(&patch).to_string();
+        assert!(message.contains(word), "{patch} is refused without naming {word}: {message}");
+    }
+}
