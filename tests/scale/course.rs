@@ -1,6 +1,5 @@
 //! The course of every Rollout as its status told it, every version of it: a watch loses none.
 
-use anyhow::Result;
 use futures::TryStreamExt;
 use glidepath::api::common::Percent;
 use glidepath::api::status::{Course, Outcome};
@@ -11,9 +10,10 @@ use kube::{Api, Client, ResourceExt};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
-/// What the steps of the fleet ask for: the weight in force at each, and how long it lasts at least.
-const STEPS: [(u32, i64); 4] = [(20, 0), (20, 10), (50, 0), (50, 10)];
+/// The pauses in the steps of the fleet: index, weight in force, seconds.
+const PAUSES: [(u32, u32, i64); 2] = [(1, 20, 10), (3, 50, 10)];
 
 /// A place in the steps, as it was first seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,14 +41,17 @@ pub struct Courses {
     walks: Arc<Mutex<Walks>>,
 }
 
+/// Follows until it is dropped.
+pub type Following = AbortOnDropHandle<()>;
+
 impl Courses {
     /// Follows all Rollouts from now on.
-    pub async fn follow(client: Client) -> Result<Self> {
+    pub fn follow(client: Client) -> (Self, Following) {
         let courses = Courses { walks: Arc::default() };
         let told = courses.clone();
         let rollouts: Api<Rollout> = Api::all(client);
         let mut stream = Box::pin(watcher(rollouts, watcher::Config::default()).default_backoff().applied_objects());
-        tokio::spawn(async move {
+        let following = tokio::spawn(async move {
             loop {
                 match stream.try_next().await {
                     Ok(Some(rollout)) => told.see(&rollout),
@@ -57,7 +60,7 @@ impl Courses {
                 }
             }
         });
-        Ok(courses)
+        (courses, AbortOnDropHandle::new(following))
     }
 
     fn see(&self, rollout: &Rollout) {
@@ -115,10 +118,11 @@ impl Walk {
         if walked != [0, 1, 2, 3, 4] {
             return Some(format!("walked the steps {walked:?}"));
         }
-        STEPS.iter().zip(marks.windows(2)).enumerate().find_map(|(step, ((weight, least), pair))| {
+        marks.windows(2).find_map(|pair| {
+            let (_, weight, least) = PAUSES.iter().find(|(step, _, _)| *step == pair[0].step)?;
             let lasted = pair[1].since?.duration_since(pair[0].since?);
             let wrong = pair[0].weight != Percent::whole(*weight) || lasted < SignedDuration::from_secs(*least);
-            wrong.then(|| format!("step {step} was left at {} after {lasted}", pair[0].weight))
+            wrong.then(|| format!("the pause of step {} was left at {} after {lasted}", pair[0].step, pair[0].weight))
         })
     }
 }

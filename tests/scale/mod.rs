@@ -55,7 +55,7 @@ pub async fn run(args: &Args) -> Result<()> {
     ensure!(controller.exists(), "{} is missing: cargo build --release", controller.display());
     let lane = tokio::task::block_in_place(|| bring_up(args.mesh))?;
     let client = node::client(&lane.kubeconfig()).await?;
-    let courses = Courses::follow(client.clone()).await?;
+    let (courses, following) = Courses::follow(client.clone());
     let measured = Measured::start(&lane, &controller)?;
     let fleet = Fleet { client, rollouts: args.rollouts, replicas: args.replicas, mesh: args.mesh };
 
@@ -79,6 +79,7 @@ pub async fn run(args: &Args) -> Result<()> {
     });
     let update = update.await?;
     let server = Requests::of_server(&lane)?.since(&server_before);
+    drop(following);
     let faults = courses.faults(&fleet.keys(), 2);
     let report =
         Report { rollouts: args.rollouts, replicas: args.replicas, mesh: args.mesh, first, idle, update, server };
