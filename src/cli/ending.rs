@@ -33,7 +33,11 @@ pub fn waited(rollout: &Rollout, target: &str) -> Waited {
         (Course::Idle, Some(Phase::Healthy)) if Role::of(target, status) == Role::Stable => {
             Waited::Over(Exit::Done, format!("{number} is stable and serves everything"))
         }
-        (Course::Aborted, _) => Waited::Over(Exit::RolledBack, format!("{number} was rolled back: {}", status.message)),
+        (Course::Aborted, _) => {
+            // The engine's message begins with the same words.
+            let why = status.message.strip_prefix(&format!("revision {number} was rolled back: "));
+            Waited::Over(Exit::RolledBack, format!("{number} was rolled back: {}", why.unwrap_or(&status.message)))
+        }
         (Course::FirstDeploy, Some(Phase::Degraded)) => {
             Waited::Over(Exit::Failed, format!("the first deploy failed: {}", status.message))
         }

@@ -86,7 +86,9 @@ pub enum CliError {
         there: String,
     },
     /// The CRDs are missing.
-    #[error("this cluster does not know the kind {0}; install the CRDs with 'glidepath crds | kubectl apply -f -'")]
+    #[error(
+        "this cluster does not know the kind {0}; install the CRDs with 'glidepath crds | kubectl apply --server-side -f -'"
+    )]
     KindMissing(&'static str),
     /// The API server refused.
     #[error("the API server refused to {doing}: {why}{todo}")]

@@ -9,10 +9,12 @@
 
 mod crds;
 mod deploy;
+mod docs;
 mod engine;
 mod files;
 mod gates;
 mod layers;
 mod lint;
+mod record;
 mod router;
 mod vectors;
