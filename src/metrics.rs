@@ -16,7 +16,8 @@ struct RolloutLabels {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    verb: String,
+    verb: &'static str,
+    resource: String,
     code: String,
 }
 
@@ -55,9 +56,9 @@ impl Metrics {
         self.reconcile.observe(took.as_secs_f64());
     }
 
-    /// One request to the API server was answered (or not: code 0).
-    pub fn requested(&self, verb: &str, code: u16) {
-        let labels = RequestLabels { verb: verb.to_owned(), code: code.to_string() };
+    /// One request to the API server was answered (or not: code 0). The resource is named as RBAC names it.
+    pub fn requested(&self, verb: &'static str, resource: String, code: u16) {
+        let labels = RequestLabels { verb, resource, code: code.to_string() };
         self.requests.get_or_create(&labels).inc();
     }
 
@@ -95,14 +96,14 @@ mod tests {
     fn the_names_people_put_on_dashboards() {
         let metrics = Metrics::default();
         metrics.reconciled(Duration::from_millis(3));
-        metrics.requested("patch", 200);
+        metrics.requested("patch", "rollouts/status".into(), 200);
         metrics.leads(true);
         metrics.asked(2);
         let text = metrics.text(&BTreeMap::from([(("Healthy".into(), "shop".into()), 3)]), 1);
         for line in [
             "glidepath_rollouts{phase=\"Healthy\",namespace=\"shop\"} 3",
             "glidepath_reconcile_duration_seconds_count 1",
-            "glidepath_api_requests_total{verb=\"patch\",code=\"200\"} 1",
+            "glidepath_api_requests_total{verb=\"patch\",resource=\"rollouts/status\",code=\"200\"} 1",
             "glidepath_queue_depth 1",
             "glidepath_leader 1",
             "glidepath_prometheus_queries_total 2",

@@ -1,4 +1,4 @@
-//! Counts every request of the client by verb and code.
+//! Counts every request of the client by verb, resource and code.
 
 use std::{
     future::Future,
@@ -44,26 +44,74 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let verb = verb(request.method(), request.uri().query().unwrap_or_default());
+        let (resource, named) = resource(request.uri().path());
+        let verb = verb(request.method(), named, request.uri().query().unwrap_or_default());
         let metrics = self.metrics.clone();
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;
-            metrics.requested(verb, answer.as_ref().map_or(0, |response| response.status().as_u16()));
+            metrics.requested(verb, resource, answer.as_ref().map_or(0, |response| response.status().as_u16()));
             answer
         })
     }
 }
 
-fn verb(method: &Method, query: &str) -> &'static str {
+fn verb(method: &Method, named: bool, query: &str) -> &'static str {
     let watches = query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1");
     match method.as_str() {
         "GET" if watches => "watch",
-        "GET" => "get",
+        "GET" if named => "get",
+        "GET" => "list",
         "POST" => "create",
         "PUT" => "update",
         "PATCH" => "patch",
         "DELETE" => "delete",
         _ => "other",
+    }
+}
+
+/// The resource of a request's path, as RBAC names it (`rollouts/status`), and whether the path names one object.
+fn resource(path: &str) -> (String, bool) {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let kinds = match parts.as_slice() {
+        ["api", _, kinds @ ..] | ["apis", _, _, kinds @ ..] => kinds,
+        _ => return (String::new(), true),
+    };
+    match kinds {
+        ["namespaces", _, kind, name @ ..] | [kind, name @ ..] => match name {
+            [] => ((*kind).to_owned(), false),
+            [_] => ((*kind).to_owned(), true),
+            [_, subresource, ..] => (format!("{kind}/{subresource}"), true),
+        },
+        [] => (String::new(), true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_as_rbac_names_them() {
+        let cases = [
+            ("GET", "/api/v1/pods", "watch=true", "watch", "pods"),
+            ("GET", "/apis/glidepath.dev/v1alpha1/rollouts", "limit=250", "list", "rollouts"),
+            ("GET", "/api/v1/namespaces/shop", "", "get", "namespaces"),
+            ("POST", "/apis/apps/v1/namespaces/shop/replicasets", "", "create", "replicasets"),
+            (
+                "PUT",
+                "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/web/status",
+                "",
+                "update",
+                "rollouts/status",
+            ),
+            ("PATCH", "/api/v1/namespaces/shop/services/web", "fieldManager=glidepath", "patch", "services"),
+            ("GET", "/version", "", "get", ""),
+        ];
+        for (method, path, query, wanted_verb, wanted_resource) in cases {
+            let (resource, named) = resource(path);
+            let verb = verb(&method.parse().unwrap(), named, query);
+            assert_eq!((verb, resource.as_str()), (wanted_verb, wanted_resource), "{method} {path}");
+        }
     }
 }

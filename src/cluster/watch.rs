@@ -22,7 +22,9 @@ use kube::{
 use tokio::task::JoinSet;
 
 use super::{
-    Cluster, Health, Streams, commands,
+    Cluster, Health, Streams,
+    call::chain,
+    commands,
     kinds::RolloutKept,
     resource, rollouts, route_resource, runs_resource,
     table::{Change, Kept, ObjectKey, Table, key_of, number},
@@ -38,6 +40,8 @@ use crate::{
 pub trait Triggers: Send + Sync {
     /// A Rollout, or something around it, changed.
     fn rollout(&self, key: RolloutKey);
+    /// Counts around a Rollout changed: pods, endpoints. They come in bursts.
+    fn rollout_counts(&self, key: RolloutKey);
     /// An AnalysisRun changed.
     fn run(&self, key: ObjectKey);
 }
@@ -51,31 +55,31 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
         resource::<ReplicaSet>(),
         Some(ROLLOUT_LABEL),
         |t| &t.replica_sets,
-        |w, change| w.touch(change, |_, kept| vec![kept.rollout.clone()]),
+        |w, change| w.touch_counts(w.owners(change, |_, kept| vec![kept.rollout.clone()])),
     ));
     tasks.spawn(watch.clone().run(
         resource::<Service>(),
         None,
         |t| &t.services,
-        |w, change| w.touch_named("services", change, |key, _| key.name.clone()),
+        |w, change| w.touch(w.naming("services", change, |key, _| key.name.clone())),
     ));
     tasks.spawn(watch.clone().run(
         resource::<EndpointSlice>(),
         Some("kubernetes.io/service-name"),
         |t| &t.slices,
-        |w, change| w.touch_named("services", change, |_, kept| kept.service.clone()),
+        |w, change| w.touch_counts(w.naming("services", change, |_, kept| kept.service.clone())),
     ));
     tasks.spawn(watch.clone().run(
         resource::<Pod>(),
         Some(REVISION_LABEL),
         |t| &t.pods,
-        |w, change| w.touch(change, |key, kept| w.rollout_of_set(&key.namespace, &kept.owner)),
+        |w, change| w.touch_counts(w.owners(change, |key, kept| w.rollout_of_set(&key.namespace, &kept.owner))),
     ));
     tasks.spawn(watch.clone().run(
         resource::<Deployment>(),
         None,
         |t| &t.deployments,
-        |w, change| w.touch_named("deployments", change, |key, _| key.name.clone()),
+        |w, change| w.touch(w.naming("deployments", change, |key, _| key.name.clone())),
     ));
     tasks.spawn(watch.clone().run(
         runs_resource(),
@@ -83,14 +87,14 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
         |t| &t.runs,
         |w, change| {
             change.entry().into_iter().for_each(|entry| w.cluster.triggers.run(entry.key.clone()));
-            w.touch(change, |_, kept| vec![kept.rollout.clone()]);
+            w.touch(w.owners(change, |_, kept| vec![kept.rollout.clone()]));
         },
     ));
     tasks.spawn(watch.clone().run(
         commands(),
         None,
         |t| &t.commands,
-        |w, change| w.touch(change, |_, kept| vec![kept.rollout.clone()]),
+        |w, change| w.touch(w.owners(change, |_, kept| vec![kept.rollout.clone()])),
     ));
     let definitions = streams.add("CustomResourceDefinition");
     tasks.spawn(watch.optional_kinds(definitions));
@@ -148,7 +152,7 @@ impl Watch {
                 Ok(None) => return,
                 Err(error) => {
                     health.fails();
-                    tracing::warn!(kind = %resource.kind, %error, "watch");
+                    tracing::warn!(kind = %resource.kind, error = chain(&error), "cannot watch; trying again");
                 }
             }
         }
@@ -162,20 +166,40 @@ impl Watch {
         self.cluster.triggers.rollout(key);
     }
 
-    fn touch<T: Kept>(&self, change: &Change<T>, rollouts: impl Fn(&ObjectKey, &T) -> Vec<String>) {
-        for entry in change.old.iter().chain(&change.new) {
-            for name in rollouts(&entry.key, &entry.value).into_iter().filter(|name| !name.is_empty()) {
-                self.cluster.triggers.rollout(RolloutKey { namespace: entry.key.namespace.clone(), name });
-            }
-        }
+    /// Looks at Rollouts at once.
+    fn touch(&self, keys: BTreeSet<RolloutKey>) {
+        keys.into_iter().for_each(|key| self.cluster.triggers.rollout(key));
     }
 
-    fn touch_named<T: Kept>(&self, plural: &str, change: &Change<T>, name: impl Fn(&ObjectKey, &T) -> String) {
-        for entry in change.old.iter().chain(&change.new) {
-            let name = name(&entry.key, &entry.value);
-            let keys = self.cluster.references.of(plural, &entry.key.namespace, &name);
-            keys.into_iter().for_each(|key| self.cluster.triggers.rollout(key));
-        }
+    /// Looks at Rollouts when the burst of changes is over.
+    fn touch_counts(&self, keys: BTreeSet<RolloutKey>) {
+        keys.into_iter().for_each(|key| self.cluster.triggers.rollout_counts(key));
+    }
+
+    /// The Rollouts that a changed object belongs, or belonged, to.
+    fn owners<T: Kept>(
+        &self,
+        change: &Change<T>,
+        rollouts: impl Fn(&ObjectKey, &T) -> Vec<String>,
+    ) -> BTreeSet<RolloutKey> {
+        let entries = change.old.iter().chain(&change.new);
+        let names = entries.flat_map(|entry| {
+            let names = rollouts(&entry.key, &entry.value).into_iter().filter(|name| !name.is_empty());
+            names.map(|name| RolloutKey { namespace: entry.key.namespace.clone(), name })
+        });
+        names.collect()
+    }
+
+    /// The Rollouts that name a changed object.
+    fn naming<T: Kept>(
+        &self,
+        plural: &str,
+        change: &Change<T>,
+        name: impl Fn(&ObjectKey, &T) -> String,
+    ) -> BTreeSet<RolloutKey> {
+        let entries = change.old.iter().chain(&change.new);
+        let named = entries.map(|entry| (&entry.key.namespace, name(&entry.key, &entry.value)));
+        named.flat_map(|(namespace, name)| self.cluster.references.of(plural, namespace, &name)).collect()
     }
 
     fn rollout_of_set(&self, namespace: &str, set: &str) -> Vec<String> {
@@ -204,7 +228,7 @@ impl Watch {
                 Ok(None) => return,
                 Err(error) => {
                     health.fails();
-                    tracing::warn!(%error, "watch of CustomResourceDefinitions");
+                    tracing::warn!(error = chain(&error), "cannot watch CustomResourceDefinitions; trying again");
                 }
             }
         }
@@ -232,14 +256,14 @@ impl Watch {
         running.remove(definition);
         if let Some(table) = self.cluster.tables.routes.get(kind.plural) {
             let lost = table.retain(&BTreeSet::new(), u64::MAX);
-            lost.iter().for_each(|change| self.touch_named(kind.plural, change, |key, _| key.name.clone()));
+            lost.iter().for_each(|change| self.touch(self.naming(kind.plural, change, |key, _| key.name.clone())));
         }
     }
 
     async fn follow_route(&self, kind: &'static WatchedKind, health: Arc<Health>) {
         let guard = Registered { streams: &self.streams, health: &health };
         if let Some(table) = self.cluster.tables.routes.get(kind.plural) {
-            let changed = |change: &Change<_>| self.touch_named(kind.plural, change, |key, _| key.name.clone());
+            let changed = |change: &Change<_>| self.touch(self.naming(kind.plural, change, |key, _| key.name.clone()));
             self.follow(&route_resource(kind), None, table, &health, changed).await;
         }
         drop(guard);

@@ -29,6 +29,8 @@ use runs::RunWork;
 
 /// Work that runs may finish when the process is asked to end.
 const GRACE: Duration = Duration::from_secs(10);
+/// A pod that comes up changes its ReplicaSet, itself and EndpointSlices, several times each: one tick answers them all.
+const GATHER: Duration = Duration::from_millis(300);
 
 /// How a controller is set up.
 #[derive(Clone, Debug)]
@@ -79,6 +81,9 @@ struct Queues {
 impl Triggers for Queues {
     fn rollout(&self, key: RolloutKey) {
         self.rollouts.trigger(key);
+    }
+    fn rollout_counts(&self, key: RolloutKey) {
+        self.rollouts.trigger_after(GATHER, key);
     }
     fn run(&self, key: ObjectKey) {
         self.runs.trigger(key);

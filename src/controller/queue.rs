@@ -60,7 +60,12 @@ impl<K: Clone + Ord + Hash> Default for Queue<K> {
 impl<K: Clone + Ord + Hash + Send + 'static> Queue<K> {
     /// Something changed: the key is due now.
     pub fn trigger(&self, key: K) {
-        self.lock().schedule(key, Instant::now());
+        self.trigger_after(Duration::ZERO, key);
+    }
+
+    /// Something changed that rarely comes alone: the key is due a moment later, once for all of it.
+    pub fn trigger_after(&self, delay: Duration, key: K) {
+        self.lock().schedule(key, Instant::now() + delay);
         self.changed.notify_one();
     }
 

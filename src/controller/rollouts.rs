@@ -33,8 +33,8 @@ impl AsyncWork<RolloutKey> for RolloutWork {
     async fn work(&self, key: RolloutKey) -> Next {
         let span = tracing::info_span!("tick", rollout = %key);
         let start = tokio::time::Instant::now();
-        let now = self.clock.now();
-        let ticked = AssertUnwindSafe(tick(&*self.cluster, &key, now).instrument(span.clone())).catch_unwind().await;
+        let ticking = tick(&*self.cluster, &key, &*self.clock).instrument(span.clone());
+        let ticked = AssertUnwindSafe(ticking).catch_unwind().await;
         self.cluster.finish_tick(&key);
         self.metrics.reconciled(start.elapsed());
         span.in_scope(|| match ticked {
@@ -57,7 +57,7 @@ impl AsyncWork<RolloutKey> for RolloutWork {
 }
 
 impl RolloutWork {
-    /// Our own writes bring no event of their own: what was done is looked at soon.
+    /// A tick that was left in the middle goes on soon: what it has seen brings no event of its own.
     fn next(&self, decision: &Decision) -> Next {
         if !decision.actions.is_empty() {
             return Next::Soon;

@@ -48,7 +48,7 @@ async fn until_over(world: &LocalWorld) -> RolloutStatus {
     loop {
         let now = SystemClock.now();
         world.judge(now).await;
-        tick(world, &world.key(), now).await.unwrap();
+        tick(world, &world.key(), &SystemClock).await.unwrap();
         let seen = world.observe(&world.key()).await.unwrap().unwrap().seen;
         let status = world.rollout().status.unwrap();
         let current = status.current_revision.as_ref().map(|current| current.id.clone());

@@ -1,53 +1,196 @@
-//! One tick: observe, decide, carry out, record. The same for every world.
+//! One tick: observe, decide, carry out, until nothing follows any more; then record. The same for every world.
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 
-use super::{RolloutKey, World, WorldError};
+use super::{Clock, Observation, RolloutKey, World, WorldError};
 use crate::{
-    api::{Rollout, SKIP_HAND_BACK},
-    engine::{self, Decision, Input, Notice, Problem},
+    api::{
+        Rollout, RolloutStatus, SKIP_HAND_BACK,
+        status::{Memory, TargetMemory},
+    },
+    engine::{self, Action, Decision, Input, Notice, Problem, Wake},
 };
+
+/// Decisions in one tick at most; what is left over is done by the next.
+const ROUNDS: usize = 12;
+/// What our writes lead to (pods, endpoints) is looked at together, a moment later.
+const ECHO: SignedDuration = SignedDuration::from_millis(500);
 
 /// Runs one tick for one Rollout. `Ok(None)` means that it is gone.
 ///
+/// One decision often follows from another without any news: a step ends, the next begins and finds its pods there. They
+/// are recorded together, which spares the API server most of the writes. But no write of ours comes before the decision
+/// it follows from is on record, except that of a tick's first decision, and no record completes two steps (S11).
+///
 /// A failed action stops the actions behind it (they build on it), becomes a problem in the status, and the status is
 /// recorded all the same.
-pub async fn tick(world: &dyn World, key: &RolloutKey, now: Timestamp) -> Result<Option<Decision>, WorldError> {
+pub async fn tick(world: &dyn World, key: &RolloutKey, clock: &dyn Clock) -> Result<Option<Decision>, WorldError> {
     let Some(observation) = world.observe(key).await? else { return Ok(None) };
-    let uid = observation.rollout.metadata.uid.clone().unwrap_or_default();
-    let last = observation.rollout.status.clone().unwrap_or_default();
-    let input = Input {
-        name: &key.name,
-        uid: &uid,
-        generation: observation.rollout.metadata.generation,
-        deleting: observation.rollout.metadata.deletion_timestamp.is_some(),
-        skip_hand_back: skips_hand_back(&observation.rollout),
-        spec: &observation.rollout.spec,
-        status: &last,
-        seen: &observation.seen,
-        now,
-    };
-    let mut decision = engine::step(&input);
-    let mut failure = None;
-    for action in &decision.actions {
-        if let Err(error) = world.carry_out(&observation, action).await {
-            failure = Some(error);
+    let mut tick = Tick::new(world, clock, observation);
+    let mut last = Decision::default();
+    for _ in 0..ROUNDS {
+        let decision = tick.decide(key);
+        let repeated = !decision.actions.is_empty() && decision.actions == last.actions;
+        if repeated || tick.completes_second_step(&decision.status) {
+            break;
+        }
+        let quiet = decision.actions.is_empty() && decision.status == tick.known;
+        if !tick.follow(key, &decision).await? {
+            return Ok(None);
+        }
+        last = decision;
+        if quiet {
             break;
         }
     }
-    if let Some(error) = &failure {
-        note_failure(&mut decision, error, &last.message);
+    if tick.may_wait() {
+        let at = clock.now() + ECHO;
+        let echo = Wake { at, reason: "what was written shows its effect".to_owned() };
+        last.wake = last.wake.filter(|wake| wake.at <= at).or(Some(echo));
+    } else {
+        tick.record().await?;
     }
-    if decision.status != last {
-        world.record(&observation, &decision.status).await?;
+    Ok(Some(last))
+}
+
+/// A tick that is under way.
+struct Tick<'a> {
+    world: &'a dyn World,
+    clock: &'a dyn Clock,
+    observation: Observation,
+    /// The status on record.
+    recorded: RolloutStatus,
+    /// The status decided last.
+    known: RolloutStatus,
+    /// What was decided and not told yet.
+    notices: Vec<Notice>,
+    /// Whether something was carried out since the last record.
+    acted: bool,
+}
+
+impl<'a> Tick<'a> {
+    fn new(world: &'a dyn World, clock: &'a dyn Clock, observation: Observation) -> Self {
+        let recorded = observation.rollout.status.clone().unwrap_or_default();
+        let known = recorded.clone();
+        Tick { world, clock, observation, recorded, known, notices: Vec::new(), acted: false }
     }
-    for notice in &decision.notices {
-        world.tell(&observation, notice).await;
+
+    fn decide(&self, key: &RolloutKey) -> Decision {
+        let rollout = &self.observation.rollout;
+        engine::step(&Input {
+            name: &key.name,
+            uid: rollout.metadata.uid.as_deref().unwrap_or_default(),
+            generation: rollout.metadata.generation,
+            deleting: rollout.metadata.deletion_timestamp.is_some(),
+            skip_hand_back: skips_hand_back(rollout),
+            spec: &rollout.spec,
+            status: &self.known,
+            seen: &self.observation.seen,
+            now: self.clock.now(),
+        })
     }
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(Some(decision)),
+
+    /// Takes a decision over and does what it asks for. `false`: the Rollout is gone.
+    async fn follow(&mut self, key: &RolloutKey, decision: &Decision) -> Result<bool, WorldError> {
+        let builds_on_unrecorded = self.known != self.recorded;
+        self.known.clone_from(&decision.status);
+        self.notices.extend(decision.notices.iter().cloned());
+        if decision.actions.is_empty() {
+            return Ok(true);
+        }
+        if builds_on_unrecorded {
+            self.record().await?;
+            let Some(observation) = self.world.observe(key).await? else { return Ok(false) };
+            self.recorded = observation.rollout.status.clone().unwrap_or_default();
+            self.observation = observation;
+        }
+        if let Err(error) = self.carry_out(&decision.actions).await {
+            note_failure(&mut self.known, &mut self.notices, &error, &self.recorded.message);
+            self.record().await?;
+            return Err(error);
+        }
+        self.look_again(key).await
     }
+
+    async fn carry_out(&mut self, actions: &[Action]) -> Result<(), WorldError> {
+        self.acted = true;
+        for action in actions {
+            self.world.carry_out(&self.observation, action).await?;
+        }
+        Ok(())
+    }
+
+    /// Observes anew. Somebody else's status in place of ours is a lost race.
+    async fn look_again(&mut self, key: &RolloutKey) -> Result<bool, WorldError> {
+        let Some(observation) = self.world.observe(key).await? else {
+            self.tell().await;
+            return Ok(false);
+        };
+        if observation.rollout.status.clone().unwrap_or_default() != self.recorded {
+            return Err(WorldError::Conflict(format!("the status of Rollout {key} has changed")));
+        }
+        self.observation = observation;
+        Ok(true)
+    }
+
+    /// Puts on record what was decided, then tells of it.
+    async fn record(&mut self) -> Result<(), WorldError> {
+        if self.known != self.recorded {
+            self.world.record(&self.observation, &self.known).await?;
+            self.recorded.clone_from(&self.known);
+            self.acted = false;
+        }
+        self.tell().await;
+        Ok(())
+    }
+
+    async fn tell(&mut self) {
+        for notice in std::mem::take(&mut self.notices) {
+            self.world.tell(&self.observation, &notice).await;
+        }
+    }
+
+    /// Whether this status would complete a second step since the record (rule S11).
+    fn completes_second_step(&self, next: &RolloutStatus) -> bool {
+        let place = |status: &RolloutStatus| (status.attempt, status.step_index, status.sub_step);
+        place(&self.known) != place(&self.recorded) && place(next) != place(&self.known)
+    }
+
+    /// Whether the record may wait for the effect of what was just written: the next tick decides the same from what it
+    /// sees, so nothing is lost.
+    fn may_wait(&self) -> bool {
+        self.acted && self.notices.is_empty() && differ_in_words_only(&self.recorded, &self.known)
+    }
+}
+
+/// Whether a status says the same in other words: counts, messages, and marks that begin only later.
+fn differ_in_words_only(old: &RolloutStatus, new: &RolloutStatus) -> bool {
+    let target = |old: &TargetMemory, new: &TargetMemory| {
+        let not_there_yet = new.since.is_none() && new.revision != old.revision;
+        if not_there_yet { old.clone() } else { new.clone() }
+    };
+    let (past, memory) = (&old.memory, &new.memory);
+    let fewer_drained = memory.drained.iter().all(|drained| past.drained.contains(drained));
+    let same_words = RolloutStatus {
+        reason: old.reason.clone(),
+        message: old.message.clone(),
+        waiting_for: old.waiting_for.clone(),
+        replicas: old.replicas,
+        ready_replicas: old.ready_replicas,
+        available_replicas: old.available_replicas,
+        updated_replicas: old.updated_replicas,
+        ready_shown: old.ready_shown.clone(),
+        conditions: old.conditions.clone(),
+        memory: Memory {
+            progress: past.progress.clone(),
+            stable_target: target(&past.stable_target, &memory.stable_target),
+            canary_target: target(&past.canary_target, &memory.canary_target),
+            drained: if fewer_drained { past.drained.clone() } else { memory.drained.clone() },
+            ..memory.clone()
+        },
+        ..new.clone()
+    };
+    same_words == *old
 }
 
 fn skips_hand_back(rollout: &Rollout) -> bool {
@@ -56,7 +199,7 @@ fn skips_hand_back(rollout: &Rollout) -> bool {
 }
 
 /// The status says what could not be done; a lost race is no news.
-fn note_failure(decision: &mut Decision, error: &WorldError, told: &str) {
+fn note_failure(status: &mut RolloutStatus, notices: &mut Vec<Notice>, error: &WorldError, told: &str) {
     let problem = match error {
         WorldError::Conflict(_) => return,
         WorldError::Transient(message) => {
@@ -67,12 +210,8 @@ fn note_failure(decision: &mut Decision, error: &WorldError, told: &str) {
         }
     };
     if told != problem.message {
-        decision.notices.push(Notice {
-            warning: true,
-            reason: problem.reason.clone(),
-            message: problem.message.clone(),
-        });
+        notices.push(Notice { warning: true, reason: problem.reason.clone(), message: problem.message.clone() });
     }
-    decision.status.reason = problem.reason;
-    decision.status.message = problem.message;
+    status.reason = problem.reason;
+    status.message = problem.message;
 }

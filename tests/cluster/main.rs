@@ -12,6 +12,8 @@ mod node;
 mod obtain;
 mod programs;
 mod say;
+#[path = "../scale/mod.rs"]
+mod scale;
 mod server;
 mod wait;
 
@@ -65,6 +67,8 @@ enum Verb {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Measure the controller with a fleet of Rollouts, on a cluster of its own
+    Scale(scale::Args),
     /// The node harness (started by the others)
     Node {
         #[arg(long)]
@@ -95,6 +99,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Up { dir, gateway_api, bare } => up(dir, Options { istio: !bare, prometheus: !bare, gateway_api }),
         Verb::Enter { dir, command } => enter(dir, command),
         Verb::Within { command } => within(&command),
+        Verb::Scale(args) => scale(&args),
         Verb::Node { kubeconfig, targets, control } => {
             threads()?.block_on(node::run(node::Options { kubeconfig, targets, control }))?;
             Ok(ExitCode::SUCCESS)
@@ -188,6 +193,20 @@ fn within(command: &[String]) -> Result<ExitCode> {
         let status = child.args(&command[1..]).status().with_context(|| format!("cannot run {}", command[0]))?;
         return Ok(namespace::code_of(status));
     }
+    in_new_namespace()
+}
+
+fn scale(args: &scale::Args) -> Result<ExitCode> {
+    if namespace::lane_folder().is_some() {
+        threads()?.block_on(scale::run(args))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    programs::fetch()?;
+    in_new_namespace()
+}
+
+/// Runs this same command line inside; the logs are kept when it fails.
+fn in_new_namespace() -> Result<ExitCode> {
     let folder = tempfile::Builder::new().prefix("glidepath-lane-").tempdir()?;
     let code = thread()?.block_on(namespace::enter(folder.path()))?;
     if code != ExitCode::SUCCESS {

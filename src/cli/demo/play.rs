@@ -117,7 +117,7 @@ impl Play<'_> {
     async fn turn(&self, now: Timestamp) -> Result<(Rollout, Seen), CliError> {
         self.world.judge(now).await;
         let key = self.world.key();
-        match tick(&self.world, &key, now).await {
+        match tick(&self.world, &key, &*self.clock).await {
             Err(WorldError::Refused { message, .. }) => return Err(CliError::Failed(message)),
             Err(error) => tracing::debug!(%error, "the next tick tries again"),
             Ok(_) => {}

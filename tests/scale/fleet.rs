@@ -1,0 +1,129 @@
+//! The Rollouts of a fleet: made, and given another image, all at once.
+
+use anyhow::{Context, Result};
+use futures::{StreamExt, TryStreamExt, stream};
+use glidepath::api::Rollout;
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+/// A fleet lives in so many namespaces.
+const NAMESPACES: usize = 10;
+/// Requests of ours in flight at most.
+const CALLS: usize = 32;
+
+pub struct Fleet {
+    pub client: Client,
+    pub rollouts: usize,
+    pub replicas: u32,
+    pub mesh: bool,
+}
+
+impl Fleet {
+    /// Namespace and name of every Rollout.
+    pub fn keys(&self) -> Vec<(String, String)> {
+        (0..self.rollouts).map(|n| (format!("fleet-{}", n % NAMESPACES), format!("web-{n:04}"))).collect()
+    }
+
+    /// Makes everything, as users would have it before the controller sees it.
+    pub async fn create(&self) -> Result<()> {
+        for n in 0..NAMESPACES.min(self.rollouts) {
+            let namespace = serde_json::from_value(json!({"metadata": {"name": format!("fleet-{n}")}}))?;
+            Api::<Namespace>::all(self.client.clone()).create(&PostParams::default(), &namespace).await?;
+        }
+        self.each(|namespace, name| async move {
+            if self.mesh {
+                let service = serde_json::from_value(service(&name))?;
+                Api::<Service>::namespaced(self.client.clone(), &namespace)
+                    .create(&PostParams::default(), &service)
+                    .await?;
+                let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("networking.istio.io", "v1", "VirtualService"));
+                let routes: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &namespace, &kind);
+                routes.create(&PostParams::default(), &serde_json::from_value(virtual_service(&name))?).await?;
+            }
+            let rollout = serde_json::from_value(rollout(&name, self.replicas, self.mesh))?;
+            self.rollouts_in(&namespace).create(&PostParams::default(), &rollout).await?;
+            Ok(())
+        })
+        .await
+        .context("cannot create the fleet")
+    }
+
+    /// Gives all of them the image of this version.
+    pub async fn update(&self, version: u32) -> Result<()> {
+        let image =
+            json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image(version)}]);
+        let patch: &Patch<Rollout> = &Patch::Json(serde_json::from_value(image)?);
+        self.each(|namespace, name| async move {
+            self.rollouts_in(&namespace).patch(&name, &PatchParams::default(), patch).await?;
+            Ok(())
+        })
+        .await
+        .context("cannot change the images")
+    }
+
+    async fn each<F: Future<Output = Result<()>>>(&self, work: impl Fn(String, String) -> F) -> Result<()> {
+        stream::iter(self.keys())
+            .map(|(namespace, name)| work(namespace, name))
+            .buffer_unordered(CALLS)
+            .try_collect::<Vec<()>>()
+            .await
+            .map(drop)
+    }
+
+    fn rollouts_in(&self, namespace: &str) -> Api<Rollout> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+fn image(version: u32) -> String {
+    format!("registry.example/web:{version}")
+}
+
+/// Two weights with pauses of 10 s, its own template.
+fn rollout(name: &str, replicas: u32, mesh: bool) -> Value {
+    let mut rollout = json!({
+        "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [{
+                    "name": "app", "image": image(1), "ports": [{"name": "http", "containerPort": 8080}],
+                    "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+                }]},
+            },
+            "strategy": {"canary": {"steps": [
+                {"setWeight": 20}, {"pause": {"duration": "10s"}}, {"setWeight": 50}, {"pause": {"duration": "10s"}},
+            ]}},
+        },
+    });
+    if mesh {
+        let [stable, canary] = targets(name);
+        rollout["spec"]["services"] = json!({"root": name, "stable": stable, "canary": canary});
+        rollout["spec"]["traffic"] = json!([{"istio": {"virtualServices": [{"name": name, "routes": ["primary"]}]}}]);
+    }
+    rollout
+}
+
+fn targets(name: &str) -> [String; 2] {
+    ["stable", "canary"].map(|target| format!("{name}-{target}"))
+}
+
+fn service(name: &str) -> Value {
+    json!({"metadata": {"name": name}, "spec": {
+        "selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+    }})
+}
+
+fn virtual_service(name: &str) -> Value {
+    let [stable, canary] = targets(name);
+    json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": name},
+        "spec": {"hosts": [name], "http": [{"name": "primary", "route": [
+            {"destination": {"host": stable}, "weight": 100}, {"destination": {"host": canary}, "weight": 0},
+        ]}]},
+    })
+}
