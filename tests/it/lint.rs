@@ -106,7 +106,7 @@ fn what_strangers_feed_it_is_answered() {
         (
             spec("  strategy: {canary: {steps: [{setWieght: 5}]}}\n"),
             1,
-            "6:31  error   spec.strategy.canary.steps[0].setWieght: unknown field; did you mean setWeight?\n1 error,",
+            "6:32  error   spec.strategy.canary.steps[0].setWieght: unknown field; did you mean setWeight?\n1 error,",
         ),
         (
             spec("  strategy: {canry: {}}\n"),

@@ -17,20 +17,34 @@ use terminal::Terminal;
 fn the_picture_is_what_the_recording_shows() {
     let root = env!("CARGO_MANIFEST_DIR");
     let drawn = picture::draw(&format!("{root}/tests/record/status-watch")).unwrap();
-    let there = std::fs::read_to_string(format!("{root}/docs/status-watch.svg")).unwrap();
-    let how = "cargo run --example record -- tests/record/status-watch docs/status-watch.svg";
+    let path = format!("{root}/docs/status-watch.svg");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &drawn).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap();
+    let how = "UPDATE_DOCS=1 cargo test --test it record";
     assert!(there == drawn, "docs/status-watch.svg was not drawn from tests/record/status-watch.out: {how}");
+    let comments = drawn.split("<!--").skip(1).filter_map(|rest| rest.split("-->").next());
+    assert!(
+        comments.clone().count() > 0 && comments.clone().all(|text| !text.contains("--")),
+        "XML forbids -- in comments"
+    );
     for seen in ["observing at 10 %", "rolled back to #1"] {
         assert!(drawn.contains(seen), "the recording does not show {seen}");
     }
 }
 
+/// A terminal's driver puts a carriage return before each line feed.
+fn send(terminal: &mut Terminal, text: &str) {
+    terminal.write(&text.replace('\n', "\r\n"));
+}
+
 /// What is to be seen on a terminal after these screens, one after the other.
 fn seen(screens: &[&str], size: Size) -> (Terminal, Redraw) {
     let (mut terminal, mut redraw) = (Terminal::new(size.columns, size.rows), Redraw::default());
-    terminal.write("before\n");
+    send(&mut terminal, "before\n");
     for screen in screens {
-        terminal.write(&redraw.frame(screen, size));
+        send(&mut terminal, &redraw.frame(screen, size));
     }
     (terminal, redraw)
 }
@@ -55,7 +69,7 @@ fn a_screen_taller_than_the_terminal_leaves_no_rubbish_and_ends_whole() {
     let tall = "1\n2\n3\n4\n5\n6\n7\n8\n";
     let (mut terminal, mut redraw) = seen(&[tall, tall, tall], size);
     assert_eq!(terminal.text(), "1\n2\n3\n4\n  ... 4 more lines: the terminal is too low");
-    terminal.write(&redraw.last(size));
-    terminal.write("end\n");
+    send(&mut terminal, &redraw.last(size));
+    send(&mut terminal, "end\n");
     assert_eq!(terminal.text(), "5\n6\n7\n8\nend");
 }

@@ -6,6 +6,7 @@
 mod picture;
 mod recording;
 mod svg;
+#[allow(dead_code, reason = "the tests use all of it")]
 mod terminal;
 
 use anyhow::{Context, Result, ensure};

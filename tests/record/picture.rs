@@ -11,7 +11,7 @@ use super::{
 /// Moments closer together than this are one: nobody could read them.
 const LEAST: f64 = 0.9;
 /// How much faster than it happened it is shown.
-const SPEED: f64 = 3.0;
+const SPEED: f64 = 2.0;
 /// How long the end stays, in seconds of the picture.
 const END: f64 = 6.0;
 

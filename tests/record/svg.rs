@@ -34,7 +34,7 @@ pub fn draw(frames: &[Frame], columns: usize, rows: usize) -> String {
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" xml:space=\"preserve\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
-         <!-- Drawn by `cargo run --example record` from a recording of a real release: tests/record/. -->\n\
+         <!-- Drawn by the example \"record\" from a recording of a real release: see tests/record/. -->\n\
          <style>text{{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre;fill:#d7dae0}}\
          .b{{font-weight:700;fill:#fff}}.d{{fill:#868c98}}.c31{{fill:#f2777a}}.c32{{fill:#7ec07e}}.c33{{fill:#e6b450}}.c36{{fill:#5fc4d6}}</style>\n\
          <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"#1d2027\"/>\n<defs>\n{}</defs>\n\
