@@ -15,4 +15,5 @@ mod gates;
 mod layers;
 mod lint;
 mod router;
+mod tick;
 mod vectors;
