@@ -87,6 +87,20 @@ impl Document {
         }
     }
 
+    /// The entries of a list of objects (`kubectl get -o yaml` prints one) as documents of their own, which keep their places.
+    pub fn items(&self) -> Vec<Document> {
+        let items = self.value.get("items").and_then(Value::as_array).into_iter().flatten();
+        let document = |(index, value): (usize, &Value)| {
+            let around = format!("items[{index}]");
+            let within = |(path, at): (&String, &Position)| {
+                Some((path.strip_prefix(&around)?.strip_prefix('.')?.to_owned(), *at))
+            };
+            let positions = self.positions.iter().filter_map(within).collect();
+            Document { value: value.clone(), start: self.position(&around), positions }
+        };
+        items.enumerate().map(document).collect()
+    }
+
     /// The text of a top-level or nested string field, by JSON pointer.
     pub fn text(&self, pointer: &str) -> Option<&str> {
         self.value.pointer(pointer).and_then(Value::as_str)
@@ -281,6 +295,16 @@ mod tests {
             laughs += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{before}"); 10].join(","));
         }
         assert!(read(&laughs).unwrap().remove(0).is_err());
+    }
+
+    #[test]
+    fn entries_of_a_list_keep_their_places() {
+        let list = documents("kind: List\nitems:\n- kind: A\n  spec: {x: 1}\n- kind: B\n").remove(0);
+        let items = list.items();
+        assert_eq!(items.len(), 2);
+        assert_eq!(items[0].position("spec.x"), Position { line: 4, column: 10 });
+        assert_eq!((items[1].text("/kind"), items[1].position("spec").line), (Some("B"), 5));
+        assert!(documents("kind: A\n").remove(0).items().is_empty());
     }
 
     #[test]

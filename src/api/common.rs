@@ -137,9 +137,14 @@ impl JsonSchema for Percent {
     fn inline_schema() -> bool {
         true
     }
-    /// The API server has no "number or string": the field is opaque to it and checked by our own validator.
+    /// The API server has no "number or string": the field has no type there, but bounds that hold for whichever it is.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
+        json_schema!({
+            "x-kubernetes-preserve-unknown-fields": true,
+            "minimum": 0,
+            "maximum": 100,
+            "pattern": r"^(100(\.0+)?|[0-9]{1,2}(\.[0-9]{1,2})?) ?%?$",
+        })
     }
 }
 

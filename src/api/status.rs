@@ -264,6 +264,9 @@ pub struct Memory {
     /// Whether traffic of an earlier attempt returns before the steps begin (S20, S35).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub taking_back: bool,
+    /// The last problem that people were told of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem_told: Option<String>,
     /// Since when the Rollout is being deleted and hands its objects back (S40).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleting_since: Option<Timestamp>,

@@ -41,9 +41,9 @@ pub struct Args {
 /// End the current pause or observation, or skip the rest with --full
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  glidepath promote checkout                        ends the pause (or observation) of the current step
-  glidepath promote checkout --full                 skips the remaining steps and analysis
-  glidepath promote checkout --to-step 5            goes on to step 5, as 'glidepath status' numbers it
+  glidepath promote checkout               ends the current pause or observation
+  glidepath promote checkout --full        skips the remaining steps and analysis
+  glidepath promote checkout --to-step 5   as 'glidepath status' numbers the steps
   glidepath promote checkout --reason \"load test ok\"")]
 pub struct PromoteArgs {
     /// What every command takes
@@ -55,20 +55,6 @@ pub struct PromoteArgs {
     /// Go to this step, numbered from 1; skips no analysis without --full
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub to_step: Option<u32>,
-}
-
-/// Go back to an earlier revision; the file stays as it is
-#[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "Examples:
-  glidepath undo checkout                     back to the revision before
-  glidepath undo checkout --to-revision 40    'glidepath history checkout' lists them")]
-pub struct UndoArgs {
-    /// What every command takes
-    #[command(flatten)]
-    pub common: Args,
-    /// The number of the revision; the previous one when absent
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub to_revision: Option<u64>,
 }
 
 /// What a verb adds to the plain command.
@@ -85,10 +71,9 @@ pub async fn promote(args: PromoteArgs, global: &Global) -> Result<Exit, CliErro
     give(Verb::Promote, args.common, extra, global).await
 }
 
-/// `undo`.
-pub async fn undo(args: UndoArgs, global: &Global) -> Result<Exit, CliError> {
-    let extra = Extra { to_revision: args.to_revision, ..Extra::default() };
-    give(Verb::Undo, args.common, extra, global).await
+/// `undo` by command: the controller pins the revision, and the file stays as it is.
+pub async fn undo(args: Args, to_revision: Option<u64>, global: &Global) -> Result<Exit, CliError> {
+    give(Verb::Undo, args, Extra { to_revision, ..Extra::default() }, global).await
 }
 
 /// `abort`, `pause`, `resume` and `retry`.

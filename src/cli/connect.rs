@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::{
     Api, Client, Config, ResourceExt,
     api::ListParams,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
 use super::{
@@ -47,21 +47,42 @@ pub async fn connect(global: &Global) -> Result<Connection, CliError> {
     Ok(Connection { client, namespace, address })
 }
 
-async fn config(global: &Global) -> Result<Config, CliError> {
+/// The configuration of the client: the file and context that are named, else KUBECONFIG or ~/.kube/config, else the pod's
+/// own account.
+pub(super) async fn config(global: &Global) -> Result<Config, CliError> {
     let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
-    let wrong = |error: kube::config::KubeconfigError| CliError::Kubeconfig(innermost(&error));
-    if let Some(path) = &global.kubeconfig {
-        let file = Kubeconfig::read_from(path)
-            .map_err(|error| CliError::Kubeconfig(format!("{}: {}", path.display(), innermost(&error))))?;
-        return Config::from_custom_kubeconfig(file, &options).await.map_err(wrong);
-    }
-    match Config::from_kubeconfig(&options).await {
-        Ok(config) => Ok(config),
-        Err(_) if global.context.is_none() && Config::incluster().is_ok() => {
-            Config::incluster().map_err(|error| CliError::Kubeconfig(innermost(&error)))
+    let named = global.kubeconfig.is_some() || global.context.is_some();
+    let file = match &global.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    let file = match file {
+        Ok(file) => file,
+        Err(error) => {
+            let own = if named { None } else { Config::incluster().ok() };
+            return own.ok_or_else(|| CliError::Kubeconfig(unreadable(&error)));
         }
-        Err(error) => Err(wrong(error)),
+    };
+    let contexts: Vec<String> = file.contexts.iter().map(|context| context.name.clone()).collect();
+    if let Some(wanted) = global.context.as_ref().filter(|wanted| !contexts.contains(wanted)) {
+        return Err(CliError::Usage(no_context(wanted, &contexts)));
     }
+    let config = Config::from_custom_kubeconfig(file, &options).await;
+    config.map_err(|error| CliError::Kubeconfig(innermost(&error)))
+}
+
+/// Names the file: kube's innermost words are only `No such file or directory`.
+fn unreadable(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(why, path) => format!("{}: {why}", path.display()),
+        other => innermost(other),
+    }
+}
+
+fn no_context(wanted: &str, contexts: &[String]) -> String {
+    let there =
+        if contexts.is_empty() { "it has none".to_owned() } else { format!("there are: {}", contexts.join(", ")) };
+    format!("the kubeconfig has no context \"{wanted}\"; {there}")
 }
 
 impl Connection {
@@ -164,6 +185,25 @@ fn revision_view(status: &crate::api::RolloutStatus, set: &ReplicaSet, now: Time
 mod tests {
     use super::*;
     use crate::cli::samples;
+
+    #[tokio::test]
+    async fn a_kubeconfig_that_cannot_be_used_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let global = |context: Option<&str>| Global {
+            kubeconfig: Some(path.clone()),
+            context: context.map(Into::into),
+            ..Global::default()
+        };
+        let error = config(&global(None)).await.unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()) && error.contains("give --kubeconfig"), "{error}");
+        let text = "{apiVersion: v1, kind: Config, clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}], \
+                    users: [{name: a, user: {}}], contexts: [{name: a, context: {cluster: a, user: a}}], current-context: a}";
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(config(&global(None)).await.unwrap().cluster_url.to_string(), "http://127.0.0.1:1/");
+        let error = config(&global(Some("b"))).await.unwrap_err();
+        assert_eq!(error.to_string(), "the kubeconfig has no context \"b\"; there are: a");
+    }
 
     #[test]
     fn a_missing_name_names_what_is_there() {

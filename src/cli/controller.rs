@@ -5,10 +5,14 @@ use std::{io::IsTerminal as _, net::SocketAddr};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::exit::{CliError, Exit};
+use super::{
+    connect::config,
+    exit::{CliError, Exit},
+    global::Global,
+};
 use crate::controller::{self, Settings};
 
-/// Run the controller.
+/// Run the controller in the foreground
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The Prometheus of analyses that name none, for instance http://prometheus.monitoring:9090
@@ -35,9 +39,6 @@ pub struct Args {
     /// How logs are written
     #[arg(long, env = "GLIDEPATH_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// The kubeconfig; the default rules (KUBECONFIG, ~/.kube/config, the pod's own account) when absent
-    #[arg(skip)]
-    pub config: Option<kube::Config>,
 }
 
 /// How logs are written.
@@ -50,16 +51,9 @@ pub enum LogFormat {
 }
 
 /// Runs until SIGTERM or ctrl-c. The Lease's loss and a taken port are errors: the process ends with 1.
-pub async fn run(args: Args) -> Result<Exit, CliError> {
-    serve(args).await.map_err(|error| CliError::Failed(format!("{error:#}")))
-}
-
-async fn serve(args: Args) -> anyhow::Result<Exit> {
+pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     log_as(args.log_format);
-    let config = match args.config {
-        Some(config) => config,
-        None => kube::Config::infer().await?,
-    };
+    let config = config(global).await?;
     let identity = args.identity.unwrap_or_else(|| format!("glidepath-{}", std::process::id()));
     let settings = Settings {
         namespace: args.watch_namespace.filter(|namespace| !namespace.is_empty()),
@@ -72,12 +66,12 @@ async fn serve(args: Args) -> anyhow::Result<Exit> {
     };
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
-    controller::run(config, settings, stop).await?;
+    controller::run(config, settings, stop).await.map_err(|error| CliError::Failed(format!("{error:#}")))?;
     Ok(Exit::Done)
 }
 
 fn log_as(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_client=off"));
     let colours = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // A second subscriber in one process (tests) is refused, and the first one serves.

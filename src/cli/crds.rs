@@ -1,4 +1,4 @@
-//! `glidepath crds`: the CustomResourceDefinitions, as files or for `kubectl apply -f -`.
+//! `glidepath crds`: the CustomResourceDefinitions, as files or for `kubectl apply --server-side -f -`.
 
 use std::path::PathBuf;
 

@@ -25,7 +25,7 @@ use play::{Chapter, Ending, Play};
 use show::Show;
 use summary::Account;
 
-/// Play a good and a bad release on this machine, with real requests and without a cluster
+/// Play a good and a bad release on this machine, with real requests
 #[derive(clap::Args, Clone, Debug)]
 pub struct DemoArgs {
     /// Play this Rollout (and the AnalysisTemplates in the same file) in place of the demo's own
@@ -54,8 +54,9 @@ const START_UP: Duration = Duration::from_millis(400);
 pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let manifest = file::load(args.rollout.as_deref())?;
     let terminal = std::io::stdout().is_terminal();
-    let mut show = Show::new(terminal, global.color_on(), global.width());
+    let mut show = Show::new(terminal, global.color_on());
     show.say(&introduction(args, manifest.own_times))?;
+    let judged = manifest.rollout.spec.analysis.is_some();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let loopback =
         |error| CliError::Failed(format!("cannot listen on 127.0.0.1: {error}; the demo needs free ports there"));
@@ -71,7 +72,7 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     };
     splitter.stop().await;
     world.shut_down().await;
-    let account = Account { endings: told?, tally, counted: world.counters().in_all().total };
+    let account = Account { endings: told?, tally, counted: world.counters().in_all().total, judged };
     show.say(&summary::text(&account))?;
     Ok(if account.as_told() && account.none_lost() { Exit::Done } else { Exit::Failed })
 }
@@ -122,14 +123,15 @@ fn chapters(args: &DemoArgs) -> [Chapter; 3] {
 
 fn introduction(args: &DemoArgs, own_times: bool) -> String {
     let times = if own_times {
-        "It is played with the times in the file: waits and warm-ups take as long as they would in a cluster.\n"
+        "The times are the file's: waits take as long as they would in a cluster."
     } else {
-        "Weights are 25 and 50 %. Windows (2s), warm-up (2s), bake (5s) and delays are shortened; a real rollout takes minutes.\n"
+        "Windows, warm-up, bake and delays are seconds here; a real release takes minutes."
     };
     format!(
-        "Glidepath demo: real HTTP servers as pods, a splitter, {} requests a second, all on 127.0.0.1; no cluster.\n\
-         v1 is deployed, then v2 (good), then v3 ({} errors). The engine and the judges are the controller's own.\n\
-         {times}",
+        "Glidepath demo, on 127.0.0.1 and without a cluster: real HTTP servers as pods, a\n\
+         splitter as router, {} requests a second. v1 is deployed, then v2 (good), then\n\
+         v3 ({} errors). The engine and the judges are the controller's own.\n\
+         {times}\n",
         args.rps, args.error_rate
     )
 }

@@ -147,7 +147,7 @@ fn kinds_check(served: &[String]) -> Check {
     if missing.is_empty() {
         return Check::well(format!("CRDs of {GROUP_VERSION} are served ({} kinds)", KINDS.len()));
     }
-    let todo = "install them: glidepath crds | kubectl apply -f -";
+    let todo = "install them: glidepath crds | kubectl apply --server-side -f -";
     Check::wrong(format!("CRDs missing: {}", missing.join(", ")), todo)
 }
 
@@ -164,7 +164,8 @@ async fn controller(connection: &Connection, now: Timestamp) -> Check {
 
 /// A Lease whose name begins with `glidepath` and that was renewed within its own duration.
 fn controller_check(leases: &[Lease], now: Timestamp) -> Check {
-    let start = "kubectl apply -k deploy/ installs the controller; 'glidepath controller' runs it from here";
+    let start =
+        "kubectl apply --server-side -k deploy/ installs the controller; 'glidepath controller' runs it from here";
     let ours = leases.iter().filter(|lease| lease.name_any().starts_with("glidepath"));
     let renewed = |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|at| at.0);
     let Some(lease) = ours.max_by_key(|lease| renewed(lease)) else {

@@ -6,7 +6,7 @@ use super::{
     words::{self, Place},
 };
 use crate::api::{
-    Rollout,
+    Rollout, RolloutStatus,
     status::{Course, Outcome, Phase},
 };
 
@@ -33,12 +33,24 @@ pub fn waited(rollout: &Rollout, target: &str) -> Waited {
         (Course::Idle, Some(Phase::Healthy)) if Role::of(target, status) == Role::Stable => {
             Waited::Over(Exit::Done, format!("{number} is stable and serves everything"))
         }
-        (Course::Aborted, _) => Waited::Over(Exit::RolledBack, format!("{number} was rolled back: {}", status.message)),
+        // The decision is recorded a moment before the routes are written.
+        (Course::Aborted, _) if !is_back(rollout, status) => Waited::GoesOn,
+        (Course::Aborted, _) => {
+            // The engine's message begins with the same words.
+            let why = status.message.strip_prefix(&format!("revision {number} was rolled back: "));
+            Waited::Over(Exit::RolledBack, format!("{number} was rolled back: {}", why.unwrap_or(&status.message)))
+        }
         (Course::FirstDeploy, Some(Phase::Degraded)) => {
             Waited::Over(Exit::Failed, format!("the first deploy failed: {}", status.message))
         }
         _ => human(rollout).map_or(Waited::GoesOn, Waited::Human),
     }
+}
+
+/// Whether no traffic goes to the canary any more. Without routes the pods are the split, and they may be kept.
+fn is_back(rollout: &Rollout, status: &RolloutStatus) -> bool {
+    let away = status.weights.accepted.is_none_or(|accepted| accepted.is_zero());
+    status.weights.desired.is_zero() && (away || rollout.spec.traffic.is_empty())
 }
 
 /// Another revision is wanted now: what became of ours stands in the history.
@@ -95,6 +107,25 @@ mod tests {
             Waited::GoesOn => None,
             Waited::Human(_) => Some(Exit::WaitsForHuman),
             Waited::Over(exit, _) => Some(exit),
+        }
+    }
+
+    #[test]
+    fn an_abort_is_over_when_the_traffic_is_back() {
+        let tenth = crate::api::Percent::whole(10);
+        for (desired, accepted, mesh, over) in [
+            (tenth, Some(tenth), true, false),
+            (crate::api::Percent::ZERO, Some(tenth), true, false),
+            (crate::api::Percent::ZERO, Some(tenth), false, true),
+            (crate::api::Percent::ZERO, Some(crate::api::Percent::ZERO), true, true),
+            (crate::api::Percent::ZERO, None, true, true),
+        ] {
+            let mut rollout = samples::aborted().rollout;
+            rollout.spec.traffic = if mesh { vec![Default::default()] } else { vec![] };
+            let weights = &mut rollout.status.as_mut().unwrap().weights;
+            (weights.desired, weights.accepted) = (desired, accepted);
+            let wanted = over.then_some(Exit::RolledBack);
+            assert_eq!(exit(&rollout, CANARY), wanted, "{desired} {accepted:?} {mesh}");
         }
     }
 

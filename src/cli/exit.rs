@@ -53,7 +53,7 @@ pub const EXIT_CODES_HELP: &str = "Exit codes:
   10  aborted or rolled back
   11  timed out
   12  superseded by a newer version
-  13  an A/B test kept the old version
+  13  reserved: an A/B test kept the old version
   14  waits for a person (at once for any wait that has no end of its own)";
 
 /// Why a command failed. Every message is one line: what, where, what to do.
@@ -86,7 +86,9 @@ pub enum CliError {
         there: String,
     },
     /// The CRDs are missing.
-    #[error("this cluster does not know the kind {0}; install the CRDs with 'glidepath crds | kubectl apply -f -'")]
+    #[error(
+        "this cluster does not know the kind {0}; install the CRDs with 'glidepath crds | kubectl apply --server-side -f -'"
+    )]
     KindMissing(&'static str),
     /// The API server refused.
     #[error("the API server refused to {doing}: {why}{todo}")]

@@ -84,6 +84,7 @@ fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Str
         Place::FirstDeploy => {
             format!("{name} has no stable version yet: {current} comes up at once, without steps and analysis.")
         }
+        Place::Idle if status.pinned.is_some() => format!("{name} releases nothing: {}.", status.message),
         Place::Idle => format!("{name} releases nothing: {stable} is stable and serves everything."),
         Place::Held(held) => {
             let since = words::clock(held.since, now);

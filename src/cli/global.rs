@@ -4,6 +4,8 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use clap::ValueEnum;
 
+use super::redraw::Size;
+
 /// Options of every verb. Flatten it into the root of the command line.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Global {
@@ -16,7 +18,7 @@ pub struct Global {
     /// The kubeconfig file
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub kubeconfig: Option<PathBuf>,
-    /// How to print what is asked for
+    /// How to print: table, wide, json, yaml or name
     #[arg(
         short,
         long,
@@ -24,17 +26,19 @@ pub struct Global {
         value_enum,
         default_value_t,
         hide_default_value = true,
+        hide_possible_values = true,
         value_name = "FORMAT",
         help_heading = "Global options"
     )]
     pub output: OutputFormat,
-    /// Colours; `auto` means on a terminal and without NO_COLOR
+    /// Colours: auto (on a terminal, unless NO_COLOR is set), always or never
     #[arg(
         long,
         global = true,
         value_enum,
         default_value_t,
         hide_default_value = true,
+        hide_possible_values = true,
         value_name = "WHEN",
         help_heading = "Global options"
     )]
@@ -81,8 +85,7 @@ impl Global {
         if !std::io::stdout().is_terminal() {
             return 100;
         }
-        let columns = comfy_table::Table::new().width().map_or(100, usize::from);
-        columns.clamp(60, 140)
+        Size::now().layout()
     }
 }
 

@@ -1,7 +1,7 @@
 //! `glidepath lint`: checks files without a cluster, and points at file, line, column and field.
 
-mod check;
-mod files;
+pub(super) mod check;
+pub(super) mod files;
 mod report;
 mod schema;
 mod templates;
@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use super::{
     exit::{CliError, Exit},
-    global::{Global, OutputFormat},
+    global::Global,
+    output,
     paint::Paint,
     root::print,
 };
@@ -19,7 +20,7 @@ pub use report::{Report, Reported};
 
 /// Check Rollout and AnalysisTemplate files
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "Exit codes: 0 no errors (warnings allowed), 1 errors, 2 wrong usage
+#[command(after_help = "Exit codes: 0 no errors (warnings allowed), 1 errors or nothing to check, 2 wrong usage
 
 Examples:
   glidepath lint rollouts/
@@ -34,11 +35,12 @@ pub struct LintArgs {
 /// Prints the findings; an error among them fails the command.
 pub fn run(args: &LintArgs, global: &Global) -> Result<Exit, CliError> {
     let report = lint(&args.paths)?;
-    match global.output {
-        OutputFormat::Json | OutputFormat::Yaml => print(&report.json())?,
-        _ => print(&report.text(Paint { on: global.color_on() }))?,
-    }
-    Ok(if report.errors() == 0 { Exit::Done } else { Exit::Failed })
+    let text = match output::value(global.output, &report.json())? {
+        Some(text) => text,
+        None => report.text(Paint { on: global.color_on() }),
+    };
+    print(&text)?;
+    Ok(if report.failed() { Exit::Failed } else { Exit::Done })
 }
 
 /// Checks the files under these paths.

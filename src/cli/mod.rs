@@ -18,12 +18,14 @@ pub mod names;
 pub mod output;
 pub mod paint;
 pub mod plan;
+pub mod redraw;
 pub mod root;
 #[cfg(test)]
 pub mod samples;
 pub mod set_image;
 pub mod status;
 pub mod table;
+pub mod undo;
 pub mod version;
 pub mod view;
 pub mod watch;

@@ -20,10 +20,15 @@ where
     if matches!(format, OutputFormat::Table | OutputFormat::Wide) {
         return Ok(None);
     }
-    let value = document(objects, as_list)?;
+    value(format, &document(objects, as_list)?)
+}
+
+/// A value as JSON or YAML; `None` where the format is one for people.
+pub fn value(format: OutputFormat, value: &Value) -> Result<Option<String>, CliError> {
     let text = match format {
-        OutputFormat::Json => serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(|e| e.to_string()),
-        _ => crate::yaml::write(&value).map_err(|e| e.to_string()),
+        OutputFormat::Json => serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|e| e.to_string()),
+        OutputFormat::Yaml => crate::yaml::write(value).map_err(|e| e.to_string()),
+        OutputFormat::Table | OutputFormat::Wide | OutputFormat::Name => return Ok(None),
     };
     text.map(Some).map_err(|error| CliError::Failed(format!("cannot print the object: {error}")))
 }

@@ -1,10 +1,18 @@
 //! `glidepath plan`: the timeline of a release as a file describes it, without a cluster.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     exit::{CliError, Exit},
     global::{Global, OutputFormat},
+    lint::{
+        check,
+        files::{self, File},
+    },
+    output,
     root::print,
 };
 use crate::{
@@ -17,15 +25,16 @@ use crate::{
         items::{self, Item, Scale},
         replicas,
     },
-    yaml::{self, Document},
+    yaml::{self, Document, Position, YamlError},
 };
 
 /// Print the timeline of a Rollout file
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "Example:
-  glidepath plan rollouts/checkout.yaml")]
+#[command(after_help = "Examples:
+  glidepath plan rollouts/checkout.yaml
+  kustomize build . | glidepath plan -")]
 pub struct PlanArgs {
-    /// The file
+    /// The file, or `-` for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Plan for so many pods; default: the file's replicas, else 10
@@ -38,25 +47,46 @@ const USUAL_REPLICAS: u32 = 10;
 
 /// Prints one timeline per Rollout in the file.
 pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, CliError> {
-    let shown = args.file.display();
-    let text = std::fs::read_to_string(&args.file)
-        .map_err(|error| CliError::Usage(format!("cannot read {shown}: {error}")))?;
-    let failed =
-        |error: &dyn std::fmt::Display| CliError::Failed(format!("{shown}: {error}; 'glidepath lint' checks it"));
-    let documents: Result<Vec<Document>, _> = yaml::read(&text).map_err(|error| failed(&error))?.into_iter().collect();
+    let file = read(&args.file)?;
+    let placed = |at: Position, text: &str| format!("{}:{}:{}: {text}", file.name, at.line, at.column);
+    let failed = |error: &YamlError| CliError::Failed(placed(error.position(), &error.to_string()) + LINT);
+    let documents: Result<Vec<Document>, _> = yaml::read(&file.text).map_err(|e| failed(&e))?.into_iter().collect();
     let documents = documents.map_err(|error| failed(&error))?;
+    let rollouts: Vec<&Document> = documents.iter().filter(|d| d.text("/kind") == Some("Rollout")).collect();
+    if rollouts.is_empty() {
+        return Err(CliError::Failed(format!("there is no Rollout in {}", file.name)));
+    }
     let mut plans = Vec::new();
-    for document in documents.iter().filter(|document| document.text("/kind") == Some("Rollout")) {
-        plans.push(of_document(document, args.replicas).map_err(|message| failed(&message))?);
+    for document in rollouts {
+        let found = check::object(document, None).into_iter().filter(|finding| finding.severity == Severity::Error);
+        let wrong: Vec<String> =
+            found.map(|f| placed(document.position(&f.path), &format!("{}: {}", f.path, f.message))).collect();
+        if !wrong.is_empty() {
+            return Err(CliError::Failed(wrong.join("\nerror: ") + LINT));
+        }
+        plans.push(of_document(document, args.replicas).map_err(|error| failed(&error))?);
     }
-    if plans.is_empty() {
-        return Err(CliError::Failed(format!("there is no Rollout in {shown}")));
-    }
-    match global.output {
-        OutputFormat::Json => print(&format!("{:#}\n", serde_json::Value::from_iter(plans.iter().map(json))))?,
-        _ => print(&plans.iter().map(Plan::text).collect::<Vec<_>>().join("\n"))?,
-    }
+    print(&shown(&plans, global.output)?)?;
     Ok(Exit::Done)
+}
+
+const LINT: &str = "; 'glidepath lint' checks it";
+
+fn read(path: &Path) -> Result<File, CliError> {
+    if path.is_dir() {
+        return Err(CliError::Usage(format!("{} is a folder; name the file of one Rollout", path.display())));
+    }
+    let mut files = files::collect(&[path.to_owned()])?;
+    files.pop().ok_or_else(|| CliError::Usage(format!("cannot read {}", path.display())))
+}
+
+fn shown(plans: &[Plan], format: OutputFormat) -> Result<String, CliError> {
+    if format == OutputFormat::Name {
+        return Ok(plans.iter().map(|plan| format!("rollout.glidepath.dev/{}\n", plan.name)).collect());
+    }
+    let all = serde_json::Value::from_iter(plans.iter().map(json));
+    let text = || plans.iter().map(Plan::text).collect::<Vec<_>>().join("\n");
+    Ok(output::value(format, &all)?.unwrap_or_else(text))
 }
 
 /// The timeline of one Rollout.
@@ -82,11 +112,8 @@ struct Line {
     weight: Percent,
 }
 
-fn of_document(document: &Document, replicas: Option<u32>) -> Result<Plan, String> {
-    let spec: RolloutSpec = yaml::typed(&document.value["spec"]).map_err(|error| format!("spec.{error}"))?;
-    if let Some(error) = validate::rollout(&spec).into_iter().find(|finding| finding.severity == Severity::Error) {
-        return Err(format!("{}: {}", error.path, error.message));
-    }
+fn of_document(document: &Document, replicas: Option<u32>) -> Result<Plan, YamlError> {
+    let spec: RolloutSpec = yaml::typed(&document.value["spec"])?;
     let name = document.text("/metadata/name").unwrap_or("rollout");
     Ok(plan(name, &spec, replicas.or(spec.replicas).unwrap_or(USUAL_REPLICAS)))
 }

@@ -9,7 +9,7 @@ use super::{
     exit::{CliError, Exit},
     explain, get,
     global::Global,
-    history, lint, plan, set_image, status, version,
+    history, lint, plan, set_image, status, undo, version,
 };
 use crate::api::command::Verb as Asked;
 
@@ -45,7 +45,7 @@ enum Verb {
     /// Begin again at the first step after an abort or a hold
     Retry(commands::Args),
     /// Go back to an earlier revision
-    Undo(commands::UndoArgs),
+    Undo(undo::UndoArgs),
     /// Change a rollout's image, as kubectl does
     #[command(subcommand)]
     Set(Set),
@@ -76,10 +76,11 @@ const GROUPS: [(&str, &[&str]); 4] = [
 ];
 
 const EXAMPLES: &str = "Examples:
-  glidepath lint rollouts/              check the files of a repository, for instance in CI
-  glidepath plan rollouts/checkout.yaml print the timeline of a release
-  glidepath status checkout --watch     follow it on one screen
-  glidepath crds | kubectl apply -f -   install the kinds into a cluster";
+  glidepath demo                          see it at work, here and now
+  glidepath lint rollouts/                check the files of a repository
+  glidepath plan rollouts/checkout.yaml   print the timeline of a release
+  glidepath status checkout --watch       follow it on one screen
+  glidepath crds | kubectl apply --server-side -f -";
 
 async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
     match verb {
@@ -88,7 +89,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Explain(args) => explain::run(args, global).await,
         Verb::History(args) => history::run(args, global).await,
         Verb::Promote(args) => commands::promote(args, global).await,
-        Verb::Undo(args) => commands::undo(args, global).await,
+        Verb::Undo(args) => undo::run(args, global).await,
         Verb::Abort(args) => commands::run(Asked::Abort, args, global).await,
         Verb::Pause(args) => commands::run(Asked::Pause, args, global).await,
         Verb::Resume(args) => commands::run(Asked::Resume, args, global).await,
@@ -98,7 +99,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Plan(args) => plan::run(&args, global),
         Verb::Demo(args) => demo::run(&args, global).await,
         Verb::Doctor(args) => doctor::run(args, global).await,
-        Verb::Controller(args) => controller::run(*args).await,
+        Verb::Controller(args) => controller::run(*args, global).await,
         Verb::Crds(args) => crds::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Version(args) => version::run(&args, global),

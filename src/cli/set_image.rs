@@ -17,7 +17,7 @@ use super::{
     output::print,
     watch::{Follow, Show, Target, follow},
 };
-use crate::api::{HumanDuration, Rollout};
+use crate::api::{HumanDuration, Rollout, revision};
 
 /// Set container images, which begins a release
 #[derive(clap::Args, Clone, Debug)]
@@ -76,11 +76,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let first = connection.rollout(&name).await?;
-    let show = if std::io::stdout().is_terminal() {
-        Show::Screen { color: global.color_on(), width: global.width() }
-    } else {
-        Show::Lines
-    };
+    let show = if std::io::stdout().is_terminal() { Show::Screen { color: global.color_on() } } else { Show::Lines };
     let timeout = args.timeout.map(HumanDuration::get);
     let target = target(&before, changed);
     follow(&connection, first, Follow { name, target, show, stop_for_human: true, timeout }).await
@@ -98,6 +94,11 @@ fn target(before: &Rollout, changed: bool) -> Target {
 fn parse(words: &[String]) -> Result<(String, Vec<Change>), CliError> {
     let is_change = |word: &&String| word.contains('=');
     let plain: Vec<String> = words.iter().filter(|word| !is_change(word)).cloned().collect();
+    if let [_, extra, ..] = names::names(&plain).as_slice()
+        && plain.len() == words.len()
+    {
+        return Err(not_a_change(extra));
+    }
     let name = names::one_name(&plain, "set image")?;
     let changes: Vec<Change> = words.iter().filter(is_change).map(|word| change(word)).collect::<Result<_, _>>()?;
     if changes.is_empty() {
@@ -111,8 +112,12 @@ fn change(word: &str) -> Result<Change, CliError> {
         Some((container, image)) if !container.is_empty() && !image.is_empty() => {
             Ok(Change { container: container.into(), image: image.into() })
         }
-        _ => Err(CliError::Usage(format!("\"{word}\" is not CONTAINER=IMAGE, like app=registry/app:1.4"))),
+        _ => Err(not_a_change(word)),
     }
+}
+
+fn not_a_change(word: &str) -> CliError {
+    CliError::Usage(format!("\"{word}\" is not CONTAINER=IMAGE, like app=registry/app:1.4"))
 }
 
 /// Patches the template where it stands. Gives the Rollout as it was before, and whether anything changed.
@@ -136,6 +141,11 @@ async fn apply(connection: &Connection, name: &str, changes: &[Change]) -> Resul
 
 fn deployments(connection: &Connection) -> Api<Deployment> {
     Api::namespaced(connection.client.clone(), &connection.namespace)
+}
+
+/// The images that are wanted, of the Rollout's template or its Deployment's.
+pub(super) async fn wanted_images(connection: &Connection, rollout: &Rollout) -> Result<Vec<String>, CliError> {
+    Ok(revision::images(&template(connection, rollout).await?.value))
 }
 
 async fn template(connection: &Connection, rollout: &Rollout) -> Result<Template, CliError> {
@@ -220,6 +230,7 @@ mod tests {
         for (typed, told) in [
             ("checkout", "which image?"),
             ("checkout app=", "is not CONTAINER=IMAGE"),
+            ("checkout app", "\"app\" is not CONTAINER=IMAGE"),
             ("app=i:1", "which Rollout?"),
             ("a b app=i:1", "one too many"),
         ] {

@@ -9,6 +9,7 @@ use super::{
     global::{Global, OutputFormat},
     names,
     output::{self, print},
+    set_image::wanted_images,
     view::{Screen, screen},
     watch::{Follow, Show, Target, follow},
 };
@@ -73,7 +74,7 @@ async fn show(connection: &Connection, rollout: &Rollout, global: &Global) -> Re
     }
     let pods = connection.revisions(rollout).await;
     let width = if global.output == OutputFormat::Wide { 200 } else { global.width() };
-    print(&screen(&Screen { rollout, pods: &pods, now: now(), color: global.color_on(), width }))
+    print(&screen(&Screen { rollout, pods: &pods, now: now(), color: global.color_on(), width, hints: true }))
 }
 
 async fn wait(
@@ -85,13 +86,73 @@ async fn wait(
 ) -> Result<Exit, CliError> {
     let terminal = std::io::stdout().is_terminal();
     let show = match (args.watch, terminal) {
-        (true, true) => Show::Screen { color: global.color_on(), width: global.width() },
+        (true, true) => Show::Screen { color: global.color_on() },
         (true, false) => Show::Lines,
         (false, _) => Show::End,
     };
-    let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref()).map(|r| r.id.clone());
-    let target = current.map_or(Target::NotThis(None), Target::Revision);
+    let target = target(connection, &rollout).await?;
     let stop_for_human = args.wait || !terminal;
     let timeout = args.timeout.map(HumanDuration::get);
     follow(connection, rollout, Follow { name, target, show, stop_for_human, timeout }).await
+}
+
+/// The release that is waited for: the one in progress, or the last. A Deployment's change is none of the Rollout's own, so
+/// the controller may not have seen it yet: then the next revision is meant.
+async fn target(connection: &Connection, rollout: &Rollout) -> Result<Target, CliError> {
+    let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref()).map(|r| r.id.clone());
+    let Some(current) = current else { return Ok(Target::NotThis(None)) };
+    if rollout.spec.workload_ref.is_some() {
+        let wanted = wanted_images(connection, rollout).await?.join(", ");
+        let pods = connection.revisions(rollout).await;
+        if pods.iter().any(|revision| revision.id == current && revision.image != wanted) {
+            return Ok(Target::NotThis(Some(current)));
+        }
+    }
+    Ok(Target::Revision(current))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{REVISION_LABEL, ROLLOUT_LABEL},
+        cli::samples,
+    };
+    use serde_json::{Value, json};
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};
+
+    #[tokio::test]
+    async fn a_deployments_change_that_no_controller_has_seen_is_waited_for() {
+        for (image, wanted) in
+            [("app:1", Target::Revision("b7d0c41hze".into())), ("app:2", Target::NotThis(Some("b7d0c41hze".into())))]
+        {
+            let server = MockServer::start().await;
+            let get = |at: &'static str, body: Value| {
+                Mock::given(path(at)).respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server)
+            };
+            let template = |image: &str| json!({ "spec": { "containers": [{ "name": "app", "image": image }] } });
+            get(
+                "/apis/apps/v1/namespaces/shop/deployments/web",
+                json!({ "metadata": { "name": "web" }, "spec": { "selector": {}, "template": template(image) } }),
+            )
+            .await;
+            let set = json!({
+                "metadata": {
+                    "name": "checkout-b7d0c41hze",
+                    "labels": { REVISION_LABEL: "b7d0c41hze", ROLLOUT_LABEL: "checkout" },
+                    "ownerReferences": [{ "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "name": "checkout", "uid": "u-1" }]
+                },
+                "spec": { "replicas": 1, "selector": {}, "template": template("app:1") }
+            });
+            get("/apis/apps/v1/namespaces/shop/replicasets", json!({ "metadata": {}, "items": [set] })).await;
+            let client = kube::Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap();
+            let connection = Connection { client, namespace: "shop".into(), address: server.uri() };
+            let mut rollout = samples::healthy().rollout;
+            (rollout.spec.template, rollout.spec.selector) = (None, None);
+            rollout.spec.workload_ref =
+                serde_json::from_value(json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" }))
+                    .unwrap();
+            assert_eq!(target(&connection, &rollout).await.unwrap(), wanted, "{image}");
+        }
+    }
 }

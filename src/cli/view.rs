@@ -29,6 +29,8 @@ pub struct Screen<'a> {
     pub color: bool,
     /// Columns of the terminal.
     pub width: usize,
+    /// Whether it ends with what a person may type next.
+    pub hints: bool,
 }
 
 /// One revision's pods.
@@ -84,8 +86,11 @@ impl Role {
     }
 }
 
-/// How many cells a traffic bar has.
+/// How many cells a traffic bar has, and how many where there is little room.
 const BAR: u32 = 20;
+const SHORT_BAR: u32 = 10;
+/// Below this many columns there is little room.
+const ROOM: usize = 90;
 /// Where the content of a labelled line begins.
 const INDENT: usize = 12;
 
@@ -101,10 +106,12 @@ pub fn screen(screen: &Screen<'_>) -> String {
     }
     out.push('\n');
     out.push_str(&step_bar(screen, status, paint));
-    out.push_str(&traffic(status, paint));
+    out.push_str(&traffic(status, screen.width, paint));
     out.push_str(&revisions(screen.pods, paint));
-    out.push_str(&evidence(&status.metrics, screen.width, paint));
-    out.push_str(&next_lines(&next_commands(screen.rollout, status), screen.width));
+    out.push_str(&evidence(status, screen.width, paint));
+    if screen.hints {
+        out.push_str(&next_lines(&next_commands(screen.rollout, status), screen.width));
+    }
     out
 }
 
@@ -225,7 +232,7 @@ fn reasons<'a>(rollout: &'a Rollout, status: &'a RolloutStatus) -> Vec<&'a str> 
         Place::Unseen => vec![],
         Place::Held(held) => vec![held.message.as_str()],
         Place::Step(step) if step.observe.is_some() || step.pause.is_some() => vec![],
-        Place::Idle if status.phase == Some(crate::api::status::Phase::Healthy) => vec![],
+        Place::Idle if status.phase == Some(crate::api::status::Phase::Healthy) && status.pinned.is_none() => vec![],
         Place::Aborted | Place::Idle => vec![status.message.as_str()],
         _ if waiting.is_empty() => vec![status.message.as_str()],
         _ => vec![waiting],
@@ -311,7 +318,7 @@ fn step_mark(index: usize, status: &RolloutStatus) -> (&'static str, Tone) {
 }
 
 /// What the routes are meant to say and what they say, as a bar and in numbers.
-fn traffic(status: &RolloutStatus, paint: Paint) -> String {
+fn traffic(status: &RolloutStatus, width: usize, paint: Paint) -> String {
     if matches!(status.course, Course::Idle | Course::FirstDeploy) {
         return String::new();
     }
@@ -321,7 +328,9 @@ fn traffic(status: &RolloutStatus, paint: Paint) -> String {
     let settled =
         if weights.settled { paint.text(Tone::Good, "settled") } else { paint.text(Tone::Warn, "not settled yet") };
     let planned = split(weights.desired);
-    format!("{}stable {} canary    planned {planned}   seen {seen}   {settled}\n", label("traffic"), bar(shown, paint))
+    let (cells, gap) = if width < ROOM { (SHORT_BAR, "  ") } else { (BAR, "   ") };
+    let bar = bar(shown, cells, paint);
+    format!("{}stable {bar} canary {gap}planned {planned}{gap}seen {seen}{gap}{settled}\n", label("traffic"))
 }
 
 /// `75/25`: stable's share, then canary's.
@@ -331,14 +340,14 @@ fn split(canary: Percent) -> String {
 }
 
 /// A share that is neither none nor all is never drawn as none or all.
-fn bar(canary: Percent, paint: Paint) -> String {
-    let exact = (canary.basis_points() * BAR + 5_000) / 10_000;
+fn bar(canary: Percent, all: u32, paint: Paint) -> String {
+    let exact = (canary.basis_points() * all + 5_000) / 10_000;
     let cells = match canary.basis_points() {
         0 => 0,
-        10_000 => BAR,
-        _ => exact.clamp(1, BAR - 1),
+        10_000 => all,
+        _ => exact.clamp(1, all - 1),
     };
-    let stable = "█".repeat((BAR - cells) as usize);
+    let stable = "█".repeat((all - cells) as usize);
     paint.text(Tone::Good, &stable) + &paint.text(Tone::Warn, &"░".repeat(cells as usize))
 }
 
@@ -363,18 +372,17 @@ fn revisions(pods: &[RevisionView], paint: Paint) -> String {
 }
 
 /// The evidence of each metric, then what the undecided ones still need.
-fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
+fn evidence(status: &RolloutStatus, width: usize, paint: Paint) -> String {
+    let metrics = &status.metrics;
+    // Once it is over nothing is needed any more.
+    let undecided =
+        |m: &MetricStatus| status.course == Course::Stepping && !matches!(m.verdict, Verdict::Pass | Verdict::Fail);
     if metrics.is_empty() {
         return String::new();
     }
-    let head = ["", "", "canary", "stable", "compared"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();
-    let mut rows = vec![head];
-    rows.extend(metrics.iter().map(evidence_row));
-    let mut out = format!("  evidence\n{}", columns(paint, 4, &rows));
+    let mut out = format!("  evidence\n{}", evidence_table(metrics, width, paint));
     for metric in metrics {
-        if let Some(needs) =
-            metric.needs.as_deref().filter(|_| !matches!(metric.verdict, Verdict::Pass | Verdict::Fail))
-        {
+        if let Some(needs) = metric.needs.as_deref().filter(|_| undecided(metric)) {
             out.push_str(&wrap(&format!("{} needs {needs}", metric.name), 4, width));
         }
         for note in &metric.notes {
@@ -384,8 +392,31 @@ fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
     out
 }
 
+/// One row per metric. Where it gets too wide, the comparison stands on a line of its own.
+fn evidence_table(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
+    let table = |paint: Paint, count: usize| {
+        let head = ["", "", "canary", "stable", "compared"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();
+        let all = std::iter::once(head).chain(metrics.iter().map(evidence_row));
+        columns(paint, 4, &all.map(|row| row.into_iter().take(count).collect()).collect::<Vec<_>>())
+    };
+    if table(Paint { on: false }, 5).lines().all(|line| line.chars().count() <= width) {
+        return table(paint, 5);
+    }
+    let narrow = table(paint, 4);
+    let mut lines = narrow.lines();
+    let mut out = lines.next().map(|head| format!("{head}\n")).unwrap_or_default();
+    for (line, metric) in lines.zip(metrics) {
+        out.push_str(&format!("{line}\n{}", wrap(&metric.comparison, 6, width)));
+    }
+    out
+}
+
+/// Reasons that only say the verdict again.
+const PLAIN_REASONS: [&str; 3] = ["NotWorse", "WorseThanStable", "Undecided"];
+
 fn evidence_row(metric: &MetricStatus) -> Vec<Cell> {
-    let reason = if metric.reason.is_empty() || metric.reason == format!("{:?}", metric.verdict) {
+    let said = metric.reason.is_empty() || PLAIN_REASONS.contains(&metric.reason.as_str());
+    let reason = if said || metric.reason == format!("{:?}", metric.verdict) {
         String::new()
     } else {
         format!(" ({})", metric.reason)
@@ -439,7 +470,14 @@ mod tests {
     use crate::cli::samples;
 
     fn shown(sample: &samples::Sample) -> String {
-        screen(&Screen { rollout: &sample.rollout, pods: &sample.pods, now: samples::NOW, color: false, width: 100 })
+        screen(&Screen {
+            rollout: &sample.rollout,
+            pods: &sample.pods,
+            now: samples::NOW,
+            color: false,
+            width: 100,
+            hints: true,
+        })
     }
 
     #[test]
@@ -453,8 +491,14 @@ mod tests {
     fn colour_only_adds_escapes() {
         let escape = regex::Regex::new("\u{1b}\\[[0-9]*m").unwrap();
         for (name, sample) in samples::all() {
-            let view =
-                Screen { rollout: &sample.rollout, pods: &sample.pods, now: samples::NOW, color: true, width: 100 };
+            let view = Screen {
+                rollout: &sample.rollout,
+                pods: &sample.pods,
+                now: samples::NOW,
+                color: true,
+                width: 100,
+                hints: true,
+            };
             let painted = screen(&view);
             assert!(painted.contains('\u{1b}'), "{name}");
             assert_eq!(escape.replace_all(&painted, ""), shown(&sample), "{name}");
@@ -464,16 +508,54 @@ mod tests {
     #[test]
     fn a_small_share_is_drawn_and_a_large_one_is_not_all() {
         for (points, canary) in [(0, 0), (1, 1), (2500, 5), (9999, 19), (10_000, 20)] {
-            let drawn = bar(Percent::from_basis_points(points), Paint { on: false });
+            let drawn = bar(Percent::from_basis_points(points), BAR, Paint { on: false });
             assert_eq!(drawn.matches('░').count(), canary, "{points}");
             assert_eq!(drawn.chars().count(), 20);
         }
     }
 
     #[test]
+    fn a_pinned_revision_says_that_the_file_wants_another() {
+        let mut sample = samples::healthy();
+        let status = sample.rollout.status.as_mut().unwrap();
+        status.pinned =
+            Some(crate::api::status::Pinned { revision: "b7d0c41hze".into(), against: "k3v9x2m1qa".into() });
+        status.message = "revision #41 is stable, pinned by undo until the file has another template".into();
+        assert!(shown(&sample).contains("\n  revision #41 is stable, pinned by undo until"), "{}", shown(&sample));
+    }
+
+    #[test]
+    fn hints_are_left_out_where_there_is_nobody_to_take_them() {
+        for (name, sample) in samples::all() {
+            let view = |hints| Screen {
+                rollout: &sample.rollout,
+                pods: &sample.pods,
+                now: samples::NOW,
+                color: false,
+                width: 100,
+                hints,
+            };
+            let (with, without) = (screen(&view(true)), screen(&view(false)));
+            assert!(with.starts_with(&without), "{name}");
+            assert!(!without.contains("glidepath "), "{name}: {without}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_that_does_not_fit_stands_on_its_own_line() {
+        let sample = samples::observing();
+        let view =
+            Screen { rollout: &sample.rollout, pods: &[], now: samples::NOW, color: false, width: 80, hints: false };
+        let text = screen(&view);
+        assert!(text.contains("0.10 % (22/22,103)\n      ratio 1.2 [0.5, 2.9] p 1.0\n"), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
     fn many_steps_wrap_at_the_width() {
         let sample = samples::many_steps();
-        let view = Screen { rollout: &sample.rollout, pods: &[], now: samples::NOW, color: false, width: 60 };
+        let view =
+            Screen { rollout: &sample.rollout, pods: &[], now: samples::NOW, color: false, width: 60, hints: true };
         let text = screen(&view);
         let too_long: Vec<&str> = text.lines().filter(|l| l.contains('·') && l.chars().count() > 60).collect();
         assert!(too_long.is_empty(), "{too_long:?}");

@@ -12,6 +12,7 @@ use super::{
     ending::{Waited, waited},
     exit::{CliError, Exit},
     output::print,
+    redraw::{Redraw, Size},
     view::{self, RevisionView, Screen},
     words,
 };
@@ -48,8 +49,6 @@ pub enum Show {
     Screen {
         /// Whether to paint.
         color: bool,
-        /// Columns of the terminal.
-        width: usize,
     },
     /// One line per change.
     Lines,
@@ -84,8 +83,10 @@ pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow)
         shown.show(&rollout, &pods, follow.show)?;
         let state = follow.target.resolve(&rollout).map_or(Waited::GoesOn, |target| waited(&rollout, &target));
         match &state {
-            Waited::Over(exit, words) => return end(&follow.name, *exit, words),
-            Waited::Human(words) if follow.stop_for_human => return end(&follow.name, Exit::WaitsForHuman, words),
+            Waited::Over(exit, words) => return shown.end(&follow.name, *exit, words),
+            Waited::Human(words) if follow.stop_for_human => {
+                return shown.end(&follow.name, Exit::WaitsForHuman, words);
+            }
             Waited::Human(_) | Waited::GoesOn => {}
         }
         let tick = Instant::now() + Duration::from_secs(1);
@@ -99,7 +100,8 @@ pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow)
             },
             () = sleep_until(tick), if matches!(follow.show, Show::Screen { .. }) => {}
             () = sleep_until(deadline.unwrap_or(tick)), if deadline.is_some() => {
-                return timed_out(&follow, &rollout, &state);
+                let (exit, words) = timed_out(&follow, &rollout, &state);
+                return shown.end(&follow.name, exit, &words);
             }
         }
     }
@@ -110,9 +112,9 @@ fn changes(connection: &Connection, name: &str) -> BoxStream<'static, watcher::R
     watcher(connection.rollouts(), config).default_backoff().boxed()
 }
 
-fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> Result<Exit, CliError> {
+fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> (Exit, String) {
     if let Waited::Human(words) = state {
-        return end(&follow.name, Exit::WaitsForHuman, words);
+        return (Exit::WaitsForHuman, words.clone());
     }
     let limit =
         follow.timeout.map(|t| words::short(jiff::SignedDuration::try_from(t).unwrap_or_default())).unwrap_or_default();
@@ -122,20 +124,14 @@ fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> Result<Exit,
     } else {
         format!("not done after {limit}: {}; the rollout goes on", view::doing(rollout, now()))
     };
-    end(&follow.name, Exit::TimedOut, &words)
-}
-
-fn end(name: &str, exit: Exit, words: &str) -> Result<Exit, CliError> {
-    let words = words.trim_end_matches([' ', ':']);
-    print(&format!("{name}: {words}\n"))?;
-    Ok(exit)
+    (Exit::TimedOut, words)
 }
 
 /// What stands on the terminal already.
 #[derive(Default)]
 struct Shown {
-    /// Rows of the last screen.
-    rows: usize,
+    /// The screen.
+    screen: Redraw,
     /// The last lines, so that a flapping message is not repeated.
     lines: VecDeque<String>,
 }
@@ -148,13 +144,21 @@ impl Shown {
                 Some(line) => print(&format!("{}  {line}\n", now().strftime("%H:%M:%S"))),
                 None => Ok(()),
             },
-            Show::Screen { color, width } => {
-                let text = view::screen(&Screen { rollout, pods, now: now(), color, width });
-                let up = if self.rows == 0 { String::new() } else { format!("\x1b[{}A\r\x1b[J", self.rows) };
-                self.rows = text.lines().map(|line| rows_of(line, width)).sum();
-                print(&format!("{up}{text}"))
+            Show::Screen { color } => {
+                let size = Size::now();
+                let width = size.layout();
+                let text = view::screen(&Screen { rollout, pods, now: now(), color, width, hints: true });
+                print(&self.screen.frame(&text, size))
             }
         }
+    }
+
+    /// The last screen stays, whole; under it stands how it ended.
+    fn end(&mut self, name: &str, exit: Exit, words: &str) -> Result<Exit, CliError> {
+        print(&self.screen.last(Size::now()))?;
+        let words = words.trim_end_matches([' ', ':']);
+        print(&format!("{name}: {words}\n"))?;
+        Ok(exit)
     }
 
     fn new_line(&mut self, rollout: &Rollout) -> Option<String> {
@@ -176,21 +180,6 @@ impl Shown {
             self.lines.push_back(error.to_owned());
         }
     }
-}
-
-/// How many rows of the terminal a painted line takes.
-fn rows_of(line: &str, width: usize) -> usize {
-    let mut visible = 0;
-    let mut in_escape = false;
-    for c in line.chars() {
-        match (in_escape, c) {
-            (false, '\x1b') => in_escape = true,
-            (true, 'm') => in_escape = false,
-            (false, _) => visible += 1,
-            (true, _) => {}
-        }
-    }
-    visible.max(1_usize).div_ceil(width.max(1))
 }
 
 /// A Rollout in one line that changes only when something happens, not as time goes by.
@@ -247,12 +236,5 @@ mod tests {
         assert_eq!(target.resolve(&samples::healthy().rollout), None);
         assert_eq!(target.resolve(&samples::observing().rollout).as_deref(), Some("k3v9x2m1qa"));
         assert_eq!(target.resolve(&samples::healthy().rollout).as_deref(), Some("k3v9x2m1qa"));
-    }
-
-    #[test]
-    fn painted_lines_take_the_rows_of_their_visible_text() {
-        for (line, rows) in [("", 1), ("abc", 1), ("\x1b[31mabcdefghij\x1b[39m", 1), ("abcdefghijk", 2)] {
-            assert_eq!(rows_of(line, 10), rows, "{line:?}");
-        }
     }
 }

@@ -58,7 +58,7 @@ fn refused(reason: &str, message: String) -> WorldError {
 }
 
 /// The error with its sources: `connect failed: connection refused`.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

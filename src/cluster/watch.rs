@@ -22,7 +22,9 @@ use kube::{
 use tokio::task::JoinSet;
 
 use super::{
-    Cluster, Health, Streams, commands,
+    Cluster, Health, Streams,
+    call::chain,
+    commands,
     kinds::RolloutKept,
     resource, rollouts, route_resource, runs_resource,
     table::{Change, Kept, ObjectKey, Table, key_of, number},
@@ -150,7 +152,7 @@ impl Watch {
                 Ok(None) => return,
                 Err(error) => {
                     health.fails();
-                    tracing::warn!(kind = %resource.kind, %error, "watch");
+                    tracing::warn!(kind = %resource.kind, error = chain(&error), "cannot watch; trying again");
                 }
             }
         }
@@ -226,7 +228,7 @@ impl Watch {
                 Ok(None) => return,
                 Err(error) => {
                     health.fails();
-                    tracing::warn!(%error, "watch of CustomResourceDefinitions");
+                    tracing::warn!(error = chain(&error), "cannot watch CustomResourceDefinitions; trying again");
                 }
             }
         }

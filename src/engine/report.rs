@@ -14,12 +14,26 @@ pub fn report(draft: &mut Draft<'_>) {
     if draft.status.memory.deleting_since.is_none() {
         phase(draft);
     }
+    tell_problem(draft);
     draft.status.waiting_for = draft.waiting.clone();
     if draft.progress.is_none() {
         draft.status.memory.progress = None;
     }
     shown(draft);
     conditions(draft);
+}
+
+/// What stands in the way is told once, also while something else is what people wait for.
+fn tell_problem(draft: &mut Draft<'_>) {
+    let problem = draft.input.seen.problems.first().cloned();
+    let message = problem.as_ref().map(|problem| problem.message.clone());
+    if draft.status.memory.problem_told == message {
+        return;
+    }
+    if let Some(problem) = problem {
+        draft.tell(true, &problem.reason, problem.message);
+    }
+    draft.status.memory.problem_told = message;
 }
 
 fn counts(draft: &mut Draft<'_>) {

@@ -57,6 +57,8 @@ pub struct RatioLimits {
 pub struct Frozen {
     /// Alpha of one required ratio metric.
     pub alpha: f64,
+    /// Alpha of its test during warm-up.
+    pub alpha_catastrophic: f64,
     /// Beta per epoch.
     pub beta: f64,
     /// A new pod's requests are left out for this long.
@@ -87,8 +89,10 @@ impl Frozen {
         let judged = metrics.iter().filter(|metric| metric.is_required() && metric.ratio.is_some()).count().max(1);
         let bake = settings.bake.clone().unwrap_or_default();
         let default_bake = default.bake.unwrap_or_default();
+        let alpha = settings.alpha.or(default.alpha).unwrap_or(0.05) / judged as f64;
         Frozen {
-            alpha: settings.alpha.or(default.alpha).unwrap_or(0.05) * ALPHA_FOR_METRICS / judged as f64,
+            alpha: alpha * ALPHA_FOR_METRICS,
+            alpha_catastrophic: alpha * (1.0 - ALPHA_FOR_METRICS),
             beta: settings.beta.or(default.beta).unwrap_or(0.05),
             warm_up: seconds(settings.warm_up, default.warm_up),
             no_data_timeout: seconds(settings.no_data_timeout, default.no_data_timeout),

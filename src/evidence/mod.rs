@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::api::analysis::{Arms, Counter, Pack};
 
 mod builtin;
+mod catastrophic;
 pub mod defaults;
 pub mod pack;
 pub mod promql;

@@ -11,7 +11,8 @@ use crate::{
 };
 
 use super::{
-    Answer, ArmCounts, Query,
+    Answer, ArmCounts, IncrementsQuery, Query,
+    catastrophic::Crude,
     defaults::{Defaults, Frozen},
     run::{Answered, Context, keep_last},
     silence::Silence,
@@ -40,6 +41,8 @@ pub struct Memory {
     last_stable: Option<i64>,
     /// Since when there is nothing to judge, and when to ask again after an error.
     pub silence: Silence,
+    /// The test during warm-up.
+    pub crude: Crude,
     state: RatioState,
 }
 
@@ -67,6 +70,10 @@ pub fn advance(
     let config = config(metric, &context.frozen);
     for answer in answers {
         let Query::Increments(query) = &answer.query else { continue };
+        if is_crude(query, context) {
+            memory.count_crude(query, answer, context);
+            continue;
+        }
         if query.end.as_second() != memory.next_end(context) {
             continue; // read before: a window is never revised
         }
@@ -89,7 +96,19 @@ pub fn advance(
     judge(status, memory, &config, context)
 }
 
+/// Whether a question left no young pod out, and so is the test's during warm-up.
+fn is_crude(query: &IncrementsQuery, context: &Context) -> bool {
+    query.warm_up_seconds == 0 && context.frozen.warm_up > 0
+}
+
 impl Memory {
+    /// A window without an answer is left out: the judge's own questions tell what is wrong with the source.
+    fn count_crude(&mut self, query: &IncrementsQuery, answer: &Answered, context: &Context) {
+        if let Ok(Answer::Increments { canary, stable, .. }) = &answer.result {
+            self.crude.count(query.end.as_second(), joined(*canary, *stable), context);
+        }
+    }
+
     fn count(&mut self, config: &RatioConfig, window: Counts, context: &Context) {
         let end = self.next_end(context);
         let length = context.frozen.window;
@@ -131,11 +150,15 @@ impl Memory {
 }
 
 fn judge(mut status: MetricStatus, mut memory: Memory, config: &RatioConfig, context: &Context) -> MetricStatus {
-    let seen = memory.state.assess(config);
+    let crude = memory.crude.failure(context);
+    let broken = crude.is_some();
+    let seen = crude.unwrap_or_else(|| memory.state.assess(config));
     let needs = needs(&memory, &seen, context);
     let passed = memory.epoch == context.epoch && seen.passes && needs.is_empty();
     let missing = memory.missing(&seen, context);
-    let (verdict, reason) = if seen.fails {
+    let (verdict, reason) = if broken {
+        (Verdict::Fail, "Catastrophic")
+    } else if seen.fails {
         (Verdict::Fail, "WorseThanStable")
     } else if passed {
         (Verdict::Pass, "NotWorse")

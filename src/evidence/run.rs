@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::analysis::{AnalysisRunSpec, AnalysisRunStatus, Measurement, Metric, MetricStatus, RunPhase, Verdict};
 
-use super::{Answer, Query, defaults::Frozen, ratio, silence::Silence, threshold, windows};
+use super::{Answer, IncrementsQuery, Query, defaults::Frozen, ratio, silence::Silence, threshold, windows};
 
 /// Measurements kept for people.
 const MEASUREMENTS: usize = 20;
@@ -157,8 +157,11 @@ fn asked(
     let (queries, next, silence) = if let Some(judge) = &metric.ratio {
         let Ok(memory) = recalled(known, || ratio::Memory::new(context.epoch)) else { return idle };
         let (ends, next) = windows::due(memory.next_end(context), &context.frozen, context.now);
-        let ask = |end: &i64| Query::Increments(windows::question(spec, judge, *end));
-        (ends.iter().map(ask).collect(), next, memory.silence)
+        let ask = |end: i64| windows::question(spec, judge, end);
+        let warming = |end: i64| IncrementsQuery { warm_up_seconds: 0, ..ask(end) };
+        let crude = if context.frozen.warm_up > 0 { memory.crude.due(context) } else { Vec::new() };
+        let questions = ends.into_iter().map(ask).chain(crude.into_iter().map(warming));
+        (questions.map(Query::Increments).collect(), next, memory.silence)
     } else if let Some(judge) = &metric.threshold {
         let Ok(memory) = recalled(known, || threshold::Memory::new(context.epoch)) else { return idle };
         let next = memory.next(judge, context);

@@ -133,6 +133,52 @@ fn a_good_canary_passes_after_the_bake_and_goes_on_in_the_background() {
     assert_eq!(status.windows_through, Some(at(25 + 19 * 15)));
 }
 
+/// A source that sees nothing but pods that are too young to count.
+fn drive_young(spec: &AnalysisRunSpec, young: &Window, steps: usize) -> AnalysisRunStatus {
+    let begun = step(spec, &AnalysisRunStatus::default(), &Window::Empty, at(0));
+    (0..steps).fold(begun, |status, index| {
+        let now = at(40 + 15 * index as i64);
+        let plan = plan(spec, &status, now);
+        let of = |planned: &Planned| match &planned.query {
+            Query::Increments(query) if query.warm_up_seconds == 0 => answer(young),
+            _ => answer(&Window::Counts([0; 4])),
+        };
+        let results = plan.queries.iter().map(of).collect();
+        advance(spec, &status, &plan.answered::<String>(results), now)
+    })
+}
+
+#[test]
+fn a_plainly_broken_canary_fails_while_its_pods_warm_up() {
+    let spec = spec(vec![ratio("errors")]);
+    let status = drive_young(&spec, &Window::Counts([120, 200, 2, 1800]), 1);
+    assert_eq!((status.phase, says(&status)), (RunPhase::Finished, (Verdict::Fail, "Catastrophic")));
+    assert!(status.message.contains("60.00 % (120/200)"), "{}", status.message);
+    // Worse, but not plainly broken: that is for the judge, after the warm-up.
+    for young in [BAD, Window::Counts([12, 200, 25, 1800]), Window::Gone] {
+        let status = drive_young(&spec, &young, 8);
+        assert_ne!(status.verdict, Verdict::Fail, "{young:?}");
+    }
+}
+
+#[test]
+fn windows_after_the_warm_up_are_asked_for_once() {
+    let spec = spec(vec![ratio("errors")]);
+    let begun = step(&spec, &AnalysisRunStatus::default(), &GOOD, at(0));
+    let crude = |plan: &RunPlan| {
+        let young = |planned: &&Planned| matches!(&planned.query, Query::Increments(q) if q.warm_up_seconds == 0);
+        plan.queries.iter().filter(young).count()
+    };
+    // The warm-up of 30 s touches the windows that end after 25 and 40 s; none later.
+    assert_eq!(crude(&plan(&spec, &begun, at(200))), 2);
+    let read = step(&spec, &begun, &GOOD, at(200));
+    assert_eq!(crude(&plan(&spec, &read, at(215))), 0);
+    let mut raised = spec.clone();
+    raised.epoch += 1;
+    let raised_status = step(&raised, &read, &GOOD, at(215));
+    assert!(crude(&plan(&raised, &raised_status, at(270))) > 0, "a new weight brings new pods");
+}
+
 #[test]
 fn what_is_needed_is_told() {
     let mut spec = spec(vec![ratio("errors")]);
@@ -211,7 +257,8 @@ fn a_sleeper_reads_the_missed_windows_back_in_order() {
     let begun = step(&spec, &AnalysisRunStatus::default(), &GOOD, at(0));
     let late = at(40 + 15 * 29);
     let first = plan(&spec, &begun, late);
-    assert_eq!((first.queries.len(), first.wake), (20, late));
+    let crude = 2; // those of the warm-up, for the catastrophic test
+    assert_eq!((first.queries.len(), first.wake), (20 + crude, late));
     let once = step(&spec, &begun, &GOOD, late);
     let twice = step(&spec, &once, &GOOD, late);
     assert_eq!(twice.metrics, drive(&spec, &vec![GOOD; 30]).metrics);

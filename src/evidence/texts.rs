@@ -39,7 +39,7 @@ pub fn comparison(seen: &Assessment) -> String {
         parts.push(format!("95 % CS {interval}"));
     }
     if seen.counts != Counts::default() {
-        parts.push(format!("p = {}", p_value(seen.p)));
+        parts.push(p_value(seen.p));
     }
     parts.join(", ")
 }

@@ -18,7 +18,7 @@ impl fmt::Display for Assessment {
         if let Some(interval) = self.interval {
             write!(out, ", 95 % CS {interval}")?;
         }
-        write!(out, ", p = {}", p_value(self.p))
+        write!(out, ", {}", p_value(self.p))
     }
 }
 
@@ -43,9 +43,9 @@ pub(crate) fn significant(value: f64, digits: i32) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// One significant digit; what is smaller than anyone needs is said to be so.
+/// `p = 0.02`: one significant digit; what is smaller than anyone needs is said to be so.
 pub(crate) fn p_value(p: f64) -> String {
-    if p < 1e-6 { "under 0.000001".to_owned() } else { significant(p, if p > 0.1 { 2 } else { 1 }) }
+    if p < 1e-6 { "p < 0.000001".to_owned() } else { format!("p = {}", significant(p, if p > 0.1 { 2 } else { 1 })) }
 }
 
 #[cfg(test)]
@@ -68,8 +68,8 @@ mod tests {
         for (value, digits, text) in table {
             assert_eq!(significant(value, digits), text, "{value}");
         }
-        assert_eq!(p_value(1.0), "1");
-        assert_eq!(p_value(1e-9), "under 0.000001");
+        assert_eq!(p_value(1.0), "p = 1");
+        assert_eq!(p_value(1e-9), "p < 0.000001");
     }
 
     #[test]

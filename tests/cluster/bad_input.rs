@@ -89,10 +89,8 @@ fn an_image_that_never_becomes_ready_fails_by_its_deadline() {
 
 #[test]
 fn an_unreachable_prometheus_and_a_wrong_query_are_told_by_name() {
-    let elsewhere = with(
-        "templates: [{name: errors}]",
-        "templates: [{name: errors}]\n    prometheus: {address: 'http://127.0.0.1:9'}",
-    );
+    let elsewhere =
+        with("templates: [{name: errors}]", "templates: [{name: errors}], prometheus: {address: 'http://127.0.0.1:9'}");
     let shop = Shop::apply("no-prometheus", &elsewhere);
     shop.wait_for_stable(1);
     let users = shop.users();
@@ -117,13 +115,24 @@ fn an_unreachable_prometheus_and_a_wrong_query_are_told_by_name() {
     drop(users);
 }
 
+/// What only our own validator finds stops that Rollout and no other.
+#[test]
+fn an_invalid_rollout_is_told_and_stops_no_other() {
+    let shop = Shop::open("invalid");
+    shop.patch(&json!([{"op": "add", "path": "/spec/strategy/canary/steps/0/pause", "value": {}}]));
+    is_told(&shop, "InvalidSpec", &["steps[0]", "exactly one of"]);
+    Shop::open("beside");
+    shop.patch(&json!([{"op": "remove", "path": "/spec/strategy/canary/steps/0/pause"}]));
+    shop.wait_for_stable(1);
+}
+
 /// What the API server refuses at once, in its own words, which come from our schema.
 #[test]
 fn nonsense_is_refused_when_it_is_applied() {
     Shop::open("nonsense");
     let cases: [(Value, &str); 4] = [
         (json!([{"op": "replace", "path": "/spec/strategy/canary/steps/0/setWeight", "value": 140}]), "setWeight"),
-        (json!([{"op": "add", "path": "/spec/strategy/canary/steps/0/pause", "value": {}}]), "steps"),
+        (json!([{"op": "add", "path": "/spec/strategy/canary/steps/1/pause", "value": {}}]), "exactly one of"),
         (json!([{"op": "replace", "path": "/spec/selector/matchLabels/app", "value": "other"}]), "selector"),
         (json!([{"op": "replace", "path": "/spec/settle", "value": "soon"}]), "settle"),
     ];

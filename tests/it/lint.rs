@@ -46,6 +46,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (vec!["lint", "no-such-folder"], "cannot read no-such-folder"),
         (vec!["lint", "src/api"], "there is no .yaml, .yml or .json file in src/api"),
         (vec!["plan", "no-such-file.yaml"], "cannot read no-such-file.yaml"),
+        (vec!["plan", "rollouts"], "rollouts is a folder"),
         (vec!["lnit"], "unrecognized subcommand 'lnit'"),
     ] {
         let output = glidepath(&args).assert().code(2).get_output().clone();
@@ -66,7 +67,10 @@ fn plan_prints_the_timeline() {
 fn plan_refuses_a_rollout_that_cannot_work_and_names_the_field() {
     let output = glidepath(&["plan", "tests/golden/lint/bad/fields.yaml"]).assert().code(1).get_output().clone();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("fields.yaml: spec.") && said.contains("'glidepath lint' checks it"), "{said}");
+    assert!(
+        said.contains("fields.yaml:12:7: spec.template.metadata.labels: ") && said.ends_with("checks it\n"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -76,5 +80,83 @@ fn version_and_completions_are_printed() {
     for shell in ["bash", "zsh", "fish", "powershell"] {
         let output = glidepath(&["completions", shell]).assert().success().get_output().stdout.clone();
         assert!(String::from_utf8(output).unwrap().contains("lint"), "{shell}");
+    }
+}
+
+#[test]
+fn what_strangers_feed_it_is_answered() {
+    const HEAD: &str = "apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {name: web}\nspec:\n  workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web}\n";
+    let spec = |rest: &str| format!("{HEAD}{rest}");
+    for (text, code, wanted) in [
+        (String::new(), 1, "standard input:1:1  warning there is nothing in this file"),
+        ("# nothing\n".into(), 1, "there is nothing in this file"),
+        ("hello\n".into(), 1, "is no Kubernetes object"),
+        ("kind: ConfigMap\napiVersion: v1\n".into(), 0, "there is no Glidepath object in these files"),
+        ("kind: Rollout\n".into(), 1, "1:1  error   apiVersion: is missing; write glidepath.dev/v1alpha1"),
+        (
+            "kind: Rollout\napiVersion: argoproj.io/v1alpha1\n".into(),
+            1,
+            "a Rollout of argoproj.io/v1alpha1 is not checked",
+        ),
+        (
+            spec("\treplicas: 4\n"),
+            1,
+            "6:1  error   not readable as YAML: found character that cannot start any token, while scanning for the next token; indent with blanks, not with tabs",
+        ),
+        (
+            spec("  strategy: {canary: {steps: [{setWieght: 5}]}}\n"),
+            1,
+            "6:32  error   spec.strategy.canary.steps[0].setWieght: unknown field; did you mean setWeight?\n1 error,",
+        ),
+        (
+            spec("  strategy: {canry: {}}\n"),
+            1,
+            "6:14  error   spec.strategy.canry: unknown field; did you mean canary?\n1 error,",
+        ),
+        (format!("\u{feff}{}", spec("  strategy: {canary: {}}\n")), 0, "0 errors, 0 warnings in 1 file\n"),
+        (
+            format!(
+                "apiVersion: v1\nkind: List\nitems:\n- {}",
+                spec("  strategy: {canry: {}}\n").trim_end().replace('\n', "\n  ")
+            ),
+            1,
+            "9:16  error   spec.strategy.canry: unknown field",
+        ),
+    ] {
+        let output = glidepath(&["lint", "-"]).write_stdin(text.clone()).assert().code(code).get_output().clone();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(wanted), "{text}\n{said}");
+    }
+}
+
+#[test]
+fn findings_and_plans_are_printed_as_yaml_and_plans_read_standard_input() {
+    let output = glidepath(&["lint", "rollouts", "-o", "yaml"]).assert().success().get_output().stdout.clone();
+    assert!(String::from_utf8(output).unwrap().starts_with("errors: 0\n"));
+    let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/rollouts/canary.yaml")).unwrap();
+    for (format, wanted) in [("yaml", "- rollout: checkout\n"), ("name", "rollout.glidepath.dev/checkout\n")] {
+        let mut plan = glidepath(&["plan", "-", "-o", format]);
+        let output = plan.write_stdin(text.clone()).assert().success().get_output().stdout.clone();
+        assert!(String::from_utf8(output).unwrap().starts_with(wanted), "{format}");
+    }
+}
+
+#[test]
+fn without_a_cluster_every_verb_says_what_is_missing_and_ends_with_1() {
+    for args in [
+        "get",
+        "status web",
+        "explain web",
+        "history web",
+        "promote web",
+        "undo web --write",
+        "set image web a=b",
+        "doctor",
+        "controller",
+    ] {
+        let words: Vec<&str> = args.split(' ').chain(["--kubeconfig", "no-such-file"]).collect();
+        let output = glidepath(&words).assert().code(1).get_output().clone();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with("error: cannot read a kubeconfig: no-such-file: "), "{args}: {said}");
     }
 }

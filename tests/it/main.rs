@@ -9,11 +9,13 @@
 
 mod crds;
 mod deploy;
+mod docs;
 mod engine;
 mod files;
 mod gates;
 mod layers;
 mod lint;
+mod record;
 mod router;
 mod tick;
 mod vectors;

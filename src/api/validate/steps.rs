@@ -27,20 +27,22 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
 }
 
 fn one_kind(step: &Step, path: &str, found: &mut Vec<Finding>) {
-    let given = [
-        step.set_weight.is_some(),
-        step.pause.is_some(),
-        step.observe.is_some(),
-        step.analysis.is_some(),
-        step.set_canary_scale.is_some(),
-        step.ramp.is_some(),
+    let kinds = [
+        ("setWeight", step.set_weight.is_some()),
+        ("pause", step.pause.is_some()),
+        ("observe", step.observe.is_some()),
+        ("analysis", step.analysis.is_some()),
+        ("setCanaryScale", step.set_canary_scale.is_some()),
+        ("ramp", step.ramp.is_some()),
     ];
-    if given.iter().filter(|given| **given).count() != 1 {
-        found.push(Finding::error(
-            path,
-            "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp",
-        ));
-    }
+    let given: Vec<&str> = kinds.iter().filter(|(_, given)| *given).map(|(kind, _)| *kind).collect();
+    let what = match given.len() {
+        0 => "this one has none".to_owned(),
+        1 => return,
+        _ => format!("this one has {}; write one item for each", given.join(" and ")),
+    };
+    let rule = "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp";
+    found.push(Finding::error(path, format!("{rule}: {what}")));
 }
 
 fn by_itself(spec: &RolloutSpec, step: &Step, path: &str, found: &mut Vec<Finding>) {

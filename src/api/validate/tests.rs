@@ -122,8 +122,14 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
         ),
         (vec![("/analysis", Value::Null)], "steps[1].observe: has nothing to observe"),
         (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy"),
-        (step(json!({})), "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause"),
-        (step(json!({"setWeight": 5, "pause": {}})), "error spec.strategy.canary.steps[1]: a step has exactly one of"),
+        (
+            step(json!({})),
+            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp: this one has none",
+        ),
+        (
+            step(json!({"setWeight": 5, "pause": {}})),
+            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp: this one has setWeight and pause;",
+        ),
         (step(json!({"ramp": {"from": 5, "to": 50, "by": 0, "every": "1m"}})), "steps[1].ramp.by: must be above 0"),
         (
             step(json!({"ramp": {"from": 60, "to": 50, "by": 5, "every": "1m"}})),

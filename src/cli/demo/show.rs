@@ -9,6 +9,7 @@ use crate::{
     cli::{
         exit::CliError,
         paint::{Paint, Tone},
+        redraw::{Redraw, Size},
         view::{self, RevisionView, Role, Screen},
     },
     engine::{Notice, Seen},
@@ -35,29 +36,28 @@ pub struct Frame<'a> {
 pub struct Show {
     terminal: bool,
     color: bool,
-    width: usize,
     began: Timestamp,
     title: String,
     born: BTreeMap<String, Timestamp>,
-    /// Rows of the frame that the next one replaces.
-    rows: usize,
+    screen: Redraw,
     /// What the last plain lines spoke of.
     last_place: String,
+    last_text: String,
     last_verdicts: Vec<Verdict>,
 }
 
 impl Show {
     /// A screen that redraws itself on a terminal.
-    pub fn new(terminal: bool, color: bool, width: usize) -> Self {
+    pub fn new(terminal: bool, color: bool) -> Self {
         Show {
             terminal,
             color,
-            width,
             began: Timestamp::UNIX_EPOCH,
             title: String::new(),
             born: BTreeMap::new(),
-            rows: 0,
+            screen: Redraw::default(),
             last_place: String::new(),
+            last_text: String::new(),
             last_verdicts: Vec::new(),
         }
     }
@@ -72,8 +72,8 @@ impl Show {
         self.began = now;
         self.title = title.to_owned();
         self.last_place.clear();
+        self.last_text.clear();
         self.last_verdicts.clear();
-        self.rows = 0;
         let heading = Paint { on: self.color }.text(Tone::Strong, &format!("── {title}"));
         self.say(&heading)
     }
@@ -85,21 +85,23 @@ impl Show {
 
     /// Ends a chapter: its last frame stays.
     pub fn end(&mut self) -> Result<(), CliError> {
-        self.rows = 0;
-        self.write("\n")
+        let last = self.screen.last(Size::now());
+        self.write(&format!("{last}\n"))
     }
 
     fn redraw(&mut self, frame: &Frame<'_>) -> Result<(), CliError> {
         let pods = self.revisions(frame);
+        let size = Size::now();
+        let width = size.layout();
+        // Hints are commands for a cluster; here there is none to give them to.
         let screen =
-            Screen { rollout: frame.rollout, pods: &pods, now: frame.now, color: self.color, width: self.width };
-        let mut text = without_next_commands(&view::screen(&screen));
+            Screen { rollout: frame.rollout, pods: &pods, now: frame.now, color: self.color, width, hints: false };
+        let mut text = view::screen(&screen);
         if let Some(tally) = frame.tally {
             text.push_str(&format!("\n  {}\n", users(tally)));
         }
-        let back = if self.rows == 0 { String::new() } else { format!("\x1b[{}A\x1b[J", self.rows) };
-        self.rows = text.lines().map(|line| rows(line, self.width)).sum();
-        self.write(&format!("{back}{text}"))
+        let written = self.screen.frame(&text, size);
+        self.write(&written)
     }
 
     fn tell_changes(&mut self, frame: &Frame<'_>) -> Result<(), CliError> {
@@ -112,7 +114,12 @@ impl Show {
         if place != self.last_place {
             self.last_place = place;
             let doing = view::doing(frame.rollout, frame.now);
-            self.line(frame.now, &format!("  {doing}; {} of the traffic goes to the canary", status.weights.desired))?;
+            let text = format!("  {doing}; {} of the traffic goes to the canary", status.weights.desired);
+            // The phase may follow a moment later; that alone is no news.
+            if text != self.last_text {
+                self.line(frame.now, &text)?;
+                self.last_text = text;
+            }
         }
         let verdicts: Vec<Verdict> = status.metrics.iter().map(|metric| metric.verdict).collect();
         let counted =
@@ -169,49 +176,5 @@ fn users(tally: &Tally) -> String {
     let by_version: Vec<String> =
         tally.versions.iter().map(|(version, answers)| format!("{version} {}", count(answers.all))).collect();
     let lost = tally.refused + tally.transport_failures;
-    format!("users       {} requests ({})   {errors} errors   {lost} lost", count(tally.sent), by_version.join(", "))
-}
-
-/// The screen ends with commands for a cluster; here there is none to give them to.
-fn without_next_commands(screen: &str) -> String {
-    match screen.trim_end().rsplit_once("\n\n") {
-        Some((rest, last)) if last.contains(": glidepath ") && !last.contains('\n') => format!("{rest}\n"),
-        _ => screen.to_owned(),
-    }
-}
-
-/// Rows that a line takes on the terminal, colours left out.
-fn rows(line: &str, width: usize) -> usize {
-    let mut visible = 0;
-    let mut in_escape = false;
-    for c in line.chars() {
-        match c {
-            '\x1b' => in_escape = true,
-            'm' if in_escape => in_escape = false,
-            _ if in_escape => {}
-            _ => visible += 1,
-        }
-    }
-    visible.max(1_usize).div_ceil(width.max(1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_count_what_is_visible() {
-        for (line, width, wanted) in
-            [("", 10, 1), ("0123456789", 10, 1), ("0123456789a", 10, 2), ("\x1b[32m0123456789\x1b[39m", 10, 1)]
-        {
-            assert_eq!(rows(line, width), wanted, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn commands_for_a_cluster_are_left_out() {
-        let screen = "shop\n\n  steps\n\n  abort: glidepath abort shop\n";
-        assert_eq!(without_next_commands(screen), "shop\n\n  steps\n");
-        assert_eq!(without_next_commands("shop\n\n  steps\n"), "shop\n\n  steps\n");
-    }
+    format!("users     {} requests ({}), {errors} errors, {lost} lost", count(tally.sent), by_version.join(", "))
 }

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::{api::status::Outcome, local::traffic::Tally};
+use crate::{api::status::Outcome, cli::table::wrap, local::traffic::Tally};
 
 use super::play::{Ending, How};
 
@@ -14,6 +14,8 @@ pub struct Account {
     pub tally: Tally,
     /// What the pods counted.
     pub counted: u64,
+    /// Whether the file has an analysis: without one nobody finds a bad version out.
+    pub judged: bool,
 }
 
 impl Account {
@@ -40,6 +42,7 @@ pub fn text(account: &Account) -> String {
     out.push_str(match (account.as_told(), interrupted) {
         (true, _) => NEXT,
         (false, true) => "",
+        (false, false) if !account.judged => NOT_JUDGED,
         (false, false) => NOT_AS_TOLD,
     });
     out
@@ -62,7 +65,9 @@ fn chapter(ending: &Ending) -> String {
             (format!("{word} after {took}"), why)
         }
     };
-    let why = if why.is_empty() { why } else { format!("\n      {why}") };
+    let why = wrap(&why, 6, 90);
+    let why = why.trim_end();
+    let why = if why.is_empty() { String::new() } else { format!("\n{why}") };
     format!("  {version}  {}: {what}{why}\n", ending.chapter.title)
 }
 
@@ -86,7 +91,7 @@ fn requests(account: &Account) -> String {
     let (sent, answered, counted) = (count(tally.sent), count(tally.answered()), count(account.counted));
     let verdict = if account.none_lost() { "none was lost" } else { "SOME WERE LOST" };
     out.push_str(&format!(
-        "  {verdict}: {sent} sent, {answered} answers seen, {counted} counted by the pods; \
+        "  {verdict}: {sent} sent, {answered} answers seen, {counted} counted by the pods;\n  \
          {} failed on the way, {} found no pod\n",
         tally.transport_failures, tally.refused
     ));
@@ -95,16 +100,22 @@ fn requests(account: &Account) -> String {
 
 const NEXT: &str = "
 What to try next
-  glidepath demo --error-rate 1%           a smaller fault takes a little longer to prove
-  glidepath demo --rps 50                  fewer requests: evidence comes more slowly
-  glidepath demo --rollout rollout.yaml    your own file, with its own times
-  glidepath lint rollout.yaml              check it; 'glidepath plan' prints its timeline
-  glidepath doctor                         ready for a cluster? checks access, CRDs, mesh and metrics
+  glidepath demo --error-rate 1%          a smaller fault takes longer to prove
+  glidepath demo --rps 50                 fewer requests: evidence comes slowly
+  glidepath demo --rollout rollout.yaml   your own file, with its own times
+  glidepath lint rollout.yaml             check it; 'glidepath plan' prints it
+  glidepath doctor                        is a cluster ready for it?
+";
+
+const NOT_JUDGED: &str = "
+The file has no spec.analysis, so nothing judged the bad version: its steps alone were
+played. rollouts/demo.yaml shows how an analysis is added.
 ";
 
 const NOT_AS_TOLD: &str = "
-It did not go to the end as told: the good version promoted, the bad one rolled back. Evidence needs requests and a fault
-that is worse than stable by more than the tolerance: --error-rate and --rps change that.
+It did not go as told: the good version promoted, the bad one rolled back. Evidence
+needs requests, and a fault that is worse than stable by more than the tolerance:
+--rps and --error-rate change that.
 ";
 
 /// `12.3s`, `1m12s`.
@@ -166,7 +177,7 @@ mod tests {
             ending("v2", Some(Outcome::Promoted), over(Outcome::Promoted, "")),
             ending("v3", Some(Outcome::Aborted), third),
         ];
-        Account { endings, tally, counted: 2_000 }
+        Account { endings, tally, counted: 2_000, judged: true }
     }
 
     #[test]
@@ -178,7 +189,7 @@ mod tests {
             "v3  a release: caught and rolled back after 12.3s\n      errors failed: 5 %\n",
             "500 of 2,000 requests met the bad version (25.0 %); it gave 25 errors",
             "26 errors in all",
-            "none was lost: 2,000 sent, 2,000 answers seen, 2,000 counted by the pods; 0 failed on the way, 0 found no pod",
+            "none was lost: 2,000 sent, 2,000 answers seen, 2,000 counted by the pods;\n  0 failed on the way, 0 found no pod",
             "What to try next",
         ] {
             assert!(text.contains(said), "{said}\nnot in\n{text}");
@@ -189,7 +200,9 @@ mod tests {
     #[test]
     fn what_did_not_go_as_told_or_was_lost_is_said() {
         let promoted = account(over(Outcome::Promoted, ""));
-        assert!(!promoted.as_told() && text(&promoted).contains("did not go to the end as told"));
+        assert!(!promoted.as_told() && text(&promoted).contains("did not go as told"));
+        let unjudged = Account { judged: false, ..account(over(Outcome::Promoted, "")) };
+        assert!(text(&unjudged).contains("has no spec.analysis"), "{}", text(&unjudged));
         for lose in [
             |account: &mut Account| account.tally.sent += 1,
             |account: &mut Account| account.counted -= 1,

@@ -20,7 +20,7 @@ use crate::{
         validate::{self, Finding, Severity},
     },
     evidence::resolve::{self, ResolveError},
-    yaml::{self, Document, YamlError},
+    yaml::{self, Document, Position, YamlError},
 };
 
 /// Checks all files together: a Rollout in one may use a template in another.
@@ -28,19 +28,27 @@ pub(super) fn all(files: &[File]) -> Report {
     let mut report = Report { files: files.len(), ..Report::default() };
     let mut documents = Vec::new();
     for file in files {
-        for document in read(file, &mut report) {
-            documents.push((file, document));
+        let found = read(file, &mut report);
+        if found.is_empty() && !report.findings.iter().any(|finding| finding.file == file.name) {
+            let nothing = "there is nothing in this file".to_owned();
+            report.add(&file.name, Position { line: 1, column: 1 }, Severity::Warning, "", nothing);
         }
+        documents.extend(found.into_iter().map(|document| (file, document)));
     }
     let known = known_templates(documents.iter().map(|(_, document)| document));
     let mut seen = HashSet::new();
     for (file, document) in &documents {
-        if !is_ours(document) {
-            report.others += 1;
-            continue;
-        }
-        report.checked += 1;
-        let mut found = object(document, &known);
+        let mut found = match what(document) {
+            What::Ours => {
+                report.checked += 1;
+                object(document, Some(&known))
+            }
+            What::Other => {
+                report.others += 1;
+                continue;
+            }
+            What::Doubtful(finding) => vec![finding],
+        };
         found.extend(repeated(&file.name, document, &mut seen));
         for finding in found {
             let at = document.position(&finding.path);
@@ -53,15 +61,30 @@ pub(super) fn all(files: &[File]) -> Report {
 
 fn read(file: &File, report: &mut Report) -> Vec<Document> {
     let mut add = |error: &YamlError| {
-        report.add(&file.name, error.position(), Severity::Error, "", format!("not readable as YAML: {error}"));
+        let advice =
+            if begins_with_tab(&file.text, error.position()) { "; indent with blanks, not with tabs" } else { "" };
+        report.add(&file.name, error.position(), Severity::Error, "", format!("not readable as YAML: {error}{advice}"));
     };
     match yaml::read(&file.text) {
         Err(error) => {
             add(&error);
             Vec::new()
         }
-        Ok(results) => results.into_iter().filter_map(|result| result.map_err(|error| add(&error)).ok()).collect(),
+        Ok(results) => {
+            let read = results.into_iter().filter_map(|result| result.map_err(|error| add(&error)).ok());
+            read.flat_map(|document| if is_list(&document) { document.items() } else { vec![document] }).collect()
+        }
     }
+}
+
+fn is_list(document: &Document) -> bool {
+    document.text("/apiVersion") == Some("v1") && document.text("/kind") == Some("List")
+}
+
+/// The reader's own words for a tab (`found character that cannot start any token`) help nobody.
+fn begins_with_tab(text: &str, at: Position) -> bool {
+    let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
+    line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')
 }
 
 /// Files in the order in which they were named, findings by line.
@@ -69,6 +92,35 @@ fn sort(report: &mut Report, files: &[File]) {
     let order = |name: &str| files.iter().position(|file| file.name == name);
     report.findings.sort_by_key(|finding| (order(&finding.file), finding.line, finding.column));
     report.findings.dedup();
+}
+
+/// What a document is to us.
+enum What {
+    Ours,
+    Other,
+    /// Probably meant to be ours; says why it is not.
+    Doubtful(Finding),
+}
+
+fn what(document: &Document) -> What {
+    if is_ours(document) {
+        return What::Ours;
+    }
+    if !document.value.is_object() {
+        return What::Doubtful(Finding::warning(
+            "",
+            "is no Kubernetes object: a map with apiVersion, kind and metadata",
+        ));
+    }
+    let kind = document.text("/kind").unwrap_or_default();
+    match document.text("/apiVersion") {
+        _ if !crds::kinds().iter().any(|ours| ours == kind) => What::Other,
+        None => What::Doubtful(Finding::error("apiVersion", "is missing; write glidepath.dev/v1alpha1")),
+        Some(other) => {
+            let words = format!("a {kind} of {other} is not checked; Glidepath's is of glidepath.dev/v1alpha1");
+            What::Doubtful(Finding::warning("apiVersion", words))
+        }
+    }
 }
 
 fn is_ours(document: &Document) -> bool {
@@ -91,7 +143,8 @@ fn known_templates<'a>(documents: impl Iterator<Item = &'a Document>) -> Known {
     known
 }
 
-fn object(document: &Document, known: &Known) -> Vec<Finding> {
+/// Everything wrong with one object. Without known templates it is not asked whether those that it names exist.
+pub(in crate::cli) fn object(document: &Document, known: Option<&Known>) -> Vec<Finding> {
     let kind = document.text("/kind").unwrap_or_default();
     let Some(schema) = crds::schema(kind) else {
         let kinds = crds::kinds();
@@ -103,7 +156,7 @@ fn object(document: &Document, known: &Known) -> Vec<Finding> {
     match kind {
         "Rollout" => found.extend(typed(document, &found, |spec: &RolloutSpec| {
             let mut found = validate::rollout(spec);
-            found.extend(templates::check(spec, known));
+            found.extend(known.map(|known| templates::check(spec, known)).unwrap_or_default());
             found
         })),
         "AnalysisTemplate" | "ClusterAnalysisTemplate" => found.extend(typed(document, &found, |spec| {
@@ -112,7 +165,18 @@ fn object(document: &Document, known: &Known) -> Vec<Finding> {
         })),
         _ => {}
     }
-    found
+    without_echoes(found)
+}
+
+/// A misspelt field leaves its object without the right one; saying both hides which of them is to be mended.
+fn without_echoes(found: Vec<Finding>) -> Vec<Finding> {
+    let misspelt: HashSet<String> = found
+        .iter()
+        .filter(|finding| finding.message.starts_with("unknown field"))
+        .filter_map(|finding| Some(finding.path.rsplit_once('.')?.0.to_owned()))
+        .collect();
+    let echo = |finding: &Finding| finding.severity == Severity::Error && misspelt.contains(&finding.path);
+    found.into_iter().filter(|finding| !echo(finding)).collect()
 }
 
 /// What stands around the spec.

@@ -8,7 +8,7 @@ use std::{
 use crate::{cli::exit::CliError, yaml};
 
 /// A file as it was named and what it holds.
-pub(super) struct File {
+pub(in crate::cli) struct File {
     pub name: String,
     pub text: String,
 }
@@ -17,7 +17,7 @@ pub(super) struct File {
 const MAX_DEPTH: u32 = 32;
 
 /// Reads what the paths name, in a stable order.
-pub(super) fn collect(paths: &[PathBuf]) -> Result<Vec<File>, CliError> {
+pub(in crate::cli) fn collect(paths: &[PathBuf]) -> Result<Vec<File>, CliError> {
     let mut files = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -61,7 +61,10 @@ fn read(name: &str, source: impl std::io::Read) -> Result<File, CliError> {
     let mut bytes = Vec::new();
     let limit = yaml::MAX_BYTES as u64 + 1;
     source.take(limit).read_to_end(&mut bytes).map_err(|error| unreadable(&name, &error))?;
-    Ok(File { name: name.to_owned(), text: String::from_utf8_lossy(&bytes).into_owned() })
+    let text = String::from_utf8_lossy(&bytes);
+    // Some editors begin a file with a byte order mark, which YAML's reader takes for a document of its own.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+    Ok(File { name: name.to_owned(), text })
 }
 
 fn unreadable(name: &dyn std::fmt::Display, error: &std::io::Error) -> CliError {

@@ -50,6 +50,11 @@ impl Report {
         });
     }
 
+    /// Whether the command failed: errors, or nothing at all that could have been checked.
+    pub fn failed(&self) -> bool {
+        self.errors() > 0 || self.checked + self.others == 0
+    }
+
     /// How many findings are errors.
     pub fn errors(&self) -> usize {
         self.count(Severity::Error)
@@ -91,16 +96,15 @@ impl Report {
     }
 
     /// `{"errors": .., "warnings": .., "findings": [..]}`.
-    pub fn json(&self) -> String {
-        let value = serde_json::json!({
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({
             "errors": self.errors(),
             "warnings": self.count(Severity::Warning),
             "files": self.files,
             "checked": self.checked,
             "otherKinds": self.others,
             "findings": self.findings,
-        });
-        format!("{value:#}\n")
+        })
     }
 }
 

@@ -1,0 +1,160 @@
+//! The documents say what is so: their files lint, their commands parse, their links lead somewhere, and the two reference
+//! pages are what the program says about itself (`UPDATE_DOCS=1 cargo test --test it docs` writes them anew).
+
+mod cli_page;
+mod page;
+mod reference_page;
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use glidepath::cli::{lint::lint, paint::Paint, root::command};
+use page::{Block, Page};
+
+fn root(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn pages() -> Vec<Page> {
+    let mut names = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned(), "CONTRIBUTING.md".to_owned()];
+    for entry in std::fs::read_dir(root("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") {
+            names.push(format!("docs/{name}"));
+        }
+    }
+    names.sort();
+    names.iter().map(|name| Page::read(&root(""), name)).collect()
+}
+
+/// Blocks of a language on all pages.
+fn blocks(languages: &[&str]) -> Vec<(Page, Block)> {
+    let of = |page: Page| page.blocks().into_iter().map(move |block| (page.clone(), block)).collect::<Vec<_>>();
+    pages().into_iter().flat_map(of).filter(|(_, block)| languages.contains(&block.language.as_str())).collect()
+}
+
+#[test]
+fn every_file_in_the_documents_lints_without_an_error() {
+    let mut checked = 0;
+    for page in pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = Vec::new();
+        for block in page.blocks().into_iter().filter(|block| block.language == "yaml") {
+            assert!(!block.text.contains("glidepath.dev") || block.text.contains("apiVersion"), "{}", page.at(&block));
+            // The name says where the block is, and the blocks of one page may use each other's templates.
+            let path = folder.path().join(format!("{}-line-{}.yaml", page.name.replace('/', "-"), block.line));
+            std::fs::write(&path, &block.text).unwrap();
+            files.push(path);
+        }
+        if files.is_empty() {
+            continue;
+        }
+        let report = lint(&files).unwrap();
+        assert_eq!(report.errors(), 0, "{}", report.text(Paint { on: false }));
+        checked += report.checked;
+    }
+    assert!(checked >= 5, "only {checked} objects of ours are in the documents");
+}
+
+#[test]
+fn every_command_in_the_documents_is_one_that_the_program_takes() {
+    let mut taken = 0;
+    for (page, block) in blocks(&["sh", "bash", "console"]) {
+        for words in page::commands(&block.text) {
+            parses(&words, &page.at(&block));
+            taken += 1;
+        }
+    }
+    assert!(taken >= 12, "only {taken} commands are in the documents");
+}
+
+#[test]
+fn every_verb_named_in_a_sentence_exists() {
+    let verbs: BTreeSet<String> = command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let mut named = 0;
+    for page in pages() {
+        for (line, code) in page.inline_code() {
+            let Some(rest) = code.strip_prefix("glidepath ") else { continue };
+            let Some(verb) = rest.split_whitespace().find(|word| !word.starts_with('-')) else { continue };
+            assert!(verbs.contains(verb) || verb == "list", "{}:{line}: there is no verb {verb}", page.name);
+            named += 1;
+        }
+    }
+    assert!(named >= 20, "only {named} verbs are named");
+}
+
+#[test]
+fn every_example_of_the_help_is_one_that_the_program_takes() {
+    let mut root = command();
+    root.build();
+    let mut taken = 0;
+    let mut open: Vec<clap::Command> = vec![root];
+    while let Some(verb) = open.pop() {
+        let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+        // What a line says about its command stands behind a gap.
+        let lines = help.lines().filter(|line| line.starts_with("  ") && line.contains("glidepath "));
+        for line in lines.filter(|line| !line.trim_start().starts_with('\'')) {
+            let typed = line.trim().split("   ").next().unwrap_or_default();
+            for words in page::commands(typed) {
+                parses(&words, verb.get_name());
+                taken += 1;
+            }
+        }
+        open.extend(verb.get_subcommands().cloned());
+    }
+    assert!(taken >= 20, "only {taken} examples were found");
+}
+
+fn parses(words: &[String], at: &str) {
+    if let Err(error) = command().try_get_matches_from(words) {
+        let fine =
+            [clap::error::ErrorKind::DisplayHelp, clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+        assert!(fine.contains(&error.kind()), "{at}: {}\n{error}", words.join(" "));
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let pages = pages();
+    let mut followed = 0;
+    for page in &pages {
+        for (line, target) in page.links() {
+            if target.contains("://") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target.as_str(), ""));
+            let path = if file.is_empty() { page.name.clone() } else { page.beside(file) };
+            assert!(root(&path).exists(), "{}:{line}: {path} does not exist", page.name);
+            if !heading.is_empty() {
+                let there = Page::read(&root(""), &path).headings();
+                assert!(there.contains(heading), "{}:{line}: {path} has no heading #{heading}", page.name);
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed >= 15, "only {followed} links were followed");
+}
+
+#[test]
+fn the_page_of_commands_is_what_the_program_says() {
+    same("docs/cli.md", &cli_page::text());
+}
+
+#[test]
+fn the_reference_is_what_the_definitions_say() {
+    same("docs/reference.md", &reference_page::text());
+}
+
+fn same(name: &str, wanted: &str) {
+    let path = root(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, wanted).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    let first = there.lines().zip(wanted.lines()).position(|(there, wanted)| there != wanted);
+    let line = first.unwrap_or_else(|| there.lines().count().min(wanted.lines().count()));
+    assert!(
+        there == wanted,
+        "{name}:{} is not what the program says; write it anew: UPDATE_DOCS=1 cargo test --test it docs",
+        line + 1
+    );
+}
