@@ -2,7 +2,7 @@
 
 include tests/cluster/cluster.mk
 
-.PHONY: demo test test-fast lint-code
+.PHONY: bench demo lint-code scale test test-fast
 
 demo: ## Play a good and a bad release on this machine, without a cluster
 	@echo "building glidepath (the first time takes about 5 minutes on 2 cores) ..."
@@ -17,3 +17,10 @@ test-fast: ## The tests that need no servers
 lint-code: ## Formatting and lints
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+bench: ## What one decision of the engine costs
+	cargo bench --bench step
+
+scale: cluster-check ## A fleet on the test cluster, idle and updated at once: make scale SCALE="--rollouts 1000 --mesh"
+	cargo build --release --bin glidepath
+	$(CLUSTER) scale --controller $(or $(CARGO_TARGET_DIR),target)/release/glidepath $(SCALE)

@@ -1,6 +1,9 @@
 //! Transitions as Kubernetes Events, published in the background: a tick never waits for them or fails by them.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use kube::{
     Client, Resource,
@@ -10,23 +13,29 @@ use tokio::sync::mpsc;
 
 use crate::{api::Rollout, engine::Notice};
 
-const QUEUE: usize = 1_000;
+/// A fleet that is changed at once makes thousands of events. Those of one Rollout keep their order in one lane.
+const LANES: usize = 8;
+const QUEUE: usize = 2_000;
 const NOTE_LIMIT: usize = 1_000;
 
 type Message = (k8s_openapi::api::core::v1::ObjectReference, Event);
 
-/// Puts events into the queue.
+/// Puts events into the queues.
 #[derive(Clone, Debug)]
 pub struct EventSender {
-    queue: mpsc::Sender<Message>,
+    lanes: Vec<mpsc::Sender<Message>>,
 }
 
 impl EventSender {
-    /// Starts the publisher; it ends when all senders are gone.
+    /// Starts the publishers; they end when all senders are gone.
     pub fn start(client: Client, instance: Option<String>) -> Self {
-        let (queue, messages) = mpsc::channel(QUEUE);
-        tokio::spawn(publish(client, Reporter { controller: "glidepath".into(), instance }, messages));
-        EventSender { queue }
+        let reporter = Reporter { controller: "glidepath".into(), instance };
+        let lane = |_| {
+            let (queue, messages) = mpsc::channel(QUEUE);
+            tokio::spawn(publish(client.clone(), reporter.clone(), messages));
+            queue
+        };
+        EventSender { lanes: (0..LANES).map(lane).collect() }
     }
 
     /// Queues an event; a full queue drops it, since status says the same.
@@ -40,7 +49,10 @@ impl EventSender {
             Event { type_, reason: notice.reason.clone(), note: Some(note), action: "Rollout".into(), secondary: None };
         let key = super::key_of(rollout);
         tracing::info!(rollout = %key, reason = %notice.reason, "{}", notice.message);
-        if self.queue.try_send((rollout.object_ref(&()), event)).is_err() {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let lane = &self.lanes[hasher.finish() as usize % LANES];
+        if lane.try_send((rollout.object_ref(&()), event)).is_err() {
             tracing::warn!(rollout = %key, "the queue of events is full");
         }
     }

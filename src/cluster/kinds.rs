@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::core::{DynamicObject, TypeMeta};
+use kube::core::{DynamicObject, ObjectMeta, TypeMeta};
 use serde_json::Value;
 
 use super::table::{Kept, mark};
@@ -282,16 +282,37 @@ impl Kept for RouteKept {
 
 /// Reads one of our own kinds; the message names the field at fault.
 pub fn decode<K: serde::de::DeserializeOwned>(object: &DynamicObject) -> Result<K, String> {
-    let mut bare = object.clone();
-    bare.metadata.managed_fields = None;
-    let types = bare.types.take();
-    let mut value = serde_json::to_value(&bare).map_err(|error| error.to_string())?;
-    // Items of a list bear no type; the derived kinds want one.
-    if let (Some(map), Some(TypeMeta { api_version, kind })) = (value.as_object_mut(), types) {
-        map.insert("apiVersion".into(), api_version.into());
-        map.insert("kind".into(), kind.into());
+    let mut value = object.data.clone();
+    if let Some(map) = value.as_object_mut() {
+        map.insert(
+            "metadata".into(),
+            serde_json::to_value(pruned(&object.metadata)).map_err(|error| error.to_string())?,
+        );
+        // Items of a list bear no type; the derived kinds want one.
+        if let Some(TypeMeta { api_version, kind }) = object.types.clone() {
+            map.insert("apiVersion".into(), api_version.into());
+            map.insert("kind".into(), kind.into());
+        }
     }
     serde_path_to_error::deserialize(value).map_err(|error| format!("{}: {}", error.path(), error.inner()))
+}
+
+/// Metadata without managedFields, which are the larger half of most objects.
+fn pruned(meta: &ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        name: meta.name.clone(),
+        namespace: meta.namespace.clone(),
+        uid: meta.uid.clone(),
+        resource_version: meta.resource_version.clone(),
+        generation: meta.generation,
+        creation_timestamp: meta.creation_timestamp.clone(),
+        deletion_timestamp: meta.deletion_timestamp.clone(),
+        labels: meta.labels.clone(),
+        annotations: meta.annotations.clone(),
+        finalizers: meta.finalizers.clone(),
+        owner_references: meta.owner_references.clone(),
+        ..ObjectMeta::default()
+    }
 }
 
 /// The canonical text of a template without the label that we add.

@@ -29,6 +29,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use kube::{
     Api, Client, Resource,
     api::{ApiResource, DynamicObject},
@@ -54,6 +55,9 @@ use watch::Triggers;
 
 /// The name under which we write: the API server keeps it beside our fields.
 pub const MANAGER: &str = FIELD_MANAGER;
+
+/// Pods that come one by one change counts and messages with each: they are recorded this often at most.
+const WORDS_WAIT: SignedDuration = SignedDuration::from_secs(2);
 
 /// Everything the watches have seen.
 #[derive(Debug, Default)]
@@ -98,6 +102,8 @@ pub struct Cluster {
     references: References,
     around: Mutex<HashMap<RolloutKey, Arc<Around>>>,
     reported: Mutex<HashMap<RolloutKey, String>>,
+    /// Since when a Rollout's status would say the same in other words.
+    unsaid: Mutex<HashMap<RolloutKey, Timestamp>>,
 }
 
 impl Cluster {
@@ -120,6 +126,7 @@ impl Cluster {
             references: References::default(),
             around: Mutex::default(),
             reported: Mutex::default(),
+            unsaid: Mutex::default(),
         }
     }
 
@@ -180,7 +187,14 @@ impl World for Cluster {
     }
 
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
+        lock(&self.unsaid).remove(&key_of(&observation.rollout));
         self.record_status(&observation.rollout, status).await
+    }
+
+    fn words_may_wait(&self, key: &RolloutKey) -> bool {
+        let now = self.clock.now();
+        let since = *lock(&self.unsaid).entry(key.clone()).or_insert(now);
+        now.duration_since(since) < WORDS_WAIT
     }
 
     async fn tell(&self, observation: &Observation, notice: &Notice) {

@@ -78,6 +78,7 @@ impl Cluster {
     /// The Rollout with all that can be seen around it.
     pub(super) async fn observe_rollout(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
         let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else {
+            lock(&self.unsaid).remove(key);
             self.refuse_orphaned_commands(key).await?;
             return Ok(None);
         };

@@ -146,6 +146,10 @@ impl<T: Kept> Table<T> {
     }
 
     fn insert(&self, object: &DynamicObject, unseen: bool) -> Option<Change<T>> {
+        // Half of all events are our own writes coming back: pruning them would be wasted.
+        if self.is_old(&object.metadata) {
+            return None;
+        }
         let new = Arc::new(Entry::<T>::new(object, unseen));
         let mut rows = self.write();
         let old = rows.objects.get(&new.key).cloned();
@@ -162,6 +166,15 @@ impl<T: Kept> Table<T> {
         }
         rows.objects.insert(new.key.clone(), Arc::clone(&new));
         Some(Change { old, new: Some(new) })
+    }
+
+    fn is_old(&self, meta: &ObjectMeta) -> bool {
+        let rows = self.read();
+        let known = rows.objects.get(&key_of(meta));
+        known.is_some_and(|known| {
+            meta.uid.as_ref() == Some(&known.uid)
+                && !is_newer(meta.resource_version.as_deref().unwrap_or_default(), &known.version)
+        })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Rows<T>> {

@@ -13,7 +13,7 @@ use crate::{
 
 /// Decisions in one tick at most; what is left over is done by the next.
 const ROUNDS: usize = 12;
-/// What our writes lead to (pods, endpoints) is looked at together, a moment later.
+/// What our writes lead to (pods, endpoints) is looked at together, so much later.
 const ECHO: SignedDuration = SignedDuration::from_millis(500);
 
 /// Runs one tick for one Rollout. `Ok(None)` means that it is gone.
@@ -43,7 +43,7 @@ pub async fn tick(world: &dyn World, key: &RolloutKey, clock: &dyn Clock) -> Res
             break;
         }
     }
-    if tick.may_wait() {
+    if tick.may_wait(key) {
         let at = clock.now() + ECHO;
         let echo = Wake { at, reason: "what was written shows its effect".to_owned() };
         last.wake = last.wake.filter(|wake| wake.at <= at).or(Some(echo));
@@ -156,10 +156,13 @@ impl<'a> Tick<'a> {
         place(&self.known) != place(&self.recorded) && place(next) != place(&self.known)
     }
 
-    /// Whether the record may wait for the effect of what was just written: the next tick decides the same from what it
-    /// sees, so nothing is lost.
-    fn may_wait(&self) -> bool {
-        self.acted && self.notices.is_empty() && differ_in_words_only(&self.recorded, &self.known)
+    /// Whether the record may wait for the effect of what was just written, or for more of the same: the next tick decides
+    /// the same from what it sees, so nothing is lost.
+    fn may_wait(&self, key: &RolloutKey) -> bool {
+        let nothing_new = self.notices.is_empty() && self.known != self.recorded;
+        nothing_new
+            && differ_in_words_only(&self.recorded, &self.known)
+            && (self.acted || self.world.words_may_wait(key))
     }
 }
 

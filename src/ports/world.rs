@@ -61,6 +61,11 @@ pub trait World: Send + Sync {
     async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError>;
     /// Writes the status, on condition that the Rollout is still the one observed.
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError>;
+    /// Whether a status that says the same in other words (counts, messages) may wait a little, to be recorded together
+    /// with what follows.
+    fn words_may_wait(&self, _key: &RolloutKey) -> bool {
+        false
+    }
     /// Publishes a transition. Failing to publish never fails a tick.
     async fn tell(&self, observation: &Observation, notice: &Notice);
 }

@@ -269,7 +269,8 @@ impl SimWorld {
         self.behaviours.get(id).copied().unwrap_or_default().ready_after.map(|after| self.now + after)
     }
 
-    fn carry_out(&mut self, action: &Action) {
+    /// Makes an action come true.
+    pub fn carry_out(&mut self, action: &Action) {
         match action {
             Action::EnsureRevision { id, number } => self.sets.entry(id.clone()).or_default().number = *number,
             Action::EnsureReplicas { id, replicas } => self.scale(id, *replicas),

@@ -17,4 +17,5 @@ mod layers;
 mod lint;
 mod record;
 mod router;
+mod tick;
 mod vectors;

@@ -1,0 +1,172 @@
+//! The tick over a simulated world: what is recorded, when, and in which order with the writes.
+
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use glidepath::{
+    api::{
+        Rollout, RolloutSpec, RolloutStatus,
+        common::{HumanDuration, Percent},
+        status::{Course, Phase},
+        strategy::{CanaryStrategy, Pause, Step, Strategy},
+        traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
+    },
+    engine::{Action, Notice},
+    ports::{Clock, Observation, RolloutKey, World, WorldError, tick::tick},
+    sim::SimWorld,
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// A simulated world behind the door that the controller uses.
+struct Watched {
+    sim: Mutex<SimWorld>,
+    /// Every status that was recorded.
+    records: Mutex<Vec<RolloutStatus>>,
+    /// Refuses writes of routes.
+    routes_refused: bool,
+}
+
+impl Watched {
+    fn new(spec: RolloutSpec) -> Self {
+        let sim = Mutex::new(SimWorld::new(spec, "v1", 1));
+        Watched { sim, records: Mutex::default(), routes_refused: false }
+    }
+
+    fn sim(&self) -> MutexGuard<'_, SimWorld> {
+        self.sim.lock().unwrap()
+    }
+
+    fn key(&self) -> RolloutKey {
+        RolloutKey { namespace: "shop".into(), name: "checkout".into() }
+    }
+
+    /// Ticks as the controller does: when a decision falls due, and when pods come.
+    async fn run_until(&self, done: impl Fn(&RolloutStatus) -> bool) -> Result<(), WorldError> {
+        for _ in 0..200 {
+            let decision = tick(self, &self.key(), self).await?.unwrap();
+            if done(&self.sim().status) {
+                return Ok(());
+            }
+            let now = self.now();
+            let wake = decision.wake.map_or(now + SignedDuration::from_secs(1), |wake| wake.at);
+            let longest = wake.duration_since(now).max(SignedDuration::from_millis(20));
+            self.sim().sleep(longest.min(SignedDuration::from_secs(1)));
+        }
+        panic!("it never came to that: {}", self.sim().status.message);
+    }
+
+    /// Releases version 2 from rest, and gives what was recorded on the way.
+    async fn release(&self) -> Vec<RolloutStatus> {
+        let stable_is = |id: &'static str| {
+            move |status: &RolloutStatus| {
+                status.phase == Some(Phase::Healthy)
+                    && status.stable_revision.as_ref().is_some_and(|seen| seen.id == id)
+            }
+        };
+        self.run_until(stable_is("v1")).await.unwrap();
+        self.sim().sleep(SignedDuration::from_mins(1));
+        tick(self, &self.key(), self).await.unwrap();
+        self.records.lock().unwrap().clear();
+        self.sim().template = "v2".into();
+        self.run_until(stable_is("v2")).await.unwrap();
+        self.records.lock().unwrap().clone()
+    }
+}
+
+impl Clock for Watched {
+    fn now(&self) -> Timestamp {
+        self.sim().now
+    }
+}
+
+#[async_trait]
+impl World for Watched {
+    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+        let sim = self.sim();
+        let mut rollout = Rollout::new(&key.name, sim.spec.clone());
+        rollout.metadata.namespace = Some(key.namespace.clone());
+        rollout.metadata.uid = Some("uid".into());
+        rollout.status = Some(sim.status.clone());
+        Ok(Some(Observation { rollout, seen: sim.seen() }))
+    }
+
+    async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {
+        if let Action::EnsureRoute(intent) = action {
+            if self.routes_refused {
+                return Err(WorldError::Refused { reason: "Forbidden".into(), message: "cannot write".into() });
+            }
+            let recorded = self.sim().status.clone();
+            let allowed = match (recorded.course, recorded.step_index) {
+                (Course::Promoting, _) => Percent::FULL,
+                (_, 0 | 1) => Percent::whole(20),
+                _ => Percent::whole(50),
+            };
+            assert!(intent.canary <= allowed, "{} is written, {allowed} is on record", intent.canary);
+        }
+        self.sim().carry_out(action);
+        Ok(())
+    }
+
+    async fn record(&self, _: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
+        self.sim().status = status.clone();
+        self.records.lock().unwrap().push(status.clone());
+        Ok(())
+    }
+
+    async fn tell(&self, _: &Observation, _: &Notice) {}
+}
+
+fn two_weights(mesh: bool) -> RolloutSpec {
+    let weight = |percent| Step { set_weight: Some(Percent::whole(percent)), ..Step::default() };
+    let pause = || Step { pause: Some(Pause { duration: Some(HumanDuration::secs(10)) }), ..Step::default() };
+    let canary = CanaryStrategy { steps: vec![weight(20), pause(), weight(50), pause()], ..CanaryStrategy::default() };
+    let service = VirtualServiceRef { name: "checkout".into(), ..VirtualServiceRef::default() };
+    let istio = IstioTraffic { virtual_services: vec![service], destination_rule: None };
+    let traffic = if mesh { vec![TrafficRouter { istio: Some(istio) }] } else { Vec::new() };
+    RolloutSpec { strategy: Strategy { canary: Some(canary) }, traffic, ..RolloutSpec::default() }
+}
+
+#[tokio::test]
+async fn s11_every_step_is_on_record_and_none_with_another() {
+    for mesh in [false, true] {
+        let records = Watched::new(two_weights(mesh)).release().await;
+        let mut steps: Vec<u32> =
+            records.iter().filter(|status| status.course == Course::Stepping).map(|status| status.step_index).collect();
+        steps.dedup();
+        assert!(steps == [0, 1, 2, 3] || steps == [0, 1, 2, 3, 4], "{steps:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_follows_without_news_is_recorded_together() {
+    for (mesh, most) in [(false, 8), (true, 17)] {
+        let records = Watched::new(two_weights(mesh)).release().await;
+        assert!(records.len() <= most, "{} records", records.len());
+    }
+}
+
+#[tokio::test]
+async fn a_refused_write_is_on_record_and_stops_the_tick() {
+    let mut world = Watched::new(two_weights(true));
+    world.run_until(|status| status.phase == Some(Phase::Healthy)).await.unwrap();
+    world.routes_refused = true;
+    world.sim().template = "v2".into();
+    let error = world.run_until(|_| false).await.unwrap_err();
+    assert_eq!(error, WorldError::Refused { reason: "Forbidden".into(), message: "cannot write".into() });
+    let last = world.records.lock().unwrap().last().cloned().unwrap();
+    assert_eq!((last.reason.as_str(), last.message.as_str()), ("Forbidden", "cannot write"));
+    assert_eq!(last.step_index, 0);
+}
+
+#[tokio::test]
+async fn the_fixed_point_records_nothing() {
+    let world = Watched::new(two_weights(true));
+    world.release().await;
+    world.sim().sleep(SignedDuration::from_mins(5));
+    tick(&world, &world.key(), &world).await.unwrap();
+    world.sim().sleep(SignedDuration::from_mins(5));
+    tick(&world, &world.key(), &world).await.unwrap();
+    let before = world.records.lock().unwrap().len();
+    tick(&world, &world.key(), &world).await.unwrap();
+    assert_eq!(world.records.lock().unwrap().len(), before);
+}
