@@ -1,0 +1,83 @@
+//! The part of the status screen that shows the evidence.
+
+use crate::{
+    api::{
+        RolloutStatus,
+        analysis::{MetricStatus, Verdict},
+        status::Course,
+    },
+    cli::{
+        paint::{Paint, Tone},
+        table::{Cell, columns, wrap},
+    },
+};
+
+/// The evidence of each metric, then what the undecided ones still need.
+pub(super) fn evidence(status: &RolloutStatus, width: usize, paint: Paint) -> String {
+    let metrics = &status.metrics;
+    // Once it is over nothing is needed any more.
+    let undecided =
+        |m: &MetricStatus| status.course == Course::Stepping && !matches!(m.verdict, Verdict::Pass | Verdict::Fail);
+    if metrics.is_empty() {
+        return String::new();
+    }
+    let mut out = format!("  evidence\n{}", evidence_table(metrics, width, paint));
+    for metric in metrics {
+        if let Some(needs) = metric.needs.as_deref().filter(|_| undecided(metric)) {
+            out.push_str(&wrap(&format!("{} needs {needs}", metric.name), 4, width));
+        }
+        for note in &metric.notes {
+            out.push_str(&wrap(&format!("{}: {note}", metric.name), 4, width));
+        }
+    }
+    out
+}
+
+/// One row per metric. Where it gets too wide, the comparison stands on a line of its own.
+fn evidence_table(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
+    let table = |paint: Paint, count: usize| {
+        let head = ["", "", "canary", "stable", "compared"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();
+        let all = std::iter::once(head).chain(metrics.iter().map(evidence_row));
+        columns(paint, 4, &all.map(|row| row.into_iter().take(count).collect()).collect::<Vec<_>>())
+    };
+    if table(Paint { on: false }, 5).lines().all(|line| line.chars().count() <= width) {
+        return table(paint, 5);
+    }
+    let narrow = table(paint, 4);
+    let mut lines = narrow.lines();
+    let mut out = lines.next().map(|head| format!("{head}\n")).unwrap_or_default();
+    for (line, metric) in lines.zip(metrics) {
+        out.push_str(&format!("{line}\n{}", wrap(&metric.comparison, 6, width)));
+    }
+    out
+}
+
+/// Reasons that only say the verdict again.
+const PLAIN_REASONS: [&str; 3] = ["NotWorse", "WorseThanStable", "Undecided"];
+
+fn evidence_row(metric: &MetricStatus) -> Vec<Cell> {
+    let said = metric.reason.is_empty() || PLAIN_REASONS.contains(&metric.reason.as_str());
+    let reason = if said || metric.reason == format!("{:?}", metric.verdict) {
+        String::new()
+    } else {
+        format!(" ({})", metric.reason)
+    };
+    let optional = if metric.required { "" } else { " *" };
+    vec![
+        format!("{}{optional}", metric.name).into(),
+        Cell::toned(verdict_tone(metric.verdict), format!("{:?}{reason}", metric.verdict)),
+        metric.canary.as_str().into(),
+        metric.stable.as_str().into(),
+        metric.comparison.as_str().into(),
+    ]
+}
+
+/// The tone of a verdict.
+fn verdict_tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Pass => Tone::Good,
+        Verdict::Fail => Tone::Bad,
+        Verdict::Continue => Tone::Busy,
+        Verdict::NoData | Verdict::Inconclusive => Tone::Warn,
+    }
+}
