@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::{
-    api::{AnalysisTemplate, ClusterAnalysisTemplate, Rollout, analysis::AnalysisTemplateSpec},
-    cli::exit::CliError,
+    api::{
+        AnalysisTemplate, ClusterAnalysisTemplate, Rollout, analysis::AnalysisTemplateSpec, crds, validate::Severity,
+    },
+    cli::{exit::CliError, lint::check},
     local::template,
     yaml,
 };
@@ -40,8 +42,15 @@ fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> 
     };
     let (mut rollout, mut templates) = (None, BTreeMap::new());
     for document in yaml::read(text).map_err(|error| wrong(&error))? {
-        let value = document.map_err(|error| wrong(&error))?.value;
+        let document = document.map_err(|error| wrong(&error))?;
+        let value = document.value.clone();
         let kind = value.get("kind").and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
+        if crds::kinds().contains(&kind)
+            && let Some(finding) = check::object(&document, None).into_iter().find(|f| f.severity == Severity::Error)
+        {
+            let at = document.position(&finding.path);
+            return Err(wrong(&format!("{}:{}: {}: {}", at.line, at.column, finding.path, finding.message)));
+        }
         match kind.as_str() {
             "Rollout" if rollout.is_none() => {
                 rollout = Some(yaml::typed::<Rollout>(&value).map_err(|error| wrong(&error))?)
@@ -104,6 +113,10 @@ mod tests {
             ("kind: Service\n", "no Rollout"),
             ("kind: Rollout\nspec: {replicas: many}\n", "lint shop.yaml"),
             ("a: [\n", "lint shop.yaml"),
+            (
+                "apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {name: shop}\nspec: {replcas: 4}\n",
+                "shop.yaml: 4:8: spec.replcas: unknown field; did you mean replicas?",
+            ),
         ] {
             let error = parse(text, "shop.yaml", true).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
