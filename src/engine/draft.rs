@@ -13,6 +13,7 @@ use super::{
     decision::{Action, Decision, Notice, Wake},
     input::{Input, RevisionSeen},
     items::{self, Item, Scale},
+    replicas::Slack,
 };
 
 /// The deadline of one wait when the file does not say.
@@ -73,9 +74,12 @@ impl<'a> Draft<'a> {
         !self.input.spec.traffic.is_empty()
     }
 
-    /// The canary settings.
-    pub fn canary_strategy(&self) -> CanaryStrategy {
-        self.input.spec.strategy.canary.clone().unwrap_or_default()
+    /// How far replicas may leave the desired count while they move.
+    pub fn slack(&self) -> Slack {
+        match &self.input.spec.strategy.canary {
+            Some(canary) => Slack::of(canary, self.replicas()),
+            None => Slack::of(&CanaryStrategy::default(), self.replicas()),
+        }
     }
 
     /// How long a route or selector must stand before it counts as settled (rule S52).

@@ -11,7 +11,7 @@ use super::{
     decision::{Action, Target},
     draft::{DEFAULT_SCALE_DOWN_DELAY, Draft},
     input::RevisionSeen,
-    replicas::{self, Pods, Slack},
+    replicas::{self, Pods},
     weights,
 };
 
@@ -19,7 +19,7 @@ use super::{
 /// Says whether they are there.
 pub fn by_ratio(draft: &mut Draft<'_>, weight: Percent) -> bool {
     let replicas = draft.replicas();
-    let slack = Slack::of(&draft.canary_strategy(), replicas);
+    let slack = draft.slack();
     let target = replicas::split(replicas, weight, slack.surge);
     let (stable, canary) = (draft.stable_id().unwrap_or_default(), draft.canary_id().unwrap_or_default());
     let older: Vec<RevisionSeen> = draft.older().into_iter().cloned().collect();
@@ -95,7 +95,7 @@ fn canary_pods(draft: &mut Draft<'_>, canary: &str, goal: Percent) {
 fn shrink_or_grow(draft: &mut Draft<'_>, id: &str, wanted: u32) {
     let Some(seen) = draft.revision(id).cloned() else { return };
     let replicas = draft.replicas();
-    let minimum = replicas.saturating_sub(Slack::of(&draft.canary_strategy(), replicas).unavailable);
+    let minimum = replicas.saturating_sub(draft.slack().unavailable);
     let others: u32 = draft
         .input
         .seen

@@ -156,5 +156,20 @@ pub fn show(draft: &mut Draft<'_>) {
 }
 
 fn readable(metric: &MetricStatus) -> MetricStatus {
-    MetricStatus { accumulator: None, measurements: Vec::new(), ..metric.clone() }
+    MetricStatus {
+        name: metric.name.clone(),
+        verdict: metric.verdict,
+        required: metric.required,
+        reason: metric.reason.clone(),
+        canary: metric.canary.clone(),
+        stable: metric.stable.clone(),
+        comparison: metric.comparison.clone(),
+        needs: metric.needs.clone(),
+        fail_progress: metric.fail_progress,
+        errors_in_a_row: metric.errors_in_a_row,
+        notes: metric.notes.clone(),
+        // The judges' memory and their last measurements are most of a metric, and stay with the run.
+        accumulator: None,
+        measurements: Vec::new(),
+    }
 }

@@ -14,7 +14,7 @@ use super::{
     decision::{Action, RouteIntent, Target},
     draft::Draft,
     input::TargetSeen,
-    replicas::{self, Slack},
+    replicas,
 };
 
 /// Where the routes are after this tick's decision.
@@ -286,7 +286,7 @@ fn stable_cannot(draft: &Draft<'_>) -> Percent {
     let replicas = draft.replicas();
     let Some(stable) = wanted_stable(draft) else { return Percent::ZERO };
     let available = draft.available(&stable);
-    let slack = Slack::of(&draft.canary_strategy(), replicas);
+    let slack = draft.slack();
     let canary_alive = canary_serving(draft).is_some_and(|id| draft.available(&id) > 0);
     if replicas == 0 || !canary_alive || available > 0 && available >= replicas.saturating_sub(slack.unavailable) {
         return Percent::ZERO;

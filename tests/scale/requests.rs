@@ -49,8 +49,8 @@ impl Requests {
         for line in page.lines() {
             let Some(rest) = line.strip_prefix(metric).and_then(|rest| rest.strip_prefix('{')) else { continue };
             let (labels, value) = rest.rsplit_once("} ").context("a sample without a value")?;
-            let labels =
-                labels.split("\",").filter_map(|label| label.trim_end_matches('"').split_once("=\"")).collect();
+            let labels = labels.strip_suffix('"').unwrap_or(labels).split("\",");
+            let labels = labels.filter_map(|label| label.split_once("=\"")).collect();
             if let Some(key) = key(&labels) {
                 *counts.entry(key).or_default() += value.parse::<f64>()? as u64;
             }
