@@ -102,3 +102,26 @@ fn deletion_in_the_middle_hands_everything_back_under_traffic() {
     shop.answers("v1");
     assert_all_well(&users.stop().unwrap());
 }
+
+/// Rule S7: an autoscaler of the Deployment is told before anything is scaled down.
+#[test]
+fn a_deployment_with_an_autoscaler_is_not_taken_over() {
+    let shop = running("autoscaled");
+    let autoscaler = "
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web, namespace: autoscaled}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minReplicas: 4, maxReplicas: 4}";
+    lane().apply(autoscaler).unwrap();
+    lane().apply(&ROLLOUT.replace("NAMESPACE", "autoscaled")).unwrap();
+    shop.wait("a status that says what to do", |status| {
+        let message = status["message"].as_str().unwrap_or_default();
+        message.contains("HorizontalPodAutoscaler/web") && message.contains("scaleTargetRef")
+    });
+    wait_until(PATIENCE, "an event that says so", || !shop.events("AutoscaledWorkload").is_empty());
+    let untouched = deployment(&shop);
+    assert_eq!((&untouched["spec"]["replicas"], &untouched["spec"]["paused"]), (&4.into(), &Value::Null));
+
+    lane().kubectl(&["delete", "hpa", "web", "-n", "autoscaled"]).unwrap();
+    shop.wait("the adoption", |status| status["phase"] == "Healthy" && deployment(&shop)["spec"]["replicas"] == 0);
+}
