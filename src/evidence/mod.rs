@@ -21,6 +21,7 @@ mod windows;
 pub use builtin::{BUILTIN_NAMES, builtin};
 pub use resolve::resolve;
 pub use run::{Answered, Planned, RunPlan, advance, plan};
+pub use texts::grouped;
 
 /// A question to a source.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,10 +13,11 @@ use crate::{
         view::{self, RevisionView, Role, Screen},
     },
     engine::{Notice, Seen},
+    evidence::grouped,
     local::traffic::Tally,
 };
 
-use super::summary::{count, seconds};
+use super::summary::seconds;
 
 /// What there is to show at one moment.
 pub struct Frame<'a> {
@@ -174,7 +175,7 @@ fn place_key(status: &RolloutStatus) -> String {
 fn users(tally: &Tally) -> String {
     let errors: u64 = tally.versions.values().map(|answers| answers.errors).sum();
     let by_version: Vec<String> =
-        tally.versions.iter().map(|(version, answers)| format!("{version} {}", count(answers.all))).collect();
+        tally.versions.iter().map(|(version, answers)| format!("{version} {}", grouped(answers.all))).collect();
     let lost = tally.refused + tally.transport_failures;
-    format!("users     {} requests ({}), {errors} errors, {lost} lost", count(tally.sent), by_version.join(", "))
+    format!("users     {} requests ({}), {errors} errors, {lost} lost", grouped(tally.sent), by_version.join(", "))
 }

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::{api::status::Outcome, cli::table::wrap, local::traffic::Tally};
+use crate::{api::status::Outcome, cli::table::wrap, evidence::grouped, local::traffic::Tally};
 
 use super::play::{Ending, How};
 
@@ -81,14 +81,14 @@ fn requests(account: &Account) -> String {
     if let Some(bad) = account.endings.get(2) {
         let met = tally.of(&bad.chapter.behaviour.version);
         let share = 100.0 * met.all as f64 / tally.sent as f64;
-        let (all, bad_errors) = (count(met.all), count(met.errors));
+        let (all, bad_errors) = (grouped(met.all), grouped(met.errors));
         out.push_str(&format!(
             "  {all} of {} requests met the bad version ({share:.1} %); it gave {bad_errors} errors\n",
-            count(tally.sent)
+            grouped(tally.sent)
         ));
     }
-    out.push_str(&format!("  {} errors in all, the good versions' usual ones among them\n", count(errors)));
-    let (sent, answered, counted) = (count(tally.sent), count(tally.answered()), count(account.counted));
+    out.push_str(&format!("  {} errors in all, the good versions' usual ones among them\n", grouped(errors)));
+    let (sent, answered, counted) = (grouped(tally.sent), grouped(tally.answered()), grouped(account.counted));
     let verdict = if account.none_lost() { "none was lost" } else { "SOME WERE LOST" };
     out.push_str(&format!(
         "  {verdict}: {sent} sent, {answered} answers seen, {counted} counted by the pods;\n  \
@@ -122,19 +122,6 @@ needs requests, and a fault that is worse than stable by more than the tolerance
 pub fn seconds(duration: SignedDuration) -> String {
     let total = duration.as_secs_f64().max(0.0);
     if total < 60.0 { format!("{total:.1}s") } else { format!("{}m{:02}s", total as u64 / 60, total as u64 % 60) }
-}
-
-/// `12,345`.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]
