@@ -21,7 +21,7 @@ use crate::{
     },
     engine::RunRequest,
     evidence::{self, resolve::Wanted},
-    ports::WorldError,
+    ports::{RolloutKey, WorldError},
 };
 
 /// The annotation on a run that names `uid/revision/step/attempt`.
@@ -62,7 +62,8 @@ impl Cluster {
         self.triggers.run(ObjectKey::new(namespace, name));
     }
 
-    /// Writes a run's status, on condition that the run is still the one it was computed from.
+    /// Writes a run's status, on condition that the run is still the one it was computed from. Like all our writes it comes
+    /// back from the watch as old news, so whoever decides on verdicts is told here.
     pub async fn record_run(&self, run: &AnalysisRun, status: &AnalysisRunStatus) -> Result<(), WorldError> {
         let resource = runs_resource();
         let (namespace, name) = (run.namespace().unwrap_or_default(), run.name_any());
@@ -77,6 +78,9 @@ impl Cluster {
         let what = format!("write the status of AnalysisRun {namespace}/{name}");
         let written = call(&what, api.replace_status(&name, &PostParams::default(), &object)).await?;
         self.tables.runs.wrote(&written);
+        if let Some(rollout) = run.labels().get(ROLLOUT_LABEL) {
+            self.triggers.rollout(RolloutKey { namespace, name: rollout.clone() });
+        }
         Ok(())
     }
 

@@ -101,7 +101,7 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
     let queues = Arc::new(Queues::default());
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();
-    let cluster = Arc::new(Cluster::new(client.clone(), scope, Arc::clone(&clock), events, Arc::clone(&triggers)));
+    let cluster = Arc::new(Cluster::new(client.clone(), scope, Arc::clone(&clock), events, triggers));
     let watches = start(&cluster, &streams);
 
     let ended = CancellationToken::new();
@@ -126,7 +126,7 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
     let source: Arc<dyn Source> = Arc::new(PrometheusSource::new()?);
     let work_stop = CancellationToken::new();
     let rollouts = RolloutWork { cluster: Arc::clone(&cluster), clock: Arc::clone(&clock), metrics: metrics.clone() };
-    let runs = RunWork { cluster, source, clock, triggers, metrics: metrics.clone(), live: Arc::default() };
+    let runs = RunWork { cluster, source, clock, metrics: metrics.clone(), live: Arc::default() };
     let leader = leadership.clone();
     let work = async {
         lead(leader, &metrics).await;

@@ -17,9 +17,9 @@ use crate::{
         AnalysisRun,
         analysis::{AnalysisRunSpec, AnalysisRunStatus, RunPhase},
     },
-    cluster::{Cluster, table::ObjectKey, watch::Triggers},
+    cluster::{Cluster, table::ObjectKey},
     evidence,
-    ports::{Clock, RolloutKey, Source, WorldError},
+    ports::{Clock, Source, WorldError},
     server::Metrics,
 };
 
@@ -39,8 +39,6 @@ pub struct RunWork {
     pub source: Arc<dyn Source>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Who decides on verdicts.
-    pub triggers: Arc<dyn Triggers>,
     /// Our own numbers.
     pub metrics: Metrics,
     /// What has been judged and not yet been written. A restart reads these windows again.
@@ -98,8 +96,6 @@ impl RunWork {
             // A write that loses its race must not lose what was judged: the windows are asked for again.
             self.cluster.record_run(run, &next).await?;
             self.keep(key, run, next.clone(), now);
-            let rollout = entry.as_ref().map(|entry| entry.value.rollout.clone()).unwrap_or_default();
-            self.triggers.rollout(RolloutKey { namespace: key.namespace.clone(), name: rollout });
         } else {
             self.keep(key, run, next.clone(), written);
         }
