@@ -51,9 +51,7 @@ pub fn step(input: &Input<'_>) -> Decision {
 /// Nothing is written while something is wrong that only people can mend.
 fn blocked(draft: &mut Draft<'_>, problem: &Problem) {
     let (generation, now) = (draft.input.generation, draft.now());
-    if draft.status.message != problem.message {
-        draft.tell(true, &problem.reason, problem.message.clone());
-    }
+    report::tell_problem(draft, Some(problem));
     draft.status.observed_generation = generation;
     draft.say(Phase::Degraded, &problem.reason, problem.message.clone());
     report::toggle(&mut draft.status.conditions, STALLED, true, (&problem.reason, &problem.message), generation, now);

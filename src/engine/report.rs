@@ -5,7 +5,10 @@ use crate::api::{
     status::{Course, Phase},
 };
 
-use super::draft::{Draft, named};
+use super::{
+    draft::{Draft, named},
+    input::Problem,
+};
 
 /// Fills in everything that follows from the state of the tick.
 pub fn report(draft: &mut Draft<'_>) {
@@ -14,7 +17,7 @@ pub fn report(draft: &mut Draft<'_>) {
     if draft.status.memory.deleting_since.is_none() {
         phase(draft);
     }
-    tell_problem(draft);
+    tell_problem(draft, draft.input.seen.problems.first());
     draft.status.waiting_for = draft.waiting.clone();
     if draft.progress.is_none() {
         draft.status.memory.progress = None;
@@ -24,14 +27,13 @@ pub fn report(draft: &mut Draft<'_>) {
 }
 
 /// What stands in the way is told once, also while something else is what people wait for.
-fn tell_problem(draft: &mut Draft<'_>) {
-    let problem = draft.input.seen.problems.first().cloned();
-    let message = problem.as_ref().map(|problem| problem.message.clone());
+pub fn tell_problem(draft: &mut Draft<'_>, problem: Option<&Problem>) {
+    let message = problem.map(|problem| problem.message.clone());
     if draft.status.memory.problem_told == message {
         return;
     }
     if let Some(problem) = problem {
-        draft.tell(true, &problem.reason, problem.message);
+        draft.tell(true, &problem.reason, problem.message.clone());
     }
     draft.status.memory.problem_told = message;
 }
