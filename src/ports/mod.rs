@@ -3,6 +3,7 @@
 //! The controller's cluster, the demo's processes and the simulator's memory stand behind the same two doors: [`World`]
 //! for workloads, routes and status, and [`Source`] for numbers.
 
+pub mod runs;
 pub mod source;
 pub mod tick;
 pub mod world;

@@ -77,7 +77,7 @@ impl<'a> Tick<'a> {
 
     fn decide(&self, key: &RolloutKey) -> Decision {
         let rollout = &self.observation.rollout;
-        engine::step(&Input {
+        let input = Input {
             name: &key.name,
             uid: rollout.metadata.uid.as_deref().unwrap_or_default(),
             generation: rollout.metadata.generation,
@@ -87,7 +87,10 @@ impl<'a> Tick<'a> {
             status: &self.known,
             seen: &self.observation.seen,
             now: self.clock.now(),
-        })
+        };
+        let decision = engine::step(&input);
+        self.world.decided(&input, &decision);
+        decision
     }
 
     /// Takes a decision over and does what it asks for. `false`: the Rollout is gone.

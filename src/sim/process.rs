@@ -1,0 +1,520 @@
+//! A controller's process: what it has seen, and its calls, which may go wrong. The cluster outlives it.
+
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{
+    Millis,
+    cluster::{Named, SimCluster},
+    instant, moment,
+    replicas::Replicas,
+    scenario::FaultKind,
+};
+use crate::{
+    api::{
+        RolloutStatus,
+        analysis::{AnalysisRunStatus, Builtin, Counter, RunPhase},
+    },
+    engine::{Action, Decision, HandBack, Input, Notice, RunRequest, Seen, Target, invariants},
+    evidence::{Answer, ArmCounts, IncrementsQuery, Query},
+    ports::{Clock, Observation, RolloutKey, Source, SourceError, World, WorldError, runs},
+};
+
+/// The cluster, shared by the processes that come and go.
+pub type Shared = Arc<Mutex<SimCluster>>;
+
+/// Locks the cluster.
+pub fn locked(cluster: &Mutex<SimCluster>) -> MutexGuard<'_, SimCluster> {
+    cluster.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where in the course of its writes a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// The number of the write, from 0.
+    pub write: u64,
+    /// Before it is carried out, or just after.
+    pub before: bool,
+}
+
+/// A controller's process.
+pub struct Process {
+    cluster: Shared,
+    kept: Mutex<Kept>,
+}
+
+/// What the process has in its memory.
+#[derive(Default)]
+struct Kept {
+    /// What it observed last, and the versions of it.
+    observed: Option<Observation>,
+    versions: BTreeMap<Named, u64>,
+    /// Judged and not yet written, with the time of the last write.
+    live: BTreeMap<String, (AnalysisRunStatus, Timestamp)>,
+    /// Broken invariants.
+    broken: Vec<String>,
+    /// Until when its call in progress stands still; `Millis::MAX` for ever.
+    stalled: Option<Millis>,
+    /// Whether another process leads by now.
+    deposed: bool,
+    crash: Option<Crash>,
+    /// Writes so far.
+    writes: u64,
+}
+
+/// How a call goes on.
+enum Pass {
+    /// As it should.
+    Go,
+    /// It is carried out and its answer is lost.
+    LoseAnswer,
+    /// It is carried out, and the process dies.
+    Die,
+}
+
+impl Process {
+    /// A process that has seen nothing yet.
+    pub fn new(cluster: Shared, crash: Option<Crash>) -> Arc<Self> {
+        Arc::new(Process { cluster, kept: Mutex::new(Kept { crash, ..Kept::default() }) })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cluster(&self) -> MutexGuard<'_, SimCluster> {
+        locked(&self.cluster)
+    }
+
+    /// Until when the call in progress stands still.
+    pub fn stalled(&self) -> Option<Millis> {
+        self.kept().stalled
+    }
+
+    /// Whether it is the leader no more.
+    pub fn is_deposed(&self) -> bool {
+        self.kept().deposed
+    }
+
+    /// Writes so far: the places where it may be made to die.
+    pub fn writes(&self) -> u64 {
+        self.kept().writes
+    }
+
+    /// The invariants that were broken since the last call.
+    pub fn take_broken(&self) -> Vec<String> {
+        std::mem::take(&mut self.kept().broken)
+    }
+
+    /// Stands still until then.
+    async fn stand_still(&self, until: Millis) {
+        self.kept().stalled = Some(until);
+        poll_fn(|_| if self.cluster().now >= until { Poll::Ready(()) } else { Poll::Pending }).await;
+        self.kept().stalled = None;
+    }
+
+    /// What happens to a write.
+    async fn write(&self) -> Result<Pass, WorldError> {
+        let dies = {
+            let mut kept = self.kept();
+            let here = kept.crash.filter(|crash| crash.write == kept.writes);
+            kept.writes += 1;
+            here
+        };
+        if let Some(crash) = dies {
+            if crash.before {
+                self.stand_still(Millis::MAX).await;
+            }
+            return Ok(Pass::Die);
+        }
+        let (restart, change) = {
+            let mut cluster = self.cluster();
+            let now = cluster.now;
+            let restart = cluster.faults.strikes(FaultKind::ControllerRestart, now);
+            let leads = !self.kept().deposed;
+            let change = leads && !restart && cluster.faults.strikes(FaultKind::LeaderChange, now);
+            (restart.then(|| cluster.faults.below(FaultKind::ControllerRestart, 2)), change)
+        };
+        match restart {
+            Some(0) => self.stand_still(Millis::MAX).await,
+            Some(_) => return Ok(Pass::Die),
+            None => {}
+        }
+        if change {
+            self.kept().deposed = true;
+            let until = {
+                let mut cluster = self.cluster();
+                cluster.now + cluster.faults.stall()
+            };
+            self.stand_still(until).await;
+        }
+        let mut cluster = self.cluster();
+        let now = cluster.now;
+        if cluster.faults.strikes(FaultKind::ApiConflict, now) {
+            return Err(WorldError::Conflict("somebody else wrote first (a fault of the scenario)".into()));
+        }
+        if cluster.faults.strikes(FaultKind::ApiTimeout, now) {
+            return Err(WorldError::Transient("the API server does not answer (a fault of the scenario)".into()));
+        }
+        Ok(if cluster.faults.strikes(FaultKind::LostResponse, now) { Pass::LoseAnswer } else { Pass::Go })
+    }
+
+    /// What follows a write that was carried out.
+    async fn written(&self, pass: Pass) -> Result<(), WorldError> {
+        match pass {
+            Pass::Go => Ok(()),
+            Pass::LoseAnswer => {
+                Err(WorldError::Transient("the API server's answer was lost (a fault of the scenario)".into()))
+            }
+            Pass::Die => {
+                self.stand_still(Millis::MAX).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// The object must still be the one that was observed (rule S58).
+    fn unchanged(&self, cluster: &SimCluster, named: &Named) -> Result<(), WorldError> {
+        let (seen, is) = (self.kept().versions.get(named).copied().unwrap_or(0), cluster.version_of(named));
+        if seen == is { Ok(()) } else { Err(WorldError::Conflict(format!("{named:?} has changed meanwhile"))) }
+    }
+
+    fn apply(&self, cluster: &mut SimCluster, action: &Action) -> Result<(), WorldError> {
+        match action {
+            Action::EnsureRevision { id, number } => ensure_revision(cluster, id, *number)?,
+            Action::EnsureReplicas { id, replicas } => {
+                let named = Named::Replicas(id.clone());
+                let wanted = cluster.set(id).map(|set| set.wanted);
+                match wanted {
+                    None => return Err(WorldError::Conflict(format!("revision {id} has no ReplicaSet"))),
+                    Some(wanted) if *replicas < wanted => self.unchanged(cluster, &named)?,
+                    _ => {}
+                }
+                cluster.scale(id, *replicas);
+            }
+            Action::EnsureTarget { target, revision } => {
+                let stable = *target == Target::Stable;
+                self.unchanged(cluster, if stable { &Named::Stable } else { &Named::Canary })?;
+                cluster.move_target(stable, Some(revision.clone()));
+            }
+            Action::EnsureRoute(intent) => {
+                self.unchanged(cluster, &Named::Route)?;
+                cluster.write_route(intent.canary);
+            }
+            Action::EnsureWorkload { replicas, paused } => {
+                self.unchanged(cluster, &Named::Deployment)?;
+                cluster.write_deployment(*replicas, *paused, None);
+            }
+            Action::EnsureRun(request) => ensure_run(cluster, request)?,
+            Action::StopRun { name } => {
+                if let Some(run) = cluster.runs.get_mut(name) {
+                    run.spec.stop = true;
+                    cluster.runs_due.insert(name.clone());
+                }
+            }
+            Action::AnswerCommand { name, state, message } => {
+                cluster.commands.retain(|command| command.name != *name);
+                cluster.answers.push((name.clone(), *state, message.clone()));
+            }
+            Action::RemoveRevision { id } => cluster.remove_set(id),
+            Action::HandBack(stage) => hand_back(cluster, *stage),
+            #[expect(unreachable_patterns, reason = "the engine learns actions before the simulator does")]
+            other => return Err(refused("NotSimulated", format!("the simulator does not play {other:?} yet"))),
+        }
+        Ok(())
+    }
+
+    /// Our own writes are known at once, whatever the watches say.
+    fn reflect(&self, cluster: &SimCluster, action: &Action) {
+        let mut kept = self.kept();
+        let named = match action {
+            Action::EnsureReplicas { id, .. } | Action::EnsureRevision { id, .. } => Named::Replicas(id.clone()),
+            Action::EnsureTarget { target: Target::Stable, .. } => Named::Stable,
+            Action::EnsureTarget { .. } => Named::Canary,
+            Action::EnsureRoute(_) => Named::Route,
+            Action::EnsureWorkload { .. } => Named::Deployment,
+            _ => Named::Rollout,
+        };
+        if named != Named::Rollout {
+            let version = cluster.version_of(&named);
+            kept.versions.insert(named, version);
+        }
+        let fresh = cluster.seen();
+        let Some(observed) = &mut kept.observed else { return };
+        merge_written(&mut observed.seen, fresh, action);
+    }
+
+    /// Judges a run. Gives when to judge it again, unless it has ended.
+    pub async fn judge(&self, name: &str) -> Result<Option<Millis>, WorldError> {
+        let Some(run) = self.cluster().runs.get(name).cloned() else { return Ok(None) };
+        let recorded = run.status.clone().unwrap_or_default();
+        let (status, written) = match self.kept().live.get(name) {
+            Some((live, written)) if live.windows_through >= recorded.windows_through => (live.clone(), *written),
+            _ => (recorded, Timestamp::MIN),
+        };
+        if status.phase != RunPhase::Running {
+            return Ok(None);
+        }
+        let asked_at = self.now();
+        let (next, wake) = runs::judge(&run.spec, &status, self, asked_at).await;
+        let now = self.now();
+        let write = run.status.is_none() || runs::is_material(&status, &next) || runs::is_old(&run.spec, written, now);
+        if write {
+            self.record_run(name, &run.spec, &next).await?;
+        }
+        let ended = next.phase != RunPhase::Running;
+        self.kept().live.insert(name.to_owned(), (next, if write { now } else { written }));
+        Ok((!ended).then(|| moment(wake).max(moment(now) + 50)))
+    }
+
+    async fn record_run(
+        &self,
+        name: &str,
+        spec: &crate::api::analysis::AnalysisRunSpec,
+        status: &AnalysisRunStatus,
+    ) -> Result<(), WorldError> {
+        let pass = self.write().await?;
+        {
+            let mut cluster = self.cluster();
+            let Some(run) = cluster.runs.get_mut(name) else { return Ok(()) };
+            if run.spec != *spec {
+                return Err(WorldError::Conflict(format!("AnalysisRun {name} has changed meanwhile")));
+            }
+            run.status = Some(status.clone());
+            cluster.news = true;
+        }
+        self.written(pass).await
+    }
+}
+
+fn refused(reason: &str, message: String) -> WorldError {
+    WorldError::Refused { reason: reason.into(), message }
+}
+
+fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -> Result<(), WorldError> {
+    if let Some(known) = cluster.sets.iter_mut().find(|set| set.id == id) {
+        known.number = number;
+        known.version += 1;
+        return Ok(());
+    }
+    let Some((_, template)) = cluster.wanted_template().filter(|(wanted, _)| wanted == id) else {
+        let message = format!("the ReplicaSet of revision {id} is gone, and the file has another template by now");
+        return Err(refused("RevisionLost", message));
+    };
+    let workload = format!("{}-{id}", cluster.key.name);
+    cluster.sets.push(Replicas::new(id, number, workload, template));
+    cluster.news = true;
+    Ok(())
+}
+
+fn ensure_run(cluster: &mut SimCluster, request: &RunRequest) -> Result<(), WorldError> {
+    if let Some(run) = cluster.runs.get_mut(&request.name) {
+        run.spec.epoch = request.epoch;
+    } else {
+        let Some(rollout) = &cluster.rollout else { return Ok(()) };
+        let run = runs::freeze(&cluster.key, rollout, request, &cluster.templates)?;
+        cluster.runs.insert(request.name.clone(), run);
+    }
+    cluster.runs_due.insert(request.name.clone());
+    Ok(())
+}
+
+fn hand_back(cluster: &mut SimCluster, stage: HandBack) {
+    match stage {
+        HandBack::Workload => {
+            let stable = cluster.status().stable_revision.map(|stable| stable.id).unwrap_or_default();
+            let template = cluster.set(&stable).map(|set| set.template.clone());
+            let replicas = cluster.rollout.as_ref().and_then(|rollout| rollout.spec.replicas);
+            cluster.write_deployment(replicas, false, template);
+        }
+        HandBack::Objects => {
+            cluster.move_target(true, None);
+            cluster.move_target(false, None);
+        }
+        HandBack::Finalizer => {
+            for id in cluster.sets.iter().map(|set| set.id.clone()).collect::<Vec<_>>() {
+                cluster.remove_set(&id);
+            }
+            cluster.rollout = None;
+        }
+    }
+}
+
+/// Puts what an action wrote into an older observation.
+fn merge_written(seen: &mut Seen, fresh: Seen, action: &Action) {
+    match action {
+        Action::EnsureRevision { id, .. } | Action::EnsureReplicas { id, .. } => {
+            let Some(now) = fresh.revisions.into_iter().find(|revision| revision.id == *id) else { return };
+            match seen.revisions.iter_mut().find(|revision| revision.id == *id) {
+                Some(known) => (known.wanted, known.number) = (now.wanted, now.number),
+                None => seen.revisions.push(now),
+            }
+        }
+        Action::EnsureTarget { target: Target::Stable, .. } => {
+            if let (Some(known), Some(now)) = (&mut seen.stable_target, fresh.stable_target) {
+                known.revision = now.revision;
+            }
+        }
+        Action::EnsureTarget { .. } => {
+            if let (Some(known), Some(now)) = (&mut seen.canary_target, fresh.canary_target) {
+                known.revision = now.revision;
+            }
+        }
+        Action::EnsureRoute(_) => seen.route = fresh.route,
+        Action::EnsureWorkload { .. } | Action::HandBack(_) => {
+            if let (Some(known), Some(now)) = (&mut seen.workload, fresh.workload) {
+                (known.wanted, known.paused) = (now.wanted, now.paused);
+            }
+        }
+        Action::EnsureRun(_) | Action::StopRun { .. } => seen.runs = fresh.runs,
+        Action::AnswerCommand { name, .. } => seen.commands.retain(|command| command.name != *name),
+        Action::RemoveRevision { id } => seen.revisions.retain(|revision| revision.id != *id),
+        #[expect(unreachable_patterns, reason = "the engine learns actions before the simulator does")]
+        _ => {}
+    }
+}
+
+impl Clock for Process {
+    fn now(&self) -> Timestamp {
+        instant(self.cluster().now)
+    }
+}
+
+#[async_trait]
+impl World for Process {
+    async fn observe(&self, _: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+        let mut cluster = self.cluster();
+        let now = cluster.now;
+        let mut kept = self.kept();
+        if kept.observed.is_some() {
+            let frozen =
+                cluster.faults.strikes(FaultKind::WatchGap, now) || cluster.faults.strikes(FaultKind::StaleCache, now);
+            if frozen {
+                return Ok(kept.observed.clone());
+            }
+        }
+        let Some(mut rollout) = cluster.rollout.clone() else { return Ok(None) };
+        if rollout.spec.replicas.is_none() {
+            // Rule S8: written once.
+            let own = cluster.deployment.as_ref().map(|deployment| deployment.own.wanted);
+            let count = if rollout.spec.workload_ref.is_some() { own } else { Some(1) };
+            if let (Some(count), Some(known)) = (count, &mut cluster.rollout) {
+                known.spec.replicas = Some(count);
+                cluster.touch();
+                rollout = cluster.rollout.clone().unwrap_or(rollout);
+            }
+        }
+        let observation = Observation { rollout, seen: cluster.seen() };
+        kept.versions = cluster.versions_of_all();
+        kept.observed = Some(observation.clone());
+        Ok(Some(observation))
+    }
+
+    async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {
+        let pass = self.write().await?;
+        {
+            let mut cluster = self.cluster();
+            self.apply(&mut cluster, action)?;
+            if !matches!(pass, Pass::LoseAnswer) {
+                self.reflect(&cluster, action);
+            }
+        }
+        self.written(pass).await
+    }
+
+    async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
+        let pass = self.write().await?;
+        {
+            let mut cluster = self.cluster();
+            let version = cluster.rollout.as_ref().and_then(|rollout| rollout.metadata.resource_version.clone());
+            if version != observation.rollout.metadata.resource_version {
+                return Err(WorldError::Conflict(format!("{} has changed meanwhile", cluster.key)));
+            }
+            cluster.touch();
+            if let Some(rollout) = &mut cluster.rollout {
+                rollout.status = Some(status.clone());
+            }
+            if matches!(pass, Pass::Go) {
+                let mut kept = self.kept();
+                if let (Some(observed), Some(rollout)) = (&mut kept.observed, &cluster.rollout) {
+                    observed.rollout = rollout.clone();
+                }
+            }
+        }
+        self.written(pass).await
+    }
+
+    fn decided(&self, input: &Input<'_>, decision: &Decision) {
+        let broken = invariants::broken(input, decision);
+        self.kept().broken.extend(broken);
+    }
+
+    async fn tell(&self, _: &Observation, notice: &Notice) {
+        let mut cluster = self.cluster();
+        let now = cluster.now;
+        cluster.notices.push((now, notice.clone()));
+    }
+}
+
+#[async_trait]
+impl Source for Process {
+    async fn answer(&self, _: &str, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
+        let slow = {
+            let mut cluster = self.cluster();
+            let now = cluster.now;
+            let slow = cluster.faults.strikes(FaultKind::PrometheusSlow, now);
+            slow.then(|| now + cluster.faults.slowness())
+        };
+        if let Some(until) = slow {
+            self.stand_still(until).await;
+        }
+        let mut cluster = self.cluster();
+        queries.iter().map(|query| answer(&mut cluster, query)).collect()
+    }
+}
+
+fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError> {
+    let now = cluster.now;
+    if cluster.faults.strikes(FaultKind::PrometheusDown, now) {
+        return Err(SourceError("cannot reach Prometheus: connection refused (a fault of the scenario)".into()));
+    }
+    match query {
+        Query::Increments(query) => Ok(increments(cluster, query)),
+        Query::Scalar { query, at } => Ok(Answer::Scalar(scalar(cluster, query, moment(*at)))),
+        #[expect(unreachable_patterns, reason = "the judges learn questions before the simulator does")]
+        _ => Err(SourceError("the simulator cannot answer this kind of question yet".into())),
+    }
+}
+
+fn increments(cluster: &SimCluster, query: &IncrementsQuery) -> Answer {
+    let (window, warm_up) = (Millis::from(query.window_seconds) * 1000, Millis::from(query.warm_up_seconds) * 1000);
+    let end = moment(query.end);
+    // A counter of the user's own counts what the world has: bad answers, and all.
+    let pick = |counter: &Counter, own: fn(&ArmCounts) -> u64, counts: &ArmCounts| match counter.builtin {
+        Some(Builtin::Requests) => counts.total,
+        Some(Builtin::Errors) => counts.bad,
+        None => own(counts),
+    };
+    let arm = |workload: &str| {
+        let counts = cluster.increments(workload, end, window, warm_up)?;
+        let bad = pick(&query.bad, |counts| counts.bad, &counts);
+        Some(ArmCounts { bad, total: pick(&query.total, |counts| counts.total, &counts) })
+    };
+    Answer::Increments { canary: arm(&query.arms.canary), stable: arm(&query.arms.stable), notes: Vec::new() }
+}
+
+/// The series of the metric that asks this.
+fn scalar(cluster: &SimCluster, query: &str, at: Millis) -> Option<f64> {
+    let metrics = cluster.runs.values().flat_map(|run| &run.spec.metrics);
+    let asks = |metric: &&crate::api::analysis::Metric| metric.threshold.as_ref().is_some_and(|t| t.query == query);
+    let mut names = metrics.filter(asks).map(|metric| &metric.name);
+    let series = names.find_map(|name| cluster.laws.series.get(name))?;
+    series.iter().rev().find(|point| super::millis(point.at) <= at)?.value
+}
