@@ -157,6 +157,8 @@ pub struct SimCluster {
     pub notices: Vec<(Millis, Notice)>,
     /// Whether something has happened that the controller hears of.
     pub news: bool,
+    /// When a cache that is behind hears of it.
+    pub late_news: Option<Millis>,
     /// Requests that no pod answered.
     pub lost: u64,
     /// What versions have answered.
@@ -208,6 +210,7 @@ impl SimCluster {
             answers: Vec::new(),
             notices: Vec::new(),
             news: true,
+            late_news: None,
             lost: 0,
             versions: Vec::new(),
             scrape: windows.chain([SCRAPE]).filter(|window| *window > 0).min().unwrap_or(SCRAPE),
@@ -315,7 +318,7 @@ impl SimCluster {
         let min_ready = self.min_ready();
         let ready = self.all_pods().filter_map(|pod| pod.ready_at).flat_map(|at| [at, at + min_ready]);
         let routes = self.route.underway.iter().map(|(at, _)| *at);
-        ready.chain(routes).chain(self.faults.next_event(self.now)).filter(|at| *at > self.now).min()
+        ready.chain(routes).chain(self.late_news).chain(self.faults.next_event(self.now)).filter(|at| *at > self.now).min()
     }
 
     /// Lets time pass to `to`: requests flow as they do now, and what is due then becomes so.
@@ -347,6 +350,10 @@ impl SimCluster {
         });
         self.news |= news || own_changes;
         self.now = to;
+        if self.late_news.is_some_and(|at| at <= to) {
+            self.late_news = None;
+            self.news = true;
+        }
         self.route_arrives();
         self.roll_deployment();
         self.gone.retain(|(_, pod)| !pod.is_forgotten(to));
@@ -531,12 +538,15 @@ impl SimCluster {
     /// Writes the Deployment's spec.
     pub fn write_deployment(&mut self, replicas: Option<u32>, paused: bool, template: Option<Value>) {
         let Some(deployment) = &mut self.deployment else { return };
-        deployment.own.version += 1;
-        deployment.paused = paused;
-        deployment.own.wanted = replicas.unwrap_or(deployment.own.wanted);
-        if let Some(template) = template {
-            deployment.template = template;
+        let replicas = replicas.unwrap_or(deployment.own.wanted);
+        let template = template.unwrap_or_else(|| deployment.template.clone());
+        let (was, is) = ((deployment.own.wanted, deployment.paused), (replicas, paused));
+        if was == is && template == deployment.template {
+            return;
         }
+        deployment.own.version += 1;
+        (deployment.own.wanted, deployment.paused) = is;
+        deployment.template = template;
         self.news = true;
         self.roll_deployment();
     }

@@ -85,6 +85,13 @@ impl Faults {
         self.faults.iter().any(|fault| fault.kind == kind && fault.is_on(now))
     }
 
+    /// Until when no controller lives: a certain restart that lasts a time.
+    pub fn away(&self, now: Millis) -> Option<Millis> {
+        let lasting = |fault: &&Fault| fault.kind == FaultKind::ControllerRestart && fault.to > fault.from;
+        let certain = self.faults.iter().filter(lasting).filter(|fault| fault.probability >= 1.0 && fault.is_on(now));
+        certain.map(|fault| fault.to).max()
+    }
+
     /// Whether any fault is on.
     pub fn any_on(&self, now: Millis) -> bool {
         self.faults.iter().any(|fault| fault.is_on(now))

@@ -75,6 +75,8 @@ pub struct Player {
     run_wakes: BTreeMap<String, Millis>,
     wake: Option<Millis>,
     failures: u32,
+    /// Ticks in a row that asked for something.
+    asked: u32,
     /// Until when no process is there.
     down: Option<Millis>,
     was_healthy: bool,
@@ -119,6 +121,7 @@ impl Player {
             run_wakes: BTreeMap::new(),
             wake: None,
             failures: 0,
+            asked: 0,
             down: None,
             was_healthy: false,
             throughout: None,
@@ -363,6 +366,11 @@ impl Player {
             self.tick_on(process, ticking)?;
             return Ok(true);
         }
+        let away = self.cluster().faults.away(now);
+        if let Some(back) = away.filter(|_| self.down.is_none()) {
+            self.die(true);
+            self.down = Some(back);
+        }
         match self.down {
             Some(back) if back > now => return Ok(false),
             Some(_) => self.lead_anew(),
@@ -415,9 +423,14 @@ impl Player {
         match result {
             Ok(Some(decision)) => {
                 self.failures = 0;
-                let at = decision.wake.as_ref().map_or(now + RESYNC, |wake| moment(wake.at)).min(now + RESYNC);
+                // What the actions changed is news by itself; a tick that asks for more looks again soon.
+                self.asked = if decision.actions.is_empty() { 0 } else { self.asked + 1 };
+                let at = match &decision.wake {
+                    _ if self.asked > 0 => now + doubled(SOON, self.asked - 1),
+                    Some(wake) => moment(wake.at).min(now + RESYNC),
+                    None => now + RESYNC,
+                };
                 self.wake = Some(at.max(now + SOON.0));
-                self.cluster().news |= !decision.actions.is_empty();
             }
             Ok(None) => self.wake = None,
             Err(error) => {
@@ -451,7 +464,7 @@ impl Player {
     /// Nobody looks again now, so another look must find nothing to do (I8).
     fn rests(&mut self) -> Played {
         let cluster = self.cluster();
-        let idle = self.down.is_none() && self.deposed.is_empty() && self.failures == 0 && !cluster.news;
+        let idle = self.down.is_none() && self.asked == 0 && self.deposed.is_empty() && self.failures == 0 && !cluster.news;
         let Some(rollout) = cluster.rollout.clone().filter(|_| idle && !cluster.faults.any_on(cluster.now)) else {
             return Ok(());
         };

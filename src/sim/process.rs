@@ -27,6 +27,9 @@ use crate::{
     ports::{Clock, Observation, RolloutKey, Source, SourceError, World, WorldError, runs},
 };
 
+/// A cache that is behind hears of what happened so much later.
+const CATCH_UP: Millis = 2_000;
+
 /// The cluster, shared by the processes that come and go.
 pub type Shared = Arc<Mutex<SimCluster>>;
 
@@ -394,9 +397,11 @@ impl World for Process {
         let now = cluster.now;
         let mut kept = self.kept();
         if kept.observed.is_some() {
-            let frozen =
-                cluster.faults.strikes(FaultKind::WatchGap, now) || cluster.faults.strikes(FaultKind::StaleCache, now);
-            if frozen {
+            let behind = cluster.faults.strikes(FaultKind::StaleCache, now);
+            if behind {
+                cluster.late_news.get_or_insert(now + CATCH_UP);
+            }
+            if behind || cluster.faults.strikes(FaultKind::WatchGap, now) {
                 return Ok(kept.observed.clone());
             }
         }

@@ -17,5 +17,6 @@ mod layers;
 mod lint;
 mod record;
 mod router;
+mod scenarios;
 mod tick;
 mod vectors;
