@@ -7,7 +7,7 @@ use crate::api::{
 
 use super::{
     decision::Target,
-    draft::{DEFAULT_DEADLINE, Draft},
+    draft::Draft,
     outcome, pods, runs, weights,
 };
 
@@ -103,12 +103,7 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
 }
 
 fn deadline(draft: &mut Draft<'_>) {
-    let Some(since) = draft.stuck_since() else { return };
-    let allowed = draft.input.spec.progress_deadline.unwrap_or(DEFAULT_DEADLINE);
-    let until = allowed.after(since);
-    if until > draft.now() {
-        return draft.wake(until, "progress deadline");
-    }
+    let Some(allowed) = draft.overdue() else { return };
     let message = draft.waiting.as_ref().map(|wait| wait.message.clone()).unwrap_or_default();
     outcome::fail(draft, "ProgressDeadlineExceeded", &format!("no progress for {allowed}: {message}"));
 }

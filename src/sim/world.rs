@@ -53,6 +53,8 @@ pub struct SimWorld {
     pub template: String,
     /// Desired replicas.
     pub replicas: u32,
+    /// Since when this controller decides.
+    pub deciding_since: Option<Timestamp>,
     /// How templates behave, by id; the rest is perfect.
     pub behaviours: BTreeMap<String, Behaviour>,
     /// Everything that was told, oldest first.
@@ -89,6 +91,7 @@ impl SimWorld {
             status: RolloutStatus::default(),
             template: template.to_owned(),
             replicas,
+            deciding_since: None,
             behaviours: BTreeMap::new(),
             notices: Vec::new(),
             answers: BTreeMap::new(),
@@ -184,6 +187,7 @@ impl SimWorld {
             canary_target: self.target(&self.canary_target),
             runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
             commands: self.commands.clone(),
+            deciding_since: self.deciding_since,
             ..Seen::default()
         }
     }

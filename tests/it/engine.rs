@@ -222,6 +222,27 @@ fn s38_pods_that_never_come_up_miss_the_deadline() {
 }
 
 #[test]
+fn s41_what_was_fulfilled_while_nobody_looked_is_not_late() {
+    let away = SignedDuration::from_secs(700);
+    // The pods came meanwhile; they come within the new controller's first minute; they never come.
+    for (ready_after, promoted) in [(Some(620), true), (Some(730), true), (None, false)] {
+        let mut world = at_version_one(with_mesh(vec![set_weight(50)]), 4);
+        let ready_after = ready_after.map(SignedDuration::from_secs);
+        world.behaviours.insert("v2".into(), Behaviour { ready_after, ..Behaviour::default() });
+        release(&mut world, "v2", |world| world.status.waiting_for.is_some());
+        world.now += away;
+        world.deciding_since = Some(world.now);
+        world.settle().unwrap();
+        assert_eq!(world.status.course, Course::Stepping, "nothing is called late at first sight");
+        let ended = world.run_until(HOUR, |world| world.status.course != Course::Stepping).unwrap();
+        assert_eq!((ended, world.status.course == Course::Promoting), (true, promoted), "{ready_after:?}");
+        if !promoted {
+            assert_eq!(world.now.duration_since(world.deciding_since.unwrap()), MINUTE, "a minute later it is late");
+        }
+    }
+}
+
+#[test]
 fn s56_a_lost_canary_gives_its_traffic_back_and_the_third_loss_fails() {
     let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
     release(&mut world, "v2", |world| world.status.step_index == 1);
