@@ -49,7 +49,8 @@ use crate::{
     router::{FIELD_MANAGER, ROUTERS, WatchedKind},
 };
 use kinds::{
-    AutoscalerKept, CommandKept, DeploymentKept, PodKept, ReplicaSetKept, RolloutKept, RouteKept, RunKept, ServiceKept, SliceKept,
+    AutoscalerKept, CommandKept, DeploymentKept, PodKept, ReplicaSetKept, RolloutKept, RouteKept, RunKept, ServiceKept,
+    SliceKept,
 };
 use observe::Around;
 use references::References;

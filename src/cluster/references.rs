@@ -125,9 +125,8 @@ impl Index {
         let rarest = demanded.min_by_key(|keys| keys.map_or(0, BTreeSet::len)).flatten();
         let demanding = selection.offers().into_iter().filter_map(|label| under(DEMANDS, label));
         let candidates = rarest.into_iter().chain(demanding).flatten();
-        let overlaps = |other: &&RolloutKey| {
-            self.by_rollout.get(*other).is_some_and(|other| other.selection.overlaps(selection))
-        };
+        let overlaps =
+            |other: &&RolloutKey| self.by_rollout.get(*other).is_some_and(|other| other.selection.overlaps(selection));
         candidates.filter(|other| *other != key).filter(overlaps).cloned().collect()
     }
 }

@@ -96,8 +96,7 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
     let lease_namespace = settings.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let server_clock = ServerClock::default();
-    let requests =
-        WatchRequests { metrics: metrics.clone(), clock: Arc::clone(&clock), server: server_clock.clone() };
+    let requests = WatchRequests { metrics: metrics.clone(), clock: Arc::clone(&clock), server: server_clock.clone() };
     let client = ClientBuilder::try_from(config)?.with_layer(&requests).build();
     let events = EventSender::start(client.clone(), Some(settings.identity.clone()));
     let scope = cluster::Settings { namespace: settings.namespace.clone(), prometheus: settings.prometheus.clone() };
@@ -129,8 +128,7 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
     let source: Arc<dyn Source> = Arc::new(PrometheusSource::new()?);
     let work_stop = CancellationToken::new();
     let rollouts = RolloutWork { cluster: Arc::clone(&cluster), clock: Arc::clone(&clock), metrics: metrics.clone() };
-    let runs =
-        RunWork { cluster: Arc::clone(&cluster), source, clock, metrics: metrics.clone(), live: Arc::default() };
+    let runs = RunWork { cluster: Arc::clone(&cluster), source, clock, metrics: metrics.clone(), live: Arc::default() };
     let leader = leadership.clone();
     let work = async {
         lead(leader, &metrics).await;

@@ -13,7 +13,7 @@ use super::{
     decision::Target,
     draft::Draft,
     items::{self, Item},
-    outcome, pods, runs,
+    outcome, pods, runs, verification,
     weights::{self, Route},
 };
 
@@ -47,6 +47,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     let place = bring(draft);
     runs::ensure(draft);
     runs::show(draft);
+    verification::show(draft);
     if draft.replicas() == 0 {
         draft.say(Phase::Progressing, "ScaledToZero", "scaled to zero: steps, clocks and evidence stand still");
     } else if !failed(draft) {
@@ -169,7 +170,7 @@ fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
 
 fn moved(draft: &mut Draft<'_>, place: Place) -> bool {
     if place.reached {
-        return true;
+        return verification::allows(draft);
     }
     waits_for_weight(draft, place.goal);
     false

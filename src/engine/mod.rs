@@ -19,6 +19,7 @@ pub mod replicas;
 mod report;
 mod revisions;
 mod runs;
+mod verification;
 mod weights;
 
 pub use decision::{Action, Decision, HandBack, Notice, RouteIntent, RunRequest, Target, Wake};

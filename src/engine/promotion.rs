@@ -5,11 +5,7 @@ use crate::api::{
     status::{Course, Stage},
 };
 
-use super::{
-    decision::Target,
-    draft::Draft,
-    outcome, pods, runs, weights,
-};
+use super::{decision::Target, draft::Draft, outcome, pods, runs, weights};
 
 /// One tick of the promotion.
 pub fn walk(draft: &mut Draft<'_>) {
