@@ -685,6 +685,25 @@ impl SimCluster {
         Some(ServiceNames { root: services.root, stable, canary, root_is_pinned })
     }
 
+    /// Pods, targets and routes in words: what a rollout leaves behind.
+    pub fn state(&self) -> String {
+        let image = |target: &Target| {
+            let set = target.revision.as_ref().and_then(|id| self.set(id));
+            set.map_or_else(|| "all".to_owned(), Replicas::image)
+        };
+        let mut sets: Vec<String> = self.sets.iter().map(|set| format!("{} {}", set.image(), set.wanted)).collect();
+        sets.sort();
+        let own = self.deployment.as_ref().map(|own| format!(", Deployment {} {}", own.own.wanted, own.paused));
+        format!(
+            "stable {}, canary {}, weight {}, pods {}{}",
+            image(&self.stable),
+            image(&self.canary),
+            self.route.weight,
+            sets.join(" "),
+            own.unwrap_or_default()
+        )
+    }
+
     /// What an arm counted in a window.
     pub fn increments(&self, workload: &str, end: Millis, window: Millis, warm_up: Millis) -> Option<ArmCounts> {
         let own = |set: &&Replicas| set.workload == workload;

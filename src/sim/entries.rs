@@ -181,8 +181,9 @@ fn give(cluster: &mut SimCluster, entry: &CommandEntry) -> Result<String, String
 /// Somebody else writes the routes.
 pub fn drift(cluster: &mut SimCluster) {
     if cluster.has_mesh() {
-        let points = cluster.faults.below(FaultKind::RouteDrift, 10_001);
-        cluster.write_route(Percent::from_basis_points(u32::try_from(points).unwrap_or(0)));
+        let by = u32::try_from(1 + cluster.faults.below(FaultKind::RouteDrift, 10_000)).unwrap_or(1);
+        let other = (cluster.route.weight.basis_points() + by) % 10_001;
+        cluster.write_route(Percent::from_basis_points(other));
     }
 }
 

@@ -112,7 +112,7 @@ impl Player {
         let cluster: Shared = Arc::new(Mutex::new(cluster));
         Some(Player {
             story: Story { seed, ..Story::default() },
-            process: Process::new(cluster.clone(), None),
+            process: Process::new(cluster.clone(), None, None),
             cluster,
             scenario: setting.scenario.clone(),
             key,
@@ -134,12 +134,7 @@ impl Player {
 
     /// Makes the first process die at one of its writes.
     pub fn crash_at(&mut self, crash: Crash) {
-        self.process = Process::new(self.cluster.clone(), Some(crash));
-    }
-
-    /// How many writes the process has made: the places where it may be made to die.
-    pub fn writes(&self) -> u64 {
-        self.process.writes()
+        self.process = Process::new(self.cluster.clone(), None, Some(crash));
     }
 
     /// The cluster as it is.
@@ -184,13 +179,15 @@ impl Player {
 
     /// What was seen.
     pub fn finish(mut self) -> Story {
-        let (versions, lost, status, now) = {
-            let mut cluster = self.cluster();
+        let writes = self.process.writes();
+        {
+            let mut cluster = locked(&self.cluster);
             cluster.count_up();
-            let versions = cluster.versions.iter().map(|v| (v.image.clone(), v.answered)).collect();
-            (versions, cluster.lost, cluster.status(), cluster.now)
-        };
-        (self.story.versions, self.story.lost, self.story.status, self.story.end) = (versions, lost, status, now);
+            let story = &mut self.story;
+            story.versions = cluster.versions.iter().map(|v| (v.image.clone(), v.answered)).collect();
+            (story.lost, story.status, story.end) = (cluster.lost, cluster.status(), cluster.now);
+            (story.state, story.writes) = (cluster.state(), writes);
+        }
         let open: Vec<usize> = (0..self.story.releases.len()).collect();
         for index in open {
             if self.story.releases[index].ended.is_none() {
@@ -468,7 +465,7 @@ impl Player {
         let Some(rollout) = cluster.rollout.clone().filter(|_| idle && !cluster.faults.any_on(cluster.now)) else {
             return Ok(());
         };
-        let (seen, status) = (cluster.seen(), cluster.status());
+        let (seen, status) = (self.process.look(&cluster), cluster.status());
         let input = Input {
             name: &cluster.key.name,
             uid: rollout.metadata.uid.as_deref().unwrap_or_default(),
@@ -506,7 +503,7 @@ impl Player {
         self.judging.clear();
         self.failures = 0;
         self.wake = None;
-        self.process = Process::new(self.cluster.clone(), None);
+        self.process = Process::new(self.cluster.clone(), Some(self.now()), None);
         let names: Vec<String> = {
             let mut cluster = self.cluster();
             cluster.news = true;

@@ -50,6 +50,8 @@ pub struct Crash {
 /// A controller's process.
 pub struct Process {
     cluster: Shared,
+    /// Since when it decides; `None`: for long.
+    since: Option<Millis>,
     kept: Mutex<Kept>,
 }
 
@@ -84,8 +86,8 @@ enum Pass {
 
 impl Process {
     /// A process that has seen nothing yet.
-    pub fn new(cluster: Shared, crash: Option<Crash>) -> Arc<Self> {
-        Arc::new(Process { cluster, kept: Mutex::new(Kept { crash, ..Kept::default() }) })
+    pub fn new(cluster: Shared, since: Option<Millis>, crash: Option<Crash>) -> Arc<Self> {
+        Arc::new(Process { cluster, since, kept: Mutex::new(Kept { crash, ..Kept::default() }) })
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -94,6 +96,11 @@ impl Process {
 
     fn cluster(&self) -> MutexGuard<'_, SimCluster> {
         locked(&self.cluster)
+    }
+
+    /// What it would see now.
+    pub fn look(&self, cluster: &SimCluster) -> Seen {
+        Seen { deciding_since: self.since.map(instant), ..cluster.seen() }
     }
 
     /// Until when the call in progress stands still.
@@ -249,7 +256,7 @@ impl Process {
             let version = cluster.version_of(&named);
             kept.versions.insert(named, version);
         }
-        let fresh = cluster.seen();
+        let fresh = self.look(cluster);
         let Some(observed) = &mut kept.observed else { return };
         merge_written(&mut observed.seen, fresh, action);
     }
@@ -319,7 +326,7 @@ fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -> Result<()
 
 fn ensure_run(cluster: &mut SimCluster, request: &RunRequest) -> Result<(), WorldError> {
     if let Some(run) = cluster.runs.get_mut(&request.name) {
-        run.spec.epoch = request.epoch;
+        (run.spec.epoch, run.spec.share) = (request.epoch, request.share);
     } else {
         let Some(rollout) = &cluster.rollout else { return Ok(()) };
         let run = runs::freeze(&cluster.key, rollout, request, &cluster.templates)?;
@@ -416,7 +423,7 @@ impl World for Process {
                 rollout = cluster.rollout.clone().unwrap_or(rollout);
             }
         }
-        let observation = Observation { rollout, seen: cluster.seen() };
+        let observation = Observation { rollout, seen: self.look(&cluster) };
         kept.versions = cluster.versions_of_all();
         kept.observed = Some(observation.clone());
         Ok(Some(observation))
@@ -424,9 +431,12 @@ impl World for Process {
 
     async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {
         let pass = self.write().await?;
+        let deposed = self.is_deposed();
         {
             let mut cluster = self.cluster();
             self.apply(&mut cluster, action)?;
+            // What another process writes is heard of by the one that leads.
+            cluster.news |= deposed;
             if !matches!(pass, Pass::LoseAnswer) {
                 self.reflect(&cluster, action);
             }
@@ -436,6 +446,7 @@ impl World for Process {
 
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
         let pass = self.write().await?;
+        let deposed = self.is_deposed();
         {
             let mut cluster = self.cluster();
             let version = cluster.rollout.as_ref().and_then(|rollout| rollout.metadata.resource_version.clone());
@@ -443,6 +454,7 @@ impl World for Process {
                 return Err(WorldError::Conflict(format!("{} has changed meanwhile", cluster.key)));
             }
             cluster.touch();
+            cluster.news |= deposed;
             if let Some(rollout) = &mut cluster.rollout {
                 rollout.status = Some(status.clone());
             }

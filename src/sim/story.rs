@@ -97,6 +97,10 @@ pub struct Story {
     pub met: u32,
     /// The status at the end.
     pub status: RolloutStatus,
+    /// Pods, targets and routes at the end, in words.
+    pub state: String,
+    /// Writes of the last process: the places where it could have died.
+    pub writes: u64,
 }
 
 impl Story {
