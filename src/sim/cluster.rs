@@ -2,6 +2,9 @@
 //!
 //! Every object has a version, as the API server gives it a resourceVersion: a write that was decided on an older one loses.
 
+pub mod seen;
+mod workloads;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -9,15 +12,12 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        AnalysisRun, Percent, Rollout, RolloutSpec, RolloutStatus,
+        AnalysisRun, Percent, Rollout, RolloutStatus,
         analysis::AnalysisTemplateSpec,
         command::{CommandState, RolloutCommandSpec},
-        revision,
-        validate::{self, Severity},
+        revision, validate,
     },
-    engine::{
-        CommandSeen, Notice, Problem, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen,
-    },
+    engine::{CommandSeen, Notice},
     evidence::ArmCounts,
     ports::RolloutKey,
 };
@@ -29,12 +29,10 @@ use super::{
     flow::Flow,
     instant, millis,
     pods::{Pod, sum},
-    replicas::{Replicas, count, first_image},
+    replicas::Replicas,
     scenario::{Point, VersionSpec},
 };
 
-/// What is written reaches the proxies after so long.
-const ROUTE_LAG: Millis = 200;
 /// Prometheus scrapes this often, unless a template's windows are shorter.
 const SCRAPE: Millis = 15_000;
 
@@ -230,18 +228,6 @@ impl SimCluster {
         cluster
     }
 
-    /// The Deployment's pods have been there for long.
-    fn begin_deployment(&mut self, template: Value, replicas: u32) {
-        let mut own = Replicas::new("", 0, String::new(), template.clone());
-        own.wanted = replicas;
-        for _ in 0..replicas {
-            let mut pod = self.new_pod(&template);
-            pod.ready_at = Some(0);
-            own.pods.push(pod);
-        }
-        self.deployment = Some(Deployment { own, template, paused: false });
-    }
-
     /// The Rollout changes: another version of the object.
     pub fn touch(&mut self) {
         self.version += 1;
@@ -311,14 +297,17 @@ impl SimCluster {
         fixed.into_iter().chain(sets).map(|named| (named.clone(), self.version_of(&named))).collect()
     }
 
-    // ---- time --------------------------------------------------------------------------------------------------------
-
     /// When something happens next by itself.
     pub fn next_event(&self) -> Option<Millis> {
         let min_ready = self.min_ready();
         let ready = self.all_pods().filter_map(|pod| pod.ready_at).flat_map(|at| [at, at + min_ready]);
         let routes = self.route.underway.iter().map(|(at, _)| *at);
-        ready.chain(routes).chain(self.late_news).chain(self.faults.next_event(self.now)).filter(|at| *at > self.now).min()
+        ready
+            .chain(routes)
+            .chain(self.late_news)
+            .chain(self.faults.next_event(self.now))
+            .filter(|at| *at > self.now)
+            .min()
     }
 
     /// Lets time pass to `to`: requests flow as they do now, and what is due then becomes so.
@@ -345,9 +334,10 @@ impl SimCluster {
                 news = true;
             }
         }
-        let own_changes = self.deployment.as_ref().is_some_and(|deployment| {
-            deployment.own.pods.iter().any(|pod| pod.ready_at.is_some_and(due))
-        });
+        let own_changes = self
+            .deployment
+            .as_ref()
+            .is_some_and(|deployment| deployment.own.pods.iter().any(|pod| pod.ready_at.is_some_and(due)));
         self.news |= news || own_changes;
         self.now = to;
         if self.late_news.is_some_and(|at| at <= to) {
@@ -407,260 +397,6 @@ impl SimCluster {
         self.versions.iter().find(|version| version.image == image).map(|v| v.answered).unwrap_or_default()
     }
 
-    // ---- pods --------------------------------------------------------------------------------------------------------
-
-    fn all_pods(&self) -> impl Iterator<Item = &Pod> {
-        let own = self.deployment.iter().flat_map(|deployment| deployment.own.pods.iter());
-        self.sets.iter().flat_map(|set| set.pods.iter()).chain(own)
-    }
-
-    /// Pods that count as available, of all revisions and the Deployment.
-    pub fn available(&self) -> u32 {
-        let min_ready = self.min_ready();
-        let ours: u32 = self.sets.iter().map(|set| set.available(self.now, min_ready)).sum();
-        ours + self.deployment.as_ref().map_or(0, |deployment| deployment.own.ready(self.now))
-    }
-
-    fn version_index(&mut self, image: &str) -> usize {
-        let known = self.versions.iter().position(|version| version.image == image);
-        known.unwrap_or_else(|| {
-            self.versions.push(Version { image: image.to_owned(), ..Version::default() });
-            self.versions.len() - 1
-        })
-    }
-
-    fn new_pod(&mut self, template: &Value) -> Pod {
-        let image = first_image(template);
-        let version = self.version_index(&image);
-        self.versions[version].first.get_or_insert(self.now);
-        self.serials += 1;
-        let phase = self.dice.below(self.scrape.unsigned_abs()) as Millis;
-        let first_scrape = self.now + phase;
-        Pod::new(self.serials, version, self.now, self.ready_time(&image), first_scrape)
-    }
-
-    /// When a pod of this image that starts now is ready.
-    pub fn ready_time(&self, image: &str) -> Option<Millis> {
-        use crate::api::common::Delay;
-        match self.laws.versions.get(image).and_then(|version| version.ready) {
-            Some(Delay::Never) => None,
-            Some(Delay::After(after)) => Some(self.now + millis(after)),
-            None => Some(self.now + self.laws.startup),
-        }
-    }
-
-    /// Scales a revision.
-    pub fn scale(&mut self, id: &str, replicas: u32) {
-        let Some(index) = self.sets.iter().position(|set| set.id == id) else { return };
-        if self.sets[index].wanted != replicas {
-            self.sets[index].wanted = replicas;
-            self.sets[index].version += 1;
-            self.news = true;
-        }
-        self.take_surplus(index);
-        self.fill();
-    }
-
-    fn take_surplus(&mut self, index: usize) {
-        let gone = self.sets[index].shrink(self.now);
-        let workload = self.sets[index].workload.clone();
-        for pod in gone {
-            self.take_down(workload.clone(), pod);
-        }
-    }
-
-    fn take_down(&mut self, workload: String, mut pod: Pod) {
-        let rate = error_rate(&self.laws, &self.versions[pod.version], self.now);
-        let answered = pod.draw(rate, &mut self.dice);
-        self.versions[pod.version].answered = sum(self.versions[pod.version].answered, answered);
-        pod.end(self.now);
-        self.gone.push((workload, pod));
-    }
-
-    /// Makes the pods that are asked for, as far as there is room.
-    fn fill(&mut self) {
-        for index in 0..self.sets.len() {
-            let missing = self.sets[index].wanted.saturating_sub(count(self.sets[index].pods.len()));
-            let room = self.laws.capacity.map_or(u32::MAX, |room| room.saturating_sub(count(self.all_pods().count())));
-            let template = self.sets[index].template.clone();
-            for _ in 0..missing.min(room) {
-                let pod = self.new_pod(&template);
-                self.sets[index].pods.push(pod);
-            }
-            self.sets[index].without_room = missing - missing.min(room);
-        }
-    }
-
-    /// Crashes so many pods of a revision: their processes start again.
-    pub fn crash(&mut self, id: &str, pods: u32) {
-        let Some(index) = self.sets.iter().position(|set| set.id == id) else { return };
-        let ready_at = self.ready_time(&self.sets[index].image());
-        let now = self.now;
-        let set = &mut self.sets[index];
-        for pod in set.pods.iter_mut().filter(|pod| pod.is_ready(now)).take(pods as usize) {
-            pod.crash(ready_at);
-        }
-        set.version += 1;
-        self.news = true;
-    }
-
-    /// Writes the routes. They reach the proxies a moment later.
-    pub fn write_route(&mut self, weight: Percent) {
-        let lag = self.faults.router_lag(self.now).unwrap_or(ROUTE_LAG);
-        self.route.weight = weight;
-        self.route.version += 1;
-        self.route.underway.push((self.now + lag, weight));
-        self.news = true;
-    }
-
-    /// Moves a target.
-    pub fn move_target(&mut self, stable: bool, revision: Option<String>) {
-        let target = if stable { &mut self.stable } else { &mut self.canary };
-        if target.revision != revision {
-            target.revision = revision;
-            target.version += 1;
-            self.news = true;
-        }
-    }
-
-    /// Takes a ReplicaSet with its pods away.
-    pub fn remove_set(&mut self, id: &str) {
-        if let Some(index) = self.sets.iter().position(|set| set.id == id) {
-            self.sets[index].wanted = 0;
-            self.take_surplus(index);
-            self.sets.remove(index);
-            self.news = true;
-        }
-    }
-
-    // ---- the Deployment ----------------------------------------------------------------------------------------------
-
-    /// Writes the Deployment's spec.
-    pub fn write_deployment(&mut self, replicas: Option<u32>, paused: bool, template: Option<Value>) {
-        let Some(deployment) = &mut self.deployment else { return };
-        let replicas = replicas.unwrap_or(deployment.own.wanted);
-        let template = template.unwrap_or_else(|| deployment.template.clone());
-        let (was, is) = ((deployment.own.wanted, deployment.paused), (replicas, paused));
-        if was == is && template == deployment.template {
-            return;
-        }
-        deployment.own.version += 1;
-        (deployment.own.wanted, deployment.paused) = is;
-        deployment.template = template;
-        self.news = true;
-        self.roll_deployment();
-    }
-
-    /// The Deployment's own controller: scales always, and rolls to its template unless it is held still.
-    fn roll_deployment(&mut self) {
-        let Some(mut deployment) = self.deployment.take() else { return };
-        let now = self.now;
-        if !deployment.paused && deployment.own.template != deployment.template {
-            deployment.own.template = deployment.template.clone();
-        }
-        let version = self.version_index(&first_image(&deployment.own.template));
-        let (new, old): (Vec<Pod>, Vec<Pod>) = deployment.own.pods.drain(..).partition(|pod| pod.version == version);
-        deployment.own.pods = new;
-        for pod in deployment.own.shrink(now) {
-            self.take_down(String::new(), pod);
-        }
-        while count(deployment.own.pods.len()) < deployment.own.wanted {
-            let pod = self.new_pod(&deployment.own.template.clone());
-            deployment.own.pods.push(pod);
-        }
-        // Old pods stay until the new ones serve.
-        let keep = deployment.own.wanted.saturating_sub(deployment.own.ready(now)) as usize;
-        for (index, pod) in old.into_iter().enumerate() {
-            if index < keep { deployment.own.pods.push(pod) } else { self.take_down(String::new(), pod) }
-        }
-        self.deployment = Some(deployment);
-    }
-
-    // ---- what is seen ------------------------------------------------------------------------------------------------
-
-    /// What the engine is shown.
-    pub fn seen(&self) -> Seen {
-        let min_ready = self.min_ready();
-        let Some(rollout) = &self.rollout else { return Seen::default() };
-        let template = self.wanted_template();
-        Seen {
-            template: template.map(|(id, raw)| TemplateSeen { id, images: revision::images(&raw) }),
-            replicas: rollout.spec.replicas.unwrap_or(1),
-            revisions: self.sets.iter().map(|set| set.seen(self.now, min_ready)).collect(),
-            route: self.has_mesh().then(|| self.route_seen()),
-            stable_target: self.target_seen(&self.stable, true),
-            canary_target: self.target_seen(&self.canary, false),
-            workload: self.deployment.as_ref().filter(|_| rollout.spec.workload_ref.is_some()).map(|d| WorkloadSeen {
-                wanted: d.own.wanted,
-                pods: count(d.own.pods.len()),
-                available: d.own.ready(self.now),
-                paused: d.paused,
-            }),
-            runs: self.runs.iter().map(|(name, run)| (name.clone(), run_seen(run))).collect(),
-            commands: self.commands.clone(),
-            problems: self.problems(),
-            selector: format!("app={}", self.key.name),
-            ..Seen::default()
-        }
-    }
-
-    fn route_seen(&self) -> RouteSeen {
-        let readable = self.missing_route().is_none();
-        RouteSeen { weight: readable.then_some(self.route.weight), ..RouteSeen::default() }
-    }
-
-    fn target_seen(&self, target: &Target, stable: bool) -> Option<TargetSeen> {
-        let spec = &self.rollout.as_ref()?.spec;
-        let services = spec.services.clone().unwrap_or_default();
-        let subset = subset_split(spec);
-        let named = if stable { services.stable.is_some() } else { services.canary.is_some() };
-        if !self.has_mesh() && !named {
-            return None;
-        }
-        let ready = |set: &Replicas| (set.id.clone(), set.ready(self.now));
-        let listed = self.sets.iter().filter(|set| Some(&set.id) == target.revision.as_ref()).map(ready);
-        Some(TargetSeen { revision: target.revision.clone(), endpoints: (!subset).then(|| listed.collect()) })
-    }
-
-    fn missing_route(&self) -> Option<String> {
-        let spec = &self.rollout.as_ref()?.spec;
-        let mut named = spec.traffic.iter().filter_map(|t| t.istio.as_ref()).flat_map(|i| i.virtual_services.iter());
-        let gone = |name: &String| self.missing.contains(&("VirtualService".to_owned(), name.clone()));
-        named.find(|service| gone(&service.name)).map(|service| service.name.clone())
-    }
-
-    fn problems(&self) -> Vec<Problem> {
-        let Some(rollout) = &self.rollout else { return Vec::new() };
-        let spec = &rollout.spec;
-        let problem =
-            |reason: &str, message: String, blocks_all| Problem { reason: reason.to_owned(), message, blocks_all };
-        let mut found = Vec::new();
-        let findings = validate::rollout(spec);
-        let errors: Vec<String> = findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .map(|finding| format!("{}: {}", finding.path, finding.message))
-            .collect();
-        if !errors.is_empty() {
-            found.push(problem("InvalidSpec", errors.join("; "), true));
-        }
-        if let Some(workload) = spec.workload_ref.as_ref().filter(|_| self.deployment.is_none()) {
-            let message =
-                format!("Missing Deployment/{}: workloadRef names it; create it or mend the name", workload.name);
-            found.push(problem("MissingWorkload", message, false));
-        }
-        let root = spec.services.as_ref().and_then(|services| services.root.as_ref());
-        if let Some(root) = root.filter(|root| self.missing.contains(&("Service".to_owned(), (*root).clone()))) {
-            let message = format!("Missing Service/{root}: services.root names it; create it or mend the name");
-            found.push(problem("MissingService", message, false));
-        }
-        if let Some(name) = self.missing_route() {
-            let message = format!("Missing VirtualService/{name}: create it, or take it out of spec.traffic");
-            found.push(problem("MissingVirtualService", message, false));
-        }
-        found
-    }
-
     /// Gives a command.
     pub fn command(&mut self, spec: RolloutCommandSpec) {
         self.serials += 1;
@@ -673,16 +409,6 @@ impl SimCluster {
     /// Requests that no pod answered, those included that are not drawn yet.
     pub fn lost_so_far(&self) -> u64 {
         self.lost + self.expected_lost.ceil() as u64
-    }
-
-    /// The Services by the parts they play (rule S6); `None` once the Rollout is gone.
-    pub fn service_names(&self) -> Option<ServiceNames> {
-        let spec = &self.rollout.as_ref()?.spec;
-        let services = spec.services.clone().unwrap_or_default();
-        let root_is_pinned = self.has_mesh() && !subset_split(spec);
-        let with = |suffix: &str| services.root.as_ref().filter(|_| root_is_pinned).map(|root| format!("{root}-{suffix}"));
-        let (stable, canary) = (services.stable.or_else(|| with("stable")), services.canary.or_else(|| with("canary")));
-        Some(ServiceNames { root: services.root, stable, canary, root_is_pinned })
     }
 
     /// Pods, targets and routes in words: what a rollout leaves behind.
@@ -713,23 +439,6 @@ impl SimCluster {
     }
 }
 
-/// The names of a Rollout's Services.
-#[derive(Clone, Debug, Default)]
-pub struct ServiceNames {
-    /// The Service that callers use.
-    pub root: Option<String>,
-    /// The stable Service.
-    pub stable: Option<String>,
-    /// The canary Service.
-    pub canary: Option<String>,
-    /// Whether root moves with stable.
-    pub root_is_pinned: bool,
-}
-
-fn subset_split(spec: &RolloutSpec) -> bool {
-    spec.traffic.iter().any(|t| t.istio.as_ref().is_some_and(|istio| istio.destination_rule.is_some()))
-}
-
 /// The share of errors in a version's answers now.
 fn error_rate(laws: &Laws, version: &Version, now: Millis) -> f64 {
     let late = laws.late.iter().find(|(image, ..)| *image == version.image);
@@ -740,9 +449,4 @@ fn error_rate(laws: &Laws, version: &Version, now: Millis) -> f64 {
     }
     let spec = laws.versions.get(&version.image);
     spec.and_then(|version| version.error_rate).map_or(0.0, Percent::share)
-}
-
-fn run_seen(run: &AnalysisRun) -> RunSeen {
-    let status = run.status.clone().unwrap_or_default();
-    RunSeen { phase: status.phase, verdict: status.verdict, epoch_wanted: run.spec.epoch, stop: run.spec.stop, status }
 }

@@ -62,7 +62,8 @@ fn deploy_image(cluster: &mut SimCluster, image: &str) -> Result<(), String> {
 }
 
 fn set_image(template: &mut Value, image: &str) -> Result<(), String> {
-    let place = template.pointer_mut("/spec/containers/0/image").ok_or("the template has no container with an image")?;
+    let place =
+        template.pointer_mut("/spec/containers/0/image").ok_or("the template has no container with an image")?;
     *place = Value::from(image);
     Ok(())
 }
@@ -104,7 +105,8 @@ fn apply_object(cluster: &mut SimCluster, object: &Value) -> Result<String, Stri
     match kind.as_str() {
         "Rollout" => {
             let new: Rollout = serde_json::from_value(object.clone()).map_err(unreadable)?;
-            let rollout = cluster.rollout.as_mut().ok_or("the Rollout is gone, and a second one is not supported yet")?;
+            let rollout =
+                cluster.rollout.as_mut().ok_or("the Rollout is gone, and a second one is not supported yet")?;
             let image = first_image(new.spec.template.as_ref().unwrap_or(&Value::Null));
             rollout.spec = new.spec;
             cluster.touch_spec();
@@ -196,9 +198,7 @@ pub fn crash(cluster: &mut SimCluster, target: &FaultTarget) {
     let hit = match target.revision.as_deref() {
         Some("stable") => stable,
         Some("canary") => canary,
-        Some(number) => {
-            cluster.sets.iter().find(|set| format!("r{}", set.number) == number).map(|set| set.id.clone())
-        }
+        Some(number) => cluster.sets.iter().find(|set| format!("r{}", set.number) == number).map(|set| set.id.clone()),
         None => canary.or(stable),
     };
     if let Some(id) = hit {

@@ -122,7 +122,8 @@ impl Check<'_> {
         self.equal("outcome", expect.outcome.as_ref().map(word), outcome);
         let stable = self.image(status.stable_revision.as_ref());
         self.equal("stableImage", expect.stable_image.clone(), stable);
-        let canary = status.current_revision.as_ref().filter(|current| Some(*current) != status.stable_revision.as_ref());
+        let canary =
+            status.current_revision.as_ref().filter(|current| Some(*current) != status.stable_revision.as_ref());
         let canary = self.image(canary);
         self.equal("canaryImage", expect.canary_image.clone(), canary);
     }
@@ -198,7 +199,11 @@ impl Check<'_> {
         let status = self.cluster.status();
         for (name, wanted) in &expect.verdicts {
             let metric = status.metrics.iter().find(|metric| metric.name == *name);
-            self.equal(&format!("verdicts.{name}"), Some(word(wanted)), metric.map_or("none".into(), |m| word(&m.verdict)));
+            self.equal(
+                &format!("verdicts.{name}"),
+                Some(word(wanted)),
+                metric.map_or("none".into(), |m| word(&m.verdict)),
+            );
         }
         for (name, wanted) in &expect.condition {
             let condition = status.conditions.iter().find(|condition| condition.type_ == *name);
@@ -206,7 +211,9 @@ impl Check<'_> {
             self.equal(&format!("condition.{name}"), Some(wanted.clone()), seen);
         }
         let answer = self.cluster.answers.last();
-        let seen = answer.filter(|_| self.cluster.commands.is_empty()).map_or("not there yet".to_owned(), |(_, state, _)| word(state));
+        let seen = answer
+            .filter(|_| self.cluster.commands.is_empty())
+            .map_or("not there yet".to_owned(), |(_, state, _)| word(state));
         if let Some(wanted) = expect.command.map(|result| format!("{result:?}")).filter(|wanted| *wanted != seen) {
             let why = answer.map(|(_, _, message)| format!(" ({message})")).unwrap_or_default();
             self.found.push(format!("command is {seen}{why}, wanted {wanted}"));

@@ -1,6 +1,9 @@
 //! Plays a scenario: virtual time leaps from event to event, and at each instant come world events, faults, the entries of
 //! the file, ticks until quiet, and then the expectations.
 
+mod judging;
+mod telling;
+
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -19,12 +22,11 @@ use super::{
     instant, millis, moment,
     process::{Crash, Process, Shared, locked},
     scenario::{Entry, Expect, FaultKind, Scenario},
-    story::{Failure, Line, Mark, Release, Story, place},
+    story::{Failure, Mark, Story},
 };
 use crate::{
     api::{Rollout, analysis::AnalysisTemplateSpec, status::Phase},
     engine::{self, Decision, Input},
-    evidence::ArmCounts,
     ports::{RolloutKey, WorldError, tick::tick},
 };
 
@@ -77,6 +79,8 @@ pub struct Player {
     failures: u32,
     /// Ticks in a row that asked for something.
     asked: u32,
+    /// Whether a tick has come since it was last checked that nothing is left to do.
+    unchecked: bool,
     /// Until when no process is there.
     down: Option<Millis>,
     was_healthy: bool,
@@ -122,6 +126,7 @@ impl Player {
             wake: None,
             failures: 0,
             asked: 0,
+            unchecked: false,
             down: None,
             was_healthy: false,
             throughout: None,
@@ -197,8 +202,6 @@ impl Player {
         self.story
     }
 
-    // ---- entries -----------------------------------------------------------------------------------------------------
-
     fn entry(&mut self, index: usize, entry: &Entry) -> Played {
         let path = format!("timeline[{index}]");
         if let Some(at) = entry.at.map(millis).or_else(|| entry.after.map(|after| self.now() + millis(after))) {
@@ -209,7 +212,8 @@ impl Player {
             self.pass_to(at)?;
         }
         let Some(wanted) = &entry.expect else {
-            let text = entries::apply(self, entry).map_err(|seen| self.failure(&path, "to be carried out", vec![seen]))?;
+            let text =
+                entries::apply(self, entry).map_err(|seen| self.failure(&path, "to be carried out", vec![seen]))?;
             self.line(Mark::Done, text);
             return Ok(());
         };
@@ -276,8 +280,6 @@ impl Player {
         Box::new(Failure { path: path.to_owned(), at: self.now(), wanted: wanted.into(), seen, place })
     }
 
-    // ---- time --------------------------------------------------------------------------------------------------------
-
     /// Lets everything happen up to `at`. What happens at that very instant has come, but nobody has ticked yet.
     pub fn pass_to(&mut self, at: Millis) -> Played {
         while self.now() < at {
@@ -341,8 +343,6 @@ impl Player {
             }
         }
     }
-
-    // ---- ticks -------------------------------------------------------------------------------------------------------
 
     /// Judges and ticks at this instant until nothing more is due.
     pub fn settle(&mut self) -> Played {
@@ -441,6 +441,7 @@ impl Player {
     /// What must hold after every tick, and what is told of it.
     fn after_tick(&mut self, process: &Process) -> Played {
         self.story.ticks += 1;
+        self.unchecked = true;
         self.tell();
         let broken = process.take_broken();
         if !broken.is_empty() {
@@ -460,8 +461,12 @@ impl Player {
 
     /// Nobody looks again now, so another look must find nothing to do (I8).
     fn rests(&mut self) -> Played {
+        if !std::mem::take(&mut self.unchecked) {
+            return Ok(());
+        }
         let cluster = self.cluster();
-        let idle = self.down.is_none() && self.asked == 0 && self.deposed.is_empty() && self.failures == 0 && !cluster.news;
+        let idle =
+            self.down.is_none() && self.asked == 0 && self.deposed.is_empty() && self.failures == 0 && !cluster.news;
         let Some(rollout) = cluster.rollout.clone().filter(|_| idle && !cluster.faults.any_on(cluster.now)) else {
             return Ok(());
         };
@@ -511,121 +516,6 @@ impl Player {
         };
         let now = self.now();
         self.run_wakes = names.into_iter().map(|name| (name, now)).collect();
-    }
-
-    // ---- runs --------------------------------------------------------------------------------------------------------
-
-    fn due_run(&self, now: Millis) -> Option<String> {
-        let answered = self.process.stalled().is_none_or(|until| until <= now);
-        let waiting = self.judging.keys().next().filter(|_| answered);
-        let due = self.run_wakes.iter().find(|(name, at)| **at <= now && !self.judging.contains_key(*name));
-        // One question is under way at a time.
-        let due = due.filter(|_| self.judging.is_empty());
-        waiting.or(due.map(|(name, _)| name)).cloned()
-    }
-
-    fn judge(&mut self, name: &str) {
-        self.run_wakes.remove(name);
-        let (process, run) = (self.process.clone(), name.to_owned());
-        let mut judging = self
-            .judging
-            .remove(name)
-            .unwrap_or_else(|| Box::pin(async move { process.judge(&run).await }));
-        let now = self.now();
-        match judging.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(Some(wake))) => drop(self.run_wakes.insert(name.to_owned(), wake)),
-            Poll::Ready(Ok(None)) => {}
-            Poll::Ready(Err(WorldError::Conflict(_))) => drop(self.run_wakes.insert(name.to_owned(), now + SOON.0)),
-            Poll::Ready(Err(_)) => drop(self.run_wakes.insert(name.to_owned(), now + RETRY.0)),
-            Poll::Pending if self.process.stalled() == Some(Millis::MAX) => self.die(true),
-            Poll::Pending if self.process.is_deposed() => self.lead_anew(),
-            Poll::Pending => drop(self.judging.insert(name.to_owned(), judging)),
-        }
-    }
-
-    // ---- the story ---------------------------------------------------------------------------------------------------
-
-    pub(super) fn line(&mut self, mark: Mark, text: impl Into<String>) {
-        if self.tells {
-            let at = self.now();
-            self.story.lines.push(Line { at, mark, text: text.into() });
-        }
-    }
-
-    fn tell(&mut self) {
-        if !self.tells {
-            return;
-        }
-        let (notices, status) = {
-            let cluster = self.cluster();
-            (cluster.notices[self.told..].to_vec(), cluster.status())
-        };
-        self.told += notices.len();
-        for (_, notice) in notices {
-            let mark = if notice.warning { Mark::Warned } else { Mark::Told };
-            self.line(mark, format!("{}: {}", notice.reason, notice.message));
-        }
-        let key = format!("{:?} {:?} {:?} {} {} {}", status.phase, status.course, status.stage, status.step_index, status.sub_step, status.weights.desired);
-        if key != self.last_place {
-            self.last_place = key;
-            let text = place(&status);
-            if self.story.lines.last().is_none_or(|line| line.text != text) {
-                self.line(Mark::Place, text);
-            }
-        }
-    }
-
-    /// A new version is released: what it answers from here on counts.
-    pub(super) fn begin_release(&mut self, image: &str) {
-        let (at, before, is_stable) = {
-            let mut cluster = self.cluster();
-            cluster.count_up();
-            let status = cluster.status();
-            let stable = status.stable_revision.as_ref().and_then(|stable| cluster.set(&stable.id));
-            let first = status.stable_revision.is_none();
-            let is_stable = first || stable.is_some_and(|set| set.image() == image);
-            (cluster.now, cluster.answered_by(image), is_stable)
-        };
-        if !is_stable {
-            let answered = ArmCounts::default();
-            let image = image.to_owned();
-            self.story.releases.push(Release { image, at, outcome: None, held: false, ended: None, answered, before });
-        }
-    }
-
-    fn follow_releases(&mut self) {
-        for index in 0..self.story.releases.len() {
-            if self.story.releases[index].ended.is_some() {
-                continue;
-            }
-            let (outcome, held) = {
-                let (cluster, release) = (self.cluster(), &self.story.releases[index]);
-                let status = cluster.rollout.as_ref().and_then(|rollout| rollout.status.as_ref());
-                let history = status.iter().flat_map(|status| &status.history);
-                let mut own = history.filter(|entry| {
-                    moment(entry.ended_at) >= release.at && entry.images.first() == Some(&release.image)
-                });
-                (own.next().map(|entry| entry.outcome), status.is_some_and(|status| status.held.is_some()))
-            };
-            self.story.releases[index].held = held;
-            if outcome.is_some() {
-                self.count_release(index);
-                let now = self.now();
-                let release = &mut self.story.releases[index];
-                (release.outcome, release.ended) = (outcome, Some(now));
-            }
-        }
-    }
-
-    fn count_release(&mut self, index: usize) {
-        let answered = {
-            let mut cluster = self.cluster();
-            cluster.count_up();
-            cluster.answered_by(&self.story.releases[index].image)
-        };
-        let release = &mut self.story.releases[index];
-        let before = release.before;
-        release.answered = ArmCounts { bad: answered.bad - before.bad, total: answered.total - before.total };
     }
 }
 

@@ -1,5 +1,8 @@
 //! A controller's process: what it has seen, and its calls, which may go wrong. The cluster outlives it.
 
+mod answers;
+mod writes;
+
 use std::{
     collections::BTreeMap,
     future::poll_fn,
@@ -10,21 +13,21 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use writes::{ensure_revision, ensure_run, hand_back, merge_written, refused};
+
 use super::{
     Millis,
     cluster::{Named, SimCluster},
     instant, moment,
-    replicas::Replicas,
     scenario::FaultKind,
 };
 use crate::{
     api::{
         RolloutStatus,
-        analysis::{AnalysisRunStatus, Builtin, Counter, RunPhase},
+        analysis::{AnalysisRunStatus, RunPhase},
     },
-    engine::{Action, Decision, HandBack, Input, Notice, RunRequest, Seen, Target, invariants},
-    evidence::{Answer, ArmCounts, IncrementsQuery, Query},
-    ports::{Clock, Observation, RolloutKey, Source, SourceError, World, WorldError, runs},
+    engine::{Action, Decision, Input, Notice, Seen, Target, invariants},
+    ports::{Clock, Observation, RolloutKey, World, WorldError, runs},
 };
 
 /// A cache that is behind hears of what happened so much later.
@@ -304,93 +307,6 @@ impl Process {
     }
 }
 
-fn refused(reason: &str, message: String) -> WorldError {
-    WorldError::Refused { reason: reason.into(), message }
-}
-
-fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -> Result<(), WorldError> {
-    if let Some(known) = cluster.sets.iter_mut().find(|set| set.id == id) {
-        known.number = number;
-        known.version += 1;
-        return Ok(());
-    }
-    let Some((_, template)) = cluster.wanted_template().filter(|(wanted, _)| wanted == id) else {
-        let message = format!("the ReplicaSet of revision {id} is gone, and the file has another template by now");
-        return Err(refused("RevisionLost", message));
-    };
-    let workload = format!("{}-{id}", cluster.key.name);
-    cluster.sets.push(Replicas::new(id, number, workload, template));
-    cluster.news = true;
-    Ok(())
-}
-
-fn ensure_run(cluster: &mut SimCluster, request: &RunRequest) -> Result<(), WorldError> {
-    if let Some(run) = cluster.runs.get_mut(&request.name) {
-        (run.spec.epoch, run.spec.share) = (request.epoch, request.share);
-    } else {
-        let Some(rollout) = &cluster.rollout else { return Ok(()) };
-        let run = runs::freeze(&cluster.key, rollout, request, &cluster.templates)?;
-        cluster.runs.insert(request.name.clone(), run);
-    }
-    cluster.runs_due.insert(request.name.clone());
-    Ok(())
-}
-
-fn hand_back(cluster: &mut SimCluster, stage: HandBack) {
-    match stage {
-        HandBack::Workload => {
-            let stable = cluster.status().stable_revision.map(|stable| stable.id).unwrap_or_default();
-            let template = cluster.set(&stable).map(|set| set.template.clone());
-            let replicas = cluster.rollout.as_ref().and_then(|rollout| rollout.spec.replicas);
-            cluster.write_deployment(replicas, false, template);
-        }
-        HandBack::Objects => {
-            cluster.move_target(true, None);
-            cluster.move_target(false, None);
-        }
-        HandBack::Finalizer => {
-            for id in cluster.sets.iter().map(|set| set.id.clone()).collect::<Vec<_>>() {
-                cluster.remove_set(&id);
-            }
-            cluster.rollout = None;
-        }
-    }
-}
-
-/// Puts what an action wrote into an older observation.
-fn merge_written(seen: &mut Seen, fresh: Seen, action: &Action) {
-    match action {
-        Action::EnsureRevision { id, .. } | Action::EnsureReplicas { id, .. } => {
-            let Some(now) = fresh.revisions.into_iter().find(|revision| revision.id == *id) else { return };
-            match seen.revisions.iter_mut().find(|revision| revision.id == *id) {
-                Some(known) => (known.wanted, known.number) = (now.wanted, now.number),
-                None => seen.revisions.push(now),
-            }
-        }
-        Action::EnsureTarget { target: Target::Stable, .. } => {
-            if let (Some(known), Some(now)) = (&mut seen.stable_target, fresh.stable_target) {
-                known.revision = now.revision;
-            }
-        }
-        Action::EnsureTarget { .. } => {
-            if let (Some(known), Some(now)) = (&mut seen.canary_target, fresh.canary_target) {
-                known.revision = now.revision;
-            }
-        }
-        Action::EnsureRoute(_) => seen.route = fresh.route,
-        Action::EnsureWorkload { .. } | Action::HandBack(_) => {
-            if let (Some(known), Some(now)) = (&mut seen.workload, fresh.workload) {
-                (known.wanted, known.paused) = (now.wanted, now.paused);
-            }
-        }
-        Action::EnsureRun(_) | Action::StopRun { .. } => seen.runs = fresh.runs,
-        Action::AnswerCommand { name, .. } => seen.commands.retain(|command| command.name != *name),
-        Action::RemoveRevision { id } => seen.revisions.retain(|revision| revision.id != *id),
-        #[expect(unreachable_patterns, reason = "the engine learns actions before the simulator does")]
-        _ => {}
-    }
-}
-
 impl Clock for Process {
     fn now(&self) -> Timestamp {
         instant(self.cluster().now)
@@ -478,60 +394,4 @@ impl World for Process {
         let now = cluster.now;
         cluster.notices.push((now, notice.clone()));
     }
-}
-
-#[async_trait]
-impl Source for Process {
-    async fn answer(&self, _: &str, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
-        let slow = {
-            let mut cluster = self.cluster();
-            let now = cluster.now;
-            let slow = cluster.faults.strikes(FaultKind::PrometheusSlow, now);
-            slow.then(|| now + cluster.faults.slowness())
-        };
-        if let Some(until) = slow {
-            self.stand_still(until).await;
-        }
-        let mut cluster = self.cluster();
-        queries.iter().map(|query| answer(&mut cluster, query)).collect()
-    }
-}
-
-fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError> {
-    let now = cluster.now;
-    if cluster.faults.strikes(FaultKind::PrometheusDown, now) {
-        return Err(SourceError("cannot reach Prometheus: connection refused (a fault of the scenario)".into()));
-    }
-    match query {
-        Query::Increments(query) => Ok(increments(cluster, query)),
-        Query::Scalar { query, at } => Ok(Answer::Scalar(scalar(cluster, query, moment(*at)))),
-        #[expect(unreachable_patterns, reason = "the judges learn questions before the simulator does")]
-        _ => Err(SourceError("the simulator cannot answer this kind of question yet".into())),
-    }
-}
-
-fn increments(cluster: &SimCluster, query: &IncrementsQuery) -> Answer {
-    let (window, warm_up) = (Millis::from(query.window_seconds) * 1000, Millis::from(query.warm_up_seconds) * 1000);
-    let end = moment(query.end);
-    // A counter of the user's own counts what the world has: bad answers, and all.
-    let pick = |counter: &Counter, own: fn(&ArmCounts) -> u64, counts: &ArmCounts| match counter.builtin {
-        Some(Builtin::Requests) => counts.total,
-        Some(Builtin::Errors) => counts.bad,
-        None => own(counts),
-    };
-    let arm = |workload: &str| {
-        let counts = cluster.increments(workload, end, window, warm_up)?;
-        let bad = pick(&query.bad, |counts| counts.bad, &counts);
-        Some(ArmCounts { bad, total: pick(&query.total, |counts| counts.total, &counts) })
-    };
-    Answer::Increments { canary: arm(&query.arms.canary), stable: arm(&query.arms.stable), notes: Vec::new() }
-}
-
-/// The series of the metric that asks this.
-fn scalar(cluster: &SimCluster, query: &str, at: Millis) -> Option<f64> {
-    let metrics = cluster.runs.values().flat_map(|run| &run.spec.metrics);
-    let asks = |metric: &&crate::api::analysis::Metric| metric.threshold.as_ref().is_some_and(|t| t.query == query);
-    let mut names = metrics.filter(asks).map(|metric| &metric.name);
-    let series = names.find_map(|name| cluster.laws.series.get(name))?;
-    series.iter().rev().find(|point| super::millis(point.at) <= at)?.value
 }

@@ -163,7 +163,6 @@ fn a_controller_that_dies_at_any_write_comes_to_the_same_end() {
 
 /// The same for commands, whose answer must not come before their effect is on record (rule S81).
 #[test]
-#[ignore = "a command is answered before its effect is on record: an engine bug that this test found"]
 fn a_command_outlives_a_controller_that_dies_at_any_write() {
     let names = ["good-version", "abort-by-command", "retry", "undo", "promote-full"];
     let wrong: Vec<String> = names.into_iter().flat_map(dies_everywhere).collect();
@@ -222,11 +221,17 @@ fn what_cannot_be_played_is_refused_with_its_place() {
     let head = "apiVersion: glidepath.dev/v1alpha1\nkind: Scenario\n";
     let mesh = self::folder().join("files/mesh.yaml");
     for (text, code, wanted) in [
-        (format!("{head}files: [{}]\ntimeline: [{{whithin: 1s}}]\n", mesh.display()), 1, "s.yaml:4:13: timeline[0].whithin: unknown field; did you mean within?"),
+        (
+            format!("{head}files: [{}]\ntimeline: [{{whithin: 1s}}]\n", mesh.display()),
+            1,
+            "s.yaml:4:13: timeline[0].whithin: unknown field; did you mean within?",
+        ),
         (format!("{head}files: [nowhere.yaml]\ntimeline: [{{scale: 1}}]\n"), 2, "cannot read"),
         (format!("{head}objects: [{{kind: Service}}]\ntimeline: [{{scale: 1}}]\n"), 1, "there is no Rollout"),
         (
-            format!("{head}objects:\n  - apiVersion: glidepath.dev/v1alpha1\n    kind: Rollout\n    metadata: {{name: a}}\n    spec: {{replcas: 3}}\ntimeline: [{{scale: 1}}]\n"),
+            format!(
+                "{head}objects:\n  - apiVersion: glidepath.dev/v1alpha1\n    kind: Rollout\n    metadata: {{name: a}}\n    spec: {{replcas: 3}}\ntimeline: [{{scale: 1}}]\n"
+            ),
             1,
             "s.yaml:7:12: spec.replcas: unknown field; did you mean replicas?",
         ),
@@ -244,7 +249,8 @@ fn what_cannot_be_played_is_refused_with_its_place() {
 #[test]
 fn a_rollout_file_gets_its_table_of_chances() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("rollouts/canary-istio.yaml");
-    let output = glidepath(&["-f", file.to_str().unwrap(), "--runs", "8", "--json"]).assert().success().get_output().clone();
+    let output =
+        glidepath(&["-f", file.to_str().unwrap(), "--runs", "8", "--json"]).assert().success().get_output().clone();
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let share = |row: usize, outcome: &str| value["rows"][row]["result"]["outcomes"][outcome].as_f64().unwrap_or(0.0);
     assert!(share(0, "Promoted") >= 0.75, "{value:#}");

@@ -218,7 +218,8 @@ impl Table {
 
     /// For scripts.
     pub fn json(&self) -> Value {
-        let rows = self.rows.iter().map(|row| json!({ "version": row.what, "when": row.when, "result": row.shares.json() }));
+        let rows =
+            self.rows.iter().map(|row| json!({ "version": row.what, "when": row.when, "result": row.shares.json() }));
         json!({
             "file": self.name, "rps": self.rps, "runs": self.runs, "firstSeed": self.seed,
             "rows": rows.collect::<Vec<_>>(), "broken": self.broken,

@@ -32,7 +32,8 @@ pub(in crate::cli) fn check(document: &Document) -> Vec<Finding> {
             }
         }
         Err(YamlError::Shape { path, message }) => {
-            let known = found.iter().any(|f| f.path.starts_with(&path) || path.starts_with(&f.path) && !f.path.is_empty());
+            let known =
+                found.iter().any(|f| f.path.starts_with(&path) || path.starts_with(&f.path) && !f.path.is_empty());
             if !known {
                 found.push(Finding::error(path, message));
             }
@@ -140,7 +141,10 @@ mod tests {
     #[test]
     fn mistakes_are_told_with_their_place_and_a_suggestion() {
         for (text, wanted) in [
-            ("timeline: [{at: 0s, deploy: {image: a}, exepct: {}}]", "4:timeline[0].exepct unknown field; did you mean expect?"),
+            (
+                "timeline: [{at: 0s, deploy: {image: a}, exepct: {}}]",
+                "4:timeline[0].exepct unknown field; did you mean expect?",
+            ),
             ("timeline: [{within: 1m, expect: {phase: Helthy}}]", "did you mean Healthy?"),
             ("timeline: [{at: 5, scale: 3}]", "4:timeline[0].at wants a text (quote it), this is 5"),
             ("timeline: [{at: 5x, scale: 3}]", "4:timeline[0].at \"5x\" is not a duration"),

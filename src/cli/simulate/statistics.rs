@@ -48,12 +48,7 @@ pub fn stories(setting: &Setting, first: u64, runs: u32, play: impl Fn(Player) -
 }
 
 /// Plays a scenario with many seeds: as JSON, for people, and whether all passed.
-pub fn play(
-    loaded: &Loaded,
-    seed: Option<u64>,
-    runs: u32,
-    paint: Paint,
-) -> Result<(Value, String, bool), CliError> {
+pub fn play(loaded: &Loaded, seed: Option<u64>, runs: u32, paint: Paint) -> Result<(Value, String, bool), CliError> {
     if loaded.setting.rollout.is_none() {
         return Err(no_rollout(&loaded.name));
     }
@@ -73,7 +68,8 @@ pub fn play(
         first + u64::from(runs) - 1
     );
     let passed = stories.len() - failed.len();
-    text += &format!("  expectations       met in {} of {} runs\n", grouped(passed as u64), grouped(stories.len() as u64));
+    text +=
+        &format!("  expectations       met in {} of {} runs\n", grouped(passed as u64), grouped(stories.len() as u64));
     if !releases.is_empty() {
         text += &shares.text();
     }

@@ -32,7 +32,8 @@ pub fn text(loaded: &Loaded, story: &Story, paint: Paint) -> String {
 
 fn heading(loaded: &Loaded, seed: u64, paint: Paint) -> String {
     let description = &loaded.setting.scenario.description;
-    let about = if description.is_empty() { String::new() } else { format!("\n{}", wrap(description, 2, 98).trim_end()) };
+    let about =
+        if description.is_empty() { String::new() } else { format!("\n{}", wrap(description, 2, 98).trim_end()) };
     format!("{}  seed {seed}{about}\n", paint.text(Tone::Strong, &loaded.name))
 }
 
@@ -85,16 +86,18 @@ pub fn failure(loaded: &Loaded, seed: u64, failure: &Failure, paint: Paint) -> S
 
 /// The same for scripts.
 pub fn json(loaded: &Loaded, story: &Story) -> Value {
-    let lines = story.lines.iter().map(|line| json!({ "at": clock(line.at), "kind": kind(line.mark), "text": line.text }));
+    let lines =
+        story.lines.iter().map(|line| json!({ "at": clock(line.at), "kind": kind(line.mark), "text": line.text }));
     let releases = story.releases.iter().map(|release| {
         json!({
             "image": release.image, "at": clock(release.at), "outcome": release.outcome, "held": release.held,
             "ended": release.ended.map(clock), "requests": release.answered.total, "errors": release.answered.bad,
         })
     });
-    let versions = story.versions.iter().map(|(image, answered)| {
-        json!({ "image": image, "requests": answered.total, "errors": answered.bad })
-    });
+    let versions = story
+        .versions
+        .iter()
+        .map(|(image, answered)| json!({ "image": image, "requests": answered.total, "errors": answered.bad }));
     json!({
         "file": loaded.name,
         "description": loaded.setting.scenario.description,
