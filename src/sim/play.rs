@@ -275,7 +275,8 @@ impl Player {
         }
     }
 
-    pub(super) fn failure(&self, path: &str, wanted: impl Into<String>, seen: Vec<String>) -> Box<Failure> {
+    /// Something that is not as it should be, here and now.
+    pub fn failure(&self, path: &str, wanted: impl Into<String>, seen: Vec<String>) -> Box<Failure> {
         let place = expect::place(&self.cluster());
         Box::new(Failure { path: path.to_owned(), at: self.now(), wanted: wanted.into(), seen, place })
     }

@@ -13,6 +13,7 @@ mod docs;
 mod engine;
 mod files;
 mod gates;
+mod histories;
 mod layers;
 mod lint;
 mod record;

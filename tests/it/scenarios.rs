@@ -233,7 +233,7 @@ fn what_cannot_be_played_is_refused_with_its_place() {
                 "{head}objects:\n  - apiVersion: glidepath.dev/v1alpha1\n    kind: Rollout\n    metadata: {{name: a}}\n    spec: {{replcas: 3}}\ntimeline: [{{scale: 1}}]\n"
             ),
             1,
-            "s.yaml:7:12: spec.replcas: unknown field; did you mean replicas?",
+            "s.yaml:7:12: objects[0].spec.replcas: unknown field; did you mean replicas?",
         ),
         ("a: [\n".to_owned(), 1, "not readable as YAML"),
     ] {

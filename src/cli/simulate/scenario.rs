@@ -3,8 +3,11 @@
 use serde_json::Value;
 
 use crate::{
-    api::validate::Finding,
-    cli::lint::schema::{self, hint},
+    api::validate::{Finding, Severity},
+    cli::lint::{
+        check,
+        schema::{self, hint},
+    },
     sim::{
         faults::word,
         scenario::{self, Entry, FaultKind, Scenario},
@@ -25,6 +28,7 @@ pub(in crate::cli) fn check(document: &Document) -> Vec<Finding> {
             let refused = scenario::unsupported(&scenario).into_iter();
             found.extend(refused.map(|(path, what)| Finding::error(path, format!("{what}: not supported yet"))));
             source(&scenario, &mut found);
+            objects(document, &mut found);
             faults(&scenario, &mut found);
             for (index, entry) in scenario.timeline.iter().enumerate() {
                 let value = &document.value["timeline"][index];
@@ -59,6 +63,16 @@ fn source(scenario: &Scenario, found: &mut Vec<Finding>) {
         if points.windows(2).any(|pair| pair[1].at < pair[0].at) {
             found.push(Finding::error(format!("world.series.{name}"), "the points must be in the order of time"));
         }
+    }
+}
+
+/// Our own objects among the inline ones. Whether the templates that they name exist is asked when the files are read.
+fn objects(document: &Document, found: &mut Vec<Finding>) {
+    for (index, object) in document.entries("objects").iter().enumerate() {
+        let ours = object.text("/apiVersion").is_some_and(|version| version.starts_with("glidepath.dev/"));
+        let wrong = if ours { check::object(object, None) } else { Vec::new() };
+        let placed = |finding: Finding| Finding { path: format!("objects[{index}].{}", finding.path), ..finding };
+        found.extend(wrong.into_iter().filter(|finding| finding.severity == Severity::Error).map(placed));
     }
 }
 
