@@ -15,7 +15,9 @@ use crate::{
         AnalysisRun, Percent, Rollout, RolloutStatus,
         analysis::AnalysisTemplateSpec,
         command::{CommandState, RolloutCommandSpec},
-        revision, validate,
+        revision,
+        status::Phase,
+        validate,
     },
     engine::{CommandSeen, Notice},
     evidence::ArmCounts,
@@ -131,6 +133,8 @@ pub struct SimCluster {
     pub rollout: Option<Rollout>,
     /// AnalysisTemplates by name.
     pub templates: BTreeMap<String, AnalysisTemplateSpec>,
+    /// What `lint` says against the spec.
+    invalid: Option<String>,
     /// Objects that the user has taken away, as (kind, name).
     pub missing: BTreeSet<(String, String)>,
     /// The ReplicaSets, by revision id.
@@ -197,6 +201,7 @@ impl SimCluster {
             faults,
             rollout: Some(rollout),
             missing: BTreeSet::new(),
+            invalid: None,
             sets: Vec::new(),
             deployment: None,
             stable: Target::default(),
@@ -222,6 +227,7 @@ impl SimCluster {
             laws,
         };
         cluster.touch();
+        cluster.invalid = cluster.rollout.as_ref().and_then(|rollout| seen::invalid(&rollout.spec));
         if let Some((template, replicas)) = deployment {
             cluster.begin_deployment(template, replicas);
         }
@@ -241,13 +247,24 @@ impl SimCluster {
         if let Some(rollout) = &mut self.rollout {
             rollout.metadata.generation = Some(rollout.metadata.generation.unwrap_or(0) + 1);
         }
+        self.invalid = self.rollout.as_ref().and_then(|rollout| seen::invalid(&rollout.spec));
         self.touch();
         self.news = true;
     }
 
+    /// The status on record, as it is.
+    pub fn recorded(&self) -> Option<&RolloutStatus> {
+        self.rollout.as_ref()?.status.as_ref()
+    }
+
+    /// The phase on record.
+    pub fn phase(&self) -> Option<Phase> {
+        self.recorded()?.phase
+    }
+
     /// The status on record.
     pub fn status(&self) -> RolloutStatus {
-        self.rollout.as_ref().and_then(|rollout| rollout.status.clone()).unwrap_or_default()
+        self.recorded().cloned().unwrap_or_default()
     }
 
     /// Whether a router splits the traffic.
@@ -262,15 +279,12 @@ impl SimCluster {
     }
 
     /// The wanted template and its revision id (rule S1: what the server has is compared first, the hash only names).
-    pub fn wanted_template(&self) -> Option<(String, Value)> {
+    pub fn wanted_template(&self) -> Option<(String, &Value)> {
         let spec = &self.rollout.as_ref()?.spec;
-        let raw = match (&spec.template, &self.deployment) {
-            (Some(raw), _) => raw.clone(),
-            (None, Some(deployment)) => deployment.template.clone(),
-            (None, None) => return None,
-        };
-        let known = self.sets.iter().find(|set| set.template == raw);
-        Some((known.map_or_else(|| revision::id(&raw), |set| set.id.clone()), raw))
+        let own = self.deployment.as_ref().map(|deployment| &deployment.template);
+        let raw = spec.template.as_ref().or(own)?;
+        let known = self.sets.iter().find(|set| set.template == *raw);
+        Some((known.map_or_else(|| revision::id(raw), |set| set.id.clone()), raw))
     }
 
     /// A revision's ReplicaSet.

@@ -47,13 +47,12 @@ pub fn broken(always: &Always, cluster: &SimCluster) -> Vec<String> {
 
 /// The canary weight that was written last; without a mesh the step's.
 pub fn written_weight(cluster: &SimCluster) -> Percent {
-    let status = cluster.status();
     if cluster.has_mesh() {
         cluster.route.weight
-    } else if status.phase == Some(Phase::Healthy) {
+    } else if cluster.phase() == Some(Phase::Healthy) {
         Percent::ZERO
     } else {
-        status.weights.desired
+        cluster.recorded().map(|status| status.weights.desired).unwrap_or_default()
     }
 }
 

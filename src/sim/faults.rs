@@ -92,6 +92,11 @@ impl Faults {
         certain.map(|fault| fault.to).max()
     }
 
+    /// Whether there are faults that show an older state of the cluster.
+    pub fn blur_the_view(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault.kind, FaultKind::StaleCache | FaultKind::WatchGap))
+    }
+
     /// Whether any fault is on.
     pub fn any_on(&self, now: Millis) -> bool {
         self.faults.iter().any(|fault| fault.is_on(now))

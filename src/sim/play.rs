@@ -449,7 +449,7 @@ impl Player {
             return Err(self.failure("invariants", "every invariant to hold", broken));
         }
         self.follow_releases();
-        let healthy = self.cluster().status().phase == Some(Phase::Healthy);
+        let healthy = self.cluster().phase() == Some(Phase::Healthy);
         self.was_healthy |= healthy;
         if self.was_healthy {
             let broken = expect::broken(&self.scenario.always, &self.cluster());
@@ -468,10 +468,10 @@ impl Player {
         let cluster = self.cluster();
         let idle =
             self.down.is_none() && self.asked == 0 && self.deposed.is_empty() && self.failures == 0 && !cluster.news;
-        let Some(rollout) = cluster.rollout.clone().filter(|_| idle && !cluster.faults.any_on(cluster.now)) else {
+        let Some(rollout) = cluster.rollout.as_ref().filter(|_| idle && !cluster.faults.any_on(cluster.now)) else {
             return Ok(());
         };
-        let (seen, status) = (self.process.look(&cluster), cluster.status());
+        let (seen, status) = (self.process.look(&cluster), rollout.status.clone().unwrap_or_default());
         let input = Input {
             name: &cluster.key.name,
             uid: rollout.metadata.uid.as_deref().unwrap_or_default(),

@@ -259,6 +259,9 @@ impl Process {
             let version = cluster.version_of(&named);
             kept.versions.insert(named, version);
         }
+        if kept.observed.is_none() {
+            return;
+        }
         let fresh = self.look(cluster);
         let Some(observed) = &mut kept.observed else { return };
         merge_written(&mut observed.seen, fresh, action);
@@ -341,7 +344,8 @@ impl World for Process {
         }
         let observation = Observation { rollout, seen: self.look(&cluster) };
         kept.versions = cluster.versions_of_all();
-        kept.observed = Some(observation.clone());
+        // Only a cache that can be behind needs to be remembered.
+        kept.observed = cluster.faults.blur_the_view().then(|| observation.clone());
         Ok(Some(observation))
     }
 

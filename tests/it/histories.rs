@@ -74,7 +74,20 @@ fn fault() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Without an analysis there is nothing to observe, and the file would be refused.
+fn playable(step: &Value, analysed: bool) -> Value {
+    if analysed || step.get("observe").is_none() { step.clone() } else { json!({"pause": {"duration": "10s"}}) }
+}
+
+fn playable_deed(mut deed: Value, analysed: bool) -> Value {
+    if let Some(Value::Array(steps)) = deed.pointer_mut("/patch/spec/strategy/canary/steps") {
+        steps.iter_mut().for_each(|step| *step = playable(step, analysed));
+    }
+    deed
+}
+
 fn rollout(mesh: bool, analysed: bool, hold: bool, replicas: u32, steps: &[Value]) -> Rollout {
+    let steps: Vec<Value> = steps.iter().map(|step| playable(step, analysed)).collect();
     let mut spec = json!({
         "replicas": replicas, "selector": {"matchLabels": {"app": "shop"}},
         "template": {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}},
@@ -149,6 +162,7 @@ proptest! {
         let templates = [("shop-errors".to_owned(), template())].into();
         let rollout = Some(rollout(mesh, analysed, hold, replicas, &steps));
         let setting = Setting { scenario, rollout, templates, ..Setting::default() };
+        let deeds: Vec<_> = deeds.into_iter().map(|(wait, deed)| (wait, playable_deed(deed, analysed))).collect();
         if let Err(why) = play(&setting, &deeds) {
             return Err(TestCaseError::fail(why));
         }

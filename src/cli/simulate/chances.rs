@@ -128,7 +128,7 @@ fn never_ready(good: &Setting) -> Setting {
 /// The first deploy, ten minutes of peace, then the release to its end. Somebody promotes at once at every pause.
 fn play(mut player: Player) -> Story {
     let played = (|| {
-        let healthy = |cluster: &SimCluster| cluster.status().phase == Some(Phase::Healthy);
+        let healthy = |cluster: &SimCluster| cluster.phase() == Some(Phase::Healthy);
         player.play_until(FIRST_DEPLOY, healthy)?;
         let release_at = player.now().max(600_000);
         player.pass_to(release_at)?;
@@ -156,7 +156,8 @@ fn is_over(cluster: &SimCluster) -> bool {
 /// The engine has taken the new version up.
 fn released(cluster: &SimCluster) -> bool {
     let wanted = cluster.wanted_template().map(|(id, _)| id);
-    cluster.status().current_revision.is_some_and(|current| Some(current.id) == wanted)
+    let current = cluster.recorded().and_then(|status| status.current_revision.as_ref());
+    current.is_some_and(|current| Some(&current.id) == wanted.as_ref())
 }
 
 fn waits_for_promote(cluster: &SimCluster) -> bool {

@@ -3,7 +3,9 @@
 use super::{Replicas, SimCluster, Target};
 use crate::{
     api::{
-        AnalysisRun, RolloutSpec, revision,
+        AnalysisRun, RolloutSpec,
+        analysis::{AnalysisRunStatus, MetricStatus},
+        revision,
         validate::{self, Severity},
     },
     engine::{Problem, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen},
@@ -17,7 +19,7 @@ impl SimCluster {
         let Some(rollout) = &self.rollout else { return Seen::default() };
         let template = self.wanted_template();
         Seen {
-            template: template.map(|(id, raw)| TemplateSeen { id, images: revision::images(&raw) }),
+            template: template.map(|(id, raw)| TemplateSeen { id, images: revision::images(raw) }),
             replicas: rollout.spec.replicas.unwrap_or(1),
             revisions: self.sets.iter().map(|set| set.seen(self.now, min_ready)).collect(),
             route: self.has_mesh().then(|| self.route_seen()),
@@ -68,14 +70,8 @@ impl SimCluster {
         let problem =
             |reason: &str, message: String, blocks_all| Problem { reason: reason.to_owned(), message, blocks_all };
         let mut found = Vec::new();
-        let findings = validate::rollout(spec);
-        let errors: Vec<String> = findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .map(|finding| format!("{}: {}", finding.path, finding.message))
-            .collect();
-        if !errors.is_empty() {
-            found.push(problem("InvalidSpec", errors.join("; "), true));
+        if let Some(invalid) = &self.invalid {
+            found.push(problem("InvalidSpec", invalid.clone(), true));
         }
         if let Some(workload) = spec.workload_ref.as_ref().filter(|_| self.deployment.is_none()) {
             let message =
@@ -123,7 +119,37 @@ fn subset_split(spec: &RolloutSpec) -> bool {
     spec.traffic.iter().any(|t| t.istio.as_ref().is_some_and(|istio| istio.destination_rule.is_some()))
 }
 
+/// What `lint` says against a spec, in one line.
+pub(super) fn invalid(spec: &RolloutSpec) -> Option<String> {
+    let findings = validate::rollout(spec);
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let errors: Vec<String> = errors.map(|finding| format!("{}: {}", finding.path, finding.message)).collect();
+    (!errors.is_empty()).then(|| errors.join("; "))
+}
+
+/// A run as the engine is shown it: the judges' memory and the list of measurements, which it does not read, are left out
+/// because they are most of it.
 fn run_seen(run: &AnalysisRun) -> RunSeen {
-    let status = run.status.clone().unwrap_or_default();
+    let Some(status) = &run.status else {
+        return RunSeen { epoch_wanted: run.spec.epoch, stop: run.spec.stop, ..RunSeen::default() };
+    };
+    let metrics = status.metrics.iter().map(|metric| MetricStatus {
+        name: metric.name.clone(),
+        reason: metric.reason.clone(),
+        canary: metric.canary.clone(),
+        stable: metric.stable.clone(),
+        comparison: metric.comparison.clone(),
+        needs: metric.needs.clone(),
+        notes: metric.notes.clone(),
+        accumulator: None,
+        measurements: Vec::new(),
+        ..*metric
+    });
+    let status = AnalysisRunStatus {
+        metrics: metrics.collect(),
+        message: status.message.clone(),
+        share: status.share.clone(),
+        ..*status
+    };
     RunSeen { phase: status.phase, verdict: status.verdict, epoch_wanted: run.spec.epoch, stop: run.spec.stop, status }
 }

@@ -20,7 +20,7 @@ pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -
         let message = format!("the ReplicaSet of revision {id} is gone, and the file has another template by now");
         return Err(refused("RevisionLost", message));
     };
-    let workload = format!("{}-{id}", cluster.key.name);
+    let (workload, template) = (format!("{}-{id}", cluster.key.name), template.clone());
     cluster.sets.push(Replicas::new(id, number, workload, template));
     cluster.news = true;
     Ok(())
