@@ -5,6 +5,7 @@
 
 pub mod runs;
 pub mod source;
+pub mod targets;
 pub mod tick;
 pub mod world;
 

@@ -21,7 +21,10 @@ use crate::{
     },
     engine::{CommandSeen, Notice},
     evidence::ArmCounts,
-    ports::RolloutKey,
+    ports::{
+        RolloutKey,
+        targets::{self, Split, Targets},
+    },
 };
 
 use super::{
@@ -135,6 +138,8 @@ pub struct SimCluster {
     pub templates: BTreeMap<String, AnalysisTemplateSpec>,
     /// What `lint` says against the spec.
     invalid: Option<String>,
+    /// The Services or subsets that play a part.
+    pub targets: Targets,
     /// Objects that the user has taken away, as (kind, name).
     pub missing: BTreeSet<(String, String)>,
     /// The ReplicaSets, by revision id.
@@ -195,6 +200,7 @@ impl SimCluster {
         rollout.metadata.creation_timestamp = Some(Time(instant(0)));
         rollout.status = None;
         let windows = templates.values().filter_map(|template| template.settings.as_ref()?.window).map(millis);
+        let targets = targets::of(&rollout.spec);
         let mut cluster = SimCluster {
             key: RolloutKey { namespace, name },
             now: 0,
@@ -202,6 +208,7 @@ impl SimCluster {
             rollout: Some(rollout),
             missing: BTreeSet::new(),
             invalid: None,
+            targets,
             sets: Vec::new(),
             deployment: None,
             stable: Target::default(),
@@ -227,7 +234,7 @@ impl SimCluster {
             laws,
         };
         cluster.touch();
-        cluster.invalid = cluster.rollout.as_ref().and_then(|rollout| seen::invalid(&rollout.spec));
+        cluster.read_spec();
         if let Some((template, replicas)) = deployment {
             cluster.begin_deployment(template, replicas);
         }
@@ -247,9 +254,16 @@ impl SimCluster {
         if let Some(rollout) = &mut self.rollout {
             rollout.metadata.generation = Some(rollout.metadata.generation.unwrap_or(0) + 1);
         }
-        self.invalid = self.rollout.as_ref().and_then(|rollout| seen::invalid(&rollout.spec));
+        self.read_spec();
         self.touch();
         self.news = true;
+    }
+
+    fn read_spec(&mut self) {
+        if let Some(rollout) = &self.rollout {
+            self.invalid = seen::invalid(&rollout.spec);
+            self.targets = targets::of(&rollout.spec);
+        }
     }
 
     /// The status on record, as it is.
@@ -373,7 +387,7 @@ impl SimCluster {
     /// Sets the rate of every pod as targets, routes and readiness are now, for so long.
     fn flow(&mut self, span: Millis) {
         let now = self.now;
-        let pinned = self.has_mesh() && self.stable.revision.is_some();
+        let pinned = self.targets.split != Split::Replicas && self.stable.revision.is_some();
         let by = |target: &Target| target.revision.clone().unwrap_or_default();
         let flow = if pinned {
             Flow::Split { stable: by(&self.stable), canary: by(&self.canary), weight: self.route.effective.share() }

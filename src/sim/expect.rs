@@ -9,12 +9,13 @@ use crate::{
         common::Percent,
         status::{Phase, RevisionRef},
     },
+    ports::targets::Split,
     sim::story,
 };
 
 use super::{
     Millis,
-    cluster::SimCluster,
+    cluster::{SimCluster, Target},
     scenario::{Always, Expect},
 };
 
@@ -66,6 +67,8 @@ pub fn words(expect: &Expect) -> String {
     add("stage", expect.stage.as_ref().map(word));
     add("weight", expect.weight.map(|weight| weight.to_string()));
     add("observedWeight", expect.observed_weight.map(|weight| weight.to_string()));
+    add("active", expect.active.clone());
+    add("preview", expect.preview.clone());
     add("outcome", expect.outcome.as_ref().map(word));
     add("stableImage", expect.stable_image.clone());
     add("canaryImage", expect.canary_image.clone());
@@ -170,6 +173,8 @@ impl Check<'_> {
             let seen = self.selected(name);
             self.equal(&format!("services.{name}"), Some(wanted.clone()), seen);
         }
+        self.equal("active", expect.active.clone(), self.revision_of(&self.cluster.stable));
+        self.equal("preview", expect.preview.clone(), self.revision_of(&self.cluster.canary));
         if let Some(wanted) = &expect.workload {
             let Some(deployment) = &self.cluster.deployment else {
                 self.found.push("there is no Deployment".to_owned());
@@ -182,14 +187,19 @@ impl Check<'_> {
 
     /// What a Service selects: `r1`, or `all`.
     fn selected(&self, service: &str) -> String {
-        let Some(names) = self.cluster.service_names() else { return "gone".to_owned() };
-        let target = match service {
-            name if Some(name) == names.stable.as_deref() => &self.cluster.stable,
-            name if Some(name) == names.canary.as_deref() => &self.cluster.canary,
-            name if Some(name) == names.root.as_deref() && names.root_is_pinned => &self.cluster.stable,
-            name if Some(name) == names.root.as_deref() => return "all".to_owned(),
+        let names = &self.cluster.targets;
+        let target = match Some(service) {
+            name if name == names.stable.as_deref() => &self.cluster.stable,
+            name if name == names.canary.as_deref() => &self.cluster.canary,
+            name if name == names.root.as_deref() && names.split == Split::Host => &self.cluster.stable,
+            name if name == names.root.as_deref() => return "all".to_owned(),
             _ => return "no Service of this Rollout".to_owned(),
         };
+        self.revision_of(target)
+    }
+
+    /// What a target selects: `r1`, or `all`.
+    fn revision_of(&self, target: &Target) -> String {
         let Some(id) = &target.revision else { return "all".to_owned() };
         self.cluster.set(id).map_or_else(|| id.clone(), |set| format!("r{}", set.number))
     }

@@ -178,8 +178,8 @@ impl Player {
     }
 
     /// Something was not as it should be.
-    pub fn fail(&mut self, failure: Box<Failure>) {
-        self.story.failure = Some(*failure);
+    pub fn fail(&mut self, failure: Failure) {
+        self.story.failure = Some(failure);
     }
 
     /// What was seen.
@@ -466,8 +466,13 @@ impl Player {
             return Ok(());
         }
         let cluster = self.cluster();
-        let idle =
-            self.down.is_none() && self.asked == 0 && self.deposed.is_empty() && self.failures == 0 && !cluster.news;
+        let soon = self.wake.is_some_and(|wake| wake <= cluster.now + SOON.0);
+        let idle = !soon
+            && self.down.is_none()
+            && self.asked == 0
+            && self.deposed.is_empty()
+            && self.failures == 0
+            && !cluster.news;
         let Some(rollout) = cluster.rollout.as_ref().filter(|_| idle && !cluster.faults.any_on(cluster.now)) else {
             return Ok(());
         };

@@ -295,10 +295,10 @@ pub struct Expect {
     pub events: Vec<String>,
     /// Requests that no pod answered, at most.
     pub requests_lost: Option<u64>,
-    /// Blue-green.
-    pub active: Option<Value>,
-    /// Blue-green.
-    pub preview: Option<Value>,
+    /// What the active Service (blue-green) or stable target selects: `r1`.
+    pub active: Option<String>,
+    /// What the preview Service (blue-green) or canary target selects: `r1`.
+    pub preview: Option<String>,
     /// Header and mirror routes.
     pub routes: Option<Value>,
 }
@@ -358,8 +358,6 @@ pub fn unsupported(scenario: &Scenario) -> Vec<(String, &'static str)> {
     }
     for (index, expect) in scenario.timeline.iter().enumerate().filter_map(|(i, e)| Some((i, e.expect.as_ref()?))) {
         let path = |key: &str| format!("timeline[{index}].expect.{key}");
-        note(expect.active.is_some(), path("active"), "blue-green");
-        note(expect.preview.is_some(), path("preview"), "blue-green");
         note(expect.routes.is_some(), path("routes"), "header and mirror routes");
     }
     found

@@ -143,7 +143,7 @@ fn play(mut player: Player) -> Story {
         }
     })();
     if let Err(failure) = played {
-        player.fail(failure);
+        player.fail(*failure);
     }
     player.finish()
 }

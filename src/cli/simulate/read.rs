@@ -175,10 +175,6 @@ fn place(setting: &mut Setting, name: &str, document: &Document) -> Result<(), C
 
 fn whole(name: &str, setting: &Setting) -> Result<(), CliError> {
     let Some(rollout) = &setting.rollout else { return Err(super::no_rollout(name)) };
-    if rollout.spec.strategy.canary.is_none() {
-        let message = "only the canary strategy is supported yet";
-        return Err(CliError::Failed(format!("{name}: spec.strategy: {message}")));
-    }
     match &rollout.spec.workload_ref {
         Some(workload) if setting.deployment.is_none() => {
             let message = format!("workloadRef names Deployment \"{}\", which is in none of the files", workload.name);

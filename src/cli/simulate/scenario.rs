@@ -132,6 +132,11 @@ fn revisions(entry: &Entry, path: &str, found: &mut Vec<Finding>) {
         let message = format!("is no role and no revision such as r1{}", hint(role, &roles));
         found.push(Finding::error(format!("{path}.expect.pods.{role}"), message));
     }
+    for (key, revision) in [("active", &expect.active), ("preview", &expect.preview)] {
+        if revision.as_ref().is_some_and(|wanted| !numbered(wanted) && wanted != "all") {
+            found.push(Finding::error(format!("{path}.expect.{key}"), "is no revision such as r1, and not `all`"));
+        }
+    }
     for (service, revision) in expect.services.iter().filter(|(_, wanted)| !numbered(wanted) && *wanted != "all") {
         let message = format!("\"{revision}\" is no revision such as r1; `all` means the user's own selector");
         found.push(Finding::error(format!("{path}.expect.services.{service}"), message));
@@ -168,7 +173,8 @@ mod tests {
             ("timeline: [{at: 1s, within: 5s, expect: {step: 1}}]", "give one of at, after, within, throughout"),
             ("timeline: [{within: 5s, expect: {pods: {canry: 1}}}]", "did you mean canary?"),
             ("timeline: [{within: 5s, expect: {services: {a: v1}}}]", "is no revision such as r1"),
-            ("timeline: [{within: 5s, expect: {active: r1}}]", "blue-green: not supported yet"),
+            ("timeline: [{within: 5s, expect: {active: v1}}]", "is no revision such as r1"),
+            ("timeline: [{within: 5s, expect: {routes: {mirror: 10}}}]", "header and mirror routes: not supported yet"),
             ("timeline: [{scale: 1}]\nworld: {hpa: {min: 1}}", "5:world.hpa an autoscaler: not supported yet"),
             ("timeline: [{scale: 1}]\nworld: {faults: [{kind: apiConflict}]}", "world.faults[0].for is missing"),
             ("timeline: [{scale: 1}]\nworld: {faults: [{kind: apiConflit, for: 1s}]}", "did you mean apiConflict?"),

@@ -9,6 +9,7 @@ use crate::{
         validate::{self, Severity},
     },
     engine::{Problem, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen},
+    ports::targets::Split,
     sim::replicas::count,
 };
 
@@ -45,11 +46,9 @@ impl SimCluster {
     }
 
     pub(super) fn target_seen(&self, target: &Target, stable: bool) -> Option<TargetSeen> {
-        let spec = &self.rollout.as_ref()?.spec;
-        let services = spec.services.clone().unwrap_or_default();
-        let subset = subset_split(spec);
-        let named = if stable { services.stable.is_some() } else { services.canary.is_some() };
-        if !self.has_mesh() && !named {
+        let named = if stable { &self.targets.stable } else { &self.targets.canary };
+        let subset = self.targets.split == Split::Subset;
+        if named.is_none() && !subset {
             return None;
         }
         let ready = |set: &Replicas| (set.id.clone(), set.ready(self.now));
@@ -89,34 +88,6 @@ impl SimCluster {
         }
         found
     }
-
-    /// The Services by the parts they play (rule S6); `None` once the Rollout is gone.
-    pub fn service_names(&self) -> Option<ServiceNames> {
-        let spec = &self.rollout.as_ref()?.spec;
-        let services = spec.services.clone().unwrap_or_default();
-        let root_is_pinned = self.has_mesh() && !subset_split(spec);
-        let with =
-            |suffix: &str| services.root.as_ref().filter(|_| root_is_pinned).map(|root| format!("{root}-{suffix}"));
-        let (stable, canary) = (services.stable.or_else(|| with("stable")), services.canary.or_else(|| with("canary")));
-        Some(ServiceNames { root: services.root, stable, canary, root_is_pinned })
-    }
-}
-
-/// The names of a Rollout's Services.
-#[derive(Clone, Debug, Default)]
-pub struct ServiceNames {
-    /// The Service that callers use.
-    pub root: Option<String>,
-    /// The stable Service.
-    pub stable: Option<String>,
-    /// The canary Service.
-    pub canary: Option<String>,
-    /// Whether root moves with stable.
-    pub root_is_pinned: bool,
-}
-
-fn subset_split(spec: &RolloutSpec) -> bool {
-    spec.traffic.iter().any(|t| t.istio.as_ref().is_some_and(|istio| istio.destination_rule.is_some()))
 }
 
 /// What `lint` says against a spec, in one line.
