@@ -23,6 +23,7 @@ use crate::{
     sim::{
         Millis, Player, Setting,
         cluster::SimCluster,
+        play::Played,
         scenario::{CommandEntry, Deploy, Entry, FaultKind, FaultSpec, FaultTarget, VersionSpec},
         story::Story,
     },
@@ -127,7 +128,7 @@ fn never_ready(good: &Setting) -> Setting {
 
 /// The first deploy, ten minutes of peace, then the release to its end. Somebody promotes at once at every pause.
 fn play(mut player: Player) -> Story {
-    let played = (|| {
+    let played: Played = (|| {
         let healthy = |cluster: &SimCluster| cluster.phase() == Some(Phase::Healthy);
         player.play_until(FIRST_DEPLOY, healthy)?;
         let release_at = player.now().max(600_000);
