@@ -45,7 +45,7 @@ pub struct SimulateArgs {
     /// Scenario files
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "file", conflicts_with = "file")]
     pub scenario: Vec<PathBuf>,
-    /// A Rollout file to tell the chances of, with the AnalysisTemplates it names
+    /// A Rollout's file or folder to tell the chances of, with its AnalysisTemplates and its Deployment
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// The seed of all chance; default: the scenario's own, else 1

@@ -43,6 +43,7 @@ impl Fault {
 pub struct Faults {
     faults: Vec<Fault>,
     dice: Vec<(FaultKind, Dice)>,
+    last_change: Option<Millis>,
 }
 
 impl Faults {
@@ -62,7 +63,7 @@ impl Faults {
                 dice.push((spec.kind, Dice::new(seed, 100 + spec.kind as u64)));
             }
         }
-        Faults { faults: specs.iter().map(fault).collect(), dice }
+        Faults { faults: specs.iter().map(fault).collect(), dice, last_change: None }
     }
 
     fn dice(&mut self, kind: FaultKind) -> Option<&mut Dice> {
@@ -105,6 +106,16 @@ impl Faults {
     /// How late what is written now reaches the proxies, when they lag.
     pub fn router_lag(&mut self, now: Millis) -> Option<Millis> {
         self.strikes(FaultKind::RouterLag, now).then_some(ROUTER_LAG)
+    }
+
+    /// Whether another leader begins now: at most one a second, as a lease takes its time.
+    pub fn changes_leader(&mut self, now: Millis) -> bool {
+        let free = self.last_change.is_none_or(|last| now - last >= BEAT);
+        let changes = free && self.strikes(FaultKind::LeaderChange, now);
+        if changes {
+            self.last_change = Some(now);
+        }
+        changes
     }
 
     /// How long a stalled leader stands still.

@@ -152,7 +152,7 @@ impl Process {
             let now = cluster.now;
             let restart = cluster.faults.strikes(FaultKind::ControllerRestart, now);
             let leads = !self.kept().deposed;
-            let change = leads && !restart && cluster.faults.strikes(FaultKind::LeaderChange, now);
+            let change = leads && !restart && cluster.faults.changes_leader(now);
             (restart.then(|| cluster.faults.below(FaultKind::ControllerRestart, 2)), change)
         };
         match restart {

@@ -108,11 +108,11 @@ fn errors(name: &str, document: &Document, found: Vec<crate::api::validate::Find
         .collect()
 }
 
-/// The objects of a Rollout file alone.
+/// The objects of a Rollout's file, or of its folder.
 pub fn rollout_file(path: &Path) -> Result<Setting, CliError> {
-    let source = documents(one_file(path)?)?;
-    let name = source.name.clone();
-    setting(&name, Scenario::default(), &[source])
+    let files = files::collect(&[path.to_owned()])?;
+    let sources: Vec<Source> = files.into_iter().map(documents).collect::<Result<_, _>>()?;
+    setting(&path.display().to_string(), Scenario::default(), &sources)
 }
 
 /// Puts the objects where they belong. The Rollout passes the same checks as in `lint`.
@@ -178,7 +178,7 @@ fn whole(name: &str, setting: &Setting) -> Result<(), CliError> {
     match &rollout.spec.workload_ref {
         Some(workload) if setting.deployment.is_none() => {
             let message = format!("workloadRef names Deployment \"{}\", which is in none of the files", workload.name);
-            Err(CliError::Failed(format!("{name}: {message}; add it to files or objects")))
+            Err(CliError::Failed(format!("{name}: {message}; add its file")))
         }
         _ => Ok(()),
     }
