@@ -70,6 +70,18 @@ fn the_exit_code_says_how_the_release_ended() {
     shop.wait_for_stable(7);
 }
 
+/// A file that was applied a moment ago: its release is waited for, whether the controller has seen it or not.
+#[test]
+fn a_first_deploy_that_fails_is_an_error() {
+    let changes = [
+        ("progressDeadline: 60s", "progressDeadline: 3s"),
+        ("        image: v1\n", "        image: v1\n        env: [{name: NEVER_READY, value: 'yes'}]\n"),
+    ];
+    let shop = Shop::apply("stillborn", &changed(include_str!("config/plain.yaml"), &changes));
+    let end = set_image(&shop, &["web", "web=v1"]);
+    ended(&end, 1, &["the images are these already", "the first deploy failed"]);
+}
+
 #[test]
 fn what_cannot_be_waited_for_is_an_error() {
     let shop = shop("mistakes");
