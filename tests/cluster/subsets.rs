@@ -58,7 +58,7 @@ fn weights(shop: &Shop) -> [u64; 2] {
 fn foreign(shop: &Shop) -> [Value; 2] {
     let (mut rule, mut service) = (object(shop, "destinationrule"), object(shop, "virtualservice"));
     for subset in rule["subsets"].as_array_mut().unwrap() {
-        let Some(labels) = subset["labels"].as_object_mut() else { continue };
+        let Some(labels) = subset.get_mut("labels").and_then(Value::as_object_mut) else { continue };
         labels.shift_remove(REVISION);
         if labels.is_empty() {
             subset.as_object_mut().unwrap().shift_remove("labels");
@@ -124,5 +124,9 @@ fn a_good_version_is_promoted_by_subsets_and_a_bad_one_rolled_back() {
     let (outcome, reason) = shop.last_outcome();
     assert_eq!(outcome, "Aborted");
     assert!(reason.contains("errors"), "the reason names the metric: {reason}");
+    assert_eq!(foreign(&shop), written(), "what belongs to others is as they wrote it");
+
+    lane().kubectl(&["delete", "gro", "web", "-n", "subsets", "--timeout=60s"]).unwrap();
+    assert_eq!((weights(&shop), selected(&shop)), ([100, 0], [String::new(), String::new()]), "handed back");
     assert_eq!(foreign(&shop), written(), "what belongs to others is as they wrote it");
 }

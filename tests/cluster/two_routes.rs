@@ -10,7 +10,7 @@ use crate::wait::wait_until;
 const OURS: [(&str, usize); 3] = [("web", 1), ("web", 2), ("front", 0)];
 const FOREIGN: (&str, usize) = ("web", 0);
 
-fn shop() -> Shop {
+fn shop(namespace: &'static str) -> Shop {
     let (one, three) = ("[{name: web, routes: [primary]}]", "[{name: web, routes: [primary, beta]}, {name: front}]");
     let yaml = changed(
         &Shop::yaml_without("VirtualService"),
@@ -20,7 +20,7 @@ fn shop() -> Shop {
             (TWO_WEIGHTS, "\n      - setWeight: 20\n      - pause: {}\n"),
         ],
     );
-    let shop = Shop::apply("many", &format!("{yaml}\n---\n{}", include_str!("config/two-routes.yaml")));
+    let shop = Shop::apply(namespace, &format!("{yaml}\n---\n{}", include_str!("config/two-routes.yaml")));
     shop.wait_for_stable(1);
     shop.answers("v1");
     shop
@@ -39,7 +39,7 @@ fn share(plan: Plan) -> (u64, u64) {
 
 #[test]
 fn all_routes_move_in_step_are_put_right_and_return() {
-    let shop = shop();
+    let shop = shop("many");
     let (users, others) = (shop.users(), Load::start("front.many", 100.0));
     shop.release("v2");
     shop.wait_for_pause(1);
@@ -76,4 +76,32 @@ fn all_routes_move_in_step_are_put_right_and_return() {
     assert_eq!(share(mesh("front.many")), (2000, 2000));
     assert_all_well(&users.stop().unwrap());
     assert_all_well(&others.stop().unwrap());
+}
+
+/// Rule S53: one of the objects is gone. An abort does not wait for it.
+#[test]
+fn an_abort_returns_the_routes_that_are_left() {
+    let shop = shop("fewer");
+    let users = shop.users();
+    shop.release("v2");
+    shop.wait_for_pause(1);
+    lane().kubectl(&["delete", "virtualservice", "front", "-n", "fewer"]).unwrap();
+    shop.wait("a status that names what is missing", |status| {
+        let message = status["message"].as_str().unwrap_or_default();
+        message.contains("VirtualService") && message.contains("fewer/front")
+    });
+    assert_eq!(shop.weights_of("web", 2), (80, 20), "the others keep their step");
+    shop.glidepath(&["abort", "web"]).unwrap();
+    wait_until(PATIENCE, "the routes that are left to lead to stable alone", || {
+        [1, 2].map(|route| shop.weights_of("web", route)) == [(100, 0); 2]
+    });
+    shop.answers("v1");
+    assert_all_well(&users.stop().unwrap());
+
+    // Mended: the object is there again, and so is the way forward.
+    let front = include_str!("config/two-routes.yaml").split("---\n").nth(1).unwrap().replace("NAMESPACE", "fewer");
+    lane().apply(&front).unwrap();
+    shop.glidepath(&["retry", "web"]).unwrap();
+    shop.wait_for_pause(1);
+    assert_eq!(everywhere(&shop), [(80, 20); 3]);
 }
