@@ -326,6 +326,9 @@ pub struct AnalysisRunSpec {
     /// Counts settled changes of the route set. Pass evidence starts anew with each.
     #[serde(default)]
     pub epoch: u32,
+    /// The canary's planned share of the requests in this epoch; whether it gets it is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Percent>,
 }
 
 /// The two sides that a run compares, by workload: ReplicaSet names are the arm labels of the packs.
@@ -402,6 +405,41 @@ pub struct AnalysisRunStatus {
     /// Each metric with its evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricStatus>,
+    /// The canary's share of the requests as counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<ShareStatus>,
+}
+
+/// The canary's share of the requests in one epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShareStatus {
+    /// The epoch that is counted.
+    pub epoch: u32,
+    /// The canary's requests.
+    pub canary: u64,
+    /// All requests.
+    pub total: u64,
+    /// What they say about the plan.
+    pub verdict: ShareVerdict,
+    /// Windows in a row in which stable had requests and the canary had none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub silent_windows: u32,
+    /// The end of the last window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Timestamp>,
+}
+
+/// What counted requests say about the planned share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ShareVerdict {
+    /// Too few to say.
+    #[default]
+    Counting,
+    /// No deviation that matters: a quarter of the share, at least half a percent of all.
+    Verified,
+    /// They do not follow the plan.
+    Broken,
 }
 
 /// One metric's evidence, in the words and numbers that people are shown.

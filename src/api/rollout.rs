@@ -74,6 +74,9 @@ pub struct RolloutSpec {
     /// What no verdict in time does. Default Hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_inconclusive: Option<OnInconclusive>,
+    /// When a weight counts as in force. Default Settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
     /// Completes no step and promotes nothing while true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
@@ -172,6 +175,17 @@ pub enum OnFailure {
     Rollback,
     /// Everything stays as it is, and a person decides.
     Hold,
+}
+
+/// When a weight counts as in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verification {
+    /// When the routes say so and have for as long as `settle`.
+    #[default]
+    Settled,
+    /// When requests were counted to fall that way, too: by the background analysis, in a mesh.
+    Observed,
 }
 
 /// What no verdict in time does.

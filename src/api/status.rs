@@ -167,6 +167,9 @@ pub struct Weights {
     pub accepted: Option<Percent>,
     /// Whether `accepted` equals `desired` and has stood long enough to count.
     pub settled: bool,
+    /// The canary's share of the requests counted since the weight settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Percent>,
 }
 
 /// A wait with its reason.

@@ -60,6 +60,7 @@ pub fn rollout(spec: &RolloutSpec) -> Vec<Finding> {
     services(spec, &mut found);
     traffic(spec, &mut found);
     background(spec, &mut found);
+    verification(spec, &mut found);
     steps::check(spec, &mut found);
     found
 }
@@ -150,6 +151,19 @@ fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         };
         found.push(Finding::error("spec.analysis.startingStep", message));
     }
+}
+
+/// Requests are counted by the background analysis, by the arms of a mesh.
+fn verification(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    if spec.verification != Some(super::rollout::Verification::Observed) {
+        return;
+    }
+    let missing = match (has_mesh(spec), spec.analysis.is_some()) {
+        (false, _) => "needs a router in spec.traffic: without a mesh pods, not requests, are split",
+        (true, false) => "needs spec.analysis, whose run counts the requests",
+        (true, true) => return,
+    };
+    found.push(Finding::error("spec.verification", format!("observed {missing}")));
 }
 
 fn repeated_args(args: &[super::analysis::Arg], path: &str, found: &mut Vec<Finding>) {

@@ -10,6 +10,8 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
+use serde_json::Value;
+
 use super::{
     exit::{CliError, innermost},
     global::Global,
@@ -127,10 +129,21 @@ impl Connection {
 
     /// The Rollout's revisions with their pods, newest first. Without the permission to list ReplicaSets: none.
     pub async fn revisions(&self, rollout: &Rollout) -> Vec<RevisionView> {
+        revision_views(rollout, &self.replica_sets(rollout, REVISION_LABEL).await, now())
+    }
+
+    /// The pod template of one of the Rollout's revisions, if it can be read.
+    pub async fn template_of(&self, rollout: &Rollout, id: &str) -> Option<Value> {
+        let sets = self.replica_sets(rollout, &format!("{REVISION_LABEL}={id}")).await;
+        let template = sets.into_iter().next()?.spec?.template?;
+        serde_json::to_value(template).ok()
+    }
+
+    /// ReplicaSets that belong to the Rollout; none without the permission to list them.
+    async fn replica_sets(&self, rollout: &Rollout, labels: &str) -> Vec<ReplicaSet> {
         let sets: Api<ReplicaSet> = Api::namespaced(self.client.clone(), &self.namespace);
-        let found = sets.list(&ListParams::default().labels(REVISION_LABEL)).await;
-        let sets = found.map(|list| list.items).unwrap_or_default();
-        revision_views(rollout, &sets, now())
+        let found = sets.list(&ListParams::default().labels(labels)).await;
+        owned(rollout, found.map(|list| list.items).unwrap_or_default())
     }
 }
 
@@ -149,13 +162,16 @@ fn what_is_there(name: &str, names: &[String]) -> String {
     format!("there are: {}{more}", names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", "))
 }
 
+fn owned(rollout: &Rollout, mut sets: Vec<ReplicaSet>) -> Vec<ReplicaSet> {
+    let uid = rollout.metadata.uid.as_deref();
+    sets.retain(|set| set.owner_references().iter().any(|owner| Some(owner.uid.as_str()) == uid));
+    sets
+}
+
 /// ReplicaSets of the Rollout as rows of the screen: those that serve a role or still have pods.
 fn revision_views(rollout: &Rollout, sets: &[ReplicaSet], now: Timestamp) -> Vec<RevisionView> {
     let status = rollout.status.clone().unwrap_or_default();
-    let uid = rollout.metadata.uid.as_deref();
-    let ours = |set: &&ReplicaSet| set.owner_references().iter().any(|owner| Some(owner.uid.as_str()) == uid);
-    let mut views: Vec<RevisionView> =
-        sets.iter().filter(ours).filter_map(|set| revision_view(&status, set, now)).collect();
+    let mut views: Vec<RevisionView> = sets.iter().filter_map(|set| revision_view(&status, set, now)).collect();
     views.retain(|view| view.role != Role::Old || view.wanted > 0 || view.available > 0);
     views.sort_by_key(|view| (view.role == Role::Old, std::cmp::Reverse(view.number), view.age));
     views
@@ -229,14 +245,15 @@ mod tests {
             }))
             .unwrap()
         };
-        let sets = [
+        let sets = vec![
             set("b7d0c41hze", "u-1", 12),
             set("k3v9x2m1qa", "u-1", 4),
             set("goneempty0", "u-1", 0),
             set("draining00", "u-1", 1),
             set("notoursatal", "u-2", 3),
         ];
-        let views = revision_views(&samples::observing().rollout, &sets, samples::NOW);
+        let rollout = samples::observing().rollout;
+        let views = revision_views(&rollout, &owned(&rollout, sets), samples::NOW);
         let shown: Vec<_> = views.iter().map(|v| (v.number, v.role, v.available)).collect();
         assert_eq!(shown, [(42, Role::Canary, 4), (41, Role::Stable, 12), (0, Role::Old, 1)]);
         assert_eq!(views[0].age.as_secs(), 720);

@@ -46,7 +46,8 @@ pub fn all() -> Vec<(&'static str, Sample)> {
 pub fn observing() -> Sample {
     stepping(
         3,
-        json!({ "waitingFor": waiting("Evidence", "observing at 25 %", Some(1608)), "metrics": metrics("Continue") }),
+        json!({ "waitingFor": waiting("Evidence", "observing at 25 %", Some(1608)), "metrics": metrics("Continue"),
+            "weights": { "desired": 25, "accepted": 25, "settled": true, "observed": 25.1 } }),
     )
 }
 

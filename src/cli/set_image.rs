@@ -17,7 +17,7 @@ use super::{
     output::print,
     watch::{Follow, Show, Target, follow},
 };
-use crate::api::{HumanDuration, Rollout, revision};
+use crate::api::{HumanDuration, Rollout};
 
 /// Set container images, which begins a release
 #[derive(clap::Args, Clone, Debug)]
@@ -143,9 +143,9 @@ fn deployments(connection: &Connection) -> Api<Deployment> {
     Api::namespaced(connection.client.clone(), &connection.namespace)
 }
 
-/// The images that are wanted, of the Rollout's template or its Deployment's.
-pub(super) async fn wanted_images(connection: &Connection, rollout: &Rollout) -> Result<Vec<String>, CliError> {
-    Ok(revision::images(&template(connection, rollout).await?.value))
+/// The template that is wanted, the Rollout's own or its Deployment's.
+pub(super) async fn wanted_template(connection: &Connection, rollout: &Rollout) -> Result<Value, CliError> {
+    Ok(template(connection, rollout).await?.value)
 }
 
 async fn template(connection: &Connection, rollout: &Rollout) -> Result<Template, CliError> {

@@ -9,11 +9,14 @@ use super::{
     global::{Global, OutputFormat},
     names,
     output::{self, print},
-    set_image::wanted_images,
+    set_image::wanted_template,
     view::{Screen, screen},
     watch::{Follow, Show, Target, follow},
 };
-use crate::api::{HumanDuration, Rollout};
+use crate::{
+    api::{HumanDuration, Rollout},
+    cluster::kinds::normal_template,
+};
 
 /// One screen of a Rollout: steps, traffic, pods, evidence, what it waits for
 #[derive(clap::Args, Clone, Debug)]
@@ -101,10 +104,12 @@ async fn wait(
 async fn target(connection: &Connection, rollout: &Rollout) -> Result<Target, CliError> {
     let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref()).map(|r| r.id.clone());
     let Some(current) = current else { return Ok(Target::NotThis(None)) };
-    if rollout.spec.workload_ref.is_some() {
-        let wanted = wanted_images(connection, rollout).await?.join(", ");
-        let pods = connection.revisions(rollout).await;
-        if pods.iter().any(|revision| revision.id == current && revision.image != wanted) {
+    let pinned = rollout.status.as_ref().is_some_and(|status| status.pinned.is_some());
+    if rollout.spec.workload_ref.is_some() && !pinned {
+        let wanted = normal_template(wanted_template(connection, rollout).await?);
+        // As the controller compares them (rule S1).
+        let running = connection.template_of(rollout, &current).await;
+        if running.is_some_and(|running| normal_template(running) != wanted) {
             return Ok(Target::NotThis(Some(current)));
         }
     }
@@ -123,26 +128,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_deployments_change_that_no_controller_has_seen_is_waited_for() {
-        for (image, wanted) in
-            [("app:1", Target::Revision("b7d0c41hze".into())), ("app:2", Target::NotThis(Some("b7d0c41hze".into())))]
-        {
+        let newer = || Target::NotThis(Some("b7d0c41hze".into()));
+        for (image, colour, wanted) in [
+            ("app:1", "blue", Target::Revision("b7d0c41hze".into())),
+            ("app:2", "blue", newer()),
+            ("app:1", "green", newer()),
+        ] {
             let server = MockServer::start().await;
             let get = |at: &'static str, body: Value| {
                 Mock::given(path(at)).respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server)
             };
-            let template = |image: &str| json!({ "spec": { "containers": [{ "name": "app", "image": image }] } });
+            let template = |image: &str, colour: &str| {
+                let env = json!([{ "name": "COLOUR", "value": colour }]);
+                json!({ "spec": { "containers": [{ "name": "app", "image": image, "env": env }] } })
+            };
             get(
                 "/apis/apps/v1/namespaces/shop/deployments/web",
-                json!({ "metadata": { "name": "web" }, "spec": { "selector": {}, "template": template(image) } }),
+                json!({ "metadata": { "name": "web" }, "spec": { "selector": {}, "template": template(image, colour) } }),
             )
             .await;
+            let mut labelled = template("app:1", "blue");
+            labelled["metadata"] = json!({ "labels": { REVISION_LABEL: "b7d0c41hze" } });
             let set = json!({
                 "metadata": {
                     "name": "checkout-b7d0c41hze",
                     "labels": { REVISION_LABEL: "b7d0c41hze", ROLLOUT_LABEL: "checkout" },
                     "ownerReferences": [{ "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "name": "checkout", "uid": "u-1" }]
                 },
-                "spec": { "replicas": 1, "selector": {}, "template": template("app:1") }
+                "spec": { "replicas": 1, "selector": {}, "template": labelled }
             });
             get("/apis/apps/v1/namespaces/shop/replicasets", json!({ "metadata": {}, "items": [set] })).await;
             let client = kube::Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap();
@@ -152,7 +165,7 @@ mod tests {
             rollout.spec.workload_ref =
                 serde_json::from_value(json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" }))
                     .unwrap();
-            assert_eq!(target(&connection, &rollout).await.unwrap(), wanted, "{image}");
+            assert_eq!(target(&connection, &rollout).await.unwrap(), wanted, "{image} {colour}");
         }
     }
 }

@@ -331,7 +331,13 @@ fn traffic(status: &RolloutStatus, width: usize, paint: Paint) -> String {
     let planned = split(weights.desired);
     let (cells, gap) = if width < ROOM { (SHORT_BAR, "  ") } else { (BAR, "   ") };
     let bar = bar(shown, cells, paint);
-    format!("{}stable {bar} canary {gap}planned {planned}{gap}seen {seen}{gap}{settled}\n", label("traffic"))
+    // What was counted says more than what was read back, where there is room for one of them.
+    let seen = match weights.observed.map(split) {
+        Some(counted) if width < ROOM => format!("counted {counted}"),
+        Some(counted) => format!("seen {seen}{gap}counted {counted}"),
+        None => format!("seen {seen}"),
+    };
+    format!("{}stable {bar} canary {gap}planned {planned}{gap}{seen}{gap}{settled}\n", label("traffic"))
 }
 
 /// `75/25`: stable's share, then canary's.

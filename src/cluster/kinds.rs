@@ -213,6 +213,24 @@ impl Kept for DeploymentKept {
     }
 }
 
+/// A HorizontalPodAutoscaler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AutoscalerKept {
+    /// The Deployment that it scales; empty when it scales something else.
+    pub deployment: String,
+}
+
+impl Kept for AutoscalerKept {
+    fn keep(object: &DynamicObject) -> Self {
+        let target = object.data.pointer("/spec/scaleTargetRef").cloned().unwrap_or_default();
+        let deployment = if text(&target, "/kind") == "Deployment" { text(&target, "/name") } else { "" };
+        AutoscalerKept { deployment: deployment.to_owned() }
+    }
+    fn group(&self) -> Option<&str> {
+        Some(&self.deployment)
+    }
+}
+
 /// An AnalysisRun.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunKept {

@@ -15,6 +15,8 @@ mod requests;
 mod revisions;
 mod routes;
 mod runs;
+pub mod selection;
+mod server_clock;
 mod services;
 mod status;
 pub mod table;
@@ -25,7 +27,7 @@ mod workload;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -37,7 +39,8 @@ use kube::{
 
 pub use events::EventSender;
 pub use health::{Health, Streams};
-pub use requests::CountRequests;
+pub use requests::WatchRequests;
+pub use server_clock::ServerClock;
 
 use crate::{
     api::{AnalysisRun, Rollout, RolloutCommand, RolloutStatus},
@@ -46,7 +49,8 @@ use crate::{
     router::{FIELD_MANAGER, ROUTERS, WatchedKind},
 };
 use kinds::{
-    CommandKept, DeploymentKept, PodKept, ReplicaSetKept, RolloutKept, RouteKept, RunKept, ServiceKept, SliceKept,
+    AutoscalerKept, CommandKept, DeploymentKept, PodKept, ReplicaSetKept, RolloutKept, RouteKept, RunKept, ServiceKept,
+    SliceKept,
 };
 use observe::Around;
 use references::References;
@@ -74,6 +78,8 @@ pub struct Tables {
     pub pods: Table<PodKept>,
     /// Deployments.
     pub deployments: Table<DeploymentKept>,
+    /// HorizontalPodAutoscalers, grouped by the Deployment that they scale.
+    pub autoscalers: Table<AutoscalerKept>,
     /// AnalysisRuns, grouped by Rollout.
     pub runs: Table<RunKept>,
     /// RolloutCommands, grouped by Rollout.
@@ -102,6 +108,8 @@ pub struct Cluster {
     references: References,
     around: Mutex<HashMap<RolloutKey, Arc<Around>>>,
     reported: Mutex<HashMap<RolloutKey, String>>,
+    /// Since when this process decides.
+    deciding_since: OnceLock<Timestamp>,
     /// Since when a Rollout's status would say the same in other words.
     unsaid: Mutex<HashMap<RolloutKey, Timestamp>>,
 }
@@ -126,6 +134,7 @@ impl Cluster {
             references: References::default(),
             around: Mutex::default(),
             reported: Mutex::default(),
+            deciding_since: OnceLock::new(),
             unsaid: Mutex::default(),
         }
     }
@@ -133,6 +142,11 @@ impl Cluster {
     /// What the watches have seen.
     pub fn tables(&self) -> &Tables {
         &self.tables
+    }
+
+    /// From now on this process decides: what it finds late may only look so (rule S41).
+    pub fn begin(&self) {
+        self.deciding_since.get_or_init(|| self.clock.now());
     }
 
     /// Drops what one tick kept for its own preconditions.

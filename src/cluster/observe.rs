@@ -178,6 +178,7 @@ impl Cluster {
             runs: self.runs_seen(&around.key),
             commands: self.commands_seen(&around.key),
             problems: self.problems(around, error.as_ref()),
+            deciding_since: self.deciding_since.get().copied(),
             selector: selector_text(&around.selector),
             route,
         }

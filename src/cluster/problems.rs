@@ -7,6 +7,7 @@ use crate::{
         validate::{self, Severity},
     },
     engine::Problem,
+    ports::RolloutKey,
     router::RouteError,
 };
 
@@ -17,23 +18,23 @@ impl Cluster {
         problems.extend(invalid(around));
         problems.extend(self.claims(around));
         problems.extend(missing_workload(around));
+        problems.extend(self.autoscaled(around));
         problems.extend(self.missing_root(around));
         problems.extend(route.map(|error| problem(error.reason(), error.to_string(), false)));
         problems
     }
 
-    /// Rule S7: each object has one Rollout, the oldest that names it.
+    /// Rule S7: each object, and each pod, has one Rollout, the oldest that names it.
     fn claims(&self, around: &Around) -> Option<Problem> {
-        for (plural, namespace, name) in references::exclusive(&around.key, &around.rollout) {
-            for other in self.references.of(&plural, &namespace, &name) {
-                if other == around.key {
-                    continue;
-                }
-                let Some(entry) = self.tables.rollouts.get(&other.namespace, &other.name) else { continue };
-                let Ok(rival) = &entry.value.rollout else { continue };
-                let claims =
-                    references::exclusive(&other, rival).contains(&(plural.clone(), namespace.clone(), name.clone()));
-                if claims && age(rival) < age(&around.rollout) {
+        let older = |other: &RolloutKey| {
+            let entry = self.tables.rollouts.get(&other.namespace, &other.name)?;
+            let rival = entry.value.rollout.as_ref().ok()?.clone();
+            (other != &around.key && age(&rival) < age(&around.rollout)).then_some(rival)
+        };
+        for object in references::exclusive(&around.key, &around.rollout) {
+            let (plural, namespace, name) = &object;
+            for other in self.references.of(plural, namespace, name) {
+                if older(&other).is_some_and(|rival| references::exclusive(&other, &rival).contains(&object)) {
                     let message = format!(
                         "{plural}/{name} belongs to Rollout {other} already; name another one or delete that Rollout"
                     );
@@ -41,7 +42,27 @@ impl Cluster {
                 }
             }
         }
-        None
+        let other = self.references.overlapping(&around.key).into_iter().find(|other| older(other).is_some())?;
+        let message = format!(
+            "the selector overlaps with that of Rollout {other}: one selects the other's pods; give the pods of each a \
+             label of their own and select by it, or delete one of the two"
+        );
+        Some(problem("ClaimedBy", message, true))
+    }
+
+    /// Rule S7: an autoscaler of the Deployment would fight over its pods. Before the Deployment is taken over nothing is
+    /// written; afterwards no step completes. KEDA's ScaledObjects make such an autoscaler too.
+    fn autoscaled(&self, around: &Around) -> Option<Problem> {
+        let workload = &around.rollout.spec.workload_ref.as_ref()?.name;
+        let autoscaler = self.tables.autoscalers.group(&around.key.namespace, workload).into_iter().next()?;
+        let message = format!(
+            "HorizontalPodAutoscaler/{} scales Deployment/{workload}; point its scaleTargetRef at this Rollout \
+             (apiVersion: glidepath.dev/v1alpha1, kind: Rollout, name: {}) or delete it; {} until then",
+            autoscaler.key.name,
+            around.key.name,
+            if adopted(around) { "no step completes" } else { "the Deployment stays as it is" },
+        );
+        Some(problem("AutoscaledWorkload", message, !adopted(around)))
     }
 
     fn missing_root(&self, around: &Around) -> Option<Problem> {
@@ -75,6 +96,11 @@ fn missing_workload(around: &Around) -> Option<Problem> {
     let workload = around.rollout.spec.workload_ref.as_ref().filter(|_| around.workload.is_none())?;
     let message = format!("Missing Deployment/{}: workloadRef names it; create it or mend the name", workload.name);
     Some(problem("MissingWorkload", message, false))
+}
+
+/// Whether the Deployment's pods are replaced by ours already.
+fn adopted(around: &Around) -> bool {
+    around.rollout.status.as_ref().is_some_and(|status| status.memory.adopted)
 }
 
 fn problem(reason: &str, message: String, blocks_all: bool) -> Problem {

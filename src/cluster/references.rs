@@ -7,15 +7,31 @@ use std::{
 
 use crate::{api::Rollout, ports::RolloutKey, router};
 
-use super::targets::{self, Split};
+use super::{
+    selection::Selection,
+    targets::{self, Split},
+};
 
 /// An object that a Rollout names: the resource's plural, the namespace, the name.
 pub type Named = (String, String, String);
 
+/// Under these words stand labels that pods bear, and labels that selectors ask for.
+const OFFERS: &str = "labels of pods";
+const DEMANDS: &str = "labels of selectors";
+
 #[derive(Debug, Default)]
 struct Index {
     by_object: HashMap<Named, BTreeSet<RolloutKey>>,
-    by_rollout: HashMap<RolloutKey, Vec<Named>>,
+    by_rollout: HashMap<RolloutKey, Row>,
+}
+
+/// What is known of one Rollout.
+#[derive(Debug, Default)]
+struct Row {
+    named: Vec<Named>,
+    selection: Selection,
+    /// Rollouts whose pods it selects, or who select its pods.
+    overlaps: BTreeSet<RolloutKey>,
 }
 
 /// The index of all Rollouts' references.
@@ -25,24 +41,28 @@ pub struct References {
 }
 
 impl References {
-    /// Takes in a Rollout as it is now; `None` forgets it.
-    pub fn update(&self, key: &RolloutKey, rollout: Option<&Rollout>) {
-        let named = rollout.map(|rollout| named_by(key, rollout)).unwrap_or_default();
+    /// Takes in a Rollout as it is now, with what it selects; `None` forgets it. Gives the Rollouts that share an object or
+    /// pods with it, before or after, if that changed: what they may claim has changed too.
+    pub fn update(&self, key: &RolloutKey, rollout: Option<(&Rollout, Selection)>) -> BTreeSet<RolloutKey> {
+        let row = rollout.map(|(rollout, selection)| Row {
+            named: named_by(key, rollout, &selection),
+            selection,
+            overlaps: BTreeSet::new(),
+        });
         let mut index = self.lock();
-        for old in index.by_rollout.remove(key).unwrap_or_default() {
-            if let Some(keys) = index.by_object.get_mut(&old) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    index.by_object.remove(&old);
-                }
-            }
+        let same = index.by_rollout.get(key).map(|old| (&old.named, &old.selection))
+            == row.as_ref().map(|new| (&new.named, &new.selection));
+        if same {
+            return BTreeSet::new();
         }
-        for object in &named {
-            index.by_object.entry(object.clone()).or_default().insert(key.clone());
-        }
-        if !named.is_empty() {
-            index.by_rollout.insert(key.clone(), named);
-        }
+        let mut rivals = index.remove(key);
+        rivals.extend(row.map(|row| index.insert(key, row)).unwrap_or_default());
+        rivals
+    }
+
+    /// The Rollouts whose pods it selects, or who select its pods.
+    pub fn overlapping(&self, key: &RolloutKey) -> Vec<RolloutKey> {
+        self.lock().by_rollout.get(key).map(|row| row.overlaps.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// The Rollouts that name an object.
@@ -54,6 +74,66 @@ impl References {
     fn lock(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Index {
+    /// Forgets a Rollout; gives those that shared something with it.
+    fn remove(&mut self, key: &RolloutKey) -> BTreeSet<RolloutKey> {
+        let Some(row) = self.by_rollout.remove(key) else { return BTreeSet::new() };
+        let mut rivals = row.overlaps;
+        for object in row.named {
+            let Some(keys) = self.by_object.get_mut(&object) else { continue };
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_object.remove(&object);
+            } else if may_be_claimed(&object) {
+                rivals.extend(keys.iter().cloned());
+            }
+        }
+        for rival in &rivals {
+            if let Some(row) = self.by_rollout.get_mut(rival) {
+                row.overlaps.remove(key);
+            }
+        }
+        rivals
+    }
+
+    /// Takes a Rollout in; gives those that share something with it.
+    fn insert(&mut self, key: &RolloutKey, mut row: Row) -> BTreeSet<RolloutKey> {
+        row.overlaps = self.overlaps(key, &row.selection);
+        for other in &row.overlaps {
+            if let Some(other) = self.by_rollout.get_mut(other) {
+                other.overlaps.insert(key.clone());
+            }
+        }
+        let mut rivals = row.overlaps.clone();
+        for object in &row.named {
+            let keys = self.by_object.entry(object.clone()).or_default();
+            if may_be_claimed(object) {
+                rivals.extend(keys.iter().cloned());
+            }
+            keys.insert(key.clone());
+        }
+        self.by_rollout.insert(key.clone(), row);
+        rivals
+    }
+
+    /// Only Rollouts that share a label with the selector, on either side, are looked at; and only when one changes.
+    fn overlaps(&self, key: &RolloutKey, selection: &Selection) -> BTreeSet<RolloutKey> {
+        let under = |word: &str, label: String| self.by_object.get(&(word.to_owned(), key.namespace.clone(), label));
+        let demanded = selection.demands().into_iter().map(|label| under(OFFERS, label));
+        let rarest = demanded.min_by_key(|keys| keys.map_or(0, BTreeSet::len)).flatten();
+        let demanding = selection.offers().into_iter().filter_map(|label| under(DEMANDS, label));
+        let candidates = rarest.into_iter().chain(demanding).flatten();
+        let overlaps =
+            |other: &&RolloutKey| self.by_rollout.get(*other).is_some_and(|other| other.selection.overlaps(selection));
+        candidates.filter(|other| *other != key).filter(overlaps).cloned().collect()
+    }
+}
+
+/// Labels are shared by many.
+fn may_be_claimed((word, ..): &Named) -> bool {
+    word != OFFERS && word != DEMANDS
 }
 
 /// The objects that may belong to one Rollout only: Services, the Deployment, the DestinationRule.
@@ -69,8 +149,11 @@ pub fn exclusive(key: &RolloutKey, rollout: &Rollout) -> Vec<Named> {
     named
 }
 
-fn named_by(key: &RolloutKey, rollout: &Rollout) -> Vec<Named> {
+fn named_by(key: &RolloutKey, rollout: &Rollout, selection: &Selection) -> Vec<Named> {
     let mut named = exclusive(key, rollout);
+    let here = |word: &str, label: String| (word.to_owned(), key.namespace.clone(), label);
+    named.extend(selection.offers().into_iter().map(|label| here(OFFERS, label)));
+    named.extend(selection.demands().into_iter().map(|label| here(DEMANDS, label)));
     named.extend(targets::of(&rollout.spec).root.map(|root| ("services".into(), key.namespace.clone(), root)));
     let context = targets::route_context(key, rollout);
     for router in router::routers(&rollout.spec) {
@@ -79,4 +162,42 @@ fn named_by(key: &RolloutKey, rollout: &Rollout) -> Vec<Named> {
     named.sort();
     named.dedup();
     named
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(name: &str) -> RolloutKey {
+        RolloutKey { namespace: "shop".into(), name: name.into() }
+    }
+
+    fn rollout(name: &str, root: &str, app: &str) -> Rollout {
+        let labels = json!({"app": app, "part-of": "shop"});
+        let spec = json!({"strategy": {"canary": {"steps": []}}, "services": {"root": root, "stable": root},
+            "selector": {"matchLabels": {"app": app}}, "template": {"metadata": {"labels": labels}}});
+        Rollout::new(name, serde_json::from_value(spec).unwrap())
+    }
+
+    fn add(references: &References, name: &str, root: &str, app: &str) -> Vec<String> {
+        let rollout = rollout(name, root, app);
+        let rivals = references.update(&key(name), Some((&rollout, Selection::of(&rollout, None))));
+        rivals.into_iter().map(|rival| rival.name).collect()
+    }
+
+    #[test]
+    fn s7_those_in_each_others_way_are_known_and_told() {
+        let references = References::default();
+        assert!(add(&references, "a", "web", "web").is_empty());
+        assert!(add(&references, "b", "api", "api").is_empty(), "a label that all share is no conflict");
+        assert_eq!(add(&references, "c", "other", "web"), ["a"], "the same pods");
+        assert_eq!(references.overlapping(&key("a")), [key("c")]);
+        assert_eq!(add(&references, "d", "api", "d"), ["b"], "the same Service");
+        assert!(references.overlapping(&key("d")).is_empty());
+        assert!(add(&references, "d", "api", "d").is_empty(), "nothing new");
+        assert_eq!(references.update(&key("c"), None), [key("a")].into(), "a may go on");
+        assert!(references.overlapping(&key("a")).is_empty());
+    }
 }

@@ -1,36 +1,45 @@
-//! Counts every request of the client by verb, resource and code.
+//! What every request tells: it is counted by verb, resource and code, and its answer says what time the server has.
 
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use axum::http::{Method, Request, Response};
+use axum::http::{Method, Request, Response, header::DATE};
 use kube::client::Body;
 use tower::{Layer, Service};
 
-use crate::metrics::Metrics;
+use super::ServerClock;
+use crate::{metrics::Metrics, ports::Clock};
 
-/// Puts the counter around a client's stack.
-#[derive(Clone, Debug)]
-pub struct CountRequests(pub Metrics);
+/// Puts the watcher around a client's stack.
+#[derive(Clone)]
+pub struct WatchRequests {
+    /// Where requests are counted.
+    pub metrics: Metrics,
+    /// Our own time.
+    pub clock: Arc<dyn Clock>,
+    /// Where it is compared with the server's.
+    pub server: ServerClock,
+}
 
-impl<S> Layer<S> for CountRequests {
-    type Service = Counted<S>;
-    fn layer(&self, inner: S) -> Counted<S> {
-        Counted { inner, metrics: self.0.clone() }
+impl<S> Layer<S> for WatchRequests {
+    type Service = Watched<S>;
+    fn layer(&self, inner: S) -> Watched<S> {
+        Watched { inner, watch: self.clone() }
     }
 }
 
-/// A counted stack.
-#[derive(Clone, Debug)]
-pub struct Counted<S> {
+/// A watched stack.
+#[derive(Clone)]
+pub struct Watched<S> {
     inner: S,
-    metrics: Metrics,
+    watch: WatchRequests,
 }
 
-impl<S, B> Service<Request<Body>> for Counted<S>
+impl<S, B> Service<Request<Body>> for Watched<S>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     S::Future: Send + 'static,
@@ -46,11 +55,16 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (resource, named) = resource(request.uri().path());
         let verb = verb(request.method(), named, request.uri().query().unwrap_or_default());
-        let metrics = self.metrics.clone();
+        let WatchRequests { metrics, clock, server } = self.watch.clone();
+        let sent = clock.now();
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;
             metrics.requested(verb, resource, answer.as_ref().map_or(0, |response| response.status().as_u16()));
+            let date = answer.as_ref().ok().and_then(|response| response.headers().get(DATE)?.to_str().ok());
+            if let Some(date) = date {
+                server.said(date, sent, clock.now());
+            }
             answer
         })
     }

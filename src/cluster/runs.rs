@@ -37,7 +37,12 @@ impl Cluster {
                 if epoch == Ok(request.epoch) {
                     return Ok(());
                 }
-                self.patch_run(namespace, &request.name, json!({"spec": {"epoch": request.epoch}})).await?;
+                self.patch_run(
+                    namespace,
+                    &request.name,
+                    json!({"spec": {"epoch": request.epoch, "share": request.share}}),
+                )
+                .await?;
             }
             None => self.create_run(around, request).await?,
         }
@@ -128,6 +133,7 @@ impl Cluster {
             prometheus: own.or(self.settings.prometheus.as_deref()),
             background: request.background,
             epoch: request.epoch,
+            share: request.share,
             runs_in_attempt: runs_in_attempt(around),
         };
         evidence::resolve(wanted).map_err(|errors| WorldError::Refused {

@@ -9,6 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, ReplicaSet},
+        autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::{Pod, Service},
         discovery::v1::EndpointSlice,
     },
@@ -25,13 +26,14 @@ use super::{
     Cluster, Health, Streams,
     call::chain,
     commands,
-    kinds::RolloutKept,
+    kinds::{DeploymentKept, RolloutKept},
     resource, rollouts, route_resource, runs_resource,
-    table::{Change, Kept, ObjectKey, Table, key_of, number},
+    selection::Selection,
+    table::{Change, Entry, Kept, ObjectKey, Table, key_of, number},
     watched_kinds,
 };
 use crate::{
-    api::{REVISION_LABEL, ROLLOUT_LABEL},
+    api::{REVISION_LABEL, ROLLOUT_LABEL, Rollout},
     ports::RolloutKey,
     router::WatchedKind,
 };
@@ -79,7 +81,13 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
         resource::<Deployment>(),
         None,
         |t| &t.deployments,
-        |w, change| w.touch(w.naming("deployments", change, |key, _| key.name.clone())),
+        |w, change| w.deployment_changed(change),
+    ));
+    tasks.spawn(watch.clone().run(
+        resource::<HorizontalPodAutoscaler>(),
+        None,
+        |t| &t.autoscalers,
+        |w, change| w.touch(w.naming("deployments", change, |_, kept| kept.deployment.clone())),
     ));
     tasks.spawn(watch.clone().run(
         runs_resource(),
@@ -162,8 +170,34 @@ impl Watch {
         let Some(entry) = change.entry() else { return };
         let key = RolloutKey { namespace: entry.key.namespace.clone(), name: entry.key.name.clone() };
         let now = change.new.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
-        self.cluster.references.update(&key, now);
+        self.touch(self.index(&key, now));
         self.cluster.triggers.rollout(key);
+    }
+
+    /// Whose pods a Rollout selects depends on the Deployment that it refers to.
+    fn deployment_changed(&self, change: &Change<DeploymentKept>) {
+        let whose = |entry: &Option<Arc<Entry<DeploymentKept>>>| {
+            entry.as_ref().map(|entry| (entry.value.selector.clone(), entry.value.template.clone()))
+        };
+        let keys = self.naming("deployments", change, |key, _| key.name.clone());
+        if whose(&change.old) != whose(&change.new) {
+            for key in &keys {
+                let entry = self.cluster.tables.rollouts.get(&key.namespace, &key.name);
+                let rollout = entry.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
+                self.touch(self.index(key, rollout));
+            }
+        }
+        self.touch(keys);
+    }
+
+    /// Takes a Rollout's references in; gives the Rollouts whose claims that changes.
+    fn index(&self, key: &RolloutKey, rollout: Option<&Rollout>) -> BTreeSet<RolloutKey> {
+        let named = rollout.map(|rollout| {
+            let workload = rollout.spec.workload_ref.as_ref();
+            let workload = workload.and_then(|w| self.cluster.tables.deployments.get(&key.namespace, &w.name));
+            (rollout, Selection::of(rollout, workload.as_deref().map(|entry| &entry.value)))
+        });
+        self.cluster.references.update(key, named)
     }
 
     /// Looks at Rollouts at once.

@@ -1,10 +1,6 @@
 //! Writes to the referenced Deployment: held still, scaled (rule S5).
 
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use kube::{
-    Api, ResourceExt,
-    api::{DynamicObject, ListParams, Patch, PatchParams},
-};
+use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::{Cluster, call::call, observe::Around, resource};
@@ -21,7 +17,6 @@ impl Cluster {
         let Some(workload) = &around.workload else { return Ok(()) };
         let mut spec = json!({});
         if workload.value.paused != paused {
-            self.refuse_autoscaled(around).await?;
             spec["paused"] = paused.into();
         }
         if let Some(replicas) = replicas.filter(|replicas| *replicas != workload.value.wanted) {
@@ -34,28 +29,6 @@ impl Cluster {
         let written = self.patch_deployment(around, &Patch::Merge(patch)).await?;
         self.tables.deployments.wrote(&written);
         Ok(())
-    }
-
-    /// Rule S7: an autoscaler of the Deployment would fight over its pods. It is looked for once, before the Deployment is
-    /// taken over; KEDA's ScaledObjects make such an autoscaler too.
-    async fn refuse_autoscaled(&self, around: &Around) -> Result<(), WorldError> {
-        let Some(workload) = &around.workload else { return Ok(()) };
-        let (namespace, name) = (&workload.key.namespace, &workload.key.name);
-        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), namespace);
-        let what = format!("list HorizontalPodAutoscalers in {namespace}");
-        let autoscalers = call(&what, api.list(&ListParams::default())).await?;
-        let scales = |autoscaler: &&HorizontalPodAutoscaler| {
-            let target = autoscaler.spec.as_ref().map(|spec| &spec.scale_target_ref);
-            target.is_some_and(|target| target.kind == "Deployment" && target.name == *name)
-        };
-        let Some(autoscaler) = autoscalers.items.iter().find(scales) else { return Ok(()) };
-        let message = format!(
-            "HorizontalPodAutoscaler/{} scales Deployment/{name}; point its scaleTargetRef at this Rollout (apiVersion: \
-             glidepath.dev/v1alpha1, kind: Rollout, name: {}) or delete it; the Deployment stays as it is until then",
-            autoscaler.name_any(),
-            around.key.name
-        );
-        Err(WorldError::Refused { reason: "AutoscaledWorkload".into(), message })
     }
 
     /// Patches the Deployment.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::SystemClock,
     cluster::{
-        self, Cluster, CountRequests, EventSender, Streams,
+        self, Cluster, EventSender, ServerClock, Streams, WatchRequests,
         table::ObjectKey,
         watch::{Triggers, start},
     },
@@ -63,9 +63,9 @@ pub enum ControllerError {
     /// The address is taken, or not ours.
     #[error("cannot listen on {0}: {1}; choose another --listen")]
     Listen(SocketAddr, std::io::Error),
-    /// Somebody else leads now.
-    #[error("the Lease was lost to another replica")]
-    LeaseLost,
+    /// Somebody else leads now, or this machine's clock went wrong.
+    #[error("this process must not decide any longer: {0}")]
+    LeaseLost(&'static str),
     /// The Lease cannot be had at all.
     #[error("cannot use the Lease: {0}")]
     Lease(#[from] kube_lease_manager::LeaseManagerError),
@@ -94,8 +94,10 @@ impl Triggers for Queues {
 pub async fn run(config: Config, settings: Settings, stop: CancellationToken) -> Result<(), ControllerError> {
     let metrics = Metrics::default();
     let lease_namespace = settings.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = ClientBuilder::try_from(config)?.with_layer(&CountRequests(metrics.clone())).build();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let server_clock = ServerClock::default();
+    let requests = WatchRequests { metrics: metrics.clone(), clock: Arc::clone(&clock), server: server_clock.clone() };
+    let client = ClientBuilder::try_from(config)?.with_layer(&requests).build();
     let events = EventSender::start(client.clone(), Some(settings.identity.clone()));
     let scope = cluster::Settings { namespace: settings.namespace.clone(), prometheus: settings.prometheus.clone() };
     let queues = Arc::new(Queues::default());
@@ -114,24 +116,25 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
     let served = tokio::spawn(server::serve(settings.listen, pages, ended.clone().cancelled_owned()));
     let (leads, leadership) = watch::channel(Leadership::Waiting);
     let lease_stop = CancellationToken::new();
-    let lease = if settings.leader_elect {
-        let contend = lease::contend(client, lease_namespace, settings.identity.clone(), leads, lease_stop.clone());
-        Some(tokio::spawn(contend))
-    } else {
-        leads.send_replace(Leadership::Leading);
-        drop(leads);
-        None
-    };
+    let contend = lease::contend(
+        client,
+        settings.leader_elect.then_some((lease_namespace, settings.identity.clone())),
+        server_clock.clone(),
+        leads,
+        lease_stop.clone(),
+    );
+    let lease = tokio::spawn(contend);
 
     let source: Arc<dyn Source> = Arc::new(PrometheusSource::new()?);
     let work_stop = CancellationToken::new();
     let rollouts = RolloutWork { cluster: Arc::clone(&cluster), clock: Arc::clone(&clock), metrics: metrics.clone() };
-    let runs = RunWork { cluster, source, clock, metrics: metrics.clone(), live: Arc::default() };
+    let runs = RunWork { cluster: Arc::clone(&cluster), source, clock, metrics: metrics.clone(), live: Arc::default() };
     let leader = leadership.clone();
     let work = async {
         lead(leader, &metrics).await;
         synced(&streams).await;
         tracing::info!("all watches have listed; working");
+        cluster.begin();
         tokio::join!(
             serve(Arc::clone(&queues.rollouts), settings.concurrency, work_stop.clone(), GRACE, rollouts),
             serve(Arc::clone(&queues.runs), settings.concurrency, work_stop.clone(), GRACE, runs),
@@ -139,10 +142,7 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
     };
     let outcome = until_the_end(work, stop, work_stop.clone(), leadership, served, settings.listen, watches).await;
     lease_stop.cancel();
-    if let Some(Ok(Err(error))) = match lease {
-        Some(task) => Some(task.await),
-        None => None,
-    } {
+    if let Ok(Err(error)) = lease.await {
         tracing::warn!(%error, "cannot give the Lease back");
     }
     ended.cancel();
@@ -163,7 +163,7 @@ async fn until_the_end(
     let outcome = tokio::select! {
         () = &mut work => Ok(()),
         () = stop.cancelled() => Ok(()),
-        () = lost(&mut leadership) => Err(ControllerError::LeaseLost),
+        why = lost(&mut leadership) => Err(ControllerError::LeaseLost(why)),
         served = served => match served {
             Ok(Err(error)) => Err(ControllerError::Listen(listen, error)),
             _ => Ok(()),
@@ -191,9 +191,11 @@ async fn lead(mut leadership: watch::Receiver<Leadership>, metrics: &Metrics) {
     tracing::info!("leading");
 }
 
-async fn lost(leadership: &mut watch::Receiver<Leadership>) {
-    if leadership.wait_for(|state| *state == Leadership::Lost).await.is_err() {
-        std::future::pending::<()>().await;
+async fn lost(leadership: &mut watch::Receiver<Leadership>) -> &'static str {
+    let lost = leadership.wait_for(|state| matches!(state, Leadership::Lost(_))).await.map(|state| *state);
+    match lost {
+        Ok(Leadership::Lost(why)) => why,
+        _ => std::future::pending().await,
     }
 }
 

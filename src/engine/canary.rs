@@ -11,9 +11,9 @@ use crate::api::{
 
 use super::{
     decision::Target,
-    draft::{DEFAULT_DEADLINE, Draft},
+    draft::Draft,
     items::{self, Item},
-    outcome, pods, runs,
+    outcome, pods, runs, verification,
     weights::{self, Route},
 };
 
@@ -47,6 +47,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     let place = bring(draft);
     runs::ensure(draft);
     runs::show(draft);
+    verification::show(draft);
     if draft.replicas() == 0 {
         draft.say(Phase::Progressing, "ScaledToZero", "scaled to zero: steps, clocks and evidence stand still");
     } else if !failed(draft) {
@@ -169,7 +170,7 @@ fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
 
 fn moved(draft: &mut Draft<'_>, place: Place) -> bool {
     if place.reached {
-        return true;
+        return verification::allows(draft);
     }
     waits_for_weight(draft, place.goal);
     false
@@ -292,7 +293,8 @@ fn analysed(draft: &mut Draft<'_>, at_most: HumanDuration) -> bool {
 /// At the end of its time a wait for a verdict is extended once, then the policy decides. Says whether it may end.
 fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> bool {
     let length = if draft.status.memory.extended { HumanDuration::from(at_most.get() * 2) } else { at_most };
-    if draft.step_elapsed() >= length.signed() {
+    let end = draft.not_before_first_look(draft.step_reaches(length));
+    if draft.step_elapsed() >= length.signed() && end <= draft.now() {
         if draft.status.memory.extended {
             let message = format!("no verdict in {length} at {}: {}", draft.step_weight(), evidence(draft));
             return outcome::inconclusive(draft, &message);
@@ -301,7 +303,7 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> b
         draft.tell(true, "Extended", format!("no verdict in {at_most}: extended once by as much"));
         return out_of_time(draft, at_most, reason);
     }
-    let until = (!draft.is_paused()).then(|| draft.step_reaches(length));
+    let until = (!draft.is_paused()).then_some(end);
     let message = format!("observing at {}: {}", draft.step_weight(), evidence(draft));
     draft.wait(reason, message, until);
     false
@@ -348,13 +350,7 @@ pub fn advance(draft: &mut Draft<'_>) {
 
 /// A wait for pods, routes or endpoints that makes no progress in time is a failure (S38).
 fn deadline(draft: &mut Draft<'_>) {
-    let Some(since) = draft.stuck_since() else { return };
-    let allowed = draft.input.spec.progress_deadline.unwrap_or(DEFAULT_DEADLINE);
-    let until = allowed.after(since);
-    if until > draft.now() {
-        draft.wake(until, "progress deadline");
-        return;
-    }
+    let Some(allowed) = draft.overdue() else { return };
     let message = draft.waiting.as_ref().map(|wait| wait.message.clone()).unwrap_or_default();
     outcome::fail(draft, "ProgressDeadlineExceeded", &format!("no progress for {allowed}: {message}"));
     settle_failure(draft);

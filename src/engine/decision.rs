@@ -77,6 +77,8 @@ pub struct RunRequest {
     pub stable: String,
     /// Counts settled changes of weight.
     pub epoch: u32,
+    /// The canary's planned share of the requests in this epoch, where it can be counted.
+    pub share: Option<Percent>,
 }
 
 /// A desired state. Carrying one out twice changes nothing.

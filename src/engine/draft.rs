@@ -18,6 +18,8 @@ use super::{
 
 /// The deadline of one wait when the file does not say.
 pub const DEFAULT_DEADLINE: HumanDuration = HumanDuration::secs(600);
+/// How long a controller that has just begun looks around before it calls anything late (rule S41).
+const FIRST_LOOK: HumanDuration = HumanDuration::secs(60);
 /// How long an old revision keeps its pods when the file does not say.
 pub const DEFAULT_SCALE_DOWN_DELAY: HumanDuration = HumanDuration::secs(30);
 
@@ -196,7 +198,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Since when the current wait has made no progress; restarts only on a new high-water mark.
-    pub fn stuck_since(&mut self) -> Option<Timestamp> {
+    fn stuck_since(&mut self) -> Option<Timestamp> {
         let (wait, reached) = self.progress.clone()?;
         let now = self.now();
         let last = self.status.memory.progress.take().filter(|last| last.wait == wait && reached <= last.best);
@@ -204,6 +206,24 @@ impl<'a> Draft<'a> {
         let since = progress.since;
         self.status.memory.progress = Some(progress);
         Some(since)
+    }
+
+    /// The end of a wait: not within the first look of a controller that has just begun, which may have missed what
+    /// fulfils it (rule S41).
+    pub fn not_before_first_look(&self, end: Timestamp) -> Timestamp {
+        self.input.seen.deciding_since.map_or(end, |since| end.max(FIRST_LOOK.after(since)))
+    }
+
+    /// The progress deadline, if the current wait has missed it (rule S38); else looks again when it would.
+    pub fn overdue(&mut self) -> Option<HumanDuration> {
+        let since = self.stuck_since()?;
+        let allowed = self.input.spec.progress_deadline.unwrap_or(DEFAULT_DEADLINE);
+        let until = self.not_before_first_look(allowed.after(since));
+        if until > self.now() {
+            self.wake(until, "progress deadline");
+            return None;
+        }
+        Some(allowed)
     }
 
     /// The next revision number (rule S3).

@@ -57,6 +57,8 @@ pub struct Seen {
     pub commands: Vec<CommandSeen>,
     /// What stands in the way: invalid spec, missing objects, refused writes of the last tick.
     pub problems: Vec<Problem>,
+    /// Since when this controller decides; `None`: long enough.
+    pub deciding_since: Option<Timestamp>,
     /// The selector of all revisions' pods as text, for the scale subresource.
     pub selector: String,
 }

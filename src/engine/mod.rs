@@ -19,6 +19,7 @@ pub mod replicas;
 mod report;
 mod revisions;
 mod runs;
+mod verification;
 mod weights;
 
 pub use decision::{Action, Decision, HandBack, Notice, RouteIntent, RunRequest, Target, Wake};
@@ -94,15 +95,12 @@ fn first_deploy(draft: &mut Draft<'_>) {
     let trouble = draft.revision(&current).and_then(|seen| seen.trouble.clone()).map(|text| format!(": {text}"));
     let message = format!("first deploy: {available} of {replicas} pods are available{}", trouble.unwrap_or_default());
     draft.wait_for_progress("Pods", available, message.clone());
-    let Some(since) = draft.stuck_since() else { return };
-    let allowed = draft.input.spec.progress_deadline.unwrap_or(DEFAULT_DEADLINE);
-    let until = allowed.after(since);
-    if until > draft.now() {
-        draft.wake(until, "progress deadline");
-        draft.say(Phase::Progressing, "Pods", message);
-    } else {
-        let message = format!("no progress for {allowed}: {message}; nothing to roll back to");
-        draft.say(Phase::Degraded, "ProgressDeadlineExceeded", message);
+    match draft.overdue() {
+        None => draft.say(Phase::Progressing, "Pods", message),
+        Some(allowed) => {
+            let message = format!("no progress for {allowed}: {message}; nothing to roll back to");
+            draft.say(Phase::Degraded, "ProgressDeadlineExceeded", message);
+        }
     }
 }
 

@@ -5,11 +5,7 @@ use crate::api::{
     status::{Course, Stage},
 };
 
-use super::{
-    decision::Target,
-    draft::{DEFAULT_DEADLINE, Draft},
-    outcome, pods, runs, weights,
-};
+use super::{decision::Target, draft::Draft, outcome, pods, runs, weights};
 
 /// One tick of the promotion.
 pub fn walk(draft: &mut Draft<'_>) {
@@ -103,12 +99,7 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
 }
 
 fn deadline(draft: &mut Draft<'_>) {
-    let Some(since) = draft.stuck_since() else { return };
-    let allowed = draft.input.spec.progress_deadline.unwrap_or(DEFAULT_DEADLINE);
-    let until = allowed.after(since);
-    if until > draft.now() {
-        return draft.wake(until, "progress deadline");
-    }
+    let Some(allowed) = draft.overdue() else { return };
     let message = draft.waiting.as_ref().map(|wait| wait.message.clone()).unwrap_or_default();
     outcome::fail(draft, "ProgressDeadlineExceeded", &format!("no progress for {allowed}: {message}"));
 }

@@ -2,6 +2,7 @@
 
 use crate::api::{
     analysis::{MetricStatus, RunPhase, Verdict},
+    common::Percent,
     status::Course,
     strategy::AnalysisStep,
 };
@@ -99,7 +100,13 @@ fn request(draft: &mut Draft<'_>, name: &str, step: Option<&AnalysisStep>) {
         canary,
         stable,
         epoch,
+        share: planned_share(draft).filter(|_| step.is_none()),
     }));
+}
+
+/// Without a mesh connections are spread over pods, and their requests say little.
+fn planned_share(draft: &Draft<'_>) -> Option<Percent> {
+    draft.status.memory.settled_weight.filter(|_| draft.has_mesh())
 }
 
 /// What a run says about the traffic that is settled now: a Pass of an earlier epoch is none.

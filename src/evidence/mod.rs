@@ -13,6 +13,7 @@ mod ratio;
 pub mod resolve;
 pub mod run;
 pub mod selector;
+mod share;
 mod silence;
 mod texts;
 mod threshold;

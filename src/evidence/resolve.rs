@@ -9,7 +9,7 @@ use crate::{
         AnalysisRunSpec, AnalysisTemplateSpec, Arg, Arms, Bake, Counter, Metric, Pack, Prometheus, RatioMetric,
         Settings, ThresholdMetric,
     },
-    api::common::HumanDuration,
+    api::common::{HumanDuration, Percent},
     expr,
 };
 
@@ -92,6 +92,8 @@ pub struct Wanted<'a> {
     pub background: bool,
     /// The epoch to begin with.
     pub epoch: u32,
+    /// The canary's planned share of the requests in it.
+    pub share: Option<Percent>,
     /// Over how many runs of one attempt alpha is divided; 0 and 1 mean all for this one.
     pub runs_in_attempt: u32,
 }
@@ -126,6 +128,7 @@ pub fn resolve(wanted: Wanted<'_>) -> Result<AnalysisRunSpec, Vec<ResolveError>>
         background: wanted.background,
         stop: false,
         epoch: wanted.epoch,
+        share: wanted.share,
     };
     if errors.is_empty() {
         errors.extend(arms_told_apart(&spec));

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::analysis::{AnalysisRunSpec, AnalysisRunStatus, Measurement, Metric, MetricStatus, RunPhase, Verdict};
 
-use super::{Answer, IncrementsQuery, Query, defaults::Frozen, ratio, silence::Silence, threshold, windows};
+use super::{Answer, IncrementsQuery, Query, defaults::Frozen, ratio, share, silence::Silence, threshold, windows};
 
 /// Measurements kept for people.
 const MEASUREMENTS: usize = 20;
@@ -25,11 +25,20 @@ pub struct RunPlan {
     pub wake: Timestamp,
 }
 
-/// A question of a metric.
+/// Who asks in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The metric with this index in the spec.
+    Metric(usize),
+    /// The count of the canary's share.
+    Share,
+}
+
+/// A question with its asker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
-    /// The index in the spec's metrics.
-    pub metric: usize,
+    /// Whose it is.
+    pub asker: Asker,
     /// The question.
     pub query: Query,
 }
@@ -37,8 +46,8 @@ pub struct Planned {
 /// A question with its answer, or why there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answered {
-    /// The index in the spec's metrics.
-    pub metric: usize,
+    /// Whose it is.
+    pub asker: Asker,
     /// The question.
     pub query: Query,
     /// The answer; an error counts as no data, never as a failure.
@@ -54,7 +63,7 @@ impl RunPlan {
     /// The questions joined with a source's answers, given in the same order. A question without one stays unasked.
     pub fn answered<E: ToString>(self, results: Vec<Result<Answer, E>>) -> Vec<Answered> {
         let join = |(planned, result): (Planned, Result<Answer, E>)| Answered {
-            metric: planned.metric,
+            asker: planned.asker,
             query: planned.query,
             result: result.map_err(|error| error.to_string()),
         };
@@ -91,8 +100,11 @@ pub fn plan(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) 
     for (index, metric) in spec.metrics.iter().enumerate() {
         let (own, next) = asked(spec, metric, find(status, metric), &context);
         wake = wake.min(next);
-        queries.extend(own.into_iter().map(|query| Planned { metric: index, query }));
+        queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Metric(index), query }));
     }
+    let (own, next) = share::asked(spec, status, &context);
+    wake = wake.min(next);
+    queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Share, query }));
     RunPlan { queries, wake: windows::instant(wake).max(now) }
 }
 
@@ -120,10 +132,10 @@ pub fn advance(
         .iter()
         .enumerate()
         .map(|(index, metric)| {
-            let own: Vec<&Answered> = answers.iter().filter(|answered| answered.metric == index).collect();
-            judged(metric, find(status, metric), &own, &context)
+            judged(metric, find(status, metric), &answers_of(answers, Asker::Metric(index)), &context)
         })
         .collect();
+    next.share = share::counted(spec, status, &answers_of(answers, Asker::Share), &context);
     next.windows_through = next.metrics.iter().filter_map(through).min().map(windows::instant);
     next.verdict = overall(&next.metrics);
     next.message = message(next.verdict, &next.metrics);
@@ -131,6 +143,10 @@ pub fn advance(
         next.phase = RunPhase::Finished;
     }
     next
+}
+
+fn answers_of(answers: &[Answered], asker: Asker) -> Vec<&Answered> {
+    answers.iter().filter(|answered| answered.asker == asker).collect()
 }
 
 /// Times and epoch as they are once this step is done.

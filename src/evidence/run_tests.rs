@@ -270,7 +270,7 @@ fn a_window_is_never_counted_twice() {
     let spec = spec(vec![ratio("errors")]);
     let status = drive(&spec, &vec![GOOD; 3]);
     let again = Answered {
-        metric: 0,
+        asker: Asker::Metric(0),
         query: Query::Increments(windows::question(&spec, spec.metrics[0].ratio.as_ref().unwrap(), START + 25)),
         result: answer(&BAD),
     };
@@ -312,7 +312,11 @@ fn only_required_metrics_decide_and_share_alpha() {
     assert!((Frozen::of(&both.settings, &both.metrics).alpha - 0.045).abs() < 1e-12);
     let begun = step(&both, &AnalysisRunStatus::default(), &GOOD, at(0));
     let planned = plan(&both, &begun, at(40 + 15 * 7));
-    let results = planned.queries.iter().map(|query| answer(if query.metric == 0 { &GOOD } else { &BAD })).collect();
+    let results = planned
+        .queries
+        .iter()
+        .map(|query| answer(if query.asker == Asker::Metric(0) { &GOOD } else { &BAD }))
+        .collect();
     let status = advance(&both, &begun, &planned.answered::<String>(results), at(40 + 15 * 7));
     assert_eq!((status.metrics[1].verdict, status.phase), (Verdict::Fail, RunPhase::Running));
     assert_ne!(status.verdict, Verdict::Fail);

@@ -45,6 +45,7 @@ pub fn freeze(
         prometheus: Some(ADDRESS),
         background: request.background,
         epoch: request.epoch,
+        share: request.share,
         ..Wanted::default()
     };
     let spec = resolve(wanted).map_err(|errors| {

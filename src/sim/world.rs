@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     api::{
         RolloutSpec, RolloutStatus,
-        analysis::{AnalysisRunStatus, RunPhase, Verdict},
+        analysis::{AnalysisRunStatus, RunPhase, ShareStatus, ShareVerdict, Verdict},
         command::{CommandState, RolloutCommandSpec, Verb},
         common::Percent,
     },
     engine::{
-        self, Action, CommandSeen, Decision, Input, Notice, RevisionSeen, RouteSeen, RunSeen, Seen, Target, TargetSeen,
-        TemplateSeen, invariants,
+        self, Action, CommandSeen, Decision, Input, Notice, RevisionSeen, RouteSeen, RunRequest, RunSeen, Seen, Target,
+        TargetSeen, TemplateSeen, invariants,
     },
 };
 
@@ -24,11 +24,17 @@ pub struct Behaviour {
     pub ready_after: Option<SignedDuration>,
     /// What the analysis finds.
     pub verdict: Verdict,
+    /// What counting says about the canary's share of the requests.
+    pub share: ShareVerdict,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Behaviour { ready_after: Some(SignedDuration::from_secs(2)), verdict: Verdict::Pass }
+        Behaviour {
+            ready_after: Some(SignedDuration::from_secs(2)),
+            verdict: Verdict::Pass,
+            share: ShareVerdict::Verified,
+        }
     }
 }
 
@@ -38,6 +44,14 @@ struct ReplicaSet {
     wanted: u32,
     /// When each pod becomes ready; `None`: never.
     pods: Vec<Option<Timestamp>>,
+}
+
+#[derive(Clone, Debug)]
+struct SimRun {
+    canary: String,
+    epoch: u32,
+    share: Option<Percent>,
+    stop: bool,
 }
 
 /// One Rollout's world.
@@ -53,6 +67,8 @@ pub struct SimWorld {
     pub template: String,
     /// Desired replicas.
     pub replicas: u32,
+    /// Since when this controller decides.
+    pub deciding_since: Option<Timestamp>,
     /// How templates behave, by id; the rest is perfect.
     pub behaviours: BTreeMap<String, Behaviour>,
     /// Everything that was told, oldest first.
@@ -65,7 +81,7 @@ pub struct SimWorld {
     stable_target: Option<String>,
     canary_target: Option<String>,
     weight: Percent,
-    runs: BTreeMap<String, (String, u32, bool)>,
+    runs: BTreeMap<String, SimRun>,
     commands: Vec<CommandSeen>,
     wake: Option<Timestamp>,
     generation: i64,
@@ -89,6 +105,7 @@ impl SimWorld {
             status: RolloutStatus::default(),
             template: template.to_owned(),
             replicas,
+            deciding_since: None,
             behaviours: BTreeMap::new(),
             notices: Vec::new(),
             answers: BTreeMap::new(),
@@ -184,6 +201,7 @@ impl SimWorld {
             canary_target: self.target(&self.canary_target),
             runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
             commands: self.commands.clone(),
+            deciding_since: self.deciding_since,
             ..Seen::default()
         }
     }
@@ -196,9 +214,10 @@ impl SimWorld {
         Some(TargetSeen { revision: selected.clone(), endpoints: Some(endpoints) })
     }
 
-    fn run(&self, (canary, epoch, stop): &(String, u32, bool)) -> RunSeen {
-        let verdict = self.behaviours.get(canary).copied().unwrap_or_default().verdict;
-        let phase = match (stop, verdict) {
+    fn run(&self, run: &SimRun) -> RunSeen {
+        let behaviour = self.behaviours.get(&run.canary).copied().unwrap_or_default();
+        let verdict = behaviour.verdict;
+        let phase = match (run.stop, verdict) {
             (true, _) => RunPhase::Stopped,
             (false, Verdict::Fail) => RunPhase::Finished,
             _ => RunPhase::Running,
@@ -206,11 +225,18 @@ impl SimWorld {
         let status = AnalysisRunStatus {
             phase,
             verdict,
-            epoch: *epoch,
+            epoch: run.epoch,
             message: "measured".into(),
+            share: run.share.map(|planned| ShareStatus {
+                epoch: run.epoch,
+                canary: u64::from(planned.basis_points()),
+                total: 10_000,
+                verdict: behaviour.share,
+                ..ShareStatus::default()
+            }),
             ..AnalysisRunStatus::default()
         };
-        RunSeen { phase, verdict, epoch_wanted: *epoch, stop: *stop, status }
+        RunSeen { phase, verdict, epoch_wanted: run.epoch, stop: run.stop, status }
     }
 
     /// One tick without faults.
@@ -278,11 +304,12 @@ impl SimWorld {
             Action::EnsureTarget { target: Target::Canary, revision } => self.canary_target = Some(revision.clone()),
             Action::EnsureRoute(intent) => self.weight = intent.canary,
             Action::EnsureRun(request) => {
-                self.runs.insert(request.name.clone(), (request.canary.clone(), request.epoch, false));
+                let RunRequest { name, canary, epoch, share, .. } = request.clone();
+                self.runs.insert(name, SimRun { canary, epoch, share, stop: false });
             }
             Action::StopRun { name } => {
                 if let Some(run) = self.runs.get_mut(name) {
-                    run.2 = true;
+                    run.stop = true;
                 }
             }
             Action::AnswerCommand { name, state, message } => {

@@ -10,6 +10,7 @@
 //! | [`rate`] | canary's error rate against a fixed rate: floor (Fail) and ceiling (Pass) |
 //! | [`restart`] | the mixture of restarts, which finds a late regression as fast as an early one |
 //! | [`sequence`] | the rate ratio people see, with its confidence sequence |
+//! | [`share`] | whether requests reach the canary in the planned share |
 //! | [`dispersion`] | how much clustered errors weaken every piece of evidence (phi) |
 //!
 //! Evidence is an e-value E, kept as ln E: under the null hypothesis its expectation is at most 1 however often we look,
@@ -24,6 +25,7 @@ pub mod rate;
 pub mod ratio;
 pub mod restart;
 pub mod sequence;
+pub mod share;
 mod shown;
 mod state;
 

@@ -124,4 +124,14 @@ spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minRe
 
     lane().kubectl(&["delete", "hpa", "web", "-n", "autoscaled"]).unwrap();
     shop.wait("the adoption", |status| status["phase"] == "Healthy" && deployment(&shop)["spec"]["replicas"] == 0);
+
+    // One that comes later is told too, and goes unharmed.
+    lane().apply(autoscaler).unwrap();
+    let told = |status: &Value| {
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|c| c["type"] == "Stalled" && c["reason"] == "AutoscaledWorkload")
+    };
+    shop.wait("a condition about the new autoscaler", told);
+    lane().kubectl(&["delete", "hpa", "web", "-n", "autoscaled"]).unwrap();
+    shop.wait("the condition to go", |status| !told(status));
 }

@@ -103,6 +103,42 @@ fn an_unreachable_prometheus_and_a_wrong_query_are_told_by_name() {
     drop(users);
 }
 
+/// Rule S7: the younger of two Rollouts that select the same pods writes nothing until the older is gone.
+#[test]
+fn a_second_rollout_for_the_same_pods_waits_for_the_first_to_go() {
+    let shop = Shop::open("twice");
+    let second = "
+apiVersion: glidepath.dev/v1alpha1
+kind: Rollout
+metadata: {name: copy, namespace: twice}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web, tier: front}}
+    spec: {containers: [{name: web, image: v9}]}
+  strategy: {canary: {steps: []}}";
+    lane().apply(second).unwrap();
+    let copy = || lane().get("twice", "gro", "copy").unwrap();
+    wait_for(PATIENCE, "the younger to be told", || {
+        let status = copy()["status"].take();
+        let message = status["message"].as_str().unwrap_or_default();
+        ensure!(status["reason"] == "ClaimedBy" && message.contains("Rollout twice/web"), "{status}");
+        Ok(())
+    })
+    .unwrap();
+    shop.wait_for_stable(1);
+    let sets = || lane().kubectl(&["get", "rs", "-n", "twice", "-o", "name"]).unwrap();
+    assert!(!sets().contains("copy"), "the younger made something: {}", sets());
+
+    lane().kubectl(&["delete", "gro", "web", "-n", "twice", "--timeout=60s"]).unwrap();
+    wait_for(PATIENCE, "the younger to go on", || {
+        ensure!(copy()["status"]["phase"] == "Healthy", "{}", copy()["status"]);
+        Ok(())
+    })
+    .unwrap();
+}
+
 /// What only our own validator finds stops that Rollout and no other.
 #[test]
 fn an_invalid_rollout_is_told_and_stops_no_other() {

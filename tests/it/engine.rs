@@ -4,10 +4,10 @@
 use glidepath::{
     api::{
         RolloutSpec,
-        analysis::{TemplateRef, Verdict},
+        analysis::{ShareVerdict, TemplateRef, Verdict},
         command::{CommandState, Verb},
         common::{HumanDuration, Percent},
-        rollout::{BackgroundAnalysis, OnFailure},
+        rollout::{BackgroundAnalysis, OnFailure, Verification},
         status::{Course, Outcome, Phase},
         strategy::{CanaryStrategy, Observe, Pause, Ramp, Step, Strategy},
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
@@ -222,6 +222,27 @@ fn s38_pods_that_never_come_up_miss_the_deadline() {
 }
 
 #[test]
+fn s41_what_was_fulfilled_while_nobody_looked_is_not_late() {
+    let away = SignedDuration::from_secs(700);
+    // The pods came meanwhile; they come within the new controller's first minute; they never come.
+    for (ready_after, promoted) in [(Some(620), true), (Some(730), true), (None, false)] {
+        let mut world = at_version_one(with_mesh(vec![set_weight(50)]), 4);
+        let ready_after = ready_after.map(SignedDuration::from_secs);
+        world.behaviours.insert("v2".into(), Behaviour { ready_after, ..Behaviour::default() });
+        release(&mut world, "v2", |world| world.status.waiting_for.is_some());
+        world.now += away;
+        world.deciding_since = Some(world.now);
+        world.settle().unwrap();
+        assert_eq!(world.status.course, Course::Stepping, "nothing is called late at first sight");
+        let ended = world.run_until(HOUR, |world| world.status.course != Course::Stepping).unwrap();
+        assert_eq!((ended, world.status.course == Course::Promoting), (true, promoted), "{ready_after:?}");
+        if !promoted {
+            assert_eq!(world.now.duration_since(world.deciding_since.unwrap()), MINUTE, "a minute later it is late");
+        }
+    }
+}
+
+#[test]
 fn s56_a_lost_canary_gives_its_traffic_back_and_the_third_loss_fails() {
     let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
     release(&mut world, "v2", |world| world.status.step_index == 1);
@@ -234,6 +255,33 @@ fn s56_a_lost_canary_gives_its_traffic_back_and_the_third_loss_fails() {
         assert_eq!(world.weight(), wanted, "after loss {loss}");
     }
     assert_eq!(world.status.course, Course::Aborted);
+}
+
+#[test]
+fn s52_steps_wait_for_counted_requests_where_the_file_says_so() {
+    let mut spec = with_analysis(with_mesh(vec![set_weight(25), pause(None)]));
+    spec.verification = Some(Verification::Observed);
+    let share = |share| Behaviour { share, ..Behaviour::default() };
+    let verified = |world: &SimWorld| {
+        let conditions = &world.status.conditions;
+        conditions.iter().find(|c| c.type_ == "ShareVerified").map(|c| c.status.clone())
+    };
+    let mut world = at_version_one(spec.clone(), 4);
+    world.behaviours.insert("v2".into(), share(ShareVerdict::Counting));
+    release(&mut world, "v2", |world| world.status.reason == "Verification");
+    world.run_until(HOUR, |_| false).unwrap();
+    assert_eq!((world.status.step_index, verified(&world)), (0, None), "without requests it waits, and nothing fails");
+    assert!(world.status.message.contains("25 % of 10000 so far"), "{}", world.status.message);
+    world.behaviours.insert("v2".into(), share(ShareVerdict::Verified));
+    assert!(world.run_until(MINUTE, |world| world.status.step_index == 1).unwrap());
+    assert_eq!(world.status.weights.observed, Some(Percent::whole(25)));
+    assert_eq!(verified(&world).as_deref(), Some("True"));
+
+    let mut world = at_version_one(spec, 4);
+    world.behaviours.insert("v2".into(), share(ShareVerdict::Broken));
+    release(&mut world, "v2", |world| world.status.course == Course::Aborted);
+    let reason = &world.status.history[0].reason;
+    assert!(reason.contains("callers pass the mesh by"), "{reason}");
 }
 
 #[test]
@@ -331,7 +379,8 @@ fn happen(world: &mut SimWorld, event: &Event) -> Result<(), Vec<String>> {
         Event::Replicas(replicas) => world.replicas = *replicas,
         Event::Kill(id) => world.kill_pods(&format!("v{id}")),
         Event::Behave(id, ready, verdict) => {
-            let behaviour = Behaviour { ready_after: ready.map(SignedDuration::from_secs), verdict: *verdict };
+            let ready_after = ready.map(SignedDuration::from_secs);
+            let behaviour = Behaviour { ready_after, verdict: *verdict, ..Behaviour::default() };
             world.behaviours.insert(format!("v{id}"), behaviour);
         }
         Event::Drift(weight) => world.drift(Percent::whole(*weight)),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use glidepath::stats::grid::{POINTS, PerPoint, RATE_SPAN, RATIO_SPAN, Span, log_mean_exp, mixture};
 use glidepath::stats::restart::RestartMixture;
 use glidepath::stats::sequence::RatioLikelihood;
-use glidepath::stats::{Counts, Dispersion, RatioConfig, rate, ratio};
+use glidepath::stats::{Counts, Dispersion, RatioConfig, rate, ratio, share};
 use serde_json::{Value, json};
 
 type Method = fn(&Value) -> Value;
@@ -29,6 +29,8 @@ const BUILT: &[(&str, Method)] = &[
     ("exact null expectation of the e-value", null_expectation),
     ("what people see: ratio, CS and p", shown),
     ("Pearson dispersion between stable pods", dispersion),
+    ("Lindon-Malek Beta-binomial e-value (constant split)", split_of_two),
+    ("sequential SRM on request counts", split_of_counts),
 ];
 
 #[test]
@@ -283,6 +285,25 @@ fn read(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
     let file: Value = serde_json::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
     file["vectors"].as_array().unwrap_or_else(|| panic!("{}: no `vectors`", path.display())).clone()
+}
+
+fn split_of_two(inputs: &Value) -> Value {
+    let (canary, total) = (inputs["k_canary"].as_u64().unwrap(), inputs["k_total"].as_u64().unwrap());
+    let share = inputs["theta0"].as_f64().unwrap();
+    let log_e =
+        share::log_split([canary, total - canary], [share, 1.0 - share], inputs["concentration"].as_f64().unwrap());
+    json!({"log_e": log_e, "e": log_e.exp(), "p": (-log_e).exp().min(1.0)})
+}
+
+/// The vector adds what a test that is looked at once would say.
+fn split_of_counts(inputs: &Value) -> Value {
+    let counts: [u64; 2] = serde_json::from_value(inputs["counts"].clone()).unwrap();
+    let shares: [f64; 2] = serde_json::from_value(inputs["theta0"].clone()).unwrap();
+    let log_bf = share::log_split(counts, shares, inputs["concentration"].as_f64().unwrap());
+    let total = (counts[0] + counts[1]) as f64;
+    let chi2: f64 = counts.iter().zip(shares).map(|(k, p)| (*k as f64 - total * p).powi(2) / (total * p)).sum();
+    let chi2_p = statrs::function::erf::erfc((chi2 / 2.0).sqrt());
+    json!({"log_bf": log_bf, "p": (-log_bf).exp().min(1.0), "chi2": chi2, "chi2_p": chi2_p})
 }
 
 fn not_built() -> BTreeSet<String> {

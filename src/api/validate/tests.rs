@@ -115,6 +115,14 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             "stableSubset and canarySubset must differ",
         ),
         (vec![("/analysis/startingStep", json!(3))], "error spec.analysis.startingStep: there is no step 3"),
+        (
+            vec![("/analysis", Value::Null), ("/verification", json!("observed")), (steps, json!([{"setWeight": 5}]))],
+            "error spec.verification: observed needs spec.analysis",
+        ),
+        (
+            vec![("/traffic", Value::Null), ("/verification", json!("observed"))],
+            "error spec.verification: observed needs a router in spec.traffic",
+        ),
         (vec![("/analysis/templates", json!([]))], "error spec.analysis.templates: name at least one template"),
         (
             vec![("/analysis/args", json!([{"name": "a"}, {"name": "a"}]))],

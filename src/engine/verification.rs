@@ -1,0 +1,88 @@
+//! Whether requests fall as the weights say, by the counts of the background run (rule S52).
+
+use crate::api::{
+    analysis::{ShareStatus, ShareVerdict},
+    common::Percent,
+    conditions::{self, SHARE_VERIFIED},
+    rollout::Verification,
+};
+
+use super::{draft::Draft, runs};
+
+/// Shows the counted share: in the weights, and as a condition once the counts say something.
+pub fn show(draft: &mut Draft<'_>) {
+    let counted = counted(draft);
+    draft.status.weights.observed = counted.as_ref().and_then(share);
+    let said = counted.filter(|counted| counted.verdict != ShareVerdict::Counting);
+    let (now, generation) = (draft.now(), draft.input.generation);
+    match said {
+        None => conditions::clear(&mut draft.status.conditions, SHARE_VERIFIED),
+        Some(counted) => {
+            let verified = counted.verdict == ShareVerdict::Verified;
+            let reason = if verified { "RequestsFollow" } else { "RequestsDoNotFollow" };
+            let message = text(draft, &counted);
+            conditions::set(
+                &mut draft.status.conditions,
+                SHARE_VERIFIED,
+                verified,
+                (reason, &message),
+                generation,
+                now,
+            );
+        }
+    }
+}
+
+/// Whether the step may end as far as the counts go; says what it waits for. Requests that do not come are waited for
+/// without a deadline; requests that go elsewhere are a failure in time (S38).
+pub fn allows(draft: &mut Draft<'_>) -> bool {
+    if draft.input.spec.verification.unwrap_or_default() == Verification::Settled {
+        return true;
+    }
+    let counted = counted(draft).unwrap_or_default();
+    match counted.verdict {
+        ShareVerdict::Verified => return true,
+        ShareVerdict::Counting => {
+            let message = format!("counting whether {} of the requests arrive: {}", planned(draft), seen(&counted));
+            draft.wait("Verification", message, None);
+        }
+        ShareVerdict::Broken => {
+            let message = text(draft, &counted);
+            draft.wait_for_progress("Verification", 0, message);
+        }
+    }
+    false
+}
+
+/// What the background run has counted at the settled weight.
+fn counted(draft: &Draft<'_>) -> Option<ShareStatus> {
+    let run = draft.input.seen.runs.get(&runs::background_name(draft)).filter(|_| runs::background_started(draft))?;
+    run.status.share.clone().filter(|share| share.epoch == draft.status.memory.epoch)
+}
+
+fn planned(draft: &Draft<'_>) -> Percent {
+    draft.status.memory.settled_weight.unwrap_or_default()
+}
+
+fn share(counted: &ShareStatus) -> Option<Percent> {
+    let basis_points = (counted.canary * 10_000 + counted.total / 2).checked_div(counted.total)?;
+    Some(Percent::from_basis_points(u32::try_from(basis_points).unwrap_or(10_000)))
+}
+
+fn seen(counted: &ShareStatus) -> String {
+    match share(counted) {
+        Some(share) => format!("{share} of {} so far", counted.total),
+        None => "none counted so far".to_owned(),
+    }
+}
+
+fn text(draft: &Draft<'_>, counted: &ShareStatus) -> String {
+    let (planned, share, total) = (planned(draft), share(counted).unwrap_or_default(), counted.total);
+    match counted.verdict {
+        ShareVerdict::Broken => format!(
+            "planned {planned}, but the canary got {share} of {total} requests: another route leads there, or callers \
+             pass the mesh by"
+        ),
+        _ => format!("planned {planned}, the canary gets {share}"),
+    }
+}
