@@ -139,8 +139,15 @@ fn settle_failure(draft: &mut Draft<'_>) -> bool {
     draft.status.held.is_some()
 }
 
-/// Completes the current item if it is over, else says what it waits for.
+/// Completes the current item if it is over, else says what it waits for. While something that the user has to mend
+/// stands in the way, no item completes, whatever it waits for (S53).
 fn complete(draft: &mut Draft<'_>, place: Place) {
+    if let Some(problem) = draft.input.seen.problems.first().cloned()
+        && !draft.status.memory.canary_lost
+    {
+        draft.wait_for_progress(&problem.reason, 0, problem.message);
+        return deadline(draft);
+    }
     let over = is_over(draft, place);
     if draft.status.course != Course::Stepping || draft.status.held.is_some() {
         settle_failure(draft);

@@ -12,6 +12,7 @@ use glidepath::{
         strategy::{CanaryStrategy, Observe, Pause, Ramp, Step, Strategy},
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
     },
+    engine::{Input, Problem, RouteSeen, step as decide},
     sim::{
         SimWorld,
         world::{Behaviour, Fault},
@@ -291,6 +292,46 @@ fn s53_drift_is_repaired_within_one_tick() {
     world.drift(Percent::whole(90));
     world.tick().unwrap();
     assert_eq!(world.weight(), Percent::whole(50));
+}
+
+/// Also at a step that waits for nothing but time, or for a person.
+#[test]
+fn s53_no_step_completes_while_an_object_is_missing_and_the_deadline_runs() {
+    let at_least = Some(HumanDuration::secs(30));
+    let observed = Step { observe: Some(Observe { at_least, at_most: None }), ..Step::default() };
+    for waits in [pause(Some(30)), pause(None), observed] {
+        let spec = RolloutSpec {
+            progress_deadline: Some(HumanDuration::secs(60)),
+            ..with_analysis(with_mesh(vec![set_weight(50), waits.clone(), set_weight(80)]))
+        };
+        let mut world = at_version_one(spec, 4);
+        release(&mut world, "v2", |world| world.status.step_index == 1);
+        let mut seen = world.seen();
+        let message = "VirtualService shop/checkout does not exist".to_owned();
+        seen.problems = vec![Problem { reason: "MissingVirtualService".into(), message, blocks_all: false }];
+        seen.route = Some(RouteSeen::default());
+        let (mut status, mut now) = (world.status.clone(), world.now);
+        for (seconds, course) in [(0, Course::Stepping), (59, Course::Stepping), (2, Course::Aborted)] {
+            now += SignedDuration::from_secs(seconds);
+            let input = Input {
+                name: "checkout",
+                uid: "uid",
+                generation: Some(2),
+                deleting: false,
+                skip_hand_back: false,
+                spec: &world.spec,
+                status: &status,
+                seen: &seen,
+                now,
+            };
+            status = decide(&input).status;
+            assert_eq!(status.course, course, "{waits:?} {}", status.message);
+            if course == Course::Stepping {
+                assert_eq!((status.step_index, status.reason.as_str()), (1, "MissingVirtualService"), "{waits:?}");
+                assert!(status.message.contains("does not exist"), "{}", status.message);
+            }
+        }
+    }
 }
 
 #[test]
