@@ -18,8 +18,11 @@ use super::{
     workload::params,
 };
 use crate::{
-    api::{FINALIZER, REVISION_LABEL, Rollout, command::CommandState, revision},
-    engine::{CommandSeen, RevisionSeen, RouteSeen, RunSeen, Seen, Target, TargetSeen, TemplateSeen, WorkloadSeen},
+    api::{FINALIZER, Percent, REVISION_LABEL, Rollout, command::CommandState, revision},
+    engine::{
+        CommandSeen, RevisionSeen, RouteIntent, RouteSeen, RunSeen, Seen, Target, TargetSeen, TemplateSeen,
+        WorkloadSeen,
+    },
     ports::{Observation, RolloutKey, WorldError},
     router::{self, Objects, RouteContext, RouteError, Router},
 };
@@ -306,7 +309,12 @@ fn read_routes(
 ) -> (Option<RouteSeen>, Option<RouteError>) {
     match router::read_all(&around.routers, &around.context, objects) {
         Ok(seen) => (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), None),
-        Err(error) => (Some(RouteSeen::default()), Some(error)),
+        Err(error) => {
+            let back = RouteIntent { canary: Percent::ZERO };
+            let moves = |router: &Box<dyn Router>| !router.plan_all(&around.context, objects, &back).writes.is_empty();
+            let returnable = around.routers.iter().any(moves);
+            (Some(RouteSeen { returnable, ..RouteSeen::default() }), Some(error))
+        }
     }
 }
 

@@ -104,6 +104,8 @@ pub struct RouteSeen {
     pub drifted: bool,
     /// Who else wrote our fields, if known.
     pub other_manager: Option<String>,
+    /// Where one object cannot be read: whether another does not lead to stable alone yet, and can be made to.
+    pub returnable: bool,
 }
 
 /// A Service or subset as observed.

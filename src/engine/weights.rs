@@ -120,9 +120,10 @@ fn may_move_canary(draft: &Draft<'_>, seen: &TargetSeen) -> bool {
         return true;
     }
     let weights = &draft.status.weights;
-    // Routes that cannot be read (their object is missing) send nothing we know of.
+    // Routes that cannot be read (their object is missing) send nothing we know of, once the others have returned.
+    let returned = !draft.input.seen.route.as_ref().is_some_and(|route| route.returnable);
     weights.desired.is_zero()
-        && (weights.settled || weights.accepted.is_none() && !draft.input.seen.problems.is_empty())
+        && (weights.settled || weights.accepted.is_none() && !draft.input.seen.problems.is_empty() && returned)
 }
 
 fn remember(draft: &mut Draft<'_>, memory: TargetMemory, wanted: &str, good: bool) -> TargetMemory {
@@ -170,7 +171,9 @@ pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
         draft.status.memory.route_since = None;
         let drifted = was_desired == desired && was_accepted == Some(desired);
         let unreadable = seen.weight.is_none() && !draft.input.seen.problems.is_empty();
-        if !unreadable && (!drifted || may_repair(draft)) {
+        // With an object missing nothing moves but the way back, in those that are left (S33, S53).
+        let writes = if unreadable { desired.is_zero() && seen.returnable } else { !drifted || may_repair(draft) };
+        if writes {
             draft.ask(Action::EnsureRoute(RouteIntent { canary: desired }));
         }
     }

@@ -178,6 +178,7 @@ pub fn read_all(
                 weight: before.weight.filter(|weight| seen.weight == Some(*weight)),
                 drifted: before.drifted || seen.drifted || before.weight != seen.weight,
                 other_manager: before.other_manager.or(seen.other_manager),
+                returnable: false,
             },
         });
     }

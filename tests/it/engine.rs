@@ -3,7 +3,7 @@
 
 use glidepath::{
     api::{
-        RolloutSpec,
+        RolloutSpec, RolloutStatus,
         analysis::{ShareVerdict, TemplateRef, Verdict},
         command::{CommandState, Verb},
         common::{HumanDuration, Percent},
@@ -12,13 +12,13 @@ use glidepath::{
         strategy::{CanaryStrategy, Observe, Pause, Ramp, Step, Strategy},
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
     },
-    engine::{Input, Problem, RouteSeen, step as decide},
+    engine::{Action, Decision, Input, Problem, RouteSeen, Seen, Target, step as decide},
     sim::{
         SimWorld,
         world::{Behaviour, Fault},
     },
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -294,6 +294,21 @@ fn s53_drift_is_repaired_within_one_tick() {
     assert_eq!(world.weight(), Percent::whole(50));
 }
 
+/// What is decided when the engine is shown something that the simulated world cannot come to.
+fn shown(world: &SimWorld, status: &RolloutStatus, seen: &Seen, now: Timestamp) -> Decision {
+    decide(&Input {
+        name: "checkout",
+        uid: "uid",
+        generation: Some(2),
+        deleting: false,
+        skip_hand_back: false,
+        spec: &world.spec,
+        status,
+        seen,
+        now,
+    })
+}
+
 /// Also at a step that waits for nothing but time, or for a person.
 #[test]
 fn s53_no_step_completes_while_an_object_is_missing_and_the_deadline_runs() {
@@ -313,24 +328,35 @@ fn s53_no_step_completes_while_an_object_is_missing_and_the_deadline_runs() {
         let (mut status, mut now) = (world.status.clone(), world.now);
         for (seconds, course) in [(0, Course::Stepping), (59, Course::Stepping), (2, Course::Aborted)] {
             now += SignedDuration::from_secs(seconds);
-            let input = Input {
-                name: "checkout",
-                uid: "uid",
-                generation: Some(2),
-                deleting: false,
-                skip_hand_back: false,
-                spec: &world.spec,
-                status: &status,
-                seen: &seen,
-                now,
-            };
-            status = decide(&input).status;
+            status = shown(&world, &status, &seen, now).status;
             assert_eq!(status.course, course, "{waits:?} {}", status.message);
             if course == Course::Stepping {
                 assert_eq!((status.step_index, status.reason.as_str()), (1, "MissingVirtualService"), "{waits:?}");
                 assert!(status.message.contains("does not exist"), "{}", status.message);
             }
         }
+    }
+}
+
+/// Of several route objects one is missing: the others return first, then the canary's target.
+#[test]
+fn s33_an_abort_with_an_object_missing_returns_those_that_are_left() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    world.command(Verb::Abort, false);
+    world.tick().unwrap();
+    let mut seen = world.seen();
+    let message = "VirtualService shop/front does not exist".to_owned();
+    seen.problems = vec![Problem { reason: "MissingVirtualService".into(), message, blocks_all: false }];
+    let mut status = world.status.clone();
+    for (returnable, route, target) in [(true, true, false), (false, false, true)] {
+        seen.route = Some(RouteSeen { returnable, ..RouteSeen::default() });
+        let decision = shown(&world, &status, &seen, world.now);
+        assert_eq!(decision.status.course, Course::Aborted);
+        let asks = |wanted: fn(&Action) -> bool| decision.actions.iter().any(wanted);
+        assert_eq!(asks(|a| matches!(a, Action::EnsureRoute(intent) if intent.canary.is_zero())), route);
+        assert_eq!(asks(|a| matches!(a, Action::EnsureTarget { target: Target::Canary, .. })), target);
+        status = decision.status;
     }
 }
 

@@ -117,7 +117,7 @@ impl Router for Istio {
             Some(canary) => !self.plan(ctx, current, &RouteIntent { canary })?.is_empty(),
             None => true,
         };
-        Ok(RouteSeen { weight, drifted, other_manager })
+        Ok(RouteSeen { weight, drifted, other_manager, returnable: false })
     }
 
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
