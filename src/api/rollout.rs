@@ -71,6 +71,9 @@ pub struct RolloutSpec {
     /// What a failure does: `Rollback` (default) or `Hold`, which stops, keeps the traffic as it is and waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
+    /// Going back to one of the last promoted revisions skips steps and analysis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_window: Option<RollbackWindow>,
     /// What no verdict in time does. Default Hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_inconclusive: Option<OnInconclusive>,
@@ -165,6 +168,15 @@ pub struct BackgroundAnalysis {
     /// The Prometheus of these metrics. Default: the controller's `--prometheus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
+}
+
+/// How far back the short way goes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackWindow {
+    /// So many of the revisions that were promoted before the stable one.
+    #[schemars(range(min = 1, max = 20))]
+    pub revisions: u32,
 }
 
 /// What a failure does.

@@ -150,8 +150,11 @@ pub enum Stage {
     Scale,
     /// Routes send everything to the canary target.
     RouteToCanary,
-    /// The stable target moves to the new revision. From here on abort is refused.
+    /// The stable target moves to the new revision. From here on abort is refused; a blue-green switch by Service can still
+    /// be taken back.
     MoveStable,
+    /// Blue-green: the analysis after the switch.
+    PostAnalysis,
     /// Routes send everything to the stable target again.
     RouteToStable,
 }
@@ -256,6 +259,9 @@ pub struct Memory {
     pub repairs: Vec<Timestamp>,
     /// A person overrode the evidence: runs before this round do not count (S34).
     pub evidence_round: u32,
+    /// The way is short, without steps and analysis, and ends with this outcome (S32, S62).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fast: Option<Outcome>,
     /// A person promoted past what is left to observe (S18, S82).
     pub overridden: bool,
     /// The id of the revision that was aborted; it is not retried by itself (S35).
@@ -314,9 +320,12 @@ pub struct Progress {
 pub enum Outcome {
     /// The new version is stable.
     Promoted,
+    /// A version that was stable a short while ago is stable again, without steps and analysis (S32).
+    FastPromoted,
     /// It failed or was aborted, and traffic went back.
     Aborted,
-    /// The file went back to the stable template, and so did traffic.
+    /// The file went back to the stable template, and so did traffic; or a blue-green release switched back to the version
+    /// that was active before and still had its pods (S62).
     RolledBack,
     /// A newer template took its place.
     Superseded,

@@ -1,4 +1,6 @@
-//! How the next version is released: the canary strategy and its steps.
+//! How the next version is released: the strategies and the steps of a canary.
+
+use std::borrow::Cow;
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -11,11 +13,99 @@ use super::{
 /// The release strategy. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("has(self.canary)", "name one strategy, for instance canary"))]
+#[x_kube(validation = ("has(self.canary) != has(self.blueGreen)", "name exactly one strategy: canary or blueGreen"))]
 pub struct Strategy {
     /// Step by step beside the stable version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryStrategy>,
+    /// All at once, after a preview beside the stable version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blue_green: Option<BlueGreenStrategy>,
+}
+
+impl Strategy {
+    /// What is walked before the promotion: the steps of a canary, or a blue-green release written out as steps.
+    pub fn steps(&self) -> Cow<'_, [Step]> {
+        match (&self.canary, &self.blue_green) {
+            (Some(canary), _) => Cow::Borrowed(&canary.steps),
+            (None, Some(blue_green)) => Cow::Owned(blue_green.steps()),
+            (None, None) => Cow::Borrowed(&[]),
+        }
+    }
+}
+
+/// A blue-green release: the new version comes up as a preview, is judged, and then gets all traffic in one write.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BlueGreenStrategy {
+    /// The Service that callers use. Needed without a router; with one it is `services.stable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub active_service: Option<String>,
+    /// The Service that leads to the new version before the switch; made with the active one's ports when absent. With a
+    /// router it is `services.canary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub preview_service: Option<String>,
+    /// Pods of the preview. Default: as many as are wanted. Before the switch there are as many in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub preview_replicas: Option<u32>,
+    /// Must pass before the switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_promotion_analysis: Option<AnalysisStep>,
+    /// Must pass after the switch; until then its failure switches back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_promotion_analysis: Option<AnalysisStep>,
+    /// Whether the switch comes by itself. Default: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_promotion: Option<AutoPromotion>,
+}
+
+/// Whether the switch comes by itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "!(has(self.enabled) && !self.enabled && has(self.after))",
+    "autoPromotion is not enabled, so after means nothing"
+))]
+pub struct AutoPromotion {
+    /// `false`: a person promotes. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// How long the preview stands, judged if asked, before the switch. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<HumanDuration>,
+}
+
+impl BlueGreenStrategy {
+    /// The analyses that are given, with their fields' names.
+    pub fn analyses(&self) -> impl Iterator<Item = (&'static str, &AnalysisStep)> {
+        let fields = [
+            ("prePromotionAnalysis", &self.pre_promotion_analysis),
+            ("postPromotionAnalysis", &self.post_promotion_analysis),
+        ];
+        fields.into_iter().filter_map(|(field, analysis)| Some((field, analysis.as_ref()?)))
+    }
+
+    /// The release as steps: the preview comes up, is judged, and waits for its time or for a person.
+    fn steps(&self) -> Vec<Step> {
+        let scale = match self.preview_replicas {
+            Some(replicas) => CanaryScale { replicas: Some(replicas), ..CanaryScale::default() },
+            None => CanaryScale { percent: Some(Percent::FULL), ..CanaryScale::default() },
+        };
+        let mut steps = vec![Step { set_canary_scale: Some(scale), ..Step::default() }];
+        steps.extend(
+            self.pre_promotion_analysis.clone().map(|analysis| Step { analysis: Some(analysis), ..Step::default() }),
+        );
+        let promotion = self.auto_promotion.clone().unwrap_or_default();
+        let pause = match (promotion.enabled, promotion.after) {
+            (Some(false), _) => Some(Pause { duration: None }),
+            (_, after) => after.map(|after| Pause { duration: Some(after) }),
+        };
+        steps.extend(pause.map(|pause| Step { pause: Some(pause), ..Step::default() }));
+        steps
+    }
 }
 
 /// A canary release: a list of steps, walked one after the other.
@@ -32,6 +122,14 @@ pub struct CanaryStrategy {
     /// How many pods may be unavailable while replicas move. Default 25 %; if it and maxSurge are both 0, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<PodCount>,
+    /// With a mesh: stable gives up pods as the canary takes traffic over, instead of keeping all. Saves pods; an abort then
+    /// waits for stable to grow. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dynamic_stable_scale: bool,
+    /// With a mesh: a version that gets traffic has at least so many pods. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub min_pods_per_revision: Option<u32>,
 }
 
 /// One step of a canary. Exactly one key.

@@ -3,6 +3,7 @@
 //! The API server checks the CEL rules on the types; this checks them again (a file has not met the server yet) and adds what
 //! CEL cannot say: cross-field rules, opaque fields such as percentages and the pod template, and advice.
 
+mod blue_green;
 mod steps;
 mod templates;
 mod workload;
@@ -137,7 +138,8 @@ fn host_split(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
 
 fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     let Some(analysis) = &spec.analysis else { return };
-    if analysis.templates.is_empty() {
+    // A blue-green release only takes the address from here.
+    if analysis.templates.is_empty() && spec.strategy.blue_green.is_none() {
         found.push(Finding::error("spec.analysis.templates", "name at least one template"));
     }
     repeated_args(&analysis.args, "spec.analysis.args", found);

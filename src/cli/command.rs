@@ -120,7 +120,8 @@ async fn send(
 fn spec(rollout: &Rollout, verb: Verb, extra: Extra) -> RolloutCommandSpec {
     let status = rollout.status.clone().unwrap_or_default();
     let promote = verb == Verb::Promote;
-    let step = words::steps(rollout).get(status.step_index as usize);
+    let steps = words::steps(rollout);
+    let step = steps.get(status.step_index as usize);
     let in_ramp = step.is_some_and(|step| step.ramp.is_some());
     RolloutCommandSpec {
         rollout: rollout.name_any(),

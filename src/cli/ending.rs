@@ -61,7 +61,7 @@ fn other_revision(rollout: &Rollout, target: &str) -> Waited {
         let number = entry.revision.number;
         let (words, _) = words::outcome_words(entry.outcome);
         let exit = match entry.outcome {
-            Outcome::Promoted => Exit::Done,
+            Outcome::Promoted | Outcome::FastPromoted => Exit::Done,
             Outcome::Aborted | Outcome::RolledBack => Exit::RolledBack,
             Outcome::Superseded => Exit::Superseded,
         };

@@ -94,7 +94,7 @@ fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Str
             format!("{name} is paused in the file (spec.paused) at {at}, {current} at {share}.")
         }
         Place::Paused { in_file: false } => format!("{name} is paused by command at {at}, {current} at {share}."),
-        Place::Step(step) => format!("{name} is at {at}: {}{since}.", step_sentence(step, &current, status)),
+        Place::Step(step) => format!("{name} is at {at}: {}{since}.", step_sentence(&step, &current, status)),
         Place::StepsDone => format!("{name} has done all its steps with {current}."),
         Place::Promoting(stage) => format!("{name} makes {current} the stable version; {}.", words::stage_words(stage)),
         Place::Returning => format!("{name} gives traffic back to {stable}: the file went back to it."),
@@ -234,7 +234,8 @@ fn next(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
         Place::Step(_) | Place::Held(_) | Place::Paused { .. } => {}
         _ => return None,
     }
-    let coming = words::steps(rollout).iter().skip(status.step_index as usize + 1);
+    let steps = words::steps(rollout);
+    let coming = steps.iter().skip(status.step_index as usize + 1);
     let mut coming: Vec<String> = coming.map(words::step_words).collect();
     if coming.len() > 6 {
         let more = coming.len() - 5;

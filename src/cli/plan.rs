@@ -122,7 +122,7 @@ fn of_document(document: &Document, replicas: Option<u32>) -> Result<Plan, YamlE
 pub fn plan(name: &str, spec: &RolloutSpec, replicas: u32) -> Plan {
     let mut plan = Plan { name: name.to_owned(), replicas, mesh: validate::has_mesh(spec), ..Plan::default() };
     plan.most_pods = replicas;
-    let steps = spec.strategy.canary.as_ref().map(|canary| items::items(&canary.steps)).unwrap_or_default();
+    let steps = items::items(&spec.strategy.steps());
     for (index, item) in (0u32..).zip(&steps) {
         let pods =
             |sub: u32| plan_pods(spec, replicas, items::weight_at(&steps, index, sub), items::scale_at(&steps, index));

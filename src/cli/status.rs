@@ -140,7 +140,8 @@ mod tests {
             };
             let template = |image: &str, colour: &str| {
                 let env = json!([{ "name": "COLOUR", "value": colour }]);
-                json!({ "spec": { "containers": [{ "name": "app", "image": image, "env": env }] } })
+                let spec = json!({ "containers": [{ "name": "app", "image": image, "env": env }] });
+                json!({ "metadata": { "labels": { "app": "web" } }, "spec": spec })
             };
             get(
                 "/apis/apps/v1/namespaces/shop/deployments/web",
@@ -148,7 +149,7 @@ mod tests {
             )
             .await;
             let mut labelled = template("app:1", "blue");
-            labelled["metadata"] = json!({ "labels": { REVISION_LABEL: "b7d0c41hze" } });
+            labelled["metadata"]["labels"][REVISION_LABEL] = "b7d0c41hze".into();
             let set = json!({
                 "metadata": {
                     "name": "checkout-b7d0c41hze",

@@ -137,9 +137,10 @@ fn headline(screen: &Screen<'_>, paint: Paint) -> String {
         || paint.text(Tone::Warn, "Unknown"),
         |phase| paint.text(words::phase_tone(phase), &format!("{phase:?}")),
     );
+    let strategy = words::strategy(screen.rollout);
     let step = status.filter(|s| s.course == Course::Stepping).map(|s| step_counter(screen.rollout, s));
     let step = step.map(|step| format!("   {step}")).unwrap_or_default();
-    format!("{name}  {namespace}  canary   {phase}{step}   {}\n", doing(screen.rollout, screen.now))
+    format!("{name}  {namespace}  {strategy}   {phase}{step}   {}\n", doing(screen.rollout, screen.now))
 }
 
 /// `step 4/7`, from 1.
@@ -162,7 +163,7 @@ pub fn doing(rollout: &Rollout, now: Timestamp) -> String {
         Place::Held(held) => format!("held for {}", words::short(now.duration_since(held.since))),
         Place::Paused { in_file: true } => format!("paused in the file at {}", status.weights.desired),
         Place::Paused { in_file: false } => format!("paused by command at {}", status.weights.desired),
-        Place::Step(step) => doing_step(step, status, now),
+        Place::Step(step) => doing_step(&step, status, now),
         Place::StepsDone => "all steps done".into(),
         Place::Promoting(stage) => words::stage_words(stage).into(),
         Place::Returning => format!("going back to {serving}"),
@@ -395,7 +396,7 @@ pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static
         }
         Place::Step(step) if step.pause.is_some() => vec![abort, ("go on", verb("promote"))],
         Place::Step(_) | Place::StepsDone => vec![abort],
-        Place::Promoting(None | Some(Stage::Scale | Stage::RouteToCanary)) => vec![abort],
+        Place::Promoting(None | Some(Stage::Scale | Stage::RouteToCanary | Stage::PostAnalysis)) => vec![abort],
         Place::Promoting(_) | Place::Returning => vec![("why", verb("explain"))],
         Place::Aborted => vec![("begin again", verb("retry")), ("why", verb("explain"))],
     }

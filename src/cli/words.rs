@@ -1,5 +1,7 @@
 //! The words that every view shares: times, steps, what a rollout does right now.
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::paint::Tone;
@@ -27,7 +29,7 @@ pub enum Place<'a> {
         in_file: bool,
     },
     /// A step is in progress.
-    Step(&'a Step),
+    Step(Step),
     /// All steps are done and the promotion is about to begin.
     StepsDone,
     /// The new version takes everything.
@@ -57,12 +59,17 @@ pub fn place(rollout: &Rollout) -> Place<'_> {
     if status.course == Course::Promoting {
         return Place::Promoting(status.stage);
     }
-    steps(rollout).get(status.step_index as usize).map_or(Place::StepsDone, Place::Step)
+    steps(rollout).get(status.step_index as usize).cloned().map_or(Place::StepsDone, Place::Step)
 }
 
-/// The steps of the file.
-pub fn steps(rollout: &Rollout) -> &[Step] {
-    rollout.spec.strategy.canary.as_ref().map_or(&[], |canary| canary.steps.as_slice())
+/// The steps of the file; a blue-green release as it is walked.
+pub fn steps(rollout: &Rollout) -> Cow<'_, [Step]> {
+    rollout.spec.strategy.steps()
+}
+
+/// The strategy's name, as the field is called.
+pub fn strategy(rollout: &Rollout) -> &'static str {
+    if rollout.spec.strategy.blue_green.is_some() { "blueGreen" } else { "canary" }
 }
 
 /// A step in a word or two, for the step bar.
@@ -152,6 +159,7 @@ pub fn stage_words(stage: Option<Stage>) -> &'static str {
         Some(Stage::Scale) => "promoting: the new version gets all its pods",
         Some(Stage::RouteToCanary) => "promoting: all traffic moves to the new version's pods",
         Some(Stage::MoveStable) => "promoting: the stable target moves to the new version",
+        Some(Stage::PostAnalysis) => "promoting: the new version is judged under all traffic",
         Some(Stage::RouteToStable) => "promoting: routes go back to the stable target",
     }
 }
@@ -159,7 +167,7 @@ pub fn stage_words(stage: Option<Stage>) -> &'static str {
 /// How an outcome is told (Aborted and RolledBack are both told as `rolled back`).
 pub fn outcome_words(outcome: Outcome) -> (&'static str, Tone) {
     match outcome {
-        Outcome::Promoted => ("promoted", Tone::Good),
+        Outcome::Promoted | Outcome::FastPromoted => ("promoted", Tone::Good),
         Outcome::Aborted | Outcome::RolledBack => ("rolled back", Tone::Bad),
         Outcome::Superseded => ("superseded", Tone::Warn),
     }

@@ -66,10 +66,13 @@ impl Cluster {
     }
 
     fn missing_root(&self, around: &Around) -> Option<Problem> {
-        let named = around.rollout.spec.services.as_ref()?.root.as_ref();
+        let (named, field) = match around.targets.split {
+            Split::Switch => (around.targets.root.as_ref(), "activeService"),
+            _ => (around.rollout.spec.services.as_ref()?.root.as_ref(), "services.root"),
+        };
         match named {
             Some(root) if self.tables.services.get(&around.key.namespace, root).is_none() => {
-                let message = format!("Missing Service/{root}: services.root names it; create it or mend the name");
+                let message = format!("Missing Service/{root}: {field} names it; create it or mend the name");
                 Some(problem("MissingService", message, false))
             }
             None if around.targets.split == Split::Host => {

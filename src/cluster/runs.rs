@@ -182,7 +182,7 @@ impl Cluster {
 /// How many runs one attempt may have: they share alpha.
 fn runs_in_attempt(around: &Around) -> u32 {
     let spec = &around.rollout.spec;
-    let steps = spec.strategy.canary.iter().flat_map(|canary| &canary.steps);
-    let own = steps.filter(|step| step.analysis.is_some()).count();
+    let post = spec.strategy.blue_green.as_ref().is_some_and(|strategy| strategy.post_promotion_analysis.is_some());
+    let own = spec.strategy.steps().iter().filter(|step| step.analysis.is_some()).count() + usize::from(post);
     u32::try_from(own).unwrap_or(u32::MAX).saturating_add(u32::from(spec.analysis.is_some()))
 }

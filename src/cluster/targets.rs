@@ -15,6 +15,8 @@ pub enum Split {
     Host,
     /// By subset of a DestinationRule; Services stay as they are.
     Subset,
+    /// Blue-green without a router: the active Service selects one or the other.
+    Switch,
 }
 
 /// The Services that play a part.
@@ -34,20 +36,28 @@ pub struct Targets {
 pub fn of(spec: &RolloutSpec) -> Targets {
     let services = spec.services.clone().unwrap_or_default();
     let subset = spec.traffic.iter().any(|t| t.istio.as_ref().is_some_and(|istio| istio.destination_rule.is_some()));
-    let split = match (spec.traffic.is_empty(), subset) {
-        (true, _) => Split::Replicas,
-        (false, true) => Split::Subset,
-        (false, false) => Split::Host,
+    let blue_green = spec.strategy.blue_green.as_ref();
+    let split = match (spec.traffic.is_empty(), subset, blue_green) {
+        (true, _, None) => Split::Replicas,
+        (true, _, Some(_)) => Split::Switch,
+        (false, true, _) => Split::Subset,
+        (false, false, _) => Split::Host,
     };
+    let (active, preview) = blue_green
+        .map(|strategy| (strategy.active_service.clone(), strategy.preview_service.clone()))
+        .unwrap_or_default();
+    let root = if split == Split::Switch { active.clone() } else { services.root.clone() };
     let with_suffix = |suffix: &str| services.root.as_ref().map(|root| format!("{root}-{suffix}"));
     let (stable, canary) = match split {
         Split::Replicas => (services.stable, services.canary),
-        Split::Host => {
-            (services.stable.or_else(|| with_suffix("stable")), services.canary.or_else(|| with_suffix("canary")))
-        }
+        Split::Host => (
+            active.or(services.stable).or_else(|| with_suffix("stable")),
+            preview.or(services.canary).or_else(|| with_suffix("canary")),
+        ),
         Split::Subset => (None, None),
+        Split::Switch => (active, preview),
     };
-    Targets { split, root: services.root, stable, canary }
+    Targets { split, root, stable, canary }
 }
 
 /// Whom the routers plan for. With a subset split both hosts are the root.
@@ -93,5 +103,14 @@ mod tests {
             let targets = of(&spec);
             assert_eq!((targets.split, targets.stable.as_deref(), targets.canary.as_deref()), (split, stable, canary));
         }
+    }
+
+    #[test]
+    fn s60_a_switch_has_the_active_service_and_perhaps_a_preview() {
+        let strategy = json!({"blueGreen": {"activeService": "web", "previewService": "web-preview"}});
+        let spec: RolloutSpec = serde_json::from_value(json!({"strategy": strategy})).unwrap();
+        let targets = of(&spec);
+        let names = (targets.root.as_deref(), targets.stable.as_deref(), targets.canary.as_deref());
+        assert_eq!((targets.split, names), (Split::Switch, (Some("web"), Some("web"), Some("web-preview"))));
     }
 }

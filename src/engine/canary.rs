@@ -11,7 +11,7 @@ use crate::api::{
 
 use super::{
     decision::Target,
-    draft::Draft,
+    draft::{Draft, Split},
     items::{self, Item},
     outcome, pods, runs, verification,
     weights::{self, Route},
@@ -60,7 +60,11 @@ pub fn walk(draft: &mut Draft<'_>) {
 fn bring(draft: &mut Draft<'_>) -> Place {
     weights::targets(draft);
     let goal = guarded_goal(draft);
-    if draft.has_mesh() {
+    if draft.split() == Split::Switch {
+        weights::none(draft);
+        pods::with_mesh(draft, Percent::ZERO);
+        Place { reached: canary_there(draft), goal }
+    } else if draft.has_mesh() {
         let route = weights::route(draft, goal);
         pods::with_mesh(draft, draft.step_weight());
         Place {
@@ -167,7 +171,10 @@ fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
         Some(Item::SetWeight(_)) => moved(draft, place),
         Some(Item::Pause(duration)) => paused(draft, duration),
         Some(Item::Observe { at_least, at_most }) => observed(draft, at_least, at_most),
-        Some(Item::Analysis(step)) => analysed(draft, step.at_most.unwrap_or(items::DEFAULT_AT_MOST)),
+        Some(Item::Analysis(step)) => {
+            let name = runs::step_name(draft);
+            analysed(draft, &name, step.at_most.unwrap_or(items::DEFAULT_AT_MOST))
+        }
         Some(Item::SetCanaryScale(_)) => scaled(draft),
         Some(Item::Ramp { every, .. }) if draft.status.sub_step % 2 == 1 => paused(draft, Some(every)),
         Some(Item::Ramp { .. }) => moved(draft, place),
@@ -235,10 +242,19 @@ fn scaled(draft: &mut Draft<'_>) -> bool {
     let canary = draft.canary_id().unwrap_or_default();
     let (available, wanted) = draft.revision(&canary).map_or((0, 0), |seen| (seen.available, seen.wanted));
     if wanted == need && available >= need {
-        return true;
+        return previewed(draft);
     }
     let message = format!("waiting for {available} canary pods to become {need}");
     draft.wait_for_progress("Pods", available, with_trouble(draft, &canary, message));
+    false
+}
+
+/// Rule S60: a preview stands when its target leads to it.
+fn previewed(draft: &mut Draft<'_>) -> bool {
+    if draft.blue_green().is_none() || weights::target_settled(draft, Target::Canary) {
+        return true;
+    }
+    draft.wait_for_progress("Preview", 0, "the preview target moves to the new revision and settles");
     false
 }
 
@@ -283,13 +299,11 @@ fn last_observation(draft: &mut Draft<'_>) -> bool {
     advisory || observed(draft, HumanDuration::default(), items::DEFAULT_AT_MOST)
 }
 
-fn analysed(draft: &mut Draft<'_>, at_most: HumanDuration) -> bool {
-    let name = runs::step_name(draft);
-    match runs::verdict(draft, &name) {
+/// Waits for the verdict of a run of its own.
+pub fn analysed(draft: &mut Draft<'_>, name: &str, at_most: HumanDuration) -> bool {
+    match runs::verdict(draft, name) {
         Verdict::Pass => return true,
-        Verdict::Inconclusive
-            if draft.input.seen.runs.get(&name).is_some_and(|run| run.phase != Default::default()) =>
-        {
+        Verdict::Inconclusive if draft.input.seen.runs.get(name).is_some_and(|run| run.phase != Default::default()) => {
             return outcome::inconclusive(draft, "the analysis ended without a verdict");
         }
         _ => {}
@@ -388,7 +402,7 @@ fn remember_steps(draft: &mut Draft<'_>) {
 }
 
 fn fingerprint(draft: &Draft<'_>) -> String {
-    let steps = draft.input.spec.strategy.canary.as_ref().map(|canary| canary.steps.as_slice()).unwrap_or_default();
+    let steps = draft.input.spec.strategy.steps();
     let walked = &steps[..steps.len().min(draft.status.step_index as usize + 1)];
     let text = serde_json::to_string(walked).unwrap_or_default();
     let digest = Sha256::digest(text.as_bytes());
@@ -398,8 +412,8 @@ fn fingerprint(draft: &Draft<'_>) -> String {
 /// One tick towards stable: everywhere but in the steps and the promotion, stable gets all traffic.
 pub fn rest(draft: &mut Draft<'_>) -> Option<Route> {
     weights::targets(draft);
-    if draft.has_mesh() {
-        let route = weights::route(draft, Percent::ZERO);
+    if draft.split() != Split::Ratio {
+        let route = if draft.has_mesh() { weights::route(draft, Percent::ZERO) } else { weights::none(draft) };
         pods::with_mesh(draft, Percent::ZERO);
         return Some(route);
     }

@@ -169,6 +169,11 @@ fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     match draft.status.course {
         Course::Aborted => return obsolete("the revision was aborted; use retry"),
         Course::Stepping => {}
+        Course::Promoting if waits_for_word(draft) => {
+            override_evidence(draft);
+            draft.begin_step();
+            return done("goes on without more evidence");
+        }
         Course::Promoting if spec.full => return done("is being promoted already"),
         _ => return refused("nothing is being released"),
     }
@@ -186,6 +191,11 @@ fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
         Some(step) => promote_to(draft, step),
         None => promote_once(draft),
     }
+}
+
+/// Whether a promotion under way waits for a verdict or for a person.
+fn waits_for_word(draft: &Draft<'_>) -> bool {
+    !draft.is_paused() && (draft.status.held.is_some() || draft.status.stage == Some(Stage::PostAnalysis))
 }
 
 /// A person's word stands in for the evidence; what was gathered before does not count any more (S34).

@@ -6,7 +6,7 @@ use crate::api::{
     RolloutStatus,
     common::{HumanDuration, Percent},
     status::{Course, Phase, Progress, RevisionRef, Waiting},
-    strategy::CanaryStrategy,
+    strategy::{BlueGreenStrategy, CanaryStrategy},
 };
 
 use super::{
@@ -22,6 +22,17 @@ pub const DEFAULT_DEADLINE: HumanDuration = HumanDuration::secs(600);
 const FIRST_LOOK: HumanDuration = HumanDuration::secs(60);
 /// How long an old revision keeps its pods when the file does not say.
 pub const DEFAULT_SCALE_DOWN_DELAY: HumanDuration = HumanDuration::secs(30);
+
+/// How traffic gets to one version or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// Routers have weights.
+    Routes,
+    /// One Service reaches both; the ratio of their pods is the weight.
+    Ratio,
+    /// Blue-green without a router: the active Service selects one or the other.
+    Switch,
+}
 
 /// The decision being drawn up.
 pub struct Draft<'a> {
@@ -46,7 +57,7 @@ pub struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// An empty decision over the last status.
     pub fn new(input: &'a Input<'a>) -> Self {
-        let items = input.spec.strategy.canary.as_ref().map(|canary| items::items(&canary.steps)).unwrap_or_default();
+        let items = items::items(&input.spec.strategy.steps());
         Draft {
             input,
             status: input.status.clone(),
@@ -71,9 +82,23 @@ impl<'a> Draft<'a> {
         self.input.seen.replicas
     }
 
+    /// How traffic gets to one version or the other.
+    pub fn split(&self) -> Split {
+        match (self.input.spec.traffic.is_empty(), &self.input.spec.strategy.blue_green) {
+            (false, _) => Split::Routes,
+            (true, Some(_)) => Split::Switch,
+            (true, None) => Split::Ratio,
+        }
+    }
+
     /// Whether a router splits the traffic.
     pub fn has_mesh(&self) -> bool {
-        !self.input.spec.traffic.is_empty()
+        self.split() == Split::Routes
+    }
+
+    /// The strategy, when it is blue-green.
+    pub fn blue_green(&self) -> Option<&'a BlueGreenStrategy> {
+        self.input.spec.strategy.blue_green.as_ref()
     }
 
     /// How far replicas may leave the desired count while they move.
@@ -122,9 +147,10 @@ impl<'a> Draft<'a> {
         self.input.seen.revisions.iter().filter(|revision| old(&revision.id)).collect()
     }
 
-    /// The weight that the steps ask for now.
+    /// The weight that the steps ask for now. The short way (S32) skips what they ask for.
     pub fn step_weight(&self) -> Percent {
         match self.status.course {
+            Course::Promoting if self.status.memory.fast.is_some() => Percent::ZERO,
             Course::Stepping | Course::Promoting => {
                 items::weight_at(&self.items, self.status.step_index, self.status.sub_step)
             }
@@ -142,10 +168,21 @@ impl<'a> Draft<'a> {
         self.input.spec.paused || self.status.paused_by_command
     }
 
-    /// Whether the stable target has begun to move: from here on a promotion is only finished (rule S18).
+    /// Whether the stable target belongs to the new revision by now.
+    pub fn stable_moves(&self) -> bool {
+        use crate::api::status::Stage::{MoveStable, PostAnalysis, RouteToStable};
+        self.status.course == Course::Promoting
+            && match self.status.stage {
+                Some(MoveStable | RouteToStable) => true,
+                Some(PostAnalysis) => self.split() == Split::Switch,
+                _ => false,
+            }
+    }
+
+    /// Whether a promotion is only finished from here on (rule S18). A switch by Service can be taken back as long as the
+    /// old revision is stable (S61).
     pub fn past_return(&self) -> bool {
-        use crate::api::status::Stage::{MoveStable, RouteToStable};
-        self.status.course == Course::Promoting && matches!(self.status.stage, Some(MoveStable | RouteToStable))
+        self.stable_moves() && self.split() != Split::Switch
     }
 
     /// Asks for a desired state.

@@ -41,7 +41,7 @@ fn seen_weight(input: &Input<'_>) -> Percent {
 /// I1: the canary is raised only to the step's weight or promotion's 100.
 fn raised_within_step(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
     let Some(weight) = written_weight(decision).filter(|weight| *weight > seen_weight(input)) else { return };
-    let steps = input.spec.strategy.canary.as_ref().map(|canary| items::items(&canary.steps)).unwrap_or_default();
+    let steps = items::items(&input.spec.strategy.steps());
     // The route is decided before the step completes: the step of the input is the one that wrote it, or a new start.
     let before = items::weight_at(&steps, input.status.step_index, input.status.sub_step);
     let after = items::weight_at(&steps, decision.status.step_index, decision.status.sub_step);
@@ -57,7 +57,7 @@ fn weight_is_carried(input: &Input<'_>, decision: &Decision, found: &mut Vec<Str
     let Some(weight) = written_weight(decision).filter(|weight| *weight > seen_weight(input)) else { return };
     let serving = input.seen.canary_target.as_ref().and_then(|target| target.revision.clone()).unwrap_or_default();
     let available = input.seen.revisions.iter().find(|seen| seen.id == serving).map_or(0, |seen| seen.available);
-    let steps = input.spec.strategy.canary.as_ref().map(|canary| items::items(&canary.steps)).unwrap_or_default();
+    let steps = items::items(&input.spec.strategy.steps());
     let scaled = items::scale_at(&steps, input.status.step_index) != items::Scale::MatchWeight;
     let need = if scaled { 1 } else { weight.ceil_of(input.seen.replicas).max(1) };
     if available < need {
@@ -80,8 +80,11 @@ fn promotion_has_a_reason(input: &Input<'_>, decision: &Decision, found: &mut Ve
     }
     let commanded = input.status.commands.first() != decision.status.commands.first();
     let came_from = matches!(input.status.course, Course::Promoting | Course::FirstDeploy) || commanded;
-    let recorded = decision.status.history.first().is_some_and(|entry| entry.outcome == Outcome::Promoted);
-    if !came_from || !recorded {
+    let outcome = decision.status.history.first().map(|entry| entry.outcome);
+    // The short way may begin and end in one tick: all its pods are there (S32, S62).
+    let short = matches!(outcome, Some(Outcome::FastPromoted | Outcome::RolledBack));
+    let recorded = short || outcome == Some(Outcome::Promoted);
+    if !(came_from || short) || !recorded {
         found.push(format!("I4: stable changed in course {:?}", input.status.course));
     }
 }

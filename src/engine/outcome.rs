@@ -68,6 +68,7 @@ pub fn begin(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
     memory.rollout_since = Some(now);
     memory.aborted = None;
     memory.overridden = false;
+    memory.fast = None;
     memory.evidence_round = 0;
     memory.canary_losses = 0;
     memory.canary_lost = false;
@@ -78,7 +79,9 @@ pub fn begin(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
 
 /// Makes the current revision stable (the end of S18, S4 and of a promotion without a mesh).
 pub fn promoted(draft: &mut Draft<'_>, message: &str) {
-    record(draft, Outcome::Promoted, message);
+    let fast = draft.status.memory.fast.take();
+    let message = if fast.is_some() { "it was stable before: the short way" } else { message };
+    record(draft, fast.unwrap_or(Outcome::Promoted), message);
     let Some(current) = draft.status.current_revision.clone() else { return };
     draft.status.stable_revision = Some(current.clone());
     draft.status.promoted.retain(|revision| revision.id != current.id);

@@ -56,9 +56,8 @@ fn pods_of(revision: &RevisionSeen) -> Pods {
 
 /// Asks for the replica counts of this tick, with a mesh.
 pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent) {
-    let replicas = draft.replicas();
     if let Some(stable) = draft.stable_id() {
-        draft.ask_replicas(&stable, replicas);
+        stable_pods(draft, &stable, goal);
     }
     if let Some(canary) = draft.canary_id() {
         canary_pods(draft, &canary, goal);
@@ -72,6 +71,33 @@ pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent) {
     let kept: Vec<Drained> =
         draft.status.memory.drained.iter().filter(|drained| draining(&drained.revision)).cloned().collect();
     draft.status.memory.drained = kept;
+}
+
+/// Stable keeps all its pods, or, where the file says so, what its traffic needs (rule S55): it grows at once, and shrinks
+/// when the weight has been settled for as long as an old revision keeps its pods.
+fn stable_pods(draft: &mut Draft<'_>, stable: &str, goal: Percent) {
+    let replicas = draft.replicas();
+    let canary = draft.input.spec.strategy.canary.as_ref();
+    let dynamic = draft.has_mesh() && canary.is_some_and(|canary| canary.dynamic_stable_scale);
+    let walks = matches!(draft.status.course, Course::Stepping | Course::Promoting) && draft.canary_id().is_some();
+    if !dynamic || !walks || draft.stable_moves() {
+        return draft.ask_replicas(stable, replicas);
+    }
+    let actual = draft.input.seen.route.as_ref().and_then(|route| route.weight).unwrap_or(Percent::ZERO);
+    let need = goal.rest().max(actual.rest()).ceil_of(replicas).max(weights::min_pods(draft));
+    let wanted = draft.revision(stable).map_or(0, |seen| seen.wanted);
+    if need >= wanted {
+        return draft.ask_replicas(stable, need);
+    }
+    let delay = draft.input.spec.scale_down_delay.unwrap_or(DEFAULT_SCALE_DOWN_DELAY);
+    let settled = draft.status.weights.settled && draft.status.weights.desired == goal;
+    let Some(since) = draft.status.memory.route_since.filter(|_| settled) else { return };
+    let until = delay.after(draft.settle().after(since));
+    if until <= draft.now() {
+        draft.ask_replicas(stable, need);
+    } else {
+        draft.wake(until, "stable gives up pods");
+    }
 }
 
 fn canary_pods(draft: &mut Draft<'_>, canary: &str, goal: Percent) {

@@ -1,62 +1,90 @@
-//! Promotion as a recorded sequence of stages, each waiting for the one before (rule S18).
+//! Promotion as a recorded sequence of stages, each waiting for the one before (rules S18 and S61).
 
 use crate::api::{
     common::Percent,
     status::{Course, Stage},
 };
 
-use super::{decision::Target, draft::Draft, outcome, pods, runs, weights};
+use super::{
+    canary,
+    decision::Target,
+    draft::{Draft, Split},
+    items, outcome, pods, runs, weights,
+};
 
 /// One tick of the promotion.
 pub fn walk(draft: &mut Draft<'_>) {
+    canary::stop_clocks(draft);
     runs::ensure(draft);
-    if draft.has_mesh() {
-        with_mesh(draft)
-    } else {
-        by_ratio(draft)
+    runs::show(draft);
+    if draft.status.stage == Some(Stage::PostAnalysis)
+        && let Some(evidence) = runs::failure(draft)
+    {
+        outcome::fail(draft, "AnalysisFailed", &evidence);
+    }
+    match draft.split() {
+        _ if draft.status.course != Course::Promoting => return,
+        Split::Routes => by_routes(draft),
+        Split::Ratio => by_ratio(draft),
+        Split::Switch => by_switch(draft),
     }
     if draft.status.course == Course::Promoting {
         deadline(draft);
     }
 }
 
-fn with_mesh(draft: &mut Draft<'_>) {
+fn by_routes(draft: &mut Draft<'_>) {
     let stage = draft.status.stage.unwrap_or(Stage::Scale);
     let goal = match stage {
         Stage::Scale => draft.step_weight(),
-        Stage::RouteToCanary | Stage::MoveStable => Percent::FULL,
+        Stage::RouteToCanary | Stage::PostAnalysis | Stage::MoveStable => Percent::FULL,
         Stage::RouteToStable => Percent::ZERO,
     };
     weights::targets(draft);
     let route = weights::route(draft, goal);
     pods::with_mesh(draft, goal);
-    let (replicas, current) = (draft.replicas(), draft.current_id().unwrap_or_default());
-    let available = draft.available(&current);
-    match stage {
-        Stage::Scale if available < replicas => {
-            draft.wait_for_progress(
-                "Pods",
-                available,
-                format!("promoting: waiting for {} of {replicas} pods", replicas - available),
-            );
+    let done = match stage {
+        Stage::Scale => scaled(draft),
+        Stage::RouteToCanary => {
+            route_is_there(draft, route, 0, "promoting: the routes move to the new version and settle")
         }
-        Stage::Scale => next(draft, Some(Stage::RouteToCanary)),
-        Stage::RouteToCanary if !route.reached() => {
-            draft.wait_for_progress("Route", 0, "promoting: the routes move to the new version and settle");
+        Stage::PostAnalysis => analysed(draft),
+        Stage::MoveStable => stable_moved(draft),
+        Stage::RouteToStable => {
+            route_is_there(draft, route, 1, "promoting: the routes move back to the stable target and settle")
         }
-        Stage::RouteToCanary => next(draft, Some(Stage::MoveStable)),
-        Stage::MoveStable if !weights::target_settled(draft, Target::Stable) => {
-            draft.wait_for_progress(
-                "Endpoints",
-                0,
-                "promoting: the stable target moves to the new version and settles",
-            );
+    };
+    let judged = draft.blue_green().is_some_and(|strategy| strategy.post_promotion_analysis.is_some());
+    let following = match stage {
+        Stage::Scale => Some(Stage::RouteToCanary),
+        Stage::RouteToCanary if judged && draft.status.memory.fast.is_none() => Some(Stage::PostAnalysis),
+        Stage::RouteToCanary | Stage::PostAnalysis => Some(Stage::MoveStable),
+        Stage::MoveStable => Some(Stage::RouteToStable),
+        Stage::RouteToStable => None,
+    };
+    if done {
+        next(draft, following);
+    }
+}
+
+/// Blue-green without a router: the active Service moves in one write, and moves back when the analysis after it fails.
+fn by_switch(draft: &mut Draft<'_>) {
+    let stage = draft.status.stage.unwrap_or(Stage::Scale);
+    weights::targets(draft);
+    weights::none(draft);
+    pods::with_mesh(draft, Percent::ZERO);
+    let judged = draft.blue_green().is_some_and(|strategy| strategy.post_promotion_analysis.is_some());
+    let (done, following) = match stage {
+        Stage::Scale => (scaled(draft), Some(Stage::MoveStable)),
+        Stage::MoveStable if judged && draft.status.memory.fast.is_none() => {
+            (stable_moved(draft), Some(Stage::PostAnalysis))
         }
-        Stage::MoveStable => next(draft, Some(Stage::RouteToStable)),
-        Stage::RouteToStable if !route.reached() => {
-            draft.wait_for_progress("Route", 1, "promoting: the routes move back to the stable target and settle");
-        }
-        Stage::RouteToStable => next(draft, None),
+        Stage::MoveStable => (stable_moved(draft), None),
+        Stage::PostAnalysis => (analysed(draft), None),
+        Stage::RouteToCanary | Stage::RouteToStable => (true, Some(Stage::MoveStable)),
+    };
+    if done {
+        next(draft, following);
     }
 }
 
@@ -84,10 +112,52 @@ fn by_ratio(draft: &mut Draft<'_>) {
     );
 }
 
-/// Goes to the next stage, or ends the promotion. Before stable has begun to move, a pause holds it.
+fn scaled(draft: &mut Draft<'_>) -> bool {
+    let (replicas, current) = (draft.replicas(), draft.current_id().unwrap_or_default());
+    let available = draft.available(&current);
+    if available < replicas {
+        let message = format!("promoting: waiting for {} of {replicas} pods", replicas - available);
+        draft.wait_for_progress("Pods", available, message);
+    }
+    available >= replicas
+}
+
+fn route_is_there(draft: &mut Draft<'_>, route: weights::Route, mark: u32, message: &str) -> bool {
+    if !route.reached() {
+        draft.wait_for_progress("Route", mark, message);
+    }
+    route.reached()
+}
+
+fn stable_moved(draft: &mut Draft<'_>) -> bool {
+    let settled = weights::target_settled(draft, Target::Stable);
+    if !settled {
+        let message = "promoting: the stable target moves to the new version and settles";
+        draft.wait_for_progress("Endpoints", 0, message);
+    }
+    settled
+}
+
+/// After a blue-green switch: the verdict, unless a person's word stands in for it.
+fn analysed(draft: &mut Draft<'_>) -> bool {
+    let analysis = draft.blue_green().and_then(|strategy| strategy.post_promotion_analysis.as_ref());
+    let at_most = analysis.and_then(|analysis| analysis.at_most).unwrap_or(items::DEFAULT_AT_MOST);
+    let name = runs::post_name(draft);
+    draft.status.memory.overridden || canary::analysed(draft, &name, at_most)
+}
+
+/// Goes to the next stage, or ends the promotion. Before the point of no return a pause and a hold stop it.
 fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
-    if draft.is_paused() && !draft.past_return() {
-        return draft.wait("Paused", "paused before the promotion goes on", None);
+    if draft.status.course != Course::Promoting {
+        return;
+    }
+    if !draft.past_return() {
+        if draft.status.held.is_some() {
+            return draft.wait("Held", "held before the promotion goes on", None);
+        }
+        if draft.is_paused() {
+            return draft.wait("Paused", "paused before the promotion goes on", None);
+        }
     }
     match stage {
         Some(stage) => {

@@ -1,6 +1,6 @@
 //! Follows the wanted template: a first deploy, a new revision, back to stable, superseding (S3, S4, S30, S31, S84).
 
-use crate::api::status::{Course, Outcome, RevisionRef};
+use crate::api::status::{Course, Outcome, RevisionRef, Stage};
 
 use super::{
     decision::Action,
@@ -79,8 +79,30 @@ fn begin_new(draft: &mut Draft<'_>, wanted: String) {
     if matches!(draft.status.course, Course::Stepping | Course::Promoting) {
         outcome::record(draft, Outcome::Superseded, &format!("revision #{number} took its place"));
     }
+    let fast = short_way(draft, &wanted);
     outcome::begin(draft, RevisionRef { id: wanted, number }, 1);
-    draft.tell(false, "NewRevision", format!("revision #{number} begins at step 1"));
+    if fast.is_none() {
+        return draft.tell(false, "NewRevision", format!("revision #{number} begins at step 1"));
+    }
+    draft.status.memory.fast = fast;
+    draft.status.course = Course::Promoting;
+    draft.status.stage = Some(Stage::Scale);
+    draft.status.step_index = u32::try_from(draft.items.len()).unwrap_or(u32::MAX);
+    draft.tell(false, "ShortWay", format!("revision #{number} was stable before: without steps and analysis"));
+}
+
+/// Whether a revision needs no steps and no analysis, and how its rollout ends then: one of the last that were stable (S32),
+/// or, in blue-green, one that still has all its pods (S62).
+fn short_way(draft: &Draft<'_>, wanted: &str) -> Option<Outcome> {
+    let stable = draft.stable_id();
+    let mut earlier = draft.status.promoted.iter().filter(|revision| Some(&revision.id) != stable.as_ref());
+    let window = draft.input.spec.rollback_window.as_ref().map_or(0, |window| window.revisions as usize);
+    let place = earlier.position(|revision| revision.id == wanted)?;
+    let (replicas, available) = (draft.replicas(), draft.available(wanted));
+    if draft.blue_green().is_some() && replicas > 0 && available >= replicas {
+        return Some(Outcome::RolledBack);
+    }
+    (place < window).then_some(Outcome::FastPromoted)
 }
 
 /// The current revision's ReplicaSet exists and bears its number.

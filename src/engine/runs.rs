@@ -3,7 +3,7 @@
 use crate::api::{
     analysis::{MetricStatus, RunPhase, Verdict},
     common::Percent,
-    status::Course,
+    status::{Course, Stage},
     strategy::AnalysisStep,
 };
 
@@ -36,6 +36,11 @@ pub fn step_name(draft: &Draft<'_>) -> String {
     run_name(draft, &format!("step{}", draft.status.step_index + 1))
 }
 
+/// The name of the run after a blue-green switch.
+pub fn post_name(draft: &Draft<'_>) -> String {
+    run_name(draft, "post")
+}
+
 fn run_name(draft: &Draft<'_>, what: &str) -> String {
     let number = draft.status.current_revision.as_ref().map_or(0, |revision| revision.number);
     let attempt = draft.status.attempt;
@@ -52,8 +57,7 @@ pub fn ensure(draft: &mut Draft<'_>) {
         request(draft, &name, None);
         wanted.push(name);
     }
-    if let Some(step) = current_analysis(draft) {
-        let name = step_name(draft);
+    if let Some((name, step)) = current_analysis(draft) {
         request(draft, &name, Some(&step));
         wanted.push(name);
     }
@@ -66,12 +70,13 @@ pub fn ensure(draft: &mut Draft<'_>) {
     }
 }
 
-fn current_analysis(draft: &Draft<'_>) -> Option<AnalysisStep> {
-    if draft.status.course != Course::Stepping {
-        return None;
-    }
-    match draft.items.get(draft.status.step_index as usize) {
-        Some(items::Item::Analysis(step)) => Some(step.clone()),
+/// The analysis that is waited for now, with the name of its run: a step's, or the one after a blue-green switch.
+fn current_analysis(draft: &Draft<'_>) -> Option<(String, AnalysisStep)> {
+    match (draft.status.course, draft.items.get(draft.status.step_index as usize)) {
+        (Course::Stepping, Some(items::Item::Analysis(step))) => Some((step_name(draft), step.clone())),
+        (Course::Promoting, _) if draft.status.stage == Some(Stage::PostAnalysis) => {
+            Some((post_name(draft), draft.blue_green()?.post_promotion_analysis.clone()?))
+        }
         _ => None,
     }
 }
@@ -88,7 +93,12 @@ fn request(draft: &mut Draft<'_>, name: &str, step: Option<&AnalysisStep>) {
         (None, Some(background)) => (background.templates.clone(), background.args.clone()),
         (None, None) => return,
     };
-    let place = step.map_or("background".to_owned(), |_| draft.status.step_index.to_string());
+    let post = draft.status.stage == Some(Stage::PostAnalysis);
+    let place = match step {
+        None => "background".to_owned(),
+        Some(_) if post => "post".to_owned(),
+        Some(_) => draft.status.step_index.to_string(),
+    };
     let key =
         format!("{}/{canary}/{place}/{}/{}", draft.input.uid, draft.status.attempt, draft.status.memory.evidence_round);
     draft.ask(Action::EnsureRun(RunRequest {
@@ -122,7 +132,7 @@ pub fn verdict(draft: &Draft<'_>, name: &str) -> Verdict {
 /// The message of the first run that has proved the canary worse.
 pub fn failure(draft: &Draft<'_>) -> Option<String> {
     let names =
-        [background_started(draft).then(|| background_name(draft)), current_analysis(draft).map(|_| step_name(draft))];
+        [background_started(draft).then(|| background_name(draft)), current_analysis(draft).map(|(name, _)| name)];
     names.into_iter().flatten().find_map(|name| {
         let run = draft.input.seen.runs.get(&name).filter(|run| run.verdict == Verdict::Fail)?;
         Some(failure_text(run))
@@ -152,9 +162,7 @@ pub fn show(draft: &mut Draft<'_>) {
     if background_started(draft) {
         names.push(background_name(draft));
     }
-    if current_analysis(draft).is_some() {
-        names.push(step_name(draft));
-    }
+    names.extend(current_analysis(draft).map(|(name, _)| name));
     if names.is_empty() {
         return; // the last evidence stays readable after an abort or a promotion
     }

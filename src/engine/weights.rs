@@ -14,6 +14,7 @@ use super::{
     decision::{Action, RouteIntent, Target},
     draft::Draft,
     input::TargetSeen,
+    items::Scale,
     replicas,
 };
 
@@ -83,7 +84,7 @@ fn moving_stable(draft: &Draft<'_>) -> bool {
 
 /// The revision that the stable target should select.
 fn wanted_stable(draft: &Draft<'_>) -> Option<String> {
-    if draft.past_return() { draft.current_id() } else { draft.stable_id() }
+    if draft.stable_moves() { draft.current_id() } else { draft.stable_id() }
 }
 
 fn canary_target(draft: &mut Draft<'_>) {
@@ -153,7 +154,24 @@ pub fn canary_need(draft: &Draft<'_>, weight: Percent) -> u32 {
     if draft.status.course == Course::Promoting {
         return draft.replicas();
     }
-    replicas::canary_with_mesh(draft.replicas(), weight, draft.step_scale())
+    let need = replicas::canary_with_mesh(draft.replicas(), weight, draft.step_scale());
+    // A floor for whoever gets traffic, not a reason to have pods.
+    if need == 0 || draft.step_scale() != Scale::MatchWeight { need } else { need.max(min_pods(draft)) }
+}
+
+/// The least pods of a revision with traffic.
+pub fn min_pods(draft: &Draft<'_>) -> u32 {
+    let canary = draft.input.spec.strategy.canary.as_ref();
+    canary.and_then(|canary| canary.min_pods_per_revision).unwrap_or(1).min(draft.replicas())
+}
+
+/// Without weights there is nothing to write, and nothing to wait for.
+pub fn none(draft: &mut Draft<'_>) -> Route {
+    draft.status.weights.desired = Percent::ZERO;
+    draft.status.weights.accepted = None;
+    draft.status.weights.settled = true;
+    begin_epoch(draft, Percent::ZERO);
+    Route { desired: Percent::ZERO, settled: true, goal: Percent::ZERO }
 }
 
 /// Decides what the routes say, with a mesh. `goal` is what the steps want.

@@ -112,10 +112,14 @@ mod tests {
         AnalysisRunSpec { share: share.map(Percent::whole), epoch, background: true, ..AnalysisRunSpec::default() }
     }
 
-    /// Runs to `end`, asked every second; each window has these counts.
-    fn run(spec: &AnalysisRunSpec, mut status: AnalysisRunStatus, end: i64, counts: (u64, u64)) -> AnalysisRunStatus {
-        let begin = status.windows_through.map_or(990, |_| 0).max(990);
-        for now in begin..=end {
+    /// Runs through these seconds, asked in each; every window has these counts.
+    fn run(
+        spec: &AnalysisRunSpec,
+        mut status: AnalysisRunStatus,
+        seconds: std::ops::RangeInclusive<i64>,
+        counts: (u64, u64),
+    ) -> AnalysisRunStatus {
+        for now in seconds {
             let plan = plan(spec, &status, at(now));
             let answer = |(canary, stable): (u64, u64)| Answer::Increments {
                 canary: Some(ArmCounts { bad: 0, total: canary }),
@@ -130,17 +134,17 @@ mod tests {
 
     #[test]
     fn s52_the_share_is_counted_per_epoch_and_verified() {
-        let status = run(&spec(Some(25), 1), AnalysisRunStatus::default(), 1100, (100, 300));
+        let status = run(&spec(Some(25), 1), AnalysisRunStatus::default(), 990..=1100, (100, 300));
         let share = status.share.clone().unwrap();
         assert_eq!((share.canary, share.total, share.verdict), (600, 2400, ShareVerdict::Verified));
-        let next = run(&spec(Some(50), 2), status, 1130, (100, 300)).share.unwrap();
+        let next = run(&spec(Some(50), 2), status, 1101..=1130, (100, 300)).share.unwrap();
         assert_eq!((next.epoch, next.total), (2, 0), "the windows since the new weight are not over");
     }
 
     #[test]
     fn s52_a_share_that_is_not_as_planned_is_told() {
         let share = |planned, counts| {
-            run(&spec(planned, 1), AnalysisRunStatus::default(), 1100, counts).share.map(|share| share.verdict)
+            run(&spec(planned, 1), AnalysisRunStatus::default(), 990..=1100, counts).share.map(|share| share.verdict)
         };
         assert_eq!(share(Some(25), (10, 390)), Some(ShareVerdict::Broken));
         assert_eq!(share(Some(25), (0, 0)), Some(ShareVerdict::Counting));

@@ -131,6 +131,11 @@ impl SimWorld {
         self.stable_target.as_deref()
     }
 
+    /// What the canary target selects.
+    pub fn canary_target(&self) -> Option<&str> {
+        self.canary_target.as_deref()
+    }
+
     /// Pods that a revision's ReplicaSet asks for.
     pub fn wanted(&self, id: &str) -> u32 {
         self.sets.get(id).map_or(0, |set| set.wanted)
@@ -207,7 +212,7 @@ impl SimWorld {
     }
 
     fn target(&self, selected: &Option<String>) -> Option<TargetSeen> {
-        if self.spec.traffic.is_empty() {
+        if self.spec.traffic.is_empty() && self.spec.strategy.blue_green.is_none() {
             return None;
         }
         let endpoints = selected.iter().map(|id| (id.clone(), self.available(id))).collect();

@@ -7,9 +7,11 @@ use glidepath::{
         analysis::{ShareVerdict, TemplateRef, Verdict},
         command::{CommandState, Verb},
         common::{HumanDuration, Percent},
-        rollout::{BackgroundAnalysis, OnFailure, Verification},
+        rollout::{BackgroundAnalysis, OnFailure, RollbackWindow, Verification},
         status::{Course, Outcome, Phase},
-        strategy::{CanaryStrategy, Observe, Pause, Ramp, Step, Strategy},
+        strategy::{
+            AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, Observe, Pause, Ramp, Step, Strategy,
+        },
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
     },
     engine::{Action, Decision, Input, Problem, RouteSeen, Seen, Target, step as decide},
@@ -44,7 +46,7 @@ fn ramp(from: u32, to: u32, by: u32) -> Step {
 
 fn without_mesh(steps: Vec<Step>) -> RolloutSpec {
     let canary = CanaryStrategy { steps, ..CanaryStrategy::default() };
-    RolloutSpec { strategy: Strategy { canary: Some(canary) }, ..RolloutSpec::default() }
+    RolloutSpec { strategy: Strategy { canary: Some(canary), ..Strategy::default() }, ..RolloutSpec::default() }
 }
 
 fn with_mesh(steps: Vec<Step>) -> RolloutSpec {
@@ -220,6 +222,49 @@ fn s38_pods_that_never_come_up_miss_the_deadline() {
     release(&mut world, "v2", |world| world.status.course == Course::Aborted);
     assert_eq!(world.now.duration_since(start), SignedDuration::from_mins(10));
     assert!(world.status.message.contains("waiting for 2 of 2 canary pods"), "{}", world.status.message);
+}
+
+#[test]
+fn s55_stable_gives_up_pods_only_when_its_traffic_is_settled_away_and_grows_before_it_returns() {
+    let mut spec = with_mesh(vec![set_weight(20), pause(None), set_weight(60), pause(None)]);
+    spec.strategy.canary.as_mut().unwrap().dynamic_stable_scale = true;
+    let mut world = at_version_one(spec, 10);
+    let counts = |world: &SimWorld| (world.wanted("v1"), world.wanted("v2"));
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    assert_eq!(counts(&world), (10, 2), "the delay is not over");
+    world.run_until(MINUTE, |_| false).unwrap();
+    assert_eq!(counts(&world), (8, 2));
+    world.command(Verb::Promote, false);
+    assert!(world.run_until(HOUR, |world| world.status.step_index == 3).unwrap());
+    world.run_until(MINUTE, |_| false).unwrap();
+    assert_eq!(counts(&world), (4, 6));
+    world.command(Verb::Abort, false);
+    world.settle().unwrap();
+    assert_eq!(world.weight(), Percent::whole(60), "stable cannot carry more yet");
+    assert_eq!(counts(&world), (10, 6), "it grows at once");
+    world.run_until(MINUTE * 2, |_| false).unwrap();
+    assert_eq!((world.weight(), counts(&world)), (Percent::ZERO, (10, 0)));
+}
+
+#[test]
+fn s55_a_promotion_ends_with_all_pods() {
+    let mut spec = with_mesh(vec![set_weight(50)]);
+    let canary = spec.strategy.canary.as_mut().unwrap();
+    (canary.dynamic_stable_scale, canary.min_pods_per_revision) = (true, Some(3));
+    let mut world = at_version_one(spec, 4);
+    release(&mut world, "v2", |world| world.status.stage.is_some());
+    assert_eq!(world.wanted("v2"), 4);
+    assert!(world.run_until(HOUR, |world| healthy(world) && world.wanted("v1") == 0).unwrap());
+    assert_eq!(world.available("v2"), 4);
+}
+
+#[test]
+fn a_revision_with_traffic_has_the_least_pods_that_the_file_says() {
+    let mut spec = with_mesh(vec![set_weight(1), pause(None)]);
+    spec.strategy.canary.as_mut().unwrap().min_pods_per_revision = Some(2);
+    let mut world = at_version_one(spec, 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    assert_eq!(world.wanted("v2"), 2);
 }
 
 #[test]
@@ -437,6 +482,28 @@ fn step() -> impl Strategy2Base<Value = Step> {
     ]
 }
 
+fn blue_green() -> impl Strategy2Base<Value = BlueGreenStrategy> {
+    let analysis = || {
+        let templates = vec![TemplateRef { name: "golden-signals".into(), cluster_scope: false }];
+        let at_most = Some(HumanDuration::secs(60));
+        proptest::option::of(Just(AnalysisStep { templates, at_most, ..AnalysisStep::default() }))
+    };
+    let promotion = proptest::option::of((any::<bool>(), proptest::option::of(0u64..60)));
+    (analysis(), analysis(), proptest::option::of(1u32..4), promotion, any::<bool>()).prop_map(
+        |(before, after, replicas, promotion, preview)| BlueGreenStrategy {
+            active_service: Some("checkout".into()),
+            preview_service: preview.then(|| "preview".to_owned()),
+            preview_replicas: replicas,
+            pre_promotion_analysis: before,
+            post_promotion_analysis: after,
+            auto_promotion: promotion.map(|(enabled, after)| AutoPromotion {
+                enabled: Some(enabled),
+                after: after.filter(|_| enabled).map(HumanDuration::secs),
+            }),
+        },
+    )
+}
+
 fn happen(world: &mut SimWorld, event: &Event) -> Result<(), Vec<String>> {
     match event {
         Event::Template(id) => world.template = format!("v{id}"),
@@ -486,12 +553,22 @@ proptest! {
     #[test]
     fn every_history_keeps_the_invariants_and_comes_to_rest(
         mesh in any::<bool>(), analysed in any::<bool>(), hold in any::<bool>(), replicas in 1u32..12,
+        blue_green in proptest::option::weighted(0.3, blue_green()), dynamic in any::<bool>(), window in 0u32..3,
         steps in proptest::collection::vec(step(), 0..6), events in proptest::collection::vec(event(), 1..25),
     ) {
         let spec = if mesh { with_mesh(steps) } else { without_mesh(steps) };
         let spec = if analysed { with_analysis(spec) } else { spec };
         let on_failure = hold.then_some(OnFailure::Hold);
-        let mut world = SimWorld::new(RolloutSpec { on_failure, ..spec }, "v1", replicas);
+        let rollback_window = (window > 0).then_some(RollbackWindow { revisions: window });
+        let mut spec = RolloutSpec { on_failure, rollback_window, ..spec };
+        if let Some(canary) = &mut spec.strategy.canary {
+            canary.dynamic_stable_scale = dynamic;
+        }
+        if let Some(blue_green) = blue_green {
+            spec.strategy = Strategy { blue_green: Some(blue_green), canary: None };
+            spec.analysis = None;
+        }
+        let mut world = SimWorld::new(spec, "v1", replicas);
         for event in &events {
             if let Err(broken) = happen(&mut world, event).and_then(|()| world.settle()) {
                 return Err(TestCaseError::fail(format!("{event:?}: {broken:?}")));

@@ -123,7 +123,11 @@ fn two_weights(mesh: bool) -> RolloutSpec {
     let service = VirtualServiceRef { name: "checkout".into(), ..VirtualServiceRef::default() };
     let istio = IstioTraffic { virtual_services: vec![service], destination_rule: None };
     let traffic = if mesh { vec![TrafficRouter { istio: Some(istio) }] } else { Vec::new() };
-    RolloutSpec { strategy: Strategy { canary: Some(canary) }, traffic, ..RolloutSpec::default() }
+    RolloutSpec {
+        strategy: Strategy { canary: Some(canary), ..Strategy::default() },
+        traffic,
+        ..RolloutSpec::default()
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The steps of a canary: one kind each, weights and pods that fit together, waits that can end.
 
-use super::{Finding, has_mesh, repeated_args};
+use super::{Finding, blue_green, has_mesh, repeated_args};
 use crate::api::{
     common::Percent,
     rollout::RolloutSpec,
@@ -8,9 +8,13 @@ use crate::api::{
 };
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
-    let Some(canary) = &spec.strategy.canary else {
-        found.push(Finding::error("spec.strategy", "name one strategy, for instance canary"));
-        return;
+    let canary = match (&spec.strategy.canary, &spec.strategy.blue_green) {
+        (Some(canary), None) => canary,
+        (None, Some(blue_green)) => return blue_green::check(spec, blue_green, found),
+        (None, None) => return found.push(Finding::error("spec.strategy", "name one strategy: canary or blueGreen")),
+        (Some(_), Some(_)) => {
+            return found.push(Finding::error("spec.strategy", "has canary and blueGreen; exactly one of the two"));
+        }
     };
     for (index, step) in canary.steps.iter().enumerate() {
         let path = format!("spec.strategy.canary.steps[{index}]");

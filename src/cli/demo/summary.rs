@@ -57,7 +57,7 @@ fn chapter(ending: &Ending) -> String {
         How::Held(why) => (format!("stands still after {took}"), why.clone()),
         How::Over(entry) => {
             let word = match entry.outcome {
-                Outcome::Promoted => "promoted",
+                Outcome::Promoted | Outcome::FastPromoted => "promoted",
                 Outcome::Aborted | Outcome::RolledBack => "caught and rolled back",
                 Outcome::Superseded => "superseded",
             };

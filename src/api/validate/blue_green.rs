@@ -1,0 +1,58 @@
+//! A blue-green strategy: the Services it switches, a preview that fits, analyses that can say something.
+
+use super::{Finding, has_mesh, repeated_args};
+use crate::api::{rollout::RolloutSpec, strategy::BlueGreenStrategy};
+
+const PATH: &str = "spec.strategy.blueGreen";
+
+pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Finding>) {
+    services(spec, strategy, found);
+    preview(spec, strategy, found);
+    for (field, analysis) in strategy.analyses() {
+        if analysis.templates.is_empty() {
+            found.push(Finding::error(format!("{PATH}.{field}.templates"), "name at least one template"));
+        }
+        repeated_args(&analysis.args, &format!("{PATH}.{field}.args"), found);
+    }
+    if spec.analysis.as_ref().is_some_and(|analysis| !analysis.templates.is_empty()) {
+        found.push(Finding::error(
+            "spec.analysis.templates",
+            "a blue-green release has no steps with traffic to watch; use prePromotionAnalysis and postPromotionAnalysis",
+        ));
+    }
+    if let Some(promotion) = &strategy.auto_promotion
+        && promotion.enabled == Some(false)
+        && promotion.after.is_some()
+    {
+        found.push(Finding::error(
+            format!("{PATH}.autoPromotion.after"),
+            "means nothing while enabled is false: a person promotes",
+        ));
+    }
+}
+
+fn services(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Finding>) {
+    if !has_mesh(spec) && strategy.active_service.is_none() {
+        found.push(Finding::error(
+            format!("{PATH}.activeService"),
+            "name the Service that callers use; without a router in spec.traffic it is what is switched",
+        ));
+    }
+    if strategy.active_service.is_some() && strategy.active_service == strategy.preview_service {
+        found.push(Finding::error(
+            format!("{PATH}.previewService"),
+            "active and preview must be two different Services",
+        ));
+    }
+}
+
+fn preview(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Finding>) {
+    let path = format!("{PATH}.previewReplicas");
+    match (strategy.preview_replicas, spec.replicas) {
+        (Some(0), _) => found.push(Finding::error(path, "must be at least 1: a preview needs a pod")),
+        (Some(preview), Some(replicas)) if preview > replicas && replicas > 0 => {
+            found.push(Finding::error(path, format!("{preview} is more than spec.replicas, {replicas}")));
+        }
+        _ => {}
+    }
+}
