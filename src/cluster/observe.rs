@@ -311,8 +311,8 @@ fn read_routes(
         Ok(seen) => (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), None),
         Err(error) => {
             let back = RouteIntent { canary: Percent::ZERO };
-            let moves = |router: &Box<dyn Router>| !router.plan_all(&around.context, objects, &back).writes.is_empty();
-            let returnable = around.routers.iter().any(moves);
+            let returnable =
+                around.routers.iter().any(|router| !router.plan_all(&around.context, objects, &back).writes.is_empty());
             (Some(RouteSeen { returnable, ..RouteSeen::default() }), Some(error))
         }
     }
