@@ -5,6 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::status::Stage;
+
 /// What a command asks for (rules S80 to S84). The spec never changes; the status says what became of it.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
@@ -44,6 +46,9 @@ pub struct RolloutCommandSpec {
     /// promote: the ramp's sub-step it is meant for, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sub_step: Option<u32>,
+    /// promote: the stage of the promotion it is meant for, where one is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
     /// promote: skip the remaining steps and analysis.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub full: bool,

@@ -170,6 +170,13 @@ pub struct Weights {
     pub accepted: Option<Percent>,
     /// Whether `accepted` equals `desired` and has stood long enough to count.
     pub settled: bool,
+    /// The header routes that are meant to lead to the canary, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub headers: Vec<String>,
+    /// The share of requests that is meant to be copied to the canary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Percent>,
     /// The canary's share of the requests counted since the weight settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<Percent>,
@@ -235,7 +242,10 @@ pub struct Memory {
     /// The weight that was settled last; a change of it starts a new epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_weight: Option<Percent>,
-    /// Counts settled changes of weight: Pass evidence belongs to one epoch.
+    /// The header routes and the mirror that were settled with it, as a text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub settled_routes: String,
+    /// Counts settled changes of weight and routes: Pass evidence belongs to one epoch.
     pub epoch: u32,
     /// What the stable and canary targets (Services or subsets) were last seen to select, and since when.
     pub stable_target: TargetMemory,

@@ -137,8 +137,9 @@ pub struct CanaryStrategy {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     // CEL does not see setWeight (numbers and strings are opaque to it); our validator counts it too.
-    "[has(self.pause), has(self.observe), has(self.analysis), has(self.setCanaryScale), has(self.ramp)].filter(x, x).size() <= 1",
-    "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp"
+    "[has(self.pause), has(self.observe), has(self.analysis), has(self.setCanaryScale), has(self.ramp), \
+     has(self.setHeaderRoute), has(self.setMirrorRoute)].filter(x, x).size() <= 1",
+    "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute"
 ))]
 pub struct Step {
     /// The share of traffic that the new version gets, in percent (0 to 100, grain 0.01). Without a mesh it is
@@ -160,6 +161,77 @@ pub struct Step {
     /// Short form of many setWeight and pause (or observe) steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp: Option<Ramp>,
+    /// Send requests with a header or cookie to the new version, whatever its weight, until the same name is set without
+    /// `match` or the rollout ends. With a mesh only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_header_route: Option<HeaderRoute>,
+    /// Send the new version copies of requests, whose answers nobody gets, until the percentage is set to 0 or the rollout
+    /// ends. With a mesh only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_mirror_route: Option<MirrorRoute>,
+}
+
+/// Requests that go to the new version by what they carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeaderRoute {
+    /// Its name; the route in the mesh is called `glidepath-<name>`.
+    #[schemars(length(min = 1, max = 53))]
+    pub name: String,
+    /// A request that fulfils any of these. Without any the route of this name is taken away.
+    #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub matches: Vec<RequestMatch>,
+}
+
+/// Requests that are copied to the new version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MirrorRoute {
+    /// The share of requests that is copied. 0 takes the mirror away.
+    pub percent: Percent,
+    /// Only requests that fulfil any of these. Default: all.
+    #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub matches: Vec<RequestMatch>,
+}
+
+/// What a request carries. Exactly one key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("has(self.header) != has(self.cookie)", "a match has exactly one of header and cookie"))]
+pub struct RequestMatch {
+    /// A header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<ValueMatch>,
+    /// A cookie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<ValueMatch>,
+}
+
+/// A named value and how it must look. Exactly one of `exact`, `prefix`, `regex`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "[has(self.exact), has(self.prefix), has(self.regex)].filter(x, x).size() == 1",
+    "a match has exactly one of exact, prefix and regex"
+))]
+pub struct ValueMatch {
+    /// The header's or cookie's name.
+    #[schemars(length(min = 1, max = 256))]
+    pub name: String,
+    /// The whole value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub exact: Option<String>,
+    /// How the value begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub prefix: Option<String>,
+    /// An RE2 expression that the whole value fulfils.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub regex: Option<String>,
 }
 
 /// A wait.

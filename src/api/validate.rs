@@ -4,6 +4,7 @@
 //! CEL cannot say: cross-field rules, opaque fields such as percentages and the pod template, and advice.
 
 mod blue_green;
+mod routes;
 mod steps;
 mod templates;
 mod workload;

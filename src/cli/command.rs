@@ -130,6 +130,7 @@ fn spec(rollout: &Rollout, verb: Verb, extra: Extra) -> RolloutCommandSpec {
         attempt: promote.then_some(status.attempt),
         step: promote.then_some(status.step_index),
         sub_step: (promote && in_ramp).then_some(status.sub_step),
+        stage: status.stage.filter(|_| promote),
         full: extra.full,
         to_step: extra.to_step,
         to_revision: extra.to_revision,

@@ -177,6 +177,21 @@ impl Plan {
                 self.line(number, format!("analysis {}", names.join(", ")), format!("at most {at_most}"), weight);
                 self.open_waits += 1;
             }
+            Item::HeaderRoute(route) if route.matches.is_empty() => {
+                self.line(number, format!("setHeaderRoute {}", route.name), "taken away".to_owned(), weight);
+            }
+            Item::HeaderRoute(route) => {
+                let detail = format!("{}, requests that match go there", pods_text(pods(0).max(1)));
+                self.line(number, format!("setHeaderRoute {}", route.name), detail, weight);
+            }
+            Item::MirrorRoute(mirror) => {
+                self.line(
+                    number,
+                    format!("setMirrorRoute {}", mirror.percent),
+                    "copies of requests".to_owned(),
+                    weight,
+                );
+            }
             Item::Ramp { weights, every } => self.ramp(index, weights, *every, pods),
         }
     }

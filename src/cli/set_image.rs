@@ -84,11 +84,11 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
 
 /// The release that is waited for: the next revision, or the current one when nothing changed.
 fn target(before: &Rollout, changed: bool) -> Target {
-    let current = before.status.as_ref().and_then(|status| status.current_revision.as_ref()).map(|r| r.id.clone());
-    match (changed, current) {
-        (false, Some(current)) => Target::Revision(current),
-        (_, current) => Target::NotThis(current),
+    if !changed {
+        return Target::current(before);
     }
+    let current = before.status.as_ref().and_then(|status| status.current_revision.as_ref());
+    Target::NotThis(current.map(|revision| revision.id.clone()))
 }
 
 fn parse(words: &[String]) -> Result<(String, Vec<Change>), CliError> {

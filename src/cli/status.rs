@@ -113,7 +113,7 @@ async fn target(connection: &Connection, rollout: &Rollout) -> Result<Target, Cl
             return Ok(Target::NotThis(Some(current)));
         }
     }
-    Ok(Target::Revision(current))
+    Ok(Target::current(rollout))
 }
 
 #[cfg(test)]

@@ -57,6 +57,15 @@ pub enum Show {
 }
 
 impl Target {
+    /// The release of the newest file. Until the controller has seen that file, the current revision is the one before.
+    pub fn current(rollout: &Rollout) -> Self {
+        let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref());
+        match current {
+            Some(current) if words::is_seen(rollout) => Target::Revision(current.id.clone()),
+            _ => Target::NotThis(None),
+        }
+    }
+
     /// Once the wanted revision is known it stays.
     fn resolve(&mut self, rollout: &Rollout) -> Option<String> {
         let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref()).map(|r| r.id.clone());
@@ -236,5 +245,18 @@ mod tests {
         assert_eq!(target.resolve(&samples::healthy().rollout), None);
         assert_eq!(target.resolve(&samples::observing().rollout).as_deref(), Some("k3v9x2m1qa"));
         assert_eq!(target.resolve(&samples::healthy().rollout).as_deref(), Some("k3v9x2m1qa"));
+    }
+
+    /// Otherwise a pipeline that applies a file and then waits would be told of the release before.
+    #[test]
+    fn the_release_of_a_file_that_no_controller_has_seen_is_not_the_one_before() {
+        let seen = samples::healthy().rollout;
+        assert_eq!(Target::current(&seen), Target::Revision("b7d0c41hze".into()));
+        let mut unseen = seen.clone();
+        unseen.metadata.generation = seen.metadata.generation.map(|generation| generation + 1);
+        let mut target = Target::current(&unseen);
+        assert_eq!(target.resolve(&unseen), None);
+        assert_eq!(target.resolve(&samples::observing().rollout).as_deref(), Some("k3v9x2m1qa"));
+        assert_eq!(target.resolve(&seen).as_deref(), Some("k3v9x2m1qa"), "once known it stays");
     }
 }

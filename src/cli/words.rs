@@ -93,6 +93,12 @@ pub fn step_label(step: &Step) -> String {
             (None, None) => "scale as weight".into(),
         };
     }
+    if let Some(route) = &step.set_header_route {
+        return if route.matches.is_empty() { format!("no {}", route.name) } else { format!("header {}", route.name) };
+    }
+    if let Some(mirror) = &step.set_mirror_route {
+        return if mirror.percent.is_zero() { "no mirror".into() } else { format!("mirror {}", mirror.percent) };
+    }
     step.ramp.as_ref().map_or_else(|| "?".into(), |ramp| format!("ramp to {}", ramp.to))
 }
 
@@ -116,6 +122,9 @@ pub fn step_words(step: &Step) -> String {
     }
     if step.set_canary_scale.is_some() {
         return format!("canary {}", step_label(step));
+    }
+    if step.set_header_route.is_some() || step.set_mirror_route.is_some() {
+        return step_label(step);
     }
     let ramp = |r: &crate::api::strategy::Ramp| {
         format!("a ramp from {} to {} by {} every {}", r.from, r.to, r.by, short(r.every.signed()))

@@ -78,7 +78,10 @@ impl Cluster {
             Err(error) => return Err(error),
         }
         self.tables.rollouts.gone(&around.key.namespace, &around.key.name);
-        self.references.update(&around.key, None);
+        // Whoever waited for it goes on: the watch's own news of its end will find nothing left to tell.
+        for rival in self.references.update(&around.key, None) {
+            self.triggers.rollout(rival);
+        }
         Ok(())
     }
 }

@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     api::{FINALIZER, REVISION_LABEL, Rollout, command::CommandState, revision},
-    engine::{CommandSeen, RevisionSeen, RouteSeen, RunSeen, Seen, Target, TargetSeen, TemplateSeen, WorkloadSeen},
+    engine::{
+        CommandSeen, RevisionSeen, RouteIntent, RouteSeen, RunSeen, Seen, Target, TargetSeen, TemplateSeen,
+        WorkloadSeen, items,
+    },
     ports::{Observation, RolloutKey, WorldError},
     router::{self, Objects, RouteContext, RouteError, Router},
 };
@@ -304,10 +307,23 @@ fn read_routes(
     objects: &Objects,
     other_manager: Option<String>,
 ) -> (Option<RouteSeen>, Option<RouteError>) {
-    match router::read_all(&around.routers, &around.context, objects) {
+    match router::read_all(&around.routers, &around.context, objects, &known_routes(around)) {
         Ok(seen) => (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), None),
-        Err(error) => (Some(RouteSeen::default()), Some(error)),
+        Err(error) => {
+            let back = RouteIntent::default();
+            let returnable =
+                around.routers.iter().any(|router| !router.plan_all(&around.context, objects, &back).writes.is_empty());
+            (Some(RouteSeen { returnable, ..RouteSeen::default() }), Some(error))
+        }
     }
+}
+
+/// All header routes and the mirror that the steps have by now.
+fn known_routes(around: &Around) -> RouteIntent {
+    let steps = items::items(&around.rollout.spec.strategy.steps());
+    let step = around.rollout.status.as_ref().map_or(0, |status| status.step_index);
+    let (_, mirror) = items::routes_at(&steps, step);
+    RouteIntent { headers: items::header_routes(&steps), mirror, ..RouteIntent::default() }
 }
 
 fn workload_seen(entry: &Entry<DeploymentKept>) -> WorkloadSeen {

@@ -10,6 +10,7 @@ use crate::api::{
 };
 
 use super::{
+    beside,
     decision::Target,
     draft::{Draft, Split},
     items::{self, Item},
@@ -96,7 +97,10 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
         draft.status.memory.taking_back = false;
         return goal;
     }
-    let back = draft.input.seen.route.as_ref().is_some_and(|route| route.weight == Some(Percent::ZERO));
+    let back =
+        draft.input.seen.route.as_ref().is_some_and(|route| {
+            route.weight == Some(Percent::ZERO) && route.headers.is_empty() && route.mirror.is_none()
+        });
     if draft.status.memory.taking_back && back {
         draft.status.memory.taking_back = false;
     }
@@ -112,7 +116,7 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
         .route
         .as_ref()
         .and_then(|route| route.weight)
-        .is_some_and(|weight| !weight.is_zero())
+        .is_some_and(|weight| !weight.is_zero() || beside::any(draft))
         && draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.as_deref() == Some(&canary));
     if !alive && stable_serves && carries && !draft.status.memory.canary_lost {
         draft.status.memory.canary_lost = true;
@@ -143,8 +147,15 @@ fn settle_failure(draft: &mut Draft<'_>) -> bool {
     draft.status.held.is_some()
 }
 
-/// Completes the current item if it is over, else says what it waits for.
+/// Completes the current item if it is over, else says what it waits for. While something that the user has to mend
+/// stands in the way, no item completes, whatever it waits for (S53).
 fn complete(draft: &mut Draft<'_>, place: Place) {
+    if let Some(problem) = draft.input.seen.problems.first().cloned()
+        && !draft.status.memory.canary_lost
+    {
+        draft.wait_for_progress(&problem.reason, 0, problem.message);
+        return deadline(draft);
+    }
     let over = is_over(draft, place);
     if draft.status.course != Course::Stepping || draft.status.held.is_some() {
         settle_failure(draft);
@@ -161,7 +172,7 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
 
 fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
     match draft.items.get(draft.status.step_index as usize).cloned() {
-        Some(Item::SetWeight(_)) => moved(draft, place),
+        Some(Item::SetWeight(_) | Item::HeaderRoute(_) | Item::MirrorRoute(_)) => moved(draft, place),
         Some(Item::Pause(duration)) => paused(draft, duration),
         Some(Item::Observe { at_least, at_most }) => observed(draft, at_least, at_most),
         Some(Item::Analysis(step)) => {

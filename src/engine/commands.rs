@@ -117,6 +117,10 @@ fn meant_for_another(draft: &Draft<'_>, spec: &RolloutCommandSpec) -> Option<Ans
     if let Some(meant) = spec.step.filter(|meant| *meant != status.step_index) {
         return Some(obsolete(format!("meant for step {}; now it is {}", meant + 1, status.step_index + 1)));
     }
+    // A promotion that skips the rest says the same in every stage.
+    if spec.step.is_some() && !spec.full && spec.stage != status.stage {
+        return Some(obsolete("meant for another moment of the promotion"));
+    }
     let sub = spec.sub_step.filter(|meant| *meant != status.sub_step)?;
     Some(obsolete(format!("meant for sub-step {sub} of the ramp; now it is {}", status.sub_step)))
 }

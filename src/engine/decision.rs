@@ -7,6 +7,7 @@ use crate::api::{
     analysis::{Arg, TemplateRef},
     command::CommandState,
     common::Percent,
+    strategy::{HeaderRoute, MirrorRoute},
 };
 
 /// The outcome of one tick.
@@ -56,6 +57,22 @@ pub enum Target {
 pub struct RouteIntent {
     /// The canary target's share; the stable target has the rest.
     pub canary: Percent,
+    /// Requests that go to the canary target by what they carry, in order, names unique, each with a match.
+    pub headers: Vec<HeaderRoute>,
+    /// Requests that are copied to the canary target; above 0 %.
+    pub mirror: Option<MirrorRoute>,
+}
+
+impl RouteIntent {
+    /// A split by weight alone.
+    pub fn weight(canary: Percent) -> Self {
+        RouteIntent { canary, ..RouteIntent::default() }
+    }
+
+    /// Whether no request reaches the canary target.
+    pub fn is_nothing(&self) -> bool {
+        self.canary.is_zero() && self.headers.is_empty() && self.mirror.is_none()
+    }
 }
 
 /// A run that should exist.

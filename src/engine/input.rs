@@ -100,10 +100,16 @@ pub struct RevisionSeen {
 pub struct RouteSeen {
     /// The canary's weight in all of them; `None` when it cannot be read or they disagree.
     pub weight: Option<Percent>,
+    /// The names of our header routes that are in any of them, sorted.
+    pub headers: Vec<String>,
+    /// The share that any of them copies to the canary.
+    pub mirror: Option<Percent>,
     /// Whether anything we own in them differs from the plan for that weight.
     pub drifted: bool,
     /// Who else wrote our fields, if known.
     pub other_manager: Option<String>,
+    /// Where one object cannot be read: whether another does not lead to stable alone yet, and can be made to.
+    pub returnable: bool,
 }
 
 /// A Service or subset as observed.

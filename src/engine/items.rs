@@ -2,7 +2,7 @@
 
 use crate::api::{
     common::{HumanDuration, Percent},
-    strategy::{AnalysisStep, CanaryScale, Ramp, Step},
+    strategy::{AnalysisStep, CanaryScale, HeaderRoute, MirrorRoute, Ramp, Step},
 };
 
 /// How long an observation lasts when the file does not say.
@@ -26,6 +26,10 @@ pub enum Item {
     Analysis(AnalysisStep),
     /// Set the canary's pods.
     SetCanaryScale(Scale),
+    /// Set a header route, or take it away where it has no match.
+    HeaderRoute(HeaderRoute),
+    /// Set the mirror; 0 takes it away.
+    MirrorRoute(MirrorRoute),
     /// Weights in strides; even sub-steps move traffic, odd ones wait (rule S17).
     Ramp {
         /// The weights in order.
@@ -63,6 +67,10 @@ fn item(step: &Step) -> Item {
         Item::Analysis(analysis.clone())
     } else if let Some(scale) = &step.set_canary_scale {
         Item::SetCanaryScale(canary_scale(scale))
+    } else if let Some(route) = &step.set_header_route {
+        Item::HeaderRoute(route.clone())
+    } else if let Some(mirror) = &step.set_mirror_route {
+        Item::MirrorRoute(mirror.clone())
     } else if let Some(ramp) = &step.ramp {
         Item::Ramp { weights: ramp_weights(ramp), every: ramp.every }
     } else {
@@ -124,12 +132,45 @@ pub fn scale_at(items: &[Item], step: u32) -> Scale {
         .unwrap_or(Scale::MatchWeight)
 }
 
+/// The routes in force at a step beside its weight: header routes in the order they were set, and the mirror (rule S15).
+pub fn routes_at(items: &[Item], step: u32) -> (Vec<HeaderRoute>, Option<MirrorRoute>) {
+    let (mut headers, mut mirror): (Vec<HeaderRoute>, Option<MirrorRoute>) = (Vec::new(), None);
+    for item in items.iter().take(step as usize + 1) {
+        match item {
+            Item::HeaderRoute(route) => {
+                headers.retain(|known| known.name != route.name);
+                headers.extend((!route.matches.is_empty()).then(|| route.clone()));
+            }
+            Item::MirrorRoute(set) => mirror = (!set.percent.is_zero()).then(|| set.clone()),
+            _ => {}
+        }
+    }
+    (headers, mirror)
+}
+
+/// Every header route that any step sets. A name stands for one match (the validator sees to that).
+pub fn header_routes(items: &[Item]) -> Vec<HeaderRoute> {
+    let set = items.iter().filter_map(|item| match item {
+        Item::HeaderRoute(route) if !route.matches.is_empty() => Some(route.clone()),
+        _ => None,
+    });
+    let mut routes: Vec<HeaderRoute> = Vec::new();
+    for route in set {
+        if routes.iter().all(|known| known.name != route.name) {
+            routes.push(route);
+        }
+    }
+    routes
+}
+
 /// The first step that sends traffic to the canary, if any does.
 pub fn first_traffic(items: &[Item]) -> Option<u32> {
     (0u32..).zip(items).find_map(|(index, item)| {
         let sends = match item {
             Item::SetWeight(weight) => !weight.is_zero(),
             Item::Ramp { weights, .. } => weights.iter().any(|weight| !weight.is_zero()),
+            Item::HeaderRoute(route) => !route.matches.is_empty(),
+            Item::MirrorRoute(mirror) => !mirror.percent.is_zero(),
             _ => false,
         };
         sends.then_some(index)
@@ -139,6 +180,7 @@ pub fn first_traffic(items: &[Item]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::strategy::RequestMatch;
 
     fn ramp(from: u32, to: u32, by: u32) -> Ramp {
         Ramp {
@@ -156,6 +198,25 @@ mod tests {
         {
             assert_eq!(ramp_weights(&given), wanted.into_iter().map(Percent::whole).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn s15_routes_hold_until_they_are_taken_away() {
+        let route = |name: &str, matches: usize| {
+            let matches = vec![RequestMatch::default(); matches];
+            Item::HeaderRoute(HeaderRoute { name: name.into(), matches })
+        };
+        let mirror = |percent| Item::MirrorRoute(MirrorRoute { percent: Percent::whole(percent), matches: vec![] });
+        let items = vec![route("a", 1), mirror(10), route("b", 1), route("a", 0), Item::Pause(None), mirror(0)];
+        let names = |step| {
+            let (headers, mirror) = routes_at(&items, step);
+            (headers.into_iter().map(|h| h.name).collect::<Vec<_>>().join(","), mirror.is_some())
+        };
+        let wanted = [("a", false), ("a", true), ("a,b", true), ("b", true), ("b", true), ("b", false), ("b", false)];
+        for (step, (headers, mirror)) in (0u32..).zip(wanted) {
+            assert_eq!(names(step), (headers.to_owned(), mirror), "step {step}");
+        }
+        assert_eq!(first_traffic(&items), Some(0));
     }
 
     #[test]

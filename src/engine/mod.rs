@@ -4,6 +4,7 @@
 //! property tests. `step` is total; it never fails and never panics. Actions are desired states, not deltas, so replaying
 //! one after a crash is harmless; and everything that must be remembered is in the status that the decision carries.
 
+mod beside;
 mod canary;
 mod commands;
 pub mod decision;

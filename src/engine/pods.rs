@@ -8,6 +8,7 @@ use crate::api::{
 };
 
 use super::{
+    beside,
     decision::{Action, Target},
     draft::{DEFAULT_SCALE_DOWN_DELAY, Draft},
     input::RevisionSeen,
@@ -159,7 +160,7 @@ fn traffic_gone_since(draft: &mut Draft<'_>, id: &str) -> Option<Timestamp> {
         return None;
     }
     let weights = &draft.status.weights;
-    let stable_only = weights.desired.is_zero() && weights.settled;
+    let stable_only = weights.desired.is_zero() && weights.settled && !beside::any(draft);
     let canary_elsewhere = draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.is_some());
     if !stable_only && !canary_elsewhere {
         return None;

@@ -8,6 +8,7 @@ use crate::api::{
 };
 
 use super::{
+    beside,
     decision::{Action, RunRequest},
     draft::Draft,
     input::RunSeen,
@@ -116,7 +117,8 @@ fn request(draft: &mut Draft<'_>, name: &str, step: Option<&AnalysisStep>) {
 
 /// Without a mesh connections are spread over pods, and their requests say little.
 fn planned_share(draft: &Draft<'_>) -> Option<Percent> {
-    draft.status.memory.settled_weight.filter(|_| draft.has_mesh())
+    // Requests that come by header or as copies cannot be told from those that come by weight.
+    draft.status.memory.settled_weight.filter(|_| draft.has_mesh() && !beside::any(draft))
 }
 
 /// What a run says about the traffic that is settled now: a Pass of an earlier epoch is none.

@@ -11,7 +11,8 @@ use crate::api::{
 };
 
 use super::{
-    decision::{Action, RouteIntent, Target},
+    beside,
+    decision::{Action, Target},
     draft::Draft,
     input::TargetSeen,
     items::Scale,
@@ -121,9 +122,12 @@ fn may_move_canary(draft: &Draft<'_>, seen: &TargetSeen) -> bool {
         return true;
     }
     let weights = &draft.status.weights;
-    // Routes that cannot be read (their object is missing) send nothing we know of.
+    // Routes that cannot be read (their object is missing) send nothing we know of, once the others have returned.
+    let returned = !draft.input.seen.route.as_ref().is_some_and(|route| route.returnable);
     weights.desired.is_zero()
-        && (weights.settled || weights.accepted.is_none() && !draft.input.seen.problems.is_empty())
+        && weights.headers.is_empty()
+        && weights.mirror.is_none()
+        && (weights.settled || weights.accepted.is_none() && !draft.input.seen.problems.is_empty() && returned)
 }
 
 fn remember(draft: &mut Draft<'_>, memory: TargetMemory, wanted: &str, good: bool) -> TargetMemory {
@@ -154,6 +158,7 @@ pub fn canary_need(draft: &Draft<'_>, weight: Percent) -> u32 {
         return draft.replicas();
     }
     let need = replicas::canary_with_mesh(draft.replicas(), weight, draft.step_scale());
+    let need = if draft.step_scale() == Scale::MatchWeight { need.max(beside::pods(draft)) } else { need };
     // A floor for whoever gets traffic, not a reason to have pods.
     if need == 0 || draft.step_scale() != Scale::MatchWeight { need } else { need.max(min_pods(draft)) }
 }
@@ -177,29 +182,35 @@ pub fn none(draft: &mut Draft<'_>) -> Route {
 pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
     let seen = draft.input.seen.route.clone().unwrap_or_default();
     let desired = within_capacity(draft, goal, seen.weight.unwrap_or(Percent::ZERO));
-    let in_place = seen.weight == Some(desired) && !seen.drifted;
+    let intent = beside::intent(draft, desired, &seen);
+    let in_place = seen.weight == Some(desired) && beside::in_place(&intent, &seen) && !seen.drifted;
     let was_desired = draft.status.weights.desired;
     let was_accepted = draft.status.weights.accepted;
+    let same_beside = beside::is_as_before(draft, &intent);
     if in_place {
-        if was_desired != desired {
+        if was_desired != desired || !same_beside {
             draft.status.memory.route_since = None;
         }
     } else {
         draft.status.memory.route_since = None;
-        let drifted = was_desired == desired && was_accepted == Some(desired);
+        let drifted = was_desired == desired && was_accepted == Some(desired) && same_beside;
         let unreadable = seen.weight.is_none() && !draft.input.seen.problems.is_empty();
-        if !unreadable && (!drifted || may_repair(draft)) {
-            draft.ask(Action::EnsureRoute(RouteIntent { canary: desired }));
+        // With an object missing nothing moves but the way back, in those that are left (S33, S53).
+        let writes = if unreadable { intent.is_nothing() && seen.returnable } else { !drifted || may_repair(draft) };
+        if writes {
+            draft.ask(Action::EnsureRoute(intent.clone()));
         }
     }
+    let whole = beside::is_whole(draft, &intent);
     draft.status.weights.desired = desired;
     draft.status.weights.accepted = if seen.drifted { None } else { seen.weight };
     let settled = in_place && settle_route(draft);
     draft.status.weights.settled = settled;
+    beside::remember(draft, &intent);
     if settled {
         begin_epoch(draft, desired);
     }
-    Route { desired, settled, goal }
+    Route { desired, settled: settled && whole, goal }
 }
 
 fn settle_route(draft: &mut Draft<'_>) -> bool {
@@ -214,9 +225,12 @@ fn settle_route(draft: &mut Draft<'_>) -> bool {
 
 /// A settled change of weight starts a new epoch: what passed before says nothing about it.
 pub fn begin_epoch(draft: &mut Draft<'_>, weight: Percent) {
-    if draft.status.memory.settled_weight != Some(weight) {
-        draft.status.memory.settled_weight = Some(weight);
-        draft.status.memory.epoch += 1;
+    let routes = beside::text(draft);
+    let memory = &mut draft.status.memory;
+    if memory.settled_weight != Some(weight) || memory.settled_routes != routes {
+        memory.settled_weight = Some(weight);
+        memory.settled_routes = routes;
+        memory.epoch += 1;
     }
 }
 
@@ -272,14 +286,18 @@ fn within_capacity(draft: &Draft<'_>, goal: Percent, at: Percent) -> Percent {
 }
 
 /// The revision behind the canary target.
-fn canary_serving(draft: &Draft<'_>) -> Option<String> {
+pub fn canary_serving(draft: &Draft<'_>) -> Option<String> {
     draft.input.seen.canary_target.as_ref().and_then(|target| target.revision.clone())
 }
 
 fn may_raise(draft: &Draft<'_>, goal: Percent, serving: &Option<String>) -> bool {
+    may_send(draft, canary_need(draft, goal).max(1), serving)
+}
+
+/// Whether the canary target may get more requests: it selects the canary alone, has its pods, and has settled.
+pub fn may_send(draft: &Draft<'_>, need: u32, serving: &Option<String>) -> bool {
     let Some(canary) = draft.canary_id() else { return false };
     let Some(target) = &draft.input.seen.canary_target else { return false };
-    let need = canary_need(draft, goal).max(1);
     // Never together with a move of the target it leads to.
     let moving =
         draft.actions.iter().any(|action| matches!(action, Action::EnsureTarget { target: Target::Canary, .. }));

@@ -319,7 +319,7 @@ impl State {
             template: template.map(|raw| TemplateSeen { id: revision::id(raw), images: revision::images(raw) }),
             replicas: spec.replicas.unwrap_or(1),
             revisions: self.revisions.iter().map(|r| r.seen(spec.min_ready_seconds.unwrap_or(0), now)).collect(),
-            route: self.has_router().then_some(RouteSeen { weight: self.weight, drifted: false, other_manager: None }),
+            route: self.has_router().then_some(RouteSeen { weight: self.weight, ..RouteSeen::default() }),
             stable_target: self.target_seen(&self.stable_target),
             canary_target: self.target_seen(&self.canary_target),
             workload: None,

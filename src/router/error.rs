@@ -131,6 +131,20 @@ pub enum RouteError {
         /// The finest that the router can express.
         grain: Percent,
     },
+    /// A header route asks for a header that the route asks for itself.
+    #[error("{place} matches header `{header}` itself; match another header in setHeaderRoute")]
+    HeaderTaken {
+        /// The route.
+        place: String,
+        /// The header.
+        header: String,
+    },
+    /// Istio has one `mirror` per route.
+    #[error("{place} has a `mirror` of its own; write it as an entry of `mirrors`, which has room for ours")]
+    MirrorTaken {
+        /// The route.
+        place: String,
+    },
     /// An object has the name of ours and is not ours.
     #[error(
         "DestinationRule {namespace}/{name} exists and was not made by this Rollout; rename or delete it, or set its host to {host}"
@@ -162,6 +176,8 @@ impl RouteError {
             RouteError::NoShareLeft { .. } => "NoShareLeft",
             RouteError::WeightNotExpressible { .. } => "WeightNotExpressible",
             RouteError::WeightTooFine { .. } => "WeightTooFine",
+            RouteError::HeaderTaken { .. } => "HeaderTaken",
+            RouteError::MirrorTaken { .. } => "MirrorTaken",
             RouteError::NotOurs { .. } => "DestinationRuleNotOurs",
         }
     }

@@ -54,8 +54,9 @@ pub trait Router: Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
-    /// The split as it stands.
-    fn read(&self, ctx: &RouteContext, current: &Objects) -> Result<RouteSeen, RouteError>;
+    /// The split as it stands, and which of our own routes are there. `known` are all header routes and the mirror that
+    /// the Rollout's steps have: one that is there under its name must be as known, else it has drifted.
+    fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError>;
 
     /// Every write that makes the objects say `intent`, and what stands in the way of others. For an abort, which
     /// writes what it can.
@@ -168,18 +169,31 @@ pub fn read_all(
     routers: &[Box<dyn Router>],
     ctx: &RouteContext,
     current: &Objects,
+    known: &RouteIntent,
 ) -> Result<Option<RouteSeen>, RouteError> {
     let mut together: Option<RouteSeen> = None;
     for router in routers {
-        let seen = router.read(ctx, current)?;
+        let seen = router.read(ctx, current, known)?;
         together = Some(match together {
             None => seen,
             Some(before) => RouteSeen {
                 weight: before.weight.filter(|weight| seen.weight == Some(*weight)),
-                drifted: before.drifted || seen.drifted || before.weight != seen.weight,
+                drifted: before.drifted
+                    || seen.drifted
+                    || (before.weight, &before.headers, before.mirror) != (seen.weight, &seen.headers, seen.mirror),
+                headers: union(before.headers, seen.headers),
+                mirror: before.mirror.or(seen.mirror),
                 other_manager: before.other_manager.or(seen.other_manager),
+                returnable: false,
             },
         });
     }
     Ok(together)
+}
+
+fn union(mut all: Vec<String>, more: Vec<String>) -> Vec<String> {
+    all.extend(more);
+    all.sort();
+    all.dedup();
+    all
 }

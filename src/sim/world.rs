@@ -12,8 +12,8 @@ use crate::{
         common::Percent,
     },
     engine::{
-        self, Action, CommandSeen, Decision, Input, Notice, RevisionSeen, RouteSeen, RunRequest, RunSeen, Seen, Target,
-        TargetSeen, TemplateSeen, invariants,
+        self, Action, CommandSeen, Decision, Input, Notice, RevisionSeen, RouteIntent, RouteSeen, RunRequest, RunSeen,
+        Seen, Target, TargetSeen, TemplateSeen, invariants,
     },
 };
 
@@ -80,7 +80,7 @@ pub struct SimWorld {
     sets: BTreeMap<String, ReplicaSet>,
     stable_target: Option<String>,
     canary_target: Option<String>,
-    weight: Percent,
+    route: RouteIntent,
     runs: BTreeMap<String, SimRun>,
     commands: Vec<CommandSeen>,
     wake: Option<Timestamp>,
@@ -113,7 +113,7 @@ impl SimWorld {
             sets: BTreeMap::new(),
             stable_target: None,
             canary_target: None,
-            weight: Percent::ZERO,
+            route: RouteIntent::default(),
             runs: BTreeMap::new(),
             commands: Vec::new(),
             wake: None,
@@ -123,7 +123,24 @@ impl SimWorld {
 
     /// The canary weight that the routes say.
     pub fn weight(&self) -> Percent {
-        self.weight
+        self.route.canary
+    }
+
+    /// The header routes to the canary, by name.
+    pub fn headers(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.route.headers.iter().map(|route| route.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// The share that is copied to the canary.
+    pub fn mirror(&self) -> Option<Percent> {
+        self.route.mirror.as_ref().map(|mirror| mirror.percent)
+    }
+
+    /// Somebody takes our header routes and mirror away.
+    pub fn lose_routes(&mut self) {
+        self.route = RouteIntent::weight(self.route.canary);
     }
 
     /// What the stable target selects.
@@ -148,7 +165,7 @@ impl SimWorld {
 
     /// Edits the routes by hand.
     pub fn drift(&mut self, weight: Percent) {
-        self.weight = weight;
+        self.route.canary = weight;
     }
 
     /// Kills all pods of a revision; they come back as it behaves.
@@ -169,21 +186,27 @@ impl SimWorld {
 
     /// Gives a command, meant for this moment.
     pub fn command(&mut self, verb: Verb, full: bool) -> String {
+        let spec = RolloutCommandSpec { full, ..self.command_spec(verb) };
+        self.command_as(spec)
+    }
+
+    /// A command that is meant for this moment.
+    pub fn command_spec(&self, verb: Verb) -> RolloutCommandSpec {
         let status = &self.status;
-        let spec = RolloutCommandSpec {
+        RolloutCommandSpec {
             rollout: "checkout".into(),
             verb,
             revision: status.current_revision.as_ref().map(|current| current.id.clone()),
             attempt: (verb == Verb::Promote).then_some(status.attempt),
             step: (verb == Verb::Promote).then_some(status.step_index),
             sub_step: None,
-            full,
+            stage: status.stage.filter(|_| verb == Verb::Promote),
+            full: false,
             to_step: None,
             to_revision: None,
             reason: None,
             requested_by: Some("ann".into()),
-        };
-        self.command_as(spec)
+        }
     }
 
     /// Gives a command as it is.
@@ -200,8 +223,12 @@ impl SimWorld {
             template: Some(TemplateSeen { id: self.template.clone(), images: vec![self.template.clone()] }),
             replicas: self.replicas,
             revisions: self.sets.iter().map(|(id, set)| revision(id, set, self.now)).collect(),
-            route: (!self.spec.traffic.is_empty())
-                .then(|| RouteSeen { weight: Some(self.weight), ..RouteSeen::default() }),
+            route: (!self.spec.traffic.is_empty()).then(|| RouteSeen {
+                weight: Some(self.route.canary),
+                headers: self.headers(),
+                mirror: self.mirror(),
+                ..RouteSeen::default()
+            }),
             stable_target: self.target(&self.stable_target),
             canary_target: self.target(&self.canary_target),
             runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
@@ -307,7 +334,7 @@ impl SimWorld {
             Action::EnsureReplicas { id, replicas } => self.scale(id, *replicas),
             Action::EnsureTarget { target: Target::Stable, revision } => self.stable_target = Some(revision.clone()),
             Action::EnsureTarget { target: Target::Canary, revision } => self.canary_target = Some(revision.clone()),
-            Action::EnsureRoute(intent) => self.weight = intent.canary,
+            Action::EnsureRoute(intent) => self.route = intent.clone(),
             Action::EnsureRun(request) => {
                 let RunRequest { name, canary, epoch, share, .. } = request.clone();
                 self.runs.insert(name, SimRun { canary, epoch, share, stop: false });

@@ -127,11 +127,8 @@ spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minRe
 
     // One that comes later is told too, and goes unharmed.
     lane().apply(autoscaler).unwrap();
-    let told = |status: &Value| {
-        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
-        conditions.iter().any(|c| c["type"] == "Stalled" && c["reason"] == "AutoscaledWorkload")
-    };
-    shop.wait("a condition about the new autoscaler", told);
+    let told = |status: &Value| status["reason"] == "AutoscaledWorkload" && status["phase"] == "Healthy";
+    shop.wait("a reason about the new autoscaler", told);
     lane().kubectl(&["delete", "hpa", "web", "-n", "autoscaled"]).unwrap();
-    shop.wait("the condition to go", |status| !told(status));
+    shop.wait("the reason to go", |status| !told(status));
 }

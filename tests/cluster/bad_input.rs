@@ -2,26 +2,14 @@
 //! release goes on when it is mended.
 
 use crate::lane;
-use crate::shop::{PATIENCE, Shop};
+use crate::shop::{PATIENCE, Shop, changed};
 use crate::wait::wait_for;
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-/// The shop's YAML with one text replaced that must be in it.
+/// The shop's YAML with one text replaced.
 fn with(text: &str, replacement: &str) -> String {
-    let yaml = Shop::yaml();
-    assert!(yaml.contains(text), "the shop has no {text:?}");
-    yaml.replace(text, replacement)
-}
-
-/// The shop's YAML without the object of one kind.
-fn without(kind: &str) -> String {
-    let kept: Vec<_> = Shop::yaml()
-        .split("---\n")
-        .filter(|part| !part.contains(&format!("kind: {kind}\n")))
-        .map(str::to_owned)
-        .collect();
-    kept.join("---\n")
+    changed(&Shop::yaml(), &[(text, replacement)])
 }
 
 /// The status message and one event's message say all of `words`.
@@ -38,7 +26,7 @@ fn is_told(shop: &Shop, reason: &str, words: &[&str]) {
 
 #[test]
 fn a_missing_service_is_told_and_mended() {
-    let yaml = without("Service");
+    let yaml = Shop::yaml_without("Service");
     let shop = Shop::apply("no-service", &yaml);
     is_told(&shop, "MissingService", &["Service/web", "services.root", "create it or mend the name"]);
     lane().apply(&Shop::yaml().replace("NAMESPACE", "no-service")).unwrap();
@@ -47,7 +35,7 @@ fn a_missing_service_is_told_and_mended() {
 
 #[test]
 fn a_missing_virtual_service_is_told_and_mended() {
-    let yaml = without("VirtualService");
+    let yaml = Shop::yaml_without("VirtualService");
     let shop = Shop::apply("no-route", &yaml);
     is_told(&shop, "MissingVirtualService", &["VirtualService", "no-route/web", "create it"]);
     lane().apply(&Shop::yaml().replace("NAMESPACE", "no-route")).unwrap();

@@ -15,6 +15,7 @@
 mod component;
 mod controller;
 mod http;
+mod judged;
 mod kubectl;
 mod lane;
 mod limits;
@@ -27,14 +28,20 @@ mod say;
 mod server;
 mod shop;
 mod wait;
+mod waiting;
 
 // The tests.
 mod adoption;
+mod application_pack;
 mod bad_input;
+mod envoy_pack;
+mod exit_codes;
 mod harness;
 mod interruptions;
 mod releases;
 mod smoke;
+mod subsets;
+mod two_routes;
 
 use lane::{Lane, Options};
 use std::sync::OnceLock;

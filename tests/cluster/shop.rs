@@ -12,6 +12,15 @@ use std::time::Duration;
 /// The longest wait for anything that should be a matter of seconds.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 const YAML: &str = include_str!("config/shop.yaml");
+/// The steps of the shop's releases.
+pub const TWO_WEIGHTS: &str = "
+      - setWeight: 20
+      - observe: {atLeast: 5s, atMost: 3m}
+      - pause: {}
+      - setWeight: 50
+      - observe: {atLeast: 5s, atMost: 3m}
+      - pause: {}
+";
 /// Requests a second.
 const USERS: f64 = 200.0;
 
@@ -39,6 +48,12 @@ impl Shop {
     /// The same YAML that [`Shop::open`] applies, to be changed by a test.
     pub fn yaml() -> String {
         YAML.to_owned()
+    }
+
+    /// The same without the objects of one kind.
+    pub fn yaml_without(kind: &str) -> String {
+        let parts = YAML.split("---\n").filter(|part| !part.contains(&format!("kind: {kind}\n")));
+        parts.collect::<Vec<_>>().join("---\n")
     }
 
     /// Waits until users get this version and nothing else.
@@ -124,8 +139,13 @@ impl Shop {
 
     /// The weights of the route, stable's first.
     pub fn weights(&self) -> (u64, u64) {
-        let service = lane().get(self.namespace, "virtualservice", "web").unwrap();
-        let route = &service["spec"]["http"][0]["route"];
+        self.weights_of("web", 0)
+    }
+
+    /// The weights of one http route of a VirtualService, stable's first.
+    pub fn weights_of(&self, virtual_service: &str, route: usize) -> (u64, u64) {
+        let service = lane().get(self.namespace, "virtualservice", virtual_service).unwrap();
+        let route = &service["spec"]["http"][route]["route"];
         let weight = |host: &str| {
             let found = route.as_array().unwrap().iter().find(|to| to["destination"]["host"] == host);
             found.and_then(|to| to["weight"].as_u64()).unwrap_or_default()
@@ -172,4 +192,13 @@ impl Shop {
 pub fn assert_all_well(tally: &Tally) {
     assert_eq!(tally.lost(), 0, "{tally:?}");
     assert_eq!(tally.status.get(&200), Some(&tally.sent), "{tally:?}");
+}
+
+/// Some YAML with texts replaced that must be in it.
+#[track_caller]
+pub fn changed(yaml: &str, changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(yaml.to_owned(), |yaml, (text, replacement)| {
+        assert!(yaml.contains(text), "the YAML has no {text:?}");
+        yaml.replace(text, replacement)
+    })
 }

@@ -4,7 +4,7 @@ use glidepath::{
     api::{
         RolloutSpec,
         analysis::{TemplateRef, Verdict},
-        command::Verb,
+        command::{CommandState, Verb},
         common::{HumanDuration, Percent},
         rollout::RollbackWindow,
         status::{Course, Outcome, Phase, Stage},
@@ -151,6 +151,34 @@ fn s61_a_person_may_take_the_switch_back_or_confirm_it() {
         let expected = if active == "v2" { Outcome::Promoted } else { Outcome::Aborted };
         assert_eq!(last_outcome(&world), expected);
     }
+}
+
+/// A second click of the promotion that ended the pause must not stand in for the verdict after the switch.
+#[test]
+fn s80_a_promotion_meant_for_the_preview_does_not_confirm_the_switch() {
+    let strategy = BlueGreenStrategy {
+        post_promotion_analysis: Some(analysis()),
+        auto_promotion: Some(AutoPromotion { enabled: Some(false), after: None }),
+        ..BlueGreenStrategy::default()
+    };
+    let mut world = at_version_one(blue_green(strategy), 4);
+    world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Continue, ..Behaviour::default() });
+    release(&mut world, "v2", |world| world.status.phase == Some(Phase::Paused));
+    let twice = |world: &mut SimWorld, step| {
+        let mut command = world.command_spec(Verb::Promote);
+        command.step = Some(step);
+        command.stage = None;
+        world.command_as(command)
+    };
+    let step = world.status.step_index;
+    twice(&mut world, step);
+    assert!(world.run_until(HOUR, |world| world.status.stage == Some(Stage::PostAnalysis)).unwrap());
+    for step in [step, world.status.step_index] {
+        let late = twice(&mut world, step);
+        world.settle().unwrap();
+        assert_eq!(world.answers[&late].0, CommandState::Obsolete, "{}", world.answers[&late].1);
+    }
+    assert_eq!(world.status.stage, Some(Stage::PostAnalysis));
 }
 
 #[test]

@@ -3,23 +3,25 @@
 
 use glidepath::{
     api::{
-        RolloutSpec,
+        RolloutSpec, RolloutStatus,
         analysis::{ShareVerdict, TemplateRef, Verdict},
         command::{CommandState, Verb},
         common::{HumanDuration, Percent},
         rollout::{BackgroundAnalysis, OnFailure, RollbackWindow, Verification},
-        status::{Course, Outcome, Phase},
+        status::{Course, Outcome, Phase, Stage},
         strategy::{
-            AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, Observe, Pause, Ramp, Step, Strategy,
+            AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, HeaderRoute, MirrorRoute, Observe, Pause,
+            Ramp, RequestMatch, Step, Strategy, ValueMatch,
         },
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
     },
+    engine::{Action, Decision, Input, Problem, RouteSeen, Seen, Target, step as decide},
     sim::{
         SimWorld,
         world::{Behaviour, Fault},
     },
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -41,6 +43,19 @@ fn ramp(from: u32, to: u32, by: u32) -> Step {
     let percent = Percent::whole;
     let ramp = Ramp { from: percent(from), to: percent(to), by: percent(by), every: HumanDuration::secs(5) };
     Step { ramp: Some(ramp), ..Step::default() }
+}
+
+/// A route by header, or its removal.
+fn header_route(name: &str, there: bool) -> Step {
+    let value = ValueMatch { name: "x-canary".into(), exact: Some("true".into()), ..ValueMatch::default() };
+    let matches = vec![RequestMatch { header: Some(value), cookie: None }];
+    let route = HeaderRoute { name: name.to_owned(), matches: if there { matches } else { Vec::new() } };
+    Step { set_header_route: Some(route), ..Step::default() }
+}
+
+fn mirror(percent: u32) -> Step {
+    let mirror = MirrorRoute { percent: Percent::whole(percent), matches: Vec::new() };
+    Step { set_mirror_route: Some(mirror), ..Step::default() }
 }
 
 fn without_mesh(steps: Vec<Step>) -> RolloutSpec {
@@ -224,6 +239,72 @@ fn s38_pods_that_never_come_up_miss_the_deadline() {
 }
 
 #[test]
+fn s15_header_routes_and_mirrors_hold_until_they_are_taken_away_or_the_steps_end() {
+    let steps = vec![
+        header_route("testers", true),
+        mirror(30),
+        pause(None),
+        header_route("testers", false),
+        mirror(0),
+        pause(None),
+        header_route("testers", true),
+        pause(None),
+    ];
+    let mut world = at_version_one(with_mesh(steps), 10);
+    let there = |world: &SimWorld| (world.headers().join(","), world.mirror(), world.weight());
+    let testers = || "testers".to_owned();
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    assert_eq!(there(&world), (testers(), None, Percent::ZERO));
+    assert!(world.available("v2") >= 1, "a header route needs a pod");
+    assert!(world.run_until(HOUR, |world| world.status.step_index == 2).unwrap());
+    assert_eq!((there(&world), world.wanted("v2")), ((testers(), Some(Percent::whole(30)), Percent::ZERO), 3));
+    world.lose_routes();
+    world.settle().unwrap();
+    assert_eq!(there(&world), (testers(), Some(Percent::whole(30)), Percent::ZERO), "a lost route comes back at once");
+
+    world.command(Verb::Promote, false);
+    assert!(world.run_until(HOUR, |world| world.status.step_index == 5).unwrap());
+    assert_eq!(there(&world), (String::new(), None, Percent::ZERO));
+    world.command(Verb::Promote, false);
+    assert!(world.run_until(HOUR, |world| world.status.step_index == 7).unwrap());
+    assert_eq!(there(&world).0, "testers");
+    world.command(Verb::Promote, false);
+    let moved = |world: &SimWorld| {
+        assert_ne!(there(world), (String::new(), None, Percent::ZERO), "they go with the write that moves all traffic");
+        world.weight() == Percent::FULL
+    };
+    assert!(world.run_until(HOUR, moved).unwrap());
+    assert_eq!((there(&world).0, world.status.stage), (String::new(), Some(Stage::RouteToCanary)));
+    assert!(world.run_until(HOUR, healthy).unwrap());
+}
+
+#[test]
+fn s33_s56_routes_go_with_an_abort_and_with_the_canarys_pods() {
+    let steps = vec![header_route("testers", true), set_weight(20), pause(None)];
+    let mut world = at_version_one(with_mesh(steps), 10);
+    release(&mut world, "v2", |world| world.status.step_index == 2);
+    world.kill_pods("v2");
+    world.tick().unwrap();
+    assert_eq!((world.headers().len(), world.weight()), (0, Percent::ZERO), "a lost canary has no routes");
+    world.run_until(MINUTE, |_| false).unwrap();
+    assert_eq!((world.headers().len(), world.weight()), (1, Percent::whole(20)), "they return with its pods");
+    world.command(Verb::Abort, false);
+    world.settle().unwrap();
+    assert_eq!((world.headers().len(), world.weight()), (0, Percent::ZERO));
+}
+
+#[test]
+fn s30_a_newer_version_begins_without_the_routes_of_the_older() {
+    let mut world = at_version_one(with_mesh(vec![header_route("testers", true), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    world.template = "v3".into();
+    world.settle().unwrap();
+    assert_eq!(world.headers().len(), 0, "v2's route goes at once");
+    assert!(world.run_until(HOUR, |world| world.status.step_index == 1).unwrap());
+    assert_eq!((world.headers().len(), world.canary_target()), (1, Some("v3")));
+}
+
+#[test]
 fn s55_stable_gives_up_pods_only_when_its_traffic_is_settled_away_and_grows_before_it_returns() {
     let mut spec = with_mesh(vec![set_weight(20), pause(None), set_weight(60), pause(None)]);
     spec.strategy.canary.as_mut().unwrap().dynamic_stable_scale = true;
@@ -338,6 +419,72 @@ fn s53_drift_is_repaired_within_one_tick() {
     assert_eq!(world.weight(), Percent::whole(50));
 }
 
+/// What is decided when the engine is shown something that the simulated world cannot come to.
+fn shown(world: &SimWorld, status: &RolloutStatus, seen: &Seen, now: Timestamp) -> Decision {
+    decide(&Input {
+        name: "checkout",
+        uid: "uid",
+        generation: Some(2),
+        deleting: false,
+        skip_hand_back: false,
+        spec: &world.spec,
+        status,
+        seen,
+        now,
+    })
+}
+
+/// Also at a step that waits for nothing but time, or for a person.
+#[test]
+fn s53_no_step_completes_while_an_object_is_missing_and_the_deadline_runs() {
+    let at_least = Some(HumanDuration::secs(30));
+    let observed = Step { observe: Some(Observe { at_least, at_most: None }), ..Step::default() };
+    for waits in [pause(Some(30)), pause(None), observed] {
+        let spec = RolloutSpec {
+            progress_deadline: Some(HumanDuration::secs(60)),
+            ..with_analysis(with_mesh(vec![set_weight(50), waits.clone(), set_weight(80)]))
+        };
+        let mut world = at_version_one(spec, 4);
+        release(&mut world, "v2", |world| world.status.step_index == 1);
+        let mut seen = world.seen();
+        let message = "VirtualService shop/checkout does not exist".to_owned();
+        seen.problems = vec![Problem { reason: "MissingVirtualService".into(), message, blocks_all: false }];
+        seen.route = Some(RouteSeen::default());
+        let (mut status, mut now) = (world.status.clone(), world.now);
+        for (seconds, course) in [(0, Course::Stepping), (59, Course::Stepping), (2, Course::Aborted)] {
+            now += SignedDuration::from_secs(seconds);
+            status = shown(&world, &status, &seen, now).status;
+            assert_eq!(status.course, course, "{waits:?} {}", status.message);
+            if course == Course::Stepping {
+                assert_eq!((status.step_index, status.reason.as_str()), (1, "MissingVirtualService"), "{waits:?}");
+                assert!(status.message.contains("does not exist"), "{}", status.message);
+            }
+        }
+    }
+}
+
+/// Of several route objects one is missing: the others return first, then the canary's target.
+#[test]
+fn s33_an_abort_with_an_object_missing_returns_those_that_are_left() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    world.command(Verb::Abort, false);
+    world.tick().unwrap();
+    let mut seen = world.seen();
+    let message = "VirtualService shop/front does not exist".to_owned();
+    seen.problems = vec![Problem { reason: "MissingVirtualService".into(), message, blocks_all: false }];
+    let mut status = world.status.clone();
+    for (returnable, route, target) in [(true, true, false), (false, false, true)] {
+        seen.route = Some(RouteSeen { returnable, ..RouteSeen::default() });
+        let decision = shown(&world, &status, &seen, world.now);
+        assert_eq!(decision.status.course, Course::Aborted);
+        let asks = |wanted: fn(&Action) -> bool| decision.actions.iter().any(wanted);
+        assert_eq!(asks(|a| matches!(a, Action::EnsureRoute(intent) if intent.canary.is_zero())), route);
+        assert_eq!(asks(|a| matches!(a, Action::EnsureTarget { target: Target::Canary, .. })), target);
+        status = decision.status;
+    }
+}
+
 #[test]
 fn s20_editing_a_walked_step_begins_again_and_editing_a_later_one_does_not() {
     let mut world = at_version_one(with_mesh(vec![set_weight(10), pause(None), set_weight(50)]), 10);
@@ -372,6 +519,7 @@ enum Event {
     Kill(u8),
     Behave(u8, Option<i64>, Verdict),
     Drift(u32),
+    LoseRoutes,
     PausedInFile(bool),
     Crash(usize),
     StatusLost,
@@ -395,6 +543,7 @@ fn event() -> impl Strategy2 {
         1 => (1u8..5).prop_map(Event::Kill),
         1 => (1u8..5, proptest::option::of(0i64..20), verdict).prop_map(|(id, ready, verdict)| Event::Behave(id, ready, verdict)),
         1 => (0u32..=100).prop_map(Event::Drift),
+        1 => Just(Event::LoseRoutes),
         1 => any::<bool>().prop_map(Event::PausedInFile),
         2 => (0usize..4).prop_map(Event::Crash),
         1 => Just(Event::StatusLost),
@@ -412,6 +561,8 @@ fn step() -> impl Strategy2Base<Value = Step> {
         2 => proptest::option::of(1u64..60).prop_map(pause),
         1 => (10u64..100).prop_map(observe),
         1 => (1u32..30, 30u32..100, 5u32..40).prop_map(|(from, to, by)| ramp(from, to, by)),
+        1 => ("[ab]", any::<bool>()).prop_map(|(name, there)| header_route(&name, there)),
+        1 => (0u32..50).prop_map(mirror),
     ]
 }
 
@@ -451,6 +602,7 @@ fn happen(world: &mut SimWorld, event: &Event) -> Result<(), Vec<String>> {
             world.behaviours.insert(format!("v{id}"), behaviour);
         }
         Event::Drift(weight) => world.drift(Percent::whole(*weight)),
+        Event::LoseRoutes => world.lose_routes(),
         Event::PausedInFile(paused) => world.spec.paused = *paused,
         Event::Crash(after) => {
             world.tick_with(Fault { crash_after: Some(*after), status_lost: false })?;
@@ -489,7 +641,12 @@ proptest! {
         blue_green in proptest::option::weighted(0.3, blue_green()), dynamic in any::<bool>(), window in 0u32..3,
         steps in proptest::collection::vec(step(), 0..6), events in proptest::collection::vec(event(), 1..25),
     ) {
-        let spec = if mesh { with_mesh(steps) } else { without_mesh(steps) };
+        let pods_cannot = |step: &Step| step.set_header_route.is_some() || step.set_mirror_route.is_some();
+        let spec = if mesh {
+            with_mesh(steps)
+        } else {
+            without_mesh(steps.into_iter().filter(|step| !pods_cannot(step)).collect())
+        };
         let spec = if analysed { with_analysis(spec) } else { spec };
         let on_failure = hold.then_some(OnFailure::Hold);
         let rollback_window = (window > 0).then_some(RollbackWindow { revisions: window });

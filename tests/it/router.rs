@@ -6,7 +6,11 @@
 use std::{fs, path::Path};
 
 use glidepath::{
-    api::{Percent, RolloutSpec, traffic::TrafficRouter},
+    api::{
+        Percent, RolloutSpec,
+        strategy::{HeaderRoute, MirrorRoute},
+        traffic::TrafficRouter,
+    },
     engine::{RouteIntent, Target},
     router::{Objects, PlannedWrite, ROUTERS, RouteContext, RouteError, Router, read_all, routers},
 };
@@ -31,7 +35,7 @@ fn router(entry: Value) -> Box<dyn Router> {
 }
 
 fn weight(canary: Percent) -> RouteIntent {
-    RouteIntent { canary }
+    RouteIntent::weight(canary)
 }
 
 /// What a golden case asks for: one of a weight, a target's revision, or the objects' return.
@@ -40,6 +44,9 @@ fn weight(canary: Percent) -> RouteIntent {
 struct Asked {
     traffic: Value,
     canary: Option<Percent>,
+    #[serde(default)]
+    headers: Vec<HeaderRoute>,
+    mirror: Option<MirrorRoute>,
     target: Option<AskedTarget>,
     #[serde(default)]
     hand_back: bool,
@@ -65,7 +72,8 @@ impl Asked {
             let which = if target.canary { Target::Canary } else { Target::Stable };
             return router.plan_target(&ctx, current, which, &target.revision);
         }
-        let intent = weight(self.canary.unwrap());
+        let intent =
+            RouteIntent { canary: self.canary.unwrap(), headers: self.headers.clone(), mirror: self.mirror.clone() };
         match self.whatever_can_be {
             true => Ok(router.plan_all(&ctx, current, &intent).writes),
             false => router.plan(&ctx, current, &intent),
@@ -133,7 +141,7 @@ fn every_router_explains_itself() {
 #[test]
 fn without_traffic_entries_there_is_no_router() {
     assert!(routers(&RolloutSpec::default()).is_empty());
-    assert_eq!(read_all(&[], &context(), &Objects::default()), Ok(None));
+    assert_eq!(read_all(&[], &context(), &Objects::default(), &RouteIntent::default()), Ok(None));
 }
 
 fn virtual_service(name: &str, http: Value) -> Value {
@@ -164,7 +172,7 @@ fn reading_tells_weight_drift_and_disagreement() {
     ] {
         let http = json!([{ "name": "a", "route": a }, { "name": "b", "route": b }]);
         let current: Objects = [virtual_service("checkout", http.clone())].into_iter().collect();
-        let seen = router(entry.clone()).read(&context(), &current).unwrap();
+        let seen = router(entry.clone()).read(&context(), &current, &RouteIntent::default()).unwrap();
         assert_eq!((seen.weight.map(Percent::basis_points), seen.drifted), (weight, drifted), "{http}");
     }
 }
@@ -186,7 +194,9 @@ fn reading_names_the_other_writer() {
         ),
     ] {
         object["metadata"]["managedFields"] = managed;
-        let seen = router(entry.clone()).read(&context(), &[object.clone()].into_iter().collect()).unwrap();
+        let seen = router(entry.clone())
+            .read(&context(), &[object.clone()].into_iter().collect(), &RouteIntent::default())
+            .unwrap();
         assert_eq!(seen.other_manager.as_deref(), wanted);
     }
 }
@@ -203,7 +213,7 @@ fn routers_that_disagree_have_no_common_weight() {
         ]
         .into_iter()
         .collect();
-        let seen = read_all(&both, &context(), &current).unwrap().unwrap();
+        let seen = read_all(&both, &context(), &current, &RouteIntent::default()).unwrap().unwrap();
         assert_eq!((seen.weight.map(Percent::basis_points), seen.drifted), (weight, drifted));
     }
 }
@@ -339,7 +349,7 @@ proptest! {
         let next = after.get("VirtualService", "shop", "checkout").unwrap();
 
         prop_assert_eq!(istio.plan(&context(), &after, &weight(canary)), Ok(vec![]));
-        let seen = istio.read(&context(), &after).unwrap();
+        let seen = istio.read(&context(), &after, &RouteIntent::default()).unwrap();
         prop_assert_eq!((seen.weight, seen.drifted), (Some(canary), false));
         // Byte for byte, the order of fields included.
         prop_assert_eq!(without_weights(&object).to_string(), without_weights(next).to_string());
@@ -368,7 +378,7 @@ proptest! {
         prop_assert_eq!(during.of_kind("DestinationRule", "shop").count(), 2);
         let after = during.after(&istio.hand_back(&context(), &during));
         prop_assert_eq!(after.of_kind("DestinationRule", "shop").collect::<Vec<_>>(), vec![&policy]);
-        prop_assert_eq!(istio.read(&context(), &after).unwrap().weight, Some(Percent::ZERO));
+        prop_assert_eq!(istio.read(&context(), &after, &RouteIntent::default()).unwrap().weight, Some(Percent::ZERO));
         prop_assert_eq!(istio.hand_back(&context(), &after), vec![]);
     }
 }

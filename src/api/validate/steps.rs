@@ -1,6 +1,6 @@
 //! The steps of a canary: one kind each, weights and pods that fit together, waits that can end.
 
-use super::{Finding, blue_green, has_mesh, repeated_args};
+use super::{Finding, blue_green, has_mesh, repeated_args, routes};
 use crate::api::{
     common::Percent,
     rollout::RolloutSpec,
@@ -22,6 +22,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         by_itself(spec, step, &path, found);
     }
     scale_under_weight(&canary.steps, found);
+    routes::check(spec, &canary.steps, found);
     if has_mesh(spec) {
         waits_before_traffic(&canary.steps, found);
     } else {
@@ -38,6 +39,8 @@ fn one_kind(step: &Step, path: &str, found: &mut Vec<Finding>) {
         ("analysis", step.analysis.is_some()),
         ("setCanaryScale", step.set_canary_scale.is_some()),
         ("ramp", step.ramp.is_some()),
+        ("setHeaderRoute", step.set_header_route.is_some()),
+        ("setMirrorRoute", step.set_mirror_route.is_some()),
     ];
     let given: Vec<&str> = kinds.iter().filter(|(_, given)| *given).map(|(kind, _)| *kind).collect();
     let what = match given.len() {
@@ -45,7 +48,8 @@ fn one_kind(step: &Step, path: &str, found: &mut Vec<Finding>) {
         1 => return,
         _ => format!("this one has {}; write one item for each", given.join(" and ")),
     };
-    let rule = "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp";
+    let rule = "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, \
+                setMirrorRoute";
     found.push(Finding::error(path, format!("{rule}: {what}")));
 }
 
@@ -198,5 +202,8 @@ fn analysis_without_traffic(spec: &RolloutSpec, steps: &[Step], found: &mut Vec<
 }
 
 fn sends_traffic(step: &Step) -> bool {
-    step.set_weight.is_some_and(|weight| !weight.is_zero()) || step.ramp.as_ref().is_some_and(|ramp| !ramp.to.is_zero())
+    step.set_header_route.as_ref().is_some_and(|route| !route.matches.is_empty())
+        || step.set_mirror_route.as_ref().is_some_and(|mirror| !mirror.percent.is_zero())
+        || step.set_weight.is_some_and(|weight| !weight.is_zero())
+        || step.ramp.as_ref().is_some_and(|ramp| !ramp.to.is_zero())
 }

@@ -129,14 +129,58 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             "error spec.analysis.args[1].name: \"a\" is given twice",
         ),
         (vec![("/analysis", Value::Null)], "steps[1].observe: has nothing to observe"),
-        (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy"),
+        (
+            vec![("/analysis", Value::Null), ("/traffic", Value::Null), ("/strategy", json!({"blueGreen": {}}))],
+            "error spec.strategy.blueGreen.activeService: name the Service that callers use",
+        ),
+        (
+            vec![
+                ("/analysis", Value::Null),
+                ("/replicas", json!(2)),
+                ("/strategy", json!({"blueGreen": {"activeService": "a", "previewReplicas": 3}})),
+            ],
+            "error spec.strategy.blueGreen.previewReplicas: 3 is more than spec.replicas, 2",
+        ),
+        (
+            vec![("/strategy", json!({"blueGreen": {"activeService": "a", "previewService": "a"}}))],
+            "error spec.strategy.blueGreen.previewService: active and preview must be two",
+        ),
+        (
+            vec![(
+                "/strategy",
+                json!({"blueGreen": {"activeService": "a", "autoPromotion": {"enabled": false, "after": "1m"}}}),
+            )],
+            "error spec.strategy.blueGreen.autoPromotion.after: means nothing",
+        ),
+        (vec![("/strategy/blueGreen", json!({"activeService": "a"}))], "error spec.strategy: has canary and blueGreen"),
+        (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy: canary or blueGreen"),
         (
             step(json!({})),
-            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp: this one has none",
+            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute: this one has none",
         ),
         (
             step(json!({"setWeight": 5, "pause": {}})),
-            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp: this one has setWeight and pause;",
+            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute: this one has setWeight and pause;",
+        ),
+        (
+            step(json!({"setHeaderRoute": {"name": "x"}})),
+            "steps[1].setHeaderRoute: nothing called `x` was set before; give it a match",
+        ),
+        (
+            step(json!({"setHeaderRoute": {"name": "X", "match": [{"header": {"name": "a", "exact": "b"}}]}})),
+            "steps[1].setHeaderRoute.name: `X` must consist of lower-case",
+        ),
+        (
+            step(json!({"setHeaderRoute": {"name": "x", "match": [{"header": {"name": "a"}}]}})),
+            "steps[1].setHeaderRoute.match[0].header: a match has exactly one of exact, prefix and regex",
+        ),
+        (
+            step(json!({"setMirrorRoute": {"percent": 5, "match": [{"cookie": {"name": "a", "regex": "("}}]}})),
+            "steps[1].setMirrorRoute.match[0].cookie.regex: is no regular expression",
+        ),
+        (
+            no_mesh(json!([{"setMirrorRoute": {"percent": 5}}])),
+            "steps[0].setMirrorRoute: needs a router under spec.traffic",
         ),
         (step(json!({"ramp": {"from": 5, "to": 50, "by": 0, "every": "1m"}})), "steps[1].ramp.by: must be above 0"),
         (

@@ -150,6 +150,7 @@ impl Play<'_> {
             attempt: Some(status.attempt),
             step: Some(status.step_index),
             sub_step: None,
+            stage: None,
             full: false,
             to_step: None,
             to_revision: None,

@@ -2,7 +2,10 @@
 
 mod destination_rule;
 mod hosts;
+mod own_routes;
 mod virtual_service;
+
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::{
     Capabilities, ListRef, ObjectRef, Objects, Plan, PlannedWrite, RbacRule, RouteContext, RouteError, Router,
@@ -11,6 +14,7 @@ use super::{
 use crate::{
     api::{
         Percent,
+        strategy::MirrorRoute,
         traffic::{DestinationRuleRef, IstioTraffic, VirtualServiceRef},
     },
     engine::{RouteIntent, RouteSeen, Target, TargetSeen},
@@ -30,7 +34,7 @@ pub const KIND: RouterKind = RouterKind {
     summary: "Istio: weights of VirtualService routes, by Service host or by DestinationRule subset",
     docs: DOCS,
     example: EXAMPLE,
-    capabilities: Capabilities { grain: GRAIN, header: false, cookie: false, mirror: false, sticky: false },
+    capabilities: Capabilities { grain: GRAIN, header: true, cookie: true, mirror: true, sticky: false },
     rbac: &[
         RbacRule { group: GROUP, resources: &["virtualservices"], verbs: &["get", "list", "watch", "update", "patch"] },
         RbacRule {
@@ -56,7 +60,12 @@ name (`checkout.shop.svc.cluster.local`): Istio does not expand `checkout.shop`.
 
 Split by Service, the DestinationRule of the stable host says nothing about the canary host. Where there is one, \
 Glidepath keeps a DestinationRule named `<canary>-glidepath` with the same trafficPolicy and exportTo, unless you \
-wrote one for the canary host yourself.";
+wrote one for the canary host yourself.
+
+Header routes are http entries named `glidepath-<name>`, each directly before the route that it was made from, with that \
+route's matches joined with its own and everything else copied. A mirror is `mirror` with `mirrorPercentage` in the \
+route, or one more of its `mirrors` where it has that; with a `match` it is an entry of its own. Both go when the \
+steps or the rollout say so.";
 
 const EXAMPLE: &str = "\
 istio:
@@ -79,7 +88,6 @@ impl Router for Istio {
     fn objects(&self, ctx: &RouteContext) -> Vec<ObjectRef> {
         let mut wanted: Vec<ObjectRef> =
             self.virtual_services(ctx).iter().map(|(namespace, vs)| virtual_service_ref(namespace, &vs.name)).collect();
-        wanted.dedup();
         wanted.push(match &self.config.destination_rule {
             Some(rule) => destination_rule::reference(&ctx.namespace, &rule.name, true),
             None => destination_rule::owned_reference(ctx),
@@ -99,25 +107,35 @@ impl Router for Istio {
         }]
     }
 
-    fn read(&self, ctx: &RouteContext, current: &Objects) -> Result<RouteSeen, RouteError> {
+    fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError> {
         let arms = self.arms(ctx, current)?;
-        let mut shares = Vec::new();
+        let (mut shares, mut headers, mut mirror) = (Vec::new(), Vec::new(), None);
         let mut other_manager = None;
-        for (namespace, reference) in self.virtual_services(ctx) {
-            let editor = RouteEditor { ctx, arms: &arms, namespace: &namespace, reference };
+        for (namespace, reference) in &self.virtual_services(ctx) {
+            let editor = RouteEditor { ctx, arms: &arms, namespace, reference };
             let object = editor.object(current)?;
             shares.extend(editor.shares(object)?);
+            let (names, copied) = editor.own().read(object);
+            headers.extend(names);
+            mirror = mirror.or(copied);
             other_manager = other_manager.or_else(|| virtual_service::other_manager(object));
         }
         let weight = match shares.first() {
             Some(first) if shares.iter().all(|share| share == first) => *first,
             _ => None,
         };
+        headers.sort();
+        headers.dedup();
         let drifted = match weight {
-            Some(canary) => !self.plan(ctx, current, &RouteIntent { canary })?.is_empty(),
+            Some(canary) => {
+                let there = known.headers.iter().filter(|route| headers.contains(&route.name)).cloned().collect();
+                let copied = mirror.map(|percent| MirrorRoute { percent, ..known.mirror.clone().unwrap_or_default() });
+                let intent = RouteIntent { canary, headers: there, mirror: copied };
+                !self.plan(ctx, current, &intent)?.is_empty()
+            }
             None => true,
         };
-        Ok(RouteSeen { weight, drifted, other_manager })
+        Ok(RouteSeen { weight, headers, mirror, drifted, other_manager, ..RouteSeen::default() })
     }
 
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
@@ -127,7 +145,7 @@ impl Router for Istio {
         }
         match destination_rule::plan_owned(ctx, current) {
             // Before traffic the canary's policy; before anything else the way back.
-            Ok(write) if intent.canary.is_zero() => plan.writes.extend(write),
+            Ok(write) if intent.is_nothing() => plan.writes.extend(write),
             Ok(write) => plan.writes.splice(0..0, write).for_each(drop),
             Err(refusal) => plan.refused.push(refusal),
         }
@@ -159,7 +177,7 @@ impl Router for Istio {
     }
 
     fn hand_back(&self, ctx: &RouteContext, current: &Objects) -> Vec<PlannedWrite> {
-        let mut writes = self.plan_routes(ctx, current, &RouteIntent { canary: Percent::ZERO }).writes;
+        let mut writes = self.plan_routes(ctx, current, &RouteIntent::weight(Percent::ZERO)).writes;
         match &self.config.destination_rule {
             Some(reference) => writes.extend(destination_rule::without_revisions(ctx, current, reference)),
             None => writes.extend(destination_rule::remove_owned(ctx, current)),
@@ -169,16 +187,17 @@ impl Router for Istio {
 }
 
 impl Istio {
-    /// Each entry with its namespace, entries of one VirtualService side by side.
-    fn virtual_services(&self, ctx: &RouteContext) -> Vec<(String, &VirtualServiceRef)> {
-        let mut all: Vec<_> = self
-            .config
-            .virtual_services
-            .iter()
-            .map(|vs| (vs.namespace.clone().unwrap_or_else(|| ctx.namespace.clone()), vs))
-            .collect();
-        all.sort_by(|a, b| (&a.0, &a.1.name).cmp(&(&b.0, &b.1.name)));
-        all
+    /// Each VirtualService with its namespace, once: entries that name the same one are taken together.
+    fn virtual_services(&self, ctx: &RouteContext) -> Vec<(String, VirtualServiceRef)> {
+        let mut all: BTreeMap<(String, String), VirtualServiceRef> = BTreeMap::new();
+        for entry in &self.config.virtual_services {
+            let namespace = entry.namespace.clone().unwrap_or_else(|| ctx.namespace.clone());
+            match all.entry((namespace, entry.name.clone())) {
+                Entry::Vacant(place) => drop(place.insert(entry.clone())),
+                Entry::Occupied(mut known) => known.get_mut().routes.extend(entry.routes.iter().cloned()),
+            }
+        }
+        all.into_iter().map(|((namespace, _), reference)| (namespace, reference)).collect()
     }
 
     fn arms(&self, ctx: &RouteContext, current: &Objects) -> Result<Arms, RouteError> {
@@ -200,25 +219,17 @@ impl Istio {
                 Ok(both) => both,
                 Err(refusal) => return Plan { refused: vec![refusal], ..plan },
             };
-        // Two entries may name one VirtualService: later ones see what earlier ones planned.
-        let mut planned = Objects::default();
-        for (namespace, reference) in self.virtual_services(ctx) {
-            let editor = RouteEditor { ctx, arms: &arms, namespace: &namespace, reference };
-            let before = planned.get(VIRTUAL_SERVICE, &namespace, &reference.name).cloned();
-            let object = match before.map_or_else(|| editor.object(current).cloned(), Ok) {
-                Ok(object) => object,
-                Err(refusal) => {
-                    plan.refused.push(refusal);
-                    continue;
+        for (namespace, reference) in &self.virtual_services(ctx) {
+            let editor = RouteEditor { ctx, arms: &arms, namespace, reference };
+            match editor.object(current) {
+                Ok(object) => {
+                    let (next, refused) = editor.with_intent(object.clone(), canary, intent);
+                    plan.refused.extend(refused);
+                    plan.writes.extend((next != *object).then_some(PlannedWrite::Replace(next)));
                 }
-            };
-            let (next, refused) = editor.with_weight(object, canary);
-            plan.refused.extend(refused);
-            planned.insert(next);
+                Err(refusal) => plan.refused.push(refusal),
+            }
         }
-        plan.writes.extend(
-            planned.iter().filter(|next| !current.iter().any(|o| o == *next)).cloned().map(PlannedWrite::Replace),
-        );
         plan
     }
 }

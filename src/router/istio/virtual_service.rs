@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::{
     VIRTUAL_SERVICE,
     hosts::{self, Arm, Arms},
+    own_routes::OwnRoutes,
 };
 use crate::{
     api::{Percent, traffic::VirtualServiceRef},
-    engine::Target,
+    engine::{RouteIntent, Target},
     router::{
         FIELD_MANAGER, Objects, RouteContext, RouteError,
         weights::{self, Pair, Unexpressible},
@@ -39,9 +40,15 @@ impl RouteEditor<'_> {
         })
     }
 
+    /// What is ours beside the weights.
+    pub(super) fn own(&self) -> OwnRoutes<'_> {
+        OwnRoutes { ctx: self.ctx, canary: &self.arms.canary, namespace: self.namespace }
+    }
+
     /// The canary's share in each chosen route; `None` where neither destination has weight.
     pub(super) fn shares(&self, object: &Value) -> Result<Vec<Option<Percent>>, RouteError> {
-        let routes = http_routes(object);
+        let bare = self.own().without(object);
+        let routes = http_routes(&bare);
         let share_of = |index: usize| {
             let Weighed { weights, pair } = self.weighed(&routes[index], index)?;
             Ok(weights::share(weights[pair.stable], weights[pair.canary]))
@@ -49,21 +56,24 @@ impl RouteEditor<'_> {
         self.chosen(routes)?.into_iter().map(share_of).collect()
     }
 
-    /// The object with the canary's share in every chosen route that can have it, and why others cannot.
-    pub(super) fn with_weight(&self, mut object: Value, canary: Percent) -> (Value, Vec<RouteError>) {
-        let chosen = match self.chosen(http_routes(&object)) {
+    /// The object with the intent in every chosen route that can have it, and why others cannot. `canary` is the intent's
+    /// weight on Istio's grain.
+    pub(super) fn with_intent(&self, object: Value, canary: Percent, intent: &RouteIntent) -> (Value, Vec<RouteError>) {
+        let mut next = self.own().without(&object);
+        let chosen = match self.chosen(http_routes(&next)) {
             Ok(chosen) => chosen,
             Err(refusal) => return (object, vec![refusal]),
         };
         let mut refused = Vec::new();
-        for index in chosen {
-            let route = &mut object["spec"]["http"][index];
-            match self.next_weights(route, index, canary) {
-                Ok(next) => write_weights(route, &next),
-                Err(refusal) => refused.push(refusal),
-            }
+        // From the last to the first: what is inserted moves only what comes behind it.
+        for index in chosen.into_iter().rev() {
+            let place = self.place(&next["spec"]["http"][index], index);
+            let route = &mut next["spec"]["http"][index];
+            let written = self.next_weights(route, index, canary).map(|weights| write_weights(route, &weights));
+            let written = written.and_then(|()| self.own().insert(&mut next, index, intent, &place));
+            refused.splice(0..0, written.err());
         }
-        (object, refused)
+        (next, refused)
     }
 
     /// The weights to write, by destination; those that stay as they are have none.

@@ -1,0 +1,104 @@
+//! The routes beside the weights: requests that go to the canary by what they carry, and copies of requests (rule S15).
+//!
+//! The whole set is computed from the steps up to the current one in every tick, so a route that was lost comes back. It
+//! comes and goes with the same care as a weight: only to a canary that can answer, and in one write with the weight.
+
+use crate::api::{
+    common::Percent,
+    status::{Course, Stage},
+    strategy::{HeaderRoute, MirrorRoute},
+};
+
+use super::{
+    decision::RouteIntent,
+    draft::Draft,
+    input::RouteSeen,
+    items,
+    weights::{canary_serving, may_send},
+};
+
+/// What the routes are to say in this tick beside this weight.
+pub fn intent(draft: &Draft<'_>, canary: Percent, seen: &RouteSeen) -> RouteIntent {
+    let (headers, mirror) = wanted(draft, canary);
+    if headers.is_empty() && mirror.is_none() {
+        return RouteIntent::weight(canary);
+    }
+    let serving = canary_serving(draft);
+    let ours = serving.is_some() && serving == draft.canary_id();
+    let alive = serving.as_deref().is_some_and(|id| draft.available(id) > 0);
+    if !ours || !alive {
+        return RouteIntent::weight(canary);
+    }
+    let may_begin = may_send(draft, pods(draft).max(1), &serving);
+    let headers = headers.into_iter().filter(|route| may_begin || seen.headers.contains(&route.name)).collect();
+    let mirror = mirror.filter(|mirror| may_begin || seen.mirror == Some(mirror.percent));
+    RouteIntent { canary, headers, mirror }
+}
+
+/// The steps' routes beside this weight: while they are walked, and in a promotion until the write that moves all traffic.
+/// A lost canary has none.
+fn wanted(draft: &Draft<'_>, canary: Percent) -> (Vec<HeaderRoute>, Option<MirrorRoute>) {
+    let status = &draft.status;
+    let in_force = match (status.course, status.stage) {
+        (Course::Stepping, _) => !status.memory.taking_back,
+        (Course::Promoting, _) if status.memory.fast.is_some() => false,
+        (Course::Promoting, None | Some(Stage::Scale)) => true,
+        (Course::Promoting, Some(Stage::RouteToCanary)) => canary != Percent::FULL,
+        _ => false,
+    };
+    let nobody = draft.replicas() == 0 || status.memory.canary_lost;
+    if in_force && !nobody { items::routes_at(&draft.items, status.step_index) } else { (Vec::new(), None) }
+}
+
+/// Pods that the steps' routes need: one for a header route, its share for a mirror (rule S10).
+pub fn pods(draft: &Draft<'_>) -> u32 {
+    if draft.status.course != Course::Stepping {
+        return 0;
+    }
+    let (headers, mirror) = items::routes_at(&draft.items, draft.status.step_index);
+    let copied = mirror.map_or(0, |mirror| mirror.percent.ceil_of(draft.replicas()));
+    copied.max(u32::from(!headers.is_empty())).min(draft.replicas())
+}
+
+/// Whether the intent is all that the steps ask for.
+pub fn is_whole(draft: &Draft<'_>, intent: &RouteIntent) -> bool {
+    wanted(draft, intent.canary) == (intent.headers.clone(), intent.mirror.clone())
+}
+
+/// Whether the routes say what is meant beside the weight.
+pub fn in_place(intent: &RouteIntent, seen: &RouteSeen) -> bool {
+    names(intent) == seen.headers && intent.mirror.as_ref().map(|mirror| mirror.percent) == seen.mirror
+}
+
+/// Whether the same was meant in the last tick.
+pub fn is_as_before(draft: &Draft<'_>, intent: &RouteIntent) -> bool {
+    let weights = &draft.status.weights;
+    names(intent) == weights.headers && intent.mirror.as_ref().map(|mirror| mirror.percent) == weights.mirror
+}
+
+/// Puts what is meant into the status.
+pub fn remember(draft: &mut Draft<'_>, intent: &RouteIntent) {
+    draft.status.weights.headers = names(intent);
+    draft.status.weights.mirror = intent.mirror.as_ref().map(|mirror| mirror.percent);
+}
+
+/// Whether any route beside the weights leads to the canary, or is meant to.
+pub fn any(draft: &Draft<'_>) -> bool {
+    let weights = &draft.status.weights;
+    let seen = draft.input.seen.route.as_ref();
+    let there = seen.is_some_and(|route| !route.headers.is_empty() || route.mirror.is_some());
+    there || !weights.headers.is_empty() || weights.mirror.is_some()
+}
+
+/// The routes of the status as one text, to tell sets apart.
+pub fn text(draft: &Draft<'_>) -> String {
+    let weights = &draft.status.weights;
+    let mirror = weights.mirror.map(|percent| format!("mirror {percent}"));
+    weights.headers.iter().cloned().chain(mirror).collect::<Vec<_>>().join(", ")
+}
+
+fn names(intent: &RouteIntent) -> Vec<String> {
+    let mut names: Vec<String> = intent.headers.iter().map(|route| route.name.clone()).collect();
+    names.sort();
+    names
+}

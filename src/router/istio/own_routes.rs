@@ -1,0 +1,198 @@
+//! What is ours in a VirtualService beside the weights: http entries for requests that go to the canary by what they
+//! carry, and mirrors (rule S15).
+//!
+//! An entry of ours is called `glidepath-<name>`, leads (or copies) to the canary, and stands directly before the route that
+//! it was made from, so that it takes nothing from earlier routes. It has that route's timeouts, retries, rewrites and the
+//! like, and its matches, each joined with each of ours. All of ours are taken out and put in anew with every plan.
+
+use serde_json::{Map, Value, json};
+
+use super::hosts::Arm;
+use crate::{
+    api::{
+        Percent,
+        strategy::{HeaderRoute, MirrorRoute, RequestMatch, ValueMatch},
+    },
+    engine::RouteIntent,
+    router::{RouteContext, RouteError},
+};
+
+const PREFIX: &str = "glidepath-";
+/// The entry of a mirror that copies only some requests.
+const MIRROR: &str = "glidepath-mirror";
+
+/// Reads and writes what is ours in the VirtualServices of one namespace.
+pub(super) struct OwnRoutes<'a> {
+    pub(super) ctx: &'a RouteContext,
+    pub(super) canary: &'a Arm,
+    pub(super) namespace: &'a str,
+}
+
+impl OwnRoutes<'_> {
+    /// The names of our header routes, and the share that is copied.
+    pub(super) fn read(&self, object: &Value) -> (Vec<String>, Option<Percent>) {
+        let entries = object["spec"]["http"].as_array().map_or(&[][..], Vec::as_slice);
+        let ours = entries.iter().filter(|entry| self.is_ours(entry));
+        let names = ours.filter_map(|entry| entry["name"].as_str()?.strip_prefix(PREFIX));
+        let mut names: Vec<String> =
+            names.filter(|name| format!("{PREFIX}{name}") != MIRROR).map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        (names, entries.iter().find_map(|entry| self.copied(entry)))
+    }
+
+    /// The object without anything of ours.
+    pub(super) fn without(&self, object: &Value) -> Value {
+        let mut bare = object.clone();
+        let Some(entries) = bare["spec"]["http"].as_array_mut() else { return bare };
+        entries.retain(|entry| !self.is_ours(entry));
+        entries.iter_mut().filter_map(Value::as_object_mut).for_each(|entry| self.drop_mirror(entry));
+        bare
+    }
+
+    /// Puts ours in beside the route at `index`, which has none. `place` names the route for people.
+    pub(super) fn insert(
+        &self,
+        object: &mut Value,
+        index: usize,
+        intent: &RouteIntent,
+        place: &str,
+    ) -> Result<(), RouteError> {
+        let Some(entries) = object["spec"]["http"].as_array_mut() else { return Ok(()) };
+        let Some(base) = entries.get(index).cloned() else { return Ok(()) };
+        let mut ours = Vec::new();
+        for route in &intent.headers {
+            ours.push(self.header_entry(&base, route, place)?);
+        }
+        match &intent.mirror {
+            Some(mirror) if mirror.matches.is_empty() => self.copy(&mut entries[index], &base, mirror, place)?,
+            Some(mirror) => {
+                let mut entry = base.clone();
+                entry["name"] = MIRROR.into();
+                entry["match"] = joined(&base, &mirror.matches, place)?;
+                self.copy(&mut entry, &base, mirror, place)?;
+                ours.push(entry);
+            }
+            None => {}
+        }
+        entries.splice(index..index, ours);
+        Ok(())
+    }
+
+    /// By its name, and because it leads to our canary: another Rollout may have entries in the same object.
+    fn is_ours(&self, entry: &Value) -> bool {
+        let named = entry["name"].as_str().is_some_and(|name| name.starts_with(PREFIX));
+        let destinations = entry["route"].as_array().map_or(&[][..], Vec::as_slice);
+        let leads = !destinations.is_empty()
+            && destinations.iter().all(|to| self.canary.receives(self.ctx, self.namespace, to));
+        named && (leads || self.copied(entry).is_some())
+    }
+
+    fn header_entry(&self, base: &Value, route: &HeaderRoute, place: &str) -> Result<Value, RouteError> {
+        let mut entry = base.clone();
+        entry["name"] = format!("{PREFIX}{}", route.name).into();
+        entry["match"] = joined(base, &route.matches, place)?;
+        let mut to = self.canary_entry(base);
+        if let Some(to) = to.as_object_mut() {
+            to.shift_remove("weight");
+        }
+        entry["route"] = json!([to]);
+        Ok(entry)
+    }
+
+    fn canary_entry(&self, base: &Value) -> Value {
+        let entries = base["route"].as_array().map_or(&[][..], Vec::as_slice);
+        entries.iter().find(|to| self.canary.receives(self.ctx, self.namespace, to)).cloned().unwrap_or_default()
+    }
+
+    /// Copies requests of an entry: by `mirror`, or as one of `mirrors` where the user has that.
+    fn copy(&self, entry: &mut Value, base: &Value, mirror: &MirrorRoute, place: &str) -> Result<(), RouteError> {
+        let (to, share) = (self.canary_entry(base)["destination"].clone(), json!({"value": number(mirror.percent)}));
+        if let Some(list) = entry.get_mut("mirrors").and_then(Value::as_array_mut) {
+            list.push(json!({"destination": to, "percentage": share}));
+        } else if entry.get("mirror").is_some_and(|mirror| !mirror.is_null()) {
+            return Err(RouteError::MirrorTaken { place: place.to_owned() });
+        } else {
+            entry["mirror"] = to;
+            entry["mirrorPercentage"] = share;
+        }
+        Ok(())
+    }
+
+    /// The share that an entry copies to our canary.
+    fn copied(&self, entry: &Value) -> Option<Percent> {
+        let share = |value: &Value| {
+            let percent = value["value"].as_f64().unwrap_or(100.0);
+            Percent::from_basis_points((percent * 100.0).round() as u32)
+        };
+        if self.is_canary(&entry["mirror"]) {
+            return Some(share(&entry["mirrorPercentage"]));
+        }
+        let list = entry["mirrors"].as_array()?;
+        list.iter().find(|one| self.is_canary(&one["destination"])).map(|one| share(&one["percentage"]))
+    }
+
+    fn drop_mirror(&self, entry: &mut Map<String, Value>) {
+        if entry.get("mirror").is_some_and(|mirror| self.is_canary(mirror)) {
+            entry.shift_remove("mirror");
+            entry.shift_remove("mirrorPercentage");
+        }
+        if let Some(list) = entry.get_mut("mirrors").and_then(Value::as_array_mut) {
+            list.retain(|one| !self.is_canary(&one["destination"]));
+        }
+    }
+
+    fn is_canary(&self, destination: &Value) -> bool {
+        self.canary.receives(self.ctx, self.namespace, &json!({"destination": destination}))
+    }
+}
+
+/// Whole numbers stay whole: the API server would write 10.0 as 10, which reads back as another value.
+fn number(percent: Percent) -> Value {
+    match percent.basis_points() {
+        whole if whole % 100 == 0 => json!(whole / 100),
+        parts => json!(f64::from(parts) / 100.0),
+    }
+}
+
+/// Each match of the base joined with each of ours; a base without any matches everything.
+fn joined(base: &Value, ours: &[RequestMatch], place: &str) -> Result<Value, RouteError> {
+    let everything = [json!({})];
+    let theirs = base["match"].as_array().filter(|list| !list.is_empty()).map_or(&everything[..], Vec::as_slice);
+    let mut all = Vec::new();
+    for one in theirs {
+        for own in ours {
+            let (header, value) = header_match(own);
+            if one["headers"].get(&header).is_some() {
+                return Err(RouteError::HeaderTaken { place: place.to_owned(), header });
+            }
+            let mut both = one.clone();
+            both["headers"][&header] = value;
+            all.push(both);
+        }
+    }
+    Ok(Value::Array(all))
+}
+
+/// A header by Istio's lower-case name; a cookie as an expression on the cookie header.
+fn header_match(own: &RequestMatch) -> (String, Value) {
+    if let Some(cookie) = &own.cookie {
+        let value = match (&cookie.exact, &cookie.prefix, &cookie.regex) {
+            (Some(exact), _, _) => regex::escape(exact),
+            (_, Some(prefix), _) => format!("{}[^;]*", regex::escape(prefix)),
+            (_, _, regex) => format!("(?:{})", regex.as_deref().unwrap_or("[^;]*")),
+        };
+        let expression = format!("^(.*;\\s*)?{}={value}(;.*)?$", regex::escape(&cookie.name));
+        return ("cookie".to_owned(), json!({"regex": expression}));
+    }
+    let header = own.header.clone().unwrap_or_default();
+    (header.name.to_ascii_lowercase(), text_match(&header))
+}
+
+fn text_match(value: &ValueMatch) -> Value {
+    match (&value.exact, &value.prefix, &value.regex) {
+        (Some(exact), _, _) => json!({"exact": exact}),
+        (_, Some(prefix), _) => json!({"prefix": prefix}),
+        (_, _, regex) => json!({"regex": regex}),
+    }
+}

@@ -1,0 +1,32 @@
+//! What a release was judged by: its background AnalysisRun, as people read it.
+
+use crate::lane;
+use serde_json::Value;
+
+/// The background run of one revision.
+pub struct Judged(Value);
+
+impl Judged {
+    /// Of the first attempt of revision `number` of the Rollout `web`.
+    pub fn of(namespace: &str, number: u64) -> Self {
+        Self(lane().get(namespace, "gar", &format!("web-{number}-1-background")).unwrap())
+    }
+
+    /// The metric pack that its counters came from.
+    pub fn pack(&self) -> &str {
+        self.0["spec"]["settings"]["pack"].as_str().unwrap_or_default()
+    }
+
+    pub fn verdict(&self) -> &str {
+        self.0["status"]["verdict"].as_str().unwrap_or_default()
+    }
+
+    /// Bad and all requests of one side (`canary`, `stable`) in its first metric, shown as `1.34 % (9/671)`.
+    pub fn counted(&self, side: &str) -> (u64, u64) {
+        let shown = self.0["status"]["metrics"][0][side].as_str().unwrap_or_default();
+        let counts = shown.split_once('(').and_then(|(_, counts)| counts.trim_end_matches(')').split_once('/'));
+        let (bad, total) = counts.unwrap_or_else(|| panic!("no counts of {side}: {:#}", self.0));
+        let number = |text: &str| text.replace(',', "").parse().unwrap();
+        (number(bad), number(total))
+    }
+}
