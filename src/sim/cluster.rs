@@ -91,6 +91,10 @@ pub struct Target {
 pub struct Route {
     /// What was written last.
     pub weight: Percent,
+    /// The names of the header routes that were written last, sorted.
+    pub headers: Vec<String>,
+    /// The share that is copied to the canary.
+    pub mirror: Option<Percent>,
     /// What the proxies do.
     pub effective: Percent,
     /// What reaches them, and when.

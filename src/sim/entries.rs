@@ -15,6 +15,7 @@ use crate::api::{
     command::{RolloutCommandSpec, Verb},
     status::RevisionRef,
 };
+use crate::engine::RouteIntent;
 
 /// Carries an entry out. Gives it in words, or why it cannot be.
 pub fn apply(player: &mut Player, entry: &Entry) -> Result<String, String> {
@@ -169,6 +170,7 @@ fn give(cluster: &mut SimCluster, entry: &CommandEntry) -> Result<String, String
         attempt: entry.attempt.or(promote.then_some(status.attempt)),
         step: entry.step.or(promote.then_some(status.step_index)),
         sub_step: (promote && entry.step.is_none()).then_some(status.sub_step),
+        stage: status.stage.filter(|_| promote && entry.step.is_none()),
         full: entry.full,
         to_step: entry.to_step,
         to_revision: entry.to_revision,
@@ -180,12 +182,12 @@ fn give(cluster: &mut SimCluster, entry: &CommandEntry) -> Result<String, String
     Ok(format!("command {}{full}", entry.verb.as_str()))
 }
 
-/// Somebody else writes the routes.
+/// Somebody else writes the routes: another weight, and our header routes and mirror are gone.
 pub fn drift(cluster: &mut SimCluster) {
     if cluster.has_mesh() {
         let by = u32::try_from(1 + cluster.faults.below(FaultKind::RouteDrift, 10_000)).unwrap_or(1);
         let other = (cluster.route.weight.basis_points() + by) % 10_001;
-        cluster.write_route(Percent::from_basis_points(other));
+        cluster.write_route(&RouteIntent::weight(Percent::from_basis_points(other)));
     }
 }
 

@@ -67,6 +67,10 @@ pub fn words(expect: &Expect) -> String {
     add("stage", expect.stage.as_ref().map(word));
     add("weight", expect.weight.map(|weight| weight.to_string()));
     add("observedWeight", expect.observed_weight.map(|weight| weight.to_string()));
+    if let Some(routes) = &expect.routes {
+        add("routes.header", routes.header.as_ref().map(|names| format!("[{}]", names.join(", "))));
+        add("routes.mirror", routes.mirror.map(|share| share.to_string()));
+    }
     add("active", expect.active.clone());
     add("preview", expect.preview.clone());
     add("outcome", expect.outcome.as_ref().map(word));
@@ -172,6 +176,15 @@ impl Check<'_> {
         for (name, wanted) in &expect.services {
             let seen = self.selected(name);
             self.equal(&format!("services.{name}"), Some(wanted.clone()), seen);
+        }
+        if let Some(routes) = &expect.routes {
+            let names = |mut names: Vec<String>| {
+                names.sort();
+                format!("[{}]", names.join(", "))
+            };
+            let seen = &self.cluster.route;
+            self.equal("routes.header", routes.header.clone().map(names), names(seen.headers.clone()));
+            self.equal("routes.mirror", routes.mirror, seen.mirror.unwrap_or_default());
         }
         self.equal("active", expect.active.clone(), self.revision_of(&self.cluster.stable));
         self.equal("preview", expect.preview.clone(), self.revision_of(&self.cluster.canary));

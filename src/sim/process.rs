@@ -219,7 +219,7 @@ impl Process {
             }
             Action::EnsureRoute(intent) => {
                 self.unchanged(cluster, &Named::Route)?;
-                cluster.write_route(intent.canary);
+                cluster.write_route(intent);
             }
             Action::EnsureWorkload { replicas, paused } => {
                 self.unchanged(cluster, &Named::Deployment)?;

@@ -299,8 +299,18 @@ pub struct Expect {
     pub active: Option<String>,
     /// What the preview Service (blue-green) or canary target selects: `r1`.
     pub preview: Option<String>,
-    /// Header and mirror routes.
-    pub routes: Option<Value>,
+    /// The routes beside the weight, as they were written last.
+    pub routes: Option<RoutesExpect>,
+}
+
+/// Routes beside the weight.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RoutesExpect {
+    /// The names of the header routes, in any order; `[]`: none.
+    pub header: Option<Vec<String>>,
+    /// The share of requests that is copied to the canary; 0: none.
+    pub mirror: Option<Percent>,
 }
 
 /// What became of a command.
@@ -355,10 +365,6 @@ pub fn unsupported(scenario: &Scenario) -> Vec<(String, &'static str)> {
     note(world.traffic.headers.is_some(), "world.traffic.headers".into(), "headers");
     for (image, version) in &world.versions {
         note(version.conversion.is_some(), format!("world.versions.{image}.conversion"), "conversion");
-    }
-    for (index, expect) in scenario.timeline.iter().enumerate().filter_map(|(i, e)| Some((i, e.expect.as_ref()?))) {
-        let path = |key: &str| format!("timeline[{index}].expect.{key}");
-        note(expect.routes.is_some(), path("routes"), "header and mirror routes");
     }
     found
 }

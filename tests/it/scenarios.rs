@@ -264,3 +264,10 @@ fn a_rollout_file_gets_its_table_of_chances() {
     assert!(share(0, "Promoted") >= 0.75, "{value:#}");
     assert!(share(1, "Aborted") >= 0.75 && share(2, "Aborted") >= 0.75 && share(4, "Aborted") == 1.0, "{value:#}");
 }
+
+#[test]
+fn lint_takes_scenarios_like_every_other_file_of_ours() {
+    let report = glidepath::cli::lint::lint(&[folder()]).unwrap();
+    let errors: Vec<_> = report.findings.iter().filter(|finding| finding.severity == "error").collect();
+    assert!(errors.is_empty() && report.checked > 50, "{errors:#?}");
+}

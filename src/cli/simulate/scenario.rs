@@ -174,7 +174,7 @@ mod tests {
             ("timeline: [{within: 5s, expect: {pods: {canry: 1}}}]", "did you mean canary?"),
             ("timeline: [{within: 5s, expect: {services: {a: v1}}}]", "is no revision such as r1"),
             ("timeline: [{within: 5s, expect: {active: v1}}]", "is no revision such as r1"),
-            ("timeline: [{within: 5s, expect: {routes: {mirror: 10}}}]", "header and mirror routes: not supported yet"),
+            ("timeline: [{scale: 1}]\nworld: {traffic: {rps: 5, headers: []}}", "headers: not supported yet"),
             ("timeline: [{scale: 1}]\nworld: {hpa: {min: 1}}", "5:world.hpa an autoscaler: not supported yet"),
             ("timeline: [{scale: 1}]\nworld: {faults: [{kind: apiConflict}]}", "world.faults[0].for is missing"),
             ("timeline: [{scale: 1}]\nworld: {faults: [{kind: apiConflit, for: 1s}]}", "did you mean apiConflict?"),

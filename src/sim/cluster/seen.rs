@@ -42,7 +42,12 @@ impl SimCluster {
 
     pub(super) fn route_seen(&self) -> RouteSeen {
         let readable = self.missing_route().is_none();
-        RouteSeen { weight: readable.then_some(self.route.weight), ..RouteSeen::default() }
+        RouteSeen {
+            weight: readable.then_some(self.route.weight),
+            headers: self.route.headers.clone(),
+            mirror: self.route.mirror,
+            ..RouteSeen::default()
+        }
     }
 
     pub(super) fn target_seen(&self, target: &Target, stable: bool) -> Option<TargetSeen> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Deployment, SimCluster, Version, error_rate};
 use crate::{
-    api::Percent,
+    engine::RouteIntent,
     sim::{
         Millis, millis,
         pods::{Pod, sum},
@@ -125,9 +125,13 @@ impl SimCluster {
     }
 
     /// Writes the routes. They reach the proxies a moment later.
-    pub fn write_route(&mut self, weight: Percent) {
+    pub fn write_route(&mut self, intent: &RouteIntent) {
         let lag = self.faults.router_lag(self.now).unwrap_or(ROUTE_LAG);
+        let weight = intent.canary;
         self.route.weight = weight;
+        self.route.headers = intent.headers.iter().map(|route| route.name.clone()).collect();
+        self.route.headers.sort();
+        self.route.mirror = intent.mirror.as_ref().map(|mirror| mirror.percent);
         self.route.version += 1;
         self.route.underway.push((self.now + lag, weight));
         self.news = true;

@@ -1,7 +1,7 @@
 //! What the engine's larger actions do to the cluster.
 
 use crate::{
-    engine::{Action, HandBack, RunRequest, Seen, Target},
+    engine::{Action, HandBack, RouteIntent, RunRequest, Seen, Target},
     ports::{WorldError, runs},
     sim::{cluster::SimCluster, replicas::Replicas},
 };
@@ -47,6 +47,10 @@ pub(super) fn hand_back(cluster: &mut SimCluster, stage: HandBack) {
             cluster.write_deployment(replicas, false, template);
         }
         HandBack::Objects => {
+            let stable_alone = RouteIntent::default();
+            if cluster.has_mesh() {
+                cluster.write_route(&stable_alone);
+            }
             cluster.move_target(true, None);
             cluster.move_target(false, None);
         }
