@@ -378,7 +378,7 @@ fn agreed<T: PartialEq + Clone>(
 /// Writes each ratio metric's queries once, so that what cannot be asked is refused before anything starts.
 fn arms_told_apart(spec: &AnalysisRunSpec) -> Option<ResolveError> {
     let asked = spec.metrics.iter().filter_map(|metric| metric.ratio.as_ref());
-    let text = |ratio| promql::increments(&super::windows::question(spec, ratio, 0));
+    let text = |ratio| promql::increments(&[&super::windows::question(spec, ratio, 0)]);
     asked.map(text).find_map(Result::err).map(ResolveError::Arms)
 }
 
