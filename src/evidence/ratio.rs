@@ -38,6 +38,8 @@ pub struct Memory {
     baked: i64,
     /// Comparable time.
     compared: i64,
+    /// Windows that had no series at all, after some that had.
+    missed: u32,
     last_canary: Option<i64>,
     last_stable: Option<i64>,
     /// Since when there is nothing to judge, and when to ask again after an error.
@@ -98,6 +100,11 @@ pub fn advance(
                 memory.count(&config, counts, context);
                 status.measurements.push(measured(query.end, counts, canary.is_some() && stable.is_some()));
                 note(&mut status.notes, notes);
+                if canary.is_none() && stable.is_none() && memory.compared > 0 {
+                    memory.missed += 1;
+                    let text = format!("missed: {} windows without any series, past retention or not scraped", memory.missed);
+                    note(&mut status.notes, &[text]);
+                }
                 memory.silence.answered();
             }
             Ok(Answer::Scalar(_)) => memory.silence.failed("a number came where counts were asked", context),

@@ -148,6 +148,15 @@ fn drive_young(spec: &AnalysisRunSpec, young: &Window, steps: usize) -> Analysis
     })
 }
 
+#[test]
+fn windows_without_any_series_are_counted_as_missed() {
+    let windows = [vec![GOOD; 3], vec![Window::Counts([0; 4]); 2], vec![GOOD; 3]].concat();
+    let notes = &drive(&spec(vec![ratio("errors")]), &windows).metrics[0].notes;
+    assert!(notes.iter().any(|note| note.starts_with("missed: 2 windows")), "{notes:?}");
+    let idle = drive(&spec(vec![ratio("errors")]), &[IDLE_CANARY; 3]);
+    assert!(!idle.metrics[0].notes.iter().any(|note| note.starts_with("missed")), "idle is not missed");
+}
+
 /// One-armed, with these counts of stable in the hour before, and of the canary in each window.
 fn drive_alone(before: Result<[u64; 2], &str>, canary: [u64; 2], steps: usize) -> AnalysisRunStatus {
     let spec = AnalysisRunSpec { one_armed: true, ..spec(vec![ratio("errors")]) };
