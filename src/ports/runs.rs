@@ -45,6 +45,7 @@ pub fn freeze(
         prometheus: Some(ADDRESS),
         background: request.background,
         epoch: request.epoch,
+        one_armed: request.one_armed,
         share: request.share,
         ..Wanted::default()
     };
