@@ -26,12 +26,11 @@ pub use tell::failure;
 
 /// Play scenarios in virtual time, or tell what a Rollout's chances are
 #[derive(clap::Args, Clone, Debug)]
-#[command(
-    after_help = "A scenario says what happens to a Rollout and what must be seen (docs/simulate.md). It is played by the
-controller's own engine and judges in a cluster in memory; hours take milliseconds. With --runs each
-scenario is played with as many seeds, and the statistics are printed.
-
-With -f a Rollout file alone is played: a good version and bad ones, and how each of them ends.
+#[command(after_help = "A scenario says what happens to a Rollout and what must be seen (docs/simulate.md). It is
+played by the controller's own engine and judges, in a cluster in memory; hours take
+milliseconds. With --runs each scenario is played with as many seeds, and the statistics
+are printed. With -f a Rollout's file alone is played: a good version and bad ones, and
+how each of them ends.
 
 Exit codes: 0 everything was as it should be, 1 an expectation failed, 2 wrong usage
 
@@ -39,8 +38,7 @@ Examples:
   glidepath simulate --scenario tests/scenarios/*.yaml
   glidepath simulate --scenario bad-version.yaml --seed 7
   glidepath simulate --scenario bad-version.yaml --runs 200
-  glidepath simulate -f rollouts/canary.yaml --rps 50"
-)]
+  glidepath simulate -f rollouts/canary.yaml --rps 50")]
 pub struct SimulateArgs {
     /// Scenario files
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "file", conflicts_with = "file")]

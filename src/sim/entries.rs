@@ -27,7 +27,7 @@ pub fn apply(player: &mut Player, entry: &Entry) -> Result<String, String> {
     let mut cluster = player.cluster();
     if let Some(patch) = &entry.patch {
         patch_rollout(&mut cluster, patch)?;
-        return Ok(format!("patch {patch}"));
+        return Ok(format!("patch {}", cut(&patch.to_string(), 80)));
     }
     if let Some(object) = &entry.apply {
         return apply_object(&mut cluster, object);
@@ -45,6 +45,11 @@ pub fn apply(player: &mut Player, entry: &Entry) -> Result<String, String> {
         return give(&mut cluster, command);
     }
     Err("the entry says nothing".to_owned())
+}
+
+/// A text that does not fill the screen.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most).chain("...".chars()).collect() }
 }
 
 fn deploy_image(cluster: &mut SimCluster, image: &str) -> Result<(), String> {

@@ -34,6 +34,12 @@ fn step() -> impl Strategy<Value = Value> {
             None => json!({"pause": {}}),
         }),
         2 => (10u32..60).prop_map(|seconds| json!({"observe": {"atLeast": "5s", "atMost": format!("{seconds}s")}})),
+        1 => (1u32..5).prop_map(|replicas| json!({"setCanaryScale": {"replicas": replicas}})),
+        1 => any::<bool>().prop_map(|there| {
+            let matches = if there { json!([{"header": {"name": "x-tester", "exact": "yes"}}]) } else { json!([]) };
+            json!({"setHeaderRoute": {"name": "testers", "match": matches}})
+        }),
+        1 => (0u32..=100).prop_map(|percent| json!({"setMirrorRoute": {"percent": percent}})),
         1 => (1u32..30, 30u32..100, 5u32..40)
             .prop_map(|(from, to, by)| json!({"ramp": {"from": from, "to": to, "by": by, "every": "5s"}})),
     ]
@@ -74,40 +80,94 @@ fn fault() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Without an analysis there is nothing to observe, and the file would be refused.
-fn playable(step: &Value, analysed: bool) -> Value {
-    if analysed || step.get("observe").is_none() { step.clone() } else { json!({"pause": {"duration": "10s"}}) }
+/// How the Rollout is made.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    mesh: bool,
+    analysed: bool,
+    hold: bool,
+    blue_green: bool,
+    dynamic: bool,
+    adopted: bool,
+    replicas: u32,
 }
 
-fn playable_deed(mut deed: Value, analysed: bool) -> Value {
+fn shape() -> impl Strategy<Value = Shape> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (flags, 1u32..8).prop_map(|((mesh, analysed, hold, blue_green, dynamic, adopted), replicas)| Shape {
+        mesh,
+        analysed,
+        hold,
+        blue_green: blue_green && dynamic,
+        dynamic: dynamic && mesh && !blue_green,
+        adopted: adopted && analysed,
+        replicas,
+    })
+}
+
+/// A step that the file may have: without an analysis there is nothing to observe, and without a mesh no route.
+fn playable(step: &Value, shape: Shape) -> Value {
+    let needs_mesh = ["setHeaderRoute", "setMirrorRoute", "setCanaryScale"].iter().any(|key| step.get(*key).is_some());
+    let refused = !shape.analysed && step.get("observe").is_some() || !shape.mesh && needs_mesh;
+    if refused { json!({"pause": {"duration": "10s"}}) } else { step.clone() }
+}
+
+fn playable_deed(mut deed: Value, shape: Shape) -> Value {
     if let Some(Value::Array(steps)) = deed.pointer_mut("/patch/spec/strategy/canary/steps") {
-        steps.iter_mut().for_each(|step| *step = playable(step, analysed));
+        if shape.blue_green {
+            return json!({"scale": steps.len()});
+        }
+        steps.iter_mut().for_each(|step| *step = playable(step, shape));
     }
     deed
 }
 
-fn rollout(mesh: bool, analysed: bool, hold: bool, replicas: u32, steps: &[Value]) -> Rollout {
-    let steps: Vec<Value> = steps.iter().map(|step| playable(step, analysed)).collect();
+fn strategy(shape: Shape, steps: &[Value]) -> Value {
+    if !shape.blue_green {
+        let steps: Vec<Value> = steps.iter().map(|step| playable(step, shape)).collect();
+        return json!({"canary": {"steps": steps, "dynamicStableScale": shape.dynamic}});
+    }
+    let mut blue_green = json!({"autoPromotion": {"enabled": shape.hold}});
+    if !shape.mesh {
+        blue_green["activeService"] = json!("shop");
+        blue_green["previewService"] = json!("shop-preview");
+    }
+    if shape.analysed {
+        blue_green["postPromotionAnalysis"] = json!({"templates": [{"name": "shop-errors"}], "atMost": "30s"});
+    }
+    json!({"blueGreen": blue_green})
+}
+
+fn rollout(shape: Shape, steps: &[Value]) -> Rollout {
     let mut spec = json!({
-        "replicas": replicas, "selector": {"matchLabels": {"app": "shop"}},
-        "template": {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}},
+        "replicas": shape.replicas,
         "settle": "1s", "scaleDownDelay": "5s", "abortScaleDownDelay": "5s", "progressDeadline": "1m",
-        "strategy": {"canary": {"steps": steps}},
+        "strategy": strategy(shape, steps), "rollbackWindow": {"revisions": 2},
     });
-    if mesh {
+    if shape.adopted {
+        spec["workloadRef"] = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"});
+    } else {
+        spec["selector"] = json!({"matchLabels": {"app": "shop"}});
+        spec["template"] = pods();
+    }
+    if shape.mesh {
         spec["services"] = json!({"root": "shop"});
         spec["traffic"] = json!([{"istio": {"virtualServices": [{"name": "shop"}]}}]);
     }
-    if analysed {
+    if shape.analysed && !shape.blue_green {
         spec["analysis"] = json!({"templates": [{"name": "shop-errors"}]});
     }
-    if hold {
+    if shape.hold {
         spec["onFailure"] = json!("Hold");
     }
     serde_json::from_value(json!({
         "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": {"name": "shop"}, "spec": spec,
     }))
     .unwrap()
+}
+
+fn pods() -> Value {
+    json!({"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}})
 }
 
 fn template() -> AnalysisTemplateSpec {
@@ -150,7 +210,7 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_invariants_hold_and_it_comes_to_rest(
-        mesh in any::<bool>(), analysed in any::<bool>(), hold in any::<bool>(), replicas in 1u32..8, seed in any::<u32>(),
+        shape in shape(), seed in any::<u32>(),
         steps in proptest::collection::vec(step(), 0..5), deeds in proptest::collection::vec(deed(), 1..12),
         faults in proptest::collection::vec(fault(), 0..5),
     ) {
@@ -160,9 +220,10 @@ proptest! {
         }});
         let scenario: Scenario = serde_json::from_value(world).unwrap();
         let templates = [("shop-errors".to_owned(), template())].into();
-        let rollout = Some(rollout(mesh, analysed, hold, replicas, &steps));
-        let setting = Setting { scenario, rollout, templates, ..Setting::default() };
-        let deeds: Vec<_> = deeds.into_iter().map(|(wait, deed)| (wait, playable_deed(deed, analysed))).collect();
+        let rollout = Some(rollout(shape, &steps));
+        let deployment = shape.adopted.then(|| (pods(), shape.replicas));
+        let setting = Setting { scenario, rollout, deployment, templates, ..Setting::default() };
+        let deeds: Vec<_> = deeds.into_iter().map(|(wait, deed)| (wait, playable_deed(deed, shape))).collect();
         if let Err(why) = play(&setting, &deeds) {
             return Err(TestCaseError::fail(why));
         }

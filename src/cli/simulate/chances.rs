@@ -57,14 +57,24 @@ pub struct Table {
     seed: u64,
     rows: Vec<Row>,
     broken: Vec<String>,
+    /// Metrics whose queries nothing answers.
+    without_numbers: Vec<String>,
 }
 
 /// Plays a Rollout file.
 pub fn table(file: &Path, args: &SimulateArgs) -> Result<Table, CliError> {
     let setting = read::rollout_file(file)?;
     let (seed, runs) = (args.seed.unwrap_or(1), args.runs.unwrap_or(RUNS));
-    let mut table =
-        Table { name: file.display().to_string(), rps: args.rps, runs, seed, rows: Vec::new(), broken: Vec::new() };
+    let mut table = Table {
+        name: file.display().to_string(),
+        rps: args.rps,
+        runs,
+        seed,
+        rows: Vec::new(),
+        broken: Vec::new(),
+        without_numbers: Vec::new(),
+    };
+    table.without_numbers = without_numbers(&setting);
     let good = base(&setting, args.rps);
     table.add("a good version", "", &good);
     let usual = table.rows.first().and_then(|row| row.shares.times).map_or(LATE, |(half, _)| half);
@@ -75,6 +85,12 @@ pub fn table(file: &Path, args: &SimulateArgs) -> Result<Table, CliError> {
     table.add("all its pods crash", "after 1m", &crashing(&good));
     table.add("never becomes ready", "", &never_ready(&good));
     Ok(table)
+}
+
+/// Threshold metrics ask for numbers of the user's own, which only a scenario can give.
+fn without_numbers(setting: &Setting) -> Vec<String> {
+    let metrics = setting.templates.values().flat_map(|template| &template.metrics);
+    metrics.filter(|metric| metric.threshold.is_some()).map(|metric| metric.name.clone()).collect()
 }
 
 fn base(setting: &Setting, rps: f64) -> Setting {
@@ -212,6 +228,12 @@ impl Table {
             text += &row.text();
         }
         text += "  requests and errors are what met the new version, on average; somebody promotes at once at every pause\n";
+        if !self.without_numbers.is_empty() {
+            text += &format!(
+                "  nothing answers the queries of {} here, so a rollout that needs them is held; a scenario can (world.series)\n",
+                self.without_numbers.join(", ")
+            );
+        }
         for line in self.broken.iter().take(5) {
             text += &format!("  {}  {line}\n", paint.text(Tone::Bad, "a bug"));
         }

@@ -16,6 +16,10 @@ use crate::{
     },
 };
 
+/// Where a line's text begins, and where it ends.
+const TEXT: usize = 15;
+const WIDTH: usize = 110;
+
 /// The timeline, and what it came to.
 pub fn text(loaded: &Loaded, story: &Story, paint: Paint) -> String {
     let mut text = heading(loaded, story.seed, paint);
@@ -47,7 +51,8 @@ fn one_line(line: &Line, paint: Paint) -> String {
         Mark::Met => ("✓", Tone::Good),
         Mark::Failed => ("✗", Tone::Bad),
     };
-    format!("  {:>9}  {} {}\n", clock(line.at), paint.text(tone, sign), paint.text(toned(line.mark, tone), &line.text))
+    let text = wrap(&line.text, TEXT, WIDTH);
+    format!("  {:>9}  {} {}\n", clock(line.at), paint.text(tone, sign), paint.text(toned(line.mark, tone), text.trim()))
 }
 
 /// Signs are coloured; of the texts only what stands back and what failed.
