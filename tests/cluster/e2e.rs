@@ -34,6 +34,7 @@ mod waiting;
 mod adoption;
 mod application_pack;
 mod bad_input;
+mod blue_green;
 mod envoy_pack;
 mod exit_codes;
 mod harness;
