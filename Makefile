@@ -18,8 +18,9 @@ lint-code: ## Formatting and lints
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-bench: ## What one decision of the engine costs
+bench: ## What one decision of the engine costs, and how fast the simulator is
 	cargo bench --bench step
+	cargo bench --bench simulate
 
 scale: cluster-check ## A fleet on the test cluster, idle and updated at once: make scale SCALE="--rollouts 1000 --mesh"
 	cargo build --release --bin glidepath

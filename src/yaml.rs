@@ -89,9 +89,14 @@ impl Document {
 
     /// The entries of a list of objects (`kubectl get -o yaml` prints one) as documents of their own, which keep their places.
     pub fn items(&self) -> Vec<Document> {
-        let items = self.value.get("items").and_then(Value::as_array).into_iter().flatten();
+        self.entries("items")
+    }
+
+    /// The same for a list of objects in another top-level field.
+    pub fn entries(&self, field: &str) -> Vec<Document> {
+        let items = self.value.get(field).and_then(Value::as_array).into_iter().flatten();
         let document = |(index, value): (usize, &Value)| {
-            let around = format!("items[{index}]");
+            let around = format!("{field}[{index}]");
             let within = |(path, at): (&String, &Position)| {
                 Some((path.strip_prefix(&around)?.strip_prefix('.')?.to_owned(), *at))
             };

@@ -326,6 +326,10 @@ pub struct AnalysisRunSpec {
     /// Counts settled changes of the route set. Pass evidence starts anew with each.
     #[serde(default)]
     pub epoch: u32,
+    /// The stable side sees no comparable traffic (blue-green): the canary is judged by its own rates alone, against
+    /// stable's in the hour before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_armed: bool,
     /// The canary's planned share of the requests in this epoch; whether it gets it is counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Percent>,

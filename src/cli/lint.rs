@@ -3,7 +3,7 @@
 pub(super) mod check;
 pub(super) mod files;
 mod report;
-mod schema;
+pub(super) mod schema;
 mod templates;
 
 use std::path::PathBuf;

@@ -23,6 +23,7 @@ pub mod root;
 #[cfg(test)]
 pub mod samples;
 pub mod set_image;
+pub mod simulate;
 pub mod status;
 pub mod table;
 pub mod undo;

@@ -9,7 +9,7 @@ use super::{
     exit::{CliError, Exit},
     explain, get,
     global::Global,
-    history, lint, plan, set_image, status, undo, version,
+    history, lint, plan, set_image, simulate, status, undo, version,
 };
 use crate::api::command::Verb as Asked;
 
@@ -51,6 +51,7 @@ enum Verb {
     Set(Set),
     Lint(lint::LintArgs),
     Plan(plan::PlanArgs),
+    Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
     /// Check cluster, mesh, metrics and permissions
     Doctor(doctor::Args),
@@ -71,7 +72,7 @@ enum Set {
 const GROUPS: [(&str, &[&str]); 4] = [
     ("See what is going on", &["get", "status", "explain", "history"]),
     ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "set"]),
-    ("Before it matters, without a cluster", &["lint", "plan", "demo"]),
+    ("Before it matters, without a cluster", &["lint", "plan", "simulate", "demo"]),
     ("Install and run", &["controller", "doctor", "crds", "completions", "version"]),
 ];
 
@@ -97,6 +98,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Set(Set::Image(args)) => set_image::run(args, global).await,
         Verb::Lint(args) => lint::run(&args, global),
         Verb::Plan(args) => plan::run(&args, global),
+        Verb::Simulate(args) => simulate::run(&args, global),
         Verb::Demo(args) => demo::run(&args, global).await,
         Verb::Doctor(args) => doctor::run(args, global).await,
         Verb::Controller(args) => controller::run(*args, global).await,

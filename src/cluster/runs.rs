@@ -133,6 +133,7 @@ impl Cluster {
             prometheus: own.or(self.settings.prometheus.as_deref()),
             background: request.background,
             epoch: request.epoch,
+            one_armed: request.one_armed,
             share: request.share,
             runs_in_attempt: runs_in_attempt(around),
         };

@@ -29,6 +29,8 @@ use runs::RunWork;
 
 /// Work that runs may finish when the process is asked to end.
 const GRACE: Duration = Duration::from_secs(10);
+/// Runs wait for Prometheus most of the time, and those that wait together are asked for together.
+const RUNS_AT_ONCE: usize = 256;
 /// A pod that comes up changes its ReplicaSet, itself and EndpointSlices, several times each: one tick answers them all.
 const GATHER: Duration = Duration::from_millis(300);
 
@@ -137,7 +139,7 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
         cluster.begin();
         tokio::join!(
             serve(Arc::clone(&queues.rollouts), settings.concurrency, work_stop.clone(), GRACE, rollouts),
-            serve(Arc::clone(&queues.runs), settings.concurrency, work_stop.clone(), GRACE, runs),
+            serve(Arc::clone(&queues.runs), RUNS_AT_ONCE, work_stop.clone(), GRACE, runs),
         );
     };
     let outcome = until_the_end(work, stop, work_stop.clone(), leadership, served, settings.listen, watches).await;

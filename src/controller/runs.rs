@@ -15,20 +15,19 @@ use super::queue::{AsyncWork, Next};
 use crate::{
     api::{
         AnalysisRun,
-        analysis::{AnalysisRunSpec, AnalysisRunStatus, RunPhase},
+        analysis::{AnalysisRunStatus, RunPhase},
     },
     cluster::{Cluster, table::ObjectKey},
     evidence,
-    ports::{Clock, Source, WorldError},
+    ports::{
+        Clock, Source, WorldError,
+        runs::{is_material, is_old},
+    },
     server::Metrics,
 };
 
 /// One run's questions together take no longer.
 const ASKING: Duration = Duration::from_secs(30);
-/// Live numbers are written this often at most.
-const WRITE_EVERY: i64 = 60;
-/// The default window in seconds (analysis.md).
-const WINDOW: i64 = 15;
 
 /// The work on AnalysisRuns.
 #[derive(Clone)]
@@ -127,55 +126,5 @@ impl RunWork {
 
     fn forget(&self, key: &ObjectKey) {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
-}
-
-/// Whether a decision may rest on the difference, or people would be told something else.
-fn is_material(old: &AnalysisRunStatus, new: &AnalysisRunStatus) -> bool {
-    let shown = |status: &AnalysisRunStatus| -> Vec<_> {
-        status.metrics.iter().map(|m| (m.name.clone(), m.verdict, m.reason.clone())).collect()
-    };
-    (old.phase, old.verdict, old.epoch, old.epoch_since) != (new.phase, new.verdict, new.epoch, new.epoch_since)
-        || shown(old) != shown(new)
-}
-
-/// Whether the recorded numbers are older than a minute, or than four of the run's windows.
-fn is_old(spec: &AnalysisRunSpec, written: Timestamp, now: Timestamp) -> bool {
-    let window = spec.settings.window.map_or(WINDOW, |window| window.get().as_secs().max(1) as i64);
-    now.as_second().saturating_sub(written.as_second()) >= WRITE_EVERY.min(4 * window)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::{
-        HumanDuration,
-        analysis::{MetricStatus, Verdict},
-    };
-
-    #[test]
-    fn verdicts_are_written_at_once_and_numbers_now_and_then() {
-        let status = |verdict, canary: &str| AnalysisRunStatus {
-            metrics: vec![MetricStatus {
-                name: "errors".into(),
-                verdict,
-                canary: canary.into(),
-                ..MetricStatus::default()
-            }],
-            ..AnalysisRunStatus::default()
-        };
-        let old = status(Verdict::Continue, "1 of 10");
-        assert!(!is_material(&old, &status(Verdict::Continue, "2 of 20")));
-        assert!(is_material(&old, &status(Verdict::Pass, "2 of 20")));
-
-        let spec = |seconds| {
-            let mut spec = AnalysisRunSpec::default();
-            spec.settings.window = Some(HumanDuration::secs(seconds));
-            spec
-        };
-        let at = |second| Timestamp::from_second(second).unwrap();
-        for (window, age, old) in [(15, 59, false), (15, 60, true), (2, 7, false), (2, 8, true), (60, 60, true)] {
-            assert_eq!(is_old(&spec(window), at(1000), at(1000 + age)), old, "window {window}, age {age}");
-        }
     }
 }

@@ -94,6 +94,8 @@ pub struct RunRequest {
     pub stable: String,
     /// Counts settled changes of weight.
     pub epoch: u32,
+    /// Whether the stable side sees no comparable traffic.
+    pub one_armed: bool,
     /// The canary's planned share of the requests in this epoch, where it can be counted.
     pub share: Option<Percent>,
 }

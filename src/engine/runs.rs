@@ -111,6 +111,7 @@ fn request(draft: &mut Draft<'_>, name: &str, step: Option<&AnalysisStep>) {
         canary,
         stable,
         epoch,
+        one_armed: draft.blue_green().is_some(),
         share: planned_share(draft).filter(|_| step.is_none()),
     }));
 }

@@ -50,5 +50,6 @@ impl Crude {
 }
 
 fn config(context: &Context) -> RatioConfig {
-    RatioConfig::catastrophic(context.frozen.phi, context.frozen.alpha_catastrophic)
+    let config = RatioConfig::catastrophic(context.frozen.phi, context.frozen.alpha_catastrophic);
+    RatioConfig { one_armed: context.one_armed, ..config }
 }

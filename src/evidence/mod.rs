@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::api::analysis::{Arms, Counter, Pack};
 
+mod before;
 mod builtin;
 mod catastrophic;
 pub mod defaults;

@@ -48,13 +48,36 @@ pub struct IncrementsText {
     pub total: String,
 }
 
-/// The queries' texts. They are evaluated at the window's end.
-pub fn increments(query: &IncrementsQuery) -> Result<IncrementsText, PromqlError> {
-    Ok(IncrementsText { bad: text(query, &query.bad, true)?, total: text(query, &query.total, false)? })
+/// Whether one pair of queries can answer both: alike but for their arms.
+pub fn are_alike(one: &IncrementsQuery, other: &IncrementsQuery) -> bool {
+    let but_arms = |query: &IncrementsQuery| IncrementsQuery { arms: Arms::default(), ..query.clone() };
+    but_arms(one) == but_arms(other)
 }
 
-/// Joins the samples of both queries, given as (value of the label `arm`, value).
-pub fn counts(bad: &[(String, f64)], total: &[(String, f64)]) -> Answer {
+/// The queries' texts for one or several questions that are alike. They are evaluated at the window's end.
+pub fn increments(queries: &[&IncrementsQuery]) -> Result<IncrementsText, PromqlError> {
+    Ok(IncrementsText { bad: text(queries, true)?, total: text(queries, false)? })
+}
+
+/// What the label `arm` says for the canary and for stable.
+pub fn arm_names(query: &IncrementsQuery) -> Result<(String, String), PromqlError> {
+    let kind = counted(query, &query.total, false)?.by.by;
+    let name = |workload: &str, service: &Option<String>| -> Result<String, PromqlError> {
+        match kind {
+            ArmKind::Workload | ArmKind::Pod => Ok(format!("{}/{workload}", query.arms.namespace)),
+            ArmKind::Service => {
+                let service = service.as_deref().ok_or(PromqlError::NoService)?;
+                Ok(format!("{service}.{}", query.arms.namespace))
+            }
+        }
+    };
+    let arms = &query.arms;
+    Ok((name(&arms.canary, &arms.canary_service)?, name(&arms.stable, &arms.stable_service)?))
+}
+
+/// Reads one question's answer out of the samples of both queries, given as (value of the label `arm`, value).
+pub fn counts(query: &IncrementsQuery, bad: &[(String, f64)], total: &[(String, f64)]) -> Result<Answer, PromqlError> {
+    let (canary, stable) = arm_names(query)?;
     let of = |samples: &[(String, f64)], arm: &str| {
         samples
             .iter()
@@ -62,16 +85,16 @@ pub fn counts(bad: &[(String, f64)], total: &[(String, f64)]) -> Answer {
             .map(|sample| sample.1.round().max(0.0) as u64)
     };
     let mut notes = Vec::new();
-    let mut arm = |name: &str| {
+    let mut arm = |side: &str, name: &str| {
         let total = of(total, name)?;
         let bad = of(bad, name).unwrap_or(0);
         if bad > total {
-            notes.push(format!("{name}: {bad} bad of {total} events (scraped apart); counted as {total}"));
+            notes.push(format!("{side}: {bad} bad of {total} events (scraped apart); counted as {total}"));
         }
         Some(ArmCounts { bad: bad.min(total), total })
     };
-    let (canary, stable) = (arm("canary"), arm("stable"));
-    Answer::Increments { canary, stable, notes }
+    let (canary, stable) = (arm("canary", &canary), arm("stable", &stable));
+    Ok(Answer::Increments { canary, stable, notes })
 }
 
 /// One counter's selectors, with what is needed to count their births and to tell the arms.
@@ -86,19 +109,44 @@ struct Series {
     witness: String,
 }
 
-fn text(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<String, PromqlError> {
-    let counted = counted(query, counter, bad)?;
-    let (canary, stable) = arm_patterns(counted.by.by, &query.arms)?;
+fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> {
+    let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
+    let counted = counted(first, if bad { &first.bad } else { &first.total }, bad)?;
+    let mut arms = Vec::new();
+    for query in queries {
+        let (canary, stable) = arm_patterns(counted.by.by, &query.arms)?;
+        arms.extend([canary, stable]);
+    }
+    let mut namespaces: Vec<&str> = queries.iter().map(|query| query.arms.namespace.as_str()).collect();
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    let place = Place { namespaces: namespaces.join("|"), arms: arms.join("|") };
     let mut parts = Vec::new();
     for series in &counted.reports {
-        parts.push(series_text(query, &counted.by, series, &format!("{canary}|{stable}"))?);
+        parts.push(series_text(first, &counted.by, series, &place)?);
     }
-    let label = &counted.by.label;
-    let named = |inner: &str, arm: &str, pattern: &str| {
-        format!(r#"label_replace({inner}, "arm", "{arm}", "{label}", "{pattern}")"#)
-    };
-    let inner = named(&parts.join(" or "), "canary", &canary);
-    Ok(format!("sum by (arm) ({})", named(&inner, "stable", &stable)))
+    Ok(format!("sum by (arm) ({})", named(&counted.by, &parts.join(" or "))))
+}
+
+/// Where the arms are, as regular expressions.
+struct Place {
+    namespaces: String,
+    arms: String,
+}
+
+/// Gives every series its arm: `namespace/ReplicaSet`, or `service.namespace`.
+fn named(by: &ArmsBy, series: &str) -> String {
+    let (label, namespace) = (&by.label, by.namespace_label.as_deref().unwrap_or("namespace"));
+    match by.by {
+        ArmKind::Workload => format!(r#"label_join({series}, "arm", "/", "{namespace}", "{label}")"#),
+        // A pod is called like its ReplicaSet and five characters more.
+        ArmKind::Pod => format!(
+            r#"label_replace(label_join({series}, "arm", "/", "{namespace}", "{label}"), "arm", "$1", "arm", "(.*)-[^-]*")"#
+        ),
+        ArmKind::Service => {
+            format!(r#"label_replace({series}, "arm", "$2", "{label}", "(.*[|])?([^.|]+[.][^.]+)[.]svc([.].*)?")"#)
+        }
+    }
 }
 
 /// A builtin counter is the pack's; a counter of the user's own lies on the serving pods.
@@ -128,13 +176,13 @@ fn bad_counter(counter: &Counter, bad: bool) -> bool {
     counter.builtin.map_or(bad, |builtin| builtin == crate::api::analysis::Builtin::Errors)
 }
 
-fn series_text(query: &IncrementsQuery, by: &ArmsBy, series: &Series, arms: &str) -> Result<String, PromqlError> {
+fn series_text(query: &IncrementsQuery, by: &ArmsBy, series: &Series, place: &Place) -> Result<String, PromqlError> {
     let bound = |text: &str| -> Result<String, PromqlError> {
         let mut selector = Selector::parse(text)?;
         if let Some(label) = &by.namespace_label {
-            selector.push(&format!(r#"{label}="{}""#, query.arms.namespace));
+            selector.push(&format!(r#"{label}=~"{}""#, place.namespaces));
         }
-        selector.push(&format!(r#"{}=~"{arms}""#, by.label));
+        selector.push(&format!(r#"{}=~"{}""#, by.label, place.arms));
         Ok(selector.to_string())
     };
     let window = query.window_seconds;
@@ -213,7 +261,7 @@ mod tests {
     }
 
     fn shown(query: &IncrementsQuery) -> String {
-        let text = increments(query).unwrap();
+        let text = increments(&[query]).unwrap();
         format!("bad:\n{}\n\ntotal:\n{}\n", text.bad, text.total)
     }
 
@@ -234,8 +282,8 @@ mod tests {
         let mut query = query(Pack::Application);
         query.total = Counter { builtin: None, prometheus: Some(PrometheusCounter { counter: "req".into() }) };
         query.warm_up_seconds = 0;
-        let matchers = r#"{namespace="shop",pod=~"checkout-k3v9x2m1qa-.*|checkout-b7d0c41hze-.*"}"#;
-        let text = increments(&query).unwrap().total.replace(matchers, "");
+        let matchers = r#"{namespace=~"shop",pod=~"checkout-k3v9x2m1qa-.*|checkout-b7d0c41hze-.*"}"#;
+        let text = increments(&[&query]).unwrap().total.replace(matchers, "");
         let inner =
             proved.strip_prefix("sum by (arm) ").unwrap().replace(r#"req{code="200"}"#, "req").replace(")/2", ") / 2");
         assert!(text.contains(&inner), "{text}\n does not hold\n{inner}");
@@ -248,7 +296,7 @@ mod tests {
             serde_yaml::from_str(include_str!("../../tests/vectors/packs.promtool.yml")).unwrap();
         let mut ours: Vec<String> = Vec::new();
         for query in [Pack::Istio, Pack::Envoy, Pack::Application].map(query).into_iter().chain([own_counters()]) {
-            let text = increments(&query).unwrap();
+            let text = increments(&[&query]).unwrap();
             ours.extend([text.bad, text.total]);
         }
         for test in vectors["tests"].as_sequence().unwrap() {
@@ -262,18 +310,44 @@ mod tests {
     fn an_arm_without_a_service_cannot_be_told_by_envoy() {
         let mut query = query(Pack::Envoy);
         query.arms.canary_service = None;
-        assert_eq!(increments(&query), Err(PromqlError::NoService));
+        assert_eq!(increments(&[&query]), Err(PromqlError::NoService));
     }
 
     #[test]
     fn samples_become_counts_by_arm() {
         let samples =
             |list: &[(&str, f64)]| list.iter().map(|(arm, value)| ((*arm).to_owned(), *value)).collect::<Vec<_>>();
-        let answer = counts(&samples(&[("canary", 3.0)]), &samples(&[("canary", 2.0), ("stable", 600.0), ("", 9.0)]));
+        let (canary, stable) = ("shop/checkout-k3v9x2m1qa", "shop/checkout-b7d0c41hze");
+        let query = query(Pack::Application);
+        let total = samples(&[(canary, 2.0), (stable, 600.0), ("", 9.0), ("cart/checkout-b7d0c41hze", 7.0)]);
+        let answer = counts(&query, &samples(&[(canary, 3.0)]), &total).unwrap();
         let Answer::Increments { canary, stable, notes } = answer else { panic!("not increments") };
         assert_eq!(canary, Some(ArmCounts { bad: 2, total: 2 }));
         assert_eq!(stable, Some(ArmCounts { bad: 0, total: 600 }));
         assert_eq!(notes, ["canary: 3 bad of 2 events (scraped apart); counted as 2"]);
-        assert_eq!(counts(&[], &[]), Answer::Increments { canary: None, stable: None, notes: vec![] });
+        let none = counts(&query, &[], &[]).unwrap();
+        assert_eq!(none, Answer::Increments { canary: None, stable: None, notes: vec![] });
+    }
+
+    #[test]
+    fn several_rollouts_share_a_query() {
+        let shop = query(Pack::Istio);
+        let cart = IncrementsQuery {
+            arms: Arms {
+                namespace: "cart".into(),
+                canary: "cart-2".into(),
+                stable: "cart-1".into(),
+                ..Arms::default()
+            },
+            ..shop.clone()
+        };
+        assert!(are_alike(&shop, &cart));
+        assert!(!are_alike(&shop, &IncrementsQuery { warm_up_seconds: 0, ..shop.clone() }));
+        let total = increments(&[&shop, &cart]).unwrap().total;
+        assert!(total.contains(r#"destination_workload_namespace=~"cart|shop""#), "{total}");
+        assert!(total.contains(r#"=~"checkout-k3v9x2m1qa|checkout-b7d0c41hze|cart-2|cart-1""#), "{total}");
+        assert_eq!(arm_names(&cart).unwrap(), ("cart/cart-2".to_owned(), "cart/cart-1".to_owned()));
+        let envoy = arm_names(&query(Pack::Envoy)).unwrap();
+        assert_eq!(envoy, ("checkout-canary.shop".to_owned(), "checkout.shop".to_owned()));
     }
 }

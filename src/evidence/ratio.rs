@@ -12,8 +12,9 @@ use crate::{
 
 use super::{
     Answer, ArmCounts, IncrementsQuery, Query,
+    before::Before,
     catastrophic::Crude,
-    defaults::{Defaults, Frozen},
+    defaults::Defaults,
     run::{Answered, Context, keep_last},
     silence::Silence,
     texts, windows,
@@ -37,12 +38,16 @@ pub struct Memory {
     baked: i64,
     /// Comparable time.
     compared: i64,
+    /// Windows that had no series at all, after some that had.
+    missed: u32,
     last_canary: Option<i64>,
     last_stable: Option<i64>,
     /// Since when there is nothing to judge, and when to ask again after an error.
     pub silence: Silence,
     /// The test during warm-up.
     pub crude: Crude,
+    /// Stable in the hour before, where it sees no comparable traffic now.
+    pub before: Before,
     state: RatioState,
 }
 
@@ -67,9 +72,21 @@ pub fn advance(
     answers: &[&Answered],
     context: &Context,
 ) -> MetricStatus {
-    let config = config(metric, &context.frozen);
+    let mut config = config(metric, context, &memory);
     for answer in answers {
         let Query::Increments(query) = &answer.query else { continue };
+        if Before::is_asked_by(query, context) {
+            match &answer.result {
+                Ok(Answer::Increments { stable, .. }) => memory.before.answered(*stable),
+                Ok(Answer::Scalar(_)) => memory.silence.failed("a number came where counts were asked", context),
+                Err(error) => memory.silence.failed(error, context),
+            }
+            if !memory.before.asked {
+                break; // without it nothing can be judged: the windows are asked for again
+            }
+            config = self::config(metric, context, &memory);
+            continue;
+        }
         if is_crude(query, context) {
             memory.count_crude(query, answer, context);
             continue;
@@ -83,6 +100,11 @@ pub fn advance(
                 memory.count(&config, counts, context);
                 status.measurements.push(measured(query.end, counts, canary.is_some() && stable.is_some()));
                 note(&mut status.notes, notes);
+                if canary.is_none() && stable.is_none() && memory.compared > 0 {
+                    memory.missed += 1;
+                    let text = format!("missed: {} windows without any series, past retention or not scraped", memory.missed);
+                    note(&mut status.notes, &[text]);
+                }
                 memory.silence.answered();
             }
             Ok(Answer::Scalar(_)) => memory.silence.failed("a number came where counts were asked", context),
@@ -123,7 +145,7 @@ impl Memory {
         if window.nb > 0 {
             self.last_stable = Some(end);
         }
-        if window.is_comparable() {
+        if window.is_comparable() || (context.one_armed && window.nc > 0) {
             self.baked += length;
             self.compared += length;
         }
@@ -141,7 +163,7 @@ impl Memory {
         let silent = |last: Option<i64>| at - last.unwrap_or(begun) >= patience;
         if silent(self.last_canary) {
             Some("NoCanaryRequests")
-        } else if silent(self.last_stable) {
+        } else if silent(self.last_stable) && !context.one_armed {
             Some("NoBaseline")
         } else {
             None
@@ -177,7 +199,13 @@ fn judge(mut status: MetricStatus, mut memory: Memory, config: &RatioConfig, con
     status.verdict = verdict;
     status.reason = reason.to_owned();
     status.canary = texts::rate(seen.counts.kc, seen.counts.nc);
-    status.stable = texts::rate(seen.counts.kb, seen.counts.nb);
+    status.stable = match &memory.before {
+        before if context.one_armed => format!("{} in the hour before", texts::rate(before.bad, before.total)),
+        _ => texts::rate(seen.counts.kb, seen.counts.nb),
+    };
+    if context.one_armed {
+        note(&mut status.notes, &["OneArmed: no comparable traffic at stable; judged by floor and ceiling".to_owned()]);
+    }
     status.comparison = texts::comparison(&seen);
     status.needs =
         (!matches!(verdict, Verdict::Fail | Verdict::Pass) && !needs.is_empty()).then(|| needs.join(" and "));
@@ -207,11 +235,14 @@ fn needs(memory: &Memory, seen: &Assessment, context: &Context) -> Vec<String> {
     parts
 }
 
-fn config(metric: &RatioMetric, frozen: &Frozen) -> RatioConfig {
-    let limits = Defaults::ratio(metric);
+fn config(metric: &RatioMetric, context: &Context, memory: &Memory) -> RatioConfig {
+    let (limits, frozen) = (Defaults::ratio(metric), &context.frozen);
+    // Without a baseline beside it the canary may be as bad as stable was, and a tolerance worse.
+    let floor = if context.one_armed { limits.floor.max(limits.r0 * memory.before.rate()) } else { limits.floor };
     RatioConfig {
         r0: limits.r0,
-        floor: limits.floor,
+        floor,
+        one_armed: context.one_armed,
         pass_ratio: limits.pass_ratio,
         ceiling: Some(limits.ceiling),
         phi: frozen.phi,

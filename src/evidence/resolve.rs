@@ -92,6 +92,8 @@ pub struct Wanted<'a> {
     pub background: bool,
     /// The epoch to begin with.
     pub epoch: u32,
+    /// Whether the stable side sees no comparable traffic.
+    pub one_armed: bool,
     /// The canary's planned share of the requests in it.
     pub share: Option<Percent>,
     /// Over how many runs of one attempt alpha is divided; 0 and 1 mean all for this one.
@@ -128,6 +130,7 @@ pub fn resolve(wanted: Wanted<'_>) -> Result<AnalysisRunSpec, Vec<ResolveError>>
         background: wanted.background,
         stop: false,
         epoch: wanted.epoch,
+        one_armed: wanted.one_armed,
         share: wanted.share,
     };
     if errors.is_empty() {
@@ -375,7 +378,7 @@ fn agreed<T: PartialEq + Clone>(
 /// Writes each ratio metric's queries once, so that what cannot be asked is refused before anything starts.
 fn arms_told_apart(spec: &AnalysisRunSpec) -> Option<ResolveError> {
     let asked = spec.metrics.iter().filter_map(|metric| metric.ratio.as_ref());
-    let text = |ratio| promql::increments(&super::windows::question(spec, ratio, 0));
+    let text = |ratio| promql::increments(&[&super::windows::question(spec, ratio, 0)]);
     asked.map(text).find_map(Result::err).map(ResolveError::Arms)
 }
 

@@ -84,6 +84,8 @@ pub struct Context {
     pub epoch_since: Timestamp,
     /// The settings.
     pub frozen: Frozen,
+    /// Whether the stable side sees no comparable traffic.
+    pub one_armed: bool,
 }
 
 /// What to ask now. Nothing once the run has ended or is asked to stop.
@@ -154,7 +156,8 @@ fn context(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -
     let started = status.started_at.unwrap_or(now);
     let since = if status.started_at.is_some() && spec.epoch == status.epoch { status.epoch_since } else { Some(now) };
     let frozen = Frozen::of(&spec.settings, &spec.metrics);
-    Context { now, started, epoch: spec.epoch, epoch_since: since.unwrap_or(started), frozen }
+    let epoch_since = since.unwrap_or(started);
+    Context { now, started, epoch: spec.epoch, epoch_since, frozen, one_armed: spec.one_armed }
 }
 
 fn find<'a>(status: &'a AnalysisRunStatus, metric: &Metric) -> Option<&'a MetricStatus> {
@@ -176,7 +179,8 @@ fn asked(
         let ask = |end: i64| windows::question(spec, judge, end);
         let warming = |end: i64| IncrementsQuery { warm_up_seconds: 0, ..ask(end) };
         let crude = if context.frozen.warm_up > 0 { memory.crude.due(context) } else { Vec::new() };
-        let questions = ends.into_iter().map(ask).chain(crude.into_iter().map(warming));
+        let before = memory.before.question(spec, judge, context);
+        let questions = before.into_iter().chain(ends.into_iter().map(ask)).chain(crude.into_iter().map(warming));
         (questions.map(Query::Increments).collect(), next, memory.silence)
     } else if let Some(judge) = &metric.threshold {
         let Ok(memory) = recalled(known, || threshold::Memory::new(context.epoch)) else { return idle };

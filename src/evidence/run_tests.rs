@@ -149,6 +149,49 @@ fn drive_young(spec: &AnalysisRunSpec, young: &Window, steps: usize) -> Analysis
 }
 
 #[test]
+fn windows_without_any_series_are_counted_as_missed() {
+    let windows = [vec![GOOD; 3], vec![Window::Counts([0; 4]); 2], vec![GOOD; 3]].concat();
+    let notes = &drive(&spec(vec![ratio("errors")]), &windows).metrics[0].notes;
+    assert!(notes.iter().any(|note| note.starts_with("missed: 2 windows")), "{notes:?}");
+    let idle = drive(&spec(vec![ratio("errors")]), &[IDLE_CANARY; 3]);
+    assert!(!idle.metrics[0].notes.iter().any(|note| note.starts_with("missed")), "idle is not missed");
+}
+
+/// One-armed, with these counts of stable in the hour before, and of the canary in each window.
+fn drive_alone(before: Result<[u64; 2], &str>, canary: [u64; 2], steps: usize) -> AnalysisRunStatus {
+    let spec = AnalysisRunSpec { one_armed: true, ..spec(vec![ratio("errors")]) };
+    (0..steps).fold(AnalysisRunStatus::default(), |status, index| {
+        let now = at(15 * index as i64);
+        let plan = plan(&spec, &status, now);
+        let of = |planned: &Planned| match &planned.query {
+            Query::Increments(query) if query.window_seconds == 3600 => {
+                before.map_err(str::to_owned).and_then(|[bad, total]| answer(&Window::Counts([0, 0, bad, total])))
+            }
+            _ => answer(&Window::Counts([canary[0], canary[1], 0, 0])),
+        };
+        let results = plan.queries.iter().map(of).collect();
+        advance(&spec, &status, &plan.answered(results), now)
+    })
+}
+
+#[test]
+fn without_a_baseline_the_hour_before_is_the_measure() {
+    let verdict = |before, canary| drive_alone(before, canary, 80);
+    let clean = verdict(Ok([2, 1800]), [0, 200]);
+    assert_eq!(says(&clean), (Verdict::Pass, "NotWorse"));
+    assert!(clean.metrics[0].notes[0].starts_with("OneArmed"), "{:?}", clean.metrics[0].notes);
+    assert_eq!(clean.metrics[0].stable, "0.11 % (2/1,800) in the hour before");
+    assert_eq!(verdict(Ok([2, 1800]), [4, 200]).verdict, Verdict::Fail);
+    // A service that answers 3 % with errors all the time is no worse for it.
+    let ever = verdict(Ok([540, 18_000]), [6, 200]);
+    assert_ne!(ever.verdict, Verdict::Fail, "{}", ever.message);
+    assert_eq!(verdict(Ok([0, 0]), [4, 200]).verdict, Verdict::Fail, "unknown before: the floor alone");
+    assert_eq!(verdict(Ok([2, 1800]), [0, 0]).metrics[0].reason, "NoCanaryRequests");
+    let unknown = drive_alone(Err("no route to host"), [4, 200], 8);
+    assert_eq!(says(&unknown), (Verdict::NoData, "SourceError"), "nothing is judged before the answer");
+}
+
+#[test]
 fn a_plainly_broken_canary_fails_while_its_pods_warm_up() {
     let spec = spec(vec![ratio("errors")]);
     let status = drive_young(&spec, &Window::Counts([120, 200, 2, 1800]), 1);

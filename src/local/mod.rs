@@ -7,7 +7,6 @@ pub mod chance;
 pub mod counters;
 pub mod pods;
 pub mod replicas;
-pub mod runs;
 pub mod serve;
 pub mod splitter;
 pub mod template;

@@ -18,7 +18,6 @@ use super::{
     counters::Counters,
     pods::{Behaviour, Pod},
     replicas::{Moves, Replicas},
-    runs,
     splitter::{RouteTable, Routes},
     template,
 };
@@ -30,7 +29,7 @@ use crate::{
         revision,
     },
     engine::{Action, CommandSeen, Notice, RouteSeen, RunRequest, RunSeen, Seen, Target, TargetSeen, TemplateSeen},
-    ports::{Clock, Observation, RolloutKey, World, WorldError},
+    ports::{Clock, Observation, RolloutKey, World, WorldError, runs},
 };
 
 /// One Rollout with everything around it, on this machine.

@@ -3,7 +3,9 @@
 //! The controller's cluster, the demo's processes and the simulator's memory stand behind the same two doors: [`World`]
 //! for workloads, routes and status, and [`Source`] for numbers.
 
+pub mod runs;
 pub mod source;
+pub mod targets;
 pub mod tick;
 pub mod world;
 

@@ -28,10 +28,15 @@ pub async fn tick(world: &dyn World, key: &RolloutKey, clock: &dyn Clock) -> Res
     let Some(observation) = world.observe(key).await? else { return Ok(None) };
     let mut tick = Tick::new(world, clock, observation);
     let mut last = Decision::default();
+    let mut cut_short = true;
     for _ in 0..ROUNDS {
         let decision = tick.decide(key);
         let repeated = !decision.actions.is_empty() && decision.actions == last.actions;
-        if repeated || tick.completes_second_step(&decision.status) {
+        if repeated {
+            cut_short = false;
+            break;
+        }
+        if tick.completes_second_step(&decision.status) {
             break;
         }
         let quiet = decision.actions.is_empty() && decision.status == tick.known;
@@ -40,8 +45,13 @@ pub async fn tick(world: &dyn World, key: &RolloutKey, clock: &dyn Clock) -> Res
         }
         last = decision;
         if quiet {
+            cut_short = false;
             break;
         }
+    }
+    if cut_short {
+        // What the next decision asks for has no event of its own.
+        last.wake = Some(Wake { at: clock.now(), reason: "the next decision follows".to_owned() });
     }
     if tick.may_wait(key) {
         let at = clock.now() + ECHO;
@@ -77,7 +87,7 @@ impl<'a> Tick<'a> {
 
     fn decide(&self, key: &RolloutKey) -> Decision {
         let rollout = &self.observation.rollout;
-        engine::step(&Input {
+        let input = Input {
             name: &key.name,
             uid: rollout.metadata.uid.as_deref().unwrap_or_default(),
             generation: rollout.metadata.generation,
@@ -87,7 +97,10 @@ impl<'a> Tick<'a> {
             status: &self.known,
             seen: &self.observation.seen,
             now: self.clock.now(),
-        })
+        };
+        let decision = engine::step(&input);
+        self.world.decided(&input, &decision);
+        decision
     }
 
     /// Takes a decision over and does what it asks for. `false`: the Rollout is gone.
@@ -98,7 +111,9 @@ impl<'a> Tick<'a> {
         if decision.actions.is_empty() {
             return Ok(true);
         }
-        if builds_on_unrecorded {
+        // The answer to a command must not come before its effect is on record (rule S81): it would be lost with the process.
+        let answers = decision.actions.iter().any(|action| matches!(action, Action::AnswerCommand { .. }));
+        if builds_on_unrecorded || answers && self.known != self.recorded {
             self.record().await?;
             let Some(observation) = self.world.observe(key).await? else { return Ok(false) };
             self.recorded = observation.rollout.status.clone().unwrap_or_default();

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     api::{Rollout, RolloutStatus},
-    engine::{Action, Notice, Seen},
+    engine::{Action, Decision, Input, Notice, Seen},
 };
 
 /// Names one Rollout.
@@ -66,6 +66,8 @@ pub trait World: Send + Sync {
     fn words_may_wait(&self, _key: &RolloutKey) -> bool {
         false
     }
+    /// Looks on while decisions are made: the simulator checks the invariants here.
+    fn decided(&self, _input: &Input<'_>, _decision: &Decision) {}
     /// Publishes a transition. Failing to publish never fails a tick.
     async fn tell(&self, observation: &Observation, notice: &Notice);
 }

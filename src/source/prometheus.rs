@@ -1,5 +1,5 @@
 //! Numbers from a Prometheus server over its HTTP API: by POST, at most four questions at a time per address, each
-//! evaluated at its own time, transient errors retried, answers bounded.
+//! evaluated at its own time, transient errors retried, answers bounded. Windows that are alike are asked for together.
 
 use std::{
     collections::HashMap,
@@ -9,14 +9,15 @@ use std::{
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use jiff::Timestamp;
 use prometheus_http_query::Client;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
+use super::gather::{Asked, Gather};
 use crate::{
-    evidence::{Answer, Query, promql},
+    evidence::{Answer, IncrementsQuery, Query, promql},
     ports::source::{Source, SourceError},
 };
 
@@ -31,10 +32,18 @@ const RETRIES: usize = 2;
 /// What to do about an address that does not answer.
 const REMEDY: &str = "set --prometheus or analysis.prometheus.address; 'glidepath doctor' checks it";
 
+/// So long a window waits for others like it before all are asked together.
+const GATHER: Duration = Duration::from_millis(200);
+
 /// The Prometheus servers that runs name.
 pub struct PrometheusSource {
+    asker: Arc<Asker>,
+}
+
+struct Asker {
     http: reqwest::Client,
     gates: Mutex<HashMap<String, Arc<Semaphore>>>,
+    gather: Gather,
 }
 
 /// Why no client can be made.
@@ -65,12 +74,72 @@ impl PrometheusSource {
         // An error means that this process has a provider already, which serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
         let http = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(Duration::from_secs(5)).build();
-        Ok(PrometheusSource { http: http.map_err(SetUpError)?, gates: Mutex::default() })
+        let asker = Asker { http: http.map_err(SetUpError)?, gates: Mutex::default(), gather: Gather::default() };
+        Ok(PrometheusSource { asker: Arc::new(asker) })
     }
 
+    /// Hands a window over to those that are asked together; the answer comes.
+    fn window(&self, address: &str, query: IncrementsQuery) -> oneshot::Receiver<Result<Answer, SourceError>> {
+        let (answer, answered) = oneshot::channel();
+        if self.asker.gather.add(address, Asked { query, answer }) {
+            let (asker, address) = (Arc::clone(&self.asker), address.to_owned());
+            tokio::spawn(async move {
+                tokio::time::sleep(GATHER).await;
+                let groups = asker.gather.take(&address).into_iter();
+                futures::future::join_all(groups.map(|group| asker.answer_together(&address, group))).await;
+            });
+        }
+        answered
+    }
+}
+
+impl Asker {
     fn gate(&self, address: &str) -> Arc<Semaphore> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         gates.entry(address.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone()
+    }
+
+    /// Asks for windows that are alike. When a server refuses them together they are asked for in halves: it may limit the
+    /// samples of one query.
+    fn answer_together<'a>(&'a self, address: &'a str, group: Vec<Asked>) -> BoxFuture<'a, ()> {
+        async move {
+            let (group, answers) = self.ask_together(address, group).await;
+            match answers {
+                Err(failed) if !failed.transient && group.len() > 1 => {
+                    let mut first = group;
+                    let second = first.split_off(first.len() / 2);
+                    futures::future::join(self.answer_together(address, first), self.answer_together(address, second))
+                        .await;
+                }
+                Err(failed) => group.into_iter().for_each(|asked| {
+                    drop(asked.answer.send(Err(SourceError(failed.message.clone()))));
+                }),
+                Ok((bad, total)) => group.into_iter().for_each(|asked| {
+                    let answer = promql::counts(&asked.query, &bad, &total);
+                    drop(asked.answer.send(answer.map_err(|error| SourceError(error.to_string()))));
+                }),
+            }
+        }
+        .boxed()
+    }
+
+    async fn ask_together(&self, address: &str, group: Vec<Asked>) -> (Vec<Asked>, Result<(Samples, Samples), Failed>) {
+        let queries: Vec<&IncrementsQuery> = group.iter().map(|asked| &asked.query).collect();
+        let (Some(end), text) = (queries.first().map(|query| query.end), promql::increments(&queries)) else {
+            return (group, Ok((Vec::new(), Vec::new())));
+        };
+        let answers = match text {
+            Err(error) => Err(lasting(error.to_string())),
+            Ok(text) => {
+                let asks = [text.bad, text.total].map(|text| Ask { text, at: end });
+                let mut distinct = asks.to_vec();
+                distinct.dedup();
+                let answers = self.ask_all(address, distinct).await;
+                let got = |ask: &Ask| answers.get(ask).cloned().unwrap_or_else(|| Err(lasting("not asked".to_owned())));
+                got(&asks[0]).and_then(|bad| Ok((bad, got(&asks[1])?)))
+            }
+        };
+        (group, answers)
     }
 
     /// Asks once per distinct question, within the address's gate.
@@ -112,49 +181,41 @@ impl PrometheusSource {
 #[async_trait]
 impl Source for PrometheusSource {
     async fn answer(&self, address: &str, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
-        let planned: Vec<Result<Vec<Ask>, SourceError>> = queries.iter().map(asks).collect();
         let mut distinct: Vec<Ask> = Vec::new();
-        for ask in planned.iter().flatten().flatten() {
-            if !distinct.contains(ask) {
-                distinct.push(ask.clone());
+        let windows: Vec<_> = queries
+            .iter()
+            .map(|query| match query {
+                Query::Increments(window) => Some(self.window(address, window.clone())),
+                Query::Scalar { .. } => None,
+            })
+            .collect();
+        let scalar = |query: &Query| match query {
+            Query::Scalar { query, at } => Some(Ask { text: query.clone(), at: *at }),
+            Query::Increments(_) => None,
+        };
+        for ask in queries.iter().filter_map(scalar) {
+            if !distinct.contains(&ask) {
+                distinct.push(ask);
             }
         }
-        let answers = self.ask_all(address, distinct).await;
-        let got = |ask: &Ask| match answers.get(ask) {
-            Some(Ok(samples)) => Ok(samples.clone()),
-            Some(Err(failed)) => Err(SourceError(failed.message.clone())),
-            None => Err(SourceError("the question was not asked".to_owned())),
-        };
-        planned.into_iter().zip(queries).map(|(asks, query)| joined(query, asks?.iter().map(got))).collect()
+        let numbers = self.asker.ask_all(address, distinct).await;
+        let mut answers = Vec::new();
+        for (query, window) in queries.iter().zip(windows) {
+            let lost = || Err(SourceError("the question was not answered".to_owned()));
+            answers.push(match (scalar(query), window) {
+                (Some(ask), _) => numbers.get(&ask).map_or_else(lost, first_number),
+                (None, Some(window)) => window.await.unwrap_or_else(|_| lost()),
+                (None, None) => lost(),
+            });
+        }
+        answers
     }
 }
 
-/// The HTTP questions behind a question: bad and total, or the one text.
-fn asks(query: &Query) -> Result<Vec<Ask>, SourceError> {
-    match query {
-        Query::Increments(window) => {
-            let text = promql::increments(window).map_err(|error| SourceError(error.to_string()))?;
-            Ok(vec![Ask { text: text.bad, at: window.end }, Ask { text: text.total, at: window.end }])
-        }
-        Query::Scalar { query, at } => Ok(vec![Ask { text: query.clone(), at: *at }]),
-    }
-}
-
-fn joined(
-    query: &Query,
-    mut answers: impl Iterator<Item = Result<Samples, SourceError>>,
-) -> Result<Answer, SourceError> {
-    let mut next = || answers.next().unwrap_or_else(|| Err(SourceError("an answer is missing".to_owned())));
-    match query {
-        Query::Increments(_) => {
-            let (bad, total) = (next()?, next()?);
-            Ok(promql::counts(&bad, &total))
-        }
-        Query::Scalar { .. } => {
-            let first = next()?.first().map(|sample| sample.1);
-            Ok(Answer::Scalar(first.filter(|value| !value.is_nan())))
-        }
-    }
+/// The first sample's number; `None` for an empty answer and for NaN.
+fn first_number(answer: &Result<Samples, Failed>) -> Result<Answer, SourceError> {
+    let samples = answer.as_ref().map_err(|failed| SourceError(failed.message.clone()))?;
+    Ok(Answer::Scalar(samples.first().map(|sample| sample.1).filter(|value| !value.is_nan())))
 }
 
 /// Prometheus's answer, as far as it is used. Values are [time, "number"].

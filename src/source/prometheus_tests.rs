@@ -15,12 +15,21 @@ use crate::{
 };
 
 fn window() -> Query {
+    window_of("web")
+}
+
+fn window_of(name: &str) -> Query {
     let builtin = |builtin| Counter { builtin: Some(builtin), prometheus: None };
     Query::Increments(IncrementsQuery {
         bad: builtin(Builtin::Errors),
         total: builtin(Builtin::Requests),
         pack: Pack::Application,
-        arms: Arms { namespace: "shop".into(), canary: "web-2".into(), stable: "web-1".into(), ..Arms::default() },
+        arms: Arms {
+            namespace: "shop".into(),
+            canary: format!("{name}-2"),
+            stable: format!("{name}-1"),
+            ..Arms::default()
+        },
         end: Timestamp::from_second(1_700_000_010).unwrap(),
         window_seconds: 15,
         warm_up_seconds: 120,
@@ -38,8 +47,8 @@ fn vector(samples: serde_json::Value) -> ResponseTemplate {
 
 fn of_arms(canary: &str, stable: &str) -> ResponseTemplate {
     vector(json!([
-        {"metric": {"arm": "canary"}, "value": [1_700_000_010, canary]},
-        {"metric": {"arm": "stable"}, "value": [1_700_000_010, stable]},
+        {"metric": {"arm": "shop/web-2"}, "value": [1_700_000_010, canary]},
+        {"metric": {"arm": "shop/web-1"}, "value": [1_700_000_010, stable]},
     ]))
 }
 
@@ -65,6 +74,49 @@ async fn a_window_takes_two_questions_at_its_end() {
     let canary = Some(ArmCounts { bad: 3, total: 75 });
     let stable = Some(ArmCounts { bad: 1, total: 675 });
     assert_eq!(one(&server, window()).await, Ok(Answer::Increments { canary, stable, notes: vec![] }));
+}
+
+#[tokio::test]
+async fn windows_of_several_runs_at_one_moment_are_asked_for_together() {
+    let server = answering(vector(json!([
+        {"metric": {"arm": "shop/web-2"}, "value": [1, "10"]}, {"metric": {"arm": "shop/api-2"}, "value": [1, "20"]},
+        {"metric": {"arm": "shop/web-1"}, "value": [1, "30"]},
+    ])))
+    .await;
+    let source = PrometheusSource::new().unwrap();
+    let (address, web, api) = (server.uri(), [window_of("web")], [window_of("api")]);
+    let (web, api) = tokio::join!(source.answer(&address, &web), source.answer(&address, &api));
+    let total = |answer: &Result<Answer, SourceError>| match answer {
+        Ok(Answer::Increments { canary, stable, .. }) => (canary.map(|c| c.total), stable.map(|c| c.total)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((total(&web[0]), total(&api[0])), ((Some(10), Some(30)), (Some(20), None)));
+    assert_eq!(server.received_requests().await.unwrap().len(), 2, "one for bad, one for all");
+}
+
+/// Refuses what asks for more than one pair of arms.
+struct Limited;
+
+impl Respond for Limited {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        if body.contains("web-2") && body.contains("api-2") {
+            let error = "query processing would load too many samples into memory";
+            return ResponseTemplate::new(422)
+                .set_body_json(json!({"status": "error", "errorType": "execution", "error": error}));
+        }
+        of_arms("1", "2")
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_much_together_is_asked_for_in_halves() {
+    let server = answering(Limited).await;
+    let source = PrometheusSource::new().unwrap();
+    let (address, web, api) = (server.uri(), [window_of("web")], [window_of("api")]);
+    let (web, api) = tokio::join!(source.answer(&address, &web), source.answer(&address, &api));
+    assert!(matches!(&web[0], Ok(Answer::Increments { canary: Some(_), .. })), "{web:?}");
+    assert!(api[0].is_ok(), "{api:?}");
 }
 
 #[tokio::test]

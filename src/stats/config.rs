@@ -27,6 +27,9 @@ pub struct RatioConfig {
     pub beta: f64,
     /// Fewest canary errors that can fail.
     pub min_errors: u64,
+    /// No baseline sees comparable traffic: the floor alone fails, the ceiling alone passes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_armed: bool,
 }
 
 impl RatioConfig {
@@ -40,6 +43,7 @@ impl RatioConfig {
         alpha: 0.05,
         beta: 0.05,
         min_errors: 3,
+        one_armed: false,
     };
 
     /// The test that also runs while warming up: five times the baseline and above 5 %.

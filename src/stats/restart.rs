@@ -92,11 +92,15 @@ impl RestartMixture {
 }
 
 impl Restart {
-    /// ln (w_s min(E_ratio, E_floor)); E_ratio alone without a floor.
+    /// ln (w_s min(E_ratio, E_floor)); E_ratio alone without a floor, E_floor alone without a baseline.
     fn weighted(&self, config: &RatioConfig, floor: Option<RateTest>) -> f64 {
         let phi = config.phi();
-        let floor = floor.map_or(f64::INFINITY, |floor| floor.log_e(self.errors, self.requests, phi));
-        weight(self.number).ln() + mixture(&self.ratio, phi).min(floor)
+        let floor = floor.map(|floor| floor.log_e(self.errors, self.requests, phi));
+        let evidence = match floor {
+            floor if config.one_armed => floor.unwrap_or(0.0),
+            floor => mixture(&self.ratio, phi).min(floor.unwrap_or(f64::INFINITY)),
+        };
+        weight(self.number).ln() + evidence
     }
 }
 

@@ -100,7 +100,8 @@ impl RatioState {
     /// Take in the next window of `window_seconds`. One in which an arm saw no traffic is counted as skipped, no more.
     pub fn observe(&mut self, config: &RatioConfig, window: Counts, window_seconds: u64) {
         self.clamped = self.clamped.saturating_add(u64::from(window.needs_clamp()));
-        if !window.is_comparable() {
+        let window = if config.one_armed { Counts { kb: 0, nb: 0, ..window } } else { window };
+        if !window.is_comparable() && !(config.one_armed && window.nc > 0) {
             self.skipped = self.skipped.saturating_add(1);
             return;
         }
@@ -151,8 +152,8 @@ impl RatioState {
             fails: self.failed,
             log_e_pass,
             passes,
-            ratio: likelihood.most_likely(),
-            interval: likelihood.interval(SHOWN_ALPHA),
+            ratio: likelihood.most_likely().filter(|_| !config.one_armed),
+            interval: likelihood.interval(SHOWN_ALPHA).filter(|_| !config.one_armed),
             p: (-self.highest.fail).exp().min(1.0),
             p_ratio: (-self.highest.ratio).exp().min(1.0),
             counts: self.counts(),
@@ -208,10 +209,12 @@ impl PassEvidence {
     fn log_e(&self, config: &RatioConfig, times: f64) -> f64 {
         let phi = config.phi() / times;
         let ratio = mixture(&self.ratio, phi);
-        config.ceiling().map_or(ratio, |ceiling| {
-            let ceiling = rate::below_ceiling(self.counts.kc, self.counts.nc, ceiling, phi);
-            log_sum_exp(&[ratio, ceiling]) - std::f64::consts::LN_2
-        })
+        let ceiling = config.ceiling().map(|ceiling| rate::below_ceiling(self.counts.kc, self.counts.nc, ceiling, phi));
+        match ceiling {
+            ceiling if config.one_armed => ceiling.unwrap_or(0.0),
+            Some(ceiling) => log_sum_exp(&[ratio, ceiling]) - std::f64::consts::LN_2,
+            None => ratio,
+        }
     }
 
     /// Without traffic as yet: what it takes if the canary has no error.
@@ -249,6 +252,25 @@ mod tests {
     const CONFIG: RatioConfig = RatioConfig::DEFAULT;
     const GOOD: Counts = Counts { kc: 0, nc: 75, kb: 1, nb: 675 };
     const BAD: Counts = Counts { kc: 4, nc: 75, kb: 1, nb: 675 };
+
+    #[test]
+    fn without_a_baseline_the_floor_fails_and_the_ceiling_passes() {
+        let config = RatioConfig { one_armed: true, ..CONFIG };
+        let run = |window: Counts, windows: usize| {
+            let mut state = RatioState::new();
+            (0..windows).for_each(|_| state.observe(&config, window, 15));
+            state.assess(&config)
+        };
+        let bad = run(Counts { kc: 4, nc: 75, kb: 0, nb: 0 }, 8);
+        assert!(bad.fails && bad.ratio.is_none() && bad.interval.is_none(), "{bad:?}");
+        let good = run(Counts { kc: 0, nc: 75, kb: 0, nb: 0 }, 40);
+        assert!(good.passes && !good.fails, "{good:?}");
+        let baseline = Counts { kc: 4, nc: 75, kb: 60, nb: 675 };
+        assert!(run(baseline, 8).fails, "what the other arm does is no excuse");
+        assert!(!run(Counts::default(), 40).passes, "no traffic is no evidence");
+        // At the floor the chance of a false failure is bounded as ever: no evidence either way.
+        assert!(run(Counts { kc: 1, nc: 1000, kb: 0, nb: 0 }, 40).log_e_fail < config.fail_bound());
+    }
 
     fn after(windows: &[Counts]) -> RatioState {
         let mut state = RatioState::new();
@@ -357,9 +379,9 @@ mod tests {
         fn any_windows_and_settings_give_numbers(
             windows in prop::collection::vec(any::<(u64, u64, u64, u64, u64)>(), 0..20),
             (r0, floor, r1, ceiling) in any::<(f64, f64, f64, Option<f64>)>(),
-            (phi, alpha, beta, min_errors) in any::<(f64, f64, f64, u64)>(),
+            (phi, alpha, beta, min_errors, one_armed) in any::<(f64, f64, f64, u64, bool)>(),
         ) {
-            let config = RatioConfig { r0, floor, pass_ratio: r1, ceiling, phi, alpha, beta, min_errors };
+            let config = RatioConfig { r0, floor, pass_ratio: r1, ceiling, phi, alpha, beta, min_errors, one_armed };
             let mut state = RatioState::new();
             for (kc, nc, kb, nb, seconds) in windows {
                 state.observe(&config, Counts { kc, nc, kb, nb }, seconds);

@@ -19,6 +19,7 @@ use crate::{
         rollout::RolloutSpec,
         validate::{self, Finding, Severity},
     },
+    cli::simulate::scenario,
     evidence::resolve::{self, ResolveError},
     yaml::{self, Document, Position, YamlError},
 };
@@ -143,9 +144,20 @@ fn known_templates<'a>(documents: impl Iterator<Item = &'a Document>) -> Known {
     known
 }
 
+/// Everything wrong with objects that belong together, each with the index of its document.
+pub(in crate::cli) fn objects(documents: &[&Document]) -> Vec<(usize, Finding)> {
+    let known = known_templates(documents.iter().copied());
+    let ours = documents.iter().enumerate().filter(|(_, document)| is_ours(document));
+    ours.flat_map(|(index, document)| object(document, Some(&known)).into_iter().map(move |found| (index, found)))
+        .collect()
+}
+
 /// Everything wrong with one object. Without known templates it is not asked whether those that it names exist.
 pub(in crate::cli) fn object(document: &Document, known: Option<&Known>) -> Vec<Finding> {
     let kind = document.text("/kind").unwrap_or_default();
+    if kind == "Scenario" {
+        return scenario::check(document);
+    }
     let Some(schema) = crds::schema(kind) else {
         let kinds = crds::kinds();
         let names: Vec<&str> = kinds.iter().map(String::as_str).collect();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{api::validate::Finding, yaml::join};
 
 /// What does not fit the schema.
-pub(super) fn check(schema: &Value, value: &Value) -> Vec<Finding> {
+pub(in crate::cli) fn check(schema: &Value, value: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
     walk(schema, value, "", &mut found);
     found
@@ -60,7 +60,7 @@ fn is_open(schema: &Value) -> bool {
 }
 
 /// `; did you mean x?`, or which names there are when none is near.
-pub(super) fn hint(typed: &str, names: &[&str]) -> String {
+pub(in crate::cli) fn hint(typed: &str, names: &[&str]) -> String {
     match nearest(typed, names) {
         Some(name) => format!("; did you mean {name}?"),
         None if (1..=12).contains(&names.len()) => format!("; there is {}", names.join(", ")),
@@ -69,7 +69,7 @@ pub(super) fn hint(typed: &str, names: &[&str]) -> String {
 }
 
 /// The name that was probably meant.
-pub(super) fn nearest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a str> {
+pub(in crate::cli) fn nearest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a str> {
     let scored =
         names.iter().map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), *name));
     scored.filter(|(distance, name)| *distance <= 1 + name.len() / 4).min().map(|(_, name)| name)

@@ -1,0 +1,149 @@
+//! AnalysisRuns without a cluster: frozen from templates as the controller does it, and moved on by the same judges.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::api::ObjectMeta;
+
+use super::{RolloutKey, Source, WorldError};
+use crate::{
+    api::{
+        AnalysisRun, Rollout,
+        analysis::{AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, TemplateRef},
+    },
+    engine::RunRequest,
+    evidence::{
+        builtin,
+        resolve::{Wanted, resolve},
+        run,
+    },
+};
+
+/// Where the numbers come from, for the record: the world's own counters, not a Prometheus.
+const ADDRESS: &str = "http://localhost";
+
+/// The run that is asked for.
+pub fn freeze(
+    key: &RolloutKey,
+    rollout: &Rollout,
+    request: &RunRequest,
+    templates: &BTreeMap<String, AnalysisTemplateSpec>,
+) -> Result<AnalysisRun, WorldError> {
+    let workload = |id: &str| format!("{}-{id}", key.name);
+    let services = rollout.spec.services.clone().unwrap_or_default();
+    let wanted = Wanted {
+        templates: request.templates.iter().map(|named| find(named, templates)).collect::<Result<_, _>>()?,
+        args: &request.args,
+        pack: Some(Pack::Application),
+        arms: Arms {
+            namespace: key.namespace.clone(),
+            canary: workload(&request.canary),
+            stable: workload(&request.stable),
+            canary_service: services.canary,
+            stable_service: services.stable,
+        },
+        prometheus: Some(ADDRESS),
+        background: request.background,
+        epoch: request.epoch,
+        one_armed: request.one_armed,
+        share: request.share,
+        ..Wanted::default()
+    };
+    let spec = resolve(wanted).map_err(|errors| {
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        WorldError::Refused { reason: "InvalidAnalysis".into(), message: texts.join("; ") }
+    })?;
+    let metadata = ObjectMeta {
+        name: Some(request.name.clone()),
+        namespace: Some(key.namespace.clone()),
+        ..ObjectMeta::default()
+    };
+    Ok(AnalysisRun { metadata, spec, status: None })
+}
+
+fn find(
+    named: &TemplateRef,
+    templates: &BTreeMap<String, AnalysisTemplateSpec>,
+) -> Result<(String, AnalysisTemplateSpec), WorldError> {
+    let name = &named.name;
+    let found = templates.get(name).cloned().or_else(|| builtin(name));
+    found.map(|template| (name.clone(), template)).ok_or_else(|| WorldError::Refused {
+        reason: "MissingTemplate".into(),
+        message: format!("no AnalysisTemplate \"{name}\" in this file or built in; put it into the same file"),
+    })
+}
+
+/// The run's next status, when there is one.
+pub async fn advance(run: &AnalysisRun, source: &dyn Source, now: Timestamp) -> Option<AnalysisRunStatus> {
+    let status = run.status.clone().unwrap_or_default();
+    let (next, _) = judge(&run.spec, &status, source, now).await;
+    (next != status).then_some(next)
+}
+
+/// Asks what is due and judges it: the next status, and when the next question falls due.
+pub async fn judge(
+    spec: &AnalysisRunSpec,
+    status: &AnalysisRunStatus,
+    source: &dyn Source,
+    now: Timestamp,
+) -> (AnalysisRunStatus, Timestamp) {
+    let plan = run::plan(spec, status, now);
+    let (questions, wake) = (plan.questions(), plan.wake);
+    let results = if questions.is_empty() { Vec::new() } else { source.answer(ADDRESS, &questions).await };
+    (run::advance(spec, status, &plan.answered(results), now), wake)
+}
+
+/// Live numbers are written this often at most, in seconds.
+const WRITE_EVERY: i64 = 60;
+/// The default window in seconds (analysis.md).
+const WINDOW: i64 = 15;
+
+/// Whether a decision may rest on the difference, or people would be told something else.
+pub fn is_material(old: &AnalysisRunStatus, new: &AnalysisRunStatus) -> bool {
+    let shown = |status: &AnalysisRunStatus| -> Vec<_> {
+        status.metrics.iter().map(|m| (m.name.clone(), m.verdict, m.reason.clone())).collect()
+    };
+    (old.phase, old.verdict, old.epoch, old.epoch_since) != (new.phase, new.verdict, new.epoch, new.epoch_since)
+        || shown(old) != shown(new)
+}
+
+/// Whether the recorded numbers are older than a minute, or than four of the run's windows.
+pub fn is_old(spec: &AnalysisRunSpec, written: Timestamp, now: Timestamp) -> bool {
+    let window = spec.settings.window.map_or(WINDOW, |window| window.get().as_secs().max(1) as i64);
+    now.as_second().saturating_sub(written.as_second()) >= WRITE_EVERY.min(4 * window)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{
+        HumanDuration,
+        analysis::{MetricStatus, Verdict},
+    };
+
+    #[test]
+    fn verdicts_are_written_at_once_and_numbers_now_and_then() {
+        let status = |verdict, canary: &str| AnalysisRunStatus {
+            metrics: vec![MetricStatus {
+                name: "errors".into(),
+                verdict,
+                canary: canary.into(),
+                ..MetricStatus::default()
+            }],
+            ..AnalysisRunStatus::default()
+        };
+        let old = status(Verdict::Continue, "1 of 10");
+        assert!(!is_material(&old, &status(Verdict::Continue, "2 of 20")));
+        assert!(is_material(&old, &status(Verdict::Pass, "2 of 20")));
+
+        let spec = |seconds| {
+            let mut spec = AnalysisRunSpec::default();
+            spec.settings.window = Some(HumanDuration::secs(seconds));
+            spec
+        };
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (window, age, old) in [(15, 59, false), (15, 60, true), (2, 7, false), (2, 8, true), (60, 60, true)] {
+            assert_eq!(is_old(&spec(window), at(1000), at(1000 + age)), old, "window {window}, age {age}");
+        }
+    }
+}

@@ -1,0 +1,484 @@
+//! The cluster in memory: one Rollout with its ReplicaSets, Services, routes, runs and commands, and the users' requests.
+//!
+//! Every object has a version, as the API server gives it a resourceVersion: a write that was decided on an older one loses.
+
+pub mod seen;
+mod workloads;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+use crate::{
+    api::{
+        AnalysisRun, Percent, Rollout, RolloutStatus,
+        analysis::AnalysisTemplateSpec,
+        command::{CommandState, RolloutCommandSpec},
+        revision,
+        status::Phase,
+        validate,
+    },
+    engine::{CommandSeen, Notice},
+    evidence::ArmCounts,
+    ports::{
+        RolloutKey,
+        targets::{self, Split, Targets},
+    },
+};
+
+use super::{
+    Millis,
+    dice::Dice,
+    faults::Faults,
+    flow::Flow,
+    instant, millis,
+    pods::{Pod, sum},
+    replicas::Replicas,
+    scenario::{Point, VersionSpec},
+};
+
+/// Prometheus scrapes this often, unless a template's windows are shorter.
+const SCRAPE: Millis = 15_000;
+
+/// The laws of a world.
+#[derive(Clone, Debug)]
+pub struct Laws {
+    /// The seed of all chance.
+    pub seed: u64,
+    /// From a pod's creation to ready.
+    pub startup: Millis,
+    /// How many pods there is room for.
+    pub capacity: Option<u32>,
+    /// The users' requests a second.
+    pub rps: f64,
+    /// How versions behave, by image.
+    pub versions: BTreeMap<String, VersionSpec>,
+    /// Versions that turn bad only this long after their first pod: (image, delay, error rate).
+    pub late: Vec<(String, Millis, f64)>,
+    /// What the queries of threshold metrics answer, by metric name.
+    pub series: BTreeMap<String, Vec<Point>>,
+}
+
+/// Names an object in the versions that a process has seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Named {
+    /// The Rollout.
+    Rollout,
+    /// A revision's ReplicaSet.
+    Replicas(String),
+    /// The stable Service (and root), or subset.
+    Stable,
+    /// The canary Service, or subset.
+    Canary,
+    /// The routes.
+    Route,
+    /// The referenced Deployment.
+    Deployment,
+}
+
+/// A Service or subset.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// The revision it selects; `None`: the user's own selector.
+    pub revision: Option<String>,
+    /// Changes with every write.
+    pub version: u64,
+}
+
+/// The routes of a mesh.
+#[derive(Clone, Debug, Default)]
+pub struct Route {
+    /// What was written last.
+    pub weight: Percent,
+    /// The names of the header routes that were written last, sorted.
+    pub headers: Vec<String>,
+    /// The share that is copied to the canary.
+    pub mirror: Option<Percent>,
+    /// What the proxies do.
+    pub effective: Percent,
+    /// What reaches them, and when.
+    pub underway: Vec<(Millis, Percent)>,
+    /// Changes with every write.
+    pub version: u64,
+}
+
+/// The Deployment of a workloadRef.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// Its own pods, of the template that they were made from.
+    pub own: Replicas,
+    /// Its pod template.
+    pub template: Value,
+    /// Whether its own controller is held still.
+    pub paused: bool,
+}
+
+/// What a version has answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// The image.
+    pub image: String,
+    /// Its answers.
+    pub answered: ArmCounts,
+    /// When its first pod was made.
+    first: Option<Millis>,
+}
+
+/// The cluster.
+#[derive(Clone, Debug)]
+pub struct SimCluster {
+    /// The Rollout's name.
+    pub key: RolloutKey,
+    /// The time.
+    pub now: Millis,
+    /// The laws.
+    pub laws: Laws,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// The Rollout; `None` once it is gone.
+    pub rollout: Option<Rollout>,
+    /// AnalysisTemplates by name.
+    pub templates: BTreeMap<String, AnalysisTemplateSpec>,
+    /// What `lint` says against the spec.
+    invalid: Option<String>,
+    /// The Services or subsets that play a part.
+    pub targets: Targets,
+    /// Objects that the user has taken away, as (kind, name).
+    pub missing: BTreeSet<(String, String)>,
+    /// The ReplicaSets, by revision id.
+    pub sets: Vec<Replicas>,
+    /// The referenced Deployment.
+    pub deployment: Option<Deployment>,
+    /// The stable Service or subset.
+    pub stable: Target,
+    /// The canary Service or subset.
+    pub canary: Target,
+    /// The routes.
+    pub route: Route,
+    /// AnalysisRuns by name.
+    pub runs: BTreeMap<String, AnalysisRun>,
+    /// Runs that must be judged now.
+    pub runs_due: BTreeSet<String>,
+    /// Commands without an answer.
+    pub commands: Vec<CommandSeen>,
+    /// Answers to commands, oldest first.
+    pub answers: Vec<(String, CommandState, String)>,
+    /// What was told, oldest first.
+    pub notices: Vec<(Millis, Notice)>,
+    /// Whether something has happened that the controller hears of.
+    pub news: bool,
+    /// When a cache that is behind hears of it.
+    pub late_news: Option<Millis>,
+    /// Requests that no pod answered.
+    pub lost: u64,
+    /// What versions have answered.
+    pub versions: Vec<Version>,
+    /// How often Prometheus scrapes.
+    scrape: Millis,
+    /// Requests that found no pod, expected and not yet drawn.
+    expected_lost: f64,
+    /// Whether there was ever a pod to ask: users come only then.
+    pub users: bool,
+    /// Pods that are gone, with their series.
+    gone: Vec<(String, Pod)>,
+    dice: Dice,
+    serials: u64,
+    version: u64,
+}
+
+impl SimCluster {
+    /// A cluster with a Rollout, and a Deployment where the Rollout refers to one.
+    pub fn new(
+        mut rollout: Rollout,
+        deployment: Option<(Value, u32)>,
+        templates: BTreeMap<String, AnalysisTemplateSpec>,
+        laws: Laws,
+        faults: Faults,
+    ) -> Self {
+        let name = rollout.metadata.name.clone().unwrap_or_else(|| "rollout".into());
+        let namespace = rollout.metadata.namespace.clone().unwrap_or_else(|| "default".into());
+        rollout.metadata.namespace = Some(namespace.clone());
+        rollout.metadata.uid = Some(format!("sim-{name}"));
+        rollout.metadata.generation = Some(1);
+        rollout.metadata.creation_timestamp = Some(Time(instant(0)));
+        rollout.status = None;
+        let windows = templates.values().filter_map(|template| template.settings.as_ref()?.window).map(millis);
+        let targets = targets::of(&rollout.spec);
+        let mut cluster = SimCluster {
+            key: RolloutKey { namespace, name },
+            now: 0,
+            faults,
+            rollout: Some(rollout),
+            missing: BTreeSet::new(),
+            invalid: None,
+            targets,
+            sets: Vec::new(),
+            deployment: None,
+            stable: Target::default(),
+            canary: Target::default(),
+            route: Route::default(),
+            runs: BTreeMap::new(),
+            runs_due: BTreeSet::new(),
+            commands: Vec::new(),
+            answers: Vec::new(),
+            notices: Vec::new(),
+            news: true,
+            late_news: None,
+            lost: 0,
+            versions: Vec::new(),
+            scrape: windows.chain([SCRAPE]).filter(|window| *window > 0).min().unwrap_or(SCRAPE),
+            expected_lost: 0.0,
+            users: false,
+            gone: Vec::new(),
+            dice: Dice::new(laws.seed, 1),
+            serials: 0,
+            version: 1,
+            templates,
+            laws,
+        };
+        cluster.touch();
+        cluster.read_spec();
+        if let Some((template, replicas)) = deployment {
+            cluster.begin_deployment(template, replicas);
+        }
+        cluster
+    }
+
+    /// The Rollout changes: another version of the object.
+    pub fn touch(&mut self) {
+        self.version += 1;
+        if let Some(rollout) = &mut self.rollout {
+            rollout.metadata.resource_version = Some(self.version.to_string());
+        }
+    }
+
+    /// The Rollout's spec changes: a new generation, and news for the controller.
+    pub fn touch_spec(&mut self) {
+        if let Some(rollout) = &mut self.rollout {
+            rollout.metadata.generation = Some(rollout.metadata.generation.unwrap_or(0) + 1);
+        }
+        self.read_spec();
+        self.touch();
+        self.news = true;
+    }
+
+    fn read_spec(&mut self) {
+        if let Some(rollout) = &self.rollout {
+            self.invalid = seen::invalid(&rollout.spec);
+            self.targets = targets::of(&rollout.spec);
+        }
+    }
+
+    /// The status on record, as it is.
+    pub fn recorded(&self) -> Option<&RolloutStatus> {
+        self.rollout.as_ref()?.status.as_ref()
+    }
+
+    /// The phase on record.
+    pub fn phase(&self) -> Option<Phase> {
+        self.recorded()?.phase
+    }
+
+    /// The status on record.
+    pub fn status(&self) -> RolloutStatus {
+        self.recorded().cloned().unwrap_or_default()
+    }
+
+    /// Whether a router splits the traffic.
+    pub fn has_mesh(&self) -> bool {
+        self.rollout.as_ref().is_some_and(|rollout| validate::has_mesh(&rollout.spec))
+    }
+
+    /// minReadySeconds in milliseconds.
+    pub fn min_ready(&self) -> Millis {
+        let seconds = self.rollout.as_ref().and_then(|rollout| rollout.spec.min_ready_seconds).unwrap_or(0);
+        Millis::from(seconds) * 1000
+    }
+
+    /// The wanted template and its revision id (rule S1: what the server has is compared first, the hash only names).
+    pub fn wanted_template(&self) -> Option<(String, &Value)> {
+        let spec = &self.rollout.as_ref()?.spec;
+        let own = self.deployment.as_ref().map(|deployment| &deployment.template);
+        let raw = spec.template.as_ref().or(own)?;
+        let known = self.sets.iter().find(|set| set.template == *raw);
+        Some((known.map_or_else(|| revision::id(raw), |set| set.id.clone()), raw))
+    }
+
+    /// A revision's ReplicaSet.
+    pub fn set(&self, id: &str) -> Option<&Replicas> {
+        self.sets.iter().find(|set| set.id == id)
+    }
+
+    /// The version of an object, as the API server has it now.
+    pub fn version_of(&self, named: &Named) -> u64 {
+        match named {
+            Named::Rollout => self.version,
+            Named::Replicas(id) => self.set(id).map_or(0, |set| set.version),
+            Named::Stable => self.stable.version,
+            Named::Canary => self.canary.version,
+            Named::Route => self.route.version,
+            Named::Deployment => self.deployment.as_ref().map_or(0, |deployment| deployment.own.version),
+        }
+    }
+
+    /// The versions of all objects.
+    pub fn versions_of_all(&self) -> BTreeMap<Named, u64> {
+        let fixed = [Named::Rollout, Named::Stable, Named::Canary, Named::Route, Named::Deployment];
+        let sets = self.sets.iter().map(|set| Named::Replicas(set.id.clone()));
+        fixed.into_iter().chain(sets).map(|named| (named.clone(), self.version_of(&named))).collect()
+    }
+
+    /// When something happens next by itself.
+    pub fn next_event(&self) -> Option<Millis> {
+        let min_ready = self.min_ready();
+        let ready = self.all_pods().filter_map(|pod| pod.ready_at).flat_map(|at| [at, at + min_ready]);
+        let routes = self.route.underway.iter().map(|(at, _)| *at);
+        ready
+            .chain(routes)
+            .chain(self.late_news)
+            .chain(self.faults.next_event(self.now))
+            .filter(|at| *at > self.now)
+            .min()
+    }
+
+    /// Lets time pass to `to`: requests flow as they do now, and what is due then becomes so.
+    pub fn advance(&mut self, to: Millis) {
+        let from = self.now;
+        if to <= from {
+            return;
+        }
+        self.flow(to - from);
+        let SimCluster { sets, deployment, versions, laws, dice, scrape, .. } = self;
+        let own = deployment.iter_mut().flat_map(|deployment| deployment.own.pods.iter_mut());
+        for pod in sets.iter_mut().flat_map(|set| set.pods.iter_mut()).chain(own) {
+            let rate = error_rate(laws, &versions[pod.version], to);
+            let answered = pod.pass(from, to, rate, *scrape, dice);
+            versions[pod.version].answered = sum(versions[pod.version].answered, answered);
+        }
+        let min_ready = self.min_ready();
+        let due = |at: Millis| at > from && at <= to;
+        let mut news = false;
+        for set in &mut self.sets {
+            let changes = |pod: &Pod| pod.ready_at.is_some_and(|at| due(at) || due(at + min_ready));
+            if set.pods.iter().any(changes) {
+                set.version += 1;
+                news = true;
+            }
+        }
+        let own_changes = self
+            .deployment
+            .as_ref()
+            .is_some_and(|deployment| deployment.own.pods.iter().any(|pod| pod.ready_at.is_some_and(due)));
+        self.news |= news || own_changes;
+        self.now = to;
+        if self.late_news.is_some_and(|at| at <= to) {
+            self.late_news = None;
+            self.news = true;
+        }
+        self.route_arrives();
+        self.roll_deployment();
+        self.gone.retain(|(_, pod)| !pod.is_forgotten(to));
+    }
+
+    fn route_arrives(&mut self) {
+        let now = self.now;
+        for (_, weight) in self.route.underway.extract_if(.., |(at, _)| *at <= now) {
+            self.route.effective = weight;
+        }
+    }
+
+    /// Sets the rate of every pod as targets, routes and readiness are now, for so long.
+    fn flow(&mut self, span: Millis) {
+        let now = self.now;
+        let pinned = self.targets.split != Split::Replicas && self.stable.revision.is_some();
+        let by = |target: &Target| target.revision.clone().unwrap_or_default();
+        let flow = if pinned {
+            Flow::Split { stable: by(&self.stable), canary: by(&self.canary), weight: self.route.effective.share() }
+        } else {
+            // Without a mesh the root Service keeps the user's selector (rule S6).
+            Flow::Even
+        };
+        let own = self.deployment.as_mut().map(|deployment| deployment.own.pods.as_mut_slice()).unwrap_or_default();
+        let rps = self.laws.rps;
+        let lost = flow.spread(if self.users { rps } else { 0.0 }, &mut self.sets, own, now);
+        self.users |= lost.any_pod;
+        self.expected_lost += lost.rate * span as f64 / 1000.0;
+    }
+
+    /// Draws the requests that no scrape has seen yet: for a summary, or when a pod goes.
+    pub fn count_up(&mut self) {
+        let now = self.now;
+        let SimCluster { sets, deployment, versions, laws, dice, .. } = self;
+        let own = deployment.iter_mut().flat_map(|deployment| deployment.own.pods.iter_mut());
+        for pod in sets.iter_mut().flat_map(|set| set.pods.iter_mut()).chain(own) {
+            let rate = error_rate(laws, &versions[pod.version], now);
+            let answered = pod.draw(rate, dice);
+            versions[pod.version].answered = sum(versions[pod.version].answered, answered);
+        }
+        self.lost += self.dice.poisson(std::mem::take(&mut self.expected_lost));
+    }
+
+    /// What all versions have answered.
+    pub fn answered(&self) -> ArmCounts {
+        self.versions.iter().map(|version| version.answered).fold(ArmCounts::default(), sum)
+    }
+
+    /// What an image's pods have answered.
+    pub fn answered_by(&self, image: &str) -> ArmCounts {
+        self.versions.iter().find(|version| version.image == image).map(|v| v.answered).unwrap_or_default()
+    }
+
+    /// Gives a command.
+    pub fn command(&mut self, spec: RolloutCommandSpec) {
+        self.serials += 1;
+        let name = format!("{}-{}-{}", self.key.name, spec.verb.as_str(), self.serials);
+        let uid = format!("uid-{name}");
+        self.commands.push(CommandSeen { uid, name, created: instant(self.now), spec });
+        self.news = true;
+    }
+
+    /// Requests that no pod answered, those included that are not drawn yet.
+    pub fn lost_so_far(&self) -> u64 {
+        self.lost + self.expected_lost.ceil() as u64
+    }
+
+    /// Pods, targets and routes in words: what a rollout leaves behind.
+    pub fn state(&self) -> String {
+        let image = |target: &Target| {
+            let set = target.revision.as_ref().and_then(|id| self.set(id));
+            set.map_or_else(|| "all".to_owned(), Replicas::image)
+        };
+        let mut sets: Vec<String> = self.sets.iter().map(|set| format!("{} {}", set.image(), set.wanted)).collect();
+        sets.sort();
+        let own = self.deployment.as_ref().map(|own| format!(", Deployment {} {}", own.own.wanted, own.paused));
+        format!(
+            "stable {}, canary {}, weight {}, pods {}{}",
+            image(&self.stable),
+            image(&self.canary),
+            self.route.weight,
+            sets.join(" "),
+            own.unwrap_or_default()
+        )
+    }
+
+    /// What an arm counted in a window.
+    pub fn increments(&self, workload: &str, end: Millis, window: Millis, warm_up: Millis) -> Option<ArmCounts> {
+        let own = |set: &&Replicas| set.workload == workload;
+        let alive = self.sets.iter().filter(own).flat_map(|set| set.pods.iter());
+        let gone = self.gone.iter().filter(|(name, _)| name == workload).map(|(_, pod)| pod);
+        alive.chain(gone).filter_map(|pod| pod.increments(end, window, warm_up)).reduce(sum)
+    }
+}
+
+/// The share of errors in a version's answers now.
+fn error_rate(laws: &Laws, version: &Version, now: Millis) -> f64 {
+    let late = laws.late.iter().find(|(image, ..)| *image == version.image);
+    if let Some((_, delay, rate)) = late
+        && version.first.is_some_and(|first| now - first > *delay)
+    {
+        return *rate;
+    }
+    let spec = laws.versions.get(&version.image);
+    spec.and_then(|version| version.error_rate).map_or(0.0, Percent::share)
+}

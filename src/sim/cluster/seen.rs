@@ -1,0 +1,131 @@
+//! What the engine is shown of the cluster, and what stands in a Rollout's way, in the controller's own words.
+
+use super::{Replicas, SimCluster, Target};
+use crate::{
+    api::{
+        AnalysisRun, RolloutSpec,
+        analysis::{AnalysisRunStatus, MetricStatus},
+        revision,
+        validate::{self, Severity},
+    },
+    engine::{Problem, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen},
+    ports::targets::Split,
+    sim::replicas::count,
+};
+
+impl SimCluster {
+    /// What the engine is shown.
+    pub fn seen(&self) -> Seen {
+        let min_ready = self.min_ready();
+        let Some(rollout) = &self.rollout else { return Seen::default() };
+        let template = self.wanted_template();
+        Seen {
+            template: template.map(|(id, raw)| TemplateSeen { id, images: revision::images(raw) }),
+            replicas: rollout.spec.replicas.unwrap_or(1),
+            revisions: self.sets.iter().map(|set| set.seen(self.now, min_ready)).collect(),
+            route: self.has_mesh().then(|| self.route_seen()),
+            stable_target: self.target_seen(&self.stable, true),
+            canary_target: self.target_seen(&self.canary, false),
+            workload: self.deployment.as_ref().filter(|_| rollout.spec.workload_ref.is_some()).map(|d| WorkloadSeen {
+                wanted: d.own.wanted,
+                pods: count(d.own.pods.len()),
+                available: d.own.ready(self.now),
+                paused: d.paused,
+            }),
+            runs: self.runs.iter().map(|(name, run)| (name.clone(), run_seen(run))).collect(),
+            commands: self.commands.clone(),
+            problems: self.problems(),
+            selector: format!("app={}", self.key.name),
+            ..Seen::default()
+        }
+    }
+
+    pub(super) fn route_seen(&self) -> RouteSeen {
+        let readable = self.missing_route().is_none();
+        RouteSeen {
+            weight: readable.then_some(self.route.weight),
+            headers: self.route.headers.clone(),
+            mirror: self.route.mirror,
+            ..RouteSeen::default()
+        }
+    }
+
+    pub(super) fn target_seen(&self, target: &Target, stable: bool) -> Option<TargetSeen> {
+        let named = if stable { &self.targets.stable } else { &self.targets.canary };
+        let subset = self.targets.split == Split::Subset;
+        if named.is_none() && !subset {
+            return None;
+        }
+        let ready = |set: &Replicas| (set.id.clone(), set.ready(self.now));
+        let listed = self.sets.iter().filter(|set| Some(&set.id) == target.revision.as_ref()).map(ready);
+        Some(TargetSeen { revision: target.revision.clone(), endpoints: (!subset).then(|| listed.collect()) })
+    }
+
+    pub(super) fn missing_route(&self) -> Option<String> {
+        let spec = &self.rollout.as_ref()?.spec;
+        let mut named = spec.traffic.iter().filter_map(|t| t.istio.as_ref()).flat_map(|i| i.virtual_services.iter());
+        let gone = |name: &String| self.missing.contains(&("VirtualService".to_owned(), name.clone()));
+        named.find(|service| gone(&service.name)).map(|service| service.name.clone())
+    }
+
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let Some(rollout) = &self.rollout else { return Vec::new() };
+        let spec = &rollout.spec;
+        let problem =
+            |reason: &str, message: String, blocks_all| Problem { reason: reason.to_owned(), message, blocks_all };
+        let mut found = Vec::new();
+        if let Some(invalid) = &self.invalid {
+            found.push(problem("InvalidSpec", invalid.clone(), true));
+        }
+        if let Some(workload) = spec.workload_ref.as_ref().filter(|_| self.deployment.is_none()) {
+            let message =
+                format!("Missing Deployment/{}: workloadRef names it; create it or mend the name", workload.name);
+            found.push(problem("MissingWorkload", message, false));
+        }
+        let root = spec.services.as_ref().and_then(|services| services.root.as_ref());
+        if let Some(root) = root.filter(|root| self.missing.contains(&("Service".to_owned(), (*root).clone()))) {
+            let message = format!("Missing Service/{root}: services.root names it; create it or mend the name");
+            found.push(problem("MissingService", message, false));
+        }
+        if let Some(name) = self.missing_route() {
+            let message = format!("Missing VirtualService/{name}: create it, or take it out of spec.traffic");
+            found.push(problem("MissingVirtualService", message, false));
+        }
+        found
+    }
+}
+
+/// What `lint` says against a spec, in one line.
+pub(super) fn invalid(spec: &RolloutSpec) -> Option<String> {
+    let findings = validate::rollout(spec);
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let errors: Vec<String> = errors.map(|finding| format!("{}: {}", finding.path, finding.message)).collect();
+    (!errors.is_empty()).then(|| errors.join("; "))
+}
+
+/// A run as the engine is shown it: the judges' memory and the list of measurements, which it does not read, are left out
+/// because they are most of it.
+fn run_seen(run: &AnalysisRun) -> RunSeen {
+    let Some(status) = &run.status else {
+        return RunSeen { epoch_wanted: run.spec.epoch, stop: run.spec.stop, ..RunSeen::default() };
+    };
+    let metrics = status.metrics.iter().map(|metric| MetricStatus {
+        name: metric.name.clone(),
+        reason: metric.reason.clone(),
+        canary: metric.canary.clone(),
+        stable: metric.stable.clone(),
+        comparison: metric.comparison.clone(),
+        needs: metric.needs.clone(),
+        notes: metric.notes.clone(),
+        accumulator: None,
+        measurements: Vec::new(),
+        ..*metric
+    });
+    let status = AnalysisRunStatus {
+        metrics: metrics.collect(),
+        message: status.message.clone(),
+        share: status.share.clone(),
+        ..*status
+    };
+    RunSeen { phase: status.phase, verdict: status.verdict, epoch_wanted: run.spec.epoch, stop: run.spec.stop, status }
+}

@@ -1,0 +1,209 @@
+//! What the entries of a timeline do to the world, and the faults that come by themselves.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+use super::{
+    cluster::SimCluster,
+    instant,
+    play::Player,
+    replicas::first_image,
+    scenario::{CommandEntry, Entry, FaultKind, FaultTarget},
+};
+use crate::api::{
+    AnalysisTemplate, ClusterAnalysisTemplate, Percent, Rollout,
+    command::{RolloutCommandSpec, Verb},
+    status::RevisionRef,
+};
+use crate::engine::RouteIntent;
+
+/// Carries an entry out. Gives it in words, or why it cannot be.
+pub fn apply(player: &mut Player, entry: &Entry) -> Result<String, String> {
+    if let Some(deploy) = &entry.deploy {
+        player.begin_release(&deploy.image);
+        deploy_image(&mut player.cluster(), &deploy.image)?;
+        return Ok(format!("deploy {}", deploy.image));
+    }
+    let mut cluster = player.cluster();
+    if let Some(patch) = &entry.patch {
+        patch_rollout(&mut cluster, patch)?;
+        return Ok(format!("patch {patch}"));
+    }
+    if let Some(object) = &entry.apply {
+        return apply_object(&mut cluster, object);
+    }
+    if let Some(delete) = &entry.delete {
+        return delete_object(&mut cluster, &delete.kind, &delete.name);
+    }
+    if let Some(replicas) = entry.scale {
+        let rollout = cluster.rollout.as_mut().ok_or("the Rollout is gone")?;
+        rollout.spec.replicas = Some(replicas);
+        cluster.touch_spec();
+        return Ok(format!("scale to {replicas}"));
+    }
+    if let Some(command) = &entry.command {
+        return give(&mut cluster, command);
+    }
+    Err("the entry says nothing".to_owned())
+}
+
+fn deploy_image(cluster: &mut SimCluster, image: &str) -> Result<(), String> {
+    let of_deployment = cluster.rollout.as_ref().is_none_or(|rollout| rollout.spec.workload_ref.is_some());
+    if of_deployment {
+        let deployment = cluster.deployment.as_ref().ok_or("the Deployment is gone")?;
+        let (mut template, paused) = (deployment.template.clone(), deployment.paused);
+        set_image(&mut template, image)?;
+        cluster.write_deployment(None, paused, Some(template));
+        return Ok(());
+    }
+    let template = cluster.rollout.as_mut().and_then(|rollout| rollout.spec.template.as_mut());
+    set_image(template.ok_or("the Rollout has no template")?, image)?;
+    cluster.touch_spec();
+    Ok(())
+}
+
+fn set_image(template: &mut Value, image: &str) -> Result<(), String> {
+    let place =
+        template.pointer_mut("/spec/containers/0/image").ok_or("the template has no container with an image")?;
+    *place = Value::from(image);
+    Ok(())
+}
+
+/// A merge patch (RFC 7386), as `kubectl patch --type merge` writes it.
+fn patch_rollout(cluster: &mut SimCluster, patch: &Value) -> Result<(), String> {
+    let rollout = cluster.rollout.as_ref().ok_or("the Rollout is gone")?;
+    let mut value = serde_json::to_value(rollout).map_err(|error| error.to_string())?;
+    merge(&mut value, patch);
+    let patched: Rollout =
+        serde_json::from_value(value).map_err(|error| format!("the patched Rollout cannot be read: {error}"))?;
+    cluster.rollout = Some(patched);
+    cluster.touch_spec();
+    Ok(())
+}
+
+fn merge(into: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        into.clone_from(patch);
+        return;
+    };
+    if !into.is_object() {
+        *into = Value::Object(serde_json::Map::new());
+    }
+    let Some(fields) = into.as_object_mut() else { return };
+    for (key, value) in patch {
+        if value.is_null() {
+            fields.remove(key);
+        } else {
+            merge(fields.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+fn apply_object(cluster: &mut SimCluster, object: &Value) -> Result<String, String> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (kind, name) = (text("/kind"), text("/metadata/name"));
+    let unreadable = |error: serde_json::Error| format!("{kind} {name} cannot be read: {error}");
+    match kind.as_str() {
+        "Rollout" => {
+            let new: Rollout = serde_json::from_value(object.clone()).map_err(unreadable)?;
+            let rollout =
+                cluster.rollout.as_mut().ok_or("the Rollout is gone, and a second one is not supported yet")?;
+            let image = first_image(new.spec.template.as_ref().unwrap_or(&Value::Null));
+            rollout.spec = new.spec;
+            cluster.touch_spec();
+            let with = if image.is_empty() { String::new() } else { format!(" with {image}") };
+            return Ok(format!("apply Rollout {name}{with}"));
+        }
+        "AnalysisTemplate" => {
+            let new: AnalysisTemplate = serde_json::from_value(object.clone()).map_err(unreadable)?;
+            cluster.templates.insert(name.clone(), new.spec);
+        }
+        "ClusterAnalysisTemplate" => {
+            let new: ClusterAnalysisTemplate = serde_json::from_value(object.clone()).map_err(unreadable)?;
+            cluster.templates.insert(name.clone(), new.spec.into());
+        }
+        "Service" | "VirtualService" => {
+            cluster.missing.remove(&(kind.clone(), name.clone()));
+        }
+        _ => return Err(format!("to apply a {kind} is not supported yet")),
+    }
+    cluster.news = true;
+    Ok(format!("apply {kind} {name}"))
+}
+
+fn delete_object(cluster: &mut SimCluster, kind: &str, name: &str) -> Result<String, String> {
+    match kind {
+        "Rollout" => {
+            let now = instant(cluster.now);
+            let rollout = cluster.rollout.as_mut().ok_or("the Rollout is gone already")?;
+            rollout.metadata.deletion_timestamp = Some(Time(now));
+            cluster.touch_spec();
+        }
+        "AnalysisTemplate" | "ClusterAnalysisTemplate" => {
+            cluster.templates.remove(name).ok_or_else(|| format!("there is no {kind} {name}"))?;
+        }
+        "Service" | "VirtualService" => {
+            cluster.missing.insert((kind.to_owned(), name.to_owned()));
+        }
+        _ => return Err(format!("to delete a {kind} is not supported yet")),
+    }
+    cluster.news = true;
+    Ok(format!("delete {kind} {name}"))
+}
+
+/// A command; what the entry does not say is what is true at this moment.
+fn give(cluster: &mut SimCluster, entry: &CommandEntry) -> Result<String, String> {
+    let status = cluster.status();
+    let id = |revision: &Option<RevisionRef>| revision.as_ref().map(|revision| revision.id.clone());
+    let meant = match &entry.revision {
+        Some(named) => {
+            let numbered = cluster.sets.iter().find(|set| format!("r{}", set.number) == *named);
+            Some(numbered.map_or_else(|| named.clone(), |set| set.id.clone()))
+        }
+        None => id(&status.current_revision),
+    };
+    let promote = entry.verb == Verb::Promote;
+    let spec = RolloutCommandSpec {
+        rollout: cluster.key.name.clone(),
+        verb: entry.verb,
+        revision: meant,
+        attempt: entry.attempt.or(promote.then_some(status.attempt)),
+        step: entry.step.or(promote.then_some(status.step_index)),
+        sub_step: (promote && entry.step.is_none()).then_some(status.sub_step),
+        stage: status.stage.filter(|_| promote && entry.step.is_none()),
+        full: entry.full,
+        to_step: entry.to_step,
+        to_revision: entry.to_revision,
+        reason: entry.reason.clone(),
+        requested_by: Some("scenario".into()),
+    };
+    cluster.command(spec);
+    let full = if entry.full { " --full" } else { "" };
+    Ok(format!("command {}{full}", entry.verb.as_str()))
+}
+
+/// Somebody else writes the routes: another weight, and our header routes and mirror are gone.
+pub fn drift(cluster: &mut SimCluster) {
+    if cluster.has_mesh() {
+        let by = u32::try_from(1 + cluster.faults.below(FaultKind::RouteDrift, 10_000)).unwrap_or(1);
+        let other = (cluster.route.weight.basis_points() + by) % 10_001;
+        cluster.write_route(&RouteIntent::weight(Percent::from_basis_points(other)));
+    }
+}
+
+/// Pods crash.
+pub fn crash(cluster: &mut SimCluster, target: &FaultTarget) {
+    let status = cluster.status();
+    let id = |revision: Option<RevisionRef>| revision.map(|revision| revision.id);
+    let (stable, current) = (id(status.stable_revision), id(status.current_revision));
+    let canary = current.filter(|current| Some(current) != stable.as_ref());
+    let hit = match target.revision.as_deref() {
+        Some("stable") => stable,
+        Some("canary") => canary,
+        Some(number) => cluster.sets.iter().find(|set| format!("r{}", set.number) == number).map(|set| set.id.clone()),
+        None => canary.or(stable),
+    };
+    if let Some(id) = hit {
+        cluster.crash(&id, target.count.unwrap_or(1));
+    }
+}

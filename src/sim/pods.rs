@@ -1,0 +1,195 @@
+//! Pods in virtual time: they take time to start, crash, are scraped, and count what they answer.
+//!
+//! Each pod is one series per counter, as a Prometheus sees it: read at scrape times of its own, gone when the pod is gone,
+//! back at zero when its process starts anew. What a window's increments are follows analysis.md section 2.
+
+use crate::evidence::ArmCounts;
+
+use super::{Millis, dice::Dice};
+
+/// A sample stays good for so long when nothing newer comes (Prometheus' lookback).
+const LOOKBACK: Millis = 300_000;
+/// Samples are kept for so long: longer than any window that is read back.
+const KEPT: Millis = 7_200_000;
+
+/// A scrape of one pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sample {
+    at: Millis,
+    counts: ArmCounts,
+}
+
+/// One pod.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// Counts all pods of the world.
+    pub serial: u64,
+    /// The version that it runs: an index among the world's versions.
+    pub version: usize,
+    /// When it becomes ready; `None`: never.
+    pub ready_at: Option<Millis>,
+    /// When it was created.
+    pub born: Millis,
+    /// Requests a second that reach it now.
+    pub rate: f64,
+    counts: ArmCounts,
+    samples: Vec<Sample>,
+    next_scrape: Millis,
+    /// How many requests are expected since the last draw.
+    expected: f64,
+    /// When it went.
+    ended: Option<Millis>,
+}
+
+impl Pod {
+    /// A new pod; scrapes come every `interval`, at a phase of its own.
+    pub fn new(serial: u64, version: usize, born: Millis, ready_at: Option<Millis>, first_scrape: Millis) -> Self {
+        Pod {
+            serial,
+            version,
+            ready_at,
+            born,
+            rate: 0.0,
+            counts: ArmCounts::default(),
+            samples: Vec::new(),
+            next_scrape: first_scrape,
+            expected: 0.0,
+            ended: None,
+        }
+    }
+
+    /// Whether it is ready.
+    pub fn is_ready(&self, now: Millis) -> bool {
+        self.ready_at.is_some_and(|at| at <= now)
+    }
+
+    /// It goes: nothing reaches it any more, and its series end.
+    pub fn end(&mut self, now: Millis) {
+        self.rate = 0.0;
+        self.ended = Some(now);
+    }
+
+    /// The process dies and starts again: its counters begin at zero.
+    pub fn crash(&mut self, ready_at: Option<Millis>) {
+        self.ready_at = ready_at;
+        self.counts = ArmCounts::default();
+    }
+
+    /// Lets time pass from `from` to `to` at the present rate, with its scrapes. Gives what was answered.
+    pub fn pass(&mut self, from: Millis, to: Millis, error_rate: f64, interval: Millis, dice: &mut Dice) -> ArmCounts {
+        let mut answered = ArmCounts::default();
+        let mut at = from;
+        while self.next_scrape <= to {
+            self.expect(at, self.next_scrape);
+            answered = sum(answered, self.draw(error_rate, dice));
+            at = self.next_scrape;
+            self.samples.push(Sample { at, counts: self.counts });
+            self.next_scrape += interval;
+        }
+        self.expect(at, to);
+        self.forget(to);
+        answered
+    }
+
+    fn expect(&mut self, from: Millis, to: Millis) {
+        self.expected += self.rate * (to - from) as f64 / 1000.0;
+    }
+
+    /// Draws what was expected since the last draw. Bad and good requests are two independent Poisson streams.
+    pub fn draw(&mut self, error_rate: f64, dice: &mut Dice) -> ArmCounts {
+        if self.expected <= 0.0 {
+            return ArmCounts::default();
+        }
+        let bad = dice.poisson(self.expected * error_rate);
+        let good = dice.poisson(self.expected * (1.0 - error_rate));
+        self.expected = 0.0;
+        let drawn = ArmCounts { bad, total: bad + good };
+        self.counts = sum(self.counts, drawn);
+        drawn
+    }
+
+    fn forget(&mut self, now: Millis) {
+        if self.samples.len() > 1024 {
+            let old = self.samples.partition_point(|sample| sample.at < now - KEPT);
+            self.samples.drain(..old);
+        }
+    }
+
+    /// The counters as an evaluation at `at` finds them.
+    fn value(&self, at: Millis) -> Option<ArmCounts> {
+        if self.ended.is_some_and(|ended| ended <= at) {
+            return None;
+        }
+        let after = self.samples.partition_point(|sample| sample.at <= at);
+        let sample = self.samples.get(after.checked_sub(1)?)?;
+        (sample.at > at - LOOKBACK).then_some(sample.counts)
+    }
+
+    /// What it counted in the window that ends at `end`; `None` when it has no say in it.
+    pub fn increments(&self, end: Millis, window: Millis, warm_up: Millis) -> Option<ArmCounts> {
+        let now = self.value(end)?;
+        let before = self.value(end - window)?;
+        if warm_up > 0 {
+            self.value(end - warm_up)?;
+        }
+        let increment = |now: u64, before: u64| match now {
+            _ if now >= before => now - before,
+            _ if now * 2 < before => now, // a reset
+            _ => 0,
+        };
+        Some(ArmCounts { bad: increment(now.bad, before.bad), total: increment(now.total, before.total) })
+    }
+
+    /// Whether nothing can ask about it any more.
+    pub fn is_forgotten(&self, now: Millis) -> bool {
+        self.samples.last().is_none_or(|sample| sample.at < now - KEPT)
+    }
+}
+
+/// Both together.
+pub fn sum(one: ArmCounts, other: ArmCounts) -> ArmCounts {
+    ArmCounts { bad: one.bad + other.bad, total: one.total + other.total }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pod with ten requests a second from its birth at 0 on, scraped every 5 s from 2 s on.
+    fn pod(seconds: Millis) -> (Pod, Dice) {
+        let mut dice = Dice::new(1, 1);
+        let mut pod = Pod::new(1, 0, 0, Some(0), 2_000);
+        pod.rate = 10.0;
+        pod.pass(0, seconds * 1000, 0.5, 5_000, &mut dice);
+        (pod, dice)
+    }
+
+    #[test]
+    fn windows_add_up_to_what_was_counted() {
+        let (pod, _) = pod(600);
+        let windows = (1..40).filter_map(|n| pod.increments(n * 15_000, 15_000, 0)).fold(ArmCounts::default(), sum);
+        let (first, last) = (pod.value(15_000).unwrap(), pod.value(39 * 15_000).unwrap());
+        assert_eq!(windows.total, last.total - first.total, "the first window has nothing to compare with");
+        assert!((5_000..6_500).contains(&windows.total) && windows.bad.abs_diff(windows.total / 2) < 200);
+    }
+
+    #[test]
+    fn a_young_pod_has_no_say_and_a_vanished_one_drops_out() {
+        let (pod, _) = pod(100);
+        assert_eq!(pod.increments(10_000, 15_000, 0), None, "there is no sample to compare with");
+        assert_eq!(pod.increments(60_000, 15_000, 120_000), None, "warm-up");
+        assert!(pod.increments(60_000, 15_000, 50_000).is_some());
+        assert_eq!(pod.increments(97_000 + LOOKBACK, 15_000, 0), None);
+    }
+
+    #[test]
+    fn a_crash_is_a_reset_and_counts_what_came_after() {
+        let (mut pod, mut dice) = pod(58);
+        pod.crash(Some(58_000));
+        pod.pass(58_000, 75_000, 0.0, 5_000, &mut dice);
+        let window = pod.increments(75_000, 15_000, 0).unwrap();
+        let since = pod.value(75_000).unwrap();
+        assert_eq!(window, since, "the old count is gone");
+        assert!((100..190).contains(&window.total), "{window:?}");
+    }
+}

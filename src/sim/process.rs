@@ -1,0 +1,401 @@
+//! A controller's process: what it has seen, and its calls, which may go wrong. The cluster outlives it.
+
+mod answers;
+mod writes;
+
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use writes::{ensure_revision, ensure_run, hand_back, merge_written, refused};
+
+use super::{
+    Millis,
+    cluster::{Named, SimCluster},
+    instant, moment,
+    scenario::FaultKind,
+};
+use crate::{
+    api::{
+        RolloutStatus,
+        analysis::{AnalysisRunStatus, RunPhase},
+    },
+    engine::{Action, Decision, Input, Notice, Seen, Target, invariants},
+    ports::{Clock, Observation, RolloutKey, World, WorldError, runs},
+};
+
+/// A cache that is behind hears of what happened so much later.
+const CATCH_UP: Millis = 2_000;
+
+/// The cluster, shared by the processes that come and go.
+pub type Shared = Arc<Mutex<SimCluster>>;
+
+/// Locks the cluster.
+pub fn locked(cluster: &Mutex<SimCluster>) -> MutexGuard<'_, SimCluster> {
+    cluster.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where in the course of its writes a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// The number of the write, from 0.
+    pub write: u64,
+    /// Before it is carried out, or just after.
+    pub before: bool,
+}
+
+/// A controller's process.
+pub struct Process {
+    cluster: Shared,
+    /// Since when it decides; `None`: for long.
+    since: Option<Millis>,
+    kept: Mutex<Kept>,
+}
+
+/// What the process has in its memory.
+#[derive(Default)]
+struct Kept {
+    /// What it observed last, and the versions of it.
+    observed: Option<Observation>,
+    versions: BTreeMap<Named, u64>,
+    /// Judged and not yet written, with the time of the last write.
+    live: BTreeMap<String, (AnalysisRunStatus, Timestamp)>,
+    /// Broken invariants.
+    broken: Vec<String>,
+    /// Until when its call in progress stands still; `Millis::MAX` for ever.
+    stalled: Option<Millis>,
+    /// Whether another process leads by now.
+    deposed: bool,
+    crash: Option<Crash>,
+    /// Writes so far.
+    writes: u64,
+}
+
+/// How a call goes on.
+enum Pass {
+    /// As it should.
+    Go,
+    /// It is carried out and its answer is lost.
+    LoseAnswer,
+    /// It is carried out, and the process dies.
+    Die,
+}
+
+impl Process {
+    /// A process that has seen nothing yet.
+    pub fn new(cluster: Shared, since: Option<Millis>, crash: Option<Crash>) -> Arc<Self> {
+        Arc::new(Process { cluster, since, kept: Mutex::new(Kept { crash, ..Kept::default() }) })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cluster(&self) -> MutexGuard<'_, SimCluster> {
+        locked(&self.cluster)
+    }
+
+    /// What it would see now.
+    pub fn look(&self, cluster: &SimCluster) -> Seen {
+        Seen { deciding_since: self.since.map(instant), ..cluster.seen() }
+    }
+
+    /// Until when the call in progress stands still.
+    pub fn stalled(&self) -> Option<Millis> {
+        self.kept().stalled
+    }
+
+    /// Whether it is the leader no more.
+    pub fn is_deposed(&self) -> bool {
+        self.kept().deposed
+    }
+
+    /// Writes so far: the places where it may be made to die.
+    pub fn writes(&self) -> u64 {
+        self.kept().writes
+    }
+
+    /// The invariants that were broken since the last call.
+    pub fn take_broken(&self) -> Vec<String> {
+        std::mem::take(&mut self.kept().broken)
+    }
+
+    /// Stands still until then.
+    async fn stand_still(&self, until: Millis) {
+        self.kept().stalled = Some(until);
+        poll_fn(|_| if self.cluster().now >= until { Poll::Ready(()) } else { Poll::Pending }).await;
+        self.kept().stalled = None;
+    }
+
+    /// What happens to a write.
+    async fn write(&self) -> Result<Pass, WorldError> {
+        let dies = {
+            let mut kept = self.kept();
+            let here = kept.crash.filter(|crash| crash.write == kept.writes);
+            kept.writes += 1;
+            here
+        };
+        if let Some(crash) = dies {
+            if crash.before {
+                self.stand_still(Millis::MAX).await;
+            }
+            return Ok(Pass::Die);
+        }
+        let (restart, change) = {
+            let mut cluster = self.cluster();
+            let now = cluster.now;
+            let restart = cluster.faults.strikes(FaultKind::ControllerRestart, now);
+            let leads = !self.kept().deposed;
+            let change = leads && !restart && cluster.faults.changes_leader(now);
+            (restart.then(|| cluster.faults.below(FaultKind::ControllerRestart, 2)), change)
+        };
+        match restart {
+            Some(0) => self.stand_still(Millis::MAX).await,
+            Some(_) => return Ok(Pass::Die),
+            None => {}
+        }
+        if change {
+            self.kept().deposed = true;
+            let until = {
+                let mut cluster = self.cluster();
+                cluster.now + cluster.faults.stall()
+            };
+            self.stand_still(until).await;
+        }
+        let mut cluster = self.cluster();
+        let now = cluster.now;
+        if cluster.faults.strikes(FaultKind::ApiConflict, now) {
+            return Err(WorldError::Conflict("somebody else wrote first (a fault of the scenario)".into()));
+        }
+        if cluster.faults.strikes(FaultKind::ApiTimeout, now) {
+            return Err(WorldError::Transient("the API server does not answer (a fault of the scenario)".into()));
+        }
+        Ok(if cluster.faults.strikes(FaultKind::LostResponse, now) { Pass::LoseAnswer } else { Pass::Go })
+    }
+
+    /// What follows a write that was carried out.
+    async fn written(&self, pass: Pass) -> Result<(), WorldError> {
+        match pass {
+            Pass::Go => Ok(()),
+            Pass::LoseAnswer => {
+                Err(WorldError::Transient("the API server's answer was lost (a fault of the scenario)".into()))
+            }
+            Pass::Die => {
+                self.stand_still(Millis::MAX).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// The object must still be the one that was observed (rule S58).
+    fn unchanged(&self, cluster: &SimCluster, named: &Named) -> Result<(), WorldError> {
+        let (seen, is) = (self.kept().versions.get(named).copied().unwrap_or(0), cluster.version_of(named));
+        if seen == is { Ok(()) } else { Err(WorldError::Conflict(format!("{named:?} has changed meanwhile"))) }
+    }
+
+    fn apply(&self, cluster: &mut SimCluster, action: &Action) -> Result<(), WorldError> {
+        match action {
+            Action::EnsureRevision { id, number } => ensure_revision(cluster, id, *number)?,
+            Action::EnsureReplicas { id, replicas } => {
+                let named = Named::Replicas(id.clone());
+                let wanted = cluster.set(id).map(|set| set.wanted);
+                match wanted {
+                    None => return Err(WorldError::Conflict(format!("revision {id} has no ReplicaSet"))),
+                    Some(wanted) if *replicas < wanted => self.unchanged(cluster, &named)?,
+                    _ => {}
+                }
+                cluster.scale(id, *replicas);
+            }
+            Action::EnsureTarget { target, revision } => {
+                let stable = *target == Target::Stable;
+                self.unchanged(cluster, if stable { &Named::Stable } else { &Named::Canary })?;
+                cluster.move_target(stable, Some(revision.clone()));
+            }
+            Action::EnsureRoute(intent) => {
+                self.unchanged(cluster, &Named::Route)?;
+                cluster.write_route(intent);
+            }
+            Action::EnsureWorkload { replicas, paused } => {
+                self.unchanged(cluster, &Named::Deployment)?;
+                cluster.write_deployment(*replicas, *paused, None);
+            }
+            Action::EnsureRun(request) => ensure_run(cluster, request)?,
+            Action::StopRun { name } => {
+                if let Some(run) = cluster.runs.get_mut(name) {
+                    run.spec.stop = true;
+                    cluster.runs_due.insert(name.clone());
+                }
+            }
+            Action::AnswerCommand { name, state, message } => {
+                cluster.commands.retain(|command| command.name != *name);
+                cluster.answers.push((name.clone(), *state, message.clone()));
+            }
+            Action::RemoveRevision { id } => cluster.remove_set(id),
+            Action::HandBack(stage) => hand_back(cluster, *stage),
+            #[expect(unreachable_patterns, reason = "the engine learns actions before the simulator does")]
+            other => return Err(refused("NotSimulated", format!("the simulator does not play {other:?} yet"))),
+        }
+        Ok(())
+    }
+
+    /// Our own writes are known at once, whatever the watches say.
+    fn reflect(&self, cluster: &SimCluster, action: &Action) {
+        let mut kept = self.kept();
+        let named = match action {
+            Action::EnsureReplicas { id, .. } | Action::EnsureRevision { id, .. } => Named::Replicas(id.clone()),
+            Action::EnsureTarget { target: Target::Stable, .. } => Named::Stable,
+            Action::EnsureTarget { .. } => Named::Canary,
+            Action::EnsureRoute(_) => Named::Route,
+            Action::EnsureWorkload { .. } => Named::Deployment,
+            _ => Named::Rollout,
+        };
+        if named != Named::Rollout {
+            let version = cluster.version_of(&named);
+            kept.versions.insert(named, version);
+        }
+        if kept.observed.is_none() {
+            return;
+        }
+        let fresh = self.look(cluster);
+        let Some(observed) = &mut kept.observed else { return };
+        merge_written(&mut observed.seen, fresh, action);
+    }
+
+    /// Judges a run. Gives when to judge it again, unless it has ended.
+    pub async fn judge(&self, name: &str) -> Result<Option<Millis>, WorldError> {
+        let Some(run) = self.cluster().runs.get(name).cloned() else { return Ok(None) };
+        let recorded = run.status.clone().unwrap_or_default();
+        let (status, written) = match self.kept().live.get(name) {
+            Some((live, written)) if live.windows_through >= recorded.windows_through => (live.clone(), *written),
+            _ => (recorded, Timestamp::MIN),
+        };
+        if status.phase != RunPhase::Running {
+            return Ok(None);
+        }
+        let asked_at = self.now();
+        let (next, wake) = runs::judge(&run.spec, &status, self, asked_at).await;
+        let now = self.now();
+        let write = run.status.is_none() || runs::is_material(&status, &next) || runs::is_old(&run.spec, written, now);
+        if write {
+            self.record_run(name, &run.spec, &next).await?;
+        }
+        let ended = next.phase != RunPhase::Running;
+        self.kept().live.insert(name.to_owned(), (next, if write { now } else { written }));
+        Ok((!ended).then(|| moment(wake).max(moment(now) + 50)))
+    }
+
+    async fn record_run(
+        &self,
+        name: &str,
+        spec: &crate::api::analysis::AnalysisRunSpec,
+        status: &AnalysisRunStatus,
+    ) -> Result<(), WorldError> {
+        let pass = self.write().await?;
+        {
+            let mut cluster = self.cluster();
+            let Some(run) = cluster.runs.get_mut(name) else { return Ok(()) };
+            if run.spec != *spec {
+                return Err(WorldError::Conflict(format!("AnalysisRun {name} has changed meanwhile")));
+            }
+            run.status = Some(status.clone());
+            cluster.news = true;
+        }
+        self.written(pass).await
+    }
+}
+
+impl Clock for Process {
+    fn now(&self) -> Timestamp {
+        instant(self.cluster().now)
+    }
+}
+
+#[async_trait]
+impl World for Process {
+    async fn observe(&self, _: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+        let mut cluster = self.cluster();
+        let now = cluster.now;
+        let mut kept = self.kept();
+        if kept.observed.is_some() {
+            let behind = cluster.faults.strikes(FaultKind::StaleCache, now);
+            if behind {
+                cluster.late_news.get_or_insert(now + CATCH_UP);
+            }
+            if behind || cluster.faults.strikes(FaultKind::WatchGap, now) {
+                return Ok(kept.observed.clone());
+            }
+        }
+        let Some(mut rollout) = cluster.rollout.clone() else { return Ok(None) };
+        if rollout.spec.replicas.is_none() {
+            // Rule S8: written once.
+            let own = cluster.deployment.as_ref().map(|deployment| deployment.own.wanted);
+            let count = if rollout.spec.workload_ref.is_some() { own } else { Some(1) };
+            if let (Some(count), Some(known)) = (count, &mut cluster.rollout) {
+                known.spec.replicas = Some(count);
+                cluster.touch();
+                rollout = cluster.rollout.clone().unwrap_or(rollout);
+            }
+        }
+        let observation = Observation { rollout, seen: self.look(&cluster) };
+        kept.versions = cluster.versions_of_all();
+        // Only a cache that can be behind needs to be remembered.
+        kept.observed = cluster.faults.blur_the_view().then(|| observation.clone());
+        Ok(Some(observation))
+    }
+
+    async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {
+        let pass = self.write().await?;
+        let deposed = self.is_deposed();
+        {
+            let mut cluster = self.cluster();
+            self.apply(&mut cluster, action)?;
+            // What another process writes is heard of by the one that leads.
+            cluster.news |= deposed;
+            if !matches!(pass, Pass::LoseAnswer) {
+                self.reflect(&cluster, action);
+            }
+        }
+        self.written(pass).await
+    }
+
+    async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
+        let pass = self.write().await?;
+        let deposed = self.is_deposed();
+        {
+            let mut cluster = self.cluster();
+            let version = cluster.rollout.as_ref().and_then(|rollout| rollout.metadata.resource_version.clone());
+            if version != observation.rollout.metadata.resource_version {
+                return Err(WorldError::Conflict(format!("{} has changed meanwhile", cluster.key)));
+            }
+            cluster.touch();
+            cluster.news |= deposed;
+            if let Some(rollout) = &mut cluster.rollout {
+                rollout.status = Some(status.clone());
+            }
+            if matches!(pass, Pass::Go) {
+                let mut kept = self.kept();
+                if let (Some(observed), Some(rollout)) = (&mut kept.observed, &cluster.rollout) {
+                    observed.rollout = rollout.clone();
+                }
+            }
+        }
+        self.written(pass).await
+    }
+
+    fn decided(&self, input: &Input<'_>, decision: &Decision) {
+        let broken = invariants::broken(input, decision);
+        self.kept().broken.extend(broken);
+    }
+
+    async fn tell(&self, _: &Observation, notice: &Notice) {
+        let mut cluster = self.cluster();
+        let now = cluster.now;
+        cluster.notices.push((now, notice.clone()));
+    }
+}

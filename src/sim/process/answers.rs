@@ -1,0 +1,67 @@
+//! The simulator's Prometheus: what the pods have counted, and the series of the scenario.
+
+use async_trait::async_trait;
+
+use super::Process;
+use crate::{
+    api::analysis::{Builtin, Counter, Metric},
+    evidence::{Answer, ArmCounts, IncrementsQuery, Query},
+    ports::{Source, SourceError},
+    sim::{Millis, cluster::SimCluster, millis, moment, scenario::FaultKind},
+};
+
+#[async_trait]
+impl Source for Process {
+    async fn answer(&self, _: &str, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
+        let slow = {
+            let mut cluster = self.cluster();
+            let now = cluster.now;
+            let slow = cluster.faults.strikes(FaultKind::PrometheusSlow, now);
+            slow.then(|| now + cluster.faults.slowness())
+        };
+        if let Some(until) = slow {
+            self.stand_still(until).await;
+        }
+        let mut cluster = self.cluster();
+        queries.iter().map(|query| answer(&mut cluster, query)).collect()
+    }
+}
+
+fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError> {
+    let now = cluster.now;
+    if cluster.faults.strikes(FaultKind::PrometheusDown, now) {
+        return Err(SourceError("cannot reach Prometheus: connection refused (a fault of the scenario)".into()));
+    }
+    match query {
+        Query::Increments(query) => Ok(increments(cluster, query)),
+        Query::Scalar { query, at } => Ok(Answer::Scalar(scalar(cluster, query, moment(*at)))),
+        #[expect(unreachable_patterns, reason = "the judges learn questions before the simulator does")]
+        _ => Err(SourceError("the simulator cannot answer this kind of question yet".into())),
+    }
+}
+
+fn increments(cluster: &SimCluster, query: &IncrementsQuery) -> Answer {
+    let (window, warm_up) = (Millis::from(query.window_seconds) * 1000, Millis::from(query.warm_up_seconds) * 1000);
+    let end = moment(query.end);
+    // A counter of the user's own counts what the world has: bad answers, and all.
+    let pick = |counter: &Counter, own: fn(&ArmCounts) -> u64, counts: &ArmCounts| match counter.builtin {
+        Some(Builtin::Requests) => counts.total,
+        Some(Builtin::Errors) => counts.bad,
+        None => own(counts),
+    };
+    let arm = |workload: &str| {
+        let counts = cluster.increments(workload, end, window, warm_up)?;
+        let bad = pick(&query.bad, |counts| counts.bad, &counts);
+        Some(ArmCounts { bad, total: pick(&query.total, |counts| counts.total, &counts) })
+    };
+    Answer::Increments { canary: arm(&query.arms.canary), stable: arm(&query.arms.stable), notes: Vec::new() }
+}
+
+/// The series of the metric that asks this.
+fn scalar(cluster: &SimCluster, query: &str, at: Millis) -> Option<f64> {
+    let metrics = cluster.runs.values().flat_map(|run| &run.spec.metrics);
+    let asks = |metric: &&Metric| metric.threshold.as_ref().is_some_and(|t| t.query == query);
+    let mut names = metrics.filter(asks).map(|metric| &metric.name);
+    let series = names.find_map(|name| cluster.laws.series.get(name))?;
+    series.iter().rev().find(|point| millis(point.at) <= at)?.value
+}

@@ -1,0 +1,98 @@
+//! What the engine's larger actions do to the cluster.
+
+use crate::{
+    engine::{Action, HandBack, RouteIntent, RunRequest, Seen, Target},
+    ports::{WorldError, runs},
+    sim::{cluster::SimCluster, replicas::Replicas},
+};
+
+pub(super) fn refused(reason: &str, message: String) -> WorldError {
+    WorldError::Refused { reason: reason.into(), message }
+}
+
+pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -> Result<(), WorldError> {
+    if let Some(known) = cluster.sets.iter_mut().find(|set| set.id == id) {
+        known.number = number;
+        known.version += 1;
+        return Ok(());
+    }
+    let Some((_, template)) = cluster.wanted_template().filter(|(wanted, _)| wanted == id) else {
+        let message = format!("the ReplicaSet of revision {id} is gone, and the file has another template by now");
+        return Err(refused("RevisionLost", message));
+    };
+    let (workload, template) = (format!("{}-{id}", cluster.key.name), template.clone());
+    cluster.sets.push(Replicas::new(id, number, workload, template));
+    cluster.news = true;
+    Ok(())
+}
+
+pub(super) fn ensure_run(cluster: &mut SimCluster, request: &RunRequest) -> Result<(), WorldError> {
+    if let Some(run) = cluster.runs.get_mut(&request.name) {
+        (run.spec.epoch, run.spec.share) = (request.epoch, request.share);
+    } else {
+        let Some(rollout) = &cluster.rollout else { return Ok(()) };
+        let run = runs::freeze(&cluster.key, rollout, request, &cluster.templates)?;
+        cluster.runs.insert(request.name.clone(), run);
+    }
+    cluster.runs_due.insert(request.name.clone());
+    Ok(())
+}
+
+pub(super) fn hand_back(cluster: &mut SimCluster, stage: HandBack) {
+    match stage {
+        HandBack::Workload => {
+            let stable = cluster.status().stable_revision.map(|stable| stable.id).unwrap_or_default();
+            let template = cluster.set(&stable).map(|set| set.template.clone());
+            let replicas = cluster.rollout.as_ref().and_then(|rollout| rollout.spec.replicas);
+            cluster.write_deployment(replicas, false, template);
+        }
+        HandBack::Objects => {
+            let stable_alone = RouteIntent::default();
+            if cluster.has_mesh() {
+                cluster.write_route(&stable_alone);
+            }
+            cluster.move_target(true, None);
+            cluster.move_target(false, None);
+        }
+        HandBack::Finalizer => {
+            for id in cluster.sets.iter().map(|set| set.id.clone()).collect::<Vec<_>>() {
+                cluster.remove_set(&id);
+            }
+            cluster.rollout = None;
+        }
+    }
+}
+
+/// Puts what an action wrote into an older observation.
+pub(super) fn merge_written(seen: &mut Seen, fresh: Seen, action: &Action) {
+    match action {
+        Action::EnsureRevision { id, .. } | Action::EnsureReplicas { id, .. } => {
+            let Some(now) = fresh.revisions.into_iter().find(|revision| revision.id == *id) else { return };
+            match seen.revisions.iter_mut().find(|revision| revision.id == *id) {
+                Some(known) => (known.wanted, known.number) = (now.wanted, now.number),
+                None => seen.revisions.push(now),
+            }
+        }
+        Action::EnsureTarget { target: Target::Stable, .. } => {
+            if let (Some(known), Some(now)) = (&mut seen.stable_target, fresh.stable_target) {
+                known.revision = now.revision;
+            }
+        }
+        Action::EnsureTarget { .. } => {
+            if let (Some(known), Some(now)) = (&mut seen.canary_target, fresh.canary_target) {
+                known.revision = now.revision;
+            }
+        }
+        Action::EnsureRoute(_) => seen.route = fresh.route,
+        Action::EnsureWorkload { .. } | Action::HandBack(_) => {
+            if let (Some(known), Some(now)) = (&mut seen.workload, fresh.workload) {
+                (known.wanted, known.paused) = (now.wanted, now.paused);
+            }
+        }
+        Action::EnsureRun(_) | Action::StopRun { .. } => seen.runs = fresh.runs,
+        Action::AnswerCommand { name, .. } => seen.commands.retain(|command| command.name != *name),
+        Action::RemoveRevision { id } => seen.revisions.retain(|revision| revision.id != *id),
+        #[expect(unreachable_patterns, reason = "the engine learns actions before the simulator does")]
+        _ => {}
+    }
+}

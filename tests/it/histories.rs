@@ -1,0 +1,170 @@
+//! Random histories in the whole simulated cluster: versions, commands, edits and faults at any moment, through the production
+//! tick and judges. Every invariant holds after every tick, and once the faults are over the rollout comes to rest or waits
+//! for somebody named (I10). A failure prints the shrunk scenario.
+
+use glidepath::{
+    api::{
+        Rollout,
+        analysis::AnalysisTemplateSpec,
+        status::{Course, Phase},
+    },
+    sim::{
+        Player, Setting,
+        cluster::SimCluster,
+        scenario::{Entry, Scenario},
+    },
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const HOUR: i64 = 3_600_000;
+/// The last fault ends so many seconds after the start at the latest.
+const FAULTS_OVER: i64 = 400;
+
+/// How many histories are played; `GLIDEPATH_CLUSTER_HISTORIES` sets another number for a long soak.
+fn histories() -> u32 {
+    std::env::var("GLIDEPATH_CLUSTER_HISTORIES").map_or(400, |number| number.parse().unwrap())
+}
+
+fn step() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        3 => (0u32..=100).prop_map(|weight| json!({"setWeight": weight})),
+        2 => proptest::option::of(1u32..60).prop_map(|seconds| match seconds {
+            Some(seconds) => json!({"pause": {"duration": format!("{seconds}s")}}),
+            None => json!({"pause": {}}),
+        }),
+        2 => (10u32..60).prop_map(|seconds| json!({"observe": {"atLeast": "5s", "atMost": format!("{seconds}s")}})),
+        1 => (1u32..30, 30u32..100, 5u32..40)
+            .prop_map(|(from, to, by)| json!({"ramp": {"from": from, "to": to, "by": by, "every": "5s"}})),
+    ]
+}
+
+/// Something that happens, and how long after what happened before.
+fn deed() -> impl Strategy<Value = (i64, Value)> {
+    let verb = prop_oneof!["promote", "abort", "pause", "resume", "retry", "undo"];
+    let what = prop_oneof![
+        4 => (1u32..5).prop_map(|n| json!({"deploy": {"image": format!("shop:{n}")}})),
+        3 => (verb, any::<bool>()).prop_map(|(verb, full)| json!({"command": {"verb": verb, "full": full}})),
+        1 => (0u32..8).prop_map(|replicas| json!({"scale": replicas})),
+        1 => any::<bool>().prop_map(|paused| json!({"patch": {"spec": {"paused": paused}}})),
+        1 => proptest::collection::vec(step(), 0..4)
+            .prop_map(|steps| json!({"patch": {"spec": {"strategy": {"canary": {"steps": steps}}}}})),
+    ];
+    ((0i64..60_000), what)
+}
+
+fn fault() -> impl Strategy<Value = Value> {
+    let kind = prop_oneof![
+        "apiConflict",
+        "apiTimeout",
+        "lostResponse",
+        "staleCache",
+        "watchGap",
+        "controllerRestart",
+        "leaderChange",
+        "prometheusDown",
+        "prometheusSlow",
+        "routeDrift",
+        "routerLag",
+        "podCrash",
+    ];
+    (kind, 0i64..300, 1i64..100, 1u32..=10).prop_map(|(kind, at, lasts, tenths)| {
+        let probability = f64::from(tenths) / 10.0;
+        json!({"at": format!("{at}s"), "for": format!("{lasts}s"), "kind": kind, "probability": probability})
+    })
+}
+
+/// Without an analysis there is nothing to observe, and the file would be refused.
+fn playable(step: &Value, analysed: bool) -> Value {
+    if analysed || step.get("observe").is_none() { step.clone() } else { json!({"pause": {"duration": "10s"}}) }
+}
+
+fn playable_deed(mut deed: Value, analysed: bool) -> Value {
+    if let Some(Value::Array(steps)) = deed.pointer_mut("/patch/spec/strategy/canary/steps") {
+        steps.iter_mut().for_each(|step| *step = playable(step, analysed));
+    }
+    deed
+}
+
+fn rollout(mesh: bool, analysed: bool, hold: bool, replicas: u32, steps: &[Value]) -> Rollout {
+    let steps: Vec<Value> = steps.iter().map(|step| playable(step, analysed)).collect();
+    let mut spec = json!({
+        "replicas": replicas, "selector": {"matchLabels": {"app": "shop"}},
+        "template": {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [{"name": "app", "image": "shop:1"}]}},
+        "settle": "1s", "scaleDownDelay": "5s", "abortScaleDownDelay": "5s", "progressDeadline": "1m",
+        "strategy": {"canary": {"steps": steps}},
+    });
+    if mesh {
+        spec["services"] = json!({"root": "shop"});
+        spec["traffic"] = json!([{"istio": {"virtualServices": [{"name": "shop"}]}}]);
+    }
+    if analysed {
+        spec["analysis"] = json!({"templates": [{"name": "shop-errors"}]});
+    }
+    if hold {
+        spec["onFailure"] = json!("Hold");
+    }
+    serde_json::from_value(json!({
+        "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": {"name": "shop"}, "spec": spec,
+    }))
+    .unwrap()
+}
+
+fn template() -> AnalysisTemplateSpec {
+    serde_json::from_value(json!({
+        "metrics": [{"name": "errors", "ratio": {"bad": {"builtin": "errors"}, "total": {"builtin": "requests"}}}],
+        "settings": {"window": "2s", "warmUp": "2s", "bake": {"duration": "5s", "requests": 50}, "noDataTimeout": "20s", "phi": 1},
+    }))
+    .unwrap()
+}
+
+fn rests(cluster: &SimCluster) -> bool {
+    let status = cluster.status();
+    let failed_first = status.course == Course::FirstDeploy && status.phase == Some(Phase::Degraded);
+    let asleep = cluster.rollout.as_ref().is_none_or(|rollout| rollout.spec.replicas == Some(0));
+    matches!(status.course, Course::Idle | Course::Aborted)
+        || status.phase == Some(Phase::Paused)
+        || failed_first
+        || asleep
+}
+
+fn play(setting: &Setting, deeds: &[(i64, Value)]) -> Result<(), String> {
+    let mut player = Player::new(setting, None).unwrap();
+    let mut history = || {
+        for (wait, what) in deeds {
+            player.pass_to(player.now() + wait)?;
+            player.act(&serde_json::from_value::<Entry>(what.clone()).unwrap())?;
+        }
+        player.pass_to(player.now().max(FAULTS_OVER * 1000))?;
+        player.act(&serde_json::from_value(json!({"patch": {"spec": {"paused": false}}})).unwrap())?;
+        let came = player.play_until(24 * HOUR, rests)?;
+        let stuck = || player.failure("I10", "to come to rest", Vec::new());
+        if came { Ok(()) } else { Err(stuck()) }
+    };
+    let ended: Result<(), _> = history();
+    ended.map_err(|failure| format!("{} at {} ms: {:?}; {}", failure.wanted, failure.at, failure.seen, failure.place))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: histories(), failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_invariants_hold_and_it_comes_to_rest(
+        mesh in any::<bool>(), analysed in any::<bool>(), hold in any::<bool>(), replicas in 1u32..8, seed in any::<u32>(),
+        steps in proptest::collection::vec(step(), 0..5), deeds in proptest::collection::vec(deed(), 1..12),
+        faults in proptest::collection::vec(fault(), 0..5),
+    ) {
+        let world = json!({"world": {
+            "seed": seed, "traffic": {"rps": 100}, "faults": faults,
+            "versions": {"shop:2": {"errorRate": "10%"}, "shop:3": {"ready": "never"}, "shop:4": {"ready": "8s"}},
+        }});
+        let scenario: Scenario = serde_json::from_value(world).unwrap();
+        let templates = [("shop-errors".to_owned(), template())].into();
+        let rollout = Some(rollout(mesh, analysed, hold, replicas, &steps));
+        let setting = Setting { scenario, rollout, templates, ..Setting::default() };
+        let deeds: Vec<_> = deeds.into_iter().map(|(wait, deed)| (wait, playable_deed(deed, analysed))).collect();
+        if let Err(why) = play(&setting, &deeds) {
+            return Err(TestCaseError::fail(why));
+        }
+    }
+}
