@@ -102,7 +102,8 @@ pub fn advance(
                 note(&mut status.notes, notes);
                 if canary.is_none() && stable.is_none() && memory.compared > 0 {
                     memory.missed += 1;
-                    let text = format!("missed: {} windows without any series, past retention or not scraped", memory.missed);
+                    let text =
+                        format!("missed: {} windows without any series, past retention or not scraped", memory.missed);
                     note(&mut status.notes, &[text]);
                 }
                 memory.silence.answered();

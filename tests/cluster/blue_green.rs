@@ -130,6 +130,41 @@ fn a_failure_after_the_switch_moves_active_back() {
     assert_eq!((selected(&shop, "web-preview"), pods(&shop, "v1")), (first, 4));
 }
 
+/// After the switch the old version has no requests to compare with: the new one is judged alone.
+#[test]
+fn the_share_of_errors_judges_the_active_version_alone() {
+    let threshold =
+        YAML.find("    threshold:\n").unwrap()..YAML.find("      count: 8\n").unwrap() + "      count: 8\n".len();
+    let ratio = "    ratio: {bad: {builtin: errors}, total: {builtin: requests}, pass: {ratio: 2, ceiling: 1%}}
+  settings: {window: 2s, warmUp: 2s, bake: {duration: 5s, requests: 100}, phi: 1}
+";
+    let shop = open("blueratio", &YAML.replace(&YAML[threshold], ratio));
+    let users = shop.users();
+    shop.release("v2");
+    shop.wait_for_pause(1);
+    shop.glidepath(&["promote", "web"]).unwrap();
+    shop.wait_for_stable(2);
+    shop.answers("v2");
+    assert_all_well(&users.tally());
+    assert_eq!(lane().get("blueratio", "gar", "web-2-1-post").unwrap()["status"]["verdict"], "Pass");
+
+    shop.release_with_errors("v3", "0.2");
+    shop.wait("the preview", |status| status["currentRevision"]["number"] == 3 && status["phase"] == "Paused");
+    shop.glidepath(&["promote", "web"]).unwrap();
+    let began = Instant::now();
+    shop.wait("the way back", |status| status["course"] == "Aborted");
+    let took = began.elapsed();
+    shop.answers("v2");
+    everybody_gets(&shop, "v2");
+    let (outcome, reason) = shop.last_outcome();
+    assert_eq!(outcome, "Aborted");
+    assert!(reason.contains("errors"), "the reason names the metric: {reason}");
+    let tally = users.stop().unwrap();
+    assert_eq!(tally.lost(), 0, "{tally:?}");
+    let bad = tally.status.get(&500).copied().unwrap_or_default();
+    println!("blue-green: 20 % of errors found {:.1} s after the promotion, {bad} seen; {reason}", took.as_secs_f64());
+}
+
 /// Releases a version whose pods take some seconds to come up.
 fn release_slowly(shop: &Shop, version: &str, seconds: &str) {
     let container = "/spec/template/spec/containers/0";
@@ -221,5 +256,5 @@ fn deletion_hands_the_selectors_back_under_traffic() {
     shop.answers("v1");
     let tally = users.stop().unwrap();
     assert_all_well(&tally);
-    println!("blue-green: {} of {} requests reached the preview while it was handed back", tally.of("v2"), tally.sent);
+    assert_eq!(tally.of("v1"), tally.sent, "the preview is gone before the Service selects all pods: {tally:?}");
 }
