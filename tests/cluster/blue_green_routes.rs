@@ -33,22 +33,22 @@ fn everybody_gets(shop: &Shop, version: &str) {
 }
 
 /// Releases up to the preview, of which callers see nothing, and promotes it.
-fn release_and_promote(shop: &Shop, users: &Load, release: impl Fn(&Shop)) {
+fn promote_preview(shop: &Shop, users: &Load, release: impl Fn(&Shop)) {
     release(shop);
     shop.wait_for_pause(1);
     let before = users.tally();
     assert_eq!(before.of("v1"), before.sent, "before the switch: {before:?}");
     assert_eq!(shop.weights(), (100, 0));
     shop.glidepath(&["promote", "web"]).unwrap();
-    shop.wait("the switch", |status| status["stage"] == "PostAnalysis");
-    assert_eq!(shop.weights(), (0, 100), "all at once");
 }
 
 #[test]
 fn all_traffic_moves_at_once_and_stays_when_the_analysis_passes() {
     let shop = shop("meshblue");
     let users = shop.users();
-    release_and_promote(&shop, &users, |shop| shop.release("v2"));
+    promote_preview(&shop, &users, |shop| shop.release("v2"));
+    shop.wait("the switch", |status| status["stage"] == "PostAnalysis");
+    assert_eq!(shop.weights(), (0, 100), "all at once");
     shop.answers("v2");
     everybody_gets(&shop, "v2");
     shop.wait_for_stable(2);
@@ -69,7 +69,7 @@ fn all_traffic_moves_at_once_and_stays_when_the_analysis_passes() {
 fn a_failure_after_the_switch_moves_all_traffic_back() {
     let shop = shop("meshbad");
     let users = shop.users();
-    release_and_promote(&shop, &users, |shop| shop.release_with_errors("v2", "0.2"));
+    promote_preview(&shop, &users, |shop| shop.release_with_errors("v2", "0.2"));
     shop.wait("the way back", |status| status["course"] == "Aborted");
     wait_until(PATIENCE, "the route to lead to v1 alone", || shop.weights() == (100, 0));
     shop.answers("v1");
