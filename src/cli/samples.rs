@@ -48,7 +48,8 @@ pub fn all() -> Vec<(&'static str, Sample)> {
 /// Without a router.
 fn by_ratio() -> Sample {
     let weights = json!({ "desired": 25, "settled": true });
-    let mut sample = stepping(4, json!({ "weights": weights, "waitingFor": waiting("Pods", "moving pods", Some(420)) }));
+    let mut sample =
+        stepping(4, json!({ "weights": weights, "waitingFor": waiting("Pods", "moving pods", Some(420)) }));
     sample.rollout.spec.traffic = vec![];
     sample
 }
@@ -66,7 +67,8 @@ fn blue_green() -> Sample {
 
 /// Header routes and a mirror beside the weight.
 fn with_routes() -> Sample {
-    let weights = json!({ "desired": 25, "accepted": 25, "settled": true, "headers": ["beta", "testers"], "mirror": 10 });
+    let weights =
+        json!({ "desired": 25, "accepted": 25, "settled": true, "headers": ["beta", "testers"], "mirror": 10 });
     stepping(6, json!({ "phase": "Paused", "weights": weights }))
 }
 
