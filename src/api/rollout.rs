@@ -9,7 +9,7 @@ use super::{
     analysis::{Arg, Prometheus, TemplateRef},
     common::{Delay, HumanDuration},
     status::RolloutStatus,
-    strategy::Strategy,
+    strategy::{BlueGreenStrategy, Strategy},
     traffic::TrafficRouter,
 };
 
@@ -41,6 +41,10 @@ use super::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("has(self.workloadRef) != has(self.template)", "give either workloadRef, or selector and template"))]
 #[x_kube(validation = ("has(self.template) == has(self.selector)", "selector and template go together"))]
+#[x_kube(validation = (
+    "!has(oldSelf.workloadRef) || (has(self.workloadRef) && self.workloadRef.name == oldSelf.workloadRef.name)",
+    "workloadRef is immutable: delete the Rollout, which gives the Deployment back, and create it anew"
+))]
 #[x_kube(validation = ("!has(oldSelf.selector) || !has(self.selector) || self.selector == oldSelf.selector", "selector is immutable"))]
 pub struct RolloutSpec {
     /// How many pods are wanted. Absent when an autoscaler owns it through the scale subresource.
@@ -168,6 +172,61 @@ pub struct BackgroundAnalysis {
     /// The Prometheus of these metrics. Default: the controller's `--prometheus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
+}
+
+/// The user's objects that a Rollout writes to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UserObjects {
+    /// As in the spec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<Services>,
+    /// As in the spec.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub traffic: Vec<TrafficRouter>,
+    /// The Services of a blue-green strategy, in place of which a canary has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blue_green: Option<SwitchedServices>,
+}
+
+/// The Services of a blue-green strategy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SwitchedServices {
+    /// As in the strategy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<String>,
+    /// As in the strategy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview: Option<String>,
+}
+
+impl RolloutSpec {
+    /// The user's objects that this spec writes to (rule S20).
+    pub fn objects(&self) -> UserObjects {
+        let blue_green = self.strategy.blue_green.as_ref().map(|strategy| SwitchedServices {
+            active: strategy.active_service.clone(),
+            preview: strategy.preview_service.clone(),
+        });
+        UserObjects { services: self.services.clone(), traffic: self.traffic.clone(), blue_green }
+    }
+
+    /// This spec as far as objects go, if it still wrote to these. It has no steps.
+    pub fn with_objects(&self, objects: &UserObjects) -> RolloutSpec {
+        let strategy = match &objects.blue_green {
+            Some(services) => Strategy {
+                blue_green: Some(BlueGreenStrategy {
+                    active_service: services.active.clone(),
+                    preview_service: services.preview.clone(),
+                    ..BlueGreenStrategy::default()
+                }),
+                canary: None,
+            },
+            None => Strategy { canary: Some(self.strategy.canary.clone().unwrap_or_default()), blue_green: None },
+        };
+        RolloutSpec { services: objects.services.clone(), traffic: objects.traffic.clone(), strategy, ..self.clone() }
+    }
 }
 
 /// How far back the short way goes.

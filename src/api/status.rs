@@ -11,6 +11,7 @@ use super::{
     command::{CommandState, Verb},
     common::Percent,
     conditions::Condition,
+    rollout::UserObjects,
 };
 
 /// What is and what was, in numbers and in words.
@@ -283,6 +284,12 @@ pub struct Memory {
     /// Whether traffic of an earlier attempt returns before the steps begin (S20, S35).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub taking_back: bool,
+    /// The user's objects that were written to last; others in the spec are taken over once these are given back (S20).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<UserObjects>,
+    /// Whether these objects are being given back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub giving_back: bool,
     /// The last problem that people were told of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem_told: Option<String>,

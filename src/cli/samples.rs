@@ -39,7 +39,37 @@ pub fn all() -> Vec<(&'static str, Sample)> {
         ("promoting", promoting()),
         ("aborted", aborted()),
         ("stalled", stalled()),
+        ("by_ratio", by_ratio()),
+        ("blue_green", blue_green()),
+        ("with_routes", with_routes()),
     ]
+}
+
+/// Without a router.
+fn by_ratio() -> Sample {
+    let weights = json!({ "desired": 25, "settled": true });
+    let mut sample =
+        stepping(4, json!({ "weights": weights, "waitingFor": waiting("Pods", "moving pods", Some(420)) }));
+    sample.rollout.spec.traffic = vec![];
+    sample
+}
+
+/// A blue-green preview that waits for a person.
+fn blue_green() -> Sample {
+    let weights = json!({ "desired": 0, "settled": true });
+    let mut sample = stepping(1, json!({ "phase": "Paused", "weights": weights }));
+    let strategy = json!({ "blueGreen": { "activeService": "checkout", "previewService": "checkout-preview",
+        "autoPromotion": { "enabled": false } } });
+    sample.rollout.spec.strategy = serde_json::from_value(strategy).unwrap();
+    sample.rollout.spec.traffic = vec![];
+    sample
+}
+
+/// Header routes and a mirror beside the weight.
+fn with_routes() -> Sample {
+    let weights =
+        json!({ "desired": 25, "accepted": 25, "settled": true, "headers": ["beta", "testers"], "mirror": 10 });
+    stepping(6, json!({ "phase": "Paused", "weights": weights }))
 }
 
 /// Observing with one metric passed and one not.
@@ -149,6 +179,7 @@ pub fn rollout(status: Option<Value>) -> Rollout {
             "selector": { "matchLabels": { "app": "checkout" } },
             "template": { "spec": { "containers": [{ "name": "app", "image": "registry/checkout:1.8.3" }] } },
             "analysis": { "templates": [{ "name": "golden-signals" }] },
+            "traffic": [{ "istio": { "virtualServices": [{ "name": "checkout" }] } }],
             "strategy": { "canary": { "steps": [
                 { "setWeight": 5 }, { "observe": {} }, { "setWeight": 25 }, { "observe": { "atLeast": "5m", "atMost": "30m" } },
                 { "setWeight": 50 }, { "analysis": { "templates": [{ "name": "checkout-load-test" }] } }, { "pause": {} }

@@ -13,7 +13,7 @@ use super::{
 use crate::api::{
     Percent, Rollout, RolloutStatus,
     rollout::OnInconclusive,
-    status::{Course, Stage},
+    status::{Course, Stage, Weights},
     strategy::{Observe, Ramp, Step},
 };
 
@@ -107,7 +107,7 @@ pub fn screen(screen: &Screen<'_>) -> String {
     }
     out.push('\n');
     out.push_str(&step_bar(screen, status, paint));
-    out.push_str(&traffic(status, screen.width, paint));
+    out.push_str(&traffic(screen.rollout, status, screen.width, paint));
     out.push_str(&revisions(screen.pods, paint));
     out.push_str(&evidence::evidence(status, screen.width, paint));
     if screen.hints {
@@ -180,9 +180,10 @@ fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
         return format!("observing at {at} ({spent}{least})");
     }
     if let Some(pause) = &step.pause {
+        let at = if at.is_zero() { String::new() } else { format!("at {at} ") };
         return match pause.duration {
-            Some(duration) => format!("pausing at {at} ({spent} of {})", words::short(duration.signed())),
-            None => format!("waits at {at} until someone promotes ({spent})"),
+            Some(duration) => format!("pausing {at}({spent} of {})", words::short(duration.signed())),
+            None => format!("waits {at}until someone promotes ({spent})"),
         };
     }
     if let Some(ramp) = &step.ramp {
@@ -320,9 +321,12 @@ fn step_mark(index: usize, status: &RolloutStatus) -> (&'static str, Tone) {
 }
 
 /// What the routes are meant to say and what they say, as a bar and in numbers.
-fn traffic(status: &RolloutStatus, width: usize, paint: Paint) -> String {
+fn traffic(rollout: &Rollout, status: &RolloutStatus, width: usize, paint: Paint) -> String {
     if matches!(status.course, Course::Idle | Course::FirstDeploy) {
         return String::new();
+    }
+    if rollout.spec.traffic.is_empty() {
+        return without_routes(rollout, status);
     }
     let weights = &status.weights;
     let shown = weights.accepted.unwrap_or(weights.desired);
@@ -338,7 +342,31 @@ fn traffic(status: &RolloutStatus, width: usize, paint: Paint) -> String {
         Some(counted) => format!("seen {seen}{gap}counted {counted}"),
         None => format!("seen {seen}"),
     };
-    format!("{}stable {bar} canary {gap}planned {planned}{gap}{seen}{gap}{settled}\n", label("traffic"))
+    let mut line = format!("{}stable {bar} canary {gap}planned {planned}{gap}{seen}{gap}{settled}\n", label("traffic"));
+    line.push_str(&beside(weights));
+    line
+}
+
+/// Header routes and a mirror, on a line of their own.
+fn beside(weights: &Weights) -> String {
+    let headers = (!weights.headers.is_empty()).then(|| format!("by header: {}", weights.headers.join(", ")));
+    let mirror = weights.mirror.map(|share| format!("copies of {share}"));
+    let parts: Vec<String> = headers.into_iter().chain(mirror).collect();
+    if parts.is_empty() { String::new() } else { format!("{}{}\n", label(""), parts.join("   ")) }
+}
+
+/// Without a router the pods are the split, and in blue-green a Service leads to one version.
+fn without_routes(rollout: &Rollout, status: &RolloutStatus) -> String {
+    let switched = matches!(status.stage, Some(Stage::MoveStable | Stage::PostAnalysis));
+    let text = match &rollout.spec.strategy.blue_green {
+        Some(strategy) => {
+            let serves = if switched { &status.current_revision } else { &status.stable_revision };
+            let service = strategy.active_service.as_deref().unwrap_or_default();
+            format!("Service {service} leads to {}", words::number(serves.as_ref()))
+        }
+        None => format!("planned {}   by the ratio of pods", split(status.weights.desired)),
+    };
+    format!("{}{text}\n", label("traffic"))
 }
 
 /// `75/25`: stable's share, then canary's.

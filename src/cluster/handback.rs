@@ -21,6 +21,10 @@ impl Cluster {
                 self.release_routes(around).await?;
                 self.release_services(around).await
             }
+            HandBack::Left => {
+                self.release_routes(around).await?;
+                self.unpin_services(around).await
+            }
             HandBack::Finalizer => {
                 self.remove_adopted_revisions(around).await?;
                 self.remove_finalizer(around).await

@@ -11,7 +11,9 @@ use super::{
     call::call,
     key_of,
     kinds::{DeploymentKept, ReplicaSetKept},
-    lock, rollouts,
+    lock,
+    problems::invalid,
+    rollouts,
     routes::routing,
     table::Entry,
     targets::{self, Split, Targets},
@@ -100,8 +102,12 @@ impl Cluster {
             return Ok(None);
         }
         let rollout = if deleting { rollout } else { self.prepared(rollout, ours).await? };
+        let findings = invalid(&rollout.spec);
+        let (rollout, objects_changed) = with_old_objects(rollout);
         let around = Arc::new(self.look_around(key, rollout));
-        let seen = self.seen(&around);
+        let mut seen = Seen { objects_changed, ..self.seen(&around) };
+        // What is wrong with the file is told of the file, not of what it replaces.
+        seen.problems.splice(0..0, findings);
         let observation = Observation { rollout: around.rollout.clone(), seen };
         lock(&self.around).insert(key.clone(), around);
         Ok(Some(observation))
@@ -181,6 +187,7 @@ impl Cluster {
             runs: self.runs_seen(&around.key),
             commands: self.commands_seen(&around.key),
             problems: self.problems(around, error.as_ref()),
+            objects_changed: false,
             deciding_since: self.deciding_since.get().copied(),
             selector: selector_text(&around.selector),
             route,
@@ -315,6 +322,18 @@ fn read_routes(
                 around.routers.iter().any(|router| !router.plan_all(&around.context, objects, &back).writes.is_empty());
             (Some(RouteSeen { returnable, ..RouteSeen::default() }), Some(error))
         }
+    }
+}
+
+/// The Rollout as if it still named the objects that were written to last, and whether it names others (rule S20).
+fn with_old_objects(mut rollout: Rollout) -> (Rollout, bool) {
+    let recorded = rollout.status.as_ref().and_then(|status| status.memory.objects.clone());
+    match recorded.filter(|objects| *objects != rollout.spec.objects()) {
+        Some(objects) => {
+            rollout.spec = rollout.spec.with_objects(&objects);
+            (rollout, true)
+        }
+        None => (rollout, false),
     }
 }
 

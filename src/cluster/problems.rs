@@ -3,7 +3,7 @@
 use super::{Cluster, observe::Around, references, targets::Split};
 use crate::{
     api::{
-        Rollout,
+        Rollout, RolloutSpec,
         validate::{self, Severity},
     },
     engine::Problem,
@@ -15,7 +15,6 @@ impl Cluster {
     /// Everything that can be told before anything is written.
     pub(super) fn problems(&self, around: &Around, route: Option<&RouteError>) -> Vec<Problem> {
         let mut problems = Vec::new();
-        problems.extend(invalid(around));
         problems.extend(self.claims(around));
         problems.extend(missing_workload(around));
         problems.extend(self.autoscaled(around));
@@ -85,8 +84,8 @@ impl Cluster {
 }
 
 /// What `lint` says, in the same words.
-fn invalid(around: &Around) -> Option<Problem> {
-    let findings = validate::rollout(&around.rollout.spec);
+pub(super) fn invalid(spec: &RolloutSpec) -> Option<Problem> {
+    let findings = validate::rollout(spec);
     let errors: Vec<String> = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Error)

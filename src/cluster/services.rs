@@ -70,6 +70,21 @@ impl Cluster {
         Ok(())
     }
 
+    /// Takes our label out of all selectors, also of Services that we made, which stay with the Rollout.
+    pub(super) async fn unpin_services(&self, around: &Around) -> Result<(), WorldError> {
+        let targets = &around.targets;
+        for name in [&targets.stable, &targets.canary, &targets.root].into_iter().flatten() {
+            let Some(entry) = self.tables.services.get(&around.key.namespace, name) else { continue };
+            if entry.value.selector.contains_key(REVISION_LABEL) || entry.value.original.is_some() {
+                let metadata = json!({"uid": entry.uid, "resourceVersion": entry.version,
+                    "annotations": {ORIGINAL_SELECTOR: null}});
+                let patch = json!({"metadata": metadata, "spec": {"selector": {REVISION_LABEL: null}}});
+                self.patch_service(&entry, patch).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn ensure_service(&self, around: &Around, name: &str, revision: &str) -> Result<(), WorldError> {
         let Some(entry) = self.tables.services.get(&around.key.namespace, name) else {
             return self.create_service(around, name, revision).await;

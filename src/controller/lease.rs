@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kube::Client;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, Client};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,9 @@ const DURATION: u64 = 15;
 const GRACE: u64 = 5;
 /// A holder that cannot renew gives up before anybody else may take the Lease.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How often who stands by looks whether the Lease was given back; whoever holds it is waited for until it runs out.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How often the two clocks are compared while they do not agree, and looked at while they do.
 const CLOCK_RETRY: Duration = Duration::from_secs(5);
@@ -48,7 +52,8 @@ pub async fn contend(
         goes_wrong(&server).await;
         leadership.send_replace(Leadership::Lost("its clock is off by more than 5 s from the API server's"));
     };
-    let Some((namespace, identity)) = lease else {
+    tokio::pin!(clock);
+    let Some(lease) = lease else {
         leadership.send_replace(Leadership::Leading);
         tokio::select! {
             () = stop.cancelled() => {}
@@ -56,23 +61,65 @@ pub async fn contend(
         }
         return Ok(());
     };
-    let manager = LeaseManagerBuilder::new(client, NAME)
-        .with_namespace(namespace)
-        .with_identity(identity)
-        .with_field_manager(crate::cluster::MANAGER)
-        .with_duration(DURATION)
-        .with_grace(GRACE)
-        .build()
-        .await?;
+    let mut manager = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = &mut clock => break,
+            given_back = hold(&client, &lease, &mut manager, &leadership) => if !given_back { break },
+        }
+    }
+    match manager {
+        Some(manager) if *leadership.borrow() == Leadership::Leading => manager.release().await,
+        _ => Ok(()),
+    }
+}
+
+/// Contends until the Lease is lost, or, while somebody else held it, was given back: a manager sleeps until the Lease that
+/// it saw runs out, and a new one looks at once.
+async fn hold(
+    client: &Client,
+    (namespace, identity): &(String, String),
+    manager: &mut Option<LeaseManager>,
+    leadership: &watch::Sender<Leadership>,
+) -> bool {
+    let leases = Api::namespaced(client.clone(), namespace);
+    let manager = manager.insert(built(client, namespace, identity).await);
     tokio::select! {
-        () = stop.cancelled() => {}
-        () = follow(&manager, &leadership) => {}
-        () = clock => {}
+        () = follow(manager, leadership) => false,
+        () = given_back(&leases, leadership, LOOK_EVERY) => true,
     }
-    if *leadership.borrow() == Leadership::Leading {
-        manager.release().await?;
+}
+
+async fn built(client: &Client, namespace: &str, identity: &str) -> LeaseManager {
+    loop {
+        let manager = LeaseManagerBuilder::new(client.clone(), NAME)
+            .with_namespace(namespace)
+            .with_identity(identity)
+            .with_field_manager(crate::cluster::MANAGER)
+            .with_duration(DURATION)
+            .with_grace(GRACE)
+            .build();
+        match manager.await {
+            Ok(manager) => return manager,
+            Err(error) => tracing::warn!(%error, "the Lease"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
-    Ok(())
+}
+
+/// Returns when this process stands by and nobody holds the Lease.
+async fn given_back(leases: &Api<Lease>, leadership: &watch::Sender<Leadership>, look_every: Duration) {
+    loop {
+        tokio::time::sleep(look_every).await;
+        if *leadership.borrow() != Leadership::Waiting {
+            continue;
+        }
+        let lease = leases.get_opt(NAME).await.ok().flatten();
+        if lease.and_then(|lease| lease.spec).is_some_and(|spec| spec.holder_identity.is_none()) {
+            return;
+        }
+    }
 }
 
 /// Waits until the API server's clock and ours agree (rule S41).
@@ -124,5 +171,41 @@ async fn follow(manager: &LeaseManager, leadership: &watch::Sender<Leadership>) 
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
+
+    use super::*;
+
+    async fn answers(server: &MockServer, holder: Value, times: Option<u64>) {
+        let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": NAME},
+            "spec": {"holderIdentity": holder}});
+        let mock = Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_json(lease));
+        match times {
+            Some(times) => mock.up_to_n_times(times).mount(server).await,
+            None => mock.mount(server).await,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_stands_by_notices_that_the_lease_was_given_back() {
+        let server = MockServer::start().await;
+        answers(&server, "glidepath-1".into(), Some(2)).await;
+        answers(&server, Value::Null, None).await;
+        let client = Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap();
+        let leases = Api::namespaced(client, "glidepath");
+        let look = Duration::from_millis(5);
+
+        let (leads, _) = watch::channel(Leadership::Waiting);
+        given_back(&leases, &leads, look).await;
+        assert_eq!(server.received_requests().await.unwrap().len(), 3, "held twice, then given back");
+
+        leads.send_replace(Leadership::Leading);
+        let noticed = tokio::time::timeout(look * 20, given_back(&leases, &leads, look)).await;
+        assert!(noticed.is_err(), "who leads does not ask");
     }
 }

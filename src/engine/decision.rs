@@ -165,6 +165,8 @@ pub enum HandBack {
     Workload,
     /// Routes and selectors are as the user had them.
     Objects,
+    /// The same for objects that the file no longer names, while the Rollout stays (rule S20).
+    Left,
     /// Our finalizer is gone.
     Finalizer,
 }

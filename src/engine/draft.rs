@@ -160,6 +160,9 @@ impl<'a> Draft<'a> {
 
     /// The canary scale that the steps ask for now.
     pub fn step_scale(&self) -> Scale {
+        if !matches!(self.status.course, Course::Stepping | Course::Promoting) {
+            return Scale::MatchWeight;
+        }
         items::scale_at(&self.items, self.status.step_index)
     }
 

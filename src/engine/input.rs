@@ -57,6 +57,9 @@ pub struct Seen {
     pub commands: Vec<CommandSeen>,
     /// What stands in the way: invalid spec, missing objects, refused writes of the last tick.
     pub problems: Vec<Problem>,
+    /// Whether the file names other objects than those written to last. Then the spec and everything observed are those of
+    /// the old objects, until they are given back (S20).
+    pub objects_changed: bool,
     /// Since when this controller decides; `None`: long enough.
     pub deciding_since: Option<Timestamp>,
     /// The selector of all revisions' pods as text, for the scale subresource.

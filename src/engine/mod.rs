@@ -10,6 +10,7 @@ mod commands;
 pub mod decision;
 mod draft;
 mod handback;
+mod handover;
 pub mod input;
 pub mod invariants;
 pub mod items;
@@ -60,6 +61,10 @@ fn blocked(draft: &mut Draft<'_>, problem: &Problem) {
 }
 
 fn release(draft: &mut Draft<'_>) {
+    if handover::is_due(draft) {
+        return handover::walk(draft);
+    }
+    handover::remember(draft);
     canary::notice_edits(draft);
     commands::take(draft);
     revisions::follow_template(draft);

@@ -61,6 +61,10 @@ fn phase(draft: &mut Draft<'_>) {
     match draft.status.course {
         Course::FirstDeploy => first_deploy(draft),
         Course::Idle => idle(draft),
+        Course::Returning if draft.input.seen.objects_changed => {
+            let (reason, message) = waited.unwrap_or_default();
+            draft.say(Phase::Progressing, &reason, message);
+        }
         Course::Returning => {
             draft.say(Phase::Progressing, "Returning", "the file is back at stable: its traffic and pods return");
         }

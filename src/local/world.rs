@@ -326,6 +326,7 @@ impl State {
             runs: self.runs.iter().map(|(name, run)| (name.clone(), run_seen(run))).collect(),
             commands: self.commands.clone(),
             problems: Vec::new(),
+            objects_changed: false,
             deciding_since: None,
             selector: format!("app={}", self.rollout.metadata.name.as_deref().unwrap_or_default()),
         }

@@ -12,8 +12,8 @@ use crate::{
         common::Percent,
     },
     engine::{
-        self, Action, CommandSeen, Decision, Input, Notice, RevisionSeen, RouteIntent, RouteSeen, RunRequest, RunSeen,
-        Seen, Target, TargetSeen, TemplateSeen, invariants,
+        self, Action, CommandSeen, Decision, HandBack, Input, Notice, RevisionSeen, RouteIntent, RouteSeen, RunRequest,
+        RunSeen, Seen, Target, TargetSeen, TemplateSeen, invariants,
     },
 };
 
@@ -223,7 +223,7 @@ impl SimWorld {
             template: Some(TemplateSeen { id: self.template.clone(), images: vec![self.template.clone()] }),
             replicas: self.replicas,
             revisions: self.sets.iter().map(|(id, set)| revision(id, set, self.now)).collect(),
-            route: (!self.spec.traffic.is_empty()).then(|| RouteSeen {
+            route: (!self.effective().traffic.is_empty()).then(|| RouteSeen {
                 weight: Some(self.route.canary),
                 headers: self.headers(),
                 mirror: self.mirror(),
@@ -234,12 +234,22 @@ impl SimWorld {
             runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
             commands: self.commands.clone(),
             deciding_since: self.deciding_since,
+            objects_changed: self.status.memory.objects.as_ref().is_some_and(|old| *old != self.spec.objects()),
             ..Seen::default()
         }
     }
 
+    /// The spec as far as objects go: the old ones until they are given back (S20).
+    fn effective(&self) -> RolloutSpec {
+        match self.status.memory.objects.as_ref().filter(|old| **old != self.spec.objects()) {
+            Some(old) => self.spec.with_objects(old),
+            None => self.spec.clone(),
+        }
+    }
+
     fn target(&self, selected: &Option<String>) -> Option<TargetSeen> {
-        if self.spec.traffic.is_empty() && self.spec.strategy.blue_green.is_none() {
+        let spec = self.effective();
+        if spec.traffic.is_empty() && spec.strategy.blue_green.is_none() {
             return None;
         }
         let endpoints = selected.iter().map(|id| (id.clone(), self.available(id))).collect();
@@ -285,7 +295,8 @@ impl SimWorld {
     /// The invariants that the decision broke.
     pub fn tick_with(&mut self, fault: Fault) -> Result<Decision, Vec<String>> {
         let seen = self.seen();
-        let (status, spec) = (self.status.clone(), self.spec.clone());
+        let status = self.status.clone();
+        let spec = self.effective();
         let input = Input {
             name: "checkout",
             uid: "uid",
@@ -350,6 +361,10 @@ impl SimWorld {
             }
             Action::RemoveRevision { id } => {
                 self.sets.remove(id);
+            }
+            Action::HandBack(HandBack::Left) => {
+                (self.stable_target, self.canary_target) = (None, None);
+                self.route = RouteIntent::default();
             }
             Action::EnsureWorkload { .. } | Action::HandBack(_) => {}
         }

@@ -11,7 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-const LISTEN: &str = "127.0.0.1:8090";
+/// A replica of the controller: its name among them, and where it listens.
+struct Replica {
+    identity: &'static str,
+    listen: &'static str,
+}
+
+const FIRST: Replica = Replica { identity: "glidepath-0", listen: "127.0.0.1:8090" };
+const SECOND: Replica = Replica { identity: "glidepath-1", listen: "127.0.0.1:8091" };
 
 /// The one controller that all tests share.
 pub struct Controller {
@@ -35,14 +42,29 @@ impl Controller {
         assert!(admin.contains("admintoken"), "the kubeconfig has another token than expected");
         let kubeconfig = lane().folder().join("kubeconfig-controller");
         fs::write(&kubeconfig, admin.replace("admintoken", token.trim())).unwrap();
-        let server = start(&kubeconfig);
+        let server = start(&kubeconfig, &FIRST);
         Self { kubeconfig, server }
     }
 
     /// Ends it as a crash would, and starts it again, as its Deployment would.
     pub fn crash_and_restart(&mut self) {
+        self.crash();
+        self.restart();
+    }
+
+    /// Ends it as a crash would. Whoever calls this starts it again.
+    pub fn crash(&mut self) {
         self.server.kill();
-        self.server = start(&self.kubeconfig);
+    }
+
+    /// Starts it again, as its Deployment would.
+    pub fn restart(&mut self) {
+        self.server = start(&self.kubeconfig, &FIRST);
+    }
+
+    /// A second replica, which stands by while the first holds the Lease. It ends when dropped.
+    pub fn stand_by(&self) -> Server {
+        start(&self.kubeconfig, &SECOND)
     }
 
     /// Fails when it has ended by itself.
@@ -52,22 +74,24 @@ impl Controller {
 
     /// Its own numbers, as text.
     pub fn metrics(&self) -> String {
-        get_ok(&format!("http://{LISTEN}/metrics")).unwrap()
+        get_ok(&format!("http://{}/metrics", FIRST.listen)).unwrap()
     }
 }
 
-fn start(kubeconfig: &Path) -> Server {
+fn start(kubeconfig: &Path, replica: &Replica) -> Server {
+    let Replica { identity, listen } = replica;
     let mut command = lane().command(env!("CARGO_BIN_EXE_glidepath"));
     command.env("KUBECONFIG", kubeconfig).env("RUST_LOG", "info,glidepath=debug,kube_client=error");
-    command.args(["controller", "--prometheus", PROMETHEUS_URL, "--listen", LISTEN, "--log-format", "json"]);
+    command.args(["controller", "--prometheus", PROMETHEUS_URL, "--listen", listen, "--log-format", "json"]);
     // A container that starts again in its pod has the pod's name as before, and with it the Lease.
-    command.args(["--leader-elect", "--lease-namespace", "glidepath", "--identity", "glidepath-0"]);
-    let mut server = lane().serve("controller", command).unwrap();
+    command.args(["--leader-elect", "--lease-namespace", "glidepath", "--identity", identity]);
+    let mut server =
+        lane().serve(if *identity == FIRST.identity { "controller" } else { "controller-2" }, command).unwrap();
     wait_for(Duration::from_secs(60), "the controller to be ready", || {
         if let Err(reason) = server.check() {
             panic!("{reason:#}");
         }
-        let answer = get_ok(&format!("http://{LISTEN}/readyz"))?;
+        let answer = get_ok(&format!("http://{listen}/readyz"))?;
         ensure!(!answer.is_empty(), "no answer");
         Ok(())
     })

@@ -31,13 +31,18 @@ mod wait;
 mod waiting;
 
 // The tests.
+mod admission;
 mod adoption;
 mod application_pack;
 mod bad_input;
+mod blue_green;
+mod blue_green_routes;
 mod envoy_pack;
 mod exit_codes;
 mod harness;
+mod header_routes;
 mod interruptions;
+mod relay;
 mod releases;
 mod smoke;
 mod subsets;

@@ -486,6 +486,54 @@ fn s33_an_abort_with_an_object_missing_returns_those_that_are_left() {
 }
 
 #[test]
+fn s20_other_objects_are_taken_over_once_the_old_ones_are_given_back() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    world.spec.traffic[0].istio.as_mut().unwrap().virtual_services[0].name = "front".into();
+    let mut given_back = false;
+    let steps = |world: &SimWorld| world.status.step_index == 1 && world.weight() == Percent::whole(50);
+    for _ in 0..600 {
+        world.settle().unwrap();
+        if !given_back && world.stable_target().is_none() {
+            given_back = true;
+        }
+        let old = world.status.memory.objects.as_ref().is_some_and(|old| *old != world.spec.objects());
+        if old && world.weight().is_zero() && world.status.memory.giving_back {
+            assert_eq!((world.available("v2"), world.available("v1")), (0, 4), "selectors then reach stable alone");
+        }
+        if world.status.attempt == 2 && steps(&world) {
+            break;
+        }
+        world.sleep(SignedDuration::from_secs(1));
+    }
+    let told = |reason: &str| world.notices.iter().any(|notice| notice.reason == reason);
+    assert!(told("ObjectsChanged") && told("ObjectsGivenBack"), "{:?}", world.notices);
+    assert_eq!((world.status.attempt, world.status.step_index, world.weight()), (2, 1, Percent::whole(50)));
+    assert_eq!(world.status.memory.objects, Some(world.spec.objects()));
+}
+
+#[test]
+fn s20_a_live_object_goes_from_one_strategy_to_another() {
+    let blue_green = BlueGreenStrategy { active_service: Some("checkout".into()), ..BlueGreenStrategy::default() };
+    let other = Strategy { blue_green: Some(blue_green), canary: None };
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    world.spec = RolloutSpec { strategy: other, traffic: vec![], ..world.spec.clone() };
+    let stable = |id: &'static str| {
+        move |world: &SimWorld| healthy(world) && world.status.stable_revision.as_ref().unwrap().id == id
+    };
+    assert!(world.run_until(HOUR, stable("v2")).unwrap(), "{}", world.status.message);
+    assert_eq!((world.stable_target(), world.weight()), (Some("v2"), Percent::ZERO));
+
+    // And back, at rest: nothing is released by it.
+    let steps = vec![set_weight(50), pause(None)];
+    world.spec = with_mesh(steps);
+    assert!(world.run_until(HOUR, |world| world.status.memory.objects == Some(world.spec.objects())).unwrap());
+    assert!(world.run_until(HOUR, stable("v2")).unwrap());
+    assert_eq!((world.stable_target(), world.status.attempt), (Some("v2"), 2));
+}
+
+#[test]
 fn s20_editing_a_walked_step_begins_again_and_editing_a_later_one_does_not() {
     let mut world = at_version_one(with_mesh(vec![set_weight(10), pause(None), set_weight(50)]), 10);
     release(&mut world, "v2", |world| world.status.step_index == 1);
@@ -521,6 +569,7 @@ enum Event {
     Drift(u32),
     LoseRoutes,
     PausedInFile(bool),
+    Route(bool),
     Crash(usize),
     StatusLost,
     Wait(i64),
@@ -545,6 +594,7 @@ fn event() -> impl Strategy2 {
         1 => (0u32..=100).prop_map(Event::Drift),
         1 => Just(Event::LoseRoutes),
         1 => any::<bool>().prop_map(Event::PausedInFile),
+        1 => any::<bool>().prop_map(Event::Route),
         2 => (0usize..4).prop_map(Event::Crash),
         1 => Just(Event::StatusLost),
         6 => (1i64..120).prop_map(Event::Wait),
@@ -604,6 +654,11 @@ fn happen(world: &mut SimWorld, event: &Event) -> Result<(), Vec<String>> {
         Event::Drift(weight) => world.drift(Percent::whole(*weight)),
         Event::LoseRoutes => world.lose_routes(),
         Event::PausedInFile(paused) => world.spec.paused = *paused,
+        Event::Route(other) => {
+            let named = if *other { "front" } else { "checkout" };
+            let istio = world.spec.traffic.iter_mut().filter_map(|router| router.istio.as_mut());
+            istio.for_each(|istio| istio.virtual_services[0].name = named.into());
+        }
         Event::Crash(after) => {
             world.tick_with(Fault { crash_after: Some(*after), status_lost: false })?;
         }

@@ -78,7 +78,7 @@ pub(in crate::cli) fn nearest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a 
 fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
     let limit = |key: &str| schema.get(key).and_then(Value::as_f64);
     let mut add = |message: String| found.push(Finding::error(path, message));
-    if let Some(variants) = schema.get("enum").and_then(Value::as_array)
+    if let Some(variants) = variants(schema)
         && !variants.contains(value)
     {
         let names: Vec<&str> = variants.iter().filter_map(Value::as_str).collect();
@@ -115,6 +115,19 @@ fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
     if limit(&format!("min{}", what.0)).is_some_and(|least| (size as f64) < least) {
         add(if size == 0 { "is empty".to_owned() } else { format!("has {size} {}, too few", what.1) });
     }
+}
+
+/// The values that there are, where a schema lists them: at once, or one by one with a description each.
+fn variants(schema: &Value) -> Option<Vec<Value>> {
+    if let Some(list) = schema.get("enum").and_then(Value::as_array) {
+        return Some(list.clone());
+    }
+    if let Some(value) = schema.get("const") {
+        return Some(vec![value.clone()]);
+    }
+    let choices = schema.get("oneOf").or_else(|| schema.get("anyOf"))?.as_array()?;
+    let lists: Option<Vec<Vec<Value>>> = choices.iter().map(variants).collect();
+    Some(lists?.concat())
 }
 
 fn is_type(wanted: &str, value: &Value) -> bool {

@@ -46,7 +46,7 @@ pub(super) fn hand_back(cluster: &mut SimCluster, stage: HandBack) {
             let replicas = cluster.rollout.as_ref().and_then(|rollout| rollout.spec.replicas);
             cluster.write_deployment(replicas, false, template);
         }
-        HandBack::Objects => {
+        HandBack::Objects | HandBack::Left => {
             let stable_alone = RouteIntent::default();
             if cluster.has_mesh() {
                 cluster.write_route(&stable_alone);

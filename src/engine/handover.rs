@@ -1,0 +1,93 @@
+//! The file names other Services, routes or another strategy (rule S20): first everything returns to stable on the old
+//! objects, these are given back as they were found, and then the new ones are taken over at step 1.
+//!
+//! While that lasts the engine is shown the old objects, and the spec as if it still named them.
+
+use crate::api::status::Course;
+
+use super::{
+    canary,
+    decision::{Action, HandBack},
+    draft::Draft,
+    outcome, runs,
+};
+
+/// Whether old objects have to be given back first. A promotion past its point of no return ends on them.
+pub fn is_due(draft: &Draft<'_>) -> bool {
+    draft.input.seen.objects_changed && !draft.past_return()
+}
+
+/// Remembers which objects are written to.
+pub fn remember(draft: &mut Draft<'_>) {
+    if !draft.input.seen.objects_changed {
+        draft.status.memory.objects = Some(draft.input.spec.objects());
+    }
+}
+
+/// One tick of the way from old objects to new ones.
+pub fn walk(draft: &mut Draft<'_>) {
+    begin(draft);
+    runs::ensure(draft);
+    if draft.status.memory.giving_back {
+        return give_back(draft);
+    }
+    let route = canary::rest(draft);
+    let unreadable = draft.input.seen.route.as_ref().is_some_and(|route| route.weight.is_none());
+    let returned = unreadable || route.is_some_and(|route| route.reached());
+    if returned && alone(draft) {
+        draft.status.memory.giving_back = true;
+    }
+    let message = "the file names other objects: traffic returns to stable, then the old objects are given back";
+    draft.wait_for_progress("HandingOver", 0, message);
+}
+
+/// Takes back what is under way, once.
+fn begin(draft: &mut Draft<'_>) {
+    if !matches!(draft.status.course, Course::Stepping | Course::Promoting | Course::Idle) {
+        return;
+    }
+    draft.status.course = Course::Returning;
+    (draft.status.stage, draft.status.held) = (None, None);
+    (draft.status.step_index, draft.status.sub_step) = (0, 0);
+    draft.begin_step();
+    draft.tell(false, "ObjectsChanged", "the file names other objects: the old ones are given back first");
+}
+
+/// Whether stable has all its pods, and nothing but stable has any: once selectors are given back they reach every pod. Pods
+/// of others go now, whatever keeps them otherwise.
+fn alone(draft: &mut Draft<'_>) -> bool {
+    let Some(stable) = draft.stable_id() else { return true };
+    if draft.available(&stable) < draft.replicas() {
+        return false;
+    }
+    let others: Vec<_> = draft.input.seen.revisions.iter().filter(|seen| seen.id != stable).collect();
+    for other in &others {
+        draft.ask_replicas(&other.id, 0);
+    }
+    others.iter().all(|other| other.wanted == 0 && other.pods == 0)
+}
+
+fn give_back(draft: &mut Draft<'_>) {
+    let targets = [&draft.input.seen.stable_target, &draft.input.seen.canary_target];
+    let given_back = targets.into_iter().flatten().all(|target| target.revision.is_none());
+    if !given_back {
+        draft.ask(Action::HandBack(HandBack::Left));
+        return draft.wait("HandingOver", "the old objects are given back as they were found", None);
+    }
+    draft.status.memory.giving_back = false;
+    draft.status.memory.objects = None;
+    draft.status.memory.stable_target = Default::default();
+    draft.status.memory.canary_target = Default::default();
+    draft.tell(false, "ObjectsGivenBack", "the old objects are as they were found; the new ones are taken over");
+    match draft.status.current_revision.clone().filter(|_| draft.canary_id().is_some()) {
+        Some(current) if draft.status.course == Course::Returning => {
+            let attempt = draft.status.attempt + 1;
+            outcome::begin(draft, current, attempt);
+        }
+        _ if draft.status.course == Course::Returning => {
+            draft.status.course = Course::Idle;
+            draft.status.step_index = u32::try_from(draft.items.len()).unwrap_or(u32::MAX);
+        }
+        _ => {}
+    }
+}
