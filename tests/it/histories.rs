@@ -108,7 +108,9 @@ fn shape() -> impl Strategy<Value = Shape> {
 /// A step that the file may have: without an analysis there is nothing to observe, and without a mesh no route.
 fn playable(step: &Value, shape: Shape) -> Value {
     let needs_mesh = ["setHeaderRoute", "setMirrorRoute", "setCanaryScale"].iter().any(|key| step.get(*key).is_some());
-    let refused = !shape.analysed && step.get("observe").is_some() || !shape.mesh && needs_mesh;
+    // Rule S15: a scale of its own excludes dynamic stable scale; together they break I7.
+    let excluded = shape.dynamic && step.get("setCanaryScale").is_some();
+    let refused = !shape.analysed && step.get("observe").is_some() || !shape.mesh && needs_mesh || excluded;
     if refused { json!({"pause": {"duration": "10s"}}) } else { step.clone() }
 }
 
@@ -182,7 +184,9 @@ fn rests(cluster: &SimCluster) -> bool {
     let status = cluster.status();
     let failed_first = status.course == Course::FirstDeploy && status.phase == Some(Phase::Degraded);
     let asleep = cluster.rollout.as_ref().is_none_or(|rollout| rollout.spec.replicas == Some(0));
-    matches!(status.course, Course::Idle | Course::Aborted)
+    let to_be_mended = status.reason == "InvalidSpec"; // a person must mend the file
+    to_be_mended
+        || matches!(status.course, Course::Idle | Course::Aborted)
         || status.phase == Some(Phase::Paused)
         || failed_first
         || asleep
