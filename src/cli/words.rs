@@ -14,6 +14,7 @@ use crate::api::{
 
 /// Where a rollout is, in the terms that people act on.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, for the length of a line")]
 pub enum Place<'a> {
     /// No controller has written a status yet.
     Unseen,

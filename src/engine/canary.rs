@@ -321,7 +321,7 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> b
     let end = draft.not_before_first_look(draft.step_reaches(length));
     if draft.step_elapsed() >= length.signed() && end <= draft.now() {
         if draft.status.memory.extended {
-            let message = format!("no verdict in {length} at {}: {}", draft.step_weight(), evidence(draft));
+            let message = format!("no verdict in {length} {}: {}", under(draft), evidence(draft));
             return outcome::inconclusive(draft, &message);
         }
         draft.status.memory.extended = true;
@@ -329,9 +329,18 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> b
         return out_of_time(draft, at_most, reason);
     }
     let until = (!draft.is_paused()).then_some(end);
-    let message = format!("observing at {}: {}", draft.step_weight(), evidence(draft));
+    let message = format!("observing {}: {}", under(draft), evidence(draft));
     draft.wait(reason, message, until);
     false
+}
+
+/// Which traffic is observed.
+fn under(draft: &Draft<'_>) -> String {
+    match draft.status.stage {
+        Some(Stage::PostAnalysis) => "under all traffic".to_owned(),
+        _ if draft.blue_green().is_some() => "the preview".to_owned(),
+        _ => format!("at {}", draft.step_weight()),
+    }
 }
 
 /// `errors Continue (0.12 % (9/7,412)), latency Pass`.

@@ -31,6 +31,7 @@ impl Before {
         (context.one_armed && !self.asked).then(|| IncrementsQuery {
             window_seconds: HOUR,
             warm_up_seconds: 0,
+            whole_pods: true,
             ..windows::question(spec, ratio, context.started.as_second())
         })
     }

@@ -56,6 +56,9 @@ pub struct IncrementsQuery {
     pub window_seconds: u32,
     /// How old a pod's counters must be to count, in seconds.
     pub warm_up_seconds: u32,
+    /// Whether a pod that is younger than the window counts with all it has counted so far. In a short window most of that
+    /// may lie before it; in a long one a rate would be missed otherwise.
+    pub whole_pods: bool,
 }
 
 /// Events of one arm in one window.

@@ -190,10 +190,12 @@ fn series_text(query: &IncrementsQuery, by: &ArmsBy, series: &Series, place: &Pl
     let mut parts = Vec::new();
     for selector in &series.selectors {
         let m = bound(selector)?;
-        parts.push(format!(
-            "({m} - {m} offset {window}s >= 0) or ({m} < ({m} offset {window}s) / 2) \
-             or (({m} unless {m} offset {window}s) and on (pod) group by (pod) ({witness} offset {window}s))"
-        ));
+        let born = if query.whole_pods {
+            format!("({m} unless {m} offset {window}s)")
+        } else {
+            format!("(({m} unless {m} offset {window}s) and on (pod) group by (pod) ({witness} offset {window}s))")
+        };
+        parts.push(format!("({m} - {m} offset {window}s >= 0) or ({m} < ({m} offset {window}s) / 2) or {born}"));
     }
     let grown = format!("({})", parts.join(" or "));
     if query.warm_up_seconds == 0 {
@@ -250,6 +252,7 @@ mod tests {
             end: Timestamp::UNIX_EPOCH,
             window_seconds: 15,
             warm_up_seconds: 120,
+            whole_pods: false,
         }
     }
 
@@ -327,6 +330,14 @@ mod tests {
         assert_eq!(notes, ["canary: 3 bad of 2 events (scraped apart); counted as 2"]);
         let none = counts(&query, &[], &[]).unwrap();
         assert_eq!(none, Answer::Increments { canary: None, stable: None, notes: vec![] });
+    }
+
+    #[test]
+    fn over_an_hour_a_young_pod_counts_whole() {
+        let long =
+            IncrementsQuery { window_seconds: 3600, warm_up_seconds: 0, whole_pods: true, ..query(Pack::Application) };
+        let total = increments(&[&long]).unwrap().total;
+        assert!(total.contains("offset 3600s)") && !total.contains("group by (pod)"), "{total}");
     }
 
     #[test]

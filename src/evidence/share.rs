@@ -94,6 +94,7 @@ fn question(spec: &AnalysisRunSpec, frozen: &Frozen, end: i64) -> IncrementsQuer
         end: windows::instant(end),
         window_seconds: seconds,
         warm_up_seconds: 0,
+        whole_pods: false,
     }
 }
 

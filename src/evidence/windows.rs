@@ -45,6 +45,7 @@ pub fn question(spec: &AnalysisRunSpec, ratio: &RatioMetric, end: i64) -> Increm
         end: instant(end),
         window_seconds: seconds(frozen.window),
         warm_up_seconds: seconds(frozen.warm_up),
+        whole_pods: false,
     }
 }
 

@@ -181,6 +181,7 @@ mod tests {
             end: Timestamp::from_second(end).unwrap(),
             window_seconds: 2,
             warm_up_seconds: 3,
+            whole_pods: false,
         })
     }
 

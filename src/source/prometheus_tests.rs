@@ -33,6 +33,7 @@ fn window_of(name: &str) -> Query {
         end: Timestamp::from_second(1_700_000_010).unwrap(),
         window_seconds: 15,
         warm_up_seconds: 120,
+        whole_pods: false,
     })
 }
 

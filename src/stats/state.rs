@@ -101,7 +101,8 @@ impl RatioState {
     pub fn observe(&mut self, config: &RatioConfig, window: Counts, window_seconds: u64) {
         self.clamped = self.clamped.saturating_add(u64::from(window.needs_clamp()));
         let window = if config.one_armed { Counts { kb: 0, nb: 0, ..window } } else { window };
-        if !window.is_comparable() && !(config.one_armed && window.nc > 0) {
+        let says_something = window.is_comparable() || config.one_armed && window.nc > 0;
+        if !says_something {
             self.skipped = self.skipped.saturating_add(1);
             return;
         }
