@@ -156,6 +156,12 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
         draft.wait_for_progress(&problem.reason, 0, problem.message);
         return deadline(draft);
     }
+    // Nor without the canary's pods: an observation of nothing would never end (S56).
+    if draft.status.memory.canary_lost {
+        let available = draft.canary_id().map_or(0, |canary| draft.available(&canary));
+        draft.wait_for_progress("CanaryLost", available, "no canary pod is available; traffic is with stable");
+        return deadline(draft);
+    }
     let over = is_over(draft, place);
     if draft.status.course != Course::Stepping || draft.status.held.is_some() {
         settle_failure(draft);
@@ -199,9 +205,6 @@ fn waits_for_weight(draft: &mut Draft<'_>, goal: Percent) {
     let need = weights::canary_need(draft, goal);
     let canary = draft.canary_id().unwrap_or_default();
     let available = draft.available(&canary);
-    if draft.status.memory.canary_lost {
-        return draft.wait_for_progress("CanaryLost", available, "no canary pod is available; traffic is with stable");
-    }
     if let Some(problem) = draft.input.seen.problems.first().cloned() {
         return draft.wait_for_progress(&problem.reason, 0, problem.message);
     }

@@ -411,6 +411,22 @@ fn s52_steps_wait_for_counted_requests_where_the_file_says_so() {
 }
 
 #[test]
+fn s56_a_canary_that_stays_lost_is_told_and_misses_the_deadline_at_any_step() {
+    for waits in [observe(3600), pause(None)] {
+        let mut world = at_version_one(with_analysis(with_mesh(vec![set_weight(50), waits])), 4);
+        world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Continue, ..Behaviour::default() });
+        release(&mut world, "v2", |world| world.status.step_index == 1);
+        world.behaviours.insert("v2".into(), Behaviour { ready_after: None, ..Behaviour::default() });
+        world.kill_pods("v2");
+        world.settle().unwrap();
+        assert_eq!((world.weight(), world.status.reason.as_str()), (Percent::ZERO, "CanaryLost"));
+        let start = world.now;
+        assert!(world.run_until(HOUR, |world| world.status.course == Course::Aborted).unwrap());
+        assert_eq!(world.now.duration_since(start), SignedDuration::from_mins(10));
+    }
+}
+
+#[test]
 fn s53_drift_is_repaired_within_one_tick() {
     let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
     release(&mut world, "v2", |world| world.status.step_index == 1);

@@ -4,7 +4,7 @@ use super::{Finding, blue_green, has_mesh, repeated_args, routes};
 use crate::api::{
     common::Percent,
     rollout::RolloutSpec,
-    strategy::{CanaryScale, Observe, Ramp, Step},
+    strategy::{CanaryScale, CanaryStrategy, Observe, Ramp, Step},
 };
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -21,6 +21,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         one_kind(step, &path, found);
         by_itself(spec, step, &path, found);
     }
+    dynamic_scale(spec, canary, found);
     scale_under_weight(&canary.steps, found);
     routes::check(spec, &canary.steps, found);
     if has_mesh(spec) {
@@ -121,6 +122,27 @@ fn check_observe(spec: &RolloutSpec, observe: &Observe, path: &str, found: &mut 
             format!("{path}.atMost"),
             format!("atMost ({at_most}) must not be below atLeast ({at_least})"),
         ));
+    }
+}
+
+/// Stable cannot follow the weight while the canary's pods do not (rule S15), nor without weights.
+fn dynamic_scale(spec: &RolloutSpec, canary: &CanaryStrategy, found: &mut Vec<Finding>) {
+    if !canary.dynamic_stable_scale {
+        return;
+    }
+    if !has_mesh(spec) {
+        found.push(Finding::error(
+            "spec.strategy.canary.dynamicStableScale",
+            "needs a router under spec.traffic; without one the ratio of replicas is the weight",
+        ));
+    }
+    for (index, step) in canary.steps.iter().enumerate() {
+        if step.set_canary_scale.as_ref().is_some_and(|scale| scale.replicas.is_some() || scale.percent.is_some()) {
+            found.push(Finding::error(
+                format!("spec.strategy.canary.steps[{index}].setCanaryScale"),
+                "dynamicStableScale gives the canary what its weight needs; leave one of the two out",
+            ));
+        }
     }
 }
 

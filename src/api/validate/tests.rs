@@ -163,6 +163,17 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute: this one has setWeight and pause;",
         ),
         (
+            vec![
+                ("/strategy/canary/dynamicStableScale", json!(true)),
+                (steps, json!([{"setCanaryScale": {"replicas": 2}}, {"setWeight": 5}])),
+            ],
+            "steps[0].setCanaryScale: dynamicStableScale gives the canary",
+        ),
+        (
+            vec![("/traffic", Value::Null), ("/strategy/canary/dynamicStableScale", json!(true))],
+            "error spec.strategy.canary.dynamicStableScale: needs a router",
+        ),
+        (
             step(json!({"setHeaderRoute": {"name": "x"}})),
             "steps[1].setHeaderRoute: nothing called `x` was set before; give it a match",
         ),
