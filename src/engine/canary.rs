@@ -13,6 +13,7 @@ use super::{
     beside,
     decision::Target,
     draft::{Draft, Split},
+    input::RouteSeen,
     items::{self, Item},
     outcome, pods, runs, verification,
     weights::{self, Route},
@@ -69,7 +70,8 @@ fn bring(draft: &mut Draft<'_>) -> Place {
         let route = weights::route(draft, goal);
         pods::with_mesh(draft, draft.step_weight());
         Place {
-            reached: canary_there(draft) && route.reached() && !draft.status.memory.canary_lost,
+            // The goal is the step's weight only when nothing is being taken back.
+            reached: canary_there(draft) && route.reached() && goal == draft.step_weight(),
             goal: draft.step_weight(),
         }
     } else {
@@ -97,10 +99,12 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
         draft.status.memory.taking_back = false;
         return goal;
     }
-    let back =
-        draft.input.seen.route.as_ref().is_some_and(|route| {
-            route.weight == Some(Percent::ZERO) && route.headers.is_empty() && route.mirror.is_none()
-        });
+    // At 0, and settled there.
+    let alone =
+        |route: &RouteSeen| route.weight == Some(Percent::ZERO) && route.headers.is_empty() && route.mirror.is_none();
+    let weights = &draft.status.weights;
+    let settled = weights.desired.is_zero() && weights.settled;
+    let back = settled && draft.input.seen.route.as_ref().is_some_and(alone);
     if draft.status.memory.taking_back && back {
         draft.status.memory.taking_back = false;
     }

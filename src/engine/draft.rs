@@ -266,9 +266,11 @@ impl<'a> Draft<'a> {
         Some(allowed)
     }
 
-    /// The next revision number (rule S3).
-    pub fn next_number(&self) -> u64 {
-        let seen = self.input.seen.revisions.iter().map(|revision| revision.number);
+    /// The number of a revision that begins (rule S3). One that was given to its ReplicaSet and then lost with the status is
+    /// given again.
+    pub fn next_number(&self, id: &str) -> u64 {
+        let others = self.input.seen.revisions.iter().filter(|revision| revision.id != id);
+        let seen = others.map(|revision| revision.number);
         let known =
             self.status.stable_revision.iter().chain(&self.status.current_revision).chain(&self.status.promoted);
         let past = self.status.history.iter().map(|entry| entry.revision.number);

@@ -52,7 +52,7 @@ fn first(draft: &mut Draft<'_>, wanted: String) {
     if adopting {
         return; // a template changed during adoption waits (S5)
     }
-    let number = draft.next_number();
+    let number = draft.next_number(&wanted);
     outcome::begin(draft, RevisionRef { id: wanted, number }, 1);
     draft.tell(false, "FirstDeploy", format!("revision #{number} is the first: straight to all pods"));
 }
@@ -75,7 +75,7 @@ fn back_to_stable(draft: &mut Draft<'_>) {
 }
 
 fn begin_new(draft: &mut Draft<'_>, wanted: String) {
-    let number = draft.next_number();
+    let number = draft.next_number(&wanted);
     if matches!(draft.status.course, Course::Stepping | Course::Promoting) {
         outcome::record(draft, Outcome::Superseded, &format!("revision #{number} took its place"));
     }

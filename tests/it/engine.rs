@@ -502,6 +502,30 @@ fn s33_an_abort_with_an_object_missing_returns_those_that_are_left() {
 }
 
 #[test]
+fn s3_a_crash_before_the_record_skips_no_number() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    world.template = "v2".into();
+    world.tick_with(Fault { crash_after: None, status_lost: true }).unwrap();
+    assert_eq!(world.seen().revisions.len(), 2, "the ReplicaSet is there, the record is not");
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    assert_eq!(world.status.current_revision.as_ref().unwrap().number, 2);
+    release(&mut world, "v1", |world| healthy(world) && world.status.history.len() == 2);
+    release(&mut world, "v3", |world| world.status.step_index == 1);
+    assert_eq!(world.status.current_revision.as_ref().unwrap().number, 3);
+}
+
+#[test]
+fn s20_a_new_attempt_begins_once_the_old_weight_is_settled_back() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    world.spec.strategy.canary.as_mut().unwrap().steps[0] = set_weight(20);
+    let changed = world.now;
+    let again = |world: &SimWorld| world.status.attempt == 2 && world.weight() == Percent::whole(20);
+    assert!(world.run_until(HOUR, again).unwrap());
+    assert!(world.now.duration_since(changed) >= SignedDuration::from_secs(1), "0 stands for as long as `settle`");
+}
+
+#[test]
 fn s20_other_objects_are_taken_over_once_the_old_ones_are_given_back() {
     let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
     release(&mut world, "v2", |world| world.status.step_index == 1);
