@@ -201,9 +201,9 @@ fn asked(
 
 /// The judge's memory; an error when there is one that cannot be read.
 fn recalled<M: DeserializeOwned>(known: Option<&MetricStatus>, fresh: impl Fn() -> M) -> Result<M, String> {
-    match known.and_then(|known| known.accumulator.clone()) {
+    match known.and_then(|known| known.accumulator.as_ref()) {
         None => Ok(fresh()),
-        Some(value) => serde_json::from_value(value).map_err(|error| error.to_string()),
+        Some(value) => M::deserialize(value).map_err(|error| error.to_string()),
     }
 }
 
