@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, Client};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +21,8 @@ const GRACE: u64 = 5;
 /// A holder that cannot renew gives up before anybody else may take the Lease.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// When, after giving the Lease back, it is looked at once more.
+const LAST_LOOK: Duration = Duration::from_millis(300);
 /// How often who stands by looks whether the Lease was given back; whoever holds it is waited for until it runs out.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -69,9 +74,25 @@ pub async fn contend(
             given_back = hold(&client, &lease, &mut manager, &leadership) => if !given_back { break },
         }
     }
-    match manager {
-        Some(manager) if *leadership.borrow() == Leadership::Leading => manager.release().await,
-        _ => Ok(()),
+    if let Some(manager) = manager.filter(|_| *leadership.borrow() == Leadership::Leading) {
+        manager.release().await?;
+        given_back_for_sure(&client, &lease).await;
+    }
+    Ok(())
+}
+
+/// A renewal that was on its way when this process stopped may reach the server after the release.
+async fn given_back_for_sure(client: &Client, (namespace, identity): &(String, String)) {
+    tokio::time::sleep(LAST_LOOK).await;
+    let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
+    let lease = leases.get_opt(NAME).await.ok().flatten();
+    let holder = lease.and_then(|lease| lease.spec).and_then(|spec| spec.holder_identity);
+    if holder.as_ref() == Some(identity) {
+        let nobody = serde_json::json!({"spec": {"holderIdentity": null, "renewTime": null, "acquireTime": null,
+            "leaseDurationSeconds": null}});
+        if let Err(error) = leases.patch(NAME, &PatchParams::default(), &Patch::Merge(&nobody)).await {
+            tracing::warn!(%error, "cannot give the Lease back");
+        }
     }
 }
 

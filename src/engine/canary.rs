@@ -70,8 +70,11 @@ fn bring(draft: &mut Draft<'_>) -> Place {
         let route = weights::route(draft, goal);
         pods::with_mesh(draft, draft.step_weight());
         Place {
-            // The goal is the step's weight only when nothing is being taken back.
-            reached: canary_there(draft) && route.reached() && goal == draft.step_weight(),
+            // What is being taken back stands at 0, which says nothing about the step.
+            reached: canary_there(draft)
+                && route.reached()
+                && goal == draft.step_weight()
+                && !draft.status.memory.taking_back,
             goal: draft.step_weight(),
         }
     } else {
