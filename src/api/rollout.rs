@@ -212,8 +212,14 @@ impl RolloutSpec {
         UserObjects { services: self.services.clone(), traffic: self.traffic.clone(), blue_green }
     }
 
+    /// This spec as if it still wrote to the objects that were written to last, where it names others now (rule S20).
+    pub fn on_old_objects(&self, status: &RolloutStatus) -> Option<RolloutSpec> {
+        let old = status.memory.objects.as_ref().filter(|old| **old != self.objects())?;
+        Some(self.with_objects(old))
+    }
+
     /// This spec as far as objects go, if it still wrote to these. It has no steps.
-    pub fn with_objects(&self, objects: &UserObjects) -> RolloutSpec {
+    fn with_objects(&self, objects: &UserObjects) -> RolloutSpec {
         let strategy = match &objects.blue_green {
             Some(services) => Strategy {
                 blue_green: Some(BlueGreenStrategy {

@@ -101,9 +101,11 @@ impl Cluster {
         if deleting && !ours {
             return Ok(None);
         }
-        let rollout = if deleting { rollout } else { self.prepared(rollout, ours).await? };
+        let mut rollout = if deleting { rollout } else { self.prepared(rollout, ours).await? };
         let findings = invalid(&rollout.spec);
-        let (rollout, objects_changed) = with_old_objects(rollout);
+        let old = rollout.status.as_ref().and_then(|status| rollout.spec.on_old_objects(status));
+        let objects_changed = old.is_some();
+        rollout.spec = old.unwrap_or(rollout.spec);
         let around = Arc::new(self.look_around(key, rollout));
         let mut seen = Seen { objects_changed, ..self.seen(&around) };
         // What is wrong with the file is told of the file, not of what it replaces.
@@ -314,6 +316,9 @@ fn read_routes(
     objects: &Objects,
     other_manager: Option<String>,
 ) -> (Option<RouteSeen>, Option<RouteError>) {
+    if around.routers.is_empty() {
+        return (None, None);
+    }
     match router::read_all(&around.routers, &around.context, objects, &known_routes(around)) {
         Ok(seen) => (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), None),
         Err(error) => {
@@ -322,18 +327,6 @@ fn read_routes(
                 around.routers.iter().any(|router| !router.plan_all(&around.context, objects, &back).writes.is_empty());
             (Some(RouteSeen { returnable, ..RouteSeen::default() }), Some(error))
         }
-    }
-}
-
-/// The Rollout as if it still named the objects that were written to last, and whether it names others (rule S20).
-fn with_old_objects(mut rollout: Rollout) -> (Rollout, bool) {
-    let recorded = rollout.status.as_ref().and_then(|status| status.memory.objects.clone());
-    match recorded.filter(|objects| *objects != rollout.spec.objects()) {
-        Some(objects) => {
-            rollout.spec = rollout.spec.with_objects(&objects);
-            (rollout, true)
-        }
-        None => (rollout, false),
     }
 }
 

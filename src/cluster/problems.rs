@@ -26,14 +26,19 @@ impl Cluster {
     /// Rule S7: each object, and each pod, has one Rollout, the oldest that names it.
     fn claims(&self, around: &Around) -> Option<Problem> {
         let older = |other: &RolloutKey| {
+            if *other == around.key {
+                return None;
+            }
             let entry = self.tables.rollouts.get(&other.namespace, &other.name)?;
-            let rival = entry.value.rollout.as_ref().ok()?.clone();
-            (other != &around.key && age(&rival) < age(&around.rollout)).then_some(rival)
+            let is_older = entry.value.rollout.as_ref().is_ok_and(|rival| age(rival) < age(&around.rollout));
+            is_older.then_some(entry)
         };
         for object in references::exclusive(&around.key, &around.rollout) {
             let (plural, namespace, name) = &object;
             for other in self.references.of(plural, namespace, name) {
-                if older(&other).is_some_and(|rival| references::exclusive(&other, &rival).contains(&object)) {
+                let rival = older(&other);
+                let rival = rival.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
+                if rival.is_some_and(|rival| references::exclusive(&other, rival).contains(&object)) {
                     let message = format!(
                         "{plural}/{name} belongs to Rollout {other} already; name another one or delete that Rollout"
                     );

@@ -55,17 +55,11 @@ impl Cluster {
         for name in [&targets.stable, &targets.canary, &targets.root].into_iter().flatten() {
             let Some(entry) = self.tables.services.get(&around.key.namespace, name) else { continue };
             let made = is_made_for(&entry, around);
-            let untouched = !entry.value.selector.contains_key(REVISION_LABEL) && entry.value.original.is_none();
-            if (untouched && !made) || (made && !workload_stays) {
-                continue;
+            if made && workload_stays {
+                self.unpin(&entry, json!({"ownerReferences": null})).await?;
+            } else if !made && is_pinned(&entry) {
+                self.unpin(&entry, json!({})).await?;
             }
-            let mut metadata = json!({"uid": entry.uid, "resourceVersion": entry.version,
-                "annotations": {ORIGINAL_SELECTOR: null}});
-            if made {
-                metadata["ownerReferences"] = Value::Null;
-            }
-            let patch = json!({"metadata": metadata, "spec": {"selector": {REVISION_LABEL: null}}});
-            self.patch_service(&entry, patch).await?;
         }
         Ok(())
     }
@@ -75,14 +69,19 @@ impl Cluster {
         let targets = &around.targets;
         for name in [&targets.stable, &targets.canary, &targets.root].into_iter().flatten() {
             let Some(entry) = self.tables.services.get(&around.key.namespace, name) else { continue };
-            if entry.value.selector.contains_key(REVISION_LABEL) || entry.value.original.is_some() {
-                let metadata = json!({"uid": entry.uid, "resourceVersion": entry.version,
-                    "annotations": {ORIGINAL_SELECTOR: null}});
-                let patch = json!({"metadata": metadata, "spec": {"selector": {REVISION_LABEL: null}}});
-                self.patch_service(&entry, patch).await?;
+            if is_pinned(&entry) {
+                self.unpin(&entry, json!({})).await?;
             }
         }
         Ok(())
+    }
+
+    /// Takes our label and our note out of a Service, and changes this metadata with it.
+    async fn unpin(&self, entry: &Entry<ServiceKept>, mut metadata: Value) -> Result<(), WorldError> {
+        metadata["uid"] = entry.uid.clone().into();
+        metadata["resourceVersion"] = entry.version.clone().into();
+        metadata["annotations"] = json!({ORIGINAL_SELECTOR: null});
+        self.patch_service(entry, json!({"metadata": metadata, "spec": {"selector": {REVISION_LABEL: null}}})).await
     }
 
     async fn ensure_service(&self, around: &Around, name: &str, revision: &str) -> Result<(), WorldError> {
@@ -131,6 +130,10 @@ fn missing(name: &str, root: Option<&String>) -> WorldError {
         None => format!("Missing Service/{name}; create it, or name an existing services.root to copy its ports from"),
     };
     WorldError::Refused { reason: "MissingService".into(), message }
+}
+
+fn is_pinned(entry: &Entry<ServiceKept>) -> bool {
+    entry.value.selector.contains_key(REVISION_LABEL) || entry.value.original.is_some()
 }
 
 fn is_made_for(entry: &Entry<ServiceKept>, around: &Around) -> bool {

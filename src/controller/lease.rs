@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -75,8 +75,9 @@ pub async fn contend(
         }
     }
     if let Some(manager) = manager.filter(|_| *leadership.borrow() == Leadership::Leading) {
-        manager.release().await?;
+        let released = manager.release().await;
         given_back_for_sure(&client, &lease).await;
+        return released;
     }
     Ok(())
 }
@@ -85,9 +86,7 @@ pub async fn contend(
 async fn given_back_for_sure(client: &Client, (namespace, identity): &(String, String)) {
     tokio::time::sleep(LAST_LOOK).await;
     let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
-    let lease = leases.get_opt(NAME).await.ok().flatten();
-    let holder = lease.and_then(|lease| lease.spec).and_then(|spec| spec.holder_identity);
-    if holder.as_ref() == Some(identity) {
+    if spec(&leases).await.is_some_and(|spec| spec.holder_identity.as_ref() == Some(identity)) {
         let nobody = serde_json::json!({"spec": {"holderIdentity": null, "renewTime": null, "acquireTime": null,
             "leaseDurationSeconds": null}});
         if let Err(error) = leases.patch(NAME, &PatchParams::default(), &Patch::Merge(&nobody)).await {
@@ -129,6 +128,11 @@ async fn built(client: &Client, namespace: &str, identity: &str) -> LeaseManager
     }
 }
 
+/// The Lease as it is, if it can be read.
+async fn spec(leases: &Api<Lease>) -> Option<LeaseSpec> {
+    leases.get_opt(NAME).await.ok().flatten()?.spec
+}
+
 /// Returns when this process stands by and nobody holds the Lease.
 async fn given_back(leases: &Api<Lease>, leadership: &watch::Sender<Leadership>, look_every: Duration) {
     loop {
@@ -136,8 +140,7 @@ async fn given_back(leases: &Api<Lease>, leadership: &watch::Sender<Leadership>,
         if *leadership.borrow() != Leadership::Waiting {
             continue;
         }
-        let lease = leases.get_opt(NAME).await.ok().flatten();
-        if lease.and_then(|lease| lease.spec).is_some_and(|spec| spec.holder_identity.is_none()) {
+        if spec(leases).await.is_some_and(|spec| spec.holder_identity.is_none()) {
             return;
         }
     }

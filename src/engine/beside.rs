@@ -82,12 +82,16 @@ pub fn remember(draft: &mut Draft<'_>, intent: &RouteIntent) {
     draft.status.weights.mirror = intent.mirror.as_ref().map(|mirror| mirror.percent);
 }
 
+/// Whether any route beside the weights was meant to lead to the canary when the status was last decided.
+pub fn is_meant(draft: &Draft<'_>) -> bool {
+    let weights = &draft.status.weights;
+    !weights.headers.is_empty() || weights.mirror.is_some()
+}
+
 /// Whether any route beside the weights leads to the canary, or is meant to.
 pub fn any(draft: &Draft<'_>) -> bool {
-    let weights = &draft.status.weights;
-    let seen = draft.input.seen.route.as_ref();
-    let there = seen.is_some_and(|route| !route.headers.is_empty() || route.mirror.is_some());
-    there || !weights.headers.is_empty() || weights.mirror.is_some()
+    let there = draft.input.seen.route.as_ref().is_some_and(RouteSeen::has_routes_beside);
+    there || is_meant(draft)
 }
 
 /// The routes of the status as one text, to tell sets apart.

@@ -103,11 +103,9 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
         return goal;
     }
     // At 0, and settled there.
-    let alone =
-        |route: &RouteSeen| route.weight == Some(Percent::ZERO) && route.headers.is_empty() && route.mirror.is_none();
     let weights = &draft.status.weights;
     let settled = weights.desired.is_zero() && weights.settled;
-    let back = settled && draft.input.seen.route.as_ref().is_some_and(alone);
+    let back = settled && draft.input.seen.route.as_ref().is_some_and(RouteSeen::leads_to_stable_alone);
     if draft.status.memory.taking_back && back {
         draft.status.memory.taking_back = false;
     }
@@ -157,16 +155,14 @@ fn settle_failure(draft: &mut Draft<'_>) -> bool {
 /// Completes the current item if it is over, else says what it waits for. While something that the user has to mend
 /// stands in the way, no item completes, whatever it waits for (S53).
 fn complete(draft: &mut Draft<'_>, place: Place) {
-    if let Some(problem) = draft.input.seen.problems.first().cloned()
-        && !draft.status.memory.canary_lost
-    {
-        draft.wait_for_progress(&problem.reason, 0, problem.message);
-        return deadline(draft);
-    }
     // Nor without the canary's pods: an observation of nothing would never end (S56).
     if draft.status.memory.canary_lost {
         let available = draft.canary_id().map_or(0, |canary| draft.available(&canary));
         draft.wait_for_progress("CanaryLost", available, "no canary pod is available; traffic is with stable");
+        return deadline(draft);
+    }
+    if let Some(problem) = draft.input.seen.problems.first().cloned() {
+        draft.wait_for_progress(&problem.reason, 0, problem.message);
         return deadline(draft);
     }
     let over = is_over(draft, place);
@@ -212,9 +208,6 @@ fn waits_for_weight(draft: &mut Draft<'_>, goal: Percent) {
     let need = weights::canary_need(draft, goal);
     let canary = draft.canary_id().unwrap_or_default();
     let available = draft.available(&canary);
-    if let Some(problem) = draft.input.seen.problems.first().cloned() {
-        return draft.wait_for_progress(&problem.reason, 0, problem.message);
-    }
     if !draft.has_mesh() {
         let message = format!("moving pods towards {goal}: {available} canary pods available");
         return draft.wait_for_progress("Pods", available, with_trouble(draft, &canary, message));

@@ -1,9 +1,6 @@
 //! Deletion gives everything back as it was found, step by step, bounded in time (rule S40).
 
-use crate::api::{
-    common::{HumanDuration, Percent},
-    status::Phase,
-};
+use crate::api::{common::HumanDuration, status::Phase};
 
 use super::{
     decision::{Action, HandBack},
@@ -66,11 +63,9 @@ fn only_stable_is_reached(draft: &Draft<'_>) -> bool {
     if pinned.is_none() || pinned != draft.stable_id() {
         return false;
     }
-    let by_weight =
-        |route: &RouteSeen| route.weight == Some(Percent::ZERO) && route.headers.is_empty() && route.mirror.is_none();
     match draft.split() {
         Split::Switch => true,
-        Split::Routes => seen.route.as_ref().is_some_and(by_weight),
+        Split::Routes => seen.route.as_ref().is_some_and(RouteSeen::leads_to_stable_alone),
         // The ratio of their pods is the users' share by design.
         Split::Ratio => false,
     }
@@ -82,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::{RolloutSpec, RolloutStatus},
+        api::{Percent, RolloutSpec, RolloutStatus},
         engine::{
             Input,
             input::{RevisionSeen, Seen, TargetSeen, WorkloadSeen},

@@ -115,6 +115,18 @@ pub struct RouteSeen {
     pub returnable: bool,
 }
 
+impl RouteSeen {
+    /// Whether the canary has routes beside its weight.
+    pub fn has_routes_beside(&self) -> bool {
+        !self.headers.is_empty() || self.mirror.is_some()
+    }
+
+    /// Whether they say, as read back, that no request reaches the canary.
+    pub fn leads_to_stable_alone(&self) -> bool {
+        self.weight == Some(Percent::ZERO) && !self.has_routes_beside()
+    }
+}
+
 /// A Service or subset as observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetSeen {

@@ -54,10 +54,10 @@ fn by_routes(draft: &mut Draft<'_>) {
             route_is_there(draft, route, 1, "promoting: the routes move back to the stable target and settle")
         }
     };
-    let judged = draft.blue_green().is_some_and(|strategy| strategy.post_promotion_analysis.is_some());
+    let judged = is_judged(draft);
     let following = match stage {
         Stage::Scale => Some(Stage::RouteToCanary),
-        Stage::RouteToCanary if judged && draft.status.memory.fast.is_none() => Some(Stage::PostAnalysis),
+        Stage::RouteToCanary if judged => Some(Stage::PostAnalysis),
         Stage::RouteToCanary | Stage::PostAnalysis => Some(Stage::MoveStable),
         Stage::MoveStable => Some(Stage::RouteToStable),
         Stage::RouteToStable => None,
@@ -73,12 +73,10 @@ fn by_switch(draft: &mut Draft<'_>) {
     weights::targets(draft);
     weights::none(draft);
     pods::with_mesh(draft, Percent::ZERO);
-    let judged = draft.blue_green().is_some_and(|strategy| strategy.post_promotion_analysis.is_some());
+    let judged = is_judged(draft);
     let (done, following) = match stage {
         Stage::Scale => (scaled(draft), Some(Stage::MoveStable)),
-        Stage::MoveStable if judged && draft.status.memory.fast.is_none() => {
-            (stable_moved(draft), Some(Stage::PostAnalysis))
-        }
+        Stage::MoveStable if judged => (stable_moved(draft), Some(Stage::PostAnalysis)),
         Stage::MoveStable => (stable_moved(draft), None),
         Stage::PostAnalysis => (analysed(draft), None),
         Stage::RouteToCanary | Stage::RouteToStable => (true, Some(Stage::MoveStable)),
@@ -86,6 +84,12 @@ fn by_switch(draft: &mut Draft<'_>) {
     if done {
         next(draft, following);
     }
+}
+
+/// Whether an analysis follows the switch; the short way has none (S32, S62).
+fn is_judged(draft: &Draft<'_>) -> bool {
+    let asked = draft.blue_green().is_some_and(|strategy| strategy.post_promotion_analysis.is_some());
+    asked && draft.status.memory.fast.is_none()
 }
 
 fn by_ratio(draft: &mut Draft<'_>) {

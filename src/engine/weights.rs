@@ -125,8 +125,7 @@ fn may_move_canary(draft: &Draft<'_>, seen: &TargetSeen) -> bool {
     // Routes that cannot be read (their object is missing) send nothing we know of, once the others have returned.
     let returned = !draft.input.seen.route.as_ref().is_some_and(|route| route.returnable);
     weights.desired.is_zero()
-        && weights.headers.is_empty()
-        && weights.mirror.is_none()
+        && !beside::is_meant(draft)
         && (weights.settled || weights.accepted.is_none() && !draft.input.seen.problems.is_empty() && returned)
 }
 

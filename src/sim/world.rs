@@ -234,17 +234,14 @@ impl SimWorld {
             runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
             commands: self.commands.clone(),
             deciding_since: self.deciding_since,
-            objects_changed: self.status.memory.objects.as_ref().is_some_and(|old| *old != self.spec.objects()),
+            objects_changed: self.spec.on_old_objects(&self.status).is_some(),
             ..Seen::default()
         }
     }
 
     /// The spec as far as objects go: the old ones until they are given back (S20).
     fn effective(&self) -> RolloutSpec {
-        match self.status.memory.objects.as_ref().filter(|old| **old != self.spec.objects()) {
-            Some(old) => self.spec.with_objects(old),
-            None => self.spec.clone(),
-        }
+        self.spec.on_old_objects(&self.status).unwrap_or_else(|| self.spec.clone())
     }
 
     fn target(&self, selected: &Option<String>) -> Option<TargetSeen> {
