@@ -20,7 +20,7 @@ struct Second(Option<Server>);
 impl Second {
     /// An orderly end, as a drained node gives it.
     fn leave(&mut self) {
-        self.0.take().unwrap().stop().unwrap();
+        self.0.take().unwrap().leave().unwrap();
     }
 }
 
@@ -67,7 +67,9 @@ fn the_other_controller_goes_on_when_the_leader_dies_or_leaves() {
     controller().restart();
     shop.glidepath(&["promote", "web"]).unwrap();
     in_observation(&shop, 4);
+    let asked = Instant::now();
     second.leave();
+    println!("an orderly end took {:.1?}", asked.elapsed());
     let began = Instant::now();
     assert_ne!(leader(), "glidepath-1", "an orderly end gives the Lease back");
     wait_until(PATIENCE, "the first to lead again", || leader() == "glidepath-0");

@@ -44,12 +44,21 @@ impl Server {
 
     /// Asks it to end, and ends it after three seconds.
     pub fn stop(mut self) -> Result<()> {
-        self.signal("TERM")?;
-        let ended = until(Duration::from_secs(3), || Ok(self.child.try_wait()?.is_some()))?;
-        if !ended {
+        if !self.ends_within(Duration::from_secs(3))? {
             self.kill();
         }
         Ok(())
+    }
+
+    /// Asks it to end, and fails when it has not after the time that Kubernetes gives a pod.
+    pub fn leave(mut self) -> Result<()> {
+        anyhow::ensure!(self.ends_within(Duration::from_secs(30))?, "{} does not end when asked to", self.name);
+        Ok(())
+    }
+
+    fn ends_within(&mut self, patience: Duration) -> Result<bool> {
+        self.signal("TERM")?;
+        until(patience, || Ok(self.child.try_wait()?.is_some()))
     }
 
     /// Ends it at once, as a crash would.
