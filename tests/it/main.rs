@@ -17,6 +17,7 @@ mod gates;
 mod histories;
 mod layers;
 mod lint;
+mod model;
 mod record;
 mod router;
 mod scenarios;
