@@ -64,6 +64,9 @@ fn check(name: &str, spec: RolloutSpec, left: Left) {
         "{name}: {} states ({} at rest), {} transitions, depth {}, stuck {}, circling {}",
         checker.unique_state_count(), graph.resting(), graph.transitions, checker.max_depth(), graph.stuck().len(), graph.circling().len(),
     );
+    for state in graph.stuck().into_iter().take(1).chain(graph.circling().into_iter().take(3)) {
+        println!("{}", graph.way_to(state));
+    }
     for ((from, to), why) in &edges.lock().unwrap().changes {
         println!("{from} --> {to}: {why:?}");
     }

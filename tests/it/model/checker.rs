@@ -12,7 +12,7 @@ use glidepath::{
         command::{CommandState, Verb},
         status::{Course, Stage},
     },
-    engine::{Decision, Input, invariants},
+    engine::{Action, Decision, Input, invariants},
 };
 use stateright::{Model, Property};
 
@@ -20,7 +20,7 @@ use super::{
     diagram::Edges,
     graph::Graph,
     key,
-    world::{Act, Left, World},
+    world::{Act, LONG, Left, World},
 };
 
 /// Decisions in a row that change nothing but words.
@@ -57,6 +57,12 @@ impl Hash for State {
     }
 }
 
+impl PartialEq for State {
+    fn eq(&self, other: &State) -> bool {
+        (self.key, &self.broken) == (other.key, &other.broken)
+    }
+}
+
 impl State {
     /// Nobody has to do anything any more (the wanted version is stable or was taken back), or a person is asked by name.
     pub fn rests(&self) -> bool {
@@ -68,8 +74,11 @@ impl State {
         self.quiet && (over || asked && self.decision.wake.is_none() || status.held.is_some())
     }
 
-    fn id(&self) -> u64 {
-        self.key
+    /// Where the rollout is, in a line.
+    fn says(&self) -> String {
+        let status = &self.world.status;
+        let wake = self.decision.wake.as_ref().map(|wake| wake.reason.as_str()).unwrap_or("nothing");
+        format!("{:?}: {} (weight {}, wakes for {wake})", status.course, status.message, self.world.weight)
     }
 }
 
@@ -84,6 +93,8 @@ impl Release {
             let mut broken = invariants::broken(input, &decision);
             broken.extend(wrong_step(input, &decision));
             broken.extend(unproved(input, &decision));
+            broken.extend(revives(input, &decision));
+            broken.extend(times_out_in_a_pause(input, &decision));
             (decision, broken)
         })
     }
@@ -130,7 +141,7 @@ impl Release {
                 world.follow(&state.decision, writes);
                 world.deciding_since = Some(world.now);
             }
-            Act::Clock => world.now = state.decision.wake.as_ref().expect("only with a wake").at,
+            Act::Clock => world.now = state.decision.wake.as_ref().map_or(world.now + LONG, |wake| wake.at),
             _ => world.happen(act),
         }
         self.state(world, broken)
@@ -143,25 +154,25 @@ impl Model for Release {
 
     fn init_states(&self) -> Vec<State> {
         let state = self.state(World::new(self.left), Vec::new());
-        self.graph.lock().unwrap().begin(state.id());
+        self.graph.lock().unwrap().begin(state.key, state.says());
         vec![state]
     }
 
     fn actions(&self, state: &State, acts: &mut Vec<Act>) {
         if state.quiet {
-            acts.extend(state.decision.wake.as_ref().filter(|wake| wake.at > state.world.now).map(|_| Act::Clock));
-            acts.extend((state.world.left.deaths > 0).then_some(Act::Away));
+            acts.push(Act::Clock);
+            acts.extend((state.world.left().deaths > 0).then_some(Act::Away));
         } else {
             acts.push(Act::Tick);
             let writes = state.world.writes(&state.decision);
-            acts.extend((0..writes).filter(|_| state.world.left.deaths > 0).map(Act::Die));
+            acts.extend((0..writes).filter(|_| state.world.left().deaths > 0).map(Act::Die));
         }
         acts.extend(state.world.acts());
     }
 
     fn next_state(&self, state: &State, act: Act) -> Option<State> {
         let next = self.after(state, act);
-        self.graph.lock().unwrap().note(state.id(), act, next.id(), next.rests());
+        self.graph.lock().unwrap().note(state.key, act, next.key, next.rests(), || next.says());
         Some(next)
     }
 
@@ -208,6 +219,24 @@ fn wrong_step(input: &Input<'_>, decision: &Decision) -> Option<String> {
     (done && meant != was).then(|| format!("S80: a promotion meant for {meant:?} was taken at {was:?}"))
 }
 
+/// A run that was ended is never asked for again: its evidence belongs to another attempt.
+fn revives(input: &Input<'_>, decision: &Decision) -> Option<String> {
+    let ended = |name: &String| input.seen.runs.get(name).is_some_and(|run| run.stop);
+    decision.actions.iter().find_map(|action| match action {
+        Action::EnsureRun(request) if ended(&request.name) => Some(format!("S14: {} is asked for again", request.name)),
+        _ => None,
+    })
+}
+
+/// While a rollout is paused no observation runs out of time (S36).
+fn times_out_in_a_pause(input: &Input<'_>, decision: &Decision) -> Option<String> {
+    let paused = input.status.paused_by_command && decision.status.paused_by_command;
+    let same = input.status.memory.step_since == decision.status.memory.step_since;
+    let out = decision.status.memory.extended && !input.status.memory.extended
+        || decision.notices.iter().any(|notice| notice.reason == "Inconclusive");
+    (paused && same && out).then(|| "S36: an observation ran out of time in a pause".to_owned())
+}
+
 /// I4 and I12, said once more from outside: a promotion begins, and an analysis after the switch ends, only by the Pass of
 /// evidence gathered at this weight from this revision, or by a person's word, or on the short way.
 fn unproved(input: &Input<'_>, decision: &Decision) -> Option<String> {
@@ -216,7 +245,7 @@ fn unproved(input: &Input<'_>, decision: &Decision) -> Option<String> {
     let background = begins && input.spec.analysis.is_some();
     let post = before.stage == Some(Stage::PostAnalysis)
         && after.stage != Some(Stage::PostAnalysis)
-        && !matches!(after.course, Course::Aborted | Course::Returning)
+        && matches!(after.course, Course::Promoting | Course::Idle)
         && before.current_revision == after.current_revision;
     if !(background || post) || after.memory.overridden || after.memory.fast.is_some() {
         return None;

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use glidepath::{
     api::{
         RolloutStatus,
-        status::{Course, Phase, Stage},
+        command::{CommandState, Verb},
+        status::{CommandRecord, Phase},
     },
     engine::Decision,
 };
-
-/// Where a rollout is: its course, and in a promotion its stage.
-pub type Place = (Course, Option<Stage>);
 
 /// Changes of place with their reasons, and the phases that people read in each place.
 #[derive(Default)]
@@ -39,10 +37,19 @@ impl Edges {
         if from == to && !(fresh && started) {
             return;
         }
-        let taken = after.commands.first().filter(|first| Some(*first) != before.commands.first());
-        let command = taken.map(|record| record.verb.as_str().to_owned());
-        let told = decision.notices.iter().map(|notice| notice.reason.clone()).filter(|reason| reason != "Command");
-        let reasons: Vec<String> = command.into_iter().chain(told).collect();
-        self.changes.entry((from, to)).or_default().insert(reasons.join(" "));
+        self.changes.entry((from, to)).or_default().insert(why(before, decision));
+    }
+}
+
+/// What was told, else the command that did it.
+fn why(before: &RolloutStatus, decision: &Decision) -> String {
+    let quiet = ["Command", "StepCompleted"];
+    let told: Vec<&str> = decision.notices.iter().map(|notice| notice.reason.as_str()).collect();
+    let told: Vec<&str> = told.into_iter().filter(|reason| !quiet.contains(reason)).collect();
+    let taken = decision.status.commands.first().filter(|first| Some(*first) != before.commands.first());
+    let does = |record: &&CommandRecord| record.state == CommandState::Done && record.verb != Verb::Pause;
+    match taken.filter(does) {
+        Some(record) if told.is_empty() => record.verb.as_str().to_owned(),
+        _ => told.join(", "),
     }
 }

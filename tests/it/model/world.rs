@@ -20,11 +20,11 @@ use serde::Serialize;
 
 /// Desired replicas.
 pub const REPLICAS: u32 = 2;
-/// How long nobody looks when the controller is away.
-const AWAY: SignedDuration = SignedDuration::from_hours(1);
+/// Longer than anything the engine waits for by itself.
+pub const LONG: SignedDuration = SignedDuration::from_hours(2);
 
 /// The pods of one revision.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Set {
     pub number: u64,
     pub wanted: u32,
@@ -40,7 +40,7 @@ pub struct Run {
     pub stop: bool,
 }
 
-/// How much may still happen that nothing in the world brings about by itself.
+/// How often something may still happen that nothing in the world brings about by itself.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Left {
     /// Commands of people.
@@ -49,7 +49,7 @@ pub struct Left {
     pub deploys: u8,
     /// Losses of all pods of a revision.
     pub losses: u8,
-    /// Deaths of the controller, and times when none is there.
+    /// Deaths of the controller between two writes, and times without one.
     pub deaths: u8,
 }
 
@@ -60,9 +60,9 @@ pub enum Act {
     Tick,
     /// The same, but it dies after so many writes.
     Die(usize),
-    /// No controller is there for an hour.
+    /// No controller is there for a long time.
     Away,
-    /// Time passes until the engine asked to look again.
+    /// Time passes until the engine asked to look again; a long time where it did not.
     Clock,
     /// A pod of this version becomes available.
     PodUp(&'static str),
@@ -118,6 +118,7 @@ pub struct World {
     pub commands: Vec<CommandSeen>,
     pub deciding_since: Option<Timestamp>,
     pub left: Left,
+    commanded: u32,
 }
 
 /// A version's name as an id.
@@ -140,6 +141,7 @@ impl World {
             commands: Vec::new(),
             deciding_since: None,
             left,
+            commanded: 0,
         }
     }
 
@@ -176,6 +178,14 @@ impl World {
             deciding_since: self.deciding_since,
             ..Seen::default()
         }
+    }
+
+    /// How the names of the runs begin and end that belong to this attempt and round of evidence.
+    pub fn run_names(&self) -> (String, String) {
+        let number = self.status.current_revision.as_ref().map_or(0, |revision| revision.number);
+        let round = self.status.memory.evidence_round;
+        let end = if round == 0 { String::new() } else { format!("-round{round}") };
+        (format!("checkout-{number}-{}-", self.status.attempt), end)
     }
 
     fn target(&self, selected: &Option<String>) -> TargetSeen {
@@ -237,24 +247,31 @@ impl World {
         }
     }
 
+    /// What may still happen now: people and bad luck wait for a stable version.
+    pub fn left(&self) -> Left {
+        let first = self.status.stable_revision.is_none();
+        if first { Left { commands: 0, losses: 0, deaths: 0, ..self.left } } else { self.left }
+    }
+
     /// What may happen here beside the controller's own doing.
     pub fn acts(&self) -> Vec<Act> {
         let mut acts = Vec::new();
+        let Left { commands, deploys, losses, .. } = self.left();
         for (id, set) in &self.sets {
             acts.extend((set.ready < set.wanted).then_some(Act::PodUp(version(id))));
-            acts.extend((set.ready > 0 && self.left.losses > 0).then_some(Act::PodsLost(version(id))));
+            acts.extend((set.ready > 0 && losses > 0).then_some(Act::PodsLost(version(id))));
         }
         for (place, run) in (0..).zip(self.runs.values()).filter(|(_, run)| run.goes_on()) {
             let passed = run.verdict == Verdict::Pass && run.judged == run.epoch;
             acts.extend((!passed).then_some(Act::Judge(place, Verdict::Pass)));
             acts.push(Act::Judge(place, Verdict::Fail));
         }
-        if self.left.commands > 0 {
+        if commands > 0 {
             let plain = [Verb::Promote, Verb::Abort, Verb::Pause, Verb::Resume, Verb::Retry, Verb::Undo];
             acts.extend(plain.into_iter().map(|verb| Act::Command(verb, false)));
             acts.push(Act::Command(Verb::Promote, true));
         }
-        if self.left.deploys > 0 {
+        if deploys > 0 {
             acts.push(Act::Deploy(if self.template == "v1" { "v2" } else { "v1" }));
         }
         acts
@@ -273,7 +290,7 @@ impl World {
                 (run.verdict, run.judged) = (verdict, run.epoch);
             }
             Act::Command(verb, full) => {
-                self.left.commands -= 1;
+                (self.left.commands, self.commanded) = (self.left.commands - 1, self.commanded + 1);
                 self.commands.push(self.command(verb, full));
             }
             Act::Deploy(id) => {
@@ -282,7 +299,7 @@ impl World {
             }
             Act::Away => {
                 self.left.deaths -= 1;
-                self.now += AWAY;
+                self.now += LONG;
                 self.deciding_since = Some(self.now);
             }
             Act::Tick | Act::Die(_) | Act::Clock => panic!("{act:?} is the controller's"),
@@ -307,7 +324,7 @@ impl World {
             reason: None,
             requested_by: Some("ann".into()),
         };
-        let name = format!("command-{}", self.left.commands);
+        let name = format!("command-{}", self.commanded);
         CommandSeen { uid: format!("uid-{name}"), name, created: self.now, spec }
     }
 }
