@@ -6,6 +6,7 @@
 
 mod checker;
 mod diagram;
+mod found;
 mod graph;
 mod key;
 mod world;

@@ -42,7 +42,8 @@ impl Graph {
         if to == next {
             self.nodes.push(Node { rests, from: Some((from, act)), says: says() });
         }
-        if act.by() == By::Itself {
+        // Time that passes and changes nothing is a wait for something from outside.
+        if act.by() == By::Itself && !(act == Act::Clock && from == to) {
             self.own.push((from, to));
         }
     }
