@@ -9,11 +9,14 @@ mod diagram;
 mod found;
 mod graph;
 mod key;
+mod legal;
+mod pages;
 mod world;
 
 use checker::Release;
+use diagram::Edges;
 use glidepath::api::RolloutSpec;
-use stateright::{Checker, Model};
+use stateright::{Checker, Expectation, Model};
 use world::Left;
 
 /// What all the models' files have in common; every time in them is shorter than `key::LONG_AGO`.
@@ -47,51 +50,90 @@ fn spec(parts: &[&str]) -> RolloutSpec {
     serde_yaml::from_str(&format!("{COMMON}{}", parts.concat())).unwrap()
 }
 
-fn check(name: &str, spec: RolloutSpec, left: Left) {
-    let release = Release::new(spec, left);
-    let (graph, edges) = (release.graph.clone(), release.edges.clone());
-    let checker = release.checker().spawn_bfs().join();
-    for (property, path) in checker.discoveries() {
-        if !property.starts_with("the new version") {
-            let last = path.last_state();
-            println!("{name}: not so: {property}: {:?} {:#?}", last.broken, last.world);
-            for (state, act) in path.into_vec() {
-                println!("{:?} {:?} {} | {:?}", state.world.status.course, state.world.status.stage, state.world.status.message, act);
+/// What is let happen, in words and in numbers. All at once are too many states for one test.
+fn chances() -> [(&'static str, Left); 5] {
+    let release = Left { deploys: 1, ..Left::default() };
+    [
+        ("any two commands", Left { commands: 2, ..release }),
+        ("any command, two changes of the template", Left { commands: 1, deploys: 2, ..release }),
+        ("any command, the controller dies or is away", Left { commands: 1, deaths: 1, ..release }),
+        ("the new version loses its pods three times", Left { losses: 3, ..release }),
+        ("each version loses its pods once", Left { losses: 1, first_losses: 1, ..release }),
+    ]
+}
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    /// Lines for the table of numbers.
+    rows: Vec<String>,
+    edges: Edges,
+    bad: Vec<String>,
+}
+
+/// Walks every state that a strategy can reach, once for each set of chances.
+fn explore(name: &str, spec: &RolloutSpec) -> Found {
+    let mut found = Found::default();
+    for (words, left) in chances() {
+        let release = Release::new(spec.clone(), left);
+        let (graph, edges) = (release.graph.clone(), release.edges.clone());
+        let checker = release.checker().spawn_bfs().join();
+        let graph = std::mem::take(&mut *graph.lock().unwrap());
+        let numbers = [checker.unique_state_count() as u64, graph.transitions, checker.max_depth() as u64];
+        let row = format!("| {name} | {words} | {} | {} | {} |", numbers[0], numbers[1], numbers[2]);
+        println!("{row}");
+        found.rows.push(row);
+        let stuck = graph.stuck().first().map(|state| format!("cannot come to rest:\n{}", graph.way_to(*state)));
+        let circle = graph.circling().first().map(|state| format!("goes in a circle:\n{}", graph.way_to(*state)));
+        found.bad.extend(stuck.into_iter().chain(circle).map(|bad| format!("{name}, {words}: {bad}")));
+        found.bad.extend(violations(&checker).into_iter().map(|bad| format!("{name}, {words}: {bad}")));
+        found.edges.join(std::mem::take(&mut *edges.lock().unwrap()));
+    }
+    found
+}
+
+/// Properties that do not hold, each with the shortest way there; and examples that were not found.
+fn violations(checker: &impl Checker<Release>) -> Vec<String> {
+    let mut bad = Vec::new();
+    for property in checker.model().properties() {
+        match (checker.discovery(property.name), property.expectation) {
+            (None, Expectation::Sometimes) => bad.push(format!("it never happens that {}", property.name)),
+            (Some(path), Expectation::Always) => {
+                let broken = path.last_state().broken.join("; ");
+                let way: Vec<String> = path.into_vec().iter().map(|(state, act)| format!("{} {act:?}", state.says())).collect();
+                bad.push(format!("it is not so that {}: {broken}\n{}", property.name, way.join("\n")));
             }
+            _ => {}
         }
     }
-    let graph = graph.lock().unwrap();
-    println!(
-        "{name}: {} states ({} at rest), {} transitions, depth {}, stuck {}, circling {}",
-        checker.unique_state_count(), graph.resting(), graph.transitions, checker.max_depth(), graph.stuck().len(), graph.circling().len(),
-    );
-    for state in graph.stuck().into_iter().take(1).chain(graph.circling().into_iter().take(3)) {
-        println!("{}", graph.way_to(state));
-    }
-    for ((from, to), why) in &edges.lock().unwrap().changes {
-        println!("{from} --> {to}: {why:?}");
-    }
-    println!("{:?}", edges.lock().unwrap().phases);
+    bad
 }
 
-fn left() -> Left {
-    let read = |name: &str, default: u8| std::env::var(name).map_or(default, |v| v.parse().unwrap());
-    Left { commands: read("CMD", 0), deploys: read("DEP", 1), losses: read("LOSS", 0), deaths: read("DEATH", 0) }
+/// The strategies, and where they split traffic.
+fn releases() -> [(&'static str, RolloutSpec, &'static str); 4] {
+    [
+        ("Canary by routes", spec(&[ROUTES, CANARY]), legal::CANARY_BY_ROUTES),
+        ("Canary by the ratio of pods", spec(&[CANARY]), legal::CANARY_BY_RATIO),
+        ("Blue-green by routes", spec(&[ROUTES, BLUE_GREEN]), legal::BLUE_GREEN_BY_ROUTES),
+        ("Blue-green by Service", spec(&[BLUE_GREEN]), legal::BLUE_GREEN_BY_SERVICE),
+    ]
 }
 
+/// The one test, since every state is walked once: nothing bad can be reached, rest always can, the changes of course are
+/// the legal ones, and the pages say so.
 #[test]
-fn canary_by_route() {
-    check("canary by route", spec(&[ROUTES, CANARY]), left());
-}
-#[test]
-fn canary_by_ratio() {
-    check("canary by ratio", spec(&[CANARY]), left());
-}
-#[test]
-fn blue_green_by_service() {
-    check("blue-green by Service", spec(&[BLUE_GREEN]), left());
-}
-#[test]
-fn blue_green_by_route() {
-    check("blue-green by route", spec(&[ROUTES, BLUE_GREEN]), left());
+fn no_bad_state_can_be_reached_and_rest_always_can() {
+    let found: Vec<(&str, &str, Found)> = std::thread::scope(|threads| {
+        let all = releases().map(|(name, spec, legal)| (name, legal, threads.spawn(move || explore(name, &spec))));
+        all.into_iter().map(|(name, legal, thread)| (name, legal, thread.join().unwrap())).collect()
+    });
+    let bad: Vec<String> = found.iter().flat_map(|(_, _, found)| found.bad.clone()).collect();
+    assert!(bad.is_empty(), "{}", bad.join("\n\n"));
+    for (name, legal, found) in &found {
+        let legal: Vec<&str> = legal.trim().lines().map(str::trim).collect();
+        assert_eq!(found.edges.followers(), legal, "{name}: tests/it/model/legal.rs lists other changes");
+    }
+    let rows: Vec<String> = found.iter().flat_map(|(_, _, found)| found.rows.clone()).collect();
+    pages::numbers(&rows);
+    pages::states(found.iter().map(|(name, _, found)| (*name, &found.edges)));
 }

@@ -75,7 +75,7 @@ impl State {
     }
 
     /// Where the rollout is, in a line.
-    fn says(&self) -> String {
+    pub fn says(&self) -> String {
         let status = &self.world.status;
         let wake = self.decision.wake.as_ref().map(|wake| wake.reason.as_str()).unwrap_or("nothing");
         format!("{:?}: {} (weight {}, wakes for {wake})", status.course, status.message, self.world.weight)

@@ -48,11 +48,6 @@ impl Graph {
         }
     }
 
-    /// States in which a rollout is at rest.
-    pub fn resting(&self) -> usize {
-        self.nodes.iter().filter(|node| node.rests).count()
-    }
-
     /// States from which no rest can be reached without people and without bad luck.
     pub fn stuck(&self) -> Vec<u32> {
         let mut into: Vec<Vec<u32>> = vec![Vec::new(); self.nodes.len()];

@@ -41,14 +41,16 @@ pub struct Run {
 }
 
 /// How often something may still happen that nothing in the world brings about by itself.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Left {
     /// Commands of people.
     pub commands: u8,
     /// Changes of the template.
     pub deploys: u8,
-    /// Losses of all pods of a revision.
+    /// Losses of all pods of version 2.
     pub losses: u8,
+    /// Losses of all pods of version 1.
+    pub first_losses: u8,
     /// Deaths of the controller between two writes, and times without one.
     pub deaths: u8,
 }
@@ -250,15 +252,16 @@ impl World {
     /// What may still happen now: people and bad luck wait for a stable version.
     pub fn left(&self) -> Left {
         let first = self.status.stable_revision.is_none();
-        if first { Left { commands: 0, losses: 0, deaths: 0, ..self.left } } else { self.left }
+        if first { Left { deploys: self.left.deploys, ..Left::default() } } else { self.left }
     }
 
     /// What may happen here beside the controller's own doing.
     pub fn acts(&self) -> Vec<Act> {
         let mut acts = Vec::new();
-        let Left { commands, deploys, losses, .. } = self.left();
+        let Left { commands, deploys, losses, first_losses, .. } = self.left();
         for (id, set) in &self.sets {
             acts.extend((set.ready < set.wanted).then_some(Act::PodUp(version(id))));
+            let losses = if id == "v1" { first_losses } else { losses };
             acts.extend((set.ready > 0 && losses > 0).then_some(Act::PodsLost(version(id))));
         }
         for (place, run) in (0..).zip(self.runs.values()).filter(|(_, run)| run.goes_on()) {
@@ -282,7 +285,7 @@ impl World {
         match act {
             Act::PodUp(id) => self.sets.get_mut(id).unwrap().ready += 1,
             Act::PodsLost(id) => {
-                self.left.losses -= 1;
+                *(if id == "v1" { &mut self.left.first_losses } else { &mut self.left.losses }) -= 1;
                 self.sets.get_mut(id).unwrap().ready = 0;
             }
             Act::Judge(place, verdict) => {
