@@ -57,13 +57,14 @@ impl Edges {
         }
     }
 
-    /// Every place with the places that follow it: `Idle -> Stepping Promoting_Scale`.
-    pub fn followers(&self) -> Vec<String> {
+    /// Every place with the places that follow it, one a line: `Idle -> Stepping Promoting_Scale`.
+    pub fn followers(&self) -> String {
         let mut following: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (from, to) in self.changes.keys() {
             following.entry(from).or_default().push(to);
         }
-        following.iter().map(|(from, to)| format!("{from} -> {}", to.join(" "))).collect()
+        let lines: Vec<String> = following.iter().map(|(from, to)| format!("{from} -> {}", to.join(" "))).collect();
+        lines.join("\n")
     }
 
     /// As a Mermaid diagram.
