@@ -98,7 +98,7 @@ fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Str
         Place::StepsDone => format!("{name} has done all its steps with {current}."),
         Place::Promoting(stage) => format!("{name} makes {current} the stable version; {}.", words::stage_words(stage)),
         Place::Returning => format!("{name} gives traffic back to {stable}: the file went back to it."),
-        Place::Kept => format!("{name} has tested {current}; {}.", status.message),
+        Place::Kept => format!("{name} releases nothing: {}.", status.message),
         Place::Aborted => format!("{name} rolled {current} back; {stable} serves everything: {}.", status.message),
     }
 }
@@ -113,6 +113,9 @@ fn step_sentence(step: &Step, current: &str, status: &RolloutStatus) -> String {
     }
     if step.analysis.is_some() || step.ramp.is_some() {
         return format!("{} with {current} at {share}", words::step_words(step));
+    }
+    if let Some(decide) = &step.decide {
+        return format!("testing {current}, for at most {}", words::short(decide.at_most.signed()));
     }
     if step.set_canary_scale.is_some() {
         return format!("setting the {}", words::step_words(step));
@@ -138,8 +141,9 @@ fn goes_on_when(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> St
             format!("It goes on when every required metric says Pass{least}:")
         }
         Place::Step(Step { decide: Some(decide), .. }) => format!(
-            "It goes on when the goal metric has decided, no sooner than {} and no later than {} after it began:",
-            decide.at_least, decide.at_most
+            "It ends when the goal metric has decided, between {} and {} after it began:",
+            words::short(decide.at_least.signed()),
+            words::short(decide.at_most.signed())
         ),
         Place::Step(Step { analysis: Some(_), .. }) => "It goes on when the analysis says Pass:".into(),
         Place::Step(Step { pause: Some(pause), .. }) if pause.duration.is_none() => {
@@ -252,7 +256,8 @@ fn next(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
         coming.truncate(5);
         coming.push(format!("{more} more steps"));
     }
-    coming.push("it becomes the stable version".into());
+    let tested = rollout.spec.strategy.ab_test.is_some();
+    coming.push(if tested { "the winner is the stable version" } else { "it becomes the stable version" }.into());
     Some(format!("Next: {}.", coming.join(", then ")))
 }
 
