@@ -305,6 +305,12 @@ pub struct Memory {
     /// The last problem that people were told of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem_told: Option<String>,
+    /// Pods that were made before this moment are being replaced (S83).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Timestamp>,
+    /// The template's `restartedAt` that was answered last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarted_at: Option<String>,
     /// Since when the Rollout is being deleted and hands its objects back (S40).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleting_since: Option<Timestamp>,

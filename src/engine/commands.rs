@@ -12,7 +12,7 @@ use super::{
     draft::{Draft, named},
     input::CommandSeen,
     items::Item,
-    outcome,
+    outcome, restart,
 };
 
 /// Commands that are remembered.
@@ -93,6 +93,7 @@ fn carry_out(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {
         Verb::Resume => resume(draft),
         Verb::Retry => retry(draft),
         Verb::Undo => undo(draft, spec),
+        Verb::Restart => restart(draft, command),
     }
 }
 
@@ -271,6 +272,15 @@ fn undo(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     }
     draft.status.pinned = (id != file).then_some(Pinned { revision: id, against: file });
     done(format!("goes back to revision #{number} until the file has another template"))
+}
+
+fn restart(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {
+    if !restart::is_possible(draft) {
+        return refused("a release is under way; its pods are new, and the others are replaced by its end");
+    }
+    // The API server's clock made this moment, as it made the pods'.
+    restart::begin(draft, command.created);
+    done("the pods are replaced a few at a time, as maxUnavailable and disruption budgets allow")
 }
 
 /// The revision to go back to: the one named, else stable during a rollout, else the one promoted before.

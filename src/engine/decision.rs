@@ -169,6 +169,13 @@ pub enum Action {
         /// Why.
         message: String,
     },
+    /// This pod goes, as far as its disruption budget allows (rule S83).
+    Evict {
+        /// Its name.
+        pod: String,
+        /// Its uid: another pod of this name stays.
+        uid: String,
+    },
     /// This old revision's ReplicaSet is gone.
     RemoveRevision {
         /// The revision id.

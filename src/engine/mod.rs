@@ -20,6 +20,7 @@ mod pods;
 mod promotion;
 pub mod replicas;
 mod report;
+mod restart;
 mod revisions;
 mod runs;
 mod verification;
@@ -29,7 +30,8 @@ pub use ab_test::stickiness;
 pub use decision::{Action, Decision, Goal, HandBack, Notice, RouteIntent, RunRequest, Stickiness, Target, Wake};
 pub use draft::{DEFAULT_DEADLINE, DEFAULT_SCALE_DOWN_DELAY};
 pub use input::{
-    CommandSeen, Input, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen,
+    CommandSeen, Input, PodSeen, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen,
+    WorkloadSeen,
 };
 
 use crate::api::{
@@ -81,6 +83,7 @@ fn release(draft: &mut Draft<'_>) {
             canary::rest(draft);
         }
     }
+    restart::walk(draft);
     pods::adopt(draft);
     revisions::forget_old(draft);
 }

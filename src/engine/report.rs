@@ -102,6 +102,10 @@ fn first_deploy(draft: &mut Draft<'_>) {
 }
 
 fn idle(draft: &mut Draft<'_>) {
+    let restarting = draft.waiting.clone().filter(|_| draft.status.memory.restart.is_some());
+    if let Some(wait) = restarting {
+        return draft.say(Phase::Progressing, &wait.reason, wait.message);
+    }
     let stable = named(draft.status.stable_revision.as_ref());
     if let Some(problem) = draft.input.seen.problems.first().cloned() {
         return draft.say(Phase::Healthy, &problem.reason, problem.message);

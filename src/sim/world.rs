@@ -229,7 +229,11 @@ impl SimWorld {
     /// What the engine is shown.
     pub fn seen(&self) -> Seen {
         Seen {
-            template: Some(TemplateSeen { id: self.template.clone(), images: vec![self.template.clone()] }),
+            template: Some(TemplateSeen {
+                id: self.template.clone(),
+                images: vec![self.template.clone()],
+                ..TemplateSeen::default()
+            }),
             replicas: self.replicas,
             revisions: self.sets.iter().map(|(id, set)| revision(id, set, self.now)).collect(),
             route: (!self.effective().traffic.is_empty()).then(|| RouteSeen {
@@ -374,7 +378,7 @@ impl SimWorld {
                 (self.stable_target, self.canary_target) = (None, None);
                 self.route = RouteIntent::default();
             }
-            Action::EnsureWorkload { .. } | Action::HandBack(_) => {}
+            Action::EnsureWorkload { .. } | Action::HandBack(_) | Action::Evict { .. } => {}
         }
     }
 
