@@ -92,7 +92,6 @@ pub(super) fn merge_written(seen: &mut Seen, fresh: Seen, action: &Action) {
         Action::EnsureRun(_) | Action::StopRun { .. } => seen.runs = fresh.runs,
         Action::AnswerCommand { name, .. } => seen.commands.retain(|command| command.name != *name),
         Action::RemoveRevision { id } => seen.revisions.retain(|revision| revision.id != *id),
-        #[expect(unreachable_patterns, reason = "the engine learns actions before the simulator does")]
-        _ => {}
+        Action::Evict { uid, .. } => seen.pods.iter_mut().flatten().for_each(|pod| pod.ready &= pod.uid != *uid),
     }
 }
