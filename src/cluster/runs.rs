@@ -135,6 +135,7 @@ impl Cluster {
             epoch: request.epoch,
             one_armed: request.one_armed,
             share: request.share,
+            candidate_share: None,
             runs_in_attempt: runs_in_attempt(around),
         };
         evidence::resolve(wanted).map_err(|errors| WorldError::Refused {
