@@ -39,7 +39,7 @@ impl Belief {
     #[must_use]
     pub fn after(successes: f64, trials: f64) -> Option<Self> {
         let sound = trials > 0.0 && (0.0..=trials).contains(&successes) && trials.is_finite();
-        sound.then(|| Self { successes: successes + 1.0, failures: trials - successes + 1.0 })
+        sound.then_some(Self { successes: successes + 1.0, failures: trials - successes + 1.0 })
     }
 
     fn mean(self) -> f64 {
