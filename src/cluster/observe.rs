@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::{FINALIZER, REVISION_LABEL, Rollout, command::CommandState, revision},
     engine::{
-        CommandSeen, RevisionSeen, RouteIntent, RouteSeen, RunSeen, Seen, Target, TargetSeen, TemplateSeen,
+        self, CommandSeen, RevisionSeen, RouteIntent, RouteSeen, RunSeen, Seen, Target, TargetSeen, TemplateSeen,
         WorkloadSeen, items,
     },
     ports::{Observation, RolloutKey, WorldError},
@@ -330,12 +330,13 @@ fn read_routes(
     }
 }
 
-/// All header routes and the mirror that the steps have by now.
+/// All header routes, the mirror and the stickiness that the steps have by now.
 fn known_routes(around: &Around) -> RouteIntent {
     let steps = items::items(&around.rollout.spec.strategy.steps());
-    let step = around.rollout.status.as_ref().map_or(0, |status| status.step_index);
-    let (_, mirror) = items::routes_at(&steps, step);
-    RouteIntent { headers: items::header_routes(&steps), mirror, ..RouteIntent::default() }
+    let status = around.rollout.status.as_ref();
+    let (_, mirror) = items::routes_at(&steps, status.map_or(0, |status| status.step_index));
+    let sticky = status.and_then(|status| engine::stickiness(&around.rollout.spec, status));
+    RouteIntent { headers: items::header_routes(&steps), mirror, sticky, ..RouteIntent::default() }
 }
 
 fn workload_seen(entry: &Entry<DeploymentKept>) -> WorkloadSeen {

@@ -107,6 +107,8 @@ pub struct RouteSeen {
     pub headers: Vec<String>,
     /// The share that any of them copies to the canary.
     pub mirror: Option<Percent>,
+    /// Whether any of them keeps users on the version of their first answer.
+    pub sticky: bool,
     /// Whether anything we own in them differs from the plan for that weight.
     pub drifted: bool,
     /// Who else wrote our fields, if known.
@@ -118,7 +120,7 @@ pub struct RouteSeen {
 impl RouteSeen {
     /// Whether the canary has routes beside its weight.
     pub fn has_routes_beside(&self) -> bool {
-        !self.headers.is_empty() || self.mirror.is_some()
+        !self.headers.is_empty() || self.mirror.is_some() || self.sticky
     }
 
     /// Whether they say, as read back, that no request reaches the canary.

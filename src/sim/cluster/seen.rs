@@ -46,6 +46,7 @@ impl SimCluster {
             weight: readable.then_some(self.route.weight),
             headers: self.route.headers.clone(),
             mirror: self.route.mirror,
+            sticky: self.route.sticky,
             ..RouteSeen::default()
         }
     }
