@@ -29,6 +29,7 @@ pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -
 pub(super) fn ensure_run(cluster: &mut SimCluster, request: &RunRequest) -> Result<(), WorldError> {
     if let Some(run) = cluster.runs.get_mut(&request.name) {
         (run.spec.epoch, run.spec.share) = (request.epoch, request.share);
+        run.spec.candidate_share = request.candidate_share();
     } else {
         let Some(rollout) = &cluster.rollout else { return Ok(()) };
         let run = runs::freeze(&cluster.key, rollout, request, &cluster.templates)?;
