@@ -37,12 +37,9 @@ impl Cluster {
                 if epoch == Ok(request.epoch) {
                     return Ok(());
                 }
-                self.patch_run(
-                    namespace,
-                    &request.name,
-                    json!({"spec": {"epoch": request.epoch, "share": request.share}}),
-                )
-                .await?;
+                let (share, candidate) = (request.share, request.candidate_share());
+                let spec = json!({"epoch": request.epoch, "share": share, "candidateShare": candidate});
+                self.patch_run(namespace, &request.name, json!({"spec": spec})).await?;
             }
             None => self.create_run(around, request).await?,
         }
@@ -135,6 +132,8 @@ impl Cluster {
             epoch: request.epoch,
             one_armed: request.one_armed,
             share: request.share,
+            candidate_share: request.candidate_share(),
+            goal: request.goal.is_some(),
             runs_in_attempt: runs_in_attempt(around),
         };
         evidence::resolve(wanted).map_err(|errors| WorldError::Refused {
@@ -183,7 +182,7 @@ impl Cluster {
 /// How many runs one attempt may have: they share alpha.
 fn runs_in_attempt(around: &Around) -> u32 {
     let spec = &around.rollout.spec;
-    let post = spec.strategy.blue_green.as_ref().is_some_and(|strategy| strategy.post_promotion_analysis.is_some());
-    let own = spec.strategy.steps().iter().filter(|step| step.analysis.is_some()).count() + usize::from(post);
-    u32::try_from(own).unwrap_or(u32::MAX).saturating_add(u32::from(spec.analysis.is_some()))
+    // A test's goal decides nothing about failures, and its guardrails are the background.
+    let own = if spec.strategy.ab_test.is_some() { 0 } else { spec.strategy.judged().len() };
+    u32::try_from(own).unwrap_or(u32::MAX).saturating_add(u32::from(spec.background().is_some()))
 }

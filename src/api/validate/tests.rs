@@ -152,8 +152,8 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             )],
             "error spec.strategy.blueGreen.autoPromotion.after: means nothing",
         ),
-        (vec![("/strategy/blueGreen", json!({"activeService": "a"}))], "error spec.strategy: has canary and blueGreen"),
-        (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy: canary or blueGreen"),
+        (vec![("/strategy/blueGreen", json!({"activeService": "a"}))], "error spec.strategy: has several strategies"),
+        (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy: canary, blueGreen or abTest"),
         (
             step(json!({})),
             "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute: this one has none",
@@ -250,6 +250,59 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
     }
 }
 
+/// A metric of an A/B test, with these fields changed.
+fn goal(changes: Value) -> Value {
+    let counter = |name: &str| json!({"prometheus": {"counter": name}});
+    let mut judge = json!({"successes": counter("orders_total"), "trials": counter("visitors_total")});
+    judge.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    json!({"name": "orders", "conversion": judge})
+}
+
+#[test]
+fn each_mistake_in_an_ab_test_is_named_with_its_field() {
+    let goal = || json!({"templates": [{"name": "orders"}]});
+    let good = || json!({"weight": 50, "sticky": {"cookie": "variant"}, "goal": goal()});
+    let header = json!([{"header": {"name": "x-beta", "exact": "yes"}}]);
+    let test = |changes: &[(&str, Value)]| {
+        let mut test = good();
+        changes.iter().for_each(|(pointer, value)| change(&mut test, pointer, value.clone()));
+        rollout_findings(&[("/analysis", Value::Null), ("/strategy", json!({ "abTest": test }))])
+    };
+    assert_eq!(test(&[]), "");
+    assert_eq!(test(&[("/weight", Value::Null), ("/sticky", Value::Null), ("/match", header.clone())]), "");
+    let cases: Vec<(Vec<(&str, Value)>, &str)> = vec![
+        (vec![("/weight", Value::Null)], "error spec.strategy.abTest: give match or weight"),
+        (vec![("/match", header.clone())], "error spec.strategy.abTest.weight: match and weight exclude"),
+        (vec![("/weight", json!(0))], "error spec.strategy.abTest.weight: 0 % leaves one variant without users"),
+        (vec![("/weight", json!(100))], "error spec.strategy.abTest.weight: 100 % leaves one variant"),
+        (vec![("/weight", Value::Null), ("/match", header)], "error spec.strategy.abTest.sticky: goes with weight"),
+        (vec![("/sticky/cookie", json!("a b"))], "error spec.strategy.abTest.sticky.cookie: `a b` is no cookie name"),
+        (vec![("/sticky/ttl", json!("0s"))], "error spec.strategy.abTest.sticky.ttl: must be above 0"),
+        (
+            vec![("/minDuration", json!("2h")), ("/maxDuration", json!("1h"))],
+            "error spec.strategy.abTest.maxDuration: maxDuration (1h) must not be below minDuration (2h)",
+        ),
+        (vec![("/goal/templates", json!([]))], "error spec.strategy.abTest.goal.templates: name at least one"),
+        (
+            vec![("/guardrails", json!({"templates": []}))],
+            "error spec.strategy.abTest.guardrails.templates: name at least one",
+        ),
+        (
+            vec![("/weight", Value::Null), ("/sticky", Value::Null), ("/match", json!([{"header": {"name": "a"}}]))],
+            "error spec.strategy.abTest.match[0].header: a match has exactly one of exact, prefix and regex",
+        ),
+    ];
+    for (changes, wanted) in cases {
+        let findings = test(&changes);
+        assert!(findings.contains(wanted), "{changes:?}\nwanted: {wanted}\ngot:\n{findings}");
+    }
+    let strategy = ("/strategy", json!({ "abTest": good() }));
+    let without = rollout_findings(&[strategy.clone(), ("/analysis", Value::Null), ("/traffic", Value::Null)]);
+    assert!(without.contains("error spec.strategy.abTest: needs a router under spec.traffic"), "{without}");
+    let with = rollout_findings(&[strategy]);
+    assert!(with.contains("error spec.analysis.templates: an A/B test is watched by"), "{with}");
+}
+
 #[test]
 fn each_mistake_in_a_template_is_named_with_its_field() {
     let cases: Vec<(&str, Value, &str)> = vec![
@@ -288,6 +341,33 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
         ),
         ("/metrics/1/threshold/interval", json!("0s"), "spec.metrics[1].threshold.interval: must be above 0"),
         ("/metrics/1/threshold/count", json!(0), "spec.metrics[1].threshold.count: must be at least 1"),
+        (
+            "/metrics/0/conversion",
+            json!({"successes": {"builtin": "errors"}, "trials": {"builtin": "requests"}}),
+            "error spec.metrics[0]: a metric has exactly one judge: ratio, threshold or conversion",
+        ),
+        (
+            "/metrics/0",
+            goal(json!({"difference": 0})),
+            "metrics[0].conversion.difference: must be above 0 and below 100 %",
+        ),
+        ("/metrics/0", goal(json!({"difference": "100%"})), "metrics[0].conversion.difference: must be above 0"),
+        ("/metrics/0", goal(json!({"plannedUsers": 0})), "metrics[0].conversion.plannedUsers: must be at least 1"),
+        (
+            "/metrics/0",
+            goal(json!({"successes": {"prometheus": {"counter": "visitors_total"}}})),
+            "metrics[0].conversion.successes: successes and trials are the same counter",
+        ),
+        (
+            "/metrics/0",
+            goal(json!({"trials": {"prometheus": {"counter": "rate(visitors_total[1m])"}}})),
+            "metrics[0].conversion.trials.prometheus.counter: must be a plain series selector",
+        ),
+        (
+            "/metrics/0",
+            goal(json!({"trials": {"builtin": "requests"}})),
+            "warning spec.metrics[0].conversion.trials: counts requests, not users",
+        ),
         ("/settings", json!({"alpha": 0.9}), "spec.settings.alpha: must lie between"),
         ("/settings", json!({"phi": 0.5}), "spec.settings.phi: must lie between 1 and 20"),
         ("/settings", json!({"window": "1500ms"}), "error spec.settings.window: 1s500ms is not a whole number"),
