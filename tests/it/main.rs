@@ -22,5 +22,6 @@ mod model;
 mod record;
 mod router;
 mod scenarios;
+mod semantics;
 mod tick;
 mod vectors;

@@ -100,7 +100,8 @@ fn violations(checker: &impl Checker<Release>) -> Vec<String> {
             (None, Expectation::Sometimes) => bad.push(format!("it never happens that {}", property.name)),
             (Some(path), Expectation::Always) => {
                 let broken = path.last_state().broken.join("; ");
-                let way: Vec<String> = path.into_vec().iter().map(|(state, act)| format!("{} {act:?}", state.says())).collect();
+                let way: Vec<String> =
+                    path.into_vec().iter().map(|(state, act)| format!("{} {act:?}", state.says())).collect();
                 bad.push(format!("it is not so that {}: {broken}\n{}", property.name, way.join("\n")));
             }
             _ => {}

@@ -61,11 +61,7 @@ pub fn of(world: &World) -> u64 {
     let key = Key {
         status: lasting(world, &ranks),
         template: world.template,
-        sets: world
-            .sets
-            .iter()
-            .map(|(id, set)| (id.as_str(), ranks(set.number), set.wanted, set.ready))
-            .collect(),
+        sets: world.sets.iter().map(|(id, set)| (id.as_str(), ranks(set.number), set.wanted, set.ready)).collect(),
         targets: [&world.stable_target, &world.canary_target],
         weight: world.weight.basis_points(),
         runs: runs(world),
@@ -157,7 +153,9 @@ fn aged(world: &World) -> Memory {
     let progress = |progress: &Progress| Progress { since: aged(progress.since), ..progress.clone() };
     // No step of the models is a pause with a duration: what counts is how long a step's clocks ran.
     let until = memory.clock_stopped_since.unwrap_or(world.now);
-    let ran = |since: Timestamp| back(age(since, until, i64::MAX).min(STEP + memory.step_held_ms / 1000) - memory.step_held_ms / 1000);
+    let ran = |since: Timestamp| {
+        back(age(since, until, i64::MAX).min(STEP + memory.step_held_ms / 1000) - memory.step_held_ms / 1000)
+    };
     Memory {
         rollout_since: memory.rollout_since.map(|_| Timestamp::UNIX_EPOCH),
         step_since: memory.step_since.map(ran),

@@ -169,7 +169,11 @@ impl World {
         let routed = !spec.traffic.is_empty();
         let services = routed || spec.strategy.blue_green.is_some();
         Seen {
-            template: Some(TemplateSeen { id: self.template.into(), images: vec![self.template.into()] }),
+            template: Some(TemplateSeen {
+                id: self.template.into(),
+                images: vec![self.template.into()],
+                ..TemplateSeen::default()
+            }),
             replicas: REPLICAS,
             revisions: self.sets.iter().map(|(id, set)| revision(id, set)).collect(),
             route: routed.then(|| RouteSeen { weight: Some(self.weight), ..RouteSeen::default() }),
@@ -245,7 +249,9 @@ impl World {
             Action::RemoveRevision { id } => {
                 self.sets.remove(id);
             }
-            Action::EnsureWorkload { .. } | Action::HandBack(_) => panic!("nothing asks for this: {action:?}"),
+            Action::EnsureWorkload { .. } | Action::HandBack(_) | Action::Evict { .. } => {
+                panic!("nothing asks for this: {action:?}")
+            }
         }
     }
 
