@@ -87,7 +87,8 @@ pub fn rules() -> Vec<(String, BTreeSet<u32>)> {
         let number = |rule| number(rule).unwrap_or_else(|| panic!("{}: \"{rule}\" is no rule", loaded.name));
         named.split(", ").map(number).collect()
     };
-    all().iter().map(|loaded| (loaded.name.clone(), of(loaded))).collect()
+    let name = |loaded: &Loaded| Path::new(&loaded.name).file_stem().unwrap().display().to_string();
+    all().iter().map(|loaded| (name(loaded), of(loaded))).collect()
 }
 
 /// Rules without a scenario, with the reason.

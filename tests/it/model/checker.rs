@@ -1,6 +1,7 @@
 //! The model for `stateright`: a state is a small world together with what the engine decides in it.
 
 use std::{
+    borrow::Cow,
     hash::{Hash, Hasher},
     sync::{Arc, Mutex},
 };
@@ -17,7 +18,7 @@ use glidepath::{
 use stateright::{Model, Property};
 
 use super::{
-    diagram::Edges,
+    diagram::{Edges, place},
     graph::Graph,
     key,
     world::{Act, LONG, Left, World},
@@ -127,13 +128,23 @@ impl Release {
         State { world: Arc::new(world), decision: Arc::new(decision), quiet: true, broken, wrong, key }
     }
 
+    /// What is decided without the commands that wait, if it comes to the same: then they are not why.
+    fn cause<'a>(&self, world: &World, decision: &'a Decision) -> Cow<'a, Decision> {
+        let to = place(&decision.status);
+        if world.commands.is_empty() || place(&world.status) == to {
+            return Cow::Borrowed(decision);
+        }
+        let without = world.without_commands().decide(&self.spec, |_, decision| decision);
+        if place(&without.status) == to { Cow::Owned(without) } else { Cow::Borrowed(decision) }
+    }
+
     fn after(&self, state: &State, act: Act) -> State {
         let mut world = (*state.world).clone();
         let mut broken = Vec::new();
         match act {
             Act::Tick => {
                 broken.clone_from(&state.wrong);
-                self.edges.lock().unwrap().note(&world.status, &state.decision);
+                self.edges.lock().unwrap().note(&world.status, &self.cause(&world, &state.decision));
                 world.follow(&state.decision, usize::MAX);
             }
             Act::Die(writes) => {

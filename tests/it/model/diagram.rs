@@ -6,11 +6,7 @@ use std::{
 };
 
 use glidepath::{
-    api::{
-        RolloutStatus,
-        command::{CommandState, Verb},
-        status::{CommandRecord, Phase},
-    },
+    api::{RolloutStatus, command::CommandState, status::Phase},
     engine::Decision,
 };
 
@@ -26,7 +22,7 @@ pub struct Edges {
 }
 
 /// How the place of a status is called.
-fn place(status: &RolloutStatus) -> String {
+pub fn place(status: &RolloutStatus) -> String {
     match (status.current_revision.is_some(), status.stage) {
         (false, _) => START.to_owned(),
         (true, Some(stage)) => format!("{:?}_{stage:?}", status.course),
@@ -96,17 +92,14 @@ fn shown(place: &str) -> String {
     place.replace('_', ": ")
 }
 
-/// What was told, else the command that did it.
+/// What was told last, else the command that did it.
 fn why(before: &RolloutStatus, decision: &Decision) -> String {
-    let quiet = ["Command", "StepCompleted"];
-    let told: Vec<&str> = decision.notices.iter().map(|notice| notice.reason.as_str()).collect();
-    let told: Vec<&str> = told.into_iter().filter(|reason| !quiet.contains(reason)).collect();
+    let beside = ["Command", "StepCompleted", "RouteRepaired"];
+    let told = decision.notices.iter().map(|notice| notice.reason.as_str()).rfind(|reason| !beside.contains(reason));
     let taken = decision.status.commands.first().filter(|first| Some(*first) != before.commands.first());
-    let does = |record: &&CommandRecord| {
-        record.state == CommandState::Done && !matches!(record.verb, Verb::Pause | Verb::Resume)
-    };
-    match taken.filter(does) {
-        Some(record) if told.is_empty() => record.verb.as_str().to_owned(),
-        _ => told.join(", "),
+    match (told, taken) {
+        (Some(told), _) => told.to_owned(),
+        (None, Some(record)) if record.state == CommandState::Done => record.verb.as_str().to_owned(),
+        _ => String::new(),
     }
 }

@@ -255,6 +255,11 @@ impl World {
         }
     }
 
+    /// The same without the commands that wait.
+    pub fn without_commands(&self) -> World {
+        World { commands: Vec::new(), ..self.clone() }
+    }
+
     /// What may still happen now: people and bad luck wait for a stable version.
     pub fn left(&self) -> Left {
         let first = self.status.stable_revision.is_none();
