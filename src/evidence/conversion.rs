@@ -174,7 +174,7 @@ fn joined(candidate: Seen, control: Seen) -> Counts {
 pub fn advance(
     metric: &ConversionMetric,
     mut status: MetricStatus,
-    mut memory: Memory,
+    memory: &mut Memory,
     answers: &[&Answered],
     context: &Context,
 ) -> MetricStatus {
@@ -204,7 +204,7 @@ pub fn advance(
     judge(metric, status, memory, context)
 }
 
-fn judge(metric: &ConversionMetric, mut status: MetricStatus, mut memory: Memory, context: &Context) -> MetricStatus {
+fn judge(metric: &ConversionMetric, mut status: MetricStatus, memory: &mut Memory, context: &Context) -> MetricStatus {
     let limits = Defaults::conversion(metric);
     let config = ConversionConfig {
         alpha: context.frozen.alpha_conversion,
@@ -212,7 +212,7 @@ fn judge(metric: &ConversionMetric, mut status: MetricStatus, mut memory: Memory
         planned_users: limits.planned_users,
     };
     let seen = memory.state.assess(&config);
-    let (verdict, reason) = standing(&memory, &seen, context);
+    let (verdict, reason) = standing(memory, &seen, context);
     let (verdict, reason) = memory.silence.timed(verdict, reason, context);
     let counts = seen.counts;
     status.verdict = verdict;
@@ -226,9 +226,8 @@ fn judge(metric: &ConversionMetric, mut status: MetricStatus, mut memory: Memory
     status.needs = matches!(verdict, Verdict::Continue | Verdict::NoData).then(|| needs(&seen)).flatten();
     status.fail_progress = fail_progress(&seen);
     status.errors_in_a_row = memory.silence.errors;
-    texts::note(&mut status.notes, &notes(&memory, &seen, context));
+    texts::note(&mut status.notes, &notes(memory, &seen, context));
     memory.silence.told(&mut status.notes);
-    status.accumulator = serde_json::to_value(&memory).ok();
     status
 }
 

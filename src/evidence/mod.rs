@@ -9,6 +9,7 @@ mod builtin;
 mod catastrophic;
 mod conversion;
 pub mod defaults;
+mod memory;
 pub mod pack;
 pub mod promql;
 mod ratio;

@@ -68,11 +68,11 @@ impl Memory {
 pub fn advance(
     metric: &RatioMetric,
     mut status: MetricStatus,
-    mut memory: Memory,
+    memory: &mut Memory,
     answers: &[&Answered],
     context: &Context,
 ) -> MetricStatus {
-    let mut config = config(metric, context, &memory);
+    let mut config = config(metric, context, memory);
     for answer in answers {
         let Query::Increments(query) = &answer.query else { continue };
         if Before::is_asked_by(query, context) {
@@ -84,7 +84,7 @@ pub fn advance(
             if !memory.before.asked {
                 break; // without it nothing can be judged: the windows are asked for again
             }
-            config = self::config(metric, context, &memory);
+            config = self::config(metric, context, memory);
             continue;
         }
         if is_crude(query, context) {
@@ -172,11 +172,11 @@ impl Memory {
     }
 }
 
-fn judge(mut status: MetricStatus, mut memory: Memory, config: &RatioConfig, context: &Context) -> MetricStatus {
+fn judge(mut status: MetricStatus, memory: &mut Memory, config: &RatioConfig, context: &Context) -> MetricStatus {
     let crude = memory.crude.failure(context);
     let broken = crude.is_some();
     let seen = crude.unwrap_or_else(|| memory.state.assess(config));
-    let needs = needs(&memory, &seen, context);
+    let needs = needs(memory, &seen, context);
     let passed = memory.epoch == context.epoch && seen.passes && needs.is_empty();
     let missing = memory.missing(&seen, context);
     let (verdict, reason) = if broken {
@@ -216,7 +216,6 @@ fn judge(mut status: MetricStatus, mut memory: Memory, config: &RatioConfig, con
     status.fail_progress = seen.fail_share;
     status.errors_in_a_row = memory.silence.errors;
     memory.silence.told(&mut status.notes);
-    status.accumulator = serde_json::to_value(&memory).ok();
     status
 }
 

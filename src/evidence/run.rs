@@ -5,15 +5,22 @@
 //! controller that restarts, or sleeps and reads the missed windows back, ends with the same evidence.
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 
 use crate::api::{
-    analysis::{AnalysisRunSpec, AnalysisRunStatus, Measurement, Metric, MetricStatus, RunPhase, Verdict},
+    analysis::{
+        AnalysisRunSpec, AnalysisRunStatus, Measurement, Metric, MetricStatus, RatioMetric, RunPhase, ThresholdMetric,
+        Verdict,
+    },
     common::Percent,
 };
 
 use super::{
-    Answer, IncrementsQuery, Query, conversion, defaults::Frozen, ratio, share, silence::Silence, threshold, windows,
+    Answer, IncrementsQuery, Query, conversion,
+    defaults::Frozen,
+    memory::{Kept, Memory},
+    ratio, share,
+    silence::Silence,
+    threshold, windows,
 };
 
 /// Measurements kept for people.
@@ -95,26 +102,18 @@ pub struct Context {
     pub candidate_share: Option<Percent>,
 }
 
+/// A run's status with its judges' memories at hand: they are read from a recorded status once, not at every window.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// The status without the memories.
+    status: AnalysisRunStatus,
+    /// Each metric's, in the spec's order.
+    memories: Vec<Kept>,
+}
+
 /// What to ask now. Nothing once the run has ended or is asked to stop.
 pub fn plan(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -> RunPlan {
-    if status.phase != RunPhase::Running {
-        return RunPlan { queries: Vec::new(), wake: windows::instant(now.as_second() + ENDED) };
-    }
-    if spec.stop {
-        return RunPlan { queries: Vec::new(), wake: now };
-    }
-    let context = context(spec, status, now);
-    let mut queries = Vec::new();
-    let mut wake = now.as_second() + ENDED;
-    for (index, metric) in spec.metrics.iter().enumerate() {
-        let (own, next) = asked(spec, metric, find(status, metric), &context);
-        wake = wake.min(next);
-        queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Metric(index), query }));
-    }
-    let (own, next) = share::asked(spec, status, &context);
-    wake = wake.min(next);
-    queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Share, query }));
-    RunPlan { queries, wake: windows::instant(wake).max(now) }
+    Live::of(spec, status.clone()).plan(spec, now)
 }
 
 /// The next status, with the answers taken in.
@@ -124,34 +123,89 @@ pub fn advance(
     answers: &[Answered],
     now: Timestamp,
 ) -> AnalysisRunStatus {
-    let mut next = status.clone();
-    if status.phase != RunPhase::Running {
-        return next;
+    let mut live = Live::of(spec, status.clone());
+    live.advance(spec, answers, now);
+    live.recorded(spec)
+}
+
+impl Live {
+    /// Takes a recorded status up.
+    pub fn of(spec: &AnalysisRunSpec, mut status: AnalysisRunStatus) -> Live {
+        let take = |metric: &Metric| {
+            let known = status.metrics.iter_mut().find(|known| known.name == metric.name);
+            Kept::take(metric, known)
+        };
+        let memories = spec.metrics.iter().map(take).collect();
+        Live { status, memories }
     }
-    if spec.stop {
-        next.phase = RunPhase::Stopped;
-        next.message = format!("stopped from outside at {}", word(next.verdict));
-        return next;
+
+    /// The status without the judges' memories.
+    pub fn status(&self) -> &AnalysisRunStatus {
+        &self.status
     }
-    let context = context(spec, status, now);
-    next.started_at = Some(context.started);
-    (next.epoch, next.epoch_since) = (context.epoch, Some(context.epoch_since));
-    next.metrics = spec
-        .metrics
-        .iter()
-        .enumerate()
-        .map(|(index, metric)| {
-            judged(metric, find(status, metric), &answers_of(answers, Asker::Metric(index)), &context)
-        })
-        .collect();
-    next.share = share::counted(spec, status, &answers_of(answers, Asker::Share), &context);
-    next.windows_through = next.metrics.iter().filter_map(through).min().map(windows::instant);
-    next.verdict = overall(&next.metrics);
-    next.message = message(next.verdict, &next.metrics);
-    if is_over(spec, &next) {
-        next.phase = RunPhase::Finished;
+
+    /// The status for the record.
+    pub fn recorded(&self, spec: &AnalysisRunSpec) -> AnalysisRunStatus {
+        let mut status = self.status.clone();
+        for (metric, kept) in spec.metrics.iter().zip(&self.memories) {
+            if let Some(known) = status.metrics.iter_mut().find(|known| known.name == metric.name) {
+                known.accumulator = kept.written();
+            }
+        }
+        status
     }
-    next
+
+    /// What to ask now.
+    pub fn plan(&self, spec: &AnalysisRunSpec, now: Timestamp) -> RunPlan {
+        let status = &self.status;
+        if status.phase != RunPhase::Running {
+            return RunPlan { queries: Vec::new(), wake: windows::instant(now.as_second() + ENDED) };
+        }
+        if spec.stop {
+            return RunPlan { queries: Vec::new(), wake: now };
+        }
+        let context = context(spec, status, now);
+        let mut queries = Vec::new();
+        let mut wake = now.as_second() + ENDED;
+        for (index, (metric, kept)) in spec.metrics.iter().zip(&self.memories).enumerate() {
+            let (own, next) = asked(spec, metric, kept, &context);
+            wake = wake.min(next);
+            queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Metric(index), query }));
+        }
+        let (own, next) = share::asked(spec, status, &context);
+        wake = wake.min(next);
+        queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Share, query }));
+        RunPlan { queries, wake: windows::instant(wake).max(now) }
+    }
+
+    /// Takes the answers in.
+    pub fn advance(&mut self, spec: &AnalysisRunSpec, answers: &[Answered], now: Timestamp) {
+        let next = &mut self.status;
+        if next.phase != RunPhase::Running {
+            return;
+        }
+        if spec.stop {
+            next.phase = RunPhase::Stopped;
+            next.message = format!("stopped from outside at {}", word(next.verdict));
+            return;
+        }
+        let context = context(spec, next, now);
+        next.share = share::counted(spec, next, &answers_of(answers, Asker::Share), &context);
+        next.started_at = Some(context.started);
+        (next.epoch, next.epoch_since) = (context.epoch, Some(context.epoch_since));
+        let mut known = std::mem::take(&mut next.metrics);
+        for (index, (metric, kept)) in spec.metrics.iter().zip(&mut self.memories).enumerate() {
+            let place = known.iter().position(|known| known.name == metric.name);
+            let status = place.map(|place| known.swap_remove(place)).unwrap_or_default();
+            next.metrics.push(judged(metric, status, kept, &answers_of(answers, Asker::Metric(index)), &context));
+        }
+        next.windows_through = self.memories.iter().filter_map(Kept::through).min().map(windows::instant);
+        next.verdict = overall(&next.metrics);
+        next.message = message(next.verdict, &next.metrics);
+        if is_over(spec, next) {
+            next.phase = RunPhase::Finished;
+        }
+    }
 }
 
 /// A background run goes on after a Pass, and after an A/B test's Fail, which is a result like another: whether the test has
@@ -195,38 +249,19 @@ fn find<'a>(status: &'a AnalysisRunStatus, metric: &Metric) -> Option<&'a Metric
 }
 
 /// A metric's due questions, and when the next one is.
-fn asked(
-    spec: &AnalysisRunSpec,
-    metric: &Metric,
-    known: Option<&MetricStatus>,
-    context: &Context,
-) -> (Vec<Query>, i64) {
-    let idle = (Vec::new(), i64::MAX);
-    let now = context.now.as_second();
-    let (queries, next, silence) = if let Some(judge) = &metric.ratio {
-        let Ok(memory) = recalled(known, || ratio::Memory::new(context.epoch)) else { return idle };
-        let (ends, next) = windows::due(memory.next_end(context), &context.frozen, context.now);
-        let ask = |end: i64| windows::question(spec, judge, end);
-        let warming = |end: i64| IncrementsQuery { warm_up_seconds: 0, ..ask(end) };
-        let crude = if context.frozen.warm_up > 0 { memory.crude.due(context) } else { Vec::new() };
-        let before = memory.before.question(spec, judge, context);
-        let questions = before.into_iter().chain(ends.into_iter().map(ask)).chain(crude.into_iter().map(warming));
-        (questions.map(Query::Increments).collect(), next, memory.silence)
-    } else if let Some(judge) = &metric.threshold {
-        let Ok(memory) = recalled(known, || threshold::Memory::new(context.epoch)) else { return idle };
-        let next = memory.next(judge, context);
-        let due = next <= now;
-        let query = Query::Scalar { query: judge.query.clone(), at: windows::instant(next) };
-        let after = if due { next + threshold::interval(judge) } else { next };
-        (due.then_some(query).into_iter().collect(), after, memory.silence)
-    } else if let Some(judge) = &metric.conversion {
-        let Ok(memory) = recalled(known, || conversion::Memory::new(context)) else { return idle };
-        let (ends, next) = memory.due(context);
-        let ask = |end: i64| Query::Increments(windows::conversion_question(spec, judge, end));
-        (ends.into_iter().map(ask).collect(), next, memory.silence)
-    } else {
-        return idle;
+fn asked(spec: &AnalysisRunSpec, metric: &Metric, kept: &Kept, context: &Context) -> (Vec<Query>, i64) {
+    let memory = kept.known(metric, context);
+    let (queries, next) = match (&*memory, &metric.ratio, &metric.threshold, &metric.conversion) {
+        (Memory::Ratio(memory), Some(judge), ..) => asked_by_ratio(spec, judge, memory, context),
+        (Memory::Threshold(memory), _, Some(judge), _) => asked_by_threshold(judge, memory, context),
+        (Memory::Conversion(memory), _, _, Some(judge)) => {
+            let (ends, next) = memory.due(context);
+            let ask = |end: i64| Query::Increments(windows::conversion_question(spec, judge, end));
+            (ends.into_iter().map(ask).collect(), next)
+        }
+        _ => return (Vec::new(), i64::MAX),
     };
+    let (silence, now) = (memory.silence(), context.now.as_second());
     let times_out = silence.since.map(|since| since + context.frozen.no_data_timeout).filter(|at| *at > now);
     match silence.retry_at {
         Some(retry) if retry > now => (Vec::new(), retry.min(times_out.unwrap_or(retry))),
@@ -234,31 +269,49 @@ fn asked(
     }
 }
 
-/// The judge's memory; an error when there is one that cannot be read.
-fn recalled<M: DeserializeOwned>(known: Option<&MetricStatus>, fresh: impl Fn() -> M) -> Result<M, String> {
-    match known.and_then(|known| known.accumulator.as_ref()) {
-        None => Ok(fresh()),
-        Some(value) => M::deserialize(value).map_err(|error| error.to_string()),
-    }
+fn asked_by_ratio(
+    spec: &AnalysisRunSpec,
+    judge: &RatioMetric,
+    memory: &ratio::Memory,
+    context: &Context,
+) -> (Vec<Query>, i64) {
+    let (ends, next) = windows::due(memory.next_end(context), &context.frozen, context.now);
+    let ask = |end: i64| windows::question(spec, judge, end);
+    let warming = |end: i64| IncrementsQuery { warm_up_seconds: 0, ..ask(end) };
+    let crude = if context.frozen.warm_up > 0 { memory.crude.due(context) } else { Vec::new() };
+    let before = memory.before.question(spec, judge, context);
+    let questions = before.into_iter().chain(ends.into_iter().map(ask)).chain(crude.into_iter().map(warming));
+    (questions.map(Query::Increments).collect(), next)
 }
 
-fn judged(metric: &Metric, known: Option<&MetricStatus>, answers: &[&Answered], context: &Context) -> MetricStatus {
-    let mut status = known.cloned().unwrap_or_default();
+fn asked_by_threshold(judge: &ThresholdMetric, memory: &threshold::Memory, context: &Context) -> (Vec<Query>, i64) {
+    let next = memory.next(judge, context);
+    if next > context.now.as_second() {
+        return (Vec::new(), next);
+    }
+    let query = Query::Scalar { query: judge.query.clone(), at: windows::instant(next) };
+    (vec![query], next + threshold::interval(judge))
+}
+
+fn judged(
+    metric: &Metric,
+    mut status: MetricStatus,
+    kept: &mut Kept,
+    answers: &[&Answered],
+    context: &Context,
+) -> MetricStatus {
     status.name.clone_from(&metric.name);
     status.required = metric.is_required();
-    let next = if let Some(judge) = &metric.ratio {
-        recalled(known, || ratio::Memory::new(context.epoch))
-            .map(|memory| ratio::advance(judge, status.clone(), memory, answers, context))
-    } else if let Some(judge) = &metric.threshold {
-        recalled(known, || threshold::Memory::new(context.epoch))
-            .map(|memory| threshold::advance(judge, status.clone(), memory, answers, context))
-    } else if let Some(judge) = &metric.conversion {
-        recalled(known, || conversion::Memory::new(context))
-            .map(|memory| conversion::advance(judge, status.clone(), memory, answers, context))
-    } else {
-        Err("the metric has no judge".to_owned())
+    let memory = match kept.change(metric, context) {
+        Ok(memory) => memory,
+        Err(error) => return unreadable(status, error),
     };
-    next.unwrap_or_else(|error| unreadable(status, error))
+    match (memory, &metric.ratio, &metric.threshold, &metric.conversion) {
+        (Memory::Ratio(memory), Some(judge), ..) => ratio::advance(judge, status, memory, answers, context),
+        (Memory::Threshold(memory), _, Some(judge), _) => threshold::advance(judge, status, memory, answers, context),
+        (Memory::Conversion(memory), _, _, Some(judge)) => conversion::advance(judge, status, memory, answers, context),
+        _ => unreadable(status, "the kept evidence is another judge's".to_owned()),
+    }
 }
 
 /// Evidence that cannot be read back is not begun anew behind people's backs: the metric waits for one.
@@ -267,10 +320,6 @@ fn unreadable(mut status: MetricStatus, error: String) -> MetricStatus {
     status.needs = Some("a new attempt: the kept evidence cannot be read".to_owned());
     status.notes = vec![error];
     status
-}
-
-fn through(status: &MetricStatus) -> Option<i64> {
-    status.accumulator.as_ref()?.get("through")?.as_i64()
 }
 
 /// The verdict over the required metrics.

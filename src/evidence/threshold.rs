@@ -65,7 +65,7 @@ impl Memory {
 pub fn advance(
     metric: &ThresholdMetric,
     mut status: MetricStatus,
-    mut memory: Memory,
+    memory: &mut Memory,
     answers: &[&Answered],
     context: &Context,
 ) -> MetricStatus {
@@ -112,19 +112,18 @@ impl Memory {
     }
 }
 
-fn judge(metric: &ThresholdMetric, mut status: MetricStatus, mut memory: Memory, context: &Context) -> MetricStatus {
-    let (verdict, reason) = standing(metric, &memory, context);
+fn judge(metric: &ThresholdMetric, mut status: MetricStatus, memory: &mut Memory, context: &Context) -> MetricStatus {
+    let (verdict, reason) = standing(metric, memory, context);
     let (verdict, reason) = memory.silence.timed(verdict, reason, context);
     let failure_limit = metric.failure_limit.unwrap_or(0);
     status.verdict = verdict;
     status.reason = reason.to_owned();
     status.canary = memory.value.map(texts::number).unwrap_or_default();
     status.comparison = condition_text(metric);
-    status.needs = needs(metric, &memory, context).filter(|_| matches!(verdict, Verdict::Continue | Verdict::NoData));
+    status.needs = needs(metric, memory, context).filter(|_| matches!(verdict, Verdict::Continue | Verdict::NoData));
     status.fail_progress = (f64::from(memory.bad) / (f64::from(failure_limit) + 1.0)).min(1.0);
     status.errors_in_a_row = memory.silence.errors;
     memory.silence.told(&mut status.notes);
-    status.accumulator = serde_json::to_value(&memory).ok();
     status
 }
 

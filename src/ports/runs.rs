@@ -9,13 +9,15 @@ use super::{RolloutKey, Source, WorldError};
 use crate::{
     api::{
         AnalysisRun, Rollout,
-        analysis::{AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, TemplateRef},
+        analysis::{
+            AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, TemplateRef, Verdict,
+        },
     },
     engine::RunRequest,
     evidence::{
         builtin,
         resolve::{Wanted, resolve},
-        run,
+        run::Live,
     },
 };
 
@@ -78,21 +80,19 @@ fn find(
 /// The run's next status, when there is one.
 pub async fn advance(run: &AnalysisRun, source: &dyn Source, now: Timestamp) -> Option<AnalysisRunStatus> {
     let status = run.status.clone().unwrap_or_default();
-    let (next, _) = judge(&run.spec, &status, source, now).await;
+    let mut live = Live::of(&run.spec, status.clone());
+    judge(&run.spec, &mut live, source, now).await;
+    let next = live.recorded(&run.spec);
     (next != status).then_some(next)
 }
 
-/// Asks what is due and judges it: the next status, and when the next question falls due.
-pub async fn judge(
-    spec: &AnalysisRunSpec,
-    status: &AnalysisRunStatus,
-    source: &dyn Source,
-    now: Timestamp,
-) -> (AnalysisRunStatus, Timestamp) {
-    let plan = run::plan(spec, status, now);
+/// Asks what is due and judges it. Gives when the next question falls due.
+pub async fn judge(spec: &AnalysisRunSpec, live: &mut Live, source: &dyn Source, now: Timestamp) -> Timestamp {
+    let plan = live.plan(spec, now);
     let (questions, wake) = (plan.questions(), plan.wake);
     let results = if questions.is_empty() { Vec::new() } else { source.answer(ADDRESS, &questions).await };
-    (run::advance(spec, status, &plan.answered(results), now), wake)
+    live.advance(spec, &plan.answered(results), now);
+    wake
 }
 
 /// Live numbers are written this often at most, in seconds.
@@ -100,13 +100,18 @@ const WRITE_EVERY: i64 = 60;
 /// The default window in seconds (analysis.md).
 const WINDOW: i64 = 15;
 
+/// What a decision may rest on, or people are told.
+type Told = (RunPhase, Verdict, u32, Option<Timestamp>, Vec<(String, Verdict, String)>);
+
+/// What a status says that must be on record at once when it changes.
+pub fn told(status: &AnalysisRunStatus) -> Told {
+    let metrics = status.metrics.iter().map(|m| (m.name.clone(), m.verdict, m.reason.clone())).collect();
+    (status.phase, status.verdict, status.epoch, status.epoch_since, metrics)
+}
+
 /// Whether a decision may rest on the difference, or people would be told something else.
 pub fn is_material(old: &AnalysisRunStatus, new: &AnalysisRunStatus) -> bool {
-    let shown = |status: &AnalysisRunStatus| -> Vec<_> {
-        status.metrics.iter().map(|m| (m.name.clone(), m.verdict, m.reason.clone())).collect()
-    };
-    (old.phase, old.verdict, old.epoch, old.epoch_since) != (new.phase, new.verdict, new.epoch, new.epoch_since)
-        || shown(old) != shown(new)
+    told(old) != told(new)
 }
 
 /// Whether the recorded numbers are older than a minute, or than four of the run's windows.
@@ -118,10 +123,7 @@ pub fn is_old(spec: &AnalysisRunSpec, written: Timestamp, now: Timestamp) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{
-        HumanDuration,
-        analysis::{MetricStatus, Verdict},
-    };
+    use crate::api::{HumanDuration, analysis::MetricStatus};
 
     #[test]
     fn verdicts_are_written_at_once_and_numbers_now_and_then() {

@@ -24,9 +24,10 @@ use super::{
 use crate::{
     api::{
         RolloutStatus,
-        analysis::{AnalysisRunStatus, RunPhase},
+        analysis::{AnalysisRunSpec, AnalysisRunStatus, RunPhase},
     },
     engine::{Action, Decision, Input, Notice, Seen, Target, invariants},
+    evidence::run::Live,
     ports::{Clock, Observation, RolloutKey, World, WorldError, runs},
 };
 
@@ -65,7 +66,7 @@ struct Kept {
     observed: Option<Observation>,
     versions: BTreeMap<Named, u64>,
     /// Judged and not yet written, with the time of the last write.
-    live: BTreeMap<String, (AnalysisRunStatus, Timestamp)>,
+    live: BTreeMap<String, (Live, Timestamp)>,
     /// Broken invariants.
     broken: Vec<String>,
     /// Until when its call in progress stands still; `Millis::MAX` for ever.
@@ -270,31 +271,42 @@ impl Process {
 
     /// Judges a run. Gives when to judge it again, unless it has ended.
     pub async fn judge(&self, name: &str) -> Result<Option<Millis>, WorldError> {
-        let Some(run) = self.cluster().runs.get(name).cloned() else { return Ok(None) };
-        let recorded = run.status.clone().unwrap_or_default();
-        let (status, written) = match self.kept().live.get(name) {
-            Some((live, written)) if live.windows_through >= recorded.windows_through => (live.clone(), *written),
-            _ => (recorded, Timestamp::MIN),
-        };
-        if status.phase != RunPhase::Running {
+        let Some((spec, mut live, written, is_new)) = self.take_up(name) else { return Ok(None) };
+        if live.status().phase != RunPhase::Running {
             return Ok(None);
         }
         let asked_at = self.now();
-        let (next, wake) = runs::judge(&run.spec, &status, self, asked_at).await;
+        let before = runs::told(live.status());
+        let wake = runs::judge(&spec, &mut live, self, asked_at).await;
         let now = self.now();
-        let write = run.status.is_none() || runs::is_material(&status, &next) || runs::is_old(&run.spec, written, now);
+        let write = is_new || before != runs::told(live.status()) || runs::is_old(&spec, written, now);
         if write {
-            self.record_run(name, &run.spec, &next).await?;
+            self.record_run(name, &spec, &live.recorded(&spec)).await?;
         }
-        let ended = next.phase != RunPhase::Running;
-        self.kept().live.insert(name.to_owned(), (next, if write { now } else { written }));
+        let ended = live.status().phase != RunPhase::Running;
+        self.kept().live.insert(name.to_owned(), (live, if write { now } else { written }));
         Ok((!ended).then(|| moment(wake).max(moment(now) + 50)))
+    }
+
+    /// A run's spec, and its status as this process has it or as it is on record, whichever is newer; with the time of the
+    /// last write, and whether nothing is on record yet.
+    fn take_up(&self, name: &str) -> Option<(AnalysisRunSpec, Live, Timestamp, bool)> {
+        let cluster = self.cluster();
+        let run = cluster.runs.get(name)?;
+        let recorded = run.status.as_ref();
+        let through = recorded.and_then(|status| status.windows_through);
+        let known = self.kept().live.get(name).filter(|(live, _)| live.status().windows_through >= through).cloned();
+        let (live, written) = known.unwrap_or_else(|| {
+            let recorded = recorded.cloned().unwrap_or_default();
+            (Live::of(&run.spec, recorded), Timestamp::MIN)
+        });
+        Some((run.spec.clone(), live, written, recorded.is_none()))
     }
 
     async fn record_run(
         &self,
         name: &str,
-        spec: &crate::api::analysis::AnalysisRunSpec,
+        spec: &AnalysisRunSpec,
         status: &AnalysisRunStatus,
     ) -> Result<(), WorldError> {
         let pass = self.write().await?;
