@@ -1,6 +1,7 @@
 //! How the next version is released: the strategies and the steps of a canary.
 
 mod ab_test;
+mod gate;
 
 use std::borrow::Cow;
 
@@ -12,6 +13,7 @@ use super::{
     common::{HumanDuration, Percent, PodCount},
 };
 pub use ab_test::{AbTestStrategy, CANDIDATE, DEFAULT_TTL, Decide, Judged, OnNoDifference, OnWin, Sticky};
+pub use gate::{Gate, ONE_WAY, OnTimeout, host};
 
 /// The release strategy. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -170,8 +172,9 @@ pub struct CanaryStrategy {
 #[x_kube(validation = (
     // CEL does not see setWeight (numbers and strings are opaque to it); our validator counts it too.
     "[has(self.pause), has(self.observe), has(self.analysis), has(self.setCanaryScale), has(self.ramp), \
-     has(self.setHeaderRoute), has(self.setMirrorRoute)].filter(x, x).size() <= 1",
-    "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute"
+     has(self.setHeaderRoute), has(self.setMirrorRoute), has(self.gate)].filter(x, x).size() <= 1",
+    "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, \
+     setMirrorRoute, gate"
 ))]
 pub struct Step {
     /// The share of traffic that the new version gets, in percent (0 to 100, grain 0.01). Without a mesh it is
@@ -201,6 +204,9 @@ pub struct Step {
     /// ends. With a mesh only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_mirror_route: Option<MirrorRoute>,
+    /// Wait until an endpoint or a person says that the release may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// The wait for an A/B test's decision. Not for files: it comes with the strategy.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]

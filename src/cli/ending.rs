@@ -8,6 +8,7 @@ use super::{
 use crate::api::{
     Rollout, RolloutStatus,
     status::{Course, Outcome, Phase},
+    strategy::Step,
 };
 
 /// What a waiting command needs to know.
@@ -91,6 +92,9 @@ fn human(rollout: &Rollout) -> Option<String> {
         Place::Paused { in_file: false } => Some(format!("paused by command; go on with 'glidepath resume {name}'")),
         Place::Step(step) if step.pause.as_ref().is_some_and(|pause| pause.duration.is_none()) => {
             Some(format!("at a pause until someone promotes: 'glidepath promote {name}'"))
+        }
+        Place::Step(Step { gate: Some(gate), .. }) if gate.is_approval() => {
+            Some(format!("waits for approval {}: 'glidepath promote {name}'", gate.name))
         }
         _ => None,
     }

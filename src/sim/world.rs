@@ -12,8 +12,8 @@ use crate::{
         common::Percent,
     },
     engine::{
-        self, Action, CommandSeen, Decision, HandBack, Input, Notice, RevisionSeen, RouteIntent, RouteSeen, RunRequest,
-        RunSeen, Seen, Target, TargetSeen, TemplateSeen, invariants,
+        self, Action, CommandSeen, Decision, GateAnswer, GateQuestion, GateSeen, HandBack, Input, Notice, RevisionSeen,
+        RouteIntent, RouteSeen, RunRequest, RunSeen, Seen, Target, TargetSeen, TemplateSeen, invariants,
     },
 };
 
@@ -75,6 +75,10 @@ pub struct SimWorld {
     pub deciding_since: Option<Timestamp>,
     /// How templates behave, by id; the rest is perfect.
     pub behaviours: BTreeMap<String, Behaviour>,
+    /// What gates say when they are asked, by name; the rest say yes.
+    pub gates: BTreeMap<String, GateAnswer>,
+    /// The questions to gates, oldest first.
+    pub asked: Vec<GateQuestion>,
     /// Everything that was told, oldest first.
     pub notices: Vec<Notice>,
     /// Answers to commands, by name.
@@ -111,6 +115,8 @@ impl SimWorld {
             replicas,
             deciding_since: None,
             behaviours: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            asked: Vec::new(),
             notices: Vec::new(),
             answers: BTreeMap::new(),
             steps: Vec::new(),
@@ -247,6 +253,7 @@ impl SimWorld {
             canary_target: self.target(&self.canary_target),
             runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
             commands: self.commands.clone(),
+            gate: self.asked.last().map(|question| GateSeen { question: question.clone(), answer: self.gate_says() }),
             deciding_since: self.deciding_since,
             objects_changed: self.spec.on_old_objects(&self.status).is_some(),
             ..Seen::default()
@@ -346,6 +353,11 @@ impl SimWorld {
         self.notices.extend(decision.notices.iter().cloned());
     }
 
+    fn gate_says(&self) -> Option<GateAnswer> {
+        let question = self.asked.last()?;
+        Some(self.gates.get(&question.gate).cloned().unwrap_or(GateAnswer::Yes))
+    }
+
     fn ready_at(&self, id: &str) -> Option<Timestamp> {
         self.behaviours.get(id).copied().unwrap_or_default().ready_after.map(|after| self.now + after)
     }
@@ -362,6 +374,7 @@ impl SimWorld {
                 let RunRequest { name, canary, epoch, share, goal, .. } = request.clone();
                 self.runs.insert(name, SimRun { canary, epoch, share, goal: goal.is_some(), stop: false });
             }
+            Action::AskGate(question) => self.asked.push(question.clone()),
             Action::StopRun { name } => {
                 if let Some(run) = self.runs.get_mut(name) {
                     run.stop = true;
