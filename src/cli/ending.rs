@@ -143,6 +143,8 @@ mod tests {
             ("first deploy", samples::first_deploy(), None),
             ("held", samples::held(), Some(Exit::WaitsForHuman)),
             ("pause", samples::at_pause(), Some(Exit::WaitsForHuman)),
+            ("approval", samples::at_gate(json!({"name": "a", "approval": true})), Some(Exit::WaitsForHuman)),
+            ("gate", samples::at_gate(json!({"name": "a", "url": "https://gate"})), None),
             ("aborted", samples::aborted(), Some(Exit::RolledBack)),
         ] {
             assert_eq!(exit(&sample.rollout, CANARY), expected, "{name}");

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::RolloutKey;
-use crate::engine::{GateAnswer, GateQuestion, GateSeen};
+use crate::engine::GateSeen;
+pub use crate::engine::{GateAnswer, GateQuestion};
 
 /// Endpoints that are asked at the same time.
 const AT_ONCE: usize = 32;
@@ -150,7 +151,7 @@ mod tests {
         let (sent, mut heard) = tokio::sync::mpsc::unbounded_channel();
         for _ in 0..3 {
             let sent = sent.clone();
-            desk.ensure_asked(&key, &question, move || drop(sent.send(())));
+            desk.ensure_asked(&key, &question, move || sent.send(()).unwrap());
         }
         assert_eq!(desk.seen(&key).unwrap().answer, None, "a tick does not wait for it");
         slow.go.notify_one();
@@ -159,7 +160,7 @@ mod tests {
         let again = GateQuestion { number: 1, ..question.clone() };
         assert!(!desk.seen(&key).unwrap().is_about(&again));
         let sent_again = sent.clone();
-        desk.ensure_asked(&key, &again, move || drop(sent_again.send(())));
+        desk.ensure_asked(&key, &again, move || sent_again.send(()).unwrap());
         assert_eq!(desk.seen(&key).unwrap(), GateSeen { question: again, answer: None });
         slow.go.notify_one();
         heard.recv().await.unwrap();

@@ -17,8 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::address::refused,
-    engine::{GateAnswer, GateQuestion},
-    ports::gate::{GateAsker, reading},
+    ports::gate::{GateAnswer, GateAsker, GateQuestion, reading},
 };
 
 /// How long an endpoint may take.
