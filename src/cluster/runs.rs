@@ -133,6 +133,7 @@ impl Cluster {
             one_armed: request.one_armed,
             share: request.share,
             candidate_share: request.candidate_share(),
+            goal: request.goal.is_some(),
             runs_in_attempt: runs_in_attempt(around),
         };
         evidence::resolve(wanted).map_err(|errors| WorldError::Refused {

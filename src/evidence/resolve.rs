@@ -65,6 +65,9 @@ pub enum ResolveError {
     /// A conversion where the stable side sees no traffic beside the canary's.
     #[error("metric {0} compares conversions, and this rollout's stable version has no users beside the new one's")]
     NoControl(String),
+    /// Several metrics, or none of the kind that decides between variants.
+    #[error("the goal of an A/B test is one conversion metric in all; its templates have {0}")]
+    NoGoal(String),
     /// Nothing can pass.
     #[error("no metric is required, so that nothing could pass; leave out `required: false` in one")]
     NothingRequired,
@@ -99,6 +102,8 @@ pub struct Wanted<'a> {
     pub share: Option<Percent>,
     /// The planned share of assignments to the candidate of an A/B test.
     pub candidate_share: Option<Percent>,
+    /// Whether it decides an A/B test.
+    pub goal: bool,
     /// Over how many runs of one attempt alpha is divided; 0 and 1 mean all for this one.
     pub runs_in_attempt: u32,
 }
@@ -114,6 +119,7 @@ pub fn resolve(wanted: Wanted<'_>) -> Result<AnalysisRunSpec, Vec<ResolveError>>
         metrics.extend(filled.metrics);
     }
     errors.extend(duplicates(&metrics));
+    errors.extend(wanted.goal.then(|| no_goal(&metrics)).flatten());
     errors.extend(wanted.one_armed.then(|| one_armed_conversion(&metrics)).flatten());
     if !metrics.iter().any(Metric::is_required) {
         errors.push(ResolveError::NothingRequired);
@@ -250,6 +256,16 @@ fn substitute(text: &str, values: &BTreeMap<String, String>, declared: &dyn Fn(&
         values.get(name).cloned().unwrap_or_else(|| found[0].to_owned())
     });
     (put_in.into_owned(), undeclared)
+}
+
+/// An A/B test has one goal: two could each win for another variant.
+fn no_goal(metrics: &[Metric]) -> Option<ResolveError> {
+    let kind = |metric: &Metric| if metric.conversion.is_some() { "a conversion" } else { "another kind of metric" };
+    match metrics {
+        [only] if only.conversion.is_some() => None,
+        [only] => Some(ResolveError::NoGoal(format!("{} ({})", kind(only), only.name))),
+        several => Some(ResolveError::NoGoal(format!("{} metrics", several.len()))),
+    }
 }
 
 fn duplicates(metrics: &[Metric]) -> Vec<ResolveError> {

@@ -47,6 +47,7 @@ pub fn freeze(
         epoch: request.epoch,
         one_armed: request.one_armed,
         share: request.share,
+        goal: request.goal.is_some(),
         candidate_share: request.candidate_share(),
         ..Wanted::default()
     };
