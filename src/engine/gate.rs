@@ -48,19 +48,23 @@ fn waiting(draft: &Draft<'_>, gate: &Gate) -> (&'static str, String) {
     if gate.is_approval() {
         return ("Approval", format!("waiting for a person's approval: {name}"));
     }
-    let message = match &draft.status.memory.gate {
-        Some(GateMemory { asked, said, .. }) if *asked > 0 => {
-            let times = if *asked == 1 { "once".to_owned() } else { format!("{asked} times") };
-            format!("waiting for gate {name}, asked {times}: {said}")
-        }
-        _ => format!("waiting for gate {name}"),
-    };
-    ("Gate", message)
+    let so_far = so_far(draft).map(|text| format!(", {text}")).unwrap_or_default();
+    ("Gate", format!("waiting for gate {name}{so_far}"))
+}
+
+/// What the endpoint has said, if anything.
+fn so_far(draft: &Draft<'_>) -> Option<String> {
+    let GateMemory { asked, said, .. } = draft.status.memory.gate.as_ref().filter(|gate| gate.asked > 0)?;
+    let times = if *asked == 1 { "once".to_owned() } else { format!("{asked} times") };
+    Some(format!("asked {times}: {said}"))
 }
 
 fn timed_out(draft: &mut Draft<'_>, gate: &Gate, timeout: HumanDuration) -> bool {
-    let (_, waited) = waiting(draft, gate);
-    let message = format!("gate {} did not open in {timeout}: {waited}", gate.name);
+    let message = match so_far(draft) {
+        _ if gate.is_approval() => format!("nobody approved {} in {timeout}", gate.name),
+        Some(so_far) => format!("gate {} did not open in {timeout}, {so_far}", gate.name),
+        None => format!("gate {} did not open in {timeout}", gate.name),
+    };
     match gate.on_timeout.unwrap_or_default() {
         OnTimeout::Hold => outcome::hold(draft, "GateTimeout", &message),
         OnTimeout::Abort => outcome::abort(draft, "GateTimeout", &message),

@@ -172,7 +172,7 @@ fn a_controller_that_dies_at_any_write_comes_to_the_same_end() {
 /// The same for commands, whose answer must not come before their effect is on record (rule S81).
 #[test]
 fn a_command_outlives_a_controller_that_dies_at_any_write() {
-    let names = ["good-version", "abort-by-command", "retry", "undo", "promote-full"];
+    let names = ["good-version", "abort-by-command", "retry", "undo", "promote-full", "gate-says-no"];
     let wrong: Vec<String> = names.into_iter().flat_map(dies_everywhere).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
