@@ -58,7 +58,7 @@ impl HttpGates {
     pub fn new(hosts: Vec<String>) -> Result<Self, SetUpError> {
         // An error means that this process has a provider already, which serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let hosts: Arc<[String]> = hosts.into();
+        let hosts: Arc<[String]> = hosts.iter().map(|host| host.trim().to_ascii_lowercase()).collect();
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT)

@@ -78,7 +78,7 @@ async fn the_controllers_own_machine_is_not_asked_unless_allowed() {
         let GateAnswer::Unclear(text) = answer else { panic!("{host} was asked: {answer:?}") };
         assert!(text.contains(why) && text.contains("--gate-hosts"), "{host}: {text}");
     }
-    let named = HttpGates::new(vec!["localhost".into()]).unwrap();
+    let named = HttpGates::new(vec!["LocalHost".into()]).unwrap();
     assert_eq!(named.ask("shop", &question(format!("http://localhost:{port}/yes"))).await, GateAnswer::Yes);
     let other = named.ask("shop", &question(format!("http://127.0.0.1:{port}/yes"))).await;
     assert_eq!(other, unclear("127.0.0.1 is not among the controller's --gate-hosts"));

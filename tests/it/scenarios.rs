@@ -266,6 +266,15 @@ fn a_rollout_file_gets_its_table_of_chances() {
 }
 
 #[test]
+fn gates_and_approvals_do_not_hold_the_table_up() {
+    let file = folder().join("files/gates.yaml");
+    let output =
+        glidepath(&["-f", file.to_str().unwrap(), "--runs", "1", "--json"]).assert().success().get_output().clone();
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["rows"][0]["result"]["outcomes"]["Promoted"], 1.0, "{value:#}");
+}
+
+#[test]
 fn lint_takes_scenarios_like_every_other_file_of_ours() {
     let report = glidepath::cli::lint::lint(&[folder()]).unwrap();
     let errors: Vec<_> = report.findings.iter().filter(|finding| finding.severity == "error").collect();

@@ -31,7 +31,7 @@ pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -
 /// What a gate answers now.
 pub(super) fn gate_answer(cluster: &SimCluster, question: &GateQuestion) -> GateAnswer {
     let answers = cluster.laws.gates.get(&question.gate).into_iter().flatten();
-    let Some(last) = answers.filter(|answer| millis(answer.at) <= cluster.now).last() else {
+    let Some(last) = answers.filter(|answer| millis(answer.at) <= cluster.now).next_back() else {
         return GateAnswer::Unclear("it cannot be reached: connection refused".into());
     };
     let body = match &last.body {
