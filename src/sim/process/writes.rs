@@ -30,8 +30,8 @@ pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -
 
 /// What a gate answers now.
 pub(super) fn gate_answer(cluster: &SimCluster, question: &GateQuestion) -> GateAnswer {
-    let answers = cluster.laws.gates.get(&question.gate).into_iter().flatten();
-    let Some(last) = answers.filter(|answer| millis(answer.at) <= cluster.now).next_back() else {
+    let answers = cluster.laws.gates.get(&question.gate).map(Vec::as_slice).unwrap_or_default();
+    let Some(last) = answers.iter().rfind(|answer| millis(answer.at) <= cluster.now) else {
         return GateAnswer::Unclear("it cannot be reached: connection refused".into());
     };
     let body = match &last.body {
