@@ -68,6 +68,9 @@ impl Strategy {
     }
 }
 
+/// The name of the header route that leads to a preview.
+const PREVIEW: &str = "preview";
+
 /// A blue-green release: the new version comes up as a preview, is judged, and then gets all traffic in one write.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -85,6 +88,14 @@ pub struct BlueGreenStrategy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub preview_replicas: Option<u32>,
+    /// Requests that go to the preview by what they carry, until the switch. A request that fulfils any of these. With a
+    /// router only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub preview_match: Vec<RequestMatch>,
+    /// Copies of requests that the preview gets until the switch, and whose answers nobody gets. With a router only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_mirror: Option<MirrorRoute>,
     /// Must pass before the switch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_promotion_analysis: Option<AnalysisStep>,
@@ -129,6 +140,11 @@ impl BlueGreenStrategy {
             None => CanaryScale { percent: Some(Percent::FULL), ..CanaryScale::default() },
         };
         let mut steps = vec![Step { set_canary_scale: Some(scale), ..Step::default() }];
+        let route = HeaderRoute { name: PREVIEW.to_owned(), matches: self.preview_match.clone() };
+        let route = (!route.matches.is_empty()).then_some(route);
+        steps.extend(route.map(|route| Step { set_header_route: Some(route), ..Step::default() }));
+        let mirror = self.preview_mirror.clone();
+        steps.extend(mirror.map(|mirror| Step { set_mirror_route: Some(mirror), ..Step::default() }));
         steps.extend(
             self.pre_promotion_analysis.clone().map(|analysis| Step { analysis: Some(analysis), ..Step::default() }),
         );

@@ -157,6 +157,18 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             )],
             "error spec.strategy.blueGreen.autoPromotion.after: means nothing",
         ),
+        (
+            vec![("/strategy", json!({"blueGreen": {"previewMatch": [{"header": {"name": "a"}}]}}))],
+            "error spec.strategy.blueGreen.previewMatch[0].header: a match has exactly one of exact",
+        ),
+        (
+            vec![
+                ("/traffic", Value::Null),
+                ("/analysis", Value::Null),
+                ("/strategy", json!({"blueGreen": {"activeService": "a", "previewMirror": {"percent": 5}}})),
+            ],
+            "error spec.strategy.blueGreen.previewMirror: needs a router under spec.traffic",
+        ),
         (vec![("/strategy/blueGreen", json!({"activeService": "a"}))], "error spec.strategy: has several strategies"),
         (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy: canary, blueGreen or abTest"),
         (
