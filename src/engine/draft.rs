@@ -290,6 +290,7 @@ impl<'a> Draft<'a> {
         memory.step_held_ms = 0;
         memory.clock_stopped_since = None;
         memory.extended = false;
+        memory.gate = None;
         memory.progress = None;
     }
 
