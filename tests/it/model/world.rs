@@ -249,9 +249,7 @@ impl World {
             Action::RemoveRevision { id } => {
                 self.sets.remove(id);
             }
-            Action::EnsureWorkload { .. } | Action::HandBack(_) | Action::Evict { .. } => {
-                panic!("nothing asks for this: {action:?}")
-            }
+            other => panic!("no step of the models asks for this: {other:?}"),
         }
     }
 
