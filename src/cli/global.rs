@@ -18,6 +18,16 @@ pub struct Global {
     /// The kubeconfig file
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub kubeconfig: Option<PathBuf>,
+    /// A `glidepath local` on this machine in place of a cluster: its name, its folder, or the only one that runs
+    #[arg(
+        long,
+        global = true,
+        num_args = 0..=1,
+        value_name = "NAME",
+        conflicts_with_all = ["context", "kubeconfig"],
+        help_heading = "Global options"
+    )]
+    pub local: Option<Option<String>>,
     /// How to print: table, wide, json, yaml or name
     #[arg(
         short,

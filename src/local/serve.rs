@@ -15,6 +15,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+/// Where a request came from: an extension of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -35,7 +39,18 @@ impl Server {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+        Server::on(TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?, answer)
+    }
+
+    /// Answers every request that comes to this listener with `answer`. Each carries its [`Peer`].
+    pub fn on<A, F, B>(listener: TcpListener, answer: A) -> io::Result<Server>
+    where
+        A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let address = listener.local_addr()?;
         let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
         let accepting = tokio::spawn(accept(listener, answer, stop.clone(), connections.clone()));
@@ -90,7 +105,11 @@ where
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
-    let service = service_fn(|request| {
+    let peer = stream.peer_addr().ok();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(Peer(peer));
+        }
         let answering = answer(request);
         async move { Ok::<_, Infallible>(answering.await) }
     });

@@ -1,0 +1,210 @@
+//! The file of a local rollout: checked as `lint` checks it, and for what two addresses cannot do.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde_json::Value;
+
+use crate::{
+    api::{
+        AnalysisTemplate, ClusterAnalysisTemplate, Rollout, RolloutSpec,
+        analysis::{AnalysisTemplateSpec, TemplateRef},
+        validate::Finding,
+    },
+    cli::{
+        exit::CliError,
+        lint::{Report, lint},
+        paint::Paint,
+    },
+    evidence::{BUILTIN_NAMES, builtin},
+    local::site::accept,
+    yaml::{self, Document},
+};
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// The Rollout, prepared.
+    pub rollout: Rollout,
+    /// The templates, by name.
+    pub templates: BTreeMap<String, AnalysisTemplateSpec>,
+    /// What a reader of the file should know.
+    pub notes: Vec<String>,
+}
+
+/// Reads and checks the file.
+pub fn load(path: &Path) -> Result<Manifest, CliError> {
+    let name = path.display().to_string();
+    let report = lint(&[path.to_owned()])?;
+    if report.errors() > 0 {
+        return Err(CliError::Failed(format!("{name} cannot be released:\n{}", errors_of(&report))));
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|error| CliError::Failed(format!("cannot read {name}: {error}")))?;
+    parse(&text, &name)
+}
+
+fn errors_of(report: &Report) -> String {
+    let text = report.text(Paint { on: false });
+    text.trim_end().to_owned()
+}
+
+fn parse(text: &str, name: &str) -> Result<Manifest, CliError> {
+    let mut file = File { name, rollout: None, templates: BTreeMap::new(), found: Vec::new() };
+    let documents = yaml::read(text).map_err(|error| file.wrong(&error))?;
+    for document in documents {
+        let document = document.map_err(|error| file.wrong(&error))?;
+        file.take(document)?;
+    }
+    let Some((document, rollout)) = file.rollout.take() else {
+        return Err(CliError::Failed(format!("{name}: there is no Rollout in this file")));
+    };
+    let findings: Vec<Finding> =
+        accept::check(&rollout.spec).into_iter().chain(file.asked_templates(&rollout.spec)).collect();
+    file.point(&document, findings);
+    if !file.found.is_empty() {
+        return Err(CliError::Failed(format!("this cannot be done on two addresses:\n{}", file.found.join("\n"))));
+    }
+    let (rollout, notes) = accept::prepare(rollout);
+    Ok(Manifest { rollout, templates: file.templates, notes })
+}
+
+/// The file as far as it is read.
+struct File<'a> {
+    name: &'a str,
+    rollout: Option<(Document, Rollout)>,
+    templates: BTreeMap<String, AnalysisTemplateSpec>,
+    found: Vec<String>,
+}
+
+impl File<'_> {
+    fn wrong(&self, error: &dyn std::fmt::Display) -> CliError {
+        CliError::Failed(format!("{}: {error}; 'glidepath lint {0}' points at the place", self.name))
+    }
+
+    fn take(&mut self, document: Document) -> Result<(), CliError> {
+        let value = document.value.clone();
+        match value["kind"].as_str().unwrap_or_default() {
+            "Rollout" if self.rollout.is_some() => {
+                let words = "there are two Rollouts; a local rollout is one, so give each a file of its own";
+                return Err(CliError::Failed(format!("{}: {words}", self.name)));
+            }
+            "Rollout" => {
+                let rollout = yaml::typed::<Rollout>(&value).map_err(|error| self.wrong(&error))?;
+                self.rollout = Some((document, rollout));
+            }
+            "AnalysisTemplate" => {
+                let template: AnalysisTemplate = yaml::typed(&value).map_err(|error| self.wrong(&error))?;
+                self.keep(&document, &value, template.spec);
+            }
+            "ClusterAnalysisTemplate" => {
+                let template: ClusterAnalysisTemplate = yaml::typed(&value).map_err(|error| self.wrong(&error))?;
+                self.keep(&document, &value, template.spec.into());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, document: &Document, value: &Value, spec: AnalysisTemplateSpec) {
+        self.point(document, accept::check_template(&spec));
+        self.templates.insert(value["metadata"]["name"].as_str().unwrap_or_default().to_owned(), spec);
+    }
+
+    fn point(&mut self, document: &Document, findings: Vec<Finding>) {
+        for finding in findings {
+            let at = document.position(&finding.path);
+            let Finding { path, message, .. } = finding;
+            self.found.push(format!("{}:{}:{}  error   {path}: {message}", self.name, at.line, at.column));
+        }
+    }
+
+    /// Templates that the Rollout names and that are not in this file: the built-in ones that count what the splitter counts.
+    fn asked_templates(&self, spec: &RolloutSpec) -> Vec<Finding> {
+        let elsewhere =
+            named_templates(spec).into_iter().filter(|(_, named)| !self.templates.contains_key(&named.name));
+        let finding = |(path, named): (String, TemplateRef)| {
+            let name = named.name;
+            let Some(spec) = builtin(&name) else {
+                let message =
+                    format!("no AnalysisTemplate \"{name}\" in this file or built in; put it into the same file");
+                return Some(Finding::error(path, message));
+            };
+            let first = accept::check_template(&spec).into_iter().next()?;
+            let usable = BUILTIN_NAMES
+                .into_iter()
+                .filter(|name| builtin(name).is_some_and(|spec| accept::check_template(&spec).is_empty()));
+            let usable: Vec<&str> = usable.collect();
+            Some(Finding::error(
+                path,
+                format!("the built-in \"{name}\" {}; built in and usable here: {}", first.message, usable.join(", ")),
+            ))
+        };
+        elsewhere.filter_map(finding).collect()
+    }
+}
+
+/// Every template that the spec names, with the field that does.
+fn named_templates(spec: &RolloutSpec) -> Vec<(String, TemplateRef)> {
+    let mut named = Vec::new();
+    let mut add = |path: String, templates: &[TemplateRef]| {
+        for (index, template) in templates.iter().enumerate() {
+            named.push((format!("{path}.templates[{index}].name"), template.clone()));
+        }
+    };
+    if let Some(analysis) = &spec.analysis {
+        add("spec.analysis".into(), &analysis.templates);
+    }
+    for (index, step) in spec.strategy.canary.iter().flat_map(|canary| &canary.steps).enumerate() {
+        if let Some(analysis) = &step.analysis {
+            add(format!("spec.strategy.canary.steps[{index}].analysis"), &analysis.templates);
+        }
+    }
+    for (field, analysis) in spec.strategy.blue_green.iter().flat_map(|strategy| strategy.analyses()) {
+        add(format!("spec.strategy.blueGreen.{field}"), &analysis.templates);
+    }
+    named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(spec: &str) -> String {
+        format!("apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {{name: web}}\nspec:\n{spec}")
+    }
+
+    #[test]
+    fn a_file_becomes_a_rollout_with_its_templates() {
+        let text = file(
+            "  analysis: {templates: [{name: golden-signals}, {name: own}]}\n  strategy: {canary: {steps: [{setWeight: 10}]}}\n",
+        ) + "---\napiVersion: glidepath.dev/v1alpha1\nkind: AnalysisTemplate\nmetadata: {name: own}\nspec:\n  metrics: \
+               [{name: e, ratio: {bad: {builtin: errors}, total: {builtin: requests}}}]\n---\nkind: Service\n";
+        let manifest = parse(&text, "web.yaml").unwrap();
+        assert!(manifest.templates.contains_key("own") && manifest.templates.len() == 1);
+        assert_eq!(manifest.rollout.spec.replicas, Some(1));
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_pointed_at() {
+        let two = file("  strategy: {canary: {}}\n---\n") + &file("  strategy: {canary: {}}\n");
+        for (text, said) in [
+            ("kind: Service\n".to_owned(), "web.yaml: there is no Rollout"),
+            (two, "two Rollouts"),
+            (
+                file("  strategy:\n    canary:\n      steps:\n        - setCanaryScale: {replicas: 2}\n"),
+                "web.yaml:8:11  error   spec.strategy.canary.steps[0].setCanaryScale: there is one process",
+            ),
+            (
+                file("  analysis:\n    templates:\n      - name: success-rate\n  strategy: {canary: {}}\n"),
+                "web.yaml:7:9  error   spec.analysis.templates[0].name: the built-in \"success-rate\" asks Prometheus",
+            ),
+            (
+                file("  analysis: {templates: [{name: mine}]}\n  strategy: {canary: {}}\n"),
+                "no AnalysisTemplate \"mine\" in this file or built in",
+            ),
+        ] {
+            let error = parse(&text, "web.yaml").unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! The site as a whole: opened from its folder, with everything that changes behind one lock.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc};
+
+use super::{
+    accept::check,
+    address::Address,
+    choice::Choice,
+    folder::{Folder, FolderError},
+    ground::{Ground, Place},
+    health::Health,
+    kinds,
+    objects::Objects,
+    proxy::{Arm, Splitter, Table},
+};
+use crate::{
+    api::{
+        NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, Rollout,
+        analysis::AnalysisTemplateSpec,
+        validate::{self, Severity},
+    },
+    engine::Notice,
+    local::counters::{Counters, Series},
+    ports::{Clock, RolloutKey},
+};
+
+/// What a site is made of.
+pub struct Setup {
+    /// The Rollout of the file, prepared.
+    pub rollout: Rollout,
+    /// The templates of the file.
+    pub templates: BTreeMap<String, AnalysisTemplateSpec>,
+    /// Stable and canary, as given on the command line.
+    pub addresses: [Address; 2],
+    /// How long a version may take to begin an answer.
+    pub patience: Duration,
+    /// The seed of the splitter's dice.
+    pub seed: u64,
+}
+
+/// Why a site cannot be opened or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The folder belongs to other addresses.
+    #[error("{folder} is about {known}; give these addresses, or another --name, or move the folder away")]
+    OtherAddresses {
+        /// Where.
+        folder: String,
+        /// Which.
+        known: String,
+    },
+    /// The folder belongs to another Rollout.
+    #[error("{folder} keeps the Rollout \"{known}\"; give another --name, or move the folder away")]
+    OtherRollout {
+        /// Where.
+        folder: String,
+        /// Which.
+        known: String,
+    },
+    /// The spec makes no sense here.
+    #[error("{0}")]
+    Invalid(String),
+    /// Somebody else wrote first.
+    #[error("the Rollout has changed meanwhile")]
+    Conflict,
+}
+
+/// One Rollout with its two addresses.
+#[derive(Clone)]
+pub struct Site {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub key: RolloutKey,
+    pub clock: Arc<dyn Clock>,
+    pub objects: Objects,
+    pub counters: Arc<Counters>,
+    pub splitter: Arc<Splitter>,
+    pub addresses: [Address; 2],
+    pub state: Mutex<State>,
+    pub changed: Notify,
+    pub news: mpsc::UnboundedSender<(Timestamp, Notice)>,
+    /// Since when this process decides, where another one did before.
+    pub deciding_since: Option<Timestamp>,
+}
+
+pub(super) struct State {
+    pub ground: Ground,
+    pub health: [Health; 2],
+    pub templates: BTreeMap<String, AnalysisTemplateSpec>,
+    series: BTreeMap<String, Arc<Series>>,
+    serial: u64,
+    kept: Option<Ground>,
+}
+
+impl Site {
+    /// Takes up what the folder has, or begins anew, and takes the file over. News comes out at the other end of `news`.
+    pub fn open(
+        folder: Folder,
+        setup: Setup,
+        clock: Arc<dyn Clock>,
+        news: mpsc::UnboundedSender<(Timestamp, Notice)>,
+    ) -> Result<Site, SiteError> {
+        let metadata = &setup.rollout.metadata;
+        let key = RolloutKey {
+            namespace: metadata.namespace.clone().unwrap_or_else(|| "default".into()),
+            name: metadata.name.clone().unwrap_or_default(),
+        };
+        let before = read_ground(&folder)?;
+        let restored = before.is_some();
+        let [stable, canary] = setup.addresses.clone().map(|address| address.to_string());
+        let ground = match before {
+            Some(ground) => with_addresses(ground, &stable, &canary, &folder)?,
+            None => Ground::new(stable, canary),
+        };
+        let addresses = in_order(&ground, setup.addresses);
+        let state = State {
+            kept: None,
+            ground,
+            health: Default::default(),
+            templates: setup.templates,
+            series: BTreeMap::new(),
+            serial: 0,
+        };
+        let inner = Inner {
+            deciding_since: restored.then(|| clock.now()),
+            counters: Arc::new(Counters::new(clock.clone())),
+            splitter: Arc::new(Splitter::new(setup.seed, setup.patience)),
+            objects: Objects::open(folder)?,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            key,
+            clock,
+            addresses,
+            news,
+        };
+        let site = Site { inner: Arc::new(inner) };
+        site.apply(setup.rollout)?;
+        site.inner.keep(&mut site.inner.state())?;
+        Ok(site)
+    }
+
+    /// The Rollout's name.
+    pub fn key(&self) -> RolloutKey {
+        self.inner.key.clone()
+    }
+
+    /// The objects.
+    pub fn objects(&self) -> &Objects {
+        &self.inner.objects
+    }
+
+    /// The splitter.
+    pub fn splitter(&self) -> &Arc<Splitter> {
+        &self.inner.splitter
+    }
+
+    /// The Rollout as it is.
+    pub fn rollout(&self) -> Option<Rollout> {
+        self.inner.objects.typed_one(kinds::ROLLOUT, &self.inner.key.name)
+    }
+
+    /// Which version is where.
+    pub fn ground(&self) -> Ground {
+        self.inner.state().ground.clone()
+    }
+
+    /// Whether the two addresses answer.
+    pub fn health(&self) -> [Health; 2] {
+        self.inner.state().health.clone()
+    }
+
+    /// Takes the file over. What was changed by command since stays where the file has not changed. Says whether anything is
+    /// different now.
+    pub fn apply(&self, wanted: Rollout) -> Result<bool, SiteError> {
+        let objects = &self.inner.objects;
+        let applied = objects.folder().read(APPLIED)?;
+        let now = serde_json::to_value(&wanted).unwrap_or_default();
+        if let Some(other) = objects.typed::<Rollout>(kinds::ROLLOUT).into_iter().next()
+            && other.metadata.name != wanted.metadata.name
+        {
+            let known = other.metadata.name.unwrap_or_default();
+            return Err(SiteError::OtherRollout { folder: objects.folder().path().display().to_string(), known });
+        }
+        if applied.as_ref() == Some(&now) && self.rollout().is_some() {
+            return Ok(false);
+        }
+        let mut next = wanted.clone();
+        if let Some(there) = self.rollout() {
+            let same_template = applied.is_some_and(|applied| applied["spec"]["template"] == now["spec"]["template"]);
+            if same_template {
+                next.spec.template = there.spec.template.clone();
+            }
+            next.status = there.status.clone();
+            let generation = there.metadata.generation.unwrap_or(1) + i64::from(next.spec != there.spec);
+            let (labels, annotations) = (next.metadata.labels.take(), next.metadata.annotations.take());
+            next.metadata = there.metadata;
+            (next.metadata.labels, next.metadata.annotations) = (labels, annotations);
+            next.metadata.generation = Some(generation);
+        } else {
+            next.metadata.namespace = Some(self.inner.key.namespace.clone());
+            next.metadata.uid = Some(super::rest::random_hex(16));
+            next.metadata.creation_timestamp = Some(self.inner.time());
+            next.metadata.generation = Some(1);
+        }
+        objects.put(kinds::ROLLOUT, &next)?;
+        objects.folder().write(APPLIED, &now)?;
+        self.inner.changed.notify_one();
+        Ok(true)
+    }
+
+    /// Takes other templates over.
+    pub fn apply_templates(&self, templates: BTreeMap<String, AnalysisTemplateSpec>) -> Result<(), SiteError> {
+        let objects = &self.inner.objects;
+        for (name, spec) in &templates {
+            let object = json!({ "metadata": { "name": name, "namespace": self.inner.key.namespace }, "spec": spec });
+            objects.put(kinds::TEMPLATE, &object)?;
+        }
+        for old in objects.list(kinds::TEMPLATE).1 {
+            let name = old["metadata"]["name"].as_str().unwrap_or_default();
+            if !templates.contains_key(name) {
+                objects.remove(kinds::TEMPLATE, name)?;
+            }
+        }
+        self.inner.state().templates = templates;
+        Ok(())
+    }
+
+    /// Writes a spec that came from a command, if the Rollout is still the one it was made from.
+    pub fn replace(&self, mut next: Rollout) -> Result<Arc<Value>, SiteError> {
+        let first =
+            validate::rollout(&next.spec).into_iter().chain(check(&next.spec)).find(|f| f.severity == Severity::Error);
+        if let Some(finding) = first {
+            return Err(SiteError::Invalid(format!("{}: {}", finding.path, finding.message)));
+        }
+        let there = self.rollout().ok_or(SiteError::Conflict)?;
+        let generation = there.metadata.generation.unwrap_or(1) + i64::from(next.spec != there.spec);
+        next.metadata.generation = Some(generation);
+        next.status = there.status;
+        let version = next.metadata.resource_version.clone();
+        let same = |there: Option<&Value>| {
+            there.is_some_and(|there| there["metadata"]["resourceVersion"].as_str() == version.as_deref())
+        };
+        let written = self.inner.objects.put_if(kinds::ROLLOUT, &next, same)?.ok_or(SiteError::Conflict)?;
+        self.inner.changed.notify_one();
+        Ok(written)
+    }
+
+    /// Waits until something outside the engine has changed.
+    pub async fn changed(&self) {
+        self.inner.changed.notified().await;
+    }
+}
+
+/// The file as it was taken over last.
+const APPLIED: &str = "applied";
+/// Which version is where.
+const GROUND: &str = "site";
+
+fn read_ground(folder: &Folder) -> Result<Option<Ground>, SiteError> {
+    let Some(value) = folder.read(GROUND)? else { return Ok(None) };
+    let path = folder.path().join(format!("{GROUND}.json"));
+    let read = serde_json::from_value(value);
+    read.map(Some).map_err(|error| FolderError::Unreadable { path, message: error.to_string() }.into())
+}
+
+/// The same two addresses, in whichever order, are the same site: after a promotion stable is at the other one.
+fn with_addresses(ground: Ground, stable: &str, canary: &str, folder: &Folder) -> Result<Ground, SiteError> {
+    let known = ground.places.each_ref().map(|place| place.address.as_str());
+    if known == [stable, canary] || known == [canary, stable] {
+        return Ok(ground);
+    }
+    let folder = folder.path().display().to_string();
+    Err(SiteError::OtherAddresses { folder, known: known.join(" and ") })
+}
+
+fn in_order(ground: &Ground, given: [Address; 2]) -> [Address; 2] {
+    let [stable, canary] = given;
+    if ground.places[0].address == stable.to_string() { [stable, canary] } else { [canary, stable] }
+}
+
+impl Inner {
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn time(&self) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+        k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.clock.now())
+    }
+
+    /// Puts on record which version is where, and lets the splitter and the API tell the same.
+    pub fn keep(&self, state: &mut State) -> Result<(), FolderError> {
+        self.count(state);
+        self.reroute(state);
+        if state.kept.as_ref() != Some(&state.ground) {
+            self.objects.folder().write(GROUND, &state.ground)?;
+            state.kept = Some(state.ground.clone());
+        }
+        self.publish(state)
+    }
+
+    /// Each time that a version comes up it begins a series of its own, as a pod does.
+    fn count(&self, state: &mut State) {
+        let State { ground, health, series, .. } = state;
+        for version in &ground.versions {
+            let ready = ground.is_ready(version, health);
+            if ready && !series.contains_key(&version.id) {
+                let workload = format!("{}-{}", self.key.name, version.id);
+                series.insert(version.id.clone(), self.counters.series(&workload));
+            } else if let (false, Some(ended)) = (ready, series.get(&version.id)) {
+                ended.end();
+                series.remove(&version.id);
+            }
+        }
+    }
+
+    fn reroute(&self, state: &State) {
+        let arm = |id: Option<&String>| {
+            let version = state.ground.version(id?)?;
+            let series = state.series.get(&version.id).cloned();
+            Some(Arm { address: self.addresses[version.place].clone(), series })
+        };
+        let ground = &state.ground;
+        let choice = Choice::new(&ground.route.clone().unwrap_or_default());
+        self.splitter.set(Table { stable: arm(ground.stable.as_ref()), canary: arm(ground.canary.as_ref()), choice });
+    }
+
+    /// The versions as ReplicaSets, which is what the commands look for.
+    fn publish(&self, state: &State) -> Result<(), FolderError> {
+        let uid = self.objects.get(kinds::ROLLOUT, &self.key.name);
+        let uid = uid.as_ref().map(|rollout| rollout["metadata"]["uid"].clone()).unwrap_or_default();
+        let ground = &state.ground;
+        for version in &ground.versions {
+            let name = format!("{}-{}", self.key.name, version.id);
+            let ready = u32::from(ground.is_ready(version, &state.health));
+            let Place { address, .. } = &ground.places[version.place];
+            let object = json!({
+                "metadata": {
+                    "name": name, "namespace": self.key.namespace, "uid": name, "creationTimestamp": version.created,
+                    "labels": { REVISION_LABEL: version.id, ROLLOUT_LABEL: self.key.name },
+                    "annotations": { NUMBER_ANNOTATION: version.number.to_string(), "glidepath.dev/address": address },
+                    "ownerReferences": [{
+                        "apiVersion": kinds::ROLLOUT.api_version(), "kind": "Rollout", "name": self.key.name, "uid": uid,
+                        "controller": true,
+                    }],
+                },
+                "spec": { "replicas": version.wanted, "selector": {}, "template": version.template },
+                "status": { "replicas": ready, "readyReplicas": ready, "availableReplicas": ready },
+            });
+            self.objects.put(kinds::REPLICA_SET, &object)?;
+        }
+        let known = |name: &str| ground.versions.iter().any(|version| name.ends_with(&version.id));
+        for old in self.objects.list(kinds::REPLICA_SET).1 {
+            let name = old["metadata"]["name"].as_str().unwrap_or_default();
+            if !known(name) {
+                self.objects.remove(kinds::REPLICA_SET, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells people of a transition: an Event, and a line where the site runs.
+    pub fn tell(&self, state: &mut State, notice: Notice) {
+        let now = self.clock.now();
+        state.serial += 1;
+        let name = format!("{}.{:x}.{}", self.key.name, now.as_millisecond(), state.serial);
+        let event = json!({
+            "metadata": { "name": name, "namespace": self.key.namespace },
+            "involvedObject": {
+                "apiVersion": kinds::ROLLOUT.api_version(), "kind": "Rollout",
+                "name": self.key.name, "namespace": self.key.namespace,
+            },
+            "type": if notice.warning { "Warning" } else { "Normal" },
+            "reason": notice.reason, "message": notice.message, "count": 1,
+            "source": { "component": "glidepath" },
+            "firstTimestamp": now, "lastTimestamp": now,
+        });
+        if let Err(error) = self.objects.put(kinds::EVENT, &event) {
+            tracing::warn!(%error, "an event is not kept");
+        }
+        // Nobody reads any more: the site is ending.
+        let _ = self.news.send((now, notice));
+    }
+}
