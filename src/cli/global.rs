@@ -24,6 +24,7 @@ pub struct Global {
         global = true,
         num_args = 0..=1,
         value_name = "NAME",
+        value_parser = local_name,
         conflicts_with_all = ["context", "kubeconfig"],
         help_heading = "Global options"
     )]
@@ -81,6 +82,14 @@ pub enum Color {
     Always,
     /// Never
     Never,
+}
+
+/// `set image web --local web=web:v2` would take the image for a name.
+fn local_name(text: &str) -> Result<String, String> {
+    if text.contains('=') {
+        return Err("is no name of a local rollout; put --local at the end".into());
+    }
+    Ok(text.to_owned())
 }
 
 impl Global {

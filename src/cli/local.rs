@@ -107,6 +107,7 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     let setup = Setup {
         rollout: manifest.rollout.clone(),
         templates: manifest.templates.clone(),
+        option: option(args),
         addresses: [args.stable.clone(), args.canary.clone()],
         patience: args.timeout.get(),
         seed: u64::try_from(clock.now().as_nanosecond()).unwrap_or(1),
@@ -174,6 +175,18 @@ fn folder_path(args: &LocalArgs, rollout: &Rollout) -> Result<PathBuf, CliError>
         return Err(CliError::Usage(format!("\"{name}\" is no name for a folder; give --name")));
     }
     Ok(place::root()?.join(name))
+}
+
+/// How other commands reach this one.
+fn option(args: &LocalArgs) -> String {
+    match (&args.state_dir, &args.name) {
+        (Some(folder), _) => {
+            let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+            format!("--local {}", whole.display())
+        }
+        (None, Some(name)) => format!("--local {name}"),
+        (None, None) => "--local".to_owned(),
+    }
 }
 
 /// Holds the folder. A command that looks whether somebody does holds it for a moment itself.

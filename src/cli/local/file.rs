@@ -8,16 +8,12 @@ use crate::{
     api::{
         AnalysisTemplate, ClusterAnalysisTemplate, Rollout, RolloutSpec,
         analysis::{AnalysisTemplateSpec, TemplateRef},
-        validate::Finding,
+        validate::{Finding, Severity},
     },
-    cli::{
-        exit::CliError,
-        lint::{Report, lint},
-        paint::Paint,
-    },
+    cli::{exit::CliError, lint::check},
     evidence::{BUILTIN_NAMES, builtin},
     local::site::accept,
-    yaml::{self, Document},
+    yaml::{self, Document, YamlError},
 };
 
 /// What the file says.
@@ -34,54 +30,58 @@ pub struct Manifest {
 /// Reads and checks the file.
 pub fn load(path: &Path) -> Result<Manifest, CliError> {
     let name = path.display().to_string();
-    let report = lint(&[path.to_owned()])?;
-    if report.errors() > 0 {
-        return Err(CliError::Failed(format!("{name} cannot be released:\n{}", errors_of(&report))));
-    }
     let text =
         std::fs::read_to_string(path).map_err(|error| CliError::Failed(format!("cannot read {name}: {error}")))?;
     parse(&text, &name)
 }
 
-fn errors_of(report: &Report) -> String {
-    let text = report.text(Paint { on: false });
-    text.trim_end().to_owned()
-}
-
 fn parse(text: &str, name: &str) -> Result<Manifest, CliError> {
+    let unreadable = |error: &YamlError| {
+        let at = error.position();
+        CliError::Failed(format!("{name}:{}:{}: not readable as YAML: {error}", at.line, at.column))
+    };
+    let mut documents: Vec<Document> = Vec::new();
+    for document in yaml::read(text).map_err(|error| unreadable(&error))? {
+        documents.push(document.map_err(|error| unreadable(&error))?);
+    }
+    let mut notes = Vec::new();
+    for document in documents.iter_mut().filter(|document| document.value["kind"] == "Rollout") {
+        notes = accept::prepare(&mut document.value);
+    }
     let mut file = File { name, rollout: None, templates: BTreeMap::new(), found: Vec::new() };
-    let documents = yaml::read(text).map_err(|error| file.wrong(&error))?;
-    for document in documents {
-        let document = document.map_err(|error| file.wrong(&error))?;
+    let all: Vec<&Document> = documents.iter().collect();
+    for (index, finding) in check::objects(&all) {
+        if finding.severity == Severity::Error {
+            file.point(all[index], vec![finding]);
+        }
+    }
+    file.complain()?;
+    for document in &documents {
         file.take(document)?;
     }
     let Some((document, rollout)) = file.rollout.take() else {
         return Err(CliError::Failed(format!("{name}: there is no Rollout in this file")));
     };
-    let findings: Vec<Finding> =
-        accept::check(&rollout.spec).into_iter().chain(file.asked_templates(&rollout.spec)).collect();
-    file.point(&document, findings);
-    if !file.found.is_empty() {
-        return Err(CliError::Failed(format!("this cannot be done on two addresses:\n{}", file.found.join("\n"))));
-    }
-    let (rollout, notes) = accept::prepare(rollout);
+    let findings = accept::check(&rollout.spec).into_iter().chain(file.asked_templates(&rollout.spec)).collect();
+    file.point(document, findings);
+    file.complain()?;
     Ok(Manifest { rollout, templates: file.templates, notes })
 }
 
 /// The file as far as it is read.
 struct File<'a> {
     name: &'a str,
-    rollout: Option<(Document, Rollout)>,
+    rollout: Option<(&'a Document, Rollout)>,
     templates: BTreeMap<String, AnalysisTemplateSpec>,
     found: Vec<String>,
 }
 
-impl File<'_> {
+impl<'a> File<'a> {
     fn wrong(&self, error: &dyn std::fmt::Display) -> CliError {
         CliError::Failed(format!("{}: {error}; 'glidepath lint {0}' points at the place", self.name))
     }
 
-    fn take(&mut self, document: Document) -> Result<(), CliError> {
+    fn take(&mut self, document: &'a Document) -> Result<(), CliError> {
         let value = document.value.clone();
         match value["kind"].as_str().unwrap_or_default() {
             "Rollout" if self.rollout.is_some() => {
@@ -94,11 +94,11 @@ impl File<'_> {
             }
             "AnalysisTemplate" => {
                 let template: AnalysisTemplate = yaml::typed(&value).map_err(|error| self.wrong(&error))?;
-                self.keep(&document, &value, template.spec);
+                self.keep(document, &value, template.spec);
             }
             "ClusterAnalysisTemplate" => {
                 let template: ClusterAnalysisTemplate = yaml::typed(&value).map_err(|error| self.wrong(&error))?;
-                self.keep(&document, &value, template.spec.into());
+                self.keep(document, &value, template.spec.into());
             }
             _ => {}
         }
@@ -108,6 +108,18 @@ impl File<'_> {
     fn keep(&mut self, document: &Document, value: &Value, spec: AnalysisTemplateSpec) {
         self.point(document, accept::check_template(&spec));
         self.templates.insert(value["metadata"]["name"].as_str().unwrap_or_default().to_owned(), spec);
+    }
+
+    /// All that is wrong, at once.
+    fn complain(&self) -> Result<(), CliError> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        Err(CliError::Failed(format!(
+            "{} cannot be released between two addresses:\n{}",
+            self.name,
+            self.found.join("\n")
+        )))
     }
 
     fn point(&mut self, document: &Document, findings: Vec<Finding>) {

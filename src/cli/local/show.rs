@@ -60,11 +60,7 @@ impl Lines {
         for note in notes {
             text.push_str(&format!("  note: {note}\n"));
         }
-        let local = match (&args.state_dir, &args.name) {
-            (Some(folder), _) => format!("--local {}/", folder.display().to_string().trim_end_matches('/')),
-            (None, Some(name)) => format!("--local {name}"),
-            (None, None) => "--local".to_owned(),
-        };
+        let local = super::option(args);
         text.push_str(&format!(
             "\nIn another terminal:\n  glidepath status {name} --watch {local}\n  glidepath set image {name} {} {local}\n\
              Ctrl-C ends it; started again it goes on where it stood.\n\n",

@@ -1,13 +1,12 @@
 //! What a file for a cluster means on two addresses: what is put in place of its cluster's parts, and what cannot be done.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde_json::{Value, json};
 
 use crate::{
     api::{
-        HumanDuration, Rollout, RolloutSpec,
+        REVISION_LABEL, RolloutSpec,
         analysis::{AnalysisTemplateSpec, Counter},
         strategy::{CanaryStrategy, Step},
-        traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
         validate::Finding,
     },
     local::template,
@@ -16,39 +15,32 @@ use crate::{
 /// The router that stands in the object for the splitter: the engine asks only whether there is one.
 const STAND_IN: &str = "glidepath-local";
 
-/// The Rollout as it is released here, with what a reader of the file should know.
-pub fn prepare(mut rollout: Rollout) -> (Rollout, Vec<String>) {
-    let name = rollout.metadata.name.clone().unwrap_or_default();
-    let notes = notes(&rollout.spec);
-    let spec = &mut rollout.spec;
-    spec.workload_ref = None;
-    spec.selector.get_or_insert_with(LabelSelector::default);
-    spec.template.get_or_insert_with(|| template::stand_in(&name));
-    spec.replicas = Some(1);
-    spec.services = None;
-    spec.traffic = vec![splitter()];
-    // The splitter's table is swapped in one moment.
-    spec.settle.get_or_insert(HumanDuration::secs(0));
-    rollout.status = None;
-    (rollout, notes)
-}
-
-fn splitter() -> TrafficRouter {
-    let virtual_services = vec![VirtualServiceRef { name: STAND_IN.into(), ..VirtualServiceRef::default() }];
-    let services = IstioTraffic { virtual_services, ..IstioTraffic::default() };
-    TrafficRouter { istio: Some(services) }
-}
-
-fn notes(spec: &RolloutSpec) -> Vec<String> {
+/// Makes a Rollout's raw object what is released here, and says what a reader of the file should know.
+pub fn prepare(object: &mut Value) -> Vec<String> {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return Vec::new() };
     let mut notes = Vec::new();
-    if let Some(replicas) = spec.replicas.filter(|replicas| *replicas != 1) {
+    if let Some(replicas) = spec.insert("replicas".into(), json!(1)).filter(|replicas| *replicas != json!(1)) {
         notes.push(format!("spec.replicas {replicas} means nothing here: each address counts as one pod"));
     }
-    if !spec.traffic.is_empty() {
+    let splitter = json!([{ "istio": { "virtualServices": [{ "name": STAND_IN }] } }]);
+    if spec.insert("traffic".into(), splitter.clone()).is_some_and(|traffic| traffic != splitter) {
         notes.push("spec.traffic is not used: the built-in splitter routes".to_owned());
     }
-    if spec.workload_ref.is_some() {
+    spec.insert("services".into(), json!({ "root": name }));
+    if spec.remove("workloadRef").is_some() {
         notes.push("spec.workloadRef is not used: versions are named with 'glidepath set image'".to_owned());
+    }
+    spec.entry("template").or_insert_with(|| template::stand_in(&name));
+    let chosen = spec.get("selector").is_some_and(|selector| selector.as_object().is_none_or(|map| !map.is_empty()));
+    if !chosen {
+        let any = json!({ "matchExpressions": [{ "key": REVISION_LABEL, "operator": "Exists" }] });
+        spec.insert("selector".into(), any);
+    }
+    // The splitter's table is swapped in one moment.
+    spec.entry("settle").or_insert_with(|| json!("0s"));
+    if let Some(object) = object.as_object_mut() {
+        object.remove("status");
     }
     notes
 }
@@ -111,39 +103,52 @@ pub fn check_template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use crate::api::{HumanDuration, Rollout, validate};
 
-    fn rollout(spec: Value) -> Rollout {
-        let object = json!({
-            "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": { "name": "web" }, "spec": spec
-        });
-        serde_json::from_value(object).unwrap()
+    fn rollout(spec: Value) -> Value {
+        json!({ "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": { "name": "web" }, "spec": spec })
     }
 
     #[test]
     fn a_file_for_a_cluster_becomes_one_for_two_addresses() {
-        let (rollout, notes) = prepare(rollout(json!({
+        let mut object = rollout(json!({
             "replicas": 4,
             "workloadRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" },
-            "services": { "root": "web" },
             "traffic": [{ "istio": { "virtualServices": [{ "name": "web" }] } }],
             "strategy": { "canary": { "steps": [{ "setWeight": 10 }] } },
-        })));
-        assert_eq!(notes.len(), 3, "{notes:?}");
-        let spec = &rollout.spec;
+        }));
+        assert_eq!(prepare(&mut object).len(), 3);
+        let first = object.clone();
+        assert_eq!((prepare(&mut object), &object), (vec![], &first), "what was prepared stays as it is");
+        let spec = serde_json::from_value::<Rollout>(object).unwrap().spec;
         assert_eq!((spec.replicas, spec.traffic.len(), spec.settle), (Some(1), 1, Some(HumanDuration::secs(0))));
-        assert!(spec.template.is_some() && spec.workload_ref.is_none() && spec.services.is_none());
-        assert_eq!(crate::api::validate::rollout(spec), []);
-        assert_eq!(prepare(rollout.clone()).0, rollout, "what was prepared stays as it is");
+        assert!(spec.template.is_some() && spec.workload_ref.is_none());
+        let errors: Vec<_> =
+            validate::rollout(&spec).into_iter().filter(|f| f.severity == validate::Severity::Error).collect();
+        assert_eq!(errors, []);
+    }
+
+    #[test]
+    fn a_strategy_is_all_that_a_file_must_have() {
+        let route =
+            json!({ "setHeaderRoute": { "name": "a", "match": [{ "header": { "name": "x", "exact": "1" } }] } });
+        for strategy in [json!({ "canary": { "steps": [route] } }), json!({ "blueGreen": {} })] {
+            let mut object = rollout(json!({ "strategy": strategy }));
+            assert_eq!(prepare(&mut object), Vec::<String>::new());
+            let spec = serde_json::from_value::<Rollout>(object).unwrap().spec;
+            let errors: Vec<_> =
+                validate::rollout(&spec).into_iter().filter(|f| f.severity == validate::Severity::Error).collect();
+            assert_eq!(errors, []);
+        }
     }
 
     #[test]
     fn what_cannot_be_done_is_named() {
-        let spec = rollout(json!({ "strategy": { "canary": {
+        let object = rollout(json!({ "strategy": { "canary": {
             "dynamicStableScale": true, "minPodsPerRevision": 2,
             "steps": [{ "setWeight": 10 }, { "setCanaryScale": { "replicas": 2 } }],
-        } } }))
-        .spec;
+        } } }));
+        let spec = serde_json::from_value::<Rollout>(object).unwrap().spec;
         let paths: Vec<String> = check(&spec).into_iter().map(|finding| finding.path).collect();
         assert_eq!(
             paths,

@@ -158,8 +158,8 @@ fn answer(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Result<Response, Refusal> {
-    if let Some(fixed) = fixed(path, &shared.user, method) {
-        return Ok(axum::Json(fixed).into_response());
+    if let Some(review) = review(path, method, &shared.user) {
+        return Ok((StatusCode::CREATED, axum::Json(review)).into_response());
     }
     let missing = || Refusal::new(StatusCode::NOT_FOUND, "NotFound", format!("a local rollout has no {path}"));
     let named = Named::read(path).ok_or_else(missing)?;
@@ -196,55 +196,14 @@ fn not_found(kind: &Kind, name: &str) -> Refusal {
     Refusal { name: name.to_owned(), ..Refusal::new(StatusCode::NOT_FOUND, "NotFound", message) }
 }
 
-/// What is the same for every site: who is asking, and which kinds there are.
-fn fixed(path: &str, user: &str, method: &Method) -> Option<Value> {
-    if method == Method::POST {
-        return (path == "/apis/authentication.k8s.io/v1/selfsubjectreviews").then(|| {
-            json!({
-                "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
-                "status": { "userInfo": { "username": user } },
-            })
-        });
-    }
-    match path {
-        "/version" => Some(json!({ "major": "1", "minor": "33", "gitVersion": "v1.33.0-glidepath.local" })),
-        "/api" => Some(json!({ "kind": "APIVersions", "versions": ["v1"] })),
-        "/apis" => Some(json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups() })),
-        "/api/v1" => Some(resources("", "v1")),
-        _ => {
-            let (group, version) = path.strip_prefix("/apis/")?.split_once('/')?;
-            kinds::ALL
-                .iter()
-                .any(|kind| (kind.group, kind.version) == (group, version))
-                .then(|| resources(group, version))
-        }
-    }
-}
-
-fn groups() -> Vec<Value> {
-    let mut names: Vec<(&str, String)> =
-        kinds::ALL.iter().filter(|kind| !kind.group.is_empty()).map(|kind| (kind.group, kind.api_version())).collect();
-    names.dedup();
-    let group = |(name, version): (&str, String)| {
-        let version = json!({ "groupVersion": version, "version": version.rsplit('/').next() });
-        json!({ "name": name, "versions": [version], "preferredVersion": version })
-    };
-    names.into_iter().map(group).collect()
-}
-
-fn resources(group: &str, version: &str) -> Value {
-    let here = kinds::ALL.iter().filter(|kind| (kind.group, kind.version) == (group, version));
-    let resources: Vec<Value> = here
-        .clone()
-        .map(|kind| {
-            json!({
-                "name": kind.plural, "singularName": kind.kind.to_lowercase(), "namespaced": true, "kind": kind.kind,
-                "verbs": ["get", "list", "watch"],
-            })
+/// Who is asking, as commands put it on record.
+fn review(path: &str, method: &Method, user: &str) -> Option<Value> {
+    (method == Method::POST && path == "/apis/authentication.k8s.io/v1/selfsubjectreviews").then(|| {
+        json!({
+            "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
+            "status": { "userInfo": { "username": user } },
         })
-        .collect();
-    let version = here.map(|kind| kind.api_version()).next();
-    json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources })
+    })
 }
 
 /// Which objects a list or watch is about.

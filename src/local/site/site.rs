@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{
-        NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, Rollout,
+        LOCAL_OPTION, NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, Rollout,
         analysis::AnalysisTemplateSpec,
         validate::{self, Severity},
     },
@@ -38,6 +38,8 @@ pub struct Setup {
     pub rollout: Rollout,
     /// The templates of the file.
     pub templates: BTreeMap<String, AnalysisTemplateSpec>,
+    /// The option by which commands reach the site, for their hints.
+    pub option: String,
     /// Stable and canary, as given on the command line.
     pub addresses: [Address; 2],
     /// How long a version may take to begin an answer.
@@ -89,6 +91,7 @@ pub(super) struct Inner {
     pub counters: Arc<Counters>,
     pub splitter: Arc<Splitter>,
     pub addresses: [Address; 2],
+    pub option: String,
     pub state: Mutex<State>,
     pub changed: Notify,
     pub news: mpsc::UnboundedSender<(Timestamp, Notice)>,
@@ -144,6 +147,7 @@ impl Site {
             key,
             clock,
             addresses,
+            option: setup.option,
             news,
         };
         let site = Site { inner: Arc::new(inner) };
@@ -186,39 +190,34 @@ impl Site {
     /// different now.
     pub fn apply(&self, wanted: Rollout) -> Result<bool, SiteError> {
         let objects = &self.inner.objects;
-        let applied = objects.folder().read(APPLIED)?;
+        self.refuse_another(&wanted)?;
         let now = serde_json::to_value(&wanted).unwrap_or_default();
-        if let Some(other) = objects.typed::<Rollout>(kinds::ROLLOUT).into_iter().next()
-            && other.metadata.name != wanted.metadata.name
-        {
-            let known = other.metadata.name.unwrap_or_default();
-            return Err(SiteError::OtherRollout { folder: objects.folder().path().display().to_string(), known });
-        }
-        if applied.as_ref() == Some(&now) && self.rollout().is_some() {
+        let applied = objects.folder().read(APPLIED)?;
+        let there = self.rollout();
+        let same_option = there.as_ref().is_some_and(|there| self.inner.is_reached_as_before(there));
+        if applied.as_ref() == Some(&now) && same_option {
             return Ok(false);
         }
-        let mut next = wanted.clone();
-        if let Some(there) = self.rollout() {
-            let same_template = applied.is_some_and(|applied| applied["spec"]["template"] == now["spec"]["template"]);
-            if same_template {
-                next.spec.template = there.spec.template.clone();
-            }
-            next.status = there.status.clone();
-            let generation = there.metadata.generation.unwrap_or(1) + i64::from(next.spec != there.spec);
-            let (labels, annotations) = (next.metadata.labels.take(), next.metadata.annotations.take());
-            next.metadata = there.metadata;
-            (next.metadata.labels, next.metadata.annotations) = (labels, annotations);
-            next.metadata.generation = Some(generation);
-        } else {
-            next.metadata.namespace = Some(self.inner.key.namespace.clone());
-            next.metadata.uid = Some(super::rest::random_hex(16));
-            next.metadata.creation_timestamp = Some(self.inner.time());
-            next.metadata.generation = Some(1);
-        }
-        objects.put(kinds::ROLLOUT, &next)?;
+        let same_template = applied.is_some_and(|applied| applied["spec"]["template"] == now["spec"]["template"]);
+        let next = match there {
+            Some(there) => changed(there, wanted, same_template),
+            None => self.inner.begun(wanted),
+        };
+        objects.put(kinds::ROLLOUT, &self.inner.with_option(next))?;
         objects.folder().write(APPLIED, &now)?;
         self.inner.changed.notify_one();
         Ok(true)
+    }
+
+    fn refuse_another(&self, wanted: &Rollout) -> Result<(), SiteError> {
+        let objects = &self.inner.objects;
+        let kept = objects.typed::<Rollout>(kinds::ROLLOUT).into_iter().filter_map(|rollout| rollout.metadata.name);
+        match kept.into_iter().find(|name| Some(name) != wanted.metadata.name.as_ref()) {
+            Some(known) => {
+                Err(SiteError::OtherRollout { folder: objects.folder().path().display().to_string(), known })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Takes other templates over.
@@ -291,7 +290,41 @@ fn in_order(ground: &Ground, given: [Address; 2]) -> [Address; 2] {
     if ground.places[0].address == stable.to_string() { [stable, canary] } else { [canary, stable] }
 }
 
+/// The Rollout with another file, and with the template of before where the file's has not changed: a command may have
+/// named another version meanwhile.
+fn changed(there: Rollout, wanted: Rollout, same_template: bool) -> Rollout {
+    let mut next = wanted;
+    if same_template {
+        next.spec.template = there.spec.template.clone();
+    }
+    let generation = there.metadata.generation.unwrap_or(1) + i64::from(next.spec != there.spec);
+    let (labels, annotations) = (next.metadata.labels.take(), next.metadata.annotations.take());
+    (next.metadata, next.status) = (there.metadata, there.status);
+    (next.metadata.labels, next.metadata.annotations) = (labels, annotations);
+    next.metadata.generation = Some(generation);
+    next
+}
+
 impl Inner {
+    /// The Rollout as a new object.
+    fn begun(&self, mut rollout: Rollout) -> Rollout {
+        let metadata = &mut rollout.metadata;
+        metadata.namespace = Some(self.key.namespace.clone());
+        metadata.uid = Some(super::rest::random_hex(16));
+        metadata.creation_timestamp = Some(self.time());
+        metadata.generation = Some(1);
+        rollout
+    }
+
+    fn with_option(&self, mut rollout: Rollout) -> Rollout {
+        rollout.metadata.annotations.get_or_insert_default().insert(LOCAL_OPTION.into(), self.option.clone());
+        rollout
+    }
+
+    fn is_reached_as_before(&self, rollout: &Rollout) -> bool {
+        rollout.metadata.annotations.as_ref().and_then(|all| all.get(LOCAL_OPTION)) == Some(&self.option)
+    }
+
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
