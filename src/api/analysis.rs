@@ -457,6 +457,9 @@ pub struct MetricStatus {
     /// Whether the verdict counts.
     #[serde(default = "yes")]
     pub required: bool,
+    /// It decides an A/B test: its verdict ends the test and is no failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub decides: bool,
     /// A CamelCase reason under the verdict (`WarmUp`, `SourceError`, `NoCanaryRequests`...).
     #[serde(default)]
     pub reason: String,

@@ -84,6 +84,8 @@ pub enum Verb {
     Retry,
     /// Go back to an earlier revision.
     Undo,
+    /// Replace the pods of the stable revision a few at a time, through evictions.
+    Restart,
 }
 
 impl Verb {
@@ -96,6 +98,7 @@ impl Verb {
             Verb::Resume => "resume",
             Verb::Retry => "retry",
             Verb::Undo => "undo",
+            Verb::Restart => "restart",
         }
     }
 }

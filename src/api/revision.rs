@@ -2,6 +2,8 @@
 //!
 //! Never over a typed struct: a library that learns a new field must not start a rollout in anybody's cluster.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -14,7 +16,31 @@ const LENGTH: usize = 10;
 /// The revision id of a template: the first 10 characters, in Crockford's base32 and lower case, of the SHA-256 of its
 /// canonical text.
 pub fn id(template: &Value) -> String {
-    base32(&Sha256::digest(canonical(template)), LENGTH)
+    base32(&Sha256::digest(canonical(&without_restart(template))), LENGTH)
+}
+
+/// What `kubectl rollout restart` writes into a template. It alone makes no revision (rules S1 and S83).
+const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// When the template asks for its pods to be replaced, as written.
+pub fn restarted_at(template: &Value) -> Option<&str> {
+    template.pointer("/metadata/annotations")?.get(RESTARTED_AT)?.as_str()
+}
+
+/// The template without that mark.
+pub fn without_restart(template: &Value) -> Cow<'_, Value> {
+    let mut template = Cow::Borrowed(template);
+    if restarted_at(&template).is_none() {
+        return template;
+    }
+    let Some(metadata) = template.to_mut().get_mut("metadata").and_then(Value::as_object_mut) else { return template };
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.remove(RESTARTED_AT);
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+    template
 }
 
 /// Canonical JSON: keys sorted, nulls removed (also those in lists of objects' fields; list items stay), no spaces.
@@ -91,6 +117,16 @@ mod tests {
         ] {
             assert_ne!(id(&one), id(&other), "{other}");
         }
+    }
+
+    #[test]
+    fn s1_a_restart_is_no_revision() {
+        let plain = json!({"metadata": {"labels": {"a": "1"}}, "spec": {}});
+        let marked = json!({"metadata": {"labels": {"a": "1"}, "annotations": {RESTARTED_AT: "2026-01-01T00:00:00Z"}}, "spec": {}});
+        assert_eq!((id(&plain), restarted_at(&plain)), (id(&marked), None));
+        assert_eq!(restarted_at(&marked), Some("2026-01-01T00:00:00Z"));
+        let other = json!({"metadata": {"labels": {"a": "1"}, "annotations": {"b": "1"}}, "spec": {}});
+        assert_ne!(id(&plain), id(&other));
     }
 
     /// These ids name ReplicaSets in people's clusters: they never change.

@@ -9,7 +9,7 @@ use super::{
     analysis::{Arg, Prometheus, TemplateRef},
     common::{Delay, HumanDuration},
     status::RolloutStatus,
-    strategy::{BlueGreenStrategy, Strategy},
+    strategy::{BlueGreenStrategy, Judged, Strategy},
     traffic::TrafficRouter,
 };
 
@@ -157,9 +157,14 @@ pub struct Services {
 /// The analysis behind the steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("size(self.templates) > 0", "name at least one template"))]
+#[x_kube(validation = (
+    "has(self.prometheus) || (has(self.templates) && size(self.templates) > 0)",
+    "name at least one template"
+))]
 pub struct BackgroundAnalysis {
-    /// The templates whose metrics are judged together.
+    /// The templates whose metrics are judged together. A blue-green release and an A/B test name theirs in the strategy and
+    /// have none here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub templates: Vec<TemplateRef>,
     /// Values for the templates' arguments.
@@ -203,6 +208,15 @@ pub struct SwitchedServices {
 }
 
 impl RolloutSpec {
+    /// The analysis behind the steps: the file's, or an A/B test's guardrails. A blue-green release has none.
+    pub fn background(&self) -> Option<Judged> {
+        if let Some(test) = &self.strategy.ab_test {
+            return test.guardrails.clone();
+        }
+        let analysis = self.analysis.as_ref().filter(|_| self.strategy.blue_green.is_none())?;
+        Some(Judged { templates: analysis.templates.clone(), args: analysis.args.clone() })
+    }
+
     /// The user's objects that this spec writes to (rule S20).
     pub fn objects(&self) -> UserObjects {
         let blue_green = self.strategy.blue_green.as_ref().map(|strategy| SwitchedServices {
@@ -227,9 +241,9 @@ impl RolloutSpec {
                     preview_service: services.preview.clone(),
                     ..BlueGreenStrategy::default()
                 }),
-                canary: None,
+                ..Strategy::default()
             },
-            None => Strategy { canary: Some(self.strategy.canary.clone().unwrap_or_default()), blue_green: None },
+            None => Strategy { canary: Some(self.strategy.canary.clone().unwrap_or_default()), ..Strategy::default() },
         };
         RolloutSpec { services: objects.services.clone(), traffic: objects.traffic.clone(), strategy, ..self.clone() }
     }

@@ -142,6 +142,15 @@ pub enum Course {
     Returning,
     /// The new version failed or was aborted: traffic returns and stays with stable (S33).
     Aborted,
+    /// An A/B test was decided for the stable version: traffic returns and stays with it (S72).
+    Kept,
+}
+
+impl Course {
+    /// Whether the release ended and its traffic was taken back.
+    pub fn is_taken_back(self) -> bool {
+        matches!(self, Course::Aborted | Course::Kept)
+    }
 }
 
 /// The stages of a promotion (S18).
@@ -178,6 +187,9 @@ pub struct Weights {
     /// The share of requests that is meant to be copied to the canary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Percent>,
+    /// Whether users are meant to stay on the version of their first answer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sticky: bool,
     /// The canary's share of the requests counted since the weight settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<Percent>,
@@ -293,6 +305,12 @@ pub struct Memory {
     /// The last problem that people were told of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem_told: Option<String>,
+    /// Pods that were made before this moment are being replaced (S83).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Timestamp>,
+    /// The template's `restartedAt` that was answered last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarted_at: Option<String>,
     /// Since when the Rollout is being deleted and hands its objects back (S40).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleting_since: Option<Timestamp>,
@@ -346,6 +364,8 @@ pub enum Outcome {
     RolledBack,
     /// A newer template took its place.
     Superseded,
+    /// An A/B test was decided for the version that was stable before (S72).
+    KeptControl,
 }
 
 /// One past rollout.

@@ -1,5 +1,7 @@
 //! How the next version is released: the strategies and the steps of a canary.
 
+mod ab_test;
+
 use std::borrow::Cow;
 
 use kube::KubeSchema;
@@ -9,11 +11,15 @@ use super::{
     analysis::TemplateRef,
     common::{HumanDuration, Percent, PodCount},
 };
+pub use ab_test::{AbTestStrategy, CANDIDATE, DEFAULT_TTL, Decide, Judged, OnNoDifference, OnWin, Sticky};
 
 /// The release strategy. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("has(self.canary) != has(self.blueGreen)", "name exactly one strategy: canary or blueGreen"))]
+#[x_kube(validation = (
+    "[has(self.canary), has(self.blueGreen), has(self.abTest)].filter(x, x).size() == 1",
+    "name exactly one strategy: canary, blueGreen or abTest"
+))]
 pub struct Strategy {
     /// Step by step beside the stable version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,15 +27,41 @@ pub struct Strategy {
     /// All at once, after a preview beside the stable version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blue_green: Option<BlueGreenStrategy>,
+    /// Two versions side by side until their users have decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ab_test: Option<AbTestStrategy>,
 }
 
 impl Strategy {
-    /// What is walked before the promotion: the steps of a canary, or a blue-green release written out as steps.
+    /// What is walked before the promotion: the steps of a canary, or another strategy written out as steps.
     pub fn steps(&self) -> Cow<'_, [Step]> {
+        match (&self.canary, &self.blue_green, &self.ab_test) {
+            (Some(canary), _, _) => Cow::Borrowed(&canary.steps),
+            (None, Some(blue_green), _) => Cow::Owned(blue_green.steps()),
+            (None, None, Some(ab_test)) => Cow::Owned(ab_test.steps()),
+            (None, None, None) => Cow::Borrowed(&[]),
+        }
+    }
+
+    /// Every analysis that the strategy names, with its field below the strategy: `canary.steps[2].analysis`.
+    pub fn judged(&self) -> Vec<(String, Judged)> {
+        let steps = self.canary.iter().flat_map(|canary| &canary.steps).enumerate();
+        let of_steps = steps.filter_map(|(index, step)| {
+            Some((format!("canary.steps[{index}].analysis"), step.analysis.as_ref()?.judged()))
+        });
+        let of_blue_green = self.blue_green.iter().flat_map(BlueGreenStrategy::analyses);
+        let of_blue_green = of_blue_green.map(|(field, step)| (format!("blueGreen.{field}"), step.judged()));
+        let of_test = self.ab_test.iter().flat_map(AbTestStrategy::analyses);
+        let of_test = of_test.map(|(field, judged)| (format!("abTest.{field}"), judged.clone()));
+        of_steps.chain(of_blue_green).chain(of_test).collect()
+    }
+
+    /// The strategy's name, as the field is called.
+    pub fn name(&self) -> &'static str {
         match (&self.canary, &self.blue_green) {
-            (Some(canary), _) => Cow::Borrowed(&canary.steps),
-            (None, Some(blue_green)) => Cow::Owned(blue_green.steps()),
-            (None, None) => Cow::Borrowed(&[]),
+            (Some(_), _) => "canary",
+            (None, Some(_)) => "blueGreen",
+            (None, None) => "abTest",
         }
     }
 }
@@ -169,6 +201,10 @@ pub struct Step {
     /// ends. With a mesh only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_mirror_route: Option<MirrorRoute>,
+    /// The wait for an A/B test's decision. Not for files: it comes with the strategy.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub decide: Option<Decide>,
 }
 
 /// Requests that go to the new version by what they carry.
@@ -270,6 +306,13 @@ pub struct AnalysisStep {
     /// Without a verdict by then: extend once by the same length, then the onInconclusive policy. Default 30m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<HumanDuration>,
+}
+
+impl AnalysisStep {
+    /// What it judges.
+    pub fn judged(&self) -> Judged {
+        Judged { templates: self.templates.clone(), args: self.args.clone() }
+    }
 }
 
 /// How many pods the new version has, apart from its weight. Exactly one key.

@@ -3,6 +3,7 @@
 //! The API server checks the CEL rules on the types; this checks them again (a file has not met the server yet) and adds what
 //! CEL cannot say: cross-field rules, opaque fields such as percentages and the pod template, and advice.
 
+mod ab_test;
 mod blue_green;
 mod routes;
 mod steps;
@@ -63,6 +64,7 @@ pub fn rollout(spec: &RolloutSpec) -> Vec<Finding> {
     traffic(spec, &mut found);
     background(spec, &mut found);
     verification(spec, &mut found);
+    judged(spec, &mut found);
     steps::check(spec, &mut found);
     found
 }
@@ -139,8 +141,8 @@ fn host_split(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
 
 fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     let Some(analysis) = &spec.analysis else { return };
-    // A blue-green release only takes the address from here.
-    if analysis.templates.is_empty() && spec.strategy.blue_green.is_none() {
+    // The other strategies only take the address from here.
+    if analysis.templates.is_empty() && spec.strategy.canary.is_some() {
         found.push(Finding::error("spec.analysis.templates", "name at least one template"));
     }
     repeated_args(&analysis.args, "spec.analysis.args", found);
@@ -161,12 +163,23 @@ fn verification(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     if spec.verification != Some(super::rollout::Verification::Observed) {
         return;
     }
-    let missing = match (has_mesh(spec), spec.analysis.is_some()) {
+    let missing = match (has_mesh(spec), spec.background().is_some()) {
         (false, _) => "needs a router in spec.traffic: without a mesh pods, not requests, are split",
-        (true, false) => "needs spec.analysis, whose run counts the requests",
+        (true, false) => "needs spec.analysis (or an A/B test's guardrails), whose run counts the requests",
         (true, true) => return,
     };
     found.push(Finding::error("spec.verification", format!("observed {missing}")));
+}
+
+/// Every analysis that the strategy names has templates, and gives each argument once.
+fn judged(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    for (field, judged) in spec.strategy.judged() {
+        let path = format!("spec.strategy.{field}");
+        if judged.templates.is_empty() {
+            found.push(Finding::error(format!("{path}.templates"), "name at least one template"));
+        }
+        repeated_args(&judged.args, &format!("{path}.args"), found);
+    }
 }
 
 fn repeated_args(args: &[super::analysis::Arg], path: &str, found: &mut Vec<Finding>) {

@@ -1,4 +1,4 @@
-//! `promote`, `abort`, `pause`, `resume`, `retry`, `undo`: each becomes a `RolloutCommand`, and its answer is told.
+//! `promote`, `abort`, `pause`, `resume`, `retry`, `undo`, `restart`: each becomes a `RolloutCommand`, and its answer is told.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the answer is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Arguments of abort, pause, resume and retry
+/// Arguments of abort, pause, resume, retry and restart
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The Rollout
@@ -76,7 +76,7 @@ pub async fn undo(args: Args, to_revision: Option<u64>, global: &Global) -> Resu
     give(Verb::Undo, args, Extra { to_revision, ..Extra::default() }, global).await
 }
 
-/// `abort`, `pause`, `resume` and `retry`.
+/// `abort`, `pause`, `resume`, `retry` and `restart`.
 pub async fn run(verb: Verb, args: Args, global: &Global) -> Result<Exit, CliError> {
     give(verb, args, Extra::default(), global).await
 }

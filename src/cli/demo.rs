@@ -56,7 +56,7 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let terminal = std::io::stdout().is_terminal();
     let mut show = Show::new(terminal, global.color_on());
     show.say(&introduction(args, manifest.own_times))?;
-    let judged = manifest.rollout.spec.analysis.is_some();
+    let judged = manifest.rollout.spec.background().is_some();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let loopback =
         |error| CliError::Failed(format!("cannot listen on 127.0.0.1: {error}; the demo needs free ports there"));

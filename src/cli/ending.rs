@@ -34,7 +34,8 @@ pub fn waited(rollout: &Rollout, target: &str) -> Waited {
             Waited::Over(Exit::Done, format!("{number} is stable and serves everything"))
         }
         // The decision is recorded a moment before the routes are written.
-        (Course::Aborted, _) if !is_back(rollout, status) => Waited::GoesOn,
+        (Course::Aborted | Course::Kept, _) if !is_back(rollout, status) => Waited::GoesOn,
+        (Course::Kept, _) => Waited::Over(Exit::KeptControl, status.message.clone()),
         (Course::Aborted, _) => {
             // The engine's message begins with the same words.
             let why = status.message.strip_prefix(&format!("revision {number} was rolled back: "));
@@ -64,6 +65,7 @@ fn other_revision(rollout: &Rollout, target: &str) -> Waited {
             Outcome::Promoted | Outcome::FastPromoted => Exit::Done,
             Outcome::Aborted | Outcome::RolledBack => Exit::RolledBack,
             Outcome::Superseded => Exit::Superseded,
+            Outcome::KeptControl => Exit::KeptControl,
         };
         return Waited::Over(exit, format!("#{number} was {words}: {}", entry.reason));
     }

@@ -13,7 +13,7 @@ use super::{
     words::{self, Place},
 };
 use crate::api::{
-    Rollout, RolloutStatus,
+    Rollout, RolloutSpec, RolloutStatus,
     analysis::{MetricStatus, Verdict},
     rollout::OnFailure,
     status::{Course, Stage},
@@ -98,6 +98,7 @@ fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Str
         Place::StepsDone => format!("{name} has done all its steps with {current}."),
         Place::Promoting(stage) => format!("{name} makes {current} the stable version; {}.", words::stage_words(stage)),
         Place::Returning => format!("{name} gives traffic back to {stable}: the file went back to it."),
+        Place::Kept => format!("{name} releases nothing: {}.", status.message),
         Place::Aborted => format!("{name} rolled {current} back; {stable} serves everything: {}.", status.message),
     }
 }
@@ -113,6 +114,9 @@ fn step_sentence(step: &Step, current: &str, status: &RolloutStatus) -> String {
     if step.analysis.is_some() || step.ramp.is_some() {
         return format!("{} with {current} at {share}", words::step_words(step));
     }
+    if let Some(decide) = &step.decide {
+        return format!("testing {current}, for at most {}", words::short(decide.at_most.signed()));
+    }
     if step.set_canary_scale.is_some() {
         return format!("setting the {}", words::step_words(step));
     }
@@ -123,7 +127,7 @@ fn goes_on_when(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> St
     let waiting = status.waiting_for.as_ref().map(|waiting| waiting.message.as_str()).filter(|text| !text.is_empty());
     let left = status.waiting_for.as_ref().and_then(|w| w.until).map(|at| words::short(at.duration_since(now)));
     match words::place(rollout) {
-        Place::Unseen | Place::Aborted | Place::Idle => String::new(),
+        Place::Unseen | Place::Aborted | Place::Kept | Place::Idle => String::new(),
         Place::Held(_) => "Traffic stays as it is until a person decides.".into(),
         Place::Paused { in_file: true } => {
             "It goes on when spec.paused is false in the file; failed evidence still rolls back.".into()
@@ -136,6 +140,11 @@ fn goes_on_when(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> St
                 observe.at_least.map(|d| format!(" and {} are over", words::short(d.signed()))).unwrap_or_default();
             format!("It goes on when every required metric says Pass{least}:")
         }
+        Place::Step(Step { decide: Some(decide), .. }) => format!(
+            "It ends when the goal metric has decided, between {} and {} after it began:",
+            words::short(decide.at_least.signed()),
+            words::short(decide.at_most.signed())
+        ),
         Place::Step(Step { analysis: Some(_), .. }) => "It goes on when the analysis says Pass:".into(),
         Place::Step(Step { pause: Some(pause), .. }) if pause.duration.is_none() => {
             "It goes on when someone promotes it.".into()
@@ -156,7 +165,7 @@ fn waiting_sentence(message: &str) -> String {
 
 /// The metrics that the current step waits for.
 fn judged<'a>(rollout: &Rollout, status: &'a RolloutStatus) -> impl Iterator<Item = &'a MetricStatus> {
-    let waits = matches!(words::place(rollout), Place::Step(step) if step.observe.is_some() || step.analysis.is_some());
+    let waits = matches!(words::place(rollout), Place::Step(step) if view::is_judged(&step));
     status.metrics.iter().filter(move |metric| waits && metric.required)
 }
 
@@ -180,7 +189,7 @@ fn rolls_back_when(rollout: &Rollout, status: &RolloutStatus) -> Option<String> 
     let required: Vec<String> = status
         .metrics
         .iter()
-        .filter(|metric| metric.required)
+        .filter(|metric| metric.required && !metric.decides)
         .map(|metric| {
             format!(
                 "{} is proved worse (now at {:.0} % of the evidence needed)",
@@ -190,11 +199,8 @@ fn rolls_back_when(rollout: &Rollout, status: &RolloutStatus) -> Option<String> 
         })
         .collect();
     let deadline = rollout.spec.progress_deadline.map_or(SignedDuration::from_mins(10), |d| d.signed());
-    let mut causes = if required.is_empty() && rollout.spec.analysis.is_some() {
-        vec!["the analysis fails".into()]
-    } else {
-        required
-    };
+    let mut causes =
+        if required.is_empty() && is_judged(&rollout.spec) { vec!["the analysis fails".into()] } else { required };
     causes.push(format!("pods or routes make no progress for {}", words::short(deadline)));
     causes.push("someone aborts it".into());
     let last = causes.pop()?;
@@ -205,6 +211,12 @@ fn rolls_back_when(rollout: &Rollout, status: &RolloutStatus) -> Option<String> 
             format!("It holds and asks for a person (onFailure: Hold) when {causes}, which gives traffic back.")
         }
     })
+}
+
+/// Whether any analysis can fail the release. The goal of a test decides it, and fails nothing.
+fn is_judged(spec: &RolloutSpec) -> bool {
+    let own = spec.strategy.judged().iter().any(|(field, _)| field != "abTest.goal");
+    own || spec.background().is_some()
 }
 
 fn no_verdict(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Option<String> {
@@ -230,7 +242,9 @@ fn next(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
         Place::Promoting(_) => {
             return Some("Next: the stable target moves to it, then the old version's pods go.".into());
         }
-        Place::Aborted => return Some("Next: nothing by itself. Another image, or a retry, begins a new try.".into()),
+        Place::Kept | Place::Aborted => {
+            return Some("Next: nothing by itself. Another image, or a retry, begins a new try.".into());
+        }
         Place::Step(_) | Place::Held(_) | Place::Paused { .. } => {}
         _ => return None,
     }
@@ -242,7 +256,8 @@ fn next(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
         coming.truncate(5);
         coming.push(format!("{more} more steps"));
     }
-    coming.push("it becomes the stable version".into());
+    let tested = rollout.spec.strategy.ab_test.is_some();
+    coming.push(if tested { "the winner is the stable version" } else { "it becomes the stable version" }.into());
     Some(format!("Next: {}.", coming.join(", then ")))
 }
 

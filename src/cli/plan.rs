@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     api::{
+        analysis::TemplateRef,
         common::{HumanDuration, Percent},
         rollout::RolloutSpec,
         validate::{self, Severity},
@@ -147,6 +148,10 @@ fn plan_pods(spec: &RolloutSpec, replicas: u32, weight: Percent, scale: Scale) -
     }
 }
 
+fn names(templates: &[TemplateRef]) -> String {
+    templates.iter().map(|template| template.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 impl Plan {
     fn line(&mut self, number: String, what: String, detail: String, weight: Percent) {
         self.lines.push(Line { number, at: self.least, what, detail, weight });
@@ -172,9 +177,15 @@ impl Plan {
                 self.open_waits += 1;
             }
             Item::Analysis(analysis) => {
-                let names: Vec<&str> = analysis.templates.iter().map(|template| template.name.as_str()).collect();
                 let at_most = analysis.at_most.unwrap_or(items::DEFAULT_AT_MOST);
-                self.line(number, format!("analysis {}", names.join(", ")), format!("at most {at_most}"), weight);
+                let what = format!("analysis {}", names(&analysis.templates));
+                self.line(number, what, format!("at most {at_most}"), weight);
+                self.open_waits += 1;
+            }
+            Item::Decide(decide) => {
+                let detail = format!("at least {}, at most {}", decide.at_least, decide.at_most);
+                self.line(number, format!("test by {}", names(&decide.goal.templates)), detail, weight);
+                self.least += decide.at_least.get();
                 self.open_waits += 1;
             }
             Item::HeaderRoute(route) if route.matches.is_empty() => {
@@ -233,7 +244,7 @@ impl Plan {
             1 => ", one pause for a person".to_owned(),
             people => format!(", {people} pauses for a person"),
         };
-        let evidence = if self.open_waits > 0 { ", longer until the evidence says Pass" } else { "" };
+        let evidence = if self.open_waits > 0 { ", longer until the evidence decides" } else { "" };
         let least = HumanDuration::from(self.least);
         format!("at least {least} of waiting{evidence}{people}; at most {} at a time", pods_text(self.most_pods))
     }

@@ -46,6 +46,8 @@ enum Verb {
     Retry(commands::Args),
     /// Go back to an earlier revision
     Undo(undo::UndoArgs),
+    /// Replace the pods a few at a time, without a new revision
+    Restart(commands::Args),
     /// Change a rollout's image, as kubectl does
     #[command(subcommand)]
     Set(Set),
@@ -93,7 +95,7 @@ enum Set {
 /// How help groups the verbs. A verb that stands in no group fails a test.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("See what is going on", &["get", "status", "explain", "history"]),
-    ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "set"]),
+    ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "restart", "set"]),
     ("Before it matters, without a cluster", &["lint", "plan", "simulate", "demo"]),
     ("For real, without a cluster", &["local"]),
     ("Install and run", &["controller", "doctor", "crds", "completions", "version"]),
@@ -123,6 +125,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Pause(args) => commands::run(Asked::Pause, args, global).await,
         Verb::Resume(args) => commands::run(Asked::Resume, args, global).await,
         Verb::Retry(args) => commands::run(Asked::Retry, args, global).await,
+        Verb::Restart(args) => commands::run(Asked::Restart, args, global).await,
         Verb::Set(Set::Image(args)) => set_image::run(args, global).await,
         Verb::Lint(args) => lint::run(&args, global),
         Verb::Plan(args) => plan::run(&args, global),

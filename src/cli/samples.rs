@@ -42,6 +42,8 @@ pub fn all() -> Vec<(&'static str, Sample)> {
         ("by_ratio", by_ratio()),
         ("blue_green", blue_green()),
         ("with_routes", with_routes()),
+        ("ab_test", ab_test()),
+        ("kept_control", kept_control()),
     ]
 }
 
@@ -63,6 +65,36 @@ fn blue_green() -> Sample {
     sample.rollout.spec.strategy = serde_json::from_value(strategy).unwrap();
     sample.rollout.spec.traffic = vec![];
     sample
+}
+
+/// Half of the users on each variant, nothing decided yet.
+fn ab_test() -> Sample {
+    let weights = json!({ "desired": 50, "accepted": 50, "settled": true, "sticky": true });
+    let sample = stepping(1, json!({ "weights": weights, "metrics": goal("Continue", "") }));
+    tested(sample)
+}
+
+/// Control won.
+fn kept_control() -> Sample {
+    let message =
+        "revision #41 stays; revision #42 was tested: control won: orders: 9.8 % (982/10,021) vs 12.1 % (1,204/9,950)";
+    let weights = json!({ "desired": 0, "accepted": 0, "settled": true });
+    let status = json!({ "phase": "Healthy", "course": "Kept", "reason": "KeptControl", "message": message,
+        "weights": weights, "metrics": goal("Fail", "ControlWins") });
+    tested(stepping(0, status))
+}
+
+fn tested(mut sample: Sample) -> Sample {
+    let test = json!({ "weight": 50, "sticky": { "cookie": "variant" }, "minDuration": "24h", "maxDuration": "168h",
+        "goal": { "templates": [{ "name": "orders" }] } });
+    sample.rollout.spec.strategy = serde_json::from_value(json!({ "abTest": test })).unwrap();
+    sample.rollout.spec.analysis = None;
+    sample
+}
+
+fn goal(verdict: &str, reason: &str) -> serde_json::Value {
+    json!([{ "name": "orders", "verdict": verdict, "reason": reason, "decides": true, "canary": "9.8 % (982/10,021)",
+        "stable": "12.1 % (1,204/9,950)", "comparison": "lift -19 %, 95 % CS -27 to -11 %", "failProgress": 0.0 }])
 }
 
 /// Header routes and a mirror beside the weight.

@@ -168,7 +168,13 @@ pub fn doing(rollout: &Rollout, now: Timestamp) -> String {
         Place::Promoting(stage) => words::stage_words(stage).into(),
         Place::Returning => format!("going back to {serving}"),
         Place::Aborted => format!("rolled back to {serving}"),
+        Place::Kept => format!("{serving} stays after the test"),
     }
+}
+
+/// Whether a step waits for a verdict.
+pub fn is_judged(step: &Step) -> bool {
+    step.observe.is_some() || step.analysis.is_some() || step.decide.is_some()
 }
 
 fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
@@ -190,6 +196,10 @@ fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
         let (done, all) = ramp_position(ramp, status.sub_step);
         return format!("ramp to {}: at {at}, {done} of {all}", ramp.to);
     }
+    if let Some(decide) = &step.decide {
+        let most = words::short(decide.at_most.signed());
+        return format!("testing {} ({spent} of at most {most})", users(status));
+    }
     if step.analysis.is_some() {
         return format!("{} at {at} ({spent})", words::step_words(step));
     }
@@ -197,6 +207,12 @@ fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
         return format!("canary {}", words::step_label(step));
     }
     format!("moving to {}", step.set_weight.unwrap_or(at))
+}
+
+/// Who meets the candidate of a test.
+fn users(status: &RolloutStatus) -> String {
+    let weight = status.weights.desired;
+    if weight.is_zero() { "with matching users".into() } else { format!("with {weight} of the users") }
 }
 
 /// Which stride of a ramp a sub-step belongs to, from 1, and how many there are. Every stride has two sub-steps: move,
@@ -236,7 +252,7 @@ fn reasons<'a>(rollout: &'a Rollout, status: &'a RolloutStatus) -> Vec<&'a str> 
         Place::Held(held) => vec![held.message.as_str()],
         Place::Step(step) if step.observe.is_some() || step.pause.is_some() => vec![],
         Place::Idle if status.phase == Some(crate::api::status::Phase::Healthy) && status.pinned.is_none() => vec![],
-        Place::Aborted | Place::Idle => vec![status.message.as_str()],
+        Place::Aborted | Place::Kept | Place::Idle => vec![status.message.as_str()],
         _ if waiting.is_empty() => vec![status.message.as_str()],
         _ => vec![waiting],
     };
@@ -351,7 +367,8 @@ fn traffic(rollout: &Rollout, status: &RolloutStatus, width: usize, paint: Paint
 fn beside(weights: &Weights) -> String {
     let headers = (!weights.headers.is_empty()).then(|| format!("by header: {}", weights.headers.join(", ")));
     let mirror = weights.mirror.map(|share| format!("copies of {share}"));
-    let parts: Vec<String> = headers.into_iter().chain(mirror).collect();
+    let sticky = weights.sticky.then(|| "users stay on their version".to_owned());
+    let parts: Vec<String> = headers.into_iter().chain(mirror).chain(sticky).collect();
     if parts.is_empty() { String::new() } else { format!("{}{}\n", label(""), parts.join("   ")) }
 }
 
@@ -420,14 +437,14 @@ pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static
         Place::Held(_) => vec![abort, ("begin again", verb("retry")), ("go on all the same", verb("promote"))],
         Place::Paused { in_file: true } => vec![abort],
         Place::Paused { in_file: false } => vec![abort, ("go on", verb("resume"))],
-        Place::Step(step) if step.observe.is_some() || step.analysis.is_some() || step.ramp.is_some() => {
+        Place::Step(step) if is_judged(&step) || step.ramp.is_some() => {
             vec![abort, ("end this wait", verb("promote"))]
         }
         Place::Step(step) if step.pause.is_some() => vec![abort, ("go on", verb("promote"))],
         Place::Step(_) | Place::StepsDone => vec![abort],
         Place::Promoting(None | Some(Stage::Scale | Stage::RouteToCanary | Stage::PostAnalysis)) => vec![abort],
         Place::Promoting(_) | Place::Returning => vec![("why", verb("explain"))],
-        Place::Aborted => vec![("begin again", verb("retry")), ("why", verb("explain"))],
+        Place::Aborted | Place::Kept => vec![("begin again", verb("retry")), ("why", verb("explain"))],
     }
 }
 

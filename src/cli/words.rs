@@ -45,6 +45,8 @@ pub enum Place<'a> {
     Returning,
     /// Taken back.
     Aborted,
+    /// An A/B test was decided for control.
+    Kept,
 }
 
 /// The place of a rollout. A hold and a pause hide the step that they stop.
@@ -54,6 +56,7 @@ pub fn place(rollout: &Rollout) -> Place<'_> {
         Course::FirstDeploy => return Place::FirstDeploy,
         Course::Idle => return Place::Idle,
         Course::Aborted => return Place::Aborted,
+        Course::Kept => return Place::Kept,
         Course::Returning => return Place::Returning,
         Course::Stepping | Course::Promoting => {}
     }
@@ -76,7 +79,7 @@ pub fn steps(rollout: &Rollout) -> Cow<'_, [Step]> {
 
 /// The strategy's name, as the field is called.
 pub fn strategy(rollout: &Rollout) -> &'static str {
-    if rollout.spec.strategy.blue_green.is_some() { "blueGreen" } else { "canary" }
+    rollout.spec.strategy.name()
 }
 
 /// A step in a word or two, for the step bar.
@@ -99,6 +102,9 @@ pub fn step_label(step: &Step) -> String {
             (None, Some(percent)) => format!("scale {percent}"),
             (None, None) => "scale as weight".into(),
         };
+    }
+    if step.decide.is_some() {
+        return "test".into();
     }
     if let Some(route) = &step.set_header_route {
         return if route.matches.is_empty() { format!("no {}", route.name) } else { format!("header {}", route.name) };
@@ -126,6 +132,9 @@ pub fn step_words(step: &Step) -> String {
     if let Some(analysis) = &step.analysis {
         let names: Vec<&str> = analysis.templates.iter().map(|t| t.name.as_str()).collect();
         return format!("analysis {}", names.join(", "));
+    }
+    if let Some(decide) = &step.decide {
+        return format!("a test of at most {}", short(decide.at_most.signed()));
     }
     if step.set_canary_scale.is_some() {
         return format!("canary {}", step_label(step));
@@ -186,6 +195,7 @@ pub fn outcome_words(outcome: Outcome) -> (&'static str, Tone) {
         Outcome::Promoted | Outcome::FastPromoted => ("promoted", Tone::Good),
         Outcome::Aborted | Outcome::RolledBack => ("rolled back", Tone::Bad),
         Outcome::Superseded => ("superseded", Tone::Warn),
+        Outcome::KeptControl => ("not promoted: control kept", Tone::Good),
     }
 }
 

@@ -142,6 +142,8 @@ pub struct PodKept {
     pub owner: String,
     /// Why it does not come up.
     pub trouble: Option<String>,
+    /// Whether it is ready.
+    pub ready: bool,
 }
 
 impl Kept for PodKept {
@@ -150,6 +152,7 @@ impl Kept for PodKept {
             revision: mark(object.metadata.labels.as_ref(), REVISION_LABEL).unwrap_or_default().to_owned(),
             owner: owner(object, "ReplicaSet").unwrap_or_default(),
             trouble: pod_trouble(&object.data),
+            ready: condition(&object.data, "Ready").is_some_and(|ready| text(ready, "/status") == "True"),
         }
     }
     fn group(&self) -> Option<&str> {
@@ -157,13 +160,15 @@ impl Kept for PodKept {
     }
 }
 
+fn condition<'a>(data: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = data.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().find(|condition| text(condition, "/type") == kind)
+}
+
 /// Unschedulable, an image that cannot be pulled, a container that crashes.
 fn pod_trouble(data: &Value) -> Option<String> {
-    let conditions = data.pointer("/status/conditions").and_then(Value::as_array);
-    let unscheduled = conditions
-        .into_iter()
-        .flatten()
-        .find(|c| text(c, "/type") == "PodScheduled" && text(c, "/status") == "False")
+    let unscheduled = condition(data, "PodScheduled")
+        .filter(|c| text(c, "/status") == "False")
         .map(|c| format!("{}: {}", text(c, "/reason"), text(c, "/message")));
     let lists = ["/status/initContainerStatuses", "/status/containerStatuses"];
     let statuses = lists.iter().filter_map(|list| data.pointer(list)?.as_array()).flatten();
@@ -195,19 +200,23 @@ pub struct DeploymentKept {
     pub selector: LabelSelector,
     /// Its template as canonical text.
     pub template: Box<str>,
+    /// When its pods were asked to be replaced, as written into the template.
+    pub restarted_at: Option<String>,
 }
 
 impl Kept for DeploymentKept {
     fn keep(object: &DynamicObject) -> Self {
         let data = &object.data;
         let selector = data.pointer("/spec/selector").cloned().unwrap_or_default();
+        let template = data.pointer("/spec/template").cloned().unwrap_or_default();
         DeploymentKept {
             wanted: count(data, "/spec/replicas"),
             pods: count(data, "/status/replicas"),
             available: count(data, "/status/availableReplicas"),
             paused: data.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false),
             selector: serde_json::from_value(selector).unwrap_or_default(),
-            template: normal_template(data.pointer("/spec/template").cloned().unwrap_or_default()),
+            restarted_at: revision::restarted_at(&template).map(str::to_owned),
+            template: normal_template(template),
         }
     }
 }
@@ -337,7 +346,7 @@ pub fn normal_template(mut template: Value) -> Box<str> {
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.shift_remove(REVISION_LABEL);
     }
-    revision::canonical(&template).into()
+    revision::canonical(&revision::without_restart(&template)).into()
 }
 
 /// The message of a condition that is true.

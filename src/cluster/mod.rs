@@ -5,6 +5,7 @@
 
 mod call;
 mod events;
+mod evict;
 mod handback;
 pub mod health;
 pub mod kinds;
@@ -100,6 +101,8 @@ pub struct Settings {
 /// A Kubernetes cluster as the engine's world.
 pub struct Cluster {
     client: Client,
+    /// A client that does not try again by itself.
+    impatient: Client,
     settings: Settings,
     clock: Arc<dyn Clock>,
     events: EventSender,
@@ -115,9 +118,10 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster without anything seen yet: [`watch::start`] fills it and tells `triggers` what changed.
+    /// A cluster without anything seen yet: [`watch::start`] fills it and tells `triggers` what changed. The second client
+    /// does not try again by itself.
     pub fn new(
-        client: Client,
+        (client, impatient): (Client, Client),
         settings: Settings,
         clock: Arc<dyn Clock>,
         events: EventSender,
@@ -126,6 +130,7 @@ impl Cluster {
         let routes = watched_kinds().map(|kind| (kind.plural, Table::default())).collect();
         Cluster {
             client,
+            impatient,
             settings,
             clock,
             events,
@@ -187,6 +192,7 @@ impl World for Cluster {
         match action {
             Action::EnsureRevision { id, number } => self.ensure_revision(&around, id, *number).await,
             Action::EnsureReplicas { id, replicas } => self.ensure_replicas(&around, id, *replicas).await,
+            Action::Evict { pod, uid } => self.evict(&around, pod, uid).await,
             Action::RemoveRevision { id } => self.remove_revision(&around, id).await,
             Action::EnsureTarget { target, revision } => self.ensure_target(&around, *target, revision).await,
             Action::EnsureRoute(intent) => self.ensure_route(&around, intent).await,

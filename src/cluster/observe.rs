@@ -22,8 +22,8 @@ use super::{
 use crate::{
     api::{FINALIZER, REVISION_LABEL, Rollout, command::CommandState, revision},
     engine::{
-        CommandSeen, RevisionSeen, RouteIntent, RouteSeen, RunSeen, Seen, Target, TargetSeen, TemplateSeen,
-        WorkloadSeen, items,
+        self, CommandSeen, PodSeen, RevisionSeen, RouteIntent, RouteSeen, RunSeen, Seen, Target, TargetSeen,
+        TemplateSeen, WorkloadSeen, items,
     },
     ports::{Observation, RolloutKey, WorldError},
     router::{self, Objects, RouteContext, RouteError, Router},
@@ -177,12 +177,14 @@ impl Cluster {
         let (objects, other_manager) = self.route_objects(&around.routers, &around.context);
         let (route, error) = read_routes(around, &objects, other_manager);
         Seen {
-            template: around
-                .template
-                .as_ref()
-                .map(|t| TemplateSeen { id: t.id.clone(), images: revision::images(&t.raw) }),
+            template: around.template.as_ref().map(|t| TemplateSeen {
+                id: t.id.clone(),
+                images: revision::images(&t.raw),
+                restarted_at: restarted_at(around),
+            }),
             replicas: around.desired_replicas(),
             revisions: around.revisions.iter().map(|entry| self.revision_seen(entry)).collect(),
+            pods: self.pods_seen(around),
             stable_target: self.target_seen(around, &objects, Target::Stable),
             canary_target: self.target_seen(around, &objects, Target::Canary),
             workload: around.workload.as_deref().map(workload_seen),
@@ -213,6 +215,21 @@ impl Cluster {
             available: set.available,
             trouble,
         }
+    }
+
+    /// The pods one by one, while a restart is on record: they are not needed otherwise.
+    fn pods_seen(&self, around: &Around) -> Option<Vec<PodSeen>> {
+        around.rollout.status.as_ref()?.memory.restart?;
+        let sets = around.revisions.iter();
+        let pods = sets.flat_map(|set| self.tables.pods.group(&set.key.namespace, &set.key.name));
+        let seen = pods.filter(|pod| !pod.deleting).map(|pod| PodSeen {
+            name: pod.key.name.clone(),
+            uid: pod.uid.clone(),
+            revision: pod.value.revision.clone(),
+            created: pod.created.unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+            ready: pod.value.ready,
+        });
+        Some(seen.collect())
     }
 
     fn target_seen(&self, around: &Around, objects: &Objects, target: Target) -> Option<TargetSeen> {
@@ -295,6 +312,11 @@ impl Cluster {
     }
 }
 
+fn restarted_at(around: &Around) -> Option<String> {
+    let own = around.rollout.spec.template.as_ref().and_then(revision::restarted_at).map(str::to_owned);
+    own.or_else(|| around.workload.as_ref()?.value.restarted_at.clone())
+}
+
 /// Rule S1: a Deployment's template is compared with our ReplicaSets' first, and the hash only names a new one.
 fn wanted_template(
     rollout: &Rollout,
@@ -330,12 +352,13 @@ fn read_routes(
     }
 }
 
-/// All header routes and the mirror that the steps have by now.
+/// All header routes, the mirror and the stickiness that the steps have by now.
 fn known_routes(around: &Around) -> RouteIntent {
     let steps = items::items(&around.rollout.spec.strategy.steps());
-    let step = around.rollout.status.as_ref().map_or(0, |status| status.step_index);
-    let (_, mirror) = items::routes_at(&steps, step);
-    RouteIntent { headers: items::header_routes(&steps), mirror, ..RouteIntent::default() }
+    let status = around.rollout.status.as_ref();
+    let (_, mirror) = items::routes_at(&steps, status.map_or(0, |status| status.step_index));
+    let sticky = status.and_then(|status| engine::stickiness(&around.rollout.spec, status));
+    RouteIntent { headers: items::header_routes(&steps), mirror, sticky, ..RouteIntent::default() }
 }
 
 fn workload_seen(entry: &Entry<DeploymentKept>) -> WorkloadSeen {

@@ -183,7 +183,7 @@ impl Cluster {
 /// How many runs one attempt may have: they share alpha.
 fn runs_in_attempt(around: &Around) -> u32 {
     let spec = &around.rollout.spec;
-    let post = spec.strategy.blue_green.as_ref().is_some_and(|strategy| strategy.post_promotion_analysis.is_some());
-    let own = spec.strategy.steps().iter().filter(|step| step.analysis.is_some()).count() + usize::from(post);
-    u32::try_from(own).unwrap_or(u32::MAX).saturating_add(u32::from(spec.analysis.is_some()))
+    // A test's goal decides nothing about failures, and its guardrails are the background.
+    let own = if spec.strategy.ab_test.is_some() { 0 } else { spec.strategy.judged().len() };
+    u32::try_from(own).unwrap_or(u32::MAX).saturating_add(u32::from(spec.background().is_some()))
 }

@@ -99,13 +99,16 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let server_clock = ServerClock::default();
     let requests = WatchRequests { metrics: metrics.clone(), clock: Arc::clone(&clock), server: server_clock.clone() };
+    let mut impatient = config.clone();
+    impatient.default_retry = false;
+    let impatient = ClientBuilder::try_from(impatient)?.with_layer(&requests).build();
     let client = ClientBuilder::try_from(config)?.with_layer(&requests).build();
     let events = EventSender::start(client.clone(), Some(settings.identity.clone()));
     let scope = cluster::Settings { namespace: settings.namespace.clone(), prometheus: settings.prometheus.clone() };
     let queues = Arc::new(Queues::default());
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();
-    let cluster = Arc::new(Cluster::new(client.clone(), scope, Arc::clone(&clock), events, triggers));
+    let cluster = Arc::new(Cluster::new((client.clone(), impatient), scope, Arc::clone(&clock), events, triggers));
     let watches = start(&cluster, &streams);
 
     let ended = CancellationToken::new();

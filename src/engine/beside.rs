@@ -1,4 +1,5 @@
-//! The routes beside the weights: requests that go to the canary by what they carry, and copies of requests (rule S15).
+//! The routes beside the weights: requests that go to the canary by what they carry, copies of requests (rule S15), and users
+//! who stay on the version of their first answer (rule S70).
 //!
 //! The whole set is computed from the steps up to the current one in every tick, so a route that was lost comes back. It
 //! comes and goes with the same care as a weight: only to a canary that can answer, and in one write with the weight.
@@ -6,10 +7,10 @@
 use crate::api::{
     common::Percent,
     status::{Course, Stage},
-    strategy::{HeaderRoute, MirrorRoute},
 };
 
 use super::{
+    ab_test,
     decision::RouteIntent,
     draft::Draft,
     input::RouteSeen,
@@ -19,9 +20,9 @@ use super::{
 
 /// What the routes are to say in this tick beside this weight.
 pub fn intent(draft: &Draft<'_>, canary: Percent, seen: &RouteSeen) -> RouteIntent {
-    let (headers, mirror) = wanted(draft, canary);
-    if headers.is_empty() && mirror.is_none() {
-        return RouteIntent::weight(canary);
+    let wanted = wanted(draft, canary);
+    if wanted == RouteIntent::weight(canary) {
+        return wanted;
     }
     let serving = canary_serving(draft);
     let ours = serving.is_some() && serving == draft.canary_id();
@@ -30,14 +31,18 @@ pub fn intent(draft: &Draft<'_>, canary: Percent, seen: &RouteSeen) -> RouteInte
         return RouteIntent::weight(canary);
     }
     let may_begin = may_send(draft, pods(draft).max(1), &serving);
-    let headers = headers.into_iter().filter(|route| may_begin || seen.headers.contains(&route.name)).collect();
-    let mirror = mirror.filter(|mirror| may_begin || seen.mirror == Some(mirror.percent));
-    RouteIntent { canary, headers, mirror }
+    let RouteIntent { headers, mirror, sticky, .. } = wanted;
+    RouteIntent {
+        canary,
+        headers: headers.into_iter().filter(|route| may_begin || seen.headers.contains(&route.name)).collect(),
+        mirror: mirror.filter(|mirror| may_begin || seen.mirror == Some(mirror.percent)),
+        sticky: sticky.filter(|_| may_begin || seen.sticky),
+    }
 }
 
 /// The steps' routes beside this weight: while they are walked, and in a promotion until the write that moves all traffic.
 /// A lost canary has none.
-fn wanted(draft: &Draft<'_>, canary: Percent) -> (Vec<HeaderRoute>, Option<MirrorRoute>) {
+fn wanted(draft: &Draft<'_>, canary: Percent) -> RouteIntent {
     let status = &draft.status;
     let in_force = match (status.course, status.stage) {
         (Course::Stepping, _) => !status.memory.taking_back,
@@ -47,7 +52,13 @@ fn wanted(draft: &Draft<'_>, canary: Percent) -> (Vec<HeaderRoute>, Option<Mirro
         _ => false,
     };
     let nobody = draft.replicas() == 0 || status.memory.canary_lost;
-    if in_force && !nobody { items::routes_at(&draft.items, status.step_index) } else { (Vec::new(), None) }
+    if !in_force || nobody {
+        return RouteIntent::weight(canary);
+    }
+    let (headers, mirror) = items::routes_at(&draft.items, status.step_index);
+    // Nobody is to stay with a version that gets nobody.
+    let sticky = ab_test::stickiness(draft.input.spec, &draft.status).filter(|_| !canary.is_zero());
+    RouteIntent { canary, headers, mirror, sticky }
 }
 
 /// Pods that the steps' routes need: one for a header route, its share for a mirror (rule S10).
@@ -62,30 +73,35 @@ pub fn pods(draft: &Draft<'_>) -> u32 {
 
 /// Whether the intent is all that the steps ask for.
 pub fn is_whole(draft: &Draft<'_>, intent: &RouteIntent) -> bool {
-    wanted(draft, intent.canary) == (intent.headers.clone(), intent.mirror.clone())
+    wanted(draft, intent.canary) == *intent
 }
 
 /// Whether the routes say what is meant beside the weight.
 pub fn in_place(intent: &RouteIntent, seen: &RouteSeen) -> bool {
-    names(intent) == seen.headers && intent.mirror.as_ref().map(|mirror| mirror.percent) == seen.mirror
+    names(intent) == seen.headers
+        && intent.mirror.as_ref().map(|mirror| mirror.percent) == seen.mirror
+        && intent.sticky.is_some() == seen.sticky
 }
 
 /// Whether the same was meant in the last tick.
 pub fn is_as_before(draft: &Draft<'_>, intent: &RouteIntent) -> bool {
     let weights = &draft.status.weights;
-    names(intent) == weights.headers && intent.mirror.as_ref().map(|mirror| mirror.percent) == weights.mirror
+    names(intent) == weights.headers
+        && intent.mirror.as_ref().map(|mirror| mirror.percent) == weights.mirror
+        && intent.sticky.is_some() == weights.sticky
 }
 
 /// Puts what is meant into the status.
 pub fn remember(draft: &mut Draft<'_>, intent: &RouteIntent) {
     draft.status.weights.headers = names(intent);
     draft.status.weights.mirror = intent.mirror.as_ref().map(|mirror| mirror.percent);
+    draft.status.weights.sticky = intent.sticky.is_some();
 }
 
 /// Whether any route beside the weights was meant to lead to the canary when the status was last decided.
 pub fn is_meant(draft: &Draft<'_>) -> bool {
     let weights = &draft.status.weights;
-    !weights.headers.is_empty() || weights.mirror.is_some()
+    !weights.headers.is_empty() || weights.mirror.is_some() || weights.sticky
 }
 
 /// Whether any route beside the weights leads to the canary, or is meant to.
@@ -98,7 +114,8 @@ pub fn any(draft: &Draft<'_>) -> bool {
 pub fn text(draft: &Draft<'_>) -> String {
     let weights = &draft.status.weights;
     let mirror = weights.mirror.map(|percent| format!("mirror {percent}"));
-    weights.headers.iter().cloned().chain(mirror).collect::<Vec<_>>().join(", ")
+    let sticky = weights.sticky.then(|| "sticky".to_owned());
+    weights.headers.iter().cloned().chain(mirror).chain(sticky).collect::<Vec<_>>().join(", ")
 }
 
 fn names(intent: &RouteIntent) -> Vec<String> {

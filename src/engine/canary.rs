@@ -10,7 +10,7 @@ use crate::api::{
 };
 
 use super::{
-    beside,
+    ab_test, beside,
     decision::Target,
     draft::{Draft, Split},
     input::RouteSeen,
@@ -188,6 +188,7 @@ fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
             let name = runs::step_name(draft);
             analysed(draft, &name, step.at_most.unwrap_or(items::DEFAULT_AT_MOST))
         }
+        Some(Item::Decide(decide)) => ab_test::decided(draft, &decide),
         Some(Item::SetCanaryScale(_)) => scaled(draft),
         Some(Item::Ramp { every, .. }) if draft.status.sub_step % 2 == 1 => paused(draft, Some(every)),
         Some(Item::Ramp { .. }) => moved(draft, place),
@@ -352,7 +353,7 @@ fn evidence(draft: &Draft<'_>) -> String {
         .status
         .metrics
         .iter()
-        .filter(|metric| metric.required)
+        .filter(|metric| metric.required && !metric.decides)
         .map(|metric| {
             let shown = if metric.canary.is_empty() { &metric.reason } else { &metric.canary };
             if shown.is_empty() {

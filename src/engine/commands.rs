@@ -12,7 +12,7 @@ use super::{
     draft::{Draft, named},
     input::CommandSeen,
     items::Item,
-    outcome,
+    outcome, restart,
 };
 
 /// Commands that are remembered.
@@ -93,6 +93,7 @@ fn carry_out(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {
         Verb::Resume => resume(draft),
         Verb::Retry => retry(draft),
         Verb::Undo => undo(draft, spec),
+        Verb::Restart => restart(draft, command),
     }
 }
 
@@ -129,6 +130,7 @@ fn abort(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     match draft.status.course {
         Course::FirstDeploy => refused("no stable version yet"),
         Course::Aborted => done("was aborted already"),
+        Course::Kept => done("the test was decided for control already"),
         Course::Idle | Course::Returning => refused("nothing is being released"),
         Course::Promoting if draft.past_return() => refused("stable has begun to move; use undo"),
         Course::Stepping | Course::Promoting => {
@@ -160,7 +162,7 @@ fn resume(draft: &mut Draft<'_>) -> Answer {
 }
 
 fn retry(draft: &mut Draft<'_>) -> Answer {
-    let stopped = draft.status.course == Course::Aborted || draft.status.held.is_some();
+    let stopped = draft.status.course.is_taken_back() || draft.status.held.is_some();
     let Some(current) = draft.status.current_revision.clone().filter(|_| stopped) else {
         return refused("nothing failed, so there is nothing to retry");
     };
@@ -172,6 +174,7 @@ fn retry(draft: &mut Draft<'_>) -> Answer {
 fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     match draft.status.course {
         Course::Aborted => return obsolete("the revision was aborted; use retry"),
+        Course::Kept => return obsolete("the test was decided for control; use retry for another one"),
         Course::Stepping => {}
         Course::Promoting if waits_for_word(draft) => {
             override_evidence(draft);
@@ -214,7 +217,7 @@ fn promote_once(draft: &mut Draft<'_>) -> Answer {
     let was_held = draft.status.held.is_some();
     let index = draft.status.step_index;
     let waits = match draft.items.get(index as usize) {
-        Some(Item::Pause(_) | Item::Observe { .. } | Item::Analysis(_)) => true,
+        Some(Item::Pause(_) | Item::Observe { .. } | Item::Analysis(_) | Item::Decide(_)) => true,
         Some(Item::Ramp { .. }) => draft.status.sub_step % 2 == 1,
         Some(_) => false,
         None => {
@@ -243,7 +246,7 @@ fn promote_to(draft: &mut Draft<'_>, step: u32) -> Answer {
     if target <= from {
         return refused(format!("step {step} does not lie ahead; the rollout is at step {}", from + 1));
     }
-    let judged = |item: &Item| matches!(item, Item::Observe { .. } | Item::Analysis(_));
+    let judged = |item: &Item| matches!(item, Item::Observe { .. } | Item::Analysis(_) | Item::Decide(_));
     if draft.items[from as usize..(target as usize).min(steps)].iter().any(judged) {
         return refused("analysis lies between; it is skipped by --full alone");
     }
@@ -269,6 +272,15 @@ fn undo(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     }
     draft.status.pinned = (id != file).then_some(Pinned { revision: id, against: file });
     done(format!("goes back to revision #{number} until the file has another template"))
+}
+
+fn restart(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {
+    if !restart::is_possible(draft) {
+        return refused("a release is under way; its pods are new, and the others are replaced by its end");
+    }
+    // The API server's clock made this moment, as it made the pods'.
+    restart::begin(draft, command.created);
+    done("the pods are replaced a few at a time, as maxUnavailable and disruption budgets allow")
 }
 
 /// The revision to go back to: the one named, else stable during a rollout, else the one promoted before.

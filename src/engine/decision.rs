@@ -7,7 +7,7 @@ use crate::api::{
     analysis::{Arg, TemplateRef},
     command::CommandState,
     common::Percent,
-    strategy::{HeaderRoute, MirrorRoute},
+    strategy::{HeaderRoute, MirrorRoute, Sticky},
 };
 
 /// The outcome of one tick.
@@ -61,6 +61,17 @@ pub struct RouteIntent {
     pub headers: Vec<HeaderRoute>,
     /// Requests that are copied to the canary target; above 0 %.
     pub mirror: Option<MirrorRoute>,
+    /// Users stay on the target of their first answer.
+    pub sticky: Option<Stickiness>,
+}
+
+/// Users who stay on one version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stickiness {
+    /// The cookie.
+    pub cookie: Sticky,
+    /// What its value names: another test draws anew.
+    pub test: String,
 }
 
 impl RouteIntent {
@@ -71,8 +82,15 @@ impl RouteIntent {
 
     /// Whether no request reaches the canary target.
     pub fn is_nothing(&self) -> bool {
-        self.canary.is_zero() && self.headers.is_empty() && self.mirror.is_none()
+        self.canary.is_zero() && self.headers.is_empty() && self.mirror.is_none() && self.sticky.is_none()
     }
+}
+
+/// What a run that decides an A/B test has to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Goal {
+    /// The share of the users that the candidate is to get, where they are drawn by weight.
+    pub candidate_share: Option<Percent>,
 }
 
 /// A run that should exist.
@@ -98,6 +116,8 @@ pub struct RunRequest {
     pub one_armed: bool,
     /// The canary's planned share of the requests in this epoch, where it can be counted.
     pub share: Option<Percent>,
+    /// It decides an A/B test.
+    pub goal: Option<Goal>,
 }
 
 /// A desired state. Carrying one out twice changes nothing.
@@ -148,6 +168,13 @@ pub enum Action {
         state: CommandState,
         /// Why.
         message: String,
+    },
+    /// This pod goes, as far as its disruption budget allows (rule S83).
+    Evict {
+        /// Its name.
+        pod: String,
+        /// Its uid: another pod of this name stays.
+        uid: String,
     },
     /// This old revision's ReplicaSet is gone.
     RemoveRevision {

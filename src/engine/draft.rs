@@ -6,7 +6,7 @@ use crate::api::{
     RolloutStatus,
     common::{HumanDuration, Percent},
     status::{Course, Phase, Progress, RevisionRef, Waiting},
-    strategy::{BlueGreenStrategy, CanaryStrategy},
+    strategy::{AbTestStrategy, BlueGreenStrategy, CanaryStrategy},
 };
 
 use super::{
@@ -99,6 +99,11 @@ impl<'a> Draft<'a> {
     /// The strategy, when it is blue-green.
     pub fn blue_green(&self) -> Option<&'a BlueGreenStrategy> {
         self.input.spec.strategy.blue_green.as_ref()
+    }
+
+    /// The strategy, when it is an A/B test.
+    pub fn ab_test(&self) -> Option<&'a AbTestStrategy> {
+        self.input.spec.strategy.ab_test.as_ref()
     }
 
     /// How far replicas may leave the desired count while they move.

@@ -43,6 +43,8 @@ pub struct Seen {
     pub replicas: u32,
     /// Our ReplicaSets.
     pub revisions: Vec<RevisionSeen>,
+    /// Our pods one by one; `None` unless a restart is on record (S83).
+    pub pods: Option<Vec<PodSeen>>,
     /// The routers' objects as read back. `None` without a mesh.
     pub route: Option<RouteSeen>,
     /// The stable target: the stable Service (and root with it), or the stable subset. `None` when there is none.
@@ -73,6 +75,23 @@ pub struct TemplateSeen {
     pub id: String,
     /// The images of its containers.
     pub images: Vec<String>,
+    /// Its `kubectl.kubernetes.io/restartedAt`, which makes no revision (S83).
+    pub restarted_at: Option<String>,
+}
+
+/// One pod that is not being deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodSeen {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its revision id.
+    pub revision: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Whether it is ready.
+    pub ready: bool,
 }
 
 /// One revision's ReplicaSet.
@@ -107,6 +126,8 @@ pub struct RouteSeen {
     pub headers: Vec<String>,
     /// The share that any of them copies to the canary.
     pub mirror: Option<Percent>,
+    /// Whether any of them keeps users on the version of their first answer.
+    pub sticky: bool,
     /// Whether anything we own in them differs from the plan for that weight.
     pub drifted: bool,
     /// Who else wrote our fields, if known.
@@ -118,7 +139,7 @@ pub struct RouteSeen {
 impl RouteSeen {
     /// Whether the canary has routes beside its weight.
     pub fn has_routes_beside(&self) -> bool {
-        !self.headers.is_empty() || self.mirror.is_some()
+        !self.headers.is_empty() || self.mirror.is_some() || self.sticky
     }
 
     /// Whether they say, as read back, that no request reaches the canary.

@@ -67,7 +67,7 @@ fn weight_is_carried(input: &Input<'_>, decision: &Decision, found: &mut Vec<Str
 
 /// I3: after an abort no write raises the canary's weight.
 fn abort_never_raises(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
-    let aborted = input.status.course == Course::Aborted && decision.status.course == Course::Aborted;
+    let aborted = input.status.course.is_taken_back() && decision.status.course == input.status.course;
     if aborted && written_weight(decision).is_some_and(|weight| weight > seen_weight(input)) {
         found.push("I3: weight raised after an abort".to_owned());
     }

@@ -4,6 +4,7 @@
 //! property tests. `step` is total; it never fails and never panics. Actions are desired states, not deltas, so replaying
 //! one after a crash is harmless; and everything that must be remembered is in the status that the decision carries.
 
+mod ab_test;
 mod beside;
 mod canary;
 mod commands;
@@ -19,15 +20,18 @@ mod pods;
 mod promotion;
 pub mod replicas;
 mod report;
+mod restart;
 mod revisions;
 mod runs;
 mod verification;
 mod weights;
 
-pub use decision::{Action, Decision, HandBack, Notice, RouteIntent, RunRequest, Target, Wake};
+pub use ab_test::stickiness;
+pub use decision::{Action, Decision, Goal, HandBack, Notice, RouteIntent, RunRequest, Stickiness, Target, Wake};
 pub use draft::{DEFAULT_DEADLINE, DEFAULT_SCALE_DOWN_DELAY};
 pub use input::{
-    CommandSeen, Input, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen,
+    CommandSeen, Input, PodSeen, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen,
+    WorkloadSeen,
 };
 
 use crate::api::{
@@ -74,11 +78,12 @@ fn release(draft: &mut Draft<'_>) {
         Course::Stepping => canary::walk(draft),
         Course::Promoting => promotion::walk(draft),
         Course::Returning => returning(draft),
-        Course::Idle | Course::Aborted => {
+        Course::Idle | Course::Aborted | Course::Kept => {
             runs::ensure(draft);
             canary::rest(draft);
         }
     }
+    restart::walk(draft);
     pods::adopt(draft);
     revisions::forget_old(draft);
 }

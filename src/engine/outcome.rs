@@ -12,14 +12,19 @@ const HISTORY: usize = 10;
 /// Takes the current revision's traffic back (rule S33). The course alone says it: targets, routes and pods follow.
 pub fn abort(draft: &mut Draft<'_>, reason: &str, message: &str) {
     record(draft, Outcome::Aborted, message);
+    take_back(draft, Course::Aborted);
+    draft.tell(true, reason, format!("{} aborted: {message}", named(draft.status.current_revision.as_ref())));
+}
+
+/// Ends the release in favour of stable.
+pub fn take_back(draft: &mut Draft<'_>, course: Course) {
     draft.status.memory.aborted = draft.current_id();
-    draft.status.course = Course::Aborted;
+    draft.status.course = course;
     draft.status.stage = None;
     draft.status.step_index = 0;
     draft.status.sub_step = 0;
     draft.status.held = None;
     draft.begin_step();
-    draft.tell(true, reason, format!("{} aborted: {message}", named(draft.status.current_revision.as_ref())));
 }
 
 /// A failure: rolled back or held, as the file says (S34). Past the point of no return it can only be reported.

@@ -68,7 +68,7 @@ pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent) {
         let delay = draft.input.spec.scale_down_delay.unwrap_or(DEFAULT_SCALE_DOWN_DELAY);
         drain(draft, id, Delay::After(delay));
     }
-    let draining = |id: &String| older.contains(id) || draft.status.course == Course::Aborted;
+    let draining = |id: &String| older.contains(id) || draft.status.course.is_taken_back();
     let kept: Vec<Drained> =
         draft.status.memory.drained.iter().filter(|drained| draining(&drained.revision)).cloned().collect();
     draft.status.memory.drained = kept;
@@ -106,6 +106,10 @@ fn canary_pods(draft: &mut Draft<'_>, canary: &str, goal: Percent) {
         Course::Aborted => {
             let delay = draft.input.spec.abort_scale_down_delay.unwrap_or(Delay::After(DEFAULT_SCALE_DOWN_DELAY));
             drain(draft, canary, delay);
+        }
+        Course::Kept => {
+            let delay = draft.input.spec.scale_down_delay.unwrap_or(DEFAULT_SCALE_DOWN_DELAY);
+            drain(draft, canary, Delay::After(delay));
         }
         _ => {
             let need = weights::canary_need(draft, goal);

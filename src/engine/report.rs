@@ -73,6 +73,12 @@ fn phase(draft: &mut Draft<'_>) {
             let current = named(draft.status.current_revision.as_ref());
             draft.say(Phase::Degraded, "Aborted", format!("{current} was rolled back: {why}"));
         }
+        Course::Kept => {
+            let why = draft.status.history.first().map(|entry| entry.reason.clone()).unwrap_or_default();
+            let (stable, current) =
+                (named(draft.status.stable_revision.as_ref()), named(draft.status.current_revision.as_ref()));
+            draft.say(Phase::Healthy, "KeptControl", format!("{stable} stays; {current} was tested: {why}"));
+        }
         Course::Stepping | Course::Promoting => {
             let (reason, message) =
                 waited.unwrap_or_else(|| ("Progressing".into(), "going on to the next step".into()));
@@ -96,6 +102,10 @@ fn first_deploy(draft: &mut Draft<'_>) {
 }
 
 fn idle(draft: &mut Draft<'_>) {
+    let restarting = draft.waiting.clone().filter(|_| draft.status.memory.restart.is_some());
+    if let Some(wait) = restarting {
+        return draft.say(Phase::Progressing, &wait.reason, wait.message);
+    }
     let stable = named(draft.status.stable_revision.as_ref());
     if let Some(problem) = draft.input.seen.problems.first().cloned() {
         return draft.say(Phase::Healthy, &problem.reason, problem.message);

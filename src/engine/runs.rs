@@ -4,12 +4,12 @@ use crate::api::{
     analysis::{MetricStatus, RunPhase, Verdict},
     common::Percent,
     status::{Course, Stage},
-    strategy::AnalysisStep,
+    strategy::Judged,
 };
 
 use super::{
     beside,
-    decision::{Action, RunRequest},
+    decision::{Action, Goal, RunRequest},
     draft::Draft,
     input::RunSeen,
     items,
@@ -17,9 +17,10 @@ use super::{
 
 /// The step that the background analysis starts with, if there is one and any step sends traffic.
 fn starting_step(draft: &Draft<'_>) -> Option<u32> {
-    let background = draft.input.spec.analysis.as_ref()?;
+    draft.input.spec.background()?;
     let first = items::first_traffic(&draft.items)?;
-    Some(background.starting_step.map_or(first, |step| step.max(first)))
+    let asked = draft.input.spec.analysis.as_ref().and_then(|analysis| analysis.starting_step);
+    Some(asked.map_or(first, |step| step.max(first)))
 }
 
 /// Whether the background analysis belongs to the rollout by now.
@@ -42,6 +43,11 @@ pub fn post_name(draft: &Draft<'_>) -> String {
     run_name(draft, "post")
 }
 
+/// The name of the run that decides an A/B test.
+pub fn goal_name(draft: &Draft<'_>) -> String {
+    run_name(draft, "goal")
+}
+
 fn run_name(draft: &Draft<'_>, what: &str) -> String {
     let number = draft.status.current_revision.as_ref().map_or(0, |revision| revision.number);
     let attempt = draft.status.attempt;
@@ -54,13 +60,13 @@ fn run_name(draft: &Draft<'_>, what: &str) -> String {
 pub fn ensure(draft: &mut Draft<'_>) {
     let mut wanted: Vec<String> = Vec::new();
     if background_started(draft) {
-        let name = background_name(draft);
-        request(draft, &name, None);
-        wanted.push(name);
+        let judged = draft.input.spec.background().unwrap_or_default();
+        wanted.push(background_name(draft));
+        request(draft, Kind::Background, background_name(draft), judged);
     }
-    if let Some((name, step)) = current_analysis(draft) {
-        request(draft, &name, Some(&step));
-        wanted.push(name);
+    if let Some((kind, name, judged)) = current_analysis(draft) {
+        wanted.push(name.clone());
+        request(draft, kind, name, judged);
     }
     let unwanted = |(name, run): (&String, &RunSeen)| {
         (!wanted.contains(name) && run.phase == RunPhase::Running && !run.stop).then(|| name.clone())
@@ -71,48 +77,63 @@ pub fn ensure(draft: &mut Draft<'_>) {
     }
 }
 
-/// The analysis that is waited for now, with the name of its run: a step's, or the one after a blue-green switch.
-fn current_analysis(draft: &Draft<'_>) -> Option<(String, AnalysisStep)> {
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Behind the steps.
+    Background,
+    /// A step of its own.
+    Step,
+    /// After a blue-green switch.
+    Post,
+    /// Decides an A/B test: its word is no failure.
+    Goal,
+}
+
+/// The analysis that is waited for now, with the name of its run: a step's, a test's goal, or the one after a blue-green
+/// switch.
+fn current_analysis(draft: &Draft<'_>) -> Option<(Kind, String, Judged)> {
     match (draft.status.course, draft.items.get(draft.status.step_index as usize)) {
-        (Course::Stepping, Some(items::Item::Analysis(step))) => Some((step_name(draft), step.clone())),
+        (Course::Stepping, Some(items::Item::Analysis(step))) => Some((Kind::Step, step_name(draft), step.judged())),
+        (Course::Stepping, Some(items::Item::Decide(decide))) => {
+            Some((Kind::Goal, goal_name(draft), decide.goal.clone()))
+        }
         (Course::Promoting, _) if draft.status.stage == Some(Stage::PostAnalysis) => {
-            Some((post_name(draft), draft.blue_green()?.post_promotion_analysis.clone()?))
+            let analysis = draft.blue_green()?.post_promotion_analysis.as_ref()?;
+            Some((Kind::Post, post_name(draft), analysis.judged()))
         }
         _ => None,
     }
 }
 
-fn request(draft: &mut Draft<'_>, name: &str, step: Option<&AnalysisStep>) {
+fn request(draft: &mut Draft<'_>, kind: Kind, name: String, judged: Judged) {
     let epoch = draft.status.memory.epoch;
-    if draft.input.seen.runs.get(name).is_some_and(|run| run.phase != RunPhase::Running || run.epoch_wanted == epoch) {
+    if draft.input.seen.runs.get(&name).is_some_and(|run| run.phase != RunPhase::Running || run.epoch_wanted == epoch) {
         return;
     }
     let (Some(canary), Some(stable)) = (draft.canary_id(), draft.stable_id()) else { return };
-    let background = draft.input.spec.analysis.as_ref();
-    let (templates, args) = match (step, background) {
-        (Some(step), _) => (step.templates.clone(), step.args.clone()),
-        (None, Some(background)) => (background.templates.clone(), background.args.clone()),
-        (None, None) => return,
+    let place = match kind {
+        Kind::Background => "background".to_owned(),
+        Kind::Post => "post".to_owned(),
+        Kind::Goal => "goal".to_owned(),
+        Kind::Step => draft.status.step_index.to_string(),
     };
-    let post = draft.status.stage == Some(Stage::PostAnalysis);
-    let place = match step {
-        None => "background".to_owned(),
-        Some(_) if post => "post".to_owned(),
-        Some(_) => draft.status.step_index.to_string(),
-    };
+    let goal = Goal { candidate_share: draft.ab_test().and_then(|test| test.weight) };
     let key =
         format!("{}/{canary}/{place}/{}/{}", draft.input.uid, draft.status.attempt, draft.status.memory.evidence_round);
     draft.ask(Action::EnsureRun(RunRequest {
-        name: name.to_owned(),
+        name,
         key,
-        templates,
-        args,
-        background: step.is_none(),
+        templates: judged.templates,
+        args: judged.args,
+        // A test goes on after its first word: it may come too early to be taken.
+        background: matches!(kind, Kind::Background | Kind::Goal),
         canary,
         stable,
         epoch,
         one_armed: draft.blue_green().is_some(),
-        share: planned_share(draft).filter(|_| step.is_none()),
+        share: planned_share(draft).filter(|_| kind == Kind::Background),
+        goal: (kind == Kind::Goal).then_some(goal),
     }));
 }
 
@@ -134,8 +155,8 @@ pub fn verdict(draft: &Draft<'_>, name: &str) -> Verdict {
 
 /// The message of the first run that has proved the canary worse.
 pub fn failure(draft: &Draft<'_>) -> Option<String> {
-    let names =
-        [background_started(draft).then(|| background_name(draft)), current_analysis(draft).map(|(name, _)| name)];
+    let current = current_analysis(draft).filter(|(kind, ..)| *kind != Kind::Goal).map(|(_, name, _)| name);
+    let names = [background_started(draft).then(|| background_name(draft)), current];
     names.into_iter().flatten().find_map(|name| {
         let run = draft.input.seen.runs.get(&name).filter(|run| run.verdict == Verdict::Fail)?;
         Some(failure_text(run))
@@ -165,19 +186,23 @@ pub fn show(draft: &mut Draft<'_>) {
     if background_started(draft) {
         names.push(background_name(draft));
     }
-    names.extend(current_analysis(draft).map(|(name, _)| name));
+    names.extend(draft.ab_test().map(|_| goal_name(draft)));
+    names.extend(current_analysis(draft).filter(|(kind, ..)| *kind != Kind::Goal).map(|(_, name, _)| name));
     if names.is_empty() {
         return; // the last evidence stays readable after an abort or a promotion
     }
-    let runs = names.iter().filter_map(|name| draft.input.seen.runs.get(name));
-    draft.status.metrics = runs.flat_map(|run| run.status.metrics.iter().map(readable)).collect();
+    let goal = draft.ab_test().map(|_| goal_name(draft));
+    let runs = names.iter().filter_map(|name| Some((Some(name) == goal.as_ref(), draft.input.seen.runs.get(name)?)));
+    let shown = runs.flat_map(|(decides, run)| run.status.metrics.iter().map(move |metric| readable(metric, decides)));
+    draft.status.metrics = shown.collect();
 }
 
-fn readable(metric: &MetricStatus) -> MetricStatus {
+fn readable(metric: &MetricStatus, decides: bool) -> MetricStatus {
     MetricStatus {
         name: metric.name.clone(),
         verdict: metric.verdict,
         required: metric.required,
+        decides,
         reason: metric.reason.clone(),
         canary: metric.canary.clone(),
         stable: metric.stable.clone(),

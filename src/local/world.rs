@@ -316,9 +316,14 @@ impl State {
         let spec = &self.rollout.spec;
         let template = spec.template.as_ref();
         Seen {
-            template: template.map(|raw| TemplateSeen { id: revision::id(raw), images: revision::images(raw) }),
+            template: template.map(|raw| TemplateSeen {
+                id: revision::id(raw),
+                images: revision::images(raw),
+                ..TemplateSeen::default()
+            }),
             replicas: spec.replicas.unwrap_or(1),
             revisions: self.revisions.iter().map(|r| r.seen(spec.min_ready_seconds.unwrap_or(0), now)).collect(),
+            pods: None,
             route: self.has_router().then_some(RouteSeen { weight: self.weight, ..RouteSeen::default() }),
             stable_target: self.target_seen(&self.stable_target),
             canary_target: self.target_seen(&self.canary_target),
@@ -380,6 +385,9 @@ impl World for LocalWorld {
                     "NotLocal",
                     "there is no Deployment to hold or hand back outside a cluster".into(),
                 ));
+            }
+            Action::Evict { .. } => {
+                return Err(refused("NotLocal", "pods are evicted in a cluster only".into()));
             }
         }
         self.inner.reroute(state);

@@ -139,6 +139,14 @@ pub enum RouteError {
         /// The header.
         header: String,
     },
+    /// A destination's answers set a cookie of the user's already.
+    #[error(
+        "{place} sets `set-cookie` in a destination's headers.response; users cannot be kept on a version by another one there"
+    )]
+    CookieTaken {
+        /// The route.
+        place: String,
+    },
     /// Istio has one `mirror` per route.
     #[error("{place} has a `mirror` of its own; write it as an entry of `mirrors`, which has room for ours")]
     MirrorTaken {
@@ -177,6 +185,7 @@ impl RouteError {
             RouteError::WeightNotExpressible { .. } => "WeightNotExpressible",
             RouteError::WeightTooFine { .. } => "WeightTooFine",
             RouteError::HeaderTaken { .. } => "HeaderTaken",
+            RouteError::CookieTaken { .. } => "CookieTaken",
             RouteError::MirrorTaken { .. } => "MirrorTaken",
             RouteError::NotOurs { .. } => "DestinationRuleNotOurs",
         }

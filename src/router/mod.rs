@@ -180,9 +180,11 @@ pub fn read_all(
                 weight: before.weight.filter(|weight| seen.weight == Some(*weight)),
                 drifted: before.drifted
                     || seen.drifted
-                    || (before.weight, &before.headers, before.mirror) != (seen.weight, &seen.headers, seen.mirror),
+                    || (before.weight, &before.headers, before.mirror, before.sticky)
+                        != (seen.weight, &seen.headers, seen.mirror, seen.sticky),
                 headers: union(before.headers, seen.headers),
                 mirror: before.mirror.or(seen.mirror),
+                sticky: before.sticky || seen.sticky,
                 other_manager: before.other_manager.or(seen.other_manager),
                 returnable: false,
             },

@@ -95,6 +95,8 @@ pub struct Route {
     pub headers: Vec<String>,
     /// The share that is copied to the canary.
     pub mirror: Option<Percent>,
+    /// Whether users stay on the version of their first answer.
+    pub sticky: bool,
     /// What the proxies do.
     pub effective: Percent,
     /// What reaches them, and when.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     api::{
         RolloutSpec, RolloutStatus,
-        analysis::{AnalysisRunStatus, RunPhase, ShareStatus, ShareVerdict, Verdict},
+        analysis::{AnalysisRunStatus, MetricStatus, RunPhase, ShareStatus, ShareVerdict, Verdict},
         command::{CommandState, RolloutCommandSpec, Verb},
         common::Percent,
     },
@@ -26,6 +26,8 @@ pub struct Behaviour {
     pub verdict: Verdict,
     /// What counting says about the canary's share of the requests.
     pub share: ShareVerdict,
+    /// What an A/B test's goal metric says, with the judge's reason.
+    pub goal: (Verdict, &'static str),
 }
 
 impl Default for Behaviour {
@@ -34,6 +36,7 @@ impl Default for Behaviour {
             ready_after: Some(SignedDuration::from_secs(2)),
             verdict: Verdict::Pass,
             share: ShareVerdict::Verified,
+            goal: (Verdict::Pass, "CandidateWins"),
         }
     }
 }
@@ -51,6 +54,7 @@ struct SimRun {
     canary: String,
     epoch: u32,
     share: Option<Percent>,
+    goal: bool,
     stop: bool,
 }
 
@@ -131,6 +135,11 @@ impl SimWorld {
         let mut names: Vec<String> = self.route.headers.iter().map(|route| route.name.clone()).collect();
         names.sort();
         names
+    }
+
+    /// What the cookies of users who stay name.
+    pub fn sticky(&self) -> Option<String> {
+        self.route.sticky.as_ref().map(|sticky| sticky.test.clone())
     }
 
     /// The share that is copied to the canary.
@@ -220,13 +229,18 @@ impl SimWorld {
     /// What the engine is shown.
     pub fn seen(&self) -> Seen {
         Seen {
-            template: Some(TemplateSeen { id: self.template.clone(), images: vec![self.template.clone()] }),
+            template: Some(TemplateSeen {
+                id: self.template.clone(),
+                images: vec![self.template.clone()],
+                ..TemplateSeen::default()
+            }),
             replicas: self.replicas,
             revisions: self.sets.iter().map(|(id, set)| revision(id, set, self.now)).collect(),
             route: (!self.effective().traffic.is_empty()).then(|| RouteSeen {
                 weight: Some(self.route.canary),
                 headers: self.headers(),
                 mirror: self.mirror(),
+                sticky: self.route.sticky.is_some(),
                 ..RouteSeen::default()
             }),
             stable_target: self.target(&self.stable_target),
@@ -255,10 +269,10 @@ impl SimWorld {
 
     fn run(&self, run: &SimRun) -> RunSeen {
         let behaviour = self.behaviours.get(&run.canary).copied().unwrap_or_default();
-        let verdict = behaviour.verdict;
+        let (verdict, reason) = if run.goal { behaviour.goal } else { (behaviour.verdict, "") };
         let phase = match (run.stop, verdict) {
             (true, _) => RunPhase::Stopped,
-            (false, Verdict::Fail) => RunPhase::Finished,
+            (false, Verdict::Fail) if !run.goal => RunPhase::Finished,
             _ => RunPhase::Running,
         };
         let status = AnalysisRunStatus {
@@ -266,6 +280,7 @@ impl SimWorld {
             verdict,
             epoch: run.epoch,
             message: "measured".into(),
+            metrics: run.goal.then(|| goal_metric(verdict, reason)).into_iter().collect(),
             share: run.share.map(|planned| ShareStatus {
                 epoch: run.epoch,
                 canary: u64::from(planned.basis_points()),
@@ -344,8 +359,8 @@ impl SimWorld {
             Action::EnsureTarget { target: Target::Canary, revision } => self.canary_target = Some(revision.clone()),
             Action::EnsureRoute(intent) => self.route = intent.clone(),
             Action::EnsureRun(request) => {
-                let RunRequest { name, canary, epoch, share, .. } = request.clone();
-                self.runs.insert(name, SimRun { canary, epoch, share, stop: false });
+                let RunRequest { name, canary, epoch, share, goal, .. } = request.clone();
+                self.runs.insert(name, SimRun { canary, epoch, share, goal: goal.is_some(), stop: false });
             }
             Action::StopRun { name } => {
                 if let Some(run) = self.runs.get_mut(name) {
@@ -363,7 +378,7 @@ impl SimWorld {
                 (self.stable_target, self.canary_target) = (None, None);
                 self.route = RouteIntent::default();
             }
-            Action::EnsureWorkload { .. } | Action::HandBack(_) => {}
+            Action::EnsureWorkload { .. } | Action::HandBack(_) | Action::Evict { .. } => {}
         }
     }
 
@@ -430,6 +445,11 @@ impl SimWorld {
         }
         Err(vec![format!("I9: nobody looks again at {}: {}", self.now, self.status.message)])
     }
+}
+
+fn goal_metric(verdict: Verdict, reason: &str) -> MetricStatus {
+    let (name, canary) = ("orders".to_owned(), "12 %".to_owned());
+    MetricStatus { name, verdict, reason: reason.to_owned(), canary, required: true, ..MetricStatus::default() }
 }
 
 fn ready(set: &ReplicaSet, now: Timestamp) -> u32 {

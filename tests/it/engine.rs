@@ -555,7 +555,7 @@ fn s20_other_objects_are_taken_over_once_the_old_ones_are_given_back() {
 #[test]
 fn s20_a_live_object_goes_from_one_strategy_to_another() {
     let blue_green = BlueGreenStrategy { active_service: Some("checkout".into()), ..BlueGreenStrategy::default() };
-    let other = Strategy { blue_green: Some(blue_green), canary: None };
+    let other = Strategy { blue_green: Some(blue_green), ..Strategy::default() };
     let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
     release(&mut world, "v2", |world| world.status.step_index == 1);
     world.spec = RolloutSpec { strategy: other, traffic: vec![], ..world.spec.clone() };
@@ -750,7 +750,7 @@ proptest! {
             canary.dynamic_stable_scale = dynamic;
         }
         if let Some(blue_green) = blue_green {
-            spec.strategy = Strategy { blue_green: Some(blue_green), canary: None };
+            spec.strategy = Strategy { blue_green: Some(blue_green), ..Strategy::default() };
             spec.analysis = None;
         }
         let mut world = SimWorld::new(spec, "v1", replicas);

@@ -7,6 +7,7 @@
     reason = "tests stop at what they did not expect"
 )]
 
+mod ab_test;
 mod blue_green;
 mod crds;
 mod deploy;

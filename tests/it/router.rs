@@ -8,10 +8,10 @@ use std::{fs, path::Path};
 use glidepath::{
     api::{
         Percent, RolloutSpec,
-        strategy::{HeaderRoute, MirrorRoute},
+        strategy::{HeaderRoute, MirrorRoute, Sticky},
         traffic::TrafficRouter,
     },
-    engine::{RouteIntent, Target},
+    engine::{RouteIntent, Stickiness, Target},
     router::{Objects, PlannedWrite, ROUTERS, RouteContext, RouteError, Router, read_all, routers},
 };
 use proptest::prelude::*;
@@ -47,12 +47,20 @@ struct Asked {
     #[serde(default)]
     headers: Vec<HeaderRoute>,
     mirror: Option<MirrorRoute>,
+    sticky: Option<AskedStickiness>,
     target: Option<AskedTarget>,
     #[serde(default)]
     hand_back: bool,
     /// Write what can be written, as an abort does.
     #[serde(default)]
     whatever_can_be: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AskedStickiness {
+    cookie: Sticky,
+    test: String,
 }
 
 #[derive(Deserialize)]
@@ -72,8 +80,13 @@ impl Asked {
             let which = if target.canary { Target::Canary } else { Target::Stable };
             return router.plan_target(&ctx, current, which, &target.revision);
         }
-        let intent =
-            RouteIntent { canary: self.canary.unwrap(), headers: self.headers.clone(), mirror: self.mirror.clone() };
+        let sticky = self.sticky.as_ref();
+        let intent = RouteIntent {
+            canary: self.canary.unwrap(),
+            headers: self.headers.clone(),
+            mirror: self.mirror.clone(),
+            sticky: sticky.map(|asked| Stickiness { cookie: asked.cookie.clone(), test: asked.test.clone() }),
+        };
         match self.whatever_can_be {
             true => Ok(router.plan_all(&ctx, current, &intent).writes),
             false => router.plan(&ctx, current, &intent),
@@ -363,6 +376,25 @@ proptest! {
                 prop_assert_eq!(old * is, new * was, "{} keeps its share", host);
             }
         }
+    }
+
+    #[test]
+    fn s70_users_who_stay_leave_no_trace(object in any_virtual_service(), canary in 1u32..100) {
+        let canary = Percent::whole(canary);
+        let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout", "routes": ["b", "a"] }] } }));
+        let before: Objects = [object].into_iter().collect();
+        let cookie = Sticky { cookie: "variant".to_owned(), ttl: None };
+        let sticky = Some(Stickiness { cookie, test: "k3v9-1".to_owned() });
+        let intent = RouteIntent { sticky, ..weight(canary) };
+        let during = before.after(&istio.plan(&context(), &before, &intent).unwrap());
+        let seen = istio.read(&context(), &during, &intent).unwrap();
+        prop_assert_eq!((seen.weight, seen.sticky, seen.drifted), (Some(canary), true, false));
+        // Another test's cookies are drift, and so are cookies without a test.
+        prop_assert!(istio.read(&context(), &during, &RouteIntent::default()).unwrap().drifted);
+        let plain = before.after(&istio.plan(&context(), &before, &weight(canary)).unwrap());
+        let after = during.after(&istio.plan(&context(), &during, &weight(canary)).unwrap());
+        prop_assert_eq!(after.get("VirtualService", "shop", "checkout"), plain.get("VirtualService", "shop", "checkout"));
+        prop_assert!(!istio.read(&context(), &after, &intent).unwrap().sticky);
     }
 
     #[test]

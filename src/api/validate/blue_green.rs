@@ -1,6 +1,6 @@
 //! A blue-green strategy: the Services it switches, a preview that fits, analyses that can say something.
 
-use super::{Finding, has_mesh, repeated_args};
+use super::{Finding, has_mesh};
 use crate::api::{rollout::RolloutSpec, strategy::BlueGreenStrategy};
 
 const PATH: &str = "spec.strategy.blueGreen";
@@ -8,12 +8,6 @@ const PATH: &str = "spec.strategy.blueGreen";
 pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Finding>) {
     services(spec, strategy, found);
     preview(spec, strategy, found);
-    for (field, analysis) in strategy.analyses() {
-        if analysis.templates.is_empty() {
-            found.push(Finding::error(format!("{PATH}.{field}.templates"), "name at least one template"));
-        }
-        repeated_args(&analysis.args, &format!("{PATH}.{field}.args"), found);
-    }
     if spec.analysis.as_ref().is_some_and(|analysis| !analysis.templates.is_empty()) {
         found.push(Finding::error(
             "spec.analysis.templates",

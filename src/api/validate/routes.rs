@@ -54,7 +54,7 @@ fn header_route<'a>(route: &'a HeaderRoute, known: &mut Vec<&'a HeaderRoute>, pa
     }
 }
 
-fn matches(matches: &[RequestMatch], path: &str, found: &mut Vec<Finding>) {
+pub(super) fn matches(matches: &[RequestMatch], path: &str, found: &mut Vec<Finding>) {
     for (index, one) in matches.iter().enumerate() {
         let path = format!("{path}.match[{index}]");
         match (&one.header, &one.cookie) {

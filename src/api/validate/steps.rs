@@ -1,6 +1,6 @@
 //! The steps of a canary: one kind each, weights and pods that fit together, waits that can end.
 
-use super::{Finding, blue_green, has_mesh, repeated_args, routes};
+use super::{Finding, ab_test, blue_green, has_mesh, routes};
 use crate::api::{
     common::Percent,
     rollout::RolloutSpec,
@@ -8,13 +8,15 @@ use crate::api::{
 };
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
-    let canary = match (&spec.strategy.canary, &spec.strategy.blue_green) {
-        (Some(canary), None) => canary,
-        (None, Some(blue_green)) => return blue_green::check(spec, blue_green, found),
-        (None, None) => return found.push(Finding::error("spec.strategy", "name one strategy: canary or blueGreen")),
-        (Some(_), Some(_)) => {
-            return found.push(Finding::error("spec.strategy", "has canary and blueGreen; exactly one of the two"));
+    let strategy = &spec.strategy;
+    let canary = match (&strategy.canary, &strategy.blue_green, &strategy.ab_test) {
+        (Some(canary), None, None) => canary,
+        (None, Some(blue_green), None) => return blue_green::check(spec, blue_green, found),
+        (None, None, Some(test)) => return ab_test::check(spec, test, found),
+        (None, None, None) => {
+            return found.push(Finding::error("spec.strategy", "name one strategy: canary, blueGreen or abTest"));
         }
+        _ => return found.push(Finding::error("spec.strategy", "has several strategies; exactly one of them")),
     };
     for (index, step) in canary.steps.iter().enumerate() {
         let path = format!("spec.strategy.canary.steps[{index}]");
@@ -63,12 +65,6 @@ fn by_itself(spec: &RolloutSpec, step: &Step, path: &str, found: &mut Vec<Findin
     }
     if let Some(observe) = &step.observe {
         check_observe(spec, observe, &format!("{path}.observe"), found);
-    }
-    if let Some(analysis) = &step.analysis {
-        if analysis.templates.is_empty() {
-            found.push(Finding::error(format!("{path}.analysis.templates"), "name at least one template"));
-        }
-        repeated_args(&analysis.args, &format!("{path}.analysis.args"), found);
     }
     if step.pause.as_ref().and_then(|pause| pause.duration).is_some_and(|duration| duration.get().is_zero()) {
         found.push(Finding::warning(

@@ -152,8 +152,8 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             )],
             "error spec.strategy.blueGreen.autoPromotion.after: means nothing",
         ),
-        (vec![("/strategy/blueGreen", json!({"activeService": "a"}))], "error spec.strategy: has canary and blueGreen"),
-        (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy: canary or blueGreen"),
+        (vec![("/strategy/blueGreen", json!({"activeService": "a"}))], "error spec.strategy: has several strategies"),
+        (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy: canary, blueGreen or abTest"),
         (
             step(json!({})),
             "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute: this one has none",
@@ -248,6 +248,51 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
         let findings = rollout_findings(&changes);
         assert!(findings.contains(wanted), "{changes:?}\nwanted: {wanted}\ngot:\n{findings}");
     }
+}
+
+#[test]
+fn each_mistake_in_an_ab_test_is_named_with_its_field() {
+    let goal = || json!({"templates": [{"name": "orders"}]});
+    let good = || json!({"weight": 50, "sticky": {"cookie": "variant"}, "goal": goal()});
+    let header = json!([{"header": {"name": "x-beta", "exact": "yes"}}]);
+    let test = |changes: &[(&str, Value)]| {
+        let mut test = good();
+        changes.iter().for_each(|(pointer, value)| change(&mut test, pointer, value.clone()));
+        rollout_findings(&[("/analysis", Value::Null), ("/strategy", json!({ "abTest": test }))])
+    };
+    assert_eq!(test(&[]), "");
+    assert_eq!(test(&[("/weight", Value::Null), ("/sticky", Value::Null), ("/match", header.clone())]), "");
+    let cases: Vec<(Vec<(&str, Value)>, &str)> = vec![
+        (vec![("/weight", Value::Null)], "error spec.strategy.abTest: give match or weight"),
+        (vec![("/match", header.clone())], "error spec.strategy.abTest.weight: match and weight exclude"),
+        (vec![("/weight", json!(0))], "error spec.strategy.abTest.weight: 0 % leaves one variant without users"),
+        (vec![("/weight", json!(100))], "error spec.strategy.abTest.weight: 100 % leaves one variant"),
+        (vec![("/weight", Value::Null), ("/match", header)], "error spec.strategy.abTest.sticky: goes with weight"),
+        (vec![("/sticky/cookie", json!("a b"))], "error spec.strategy.abTest.sticky.cookie: `a b` is no cookie name"),
+        (vec![("/sticky/ttl", json!("0s"))], "error spec.strategy.abTest.sticky.ttl: must be above 0"),
+        (
+            vec![("/minDuration", json!("2h")), ("/maxDuration", json!("1h"))],
+            "error spec.strategy.abTest.maxDuration: maxDuration (1h) must not be below minDuration (2h)",
+        ),
+        (vec![("/goal/templates", json!([]))], "error spec.strategy.abTest.goal.templates: name at least one"),
+        (
+            vec![("/guardrails", json!({"templates": []}))],
+            "error spec.strategy.abTest.guardrails.templates: name at least one",
+        ),
+        (
+            vec![("/weight", Value::Null), ("/sticky", Value::Null), ("/match", json!([{"header": {"name": "a"}}]))],
+            "error spec.strategy.abTest.match[0].header: a match has exactly one of exact, prefix and regex",
+        ),
+    ];
+    for (changes, wanted) in cases {
+        let findings = test(&changes);
+        assert!(findings.contains(wanted), "{changes:?}\nwanted: {wanted}\ngot:\n{findings}");
+    }
+    let strategy = ("/strategy", json!({ "abTest": good() }));
+    let without = rollout_findings(&[strategy.clone(), ("/analysis", Value::Null), ("/traffic", Value::Null)]);
+    assert!(without.contains("error spec.strategy.abTest: needs a router under spec.traffic"), "{without}");
+    let with = rollout_findings(&[strategy]);
+    assert!(with.contains("error spec.analysis.templates: an A/B test is watched by"), "{with}");
 }
 
 #[test]

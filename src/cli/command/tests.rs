@@ -87,7 +87,7 @@ async fn a_refused_or_unanswered_command_is_an_error() {
 #[test]
 fn only_promote_names_attempt_and_step_and_only_ramps_have_sub_steps() {
     let observing = samples::observing().rollout;
-    for verb in [Verb::Abort, Verb::Pause, Verb::Resume, Verb::Retry, Verb::Undo] {
+    for verb in [Verb::Abort, Verb::Pause, Verb::Resume, Verb::Retry, Verb::Undo, Verb::Restart] {
         let spec = spec(&observing, verb, Extra::default());
         assert_eq!((spec.revision.as_deref(), spec.attempt, spec.step), (Some("k3v9x2m1qa"), None, None), "{verb:?}");
     }

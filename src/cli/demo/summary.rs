@@ -60,6 +60,7 @@ fn chapter(ending: &Ending) -> String {
                 Outcome::Promoted | Outcome::FastPromoted => "promoted",
                 Outcome::Aborted | Outcome::RolledBack => "caught and rolled back",
                 Outcome::Superseded => "superseded",
+                Outcome::KeptControl => "not promoted: control kept",
             };
             let why = if entry.outcome == Outcome::Promoted { String::new() } else { entry.reason.clone() };
             (format!("{word} after {took}"), why)

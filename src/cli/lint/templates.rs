@@ -24,16 +24,8 @@ pub(super) fn check(spec: &RolloutSpec, known: &Known) -> Vec<Finding> {
     if let Some(analysis) = &spec.analysis {
         used("spec.analysis", &analysis.templates, &analysis.args, known, &mut found);
     }
-    if let Some(strategy) = &spec.strategy.blue_green {
-        for (field, analysis) in strategy.analyses() {
-            let path = format!("spec.strategy.blueGreen.{field}");
-            used(&path, &analysis.templates, &analysis.args, known, &mut found);
-        }
-    }
-    let steps = spec.strategy.canary.iter().flat_map(|canary| &canary.steps).enumerate();
-    for (index, analysis) in steps.filter_map(|(index, step)| Some((index, step.analysis.as_ref()?))) {
-        let path = format!("spec.strategy.canary.steps[{index}].analysis");
-        used(&path, &analysis.templates, &analysis.args, known, &mut found);
+    for (field, judged) in spec.strategy.judged() {
+        used(&format!("spec.strategy.{field}"), &judged.templates, &judged.args, known, &mut found);
     }
     found
 }

@@ -3,6 +3,7 @@
 mod destination_rule;
 mod hosts;
 mod own_routes;
+mod sticky;
 mod virtual_service;
 
 use std::collections::{BTreeMap, btree_map::Entry};
@@ -34,7 +35,7 @@ pub const KIND: RouterKind = RouterKind {
     summary: "Istio: weights of VirtualService routes, by Service host or by DestinationRule subset",
     docs: DOCS,
     example: EXAMPLE,
-    capabilities: Capabilities { grain: GRAIN, header: true, cookie: true, mirror: true, sticky: false },
+    capabilities: Capabilities { grain: GRAIN, header: true, cookie: true, mirror: true, sticky: true },
     rbac: &[
         RbacRule { group: GROUP, resources: &["virtualservices"], verbs: &["get", "list", "watch", "update", "patch"] },
         RbacRule {
@@ -65,7 +66,12 @@ wrote one for the canary host yourself.
 Header routes are http entries named `glidepath-<name>`, each directly before the route that it was made from, with that \
 route's matches joined with its own and everything else copied. A mirror is `mirror` with `mirrorPercentage` in the \
 route, or one more of its `mirrors` where it has that; with a `match` it is an entry of its own. Both go when the \
-steps or the rollout say so.";
+steps or the rollout say so.
+
+Users of an A/B test stay where they are by a cookie: the answers of both destinations set it \
+(`headers.response.add.set-cookie`), and two entries, `glidepath-sticky-candidate` and `glidepath-sticky-control`, \
+send whoever has it to where it says. A destination that sets a cookie of yours there is refused: set it in the \
+application, or in the route's own `headers`.";
 
 const EXAMPLE: &str = "\
 istio:
@@ -109,15 +115,16 @@ impl Router for Istio {
 
     fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError> {
         let arms = self.arms(ctx, current)?;
-        let (mut shares, mut headers, mut mirror) = (Vec::new(), Vec::new(), None);
+        let (mut shares, mut headers, mut mirror, mut sticky) = (Vec::new(), Vec::new(), None, false);
         let mut other_manager = None;
         for (namespace, reference) in &self.virtual_services(ctx) {
             let editor = RouteEditor { ctx, arms: &arms, namespace, reference };
             let object = editor.object(current)?;
             shares.extend(editor.shares(object)?);
-            let (names, copied) = editor.own().read(object);
-            headers.extend(names);
-            mirror = mirror.or(copied);
+            let found = editor.own().read(object);
+            headers.extend(found.headers);
+            mirror = mirror.or(found.mirror);
+            sticky |= found.sticky;
             other_manager = other_manager.or_else(|| virtual_service::other_manager(object));
         }
         let weight = match shares.first() {
@@ -130,12 +137,13 @@ impl Router for Istio {
             Some(canary) => {
                 let there = known.headers.iter().filter(|route| headers.contains(&route.name)).cloned().collect();
                 let copied = mirror.map(|percent| MirrorRoute { percent, ..known.mirror.clone().unwrap_or_default() });
-                let intent = RouteIntent { canary, headers: there, mirror: copied };
+                let kept = known.sticky.clone().filter(|_| sticky);
+                let intent = RouteIntent { canary, headers: there, mirror: copied, sticky: kept };
                 !self.plan(ctx, current, &intent)?.is_empty()
             }
             None => true,
         };
-        Ok(RouteSeen { weight, headers, mirror, drifted, other_manager, ..RouteSeen::default() })
+        Ok(RouteSeen { weight, headers, mirror, sticky, drifted, other_manager, ..RouteSeen::default() })
     }
 
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {

@@ -1,19 +1,22 @@
 //! What is ours in a VirtualService beside the weights: http entries for requests that go to the canary by what they
-//! carry, and mirrors (rule S15).
+//! carry, mirrors (rule S15), and users who stay (rule S70).
 //!
-//! An entry of ours is called `glidepath-<name>`, leads (or copies) to the canary, and stands directly before the route that
+//! An entry of ours is called `glidepath-<name>`, leads (or copies) to one of our destinations, and stands directly before the route that
 //! it was made from, so that it takes nothing from earlier routes. It has that route's timeouts, retries, rewrites and the
 //! like, and its matches, each joined with each of ours. All of ours are taken out and put in anew with every plan.
 
 use serde_json::{Map, Value, json};
 
-use super::hosts::Arm;
+use super::{
+    hosts::{Arm, Arms},
+    sticky,
+};
 use crate::{
     api::{
         Percent,
-        strategy::{HeaderRoute, MirrorRoute, RequestMatch, ValueMatch},
+        strategy::{MirrorRoute, RequestMatch, ValueMatch},
     },
-    engine::RouteIntent,
+    engine::{RouteIntent, Stickiness, Target},
     router::{RouteContext, RouteError},
 };
 
@@ -24,21 +27,37 @@ const MIRROR: &str = "glidepath-mirror";
 /// Reads and writes what is ours in the VirtualServices of one namespace.
 pub(super) struct OwnRoutes<'a> {
     pub(super) ctx: &'a RouteContext,
-    pub(super) canary: &'a Arm,
+    pub(super) arms: &'a Arms,
     pub(super) namespace: &'a str,
 }
 
+/// What of ours is in an object.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The names of the header routes, sorted.
+    pub(super) headers: Vec<String>,
+    /// The share that is copied.
+    pub(super) mirror: Option<Percent>,
+    /// Whether anything keeps users on a version.
+    pub(super) sticky: bool,
+}
+
 impl OwnRoutes<'_> {
-    /// The names of our header routes, and the share that is copied.
-    pub(super) fn read(&self, object: &Value) -> (Vec<String>, Option<Percent>) {
+    /// What of ours is there.
+    pub(super) fn read(&self, object: &Value) -> Found {
         let entries = object["spec"]["http"].as_array().map_or(&[][..], Vec::as_slice);
         let ours = entries.iter().filter(|entry| self.is_ours(entry));
-        let names = ours.filter_map(|entry| entry["name"].as_str()?.strip_prefix(PREFIX));
-        let mut names: Vec<String> =
-            names.filter(|name| format!("{PREFIX}{name}") != MIRROR).map(str::to_owned).collect();
-        names.sort();
-        names.dedup();
-        (names, entries.iter().find_map(|entry| self.copied(entry)))
+        let names: Vec<&str> = ours.filter_map(|entry| entry["name"].as_str()?.strip_prefix(PREFIX)).collect();
+        let header = |name: &&str| format!("{PREFIX}{name}") != MIRROR && !sticky::is_entry(name);
+        let mut headers: Vec<String> = names.iter().copied().filter(header).map(str::to_owned).collect();
+        headers.sort();
+        headers.dedup();
+        let cookies = entries.iter().flat_map(destinations).any(|to| self.is_either(to) && sticky::is_set(to));
+        Found {
+            headers,
+            mirror: entries.iter().find_map(|entry| self.copied(entry)),
+            sticky: cookies || names.iter().any(|name| sticky::is_entry(name)),
+        }
     }
 
     /// The object without anything of ours.
@@ -46,6 +65,10 @@ impl OwnRoutes<'_> {
         let mut bare = object.clone();
         let Some(entries) = bare["spec"]["http"].as_array_mut() else { return bare };
         entries.retain(|entry| !self.is_ours(entry));
+        for entry in entries.iter_mut() {
+            let to = entry["route"].as_array_mut().into_iter().flatten();
+            to.filter(|to| self.is_either(to)).for_each(sticky::drop_from);
+        }
         entries.iter_mut().filter_map(Value::as_object_mut).for_each(|entry| self.drop_mirror(entry));
         bare
     }
@@ -61,8 +84,15 @@ impl OwnRoutes<'_> {
         let Some(entries) = object["spec"]["http"].as_array_mut() else { return Ok(()) };
         let Some(base) = entries.get(index).cloned() else { return Ok(()) };
         let mut ours = Vec::new();
+        if let Some(sticky) = &intent.sticky {
+            self.keep_users(&mut entries[index], sticky, place)?;
+            for target in [Target::Canary, Target::Stable] {
+                let matches = [sticky::of(sticky, target)];
+                ours.push(self.entry_to(&base, sticky::entry_name(target), &matches, target, place)?);
+            }
+        }
         for route in &intent.headers {
-            ours.push(self.header_entry(&base, route, place)?);
+            ours.push(self.entry_to(&base, &route.name, &route.matches, Target::Canary, place)?);
         }
         match &intent.mirror {
             Some(mirror) if mirror.matches.is_empty() => self.copy(&mut entries[index], &base, mirror, place)?,
@@ -79,20 +109,42 @@ impl OwnRoutes<'_> {
         Ok(())
     }
 
-    /// By its name, and because it leads to our canary: another Rollout may have entries in the same object.
+    /// By its name, and because it leads to a destination of ours: another Rollout may have entries in the same object.
     fn is_ours(&self, entry: &Value) -> bool {
-        let named = entry["name"].as_str().is_some_and(|name| name.starts_with(PREFIX));
-        let destinations = entry["route"].as_array().map_or(&[][..], Vec::as_slice);
-        let leads = !destinations.is_empty()
-            && destinations.iter().all(|to| self.canary.receives(self.ctx, self.namespace, to));
-        named && (leads || self.copied(entry).is_some())
+        let Some(name) = entry["name"].as_str().and_then(|name| name.strip_prefix(PREFIX)) else { return false };
+        let target = if name == sticky::entry_name(Target::Stable) { Target::Stable } else { Target::Canary };
+        let arm = self.arms.of(target);
+        let mut to = destinations(entry).peekable();
+        let leads = to.peek().is_some() && to.all(|to| arm.receives(self.ctx, self.namespace, to));
+        leads || self.copied(entry).is_some()
     }
 
-    fn header_entry(&self, base: &Value, route: &HeaderRoute, place: &str) -> Result<Value, RouteError> {
+    /// Lets the answers of both destinations set the cookie.
+    fn keep_users(&self, entry: &mut Value, sticky: &Stickiness, place: &str) -> Result<(), RouteError> {
+        for to in entry["route"].as_array_mut().into_iter().flatten() {
+            for target in [Target::Canary, Target::Stable] {
+                let ours = self.arms.of(target).receives(self.ctx, self.namespace, to);
+                if ours && !sticky::set(to, sticky, target) {
+                    return Err(RouteError::CookieTaken { place: place.to_owned() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The base's requests that fulfil any of these matches, all to one destination.
+    fn entry_to(
+        &self,
+        base: &Value,
+        name: &str,
+        matches: &[RequestMatch],
+        target: Target,
+        place: &str,
+    ) -> Result<Value, RouteError> {
         let mut entry = base.clone();
-        entry["name"] = format!("{PREFIX}{}", route.name).into();
-        entry["match"] = joined(base, &route.matches, place)?;
-        let mut to = self.canary_entry(base);
+        entry["name"] = format!("{PREFIX}{name}").into();
+        entry["match"] = joined(base, matches, place)?;
+        let mut to = self.destination(base, self.arms.of(target));
         if let Some(to) = to.as_object_mut() {
             to.shift_remove("weight");
         }
@@ -100,14 +152,18 @@ impl OwnRoutes<'_> {
         Ok(entry)
     }
 
-    fn canary_entry(&self, base: &Value) -> Value {
-        let entries = base["route"].as_array().map_or(&[][..], Vec::as_slice);
-        entries.iter().find(|to| self.canary.receives(self.ctx, self.namespace, to)).cloned().unwrap_or_default()
+    fn destination(&self, base: &Value, arm: &Arm) -> Value {
+        destinations(base).find(|to| arm.receives(self.ctx, self.namespace, to)).cloned().unwrap_or_default()
+    }
+
+    fn is_either(&self, to: &Value) -> bool {
+        [&self.arms.stable, &self.arms.canary].into_iter().any(|arm| arm.receives(self.ctx, self.namespace, to))
     }
 
     /// Copies requests of an entry: by `mirror`, or as one of `mirrors` where the user has that.
     fn copy(&self, entry: &mut Value, base: &Value, mirror: &MirrorRoute, place: &str) -> Result<(), RouteError> {
-        let (to, share) = (self.canary_entry(base)["destination"].clone(), json!({"value": number(mirror.percent)}));
+        let canary = self.destination(base, &self.arms.canary);
+        let (to, share) = (canary["destination"].clone(), json!({"value": number(mirror.percent)}));
         if let Some(list) = entry.get_mut("mirrors").and_then(Value::as_array_mut) {
             list.push(json!({"destination": to, "percentage": share}));
         } else if entry.get("mirror").is_some_and(|mirror| !mirror.is_null()) {
@@ -143,8 +199,12 @@ impl OwnRoutes<'_> {
     }
 
     fn is_canary(&self, destination: &Value) -> bool {
-        self.canary.receives(self.ctx, self.namespace, &json!({"destination": destination}))
+        self.arms.canary.receives(self.ctx, self.namespace, &json!({"destination": destination}))
     }
+}
+
+fn destinations(entry: &Value) -> impl Iterator<Item = &Value> {
+    entry["route"].as_array().into_iter().flatten()
 }
 
 /// Whole numbers stay whole: the API server would write 10.0 as 10, which reads back as another value.

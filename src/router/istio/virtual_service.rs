@@ -42,7 +42,7 @@ impl RouteEditor<'_> {
 
     /// What is ours beside the weights.
     pub(super) fn own(&self) -> OwnRoutes<'_> {
-        OwnRoutes { ctx: self.ctx, canary: &self.arms.canary, namespace: self.namespace }
+        OwnRoutes { ctx: self.ctx, arms: self.arms, namespace: self.namespace }
     }
 
     /// The canary's share in each chosen route; `None` where neither destination has weight.

@@ -20,7 +20,11 @@ impl SimCluster {
         let Some(rollout) = &self.rollout else { return Seen::default() };
         let template = self.wanted_template();
         Seen {
-            template: template.map(|(id, raw)| TemplateSeen { id, images: revision::images(raw) }),
+            template: template.map(|(id, raw)| TemplateSeen {
+                id,
+                images: revision::images(raw),
+                restarted_at: revision::restarted_at(raw).map(str::to_owned),
+            }),
             replicas: rollout.spec.replicas.unwrap_or(1),
             revisions: self.sets.iter().map(|set| set.seen(self.now, min_ready)).collect(),
             route: self.has_mesh().then(|| self.route_seen()),
@@ -46,6 +50,7 @@ impl SimCluster {
             weight: readable.then_some(self.route.weight),
             headers: self.route.headers.clone(),
             mirror: self.route.mirror,
+            sticky: self.route.sticky,
             ..RouteSeen::default()
         }
     }

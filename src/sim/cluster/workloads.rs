@@ -131,6 +131,7 @@ impl SimCluster {
         self.route.weight = weight;
         self.route.headers = intent.headers.iter().map(|route| route.name.clone()).collect();
         self.route.headers.sort();
+        self.route.sticky = intent.sticky.is_some();
         self.route.mirror = intent.mirror.as_ref().map(|mirror| mirror.percent);
         self.route.version += 1;
         self.route.underway.push((self.now + lag, weight));

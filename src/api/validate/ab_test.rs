@@ -1,0 +1,62 @@
+//! An A/B test: one way to split users, a router that can, a goal, and times in order.
+
+use super::{Finding, has_mesh, routes};
+use crate::api::{
+    common::Percent,
+    rollout::RolloutSpec,
+    strategy::{AbTestStrategy, Sticky},
+};
+
+const PATH: &str = "spec.strategy.abTest";
+
+pub(super) fn check(spec: &RolloutSpec, test: &AbTestStrategy, found: &mut Vec<Finding>) {
+    if !has_mesh(spec) {
+        found.push(Finding::error(PATH, "needs a router under spec.traffic: without one pods, not users, are split"));
+    }
+    split(test, found);
+    if let Some(sticky) = &test.sticky {
+        stickiness(test, sticky, found);
+    }
+    let (least, most) = (test.min_duration.unwrap_or_default(), test.max_duration());
+    if least > most {
+        let message = format!("maxDuration ({most}) must not be below minDuration ({least})");
+        found.push(Finding::error(format!("{PATH}.maxDuration"), message));
+    }
+    if spec.analysis.as_ref().is_some_and(|analysis| !analysis.templates.is_empty()) {
+        let message = "an A/B test is watched by spec.strategy.abTest.guardrails; name the templates there";
+        found.push(Finding::error("spec.analysis.templates", message));
+    }
+}
+
+fn split(test: &AbTestStrategy, found: &mut Vec<Finding>) {
+    match (test.matches.is_empty(), test.weight) {
+        (true, None) => found.push(Finding::error(PATH, "give match or weight: who meets the candidate")),
+        (false, Some(_)) => found.push(Finding::error(
+            format!("{PATH}.weight"),
+            "match and weight exclude each other: users are told apart by what they send, or drawn",
+        )),
+        (true, Some(weight)) if weight.is_zero() || weight == Percent::FULL => {
+            let message = format!("{weight} leaves one variant without users; between 0 and 100 %, best 50 %");
+            found.push(Finding::error(format!("{PATH}.weight"), message));
+        }
+        _ => routes::matches(&test.matches, PATH, found),
+    }
+}
+
+fn stickiness(test: &AbTestStrategy, sticky: &Sticky, found: &mut Vec<Finding>) {
+    if test.weight.is_none() {
+        found.push(Finding::error(
+            format!("{PATH}.sticky"),
+            "goes with weight: a user with a matching header or cookie meets the same variant anyway",
+        ));
+    }
+    // RFC 6265: a cookie's name is a token.
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if sticky.cookie.is_empty() || !sticky.cookie.chars().all(token) {
+        let message = format!("`{}` is no cookie name: letters, digits and -_.!#$%&'*+^`|~ only", sticky.cookie);
+        found.push(Finding::error(format!("{PATH}.sticky.cookie"), message));
+    }
+    if sticky.ttl.is_some_and(|ttl| ttl.get().is_zero()) {
+        found.push(Finding::error(format!("{PATH}.sticky.ttl"), "must be above 0, or nobody stays"));
+    }
+}

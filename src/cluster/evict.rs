@@ -1,0 +1,42 @@
+//! Evictions: a pod goes as its disruption budgets allow (rule S83).
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Error,
+    api::{DeleteParams, EvictParams, Preconditions},
+};
+
+use super::{
+    Cluster,
+    call::{call, is_missing},
+    observe::Around,
+};
+use crate::ports::WorldError;
+
+impl Cluster {
+    /// Evicts exactly this pod; one that is gone is as good. A budget that allows none is told at once: this client does not
+    /// retry by itself, which the other would do silently for as long as a call may take.
+    pub(super) async fn evict(&self, around: &Around, pod: &str, uid: &str) -> Result<(), WorldError> {
+        let namespace = &around.key.namespace;
+        let api: Api<Pod> = Api::namespaced(self.impatient.clone(), namespace);
+        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let delete_options = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let params = EvictParams { delete_options: Some(delete_options), ..EvictParams::default() };
+        let answer = call(&format!("evict pod {namespace}/{pod}"), async {
+            match api.evict(pod, &params).await {
+                Err(Error::Api(status)) if status.code == 429 => Ok(Some(status.message)),
+                answer => answer.map(|_| None),
+            }
+        })
+        .await;
+        match answer {
+            Ok(None) => Ok(()),
+            Ok(Some(refusal)) => Err(WorldError::Refused {
+                reason: "DisruptionBudget".into(),
+                message: format!("restarting: pod {pod} may not go now: {refusal}"),
+            }),
+            Err(error) if is_missing(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

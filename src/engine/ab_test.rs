@@ -1,0 +1,141 @@
+//! An A/B test: who stays where, and what its goal metric's word does (rules S70 to S73).
+
+use crate::api::{
+    RolloutSpec, RolloutStatus,
+    analysis::{MetricStatus, Verdict},
+    status::{Course, Outcome},
+    strategy::{AbTestStrategy, Decide, OnNoDifference, OnWin},
+};
+
+use super::{
+    decision::Stickiness,
+    draft::{Draft, named},
+    outcome, runs,
+};
+
+/// What the goal metric says (analysis.md, Conversion).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    /// The candidate is better.
+    CandidateWins,
+    /// Control is better.
+    ControlWins,
+    /// Neither is, by as much as matters.
+    NoDifference,
+    /// Users were not split as planned: nothing that was counted can be compared.
+    Invalid,
+    /// It goes on.
+    Open,
+}
+
+/// The stickiness of the test in progress. Its name changes with the revision and with every try.
+pub fn stickiness(spec: &RolloutSpec, status: &RolloutStatus) -> Option<Stickiness> {
+    let cookie = spec.strategy.ab_test.as_ref()?.sticky.clone()?;
+    let candidate = &status.current_revision.as_ref()?.id;
+    Some(Stickiness { cookie, test: format!("{candidate}-{}", status.attempt) })
+}
+
+/// Whether the test is over, so that the candidate is promoted; else says what it waits for. An end for control changes
+/// the course.
+pub fn decided(draft: &mut Draft<'_>, decide: &Decide) -> bool {
+    let Some(strategy) = draft.ab_test() else { return true };
+    let goal = goal(draft);
+    if goal == Goal::Invalid {
+        let message = format!("users were not split as planned: {}; mend the split and retry", evidence(draft));
+        outcome::hold(draft, "SampleRatio", &message);
+        return false;
+    }
+    if draft.step_elapsed() < decide.at_least.signed() {
+        let until = draft.step_reaches(decide.at_least);
+        let message = format!("testing for at least {}: {}", decide.at_least, evidence(draft));
+        waits(draft, message, until);
+        return false;
+    }
+    follow(draft, strategy, goal) || goal == Goal::Open && over_time(draft, decide)
+}
+
+/// What the goal's word does (rule S72).
+fn follow(draft: &mut Draft<'_>, strategy: &AbTestStrategy, goal: Goal) -> bool {
+    let text = evidence(draft);
+    match goal {
+        Goal::CandidateWins if strategy.on_win.unwrap_or_default() == OnWin::Hold => {
+            outcome::hold(draft, "CandidateWins", &format!("the candidate won: {text}"));
+            false
+        }
+        Goal::CandidateWins => {
+            draft.tell(false, "CandidateWins", format!("the candidate won: {text}"));
+            true
+        }
+        Goal::ControlWins => {
+            keep_control(draft, "ControlWins", &format!("control won: {text}"));
+            false
+        }
+        Goal::NoDifference if strategy.on_no_difference.unwrap_or_default() == OnNoDifference::Promote => {
+            draft.tell(false, "NoDifference", format!("no difference: {text}"));
+            true
+        }
+        Goal::NoDifference => {
+            keep_control(draft, "NoDifference", &format!("no difference: {text}"));
+            false
+        }
+        Goal::Invalid | Goal::Open => false,
+    }
+}
+
+/// No decision: at the end of its time the file's policy decides.
+fn over_time(draft: &mut Draft<'_>, decide: &Decide) -> bool {
+    let end = draft.not_before_first_look(draft.step_reaches(decide.at_most));
+    let text = evidence(draft);
+    if draft.step_elapsed() >= decide.at_most.signed() && end <= draft.now() {
+        return outcome::inconclusive(draft, &format!("no decision in {}: {text}", decide.at_most));
+    }
+    waits(draft, format!("testing: {text}"), end);
+    false
+}
+
+fn waits(draft: &mut Draft<'_>, message: String, until: jiff::Timestamp) {
+    let until = (!draft.is_paused()).then_some(until);
+    draft.wait("Testing", message, until);
+}
+
+/// Ends the test for control: traffic returns to stable, and that is no error.
+fn keep_control(draft: &mut Draft<'_>, reason: &str, message: &str) {
+    outcome::record(draft, Outcome::KeptControl, message);
+    outcome::take_back(draft, Course::Kept);
+    let current = named(draft.status.current_revision.as_ref());
+    draft.tell(false, reason, format!("{current} is not promoted: {message}"));
+}
+
+/// The goal metric as last written. Its reasons are the judge's.
+fn goal(draft: &Draft<'_>) -> Goal {
+    let Some(metric) = metric(draft) else { return Goal::Open };
+    match (metric.verdict, metric.reason.as_str()) {
+        (Verdict::Pass, _) => Goal::CandidateWins,
+        (Verdict::Fail, _) => Goal::ControlWins,
+        (Verdict::Inconclusive, "NoDifference") => Goal::NoDifference,
+        (Verdict::Inconclusive, "Invalid") => Goal::Invalid,
+        _ => Goal::Open,
+    }
+}
+
+fn metric<'a>(draft: &Draft<'a>) -> Option<&'a MetricStatus> {
+    draft.input.seen.runs.get(&runs::goal_name(draft))?.status.metrics.first()
+}
+
+/// `orders: 12.4 % (124/1,000) vs 10.1 % (101/1,003), lift +22 %`.
+fn evidence(draft: &Draft<'_>) -> String {
+    let Some(metric) = metric(draft) else { return "no users counted yet".to_owned() };
+    let mut text = metric.name.clone();
+    if metric.canary.is_empty() {
+        let why = if metric.reason.is_empty() { format!("{:?}", metric.verdict) } else { metric.reason.clone() };
+        return format!("{text}: {why}");
+    }
+    text.push_str(&format!(": {}", metric.canary));
+    for (before, part) in [(" vs ", &metric.stable), (", ", &metric.comparison)] {
+        if !part.is_empty() {
+            text.push_str(before);
+            text.push_str(part);
+        }
+    }
+    text
+}

@@ -1,0 +1,202 @@
+//! A restart replaces pods through evictions, a few at a time, without a new revision (rule S83).
+
+use jiff::Timestamp;
+
+use crate::api::status::Course;
+
+use super::{
+    decision::Action,
+    draft::{Draft, named},
+    input::PodSeen,
+};
+
+/// Whether pods may be replaced now: a release has pods of its own to watch.
+pub fn is_possible(draft: &Draft<'_>) -> bool {
+    draft.status.stable_revision.is_some()
+        && matches!(draft.status.course, Course::Idle | Course::Aborted | Course::Kept)
+}
+
+/// Replaces the pods that were made before `at`.
+pub fn begin(draft: &mut Draft<'_>, at: Timestamp) {
+    draft.status.memory.restart = Some(at);
+}
+
+/// One tick of a restart, asked for by command or by the template's `restartedAt`.
+pub fn walk(draft: &mut Draft<'_>) {
+    if !is_possible(draft) {
+        if draft.status.memory.restart.take().is_some() {
+            draft.tell(true, "RestartEnded", "a release began: pods that were not replaced yet stay as they are");
+        }
+        return;
+    }
+    follow_template(draft);
+    let Some(at) = draft.status.memory.restart else { return };
+    // Pods are looked at from the tick on that finds the restart on record.
+    let Some(pods) = &draft.input.seen.pods else { return draft.wait("Restarting", "restarting the pods", None) };
+    let stable = draft.stable_id().unwrap_or_default();
+    let pods: Vec<&PodSeen> = pods.iter().filter(|pod| pod.revision == stable).collect();
+    let old: Vec<&PodSeen> = pods.iter().copied().filter(|pod| pod.created < at).collect();
+    let ready = u32::try_from(pods.iter().filter(|pod| pod.ready).count()).unwrap_or(u32::MAX);
+    let available = draft.available(&stable).min(ready);
+    if old.is_empty() && available >= draft.replicas() {
+        draft.status.memory.restart = None;
+        let whose = named(draft.status.stable_revision.as_ref());
+        return draft.tell(false, "Restarted", format!("all pods of {whose} are new"));
+    }
+    let message = format!("restarting: {} of {} pods are still the old ones", old.len(), draft.replicas());
+    for pod in chosen(old, available.saturating_sub(minimum(draft))) {
+        draft.ask(Action::Evict { pod: pod.name.clone(), uid: pod.uid.clone() });
+    }
+    draft.wait("Restarting", message, None);
+}
+
+/// Available pods that a restart leaves. It has no pods above the desired count, so it takes one at a time where the file
+/// says none.
+pub fn minimum(draft: &Draft<'_>) -> u32 {
+    draft.replicas().saturating_sub(draft.slack().unavailable.max(1))
+}
+
+/// Those that serve nobody, then the oldest, as many as may go.
+fn chosen(mut old: Vec<&PodSeen>, may_go: u32) -> Vec<&PodSeen> {
+    old.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+    let (ready, unready): (Vec<_>, Vec<_>) = old.into_iter().partition(|pod| pod.ready);
+    unready.into_iter().chain(ready.into_iter().take(may_go as usize)).collect()
+}
+
+/// `kubectl rollout restart` changes one annotation of the template, which makes no revision (S1).
+fn follow_template(draft: &mut Draft<'_>) {
+    let Some(template) = &draft.input.seen.template else { return };
+    if draft.status.memory.restarted_at == template.restarted_at {
+        return;
+    }
+    draft.status.memory.restarted_at.clone_from(&template.restarted_at);
+    if let Some(mark) = &template.restarted_at {
+        let now = draft.now();
+        begin(draft, mark.parse::<Timestamp>().map_or(now, |at| at.min(now)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+
+    use super::*;
+    use crate::{
+        api::{
+            RolloutSpec, RolloutStatus,
+            status::{Phase, RevisionRef},
+        },
+        engine::{
+            Decision, Input,
+            input::{RevisionSeen, Seen, TemplateSeen},
+        },
+    };
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn pod(name: &str, minutes_old: i64, ready: bool) -> PodSeen {
+        let created = NOW - minutes_old.minutes();
+        PodSeen { name: name.into(), uid: format!("uid-{name}"), revision: "v1".into(), created, ready }
+    }
+
+    /// Version 1 at rest with these pods, all of which its ReplicaSet calls available when they are ready.
+    fn at_rest(pods: Vec<PodSeen>, replicas: u32, restart: Option<Timestamp>) -> (Seen, RolloutStatus) {
+        let available = u32::try_from(pods.iter().filter(|pod| pod.ready).count()).unwrap();
+        let revision = RevisionSeen {
+            id: "v1".into(),
+            number: 1,
+            wanted: replicas,
+            pods: replicas,
+            available,
+            ..Default::default()
+        };
+        let seen = Seen {
+            template: Some(TemplateSeen { id: "v1".into(), ..TemplateSeen::default() }),
+            replicas,
+            revisions: vec![revision],
+            pods: Some(pods),
+            ..Seen::default()
+        };
+        let stable = Some(RevisionRef { id: "v1".into(), number: 1 });
+        let mut status = RolloutStatus {
+            stable_revision: stable.clone(),
+            current_revision: stable,
+            course: Course::Idle,
+            attempt: 1,
+            ..RolloutStatus::default()
+        };
+        status.memory.restart = restart;
+        (seen, status)
+    }
+
+    fn decide(seen: &Seen, status: &RolloutStatus, spec: &RolloutSpec) -> Decision {
+        let input = Input {
+            name: "checkout",
+            uid: "uid",
+            generation: Some(1),
+            deleting: false,
+            skip_hand_back: false,
+            spec,
+            status,
+            seen,
+            now: NOW,
+        };
+        crate::engine::step(&input)
+    }
+
+    fn evicted(decision: &Decision) -> Vec<&str> {
+        let pods = decision.actions.iter();
+        pods.filter_map(|action| if let Action::Evict { pod, .. } = action { Some(pod.as_str()) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn s83_at_most_max_unavailable_pods_go_at_a_time_the_oldest_first() {
+        let old = |count: i64| (0..count).map(|n| pod(&format!("p{n}"), 60 + n, true)).collect::<Vec<_>>();
+        for (pods, replicas, wanted) in [
+            (old(8), 8, vec!["p7", "p6"]),
+            (old(2), 2, vec!["p1"]),
+            (old(1), 1, vec!["p0"]),
+            // One is being replaced: its substitute is not ready.
+            ([old(7), vec![pod("new", 0, false)]].concat(), 8, vec!["p6"]),
+            ([old(6), vec![pod("n1", 0, false), pod("n2", 0, false)]].concat(), 8, vec![]),
+            // An old pod that serves nobody costs nothing.
+            ([old(6), vec![pod("sick", 30, false), pod("n", 0, false)]].concat(), 8, vec!["sick"]),
+        ] {
+            let (seen, status) = at_rest(pods, replicas, Some(NOW - 1.minutes()));
+            let decision = decide(&seen, &status, &RolloutSpec::default());
+            assert_eq!(evicted(&decision), wanted, "{replicas} pods");
+            assert_eq!(
+                (decision.status.phase, decision.status.reason.as_str()),
+                (Some(Phase::Progressing), "Restarting")
+            );
+        }
+    }
+
+    #[test]
+    fn s83_it_ends_when_all_pods_are_new_and_available() {
+        let at = Some(NOW - 1.minutes());
+        let (seen, status) = at_rest(vec![pod("a", 0, true), pod("b", 0, false)], 2, at);
+        assert!(decide(&seen, &status, &RolloutSpec::default()).status.memory.restart.is_some(), "not available yet");
+        let (seen, status) = at_rest(vec![pod("a", 0, true), pod("b", 0, true)], 2, at);
+        let decision = decide(&seen, &status, &RolloutSpec::default());
+        assert_eq!((decision.status.memory.restart, decision.status.phase), (None, Some(Phase::Healthy)));
+        assert!(decision.notices.iter().any(|notice| notice.reason == "Restarted"));
+    }
+
+    #[test]
+    fn s83_the_templates_mark_asks_for_it_once_and_spares_pods_made_since() {
+        let (mut seen, status) = at_rest(vec![pod("old", 10, true), pod("new", 1, true)], 2, None);
+        let mark = (NOW - 5.minutes()).to_string();
+        seen.template = Some(TemplateSeen { id: "v1".into(), restarted_at: Some(mark), ..TemplateSeen::default() });
+        let asked = decide(&seen, &status, &RolloutSpec::default());
+        assert_eq!(evicted(&asked), ["old"]);
+        let (mut after, status) =
+            at_rest(vec![pod("newer", 0, true), pod("new", 1, true)], 2, asked.status.memory.restart);
+        after.template.clone_from(&seen.template);
+        let status = RolloutStatus { memory: asked.status.memory.clone(), ..status };
+        let done = decide(&after, &status, &RolloutSpec::default());
+        assert_eq!((evicted(&done).len(), done.status.memory.restart), (0, None));
+        assert_eq!(decide(&after, &done.status, &RolloutSpec::default()).status.memory.restart, None, "once");
+    }
+}

@@ -1,0 +1,92 @@
+//! Users who stay on one version: a cookie that the answers of both set, and two entries that send whoever has it to where
+//! it says (rule S70).
+//!
+//! The cookie's value is `glidepath.<test>.<variant>`. It names the test, so that another one draws anew, and it marks the
+//! header as ours: a Set-Cookie of the user's own is refused, never written over.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    api::strategy::{DEFAULT_TTL, RequestMatch, ValueMatch},
+    engine::{Stickiness, Target},
+};
+
+/// The entries, after the common prefix.
+const NAMES: [&str; 2] = ["sticky-control", "sticky-candidate"];
+const SET_COOKIE: &str = "set-cookie";
+const MARK: &str = "=glidepath.";
+
+/// The name of the entry that leads there, after the common prefix.
+pub(super) fn entry_name(target: Target) -> &'static str {
+    match target {
+        Target::Stable => NAMES[0],
+        Target::Canary => NAMES[1],
+    }
+}
+
+/// Whether an entry of this name, after the common prefix, is one of these.
+pub(super) fn is_entry(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
+/// Requests of users who belong there.
+pub(super) fn of(sticky: &Stickiness, target: Target) -> RequestMatch {
+    let cookie =
+        ValueMatch { name: sticky.cookie.cookie.clone(), exact: Some(value(sticky, target)), ..ValueMatch::default() };
+    RequestMatch { cookie: Some(cookie), ..RequestMatch::default() }
+}
+
+fn value(sticky: &Stickiness, target: Target) -> String {
+    let variant = match target {
+        Target::Stable => "control",
+        Target::Canary => "candidate",
+    };
+    format!("glidepath.{}.{variant}", sticky.test)
+}
+
+/// Lets a destination's answers set the cookie. `false`: they set one already, which is not ours.
+pub(super) fn set(destination: &mut Value, sticky: &Stickiness, target: Target) -> bool {
+    if header_names(destination).any(|name| name.eq_ignore_ascii_case(SET_COOKIE)) {
+        return false;
+    }
+    let ttl = sticky.cookie.ttl.unwrap_or(DEFAULT_TTL).get().as_secs();
+    let cookie =
+        format!("{}={}; Path=/; Max-Age={ttl}; HttpOnly; SameSite=Lax", sticky.cookie.cookie, value(sticky, target));
+    for part in ["/headers", "/headers/response", "/headers/response/add"] {
+        if destination.pointer(part).is_none_or(Value::is_null) {
+            let (parent, key) = part.rsplit_once('/').unwrap_or(("", part));
+            if let Some(parent) = destination.pointer_mut(parent) {
+                parent[key] = json!({});
+            }
+        }
+    }
+    destination["headers"]["response"]["add"][SET_COOKIE] = cookie.into();
+    true
+}
+
+fn header_names(destination: &Value) -> impl Iterator<Item = &String> {
+    let response = &destination["headers"]["response"];
+    [&response["add"], &response["set"]].into_iter().filter_map(Value::as_object).flat_map(Map::keys)
+}
+
+/// Whether a destination's answers set our cookie.
+pub(super) fn is_set(destination: &Value) -> bool {
+    let cookie = destination.pointer("/headers/response/add/set-cookie");
+    cookie.and_then(Value::as_str).is_some_and(|cookie| cookie.contains(MARK))
+}
+
+/// Takes our cookie out of a destination, and what is empty without it.
+pub(super) fn drop_from(destination: &mut Value) {
+    if !is_set(destination) {
+        return;
+    }
+    for (parent, key) in
+        [("/headers/response/add", SET_COOKIE), ("/headers/response", "add"), ("/headers", "response"), ("", "headers")]
+    {
+        let Some(parent) = destination.pointer_mut(parent).and_then(Value::as_object_mut) else { return };
+        let emptied = key == SET_COOKIE || parent.get(key).and_then(Value::as_object).is_some_and(Map::is_empty);
+        if emptied {
+            parent.shift_remove(key);
+        }
+    }
+}
