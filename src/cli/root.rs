@@ -68,7 +68,7 @@ enum Verb {
 impl Verb {
     /// Whether it asks an API server about a Rollout, so that `--local` may name one.
     fn is_about_rollouts(&self) -> bool {
-        use Verb::{Abort, Explain, Get, History, Pause, Promote, Resume, Retry, Set, Status, Undo};
+        use Verb::{Abort, Explain, Get, History, Pause, Promote, Restart, Resume, Retry, Set, Status, Undo};
         matches!(
             self,
             Get(_)
@@ -80,6 +80,7 @@ impl Verb {
                 | Pause(_)
                 | Resume(_)
                 | Retry(_)
+                | Restart(_)
                 | Undo(_)
                 | Set(_)
         )

@@ -18,6 +18,7 @@ mod gates;
 mod histories;
 mod layers;
 mod lint;
+mod local;
 mod record;
 mod router;
 mod scenarios;

@@ -207,7 +207,9 @@ mod tests {
                 "web.yaml:8:11  error   spec.strategy.canary.steps[0].setCanaryScale: there is one process",
             ),
             (
-                file("  analysis:\n    templates:\n      - name: success-rate\n  strategy: {canary: {}}\n"),
+                file(
+                    "  analysis:\n    templates:\n      - name: success-rate\n    args: [{name: selector, value: x}]\n  strategy: {canary: {}}\n",
+                ),
                 "web.yaml:7:9  error   spec.analysis.templates[0].name: the built-in \"success-rate\" asks Prometheus",
             ),
             (

@@ -8,10 +8,10 @@ use crate::{
         common::Percent,
         strategy::{RequestMatch, ValueMatch},
     },
-    engine::Target,
+    engine::{Stickiness, Target},
 };
 
-use super::ground::Route;
+use super::ground::{Route, StickyRoute};
 
 /// The routes, ready to be asked.
 #[derive(Clone, Debug, Default)]
@@ -19,15 +19,18 @@ pub struct Choice {
     weight: Percent,
     headers: Vec<Vec<Match>>,
     mirror: Option<(Percent, Vec<Match>)>,
+    sticky: Option<Stickiness>,
 }
 
 /// Where one request goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
     /// To this target.
     pub target: Target,
     /// And a copy of it to the canary.
     pub copied: bool,
+    /// The Set-Cookie header that keeps its user there.
+    pub keep: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,20 +56,36 @@ impl Choice {
         Choice {
             weight: route.weight,
             headers: route.headers.iter().map(|header| all(&header.matches)).collect(),
+            sticky: route.sticky.clone().map(|StickyRoute { cookie, test }| Stickiness { cookie, test }),
             mirror: route.mirror.as_ref().map(|mirror| (mirror.percent, all(&mirror.matches))),
         }
     }
 
     /// Decides for one request. The dice are thrown from 0 up to, but not, 1.
     pub fn choose(&self, headers: &HeaderMap, mut dice: impl FnMut() -> f64) -> Chosen {
-        let by_header = self.headers.iter().any(|any| any.iter().any(|one| one.fits(headers)));
-        if by_header || dice() < self.weight.share() {
-            return Chosen { target: Target::Canary, copied: false };
+        if self.headers.iter().any(|any| any.iter().any(|one| one.fits(headers))) {
+            return Chosen { target: Target::Canary, copied: false, keep: None };
         }
-        let copied = self.mirror.as_ref().is_some_and(|(percent, any)| {
+        if let Some(target) = self.stays(headers) {
+            return Chosen { target, copied: false, keep: None };
+        }
+        let drawn = if dice() < self.weight.share() { Target::Canary } else { Target::Stable };
+        let keep = self.sticky.as_ref().map(|sticky| sticky.set_cookie(drawn));
+        let copied = drawn == Target::Stable && self.is_copied(headers, dice);
+        Chosen { target: drawn, copied, keep }
+    }
+
+    /// Where the user's cookie says that they belong.
+    fn stays(&self, headers: &HeaderMap) -> Option<Target> {
+        let sticky = self.sticky.as_ref()?;
+        let (_, value) = cookies(headers).find(|(name, _)| *name == sticky.cookie.cookie)?;
+        [Target::Stable, Target::Canary].into_iter().find(|target| sticky.value(*target) == value)
+    }
+
+    fn is_copied(&self, headers: &HeaderMap, mut dice: impl FnMut() -> f64) -> bool {
+        self.mirror.as_ref().is_some_and(|(percent, any)| {
             (any.is_empty() || any.iter().any(|one| one.fits(headers))) && dice() < percent.share()
-        });
-        Chosen { target: Target::Stable, copied }
+        })
     }
 }
 
@@ -167,17 +186,33 @@ mod tests {
 
     #[test]
     fn the_rest_goes_by_weight_and_is_copied_by_share() {
+        let chosen_as = |target, copied| Chosen { target, copied, keep: None };
         let routes = choice(json!({ "weight": 25, "mirror": { "percent": 50 } }));
         let chosen = |dice: [f64; 2]| {
             let mut dice = dice.into_iter();
             routes.choose(&HeaderMap::new(), || dice.next().unwrap())
         };
-        assert_eq!(chosen([0.2499, 0.0]), Chosen { target: Target::Canary, copied: false });
-        assert_eq!(chosen([0.25, 0.4999]), Chosen { target: Target::Stable, copied: true });
-        assert_eq!(chosen([0.25, 0.5]), Chosen { target: Target::Stable, copied: false });
+        assert_eq!(chosen([0.2499, 0.0]), chosen_as(Target::Canary, false));
+        assert_eq!(chosen([0.25, 0.4999]), chosen_as(Target::Stable, true));
+        assert_eq!(chosen([0.25, 0.5]), chosen_as(Target::Stable, false));
         let some =
             choice(json!({ "mirror": { "percent": 100, "match": [{ "header": { "name": "x", "exact": "1" } }] } }));
         assert!(some.choose(&headers(&[("x", "1")]), || 0.5).copied);
         assert!(!some.choose(&HeaderMap::new(), || 0.5).copied);
+    }
+
+    #[test]
+    fn users_stay_where_they_were_drawn_until_another_test() {
+        let sticky =
+            |test: &str| choice(json!({ "weight": 50, "sticky": { "cookie": { "cookie": "variant" }, "test": test } }));
+        let first = sticky("abc-1").choose(&HeaderMap::new(), || 0.4);
+        let cookie = first.keep.unwrap();
+        assert_eq!(first.target, Target::Canary);
+        assert!(cookie.starts_with("variant=glidepath.abc-1.candidate; Path=/; Max-Age="), "{cookie}");
+        let returned = headers(&[("cookie", &format!("a=b; {}", cookie.split(';').next().unwrap()))]);
+        let again = |test: &str| sticky(test).choose(&returned, || 0.9);
+        assert_eq!(again("abc-1"), Chosen { target: Target::Canary, copied: false, keep: None });
+        assert_eq!(again("abc-2").target, Target::Stable);
+        assert!(again("abc-2").keep.unwrap().contains("abc-2.control"));
     }
 }

@@ -13,9 +13,9 @@ use crate::{
     api::{
         common::Percent,
         revision,
-        strategy::{HeaderRoute, MirrorRoute},
+        strategy::{HeaderRoute, MirrorRoute, Sticky},
     },
-    engine::{RevisionSeen, RouteIntent, RouteSeen, Target, TargetSeen},
+    engine::{RevisionSeen, RouteIntent, RouteSeen, Stickiness, Target, TargetSeen},
 };
 
 use super::health::Health;
@@ -70,7 +70,7 @@ pub struct Version {
 
 /// What the routes say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Route {
     /// The canary's share.
     pub weight: Percent,
@@ -78,6 +78,17 @@ pub struct Route {
     pub headers: Vec<HeaderRoute>,
     /// Requests that are copied to the canary.
     pub mirror: Option<MirrorRoute>,
+    /// Users stay on the version of their first answer.
+    pub sticky: Option<StickyRoute>,
+}
+
+/// Users who stay on one version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StickyRoute {
+    /// The cookie.
+    pub cookie: Sticky,
+    /// What its value names.
+    pub test: String,
 }
 
 impl Ground {
@@ -146,8 +157,9 @@ impl Ground {
 
     /// Writes the routes.
     pub fn route(&mut self, intent: &RouteIntent) {
-        let RouteIntent { canary, headers, mirror, .. } = intent.clone();
-        self.route = Some(Route { weight: canary, headers, mirror });
+        let RouteIntent { canary, headers, mirror, sticky } = intent.clone();
+        let sticky = sticky.map(|Stickiness { cookie, test }| StickyRoute { cookie, test });
+        self.route = Some(Route { weight: canary, headers, mirror, sticky });
     }
 
     /// Whether a target leads to the version.
@@ -257,7 +269,13 @@ impl Ground {
         let mut headers: Vec<String> = route.headers.iter().map(|header| header.name.clone()).collect();
         headers.sort();
         let mirror = route.mirror.as_ref().map(|mirror| mirror.percent);
-        RouteSeen { weight: Some(route.weight), headers, mirror, ..RouteSeen::default() }
+        RouteSeen {
+            weight: Some(route.weight),
+            headers,
+            mirror,
+            sticky: route.sticky.is_some(),
+            ..RouteSeen::default()
+        }
     }
 }
 

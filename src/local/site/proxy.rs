@@ -23,10 +23,7 @@ use hyper_util::{
 };
 use tokio::sync::{Notify, Semaphore};
 
-use super::{
-    address::Address,
-    choice::{Choice, Chosen},
-};
+use super::{address::Address, choice::Choice};
 use crate::{
     engine::Target,
     local::{
@@ -119,11 +116,15 @@ impl Splitter {
             return own(StatusCode::SERVICE_UNAVAILABLE, "no version serves yet; 'glidepath status --local' says why");
         };
         let request = forwarded(request);
-        let request = match (chosen, &table.canary) {
-            (Chosen { copied: true, .. }, Some(canary)) => self.copy(request, canary).await,
+        let request = match (chosen.copied, &table.canary) {
+            (true, Some(canary)) => self.copy(request, canary).await,
             _ => request.map(streamed),
         };
-        self.send(request, arm).await
+        let mut response = self.send(request, arm).await;
+        if let Some(cookie) = chosen.keep.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
     }
 
     async fn send(&self, request: Request<AnyBody>, arm: &Arm) -> Response<AnyBody> {

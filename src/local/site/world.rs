@@ -93,9 +93,13 @@ impl Inner {
         let (ground, health, now) = (&state.ground, &state.health, self.clock.now());
         let spec = &rollout.spec;
         let min_ready = spec.min_ready_seconds.unwrap_or(0);
-        let template = spec.template.as_ref();
+        let template = spec.template.as_ref().map(|raw| TemplateSeen {
+            id: revision::id(raw),
+            images: revision::images(raw),
+            ..TemplateSeen::default()
+        });
         Seen {
-            template: template.map(|raw| TemplateSeen { id: revision::id(raw), images: revision::images(raw) }),
+            template,
             replicas: 1,
             revisions: ground.versions.iter().map(|v| ground.seen(v, &self.key.name, health, min_ready, now)).collect(),
             route: Some(ground.route_seen()),
@@ -153,6 +157,9 @@ impl Inner {
                     "NotLocal",
                     "there is no Deployment to hold or hand back outside a cluster".into(),
                 ));
+            }
+            Action::Evict { .. } => {
+                return Err(refused("NotLocal", "pods are evicted in a cluster only".into()));
             }
             Action::EnsureRun(_) | Action::StopRun { .. } | Action::AnswerCommand { .. } => {}
         }

@@ -10,7 +10,7 @@ use super::{
     rest::{Refusal, random_hex},
     site::{Site, SiteError},
 };
-use crate::api::{Rollout, RolloutCommand};
+use crate::api::{Rollout, RolloutCommand, command::Verb};
 
 /// Patches the spec, labels and annotations of the Rollout.
 pub fn patch(site: &Site, rollout: &Value, how: &str, body: &Bytes) -> Result<Arc<Value>, Refusal> {
@@ -57,6 +57,11 @@ pub fn command(site: &Site, body: &Bytes) -> Result<Arc<Value>, Refusal> {
     let key = site.key();
     if command.spec.rollout != key.name {
         return Err(invalid(format!("there is no Rollout \"{}\" here, only \"{}\"", command.spec.rollout, key.name)));
+    }
+    if command.spec.verb == Verb::Restart {
+        return Err(invalid(
+            "a local rollout starts and stops no processes; restart the one at the address yourself".into(),
+        ));
     }
     let metadata = &mut command.metadata;
     let generated = metadata.generate_name.as_ref().map(|prefix| format!("{prefix}{}", random_hex(4)));
