@@ -172,12 +172,11 @@ async fn a_dead_canary_loses_its_traffic_and_gets_it_back_when_it_answers() {
     bench.glidepath("set image web web=web:v2");
     local.until("step 1 of 2 is done");
     second.stop().await;
+    local.until("no canary pod is available; traffic is with stable");
     local.until("CanaryLost");
-    let lost = bench.glidepath("status web").text;
-    assert!(lost.contains("no canary pod is available"), "{lost}");
     assert_eq!(ask(local.address(), 200, "").await, all_from("v1", 200));
     second.restart("v2", 0).await;
-    local.until("at a pause until someone promotes");
+    local.until("Paused  #2  step 2/2  50 %");
     let answers = ask(local.address(), 2_000, "").await;
     assert!(is_binomial(answers["v2"], 2_000, 0.5), "{answers:?}");
     local.end();
@@ -205,7 +204,7 @@ async fn a_changed_file_is_taken_over() {
 
     // What a command named stays when another part of the file changes, also while nobody was looking.
     bench.glidepath("set image web app=shop:3");
-    local.until("#2 superseded");
+    local.until("revision #3 begins at step 1");
     local.end();
     bench.write(&(file("2") + "# a remark\n").replace("  scaleDownDelay: 0s\n", "  scaleDownDelay: 1s\n"));
     let local = bench.start(&first, &second, &[]);
@@ -265,9 +264,12 @@ async fn errors_say_what_is_wrong_and_what_to_do() {
     let swapped = bench.start(&second, &first, &[]);
     assert_eq!(ask(swapped.address(), 100, "").await, all_from("v1", 100));
     swapped.end();
-    bench.write("kind: Rollout\n");
+    bench.write(&canary("        - setCanaryScale: {replicas: 2}\n        - setWeight: 50\n", ""));
     let wrong = bench.refused(&first, &second, "127.0.0.1:0");
-    assert!(wrong.contains("rollout.yaml:1:1  error"), "{wrong}");
+    assert!(
+        wrong.contains("rollout.yaml:10:11  error   spec.strategy.canary.steps[0].setCanaryScale: there is"),
+        "{wrong}"
+    );
 }
 
 /// Requests that are under way when it ends are answered.

@@ -142,13 +142,18 @@ impl Probe {
     }
 }
 
-/// The deepest cause: the outer layers only say that something failed.
-fn innermost(error: &dyn std::error::Error) -> String {
+/// What the system says, where it is the cause; else the deepest cause: the outer layers only say that something failed.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
+    loop {
+        if let Some(system) = cause.downcast_ref::<std::io::Error>() {
+            return system.kind().to_string();
+        }
+        match cause.source() {
+            Some(deeper) => cause = deeper,
+            None => return cause.to_string(),
+        }
     }
-    cause.to_string()
 }
 
 /// The inodes of the sockets that listen on a port, out of `/proc/net/tcp` (proc(5)).

@@ -367,7 +367,10 @@ impl Inner {
         };
         let ground = &state.ground;
         let choice = Choice::new(&ground.route.clone().unwrap_or_default());
-        self.splitter.set(Table { stable: arm(ground.stable.as_ref()), canary: arm(ground.canary.as_ref()), choice });
+        // What --stable names is in use before the engine has looked at it.
+        let first = || Arm { address: self.addresses[0].clone(), series: None };
+        let stable = arm(ground.stable.as_ref()).unwrap_or_else(first);
+        self.splitter.set(Table { stable: Some(stable), canary: arm(ground.canary.as_ref()), choice });
     }
 
     /// The versions as ReplicaSets, which is what the commands look for.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    ground::Version,
     kinds,
     site::{Inner, Site, State},
 };
@@ -145,7 +146,9 @@ impl Inner {
             }
             Action::EnsureReplicas { id, replicas } => {
                 let news = state.ground.want(id, *replicas).cloned();
-                if let Some(version) = news.filter(|version| version.wanted == 0) {
+                let runs =
+                    |version: &Version| state.ground.places[version.place].occupant.as_deref() == Some(&version.id);
+                if let Some(version) = news.filter(|version| version.wanted == 0 && runs(version)) {
                     self.tell_free(state, version.place, version.number);
                 }
             }

@@ -245,6 +245,11 @@ impl Local {
         self.address
     }
 
+    /// What was printed and read so far.
+    pub fn read(&self) -> &str {
+        &self.read
+    }
+
     /// Reads lines until one has this in it, which is given.
     pub fn until(&mut self, text: &str) -> String {
         loop {
