@@ -102,23 +102,13 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     let path = folder_path(args, &manifest.rollout)?;
     let folder = hold(&path).await?;
     let listener = listen(args.listen).await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (news, heard) = mpsc::unbounded_channel();
-    let setup = Setup {
-        rollout: manifest.rollout.clone(),
-        templates: manifest.templates.clone(),
-        option: option(args),
-        addresses: [args.stable.clone(), args.canary.clone()],
-        patience: args.timeout.get(),
-        seed: u64::try_from(clock.now().as_nanosecond()).unwrap_or(1),
-    };
-    let site = Site::open(folder, setup, clock, news).map_err(failed)?;
+    let site = Site::open(folder, setup(args, &manifest), Arc::new(SystemClock), news).map_err(failed)?;
     site.apply_templates(manifest.templates.clone()).map_err(failed)?;
     site.look(args.health.as_deref()).await;
-    let api = serve_api(&site, global).await?;
+    let api = serve_api(&site).await?;
     let splitter = site.splitter().clone();
-    let server = Server::on(listener, move |request| splitter.clone().pass(request))
-        .map_err(|error| CliError::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
+    let server = Server::on(listener, move |request| splitter.clone().pass(request)).map_err(failed)?;
 
     let mut lines = Lines::new(&site, heard, global);
     lines.begin(args, &manifest.notes, server.address, &path)?;
@@ -129,12 +119,34 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     });
     let told = tell(&mut lines, &site, &args.file, manifest).await;
     stop.cancel();
-    let drained = tokio::time::timeout(FAREWELL, server.drain()).await.is_ok();
+    let drained = drain(server).await;
     api.abort();
-    let _ = driving.await;
-    let _ = site.objects().folder().remove(place::KUBECONFIG);
+    if let Err(error) = driving.await {
+        tracing::error!(%error, "the engine ended by itself");
+    }
+    site.objects().folder().remove(place::KUBECONFIG).map_err(failed)?;
     lines.end(drained)?;
     told.map(|()| Exit::Done)
+}
+
+fn setup(args: &LocalArgs, manifest: &Manifest) -> Setup {
+    Setup {
+        rollout: manifest.rollout.clone(),
+        templates: manifest.templates.clone(),
+        option: option(args),
+        addresses: [args.stable.clone(), args.canary.clone()],
+        patience: args.timeout.get(),
+        seed: u64::try_from(SystemClock.now().as_nanosecond()).unwrap_or(1),
+    }
+}
+
+/// Lets requests that are under way end, for so long and until somebody is in a hurry. Says whether all did.
+async fn drain(server: Server) -> bool {
+    tokio::select! {
+        () = server.drain() => true,
+        () = tokio::time::sleep(FAREWELL) => false,
+        _ = tokio::signal::ctrl_c() => false,
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> CliError {
@@ -216,7 +228,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
 }
 
 /// Serves the commands, and says where in the folder's kubeconfig.
-async fn serve_api(site: &Site, global: &Global) -> Result<JoinHandle<()>, CliError> {
+async fn serve_api(site: &Site) -> Result<JoinHandle<()>, CliError> {
     let loopback = (std::net::Ipv4Addr::LOCALHOST, 0);
     let listener = TcpListener::bind(loopback)
         .await
@@ -229,7 +241,6 @@ async fn serve_api(site: &Site, global: &Global) -> Result<JoinHandle<()>, CliEr
     site.objects().folder().write_text(place::KUBECONFIG, &text).map_err(failed)?;
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "local".into());
     let routes = rest::routes(site.clone(), &token, &user);
-    tracing::debug!(%address, namespace = ?global.namespace, "serving the commands");
     Ok(tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "other commands are not served any more");

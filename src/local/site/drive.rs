@@ -5,14 +5,16 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    apply::Site,
     health::{EVERY, Look, Probe},
-    site::Site,
 };
 use crate::{
     engine::Notice,
     ports::{World as _, WorldError, tick::tick},
 };
 
+/// An address that could not be reached is looked at so soon.
+const SOON: Duration = Duration::from_millis(20);
 /// The engine looks this often without news.
 const BEAT: Duration = Duration::from_millis(500);
 /// What failed is tried again after so long.
@@ -33,6 +35,7 @@ pub async fn drive(site: &Site, health_path: Option<String>, stop: CancellationT
 async fn turn(site: &Site, stop: &CancellationToken) {
     let key = site.key();
     let clock = site.inner.clock.clone();
+    let mut told = String::new();
     while !stop.is_cancelled() {
         let judged = site.judge(clock.now()).await;
         let ticked = match judged {
@@ -41,13 +44,14 @@ async fn turn(site: &Site, stop: &CancellationToken) {
         };
         let wait = match ticked {
             Ok(decision) => {
+                told.clear();
                 let wake = decision.and_then(|decision| decision.wake);
                 let wait = wake.map_or(BEAT, |wake| wake.at.duration_since(clock.now()).try_into().unwrap_or_default());
                 wait.clamp(Duration::from_millis(20), BEAT)
             }
             Err(WorldError::Conflict(_)) => Duration::from_millis(20),
             Err(error) => {
-                tracing::warn!(%error, "the tick failed and is tried again");
+                site.tell_failure(&error, &mut told);
                 AGAIN
             }
         };
@@ -71,13 +75,24 @@ async fn watch(site: Site, place: usize, probe: Probe, stop: CancellationToken) 
         looks = looks.wrapping_add(1).max(1);
         tokio::select! {
             () = stop.cancelled() => {}
-            () = splitter.unreached.notified() => {}
+            // Many requests may fail at once; one look answers for all of them.
+            () = splitter.unreached.notified() => tokio::time::sleep(SOON).await,
             () = tokio::time::sleep(EVERY) => {}
         }
     }
 }
 
 impl Site {
+    /// What could not be done is tried again; people hear of it once.
+    fn tell_failure(&self, error: &WorldError, told: &mut String) {
+        let message = format!("{error}; trying again");
+        if message != *told {
+            let notice = Notice { warning: true, reason: "TickFailed".into(), message: message.clone() };
+            self.inner.tell(&mut self.inner.state(), notice);
+            *told = message;
+        }
+    }
+
     /// Whether a restart at this place would count, so that one must not be overlooked.
     fn may_change(&self, place: usize) -> bool {
         self.inner.state().ground.restart_counts(place)

@@ -7,17 +7,18 @@
 
 pub mod accept;
 pub mod address;
+mod apply;
 pub mod choice;
 pub mod drive;
 pub mod folder;
 pub mod ground;
 pub mod health;
+mod keep;
 pub mod kinds;
 pub mod objects;
 pub mod proxy;
 pub mod rest;
-mod site;
 mod world;
 mod writes;
 
-pub use site::{Setup, Site, SiteError};
+pub use apply::{Setup, Site, SiteError};

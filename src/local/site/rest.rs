@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use super::{
+    apply::Site,
     kinds::{self, Kind},
     objects::{self, Change},
-    site::Site,
     writes,
 };
 

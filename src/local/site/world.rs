@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    apply::Site,
     ground::Version,
+    keep::{Inner, State},
     kinds,
-    site::{Inner, Site, State},
 };
 use crate::{
     api::{

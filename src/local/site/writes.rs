@@ -6,9 +6,9 @@ use axum::{body::Bytes, http::StatusCode};
 use serde_json::Value;
 
 use super::{
+    apply::{Site, SiteError},
     kinds,
     rest::{Refusal, random_hex},
-    site::{Site, SiteError},
 };
 use crate::api::{Rollout, RolloutCommand, command::Verb};
 
