@@ -92,6 +92,8 @@ pub struct LocalArgs {
 
 /// How long requests that are under way may take when it ends.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a caller may keep a connection without sending the head of a request.
+const IDLE: Duration = Duration::from_secs(75);
 /// How often the file is looked at.
 const FILE_EVERY: Duration = Duration::from_secs(1);
 
@@ -108,7 +110,7 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     site.look(args.health.as_deref()).await;
     let api = serve_api(&site).await?;
     let splitter = site.splitter().clone();
-    let server = Server::on(listener, move |request| splitter.clone().pass(request)).map_err(failed)?;
+    let server = Server::on(listener, Some(IDLE), move |request| splitter.clone().pass(request)).map_err(failed)?;
 
     let mut lines = Lines::new(&site, heard, global);
     lines.begin(args, &manifest.notes, server.address, &path)?;

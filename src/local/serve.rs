@@ -1,6 +1,6 @@
 //! An HTTP/1.1 server on a free loopback port that can be drained: nothing it has accepted is cut off.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 
 use hyper::{
     Request, Response,
@@ -8,7 +8,7 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
@@ -39,11 +39,12 @@ impl Server {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        Server::on(TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?, answer)
+        Server::on(TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?, None, answer)
     }
 
-    /// Answers every request that comes to this listener with `answer`. Each carries its [`Peer`].
-    pub fn on<A, F, B>(listener: TcpListener, answer: A) -> io::Result<Server>
+    /// Answers every request that comes to this listener with `answer`. Each carries its [`Peer`]. With `patience` a
+    /// connection is closed whose next request's head does not come in that time.
+    pub fn on<A, F, B>(listener: TcpListener, patience: Option<Duration>, answer: A) -> io::Result<Server>
     where
         A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
@@ -53,7 +54,7 @@ impl Server {
     {
         let address = listener.local_addr()?;
         let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
-        let accepting = tokio::spawn(accept(listener, answer, stop.clone(), connections.clone()));
+        let accepting = tokio::spawn(accept(listener, Http { answer, patience }, stop.clone(), connections.clone()));
         Ok(Server { address, stop, connections, accepting })
     }
 
@@ -68,7 +69,14 @@ impl Server {
     }
 }
 
-async fn accept<A, F, B>(listener: TcpListener, answer: A, stop: CancellationToken, connections: TaskTracker)
+/// How one connection is served.
+#[derive(Clone)]
+struct Http<A> {
+    answer: A,
+    patience: Option<Duration>,
+}
+
+async fn accept<A, F, B>(listener: TcpListener, http: Http<A>, stop: CancellationToken, connections: TaskTracker)
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -83,17 +91,17 @@ where
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                     continue;
                 }
             },
         };
-        connections.spawn(converse(stream, answer.clone(), stop.clone()));
+        connections.spawn(converse(stream, http.clone(), stop.clone()));
     }
 }
 
 /// Serves one connection until the caller ends it, or, when the server stops, until its current request is answered.
-async fn converse<A, F, B>(stream: TcpStream, answer: A, stop: CancellationToken)
+async fn converse<A, F, B>(stream: TcpStream, http: Http<A>, stop: CancellationToken)
 where
     A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -110,10 +118,14 @@ where
         if let Some(peer) = peer {
             request.extensions_mut().insert(Peer(peer));
         }
-        let answering = answer(request);
+        let answering = (http.answer)(request);
         async move { Ok::<_, Infallible>(answering.await) }
     });
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let mut builder = http1::Builder::new();
+    if let Some(patience) = http.patience {
+        builder.timer(TokioTimer::new()).header_read_timeout(patience);
+    }
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

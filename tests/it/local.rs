@@ -76,6 +76,9 @@ async fn evidence_promotes_a_good_version_and_takes_a_bad_one_back() {
     let undo = bench.glidepath("undo web");
     assert_eq!((undo.code, undo.text.contains("goes back to revision #2")), (0, true), "{}", undo.text);
     assert_eq!(bench.glidepath("status web --wait --timeout 1m").code, 0);
+    let write = bench.glidepath("undo web --write --to-revision 4");
+    assert_eq!(write.code, 0, "{}", write.text);
+    assert_eq!(bench.rollout()["spec"]["template"]["spec"]["containers"][0]["image"], "web:v2");
     local.end();
 }
 

@@ -28,7 +28,7 @@ async fn upstream(name: &'static str) -> (Address, Asked) {
     let heard = asked.clone();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let server = Server::on(listener, move |request: Request<Incoming>| {
+    let server = Server::on(listener, None, move |request: Request<Incoming>| {
         let heard = heard.clone();
         async move {
             let (head, body) = request.into_parts();
@@ -74,7 +74,7 @@ async fn split(table: Table) -> String {
     splitter.set(table);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    std::mem::forget(Server::on(listener, move |request| splitter.clone().pass(request)).unwrap());
+    std::mem::forget(Server::on(listener, None, move |request| splitter.clone().pass(request)).unwrap());
     address.to_string()
 }
 
@@ -241,4 +241,15 @@ async fn a_caller_that_goes_away_is_no_error_and_an_answer_that_breaks_off_is_on
     stream.read_exact(&mut begun).await.unwrap();
     drop(stream);
     until_counted(&address, (1, 2)).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_never_ends_its_request_is_sent_away() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let patience = Some(Duration::from_millis(100));
+    let answer = |_| async { Response::new(Full::new(Bytes::from("well"))) };
+    std::mem::forget(Server::on(listener, patience, answer).unwrap());
+    let waiting = tokio::time::timeout(Duration::from_secs(20), exchange(&address, "GET / HTTP/1.1\r\nhost:"));
+    assert!(!waiting.await.unwrap().contains("well"));
 }

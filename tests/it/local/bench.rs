@@ -61,7 +61,8 @@ impl Service {
         self.stop().await;
         let listener = TcpListener::bind(self.address).await.unwrap();
         let counts = self.counts.clone();
-        let server = Server::on(listener, move |request| answer(counts.clone(), request, version, bad_every)).unwrap();
+        let server =
+            Server::on(listener, None, move |request| answer(counts.clone(), request, version, bad_every)).unwrap();
         self.address = server.address;
         self.server = Some(server);
     }
