@@ -1,11 +1,22 @@
 //! What is measured and how it is judged: templates, and the runs that apply them.
 
-use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{HumanDuration, Percent};
+
+mod conversion;
+mod run;
+
+pub use conversion::{ConversionMetric, ConversionReason};
+pub use run::{
+    AnalysisRun, AnalysisRunSpec, AnalysisRunStatus, Arms, Measurement, MetricStatus, RunPhase, ShareStatus,
+    ShareVerdict, Verdict,
+};
+
+/// What is said of a metric without a judge, or with more than one.
+pub const ONE_JUDGE: &str = "a metric has exactly one judge: ratio, threshold or conversion";
 
 /// Reusable metrics with arguments, for the Rollouts of one namespace.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -90,10 +101,13 @@ pub struct TemplateRef {
     pub cluster_scope: bool,
 }
 
-/// One metric: where its numbers come from and its judge. Exactly one of `ratio`, `threshold`.
+/// One metric: where its numbers come from and its judge. Exactly one of `ratio`, `threshold`, `conversion`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("has(self.ratio) != has(self.threshold)", "a metric has exactly one judge: ratio or threshold"))]
+#[x_kube(validation = (
+    "(has(self.ratio) ? 1 : 0) + (has(self.threshold) ? 1 : 0) + (has(self.conversion) ? 1 : 0) == 1",
+    ONE_JUDGE
+))]
 pub struct Metric {
     /// Its name, unique among the metrics of a run.
     #[schemars(length(min = 1, max = 63))]
@@ -107,9 +121,18 @@ pub struct Metric {
     /// A condition on a query's result, as Argo Rollouts and Flagger have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ThresholdMetric>,
+    /// The share of users that convert, candidate against control of an A/B test, by an always-valid interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<ConversionMetric>,
 }
 
 impl Metric {
+    /// Whether it has one judge, no more and no less.
+    pub fn has_one_judge(&self) -> bool {
+        let judges = [self.ratio.is_some(), self.threshold.is_some(), self.conversion.is_some()];
+        judges.into_iter().filter(|given| *given).count() == 1
+    }
+
     /// Whether its verdict counts.
     pub fn is_required(&self) -> bool {
         self.required.unwrap_or(true)
@@ -286,232 +309,4 @@ pub struct Prometheus {
     /// Its base URL, for instance `http://prometheus.monitoring:9090`.
     #[schemars(length(min = 1, max = 1024))]
     pub address: String,
-}
-
-/// One judgement in progress or done, with its evidence.
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[kube(
-    group = "glidepath.dev",
-    version = "v1alpha1",
-    kind = "AnalysisRun",
-    namespaced,
-    derive = "PartialEq",
-    shortname = "gar",
-    category = "glidepath",
-    status = "AnalysisRunStatus",
-    doc = "One judgement in progress or done, with its evidence.",
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.verdict"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
-)]
-#[serde(rename_all = "camelCase")]
-pub struct AnalysisRunSpec {
-    /// The two sides that are compared.
-    pub arms: Arms,
-    /// The resolved metrics: arguments are filled in, names are unique.
-    #[schemars(length(max = 64))]
-    pub metrics: Vec<Metric>,
-    /// The resolved settings.
-    #[serde(default)]
-    pub settings: Settings,
-    /// Where the numbers come from.
-    pub prometheus: Prometheus,
-    /// The run ends with this verdict's arrival (an analysis step) or goes on until it is stopped (background).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub background: bool,
-    /// Ends the run: nothing is asked any more and its verdict stands as it is.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub stop: bool,
-    /// Counts settled changes of the route set. Pass evidence starts anew with each.
-    #[serde(default)]
-    pub epoch: u32,
-    /// The stable side sees no comparable traffic (blue-green): the canary is judged by its own rates alone, against
-    /// stable's in the hour before.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub one_armed: bool,
-    /// The canary's planned share of the requests in this epoch; whether it gets it is counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub share: Option<Percent>,
-}
-
-/// The two sides that a run compares, by workload: ReplicaSet names are the arm labels of the packs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Arms {
-    /// The namespace of both.
-    pub namespace: String,
-    /// The canary's ReplicaSet.
-    pub canary: String,
-    /// The stable version's ReplicaSet.
-    pub stable: String,
-    /// The canary's Service, for caller-side packs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary_service: Option<String>,
-    /// The stable Service, for caller-side packs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stable_service: Option<String>,
-}
-
-/// Whether a run goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum RunPhase {
-    /// It measures.
-    #[default]
-    Running,
-    /// It reached its verdict.
-    Finished,
-    /// It was ended from outside.
-    Stopped,
-}
-
-/// The five verdicts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Verdict {
-    /// Nothing to judge: never a pass, never a failure.
-    #[default]
-    NoData,
-    /// Neither proved: the next window is awaited.
-    Continue,
-    /// What `pass` names is ruled out.
-    Pass,
-    /// Proved worse.
-    Fail,
-    /// No verdict in the given time.
-    Inconclusive,
-}
-
-/// What a run has seen and says.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AnalysisRunStatus {
-    /// Whether it goes on.
-    #[serde(default)]
-    pub phase: RunPhase,
-    /// The verdict over all required metrics.
-    #[serde(default)]
-    pub verdict: Verdict,
-    /// One line for people.
-    #[serde(default)]
-    pub message: String,
-    /// When it began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Timestamp>,
-    /// The end of the last counted window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub windows_through: Option<Timestamp>,
-    /// The epoch that the Pass evidence belongs to.
-    #[serde(default)]
-    pub epoch: u32,
-    /// When the current epoch began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epoch_since: Option<Timestamp>,
-    /// Each metric with its evidence.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub metrics: Vec<MetricStatus>,
-    /// The canary's share of the requests as counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub share: Option<ShareStatus>,
-}
-
-/// The canary's share of the requests in one epoch.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ShareStatus {
-    /// The epoch that is counted.
-    pub epoch: u32,
-    /// The canary's requests.
-    pub canary: u64,
-    /// All requests.
-    pub total: u64,
-    /// What they say about the plan.
-    pub verdict: ShareVerdict,
-    /// Windows in a row in which stable had requests and the canary had none.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub silent_windows: u32,
-    /// The end of the last window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub through: Option<Timestamp>,
-}
-
-/// What counted requests say about the planned share.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ShareVerdict {
-    /// Too few to say.
-    #[default]
-    Counting,
-    /// No deviation that matters: a quarter of the share, at least half a percent of all.
-    Verified,
-    /// They do not follow the plan.
-    Broken,
-}
-
-/// One metric's evidence, in the words and numbers that people are shown.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MetricStatus {
-    /// The metric's name.
-    pub name: String,
-    /// Its verdict.
-    pub verdict: Verdict,
-    /// Whether the verdict counts.
-    #[serde(default = "yes")]
-    pub required: bool,
-    /// It decides an A/B test: its verdict ends the test and is no failure.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub decides: bool,
-    /// A CamelCase reason under the verdict (`WarmUp`, `SourceError`, `NoCanaryRequests`...).
-    #[serde(default)]
-    pub reason: String,
-    /// What the canary shows, for instance `0.12 % (9/7,412)`.
-    #[serde(default)]
-    pub canary: String,
-    /// What stable shows.
-    #[serde(default)]
-    pub stable: String,
-    /// The comparison, for instance `ratio 1.2, 95 % CS 0.5-2.9, p = 1.0`.
-    #[serde(default)]
-    pub comparison: String,
-    /// What a verdict still needs, for instance `about 1,900 more canary requests`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub needs: Option<String>,
-    /// How far towards Fail the evidence is, 0 to 1.
-    #[serde(default)]
-    pub fail_progress: f64,
-    /// Source errors in a row.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub errors_in_a_row: u32,
-    /// Notes, such as `resets were seen`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    pub notes: Vec<String>,
-    /// The judge's memory; opaque.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
-    pub accumulator: Option<serde_json::Value>,
-    /// The last 20 measurements.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20))]
-    pub measurements: Vec<Measurement>,
-}
-
-/// One window or one query's result.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Measurement {
-    /// The window's end or the query's time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Timestamp>,
-    /// What was seen, for people.
-    pub value: String,
-    /// What it says by itself.
-    pub verdict: Verdict,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn is_zero(value: &u32) -> bool {
-    *value == 0
 }

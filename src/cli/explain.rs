@@ -14,7 +14,7 @@ use super::{
 };
 use crate::api::{
     Rollout, RolloutSpec, RolloutStatus,
-    analysis::{MetricStatus, Verdict},
+    analysis::{ConversionReason, MetricStatus, Verdict},
     rollout::OnFailure,
     status::{Course, Stage},
     strategy::Step,
@@ -173,7 +173,26 @@ fn metric_words(metric: &MetricStatus) -> String {
     let name = &metric.name;
     let reason = if metric.reason.is_empty() { String::new() } else { format!(" ({})", metric.reason) };
     let needs = metric.needs.as_deref().map(|needs| format!(", needs {needs}")).unwrap_or_default();
-    match metric.verdict {
+    match (metric.verdict, metric.reason.as_str()) {
+        (Verdict::Pass, ConversionReason::CANDIDATE_WINS) => {
+            format!("{name}: the candidate converts more, {} against {}.", metric.canary, metric.stable)
+        }
+        (Verdict::Fail, ConversionReason::CONTROL_WINS) => {
+            format!("{name}: the control converts more, {} against the candidate's {}.", metric.stable, metric.canary)
+        }
+        (Verdict::Inconclusive, ConversionReason::NO_DIFFERENCE) => {
+            format!("{name} shows no difference that matters: {}.", metric.comparison)
+        }
+        (Verdict::Inconclusive, ConversionReason::INVALID) => {
+            format!("{name} cannot be judged, since users were not assigned as planned: {}.", metric.comparison)
+        }
+        (verdict, _) => verdict_words(metric, verdict, &reason, &needs),
+    }
+}
+
+fn verdict_words(metric: &MetricStatus, verdict: Verdict, reason: &str, needs: &str) -> String {
+    let name = &metric.name;
+    match verdict {
         Verdict::Pass => format!("{name} has passed: {} against {}.", metric.canary, metric.stable),
         Verdict::Fail => format!("{name} is proved worse: {} against {}.", metric.canary, metric.stable),
         Verdict::Continue => format!("{name} has no verdict yet: {} against {}{needs}.", metric.canary, metric.stable),

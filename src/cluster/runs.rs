@@ -37,12 +37,9 @@ impl Cluster {
                 if epoch == Ok(request.epoch) {
                     return Ok(());
                 }
-                self.patch_run(
-                    namespace,
-                    &request.name,
-                    json!({"spec": {"epoch": request.epoch, "share": request.share}}),
-                )
-                .await?;
+                let (share, candidate) = (request.share, request.candidate_share());
+                let spec = json!({"epoch": request.epoch, "share": share, "candidateShare": candidate});
+                self.patch_run(namespace, &request.name, json!({"spec": spec})).await?;
             }
             None => self.create_run(around, request).await?,
         }
@@ -135,6 +132,8 @@ impl Cluster {
             epoch: request.epoch,
             one_armed: request.one_armed,
             share: request.share,
+            candidate_share: request.candidate_share(),
+            goal: request.goal.is_some(),
             runs_in_attempt: runs_in_attempt(around),
         };
         evidence::resolve(wanted).map_err(|errors| WorldError::Refused {

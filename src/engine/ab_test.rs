@@ -2,7 +2,7 @@
 
 use crate::api::{
     RolloutSpec, RolloutStatus,
-    analysis::{MetricStatus, Verdict},
+    analysis::{ConversionReason, MetricStatus, Verdict},
     status::{Course, Outcome},
     strategy::{AbTestStrategy, Decide, OnNoDifference, OnWin},
 };
@@ -112,8 +112,8 @@ fn goal(draft: &Draft<'_>) -> Goal {
     match (metric.verdict, metric.reason.as_str()) {
         (Verdict::Pass, _) => Goal::CandidateWins,
         (Verdict::Fail, _) => Goal::ControlWins,
-        (Verdict::Inconclusive, "NoDifference") => Goal::NoDifference,
-        (Verdict::Inconclusive, "Invalid") => Goal::Invalid,
+        (Verdict::Inconclusive, ConversionReason::NO_DIFFERENCE) => Goal::NoDifference,
+        (Verdict::Inconclusive, ConversionReason::INVALID) => Goal::Invalid,
         _ => Goal::Open,
     }
 }

@@ -138,6 +138,13 @@ pub struct RunRequest {
     pub goal: Option<Goal>,
 }
 
+impl RunRequest {
+    /// The share of users planned for the candidate of an A/B test.
+    pub fn candidate_share(&self) -> Option<Percent> {
+        self.goal.and_then(|goal| goal.candidate_share)
+    }
+}
+
 /// A desired state. Carrying one out twice changes nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {

@@ -118,7 +118,9 @@ fn request(draft: &mut Draft<'_>, kind: Kind, name: String, judged: Judged) {
         Kind::Goal => "goal".to_owned(),
         Kind::Step => draft.status.step_index.to_string(),
     };
-    let goal = Goal { candidate_share: draft.ab_test().and_then(|test| test.weight) };
+    // The settled weight, not the file's: while a lost candidate gets nobody (S56), nobody is planned for it.
+    let by_weight = draft.ab_test().and_then(|test| test.weight);
+    let goal = Goal { candidate_share: by_weight.and(draft.status.memory.settled_weight) };
     let key =
         format!("{}/{canary}/{place}/{}/{}", draft.input.uid, draft.status.attempt, draft.status.memory.evidence_round);
     draft.ask(Action::EnsureRun(RunRequest {

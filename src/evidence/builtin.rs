@@ -4,14 +4,15 @@ use serde::Deserialize;
 
 use crate::api::analysis::AnalysisTemplateSpec;
 
-const TEMPLATES: [(&str, &str); 3] = [
+const TEMPLATES: [(&str, &str); 4] = [
     ("golden-signals", include_str!("../../analysis/golden-signals.yaml")),
     ("errors", include_str!("../../analysis/errors.yaml")),
     ("success-rate", include_str!("../../analysis/success-rate.yaml")),
+    ("conversion", include_str!("../../analysis/conversion.yaml")),
 ];
 
 /// The names of the built-in templates.
-pub const BUILTIN_NAMES: [&str; 3] = [TEMPLATES[0].0, TEMPLATES[1].0, TEMPLATES[2].0];
+pub const BUILTIN_NAMES: [&str; 4] = [TEMPLATES[0].0, TEMPLATES[1].0, TEMPLATES[2].0, TEMPLATES[3].0];
 
 #[derive(Deserialize)]
 struct Manifest {

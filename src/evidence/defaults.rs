@@ -1,7 +1,7 @@
 //! What settings mean when they are left out: the one place that knows the defaults.
 
 use crate::api::{
-    analysis::{Bake, Metric, Pack, RatioMetric, Settings},
+    analysis::{Bake, ConversionMetric, Metric, Pack, RatioMetric, Settings},
     common::{HumanDuration, Percent},
 };
 
@@ -27,6 +27,14 @@ impl Defaults {
         }
     }
 
+    /// A conversion metric's limits.
+    pub fn conversion(metric: &ConversionMetric) -> ConversionLimits {
+        ConversionLimits {
+            difference: metric.difference.unwrap_or(Percent::whole(5)).share(),
+            planned_users: metric.planned_users.unwrap_or(20_000) as f64,
+        }
+    }
+
     /// A ratio metric's limits.
     pub fn ratio(metric: &RatioMetric) -> RatioLimits {
         let pass = metric.pass.clone().unwrap_or_default();
@@ -37,6 +45,15 @@ impl Defaults {
             ceiling: pass.ceiling.unwrap_or(Percent::from_basis_points(50)).share(),
         }
     }
+}
+
+/// A conversion metric's limits with defaults filled in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConversionLimits {
+    /// Differences up to this part of the control's share do not matter.
+    pub difference: f64,
+    /// Users of both variants at which the interval is narrowest.
+    pub planned_users: f64,
 }
 
 /// A ratio metric's limits with defaults filled in.
@@ -59,6 +76,8 @@ pub struct Frozen {
     pub alpha: f64,
     /// Alpha of its test during warm-up.
     pub alpha_catastrophic: f64,
+    /// Alpha of one required conversion metric, which has no test during warm-up.
+    pub alpha_conversion: f64,
     /// Beta per epoch.
     pub beta: f64,
     /// A new pod's requests are left out for this long.
@@ -80,18 +99,20 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// Of a run's settings and metrics: alpha is divided over the required ratio metrics.
+    /// Of a run's settings and metrics: alpha is divided over the required ratio and conversion metrics.
     pub fn of(settings: &Settings, metrics: &[Metric]) -> Self {
         let default = Defaults::settings();
         let seconds = |own: Option<HumanDuration>, default: Option<HumanDuration>| {
             i64::try_from(own.or(default).unwrap_or_default().get().as_secs()).unwrap_or(i64::MAX)
         };
-        let judged = metrics.iter().filter(|metric| metric.is_required() && metric.ratio.is_some()).count().max(1);
+        let by_evidence = |metric: &&Metric| metric.ratio.is_some() || metric.conversion.is_some();
+        let judged = metrics.iter().filter(|metric| metric.is_required()).filter(by_evidence).count().max(1);
         let bake = settings.bake.clone().unwrap_or_default();
         let default_bake = default.bake.unwrap_or_default();
         let alpha = settings.alpha.or(default.alpha).unwrap_or(0.05) / judged as f64;
         Frozen {
             alpha: alpha * ALPHA_FOR_METRICS,
+            alpha_conversion: alpha,
             alpha_catastrophic: alpha * (1.0 - ALPHA_FOR_METRICS),
             beta: settings.beta.or(default.beta).unwrap_or(0.05),
             warm_up: seconds(settings.warm_up, default.warm_up),

@@ -7,6 +7,7 @@ use crate::api::analysis::{Arms, Counter, Pack};
 mod before;
 mod builtin;
 mod catastrophic;
+mod conversion;
 pub mod defaults;
 pub mod pack;
 pub mod promql;
@@ -59,6 +60,9 @@ pub struct IncrementsQuery {
     /// Whether a pod that is younger than the window counts with all it has counted so far. In a short window most of that
     /// may lie before it; in a long one a rate would be missed otherwise.
     pub whole_pods: bool,
+    /// Whether bad events may belong to the total of an earlier window, as a conversion comes later than the user: then
+    /// there may be more of them than of all events, and that is not odd.
+    pub bad_comes_later: bool,
 }
 
 /// Events of one arm in one window.

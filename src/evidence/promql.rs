@@ -88,6 +88,9 @@ pub fn counts(query: &IncrementsQuery, bad: &[(String, f64)], total: &[(String, 
     let mut arm = |side: &str, name: &str| {
         let total = of(total, name)?;
         let bad = of(bad, name).unwrap_or(0);
+        if query.bad_comes_later {
+            return Some(ArmCounts { bad, total });
+        }
         if bad > total {
             notes.push(format!("{side}: {bad} bad of {total} events (scraped apart); counted as {total}"));
         }
@@ -253,6 +256,7 @@ mod tests {
             window_seconds: 15,
             warm_up_seconds: 120,
             whole_pods: false,
+            bad_comes_later: false,
         }
     }
 
@@ -330,6 +334,10 @@ mod tests {
         assert_eq!(notes, ["canary: 3 bad of 2 events (scraped apart); counted as 2"]);
         let none = counts(&query, &[], &[]).unwrap();
         assert_eq!(none, Answer::Increments { canary: None, stable: None, notes: vec![] });
+        let later = IncrementsQuery { bad_comes_later: true, ..query };
+        let answer = counts(&later, &samples(&[("shop/checkout-k3v9x2m1qa", 3.0)]), &total).unwrap();
+        let Answer::Increments { canary, notes, .. } = answer else { panic!("not increments") };
+        assert_eq!((canary, notes), (Some(ArmCounts { bad: 3, total: 2 }), vec![]));
     }
 
     #[test]

@@ -99,12 +99,12 @@ pub fn advance(
                 let counts = joined(*canary, *stable);
                 memory.count(&config, counts, context);
                 status.measurements.push(measured(query.end, counts, canary.is_some() && stable.is_some()));
-                note(&mut status.notes, notes);
+                texts::note(&mut status.notes, notes);
                 if canary.is_none() && stable.is_none() && memory.compared > 0 {
                     memory.missed += 1;
                     let text =
                         format!("missed: {} windows without any series, past retention or not scraped", memory.missed);
-                    note(&mut status.notes, &[text]);
+                    texts::note(&mut status.notes, &[text]);
                 }
                 memory.silence.answered();
             }
@@ -205,7 +205,10 @@ fn judge(mut status: MetricStatus, mut memory: Memory, config: &RatioConfig, con
         _ => texts::rate(seen.counts.kb, seen.counts.nb),
     };
     if context.one_armed {
-        note(&mut status.notes, &["OneArmed: no comparable traffic at stable; judged by floor and ceiling".to_owned()]);
+        texts::note(
+            &mut status.notes,
+            &["OneArmed: no comparable traffic at stable; judged by floor and ceiling".to_owned()],
+        );
     }
     status.comparison = texts::comparison(&seen);
     status.needs =
@@ -262,15 +265,4 @@ fn measured(end: jiff::Timestamp, counts: Counts, both: bool) -> Measurement {
     let value = format!("canary {}/{}, stable {}/{}", counts.kc, counts.nc, counts.kb, counts.nb);
     let verdict = if both && counts.is_comparable() { Verdict::Continue } else { Verdict::NoData };
     Measurement { at: Some(end), value, verdict }
-}
-
-/// Notes are few and each is told once.
-fn note(notes: &mut Vec<String>, new: &[String]) {
-    for text in new {
-        let kind = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
-        notes.retain(|known| kind(known) != kind(text));
-        notes.push(text.clone());
-    }
-    let surplus = notes.len().saturating_sub(15);
-    notes.drain(..surplus);
 }

@@ -6,18 +6,16 @@ use regex::{Captures, Regex};
 
 use crate::{
     api::analysis::{
-        AnalysisRunSpec, AnalysisTemplateSpec, Arg, Arms, Bake, Counter, Metric, Pack, Prometheus, RatioMetric,
-        Settings, ThresholdMetric,
+        AnalysisRunSpec, AnalysisTemplateSpec, Arg, Arms, Bake, Counter, Metric, Pack, Prometheus, Settings,
     },
     api::common::{HumanDuration, Percent},
-    expr,
 };
 
-use super::{
-    defaults::Defaults,
-    promql,
-    selector::{Selector, SelectorError},
-};
+use super::{defaults::Defaults, promql, selector::Selector, windows};
+
+mod problems;
+
+use problems::judged;
 
 /// Why templates and arguments give no run. Each names the template and the field.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
@@ -64,6 +62,12 @@ pub enum ResolveError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A conversion where the stable side sees no traffic beside the canary's.
+    #[error("metric {0} compares conversions, and this rollout's stable version has no users beside the new one's")]
+    NoControl(String),
+    /// Several metrics, or none of the kind that decides between variants.
+    #[error("the goal of an A/B test is one conversion metric in all; its templates have {0}")]
+    NoGoal(String),
     /// Nothing can pass.
     #[error("no metric is required, so that nothing could pass; leave out `required: false` in one")]
     NothingRequired,
@@ -96,6 +100,10 @@ pub struct Wanted<'a> {
     pub one_armed: bool,
     /// The canary's planned share of the requests in it.
     pub share: Option<Percent>,
+    /// The planned share of assignments to the candidate of an A/B test.
+    pub candidate_share: Option<Percent>,
+    /// Whether it decides an A/B test.
+    pub goal: bool,
     /// Over how many runs of one attempt alpha is divided; 0 and 1 mean all for this one.
     pub runs_in_attempt: u32,
 }
@@ -111,6 +119,8 @@ pub fn resolve(wanted: Wanted<'_>) -> Result<AnalysisRunSpec, Vec<ResolveError>>
         metrics.extend(filled.metrics);
     }
     errors.extend(duplicates(&metrics));
+    errors.extend(wanted.goal.then(|| no_goal(&metrics)).flatten());
+    errors.extend(wanted.one_armed.then(|| one_armed_conversion(&metrics)).flatten());
     if !metrics.iter().any(Metric::is_required) {
         errors.push(ResolveError::NothingRequired);
     }
@@ -132,6 +142,7 @@ pub fn resolve(wanted: Wanted<'_>) -> Result<AnalysisRunSpec, Vec<ResolveError>>
         epoch: wanted.epoch,
         one_armed: wanted.one_armed,
         share: wanted.share,
+        candidate_share: wanted.candidate_share,
     };
     if errors.is_empty() {
         errors.extend(arms_told_apart(&spec));
@@ -154,10 +165,9 @@ pub fn check(name: &str, template: &AnalysisTemplateSpec) -> Vec<ResolveError> {
         .collect();
     let mut checked = template.clone();
     for metric in &mut checked.metrics {
-        let Some(ratio) = &mut metric.ratio else { continue };
-        for own in [&mut ratio.bad, &mut ratio.total].into_iter().filter_map(|counter| counter.prometheus.as_mut()) {
-            if open.iter().any(|open| own.counter.contains(open)) && Selector::parse(&own.counter).is_err() {
-                own.counter = "selector_by_argument".to_owned();
+        for (number, (_, selector)) in counters_of(metric).into_iter().enumerate() {
+            if open.iter().any(|open| selector.contains(open)) && Selector::parse(selector).is_err() {
+                *selector = format!("selector_by_argument_{number}");
             }
         }
     }
@@ -205,17 +215,33 @@ fn fill(name: &str, template: &AnalysisTemplateSpec, given: &[Arg]) -> (Analysis
 }
 
 fn texts_of(metric: &mut Metric) -> Vec<(&'static str, &mut String)> {
-    let mut texts = Vec::new();
-    if let Some(ratio) = &mut metric.ratio {
-        texts.extend(ratio.bad.prometheus.as_mut().map(|own| ("ratio.bad.prometheus.counter", &mut own.counter)));
-        texts.extend(ratio.total.prometheus.as_mut().map(|own| ("ratio.total.prometheus.counter", &mut own.counter)));
+    if metric.threshold.is_none() {
+        return counters_of(metric);
     }
+    let mut texts = Vec::new();
     if let Some(threshold) = &mut metric.threshold {
         texts.push(("threshold.query", &mut threshold.query));
         texts.extend(threshold.success.as_mut().map(|text| ("threshold.success", text)));
         texts.extend(threshold.failure.as_mut().map(|text| ("threshold.failure", text)));
     }
     texts
+}
+
+/// The selectors of a metric's own counters.
+fn counters_of(metric: &mut Metric) -> Vec<(&'static str, &mut String)> {
+    let ratio = metric.ratio.iter_mut().flat_map(|ratio| {
+        [("ratio.bad.prometheus.counter", &mut ratio.bad), ("ratio.total.prometheus.counter", &mut ratio.total)]
+    });
+    let conversion = metric.conversion.iter_mut().flat_map(|conversion| {
+        [
+            ("conversion.successes.prometheus.counter", &mut conversion.successes),
+            ("conversion.trials.prometheus.counter", &mut conversion.trials),
+        ]
+    });
+    fn own<'a>((field, counter): (&'static str, &'a mut Counter)) -> Option<(&'static str, &'a mut String)> {
+        Some((field, &mut counter.prometheus.as_mut()?.counter))
+    }
+    ratio.chain(conversion).filter_map(own).collect()
 }
 
 /// The text with values in place of `{{args.name}}`, and the names that are not declared.
@@ -232,6 +258,16 @@ fn substitute(text: &str, values: &BTreeMap<String, String>, declared: &dyn Fn(&
     (put_in.into_owned(), undeclared)
 }
 
+/// An A/B test has one goal: two could each win for another variant.
+fn no_goal(metrics: &[Metric]) -> Option<ResolveError> {
+    let kind = |metric: &Metric| if metric.conversion.is_some() { "a conversion" } else { "another kind of metric" };
+    match metrics {
+        [only] if only.conversion.is_some() => None,
+        [only] => Some(ResolveError::NoGoal(format!("{} ({})", kind(only), only.name))),
+        several => Some(ResolveError::NoGoal(format!("{} metrics", several.len()))),
+    }
+}
+
 fn duplicates(metrics: &[Metric]) -> Vec<ResolveError> {
     let again = |(index, metric): &(usize, &Metric)| metrics.iter().take(*index).any(|other| other.name == metric.name);
     metrics
@@ -240,104 +276,6 @@ fn duplicates(metrics: &[Metric]) -> Vec<ResolveError> {
         .filter(again)
         .map(|(_, metric)| ResolveError::DuplicateMetric(metric.name.clone()))
         .collect()
-}
-
-/// What the values of a filled template break.
-fn judged(template: &str, spec: &AnalysisTemplateSpec) -> Vec<ResolveError> {
-    let mut problems = settings_problems(spec.settings.as_ref().unwrap_or(&Settings::default()));
-    for (index, metric) in spec.metrics.iter().enumerate() {
-        let own = match (&metric.ratio, &metric.threshold) {
-            (Some(ratio), None) => ratio_problems(ratio),
-            (None, Some(threshold)) => threshold_problems(threshold),
-            _ => vec![(String::new(), "a metric has exactly one judge: ratio or threshold".to_owned())],
-        };
-        let placed = |(field, problem): (String, String)| (format!("metrics[{index}]{field}"), problem);
-        problems.extend(own.into_iter().map(placed));
-    }
-    let error = |(field, problem)| ResolveError::Invalid { template: template.to_owned(), field, problem };
-    problems.into_iter().map(error).collect()
-}
-
-type Problems = Vec<(String, String)>;
-
-fn settings_problems(settings: &Settings) -> Problems {
-    let mut problems = Problems::new();
-    let whole = [("window", settings.window), ("delay", settings.delay), ("warmUp", settings.warm_up)];
-    for (field, duration) in whole {
-        if duration.is_some_and(|duration| duration.get().subsec_nanos() != 0) {
-            problems.push((format!("settings.{field}"), "is not a whole number of seconds".to_owned()));
-        }
-    }
-    if settings.window.is_some_and(|window| window.get().as_secs() == 0 || window.get().as_secs() > 3600) {
-        problems.push(("settings.window".to_owned(), "must be from 1s to 1h".to_owned()));
-    }
-    for (field, chance) in [("alpha", settings.alpha), ("beta", settings.beta)] {
-        if chance.is_some_and(|chance| !(1e-6..=0.5).contains(&chance)) {
-            problems.push((format!("settings.{field}"), "is a chance from 0.000001 to 0.5".to_owned()));
-        }
-    }
-    if settings.phi.is_some_and(|phi| !(1.0..=20.0).contains(&phi)) {
-        problems.push(("settings.phi".to_owned(), "must be from 1 to 20".to_owned()));
-    }
-    problems
-}
-
-fn ratio_problems(ratio: &RatioMetric) -> Problems {
-    let mut problems = Problems::new();
-    let limits = Defaults::ratio(ratio);
-    let mut add = |field: &str, problem: String| problems.push((format!(".ratio.{field}"), problem));
-    if limits.floor > 0.5 || limits.floor <= 0.0 {
-        add("floor", "must be above 0 and at most 50 %".to_owned());
-    }
-    if limits.pass_ratio.is_nan() || limits.pass_ratio <= limits.r0 {
-        add("pass.ratio", format!("{} must be above 1 + tolerance ({})", limits.pass_ratio, limits.r0));
-    }
-    if limits.ceiling <= limits.floor {
-        let (ceiling, floor) = (limits.ceiling * 100.0, limits.floor * 100.0);
-        add("pass.ceiling", format!("{ceiling} % must be above the floor ({floor} %)"));
-    }
-    for (field, counter) in [("bad", &ratio.bad), ("total", &ratio.total)] {
-        if let Err(problem) = counter_problem(counter) {
-            add(field, problem);
-        }
-    }
-    problems
-}
-
-fn counter_problem(counter: &Counter) -> Result<(), String> {
-    match (&counter.builtin, &counter.prometheus) {
-        (Some(_), None) => Ok(()),
-        (None, Some(own)) => Selector::parse(&own.counter)
-            .map(drop)
-            .map_err(|error: SelectorError| format!("prometheus.counter: {error}")),
-        _ => Err("a counter is either builtin or prometheus".to_owned()),
-    }
-}
-
-fn threshold_problems(threshold: &ThresholdMetric) -> Problems {
-    let mut problems = Problems::new();
-    let mut add = |field: &str, problem: String| problems.push((format!(".threshold.{field}"), problem));
-    for (field, text) in [("success", &threshold.success), ("failure", &threshold.failure)] {
-        if let Some(Err(error)) = text.as_deref().map(expr::check) {
-            add(field, error.to_string());
-        }
-    }
-    if threshold.success.is_none() && threshold.failure.is_none() {
-        add("success", "give a success or a failure condition".to_owned());
-    }
-    if threshold.query.trim().is_empty() {
-        add("query", "is empty".to_owned());
-    }
-    if threshold.interval.is_some_and(|interval| interval.get().as_secs() == 0) {
-        add("interval", "must be at least 1s".to_owned());
-    }
-    for (field, count) in [("count", threshold.count), ("consecutiveSuccessLimit", threshold.consecutive_success_limit)]
-    {
-        if count == Some(0) {
-            add(field, "must be at least 1".to_owned());
-        }
-    }
-    problems
 }
 
 /// Every setting with a value: the templates', else the default. Frozen with the run.
@@ -375,11 +313,20 @@ fn agreed<T: PartialEq + Clone>(
     if values.any(|value| first.as_ref() != Some(&value)) { Err(ResolveError::Disagree(name)) } else { Ok(first) }
 }
 
-/// Writes each ratio metric's queries once, so that what cannot be asked is refused before anything starts.
+/// Writes the queries of each metric that compares once, so that what cannot be asked is refused before anything starts.
 fn arms_told_apart(spec: &AnalysisRunSpec) -> Option<ResolveError> {
-    let asked = spec.metrics.iter().filter_map(|metric| metric.ratio.as_ref());
-    let text = |ratio| promql::increments(&[&super::windows::question(spec, ratio, 0)]);
-    asked.map(text).find_map(Result::err).map(ResolveError::Arms)
+    let asked = spec.metrics.iter().filter_map(|metric| match (&metric.ratio, &metric.conversion) {
+        (Some(ratio), _) => Some(windows::question(spec, ratio, 0)),
+        (None, Some(conversion)) => Some(windows::conversion_question(spec, conversion, 0)),
+        (None, None) => None,
+    });
+    asked.map(|query| promql::increments(&[&query])).find_map(Result::err).map(ResolveError::Arms)
+}
+
+/// A conversion compares two variants that have users at the same time.
+fn one_armed_conversion(metrics: &[Metric]) -> Option<ResolveError> {
+    let conversion = metrics.iter().find(|metric| metric.conversion.is_some())?;
+    Some(ResolveError::NoControl(conversion.name.clone()))
 }
 
 #[cfg(test)]
@@ -415,6 +362,20 @@ mod tests {
     }
 
     #[test]
+    fn the_conversion_template_takes_whole_selectors() {
+        let template = || vec![("conversion".to_owned(), builtin("conversion").unwrap())];
+        let value = |name: &str, value: &str| Arg { name: name.into(), value: Some(value.into()) };
+        let args = [value("successes", r#"orders_total{shop="a"}"#), value("trials", r#"visitors_total{shop="a"}"#)];
+        let share = Some(Percent::whole(50));
+        let spec = resolve(Wanted { args: &args, candidate_share: share, ..wanted(template()) }).unwrap();
+        let judge = spec.metrics[0].conversion.clone().unwrap();
+        assert_eq!(judge.trials.prometheus.unwrap().counter, r#"visitors_total{shop="a"}"#);
+        assert_eq!(spec.candidate_share, share);
+        let alone = resolve(Wanted { args: &args, one_armed: true, ..wanted(template()) }).unwrap_err();
+        assert_eq!(alone, [ResolveError::NoControl("conversion".into())]);
+    }
+
+    #[test]
     fn arguments_are_put_in_literally() {
         let args = [Arg { name: "app".into(), value: Some("a\"$1".into()) }];
         let yaml = "args: [{name: app}, {name: most, value: '3'}]\n\
@@ -442,6 +403,10 @@ mod tests {
             ("metrics: [{name: e, threshold: {query: x, success: y < 1}}]".into(), "metrics[0].threshold.success: `y` is unknown"),
             ("metrics: [{name: e, threshold: {query: '{{args.z}}', success: result < 1}}]".into(), "metrics[0].threshold.query uses {{args.z}}, which is not among its args"),
             ("args: [{name: app}]\nmetrics: [{name: e, threshold: {query: x, success: result < 1}}]".into(), "argument app has no value"),
+            ("metrics: [{name: e, conversion: {successes: {prometheus: {counter: a}}, trials: {prometheus: {counter: a}}}}]".into(), "metrics[0].conversion.successes: successes and trials are the same counter"),
+            ("metrics: [{name: e, conversion: {successes: {prometheus: {counter: 'rate(a[1m])'}}, trials: {builtin: requests}}}]".into(), "metrics[0].conversion.successes: prometheus.counter: `rate(a[1m])` is not a series selector"),
+            ("metrics: [{name: e, conversion: {successes: {prometheus: {counter: '{{args.z}}'}}, trials: {builtin: requests}}}]".into(), "metrics[0].conversion.successes.prometheus.counter uses {{args.z}}, which is not among its args"),
+            ("metrics: [{name: e}]".into(), "metrics[0]: a metric has exactly one judge: ratio, threshold or conversion"),
             ("metrics: [{name: e, threshold: {query: x, success: result < 1}}, {name: e, threshold: {query: x, success: result < 1}}]".into(), "metric e comes twice"),
             ("metrics: [{name: e, ratio: {bad: {prometheus: {counter: 'rate(a[1m])'}}, total: {builtin: requests}}}]".into(), "metrics[0].ratio.bad: prometheus.counter: `rate(a[1m])` is not a series selector"),
         ] {

@@ -7,9 +7,14 @@
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use crate::api::analysis::{AnalysisRunSpec, AnalysisRunStatus, Measurement, Metric, MetricStatus, RunPhase, Verdict};
+use crate::api::{
+    analysis::{AnalysisRunSpec, AnalysisRunStatus, Measurement, Metric, MetricStatus, RunPhase, Verdict},
+    common::Percent,
+};
 
-use super::{Answer, IncrementsQuery, Query, defaults::Frozen, ratio, share, silence::Silence, threshold, windows};
+use super::{
+    Answer, IncrementsQuery, Query, conversion, defaults::Frozen, ratio, share, silence::Silence, threshold, windows,
+};
 
 /// Measurements kept for people.
 const MEASUREMENTS: usize = 20;
@@ -86,6 +91,8 @@ pub struct Context {
     pub frozen: Frozen,
     /// Whether the stable side sees no comparable traffic.
     pub one_armed: bool,
+    /// The planned share of the candidate's assignments.
+    pub candidate_share: Option<Percent>,
 }
 
 /// What to ask now. Nothing once the run has ended or is asked to stop.
@@ -141,10 +148,25 @@ pub fn advance(
     next.windows_through = next.metrics.iter().filter_map(through).min().map(windows::instant);
     next.verdict = overall(&next.metrics);
     next.message = message(next.verdict, &next.metrics);
-    if next.verdict == Verdict::Fail || (next.verdict == Verdict::Pass && !spec.background) {
+    if is_over(spec, &next) {
         next.phase = RunPhase::Finished;
     }
     next
+}
+
+/// A background run goes on after a Pass, and after an A/B test's Fail, which is a result like another: whether the test has
+/// lasted long enough is for its caller to say. Any other Fail ends a run.
+fn is_over(spec: &AnalysisRunSpec, next: &AnalysisRunStatus) -> bool {
+    let fails_for_good = |metric: &Metric| {
+        metric.conversion.is_none()
+            && metric.is_required()
+            && find(next, metric).is_some_and(|status| status.verdict == Verdict::Fail)
+    };
+    match next.verdict {
+        Verdict::Fail => !spec.background || spec.metrics.iter().any(fails_for_good),
+        Verdict::Pass => !spec.background,
+        _ => false,
+    }
 }
 
 fn answers_of(answers: &[Answered], asker: Asker) -> Vec<&Answered> {
@@ -157,7 +179,15 @@ fn context(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -
     let since = if status.started_at.is_some() && spec.epoch == status.epoch { status.epoch_since } else { Some(now) };
     let frozen = Frozen::of(&spec.settings, &spec.metrics);
     let epoch_since = since.unwrap_or(started);
-    Context { now, started, epoch: spec.epoch, epoch_since, frozen, one_armed: spec.one_armed }
+    Context {
+        now,
+        started,
+        epoch: spec.epoch,
+        epoch_since,
+        frozen,
+        one_armed: spec.one_armed,
+        candidate_share: spec.candidate_share,
+    }
 }
 
 fn find<'a>(status: &'a AnalysisRunStatus, metric: &Metric) -> Option<&'a MetricStatus> {
@@ -189,6 +219,11 @@ fn asked(
         let query = Query::Scalar { query: judge.query.clone(), at: windows::instant(next) };
         let after = if due { next + threshold::interval(judge) } else { next };
         (due.then_some(query).into_iter().collect(), after, memory.silence)
+    } else if let Some(judge) = &metric.conversion {
+        let Ok(memory) = recalled(known, || conversion::Memory::new(context)) else { return idle };
+        let (ends, next) = memory.due(context);
+        let ask = |end: i64| Query::Increments(windows::conversion_question(spec, judge, end));
+        (ends.into_iter().map(ask).collect(), next, memory.silence)
     } else {
         return idle;
     };
@@ -217,6 +252,9 @@ fn judged(metric: &Metric, known: Option<&MetricStatus>, answers: &[&Answered], 
     } else if let Some(judge) = &metric.threshold {
         recalled(known, || threshold::Memory::new(context.epoch))
             .map(|memory| threshold::advance(judge, status.clone(), memory, answers, context))
+    } else if let Some(judge) = &metric.conversion {
+        recalled(known, || conversion::Memory::new(context))
+            .map(|memory| conversion::advance(judge, status.clone(), memory, answers, context))
     } else {
         Err("the metric has no judge".to_owned())
     };
@@ -260,6 +298,9 @@ fn message(verdict: Verdict, metrics: &[MetricStatus]) -> String {
 }
 
 fn sentence(metric: &MetricStatus) -> String {
+    if let Some(decision) = conversion::sentence(metric) {
+        return decision;
+    }
     let MetricStatus { name, verdict, reason, canary, stable, comparison, needs, .. } = metric;
     let seen: Vec<&str> = [canary.as_str(), comparison.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
     match verdict {

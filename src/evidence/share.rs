@@ -95,6 +95,7 @@ fn question(spec: &AnalysisRunSpec, frozen: &Frozen, end: i64) -> IncrementsQuer
         window_seconds: seconds,
         warm_up_seconds: 0,
         whole_pods: false,
+        bad_comes_later: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The words and numbers that people are shown.
 
-use crate::stats::{Assessment, Counts, p_value, significant};
+pub(crate) use crate::stats::p_value;
+use crate::stats::{Assessment, Counts, significant};
 
 /// `7,412`.
 pub fn grouped(value: u64) -> String {
@@ -56,6 +57,28 @@ pub fn about(value: u64) -> String {
 /// A measured number: `0.997`, `12`.
 pub fn number(value: f64) -> String {
     significant(value, 4)
+}
+
+/// `0.003`, `1.8`: two digits.
+pub fn few_digits(value: f64) -> String {
+    significant(value, 2)
+}
+
+/// An e-value by its logarithm: `0.02`, `4,100`; beyond a million by its power of ten.
+pub fn evidence(log_e: f64) -> String {
+    let power = log_e / std::f64::consts::LN_10;
+    if power >= 6.0 { format!("10^{}", power.floor()) } else { significant(log_e.exp(), 2) }
+}
+
+/// Notes are few and each is told once.
+pub fn note(notes: &mut Vec<String>, new: &[String]) {
+    for text in new {
+        let kind = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+        notes.retain(|known| kind(known) != kind(text));
+        notes.push(text.clone());
+    }
+    let surplus = notes.len().saturating_sub(15);
+    notes.drain(..surplus);
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::analysis::{AnalysisRunSpec, RatioMetric};
+use crate::api::analysis::{AnalysisRunSpec, ConversionMetric, RatioMetric};
 
 use super::{IncrementsQuery, defaults::Frozen};
 
@@ -33,6 +33,13 @@ pub fn due(next: i64, frozen: &Frozen, now: Timestamp) -> (Vec<i64>, i64) {
     (ends, read_at(end, frozen))
 }
 
+/// What the window that ends at `end` asks for a conversion: no pod is left out.
+pub fn conversion_question(spec: &AnalysisRunSpec, metric: &ConversionMetric, end: i64) -> IncrementsQuery {
+    let (bad, total) = (metric.successes.clone(), metric.trials.clone());
+    let alike = question(spec, &RatioMetric { bad, total, ..RatioMetric::default() }, end);
+    IncrementsQuery { warm_up_seconds: 0, bad_comes_later: true, ..alike }
+}
+
 /// What the window that ends at `end` asks.
 pub fn question(spec: &AnalysisRunSpec, ratio: &RatioMetric, end: i64) -> IncrementsQuery {
     let frozen = Frozen::of(&spec.settings, &spec.metrics);
@@ -46,6 +53,7 @@ pub fn question(spec: &AnalysisRunSpec, ratio: &RatioMetric, end: i64) -> Increm
         window_seconds: seconds(frozen.window),
         warm_up_seconds: seconds(frozen.warm_up),
         whole_pods: false,
+        bad_comes_later: false,
     }
 }
 

@@ -182,6 +182,7 @@ mod tests {
             window_seconds: 2,
             warm_up_seconds: 3,
             whole_pods: false,
+            bad_comes_later: false,
         })
     }
 

@@ -207,7 +207,7 @@ impl LocalWorld {
 
     fn ensure_run(&self, state: &mut State, request: &RunRequest) -> Result<(), WorldError> {
         if let Some(run) = state.runs.get_mut(&request.name) {
-            run.spec.epoch = request.epoch;
+            (run.spec.epoch, run.spec.candidate_share) = (request.epoch, request.candidate_share());
             return Ok(());
         }
         let run = runs::freeze(&self.inner.key, &state.rollout, request, &self.inner.templates)?;

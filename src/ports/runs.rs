@@ -47,6 +47,8 @@ pub fn freeze(
         epoch: request.epoch,
         one_armed: request.one_armed,
         share: request.share,
+        goal: request.goal.is_some(),
+        candidate_share: request.candidate_share(),
         ..Wanted::default()
     };
     let spec = resolve(wanted).map_err(|errors| {

@@ -33,7 +33,7 @@ use super::{
     faults::Faults,
     flow::Flow,
     instant, millis,
-    pods::{Pod, sum},
+    pods::{Pod, PodCounts, Rates, sum, sum_counts},
     replicas::Replicas,
     scenario::{Point, VersionSpec},
 };
@@ -354,8 +354,8 @@ impl SimCluster {
         let SimCluster { sets, deployment, versions, laws, dice, scrape, .. } = self;
         let own = deployment.iter_mut().flat_map(|deployment| deployment.own.pods.iter_mut());
         for pod in sets.iter_mut().flat_map(|set| set.pods.iter_mut()).chain(own) {
-            let rate = error_rate(laws, &versions[pod.version], to);
-            let answered = pod.pass(from, to, rate, *scrape, dice);
+            let rates = rates(laws, &versions[pod.version], to);
+            let answered = pod.pass(from, to, rates, *scrape, dice);
             versions[pod.version].answered = sum(versions[pod.version].answered, answered);
         }
         let min_ready = self.min_ready();
@@ -414,8 +414,8 @@ impl SimCluster {
         let SimCluster { sets, deployment, versions, laws, dice, .. } = self;
         let own = deployment.iter_mut().flat_map(|deployment| deployment.own.pods.iter_mut());
         for pod in sets.iter_mut().flat_map(|set| set.pods.iter_mut()).chain(own) {
-            let rate = error_rate(laws, &versions[pod.version], now);
-            let answered = pod.draw(rate, dice);
+            let rates = rates(laws, &versions[pod.version], now);
+            let answered = pod.draw(rates, dice);
             versions[pod.version].answered = sum(versions[pod.version].answered, answered);
         }
         self.lost += self.dice.poisson(std::mem::take(&mut self.expected_lost));
@@ -465,15 +465,21 @@ impl SimCluster {
     }
 
     /// What an arm counted in a window.
-    pub fn increments(&self, workload: &str, end: Millis, window: Millis, warm_up: Millis) -> Option<ArmCounts> {
+    pub fn increments(&self, workload: &str, end: Millis, window: Millis, warm_up: Millis) -> Option<PodCounts> {
         let own = |set: &&Replicas| set.workload == workload;
         let alive = self.sets.iter().filter(own).flat_map(|set| set.pods.iter());
         let gone = self.gone.iter().filter(|(name, _)| name == workload).map(|(_, pod)| pod);
-        alive.chain(gone).filter_map(|pod| pod.increments(end, window, warm_up)).reduce(sum)
+        alive.chain(gone).filter_map(|pod| pod.increments(end, window, warm_up)).reduce(sum_counts)
     }
 }
 
-/// The share of errors in a version's answers now.
+/// How a version's answers turn out now.
+fn rates(laws: &Laws, version: &Version, now: Millis) -> Rates {
+    let spec = laws.versions.get(&version.image);
+    let conversion = spec.and_then(|version| version.conversion).map_or(0.0, Percent::share);
+    Rates { errors: error_rate(laws, version, now), conversion }
+}
+
 fn error_rate(laws: &Laws, version: &Version, now: Millis) -> f64 {
     let late = laws.late.iter().find(|(image, ..)| *image == version.image);
     if let Some((_, delay, rate)) = late

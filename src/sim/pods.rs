@@ -12,11 +12,29 @@ const LOOKBACK: Millis = 300_000;
 /// Samples are kept for so long: longer than any window that is read back.
 const KEPT: Millis = 7_200_000;
 
+/// What a pod counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodCounts {
+    /// Its answers.
+    pub answers: ArmCounts,
+    /// Users who converted. Every request is another user's.
+    pub converted: u64,
+}
+
+/// How a version's answers turn out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rates {
+    /// The share of errors.
+    pub errors: f64,
+    /// The share of users who convert.
+    pub conversion: f64,
+}
+
 /// A scrape of one pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sample {
     at: Millis,
-    counts: ArmCounts,
+    counts: PodCounts,
 }
 
 /// One pod.
@@ -32,7 +50,7 @@ pub struct Pod {
     pub born: Millis,
     /// Requests a second that reach it now.
     pub rate: f64,
-    counts: ArmCounts,
+    counts: PodCounts,
     samples: Vec<Sample>,
     next_scrape: Millis,
     /// How many requests are expected since the last draw.
@@ -50,7 +68,7 @@ impl Pod {
             ready_at,
             born,
             rate: 0.0,
-            counts: ArmCounts::default(),
+            counts: PodCounts::default(),
             samples: Vec::new(),
             next_scrape: first_scrape,
             expected: 0.0,
@@ -72,16 +90,16 @@ impl Pod {
     /// The process dies and starts again: its counters begin at zero.
     pub fn crash(&mut self, ready_at: Option<Millis>) {
         self.ready_at = ready_at;
-        self.counts = ArmCounts::default();
+        self.counts = PodCounts::default();
     }
 
     /// Lets time pass from `from` to `to` at the present rate, with its scrapes. Gives what was answered.
-    pub fn pass(&mut self, from: Millis, to: Millis, error_rate: f64, interval: Millis, dice: &mut Dice) -> ArmCounts {
+    pub fn pass(&mut self, from: Millis, to: Millis, rates: Rates, interval: Millis, dice: &mut Dice) -> ArmCounts {
         let mut answered = ArmCounts::default();
         let mut at = from;
         while self.next_scrape <= to {
             self.expect(at, self.next_scrape);
-            answered = sum(answered, self.draw(error_rate, dice));
+            answered = sum(answered, self.draw(rates, dice));
             at = self.next_scrape;
             self.samples.push(Sample { at, counts: self.counts });
             self.next_scrape += interval;
@@ -95,17 +113,26 @@ impl Pod {
         self.expected += self.rate * (to - from) as f64 / 1000.0;
     }
 
-    /// Draws what was expected since the last draw. Bad and good requests are two independent Poisson streams.
-    pub fn draw(&mut self, error_rate: f64, dice: &mut Dice) -> ArmCounts {
+    /// Draws what was expected since the last draw. Bad and good requests are independent Poisson streams.
+    pub fn draw(&mut self, rates: Rates, dice: &mut Dice) -> ArmCounts {
         if self.expected <= 0.0 {
             return ArmCounts::default();
         }
-        let bad = dice.poisson(self.expected * error_rate);
-        let good = dice.poisson(self.expected * (1.0 - error_rate));
+        let bad = self.draw_users(rates.errors, rates.conversion, dice);
+        let good = self.draw_users(1.0 - rates.errors, rates.conversion, dice);
         self.expected = 0.0;
         let drawn = ArmCounts { bad, total: bad + good };
-        self.counts = sum(self.counts, drawn);
+        self.counts.answers = sum(self.counts.answers, drawn);
         drawn
+    }
+
+    /// Draws the requests of one kind, those of users who convert and the rest apart: together they are as many as were
+    /// expected, and who converts is drawn for each alone.
+    fn draw_users(&mut self, share: f64, conversion: f64, dice: &mut Dice) -> u64 {
+        let expected = self.expected * share;
+        let converted = if conversion > 0.0 { dice.poisson(expected * conversion) } else { 0 };
+        self.counts.converted += converted;
+        converted + dice.poisson(expected * (1.0 - conversion))
     }
 
     fn forget(&mut self, now: Millis) {
@@ -116,7 +143,7 @@ impl Pod {
     }
 
     /// The counters as an evaluation at `at` finds them.
-    fn value(&self, at: Millis) -> Option<ArmCounts> {
+    fn value(&self, at: Millis) -> Option<PodCounts> {
         if self.ended.is_some_and(|ended| ended <= at) {
             return None;
         }
@@ -126,7 +153,7 @@ impl Pod {
     }
 
     /// What it counted in the window that ends at `end`; `None` when it has no say in it.
-    pub fn increments(&self, end: Millis, window: Millis, warm_up: Millis) -> Option<ArmCounts> {
+    pub fn increments(&self, end: Millis, window: Millis, warm_up: Millis) -> Option<PodCounts> {
         let now = self.value(end)?;
         let before = self.value(end - window)?;
         if warm_up > 0 {
@@ -137,7 +164,14 @@ impl Pod {
             _ if now * 2 < before => now, // a reset
             _ => 0,
         };
-        Some(ArmCounts { bad: increment(now.bad, before.bad), total: increment(now.total, before.total) })
+        let (answers, earlier) = (now.answers, before.answers);
+        Some(PodCounts {
+            answers: ArmCounts {
+                bad: increment(answers.bad, earlier.bad),
+                total: increment(answers.total, earlier.total),
+            },
+            converted: increment(now.converted, before.converted),
+        })
     }
 
     /// Whether nothing can ask about it any more.
@@ -151,6 +185,11 @@ pub fn sum(one: ArmCounts, other: ArmCounts) -> ArmCounts {
     ArmCounts { bad: one.bad + other.bad, total: one.total + other.total }
 }
 
+/// The same of all that pods count.
+pub fn sum_counts(one: PodCounts, other: PodCounts) -> PodCounts {
+    PodCounts { answers: sum(one.answers, other.answers), converted: one.converted + other.converted }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,17 +199,20 @@ mod tests {
         let mut dice = Dice::new(1, 1);
         let mut pod = Pod::new(1, 0, 0, Some(0), 2_000);
         pod.rate = 10.0;
-        pod.pass(0, seconds * 1000, 0.5, 5_000, &mut dice);
+        pod.pass(0, seconds * 1000, Rates { errors: 0.5, conversion: 0.1 }, 5_000, &mut dice);
         (pod, dice)
     }
 
     #[test]
     fn windows_add_up_to_what_was_counted() {
         let (pod, _) = pod(600);
-        let windows = (1..40).filter_map(|n| pod.increments(n * 15_000, 15_000, 0)).fold(ArmCounts::default(), sum);
+        let windows =
+            (1..40).filter_map(|n| pod.increments(n * 15_000, 15_000, 0)).fold(PodCounts::default(), sum_counts);
         let (first, last) = (pod.value(15_000).unwrap(), pod.value(39 * 15_000).unwrap());
-        assert_eq!(windows.total, last.total - first.total, "the first window has nothing to compare with");
-        assert!((5_000..6_500).contains(&windows.total) && windows.bad.abs_diff(windows.total / 2) < 200);
+        let PodCounts { answers, converted } = windows;
+        assert_eq!(answers.total, last.answers.total - first.answers.total, "the first has nothing to compare with");
+        assert!((5_000..6_500).contains(&answers.total) && answers.bad.abs_diff(answers.total / 2) < 200);
+        assert!(converted.abs_diff(answers.total / 10) < 120, "{converted} of {}", answers.total);
     }
 
     #[test]
@@ -186,10 +228,10 @@ mod tests {
     fn a_crash_is_a_reset_and_counts_what_came_after() {
         let (mut pod, mut dice) = pod(58);
         pod.crash(Some(58_000));
-        pod.pass(58_000, 75_000, 0.0, 5_000, &mut dice);
+        pod.pass(58_000, 75_000, Rates::default(), 5_000, &mut dice);
         let window = pod.increments(75_000, 15_000, 0).unwrap();
         let since = pod.value(75_000).unwrap();
         assert_eq!(window, since, "the old count is gone");
-        assert!((100..190).contains(&window.total), "{window:?}");
+        assert!((100..190).contains(&window.answers.total), "{window:?}");
     }
 }

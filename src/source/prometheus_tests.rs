@@ -34,6 +34,7 @@ fn window_of(name: &str) -> Query {
         window_seconds: 15,
         warm_up_seconds: 120,
         whole_pods: false,
+        bad_comes_later: false,
     })
 }
 

@@ -11,6 +11,8 @@
 //! | [`restart`] | the mixture of restarts, which finds a late regression as fast as an early one |
 //! | [`sequence`] | the rate ratio people see, with its confidence sequence |
 //! | [`share`] | whether requests reach the canary in the planned share |
+//! | [`conversion`] | the A/B judge: shares of users that convert, after a check of who was assigned where |
+//! | [`posterior`] | which of two shares is believed to be higher: shown, never decided by |
 //! | [`dispersion`] | how much clustered errors weaken every piece of evidence (phi) |
 //!
 //! Evidence is an e-value E, kept as ln E: under the null hypothesis its expectation is at most 1 however often we look,
@@ -18,9 +20,11 @@
 //! no count, however large or absurd (more errors than requests), gives a panic or a NaN.
 
 mod config;
+pub mod conversion;
 mod counts;
 pub mod dispersion;
 pub mod grid;
+pub mod posterior;
 pub mod rate;
 pub mod ratio;
 pub mod restart;

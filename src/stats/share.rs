@@ -61,7 +61,7 @@ impl Split {
 /// around them.
 #[must_use]
 pub fn log_split(counts: [u64; 2], shares: [f64; 2], concentration: f64) -> f64 {
-    let total = (counts[0] + counts[1]) as f64;
+    let total = counts[0] as f64 + counts[1] as f64;
     let each = counts.iter().zip(shares).map(|(count, share)| {
         let (count, prior) = (*count as f64, concentration * share);
         ln_gamma(prior + count) - ln_gamma(prior) - count * share.ln()

@@ -31,6 +31,7 @@ mod wait;
 mod waiting;
 
 // The tests.
+mod ab_test;
 mod admission;
 mod adoption;
 mod application_pack;
@@ -44,6 +45,7 @@ mod header_routes;
 mod interruptions;
 mod relay;
 mod releases;
+mod restart;
 mod smoke;
 mod subsets;
 mod two_routes;

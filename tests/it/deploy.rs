@@ -60,3 +60,21 @@ fn every_file_of_the_base_is_there_and_every_crd_is_in_it() {
         assert!(named.contains(&format!("crds/{name}")), "crds/{name} is not in the base");
     }
 }
+
+#[test]
+fn s82_the_edit_role_gives_every_command() {
+    let documents = documents("rbac.yaml");
+    let role = documents.iter().find(|role| role["metadata"]["name"] == "glidepath-edit").unwrap();
+    let rules = role["rules"].as_array().unwrap().iter();
+    let given: BTreeSet<String> = rules
+        .filter(|rule| texts(&rule["verbs"]).contains("update"))
+        .flat_map(|rule| texts(&rule["resources"]))
+        .collect();
+    let schema = schemars::schema_for!(glidepath::api::command::Verb);
+    let verbs: Vec<&str> =
+        schema.as_value()["oneOf"].as_array().unwrap().iter().filter_map(|v| v["const"].as_str()).collect();
+    assert!(verbs.len() >= 7, "{verbs:?}");
+    for verb in verbs {
+        assert!(given.contains(&format!("rollouts/{verb}")), "{verb} is not in the edit role");
+    }
+}

@@ -4,6 +4,8 @@
 //! warm-up or bake. The seed is fixed, so a figure moves only when the judge does.
 //! `cargo test --test it gates -- --nocapture` prints what was measured.
 
+mod conversion;
+
 use glidepath::stats::{Counts, Dispersion, RatioConfig, RatioState};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use glidepath::stats::conversion::{self, ConversionConfig, ConversionState};
 use glidepath::stats::grid::{POINTS, PerPoint, RATE_SPAN, RATIO_SPAN, Span, log_mean_exp, mixture};
+use glidepath::stats::posterior::{Belief, better};
 use glidepath::stats::restart::RestartMixture;
 use glidepath::stats::sequence::RatioLikelihood;
 use glidepath::stats::{Counts, Dispersion, RatioConfig, rate, ratio, share};
@@ -31,6 +33,9 @@ const BUILT: &[(&str, Method)] = &[
     ("Pearson dispersion between stable pods", dispersion),
     ("Lindon-Malek Beta-binomial e-value (constant split)", split_of_two),
     ("sequential SRM on request counts", split_of_counts),
+    ("asymptotic confidence sequence, two-sided", asymptotic_sequence),
+    ("A/B conversion difference: asymptotic CS and always-valid p", conversion_difference),
+    ("P(B>A) for Beta posteriors", posterior_chance),
 ];
 
 #[test]
@@ -304,6 +309,37 @@ fn split_of_counts(inputs: &Value) -> Value {
     let chi2: f64 = counts.iter().zip(shares).map(|(k, p)| (*k as f64 - total * p).powi(2) / (total * p)).sum();
     let chi2_p = statrs::function::erf::erfc((chi2 / 2.0).sqrt());
     json!({"log_bf": log_bf, "p": (-log_bf).exp().min(1.0), "chi2": chi2, "chi2_p": chi2_p})
+}
+
+fn asymptotic_sequence(inputs: &Value) -> Value {
+    let (estimate, alpha) = (number(&inputs["estimate"]), number(&inputs["alpha"]));
+    let rho = conversion::rho(number(&inputs["nstar"]), alpha);
+    let half_width = conversion::half_width(number(&inputs["se"]), number(&inputs["n"]), rho, alpha);
+    json!({"rho": rho, "half_width": half_width, "lo": estimate - half_width, "hi": estimate + half_width})
+}
+
+/// Through the judge itself, with the vector's B as the candidate.
+fn conversion_difference(inputs: &Value) -> Value {
+    let config =
+        ConversionConfig { alpha: number(&inputs["alpha"]), difference: 0.05, planned_users: number(&inputs["nstar"]) };
+    let mut state = ConversionState::default();
+    state.observe(two_variants(inputs));
+    let seen = state.assess(&config).difference.unwrap();
+    let (lo, hi) = seen.interval();
+    json!({
+        "diff": seen.value, "se": seen.error, "half_width": seen.half_width, "lo": lo, "hi": hi, "p": seen.p,
+    })
+}
+
+fn posterior_chance(inputs: &Value) -> Value {
+    let counts = two_variants(inputs);
+    let belief = |conversions: u64, users: u64| Belief::after(conversions as f64, users as f64).unwrap();
+    json!({"p_b_beats_a": better(belief(counts.kc, counts.nc), belief(counts.kb, counts.nb)).chance})
+}
+
+fn two_variants(inputs: &Value) -> Counts {
+    let of = |key: &str| count(&inputs[key]);
+    Counts { kc: of("kb"), nc: of("nb"), kb: of("ka"), nb: of("na") }
 }
 
 fn not_built() -> BTreeSet<String> {

@@ -1,7 +1,9 @@
 //! Analysis templates: metrics with one judge each, settings that a judge can fulfil, arguments that exist.
 
 use super::{Finding, repeated_args};
-use crate::api::analysis::{AnalysisTemplateSpec, Arg, Counter, Metric, RatioMetric, Settings, ThresholdMetric};
+use crate::api::analysis::{
+    AnalysisTemplateSpec, Arg, ConversionMetric, Counter, Metric, ONE_JUDGE, RatioMetric, Settings, ThresholdMetric,
+};
 
 /// The defaults of the ratio judge (analysis.md section 3), to compare with what a template sets.
 const TOLERANCE: f64 = 0.25;
@@ -33,8 +35,8 @@ pub fn template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
 }
 
 fn check_metric(metric: &Metric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
-    if metric.ratio.is_some() == metric.threshold.is_some() {
-        found.push(Finding::error(path, "a metric has exactly one judge: ratio or threshold"));
+    if !metric.has_one_judge() {
+        found.push(Finding::error(path, ONE_JUDGE));
     }
     if let Some(ratio) = &metric.ratio {
         let path = format!("{path}.ratio");
@@ -44,6 +46,24 @@ fn check_metric(metric: &Metric, path: &str, args: &[Arg], found: &mut Vec<Findi
     }
     if let Some(threshold) = &metric.threshold {
         check_threshold(threshold, &format!("{path}.threshold"), args, found);
+    }
+    if let Some(conversion) = &metric.conversion {
+        check_conversion(conversion, &format!("{path}.conversion"), args, found);
+    }
+}
+
+fn check_conversion(conversion: &ConversionMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    for (field, problem) in conversion.problems() {
+        found.push(Finding::error(format!("{path}.{field}"), problem));
+    }
+    check_counter(&conversion.successes, &format!("{path}.successes"), args, found);
+    check_counter(&conversion.trials, &format!("{path}.trials"), args, found);
+    if conversion.trials.builtin.is_some() {
+        found.push(Finding::warning(
+            format!("{path}.trials"),
+            "counts requests, not users: somebody who comes ten times counts ten times, and the judge is too sure; count first \
+             exposures in the application",
+        ));
     }
 }
 

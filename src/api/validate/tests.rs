@@ -250,6 +250,14 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
     }
 }
 
+/// A metric of an A/B test, with these fields changed.
+fn goal(changes: Value) -> Value {
+    let counter = |name: &str| json!({"prometheus": {"counter": name}});
+    let mut judge = json!({"successes": counter("orders_total"), "trials": counter("visitors_total")});
+    judge.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    json!({"name": "orders", "conversion": judge})
+}
+
 #[test]
 fn each_mistake_in_an_ab_test_is_named_with_its_field() {
     let goal = || json!({"templates": [{"name": "orders"}]});
@@ -333,6 +341,33 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
         ),
         ("/metrics/1/threshold/interval", json!("0s"), "spec.metrics[1].threshold.interval: must be above 0"),
         ("/metrics/1/threshold/count", json!(0), "spec.metrics[1].threshold.count: must be at least 1"),
+        (
+            "/metrics/0/conversion",
+            json!({"successes": {"builtin": "errors"}, "trials": {"builtin": "requests"}}),
+            "error spec.metrics[0]: a metric has exactly one judge: ratio, threshold or conversion",
+        ),
+        (
+            "/metrics/0",
+            goal(json!({"difference": 0})),
+            "metrics[0].conversion.difference: must be above 0 and below 100 %",
+        ),
+        ("/metrics/0", goal(json!({"difference": "100%"})), "metrics[0].conversion.difference: must be above 0"),
+        ("/metrics/0", goal(json!({"plannedUsers": 0})), "metrics[0].conversion.plannedUsers: must be at least 1"),
+        (
+            "/metrics/0",
+            goal(json!({"successes": {"prometheus": {"counter": "visitors_total"}}})),
+            "metrics[0].conversion.successes: successes and trials are the same counter",
+        ),
+        (
+            "/metrics/0",
+            goal(json!({"trials": {"prometheus": {"counter": "rate(visitors_total[1m])"}}})),
+            "metrics[0].conversion.trials.prometheus.counter: must be a plain series selector",
+        ),
+        (
+            "/metrics/0",
+            goal(json!({"trials": {"builtin": "requests"}})),
+            "warning spec.metrics[0].conversion.trials: counts requests, not users",
+        ),
         ("/settings", json!({"alpha": 0.9}), "spec.settings.alpha: must lie between"),
         ("/settings", json!({"phi": 0.5}), "spec.settings.phi: must lie between 1 and 20"),
         ("/settings", json!({"window": "1500ms"}), "error spec.settings.window: 1s500ms is not a whole number"),

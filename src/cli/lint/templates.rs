@@ -22,15 +22,25 @@ pub(super) type Known = BTreeMap<(bool, String), AnalysisTemplateSpec>;
 pub(super) fn check(spec: &RolloutSpec, known: &Known) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(analysis) = &spec.analysis {
-        used("spec.analysis", &analysis.templates, &analysis.args, known, &mut found);
+        used(Place { path: "spec.analysis", goal: false }, &analysis.templates, &analysis.args, known, &mut found);
     }
     for (field, judged) in spec.strategy.judged() {
-        used(&format!("spec.strategy.{field}"), &judged.templates, &judged.args, known, &mut found);
+        let place = Place { path: &format!("spec.strategy.{field}"), goal: field == "abTest.goal" };
+        used(place, &judged.templates, &judged.args, known, &mut found);
     }
     found
 }
 
-fn used(path: &str, templates: &[TemplateRef], args: &[Arg], known: &Known, found: &mut Vec<Finding>) {
+/// Where templates are named.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a str,
+    /// Whether they decide an A/B test.
+    goal: bool,
+}
+
+fn used(place: Place<'_>, templates: &[TemplateRef], args: &[Arg], known: &Known, found: &mut Vec<Finding>) {
+    let path = place.path;
     let mut resolved = Vec::new();
     for (index, reference) in templates.iter().enumerate() {
         match find(reference, known) {
@@ -41,7 +51,7 @@ fn used(path: &str, templates: &[TemplateRef], args: &[Arg], known: &Known, foun
         }
     }
     if resolved.len() == templates.len() && !resolved.is_empty() {
-        found.extend(arguments(path, resolved, args));
+        found.extend(arguments(place, resolved, args));
     }
 }
 
@@ -67,7 +77,7 @@ fn not_found(reference: &TemplateRef, known: &Known) -> String {
 }
 
 /// Resolves as the controller would. What a template has wrong by itself is said at the template.
-fn arguments(path: &str, templates: Vec<(String, AnalysisTemplateSpec)>, args: &[Arg]) -> Vec<Finding> {
+fn arguments(place: Place<'_>, templates: Vec<(String, AnalysisTemplateSpec)>, args: &[Arg]) -> Vec<Finding> {
     let arms = Arms {
         namespace: "namespace".to_owned(),
         canary: "rollout-canary".to_owned(),
@@ -75,15 +85,16 @@ fn arguments(path: &str, templates: Vec<(String, AnalysisTemplateSpec)>, args: &
         canary_service: Some("rollout-canary".to_owned()),
         stable_service: Some("rollout-stable".to_owned()),
     };
-    let wanted = Wanted { templates, args, arms, prometheus: Some("http://prometheus"), ..Wanted::default() };
+    let prometheus = Some("http://prometheus");
+    let wanted = Wanted { templates, args, arms, prometheus, goal: place.goal, ..Wanted::default() };
     let errors = resolve(wanted).err().unwrap_or_default();
-    errors.into_iter().filter_map(|error| placed(path, &error)).collect()
+    errors.into_iter().filter_map(|error| placed(place.path, &error)).collect()
 }
 
 fn placed(path: &str, error: &ResolveError) -> Option<Finding> {
     let field = match error {
         ResolveError::MissingValue { .. } | ResolveError::UnknownArgument { .. } => "args",
-        ResolveError::DuplicateMetric(_) | ResolveError::Disagree(_) => "templates",
+        ResolveError::DuplicateMetric(_) | ResolveError::Disagree(_) | ResolveError::NoGoal(_) => "templates",
         _ => return None,
     };
     Some(Finding::error(format!("{path}.{field}"), error.to_string()))

@@ -64,6 +64,13 @@ pub struct Table {
 /// Plays a Rollout file.
 pub fn table(file: &Path, args: &SimulateArgs) -> Result<Table, CliError> {
     let setting = read::rollout_file(file)?;
+    if setting.rollout.as_ref().is_some_and(|rollout| rollout.spec.strategy.ab_test.is_some()) {
+        let name = file.display();
+        return Err(CliError::Usage(format!(
+            "{name}: an A/B test is decided by its users; say in a scenario how many of them convert with each version \
+             (--scenario, docs/simulate.md), or print its course with 'glidepath plan {name}'"
+        )));
+    }
     let (seed, runs) = (args.seed.unwrap_or(1), args.runs.unwrap_or(RUNS));
     let mut table = Table {
         name: file.display().to_string(),

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Deployment, SimCluster, Version, error_rate};
+use super::{Deployment, SimCluster, Version, rates};
 use crate::{
     engine::RouteIntent,
     sim::{
@@ -90,8 +90,8 @@ impl SimCluster {
     }
 
     pub(super) fn take_down(&mut self, workload: String, mut pod: Pod) {
-        let rate = error_rate(&self.laws, &self.versions[pod.version], self.now);
-        let answered = pod.draw(rate, &mut self.dice);
+        let rates = rates(&self.laws, &self.versions[pod.version], self.now);
+        let answered = pod.draw(rates, &mut self.dice);
         self.versions[pod.version].answered = sum(self.versions[pod.version].answered, answered);
         pod.end(self.now);
         self.gone.push((workload, pod));
@@ -127,14 +127,13 @@ impl SimCluster {
     /// Writes the routes. They reach the proxies a moment later.
     pub fn write_route(&mut self, intent: &RouteIntent) {
         let lag = self.faults.router_lag(self.now).unwrap_or(ROUTE_LAG);
-        let weight = intent.canary;
-        self.route.weight = weight;
+        self.route.weight = intent.canary;
         self.route.headers = intent.headers.iter().map(|route| route.name.clone()).collect();
         self.route.headers.sort();
         self.route.sticky = intent.sticky.is_some();
         self.route.mirror = intent.mirror.as_ref().map(|mirror| mirror.percent);
         self.route.version += 1;
-        self.route.underway.push((self.now + lag, weight));
+        self.route.underway.push((self.now + lag, intent.canary));
         self.news = true;
     }
 

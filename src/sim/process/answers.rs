@@ -43,14 +43,18 @@ fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError
 fn increments(cluster: &SimCluster, query: &IncrementsQuery) -> Answer {
     let (window, warm_up) = (Millis::from(query.window_seconds) * 1000, Millis::from(query.warm_up_seconds) * 1000);
     let end = moment(query.end);
-    // A counter of the user's own counts what the world has: bad answers, and all.
+    // A counter of the user's own counts what the world has: bad answers, and all; users who converted, and all.
     let pick = |counter: &Counter, own: fn(&ArmCounts) -> u64, counts: &ArmCounts| match counter.builtin {
         Some(Builtin::Requests) => counts.total,
         Some(Builtin::Errors) => counts.bad,
         None => own(counts),
     };
     let arm = |workload: &str| {
-        let counts = cluster.increments(workload, end, window, warm_up)?;
+        let counted = cluster.increments(workload, end, window, warm_up)?;
+        let counts = counted.answers;
+        if query.bad_comes_later {
+            return Some(ArmCounts { bad: counted.converted, total: counts.total });
+        }
         let bad = pick(&query.bad, |counts| counts.bad, &counts);
         Some(ArmCounts { bad, total: pick(&query.total, |counts| counts.total, &counts) })
     };

@@ -29,6 +29,7 @@ pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -
 pub(super) fn ensure_run(cluster: &mut SimCluster, request: &RunRequest) -> Result<(), WorldError> {
     if let Some(run) = cluster.runs.get_mut(&request.name) {
         (run.spec.epoch, run.spec.share) = (request.epoch, request.share);
+        run.spec.candidate_share = request.candidate_share();
     } else {
         let Some(rollout) = &cluster.rollout else { return Ok(()) };
         let run = runs::freeze(&cluster.key, rollout, request, &cluster.templates)?;
@@ -92,7 +93,6 @@ pub(super) fn merge_written(seen: &mut Seen, fresh: Seen, action: &Action) {
         Action::EnsureRun(_) | Action::StopRun { .. } => seen.runs = fresh.runs,
         Action::AnswerCommand { name, .. } => seen.commands.retain(|command| command.name != *name),
         Action::RemoveRevision { id } => seen.revisions.retain(|revision| revision.id != *id),
-        #[expect(unreachable_patterns, reason = "the engine learns actions before the simulator does")]
-        _ => {}
+        Action::Evict { uid, .. } => seen.pods.iter_mut().flatten().for_each(|pod| pod.ready &= pod.uid != *uid),
     }
 }

@@ -1,0 +1,68 @@
+//! A restart replaces pods without a new revision, and loses no request.
+
+use crate::lane;
+use crate::shop::{PATIENCE, Shop, assert_all_well};
+use crate::wait::wait_until;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// The pods of the shop that are not on their way out.
+fn pods(shop: &Shop) -> BTreeSet<String> {
+    let all = lane().get(shop.namespace, "pods", "--selector=app=web").unwrap();
+    let live = all["items"].as_array().unwrap().iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    live.map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
+}
+
+fn replaced(shop: &Shop, times: usize, before: &BTreeSet<String>) -> BTreeSet<String> {
+    wait_until(PATIENCE, "the restart to end", || shop.events("Restarted").len() == times);
+    let after = pods(shop);
+    assert_eq!((after.len(), after.intersection(before).count()), (4, 0), "{before:?} -> {after:?}");
+    let status = shop.status();
+    assert_eq!((&status["phase"], &status["currentRevision"]["number"]), (&"Healthy".into(), &1.into()));
+    after
+}
+
+const BUDGET: &str = "apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web, namespace: restart}
+spec: {maxUnavailable: 0, selector: {matchLabels: {app: web}}}
+";
+
+#[test]
+fn pods_are_replaced_one_by_one_and_no_request_is_lost() {
+    let shop = Shop::open("restart");
+    let users = shop.users();
+    let first = pods(&shop);
+    let said = shop.glidepath(&["restart", "web", "--reason", "a leak"]).unwrap();
+    assert!(said.contains("restart done: the pods are replaced a few at a time"), "{said}");
+    let second = replaced(&shop, 1, &first);
+
+    // As `kubectl rollout restart` does to a template.
+    let annotations = "/spec/template/metadata/annotations";
+    shop.patch(&json!([{"op": "add", "path": annotations, "value": {"kubectl.kubernetes.io/restartedAt": now()}}]));
+    let third = replaced(&shop, 2, &second);
+
+    lane().apply(BUDGET).unwrap();
+    shop.glidepath(&["restart", "web"]).unwrap();
+    let status = shop.wait("the budget to be named", |status| status["reason"] == "DisruptionBudget");
+    assert!(status["message"].as_str().unwrap().contains("may not go now: "), "{}", status["message"]);
+    assert_eq!(pods(&shop), third, "nothing went");
+    lane().kubectl(&["delete", "pdb", "web", "-n", "restart"]).unwrap();
+    // Whoever waits for a budget looks again, at longer and longer intervals; a command is looked at at once.
+    shop.glidepath(&["pause", "web"]).unwrap();
+    replaced(&shop, 3, &third);
+    assert_all_well(&users.stop().unwrap());
+    let sets = lane().kubectl(&["get", "rs", "-n", "restart", "-o", "name"]).unwrap();
+    assert_eq!(sets.lines().count(), 1, "{sets}");
+
+    shop.glidepath(&["resume", "web"]).unwrap();
+    shop.release("v2");
+    shop.wait("the release to begin", |status| status["course"] == "Stepping");
+    let refused = shop.glidepath(&["restart", "web"]).unwrap_err().to_string();
+    assert!(refused.contains("restart refused: a release is under way"), "{refused}");
+}
+
+fn now() -> String {
+    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    jiff::Timestamp::from_second(i64::try_from(seconds).unwrap()).unwrap().to_string()
+}
