@@ -76,7 +76,7 @@ async fn evidence_promotes_a_good_version_and_takes_a_bad_one_back() {
     let undo = bench.glidepath("undo web");
     assert_eq!((undo.code, undo.text.contains("goes back to revision #2")), (0, true), "{}", undo.text);
     assert_eq!(bench.glidepath("status web --wait --timeout 1m").code, 0);
-    let write = bench.glidepath("undo web --write --to-revision 4");
+    let write = bench.glidepath("undo web --write --to-revision 2");
     assert_eq!(write.code, 0, "{}", write.text);
     assert_eq!(bench.rollout()["spec"]["template"]["spec"]["containers"][0]["image"], "web:v2");
     local.end();
@@ -99,20 +99,20 @@ async fn requests_go_by_what_they_carry_then_by_weight_and_an_abort_takes_all_ba
 
     const MANY: u64 = 10_000;
     assert_eq!(ask(local.address(), MANY, "x-tester: yes").await, all_from("v2", MANY));
-    assert_eq!(second.copies(), 0, "what goes to the canary is not copied to it");
     assert_eq!(ask(local.address(), 500, "cookie: a=b; beta=only").await, all_from("v2", 500));
-    assert_eq!(ask(local.address(), 1, "cookie: beta=no; x=on").await.values().sum::<u64>(), 1);
+    assert_eq!(second.copies(), 0, "what goes to the canary is not copied to it");
 
-    let (copies, seen) = (second.copies(), second.requests());
+    let own = second.own_requests();
     let answers = ask(local.address(), MANY, "x-tester: no").await;
     let canary = answers["v2"];
     assert_eq!(answers.values().sum::<u64>(), MANY);
     assert!(is_binomial(canary, MANY, 0.125), "{answers:?}");
-    // Half of what stable answered was copied; the answers reached nobody, so each count is the callers' own.
-    second.settle().await;
-    let copied = second.copies() - copies;
-    assert_eq!(second.requests() - seen, canary + copied);
-    assert!(is_binomial(copied, answers["v1"], 0.5), "{copied} copies of {}", answers["v1"]);
+    // The answers to copies reached nobody: what callers count is what they asked for.
+    assert_eq!(second.own_requests() - own, canary);
+    // Half of what stable answered was copied; the last copies, 64 at most, may still be on their way.
+    let copied = second.copies();
+    let share = (0..=64).any(|late| is_binomial(copied + late, answers["v1"], 0.5));
+    assert!(share, "{copied} copies of {}", answers["v1"]);
 
     let status = bench.glidepath("status web").text;
     assert!(status.contains("go on: glidepath promote web --local"), "{status}");
@@ -220,9 +220,12 @@ async fn a_changed_file_is_taken_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_of_a_sticky_test_stay_on_their_version() {
     let test = "apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {name: web}\nspec:\n  strategy:\n    abTest:\n      \
-                weight: 50\n      sticky: {cookie: variant}\n      goal: {templates: [{name: quick}]}\n";
+                weight: 50\n      sticky: {cookie: variant}\n      goal: {templates: [{name: orders}]}\n---\n\
+                apiVersion: glidepath.dev/v1alpha1\nkind: AnalysisTemplate\nmetadata: {name: orders}\nspec:\n  metrics:\n    \
+                - name: orders\n      conversion:\n        successes: {prometheus: {counter: orders_total}}\n        \
+                trials: {prometheus: {counter: visitors_total}}\n";
     let (first, second) = (Service::start("v1", 0).await, Service::start("v2", 0).await);
-    let bench = Bench::new(&(test.to_owned() + QUICK));
+    let bench = Bench::new(test);
     let mut local = bench.start(&first, &second, &[]);
     local.until("revision #1 is stable: first deploy");
     bench.glidepath("set image web web=web:v2");
@@ -235,6 +238,10 @@ async fn users_of_a_sticky_test_stay_on_their_version() {
         *users.entry(version).or_insert(0) += 1;
     }
     assert_eq!(users.len(), 2, "{users:?}");
+    // Who converts is not counted here: a person decides.
+    assert_eq!(bench.glidepath("promote web --reason more-orders").code, 0);
+    assert_eq!(bench.glidepath("status web --wait --timeout 1m").code, 0);
+    assert_eq!(bench::visit(local.address(), "").await, ("v2".to_owned(), String::new()));
     local.end();
 }
 
@@ -284,9 +291,9 @@ async fn an_orderly_end_answers_what_is_under_way() {
     local.until("revision #1 is stable: first deploy");
     let address = local.address();
     let slow = tokio::spawn(async move { bench::get(address, "/slow").await });
-    first.until_asked("/slow").await;
+    first.until_asked_slowly().await;
     let ending = tokio::task::spawn_blocking(move || local.end());
-    first.release("/slow");
+    first.answer_slowly();
     assert_eq!(tokio::time::timeout(Duration::from_secs(20), slow).await.unwrap().unwrap(), "v1");
     ending.await.unwrap();
 }

@@ -168,6 +168,9 @@ fn named_templates(spec: &RolloutSpec) -> Vec<(String, TemplateRef)> {
             add(format!("spec.strategy.canary.steps[{index}].analysis"), &analysis.templates);
         }
     }
+    for (field, judged) in spec.strategy.ab_test.iter().flat_map(|test| test.analyses()) {
+        add(format!("spec.strategy.abTest.{field}"), &judged.templates);
+    }
     for (field, analysis) in spec.strategy.blue_green.iter().flat_map(|strategy| strategy.analyses()) {
         add(format!("spec.strategy.blueGreen.{field}"), &analysis.templates);
     }

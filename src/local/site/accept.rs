@@ -39,6 +39,9 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
     }
     // The splitter's table is swapped in one moment.
     spec.entry("settle").or_insert_with(|| json!("0s"));
+    if spec.get("strategy").is_some_and(|strategy| strategy.get("abTest").is_some()) {
+        notes.push("nobody counts the goal of the test here: a person decides, with promote or abort".to_owned());
+    }
     if let Some(object) = object.as_object_mut() {
         object.remove("status");
     }
@@ -78,11 +81,15 @@ fn check_canary(canary: &CanaryStrategy, found: &mut Vec<Finding>) {
     }
 }
 
-/// What of a template cannot be measured here.
+/// What of a template cannot be measured here. The goal of an A/B test is left to a person: only the application counts who
+/// converts.
 pub fn check_template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, metric) in spec.metrics.iter().enumerate() {
         let path = format!("spec.metrics[{index}]");
+        if metric.conversion.is_some() {
+            continue;
+        }
         if let Some(ratio) = &metric.ratio {
             for (field, counter) in [("bad", &ratio.bad), ("total", &ratio.total)] {
                 if matches!(counter, Counter { builtin: None, .. }) {

@@ -35,7 +35,7 @@ pub struct Service {
 
 /// What a service has seen.
 struct Counts {
-    requests: AtomicU64,
+    own: AtomicU64,
     copies: AtomicU64,
     asked_slow: Semaphore,
     may_answer: Semaphore,
@@ -45,7 +45,7 @@ impl Service {
     /// Answers with its version; every so many answers are errors, none for 0.
     pub async fn start(version: &'static str, bad_every: u64) -> Service {
         let counts = Counts {
-            requests: AtomicU64::new(0),
+            own: AtomicU64::new(0),
             copies: AtomicU64::new(0),
             asked_slow: Semaphore::new(0),
             may_answer: Semaphore::new(0),
@@ -77,31 +77,23 @@ impl Service {
         format!("http://{}", self.address)
     }
 
-    /// Requests it has seen, copies among them.
-    pub fn requests(&self) -> u64 {
-        self.counts.requests.load(Ordering::SeqCst)
+    /// Requests that somebody got an answer to.
+    pub fn own_requests(&self) -> u64 {
+        self.counts.own.load(Ordering::SeqCst)
     }
 
+    /// Copies of requests to the other version.
     pub fn copies(&self) -> u64 {
         self.counts.copies.load(Ordering::SeqCst)
     }
 
-    /// Waits until no more copies come in: they travel beside the requests that they are copies of.
-    pub async fn settle(&self) {
-        let mut before = u64::MAX;
-        while before != self.requests() {
-            before = self.requests();
-            tokio::time::sleep(Duration::from_millis(300)).await;
-        }
-    }
-
     /// Waits until somebody has asked for `/slow`.
-    pub async fn until_asked(&self, _: &str) {
+    pub async fn until_asked_slowly(&self) {
         self.counts.asked_slow.acquire().await.unwrap().forget();
     }
 
     /// Lets `/slow` be answered.
-    pub fn release(&self, _: &str) {
+    pub fn answer_slowly(&self) {
         self.counts.may_answer.add_permits(1);
     }
 }
@@ -119,10 +111,8 @@ async fn answer(
         counts.asked_slow.add_permits(1);
         counts.may_answer.acquire().await.unwrap().forget();
     }
-    let number = counts.requests.fetch_add(1, Ordering::SeqCst);
-    if request.headers().contains_key("x-glidepath-mirror") {
-        counts.copies.fetch_add(1, Ordering::SeqCst);
-    }
+    let copied = request.headers().contains_key("x-glidepath-mirror");
+    let number = if copied { &counts.copies } else { &counts.own }.fetch_add(1, Ordering::SeqCst);
     let mut response = Response::new(Full::new(Bytes::from(version)));
     response.headers_mut().insert("x-version", version.parse().unwrap());
     if bad_every > 0 && number.is_multiple_of(bad_every) {
