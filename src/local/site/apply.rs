@@ -162,17 +162,23 @@ impl Site {
         self.refuse_another(&wanted)?;
         let now = serde_json::to_value(&wanted).unwrap_or_default();
         let applied = objects.folder().read(APPLIED)?;
-        let there = self.rollout();
-        let same_option = there.as_ref().is_some_and(|there| self.inner.is_reached_as_before(there));
-        if applied.as_ref() == Some(&now) && same_option {
-            return Ok(false);
+        let same_template =
+            applied.as_ref().is_some_and(|applied| applied["spec"]["template"] == now["spec"]["template"]);
+        // The engine may write its status at any moment, and must not lose it.
+        loop {
+            let there = self.rollout();
+            let same_option = there.as_ref().is_some_and(|there| self.inner.is_reached_as_before(there));
+            if applied.as_ref() == Some(&now) && same_option {
+                return Ok(false);
+            }
+            let next = match there {
+                Some(there) => changed(there, wanted.clone(), same_template),
+                None => self.inner.begun(wanted.clone()),
+            };
+            if objects.replace(kinds::ROLLOUT, &self.inner.with_option(next))?.is_some() {
+                break;
+            }
         }
-        let same_template = applied.is_some_and(|applied| applied["spec"]["template"] == now["spec"]["template"]);
-        let next = match there {
-            Some(there) => changed(there, wanted, same_template),
-            None => self.inner.begun(wanted),
-        };
-        objects.put(kinds::ROLLOUT, &self.inner.with_option(next))?;
         objects.folder().write(APPLIED, &now)?;
         self.inner.changed.notify_one();
         Ok(true)
@@ -217,11 +223,7 @@ impl Site {
         let generation = there.metadata.generation.unwrap_or(1) + i64::from(next.spec != there.spec);
         next.metadata.generation = Some(generation);
         next.status = there.status;
-        let version = next.metadata.resource_version.clone();
-        let same = |there: Option<&Value>| {
-            there.is_some_and(|there| there["metadata"]["resourceVersion"].as_str() == version.as_deref())
-        };
-        let written = self.inner.objects.put_if(kinds::ROLLOUT, &next, same)?.ok_or(SiteError::Conflict)?;
+        let written = self.inner.objects.replace(kinds::ROLLOUT, &next)?.ok_or(SiteError::Conflict)?;
         self.inner.changed.notify_one();
         Ok(written)
     }
@@ -280,6 +282,8 @@ impl Inner {
         metadata.uid = Some(super::rest::random_hex(16));
         metadata.creation_timestamp = Some(self.time());
         metadata.generation = Some(1);
+        // A file that was read from a cluster names the version it had there.
+        metadata.resource_version = None;
         rollout
     }
 

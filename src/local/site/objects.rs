@@ -139,6 +139,17 @@ impl Objects {
         Ok(Some(object))
     }
 
+    /// Writes an object over the version that it names, or as a new one when it names none; `None` when something else is
+    /// there by now.
+    pub fn replace(&self, kind: &'static Kind, object: &impl Serialize) -> Result<Option<Arc<Value>>, FolderError> {
+        let object = serde_json::to_value(object).unwrap_or_default();
+        let named = object["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+        let same = |there: Option<&Value>| {
+            there.and_then(|there| there["metadata"]["resourceVersion"].as_str()) == named.as_deref()
+        };
+        self.put_if(kind, &object, same)
+    }
+
     /// Takes an object away, if it is there.
     pub fn remove(&self, kind: &'static Kind, name: &str) -> Result<(), FolderError> {
         let mut held = self.held();
@@ -277,6 +288,18 @@ mod tests {
         let objects = open(place.path());
         assert!(objects.watch(2).is_none(), "what happened before a restart is not known any more");
         assert!(objects.watch(objects.version()).is_some());
+    }
+
+    #[test]
+    fn an_object_is_replaced_only_where_nobody_wrote_meanwhile() {
+        let place = tempfile::tempdir().unwrap();
+        let objects = open(place.path());
+        let first = objects.replace(kinds::RUN, &event("r", "one")).unwrap().unwrap();
+        assert!(objects.replace(kinds::RUN, &event("r", "two")).unwrap().is_none(), "it is there already");
+        let mut next = (*first).clone();
+        next["message"] = "two".into();
+        assert!(objects.replace(kinds::RUN, &next).unwrap().is_some());
+        assert!(objects.replace(kinds::RUN, &next).unwrap().is_none(), "that version is gone");
     }
 
     #[test]

@@ -173,9 +173,8 @@ fn answer(
             Ok(axum::Json(&*found).into_response())
         }
         ("PATCH", Some(name)) if kind == kinds::ROLLOUT && here => {
-            let rollout = site.objects().get(kind, name).ok_or_else(|| not_found(kind, name))?;
             let how = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            writes::patch(site, &rollout, how, body).map(|object| axum::Json(&*object).into_response())
+            writes::patch(site, name, how, body).map(|object| axum::Json(&*object).into_response())
         }
         ("POST", None) if kind == kinds::COMMAND && here => {
             let object = writes::command(site, body)?;
@@ -191,7 +190,7 @@ fn answer(
     }
 }
 
-fn not_found(kind: &Kind, name: &str) -> Refusal {
+pub(super) fn not_found(kind: &Kind, name: &str) -> Refusal {
     let message = format!("{}.{} \"{name}\" not found", kind.plural, kind.group);
     Refusal { name: name.to_owned(), ..Refusal::new(StatusCode::NOT_FOUND, "NotFound", message) }
 }

@@ -180,3 +180,27 @@ async fn a_watch_tells_every_change() {
         assert_eq!(next().await.metadata.generation, Some(generation));
     }
 }
+
+/// The engine writes its status all the time; a patch that says nothing of versions is no loser of that race.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patches_get_through_while_the_status_is_written() {
+    let served = served("secret").await;
+    let (site, stop) = (served.site.clone(), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let stopped = stop.clone();
+    let writing = tokio::task::spawn_blocking(move || {
+        let mut written = 0_u64;
+        while !stopped.load(std::sync::atomic::Ordering::SeqCst) {
+            let mut rollout = site.rollout().unwrap();
+            rollout.status.get_or_insert_default().message = written.to_string();
+            site.objects().put(kinds::ROLLOUT, &rollout).unwrap();
+            written += 1;
+            std::thread::yield_now();
+        }
+        written
+    });
+    for number in 0..20 {
+        served.patch(json!({ "metadata": { "labels": { "number": number.to_string() } } })).await.unwrap();
+    }
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert!(writing.await.unwrap() > 0);
+}

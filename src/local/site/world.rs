@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{
     apply::Site,
@@ -61,11 +60,7 @@ impl World for Site {
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
         let mut rollout = observation.rollout.clone();
         rollout.status = Some(status.clone());
-        let version = observation.rollout.metadata.resource_version.clone();
-        let same = |there: Option<&Value>| {
-            there.is_some_and(|there| there["metadata"]["resourceVersion"].as_str() == version.as_deref())
-        };
-        match self.inner.objects.put_if(kinds::ROLLOUT, &rollout, same)? {
+        match self.inner.objects.replace(kinds::ROLLOUT, &rollout)? {
             Some(_) => Ok(()),
             None => Err(WorldError::Conflict(format!("{} has changed meanwhile", self.inner.key))),
         }

@@ -8,46 +8,73 @@ use serde_json::Value;
 use super::{
     apply::{Site, SiteError},
     kinds,
-    rest::{Refusal, random_hex},
+    rest::{Refusal, not_found, random_hex},
 };
 use crate::api::{Rollout, RolloutCommand, command::Verb};
 
+/// The engine writes the status at any moment: a patch that names no version is made anew on what is there then.
+const TRIES: u32 = 20;
+
 /// Patches the spec, labels and annotations of the Rollout.
-pub fn patch(site: &Site, rollout: &Value, how: &str, body: &Bytes) -> Result<Arc<Value>, Refusal> {
+pub fn patch(site: &Site, name: &str, how: &str, body: &Bytes) -> Result<Arc<Value>, Refusal> {
+    let mut tries = 0;
+    loop {
+        let there: Rollout =
+            site.inner.objects.typed_one(kinds::ROLLOUT, name).ok_or_else(|| not_found(kinds::ROLLOUT, name))?;
+        let version = there.metadata.resource_version.clone();
+        let next = patched(there, how, body)?;
+        let names_another = next.metadata.resource_version != version;
+        match site.replace(next) {
+            Err(SiteError::Conflict) if !names_another && tries < TRIES => tries += 1,
+            done => return done.map_err(refusal),
+        }
+    }
+}
+
+fn refusal(error: SiteError) -> Refusal {
+    let (code, reason) = match &error {
+        SiteError::Conflict => (StatusCode::CONFLICT, "Conflict"),
+        SiteError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+    };
+    Refusal::new(code, reason, error.to_string())
+}
+
+/// The Rollout with the patch. Of its metadata only labels and annotations change; a version that the patch names stays, to
+/// be compared.
+fn patched(there: Rollout, how: &str, body: &Bytes) -> Result<Rollout, Refusal> {
+    let invalid = |why: String| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", why);
+    let object = serde_json::to_value(&there).map_err(|error| invalid(error.to_string()))?;
+    let mut next: Rollout =
+        serde_json::from_value(changed(object, how, body)?).map_err(|error| invalid(error.to_string()))?;
+    let (labels, annotations) = (next.metadata.labels.take(), next.metadata.annotations.take());
+    let version = next.metadata.resource_version.take();
+    next.metadata = there.metadata;
+    (next.metadata.labels, next.metadata.annotations) = (labels, annotations);
+    next.metadata.resource_version = version.or(next.metadata.resource_version);
+    Ok(next)
+}
+
+fn changed(mut object: Value, how: &str, body: &Bytes) -> Result<Value, Refusal> {
     let bad = |why: String| Refusal::new(StatusCode::BAD_REQUEST, "BadRequest", why);
-    let mut next = rollout.clone();
     match how.split(';').next().unwrap_or_default() {
         "application/json-patch+json" => {
             let patch: json_patch::Patch =
                 serde_json::from_slice(body).map_err(|error| bad(format!("not a JSON patch: {error}")))?;
-            json_patch::patch(&mut next, &patch).map_err(|error| {
+            json_patch::patch(&mut object, &patch).map_err(|error| {
                 Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", format!("the patch does not fit: {error}"))
             })?;
         }
         "application/merge-patch+json" => {
             let patch: Value = serde_json::from_slice(body).map_err(|error| bad(format!("not JSON: {error}")))?;
-            json_patch::merge(&mut next, &patch);
+            json_patch::merge(&mut object, &patch);
         }
         other => {
             let message = format!("a local rollout takes JSON patches and merge patches, not `{other}`");
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
         }
     }
-    let mut next: Rollout = serde_json::from_value(next)
-        .map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", error.to_string()))?;
-    let there: Option<Rollout> = serde_json::from_value(rollout.clone()).ok();
-    if let Some(there) = there {
-        let (labels, annotations) = (next.metadata.labels.take(), next.metadata.annotations.take());
-        let named = next.metadata.resource_version.take();
-        next.metadata = there.metadata;
-        (next.metadata.labels, next.metadata.annotations) = (labels, annotations);
-        next.metadata.resource_version = named.or(next.metadata.resource_version);
-    }
-    site.replace(next).map_err(|error| match error {
-        SiteError::Conflict => Refusal::new(StatusCode::CONFLICT, "Conflict", error.to_string()),
-        SiteError::Invalid(message) => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message),
-        other => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", other.to_string()),
-    })
+    Ok(object)
 }
 
 /// Records a command; the next tick takes it.
