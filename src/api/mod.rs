@@ -4,6 +4,7 @@
 //! CEL rules on the types hold what the API server can check; everything else is [`validate`], shared by `lint` and the
 //! controller, so that both say the same words.
 
+pub mod address;
 pub mod analysis;
 pub mod command;
 pub mod common;

@@ -249,6 +249,9 @@ pub struct Memory {
     pub clock_stopped_since: Option<Timestamp>,
     /// Whether the step's atMost was extended once.
     pub extended: bool,
+    /// What the endpoint of the gate in progress has said (S16).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateMemory>,
     /// When the routes were first read back as `weights.desired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route_since: Option<Timestamp>,
@@ -314,6 +317,21 @@ pub struct Memory {
     /// Since when the Rollout is being deleted and hands its objects back (S40).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleting_since: Option<Timestamp>,
+}
+
+/// The endpoint of a gate in progress.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GateMemory {
+    /// Answers so far that were neither yes nor no.
+    pub asked: u32,
+    /// What the last of them was.
+    pub said: String,
+    /// Not to be asked again before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub again_at: Option<Timestamp>,
+    /// It said yes.
+    pub open: bool,
 }
 
 /// What a target was seen to select.

@@ -1,6 +1,7 @@
 //! How the next version is released: the strategies and the steps of a canary.
 
 mod ab_test;
+mod gate;
 
 use std::borrow::Cow;
 
@@ -12,6 +13,7 @@ use super::{
     common::{HumanDuration, Percent, PodCount},
 };
 pub use ab_test::{AbTestStrategy, CANDIDATE, DEFAULT_TTL, Decide, Judged, OnNoDifference, OnWin, Sticky};
+pub use gate::{Gate, ONE_WAY, OnTimeout, host};
 
 /// The release strategy. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -66,6 +68,9 @@ impl Strategy {
     }
 }
 
+/// The name of the header route that leads to a preview.
+const PREVIEW: &str = "preview";
+
 /// A blue-green release: the new version comes up as a preview, is judged, and then gets all traffic in one write.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -83,6 +88,14 @@ pub struct BlueGreenStrategy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub preview_replicas: Option<u32>,
+    /// Requests that go to the preview by what they carry, until the switch. A request that fulfils any of these. With a
+    /// router only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub preview_match: Vec<RequestMatch>,
+    /// Copies of requests that the preview gets until the switch, and whose answers nobody gets. With a router only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_mirror: Option<MirrorRoute>,
     /// Must pass before the switch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_promotion_analysis: Option<AnalysisStep>,
@@ -127,6 +140,11 @@ impl BlueGreenStrategy {
             None => CanaryScale { percent: Some(Percent::FULL), ..CanaryScale::default() },
         };
         let mut steps = vec![Step { set_canary_scale: Some(scale), ..Step::default() }];
+        let route = HeaderRoute { name: PREVIEW.to_owned(), matches: self.preview_match.clone() };
+        let route = (!route.matches.is_empty()).then_some(route);
+        steps.extend(route.map(|route| Step { set_header_route: Some(route), ..Step::default() }));
+        let mirror = self.preview_mirror.clone();
+        steps.extend(mirror.map(|mirror| Step { set_mirror_route: Some(mirror), ..Step::default() }));
         steps.extend(
             self.pre_promotion_analysis.clone().map(|analysis| Step { analysis: Some(analysis), ..Step::default() }),
         );
@@ -170,8 +188,9 @@ pub struct CanaryStrategy {
 #[x_kube(validation = (
     // CEL does not see setWeight (numbers and strings are opaque to it); our validator counts it too.
     "[has(self.pause), has(self.observe), has(self.analysis), has(self.setCanaryScale), has(self.ramp), \
-     has(self.setHeaderRoute), has(self.setMirrorRoute)].filter(x, x).size() <= 1",
-    "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute"
+     has(self.setHeaderRoute), has(self.setMirrorRoute), has(self.gate)].filter(x, x).size() <= 1",
+    "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, \
+     setMirrorRoute, gate"
 ))]
 pub struct Step {
     /// The share of traffic that the new version gets, in percent (0 to 100, grain 0.01). Without a mesh it is
@@ -201,6 +220,9 @@ pub struct Step {
     /// ends. With a mesh only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_mirror_route: Option<MirrorRoute>,
+    /// Wait until an endpoint or a person says that the release may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// The wait for an A/B test's decision. Not for files: it comes with the strategy.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]

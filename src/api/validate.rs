@@ -5,6 +5,7 @@
 
 mod ab_test;
 mod blue_green;
+mod gates;
 mod routes;
 mod steps;
 mod templates;

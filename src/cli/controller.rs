@@ -36,6 +36,9 @@ pub struct Args {
     /// How many Rollouts are worked on at once
     #[arg(long, env = "GLIDEPATH_CONCURRENCY", value_name = "N", default_value_t = 16)]
     concurrency: usize,
+    /// The only hosts that gates may be at, separated by commas; without it all but loopback and link-local addresses
+    #[arg(long, env = "GLIDEPATH_GATE_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    gate_hosts: Vec<String>,
     /// How logs are written
     #[arg(long, env = "GLIDEPATH_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -63,6 +66,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
         lease_namespace: args.lease_namespace,
         identity,
         concurrency: args.concurrency,
+        gate_hosts: args.gate_hosts.into_iter().filter(|host| !host.is_empty()).collect(),
     };
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));

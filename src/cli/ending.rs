@@ -8,6 +8,7 @@ use super::{
 use crate::api::{
     Rollout, RolloutStatus,
     status::{Course, Outcome, Phase},
+    strategy::Step,
 };
 
 /// What a waiting command needs to know.
@@ -92,6 +93,9 @@ fn human(rollout: &Rollout) -> Option<String> {
         Place::Step(step) if step.pause.as_ref().is_some_and(|pause| pause.duration.is_none()) => {
             Some(format!("at a pause until someone promotes: 'glidepath promote {name}'"))
         }
+        Place::Step(Step { gate: Some(gate), .. }) if gate.is_approval() => {
+            Some(format!("waits for approval {}: 'glidepath promote {name}'", gate.name))
+        }
         _ => None,
     }
 }
@@ -139,6 +143,8 @@ mod tests {
             ("first deploy", samples::first_deploy(), None),
             ("held", samples::held(), Some(Exit::WaitsForHuman)),
             ("pause", samples::at_pause(), Some(Exit::WaitsForHuman)),
+            ("approval", samples::at_gate(json!({"name": "a", "approval": true})), Some(Exit::WaitsForHuman)),
+            ("gate", samples::at_gate(json!({"name": "a", "url": "https://gate"})), None),
             ("aborted", samples::aborted(), Some(Exit::RolledBack)),
         ] {
             assert_eq!(exit(&sample.rollout, CANARY), expected, "{name}");

@@ -114,6 +114,9 @@ fn step_sentence(step: &Step, current: &str, status: &RolloutStatus) -> String {
     if step.analysis.is_some() || step.ramp.is_some() {
         return format!("{} with {current} at {share}", words::step_words(step));
     }
+    if let Some(gate) = &step.gate {
+        return format!("waiting for {} with {current} at {share}", words::gate_words(gate));
+    }
     if let Some(decide) = &step.decide {
         return format!("testing {current}, for at most {}", words::short(decide.at_most.signed()));
     }
@@ -148,6 +151,14 @@ fn goes_on_when(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> St
         Place::Step(Step { analysis: Some(_), .. }) => "It goes on when the analysis says Pass:".into(),
         Place::Step(Step { pause: Some(pause), .. }) if pause.duration.is_none() => {
             "It goes on when someone promotes it.".into()
+        }
+        Place::Step(Step { gate: Some(gate), .. }) => {
+            let opens = match gate.host() {
+                Some(host) => format!("It goes on when {host} says yes, and fails when it says no"),
+                None => "It goes on when someone promotes it, which is the approval".to_owned(),
+            };
+            let left = left.map(|left| format!("; after {left} more {}", words::timeout_words(&gate)));
+            format!("{opens}{}.", left.unwrap_or_default())
         }
         Place::Step(Step { pause: Some(_), .. }) => {
             format!("It goes on by itself in {}.", left.unwrap_or_else(|| "a moment".into()))

@@ -4,6 +4,7 @@
 //! and an orderly beginning and end.
 
 mod file;
+mod gates;
 pub mod place;
 mod show;
 
@@ -136,6 +137,7 @@ fn setup(args: &LocalArgs, manifest: &Manifest) -> Setup {
         rollout: manifest.rollout.clone(),
         templates: manifest.templates.clone(),
         option: option(args),
+        gates: Arc::new(gates::FileGates),
         addresses: [args.stable.clone(), args.canary.clone()],
         patience: args.timeout.get(),
         seed: u64::try_from(SystemClock.now().as_nanosecond()).unwrap_or(1),

@@ -14,6 +14,7 @@ use super::{
     },
     output,
     root::print,
+    words,
 };
 use crate::{
     api::{
@@ -98,6 +99,7 @@ pub struct Plan {
     mesh: bool,
     lines: Vec<Line>,
     people: u32,
+    gates: u32,
     least: Duration,
     open_waits: u32,
     most_pods: u32,
@@ -182,6 +184,16 @@ impl Plan {
                 self.line(number, what, format!("at most {at_most}"), weight);
                 self.open_waits += 1;
             }
+            Item::Gate(gate) => {
+                let then = words::timeout_words(gate);
+                let detail = match gate.host() {
+                    Some(host) => format!("until {host} says yes; after {} {then}", gate.timeout()),
+                    None => format!("until a person approves; after {} {then}", gate.timeout()),
+                };
+                self.line(number, words::gate_words(gate), detail, weight);
+                self.people += u32::from(gate.is_approval());
+                self.gates += u32::from(!gate.is_approval());
+            }
             Item::Decide(decide) => {
                 let detail = format!("at least {}, at most {}", decide.at_least, decide.at_most);
                 self.line(number, format!("test by {}", names(&decide.goal.templates)), detail, weight);
@@ -241,12 +253,17 @@ impl Plan {
     fn sum(&self) -> String {
         let people = match self.people {
             0 => String::new(),
-            1 => ", one pause for a person".to_owned(),
-            people => format!(", {people} pauses for a person"),
+            1 => ", one wait for a person".to_owned(),
+            people => format!(", {people} waits for a person"),
+        };
+        let gates = match self.gates {
+            0 => String::new(),
+            1 => ", one gate".to_owned(),
+            gates => format!(", {gates} gates"),
         };
         let evidence = if self.open_waits > 0 { ", longer until the evidence decides" } else { "" };
         let least = HumanDuration::from(self.least);
-        format!("at least {least} of waiting{evidence}{people}; at most {} at a time", pods_text(self.most_pods))
+        format!("at least {least} of waiting{evidence}{gates}{people}; at most {} at a time", pods_text(self.most_pods))
     }
 }
 

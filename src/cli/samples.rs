@@ -34,6 +34,8 @@ pub fn all() -> Vec<(&'static str, Sample)> {
         ),
         ("observing", observing()),
         ("pause", stepping(6, json!({ "phase": "Paused", "waitingFor": waiting("Pause", "waits for promote", None) }))),
+        ("approval", at_gate(json!({ "name": "release-manager", "approval": true, "onTimeout": "Abort" }))),
+        ("gate", at_gate(json!({ "name": "change-window", "url": "https://gates.example.com/ask?key=1" }))),
         ("paused_by_command", stepping(3, json!({ "phase": "Paused", "pausedByCommand": true }))),
         ("held", held()),
         ("promoting", promoting()),
@@ -57,6 +59,21 @@ fn by_ratio() -> Sample {
 }
 
 /// A blue-green preview that waits for a person.
+/// Waiting for a gate at 50 %.
+pub fn at_gate(gate: serde_json::Value) -> Sample {
+    let approval = gate.get("approval").is_some();
+    let (phase, reason, message) = match approval {
+        true => ("Paused", "Approval", "waiting for a person's approval: release-manager"),
+        false => ("Progressing", "Gate", "waiting for gate change-window, asked 3 times: it answered HTTP 503"),
+    };
+    let mut sample =
+        stepping(6, json!({ "phase": phase, "reason": reason, "waitingFor": waiting(reason, message, Some(3600)) }));
+    if let Some(canary) = &mut sample.rollout.spec.strategy.canary {
+        canary.steps[6] = serde_json::from_value(json!({ "gate": gate })).unwrap();
+    }
+    sample
+}
+
 fn blue_green() -> Sample {
     let weights = json!({ "desired": 0, "settled": true });
     let mut sample = stepping(1, json!({ "phase": "Paused", "weights": weights }));

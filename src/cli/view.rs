@@ -14,7 +14,7 @@ use crate::api::{
     Percent, Rollout, RolloutStatus,
     rollout::OnInconclusive,
     status::{Course, Stage, Weights},
-    strategy::{Observe, Ramp, Step},
+    strategy::{Gate, Observe, Ramp, Step},
 };
 
 /// Everything that the screen shows.
@@ -192,6 +192,11 @@ fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
             None => format!("waits {at}until someone promotes ({spent})"),
         };
     }
+    if let Some(gate) = &step.gate {
+        let who = if gate.is_approval() { "someone approves" } else { "a gate opens" };
+        let at = if at.is_zero() { String::new() } else { format!("at {at} ") };
+        return format!("waits {at}until {who}: {} ({spent})", gate.name);
+    }
     if let Some(ramp) = &step.ramp {
         let (done, all) = ramp_position(ramp, status.sub_step);
         return format!("ramp to {}: at {at}, {done} of {all}", ramp.to);
@@ -251,6 +256,7 @@ fn reasons<'a>(rollout: &'a Rollout, status: &'a RolloutStatus) -> Vec<&'a str> 
         Place::Unseen => vec![],
         Place::Held(held) => vec![held.message.as_str()],
         Place::Step(step) if step.observe.is_some() || step.pause.is_some() => vec![],
+        Place::Step(step) if step.gate.as_ref().is_some_and(Gate::is_approval) => vec![],
         Place::Idle if status.phase == Some(crate::api::status::Phase::Healthy) && status.pinned.is_none() => vec![],
         Place::Aborted | Place::Kept | Place::Idle => vec![status.message.as_str()],
         _ if waiting.is_empty() => vec![status.message.as_str()],
@@ -269,6 +275,9 @@ pub fn limit(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Optio
     };
     if step.pause.is_some() {
         return Some(format!("goes on in {left}"));
+    }
+    if let Some(gate) = &step.gate {
+        return Some(format!("at most {left} more, then {}", words::timeout_words(gate)));
     }
     let at_most = step.observe.as_ref().map(|o| o.at_most).or(step.analysis.as_ref().map(|a| a.at_most));
     let Some(at_most) = at_most else { return Some(format!("at most {left} more")) };
@@ -440,6 +449,10 @@ pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static
         Place::Step(step) if is_judged(&step) || step.ramp.is_some() => {
             vec![abort, ("end this wait", verb("promote"))]
         }
+        Place::Step(step) if step.gate.as_ref().is_some_and(Gate::is_approval) => {
+            vec![abort, ("approve", verb("promote"))]
+        }
+        Place::Step(step) if step.gate.is_some() => vec![abort, ("end this wait", verb("promote"))],
         Place::Step(step) if step.pause.is_some() => vec![abort, ("go on", verb("promote"))],
         Place::Step(_) | Place::StepsDone => vec![abort],
         Place::Promoting(None | Some(Stage::Scale | Stage::RouteToCanary | Stage::PostAnalysis)) => vec![abort],

@@ -9,7 +9,7 @@ use crate::api::{
     LOCAL_OPTION, Rollout, RolloutStatus,
     conditions::STALLED,
     status::{Course, Held, Outcome, Phase, Stage},
-    strategy::Step,
+    strategy::{Gate, OnTimeout, Step},
 };
 
 /// How a command on this Rollout ends: with the option that leads to it, when it is a local one.
@@ -103,6 +103,9 @@ pub fn step_label(step: &Step) -> String {
             (None, None) => "scale as weight".into(),
         };
     }
+    if let Some(gate) = &step.gate {
+        return gate_words(gate);
+    }
     if step.decide.is_some() {
         return "test".into();
     }
@@ -113,6 +116,20 @@ pub fn step_label(step: &Step) -> String {
         return if mirror.percent.is_zero() { "no mirror".into() } else { format!("mirror {}", mirror.percent) };
     }
     step.ramp.as_ref().map_or_else(|| "?".into(), |ramp| format!("ramp to {}", ramp.to))
+}
+
+/// `gate change-freeze`, `approval release-manager`.
+pub fn gate_words(gate: &Gate) -> String {
+    format!("{} {}", if gate.is_approval() { "approval" } else { "gate" }, gate.name)
+}
+
+/// What a gate that stays shut does in the end.
+pub fn timeout_words(gate: &Gate) -> &'static str {
+    match gate.on_timeout.unwrap_or_default() {
+        OnTimeout::Hold => "it holds and asks for a person",
+        OnTimeout::Abort => "it rolls back",
+        OnTimeout::Promote => "it goes on all the same",
+    }
 }
 
 /// A step as part of a sentence: `analysis checkout-load-test`, `a pause of 10m`.
@@ -132,6 +149,9 @@ pub fn step_words(step: &Step) -> String {
     if let Some(analysis) = &step.analysis {
         let names: Vec<&str> = analysis.templates.iter().map(|t| t.name.as_str()).collect();
         return format!("analysis {}", names.join(", "));
+    }
+    if let Some(gate) = &step.gate {
+        return gate_words(gate);
     }
     if let Some(decide) = &step.decide {
         return format!("a test of at most {}", short(decide.at_most.signed()));

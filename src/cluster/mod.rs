@@ -46,7 +46,7 @@ pub use server_clock::ServerClock;
 use crate::{
     api::{AnalysisRun, Rollout, RolloutCommand, RolloutStatus},
     engine::{Action, Notice},
-    ports::{Clock, Observation, RolloutKey, World, WorldError},
+    ports::{Clock, GateDesk, Observation, RolloutKey, World, WorldError},
     router::{FIELD_MANAGER, ROUTERS, WatchedKind},
 };
 use kinds::{
@@ -107,6 +107,7 @@ pub struct Cluster {
     clock: Arc<dyn Clock>,
     events: EventSender,
     triggers: Arc<dyn Triggers>,
+    gates: Arc<GateDesk>,
     tables: Tables,
     references: References,
     around: Mutex<HashMap<RolloutKey, Arc<Around>>>,
@@ -126,6 +127,7 @@ impl Cluster {
         clock: Arc<dyn Clock>,
         events: EventSender,
         triggers: Arc<dyn Triggers>,
+        gates: Arc<GateDesk>,
     ) -> Self {
         let routes = watched_kinds().map(|kind| (kind.plural, Table::default())).collect();
         Cluster {
@@ -135,6 +137,7 @@ impl Cluster {
             clock,
             events,
             triggers,
+            gates,
             tables: Tables { routes, ..Tables::default() },
             references: References::default(),
             around: Mutex::default(),
@@ -197,6 +200,11 @@ impl World for Cluster {
             Action::EnsureTarget { target, revision } => self.ensure_target(&around, *target, revision).await,
             Action::EnsureRoute(intent) => self.ensure_route(&around, intent).await,
             Action::EnsureWorkload { replicas, paused } => self.ensure_workload(&around, *replicas, *paused).await,
+            Action::AskGate(question) => {
+                let (triggers, rollout) = (Arc::clone(&self.triggers), key.clone());
+                self.gates.ensure_asked(&key, question, move || triggers.rollout(rollout));
+                Ok(())
+            }
             Action::EnsureRun(request) => self.ensure_run(&around, request).await,
             Action::StopRun { name } => self.stop_run(&around, name).await,
             Action::AnswerCommand { name, state, message } => {

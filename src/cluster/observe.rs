@@ -84,6 +84,7 @@ impl Cluster {
     pub(super) async fn observe_rollout(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
         let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else {
             lock(&self.unsaid).remove(key);
+            self.gates.forget(key);
             self.refuse_orphaned_commands(key).await?;
             return Ok(None);
         };
@@ -190,6 +191,7 @@ impl Cluster {
             workload: around.workload.as_deref().map(workload_seen),
             runs: self.runs_seen(&around.key),
             commands: self.commands_seen(&around.key),
+            gate: self.gates.seen(&around.key),
             problems: self.problems(around, error.as_ref()),
             objects_changed: false,
             deciding_since: self.deciding_since.get().copied(),

@@ -18,9 +18,9 @@ use crate::{
         table::ObjectKey,
         watch::{Triggers, start},
     },
-    ports::{Clock, RolloutKey, Source},
+    ports::{Clock, GateDesk, RolloutKey, Source},
     server::{self, Metrics, Pages},
-    source::PrometheusSource,
+    source::{HttpGates, PrometheusSource},
 };
 use lease::Leadership;
 use queue::{Queue, serve};
@@ -51,6 +51,8 @@ pub struct Settings {
     pub identity: String,
     /// How many Rollouts are worked on at once.
     pub concurrency: usize,
+    /// The only hosts that gates may be at, wherever their addresses lie; all but the machine's own when empty.
+    pub gate_hosts: Vec<String>,
 }
 
 /// Why the controller ended, other than being asked to.
@@ -62,6 +64,9 @@ pub enum ControllerError {
     /// No HTTP client for metric sources.
     #[error("cannot set up the Prometheus client: {0}")]
     Source(#[from] crate::source::prometheus::SetUpError),
+    /// No HTTP client for gates.
+    #[error(transparent)]
+    Gates(#[from] crate::source::gate::SetUpError),
     /// The address is taken, or not ours.
     #[error("cannot listen on {0}: {1}; choose another --listen")]
     Listen(SocketAddr, std::io::Error),
@@ -108,7 +113,9 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
     let queues = Arc::new(Queues::default());
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();
-    let cluster = Arc::new(Cluster::new((client.clone(), impatient), scope, Arc::clone(&clock), events, triggers));
+    let gates = GateDesk::new(Arc::new(HttpGates::new(settings.gate_hosts.clone())?));
+    let cluster =
+        Arc::new(Cluster::new((client.clone(), impatient), scope, Arc::clone(&clock), events, triggers, gates));
     let watches = start(&cluster, &streams);
 
     let ended = CancellationToken::new();

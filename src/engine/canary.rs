@@ -13,6 +13,7 @@ use super::{
     ab_test, beside,
     decision::Target,
     draft::{Draft, Split},
+    gate,
     input::RouteSeen,
     items::{self, Item},
     outcome, pods, runs, verification,
@@ -188,6 +189,7 @@ fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
             let name = runs::step_name(draft);
             analysed(draft, &name, step.at_most.unwrap_or(items::DEFAULT_AT_MOST))
         }
+        Some(Item::Gate(gate)) => gate::passed(draft, &gate),
         Some(Item::Decide(decide)) => ab_test::decided(draft, &decide),
         Some(Item::SetCanaryScale(_)) => scaled(draft),
         Some(Item::Ramp { every, .. }) if draft.status.sub_step % 2 == 1 => paused(draft, Some(every)),

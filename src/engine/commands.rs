@@ -217,7 +217,7 @@ fn promote_once(draft: &mut Draft<'_>) -> Answer {
     let was_held = draft.status.held.is_some();
     let index = draft.status.step_index;
     let waits = match draft.items.get(index as usize) {
-        Some(Item::Pause(_) | Item::Observe { .. } | Item::Analysis(_) | Item::Decide(_)) => true,
+        Some(Item::Pause(_) | Item::Observe { .. } | Item::Analysis(_) | Item::Gate(_) | Item::Decide(_)) => true,
         Some(Item::Ramp { .. }) => draft.status.sub_step % 2 == 1,
         Some(_) => false,
         None => {

@@ -7,6 +7,7 @@ use crate::api::{
     analysis::{Arg, TemplateRef},
     command::CommandState,
     common::Percent,
+    status::RevisionRef,
     strategy::{DEFAULT_TTL, HeaderRoute, MirrorRoute, Sticky},
 };
 
@@ -145,6 +146,31 @@ impl RunRequest {
     }
 }
 
+/// A question to a gate's endpoint (rule S16).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GateQuestion {
+    /// `uid/revision/step/attempt`: after a yes it is not asked again.
+    pub key: String,
+    /// When the step began: a step that begins anew asks anew.
+    pub since: Timestamp,
+    /// How often it was asked before in this step.
+    pub number: u32,
+    /// The gate's name.
+    pub gate: String,
+    /// Whom to ask.
+    pub url: String,
+    /// The Rollout's name.
+    pub rollout: String,
+    /// The revision that is being released.
+    pub revision: RevisionRef,
+    /// The images of its containers.
+    pub images: Vec<String>,
+    /// The step's index, from 0.
+    pub step: u32,
+    /// The attempt.
+    pub attempt: u32,
+}
+
 /// A desired state. Carrying one out twice changes nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -178,6 +204,8 @@ pub enum Action {
         /// Whether its own controller is held still.
         paused: bool,
     },
+    /// This gate has been asked, or is being asked.
+    AskGate(GateQuestion),
     /// This AnalysisRun exists, with this epoch.
     EnsureRun(RunRequest),
     /// This AnalysisRun has ended.

@@ -290,6 +290,7 @@ impl<'a> Draft<'a> {
         memory.step_held_ms = 0;
         memory.clock_stopped_since = None;
         memory.extended = false;
+        memory.gate = None;
         memory.progress = None;
     }
 
@@ -297,7 +298,9 @@ impl<'a> Draft<'a> {
     pub fn step_elapsed(&self) -> SignedDuration {
         let now = self.now();
         let since = self.status.memory.step_since.unwrap_or(now);
-        now.duration_since(since) - SignedDuration::from_millis(self.status.memory.step_held_ms)
+        // While they stand still, they have stood still up to now.
+        let until = self.status.memory.clock_stopped_since.unwrap_or(now);
+        until.duration_since(since) - SignedDuration::from_millis(self.status.memory.step_held_ms)
     }
 
     /// When the current step will have lasted so long, if its clocks run.

@@ -11,6 +11,8 @@ use crate::api::{
     common::Percent,
 };
 
+use super::decision::GateQuestion;
+
 /// Everything one tick decides from.
 #[derive(Clone, Debug)]
 pub struct Input<'a> {
@@ -57,6 +59,8 @@ pub struct Seen {
     pub runs: BTreeMap<String, RunSeen>,
     /// Commands that have no state yet, oldest first.
     pub commands: Vec<CommandSeen>,
+    /// The gate that was asked last, if any since this process began.
+    pub gate: Option<GateSeen>,
     /// What stands in the way: invalid spec, missing objects, refused writes of the last tick.
     pub problems: Vec<Problem>,
     /// Whether the file names other objects than those written to last. Then the spec and everything observed are those of
@@ -183,6 +187,34 @@ pub struct RunSeen {
     pub stop: bool,
     /// Its status as a whole, for people.
     pub status: AnalysisRunStatus,
+}
+
+/// A gate that was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateSeen {
+    /// The question.
+    pub question: GateQuestion,
+    /// The answer; `None` while it is being asked.
+    pub answer: Option<GateAnswer>,
+}
+
+impl GateSeen {
+    /// Whether it is this question that was asked, and not one of another step or an earlier time.
+    pub fn is_about(&self, question: &GateQuestion) -> bool {
+        let told = |question: &GateQuestion| (question.key.clone(), question.since, question.number);
+        told(&self.question) == told(question) && self.question.url == question.url
+    }
+}
+
+/// What a gate said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateAnswer {
+    /// The release may go on.
+    Yes,
+    /// It may not, and why.
+    No(String),
+    /// Neither: what came instead.
+    Unclear(String),
 }
 
 /// A command that waits to be taken.

@@ -8,7 +8,7 @@ use crate::api::{
 
 use super::{
     decision::{Action, Decision},
-    input::Input,
+    input::{Input, PodSeen},
     items,
     replicas::Slack,
 };
@@ -23,6 +23,7 @@ pub fn broken(input: &Input<'_>, decision: &Decision) -> Vec<String> {
     one_step_at_a_time(input, decision, &mut found);
     pause_holds(input, decision, &mut found);
     minimum_is_kept(input, decision, &mut found);
+    evictions_leave_enough(input, decision, &mut found);
     somebody_wakes_it(input, decision, &mut found);
     found
 }
@@ -112,6 +113,25 @@ fn pause_holds(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) 
     if paused && stepping && advanced {
         found.push("I6: a paused rollout advanced".to_owned());
     }
+}
+
+/// I7: no eviction of ours takes available pods under N - maxUnavailable, of which a restart needs one (S83).
+fn evictions_leave_enough(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    let pods = input.seen.pods.iter().flatten();
+    let ready = pods.filter(|pod| pod.ready && decision.actions.contains(&eviction(pod)));
+    let evicted = u32::try_from(ready.count()).unwrap_or(u32::MAX);
+    let stable = input.status.stable_revision.as_ref();
+    let available = input.seen.revisions.iter().find(|seen| Some(&seen.id) == stable.map(|stable| &stable.id));
+    let available = available.map_or(0, |seen| seen.available);
+    let strategy = input.spec.strategy.canary.clone().unwrap_or_default();
+    let unavailable = Slack::of(&strategy, input.seen.replicas).unavailable.max(1);
+    if evicted > 0 && available.saturating_sub(evicted) < input.seen.replicas.saturating_sub(unavailable) {
+        found.push(format!("I7: {evicted} of {available} available pods evicted"));
+    }
+}
+
+fn eviction(pod: &PodSeen) -> Action {
+    Action::Evict { pod: pod.name.clone(), uid: pod.uid.clone() }
 }
 
 /// I7: no scale-down of ours takes available pods under N - maxUnavailable.

@@ -2,7 +2,7 @@
 
 use crate::api::{
     common::{HumanDuration, Percent},
-    strategy::{AnalysisStep, CanaryScale, Decide, HeaderRoute, MirrorRoute, Ramp, Step},
+    strategy::{AnalysisStep, CanaryScale, Decide, Gate, HeaderRoute, MirrorRoute, Ramp, Step},
 };
 
 /// How long an observation lasts when the file does not say.
@@ -30,6 +30,8 @@ pub enum Item {
     HeaderRoute(HeaderRoute),
     /// Set the mirror; 0 takes it away.
     MirrorRoute(MirrorRoute),
+    /// Wait for a word from outside (rule S16).
+    Gate(Gate),
     /// Wait for an A/B test's decision (rule S72).
     Decide(Decide),
     /// Weights in strides; even sub-steps move traffic, odd ones wait (rule S17).
@@ -73,6 +75,8 @@ fn item(step: &Step) -> Item {
         Item::HeaderRoute(route.clone())
     } else if let Some(mirror) = &step.set_mirror_route {
         Item::MirrorRoute(mirror.clone())
+    } else if let Some(gate) = &step.gate {
+        Item::Gate(gate.clone())
     } else if let Some(decide) = &step.decide {
         Item::Decide(decide.clone())
     } else if let Some(ramp) = &step.ramp {

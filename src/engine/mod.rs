@@ -10,6 +10,7 @@ mod canary;
 mod commands;
 pub mod decision;
 mod draft;
+mod gate;
 mod handback;
 mod handover;
 pub mod input;
@@ -27,11 +28,13 @@ mod verification;
 mod weights;
 
 pub use ab_test::stickiness;
-pub use decision::{Action, Decision, Goal, HandBack, Notice, RouteIntent, RunRequest, Stickiness, Target, Wake};
+pub use decision::{
+    Action, Decision, GateQuestion, Goal, HandBack, Notice, RouteIntent, RunRequest, Stickiness, Target, Wake,
+};
 pub use draft::{DEFAULT_DEADLINE, DEFAULT_SCALE_DOWN_DELAY};
 pub use input::{
-    CommandSeen, Input, PodSeen, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen,
-    WorkloadSeen,
+    CommandSeen, GateAnswer, GateSeen, Input, PodSeen, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen,
+    TemplateSeen, WorkloadSeen,
 };
 
 use crate::api::{

@@ -91,7 +91,7 @@ fn phase(draft: &mut Draft<'_>) {
 }
 
 fn is_pause(draft: &Draft<'_>, reason: &str) -> bool {
-    draft.is_paused() || reason == "Pause" || reason == "Paused"
+    draft.is_paused() || matches!(reason, "Pause" | "Paused" | "Approval")
 }
 
 fn first_deploy(draft: &mut Draft<'_>) {

@@ -330,6 +330,7 @@ impl State {
             workload: None,
             runs: self.runs.iter().map(|(name, run)| (name.clone(), run_seen(run))).collect(),
             commands: self.commands.clone(),
+            gate: None,
             problems: Vec::new(),
             objects_changed: false,
             deciding_since: None,
@@ -385,6 +386,10 @@ impl World for LocalWorld {
                     "NotLocal",
                     "there is no Deployment to hold or hand back outside a cluster".into(),
                 ));
+            }
+            Action::AskGate(_) => {
+                let message = "gates are asked by a controller in a cluster only; promote ends the wait";
+                return Err(refused("NotLocal", message.into()));
             }
             Action::Evict { .. } => {
                 return Err(refused("NotLocal", "pods are evicted in a cluster only".into()));

@@ -3,12 +3,14 @@
 //! The controller's cluster, the demo's processes and the simulator's memory stand behind the same two doors: [`World`]
 //! for workloads, routes and status, and [`Source`] for numbers.
 
+pub mod gate;
 pub mod runs;
 pub mod source;
 pub mod targets;
 pub mod tick;
 pub mod world;
 
+pub use gate::{GateAsker, GateDesk};
 pub use source::{Source, SourceError};
 pub use world::{Observation, RolloutKey, World, WorldError};
 

@@ -35,7 +35,7 @@ use super::{
     instant, millis,
     pods::{Pod, PodCounts, Rates, sum, sum_counts},
     replicas::Replicas,
-    scenario::{Point, VersionSpec},
+    scenario::{GateSpec, Point, VersionSpec},
 };
 
 /// Prometheus scrapes this often, unless a template's windows are shorter.
@@ -58,6 +58,8 @@ pub struct Laws {
     pub late: Vec<(String, Millis, f64)>,
     /// What the queries of threshold metrics answer, by metric name.
     pub series: BTreeMap<String, Vec<Point>>,
+    /// What gates answer, by name.
+    pub gates: BTreeMap<String, Vec<GateSpec>>,
 }
 
 /// Names an object in the versions that a process has seen.

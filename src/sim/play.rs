@@ -108,6 +108,7 @@ impl Player {
             versions: world.versions.clone(),
             late: setting.late.clone(),
             series: world.series.clone(),
+            gates: world.gates.clone(),
         };
         let faults = Faults::new(&world.faults, seed);
         let rollout = setting.rollout.clone()?;

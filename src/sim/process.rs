@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use writes::{ensure_revision, ensure_run, hand_back, merge_written, refused};
+use writes::{ensure_revision, ensure_run, gate_answer, hand_back, merge_written, refused};
 
 use super::{
     Millis,
@@ -26,7 +26,7 @@ use crate::{
         RolloutStatus,
         analysis::{AnalysisRunStatus, RunPhase},
     },
-    engine::{Action, Decision, Input, Notice, Seen, Target, invariants},
+    engine::{Action, Decision, GateSeen, Input, Notice, Seen, Target, invariants},
     ports::{Clock, Observation, RolloutKey, World, WorldError, runs},
 };
 
@@ -56,6 +56,8 @@ pub struct Process {
     /// Since when it decides; `None`: for long.
     since: Option<Millis>,
     kept: Mutex<Kept>,
+    /// The gate that it asked last.
+    gate: Mutex<Option<GateSeen>>,
 }
 
 /// What the process has in its memory.
@@ -90,7 +92,12 @@ enum Pass {
 impl Process {
     /// A process that has seen nothing yet.
     pub fn new(cluster: Shared, since: Option<Millis>, crash: Option<Crash>) -> Arc<Self> {
-        Arc::new(Process { cluster, since, kept: Mutex::new(Kept { crash, ..Kept::default() }) })
+        Arc::new(Process {
+            cluster,
+            since,
+            kept: Mutex::new(Kept { crash, ..Kept::default() }),
+            gate: Mutex::default(),
+        })
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -103,7 +110,8 @@ impl Process {
 
     /// What it would see now.
     pub fn look(&self, cluster: &SimCluster) -> Seen {
-        Seen { deciding_since: self.since.map(instant), ..cluster.seen() }
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Seen { deciding_since: self.since.map(instant), gate, ..cluster.seen() }
     }
 
     /// Until when the call in progress stands still.
@@ -224,6 +232,10 @@ impl Process {
             Action::EnsureWorkload { replicas, paused } => {
                 self.unchanged(cluster, &Named::Deployment)?;
                 cluster.write_deployment(*replicas, *paused, None);
+            }
+            Action::AskGate(question) => {
+                let seen = GateSeen { question: question.clone(), answer: Some(gate_answer(cluster, question)) };
+                *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
             }
             Action::EnsureRun(request) => ensure_run(cluster, request)?,
             Action::StopRun { name } => {

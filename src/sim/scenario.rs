@@ -68,8 +68,8 @@ pub struct WorldSpec {
     pub faults: Vec<FaultSpec>,
     /// An autoscaler.
     pub hpa: Option<Value>,
-    /// Answers of gates.
-    pub gates: Option<Value>,
+    /// What gates answer from a time on, by the gate's name. Before that, and without an entry, they do not answer.
+    pub gates: BTreeMap<String, Vec<GateSpec>>,
 }
 
 /// The users' requests.
@@ -83,6 +83,19 @@ pub struct TrafficSpec {
     pub users: Option<Value>,
     /// Which headers they send.
     pub headers: Option<Value>,
+}
+
+/// What a gate answers from a time on.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GateSpec {
+    /// Since the start.
+    pub at: HumanDuration,
+    /// The HTTP status.
+    #[schemars(range(min = 100, max = 599))]
+    pub status: u16,
+    /// The body, as text or as JSON.
+    pub body: Option<Value>,
 }
 
 /// How a version behaves.
@@ -360,7 +373,6 @@ pub fn unsupported(scenario: &Scenario) -> Vec<(String, &'static str)> {
     };
     let world = &scenario.world;
     note(world.hpa.is_some(), "world.hpa".into(), "an autoscaler");
-    note(world.gates.is_some(), "world.gates".into(), "gates");
     note(world.traffic.users.is_some(), "world.traffic.users".into(), "users");
     note(world.traffic.headers.is_some(), "world.traffic.headers".into(), "headers");
     found

@@ -12,8 +12,8 @@ use crate::{
         common::Percent,
     },
     engine::{
-        self, Action, CommandSeen, Decision, HandBack, Input, Notice, RevisionSeen, RouteIntent, RouteSeen, RunRequest,
-        RunSeen, Seen, Target, TargetSeen, TemplateSeen, invariants,
+        self, Action, CommandSeen, Decision, GateAnswer, GateQuestion, GateSeen, HandBack, Input, Notice, PodSeen,
+        RevisionSeen, RouteIntent, RouteSeen, RunRequest, RunSeen, Seen, Target, TargetSeen, TemplateSeen, invariants,
     },
 };
 
@@ -45,8 +45,15 @@ impl Default for Behaviour {
 struct ReplicaSet {
     number: u64,
     wanted: u32,
-    /// When each pod becomes ready; `None`: never.
-    pods: Vec<Option<Timestamp>>,
+    pods: Vec<SimPod>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SimPod {
+    serial: u64,
+    created: Timestamp,
+    /// When it becomes ready; `None`: never.
+    ready_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -75,6 +82,10 @@ pub struct SimWorld {
     pub deciding_since: Option<Timestamp>,
     /// How templates behave, by id; the rest is perfect.
     pub behaviours: BTreeMap<String, Behaviour>,
+    /// What gates say when they are asked, by name; the rest say yes.
+    pub gates: BTreeMap<String, GateAnswer>,
+    /// The questions to gates, oldest first.
+    pub asked: Vec<GateQuestion>,
     /// Everything that was told, oldest first.
     pub notices: Vec<Notice>,
     /// Answers to commands, by name.
@@ -89,6 +100,7 @@ pub struct SimWorld {
     commands: Vec<CommandSeen>,
     wake: Option<Timestamp>,
     generation: i64,
+    serials: u64,
 }
 
 /// What a tick may be made to suffer.
@@ -111,6 +123,8 @@ impl SimWorld {
             replicas,
             deciding_since: None,
             behaviours: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            asked: Vec::new(),
             notices: Vec::new(),
             answers: BTreeMap::new(),
             steps: Vec::new(),
@@ -122,6 +136,7 @@ impl SimWorld {
             commands: Vec::new(),
             wake: None,
             generation: 1,
+            serials: 0,
         }
     }
 
@@ -181,7 +196,7 @@ impl SimWorld {
     pub fn kill_pods(&mut self, id: &str) {
         let ready_at = self.ready_at(id);
         if let Some(set) = self.sets.get_mut(id) {
-            set.pods.iter_mut().for_each(|pod| *pod = ready_at);
+            set.pods.iter_mut().for_each(|pod| pod.ready_at = ready_at);
         }
     }
 
@@ -189,7 +204,12 @@ impl SimWorld {
     pub fn mend(&mut self) {
         self.behaviours.clear();
         let soon = self.now + SignedDuration::from_secs(2);
-        let dead = self.sets.values_mut().flat_map(|set| set.pods.iter_mut()).filter(|pod| pod.is_none());
+        let dead = self
+            .sets
+            .values_mut()
+            .flat_map(|set| set.pods.iter_mut())
+            .map(|pod| &mut pod.ready_at)
+            .filter(|at| at.is_none());
         dead.for_each(|pod| *pod = Some(soon));
     }
 
@@ -246,10 +266,36 @@ impl SimWorld {
             stable_target: self.target(&self.stable_target),
             canary_target: self.target(&self.canary_target),
             runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
+            pods: self.status.memory.restart.map(|_| self.pods()),
             commands: self.commands.clone(),
+            gate: self.asked.last().map(|question| GateSeen { question: question.clone(), answer: self.gate_says() }),
             deciding_since: self.deciding_since,
             objects_changed: self.spec.on_old_objects(&self.status).is_some(),
             ..Seen::default()
+        }
+    }
+
+    fn pods(&self) -> Vec<PodSeen> {
+        let all = self.sets.iter().flat_map(|(id, set)| set.pods.iter().map(move |pod| (id, pod)));
+        let seen = all.map(|(id, pod)| PodSeen {
+            name: format!("checkout-{}", pod.serial),
+            uid: pod.serial.to_string(),
+            revision: id.clone(),
+            created: pod.created,
+            ready: is_ready(pod, self.now),
+        });
+        seen.collect()
+    }
+
+    /// An evicted pod is replaced at once.
+    fn evict(&mut self, uid: &str) {
+        let ready_at: BTreeMap<String, Option<Timestamp>> =
+            self.sets.keys().map(|id| (id.clone(), self.ready_at(id))).collect();
+        for (id, set) in &mut self.sets {
+            for pod in set.pods.iter_mut().filter(|pod| pod.serial.to_string() == uid) {
+                self.serials += 1;
+                *pod = SimPod { serial: self.serials, created: self.now, ready_at: ready_at[id] };
+            }
         }
     }
 
@@ -346,6 +392,11 @@ impl SimWorld {
         self.notices.extend(decision.notices.iter().cloned());
     }
 
+    fn gate_says(&self) -> Option<GateAnswer> {
+        let question = self.asked.last()?;
+        Some(self.gates.get(&question.gate).cloned().unwrap_or(GateAnswer::Yes))
+    }
+
     fn ready_at(&self, id: &str) -> Option<Timestamp> {
         self.behaviours.get(id).copied().unwrap_or_default().ready_after.map(|after| self.now + after)
     }
@@ -362,6 +413,7 @@ impl SimWorld {
                 let RunRequest { name, canary, epoch, share, goal, .. } = request.clone();
                 self.runs.insert(name, SimRun { canary, epoch, share, goal: goal.is_some(), stop: false });
             }
+            Action::AskGate(question) => self.asked.push(question.clone()),
             Action::StopRun { name } => {
                 if let Some(run) = self.runs.get_mut(name) {
                     run.stop = true;
@@ -378,7 +430,8 @@ impl SimWorld {
                 (self.stable_target, self.canary_target) = (None, None);
                 self.route = RouteIntent::default();
             }
-            Action::EnsureWorkload { .. } | Action::HandBack(_) | Action::Evict { .. } => {}
+            Action::Evict { uid, .. } => self.evict(uid),
+            Action::EnsureWorkload { .. } | Action::HandBack(_) => {}
         }
     }
 
@@ -386,15 +439,19 @@ impl SimWorld {
         let ready_at = self.ready_at(id);
         if let Some(set) = self.sets.get_mut(id) {
             set.wanted = replicas;
-            set.pods.sort_by_key(|pod| pod.unwrap_or(Timestamp::MAX));
-            set.pods.resize(replicas as usize, ready_at);
+            set.pods.sort_by_key(|pod| pod.ready_at.unwrap_or(Timestamp::MAX));
+            set.pods.truncate(replicas as usize);
+            while set.pods.len() < replicas as usize {
+                self.serials += 1;
+                set.pods.push(SimPod { serial: self.serials, created: self.now, ready_at });
+            }
         }
     }
 
     /// Lets time pass to the next thing that happens, at most `longest`.
     pub fn sleep(&mut self, longest: SignedDuration) {
         let limit = self.now + longest;
-        let pods = self.sets.values().flat_map(|set| set.pods.iter().flatten().copied());
+        let pods = self.sets.values().flat_map(|set| set.pods.iter().filter_map(|pod| pod.ready_at));
         let next = pods.chain(self.wake).filter(|at| *at > self.now).min();
         self.now = next.unwrap_or(limit).min(limit);
     }
@@ -452,8 +509,12 @@ fn goal_metric(verdict: Verdict, reason: &str) -> MetricStatus {
     MetricStatus { name, verdict, reason: reason.to_owned(), canary, required: true, ..MetricStatus::default() }
 }
 
+fn is_ready(pod: &SimPod, now: Timestamp) -> bool {
+    pod.ready_at.is_some_and(|at| at <= now)
+}
+
 fn ready(set: &ReplicaSet, now: Timestamp) -> u32 {
-    u32::try_from(set.pods.iter().flatten().filter(|at| **at <= now).count()).unwrap_or(u32::MAX)
+    u32::try_from(set.pods.iter().filter(|pod| is_ready(pod, now)).count()).unwrap_or(u32::MAX)
 }
 
 fn revision(id: &str, set: &ReplicaSet, now: Timestamp) -> RevisionSeen {

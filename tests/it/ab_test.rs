@@ -186,6 +186,20 @@ fn s72_without_a_decision_the_policy_decides() {
     }
 }
 
+/// Rule S36: a test that is paused over its end does not end meanwhile.
+#[test]
+fn s36_while_paused_the_tests_time_stands_still() {
+    let mut world = test_of(spec(by_weight()), OPEN);
+    comes_to(&mut world, HOUR, |world| world.weight() == Percent::whole(50));
+    world.command(Verb::Pause, false);
+    assert!(!world.run_until(HOUR * 48, |world| world.status.held.is_some()).unwrap());
+    world.now += HOUR * 48;
+    world.settle().unwrap();
+    assert_eq!(world.status.held, None, "{}", world.status.message);
+    world.command(Verb::Resume, false);
+    comes_to(&mut world, HOUR * 25, |world| world.status.held.is_some());
+}
+
 #[test]
 fn s73_users_stay_until_the_candidate_is_everywhere() {
     let mut world = test_of(spec(by_weight()), OPEN);

@@ -8,7 +8,10 @@ use glidepath::{
         common::{HumanDuration, Percent},
         rollout::RollbackWindow,
         status::{Course, Outcome, Phase, Stage},
-        strategy::{AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, Pause, Step, Strategy},
+        strategy::{
+            AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, MirrorRoute, Pause, RequestMatch, Step,
+            Strategy, ValueMatch,
+        },
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
     },
     sim::{SimWorld, world::Behaviour},
@@ -251,4 +254,33 @@ fn s32_one_of_the_last_stable_versions_comes_back_without_steps() {
         world.settle().unwrap();
         assert_eq!((world.status.course, last_outcome(&world)), (Course::Aborted, Outcome::Aborted));
     }
+}
+
+#[test]
+fn s63_testers_and_copies_reach_the_preview_until_the_switch() {
+    let header = ValueMatch { name: "x-preview".into(), exact: Some("yes".into()), ..ValueMatch::default() };
+    let manual = AutoPromotion { enabled: Some(false), after: None };
+    let strategy = BlueGreenStrategy {
+        auto_promotion: Some(manual),
+        preview_match: vec![RequestMatch { header: Some(header), cookie: None }],
+        preview_mirror: Some(MirrorRoute { percent: Percent::whole(10), matches: vec![] }),
+        ..BlueGreenStrategy::default()
+    };
+    let mut world = at_version_one(by_route(blue_green(strategy)), 4);
+    release(&mut world, "v2", |world| world.status.phase == Some(Phase::Paused));
+    assert_eq!((world.headers(), world.mirror()), (vec!["preview".to_owned()], Some(Percent::whole(10))));
+    assert_eq!((world.weight(), world.available("v2")), (Percent::ZERO, 4));
+    world.command(Verb::Promote, false);
+    let moved = |world: &SimWorld| {
+        let all = world.weight() == Percent::FULL;
+        assert_eq!(world.headers().is_empty() && world.mirror().is_none(), all, "one write moves everything");
+        all
+    };
+    assert!(world.run_until(HOUR, moved).unwrap(), "{}", world.status.message);
+    assert!(world.run_until(HOUR, stable("v2")).unwrap(), "{}", world.status.message);
+
+    release(&mut world, "v3", |world| world.status.phase == Some(Phase::Paused));
+    world.command(Verb::Abort, false);
+    world.settle().unwrap();
+    assert_eq!((world.headers().len(), world.mirror()), (0, None), "in the tick of the abort");
 }

@@ -10,8 +10,8 @@ use glidepath::{
         rollout::{BackgroundAnalysis, OnFailure, RollbackWindow, Verification},
         status::{Course, Outcome, Phase, Stage},
         strategy::{
-            AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, HeaderRoute, MirrorRoute, Observe, Pause,
-            Ramp, RequestMatch, Step, Strategy, ValueMatch,
+            AbTestStrategy, AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, HeaderRoute, Judged,
+            MirrorRoute, Observe, OnNoDifference, OnWin, Pause, Ramp, RequestMatch, Step, Sticky, Strategy, ValueMatch,
         },
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
     },
@@ -598,6 +598,21 @@ fn s37_scaling_in_the_middle_keeps_the_weight_and_the_step() {
     }
 }
 
+#[test]
+fn s83_a_restart_replaces_all_pods_and_keeps_enough() {
+    let mut world = at_version_one(with_mesh(vec![]), 8);
+    let before = world.now;
+    world.run_until(MINUTE, |_| false).unwrap();
+    world.command(Verb::Restart, false);
+    let restarted = |world: &SimWorld| {
+        assert!(world.available("v1") >= 6, "{}", world.available("v1"));
+        world.notices.iter().any(|notice| notice.reason == "Restarted")
+    };
+    assert!(world.run_until(HOUR, restarted).unwrap(), "{}", world.status.message);
+    assert!(world.now > before + MINUTE && world.status.phase == Some(Phase::Healthy));
+    assert_eq!((world.available("v1"), world.status.history.len()), (8, 1), "no release");
+}
+
 /// One thing that happens to a rollout.
 #[derive(Clone, Debug)]
 enum Event {
@@ -622,7 +637,8 @@ fn event() -> impl Strategy2 {
         Just(Verb::Pause),
         Just(Verb::Resume),
         Just(Verb::Retry),
-        Just(Verb::Undo)
+        Just(Verb::Undo),
+        Just(Verb::Restart)
     ];
     let verdict = prop_oneof![Just(Verdict::Pass), Just(Verdict::Continue), Just(Verdict::Fail), Just(Verdict::NoData)];
     prop_oneof![
@@ -656,6 +672,30 @@ fn step() -> impl Strategy2Base<Value = Step> {
     ]
 }
 
+fn ab_test() -> impl Strategy2Base<Value = AbTestStrategy> {
+    let templates = vec![TemplateRef { name: "golden-signals".into(), cluster_scope: false }];
+    let judged = Judged { templates, args: vec![] };
+    let times = (0u64..600, 600u64..7200);
+    (proptest::option::of(1u32..100), any::<bool>(), times, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        move |(weight, sticky, (least, most), guarded, hold, takes)| AbTestStrategy {
+            matches: if weight.is_none() { vec![beta()] } else { vec![] },
+            weight: weight.map(Percent::whole),
+            sticky: (sticky && weight.is_some()).then(|| Sticky { cookie: "variant".into(), ttl: None }),
+            min_duration: Some(HumanDuration::secs(least)),
+            max_duration: Some(HumanDuration::secs(most)),
+            goal: judged.clone(),
+            guardrails: guarded.then(|| judged.clone()),
+            on_win: hold.then_some(OnWin::Hold),
+            on_no_difference: takes.then_some(OnNoDifference::Promote),
+        },
+    )
+}
+
+fn beta() -> RequestMatch {
+    let header = ValueMatch { name: "x-beta".into(), exact: Some("yes".into()), ..ValueMatch::default() };
+    RequestMatch { header: Some(header), cookie: None }
+}
+
 fn blue_green() -> impl Strategy2Base<Value = BlueGreenStrategy> {
     let analysis = || {
         let templates = vec![TemplateRef { name: "golden-signals".into(), cluster_scope: false }];
@@ -663,8 +703,11 @@ fn blue_green() -> impl Strategy2Base<Value = BlueGreenStrategy> {
         proptest::option::of(Just(AnalysisStep { templates, at_most, ..AnalysisStep::default() }))
     };
     let promotion = proptest::option::of((any::<bool>(), proptest::option::of(0u64..60)));
-    (analysis(), analysis(), proptest::option::of(1u32..4), promotion, any::<bool>()).prop_map(
-        |(before, after, replicas, promotion, preview)| BlueGreenStrategy {
+    let reached = (any::<bool>(), proptest::option::of(1u32..50));
+    (analysis(), analysis(), proptest::option::of(1u32..4), promotion, any::<bool>(), reached).prop_map(
+        |(before, after, replicas, promotion, preview, (header, mirror))| BlueGreenStrategy {
+            preview_match: if header { vec![beta()] } else { vec![] },
+            preview_mirror: mirror.map(|percent| MirrorRoute { percent: Percent::whole(percent), matches: vec![] }),
             active_service: Some("checkout".into()),
             preview_service: preview.then(|| "preview".to_owned()),
             preview_replicas: replicas,
@@ -688,7 +731,13 @@ fn happen(world: &mut SimWorld, event: &Event) -> Result<(), Vec<String>> {
         Event::Kill(id) => world.kill_pods(&format!("v{id}")),
         Event::Behave(id, ready, verdict) => {
             let ready_after = ready.map(SignedDuration::from_secs);
-            let behaviour = Behaviour { ready_after, verdict: *verdict, ..Behaviour::default() };
+            let goal = match verdict {
+                Verdict::Pass => (Verdict::Pass, "CandidateWins"),
+                Verdict::Fail => (Verdict::Fail, "ControlWins"),
+                Verdict::NoData => (Verdict::Inconclusive, if *id % 2 == 0 { "NoDifference" } else { "Invalid" }),
+                verdict => (*verdict, ""),
+            };
+            let behaviour = Behaviour { ready_after, verdict: *verdict, goal, ..Behaviour::default() };
             world.behaviours.insert(format!("v{id}"), behaviour);
         }
         Event::Drift(weight) => world.drift(Percent::whole(*weight)),
@@ -717,7 +766,7 @@ fn comes_to_rest(world: &mut SimWorld) -> Result<bool, Vec<String>> {
     world.spec.paused = false;
     world.mend();
     world.run_until(HOUR * 24, |world| {
-        let rests = matches!(world.status.course, Course::Idle | Course::Aborted);
+        let rests = matches!(world.status.course, Course::Idle | Course::Aborted | Course::Kept);
         rests || world.status.phase == Some(Phase::Paused) || world.replicas == 0
     })
 }
@@ -734,6 +783,7 @@ proptest! {
     fn every_history_keeps_the_invariants_and_comes_to_rest(
         mesh in any::<bool>(), analysed in any::<bool>(), hold in any::<bool>(), replicas in 1u32..12,
         blue_green in proptest::option::weighted(0.3, blue_green()), dynamic in any::<bool>(), window in 0u32..3,
+        test in proptest::option::weighted(0.2, ab_test()),
         steps in proptest::collection::vec(step(), 0..6), events in proptest::collection::vec(event(), 1..25),
     ) {
         let pods_cannot = |step: &Step| step.set_header_route.is_some() || step.set_mirror_route.is_some();
@@ -749,8 +799,14 @@ proptest! {
         if let Some(canary) = &mut spec.strategy.canary {
             canary.dynamic_stable_scale = dynamic;
         }
-        if let Some(blue_green) = blue_green {
+        if let Some(mut blue_green) = blue_green {
+            if !mesh {
+                (blue_green.preview_match, blue_green.preview_mirror) = (vec![], None);
+            }
             spec.strategy = Strategy { blue_green: Some(blue_green), ..Strategy::default() };
+            spec.analysis = None;
+        } else if let Some(test) = test.filter(|_| mesh) {
+            spec.strategy = Strategy { ab_test: Some(test), ..Strategy::default() };
             spec.analysis = None;
         }
         let mut world = SimWorld::new(spec, "v1", replicas);

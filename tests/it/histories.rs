@@ -42,7 +42,19 @@ fn step() -> impl Strategy<Value = Value> {
         1 => (0u32..=100).prop_map(|percent| json!({"setMirrorRoute": {"percent": percent}})),
         1 => (1u32..30, 30u32..100, 5u32..40)
             .prop_map(|(from, to, by)| json!({"ramp": {"from": from, "to": to, "by": by, "every": "5s"}})),
+        1 => (prop_oneof!["yes", "no", "late", "person"], 5u32..200, prop_oneof!["Hold", "Abort", "Promote"])
+            .prop_map(|(name, seconds, then)| gate(&name, seconds, &then)),
     ]
+}
+
+/// A gate that opens or shuts at once, one that answers with errors first, or a person's.
+fn gate(name: &str, seconds: u32, then: &str) -> Value {
+    let mut gate = json!({"name": name, "timeout": format!("{seconds}s"), "onTimeout": then});
+    match name {
+        "person" => gate["approval"] = json!(true),
+        _ => gate["url"] = json!(format!("https://{name}.example.com")),
+    }
+    json!({"gate": gate})
 }
 
 /// Something that happens, and how long after what happened before.
@@ -220,6 +232,10 @@ proptest! {
     ) {
         let world = json!({"world": {
             "seed": seed, "traffic": {"rps": 100}, "faults": faults,
+            "gates": {
+                "yes": [{"at": "0s", "status": 200}], "no": [{"at": "0s", "status": 200, "body": {"allow": false}}],
+                "late": [{"at": "0s", "status": 503}, {"at": "150s", "status": 204}],
+            },
             "versions": {"shop:2": {"errorRate": "10%"}, "shop:3": {"ready": "never"}, "shop:4": {"ready": "8s"}},
         }});
         let scenario: Scenario = serde_json::from_value(world).unwrap();

@@ -297,3 +297,25 @@ async fn an_orderly_end_answers_what_is_under_way() {
     assert_eq!(tokio::time::timeout(Duration::from_secs(20), slow).await.unwrap().unwrap(), "v1");
     ending.await.unwrap();
 }
+
+/// Gates are asked where the file says, on this machine too; a person's yes is a promote.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gates_are_asked_and_approved() {
+    let board = Service::start("board", 0).await;
+    let steps = format!(
+        "        - setWeight: 50\n        - gate: {{name: board, url: \"{}/may\", timeout: 1m}}\n        - gate: {{name: boss, \
+         approval: true}}\n",
+        board.url()
+    );
+    let (first, second) = (Service::start("v1", 0).await, Service::start("v2", 0).await);
+    let bench = Bench::new(&canary(&steps, ""));
+    let mut local = bench.start(&first, &second, &[]);
+    local.until("revision #1 is stable: first deploy");
+    bench.glidepath("set image web web=web:v2");
+    local.until("step 2 of 3 is done");
+    assert_eq!(board.own_requests(), 1);
+    let approved = bench.glidepath("promote web --reason fine");
+    assert_eq!(approved.code, 0, "{}", approved.text);
+    assert_eq!(bench.glidepath("status web --wait --timeout 1m").code, 0);
+    local.end();
+}

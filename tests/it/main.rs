@@ -14,6 +14,7 @@ mod deploy;
 mod docs;
 mod engine;
 mod files;
+mod gate_step;
 mod gates;
 mod histories;
 mod layers;

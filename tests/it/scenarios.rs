@@ -172,7 +172,7 @@ fn a_controller_that_dies_at_any_write_comes_to_the_same_end() {
 /// The same for commands, whose answer must not come before their effect is on record (rule S81).
 #[test]
 fn a_command_outlives_a_controller_that_dies_at_any_write() {
-    let names = ["good-version", "abort-by-command", "retry", "undo", "promote-full"];
+    let names = ["good-version", "abort-by-command", "retry", "undo", "promote-full", "gate-says-no"];
     let wrong: Vec<String> = names.into_iter().flat_map(dies_everywhere).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -263,6 +263,15 @@ fn a_rollout_file_gets_its_table_of_chances() {
     let share = |row: usize, outcome: &str| value["rows"][row]["result"]["outcomes"][outcome].as_f64().unwrap_or(0.0);
     assert!(share(0, "Promoted") >= 0.75, "{value:#}");
     assert!(share(1, "Aborted") >= 0.75 && share(2, "Aborted") >= 0.75 && share(4, "Aborted") == 1.0, "{value:#}");
+}
+
+#[test]
+fn gates_and_approvals_do_not_hold_the_table_up() {
+    let file = folder().join("files/gates.yaml");
+    let output =
+        glidepath(&["-f", file.to_str().unwrap(), "--runs", "1", "--json"]).assert().success().get_output().clone();
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["rows"][0]["result"]["outcomes"]["Promoted"], 1.0, "{value:#}");
 }
 
 #[test]

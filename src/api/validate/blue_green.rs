@@ -1,6 +1,6 @@
 //! A blue-green strategy: the Services it switches, a preview that fits, analyses that can say something.
 
-use super::{Finding, has_mesh};
+use super::{Finding, has_mesh, routes};
 use crate::api::{rollout::RolloutSpec, strategy::BlueGreenStrategy};
 
 const PATH: &str = "spec.strategy.blueGreen";
@@ -8,6 +8,7 @@ const PATH: &str = "spec.strategy.blueGreen";
 pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Finding>) {
     services(spec, strategy, found);
     preview(spec, strategy, found);
+    reached(spec, strategy, found);
     if spec.analysis.as_ref().is_some_and(|analysis| !analysis.templates.is_empty()) {
         found.push(Finding::error(
             "spec.analysis.templates",
@@ -37,6 +38,22 @@ fn services(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Fi
             format!("{PATH}.previewService"),
             "active and preview must be two different Services",
         ));
+    }
+}
+
+/// Header routes and mirrored traffic can reach the preview, where a mesh can tell requests apart (rule S63).
+fn reached(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Finding>) {
+    routes::matches_at(&strategy.preview_match, &format!("{PATH}.previewMatch"), found);
+    if !strategy.preview_match.is_empty() {
+        routes::needs_mesh(spec, &format!("{PATH}.previewMatch"), found);
+    }
+    if let Some(mirror) = &strategy.preview_mirror {
+        let path = format!("{PATH}.previewMirror");
+        routes::needs_mesh(spec, &path, found);
+        routes::matches(&mirror.matches, &path, found);
+        if mirror.percent.is_zero() {
+            found.push(Finding::error(format!("{path}.percent"), "copies nothing; leave previewMirror out"));
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn check(spec: &RolloutSpec, steps: &[Step], found: &mut Vec<Finding>
     }
 }
 
-fn needs_mesh(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
+pub(super) fn needs_mesh(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
     if !has_mesh(spec) {
         found.push(Finding::error(path, "needs a router under spec.traffic: pods alone cannot tell requests apart"));
     }
@@ -54,9 +54,15 @@ fn header_route<'a>(route: &'a HeaderRoute, known: &mut Vec<&'a HeaderRoute>, pa
     }
 }
 
+/// The `match` list of the object at `path`.
 pub(super) fn matches(matches: &[RequestMatch], path: &str, found: &mut Vec<Finding>) {
+    matches_at(matches, &format!("{path}.match"), found);
+}
+
+/// The list at `path`.
+pub(super) fn matches_at(matches: &[RequestMatch], path: &str, found: &mut Vec<Finding>) {
     for (index, one) in matches.iter().enumerate() {
-        let path = format!("{path}.match[{index}]");
+        let path = format!("{path}[{index}]");
         match (&one.header, &one.cookie) {
             (Some(value), None) => value_match(value, &format!("{path}.header"), found),
             (None, Some(value)) => value_match(value, &format!("{path}.cookie"), found),

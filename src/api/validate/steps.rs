@@ -1,6 +1,6 @@
 //! The steps of a canary: one kind each, weights and pods that fit together, waits that can end.
 
-use super::{Finding, ab_test, blue_green, has_mesh, routes};
+use super::{Finding, ab_test, blue_green, gates, has_mesh, routes};
 use crate::api::{
     common::Percent,
     rollout::RolloutSpec,
@@ -44,6 +44,7 @@ fn one_kind(step: &Step, path: &str, found: &mut Vec<Finding>) {
         ("ramp", step.ramp.is_some()),
         ("setHeaderRoute", step.set_header_route.is_some()),
         ("setMirrorRoute", step.set_mirror_route.is_some()),
+        ("gate", step.gate.is_some()),
     ];
     let given: Vec<&str> = kinds.iter().filter(|(_, given)| *given).map(|(kind, _)| *kind).collect();
     let what = match given.len() {
@@ -52,7 +53,7 @@ fn one_kind(step: &Step, path: &str, found: &mut Vec<Finding>) {
         _ => format!("this one has {}; write one item for each", given.join(" and ")),
     };
     let rule = "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, \
-                setMirrorRoute";
+                setMirrorRoute, gate";
     found.push(Finding::error(path, format!("{rule}: {what}")));
 }
 
@@ -65,6 +66,9 @@ fn by_itself(spec: &RolloutSpec, step: &Step, path: &str, found: &mut Vec<Findin
     }
     if let Some(observe) = &step.observe {
         check_observe(spec, observe, &format!("{path}.observe"), found);
+    }
+    if let Some(gate) = &step.gate {
+        gates::check(gate, &format!("{path}.gate"), found);
     }
     if step.pause.as_ref().and_then(|pause| pause.duration).is_some_and(|duration| duration.get().is_zero()) {
         found.push(Finding::warning(

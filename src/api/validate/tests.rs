@@ -67,6 +67,11 @@ fn good_objects_have_no_findings() {
 fn each_mistake_in_a_rollout_is_named_with_its_field() {
     let steps = "/strategy/canary/steps";
     let step = |value: Value| vec![(steps, json!([{"setWeight": 5}, value]))];
+    let gate = |given: Value| {
+        let mut gate = json!({"name": "window"});
+        gate.as_object_mut().unwrap().extend(given.as_object().unwrap().clone());
+        json!({"gate": gate})
+    };
     let no_mesh = |value: Value| vec![("/traffic", Value::Null), ("/analysis", Value::Null), (steps, value)];
     let cases: Vec<(Vec<(&str, Value)>, &str)> = vec![
         (vec![("/template", Value::Null), ("/selector", Value::Null)], "error spec: give either workloadRef"),
@@ -152,16 +157,49 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             )],
             "error spec.strategy.blueGreen.autoPromotion.after: means nothing",
         ),
+        (
+            vec![("/strategy", json!({"blueGreen": {"previewMatch": [{"header": {"name": "a"}}]}}))],
+            "error spec.strategy.blueGreen.previewMatch[0].header: a match has exactly one of exact",
+        ),
+        (
+            vec![
+                ("/traffic", Value::Null),
+                ("/analysis", Value::Null),
+                ("/strategy", json!({"blueGreen": {"activeService": "a", "previewMirror": {"percent": 5}}})),
+            ],
+            "error spec.strategy.blueGreen.previewMirror: needs a router under spec.traffic",
+        ),
         (vec![("/strategy/blueGreen", json!({"activeService": "a"}))], "error spec.strategy: has several strategies"),
         (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy: canary, blueGreen or abTest"),
         (
             step(json!({})),
-            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute: this one has none",
+            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute, gate: this one has none",
         ),
         (
             step(json!({"setWeight": 5, "pause": {}})),
-            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute: this one has setWeight and pause;",
+            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute, gate: this one has setWeight and pause;",
         ),
+        (
+            step(gate(json!({}))),
+            "error spec.strategy.canary.steps[1].gate: a gate has exactly one of url and approval: this one has none",
+        ),
+        (
+            step(gate(json!({"url": "https://gate.example.com", "approval": true}))),
+            "error spec.strategy.canary.steps[1].gate: a gate has exactly one of url and approval: this one has both",
+        ),
+        (step(gate(json!({"approval": false}))), "error spec.strategy.canary.steps[1].gate.approval: can only be true"),
+        (step(gate(json!({"url": "gate.example.com"}))), "steps[1].gate.url: must begin with https:// or http://"),
+        (step(gate(json!({"url": "https://me:secret@gate"}))), "steps[1].gate.url: must not hold credentials"),
+        (step(gate(json!({"url": "https://"}))), "steps[1].gate.url: has no host"),
+        (
+            step(gate(json!({"url": "http://169.254.169.254/latest"}))),
+            "warning spec.strategy.canary.steps[1].gate.url: 169.254.169.254 is a link-local address; the controller asks it only",
+        ),
+        (
+            step(gate(json!({"url": "http://localhost:80"}))),
+            "warning spec.strategy.canary.steps[1].gate.url: localhost is",
+        ),
+        (step(gate(json!({"approval": true, "timeout": "0s"}))), "steps[1].gate.timeout: must be above 0"),
         (
             vec![
                 ("/strategy/canary/dynamicStableScale", json!(true)),

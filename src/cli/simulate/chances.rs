@@ -13,7 +13,7 @@ use crate::{
     api::{
         command::Verb,
         common::{Delay, HumanDuration, Percent},
-        status::{Course, Phase},
+        status::{Course, Phase, Waiting},
     },
     cli::{
         exit::CliError,
@@ -24,7 +24,7 @@ use crate::{
         Millis, Player, Setting,
         cluster::SimCluster,
         play::Played,
-        scenario::{CommandEntry, Deploy, Entry, FaultKind, FaultSpec, FaultTarget, VersionSpec},
+        scenario::{CommandEntry, Deploy, Entry, FaultKind, FaultSpec, FaultTarget, GateSpec, VersionSpec},
         story::Story,
     },
 };
@@ -112,6 +112,11 @@ fn base(setting: &Setting, rps: f64) -> Setting {
         for image in images.into_iter().take(1).chain([NEW.to_owned()]) {
             setting.scenario.world.versions.insert(image, usual.clone());
         }
+        // What gates say is not what is asked here.
+        let steps = rollout.spec.strategy.steps();
+        let gates = steps.iter().filter_map(|step| step.gate.as_ref());
+        let yes = || vec![GateSpec { status: 200, ..GateSpec::default() }];
+        setting.scenario.world.gates = gates.map(|gate| (gate.name.clone(), yes())).collect();
     }
     setting
 }
@@ -149,7 +154,7 @@ fn never_ready(good: &Setting) -> Setting {
     setting
 }
 
-/// The first deploy, ten minutes of peace, then the release to its end. Somebody promotes at once at every pause.
+/// The first deploy, ten minutes of peace, then the release to its end. Somebody promotes at once at every pause and approval, and gates say yes.
 fn play(mut player: Player) -> Story {
     let played: Played = (|| {
         let healthy = |cluster: &SimCluster| cluster.phase() == Some(Phase::Healthy);
@@ -186,7 +191,8 @@ fn released(cluster: &SimCluster) -> bool {
 
 fn waits_for_promote(cluster: &SimCluster) -> bool {
     let Some(status) = cluster.rollout.as_ref().and_then(|rollout| rollout.status.as_ref()) else { return false };
-    let open = status.waiting_for.as_ref().is_some_and(|waiting| waiting.until.is_none());
+    let waits = |waiting: &Waiting| waiting.until.is_none() || waiting.reason == "Approval";
+    let open = status.waiting_for.as_ref().is_some_and(waits);
     status.phase == Some(Phase::Paused) && status.held.is_none() && open && cluster.commands.is_empty()
 }
 
@@ -234,7 +240,7 @@ impl Table {
         for row in &self.rows {
             text += &row.text();
         }
-        text += "  requests and errors are what met the new version, on average; somebody promotes at once at every pause\n";
+        text += "  requests and errors are what met the new version, on average; somebody promotes at once at every pause,\n  and every gate says yes\n";
         if !self.without_numbers.is_empty() {
             text += &format!(
                 "  nothing answers the queries of {} here, so a rollout that needs them is held; a scenario can (world.series)\n",

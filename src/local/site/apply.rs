@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::{
     accept::check,
@@ -29,7 +29,7 @@ use crate::{
     },
     engine::Notice,
     local::counters::Counters,
-    ports::{Clock, RolloutKey},
+    ports::{Clock, GateAsker, GateDesk, RolloutKey},
 };
 
 /// What a site is made of.
@@ -40,6 +40,8 @@ pub struct Setup {
     pub templates: BTreeMap<String, AnalysisTemplateSpec>,
     /// The option by which commands reach the site, for their hints.
     pub option: String,
+    /// Who asks gates.
+    pub gates: Arc<dyn GateAsker>,
     /// Stable and canary, as given on the command line.
     pub addresses: [Address; 2],
     /// How long a version may take to begin an answer.
@@ -112,11 +114,12 @@ impl Site {
             splitter: Arc::new(Splitter::new(setup.seed, setup.patience)),
             objects: Objects::open(folder)?,
             state: Mutex::new(state),
-            changed: Notify::new(),
+            changed: Arc::default(),
             key,
             clock,
             addresses,
             option: setup.option,
+            gates: GateDesk::new(setup.gates),
             news,
         };
         let site = Site { inner: Arc::new(inner) };

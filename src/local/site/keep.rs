@@ -25,7 +25,7 @@ use crate::{
     api::{NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, analysis::AnalysisTemplateSpec},
     engine::Notice,
     local::counters::{Counters, Series},
-    ports::{Clock, RolloutKey},
+    ports::{Clock, GateDesk, RolloutKey},
 };
 
 /// Which version is where.
@@ -40,8 +40,9 @@ pub struct Inner {
     pub splitter: Arc<Splitter>,
     pub addresses: [Address; 2],
     pub option: String,
+    pub gates: Arc<GateDesk>,
     pub state: Mutex<State>,
-    pub changed: Notify,
+    pub changed: Arc<Notify>,
     pub news: mpsc::UnboundedSender<(Timestamp, Notice)>,
     /// Since when this process decides, where another one did before.
     pub deciding_since: Option<Timestamp>,

@@ -15,7 +15,18 @@ use crate::{
     },
     clock::SystemClock,
     local::site::{Setup, accept, folder::Folder},
+    ports::gate::{GateAnswer, GateAsker, GateQuestion},
 };
+
+/// A gate that says nothing.
+struct Closed;
+
+#[async_trait::async_trait]
+impl GateAsker for Closed {
+    async fn ask(&self, _: &str, _: &GateQuestion) -> GateAnswer {
+        GateAnswer::Unclear("closed".into())
+    }
+}
 
 /// A site in a folder of its own, served, and a client with this token.
 struct Served {
@@ -46,6 +57,7 @@ fn site(folder: &tempfile::TempDir) -> Site {
         rollout: serde_json::from_value(object).unwrap(),
         templates: BTreeMap::new(),
         option: "--local".into(),
+        gates: Arc::new(Closed),
         addresses: ["http://127.0.0.1:1", "http://127.0.0.1:2"].map(|address| address.parse().unwrap()),
         patience: Duration::from_secs(1),
         seed: 1,

@@ -1,6 +1,6 @@
 //! The site as a world of the engine: what is seen, and how each desired state is brought about.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -49,6 +49,11 @@ impl World for Site {
             Action::EnsureRun(request) => return self.inner.ensure_run(&observation.rollout, request),
             Action::StopRun { name } => return self.inner.stop_run(name),
             Action::AnswerCommand { name, state, message } => return self.inner.answer(name, *state, message),
+            Action::AskGate(question) => {
+                let changed = Arc::clone(&self.inner.changed);
+                self.inner.gates.ensure_asked(&self.inner.key, question, move || changed.notify_one());
+                return Ok(());
+            }
             _ => {}
         }
         let mut state = self.inner.state();
@@ -104,6 +109,7 @@ impl Inner {
             canary_target: Some(ground.target_seen(ground.canary.as_ref(), health)),
             runs: self.runs().iter().map(|(name, run)| (name.clone(), run_seen(run))).collect(),
             commands: self.commands(),
+            gate: self.gates.seen(&self.key),
             deciding_since: self.deciding_since,
             selector: format!("app={}", self.key.name),
             ..Seen::default()
@@ -160,7 +166,7 @@ impl Inner {
             Action::Evict { .. } => {
                 return Err(refused("NotLocal", "pods are evicted in a cluster only".into()));
             }
-            Action::EnsureRun(_) | Action::StopRun { .. } | Action::AnswerCommand { .. } => {}
+            Action::EnsureRun(_) | Action::StopRun { .. } | Action::AnswerCommand { .. } | Action::AskGate(_) => {}
         }
         Ok(())
     }

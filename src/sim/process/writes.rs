@@ -1,9 +1,11 @@
 //! What the engine's larger actions do to the cluster.
 
+use serde_json::Value;
+
 use crate::{
-    engine::{Action, HandBack, RouteIntent, RunRequest, Seen, Target},
-    ports::{WorldError, runs},
-    sim::{cluster::SimCluster, replicas::Replicas},
+    engine::{Action, GateAnswer, GateQuestion, HandBack, RouteIntent, RunRequest, Seen, Target},
+    ports::{WorldError, gate, runs},
+    sim::{cluster::SimCluster, millis, replicas::Replicas},
 };
 
 pub(super) fn refused(reason: &str, message: String) -> WorldError {
@@ -24,6 +26,20 @@ pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -
     cluster.sets.push(Replicas::new(id, number, workload, template));
     cluster.news = true;
     Ok(())
+}
+
+/// What a gate answers now.
+pub(super) fn gate_answer(cluster: &SimCluster, question: &GateQuestion) -> GateAnswer {
+    let answers = cluster.laws.gates.get(&question.gate).map(Vec::as_slice).unwrap_or_default();
+    let Some(last) = answers.iter().rfind(|answer| millis(answer.at) <= cluster.now) else {
+        return GateAnswer::Unclear("it cannot be reached: connection refused".into());
+    };
+    let body = match &last.body {
+        None => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    };
+    gate::reading(last.status, &body)
 }
 
 pub(super) fn ensure_run(cluster: &mut SimCluster, request: &RunRequest) -> Result<(), WorldError> {
@@ -90,6 +106,7 @@ pub(super) fn merge_written(seen: &mut Seen, fresh: Seen, action: &Action) {
                 (known.wanted, known.paused) = (now.wanted, now.paused);
             }
         }
+        Action::AskGate(_) => seen.gate = fresh.gate,
         Action::EnsureRun(_) | Action::StopRun { .. } => seen.runs = fresh.runs,
         Action::AnswerCommand { name, .. } => seen.commands.retain(|command| command.name != *name),
         Action::RemoveRevision { id } => seen.revisions.retain(|revision| revision.id != *id),

@@ -1,0 +1,44 @@
+//! Gates: one way to be asked, an address that can be asked, a time that ends (rule S16).
+
+use std::net::IpAddr;
+
+use super::Finding;
+use crate::api::{
+    address::refused,
+    strategy::{Gate, ONE_WAY, host},
+};
+
+pub(super) fn check(gate: &Gate, path: &str, found: &mut Vec<Finding>) {
+    match (&gate.url, gate.approval) {
+        (Some(_), Some(_)) => found.push(Finding::error(path, format!("{ONE_WAY}: this one has both"))),
+        (None, None) => found.push(Finding::error(path, format!("{ONE_WAY}: this one has none"))),
+        (None, Some(false)) => {
+            found.push(Finding::error(format!("{path}.approval"), "can only be true; give a url instead"));
+        }
+        _ => {}
+    }
+    if gate.name.is_empty() {
+        found.push(Finding::error(format!("{path}.name"), "is empty; people and the endpoint know the gate by it"));
+    }
+    if let Some(url) = &gate.url {
+        check_url(url, &format!("{path}.url"), found);
+    }
+    if gate.timeout.is_some_and(|timeout| timeout.get().is_zero()) {
+        found.push(Finding::error(format!("{path}.timeout"), "must be above 0; leave it out for 24h"));
+    }
+}
+
+fn check_url(url: &str, path: &str, found: &mut Vec<Finding>) {
+    let host = match host(url) {
+        Ok(host) => host,
+        Err(problem) => return found.push(Finding::error(path, problem)),
+    };
+    let literal =
+        host.parse::<IpAddr>().ok().and_then(refused).or((host == "localhost").then_some("a loopback address"));
+    if let Some(what) = literal {
+        found.push(Finding::warning(
+            path,
+            format!("{host} is {what}; the controller asks it only when its --gate-hosts names it"),
+        ));
+    }
+}
