@@ -325,16 +325,17 @@ pub fn analysed(draft: &mut Draft<'_>, name: &str, at_most: HumanDuration) -> bo
 fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> bool {
     let length = if draft.status.memory.extended { HumanDuration::from(at_most.get() * 2) } else { at_most };
     let end = draft.not_before_first_look(draft.step_reaches(length));
-    if draft.step_elapsed() >= length.signed() && end <= draft.now() {
+    let clock_runs = draft.status.memory.clock_stopped_since.is_none();
+    if clock_runs && draft.step_elapsed() >= length.signed() && end <= draft.now() {
         if draft.status.memory.extended {
-            let message = format!("no verdict in {length} {}: {}", under(draft), evidence(draft));
+            let message = format!("no verdict in {length} of observing {}: {}", under(draft), evidence(draft));
             return outcome::inconclusive(draft, &message);
         }
         draft.status.memory.extended = true;
         draft.tell(true, "Extended", format!("no verdict in {at_most}: extended once by as much"));
         return out_of_time(draft, at_most, reason);
     }
-    let until = (!draft.is_paused()).then_some(end);
+    let until = clock_runs.then_some(end);
     let message = format!("observing {}: {}", under(draft), evidence(draft));
     draft.wait(reason, message, until);
     false

@@ -294,13 +294,12 @@ impl<'a> Draft<'a> {
         memory.progress = None;
     }
 
-    /// How long the current step lasts, without the time its clocks stood still.
+    /// How long the current step lasts, without the time its clocks stood still or stand still now.
     pub fn step_elapsed(&self) -> SignedDuration {
-        let now = self.now();
-        let since = self.status.memory.step_since.unwrap_or(now);
-        // While they stand still, they have stood still up to now.
-        let until = self.status.memory.clock_stopped_since.unwrap_or(now);
-        until.duration_since(since) - SignedDuration::from_millis(self.status.memory.step_held_ms)
+        let memory = &self.status.memory;
+        let until = memory.clock_stopped_since.unwrap_or_else(|| self.now());
+        let since = memory.step_since.unwrap_or(until);
+        until.duration_since(since) - SignedDuration::from_millis(memory.step_held_ms)
     }
 
     /// When the current step will have lasted so long, if its clocks run.

@@ -136,25 +136,31 @@ fn every_link_leads_somewhere() {
 
 #[test]
 fn the_page_of_commands_is_what_the_program_says() {
-    same("docs/cli.md", &cli_page::text());
+    same("docs/cli.md", &cli_page::text(), "docs");
 }
 
 #[test]
 fn the_reference_is_what_the_definitions_say() {
-    same("docs/reference.md", &reference_page::text());
+    same("docs/reference.md", &reference_page::text(), "docs");
 }
 
-fn same(name: &str, wanted: &str) {
+/// A page as it is.
+pub fn read(name: &str) -> String {
+    std::fs::read_to_string(root(name)).unwrap_or_default()
+}
+
+/// Compares a page with what it should be, or writes it; `filter` names the tests that do.
+pub fn same(name: &str, wanted: &str, filter: &str) {
     let path = root(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, wanted).unwrap();
     }
-    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    let there = read(name);
     let first = there.lines().zip(wanted.lines()).position(|(there, wanted)| there != wanted);
     let line = first.unwrap_or_else(|| there.lines().count().min(wanted.lines().count()));
     assert!(
         there == wanted,
-        "{name}:{} is not what the program says; write it anew: UPDATE_DOCS=1 cargo test --test it docs",
+        "{name}:{} is not what the program says; write it anew: UPDATE_DOCS=1 cargo test --test it {filter}",
         line + 1
     );
 }

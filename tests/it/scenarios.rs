@@ -2,7 +2,7 @@
 //! only shrink on purpose.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,7 +16,7 @@ use glidepath::{
 };
 
 /// The rules of semantics.md, by section.
-const RULES: [std::ops::RangeInclusive<u32>; 7] = [1..=8, 10..=20, 30..=41, 50..=58, 60..=63, 70..=73, 80..=84];
+pub const RULES: [std::ops::RangeInclusive<u32>; 7] = [1..=8, 10..=20, 30..=41, 50..=58, 60..=63, 70..=73, 80..=84];
 /// Rules without a scenario, with the reason.
 const UNCOVERED: &str = include_str!("../scenarios/uncovered.txt");
 
@@ -79,26 +79,34 @@ fn faults_change_no_end_whatever_the_seed() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
+/// Every scenario with the rules that its description begins with.
+pub fn rules() -> Vec<(String, BTreeSet<u32>)> {
+    let of = |loaded: &Loaded| -> BTreeSet<u32> {
+        let named = loaded.setting.scenario.description.split(':').next().unwrap_or_default();
+        let number = |rule: &str| rule.strip_prefix('S').and_then(|number| number.parse().ok());
+        let number = |rule| number(rule).unwrap_or_else(|| panic!("{}: \"{rule}\" is no rule", loaded.name));
+        named.split(", ").map(number).collect()
+    };
+    let name = |loaded: &Loaded| Path::new(&loaded.name).file_stem().unwrap().display().to_string();
+    all().iter().map(|loaded| (name(loaded), of(loaded))).collect()
+}
+
+/// Rules without a scenario, with the reason.
+pub fn uncovered() -> BTreeMap<u32, String> {
+    let lines = UNCOVERED.lines().filter_map(|line| line.strip_prefix('S')?.split_once(char::is_whitespace));
+    lines.map(|(rule, reason)| (rule.parse().unwrap(), reason.trim().to_owned())).collect()
+}
+
 #[test]
 fn every_scenario_names_its_rules_and_every_rule_its_scenario() {
     let known: BTreeSet<u32> = RULES.into_iter().flatten().collect();
     let mut covered = BTreeSet::new();
-    for loaded in all() {
-        let description = &loaded.setting.scenario.description;
-        let rules = description.split(':').next().unwrap_or_default();
-        for rule in rules.split(", ") {
-            let number = rule.strip_prefix('S').and_then(|number| number.parse().ok());
-            let number = number.unwrap_or_else(|| panic!("{}: \"{rule}\" is no rule", loaded.name));
-            assert!(known.contains(&number), "{}: there is no rule {rule}", loaded.name);
-            covered.insert(number);
-        }
+    for (name, rules) in rules() {
+        assert!(rules.is_subset(&known), "{name}: there is no rule among S1 to S84 in {rules:?}");
+        covered.extend(rules);
     }
-    let listed: BTreeSet<u32> = UNCOVERED
-        .lines()
-        .filter(|line| line.starts_with('S'))
-        .map(|line| line[1..].split_whitespace().next().unwrap().parse().unwrap())
-        .collect();
     let uncovered: BTreeSet<u32> = known.difference(&covered).copied().collect();
+    let listed: BTreeSet<u32> = self::uncovered().into_keys().collect();
     assert_eq!(uncovered, listed, "tests/scenarios/uncovered.txt lists other rules than those without a scenario");
 }
 
