@@ -29,6 +29,10 @@ pub const GROUP: &str = "glidepath.dev";
 pub const REVISION_LABEL: &str = "glidepath.dev/revision";
 /// The label that names the owning Rollout on objects that Glidepath creates.
 pub const ROLLOUT_LABEL: &str = "glidepath.dev/rollout";
+/// The annotation on ReplicaSets that holds the revision's number.
+pub const NUMBER_ANNOTATION: &str = "glidepath.dev/number";
+/// An annotation on the Rollout of a `glidepath local`: the option by which commands reach it.
+pub const LOCAL_OPTION: &str = "glidepath.dev/local-option";
 /// The finalizer that lets a deleted Rollout hand its objects back (rule S40).
 pub const FINALIZER: &str = "glidepath.dev/hand-back";
 /// An annotation `"true"` on a Rollout that skips the hand-back on deletion (rule S40).

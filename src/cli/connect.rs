@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::{
     exit::{CliError, innermost},
     global::Global,
+    local::place::kubeconfig,
     view::{RevisionView, Role},
 };
 use crate::{
@@ -53,10 +54,11 @@ pub async fn connect(global: &Global) -> Result<Connection, CliError> {
 /// own account.
 pub(super) async fn config(global: &Global) -> Result<Config, CliError> {
     let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
-    let named = global.kubeconfig.is_some() || global.context.is_some();
-    let file = match &global.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path),
-        None => Kubeconfig::read(),
+    let named = global.kubeconfig.is_some() || global.context.is_some() || global.local.is_some();
+    let file = match (&global.local, &global.kubeconfig) {
+        (Some(local), _) => Kubeconfig::read_from(kubeconfig(local.as_deref())?),
+        (None, Some(path)) => Kubeconfig::read_from(path),
+        (None, None) => Kubeconfig::read(),
     };
     let file = match file {
         Ok(file) => file,

@@ -82,7 +82,7 @@ fn other_revision(rollout: &Rollout, target: &str) -> Waited {
 
 /// What only a person can end: waits without an end of their own.
 fn human(rollout: &Rollout) -> Option<String> {
-    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let name = rollout.metadata.name.as_deref().unwrap_or_default().to_owned() + &words::option(rollout);
     match words::place(rollout) {
         Place::Held(held) => Some(format!(
             "held: {}; decide with 'glidepath promote {name}', 'glidepath abort {name}' or 'glidepath retry {name}'",

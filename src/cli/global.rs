@@ -18,6 +18,17 @@ pub struct Global {
     /// The kubeconfig file
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub kubeconfig: Option<PathBuf>,
+    /// A `glidepath local` on this machine in place of a cluster: its name, its folder, or the only one that runs
+    #[arg(
+        long,
+        global = true,
+        num_args = 0..=1,
+        value_name = "NAME",
+        value_parser = local_name,
+        conflicts_with_all = ["context", "kubeconfig"],
+        help_heading = "Global options"
+    )]
+    pub local: Option<Option<String>>,
     /// How to print: table, wide, json, yaml or name
     #[arg(
         short,
@@ -71,6 +82,14 @@ pub enum Color {
     Always,
     /// Never
     Never,
+}
+
+/// `set image web --local web=web:v2` would take the image for a name.
+fn local_name(text: &str) -> Result<String, String> {
+    if text.contains('=') {
+        return Err("is no name of a local rollout; put --local at the end".into());
+    }
+    Ok(text.to_owned())
 }
 
 impl Global {

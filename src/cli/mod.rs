@@ -14,6 +14,7 @@ pub mod get;
 pub mod global;
 pub mod history;
 pub mod lint;
+pub mod local;
 pub mod names;
 pub mod output;
 pub mod paint;

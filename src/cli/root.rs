@@ -9,7 +9,7 @@ use super::{
     exit::{CliError, Exit},
     explain, get,
     global::Global,
-    history, lint, plan, set_image, simulate, status, undo, version,
+    history, lint, local, plan, set_image, simulate, status, undo, version,
 };
 use crate::api::command::Verb as Asked;
 
@@ -55,6 +55,7 @@ enum Verb {
     Plan(plan::PlanArgs),
     Simulate(simulate::SimulateArgs),
     Demo(demo::DemoArgs),
+    Local(local::LocalArgs),
     /// Check cluster, mesh, metrics and permissions
     Doctor(doctor::Args),
     /// Run the controller in the foreground
@@ -64,6 +65,28 @@ enum Verb {
     Version(version::VersionArgs),
 }
 
+impl Verb {
+    /// Whether it asks an API server about a Rollout, so that `--local` may name one.
+    fn is_about_rollouts(&self) -> bool {
+        use Verb::{Abort, Explain, Get, History, Pause, Promote, Restart, Resume, Retry, Set, Status, Undo};
+        matches!(
+            self,
+            Get(_)
+                | Status(_)
+                | Explain(_)
+                | History(_)
+                | Promote(_)
+                | Abort(_)
+                | Pause(_)
+                | Resume(_)
+                | Retry(_)
+                | Restart(_)
+                | Undo(_)
+                | Set(_)
+        )
+    }
+}
+
 #[derive(clap::Subcommand, Debug)]
 enum Set {
     /// Set the image of containers; with --wait, say how the rollout ended
@@ -71,10 +94,11 @@ enum Set {
 }
 
 /// How help groups the verbs. A verb that stands in no group fails a test.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("See what is going on", &["get", "status", "explain", "history"]),
     ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "restart", "set"]),
     ("Before it matters, without a cluster", &["lint", "plan", "simulate", "demo"]),
+    ("For real, without a cluster", &["local"]),
     ("Install and run", &["controller", "doctor", "crds", "completions", "version"]),
 ];
 
@@ -86,6 +110,11 @@ const EXAMPLES: &str = "Examples:
   glidepath crds | kubectl apply --server-side -f -";
 
 async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
+    if global.local.is_some() && !verb.is_about_rollouts() {
+        let words =
+            "--local goes with the commands on a Rollout: get, status, explain, history, promote, abort and so on";
+        return Err(CliError::Usage(words.into()));
+    }
     match verb {
         Verb::Get(args) => get::run(args, global).await,
         Verb::Status(args) => status::run(args, global).await,
@@ -103,6 +132,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Plan(args) => plan::run(&args, global),
         Verb::Simulate(args) => simulate::run(&args, global),
         Verb::Demo(args) => demo::run(&args, global).await,
+        Verb::Local(args) => local::run(&args, global).await,
         Verb::Doctor(args) => doctor::run(args, global).await,
         Verb::Controller(args) => controller::run(*args, global).await,
         Verb::Crds(args) => crds::run(&args),

@@ -436,12 +436,13 @@ fn revisions(pods: &[RevisionView], paint: Paint) -> String {
 /// What a person may type next: what it does, and the command.
 pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static str, String)> {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
-    let verb = |verb: &str| format!("glidepath {verb} {name}");
+    let option = words::option(rollout);
+    let verb = |verb: &str| format!("glidepath {verb} {name}{option}");
     let abort = ("abort", verb("abort"));
     match words::place(rollout) {
         Place::Unseen | Place::FirstDeploy => vec![],
         Place::Idle if status.promoted.len() > 1 => vec![("go back", verb("undo"))],
-        Place::Idle => vec![("release", format!("glidepath set image {name} CONTAINER=IMAGE"))],
+        Place::Idle => vec![("release", format!("glidepath set image {name} CONTAINER=IMAGE{option}"))],
         Place::Held(_) => vec![abort, ("begin again", verb("retry")), ("go on all the same", verb("promote"))],
         Place::Paused { in_file: true } => vec![abort],
         Place::Paused { in_file: false } => vec![abort, ("go on", verb("resume"))],

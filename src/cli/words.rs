@@ -6,11 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::paint::Tone;
 use crate::api::{
-    Rollout, RolloutStatus,
+    LOCAL_OPTION, Rollout, RolloutStatus,
     conditions::STALLED,
     status::{Course, Held, Outcome, Phase, Stage},
     strategy::{Gate, OnTimeout, Step},
 };
+
+/// How a command on this Rollout ends: with the option that leads to it, when it is a local one.
+pub fn option(rollout: &Rollout) -> String {
+    let annotations = rollout.metadata.annotations.as_ref();
+    annotations.and_then(|all| all.get(LOCAL_OPTION)).map(|option| format!(" {option}")).unwrap_or_default()
+}
 
 /// Where a rollout is, in the terms that people act on.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,8 +13,7 @@ use crate::api::{
     revision,
 };
 
-/// The annotation on our ReplicaSets that holds the revision's number.
-pub const NUMBER: &str = "glidepath.dev/number";
+pub use crate::api::NUMBER_ANNOTATION as NUMBER;
 /// The annotation on Services that remembers the selector the user wrote, as JSON.
 pub const ORIGINAL_SELECTOR: &str = "glidepath.dev/original-selector";
 

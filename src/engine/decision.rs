@@ -8,7 +8,7 @@ use crate::api::{
     command::CommandState,
     common::Percent,
     status::RevisionRef,
-    strategy::{HeaderRoute, MirrorRoute, Sticky},
+    strategy::{DEFAULT_TTL, HeaderRoute, MirrorRoute, Sticky},
 };
 
 /// The outcome of one tick.
@@ -73,6 +73,24 @@ pub struct Stickiness {
     pub cookie: Sticky,
     /// What its value names: another test draws anew.
     pub test: String,
+}
+
+impl Stickiness {
+    /// The cookie's value for users of a version: `glidepath.<test>.<variant>`.
+    pub fn value(&self, target: Target) -> String {
+        let variant = match target {
+            Target::Stable => "control",
+            Target::Canary => "candidate",
+        };
+        format!("glidepath.{}.{variant}", self.test)
+    }
+
+    /// The Set-Cookie header that keeps users on a version.
+    pub fn set_cookie(&self, target: Target) -> String {
+        let ttl = self.cookie.ttl.unwrap_or(DEFAULT_TTL).get().as_secs();
+        let (name, value) = (&self.cookie.cookie, self.value(target));
+        format!("{name}={value}; Path=/; Max-Age={ttl}; HttpOnly; SameSite=Lax")
+    }
 }
 
 impl RouteIntent {

@@ -117,7 +117,7 @@ impl Counters {
     fn increments(&self, query: &IncrementsQuery) -> Result<Answer, SourceError> {
         let (Some(bad), Some(total)) = (query.bad.builtin, query.total.builtin) else {
             let message =
-                "the demo counts builtin requests and errors only; write {builtin: errors}, {builtin: requests}";
+                "only builtin requests and errors are counted here; write {builtin: errors}, {builtin: requests}";
             return Err(SourceError(message.into()));
         };
         let end = query.end.as_second();

@@ -1,6 +1,6 @@
 //! An HTTP/1.1 server on a free loopback port that can be drained: nothing it has accepted is cut off.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 
 use hyper::{
     Request, Response,
@@ -8,12 +8,16 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Where a request came from: an extension of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// A running server.
 #[derive(Debug)]
@@ -35,10 +39,22 @@ impl Server {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+        Server::on(TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?, None, answer)
+    }
+
+    /// Answers every request that comes to this listener with `answer`. Each carries its [`Peer`]. With `patience` a
+    /// connection is closed whose next request's head does not come in that time.
+    pub fn on<A, F, B>(listener: TcpListener, patience: Option<Duration>, answer: A) -> io::Result<Server>
+    where
+        A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let address = listener.local_addr()?;
         let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
-        let accepting = tokio::spawn(accept(listener, answer, stop.clone(), connections.clone()));
+        let accepting = tokio::spawn(accept(listener, Http { answer, patience }, stop.clone(), connections.clone()));
         Ok(Server { address, stop, connections, accepting })
     }
 
@@ -53,7 +69,14 @@ impl Server {
     }
 }
 
-async fn accept<A, F, B>(listener: TcpListener, answer: A, stop: CancellationToken, connections: TaskTracker)
+/// How one connection is served.
+#[derive(Clone)]
+struct Http<A> {
+    answer: A,
+    patience: Option<Duration>,
+}
+
+async fn accept<A, F, B>(listener: TcpListener, http: Http<A>, stop: CancellationToken, connections: TaskTracker)
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -68,17 +91,17 @@ where
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                     continue;
                 }
             },
         };
-        connections.spawn(converse(stream, answer.clone(), stop.clone()));
+        connections.spawn(converse(stream, http.clone(), stop.clone()));
     }
 }
 
 /// Serves one connection until the caller ends it, or, when the server stops, until its current request is answered.
-async fn converse<A, F, B>(stream: TcpStream, answer: A, stop: CancellationToken)
+async fn converse<A, F, B>(stream: TcpStream, http: Http<A>, stop: CancellationToken)
 where
     A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -90,11 +113,19 @@ where
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
-    let service = service_fn(|request| {
-        let answering = answer(request);
+    let peer = stream.peer_addr().ok();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(Peer(peer));
+        }
+        let answering = (http.answer)(request);
         async move { Ok::<_, Infallible>(answering.await) }
     });
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let mut builder = http1::Builder::new();
+    if let Some(patience) = http.patience {
+        builder.timer(TokioTimer::new()).header_read_timeout(patience);
+    }
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -161,7 +161,7 @@ fn address_to(request: Request<Incoming>, pod: SocketAddr) -> Option<Request<Inc
 }
 
 /// Headers that belong to one connection (RFC 9110 section 7.6.1) are not passed on.
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
+pub(super) fn drop_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()

@@ -344,12 +344,12 @@ impl State {
     }
 }
 
-fn run_seen(run: &AnalysisRun) -> RunSeen {
+pub(super) fn run_seen(run: &AnalysisRun) -> RunSeen {
     let status = run.status.clone().unwrap_or_default();
     RunSeen { phase: status.phase, verdict: status.verdict, epoch_wanted: run.spec.epoch, stop: run.spec.stop, status }
 }
 
-fn refused(reason: &str, message: String) -> WorldError {
+pub(super) fn refused(reason: &str, message: String) -> WorldError {
     WorldError::Refused { reason: reason.into(), message }
 }
 

@@ -19,6 +19,7 @@ mod gates;
 mod histories;
 mod layers;
 mod lint;
+mod local;
 mod model;
 mod record;
 mod router;

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::strategy::{DEFAULT_TTL, RequestMatch, ValueMatch},
+    api::strategy::{RequestMatch, ValueMatch},
     engine::{Stickiness, Target},
 };
 
@@ -32,16 +32,8 @@ pub(super) fn is_entry(name: &str) -> bool {
 /// Requests of users who belong there.
 pub(super) fn of(sticky: &Stickiness, target: Target) -> RequestMatch {
     let cookie =
-        ValueMatch { name: sticky.cookie.cookie.clone(), exact: Some(value(sticky, target)), ..ValueMatch::default() };
+        ValueMatch { name: sticky.cookie.cookie.clone(), exact: Some(sticky.value(target)), ..ValueMatch::default() };
     RequestMatch { cookie: Some(cookie), ..RequestMatch::default() }
-}
-
-fn value(sticky: &Stickiness, target: Target) -> String {
-    let variant = match target {
-        Target::Stable => "control",
-        Target::Canary => "candidate",
-    };
-    format!("glidepath.{}.{variant}", sticky.test)
 }
 
 /// Lets a destination's answers set the cookie. `false`: they set one already, which is not ours.
@@ -49,9 +41,6 @@ pub(super) fn set(destination: &mut Value, sticky: &Stickiness, target: Target) 
     if header_names(destination).any(|name| name.eq_ignore_ascii_case(SET_COOKIE)) {
         return false;
     }
-    let ttl = sticky.cookie.ttl.unwrap_or(DEFAULT_TTL).get().as_secs();
-    let cookie =
-        format!("{}={}; Path=/; Max-Age={ttl}; HttpOnly; SameSite=Lax", sticky.cookie.cookie, value(sticky, target));
     for part in ["/headers", "/headers/response", "/headers/response/add"] {
         if destination.pointer(part).is_none_or(Value::is_null) {
             let (parent, key) = part.rsplit_once('/').unwrap_or(("", part));
@@ -60,7 +49,7 @@ pub(super) fn set(destination: &mut Value, sticky: &Stickiness, target: Target) 
             }
         }
     }
-    destination["headers"]["response"]["add"][SET_COOKIE] = cookie.into();
+    destination["headers"]["response"]["add"][SET_COOKIE] = sticky.set_cookie(target).into();
     true
 }
 

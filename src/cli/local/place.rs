@@ -1,0 +1,93 @@
+//! Where local rollouts keep their state, and how `--local` finds the one that is meant.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use crate::{cli::exit::CliError, local::site::folder::Folder};
+
+/// The kubeconfig in a folder.
+pub const KUBECONFIG: &str = "kubeconfig";
+
+/// `$XDG_STATE_HOME/glidepath`.
+pub fn root() -> Result<PathBuf, CliError> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    let why = "neither XDG_STATE_HOME nor HOME names a folder for the state; give --state-dir";
+    state.map(|state| state.join("glidepath")).ok_or_else(|| CliError::Failed(why.into()))
+}
+
+/// The kubeconfig of the local rollout that is meant: by name, by folder (with a slash in it), or the only one that runs.
+pub fn kubeconfig(named: Option<&str>) -> Result<PathBuf, CliError> {
+    let folder = match named {
+        Some(path) if path.contains('/') => PathBuf::from(path),
+        Some(name) => root()?.join(name),
+        None => only_one(&root()?)?,
+    };
+    if Folder::is_held(&folder) {
+        return Ok(folder.join(KUBECONFIG));
+    }
+    let what = if folder.join("lock").exists() { "is not running" } else { "is none that was ever started" };
+    let there = match running(&root()?).as_slice() {
+        [] => "'glidepath local' starts one".to_owned(),
+        running => format!("running now: {}", running.join(", ")),
+    };
+    Err(CliError::Failed(format!("the local rollout at {} {what}; {there}", folder.display())))
+}
+
+fn only_one(root: &Path) -> Result<PathBuf, CliError> {
+    match running(root).as_slice() {
+        [name] => Ok(root.join(name)),
+        [] => {
+            let words = format!(
+                "no local rollout is running that keeps its state in {}; 'glidepath local' starts one, and --local FOLDER \
+                 names one elsewhere",
+                root.display()
+            );
+            Err(CliError::Failed(words))
+        }
+        several => {
+            let words = format!(
+                "several local rollouts are running: {}; say which, like --local {}",
+                several.join(", "),
+                several[0]
+            );
+            Err(CliError::Usage(words))
+        }
+    }
+}
+
+/// The names of those that run, sorted.
+fn running(root: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter(|entry| Folder::is_held(&entry.path()))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_that_runs_is_meant_and_several_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(only_one(root.path()).unwrap_err().to_string().contains("no local rollout is running"));
+        let web = Folder::open(&root.path().join("web")).unwrap();
+        assert_eq!(only_one(root.path()).unwrap(), root.path().join("web"));
+        let _api = Folder::open(&root.path().join("api")).unwrap();
+        let error = only_one(root.path()).unwrap_err();
+        assert!(error.to_string().contains("api, web; say which, like --local api"), "{error}");
+        drop(web);
+        assert_eq!(only_one(root.path()).unwrap(), root.path().join("api"));
+
+        let at = |name: &str| kubeconfig(Some(&root.path().join(name).display().to_string()));
+        assert_eq!(at("api").unwrap(), root.path().join("api/kubeconfig"));
+        assert!(at("web").unwrap_err().to_string().contains("is not running"));
+        assert!(at("other").unwrap_err().to_string().contains("was ever started"));
+    }
+}

@@ -1,0 +1,154 @@
+//! What is printed while a local rollout runs: where everything is, then a line for whatever happens.
+
+use std::{net::SocketAddr, path::Path};
+
+use jiff::{Timestamp, tz::TimeZone};
+use tokio::sync::mpsc;
+
+use super::LocalArgs;
+use crate::{
+    api::{Rollout, revision},
+    cli::{
+        connect::now,
+        exit::CliError,
+        global::Global,
+        output::print,
+        paint::{Paint, Tone},
+        watch::change_line,
+    },
+    engine::Notice,
+    local::site::{Site, kinds},
+};
+
+/// The printer.
+pub struct Lines {
+    site: Site,
+    heard: mpsc::UnboundedReceiver<(Timestamp, Notice)>,
+    changes: tokio::sync::broadcast::Receiver<crate::local::site::objects::Change>,
+    paint: Paint,
+    last: String,
+}
+
+/// Something to print.
+pub enum News {
+    /// A transition.
+    Notice(Timestamp, Notice),
+    /// The Rollout has changed.
+    Status,
+}
+
+impl Lines {
+    /// Nothing is printed yet.
+    pub fn new(site: &Site, heard: mpsc::UnboundedReceiver<(Timestamp, Notice)>, global: &Global) -> Self {
+        let changes = site.objects().listen();
+        Lines { site: site.clone(), heard, changes, paint: Paint { on: global.color_on() }, last: String::new() }
+    }
+
+    /// Where everything is and what to type next.
+    pub fn begin(
+        &mut self,
+        args: &LocalArgs,
+        notes: &[String],
+        address: SocketAddr,
+        folder: &Path,
+    ) -> Result<(), CliError> {
+        let rollout = self.site.rollout().unwrap_or_else(|| Rollout::new("", Default::default()));
+        let name = rollout.metadata.name.clone().unwrap_or_default();
+        let mut text = format!("{}: callers use http://{address}\n", self.paint.text(Tone::Strong, &name));
+        text.push_str(&self.places());
+        text.push_str(&format!("  state {}\n", folder.display()));
+        for note in notes {
+            text.push_str(&format!("  note: {note}\n"));
+        }
+        let local = super::option(args);
+        text.push_str(&format!(
+            "\nIn another terminal:\n  glidepath status {name} --watch {local}\n  glidepath set image {name} {} {local}\n\
+             Ctrl-C ends it; started again it goes on where it stood.\n\n",
+            next_image(&rollout)
+        ));
+        print(&text)
+    }
+
+    /// The two addresses with what runs there.
+    fn places(&self) -> String {
+        let (ground, health) = (self.site.ground(), self.site.health());
+        let free = ground.free_place();
+        // Before there is a stable version both are free, and the first is meant for it.
+        let first = ground.stable_place().unwrap_or(0);
+        let mut text = String::new();
+        for (role, place) in [("stable", first), ("canary", 1 - first)] {
+            let there = &ground.places[place];
+            let version = there.occupant.as_deref().and_then(|id| ground.version(id));
+            let says = match version {
+                Some(version) if version.wanted > 0 => {
+                    format!("#{} {}", version.number, revision::images(&version.template).join(", "))
+                }
+                _ if place == free && ground.stable.is_some() => "free: the next version goes here".to_owned(),
+                _ if place == first => "the version in use".to_owned(),
+                _ => "free: the next version goes here".to_owned(),
+            };
+            let up = if health[place].is_up() { String::new() } else { ", does not answer".to_owned() };
+            text.push_str(&format!("  {role} {}  {says}{up}\n", there.address));
+        }
+        text
+    }
+
+    /// Waits for something to print.
+    pub async fn next(&mut self) -> News {
+        loop {
+            tokio::select! {
+                Some((at, notice)) = self.heard.recv() => return News::Notice(at, notice),
+                change = self.changes.recv() => match change {
+                    Ok(change) if change.kind != kinds::ROLLOUT => {}
+                    _ => return News::Status,
+                },
+            }
+        }
+    }
+
+    /// Prints it, unless it says the same as the line before.
+    pub fn print(&mut self, news: News) -> Result<(), CliError> {
+        match news {
+            News::Notice(at, notice) => {
+                let (mark, tone) = if notice.warning { ("!", Tone::Warn) } else { (" ", Tone::Plain) };
+                let text = self.paint.text(tone, &format!("{mark} {}: {}", notice.reason, notice.message));
+                line(at, &text)
+            }
+            News::Status => {
+                let Some(rollout) = self.site.rollout() else { return Ok(()) };
+                let text = change_line(&rollout);
+                if text == self.last {
+                    return Ok(());
+                }
+                let shown = line(now(), &format!("  {text}"));
+                self.last = text;
+                shown
+            }
+        }
+    }
+
+    /// Prints a text of our own.
+    pub fn say(&self, text: &str) -> Result<(), CliError> {
+        line(now(), &format!("  {text}"))
+    }
+
+    /// The last line.
+    pub fn end(&mut self, drained: bool) -> Result<(), CliError> {
+        while let Ok((at, notice)) = self.heard.try_recv() {
+            self.print(News::Notice(at, notice))?;
+        }
+        let how = if drained { "all requests are answered" } else { "requests that took too long were cut off" };
+        line(now(), &format!("  ended: {how}; start it again to go on"))
+    }
+}
+
+fn line(at: Timestamp, text: &str) -> Result<(), CliError> {
+    print(&format!("{}  {text}\n", at.to_zoned(TimeZone::system()).strftime("%H:%M:%S")))
+}
+
+/// How the next version could be called.
+fn next_image(rollout: &Rollout) -> String {
+    let container = rollout.spec.template.as_ref().and_then(|template| template.pointer("/spec/containers/0"));
+    let container = container.and_then(|container| container["name"].as_str()).unwrap_or("app");
+    format!("{container}=IMAGE")
+}

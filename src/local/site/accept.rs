@@ -1,0 +1,175 @@
+//! What a file for a cluster means on two addresses: what is put in place of its cluster's parts, and what cannot be done.
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        REVISION_LABEL, RolloutSpec,
+        analysis::{AnalysisTemplateSpec, Counter},
+        strategy::{CanaryStrategy, Step},
+        validate::Finding,
+    },
+    local::template,
+};
+
+/// The router that stands in the object for the splitter: the engine asks only whether there is one.
+const STAND_IN: &str = "glidepath-local";
+
+/// Makes a Rollout's raw object what is released here, and says what a reader of the file should know.
+pub fn prepare(object: &mut Value) -> Vec<String> {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return Vec::new() };
+    let mut notes = Vec::new();
+    if let Some(replicas) = spec.insert("replicas".into(), json!(1)).filter(|replicas| *replicas != json!(1)) {
+        notes.push(format!("spec.replicas {replicas} means nothing here: each address counts as one pod"));
+    }
+    let splitter = json!([{ "istio": { "virtualServices": [{ "name": STAND_IN }] } }]);
+    if spec.insert("traffic".into(), splitter.clone()).is_some_and(|traffic| traffic != splitter) {
+        notes.push("spec.traffic is not used: the built-in splitter routes".to_owned());
+    }
+    spec.insert("services".into(), json!({ "root": name }));
+    if spec.remove("workloadRef").is_some() {
+        notes.push("spec.workloadRef is not used: versions are named with 'glidepath set image'".to_owned());
+    }
+    spec.entry("template").or_insert_with(|| template::stand_in(&name));
+    let chosen = spec.get("selector").is_some_and(|selector| selector.as_object().is_none_or(|map| !map.is_empty()));
+    if !chosen {
+        let any = json!({ "matchExpressions": [{ "key": REVISION_LABEL, "operator": "Exists" }] });
+        spec.insert("selector".into(), any);
+    }
+    // The splitter's table is swapped in one moment.
+    spec.entry("settle").or_insert_with(|| json!("0s"));
+    if spec.get("strategy").is_some_and(|strategy| strategy.get("abTest").is_some()) {
+        notes.push("nobody counts the goal of the test here: a person decides, with promote or abort".to_owned());
+    }
+    if let Some(object) = object.as_object_mut() {
+        object.remove("status");
+    }
+    notes
+}
+
+/// What of this spec has no meaning on two addresses.
+pub fn check(spec: &RolloutSpec) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Some(canary) = &spec.strategy.canary {
+        check_canary(canary, &mut found);
+    }
+    let preview = spec.strategy.blue_green.as_ref().and_then(|strategy| strategy.preview_replicas);
+    if preview.is_some_and(|replicas| replicas > 1) {
+        let message = "there is one process at each address and nothing to scale; leave it out";
+        found.push(Finding::error("spec.strategy.blueGreen.previewReplicas", message));
+    }
+    found
+}
+
+fn check_canary(canary: &CanaryStrategy, found: &mut Vec<Finding>) {
+    let path = "spec.strategy.canary";
+    let mut refuse = |field: String, message: &str| found.push(Finding::error(format!("{path}.{field}"), message));
+    if canary.dynamic_stable_scale {
+        refuse("dynamicStableScale".into(), "there are no pods to scale here; leave it out");
+    }
+    if canary.min_pods_per_revision.is_some_and(|pods| pods > 1) {
+        refuse("minPodsPerRevision".into(), "there is one process at each address; leave it out");
+    }
+    for (index, step) in canary.steps.iter().enumerate() {
+        if let Step { set_canary_scale: Some(_), .. } = step {
+            refuse(
+                format!("steps[{index}].setCanaryScale"),
+                "there is one process at each address and nothing to scale; take the step out",
+            );
+        }
+    }
+}
+
+/// What of a template cannot be measured here. The goal of an A/B test is left to a person: only the application counts who
+/// converts.
+pub fn check_template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (index, metric) in spec.metrics.iter().enumerate() {
+        let path = format!("spec.metrics[{index}]");
+        if metric.conversion.is_some() {
+            continue;
+        }
+        if let Some(ratio) = &metric.ratio {
+            for (field, counter) in [("bad", &ratio.bad), ("total", &ratio.total)] {
+                if matches!(counter, Counter { builtin: None, .. }) {
+                    let message = "asks Prometheus, which a local rollout does not; the splitter counts {builtin: errors} \
+                                   and {builtin: requests}";
+                    found.push(Finding::error(format!("{path}.ratio.{field}"), message));
+                }
+            }
+        } else {
+            let message = "asks Prometheus, which a local rollout does not; a ratio of the splitter's builtin counters can \
+                           be judged here";
+            found.push(Finding::error(path, message));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{HumanDuration, Rollout, validate};
+
+    fn rollout(spec: Value) -> Value {
+        json!({ "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": { "name": "web" }, "spec": spec })
+    }
+
+    #[test]
+    fn a_file_for_a_cluster_becomes_one_for_two_addresses() {
+        let mut object = rollout(json!({
+            "replicas": 4,
+            "workloadRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" },
+            "traffic": [{ "istio": { "virtualServices": [{ "name": "web" }] } }],
+            "strategy": { "canary": { "steps": [{ "setWeight": 10 }] } },
+        }));
+        assert_eq!(prepare(&mut object).len(), 3);
+        let first = object.clone();
+        assert_eq!((prepare(&mut object), &object), (vec![], &first), "what was prepared stays as it is");
+        let spec = serde_json::from_value::<Rollout>(object).unwrap().spec;
+        assert_eq!((spec.replicas, spec.traffic.len(), spec.settle), (Some(1), 1, Some(HumanDuration::secs(0))));
+        assert!(spec.template.is_some() && spec.workload_ref.is_none());
+        let errors: Vec<_> =
+            validate::rollout(&spec).into_iter().filter(|f| f.severity == validate::Severity::Error).collect();
+        assert_eq!(errors, []);
+    }
+
+    #[test]
+    fn a_strategy_is_all_that_a_file_must_have() {
+        let route =
+            json!({ "setHeaderRoute": { "name": "a", "match": [{ "header": { "name": "x", "exact": "1" } }] } });
+        for strategy in [json!({ "canary": { "steps": [route] } }), json!({ "blueGreen": {} })] {
+            let mut object = rollout(json!({ "strategy": strategy }));
+            assert_eq!(prepare(&mut object), Vec::<String>::new());
+            let spec = serde_json::from_value::<Rollout>(object).unwrap().spec;
+            let errors: Vec<_> =
+                validate::rollout(&spec).into_iter().filter(|f| f.severity == validate::Severity::Error).collect();
+            assert_eq!(errors, []);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_named() {
+        let object = rollout(json!({ "strategy": { "canary": {
+            "dynamicStableScale": true, "minPodsPerRevision": 2,
+            "steps": [{ "setWeight": 10 }, { "setCanaryScale": { "replicas": 2 } }],
+        } } }));
+        let spec = serde_json::from_value::<Rollout>(object).unwrap().spec;
+        let paths: Vec<String> = check(&spec).into_iter().map(|finding| finding.path).collect();
+        assert_eq!(
+            paths,
+            ["dynamicStableScale", "minPodsPerRevision", "steps[1].setCanaryScale"]
+                .map(|field| format!("spec.strategy.canary.{field}"))
+        );
+    }
+
+    #[test]
+    fn templates_that_ask_prometheus_are_named() {
+        use crate::evidence::builtin;
+        assert_eq!(check_template(&builtin("golden-signals").unwrap()), []);
+        for name in ["errors", "success-rate"] {
+            assert!(!check_template(&builtin(name).unwrap()).is_empty(), "{name}");
+        }
+    }
+}

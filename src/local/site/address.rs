@@ -1,0 +1,117 @@
+//! An address of the user's: `http://host:port`, nothing more.
+
+use std::{fmt, str::FromStr};
+
+use hyper::Uri;
+
+/// Where one version answers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    host: String,
+    port: u16,
+}
+
+/// Why a text is not an address that requests can be sent to.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AddressError {
+    /// Not a URL at all.
+    #[error("`{0}` is not an address; write one like http://127.0.0.1:8081")]
+    Syntax(String),
+    /// HTTPS.
+    #[error("`{0}`: https is not spoken here; give the plain http address behind it, and end TLS before --listen")]
+    Https(String),
+    /// Another scheme, or none.
+    #[error("`{0}` is not http; write it like http://127.0.0.1:8081")]
+    Scheme(String),
+    /// More than host and port.
+    #[error("`{0}` has a path; give host and port alone: every request keeps the path it came with")]
+    Path(String),
+}
+
+impl Address {
+    /// `host:port`.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// The host; an IPv6 address in its brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether it is on this machine for sure.
+    pub fn is_loopback(&self) -> bool {
+        let bare = self.host.trim_matches(['[', ']']);
+        bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}:{}", self.host, self.port)
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let uri: Uri = text.parse().map_err(|_| AddressError::Syntax(text.to_owned()))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(AddressError::Https(text.to_owned())),
+            _ => return Err(AddressError::Scheme(text.to_owned())),
+        }
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| AddressError::Syntax(text.to_owned()))?;
+        if uri.path() != "/" || uri.query().is_some() {
+            return Err(AddressError::Path(text.to_owned()));
+        }
+        Ok(Address { host: host.to_ascii_lowercase(), port: uri.port_u16().unwrap_or(80) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_host_and_port() {
+        for (text, shown) in [
+            ("http://127.0.0.1:8081", "http://127.0.0.1:8081"),
+            ("http://127.0.0.1:8081/", "http://127.0.0.1:8081"),
+            ("http://Web.Example", "http://web.example:80"),
+            ("http://[::1]:8081", "http://[::1]:8081"),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
+        }
+        for (text, said) in [
+            ("https://127.0.0.1:8081", "https is not spoken here"),
+            ("127.0.0.1:8081", "is not http"),
+            ("ftp://a", "is not http"),
+            ("http://127.0.0.1:8081/app", "has a path"),
+            ("http://127.0.0.1:8081?x=1", "has a path"),
+            ("http://", "is not an address"),
+            ("a b", "is not an address"),
+        ] {
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_known() {
+        for (text, loopback) in [
+            ("http://127.0.0.1:1", true),
+            ("http://localhost:1", true),
+            ("http://[::1]:1", true),
+            ("http://10.0.0.1:1", false),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().is_loopback(), loopback, "{text}");
+        }
+    }
+}

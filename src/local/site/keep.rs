@@ -1,0 +1,173 @@
+//! The one place where a site changes: everything behind one lock, kept in the folder, and told to the splitter, to the
+//! commands and to people.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::json;
+use tokio::sync::{Notify, mpsc};
+
+use super::{
+    address::Address,
+    choice::Choice,
+    folder::FolderError,
+    ground::{Ground, Place},
+    health::Health,
+    kinds,
+    objects::Objects,
+    proxy::{Arm, Splitter, Table},
+};
+use crate::{
+    api::{NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, analysis::AnalysisTemplateSpec},
+    engine::Notice,
+    local::counters::{Counters, Series},
+    ports::{Clock, GateDesk, RolloutKey},
+};
+
+/// Which version is where.
+pub const GROUND: &str = "site";
+
+/// What all handles of a site share.
+pub struct Inner {
+    pub key: RolloutKey,
+    pub clock: Arc<dyn Clock>,
+    pub objects: Objects,
+    pub counters: Arc<Counters>,
+    pub splitter: Arc<Splitter>,
+    pub addresses: [Address; 2],
+    pub option: String,
+    pub gates: Arc<GateDesk>,
+    pub state: Mutex<State>,
+    pub changed: Arc<Notify>,
+    pub news: mpsc::UnboundedSender<(Timestamp, Notice)>,
+    /// Since when this process decides, where another one did before.
+    pub deciding_since: Option<Timestamp>,
+}
+
+/// What changes.
+pub struct State {
+    pub ground: Ground,
+    pub health: [Health; 2],
+    pub templates: BTreeMap<String, AnalysisTemplateSpec>,
+    series: BTreeMap<String, Arc<Series>>,
+    serial: u64,
+    kept: Option<Ground>,
+}
+
+impl State {
+    /// Nothing is known of the addresses yet.
+    pub fn new(ground: Ground, templates: BTreeMap<String, AnalysisTemplateSpec>) -> Self {
+        State { ground, health: Default::default(), templates, series: BTreeMap::new(), serial: 0, kept: None }
+    }
+}
+
+impl Inner {
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn time(&self) -> Time {
+        Time(self.clock.now())
+    }
+
+    /// Puts on record which version is where, and lets the splitter and the API tell the same.
+    pub fn keep(&self, state: &mut State) -> Result<(), FolderError> {
+        self.count(state);
+        self.reroute(state);
+        if state.kept.as_ref() != Some(&state.ground) {
+            self.objects.folder().write(GROUND, &state.ground)?;
+            state.kept = Some(state.ground.clone());
+        }
+        self.publish(state)
+    }
+
+    /// Each time that a version comes up it begins a series of its own, as a pod does.
+    fn count(&self, state: &mut State) {
+        let State { ground, health, series, .. } = state;
+        for version in &ground.versions {
+            let ready = ground.is_ready(version, health);
+            if ready && !series.contains_key(&version.id) {
+                let workload = format!("{}-{}", self.key.name, version.id);
+                series.insert(version.id.clone(), self.counters.series(&workload));
+            } else if let (false, Some(ended)) = (ready, series.get(&version.id)) {
+                ended.end();
+                series.remove(&version.id);
+            }
+        }
+    }
+
+    fn reroute(&self, state: &State) {
+        let arm = |id: Option<&String>| {
+            let version = state.ground.version(id?)?;
+            let series = state.series.get(&version.id).cloned();
+            Some(Arm { address: self.addresses[version.place].clone(), series })
+        };
+        let ground = &state.ground;
+        let choice = Choice::new(&ground.route.clone().unwrap_or_default());
+        // What --stable names is in use before the engine has looked at it.
+        let first = || Arm { address: self.addresses[0].clone(), series: None };
+        let stable = arm(ground.stable.as_ref()).unwrap_or_else(first);
+        self.splitter.set(Table { stable: Some(stable), canary: arm(ground.canary.as_ref()), choice });
+    }
+
+    /// The versions as ReplicaSets, which is what the commands look for.
+    fn publish(&self, state: &State) -> Result<(), FolderError> {
+        let uid = self.objects.get(kinds::ROLLOUT, &self.key.name);
+        let uid = uid.as_ref().map(|rollout| rollout["metadata"]["uid"].clone()).unwrap_or_default();
+        let ground = &state.ground;
+        for version in &ground.versions {
+            let name = format!("{}-{}", self.key.name, version.id);
+            let ready = u32::from(ground.is_ready(version, &state.health));
+            let Place { address, .. } = &ground.places[version.place];
+            let object = json!({
+                "metadata": {
+                    "name": name, "namespace": self.key.namespace, "uid": name, "creationTimestamp": version.created,
+                    "labels": { REVISION_LABEL: version.id, ROLLOUT_LABEL: self.key.name },
+                    "annotations": { NUMBER_ANNOTATION: version.number.to_string(), "glidepath.dev/address": address },
+                    "ownerReferences": [{
+                        "apiVersion": kinds::ROLLOUT.api_version(), "kind": "Rollout", "name": self.key.name, "uid": uid,
+                        "controller": true,
+                    }],
+                },
+                "spec": { "replicas": version.wanted, "selector": {}, "template": version.template },
+                "status": { "replicas": ready, "readyReplicas": ready, "availableReplicas": ready },
+            });
+            self.objects.put(kinds::REPLICA_SET, &object)?;
+        }
+        let known = |name: &str| ground.versions.iter().any(|version| name.ends_with(&version.id));
+        for old in self.objects.list(kinds::REPLICA_SET).1 {
+            let name = old["metadata"]["name"].as_str().unwrap_or_default();
+            if !known(name) {
+                self.objects.remove(kinds::REPLICA_SET, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells people of a transition: an Event, and a line where the site runs.
+    pub fn tell(&self, state: &mut State, notice: Notice) {
+        let now = self.clock.now();
+        state.serial += 1;
+        let name = format!("{}.{:x}.{}", self.key.name, now.as_millisecond(), state.serial);
+        let event = json!({
+            "metadata": { "name": name, "namespace": self.key.namespace },
+            "involvedObject": {
+                "apiVersion": kinds::ROLLOUT.api_version(), "kind": "Rollout",
+                "name": self.key.name, "namespace": self.key.namespace,
+            },
+            "type": if notice.warning { "Warning" } else { "Normal" },
+            "reason": notice.reason, "message": notice.message, "count": 1,
+            "source": { "component": "glidepath" },
+            "firstTimestamp": now, "lastTimestamp": now,
+        });
+        if let Err(error) = self.objects.put(kinds::EVENT, &event) {
+            tracing::warn!(%error, "an event is not kept");
+        }
+        // Nobody reads any more: the site is ending.
+        let _ = self.news.send((now, notice));
+    }
+}

@@ -1,0 +1,216 @@
+//! The site as a world of the engine: what is seen, and how each desired state is brought about.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{
+    apply::Site,
+    ground::Version,
+    keep::{Inner, State},
+    kinds,
+};
+use crate::{
+    api::{
+        AnalysisRun, Rollout, RolloutCommand, RolloutStatus,
+        command::{CommandState, RolloutCommandStatus},
+        revision,
+    },
+    engine::{Action, CommandSeen, Notice, RunRequest, Seen, TemplateSeen},
+    local::world::{refused, run_seen},
+    ports::{Observation, RolloutKey, Source, World, WorldError, runs},
+};
+
+use super::folder::FolderError;
+
+/// A write that did not reach the disk may do so later.
+impl From<FolderError> for WorldError {
+    fn from(error: FolderError) -> Self {
+        WorldError::Transient(error.to_string())
+    }
+}
+
+#[async_trait]
+impl World for Site {
+    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+        let Some(rollout) = self.rollout().filter(|_| *key == self.inner.key) else { return Ok(None) };
+        let mut state = self.inner.state();
+        let health = state.health.clone();
+        if state.ground.settle(&health) {
+            self.inner.keep(&mut state)?;
+        }
+        let seen = self.inner.seen(&state, &rollout);
+        Ok(Some(Observation { rollout, seen }))
+    }
+
+    async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {
+        match action {
+            Action::EnsureRun(request) => return self.inner.ensure_run(&observation.rollout, request),
+            Action::StopRun { name } => return self.inner.stop_run(name),
+            Action::AnswerCommand { name, state, message } => return self.inner.answer(name, *state, message),
+            Action::AskGate(question) => {
+                let changed = Arc::clone(&self.inner.changed);
+                self.inner.gates.ensure_asked(&self.inner.key, question, move || changed.notify_one());
+                return Ok(());
+            }
+            _ => {}
+        }
+        let mut state = self.inner.state();
+        self.inner.change_ground(&mut state, &observation.rollout, action)?;
+        self.inner.keep(&mut state)?;
+        Ok(())
+    }
+
+    async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
+        let mut rollout = observation.rollout.clone();
+        rollout.status = Some(status.clone());
+        match self.inner.objects.replace(kinds::ROLLOUT, &rollout)? {
+            Some(_) => Ok(()),
+            None => Err(WorldError::Conflict(format!("{} has changed meanwhile", self.inner.key))),
+        }
+    }
+
+    async fn tell(&self, _: &Observation, notice: &Notice) {
+        self.inner.tell(&mut self.inner.state(), notice.clone());
+    }
+}
+
+impl Site {
+    /// Reads the windows that are due and lets the judges go on. Their numbers are kept at once: disks are patient.
+    pub async fn judge(&self, now: Timestamp) -> Result<(), WorldError> {
+        for mut run in self.inner.objects.typed::<AnalysisRun>(kinds::RUN) {
+            let source: &dyn Source = self.inner.counters.as_ref();
+            if let Some(status) = runs::advance(&run, source, now).await {
+                run.status = Some(status);
+                self.inner.objects.put(kinds::RUN, &run)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn seen(&self, state: &State, rollout: &Rollout) -> Seen {
+        let (ground, health, now) = (&state.ground, &state.health, self.clock.now());
+        let spec = &rollout.spec;
+        let min_ready = spec.min_ready_seconds.unwrap_or(0);
+        let template = spec.template.as_ref().map(|raw| TemplateSeen {
+            id: revision::id(raw),
+            images: revision::images(raw),
+            ..TemplateSeen::default()
+        });
+        Seen {
+            template,
+            replicas: 1,
+            revisions: ground.versions.iter().map(|v| ground.seen(v, &self.key.name, health, min_ready, now)).collect(),
+            route: Some(ground.route_seen()),
+            stable_target: Some(ground.target_seen(ground.stable.as_ref(), health)),
+            canary_target: Some(ground.target_seen(ground.canary.as_ref(), health)),
+            runs: self.runs().iter().map(|(name, run)| (name.clone(), run_seen(run))).collect(),
+            commands: self.commands(),
+            gate: self.gates.seen(&self.key),
+            deciding_since: self.deciding_since,
+            selector: format!("app={}", self.key.name),
+            ..Seen::default()
+        }
+    }
+
+    fn runs(&self) -> BTreeMap<String, AnalysisRun> {
+        let all = self.objects.typed::<AnalysisRun>(kinds::RUN);
+        all.into_iter().map(|run| (run.metadata.name.clone().unwrap_or_default(), run)).collect()
+    }
+
+    /// Commands that wait for an answer, oldest first.
+    fn commands(&self) -> Vec<CommandSeen> {
+        let all = self.objects.typed::<RolloutCommand>(kinds::COMMAND);
+        let waiting =
+            all.into_iter().filter(|command| command.status.as_ref().is_none_or(|status| status.state.is_none()));
+        let mut waiting: Vec<CommandSeen> = waiting
+            .map(|command| CommandSeen {
+                uid: command.metadata.uid.unwrap_or_default(),
+                name: command.metadata.name.unwrap_or_default(),
+                created: command.metadata.creation_timestamp.map(|time| time.0).unwrap_or_default(),
+                spec: command.spec,
+            })
+            .collect();
+        waiting.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+        waiting
+    }
+
+    fn change_ground(&self, state: &mut State, rollout: &Rollout, action: &Action) -> Result<(), WorldError> {
+        match action {
+            Action::EnsureRevision { id, number } => {
+                let wanted = || rollout.spec.template.clone().filter(|template| revision::id(template) == *id);
+                if !state.ground.ensure_version(id, *number, wanted, self.clock.now()) {
+                    return Err(refused("UnknownRevision", format!("revision {id} is neither wanted nor known")));
+                }
+            }
+            Action::EnsureReplicas { id, replicas } => {
+                let news = state.ground.want(id, *replicas).cloned();
+                let runs =
+                    |version: &Version| state.ground.places[version.place].occupant.as_deref() == Some(&version.id);
+                if let Some(version) = news.filter(|version| version.wanted == 0 && runs(version)) {
+                    self.tell_free(state, version.place, version.number);
+                }
+            }
+            Action::EnsureTarget { target, revision } => state.ground.aim(*target, revision),
+            Action::EnsureRoute(intent) => state.ground.route(intent),
+            Action::RemoveRevision { id } => state.ground.versions.retain(|version| version.id != *id),
+            Action::EnsureWorkload { .. } | Action::HandBack(_) => {
+                return Err(refused(
+                    "NotLocal",
+                    "there is no Deployment to hold or hand back outside a cluster".into(),
+                ));
+            }
+            Action::Evict { .. } => {
+                return Err(refused("NotLocal", "pods are evicted in a cluster only".into()));
+            }
+            Action::EnsureRun(_) | Action::StopRun { .. } | Action::AnswerCommand { .. } | Action::AskGate(_) => {}
+        }
+        Ok(())
+    }
+
+    fn tell_free(&self, state: &mut State, place: usize, number: u64) {
+        let address = &state.ground.places[place].address;
+        let message = format!(
+            "#{number} at {address} gets no traffic any more: stop it when you like; the next version goes there"
+        );
+        self.tell(state, Notice { warning: false, reason: "AddressFree".into(), message });
+    }
+
+    fn ensure_run(&self, rollout: &Rollout, request: &RunRequest) -> Result<(), WorldError> {
+        let run = match self.objects.typed_one::<AnalysisRun>(kinds::RUN, &request.name) {
+            Some(mut run) => {
+                run.spec.epoch = request.epoch;
+                run
+            }
+            None => {
+                let templates = self.state().templates.clone();
+                let mut run = runs::freeze(&self.key, rollout, request, &templates)?;
+                run.metadata.creation_timestamp = Some(self.time());
+                run
+            }
+        };
+        self.objects.put(kinds::RUN, &run)?;
+        Ok(())
+    }
+
+    fn stop_run(&self, name: &str) -> Result<(), WorldError> {
+        let Some(mut run) = self.objects.typed_one::<AnalysisRun>(kinds::RUN, name) else { return Ok(()) };
+        run.spec.stop = true;
+        self.objects.put(kinds::RUN, &run)?;
+        Ok(())
+    }
+
+    fn answer(&self, name: &str, state: CommandState, message: &str) -> Result<(), WorldError> {
+        let Some(mut command) = self.objects.typed_one::<RolloutCommand>(kinds::COMMAND, name) else { return Ok(()) };
+        if command.status.as_ref().is_some_and(|status| status.state.is_some()) {
+            return Ok(());
+        }
+        let taken_at = Some(self.clock.now());
+        command.status = Some(RolloutCommandStatus { state: Some(state), message: message.to_owned(), taken_at });
+        self.objects.put(kinds::COMMAND, &command)?;
+        Ok(())
+    }
+}
