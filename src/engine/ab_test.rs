@@ -94,7 +94,7 @@ fn over_time(draft: &mut Draft<'_>, decide: &Decide) -> bool {
 }
 
 fn waits(draft: &mut Draft<'_>, message: String, until: jiff::Timestamp) {
-    let until = (!draft.is_paused()).then_some(until);
+    let until = draft.while_clocks_run(until);
     draft.wait("Testing", message, until);
 }
 

@@ -289,9 +289,9 @@ fn observed(draft: &mut Draft<'_>, at_least: HumanDuration, at_most: HumanDurati
         return true;
     }
     if passed {
-        let until = draft.step_reaches(at_least);
+        let until = draft.while_clocks_run(draft.step_reaches(at_least));
         let weight = draft.step_weight();
-        draft.wait("Observe", format!("observing at {weight}: passed; at least {at_least} in all"), Some(until));
+        draft.wait("Observe", format!("observing at {weight}: passed; at least {at_least} in all"), until);
         return false;
     }
     out_of_time(draft, at_most, "Observe")
@@ -335,7 +335,7 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> b
         draft.tell(true, "Extended", format!("no verdict in {at_most}: extended once by as much"));
         return out_of_time(draft, at_most, reason);
     }
-    let until = clock_runs.then_some(end);
+    let until = draft.while_clocks_run(end);
     let message = format!("observing {}: {}", under(draft), evidence(draft));
     draft.wait(reason, message, until);
     false

@@ -302,6 +302,11 @@ impl<'a> Draft<'a> {
         until.duration_since(since) - SignedDuration::from_millis(memory.step_held_ms)
     }
 
+    /// A moment that the current step's clocks decide: none while they stand still.
+    pub fn while_clocks_run(&self, moment: Timestamp) -> Option<Timestamp> {
+        self.status.memory.clock_stopped_since.is_none().then_some(moment)
+    }
+
     /// When the current step will have lasted so long, if its clocks run.
     pub fn step_reaches(&self, length: HumanDuration) -> Timestamp {
         let since = self.status.memory.step_since.unwrap_or_else(|| self.now());

@@ -37,7 +37,7 @@ pub fn passed(draft: &mut Draft<'_>, gate: &Gate) -> bool {
     if draft.step_elapsed() >= timeout.signed() && end <= draft.now() {
         return timed_out(draft, gate, timeout);
     }
-    let until = (!draft.is_paused()).then_some(end);
+    let until = draft.while_clocks_run(end);
     let (reason, message) = waiting(draft, gate);
     draft.wait(reason, message, until);
     false

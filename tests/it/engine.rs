@@ -10,12 +10,13 @@ use glidepath::{
         rollout::{BackgroundAnalysis, OnFailure, RollbackWindow, Verification},
         status::{Course, Outcome, Phase, Stage},
         strategy::{
-            AbTestStrategy, AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, HeaderRoute, Judged,
-            MirrorRoute, Observe, OnNoDifference, OnWin, Pause, Ramp, RequestMatch, Step, Sticky, Strategy, ValueMatch,
+            AbTestStrategy, AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, Gate, HeaderRoute, Judged,
+            MirrorRoute, Observe, OnNoDifference, OnTimeout, OnWin, Pause, Ramp, RequestMatch, Step, Sticky, Strategy,
+            ValueMatch,
         },
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
     },
-    engine::{Action, Decision, Input, Problem, RouteSeen, Seen, Target, step as decide},
+    engine::{Action, Decision, GateAnswer, Input, Problem, RouteSeen, Seen, Target, step as decide},
     sim::{
         SimWorld,
         world::{Behaviour, Fault},
@@ -669,7 +670,18 @@ fn step() -> impl Strategy2Base<Value = Step> {
         1 => (1u32..30, 30u32..100, 5u32..40).prop_map(|(from, to, by)| ramp(from, to, by)),
         1 => ("[ab]", any::<bool>()).prop_map(|(name, there)| header_route(&name, there)),
         1 => (0u32..50).prop_map(mirror),
+        1 => (prop_oneof!["yes", "no", "late", "person"], 1u64..200, 0u8..3).prop_map(|(name, s, then)| gate(name, s, then)),
     ]
+}
+
+fn gate(name: String, seconds: u64, then: u8) -> Step {
+    let then = [OnTimeout::Hold, OnTimeout::Abort, OnTimeout::Promote][usize::from(then)];
+    let gate = match name.as_str() {
+        "person" => Gate { approval: Some(true), ..Gate::default() },
+        _ => Gate { url: Some("https://gate.example.com".into()), ..Gate::default() },
+    };
+    let timeout = Some(HumanDuration::secs(seconds));
+    Step { gate: Some(Gate { name, timeout, on_timeout: Some(then), ..gate }), ..Step::default() }
 }
 
 fn ab_test() -> impl Strategy2Base<Value = AbTestStrategy> {
@@ -810,6 +822,8 @@ proptest! {
             spec.analysis = None;
         }
         let mut world = SimWorld::new(spec, "v1", replicas);
+        world.gates.insert("no".into(), GateAnswer::No("not today".into()));
+        world.gates.insert("late".into(), GateAnswer::Unclear("it answered HTTP 503".into()));
         for event in &events {
             if let Err(broken) = happen(&mut world, event).and_then(|()| world.settle()) {
                 return Err(TestCaseError::fail(format!("{event:?}: {broken:?}")));

@@ -40,12 +40,19 @@ pub fn routes(site: Site, token: &str, user: &str) -> Router {
 
 /// So many random bytes as hexadecimal digits, from the system.
 pub fn random_hex(bytes: usize) -> String {
-    let mut buffer = vec![0; bytes];
     // The system's random numbers do not run out; zeroes would only make a name that is refused as taken.
-    if rustls::crypto::ring::default_provider().secure_random.fill(&mut buffer).is_err() {
-        tracing::error!("the system gives no random numbers");
-    }
-    buffer.iter().map(|byte| format!("{byte:02x}")).collect()
+    drawn_hex(bytes).unwrap_or_else(|| "00".repeat(bytes))
+}
+
+/// A token that nobody can guess; none where the system gives no random numbers.
+pub fn token() -> Option<String> {
+    drawn_hex(32)
+}
+
+fn drawn_hex(bytes: usize) -> Option<String> {
+    let mut buffer = vec![0; bytes];
+    rustls::crypto::ring::default_provider().secure_random.fill(&mut buffer).ok()?;
+    Some(buffer.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A kubeconfig that leads here.
