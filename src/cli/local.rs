@@ -238,7 +238,8 @@ async fn serve_api(site: &Site) -> Result<JoinHandle<()>, CliError> {
         .await
         .map_err(|error| CliError::Failed(format!("cannot listen on 127.0.0.1 for other commands: {error}")))?;
     let address = listener.local_addr()?;
-    let token = rest::token().ok_or_else(|| CliError::Failed("the system gives no random numbers for a token".into()))?;
+    let token =
+        rest::token().ok_or_else(|| CliError::Failed("the system gives no random numbers for a token".into()))?;
     let key = site.key();
     let config = rest::kubeconfig(address, &token, &key.name, &key.namespace);
     let text = crate::yaml::write(&config).map_err(failed)?;
