@@ -43,16 +43,15 @@ use file::Manifest;
 use show::Lines;
 
 /// Release between two addresses of your own, without a cluster
+///
+/// Callers use the address of --listen. Every request goes to one of the two addresses behind it, by the steps of the
+/// file; what they answer is counted and judged, and a bad version loses its traffic again.
+///
+/// Start the new version at the address that has no traffic, then name it: with 'glidepath set image NAME ... --local', or
+/// in the file, which is read again whenever it changes. After a promotion the two addresses have swapped roles: the next
+/// version goes where the old one was.
 #[derive(clap::Args, Clone, Debug)]
-#[command(
-    long_about = "Release between two HTTP addresses of your own, without a cluster: on a laptop or a virtual machine.
-
-Callers use the address of --listen. Every request goes to one of the two addresses behind it, by the steps
-of the file; what they answer is counted and judged, and a bad version loses its traffic again. Start the
-new version at the address that has no traffic, then name it: with 'glidepath set image NAME ... --local', or
-in the file, which is read again whenever it changes. After a promotion the two addresses have swapped
-roles: the next version goes where the old one was.",
-    after_help = "Examples:
+#[command(after_help = "Examples:
   glidepath local -f rollout.yaml --stable http://127.0.0.1:8081 --canary http://127.0.0.1:8082 --listen 127.0.0.1:8080
   glidepath local -f rollout.yaml --stable http://10.0.0.4:80 --canary http://10.0.0.5:80 --listen 0.0.0.0:80 --health /healthz
 
@@ -61,9 +60,8 @@ In another terminal:
   glidepath set image web web=web:v2 --local
   glidepath abort web --local
 
-Ctrl-C ends it: requests that are under way are finished, and the release goes on where it stood when it is
-started again. Exit code 0 after an orderly end, 1 when it cannot begin, 2 wrong usage."
-)]
+Ctrl-C ends it: requests that are under way are finished, and the release goes on where it stood when it is started \
+again. Exit code 0 after an orderly end, 1 when it cannot begin, 2 wrong usage.")]
 pub struct LocalArgs {
     /// The Rollout, with the AnalysisTemplates it names
     #[arg(short, long, value_name = "FILE")]

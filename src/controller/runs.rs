@@ -18,7 +18,7 @@ use crate::{
         analysis::{AnalysisRunStatus, RunPhase},
     },
     cluster::{Cluster, table::ObjectKey},
-    evidence,
+    evidence::run,
     ports::{
         Clock, Source, WorldError,
         runs::{is_material, is_old},
@@ -83,14 +83,17 @@ impl RunWork {
             return Ok(Next::Forget);
         }
         let asked_at = self.clock.now();
-        let plan = evidence::plan(&run.spec, &status, asked_at);
+        // The judges' memories are read once for the question and for its answer.
+        let mut judging = run::Live::of(&run.spec, status.clone());
+        let plan = judging.plan(&run.spec, asked_at);
         let wake = plan.wake;
         let questions = plan.questions();
         self.metrics.asked(questions.len());
         let answers = self.source.answer(&run.spec.prometheus.address, &questions);
         let Ok(answers) = tokio::time::timeout(ASKING, answers).await else { return Ok(Next::Failed) };
         let now = self.clock.now().max(asked_at);
-        let next = evidence::advance(&run.spec, &status, &plan.answered(answers), now);
+        judging.advance(&run.spec, &plan.answered(answers), now);
+        let next = judging.recorded(&run.spec);
         if run.status.is_none() || is_material(&status, &next) || is_old(&run.spec, written, now) {
             // A write that loses its race must not lose what was judged: the windows are asked for again.
             self.cluster.record_run(run, &next).await?;

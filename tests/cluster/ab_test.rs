@@ -34,6 +34,7 @@ fn shop(namespace: &'static str, test: &str, errors: &str) -> Shop {
     ];
     let shop = Shop::apply(namespace, &(changed(&Shop::yaml(), &changes) + ORDERS));
     shop.wait_for_stable(1);
+    shop.answers("v1");
     shop
 }
 
