@@ -35,6 +35,8 @@ pub struct Objects {
     folder: Folder,
     held: Mutex<Held>,
     changes: broadcast::Sender<Change>,
+    /// Held by a write, and by whoever reads, changes and writes what no other write may get between.
+    turn: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -62,7 +64,7 @@ impl Objects {
                 held.objects.insert((kind.plural, name), Arc::new(object));
             }
         }
-        Ok(Objects { folder, held: Mutex::new(held), changes: broadcast::Sender::new(1024) })
+        Ok(Objects { folder, held: Mutex::new(held), turn: Mutex::default(), changes: broadcast::Sender::new(1024) })
     }
 
     /// The folder behind them.
@@ -72,6 +74,11 @@ impl Objects {
 
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// While it is held nothing but [`Objects::replace`] writes.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The version of the newest write.
@@ -114,6 +121,16 @@ impl Objects {
         object: &impl Serialize,
         still: impl FnOnce(Option<&Value>) -> bool,
     ) -> Result<Option<Arc<Value>>, FolderError> {
+        let _turn = self.turn();
+        self.write_if(kind, object, still)
+    }
+
+    fn write_if(
+        &self,
+        kind: &'static Kind,
+        object: &impl Serialize,
+        still: impl FnOnce(Option<&Value>) -> bool,
+    ) -> Result<Option<Arc<Value>>, FolderError> {
         let mut object = serde_json::to_value(object).unwrap_or_default();
         let name = name_of(&object);
         let mut held = self.held();
@@ -147,7 +164,7 @@ impl Objects {
         let same = |there: Option<&Value>| {
             there.and_then(|there| there["metadata"]["resourceVersion"].as_str()) == named.as_deref()
         };
-        self.put_if(kind, &object, same)
+        self.write_if(kind, &object, same)
     }
 
     /// Takes an object away, if it is there.

@@ -12,11 +12,13 @@ use super::{
 };
 use crate::api::{Rollout, RolloutCommand, command::Verb};
 
-/// The engine writes the status at any moment: a patch that names no version is made anew on what is there then.
+/// A record of the status may have been quicker: a patch that names no version is made anew on what is there then.
 const TRIES: u32 = 20;
 
 /// Patches the spec, labels and annotations of the Rollout.
 pub fn patch(site: &Site, name: &str, how: &str, body: &Bytes) -> Result<Arc<Value>, Refusal> {
+    // Other writes wait meanwhile; only a record of the status, which names its version, can still come between.
+    let _turn = site.inner.objects.turn();
     let mut tries = 0;
     loop {
         let there: Rollout =
