@@ -290,9 +290,6 @@ pub struct Memory {
     pub fast: Option<Outcome>,
     /// A person promoted past what is left to observe (S18, S82).
     pub overridden: bool,
-    /// The id of the revision that was aborted; it is not retried by itself (S35).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub aborted: Option<String>,
     /// Whether the Deployment's pods have been replaced by ours (S5).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,

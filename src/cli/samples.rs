@@ -158,8 +158,7 @@ pub fn aborted() -> Sample {
     let status = json!({
         "phase": "Degraded", "course": "Aborted", "reason": "EvidenceFailed", "stepIndex": 0,
         "message": "errors Fail at 25 %: 2.4 % (178/7,412) against 0.1 % (22/22,103)",
-        "weights": { "desired": 0, "accepted": 0, "settled": true }, "metrics": metrics("Fail"),
-        "memory": { "aborted": "k3v9x2m1qa" }
+        "weights": { "desired": 0, "accepted": 0, "settled": true }, "metrics": metrics("Fail")
     });
     Sample { rollout: rollout(Some(status)), pods: vec![canary(0, 0), stable(12)] }
 }

@@ -120,6 +120,11 @@ impl<'a> Draft<'a> {
         self.input.spec.settle.unwrap_or(HumanDuration::secs(if istio { 10 } else { 5 }))
     }
 
+    /// How long an old revision keeps its pods without traffic.
+    pub fn scale_down_delay(&self) -> HumanDuration {
+        self.input.spec.scale_down_delay.unwrap_or(DEFAULT_SCALE_DOWN_DELAY)
+    }
+
     /// The revision with this id, as observed.
     pub fn revision(&self, id: &str) -> Option<&'a RevisionSeen> {
         self.input.seen.revisions.iter().find(|revision| revision.id == id)

@@ -201,8 +201,9 @@ pub struct GateSeen {
 impl GateSeen {
     /// Whether it is this question that was asked, and not one of another step or an earlier time.
     pub fn is_about(&self, question: &GateQuestion) -> bool {
-        let told = |question: &GateQuestion| (question.key.clone(), question.since, question.number);
-        told(&self.question) == told(question) && self.question.url == question.url
+        let asked = &self.question;
+        (&asked.key, asked.since, asked.number, &asked.url)
+            == (&question.key, question.since, question.number, &question.url)
     }
 }
 

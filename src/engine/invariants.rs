@@ -123,11 +123,15 @@ fn evictions_leave_enough(input: &Input<'_>, decision: &Decision, found: &mut Ve
     let stable = input.status.stable_revision.as_ref();
     let available = input.seen.revisions.iter().find(|seen| Some(&seen.id) == stable.map(|stable| &stable.id));
     let available = available.map_or(0, |seen| seen.available);
-    let strategy = input.spec.strategy.canary.clone().unwrap_or_default();
-    let unavailable = Slack::of(&strategy, input.seen.replicas).unavailable.max(1);
-    if evicted > 0 && available.saturating_sub(evicted) < input.seen.replicas.saturating_sub(unavailable) {
+    let minimum = input.seen.replicas.saturating_sub(max_unavailable(input).max(1));
+    if evicted > 0 && available.saturating_sub(evicted) < minimum {
         found.push(format!("I7: {evicted} of {available} available pods evicted"));
     }
+}
+
+fn max_unavailable(input: &Input<'_>) -> u32 {
+    let strategy = input.spec.strategy.canary.clone().unwrap_or_default();
+    Slack::of(&strategy, input.seen.replicas).unavailable
 }
 
 fn eviction(pod: &PodSeen) -> Action {
@@ -139,8 +143,7 @@ fn minimum_is_kept(input: &Input<'_>, decision: &Decision, found: &mut Vec<Strin
     if input.status.stable_revision.is_none() || input.deleting {
         return;
     }
-    let strategy = input.spec.strategy.canary.clone().unwrap_or_default();
-    let minimum = input.seen.replicas.saturating_sub(Slack::of(&strategy, input.seen.replicas).unavailable);
+    let minimum = input.seen.replicas.saturating_sub(max_unavailable(input));
     let wanted_after = |id: &str, wanted: u32| {
         let asked = decision.actions.iter().rev().find_map(|action| match action {
             Action::EnsureReplicas { id: other, replicas } if other == id => Some(*replicas),

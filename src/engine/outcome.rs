@@ -18,7 +18,6 @@ pub fn abort(draft: &mut Draft<'_>, reason: &str, message: &str) {
 
 /// Ends the release in favour of stable.
 pub fn take_back(draft: &mut Draft<'_>, course: Course) {
-    draft.status.memory.aborted = draft.current_id();
     draft.status.course = course;
     draft.status.stage = None;
     draft.status.step_index = 0;
@@ -71,7 +70,6 @@ pub fn begin(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
     status.course = if status.stable_revision.is_some() { Course::Stepping } else { Course::FirstDeploy };
     let memory = &mut status.memory;
     memory.rollout_since = Some(now);
-    memory.aborted = None;
     memory.overridden = false;
     memory.fast = None;
     memory.evidence_round = 0;

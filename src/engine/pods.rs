@@ -65,7 +65,7 @@ pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent) {
     }
     let older: Vec<String> = draft.older().into_iter().filter(|old| old.wanted > 0).map(|old| old.id.clone()).collect();
     for id in &older {
-        let delay = draft.input.spec.scale_down_delay.unwrap_or(DEFAULT_SCALE_DOWN_DELAY);
+        let delay = draft.scale_down_delay();
         drain(draft, id, Delay::After(delay));
     }
     let draining = |id: &String| older.contains(id) || draft.status.course.is_taken_back();
@@ -90,7 +90,7 @@ fn stable_pods(draft: &mut Draft<'_>, stable: &str, goal: Percent) {
     if need >= wanted {
         return draft.ask_replicas(stable, need);
     }
-    let delay = draft.input.spec.scale_down_delay.unwrap_or(DEFAULT_SCALE_DOWN_DELAY);
+    let delay = draft.scale_down_delay();
     let settled = draft.status.weights.settled && draft.status.weights.desired == goal;
     let Some(since) = draft.status.memory.route_since.filter(|_| settled) else { return };
     let until = delay.after(draft.settle().after(since));
@@ -108,7 +108,7 @@ fn canary_pods(draft: &mut Draft<'_>, canary: &str, goal: Percent) {
             drain(draft, canary, delay);
         }
         Course::Kept => {
-            let delay = draft.input.spec.scale_down_delay.unwrap_or(DEFAULT_SCALE_DOWN_DELAY);
+            let delay = draft.scale_down_delay();
             drain(draft, canary, Delay::After(delay));
         }
         _ => {

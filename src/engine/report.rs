@@ -69,12 +69,12 @@ fn phase(draft: &mut Draft<'_>) {
             draft.say(Phase::Progressing, "Returning", "the file is back at stable: its traffic and pods return");
         }
         Course::Aborted => {
-            let why = draft.status.history.first().map(|entry| entry.reason.clone()).unwrap_or_default();
+            let why = last_reason(draft);
             let current = named(draft.status.current_revision.as_ref());
             draft.say(Phase::Degraded, "Aborted", format!("{current} was rolled back: {why}"));
         }
         Course::Kept => {
-            let why = draft.status.history.first().map(|entry| entry.reason.clone()).unwrap_or_default();
+            let why = last_reason(draft);
             let (stable, current) =
                 (named(draft.status.stable_revision.as_ref()), named(draft.status.current_revision.as_ref()));
             draft.say(Phase::Healthy, "KeptControl", format!("{stable} stays; {current} was tested: {why}"));
@@ -88,6 +88,11 @@ fn phase(draft: &mut Draft<'_>) {
             }
         }
     }
+}
+
+/// Why the last rollout ended.
+fn last_reason(draft: &Draft<'_>) -> String {
+    draft.status.history.first().map(|entry| entry.reason.clone()).unwrap_or_default()
 }
 
 fn is_pause(draft: &Draft<'_>, reason: &str) -> bool {

@@ -52,7 +52,7 @@ pub fn walk(draft: &mut Draft<'_>) {
 
 /// Available pods that a restart leaves. It has no pods above the desired count, so it takes one at a time where the file
 /// says none.
-pub fn minimum(draft: &Draft<'_>) -> u32 {
+fn minimum(draft: &Draft<'_>) -> u32 {
     draft.replicas().saturating_sub(draft.slack().unavailable.max(1))
 }
 

@@ -68,7 +68,6 @@ fn back_to_stable(draft: &mut Draft<'_>) {
     draft.status.course = Course::Returning;
     draft.status.stage = None;
     draft.status.held = None;
-    draft.status.memory.aborted = None;
     draft.status.step_index = u32::try_from(draft.items.len()).unwrap_or(u32::MAX);
     draft.status.sub_step = 0;
     draft.begin_step();

@@ -12,7 +12,10 @@ use crate::{
         },
         common::HumanDuration,
     },
-    evidence::{ArmCounts, IncrementsQuery, advance as step_run, plan},
+    evidence::{
+        ArmCounts, IncrementsQuery,
+        run::{advance as step_run, plan},
+    },
 };
 
 /// On the grid of 15 s.

@@ -24,7 +24,7 @@ mod windows;
 
 pub use builtin::{BUILTIN_NAMES, builtin};
 pub use resolve::resolve;
-pub use run::{Answered, Planned, RunPlan, advance, plan};
+pub use run::{Answered, Planned, RunPlan};
 pub use texts::grouped;
 
 /// A question to a source.

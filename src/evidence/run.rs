@@ -111,13 +111,15 @@ pub struct Live {
     memories: Vec<Kept>,
 }
 
-/// What to ask now. Nothing once the run has ended or is asked to stop.
-pub fn plan(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -> RunPlan {
+/// What to ask now, for whoever has a recorded status alone.
+#[cfg(test)]
+pub(super) fn plan(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -> RunPlan {
     Live::of(spec, status.clone()).plan(spec, now)
 }
 
-/// The next status, with the answers taken in.
-pub fn advance(
+/// The next status for the record, with the answers taken in.
+#[cfg(test)]
+pub(super) fn advance(
     spec: &AnalysisRunSpec,
     status: &AnalysisRunStatus,
     answers: &[Answered],
@@ -155,7 +157,7 @@ impl Live {
         status
     }
 
-    /// What to ask now.
+    /// What to ask now. Nothing once the run has ended or is asked to stop.
     pub fn plan(&self, spec: &AnalysisRunSpec, now: Timestamp) -> RunPlan {
         let status = &self.status;
         if status.phase != RunPhase::Running {

@@ -104,7 +104,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::evidence::{ArmCounts, advance, plan};
+    use crate::evidence::{
+        ArmCounts,
+        run::{advance, plan},
+    };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

@@ -289,14 +289,14 @@ impl SimWorld {
 
     /// An evicted pod is replaced at once.
     fn evict(&mut self, uid: &str) {
-        let ready_at: BTreeMap<String, Option<Timestamp>> =
-            self.sets.keys().map(|id| (id.clone(), self.ready_at(id))).collect();
-        for (id, set) in &mut self.sets {
-            for pod in set.pods.iter_mut().filter(|pod| pod.serial.to_string() == uid) {
-                self.serials += 1;
-                *pod = SimPod { serial: self.serials, created: self.now, ready_at: ready_at[id] };
-            }
-        }
+        let is_it = |pod: &SimPod| pod.serial.to_string() == uid;
+        let Some(id) = self.sets.iter().find(|(_, set)| set.pods.iter().any(is_it)).map(|(id, _)| id.clone()) else {
+            return;
+        };
+        self.serials += 1;
+        let new = SimPod { serial: self.serials, created: self.now, ready_at: self.ready_at(&id) };
+        let pods = self.sets.get_mut(&id).into_iter().flat_map(|set| &mut set.pods);
+        pods.filter(|pod| is_it(pod)).for_each(|pod| *pod = new);
     }
 
     /// The spec as far as objects go: the old ones until they are given back (S20).
