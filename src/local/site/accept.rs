@@ -31,6 +31,11 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
     if spec.remove("workloadRef").is_some() {
         notes.push("spec.workloadRef is not used: versions are named with 'glidepath set image'".to_owned());
     }
+    for field in ["canaryMetadata", "stableMetadata"] {
+        if spec.remove(field).is_some() {
+            notes.push(format!("spec.{field} is not used: there are no pods to label"));
+        }
+    }
     spec.entry("template").or_insert_with(|| template::stand_in(&name));
     let chosen = spec.get("selector").is_some_and(|selector| selector.as_object().is_none_or(|map| !map.is_empty()));
     if !chosen {
