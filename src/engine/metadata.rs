@@ -115,11 +115,11 @@ mod tests {
 
     /// What is asked for, by revision.
     fn asked(decision: &Decision) -> Vec<(&str, PodMetadata)> {
-        let asked = |action| match action {
-            &Action::EnsureMetadata { ref id, ref metadata } => Some((id.as_str(), metadata.clone())),
+        let asked = decision.actions.iter().filter_map(|action| match action {
+            Action::EnsureMetadata { id, metadata } => Some((id.as_str(), metadata.clone())),
             _ => None,
-        };
-        let mut all: Vec<_> = decision.actions.iter().filter_map(asked).collect();
+        });
+        let mut all: Vec<_> = asked.collect();
         all.sort_by_key(|(id, _)| *id);
         all
     }
@@ -132,6 +132,7 @@ mod tests {
             (Course::Stepping, "stable", "canary"),
             (Course::Promoting, "stable", "canary"),
             (Course::Aborted, "stable", "canary"),
+            (Course::Kept, "stable", "canary"),
         ] {
             let bare = vec![revision("v0", 0, 0, ""), revision("v1", 1, 4, ""), revision("v2", 2, 0, "")];
             let wanted: Vec<_> =

@@ -41,14 +41,18 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
 /// The labels by which pods are selected cannot be changed by a role. Where a Deployment has the selector, only the
 /// controller knows it.
 pub fn selected_by(spec: &RolloutSpec, selector: &LabelSelector) -> Vec<Finding> {
-    let expressions = selector.match_expressions.iter().flatten().map(|expression| &expression.key);
-    let keys: Vec<&String> = selector.match_labels.iter().flat_map(|labels| labels.keys()).chain(expressions).collect();
+    let keys = keys_of(selector);
     let taken = |path: &str, metadata: &PodMetadata| -> Vec<Finding> {
         let taken = metadata.labels.keys().filter(|key| keys.contains(key));
         let message = "the selector finds the pods by this label; take another key";
         taken.map(|key| Finding::error(format!("{path}.labels.{key}"), message)).collect()
     };
     roles(spec).flat_map(|(path, metadata)| taken(path, metadata)).collect()
+}
+
+fn keys_of(selector: &LabelSelector) -> Vec<&String> {
+    let expressions = selector.match_expressions.iter().flatten().map(|expression| &expression.key);
+    selector.match_labels.iter().flat_map(|labels| labels.keys()).chain(expressions).collect()
 }
 
 fn roles(spec: &RolloutSpec) -> impl Iterator<Item = (&'static str, &PodMetadata)> {
@@ -68,8 +72,10 @@ fn check_key(key: &str, path: &str, found: &mut Vec<Finding>) {
 /// Services may select by a label that the template has.
 fn overridden(spec: &RolloutSpec, key: &str, value: &str, path: &str, found: &mut Vec<Finding>) {
     let labels = spec.template.as_ref().and_then(|template| template.pointer("/metadata/labels"));
+    let refused = spec.selector.iter().any(|selector| keys_of(selector).iter().any(|wanted| *wanted == key));
     if let Some(own) = labels.and_then(|labels| labels.get(key)).and_then(Value::as_str)
         && own != value
+        && !refused
     {
         let message = format!("the template has {key}={own}; a Service that selects by it loses pods in this role");
         found.push(Finding::warning(path, message));
@@ -178,6 +184,7 @@ mod tests {
 
     #[test]
     fn a_label_of_the_template_may_be_lost_to_a_service() {
+        assert_eq!(findings(json!({"labels": {"app": "other"}})).len(), 1, "what is refused needs no advice");
         let found = findings(json!({"labels": {"tier": "trial"}}));
         assert_eq!((found.len(), found[0].1), (1, Severity::Warning), "{found:?}");
         assert!(found[0].2.contains("the template has tier=front"), "{}", found[0].2);
