@@ -3,7 +3,7 @@
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::Patch;
+use kube::api::{DynamicObject, Patch};
 use serde_json::{Value, json};
 
 use super::{
@@ -86,7 +86,7 @@ impl Cluster {
         match call(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await {
             Ok(written) => {
                 self.tables.pods.wrote(&written);
-                Ok(())
+                kept_as_written(&written, wanted)
             }
             Err(error) if is_missing(&error) => Ok(()),
             Err(error) => Err(error),
@@ -98,5 +98,43 @@ impl Cluster {
         let mark = set.value.carried.mark();
         let pods = || self.tables.pods.group(&set.key.namespace, &set.key.name);
         mark == Mark::ASTRAY || pods().iter().any(|pod| !pod.deleting && pod.value.carried != mark)
+    }
+}
+
+/// An admission webhook that takes out what was written would have us write it again for ever: it is told, and the next try
+/// comes later each time.
+fn kept_as_written(written: &DynamicObject, wanted: &Added) -> Result<(), WorldError> {
+    let (labels, annotations) = (written.metadata.labels.as_ref(), written.metadata.annotations.as_ref());
+    if Carried::by(labels, annotations).mark() == Mark::of(wanted) {
+        return Ok(());
+    }
+    let name = written.metadata.name.as_deref().unwrap_or_default();
+    Err(WorldError::Refused {
+        reason: "MetadataChanged".into(),
+        message: format!(
+            "pod {name} does not keep the labels and annotations of its role: an admission webhook changes them; \
+             let it leave them alone, or take them out of canaryMetadata and stableMetadata"
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::from_value;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_that_does_not_keep_what_was_written_is_told() {
+        let added = Added::to(&json!({}), from_value(json!({"labels": {"role": "canary"}})).unwrap());
+        let pod = |labels: Value| -> DynamicObject {
+            let annotations = json!({crate::api::metadata::METADATA_ANNOTATION: added.text()});
+            from_value(json!({"metadata": {"name": "web-1", "labels": labels, "annotations": annotations}})).unwrap()
+        };
+        assert!(kept_as_written(&pod(json!({"role": "canary"})), &added).is_ok());
+        let WorldError::Refused { reason, message } = kept_as_written(&pod(json!({})), &added).unwrap_err() else {
+            panic!("a refusal")
+        };
+        assert!(reason == "MetadataChanged" && message.starts_with("pod web-1 does not keep"), "{message}");
     }
 }
