@@ -7,7 +7,7 @@
 
 pub mod cluster;
 pub mod dice;
-mod entries;
+pub mod entries;
 pub mod expect;
 pub mod faults;
 mod flow;
