@@ -28,9 +28,12 @@ struct Schedule {
     answers: Vec<GateSpec>,
 }
 
-/// What is answered at which path.
+/// Who asks, and where: the namespace, which every question names, and the path.
+type Asked = (String, String);
+
+/// What is answered.
 #[derive(Clone, Default)]
-pub struct Gates(Arc<Mutex<HashMap<String, Schedule>>>);
+pub struct Gates(Arc<Mutex<HashMap<Asked, Schedule>>>);
 
 impl Gates {
     /// Listens for as long as the runtime lives.
@@ -51,26 +54,27 @@ impl Gates {
     }
 
     /// Answers for a scenario from its beginning on.
-    pub fn begin(&self, scenario: &Scenario, rollout: &Rollout, began: Instant) {
+    pub fn begin(&self, namespace: &str, scenario: &Scenario, rollout: &Rollout, began: Instant) {
         let steps = rollout.spec.strategy.steps();
         for gate in steps.iter().filter_map(|step| step.gate.as_ref()) {
             let answers = scenario.world.gates.get(&gate.name).cloned().unwrap_or_default();
             if let Some(path) = gate.url.as_deref().and_then(path_of) {
-                self.lock().insert(path.to_owned(), Schedule { began, answers });
+                self.lock().insert((namespace.to_owned(), path.to_owned()), Schedule { began, answers });
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Schedule>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Asked, Schedule>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
         let path = request.uri().path().trim_start_matches('/').to_owned();
-        request.into_body().collect().await?;
+        let question: Value = serde_json::from_slice(&request.into_body().collect().await?.to_bytes())?;
+        let asked = (question["namespace"].as_str().unwrap_or_default().to_owned(), path);
         let now = {
             let schedules = self.lock();
-            schedules.get(&path).and_then(|schedule| {
+            schedules.get(&asked).and_then(|schedule| {
                 let past = |answer: &&GateSpec| answer.at.get() <= schedule.began.elapsed();
                 schedule.answers.iter().rfind(past).cloned()
             })

@@ -65,7 +65,7 @@ pub async fn create(stage: &Stage, name: &str, loaded: &Loaded, teller: &mut Tel
     let began = Instant::now();
     teller.begin(began);
     done.iter().for_each(|text| teller.line(Mark::Done, text));
-    stage.gates.begin(&scenario, &rollout, began);
+    stage.gates.begin(&namespace, &scenario, &rollout, began);
     let host = users::host(&rollout, &objects, &namespace);
     let place = Arc::new(Place { namespace, rollout: hands.rollout.clone(), first: rollout, began });
     let eyes = Arc::clone(&stage.eyes);
