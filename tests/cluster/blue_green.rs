@@ -222,12 +222,9 @@ fn an_abort_in_each_phase_leaves_everybody_with_the_old_version() {
 }
 
 /// Waits until the preview is judged before the switch.
-fn wait_for_judgement(shop: &Shop, version: &str, number: u64) {
+fn wait_for_judgement(shop: &Shop, number: u64) {
     shop.wait("the analysis before the switch", |status| {
         status["currentRevision"]["number"] == number && status["stepIndex"] == 1 && status["phase"] == "Progressing"
-    });
-    wait_until(PATIENCE, "the preview to answer through its Service", || {
-        thousand(shop, "web-preview").of(version) == 1000
     });
 }
 
@@ -235,8 +232,13 @@ fn wait_for_judgement(shop: &Shop, version: &str, number: u64) {
 #[test]
 fn what_fails_before_the_switch_is_never_active() {
     let before = "      autoPromotion: {enabled: false}\n      postPromotionAnalysis: {templates: [{name: errors}]}\n";
-    let shop =
-        open("bluebefore", &changed(YAML, &[(before, "      prePromotionAnalysis: {templates: [{name: errors}]}\n")]));
+    let shop = open(
+        "bluebefore",
+        &changed(
+            YAML,
+            &[(before, "      prePromotionAnalysis: {templates: [{name: errors}]}\n"), ("count: 8", "count: 12")],
+        ),
+    );
     let users = shop.users();
     shop.release("v2");
     shop.wait_for_stable(2);
@@ -246,19 +248,20 @@ fn what_fails_before_the_switch_is_never_active() {
     let old = users.tally().of("v1");
 
     shop.release("v3");
-    wait_for_judgement(&shop, "v3", 3);
+    wait_for_judgement(&shop, 3);
     shop.glidepath(&["abort", "web"]).unwrap();
     shop.wait("the abort", |status| status["course"] == "Aborted");
     wait_until(PATIENCE, "the pods of v3 to go", || pods(&shop, "v3") == 0);
 
     shop.release_with_errors("v4", "0.2");
-    wait_for_judgement(&shop, "v4", 4);
-    let testers = Load::start("web-preview.bluebefore", 100.0);
+    wait_for_judgement(&shop, 4);
+    let testers = Load::start("web-preview.bluebefore", 200.0);
     shop.wait("the rollback", |status| status["course"] == "Aborted" && status["currentRevision"]["number"] == 4);
     let (outcome, reason) = shop.last_outcome();
     assert_eq!(outcome, "Aborted");
     assert!(reason.contains("errors"), "the reason names the metric: {reason}");
-    drop(testers);
+    let tried = testers.stop().unwrap();
+    assert!(tried.of("v4") > 0 && tried.status.contains_key(&500), "the testers met the errors: {tried:?}");
     wait_until(PATIENCE, "the pods of v4 to go", || pods(&shop, "v4") == 0);
 
     assert_eq!((active(), selected(&shop, "web-preview")), (before, second), "nothing wrote to the active Service");
