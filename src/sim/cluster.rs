@@ -30,13 +30,15 @@ use crate::{
 
 use super::{
     Millis,
+    autoscaler::Autoscaler,
     dice::Dice,
     faults::Faults,
     flow::Flow,
     instant, millis,
     pods::{Pod, PodCounts, Rates, sum, sum_counts},
     replicas::Replicas,
-    scenario::{GateSpec, Point, VersionSpec},
+    scenario::{GateSpec, HpaSpec, Point, TrafficSpec, VersionSpec},
+    users::{Users, Ways},
 };
 
 /// Prometheus scrapes this often, unless a template's windows are shorter.
@@ -51,8 +53,8 @@ pub struct Laws {
     pub startup: Millis,
     /// How many pods there is room for.
     pub capacity: Option<u32>,
-    /// The users' requests a second.
-    pub rps: f64,
+    /// The users' requests.
+    pub traffic: TrafficSpec,
     /// How versions behave, by image.
     pub versions: BTreeMap<String, VersionSpec>,
     /// Versions that turn bad only this long after their first pod: (image, delay, error rate).
@@ -61,6 +63,8 @@ pub struct Laws {
     pub series: BTreeMap<String, Vec<Point>>,
     /// What gates answer, by name.
     pub gates: BTreeMap<String, Vec<GateSpec>>,
+    /// An autoscaler.
+    pub hpa: Option<HpaSpec>,
 }
 
 /// Names an object in the versions that a process has seen.
@@ -101,9 +105,9 @@ pub struct Route {
     /// Whether users stay on the version of their first answer.
     pub sticky: bool,
     /// What the proxies do.
-    pub effective: Percent,
+    pub effective: Ways,
     /// What reaches them, and when.
-    pub underway: Vec<(Millis, Percent)>,
+    pub underway: Vec<(Millis, Ways)>,
     /// Changes with every write.
     pub version: u64,
 }
@@ -183,8 +187,10 @@ pub struct SimCluster {
     scrape: Millis,
     /// Requests that found no pod, expected and not yet drawn.
     expected_lost: f64,
-    /// Whether there was ever a pod to ask: users come only then.
-    pub users: bool,
+    /// Who sends requests.
+    pub users: Users,
+    /// What scales the Rollout.
+    pub autoscaler: Option<Autoscaler>,
     /// Pods that are gone, with their series.
     gone: Vec<(String, Pod)>,
     dice: Dice,
@@ -234,7 +240,8 @@ impl SimCluster {
             versions: Vec::new(),
             scrape: windows.chain([SCRAPE]).filter(|window| *window > 0).min().unwrap_or(SCRAPE),
             expected_lost: 0.0,
-            users: false,
+            users: Users::new(&laws.traffic),
+            autoscaler: laws.hpa.clone().map(Autoscaler::new),
             gone: Vec::new(),
             dice: Dice::new(laws.seed, 1),
             serials: 0,
@@ -342,6 +349,7 @@ impl SimCluster {
         ready
             .chain(routes)
             .chain(self.late_news)
+            .chain(self.autoscaler.as_ref().map(Autoscaler::next))
             .chain(self.faults.next_event(self.now))
             .filter(|at| *at > self.now)
             .min()
@@ -383,13 +391,14 @@ impl SimCluster {
         }
         self.route_arrives();
         self.roll_deployment();
+        self.autoscale();
         self.gone.retain(|(_, pod)| !pod.is_forgotten(to));
     }
 
     fn route_arrives(&mut self) {
         let now = self.now;
-        for (_, weight) in self.route.underway.extract_if(.., |(at, _)| *at <= now) {
-            self.route.effective = weight;
+        for (_, ways) in self.route.underway.extract_if(.., |(at, _)| *at <= now) {
+            self.route.effective = ways;
         }
     }
 
@@ -399,15 +408,18 @@ impl SimCluster {
         let pinned = self.targets.split != Split::Replicas && self.stable.revision.is_some();
         let by = |target: &Target| target.revision.clone().unwrap_or_default();
         let flow = if pinned {
-            Flow::Split { stable: by(&self.stable), canary: by(&self.canary), weight: self.route.effective.share() }
+            self.users.meet(&self.route.effective, self.canary.revision.as_ref());
+            let shares = self.users.shares(&self.route.effective);
+            Flow::Split { stable: by(&self.stable), canary: by(&self.canary), shares }
         } else {
             // Without a mesh the root Service keeps the user's selector (rule S6).
             Flow::Even
         };
         let own = self.deployment.as_mut().map(|deployment| deployment.own.pods.as_mut_slice()).unwrap_or_default();
-        let rps = self.laws.rps;
-        let lost = flow.spread(if self.users { rps } else { 0.0 }, &mut self.sets, own, now);
-        self.users |= lost.any_pod;
+        let rps = if self.users.came { self.users.rps } else { 0.0 };
+        let lost = flow.spread(rps, &mut self.sets, own, now);
+        self.users.came |= lost.any_pod;
+        self.users.pass(&self.route.effective, span);
         self.expected_lost += lost.rate * span as f64 / 1000.0;
     }
 

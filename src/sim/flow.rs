@@ -1,6 +1,11 @@
 //! Which pod gets how many of the users' requests.
 
-use super::{Millis, pods::Pod, replicas::Replicas};
+use super::{
+    Millis,
+    pods::{Pod, Sent},
+    replicas::Replicas,
+    users::Shares,
+};
 
 /// How requests are spread.
 #[derive(Clone, Debug)]
@@ -13,8 +18,8 @@ pub enum Flow {
         stable: String,
         /// The revision behind the canary target.
         canary: String,
-        /// The canary target's share, 0 to 1.
-        weight: f64,
+        /// What becomes of the requests.
+        shares: Shares,
     },
 }
 
@@ -38,19 +43,23 @@ impl Flow {
             Flow::Even => {
                 let each = if ready > 0 { rps / f64::from(ready) } else { 0.0 };
                 lost.rate = if ready > 0 { 0.0 } else { rps };
-                sets.iter_mut().for_each(|set| give(&mut set.pods, each, now));
-                give(own, each, now);
+                sets.iter_mut().for_each(|set| give(&mut set.pods, Sent::users(each), now));
+                give(own, Sent::users(each), now);
             }
-            Flow::Split { stable, canary, weight } => {
-                give(own, 0.0, now);
+            Flow::Split { stable, canary, shares } => {
+                give(own, Sent::default(), now);
                 for set in sets.iter_mut() {
-                    let of = |id: &str, share: f64| if set.id == id { share } else { 0.0 };
-                    let share = of(stable, 1.0 - weight) + of(canary, *weight);
-                    let each = rps * share / f64::from(set.ready(now).max(1));
-                    give(&mut set.pods, each, now);
+                    let each = rps / f64::from(set.ready(now).max(1));
+                    let of = |id: &str, share: f64| if set.id == id { share * each } else { 0.0 };
+                    let sent = Sent {
+                        rate: of(stable, 1.0 - shares.canary) + of(canary, shares.canary),
+                        copies: of(canary, shares.copied),
+                        first: shares.first[usize::from(set.id != *stable)],
+                    };
+                    give(&mut set.pods, sent, now);
                 }
                 let serves = |id: &str| sets.iter().any(|set| set.id == id && set.ready(now) > 0);
-                for (id, share) in [(stable, 1.0 - weight), (canary, *weight)] {
+                for (id, share) in [(stable, 1.0 - shares.canary), (canary, shares.canary)] {
                     if share > 0.0 && !serves(id) {
                         lost.rate += rps * share;
                     }
@@ -61,8 +70,8 @@ impl Flow {
     }
 }
 
-fn give(pods: &mut [Pod], each: f64, now: Millis) {
+fn give(pods: &mut [Pod], each: Sent, now: Millis) {
     for pod in pods {
-        pod.rate = if pod.is_ready(now) { each } else { 0.0 };
+        pod.sent = if pod.is_ready(now) { each } else { Sent::default() };
     }
 }

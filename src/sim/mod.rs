@@ -5,6 +5,7 @@
 //! ticks. [`play`] is whole: the production tick and the production judges run unchanged behind the production ports, with
 //! traffic, metrics and faults, and a scenario file says what happens and what must be seen.
 
+pub mod autoscaler;
 pub mod cluster;
 pub mod dice;
 pub mod entries;
@@ -17,6 +18,7 @@ pub mod process;
 mod replicas;
 pub mod scenario;
 pub mod story;
+pub mod users;
 pub mod world;
 
 pub use play::{Player, Setting};

@@ -104,11 +104,12 @@ impl Player {
             seed,
             startup: world.pod_startup.map_or(USUAL_STARTUP, millis),
             capacity: world.pod_capacity,
-            rps: world.traffic.rps,
+            traffic: world.traffic.clone(),
             versions: world.versions.clone(),
             late: setting.late.clone(),
             series: world.series.clone(),
             gates: world.gates.clone(),
+            hpa: world.hpa.clone(),
         };
         let faults = Faults::new(&world.faults, seed);
         let rollout = setting.rollout.clone()?;

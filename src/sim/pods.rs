@@ -17,7 +17,9 @@ const KEPT: Millis = 7_200_000;
 pub struct PodCounts {
     /// Its answers.
     pub answers: ArmCounts,
-    /// Users who converted. Every request is another user's.
+    /// Users who came, each counted once.
+    pub users: u64,
+    /// Those of them who converted.
     pub converted: u64,
 }
 
@@ -28,6 +30,24 @@ pub struct Rates {
     pub errors: f64,
     /// The share of users who convert.
     pub conversion: f64,
+}
+
+/// What is sent to a pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sent {
+    /// Users' requests a second.
+    pub rate: f64,
+    /// Copied requests a second: they are counted, and nobody gets their answers.
+    pub copies: f64,
+    /// How many of the users' requests are a user's first.
+    pub first: f64,
+}
+
+impl Sent {
+    /// Requests of ever new users.
+    pub fn users(rate: f64) -> Sent {
+        Sent { rate, first: 1.0, ..Sent::default() }
+    }
 }
 
 /// A scrape of one pod.
@@ -48,13 +68,15 @@ pub struct Pod {
     pub ready_at: Option<Millis>,
     /// When it was created.
     pub born: Millis,
-    /// Requests a second that reach it now.
-    pub rate: f64,
+    /// What reaches it now.
+    pub sent: Sent,
     counts: PodCounts,
     samples: Vec<Sample>,
     next_scrape: Millis,
-    /// How many requests are expected since the last draw.
+    /// How many requests are expected since the last draw: of users, those that are a user's first, and copied ones.
     expected: f64,
+    expected_first: f64,
+    expected_copies: f64,
     /// When it went.
     ended: Option<Millis>,
 }
@@ -67,13 +89,20 @@ impl Pod {
             version,
             ready_at,
             born,
-            rate: 0.0,
+            sent: Sent::default(),
             counts: PodCounts::default(),
             samples: Vec::new(),
             next_scrape: first_scrape,
             expected: 0.0,
+            expected_first: 0.0,
+            expected_copies: 0.0,
             ended: None,
         }
+    }
+
+    /// What the API server tells it apart by.
+    pub fn uid(&self) -> String {
+        format!("pod-{}", self.serial)
     }
 
     /// Whether it is ready.
@@ -83,7 +112,7 @@ impl Pod {
 
     /// It goes: nothing reaches it any more, and its series end.
     pub fn end(&mut self, now: Millis) {
-        self.rate = 0.0;
+        self.sent = Sent::default();
         self.ended = Some(now);
     }
 
@@ -110,29 +139,41 @@ impl Pod {
     }
 
     fn expect(&mut self, from: Millis, to: Millis) {
-        self.expected += self.rate * (to - from) as f64 / 1000.0;
+        let seconds = (to - from) as f64 / 1000.0;
+        self.expected += self.sent.rate * seconds;
+        self.expected_first += self.sent.rate * self.sent.first * seconds;
+        self.expected_copies += self.sent.copies * seconds;
     }
 
-    /// Draws what was expected since the last draw. Bad and good requests are independent Poisson streams.
+    /// Draws what was expected since the last draw, and gives what users were answered. Bad and good requests are independent
+    /// Poisson streams.
     pub fn draw(&mut self, rates: Rates, dice: &mut Dice) -> ArmCounts {
+        let copies = std::mem::take(&mut self.expected_copies);
+        if copies > 0.0 {
+            let bad = dice.poisson(copies * rates.errors);
+            let copied = ArmCounts { bad, total: bad + dice.poisson(copies * (1.0 - rates.errors)) };
+            self.counts.answers = sum(self.counts.answers, copied);
+        }
         if self.expected <= 0.0 {
             return ArmCounts::default();
         }
         let bad = self.draw_users(rates.errors, rates.conversion, dice);
         let good = self.draw_users(1.0 - rates.errors, rates.conversion, dice);
-        self.expected = 0.0;
+        (self.expected, self.expected_first) = (0.0, 0.0);
         let drawn = ArmCounts { bad, total: bad + good };
         self.counts.answers = sum(self.counts.answers, drawn);
         drawn
     }
 
-    /// Draws the requests of one kind, those of users who convert and the rest apart: together they are as many as were
-    /// expected, and who converts is drawn for each alone.
+    /// Draws the requests of one kind: those of new users who convert, of other new users, and of users who were here before.
+    /// Together they are as many as were expected, and who converts is drawn for each user alone.
     fn draw_users(&mut self, share: f64, conversion: f64, dice: &mut Dice) -> u64 {
-        let expected = self.expected * share;
-        let converted = if conversion > 0.0 { dice.poisson(expected * conversion) } else { 0 };
+        let (expected, first) = (self.expected * share, self.expected_first * share);
+        let converted = if conversion > 0.0 { dice.poisson(first * conversion) } else { 0 };
+        let users = converted + dice.poisson(first * (1.0 - conversion));
         self.counts.converted += converted;
-        converted + dice.poisson(expected * (1.0 - conversion))
+        self.counts.users += users;
+        users + if first < expected { dice.poisson(expected - first) } else { 0 }
     }
 
     fn forget(&mut self, now: Millis) {
@@ -170,6 +211,7 @@ impl Pod {
                 bad: increment(answers.bad, earlier.bad),
                 total: increment(answers.total, earlier.total),
             },
+            users: increment(now.users, before.users),
             converted: increment(now.converted, before.converted),
         })
     }
@@ -187,7 +229,11 @@ pub fn sum(one: ArmCounts, other: ArmCounts) -> ArmCounts {
 
 /// The same of all that pods count.
 pub fn sum_counts(one: PodCounts, other: PodCounts) -> PodCounts {
-    PodCounts { answers: sum(one.answers, other.answers), converted: one.converted + other.converted }
+    PodCounts {
+        answers: sum(one.answers, other.answers),
+        users: one.users + other.users,
+        converted: one.converted + other.converted,
+    }
 }
 
 #[cfg(test)]
@@ -198,7 +244,7 @@ mod tests {
     fn pod(seconds: Millis) -> (Pod, Dice) {
         let mut dice = Dice::new(1, 1);
         let mut pod = Pod::new(1, 0, 0, Some(0), 2_000);
-        pod.rate = 10.0;
+        pod.sent = Sent::users(10.0);
         pod.pass(0, seconds * 1000, Rates { errors: 0.5, conversion: 0.1 }, 5_000, &mut dice);
         (pod, dice)
     }
@@ -209,7 +255,8 @@ mod tests {
         let windows =
             (1..40).filter_map(|n| pod.increments(n * 15_000, 15_000, 0)).fold(PodCounts::default(), sum_counts);
         let (first, last) = (pod.value(15_000).unwrap(), pod.value(39 * 15_000).unwrap());
-        let PodCounts { answers, converted } = windows;
+        let PodCounts { answers, users, converted } = windows;
+        assert_eq!(users, answers.total, "every request is another user's");
         assert_eq!(answers.total, last.answers.total - first.answers.total, "the first has nothing to compare with");
         assert!((5_000..6_500).contains(&answers.total) && answers.bad.abs_diff(answers.total / 2) < 200);
         assert!(converted.abs_diff(answers.total / 10) < 120, "{converted} of {}", answers.total);

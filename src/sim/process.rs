@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use writes::{ensure_revision, ensure_run, gate_answer, hand_back, merge_written, refused};
+use writes::{ensure_revision, ensure_run, gate_answer, hand_back, merge_written};
 
 use super::{
     Millis,
@@ -251,9 +251,7 @@ impl Process {
             }
             Action::RemoveRevision { id } => cluster.remove_set(id),
             Action::HandBack(stage) => hand_back(cluster, *stage),
-            Action::Evict { .. } => {
-                return Err(refused("NotSimulated", "the simulator does not play restarts yet".into()));
-            }
+            Action::Evict { uid, .. } => cluster.evict(uid),
         }
         Ok(())
     }

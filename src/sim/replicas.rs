@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
-use crate::{api::revision, engine::RevisionSeen};
+use crate::{
+    api::revision,
+    engine::{PodSeen, RevisionSeen},
+};
 
-use super::{Millis, pods::Pod};
+use super::{Millis, instant, pods::Pod};
 
 /// A ReplicaSet with its pods.
 #[derive(Clone, Debug)]
@@ -55,6 +58,17 @@ impl Replicas {
     /// The first container's image.
     pub fn image(&self) -> String {
         first_image(&self.template)
+    }
+
+    /// How the engine sees its pods one by one.
+    pub fn pods_seen(&self, now: Millis) -> impl Iterator<Item = PodSeen> {
+        self.pods.iter().map(move |pod| PodSeen {
+            name: format!("{}-{}", self.workload, pod.serial),
+            uid: pod.uid(),
+            revision: self.id.clone(),
+            created: instant(pod.born),
+            ready: pod.is_ready(now),
+        })
     }
 
     /// How the engine sees it.

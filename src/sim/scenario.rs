@@ -67,7 +67,7 @@ pub struct WorldSpec {
     /// What goes wrong, and when.
     pub faults: Vec<FaultSpec>,
     /// An autoscaler.
-    pub hpa: Option<Value>,
+    pub hpa: Option<HpaSpec>,
     /// What gates answer from a time on, by the gate's name. Before that, and without an entry, they do not answer.
     pub gates: BTreeMap<String, Vec<GateSpec>>,
 }
@@ -79,10 +79,37 @@ pub struct TrafficSpec {
     /// Requests a second. Default 0.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub rps: f64,
-    /// How many users.
-    pub users: Option<Value>,
-    /// Which headers they send.
-    pub headers: Option<Value>,
+    /// How many users send them, all alike often. Each counts once in a conversion metric, and sticky routes keep each where
+    /// they were drawn. Default: every request is another user's.
+    #[schemars(range(min = 1))]
+    pub users: Option<u32>,
+    /// What some of the requests carry, by kind. The rest carries nothing.
+    pub headers: Vec<HeadersSpec>,
+}
+
+/// Requests that carry headers.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeadersSpec {
+    /// The share of all requests.
+    pub share: Percent,
+    /// The headers by name; cookies stand in `cookie`.
+    pub set: BTreeMap<String, String>,
+}
+
+/// An autoscaler that keeps requests a second and pod at a target.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HpaSpec {
+    /// Replicas at least.
+    #[schemars(range(min = 1))]
+    pub min: u32,
+    /// Replicas at most.
+    #[schemars(range(min = 1))]
+    pub max: u32,
+    /// Requests a second that one pod is to have.
+    #[schemars(range(min = 0))]
+    pub rps_per_pod: f64,
 }
 
 /// What a gate answers from a time on.
@@ -361,21 +388,6 @@ pub struct Always {
 pub fn schema() -> Value {
     let settings = schemars::generate::SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<Scenario>().to_value()
-}
-
-/// What this version of the simulator does not play yet, by the field's path. It is refused, never left out in silence.
-pub fn unsupported(scenario: &Scenario) -> Vec<(String, &'static str)> {
-    let mut found = Vec::new();
-    let mut note = |there: bool, path: String, what| {
-        if there {
-            found.push((path, what));
-        }
-    };
-    let world = &scenario.world;
-    note(world.hpa.is_some(), "world.hpa".into(), "an autoscaler");
-    note(world.traffic.users.is_some(), "world.traffic.users".into(), "users");
-    note(world.traffic.headers.is_some(), "world.traffic.headers".into(), "headers");
-    found
 }
 
 #[cfg(test)]

@@ -70,6 +70,8 @@ struct SimRun {
 pub struct SimWorld {
     /// The virtual time.
     pub now: Timestamp,
+    /// Decisions so far.
+    pub ticks: u64,
     /// What is wanted.
     pub spec: RolloutSpec,
     /// What was recorded last.
@@ -117,6 +119,7 @@ impl SimWorld {
     pub fn new(spec: RolloutSpec, template: &str, replicas: u32) -> Self {
         SimWorld {
             now: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
+            ticks: 0,
             spec,
             status: RolloutStatus::default(),
             template: template.to_owned(),
@@ -352,6 +355,7 @@ impl SimWorld {
     /// # Errors
     /// The invariants that the decision broke.
     pub fn tick_with(&mut self, fault: Fault) -> Result<Decision, Vec<String>> {
+        self.ticks += 1;
         let seen = self.seen();
         let status = self.status.clone();
         let spec = self.effective();

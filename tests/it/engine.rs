@@ -25,6 +25,8 @@ use glidepath::{
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
+use crate::soak::Soak;
+
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
@@ -783,13 +785,10 @@ fn comes_to_rest(world: &mut SimWorld) -> Result<bool, Vec<String>> {
     })
 }
 
-/// How many random histories are played; `GLIDEPATH_HISTORIES` sets another number for a long soak.
-fn histories() -> u32 {
-    std::env::var("GLIDEPATH_HISTORIES").map_or(20_000, |number| number.parse().unwrap())
-}
+static SOAK: Soak = Soak::new("engine", "GLIDEPATH_HISTORIES", 20_000);
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: histories(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: SOAK.histories(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_keeps_the_invariants_and_comes_to_rest(
@@ -822,6 +821,7 @@ proptest! {
             spec.analysis = None;
         }
         let mut world = SimWorld::new(spec, "v1", replicas);
+        let began = world.now;
         world.gates.insert("no".into(), GateAnswer::No("not today".into()));
         world.gates.insert("late".into(), GateAnswer::Unclear("it answered HTTP 503".into()));
         for event in &events {
@@ -829,7 +829,9 @@ proptest! {
                 return Err(TestCaseError::fail(format!("{event:?}: {broken:?}")));
             }
         }
-        match comes_to_rest(&mut world) {
+        let rests = comes_to_rest(&mut world);
+        SOAK.count(world.ticks, world.now.duration_since(began).unsigned_abs().as_secs());
+        match rests {
             Ok(rests) => prop_assert!(rests, "stuck in {:?}: {}", world.status.course, world.status.message),
             Err(broken) => return Err(TestCaseError::fail(format!("{broken:?}"))),
         }

@@ -17,14 +17,13 @@ use glidepath::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::soak::Soak;
+
 const HOUR: i64 = 3_600_000;
 /// The last fault ends so many seconds after the start at the latest.
 const FAULTS_OVER: i64 = 400;
 
-/// How many histories are played; `GLIDEPATH_CLUSTER_HISTORIES` sets another number for a long soak.
-fn histories() -> u32 {
-    std::env::var("GLIDEPATH_CLUSTER_HISTORIES").map_or(400, |number| number.parse().unwrap())
-}
+static SOAK: Soak = Soak::new("cluster", "GLIDEPATH_CLUSTER_HISTORIES", 400);
 
 fn step() -> impl Strategy<Value = Value> {
     prop_oneof![
@@ -59,7 +58,7 @@ fn gate(name: &str, seconds: u32, then: &str) -> Value {
 
 /// Something that happens, and how long after what happened before.
 fn deed() -> impl Strategy<Value = (i64, Value)> {
-    let verb = prop_oneof!["promote", "abort", "pause", "resume", "retry", "undo"];
+    let verb = prop_oneof!["promote", "abort", "pause", "resume", "retry", "undo", "restart"];
     let what = prop_oneof![
         4 => (1u32..5).prop_map(|n| json!({"deploy": {"image": format!("shop:{n}")}})),
         3 => (verb, any::<bool>()).prop_map(|(verb, full)| json!({"command": {"verb": verb, "full": full}})),
@@ -218,20 +217,24 @@ fn play(setting: &Setting, deeds: &[(i64, Value)]) -> Result<(), String> {
         if came { Ok(()) } else { Err(stuck()) }
     };
     let ended: Result<(), _> = history();
+    let story = player.finish();
+    SOAK.count(story.ticks, story.end.unsigned_abs() / 1000);
     ended.map_err(|failure| format!("{} at {} ms: {:?}; {}", failure.wanted, failure.at, failure.seen, failure.place))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: histories(), failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: SOAK.histories(), failure_persistence: None, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_the_invariants_hold_and_it_comes_to_rest(
         shape in shape(), seed in any::<u32>(),
+        scaled in proptest::bool::weighted(0.2), users in proptest::option::weighted(0.3, 10u32..1000),
         steps in proptest::collection::vec(step(), 0..5), deeds in proptest::collection::vec(deed(), 1..12),
         faults in proptest::collection::vec(fault(), 0..5),
     ) {
         let world = json!({"world": {
-            "seed": seed, "traffic": {"rps": 100}, "faults": faults,
+            "seed": seed, "faults": faults, "hpa": scaled.then(|| json!({"min": 1, "max": 12, "rpsPerPod": 15})),
+            "traffic": {"rps": 100, "users": users, "headers": [{"share": "5%", "set": {"x-tester": "yes"}}]},
             "gates": {
                 "yes": [{"at": "0s", "status": 200}], "no": [{"at": "0s", "status": 200, "body": {"allow": false}}],
                 "late": [{"at": "0s", "status": 503}, {"at": "150s", "status": 204}],

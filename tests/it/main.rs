@@ -25,5 +25,6 @@ mod record;
 mod router;
 mod scenarios;
 mod semantics;
+mod soak;
 mod tick;
 mod vectors;

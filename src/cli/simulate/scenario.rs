@@ -11,6 +11,7 @@ use crate::{
     sim::{
         faults::word,
         scenario::{self, Entry, FaultKind, Scenario},
+        users,
     },
     yaml::{self, Document, YamlError},
 };
@@ -25,8 +26,7 @@ pub(in crate::cli) fn check(document: &Document) -> Vec<Finding> {
     found.extend(schema::check(&scenario::schema(), &document.value).into_iter().filter(|f| !f.path.is_empty()));
     match read(document) {
         Ok(scenario) => {
-            let refused = scenario::unsupported(&scenario).into_iter();
-            found.extend(refused.map(|(path, what)| Finding::error(path, format!("{what}: not supported yet"))));
+            world(&scenario, &mut found);
             source(&scenario, &mut found);
             objects(document, &mut found);
             faults(&scenario, &mut found);
@@ -50,6 +50,30 @@ pub(in crate::cli) fn check(document: &Document) -> Vec<Finding> {
 /// The scenario as its type.
 pub(in crate::cli) fn read(document: &Document) -> Result<Scenario, YamlError> {
     yaml::typed(&document.value)
+}
+
+/// What the schema cannot say of the world.
+fn world(scenario: &Scenario, found: &mut Vec<Finding>) {
+    let headers = &scenario.world.traffic.headers;
+    for (index, kind) in headers.iter().enumerate() {
+        if let Err((name, why)) = users::carried(kind) {
+            found.push(Finding::error(
+                format!("world.traffic.headers[{index}].set.{name}"),
+                format!("is no header: {why}"),
+            ));
+        }
+    }
+    if headers.iter().map(|kind| kind.share.basis_points()).sum::<u32>() > 10_000 {
+        found.push(Finding::error("world.traffic.headers", "the shares are more than 100 % together"));
+    }
+    if let Some(hpa) = &scenario.world.hpa {
+        if hpa.min > hpa.max {
+            found.push(Finding::error("world.hpa.max", format!("{} is below min, {}", hpa.max, hpa.min)));
+        }
+        if hpa.rps_per_pod <= 0.0 {
+            found.push(Finding::error("world.hpa.rpsPerPod", "must be above 0: it is what one pod is to have"));
+        }
+    }
 }
 
 fn source(scenario: &Scenario, found: &mut Vec<Finding>) {
@@ -174,8 +198,20 @@ mod tests {
             ("timeline: [{within: 5s, expect: {pods: {canry: 1}}}]", "did you mean canary?"),
             ("timeline: [{within: 5s, expect: {services: {a: v1}}}]", "is no revision such as r1"),
             ("timeline: [{within: 5s, expect: {active: v1}}]", "is no revision such as r1"),
-            ("timeline: [{scale: 1}]\nworld: {traffic: {rps: 5, headers: []}}", "headers: not supported yet"),
-            ("timeline: [{scale: 1}]\nworld: {hpa: {min: 1}}", "5:world.hpa an autoscaler: not supported yet"),
+            ("timeline: [{scale: 1}]\nworld: {hpa: {min: 3, max: 2, rpsPerPod: 5}}", "world.hpa.max 2 is below min, 3"),
+            (
+                "timeline: [{scale: 1}]\nworld: {hpa: {min: 1, max: 2, rpsPerPod: 0}}",
+                "world.hpa.rpsPerPod must be above 0",
+            ),
+            (
+                "timeline: [{scale: 1}]\nworld: {traffic: {headers: [{share: 60%, set: {a: b}}, {share: 41%, set: {c: d}}]}}",
+                "world.traffic.headers the shares are more than 100 %",
+            ),
+            (
+                "timeline: [{scale: 1}]\nworld: {traffic: {headers: [{share: 60%, set: {\"a b\": c}}]}}",
+                "world.traffic.headers[0].set.a b is no header",
+            ),
+            ("timeline: [{scale: 1}]\nworld: {hpa: {min: 1}}", "5:world.hpa.max is missing"),
             ("timeline: [{scale: 1}]\nworld: {faults: [{kind: apiConflict}]}", "world.faults[0].for is missing"),
             ("timeline: [{scale: 1}]\nworld: {faults: [{kind: apiConflit, for: 1s}]}", "did you mean apiConflict?"),
             ("timeline: [{scale: 1}]\nworld: {versions: {\"a:1\": {errorRte: 1%}}}", "did you mean errorRate?"),

@@ -1,14 +1,11 @@
 //! Which version a request goes to: by what it carries, else by weight; and whether it is copied.
 
-use hyper::{HeaderMap, header};
-use regex::Regex;
+use hyper::HeaderMap;
 
 use crate::{
-    api::{
-        common::Percent,
-        strategy::{RequestMatch, ValueMatch},
-    },
+    api::common::Percent,
     engine::{Stickiness, Target},
+    ports::requests::{AnyOf, cookies},
 };
 
 use super::ground::{Route, StickyRoute};
@@ -17,8 +14,8 @@ use super::ground::{Route, StickyRoute};
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     weight: Percent,
-    headers: Vec<Vec<Match>>,
-    mirror: Option<(Percent, Vec<Match>)>,
+    headers: Vec<AnyOf>,
+    mirror: Option<(Percent, AnyOf)>,
     sticky: Option<Stickiness>,
 }
 
@@ -33,37 +30,20 @@ pub struct Chosen {
     pub keep: Option<String>,
 }
 
-#[derive(Clone, Debug)]
-struct Match {
-    name: String,
-    in_cookie: bool,
-    value: Wanted,
-}
-
-#[derive(Clone, Debug)]
-enum Wanted {
-    Exact(String),
-    Prefix(String),
-    Pattern(Regex),
-    /// An expression that cannot be read: `lint` refuses it, so nothing is sent by it.
-    Nothing,
-}
-
 impl Choice {
     /// The routes as asked for.
     pub fn new(route: &Route) -> Choice {
-        let all = |matches: &[RequestMatch]| matches.iter().filter_map(Match::new).collect::<Vec<_>>();
         Choice {
             weight: route.weight,
-            headers: route.headers.iter().map(|header| all(&header.matches)).collect(),
+            headers: route.headers.iter().map(|header| AnyOf::new(&header.matches)).collect(),
             sticky: route.sticky.clone().map(|StickyRoute { cookie, test }| Stickiness { cookie, test }),
-            mirror: route.mirror.as_ref().map(|mirror| (mirror.percent, all(&mirror.matches))),
+            mirror: route.mirror.as_ref().map(|mirror| (mirror.percent, AnyOf::new(&mirror.matches))),
         }
     }
 
     /// Decides for one request. The dice are thrown from 0 up to, but not, 1.
     pub fn choose(&self, headers: &HeaderMap, mut dice: impl FnMut() -> f64) -> Chosen {
-        if self.headers.iter().any(|any| any.iter().any(|one| one.fits(headers))) {
+        if self.headers.iter().any(|any| any.fits(headers)) {
             return Chosen { target: Target::Canary, copied: false, keep: None };
         }
         if let Some(target) = self.stays(headers) {
@@ -83,57 +63,9 @@ impl Choice {
     }
 
     fn is_copied(&self, headers: &HeaderMap, mut dice: impl FnMut() -> f64) -> bool {
-        self.mirror.as_ref().is_some_and(|(percent, any)| {
-            (any.is_empty() || any.iter().any(|one| one.fits(headers))) && dice() < percent.share()
-        })
-    }
-}
-
-impl Match {
-    fn new(asked: &RequestMatch) -> Option<Match> {
-        let (value, in_cookie) = match (&asked.cookie, &asked.header) {
-            (Some(cookie), _) => (cookie, true),
-            (None, Some(header)) => (header, false),
-            (None, None) => return None,
-        };
-        Some(Match { name: value.name.clone(), in_cookie, value: Wanted::new(value) })
-    }
-
-    fn fits(&self, headers: &HeaderMap) -> bool {
-        if self.in_cookie {
-            return cookies(headers).any(|(name, value)| name == self.name && self.value.fits(value));
-        }
-        // Several headers of one name are one list (RFC 9110 section 5.3).
-        let values: Vec<&str> = headers.get_all(&self.name).iter().filter_map(|value| value.to_str().ok()).collect();
-        !values.is_empty() && self.value.fits(&values.join(","))
-    }
-}
-
-/// The cookies of a request, by name.
-pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='))
-}
-
-impl Wanted {
-    fn new(value: &ValueMatch) -> Wanted {
-        match value {
-            ValueMatch { exact: Some(exact), .. } => Wanted::Exact(exact.clone()),
-            ValueMatch { prefix: Some(prefix), .. } => Wanted::Prefix(prefix.clone()),
-            ValueMatch { regex: Some(regex), .. } => {
-                Regex::new(&format!("^(?:{regex})$")).map_or(Wanted::Nothing, Wanted::Pattern)
-            }
-            _ => Wanted::Nothing,
-        }
-    }
-
-    fn fits(&self, value: &str) -> bool {
-        match self {
-            Wanted::Exact(exact) => value == exact,
-            Wanted::Prefix(prefix) => value.starts_with(prefix),
-            Wanted::Pattern(pattern) => pattern.is_match(value),
-            Wanted::Nothing => false,
-        }
+        self.mirror
+            .as_ref()
+            .is_some_and(|(percent, any)| (any.is_empty() || any.fits(headers)) && dice() < percent.share())
     }
 }
 

@@ -37,11 +37,17 @@ impl SimCluster {
                 paused: d.paused,
             }),
             runs: self.runs.iter().map(|(name, run)| (name.clone(), run_seen(run))).collect(),
+            pods: self.restarts().then(|| self.sets.iter().flat_map(|set| set.pods_seen(self.now)).collect()),
             commands: self.commands.clone(),
             problems: self.problems(),
             selector: format!("app={}", self.key.name),
             ..Seen::default()
         }
+    }
+
+    /// Whether a restart is on record: pods are looked at one by one only then.
+    fn restarts(&self) -> bool {
+        self.recorded().is_some_and(|status| status.memory.restart.is_some())
     }
 
     pub(super) fn route_seen(&self) -> RouteSeen {

@@ -111,6 +111,37 @@ impl SimCluster {
         }
     }
 
+    /// Takes one pod away, for another one to come.
+    pub fn evict(&mut self, uid: &str) {
+        let found = self.sets.iter().enumerate().find_map(|(index, set)| {
+            let pod = set.pods.iter().position(|pod| pod.uid() == uid)?;
+            Some((index, pod))
+        });
+        if let Some((index, pod)) = found {
+            let set = &mut self.sets[index];
+            set.version += 1;
+            let (workload, pod) = (set.workload.clone(), set.pods.remove(pod));
+            self.take_down(workload, pod);
+            self.fill();
+            self.news = true;
+        }
+    }
+
+    /// The autoscaler writes the Rollout's replicas, as the API server's scale subresource lets it.
+    pub(super) fn autoscale(&mut self) {
+        let Some(mut autoscaler) = self.autoscaler.take() else { return };
+        let now = self.now;
+        let ready: Vec<f64> = self.all_pods().filter(|pod| pod.is_ready(now)).map(|pod| pod.sent.rate).collect();
+        let wanted = self.rollout.as_ref().and_then(|rollout| rollout.spec.replicas);
+        if let Some(replicas) = wanted.and_then(|wanted| autoscaler.look(now, wanted, &ready))
+            && let Some(rollout) = &mut self.rollout
+        {
+            rollout.spec.replicas = Some(replicas);
+            self.touch_spec();
+        }
+        self.autoscaler = Some(autoscaler);
+    }
+
     /// Crashes so many pods of a revision: their processes start again.
     pub fn crash(&mut self, id: &str, pods: u32) {
         let Some(index) = self.sets.iter().position(|set| set.id == id) else { return };
@@ -133,7 +164,7 @@ impl SimCluster {
         self.route.sticky = intent.sticky.is_some();
         self.route.mirror = intent.mirror.as_ref().map(|mirror| mirror.percent);
         self.route.version += 1;
-        self.route.underway.push((self.now + lag, intent.canary));
+        self.route.underway.push((self.now + lag, self.users.ways(intent)));
         self.news = true;
     }
 

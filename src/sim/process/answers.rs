@@ -53,7 +53,7 @@ fn increments(cluster: &SimCluster, query: &IncrementsQuery) -> Answer {
         let counted = cluster.increments(workload, end, window, warm_up)?;
         let counts = counted.answers;
         if query.bad_comes_later {
-            return Some(ArmCounts { bad: counted.converted, total: counts.total });
+            return Some(ArmCounts { bad: counted.converted, total: counted.users });
         }
         let bad = pick(&query.bad, |counts| counts.bad, &counts);
         Some(ArmCounts { bad, total: pick(&query.total, |counts| counts.total, &counts) })
