@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// What is played both ways. A file that is dropped, renamed or restricted to one way is missed here.
-const PLAYED: [&str; 19] = [
+const PLAYED: [&str; 21] = [
     // The longest first, so that they do not end last.
     "scaled-in-the-middle",
     "deployment-is-taken-over",
@@ -31,6 +31,8 @@ const PLAYED: [&str; 19] = [
     "paused-in-the-file-by-hand",
     "promote-full",
     "gate-says-no",
+    "testers-meet-it-first",
+    "restarted-by-command",
     "first-deploy",
 ];
 /// Scenarios at a time: two cores serve the users of so many.
@@ -114,6 +116,8 @@ fn what_cannot_be_played_here_is_named_by_its_path() {
     assert_eq!(paths("paused-in-the-file"), ["world.faults[0]"]);
     assert_eq!(paths("threshold-metric"), ["world.series.queue"]);
     assert_eq!(paths("no-room"), ["world.podCapacity"]);
+    assert_eq!(paths("an-autoscaler-scales-both"), ["world.hpa"]);
+    assert!(paths("ab-users-stay").contains(&"world.traffic.users".to_owned()));
     assert_eq!(paths("gates-open"), ["on", "world.faults[0]", "world.gates.change-window"]);
     let conversions = paths("ab-candidate-wins");
     assert!(conversions.iter().any(|path| path.ends_with(".conversion")), "{conversions:?}");

@@ -59,3 +59,16 @@ impl Told {
         Some(Version { startup: version.startup.or(Some(behaviour.startup)), ..version })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_answers_take_longer_than_the_median() {
+        let latency = Latency { median_ms: 80.0, sigma: 0.5 };
+        let slower = (0..2000).filter(|_| latency.draw() > Duration::from_millis(80)).count();
+        // Six standard deviations of a binomial draw around a half.
+        assert!((865..=1135).contains(&slower), "{slower} of 2,000");
+    }
+}

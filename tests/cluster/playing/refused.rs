@@ -26,8 +26,7 @@ fn world(scenario: &Scenario, found: &mut Vec<(String, String)>) {
     };
     note(world.pod_capacity.is_some(), "world.podCapacity".into(), "a bound for all pods");
     note(world.hpa.is_some(), "world.hpa".into(), "an autoscaler");
-    note(world.traffic.users.is_some(), "world.traffic.users".into(), "users");
-    note(world.traffic.headers.is_some(), "world.traffic.headers".into(), "headers");
+    note(world.traffic.users.is_some(), "world.traffic.users".into(), "a number of users");
     for name in world.series.keys() {
         note(true, format!("world.series.{name}"), "an invented series");
     }

@@ -69,7 +69,7 @@ pub async fn create(stage: &Stage, name: &str, loaded: &Loaded, teller: &mut Tel
     let host = users::host(&rollout, &objects, &namespace);
     let place = Arc::new(Place { namespace, rollout: hands.rollout.clone(), first: rollout, began });
     let eyes = Arc::clone(&stage.eyes);
-    let users = Users::come(scenario.world.traffic.rps, host, Arc::clone(&eyes), Arc::clone(&place))?;
+    let users = Users::come(&scenario.world.traffic, host, Arc::clone(&eyes), Arc::clone(&place))?;
     Ok(Setting { scenario, eyes, place, hands, users, done: done.len() })
 }
 
