@@ -13,15 +13,12 @@ use jiff::Timestamp;
 
 use super::queue::{AsyncWork, Next};
 use crate::{
-    api::{
-        AnalysisRun,
-        analysis::{AnalysisRunStatus, RunPhase},
-    },
+    api::{AnalysisRun, analysis::RunPhase},
     cluster::{Cluster, table::ObjectKey},
     evidence::run,
     ports::{
         Clock, Source, WorldError,
-        runs::{is_material, is_old},
+        runs::{is_old, told},
     },
     server::Metrics,
 };
@@ -44,11 +41,11 @@ pub struct RunWork {
     pub live: Arc<Mutex<HashMap<ObjectKey, Live>>>,
 }
 
-/// A run's newest status.
+/// A run as it was judged last.
 #[derive(Clone, Debug)]
 pub struct Live {
     uid: String,
-    status: AnalysisRunStatus,
+    judged: run::Live,
     written: Timestamp,
 }
 
@@ -77,14 +74,12 @@ impl RunWork {
             self.forget(key);
             return Ok(Next::Forget);
         };
-        let (status, written) = self.newest(key, run);
-        if status.phase != RunPhase::Running {
-            self.forget(key);
+        let (mut judging, written) = self.newest(key, run);
+        if judging.status().phase != RunPhase::Running {
             return Ok(Next::Forget);
         }
+        let before = told(judging.status());
         let asked_at = self.clock.now();
-        // The judges' memories are read once for the question and for its answer.
-        let mut judging = run::Live::of(&run.spec, status.clone());
         let plan = judging.plan(&run.spec, asked_at);
         let wake = plan.wake;
         let questions = plan.questions();
@@ -93,38 +88,33 @@ impl RunWork {
         let Ok(answers) = tokio::time::timeout(ASKING, answers).await else { return Ok(Next::Failed) };
         let now = self.clock.now().max(asked_at);
         judging.advance(&run.spec, &plan.answered(answers), now);
-        let next = judging.recorded(&run.spec);
-        if run.status.is_none() || is_material(&status, &next) || is_old(&run.spec, written, now) {
+        let write = run.status.is_none() || before != told(judging.status()) || is_old(&run.spec, written, now);
+        if write {
             // A write that loses its race must not lose what was judged: the windows are asked for again.
-            self.cluster.record_run(run, &next).await?;
-            self.keep(key, run, next.clone(), now);
-        } else {
-            self.keep(key, run, next.clone(), written);
+            self.cluster.record_run(run, &judging.recorded(&run.spec)).await?;
         }
-        if next.phase != RunPhase::Running {
-            self.forget(key);
+        if judging.status().phase != RunPhase::Running {
             return Ok(Next::Forget);
         }
+        self.keep(key, run, judging, if write { now } else { written });
         let wait = Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO);
         Ok(Next::After(wait.max(Duration::from_millis(50))))
     }
 
-    /// The status in memory when it is of this object, else the recorded one.
-    fn newest(&self, key: &ObjectKey, run: &AnalysisRun) -> (AnalysisRunStatus, Timestamp) {
-        let recorded = run.status.clone().unwrap_or_default();
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        match live.get(key).filter(|live| Some(&live.uid) == run.metadata.uid.as_ref()) {
-            Some(live) if live.status.windows_through >= recorded.windows_through => {
-                (live.status.clone(), live.written)
-            }
-            _ => (recorded, Timestamp::MIN),
+    /// Takes out what is in memory when it is of this object and no older than the record; else the record is read.
+    fn newest(&self, key: &ObjectKey, run: &AnalysisRun) -> (run::Live, Timestamp) {
+        let recorded = run.status.as_ref().and_then(|status| status.windows_through);
+        let known = self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        match known.filter(|live| Some(&live.uid) == run.metadata.uid.as_ref()) {
+            Some(live) if live.judged.status().windows_through >= recorded => (live.judged, live.written),
+            _ => (run::Live::of(&run.spec, run.status.clone().unwrap_or_default()), Timestamp::MIN),
         }
     }
 
-    fn keep(&self, key: &ObjectKey, run: &AnalysisRun, status: AnalysisRunStatus, written: Timestamp) {
+    fn keep(&self, key: &ObjectKey, run: &AnalysisRun, judged: run::Live, written: Timestamp) {
         let uid = run.metadata.uid.clone().unwrap_or_default();
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.insert(key.clone(), Live { uid, status, written });
+        live.insert(key.clone(), Live { uid, judged, written });
     }
 
     fn forget(&self, key: &ObjectKey) {

@@ -37,9 +37,14 @@ impl Crude {
         self.through = Some(end);
     }
 
-    /// What it has found, if that is a failure.
-    pub fn failure(&self, context: &Context) -> Option<Assessment> {
-        Some(self.state.assess(&config(context))).filter(|seen| seen.fails)
+    /// Whether it has found a failure.
+    pub fn fails(&self) -> bool {
+        self.state.fails()
+    }
+
+    /// What it has found.
+    pub fn seen(&self, context: &Context) -> Assessment {
+        self.state.assess(&config(context))
     }
 
     fn next_end(&self, context: &Context) -> i64 {

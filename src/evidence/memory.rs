@@ -57,6 +57,11 @@ impl Kept {
         Ok(&mut self.memory)
     }
 
+    /// The memory as it is.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     /// The memory, begun where there is none.
     pub(super) fn known(&self, metric: &Metric, context: &Context) -> Cow<'_, Memory> {
         let absent = matches!(self.memory, Memory::Absent);

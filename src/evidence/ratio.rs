@@ -116,7 +116,7 @@ pub fn advance(
         }
     }
     keep_last(&mut status.measurements);
-    judge(status, memory, &config, context)
+    judge(status, memory, context)
 }
 
 /// Whether a question left no young pod out, and so is the test's during warm-up.
@@ -153,13 +153,19 @@ impl Memory {
         self.through = Some(end);
     }
 
+    /// Whether this epoch has lasted long enough and seen requests enough for a Pass.
+    fn is_baked(&self, context: &Context) -> bool {
+        let frozen = &context.frozen;
+        self.baked >= frozen.bake_seconds && self.state.epoch_counts().nc >= frozen.bake_requests
+    }
+
     /// What is missing to judge at all.
-    fn missing(&self, seen: &Assessment, context: &Context) -> Option<&'static str> {
+    fn missing(&self, context: &Context) -> Option<&'static str> {
         let frozen = &context.frozen;
         let at = self.through?;
         // Before the first request there was none to be had: pods were new.
         let begun = context.started.as_second() + frozen.warm_up;
-        let ten = i64::try_from(seen.counts.nc).unwrap_or(i64::MAX).max(1);
+        let ten = i64::try_from(self.state.counts().nc).unwrap_or(i64::MAX).max(1);
         let patience = (PATIENCE_WINDOWS * frozen.window).max(PATIENCE_REQUESTS.saturating_mul(self.compared) / ten);
         let silent = |last: Option<i64>| at - last.unwrap_or(begun) >= patience;
         if silent(self.last_canary) {
@@ -172,51 +178,58 @@ impl Memory {
     }
 }
 
-fn judge(mut status: MetricStatus, memory: &mut Memory, config: &RatioConfig, context: &Context) -> MetricStatus {
-    let crude = memory.crude.failure(context);
-    let broken = crude.is_some();
-    let seen = crude.unwrap_or_else(|| memory.state.assess(config));
-    let needs = needs(memory, &seen, context);
-    let passed = memory.epoch == context.epoch && seen.passes && needs.is_empty();
-    let missing = memory.missing(&seen, context);
-    let (verdict, reason) = if broken {
-        (Verdict::Fail, "Catastrophic")
-    } else if seen.fails {
-        (Verdict::Fail, "WorseThanStable")
-    } else if passed {
-        (Verdict::Pass, "NotWorse")
-    } else if memory.silence.errors > 0 {
-        (Verdict::NoData, "SourceError")
-    } else if let Some(missing) = missing {
-        (Verdict::NoData, missing)
-    } else if memory.compared == 0 {
-        (Verdict::Continue, "WarmUp")
-    } else if seen.passes && memory.epoch == context.epoch {
-        (Verdict::Continue, "Bake")
-    } else {
-        (Verdict::Continue, "Undecided")
-    };
+/// The verdict alone: the numbers for people cost more, and wait until somebody reads them ([`describe`]).
+fn judge(mut status: MetricStatus, memory: &mut Memory, context: &Context) -> MetricStatus {
+    let (verdict, reason) = standing(memory, context);
     let (verdict, reason) = memory.silence.timed(verdict, reason, context);
     status.verdict = verdict;
     status.reason = reason.to_owned();
-    status.canary = texts::rate(seen.counts.kc, seen.counts.nc);
-    status.stable = match &memory.before {
-        before if context.one_armed => format!("{} in the hour before", texts::rate(before.bad, before.total)),
-        _ => texts::rate(seen.counts.kb, seen.counts.nb),
-    };
     if context.one_armed {
         texts::note(
             &mut status.notes,
             &["OneArmed: no comparable traffic at stable; judged by floor and ceiling".to_owned()],
         );
     }
-    status.comparison = texts::comparison(&seen);
-    status.needs =
-        (!matches!(verdict, Verdict::Fail | Verdict::Pass) && !needs.is_empty()).then(|| needs.join(" and "));
-    status.fail_progress = seen.fail_share;
     status.errors_in_a_row = memory.silence.errors;
     memory.silence.told(&mut status.notes);
     status
+}
+
+fn standing(memory: &Memory, context: &Context) -> (Verdict, &'static str) {
+    let passes = memory.epoch == context.epoch && memory.state.passes();
+    if memory.crude.fails() {
+        (Verdict::Fail, "Catastrophic")
+    } else if memory.state.fails() {
+        (Verdict::Fail, "WorseThanStable")
+    } else if passes && memory.is_baked(context) {
+        (Verdict::Pass, "NotWorse")
+    } else if memory.silence.errors > 0 {
+        (Verdict::NoData, "SourceError")
+    } else if let Some(missing) = memory.missing(context) {
+        (Verdict::NoData, missing)
+    } else if memory.compared == 0 {
+        (Verdict::Continue, "WarmUp")
+    } else if passes {
+        (Verdict::Continue, "Bake")
+    } else {
+        (Verdict::Continue, "Undecided")
+    }
+}
+
+/// What people are shown beside the verdict.
+pub fn describe(metric: &RatioMetric, status: &mut MetricStatus, memory: &Memory, context: &Context) {
+    let config = config(metric, context, memory);
+    let seen = if memory.crude.fails() { memory.crude.seen(context) } else { memory.state.assess(&config) };
+    status.canary = texts::rate(seen.counts.kc, seen.counts.nc);
+    status.stable = match &memory.before {
+        before if context.one_armed => format!("{} in the hour before", texts::rate(before.bad, before.total)),
+        _ => texts::rate(seen.counts.kb, seen.counts.nb),
+    };
+    status.comparison = texts::comparison(&seen);
+    let needs = needs(memory, &seen, context);
+    let open = !matches!(status.verdict, Verdict::Fail | Verdict::Pass);
+    status.needs = (open && !needs.is_empty()).then(|| needs.join(" and "));
+    status.fail_progress = seen.fail_share;
 }
 
 /// What a Pass still needs, one part each; none when it has all.

@@ -109,6 +109,8 @@ pub struct Live {
     status: AnalysisRunStatus,
     /// Each metric's, in the spec's order.
     memories: Vec<Kept>,
+    /// When answers were taken in last: the numbers for people are made when the status is put on record.
+    taken: Option<Timestamp>,
 }
 
 /// What to ask now, for whoever has a recorded status alone.
@@ -138,10 +140,10 @@ impl Live {
             Kept::take(metric, known)
         };
         let memories = spec.metrics.iter().map(take).collect();
-        Live { status, memories }
+        Live { status, memories, taken: None }
     }
 
-    /// The status without the judges' memories.
+    /// Verdicts and times. The judges' memories and the numbers for people are in [`Live::recorded`] alone.
     pub fn status(&self) -> &AnalysisRunStatus {
         &self.status
     }
@@ -149,10 +151,17 @@ impl Live {
     /// The status for the record.
     pub fn recorded(&self, spec: &AnalysisRunSpec) -> AnalysisRunStatus {
         let mut status = self.status.clone();
+        let context = self.taken.map(|at| context(spec, &status, at));
         for (metric, kept) in spec.metrics.iter().zip(&self.memories) {
             if let Some(known) = status.metrics.iter_mut().find(|known| known.name == metric.name) {
                 known.accumulator = kept.written();
+                if let (Some(context), Memory::Ratio(memory), Some(judge)) = (&context, kept.memory(), &metric.ratio) {
+                    ratio::describe(judge, known, memory, context);
+                }
             }
+        }
+        if self.taken.is_some() && status.phase != RunPhase::Stopped {
+            status.message = message(status.verdict, &status.metrics);
         }
         status
     }
@@ -203,7 +212,7 @@ impl Live {
         }
         next.windows_through = self.memories.iter().filter_map(Kept::through).min().map(windows::instant);
         next.verdict = overall(&next.metrics);
-        next.message = message(next.verdict, &next.metrics);
+        self.taken = Some(now);
         if is_over(spec, next) {
             next.phase = RunPhase::Finished;
         }

@@ -201,7 +201,7 @@ pub struct SimCluster {
 impl SimCluster {
     /// A cluster with a Rollout, and a Deployment where the Rollout refers to one.
     pub fn new(
-        mut rollout: Rollout,
+        rollout: Rollout,
         deployment: Option<(Value, u32)>,
         templates: BTreeMap<String, AnalysisTemplateSpec>,
         laws: Laws,
@@ -209,18 +209,14 @@ impl SimCluster {
     ) -> Self {
         let name = rollout.metadata.name.clone().unwrap_or_else(|| "rollout".into());
         let namespace = rollout.metadata.namespace.clone().unwrap_or_else(|| "default".into());
-        rollout.metadata.namespace = Some(namespace.clone());
-        rollout.metadata.uid = Some(format!("sim-{name}"));
-        rollout.metadata.generation = Some(1);
-        rollout.metadata.creation_timestamp = Some(Time(instant(0)));
-        rollout.status = None;
+        let key = RolloutKey { namespace, name };
         let windows = templates.values().filter_map(|template| template.settings.as_ref()?.window).map(millis);
         let targets = targets::of(&rollout.spec);
         let mut cluster = SimCluster {
-            key: RolloutKey { namespace, name },
+            key,
             now: 0,
             faults,
-            rollout: Some(rollout),
+            rollout: None,
             missing: BTreeSet::new(),
             invalid: None,
             targets,
@@ -249,12 +245,25 @@ impl SimCluster {
             templates,
             laws,
         };
-        cluster.touch();
-        cluster.read_spec();
+        cluster.create(rollout);
         if let Some((template, replicas)) = deployment {
             cluster.begin_deployment(template, replicas);
         }
         cluster
+    }
+
+    /// A Rollout that is new to the cluster, as the API server takes it in.
+    pub fn create(&mut self, mut rollout: Rollout) {
+        let metadata = &mut rollout.metadata;
+        (metadata.name, metadata.namespace) = (Some(self.key.name.clone()), Some(self.key.namespace.clone()));
+        metadata.uid = Some(format!("sim-{}-{}", self.key.name, self.version));
+        metadata.generation = Some(1);
+        metadata.creation_timestamp = Some(Time(instant(self.now)));
+        rollout.status = None;
+        self.rollout = Some(rollout);
+        self.read_spec();
+        self.touch();
+        self.news = true;
     }
 
     /// The Rollout changes: another version of the object.

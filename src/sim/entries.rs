@@ -17,6 +17,9 @@ use crate::api::{
 };
 use crate::engine::RouteIntent;
 
+/// What can be applied and deleted.
+const APPLIED: &str = "Rollout, Deployment, Service, VirtualService, AnalysisTemplate and ClusterAnalysisTemplate";
+
 /// Carries an entry out. Gives it in words, or why it cannot be.
 pub fn apply(player: &mut Player, entry: &Entry) -> Result<String, String> {
     if let Some(deploy) = &entry.deploy {
@@ -94,11 +97,17 @@ fn apply_object(cluster: &mut SimCluster, object: &Value) -> Result<String, Stri
     match kind.as_str() {
         "Rollout" => {
             let new: Rollout = serde_json::from_value(object.clone()).map_err(unreadable)?;
-            let rollout =
-                cluster.rollout.as_mut().ok_or("the Rollout is gone, and a second one is not supported yet")?;
+            if name != cluster.key.name {
+                return Err(format!("a scenario plays one Rollout, {}; this one is called {name}", cluster.key.name));
+            }
             let image = first_image(new.spec.template.as_ref().unwrap_or(&Value::Null));
-            rollout.spec = new.spec;
-            cluster.touch_spec();
+            match &mut cluster.rollout {
+                Some(rollout) => {
+                    rollout.spec = new.spec;
+                    cluster.touch_spec();
+                }
+                None => cluster.create(new),
+            }
             let with = if image.is_empty() { String::new() } else { format!(" with {image}") };
             return Ok(format!("apply Rollout {name}{with}"));
         }
@@ -113,10 +122,24 @@ fn apply_object(cluster: &mut SimCluster, object: &Value) -> Result<String, Stri
         "Service" | "VirtualService" => {
             cluster.missing.remove(&(kind.clone(), name.clone()));
         }
-        _ => return Err(format!("to apply a {kind} is not supported yet")),
+        "Deployment" => apply_deployment(cluster, object)?,
+        _ => return Err(format!("a {kind} plays no part in a simulated world: {APPLIED} do")),
     }
     cluster.news = true;
     Ok(format!("apply {kind} {name}"))
+}
+
+fn apply_deployment(cluster: &mut SimCluster, object: &Value) -> Result<(), String> {
+    let template = object.pointer("/spec/template").ok_or("the Deployment has no spec.template")?.clone();
+    let replicas = object.pointer("/spec/replicas").and_then(Value::as_u64).and_then(|count| u32::try_from(count).ok());
+    match &cluster.deployment {
+        Some(known) => {
+            let paused = known.paused;
+            cluster.write_deployment(replicas, paused, Some(template));
+        }
+        None => cluster.create_deployment(template, replicas.unwrap_or(1)),
+    }
+    Ok(())
 }
 
 fn delete_object(cluster: &mut SimCluster, kind: &str, name: &str) -> Result<String, String> {
@@ -133,7 +156,8 @@ fn delete_object(cluster: &mut SimCluster, kind: &str, name: &str) -> Result<Str
         "Service" | "VirtualService" => {
             cluster.missing.insert((kind.to_owned(), name.to_owned()));
         }
-        _ => return Err(format!("to delete a {kind} is not supported yet")),
+        "Deployment" => cluster.remove_deployment().ok_or("the Deployment is gone already")?,
+        _ => return Err(format!("a {kind} plays no part in a simulated world: {APPLIED} do")),
     }
     cluster.news = true;
     Ok(format!("delete {kind} {name}"))

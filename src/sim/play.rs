@@ -241,12 +241,13 @@ impl Player {
         let limit = self.now() + longest;
         loop {
             self.settle()?;
-            let when = format!("within {}", shown(longest));
-            match self.check(path, wanted, &when) {
-                Ok(()) => return Ok(()),
-                Err(failure) if self.now() >= limit => return Err(failure),
-                Err(_) => self.leap(limit),
+            if expect::mismatches(wanted, &self.cluster(), self.since).is_empty() {
+                return Ok(());
             }
+            if self.now() >= limit {
+                return self.check(path, wanted, &format!("within {}", shown(longest)));
+            }
+            self.leap(limit);
         }
     }
 

@@ -67,8 +67,8 @@ struct Kept {
     /// What it observed last, and the versions of it.
     observed: Option<Observation>,
     versions: BTreeMap<Named, u64>,
-    /// Judged and not yet written, with the time of the last write.
-    live: BTreeMap<String, (Live, Timestamp)>,
+    /// Runs as they were judged last.
+    live: BTreeMap<String, Judged>,
     /// Broken invariants.
     broken: Vec<String>,
     /// Until when its call in progress stands still; `Millis::MAX` for ever.
@@ -78,6 +78,13 @@ struct Kept {
     crash: Option<Crash>,
     /// Writes so far.
     writes: u64,
+}
+
+/// A run as it was judged last, and when it was written last.
+struct Judged {
+    spec: Arc<AnalysisRunSpec>,
+    live: Live,
+    written: Timestamp,
 }
 
 /// How a call goes on.
@@ -294,23 +301,27 @@ impl Process {
             self.record_run(name, &spec, &live.recorded(&spec)).await?;
         }
         let ended = live.status().phase != RunPhase::Running;
-        self.kept().live.insert(name.to_owned(), (live, if write { now } else { written }));
+        let judged = Judged { spec, live, written: if write { now } else { written } };
+        self.kept().live.insert(name.to_owned(), judged);
         Ok((!ended).then(|| moment(wake).max(moment(now) + 50)))
     }
 
-    /// A run's spec, and its status as this process has it or as it is on record, whichever is newer; with the time of the
-    /// last write, and whether nothing is on record yet.
-    fn take_up(&self, name: &str) -> Option<(AnalysisRunSpec, Live, Timestamp, bool)> {
+    /// A run's spec, and the run as this process has it in memory or as it is on record, whichever is newer; with the time of
+    /// the last write, and whether nothing is on record yet.
+    fn take_up(&self, name: &str) -> Option<(Arc<AnalysisRunSpec>, Live, Timestamp, bool)> {
         let cluster = self.cluster();
         let run = cluster.runs.get(name)?;
         let recorded = run.status.as_ref();
         let through = recorded.and_then(|status| status.windows_through);
-        let known = self.kept().live.get(name).filter(|(live, _)| live.status().windows_through >= through).cloned();
-        let (live, written) = known.unwrap_or_else(|| {
+        let known = self.kept().live.remove(name);
+        let spec = known.as_ref().map(|known| known.spec.clone()).filter(|spec| **spec == run.spec);
+        let spec = spec.unwrap_or_else(|| Arc::new(run.spec.clone()));
+        let known = known.filter(|known| known.live.status().windows_through >= through);
+        let (live, written) = known.map(|known| (known.live, known.written)).unwrap_or_else(|| {
             let recorded = recorded.cloned().unwrap_or_default();
             (Live::of(&run.spec, recorded), Timestamp::MIN)
         });
-        Some((run.spec.clone(), live, written, recorded.is_none()))
+        Some((spec, live, written, recorded.is_none()))
     }
 
     async fn record_run(

@@ -130,6 +130,12 @@ impl RatioState {
         self.epochs.iter().copied().sum()
     }
 
+    /// Those of this weight epoch.
+    #[must_use]
+    pub const fn epoch_counts(&self) -> Counts {
+        self.pass.counts
+    }
+
     /// Whether a window so far reached the Fail bound, with enough canary errors.
     #[must_use]
     pub const fn fails(&self) -> bool {

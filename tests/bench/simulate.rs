@@ -11,6 +11,10 @@ use glidepath::{
 };
 use serde_json::json;
 
+/// The program's own allocator, as `glidepath simulate` has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long it is measured.
 const MEASURED: Duration = Duration::from_secs(5);
 /// How long one rollout is observed, in hours.

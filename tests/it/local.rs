@@ -136,9 +136,13 @@ async fn a_kill_in_the_middle_loses_nothing_and_repeats_nothing() {
     let mut local = bench.start(&first, &second, &[]);
     local.until("revision #1 is stable: first deploy");
     bench.glidepath("set image web web=web:v2");
+    let mut said_before = String::new();
     for moment in ["NewRevision", "step 1 of 4 is done", "step 2 of 4 is done", "step 3 of 4 is done"] {
-        local.until(moment);
-        local.kill();
+        // On a busy machine it may come further before it is killed.
+        if !said_before.contains(moment) {
+            local.until(moment);
+        }
+        said_before = local.kill();
         local = bench.start(&first, &second, &[]);
     }
     // It is at the pause, with the weight of the step in force from the first request on.

@@ -29,6 +29,25 @@ impl SimCluster {
         self.deployment = Some(Deployment { own, template, paused: false });
     }
 
+    /// A Deployment that is new to the cluster: its pods start now.
+    pub fn create_deployment(&mut self, template: Value, replicas: u32) {
+        let mut own = Replicas::new("", 0, String::new(), template.clone());
+        own.wanted = replicas;
+        self.deployment = Some(Deployment { own, template, paused: false });
+        self.roll_deployment();
+        self.news = true;
+    }
+
+    /// The Deployment goes, with its own pods.
+    pub fn remove_deployment(&mut self) -> Option<()> {
+        let deployment = self.deployment.take()?;
+        for pod in deployment.own.pods {
+            self.take_down(String::new(), pod);
+        }
+        self.news = true;
+        Some(())
+    }
+
     pub(super) fn all_pods(&self) -> impl Iterator<Item = &Pod> {
         let own = self.deployment.iter().flat_map(|deployment| deployment.own.pods.iter());
         self.sets.iter().flat_map(|set| set.pods.iter()).chain(own)
