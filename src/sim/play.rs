@@ -241,7 +241,7 @@ impl Player {
         let limit = self.now() + longest;
         loop {
             self.settle()?;
-            if expect::mismatches(wanted, &self.cluster(), self.since).is_empty() {
+            if expect::mismatches(wanted, &*self.cluster(), self.since).is_empty() {
                 return Ok(());
             }
             if self.now() >= limit {
