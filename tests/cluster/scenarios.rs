@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// What is played both ways. A file that is dropped, renamed or restricted to one way is missed here.
-const PLAYED: [&str; 21] = [
+const PLAYED: [&str; 23] = [
     // The longest first, so that they do not end last.
     "scaled-in-the-middle",
     "deployment-is-taken-over",
@@ -31,6 +31,8 @@ const PLAYED: [&str; 21] = [
     "paused-in-the-file-by-hand",
     "promote-full",
     "gate-says-no",
+    "a-deployment-goes-and-comes",
+    "deleted-and-created-again",
     "testers-meet-it-first",
     "restarted-by-command",
     "first-deploy",
