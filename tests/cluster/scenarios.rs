@@ -73,38 +73,63 @@ fn the_scenarios_are_played_on_the_real_cluster() {
     assert!(failed.is_empty(), "{} of the scenarios failed:\n{}", failed.len(), failed.join("\n"));
 }
 
-/// A file that goes as the real cluster does not.
-const WRONG: &str = "apiVersion: glidepath.dev/v1alpha1
+/// The beginning of files that go as the real cluster does not.
+const BEGINNING: &str = "apiVersion: glidepath.dev/v1alpha1
 kind: Scenario
 files: [MESH]
 timeline:
   - {within: 30s, expect: {phase: Healthy, stableImage: \"shop:1\", pods: {stable: 4}}}
   - {deploy: {image: \"shop:2\"}}
-  - {within: 20s, expect: {phase: Paused, weight: 25}}
-  - {within: 1s, expect: {weight: 26, pods: {stable: 3, canary: 1}, services: {shop-canary: r1}, events: [Promoted]}}
 ";
+/// How each goes on, and what its story must say.
+const WRONG: [(&str, &str, &[&str]); 3] = [
+    (
+        "wrong-in-time",
+        "  - {within: 20s, expect: {phase: Paused, weight: 25}}
+  - {within: 1s, expect: {weight: 26, pods: {stable: 3, canary: 1}, services: {shop-canary: r1}, events: [Promoted]}}",
+        &[
+            "wrong-in-time.yaml:8:5, timeline[3]",
+            "weight is 25 %, wanted 26 %",
+            "pods.stable is 4, wanted 3",
+            "services.shop-canary is r2, wanted r1",
+            "there was no event Promoted",
+            "Paused step 2/4 at 25 %",
+        ],
+    ),
+    (
+        "wrong-throughout",
+        "  - {throughout: 20s, expect: {stableImage: \"shop:1\", weight: 0}}",
+        &["wrong-throughout.yaml:7:5, timeline[2]", "weight is 25 %, wanted 0 %"],
+    ),
+    (
+        "wrong-always",
+        "  - {within: 20s, expect: {phase: Degraded}}\nalways: {totalAvailableAtLeast: 4, weightAtMost: 20}",
+        &["wrong-always.yaml:8:1, always", "the canary weight is 25 %, wanted at most 20 %"],
+    ),
+];
 
 #[test]
 fn what_the_real_cluster_does_not_do_fails_with_its_place_and_what_was_seen() {
     controller().check();
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("wrong.yaml");
     let mesh = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/files/mesh.yaml");
-    std::fs::write(&file, WRONG.replace("MESH", mesh.to_str().unwrap())).unwrap();
-    let loaded = simulate::load(&file).unwrap_or_else(|error| panic!("{error}")).remove(0);
-    let played = threads().block_on(async { Stage::open(lane()).await.unwrap().play("wrong", &loaded).await });
-    let story = played.failed.expect("the last expectation is wrong");
-    for part in [
-        "wrong.yaml:8:5, timeline[3]",
-        "weight is 25 %, wanted 26 %",
-        "pods.stable is 4, wanted 3",
-        "services.shop-canary is r2, wanted r1",
-        "there was no event Promoted",
-        "Paused step 2/4 at 25 %",
-    ] {
-        assert!(story.contains(part), "{part:?} is not in\n{story}");
+    let beginning = BEGINNING.replace("MESH", mesh.to_str().unwrap());
+    let files = WRONG.map(|(name, rest, _)| {
+        let file = folder.path().join(format!("{name}.yaml"));
+        std::fs::write(&file, format!("{beginning}{rest}\n")).unwrap();
+        (name, simulate::load(&file).unwrap_or_else(|error| panic!("{error}")).remove(0))
+    });
+    let played = threads().block_on(async {
+        let stage = Stage::open(lane()).await.unwrap();
+        futures::future::join_all(files.iter().map(|(name, loaded)| stage.play(name, loaded))).await
+    });
+    for (played, (name, _, parts)) in played.iter().zip(WRONG) {
+        let story = played.failed.as_ref().unwrap_or_else(|| panic!("{name} passed"));
+        for part in parts {
+            assert!(story.contains(part), "{name}: {part:?} is not in\n{story}");
+        }
+        assert!(!story.contains("pods.canary"), "what is as expected is not told:\n{story}");
     }
-    assert!(!story.contains("pods.canary"), "what is as expected is not told:\n{story}");
 }
 
 fn threads() -> tokio::runtime::Runtime {
