@@ -73,7 +73,8 @@ impl<'a> Draft<'a> {
     /// The time of this tick: never before anything that was written down (rule S41).
     pub fn now(&self) -> Timestamp {
         let memory = &self.input.status.memory;
-        let newest = memory.step_since.into_iter().chain(memory.route_since).chain(memory.rollout_since).max();
+        let times = [memory.step_since, memory.route_since, memory.rollout_since, memory.clock_stopped_since];
+        let newest = times.into_iter().flatten().chain(memory.repairs.iter().copied()).max();
         newest.map_or(self.input.now, |written| written.max(self.input.now))
     }
 
@@ -329,11 +330,13 @@ impl<'a> Draft<'a> {
     /// Closes the draft. What was decided is looked at again at once until nothing changes any more: our own status brings
     /// no news from outside.
     pub fn finish(mut self) -> Decision {
+        let now = self.now();
         if self.status != *self.input.status {
-            let now = self.now();
             self.wake(now, "the status changed");
         }
-        let wake = self.wakes.drain(..).min_by_key(|wake| wake.at);
+        let mut wake = self.wakes.drain(..).min_by_key(|wake| wake.at);
+        // At once stays at once on a clock that is behind what was written down.
+        wake.iter_mut().filter(|wake| wake.at <= now).for_each(|wake| wake.at = wake.at.min(self.input.now));
         Decision { status: self.status, actions: self.actions, wake, notices: self.notices }
     }
 }

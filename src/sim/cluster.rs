@@ -501,7 +501,8 @@ impl SimCluster {
 fn rates(laws: &Laws, version: &Version, now: Millis) -> Rates {
     let spec = laws.versions.get(&version.image);
     let conversion = spec.and_then(|version| version.conversion).map_or(0.0, Percent::share);
-    Rates { errors: error_rate(laws, version, now), conversion }
+    let burst = spec.and_then(|version| version.error_burst).map_or(1, u64::from);
+    Rates { errors: error_rate(laws, version, now), burst, conversion }
 }
 
 fn error_rate(laws: &Laws, version: &Version, now: Millis) -> f64 {

@@ -28,8 +28,18 @@ pub struct PodCounts {
 pub struct Rates {
     /// The share of errors.
     pub errors: f64,
+    /// How many errors come at once.
+    pub burst: u64,
     /// The share of users who convert.
     pub conversion: f64,
+}
+
+impl Rates {
+    /// Draws errors where so many are expected: with bursts their variance is so many times their mean.
+    fn draw_errors(&self, expected: f64, dice: &mut Dice) -> u64 {
+        let burst = self.burst.max(1);
+        burst * dice.poisson(expected / burst as f64)
+    }
 }
 
 /// What is sent to a pod.
@@ -150,15 +160,15 @@ impl Pod {
     pub fn draw(&mut self, rates: Rates, dice: &mut Dice) -> ArmCounts {
         let copies = std::mem::take(&mut self.expected_copies);
         if copies > 0.0 {
-            let bad = dice.poisson(copies * rates.errors);
+            let bad = rates.draw_errors(copies * rates.errors, dice);
             let copied = ArmCounts { bad, total: bad + dice.poisson(copies * (1.0 - rates.errors)) };
             self.counts.answers = sum(self.counts.answers, copied);
         }
         if self.expected <= 0.0 {
             return ArmCounts::default();
         }
-        let bad = self.draw_users(rates.errors, rates.conversion, dice);
-        let good = self.draw_users(1.0 - rates.errors, rates.conversion, dice);
+        let bad = self.draw_users(rates.errors, rates, dice, true);
+        let good = self.draw_users(1.0 - rates.errors, rates, dice, false);
         (self.expected, self.expected_first) = (0.0, 0.0);
         let drawn = ArmCounts { bad, total: bad + good };
         self.counts.answers = sum(self.counts.answers, drawn);
@@ -167,13 +177,14 @@ impl Pod {
 
     /// Draws the requests of one kind: those of new users who convert, of other new users, and of users who were here before.
     /// Together they are as many as were expected, and who converts is drawn for each user alone.
-    fn draw_users(&mut self, share: f64, conversion: f64, dice: &mut Dice) -> u64 {
+    fn draw_users(&mut self, share: f64, rates: Rates, dice: &mut Dice, bad: bool) -> u64 {
         let (expected, first) = (self.expected * share, self.expected_first * share);
-        let converted = if conversion > 0.0 { dice.poisson(first * conversion) } else { 0 };
-        let users = converted + dice.poisson(first * (1.0 - conversion));
+        let mut draw = |mean: f64| if bad { rates.draw_errors(mean, dice) } else { dice.poisson(mean) };
+        let converted = if rates.conversion > 0.0 { draw(first * rates.conversion) } else { 0 };
+        let users = converted + draw(first * (1.0 - rates.conversion));
         self.counts.converted += converted;
         self.counts.users += users;
-        users + if first < expected { dice.poisson(expected - first) } else { 0 }
+        users + if first < expected { draw(expected - first) } else { 0 }
     }
 
     fn forget(&mut self, now: Millis) {
@@ -245,7 +256,7 @@ mod tests {
         let mut dice = Dice::new(1, 1);
         let mut pod = Pod::new(1, 0, 0, Some(0), 2_000);
         pod.sent = Sent::users(10.0);
-        pod.pass(0, seconds * 1000, Rates { errors: 0.5, conversion: 0.1 }, 5_000, &mut dice);
+        pod.pass(0, seconds * 1000, Rates { errors: 0.5, burst: 1, conversion: 0.1 }, 5_000, &mut dice);
         (pod, dice)
     }
 
@@ -260,6 +271,23 @@ mod tests {
         assert_eq!(answers.total, last.answers.total - first.answers.total, "the first has nothing to compare with");
         assert!((5_000..6_500).contains(&answers.total) && answers.bad.abs_diff(answers.total / 2) < 200);
         assert!(converted.abs_diff(answers.total / 10) < 120, "{converted} of {}", answers.total);
+    }
+
+    #[test]
+    fn errors_in_bursts_have_the_mean_and_a_larger_variance() {
+        let mut dice = Dice::new(3, 1);
+        let rates = Rates { errors: 0.1, burst: 5, ..Rates::default() };
+        let drawn: Vec<f64> = (0..4_000)
+            .map(|_| {
+                let mut pod = Pod::new(1, 0, 0, Some(0), 20_000);
+                pod.sent = Sent::users(10.0);
+                pod.pass(0, 10_000, rates, 60_000, &mut dice);
+                pod.draw(rates, &mut dice).bad as f64
+            })
+            .collect();
+        let mean = drawn.iter().sum::<f64>() / 4_000.0;
+        let variance = drawn.iter().map(|bad| (bad - mean).powi(2)).sum::<f64>() / 4_000.0;
+        assert!((mean - 10.0).abs() < 0.5 && (variance - 50.0).abs() < 6.0, "mean {mean}, variance {variance}");
     }
 
     #[test]

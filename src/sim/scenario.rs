@@ -131,6 +131,9 @@ pub struct GateSpec {
 pub struct VersionSpec {
     /// The share of requests answered with an error.
     pub error_rate: Option<Percent>,
+    /// Errors come in bursts of so many, as where one dependency fails for many requests. Default 1: each by itself.
+    #[schemars(range(min = 1, max = 1000))]
+    pub error_burst: Option<u32>,
     /// How long answers take.
     pub latency: Option<LatencySpec>,
     /// From creation to Ready, or `never`. Default: the world's podStartup.

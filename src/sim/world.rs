@@ -70,6 +70,8 @@ struct SimRun {
 pub struct SimWorld {
     /// The virtual time.
     pub now: Timestamp,
+    /// How far the controller's clock is off, within what a leader may be (rule S41).
+    pub skew: SignedDuration,
     /// Decisions so far.
     pub ticks: u64,
     /// What is wanted.
@@ -119,6 +121,7 @@ impl SimWorld {
     pub fn new(spec: RolloutSpec, template: &str, replicas: u32) -> Self {
         SimWorld {
             now: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
+            skew: SignedDuration::ZERO,
             ticks: 0,
             spec,
             status: RolloutStatus::default(),
@@ -368,7 +371,7 @@ impl SimWorld {
             spec: &spec,
             status: &status,
             seen: &seen,
-            now: self.now,
+            now: self.clock(),
         };
         let decision = engine::step(&input);
         let broken = invariants::broken(&input, &decision);
@@ -385,6 +388,11 @@ impl SimWorld {
         Ok(decision)
     }
 
+    /// The controller's clock.
+    fn clock(&self) -> Timestamp {
+        self.now + self.skew
+    }
+
     fn record(&mut self, decision: &Decision) {
         let (before, after) = (&self.status, &decision.status);
         let place = |status: &RolloutStatus| (status.attempt, status.step_index, status.sub_step);
@@ -392,7 +400,7 @@ impl SimWorld {
             self.steps.push(place(after));
         }
         self.status = decision.status.clone();
-        self.wake = decision.wake.as_ref().map(|wake| wake.at);
+        self.wake = decision.wake.as_ref().map(|wake| wake.at - self.skew);
         self.notices.extend(decision.notices.iter().cloned());
     }
 
@@ -489,7 +497,7 @@ impl SimWorld {
     pub fn settle(&mut self) -> Result<(), Vec<String>> {
         for _ in 0..200 {
             let decision = self.tick()?;
-            let due = decision.wake.as_ref().is_some_and(|wake| wake.at <= self.now);
+            let due = decision.wake.as_ref().is_some_and(|wake| wake.at <= self.clock());
             if decision.actions.is_empty() && !due {
                 return self.rests();
             }

@@ -630,6 +630,8 @@ enum Event {
     Route(bool),
     Crash(usize),
     StatusLost,
+    /// The controller's clock jumps to so many seconds off.
+    Clock(i64),
     Wait(i64),
 }
 
@@ -656,6 +658,7 @@ fn event() -> impl Strategy2 {
         1 => any::<bool>().prop_map(Event::Route),
         2 => (0usize..4).prop_map(Event::Crash),
         1 => Just(Event::StatusLost),
+        1 => (-5i64..=5).prop_map(Event::Clock),
         6 => (1i64..120).prop_map(Event::Wait),
     ]
 }
@@ -768,6 +771,7 @@ fn happen(world: &mut SimWorld, event: &Event) -> Result<(), Vec<String>> {
         Event::StatusLost => {
             world.tick_with(Fault { crash_after: None, status_lost: true })?;
         }
+        Event::Clock(seconds) => world.skew = SignedDuration::from_secs(*seconds),
         Event::Wait(seconds) => {
             world.run_until(SignedDuration::from_secs(*seconds), |_| false)?;
         }
