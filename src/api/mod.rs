@@ -10,6 +10,7 @@ pub mod command;
 pub mod common;
 pub mod conditions;
 pub mod crds;
+pub mod metadata;
 pub mod revision;
 pub mod rollout;
 pub mod status;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     analysis::{Arg, Prometheus, TemplateRef},
     common::{Delay, HumanDuration},
+    metadata::PodMetadata,
     status::RolloutStatus,
     strategy::{BlueGreenStrategy, Judged, Strategy},
     traffic::TrafficRouter,
@@ -103,6 +104,12 @@ pub struct RolloutSpec {
     /// The same after an abort; `never` keeps the pods for debugging. Default 30s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort_scale_down_delay: Option<Delay>,
+    /// What pods of the new version carry until it is stable or they go. It makes no revision and restarts nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_metadata: Option<PodMetadata>,
+    /// What pods of the stable version carry as long as it is that, also those of the first deploy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_metadata: Option<PodMetadata>,
     /// The analysis that runs from the first step that sends traffic to the end of the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<BackgroundAnalysis>,

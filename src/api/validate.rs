@@ -6,6 +6,7 @@
 mod ab_test;
 mod blue_green;
 mod gates;
+mod metadata;
 mod routes;
 mod steps;
 mod templates;
@@ -13,6 +14,7 @@ mod workload;
 
 use super::rollout::{RolloutSpec, Services};
 
+pub use metadata::selected_by;
 pub use templates::template;
 
 /// How bad a finding is.
@@ -61,6 +63,7 @@ impl Finding {
 pub fn rollout(spec: &RolloutSpec) -> Vec<Finding> {
     let mut found = Vec::new();
     workload::check(spec, &mut found);
+    metadata::check(spec, &mut found);
     services(spec, &mut found);
     traffic(spec, &mut found);
     background(spec, &mut found);

@@ -20,6 +20,7 @@ use crate::{
     api::{
         analysis::TemplateRef,
         common::{HumanDuration, Percent},
+        metadata::PodMetadata,
         rollout::RolloutSpec,
         validate::{self, Severity},
     },
@@ -103,6 +104,8 @@ pub struct Plan {
     least: Duration,
     open_waits: u32,
     most_pods: u32,
+    /// What pods carry for their role, by the role's name.
+    roles: Vec<(&'static str, PodMetadata)>,
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +128,8 @@ fn of_document(document: &Document, replicas: Option<u32>) -> Result<Plan, YamlE
 pub fn plan(name: &str, spec: &RolloutSpec, replicas: u32) -> Plan {
     let mut plan = Plan { name: name.to_owned(), replicas, mesh: validate::has_mesh(spec), ..Plan::default() };
     plan.most_pods = replicas;
+    let roles = [("canary", &spec.canary_metadata), ("stable", &spec.stable_metadata)].into_iter();
+    plan.roles = roles.filter_map(|(role, metadata)| Some((role, metadata.clone()?))).collect();
     let steps = items::items(&spec.strategy.steps());
     for (index, item) in (0u32..).zip(&steps) {
         let pods =
@@ -247,7 +252,11 @@ impl Plan {
             text += row.trim_end();
             text.push('\n');
         }
-        text + &format!("    in all  {}\n", self.sum())
+        text += &format!("    in all  {}\n", self.sum());
+        for (role, metadata) in self.roles.iter().filter(|(_, metadata)| !metadata.is_empty()) {
+            text += &format!("{role:>10}  pods carry {}\n", carried(metadata));
+        }
+        text
     }
 
     fn sum(&self) -> String {
@@ -277,7 +286,7 @@ fn json(plan: &Plan) -> serde_json::Value {
             "weight": line.weight,
         })
     });
-    serde_json::json!({
+    let mut json = serde_json::json!({
         "rollout": plan.name,
         "replicas": plan.replicas,
         "mesh": plan.mesh,
@@ -285,7 +294,16 @@ fn json(plan: &Plan) -> serde_json::Value {
         "waitsAtLeast": HumanDuration::from(plan.least),
         "pausesForAPerson": plan.people,
         "podsAtMost": plan.most_pods,
-    })
+    });
+    for (role, metadata) in &plan.roles {
+        json[format!("{role}Metadata")] = serde_json::json!(metadata);
+    }
+    json
+}
+
+fn carried(metadata: &PodMetadata) -> String {
+    let all = metadata.labels.iter().chain(&metadata.annotations);
+    all.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 
 fn pods_text(pods: u32) -> String {
@@ -297,4 +315,27 @@ fn bar(weight: Percent) -> String {
     let eighths = (weight.basis_points() * 160).div_ceil(10_000) as usize;
     let part = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];
     "█".repeat(eighths / 8) + part
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_says_what_pods_carry_for_their_role() {
+        let spec = |metadata: serde_json::Value| {
+            serde_json::from_value(json!({"strategy": {"canary": {}}, "stableMetadata": {"labels": {"role": "stable"}},
+                "canaryMetadata": metadata}))
+            .unwrap()
+        };
+        let of = |metadata| plan("web", &spec(metadata), 4);
+        let both = of(json!({"labels": {"role": "canary", "a": "1"}, "annotations": {"example.com/note": "on trial"}}));
+        let lines =
+            "    canary  pods carry a=1, role=canary, example.com/note=on trial\n    stable  pods carry role=stable\n";
+        assert!(both.text().ends_with(lines), "{}", both.text());
+        assert_eq!(json(&both)["canaryMetadata"]["labels"], json!({"a": "1", "role": "canary"}));
+        assert!(!of(json!({})).text().contains("canary  pods carry"));
+    }
 }

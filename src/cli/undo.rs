@@ -16,7 +16,7 @@ use super::{
     output::print,
 };
 use crate::{
-    api::{REVISION_LABEL, ROLLOUT_LABEL, Rollout, revision},
+    api::{REVISION_LABEL, ROLLOUT_LABEL, Rollout, metadata, revision},
     cluster::kinds::NUMBER,
 };
 
@@ -110,7 +110,7 @@ async fn kept(connection: &Connection, rollout: &Rollout) -> Result<Vec<Kept>, C
 }
 
 fn of_replica_set(set: &DynamicObject) -> Option<Kept> {
-    let mut template = set.data.pointer("/spec/template")?.clone();
+    let mut template = metadata::without(set.data.pointer("/spec/template")?.clone());
     if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("creationTimestamp");
         if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {

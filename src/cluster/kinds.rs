@@ -10,6 +10,7 @@ use super::table::{Kept, mark};
 use crate::api::{
     AnalysisRun, REVISION_LABEL, ROLLOUT_LABEL, Rollout,
     command::{CommandState, RolloutCommandSpec},
+    metadata::{self, Carried, Mark},
     revision,
 };
 
@@ -47,8 +48,10 @@ pub struct ReplicaSetKept {
     pub ready: u32,
     /// Pods that are available.
     pub available: u32,
-    /// The canonical text of its template without our label.
+    /// The canonical text of its template without our label, and without what was added for a role.
     pub template: Box<str>,
+    /// What was added to its template for a role.
+    pub carried: Carried,
     /// The images of its containers.
     pub images: Vec<String>,
     /// The message of a ReplicaFailure condition: quota, admission.
@@ -69,6 +72,7 @@ impl Kept for ReplicaSetKept {
             ready: count(data, "/status/readyReplicas"),
             available: count(data, "/status/availableReplicas"),
             images: revision::images(&template),
+            carried: Carried::by_template(&template),
             template: normal_template(template),
             failure: true_condition(data, "ReplicaFailure"),
         }
@@ -144,15 +148,19 @@ pub struct PodKept {
     pub trouble: Option<String>,
     /// Whether it is ready.
     pub ready: bool,
+    /// Stands for what it carries for a role.
+    pub carried: Mark,
 }
 
 impl Kept for PodKept {
     fn keep(object: &DynamicObject) -> Self {
+        let (labels, annotations) = (object.metadata.labels.as_ref(), object.metadata.annotations.as_ref());
         PodKept {
-            revision: mark(object.metadata.labels.as_ref(), REVISION_LABEL).unwrap_or_default().to_owned(),
+            revision: mark(labels, REVISION_LABEL).unwrap_or_default().to_owned(),
             owner: owner(object, "ReplicaSet").unwrap_or_default(),
             trouble: pod_trouble(&object.data),
             ready: condition(&object.data, "Ready").is_some_and(|ready| text(ready, "/status") == "True"),
+            carried: Carried::by(labels, annotations).mark(),
         }
     }
     fn group(&self) -> Option<&str> {
@@ -341,8 +349,9 @@ fn pruned(meta: &ObjectMeta) -> ObjectMeta {
     }
 }
 
-/// The canonical text of a template without the label that we add.
-pub fn normal_template(mut template: Value) -> Box<str> {
+/// The canonical text of a template without the label that we add, and without what a role adds.
+pub fn normal_template(template: Value) -> Box<str> {
+    let mut template = metadata::without(template);
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.shift_remove(REVISION_LABEL);
     }
@@ -374,6 +383,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::metadata::{Added, METADATA_ANNOTATION};
 
     fn object(value: Value) -> DynamicObject {
         serde_json::from_value(value).unwrap()
@@ -391,6 +401,27 @@ mod tests {
     fn our_label_does_not_make_a_template_differ() {
         let with = json!({"metadata": {"labels": {"app": "a", REVISION_LABEL: "x"}, "creationTimestamp": null}});
         assert_eq!(&*normal_template(with), r#"{"metadata":{"labels":{"app":"a"}}}"#);
+    }
+
+    /// What the Rollout's or Deployment's template is compared with, and what a hand-back writes into the Deployment.
+    #[test]
+    fn s1_what_a_role_adds_does_not_make_a_template_differ() {
+        let pure = json!({"metadata": {"labels": {"app": "a", "tier": "front"}}});
+        let wanted =
+            serde_json::from_value(json!({"labels": {"role": "canary", "tier": "trial"}, "annotations": {"n": "1"}}));
+        let added = Added::to(&pure, wanted.unwrap());
+        let template = json!({"metadata": {
+            "labels": {"app": "a", "tier": "trial", "role": "canary", REVISION_LABEL: "x"},
+            "annotations": {"n": "1", METADATA_ANNOTATION: added.text()}, "creationTimestamp": null}});
+        let set = ReplicaSetKept::keep(&object(json!({
+            "metadata": {"name": "a"}, "spec": {"template": template}})));
+        assert_eq!(set.template, normal_template(pure));
+        assert_eq!(set.carried, Carried::Whole(Box::new(added)));
+        let pod = object(json!({"metadata": template["metadata"]}));
+        assert_eq!(PodKept::keep(&pod).carried, set.carried.mark(), "a pod that was born of it");
+        let mut bare = pod.clone();
+        bare.metadata.labels.as_mut().unwrap().remove("role");
+        assert_eq!(PodKept::keep(&bare).carried, Mark::ASTRAY);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod evict;
 mod handback;
 pub mod health;
 pub mod kinds;
+mod metadata;
 mod observe;
 mod problems;
 pub mod references;
@@ -195,6 +196,7 @@ impl World for Cluster {
         match action {
             Action::EnsureRevision { id, number } => self.ensure_revision(&around, id, *number).await,
             Action::EnsureReplicas { id, replicas } => self.ensure_replicas(&around, id, *replicas).await,
+            Action::EnsureMetadata { id, metadata } => self.ensure_metadata(&around, id, metadata).await,
             Action::Evict { pod, uid } => self.evict(&around, pod, uid).await,
             Action::RemoveRevision { id } => self.remove_revision(&around, id).await,
             Action::EnsureTarget { target, revision } => self.ensure_target(&around, *target, revision).await,

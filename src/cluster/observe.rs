@@ -216,6 +216,8 @@ impl Cluster {
             ready: set.ready,
             available: set.available,
             trouble,
+            metadata: set.carried.added().given,
+            metadata_astray: self.metadata_astray(entry),
         }
     }
 

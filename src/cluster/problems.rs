@@ -4,7 +4,7 @@ use super::{Cluster, observe::Around, references, targets::Split};
 use crate::{
     api::{
         Rollout, RolloutSpec,
-        validate::{self, Severity},
+        validate::{self, Finding, Severity},
     },
     engine::Problem,
     ports::RolloutKey,
@@ -17,6 +17,7 @@ impl Cluster {
         let mut problems = Vec::new();
         problems.extend(self.claims(around));
         problems.extend(missing_workload(around));
+        problems.extend(selected_metadata(around));
         problems.extend(self.autoscaled(around));
         problems.extend(self.missing_root(around));
         problems.extend(route.map(|error| problem(error.reason(), error.to_string(), false)));
@@ -90,7 +91,16 @@ impl Cluster {
 
 /// What `lint` says, in the same words.
 pub(super) fn invalid(spec: &RolloutSpec) -> Option<Problem> {
-    let findings = validate::rollout(spec);
+    invalid_by(&validate::rollout(spec))
+}
+
+/// What only the Deployment's selector tells, in the words that `lint` has for the Rollout's own.
+fn selected_metadata(around: &Around) -> Option<Problem> {
+    let workload = around.workload.as_ref()?;
+    invalid_by(&validate::selected_by(&around.rollout.spec, &workload.value.selector))
+}
+
+fn invalid_by(findings: &[Finding]) -> Option<Problem> {
     let errors: Vec<String> = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Error)

@@ -77,7 +77,11 @@ impl Cluster {
         all.into_iter().find(|entry| entry.value.revision == id && !entry.deleting)
     }
 
-    async fn patch_replica_set(&self, entry: &Entry<ReplicaSetKept>, patch: Value) -> Result<(), WorldError> {
+    pub(super) async fn patch_replica_set(
+        &self,
+        entry: &Entry<ReplicaSetKept>,
+        patch: Value,
+    ) -> Result<(), WorldError> {
         let (namespace, name) = (&entry.key.namespace, &entry.key.name);
         let api = self.api(&resource::<ReplicaSet>(), namespace);
         let what = format!("patch ReplicaSet {namespace}/{name}");

@@ -7,6 +7,7 @@ use crate::api::{
     analysis::{Arg, TemplateRef},
     command::CommandState,
     common::Percent,
+    metadata::PodMetadata,
     status::RevisionRef,
     strategy::{DEFAULT_TTL, HeaderRoute, MirrorRoute, Sticky},
 };
@@ -187,6 +188,14 @@ pub enum Action {
         id: String,
         /// How many pods.
         replicas: u32,
+    },
+    /// The revision's pods, those that are there and those to come, carry this for their role, and nothing else that was
+    /// ever added for one.
+    EnsureMetadata {
+        /// The revision id.
+        id: String,
+        /// Labels and annotations.
+        metadata: PodMetadata,
     },
     /// The target selects this revision.
     EnsureTarget {

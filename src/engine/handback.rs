@@ -21,7 +21,9 @@ pub fn hand_back(draft: &mut Draft<'_>) {
     }
     let until = LONGEST.after(since);
     if waits_for_workload(draft) && until > now {
-        draft.ask(Action::HandBack(HandBack::Workload));
+        if is_held(draft) {
+            draft.ask(Action::HandBack(HandBack::Workload));
+        }
         draft.wait("HandBack", "waiting for the Deployment's own pods before traffic is given back", Some(until));
         return;
     }
@@ -38,6 +40,16 @@ fn waits_for_workload(draft: &Draft<'_>) -> bool {
     let replicas = draft.replicas();
     let workload = draft.input.seen.workload.as_ref().filter(|_| draft.status.stable_revision.is_some());
     workload.is_some_and(|workload| workload.paused || workload.wanted < replicas || workload.available < replicas)
+}
+
+/// Whether the Deployment is not as it is to be given back: held still, of another size, or with another template than
+/// stable's.
+fn is_held(draft: &Draft<'_>) -> bool {
+    let (workload, template) = (draft.input.seen.workload.as_ref(), draft.input.seen.template.as_ref());
+    let other_size = workload.is_some_and(|workload| workload.paused || workload.wanted != draft.replicas());
+    // A stable version whose ReplicaSet is lost has no template to give back.
+    let stable = draft.stable_id().filter(|id| draft.revision(id).is_some());
+    other_size || stable.is_some_and(|stable| template.is_some_and(|template| template.id != stable))
 }
 
 /// Once the Services select all pods again they would select these too: a preview that nobody has judged, or a version whose
@@ -79,8 +91,8 @@ mod tests {
     use crate::{
         api::{Percent, RolloutSpec, RolloutStatus},
         engine::{
-            Input,
-            input::{RevisionSeen, Seen, TargetSeen, WorkloadSeen},
+            Decision, Input,
+            input::{RevisionSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen},
             step,
         },
     };
@@ -105,6 +117,49 @@ mod tests {
         }
     }
 
+    fn decide(spec: &RolloutSpec, status: &RolloutStatus, seen: &Seen) -> Decision {
+        step(&Input {
+            name: "web",
+            uid: "uid",
+            generation: Some(1),
+            deleting: true,
+            skip_hand_back: false,
+            spec,
+            status,
+            seen,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    /// What is asked for while the Deployment's pods come, by what is seen of it.
+    #[test]
+    fn s40_the_deployment_is_written_to_only_while_it_is_not_as_it_is_to_be() {
+        let status: RolloutStatus =
+            serde_json::from_value(json!({"stableRevision": {"id": "v1", "number": 1}})).unwrap();
+        for (wanted, paused, template, asks) in [
+            (0, true, "v1", true),
+            (4, true, "v1", true),
+            (3, false, "v1", true),
+            (5, false, "v1", true),
+            (4, false, "v2", true),
+            (4, false, "v1", false),
+        ] {
+            let seen = Seen {
+                workload: Some(WorkloadSeen { wanted, pods: wanted, available: 2, paused }),
+                template: Some(TemplateSeen { id: template.into(), ..TemplateSeen::default() }),
+                ..seen(0, "v1", 0)
+            };
+            let decision = decide(&spec(false, false), &status, &seen);
+            let asked = decision.actions.contains(&Action::HandBack(HandBack::Workload));
+            assert_eq!(asked, asks, "{wanted} {paused} {template}: {:?}", decision.actions);
+            let waits = decision.status.waiting_for.as_ref().map(|waiting| waiting.reason.as_str());
+            assert_eq!((waits, decision.actions.len()), (Some("HandBack"), usize::from(asks)));
+            let again = decide(&spec(false, false), &decision.status, &seen);
+            assert_eq!((again.status, again.actions), (decision.status, decision.actions), "I8, I11");
+            assert_eq!(again.wake.unwrap().reason, "HandBack", "it looks again when its time is over");
+        }
+    }
+
     #[test]
     fn s40_pods_that_nobody_reaches_go_before_the_services_select_them() {
         for (routes, blue_green, pods, pinned, weight, waits) in [
@@ -117,17 +172,7 @@ mod tests {
         ] {
             let status: RolloutStatus =
                 serde_json::from_value(json!({"stableRevision": {"id": "v1", "number": 1}})).unwrap();
-            let decision = step(&Input {
-                name: "web",
-                uid: "uid",
-                generation: Some(1),
-                deleting: true,
-                skip_hand_back: false,
-                spec: &spec(routes, blue_green),
-                status: &status,
-                seen: &seen(pods, pinned, weight),
-                now: jiff::Timestamp::UNIX_EPOCH,
-            });
+            let decision = decide(&spec(routes, blue_green), &status, &seen(pods, pinned, weight));
             let case = format!("{routes} {blue_green} {pinned} {weight}: {:?}", decision.actions);
             let returned = decision.actions.contains(&Action::HandBack(HandBack::Objects));
             let scaled = decision.actions.contains(&Action::EnsureReplicas { id: "v2".into(), replicas: 0 });

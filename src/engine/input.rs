@@ -9,6 +9,7 @@ use crate::api::{
     analysis::{AnalysisRunStatus, RunPhase, Verdict},
     command::RolloutCommandSpec,
     common::Percent,
+    metadata::PodMetadata,
 };
 
 use super::decision::GateQuestion;
@@ -119,6 +120,10 @@ pub struct RevisionSeen {
     pub available: u32,
     /// Why pods do not come: quota, image pull, unschedulable; for people.
     pub trouble: Option<String>,
+    /// What its pod template carries for a role.
+    pub metadata: PodMetadata,
+    /// Whether something of that is missing in the template, or any of its pods carries something else.
+    pub metadata_astray: bool,
 }
 
 /// The routers' objects as read back.

@@ -16,6 +16,7 @@ mod handover;
 pub mod input;
 pub mod invariants;
 pub mod items;
+mod metadata;
 mod outcome;
 mod pods;
 mod promotion;
@@ -89,6 +90,7 @@ fn release(draft: &mut Draft<'_>) {
     restart::walk(draft);
     pods::adopt(draft);
     revisions::forget_old(draft);
+    metadata::ensure(draft);
 }
 
 /// Rule S4: straight to all pods; steps and analysis are skipped.

@@ -14,8 +14,8 @@ use super::{
     beside,
     decision::{Action, Target},
     draft::Draft,
-    input::TargetSeen,
-    items::Scale,
+    input::{RouteSeen, TargetSeen},
+    items::{self, Scale},
     replicas,
 };
 
@@ -192,7 +192,8 @@ pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
         }
     } else {
         draft.status.memory.route_since = None;
-        let drifted = was_desired == desired && was_accepted == Some(desired) && same_beside;
+        let stood = was_desired == desired && was_accepted == Some(desired) && same_beside;
+        let drifted = stood && !may_be_ours(draft, &seen);
         let unreadable = seen.weight.is_none() && !draft.input.seen.problems.is_empty();
         // With an object missing nothing moves but the way back, in those that are left (S33, S53).
         let writes = if unreadable { intent.is_nothing() && seen.returnable } else { !drifted || may_repair(draft) };
@@ -210,6 +211,18 @@ pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
         begin_epoch(draft, desired);
     }
     Route { desired, settled: settled && whole, goal }
+}
+
+/// Whether the routes say what the recorded step was on its way to: a write of ours, then, whose record was lost with the
+/// process, and no change from outside.
+fn may_be_ours(draft: &Draft<'_>, seen: &RouteSeen) -> bool {
+    let recorded = draft.input.status;
+    let planned = match recorded.course {
+        Course::Stepping => items::weight_at(&draft.items, recorded.step_index, recorded.sub_step),
+        Course::Promoting => Percent::FULL,
+        _ => return false,
+    };
+    !seen.drifted && seen.weight == Some(planned)
 }
 
 fn settle_route(draft: &mut Draft<'_>) -> bool {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::pods::{Behaviour, Endpoint, Pod};
-use crate::engine::RevisionSeen;
+use crate::{api::metadata::PodMetadata, engine::RevisionSeen};
 
 /// A revision with its pods: what a ReplicaSet is in a cluster.
 pub struct Replicas {
@@ -21,6 +21,8 @@ pub struct Replicas {
     pub wanted: u32,
     /// Why pods do not come, for people.
     pub trouble: Option<String>,
+    /// What its pods would carry for their role in a cluster; here they are only ports.
+    pub metadata: PodMetadata,
     pods: Vec<Slot>,
 }
 
@@ -49,7 +51,8 @@ impl Replicas {
     /// No pods yet.
     pub fn new(id: &str, number: u64, workload: String, images: Vec<String>, behaviour: Behaviour) -> Self {
         let id = id.to_owned();
-        Replicas { id, number, workload, images, behaviour, wanted: 0, trouble: None, pods: Vec::new() }
+        let (metadata, pods) = (PodMetadata::default(), Vec::new());
+        Replicas { id, number, workload, images, behaviour, wanted: 0, trouble: None, metadata, pods }
     }
 
     /// Asks for so many pods; the caller carries the moves out. Pods that are not ready yet go first, then the newest.
@@ -119,6 +122,8 @@ impl Replicas {
             ready: count(self.ready().count()),
             available: count(self.ready().filter(|(_, since)| long_enough(*since)).count()),
             trouble: self.trouble.clone(),
+            metadata: self.metadata.clone(),
+            metadata_astray: false,
         }
     }
 }

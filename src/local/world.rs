@@ -370,6 +370,10 @@ impl World for LocalWorld {
         match action {
             Action::EnsureRevision { id, number } => self.ensure_revision(state, id, *number)?,
             Action::EnsureReplicas { id, replicas } => self.scale(state, id, *replicas),
+            Action::EnsureMetadata { id, metadata } => {
+                let known = state.revisions.iter_mut().find(|revision| revision.id == *id);
+                known.into_iter().for_each(|revision| revision.metadata.clone_from(metadata));
+            }
             Action::EnsureTarget { target: Target::Stable, revision } => state.stable_target = Some(revision.clone()),
             Action::EnsureTarget { target: Target::Canary, revision } => state.canary_target = Some(revision.clone()),
             Action::EnsureRoute(intent) => state.weight = Some(intent.canary),

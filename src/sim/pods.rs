@@ -3,7 +3,7 @@
 //! Each pod is one series per counter, as a Prometheus sees it: read at scrape times of its own, gone when the pod is gone,
 //! back at zero when its process starts anew. What a window's increments are follows analysis.md section 2.
 
-use crate::evidence::ArmCounts;
+use crate::{api::metadata::PodMetadata, evidence::ArmCounts};
 
 use super::{Millis, dice::Dice};
 
@@ -78,6 +78,8 @@ pub struct Pod {
     pub ready_at: Option<Millis>,
     /// When it was created.
     pub born: Millis,
+    /// What it carries for its revision's role.
+    pub metadata: PodMetadata,
     /// What reaches it now.
     pub sent: Sent,
     counts: PodCounts,
@@ -99,6 +101,7 @@ impl Pod {
             version,
             ready_at,
             born,
+            metadata: PodMetadata::default(),
             sent: Sent::default(),
             counts: PodCounts::default(),
             samples: Vec::new(),

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use writes::{ensure_revision, ensure_run, gate_answer, hand_back, merge_written};
+use writes::{ensure_revision, ensure_run, gate_answer, hand_back, label, merge_written};
 
 use super::{
     Millis,
@@ -228,6 +228,10 @@ impl Process {
                 }
                 cluster.scale(id, *replicas);
             }
+            Action::EnsureMetadata { id, metadata } => {
+                self.unchanged(cluster, &Named::Replicas(id.clone()))?;
+                label(cluster, id, metadata);
+            }
             Action::EnsureTarget { target, revision } => {
                 let stable = *target == Target::Stable;
                 self.unchanged(cluster, if stable { &Named::Stable } else { &Named::Canary })?;
@@ -267,7 +271,9 @@ impl Process {
     fn reflect(&self, cluster: &SimCluster, action: &Action) {
         let mut kept = self.kept();
         let named = match action {
-            Action::EnsureReplicas { id, .. } | Action::EnsureRevision { id, .. } => Named::Replicas(id.clone()),
+            Action::EnsureReplicas { id, .. }
+            | Action::EnsureRevision { id, .. }
+            | Action::EnsureMetadata { id, .. } => Named::Replicas(id.clone()),
             Action::EnsureTarget { target: Target::Stable, .. } => Named::Stable,
             Action::EnsureTarget { .. } => Named::Canary,
             Action::EnsureRoute(_) => Named::Route,

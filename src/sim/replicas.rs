@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    api::revision,
+    api::{metadata::PodMetadata, revision},
     engine::{PodSeen, RevisionSeen},
 };
 
@@ -20,6 +20,8 @@ pub struct Replicas {
     pub workload: String,
     /// Its pod template.
     pub template: Value,
+    /// What its template carries for its role; pods are born with it.
+    pub metadata: PodMetadata,
     /// How many pods are asked for.
     pub wanted: u32,
     /// The pods that exist.
@@ -34,7 +36,8 @@ impl Replicas {
     /// No pods yet.
     pub fn new(id: &str, number: u64, workload: String, template: Value) -> Self {
         let id = id.to_owned();
-        Replicas { id, number, workload, template, wanted: 0, pods: Vec::new(), without_room: 0, version: 1 }
+        let (metadata, pods) = (PodMetadata::default(), Vec::new());
+        Replicas { id, number, workload, template, metadata, wanted: 0, pods, without_room: 0, version: 1 }
     }
 
     /// Takes surplus pods away: those that are not ready first, then the newest.
@@ -84,6 +87,8 @@ impl Replicas {
             ready: self.ready(now),
             available: self.available(now, min_ready),
             trouble: room.then(|| format!("{} pods are unschedulable: no room on any node", self.without_room)),
+            metadata: self.metadata.clone(),
+            metadata_astray: self.pods.iter().any(|pod| pod.metadata != self.metadata),
         }
     }
 }

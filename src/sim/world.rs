@@ -10,6 +10,7 @@ use crate::{
         analysis::{AnalysisRunStatus, MetricStatus, RunPhase, ShareStatus, ShareVerdict, Verdict},
         command::{CommandState, RolloutCommandSpec, Verb},
         common::Percent,
+        metadata::PodMetadata,
     },
     engine::{
         self, Action, CommandSeen, Decision, GateAnswer, GateQuestion, GateSeen, HandBack, Input, Notice, PodSeen,
@@ -43,6 +44,7 @@ impl Default for Behaviour {
 
 #[derive(Clone, Debug, Default)]
 struct ReplicaSet {
+    metadata: PodMetadata,
     number: u64,
     wanted: u32,
     pods: Vec<SimPod>,
@@ -156,6 +158,11 @@ impl SimWorld {
         let mut names: Vec<String> = self.route.headers.iter().map(|route| route.name.clone()).collect();
         names.sort();
         names
+    }
+
+    /// What the pods of a revision carry for its role.
+    pub fn metadata(&self, id: &str) -> PodMetadata {
+        self.sets.get(id).map(|set| set.metadata.clone()).unwrap_or_default()
     }
 
     /// What the cookies of users who stay name.
@@ -418,6 +425,9 @@ impl SimWorld {
         match action {
             Action::EnsureRevision { id, number } => self.sets.entry(id.clone()).or_default().number = *number,
             Action::EnsureReplicas { id, replicas } => self.scale(id, *replicas),
+            Action::EnsureMetadata { id, metadata } => {
+                self.sets.entry(id.clone()).or_default().metadata.clone_from(metadata);
+            }
             Action::EnsureTarget { target: Target::Stable, revision } => self.stable_target = Some(revision.clone()),
             Action::EnsureTarget { target: Target::Canary, revision } => self.canary_target = Some(revision.clone()),
             Action::EnsureRoute(intent) => self.route = intent.clone(),
@@ -541,5 +551,7 @@ fn revision(id: &str, set: &ReplicaSet, now: Timestamp) -> RevisionSeen {
         ready: available,
         available,
         trouble: None,
+        metadata: set.metadata.clone(),
+        metadata_astray: false,
     }
 }

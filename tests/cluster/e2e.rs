@@ -44,6 +44,7 @@ mod exit_codes;
 mod harness;
 mod header_routes;
 mod interruptions;
+mod metadata;
 mod relay;
 mod releases;
 mod restart;

@@ -33,6 +33,15 @@ fn no_role_has_wildcards_or_secrets() {
     }
 }
 
+/// Pods are labelled for their role and evicted, never deleted or written whole.
+#[test]
+fn pods_may_be_patched_and_nothing_more() {
+    let rules = controller_rules().into_iter();
+    let pods = rules.filter(|rule| texts(&rule["resources"]).contains("pods")).map(|rule| texts(&rule["verbs"]));
+    let wanted = ["get", "list", "patch", "watch"].map(str::to_owned);
+    assert_eq!(pods.collect::<Vec<_>>(), [BTreeSet::from(wanted)]);
+}
+
 #[test]
 fn every_router_may_do_what_it_says() {
     let rules = controller_rules();

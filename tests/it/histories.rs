@@ -6,7 +6,7 @@ use glidepath::{
     api::{
         Rollout,
         analysis::AnalysisTemplateSpec,
-        status::{Course, Phase},
+        status::{Course, Phase, RevisionRef},
     },
     sim::{
         Player, Setting,
@@ -64,10 +64,17 @@ fn deed() -> impl Strategy<Value = (i64, Value)> {
         3 => (verb, any::<bool>()).prop_map(|(verb, full)| json!({"command": {"verb": verb, "full": full}})),
         1 => (0u32..8).prop_map(|replicas| json!({"scale": replicas})),
         1 => any::<bool>().prop_map(|paused| json!({"patch": {"spec": {"paused": paused}}})),
+        1 => (prop_oneof!["canaryMetadata", "stableMetadata"], 0u32..3)
+            .prop_map(|(field, n)| json!({"patch": {"spec": {field: metadata(n)}}})),
         1 => proptest::collection::vec(step(), 0..4)
             .prop_map(|steps| json!({"patch": {"spec": {"strategy": {"canary": {"steps": steps}}}}})),
     ];
     ((0i64..60_000), what)
+}
+
+/// What pods carry for a role; 0 is nothing.
+fn metadata(number: u32) -> Value {
+    if number == 0 { Value::Null } else { json!({"labels": {"role": format!("role-{number}")}}) }
 }
 
 fn fault() -> impl Strategy<Value = Value> {
@@ -203,6 +210,24 @@ fn rests(cluster: &SimCluster) -> bool {
         || asleep
 }
 
+/// Every pod carries what the file says for its revision's role, and those of no role carry nothing.
+fn carry_their_roles(cluster: &SimCluster) -> bool {
+    let Some(rollout) = cluster.rollout.as_ref().filter(|_| cluster.status().reason != "InvalidSpec") else {
+        return true;
+    };
+    let status = cluster.status();
+    let is = |revision: &Option<RevisionRef>, id: &str| revision.as_ref().is_some_and(|revision| revision.id == id);
+    cluster.sets.iter().all(|set| {
+        let first = status.stable_revision.is_none() && is(&status.current_revision, &set.id);
+        let wanted = match (first || is(&status.stable_revision, &set.id), is(&status.current_revision, &set.id)) {
+            (true, _) => rollout.spec.stable_metadata.clone(),
+            (false, true) => rollout.spec.canary_metadata.clone(),
+            (false, false) => None,
+        };
+        set.metadata == wanted.unwrap_or_default() && set.pods.iter().all(|pod| pod.metadata == set.metadata)
+    })
+}
+
 fn play(setting: &Setting, deeds: &[(i64, Value)]) -> Result<(), String> {
     let mut player = Player::new(setting, None).unwrap();
     let mut history = || {
@@ -214,7 +239,11 @@ fn play(setting: &Setting, deeds: &[(i64, Value)]) -> Result<(), String> {
         player.act(&serde_json::from_value(json!({"patch": {"spec": {"paused": false}}})).unwrap())?;
         let came = player.play_until(24 * HOUR, rests)?;
         let stuck = || player.failure("I10", "to come to rest", Vec::new());
-        if came { Ok(()) } else { Err(stuck()) }
+        if !came {
+            return Err(stuck());
+        }
+        let labelled = player.play_until(HOUR, carry_their_roles)?;
+        if labelled { Ok(()) } else { Err(player.failure("I10", "to carry what its roles have", Vec::new())) }
     };
     let ended: Result<(), _> = history();
     let story = player.finish();

@@ -18,7 +18,11 @@ fn written(image: &str) -> Value {
 /// As the API server keeps it in a ReplicaSet.
 fn filled_in(image: &str, id: &str) -> Value {
     json!({
-        "metadata": { "creationTimestamp": null, "labels": { "app": "checkout", REVISION_LABEL: id } },
+        "metadata": {
+            "creationTimestamp": null,
+            "labels": { "app": "checkout", "role": "stable", REVISION_LABEL: id },
+            "annotations": { metadata::METADATA_ANNOTATION: r#"{"given":{"labels":{"role":"stable"}}}"# }
+        },
         "spec": {
             "containers": [{ "name": "app", "image": image, "imagePullPolicy": "IfNotPresent" }],
             "restartPolicy": "Always"
@@ -60,7 +64,7 @@ async fn server(rollout: &Rollout) -> MockServer {
     let (old, new) = (revision::id(&written("app:1")), revision::id(&written("app:2")));
     let items = json!([set("app:1", &old, 1), set("app:2", &new, 2)]);
     get(SETS, json!({ "apiVersion": "apps/v1", "kind": "ReplicaSetList", "metadata": {}, "items": items })).await;
-    let mut template = filled_in("app:2", "x");
+    let mut template = metadata::without(filled_in("app:2", "x"));
     template["metadata"]["labels"].as_object_mut().unwrap().remove(REVISION_LABEL);
     let deployment = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" }, "spec": { "template": template } });
     get(DEPLOYMENT, deployment).await;
@@ -90,7 +94,7 @@ async fn s84_the_template_is_written_as_people_wrote_it_so_that_the_revision_is_
 }
 
 #[tokio::test]
-async fn s84_a_deployments_template_is_written_without_our_label() {
+async fn s84_a_deployments_template_is_written_without_our_label_and_what_a_role_adds() {
     let mut referring = rollout();
     (referring.spec.template, referring.spec.selector) = (None, None);
     referring.spec.workload_ref =
@@ -100,7 +104,7 @@ async fn s84_a_deployments_template_is_written_without_our_label() {
     let (at, patch) = patched(&server).await.unwrap();
     assert_eq!(at, DEPLOYMENT);
     assert_eq!(patch[1]["value"]["spec"]["containers"][0]["image"], "app:1");
-    assert_eq!(patch[1]["value"]["metadata"]["labels"], json!({ "app": "checkout" }));
+    assert_eq!(patch[1]["value"]["metadata"], json!({ "labels": { "app": "checkout" } }));
 }
 
 #[tokio::test]

@@ -31,6 +31,11 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
     if spec.remove("workloadRef").is_some() {
         notes.push("spec.workloadRef is not used: versions are named with 'glidepath set image'".to_owned());
     }
+    for field in ["canaryMetadata", "stableMetadata"] {
+        if spec.remove(field).is_some() {
+            notes.push(format!("spec.{field} is not used: there are no pods to label"));
+        }
+    }
     spec.entry("template").or_insert_with(|| template::stand_in(&name));
     let chosen = spec.get("selector").is_some_and(|selector| selector.as_object().is_none_or(|map| !map.is_empty()));
     if !chosen {
@@ -122,14 +127,16 @@ mod tests {
             "replicas": 4,
             "workloadRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" },
             "traffic": [{ "istio": { "virtualServices": [{ "name": "web" }] } }],
+            "canaryMetadata": { "labels": { "role": "canary" } }, "stableMetadata": { "labels": { "role": "stable" } },
             "strategy": { "canary": { "steps": [{ "setWeight": 10 }] } },
         }));
-        assert_eq!(prepare(&mut object).len(), 3);
+        assert_eq!(prepare(&mut object).len(), 5);
         let first = object.clone();
         assert_eq!((prepare(&mut object), &object), (vec![], &first), "what was prepared stays as it is");
         let spec = serde_json::from_value::<Rollout>(object).unwrap().spec;
         assert_eq!((spec.replicas, spec.traffic.len(), spec.settle), (Some(1), 1, Some(HumanDuration::secs(0))));
         assert!(spec.template.is_some() && spec.workload_ref.is_none());
+        assert!(spec.canary_metadata.is_none() && spec.stable_metadata.is_none(), "asked for, it would be refused");
         let errors: Vec<_> =
             validate::rollout(&spec).into_iter().filter(|f| f.severity == validate::Severity::Error).collect();
         assert_eq!(errors, []);

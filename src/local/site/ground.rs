@@ -233,6 +233,7 @@ impl Ground {
             ready: u32::from(ready),
             available: u32::from(ready && long_enough),
             trouble: if ready { None } else { self.trouble(version, &health[version.place]) },
+            ..RevisionSeen::default()
         }
     }
 

@@ -166,6 +166,9 @@ impl Inner {
             Action::Evict { .. } => {
                 return Err(refused("NotLocal", "pods are evicted in a cluster only".into()));
             }
+            Action::EnsureMetadata { .. } => {
+                return Err(refused("NotLocal", "pods are labelled in a cluster only".into()));
+            }
             Action::EnsureRun(_) | Action::StopRun { .. } | Action::AnswerCommand { .. } | Action::AskGate(_) => {}
         }
         Ok(())

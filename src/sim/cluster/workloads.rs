@@ -123,7 +123,9 @@ impl SimCluster {
             let room = self.laws.capacity.map_or(u32::MAX, |room| room.saturating_sub(count(self.all_pods().count())));
             let template = self.sets[index].template.clone();
             for _ in 0..missing.min(room) {
-                let pod = self.new_pod(&template);
+                let metadata = self.sets[index].metadata.clone();
+                let mut pod = self.new_pod(&template);
+                pod.metadata = metadata;
                 self.sets[index].pods.push(pod);
             }
             self.sets[index].without_room = missing - missing.min(room);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    api::metadata::PodMetadata,
     engine::{Action, GateAnswer, GateQuestion, HandBack, RouteIntent, RunRequest, Seen, Target},
     ports::{WorldError, gate, runs},
     sim::{cluster::SimCluster, millis, replicas::Replicas},
@@ -26,6 +27,15 @@ pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -
     cluster.sets.push(Replicas::new(id, number, workload, template));
     cluster.news = true;
     Ok(())
+}
+
+/// The template and the pods carry this for their role.
+pub(super) fn label(cluster: &mut SimCluster, id: &str, metadata: &PodMetadata) {
+    let Some(set) = cluster.sets.iter_mut().find(|set| set.id == id) else { return };
+    set.metadata.clone_from(metadata);
+    set.pods.iter_mut().for_each(|pod| pod.metadata.clone_from(metadata));
+    set.version += 1;
+    cluster.news = true;
 }
 
 /// What a gate answers now.
@@ -88,6 +98,12 @@ pub(super) fn merge_written(seen: &mut Seen, fresh: Seen, action: &Action) {
             match seen.revisions.iter_mut().find(|revision| revision.id == *id) {
                 Some(known) => (known.wanted, known.number) = (now.wanted, now.number),
                 None => seen.revisions.push(now),
+            }
+        }
+        Action::EnsureMetadata { id, .. } => {
+            let known = seen.revisions.iter_mut().find(|revision| revision.id == *id);
+            if let (Some(known), Some(now)) = (known, fresh.revisions.into_iter().find(|revision| revision.id == *id)) {
+                (known.metadata, known.metadata_astray) = (now.metadata, now.metadata_astray);
             }
         }
         Action::EnsureTarget { target: Target::Stable, .. } => {

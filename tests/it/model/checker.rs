@@ -96,6 +96,7 @@ impl Release {
             broken.extend(unproved(input, &decision));
             broken.extend(revives(input, &decision));
             broken.extend(times_out_in_a_pause(input, &decision));
+            broken.extend(blames_others(&decision));
             (decision, broken)
         })
     }
@@ -246,6 +247,12 @@ fn times_out_in_a_pause(input: &Input<'_>, decision: &Decision) -> Option<String
     let out = decision.status.memory.extended && !input.status.memory.extended
         || decision.notices.iter().any(|notice| notice.reason == "Inconclusive");
     (paused && same && out).then(|| "S36: an observation ran out of time in a pause".to_owned())
+}
+
+/// Nobody but the controller writes routes here (S53).
+fn blames_others(decision: &Decision) -> Option<String> {
+    let blamed = decision.notices.iter().any(|notice| notice.reason == "RouteRepaired");
+    blamed.then(|| "S53: a write of ours was taken for a change from outside".to_owned())
 }
 
 /// I4 and I12, said once more from outside: a promotion begins, and an analysis after the switch ends, only by the Pass of

@@ -94,7 +94,7 @@ fn shown(place: &str) -> String {
 
 /// What was told last, else the command that did it.
 fn why(before: &RolloutStatus, decision: &Decision) -> String {
-    let beside = ["Command", "StepCompleted", "RouteRepaired"];
+    let beside = ["Command", "StepCompleted"];
     let told = decision.notices.iter().map(|notice| notice.reason.as_str()).rfind(|reason| !beside.contains(reason));
     let taken = decision.status.commands.first().filter(|first| Some(*first) != before.commands.first());
     match (told, taken) {

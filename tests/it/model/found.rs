@@ -5,9 +5,13 @@ use glidepath::{
         RolloutSpec,
         analysis::Verdict,
         command::Verb,
+        common::Percent,
         status::{Course, Phase},
     },
-    sim::{SimWorld, world::Behaviour},
+    sim::{
+        SimWorld,
+        world::{Behaviour, Fault},
+    },
 };
 use jiff::SignedDuration;
 
@@ -40,4 +44,37 @@ fn s36_a_pause_stops_the_clock_of_an_observation() {
     world.settle().unwrap();
     assert_eq!((world.status.course, world.status.memory.extended), (Course::Stepping, false), "5 s of 20 are left");
     assert!(world.run_until(MINUTE, |world| world.status.memory.extended).unwrap(), "and then it runs out");
+}
+
+/// A raise was written and the controller died before it recorded that: when the way back follows, nobody else is blamed.
+#[test]
+fn s53_a_write_of_ours_that_was_never_recorded_is_no_change_from_outside() {
+    let mut world = stable(super::spec(&[super::ROUTES, super::CANARY]));
+    world.template = "v2".into();
+    let mut before = world.clone();
+    for _ in 0..600 {
+        if !world.weight().is_zero() {
+            break;
+        }
+        before = world.clone();
+        let due = world.tick().unwrap().wake.is_some_and(|wake| wake.at <= world.now);
+        if !due {
+            world.now += SignedDuration::from_secs(1);
+        }
+    }
+    let mut world = before;
+    world.tick_with(Fault { status_lost: true, ..Fault::default() }).unwrap();
+    assert_eq!(world.weight(), Percent::whole(50));
+    assert!(world.status.weights.desired.is_zero(), "the raise is not on record");
+    world.command(Verb::Abort, false);
+    world.settle().unwrap();
+    assert_eq!((world.status.course, world.weight().is_zero()), (Course::Aborted, true));
+    let blamed = world.notices.iter().find(|notice| notice.reason == "RouteRepaired");
+    assert_eq!(blamed, None);
+
+    // A weight that no step asked for is somebody's.
+    world.drift(Percent::whole(7));
+    world.settle().unwrap();
+    assert!(world.weight().is_zero());
+    assert!(world.notices.iter().any(|notice| notice.reason == "RouteRepaired"));
 }

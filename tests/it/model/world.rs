@@ -373,6 +373,6 @@ fn revision(id: &str, set: &Set) -> RevisionSeen {
         pods: set.wanted,
         ready: set.ready,
         available: set.ready,
-        trouble: None,
+        ..RevisionSeen::default()
     }
 }

@@ -1,0 +1,192 @@
+//! Metadata of a role: keys and values as Kubernetes takes them, and none by which pods are found.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde_json::Value;
+
+use super::Finding;
+use crate::api::{GROUP, metadata::PodMetadata, rollout::RolloutSpec};
+
+/// The Deployment controller's own label.
+const TEMPLATE_HASH: &str = "pod-template-hash";
+/// All annotations of an object together, in bytes.
+const MOST_ANNOTATIONS: usize = 256 * 1024;
+
+pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    for (path, metadata) in roles(spec) {
+        for (key, value) in &metadata.labels {
+            let path = format!("{path}.labels.{key}");
+            check_key(key, &path, found);
+            if let Err(why) = label_value(value) {
+                found.push(Finding::error(&path, format!("\"{value}\" is no label value: {why}")));
+            }
+            if key == TEMPLATE_HASH {
+                found.push(Finding::error(&path, "is what Deployments tell their pods by; take another key"));
+            }
+            overridden(spec, key, value, &path, found);
+        }
+        for key in metadata.annotations.keys() {
+            check_key(key, &format!("{path}.annotations.{key}"), found);
+        }
+        let size: usize = metadata.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
+        // They stand in pods twice: as they are, and in our own annotation.
+        if size > MOST_ANNOTATIONS / 3 {
+            found.push(Finding::error(format!("{path}.annotations"), "are more than 85 KiB, more than a pod can take"));
+        }
+    }
+    if let Some(selector) = &spec.selector {
+        found.extend(selected_by(spec, selector));
+    }
+}
+
+/// The labels by which pods are selected cannot be changed by a role. Where a Deployment has the selector, only the
+/// controller knows it.
+pub fn selected_by(spec: &RolloutSpec, selector: &LabelSelector) -> Vec<Finding> {
+    let keys = keys_of(selector);
+    let taken = |path: &str, metadata: &PodMetadata| -> Vec<Finding> {
+        let taken = metadata.labels.keys().filter(|key| keys.contains(key));
+        let message = "the selector finds the pods by this label; take another key";
+        taken.map(|key| Finding::error(format!("{path}.labels.{key}"), message)).collect()
+    };
+    roles(spec).flat_map(|(path, metadata)| taken(path, metadata)).collect()
+}
+
+fn keys_of(selector: &LabelSelector) -> Vec<&String> {
+    let expressions = selector.match_expressions.iter().flatten().map(|expression| &expression.key);
+    selector.match_labels.iter().flat_map(|labels| labels.keys()).chain(expressions).collect()
+}
+
+fn roles(spec: &RolloutSpec) -> impl Iterator<Item = (&'static str, &PodMetadata)> {
+    let roles = [("spec.canaryMetadata", &spec.canary_metadata), ("spec.stableMetadata", &spec.stable_metadata)];
+    roles.into_iter().filter_map(|(path, metadata)| Some((path, metadata.as_ref()?)))
+}
+
+fn check_key(key: &str, path: &str, found: &mut Vec<Finding>) {
+    if let Err(why) = qualified_name(key) {
+        found.push(Finding::error(path, format!("\"{key}\" is no key for a label or annotation: {why}")));
+    }
+    if key.split_once('/').is_some_and(|(prefix, _)| prefix == GROUP) {
+        found.push(Finding::error(path, "keys with glidepath.dev/ are Glidepath's own; take another key"));
+    }
+}
+
+/// Services may select by a label that the template has.
+fn overridden(spec: &RolloutSpec, key: &str, value: &str, path: &str, found: &mut Vec<Finding>) {
+    let labels = spec.template.as_ref().and_then(|template| template.pointer("/metadata/labels"));
+    let refused = spec.selector.iter().any(|selector| keys_of(selector).iter().any(|wanted| *wanted == key));
+    if let Some(own) = labels.and_then(|labels| labels.get(key)).and_then(Value::as_str)
+        && own != value
+        && !refused
+    {
+        let message = format!("the template has {key}={own}; a Service that selects by it loses pods in this role");
+        found.push(Finding::warning(path, message));
+    }
+}
+
+const NAME: &str = "at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends";
+
+/// A key as Kubernetes takes it: a name, or a DNS subdomain, a slash and a name.
+fn qualified_name(key: &str) -> Result<(), String> {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    if !is_name(name) {
+        return Err(format!("its name must be {NAME}"));
+    }
+    match prefix {
+        Some(prefix) if !is_subdomain(prefix) => {
+            Err("before the slash stands a DNS name in lower case, like example.com".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn label_value(value: &str) -> Result<(), String> {
+    if value.is_empty() || is_name(value) { Ok(()) } else { Err(format!("it must be empty or {NAME}")) }
+}
+
+fn is_name(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let ends = [text.bytes().next(), text.bytes().last()];
+    text.len() <= 63 && text.bytes().all(inner) && ends.iter().all(|end| end.is_some_and(|b| b.is_ascii_alphanumeric()))
+}
+
+fn is_subdomain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let part = |part: &str| {
+        let ends = [part.bytes().next(), part.bytes().last()];
+        ends.iter().all(|end| end.is_some_and(plain)) && part.bytes().all(|byte| plain(byte) || byte == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::validate::{self, Severity};
+
+    fn spec(metadata: Value) -> RolloutSpec {
+        let spec = json!({
+            "selector": {"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "kind", "operator": "Exists"}]},
+            "template": {"metadata": {"labels": {"app": "web", "kind": "a", "tier": "front"}}, "spec": {"containers": [
+                {"name": "app", "image": "i:1", "readinessProbe": {}}]}},
+            "strategy": {"canary": {}}, "canaryMetadata": metadata,
+        });
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn findings(metadata: Value) -> Vec<(String, Severity, String)> {
+        let found = validate::rollout(&spec(metadata));
+        found.into_iter().map(|finding| (finding.path, finding.severity, finding.message)).collect()
+    }
+
+    #[test]
+    fn what_kubernetes_takes_is_taken() {
+        for metadata in [
+            json!({}),
+            json!({"labels": {"role": "canary", "example.com/role": "", "A_b.c-9": "x_Y.z-1", "tier": "front"}}),
+            json!({"annotations": {"sidecar.istio.io/logLevel": "rpc:debug, http:info"}}),
+        ] {
+            assert_eq!(findings(metadata.clone()), [], "{metadata}");
+        }
+    }
+
+    #[test]
+    fn keys_and_values_that_cannot_be_are_refused_with_their_place() {
+        let long = "x".repeat(64);
+        for (metadata, place, words) in [
+            (json!({"labels": {"glidepath.dev/role": "a"}}), "labels.glidepath.dev/role", "are Glidepath's own"),
+            (json!({"annotations": {"glidepath.dev/x": "a"}}), "annotations.glidepath.dev/x", "are Glidepath's own"),
+            (json!({"labels": {"app": "other"}}), "labels.app", "the selector finds the pods by this label"),
+            (json!({"labels": {"kind": "b"}}), "labels.kind", "the selector finds the pods by this label"),
+            (json!({"labels": {"pod-template-hash": "b"}}), "labels.pod-template-hash", "Deployments"),
+            (
+                json!({"labels": {"role": "not this"}}),
+                "labels.role",
+                "\"not this\" is no label value: it must be empty or",
+            ),
+            (json!({"labels": {"role": long}}), "labels.role", "at most 63"),
+            (json!({"labels": {"role": "-a"}}), "labels.role", "at both ends"),
+            (json!({"labels": {"a b": "a"}}), "labels.a b", "\"a b\" is no key"),
+            (json!({"annotations": {"": "a"}}), "annotations.", "its name must be"),
+            (json!({"annotations": {"a/b/c": "a"}}), "annotations.a/b/c", "its name must be"),
+            (json!({"annotations": {"Example.com/b": "a"}}), "annotations.Example.com/b", "a DNS name in lower case"),
+            (json!({"annotations": {"/b": "a"}}), "annotations./b", "a DNS name in lower case"),
+            (json!({"annotations": {"big": "x".repeat(100_000)}}), "annotations", "more than a pod can take"),
+        ] {
+            let found = findings(metadata);
+            let errors = found.iter().filter(|(_, severity, _)| *severity == Severity::Error);
+            let said = errors
+                .clone()
+                .any(|(path, _, message)| *path == format!("spec.canaryMetadata.{place}") && message.contains(words));
+            assert!(said, "{place}: {words}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_of_the_template_may_be_lost_to_a_service() {
+        assert_eq!(findings(json!({"labels": {"app": "other"}})).len(), 1, "what is refused needs no advice");
+        let found = findings(json!({"labels": {"tier": "trial"}}));
+        assert_eq!((found.len(), found[0].1), (1, Severity::Warning), "{found:?}");
+        assert!(found[0].2.contains("the template has tier=front"), "{}", found[0].2);
+    }
+}

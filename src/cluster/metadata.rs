@@ -1,0 +1,102 @@
+//! What pods carry for their role: written into a ReplicaSet's pod template, for the pods to come, and into the pods that
+//! are there. Neither restarts anything.
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::Patch;
+use serde_json::{Value, json};
+
+use super::{
+    Cluster,
+    call::{call, is_missing, read},
+    kinds::{PodKept, ReplicaSetKept},
+    observe::Around,
+    resource,
+    table::Entry,
+    workload::params,
+};
+use crate::{
+    api::metadata::{Added, Carried, Mark, PodMetadata},
+    ports::WorldError,
+};
+
+/// So many pods are written to at a time.
+const AT_ONCE: usize = 8;
+
+impl Cluster {
+    /// Template first: a pod that is born meanwhile has it already, or differs from it and is found the next time.
+    pub(super) async fn ensure_metadata(
+        &self,
+        around: &Around,
+        id: &str,
+        metadata: &PodMetadata,
+    ) -> Result<(), WorldError> {
+        let Some(set) = self.replica_set(around, id) else {
+            return Err(WorldError::Conflict(format!("revision {id} has no ReplicaSet")));
+        };
+        let template: Value = serde_json::from_str(&set.value.template)
+            .map_err(|error| WorldError::Transient(format!("the template of {}: {error}", set.key.name)))?;
+        let wanted = Added::to(&template, metadata.clone());
+        if set.value.carried.mark() != Mark::of(&wanted) {
+            self.patch_template(&set, &wanted).await?;
+        }
+        let pods = self.tables.pods.group(&set.key.namespace, &set.key.name);
+        let others = pods.into_iter().filter(|pod| !pod.deleting && pod.value.carried != Mark::of(&wanted));
+        let writes = others.map(|pod| {
+            let (set, wanted) = (&set.value, &wanted);
+            async move { self.patch_pod(&pod, set, wanted).await }
+        });
+        let answers: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
+        answers.into_iter().collect()
+    }
+
+    /// On the very object that was observed: what is said to have been added must be what was.
+    async fn patch_template(&self, set: &Entry<ReplicaSetKept>, wanted: &Added) -> Result<(), WorldError> {
+        let patch = set.value.carried.added().patch_to(wanted);
+        let patch = json!({
+            "metadata": {"uid": set.uid, "resourceVersion": set.version},
+            "spec": {"template": {"metadata": patch}},
+        });
+        self.patch_replica_set(set, patch).await
+    }
+
+    /// A pod that is gone by now needs nothing. What was added to it is usually what its template had until now; else the
+    /// pod itself is asked.
+    async fn patch_pod(&self, pod: &Entry<PodKept>, set: &ReplicaSetKept, wanted: &Added) -> Result<(), WorldError> {
+        let (namespace, name) = (&pod.key.namespace, &pod.key.name);
+        let api = self.api(&resource::<Pod>(), namespace);
+        let known =
+            [Mark::NOTHING, set.carried.mark()].contains(&pod.value.carried) && pod.value.carried != Mark::ASTRAY;
+        let (version, added) = if known {
+            (pod.version.clone(), set.carried.added())
+        } else {
+            let found = read(&format!("get pod {namespace}/{name}"), api.get_opt(name)).await?;
+            let Some(found) = found.filter(|found| found.metadata.uid.as_ref() == Some(&pod.uid)) else {
+                return Ok(());
+            };
+            let (labels, annotations) = (found.metadata.labels.as_ref(), found.metadata.annotations.as_ref());
+            let added = Carried::by(labels, annotations).added();
+            (found.metadata.resource_version.clone().unwrap_or_default(), added)
+        };
+        let mut patch = added.patch_to(wanted);
+        patch["uid"] = pod.uid.as_str().into();
+        patch["resourceVersion"] = version.into();
+        let patch = json!({"metadata": patch});
+        let what = format!("patch pod {namespace}/{name}");
+        match call(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await {
+            Ok(written) => {
+                self.tables.pods.wrote(&written);
+                Ok(())
+            }
+            Err(error) if is_missing(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a revision's pods, or its template itself, carry something else than what was added to the template.
+    pub(super) fn metadata_astray(&self, set: &Entry<ReplicaSetKept>) -> bool {
+        let mark = set.value.carried.mark();
+        let pods = || self.tables.pods.group(&set.key.namespace, &set.key.name);
+        mark == Mark::ASTRAY || pods().iter().any(|pod| !pod.deleting && pod.value.carried != mark)
+    }
+}
