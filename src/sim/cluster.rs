@@ -3,6 +3,7 @@
 //! Every object has a version, as the API server gives it a resourceVersion: a write that was decided on an older one loses.
 
 pub mod seen;
+mod shown;
 mod workloads;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,7 +11,7 @@ use super::{
     scenario::{CommandEntry, Entry, FaultKind, FaultTarget},
 };
 use crate::api::{
-    AnalysisTemplate, ClusterAnalysisTemplate, Percent, Rollout,
+    AnalysisTemplate, ClusterAnalysisTemplate, Percent, Rollout, RolloutStatus,
     command::{RolloutCommandSpec, Verb},
     status::RevisionRef,
 };
@@ -70,7 +70,8 @@ fn deploy_image(cluster: &mut SimCluster, image: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn set_image(template: &mut Value, image: &str) -> Result<(), String> {
+/// The image of the first container.
+pub fn set_image(template: &mut Value, image: &str) -> Result<(), String> {
     let place =
         template.pointer_mut("/spec/containers/0/image").ok_or("the template has no container with an image")?;
     *place = Value::from(image);
@@ -81,30 +82,12 @@ fn set_image(template: &mut Value, image: &str) -> Result<(), String> {
 fn patch_rollout(cluster: &mut SimCluster, patch: &Value) -> Result<(), String> {
     let rollout = cluster.rollout.as_ref().ok_or("the Rollout is gone")?;
     let mut value = serde_json::to_value(rollout).map_err(|error| error.to_string())?;
-    merge(&mut value, patch);
+    json_patch::merge(&mut value, patch);
     let patched: Rollout =
         serde_json::from_value(value).map_err(|error| format!("the patched Rollout cannot be read: {error}"))?;
     cluster.rollout = Some(patched);
     cluster.touch_spec();
     Ok(())
-}
-
-fn merge(into: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        into.clone_from(patch);
-        return;
-    };
-    if !into.is_object() {
-        *into = Value::Object(serde_json::Map::new());
-    }
-    let Some(fields) = into.as_object_mut() else { return };
-    for (key, value) in patch {
-        if value.is_null() {
-            fields.remove(key);
-        } else {
-            merge(fields.entry(key.clone()).or_insert(Value::Null), value);
-        }
-    }
 }
 
 fn apply_object(cluster: &mut SimCluster, object: &Value) -> Result<String, String> {
@@ -182,20 +165,26 @@ fn delete_object(cluster: &mut SimCluster, kind: &str, name: &str) -> Result<Str
 
 /// A command; what the entry does not say is what is true at this moment.
 fn give(cluster: &mut SimCluster, entry: &CommandEntry) -> Result<String, String> {
-    let status = cluster.status();
-    let id = |revision: &Option<RevisionRef>| revision.as_ref().map(|revision| revision.id.clone());
-    let meant = match &entry.revision {
-        Some(named) => {
-            let numbered = cluster.sets.iter().find(|set| format!("r{}", set.number) == *named);
-            Some(numbered.map_or_else(|| named.clone(), |set| set.id.clone()))
-        }
-        None => id(&status.current_revision),
-    };
+    let named = |number: &str| cluster.sets.iter().find(|set| format!("r{}", set.number) == number);
+    let spec = command(entry, &cluster.key.name, &cluster.status(), |number| named(number).map(|set| set.id.clone()));
+    cluster.command(spec);
+    Ok(said(entry))
+}
+
+/// The same for every world: `numbered` gives the id of a revision such as `r2`.
+pub fn command(
+    entry: &CommandEntry,
+    rollout: &str,
+    status: &RolloutStatus,
+    numbered: impl Fn(&str) -> Option<String>,
+) -> RolloutCommandSpec {
+    let current = status.current_revision.as_ref().map(|revision| revision.id.clone());
+    let meant = entry.revision.as_ref().map(|named| numbered(named).unwrap_or_else(|| named.clone()));
     let promote = entry.verb == Verb::Promote;
-    let spec = RolloutCommandSpec {
-        rollout: cluster.key.name.clone(),
+    RolloutCommandSpec {
+        rollout: rollout.to_owned(),
         verb: entry.verb,
-        revision: meant,
+        revision: meant.or(current),
         attempt: entry.attempt.or(promote.then_some(status.attempt)),
         step: entry.step.or(promote.then_some(status.step_index)),
         sub_step: (promote && entry.step.is_none()).then_some(status.sub_step),
@@ -205,10 +194,13 @@ fn give(cluster: &mut SimCluster, entry: &CommandEntry) -> Result<String, String
         to_revision: entry.to_revision,
         reason: entry.reason.clone(),
         requested_by: Some("scenario".into()),
-    };
-    cluster.command(spec);
+    }
+}
+
+/// A command in words.
+pub fn said(entry: &CommandEntry) -> String {
     let full = if entry.full { " --full" } else { "" };
-    Ok(format!("command {}{full}", entry.verb.as_str()))
+    format!("command {}{full}", entry.verb.as_str())
 }
 
 /// Somebody else writes the routes: another weight, and our header routes and mirror are gone.

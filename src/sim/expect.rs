@@ -1,30 +1,87 @@
-//! Expectations of a scenario against what is seen.
+//! Expectations of a scenario against what is seen: one list of keys and one set of words for the simulator's world and
+//! for a real cluster.
 
-use std::fmt::Display;
+use std::{borrow::Cow, fmt::Display};
 
 use serde::Serialize;
 
 use crate::{
     api::{
+        RolloutStatus,
+        command::CommandState,
         common::Percent,
         status::{Phase, RevisionRef},
     },
-    ports::targets::Split,
     sim::story,
 };
 
 use super::{
     Millis,
-    cluster::{SimCluster, Target},
     scenario::{Always, Expect},
 };
 
 /// How far the ratio of pods may be from the expected share: half a percent.
 const NEARLY: u32 = 50;
 
+/// What a world shows of itself at one moment.
+pub trait Seen {
+    /// The status on record; empty before the first, and once the Rollout is gone.
+    fn status(&self) -> Cow<'_, RolloutStatus>;
+    /// Whether the Rollout is there.
+    fn is_there(&self) -> bool;
+    /// Every revision that has pods or had some.
+    fn revisions(&self) -> Vec<RevisionShown>;
+    /// Available pods of all revisions, and the Deployment's own.
+    fn available(&self) -> u32;
+    /// The canary weight in the routes; `None` without a mesh.
+    fn route_weight(&self) -> Option<Percent>;
+    /// The names of the header routes.
+    fn header_routes(&self) -> Vec<String>;
+    /// The share of requests that is copied.
+    fn mirror(&self) -> Percent;
+    /// The revision id that a Service selects.
+    fn service(&self, name: &str) -> Selects;
+    /// What the active Service, or the stable target, selects.
+    fn active(&self) -> Selects;
+    /// What the preview Service, or the canary target, selects.
+    fn preview(&self) -> Selects;
+    /// The referenced Deployment's replicas and whether it is paused.
+    fn workload(&self) -> Option<(u32, bool)>;
+    /// The answer to the last command; `None` while it has none.
+    fn answer(&self) -> Option<(CommandState, String)>;
+    /// Whether an event with this reason was told at this time or later.
+    fn told(&self, reason: &str, since: Millis) -> bool;
+    /// Requests that no pod answered.
+    fn lost(&self) -> u64;
+}
+
+/// A revision as it is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevisionShown {
+    /// Its id.
+    pub id: String,
+    /// Its number.
+    pub number: u64,
+    /// Its first image.
+    pub image: String,
+    /// Its available pods.
+    pub available: u32,
+}
+
+/// What a Service or subset selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selects {
+    /// One revision, by its id.
+    Revision(String),
+    /// What the user wrote.
+    All,
+    /// It is not there, or plays no part.
+    Nothing,
+}
+
 /// Everything that is not as expected: `phase is Progressing, wanted Healthy`. `since` is the previous expectation's end.
-pub fn mismatches(expect: &Expect, cluster: &SimCluster, since: Millis) -> Vec<String> {
-    let mut check = Check { found: Vec::new(), cluster };
+pub fn mismatches(expect: &Expect, seen: &impl Seen, since: Millis) -> Vec<String> {
+    let mut check = Check { found: Vec::new(), seen };
     check.place(expect);
     check.weights(expect);
     check.pods(expect);
@@ -34,12 +91,12 @@ pub fn mismatches(expect: &Expect, cluster: &SimCluster, since: Millis) -> Vec<S
 }
 
 /// Everything that breaks what must always hold.
-pub fn broken(always: &Always, cluster: &SimCluster) -> Vec<String> {
+pub fn broken(always: &Always, seen: &impl Seen) -> Vec<String> {
     let mut found = Vec::new();
-    if let Some(least) = always.total_available_at_least.filter(|least| cluster.available() < *least) {
-        found.push(format!("{} pods are available, wanted at least {least}", cluster.available()));
+    if let Some(least) = always.total_available_at_least.filter(|least| seen.available() < *least) {
+        found.push(format!("{} pods are available, wanted at least {least}", seen.available()));
     }
-    let weight = written_weight(cluster);
+    let weight = written_weight(seen);
     if let Some(most) = always.weight_at_most.filter(|most| weight > *most) {
         found.push(format!("the canary weight is {weight}, wanted at most {most}"));
     }
@@ -47,14 +104,12 @@ pub fn broken(always: &Always, cluster: &SimCluster) -> Vec<String> {
 }
 
 /// The canary weight that was written last; without a mesh the step's.
-pub fn written_weight(cluster: &SimCluster) -> Percent {
-    if cluster.has_mesh() {
-        cluster.route.weight
-    } else if cluster.phase() == Some(Phase::Healthy) {
-        Percent::ZERO
-    } else {
-        cluster.recorded().map(|status| status.weights.desired).unwrap_or_default()
+fn written_weight(seen: &impl Seen) -> Percent {
+    if let Some(weight) = seen.route_weight() {
+        return weight;
     }
+    let status = seen.status();
+    if status.phase == Some(Phase::Healthy) { Percent::ZERO } else { status.weights.desired }
 }
 
 /// An expectation in one line, as its file has it.
@@ -100,12 +155,12 @@ fn word<T: Serialize>(value: &T) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-struct Check<'a> {
+struct Check<'a, S> {
     found: Vec<String>,
-    cluster: &'a SimCluster,
+    seen: &'a S,
 }
 
-impl Check<'_> {
+impl<S: Seen> Check<'_, S> {
     fn equal<T: PartialEq + Display>(&mut self, key: &str, wanted: Option<T>, seen: T) {
         if let Some(wanted) = wanted.filter(|wanted| *wanted != seen) {
             self.found.push(format!("{key} is {seen}, wanted {wanted}"));
@@ -113,7 +168,8 @@ impl Check<'_> {
     }
 
     fn place(&mut self, expect: &Expect) {
-        let status = self.cluster.status();
+        let seen = self.seen;
+        let status = seen.status();
         let none = "not there yet".to_owned();
         self.equal("phase", expect.phase.as_ref().map(word), status.phase.as_ref().map_or(none.clone(), word));
         if let Some(part) = &expect.reason
@@ -126,23 +182,24 @@ impl Check<'_> {
         self.equal("stage", expect.stage.as_ref().map(word), status.stage.as_ref().map_or("none".to_owned(), word));
         let outcome = status.history.first().map_or("none".to_owned(), |entry| word(&entry.outcome));
         self.equal("outcome", expect.outcome.as_ref().map(word), outcome);
-        let stable = self.image(status.stable_revision.as_ref());
-        self.equal("stableImage", expect.stable_image.clone(), stable);
+        if expect.stable_image.is_none() && expect.canary_image.is_none() {
+            return;
+        }
+        let revisions = seen.revisions();
+        let image = |revision: Option<&RevisionRef>| {
+            let shown = revision.and_then(|revision| revisions.iter().find(|shown| shown.id == revision.id));
+            shown.map_or("none".to_owned(), |shown| shown.image.clone())
+        };
+        self.equal("stableImage", expect.stable_image.clone(), image(status.stable_revision.as_ref()));
         let canary =
             status.current_revision.as_ref().filter(|current| Some(*current) != status.stable_revision.as_ref());
-        let canary = self.image(canary);
-        self.equal("canaryImage", expect.canary_image.clone(), canary);
-    }
-
-    fn image(&self, revision: Option<&RevisionRef>) -> String {
-        let set = revision.and_then(|revision| self.cluster.set(&revision.id));
-        set.map_or("none".to_owned(), |set| set.image())
+        self.equal("canaryImage", expect.canary_image.clone(), image(canary));
     }
 
     fn weights(&mut self, expect: &Expect) {
-        self.equal("weight", expect.weight, written_weight(self.cluster));
+        self.equal("weight", expect.weight, written_weight(self.seen));
         let Some(wanted) = expect.observed_weight else { return };
-        let (canary, all) = (self.available("canary"), self.cluster.available());
+        let (canary, all) = (self.available("canary"), self.seen.available());
         let share = (canary * 10_000).checked_div(all).unwrap_or(0);
         let seen = Percent::from_basis_points(share.min(10_000));
         if wanted.basis_points().abs_diff(share) > NEARLY {
@@ -152,17 +209,16 @@ impl Check<'_> {
 
     /// Available pods of a role or revision.
     fn available(&self, role: &str) -> u32 {
-        let status = self.cluster.status();
+        let status = self.seen.status();
         let id = |revision: &Option<RevisionRef>| revision.as_ref().map(|revision| revision.id.clone());
         let (stable, current) = (id(&status.stable_revision), id(&status.current_revision));
-        let min_ready = self.cluster.min_ready();
-        let fits = |set: &&super::replicas::Replicas| match role {
-            "stable" => Some(&set.id) == stable.as_ref(),
-            "canary" => Some(&set.id) == current.as_ref() && current != stable,
-            "older" => Some(&set.id) != stable.as_ref() && Some(&set.id) != current.as_ref(),
-            number => format!("r{}", set.number) == *number,
+        let fits = |shown: &&RevisionShown| match role {
+            "stable" => Some(&shown.id) == stable.as_ref(),
+            "canary" => Some(&shown.id) == current.as_ref() && current != stable,
+            "older" => Some(&shown.id) != stable.as_ref() && Some(&shown.id) != current.as_ref(),
+            number => format!("r{}", shown.number) == *number,
         };
-        self.cluster.sets.iter().filter(fits).map(|set| set.available(self.cluster.now, min_ready)).sum()
+        self.seen.revisions().iter().filter(fits).map(|shown| shown.available).sum()
     }
 
     fn pods(&mut self, expect: &Expect) {
@@ -173,86 +229,77 @@ impl Check<'_> {
     }
 
     fn objects(&mut self, expect: &Expect) {
+        let seen = self.seen;
         for (name, wanted) in &expect.services {
-            let seen = self.selected(name);
-            self.equal(&format!("services.{name}"), Some(wanted.clone()), seen);
+            let selects = self.selects(seen.service(name));
+            self.equal(&format!("services.{name}"), Some(wanted.clone()), selects);
         }
         if let Some(routes) = &expect.routes {
             let names = |mut names: Vec<String>| {
                 names.sort();
                 format!("[{}]", names.join(", "))
             };
-            let seen = &self.cluster.route;
-            self.equal("routes.header", routes.header.clone().map(names), names(seen.headers.clone()));
-            self.equal("routes.mirror", routes.mirror, seen.mirror.unwrap_or_default());
+            self.equal("routes.header", routes.header.clone().map(names), names(seen.header_routes()));
+            self.equal("routes.mirror", routes.mirror, seen.mirror());
         }
-        self.equal("active", expect.active.clone(), self.revision_of(&self.cluster.stable));
-        self.equal("preview", expect.preview.clone(), self.revision_of(&self.cluster.canary));
+        if let Some(wanted) = &expect.active {
+            self.equal("active", Some(wanted.clone()), self.selects(seen.active()));
+        }
+        if let Some(wanted) = &expect.preview {
+            self.equal("preview", Some(wanted.clone()), self.selects(seen.preview()));
+        }
         if let Some(wanted) = &expect.workload {
-            let Some(deployment) = &self.cluster.deployment else {
+            let Some((replicas, paused)) = seen.workload() else {
                 self.found.push("there is no Deployment".to_owned());
                 return;
             };
-            self.equal("workload.replicas", wanted.replicas, deployment.own.wanted);
-            self.equal("workload.paused", wanted.paused, deployment.paused);
+            self.equal("workload.replicas", wanted.replicas, replicas);
+            self.equal("workload.paused", wanted.paused, paused);
         }
     }
 
-    /// What a Service selects: `r1`, or `all`.
-    fn selected(&self, service: &str) -> String {
-        let names = &self.cluster.targets;
-        let target = match Some(service) {
-            name if name == names.stable.as_deref() => &self.cluster.stable,
-            name if name == names.canary.as_deref() => &self.cluster.canary,
-            name if name == names.root.as_deref() && names.split == Split::Host => &self.cluster.stable,
-            name if name == names.root.as_deref() => return "all".to_owned(),
-            _ => return "no Service of this Rollout".to_owned(),
-        };
-        self.revision_of(target)
-    }
-
-    /// What a target selects: `r1`, or `all`.
-    fn revision_of(&self, target: &Target) -> String {
-        let Some(id) = &target.revision else { return "all".to_owned() };
-        self.cluster.set(id).map_or_else(|| id.clone(), |set| format!("r{}", set.number))
+    /// What a Service or subset selects, as files write it.
+    fn selects(&self, selects: Selects) -> String {
+        match selects {
+            Selects::All => "all".to_owned(),
+            Selects::Nothing => "no Service of this Rollout".to_owned(),
+            Selects::Revision(id) => {
+                let shown = self.seen.revisions().into_iter().find(|shown| shown.id == id);
+                shown.map_or(id, |shown| format!("r{}", shown.number))
+            }
+        }
     }
 
     fn records(&mut self, expect: &Expect, since: Millis) {
-        let status = self.cluster.status();
+        let seen = self.seen;
+        let status = seen.status();
         for (name, wanted) in &expect.verdicts {
             let metric = status.metrics.iter().find(|metric| metric.name == *name);
-            self.equal(
-                &format!("verdicts.{name}"),
-                Some(word(wanted)),
-                metric.map_or("none".into(), |m| word(&m.verdict)),
-            );
+            let verdict = metric.map_or("none".into(), |metric| word(&metric.verdict));
+            self.equal(&format!("verdicts.{name}"), Some(word(wanted)), verdict);
         }
         for (name, wanted) in &expect.condition {
             let condition = status.conditions.iter().find(|condition| condition.type_ == *name);
-            let seen = condition.map_or("False".to_owned(), |condition| condition.status.clone());
-            self.equal(&format!("condition.{name}"), Some(wanted.clone()), seen);
+            let state = condition.map_or("False".to_owned(), |condition| condition.status.clone());
+            self.equal(&format!("condition.{name}"), Some(wanted.clone()), state);
         }
-        let answer = self.cluster.answers.last();
-        let seen = answer
-            .filter(|_| self.cluster.commands.is_empty())
-            .map_or("not there yet".to_owned(), |(_, state, _)| word(state));
-        if let Some(wanted) = expect.command.map(|result| format!("{result:?}")).filter(|wanted| *wanted != seen) {
-            let why = answer.map(|(_, _, message)| format!(" ({message})")).unwrap_or_default();
-            self.found.push(format!("command is {seen}{why}, wanted {wanted}"));
-        }
-        for reason in &expect.events {
-            let told = |(at, notice): &(Millis, crate::engine::Notice)| *at >= since && notice.reason == *reason;
-            if !self.cluster.notices.iter().any(told) {
-                self.found.push(format!("there was no event {reason}"));
+        if let Some(wanted) = expect.command.map(|result| format!("{result:?}")) {
+            let (state, why) = seen
+                .answer()
+                .map_or(("not there yet".to_owned(), String::new()), |(s, why)| (word(&s), format!(" ({why})")));
+            if wanted != state {
+                self.found.push(format!("command is {state}{why}, wanted {wanted}"));
             }
         }
-        if let Some(most) = expect.requests_lost.filter(|most| self.cluster.lost_so_far() > *most) {
-            self.found.push(format!("{} requests were lost, wanted at most {most}", self.cluster.lost_so_far()));
+        let untold = expect.events.iter().filter(|reason| !seen.told(reason, since));
+        self.found.extend(untold.map(|reason| format!("there was no event {reason}")));
+        if let Some(most) = expect.requests_lost.filter(|most| seen.lost() > *most) {
+            self.found.push(format!("{} requests were lost, wanted at most {most}", seen.lost()));
         }
     }
 }
 
 /// Where the rollout is, for a failure.
-pub fn place(cluster: &SimCluster) -> String {
-    if cluster.rollout.is_none() { "the Rollout is gone".to_owned() } else { story::place(&cluster.status()) }
+pub fn place(seen: &impl Seen) -> String {
+    if seen.is_there() { story::place(&seen.status()) } else { "the Rollout is gone".to_owned() }
 }

@@ -8,7 +8,7 @@
 pub mod autoscaler;
 pub mod cluster;
 pub mod dice;
-mod entries;
+pub mod entries;
 pub mod expect;
 pub mod faults;
 mod flow;

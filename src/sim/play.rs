@@ -241,7 +241,7 @@ impl Player {
         let limit = self.now() + longest;
         loop {
             self.settle()?;
-            if expect::mismatches(wanted, &self.cluster(), self.since).is_empty() {
+            if expect::mismatches(wanted, &*self.cluster(), self.since).is_empty() {
                 return Ok(());
             }
             if self.now() >= limit {
@@ -264,7 +264,7 @@ impl Player {
     }
 
     fn check(&self, path: &str, wanted: &Expect, when: &str) -> Played {
-        let seen = expect::mismatches(wanted, &self.cluster(), self.since);
+        let seen = expect::mismatches(wanted, &*self.cluster(), self.since);
         if seen.is_empty() {
             return Ok(());
         }
@@ -280,7 +280,7 @@ impl Player {
 
     /// Something that is not as it should be, here and now.
     pub fn failure(&self, path: &str, wanted: impl Into<String>, seen: Vec<String>) -> Box<Failure> {
-        let place = expect::place(&self.cluster());
+        let place = expect::place(&*self.cluster());
         Box::new(Failure { path: path.to_owned(), at: self.now(), wanted: wanted.into(), seen, place })
     }
 
@@ -455,7 +455,7 @@ impl Player {
         let healthy = self.cluster().phase() == Some(Phase::Healthy);
         self.was_healthy |= healthy;
         if self.was_healthy {
-            let broken = expect::broken(&self.scenario.always, &self.cluster());
+            let broken = expect::broken(&self.scenario.always, &*self.cluster());
             if !broken.is_empty() {
                 return Err(self.failure("always", "what must always hold", broken));
             }

@@ -221,6 +221,55 @@ fn an_abort_in_each_phase_leaves_everybody_with_the_old_version() {
     assert_all_well(&users.stop().unwrap());
 }
 
+/// Waits until the preview is judged before the switch.
+fn wait_for_judgement(shop: &Shop, number: u64) {
+    shop.wait("the analysis before the switch", |status| {
+        status["currentRevision"]["number"] == number && status["stepIndex"] == 1 && status["phase"] == "Progressing"
+    });
+}
+
+/// The switch would come by itself: what does not pass before it is never switched to.
+#[test]
+fn what_fails_before_the_switch_is_never_active() {
+    let before = "      autoPromotion: {enabled: false}\n      postPromotionAnalysis: {templates: [{name: errors}]}\n";
+    let shop = open(
+        "bluebefore",
+        &changed(
+            YAML,
+            &[(before, "      prePromotionAnalysis: {templates: [{name: errors}]}\n"), ("count: 8", "count: 12")],
+        ),
+    );
+    let users = shop.users();
+    shop.release("v2");
+    shop.wait_for_stable(2);
+    shop.answers("v2");
+    let active = || lane().get("bluebefore", "service", "web").unwrap()["metadata"]["resourceVersion"].take();
+    let (before, second) = (active(), selected(&shop, "web"));
+    let old = users.tally().of("v1");
+
+    shop.release("v3");
+    wait_for_judgement(&shop, 3);
+    shop.glidepath(&["abort", "web"]).unwrap();
+    shop.wait("the abort", |status| status["course"] == "Aborted");
+    wait_until(PATIENCE, "the pods of v3 to go", || pods(&shop, "v3") == 0);
+
+    shop.release_with_errors("v4", "0.2");
+    wait_for_judgement(&shop, 4);
+    let testers = Load::start("web-preview.bluebefore", 200.0);
+    shop.wait("the rollback", |status| status["course"] == "Aborted" && status["currentRevision"]["number"] == 4);
+    let (outcome, reason) = shop.last_outcome();
+    assert_eq!(outcome, "Aborted");
+    assert!(reason.contains("errors"), "the reason names the metric: {reason}");
+    let tried = testers.stop().unwrap();
+    assert!(tried.of("v4") > 0 && tried.status.contains_key(&500), "the testers met the errors: {tried:?}");
+    wait_until(PATIENCE, "the pods of v4 to go", || pods(&shop, "v4") == 0);
+
+    assert_eq!((active(), selected(&shop, "web-preview")), (before, second), "nothing wrote to the active Service");
+    let tally = users.stop().unwrap();
+    assert_all_well(&tally);
+    assert_eq!((tally.of("v1"), tally.of("v2")), (old, tally.sent - old), "callers met no other version: {tally:?}");
+}
+
 /// A Deployment released in blue and green: deleted while the preview stands, everything is the user's again.
 #[test]
 fn deletion_hands_the_selectors_back_under_traffic() {

@@ -98,9 +98,9 @@ const COPIES: &str = "
 ";
 
 /// Sends requests that version 1 answers, all of them, and gives how many copies reached version 2.
-fn copies_of(shop: &Shop, requests: u64) -> u64 {
+fn copies_of(shop: &Shop, requests: u64, header: Option<(&str, &str)>) -> u64 {
     let before = shop.served("v2").0;
-    let tally = send(shop, requests, None);
+    let tally = send(shop, requests, header);
     assert_eq!(tally.of("v1"), requests, "an answer that is not v1's: {tally:?}");
     assert_all_well(&tally);
     // Nobody waits for a copy: the last ones may still be on their way.
@@ -118,7 +118,7 @@ fn copies_reach_the_new_version_and_their_answers_nobody() {
     // Whoever got an answer of this version would notice.
     shop.release_with_errors("v2", "1");
     shop.wait_for_pause(1);
-    let copies = copies_of(&shop, 10_000);
+    let copies = copies_of(&shop, 10_000, None);
     let limits = binomial_999(10_000, 0.3);
     assert!(limits.contains(&copies), "{copies} of 10,000 requests were copied, outside {limits:?}");
 
@@ -129,13 +129,40 @@ fn copies_reach_the_new_version_and_their_answers_nobody() {
         route["spec"]["http"][0]["mirror"]["host"] == "web-canary"
     });
     shop.wait("calm", |status| status["phase"] == "Paused" && status["weights"]["settled"] == true);
-    assert!(copies_of(&shop, 1000) > 0, "copied again");
+    assert!(copies_of(&shop, 1000, None) > 0, "copied again");
 
     shop.glidepath(&["promote", "web"]).unwrap();
     shop.wait_for_pause(3);
-    wait_until(PATIENCE, "Envoy to hear that nothing is copied any more", || copies_of(&shop, 100) == 0);
-    assert_eq!(copies_of(&shop, 1000), 0);
+    wait_until(PATIENCE, "Envoy to hear that nothing is copied any more", || copies_of(&shop, 100, None) == 0);
+    assert_eq!(copies_of(&shop, 1000, None), 0);
     shop.glidepath(&["abort", "web"]).unwrap();
     shop.wait("the abort", |status| status["course"] == "Aborted");
     println!("mirror: {copies} of 10,000 requests were copied");
+}
+
+const COPIES_OF_TESTERS: &str = "
+      - setMirrorRoute: {percent: 30, match: [{header: {name: X-Copy, exact: 'yes'}}]}
+      - pause: {}
+";
+
+#[test]
+fn only_requests_that_match_are_copied_and_everybody_gets_the_old_version() {
+    let shop = shop("copiesof", COPIES_OF_TESTERS);
+    // Whoever got an answer of this version would notice.
+    shop.release_with_errors("v2", "1");
+    shop.wait_for_pause(1);
+    assert_eq!(entries(&shop), ["glidepath-mirror", "primary"]);
+    let to_copy = Some(("x-copy", "yes"));
+    let copies = copies_of(&shop, 10_000, to_copy);
+    let limits = binomial_999(10_000, 0.3);
+    assert!(limits.contains(&copies), "{copies} of 10,000 requests were copied, outside {limits:?}");
+    for other in [None, Some(("x-copy", "no"))] {
+        assert_eq!(copies_of(&shop, 2000, other), 0, "{other:?} is copied");
+    }
+
+    shop.glidepath(&["abort", "web"]).unwrap();
+    shop.wait("the abort", |status| status["course"] == "Aborted");
+    assert_eq!(entries(&shop), ["primary"]);
+    wait_until(PATIENCE, "Envoy to hear that nothing is copied any more", || copies_of(&shop, 100, to_copy) == 0);
+    println!("mirror with a match: {copies} of 10,000 requests were copied");
 }

@@ -24,7 +24,8 @@ pub const API_URL: &str = "https://127.0.0.1:6443";
 pub const PROMETHEUS_URL: &str = "http://127.0.0.1:9090";
 /// The mesh client's port for Services of port 80: send there with the Host of the Service, `web.shop`.
 pub const MESH_URL: &str = "http://127.0.0.1:80/";
-const NODE_URL: &str = "http://127.0.0.1:15090";
+/// The node harness's own address.
+pub const NODE_URL: &str = "http://127.0.0.1:15090";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What a lane has.

@@ -27,6 +27,8 @@ pub struct Loaded {
     pub name: String,
     /// What is played.
     pub setting: Setting,
+    /// All objects of its files and of `objects`, as they are written.
+    pub objects: Vec<Value>,
     document: Document,
 }
 
@@ -90,8 +92,9 @@ fn one(name: &str, folder: &Path, document: &Document) -> Result<Loaded, CliErro
     for file in &scenario.files {
         sources.push(documents(one_file(&beside(folder, file))?)?);
     }
+    let objects = sources.iter().flat_map(|source| &source.documents).map(|document| document.value.clone()).collect();
     let setting = setting(name, scenario, &sources)?;
-    Ok(Loaded { name: name.to_owned(), setting, document: document.clone() })
+    Ok(Loaded { name: name.to_owned(), setting, objects, document: document.clone() })
 }
 
 fn beside(folder: &Path, file: &str) -> PathBuf {

@@ -1,9 +1,10 @@
 //! The harness's own address: what every pod, present or gone, has counted. Tests ask here instead of trusting a mesh.
 
+use super::behaviour::Behaviour;
 use super::fleet::Fleet;
 use anyhow::Result;
-use axum::extract::{Query, State};
-use axum::routing::get;
+use axum::extract::{Path, Query, State};
+use axum::routing::{get, put};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,9 +34,10 @@ struct Which {
     namespace: Option<String>,
 }
 
-/// `GET /ready` once the pods were listed; `GET /counts[?namespace=NAME]`.
+/// `GET /ready` once the pods were listed; `GET /counts[?namespace=NAME]`; `PUT /behaviour/NAMESPACE`.
 pub async fn serve(listener: TcpListener, fleet: Arc<Fleet>) -> Result<()> {
-    let routes = Router::new().route("/ready", get(ready)).route("/counts", get(counts)).with_state(fleet);
+    let routes = Router::new().route("/ready", get(ready)).route("/counts", get(counts));
+    let routes = routes.route("/behaviour/{namespace}", put(behave)).with_state(fleet);
     Ok(axum::serve(listener, routes).await?)
 }
 
@@ -49,4 +51,8 @@ async fn ready(State(fleet): State<Arc<Fleet>>) -> (axum::http::StatusCode, &'st
 
 async fn counts(State(fleet): State<Arc<Fleet>>, Query(which): Query<Which>) -> Json<Vec<PodCount>> {
     Json(fleet.counts(which.namespace.as_deref()))
+}
+
+async fn behave(State(fleet): State<Arc<Fleet>>, Path(namespace): Path<String>, Json(behaviour): Json<Behaviour>) {
+    fleet.told.tell(namespace, behaviour);
 }

@@ -1,6 +1,7 @@
 //! All pods of the cluster: what the API server says about them, and what the harness does in answer.
 
 use super::NODE;
+use super::behaviour::Told;
 use super::control::PodCount;
 use super::pod::{Pod, lock};
 use anyhow::{Context, Result};
@@ -23,6 +24,8 @@ const CALLS: usize = 32;
 
 pub struct Fleet {
     client: Client,
+    /// How pods to come behave.
+    pub told: Told,
     pods: Mutex<HashMap<String, Arc<Pod>>>,
     gone: Mutex<Vec<PodCount>>,
     next_address: AtomicU32,
@@ -35,6 +38,7 @@ impl Fleet {
     pub fn new(client: Client) -> Self {
         Self {
             client,
+            told: Told::default(),
             pods: Mutex::default(),
             gone: Mutex::default(),
             next_address: AtomicU32::new(20),
@@ -110,7 +114,7 @@ fn changed(fleet: &Arc<Fleet>, object: &Object) {
             return; // The binding comes back as a change.
         }
         None => {
-            let pod = Arc::new(Pod::new(object));
+            let pod = Arc::new(Pod::new(object, &fleet.told));
             lock(&fleet.pods).insert(uid, Arc::clone(&pod));
             (pod, true)
         }

@@ -4,7 +4,9 @@
 //! What a pod does is set by its first container's environment: `VERSION` (default: the image), `ERROR_RATE` (0 to 1),
 //! `LATENCY_MS` (mean of an exponential), `START_DELAY_S`, `NEVER_READY`, `DRAIN_MS` (how long it still serves once
 //! deletion began, default 2000). The annotations `fake/error-rate` and `fake/latency-ms` change a running pod at once.
+//! `PUT /behaviour/NAMESPACE` sets the same by image for pods to come, in place of the environment.
 
+pub mod behaviour;
 mod control;
 mod fleet;
 mod metrics;

@@ -1,5 +1,6 @@
 //! One pod: what it was told to do, the HTTP server on its own address, and what it counted.
 
+use super::behaviour::{Latency, Told};
 use super::control::PodCount;
 use super::metrics::{Counts, Owner};
 use anyhow::{Context, Result};
@@ -27,6 +28,8 @@ pub struct Orders {
     pub drain: Duration,
     error_rate: f64,
     latency_ms: f64,
+    /// In place of `latency_ms`.
+    latency: Option<Latency>,
 }
 
 /// What can change while the pod runs.
@@ -55,8 +58,8 @@ pub struct Pod {
 }
 
 impl Pod {
-    pub fn new(object: &Object) -> Self {
-        let orders = Orders::read(object);
+    pub fn new(object: &Object, told: &Told) -> Self {
+        let orders = Orders::read(object, told);
         let pod = Self {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
@@ -122,7 +125,9 @@ impl Pod {
         }
         let began = Instant::now();
         let mood = *lock(&self.mood);
-        if mood.latency_ms > 0.0 {
+        if let Some(latency) = self.orders.latency {
+            tokio::time::sleep(latency.draw()).await;
+        } else if mood.latency_ms > 0.0 {
             let draw = -(1.0 - rand::random::<f64>()).ln();
             tokio::time::sleep(Duration::from_secs_f64(mood.latency_ms / 1000.0 * draw)).await;
         }
@@ -163,14 +168,15 @@ impl Pod {
 }
 
 impl Orders {
-    fn read(object: &Object) -> Self {
+    fn read(object: &Object, told: &Told) -> Self {
         let container = object.spec.as_ref().and_then(|spec| spec.containers.first());
         let env = container.and_then(|c| c.env.as_deref()).unwrap_or_default();
         let var = |name: &str| env.iter().find(|e| e.name == name).and_then(|e| e.value.as_deref());
         let number = |name: &str, or: f64| var(name).and_then(|v| v.parse::<f64>().ok()).unwrap_or(or);
         let image = container.and_then(|c| c.image.clone()).unwrap_or_default();
+        let behaviour = told.of(&object.namespace().unwrap_or_default(), &image);
         let ports = container.and_then(|c| c.ports.as_deref()).unwrap_or_default();
-        Self {
+        let own = Self {
             version: var("VERSION").map_or(image, ToOwned::to_owned),
             port: ports.first().and_then(|p| u16::try_from(p.container_port).ok()).unwrap_or(8080),
             start_delay: Duration::from_secs_f64(number("START_DELAY_S", 0.0).max(0.0)),
@@ -178,6 +184,15 @@ impl Orders {
             drain: Duration::from_secs_f64(number("DRAIN_MS", 2000.0).max(0.0) / 1000.0),
             error_rate: number("ERROR_RATE", 0.0),
             latency_ms: number("LATENCY_MS", 0.0),
+            latency: None,
+        };
+        let Some(behaviour) = behaviour else { return own };
+        Self {
+            start_delay: Duration::from_secs_f64(behaviour.startup.unwrap_or_default().max(0.0)),
+            never_ready: behaviour.never_ready,
+            error_rate: behaviour.error_rate,
+            latency: behaviour.latency,
+            ..own
         }
     }
 }
