@@ -9,6 +9,7 @@ use super::{
     connect::config,
     exit::{CliError, Exit},
     global::Global,
+    interrupt::Interrupts,
 };
 use crate::controller::{self, Settings};
 
@@ -69,7 +70,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
         gate_hosts: args.gate_hosts.into_iter().filter(|host| !host.is_empty()).collect(),
     };
     let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signal(stop.clone()));
+    tokio::spawn(stop_on_signal(Interrupts::new()?, stop.clone()));
     controller::run(config, settings, stop).await.map_err(|error| CliError::Failed(format!("{error:#}")))?;
     Ok(Exit::Done)
 }
@@ -85,16 +86,7 @@ fn log_as(format: LogFormat) {
     });
 }
 
-async fn stop_on_signal(stop: CancellationToken) {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
+async fn stop_on_signal(mut interrupts: Interrupts, stop: CancellationToken) {
+    interrupts.come().await;
     stop.cancel();
 }

@@ -15,6 +15,7 @@ use crate::{
     cli::{
         exit::{CliError, Exit},
         global::Global,
+        interrupt::Interrupts,
     },
     clock::SystemClock,
     local::{LocalWorld, pods::Behaviour, splitter::Splitter, traffic::Traffic},
@@ -60,10 +61,11 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let loopback =
         |error| CliError::Failed(format!("cannot listen on 127.0.0.1: {error}; the demo needs free ports there"));
+    let interrupts = Interrupts::new()?;
     let splitter = Splitter::start(args.seed).await.map_err(loopback)?;
     let seed = args.seed.wrapping_add(1);
     let world = LocalWorld::new(manifest.rollout, manifest.templates, splitter.routes(), clock.clone(), seed);
-    let mut play = Play { world: world.clone(), clock, traffic: None, show: &mut show };
+    let mut play = Play { world: world.clone(), clock, traffic: None, show: &mut show, interrupts };
     let told = tell_story(&mut play, args, splitter.address()).await;
     let traffic = play.traffic.take();
     let tally = match traffic {

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     exit::{CliError, Exit},
     global::Global,
+    interrupt::Interrupts,
 };
 use crate::{
     api::{HumanDuration, Rollout},
@@ -111,6 +112,7 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     let splitter = site.splitter().clone();
     let server = Server::on(listener, Some(IDLE), move |request| splitter.clone().pass(request)).map_err(failed)?;
 
+    let mut interrupts = Interrupts::new()?;
     let mut lines = Lines::new(&site, heard, global);
     lines.begin(args, &manifest.notes, server.address, &path)?;
     let stop = CancellationToken::new();
@@ -118,9 +120,9 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
         let (site, health, stop) = (site.clone(), args.health.clone(), stop.clone());
         async move { drive(&site, health, stop).await }
     });
-    let told = tell(&mut lines, &site, &args.file, manifest).await;
+    let told = tell(&mut lines, &mut interrupts, &site, &args.file, manifest).await;
     stop.cancel();
-    let drained = drain(server).await;
+    let drained = drain(server, &mut interrupts).await;
     api.abort();
     if let Err(error) = driving.await {
         tracing::error!(%error, "the engine ended by itself");
@@ -143,11 +145,11 @@ fn setup(args: &LocalArgs, manifest: &Manifest) -> Setup {
 }
 
 /// Lets requests that are under way end, for so long and until somebody is in a hurry. Says whether all did.
-async fn drain(server: Server) -> bool {
+async fn drain(server: Server, interrupts: &mut Interrupts) -> bool {
     tokio::select! {
         () = server.drain() => true,
         () = tokio::time::sleep(FAREWELL) => false,
-        _ = tokio::signal::ctrl_c() => false,
+        () = interrupts.come() => false,
     }
 }
 
@@ -252,14 +254,18 @@ async fn serve_api(site: &Site) -> Result<JoinHandle<()>, CliError> {
 }
 
 /// Prints what happens and takes changes of the file over, until it is interrupted.
-async fn tell(lines: &mut Lines, site: &Site, path: &Path, manifest: Manifest) -> Result<(), CliError> {
-    let mut terminated = terminated()?;
+async fn tell(
+    lines: &mut Lines,
+    interrupts: &mut Interrupts,
+    site: &Site,
+    path: &Path,
+    manifest: Manifest,
+) -> Result<(), CliError> {
     let mut watched = Watched { seen: stamp(path), manifest };
     let mut look = tokio::time::interval(FILE_EVERY);
     loop {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-            _ = terminated.recv() => return Ok(()),
+            () = interrupts.come() => return Ok(()),
             news = lines.next() => lines.print(news)?,
             _ = look.tick() => {
                 if let Some(text) = watched.reread(site, path) {
@@ -268,11 +274,6 @@ async fn tell(lines: &mut Lines, site: &Site, path: &Path, manifest: Manifest) -
             }
         }
     }
-}
-
-fn terminated() -> Result<tokio::signal::unix::Signal, CliError> {
-    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(|error| CliError::Failed(format!("cannot wait for SIGTERM: {error}")))
 }
 
 /// The file as it was read last.

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod get;
 pub mod global;
 pub mod history;
+pub mod interrupt;
 pub mod lint;
 pub mod local;
 pub mod names;

@@ -10,7 +10,7 @@ use crate::{
         command::{RolloutCommandSpec, Verb},
         status::{Course, HistoryEntry, Outcome, Phase},
     },
-    cli::exit::CliError,
+    cli::{exit::CliError, interrupt::Interrupts},
     engine::Seen,
     local::{LocalWorld, pods::Behaviour, traffic::Traffic},
     ports::{Clock, World, WorldError, tick::tick},
@@ -79,6 +79,8 @@ pub struct Play<'a> {
     pub traffic: Option<Traffic>,
     /// The screen.
     pub show: &'a mut Show,
+    /// Ctrl-C ends it.
+    pub interrupts: Interrupts,
 }
 
 impl Play<'_> {
@@ -105,7 +107,7 @@ impl Play<'_> {
             tokio::select! {
                 () = self.world.changed() => {}
                 () = tokio::time::sleep(BEAT) => {}
-                _ = tokio::signal::ctrl_c() => {
+                () = self.interrupts.come() => {
                     self.show.end()?;
                     return Ok(Ending { chapter, took: now.duration_since(began), how: How::Interrupted });
                 }
