@@ -1,5 +1,7 @@
 //! One Rollout's world: what the engine asks for comes true here after a while, or does not.
 
+mod seen;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,16 +9,18 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     api::{
         RolloutSpec, RolloutStatus,
-        analysis::{AnalysisRunStatus, MetricStatus, RunPhase, ShareStatus, ShareVerdict, Verdict},
+        analysis::{ShareVerdict, Verdict},
         command::{CommandState, RolloutCommandSpec, Verb},
         common::Percent,
         metadata::PodMetadata,
     },
     engine::{
-        self, Action, CommandSeen, Decision, GateAnswer, GateQuestion, GateSeen, HandBack, Input, Notice, PodSeen,
-        RevisionSeen, RouteIntent, RouteSeen, RunRequest, RunSeen, Seen, Target, TargetSeen, TemplateSeen, invariants,
+        self, Action, CommandSeen, Decision, GateAnswer, GateQuestion, HandBack, Input, Notice, RouteIntent,
+        RunRequest, Target, invariants,
     },
 };
+
+use seen::ready;
 
 /// How the pods of one template behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,47 +263,6 @@ impl SimWorld {
         name
     }
 
-    /// What the engine is shown.
-    pub fn seen(&self) -> Seen {
-        Seen {
-            template: Some(TemplateSeen {
-                id: self.template.clone(),
-                images: vec![self.template.clone()],
-                ..TemplateSeen::default()
-            }),
-            replicas: self.replicas,
-            revisions: self.sets.iter().map(|(id, set)| revision(id, set, self.now)).collect(),
-            route: (!self.effective().traffic.is_empty()).then(|| RouteSeen {
-                weight: Some(self.route.canary),
-                headers: self.headers(),
-                mirror: self.mirror(),
-                sticky: self.route.sticky.is_some(),
-                ..RouteSeen::default()
-            }),
-            stable_target: self.target(&self.stable_target),
-            canary_target: self.target(&self.canary_target),
-            runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
-            pods: self.status.memory.restart.map(|_| self.pods()),
-            commands: self.commands.clone(),
-            gate: self.asked.last().map(|question| GateSeen { question: question.clone(), answer: self.gate_says() }),
-            deciding_since: self.deciding_since,
-            objects_changed: self.spec.on_old_objects(&self.status).is_some(),
-            ..Seen::default()
-        }
-    }
-
-    fn pods(&self) -> Vec<PodSeen> {
-        let all = self.sets.iter().flat_map(|(id, set)| set.pods.iter().map(move |pod| (id, pod)));
-        let seen = all.map(|(id, pod)| PodSeen {
-            name: format!("checkout-{}", pod.serial),
-            uid: pod.serial.to_string(),
-            revision: id.clone(),
-            created: pod.created,
-            ready: is_ready(pod, self.now),
-        });
-        seen.collect()
-    }
-
     /// An evicted pod is replaced at once.
     fn evict(&mut self, uid: &str) {
         let is_it = |pod: &SimPod| pod.serial.to_string() == uid;
@@ -315,41 +278,6 @@ impl SimWorld {
     /// The spec as far as objects go: the old ones until they are given back (S20).
     fn effective(&self) -> RolloutSpec {
         self.spec.on_old_objects(&self.status).unwrap_or_else(|| self.spec.clone())
-    }
-
-    fn target(&self, selected: &Option<String>) -> Option<TargetSeen> {
-        let spec = self.effective();
-        if spec.traffic.is_empty() && spec.strategy.blue_green.is_none() {
-            return None;
-        }
-        let endpoints = selected.iter().map(|id| (id.clone(), self.available(id))).collect();
-        Some(TargetSeen { revision: selected.clone(), endpoints: Some(endpoints) })
-    }
-
-    fn run(&self, run: &SimRun) -> RunSeen {
-        let behaviour = self.behaviours.get(&run.canary).copied().unwrap_or_default();
-        let (verdict, reason) = if run.goal { behaviour.goal } else { (behaviour.verdict, "") };
-        let phase = match (run.stop, verdict) {
-            (true, _) => RunPhase::Stopped,
-            (false, Verdict::Fail) if !run.goal => RunPhase::Finished,
-            _ => RunPhase::Running,
-        };
-        let status = AnalysisRunStatus {
-            phase,
-            verdict,
-            epoch: run.epoch,
-            message: "measured".into(),
-            metrics: run.goal.then(|| goal_metric(verdict, reason)).into_iter().collect(),
-            share: run.share.map(|planned| ShareStatus {
-                epoch: run.epoch,
-                canary: u64::from(planned.basis_points()),
-                total: 10_000,
-                verdict: behaviour.share,
-                ..ShareStatus::default()
-            }),
-            ..AnalysisRunStatus::default()
-        };
-        RunSeen { phase, verdict, epoch_wanted: run.epoch, stop: run.stop, status }
     }
 
     /// One tick without faults.
@@ -523,35 +451,5 @@ impl SimWorld {
             return Ok(());
         }
         Err(vec![format!("I9: nobody looks again at {}: {}", self.now, self.status.message)])
-    }
-}
-
-fn goal_metric(verdict: Verdict, reason: &str) -> MetricStatus {
-    let (name, canary) = ("orders".to_owned(), "12 %".to_owned());
-    MetricStatus { name, verdict, reason: reason.to_owned(), canary, required: true, ..MetricStatus::default() }
-}
-
-fn is_ready(pod: &SimPod, now: Timestamp) -> bool {
-    pod.ready_at.is_some_and(|at| at <= now)
-}
-
-fn ready(set: &ReplicaSet, now: Timestamp) -> u32 {
-    u32::try_from(set.pods.iter().filter(|pod| is_ready(pod, now)).count()).unwrap_or(u32::MAX)
-}
-
-fn revision(id: &str, set: &ReplicaSet, now: Timestamp) -> RevisionSeen {
-    let available = ready(set, now);
-    RevisionSeen {
-        id: id.to_owned(),
-        number: set.number,
-        workload: format!("checkout-{id}"),
-        images: vec![id.to_owned()],
-        wanted: set.wanted,
-        pods: u32::try_from(set.pods.len()).unwrap_or(u32::MAX),
-        ready: available,
-        available,
-        trouble: None,
-        metadata: set.metadata.clone(),
-        metadata_astray: false,
     }
 }

@@ -17,8 +17,8 @@ const GRID_POINTS: usize = 161;
 /// No ratio outside e^-60 .. e^60 is told from 0 or from infinity.
 const FARTHEST: f64 = 60.0;
 
-/// Halvings of an interval 120 wide: far below the last bit anyone reads.
-const HALVINGS: usize = 60;
+/// Halvings of an interval 120 wide: to 1e-12, far below the last bit anyone reads.
+const HALVINGS: usize = 47;
 
 /// A confidence interval for the rate ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

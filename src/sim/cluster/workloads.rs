@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Deployment, SimCluster, Version, rates};
+use super::{Deployment, SimCluster, Version, requests::rates};
 use crate::{
     engine::RouteIntent,
     sim::{

@@ -1,6 +1,7 @@
 //! What a player tells: the lines of its story, and what became of each release.
 
-use super::{Player, moment};
+use super::Player;
+use crate::sim::moment;
 use crate::{
     evidence::ArmCounts,
     sim::story::{Line, Mark, Release, place},

@@ -258,15 +258,10 @@ impl Local {
         }
     }
 
-    /// kill -9. Gives what it printed before that and nobody read yet.
-    pub fn kill(mut self) -> String {
+    /// kill -9.
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let mut unread = String::new();
-        while let Ok(line) = self.lines.recv_timeout(LONG) {
-            unread += &format!("{line}\n");
-        }
-        unread
     }
 
     /// Ctrl-C, after which it ends in order.
