@@ -304,7 +304,7 @@ impl Process {
         let now = self.now();
         let write = is_new || before != runs::told(live.status()) || runs::is_old(&spec, written, now);
         if write {
-            self.record_run(name, &spec, &live.recorded(&spec)).await?;
+            self.record_run(name, &spec, live.recorded(&spec)).await?;
         }
         let ended = live.status().phase != RunPhase::Running;
         let judged = Judged { spec, live, written: if write { now } else { written } };
@@ -334,7 +334,7 @@ impl Process {
         &self,
         name: &str,
         spec: &AnalysisRunSpec,
-        status: &AnalysisRunStatus,
+        status: AnalysisRunStatus,
     ) -> Result<(), WorldError> {
         let pass = self.write().await?;
         {
@@ -343,7 +343,7 @@ impl Process {
             if run.spec != *spec {
                 return Err(WorldError::Conflict(format!("AnalysisRun {name} has changed meanwhile")));
             }
-            run.status = Some(status.clone());
+            run.status = Some(status);
             cluster.news = true;
         }
         self.written(pass).await

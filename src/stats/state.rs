@@ -110,7 +110,7 @@ impl RatioState {
         self.add_to_epoch(window);
         self.fail.observe(config, window, window_seconds);
         self.pass.observe(config, window);
-        self.note_bounds(config);
+        self.note_bounds(config, window);
     }
 
     /// The settled route set changed: Pass evidence starts anew, Fail evidence goes on.
@@ -180,12 +180,15 @@ impl RatioState {
         }
     }
 
-    /// Evidence may fall again, and the verdict may be asked for later than it rose: note what it reached.
-    fn note_bounds(&mut self, config: &RatioConfig) {
-        let log_e = self.fail.log_e(config);
-        self.highest.fail = self.highest.fail.max(log_e);
-        self.highest.ratio = self.highest.ratio.max(self.fail.log_e_ratio_from_start(config));
-        self.failed |= log_e >= config.fail_bound() && self.counts().kc >= config.min_errors;
+    /// Evidence may fall again, and the verdict may be asked for later than it rose: note what it reached. Without a canary
+    /// error evidence towards Fail only falls: every alternative has the canary fail more often than the null has it.
+    fn note_bounds(&mut self, config: &RatioConfig, window: Counts) {
+        if window.kc > 0 {
+            let log_e = self.fail.log_e(config);
+            self.highest.fail = self.highest.fail.max(log_e);
+            self.highest.ratio = self.highest.ratio.max(self.fail.log_e_ratio_from_start(config));
+            self.failed |= log_e >= config.fail_bound() && self.counts().kc >= config.min_errors;
+        }
         self.pass.passed |= self.pass.log_e(config, 1.0) >= config.pass_bound();
     }
 
@@ -382,6 +385,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_window_without_canary_errors_never_adds_to_the_evidence_towards_fail(
+            windows in prop::collection::vec((0u64..30, 1u64..2_000, 0u64..30, 1u64..9_000), 0..60),
+            clean in (1u64..2_000, 0u64..50, 50u64..9_000), phi in 1.0_f64..5.0, one_armed in any::<bool>(),
+        ) {
+            let config = RatioConfig { phi, one_armed, ..CONFIG };
+            let mut state = RatioState::new();
+            for (kc, nc, kb, nb) in windows {
+                state.observe(&config, Counts { kc, nc, kb, nb }, 120);
+            }
+            let at = |state: &RatioState| (state.fail.log_e(&config), state.fail.log_e_ratio_from_start(&config));
+            let before = at(&state);
+            state.observe(&config, Counts { kc: 0, nc: clean.0, kb: clean.1, nb: clean.2 }, 120);
+            let after = at(&state);
+            prop_assert!(after.0 <= before.0 + 1e-9 && after.1 <= before.1 + 1e-9, "{before:?} {after:?}");
+        }
+
         #[test]
         fn any_windows_and_settings_give_numbers(
             windows in prop::collection::vec(any::<(u64, u64, u64, u64, u64)>(), 0..20),
