@@ -13,6 +13,14 @@ fn pods(shop: &Shop) -> BTreeSet<String> {
     live.map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
 }
 
+/// When the newest pod was made.
+fn newest(shop: &Shop) -> String {
+    let all = lane().get(shop.namespace, "pods", "--selector=app=web").unwrap();
+    let made =
+        all["items"].as_array().unwrap().iter().map(|pod| pod["metadata"]["creationTimestamp"].as_str().unwrap());
+    made.max().unwrap().to_owned()
+}
+
 fn replaced(shop: &Shop, times: usize, before: &BTreeSet<String>) -> BTreeSet<String> {
     wait_until(PATIENCE, "the restart to end", || shop.events("Restarted").len() == times);
     let after = pods(shop);
@@ -39,6 +47,8 @@ fn pods_are_replaced_one_by_one_and_no_request_is_lost() {
 
     // As `kubectl rollout restart` does to a template.
     let annotations = "/spec/template/metadata/annotations";
+    // Its mark and the pods' times are whole seconds: pods of the mark's own second are not older than it.
+    wait_until(PATIENCE, "the second in which the last pod was made to pass", || now() > newest(&shop));
     shop.patch(&json!([{"op": "add", "path": annotations, "value": {"kubectl.kubernetes.io/restartedAt": now()}}]));
     let third = replaced(&shop, 2, &second);
 
