@@ -95,7 +95,8 @@ fn stable_pods(draft: &mut Draft<'_>, stable: &str, goal: Percent) {
     let Some(since) = draft.status.memory.route_since.filter(|_| settled) else { return };
     let until = delay.after(draft.settle().after(since));
     if until <= draft.now() {
-        draft.ask_replicas(stable, need);
+        // Scaled up meanwhile, the canary may still be short of pods.
+        shrink_or_grow(draft, stable, need);
     } else {
         draft.wake(until, "stable gives up pods");
     }
