@@ -7,7 +7,7 @@ mod runs;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use kube::{Config, client::ClientBuilder};
+use kube::{Client, Config, client::ClientBuilder};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +18,7 @@ use crate::{
         table::ObjectKey,
         watch::{Triggers, start},
     },
-    ports::{Clock, GateDesk, RolloutKey, Source},
+    ports::{Clock, GateAsker, GateDesk, RolloutKey, Source},
     server::{self, Metrics, Pages},
     source::{HttpGates, PrometheusSource},
 };
@@ -97,25 +97,66 @@ impl Triggers for Queues {
     }
 }
 
+/// What a controller reaches out with. Tests put a faulty API server and a virtual clock here.
+pub struct Environment {
+    /// The API server.
+    pub client: Client,
+    /// The same without retries inside one call.
+    pub no_retry_client: Client,
+    /// The API server's time beside ours, as its answers told it.
+    pub server_clock: ServerClock,
+    /// Our own time.
+    pub clock: Arc<dyn Clock>,
+    /// Where metrics come from.
+    pub source: Arc<dyn Source>,
+    /// Who asks gates.
+    pub gates: Arc<dyn GateAsker>,
+    /// Our own numbers.
+    pub metrics: Metrics,
+}
+
+impl Environment {
+    /// The real one.
+    fn new(config: Config, settings: &Settings) -> Result<Self, ControllerError> {
+        let (metrics, server_clock) = (Metrics::default(), ServerClock::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let requests =
+            WatchRequests { metrics: metrics.clone(), clock: Arc::clone(&clock), server: server_clock.clone() };
+        let mut no_retry = config.clone();
+        no_retry.default_retry = false;
+        Ok(Environment {
+            client: ClientBuilder::try_from(config)?.with_layer(&requests).build(),
+            no_retry_client: ClientBuilder::try_from(no_retry)?.with_layer(&requests).build(),
+            server_clock,
+            clock,
+            source: Arc::new(PrometheusSource::new()?),
+            gates: Arc::new(HttpGates::new(settings.gate_hosts.clone())?),
+            metrics,
+        })
+    }
+}
+
 /// Runs a controller until `stop`.
-pub async fn run(config: Config, settings: Settings, stop: CancellationToken) -> Result<(), ControllerError> {
-    let metrics = Metrics::default();
-    let lease_namespace = settings.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let server_clock = ServerClock::default();
-    let requests = WatchRequests { metrics: metrics.clone(), clock: Arc::clone(&clock), server: server_clock.clone() };
-    let mut impatient = config.clone();
-    impatient.default_retry = false;
-    let impatient = ClientBuilder::try_from(impatient)?.with_layer(&requests).build();
-    let client = ClientBuilder::try_from(config)?.with_layer(&requests).build();
+pub async fn run(config: Config, mut settings: Settings, stop: CancellationToken) -> Result<(), ControllerError> {
+    settings.lease_namespace.get_or_insert_with(|| config.default_namespace.clone());
+    run_in(Environment::new(config, &settings)?, settings, stop).await
+}
+
+/// Runs a controller in this environment until `stop`.
+pub async fn run_in(
+    environment: Environment,
+    settings: Settings,
+    stop: CancellationToken,
+) -> Result<(), ControllerError> {
+    let Environment { client, no_retry_client, server_clock, clock, source, gates, metrics } = environment;
+    let lease_namespace = settings.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let events = EventSender::start(client.clone(), Some(settings.identity.clone()));
     let scope = cluster::Settings { namespace: settings.namespace.clone(), prometheus: settings.prometheus.clone() };
     let queues = Arc::new(Queues::default());
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();
-    let gates = GateDesk::new(Arc::new(HttpGates::new(settings.gate_hosts.clone())?));
-    let cluster =
-        Arc::new(Cluster::new((client.clone(), impatient), scope, Arc::clone(&clock), events, triggers, gates));
+    let clients = (client.clone(), no_retry_client);
+    let cluster = Arc::new(Cluster::new(clients, scope, Arc::clone(&clock), events, triggers, GateDesk::new(gates)));
     let watches = start(&cluster, &streams);
 
     let ended = CancellationToken::new();
@@ -137,7 +178,6 @@ pub async fn run(config: Config, settings: Settings, stop: CancellationToken) ->
     );
     let lease = tokio::spawn(contend);
 
-    let source: Arc<dyn Source> = Arc::new(PrometheusSource::new()?);
     let work_stop = CancellationToken::new();
     let rollouts = RolloutWork { cluster: Arc::clone(&cluster), clock: Arc::clone(&clock), metrics: metrics.clone() };
     let runs = RunWork { cluster: Arc::clone(&cluster), source, clock, metrics: metrics.clone(), live: Arc::default() };
