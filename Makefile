@@ -2,7 +2,7 @@
 
 include tests/cluster/cluster.mk
 
-.PHONY: bench demo lint-code scale soak test test-fast
+.PHONY: bench demo lint-code reintroduced scale soak test test-fast
 
 demo: ## Play a good and a bad release on this machine, without a cluster
 	@echo "building glidepath (the first time takes about 5 minutes on 2 cores) ..."
@@ -18,9 +18,13 @@ lint-code: ## Formatting and lints
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-soak: ## A million random histories of the engine and 20,000 of the whole simulated cluster (about an hour)
+soak: ## A million random histories of the engine, 20,000 of the simulated cluster, 100,000 on the faulty API server (hours)
 	GLIDEPATH_HISTORIES=$(or $(HISTORIES),1000000) GLIDEPATH_CLUSTER_HISTORIES=$(or $(CLUSTER_HISTORIES),20000) \
-		cargo test --test it -- --nocapture every_history_keeps whatever_happens
+		GLIDEPATH_FAULTY_HISTORIES=$(or $(FAULTY_HISTORIES),100000) \
+		cargo test --test it -- --nocapture every_history_keeps whatever_happens whatever_fails_writes
+
+reintroduced: ## Old faults put back one by one in a copy: within how many random histories is each found?
+	tests/it/faulty/reintroduced/measure
 
 bench: ## What one decision of the engine costs, and how fast the simulator is
 	cargo bench --bench step

@@ -13,6 +13,7 @@ mod crds;
 mod deploy;
 mod docs;
 mod engine;
+mod faulty;
 mod files;
 mod gate_step;
 mod gates;

@@ -1,0 +1,254 @@
+//! What a random history is made of, all of it drawn from one seed.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+
+use super::{
+    faults::{Fault, Window},
+    objects::{Set, blue_green, canary, canary_with, plain},
+    process::Process,
+    scene::Scene,
+    store::Key,
+};
+
+/// The last fault begins, and the last deed is done, so many seconds after the start.
+const BUSY: u64 = 300;
+
+/// Something that somebody, or the world, does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    Deploy(&'static str),
+    Command(&'static str),
+    Scale(u32),
+    /// One pod fails, for so many seconds.
+    CrashPod(u64, u64),
+    /// A node is drained: one pod goes.
+    DeletePod(u64),
+    /// Another tool writes the canary's weight.
+    Drift(u64),
+    /// A controller is killed and comes back.
+    Crash(usize),
+    /// A controller is asked to end, as by a rolling update, and its successor starts.
+    Restart(usize),
+    /// The server forgets the history that watches need.
+    Compact,
+    Backup,
+    /// The newest backup is restored.
+    Restore,
+    /// Somebody's object that serde_json cannot read.
+    Undecodable,
+    /// The Service that callers use is deleted and comes back as its owner's file says it.
+    ReapplyService,
+}
+
+/// One history.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub shape: Shape,
+    pub replicas: u32,
+    /// Each controller's clock, in milliseconds off.
+    pub skews: Vec<i64>,
+    pub deeds: Vec<(Duration, Deed)>,
+    pub faults: Vec<Window>,
+}
+
+/// The kind of release.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Shape {
+    Mesh,
+    Analysed,
+    Dynamic,
+    Plain,
+    BlueGreen,
+}
+
+impl Plan {
+    /// The history of a seed.
+    pub fn draw(seed: u64) -> Plan {
+        let mut random = StdRng::seed_from_u64(seed);
+        let shapes = [Shape::Mesh, Shape::Mesh, Shape::Analysed, Shape::Dynamic, Shape::Plain, Shape::BlueGreen];
+        let shape = *shapes.choose(&mut random).unwrap();
+        let replicas = random.random_range(1..9);
+        let controllers = random.random_range(1..3);
+        let skews = (0..controllers).map(|_| random.random_range(-4_000..=4_000)).collect();
+        let mut deeds: Vec<(Duration, Deed)> = (0..random.random_range(1..9))
+            .map(|_| (seconds(&mut random, 20, BUSY), deed(&mut random, controllers)))
+            .collect();
+        deeds.push((Duration::from_secs(20), Deed::Deploy("shop/app:2")));
+        deeds.sort_by_key(|(at, _)| *at);
+        let faults = (0..random.random_range(0..6)).map(|_| fault(&mut random, controllers)).collect();
+        Plan { seed, shape, replicas, skews, deeds, faults }
+    }
+
+    /// When the last fault and deed are over.
+    pub fn over(&self) -> Duration {
+        let deeds = self.deeds.last().map_or(Duration::ZERO, |(at, _)| *at);
+        self.faults.iter().map(|window| window.until).max().unwrap_or_default().max(deeds) + Duration::from_secs(60)
+    }
+
+    /// The same without its `part`th fault, deed or controller; `None` when there are no more.
+    pub fn without(&self, part: usize) -> Option<Plan> {
+        let mut plan = self.clone();
+        if part < plan.faults.len() {
+            plan.faults.remove(part);
+        } else if part - plan.faults.len() < plan.deeds.len() {
+            plan.deeds.remove(part - plan.faults.len());
+        } else if part == plan.faults.len() + plan.deeds.len() && plan.skews.len() > 1 {
+            plan.skews.pop();
+        } else {
+            return None;
+        }
+        Some(plan)
+    }
+
+    /// The cluster in which it is played.
+    pub fn scene(&self) -> Scene {
+        let mut scene = Scene::new(self.seed, vec![self.set()]);
+        self.faults.iter().for_each(|window| scene.add(window.clone()));
+        for (number, skew) in self.skews.iter().enumerate() {
+            scene.start(Process { skew: SignedDuration::from_millis(*skew), ..Process::new(number) });
+        }
+        scene
+    }
+
+    fn set(&self) -> Set {
+        let steps = || json!([{"setWeight": 20}, {"pause": {"duration": "10s"}}, {"setWeight": 60}, {"pause": {"duration": "10s"}}]);
+        let analysis = json!({"analysis": {"templates": [{"name": "golden-signals"}]}});
+        let dynamic = json!({"strategy": {"canary": {"dynamicStableScale": true}}});
+        let observed = json!([{"setWeight": 20}, {"observe": {"atLeast": "30s", "atMost": "5m"}}, {"setWeight": 60},
+            {"pause": {"duration": "10s"}}]);
+        match self.shape {
+            Shape::Mesh => canary("web", self.replicas),
+            Shape::Analysed => canary_with("web", self.replicas, observed, analysis),
+            Shape::Dynamic => canary_with("web", self.replicas, steps(), dynamic),
+            Shape::Plain => plain("web", self.replicas),
+            Shape::BlueGreen => blue_green("web", self.replicas),
+        }
+    }
+}
+
+fn seconds(random: &mut StdRng, from: u64, to: u64) -> Duration {
+    Duration::from_millis(random.random_range(from * 1_000..to * 1_000))
+}
+
+fn deed(random: &mut StdRng, controllers: usize) -> Deed {
+    match random.random_range(0..24) {
+        0..7 => {
+            Deed::Deploy(["shop/app:1", "shop/app:2", "shop/app:3", "shop/app:4-bad"].choose(random).copied().unwrap())
+        }
+        7..11 => Deed::Command(["abort", "promote", "pause", "resume", "retry"].choose(random).copied().unwrap()),
+        11..13 => Deed::Scale(random.random_range(1..9)),
+        13 => Deed::CrashPod(random.random(), random.random_range(1..30)),
+        14 => Deed::DeletePod(random.random()),
+        15..17 => Deed::Drift(random.random_range(0..=100)),
+        17..19 => Deed::Crash(random.random_range(0..controllers)),
+        19 if random.random() => Deed::Compact,
+        19 => Deed::Restart(random.random_range(0..controllers)),
+        20 => Deed::Backup,
+        21 => Deed::Restore,
+        22 => Deed::Undecodable,
+        _ => Deed::ReapplyService,
+    }
+}
+
+fn fault(random: &mut StdRng, controllers: usize) -> Window {
+    let kinds =
+        ["rollouts", "virtualservices", "replicasets", "services", "pods", "endpointslices", "leases", "rollouts"];
+    let fault = match random.random_range(0..16) {
+        0 => Fault::Refused(429),
+        1 => Fault::Refused(500),
+        2 => Fault::Refused(503),
+        3 | 4 => Fault::AnswerLost,
+        5 => Fault::RequestLost,
+        6 => Fault::SlowWrites(seconds(random, 1, 20)),
+        7..10 => Fault::Held,
+        10 => Fault::WatchEnds,
+        11 => Fault::WatchBreaks,
+        12 | 13 => Fault::WatchSilent,
+        _ => Fault::WatchSlow(seconds(random, 1, 20)),
+    };
+    let window = Window::new(fault, seconds(random, 10, BUSY), seconds(random, 1, 60));
+    let window =
+        if fault == Fault::Held || random.random() { window.of(random.random_range(0..controllers)) } else { window };
+    let window = if fault != Fault::Held && random.random() {
+        window.on(kinds.choose(random).copied().unwrap())
+    } else {
+        window
+    };
+    let always = matches!(fault, Fault::Held | Fault::WatchSilent);
+    window.percent(if always { 100 } else { *[20, 50, 100].choose(random).unwrap() })
+}
+
+impl Deed {
+    /// Does it.
+    pub fn perform(&self, scene: &mut Scene) {
+        scene.cluster.note(format!("{self:?}"));
+        match *self {
+            Deed::Deploy(image) => scene.deploy("web", image),
+            Deed::Command(verb) => scene.command("web", verb),
+            Deed::Scale(replicas) => scene.scale("web", replicas),
+            Deed::CrashPod(which, lasts) => crash_pod(scene, which, Duration::from_secs(lasts)),
+            Deed::DeletePod(which) => {
+                if let Some(key) = a_pod(scene, which) {
+                    scene.cluster.edit(|store, now| store.delete(&key, now));
+                }
+            }
+            Deed::Drift(weight) => drift(scene, weight),
+            Deed::Crash(number) => scene.crash(number.min(scene.controllers.len() - 1)),
+            Deed::Restart(number) => scene.restart(number.min(scene.controllers.len() - 1)),
+            Deed::Compact => scene.cluster.with(|c| c.store.compact()),
+            Deed::Backup => scene.cluster.with(|c| c.backup = Some(Box::new(c.store.clone()))),
+            Deed::Restore => scene.cluster.with(|c| {
+                if let Some(backup) = c.backup.take() {
+                    c.store.restore(&backup);
+                    c.checks.restored();
+                }
+            }),
+            Deed::Undecodable => scene.create("rollouts", "deep", deep(140)),
+            Deed::ReapplyService => {
+                scene.patch(
+                    "services",
+                    "web",
+                    &json!({"spec": {"selector": {"app": "web", "glidepath.dev/revision": null}}}),
+                );
+            }
+        }
+    }
+}
+
+fn a_pod(scene: &Scene, which: u64) -> Option<Key> {
+    scene.cluster.with(|c| {
+        let pods: Vec<&Key> = c.store.all("pods").map(|(key, _)| key).collect();
+        let count = u64::try_from(pods.len()).ok().filter(|count| *count > 0)?;
+        pods.get(usize::try_from(which % count).ok()?).map(|key| (*key).clone())
+    })
+}
+
+fn crash_pod(scene: &Scene, which: u64, lasts: Duration) {
+    let (Some(key), time) = (a_pod(scene, which), scene.cluster.time()) else { return };
+    let back = scene.cluster.now() + lasts;
+    scene.cluster.with(|c| c.life.crash(&mut c.store, &key, back, time));
+}
+
+/// Another tool writes both weights.
+pub fn drift(scene: &Scene, canary: u64) {
+    let Some(route) = scene.get("virtualservices", "web") else { return };
+    let mut spec = route["spec"].clone();
+    for to in spec["http"][0]["route"].as_array_mut().into_iter().flatten() {
+        let is_canary = to["destination"]["host"].as_str().is_some_and(|host| host.ends_with("-canary"));
+        to["weight"] = if is_canary { canary } else { 100 - canary }.into();
+    }
+    scene.patch_as("other-tool", "virtualservices", "web", &json!({"spec": spec}));
+}
+
+/// A Rollout whose template is nested so deep.
+pub fn deep(levels: usize) -> Value {
+    let nested = (0..levels).fold(json!("deep"), |inner, _| json!({"a": inner}));
+    let mut rollout = super::objects::canary("deep", 1).objects.swap_remove(1).2;
+    rollout["spec"]["template"]["metadata"]["annotations"] = nested;
+    rollout
+}

@@ -1,0 +1,146 @@
+//! What belongs to a Rollout, and what only looks so.
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        faults::Fault,
+        kinds::Kind,
+        objects::{adopted, canary, canary_with, plain, template},
+        scene::Scene,
+        store::{Key, count},
+    },
+    s,
+};
+
+/// C4: an adopted workload whose file lost `replicas` was scaled to zero and called Healthy.
+#[tokio::test(start_paused = true)]
+#[ignore = "red without the fix of C4"]
+async fn a_workload_whose_file_loses_its_replicas_keeps_its_pods() {
+    let mut scene = Scene::new(1, vec![adopted("legacy", 4), plain("number", 3)]);
+    scene.start_alone();
+    for rollout in ["legacy", "number"] {
+        scene.until_healthy(rollout, "shop/app:1").await;
+    }
+    scene.pass(s(60)).await;
+    for (rollout, pods) in [("legacy", 4), ("number", 3)] {
+        scene.patch("rollouts", rollout, &json!({"spec": {"replicas": null}}));
+        scene.pass(s(60)).await;
+        assert_eq!(scene.available(rollout), pods, "{rollout}\n{}", scene.story());
+        assert_ne!(count(&scene.get("rollouts", rollout).unwrap(), "/spec/replicas"), 0);
+    }
+}
+
+/// C5: ended runs and answered commands were kept for ever.
+#[tokio::test(start_paused = true)]
+#[ignore = "red without the fix of C5"]
+async fn ended_runs_and_answered_commands_do_not_pile_up() {
+    let steps = json!([{"setWeight": 20}, {"observe": {"atLeast": "10s", "atMost": "2m"}}]);
+    let analysis = json!({"analysis": {"templates": [{"name": "golden-signals"}]}});
+    let mut scene = Scene::new(2, vec![canary_with("web", 3, steps, analysis)]);
+    scene.start_alone();
+    scene.until_healthy("web", "shop/app:1").await;
+    for release in 0..30 {
+        scene.deploy("web", &format!("shop/app:{}", release + 2));
+        scene.until("it is released", s(300), |scene| scene.phase("web") == "Progressing").await;
+        scene.command("web", "pause");
+        scene.command("web", "resume");
+        scene.until_healthy("web", &format!("shop/app:{}", release + 2)).await;
+    }
+    scene.pass(s(4_000)).await;
+    let (runs, commands) = (scene.count("analysisruns"), scene.count("rolloutcommands"));
+    assert!(runs <= 12 && commands <= 22, "{runs} AnalysisRuns, {commands} RolloutCommands");
+    assert!(runs >= 3, "the newest are kept for people: {runs}");
+}
+
+/// M4: a ReplicaSet of another Deployment that only bore our label was scaled to zero.
+#[tokio::test(start_paused = true)]
+#[ignore = "red without the fix of M4"]
+async fn a_replica_set_that_only_bears_our_label_is_left_alone() {
+    let mut scene = Scene::new(3, vec![canary("web", 4)]);
+    let labels = json!({"app": "other", "glidepath.dev/rollout": "web", "glidepath.dev/revision": "abcdefghij"});
+    let mut pods = template("other", "shop/other:1");
+    pods["metadata"]["labels"] = labels.clone();
+    scene.create(
+        "replicasets",
+        "other-abc",
+        json!({"metadata": {"labels": labels}, "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "other"}},
+            "template": pods}}),
+    );
+    scene.start_alone();
+    scene.until_healthy("web", "shop/app:1").await;
+    for image in ["shop/app:2", "shop/app:3", "shop/app:4"] {
+        scene.deploy("web", image);
+        scene.until_healthy("web", image).await;
+    }
+    scene.pass(s(700)).await;
+    let other = scene.get("replicasets", "other-abc").expect("it is still there");
+    assert_eq!(count(&other, "/spec/replicas"), 3, "{}", scene.story());
+}
+
+/// M9: a run of the right name and label that somebody else had made counted as evidence.
+#[tokio::test(start_paused = true)]
+#[ignore = "red without the fix of M9"]
+async fn a_run_that_somebody_else_made_is_no_evidence() {
+    let steps = json!([{"setWeight": 20}, {"observe": {"atLeast": "10s", "atMost": "3m"}}]);
+    let analysis = json!({"analysis": {"templates": [{"name": "golden-signals"}]}});
+    let runs = |scene: &Scene| -> Vec<(String, Value)> {
+        scene
+            .cluster
+            .with(|c| c.store.all("analysisruns").map(|(key, run)| (key.name.clone(), (**run).clone())).collect())
+    };
+    let release = async |forged: Vec<(String, Value)>| {
+        let mut scene = Scene::new(4, vec![canary_with("web", 3, steps.clone(), analysis.clone())]);
+        scene.start_alone();
+        scene.until_healthy("web", "shop/app:1").await;
+        for (name, mut run) in forged {
+            run["metadata"]["ownerReferences"] = Value::Null;
+            run["metadata"]["annotations"] = json!({});
+            scene.create("analysisruns", &name, run);
+        }
+        scene.deploy("web", "shop/app:2");
+        scene
+    };
+    // What a good release's runs look like once they have passed.
+    let scene = release(Vec::new()).await;
+    scene.until_healthy("web", "shop/app:2").await;
+    let forged = runs(&scene);
+    assert!(!forged.is_empty());
+    drop(scene);
+    let scene = release(forged).await;
+    for _ in 0..300 {
+        scene.pass(s(1)).await;
+        assert_ne!(scene.stable_image("web"), "shop/app:2", "promoted by a stranger's verdict\n{}", scene.story());
+    }
+    let status = scene.get("rollouts", "web").unwrap()["status"].to_string();
+    assert!(status.contains("Conflict") || status.contains("AnalysisRun"), "it is told: {status}");
+}
+
+/// M10: Rollouts behind a slow admission webhook filled the places of all.
+#[tokio::test(start_paused = true)]
+#[ignore = "red without the fix of M10"]
+async fn one_namespaces_slow_webhook_holds_up_no_other_namespace() {
+    let mut scene = Scene::new(5, vec![plain("web", 3)]);
+    scene.start_alone();
+    scene.until_healthy("web", "shop/app:1").await;
+    scene.add(scene.fault(Fault::SlowWrites(s(14)), s(900)).within("slow"));
+    scene.cluster.edit(|store, now| {
+        for number in 0..60 {
+            for (plural, name, object) in plain("slow", 3).objects {
+                let name = format!("{name}{number}");
+                let key = Key { plural: Kind::named(plural).plural, namespace: "slow".into(), name };
+                store.put(
+                    &key,
+                    serde_json::from_str(&object.to_string().replace("slow", &format!("slow{number}"))).unwrap(),
+                    now,
+                );
+            }
+        }
+    });
+    scene.pass(s(20)).await;
+    let began = scene.cluster.now();
+    scene.deploy("web", "shop/app:2");
+    scene.until_healthy("web", "shop/app:2").await;
+    let took = scene.cluster.now() - began;
+    assert!(took < s(90), "a release of half a minute took {took:?}");
+}
