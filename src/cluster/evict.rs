@@ -18,7 +18,7 @@ impl Cluster {
     /// retry by itself, which the other would do silently for as long as a call may take.
     pub(super) async fn evict(&self, around: &Around, pod: &str, uid: &str) -> Result<(), WorldError> {
         let namespace = &around.key.namespace;
-        let api: Api<Pod> = Api::namespaced(self.impatient.clone(), namespace);
+        let api: Api<Pod> = Api::namespaced(self.no_retry.clone(), namespace);
         let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let delete_options = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         let params = EvictParams { delete_options: Some(delete_options), ..EvictParams::default() };

@@ -6,7 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{DynamicObject, ObjectMeta, TypeMeta};
 use serde_json::Value;
 
-use super::table::{Kept, mark};
+use super::{
+    item::Unread,
+    table::{Kept, mark},
+    unreadable::Unreadable,
+};
 use crate::api::{
     AnalysisRun, REVISION_LABEL, ROLLOUT_LABEL, Rollout,
     command::{CommandState, RolloutCommandSpec},
@@ -21,13 +25,16 @@ pub const ORIGINAL_SELECTOR: &str = "glidepath.dev/original-selector";
 /// A Rollout, or why it could not be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RolloutKept {
-    /// The object, or the field at fault.
-    pub rollout: Result<Rollout, String>,
+    /// The object, or what is at fault.
+    pub rollout: Result<Rollout, Box<Unreadable>>,
 }
 
 impl Kept for RolloutKept {
     fn keep(object: &DynamicObject) -> Self {
-        RolloutKept { rollout: decode(object) }
+        RolloutKept { rollout: decode(object).map_err(|fault| Box::new(Unreadable::of(object, fault))) }
+    }
+    fn keep_unread(object: &Unread) -> Option<Self> {
+        Some(RolloutKept { rollout: Err(Box::new(Unreadable::from(object))) })
     }
 }
 
@@ -261,6 +268,10 @@ impl Kept for RunKept {
         let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default().to_owned();
         RunKept { rollout, run: decode(object) }
     }
+    fn keep_unread(object: &Unread) -> Option<Self> {
+        let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default().to_owned();
+        Some(RunKept { rollout, run: Err(object.why.clone()) })
+    }
     fn group(&self) -> Option<&str> {
         Some(&self.rollout)
     }
@@ -271,18 +282,19 @@ impl Kept for RunKept {
 pub struct CommandKept {
     /// The Rollout it is for.
     pub rollout: String,
-    /// What became of it.
+    /// What became of it, if this version knows the word for it.
     pub state: Option<CommandState>,
-    /// What it asks for; dropped once it has a state.
+    /// What it asks for; dropped once it has a state, also one that a newer version wrote.
     pub spec: Option<RolloutCommandSpec>,
 }
 
 impl Kept for CommandKept {
     fn keep(object: &DynamicObject) -> Self {
         let data = &object.data;
-        let state = data.pointer("/status/state").cloned().and_then(|s| serde_json::from_value(s).ok());
+        let told = data.pointer("/status/state");
+        let state = told.cloned().and_then(|state| serde_json::from_value(state).ok());
         let spec = data.get("spec").cloned().and_then(|s| serde_json::from_value(s).ok());
-        CommandKept { rollout: text(data, "/spec/rollout").to_owned(), spec: spec.filter(|_| state.is_none()), state }
+        CommandKept { rollout: text(data, "/spec/rollout").to_owned(), spec: spec.filter(|_| told.is_none()), state }
     }
     fn group(&self) -> Option<&str> {
         Some(&self.rollout)
@@ -393,8 +405,20 @@ mod tests {
     fn an_undecodable_rollout_names_the_field() {
         let kept = RolloutKept::keep(&object(json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
             "metadata": {"name": "a"}, "spec": {"settle": 5}})));
-        let message = kept.rollout.unwrap_err();
-        assert!(message.contains("spec.settle"), "{message}");
+        let fault = kept.rollout.unwrap_err();
+        assert!(fault.message.contains("spec.settle"), "{fault:?}");
+    }
+
+    /// M14: a command that a newer version has answered is not carried out again.
+    #[test]
+    fn a_command_whose_state_is_unknown_counts_as_answered() {
+        let command = |status: Value| {
+            let spec = json!({"rollout": "web", "verb": "abort"});
+            CommandKept::keep(&object(json!({"metadata": {"name": "c"}, "spec": spec, "status": status})))
+        };
+        assert!(command(json!({})).spec.is_some());
+        assert_eq!(command(json!({"state": "Taken"})).spec, None);
+        assert_eq!(command(json!({"state": "Deferred"})).spec, None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod events;
 mod evict;
 mod handback;
 pub mod health;
+pub mod item;
 pub mod kinds;
 mod metadata;
 mod observe;
@@ -15,6 +16,7 @@ mod problems;
 pub mod references;
 mod requests;
 mod revisions;
+mod router_kinds;
 mod routes;
 mod runs;
 pub mod selection;
@@ -56,6 +58,7 @@ use kinds::{
 };
 use observe::Around;
 use references::References;
+use router_kinds::RouterKinds;
 use table::Table;
 use watch::Triggers;
 
@@ -103,7 +106,7 @@ pub struct Settings {
 pub struct Cluster {
     client: Client,
     /// A client that does not try again by itself.
-    impatient: Client,
+    no_retry: Client,
     settings: Settings,
     clock: Arc<dyn Clock>,
     events: EventSender,
@@ -111,8 +114,8 @@ pub struct Cluster {
     gates: Arc<GateDesk>,
     tables: Tables,
     references: References,
+    router_kinds: RouterKinds,
     around: Mutex<HashMap<RolloutKey, Arc<Around>>>,
-    reported: Mutex<HashMap<RolloutKey, String>>,
     /// Since when this process decides.
     deciding_since: OnceLock<Timestamp>,
     /// Since when a Rollout's status would say the same in other words.
@@ -123,7 +126,7 @@ impl Cluster {
     /// A cluster without anything seen yet: [`watch::start`] fills it and tells `triggers` what changed. The second client
     /// does not try again by itself.
     pub fn new(
-        (client, impatient): (Client, Client),
+        (client, no_retry): (Client, Client),
         settings: Settings,
         clock: Arc<dyn Clock>,
         events: EventSender,
@@ -133,7 +136,7 @@ impl Cluster {
         let routes = watched_kinds().map(|kind| (kind.plural, Table::default())).collect();
         Cluster {
             client,
-            impatient,
+            no_retry,
             settings,
             clock,
             events,
@@ -141,8 +144,8 @@ impl Cluster {
             gates,
             tables: Tables { routes, ..Tables::default() },
             references: References::default(),
+            router_kinds: RouterKinds::default(),
             around: Mutex::default(),
-            reported: Mutex::default(),
             deciding_since: OnceLock::new(),
             unsaid: Mutex::default(),
         }
@@ -174,6 +177,11 @@ impl Cluster {
     /// The API of a kind in one namespace.
     fn api(&self, resource: &ApiResource, namespace: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, resource)
+    }
+
+    /// A router's kind at the version that is watched.
+    fn route_resource(&self, kind: &WatchedKind) -> ApiResource {
+        route_resource(kind, self.router_kinds.version(kind))
     }
 
     /// What the tick that is under way has observed.
@@ -249,11 +257,11 @@ fn resource<K: Resource<DynamicType = ()>>() -> ApiResource {
     ApiResource::erase::<K>(&())
 }
 
-fn route_resource(kind: &WatchedKind) -> ApiResource {
+fn route_resource(kind: &WatchedKind, version: &str) -> ApiResource {
     ApiResource {
         group: kind.group.into(),
-        version: kind.version.into(),
-        api_version: format!("{}/{}", kind.group, kind.version),
+        version: version.into(),
+        api_version: format!("{}/{version}", kind.group),
         kind: kind.kind.into(),
         plural: kind.plural.into(),
     }

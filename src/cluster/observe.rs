@@ -90,12 +90,11 @@ impl Cluster {
         };
         let rollout = match &entry.value.rollout {
             Ok(rollout) => rollout.clone(),
-            Err(message) => {
-                self.report_unreadable(key, message).await;
+            Err(fault) => {
+                self.report_unreadable(key, fault).await;
                 return Ok(None);
             }
         };
-        lock(&self.reported).remove(key);
         let finalizers = rollout.metadata.finalizers.clone().unwrap_or_default();
         let ours = finalizers.iter().any(|name| name == FINALIZER);
         let deleting = rollout.metadata.deletion_timestamp.is_some();

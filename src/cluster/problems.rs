@@ -15,6 +15,8 @@ impl Cluster {
     /// Everything that can be told before anything is written.
     pub(super) fn problems(&self, around: &Around, route: Option<&RouteError>) -> Vec<Problem> {
         let mut problems = Vec::new();
+        problems.extend(self.unavailable_router(around));
+        problems.extend(self.unreadable_objects(around));
         problems.extend(self.claims(around));
         problems.extend(missing_workload(around));
         problems.extend(selected_metadata(around));

@@ -1,13 +1,13 @@
 //! Routers' objects: read from the tables, planned by `router`, written whole with their resourceVersion.
 
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, PostParams, TypeMeta};
 use serde_json::Value;
 
 use super::{
     Cluster,
     call::{call, is_missing},
     observe::Around,
-    route_resource, watched_kinds,
+    watched_kinds,
 };
 use crate::{
     api::Rollout,
@@ -92,7 +92,7 @@ impl Cluster {
             PlannedWrite::Replace(object) => self.put_route(object, false).await,
             PlannedWrite::Delete(gone) => {
                 let Some(kind) = kind_of(&gone.kind) else { return Ok(()) };
-                let api = self.api(&route_resource(kind), &gone.namespace);
+                let api = self.api(&self.route_resource(kind), &gone.namespace);
                 let what = format!("delete {} {}/{}", gone.kind, gone.namespace, gone.name);
                 match call(&what, api.delete(&gone.name, &DeleteParams::default())).await {
                     Err(error) if !is_missing(&error) => Err(error),
@@ -111,8 +111,12 @@ impl Cluster {
         let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
         let Some(watched) = kind_of(kind) else { return Ok(()) };
-        let object = serde_json::from_value(value.clone()).map_err(|error| WorldError::Transient(error.to_string()))?;
-        let api = self.api(&route_resource(watched), namespace);
+        let resource = self.route_resource(watched);
+        let mut object: DynamicObject =
+            serde_json::from_value(value.clone()).map_err(|error| WorldError::Transient(error.to_string()))?;
+        // The router plans for the newest version; what is written is the one that this cluster serves.
+        object.types = Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
+        let api = self.api(&resource, namespace);
         let params = PostParams { field_manager: Some(super::MANAGER.into()), ..PostParams::default() };
         let written = if create {
             call(&format!("create {kind} {namespace}/{name}"), api.create(&params, &object)).await?

@@ -1,13 +1,22 @@
 //! What a watch has seen of one kind, pruned, and never older than our own last write (kube rule 5).
 //!
-//! Every answer to a write of ours goes into the table at once, and an event with an older resourceVersion is ignored.
+//! Every answer to a write of ours goes into the table at once, and what an event or another answer shows of an older
+//! resourceVersion is ignored. A complete list replaces the table, whatever versions it has: after a restore of etcd they
+//! are lower. Only what we wrote while the list was taken, and is newer than the list, stays.
+
+mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use kube::core::{DynamicObject, ObjectMeta};
+
+use super::item::{Item, Unread};
+use rows::{Row, Rows};
 
 /// A namespaced name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +38,10 @@ impl ObjectKey {
 pub trait Kept: Clone + PartialEq + Send + Sync + Sized + 'static {
     /// Prunes a raw object.
     fn keep(object: &DynamicObject) -> Self;
+    /// What is kept of an object that cannot be read; `None`: it counts as absent.
+    fn keep_unread(_object: &Unread) -> Option<Self> {
+        None
+    }
     /// A name by which several objects are found together (an owner's, a Service's).
     fn group(&self) -> Option<&str> {
         None
@@ -50,8 +63,6 @@ pub struct Entry<T> {
     pub deleting: bool,
     /// The pruned content.
     pub value: T,
-    /// Written by us and not yet seen by the watch.
-    unseen: bool,
 }
 
 /// A change of the table.
@@ -79,12 +90,6 @@ impl<T: Kept> Change<T> {
     }
 }
 
-#[derive(Debug)]
-struct Rows<T> {
-    objects: HashMap<ObjectKey, Arc<Entry<T>>>,
-    groups: HashMap<ObjectKey, BTreeSet<String>>,
-}
-
 /// The objects of one kind.
 #[derive(Debug)]
 pub struct Table<T> {
@@ -93,88 +98,128 @@ pub struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Table { rows: RwLock::new(Rows { objects: HashMap::new(), groups: HashMap::new() }) }
+        Table { rows: RwLock::new(Rows::default()) }
     }
+}
+
+/// A list that is being taken. It takes effect as a whole, by [`Table::replace`].
+#[derive(Debug)]
+pub struct Listing<T> {
+    /// How many answers to our writes had come when it began.
+    answers: u64,
+    /// The highest version that was known then.
+    highest: u64,
+    rows: Vec<Row<T>>,
 }
 
 impl<T: Kept> Table<T> {
     /// One object.
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<Entry<T>>> {
-        self.read().objects.get(&ObjectKey::new(namespace, name)).cloned()
+        self.read().entry(&ObjectKey::new(namespace, name)).cloned()
     }
 
     /// All objects of a group, by name.
     pub fn group(&self, namespace: &str, group: &str) -> Vec<Arc<Entry<T>>> {
-        let rows = self.read();
-        let Some(names) = rows.groups.get(&ObjectKey::new(namespace, group)) else { return Vec::new() };
-        names.iter().filter_map(|name| rows.objects.get(&ObjectKey::new(namespace, name)).cloned()).collect()
+        self.read().group(namespace, group)
     }
 
     /// All objects.
     pub fn all(&self) -> Vec<Arc<Entry<T>>> {
-        self.read().objects.values().cloned().collect()
+        self.read().entries().cloned().collect()
     }
 
-    /// An event of the watch. `None` when we know something newer already.
-    pub fn seen(&self, object: &DynamicObject) -> Option<Change<T>> {
-        self.insert(object, false)
+    /// Why an object that exists is not in the table.
+    pub fn unreadable(&self, namespace: &str, name: &str) -> Option<String> {
+        self.read().unreadable(&ObjectKey::new(namespace, name)).map(str::to_owned)
     }
 
-    /// The answer to a write of ours.
-    pub fn wrote(&self, object: &DynamicObject) {
-        self.insert(object, true);
-    }
-
-    /// The object is gone.
-    pub fn gone(&self, namespace: &str, name: &str) -> Option<Change<T>> {
-        let old = self.write().remove(&ObjectKey::new(namespace, name))?;
-        Some(Change { old: Some(old), new: None })
-    }
-
-    /// A watch began anew and listed these keys, the newest of them at `newest`: what it lacks is gone, except what we
-    /// wrote after the list was taken.
-    pub fn retain(&self, listed: &BTreeSet<ObjectKey>, newest: u64) -> Vec<Change<T>> {
-        let mut rows = self.write();
-        let lost: Vec<ObjectKey> = rows
-            .objects
-            .values()
-            .filter(|entry| !listed.contains(&entry.key))
-            .filter(|entry| !(entry.unseen && number(&entry.version).is_some_and(|version| version > newest)))
-            .map(|entry| entry.key.clone())
-            .collect();
-        lost.iter().filter_map(|key| rows.remove(key)).map(|old| Change { old: Some(old), new: None }).collect()
-    }
-
-    fn insert(&self, object: &DynamicObject, unseen: bool) -> Option<Change<T>> {
+    /// An event of the watch. `None` when we know something as new already.
+    pub fn seen(&self, item: &Item) -> Option<Change<T>> {
         // Half of all events are our own writes coming back: pruning them would be wasted.
-        if self.is_old(&object.metadata) {
+        if self.write().is_known(item.metadata()) {
             return None;
         }
-        let new = Arc::new(Entry::<T>::new(object, unseen));
+        let row = Row::of(item);
         let mut rows = self.write();
-        let old = rows.objects.get(&new.key).cloned();
-        if let Some(old) = &old
-            && old.uid == new.uid
-            && !is_newer(&new.version, &old.version)
-        {
-            return None;
-        }
-        rows.remove(&new.key);
-        if let Some(group) = new.value.group() {
-            let group = ObjectKey::new(&new.key.namespace, group);
-            rows.groups.entry(group).or_default().insert(new.key.name.clone());
-        }
-        rows.objects.insert(new.key.clone(), Arc::clone(&new));
-        Some(Change { old, new: Some(new) })
+        if rows.is_known(item.metadata()) { None } else { rows.put(row) }
     }
 
-    fn is_old(&self, meta: &ObjectMeta) -> bool {
+    /// The answer to a write of ours. When the watch has gone past it, an object that is not here was deleted since.
+    pub fn wrote(&self, object: &DynamicObject) {
+        self.answered(&object.metadata, || Row::Entry(Arc::new(Entry::new(object))));
+    }
+
+    /// The same for an object that may not be readable.
+    pub fn wrote_item(&self, item: &Item) {
+        self.answered(item.metadata(), || Row::of(item));
+    }
+
+    fn answered(&self, meta: &ObjectMeta, row: impl FnOnce() -> Row<T>) {
+        if self.read().is_overtaken(meta) {
+            return;
+        }
+        let row = row();
+        let mut rows = self.write();
+        if !rows.is_overtaken(meta) {
+            rows.put_own(row);
+        }
+    }
+
+    /// We deleted the object.
+    pub fn gone(&self, namespace: &str, name: &str) -> Option<Change<T>> {
+        self.write().remove(&ObjectKey::new(namespace, name))
+    }
+
+    /// The watch saw the object deleted. Another one that has its name by now stays.
+    pub fn deleted(&self, last: &ObjectMeta) -> Option<Change<T>> {
+        let mut rows = self.write();
+        rows.reached(version_of(last));
+        let key = key_of(last);
+        if rows.is_another(&key, last) { None } else { rows.remove(&key) }
+    }
+
+    /// The watch has shown everything up to this version.
+    pub fn reached(&self, version: &str) {
+        self.write().reached(version);
+    }
+
+    /// Begins to take a list, before it is asked for.
+    pub fn list(&self) -> Listing<T> {
         let rows = self.read();
-        let known = rows.objects.get(&key_of(meta));
-        known.is_some_and(|known| {
-            meta.uid.as_ref() == Some(&known.uid)
-                && !is_newer(meta.resource_version.as_deref().unwrap_or_default(), &known.version)
-        })
+        Listing { answers: rows.answers, highest: rows.highest, rows: Vec::new() }
+    }
+
+    /// Takes one object of a list. What the table has already is not pruned again.
+    pub fn take(&self, listing: &mut Listing<T>, item: &Item) {
+        let meta = item.metadata();
+        let known = self.read().entry(&key_of(meta)).cloned();
+        let same = known.filter(|entry| meta.uid.as_ref() == Some(&entry.uid) && entry.version == version_of(meta));
+        listing.rows.push(same.map_or_else(|| Row::of(item), Row::Entry));
+    }
+
+    /// A list of this version is complete. It holds what was written before it began; of what we wrote meanwhile it may lack
+    /// what is newer than it is.
+    pub fn replace(&self, listing: Listing<T>, version: &str) -> Vec<Change<T>> {
+        let mut rows = self.write();
+        // The list is older than what it must hold: etcd was restored, and no version from before says anything.
+        let restored = number(version).is_some_and(|version| version < listing.highest);
+        let newer = if restored { BTreeSet::new() } else { rows.written_since(listing.answers, version) };
+        let mut lost: BTreeSet<ObjectKey> = rows.keys().filter(|key| !newer.contains(key)).cloned().collect();
+        let mut changes = Vec::new();
+        for row in listing.rows.into_iter().filter(|row| !newer.contains(row.key())) {
+            lost.remove(row.key());
+            changes.extend(rows.put(row));
+        }
+        changes.extend(lost.iter().filter_map(|key| rows.remove(key)));
+        rows.listed(version, &newer);
+        changes
+    }
+
+    /// The kind is gone, and all objects with it.
+    pub fn clear(&self) -> Vec<Change<T>> {
+        let mut rows = self.write();
+        let all: Vec<ObjectKey> = rows.keys().cloned().collect();
+        all.iter().filter_map(|key| rows.remove(key)).collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Rows<T>> {
@@ -186,34 +231,22 @@ impl<T: Kept> Table<T> {
     }
 }
 
-impl<T: Kept> Rows<T> {
-    fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Entry<T>>> {
-        let old = self.objects.remove(key)?;
-        if let Some(group) = old.value.group() {
-            let group = ObjectKey::new(&key.namespace, group);
-            if let Some(names) = self.groups.get_mut(&group) {
-                names.remove(&key.name);
-                if names.is_empty() {
-                    self.groups.remove(&group);
-                }
-            }
+impl<T> Entry<T> {
+    fn with(meta: &ObjectMeta, value: T) -> Self {
+        Entry {
+            key: key_of(meta),
+            uid: meta.uid.clone().unwrap_or_default(),
+            version: version_of(meta).to_owned(),
+            created: meta.creation_timestamp.as_ref().map(|time| time.0),
+            deleting: meta.deletion_timestamp.is_some(),
+            value,
         }
-        Some(old)
     }
 }
 
 impl<T: Kept> Entry<T> {
-    fn new(object: &DynamicObject, unseen: bool) -> Self {
-        let meta = &object.metadata;
-        Entry {
-            key: key_of(meta),
-            uid: meta.uid.clone().unwrap_or_default(),
-            version: meta.resource_version.clone().unwrap_or_default(),
-            created: meta.creation_timestamp.as_ref().map(|time| time.0),
-            deleting: meta.deletion_timestamp.is_some(),
-            value: T::keep(object),
-            unseen,
-        }
+    fn new(object: &DynamicObject) -> Self {
+        Entry::with(&object.metadata, T::keep(object))
     }
 }
 
@@ -222,12 +255,16 @@ pub fn key_of(meta: &ObjectMeta) -> ObjectKey {
     ObjectKey::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
 }
 
+fn version_of(meta: &ObjectMeta) -> &str {
+    meta.resource_version.as_deref().unwrap_or_default()
+}
+
 /// An annotation or label.
 pub fn mark<'a>(marks: Option<&'a BTreeMap<String, String>>, name: &str) -> Option<&'a str> {
     marks?.get(name).map(String::as_str)
 }
 
-/// Versions of one kind are integers that grow; one that is not a number is taken as newer.
+/// Versions are integers that grow; one that is not a number is taken as newer.
 fn is_newer(new: &str, old: &str) -> bool {
     match (number(new), number(old)) {
         (Some(new), Some(old)) => new > old,
@@ -238,63 +275,4 @@ fn is_newer(new: &str, old: &str) -> bool {
 /// A resourceVersion as the growing number it is in practice.
 pub fn number(version: &str) -> Option<u64> {
     version.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[derive(Clone, Debug, PartialEq)]
-    struct Colour(String, Option<String>);
-    impl Kept for Colour {
-        fn keep(object: &DynamicObject) -> Self {
-            let text = |field: &str| object.data.get(field).and_then(|v| v.as_str()).map(str::to_owned);
-            Colour(text("colour").unwrap_or_default(), text("group"))
-        }
-        fn group(&self) -> Option<&str> {
-            self.1.as_deref()
-        }
-    }
-
-    fn object(name: &str, version: &str, colour: &str) -> DynamicObject {
-        serde_json::from_value(
-            json!({"metadata": {"name": name, "namespace": "n", "uid": name, "resourceVersion": version},
-            "colour": colour, "group": "g"}),
-        )
-        .unwrap()
-    }
-
-    fn colour(table: &Table<Colour>, name: &str) -> Option<String> {
-        table.get("n", name).map(|entry| entry.value.0.clone())
-    }
-
-    #[test]
-    fn an_event_older_than_our_own_write_is_ignored() {
-        let table = Table::<Colour>::default();
-        table.seen(&object("a", "1", "red"));
-        table.wrote(&object("a", "5", "blue"));
-        assert!(table.seen(&object("a", "3", "green")).is_none());
-        assert_eq!(colour(&table, "a").as_deref(), Some("blue"));
-        assert!(table.seen(&object("a", "5", "blue")).is_none(), "our own write comes back: no trigger");
-        let change = table.seen(&object("a", "6", "blue")).unwrap();
-        assert!(!change.matters(), "only the version moved");
-        assert!(table.seen(&object("a", "10", "red")).unwrap().matters(), "versions are numbers, not texts");
-    }
-
-    #[test]
-    fn a_new_list_removes_what_it_lacks_but_not_what_we_wrote_since() {
-        let table = Table::<Colour>::default();
-        for (name, version) in [("a", "1"), ("b", "2")] {
-            table.seen(&object(name, version, "red"));
-        }
-        table.wrote(&object("c", "9", "blue"));
-        table.seen(&object("d", "4", "red"));
-        let keys = |names: &[&str]| names.iter().map(|name| ObjectKey::new("n", *name)).collect();
-        assert_eq!(table.retain(&keys(&["b", "d"]), 4).len(), 1, "a went");
-        assert_eq!(table.group("n", "g").iter().map(|e| e.key.name.as_str()).collect::<Vec<_>>(), ["b", "c", "d"]);
-        table.retain(&keys(&["d"]), 11);
-        assert_eq!(table.group("n", "g").len(), 1, "a later list that lacks our write means that it is gone");
-    }
 }

@@ -1,46 +1,259 @@
-//! A Rollout that cannot be read: it is told so, and nobody else is held up (kube rule 7).
+//! What cannot be read: a Rollout that cannot says so in its conditions, and nobody else is held up (kube rule 7).
+//!
+//! A status that a newer version wrote means "wait": this version cannot know what its words stand for, so it neither moves
+//! traffic and pods nor takes commands, and of the status it writes nothing but the condition that says so.
 
-use kube::api::Patch;
-use serde_json::json;
+use kube::{
+    Resource,
+    api::{DynamicObject, Patch, Request, TypeMeta},
+};
+use serde_json::{Value, json};
 
-use super::{Cluster, call::call, lock, rollouts, workload::params};
+use super::{
+    Cluster,
+    call::call,
+    item::{Item, Unread},
+    kinds,
+    observe::Around,
+    rollouts,
+    workload::params,
+};
 use crate::{
-    api::{conditions, status::RolloutStatus},
-    engine::Notice,
-    ports::RolloutKey,
+    api::{
+        Rollout, RolloutSpec,
+        conditions::{READY, RECONCILING, STALLED},
+        status::{Course, RolloutStatus},
+    },
+    engine::{Notice, Problem},
+    ports::{RolloutKey, WorldError},
 };
 
-const REASON: &str = "Invalid";
+/// Why a Rollout cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unreadable {
+    /// A CamelCase reason.
+    pub reason: &'static str,
+    /// The field at fault.
+    pub message: String,
+    /// Whether its status can be read, and so may be written.
+    knows_status: bool,
+    /// Its conditions as they are.
+    conditions: Vec<Value>,
+}
+
+impl Unreadable {
+    /// A Rollout with a fault in it.
+    pub fn of(object: &DynamicObject, fault: String) -> Self {
+        let mut bare = object.clone();
+        let status = bare.data.as_object_mut().and_then(|fields| fields.shift_remove("status"));
+        let in_status = kinds::decode::<Rollout>(&bare).is_ok();
+        Unreadable::new(if in_status { "StatusFromNewerVersion" } else { "Invalid" }, fault, status.as_ref())
+    }
+
+    fn new(reason: &'static str, message: String, status: Option<&Value>) -> Self {
+        let conditions = status.and_then(|status| status.get("conditions")?.as_array().cloned()).unwrap_or_default();
+        let knows_status = status.is_none_or(|status| serde_json::from_value::<RolloutStatus>(status.clone()).is_ok());
+        Unreadable { reason, message, knows_status, conditions }
+    }
+
+    /// The same for people, with what to do.
+    fn text(&self) -> String {
+        if self.reason == "Invalid" {
+            return format!("this controller cannot read the Rollout: {}; fix the field", self.message);
+        }
+        format!(
+            "{}: the status was written by a newer version of the controller, or edited; traffic, pods and status stay as they \
+             are and commands wait until a version that knows it runs again",
+            self.message
+        )
+    }
+
+    /// What to write into the status; `None` when it is there already.
+    fn patch(&self, now: jiff::Timestamp) -> Option<Value> {
+        let text = self.text();
+        let mut conditions = self.conditions.clone();
+        conditions.retain(|condition| condition["type"] != RECONCILING);
+        for (type_, status) in [(STALLED, "True"), (READY, "False")] {
+            set(&mut conditions, type_, status, (self.reason, &text), now);
+        }
+        if conditions == self.conditions {
+            return None;
+        }
+        let words = json!({"phase": "Degraded", "reason": self.reason, "message": text});
+        let mut status = if self.knows_status { words } else { json!({}) };
+        status["conditions"] = conditions.into();
+        Some(status)
+    }
+}
+
+impl From<&Unread> for Unreadable {
+    fn from(object: &Unread) -> Self {
+        // A status that could not be taken out of the object may hold anything.
+        let status = object.status.clone().unwrap_or(Value::Null);
+        Unreadable::new("Invalid", object.why.clone(), Some(&status))
+    }
+}
+
+/// Sets a condition among others, of which some may have fields that this version does not know.
+fn set(conditions: &mut Vec<Value>, type_: &str, status: &str, (reason, message): (&str, &str), now: jiff::Timestamp) {
+    let known = conditions.iter_mut().find(|condition| condition["type"] == type_);
+    let since =
+        known.as_ref().filter(|known| known["status"] == status).map(|known| known["lastTransitionTime"].clone());
+    let since = since.unwrap_or_else(|| json!(now));
+    let fields =
+        json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": since});
+    match known {
+        Some(known) => json_patch::merge(known, &fields),
+        None => conditions.push(fields),
+    }
+}
 
 impl Cluster {
-    /// Writes `Stalled` into the status and publishes an event, once per message.
-    pub(super) async fn report_unreadable(&self, key: &RolloutKey, message: &str) {
-        let said = lock(&self.reported).insert(key.clone(), message.to_owned());
-        if said.as_deref() == Some(message) {
-            return;
-        }
-        let text = format!("this controller cannot read the Rollout: {message}; mend the field");
-        let mut status = RolloutStatus::default();
-        for (type_, on) in [(conditions::STALLED, true), (conditions::READY, false)] {
-            conditions::set(&mut status.conditions, type_, on, (REASON, &text), None, self.clock.now());
-        }
-        let patch = json!({"status": {
-            "phase": "Degraded", "reason": REASON, "message": text, "conditions": status.conditions,
-        }});
-        let api = self.api(&rollouts(), &key.namespace);
-        let what = format!("write the status of Rollout {key}");
-        match call(&what, api.patch_status(&key.name, &params(), &Patch::Merge(&patch))).await {
-            Ok(written) => {
-                self.tables.rollouts.wrote(&written);
-                let mut about = crate::api::Rollout::new(&key.name, crate::api::RolloutSpec::default());
+    /// Writes conditions that say why a Rollout cannot be read, and publishes an event, once per message.
+    pub(super) async fn report_unreadable(&self, key: &RolloutKey, fault: &Unreadable) {
+        let Some(status) = fault.patch(self.clock.now()) else { return };
+        let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else { return };
+        let patch = json!({"metadata": {"uid": entry.uid, "resourceVersion": entry.version}, "status": status});
+        match self.patch_unread_status(key, &patch).await {
+            Ok(()) => {
+                let mut about = Rollout::new(&key.name, RolloutSpec::default());
                 about.metadata.namespace = Some(key.namespace.clone());
-                about.metadata.uid = written.metadata.uid;
-                self.events.send(&about, &Notice { warning: true, reason: REASON.into(), message: text });
+                about.metadata.uid = Some(entry.uid.clone());
+                let notice = Notice { warning: true, reason: fault.reason.into(), message: fault.text() };
+                self.events.send(&about, &notice);
             }
+            // It has changed, and is looked at again for that.
+            Err(WorldError::Conflict(_)) => {}
             Err(error) => {
-                lock(&self.reported).remove(key);
-                tracing::warn!(rollout = %key, %error, "cannot report an unreadable Rollout");
+                tracing::warn!(rollout = %key, %error, fault = fault.text(), "cannot report an unreadable Rollout")
             }
         }
+    }
+
+    /// The answer is the whole object, so it is read as carefully as the object was.
+    async fn patch_unread_status(&self, key: &RolloutKey, patch: &Value) -> Result<(), WorldError> {
+        let (what, resource) = (format!("write the status of Rollout {key}"), rollouts());
+        let url = DynamicObject::url_path(&resource, Some(&key.namespace));
+        let request = Request::new(url).patch_subresource("status", &key.name, &params(), &Patch::Merge(patch));
+        let request = request.map_err(|error| WorldError::Transient(format!("{what}: {error}")))?;
+        let answer = call(&what, self.client.request_text(request)).await?;
+        let types = TypeMeta { api_version: resource.api_version, kind: resource.kind };
+        if let Ok(item) = Item::read(&answer, &types) {
+            self.tables.rollouts.wrote_item(&item);
+        }
+        Ok(())
+    }
+
+    /// Objects that a Rollout names, or that belong to it, and that cannot be read: what they say must not be taken for
+    /// nothing. A Rollout at rest keeps its pods as they are wanted; one that has anything under way stays as it is.
+    pub(super) fn unreadable_objects(&self, around: &Around) -> Option<Problem> {
+        let message = self.unreadable_named(around).or_else(|| self.unreadable_run(around))?;
+        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course == Course::Idle);
+        Some(Problem { reason: "UnreadableObject".into(), message, blocks_all: !rests })
+    }
+
+    fn unreadable_named(&self, around: &Around) -> Option<String> {
+        let (namespace, targets) = (&around.key.namespace, &around.targets);
+        let said = |what: String, why: String| format!("cannot read {what}: {why}; fix the object");
+        let mut services = [&targets.stable, &targets.canary, &targets.root].into_iter().flatten();
+        let service = services
+            .find_map(|name| Some(said(format!("Service/{name}"), self.tables.services.unreadable(namespace, name)?)));
+        let workload = || {
+            let name = &around.rollout.spec.workload_ref.as_ref()?.name;
+            Some(said(format!("Deployment/{name}"), self.tables.deployments.unreadable(namespace, name)?))
+        };
+        let route = || {
+            let mut objects = around.routers.iter().flat_map(|router| router.objects(&around.context));
+            objects.find_map(|object| {
+                let table = self.tables.routes.get(object.plural.as_str())?;
+                let why = table.unreadable(&object.namespace, &object.name)?;
+                Some(said(format!("{} {}/{}", object.kind, object.namespace, object.name), why))
+            })
+        };
+        service.or_else(workload).or_else(route)
+    }
+
+    fn unreadable_run(&self, around: &Around) -> Option<String> {
+        let runs = self.tables.runs.group(&around.key.namespace, &around.key.name);
+        runs.iter().find_map(|entry| {
+            let why = entry.value.run.as_ref().err()?;
+            Some(format!(
+                "cannot read AnalysisRun/{}: {why}; it was written by a newer version of the controller, or edited: run that \
+                 version, or delete the AnalysisRun",
+                entry.key.name
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(spec: Value, status: Value) -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
+            "metadata": {"name": "web", "namespace": "shop"}, "spec": spec, "status": status}))
+        .unwrap()
+    }
+
+    fn unreadable(object: &DynamicObject) -> Unreadable {
+        Unreadable::of(object, kinds::decode::<Rollout>(object).unwrap_err())
+    }
+
+    fn now() -> jiff::Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    /// What the API server makes of it.
+    fn merged(mut status: Value, patch: &Value) -> Value {
+        json_patch::merge(&mut status, patch);
+        status
+    }
+
+    /// M14: of a status that a newer version wrote, nothing changes but the conditions that say so.
+    #[test]
+    fn a_status_of_a_newer_version_is_kept_but_for_its_conditions() {
+        let drift = json!({"type": "RouteDrift", "status": "True", "reason": "x", "message": "", "severity": "new",
+            "lastTransitionTime": "2025-01-01T00:00:00Z"});
+        let status = json!({"phase": "Progressing", "course": "Baking", "stepIndex": 3, "oven": {"degrees": 180},
+            "weights": {"desired": "25%"}, "conditions": [drift]});
+        let object = object(json!({"strategy": {"canary": {"steps": []}}}), status.clone());
+        let fault = unreadable(&object);
+        assert_eq!(fault.reason, "StatusFromNewerVersion");
+        assert!(fault.text().contains("Baking"), "{}", fault.text());
+        let mut after = merged(status.clone(), &fault.patch(now()).unwrap());
+        let conditions = after["conditions"].as_array().unwrap().clone();
+        assert_eq!(conditions.iter().map(|c| c["type"].clone()).collect::<Vec<_>>(), ["RouteDrift", STALLED, READY]);
+        assert_eq!(conditions[0], drift, "also in what only the newer version knows");
+        after["conditions"] = status["conditions"].clone();
+        assert_eq!(after.to_string(), status.to_string());
+    }
+
+    #[test]
+    fn it_is_written_once_also_after_a_restart() {
+        let mut bad = object(json!({"settle": 5}), json!({"phase": "Healthy"}));
+        let fault = unreadable(&bad);
+        assert_eq!(fault.reason, "Invalid");
+        bad.data["status"] = merged(bad.data["status"].clone(), &fault.patch(now()).unwrap());
+        assert_eq!(bad.data["status"]["phase"], "Degraded");
+        assert_eq!(unreadable(&bad).patch(now()), None);
+        bad.data["spec"]["settle"] = json!(6);
+        let later = unreadable(&bad).patch("2026-02-01T00:00:00Z".parse().unwrap());
+        let (before, after) = (&bad.data["status"]["conditions"][0], &later.as_ref().unwrap()["conditions"][0]);
+        assert_ne!(before["message"], after["message"]);
+        assert_eq!(before["lastTransitionTime"], after["lastTransitionTime"], "it was Stalled before");
+    }
+
+    #[test]
+    fn a_fault_in_the_spec_writes_no_phase_over_a_status_that_is_unknown() {
+        let fault = unreadable(&object(json!({"settle": 5}), json!({"phase": "Baking"})));
+        assert_eq!(fault.reason, "Invalid");
+        assert_eq!(fault.patch(now()).unwrap().as_object().unwrap().len(), 1);
+        let metadata = object(json!({}), json!({})).metadata;
+        let deep = Unread { metadata, status: None, why: "spec: it nests 140 levels deep".into() };
+        assert_eq!(Unreadable::from(&deep).patch(now()).unwrap().as_object().unwrap().len(), 1);
+        let deep = Unread { status: Some(json!({"phase": "Healthy"})), ..deep };
+        assert_eq!(Unreadable::from(&deep).patch(now()).unwrap()["phase"], "Degraded");
     }
 }

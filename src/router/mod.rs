@@ -151,12 +151,19 @@ pub struct RbacRule {
 pub struct WatchedKind {
     /// The API group.
     pub group: &'static str,
-    /// The version.
-    pub version: &'static str,
+    /// The versions that we read and write, the one to prefer first. Their objects look the same.
+    pub versions: &'static [&'static str],
     /// The kind.
     pub kind: &'static str,
     /// The resource in the API's paths.
     pub plural: &'static str,
+}
+
+impl WatchedKind {
+    /// The name of its CustomResourceDefinition.
+    pub fn definition(&self) -> String {
+        format!("{}.{}", self.plural, self.group)
+    }
 }
 
 /// The routers of a Rollout, in the order they are written. Empty: the ratio of replicas is the split.

@@ -142,7 +142,7 @@ fn every_router_explains_itself() {
         for object in built[0].objects(&context()) {
             let watched = kind.watches.iter().find(|w| w.kind == object.kind && w.plural == object.plural);
             let watched = watched.unwrap_or_else(|| panic!("{}: {} is not watched", kind.key, object.kind));
-            assert_eq!(object.api_version, format!("{}/{}", watched.group, watched.version));
+            assert_eq!(object.api_version, format!("{}/{}", watched.group, watched.versions[0]));
             let allowed =
                 |verb| kind.rbac.iter().any(|r| r.resources.contains(&watched.plural) && r.verbs.contains(&verb));
             assert!(allowed("get") && allowed("list") && allowed("watch") && allowed("update"), "{}", object.kind);

@@ -25,6 +25,8 @@ use virtual_service::RouteEditor;
 
 const GROUP: &str = "networking.istio.io";
 const API_VERSION: &str = "networking.istio.io/v1";
+/// Istio before 1.22 and OpenShift Service Mesh 2 do not serve `v1`. All three are stored alike.
+const VERSIONS: &[&str] = &["v1", "v1beta1", "v1alpha3"];
 const VIRTUAL_SERVICE: &str = "VirtualService";
 const DESTINATION_RULE: &str = "DestinationRule";
 const GRAIN: Percent = Percent::from_basis_points(1);
@@ -45,8 +47,8 @@ pub const KIND: RouterKind = RouterKind {
         },
     ],
     watches: &[
-        WatchedKind { group: GROUP, version: "v1", kind: VIRTUAL_SERVICE, plural: "virtualservices" },
-        WatchedKind { group: GROUP, version: "v1", kind: DESTINATION_RULE, plural: "destinationrules" },
+        WatchedKind { group: GROUP, versions: VERSIONS, kind: VIRTUAL_SERVICE, plural: "virtualservices" },
+        WatchedKind { group: GROUP, versions: VERSIONS, kind: DESTINATION_RULE, plural: "destinationrules" },
     ],
     build: |entry| entry.istio.clone().map(|config| Box::new(Istio { config }) as Box<dyn Router>),
 };

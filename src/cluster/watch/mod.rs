@@ -1,42 +1,40 @@
 //! The watch streams: each feeds its table and says which Rollouts to look at. All are built by one function.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+mod failure;
+#[cfg(test)]
+mod fake_api;
+mod routes;
+mod stream;
+#[cfg(test)]
+mod tests;
 
-use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::{
-    api::{
-        apps::v1::{Deployment, ReplicaSet},
-        autoscaling::v2::HorizontalPodAutoscaler,
-        core::v1::{Pod, Service},
-        discovery::v1::EndpointSlice,
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+use std::{collections::BTreeSet, sync::Arc};
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::{Pod, Service},
+    discovery::v1::EndpointSlice,
 };
-use kube::{
-    Api,
-    api::{ApiResource, DynamicObject, PartialObjectMeta, TypeMeta},
-    runtime::{WatchStreamExt, watcher, watcher::Event},
-};
+use kube::api::ApiResource;
 use tokio::task::JoinSet;
 
+pub use failure::Failure;
+
 use super::{
-    Cluster, Health, Streams,
-    call::chain,
-    commands,
+    Cluster, Health, Streams, commands,
     kinds::{DeploymentKept, RolloutKept},
-    resource, rollouts, route_resource, runs_resource,
+    resource, rollouts, runs_resource,
     selection::Selection,
-    table::{Change, Entry, Kept, ObjectKey, Table, key_of, number},
+    table::{Change, Entry, Kept, ObjectKey, Table},
     watched_kinds,
 };
 use crate::{
     api::{REVISION_LABEL, ROLLOUT_LABEL, Rollout},
     ports::RolloutKey,
-    router::WatchedKind,
 };
+use routes::Definitions;
+use stream::Stream;
 
 /// Who is told that something changed.
 pub trait Triggers: Send + Sync {
@@ -104,8 +102,12 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
         |t| &t.commands,
         |w, change| w.touch(w.owners(change, |_, kept| vec![kept.rollout.clone()])),
     ));
-    let definitions = streams.add("CustomResourceDefinition");
-    tasks.spawn(watch.optional_kinds(definitions));
+    let definitions = Arc::new(Definitions::new(streams));
+    for kind in watched_kinds() {
+        let health = streams.add_optional(kind.kind);
+        tasks.spawn(watch.clone().optional(kind, health, Arc::clone(&definitions)));
+    }
+    tasks.spawn(watch.definitions(definitions));
     tasks
 }
 
@@ -139,31 +141,16 @@ impl Watch {
         health: &Health,
         changed: impl Fn(&Change<T>) + Send + Sync,
     ) {
-        let api: Api<DynamicObject> = match &self.cluster.settings.namespace {
-            Some(namespace) => self.cluster.api(resource, namespace),
-            None => Api::all_with(self.cluster.client.clone(), resource),
+        let stream = Stream {
+            client: self.cluster.no_retry.clone(),
+            resource: resource.clone(),
+            namespace: self.cluster.settings.namespace.as_deref(),
+            label,
+            metadata_only: false,
+            table,
+            health,
         };
-        let mut config = watcher::Config::default().page_size(250);
-        config.label_selector = label.map(str::to_owned);
-        let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
-        let mut relist = Relist::default();
-        let mut stream = watcher(api, config).default_backoff().boxed();
-        loop {
-            match stream.try_next().await {
-                Ok(Some(event)) => {
-                    health.works();
-                    if matches!(event, Event::InitDone) {
-                        health.is_synced();
-                    }
-                    relist.take(event, &types, table).iter().filter(|c| c.matters()).for_each(&changed);
-                }
-                Ok(None) => return,
-                Err(error) => {
-                    health.fails();
-                    tracing::warn!(kind = %resource.kind, error = chain(&error), "cannot watch; trying again");
-                }
-            }
-        }
+        stream.follow(changed).await;
     }
 
     fn rollout_changed(&self, change: &Change<RolloutKept>) {
@@ -239,113 +226,5 @@ impl Watch {
     fn rollout_of_set(&self, namespace: &str, set: &str) -> Vec<String> {
         let set = self.cluster.tables.replica_sets.get(namespace, set);
         set.map(|set| vec![set.value.rollout.clone()]).unwrap_or_default()
-    }
-
-    /// Routers' kinds may come and go: a watch on the definitions starts and stops theirs.
-    async fn optional_kinds(self, health: Arc<Health>) {
-        let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(self.cluster.client.clone());
-        let mut running: BTreeMap<String, JoinSet<()>> = BTreeMap::new();
-        let mut stream = watcher(api, watcher::Config::default().page_size(250)).default_backoff().boxed();
-        loop {
-            match stream.try_next().await {
-                Ok(Some(event)) => {
-                    health.works();
-                    match event {
-                        Event::Apply(crd) | Event::InitApply(crd) => {
-                            self.begin(&mut running, &crd.metadata.name.unwrap_or_default())
-                        }
-                        Event::Delete(crd) => self.end(&mut running, &crd.metadata.name.unwrap_or_default()),
-                        Event::InitDone => health.is_synced(),
-                        Event::Init => {}
-                    }
-                }
-                Ok(None) => return,
-                Err(error) => {
-                    health.fails();
-                    tracing::warn!(error = chain(&error), "cannot watch CustomResourceDefinitions; trying again");
-                }
-            }
-        }
-    }
-
-    fn begin(&self, running: &mut BTreeMap<String, JoinSet<()>>, definition: &str) {
-        let Some(kind) = watched_kinds().find(|kind| format!("{}.{}", kind.plural, kind.group) == definition) else {
-            return;
-        };
-        if running.contains_key(definition) {
-            return;
-        }
-        let mut task = JoinSet::new();
-        let watch = self.clone();
-        let health = self.streams.add(kind.kind);
-        task.spawn(async move { watch.follow_route(kind, health).await });
-        running.insert(definition.to_owned(), task);
-    }
-
-    /// The definition is gone, and all objects with it.
-    fn end(&self, running: &mut BTreeMap<String, JoinSet<()>>, definition: &str) {
-        let Some(kind) = watched_kinds().find(|kind| format!("{}.{}", kind.plural, kind.group) == definition) else {
-            return;
-        };
-        running.remove(definition);
-        if let Some(table) = self.cluster.tables.routes.get(kind.plural) {
-            let lost = table.retain(&BTreeSet::new(), u64::MAX);
-            lost.iter().for_each(|change| self.touch(self.naming(kind.plural, change, |key, _| key.name.clone())));
-        }
-    }
-
-    async fn follow_route(&self, kind: &'static WatchedKind, health: Arc<Health>) {
-        let guard = Registered { streams: &self.streams, health: &health };
-        if let Some(table) = self.cluster.tables.routes.get(kind.plural) {
-            let changed = |change: &Change<_>| self.touch(self.naming(kind.plural, change, |key, _| key.name.clone()));
-            self.follow(&route_resource(kind), None, table, &health, changed).await;
-        }
-        drop(guard);
-    }
-}
-
-/// A stream that is stopped no longer counts as unhealthy.
-struct Registered<'a> {
-    streams: &'a Streams,
-    health: &'a Arc<Health>,
-}
-
-impl Drop for Registered<'_> {
-    fn drop(&mut self) {
-        self.streams.remove(self.health);
-    }
-}
-
-/// What a list that is under way has named.
-#[derive(Default)]
-struct Relist {
-    keys: BTreeSet<ObjectKey>,
-    newest: u64,
-}
-
-impl Relist {
-    fn take<T: Kept>(&mut self, event: Event<DynamicObject>, types: &TypeMeta, table: &Table<T>) -> Vec<Change<T>> {
-        let typed = |mut object: DynamicObject| {
-            object.types.get_or_insert_with(|| types.clone());
-            object
-        };
-        match event {
-            Event::Init => {
-                *self = Relist::default();
-                Vec::new()
-            }
-            Event::InitApply(object) => {
-                self.keys.insert(key_of(&object.metadata));
-                let version = object.metadata.resource_version.as_deref().and_then(number);
-                self.newest = self.newest.max(version.unwrap_or(0));
-                table.seen(&typed(object)).into_iter().collect()
-            }
-            Event::InitDone => table.retain(&std::mem::take(&mut self.keys), self.newest),
-            Event::Apply(object) => table.seen(&typed(object)).into_iter().collect(),
-            Event::Delete(object) => {
-                let key = key_of(&object.metadata);
-                table.gone(&key.namespace, &key.name).into_iter().collect()
-            }
-        }
     }
 }

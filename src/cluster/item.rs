@@ -1,0 +1,243 @@
+//! One object out of a list, an event or an answer, read by itself: one that cannot be read never stops the others (kube
+//! rule 7).
+//!
+//! Its metadata is read apart from the rest, without recursion and without `managedFields`' field sets, so that an object
+//! whose content cannot be read still has a name, a version and labels.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference, Time};
+use kube::{
+    api::{DynamicObject, TypeMeta},
+    core::ObjectMeta,
+};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Map, Value, value::RawValue};
+
+/// Objects nest at most this deep. serde_json reads 128 levels, and answers to our own writes carry `managedFields`, which
+/// nest a few levels deeper than the object itself. The API server stores up to 10,000 levels.
+pub const DEEPEST: usize = 100;
+
+/// An object as it came.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// All of it, but for the field sets of `managedFields`.
+    Whole(Box<DynamicObject>),
+    /// Its metadata, and why the rest cannot be read.
+    Unread(Box<Unread>),
+}
+
+/// An object that cannot be read.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// Its status, empty when it has none; `None` when it cannot be read.
+    pub status: Option<Value>,
+    /// Why it cannot be read.
+    pub why: String,
+}
+
+impl Item {
+    /// Reads one object; items of a list may lack their type. An error: not even its name can be read.
+    pub fn read(raw: &str, types: &TypeMeta) -> Result<Item, String> {
+        let head: Head = serde_json::from_str(raw).map_err(|error| format!("metadata: {error}"))?;
+        if head.metadata.name.is_none() {
+            return Err("it has no metadata.name".to_owned());
+        }
+        Ok(match content(raw) {
+            Ok(mut data) => {
+                let text = |field: Option<Value>| field.and_then(|v| v.as_str().map(str::to_owned));
+                let own = (text(data.shift_remove("apiVersion")), text(data.shift_remove("kind")));
+                let types = match own {
+                    (Some(api_version), Some(kind)) => TypeMeta { api_version, kind },
+                    _ => types.clone(),
+                };
+                let metadata = head.metadata.into();
+                Item::Whole(Box::new(DynamicObject { types: Some(types), metadata, data: Value::Object(data) }))
+            }
+            Err(why) => {
+                let raw = head.status.map_or("{}", RawValue::get);
+                let status =
+                    Some(raw).filter(|raw| depth(raw) < DEEPEST).and_then(|raw| serde_json::from_str(raw).ok());
+                Item::Unread(Box::new(Unread { metadata: head.metadata.into(), status, why }))
+            }
+        })
+    }
+
+    /// Its metadata.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Item::Whole(object) => &object.metadata,
+            Item::Unread(unread) => &unread.metadata,
+        }
+    }
+}
+
+/// Everything but the metadata.
+fn content(raw: &str) -> Result<Map<String, Value>, String> {
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+    let mut data = Map::new();
+    for (name, field) in fields {
+        if name == "metadata" {
+            continue;
+        }
+        let depth = depth(field.get()) + 1;
+        if depth > DEEPEST {
+            return Err(format!("{name}: it nests {depth} levels deep, more than the {DEEPEST} that are read"));
+        }
+        let value = serde_json::from_str(field.get()).map_err(|error| format!("{name}: {error}"))?;
+        data.insert(name, value);
+    }
+    Ok(data)
+}
+
+/// How many arrays and objects of a JSON text are open at once, at most.
+fn depth(json: &str) -> usize {
+    let (mut open, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                open += 1;
+                deepest = deepest.max(open);
+            }
+            b'}' | b']' if !in_text => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// What is read of every object. Fields that are not named here are skipped without recursion.
+#[derive(Deserialize)]
+struct Head<'a> {
+    metadata: Meta,
+    #[serde(default, borrow)]
+    status: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Meta {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    finalizers: Option<Vec<String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+    managed_fields: Option<Vec<Writer>>,
+}
+
+/// An entry of `managedFields` without its field set, which nests as deep as the object.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Writer {
+    manager: Option<String>,
+    operation: Option<String>,
+    subresource: Option<String>,
+    /// Anybody may write this field, so it is not trusted to be a time.
+    time: Option<String>,
+    #[serde(rename = "fieldsV1")]
+    _fields: Option<IgnoredAny>,
+}
+
+impl From<Meta> for ObjectMeta {
+    fn from(meta: Meta) -> Self {
+        ObjectMeta {
+            name: meta.name,
+            namespace: meta.namespace,
+            uid: meta.uid,
+            resource_version: meta.resource_version,
+            generation: meta.generation,
+            creation_timestamp: meta.creation_timestamp,
+            deletion_timestamp: meta.deletion_timestamp,
+            labels: meta.labels,
+            annotations: meta.annotations,
+            finalizers: meta.finalizers,
+            owner_references: meta.owner_references,
+            managed_fields: meta.managed_fields.map(|all| all.into_iter().map(ManagedFieldsEntry::from).collect()),
+            ..ObjectMeta::default()
+        }
+    }
+}
+
+impl From<Writer> for ManagedFieldsEntry {
+    fn from(writer: Writer) -> Self {
+        let time = writer.time.and_then(|time| time.parse::<Timestamp>().ok());
+        ManagedFieldsEntry {
+            manager: writer.manager,
+            operation: writer.operation,
+            subresource: writer.subresource,
+            time: time.map(Time),
+            ..ManagedFieldsEntry::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn types() -> TypeMeta {
+        TypeMeta { api_version: "glidepath.dev/v1alpha1".into(), kind: "Rollout".into() }
+    }
+
+    fn nested(levels: usize) -> String {
+        format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels))
+    }
+
+    fn rollout(template: &str, fields: &str) -> String {
+        format!(
+            r#"{{"metadata":{{"name":"a","namespace":"n","uid":"u","resourceVersion":"7","labels":{{"team":"x"}},
+            "managedFields":[{{"manager":"kubectl","time":"2026-01-01T00:00:00Z","fieldsV1":{fields}}}]}},
+            "spec":{{"template":{template}}},"status":{{"phase":"Healthy","conditions":[{{"type":"Ready"}}]}}}}"#
+        )
+    }
+
+    /// C3.
+    #[test]
+    fn an_object_that_nests_too_deep_still_has_its_name_and_status() {
+        for levels in [99, 140, 9_000, 100_000] {
+            let Item::Unread(unread) = Item::read(&rollout(&nested(levels), &nested(levels)), &types()).unwrap() else {
+                panic!("{levels} levels were read")
+            };
+            assert_eq!(unread.metadata.name.as_deref(), Some("a"));
+            assert_eq!(unread.metadata.resource_version.as_deref(), Some("7"));
+            assert_eq!(unread.metadata.labels.unwrap()["team"], "x");
+            assert_eq!(unread.status.unwrap()["conditions"][0]["type"], "Ready");
+            assert!(unread.why.contains(&format!("spec: it nests {} levels", levels + 2)), "{}", unread.why);
+        }
+    }
+
+    #[test]
+    fn an_object_is_read_whole_but_for_field_sets() {
+        let Item::Whole(object) = Item::read(&rollout(&nested(98), &nested(5_000)), &types()).unwrap() else {
+            panic!("not read")
+        };
+        assert_eq!(object.types.unwrap().kind, "Rollout");
+        assert_eq!(object.data.pointer("/status/phase").unwrap(), "Healthy");
+        let writer = &object.metadata.managed_fields.unwrap()[0];
+        assert_eq!((writer.manager.as_deref(), &writer.fields_v1), (Some("kubectl"), &None));
+        assert_eq!(writer.time.as_ref().unwrap().0, "2026-01-01T00:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn what_json_allows_and_rust_does_not_is_the_objects_own_trouble() {
+        for bad in ["1e999", r#""\ud800""#] {
+            let item = Item::read(&rollout(bad, "{}"), &types()).unwrap();
+            assert!(matches!(item, Item::Unread(_)), "{bad}");
+        }
+        assert!(Item::read(r#"{"metadata":{}}"#, &types()).is_err());
+        assert!(Item::read(r#"{"metadata":{"name":"a"},"status":7}"#, &types()).is_ok());
+        assert_eq!(depth(r#"{"a":["{[{[",{"\"{":1}]}"#), 3);
+    }
+}

@@ -1,0 +1,97 @@
+//! Routers' kinds in this cluster: at which version each is watched, or why it cannot be used, and whom that blocks.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use super::{Cluster, Health, lock, observe::Around, watched_kinds};
+use crate::{api::status::Course, engine::Problem, router::WatchedKind};
+
+/// What discovery says of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It could not be asked, and why.
+    Unknown(String),
+    /// No version that we know is served.
+    Absent,
+    /// The version to use.
+    Served(&'static str),
+}
+
+#[derive(Debug)]
+struct Watched {
+    found: Found,
+    health: Arc<Health>,
+}
+
+/// What is known of each kind, by its plural.
+#[derive(Debug, Default)]
+pub struct RouterKinds {
+    kinds: Mutex<BTreeMap<&'static str, Watched>>,
+}
+
+impl RouterKinds {
+    /// Begins to look for a kind.
+    pub fn watch(&self, kind: &'static WatchedKind, health: Arc<Health>) {
+        let found = Found::Unknown("it has not been asked yet".to_owned());
+        lock(&self.kinds).insert(kind.plural, Watched { found, health });
+    }
+
+    /// What a look has found.
+    pub fn found(&self, kind: &WatchedKind, found: Found) {
+        if let Some(watched) = lock(&self.kinds).get_mut(kind.plural) {
+            watched.found = found;
+        }
+    }
+
+    /// The version that is watched, and so the one to write.
+    pub fn version(&self, kind: &WatchedKind) -> &'static str {
+        let served = |watched: &Watched| match watched.found {
+            Found::Served(version) => Some(version),
+            _ => None,
+        };
+        let served = lock(&self.kinds).get(kind.plural).and_then(served);
+        served.or_else(|| kind.versions.first().copied()).unwrap_or_default()
+    }
+
+    /// Why a kind cannot be used, and what to do; `None` when it can.
+    pub fn trouble(&self, kind: &WatchedKind) -> Option<String> {
+        let kinds = lock(&self.kinds);
+        let watched = kinds.get(kind.plural)?;
+        let WatchedKind { group, kind: name, plural, .. } = kind;
+        match &watched.found {
+            Found::Unknown(why) => Some(format!(
+                "cannot find out which versions of {name} ({group}) the API server serves: {why}; the controller keeps trying"
+            )),
+            Found::Absent => Some(format!(
+                "the API server serves no {name} ({group}) in version {}; install its CustomResourceDefinition, or remove the \
+                 router from spec.traffic",
+                kind.versions.join(", "),
+            )),
+            Found::Served(version) => watched.health.unreliable().map(|why| {
+                format!(
+                    "cannot list and watch {name} ({group}/{version}): {why}; the controller keeps trying: check that its role \
+                     allows list and watch of {plural}.{group}, and that the API server answers for them"
+                )
+            }),
+        }
+    }
+}
+
+impl Cluster {
+    /// A router's kind that cannot be seen. A Rollout at rest keeps its pods as they are wanted; one that has anything under
+    /// way stays exactly as it is.
+    pub(super) fn unavailable_router(&self, around: &Around) -> Option<Problem> {
+        let named = |kind: &&WatchedKind| {
+            let mut routers = around.routers.iter();
+            routers.any(|router| {
+                router.objects(&around.context).iter().any(|object| object.plural == kind.plural)
+                    || router.lists(&around.context).iter().any(|list| list.plural == kind.plural)
+            })
+        };
+        let message = watched_kinds().filter(named).find_map(|kind| self.router_kinds.trouble(kind))?;
+        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course == Course::Idle);
+        Some(Problem { reason: "RouterUnavailable".into(), message, blocks_all: !rests })
+    }
+}

@@ -1,0 +1,231 @@
+//! The rows behind a table: objects by name and by group, those that cannot be read, and which versions are known.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use kube::core::ObjectMeta;
+
+use super::{Change, Entry, Kept, ObjectKey, is_newer, key_of, number, version_of};
+use crate::cluster::item::Item;
+
+/// An object as it goes into the table.
+#[derive(Debug)]
+pub enum Row<T> {
+    /// One that was read.
+    Entry(Arc<Entry<T>>),
+    /// One that exists and cannot be read.
+    Gap(Gap),
+}
+
+/// An object of which nothing is kept but why.
+#[derive(Clone, Debug)]
+pub struct Gap {
+    key: ObjectKey,
+    version: String,
+    why: String,
+}
+
+impl<T: Kept> Row<T> {
+    /// What is kept of an object.
+    pub fn of(item: &Item) -> Self {
+        match item {
+            Item::Whole(object) => Row::Entry(Arc::new(Entry::new(object))),
+            Item::Unread(unread) => match T::keep_unread(unread) {
+                Some(value) => Row::Entry(Arc::new(Entry::with(&unread.metadata, value))),
+                None => Row::Gap(Gap {
+                    key: key_of(&unread.metadata),
+                    version: version_of(&unread.metadata).to_owned(),
+                    why: unread.why.clone(),
+                }),
+            },
+        }
+    }
+
+    /// Its namespace and name.
+    pub fn key(&self) -> &ObjectKey {
+        match self {
+            Row::Entry(entry) => &entry.key,
+            Row::Gap(gap) => &gap.key,
+        }
+    }
+
+    fn version(&self) -> &str {
+        match self {
+            Row::Entry(entry) => &entry.version,
+            Row::Gap(gap) => &gap.version,
+        }
+    }
+}
+
+/// All rows of a table.
+#[derive(Debug)]
+pub struct Rows<T> {
+    objects: HashMap<ObjectKey, Arc<Entry<T>>>,
+    groups: HashMap<ObjectKey, BTreeSet<String>>,
+    gaps: HashMap<ObjectKey, Gap>,
+    /// Our own writes that the watch has not shown yet, by the number of their answer.
+    written: HashMap<ObjectKey, u64>,
+    /// How many answers to our writes have come.
+    pub answers: u64,
+    /// The highest version known, since the last list.
+    pub highest: u64,
+    /// Everything up to this version has been shown.
+    shown: u64,
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Rows {
+            objects: HashMap::new(),
+            groups: HashMap::new(),
+            gaps: HashMap::new(),
+            written: HashMap::new(),
+            answers: 0,
+            highest: 0,
+            shown: 0,
+        }
+    }
+}
+
+impl<T> Rows<T> {
+    /// One object.
+    pub fn entry(&self, key: &ObjectKey) -> Option<&Arc<Entry<T>>> {
+        self.objects.get(key)
+    }
+
+    /// All objects that can be read.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry<T>>> {
+        self.objects.values()
+    }
+
+    /// The objects of a group, by name.
+    pub fn group(&self, namespace: &str, group: &str) -> Vec<Arc<Entry<T>>> {
+        let Some(names) = self.groups.get(&ObjectKey::new(namespace, group)) else { return Vec::new() };
+        names.iter().filter_map(|name| self.entry(&ObjectKey::new(namespace, name)).cloned()).collect()
+    }
+
+    /// Why an object cannot be read.
+    pub fn unreadable(&self, key: &ObjectKey) -> Option<&str> {
+        self.gaps.get(key).map(|gap| gap.why.as_str())
+    }
+
+    /// All names, also of objects that cannot be read.
+    pub fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.objects.keys().chain(self.gaps.keys())
+    }
+
+    fn version(&self, key: &ObjectKey) -> Option<&str> {
+        let known = self.objects.get(key).map(|entry| entry.version.as_str());
+        known.or_else(|| self.gaps.get(key).map(|gap| gap.version.as_str()))
+    }
+
+    /// Whether an event of the watch shows nothing new. Our own write that comes back is ours alone no longer.
+    pub fn is_known(&mut self, meta: &ObjectMeta) -> bool {
+        let (key, version) = (key_of(meta), version_of(meta));
+        self.reached(version);
+        match self.version(&key) {
+            Some(known) if known == version => {
+                self.written.remove(&key);
+                true
+            }
+            Some(known) => !is_newer(version, known),
+            None => false,
+        }
+    }
+
+    /// Whether the answer to a write of ours is older than what the watch has shown.
+    pub fn is_overtaken(&self, meta: &ObjectMeta) -> bool {
+        let version = version_of(meta);
+        match self.version(&key_of(meta)) {
+            Some(known) => !is_newer(version, known),
+            None => number(version).is_some_and(|version| version <= self.shown),
+        }
+    }
+
+    /// Whether another object, made after this one was deleted, has its name.
+    pub fn is_another(&self, key: &ObjectKey, last: &ObjectMeta) -> bool {
+        let known = self.objects.get(key);
+        known.is_some_and(|known| last.uid.as_ref() != Some(&known.uid) && is_newer(&known.version, version_of(last)))
+    }
+
+    /// The watch has shown everything up to this version.
+    pub fn reached(&mut self, version: &str) {
+        let version = number(version).unwrap_or(0);
+        self.shown = self.shown.max(version);
+        self.highest = self.highest.max(version);
+    }
+
+    /// Our own writes whose answers came after so many others, and that are newer than a version.
+    pub fn written_since(&self, answers: u64, version: &str) -> BTreeSet<ObjectKey> {
+        let written = self.written.iter().filter(|(_, answer)| **answer > answers).map(|(key, _)| key);
+        written.filter(|key| self.version(key).is_some_and(|known| is_newer(known, version))).cloned().collect()
+    }
+
+    /// A list of this version is in the table, beside our own `newer` writes.
+    pub fn listed(&mut self, version: &str, newer: &BTreeSet<ObjectKey>) {
+        self.written.retain(|key, _| newer.contains(key));
+        self.shown = number(version).unwrap_or(0);
+        let newer = newer.iter().filter_map(|key| number(self.version(key)?)).max();
+        self.highest = newer.unwrap_or(0).max(self.shown);
+    }
+}
+
+impl<T: Kept> Rows<T> {
+    /// Puts in the answer to a write of ours.
+    pub fn put_own(&mut self, row: Row<T>) {
+        self.answers += 1;
+        self.highest = self.highest.max(number(row.version()).unwrap_or(0));
+        let key = row.key().clone();
+        self.put(row);
+        self.written.insert(key, self.answers);
+    }
+
+    /// Puts an object in the place of what was there.
+    pub fn put(&mut self, row: Row<T>) -> Option<Change<T>> {
+        if let (Row::Entry(new), Some(old)) = (&row, self.objects.get(row.key()))
+            && Arc::ptr_eq(new, old)
+        {
+            return None;
+        }
+        let old = self.take(row.key());
+        let new = match row {
+            Row::Entry(new) => {
+                if let Some(group) = new.value.group() {
+                    let group = ObjectKey::new(&new.key.namespace, group);
+                    self.groups.entry(group).or_default().insert(new.key.name.clone());
+                }
+                self.objects.insert(new.key.clone(), Arc::clone(&new));
+                Some(new)
+            }
+            Row::Gap(gap) => {
+                self.gaps.insert(gap.key.clone(), gap);
+                None
+            }
+        };
+        Some(Change { old, new })
+    }
+
+    /// The object is gone.
+    pub fn remove(&mut self, key: &ObjectKey) -> Option<Change<T>> {
+        let old = self.take(key)?;
+        Some(Change { old: Some(old), new: None })
+    }
+
+    fn take(&mut self, key: &ObjectKey) -> Option<Arc<Entry<T>>> {
+        self.written.remove(key);
+        self.gaps.remove(key);
+        let old = self.objects.remove(key)?;
+        if let Some(group) = old.value.group() {
+            let group = ObjectKey::new(&key.namespace, group);
+            if let Some(names) = self.groups.get_mut(&group) {
+                names.remove(&key.name);
+                if names.is_empty() {
+                    self.groups.remove(&group);
+                }
+            }
+        }
+        Some(old)
+    }
+}

@@ -1,0 +1,230 @@
+//! Routers' kinds, which a cluster may lack, or serve at an older version, or not let us list: each is looked for and
+//! watched by a task of its own, and what is wrong with one concerns only the Rollouts that name it.
+//!
+//! Discovery says which versions are served; everybody may ask it, also an account that is bound to one namespace. A watch
+//! on the definitions' metadata says when to ask again, so that nothing is asked while nothing changes.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    api::DynamicObject,
+    runtime::{utils::Backoff, watcher::DefaultBackoff},
+};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use super::{Watch, stream::Stream};
+use crate::{
+    cluster::{
+        Health, Streams,
+        call::chain,
+        key_of, resource, route_resource,
+        router_kinds::Found,
+        table::{Change, Kept, ObjectKey, Table},
+        watched_kinds,
+    },
+    router::WatchedKind,
+};
+
+/// A look at discovery takes no longer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// So often discovery is asked while nobody says when something changes.
+const POLL: Duration = Duration::from_secs(60);
+/// A kind that was watched is looked for again after this long before its objects count as gone.
+const AGAIN: Duration = Duration::from_secs(5);
+/// So often it is looked whether a stream fares otherwise than before; this makes no request.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// A CustomResourceDefinition; only that it changed counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DefinitionKept {
+    version: Option<String>,
+}
+
+impl Kept for DefinitionKept {
+    fn keep(object: &DynamicObject) -> Self {
+        DefinitionKept { version: object.metadata.resource_version.clone() }
+    }
+}
+
+/// The definitions of the cluster, by their metadata.
+pub struct Definitions {
+    table: Table<DefinitionKept>,
+    health: Arc<Health>,
+    /// Counts changes of routers' definitions.
+    changes: watch::Sender<u64>,
+}
+
+impl Definitions {
+    /// None seen yet.
+    pub fn new(streams: &Streams) -> Self {
+        let health = streams.add_optional("CustomResourceDefinition");
+        Definitions { table: Table::default(), health, changes: watch::Sender::new(0) }
+    }
+
+    /// Whether a change would be heard of.
+    fn are_watched(&self) -> bool {
+        self.health.unreliable().is_none()
+    }
+
+    fn has(&self, kind: &WatchedKind) -> bool {
+        self.table.get("", &kind.definition()).is_some()
+    }
+}
+
+/// What is known of a kind between two looks.
+struct Looking {
+    kind: &'static WatchedKind,
+    health: Arc<Health>,
+    definitions: Arc<Definitions>,
+    changes: watch::Receiver<u64>,
+    backoff: DefaultBackoff,
+    /// The version that is being watched, by a task that ends when it is dropped.
+    running: Option<(&'static str, JoinSet<()>)>,
+    /// Why the kind cannot be used, as the Rollouts that name it were told.
+    told: Option<String>,
+}
+
+impl Watch {
+    /// Follows the definitions until the end of time.
+    pub async fn definitions(self, definitions: Arc<Definitions>) {
+        let stream = Stream {
+            client: self.cluster.no_retry.clone(),
+            resource: resource::<CustomResourceDefinition>(),
+            namespace: None,
+            label: None,
+            metadata_only: true,
+            table: &definitions.table,
+            health: &definitions.health,
+        };
+        let ours = |key: &ObjectKey| watched_kinds().any(|kind| kind.definition() == key.name);
+        let changed = |change: &Change<DefinitionKept>| {
+            if change.entry().is_some_and(|entry| ours(&entry.key)) {
+                definitions.changes.send_modify(|count| *count += 1);
+            }
+        };
+        stream.follow(changed).await;
+    }
+
+    /// Looks for a kind until the end of time, and follows it while it is there.
+    pub async fn optional(self, kind: &'static WatchedKind, health: Arc<Health>, definitions: Arc<Definitions>) {
+        self.cluster.router_kinds.watch(kind, Arc::clone(&health));
+        let changes = definitions.changes.subscribe();
+        let (backoff, running, told) = (DefaultBackoff::default(), None, None);
+        let mut looking = Looking { kind, health, definitions, changes, backoff, running, told };
+        let mut missed = false;
+        loop {
+            looking.changes.mark_unchanged();
+            let found = self.look(kind).await;
+            let unsure = matches!(found, Found::Absent) && looking.running.is_some() && !missed;
+            missed = unsure;
+            if !unsure {
+                self.found(&mut looking, &found);
+            }
+            self.wait(&mut looking, &found, unsure).await;
+        }
+    }
+
+    /// Asks discovery for the version to watch.
+    async fn look(&self, kind: &WatchedKind) -> Found {
+        for version in kind.versions {
+            let path = format!("{}/{version}", kind.group);
+            match timeout(ANSWER, self.cluster.no_retry.list_api_group_resources(&path)).await {
+                Ok(Ok(list)) if list.resources.iter().any(|served| served.name == kind.plural) => {
+                    return Found::Served(version);
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(kube::Error::Api(status))) if status.code == 404 => {}
+                Ok(Err(error)) => return Found::Unknown(chain(&error)),
+                Err(_) => {
+                    return Found::Unknown(format!("no answer from the API server within {} s", ANSWER.as_secs()));
+                }
+            }
+        }
+        Found::Absent
+    }
+
+    fn found(&self, looking: &mut Looking, found: &Found) {
+        let kind = looking.kind;
+        match found {
+            Found::Served(version) if looking.running.as_ref().is_some_and(|(running, _)| running == version) => {}
+            Found::Served(version) => {
+                tracing::info!(kind = kind.kind, group = kind.group, version, "watching");
+                self.cluster.router_kinds.found(kind, found.clone());
+                let mut task = JoinSet::new();
+                task.spawn(self.clone().follow_route(kind, version, Arc::clone(&looking.health)));
+                looking.running = Some((version, task));
+            }
+            // What is being watched goes on as long as it can.
+            Found::Unknown(_) if looking.running.is_some() => {}
+            Found::Unknown(_) => self.cluster.router_kinds.found(kind, found.clone()),
+            Found::Absent => {
+                looking.running = None;
+                looking.health.absent();
+                self.cluster.router_kinds.found(kind, found.clone());
+                self.clear(kind);
+            }
+        }
+    }
+
+    async fn follow_route(self, kind: &'static WatchedKind, version: &'static str, health: Arc<Health>) {
+        if let Some(table) = self.cluster.tables.routes.get(kind.plural) {
+            let changed = |change: &Change<_>| self.touch(self.naming(kind.plural, change, |key, _| key.name.clone()));
+            self.follow(&route_resource(kind, version), None, table, &health, changed).await;
+        }
+    }
+
+    /// The definition is gone, and all objects with it.
+    fn clear(&self, kind: &WatchedKind) {
+        let Some(table) = self.cluster.tables.routes.get(kind.plural) else { return };
+        let lost = table.clear();
+        lost.iter().for_each(|change| self.touch(self.naming(kind.plural, change, |key, _| key.name.clone())));
+    }
+
+    /// Waits until discovery may say something else.
+    async fn wait(&self, looking: &mut Looking, found: &Found, unsure: bool) {
+        let looked = Instant::now();
+        let retry = looking.backoff.next().unwrap_or(POLL);
+        if matches!(found, Found::Served(_)) {
+            looking.backoff.reset();
+        }
+        loop {
+            self.tell(looking);
+            let due = match found {
+                _ if unsure => Some(AGAIN),
+                Found::Unknown(_) => Some(retry),
+                Found::Absent if looking.definitions.has(looking.kind) => Some(retry),
+                Found::Served(_) if looking.health.is_missing() => Some(AGAIN),
+                Found::Absent | Found::Served(_) => (!looking.definitions.are_watched()).then_some(POLL),
+            };
+            if due.is_some_and(|due| looked.elapsed() >= due) {
+                return;
+            }
+            let glance = due.map_or(GLANCE, |due| due.saturating_sub(looked.elapsed()).min(GLANCE));
+            tokio::select! {
+                Ok(()) = looking.changes.changed() => return,
+                () = tokio::time::sleep(glance) => {}
+            }
+        }
+    }
+
+    /// Has the Rollouts that use a router looked at, when what is wrong with its kind has changed.
+    fn tell(&self, looking: &mut Looking) {
+        let now = self.cluster.router_kinds.trouble(looking.kind);
+        if now == looking.told {
+            return;
+        }
+        looking.told = now;
+        for entry in self.cluster.tables.rollouts.all() {
+            if let Ok(rollout) = &entry.value.rollout
+                && !rollout.spec.traffic.is_empty()
+            {
+                self.cluster.triggers.rollout(key_of(rollout));
+            }
+        }
+    }
+}

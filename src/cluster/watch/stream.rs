@@ -1,0 +1,348 @@
+//! Lists one kind and watches it on: what the API server says goes into a table, whatever becomes of the connection.
+//!
+//! kube's own `watcher` does the same for typed objects. This one is ours because it must show more: the list's version
+//! (what a list lacks is only then known to be gone), bookmarks and answers (a stream without changes lives too), and each
+//! object by itself (one that cannot be read must not stop the others).
+
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, RandomState},
+    pin::Pin,
+    time::Duration,
+};
+
+use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
+use kube::{
+    Client, Resource,
+    api::{ApiResource, DynamicObject, ListParams, Request, TypeMeta, WatchParams},
+    runtime::{utils::Backoff, watcher::DefaultBackoff},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout};
+
+use super::failure::Failure;
+use crate::cluster::{
+    Health,
+    item::Item,
+    table::{Change, Kept, ObjectKey, Table, key_of, number},
+};
+
+/// Objects a page.
+const PAGE: u32 = 250;
+/// A page takes no longer, nor does the first answer to a watch.
+const ANSWER: Duration = Duration::from_secs(60);
+/// The server ends a watch after this many seconds, and up to as many more so that streams do not end together.
+const WATCH: (u32, u32) = (240, 50);
+/// A watch that outlives its end by this much is not heard of any more.
+const MARGIN: Duration = Duration::from_secs(10);
+/// A server that sends bookmarks does so once a minute.
+const BOOKMARKS: Duration = Duration::from_secs(150);
+/// The longest event. etcd stores objects of 1.5 MiB unless told otherwise.
+const LONGEST_EVENT: u64 = 32 << 20;
+/// A watch that ends sooner and said nothing is no faster begun anew than a failed one.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// The longest wait that the server may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What to list and watch.
+pub struct Stream<'a, T> {
+    /// The way to the API server; it must not repeat requests by itself.
+    pub client: Client,
+    /// The kind.
+    pub resource: ApiResource,
+    /// The one namespace; all when absent.
+    pub namespace: Option<&'a str>,
+    /// A label that the objects bear.
+    pub label: Option<&'a str>,
+    /// Whether only their metadata is asked for.
+    pub metadata_only: bool,
+    /// Where they go.
+    pub table: &'a Table<T>,
+    /// Where it is said how the stream fares.
+    pub health: &'a Health,
+}
+
+/// One page of a list.
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(default)]
+    metadata: PageMeta,
+    #[serde(default, borrow)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PageMeta {
+    resource_version: Option<String>,
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
+
+/// One event of a watch.
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(rename = "type")]
+    what: String,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+/// Where a stream is.
+#[derive(Default)]
+struct Progress {
+    /// The version to watch from; a list is needed when absent.
+    from: Option<String>,
+    /// Objects that were found unreadable, so that each is logged once.
+    unread: HashSet<ObjectKey>,
+    /// How many events and bookmarks have come.
+    events: u64,
+    /// The last failure, so that one that repeats is logged once.
+    failure: Option<String>,
+}
+
+impl<T: Kept> Stream<'_, T> {
+    /// Follows the kind until the end of time.
+    pub async fn follow(&self, changed: impl Fn(&Change<T>) + Send + Sync) {
+        let mut progress = Progress::default();
+        let mut backoff = DefaultBackoff::default();
+        loop {
+            let (began, before) = (Instant::now(), progress.events);
+            let ended = self.round(&mut progress, &changed).await;
+            let moved = progress.events > before;
+            if moved {
+                backoff.reset();
+                progress.failure = None;
+            }
+            let wait = match ended {
+                Ok(()) if moved || began.elapsed() >= SHORTEST => continue,
+                Ok(()) => Duration::ZERO,
+                Err(failure) => {
+                    self.failed(&failure, &mut progress);
+                    if failure.needs_list() {
+                        progress.from = None;
+                    }
+                    failure.retry_after()
+                }
+            };
+            let wait = wait.min(LONGEST_WAIT).max(backoff.next().unwrap_or(LONGEST_WAIT));
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn failed(&self, failure: &Failure, progress: &mut Progress) {
+        self.health.fails(failure);
+        let (kind, text) = (&self.resource.kind, failure.to_string());
+        let repeats = progress.failure.as_ref() == Some(&text);
+        if failure.is_routine() || repeats {
+            tracing::debug!(%kind, error = text, "cannot watch; trying again");
+        } else {
+            tracing::warn!(%kind, error = text, "cannot watch; trying again");
+        }
+        progress.failure = Some(text);
+    }
+
+    /// A list where one is needed, and a watch until it ends.
+    async fn round(
+        &self,
+        progress: &mut Progress,
+        changed: &(impl Fn(&Change<T>) + Send + Sync),
+    ) -> Result<(), Failure> {
+        let from = match progress.from.clone() {
+            Some(from) => from,
+            None => self.list(progress, changed).await?,
+        };
+        progress.from = Some(from.clone());
+        self.watch(from, progress, changed).await
+    }
+
+    async fn list(
+        &self,
+        progress: &mut Progress,
+        changed: &(impl Fn(&Change<T>) + Send + Sync),
+    ) -> Result<String, Failure> {
+        let mut listing = self.table.list();
+        let mut unread = HashSet::new();
+        let mut next = None;
+        loop {
+            let text = self.page(next).await?;
+            let page: Page<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
+            self.health.lives();
+            for raw in page.items.unwrap_or_default() {
+                if let Some(item) = self.read(raw, &progress.unread) {
+                    unread.extend(matches!(item, Item::Unread(_)).then(|| key_of(item.metadata())));
+                    self.table.take(&mut listing, &item);
+                }
+            }
+            next = page.metadata.next.filter(|token| !token.is_empty());
+            if next.is_some() {
+                continue;
+            }
+            let version = page.metadata.resource_version.unwrap_or_default();
+            if version.is_empty() {
+                return Err(Failure::Garbled("the list has no resourceVersion".to_owned()));
+            }
+            progress.unread = unread;
+            let changes = self.table.replace(listing, &version);
+            self.health.listed();
+            changes.iter().filter(|change| change.matters()).for_each(changed);
+            return Ok(version);
+        }
+    }
+
+    async fn page(&self, next: Option<String>) -> Result<String, Failure> {
+        let params = ListParams {
+            label_selector: self.label.map(str::to_owned),
+            limit: Some(PAGE),
+            continue_token: next,
+            ..ListParams::default()
+        };
+        let request = self.request();
+        let request = if self.metadata_only { request.list_metadata(&params) } else { request.list(&params) };
+        let request = request.map_err(|error| Failure::Broken(error.to_string()))?;
+        match timeout(ANSWER, self.client.request_text(request)).await {
+            Ok(answer) => answer.map_err(|error| Failure::of(&error)),
+            Err(_) => Err(Failure::NoAnswer(ANSWER)),
+        }
+    }
+
+    fn request(&self) -> Request {
+        Request::new(DynamicObject::url_path(&self.resource, self.namespace))
+    }
+
+    async fn watch(
+        &self,
+        mut from: String,
+        progress: &mut Progress,
+        changed: &(impl Fn(&Change<T>) + Send + Sync),
+    ) -> Result<(), Failure> {
+        let seconds = WATCH.0 + jitter(WATCH.1);
+        let mut lines = self.open(&from, seconds).await?;
+        self.health.lives();
+        let mut limit = Duration::from_secs(seconds.into()) + MARGIN;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let mut bounded = (&mut lines).take(LONGEST_EVENT);
+            let read = match timeout(limit, bounded.read_until(b'\n', &mut line)).await {
+                Ok(read) => read.map_err(|error| Failure::Broken(error.to_string()))?,
+                Err(_) => return Err(Failure::Silent(limit)),
+            };
+            // An event that is cut off was not seen: the watch is resumed before it.
+            if read == 0 || (line.last() != Some(&b'\n') && line.len() as u64 != LONGEST_EVENT) {
+                return Ok(());
+            }
+            let text = String::from_utf8_lossy(&line);
+            let frame: Frame<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
+            let reached = self.take(&frame, &mut progress.unread, changed)?;
+            progress.events += 1;
+            self.health.lives();
+            if frame.what == "BOOKMARK" {
+                limit = limit.min(BOOKMARKS);
+            }
+            if let Some(version) = reached {
+                if went_back(&from, &version) {
+                    return Err(Failure::Restored { known: from, said: version });
+                }
+                from.clone_from(&version);
+                progress.from = Some(version);
+            }
+        }
+    }
+
+    async fn open(&self, from: &str, seconds: u32) -> Result<Pin<Box<dyn AsyncBufRead + Send>>, Failure> {
+        let params = WatchParams {
+            label_selector: self.label.map(str::to_owned),
+            timeout: Some(seconds),
+            bookmarks: true,
+            ..WatchParams::default()
+        };
+        let request = self.request();
+        let request =
+            if self.metadata_only { request.watch_metadata(&params, from) } else { request.watch(&params, from) };
+        let mut request = request.map_err(|error| Failure::Broken(error.to_string()))?;
+        // Compressed event by event, a stream is not read on after the first by what decompresses it here.
+        let plain = axum::http::HeaderValue::from_static("identity");
+        request.headers_mut().insert(axum::http::header::ACCEPT_ENCODING, plain);
+        match timeout(ANSWER, self.client.request_stream(request)).await {
+            Ok(Ok(stream)) => Ok(Box::pin(stream)),
+            Ok(Err(error)) => Err(Failure::of(&error)),
+            Err(_) => Err(Failure::NoAnswer(ANSWER)),
+        }
+    }
+
+    /// Takes one event in; gives the version that the stream has reached by it.
+    fn take(
+        &self,
+        frame: &Frame<'_>,
+        unread: &mut HashSet<ObjectKey>,
+        changed: &(impl Fn(&Change<T>) + Send + Sync),
+    ) -> Result<Option<String>, Failure> {
+        if frame.what == "ERROR" {
+            let status = serde_json::from_str(frame.object.get());
+            return Err(status.map_or_else(|error| Failure::Garbled(error.to_string()), Failure::Answered));
+        }
+        if frame.what == "BOOKMARK" {
+            let mark: Mark = serde_json::from_str(frame.object.get()).unwrap_or_default();
+            self.table.reached(&mark.metadata.resource_version);
+            return Ok(Some(mark.metadata.resource_version).filter(|version| !version.is_empty()));
+        }
+        let Some(item) = self.read(frame.object, unread) else { return Ok(None) };
+        let key = key_of(item.metadata());
+        let deleted = frame.what == "DELETED";
+        let change = if deleted { self.table.deleted(item.metadata()) } else { self.table.seen(&item) };
+        if matches!(item, Item::Unread(_)) && !deleted {
+            unread.insert(key);
+        } else {
+            unread.remove(&key);
+        }
+        change.iter().filter(|change| change.matters()).for_each(changed);
+        Ok(item.metadata().resource_version.clone())
+    }
+
+    /// Reads one object; one that cannot be read is logged the first time.
+    fn read(&self, raw: &RawValue, unread: &HashSet<ObjectKey>) -> Option<Item> {
+        let kind = &self.resource.kind;
+        let types = TypeMeta { api_version: self.resource.api_version.clone(), kind: kind.clone() };
+        match Item::read(raw.get(), &types) {
+            Ok(item) => {
+                if let Item::Unread(found) = &item
+                    && !unread.contains(&key_of(&found.metadata))
+                {
+                    let ObjectKey { namespace, name } = key_of(&found.metadata);
+                    tracing::warn!(%kind, %namespace, %name, why = %found.why, "cannot read an object");
+                }
+                Some(item)
+            }
+            Err(why) => {
+                tracing::warn!(%kind, %why, "an object without readable metadata is left out");
+                None
+            }
+        }
+    }
+}
+
+/// A bookmark.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Mark {
+    metadata: MarkMeta,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct MarkMeta {
+    resource_version: String,
+}
+
+/// Within one stream versions grow. After a restore of etcd a server may go on with lower ones, without any error.
+fn went_back(known: &str, said: &str) -> bool {
+    matches!((number(known), number(said)), (Some(known), Some(said)) if said < known)
+}
+
+/// A number below `bound` that differs from stream to stream.
+fn jitter(bound: u32) -> u32 {
+    let drawn = RandomState::new().hash_one(bound) % u64::from(bound.max(1));
+    u32::try_from(drawn).unwrap_or(0)
+}

@@ -1,0 +1,356 @@
+//! The watches against a small API server, in virtual time.
+
+use std::{sync::Mutex, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::{
+    fake_api::{Answer, FakeApi},
+    *,
+};
+use crate::{
+    clock::SystemClock,
+    cluster::{EventSender, Settings},
+    engine::{GateAnswer, GateQuestion},
+    ports::{GateAsker, GateDesk},
+};
+
+const ROLLOUTS: &str = "/apis/glidepath.dev/v1alpha1/rollouts";
+const SERVICES: &str = "/api/v1/services";
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const ISTIO: &str = "/apis/networking.istio.io";
+
+struct NoGates;
+#[async_trait]
+impl GateAsker for NoGates {
+    async fn ask(&self, _: &str, _: &GateQuestion) -> GateAnswer {
+        unreachable!("no gate is asked here")
+    }
+}
+
+#[derive(Default)]
+struct Touched(Mutex<Vec<String>>);
+impl Triggers for Touched {
+    fn rollout(&self, key: RolloutKey) {
+        self.0.lock().unwrap().push(key.name);
+    }
+    fn rollout_counts(&self, key: RolloutKey) {
+        self.rollout(key);
+    }
+    fn run(&self, _: ObjectKey) {}
+}
+
+/// A process with its watches.
+struct Process {
+    api: FakeApi,
+    cluster: Arc<Cluster>,
+    streams: Streams,
+    touched: Arc<Touched>,
+    _watches: JoinSet<()>,
+}
+
+impl Process {
+    fn start(api: &FakeApi) -> Self {
+        Process::start_in(api, None)
+    }
+
+    fn start_in(api: &FakeApi, namespace: Option<&str>) -> Self {
+        let (streams, touched) = (Streams::default(), Arc::<Touched>::default());
+        let settings = Settings { namespace: namespace.map(str::to_owned), ..Settings::default() };
+        let cluster = Arc::new(Cluster::new(
+            (api.client(), api.client()),
+            settings,
+            Arc::new(SystemClock),
+            EventSender::start(api.client(), None),
+            Arc::<Touched>::clone(&touched),
+            GateDesk::new(Arc::new(NoGates)),
+        ));
+        let watches = start(&cluster, &streams);
+        Process { api: api.clone(), cluster, streams, touched, _watches: watches }
+    }
+
+    /// Seconds until the start waits for nothing more.
+    async fn synced(&self) -> u64 {
+        for second in 0..120 {
+            settle().await;
+            if self.streams.unsynced().is_empty() {
+                return second;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("never synced: {:?}", self.streams.unsynced())
+    }
+
+    /// Lets so many seconds pass, with a bookmark a minute at these paths.
+    async fn pass(&self, seconds: u64, bookmarks: &[&str]) {
+        for second in 0..seconds {
+            if second % 60 == 59 {
+                bookmarks.iter().for_each(|path| self.api.bookmark(path, 1_000));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        settle().await;
+    }
+
+    fn image(&self, name: &str) -> Option<String> {
+        let entry = self.cluster.tables.rollouts.get("shop", name)?;
+        let template = entry.value.rollout.as_ref().ok()?.spec.template.clone()?;
+        template["image"].as_str().map(str::to_owned)
+    }
+
+    fn fault(&self, name: &str) -> String {
+        let entry = self.cluster.tables.rollouts.get("shop", name).unwrap();
+        entry.value.rollout.as_ref().unwrap_err().message.clone()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        watched_kinds().find_map(|kind| self.cluster.router_kinds.trouble(kind))
+    }
+
+    fn version(&self) -> &'static str {
+        self.cluster.router_kinds.version(watched_kinds().next().unwrap())
+    }
+}
+
+/// Lets everything happen that can happen now.
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn rollout(name: &str, version: u64, template: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"glidepath.dev/v1alpha1","kind":"Rollout","metadata":{{"name":"{name}","namespace":"shop",
+        "uid":"{name}","resourceVersion":"{version}"}},"spec":{{"strategy":{{"canary":{{"steps":[]}}}},
+        "traffic":[{{"istio":{{"virtualServices":[{{"name":"web"}}]}}}}],"template":{template}}}}}"#
+    )
+}
+
+fn image(name: &str) -> String {
+    json!({"image": name}).to_string()
+}
+
+fn deep(levels: usize) -> String {
+    format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels))
+}
+
+fn istio(api: &FakeApi, versions: &[&str]) {
+    for version in ["v1", "v1beta1", "v1alpha3"] {
+        let served = versions.contains(&version);
+        let kinds = vec!["virtualservices", "destinationrules", "gateways"];
+        api.answer(&format!("{ISTIO}/{version}"), if served { Answer::Resources(kinds) } else { Answer::Refuse(404) });
+        for plural in ["virtualservices", "destinationrules"] {
+            let list = if served { Answer::Items(Vec::new()) } else { Answer::Refuse(404) };
+            api.answer(&format!("{ISTIO}/{version}/{plural}"), list);
+        }
+    }
+    let definition = |plural: &str| {
+        let version = 10 + versions.len();
+        json!({"metadata": {"name": format!("{plural}.networking.istio.io"), "uid": plural,
+            "resourceVersion": version.to_string()}})
+        .to_string()
+    };
+    api.answer(DEFINITIONS, Answer::Items(vec![definition("virtualservices"), definition("destinationrules")]));
+}
+
+fn served() -> FakeApi {
+    let api = FakeApi::default();
+    api.version(100);
+    istio(&api, &["v1"]);
+    api
+}
+
+/// C3: one Rollout that nests too deep for us stops nobody, as an event, in the list after 410 Gone, and at a start.
+#[tokio::test(start_paused = true)]
+async fn one_rollout_that_cannot_be_read_stops_no_other() {
+    let api = served();
+    api.answer(ROLLOUTS, Answer::Items(vec![rollout("web", 50, &image("one"))]));
+    let mut process = Process::start(&api);
+    process.synced().await;
+    api.send(ROLLOUTS, "ADDED", &rollout("bad", 101, &deep(140)));
+    api.send(ROLLOUTS, "MODIFIED", &rollout("web", 102, &image("two")));
+    settle().await;
+    assert_eq!(process.image("web").as_deref(), Some("two"));
+    assert!(process.fault("bad").contains("142 levels"), "{}", process.fault("bad"));
+    let items = |image: &str| vec![rollout("bad", 101, &deep(140)), rollout("web", 110, image)];
+    api.answer(ROLLOUTS, Answer::Items(items(&self::image("three"))));
+    api.version(110);
+    api.send(ROLLOUTS, "ERROR", r#"{"kind":"Status","code":410,"reason":"Expired","message":"too old"}"#);
+    process.pass(5, &[]).await;
+    assert_eq!(process.image("web").as_deref(), Some("three"));
+    assert!(process.touched.0.lock().unwrap().iter().any(|name| name == "bad"), "it is looked at, to be told");
+    process = Process::start(&api);
+    process.synced().await;
+    assert_eq!(process.image("web").as_deref(), Some("three"));
+    assert!(process.fault("bad").contains("142 levels"));
+    api.send(ROLLOUTS, "MODIFIED", &rollout("bad", 111, &image("fine")));
+    settle().await;
+    assert_eq!(process.image("bad").as_deref(), Some("fine"), "it was corrected");
+}
+
+/// C3's kind: an object of another kind, and one without any metadata.
+#[tokio::test(start_paused = true)]
+async fn an_object_of_another_kind_that_cannot_be_read_counts_as_absent() {
+    let api = served();
+    let service = |name: &str, spec: &str| {
+        format!(
+            r#"{{"metadata":{{"name":"{name}","namespace":"shop","uid":"{name}","resourceVersion":"9"}},"spec":{spec}}}"#
+        )
+    };
+    let items = vec![service("bad", &deep(300)), "{}".to_owned(), "7".to_owned(), service("web", "{}")];
+    api.answer(SERVICES, Answer::Items(items));
+    let process = Process::start(&api);
+    process.synced().await;
+    let services = &process.cluster.tables.services;
+    assert!(services.get("shop", "web").is_some() && services.get("shop", "bad").is_none());
+    assert!(services.unreadable("shop", "bad").unwrap().contains("301 levels"));
+}
+
+/// H3: the version that is served is watched, and written.
+#[tokio::test(start_paused = true)]
+async fn an_older_istio_is_watched_at_the_version_that_it_serves() {
+    for version in ["v1beta1", "v1alpha3"] {
+        let api = served();
+        istio(&api, &[version]);
+        let process = Process::start(&api);
+        assert_eq!(process.synced().await, 0);
+        assert_eq!((process.version(), process.trouble()), (version, None));
+        let resource = process.cluster.route_resource(watched_kinds().next().unwrap());
+        assert_eq!(resource.api_version, format!("networking.istio.io/{version}"));
+    }
+}
+
+/// H3: kinds that are not there, or cannot be listed, or whose list never comes keep nobody from working but those that
+/// name them; and all is well as soon as they come.
+#[tokio::test(start_paused = true)]
+async fn an_optional_kind_that_cannot_be_listed_blocks_neither_start_nor_liveness() {
+    let routes = &format!("{ISTIO}/v1/virtualservices");
+    for (answer, says, within) in [
+        (Answer::Refuse(404), "answered 404", 1),
+        (Answer::Refuse(403), "answered 403", 1),
+        (Answer::Refuse(500), "answered 500", 12),
+        (Answer::Silence, "list has not come yet", 12),
+    ] {
+        let api = served();
+        api.answer(ROLLOUTS, Answer::Items(vec![rollout("web", 50, &image("one"))]));
+        api.answer(routes, answer.clone());
+        let process = Process::start(&api);
+        let took = process.synced().await;
+        assert!(took <= within, "{answer:?}: {took} s");
+        let trouble = process.trouble().unwrap();
+        assert!(trouble.contains(says) && trouble.contains("networking.istio.io"), "{answer:?}: {trouble}");
+        process.pass(3_600, &[]).await;
+        assert!(process.streams.unsynced().is_empty() && process.trouble().is_some());
+        assert!(process.streams.dead().is_empty(), "{:?}", process.streams.dead());
+        process.touched.0.lock().unwrap().clear();
+        api.answer(routes, Answer::Items(Vec::new()));
+        process.pass(120, &[]).await;
+        assert_eq!(process.trouble(), None, "{answer:?}");
+        assert_eq!(*process.touched.0.lock().unwrap(), ["web"], "whoever uses a router is looked at");
+    }
+}
+
+/// H3: Istio comes, is upgraded, and goes, all under a running controller.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_served_versions_is_noticed() {
+    let api = FakeApi::default();
+    api.version(100);
+    let process = Process::start(&api);
+    assert_eq!(process.synced().await, 0);
+    assert!(process.trouble().unwrap().contains("serves no VirtualService"));
+    let asked = api.requests(&format!("{ISTIO}/v1?"));
+    process.pass(600, &[DEFINITIONS]).await;
+    assert_eq!(api.requests(&format!("{ISTIO}/v1?")), asked, "nothing is asked while nothing changes");
+    let changed = |plural: &str, version: u64| {
+        let name = format!("{plural}.networking.istio.io");
+        json!({"metadata": {"name": name, "uid": plural, "resourceVersion": version.to_string()}}).to_string()
+    };
+    let mut at = 1_000;
+    for (versions, watched) in [(&["v1beta1"][..], "v1beta1"), (&["v1", "v1beta1"][..], "v1")] {
+        istio(&api, versions);
+        for plural in ["virtualservices", "destinationrules"] {
+            at += 1;
+            api.send(DEFINITIONS, "MODIFIED", &changed(plural, at));
+        }
+        process.pass(3, &[]).await;
+        assert_eq!((process.version(), process.trouble()), (watched, None));
+    }
+    istio(&api, &[]);
+    for plural in ["virtualservices", "destinationrules"] {
+        at += 1;
+        api.send(DEFINITIONS, "DELETED", &changed(plural, at));
+    }
+    process.pass(10, &[]).await;
+    assert!(process.trouble().unwrap().contains("serves no VirtualService"));
+}
+
+/// H3: an account that is bound to one namespace may not list definitions; routers are found by discovery all the same.
+#[tokio::test(start_paused = true)]
+async fn without_access_to_definitions_discovery_finds_routers() {
+    let api = FakeApi::default();
+    api.version(100);
+    istio(&api, &[]);
+    api.answer(DEFINITIONS, Answer::Refuse(403));
+    let process = Process::start_in(&api, Some("shop"));
+    assert!(process.synced().await <= 1);
+    assert!(process.trouble().is_some());
+    istio(&api, &["v1"]);
+    api.answer(DEFINITIONS, Answer::Refuse(403));
+    process.pass(70, &[]).await;
+    assert_eq!(process.trouble(), None);
+    assert_eq!(api.watched_from(&format!("{ISTIO}/v1/namespaces/shop/virtualservices")).len(), 1);
+    process.pass(3_600, &[]).await;
+    assert!(process.streams.dead().is_empty());
+}
+
+/// H4: a watch that fails once and is resumed without any event leaves nothing behind.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_resumes_quietly_is_alive() {
+    let api = served();
+    let process = Process::start(&api);
+    process.synced().await;
+    api.answer(SERVICES, Answer::NoWatch(Vec::new(), 500));
+    api.end(SERVICES);
+    process.pass(5, &[]).await;
+    assert!(process.streams.ages().iter().any(|(kind, age)| kind == "Service" && age.as_secs() >= 4));
+    api.answer(SERVICES, Answer::Items(Vec::new()));
+    process.pass(30, &[]).await;
+    assert!(process.streams.ages().iter().all(|(_, age)| age.as_secs() <= 36), "{:?}", process.streams.ages());
+    process.pass(3_600, &[]).await;
+    assert!(process.streams.dead().is_empty(), "{:?}", process.streams.dead());
+}
+
+/// H4: a half-open connection is given up: after the watch's own end, and sooner where bookmarks came and stopped.
+#[tokio::test(start_paused = true)]
+async fn a_watch_without_any_sign_of_life_is_begun_anew() {
+    let api = served();
+    let process = Process::start(&api);
+    process.synced().await;
+    process.pass(200, &[ROLLOUTS]).await;
+    assert_eq!(api.watched_from(ROLLOUTS), ["100"]);
+    process.pass(160, &[]).await;
+    assert_eq!(api.watched_from(ROLLOUTS), ["100", "1000"], "it goes on from the last bookmark, without a list");
+    assert_eq!(api.requests(&format!("{ROLLOUTS}?&limit")), 1);
+    let torn: u64 = process.streams.torn().iter().filter(|(kind, _)| kind == "Rollout").map(|(_, torn)| torn).sum();
+    assert_eq!(torn, 1);
+    assert_eq!(api.watched_from(SERVICES).len(), 2, "no bookmark ever came: not before the server must have ended it");
+    assert!(process.streams.dead().is_empty());
+}
+
+/// M6: an API server that goes on after a restore of etcd shows lower versions; no error says so.
+#[tokio::test(start_paused = true)]
+async fn after_a_restore_the_list_is_taken_anew() {
+    let api = served();
+    api.answer(ROLLOUTS, Answer::Items(vec![rollout("web", 90, &image("new"))]));
+    let process = Process::start(&api);
+    process.synced().await;
+    process.pass(61, &[ROLLOUTS]).await;
+    api.answer(ROLLOUTS, Answer::Items(vec![rollout("web", 40, &image("old"))]));
+    api.version(45);
+    api.bookmark(ROLLOUTS, 46);
+    process.pass(5, &[]).await;
+    assert_eq!(process.image("web").as_deref(), Some("old"));
+    assert_eq!(api.watched_from(ROLLOUTS).last().unwrap(), "45");
+}
