@@ -11,7 +11,11 @@ use super::{
     global::Global,
     interrupt::Interrupts,
 };
-use crate::controller::{self, Settings};
+use crate::{
+    cluster::domain,
+    controller::{self, Settings},
+    router::{CrossNamespace, RouteScope},
+};
 
 /// Run the controller in the foreground
 #[derive(Clone, Debug, clap::Args)]
@@ -40,6 +44,12 @@ pub struct Args {
     /// The only hosts that gates may be at, separated by commas; without it all but loopback and link-local addresses
     #[arg(long, env = "GLIDEPATH_GATE_HOSTS", value_name = "HOST", value_delimiter = ',')]
     gate_hosts: Vec<String>,
+    /// Whether routes of other namespaces are written: those whose owners consent, or none
+    #[arg(long, env = "GLIDEPATH_CROSS_NAMESPACE", value_enum, default_value_t = CrossNamespaceArg::Consent)]
+    cross_namespace: CrossNamespaceArg,
+    /// The cluster's DNS domain; by default that of this pod's /etc/resolv.conf, else cluster.local
+    #[arg(long, env = "GLIDEPATH_CLUSTER_DOMAIN", value_name = "DOMAIN")]
+    cluster_domain: Option<String>,
     /// How logs are written
     #[arg(long, env = "GLIDEPATH_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -52,6 +62,15 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
+}
+
+/// Whether routes of other namespaces are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CrossNamespaceArg {
+    /// Those whose owners consent.
+    Consent,
+    /// None.
+    Deny,
 }
 
 /// Runs until SIGTERM or ctrl-c. The Lease's loss and a taken port are errors: the process ends with 1.
@@ -68,11 +87,23 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
         identity,
         concurrency: args.concurrency,
         gate_hosts: args.gate_hosts.into_iter().filter(|host| !host.is_empty()).collect(),
+        routes: RouteScope {
+            cluster_domain: args.cluster_domain.filter(|domain| !domain.is_empty()).unwrap_or_else(own_cluster_domain),
+            cross_namespace: match args.cross_namespace {
+                CrossNamespaceArg::Consent => CrossNamespace::Consent,
+                CrossNamespaceArg::Deny => CrossNamespace::Deny,
+            },
+        },
     };
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(Interrupts::new()?, stop.clone()));
     controller::run(config, settings, stop).await.map_err(|error| CliError::Failed(format!("{error:#}")))?;
     Ok(Exit::Done)
+}
+
+fn own_cluster_domain() -> String {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    domain::in_resolv_conf(&text).unwrap_or_else(|| domain::DEFAULT.to_owned())
 }
 
 fn log_as(format: LogFormat) {

@@ -4,6 +4,7 @@
 //! do makes no request but its watches; every answer to a write goes into the tables at once (kube rule 5).
 
 mod call;
+pub mod domain;
 mod events;
 mod evict;
 mod handback;
@@ -50,7 +51,7 @@ use crate::{
     api::{AnalysisRun, Rollout, RolloutCommand, RolloutStatus},
     engine::{Action, Notice},
     ports::{Clock, GateDesk, Observation, RolloutKey, World, WorldError},
-    router::{FIELD_MANAGER, ROUTERS, WatchedKind},
+    router::{FIELD_MANAGER, ROUTERS, RouteScope, WatchedKind},
 };
 use kinds::{
     AutoscalerKept, CommandKept, DeploymentKept, PodKept, ReplicaSetKept, RolloutKept, RouteKept, RunKept, ServiceKept,
@@ -100,6 +101,8 @@ pub struct Settings {
     pub namespace: Option<String>,
     /// The Prometheus of analyses that name none.
     pub prometheus: Option<String>,
+    /// What holds for all routes.
+    pub routes: RouteScope,
 }
 
 /// A Kubernetes cluster as the engine's world.

@@ -157,7 +157,7 @@ impl Cluster {
             (None, Some(workload)) => workload.value.selector.clone(),
             (None, None) => LabelSelector::default(),
         };
-        let (routers, context) = routing(key, &rollout);
+        let (routers, context) = routing(key, &rollout, &self.settings.routes);
         Around {
             uid,
             version: rollout.metadata.resource_version.clone().unwrap_or_default(),

@@ -5,7 +5,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{api::Rollout, ports::RolloutKey, router};
+use crate::{
+    api::Rollout,
+    ports::RolloutKey,
+    router::{self, RouteScope},
+};
 
 use super::{
     selection::Selection,
@@ -18,6 +22,8 @@ pub type Named = (String, String, String);
 /// Under these words stand labels that pods bear, and labels that selectors ask for.
 const OFFERS: &str = "labels of pods";
 const DEMANDS: &str = "labels of selectors";
+/// Stands for every object of a kind in a namespace.
+const ANY_NAME: &str = "";
 
 #[derive(Debug, Default)]
 struct Index {
@@ -67,8 +73,11 @@ impl References {
 
     /// The Rollouts that name an object.
     pub fn of(&self, plural: &str, namespace: &str, name: &str) -> Vec<RolloutKey> {
-        let object = (plural.to_owned(), namespace.to_owned(), name.to_owned());
-        self.lock().by_object.get(&object).map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
+        let index = self.lock();
+        let named = [name, ANY_NAME].map(|name| (plural.to_owned(), namespace.to_owned(), name.to_owned()));
+        let keys: BTreeSet<&RolloutKey> =
+            named.iter().filter_map(|object| index.by_object.get(object)).flatten().collect();
+        keys.into_iter().cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Index> {
@@ -133,7 +142,7 @@ impl Index {
 
 /// Labels are shared by many.
 fn may_be_claimed((word, ..): &Named) -> bool {
-    word != OFFERS && word != DEMANDS
+    word != OFFERS && word != DEMANDS && word != "referencegrants"
 }
 
 /// The objects that may belong to one Rollout only: Services, the Deployment, the DestinationRule.
@@ -155,9 +164,12 @@ fn named_by(key: &RolloutKey, rollout: &Rollout, selection: &Selection) -> Vec<N
     named.extend(selection.offers().into_iter().map(|label| here(OFFERS, label)));
     named.extend(selection.demands().into_iter().map(|label| here(DEMANDS, label)));
     named.extend(targets::of(&rollout.spec).root.map(|root| ("services".into(), key.namespace.clone(), root)));
-    let context = targets::route_context(key, rollout);
+    // Only the names count here, and these do not depend on the controller's settings.
+    let context = targets::route_context(key, rollout, &RouteScope::default());
     for router in router::routers(&rollout.spec) {
         named.extend(router.objects(&context).into_iter().map(|o| (o.plural, o.namespace, o.name)));
+        let consent = router.lists(&context).into_iter().filter(|list| list.is_consent());
+        named.extend(consent.map(|list| (list.plural, list.namespace, ANY_NAME.to_owned())));
     }
     named.sort();
     named.dedup();

@@ -13,7 +13,7 @@ use crate::{
     api::Rollout,
     engine::{RouteIntent, Target},
     ports::{RolloutKey, WorldError},
-    router::{Objects, PlannedWrite, RouteContext, RouteError, Router, WatchedKind},
+    router::{Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, WatchedKind},
 };
 
 impl Cluster {
@@ -131,8 +131,8 @@ impl Cluster {
 }
 
 /// The context and routers of a Rollout.
-pub(super) fn routing(key: &RolloutKey, rollout: &Rollout) -> (Vec<Box<dyn Router>>, RouteContext) {
-    (crate::router::routers(&rollout.spec), super::targets::route_context(key, rollout))
+pub(super) fn routing(key: &RolloutKey, rollout: &Rollout, scope: &RouteScope) -> (Vec<Box<dyn Router>>, RouteContext) {
+    (crate::router::routers(&rollout.spec), super::targets::route_context(key, rollout, scope))
 }
 
 /// A route's refusal in the engine's words.

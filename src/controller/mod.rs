@@ -19,6 +19,7 @@ use crate::{
         watch::{Triggers, start},
     },
     ports::{Clock, GateAsker, GateDesk, RolloutKey, Source},
+    router::RouteScope,
     server::{self, Metrics, Pages},
     source::{HttpGates, PrometheusSource},
 };
@@ -53,6 +54,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// The only hosts that gates may be at, wherever their addresses lie; all but the machine's own when empty.
     pub gate_hosts: Vec<String>,
+    /// What holds for all routes.
+    pub routes: RouteScope,
 }
 
 /// Why the controller ended, other than being asked to.
@@ -151,7 +154,11 @@ pub async fn run_in(
     let Environment { client, no_retry_client, server_clock, clock, source, gates, metrics } = environment;
     let lease_namespace = settings.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let events = EventSender::start(client.clone(), Some(settings.identity.clone()));
-    let scope = cluster::Settings { namespace: settings.namespace.clone(), prometheus: settings.prometheus.clone() };
+    let scope = cluster::Settings {
+        namespace: settings.namespace.clone(),
+        prometheus: settings.prometheus.clone(),
+        routes: settings.routes.clone(),
+    };
     let queues = Arc::new(Queues::default());
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();

@@ -13,6 +13,40 @@ pub enum RouteError {
         /// Its name.
         name: String,
     },
+    /// A VirtualService of another namespace that is not there, or whose owner has not consented: which of the two is not
+    /// the Rollout's owner's business.
+    #[error(
+        "VirtualService {namespace}/{name} cannot be used from namespace {ours}: it does not exist, or its owner has not \
+         allowed it; its owner sets the annotation glidepath.dev/allow-namespaces: {ours} on it, or makes a ReferenceGrant"
+    )]
+    NoConsent {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The Rollout's namespace.
+        ours: String,
+    },
+    /// The controller writes no routes of other namespaces.
+    #[error(
+        "VirtualService {namespace}/{name} is in another namespace, and this controller runs with --cross-namespace=deny; \
+         use a VirtualService in the Rollout's namespace"
+    )]
+    CrossNamespaceDenied {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// A header route, mirror or sticky cookie beside destinations of others.
+    #[error(
+        "{place} also has destinations that are not this Rollout's: header routes, mirrors and sticky cookies would take \
+         their requests; give this Rollout a route of its own"
+    )]
+    SharedRoute {
+        /// The route.
+        place: String,
+    },
     /// The DestinationRule that the Rollout names is not there.
     #[error("DestinationRule {namespace}/{name} does not exist; create it or mend spec.traffic")]
     MissingDestinationRule {
@@ -167,11 +201,35 @@ pub enum RouteError {
     },
 }
 
+/// What stands for content of an object that must not be repeated.
+const WITHHELD: &str = "others (not shown: it belongs to another namespace)";
+
 impl RouteError {
+    /// The same error without anything that was read from the object: its route names, hosts, ports and weights.
+    pub fn without_content(mut self) -> Self {
+        match &mut self {
+            RouteError::RouteNotFound { exist, .. }
+            | RouteError::RouteNameNeeded { exist, .. }
+            | RouteError::SubsetNotFound { exist, .. } => WITHHELD.clone_into(exist),
+            RouteError::DelegateRoute { delegate, .. } => "(not shown)".clone_into(delegate),
+            RouteError::InvalidWeight { weight, .. } => "(not shown)".clone_into(weight),
+            RouteError::StableDestinationMissing { hint, lines, .. }
+            | RouteError::CanaryDestinationMissing { hint, lines, .. } => {
+                hint.clear();
+                *lines = without_port(lines);
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// A CamelCase reason for conditions and events.
     pub fn reason(&self) -> &'static str {
         match self {
             RouteError::MissingVirtualService { .. } => "MissingVirtualService",
+            RouteError::NoConsent { .. } => "RouteNotAllowed",
+            RouteError::CrossNamespaceDenied { .. } => "CrossNamespaceDenied",
+            RouteError::SharedRoute { .. } => "SharedRoute",
             RouteError::MissingDestinationRule { .. } => "MissingDestinationRule",
             RouteError::SubsetNotFound { .. } => "SubsetNotFound",
             RouteError::RouteNotFound { .. } | RouteError::NoHttpRoute { .. } => "RouteNotFound",
@@ -190,4 +248,10 @@ impl RouteError {
             RouteError::NotOurs { .. } => "DestinationRuleNotOurs",
         }
     }
+}
+
+/// Lines to add, without the port that was copied from the destination beside it.
+fn without_port(lines: &str) -> String {
+    let kept = lines.lines().filter(|line| !matches!(line.trim(), "port:") && !line.trim().starts_with("number:"));
+    kept.collect::<Vec<_>>().join("\n")
 }

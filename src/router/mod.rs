@@ -4,12 +4,14 @@
 //! that change only the fields it owns; whoever holds a client reads and writes. Routers are found through
 //! [`ROUTERS`], which also drives documentation, RBAC and watches.
 
+mod consent;
 mod error;
 pub mod istio;
 mod objects;
 pub mod replicas;
 pub mod weights;
 
+pub use consent::{ALLOW_NAMESPACES, CrossNamespace};
 pub use error::RouteError;
 pub use objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite};
 
@@ -24,8 +26,23 @@ pub const FIELD_MANAGER: &str = "glidepath";
 /// Every router, in the order of the documentation.
 pub static ROUTERS: &[RouterKind] = &[istio::KIND];
 
-/// Whom a plan is for.
+/// What holds for the routes of every Rollout of one controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteScope {
+    /// The cluster's DNS domain, usually `cluster.local`.
+    pub cluster_domain: String,
+    /// Whether objects of other namespaces may be written.
+    pub cross_namespace: CrossNamespace,
+}
+
+impl Default for RouteScope {
+    fn default() -> Self {
+        RouteScope { cluster_domain: "cluster.local".to_owned(), cross_namespace: CrossNamespace::default() }
+    }
+}
+
+/// Whom a plan is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteContext {
     /// The Rollout's namespace, where its Services are.
     pub namespace: String,
@@ -33,8 +50,8 @@ pub struct RouteContext {
     pub stable_service: String,
     /// The Service of the new version.
     pub canary_service: String,
-    /// The cluster's DNS domain, usually `cluster.local`.
-    pub cluster_domain: String,
+    /// What holds for all Rollouts.
+    pub scope: RouteScope,
     /// The Rollout's name.
     pub rollout_name: String,
     /// The Rollout's uid: objects that we make are owned by it.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::consent::{GRANT_GROUP, REFERENCE_GRANT};
+
 /// One object by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
@@ -32,6 +34,23 @@ pub struct ListRef {
     pub plural: String,
     /// The namespace.
     pub namespace: String,
+}
+
+impl ListRef {
+    /// The ReferenceGrants of a namespace.
+    pub fn grants(namespace: &str) -> Self {
+        ListRef {
+            api_version: format!("{GRANT_GROUP}/v1beta1"),
+            kind: REFERENCE_GRANT.to_owned(),
+            plural: "referencegrants".to_owned(),
+            namespace: namespace.to_owned(),
+        }
+    }
+
+    /// Whether a change in it may change what a Rollout is allowed to write.
+    pub fn is_consent(&self) -> bool {
+        self.kind == REFERENCE_GRANT
+    }
 }
 
 /// What was read. An object that is not in here does not exist.

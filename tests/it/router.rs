@@ -12,7 +12,10 @@ use glidepath::{
         traffic::TrafficRouter,
     },
     engine::{RouteIntent, Stickiness, Target},
-    router::{Objects, PlannedWrite, ROUTERS, RouteContext, RouteError, Router, read_all, routers},
+    router::{
+        ALLOW_NAMESPACES, CrossNamespace, Objects, PlannedWrite, ROUTERS, RouteContext, RouteError, RouteScope, Router,
+        read_all, routers,
+    },
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -23,7 +26,7 @@ fn context() -> RouteContext {
         namespace: "shop".to_owned(),
         stable_service: "checkout-stable".to_owned(),
         canary_service: "checkout-canary".to_owned(),
-        cluster_domain: "cluster.local".to_owned(),
+        scope: RouteScope::default(),
         rollout_name: "checkout".to_owned(),
         rollout_uid: "7d0c".to_owned(),
     }
@@ -231,6 +234,118 @@ fn routers_that_disagree_have_no_common_weight() {
     }
 }
 
+/// The gateway's VirtualService, with this annotation, as a Rollout of namespace shop finds it.
+fn gateway(allowed: Option<&str>, routes: Value) -> Objects {
+    let mut object = virtual_service("ingress", routes);
+    object["metadata"]["namespace"] = "gateway".into();
+    if let Some(allowed) = allowed {
+        object["metadata"]["annotations"][ALLOW_NAMESPACES] = allowed.into();
+    }
+    [object].into_iter().collect()
+}
+
+fn full(stable: i64, canary: i64) -> Value {
+    json!([
+        { "destination": { "host": "checkout-stable.shop.svc.cluster.local" }, "weight": stable },
+        { "destination": { "host": "checkout-canary.shop.svc.cluster.local" }, "weight": canary },
+    ])
+}
+
+/// H7: the controller may write every namespace's routes, a user of one namespace may not.
+#[test]
+fn s7_a_route_of_another_namespace_is_written_only_with_its_owners_consent() {
+    let entry = json!({ "istio": { "virtualServices": [{ "name": "ingress", "namespace": "gateway" }] } });
+    let istio = router(entry);
+    let routes = json!([{ "route": full(100, 0) }]);
+    for (allowed, scope, refused) in [
+        (None, CrossNamespace::Consent, Some("RouteNotAllowed")),
+        (Some("bank"), CrossNamespace::Consent, Some("RouteNotAllowed")),
+        (Some("bank,shop"), CrossNamespace::Consent, None),
+        (Some("shop"), CrossNamespace::Deny, Some("CrossNamespaceDenied")),
+    ] {
+        let ctx = RouteContext { scope: RouteScope { cross_namespace: scope, ..RouteScope::default() }, ..context() };
+        let current = gateway(allowed, routes.clone());
+        let planned = istio.plan(&ctx, &current, &weight(Percent::whole(5)));
+        assert_eq!(planned.as_ref().err().map(RouteError::reason), refused, "{allowed:?} {scope:?}");
+        assert_eq!(planned.map_or(0, |writes| writes.len()), usize::from(refused.is_none()));
+        assert_eq!(istio.read(&ctx, &current, &RouteIntent::default()).is_err(), refused.is_some());
+        let back = istio.hand_back(&ctx, &gateway(allowed, json!([{ "route": full(95, 5) }])));
+        assert_eq!(back.len(), usize::from(refused.is_none()), "nor on the way back");
+        let missing = istio.plan(&ctx, &Objects::default(), &weight(Percent::ZERO)).unwrap_err();
+        if let Some(refused) = refused {
+            let unseen = istio.plan(&ctx, &current, &weight(Percent::ZERO)).unwrap_err();
+            assert_eq!(
+                (unseen.reason(), unseen.to_string()),
+                (refused, missing.to_string()),
+                "as if it were not there"
+            );
+        }
+    }
+}
+
+/// H7: what is read in another namespace's object does not reach the status of whoever names it.
+#[test]
+fn h7_messages_about_another_namespaces_route_repeat_nothing_of_it() {
+    let named = |routes: Value| {
+        router(
+            json!({ "istio": { "virtualServices": [{ "name": "ingress", "namespace": "gateway", "routes": routes }] } }),
+        )
+    };
+    let secret = |extra: Value| {
+        let mut secret = json!({ "name": "project-x", "match": [{ "uri": { "prefix": "/merger" } }],
+            "route": [{ "destination": { "host": "dataroom.secret.svc.cluster.local", "port": { "number": 4711 } }, "weight": 7 }] });
+        secret.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        secret
+    };
+    let two = json!([secret(json!({})), secret(json!({"name": "merger"}))]);
+    for (istio, http) in [
+        (named(json!(["primary"])), two.clone()),
+        (named(json!([])), two),
+        (named(json!([])), json!([secret(json!({}))])),
+        (named(json!([])), json!([secret(json!({"delegate": {"name": "merger", "namespace": "secret"}}))])),
+        (
+            named(json!([])),
+            json!([secret(json!({"route": [
+                { "destination": { "host": "checkout-stable.shop.svc.cluster.local", "port": { "number": 4711 } }, "weight": 7 },
+            ]}))]),
+        ),
+    ] {
+        let current = gateway(Some("shop"), http.clone());
+        let message = istio.plan(&context(), &current, &weight(Percent::whole(5))).unwrap_err().to_string();
+        for word in ["project-x", "merger", "dataroom", "4711", "secret"] {
+            assert!(!message.contains(word), "{message}\n{http}");
+        }
+        assert!(message.contains("gateway/ingress"), "{message}");
+    }
+}
+
+/// H7: an entry of ours before a shared route would take everybody's requests, and a mirror would copy them.
+#[test]
+fn h7_a_route_shared_with_others_takes_weights_alone() {
+    let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout" }] } }));
+    let mut shared = two(10, 0);
+    shared
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "destination": { "host": "payments.bank.svc.cluster.local" }, "weight": 90 }));
+    let current: Objects = [virtual_service("checkout", json!([{ "route": shared }]))].into_iter().collect();
+    let header: HeaderRoute =
+        serde_json::from_value(json!({"name": "all", "match": [{"header": {"name": "x", "regex": ".*"}}]})).unwrap();
+    let sticky = Stickiness { cookie: Sticky { cookie: "v".to_owned(), ttl: None }, test: "t".to_owned() };
+    for intent in [
+        RouteIntent { headers: vec![header], ..weight(Percent::ZERO) },
+        RouteIntent {
+            mirror: Some(MirrorRoute { percent: Percent::FULL, ..MirrorRoute::default() }),
+            ..weight(Percent::ZERO)
+        },
+        RouteIntent { sticky: Some(sticky), ..weight(Percent::ZERO) },
+    ] {
+        let refused = istio.plan(&context(), &current, &intent).unwrap_err();
+        assert_eq!(refused.reason(), "SharedRoute", "{refused}");
+    }
+    assert_eq!(istio.plan(&context(), &current, &weight(Percent::whole(50))).unwrap().len(), 1);
+}
+
 #[test]
 fn subsets_tell_and_take_their_revision() {
     let split = router(json!({ "istio": {
@@ -283,11 +398,11 @@ fn with_fields(mut object: Value, fields: Vec<(String, Value)>) -> Value {
     object
 }
 
-/// A route that has both of our destinations among up to three foreign ones; the whole is 100 or 10,000 before.
-fn our_route(name: &'static str) -> impl Strategy<Value = Value> {
+/// A route that has both of our destinations among up to so many foreign ones; the whole is 100 or 10,000 before.
+fn our_route(name: &'static str, others: usize) -> impl Strategy<Value = Value> {
     let cut = (0u64..=80, 0u64..=100, prop::bool::ANY);
-    (cut, prop::collection::vec(foreign_fields(), 2..=5), foreign_fields(), any::<prop::sample::Index>()).prop_map(
-        move |((foreign, canary, fine), fields, route_fields, at)| {
+    (cut, prop::collection::vec(foreign_fields(), 2..=2 + others), foreign_fields(), any::<prop::sample::Index>())
+        .prop_map(move |((foreign, canary, fine), fields, route_fields, at)| {
             let scale = if fine { 100 } else { 1 };
             let others = fields.len() as u64 - 2;
             let foreign = foreign.checked_div(others).unwrap_or(0) * others;
@@ -304,8 +419,7 @@ fn our_route(name: &'static str) -> impl Strategy<Value = Value> {
             let middle = at.index(entries.len());
             entries.rotate_left(middle);
             with_fields(json!({ "name": name, "route": entries }), route_fields)
-        },
-    )
+        })
 }
 
 fn foreign_route() -> impl Strategy<Value = Value> {
@@ -318,8 +432,15 @@ fn foreign_route() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_virtual_service() -> impl Strategy<Value = Value> {
-    (our_route("a"), our_route("b"), prop::collection::vec(foreign_route(), 0..3), foreign_fields(), foreign_fields())
+/// With up to so many foreign destinations in a route of ours.
+fn any_virtual_service(others: usize) -> impl Strategy<Value = Value> {
+    (
+        our_route("a", others),
+        our_route("b", others),
+        prop::collection::vec(foreign_route(), 0..3),
+        foreign_fields(),
+        foreign_fields(),
+    )
         .prop_map(|(a, b, theirs, spec, top)| {
             let mut http = theirs;
             http.insert(http.len() / 2, a);
@@ -352,7 +473,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn plans_are_exact_idempotent_and_touch_only_our_weights(object in any_virtual_service(), points in prop_oneof![0u32..=10_000, (0u32..=100).prop_map(|p| p * 100)]) {
+    fn plans_are_exact_idempotent_and_touch_only_our_weights(object in any_virtual_service(3), points in prop_oneof![0u32..=10_000, (0u32..=100).prop_map(|p| p * 100)]) {
         let canary = Percent::from_basis_points(points);
         let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout", "routes": ["b", "a"] }] } }));
         let before: Objects = [object.clone()].into_iter().collect();
@@ -379,7 +500,7 @@ proptest! {
     }
 
     #[test]
-    fn s70_users_who_stay_leave_no_trace(object in any_virtual_service(), canary in 1u32..100) {
+    fn s70_users_who_stay_leave_no_trace(object in any_virtual_service(0), canary in 1u32..100) {
         let canary = Percent::whole(canary);
         let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout", "routes": ["b", "a"] }] } }));
         let before: Objects = [object].into_iter().collect();
@@ -398,7 +519,7 @@ proptest! {
     }
 
     #[test]
-    fn handing_back_leaves_nothing_of_ours(object in any_virtual_service()) {
+    fn handing_back_leaves_nothing_of_ours(object in any_virtual_service(3)) {
         let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout", "routes": ["a", "b"] }] } }));
         let policy = json!({
             "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",

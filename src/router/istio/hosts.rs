@@ -46,7 +46,7 @@ impl Arm {
     /// Whether an entry of an object in another namespace names this host as Kubernetes would understand it in ours, and
     /// Istio does not: `x.ns`, `x.ns.svc`, or the bare `x`.
     pub(super) fn nearly_receives(&self, ctx: &RouteContext, entry: &Value) -> bool {
-        let suffix = format!(".svc.{}", ctx.cluster_domain);
+        let suffix = format!(".svc.{}", ctx.scope.cluster_domain);
         let Some(short) = self.host.strip_suffix(&suffix) else { return false };
         let bare = short.split('.').next().unwrap_or(short);
         let named = entry["destination"]["host"].as_str();
@@ -63,7 +63,7 @@ impl Arm {
 
     /// The host as somebody in `namespace` would write it.
     pub(super) fn spelled_in(&self, ctx: &RouteContext, namespace: &str) -> &str {
-        let suffix = format!(".{namespace}.svc.{}", ctx.cluster_domain);
+        let suffix = format!(".{namespace}.svc.{}", ctx.scope.cluster_domain);
         self.host.strip_suffix(&suffix).unwrap_or(&self.host)
     }
 }
@@ -74,5 +74,5 @@ pub(super) fn full(ctx: &RouteContext, host: &str, namespace: &str) -> String {
     if host.contains('.') || host == "*" {
         return host.to_owned();
     }
-    format!("{host}.{namespace}.svc.{}", ctx.cluster_domain)
+    format!("{host}.{namespace}.svc.{}", ctx.scope.cluster_domain)
 }

@@ -6,11 +6,13 @@ mod own_routes;
 mod sticky;
 mod virtual_service;
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use super::{
     Capabilities, ListRef, ObjectRef, Objects, Plan, PlannedWrite, RbacRule, RouteContext, RouteError, Router,
-    RouterKind, WatchedKind, weights,
+    RouterKind, WatchedKind,
+    consent::{GRANT_GROUP, REFERENCE_GRANT},
+    weights,
 };
 use crate::{
     api::{
@@ -45,10 +47,17 @@ pub const KIND: RouterKind = RouterKind {
             resources: &["destinationrules"],
             verbs: &["get", "list", "watch", "create", "update", "patch", "delete"],
         },
+        RbacRule { group: GRANT_GROUP, resources: &["referencegrants"], verbs: &["list", "watch"] },
     ],
     watches: &[
         WatchedKind { group: GROUP, versions: VERSIONS, kind: VIRTUAL_SERVICE, plural: "virtualservices" },
         WatchedKind { group: GROUP, versions: VERSIONS, kind: DESTINATION_RULE, plural: "destinationrules" },
+        WatchedKind {
+            group: GRANT_GROUP,
+            versions: &["v1", "v1beta1"],
+            kind: REFERENCE_GRANT,
+            plural: "referencegrants",
+        },
     ],
     build: |entry| entry.istio.clone().map(|config| Box::new(Istio { config }) as Box<dyn Router>),
 };
@@ -61,6 +70,10 @@ the rest is split between ours.
 A short host (`checkout`) stands for a Service in the VirtualService's own namespace; anything else must be the full \
 name (`checkout.shop.svc.cluster.local`): Istio does not expand `checkout.shop`.
 
+A VirtualService of another namespace is written only when its owner consents: by the annotation \
+`glidepath.dev/allow-namespaces: shop` on it (a list, or `*`), or by a Gateway API ReferenceGrant there, from Rollouts \
+of `shop` to VirtualServices. `controller --cross-namespace=deny` forbids it for all.
+
 Split by Service, the DestinationRule of the stable host says nothing about the canary host. Where there is one, \
 Glidepath keeps a DestinationRule named `<canary>-glidepath` with the same trafficPolicy and exportTo, unless you \
 wrote one for the canary host yourself.
@@ -68,7 +81,8 @@ wrote one for the canary host yourself.
 Header routes are http entries named `glidepath-<name>`, each directly before the route that it was made from, with that \
 route's matches joined with its own and everything else copied. A mirror is `mirror` with `mirrorPercentage` in the \
 route, or one more of its `mirrors` where it has that; with a `match` it is an entry of its own. Both go when the \
-steps or the rollout say so.
+steps or the rollout say so. A route that also has destinations which are not ours takes weights alone: a header \
+route, a mirror or a sticky cookie there would take requests of others, and is refused.
 
 Users of an A/B test stay where they are by a cookie: the answers of both destinations set it \
 (`headers.response.add.set-cookie`), and two entries, `glidepath-sticky-candidate` and `glidepath-sticky-control`, \
@@ -104,15 +118,16 @@ impl Router for Istio {
     }
 
     fn lists(&self, ctx: &RouteContext) -> Vec<ListRef> {
-        if self.splits_by_subset() {
-            return Vec::new();
-        }
-        vec![ListRef {
+        let routes = self.virtual_services(ctx);
+        let foreign: BTreeSet<&String> = routes.iter().map(|(of, _)| of).filter(|of| **of != ctx.namespace).collect();
+        let grants = foreign.into_iter().map(|namespace| ListRef::grants(namespace));
+        let rules = (!self.splits_by_subset()).then(|| ListRef {
             api_version: API_VERSION.to_owned(),
             kind: DESTINATION_RULE.to_owned(),
             plural: "destinationrules".to_owned(),
             namespace: ctx.namespace.clone(),
-        }]
+        });
+        rules.into_iter().chain(grants).collect()
     }
 
     fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError> {
@@ -127,7 +142,9 @@ impl Router for Istio {
             headers.extend(found.headers);
             mirror = mirror.or(found.mirror);
             sticky |= found.sticky;
-            other_manager = other_manager.or_else(|| virtual_service::other_manager(object));
+            if !editor.is_foreign() {
+                other_manager = other_manager.or_else(|| virtual_service::other_manager(object));
+            }
         }
         let weight = match shares.first() {
             Some(first) if shares.iter().all(|share| share == first) => *first,

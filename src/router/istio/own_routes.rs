@@ -73,7 +73,8 @@ impl OwnRoutes<'_> {
         bare
     }
 
-    /// Puts ours in beside the route at `index`, which has none. `place` names the route for people.
+    /// Puts ours in beside the route at `index`, which has none. `place` names the route for people. A route that sends
+    /// requests to others as well is left alone: what comes before it would take theirs.
     pub(super) fn insert(
         &self,
         object: &mut Value,
@@ -83,6 +84,10 @@ impl OwnRoutes<'_> {
     ) -> Result<(), RouteError> {
         let Some(entries) = object["spec"]["http"].as_array_mut() else { return Ok(()) };
         let Some(base) = entries.get(index).cloned() else { return Ok(()) };
+        let extra = intent.sticky.is_some() || !intent.headers.is_empty() || intent.mirror.is_some();
+        if extra && destinations(&base).any(|to| !self.is_either(to)) {
+            return Err(RouteError::SharedRoute { place: place.to_owned() });
+        }
         let mut ours = Vec::new();
         if let Some(sticky) = &intent.sticky {
             self.keep_users(&mut entries[index], sticky, place)?;

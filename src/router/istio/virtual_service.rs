@@ -6,12 +6,13 @@ use super::{
     VIRTUAL_SERVICE,
     hosts::{self, Arm, Arms},
     own_routes::OwnRoutes,
+    virtual_service_ref,
 };
 use crate::{
     api::{Percent, traffic::VirtualServiceRef},
     engine::{RouteIntent, Target},
     router::{
-        FIELD_MANAGER, Objects, RouteContext, RouteError,
+        CrossNamespace, FIELD_MANAGER, Objects, RouteContext, RouteError, consent,
         weights::{self, Pair, Unexpressible},
     },
 };
@@ -31,13 +32,29 @@ struct Weighed {
 }
 
 impl RouteEditor<'_> {
+    /// The object, where this Rollout may write it.
     pub(super) fn object<'o>(&self, current: &'o Objects) -> Result<&'o Value, RouteError> {
-        current.get(VIRTUAL_SERVICE, self.namespace, &self.reference.name).ok_or_else(|| {
-            RouteError::MissingVirtualService {
-                namespace: self.namespace.to_owned(),
-                name: self.reference.name.clone(),
+        let (namespace, name) = (self.namespace.to_owned(), self.reference.name.clone());
+        let reference = virtual_service_ref(&namespace, &name);
+        let found = current.get(VIRTUAL_SERVICE, &namespace, &name);
+        let allowed = found.filter(|object| consent::allows(self.ctx, &reference, object, current));
+        allowed.ok_or_else(|| match self.is_foreign() {
+            false => RouteError::MissingVirtualService { namespace, name },
+            true if self.ctx.scope.cross_namespace == CrossNamespace::Deny => {
+                RouteError::CrossNamespaceDenied { namespace, name }
             }
+            true => RouteError::NoConsent { namespace, name, ours: self.ctx.namespace.clone() },
         })
+    }
+
+    /// Whether the object belongs to another namespace than the Rollout.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.namespace != self.ctx.namespace
+    }
+
+    /// An error in words that repeat nothing of another namespace's object.
+    fn told(&self, error: RouteError) -> RouteError {
+        if self.is_foreign() { error.without_content() } else { error }
     }
 
     /// What is ours beside the weights.
@@ -53,7 +70,8 @@ impl RouteEditor<'_> {
             let Weighed { weights, pair } = self.weighed(&routes[index], index)?;
             Ok(weights::share(weights[pair.stable], weights[pair.canary]))
         };
-        self.chosen(routes)?.into_iter().map(share_of).collect()
+        let chosen = self.chosen(routes).map_err(|error| self.told(error))?;
+        chosen.into_iter().map(|index| share_of(index).map_err(|error| self.told(error))).collect()
     }
 
     /// The object with the intent in every chosen route that can have it, and why others cannot. `canary` is the intent's
@@ -62,7 +80,7 @@ impl RouteEditor<'_> {
         let mut next = self.own().without(&object);
         let chosen = match self.chosen(http_routes(&next)) {
             Ok(chosen) => chosen,
-            Err(refusal) => return (object, vec![refusal]),
+            Err(refusal) => return (object, vec![self.told(refusal)]),
         };
         let mut refused = Vec::new();
         // From the last to the first: what is inserted moves only what comes behind it.
@@ -71,7 +89,7 @@ impl RouteEditor<'_> {
             let route = &mut next["spec"]["http"][index];
             let written = self.next_weights(route, index, canary).map(|weights| write_weights(route, &weights));
             let written = written.and_then(|()| self.own().insert(&mut next, index, intent, &place));
-            refused.splice(0..0, written.err());
+            refused.splice(0..0, written.err().map(|error| self.told(error)));
         }
         (next, refused)
     }
@@ -202,7 +220,8 @@ impl RouteEditor<'_> {
     /// `route `primary` of VirtualService shop/checkout`.
     fn place(&self, route: &Value, index: usize) -> String {
         let of = format!("of VirtualService {}/{}", self.namespace, self.reference.name);
-        match route["name"].as_str() {
+        let named = route["name"].as_str();
+        match named.filter(|name| !self.is_foreign() || self.reference.routes.iter().any(|known| known == name)) {
             Some(name) => format!("route `{name}` {of}"),
             None => format!("http route {} {of}", index + 1),
         }
