@@ -88,6 +88,7 @@ impl Running {
 async fn keep_running(cluster: Arc<FaultyCluster>, process: Process, life: u32, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let settings = Settings {
+            routes: glidepath::router::RouteScope::default(),
             namespace: None,
             prometheus: Some("http://prometheus:9090".into()),
             listen: ([127, 0, 0, 1], 0).into(),
