@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashSet,
-    hash::{BuildHasher, RandomState},
+    hash::{DefaultHasher, Hash, Hasher},
     pin::Pin,
     time::Duration,
 };
@@ -217,7 +217,7 @@ impl<T: Kept> Stream<'_, T> {
         progress: &mut Progress,
         changed: &(impl Fn(&Change<T>) + Send + Sync),
     ) -> Result<(), Failure> {
-        let seconds = WATCH.0 + jitter(WATCH.1);
+        let seconds = WATCH.0 + spread((&self.resource.kind, &from), WATCH.1);
         let mut lines = self.open(&from, seconds).await?;
         self.health.lives();
         let mut limit = Duration::from_secs(seconds.into()) + MARGIN;
@@ -341,8 +341,9 @@ fn went_back(known: &str, said: &str) -> bool {
     matches!((number(known), number(said)), (Some(known), Some(said)) if said < known)
 }
 
-/// A number below `bound` that differs from stream to stream.
-fn jitter(bound: u32) -> u32 {
-    let drawn = RandomState::new().hash_one(bound) % u64::from(bound.max(1));
-    u32::try_from(drawn).unwrap_or(0)
+/// A number below `bound` that differs from stream to stream and from watch to watch, and is the same in every replay.
+fn spread(of: impl Hash, bound: u32) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    u32::try_from(hasher.finish() % u64::from(bound.max(1))).unwrap_or(0)
 }

@@ -131,7 +131,7 @@ impl Checks {
         match key.plural {
             "virtualservices" => self.route(store, &key, write),
             "replicasets" => self.scale(store, &key, write),
-            "services" => self.selector(store, &key, write),
+            "services" => self.selector(&key, write),
             "rollouts" => self.status(&key, write),
             _ => {}
         }
@@ -193,11 +193,13 @@ impl Checks {
         for route in write.after["spec"]["http"].as_array().into_iter().flatten() {
             let weights: Vec<u64> =
                 route["route"].as_array().into_iter().flatten().filter_map(|to| to["weight"].as_u64()).collect();
-            if weights.len() > 1 && weights.iter().sum::<u64>() != 100 {
+            // Fractions of a percent are written as parts of 10,000.
+            if weights.len() > 1 && ![100, 10_000].contains(&weights.iter().sum::<u64>()) {
                 self.fail(write, format!("I1: the weights of a route of {key} are {weights:?}"));
             }
         }
-        let (was, is) = (write.before.and_then(canary_weight).unwrap_or(0), canary_weight(write.after).unwrap_or(0));
+        let (was, is) = (write.before.and_then(canary_share), canary_share(write.after));
+        let (was, is) = (was.unwrap_or(Percent::ZERO), is.unwrap_or(Percent::ZERO));
         if is <= was {
             return;
         }
@@ -211,12 +213,12 @@ impl Checks {
         let revision = store.get(&canary).map(|service| revision_of(service).to_owned()).unwrap_or_default();
         let Some(set) = self.set_of(store, &rollout, &revision) else { return };
         let replicas = least(self.wanted.get(&rollout)).unwrap_or(0);
-        let need = for_weight(replicas, Percent::whole(u32::try_from(is).unwrap_or(100))).max(1);
+        let need = for_weight(replicas, is).max(1);
         let available = most(self.shown.get(&(write.process, set.clone()))).unwrap_or(0);
         if available < need && replicas > 0 {
             self.fail(
                 write,
-                format!("I2: {is} % of {rollout} need {need} pods, and {set} had {available} that were shown"),
+                format!("I2: {is} of {rollout} need {need} pods, and {set} had {available} that were shown"),
             );
         }
     }
@@ -253,16 +255,13 @@ impl Checks {
     }
 
     /// A Service never turns from pods that serve to a revision that was shown to have none.
-    fn selector(&mut self, store: &Store, key: &Key, write: &Write<'_>) {
+    fn selector(&mut self, key: &Key, write: &Write<'_>) {
         let (was, is) = (write.before.map(revision_of).unwrap_or_default(), revision_of(write.after));
         if is.is_empty() || was == is || key.name.ends_with("-canary") || key.name.ends_with("-preview") {
             return;
         }
-        let rollout = key.rollout().to_owned();
-        let serving = |revision: &str| {
-            let set = self.set_of(store, &rollout, revision)?;
-            most(self.shown.get(&(write.process, set)))
-        };
+        // Not by what is stored: a backup may have been restored that nobody was shown yet.
+        let serving = |revision: &str| most(self.shown.get(&(write.process, format!("{}-{revision}", key.rollout()))));
         if serving(was).unwrap_or(0) > 0 && serving(is).unwrap_or(0) == 0 {
             self.fail(write, format!("I2: {key} turned from {was} to {is}, which was shown to have no available pods"));
         }
@@ -299,12 +298,21 @@ fn is_traffic(plural: &str, before: &Value, after: &Value) -> bool {
     }
 }
 
-/// The canary's weight in the first route that has one.
+/// The canary's share in the first route that has one.
+fn canary_share(object: &Value) -> Option<Percent> {
+    let mut routes = object["spec"]["http"].as_array()?.iter();
+    routes.find_map(|route| {
+        let to = route["route"].as_array()?;
+        let canary = to.iter().find(|to| text(to, "/destination/host").ends_with("-canary"))?;
+        let weight = |to: &Value| to["weight"].as_u64().unwrap_or(0);
+        let parts = weight(canary) * 10_000 / to.iter().map(weight).sum::<u64>().max(1);
+        Some(Percent::from_basis_points(u32::try_from(parts).unwrap_or(10_000)))
+    })
+}
+
+/// The same in whole percent.
 pub fn canary_weight(object: &Value) -> Option<u64> {
-    let routes = object["spec"]["http"].as_array()?.iter();
-    let mut destinations = routes.filter_map(|route| route["route"].as_array()).flatten();
-    let canary = destinations.find(|to| text(to, "/destination/host").ends_with("-canary"))?;
-    Some(canary["weight"].as_u64().unwrap_or(0))
+    Some(u64::from(canary_share(object)?.basis_points() / 100))
 }
 
 /// The object without the entries that are Glidepath's own.

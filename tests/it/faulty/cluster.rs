@@ -9,6 +9,7 @@ use std::{
 
 use glidepath::ports::Clock;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
@@ -16,7 +17,8 @@ use super::{
     faults::{Faults, Window},
     life::Life,
     patches::Applied,
-    store::Store,
+    store::{Key, Store},
+    verbs::note_manager,
 };
 
 /// Everything behind the lock.
@@ -64,7 +66,7 @@ impl FaultyCluster {
         let (result, version) = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             let result = change(&mut inner);
-            (result, inner.store.version() + (u64::from(inner.store.restored) << 40))
+            (result, inner.store.watched + (u64::from(inner.store.restored) << 40))
         };
         self.version.send_if_modified(|known| std::mem::replace(known, version) != version);
         result
@@ -74,6 +76,17 @@ impl FaultyCluster {
     pub fn edit<R>(&self, change: impl FnOnce(&mut Store, Timestamp) -> R) -> R {
         let time = self.time();
         self.with(|inner| change(&mut inner.store, time))
+    }
+
+    /// Another tool, or a person, changes an object by a merge patch.
+    pub fn patch_as(&self, manager: &str, key: &Key, patch: &Value) {
+        self.note(format!("{manager} patches {key}"));
+        self.edit(|store, now| {
+            store.edit(key, now, |object| {
+                json_patch::merge(object, patch);
+                note_manager(object, manager, "Update", "", now);
+            });
+        });
     }
 
     /// Adds a fault, and has open watches look at it.

@@ -1,12 +1,14 @@
 //! What a random history is made of, all of it drawn from one seed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 
 use super::{
+    checks::canary_weight,
+    cluster::FaultyCluster,
     faults::{Fault, Window},
     objects::{Set, blue_green, canary, canary_with, plain},
     process::Process,
@@ -29,6 +31,8 @@ pub enum Deed {
     DeletePod(u64),
     /// Another tool writes the canary's weight.
     Drift(u64),
+    /// Another tool keeps writing it: every so many milliseconds, for so many seconds.
+    Fight(u64, u64, u64),
     /// A controller is killed and comes back.
     Crash(usize),
     /// A controller is asked to end, as by a rolling update, and its successor starts.
@@ -86,8 +90,15 @@ impl Plan {
 
     /// When the last fault and deed are over.
     pub fn over(&self) -> Duration {
-        let deeds = self.deeds.last().map_or(Duration::ZERO, |(at, _)| *at);
+        let lasts = |deed: &Deed| Duration::from_secs(if let Deed::Fight(_, _, lasts) = deed { *lasts } else { 0 });
+        let deeds = self.deeds.iter().map(|(at, deed)| *at + lasts(deed)).max().unwrap_or_default();
         self.faults.iter().map(|window| window.until).max().unwrap_or_default().max(deeds) + Duration::from_secs(60)
+    }
+
+    /// Whether only evidence can promote a version.
+    pub fn only_evidence_promotes(&self) -> bool {
+        let promotes = |deed: &Deed| matches!(deed, Deed::Command("promote") | Deed::Restore);
+        self.shape == Shape::Analysed && !self.deeds.iter().any(|(_, deed)| promotes(deed))
     }
 
     /// The same without its `part`th fault, deed or controller; `None` when there are no more.
@@ -144,7 +155,11 @@ fn deed(random: &mut StdRng, controllers: usize) -> Deed {
         11..13 => Deed::Scale(random.random_range(1..9)),
         13 => Deed::CrashPod(random.random(), random.random_range(1..30)),
         14 => Deed::DeletePod(random.random()),
-        15..17 => Deed::Drift(random.random_range(0..=100)),
+        15 => Deed::Drift(random.random_range(0..=100)),
+        16 => {
+            let every = [50, 500, 2_000].choose(random).copied().unwrap();
+            Deed::Fight(random.random_range(0..=100), every, random.random_range(10..90))
+        }
         17..19 => Deed::Crash(random.random_range(0..controllers)),
         19 if random.random() => Deed::Compact,
         19 => Deed::Restart(random.random_range(0..controllers)),
@@ -158,7 +173,7 @@ fn deed(random: &mut StdRng, controllers: usize) -> Deed {
 fn fault(random: &mut StdRng, controllers: usize) -> Window {
     let kinds =
         ["rollouts", "virtualservices", "replicasets", "services", "pods", "endpointslices", "leases", "rollouts"];
-    let fault = match random.random_range(0..16) {
+    let fault = match random.random_range(0..18) {
         0 => Fault::Refused(429),
         1 => Fault::Refused(500),
         2 => Fault::Refused(503),
@@ -169,9 +184,14 @@ fn fault(random: &mut StdRng, controllers: usize) -> Window {
         10 => Fault::WatchEnds,
         11 => Fault::WatchBreaks,
         12 | 13 => Fault::WatchSilent,
+        14 => Fault::SourceHangs,
+        15 => Fault::SourceFails,
         _ => Fault::WatchSlow(seconds(random, 1, 20)),
     };
     let window = Window::new(fault, seconds(random, 10, BUSY), seconds(random, 1, 60));
+    if matches!(fault, Fault::SourceHangs | Fault::SourceFails) {
+        return Window { until: window.until + seconds(random, 0, 300), ..window };
+    }
     let window =
         if fault == Fault::Held || random.random() { window.of(random.random_range(0..controllers)) } else { window };
     let window = if fault != Fault::Held && random.random() {
@@ -197,7 +217,13 @@ impl Deed {
                     scene.cluster.edit(|store, now| store.delete(&key, now));
                 }
             }
-            Deed::Drift(weight) => drift(scene, weight),
+            Deed::Drift(weight) => drift(&scene.cluster, weight),
+            Deed::Fight(weight, every, lasts) => drop(tokio::spawn(fight(
+                Arc::clone(&scene.cluster),
+                weight,
+                Duration::from_millis(every),
+                Duration::from_secs(lasts),
+            ))),
             Deed::Crash(number) => scene.crash(number.min(scene.controllers.len() - 1)),
             Deed::Restart(number) => scene.restart(number.min(scene.controllers.len() - 1)),
             Deed::Compact => scene.cluster.with(|c| c.store.compact()),
@@ -234,15 +260,27 @@ fn crash_pod(scene: &Scene, which: u64, lasts: Duration) {
     scene.cluster.with(|c| c.life.crash(&mut c.store, &key, back, time));
 }
 
-/// Another tool writes both weights.
-pub fn drift(scene: &Scene, canary: u64) {
-    let Some(route) = scene.get("virtualservices", "web") else { return };
+/// Another tool writes both weights of a Rollout called `web`, unless they are as it wants them.
+pub fn drift(cluster: &FaultyCluster, canary: u64) {
+    let key = Key::shop("virtualservices", "web");
+    let Some(route) = cluster.with(|c| c.store.get(&key).cloned()) else { return };
+    if canary_weight(&route) == Some(canary) {
+        return;
+    }
     let mut spec = route["spec"].clone();
     for to in spec["http"][0]["route"].as_array_mut().into_iter().flatten() {
         let is_canary = to["destination"]["host"].as_str().is_some_and(|host| host.ends_with("-canary"));
         to["weight"] = if is_canary { canary } else { 100 - canary }.into();
     }
-    scene.patch_as("other-tool", "virtualservices", "web", &json!({"spec": spec}));
+    cluster.patch_as("other-tool", &key, &json!({"spec": spec}));
+}
+
+async fn fight(cluster: Arc<FaultyCluster>, weight: u64, every: Duration, lasts: Duration) {
+    let end = cluster.now() + lasts;
+    while cluster.now() < end {
+        drift(&cluster, weight);
+        tokio::time::sleep(every).await;
+    }
 }
 
 /// A Rollout whose template is nested so deep.

@@ -29,6 +29,10 @@ pub enum Fault {
     WatchSilent,
     /// Events come this late.
     WatchSlow(Duration),
+    /// The source of metrics does not answer; it does when this is over.
+    SourceHangs,
+    /// The source of metrics answers every question with an error.
+    SourceFails,
 }
 
 /// A fault for a time.
@@ -130,6 +134,18 @@ impl Faults {
         self.at(now, process, plural).map(|(_, window)| window.fault).filter(about).collect()
     }
 
+    /// Whether the source of metrics fails now, and until when.
+    pub fn of_source(&self, now: Duration) -> Option<(Fault, Duration)> {
+        let mut failing = self.at(now, usize::MAX, "").filter(|(_, window)| is_of_source(window.fault));
+        failing.next().map(|(_, window)| (window.fault, window.until))
+    }
+
+    /// Whether everything but the source of metrics has been well for so long.
+    pub fn calm_for(&self, now: Duration, long: Duration) -> bool {
+        let others = self.windows.iter().filter(|window| !is_of_source(window.fault));
+        others.into_iter().all(|window| window.from > now || window.until + long < now)
+    }
+
     /// When a watch has to look again: a window opens or closes.
     pub fn next_change(&self, now: Duration) -> Option<Duration> {
         self.windows.iter().flat_map(|window| [window.from, window.until]).filter(|at| *at > now).min()
@@ -142,6 +158,10 @@ impl Faults {
                 && window.plural.is_none_or(|only| only == plural)
         })
     }
+}
+
+fn is_of_source(fault: Fault) -> bool {
+    matches!(fault, Fault::SourceHangs | Fault::SourceFails)
 }
 
 /// A number that depends on the seed and on what it is for.

@@ -39,9 +39,9 @@ pub async fn live(cluster: Arc<FaultyCluster>) {
         let (now, time, seed) = (cluster.now(), cluster.time(), cluster.seed);
         cluster.with(|c| {
             let due = c.life.ready_at.values().any(|at| *at <= now);
-            if due || c.life.seen != Some(c.store.version()) {
+            if due || c.life.seen != Some(c.store.watched) {
                 c.life.look(&mut c.store, now, time, seed);
-                c.life.seen = Some(c.store.version());
+                c.life.seen = Some(c.store.watched);
             }
         });
         sleep(LOOK).await;

@@ -22,6 +22,7 @@ use tower::{BoxError, Layer, buffer::BufferLayer, retry::Policy, retry::RetryLay
 
 use super::{
     cluster::{FaultyCluster, SkewedClock},
+    faults::Fault,
     leadership::identity,
     store::{Key, text},
     wire::Connection,
@@ -210,11 +211,17 @@ struct ByImage {
 impl Source for ByImage {
     async fn answer(&self, _: &str, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
         sleep(Duration::from_millis(20)).await;
+        let now = self.cluster.now();
+        match self.cluster.with(|c| c.faults.of_source(now)) {
+            Some((Fault::SourceHangs, until)) => sleep(until - now).await,
+            Some(_) => return queries.iter().map(|_| Err(SourceError("cannot reach Prometheus".into()))).collect(),
+            None => {}
+        }
         let arm = |set: &str| {
             let key = Key::shop("replicasets", set);
             let set = self.cluster.with(|c| c.store.get(&key).cloned())?;
             let bad = text(&set, "/spec/template/spec/containers/0/image").contains("bad");
-            Some(ArmCounts { total: 20_000, bad: if bad { 4_000 } else { 20 } })
+            Some(ArmCounts { total: 20_000, bad: if bad { 4_000 } else { 0 } })
         };
         let answer = |query: &Query| match query {
             Query::Increments(query) => {

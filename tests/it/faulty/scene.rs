@@ -16,7 +16,6 @@ use super::{
     objects::{Set, definition, template},
     process::{Process, Running},
     store::{Key, count, text},
-    verbs::note_manager,
 };
 
 /// So many of the last requests are shown with a failure.
@@ -118,7 +117,7 @@ impl Scene {
 
     /// And writes the canary's weight.
     pub fn rival_writes_weight(&self, rollout: &str, weight: u64) {
-        drift(self, weight);
+        drift(&self.cluster, weight);
         let now = self.cluster.now();
         self.cluster.with(|c| c.checks.leadership.rival_wrote(&Key::shop("virtualservices", rollout), now));
     }
@@ -193,14 +192,7 @@ impl Scene {
 
     /// Another tool does.
     pub fn patch_as(&self, manager: &str, plural: &str, name: &str, patch: &Value) {
-        let key = Key::shop(plural, name);
-        self.cluster.note(format!("{manager} patches {key}"));
-        self.cluster.edit(|store, now| {
-            store.edit(&key, now, |object| {
-                json_patch::merge(object, patch);
-                note_manager(object, manager, "Update", "", now);
-            });
-        });
+        self.cluster.patch_as(manager, &Key::shop(plural, name), patch);
     }
 
     /// A person creates an object.

@@ -65,6 +65,8 @@ pub struct Store {
     version: u64,
     compacted: u64,
     uids: u64,
+    /// The newest change of anything that is watched: of all but Leases.
+    pub watched: u64,
     /// How often a backup was restored: watches of before are cut.
     pub restored: u32,
 }
@@ -188,6 +190,9 @@ impl Store {
     }
 
     fn record(&mut self, logged: Logged) {
+        if logged.key.plural != "leases" {
+            self.watched = logged.version;
+        }
         self.log.push_back(logged);
         while self.log.len() > KEPT {
             if let Some(oldest) = self.log.pop_front() {

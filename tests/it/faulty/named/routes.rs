@@ -26,7 +26,7 @@ async fn another_tool_that_keeps_writing_weights_is_answered_once_a_minute() {
         let end = scene.cluster.now() + s(600);
         while scene.cluster.now() < end {
             if scene.weight("web") != 45 {
-                drift(&scene, 45);
+                drift(&scene.cluster, 45);
             }
             scene.pass(Duration::from_millis(every)).await;
         }

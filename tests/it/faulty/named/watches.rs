@@ -15,7 +15,6 @@ use super::{
 
 /// C3: one object that is nested too deep made its whole list undecodable, for everybody and for ever.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of C3"]
 async fn an_object_that_is_nested_too_deep_holds_up_nobody() {
     let mut scene = Scene::new(1, vec![canary("web", 4)]);
     scene.create("rollouts", "deep", deep(140));
@@ -27,7 +26,6 @@ async fn an_object_that_is_nested_too_deep_holds_up_nobody() {
 
 /// C3, while it runs: after a 410 the kind is listed again.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of C3"]
 async fn an_object_that_becomes_nested_too_deep_holds_up_nobody_after_a_new_list() {
     let mut scene = Scene::new(2, vec![canary("web", 4)]);
     scene.start_alone();
@@ -43,7 +41,6 @@ async fn an_object_that_becomes_nested_too_deep_holds_up_nobody_after_a_new_list
 
 /// H3: Istio's CRDs are there and their v1 is not served, as with Istio before 1.22.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of H3"]
 async fn an_istio_without_v1_stops_no_rollout_that_does_not_need_it() {
     let mut scene = Scene::new(3, vec![plain("number", 4), canary("web", 4)]);
     scene.cluster.with(|c| c.unserved = vec!["virtualservices", "destinationrules"]);
@@ -60,7 +57,6 @@ async fn an_istio_without_v1_stops_no_rollout_that_does_not_need_it() {
 
 /// H4: one failed request of a watch that was then quiet made /livez fail after five minutes.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of H4"]
 async fn a_watch_that_failed_once_and_is_quiet_is_alive() {
     let scene = Scene::new(4, vec![plain("number", 2)]);
     let watching = process::watching(&scene.cluster, Process::new(0));
@@ -76,7 +72,6 @@ async fn a_watch_that_failed_once_and_is_quiet_is_alive() {
 
 /// M5: a route that we wrote last and that was deleted while nobody watched stayed in the table for ever.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of M5"]
 async fn a_route_that_was_deleted_while_nobody_watched_is_missed() {
     let steps = json!([{"setWeight": 20}, {"pause": {}}]);
     let mut scene = Scene::new(5, vec![canary_with("web", 5, steps, json!({}))]);
@@ -95,7 +90,6 @@ async fn a_route_that_was_deleted_while_nobody_watched_is_missed() {
 
 /// M6: after a restore of etcd versions are lower, and even a full list was ignored.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of M6"]
 async fn what_a_restored_backup_says_counts() {
     let mut scene = Scene::new(6, vec![canary("web", 5)]);
     scene.start_alone();
@@ -116,7 +110,6 @@ async fn what_a_restored_backup_says_counts() {
 
 /// M14: a newer version's status has a value that this one does not know: it waits, and leaves what is there.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of M14"]
 async fn a_status_of_a_newer_version_is_left_alone() {
     let steps = json!([{"setWeight": 20}, {"pause": {}}]);
     let mut scene = Scene::new(8, vec![canary_with("web", 5, steps, json!({})), plain("number", 2)]);
