@@ -22,10 +22,13 @@ use super::{
 use crate::{
     api::{FINALIZER, REVISION_LABEL, Rollout, command::CommandState, revision},
     engine::{
-        self, CommandSeen, PodSeen, RevisionSeen, RouteIntent, RouteSeen, RunSeen, Seen, Target, TargetSeen,
+        self, CommandSeen, Notice, PodSeen, RevisionSeen, RouteIntent, RouteSeen, RunSeen, Seen, Target, TargetSeen,
         TemplateSeen, WorkloadSeen, items,
     },
-    ports::{Observation, RolloutKey, WorldError},
+    ports::{
+        Observation, RolloutKey, WorldError,
+        replicas::{self, Count},
+    },
     router::{self, Objects, RouteContext, RouteError, Router},
 };
 
@@ -102,6 +105,9 @@ impl Cluster {
             return Ok(None);
         }
         let mut rollout = if deleting { rollout } else { self.prepared(rollout, ours).await? };
+        if rollout.spec.replicas.is_none() {
+            rollout.spec.replicas = self.absent_replicas(key, &rollout).map(Count::get);
+        }
         let findings = invalid(&rollout.spec);
         let old = rollout.status.as_ref().and_then(|status| rollout.spec.on_old_objects(status));
         let objects_changed = old.is_some();
@@ -124,15 +130,9 @@ impl Cluster {
             all.push(FINALIZER.into());
             patch["metadata"]["finalizers"] = all.into();
         }
-        if rollout.spec.replicas.is_none() {
-            // A Deployment that cannot be seen yet must not be taken for one pod.
-            let count = match &rollout.spec.workload_ref {
-                None => Some(1),
-                Some(workload) => self.tables.deployments.get(&key.namespace, &workload.name).map(|d| d.value.wanted),
-            };
-            if let Some(count) = count {
-                patch["spec"]["replicas"] = count.into();
-            }
+        let count = if rollout.spec.replicas.is_none() { self.absent_replicas(&key, &rollout) } else { None };
+        if let Some(count) = count {
+            patch["spec"]["replicas"] = count.get().into();
         }
         if patch.as_object().is_none_or(|fields| fields.is_empty()) {
             return Ok(rollout);
@@ -143,13 +143,31 @@ impl Cluster {
         let what = format!("prepare Rollout {key}");
         let written = call(&what, api.patch(&key.name, &params(), &Patch::Merge(&patch))).await?;
         self.tables.rollouts.wrote(&written);
+        if let Some(message) = count.and_then(Count::notice) {
+            self.events.send(&rollout, &Notice { warning: true, reason: "ReplicasRestored".into(), message });
+        }
         super::kinds::decode(&written).map_err(WorldError::Transient)
+    }
+
+    /// What stands for an absent `spec.replicas`.
+    fn absent_replicas(&self, key: &RolloutKey, rollout: &Rollout) -> Option<Count> {
+        let sets = self.revisions_of(key);
+        let deployment = rollout.spec.workload_ref.as_ref();
+        let deployment = deployment.and_then(|workload| self.tables.deployments.get(&key.namespace, &workload.name));
+        let wanted = sets.iter().map(|entry| entry.value.wanted);
+        replicas::absent(rollout, wanted, deployment.map(|entry| entry.value.wanted))
+    }
+
+    /// Its ReplicaSets.
+    fn revisions_of(&self, key: &RolloutKey) -> Vec<Arc<Entry<ReplicaSetKept>>> {
+        let mut revisions = self.tables.replica_sets.group(&key.namespace, &key.name);
+        revisions.retain(|entry| !entry.deleting);
+        revisions
     }
 
     fn look_around(&self, key: &RolloutKey, rollout: Rollout) -> Around {
         let uid = rollout.metadata.uid.clone().unwrap_or_default();
-        let mut revisions = self.tables.replica_sets.group(&key.namespace, &key.name);
-        revisions.retain(|entry| !entry.deleting);
+        let revisions = self.revisions_of(key);
         let workload = rollout.spec.workload_ref.as_ref();
         let workload = workload.and_then(|workload| self.tables.deployments.get(&key.namespace, &workload.name));
         let selector = match (&rollout.spec.selector, &workload) {

@@ -4,6 +4,7 @@
 //! for workloads, routes and status, and [`Source`] for numbers.
 
 pub mod gate;
+pub mod replicas;
 pub mod requests;
 pub mod runs;
 pub mod source;

@@ -28,7 +28,7 @@ use crate::{
     },
     engine::{Action, Decision, GateSeen, Input, Notice, Seen, Target, invariants},
     evidence::run::Live,
-    ports::{Clock, Observation, RolloutKey, World, WorldError, runs},
+    ports::{Clock, Observation, RolloutKey, World, WorldError, replicas, runs},
 };
 
 /// A cache that is behind hears of what happened so much later.
@@ -85,6 +85,11 @@ struct Judged {
     spec: Arc<AnalysisRunSpec>,
     live: Live,
     written: Timestamp,
+}
+
+/// As the controller reports that it restored a count.
+fn restored(message: String) -> Notice {
+    Notice { warning: true, reason: "ReplicasRestored".into(), message }
 }
 
 /// How a call goes on.
@@ -373,11 +378,12 @@ impl World for Process {
         }
         let Some(mut rollout) = cluster.rollout.clone() else { return Ok(None) };
         if rollout.spec.replicas.is_none() {
-            // Rule S8: written once.
             let own = cluster.deployment.as_ref().map(|deployment| deployment.own.wanted);
-            let count = if rollout.spec.workload_ref.is_some() { own } else { Some(1) };
+            let count = replicas::absent(&rollout, cluster.sets.iter().map(|set| set.wanted), own);
             if let (Some(count), Some(known)) = (count, &mut cluster.rollout) {
-                known.spec.replicas = Some(count);
+                known.spec.replicas = Some(count.get());
+                let told = count.notice().map(|message| (now, restored(message)));
+                cluster.notices.extend(told);
                 cluster.touch();
                 rollout = cluster.rollout.clone().unwrap_or(rollout);
             }

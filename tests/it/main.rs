@@ -22,6 +22,7 @@ mod layers;
 mod lint;
 mod local;
 mod model;
+mod ownership;
 mod record;
 mod router;
 mod scenarios;
