@@ -165,7 +165,8 @@ pub struct Services {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "has(self.prometheus) || (has(self.templates) && size(self.templates) > 0)",
+    "has(self.prometheus) || has(self.successfulRunHistoryLimit) || has(self.unsuccessfulRunHistoryLimit) || \
+     (has(self.templates) && size(self.templates) > 0)",
     "name at least one template"
 ))]
 pub struct BackgroundAnalysis {
@@ -184,6 +185,14 @@ pub struct BackgroundAnalysis {
     /// The Prometheus of these metrics. Default: the controller's `--prometheus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
+    /// How many ended AnalysisRuns of this Rollout are kept that did not fail. Default 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000))]
+    pub successful_run_history_limit: Option<u32>,
+    /// How many are kept that failed or were inconclusive. Default 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000))]
+    pub unsuccessful_run_history_limit: Option<u32>,
 }
 
 /// The user's objects that a Rollout writes to.
@@ -220,7 +229,11 @@ impl RolloutSpec {
         if let Some(test) = &self.strategy.ab_test {
             return test.guardrails.clone();
         }
-        let analysis = self.analysis.as_ref().filter(|_| self.strategy.blue_green.is_none())?;
+        // A section that sets an address or history limits for the analyses of the steps has no templates.
+        let analysis = self.analysis.as_ref().filter(|analysis| !analysis.templates.is_empty())?;
+        if self.strategy.blue_green.is_some() {
+            return None;
+        }
         Some(Judged { templates: analysis.templates.clone(), args: analysis.args.clone() })
     }
 

@@ -145,8 +145,9 @@ fn host_split(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
 
 fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     let Some(analysis) = &spec.analysis else { return };
-    // The other strategies only take the address from here.
-    if analysis.templates.is_empty() && spec.strategy.canary.is_some() {
+    // The other strategies, and a canary with analysis steps alone, take the address and the history limits from here.
+    let limits = analysis.successful_run_history_limit.or(analysis.unsuccessful_run_history_limit);
+    if analysis.templates.is_empty() && limits.is_none() && spec.strategy.canary.is_some() {
         found.push(Finding::error("spec.analysis.templates", "name at least one template"));
     }
     repeated_args(&analysis.args, "spec.analysis.args", found);

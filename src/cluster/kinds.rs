@@ -1,19 +1,19 @@
 //! The kinds we watch, pruned to the fields that decide something.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 use kube::core::{DynamicObject, ObjectMeta, TypeMeta};
 use serde_json::Value;
 
 use super::{
+    face::{COPIED_FACE, ServiceFace},
     item::Unread,
     table::{Kept, mark},
     unreadable::Unreadable,
 };
 use crate::api::{
-    AnalysisRun, REVISION_LABEL, ROLLOUT_LABEL, Rollout,
-    command::{CommandState, RolloutCommandSpec},
+    REVISION_LABEL, ROLLOUT_LABEL, Rollout,
     metadata::{self, Carried, Mark},
     revision,
 };
@@ -47,6 +47,10 @@ pub struct ReplicaSetKept {
     pub revision: String,
     /// The revision's number.
     pub number: u64,
+    /// Who controls it: only then is it a revision of that Rollout.
+    pub controller: Option<Owner>,
+    /// How long its pods must be ready before they count, in seconds.
+    pub min_ready: u32,
     /// What its spec asks for.
     pub wanted: u32,
     /// Pods that exist.
@@ -74,6 +78,8 @@ impl Kept for ReplicaSetKept {
             rollout: mark(labels, ROLLOUT_LABEL).unwrap_or_default().to_owned(),
             revision: mark(labels, REVISION_LABEL).unwrap_or_default().to_owned(),
             number: mark(object.metadata.annotations.as_ref(), NUMBER).and_then(|n| n.parse().ok()).unwrap_or(0),
+            controller: controller(object).map(Owner::of),
+            min_ready: count(data, "/spec/minReadySeconds"),
             wanted: count(data, "/spec/replicas"),
             pods: count(data, "/status/replicas"),
             ready: count(data, "/status/readyReplicas"),
@@ -89,17 +95,49 @@ impl Kept for ReplicaSetKept {
     }
 }
 
+impl ReplicaSetKept {
+    /// Whether the Rollout of this uid controls it.
+    pub fn is_controlled_by(&self, uid: &str) -> bool {
+        self.controller.as_ref().is_some_and(|owner| &*owner.uid == uid)
+    }
+}
+
+/// An object's controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// `Rollout`, `Deployment`, ...
+    pub kind: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its uid.
+    pub uid: Box<str>,
+}
+
+impl Owner {
+    fn of(owner: &OwnerReference) -> Self {
+        Owner { kind: owner.kind.as_str().into(), name: owner.name.as_str().into(), uid: owner.uid.as_str().into() }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} (uid {})", self.kind, self.name, self.uid)
+    }
+}
+
 /// A Service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceKept {
     /// What it selects.
     pub selector: BTreeMap<String, String>,
-    /// Its ports, to copy.
-    pub ports: Value,
+    /// What a Service made from it copies.
+    pub face: ServiceFace,
+    /// Of a Service that we made: which face of root it has.
+    pub copied: Option<Box<str>>,
     /// The user's selector, remembered by us.
     pub original: Option<BTreeMap<String, String>>,
-    /// The Rollout that it was created for, when we created it.
-    pub owner: Option<String>,
+    /// Who controls it: the Rollout that it was made for, when we made it.
+    pub controller: Option<Owner>,
 }
 
 impl Kept for ServiceKept {
@@ -108,9 +146,10 @@ impl Kept for ServiceKept {
         let original = mark(object.metadata.annotations.as_ref(), ORIGINAL_SELECTOR);
         ServiceKept {
             selector: serde_json::from_value(selector).unwrap_or_default(),
-            ports: object.data.pointer("/spec/ports").cloned().unwrap_or_default(),
+            face: ServiceFace::of(object),
+            copied: mark(object.metadata.annotations.as_ref(), COPIED_FACE).map(Into::into),
             original: original.and_then(|text| serde_json::from_str(text).ok()),
-            owner: owner(object, "Rollout"),
+            controller: controller(object).map(Owner::of),
         }
     }
 }
@@ -254,53 +293,6 @@ impl Kept for AutoscalerKept {
     }
 }
 
-/// An AnalysisRun.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunKept {
-    /// The Rollout it belongs to.
-    pub rollout: String,
-    /// The object, or the field at fault.
-    pub run: Result<AnalysisRun, String>,
-}
-
-impl Kept for RunKept {
-    fn keep(object: &DynamicObject) -> Self {
-        let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default().to_owned();
-        RunKept { rollout, run: decode(object) }
-    }
-    fn keep_unread(object: &Unread) -> Option<Self> {
-        let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default().to_owned();
-        Some(RunKept { rollout, run: Err(object.why.clone()) })
-    }
-    fn group(&self) -> Option<&str> {
-        Some(&self.rollout)
-    }
-}
-
-/// A RolloutCommand.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CommandKept {
-    /// The Rollout it is for.
-    pub rollout: String,
-    /// What became of it, if this version knows the word for it.
-    pub state: Option<CommandState>,
-    /// What it asks for; dropped once it has a state, also one that a newer version wrote.
-    pub spec: Option<RolloutCommandSpec>,
-}
-
-impl Kept for CommandKept {
-    fn keep(object: &DynamicObject) -> Self {
-        let data = &object.data;
-        let told = data.pointer("/status/state");
-        let state = told.cloned().and_then(|state| serde_json::from_value(state).ok());
-        let spec = data.get("spec").cloned().and_then(|s| serde_json::from_value(s).ok());
-        CommandKept { rollout: text(data, "/spec/rollout").to_owned(), spec: spec.filter(|_| told.is_none()), state }
-    }
-    fn group(&self) -> Option<&str> {
-        Some(&self.rollout)
-    }
-}
-
 /// An object of a router, whole: a plan edits what it owns and keeps the rest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteKept {
@@ -377,6 +369,11 @@ fn true_condition(data: &Value, type_: &str) -> Option<String> {
     Some(text(found, "/message").to_owned())
 }
 
+/// Who controls an object: only one owner may.
+pub(super) fn controller(object: &DynamicObject) -> Option<&OwnerReference> {
+    object.metadata.owner_references.as_deref()?.iter().find(|owner| owner.controller == Some(true))
+}
+
 fn owner(object: &DynamicObject, kind: &str) -> Option<String> {
     let owners = object.metadata.owner_references.as_deref()?;
     owners.iter().find(|owner| owner.kind == kind).map(|owner| owner.name.clone())
@@ -386,7 +383,8 @@ fn count(data: &Value, path: &str) -> u32 {
     data.pointer(path).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
 }
 
-fn text<'a>(data: &'a Value, path: &str) -> &'a str {
+/// A text in an object; empty where there is none.
+pub(super) fn text<'a>(data: &'a Value, path: &str) -> &'a str {
     data.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -407,18 +405,6 @@ mod tests {
             "metadata": {"name": "a"}, "spec": {"settle": 5}})));
         let fault = kept.rollout.unwrap_err();
         assert!(fault.message.contains("spec.settle"), "{fault:?}");
-    }
-
-    /// M14: a command that a newer version has answered is not carried out again.
-    #[test]
-    fn a_command_whose_state_is_unknown_counts_as_answered() {
-        let command = |status: Value| {
-            let spec = json!({"rollout": "web", "verb": "abort"});
-            CommandKept::keep(&object(json!({"metadata": {"name": "c"}, "spec": spec, "status": status})))
-        };
-        assert!(command(json!({})).spec.is_some());
-        assert_eq!(command(json!({"state": "Taken"})).spec, None);
-        assert_eq!(command(json!({"state": "Deferred"})).spec, None);
     }
 
     #[test]

@@ -7,13 +7,16 @@ mod call;
 pub mod domain;
 mod events;
 mod evict;
+mod face;
 mod handback;
 pub mod health;
+mod history;
 pub mod item;
 pub mod kinds;
 mod metadata;
 mod observe;
 mod problems;
+pub mod records;
 pub mod references;
 mod requests;
 mod revisions;
@@ -21,12 +24,14 @@ mod router_kinds;
 mod routes;
 mod runs;
 pub mod selection;
+mod selectors;
 mod server_clock;
 mod services;
 mod status;
 pub mod table;
 pub mod targets;
 mod unreadable;
+mod upkeep;
 pub mod watch;
 mod workload;
 
@@ -53,14 +58,14 @@ use crate::{
     ports::{Clock, GateDesk, Observation, RolloutKey, World, WorldError},
     router::{FIELD_MANAGER, ROUTERS, RouteScope, WatchedKind},
 };
-use kinds::{
-    AutoscalerKept, CommandKept, DeploymentKept, PodKept, ReplicaSetKept, RolloutKept, RouteKept, RunKept, ServiceKept,
-    SliceKept,
-};
+use kinds::{AutoscalerKept, DeploymentKept, PodKept, ReplicaSetKept, RolloutKept, RouteKept, ServiceKept, SliceKept};
 use observe::Around;
+use records::{CommandKept, RunKept};
 use references::References;
 use router_kinds::RouterKinds;
+use runs::Evidence;
 use table::Table;
+use upkeep::Strays;
 use watch::Triggers;
 
 /// The name under which we write: the API server keeps it beside our fields.
@@ -86,9 +91,9 @@ pub struct Tables {
     pub deployments: Table<DeploymentKept>,
     /// HorizontalPodAutoscalers, grouped by the Deployment that they scale.
     pub autoscalers: Table<AutoscalerKept>,
-    /// AnalysisRuns, grouped by Rollout.
+    /// AnalysisRuns, grouped by Rollout; those that have ended apart.
     pub runs: Table<RunKept>,
-    /// RolloutCommands, grouped by Rollout.
+    /// RolloutCommands, grouped by Rollout; those that are answered apart.
     pub commands: Table<CommandKept>,
     /// Routers' objects by the plural of their kind.
     pub routes: BTreeMap<&'static str, Table<RouteKept>>,
@@ -123,6 +128,12 @@ pub struct Cluster {
     deciding_since: OnceLock<Timestamp>,
     /// Since when a Rollout's status would say the same in other words.
     unsaid: Mutex<HashMap<RolloutKey, Timestamp>>,
+    /// What ended runs have found, as long as a decision may rest on it.
+    evidence: Mutex<HashMap<RolloutKey, Evidence>>,
+    /// ReplicaSets that bear a Rollout's label and are not its own.
+    strays: Mutex<HashMap<RolloutKey, Strays>>,
+    /// When deleting old runs and commands failed: not again before.
+    not_pruned_before: Mutex<HashMap<RolloutKey, Timestamp>>,
 }
 
 impl Cluster {
@@ -151,6 +162,9 @@ impl Cluster {
             around: Mutex::default(),
             deciding_since: OnceLock::new(),
             unsaid: Mutex::default(),
+            evidence: Mutex::default(),
+            strays: Mutex::default(),
+            not_pruned_before: Mutex::default(),
         }
     }
 

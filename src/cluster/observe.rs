@@ -10,7 +10,7 @@ use super::{
     Cluster,
     call::call,
     key_of,
-    kinds::{DeploymentKept, ReplicaSetKept},
+    kinds::{DeploymentKept, PodKept, ReplicaSetKept},
     lock,
     problems::invalid,
     rollouts,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::{FINALIZER, REVISION_LABEL, Rollout, command::CommandState, revision},
     engine::{
-        self, CommandSeen, Notice, PodSeen, RevisionSeen, RouteIntent, RouteSeen, RunSeen, Seen, Target, TargetSeen,
+        self, CommandSeen, Notice, PodSeen, RevisionSeen, RouteIntent, RouteSeen, Seen, Target, TargetSeen,
         TemplateSeen, WorkloadSeen, items,
     },
     ports::{
@@ -87,6 +87,8 @@ impl Cluster {
     pub(super) async fn observe_rollout(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
         let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else {
             lock(&self.unsaid).remove(key);
+            lock(&self.evidence).remove(key);
+            lock(&self.strays).remove(key);
             self.gates.forget(key);
             self.refuse_orphaned_commands(key).await?;
             return Ok(None);
@@ -112,8 +114,16 @@ impl Cluster {
         let old = rollout.status.as_ref().and_then(|status| rollout.spec.on_old_objects(status));
         let objects_changed = old.is_some();
         rollout.spec = old.unwrap_or(rollout.spec);
-        let around = Arc::new(self.look_around(key, rollout));
-        let mut seen = Seen { objects_changed, ..self.seen(&around) };
+        let mut around = self.look_around(key, rollout);
+        let mut seen = self.seen(&around);
+        let blocked = findings.is_some() || seen.problems.iter().any(|problem| problem.blocks_all);
+        if !deleting && !blocked && self.keep_in_step(&around).await? {
+            around = self.look_around(key, around.rollout);
+            seen = self.seen(&around);
+        }
+        let runs = self.runs_seen(key, &around.rollout).await?;
+        let around = Arc::new(around);
+        let mut seen = Seen { objects_changed, runs, ..seen };
         // What is wrong with the file is told of the file, not of what it replaces.
         seen.problems.splice(0..0, findings);
         let observation = Observation { rollout: around.rollout.clone(), seen };
@@ -151,23 +161,27 @@ impl Cluster {
 
     /// What stands for an absent `spec.replicas`.
     fn absent_replicas(&self, key: &RolloutKey, rollout: &Rollout) -> Option<Count> {
-        let sets = self.revisions_of(key);
+        // Those without a controller are about to be adopted.
+        let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
+        let mut sets = self.tables.replica_sets.group(&key.namespace, &key.name);
+        sets.retain(|entry| !entry.deleting && (entry.value.controller.is_none() || entry.value.is_controlled_by(uid)));
         let deployment = rollout.spec.workload_ref.as_ref();
         let deployment = deployment.and_then(|workload| self.tables.deployments.get(&key.namespace, &workload.name));
         let wanted = sets.iter().map(|entry| entry.value.wanted);
         replicas::absent(rollout, wanted, deployment.map(|entry| entry.value.wanted))
     }
 
-    /// Its ReplicaSets.
-    fn revisions_of(&self, key: &RolloutKey) -> Vec<Arc<Entry<ReplicaSetKept>>> {
+    /// Its ReplicaSets: those that it controls. A label can be copied from anywhere.
+    fn revisions_of(&self, key: &RolloutKey, rollout: &Rollout) -> Vec<Arc<Entry<ReplicaSetKept>>> {
+        let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
         let mut revisions = self.tables.replica_sets.group(&key.namespace, &key.name);
-        revisions.retain(|entry| !entry.deleting);
+        revisions.retain(|entry| !entry.deleting && entry.value.is_controlled_by(uid));
         revisions
     }
 
     fn look_around(&self, key: &RolloutKey, rollout: Rollout) -> Around {
         let uid = rollout.metadata.uid.clone().unwrap_or_default();
-        let revisions = self.revisions_of(key);
+        let revisions = self.revisions_of(key, &rollout);
         let workload = rollout.spec.workload_ref.as_ref();
         let workload = workload.and_then(|workload| self.tables.deployments.get(&key.namespace, &workload.name));
         let selector = match (&rollout.spec.selector, &workload) {
@@ -206,7 +220,7 @@ impl Cluster {
             stable_target: self.target_seen(around, &objects, Target::Stable),
             canary_target: self.target_seen(around, &objects, Target::Canary),
             workload: around.workload.as_deref().map(workload_seen),
-            runs: self.runs_seen(&around.key),
+            runs: BTreeMap::new(),
             commands: self.commands_seen(&around.key),
             gate: self.gates.seen(&around.key),
             problems: self.problems(around, error.as_ref()),
@@ -266,7 +280,7 @@ impl Cluster {
             // Root and stable move together: until both have moved the target selects nothing that could be relied on.
             revision = None;
         }
-        Some(TargetSeen { revision, endpoints: Some(self.endpoints(&around.key.namespace, name)) })
+        Some(TargetSeen { revision, endpoints: Some(self.endpoints(around, name)) })
     }
 
     fn selected_revision(&self, around: &Around, service: &str) -> Option<String> {
@@ -275,35 +289,20 @@ impl Cluster {
     }
 
     /// Ready endpoints of a Service by revision; pods of no revision of ours are counted under the empty name.
-    fn endpoints(&self, namespace: &str, service: &str) -> BTreeMap<String, u32> {
+    fn endpoints(&self, around: &Around, service: &str) -> BTreeMap<String, u32> {
+        let namespace = &around.key.namespace;
+        let is_ours = |pod: &PodKept| around.revisions.iter().any(|entry| entry.key.name == pod.owner);
         let mut pods: Vec<String> =
             self.tables.slices.group(namespace, service).iter().flat_map(|slice| slice.value.ready.clone()).collect();
         pods.sort();
         pods.dedup();
         let mut counts = BTreeMap::new();
         for pod in pods {
-            let revision = self.tables.pods.get(namespace, &pod).map(|pod| pod.value.revision.clone());
+            let pod = self.tables.pods.get(namespace, &pod).filter(|pod| is_ours(&pod.value));
+            let revision = pod.map(|pod| pod.value.revision.clone());
             *counts.entry(revision.unwrap_or_default()).or_insert(0) += 1;
         }
         counts
-    }
-
-    fn runs_seen(&self, key: &RolloutKey) -> BTreeMap<String, RunSeen> {
-        let runs = self.tables.runs.group(&key.namespace, &key.name);
-        runs.iter()
-            .filter_map(|entry| {
-                let run = entry.value.run.as_ref().ok()?;
-                let status = run.status.clone().unwrap_or_default();
-                let seen = RunSeen {
-                    phase: status.phase,
-                    verdict: status.verdict,
-                    epoch_wanted: run.spec.epoch,
-                    stop: run.spec.stop,
-                    status,
-                };
-                Some((entry.key.name.clone(), seen))
-            })
-            .collect()
     }
 
     fn commands_seen(&self, key: &RolloutKey) -> Vec<CommandSeen> {
@@ -315,7 +314,7 @@ impl Cluster {
                     uid: entry.uid.clone(),
                     name: entry.key.name.clone(),
                     created: entry.created.unwrap_or(jiff::Timestamp::UNIX_EPOCH),
-                    spec: entry.value.spec.clone()?,
+                    spec: entry.value.spec.as_deref()?.clone(),
                 })
             })
             .collect();

@@ -22,24 +22,25 @@ impl Cluster {
         problems.extend(selected_metadata(around));
         problems.extend(self.autoscaled(around));
         problems.extend(self.missing_root(around));
+        problems.extend(self.excluding_selector(around));
         problems.extend(route.map(|error| problem(error.reason(), error.to_string(), false)));
         problems
     }
 
-    /// Rule S7: each object, and each pod, has one Rollout, the oldest that names it.
+    /// Rule S7: each object, and each pod, has one Rollout: of those that name it, the one that comes first.
     fn claims(&self, around: &Around) -> Option<Problem> {
-        let older = |other: &RolloutKey| {
+        let earlier = |other: &RolloutKey| {
             if *other == around.key {
                 return None;
             }
             let entry = self.tables.rollouts.get(&other.namespace, &other.name)?;
-            let is_older = entry.value.rollout.as_ref().is_ok_and(|rival| age(rival) < age(&around.rollout));
-            is_older.then_some(entry)
+            let is_first = entry.value.rollout.as_ref().is_ok_and(|rival| turn(rival) < turn(&around.rollout));
+            is_first.then_some(entry)
         };
         for object in references::exclusive(&around.key, &around.rollout) {
             let (plural, namespace, name) = &object;
             for other in self.references.of(plural, namespace, name) {
-                let rival = older(&other);
+                let rival = earlier(&other);
                 let rival = rival.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
                 if rival.is_some_and(|rival| references::exclusive(&other, rival).contains(&object)) {
                     let message = format!(
@@ -49,7 +50,7 @@ impl Cluster {
                 }
             }
         }
-        let other = self.references.overlapping(&around.key).into_iter().find(|other| older(other).is_some())?;
+        let other = self.references.overlapping(&around.key).into_iter().find(|other| earlier(other).is_some())?;
         let message = format!(
             "the selector overlaps with that of Rollout {other}: one selects the other's pods; give the pods of each a \
              label of their own and select by it, or delete one of the two"
@@ -79,7 +80,7 @@ impl Cluster {
         };
         match named {
             Some(root) if self.tables.services.get(&around.key.namespace, root).is_none() => {
-                let message = format!("Missing Service/{root}: {field} names it; create it or mend the name");
+                let message = format!("Missing Service/{root}: {field} names it; create it or fix the name");
                 Some(problem("MissingService", message, false))
             }
             None if around.targets.split == Split::Host => {
@@ -113,7 +114,7 @@ fn invalid_by(findings: &[Finding]) -> Option<Problem> {
 
 fn missing_workload(around: &Around) -> Option<Problem> {
     let workload = around.rollout.spec.workload_ref.as_ref().filter(|_| around.workload.is_none())?;
-    let message = format!("Missing Deployment/{}: workloadRef names it; create it or mend the name", workload.name);
+    let message = format!("Missing Deployment/{}: workloadRef names it; create it or fix the name", workload.name);
     Some(problem("MissingWorkload", message, false))
 }
 
@@ -126,8 +127,40 @@ fn problem(reason: &str, message: String, blocks_all: bool) -> Problem {
     Problem { reason: reason.to_owned(), message, blocks_all }
 }
 
-/// Older first; the uid decides between twins.
-fn age(rollout: &Rollout) -> (Option<jiff::Timestamp>, &str) {
+/// Who has a stable revision comes first: its pods serve. Then the older; times are whole seconds, so the uid decides between
+/// two of the same second. The name never does.
+fn turn(rollout: &Rollout) -> (bool, Option<jiff::Timestamp>, &str) {
+    let stable = rollout.status.as_ref().is_some_and(|status| status.stable_revision.is_some());
     let created = rollout.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    (created, rollout.metadata.uid.as_deref().unwrap_or_default())
+    (!stable, created, rollout.metadata.uid.as_deref().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rollout(name: &str, uid: &str, created: &str, stable: bool) -> Rollout {
+        let status = stable.then(|| json!({"stableRevision": {"id": "a", "number": 1}}));
+        serde_json::from_value(json!({
+            "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
+            "metadata": {"name": name, "uid": uid, "creationTimestamp": created},
+            "spec": {"strategy": {"canary": {"steps": []}}}, "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn s7_who_has_a_stable_revision_comes_first_then_the_older_then_the_uid_and_never_the_name() {
+        let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z");
+        let serving = rollout("z", "9", late, true);
+        let old = rollout("y", "8", early, false);
+        let twin = rollout("a", "9", early, false);
+        let young = rollout("b", "1", late, false);
+        let mut all = [&young, &twin, &old, &serving];
+        all.sort_by(|a, b| turn(a).cmp(&turn(b)));
+        let names = all.map(|rollout| rollout.metadata.name.as_deref().unwrap());
+        assert_eq!(names, ["z", "y", "a", "b"]);
+    }
 }

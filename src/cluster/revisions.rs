@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::{api::apps::v1::ReplicaSet, apimachinery::pkg::apis::meta::v1::LabelSelector};
 use kube::api::{DeleteParams, DynamicObject, Patch, PostParams, Preconditions, PropagationPolicy};
 use serde_json::{Value, json};
 
@@ -19,6 +19,9 @@ use crate::{
     api::{REVISION_LABEL, ROLLOUT_LABEL},
     ports::WorldError,
 };
+
+/// Tried in turn where a name is taken by another object.
+const SUFFIXES: [&str; 4] = ["", "-1", "-2", "-3"];
 
 impl Cluster {
     /// Makes the revision's ReplicaSet, or gives it its number.
@@ -74,7 +77,8 @@ impl Cluster {
     /// The revision's ReplicaSet as known now.
     pub(super) fn replica_set(&self, around: &Around, id: &str) -> Option<Arc<Entry<ReplicaSetKept>>> {
         let all = self.tables.replica_sets.group(&around.key.namespace, &around.key.name);
-        all.into_iter().find(|entry| entry.value.revision == id && !entry.deleting)
+        let ours = |entry: &Entry<ReplicaSetKept>| !entry.deleting && entry.value.is_controlled_by(&around.uid);
+        all.into_iter().find(|entry| entry.value.revision == id && ours(entry))
     }
 
     pub(super) async fn patch_replica_set(
@@ -97,7 +101,7 @@ impl Cluster {
                 message: format!("the ReplicaSet of revision {id} is gone, and the file has another template by now"),
             })?;
         let base = name_of(&around.key.name, id);
-        for suffix in ["", "-1", "-2", "-3"] {
+        for suffix in SUFFIXES {
             let name = format!("{base}{suffix}");
             let body = manifest(around, &name, id, number, &template.raw);
             let object: DynamicObject =
@@ -129,9 +133,9 @@ impl Cluster {
             Ok(written) => Ok(Some(written)),
             Err(WorldError::Conflict(_)) => {
                 let found = read(&format!("get ReplicaSet {namespace}/{name}"), api.get_opt(name)).await?;
-                let owners = |o: &DynamicObject| o.metadata.owner_references.clone().unwrap_or_default();
-                let ours = |o: &DynamicObject| {
-                    owners(o).iter().any(|owner| owner.uid == around.uid) && ReplicaSetKept::keep(o).revision == id
+                let ours = |object: &DynamicObject| {
+                    let kept = ReplicaSetKept::keep(object);
+                    kept.is_controlled_by(&around.uid) && kept.revision == id
                 };
                 Ok(found.filter(ours))
             }
@@ -153,6 +157,18 @@ fn name_of(rollout: &str, id: &str) -> String {
     format!("{}-{id}", short.trim_end_matches(['-', '.']))
 }
 
+/// Whether a ReplicaSet of this revision would have this name.
+pub(super) fn is_named_for(name: &str, rollout: &str, id: &str) -> bool {
+    name.strip_prefix(&name_of(rollout, id)).is_some_and(|suffix| SUFFIXES.contains(&suffix))
+}
+
+/// The Rollout's selector and the label that tells this revision from the others.
+pub(super) fn selector_of(around: &Around, id: &str) -> LabelSelector {
+    let mut selector = around.selector.clone();
+    selector.match_labels.get_or_insert_with(BTreeMap::new).insert(REVISION_LABEL.into(), id.into());
+    selector
+}
+
 fn manifest(around: &Around, name: &str, id: &str, number: u64, template: &Value) -> Value {
     let mut template = template.clone();
     if !template["metadata"].is_object() {
@@ -162,8 +178,6 @@ fn manifest(around: &Around, name: &str, id: &str, number: u64, template: &Value
         template["metadata"]["labels"] = json!({});
     }
     template["metadata"]["labels"][REVISION_LABEL] = id.into();
-    let mut selector = around.selector.clone();
-    selector.match_labels.get_or_insert_with(BTreeMap::new).insert(REVISION_LABEL.into(), id.into());
     json!({
         "apiVersion": "apps/v1", "kind": "ReplicaSet",
         "metadata": {
@@ -174,14 +188,14 @@ fn manifest(around: &Around, name: &str, id: &str, number: u64, template: &Value
         },
         "spec": {
             "replicas": 0, "minReadySeconds": around.rollout.spec.min_ready_seconds.unwrap_or(0),
-            "selector": selector, "template": template,
+            "selector": selector_of(around, id), "template": template,
         },
     })
 }
 
 /// The Rollout controls it. The Deployment is a second owner, so that deleting the Rollout in the foreground strips one
 /// reference and leaves the pods until they are handed back (rule S40).
-fn owners(around: &Around) -> Value {
+pub(super) fn owners(around: &Around) -> Value {
     let mut owners = vec![around.owner(true)];
     if let Some(workload) = &around.workload {
         owners.push(

@@ -1,5 +1,7 @@
 //! AnalysisRuns: made once per key from their templates, given new epochs, stopped (rule S14).
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use kube::{
     Api, ResourceExt,
     api::{Patch, PostParams},
@@ -9,23 +11,27 @@ use serde_json::{Value, json};
 use super::{
     Cluster, MANAGER,
     call::{call, read},
+    history::evidence_prefix,
+    kinds::decode,
+    lock,
     observe::Around,
+    records::{EndedRun, KEY, RunKept, RunningRun, ended_of},
     runs_resource,
-    table::ObjectKey,
+    table::{Entry, ObjectKey},
     workload::params,
 };
 use crate::{
     api::{
-        AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, ROLLOUT_LABEL,
-        analysis::{AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, TemplateRef},
+        AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, ROLLOUT_LABEL, Rollout,
+        analysis::{AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, TemplateRef},
     },
-    engine::RunRequest,
+    engine::{RunRequest, RunSeen},
     evidence::{self, resolve::Wanted},
     ports::{RolloutKey, WorldError},
 };
 
-/// The annotation on a run that names `uid/revision/step/attempt`.
-const KEY: &str = "glidepath.dev/run-key";
+/// What the ended runs of one attempt have found, by name, each with the uid of the run that found it.
+pub(super) type Evidence = BTreeMap<String, (String, Arc<AnalysisRunStatus>)>;
 
 impl Cluster {
     /// Makes the run, or gives it its epoch.
@@ -33,8 +39,11 @@ impl Cluster {
         let namespace = &around.key.namespace;
         match self.tables.runs.get(namespace, &request.name) {
             Some(entry) => {
-                let epoch = entry.value.run.as_ref().map(|run| run.spec.epoch);
-                if epoch == Ok(request.epoch) {
+                if !entry.value.identity.is_some_and(|identity| identity.has(&request.key)) {
+                    return Err(not_ours(&request.name));
+                }
+                let epoch = entry.value.running().map(|running| running.run.spec.epoch);
+                if epoch == Some(request.epoch) || entry.value.ended().is_some() {
                     return Ok(());
                 }
                 let (share, candidate) = (request.share, request.candidate_share());
@@ -51,7 +60,8 @@ impl Cluster {
     pub(super) async fn stop_run(&self, around: &Around, name: &str) -> Result<(), WorldError> {
         let namespace = &around.key.namespace;
         let entry = self.tables.runs.get(namespace, name);
-        if entry.is_none_or(|entry| entry.value.run.as_ref().is_ok_and(|run| run.spec.stop)) {
+        let stops = |entry: &RunKept| entry.ended().is_some() || entry.running().is_some_and(|run| run.run.spec.stop);
+        if entry.is_none_or(|entry| stops(&entry.value)) {
             return Ok(());
         }
         self.patch_run(namespace, name, json!({"spec": {"stop": true}})).await?;
@@ -81,9 +91,80 @@ impl Cluster {
         let written = call(&what, api.replace_status(&name, &PostParams::default(), &object)).await?;
         self.tables.runs.wrote(&written);
         if let Some(rollout) = run.labels().get(ROLLOUT_LABEL) {
-            self.triggers.rollout(RolloutKey { namespace, name: rollout.clone() });
+            let key = RolloutKey { namespace, name: rollout.clone() };
+            if status.phase != RunPhase::Running {
+                // From here on the table has its verdict alone.
+                let uid = run.metadata.uid.clone().unwrap_or_default();
+                self.remember_evidence(&key, &name, uid, status);
+            }
+            self.triggers.rollout(key);
         }
         Ok(())
+    }
+
+    /// The runs that count as evidence, by name: those at work, and the ended ones of this attempt while a decision may
+    /// rest on them. A run that is another's, or was made by hand, is none.
+    pub(super) async fn runs_seen(
+        &self,
+        key: &RolloutKey,
+        rollout: &Rollout,
+    ) -> Result<BTreeMap<String, RunSeen>, WorldError> {
+        let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
+        let ours = |entry: &Entry<RunKept>| entry.value.identity.is_some_and(|identity| identity.is_of(uid));
+        let mut seen = BTreeMap::new();
+        for entry in self.tables.runs.group(&key.namespace, &key.name) {
+            if let Some(running) = entry.value.running().filter(|_| ours(&entry)) {
+                seen.insert(entry.key.name.clone(), running_seen(running));
+            }
+        }
+        let Some(prefix) = evidence_prefix(key, rollout) else {
+            lock(&self.evidence).remove(key);
+            return Ok(seen);
+        };
+        if let Some(known) = lock(&self.evidence).get_mut(key) {
+            known.retain(|name, _| name.starts_with(&prefix));
+        }
+        for entry in self.tables.runs.named(&key.namespace, &ended_of(&key.name), &prefix) {
+            let Some(ended) = entry.value.ended().filter(|_| ours(&entry)) else { continue };
+            let Some(status) = self.evidence_of(key, &entry).await? else { continue };
+            let EndedRun { phase, verdict, epoch } = ended;
+            let run = RunSeen { phase, verdict, epoch_wanted: epoch, stop: phase == RunPhase::Stopped, status };
+            seen.insert(entry.key.name.clone(), run);
+        }
+        Ok(seen)
+    }
+
+    /// What an ended run has found: known when it ended under our eyes, else read once. `None`: it is gone.
+    async fn evidence_of(
+        &self,
+        key: &RolloutKey,
+        entry: &Entry<RunKept>,
+    ) -> Result<Option<Arc<AnalysisRunStatus>>, WorldError> {
+        let (namespace, name) = (&entry.key.namespace, &entry.key.name);
+        let same = |(uid, status): &(String, Arc<AnalysisRunStatus>)| (*uid == entry.uid).then(|| Arc::clone(status));
+        if let Some(known) = lock(&self.evidence).get(key).and_then(|known| same(known.get(name)?)) {
+            return Ok(Some(known));
+        }
+        let api = self.api(&runs_resource(), namespace);
+        let found = read(&format!("get AnalysisRun {namespace}/{name}"), api.get_opt(name)).await?;
+        let Some(found) = found.filter(|found| found.metadata.uid.as_ref() == Some(&entry.uid)) else {
+            return Ok(None);
+        };
+        let run: AnalysisRun = decode(&found).map_err(WorldError::Transient)?;
+        Ok(Some(self.remember_evidence(key, name, entry.uid.clone(), &run.status.unwrap_or_default())))
+    }
+
+    fn remember_evidence(
+        &self,
+        key: &RolloutKey,
+        name: &str,
+        uid: String,
+        status: &AnalysisRunStatus,
+    ) -> Arc<AnalysisRunStatus> {
+        let shown = Arc::new(status.shown());
+        let mut evidence = lock(&self.evidence);
+        evidence.entry(key.clone()).or_default().insert(name.to_owned(), (uid, Arc::clone(&shown)));
+        shown
     }
 
     async fn patch_run(&self, namespace: &str, name: &str, patch: Value) -> Result<(), WorldError> {
@@ -176,6 +257,20 @@ impl Cluster {
                 format!("Missing {kind}/{name}; create it, mend the name, or use a built-in one ({built_in})");
             WorldError::Refused { reason: "MissingTemplate".into(), message }
         })
+    }
+}
+
+fn running_seen(running: &RunningRun) -> RunSeen {
+    let RunningRun { run, shown } = running;
+    let (phase, verdict) = (shown.phase, shown.verdict);
+    RunSeen { phase, verdict, epoch_wanted: run.spec.epoch, stop: run.spec.stop, status: Arc::clone(shown) }
+}
+
+/// A run that bears the name of ours and was not made for this attempt of this Rollout (its key or owner says so).
+fn not_ours(name: &str) -> WorldError {
+    WorldError::Refused {
+        reason: "Conflict".into(),
+        message: format!("AnalysisRun {name} is not this Rollout's; delete it"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The Services that tell revisions apart: created when absent, pinned by one label, given back (rules S6, S40).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{Patch, PostParams};
@@ -11,7 +11,7 @@ use super::{
     call::call,
     kinds::{ORIGINAL_SELECTOR, ServiceKept},
     observe::Around,
-    resource,
+    resource, selectors,
     table::Entry,
     targets::Split,
     workload::params,
@@ -91,6 +91,9 @@ impl Cluster {
         if entry.value.selector.get(REVISION_LABEL).map(String::as_str) == Some(revision) {
             return Ok(());
         }
+        if let Some(problem) = selectors::excluding(around, name, &entry.value.selector, revision) {
+            return Err(WorldError::Refused { reason: problem.reason, message: problem.message });
+        }
         let mut metadata = json!({"uid": entry.uid, "resourceVersion": entry.version});
         if !is_made_for(&entry, around) && !entry.value.selector.contains_key(REVISION_LABEL) {
             metadata["annotations"][ORIGINAL_SELECTOR] = json!(entry.value.selector).to_string().into();
@@ -99,10 +102,41 @@ impl Cluster {
         self.patch_service(&entry, patch).await
     }
 
+    /// Services that we made follow root. They are written once for each change of root, whatever others do to them.
+    pub(super) async fn keep_made_services(&self, around: &Around) -> Result<(), WorldError> {
+        let Some(root) = self.root(around) else { return Ok(()) };
+        let base = base_selector(&root.value);
+        let id = root.value.face.id(&base);
+        for name in [&around.targets.stable, &around.targets.canary].into_iter().flatten() {
+            let Some(entry) = self.tables.services.get(&around.key.namespace, name) else { continue };
+            if !is_made_for(&entry, around) || entry.value.copied.as_deref() == Some(id.as_str()) {
+                continue;
+            }
+            let gone = entry.value.selector.keys().filter(|key| *key != REVISION_LABEL && !base.contains_key(*key));
+            let mut selector = json!(base);
+            gone.for_each(|key| selector[key] = Value::Null);
+            let face = &root.value.face;
+            let (mut metadata, mut spec) =
+                (json!({"uid": entry.uid, "resourceVersion": entry.version}), face.spec_patch());
+            metadata["labels"] = face.labels();
+            metadata["annotations"] = face.annotations(&id);
+            spec["selector"] = selector;
+            self.patch_service(&entry, json!({"metadata": metadata, "spec": spec})).await?;
+        }
+        Ok(())
+    }
+
+    fn root(&self, around: &Around) -> Option<Arc<Entry<ServiceKept>>> {
+        self.tables.services.get(&around.key.namespace, around.targets.root.as_ref()?)
+    }
+
     async fn create_service(&self, around: &Around, name: &str, revision: &str) -> Result<(), WorldError> {
         let root = around.targets.root.as_ref().filter(|root| *root != name);
         let known = root.and_then(|root| self.tables.services.get(&around.key.namespace, root));
         let root = known.ok_or_else(|| missing(name, root))?;
+        if let Some(problem) = selectors::excluding(around, &root.key.name, &root.value.selector, revision) {
+            return Err(WorldError::Refused { reason: problem.reason, message: problem.message });
+        }
         let object = serde_json::from_value(manifest(around, name, revision, &root.value))
             .map_err(|error| WorldError::Transient(error.to_string()))?;
         let namespace = &around.key.namespace;
@@ -126,7 +160,7 @@ impl Cluster {
 /// A Service whose ports we cannot know: that of root, if it is named and missing, else the Service itself.
 fn missing(name: &str, root: Option<&String>) -> WorldError {
     let message = match root {
-        Some(root) => format!("Missing Service/{root}: services.root names it; create it or mend the name"),
+        Some(root) => format!("Missing Service/{root}: services.root names it; create it or fix the name"),
         None => format!("Missing Service/{name}; create it, or name an existing services.root to copy its ports from"),
     };
     WorldError::Refused { reason: "MissingService".into(), message }
@@ -137,38 +171,29 @@ fn is_pinned(entry: &Entry<ServiceKept>) -> bool {
 }
 
 fn is_made_for(entry: &Entry<ServiceKept>, around: &Around) -> bool {
-    entry.value.owner.as_deref() == Some(around.key.name.as_str())
+    entry.value.controller.as_ref().is_some_and(|owner| *owner.uid == *around.uid)
+}
+
+/// What the user made root select: we add one label and change none.
+fn base_selector(root: &ServiceKept) -> BTreeMap<String, String> {
+    let mut selector = root.selector.clone();
+    selector.remove(REVISION_LABEL);
+    selector
 }
 
 fn manifest(around: &Around, name: &str, revision: &str, root: &ServiceKept) -> Value {
-    let mut selector: BTreeMap<String, String> = root.original.clone().unwrap_or_else(|| root.selector.clone());
+    let mut selector = base_selector(root);
+    let id = root.face.id(&selector);
     selector.insert(REVISION_LABEL.into(), revision.into());
+    let (mut labels, mut spec) = (root.face.labels(), root.face.new_spec());
+    labels[ROLLOUT_LABEL] = around.key.name.as_str().into();
+    spec["selector"] = json!(selector);
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": {
-            "name": name, "namespace": around.key.namespace, "labels": {ROLLOUT_LABEL: around.key.name},
-            "ownerReferences": [around.owner(true)],
+            "name": name, "namespace": around.key.namespace, "labels": labels,
+            "annotations": root.face.annotations(&id), "ownerReferences": [around.owner(true)],
         },
-        "spec": {"selector": selector, "ports": copied_ports(&root.ports)},
+        "spec": spec,
     })
-}
-
-/// What callers see of root's ports; node ports are not shared.
-fn copied_ports(ports: &Value) -> Value {
-    let fields = ["name", "port", "protocol", "targetPort", "appProtocol"];
-    let copy = |port: &Value| -> Value {
-        fields.iter().filter_map(|field| Some(((*field).to_owned(), port.get(*field)?.clone()))).collect()
-    };
-    Value::Array(ports.as_array().into_iter().flatten().map(copy).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn s6_ports_are_copied_without_what_is_roots_alone() {
-        let ports = json!([{"name": "http", "port": 80, "targetPort": "web", "nodePort": 30080, "protocol": "TCP"}]);
-        assert_eq!(copied_ports(&ports), json!([{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "web"}]));
-    }
 }

@@ -123,6 +123,11 @@ impl<T: Kept> Table<T> {
         self.read().group(namespace, group)
     }
 
+    /// The objects of a group whose names begin so, by name; the others of the group are not looked at.
+    pub fn named(&self, namespace: &str, group: &str, prefix: &str) -> Vec<Arc<Entry<T>>> {
+        self.read().named(namespace, group, prefix)
+    }
+
     /// All objects.
     pub fn all(&self) -> Vec<Arc<Entry<T>>> {
         self.read().entries().cloned().collect()

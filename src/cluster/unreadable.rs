@@ -176,7 +176,7 @@ impl Cluster {
     fn unreadable_run(&self, around: &Around) -> Option<String> {
         let runs = self.tables.runs.group(&around.key.namespace, &around.key.name);
         runs.iter().find_map(|entry| {
-            let why = entry.value.run.as_ref().err()?;
+            let why = entry.value.unreadable()?;
             Some(format!(
                 "cannot read AnalysisRun/{}: {why}; it was written by a newer version of the controller, or edited: run that \
                  version, or delete the AnalysisRun",

@@ -37,9 +37,11 @@ impl AsyncWork<RolloutKey> for RolloutWork {
         let ticked = AssertUnwindSafe(ticking).catch_unwind().await;
         self.cluster.finish_tick(&key);
         self.metrics.reconciled(start.elapsed());
+        let quiet = matches!(&ticked, Ok(Ok(decision)) if decision.as_ref().is_none_or(|d| d.actions.is_empty()));
+        let unclaimed = if quiet { self.cluster.prune_history(&key).await } else { None };
         span.in_scope(|| match ticked {
             Ok(Ok(Some(decision))) => self.next(&decision),
-            Ok(Ok(None)) => Next::Forget,
+            Ok(Ok(None)) => unclaimed.map_or(Next::Forget, Next::After),
             Ok(Err(WorldError::Conflict(message))) => {
                 tracing::debug!(%message, "lost a race; looking again");
                 Next::Soon

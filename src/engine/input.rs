@@ -1,6 +1,6 @@
 //! What the engine is told: the spec, its own last status, what was observed, and the time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -190,8 +190,8 @@ pub struct RunSeen {
     pub epoch_wanted: u32,
     /// Whether it is asked to stop.
     pub stop: bool,
-    /// Its status as a whole, for people.
-    pub status: AnalysisRunStatus,
+    /// What it has found, without the judges' memory.
+    pub status: Arc<AnalysisRunStatus>,
 }
 
 /// A gate that was asked.

@@ -38,6 +38,8 @@ pub use input::{
     TemplateSeen, WorkloadSeen,
 };
 
+pub use runs::run_prefix;
+
 use crate::api::{
     conditions::STALLED,
     status::{Course, Phase},

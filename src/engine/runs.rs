@@ -1,6 +1,7 @@
 //! Which AnalysisRuns exist, and what their verdicts mean for the rollout (rule S14).
 
 use crate::api::{
+    RolloutStatus,
     analysis::{MetricStatus, RunPhase, Verdict},
     common::Percent,
     status::{Course, Stage},
@@ -48,12 +49,16 @@ pub fn goal_name(draft: &Draft<'_>) -> String {
     run_name(draft, "goal")
 }
 
+/// How the names of all runs of the current attempt begin.
+pub fn run_prefix(rollout: &str, status: &RolloutStatus) -> String {
+    let number = status.current_revision.as_ref().map_or(0, |revision| revision.number);
+    format!("{rollout}-{number}-{}-", status.attempt)
+}
+
 fn run_name(draft: &Draft<'_>, what: &str) -> String {
-    let number = draft.status.current_revision.as_ref().map_or(0, |revision| revision.number);
-    let attempt = draft.status.attempt;
     let round = draft.status.memory.evidence_round;
     let round = if round == 0 { String::new() } else { format!("-round{round}") };
-    format!("{}-{number}-{attempt}-{what}{round}", draft.input.name)
+    format!("{}{what}{round}", run_prefix(draft.input.name, &draft.status))
 }
 
 /// Keeps the runs of this tick: the background one and the current analysis step's exist, all others end.

@@ -345,7 +345,7 @@ impl State {
 }
 
 pub(super) fn run_seen(run: &AnalysisRun) -> RunSeen {
-    let status = run.status.clone().unwrap_or_default();
+    let status: Arc<_> = run.status.clone().unwrap_or_default().into();
     RunSeen { phase: status.phase, verdict: status.verdict, epoch_wanted: run.spec.epoch, stop: run.spec.stop, status }
 }
 

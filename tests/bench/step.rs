@@ -3,7 +3,7 @@
 //! `make bench`. A Rollout has a full history here and old ReplicaSets, as one that has been in use for a while.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark, as a test")]
 
-use std::{hint::black_box, path::Path, time::Duration};
+use std::{hint::black_box, path::Path, sync::Arc, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use glidepath::{
@@ -37,7 +37,7 @@ impl Moment {
     fn of(world: &SimWorld) -> Self {
         let mut seen = world.seen();
         seen.selector = "app=checkout".to_owned();
-        seen.runs.values_mut().for_each(|run| run.status.metrics = golden_signals(world.now));
+        seen.runs.values_mut().for_each(|run| Arc::make_mut(&mut run.status).metrics = golden_signals(world.now));
         Moment { spec: world.spec.clone(), status: world.status.clone(), seen, now: world.now }
     }
 

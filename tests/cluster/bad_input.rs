@@ -107,6 +107,8 @@ fn an_unreachable_prometheus_and_a_wrong_query_are_told_by_name() {
 #[test]
 fn a_second_rollout_for_the_same_pods_waits_for_the_first_to_go() {
     let shop = Shop::open("twice");
+    // Who has a stable revision goes first; of two that were created in one second the uid would decide.
+    shop.wait_for_stable(1);
     let second = "
 apiVersion: glidepath.dev/v1alpha1
 kind: Rollout

@@ -1,7 +1,10 @@
 //! What belongs to a Rollout and what does not: the real adapters against an API server in memory.
 
 mod api_server;
+mod history;
 mod replicas;
+mod services;
+mod sets;
 
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +14,7 @@ use glidepath::{
     api::Rollout,
     cluster::{
         Cluster, EventSender, Settings,
+        item::Item,
         table::{Kept, ObjectKey, Table},
         watch::Triggers,
     },
@@ -177,11 +181,8 @@ impl Shop {
 }
 
 fn see<T: Kept>(table: &Table<T>, object: &Value) {
-    table.seen(&raw(object));
-}
-
-fn raw(object: &Value) -> DynamicObject {
-    serde_json::from_value(object.clone()).unwrap()
+    let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+    table.seen(&Item::Whole(Box::new(object)));
 }
 
 fn key(name: &str) -> RolloutKey {

@@ -139,6 +139,27 @@ pub struct AnalysisRunStatus {
     pub share: Option<ShareStatus>,
 }
 
+impl AnalysisRunStatus {
+    /// What it has found, for the Rollout's decisions and its status. The judges' memory and the measurements are most of a
+    /// status and stay with the run.
+    pub fn shown(&self) -> AnalysisRunStatus {
+        let metrics = self.metrics.iter().map(|metric| MetricStatus {
+            name: metric.name.clone(),
+            reason: metric.reason.clone(),
+            canary: metric.canary.clone(),
+            stable: metric.stable.clone(),
+            comparison: metric.comparison.clone(),
+            needs: metric.needs.clone(),
+            notes: metric.notes.clone(),
+            accumulator: None,
+            measurements: Vec::new(),
+            ..*metric
+        });
+        let (message, share) = (self.message.clone(), self.share.clone());
+        AnalysisRunStatus { metrics: metrics.collect(), message, share, ..*self }
+    }
+}
+
 /// The canary's share of the requests in one epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

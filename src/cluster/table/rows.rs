@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -104,6 +105,14 @@ impl<T> Rows<T> {
     pub fn group(&self, namespace: &str, group: &str) -> Vec<Arc<Entry<T>>> {
         let Some(names) = self.groups.get(&ObjectKey::new(namespace, group)) else { return Vec::new() };
         names.iter().filter_map(|name| self.entry(&ObjectKey::new(namespace, name)).cloned()).collect()
+    }
+
+    /// Those of a group whose names begin so, by name.
+    pub fn named(&self, namespace: &str, group: &str, prefix: &str) -> Vec<Arc<Entry<T>>> {
+        let Some(names) = self.groups.get(&ObjectKey::new(namespace, group)) else { return Vec::new() };
+        let named = names.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        let named = named.take_while(|name| name.starts_with(prefix));
+        named.filter_map(|name| self.entry(&ObjectKey::new(namespace, name)).cloned()).collect()
     }
 
     /// Why an object cannot be read.

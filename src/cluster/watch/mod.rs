@@ -92,15 +92,17 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
         None,
         |t| &t.runs,
         |w, change| {
-            change.entry().into_iter().for_each(|entry| w.cluster.triggers.run(entry.key.clone()));
-            w.touch(w.owners(change, |_, kept| vec![kept.rollout.clone()]));
+            let both = change.old.iter().chain(&change.new);
+            let running = both.filter(|entry| entry.value.running().is_some());
+            running.for_each(|entry| w.cluster.triggers.run(entry.key.clone()));
+            w.touch(w.owners(change, |_, kept| vec![kept.rollout().to_owned()]));
         },
     ));
     tasks.spawn(watch.clone().run(
         commands(),
         None,
         |t| &t.commands,
-        |w, change| w.touch(w.owners(change, |_, kept| vec![kept.rollout.clone()])),
+        |w, change| w.touch(w.owners(change, |_, kept| vec![kept.rollout().to_owned()])),
     ));
     let definitions = Arc::new(Definitions::new(streams));
     for kind in watched_kinds() {

@@ -1,10 +1,12 @@
 //! What the engine is shown of the cluster, and what stands in a Rollout's way, in the controller's own words.
 
+use std::sync::Arc;
+
 use super::{Replicas, SimCluster, Target};
 use crate::{
     api::{
         AnalysisRun, RolloutSpec,
-        analysis::{AnalysisRunStatus, MetricStatus},
+        analysis::AnalysisRunStatus,
         revision,
         validate::{self, Severity},
     },
@@ -114,29 +116,8 @@ pub(super) fn invalid(spec: &RolloutSpec) -> Option<String> {
     (!errors.is_empty()).then(|| errors.join("; "))
 }
 
-/// A run as the engine is shown it: the judges' memory and the list of measurements, which it does not read, are left out
-/// because they are most of it.
 fn run_seen(run: &AnalysisRun) -> RunSeen {
-    let Some(status) = &run.status else {
-        return RunSeen { epoch_wanted: run.spec.epoch, stop: run.spec.stop, ..RunSeen::default() };
-    };
-    let metrics = status.metrics.iter().map(|metric| MetricStatus {
-        name: metric.name.clone(),
-        reason: metric.reason.clone(),
-        canary: metric.canary.clone(),
-        stable: metric.stable.clone(),
-        comparison: metric.comparison.clone(),
-        needs: metric.needs.clone(),
-        notes: metric.notes.clone(),
-        accumulator: None,
-        measurements: Vec::new(),
-        ..*metric
-    });
-    let status = AnalysisRunStatus {
-        metrics: metrics.collect(),
-        message: status.message.clone(),
-        share: status.share.clone(),
-        ..*status
-    };
-    RunSeen { phase: status.phase, verdict: status.verdict, epoch_wanted: run.spec.epoch, stop: run.spec.stop, status }
+    let status = run.status.as_ref().map(AnalysisRunStatus::shown).unwrap_or_default();
+    let (phase, verdict, status) = (status.phase, status.verdict, Arc::new(status));
+    RunSeen { phase, verdict, epoch_wanted: run.spec.epoch, stop: run.spec.stop, status }
 }

@@ -82,7 +82,7 @@ impl SimWorld {
             }),
             ..AnalysisRunStatus::default()
         };
-        RunSeen { phase, verdict, epoch_wanted: run.epoch, stop: run.stop, status }
+        RunSeen { phase, verdict, epoch_wanted: run.epoch, stop: run.stop, status: status.into() }
     }
 }
 

@@ -359,7 +359,7 @@ impl Run {
             message: "measured".into(),
             ..AnalysisRunStatus::default()
         };
-        RunSeen { phase, verdict: self.verdict, epoch_wanted: self.epoch, stop: self.stop, status }
+        RunSeen { phase, verdict: self.verdict, epoch_wanted: self.epoch, stop: self.stop, status: status.into() }
     }
 }
 

@@ -1,0 +1,278 @@
+//! AnalysisRuns and RolloutCommands as kept: whole while they are at work, and a few bytes once they have ended. There are
+//! thousands of ended ones in a busy cluster, and they are grouped apart, so that no observation walks over them.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use super::{
+    item::Unread,
+    kinds::{controller, decode, text},
+    table::{Kept, mark},
+};
+use crate::api::{
+    AnalysisRun, ROLLOUT_LABEL,
+    analysis::{AnalysisRunStatus, RunPhase, Verdict},
+    command::{CommandState, RolloutCommandSpec},
+};
+
+/// The annotation on a run that names `uid/revision/step/attempt`.
+pub const KEY: &str = "glidepath.dev/run-key";
+
+/// The group of what has ended; no Rollout's name has a slash.
+const ENDED: &str = "/ended";
+
+/// The group of a Rollout's ended runs, and of its answered commands.
+pub fn ended_of(rollout: &str) -> String {
+    format!("{rollout}{ENDED}")
+}
+
+fn group_of(rollout: &str, ended: bool) -> Box<str> {
+    if ended { ended_of(rollout).into() } else { rollout.into() }
+}
+
+/// An AnalysisRun.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunKept {
+    group: Box<str>,
+    /// Whose evidence it is; `None` where owner and key do not say so.
+    pub identity: Option<RunIdentity>,
+    /// The object while it runs, its outcome afterwards.
+    pub state: RunState,
+}
+
+/// An AnalysisRun at work, or what is left of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunState {
+    /// It measures.
+    Running(Box<RunningRun>),
+    /// It has ended.
+    Ended(EndedRun),
+    /// The field at fault.
+    Unreadable(Box<str>),
+}
+
+/// An AnalysisRun at work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunningRun {
+    /// The object.
+    pub run: AnalysisRun,
+    /// What the engine is shown of its status.
+    pub shown: Arc<AnalysisRunStatus>,
+}
+
+/// What counts of an ended run; its metrics stay in the object.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EndedRun {
+    /// Finished or stopped.
+    pub phase: RunPhase,
+    /// Its last word.
+    pub verdict: Verdict,
+    /// The epoch of its Pass evidence.
+    pub epoch: u32,
+}
+
+impl EndedRun {
+    /// Whether it counts towards `successfulRunHistoryLimit`.
+    pub fn succeeded(self) -> bool {
+        !matches!(self.verdict, Verdict::Fail | Verdict::Inconclusive)
+    }
+}
+
+/// Whose evidence a run is: by its controller and its key together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunIdentity {
+    owner: u64,
+    key: u64,
+}
+
+impl RunIdentity {
+    /// What owner and key say, where both name the same Rollout.
+    fn of(object: &DynamicObject) -> Option<Self> {
+        let owner = controller(object).filter(|owner| owner.kind == "Rollout")?;
+        let key = mark(object.metadata.annotations.as_ref(), KEY)?;
+        let (uid, _) = key.split_once('/')?;
+        (uid == owner.uid).then(|| RunIdentity { owner: digest(uid), key: digest(key) })
+    }
+
+    /// Whether the Rollout of this uid made it.
+    pub fn is_of(self, uid: &str) -> bool {
+        self.owner == digest(uid)
+    }
+
+    /// Whether it was made for this key.
+    pub fn has(self, key: &str) -> bool {
+        self.key == digest(key)
+    }
+}
+
+/// Uids and ids are compared and never shown: eight bytes of each do.
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl RunKept {
+    /// The Rollout that it says it belongs to.
+    pub fn rollout(&self) -> &str {
+        self.group.strip_suffix(ENDED).unwrap_or(&self.group)
+    }
+
+    /// The object, while it runs.
+    pub fn running(&self) -> Option<&RunningRun> {
+        match &self.state {
+            RunState::Running(running) => Some(running),
+            _ => None,
+        }
+    }
+
+    /// The field at fault.
+    pub fn unreadable(&self) -> Option<&str> {
+        match &self.state {
+            RunState::Unreadable(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// What is left of it, once it has ended.
+    pub fn ended(&self) -> Option<EndedRun> {
+        match &self.state {
+            RunState::Ended(ended) => Some(*ended),
+            _ => None,
+        }
+    }
+}
+
+impl Kept for RunKept {
+    fn keep(object: &DynamicObject) -> Self {
+        let state = ended(object).map_or_else(|| at_work(object), RunState::Ended);
+        let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default();
+        let group = group_of(rollout, matches!(state, RunState::Ended(_)));
+        RunKept { group, identity: RunIdentity::of(object), state }
+    }
+    fn keep_unread(object: &Unread) -> Option<Self> {
+        let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default();
+        let state = RunState::Unreadable(object.why.as_str().into());
+        Some(RunKept { group: group_of(rollout, false), identity: None, state })
+    }
+    fn group(&self) -> Option<&str> {
+        Some(&self.group)
+    }
+}
+
+/// Read field by field: to decode thousands of ended runs whole would take seconds at each start.
+fn ended(object: &DynamicObject) -> Option<EndedRun> {
+    let read = |path: &str| object.data.pointer(path).cloned().unwrap_or_default();
+    let phase: RunPhase = serde_json::from_value(read("/status/phase")).ok().filter(|p| *p != RunPhase::Running)?;
+    let verdict = serde_json::from_value(read("/status/verdict")).unwrap_or_default();
+    let epoch = read("/status/epoch").as_u64().and_then(|epoch| u32::try_from(epoch).ok()).unwrap_or(0);
+    Some(EndedRun { phase, verdict, epoch })
+}
+
+fn at_work(object: &DynamicObject) -> RunState {
+    match decode::<AnalysisRun>(object) {
+        Ok(run) => {
+            let shown = run.status.as_ref().map(AnalysisRunStatus::shown).unwrap_or_default();
+            RunState::Running(Box::new(RunningRun { run, shown: Arc::new(shown) }))
+        }
+        Err(message) => RunState::Unreadable(message.into()),
+    }
+}
+
+/// A RolloutCommand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommandKept {
+    group: Box<str>,
+    /// What it asks for, until it has a state, also one that a newer version wrote.
+    pub spec: Option<Box<RolloutCommandSpec>>,
+    /// What became of it, if this version knows the word for it.
+    pub state: Option<CommandState>,
+    /// When it was answered.
+    pub taken_at: Option<Timestamp>,
+}
+
+impl CommandKept {
+    /// The Rollout that it is for.
+    pub fn rollout(&self) -> &str {
+        self.group.strip_suffix(ENDED).unwrap_or(&self.group)
+    }
+}
+
+impl Kept for CommandKept {
+    fn keep(object: &DynamicObject) -> Self {
+        let told = object.data.pointer("/status/state");
+        let read = |path: &str| object.data.pointer(path).cloned().unwrap_or(Value::Null);
+        let spec = || serde_json::from_value(read("/spec")).ok().map(Box::new);
+        CommandKept {
+            group: group_of(text(&object.data, "/spec/rollout"), told.is_some()),
+            spec: if told.is_none() { spec() } else { None },
+            taken_at: serde_json::from_value(read("/status/takenAt")).ok(),
+            state: told.cloned().and_then(|state| serde_json::from_value(state).ok()),
+        }
+    }
+    fn group(&self) -> Option<&str> {
+        Some(&self.group)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run(phase: &str, owner: &str, key: &str) -> RunKept {
+        let owners = json!([{"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "name": "web", "uid": owner,
+            "controller": true}]);
+        RunKept::keep(
+            &serde_json::from_value(json!({
+                "metadata": {"name": "web-2-1-background", "ownerReferences": owners, "annotations": {KEY: key},
+                    "labels": {ROLLOUT_LABEL: "web"}},
+                "status": {"phase": phase, "verdict": "Fail", "epoch": 3, "message": "x".repeat(5_000)},
+            }))
+            .unwrap(),
+        )
+    }
+
+    /// Finding C5: what is kept of 20,000 ended runs and 10,000 commands stays within a few megabytes.
+    #[test]
+    fn c5_an_ended_run_and_an_answered_command_are_kept_in_a_few_bytes() {
+        let ended = run("Finished", "u1", "u1/abc/background/1/0");
+        let expected = EndedRun { phase: RunPhase::Finished, verdict: Verdict::Fail, epoch: 3 };
+        assert_eq!((ended.ended(), ended.rollout(), ended.group()), (Some(expected), "web", Some("web/ended")));
+        assert!(!expected.succeeded());
+        let size = size_of::<RunKept>().max(size_of::<CommandKept>());
+        assert!(size <= 80, "{size} bytes, besides the name of the group");
+        assert!(size_of::<super::super::table::Entry<RunKept>>() <= 256);
+    }
+
+    /// Finding M9.
+    #[test]
+    fn m9_a_run_is_evidence_only_where_owner_and_key_agree() {
+        let identity = |owner: &str, key: &str| run("Running", owner, key).identity;
+        let ours = identity("u1", "u1/abc/background/1/0").unwrap();
+        assert!(ours.is_of("u1") && ours.has("u1/abc/background/1/0"));
+        assert!(!ours.is_of("u2") && !ours.has("u1/abc/background/2/0"));
+        assert_eq!(identity("u2", "u1/abc/background/1/0"), None, "the key is another Rollout's");
+        assert_eq!(identity("u1", "by hand"), None);
+    }
+
+    /// M14: a command that a newer version has answered is not carried out again.
+    #[test]
+    fn a_command_whose_state_is_unknown_counts_as_answered() {
+        let command = |status: Value| {
+            let spec = json!({"rollout": "web", "verb": "abort"});
+            let object = json!({"metadata": {"name": "c"}, "spec": spec, "status": status});
+            CommandKept::keep(&serde_json::from_value(object).unwrap())
+        };
+        assert!(command(json!({})).spec.is_some());
+        assert_eq!(command(json!({"state": "Taken"})).spec, None);
+        assert_eq!(command(json!({"state": "Deferred"})).spec, None);
+    }
+}

@@ -1,0 +1,95 @@
+//! A Service is pinned to one revision by one label more in its selector. Where the rest of the selector asks for labels that
+//! the revision's pods do not carry, it would be pinned to nothing: that is never written (rule S7).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Cluster, observe::Around, targets::Split};
+use crate::{
+    api::{
+        REVISION_LABEL,
+        metadata::PodMetadata,
+        status::{Course, RolloutStatus},
+    },
+    engine::Problem,
+};
+
+/// The reason in status and events.
+const REASON: &str = "SelectorExcludesPods";
+
+impl Cluster {
+    /// The first Service that is, or would be, pinned to nothing.
+    pub(super) fn excluding_selector(&self, around: &Around) -> Option<Problem> {
+        if around.targets.split == Split::Subset {
+            return None;
+        }
+        let wanted = around.template.as_ref().map(|template| template.id.clone());
+        let stable = around.rollout.status.as_ref().and_then(|status| status.stable_revision.as_ref());
+        let revisions: Vec<String> = wanted.into_iter().chain(stable.map(|stable| stable.id.clone())).collect();
+        for name in self.pinned(around) {
+            let Some(service) = self.tables.services.get(&around.key.namespace, name) else { continue };
+            let mut found = revisions.iter().filter_map(|id| excluding(around, name, &service.value.selector, id));
+            if let Some(problem) = found.next() {
+                return Some(problem);
+            }
+        }
+        None
+    }
+
+    /// The Services that get the label, and root where its selector is copied.
+    fn pinned<'a>(&self, around: &'a Around) -> Vec<&'a String> {
+        let targets = &around.targets;
+        let missing = |name: &&String| self.tables.services.get(&around.key.namespace, name).is_none();
+        let made: Vec<&String> = [&targets.stable, &targets.canary].into_iter().flatten().collect();
+        let copied = targets.split == Split::Host || made.iter().any(missing);
+        let root = targets.root.as_ref().filter(|_| copied);
+        made.into_iter().chain(root).collect()
+    }
+}
+
+/// Whether a Service with this selector would have none of a revision's pods. While a release is under way only its steps
+/// wait, so that it can be aborted.
+pub(super) fn excluding(
+    around: &Around,
+    service: &str,
+    selector: &BTreeMap<String, String>,
+    revision: &str,
+) -> Option<Problem> {
+    let labels = labels_of(around, revision)?;
+    let spec = &around.rollout.spec;
+    let roles = [&spec.stable_metadata, &spec.canary_metadata];
+    let by_role = |key: &String, value: &String| {
+        roles.into_iter().flatten().any(|PodMetadata { labels, .. }| labels.get(key) == Some(value))
+    };
+    let astray = |(key, value): &(&String, &String)| {
+        *key != REVISION_LABEL && labels.get(*key) != Some(*value) && !by_role(key, value)
+    };
+    let keys: Vec<String> = selector.iter().filter(astray).map(|(key, value)| format!("{key}={value}")).collect();
+    if keys.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "Service/{service} selects {}, which the pods of revision {revision} do not carry: it would have no endpoints; \
+         take that out of its selector, or add it to the labels of the pod template",
+        keys.join(",")
+    );
+    let blocks_all = around.rollout.status.as_ref().is_none_or(is_at_rest);
+    Some(Problem { reason: REASON.into(), message, blocks_all })
+}
+
+fn is_at_rest(status: &RolloutStatus) -> bool {
+    matches!(status.course, Course::FirstDeploy | Course::Idle)
+}
+
+/// What the pods of a revision are labeled with by its template.
+fn labels_of(around: &Around, revision: &str) -> Option<BTreeMap<String, String>> {
+    let set = around.revisions.iter().find(|entry| entry.value.revision == revision);
+    let template: Value = match (set, around.template.as_ref().filter(|template| template.id == revision)) {
+        (_, Some(template)) => template.raw.clone(),
+        (Some(set), None) => serde_json::from_str(&set.value.template).ok()?,
+        (None, None) => return None,
+    };
+    let labels = template.pointer("/metadata/labels").cloned().unwrap_or_default();
+    Some(serde_json::from_value(labels).unwrap_or_default())
+}

@@ -1,0 +1,167 @@
+//! What is kept in step without a decision: ReplicaSets without an owner are adopted, `minReadySeconds` reaches those that
+//! exist, Services that we made follow root. And whom the label alone does not make ours is named once (rule S2).
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::{api::apps::v1::ReplicaSet, apimachinery::pkg::apis::meta::v1::LabelSelector};
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+
+use super::{
+    Cluster,
+    call::read,
+    kinds::{ReplicaSetKept, controller},
+    lock,
+    observe::Around,
+    resource,
+    revisions::{is_named_for, owners, selector_of},
+    table::Entry,
+};
+use crate::{
+    api::{REVISION_LABEL, ROLLOUT_LABEL},
+    engine::Notice,
+    ports::WorldError,
+};
+
+/// ReplicaSets that bear a Rollout's label without being controlled by it, by uid.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    /// An event has named them.
+    reported: BTreeSet<String>,
+    /// They were looked at whole and cannot be adopted.
+    refused: BTreeSet<String>,
+}
+
+impl Cluster {
+    /// Writes what differs. Says whether ReplicaSets were adopted, so that there is more to see than before.
+    pub(super) async fn keep_in_step(&self, around: &Around) -> Result<bool, WorldError> {
+        for entry in &around.revisions {
+            tolerated(self.keep_min_ready(around, entry).await)?;
+        }
+        tolerated(self.keep_made_services(around).await)?;
+        self.sort_out_strays(around).await
+    }
+
+    /// Of no revision's template, so that it starts no release.
+    async fn keep_min_ready(&self, around: &Around, entry: &Entry<ReplicaSetKept>) -> Result<(), WorldError> {
+        let wanted = around.rollout.spec.min_ready_seconds.unwrap_or(0);
+        if entry.value.min_ready == wanted {
+            return Ok(());
+        }
+        self.patch_replica_set(entry, json!({"metadata": {"uid": entry.uid}, "spec": {"minReadySeconds": wanted}}))
+            .await
+    }
+
+    async fn sort_out_strays(&self, around: &Around) -> Result<bool, WorldError> {
+        let mut strays = self.tables.replica_sets.group(&around.key.namespace, &around.key.name);
+        strays.retain(|entry| !entry.deleting && !entry.value.is_controlled_by(&around.uid));
+        if strays.is_empty() {
+            lock(&self.strays).remove(&around.key);
+            return Ok(false);
+        }
+        let mut adopted = false;
+        for stray in &strays {
+            let may = may_be_adopted(around, stray)
+                && !lock(&self.strays).get(&around.key).is_some_and(|known| known.refused.contains(&stray.uid));
+            let taken = if may { self.adopt(around, stray).await } else { Ok(false) };
+            if let Err(error @ (WorldError::Transient(_) | WorldError::Conflict(_))) = taken {
+                return Err(error);
+            }
+            if taken == Ok(true) {
+                adopted = true;
+            } else {
+                self.report_stray(around, stray, may);
+            }
+        }
+        Ok(adopted)
+    }
+
+    /// Becomes its controller, as a Deployment does, if the whole object says that it is a revision of this Rollout.
+    async fn adopt(&self, around: &Around, stray: &Entry<ReplicaSetKept>) -> Result<bool, WorldError> {
+        let (namespace, name) = (&stray.key.namespace, &stray.key.name);
+        let api = self.api(&resource::<ReplicaSet>(), namespace);
+        let Some(found) = read(&format!("get ReplicaSet {namespace}/{name}"), api.get_opt(name)).await? else {
+            return Ok(false);
+        };
+        if found.metadata.uid.as_ref() != Some(&stray.uid) || !is_revision_of(around, &found, &stray.value.revision) {
+            return Ok(false);
+        }
+        let mut all = serde_json::to_value(&found.metadata.owner_references).unwrap_or_default();
+        let known: BTreeSet<&str> = found.metadata.owner_references.iter().flatten().map(|o| o.uid.as_str()).collect();
+        let ours = owners(around);
+        let new = ours.as_array().into_iter().flatten();
+        let new = new.filter(|owner| owner["uid"].as_str().is_none_or(|uid| !known.contains(uid))).cloned();
+        match all.as_array_mut() {
+            Some(all) => all.extend(new),
+            None => all = Value::Array(new.collect()),
+        }
+        let version = found.metadata.resource_version;
+        let patch = json!({"metadata": {"uid": stray.uid, "resourceVersion": version, "ownerReferences": all}});
+        self.patch_replica_set(stray, patch).await?;
+        let message = format!("adopted ReplicaSet {name}, which had no controller");
+        self.events.send(&around.rollout, &Notice { warning: false, reason: "ReplicaSetAdopted".into(), message });
+        Ok(true)
+    }
+
+    /// Once per object and process.
+    fn report_stray(&self, around: &Around, stray: &Entry<ReplicaSetKept>, refused: bool) {
+        {
+            let mut all = lock(&self.strays);
+            let known = all.entry(around.key.clone()).or_default();
+            if refused {
+                known.refused.insert(stray.uid.clone());
+            }
+            if !known.reported.insert(stray.uid.clone()) {
+                return;
+            }
+        }
+        let (name, rollout) = (&stray.key.name, &around.key.name);
+        let message = match &stray.value.controller {
+            Some(owner) => format!(
+                "ReplicaSet {name} has the label {ROLLOUT_LABEL}={rollout} but is controlled by {owner}; this Rollout \
+                 neither scales nor deletes it; remove the label from it, or from the template that it was made from"
+            ),
+            None => format!(
+                "ReplicaSet {name} has the label {ROLLOUT_LABEL}={rollout} but no controller, and is not the wanted \
+                 revision; this Rollout neither scales nor deletes it; delete it when its pods are not needed"
+            ),
+        };
+        self.events.send(&around.rollout, &Notice { warning: true, reason: "ForeignReplicaSet".into(), message });
+    }
+}
+
+/// What is refused here must not hold up a release.
+fn tolerated(written: Result<(), WorldError>) -> Result<(), WorldError> {
+    match written {
+        Err(WorldError::Refused { reason, message }) => {
+            tracing::warn!(%reason, %message, "refused");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Without a controller, of our name, and either what is wanted now or empty: whatever else it serves goes on serving.
+fn may_be_adopted(around: &Around, stray: &Entry<ReplicaSetKept>) -> bool {
+    let set = &stray.value;
+    let wanted = around.template.as_ref().is_some_and(|template| template.id == set.revision);
+    let known = around.revisions.iter().any(|ours| ours.value.revision == set.revision);
+    let empty = set.wanted == 0 && set.pods == 0;
+    set.controller.is_none()
+        && !known
+        && (wanted || empty)
+        && is_named_for(&stray.key.name, &around.key.name, &set.revision)
+}
+
+/// Whether its selector and its template are those of a revision of this Rollout.
+fn is_revision_of(around: &Around, found: &DynamicObject, id: &str) -> bool {
+    let read = |path: &str| found.data.pointer(path).cloned().unwrap_or_default();
+    let selector: LabelSelector = serde_json::from_value(read("/spec/selector")).unwrap_or_default();
+    let images = |template: &Value| crate::api::revision::images(template);
+    let template = read("/spec/template");
+    let wanted = around.template.as_ref().filter(|wanted| wanted.id == id);
+    controller(found).is_none()
+        && selector == selector_of(around, id)
+        && template["metadata"]["labels"][REVISION_LABEL] == id
+        && wanted.is_none_or(|wanted| images(&wanted.raw) == images(&template))
+}
