@@ -59,7 +59,7 @@ pub struct PromoteArgs {
 
 /// What a verb adds to the plain command.
 #[derive(Clone, Copy, Debug, Default)]
-struct Extra {
+pub(super) struct Extra {
     full: bool,
     to_step: Option<u32>,
     to_revision: Option<u64>,
@@ -94,7 +94,7 @@ async fn give(verb: Verb, args: Args, extra: Extra, global: &Global) -> Result<E
 }
 
 /// Creates the command and waits for its answer.
-async fn send(
+pub(super) async fn send(
     connection: &Connection,
     name: &str,
     verb: Verb,

@@ -164,8 +164,7 @@ async fn controller(connection: &Connection, now: Timestamp) -> Check {
 
 /// A Lease whose name begins with `glidepath` and that was renewed within its own duration.
 fn controller_check(leases: &[Lease], now: Timestamp) -> Check {
-    let start =
-        "kubectl apply --server-side -k deploy/ installs the controller; 'glidepath controller' runs it from here";
+    let start = "kubectl apply --server-side -k deploy/crds, then -k deploy/, installs the controller; 'glidepath controller' runs it from here";
     let ours = leases.iter().filter(|lease| lease.name_any().starts_with("glidepath"));
     let renewed = |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|at| at.0);
     let Some(lease) = ours.max_by_key(|lease| renewed(lease)) else {

@@ -29,6 +29,7 @@ pub mod simulate;
 pub mod status;
 pub mod table;
 pub mod undo;
+pub mod uninstall;
 pub mod version;
 pub mod view;
 pub mod watch;

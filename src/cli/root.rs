@@ -9,7 +9,7 @@ use super::{
     exit::{CliError, Exit},
     explain, get,
     global::Global,
-    history, lint, local, plan, set_image, simulate, status, undo, version,
+    history, lint, local, plan, set_image, simulate, status, undo, uninstall, version,
 };
 use crate::api::command::Verb as Asked;
 
@@ -61,6 +61,7 @@ enum Verb {
     /// Run the controller in the foreground
     Controller(Box<controller::Args>),
     Crds(crds::CrdsArgs),
+    Uninstall(uninstall::Args),
     Completions(completions::CompletionsArgs),
     Version(version::VersionArgs),
 }
@@ -99,7 +100,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "restart", "set"]),
     ("Before it matters, without a cluster", &["lint", "plan", "simulate", "demo"]),
     ("For real, without a cluster", &["local"]),
-    ("Install and run", &["controller", "doctor", "crds", "completions", "version"]),
+    ("Install and run", &["controller", "doctor", "crds", "uninstall", "completions", "version"]),
 ];
 
 const EXAMPLES: &str = "Examples:
@@ -136,6 +137,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Doctor(args) => doctor::run(args, global).await,
         Verb::Controller(args) => controller::run(*args, global).await,
         Verb::Crds(args) => crds::run(&args),
+        Verb::Uninstall(args) => uninstall::run(args, global).await,
         Verb::Completions(args) => completions::run(&args),
         Verb::Version(args) => version::run(&args, global),
     }

@@ -252,7 +252,8 @@ fn own_crds() -> Result<String> {
         return Ok(String::new());
     }
     let mut files: Vec<_> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-    files.retain(|file| file.extension().is_some_and(|e| e == "yaml" || e == "yml"));
+    files.retain(|file| file.extension().is_some_and(|e| e == "yaml"));
+    files.retain(|file| file.file_stem().is_some_and(|name| name != "kustomization"));
     files.sort();
     Ok(files.iter().map(fs::read_to_string).collect::<std::io::Result<Vec<_>>>()?.join("\n---\n"))
 }

@@ -57,17 +57,47 @@ fn every_router_may_do_what_it_says() {
     }
 }
 
+/// The files of a folder but for its kustomization.
+fn manifests(folder: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(format!("{FOLDER}/{folder}")).unwrap().map(|entry| entry.unwrap());
+    let names = entries.filter(|entry| entry.path().is_file()).map(|entry| entry.file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".yaml") && name != "kustomization.yaml").collect()
+}
+
+/// H10: deleting the controller must not delete the kinds, and every Rollout with them.
 #[test]
-fn every_file_of_the_base_is_there_and_every_crd_is_in_it() {
-    let base = documents("kustomization.yaml").remove(0);
-    let named = texts(&base["resources"]);
-    for file in &named {
-        assert!(std::path::Path::new(&format!("{FOLDER}/{file}")).is_file(), "{file}");
+fn the_kinds_are_a_base_of_their_own_and_both_bases_are_whole() {
+    for folder in [".", "crds"] {
+        let base = documents(&format!("{folder}/kustomization.yaml")).remove(0);
+        assert_eq!(texts(&base["resources"]), manifests(folder), "deploy/{folder}");
     }
-    for file in std::fs::read_dir(format!("{FOLDER}/crds")).unwrap() {
-        let name = file.unwrap().file_name().into_string().unwrap();
-        assert!(named.contains(&format!("crds/{name}")), "crds/{name} is not in the base");
+}
+
+/// L5: what a node drain, a full cluster, or a curious neighbor may do to the controller.
+#[test]
+fn the_controller_is_protected_as_a_cluster_service() {
+    let pod = |file: &str| documents(file).remove(0);
+    let labels = &pod("deployment.yaml")["spec"]["template"]["metadata"]["labels"].clone();
+    for (file, selector) in
+        [("networkpolicy.yaml", "/spec/podSelector"), ("poddisruptionbudget.yaml", "/spec/selector")]
+    {
+        assert_eq!(&pod(file).pointer(selector).unwrap()["matchLabels"], labels, "{file}");
     }
+    let spec = &pod("deployment.yaml")["spec"]["template"]["spec"].clone();
+    assert_eq!(spec["priorityClassName"], pod("priorityclass.yaml")["metadata"]["name"]);
+    let spread = &spec["topologySpreadConstraints"][0];
+    assert_eq!(
+        (&spread["whenUnsatisfiable"], &spread["labelSelector"]["matchLabels"]),
+        (&"DoNotSchedule".into(), labels)
+    );
+}
+
+/// C1: Debian's slim images have no CA certificates.
+#[test]
+fn the_image_has_ca_certificates_and_no_root() {
+    let text = std::fs::read_to_string(format!("{FOLDER}/Dockerfile")).unwrap();
+    let last = text.rsplit("FROM ").next().unwrap();
+    assert!(last.contains("ca-certificates") && last.contains("USER 65532"), "{last}");
 }
 
 #[test]
