@@ -39,8 +39,7 @@ pub enum Deed {
     Restart(usize),
     /// The server forgets the history that watches need.
     Compact,
-    Backup,
-    /// The newest backup is restored.
+    /// The backup of before the last deed is restored.
     Restore,
     /// Somebody's object that serde_json cannot read.
     Undecodable,
@@ -74,7 +73,7 @@ impl Plan {
     /// The history of a seed.
     pub fn draw(seed: u64) -> Plan {
         let mut random = StdRng::seed_from_u64(seed);
-        let shapes = [Shape::Mesh, Shape::Mesh, Shape::Analysed, Shape::Dynamic, Shape::Plain, Shape::BlueGreen];
+        let shapes = [Shape::Mesh, Shape::Analysed, Shape::Analysed, Shape::Dynamic, Shape::Plain, Shape::BlueGreen];
         let shape = *shapes.choose(&mut random).unwrap();
         let replicas = random.random_range(1..9);
         let controllers = random.random_range(1..3);
@@ -84,7 +83,11 @@ impl Plan {
             .collect();
         deeds.push((Duration::from_secs(20), Deed::Deploy("shop/app:2")));
         deeds.sort_by_key(|(at, _)| *at);
-        let faults = (0..random.random_range(0..6)).map(|_| fault(&mut random, controllers)).collect();
+        let mut faults: Vec<Window> = (0..random.random_range(0..6)).map(|_| fault(&mut random, controllers)).collect();
+        if shape == Shape::Analysed && random.random() {
+            let failing = if random.random() { Fault::SourceHangs } else { Fault::SourceFails };
+            faults.push(Window::new(failing, seconds(&mut random, 10, 40), seconds(&mut random, 100, 400)));
+        }
         Plan { seed, shape, replicas, skews, deeds, faults }
     }
 
@@ -163,8 +166,7 @@ fn deed(random: &mut StdRng, controllers: usize) -> Deed {
         17..19 => Deed::Crash(random.random_range(0..controllers)),
         19 if random.random() => Deed::Compact,
         19 => Deed::Restart(random.random_range(0..controllers)),
-        20 => Deed::Backup,
-        21 => Deed::Restore,
+        20 | 21 => Deed::Restore,
         22 => Deed::Undecodable,
         _ => Deed::ReapplyService,
     }
@@ -227,7 +229,6 @@ impl Deed {
             Deed::Crash(number) => scene.crash(number.min(scene.controllers.len() - 1)),
             Deed::Restart(number) => scene.restart(number.min(scene.controllers.len() - 1)),
             Deed::Compact => scene.cluster.with(|c| c.store.compact()),
-            Deed::Backup => scene.cluster.with(|c| c.backup = Some(Box::new(c.store.clone()))),
             Deed::Restore => scene.cluster.with(|c| {
                 if let Some(backup) = c.backup.take() {
                     c.store.restore(&backup);

@@ -15,7 +15,6 @@ use super::{
 
 /// C4: an adopted workload whose file lost `replicas` was scaled to zero and called Healthy.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of C4"]
 async fn a_workload_whose_file_loses_its_replicas_keeps_its_pods() {
     let mut scene = Scene::new(1, vec![adopted("legacy", 4), plain("number", 3)]);
     scene.start_alone();
@@ -33,7 +32,6 @@ async fn a_workload_whose_file_loses_its_replicas_keeps_its_pods() {
 
 /// C5: ended runs and answered commands were kept for ever.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of C5"]
 async fn ended_runs_and_answered_commands_do_not_pile_up() {
     let steps = json!([{"setWeight": 20}, {"observe": {"atLeast": "10s", "atMost": "10m"}}]);
     let analysis = json!({"analysis": {"templates": [{"name": "golden-signals"}]}});
@@ -55,7 +53,6 @@ async fn ended_runs_and_answered_commands_do_not_pile_up() {
 
 /// M4: a ReplicaSet of another Deployment that only bore our label was scaled to zero.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of M4"]
 async fn a_replica_set_that_only_bears_our_label_is_left_alone() {
     let mut scene = Scene::new(3, vec![canary("web", 4)]);
     let labels = json!({"app": "other", "glidepath.dev/rollout": "web", "glidepath.dev/revision": "abcdefghij"});
@@ -80,7 +77,6 @@ async fn a_replica_set_that_only_bears_our_label_is_left_alone() {
 
 /// M9: a run of the right name and label that somebody else had made counted as evidence.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of M9"]
 async fn a_run_that_somebody_else_made_is_no_evidence() {
     let steps = json!([{"setWeight": 20}, {"observe": {"atLeast": "10s", "atMost": "3m"}}]);
     let analysis = json!({"analysis": {"templates": [{"name": "golden-signals"}]}});
