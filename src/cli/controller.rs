@@ -1,6 +1,10 @@
 //! `glidepath controller`: runs the controller in the foreground.
 
-use std::{io::IsTerminal as _, net::SocketAddr};
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    io::IsTerminal as _,
+    net::SocketAddr,
+};
 
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -35,7 +39,7 @@ pub struct Args {
     /// The Lease's namespace; this pod's when absent
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
     lease_namespace: Option<String>,
-    /// The name of this process among its replicas
+    /// The name of this process among its replicas, unlike any other's; without it the host's name and a random part
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
     /// How many Rollouts are worked on at once
@@ -77,7 +81,7 @@ pub enum CrossNamespaceArg {
 pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     log_as(args.log_format);
     let config = config(global).await?;
-    let identity = args.identity.unwrap_or_else(|| format!("glidepath-{}", std::process::id()));
+    let identity = args.identity.filter(|name| !name.is_empty()).unwrap_or_else(own_identity);
     let settings = Settings {
         namespace: args.watch_namespace.filter(|namespace| !namespace.is_empty()),
         prometheus: args.prometheus.filter(|address| !address.is_empty()),
@@ -106,6 +110,15 @@ fn own_cluster_domain() -> String {
     domain::in_resolv_conf(&text).unwrap_or_else(|| domain::DEFAULT.to_owned())
 }
 
+/// As other controllers name themselves: the host (a container's is its pod), and a random part, since two processes of
+/// one name would both take themselves for the leader.
+fn own_identity() -> String {
+    let random = RandomState::new().build_hasher().finish();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "glidepath" } else { host.trim() };
+    format!("{host}_{random:016x}")
+}
+
 fn log_as(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_client=off"));
     let colours = std::io::stderr().is_terminal();
@@ -120,4 +133,16 @@ fn log_as(format: LogFormat) {
 async fn stop_on_signal(mut interrupts: Interrupts, stop: CancellationToken) {
     interrupts.come().await;
     stop.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l8_two_processes_on_one_host_have_two_names() {
+        let (one, other) = (own_identity(), own_identity());
+        assert_ne!(one, other);
+        assert!(one.contains('_') && !one.starts_with('_') && !one.contains(char::is_whitespace), "{one}");
+    }
 }

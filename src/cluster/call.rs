@@ -1,29 +1,59 @@
-//! One call to the API server: with a deadline, and its failure in the engine's words.
+//! One call to the API server: with a deadline, its failure in the engine's words, and writes only by a process that leads.
 
 use std::{future::Future, time::Duration};
 
 use kube::core::Status;
 
+use super::{Cluster, Fence};
 use crate::ports::WorldError;
 
 /// No call of ours takes longer: the client itself has no read timeout and retries up to 15 times inside one call.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// Awaits one API call. `what` names it for people, for instance `create ReplicaSet shop/web-1`.
-pub async fn call<T>(what: &str, request: impl Future<Output = kube::Result<T>>) -> Result<T, WorldError> {
+impl Cluster {
+    /// The one door for writes: only while this process may write, and no longer. What is under way when the fence closes
+    /// is dropped. `what` names the call for people, for instance `create ReplicaSet shop/web-1`.
+    pub(super) async fn write<T>(
+        &self,
+        what: &str,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, WorldError> {
+        fenced(&self.fence, what, request).await
+    }
+}
+
+/// The same without a cluster at hand. The request is not sent before it is awaited here.
+pub async fn fenced<T>(
+    fence: &Fence,
+    what: &str,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, WorldError> {
+    tokio::select! {
+        biased;
+        () = fence.closed() => Err(not_leading(what)),
+        answer = answered(what, request) => answer,
+    }
+}
+
+/// Why a process that does not lead does nothing.
+pub fn not_leading(what: &str) -> WorldError {
+    WorldError::Transient(format!("{what}: not done, this process does not lead"))
+}
+
+/// One read: an object that is not there is `None`.
+pub async fn read<T>(
+    what: &str,
+    request: impl Future<Output = kube::Result<Option<T>>>,
+) -> Result<Option<T>, WorldError> {
+    answered(what, request).await
+}
+
+async fn answered<T>(what: &str, request: impl Future<Output = kube::Result<T>>) -> Result<T, WorldError> {
     match tokio::time::timeout(DEADLINE, request).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(from_kube(what, &error)),
         Err(_) => Err(WorldError::Transient(format!("{what}: no answer from the API server in 15 s"))),
     }
-}
-
-/// The same for a read: an object that is not there is `None`.
-pub async fn read<T>(
-    what: &str,
-    request: impl Future<Output = kube::Result<Option<T>>>,
-) -> Result<Option<T>, WorldError> {
-    call(what, request).await
 }
 
 /// Whether the failure means that the object is not there (any more).
@@ -73,7 +103,79 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::cluster::Term;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A request that is answered after this long, and whether it was sent.
+    async fn request(sent: &AtomicBool, takes: Duration) -> kube::Result<()> {
+        sent.store(true, Ordering::Relaxed);
+        tokio::time::sleep(takes).await;
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn c6_nothing_is_sent_by_a_process_whose_lease_has_run_out() {
+        let (fence, sent) = (Fence::default(), AtomicBool::new(false));
+        fence.hold(Term(1), Instant::now() + s(10));
+        fenced(&fence, "write", request(&sent, s(1))).await.unwrap();
+        sent.store(false, Ordering::Relaxed);
+        tokio::time::advance(s(9)).await;
+        let refused = fenced(&fence, "write", request(&sent, s(1))).await.unwrap_err();
+        assert_eq!(refused, WorldError::Transient("write: not done, this process does not lead".into()));
+        assert!(!sent.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn c6_a_write_under_way_is_dropped_when_the_lease_is_lost_and_kept_while_it_is_renewed() {
+        let (fence, sent) = (Fence::default(), AtomicBool::new(false));
+        let began = Instant::now();
+        fence.hold(Term(1), began + s(10));
+        let lost = async {
+            tokio::time::sleep(s(2)).await;
+            fence.close();
+        };
+        let (answer, ()) = tokio::join!(fenced(&fence, "write", request(&sent, s(8))), lost);
+        assert!(answer.is_err() && began.elapsed() == s(2), "{answer:?} after {:?}", began.elapsed());
+
+        fence.hold(Term(1), Instant::now() + s(10));
+        let renewed = async {
+            tokio::time::sleep(s(8)).await;
+            fence.hold(Term(1), Instant::now() + s(10));
+        };
+        let (slow, ()) = tokio::join!(fenced(&fence, "write", request(&sent, s(12))), renewed);
+        assert!(slow.is_ok(), "a slow admission webhook: {slow:?}");
+    }
+
+    /// Every call of a client that changes something is within `self.write(` or `fenced(`.
+    #[test]
+    fn c6_no_write_goes_past_the_door() {
+        let calls = ["create", "patch", "patch_status", "replace", "replace_status", "delete", "evict", "publish"];
+        let calls = calls.iter().flat_map(|call| ["api", "recorder", "namespace)"].map(|on| format!("{on}.{call}(")));
+        // A raw request that is written here; the watches and `first_look.rs` only read by them.
+        let calls: Vec<_> = calls.chain(["self.client.request_text(request)".to_owned()]).collect();
+        let mut found = 0;
+        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/cluster")).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let code: String = text.split("#[cfg(test)]").next().unwrap().split_whitespace().collect();
+            for call in &calls {
+                for (at, _) in code.match_indices(call) {
+                    let statement = &code[code[..at].rfind(';').unwrap_or(0)..at];
+                    let inside = statement.contains("self.write(") || statement.contains("fenced(");
+                    assert!(inside, "{call} past the door: {statement}");
+                    found += 1;
+                }
+            }
+        }
+        assert!(found >= 15, "only {found} writes found: does this test still know them?");
+    }
 
     #[test]
     fn failures_are_races_passing_or_for_people() {

@@ -1,9 +1,6 @@
 //! Transitions as Kubernetes Events, published in the background: a tick never waits for them or fails by them.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
-};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::{
     Client, Resource,
@@ -11,6 +8,7 @@ use kube::{
 };
 use tokio::sync::mpsc;
 
+use super::{Fence, call::fenced};
 use crate::{api::Rollout, engine::Notice};
 
 /// A fleet that is changed at once makes thousands of events. Those of one Rollout keep their order in one lane.
@@ -28,11 +26,11 @@ pub struct EventSender {
 
 impl EventSender {
     /// Starts the publishers; they end when all senders are gone.
-    pub fn start(client: Client, instance: Option<String>) -> Self {
+    pub fn start(client: Client, fence: &Fence, instance: Option<String>) -> Self {
         let reporter = Reporter { controller: "glidepath".into(), instance };
         let lane = |_| {
             let (queue, messages) = mpsc::channel(QUEUE);
-            tokio::spawn(publish(client.clone(), reporter.clone(), messages));
+            tokio::spawn(publish(client.clone(), fence.clone(), reporter.clone(), messages));
             queue
         };
         EventSender { lanes: (0..LANES).map(lane).collect() }
@@ -58,15 +56,13 @@ impl EventSender {
     }
 }
 
-async fn publish(client: Client, reporter: Reporter, mut messages: mpsc::Receiver<Message>) {
+async fn publish(client: Client, fence: Fence, reporter: Reporter, mut messages: mpsc::Receiver<Message>) {
     while let Some((about, event)) = messages.recv().await {
         // A recorder folds events of one reason into a series that keeps the first text: "step 1 is done" for all steps.
         // The engine tells of transitions only, so each gets an Event of its own.
         let recorder = Recorder::new(client.clone(), reporter.clone());
-        match tokio::time::timeout(Duration::from_secs(15), recorder.publish(&event, &about)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "cannot publish an event"),
-            Err(_) => tracing::warn!("no answer to an event in 15 s"),
+        if let Err(error) = fenced(&fence, "publish an event", recorder.publish(&event, &about)).await {
+            tracing::warn!(%error, "an event is missing");
         }
     }
 }

@@ -6,11 +6,7 @@ use kube::{
     api::{DeleteParams, EvictParams, Preconditions},
 };
 
-use super::{
-    Cluster,
-    call::{call, is_missing},
-    observe::Around,
-};
+use super::{Cluster, call::is_missing, observe::Around};
 use crate::ports::WorldError;
 
 impl Cluster {
@@ -22,13 +18,14 @@ impl Cluster {
         let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let delete_options = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         let params = EvictParams { delete_options: Some(delete_options), ..EvictParams::default() };
-        let answer = call(&format!("evict pod {namespace}/{pod}"), async {
-            match api.evict(pod, &params).await {
-                Err(Error::Api(status)) if status.code == 429 => Ok(Some(status.message)),
-                answer => answer.map(|_| None),
-            }
-        })
-        .await;
+        let answer = self
+            .write(&format!("evict pod {namespace}/{pod}"), async {
+                match api.evict(pod, &params).await {
+                    Err(Error::Api(status)) if status.code == 429 => Ok(Some(status.message)),
+                    answer => answer.map(|_| None),
+                }
+            })
+            .await;
         match answer {
             Ok(None) => Ok(()),
             Ok(Some(refusal)) => Err(WorldError::Refused {

@@ -3,13 +3,7 @@
 use kube::api::Patch;
 use serde_json::{Value, json};
 
-use super::{
-    Cluster,
-    call::{call, is_missing},
-    observe::Around,
-    rollouts,
-    workload::params,
-};
+use super::{Cluster, call::is_missing, observe::Around, rollouts, workload::params};
 use crate::{api::FINALIZER, engine::decision::HandBack, ports::WorldError};
 
 impl Cluster {
@@ -76,7 +70,7 @@ impl Cluster {
         let patch = json!({"metadata": {"uid": around.uid, "resourceVersion": around.version, "finalizers": rest}});
         let what = format!("remove the finalizer of Rollout {}", around.key);
         let api = self.api(&rollouts(), &around.key.namespace);
-        match call(&what, api.patch(&around.key.name, &params(), &Patch::Merge(&patch))).await {
+        match self.write(&what, api.patch(&around.key.name, &params(), &Patch::Merge(&patch))).await {
             Ok(_) => {}
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(error),

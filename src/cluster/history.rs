@@ -9,7 +9,7 @@ use kube::api::{ApiResource, DeleteParams, Preconditions, PropagationPolicy};
 
 use super::{
     Cluster,
-    call::{call, is_missing},
+    call::is_missing,
     lock,
     records::{CommandKept, EndedRun, RunKept, ended_of},
     runs_resource,
@@ -133,7 +133,7 @@ impl Cluster {
             ..DeleteParams::default()
         };
         let what = format!("delete {} {namespace}/{name}", resource.kind);
-        match call(&what, self.api(resource, namespace).delete(name, &params)).await {
+        match self.write(&what, self.api(resource, namespace).delete(name, &params)).await {
             Ok(_) => {}
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(error),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Cluster,
-    call::{call, is_missing, read},
+    call::{is_missing, read},
     kinds::{PodKept, ReplicaSetKept},
     observe::Around,
     resource,
@@ -83,7 +83,7 @@ impl Cluster {
         patch["resourceVersion"] = version.into();
         let patch = json!({"metadata": patch});
         let what = format!("patch pod {namespace}/{name}");
-        match call(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await {
+        match self.write(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await {
             Ok(written) => {
                 self.tables.pods.wrote(&written);
                 kept_as_written(&written, wanted)

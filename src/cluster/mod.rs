@@ -3,16 +3,21 @@
 //! [`Cluster`] is the controller's [`World`]. What it observes comes from the tables alone, so a fleet that has nothing to
 //! do makes no request but its watches; every answer to a write goes into the tables at once (kube rule 5).
 
+mod action_log;
 mod call;
 pub mod domain;
 mod events;
 mod evict;
 mod face;
+mod fence;
+mod first_look;
 mod handback;
 pub mod health;
 mod history;
 pub mod item;
 pub mod kinds;
+#[cfg(test)]
+mod leader_tests;
 mod metadata;
 mod observe;
 mod problems;
@@ -30,6 +35,7 @@ mod services;
 mod status;
 pub mod table;
 pub mod targets;
+mod traffic;
 mod unreadable;
 mod upkeep;
 pub mod watch;
@@ -48,6 +54,7 @@ use kube::{
 };
 
 pub use events::EventSender;
+pub use fence::{Fence, Term};
 pub use health::{Health, Streams};
 pub use requests::WatchRequests;
 pub use server_clock::ServerClock;
@@ -58,6 +65,7 @@ use crate::{
     ports::{Clock, GateDesk, Observation, RolloutKey, World, WorldError},
     router::{FIELD_MANAGER, ROUTERS, RouteScope, WatchedKind},
 };
+use action_log::described;
 use kinds::{AutoscalerKept, DeploymentKept, PodKept, ReplicaSetKept, RolloutKept, RouteKept, ServiceKept, SliceKept};
 use observe::Around;
 use records::{CommandKept, RunKept};
@@ -113,19 +121,23 @@ pub struct Settings {
 /// A Kubernetes cluster as the engine's world.
 pub struct Cluster {
     client: Client,
-    /// A client that does not try again by itself.
+    /// The same without retries inside one call.
     no_retry: Client,
     settings: Settings,
     clock: Arc<dyn Clock>,
     events: EventSender,
     triggers: Arc<dyn Triggers>,
     gates: Arc<GateDesk>,
+    /// Whether this process may write.
+    fence: Fence,
     tables: Tables,
     references: References,
     router_kinds: RouterKinds,
     around: Mutex<HashMap<RolloutKey, Arc<Around>>>,
     /// Since when this process decides.
     deciding_since: OnceLock<Timestamp>,
+    /// The term in which each Rollout was read live.
+    looked_in: Mutex<HashMap<RolloutKey, Term>>,
     /// Since when a Rollout's status would say the same in other words.
     unsaid: Mutex<HashMap<RolloutKey, Timestamp>>,
     /// What ended runs have found, as long as a decision may rest on it.
@@ -138,7 +150,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// A cluster without anything seen yet: [`watch::start`] fills it and tells `triggers` what changed. The second client
-    /// does not try again by itself.
+    /// does not retry inside one call. Nothing is written while the fence is closed.
     pub fn new(
         (client, no_retry): (Client, Client),
         settings: Settings,
@@ -146,6 +158,7 @@ impl Cluster {
         events: EventSender,
         triggers: Arc<dyn Triggers>,
         gates: Arc<GateDesk>,
+        fence: Fence,
     ) -> Self {
         let routes = watched_kinds().map(|kind| (kind.plural, Table::default())).collect();
         Cluster {
@@ -156,11 +169,13 @@ impl Cluster {
             events,
             triggers,
             gates,
+            fence,
             tables: Tables { routes, ..Tables::default() },
             references: References::default(),
             router_kinds: RouterKinds::default(),
             around: Mutex::default(),
             deciding_since: OnceLock::new(),
+            looked_in: Mutex::default(),
             unsaid: Mutex::default(),
             evidence: Mutex::default(),
             strays: Mutex::default(),
@@ -217,7 +232,7 @@ impl World for Cluster {
     async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {
         let key = key_of(&observation.rollout);
         let around = self.around(&key)?;
-        tracing::debug!(rollout = %key, ?action, "carry out");
+        tracing::debug!(rollout = %key, action = described(action), "carry out");
         match action {
             Action::EnsureRevision { id, number } => self.ensure_revision(&around, id, *number).await,
             Action::EnsureReplicas { id, replicas } => self.ensure_replicas(&around, id, *replicas).await,
@@ -227,6 +242,7 @@ impl World for Cluster {
             Action::EnsureTarget { target, revision } => self.ensure_target(&around, *target, revision).await,
             Action::EnsureRoute(intent) => self.ensure_route(&around, intent).await,
             Action::EnsureWorkload { replicas, paused } => self.ensure_workload(&around, *replicas, *paused).await,
+            Action::AskGate(_) if !self.fence.is_open() => Err(call::not_leading("ask a gate")),
             Action::AskGate(question) => {
                 let (triggers, rollout) = (Arc::clone(&self.triggers), key.clone());
                 self.gates.ensure_asked(&key, question, move || triggers.rollout(rollout));

@@ -7,9 +7,7 @@ use kube::api::Patch;
 use serde_json::{Value, json};
 
 use super::{
-    Cluster,
-    call::call,
-    key_of,
+    Cluster, key_of,
     kinds::{DeploymentKept, PodKept, ReplicaSetKept},
     lock,
     problems::invalid,
@@ -17,6 +15,7 @@ use super::{
     routes::routing,
     table::Entry,
     targets::{self, Split, Targets},
+    traffic::Traffic,
     workload::params,
 };
 use crate::{
@@ -66,6 +65,8 @@ pub struct Around {
     pub routers: Vec<Box<dyn Router>>,
     /// Whom they plan for.
     pub context: RouteContext,
+    /// Its routes and Services.
+    pub traffic: Traffic,
 }
 
 impl Around {
@@ -85,10 +86,12 @@ impl Around {
 impl Cluster {
     /// The Rollout with all that can be seen around it.
     pub(super) async fn observe_rollout(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+        self.look_first(key).await?;
         let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else {
             lock(&self.unsaid).remove(key);
             lock(&self.evidence).remove(key);
             lock(&self.strays).remove(key);
+            lock(&self.looked_in).remove(key);
             self.gates.forget(key);
             self.refuse_orphaned_commands(key).await?;
             return Ok(None);
@@ -151,7 +154,7 @@ impl Cluster {
         patch["metadata"]["resourceVersion"] = rollout.metadata.resource_version.clone().into();
         let api = self.api(&rollouts(), &key.namespace);
         let what = format!("prepare Rollout {key}");
-        let written = call(&what, api.patch(&key.name, &params(), &Patch::Merge(&patch))).await?;
+        let written = self.write(&what, api.patch(&key.name, &params(), &Patch::Merge(&patch))).await?;
         self.tables.rollouts.wrote(&written);
         if let Some(message) = count.and_then(Count::notice) {
             self.events.send(&rollout, &Notice { warning: true, reason: "ReplicasRestored".into(), message });
@@ -190,10 +193,12 @@ impl Cluster {
             (None, None) => LabelSelector::default(),
         };
         let (routers, context) = routing(key, &rollout, &self.settings.routes);
+        let targets = targets::of(&rollout.spec);
         Around {
             uid,
             version: rollout.metadata.resource_version.clone().unwrap_or_default(),
-            targets: targets::of(&rollout.spec),
+            traffic: self.observe_traffic(key, &targets, &routers, &context),
+            targets,
             template: wanted_template(&rollout, workload.as_deref(), &revisions),
             key: key.clone(),
             rollout,
@@ -206,8 +211,8 @@ impl Cluster {
     }
 
     fn seen(&self, around: &Around) -> Seen {
-        let (objects, other_manager) = self.route_objects(&around.routers, &around.context);
-        let (route, error) = read_routes(around, &objects, other_manager);
+        let objects = around.traffic.routes();
+        let (route, error) = read_routes(around, &objects);
         Seen {
             template: around.template.as_ref().map(|t| TemplateSeen {
                 id: t.id.clone(),
@@ -273,19 +278,14 @@ impl Cluster {
             return around.routers.iter().find_map(|router| router.target(&around.context, objects, target));
         }
         let name = if target == Target::Stable { targets.stable.as_ref() } else { targets.canary.as_ref() }?;
-        let mut revision = self.selected_revision(around, name);
+        let mut revision = selected_revision(around, name);
         if let (Target::Stable, Split::Host, Some(root)) = (target, targets.split, &targets.root)
-            && self.selected_revision(around, root) != revision
+            && selected_revision(around, root) != revision
         {
             // Root and stable move together: until both have moved the target selects nothing that could be relied on.
             revision = None;
         }
         Some(TargetSeen { revision, endpoints: Some(self.endpoints(around, name)) })
-    }
-
-    fn selected_revision(&self, around: &Around, service: &str) -> Option<String> {
-        let entry = self.tables.services.get(&around.key.namespace, service)?;
-        entry.value.selector.get(REVISION_LABEL).cloned()
     }
 
     /// Ready endpoints of a Service by revision; pods of no revision of ours are counted under the empty name.
@@ -337,6 +337,10 @@ fn restarted_at(around: &Around) -> Option<String> {
     own.or_else(|| around.workload.as_ref()?.value.restarted_at.clone())
 }
 
+fn selected_revision(around: &Around, service: &str) -> Option<String> {
+    around.traffic.service(service)?.value.selector.get(REVISION_LABEL).cloned()
+}
+
 /// Rule S1: a Deployment's template is compared with our ReplicaSets' first, and the hash only names a new one.
 fn wanted_template(
     rollout: &Rollout,
@@ -353,16 +357,15 @@ fn wanted_template(
     Some(WantedTemplate { id, raw })
 }
 
-fn read_routes(
-    around: &Around,
-    objects: &Objects,
-    other_manager: Option<String>,
-) -> (Option<RouteSeen>, Option<RouteError>) {
+fn read_routes(around: &Around, objects: &Objects) -> (Option<RouteSeen>, Option<RouteError>) {
     if around.routers.is_empty() {
         return (None, None);
     }
     match router::read_all(&around.routers, &around.context, objects, &known_routes(around)) {
-        Ok(seen) => (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), None),
+        Ok(seen) => {
+            let other_manager = around.traffic.other_manager.clone();
+            (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), None)
+        }
         Err(error) => {
             let back = RouteIntent::default();
             let returnable =

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Cluster,
-    call::{call, is_missing, read},
+    call::{is_missing, read},
     kinds::{NUMBER, ReplicaSetKept},
     observe::Around,
     resource,
@@ -65,7 +65,7 @@ impl Cluster {
             ..DeleteParams::default()
         };
         let api = self.api(&resource::<ReplicaSet>(), namespace);
-        match call(&format!("delete ReplicaSet {namespace}/{name}"), api.delete(name, &params)).await {
+        match self.write(&format!("delete ReplicaSet {namespace}/{name}"), api.delete(name, &params)).await {
             Ok(_) => {}
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(error),
@@ -89,7 +89,7 @@ impl Cluster {
         let (namespace, name) = (&entry.key.namespace, &entry.key.name);
         let api = self.api(&resource::<ReplicaSet>(), namespace);
         let what = format!("patch ReplicaSet {namespace}/{name}");
-        let written = call(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
+        let written = self.write(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
         self.tables.replica_sets.wrote(&written);
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Cluster {
         let api = self.api(&resource::<ReplicaSet>(), namespace);
         let params = PostParams { field_manager: Some(super::MANAGER.into()), ..PostParams::default() };
         let what = format!("create ReplicaSet {namespace}/{name}");
-        match call(&what, api.create(&params, object)).await {
+        match self.write(&what, api.create(&params, object)).await {
             Ok(written) => Ok(Some(written)),
             Err(WorldError::Conflict(_)) => {
                 let found = read(&format!("get ReplicaSet {namespace}/{name}"), api.get_opt(name)).await?;

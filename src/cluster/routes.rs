@@ -1,14 +1,9 @@
-//! Routers' objects: read from the tables, planned by `router`, written whole with their resourceVersion.
+//! Routers' objects: observed once in a tick, planned by `router`, written whole with the resourceVersion observed.
 
 use kube::api::{DeleteParams, DynamicObject, PostParams, TypeMeta};
 use serde_json::Value;
 
-use super::{
-    Cluster,
-    call::{call, is_missing},
-    observe::Around,
-    watched_kinds,
-};
+use super::{Cluster, call::is_missing, observe::Around, watched_kinds};
 use crate::{
     api::Rollout,
     engine::{RouteIntent, Target},
@@ -44,10 +39,10 @@ impl Cluster {
     pub(super) async fn ensure_route(&self, around: &Around, intent: &RouteIntent) -> Result<(), WorldError> {
         let mut failure = None;
         for router in &around.routers {
-            let (objects, _) = self.route_objects(&around.routers, &around.context);
+            let objects = around.traffic.routes();
             let plan = router.plan_all(&around.context, &objects, intent);
             for write in &plan.writes {
-                if let Err(error) = self.write_route(write).await {
+                if let Err(error) = self.write_route(around, write).await {
                     failure.get_or_insert(error);
                 }
             }
@@ -66,10 +61,10 @@ impl Cluster {
         revision: &str,
     ) -> Result<(), WorldError> {
         for router in &around.routers {
-            let (objects, _) = self.route_objects(&around.routers, &around.context);
+            let objects = around.traffic.routes();
             let writes = router.plan_target(&around.context, &objects, target, revision).map_err(|e| refused(&e))?;
             for write in &writes {
-                self.write_route(write).await?;
+                self.write_route(around, write).await?;
             }
         }
         Ok(())
@@ -78,25 +73,28 @@ impl Cluster {
     /// Leaves the routers' objects without us.
     pub(super) async fn release_routes(&self, around: &Around) -> Result<(), WorldError> {
         for router in &around.routers {
-            let (objects, _) = self.route_objects(&around.routers, &around.context);
+            let objects = around.traffic.routes();
             for write in router.hand_back(&around.context, &objects) {
-                self.write_route(&write).await?;
+                self.write_route(around, &write).await?;
             }
         }
         Ok(())
     }
 
-    async fn write_route(&self, write: &PlannedWrite) -> Result<(), WorldError> {
+    async fn write_route(&self, around: &Around, write: &PlannedWrite) -> Result<(), WorldError> {
         match write {
-            PlannedWrite::Create(object) => self.put_route(object, true).await,
-            PlannedWrite::Replace(object) => self.put_route(object, false).await,
+            PlannedWrite::Create(object) => self.put_route(around, object, true).await,
+            PlannedWrite::Replace(object) => self.put_route(around, object, false).await,
             PlannedWrite::Delete(gone) => {
                 let Some(kind) = kind_of(&gone.kind) else { return Ok(()) };
                 let api = self.api(&self.route_resource(kind), &gone.namespace);
                 let what = format!("delete {} {}/{}", gone.kind, gone.namespace, gone.name);
-                match call(&what, api.delete(&gone.name, &DeleteParams::default())).await {
+                let preconditions = around.traffic.preconditions(gone);
+                let params = DeleteParams { preconditions, ..DeleteParams::default() };
+                match self.write(&what, api.delete(&gone.name, &params)).await {
                     Err(error) if !is_missing(&error) => Err(error),
                     _ => {
+                        around.traffic.deleted_route(gone);
                         if let Some(table) = self.tables.routes.get(kind.plural) {
                             table.gone(&gone.namespace, &gone.name);
                         }
@@ -107,7 +105,7 @@ impl Cluster {
         }
     }
 
-    async fn put_route(&self, value: &Value, create: bool) -> Result<(), WorldError> {
+    async fn put_route(&self, around: &Around, value: &Value, create: bool) -> Result<(), WorldError> {
         let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
         let Some(watched) = kind_of(kind) else { return Ok(()) };
@@ -119,10 +117,11 @@ impl Cluster {
         let api = self.api(&resource, namespace);
         let params = PostParams { field_manager: Some(super::MANAGER.into()), ..PostParams::default() };
         let written = if create {
-            call(&format!("create {kind} {namespace}/{name}"), api.create(&params, &object)).await?
+            self.write(&format!("create {kind} {namespace}/{name}"), api.create(&params, &object)).await?
         } else {
-            call(&format!("write {kind} {namespace}/{name}"), api.replace(name, &params, &object)).await?
+            self.write(&format!("write {kind} {namespace}/{name}"), api.replace(name, &params, &object)).await?
         };
+        around.traffic.wrote_route(&written);
         if let Some(table) = self.tables.routes.get(watched.plural) {
             table.wrote(&written);
         }

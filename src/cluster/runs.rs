@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Cluster, MANAGER,
-    call::{call, read},
+    call::read,
     history::evidence_prefix,
     kinds::decode,
     lock,
@@ -88,7 +88,7 @@ impl Cluster {
         let object = serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
         let api = self.api(&resource, &namespace);
         let what = format!("write the status of AnalysisRun {namespace}/{name}");
-        let written = call(&what, api.replace_status(&name, &PostParams::default(), &object)).await?;
+        let written = self.write(&what, api.replace_status(&name, &PostParams::default(), &object)).await?;
         self.tables.runs.wrote(&written);
         if let Some(rollout) = run.labels().get(ROLLOUT_LABEL) {
             let key = RolloutKey { namespace, name: rollout.clone() };
@@ -170,7 +170,7 @@ impl Cluster {
     async fn patch_run(&self, namespace: &str, name: &str, patch: Value) -> Result<(), WorldError> {
         let api = self.api(&runs_resource(), namespace);
         let what = format!("patch AnalysisRun {namespace}/{name}");
-        let written = call(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
+        let written = self.write(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
         self.tables.runs.wrote(&written);
         Ok(())
     }
@@ -190,7 +190,8 @@ impl Cluster {
         let object = serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
         let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
         let api = self.api(&resource, namespace);
-        let written = call(&format!("create AnalysisRun {namespace}/{name}"), api.create(&params, &object)).await?;
+        let written =
+            self.write(&format!("create AnalysisRun {namespace}/{name}"), api.create(&params, &object)).await?;
         self.tables.runs.wrote(&written);
         Ok(())
     }

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::{
     Cluster,
-    call::call,
     kinds::{ORIGINAL_SELECTOR, ServiceKept},
     observe::Around,
     resource, selectors,
@@ -53,12 +52,12 @@ impl Cluster {
         let targets = &around.targets;
         let workload_stays = around.rollout.spec.workload_ref.is_some();
         for name in [&targets.stable, &targets.canary, &targets.root].into_iter().flatten() {
-            let Some(entry) = self.tables.services.get(&around.key.namespace, name) else { continue };
+            let Some(entry) = around.traffic.service(name) else { continue };
             let made = is_made_for(&entry, around);
             if made && workload_stays {
-                self.unpin(&entry, json!({"ownerReferences": null})).await?;
+                self.unpin(around, &entry, json!({"ownerReferences": null})).await?;
             } else if !made && is_pinned(&entry) {
-                self.unpin(&entry, json!({})).await?;
+                self.unpin(around, &entry, json!({})).await?;
             }
         }
         Ok(())
@@ -68,24 +67,25 @@ impl Cluster {
     pub(super) async fn unpin_services(&self, around: &Around) -> Result<(), WorldError> {
         let targets = &around.targets;
         for name in [&targets.stable, &targets.canary, &targets.root].into_iter().flatten() {
-            let Some(entry) = self.tables.services.get(&around.key.namespace, name) else { continue };
+            let Some(entry) = around.traffic.service(name) else { continue };
             if is_pinned(&entry) {
-                self.unpin(&entry, json!({})).await?;
+                self.unpin(around, &entry, json!({})).await?;
             }
         }
         Ok(())
     }
 
     /// Takes our label and our note out of a Service, and changes this metadata with it.
-    async fn unpin(&self, entry: &Entry<ServiceKept>, mut metadata: Value) -> Result<(), WorldError> {
+    async fn unpin(&self, around: &Around, entry: &Entry<ServiceKept>, mut metadata: Value) -> Result<(), WorldError> {
         metadata["uid"] = entry.uid.clone().into();
         metadata["resourceVersion"] = entry.version.clone().into();
         metadata["annotations"] = json!({ORIGINAL_SELECTOR: null});
-        self.patch_service(entry, json!({"metadata": metadata, "spec": {"selector": {REVISION_LABEL: null}}})).await
+        self.patch_service(around, entry, json!({"metadata": metadata, "spec": {"selector": {REVISION_LABEL: null}}}))
+            .await
     }
 
     async fn ensure_service(&self, around: &Around, name: &str, revision: &str) -> Result<(), WorldError> {
-        let Some(entry) = self.tables.services.get(&around.key.namespace, name) else {
+        let Some(entry) = around.traffic.service(name) else {
             return self.create_service(around, name, revision).await;
         };
         if entry.value.selector.get(REVISION_LABEL).map(String::as_str) == Some(revision) {
@@ -99,16 +99,17 @@ impl Cluster {
             metadata["annotations"][ORIGINAL_SELECTOR] = json!(entry.value.selector).to_string().into();
         }
         let patch = json!({"metadata": metadata, "spec": {"selector": {REVISION_LABEL: revision}}});
-        self.patch_service(&entry, patch).await
+        self.patch_service(around, &entry, patch).await
     }
 
     /// Services that we made follow root. They are written once for each change of root, whatever others do to them.
     pub(super) async fn keep_made_services(&self, around: &Around) -> Result<(), WorldError> {
-        let Some(root) = self.root(around) else { return Ok(()) };
+        let root = around.targets.root.as_ref().and_then(|root| around.traffic.service(root));
+        let Some(root) = root else { return Ok(()) };
         let base = base_selector(&root.value);
         let id = root.value.face.id(&base);
         for name in [&around.targets.stable, &around.targets.canary].into_iter().flatten() {
-            let Some(entry) = self.tables.services.get(&around.key.namespace, name) else { continue };
+            let Some(entry) = around.traffic.service(name) else { continue };
             if !is_made_for(&entry, around) || entry.value.copied.as_deref() == Some(id.as_str()) {
                 continue;
             }
@@ -121,18 +122,14 @@ impl Cluster {
             metadata["labels"] = face.labels();
             metadata["annotations"] = face.annotations(&id);
             spec["selector"] = selector;
-            self.patch_service(&entry, json!({"metadata": metadata, "spec": spec})).await?;
+            self.patch_service(around, &entry, json!({"metadata": metadata, "spec": spec})).await?;
         }
         Ok(())
     }
 
-    fn root(&self, around: &Around) -> Option<Arc<Entry<ServiceKept>>> {
-        self.tables.services.get(&around.key.namespace, around.targets.root.as_ref()?)
-    }
-
     async fn create_service(&self, around: &Around, name: &str, revision: &str) -> Result<(), WorldError> {
         let root = around.targets.root.as_ref().filter(|root| *root != name);
-        let known = root.and_then(|root| self.tables.services.get(&around.key.namespace, root));
+        let known = root.and_then(|root| around.traffic.service(root));
         let root = known.ok_or_else(|| missing(name, root))?;
         if let Some(problem) = selectors::excluding(around, &root.key.name, &root.value.selector, revision) {
             return Err(WorldError::Refused { reason: problem.reason, message: problem.message });
@@ -142,16 +139,18 @@ impl Cluster {
         let namespace = &around.key.namespace;
         let api = self.api(&resource::<Service>(), namespace);
         let params = PostParams { field_manager: Some(super::MANAGER.into()), ..PostParams::default() };
-        let written = call(&format!("create Service {namespace}/{name}"), api.create(&params, &object)).await?;
+        let written = self.write(&format!("create Service {namespace}/{name}"), api.create(&params, &object)).await?;
+        around.traffic.wrote_service(&written);
         self.tables.services.wrote(&written);
         Ok(())
     }
 
-    async fn patch_service(&self, entry: &Entry<ServiceKept>, patch: Value) -> Result<(), WorldError> {
+    async fn patch_service(&self, around: &Around, entry: &Entry<ServiceKept>, patch: Value) -> Result<(), WorldError> {
         let (namespace, name) = (&entry.key.namespace, &entry.key.name);
         let api = self.api(&resource::<Service>(), namespace);
         let what = format!("patch Service {namespace}/{name}");
-        let written = call(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
+        let written = self.write(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
+        around.traffic.wrote_service(&written);
         self.tables.services.wrote(&written);
         Ok(())
     }

@@ -3,11 +3,7 @@
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::{
-    Cluster,
-    call::{call, is_missing},
-    commands, key_of, rollouts,
-};
+use super::{Cluster, call::is_missing, commands, key_of, rollouts};
 use crate::{
     api::{Rollout, RolloutStatus, command::CommandState},
     ports::WorldError,
@@ -35,7 +31,7 @@ impl Cluster {
         let object = serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
         let what = format!("write the status of Rollout {key}");
         let api = self.api(&resource, &key.namespace);
-        match call(&what, api.replace_status(&key.name, &PostParams::default(), &object)).await {
+        match self.write(&what, api.replace_status(&key.name, &PostParams::default(), &object)).await {
             Ok(written) => {
                 self.tables.rollouts.wrote(&written);
                 Ok(())
@@ -60,7 +56,7 @@ impl Cluster {
         let what = format!("answer RolloutCommand {namespace}/{name}");
         let params = PatchParams { field_manager: Some(super::MANAGER.into()), ..PatchParams::default() };
         let api = self.api(&commands(), namespace);
-        match call(&what, api.patch_status(name, &params, &Patch::Merge(&patch))).await {
+        match self.write(&what, api.patch_status(name, &params, &Patch::Merge(&patch))).await {
             Ok(written) => {
                 self.tables.commands.wrote(&written);
                 Ok(())

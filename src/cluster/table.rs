@@ -250,7 +250,7 @@ impl<T> Entry<T> {
 }
 
 impl<T: Kept> Entry<T> {
-    fn new(object: &DynamicObject) -> Self {
+    pub(super) fn new(object: &DynamicObject) -> Self {
         Entry::with(&object.metadata, T::keep(object))
     }
 }

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::{
     Cluster,
-    call::call,
     item::{Item, Unread},
     kinds,
     observe::Around,
@@ -136,7 +135,7 @@ impl Cluster {
         let url = DynamicObject::url_path(&resource, Some(&key.namespace));
         let request = Request::new(url).patch_subresource("status", &key.name, &params(), &Patch::Merge(patch));
         let request = request.map_err(|error| WorldError::Transient(format!("{what}: {error}")))?;
-        let answer = call(&what, self.client.request_text(request)).await?;
+        let answer = self.write(&what, self.client.request_text(request)).await?;
         let types = TypeMeta { api_version: resource.api_version, kind: resource.kind };
         if let Ok(item) = Item::read(&answer, &types) {
             self.tables.rollouts.wrote_item(&item);

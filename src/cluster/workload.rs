@@ -3,7 +3,7 @@
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{Cluster, call::call, observe::Around, resource};
+use super::{Cluster, observe::Around, resource};
 use crate::ports::WorldError;
 
 impl Cluster {
@@ -42,7 +42,7 @@ impl Cluster {
         };
         let (namespace, name) = (&workload.key.namespace, &workload.key.name);
         let api = self.api(&resource::<k8s_openapi::api::apps::v1::Deployment>(), namespace);
-        call(&format!("patch Deployment {namespace}/{name}"), api.patch(name, &params(), patch)).await
+        self.write(&format!("patch Deployment {namespace}/{name}"), api.patch(name, &params(), patch)).await
     }
 }
 

@@ -1,235 +1,168 @@
-//! Leadership: the holder of the Lease works, the others stand by with filled tables. Nobody works whose clock is off.
+//! Leadership: the holder of the Lease works, the others stand by with filled caches.
+//!
+//! `election.rs` decides (and says after which algorithm), `store.rs` reads and writes the Lease, and this file lets one
+//! follow the other, cuts off a call at the moment at which leadership ends, and moves the [`Fence`] that every write of
+//! this process passes.
 
-use std::time::Duration;
+mod clock_guard;
+mod election;
+mod record;
+mod store;
+#[cfg(test)]
+mod tests;
 
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams},
-};
-use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
+use std::{sync::Arc, time::Duration};
+
+use kube::Client;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::ServerClock;
+pub use store::{KubeLease, LeaseStore};
 
-/// The name of the Lease.
-const NAME: &str = "glidepath-controller";
-/// Seconds that a Lease holds without being renewed, and how long before its end it is renewed.
-const DURATION: u64 = 15;
-const GRACE: u64 = 5;
-/// A holder that cannot renew gives up before anybody else may take the Lease.
-const PATIENCE: Duration = Duration::from_secs(8);
+use crate::{
+    cluster::{Fence, ServerClock, Term},
+    ports::Clock,
+};
+use election::{Action, Event, Now, State, decide};
+use store::StoreError;
 
-/// When, after giving the Lease back, it is looked at once more.
-const LAST_LOOK: Duration = Duration::from_millis(300);
-/// How often who stands by looks whether the Lease was given back; whoever holds it is waited for until it runs out.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-
-/// How often the two clocks are compared while they do not agree, and looked at while they do.
-const CLOCK_RETRY: Duration = Duration::from_secs(5);
+/// No call takes longer: a leader has time for three of them before it must stop.
+const CALL_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Whether this process leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leadership {
-    /// Somebody else does, or nobody yet.
-    Waiting,
+    /// Another one does, or none does yet.
+    Standby,
     /// This process does.
     Leading,
     /// It did: the process must end, and why.
     Lost(&'static str),
 }
 
-/// Contends for the Lease, given its namespace and our identity, until `stop`; then gives it back. Without a Lease this
-/// process leads at once.
-pub async fn contend(
-    client: Client,
-    lease: Option<(String, String)>,
-    server: ServerClock,
-    leadership: watch::Sender<Leadership>,
-    stop: CancellationToken,
-) -> kube_lease_manager::Result<()> {
-    tokio::select! {
-        () = stop.cancelled() => return Ok(()),
-        () = agrees(&client, &server) => {}
-    }
-    let clock = async {
-        goes_wrong(&server).await;
-        leadership.send_replace(Leadership::Lost("its clock is off by more than 5 s from the API server's"));
-    };
-    tokio::pin!(clock);
-    let Some(lease) = lease else {
-        leadership.send_replace(Leadership::Leading);
+/// A process that would lead.
+pub struct Candidate {
+    /// The Lease; without one this process leads at once.
+    pub lease: Option<Arc<dyn LeaseStore>>,
+    /// This process among its replicas.
+    pub identity: String,
+    /// The time that is written into the Lease.
+    pub clock: Arc<dyn Clock>,
+    /// What every write of this process passes.
+    pub fence: Fence,
+    /// Where the others in this process read whether it leads.
+    pub leadership: watch::Sender<Leadership>,
+}
+
+impl Candidate {
+    /// Takes part until `stop`, then releases the Lease; or until leadership is lost. It begins when the API server's
+    /// clock and ours agree, and a clock that goes wrong later ends leadership (rule S41).
+    pub async fn run(self, client: Client, server: ServerClock, stop: CancellationToken) {
         tokio::select! {
-            () = stop.cancelled() => {}
-            () = clock => {}
+            () = stop.cancelled() => return,
+            () = clock_guard::agrees(&client, &server) => {}
         }
-        return Ok(());
-    };
-    let mut manager = None;
-    loop {
         tokio::select! {
-            () = stop.cancelled() => break,
-            () = &mut clock => break,
-            given_back = hold(&client, &lease, &mut manager, &leadership) => if !given_back { break },
-        }
-    }
-    if let Some(manager) = manager.filter(|_| *leadership.borrow() == Leadership::Leading) {
-        let released = manager.release().await;
-        given_back_for_sure(&client, &lease).await;
-        return released;
-    }
-    Ok(())
-}
-
-/// A renewal that was on its way when this process stopped may reach the server after the release.
-async fn given_back_for_sure(client: &Client, (namespace, identity): &(String, String)) {
-    tokio::time::sleep(LAST_LOOK).await;
-    let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
-    if spec(&leases).await.is_some_and(|spec| spec.holder_identity.as_ref() == Some(identity)) {
-        let nobody = serde_json::json!({"spec": {"holderIdentity": null, "renewTime": null, "acquireTime": null,
-            "leaseDurationSeconds": null}});
-        if let Err(error) = leases.patch(NAME, &PatchParams::default(), &Patch::Merge(&nobody)).await {
-            tracing::warn!(%error, "cannot give the Lease back");
-        }
-    }
-}
-
-/// Contends until the Lease is lost, or, while somebody else held it, was given back: a manager sleeps until the Lease that
-/// it saw runs out, and a new one looks at once.
-async fn hold(
-    client: &Client,
-    (namespace, identity): &(String, String),
-    manager: &mut Option<LeaseManager>,
-    leadership: &watch::Sender<Leadership>,
-) -> bool {
-    let leases = Api::namespaced(client.clone(), namespace);
-    let manager = manager.insert(built(client, namespace, identity).await);
-    tokio::select! {
-        () = follow(manager, leadership) => false,
-        () = given_back(&leases, leadership, LOOK_EVERY) => true,
-    }
-}
-
-async fn built(client: &Client, namespace: &str, identity: &str) -> LeaseManager {
-    loop {
-        let manager = LeaseManagerBuilder::new(client.clone(), NAME)
-            .with_namespace(namespace)
-            .with_identity(identity)
-            .with_field_manager(crate::cluster::MANAGER)
-            .with_duration(DURATION)
-            .with_grace(GRACE)
-            .build();
-        match manager.await {
-            Ok(manager) => return manager,
-            Err(error) => tracing::warn!(%error, "the Lease"),
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// The Lease as it is, if it can be read.
-async fn spec(leases: &Api<Lease>) -> Option<LeaseSpec> {
-    leases.get_opt(NAME).await.ok().flatten()?.spec
-}
-
-/// Returns when this process stands by and nobody holds the Lease.
-async fn given_back(leases: &Api<Lease>, leadership: &watch::Sender<Leadership>, look_every: Duration) {
-    loop {
-        tokio::time::sleep(look_every).await;
-        if *leadership.borrow() != Leadership::Waiting {
-            continue;
-        }
-        if spec(leases).await.is_some_and(|spec| spec.holder_identity.is_none()) {
-            return;
-        }
-    }
-}
-
-/// Waits until the API server's clock and ours agree (rule S41).
-async fn agrees(client: &Client, server: &ServerClock) {
-    loop {
-        match (client.apiserver_version().await, server.off()) {
-            (Ok(_), None) => return,
-            (Err(error), _) => tracing::warn!(%error, "cannot ask the API server for its time; trying again"),
-            (Ok(_), Some(off)) => tracing::error!(
-                off_by_seconds = off.as_secs_f64(),
-                "this machine's clock is too far from the API server's to decide anything; set it (NTP)"
-            ),
-        }
-        tokio::time::sleep(CLOCK_RETRY).await;
-    }
-}
-
-/// Returns when our clock is off for sure.
-async fn goes_wrong(server: &ServerClock) {
-    while server.surely_off().is_none() {
-        tokio::time::sleep(CLOCK_RETRY).await;
-    }
-}
-
-async fn follow(manager: &LeaseManager, leadership: &watch::Sender<Leadership>) {
-    let mut failing_since: Option<Instant> = None;
-    loop {
-        let began = Instant::now();
-        match manager.changed().await {
-            Ok(true) => {
-                failing_since = None;
-                leadership.send_replace(Leadership::Leading);
+            () = self.elect(&stop) => {}
+            () = clock_guard::goes_wrong(&server) => {
+                self.fence.close();
+                self.leadership.send_replace(Leadership::Lost(clock_guard::OFF));
             }
-            Ok(false) if *leadership.borrow() == Leadership::Leading => {
-                leadership.send_replace(Leadership::Lost("another replica holds the Lease"));
-                return;
+        }
+    }
+
+    async fn elect(&self, stop: &CancellationToken) {
+        match &self.lease {
+            Some(lease) => self.contend(lease.as_ref(), stop).await,
+            None => {
+                self.fence.open();
+                self.leadership.send_replace(Leadership::Leading);
+                stop.cancelled().await;
+                self.fence.close();
             }
-            Ok(false) => failing_since = None,
-            Err(error) => {
-                tracing::warn!(%error, "the Lease");
-                // A call that lasted has renewed the Lease meanwhile: it fails only since now.
-                let lasted = began.elapsed() > Duration::from_secs(3);
-                let since = failing_since.filter(|_| !lasted).unwrap_or_else(Instant::now);
-                failing_since = Some(since);
-                if *leadership.borrow() == Leadership::Leading && since.elapsed() > PATIENCE {
-                    leadership.send_replace(Leadership::Lost("the Lease could not be renewed"));
-                    return;
+        }
+    }
+
+    async fn contend(&self, lease: &dyn LeaseStore, stop: &CancellationToken) {
+        let (mut state, mut event) = (State::begin(), Event::Woke);
+        let mut stopping = false;
+        loop {
+            let now = Now { at: Instant::now(), wall: self.clock.now() };
+            let (next, action) = decide(&self.identity, state, event, now);
+            state = next;
+            self.publish(&state);
+            event = tokio::select! {
+                biased;
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    Event::Stop
                 }
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
+                // Whatever a call does: a leader's time ends when it ends.
+                () = time_is_up(&state) => Event::Woke,
+                event = perform(lease, action) => match event {
+                    Some(event) => event,
+                    None => return,
+                },
+            };
         }
+    }
+
+    /// The fence moves before anything else learns of the new state.
+    fn publish(&self, state: &State) {
+        let leadership = match state {
+            State::Leading(leading) => {
+                let term = u64::try_from(leading.stored.record.transitions).unwrap_or(0);
+                self.fence.hold(Term(term), leading.until());
+                Leadership::Leading
+            }
+            State::Standby(_) | State::Releasing { .. } | State::Ended => {
+                self.fence.close();
+                Leadership::Standby
+            }
+            State::Lost(why) => {
+                self.fence.close();
+                Leadership::Lost(why)
+            }
+        };
+        self.leadership.send_if_modified(|known| std::mem::replace(known, leadership) != leadership);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
-
-    use super::*;
-
-    async fn answers(server: &MockServer, holder: Value, times: Option<u64>) {
-        let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": NAME},
-            "spec": {"holderIdentity": holder}});
-        let mock = Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_json(lease));
-        match times {
-            Some(times) => mock.up_to_n_times(times).mount(server).await,
-            None => mock.mount(server).await,
-        }
+async fn time_is_up(state: &State) {
+    match state {
+        State::Leading(leading) => tokio::time::sleep_until(leading.until()).await,
+        State::Releasing { until, .. } => tokio::time::sleep_until(*until).await,
+        State::Standby(_) | State::Lost(_) | State::Ended => std::future::pending().await,
     }
+}
 
-    #[tokio::test]
-    async fn who_stands_by_notices_that_the_lease_was_given_back() {
-        let server = MockServer::start().await;
-        answers(&server, "glidepath-1".into(), Some(2)).await;
-        answers(&server, Value::Null, None).await;
-        let client = Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap();
-        let leases = Api::namespaced(client, "glidepath");
-        let look = Duration::from_millis(5);
+/// Carries an action out. `None`: the election is over.
+async fn perform(lease: &dyn LeaseStore, action: Action) -> Option<Event> {
+    Some(match action {
+        Action::End => return None,
+        Action::Wait(until) => {
+            tokio::time::sleep_until(until).await;
+            Event::Woke
+        }
+        Action::Read => in_time(lease.read()).await.map_or_else(failure, Event::Found),
+        Action::Create(record) => in_time(lease.create(&record)).await.map_or_else(failure, Event::Written),
+        Action::Replace(stored, record) => {
+            in_time(lease.replace(&stored, &record)).await.map_or_else(failure, Event::Written)
+        }
+    })
+}
 
-        let (leads, _) = watch::channel(Leadership::Waiting);
-        given_back(&leases, &leads, look).await;
-        assert_eq!(server.received_requests().await.unwrap().len(), 3, "held twice, then given back");
+async fn in_time<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| StoreError::Failed("no answer from the API server in 3 s".into());
+    tokio::time::timeout(CALL_DEADLINE, call).await.map_err(late)?
+}
 
-        leads.send_replace(Leadership::Leading);
-        let noticed = tokio::time::timeout(look * 20, given_back(&leases, &leads, look)).await;
-        assert!(noticed.is_err(), "who leads does not ask");
+fn failure(error: StoreError) -> Event {
+    match error {
+        StoreError::Conflict => Event::Refused,
+        StoreError::Failed(error) => {
+            tracing::warn!(lease = store::NAME, %error, "cannot read or write the Lease; retrying");
+            Event::Failed
+        }
     }
 }

@@ -4,17 +4,18 @@ mod lease;
 pub mod queue;
 mod rollouts;
 mod runs;
+mod shutdown;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use kube::{Client, Config, client::ClientBuilder};
-use tokio::{sync::watch, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     clock::SystemClock,
     cluster::{
-        self, Cluster, EventSender, ServerClock, Streams, WatchRequests,
+        self, Cluster, EventSender, Fence, ServerClock, Streams, WatchRequests,
         table::ObjectKey,
         watch::{Triggers, start},
     },
@@ -23,13 +24,12 @@ use crate::{
     server::{self, Metrics, Pages},
     source::{HttpGates, PrometheusSource},
 };
-use lease::Leadership;
+use lease::{Candidate, KubeLease, Leadership, LeaseStore};
 use queue::{Queue, serve};
 use rollouts::RolloutWork;
 use runs::RunWork;
+use shutdown::Parts;
 
-/// Work that runs may finish when the process is asked to end.
-const GRACE: Duration = Duration::from_secs(10);
 /// Runs wait for Prometheus most of the time, and those that wait together are asked for together.
 const RUNS_AT_ONCE: usize = 256;
 /// A pod that comes up changes its ReplicaSet, itself and EndpointSlices, several times each: one tick answers them all.
@@ -73,12 +73,12 @@ pub enum ControllerError {
     /// The address is taken, or not ours.
     #[error("cannot listen on {0}: {1}; choose another --listen")]
     Listen(SocketAddr, std::io::Error),
-    /// Somebody else leads now, or this machine's clock went wrong.
-    #[error("this process must not decide any longer: {0}")]
+    /// Another replica leads now, the Lease could not be renewed, or this machine's clock went wrong.
+    #[error("this process no longer leads: {0}")]
     LeaseLost(&'static str),
-    /// The Lease cannot be had at all.
-    #[error("cannot use the Lease: {0}")]
-    Lease(#[from] kube_lease_manager::LeaseManagerError),
+    /// A part that runs as long as the process has ended.
+    #[error("{0} ended unexpectedly{1}; this is a bug, please report it")]
+    Died(&'static str, String),
 }
 
 /// The queues, as the watches see them.
@@ -153,7 +153,8 @@ pub async fn run_in(
 ) -> Result<(), ControllerError> {
     let Environment { client, no_retry_client, server_clock, clock, source, gates, metrics } = environment;
     let lease_namespace = settings.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-    let events = EventSender::start(client.clone(), Some(settings.identity.clone()));
+    let fence = Fence::default();
+    let events = EventSender::start(client.clone(), &fence, Some(settings.identity.clone()));
     let scope = cluster::Settings {
         namespace: settings.namespace.clone(),
         prometheus: settings.prometheus.clone(),
@@ -162,8 +163,9 @@ pub async fn run_in(
     let queues = Arc::new(Queues::default());
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();
-    let clients = (client.clone(), no_retry_client);
-    let cluster = Arc::new(Cluster::new(clients, scope, Arc::clone(&clock), events, triggers, GateDesk::new(gates)));
+    let (clients, desk) = ((client.clone(), no_retry_client.clone()), GateDesk::new(gates));
+    let cluster = Cluster::new(clients, scope, Arc::clone(&clock), events, triggers, desk, fence.clone());
+    let cluster = Arc::new(cluster);
     let watches = start(&cluster, &streams);
 
     let ended = CancellationToken::new();
@@ -173,17 +175,19 @@ pub async fn run_in(
         queue: Arc::clone(&queues.rollouts),
         metrics: metrics.clone(),
     };
-    let served = tokio::spawn(server::serve(settings.listen, pages, ended.clone().cancelled_owned()));
-    let (leads, leadership) = watch::channel(Leadership::Waiting);
+    let server = server::serve(settings.listen, pages, ended.clone().cancelled_owned());
+    let (leads, leadership) = watch::channel(Leadership::Standby);
+    let lease: Arc<dyn LeaseStore> = Arc::new(KubeLease::new(no_retry_client.clone(), &lease_namespace));
+    let candidate = Candidate {
+        lease: settings.leader_elect.then_some(lease),
+        identity: settings.identity.clone(),
+        clock: Arc::clone(&clock),
+        fence,
+        leadership: leads,
+    };
     let lease_stop = CancellationToken::new();
-    let contend = lease::contend(
-        client,
-        settings.leader_elect.then_some((lease_namespace, settings.identity.clone())),
-        server_clock.clone(),
-        leads,
-        lease_stop.clone(),
-    );
-    let lease = tokio::spawn(contend);
+    let election = candidate.run(no_retry_client, server_clock, lease_stop.clone());
+    let election = AbortOnDropHandle::new(tokio::spawn(election));
 
     let work_stop = CancellationToken::new();
     let rollouts = RolloutWork { cluster: Arc::clone(&cluster), clock: Arc::clone(&clock), metrics: metrics.clone() };
@@ -195,50 +199,16 @@ pub async fn run_in(
         tracing::info!("all watches have listed; working");
         cluster.begin();
         tokio::join!(
-            serve(Arc::clone(&queues.rollouts), settings.concurrency, work_stop.clone(), GRACE, rollouts),
-            serve(Arc::clone(&queues.runs), RUNS_AT_ONCE, work_stop.clone(), GRACE, runs),
+            serve(Arc::clone(&queues.rollouts), settings.concurrency, work_stop.clone(), rollouts),
+            serve(Arc::clone(&queues.runs), RUNS_AT_ONCE, work_stop.clone(), runs),
         );
     };
-    let outcome = until_the_end(work, stop, work_stop.clone(), leadership, served, settings.listen, watches).await;
+    let server = AbortOnDropHandle::new(tokio::spawn(server));
+    let parts = Parts { server, listen: settings.listen, watches, leadership };
+    let outcome = parts.until_the_end(work, stop, work_stop.clone()).await;
     lease_stop.cancel();
-    if let Ok(Err(error)) = lease.await {
-        tracing::warn!(%error, "cannot give the Lease back");
-    }
+    drop(election.await);
     ended.cancel();
-    outcome
-}
-
-/// Works until asked to stop, the Lease is lost, or the server or the watches die.
-async fn until_the_end(
-    work: impl Future<Output = ()>,
-    stop: CancellationToken,
-    work_stop: CancellationToken,
-    mut leadership: watch::Receiver<Leadership>,
-    served: tokio::task::JoinHandle<std::io::Result<()>>,
-    listen: SocketAddr,
-    mut watches: JoinSet<()>,
-) -> Result<(), ControllerError> {
-    tokio::pin!(work);
-    let outcome = tokio::select! {
-        () = &mut work => Ok(()),
-        () = stop.cancelled() => Ok(()),
-        why = lost(&mut leadership) => Err(ControllerError::LeaseLost(why)),
-        served = served => match served {
-            Ok(Err(error)) => Err(ControllerError::Listen(listen, error)),
-            _ => Ok(()),
-        },
-        _ = watches.join_next() => Ok(()),
-    };
-    tracing::info!("finishing what runs");
-    work_stop.cancel();
-    // Work that has not begun (no Lease yet) waits for something that does not come any more.
-    drop(tokio::time::timeout(GRACE, async {
-        tokio::select! {
-            () = &mut work => {}
-            () = tokio::time::sleep(Duration::from_millis(100)), if *leadership.borrow() == Leadership::Waiting => {}
-        }
-    })
-    .await);
     outcome
 }
 
@@ -248,14 +218,6 @@ async fn lead(mut leadership: watch::Receiver<Leadership>, metrics: &Metrics) {
     }
     metrics.leads(true);
     tracing::info!("leading");
-}
-
-async fn lost(leadership: &mut watch::Receiver<Leadership>) -> &'static str {
-    let lost = leadership.wait_for(|state| matches!(state, Leadership::Lost(_))).await.map(|state| *state);
-    match lost {
-        Ok(Leadership::Lost(why)) => why,
-        _ => std::future::pending().await,
-    }
 }
 
 async fn synced(streams: &Streams) {

@@ -155,14 +155,9 @@ impl<K: Clone + Ord + Hash> State<K> {
     }
 }
 
-/// Runs `work` for every due key, at most `limit` at once, until `stop`; then waits for what runs, up to `grace`.
-pub async fn serve<K, W>(
-    queue: Arc<Queue<K>>,
-    limit: usize,
-    stop: tokio_util::sync::CancellationToken,
-    grace: Duration,
-    work: W,
-) where
+/// Runs `work` for every due key, at most `limit` at once, until `stop`; then waits for what runs. Dropping this aborts it.
+pub async fn serve<K, W>(queue: Arc<Queue<K>>, limit: usize, stop: tokio_util::sync::CancellationToken, work: W)
+where
     K: Clone + Ord + Hash + Send + Sync + 'static,
     W: AsyncWork<K>,
 {
@@ -182,7 +177,7 @@ pub async fn serve<K, W>(
             _ = tasks.join_next(), if !room => {}
         }
     }
-    drop(tokio::time::timeout(grace, async { while tasks.join_next().await.is_some() {} }).await);
+    while tasks.join_next().await.is_some() {}
 }
 
 /// What is done for a key. It does not panic: whoever implements it catches.

@@ -25,12 +25,11 @@ use super::{
     Cluster, Health, Streams, commands,
     kinds::{DeploymentKept, RolloutKept},
     resource, rollouts, runs_resource,
-    selection::Selection,
     table::{Change, Entry, Kept, ObjectKey, Table},
     watched_kinds,
 };
 use crate::{
-    api::{REVISION_LABEL, ROLLOUT_LABEL, Rollout},
+    api::{REVISION_LABEL, ROLLOUT_LABEL},
     ports::RolloutKey,
 };
 use routes::Definitions;
@@ -158,8 +157,7 @@ impl Watch {
     fn rollout_changed(&self, change: &Change<RolloutKept>) {
         let Some(entry) = change.entry() else { return };
         let key = RolloutKey { namespace: entry.key.namespace.clone(), name: entry.key.name.clone() };
-        let now = change.new.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
-        self.touch(self.index(&key, now));
+        self.cluster.rollout_changed(&key, change);
         self.cluster.triggers.rollout(key);
     }
 
@@ -173,20 +171,10 @@ impl Watch {
             for key in &keys {
                 let entry = self.cluster.tables.rollouts.get(&key.namespace, &key.name);
                 let rollout = entry.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
-                self.touch(self.index(key, rollout));
+                self.touch(self.cluster.index(key, rollout));
             }
         }
         self.touch(keys);
-    }
-
-    /// Takes a Rollout's references in; gives the Rollouts whose claims that changes.
-    fn index(&self, key: &RolloutKey, rollout: Option<&Rollout>) -> BTreeSet<RolloutKey> {
-        let named = rollout.map(|rollout| {
-            let workload = rollout.spec.workload_ref.as_ref();
-            let workload = workload.and_then(|w| self.cluster.tables.deployments.get(&key.namespace, &w.name));
-            (rollout, Selection::of(rollout, workload.as_deref().map(|entry| &entry.value)))
-        });
-        self.cluster.references.update(key, named)
     }
 
     /// Looks at Rollouts at once.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::SystemClock,
-    cluster::{EventSender, Settings},
+    cluster::{EventSender, Fence, Settings},
     engine::{GateAnswer, GateQuestion},
     ports::{GateAsker, GateDesk},
 };
@@ -62,9 +62,10 @@ impl Process {
             (api.client(), api.client()),
             settings,
             Arc::new(SystemClock),
-            EventSender::start(api.client(), None),
+            EventSender::start(api.client(), &Fence::default(), None),
             Arc::<Touched>::clone(&touched),
             GateDesk::new(Arc::new(NoGates)),
+            Fence::default(),
         ));
         let watches = start(&cluster, &streams);
         Process { api: api.clone(), cluster, streams, touched, _watches: watches }

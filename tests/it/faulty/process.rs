@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use glidepath::{
-    cluster::{Cluster, EventSender, ServerClock, Streams, WatchRequests, table::ObjectKey, watch},
+    cluster::{Cluster, EventSender, Fence, ServerClock, Streams, WatchRequests, table::ObjectKey, watch},
     controller::{Environment, Settings, run_in},
     engine::{GateAnswer, GateQuestion},
     evidence::{Answer, ArmCounts, Query},
@@ -134,10 +134,12 @@ pub struct Watching {
 /// Starts the watches of a controller and nothing else.
 pub fn watching(cluster: &Arc<FaultyCluster>, process: Process) -> Watching {
     let Environment { client, no_retry_client, clock, gates, .. } = environment(cluster, process, 0);
-    let events = EventSender::start(client.clone(), None);
+    let fence = Fence::default();
+    let events = EventSender::start(client.clone(), &fence, None);
     let (streams, settings) = (Streams::default(), glidepath::cluster::Settings::default());
     let clients = (client, no_retry_client);
-    let watched = Arc::new(Cluster::new(clients, settings, clock, events, Arc::new(Deaf), GateDesk::new(gates)));
+    let (deaf, gates) = (Arc::new(Deaf), GateDesk::new(gates));
+    let watched = Arc::new(Cluster::new(clients, settings, clock, events, deaf, gates, fence));
     let tasks = watch::start(&watched, &streams);
     Watching { streams, _tasks: tasks }
 }

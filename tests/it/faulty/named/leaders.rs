@@ -36,7 +36,6 @@ async fn the_other_takes_over(mut scene: Scene, leader: usize) {
 
 /// C6: renewals answered 500 after 4 s each left the old leader at work without end.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of C6"]
 async fn a_leader_whose_renewals_are_refused_slowly_gives_way() {
     let (scene, leader) = at_20_percent(1).await;
     scene.add(scene.fault(Fault::SlowWrites(s(4)), s(90)).on("leases").of(leader));
@@ -46,7 +45,6 @@ async fn a_leader_whose_renewals_are_refused_slowly_gives_way() {
 
 /// C6: one renewal whose answer hung made two leaders for 54 s.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of C6"]
 async fn a_leader_whose_renewal_hangs_gives_way() {
     let (scene, leader) = at_20_percent(2).await;
     scene.add(scene.fault(Fault::RequestLost, s(60)).on("leases").of(leader));
@@ -56,7 +54,6 @@ async fn a_leader_whose_renewal_hangs_gives_way() {
 /// C6, the harm: the old leader, whose view of the Rollout stood still, put traffic back on the version that the new leader
 /// had aborted.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of C6"]
 async fn an_aborted_version_gets_no_traffic_from_a_leader_that_was() {
     let (mut scene, leader) = at_20_percent(3).await;
     scene.add(scene.fault(Fault::RequestLost, s(60)).on("leases").of(leader));
@@ -72,7 +69,6 @@ async fn an_aborted_version_gets_no_traffic_from_a_leader_that_was() {
 
 /// C6: cut off in the middle of a release, with a write under way that arrives when the cut is over.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of C6"]
 async fn what_a_leader_sent_before_it_was_cut_off_does_no_harm_afterwards() {
     for (seed, after) in (10..30).zip([0, 40, 80, 120, 200, 300, 400, 500].into_iter().cycle()) {
         let mut scene = Scene::new(seed, vec![canary("web", 10)]);
@@ -94,7 +90,6 @@ async fn what_a_leader_sent_before_it_was_cut_off_does_no_harm_afterwards() {
 
 /// C6: a process that is stopped (SIGSTOP, a VM that is moved) sees all its timers late, and a rival at work.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of C6"]
 async fn a_leader_that_was_stopped_writes_nothing_when_it_wakes() {
     let steps = json!([{"setWeight": 20}, {"pause": {"duration": "8s"}}, {"setWeight": 60}, {"pause": {}}]);
     for (seed, stopped_for) in (40..60).zip([16, 20, 30, 61].into_iter().cycle()) {
@@ -115,7 +110,6 @@ async fn a_leader_that_was_stopped_writes_nothing_when_it_wakes() {
 
 /// M1: all replicas applied the Lease under one field manager, so that one whose apply was held up led beside the other.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of M1"]
 async fn contenders_that_take_a_free_lease_at_once_do_not_both_lead() {
     for seed in 0..10 {
         let mut scene = Scene::new(seed, vec![canary("web", 6)]);
@@ -129,7 +123,6 @@ async fn contenders_that_take_a_free_lease_at_once_do_not_both_lead() {
 
 /// M2: clocks at -4 s and +4 s, each within what is tolerated, took the Lease from a healthy leader.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of M2"]
 async fn clocks_within_their_tolerance_take_the_lease_from_nobody() {
     for [first, second] in [[-4, 4], [4, -4]] {
         let mut scene = Scene::new(7, vec![canary("web", 6)]);
@@ -144,7 +137,6 @@ async fn clocks_within_their_tolerance_take_the_lease_from_nobody() {
 
 /// M3: after another replica had the Lease, running ticks wrote on for up to 10 s.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of M3"]
 async fn running_work_is_dropped_when_leadership_ends() {
     for seed in 0..10 {
         let mut scene = Scene::new(seed, vec![canary("web", 10), canary("api", 10), canary("pay", 10)]);

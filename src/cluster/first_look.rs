@@ -1,0 +1,79 @@
+//! The first look of a term: no decision of a new leader rests on an observation that is older than its leadership.
+//!
+//! While a process stands by its watches fill the tables, and a watch may hang without an error (a half-open connection).
+//! So in a new term the first tick of each Rollout reads it live, which the API server answers consistently, and works
+//! only with what is at least as new. Routes and Services need no such read: writing them is conditional on the version
+//! that was observed.
+
+use std::collections::BTreeSet;
+
+use kube::{
+    Resource,
+    api::{DynamicObject, GetParams, Request, TypeMeta},
+};
+
+use super::{Cluster, call::read, item::Item, kinds::RolloutKept, lock, rollouts, selection::Selection, table::Change};
+use crate::{
+    api::Rollout,
+    ports::{RolloutKey, WorldError},
+};
+
+impl Cluster {
+    /// Reads the Rollout live, once in each term of leadership. Without a Lease the tables were filled by this very process
+    /// since it began to lead.
+    pub(super) async fn look_first(&self, key: &RolloutKey) -> Result<(), WorldError> {
+        let Some(term) = self.fence.term() else { return Ok(()) };
+        if lock(&self.looked_in).get(key) == Some(&term) {
+            return Ok(());
+        }
+        let before = self.tables.rollouts.get(&key.namespace, &key.name);
+        match self.live(key).await? {
+            Some(live) => self.tables.rollouts.wrote_item(&live),
+            None => drop(self.tables.rollouts.gone(&key.namespace, &key.name)),
+        }
+        let after = self.tables.rollouts.get(&key.namespace, &key.name);
+        // The watch finds this version known when it brings it: what it would have done is done here.
+        let change = Change { old: before, new: after };
+        if change.matters() {
+            tracing::info!(rollout = %key, "the watch was behind the API server when this process began to lead");
+            self.rollout_changed(key, &change);
+        }
+        lock(&self.looked_in).insert(key.clone(), term);
+        Ok(())
+    }
+
+    /// The Rollout as the API server has it, also one that cannot be read whole.
+    async fn live(&self, key: &RolloutKey) -> Result<Option<Item>, WorldError> {
+        let (what, resource) = (format!("get Rollout {key}"), rollouts());
+        let fault = |error: &dyn std::fmt::Display| WorldError::Transient(format!("{what}: {error}"));
+        let url = DynamicObject::url_path(&resource, Some(&key.namespace));
+        let get = Request::new(url).get(&key.name, &GetParams::default()).map_err(|error| fault(&error))?;
+        let found = read(&what, async {
+            match self.client.request_text(get).await {
+                Ok(text) => Ok(Some(text)),
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
+        found.await?.map(|text| Item::read(&text, &types).map_err(|error| fault(&error))).transpose()
+    }
+
+    /// Takes in what a changed Rollout refers to, and triggers every Rollout whose claims that changes.
+    pub(super) fn rollout_changed(&self, key: &RolloutKey, change: &Change<RolloutKept>) {
+        let now = change.new.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
+        for rival in self.index(key, now) {
+            self.triggers.rollout(rival);
+        }
+    }
+
+    /// Takes a Rollout's references in; gives the Rollouts whose claims that changes.
+    pub(super) fn index(&self, key: &RolloutKey, rollout: Option<&Rollout>) -> BTreeSet<RolloutKey> {
+        let named = rollout.map(|rollout| {
+            let workload = rollout.spec.workload_ref.as_ref();
+            let workload = workload.and_then(|w| self.tables.deployments.get(&key.namespace, &w.name));
+            (rollout, Selection::of(rollout, workload.as_deref().map(|entry| &entry.value)))
+        });
+        self.references.update(key, named)
+    }
+}

@@ -1,0 +1,249 @@
+//! What a new leader reads, and which versions its writes are conditional on, against an API server of four objects.
+
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+
+use axum::http::{Method, Request, Response};
+use kube::client::Body;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::*;
+use crate::{
+    api::{FINALIZER, Percent},
+    engine::{GateAnswer, GateQuestion, RouteIntent, Target},
+    ports::GateAsker,
+};
+
+const ROLLOUT: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/web";
+const ROUTE: &str = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/web";
+const SERVICE: &str = "/api/v1/namespaces/shop/services/web-stable";
+
+/// Objects by path: read, and written on condition of their version.
+#[derive(Clone, Default)]
+struct ApiServer {
+    objects: Arc<Mutex<BTreeMap<String, Value>>>,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl ApiServer {
+    fn client(&self) -> Client {
+        let server = self.clone();
+        let answer = move |request: Request<Body>| {
+            let server = server.clone();
+            async move { Ok::<_, Infallible>(server.answer(request).await) }
+        };
+        Client::new(tower::service_fn(answer), "shop")
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let body = request.into_body().collect_bytes().await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let version = body["metadata"]["resourceVersion"].as_str().unwrap_or("none").to_owned();
+        lock(&self.requests).push(format!("{method} {path} at {version}"));
+        let mut objects = lock(&self.objects);
+        let Some(stored) = objects.get_mut(&path) else { return status(404) };
+        if method == Method::GET {
+            return answer(stored);
+        }
+        if stored["metadata"]["resourceVersion"] != version.as_str() {
+            return status(409);
+        }
+        match method {
+            Method::PUT => *stored = body,
+            _ => json_patch::merge(stored, &body),
+        }
+        let next = version.parse::<u64>().unwrap() + 1;
+        stored["metadata"]["resourceVersion"] = next.to_string().into();
+        answer(stored)
+    }
+
+    /// Another client changes it.
+    fn change(&self, path: &str, field: &str, value: Value) -> Value {
+        let mut objects = lock(&self.objects);
+        let object = objects.get_mut(path).unwrap();
+        *object.pointer_mut(field).unwrap() = value;
+        let version = object["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap() + 1;
+        object["metadata"]["resourceVersion"] = version.to_string().into();
+        object.clone()
+    }
+
+    fn requested(&self, what: &str) -> Vec<String> {
+        lock(&self.requests).iter().filter(|line| line.starts_with(what)).cloned().collect()
+    }
+}
+
+fn answer(object: &Value) -> Response<Body> {
+    Response::new(Body::from(object.to_string().into_bytes()))
+}
+
+fn status(code: u16) -> Response<Body> {
+    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "code": code});
+    Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
+}
+
+struct NoGates;
+
+#[async_trait]
+impl GateAsker for NoGates {
+    async fn ask(&self, _: &str, _: &GateQuestion) -> GateAnswer {
+        unreachable!("no gate is asked here")
+    }
+}
+
+struct Quiet;
+
+impl Triggers for Quiet {
+    fn rollout(&self, _: RolloutKey) {}
+    fn rollout_counts(&self, _: RolloutKey) {}
+    fn run(&self, _: table::ObjectKey) {}
+}
+
+/// A Rollout with a route and a Service, all of them in the tables as they are on the server.
+struct Shop {
+    server: ApiServer,
+    cluster: Cluster,
+    fence: Fence,
+    key: RolloutKey,
+}
+
+fn world() -> Shop {
+    let server = ApiServer::default();
+    let objects = [
+        (
+            ROLLOUT,
+            json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
+                "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "resourceVersion": "5", "generation": 1,
+                    "finalizers": [FINALIZER]},
+                "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}},
+                    "template": {"metadata": {"labels": {"app": "web"}},
+                        "spec": {"containers": [{"name": "app", "image": "shop/web:1"}]}},
+                    "services": {"root": "web", "stable": "web-stable", "canary": "web-canary"},
+                    "strategy": {"canary": {"steps": [{"setWeight": 20}]}},
+                    "traffic": [{"istio": {"virtualServices": [{"name": "web"}]}}]}}),
+        ),
+        (
+            ROUTE,
+            json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+                "metadata": {"name": "web", "namespace": "shop", "uid": "u2", "resourceVersion": "10"},
+                "spec": {"hosts": ["web"], "http": [{"name": "all", "route": [
+                    {"destination": {"host": "web-stable"}, "weight": 100},
+                    {"destination": {"host": "web-canary"}, "weight": 0}]}]}}),
+        ),
+        (
+            SERVICE,
+            json!({"apiVersion": "v1", "kind": "Service",
+                "metadata": {"name": "web-stable", "namespace": "shop", "uid": "u3", "resourceVersion": "20"},
+                "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}),
+        ),
+    ];
+    *lock(&server.objects) = objects.into_iter().map(|(path, object)| (path.to_owned(), object)).collect();
+    let fence = Fence::default();
+    let client = server.client();
+    let events = EventSender::start(client.clone(), &fence, None);
+    let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
+    let (settings, desk) = (Settings::default(), GateDesk::new(Arc::new(NoGates)));
+    let clients = (client.clone(), client);
+    let cluster = Cluster::new(clients, settings, clock, events, Arc::new(Quiet), desk, fence.clone());
+    let key = RolloutKey { namespace: "shop".into(), name: "web".into() };
+    let world = Shop { server, cluster, fence, key };
+    for path in [ROLLOUT, ROUTE, SERVICE] {
+        let object = lock(&world.server.objects)[path].clone();
+        world.watch_brings(&object);
+    }
+    world
+}
+
+impl Shop {
+    fn watch_brings(&self, object: &Value) {
+        let item = item::Item::Whole(Box::new(serde_json::from_value(object.clone()).unwrap()));
+        let tables = self.cluster.tables();
+        match object["kind"].as_str().unwrap() {
+            "Rollout" => drop(tables.rollouts.seen(&item)),
+            "Service" => drop(tables.services.seen(&item)),
+            _ => drop(tables.routes["virtualservices"].seen(&item)),
+        }
+    }
+
+    fn lead(&self, term: u64) {
+        self.fence.hold(Term(term), Instant::now() + Duration::from_secs(10));
+    }
+
+    async fn observe(&self) -> Option<Observation> {
+        self.cluster.observe(&self.key).await.unwrap()
+    }
+
+    async fn shift(&self, observation: &Observation, percent: u32) -> Result<(), WorldError> {
+        let intent = RouteIntent::weight(Percent::whole(percent));
+        self.cluster.carry_out(observation, &Action::EnsureRoute(intent)).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c6_a_new_leader_decides_on_what_is_as_new_as_its_leadership() {
+    let world = world();
+    world.server.change(ROLLOUT, "/spec/replicas", 4.into());
+    world.lead(1);
+    for _ in 0..3 {
+        assert_eq!(world.observe().await.unwrap().rollout.spec.replicas, Some(4), "the watch hangs");
+    }
+    assert_eq!(world.server.requested("GET").len(), 1, "one read in a term");
+    world.lead(2);
+    world.observe().await.unwrap();
+    assert_eq!(world.server.requested("GET").len(), 2);
+
+    lock(&world.server.objects).remove(ROLLOUT);
+    world.lead(3);
+    assert!(world.observe().await.is_none(), "it was deleted meanwhile");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_lease_nothing_is_read_that_the_watches_bring() {
+    let world = world();
+    world.fence.open();
+    assert!(world.observe().await.is_some());
+    assert!(world.server.requested("GET").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn c6_s58_a_route_is_written_on_condition_of_the_version_that_was_observed() {
+    let world = world();
+    world.lead(1);
+    let observation = world.observe().await.unwrap();
+    let foreign = world.server.change(ROUTE, "/spec/http/0/route/0/weight", 90.into());
+    world.watch_brings(&foreign);
+    let refused = world.shift(&observation, 20).await;
+    assert!(matches!(refused, Err(WorldError::Conflict(_))), "{refused:?}");
+    assert_eq!(world.server.requested("PUT"), [format!("PUT {ROUTE} at 10")]);
+
+    let observation = world.observe().await.unwrap();
+    world.shift(&observation, 20).await.unwrap();
+    world.shift(&observation, 30).await.unwrap();
+    let versions = world.server.requested("PUT").split_off(1);
+    assert_eq!(versions, [11, 12].map(|version| format!("PUT {ROUTE} at {version}")), "our own write moves it on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c6_s58_a_selector_is_moved_on_condition_of_the_version_that_was_observed() {
+    let world = world();
+    world.lead(1);
+    let observation = world.observe().await.unwrap();
+    let foreign = world.server.change(SERVICE, "/spec/ports/0/port", 81.into());
+    world.watch_brings(&foreign);
+    let pin = Action::EnsureTarget { target: Target::Stable, revision: "r1".into() };
+    let refused = world.cluster.carry_out(&observation, &pin).await;
+    assert!(matches!(refused, Err(WorldError::Conflict(_))), "{refused:?}");
+    assert_eq!(world.server.requested("PATCH"), [format!("PATCH {SERVICE} at 20")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn c6_a_tick_under_way_writes_nothing_once_its_process_has_stopped_leading() {
+    let world = world();
+    world.lead(1);
+    let observation = world.observe().await.unwrap();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert!(world.shift(&observation, 20).await.is_err());
+    let status = RolloutStatus { message: "late".into(), ..RolloutStatus::default() };
+    assert!(world.cluster.record(&observation, &status).await.is_err());
+    assert!(world.server.requested("P").is_empty(), "{:?}", world.server.requested("P"));
+}

@@ -1,0 +1,86 @@
+//! The traffic objects of one tick: routes and Services as it observed them.
+//!
+//! A write is planned on these and conditional on their versions (rule S58), whatever the watches have learned meanwhile:
+//! an object that has moved since it was observed is a conflict, so a decision never overwrites what it has not seen. Our
+//! own writes within the tick move what was observed on.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use kube::api::{DynamicObject, Preconditions};
+
+use super::{
+    Cluster,
+    kinds::{RouteKept, ServiceKept},
+    lock,
+    table::{Entry, Kept},
+    targets::Targets,
+};
+use crate::{
+    ports::RolloutKey,
+    router::{ObjectRef, Objects, PlannedWrite, RouteContext, Router},
+};
+
+/// What one tick has observed of its traffic.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// The last foreign writer of one of the routes.
+    pub other_manager: Option<String>,
+    routes: Mutex<Objects>,
+    services: Mutex<BTreeMap<String, Arc<Entry<ServiceKept>>>>,
+}
+
+impl Traffic {
+    /// The routers' objects.
+    pub fn routes(&self) -> Objects {
+        lock(&self.routes).clone()
+    }
+
+    /// One of the Rollout's Services.
+    pub fn service(&self, name: &str) -> Option<Arc<Entry<ServiceKept>>> {
+        lock(&self.services).get(name).cloned()
+    }
+
+    /// We wrote this route object.
+    pub fn wrote_route(&self, written: &DynamicObject) {
+        lock(&self.routes).insert(RouteKept::keep(written).object);
+    }
+
+    /// We deleted this one.
+    pub fn deleted_route(&self, gone: &ObjectRef) {
+        let mut routes = lock(&self.routes);
+        *routes = routes.after(&[PlannedWrite::Delete(gone.clone())]);
+    }
+
+    /// We wrote this Service.
+    pub fn wrote_service(&self, written: &DynamicObject) {
+        let entry = Arc::new(Entry::new(written));
+        lock(&self.services).insert(entry.key.name.clone(), entry);
+    }
+
+    /// Only the very object that was observed may go.
+    pub fn preconditions(&self, gone: &ObjectRef) -> Option<Preconditions> {
+        let routes = lock(&self.routes);
+        let object = routes.get(&gone.kind, &gone.namespace, &gone.name)?;
+        let text = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
+        Some(Preconditions { uid: text("uid"), resource_version: text("resourceVersion") })
+    }
+}
+
+impl Cluster {
+    /// What the tables hold of a Rollout's traffic now.
+    pub(super) fn observe_traffic(
+        &self,
+        key: &RolloutKey,
+        targets: &Targets,
+        routers: &[Box<dyn Router>],
+        context: &RouteContext,
+    ) -> Traffic {
+        let (routes, other_manager) = self.route_objects(routers, context);
+        let names = [&targets.root, &targets.stable, &targets.canary].into_iter().flatten();
+        let services = names.filter_map(|name| Some((name.clone(), self.tables.services.get(&key.namespace, name)?)));
+        Traffic { other_manager, routes: Mutex::new(routes), services: Mutex::new(services.collect()) }
+    }
+}

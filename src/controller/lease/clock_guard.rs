@@ -1,0 +1,41 @@
+//! A process whose wall clock is off must not decide (rule S41): times in a status are shared by all replicas.
+//!
+//! The Lease itself does not depend on wall clocks.
+
+use std::time::Duration;
+
+use kube::Client;
+
+use crate::cluster::ServerClock;
+
+/// Why a leader with such a clock must stop.
+pub const OFF: &str = "its clock is off by more than 5 s from the API server's";
+
+/// How often the two clocks are compared while they do not agree, and looked at while they do.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// No question takes longer.
+const CALL_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Waits until the API server's clock and ours agree.
+pub async fn agrees(client: &Client, server: &ServerClock) {
+    loop {
+        let asked = tokio::time::timeout(CALL_DEADLINE, client.apiserver_version()).await;
+        match (asked, server.off()) {
+            (Ok(Ok(_)), None) => return,
+            (Ok(Err(error)), _) => tracing::warn!(%error, "cannot read the API server's time; retrying"),
+            (Err(_), _) => tracing::warn!("no answer from the API server in 3 s when asked for its time; retrying"),
+            (Ok(Ok(_)), Some(off)) => tracing::error!(
+                off_by_seconds = off.as_secs_f64(),
+                "this machine's clock is too far from the API server's to decide anything; set it (NTP)"
+            ),
+        }
+        tokio::time::sleep(CHECK_EVERY).await;
+    }
+}
+
+/// Returns when our clock is off for sure.
+pub async fn goes_wrong(server: &ServerClock) {
+    while server.surely_off().is_none() {
+        tokio::time::sleep(CHECK_EVERY).await;
+    }
+}
