@@ -1,13 +1,20 @@
-//! A work queue of keys: one key at a time, each with one due time, bounded work in parallel.
+//! A work queue of keys: one key at a time, each with one due time, bounded work in parallel, failures retried with backoff.
+
+mod order;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
+
+pub use order::Namespaced;
+use order::Order;
+
+use crate::{cluster::table::ObjectKey, ports::RolloutKey};
 
 /// What a piece of work says when it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +23,7 @@ pub enum Next {
     After(Duration),
     /// It worked and left something to be seen: look again soon, less soon the more often in a row.
     Soon,
-    /// It failed: try again, with growing patience.
+    /// It failed: retry with backoff.
     Failed,
     /// Its object is gone.
     Forget,
@@ -27,37 +34,47 @@ const LAST_RETRY: Duration = Duration::from_secs(300);
 const FIRST_SOON: Duration = Duration::from_millis(20);
 const LAST_SOON: Duration = Duration::from_secs(2);
 
+impl Namespaced for RolloutKey {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+}
+
+impl Namespaced for ObjectKey {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+}
+
 /// Keys with their due times.
 #[derive(Debug)]
 pub struct Queue<K> {
+    places: usize,
     state: Mutex<State<K>>,
     changed: Notify,
 }
 
 #[derive(Debug)]
 struct State<K> {
-    due: HashMap<K, Instant>,
-    order: BTreeSet<(Instant, K)>,
-    running: HashSet<K>,
-    patience: HashMap<K, Patience>,
+    order: Order<K>,
+    backoff: HashMap<K, Backoff>,
 }
 
 /// How often in a row a key failed, or was not done yet.
 #[derive(Clone, Copy, Debug, Default)]
-struct Patience {
+struct Backoff {
     failures: u32,
     soon: u32,
 }
 
-impl<K: Clone + Ord + Hash> Default for Queue<K> {
-    fn default() -> Self {
-        let state =
-            State { due: HashMap::new(), order: BTreeSet::new(), running: HashSet::new(), patience: HashMap::new() };
-        Queue { state: Mutex::new(state), changed: Notify::new() }
+impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Queue<K> {
+    /// An empty queue whose keys are worked on so many at once.
+    pub fn new(places: usize) -> Self {
+        let places = places.max(1);
+        let state = State { order: Order::new(places), backoff: HashMap::new() };
+        Queue { places, state: Mutex::new(state), changed: Notify::new() }
     }
-}
 
-impl<K: Clone + Ord + Hash + Send + 'static> Queue<K> {
     /// Something changed: the key is due now.
     pub fn trigger(&self, key: K) {
         self.trigger_after(Duration::ZERO, key);
@@ -65,22 +82,26 @@ impl<K: Clone + Ord + Hash + Send + 'static> Queue<K> {
 
     /// Something changed that rarely comes alone: the key is due a moment later, once for all of it.
     pub fn trigger_after(&self, delay: Duration, key: K) {
-        self.lock().schedule(key, Instant::now() + delay);
+        self.lock().order.schedule(key, Instant::now() + delay);
         self.changed.notify_one();
     }
 
     /// How many keys wait or run.
     pub fn depth(&self) -> usize {
+        self.lock().order.depth(Instant::now())
+    }
+
+    /// How long the oldest key waits that is due: a place, or the end of its own work.
+    pub fn oldest_due_age(&self) -> Duration {
         let now = Instant::now();
-        let state = self.lock();
-        state.order.iter().take_while(|(at, _)| *at <= now).count() + state.running.len()
+        self.lock().order.oldest_due(now).map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 
     /// Takes the next key that is due and not being worked on; waits for one.
     pub async fn take(&self) -> K {
         loop {
             let changed = self.changed.notified();
-            let wait = match self.lock().pop(Instant::now()) {
+            let wait = match self.lock().order.pop(Instant::now()) {
                 Ok(key) => return key,
                 Err(wait) => wait,
             };
@@ -95,29 +116,29 @@ impl<K: Clone + Ord + Hash + Send + 'static> Queue<K> {
     pub fn done(&self, key: K, next: Next) {
         let now = Instant::now();
         let mut state = self.lock();
-        state.running.remove(&key);
-        let patience = state.patience.entry(key.clone()).or_default();
+        let backoff = state.backoff.entry(key.clone()).or_default();
         let delay = match next {
             Next::Forget => None,
             Next::After(delay) => {
-                *patience = Patience::default();
+                *backoff = Backoff::default();
                 Some(jittered(delay, &key, 0))
             }
             Next::Soon => {
-                let delay = doubled(FIRST_SOON, patience.soon, LAST_SOON);
-                *patience = Patience { failures: 0, soon: patience.soon + 1 };
+                let delay = doubled(FIRST_SOON, backoff.soon, LAST_SOON);
+                *backoff = Backoff { failures: 0, soon: backoff.soon + 1 };
                 Some(delay)
             }
             Next::Failed => {
-                let delay = doubled(FIRST_RETRY, patience.failures, LAST_RETRY);
-                let turn = patience.failures;
-                *patience = Patience { failures: patience.failures + 1, soon: 0 };
+                let delay = doubled(FIRST_RETRY, backoff.failures, LAST_RETRY);
+                let turn = backoff.failures;
+                *backoff = Backoff { failures: backoff.failures + 1, soon: 0 };
                 Some(jittered(delay, &key, turn))
             }
         };
+        state.order.finish(&key);
         match delay {
-            Some(delay) => state.schedule(key, now + delay),
-            None => drop(state.patience.remove(&key)),
+            Some(delay) => state.order.schedule(key, now + delay),
+            None => drop(state.backoff.remove(&key)),
         }
         drop(state);
         self.changed.notify_one();
@@ -128,43 +149,17 @@ impl<K: Clone + Ord + Hash + Send + 'static> Queue<K> {
     }
 }
 
-impl<K: Clone + Ord + Hash> State<K> {
-    /// The earlier of two due times counts.
-    fn schedule(&mut self, key: K, at: Instant) {
-        if let Some(known) = self.due.get(&key).copied() {
-            if known <= at {
-                return;
-            }
-            self.order.remove(&(known, key.clone()));
-        }
-        self.due.insert(key.clone(), at);
-        self.order.insert((at, key));
-    }
-
-    fn pop(&mut self, now: Instant) -> Result<K, Option<Duration>> {
-        let ready = self.order.iter().take_while(|(at, _)| *at <= now);
-        let Some(key) = ready.map(|(_, key)| key).find(|key| !self.running.contains(*key)).cloned() else {
-            let next = self.order.iter().find(|(at, _)| *at > now).map(|(at, _)| *at - now);
-            return Err(next);
-        };
-        if let Some(at) = self.due.remove(&key) {
-            self.order.remove(&(at, key.clone()));
-        }
-        self.running.insert(key.clone());
-        Ok(key)
-    }
-}
-
-/// Runs `work` for every due key, at most `limit` at once, until `stop`; then waits for what runs. Dropping this aborts it.
-pub async fn serve<K, W>(queue: Arc<Queue<K>>, limit: usize, stop: tokio_util::sync::CancellationToken, work: W)
+/// Runs `work` for every due key, as many at once as the queue has places, until `stop`; then waits for what runs. Dropping
+/// this aborts it.
+pub async fn serve<K, W>(queue: Arc<Queue<K>>, stop: tokio_util::sync::CancellationToken, work: W)
 where
-    K: Clone + Ord + Hash + Send + Sync + 'static,
+    K: Clone + Ord + Hash + Namespaced + Send + Sync + 'static,
     W: AsyncWork<K>,
 {
     let mut tasks = tokio::task::JoinSet::new();
     loop {
         while tasks.try_join_next().is_some() {}
-        let room = tasks.len() < limit.max(1);
+        let room = tasks.len() < queue.places;
         tokio::select! {
             () = stop.cancelled() => break,
             key = queue.take(), if room => {
@@ -203,9 +198,15 @@ fn jittered<K: Hash>(delay: Duration, key: &K, turn: u32) -> Duration {
 mod tests {
     use super::*;
 
+    impl Namespaced for &str {
+        fn namespace(&self) -> &str {
+            "shop"
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_key_is_never_worked_on_twice_at_once_and_a_trigger_meanwhile_counts() {
-        let queue = Queue::<&str>::default();
+        let queue = Queue::<&str>::new(16);
         queue.trigger("a");
         queue.trigger("a");
         assert_eq!(queue.take().await, "a");
@@ -217,8 +218,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_are_retried_with_growing_patience_until_success() {
-        let queue = Queue::<&str>::default();
+    async fn failures_are_retried_with_backoff_until_success() {
+        let queue = Queue::<&str>::new(16);
         queue.trigger("a");
         let mut waits = Vec::new();
         for _ in 0..11 {
@@ -238,8 +239,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn m13_the_age_of_the_oldest_due_key_counts_what_waits_for_its_own_work() {
+        let queue = Queue::<&str>::new(16);
+        assert_eq!(queue.oldest_due_age(), Duration::ZERO);
+        queue.trigger("a");
+        queue.take().await;
+        queue.trigger("a");
+        tokio::time::advance(Duration::from_secs(40)).await;
+        queue.trigger("b");
+        assert_eq!((queue.oldest_due_age(), queue.depth()), (Duration::from_secs(40), 2));
+        queue.done("a", Next::After(Duration::from_secs(600)));
+        assert_eq!(queue.take().await, "a");
+        assert_eq!(queue.take().await, "b");
+        assert_eq!(queue.oldest_due_age(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_key_that_is_gone_is_forgotten() {
-        let queue = Queue::<&str>::default();
+        let queue = Queue::<&str>::new(16);
         queue.trigger("a");
         queue.take().await;
         queue.done("a", Next::Forget);

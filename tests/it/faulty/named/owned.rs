@@ -114,7 +114,6 @@ async fn a_run_that_somebody_else_made_is_no_evidence() {
 
 /// M10: Rollouts behind a slow admission webhook filled the places of all.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of M10"]
 async fn one_namespaces_slow_webhook_holds_up_no_other_namespace() {
     let mut scene = Scene::new(5, vec![plain("web", 3)]);
     scene.start_alone();
