@@ -1,6 +1,7 @@
-//! Our own numbers, in the OpenMetrics text format. Labels never hold object names.
+//! The controller's own metrics, in the OpenMetrics text format. Labels are kind, namespace, phase, reason, verb, resource
+//! and code; never object names.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -21,39 +22,134 @@ struct RequestLabels {
     code: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NamespaceLabel {
+    namespace: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabels {
+    namespace: String,
+    reason: String,
+}
+
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// What is read off when the metrics are scraped.
+#[derive(Debug, Default)]
+pub struct Scrape {
+    /// Rollouts by phase and namespace.
+    pub rollouts: BTreeMap<(String, String), i64>,
+    /// Rollouts that are due or being worked on.
+    pub queue: usize,
+    /// How long the oldest due key of each queue waits, by the kind of its objects.
+    pub oldest_due: Vec<(&'static str, Duration)>,
+    /// How long ago each watch was last heard of, by kind.
+    pub watch_ages: Vec<(String, Duration)>,
+}
+
 /// The metrics of this process.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
     rollouts: Family<RolloutLabels, Gauge>,
     reconcile: Histogram,
+    failures: Family<EndLabels, Counter>,
+    panics: Family<KindLabel, Counter>,
     requests: Family<RequestLabels, Counter>,
     queue: Gauge,
-    leader: Gauge,
+    oldest_due: Family<KindLabel, Seconds>,
+    watch_age: Family<KindLabel, Seconds>,
+    evidence_lag: Histogram,
     queries: Counter,
+    answers: Family<ReasonLabel, Counter>,
+    steps: Family<NamespaceLabel, Counter>,
+    ended: Family<EndLabels, Counter>,
+    repairs: Family<NamespaceLabel, Counter>,
+    leader: Gauge,
+    transitions: Gauge,
+    renewals: Family<ReasonLabel, Counter>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-        let reconcile = Histogram::new(seconds);
-        let (rollouts, requests) = (Family::default(), Family::default());
-        let (queue, leader, queries) = (Gauge::default(), Gauge::default(), Counter::default());
-        let mut registry = Registry::with_prefix("glidepath");
-        registry.register("rollouts", "Rollouts by phase", rollouts.clone());
-        registry.register_with_unit("reconcile_duration", "Time of one tick", Unit::Seconds, reconcile.clone());
-        registry.register("api_requests", "Requests to the API server", requests.clone());
-        registry.register("queue_depth", "Rollouts that are due or being worked on", queue.clone());
-        registry.register("leader", "Whether this process holds the Lease", leader.clone());
-        registry.register("prometheus_queries", "Questions asked of metric sources", queries.clone());
-        Metrics { registry: Arc::new(registry), rollouts, reconcile, requests, queue, leader, queries }
+        let ticks = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+        let lags = [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
+        let mut metrics = Metrics {
+            registry: Arc::default(),
+            rollouts: Family::default(),
+            reconcile: Histogram::new(ticks),
+            failures: Family::default(),
+            panics: Family::default(),
+            requests: Family::default(),
+            queue: Gauge::default(),
+            oldest_due: Family::default(),
+            watch_age: Family::default(),
+            evidence_lag: Histogram::new(lags),
+            queries: Counter::default(),
+            answers: Family::default(),
+            steps: Family::default(),
+            ended: Family::default(),
+            repairs: Family::default(),
+            leader: Gauge::default(),
+            transitions: Gauge::default(),
+            renewals: Family::default(),
+        };
+        metrics.registry = Arc::new(metrics.registered());
+        metrics
     }
 }
 
 impl Metrics {
+    fn registered(&self) -> Registry {
+        let mut all = Registry::with_prefix("glidepath");
+        all.register("rollouts", "Rollouts by phase", self.rollouts.clone());
+        all.register_with_unit("reconcile_duration", "Time of one tick", Unit::Seconds, self.reconcile.clone());
+        all.register("tick_failures", "Ticks that failed; Conflict is a lost race", self.failures.clone());
+        all.register("panics", "Bugs in the controller, by the kind of object", self.panics.clone());
+        all.register("api_requests", "Requests to the API server", self.requests.clone());
+        all.register("queue_depth", "Rollouts that are due or being worked on", self.queue.clone());
+        let help = "How long the oldest due object of a queue waits";
+        all.register_with_unit("queue_oldest_due", help, Unit::Seconds, self.oldest_due.clone());
+        let help = "Time since a watch was last heard of";
+        all.register_with_unit("watch_age", help, Unit::Seconds, self.watch_age.clone());
+        let help = "Age of the newest evidence when a run is judged";
+        all.register_with_unit("evidence_lag", help, Unit::Seconds, self.evidence_lag.clone());
+        all.register("prometheus_queries", "Queries sent to metric sources", self.queries.clone());
+        all.register("source_requests", "Answers of metric sources by result", self.answers.clone());
+        all.register("steps_completed", "Steps that rollouts completed", self.steps.clone());
+        all.register("rollouts_ended", "Releases that ended, by outcome", self.ended.clone());
+        all.register("route_repairs", "Routes changed from outside and written back", self.repairs.clone());
+        all.register("leader", "Whether this process holds the Lease", self.leader.clone());
+        all.register("lease_transitions", "How often the Lease has changed hands", self.transitions.clone());
+        all.register("lease_requests", "Requests for the Lease by result", self.renewals.clone());
+        all
+    }
+
     /// One tick took this long.
     pub fn reconciled(&self, took: Duration) {
         self.reconcile.observe(took.as_secs_f64());
+    }
+
+    /// A tick in this namespace failed.
+    pub fn tick_failed(&self, namespace: &str, reason: &str) {
+        let labels = EndLabels { namespace: namespace.to_owned(), reason: reason.to_owned() };
+        self.failures.get_or_create(&labels).inc();
+    }
+
+    /// The work on an object of this kind panicked.
+    pub fn panicked(&self, kind: &str) {
+        self.panics.get_or_create(&KindLabel { kind: kind.to_owned() }).inc();
     }
 
     /// One request to the API server was answered (or not: code 0). The resource is named as RBAC names it.
@@ -67,19 +163,61 @@ impl Metrics {
         self.queries.inc_by(questions as u64);
     }
 
+    /// A metric source answered one of them, or did not.
+    pub fn answered(&self, well: bool) {
+        self.answers.get_or_create(&ReasonLabel { reason: if well { "OK" } else { "Error" } }).inc();
+    }
+
+    /// A run was judged by evidence that ends so long ago.
+    pub fn judged(&self, lag: Duration) {
+        self.evidence_lag.observe(lag.as_secs_f64());
+    }
+
+    /// Rollouts of this namespace completed so many steps.
+    pub fn steps_completed(&self, namespace: &str, steps: u32) {
+        self.steps.get_or_create(&NamespaceLabel { namespace: namespace.to_owned() }).inc_by(steps.into());
+    }
+
+    /// A release ended.
+    pub fn release_ended(&self, namespace: &str, outcome: String) {
+        self.ended.get_or_create(&EndLabels { namespace: namespace.to_owned(), reason: outcome }).inc();
+    }
+
+    /// A route that was changed from outside was written back.
+    pub fn route_repaired(&self, namespace: &str) {
+        self.repairs.get_or_create(&NamespaceLabel { namespace: namespace.to_owned() }).inc();
+    }
+
     /// Whether this process leads.
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
     }
 
-    /// All numbers as text; the counts of Rollouts by phase and namespace and the queue are taken now.
-    pub fn text(&self, rollouts: &BTreeMap<(String, String), i64>, queue: usize) -> String {
+    /// The Lease as it was last seen has changed hands so often.
+    pub fn lease_seen(&self, transitions: i32) {
+        self.transitions.set(transitions.into());
+    }
+
+    /// A request for the Lease ended like this.
+    pub fn lease_requested(&self, result: &'static str) {
+        self.renewals.get_or_create(&ReasonLabel { reason: result }).inc();
+    }
+
+    /// All metrics as text.
+    pub fn text(&self, scrape: &Scrape) -> String {
         self.rollouts.clear();
-        for ((phase, namespace), count) in rollouts {
+        for ((phase, namespace), count) in &scrape.rollouts {
             let labels = RolloutLabels { phase: phase.clone(), namespace: namespace.clone() };
             self.rollouts.get_or_create(&labels).set(*count);
         }
-        self.queue.set(i64::try_from(queue).unwrap_or(i64::MAX));
+        self.queue.set(i64::try_from(scrape.queue).unwrap_or(i64::MAX));
+        for (kind, age) in &scrape.oldest_due {
+            self.oldest_due.get_or_create(&KindLabel { kind: (*kind).to_owned() }).set(age.as_secs_f64());
+        }
+        self.watch_age.clear();
+        for (kind, age) in &scrape.watch_ages {
+            self.watch_age.get_or_create(&KindLabel { kind: kind.clone() }).set(age.as_secs_f64());
+        }
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,
@@ -90,25 +228,76 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    #[test]
-    fn the_names_people_put_on_dashboards() {
+    /// With one sample of each metric: one without samples is not in the text.
+    fn text() -> String {
         let metrics = Metrics::default();
         metrics.reconciled(Duration::from_millis(3));
+        metrics.tick_failed("shop", "Forbidden");
+        metrics.panicked("Rollout");
         metrics.requested("patch", "rollouts/status".into(), 200);
-        metrics.leads(true);
         metrics.asked(2);
-        let text = metrics.text(&BTreeMap::from([(("Healthy".into(), "shop".into()), 3)]), 1);
+        metrics.answered(true);
+        metrics.judged(Duration::from_secs(7));
+        metrics.steps_completed("shop", 1);
+        metrics.release_ended("shop", "Promoted".into());
+        metrics.route_repaired("shop");
+        metrics.leads(true);
+        metrics.lease_seen(4);
+        metrics.lease_requested("OK");
+        metrics.text(&Scrape {
+            rollouts: BTreeMap::from([(("Healthy".into(), "shop".into()), 3)]),
+            queue: 1,
+            oldest_due: vec![("Rollout", Duration::from_secs(2))],
+            watch_ages: vec![("Pod".into(), Duration::from_millis(1_500))],
+        })
+    }
+
+    #[test]
+    fn m13_the_names_people_put_on_dashboards() {
+        let text = text();
         for line in [
             "glidepath_rollouts{phase=\"Healthy\",namespace=\"shop\"} 3",
             "glidepath_reconcile_duration_seconds_count 1",
+            "glidepath_tick_failures_total{namespace=\"shop\",reason=\"Forbidden\"} 1",
+            "glidepath_panics_total{kind=\"Rollout\"} 1",
             "glidepath_api_requests_total{verb=\"patch\",resource=\"rollouts/status\",code=\"200\"} 1",
             "glidepath_queue_depth 1",
-            "glidepath_leader 1",
+            "glidepath_queue_oldest_due_seconds{kind=\"Rollout\"} 2.0",
+            "glidepath_watch_age_seconds{kind=\"Pod\"} 1.5",
+            "glidepath_evidence_lag_seconds_sum 7.0",
             "glidepath_prometheus_queries_total 2",
+            "glidepath_source_requests_total{reason=\"OK\"} 1",
+            "glidepath_steps_completed_total{namespace=\"shop\"} 1",
+            "glidepath_rollouts_ended_total{namespace=\"shop\",reason=\"Promoted\"} 1",
+            "glidepath_route_repairs_total{namespace=\"shop\"} 1",
+            "glidepath_leader 1",
+            "glidepath_lease_transitions 4",
+            "glidepath_lease_requests_total{reason=\"OK\"} 1",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
+    }
+
+    /// The page lists what there is, and nothing else.
+    #[test]
+    fn m13_the_documentation_lists_every_metric() {
+        let text = text();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let registered: BTreeSet<String> = types
+            .map(|line| {
+                let (name, kind) = line.split_once(' ').unwrap();
+                if kind == "counter" { format!("{name}_total") } else { name.to_owned() }
+            })
+            .collect();
+        let page = include_str!("../docs/controller.md");
+        let section = page.split("## Metrics").nth(1).unwrap().split("\n## ").next().unwrap();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `glidepath_"));
+        let listed: BTreeSet<String> =
+            rows.map(|row| format!("glidepath_{}", row.split(['{', '`']).next().unwrap())).collect();
+        assert_eq!(listed, registered, "docs/controller.md, Metrics");
     }
 }

@@ -62,6 +62,7 @@ pub use server_clock::ServerClock;
 use crate::{
     api::{AnalysisRun, Rollout, RolloutCommand, RolloutStatus},
     engine::{Action, Notice},
+    metrics::Metrics,
     ports::{Clock, GateDesk, Observation, RolloutKey, World, WorldError},
     router::{FIELD_MANAGER, ROUTERS, RouteScope, WatchedKind},
 };
@@ -116,6 +117,8 @@ pub struct Settings {
     pub prometheus: Option<String>,
     /// What holds for all routes.
     pub routes: RouteScope,
+    /// Where steps, outcomes and repairs are counted.
+    pub metrics: Metrics,
 }
 
 /// A Kubernetes cluster as the engine's world.
@@ -259,7 +262,9 @@ impl World for Cluster {
 
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
         lock(&self.unsaid).remove(&key_of(&observation.rollout));
-        self.record_status(&observation.rollout, status).await
+        self.record_status(&observation.rollout, status).await?;
+        self.count_progress(&observation.rollout, status);
+        Ok(())
     }
 
     fn words_may_wait(&self, key: &RolloutKey) -> bool {
@@ -269,6 +274,9 @@ impl World for Cluster {
     }
 
     async fn tell(&self, observation: &Observation, notice: &Notice) {
+        if notice.reason == "RouteRepaired" {
+            self.settings.metrics.route_repaired(&key_of(&observation.rollout).namespace);
+        }
         self.events.send(&observation.rollout, notice);
     }
 }

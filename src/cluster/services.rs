@@ -1,6 +1,6 @@
 //! The Services that tell revisions apart: created when absent, pinned by one label, given back (rules S6, S40).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{Patch, PostParams};

@@ -41,6 +41,19 @@ impl Cluster {
         }
     }
 
+    /// Counts the steps and the releases that a recorded status says are over.
+    pub(super) fn count_progress(&self, rollout: &Rollout, new: &RolloutStatus) {
+        let namespace = rollout.metadata.namespace.as_deref().unwrap_or_default();
+        let old = rollout.status.clone().unwrap_or_default();
+        let metrics = &self.settings.metrics;
+        if (&old.current_revision, old.attempt) == (&new.current_revision, new.attempt) {
+            metrics.steps_completed(namespace, new.step_index.saturating_sub(old.step_index));
+        }
+        if let Some(ended) = new.history.first().filter(|ended| old.history.first() != Some(ended)) {
+            metrics.release_ended(namespace, format!("{:?}", ended.outcome));
+        }
+    }
+
     /// Writes what became of a command.
     pub(super) async fn answer_command(
         &self,

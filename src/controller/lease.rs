@@ -21,6 +21,7 @@ pub use store::{KubeLease, LeaseStore};
 
 use crate::{
     cluster::{Fence, ServerClock, Term},
+    metrics::Metrics,
     ports::Clock,
 };
 use election::{Action, Event, Now, State, decide};
@@ -52,6 +53,8 @@ pub struct Candidate {
     pub fence: Fence,
     /// Where the others in this process read whether it leads.
     pub leadership: watch::Sender<Leadership>,
+    /// Where calls and changes of the Lease are counted.
+    pub metrics: Metrics,
 }
 
 impl Candidate {
@@ -66,6 +69,7 @@ impl Candidate {
             () = self.elect(&stop) => {}
             () = clock_guard::goes_wrong(&server) => {
                 self.fence.close();
+                self.metrics.leads(false);
                 self.leadership.send_replace(Leadership::Lost(clock_guard::OFF));
             }
         }
@@ -76,6 +80,7 @@ impl Candidate {
             Some(lease) => self.contend(lease.as_ref(), stop).await,
             None => {
                 self.fence.open();
+                self.metrics.leads(true);
                 self.leadership.send_replace(Leadership::Leading);
                 stop.cancelled().await;
                 self.fence.close();
@@ -100,10 +105,25 @@ impl Candidate {
                 // Whatever a call does: a leader's time ends when it ends.
                 () = time_is_up(&state) => Event::Woke,
                 event = perform(lease, action) => match event {
-                    Some(event) => event,
+                    Some(event) => {
+                        self.count(&event);
+                        event
+                    }
                     None => return,
                 },
             };
+        }
+    }
+
+    fn count(&self, event: &Event) {
+        if let Event::Found(Some(stored)) | Event::Written(stored) = event {
+            self.metrics.lease_seen(stored.record.transitions);
+        }
+        match event {
+            Event::Found(_) | Event::Written(_) => self.metrics.lease_requested("OK"),
+            Event::Refused => self.metrics.lease_requested("Conflict"),
+            Event::Failed => self.metrics.lease_requested("Error"),
+            Event::Woke | Event::Stop => {}
         }
     }
 
@@ -124,6 +144,7 @@ impl Candidate {
                 Leadership::Lost(why)
             }
         };
+        self.metrics.leads(leadership == Leadership::Leading);
         self.leadership.send_if_modified(|known| std::mem::replace(known, leadership) != leadership);
     }
 }

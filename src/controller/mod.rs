@@ -82,7 +82,6 @@ pub enum ControllerError {
 }
 
 /// The queues, as the watches see them.
-#[derive(Default)]
 struct Queues {
     rollouts: Arc<Queue<RolloutKey>>,
     runs: Arc<Queue<ObjectKey>>,
@@ -114,7 +113,7 @@ pub struct Environment {
     pub source: Arc<dyn Source>,
     /// Who asks gates.
     pub gates: Arc<dyn GateAsker>,
-    /// Our own numbers.
+    /// Our own metrics.
     pub metrics: Metrics,
 }
 
@@ -159,8 +158,12 @@ pub async fn run_in(
         namespace: settings.namespace.clone(),
         prometheus: settings.prometheus.clone(),
         routes: settings.routes.clone(),
+        metrics: metrics.clone(),
     };
-    let queues = Arc::new(Queues::default());
+    let queues = Arc::new(Queues {
+        rollouts: Arc::new(Queue::new(settings.concurrency)),
+        runs: Arc::new(Queue::new(RUNS_AT_ONCE)),
+    });
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();
     let (clients, desk) = ((client.clone(), no_retry_client.clone()), GateDesk::new(gates));
@@ -172,7 +175,8 @@ pub async fn run_in(
     let pages = Pages {
         streams: streams.clone(),
         cluster: Arc::clone(&cluster),
-        queue: Arc::clone(&queues.rollouts),
+        rollouts: Arc::clone(&queues.rollouts),
+        runs: Arc::clone(&queues.runs),
         metrics: metrics.clone(),
     };
     let server = server::serve(settings.listen, pages, ended.clone().cancelled_owned());
@@ -184,6 +188,7 @@ pub async fn run_in(
         clock: Arc::clone(&clock),
         fence,
         leadership: leads,
+        metrics: metrics.clone(),
     };
     let lease_stop = CancellationToken::new();
     let election = candidate.run(no_retry_client, server_clock, lease_stop.clone());
@@ -191,16 +196,16 @@ pub async fn run_in(
 
     let work_stop = CancellationToken::new();
     let rollouts = RolloutWork { cluster: Arc::clone(&cluster), clock: Arc::clone(&clock), metrics: metrics.clone() };
-    let runs = RunWork { cluster: Arc::clone(&cluster), source, clock, metrics: metrics.clone(), live: Arc::default() };
+    let runs = RunWork { cluster: Arc::clone(&cluster), source, clock, metrics, live: Arc::default() };
     let leader = leadership.clone();
     let work = async {
-        lead(leader, &metrics).await;
+        lead(leader).await;
         synced(&streams).await;
         tracing::info!("all watches have listed; working");
         cluster.begin();
         tokio::join!(
-            serve(Arc::clone(&queues.rollouts), settings.concurrency, work_stop.clone(), rollouts),
-            serve(Arc::clone(&queues.runs), RUNS_AT_ONCE, work_stop.clone(), runs),
+            serve(Arc::clone(&queues.rollouts), work_stop.clone(), rollouts),
+            serve(Arc::clone(&queues.runs), work_stop.clone(), runs),
         );
     };
     let server = AbortOnDropHandle::new(tokio::spawn(server));
@@ -212,11 +217,10 @@ pub async fn run_in(
     outcome
 }
 
-async fn lead(mut leadership: watch::Receiver<Leadership>, metrics: &Metrics) {
+async fn lead(mut leadership: watch::Receiver<Leadership>) {
     if leadership.wait_for(|state| *state == Leadership::Leading).await.is_err() {
         std::future::pending::<()>().await;
     }
-    metrics.leads(true);
     tracing::info!("leading");
 }
 

@@ -17,6 +17,9 @@ use crate::{
 /// Every Rollout is looked at this often, though nothing changed: a no-op at the fixed point.
 const RESYNC: Duration = Duration::from_secs(600);
 
+/// A tick that takes longer is dropped and retried with backoff: it holds a place that others wait for.
+const TICK_DEADLINE: Duration = Duration::from_secs(60);
+
 /// The work on Rollouts.
 #[derive(Clone)]
 pub struct RolloutWork {
@@ -24,7 +27,7 @@ pub struct RolloutWork {
     pub cluster: Arc<Cluster>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Our own numbers.
+    /// Our own metrics.
     pub metrics: Metrics,
 }
 
@@ -33,24 +36,20 @@ impl AsyncWork<RolloutKey> for RolloutWork {
     async fn work(&self, key: RolloutKey) -> Next {
         let span = tracing::info_span!("tick", rollout = %key);
         let start = tokio::time::Instant::now();
-        let ticking = tick(&*self.cluster, &key, &*self.clock).instrument(span.clone());
-        let ticked = AssertUnwindSafe(ticking).catch_unwind().await;
+        let ticking = self.tick(&key).instrument(span.clone());
+        let ticked = AssertUnwindSafe(tokio::time::timeout(TICK_DEADLINE, ticking)).catch_unwind().await;
         self.cluster.finish_tick(&key);
         self.metrics.reconciled(start.elapsed());
-        let quiet = matches!(&ticked, Ok(Ok(decision)) if decision.as_ref().is_none_or(|d| d.actions.is_empty()));
-        let unclaimed = if quiet { self.cluster.prune_history(&key).await } else { None };
         span.in_scope(|| match ticked {
-            Ok(Ok(Some(decision))) => self.next(&decision),
-            Ok(Ok(None)) => unclaimed.map_or(Next::Forget, Next::After),
-            Ok(Err(WorldError::Conflict(message))) => {
-                tracing::debug!(%message, "lost a race; looking again");
-                Next::Soon
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the tick failed");
+            Ok(Ok(Ok(next))) => next,
+            Ok(Ok(Err(error))) => self.failed(&key, &error),
+            Ok(Err(_)) => {
+                self.metrics.tick_failed(&key.namespace, "Timeout");
+                tracing::warn!("the tick took longer than 60 s and was dropped; retrying with backoff");
                 Next::Failed
             }
             Err(panic) => {
+                self.metrics.tick_failed(&key.namespace, "Panic");
                 self.report_panic(&key, &panic_text(panic.as_ref()));
                 Next::Failed
             }
@@ -59,6 +58,17 @@ impl AsyncWork<RolloutKey> for RolloutWork {
 }
 
 impl RolloutWork {
+    /// One tick, and where nothing is left to do what ended long ago is deleted.
+    async fn tick(&self, key: &RolloutKey) -> Result<Next, WorldError> {
+        let decision = tick(&*self.cluster, key, &*self.clock).await?;
+        let quiet = decision.as_ref().is_none_or(|decision| decision.actions.is_empty());
+        let unclaimed = if quiet { self.cluster.prune_history(key).await } else { None };
+        Ok(match decision {
+            Some(decision) => self.next(&decision),
+            None => unclaimed.map_or(Next::Forget, Next::After),
+        })
+    }
+
     /// A tick that was left in the middle goes on soon: what it has seen brings no event of its own.
     fn next(&self, decision: &Decision) -> Next {
         if !decision.actions.is_empty() {
@@ -71,8 +81,24 @@ impl RolloutWork {
         Next::After(wait.clamp(Duration::from_millis(20), RESYNC))
     }
 
+    fn failed(&self, key: &RolloutKey, error: &WorldError) -> Next {
+        let reason = match error {
+            WorldError::Conflict(_) => "Conflict",
+            WorldError::Transient(_) => "Transient",
+            WorldError::Refused { reason, .. } => reason,
+        };
+        self.metrics.tick_failed(&key.namespace, reason);
+        if let WorldError::Conflict(message) = error {
+            tracing::debug!(%message, "lost a race; looking again");
+            return Next::Soon;
+        }
+        tracing::warn!(%error, "the tick failed; retrying with backoff");
+        Next::Failed
+    }
+
     /// A panic is a bug report on that object, not the end of the process (kube rule 7).
     fn report_panic(&self, key: &RolloutKey, text: &str) {
+        self.metrics.panicked("Rollout");
         tracing::error!(rollout = %key, panic = %text, "a bug: the tick panicked");
         let message = format!("a bug in the controller: {text}; please report it with this Rollout's YAML");
         self.cluster.tell_about(key, &Notice { warning: true, reason: "InternalError".into(), message });

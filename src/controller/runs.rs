@@ -60,6 +60,7 @@ impl AsyncWork<ObjectKey> for RunWork {
                 Next::Failed
             }
             Err(_) => {
+                self.metrics.panicked("AnalysisRun");
                 tracing::error!(run = %key.name, namespace = %key.namespace, "a bug: judging the run panicked");
                 Next::Failed
             }
@@ -86,8 +87,12 @@ impl RunWork {
         self.metrics.asked(questions.len());
         let answers = self.source.answer(&run.spec.prometheus.address, &questions);
         let Ok(answers) = tokio::time::timeout(ASKING, answers).await else { return Ok(Next::Failed) };
+        answers.iter().for_each(|answer| self.metrics.answered(answer.is_ok()));
         let now = self.clock.now().max(asked_at);
         judging.advance(&run.spec, &plan.answered(answers), now);
+        if let Some(through) = judging.status().windows_through {
+            self.metrics.judged(Duration::try_from(now.duration_since(through)).unwrap_or(Duration::ZERO));
+        }
         let write = run.status.is_none() || before != told(judging.status()) || is_old(&run.spec, written, now);
         if write {
             // A write that loses its race must not lose what was judged: the windows are asked for again.

@@ -83,3 +83,87 @@ async fn lost(leadership: &mut watch::Receiver<Leadership>) -> ControllerError {
         _ => ControllerError::Died("the leader election", String::new()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A process that leads and is well, with work that takes 5 s after it was asked to stop.
+    struct Process {
+        parts: Parts,
+        leads: watch::Sender<Leadership>,
+        stop: CancellationToken,
+    }
+
+    fn process() -> Process {
+        let (leads, leadership) = watch::channel(Leadership::Leading);
+        let server = AbortOnDropHandle::new(tokio::spawn(std::future::pending()));
+        let mut watches = JoinSet::new();
+        watches.spawn(std::future::pending());
+        let parts = Parts { server, listen: ([127, 0, 0, 1], 0).into(), watches, leadership };
+        Process { parts, leads, stop: CancellationToken::new() }
+    }
+
+    /// How it ended, after how long, and whether its work was finished.
+    async fn end(process: Process) -> (Result<(), String>, Duration, bool) {
+        let (work_stop, mut finished) = (CancellationToken::new(), false);
+        let began = Instant::now();
+        let work = async {
+            work_stop.cancelled().await;
+            sleep(s(5)).await;
+            finished = true;
+        };
+        let outcome = process.parts.until_the_end(work, process.stop, work_stop.clone()).await;
+        (outcome.map_err(|error| error.to_string()), began.elapsed(), finished)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_orderly_end_finishes_what_runs() {
+        let process = process();
+        process.stop.cancel();
+        assert_eq!(end(process).await, (Ok(()), s(5), true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn m3_a_lost_lease_drops_what_runs_at_once_also_during_an_orderly_end() {
+        for stopped in [false, true] {
+            let process = process();
+            if stopped {
+                process.stop.cancel();
+            }
+            let leads = process.leads.clone();
+            tokio::spawn(async move {
+                sleep(s(2)).await;
+                leads.send_replace(Leadership::Lost("another replica holds the Lease"));
+                std::future::pending::<()>().await;
+            });
+            let lost = "this process no longer leads: another replica holds the Lease".to_owned();
+            assert_eq!(end(process).await, (Err(lost), s(2), false), "asked to stop: {stopped}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn l9_a_watch_that_dies_ends_the_process_with_a_reason() {
+        let mut process = process();
+        process.parts.watches.spawn(async { panic!("a bug") });
+        let (outcome, _, finished) = end(process).await;
+        let why = outcome.unwrap_err();
+        assert!(why.starts_with("a watch ended unexpectedly: ") && why.contains("panicked"), "{why}");
+        assert!(finished, "it still leads, so what runs is finished");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_election_that_dies_ends_the_process() {
+        let process = process();
+        let Process { parts, leads, stop } = process;
+        drop(leads);
+        let outcome = parts.until_the_end(std::future::pending(), stop, CancellationToken::new()).await;
+        assert!(outcome.unwrap_err().to_string().starts_with("the leader election ended unexpectedly"));
+    }
+}

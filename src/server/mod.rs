@@ -7,8 +7,9 @@ use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, rou
 pub use crate::metrics::Metrics;
 
 use crate::{
-    cluster::{Cluster, Streams},
+    cluster::{Cluster, Streams, table::ObjectKey},
     controller::queue::Queue,
+    metrics::Scrape,
     ports::RolloutKey,
 };
 
@@ -20,8 +21,10 @@ pub struct Pages {
     /// The tables.
     pub cluster: Arc<Cluster>,
     /// The work on Rollouts.
-    pub queue: Arc<Queue<RolloutKey>>,
-    /// Our own numbers.
+    pub rollouts: Arc<Queue<RolloutKey>>,
+    /// The work on AnalysisRuns.
+    pub runs: Arc<Queue<ObjectKey>>,
+    /// Our own metrics.
     pub metrics: Metrics,
 }
 
@@ -40,7 +43,7 @@ fn routes(pages: Pages) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(numbers))
+        .route("/metrics", get(metrics))
         .with_state(pages)
 }
 
@@ -62,7 +65,7 @@ fn verdict(complaint: &str, kinds: &[String]) -> (StatusCode, String) {
     }
 }
 
-async fn numbers(State(pages): State<Pages>) -> impl IntoResponse {
+async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
     let mut rollouts: BTreeMap<(String, String), i64> = BTreeMap::new();
     for entry in pages.cluster.tables().rollouts.all() {
         let status = entry.value.rollout.as_ref().ok().and_then(|rollout| rollout.status.as_ref());
@@ -73,6 +76,11 @@ async fn numbers(State(pages): State<Pages>) -> impl IntoResponse {
         };
         *rollouts.entry((phase, entry.key.namespace.clone())).or_default() += 1;
     }
-    let text = pages.metrics.text(&rollouts, pages.queue.depth());
+    let text = pages.metrics.text(&Scrape {
+        rollouts,
+        queue: pages.rollouts.depth(),
+        oldest_due: vec![("Rollout", pages.rollouts.oldest_due_age()), ("AnalysisRun", pages.runs.oldest_due_age())],
+        watch_ages: pages.streams.ages(),
+    });
     ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -61,7 +61,7 @@ fn as_stored(time: Timestamp) -> Timestamp {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stored {
     /// The whole object.
-    lease: Lease,
+    lease: Box<Lease>,
     /// What it says.
     pub record: Record,
 }
@@ -69,7 +69,7 @@ pub struct Stored {
 impl Stored {
     /// The object that replaces this one.
     pub fn with(&self, record: &Record) -> Lease {
-        let mut lease = self.lease.clone();
+        let mut lease = (*self.lease).clone();
         let spec = lease.spec.get_or_insert_default();
         // A Lease without a holder says nothing but how often it has changed hands.
         let held = record.holder.is_some();
@@ -92,6 +92,6 @@ impl From<Lease> for Stored {
             renewed: renew_time.map(|time| time.0),
             transitions: lease_transitions.unwrap_or(0),
         };
-        Stored { lease, record }
+        Stored { lease: Box::new(lease), record }
     }
 }

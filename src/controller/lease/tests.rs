@@ -190,6 +190,7 @@ fn start(server: &Arc<Server>, writes: &Writes, name: &'static str, setting: Set
         clock: Arc::new(OffBy { began: Instant::now(), seconds: setting.clock }),
         fence: fence.clone(),
         leadership: leads,
+        metrics: Metrics::default(),
     };
     let ended = stop.clone();
     let election = tokio::spawn(paused(setting.pauses.clone(), async move { candidate.elect(&ended).await }));
