@@ -14,6 +14,8 @@ pub const STALLED: &str = "Stalled";
 pub const AVAILABLE: &str = "Available";
 /// Traffic does not follow the plan: drift that keeps coming back.
 pub const ROUTE_DRIFT: &str = "RouteDrift";
+/// Another writer keeps changing or deleting an object that Glidepath owns; present only while true.
+pub const OBJECT_DRIFT: &str = "ObjectDrift";
 /// Requests were counted to fall as the weights say; `False` when they do not. Absent while they are too few to say.
 pub const SHARE_VERIFIED: &str = "ShareVerified";
 /// The revision in force was chosen by `undo` and stays until the template changes (rule S84).

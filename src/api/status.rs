@@ -2,6 +2,8 @@
 //!
 //! Nothing the engine needs lives anywhere else: any replica of the controller can go on from here.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -280,9 +282,15 @@ pub struct Memory {
     pub canary_losses: u32,
     /// Whether the canary is lost right now.
     pub canary_lost: bool,
-    /// Moments of the last repairs of foreign changes, at most 5 (S53).
+    /// Moments of the last repairs of foreign changes by object, at most 5 each (S53).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub repaired: BTreeMap<String, Vec<Timestamp>>,
+    /// What was last written to the routes (S53).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_written: Option<RouteWritten>,
+    /// Objects of ours that were made in this attempt: making one again is a repair (S53).
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub repairs: Vec<Timestamp>,
+    pub made: Vec<String>,
     /// A person overrode the evidence: runs before this round do not count (S34).
     pub evidence_round: u32,
     /// The way is short, without steps and analysis, and ends with this outcome (S32, S62).
@@ -341,6 +349,28 @@ pub struct TargetMemory {
     /// Since when, endpoints included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// The revision id that was last written: writing it again is a repair (S53).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+}
+
+/// What was last written to the routes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RouteWritten {
+    /// The canary's weight.
+    pub weight: Percent,
+    /// The routes beside it, as a text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub beside: String,
+    /// What the step wanted then: a new plan is no repair.
+    pub plan: String,
+    /// Whether they were read back so: what is recorded may not have been written when the process ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub confirmed: bool,
+    /// Whether the routes have said all that it wants.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reached: bool,
 }
 
 /// A revision without traffic.

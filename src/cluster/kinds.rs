@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry, OwnerReference};
 use kube::core::{DynamicObject, ObjectMeta, TypeMeta};
 use serde_json::Value;
 
@@ -67,6 +67,8 @@ pub struct ReplicaSetKept {
     pub images: Vec<String>,
     /// The message of a ReplicaFailure condition: quota, admission.
     pub failure: Option<String>,
+    /// Who set its replicas last, when it was not us.
+    pub other_manager: Option<String>,
 }
 
 impl Kept for ReplicaSetKept {
@@ -88,6 +90,7 @@ impl Kept for ReplicaSetKept {
             carried: Carried::by_template(&template),
             template: normal_template(template),
             failure: true_condition(data, "ReplicaFailure"),
+            other_manager: other_manager(object, &["replicas"]),
         }
     }
     fn group(&self) -> Option<&str> {
@@ -138,6 +141,8 @@ pub struct ServiceKept {
     pub original: Option<BTreeMap<String, String>>,
     /// Who controls it: the Rollout that it was made for, when we made it.
     pub controller: Option<Owner>,
+    /// Who set its selector last, when it was not us.
+    pub other_manager: Option<String>,
 }
 
 impl Kept for ServiceKept {
@@ -150,6 +155,7 @@ impl Kept for ServiceKept {
             copied: mark(object.metadata.annotations.as_ref(), COPIED_FACE).map(Into::into),
             original: original.and_then(|text| serde_json::from_str(text).ok()),
             controller: controller(object).map(Owner::of),
+            other_manager: other_manager(object, &["selector"]),
         }
     }
 }
@@ -256,6 +262,8 @@ pub struct DeploymentKept {
     pub template: Box<str>,
     /// When its pods were asked to be replaced, as written into the template.
     pub restarted_at: Option<String>,
+    /// Who set its replicas or `paused` last, when it was not us.
+    pub other_manager: Option<String>,
 }
 
 impl Kept for DeploymentKept {
@@ -270,6 +278,7 @@ impl Kept for DeploymentKept {
             paused: data.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false),
             selector: serde_json::from_value(selector).unwrap_or_default(),
             restarted_at: revision::restarted_at(&template).map(str::to_owned),
+            other_manager: other_manager(object, &["replicas", "paused"]),
             template: normal_template(template),
         }
     }
@@ -333,6 +342,18 @@ pub fn decode<K: serde::de::DeserializeOwned>(object: &DynamicObject) -> Result<
         }
     }
     serde_path_to_error::deserialize(value).map_err(|error| format!("{}: {}", error.path(), error.inner()))
+}
+
+/// The field manager other than us that wrote any of these fields of the spec last. The API server takes a field from its
+/// manager when another one changes it, so that after a write of ours there is none.
+fn other_manager(object: &DynamicObject, fields: &[&str]) -> Option<String> {
+    let owns = |entry: &&ManagedFieldsEntry| {
+        let spec = entry.fields_v1.as_ref().and_then(|owned| owned.0.get("f:spec"));
+        spec.is_some_and(|spec| fields.iter().any(|field| spec.get(format!("f:{field}")).is_some()))
+    };
+    let entries = object.metadata.managed_fields.as_deref().unwrap_or_default().iter();
+    let others = entries.filter(|entry| entry.manager.as_deref() != Some(super::MANAGER)).filter(owns);
+    others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0)).and_then(|entry| entry.manager.clone())
 }
 
 /// Metadata without managedFields, which are the larger half of most objects.
@@ -432,6 +453,24 @@ mod tests {
         let mut bare = pod.clone();
         bare.metadata.labels.as_mut().unwrap().remove("role");
         assert_eq!(PodKept::keep(&bare).carried, Mark::ASTRAY);
+    }
+
+    /// H1: whoever scaled a ReplicaSet last is known by its fields, also through the scale subresource; after a write of ours
+    /// nobody is.
+    #[test]
+    fn s53_who_scaled_a_replica_set_is_known() {
+        let replicas = json!({"f:spec": {"f:replicas": {}}});
+        let template = json!({"f:spec": {"f:template": {}}});
+        let ours = |fields: &Value| json!({"manager": super::super::MANAGER, "fieldsV1": fields});
+        let kubectl = |fields: &Value| json!({"manager": "kubectl", "subresource": "scale", "fieldsV1": fields});
+        for (managers, other) in [
+            (json!([ours(&template), kubectl(&replicas)]), Some("kubectl")),
+            (json!([ours(&replicas), kubectl(&template)]), None),
+            (json!([]), None),
+        ] {
+            let set = ReplicaSetKept::keep(&object(json!({"metadata": {"name": "a", "managedFields": managers}})));
+            assert_eq!(set.other_manager.as_deref(), other);
+        }
     }
 
     #[test]

@@ -254,6 +254,7 @@ impl Cluster {
             trouble,
             metadata: set.carried.added().given,
             metadata_astray: self.metadata_astray(entry),
+            other_manager: set.other_manager.clone(),
         }
     }
 
@@ -285,7 +286,10 @@ impl Cluster {
             // Root and stable move together: until both have moved the target selects nothing that could be relied on.
             revision = None;
         }
-        Some(TargetSeen { revision, endpoints: Some(self.endpoints(around, name)) })
+        let endpoints = self.endpoints(around, name);
+        let service = self.tables.services.get(&around.key.namespace, name);
+        let other_manager = service.and_then(|service| service.value.other_manager.clone());
+        Some(TargetSeen { revision, endpoints: Some(endpoints), other_manager })
     }
 
     /// Ready endpoints of a Service by revision; pods of no revision of ours are counted under the empty name.
@@ -386,7 +390,8 @@ fn known_routes(around: &Around) -> RouteIntent {
 
 fn workload_seen(entry: &Entry<DeploymentKept>) -> WorkloadSeen {
     let DeploymentKept { wanted, pods, available, paused, .. } = entry.value;
-    WorkloadSeen { wanted, pods, available, paused }
+    let other_manager = entry.value.other_manager.clone();
+    WorkloadSeen { wanted, pods, available, paused, other_manager }
 }
 
 /// A selector as the scale subresource wants it: `app=web,tier in (a,b)`.

@@ -14,8 +14,8 @@ use super::{
     decision::RouteIntent,
     draft::Draft,
     input::RouteSeen,
-    items,
-    weights::{canary_serving, may_send},
+    items, replicas,
+    weights::{canary_serving, may_send, needs},
 };
 
 /// What the routes are to say in this tick beside this weight.
@@ -30,7 +30,9 @@ pub fn intent(draft: &Draft<'_>, canary: Percent, seen: &RouteSeen) -> RouteInte
     if !ours || !alive {
         return RouteIntent::weight(canary);
     }
-    let may_begin = may_send(draft, pods(draft).max(1), &serving);
+    // The same pods as for a weight: what setCanaryScale asked for is enough (S15, S51).
+    let need = replicas::pods_for(&needs(draft), Percent::ZERO).canary;
+    let may_begin = may_send(draft, need.max(1), &serving);
     let RouteIntent { headers, mirror, sticky, .. } = wanted;
     RouteIntent {
         canary,
@@ -59,16 +61,6 @@ fn wanted(draft: &Draft<'_>, canary: Percent) -> RouteIntent {
     // Nobody is to stay with a version that gets nobody.
     let sticky = ab_test::stickiness(draft.input.spec, &draft.status).filter(|_| !canary.is_zero());
     RouteIntent { canary, headers, mirror, sticky }
-}
-
-/// Pods that the steps' routes need: one for a header route, its share for a mirror (rule S10).
-pub fn pods(draft: &Draft<'_>) -> u32 {
-    if draft.status.course != Course::Stepping {
-        return 0;
-    }
-    let (headers, mirror) = items::routes_at(&draft.items, draft.status.step_index);
-    let copied = mirror.map_or(0, |mirror| mirror.percent.ceil_of(draft.replicas()));
-    copied.max(u32::from(!headers.is_empty())).min(draft.replicas())
 }
 
 /// Whether the intent is all that the steps ask for.
@@ -113,9 +105,34 @@ pub fn any(draft: &Draft<'_>) -> bool {
 /// The routes of the status as one text, to tell sets apart.
 pub fn text(draft: &Draft<'_>) -> String {
     let weights = &draft.status.weights;
-    let mirror = weights.mirror.map(|percent| format!("mirror {percent}"));
-    let sticky = weights.sticky.then(|| "sticky".to_owned());
-    weights.headers.iter().cloned().chain(mirror).chain(sticky).collect::<Vec<_>>().join(", ")
+    joined(&weights.headers, weights.mirror, weights.sticky)
+}
+
+/// The routes of an intent as one text.
+pub fn text_of(intent: &RouteIntent) -> String {
+    joined(&names(intent), intent.mirror.as_ref().map(|mirror| mirror.percent), intent.sticky.is_some())
+}
+
+/// The routes as read back, as one text.
+pub fn text_of_seen(seen: &RouteSeen) -> String {
+    joined(&seen.headers, seen.mirror, seen.sticky)
+}
+
+/// All that the steps want of the routes in this tick, as one text: this weight and what belongs beside it.
+pub fn plan(draft: &Draft<'_>, goal: Percent) -> String {
+    format!("{goal} {}", text_of(&wanted(draft, goal))).trim_end().to_owned()
+}
+
+/// The same for people: `0 % with testers, mirror 20 %`.
+pub fn shown(draft: &Draft<'_>, goal: Percent) -> String {
+    let beside = text_of(&wanted(draft, goal));
+    if beside.is_empty() { goal.to_string() } else { format!("{goal} with {beside}") }
+}
+
+fn joined(headers: &[String], mirror: Option<Percent>, sticky: bool) -> String {
+    let mirror = mirror.map(|percent| format!("mirror {percent}"));
+    let sticky = sticky.then(|| "sticky".to_owned());
+    headers.iter().cloned().chain(mirror).chain(sticky).collect::<Vec<_>>().join(", ")
 }
 
 fn names(intent: &RouteIntent) -> Vec<String> {

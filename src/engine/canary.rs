@@ -65,11 +65,11 @@ fn bring(draft: &mut Draft<'_>) -> Place {
     let goal = guarded_goal(draft);
     if draft.split() == Split::Switch {
         weights::none(draft);
-        pods::with_mesh(draft, Percent::ZERO);
+        pods::with_mesh(draft, Percent::ZERO, Percent::ZERO);
         Place { reached: canary_there(draft), goal }
     } else if draft.has_mesh() {
         let route = weights::route(draft, goal);
-        pods::with_mesh(draft, draft.step_weight());
+        pods::with_mesh(draft, goal, draft.step_weight());
         Place {
             // What is being taken back stands at 0, which says nothing about the step.
             reached: canary_there(draft)
@@ -121,7 +121,7 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
         .seen
         .route
         .as_ref()
-        .and_then(|route| route.weight)
+        .and_then(RouteSeen::highest)
         .is_some_and(|weight| !weight.is_zero() || beside::any(draft))
         && draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.as_deref() == Some(&canary));
     if !alive && stable_serves && carries && !draft.status.memory.canary_lost {
@@ -236,7 +236,10 @@ fn waits_for_weight(draft: &mut Draft<'_>, goal: Percent) {
         Some(_) if !weights::target_settled(draft, Target::Canary) => {
             draft.wait_for_progress("TargetSettles", 1, "the canary endpoints settle");
         }
-        Some(_) => draft.wait_for_progress("Route", 1, format!("the routes move to {goal} and settle")),
+        Some(_) => {
+            let plan = beside::shown(draft, goal);
+            draft.wait_for_progress("Route", 1, format!("the routes move to {plan} and settle"));
+        }
     }
 }
 
@@ -434,7 +437,7 @@ pub fn rest(draft: &mut Draft<'_>) -> Option<Route> {
     weights::targets(draft);
     if draft.split() != Split::Ratio {
         let route = if draft.has_mesh() { weights::route(draft, Percent::ZERO) } else { weights::none(draft) };
-        pods::with_mesh(draft, Percent::ZERO);
+        pods::with_mesh(draft, Percent::ZERO, Percent::ZERO);
         return Some(route);
     }
     let reached = pods::by_ratio(draft, Percent::ZERO);

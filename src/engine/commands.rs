@@ -116,7 +116,11 @@ fn meant_for_another(draft: &Draft<'_>, spec: &RolloutCommandSpec) -> Option<Ans
         return Some(obsolete(format!("meant for attempt {meant}; now it is {}", status.attempt)));
     }
     if let Some(meant) = spec.step.filter(|meant| *meant != status.step_index) {
-        return Some(obsolete(format!("meant for step {}; now it is {}", meant + 1, status.step_index + 1)));
+        return Some(obsolete(format!(
+            "meant for step {}; now it is {}",
+            meant.saturating_add(1),
+            status.step_index + 1
+        )));
     }
     // A promotion that skips the rest says the same in every stage.
     if spec.step.is_some() && !spec.full && spec.stage != status.stage {

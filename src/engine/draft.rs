@@ -11,8 +11,9 @@ use crate::api::{
 
 use super::{
     decision::{Action, Decision, Notice, Wake},
+    drift::Contested,
     input::{Input, RevisionSeen},
-    items::{self, Item, Scale},
+    items::{self, Item},
     replicas::Slack,
 };
 
@@ -52,6 +53,8 @@ pub struct Draft<'a> {
     pub waiting: Option<Waiting>,
     /// Which wait under the deadline this tick is in, with its high-water mark.
     pub progress: Option<(String, u32)>,
+    /// Writes that have to wait because another writer undoes them (S53).
+    pub contested: Vec<Contested>,
 }
 
 impl<'a> Draft<'a> {
@@ -67,6 +70,7 @@ impl<'a> Draft<'a> {
             wakes: Vec::new(),
             waiting: None,
             progress: None,
+            contested: Vec::new(),
         }
     }
 
@@ -74,7 +78,7 @@ impl<'a> Draft<'a> {
     pub fn now(&self) -> Timestamp {
         let memory = &self.input.status.memory;
         let times = [memory.step_since, memory.route_since, memory.rollout_since, memory.clock_stopped_since];
-        let newest = times.into_iter().flatten().chain(memory.repairs.iter().copied()).max();
+        let newest = times.into_iter().flatten().chain(memory.repaired.values().flatten().copied()).max();
         newest.map_or(self.input.now, |written| written.max(self.input.now))
     }
 
@@ -167,14 +171,6 @@ impl<'a> Draft<'a> {
             }
             _ => Percent::ZERO,
         }
-    }
-
-    /// The canary scale that the steps ask for now.
-    pub fn step_scale(&self) -> Scale {
-        if !matches!(self.status.course, Course::Stepping | Course::Promoting) {
-            return Scale::MatchWeight;
-        }
-        items::scale_at(&self.items, self.status.step_index)
     }
 
     /// Whether a pause, in the file or by command, holds the steps (rule S36).
@@ -285,7 +281,7 @@ impl<'a> Draft<'a> {
         let known =
             self.status.stable_revision.iter().chain(&self.status.current_revision).chain(&self.status.promoted);
         let past = self.status.history.iter().map(|entry| entry.revision.number);
-        seen.chain(known.map(|revision| revision.number)).chain(past).max().unwrap_or(0) + 1
+        seen.chain(known.map(|revision| revision.number)).chain(past).max().unwrap_or(0).saturating_add(1)
     }
 
     /// Starts the clocks of a new step, sub-step or stage.

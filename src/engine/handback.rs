@@ -110,9 +110,9 @@ mod tests {
         Seen {
             replicas: 4,
             revisions: vec![revision("v1", 4), revision("v2", pods)],
-            stable_target: Some(TargetSeen { revision: Some(pinned.into()), endpoints: None }),
+            stable_target: Some(TargetSeen { revision: Some(pinned.into()), endpoints: None, ..TargetSeen::default() }),
             route: Some(RouteSeen { weight: Some(Percent::whole(weight.into())), ..RouteSeen::default() }),
-            workload: Some(WorkloadSeen { wanted: 4, pods: 4, available: 4, paused: false }),
+            workload: Some(WorkloadSeen { wanted: 4, pods: 4, available: 4, paused: false, ..WorkloadSeen::default() }),
             ..Seen::default()
         }
     }
@@ -145,7 +145,7 @@ mod tests {
             (4, false, "v1", false),
         ] {
             let seen = Seen {
-                workload: Some(WorkloadSeen { wanted, pods: wanted, available: 2, paused }),
+                workload: Some(WorkloadSeen { wanted, pods: wanted, available: 2, paused, ..WorkloadSeen::default() }),
                 template: Some(TemplateSeen { id: template.into(), ..TemplateSeen::default() }),
                 ..seen(0, "v1", 0)
             };

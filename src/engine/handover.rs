@@ -32,7 +32,8 @@ pub fn walk(draft: &mut Draft<'_>) {
         return give_back(draft);
     }
     let route = canary::rest(draft);
-    let unreadable = draft.input.seen.route.as_ref().is_some_and(|route| route.weight.is_none());
+    // Routes that disagree can be read, and are brought to stable first.
+    let unreadable = draft.input.seen.route.as_ref().is_some_and(|route| route.highest().is_none());
     let returned = unreadable || route.is_some_and(|route| route.reached());
     if returned && alone(draft) {
         draft.status.memory.giving_back = true;
@@ -76,6 +77,7 @@ fn give_back(draft: &mut Draft<'_>) {
     }
     draft.status.memory.giving_back = false;
     draft.status.memory.objects = None;
+    draft.status.memory.route_written = None;
     draft.status.memory.stable_target = Default::default();
     draft.status.memory.canary_target = Default::default();
     draft.tell(false, "ObjectsGivenBack", "the old objects are as they were found; the new ones are taken over");

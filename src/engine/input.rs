@@ -124,6 +124,8 @@ pub struct RevisionSeen {
     pub metadata: PodMetadata,
     /// Whether something of that is missing in the template, or any of its pods carries something else.
     pub metadata_astray: bool,
+    /// The field manager that set `wanted` last, when it is not ours.
+    pub other_manager: Option<String>,
 }
 
 /// The routers' objects as read back.
@@ -131,6 +133,8 @@ pub struct RevisionSeen {
 pub struct RouteSeen {
     /// The canary's weight in all of them; `None` when it cannot be read or they disagree.
     pub weight: Option<Percent>,
+    /// The lowest and the highest weight of the canary in any of them, where they disagree.
+    pub disagreement: Option<(Percent, Percent)>,
     /// The names of our header routes that are in any of them, sorted.
     pub headers: Vec<String>,
     /// The share that any of them copies to the canary.
@@ -151,6 +155,16 @@ impl RouteSeen {
         !self.headers.is_empty() || self.mirror.is_some() || self.sticky
     }
 
+    /// The canary's weight in the route that sends it the most; `None` when they cannot be read.
+    pub fn highest(&self) -> Option<Percent> {
+        self.weight.or(self.disagreement.map(|(_, highest)| highest))
+    }
+
+    /// The canary's weight in the route that sends it the least; `None` when they cannot be read.
+    pub fn lowest(&self) -> Option<Percent> {
+        self.weight.or(self.disagreement.map(|(lowest, _)| lowest))
+    }
+
     /// Whether they say, as read back, that no request reaches the canary.
     pub fn leads_to_stable_alone(&self) -> bool {
         self.weight == Some(Percent::ZERO) && !self.has_routes_beside()
@@ -164,6 +178,8 @@ pub struct TargetSeen {
     pub revision: Option<String>,
     /// Ready endpoints by revision id. `None` where endpoints cannot be told apart (subset split: pods stand in for them).
     pub endpoints: Option<BTreeMap<String, u32>>,
+    /// The field manager that set the selector last, when it is not ours.
+    pub other_manager: Option<String>,
 }
 
 /// The referenced Deployment.
@@ -177,6 +193,8 @@ pub struct WorkloadSeen {
     pub available: u32,
     /// Whether its own controller is held still.
     pub paused: bool,
+    /// The field manager that set its replicas or `paused` last, when it is not ours.
+    pub other_manager: Option<String>,
 }
 
 /// An AnalysisRun.

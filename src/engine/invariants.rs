@@ -3,12 +3,12 @@
 
 use crate::api::{
     common::Percent,
-    status::{Course, Outcome},
+    status::{Course, Outcome, RevisionRef},
 };
 
 use super::{
-    decision::{Action, Decision},
-    input::{Input, PodSeen},
+    decision::{Action, Decision, RouteIntent},
+    input::{Input, PodSeen, RouteSeen},
     items,
     replicas::Slack,
 };
@@ -18,6 +18,8 @@ pub fn broken(input: &Input<'_>, decision: &Decision) -> Vec<String> {
     let mut found = Vec::new();
     raised_within_step(input, decision, &mut found);
     weight_is_carried(input, decision, &mut found);
+    mirror_is_carried(input, decision, &mut found);
+    stable_carries_its_share(input, decision, &mut found);
     abort_never_raises(input, decision, &mut found);
     promotion_has_a_reason(input, decision, &mut found);
     one_step_at_a_time(input, decision, &mut found);
@@ -28,15 +30,19 @@ pub fn broken(input: &Input<'_>, decision: &Decision) -> Vec<String> {
     found
 }
 
-fn written_weight(decision: &Decision) -> Option<Percent> {
+fn written_route(decision: &Decision) -> Option<&RouteIntent> {
     decision
         .actions
         .iter()
-        .find_map(|action| if let Action::EnsureRoute(intent) = action { Some(intent.canary) } else { None })
+        .find_map(|action| if let Action::EnsureRoute(intent) = action { Some(intent) } else { None })
+}
+
+fn written_weight(decision: &Decision) -> Option<Percent> {
+    written_route(decision).map(|intent| intent.canary)
 }
 
 fn seen_weight(input: &Input<'_>) -> Percent {
-    input.seen.route.as_ref().and_then(|route| route.weight).unwrap_or(Percent::ZERO)
+    input.seen.route.as_ref().and_then(RouteSeen::highest).unwrap_or(Percent::ZERO)
 }
 
 /// I1: the canary is raised only to the step's weight or promotion's 100.
@@ -64,6 +70,44 @@ fn weight_is_carried(input: &Input<'_>, decision: &Decision, found: &mut Vec<Str
     if available < need {
         found.push(format!("I2: weight raised to {weight} with {available} of {need} pods"));
     }
+}
+
+/// I2: no raise copies more requests to the canary than its available pods carry.
+fn mirror_is_carried(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    let seen = input.seen.route.as_ref().and_then(|route| route.mirror).unwrap_or_default();
+    let written = written_route(decision).and_then(|intent| intent.mirror.as_ref()).map(|mirror| mirror.percent);
+    let Some(mirror) = written.filter(|mirror| *mirror > seen) else { return };
+    let steps = items::items(&input.spec.strategy.steps());
+    let scaled = items::scale_at(&steps, input.status.step_index) != items::Scale::MatchWeight;
+    let serving = input.seen.canary_target.as_ref().and_then(|target| target.revision.as_ref());
+    let (available, need) = (available(input, serving), mirror.ceil_of(input.seen.replicas).max(1));
+    if available < if scaled { 1 } else { need } {
+        found.push(format!("I2: mirror raised to {mirror} with {available} of {need} pods"));
+    }
+}
+
+/// I2: no write gives stable more than its available pods carry, unless the canary has none.
+fn stable_carries_its_share(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    let before = seen_weight(input);
+    let Some(weight) = written_weight(decision).filter(|weight| *weight < before) else { return };
+    let canary = input.seen.canary_target.as_ref().and_then(|target| target.revision.as_ref());
+    let id = |revision: &Option<RevisionRef>| revision.as_ref().map(|revision| revision.id.clone());
+    let (stable, current) = (id(&input.status.stable_revision), id(&input.status.current_revision));
+    // Late in a promotion the new version is behind the stable target.
+    let moves = input.status.course == Course::Promoting && input.status.stage.is_some();
+    let pods = available(input, stable.as_ref()).max(if moves { available(input, current.as_ref()) } else { 0 });
+    let replicas = input.seen.replicas;
+    let enough = pods > 0 && pods >= replicas.saturating_sub(max_unavailable(input));
+    let carried = u64::from(pods) * 10_000;
+    let share = u64::from(weight.rest().basis_points()) * u64::from(replicas);
+    if available(input, canary) > 0 && !enough && share > carried {
+        found.push(format!("I2: stable is given {} with {pods} of {replicas} pods", weight.rest()));
+    }
+}
+
+fn available(input: &Input<'_>, id: Option<&String>) -> u32 {
+    let found = input.seen.revisions.iter().find(|seen| Some(&seen.id) == id);
+    found.map_or(0, |seen| seen.available)
 }
 
 /// I3: after an abort no write raises the canary's weight.
@@ -99,7 +143,7 @@ fn one_step_at_a_time(input: &Input<'_>, decision: &Decision, found: &mut Vec<St
     let commanded = input.status.commands.len() != decision.status.commands.len()
         || input.status.commands.first() != decision.status.commands.first();
     let (before, after) = (input.status.step_index, decision.status.step_index);
-    if same_course && same_rollout && !commanded && !(before..=before + 1).contains(&after) {
+    if same_course && same_rollout && !commanded && !(before..=before.saturating_add(1)).contains(&after) {
         found.push(format!("I5: step went from {before} to {after}"));
     }
 }
@@ -151,13 +195,13 @@ fn minimum_is_kept(input: &Input<'_>, decision: &Decision, found: &mut Vec<Strin
         });
         asked.unwrap_or(wanted)
     };
-    let before: u32 = input.seen.revisions.iter().map(|seen| seen.available.min(seen.wanted)).sum();
-    let after: u32 = input
+    let before = input.seen.revisions.iter().map(|seen| seen.available.min(seen.wanted)).fold(0, u32::saturating_add);
+    let after = input
         .seen
         .revisions
         .iter()
         .map(|seen| seen.available.min(seen.wanted).min(wanted_after(&seen.id, seen.wanted)))
-        .sum();
+        .fold(0, u32::saturating_add);
     if after < before && after < minimum {
         found.push(format!("I7: {before} available pods shrink to {after}, under {minimum}"));
     }

@@ -10,6 +10,7 @@ mod canary;
 mod commands;
 pub mod decision;
 mod draft;
+mod drift;
 mod gate;
 mod handback;
 mod handover;
@@ -20,6 +21,7 @@ mod metadata;
 mod outcome;
 mod pods;
 mod promotion;
+mod reach;
 pub mod replicas;
 mod report;
 mod restart;
@@ -45,6 +47,7 @@ use crate::api::{
     status::{Course, Phase},
 };
 use draft::Draft;
+pub use drift::forget as forget_write;
 
 /// Decides what must be so now. Total, deterministic, synchronous.
 pub fn step(input: &Input<'_>) -> Decision {
@@ -56,6 +59,7 @@ pub fn step(input: &Input<'_>) -> Decision {
         return draft.finish();
     } else {
         release(&mut draft);
+        drift::limit(&mut draft);
     }
     report::report(&mut draft);
     draft.finish()

@@ -11,7 +11,7 @@ use super::{
     beside,
     decision::{Action, Target},
     draft::{DEFAULT_SCALE_DOWN_DELAY, Draft},
-    input::RevisionSeen,
+    input::{RevisionSeen, RouteSeen},
     replicas::{self, Pods},
     weights,
 };
@@ -55,13 +55,14 @@ fn pods_of(revision: &RevisionSeen) -> Pods {
     Pods { wanted: revision.wanted, available: revision.available }
 }
 
-/// Asks for the replica counts of this tick, with a mesh.
-pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent) {
+/// Asks for the replica counts of this tick, with a mesh. `goal` is the weight that this tick wants: stable has pods for the
+/// rest of it, also while traffic is being taken back (S30, S55). `next` is what the canary is made ready for meanwhile.
+pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent, next: Percent) {
     if let Some(stable) = draft.stable_id() {
         stable_pods(draft, &stable, goal);
     }
     if let Some(canary) = draft.canary_id() {
-        canary_pods(draft, &canary, goal);
+        canary_pods(draft, &canary, next);
     }
     let older: Vec<String> = draft.older().into_iter().filter(|old| old.wanted > 0).map(|old| old.id.clone()).collect();
     for id in &older {
@@ -78,14 +79,13 @@ pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent) {
 /// when the weight has been settled for as long as an old revision keeps its pods.
 fn stable_pods(draft: &mut Draft<'_>, stable: &str, goal: Percent) {
     let replicas = draft.replicas();
-    let canary = draft.input.spec.strategy.canary.as_ref();
-    let dynamic = draft.has_mesh() && canary.is_some_and(|canary| canary.dynamic_stable_scale);
+    let needs = weights::needs(draft);
     let walks = matches!(draft.status.course, Course::Stepping | Course::Promoting) && draft.canary_id().is_some();
-    if !dynamic || !walks || draft.stable_moves() {
+    if !needs.dynamic || !walks || draft.stable_moves() {
         return draft.ask_replicas(stable, replicas);
     }
-    let actual = draft.input.seen.route.as_ref().and_then(|route| route.weight).unwrap_or(Percent::ZERO);
-    let need = goal.rest().max(actual.rest()).ceil_of(replicas).max(weights::min_pods(draft));
+    let actual = draft.input.seen.route.as_ref().and_then(RouteSeen::lowest).unwrap_or(Percent::ZERO);
+    let need = replicas::pods_for(&needs, goal.min(actual)).stable;
     let wanted = draft.revision(stable).map_or(0, |seen| seen.wanted);
     if need >= wanted {
         return draft.ask_replicas(stable, need);
@@ -128,14 +128,14 @@ fn shrink_or_grow(draft: &mut Draft<'_>, id: &str, wanted: u32) {
     let Some(seen) = draft.revision(id).cloned() else { return };
     let replicas = draft.replicas();
     let minimum = replicas.saturating_sub(draft.slack().unavailable);
-    let others: u32 = draft
+    let others = draft
         .input
         .seen
         .revisions
         .iter()
         .filter(|other| other.id != id)
         .map(|other| other.available.min(draft.asked_replicas(other)))
-        .sum();
+        .fold(0, u32::saturating_add);
     let needed = minimum.saturating_sub(others).min(seen.available);
     draft.ask_replicas(id, wanted.max(needed.min(seen.wanted)));
 }

@@ -42,7 +42,7 @@ fn by_routes(draft: &mut Draft<'_>) {
     };
     weights::targets(draft);
     let route = weights::route(draft, goal);
-    pods::with_mesh(draft, goal);
+    pods::with_mesh(draft, goal, goal);
     let done = match stage {
         Stage::Scale => scaled(draft),
         Stage::RouteToCanary => {
@@ -72,7 +72,7 @@ fn by_switch(draft: &mut Draft<'_>) {
     let stage = draft.status.stage.unwrap_or(Stage::Scale);
     weights::targets(draft);
     weights::none(draft);
-    pods::with_mesh(draft, Percent::ZERO);
+    pods::with_mesh(draft, Percent::ZERO, Percent::ZERO);
     let judged = is_judged(draft);
     let (done, following) = match stage {
         Stage::Scale => (scaled(draft), Some(Stage::MoveStable)),

@@ -1,13 +1,97 @@
 //! Replica arithmetic (semantics.md section 5): how many pods each revision gets, and how they move there.
 
 use crate::api::{
+    RolloutSpec,
     common::{Percent, PodCount},
     strategy::CanaryStrategy,
 };
 
-use super::items::Scale;
+use super::items::{self, Item, Scale};
 
-/// Pods that a canary with this weight needs beside a mesh: `ceil(w * N / 100)`, at least 1 when it gets traffic.
+/// What the pods of both roles depend on beside the weight, with a mesh or by Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// Desired replicas.
+    pub replicas: u32,
+    /// What setCanaryScale asks for.
+    pub scale: Scale,
+    /// The least pods of a revision that gets traffic.
+    pub min_pods: u32,
+    /// Whether stable gives up the pods that its share does not need.
+    pub dynamic: bool,
+    /// Whether requests go to the canary by what they carry.
+    pub headers: bool,
+    /// The share of requests that is copied to the canary.
+    pub mirror: Percent,
+}
+
+impl Needs {
+    /// Before the first step, or without any.
+    pub fn before_steps(spec: &RolloutSpec, replicas: u32) -> Needs {
+        let canary = spec.strategy.canary.as_ref();
+        Needs {
+            replicas,
+            scale: Scale::MatchWeight,
+            min_pods: canary.and_then(|canary| canary.min_pods_per_revision).unwrap_or(1),
+            dynamic: !spec.traffic.is_empty() && canary.is_some_and(|canary| canary.dynamic_stable_scale),
+            headers: false,
+            mirror: Percent::ZERO,
+        }
+    }
+
+    /// At a step, with what the steps up to it have set. A preview has at most the desired replicas: an autoscaler may go
+    /// below what the file says (S8, S60).
+    pub fn at_step(spec: &RolloutSpec, items: &[Item], step: u32, replicas: u32) -> Needs {
+        let (headers, mirror) = items::routes_at(items, step);
+        let scale = match items::scale_at(items, step) {
+            Scale::Replicas(pods) if spec.strategy.blue_green.is_some() => Scale::Replicas(pods.min(replicas)),
+            scale => scale,
+        };
+        Needs {
+            scale,
+            headers: !headers.is_empty(),
+            mirror: mirror.map_or(Percent::ZERO, |mirror| mirror.percent),
+            ..Needs::before_steps(spec, replicas)
+        }
+    }
+}
+
+/// The pods that both roles need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodsNeeded {
+    /// Of the canary.
+    pub canary: u32,
+    /// Of stable.
+    pub stable: u32,
+}
+
+impl PodsNeeded {
+    /// The most pods at once on the way from these to the next: a role grows before the other one shrinks.
+    pub fn peak(self, next: PodsNeeded) -> u64 {
+        u64::from(self.canary.max(next.canary)) + u64::from(self.stable.max(next.stable))
+    }
+}
+
+/// The pods that both roles need at a weight: the one formula for weights, header routes, mirrors and scales (S10, S15, S51,
+/// S55). Exactly what setCanaryScale asked for is enough for all of them.
+pub fn pods_for(needs: &Needs, weight: Percent) -> PodsNeeded {
+    let replicas = needs.replicas;
+    let at_least = |pods: u32| pods.max(needs.min_pods).min(replicas);
+    let canary = match needs.scale {
+        _ if replicas == 0 => 0,
+        Scale::Replicas(pods) => pods,
+        Scale::Share(share) => share.ceil_of(replicas),
+        Scale::MatchWeight => {
+            let routed = weight.max(needs.mirror).ceil_of(replicas).max(u32::from(needs.headers));
+            // A floor for whoever gets traffic, not a reason to have pods.
+            if routed == 0 { 0 } else { at_least(routed) }
+        }
+    };
+    let stable = if needs.dynamic { at_least(weight.rest().ceil_of(replicas)) } else { replicas };
+    PodsNeeded { canary, stable }
+}
+
+/// Pods that a weight needs beside a mesh: `ceil(w * N / 100)`, at least 1 when it gets traffic.
 pub fn for_weight(replicas: u32, weight: Percent) -> u32 {
     weight.ceil_of(replicas)
 }
@@ -53,7 +137,7 @@ pub fn split(replicas: u32, weight: Percent, surge: u32) -> (u32, u32) {
     let (floor, ceil) = ((product / 10_000) as u32, product.div_ceil(10_000) as u32);
     // An exact half prefers the larger canary; otherwise the earlier candidate wins a tie.
     let canaries = if product % 10_000 == 5_000 { [ceil, floor] } else { [floor, ceil] };
-    let totals = [replicas, replicas + 1];
+    let totals = [replicas, replicas.saturating_add(1)];
     let totals = if surge > 0 { &totals[..] } else { &totals[..1] };
     let alone = replicas == 1 && surge == 0;
     let mut best: Option<(u32, u32, u64)> = None;
@@ -104,9 +188,11 @@ pub struct Move {
 /// under `N - unavailable` available pods in total.
 pub fn next_move(replicas: u32, target: (u32, u32), slack: Slack, stable: Pods, canary: Pods, older: &[Pods]) -> Move {
     let (canary_target, stable_target) = target;
-    let ceiling = replicas + slack.surge;
-    let total = stable.wanted + canary.wanted + older.iter().map(|pods| pods.wanted).sum::<u32>();
-    let mut room = ceiling.saturating_sub(total);
+    let ceiling = replicas.saturating_add(slack.surge);
+    let sum = |count: fn(Pods) -> u32| {
+        older.iter().map(|pods| count(*pods)).fold(count(stable).saturating_add(count(canary)), u32::saturating_add)
+    };
+    let mut room = ceiling.saturating_sub(sum(|pods| pods.wanted));
     let mut grow = |pods: Pods, target: u32| {
         let more = target.saturating_sub(pods.wanted).min(room);
         room -= more;
@@ -115,8 +201,7 @@ pub fn next_move(replicas: u32, target: (u32, u32), slack: Slack, stable: Pods, 
     let grown_stable = grow(stable, stable_target);
     let grown_canary = grow(canary, canary_target);
 
-    let available = stable.counted() + canary.counted() + older.iter().map(|pods| pods.counted()).sum::<u32>();
-    let mut spare = available.saturating_sub(replicas.saturating_sub(slack.unavailable));
+    let mut spare = sum(Pods::counted).saturating_sub(replicas.saturating_sub(slack.unavailable));
     let mut shrink = |pods: Pods, wanted: u32, target: u32| {
         let surplus = wanted.saturating_sub(target);
         // Pods that are not available serve nobody: they go first and cost nothing.
@@ -130,7 +215,8 @@ pub fn next_move(replicas: u32, target: (u32, u32), slack: Slack, stable: Pods, 
     let mut next_canary = shrink(canary, grown_canary, canary_target);
 
     // Above the ceiling (after a scale-down, or both sides full): pods that serve nobody go, whatever the targets.
-    let mut excess = (next_stable + next_canary + older.iter().sum::<u32>()).saturating_sub(ceiling);
+    let others = older.iter().copied().fold(0, u32::saturating_add);
+    let mut excess = next_stable.saturating_add(next_canary).saturating_add(others).saturating_sub(ceiling);
     for (next, pods) in [(&mut next_canary, canary), (&mut next_stable, stable)] {
         let idle = next.saturating_sub(pods.counted()).min(excess);
         *next -= idle;

@@ -7,7 +7,9 @@ use crate::api::{
 
 use super::{
     draft::{Draft, named},
+    drift,
     input::Problem,
+    reach,
 };
 
 /// Fills in everything that follows from the state of the tick.
@@ -16,6 +18,7 @@ pub fn report(draft: &mut Draft<'_>) {
     counts(draft);
     if draft.status.memory.deleting_since.is_none() {
         phase(draft);
+        say_contested(draft);
     }
     tell_problem(draft, draft.input.seen.problems.first());
     draft.status.waiting_for = draft.waiting.clone();
@@ -23,7 +26,21 @@ pub fn report(draft: &mut Draft<'_>) {
         draft.status.memory.progress = None;
     }
     shown(draft);
+    drift::conditions(draft);
     conditions(draft);
+}
+
+/// A write that has to wait is told beside whatever else there is to tell.
+fn say_contested(draft: &mut Draft<'_>) {
+    let Some(note) = drift::note(draft) else { return };
+    if draft.status.reason == "Stable" {
+        draft.status.reason = drift::reason(draft).to_owned();
+    }
+    let message = &mut draft.status.message;
+    if message.contains(&note) {
+        return; // some messages stay from tick to tick
+    }
+    *message = if message.is_empty() { note } else { format!("{message}; {note}") };
 }
 
 /// What stands in the way is told once, also while something else is what people wait for.
@@ -40,7 +57,8 @@ pub fn tell_problem(draft: &mut Draft<'_>, problem: Option<&Problem>) {
 
 fn counts(draft: &mut Draft<'_>) {
     let seen = draft.input.seen;
-    let sum = |count: fn(&super::input::RevisionSeen) -> u32| seen.revisions.iter().map(count).sum::<u32>();
+    let sum =
+        |count: fn(&super::input::RevisionSeen) -> u32| seen.revisions.iter().map(count).fold(0, u32::saturating_add);
     let (pods, ready, available) = (sum(|seen| seen.pods), sum(|seen| seen.ready), sum(|seen| seen.available));
     let updated = draft.current_id().and_then(|id| draft.revision(&id)).map_or(0, |seen| seen.pods);
     let status = &mut draft.status;
@@ -52,7 +70,21 @@ fn counts(draft: &mut Draft<'_>) {
     status.selector.clone_from(&seen.selector);
 }
 
+/// The phase, which is never Healthy while callers cannot reach the stable version (S57).
 fn phase(draft: &mut Draft<'_>) {
+    phase_of_course(draft);
+    if draft.status.phase == Some(Phase::Healthy)
+        && let Some((reason, message)) = reach::lacks(draft)
+    {
+        draft.wait_for_progress(reason, 0, message.clone());
+        match draft.overdue() {
+            None => draft.say(Phase::Progressing, reason, message),
+            Some(allowed) => draft.say(Phase::Degraded, reason, format!("{message}; no progress for {allowed}")),
+        }
+    }
+}
+
+fn phase_of_course(draft: &mut Draft<'_>) {
     if let Some(held) = draft.status.held.clone() {
         return draft.say(Phase::Paused, &held.reason, format!("held for a person: {}", held.message));
     }

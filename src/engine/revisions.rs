@@ -5,7 +5,7 @@ use crate::api::status::{Course, Outcome, RevisionRef, Stage};
 use super::{
     decision::Action,
     draft::{Draft, named},
-    outcome,
+    outcome, reach,
 };
 
 /// Compares the wanted template with the revision in progress and begins what follows from a difference.
@@ -24,6 +24,8 @@ pub fn follow_template(draft: &mut Draft<'_>) {
     match draft.status.course {
         Course::FirstDeploy => first(draft, wanted),
         _ if Some(&wanted) == draft.stable_id().as_ref() => back_to_stable(draft),
+        // What is released next to a version that callers do not reach would be judged by nothing, and have no way back.
+        Course::Idle if reach::is_unreachable(draft) => {}
         _ => begin_new(draft, wanted),
     }
 }

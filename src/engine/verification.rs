@@ -65,7 +65,8 @@ fn planned(draft: &Draft<'_>) -> Percent {
 }
 
 fn share(counted: &ShareStatus) -> Option<Percent> {
-    let basis_points = (counted.canary * 10_000 + counted.total / 2).checked_div(counted.total)?;
+    let basis_points =
+        counted.canary.saturating_mul(10_000).saturating_add(counted.total / 2).checked_div(counted.total)?;
     Some(Percent::from_basis_points(u32::try_from(basis_points).unwrap_or(10_000)))
 }
 

@@ -2,21 +2,19 @@
 //! (semantics.md section 4 and rule S6). Traffic follows capacity: a weight rises only to what the canary's pods carry,
 //! and leaves stable no more than stable's pods carry.
 
-use jiff::Timestamp;
-
 use crate::api::{
-    common::{HumanDuration, Percent},
-    conditions,
-    status::{Course, Stage, TargetMemory},
+    common::Percent,
+    status::{Course, RouteWritten, Stage, TargetMemory},
 };
 
 use super::{
     beside,
-    decision::{Action, Target},
+    decision::{Action, RouteIntent, Target},
     draft::Draft,
+    drift,
     input::{RouteSeen, TargetSeen},
-    items::{self, Scale},
-    replicas,
+    items,
+    replicas::{self, Needs},
 };
 
 /// Where the routes are after this tick's decision.
@@ -36,11 +34,6 @@ impl Route {
         self.settled && self.desired == self.goal
     }
 }
-
-/// Repairs of foreign changes that are answered at once, and the time they are counted over (rule S53).
-const REPAIRS_AT_ONCE: usize = 5;
-const REPAIR_WINDOW: HumanDuration = HumanDuration::secs(300);
-const REPAIR_PAUSE: HumanDuration = HumanDuration::secs(60);
 
 /// Ready endpoints that a target lists of one revision; `None` endpoints mean that pods stand in for them.
 pub fn listed(draft: &Draft<'_>, target: &TargetSeen, revision: &str) -> u32 {
@@ -123,15 +116,16 @@ fn may_move_canary(draft: &Draft<'_>, seen: &TargetSeen) -> bool {
     }
     let weights = &draft.status.weights;
     // Routes that cannot be read (their object is missing) send nothing we know of, once the others have returned.
-    let returned = !draft.input.seen.route.as_ref().is_some_and(|route| route.returnable);
+    let route = draft.input.seen.route.as_ref();
+    let returned = route.is_none_or(|route| route.highest().is_none() && !route.returnable);
     weights.desired.is_zero()
         && !beside::is_meant(draft)
-        && (weights.settled || weights.accepted.is_none() && !draft.input.seen.problems.is_empty() && returned)
+        && (weights.settled || returned && !draft.input.seen.problems.is_empty())
 }
 
 fn remember(draft: &mut Draft<'_>, memory: TargetMemory, wanted: &str, good: bool) -> TargetMemory {
     if !good {
-        return TargetMemory { revision: Some(wanted.to_owned()), since: None };
+        return TargetMemory { revision: Some(wanted.to_owned()), since: None, written: memory.written };
     }
     let same = memory.revision.as_deref() == Some(wanted);
     let since = if same { memory.since } else { None }.unwrap_or_else(|| draft.now());
@@ -139,7 +133,7 @@ fn remember(draft: &mut Draft<'_>, memory: TargetMemory, wanted: &str, good: boo
     if until > draft.now() {
         draft.wake(until, "target settles");
     }
-    TargetMemory { revision: Some(wanted.to_owned()), since: Some(since) }
+    TargetMemory { revision: Some(wanted.to_owned()), since: Some(since), written: Some(wanted.to_owned()) }
 }
 
 /// Whether a target has stood long enough; one that does not exist needs no time.
@@ -156,16 +150,17 @@ pub fn canary_need(draft: &Draft<'_>, weight: Percent) -> u32 {
     if draft.status.course == Course::Promoting {
         return draft.replicas();
     }
-    let need = replicas::canary_with_mesh(draft.replicas(), weight, draft.step_scale());
-    let need = if draft.step_scale() == Scale::MatchWeight { need.max(beside::pods(draft)) } else { need };
-    // A floor for whoever gets traffic, not a reason to have pods.
-    if need == 0 || draft.step_scale() != Scale::MatchWeight { need } else { need.max(min_pods(draft)) }
+    replicas::pods_for(&needs(draft), weight).canary
 }
 
-/// The least pods of a revision with traffic.
-pub fn min_pods(draft: &Draft<'_>) -> u32 {
-    let canary = draft.input.spec.strategy.canary.as_ref();
-    canary.and_then(|canary| canary.min_pods_per_revision).unwrap_or(1).min(draft.replicas())
+/// What the pods of both roles depend on in this step.
+pub fn needs(draft: &Draft<'_>) -> Needs {
+    let walked = matches!(draft.status.course, Course::Stepping | Course::Promoting);
+    if walked && draft.status.memory.fast.is_none() {
+        Needs::at_step(draft.input.spec, &draft.items, draft.status.step_index, draft.replicas())
+    } else {
+        Needs::before_steps(draft.input.spec, draft.replicas())
+    }
 }
 
 /// Without weights there is nothing to write, and nothing to wait for.
@@ -180,30 +175,32 @@ pub fn none(draft: &mut Draft<'_>) -> Route {
 /// Decides what the routes say, with a mesh. `goal` is what the steps want.
 pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
     let seen = draft.input.seen.route.clone().unwrap_or_default();
-    let desired = within_capacity(draft, goal, seen.weight.unwrap_or(Percent::ZERO));
+    let plan = beside::plan(draft, goal);
+    let desired = within_capacity(draft, goal, where_it_is(draft, &seen), &plan);
     let intent = beside::intent(draft, desired, &seen);
     let in_place = seen.weight == Some(desired) && beside::in_place(&intent, &seen) && !seen.drifted;
-    let was_desired = draft.status.weights.desired;
-    let was_accepted = draft.status.weights.accepted;
-    let same_beside = beside::is_as_before(draft, &intent);
-    if in_place {
-        if was_desired != desired || !same_beside {
-            draft.status.memory.route_since = None;
-        }
-    } else {
+    if !in_place || draft.status.weights.desired != desired || !beside::is_as_before(draft, &intent) {
         draft.status.memory.route_since = None;
-        let stood = was_desired == desired && was_accepted == Some(desired) && same_beside;
-        let drifted = stood && !may_be_ours(draft, &seen);
-        let unreadable = seen.weight.is_none() && !draft.input.seen.problems.is_empty();
-        // With an object missing nothing moves but the way back, in those that are left (S33, S53).
-        let writes = if unreadable { intent.is_nothing() && seen.returnable } else { !drifted || may_repair(draft) };
-        if writes {
-            draft.ask(Action::EnsureRoute(intent.clone()));
-        }
     }
+    confirm_written(draft, &seen);
+    let contested = is_contested(draft, &seen, &plan);
     let whole = beside::is_whole(draft, &intent);
+    let to_goal = desired == goal && whole;
+    let reached = in_place && to_goal;
+    let writes = !in_place && may_write(draft, &seen, &intent, (contested, to_goal), &plan);
+    if writes {
+        draft.ask(Action::EnsureRoute(intent.clone()));
+    } else if contested && !reached {
+        // What others write comes and goes. The status says none of it, or it would be written as often.
+        draft.status.weights.accepted = None;
+        draft.status.weights.settled = false;
+        return Route { desired: draft.status.weights.desired, settled: false, goal };
+    }
+    if writes || reached {
+        remember_written(draft, &intent, &plan, reached);
+    }
     draft.status.weights.desired = desired;
-    draft.status.weights.accepted = if seen.drifted { None } else { seen.weight };
+    draft.status.weights.accepted = if seen.drifted || contested { None } else { seen.weight };
     let settled = in_place && settle_route(draft);
     draft.status.weights.settled = settled;
     beside::remember(draft, &intent);
@@ -211,6 +208,89 @@ pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
         begin_epoch(draft, desired);
     }
     Route { desired, settled: settled && whole, goal }
+}
+
+/// The canary's weight as it is. Routes that disagree send it the most that any of them says: they are never taken for
+/// routes that send it nothing, or stable would get everything at once.
+fn where_it_is(draft: &Draft<'_>, seen: &RouteSeen) -> Percent {
+    match seen.highest() {
+        // Scaled to zero nothing carries anything, and weights stay as they were meant (S37).
+        Some(_) if seen.weight.is_none() && draft.replicas() == 0 => draft.status.weights.desired,
+        Some(highest) => highest,
+        None => Percent::ZERO,
+    }
+}
+
+/// Whether another writer has changed the routes: they do not say what was last written for the same plan. Whatever that
+/// write was, undoing the change is a repair.
+fn is_contested(draft: &Draft<'_>, seen: &RouteSeen, plan: &str) -> bool {
+    let Some(written) = &draft.status.memory.route_written else { return false };
+    written.plan == plan && !says(seen, written)
+}
+
+fn says(seen: &RouteSeen, written: &RouteWritten) -> bool {
+    seen.weight == Some(written.weight) && beside::text_of_seen(seen) == written.beside && !seen.drifted
+}
+
+fn confirm_written(draft: &mut Draft<'_>, seen: &RouteSeen) {
+    if let Some(written) = &mut draft.status.memory.route_written {
+        written.confirmed |= says(seen, written);
+    }
+}
+
+/// Whether the routes may be written now (S33, S53). A change from outside is repaired at once for a few times, then once a
+/// minute. A move back to a goal that was reached before counts too: another writer may have caused the move away.
+fn may_write(
+    draft: &mut Draft<'_>,
+    seen: &RouteSeen,
+    intent: &RouteIntent,
+    (contested, to_goal): (bool, bool),
+    plan: &str,
+) -> bool {
+    if seen.highest().is_none() && !draft.input.seen.problems.is_empty() {
+        // With an object missing nothing moves but the way back, in those that are left.
+        return intent.is_nothing() && seen.returnable;
+    }
+    let again = draft.status.memory.route_written.as_ref().is_some_and(|last| last.reached && last.plan == plan);
+    match (contested, again) {
+        (true, _) => repair(draft, seen),
+        (false, true) if to_goal => drift::may_repair(draft, drift::ROUTES, seen.other_manager.clone()),
+        (false, true) => {
+            drift::count(draft, drift::ROUTES);
+            true
+        }
+        (false, false) => true,
+    }
+}
+
+/// Rule S53: writes the routes back if that may be now, and tells of it.
+fn repair(draft: &mut Draft<'_>, seen: &RouteSeen) -> bool {
+    let confirmed = draft.status.memory.route_written.as_ref().is_some_and(|written| written.confirmed);
+    let ours = !confirmed || may_be_ours(draft, seen);
+    let may = drift::may_repair(draft, drift::ROUTES, seen.other_manager.clone());
+    if may && !ours {
+        let who = seen.other_manager.as_ref().map_or_else(|| "from outside".to_owned(), |name| format!("by {name}"));
+        let message = match seen.disagreement {
+            Some((lowest, highest)) => format!(
+                "the routes were changed {who} and disagree (canary {lowest} to {highest}): written back to the current step"
+            ),
+            None => format!("the routes were changed {who}: written back to the current step"),
+        };
+        draft.tell(true, "RouteRepaired", message);
+    }
+    may
+}
+
+fn remember_written(draft: &mut Draft<'_>, intent: &RouteIntent, plan: &str, reached: bool) {
+    let memory = &mut draft.status.memory;
+    let before = memory.route_written.as_ref().is_some_and(|last| last.reached && last.plan == plan);
+    memory.route_written = Some(RouteWritten {
+        weight: intent.canary,
+        beside: beside::text_of(intent),
+        plan: plan.to_owned(),
+        confirmed: reached,
+        reached: reached || before,
+    });
 }
 
 /// Whether the routes say what the recorded step was on its way to: a write of ours, then, whose record was lost with the
@@ -246,41 +326,8 @@ pub fn begin_epoch(draft: &mut Draft<'_>, weight: Percent) {
     }
 }
 
-/// Rule S53: five repairs in five minutes at once, then one a minute, with a condition that says so.
-fn may_repair(draft: &mut Draft<'_>) -> bool {
-    let now = draft.now();
-    let recent = |since: &Timestamp| REPAIR_WINDOW.after(*since) > now;
-    draft.status.memory.repairs.retain(recent);
-    let repairs = &draft.status.memory.repairs;
-    if repairs.len() >= REPAIRS_AT_ONCE {
-        let other = draft.input.seen.route.as_ref().and_then(|route| route.other_manager.clone());
-        let who = other.unwrap_or_else(|| "somebody else".to_owned());
-        let message = format!("{who} keeps changing the weights that Glidepath owns; repairing once a minute");
-        let generation = draft.input.generation;
-        let next = repairs.last().map_or(now, |last| REPAIR_PAUSE.after(*last));
-        conditions::set(
-            &mut draft.status.conditions,
-            conditions::ROUTE_DRIFT,
-            true,
-            ("RepairedOften", &message),
-            generation,
-            now,
-        );
-        if next > now {
-            draft.wake(next, "repair the route");
-            return false;
-        }
-        draft.status.memory.repairs.remove(0);
-    } else {
-        conditions::clear(&mut draft.status.conditions, conditions::ROUTE_DRIFT);
-    }
-    draft.status.memory.repairs.push(now);
-    draft.tell(true, "RouteRepaired", "the routes were changed from outside; written back to the current step");
-    true
-}
-
 /// The weight nearest to the goal that both sides' pods carry (rules S30, S33, S51, S56).
-fn within_capacity(draft: &Draft<'_>, goal: Percent, at: Percent) -> Percent {
+fn within_capacity(draft: &Draft<'_>, goal: Percent, at: Percent, plan: &str) -> Percent {
     if draft.replicas() == 0 {
         return at; // scaled to zero: weights stay (S37)
     }
@@ -289,12 +336,31 @@ fn within_capacity(draft: &Draft<'_>, goal: Percent, at: Percent) -> Percent {
     let ours = serving.is_some() && serving == draft.current_id();
     let goal = if ours { goal } else { Percent::ZERO };
     if goal > at {
-        return if may_raise(draft, goal, &serving) { goal } else { keep(draft, at, &serving) };
+        if may_raise(draft, goal, &serving) {
+            return goal;
+        }
+        return restored(draft, at, plan, &serving).unwrap_or_else(|| keep(draft, at, &serving));
     }
     if goal < at {
         return goal.max(at.min(stable_cannot(draft))).min(at);
     }
     keep(draft, at, &serving)
+}
+
+/// The canary's part of what another writer took from it, where stable's pods cannot carry that: as much as its available
+/// pods carry.
+fn restored(draft: &Draft<'_>, at: Percent, plan: &str, serving: &Option<String>) -> Option<Percent> {
+    let written = draft.status.memory.route_written.as_ref().filter(|last| last.plan == plan && last.weight > at)?;
+    let carried = share_of_pods(draft.available(serving.as_deref()?), draft.replicas());
+    let share = stable_cannot(draft).min(carried).min(written.weight);
+    let need = share.ceil_of(draft.replicas()).max(1);
+    (share > at && carries(draft, need, serving)).then_some(share)
+}
+
+/// The share of the traffic that so many pods carry.
+fn share_of_pods(pods: u32, replicas: u32) -> Percent {
+    let carried = (u64::from(pods) * 10_000).checked_div(u64::from(replicas)).unwrap_or(10_000);
+    Percent::from_basis_points(u32::try_from(carried.min(10_000)).unwrap_or(10_000))
 }
 
 /// The revision behind the canary target.
@@ -308,6 +374,11 @@ fn may_raise(draft: &Draft<'_>, goal: Percent, serving: &Option<String>) -> bool
 
 /// Whether the canary target may get more requests: it selects the canary alone, has its pods, and has settled.
 pub fn may_send(draft: &Draft<'_>, need: u32, serving: &Option<String>) -> bool {
+    carries(draft, need, serving) && target_settled(draft, Target::Canary)
+}
+
+/// Whether the canary target selects the canary alone, with so many pods.
+fn carries(draft: &Draft<'_>, need: u32, serving: &Option<String>) -> bool {
     let Some(canary) = draft.canary_id() else { return false };
     let Some(target) = &draft.input.seen.canary_target else { return false };
     // Never together with a move of the target it leads to.
@@ -317,7 +388,6 @@ pub fn may_send(draft: &Draft<'_>, need: u32, serving: &Option<String>) -> bool 
         && serving.as_deref() == Some(&canary)
         && draft.available(&canary) >= need
         && lists_only(draft, target, &canary, need)
-        && target_settled(draft, Target::Canary)
 }
 
 /// A weight in force stays unless its revision has no pod left (S56).
@@ -339,6 +409,5 @@ fn stable_cannot(draft: &Draft<'_>) -> Percent {
     if replicas == 0 || !canary_alive || available > 0 && available >= replicas.saturating_sub(slack.unavailable) {
         return Percent::ZERO;
     }
-    let carried = u64::from(available) * 10_000 / u64::from(replicas);
-    Percent::from_basis_points(u32::try_from(carried).unwrap_or(10_000)).rest()
+    share_of_pods(available, replicas).rest()
 }

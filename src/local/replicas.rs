@@ -123,6 +123,7 @@ impl Replicas {
             available: count(self.ready().filter(|(_, since)| long_enough(*since)).count()),
             trouble: self.trouble.clone(),
             metadata: self.metadata.clone(),
+            other_manager: None,
             metadata_astray: false,
         }
     }

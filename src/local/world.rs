@@ -309,7 +309,11 @@ impl State {
         let count =
             |revision: &Replicas| (revision.id.clone(), u32::try_from(revision.endpoints().len()).unwrap_or(u32::MAX));
         let endpoints = self.revisions.iter().filter(listed).map(count).collect();
-        self.has_router().then(|| TargetSeen { revision: target.clone(), endpoints: Some(endpoints) })
+        self.has_router().then(|| TargetSeen {
+            revision: target.clone(),
+            endpoints: Some(endpoints),
+            ..TargetSeen::default()
+        })
     }
 
     fn seen(&self, now: Timestamp) -> Seen {

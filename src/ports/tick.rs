@@ -119,7 +119,8 @@ impl<'a> Tick<'a> {
             self.recorded = observation.rollout.status.clone().unwrap_or_default();
             self.observation = observation;
         }
-        if let Err(error) = self.carry_out(&decision.actions).await {
+        if let Err((error, failed)) = self.carry_out(&decision.actions).await {
+            engine::forget_write(&mut self.known, &self.recorded, failed);
             note_failure(&mut self.known, &mut self.notices, &error, &self.recorded.message);
             self.record().await?;
             return Err(error);
@@ -127,10 +128,11 @@ impl<'a> Tick<'a> {
         self.look_again(key).await
     }
 
-    async fn carry_out(&mut self, actions: &[Action]) -> Result<(), WorldError> {
+    /// On failure the error comes with the action that failed.
+    async fn carry_out<'d>(&mut self, actions: &'d [Action]) -> Result<(), (WorldError, &'d Action)> {
         self.acted = true;
         for action in actions {
-            self.world.carry_out(&self.observation, action).await?;
+            self.world.carry_out(&self.observation, action).await.map_err(|error| (error, action))?;
         }
         Ok(())
     }

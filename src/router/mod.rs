@@ -202,6 +202,7 @@ pub fn read_all(
             None => seen,
             Some(before) => RouteSeen {
                 weight: before.weight.filter(|weight| seen.weight == Some(*weight)),
+                disagreement: disagreement(&before, &seen),
                 drifted: before.drifted
                     || seen.drifted
                     || (before.weight, &before.headers, before.mirror, before.sticky)
@@ -215,6 +216,13 @@ pub fn read_all(
         });
     }
     Ok(together)
+}
+
+/// The lowest and the highest weight of two routers that do not say the same.
+fn disagreement(one: &RouteSeen, other: &RouteSeen) -> Option<(Percent, Percent)> {
+    let lowest = one.lowest().zip(other.lowest()).map(|(one, other)| one.min(other))?;
+    let highest = one.highest().zip(other.highest()).map(|(one, other)| one.max(other))?;
+    (one.weight.is_none() || one.weight != other.weight).then_some((lowest, highest))
 }
 
 fn union(mut all: Vec<String>, more: Vec<String>) -> Vec<String> {

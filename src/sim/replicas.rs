@@ -83,11 +83,12 @@ impl Replicas {
             workload: self.workload.clone(),
             images: revision::images(&self.template),
             wanted: self.wanted,
-            pods: count(self.pods.len()) + self.without_room,
+            pods: count(self.pods.len()).saturating_add(self.without_room),
             ready: self.ready(now),
             available: self.available(now, min_ready),
             trouble: room.then(|| format!("{} pods are unschedulable: no room on any node", self.without_room)),
             metadata: self.metadata.clone(),
+            other_manager: None,
             metadata_astray: self.pods.iter().any(|pod| pod.metadata != self.metadata),
         }
     }

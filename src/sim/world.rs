@@ -1,5 +1,6 @@
 //! One Rollout's world: what the engine asks for comes true here after a while, or does not.
 
+mod foreign;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::{
     },
 };
 
+use foreign::object;
 use seen::ready;
 
 /// How the pods of one template behave.
@@ -51,6 +53,8 @@ struct ReplicaSet {
     metadata: PodMetadata,
     number: u64,
     wanted: u32,
+    /// Another writer set `wanted` last.
+    rescaled: bool,
     pods: Vec<SimPod>,
 }
 
@@ -100,12 +104,20 @@ pub struct SimWorld {
     pub notices: Vec<Notice>,
     /// Answers to commands, by name.
     pub answers: BTreeMap<String, (CommandState, String)>,
+    /// What was written, oldest first: when, and which object.
+    pub writes: Vec<(Timestamp, String)>,
     /// Steps that were completed, as (attempt, step, sub-step), oldest first.
     pub steps: Vec<(u32, u32, u32)>,
     sets: BTreeMap<String, ReplicaSet>,
     stable_target: Option<String>,
     canary_target: Option<String>,
     route: RouteIntent,
+    /// What a second route says where another writer changed that one alone.
+    other_route: Option<Percent>,
+    /// Another writer spoiled what is ours in the routes beside the weight.
+    spoiled: bool,
+    /// The stable target lists none of its pods.
+    unlisted: bool,
     runs: BTreeMap<String, SimRun>,
     commands: Vec<CommandSeen>,
     wake: Option<Timestamp>,
@@ -144,6 +156,10 @@ impl SimWorld {
             stable_target: None,
             canary_target: None,
             route: RouteIntent::default(),
+            other_route: None,
+            spoiled: false,
+            unlisted: false,
+            writes: Vec::new(),
             runs: BTreeMap::new(),
             commands: Vec::new(),
             wake: None,
@@ -179,11 +195,6 @@ impl SimWorld {
         self.route.mirror.as_ref().map(|mirror| mirror.percent)
     }
 
-    /// Somebody takes our header routes and mirror away.
-    pub fn lose_routes(&mut self) {
-        self.route = RouteIntent::weight(self.route.canary);
-    }
-
     /// What the stable target selects.
     pub fn stable_target(&self) -> Option<&str> {
         self.stable_target.as_deref()
@@ -204,16 +215,19 @@ impl SimWorld {
         self.sets.get(id).map_or(0, |set| ready(set, self.now))
     }
 
-    /// Edits the routes by hand.
-    pub fn drift(&mut self, weight: Percent) {
-        self.route.canary = weight;
-    }
-
     /// Kills all pods of a revision; they come back as it behaves.
     pub fn kill_pods(&mut self, id: &str) {
         let ready_at = self.ready_at(id);
         if let Some(set) = self.sets.get_mut(id) {
             set.pods.iter_mut().for_each(|pod| pod.ready_at = ready_at);
+        }
+    }
+
+    /// One pod of a revision starts anew; it comes back as the revision behaves.
+    pub fn restart_pod(&mut self, id: &str) {
+        let ready_at = self.ready_at(id);
+        if let Some(pod) = self.sets.get_mut(id).and_then(|set| set.pods.first_mut()) {
+            pod.ready_at = ready_at;
         }
     }
 
@@ -350,15 +364,21 @@ impl SimWorld {
 
     /// Makes an action come true.
     pub fn carry_out(&mut self, action: &Action) {
+        self.writes.extend(object(action).map(|object| (self.now, object)));
         match action {
             Action::EnsureRevision { id, number } => self.sets.entry(id.clone()).or_default().number = *number,
-            Action::EnsureReplicas { id, replicas } => self.scale(id, *replicas),
+            Action::EnsureReplicas { id, replicas } => {
+                self.scale(id, *replicas);
+                self.sets.entry(id.clone()).and_modify(|set| set.rescaled = false);
+            }
             Action::EnsureMetadata { id, metadata } => {
                 self.sets.entry(id.clone()).or_default().metadata.clone_from(metadata);
             }
             Action::EnsureTarget { target: Target::Stable, revision } => self.stable_target = Some(revision.clone()),
             Action::EnsureTarget { target: Target::Canary, revision } => self.canary_target = Some(revision.clone()),
-            Action::EnsureRoute(intent) => self.route = intent.clone(),
+            Action::EnsureRoute(intent) => {
+                (self.route, self.other_route, self.spoiled) = (intent.clone(), None, false);
+            }
             Action::EnsureRun(request) => {
                 let RunRequest { name, canary, epoch, share, goal, .. } = request.clone();
                 self.runs.insert(name, SimRun { canary, epoch, share, goal: goal.is_some(), stop: false });

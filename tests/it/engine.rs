@@ -27,14 +27,14 @@ use proptest::prelude::*;
 
 use crate::soak::Soak;
 
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
-const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+pub const HOUR: SignedDuration = SignedDuration::from_hours(1);
+pub const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-fn set_weight(percent: u32) -> Step {
+pub fn set_weight(percent: u32) -> Step {
     Step { set_weight: Some(Percent::whole(percent)), ..Step::default() }
 }
 
-fn pause(seconds: Option<u64>) -> Step {
+pub fn pause(seconds: Option<u64>) -> Step {
     Step { pause: Some(Pause { duration: seconds.map(HumanDuration::secs) }), ..Step::default() }
 }
 
@@ -49,24 +49,24 @@ fn ramp(from: u32, to: u32, by: u32) -> Step {
 }
 
 /// A route by header, or its removal.
-fn header_route(name: &str, there: bool) -> Step {
+pub fn header_route(name: &str, there: bool) -> Step {
     let value = ValueMatch { name: "x-canary".into(), exact: Some("true".into()), ..ValueMatch::default() };
     let matches = vec![RequestMatch { header: Some(value), cookie: None }];
     let route = HeaderRoute { name: name.to_owned(), matches: if there { matches } else { Vec::new() } };
     Step { set_header_route: Some(route), ..Step::default() }
 }
 
-fn mirror(percent: u32) -> Step {
+pub fn mirror(percent: u32) -> Step {
     let mirror = MirrorRoute { percent: Percent::whole(percent), matches: Vec::new() };
     Step { set_mirror_route: Some(mirror), ..Step::default() }
 }
 
-fn without_mesh(steps: Vec<Step>) -> RolloutSpec {
+pub fn without_mesh(steps: Vec<Step>) -> RolloutSpec {
     let canary = CanaryStrategy { steps, ..CanaryStrategy::default() };
     RolloutSpec { strategy: Strategy { canary: Some(canary), ..Strategy::default() }, ..RolloutSpec::default() }
 }
 
-fn with_mesh(steps: Vec<Step>) -> RolloutSpec {
+pub fn with_mesh(steps: Vec<Step>) -> RolloutSpec {
     let service = VirtualServiceRef { name: "checkout".into(), ..VirtualServiceRef::default() };
     let istio = IstioTraffic { virtual_services: vec![service], destination_rule: None };
     RolloutSpec {
@@ -77,7 +77,7 @@ fn with_mesh(steps: Vec<Step>) -> RolloutSpec {
     }
 }
 
-fn with_analysis(spec: RolloutSpec) -> RolloutSpec {
+pub fn with_analysis(spec: RolloutSpec) -> RolloutSpec {
     let templates = vec![TemplateRef { name: "golden-signals".into(), cluster_scope: false }];
     RolloutSpec { analysis: Some(BackgroundAnalysis { templates, ..BackgroundAnalysis::default() }), ..spec }
 }
@@ -87,7 +87,7 @@ fn healthy(world: &SimWorld) -> bool {
 }
 
 /// A world in which version 1 is stable with `replicas` pods.
-fn at_version_one(spec: RolloutSpec, replicas: u32) -> SimWorld {
+pub fn at_version_one(spec: RolloutSpec, replicas: u32) -> SimWorld {
     let mut world = SimWorld::new(spec, "v1", replicas);
     assert!(world.run_until(HOUR, |world| healthy(world) && world.weight().is_zero()).unwrap());
     world.run_until(MINUTE, |_| false).unwrap();
@@ -96,7 +96,7 @@ fn at_version_one(spec: RolloutSpec, replicas: u32) -> SimWorld {
 }
 
 /// Version 2 is wanted, and the world runs until `done`.
-fn release(world: &mut SimWorld, id: &str, done: impl Fn(&SimWorld) -> bool) {
+pub fn release(world: &mut SimWorld, id: &str, done: impl Fn(&SimWorld) -> bool) {
     world.template = id.to_owned();
     let came = world.run_until(HOUR, done).unwrap();
     assert!(came, "it never came to that: {:?} {}", world.status.course, world.status.message);
@@ -625,7 +625,14 @@ enum Event {
     Kill(u8),
     Behave(u8, Option<i64>, Verdict),
     Drift(u32),
+    /// One of two routes alone.
+    DriftOne(u32),
     LoseRoutes,
+    SpoilRoutes,
+    /// Another writer moves the stable or the canary target.
+    Retarget(bool, Option<u8>),
+    /// Another writer scales a revision.
+    Rescale(u8, u32),
     PausedInFile(bool),
     Route(bool),
     Crash(usize),
@@ -653,7 +660,11 @@ fn event() -> impl Strategy2 {
         1 => (1u8..5).prop_map(Event::Kill),
         1 => (1u8..5, proptest::option::of(0i64..20), verdict).prop_map(|(id, ready, verdict)| Event::Behave(id, ready, verdict)),
         1 => (0u32..=100).prop_map(Event::Drift),
+        1 => (0u32..=100).prop_map(Event::DriftOne),
         1 => Just(Event::LoseRoutes),
+        1 => Just(Event::SpoilRoutes),
+        1 => (any::<bool>(), proptest::option::of(1u8..5)).prop_map(|(stable, id)| Event::Retarget(stable, id)),
+        1 => (1u8..5, 0u32..12).prop_map(|(id, replicas)| Event::Rescale(id, replicas)),
         1 => any::<bool>().prop_map(Event::PausedInFile),
         1 => any::<bool>().prop_map(Event::Route),
         2 => (0usize..4).prop_map(Event::Crash),
@@ -758,7 +769,14 @@ fn happen(world: &mut SimWorld, event: &Event) -> Result<(), Vec<String>> {
             world.behaviours.insert(format!("v{id}"), behaviour);
         }
         Event::Drift(weight) => world.drift(Percent::whole(*weight)),
+        Event::DriftOne(weight) => world.drift_one(Percent::whole(*weight)),
         Event::LoseRoutes => world.lose_routes(),
+        Event::SpoilRoutes => world.spoil_routes(),
+        Event::Retarget(stable, id) => {
+            let target = if *stable { Target::Stable } else { Target::Canary };
+            world.retarget(target, id.map(|id| format!("v{id}")).as_deref());
+        }
+        Event::Rescale(id, replicas) => world.rescale(&format!("v{id}"), *replicas),
         Event::PausedInFile(paused) => world.spec.paused = *paused,
         Event::Route(other) => {
             let named = if *other { "front" } else { "checkout" };

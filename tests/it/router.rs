@@ -190,6 +190,10 @@ fn reading_tells_weight_drift_and_disagreement() {
         let current: Objects = [virtual_service("checkout", http.clone())].into_iter().collect();
         let seen = router(entry.clone()).read(&context(), &current, &RouteIntent::default()).unwrap();
         assert_eq!((seen.weight.map(Percent::basis_points), seen.drifted), (weight, drifted), "{http}");
+        // H2: routes that disagree can be read, from the lowest to the highest weight of the canary.
+        let spread = [&a, &b].map(|to| Percent::from_basis_points(to[1]["weight"].as_u64().unwrap() as u32 * 100));
+        let spread = (spread[0].min(spread[1]), spread[0].max(spread[1]));
+        assert_eq!(seen.disagreement, weight.is_none().then_some(spread), "{http}");
     }
 }
 
@@ -231,6 +235,8 @@ fn routers_that_disagree_have_no_common_weight() {
         .collect();
         let seen = read_all(&both, &context(), &current, &RouteIntent::default()).unwrap().unwrap();
         assert_eq!((seen.weight.map(Percent::basis_points), seen.drifted), (weight, drifted));
+        let spread = weight.is_none().then_some((Percent::whole(10), Percent::whole(20)));
+        assert_eq!(seen.disagreement, spread);
     }
 }
 

@@ -261,7 +261,7 @@ impl Ground {
     pub fn target_seen(&self, id: Option<&String>, health: &[Health; 2]) -> TargetSeen {
         let version = id.and_then(|id| self.version(id));
         let endpoints = version.map(|version| (version.id.clone(), u32::from(self.is_ready(version, health))));
-        TargetSeen { revision: id.cloned(), endpoints: Some(endpoints.into_iter().collect()) }
+        TargetSeen { revision: id.cloned(), endpoints: Some(endpoints.into_iter().collect()), ..TargetSeen::default() }
     }
 
     /// The routes as the engine sees them.

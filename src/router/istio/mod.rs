@@ -150,6 +150,7 @@ impl Router for Istio {
             Some(first) if shares.iter().all(|share| share == first) => *first,
             _ => None,
         };
+        let disagreement = (weight.is_none()).then(|| spread(&shares)).flatten();
         headers.sort();
         headers.dedup();
         let drifted = match weight {
@@ -162,7 +163,7 @@ impl Router for Istio {
             }
             None => true,
         };
-        Ok(RouteSeen { weight, headers, mirror, sticky, drifted, other_manager, ..RouteSeen::default() })
+        Ok(RouteSeen { weight, disagreement, headers, mirror, sticky, drifted, other_manager, ..RouteSeen::default() })
     }
 
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
@@ -187,7 +188,7 @@ impl Router for Istio {
         let reference = self.config.destination_rule.as_ref()?;
         let rule = destination_rule::find(ctx, current, &reference.name).ok()?;
         let revision = destination_rule::revision(rule, subset_name(reference, target));
-        Some(TargetSeen { revision, endpoints: None })
+        Some(TargetSeen { revision, ..TargetSeen::default() })
     }
 
     fn plan_target(
@@ -259,6 +260,12 @@ impl Istio {
         }
         plan
     }
+}
+
+/// The lowest and the highest of the canary's shares; a route that weighs neither destination sends it nothing.
+fn spread(shares: &[Option<Percent>]) -> Option<(Percent, Percent)> {
+    let shares = || shares.iter().map(|share| share.unwrap_or(Percent::ZERO));
+    shares().min().zip(shares().max())
 }
 
 fn virtual_service_ref(namespace: &str, name: &str) -> ObjectRef {

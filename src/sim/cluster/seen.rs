@@ -37,6 +37,7 @@ impl SimCluster {
                 pods: count(d.own.pods.len()),
                 available: d.own.ready(self.now),
                 paused: d.paused,
+                ..WorkloadSeen::default()
             }),
             runs: self.runs.iter().map(|(name, run)| (name.clone(), run_seen(run))).collect(),
             pods: self.restarts().then(|| self.sets.iter().flat_map(|set| set.pods_seen(self.now)).collect()),
@@ -71,7 +72,11 @@ impl SimCluster {
         }
         let ready = |set: &Replicas| (set.id.clone(), set.ready(self.now));
         let listed = self.sets.iter().filter(|set| Some(&set.id) == target.revision.as_ref()).map(ready);
-        Some(TargetSeen { revision: target.revision.clone(), endpoints: (!subset).then(|| listed.collect()) })
+        Some(TargetSeen {
+            revision: target.revision.clone(),
+            endpoints: (!subset).then(|| listed.collect()),
+            ..TargetSeen::default()
+        })
     }
 
     pub(super) fn missing_route(&self) -> Option<String> {

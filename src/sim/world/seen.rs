@@ -20,13 +20,21 @@ impl SimWorld {
             replicas: self.replicas,
             revisions: self.sets.iter().map(|(id, set)| revision(id, set, self.now)).collect(),
             route: (!self.effective().traffic.is_empty()).then(|| RouteSeen {
-                weight: Some(self.route.canary),
+                weight: Some(self.route.canary).filter(|_| self.other_route.is_none()),
+                disagreement: self
+                    .other_route
+                    .map(|other| (other.min(self.route.canary), other.max(self.route.canary))),
+                drifted: self.spoiled || self.other_route.is_some(),
+                other_manager: Some("argocd".to_owned()),
                 headers: self.headers(),
                 mirror: self.mirror(),
                 sticky: self.route.sticky.is_some(),
                 ..RouteSeen::default()
             }),
-            stable_target: self.target(&self.stable_target),
+            stable_target: self.target(&self.stable_target).map(|target| match self.unlisted {
+                true => TargetSeen { endpoints: Some(Default::default()), ..target },
+                false => target,
+            }),
             canary_target: self.target(&self.canary_target),
             runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
             pods: self.status.memory.restart.map(|_| self.pods()),
@@ -56,7 +64,7 @@ impl SimWorld {
             return None;
         }
         let endpoints = selected.iter().map(|id| (id.clone(), self.available(id))).collect();
-        Some(TargetSeen { revision: selected.clone(), endpoints: Some(endpoints) })
+        Some(TargetSeen { revision: selected.clone(), endpoints: Some(endpoints), ..TargetSeen::default() })
     }
 
     fn run(&self, run: &SimRun) -> RunSeen {
@@ -113,5 +121,6 @@ fn revision(id: &str, set: &ReplicaSet, now: Timestamp) -> RevisionSeen {
         trouble: None,
         metadata: set.metadata.clone(),
         metadata_astray: false,
+        other_manager: set.rescaled.then(|| "kubectl".to_owned()),
     }
 }

@@ -166,7 +166,11 @@ fn aged(world: &World) -> Memory {
         canary_target: target(&memory.canary_target),
         drained: memory.drained.iter().map(drained).collect(),
         progress: memory.progress.as_ref().map(progress),
-        repairs: memory.repairs.iter().copied().map(aged).collect(),
+        repaired: memory
+            .repaired
+            .iter()
+            .map(|(object, repairs)| (object.clone(), repairs.iter().copied().map(aged).collect()))
+            .collect(),
         epoch: 0,
         evidence_round: 0,
         ..memory.clone()

@@ -197,7 +197,7 @@ impl World {
     fn target(&self, selected: &Option<String>) -> TargetSeen {
         let ready = |id: &String| self.sets.get(id).map_or(0, |set| set.ready);
         let endpoints = selected.iter().map(|id| (id.clone(), ready(id))).collect();
-        TargetSeen { revision: selected.clone(), endpoints: Some(endpoints) }
+        TargetSeen { revision: selected.clone(), endpoints: Some(endpoints), ..TargetSeen::default() }
     }
 
     /// How many writes a decision leads to.

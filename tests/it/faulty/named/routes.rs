@@ -11,7 +11,6 @@ use super::{
 
 /// H1: another tool that kept writing the weights was answered without end, up to 15 times a second.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of H1"]
 async fn another_tool_that_keeps_writing_weights_is_answered_once_a_minute() {
     for every in [50, 1_000, 3_000, 20_000] {
         let steps = json!([{"setWeight": 20}, {"pause": {}}]);
@@ -38,7 +37,6 @@ async fn another_tool_that_keeps_writing_weights_is_answered_once_a_minute() {
 
 /// H2: routes that disagreed were read as 0 %, and all traffic went to a stable version without the pods for it.
 #[tokio::test(start_paused = true)]
-#[ignore = "red without the fix of H2"]
 async fn routes_that_disagree_do_not_send_everything_to_a_small_stable_version() {
     let steps = json!([{"setWeight": 60}, {"pause": {}}]);
     let more = json!({"strategy": {"canary": {"dynamicStableScale": true}},
