@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use glidepath::{
     api::Rollout,
     cluster::{
-        Cluster, EventSender, Settings,
+        Cluster, EventSender, Fence, Settings,
         item::Item,
         table::{Kept, ObjectKey, Table},
         watch::Triggers,
@@ -79,13 +79,16 @@ impl Shop {
         let client = Client::new(server.clone(), "shop");
         let clock = Arc::new(Hands(Mutex::new("2026-01-01T01:00:00Z".parse().unwrap())));
         let triggered = Arc::new(Rung::default());
+        let fence = Fence::default();
+        fence.open();
         let cluster = Cluster::new(
             (client.clone(), client.clone()),
             settings,
             Arc::<Hands>::clone(&clock),
-            EventSender::start(client, None),
+            EventSender::start(client, &fence, None),
             Arc::<Rung>::clone(&triggered),
             GateDesk::new(Arc::new(NoGates)),
+            fence,
         );
         Shop { server, cluster, clock, triggered }
     }
