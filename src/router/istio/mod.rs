@@ -41,11 +41,11 @@ pub const KIND: RouterKind = RouterKind {
     example: EXAMPLE,
     capabilities: Capabilities { grain: GRAIN, header: true, cookie: true, mirror: true, sticky: true },
     rbac: &[
-        RbacRule { group: GROUP, resources: &["virtualservices"], verbs: &["get", "list", "watch", "update", "patch"] },
+        RbacRule { group: GROUP, resources: &["virtualservices"], verbs: &["list", "watch", "update"] },
         RbacRule {
             group: GROUP,
             resources: &["destinationrules"],
-            verbs: &["get", "list", "watch", "create", "update", "patch", "delete"],
+            verbs: &["list", "watch", "create", "update", "delete"],
         },
         RbacRule { group: GRANT_GROUP, resources: &["referencegrants"], verbs: &["list", "watch"] },
     ],
