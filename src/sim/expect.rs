@@ -100,7 +100,13 @@ pub fn broken(always: &Always, seen: &impl Seen) -> Vec<String> {
     if let Some(most) = always.weight_at_most.filter(|most| weight > *most) {
         found.push(format!("the canary weight is {weight}, wanted at most {most}"));
     }
+    found.extend(too_many_lost(always.requests_lost, seen));
     found
+}
+
+fn too_many_lost(most: Option<u64>, seen: &impl Seen) -> Option<String> {
+    let most = most.filter(|most| seen.lost() > *most)?;
+    Some(format!("{} requests were lost, wanted at most {most}", seen.lost()))
 }
 
 /// The canary weight that was written last; without a mesh the step's.
@@ -293,9 +299,7 @@ impl<S: Seen> Check<'_, S> {
         }
         let untold = expect.events.iter().filter(|reason| !seen.told(reason, since));
         self.found.extend(untold.map(|reason| format!("there was no event {reason}")));
-        if let Some(most) = expect.requests_lost.filter(|most| seen.lost() > *most) {
-            self.found.push(format!("{} requests were lost, wanted at most {most}", seen.lost()));
-        }
+        self.found.extend(too_many_lost(expect.requests_lost, seen));
     }
 }
 

@@ -385,6 +385,8 @@ pub struct Always {
     pub total_available_at_least: Option<u32>,
     /// The canary weight that was written last.
     pub weight_at_most: Option<Percent>,
+    /// Requests that no pod answered, at most.
+    pub requests_lost: Option<u64>,
 }
 
 /// The schema of a scenario file.

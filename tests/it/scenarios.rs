@@ -231,6 +231,26 @@ fn a_failed_expectation_ends_with_1_and_says_what_was_seen_instead() {
 }
 
 #[test]
+fn always_takes_a_bound_of_lost_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lost.yaml");
+    let rollout = self::folder().join("files/mesh.yaml");
+    let play = |most: u64| {
+        let text = format!(
+            "apiVersion: glidepath.dev/v1alpha1\nkind: Scenario\nfiles: [{}]\nworld:\n  traffic: {{rps: 10}}\n  faults: [{{at: \
+             20s, kind: podCrash, target: {{revision: stable, count: 4}}}}]\ntimeline: [{{at: 1m, expect: {{phase: Healthy}}}}]\nalways: \
+             {{requestsLost: {most}}}\n",
+            rollout.display()
+        );
+        std::fs::write(&file, text).unwrap();
+        played_with(&simulate::load(&file).unwrap().remove(0), None)
+    };
+    let lost = play(0).unwrap_err();
+    assert!(lost.contains("lost.yaml:8:1  always") && lost.contains("requests were lost, wanted at most 0"), "{lost}");
+    assert_eq!(play(1_000), Ok(()));
+}
+
+#[test]
 fn what_cannot_be_played_is_refused_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("s.yaml");
@@ -250,6 +270,11 @@ fn what_cannot_be_played_is_refused_with_its_place() {
             ),
             1,
             "s.yaml:7:12: objects[0].spec.replcas: unknown field; did you mean replicas?",
+        ),
+        (
+            format!("{head}files: [{}]\ntimeline: [{{scale: 1}}]\nalways: {{requestLost: 0}}\n", mesh.display()),
+            1,
+            "s.yaml:5:10: always.requestLost: unknown field; did you mean requestsLost?",
         ),
         ("a: [\n".to_owned(), 1, "not readable as YAML"),
     ] {
