@@ -62,7 +62,9 @@ fn preview(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Fin
     match (strategy.preview_replicas, spec.replicas) {
         (Some(0), _) => found.push(Finding::error(path, "must be at least 1: a preview needs a pod")),
         (Some(preview), Some(replicas)) if preview > replicas && replicas > 0 => {
-            found.push(Finding::error(path, format!("{preview} is more than spec.replicas, {replicas}")));
+            // An autoscaler may write spec.replicas: nothing that it writes makes a file invalid.
+            let message = format!("{preview} is more than spec.replicas, {replicas}: the preview gets {replicas} pods");
+            found.push(Finding::warning(path, message));
         }
         _ => {}
     }

@@ -32,6 +32,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         ratio_of_replicas(spec, &canary.steps, found);
     }
     analysis_without_traffic(spec, &canary.steps, found);
+    analysis_without_observe(spec, &canary.steps, found);
 }
 
 fn one_kind(step: &Step, path: &str, found: &mut Vec<Finding>) {
@@ -219,6 +220,18 @@ fn analysis_without_traffic(spec: &RolloutSpec, steps: &[Step], found: &mut Vec<
         found.push(Finding::warning(
             path,
             "no step sends traffic to the new version, so the analysis never starts; add a setWeight above 0",
+        ));
+    }
+}
+
+/// Steps by time do not wait for a Pass (rule S14).
+fn analysis_without_observe(spec: &RolloutSpec, steps: &[Step], found: &mut Vec<Finding>) {
+    let observed = steps.iter().any(|step| step.observe.is_some());
+    if spec.analysis.is_some() && !observed && steps.iter().any(sends_traffic) {
+        found.push(Finding::warning(
+            "spec.analysis",
+            "no step observes it: weights rise by time alone as long as it does not fail, and only the promotion waits for \
+             a Pass; add an observe step after the first setWeight",
         ));
     }
 }

@@ -144,7 +144,7 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
                 ("/replicas", json!(2)),
                 ("/strategy", json!({"blueGreen": {"activeService": "a", "previewReplicas": 3}})),
             ],
-            "error spec.strategy.blueGreen.previewReplicas: 3 is more than spec.replicas, 2",
+            "warning spec.strategy.blueGreen.previewReplicas: 3 is more than spec.replicas, 2: the preview gets 2 pods",
         ),
         (
             vec![("/strategy", json!({"blueGreen": {"activeService": "a", "previewService": "a"}}))],
