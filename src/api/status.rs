@@ -322,6 +322,49 @@ pub struct Memory {
     /// Since when the Rollout is being deleted and hands its objects back (S40).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleting_since: Option<Timestamp>,
+    /// Actions that were refused and are still asked for (S53).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refusal>,
+    /// A hash of the analyses that were checked before the release sent traffic (S14).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analyses_checked: Option<String>,
+    /// A step that is over otherwise waits for a verdict of the background analysis (S14).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence_wait: Option<EvidenceWait>,
+    /// The epoch on whose traffic no verdict is waited for any longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excused_epoch: Option<u32>,
+}
+
+/// The clock of an implicit observation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EvidenceWait {
+    /// When it began.
+    pub since: Timestamp,
+    /// How long it stood still, in milliseconds.
+    pub held_ms: i64,
+    /// Whether it was extended once.
+    pub extended: bool,
+}
+
+/// An action that was refused.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Refusal {
+    /// A hash of the action.
+    pub action: String,
+    /// A CamelCase reason.
+    pub reason: String,
+    /// The same for people.
+    pub message: String,
+    /// How often in a row.
+    pub times: u32,
+    /// Not to be tried again before, unless the file changes.
+    pub again_at: Timestamp,
+    /// The file's generation at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
 }
 
 /// The endpoint of a gate in progress.
@@ -391,8 +434,11 @@ pub struct Progress {
     pub wait: String,
     /// The high-water mark: pods, endpoints.
     pub best: u32,
-    /// When the mark was reached.
+    /// When the mark was reached, put off by the time that the clock stood still since.
     pub since: Timestamp,
+    /// Since when the clock stands still, because what is waited for is a time of our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_since: Option<Timestamp>,
 }
 
 /// How a rollout ended.

@@ -20,6 +20,7 @@ pub fn described(action: &Action) -> String {
         Action::EnsureWorkload { replicas, paused } => format!("EnsureWorkload replicas={replicas:?} paused={paused}"),
         Action::AskGate(question) => format!("AskGate {}", question.gate),
         Action::EnsureRun(request) => format!("EnsureRun {}", request.name),
+        Action::CheckRun(request) => format!("CheckRun {}", request.name),
         Action::StopRun { name } => format!("StopRun {name}"),
         Action::AnswerCommand { name, state, .. } => format!("AnswerCommand {name} {state:?}"),
         Action::Evict { pod, .. } => format!("Evict {pod}"),

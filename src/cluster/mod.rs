@@ -252,6 +252,7 @@ impl World for Cluster {
                 Ok(())
             }
             Action::EnsureRun(request) => self.ensure_run(&around, request).await,
+            Action::CheckRun(request) => self.check_run(&around, request).await,
             Action::StopRun { name } => self.stop_run(&around, name).await,
             Action::AnswerCommand { name, state, message } => {
                 self.answer_command(&key.namespace, name, *state, message).await

@@ -10,7 +10,7 @@ use super::{
     Cluster, key_of,
     kinds::{DeploymentKept, PodKept, ReplicaSetKept},
     lock,
-    problems::invalid,
+    problems::{invalid, is_file_invalid},
     rollouts,
     routes::routing,
     table::Entry,
@@ -115,7 +115,8 @@ impl Cluster {
         }
         let findings = invalid(&rollout.spec);
         let old = rollout.status.as_ref().and_then(|status| rollout.spec.on_old_objects(status));
-        let objects_changed = old.is_some();
+        // An invalid file takes no objects over: until it is fixed those on record are the ones that count.
+        let objects_changed = old.is_some() && findings.is_none();
         rollout.spec = old.unwrap_or(rollout.spec);
         let mut around = self.look_around(key, rollout);
         let mut seen = self.seen(&around);
@@ -129,6 +130,7 @@ impl Cluster {
         let mut seen = Seen { objects_changed, runs, ..seen };
         // What is wrong with the file is told of the file, not of what it replaces.
         seen.problems.splice(0..0, findings);
+        seen.file_invalid = is_file_invalid(&around.rollout, &seen.problems);
         let observation = Observation { rollout: around.rollout.clone(), seen };
         lock(&self.around).insert(key.clone(), around);
         Ok(Some(observation))
@@ -230,6 +232,7 @@ impl Cluster {
             gate: self.gates.seen(&around.key),
             problems: self.problems(around, error.as_ref()),
             objects_changed: false,
+            file_invalid: false,
             deciding_since: self.deciding_since.get().copied(),
             selector: selector_text(&around.selector),
             route,

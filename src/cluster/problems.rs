@@ -11,6 +11,9 @@ use crate::{
     router::RouteError,
 };
 
+/// The reason of a file that `lint` refuses.
+const INVALID: &str = "InvalidSpec";
+
 impl Cluster {
     /// Everything that can be told before anything is written.
     pub(super) fn problems(&self, around: &Around, route: Option<&RouteError>) -> Vec<Problem> {
@@ -97,6 +100,13 @@ pub(super) fn invalid(spec: &RolloutSpec) -> Option<Problem> {
     invalid_by(&validate::rollout(spec))
 }
 
+/// Whether nothing but the file's own mistakes lets nothing begin, and the objects that were written to are on record.
+pub(super) fn is_file_invalid(rollout: &Rollout, problems: &[Problem]) -> bool {
+    let on_record = rollout.status.as_ref().is_some_and(|status| status.memory.objects.is_some());
+    let mut blocking = problems.iter().filter(|problem| problem.blocks_all).peekable();
+    on_record && blocking.peek().is_some() && blocking.all(|problem| problem.reason == INVALID)
+}
+
 /// What only the Deployment's selector tells, in the words that `lint` has for the Rollout's own.
 fn selected_metadata(around: &Around) -> Option<Problem> {
     let workload = around.workload.as_ref()?;
@@ -109,7 +119,7 @@ fn invalid_by(findings: &[Finding]) -> Option<Problem> {
         .filter(|finding| finding.severity == Severity::Error)
         .map(|finding| format!("{}: {}", finding.path, finding.message))
         .collect();
-    (!errors.is_empty()).then(|| problem("InvalidSpec", errors.join("; "), true))
+    (!errors.is_empty()).then(|| problem(INVALID, errors.join("; "), true))
 }
 
 fn missing_workload(around: &Around) -> Option<Problem> {

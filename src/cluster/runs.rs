@@ -56,6 +56,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// Whether the run could be made.
+    pub(super) async fn check_run(&self, around: &Around, request: &RunRequest) -> Result<(), WorldError> {
+        self.resolved(around, request).await.map(|_| ())
+    }
+
     /// Ends a run; its verdict stands as it is.
     pub(super) async fn stop_run(&self, around: &Around, name: &str) -> Result<(), WorldError> {
         let namespace = &around.key.namespace;

@@ -10,13 +10,13 @@ use crate::api::{
 };
 
 use super::{
-    ab_test, beside,
+    ab_test, beside, checks,
     decision::Target,
     draft::{Draft, Split},
-    gate,
+    gate, inconclusive,
     input::RouteSeen,
     items::{self, Item},
-    outcome, pods, runs, verification,
+    outcome, pods, refusals, runs, settling, verification,
     weights::{self, Route},
 };
 
@@ -47,6 +47,7 @@ pub fn notice_edits(draft: &mut Draft<'_>) {
 /// One tick of the steps.
 pub fn walk(draft: &mut Draft<'_>) {
     stop_clocks(draft);
+    checks::ask(draft);
     let place = bring(draft);
     runs::ensure(draft);
     runs::show(draft);
@@ -79,15 +80,27 @@ fn bring(draft: &mut Draft<'_>) -> Place {
             goal: draft.step_weight(),
         }
     } else {
-        let reached = pods::by_ratio(draft, goal);
-        draft.status.weights.desired = goal;
+        let desired = within_evidence(draft, goal);
+        let reached = pods::by_ratio(draft, desired);
+        draft.status.weights.desired = desired;
         draft.status.weights.accepted = None;
         draft.status.weights.settled = reached;
         if reached {
-            weights::begin_epoch(draft, goal);
+            weights::begin_epoch(draft, desired);
         }
-        Place { reached, goal }
+        Place { reached: reached && desired == goal, goal }
     }
+}
+
+/// Without a mesh pods are traffic: none more while the analysis allows no more (S14).
+fn within_evidence(draft: &Draft<'_>, goal: Percent) -> Percent {
+    if runs::allow_more_traffic(draft) {
+        return goal;
+    }
+    // Where another version took the weight on record, this one has none yet.
+    let has_pods = draft.canary_id().and_then(|id| draft.revision(&id)).is_some_and(|seen| seen.wanted > 0);
+    let has_weight = has_pods || inconclusive::is_found(draft);
+    if has_weight { goal.min(draft.status.weights.desired) } else { Percent::ZERO }
 }
 
 fn canary_there(draft: &Draft<'_>) -> bool {
@@ -162,8 +175,11 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
         draft.wait_for_progress("CanaryLost", available, "no canary pod is available; traffic is with stable");
         return deadline(draft);
     }
-    if let Some(problem) = draft.input.seen.problems.first().cloned() {
-        draft.wait_for_progress(&problem.reason, 0, problem.message);
+    if let Some((reason, message)) = in_the_way(draft) {
+        if draft.input.seen.file_invalid {
+            return draft.wait(&reason, message, None);
+        }
+        draft.wait_for_progress(&reason, 0, message);
         return deadline(draft);
     }
     let over = is_over(draft, place);
@@ -171,13 +187,46 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
         settle_failure(draft);
         return;
     }
-    if !over {
+    let unproved = is_unproved(draft);
+    if !over && !(unproved && is_held_back(draft, place)) {
         deadline(draft);
     } else if draft.is_paused() {
         draft.wait("Paused", "paused: the step is over, resume goes on", None);
-    } else {
+    } else if unproved {
+        let evidence = evidence(draft);
+        inconclusive::wait(draft, &evidence);
+    } else if !refusals::writes_for_a_step(draft) {
         advance(draft);
     }
+}
+
+/// Whether the background analysis has no verdict where the step does not wait for one by itself (S14).
+fn is_unproved(draft: &mut Draft<'_>) -> bool {
+    let item = draft.items.get(draft.status.step_index as usize);
+    let waits_itself = matches!(item, None | Some(Item::Observe { .. }));
+    let unproved = !waits_itself && inconclusive::is_found(draft);
+    if !unproved {
+        inconclusive::forget(draft);
+    }
+    unproved
+}
+
+/// Whether nothing but a missing verdict keeps the step from its weight or routes.
+fn is_held_back(draft: &Draft<'_>, place: Place) -> bool {
+    let (index, sub_step) = (draft.status.step_index as usize, draft.status.sub_step);
+    let moves = match draft.items.get(index) {
+        Some(Item::SetWeight(_) | Item::HeaderRoute(_) | Item::MirrorRoute(_)) => true,
+        Some(Item::Ramp { .. }) => sub_step.is_multiple_of(2),
+        _ => false,
+    };
+    let enough = if draft.has_mesh() { canary_there(draft) } else { place.goal > draft.status.weights.desired };
+    moves && !place.reached && enough
+}
+
+/// What only people can fix: an object that is missing, or a write that is refused (S53).
+fn in_the_way(draft: &Draft<'_>) -> Option<(String, String)> {
+    let problem = draft.input.seen.problems.first().map(|problem| (problem.reason.clone(), problem.message.clone()));
+    problem.or_else(|| refusals::blocker(draft).map(|refusal| (refusal.reason, refusal.message)))
 }
 
 fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
@@ -223,7 +272,8 @@ fn waits_for_weight(draft: &mut Draft<'_>, goal: Percent) {
         draft.input.seen.canary_target.as_ref().filter(|target| target.revision.as_deref() == Some(&canary));
     match on_canary.map(|target| weights::listed(draft, target, &canary)) {
         None if !draft.status.weights.settled => {
-            draft.wait_for_progress("Route", 0, "taking the traffic of the previous revision back first");
+            let message = "taking the traffic of the previous revision back first";
+            draft.wait_settling(settling::route(draft), "Route", 0, message);
         }
         None => draft.wait_for_progress("Endpoints", 0, "the canary target moves to the new revision"),
         Some(listed) if listed < need => {
@@ -234,11 +284,12 @@ fn waits_for_weight(draft: &mut Draft<'_>, goal: Percent) {
             );
         }
         Some(_) if !weights::target_settled(draft, Target::Canary) => {
-            draft.wait_for_progress("TargetSettles", 1, "the canary endpoints settle");
+            let settles_at = settling::target(draft, Target::Canary);
+            draft.wait_settling(settles_at, "TargetSettles", 1, "the canary endpoints settle");
         }
         Some(_) => {
-            let plan = beside::shown(draft, goal);
-            draft.wait_for_progress("Route", 1, format!("the routes move to {plan} and settle"));
+            let message = format!("the routes move to {} and settle", beside::shown(draft, goal));
+            draft.wait_settling(settling::route(draft), "Route", 1, message);
         }
     }
 }
@@ -267,7 +318,8 @@ fn previewed(draft: &mut Draft<'_>) -> bool {
     if draft.blue_green().is_none() || weights::target_settled(draft, Target::Canary) {
         return true;
     }
-    draft.wait_for_progress("Preview", 0, "the preview target moves to the new revision and settles");
+    let settles_at = settling::target(draft, Target::Canary);
+    draft.wait_settling(settles_at, "Preview", 0, "the preview target moves to the new revision and settles");
     false
 }
 
@@ -410,6 +462,7 @@ pub fn stop_clocks(draft: &mut Draft<'_>) {
         (false, Some(since)) => {
             memory.step_held_ms += i64::try_from(now.duration_since(since).as_millis()).unwrap_or(0);
             memory.clock_stopped_since = None;
+            inconclusive::stood_still(draft, since);
         }
         _ => {}
     }
@@ -420,8 +473,16 @@ fn steps_edited(draft: &Draft<'_>) -> bool {
     draft.status.memory.steps_walked.as_ref().is_some_and(|walked| *walked != fingerprint(draft))
 }
 
+/// Whether the file says of the way up to here what it said when it was walked. From the point of no return on, and on the
+/// short way, it does not matter what it says.
+pub fn walks_as_recorded(draft: &Draft<'_>) -> bool {
+    let same = draft.status.memory.steps_walked.as_ref().is_some_and(|walked| *walked == fingerprint(draft));
+    same || draft.status.memory.fast.is_some() || draft.past_return()
+}
+
 fn remember_steps(draft: &mut Draft<'_>) {
-    draft.status.memory.steps_walked = (draft.status.course == Course::Stepping).then(|| fingerprint(draft));
+    let under_way = matches!(draft.status.course, Course::Stepping | Course::Promoting);
+    draft.status.memory.steps_walked = under_way.then(|| fingerprint(draft));
 }
 
 fn fingerprint(draft: &Draft<'_>) -> String {

@@ -10,6 +10,7 @@ use super::{
     canary,
     decision::Action,
     draft::{Draft, named},
+    inconclusive,
     input::CommandSeen,
     items::Item,
     outcome, restart,
@@ -24,9 +25,18 @@ type Answer = (CommandState, String);
 
 /// Takes the next command and repeats the answers of those already taken.
 pub fn take(draft: &mut Draft<'_>) {
+    take_of(draft, |_| true);
+}
+
+/// Takes an abort alone: all others wait until the file is valid.
+pub fn take_abort(draft: &mut Draft<'_>) {
+    take_of(draft, |verb| verb == Verb::Abort);
+}
+
+fn take_of(draft: &mut Draft<'_>, takes: impl Fn(Verb) -> bool) {
     let waiting = draft.input.seen.commands.clone();
     let mut fresh: Vec<&CommandSeen> = Vec::new();
-    for command in &waiting {
+    for command in waiting.iter().filter(|command| takes(command.spec.verb)) {
         match draft.status.commands.iter().find(|record| record.uid == command.uid).cloned() {
             Some(record) => answer(draft, &command.name, record.state, &record.message),
             None => fresh.push(command),
@@ -229,11 +239,15 @@ fn promote_once(draft: &mut Draft<'_>) -> Answer {
             return done("promotes without waiting for more evidence");
         }
     };
-    if !waits && !was_held {
+    let unproved = inconclusive::is_waited_for(draft);
+    if !waits && !was_held && !unproved {
         return refused("nothing waits for a person at this step");
     }
     if draft.status.held.take().is_some() {
         draft.status.memory.evidence_round += 1;
+    }
+    if unproved {
+        inconclusive::excuse(draft);
     }
     if waits {
         canary::advance(draft);

@@ -217,6 +217,8 @@ pub enum Action {
     AskGate(GateQuestion),
     /// This AnalysisRun exists, with this epoch.
     EnsureRun(RunRequest),
+    /// This AnalysisRun could be made: its templates are there, and its arguments fit. Nothing is written.
+    CheckRun(RunRequest),
     /// This AnalysisRun has ended.
     StopRun {
         /// Its name.

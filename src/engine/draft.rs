@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::{
     RolloutStatus,
     common::{HumanDuration, Percent},
-    status::{Course, Phase, Progress, RevisionRef, Waiting},
+    status::{Course, Phase, Progress, Refusal, RevisionRef, Waiting},
     strategy::{AbTestStrategy, BlueGreenStrategy, CanaryStrategy},
 };
 
@@ -55,6 +55,10 @@ pub struct Draft<'a> {
     pub progress: Option<(String, u32)>,
     /// Writes that have to wait because another writer undoes them (S53).
     pub contested: Vec<Contested>,
+    /// What was refused and people are to read of.
+    pub refusal: Option<Refusal>,
+    /// Whether this tick waits for nothing but a time of our own, such as `settle`.
+    pub own_wait: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -71,6 +75,8 @@ impl<'a> Draft<'a> {
             waiting: None,
             progress: None,
             contested: Vec::new(),
+            refusal: None,
+            own_wait: false,
         }
     }
 
@@ -173,9 +179,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether a pause, in the file or by command, holds the steps (rule S36).
+    /// The weight that was settled last: the one that evidence is about.
+    pub fn settled_weight(&self) -> Percent {
+        self.status.memory.settled_weight.unwrap_or_default()
+    }
+
+    /// Whether a pause, in the file or by command, holds the steps (rule S36). An invalid file holds them as well.
     pub fn is_paused(&self) -> bool {
-        self.input.spec.paused || self.status.paused_by_command
+        self.input.spec.paused || self.status.paused_by_command || self.input.seen.file_invalid
     }
 
     /// Whether the stable target belongs to the new revision by now.
@@ -233,6 +244,7 @@ impl<'a> Draft<'a> {
             _ => self.now(),
         };
         self.waiting = Some(Waiting { reason: reason.to_owned(), message: message.into(), since, until });
+        (self.progress, self.own_wait) = (None, false);
         if let Some(until) = until {
             self.wake(until, reason);
         }
@@ -244,12 +256,48 @@ impl<'a> Draft<'a> {
         self.progress = Some((reason.to_owned(), reached));
     }
 
+    /// Says that the tick waits for nothing but our own time, until then. The deadline's clock stands still meanwhile, and
+    /// goes on where it was if the wait before comes back (S38).
+    pub fn wait_our_time(&mut self, reason: &str, message: impl Into<String>, until: Option<Timestamp>) {
+        self.wait(reason, message, until);
+        self.own_wait = true;
+    }
+
+    /// Says what the tick waits for: only for its settling, which is our own time, or under the progress deadline.
+    pub fn wait_settling(
+        &mut self,
+        settles_at: Option<Timestamp>,
+        reason: &str,
+        reached: u32,
+        message: impl Into<String>,
+    ) {
+        match settles_at {
+            Some(until) => self.wait_our_time(reason, message, Some(until)),
+            None => self.wait_for_progress(reason, reached, message),
+        }
+    }
+
+    /// Keeps the deadline's clock as this tick leaves it: it runs, stands still, or has ended.
+    pub fn keep_progress(&mut self) {
+        let now = self.now();
+        match &mut self.status.memory.progress {
+            Some(progress) if self.own_wait => {
+                progress.stopped_since.get_or_insert(now);
+            }
+            _ if self.progress.is_some() => {}
+            progress => *progress = None,
+        }
+    }
+
     /// Since when the current wait has made no progress; restarts only on a new high-water mark.
     fn stuck_since(&mut self) -> Option<Timestamp> {
         let (wait, reached) = self.progress.clone()?;
         let now = self.now();
         let last = self.status.memory.progress.take().filter(|last| last.wait == wait && reached <= last.best);
-        let progress = last.unwrap_or(Progress { wait, best: reached, since: now });
+        let mut progress = last.unwrap_or(Progress { wait, best: reached, since: now, stopped_since: None });
+        if let Some(stopped) = progress.stopped_since.take() {
+            progress.since = progress.since.saturating_add(now.duration_since(stopped)).unwrap_or(now);
+        }
         let since = progress.since;
         self.status.memory.progress = Some(progress);
         Some(since)
@@ -294,6 +342,7 @@ impl<'a> Draft<'a> {
         memory.extended = false;
         memory.gate = None;
         memory.progress = None;
+        memory.evidence_wait = None;
     }
 
     /// How long the current step lasts, without the time its clocks stood still or stand still now.

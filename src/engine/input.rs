@@ -64,6 +64,9 @@ pub struct Seen {
     pub gate: Option<GateSeen>,
     /// What stands in the way: invalid spec, missing objects, refused writes of the last tick.
     pub problems: Vec<Problem>,
+    /// Whether the file is invalid, and the spec's objects are those on record: nothing of the file is begun, and an abort is
+    /// taken all the same.
+    pub file_invalid: bool,
     /// Whether the file names other objects than those written to last. Then the spec and everything observed are those of
     /// the old objects, until they are given back (S20).
     pub objects_changed: bool,

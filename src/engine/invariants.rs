@@ -8,9 +8,11 @@ use crate::api::{
 
 use super::{
     decision::{Action, Decision, RouteIntent},
+    draft::Draft,
     input::{Input, PodSeen, RouteSeen},
     items,
     replicas::Slack,
+    runs,
 };
 
 /// The invariants that this decision breaks, by name with what was seen. Empty in a correct engine.
@@ -20,6 +22,7 @@ pub fn broken(input: &Input<'_>, decision: &Decision) -> Vec<String> {
     weight_is_carried(input, decision, &mut found);
     mirror_is_carried(input, decision, &mut found);
     stable_carries_its_share(input, decision, &mut found);
+    raise_has_its_analysis(input, decision, &mut found);
     abort_never_raises(input, decision, &mut found);
     promotion_has_a_reason(input, decision, &mut found);
     one_step_at_a_time(input, decision, &mut found);
@@ -108,6 +111,17 @@ fn stable_carries_its_share(input: &Input<'_>, decision: &Decision, found: &mut 
 fn available(input: &Input<'_>, id: Option<&String>) -> u32 {
     let found = input.seen.revisions.iter().find(|seen| Some(&seen.id) == id);
     found.map_or(0, |seen| seen.available)
+}
+
+/// S14: no raise before the background analysis is there, and none while it is Inconclusive.
+fn raise_has_its_analysis(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    let after = Input { status: &decision.status, ..input.clone() };
+    // What another writer took away comes back without.
+    let before = input.status.memory.route_written.as_ref().map_or(Percent::ZERO, |last| last.weight);
+    let raised = written_weight(decision).filter(|weight| *weight > seen_weight(input).max(before));
+    if let Some(weight) = raised.filter(|_| !runs::allow_more_traffic(&Draft::new(&after))) {
+        found.push(format!("S14: weight raised to {weight} without the analysis"));
+    }
 }
 
 /// I3: after an abort no write raises the canary's weight.

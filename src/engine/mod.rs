@@ -7,6 +7,7 @@
 mod ab_test;
 mod beside;
 mod canary;
+mod checks;
 mod commands;
 pub mod decision;
 mod draft;
@@ -14,6 +15,7 @@ mod drift;
 mod gate;
 mod handback;
 mod handover;
+mod inconclusive;
 pub mod input;
 pub mod invariants;
 pub mod items;
@@ -22,11 +24,14 @@ mod outcome;
 mod pods;
 mod promotion;
 mod reach;
+pub mod refusals;
 pub mod replicas;
 mod report;
 mod restart;
 mod revisions;
 mod runs;
+mod settling;
+mod standstill;
 mod verification;
 mod weights;
 
@@ -54,18 +59,25 @@ pub fn step(input: &Input<'_>) -> Decision {
     let mut draft = Draft::new(input);
     if input.deleting {
         handback::hand_back(&mut draft);
+        refusals::withhold(&mut draft);
     } else if let Some(problem) = input.seen.problems.iter().find(|problem| problem.blocks_all) {
-        blocked(&mut draft, problem);
-        return draft.finish();
+        if !input.seen.file_invalid {
+            blocked(&mut draft, problem);
+            return draft.finish();
+        }
+        standstill::walk(&mut draft);
+        refusals::withhold(&mut draft);
+        drift::limit(&mut draft);
     } else {
         release(&mut draft);
+        refusals::withhold(&mut draft);
         drift::limit(&mut draft);
     }
     report::report(&mut draft);
     draft.finish()
 }
 
-/// Nothing is written while something is wrong that only people can mend.
+/// Nothing is written while something is wrong that only people can fix.
 fn blocked(draft: &mut Draft<'_>, problem: &Problem) {
     let (generation, now) = (draft.input.generation, draft.now());
     report::tell_problem(draft, Some(problem));
@@ -114,16 +126,26 @@ fn first_deploy(draft: &mut Draft<'_>) {
         outcome::promoted(draft, "first deploy");
         return;
     }
-    let trouble = draft.revision(&current).and_then(|seen| seen.trouble.clone()).map(|text| format!(": {text}"));
-    let message = format!("first deploy: {available} of {replicas} pods are available{}", trouble.unwrap_or_default());
-    draft.wait_for_progress("Pods", available, message.clone());
+    let (reason, message) = first_wait(draft, &current);
+    draft.wait_for_progress(&reason, available, message.clone());
     match draft.overdue() {
-        None => draft.say(Phase::Progressing, "Pods", message),
+        None => draft.say(Phase::Progressing, &reason, message),
         Some(allowed) => {
             let message = format!("no progress for {allowed}: {message}; nothing to roll back to");
             draft.say(Phase::Degraded, "ProgressDeadlineExceeded", message);
         }
     }
+}
+
+/// What the first version waits for: a refused write, or its pods.
+fn first_wait(draft: &Draft<'_>, current: &str) -> (String, String) {
+    if let Some(refusal) = refusals::blocker(draft) {
+        return (refusal.reason, refusal.message);
+    }
+    let (replicas, available) = (draft.replicas(), draft.available(current));
+    let trouble = draft.revision(current).and_then(|seen| seen.trouble.clone()).map(|text| format!(": {text}"));
+    let message = format!("first deploy: {available} of {replicas} pods are available{}", trouble.unwrap_or_default());
+    ("Pods".to_owned(), message)
 }
 
 /// Rule S31: traffic and pods return to stable, then the rollout is at rest.

@@ -77,6 +77,7 @@ pub fn begin(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
     memory.canary_lost = false;
     memory.steps_walked = None;
     memory.taking_back = true;
+    memory.excused_epoch = None;
     draft.begin_step();
 }
 
@@ -92,6 +93,7 @@ pub fn promoted(draft: &mut Draft<'_>, message: &str) {
     draft.status.promoted.truncate(20);
     draft.status.course = Course::Idle;
     draft.status.stage = None;
+    draft.status.memory.steps_walked = None;
     draft.status.step_index = u32::try_from(draft.items.len()).unwrap_or(u32::MAX);
     draft.status.sub_step = 0;
     draft.begin_step();

@@ -9,7 +9,7 @@ use super::{
     canary,
     decision::Target,
     draft::{Draft, Split},
-    items, outcome, pods, runs, weights,
+    items, outcome, pods, refusals, runs, settling, weights,
 };
 
 /// One tick of the promotion.
@@ -109,11 +109,9 @@ fn by_ratio(draft: &mut Draft<'_>) {
     if there && !paused && weights::target_settled(draft, Target::Stable) {
         return next(draft, None);
     }
-    draft.wait_for_progress(
-        "Pods",
-        available,
-        format!("promoting: {available} of {replicas} pods of the new version are available"),
-    );
+    let message = format!("promoting: {available} of {replicas} pods of the new version are available");
+    let settles_at = settling::target(draft, Target::Stable).filter(|_| there);
+    draft.wait_settling(settles_at, "Pods", available, message);
 }
 
 fn scaled(draft: &mut Draft<'_>) -> bool {
@@ -128,7 +126,9 @@ fn scaled(draft: &mut Draft<'_>) -> bool {
 
 fn route_is_there(draft: &mut Draft<'_>, route: weights::Route, mark: u32, message: &str) -> bool {
     if !route.reached() {
-        draft.wait_for_progress("Route", mark, message);
+        // The routes follow once the target that they lead to has settled.
+        let settles_at = settling::route(draft).or(settling::target(draft, Target::Canary));
+        draft.wait_settling(settles_at, "Route", mark, message);
     }
     route.reached()
 }
@@ -137,7 +137,7 @@ fn stable_moved(draft: &mut Draft<'_>) -> bool {
     let settled = weights::target_settled(draft, Target::Stable);
     if !settled {
         let message = "promoting: the stable target moves to the new version and settles";
-        draft.wait_for_progress("Endpoints", 0, message);
+        draft.wait_settling(settling::target(draft, Target::Stable), "Endpoints", 0, message);
     }
     settled
 }
@@ -163,6 +163,9 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
             return draft.wait("Paused", "paused before the promotion goes on", None);
         }
     }
+    if refusals::blocker(draft).is_some() {
+        return; // the deadline says so
+    }
     match stage {
         Some(stage) => {
             draft.status.stage = Some(stage);
@@ -173,6 +176,9 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
 }
 
 fn deadline(draft: &mut Draft<'_>) {
+    if let Some(refusal) = refusals::blocker(draft).filter(|_| draft.status.held.is_none()) {
+        draft.wait_for_progress(&refusal.reason, 0, refusal.message);
+    }
     let Some(allowed) = draft.overdue() else { return };
     let message = draft.waiting.as_ref().map(|wait| wait.message.clone()).unwrap_or_default();
     outcome::fail(draft, "ProgressDeadlineExceeded", &format!("no progress for {allowed}: {message}"));

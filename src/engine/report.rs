@@ -20,11 +20,10 @@ pub fn report(draft: &mut Draft<'_>) {
         phase(draft);
         say_contested(draft);
     }
+    refused(draft);
     tell_problem(draft, draft.input.seen.problems.first());
     draft.status.waiting_for = draft.waiting.clone();
-    if draft.progress.is_none() {
-        draft.status.memory.progress = None;
-    }
+    draft.keep_progress();
     shown(draft);
     drift::conditions(draft);
     conditions(draft);
@@ -55,6 +54,23 @@ pub fn tell_problem(draft: &mut Draft<'_>, problem: Option<&Problem>) {
     draft.status.memory.problem_told = message;
 }
 
+/// What lets nothing of the file begin.
+fn blocking(draft: &Draft<'_>) -> Option<Problem> {
+    draft.input.seen.problems.iter().find(|problem| problem.blocks_all).cloned()
+}
+
+/// What was refused, in place of anything else but a hold, which asks for a person, and a missed deadline, which names it.
+fn refused(draft: &mut Draft<'_>) {
+    let late = draft.status.reason == "ProgressDeadlineExceeded";
+    if draft.status.held.is_some() || late || blocking(draft).is_some() {
+        return;
+    }
+    if let Some(refusal) = draft.refusal.clone() {
+        let phase = draft.status.phase.unwrap_or_default();
+        draft.say(phase, &refusal.reason, refusal.message);
+    }
+}
+
 fn counts(draft: &mut Draft<'_>) {
     let seen = draft.input.seen;
     let sum =
@@ -72,6 +88,9 @@ fn counts(draft: &mut Draft<'_>) {
 
 /// The phase, which is never Healthy while callers cannot reach the stable version (S57).
 fn phase(draft: &mut Draft<'_>) {
+    if let Some(problem) = blocking(draft) {
+        return draft.say(Phase::Degraded, &problem.reason, problem.message);
+    }
     phase_of_course(draft);
     if draft.status.phase == Some(Phase::Healthy)
         && let Some((reason, message)) = reach::lacks(draft)
@@ -155,6 +174,9 @@ fn idle(draft: &mut Draft<'_>) {
 }
 
 fn shown(draft: &mut Draft<'_>) {
+    if draft.input.seen.file_invalid {
+        return; // its steps are not those that are walked
+    }
     let steps = draft.items.len();
     let done = draft.status.step_index as usize >= steps;
     let at = if done { steps } else { draft.status.step_index as usize + 1 };

@@ -9,9 +9,10 @@ use crate::api::{
 };
 
 use super::{
-    beside,
+    beside, checks,
     decision::{Action, Goal, RunRequest},
     draft::Draft,
+    inconclusive,
     input::RunSeen,
     items,
 };
@@ -27,6 +28,13 @@ fn starting_step(draft: &Draft<'_>) -> Option<u32> {
 /// Whether the background analysis belongs to the rollout by now.
 pub fn background_started(draft: &Draft<'_>) -> bool {
     draft.status.course == Course::Stepping && starting_step(draft).is_some_and(|step| draft.status.step_index >= step)
+}
+
+/// Whether the analyses let the canary have more traffic: none before all of them can be made and the background run is
+/// there, and none while that is Inconclusive (S14).
+pub fn allow_more_traffic(draft: &Draft<'_>) -> bool {
+    let is_there = draft.input.seen.runs.contains_key(&background_name(draft));
+    checks::are_done(draft) && (!background_started(draft) || is_there && !inconclusive::is_found(draft))
 }
 
 /// The name of the background run.
@@ -73,6 +81,10 @@ pub fn ensure(draft: &mut Draft<'_>) {
         wanted.push(name.clone());
         request(draft, kind, name, judged);
     }
+    let under_way = matches!(draft.status.course, Course::Stepping | Course::Promoting);
+    if draft.input.seen.file_invalid && under_way {
+        return; // a run that an invalid file does not name is no reason to lose its evidence
+    }
     let unwanted = |(name, run): (&String, &RunSeen)| {
         (!wanted.contains(name) && run.phase == RunPhase::Running && !run.stop).then(|| name.clone())
     };
@@ -117,6 +129,9 @@ fn request(draft: &mut Draft<'_>, kind: Kind, name: String, judged: Judged) {
         return;
     }
     let (Some(canary), Some(stable)) = (draft.canary_id(), draft.stable_id()) else { return };
+    if draft.revision(&canary).is_none() || draft.revision(&stable).is_none() {
+        return; // its arms are the two versions
+    }
     let place = match kind {
         Kind::Background => "background".to_owned(),
         Kind::Post => "post".to_owned(),

@@ -15,6 +15,7 @@ use super::{
     input::{RouteSeen, TargetSeen},
     items,
     replicas::{self, Needs},
+    runs,
 };
 
 /// Where the routes are after this tick's decision.
@@ -336,7 +337,7 @@ fn within_capacity(draft: &Draft<'_>, goal: Percent, at: Percent, plan: &str) ->
     let ours = serving.is_some() && serving == draft.current_id();
     let goal = if ours { goal } else { Percent::ZERO };
     if goal > at {
-        if may_raise(draft, goal, &serving) {
+        if may_raise(draft, goal, plan, &serving) {
             return goal;
         }
         return restored(draft, at, plan, &serving).unwrap_or_else(|| keep(draft, at, &serving));
@@ -368,13 +369,19 @@ pub fn canary_serving(draft: &Draft<'_>) -> Option<String> {
     draft.input.seen.canary_target.as_ref().and_then(|target| target.revision.clone())
 }
 
-fn may_raise(draft: &Draft<'_>, goal: Percent, serving: &Option<String>) -> bool {
-    may_send(draft, canary_need(draft, goal).max(1), serving)
+/// A weight that was in force and was taken away by another writer needs no analysis to come back.
+fn may_raise(draft: &Draft<'_>, goal: Percent, plan: &str, serving: &Option<String>) -> bool {
+    let written = draft.status.memory.route_written.as_ref();
+    let was_in_force = written.is_some_and(|last| last.plan == plan && last.weight >= goal);
+    let need = canary_need(draft, goal).max(1);
+    let settled = carries(draft, need, serving) && target_settled(draft, Target::Canary);
+    settled && (was_in_force || runs::allow_more_traffic(draft))
 }
 
-/// Whether the canary target may get more requests: it selects the canary alone, has its pods, and has settled.
+/// Whether the canary target may get more requests: it selects the canary alone, has its pods, and has settled, and the
+/// analyses allow it.
 pub fn may_send(draft: &Draft<'_>, need: u32, serving: &Option<String>) -> bool {
-    carries(draft, need, serving) && target_settled(draft, Target::Canary)
+    carries(draft, need, serving) && target_settled(draft, Target::Canary) && runs::allow_more_traffic(draft)
 }
 
 /// Whether the canary target selects the canary alone, with so many pods.

@@ -337,6 +337,7 @@ impl State {
             gate: None,
             problems: Vec::new(),
             objects_changed: false,
+            file_invalid: false,
             deciding_since: None,
             selector: format!("app={}", self.rollout.metadata.name.as_deref().unwrap_or_default()),
         }
@@ -382,6 +383,9 @@ impl World for LocalWorld {
             Action::EnsureTarget { target: Target::Canary, revision } => state.canary_target = Some(revision.clone()),
             Action::EnsureRoute(intent) => state.weight = Some(intent.canary),
             Action::EnsureRun(request) => self.ensure_run(state, request)?,
+            Action::CheckRun(request) => {
+                runs::freeze(&self.inner.key, &state.rollout, request, &self.inner.templates)?;
+            }
             Action::StopRun { name } => {
                 if let Some(run) = state.runs.get_mut(name) {
                     run.spec.stop = true;

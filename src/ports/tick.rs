@@ -8,7 +8,7 @@ use crate::{
         Rollout, RolloutStatus, SKIP_HAND_BACK,
         status::{Memory, TargetMemory},
     },
-    engine::{self, Action, Decision, Input, Notice, Problem, Wake},
+    engine::{self, Action, Decision, Input, Notice, Wake, refusals},
 };
 
 /// Decisions in one tick at most; what is left over is done by the next.
@@ -22,8 +22,8 @@ const ECHO: SignedDuration = SignedDuration::from_millis(500);
 /// are recorded together, which spares the API server most of the writes. But no write of ours comes before the decision
 /// it follows from is on record, except that of a tick's first decision, and no record completes two steps (S11).
 ///
-/// A failed action stops the actions behind it (they build on it), becomes a problem in the status, and the status is
-/// recorded all the same.
+/// A failed action ends the tick, and the status is recorded all the same. A refused one does not: it is put on record,
+/// where it blocks the step that builds on it until it succeeds (S53), and everything else continues in its time.
 pub async fn tick(world: &dyn World, key: &RolloutKey, clock: &dyn Clock) -> Result<Option<Decision>, WorldError> {
     let Some(observation) = world.observe(key).await? else { return Ok(None) };
     let mut tick = Tick::new(world, clock, observation);
@@ -131,10 +131,32 @@ impl<'a> Tick<'a> {
     /// On failure the error comes with the action that failed.
     async fn carry_out<'d>(&mut self, actions: &'d [Action]) -> Result<(), (WorldError, &'d Action)> {
         self.acted = true;
-        for action in actions {
-            self.world.carry_out(&self.observation, action).await.map_err(|error| (error, action))?;
+        for (place, action) in actions.iter().enumerate() {
+            match self.world.carry_out(&self.observation, action).await {
+                Ok(()) => refusals::succeeded(&mut self.known, action),
+                Err(WorldError::Refused { reason, message }) => {
+                    engine::forget_write(&mut self.known, &self.recorded, action);
+                    self.refused(action, &reason, &message);
+                    if refusals::stops_the_rest(action) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    refusals::not_carried_out(&mut self.known, &actions[place..]);
+                    return Err((error, action));
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Puts a refusal on record; people are told of each once.
+    fn refused(&mut self, action: &Action, reason: &str, message: &str) {
+        let generation = self.observation.rollout.metadata.generation;
+        let why = refusals::Why { reason, message };
+        if refusals::refused(&mut self.known, action, &why, generation, self.clock.now()) {
+            self.notices.push(Notice { warning: true, reason: reason.to_owned(), message: message.to_owned() });
+        }
     }
 
     /// Observes anew. Somebody else's status in place of ours is a lost race.
@@ -218,20 +240,14 @@ fn skips_hand_back(rollout: &Rollout) -> bool {
     annotations.and_then(|all| all.get(SKIP_HAND_BACK)).is_some_and(|value| value == "true")
 }
 
-/// The status says what could not be done; a lost race is no news.
+/// The status says what could not be done; a lost race is no news, and why a person is waited for is not hidden.
 fn note_failure(status: &mut RolloutStatus, notices: &mut Vec<Notice>, error: &WorldError, told: &str) {
-    let problem = match error {
-        WorldError::Conflict(_) => return,
-        WorldError::Transient(message) => {
-            Problem { reason: "WriteFailed".into(), message: message.clone(), blocks_all: false }
-        }
-        WorldError::Refused { reason, message } => {
-            Problem { reason: reason.clone(), message: message.clone(), blocks_all: false }
-        }
-    };
-    if told != problem.message {
-        notices.push(Notice { warning: true, reason: problem.reason.clone(), message: problem.message.clone() });
+    let WorldError::Transient(message) = error else { return };
+    if told != message {
+        notices.push(Notice { warning: true, reason: "WriteFailed".to_owned(), message: message.clone() });
     }
-    status.reason = problem.reason;
-    status.message = problem.message;
+    if status.held.is_none() {
+        status.reason = "WriteFailed".to_owned();
+        status.message.clone_from(message);
+    }
 }

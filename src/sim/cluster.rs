@@ -287,8 +287,23 @@ impl SimCluster {
     fn read_spec(&mut self) {
         if let Some(rollout) = &self.rollout {
             self.invalid = seen::invalid(&rollout.spec);
-            self.targets = targets::of(&rollout.spec);
+            self.targets = targets::of(&self.in_force(rollout).spec);
         }
+    }
+
+    /// The Rollout as the engine is given it: an invalid file takes no objects over, those on record count.
+    pub fn in_force(&self, rollout: &Rollout) -> Rollout {
+        let mut rollout = rollout.clone();
+        let old = rollout.status.as_ref().and_then(|status| rollout.spec.on_old_objects(status));
+        if let Some(spec) = old.filter(|_| self.invalid.is_some()) {
+            rollout.spec = spec;
+        }
+        rollout
+    }
+
+    /// Whether the file is invalid, with the objects that were written to on record.
+    pub(crate) fn file_invalid(&self) -> bool {
+        self.invalid.is_some() && self.recorded().is_some_and(|status| status.memory.objects.is_some())
     }
 
     /// The status on record, as it is.
@@ -308,7 +323,10 @@ impl SimCluster {
 
     /// Whether a router splits the traffic.
     pub fn has_mesh(&self) -> bool {
-        self.rollout.as_ref().is_some_and(|rollout| validate::has_mesh(&rollout.spec))
+        self.rollout.as_ref().is_some_and(|rollout| match self.invalid {
+            None => validate::has_mesh(&rollout.spec),
+            Some(_) => validate::has_mesh(&self.in_force(rollout).spec),
+        })
     }
 
     /// minReadySeconds in milliseconds.

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use writes::{ensure_revision, ensure_run, gate_answer, hand_back, label, merge_written};
+use writes::{check_run, ensure_revision, ensure_run, gate_answer, hand_back, label, merge_written};
 
 use super::{
     Millis,
@@ -255,6 +255,7 @@ impl Process {
                 *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
             }
             Action::EnsureRun(request) => ensure_run(cluster, request)?,
+            Action::CheckRun(request) => check_run(cluster, request)?,
             Action::StopRun { name } => {
                 if let Some(run) = cluster.runs.get_mut(name) {
                     run.spec.stop = true;
@@ -387,6 +388,9 @@ impl World for Process {
                 cluster.touch();
                 rollout = cluster.rollout.clone().unwrap_or(rollout);
             }
+        }
+        if cluster.file_invalid() {
+            rollout = cluster.in_force(&rollout);
         }
         let observation = Observation { rollout, seen: self.look(&cluster) };
         kept.versions = cluster.versions_of_all();

@@ -401,7 +401,7 @@ impl SimWorld {
                 self.route = RouteIntent::default();
             }
             Action::Evict { uid, .. } => self.evict(uid),
-            Action::EnsureWorkload { .. } | Action::HandBack(_) => {}
+            Action::EnsureWorkload { .. } | Action::HandBack(_) | Action::CheckRun(_) => {}
         }
     }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use glidepath::{
     api::{
         Rollout, RolloutSpec, RolloutStatus,
+        command::Verb,
         common::{HumanDuration, Percent},
         status::{Course, Phase},
         strategy::{CanaryStrategy, Pause, Step, Strategy},
@@ -22,14 +23,16 @@ struct Watched {
     sim: Mutex<SimWorld>,
     /// Every status that was recorded.
     records: Mutex<Vec<RolloutStatus>>,
-    /// Refuses writes of routes.
-    routes_refused: bool,
+    /// Refuses such actions.
+    refuses: fn(&Action) -> bool,
+    /// When actions were refused.
+    refused: Mutex<Vec<Timestamp>>,
 }
 
 impl Watched {
     fn new(spec: RolloutSpec) -> Self {
         let sim = Mutex::new(SimWorld::new(spec, "v1", 1));
-        Watched { sim, records: Mutex::default(), routes_refused: false }
+        Watched { sim, records: Mutex::default(), refuses: |_| false, refused: Mutex::default() }
     }
 
     fn sim(&self) -> MutexGuard<'_, SimWorld> {
@@ -91,10 +94,11 @@ impl World for Watched {
     }
 
     async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {
+        if (self.refuses)(action) {
+            self.refused.lock().unwrap().push(self.now());
+            return Err(WorldError::Refused { reason: "Forbidden".into(), message: "cannot write".into() });
+        }
         if let Action::EnsureRoute(intent) = action {
-            if self.routes_refused {
-                return Err(WorldError::Refused { reason: "Forbidden".into(), message: "cannot write".into() });
-            }
             let recorded = self.sim().status.clone();
             let allowed = match (recorded.course, recorded.step_index) {
                 (Course::Promoting, _) => Percent::FULL,
@@ -149,17 +153,44 @@ async fn what_follows_without_news_is_recorded_together() {
     }
 }
 
+/// W2: what only carrying out finds blocks the step like anything else that is in its way, and is tried again by itself.
 #[tokio::test]
-async fn a_refused_write_is_on_record_and_stops_the_tick() {
+async fn s53_a_refused_write_is_on_record_and_blocks_its_step_until_it_succeeds() {
     let mut world = Watched::new(two_weights(true));
     world.run_until(|status| status.phase == Some(Phase::Healthy)).await.unwrap();
-    world.routes_refused = true;
+    world.refuses = |action| matches!(action, Action::EnsureRoute(intent) if !intent.canary.is_zero());
     world.sim().template = "v2".into();
-    let error = world.run_until(|_| false).await.unwrap_err();
-    assert_eq!(error, WorldError::Refused { reason: "Forbidden".into(), message: "cannot write".into() });
-    let last = world.records.lock().unwrap().last().cloned().unwrap();
-    assert_eq!((last.reason.as_str(), last.message.as_str()), ("Forbidden", "cannot write"));
-    assert_eq!(last.step_index, 0);
+    let begun = world.now();
+    let later = begun + SignedDuration::from_mins(3);
+    world.run_until(|status| status.reason == "Forbidden").await.unwrap();
+    while world.now() < later {
+        let decision = tick(&world, &world.key(), &world).await.unwrap().unwrap();
+        let status = world.sim().status.clone();
+        assert_eq!((status.reason.as_str(), status.message.as_str()), ("Forbidden", "cannot write"));
+        assert_eq!((status.step_index, status.phase), (0, Some(Phase::Progressing)));
+        let wake = decision.wake.unwrap().at.duration_since(world.now());
+        world.sim().sleep(wake.clamp(SignedDuration::from_millis(20), SignedDuration::from_secs(5)));
+    }
+    let tried = world.refused.lock().unwrap().len();
+    assert!((5..=12).contains(&tried), "{tried} tries in 3 minutes");
+    world.refuses = |_| false;
+    world.run_until(|status| status.stable_revision.as_ref().is_some_and(|stable| stable.id == "v2")).await.unwrap();
+    assert!(world.sim().status.memory.refused.is_empty());
+}
+
+/// W2: a refusal keeps nothing back that does not build on it, least of all the way back to stable.
+#[tokio::test]
+async fn s33_an_abort_is_carried_out_whatever_else_is_refused() {
+    let mut world = Watched::new(two_weights(true));
+    world.run_until(|status| status.phase == Some(Phase::Healthy)).await.unwrap();
+    world.sim().template = "v2".into();
+    world.run_until(|status| status.step_index == 1).await.unwrap();
+    world.refuses = |action| matches!(action, Action::EnsureRevision { .. } | Action::EnsureTarget { .. });
+    world.sim().template = "v3".into();
+    world.run_until(|status| status.reason == "Forbidden").await.unwrap();
+    world.sim().command(Verb::Abort, false);
+    world.run_until(|status| status.course == Course::Aborted && status.weights.settled).await.unwrap();
+    assert_eq!(world.sim().seen().route.unwrap().weight, Some(Percent::ZERO));
 }
 
 #[tokio::test]

@@ -125,7 +125,13 @@ impl Play<'_> {
             Ok(_) => {}
         }
         match self.world.observe(&key).await {
-            Ok(Some(observation)) => Ok((observation.rollout, observation.seen)),
+            Ok(Some(observation)) => {
+                let refused = observation.rollout.status.as_ref().and_then(|status| status.memory.refused.first());
+                match refused {
+                    Some(refusal) => Err(CliError::Failed(refusal.message.clone())),
+                    None => Ok((observation.rollout, observation.seen)),
+                }
+            }
             _ => Err(CliError::Failed(format!("the demo lost its Rollout {key}; this is a bug"))),
         }
     }

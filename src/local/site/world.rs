@@ -47,6 +47,7 @@ impl World for Site {
     async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {
         match action {
             Action::EnsureRun(request) => return self.inner.ensure_run(&observation.rollout, request),
+            Action::CheckRun(request) => return self.inner.check_run(&observation.rollout, request),
             Action::StopRun { name } => return self.inner.stop_run(name),
             Action::AnswerCommand { name, state, message } => return self.inner.answer(name, *state, message),
             Action::AskGate(question) => {
@@ -169,7 +170,11 @@ impl Inner {
             Action::EnsureMetadata { .. } => {
                 return Err(refused("NotLocal", "pods are labelled in a cluster only".into()));
             }
-            Action::EnsureRun(_) | Action::StopRun { .. } | Action::AnswerCommand { .. } | Action::AskGate(_) => {}
+            Action::EnsureRun(_)
+            | Action::CheckRun(_)
+            | Action::StopRun { .. }
+            | Action::AnswerCommand { .. }
+            | Action::AskGate(_) => {}
         }
         Ok(())
     }
@@ -197,6 +202,11 @@ impl Inner {
         };
         self.objects.put(kinds::RUN, &run)?;
         Ok(())
+    }
+
+    fn check_run(&self, rollout: &Rollout, request: &RunRequest) -> Result<(), WorldError> {
+        let templates = self.state().templates.clone();
+        runs::freeze(&self.key, rollout, request, &templates).map(|_| ())
     }
 
     fn stop_run(&self, name: &str) -> Result<(), WorldError> {

@@ -43,6 +43,7 @@ impl SimCluster {
             pods: self.restarts().then(|| self.sets.iter().flat_map(|set| set.pods_seen(self.now)).collect()),
             commands: self.commands.clone(),
             problems: self.problems(),
+            file_invalid: self.file_invalid(),
             selector: format!("app={}", self.key.name),
             ..Seen::default()
         }

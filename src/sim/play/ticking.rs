@@ -146,6 +146,8 @@ impl Player {
             return Ok(());
         };
         let (seen, blank) = (self.process.look(&cluster), RolloutStatus::default());
+        let in_force = cluster.file_invalid().then(|| cluster.in_force(rollout));
+        let rollout = in_force.as_ref().unwrap_or(rollout);
         let input = Input {
             name: &cluster.key.name,
             uid: rollout.metadata.uid.as_deref().unwrap_or_default(),

@@ -65,6 +65,11 @@ pub(super) fn ensure_run(cluster: &mut SimCluster, request: &RunRequest) -> Resu
     Ok(())
 }
 
+pub(super) fn check_run(cluster: &SimCluster, request: &RunRequest) -> Result<(), WorldError> {
+    let Some(rollout) = &cluster.rollout else { return Ok(()) };
+    runs::freeze(&cluster.key, rollout, request, &cluster.templates).map(|_| ())
+}
+
 pub(super) fn hand_back(cluster: &mut SimCluster, stage: HandBack) {
     match stage {
         HandBack::Workload => {
@@ -123,6 +128,7 @@ pub(super) fn merge_written(seen: &mut Seen, fresh: Seen, action: &Action) {
             }
         }
         Action::AskGate(_) => seen.gate = fresh.gate,
+        Action::CheckRun(_) => {}
         Action::EnsureRun(_) | Action::StopRun { .. } => seen.runs = fresh.runs,
         Action::AnswerCommand { name, .. } => seen.commands.retain(|command| command.name != *name),
         Action::RemoveRevision { id } => seen.revisions.retain(|revision| revision.id != *id),

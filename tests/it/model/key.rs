@@ -150,7 +150,11 @@ fn aged(world: &World) -> Memory {
     let aged = |since: Timestamp| back(age(since, world.now, LONG_AGO));
     let target = |memory: &TargetMemory| TargetMemory { since: memory.since.map(aged), ..memory.clone() };
     let drained = |drained: &Drained| Drained { since: aged(drained.since), ..drained.clone() };
-    let progress = |progress: &Progress| Progress { since: aged(progress.since), ..progress.clone() };
+    let progress = |progress: &Progress| Progress {
+        since: aged(progress.since),
+        stopped_since: progress.stopped_since.map(aged),
+        ..progress.clone()
+    };
     // No step of the models is a pause with a duration: what counts is how long a step's clocks ran.
     let until = memory.clock_stopped_since.unwrap_or(world.now);
     let ran = |since: Timestamp| {
@@ -171,6 +175,8 @@ fn aged(world: &World) -> Memory {
             .iter()
             .map(|(object, repairs)| (object.clone(), repairs.iter().copied().map(aged).collect()))
             .collect(),
+        // Of the attempt in progress while there is one, which is not told here.
+        analyses_checked: memory.analyses_checked.as_ref().map(|_| String::new()),
         epoch: 0,
         evidence_round: 0,
         ..memory.clone()

@@ -1,0 +1,91 @@
+//! A background analysis without a verdict (rule S14): while a required metric is Inconclusive, which NoData becomes after
+//! `noDataTimeout`, no weight rises and no step completes.
+//!
+//! That wait is an implicit observation: 30 minutes, extended once, then the file's `onInconclusive`. A promote ends it, as
+//! it ends an observation of the file's own.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::{analysis::Verdict, common::HumanDuration, status::EvidenceWait};
+
+use super::{draft::Draft, items, outcome, runs};
+
+/// Whether the background analysis has ended up without a verdict on the traffic that is settled now.
+pub fn is_found(draft: &Draft<'_>) -> bool {
+    let memory = &draft.status.memory;
+    // Without traffic there is nothing to judge: the first of it is what a verdict is about (S37).
+    let is_sent = !draft.settled_weight().is_zero() || !memory.settled_routes.is_empty();
+    if draft.replicas() == 0
+        || !is_sent
+        || !runs::background_started(draft)
+        || memory.overridden
+        || memory.excused_epoch == Some(memory.epoch)
+    {
+        return false;
+    }
+    let run = draft.input.seen.runs.get(&runs::background_name(draft));
+    run.is_some_and(|run| run.verdict == Verdict::Inconclusive && run.status.epoch == memory.epoch)
+}
+
+/// Whether a step that is over otherwise waits for a verdict.
+pub fn is_waited_for(draft: &Draft<'_>) -> bool {
+    draft.status.memory.evidence_wait.is_some()
+}
+
+/// The step continues without a verdict on this traffic: a person or the file says so.
+pub fn excuse(draft: &mut Draft<'_>) {
+    draft.status.memory.evidence_wait = None;
+    draft.status.memory.excused_epoch = Some(draft.status.memory.epoch);
+}
+
+/// There is a verdict, or something else to wait for.
+pub fn forget(draft: &mut Draft<'_>) {
+    draft.status.memory.evidence_wait = None;
+}
+
+/// Waits for a verdict. At the end of its time the wait is extended once, then the file's policy decides.
+pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
+    let weight = draft.settled_weight();
+    let known = draft.status.memory.evidence_wait.clone();
+    let mut wait = known.unwrap_or(EvidenceWait { since: draft.now(), ..EvidenceWait::default() });
+    let runs = draft.status.memory.clock_stopped_since.is_none();
+    if runs && is_over(draft, &wait) && !wait.extended {
+        wait.extended = true;
+        let message = format!("no verdict in {}: extended once by as much", items::DEFAULT_AT_MOST);
+        draft.tell(true, "Extended", message);
+    }
+    if runs && is_over(draft, &wait) {
+        let message = format!("no verdict in {} of observing at {weight}: {evidence}", length(&wait));
+        draft.status.memory.evidence_wait = None;
+        if outcome::inconclusive(draft, &message) {
+            excuse(draft);
+        }
+        return;
+    }
+    let until = draft.while_clocks_run(end(draft, &wait));
+    draft.status.memory.evidence_wait = Some(wait);
+    draft.wait("Observe", format!("observing at {weight}, no weight rises without a verdict: {evidence}"), until);
+}
+
+/// The clock of the wait stood still from then until now (S36, S37).
+pub fn stood_still(draft: &mut Draft<'_>, from: Timestamp) {
+    let now = draft.now();
+    if let Some(wait) = &mut draft.status.memory.evidence_wait {
+        wait.held_ms += i64::try_from(now.duration_since(from.max(wait.since)).as_millis()).unwrap_or(0);
+    }
+}
+
+fn length(wait: &EvidenceWait) -> HumanDuration {
+    let once = items::DEFAULT_AT_MOST;
+    if wait.extended { HumanDuration::from(once.get() * 2) } else { once }
+}
+
+fn is_over(draft: &Draft<'_>, wait: &EvidenceWait) -> bool {
+    end(draft, wait) <= draft.now()
+}
+
+fn end(draft: &Draft<'_>, wait: &EvidenceWait) -> Timestamp {
+    let held = SignedDuration::from_millis(wait.held_ms.max(0));
+    let end = length(wait).after(wait.since);
+    draft.not_before_first_look(end.saturating_add(held).unwrap_or(end))
+}
