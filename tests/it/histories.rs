@@ -7,10 +7,12 @@ use glidepath::{
         Rollout,
         analysis::AnalysisTemplateSpec,
         status::{Course, Phase, RevisionRef},
+        validate::{self, Severity},
     },
     sim::{
         Player, Setting,
         cluster::SimCluster,
+        instant,
         scenario::{Entry, Scenario},
     },
 };
@@ -22,6 +24,8 @@ use crate::soak::Soak;
 const HOUR: i64 = 3_600_000;
 /// The last fault ends so many seconds after the start at the latest.
 const FAULTS_OVER: i64 = 400;
+/// The version whose pods never come up.
+const NEVER_READY: &str = "shop:3";
 
 static SOAK: Soak = Soak::new("cluster", "GLIDEPATH_CLUSTER_HISTORIES", 400);
 
@@ -108,18 +112,50 @@ struct Shape {
     dynamic: bool,
     adopted: bool,
     replicas: u32,
+    sizes: Sizes,
+}
+
+/// What the file says of pods, and how long things settle.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    preview: Option<u32>,
+    mirrored: Option<u32>,
+    max_unavailable: Option<u32>,
+    min_pods: Option<u32>,
+    /// The file leaves `replicas` out.
+    absent: bool,
+    /// Things settle for longer than the deadline of a wait.
+    slow: bool,
+}
+
+fn sizes() -> impl Strategy<Value = Sizes> {
+    let some = proptest::option::of::<std::ops::Range<u32>>;
+    let rare = |chance: f64| proptest::bool::weighted(chance);
+    (some(1..10), some(1..100), some(0..4), some(1..4), rare(0.1), rare(0.15)).prop_map(
+        |(preview, mirrored, max_unavailable, min_pods, absent, slow)| Sizes {
+            preview,
+            mirrored,
+            max_unavailable,
+            min_pods,
+            absent,
+            slow,
+        },
+    )
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (flags, 1u32..8).prop_map(|((mesh, analysed, hold, blue_green, dynamic, adopted), replicas)| Shape {
-        mesh,
-        analysed,
-        hold,
-        blue_green: blue_green && dynamic,
-        dynamic: dynamic && mesh && !blue_green,
-        adopted: adopted && analysed,
-        replicas,
+    (flags, 1u32..8, sizes()).prop_map(|((mesh, analysed, hold, blue_green, dynamic, adopted), replicas, sizes)| {
+        Shape {
+            mesh,
+            analysed,
+            hold,
+            blue_green: blue_green && dynamic,
+            dynamic: dynamic && mesh && !blue_green,
+            adopted: adopted && analysed,
+            replicas,
+            sizes,
+        }
     })
 }
 
@@ -145,10 +181,16 @@ fn playable_deed(mut deed: Value, shape: Shape) -> Value {
 fn strategy(shape: Shape, steps: &[Value]) -> Value {
     if !shape.blue_green {
         let steps: Vec<Value> = steps.iter().map(|step| playable(step, shape)).collect();
-        return json!({"canary": {"steps": steps, "dynamicStableScale": shape.dynamic}});
+        let min_pods = shape.sizes.min_pods.filter(|_| shape.mesh);
+        return json!({"canary": {
+            "steps": steps, "dynamicStableScale": shape.dynamic,
+            "maxUnavailable": shape.sizes.max_unavailable, "minPodsPerRevision": min_pods,
+        }});
     }
-    let mut blue_green = json!({"autoPromotion": {"enabled": shape.hold}});
-    if !shape.mesh {
+    let mut blue_green = json!({"autoPromotion": {"enabled": shape.hold}, "previewReplicas": shape.sizes.preview});
+    if shape.mesh {
+        blue_green["previewMirror"] = json!(shape.sizes.mirrored.map(|percent| json!({"percent": percent})));
+    } else {
         blue_green["activeService"] = json!("shop");
         blue_green["previewService"] = json!("shop-preview");
     }
@@ -161,9 +203,13 @@ fn strategy(shape: Shape, steps: &[Value]) -> Value {
 fn rollout(shape: Shape, steps: &[Value]) -> Rollout {
     let mut spec = json!({
         "replicas": shape.replicas,
-        "settle": "1s", "scaleDownDelay": "5s", "abortScaleDownDelay": "5s", "progressDeadline": "1m",
+        "settle": if shape.sizes.slow { "70s" } else { "1s" },
+        "scaleDownDelay": "5s", "abortScaleDownDelay": "5s", "progressDeadline": "1m",
         "strategy": strategy(shape, steps), "rollbackWindow": {"revisions": 2},
     });
+    if shape.sizes.absent {
+        spec["replicas"] = Value::Null; // the Deployment's, else 1 (S8)
+    }
     if shape.adopted {
         spec["workloadRef"] = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"});
     } else {
@@ -228,12 +274,34 @@ fn carry_their_roles(cluster: &SimCluster) -> bool {
     })
 }
 
+/// Whether `lint` has nothing against the file.
+fn is_valid(cluster: &SimCluster) -> bool {
+    let errors =
+        |rollout: &Rollout| validate::rollout(&rollout.spec).iter().any(|finding| finding.severity == Severity::Error);
+    !cluster.rollout.as_ref().is_some_and(errors)
+}
+
+/// Releases that missed the deadline though they began after the faults and their version's pods come up.
+fn late_without_reason(cluster: &SimCluster) -> Vec<String> {
+    let faults_over = instant((FAULTS_OVER + 10) * 1000);
+    let history = cluster.status().history;
+    let late = history.iter().filter(|entry| {
+        let comes_up = entry.images.iter().all(|image| image != NEVER_READY);
+        entry.started_at > faults_over && comes_up && entry.reason.contains("no progress for")
+    });
+    late.map(|entry| format!("{:?}: {}", entry.images, entry.reason)).collect()
+}
+
 fn play(setting: &Setting, deeds: &[(i64, Value)]) -> Result<(), String> {
     let mut player = Player::new(setting, None).unwrap();
     let mut history = || {
         for (wait, what) in deeds {
             player.pass_to(player.now() + wait)?;
+            let valid = is_valid(&player.cluster());
             player.act(&serde_json::from_value::<Entry>(what.clone()).unwrap())?;
+            if what.get("scale").is_some() && valid && !is_valid(&player.cluster()) {
+                return Err(player.failure("S8", "a valid file to stay valid when it is scaled", Vec::new()));
+            }
         }
         player.pass_to(player.now().max(FAULTS_OVER * 1000))?;
         player.act(&serde_json::from_value(json!({"patch": {"spec": {"paused": false}}})).unwrap())?;
@@ -242,8 +310,11 @@ fn play(setting: &Setting, deeds: &[(i64, Value)]) -> Result<(), String> {
         if !came {
             return Err(stuck());
         }
-        let labelled = player.play_until(HOUR, carry_their_roles)?;
-        if labelled { Ok(()) } else { Err(player.failure("I10", "to carry what its roles have", Vec::new())) }
+        if !player.play_until(HOUR, carry_their_roles)? {
+            return Err(player.failure("I10", "to carry what its roles have", Vec::new()));
+        }
+        let late = late_without_reason(&player.cluster());
+        if late.is_empty() { Ok(()) } else { Err(player.failure("S38", "no deadline to be missed", late)) }
     };
     let ended: Result<(), _> = history();
     let story = player.finish();
