@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use kube::{
-    Api, ResourceExt,
-    api::ListParams,
+    Api, Resource, ResourceExt,
+    api::{ListParams, Request, TypeMeta},
     runtime::{WatchStreamExt, watcher},
 };
 
@@ -20,7 +20,14 @@ use super::{
     table::{Cell, columns},
     words,
 };
-use crate::api::{Rollout, status::RevisionRef};
+use crate::{
+    api::{Rollout, status::RevisionRef},
+    cluster::{
+        item::{Item, Page},
+        kinds::decode,
+        table::key_of,
+    },
+};
 
 /// List Rollouts, or show some by name
 #[derive(clap::Args, Clone, Debug)]
@@ -70,11 +77,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
 async fn fetch(connection: &Connection, args: &Args, names: &[String]) -> Result<Vec<Rollout>, CliError> {
     if names.is_empty() {
         let wanted = ListParams { label_selector: args.selector.clone(), ..ListParams::default() };
-        return match api(connection, args).list(&wanted).await {
-            Ok(list) => Ok(list.items),
-            Err(kube::Error::Api(status)) if status.code == 404 => Err(CliError::KindMissing("Rollout")),
-            Err(error) => Err(connection.error("list Rollouts", &error)),
-        };
+        return listed(connection, args, &wanted).await;
     }
     if args.all_namespaces {
         return Err(CliError::Usage("a name and -A do not go together; use -n NAMESPACE".into()));
@@ -84,6 +87,43 @@ async fn fetch(connection: &Connection, args: &Args, names: &[String]) -> Result
         found.push(connection.rollout(name).await?);
     }
     Ok(found)
+}
+
+/// All that can be read: one that cannot is named, and hides no other.
+async fn listed(connection: &Connection, args: &Args, wanted: &ListParams) -> Result<Vec<Rollout>, CliError> {
+    let failed = |error: &kube::Error| match error {
+        kube::Error::Api(status) if status.code == 404 => CliError::KindMissing("Rollout"),
+        error => connection.error("list Rollouts", error),
+    };
+    let url = Rollout::url_path(&(), (!args.all_namespaces).then_some(connection.namespace.as_str()));
+    let request = Request::new(url).list(wanted).map_err(|error| failed(&kube::Error::BuildRequest(error)))?;
+    let text = connection.client.request_text(request).await.map_err(|error| failed(&error))?;
+    let (rollouts, unreadable) = readable(&text).map_err(|error| failed(&kube::Error::SerdeError(error)))?;
+    unreadable.iter().for_each(|line| eprintln!("{line}"));
+    Ok(rollouts)
+}
+
+/// The Rollouts of a list, and a line for each that cannot be read.
+fn readable(list: &str) -> Result<(Vec<Rollout>, Vec<String>), serde_json::Error> {
+    let page: Page<'_> = serde_json::from_str(list)?;
+    let types = TypeMeta { api_version: Rollout::api_version(&()).into(), kind: Rollout::kind(&()).into() };
+    let (mut rollouts, mut unreadable) = (Vec::new(), Vec::new());
+    for raw in page.items() {
+        let read = Item::read(raw, &types).map(|item| (key_of(item.metadata()), item));
+        let (name, why) = match read {
+            Err(why) => ("a Rollout".to_owned(), why),
+            Ok((key, Item::Unread(unread))) => (format!("Rollout {}/{}", key.namespace, key.name), unread.why),
+            Ok((key, Item::Whole(object))) => match decode(&object) {
+                Ok(rollout) => {
+                    rollouts.push(rollout);
+                    continue;
+                }
+                Err(why) => (format!("Rollout {}/{}", key.namespace, key.name), why),
+            },
+        };
+        unreadable.push(format!("warning: {name} cannot be read and is left out: {why}"));
+    }
+    Ok((rollouts, unreadable))
 }
 
 fn api(connection: &Connection, args: &Args) -> Api<Rollout> {
@@ -186,6 +226,24 @@ fn revision(revision: Option<&RevisionRef>) -> Cell {
 mod tests {
     use super::*;
     use crate::cli::samples;
+
+    /// C3's kind: one Rollout that cannot be read hides no other from a person either.
+    #[test]
+    fn a_rollout_that_cannot_be_read_is_named_and_hides_no_other() {
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(140), "}".repeat(140));
+        let item = |name: &str, template: &str| {
+            format!(
+                r#"{{"metadata":{{"name":"{name}","namespace":"shop"}},
+                "spec":{{"strategy":{{"canary":{{"steps":[]}}}},"template":{template}}}}}"#
+            )
+        };
+        let list = format!(r#"{{"items":[{},{},7]}}"#, item("bad", &deep), item("web", "{}"));
+        let (rollouts, unreadable) = readable(&list).unwrap();
+        assert_eq!(rollouts.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["web"]);
+        assert!(unreadable[0].contains("Rollout shop/bad cannot be read"), "{unreadable:?}");
+        assert_eq!(unreadable.len(), 2);
+        assert!(readable(r#"{"items":null}"#).unwrap().0.is_empty());
+    }
 
     #[test]
     fn tables() {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::watch::Failure;
 
@@ -27,12 +27,15 @@ pub struct Health {
     pub kind: String,
     /// Whether the process works without it.
     optional: bool,
+    /// How often a restore of etcd was found, by any stream. What was listed before the last one says nothing.
+    restores: Arc<watch::Sender<u64>>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    listed: bool,
+    /// The restores that the last complete list came after.
+    listed: Option<u64>,
     /// There is nothing to watch: the cluster does not have the kind.
     absent: bool,
     /// The last sign of life; at first the beginning.
@@ -52,10 +55,10 @@ struct Trouble {
 }
 
 impl Health {
-    fn new(kind: &str, optional: bool) -> Self {
+    fn new(kind: &str, optional: bool, restores: Arc<watch::Sender<u64>>) -> Self {
         let now = Instant::now();
-        let state = State { listed: false, absent: false, lived: now, heard: now, trouble: None, torn: 0 };
-        Health { kind: kind.to_owned(), optional, state: Mutex::new(state) }
+        let state = State { listed: None, absent: false, lived: now, heard: now, trouble: None, torn: 0 };
+        Health { kind: kind.to_owned(), optional, restores, state: Mutex::new(state) }
     }
 
     /// A page of a list, the answer to a watch, an event or a bookmark arrived.
@@ -78,15 +81,41 @@ impl Health {
         state.trouble = Some(Trouble { since, code, text: failure.to_string() });
     }
 
-    /// A list is complete.
-    pub fn listed(&self) {
-        self.lock().listed = true;
+    /// A list is complete that came after so many restores.
+    pub fn listed(&self, restores: u64) {
+        self.lock().listed = Some(restores);
+    }
+
+    /// Whether what is known was listed, after the last restore.
+    pub fn is_listed(&self) -> bool {
+        self.lock().listed == Some(self.restores())
+    }
+
+    /// How many restores were found.
+    pub fn restores(&self) -> u64 {
+        *self.restores.borrow()
+    }
+
+    /// Says when a restore is found.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.restores.subscribe()
+    }
+
+    /// This stream found that versions went back. The first to find it says so to all, and gives their number now.
+    pub fn restored(&self) -> u64 {
+        let listed = self.lock().listed;
+        self.restores.send_if_modified(|restores| {
+            let first = listed == Some(*restores);
+            *restores += u64::from(first);
+            first
+        });
+        self.restores()
     }
 
     /// The cluster does not have the kind.
     pub fn absent(&self) {
         let mut state = self.lock();
-        (state.absent, state.listed, state.trouble) = (true, false, None);
+        (state.absent, state.listed, state.trouble) = (true, None, None);
     }
 
     /// Whether the server says that it does not have the kind.
@@ -96,18 +125,20 @@ impl Health {
 
     /// Why what is known of the kind cannot be relied on; `None` when it can.
     pub fn unreliable(&self) -> Option<String> {
+        let listed = self.is_listed();
         let state = self.lock();
         let trouble = state.trouble.as_ref();
         let text = || trouble.map_or_else(|| "its list has not come yet".to_owned(), |trouble| trouble.text.clone());
         let refused = trouble.is_some_and(|t| matches!(t.code, Some(403 | 404)) && t.since.elapsed() >= REFUSED);
-        (!state.listed || refused || state.lived.elapsed() >= STALE).then(text)
+        (!listed || refused || state.lived.elapsed() >= STALE).then(text)
     }
 
     /// Whether the start need not wait for it any more.
     fn is_settled(&self, waited: bool) -> bool {
+        let listed = self.is_listed();
         let state = self.lock();
         let refused = || state.trouble.as_ref().is_some_and(|trouble| matches!(trouble.code, Some(403 | 404)));
-        state.listed || self.optional && (state.absent || waited || refused())
+        listed || self.optional && (state.absent || waited || refused())
     }
 
     /// The kind, and what is in its way.
@@ -127,24 +158,25 @@ impl Health {
 #[derive(Clone, Debug, Default)]
 pub struct Streams {
     all: Arc<Mutex<All>>,
+    restores: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Debug, Default)]
 struct All {
     streams: Vec<Arc<Health>>,
-    /// When everything that is needed was listed.
-    ready: Option<Instant>,
+    /// When everything that is needed was listed, after so many restores.
+    ready: Option<(u64, Instant)>,
 }
 
 impl Streams {
     /// A stream that the process cannot work without.
     pub fn add(&self, kind: &str) -> Arc<Health> {
-        self.insert(Health::new(kind, false))
+        self.insert(Health::new(kind, false, Arc::clone(&self.restores)))
     }
 
     /// A stream of a kind that a cluster may lack, or not let us see.
     pub fn add_optional(&self, kind: &str) -> Arc<Health> {
-        self.insert(Health::new(kind, true))
+        self.insert(Health::new(kind, true, Arc::clone(&self.restores)))
     }
 
     fn insert(&self, health: Health) -> Arc<Health> {
@@ -160,13 +192,16 @@ impl Streams {
         self.lock().streams.iter().filter(needed).map(|health| health.told()).collect()
     }
 
-    /// Kinds that the start waits for.
+    /// Kinds that the work waits for: at the start, and after a restore of etcd, when some tables show what was before it and
+    /// others what is now.
     pub fn unsynced(&self) -> Vec<String> {
-        let mut all = self.lock();
-        if all.ready.is_none() && all.streams.iter().all(|health| health.optional || health.lock().listed) {
-            all.ready = Some(Instant::now());
+        let (mut all, restores) = (self.lock(), *self.restores.borrow());
+        let known = all.ready.is_some_and(|(after, _)| after == restores);
+        if !known && all.streams.iter().all(|health| health.optional || health.is_listed()) {
+            all.ready = Some((restores, Instant::now()));
         }
-        let waited = all.ready.is_some_and(|ready| ready.elapsed() >= OPTIONAL);
+        let ready = all.ready.filter(|(after, _)| *after == restores);
+        let waited = ready.is_some_and(|(_, since)| since.elapsed() >= OPTIONAL);
         all.streams.iter().filter(|health| !health.is_settled(waited)).map(|health| health.told()).collect()
     }
 
@@ -248,13 +283,13 @@ mod tests {
             (streams.add("Pod"), streams.add_optional("VirtualService"), streams.add_optional("DestinationRule"));
         pass(60).await;
         assert_eq!(streams.unsynced(), ["Pod", "VirtualService", "DestinationRule"]);
-        pods.listed();
+        pods.listed(0);
         routes.fails(&answered(403));
         assert_eq!(streams.unsynced(), ["DestinationRule"]);
         pass(11).await;
         assert!(streams.unsynced().is_empty());
         assert!(rules.unreliable().is_some() && routes.unreliable().is_some());
-        rules.listed();
+        rules.listed(0);
         rules.lives();
         assert_eq!(rules.unreliable(), None);
     }
@@ -265,7 +300,7 @@ mod tests {
         let streams = Streams::default();
         let health = streams.add_optional("VirtualService");
         health.lives();
-        health.listed();
+        health.listed(0);
         health.fails(&answered(403));
         assert_eq!(health.unreliable(), None);
         pass(31).await;
@@ -275,5 +310,20 @@ mod tests {
         assert_eq!(health.unreliable(), None);
         pass(400).await;
         assert!(health.unreliable().is_some(), "nothing was heard for longer than any watch is silent");
+    }
+
+    /// M6's kind: after a restore, found by one stream, nothing is decided until all have listed anew, each once.
+    #[tokio::test(start_paused = true)]
+    async fn after_a_restore_the_work_waits_for_all_lists() {
+        let streams = Streams::default();
+        let (pods, services) = (streams.add("Pod"), streams.add("Service"));
+        pods.listed(0);
+        services.listed(0);
+        assert!(streams.unsynced().is_empty());
+        pods.listed(pods.restored());
+        assert_eq!(streams.unsynced(), ["Service"]);
+        services.listed(services.restored());
+        assert!(streams.unsynced().is_empty(), "the second to find it does not send the first to list again");
+        assert_eq!(pods.restores(), 1);
     }
 }

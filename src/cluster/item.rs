@@ -19,6 +19,34 @@ use serde_json::{Map, Value, value::RawValue};
 /// nest a few levels deeper than the object itself. The API server stores up to 10,000 levels.
 pub const DEEPEST: usize = 100;
 
+/// One page of a list, its objects still as text.
+#[derive(Deserialize)]
+pub struct Page<'a> {
+    /// The version of the list and the way to the next page.
+    #[serde(default)]
+    pub metadata: PageMeta,
+    #[serde(default, borrow)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+/// What a page says of its list.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PageMeta {
+    /// The version of the whole list.
+    pub resource_version: Option<String>,
+    /// The token of the next page.
+    #[serde(rename = "continue")]
+    pub next: Option<String>,
+}
+
+impl Page<'_> {
+    /// Its objects, each as JSON text.
+    pub fn items(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().flatten().map(|raw| raw.get())
+    }
+}
+
 /// An object as it came.
 #[derive(Clone, Debug)]
 pub enum Item {

@@ -137,6 +137,8 @@ pub struct Cluster {
     references: References,
     router_kinds: RouterKinds,
     around: Mutex<HashMap<RolloutKey, Arc<Around>>>,
+    /// How the watches fare.
+    streams: OnceLock<Streams>,
     /// Since when this process decides.
     deciding_since: OnceLock<Timestamp>,
     /// The term in which each Rollout was read live.
@@ -177,6 +179,7 @@ impl Cluster {
             references: References::default(),
             router_kinds: RouterKinds::default(),
             around: Mutex::default(),
+            streams: OnceLock::new(),
             deciding_since: OnceLock::new(),
             looked_in: Mutex::default(),
             unsaid: Mutex::default(),
@@ -194,6 +197,21 @@ impl Cluster {
     /// From now on this process decides: what it finds late may only look so (rule S41).
     pub fn begin(&self) {
         self.deciding_since.get_or_init(|| self.clock.now());
+    }
+
+    /// The watches that fill the tables.
+    fn follow(&self, streams: &Streams) {
+        self.streams.get_or_init(|| streams.clone());
+    }
+
+    /// After a restore of etcd some tables show what was before it and others what is now: nothing is decided or written until
+    /// all are listed anew.
+    fn is_consistent(&self) -> Result<(), WorldError> {
+        let missing = self.streams.get().map(Streams::unsynced).unwrap_or_default();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(WorldError::Transient(format!("waiting for the lists of {}", missing.join(", "))))
     }
 
     /// Drops what one tick kept for its own preconditions.
@@ -229,10 +247,12 @@ impl Cluster {
 #[async_trait]
 impl World for Cluster {
     async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+        self.is_consistent()?;
         self.observe_rollout(key).await
     }
 
     async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {
+        self.is_consistent()?;
         let key = key_of(&observation.rollout);
         let around = self.around(&key)?;
         tracing::debug!(rollout = %key, action = described(action), "carry out");
@@ -262,6 +282,7 @@ impl World for Cluster {
     }
 
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
+        self.is_consistent()?;
         lock(&self.unsaid).remove(&key_of(&observation.rollout));
         self.record_status(&observation.rollout, status).await?;
         self.count_progress(&observation.rollout, status);

@@ -1,16 +1,17 @@
 //! Status writes, on condition that the object is still the one observed.
 
-use kube::api::{Patch, PatchParams, PostParams};
-use serde_json::json;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Map, Value, json};
 
-use super::{Cluster, call::is_missing, commands, key_of, rollouts};
+use super::{Cluster, call::is_missing, commands, key_of, rollouts, workload::params};
 use crate::{
     api::{Rollout, RolloutStatus, command::CommandState},
     ports::WorldError,
 };
 
 impl Cluster {
-    /// Replaces the status as a whole: what is no longer said goes away.
+    /// Writes what differs from the status that was observed: what is no longer said goes away, and fields that this version
+    /// does not know, of a newer one, stay.
     pub(super) async fn record_status(&self, rollout: &Rollout, status: &RolloutStatus) -> Result<(), WorldError> {
         let key = key_of(rollout);
         // The finalizer's removal and other writes of this tick moved the version; they are ours and in the table.
@@ -22,16 +23,15 @@ impl Cluster {
         if version.is_some_and(|version| version != observed) {
             return Err(WorldError::Conflict(format!("Rollout {key} has changed")));
         }
-        let resource = rollouts();
-        let body = json!({
-            "apiVersion": resource.api_version, "kind": resource.kind,
-            "metadata": {"name": key.name, "namespace": key.namespace, "uid": rollout.metadata.uid, "resourceVersion": observed},
-            "spec": {}, "status": status,
+        let text = |error: serde_json::Error| WorldError::Transient(error.to_string());
+        let old = serde_json::to_value(&rollout.status).map_err(text)?;
+        let Some(difference) = difference(&old, &serde_json::to_value(status).map_err(text)?) else { return Ok(()) };
+        let patch = json!({
+            "metadata": {"uid": rollout.metadata.uid, "resourceVersion": observed}, "status": difference,
         });
-        let object = serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
         let what = format!("write the status of Rollout {key}");
-        let api = self.api(&resource, &key.namespace);
-        match self.write(&what, api.replace_status(&key.name, &PostParams::default(), &object)).await {
+        let api = self.api(&rollouts(), &key.namespace);
+        match self.write(&what, api.patch_status(&key.name, &params(), &Patch::Merge(&patch))).await {
             Ok(written) => {
                 self.tables.rollouts.wrote(&written);
                 Ok(())
@@ -76,6 +76,88 @@ impl Cluster {
             }
             Err(error) if is_missing(&error) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+}
+
+/// The JSON merge patch that makes `new` of `old`; `None` when they are the same. It names nothing that neither of them has.
+fn difference(old: &Value, new: &Value) -> Option<Value> {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else {
+        return (old != new).then(|| new.clone());
+    };
+    let mut patch = Map::new();
+    for (name, value) in new {
+        if let Some(changed) = difference(old.get(name).unwrap_or(&Value::Null), value) {
+            patch.insert(name.clone(), changed);
+        }
+    }
+    for name in old.keys().filter(|name| !new.contains_key(*name)) {
+        patch.insert(name.clone(), Value::Null);
+    }
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::api::status::{Course, Held, Phase};
+
+    fn value(status: &RolloutStatus) -> Value {
+        serde_json::to_value(status).unwrap()
+    }
+
+    /// What the API server makes of our write.
+    fn written(mut stored: Value, new: &RolloutStatus) -> Value {
+        let old: RolloutStatus = serde_json::from_value(stored.clone()).unwrap();
+        json_patch::merge(&mut stored, &difference(&value(&old), &value(new)).unwrap_or(json!({})));
+        stored
+    }
+
+    /// M14: what only a newer version knows outlives a downgrade and our own writes.
+    #[test]
+    fn fields_of_a_newer_version_are_kept() {
+        let newer = json!({"phase": "Progressing", "course": "Stepping", "stepIndex": 2, "oven": {"degrees": 180},
+            "weights": {"desired": "25%", "zones": ["a", "b"]}, "memory": {"ovenSince": "2026-01-01T00:00:00Z"},
+            "held": {"reason": "x", "message": "y", "since": "2026-01-01T00:00:00Z"}});
+        let status: RolloutStatus = serde_json::from_value(newer.clone()).unwrap();
+        let next = RolloutStatus {
+            phase: Some(Phase::Healthy),
+            course: Course::Idle,
+            step_index: 3,
+            held: None,
+            ..status.clone()
+        };
+        let stored = written(newer.clone(), &next);
+        assert_eq!(stored["oven"].to_string(), newer["oven"].to_string());
+        assert_eq!(stored["weights"]["zones"].to_string(), newer["weights"]["zones"].to_string());
+        assert_eq!(stored["memory"]["ovenSince"], newer["memory"]["ovenSince"]);
+        assert_eq!(serde_json::from_value::<RolloutStatus>(stored.clone()).unwrap(), next);
+        assert!(stored.get("held").is_none());
+        assert_eq!(difference(&value(&next), &value(&next)), None, "the same status is no write");
+    }
+
+    fn any_status() -> impl Strategy<Value = RolloutStatus> {
+        let held = proptest::option::of(("[a-c]{0,2}", "[a-c]{0,2}"));
+        (proptest::option::of(0..9_i64), 0..4_u32, any::<bool>(), held, "[a-c]{0,3}").prop_map(
+            |(observed_generation, step_index, paused_by_command, held, reason)| {
+                let since = Timestamp::UNIX_EPOCH;
+                let held = held.map(|(reason, message)| Held { reason, message, since });
+                let mut status = RolloutStatus { observed_generation, step_index, held, ..RolloutStatus::default() };
+                (status.paused_by_command, status.reason) = (paused_by_command, reason);
+                status.memory.step_since = observed_generation.map(|_| since);
+                status
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_stored_after_a_write_is_what_was_meant(old in any_status(), new in any_status()) {
+            let stored = written(value(&old), &new);
+            prop_assert_eq!(serde_json::from_value::<RolloutStatus>(stored).unwrap(), new);
         }
     }
 }

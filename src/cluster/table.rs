@@ -102,6 +102,15 @@ impl<T> Default for Table<T> {
     }
 }
 
+/// What a list has changed.
+#[derive(Debug)]
+pub struct Replaced<T> {
+    /// The objects that are new, other, or gone.
+    pub changes: Vec<Change<T>>,
+    /// Whether the list is from before what was known: etcd was restored.
+    pub restored: bool,
+}
+
 /// A list that is being taken. It takes effect as a whole, by [`Table::replace`].
 #[derive(Debug)]
 pub struct Listing<T> {
@@ -204,7 +213,7 @@ impl<T: Kept> Table<T> {
 
     /// A list of this version is complete. It holds what was written before it began; of what we wrote meanwhile it may lack
     /// what is newer than it is.
-    pub fn replace(&self, listing: Listing<T>, version: &str) -> Vec<Change<T>> {
+    pub fn replace(&self, listing: Listing<T>, version: &str) -> Replaced<T> {
         let mut rows = self.write();
         // The list is older than what it must hold: etcd was restored, and no version from before says anything.
         let restored = number(version).is_some_and(|version| version < listing.highest);
@@ -217,7 +226,7 @@ impl<T: Kept> Table<T> {
         }
         changes.extend(lost.iter().filter_map(|key| rows.remove(key)));
         rows.listed(version, &newer);
-        changes
+        Replaced { changes, restored }
     }
 
     /// The kind is gone, and all objects with it.

@@ -47,7 +47,7 @@ fn list(table: &Table<Colour>, version: u64, items: &[Item], meanwhile: impl FnO
     let mut listing = table.list();
     items.iter().for_each(|item| table.take(&mut listing, item));
     meanwhile();
-    table.replace(listing, &version.to_string())
+    table.replace(listing, &version.to_string()).changes
 }
 
 #[test]

@@ -16,7 +16,7 @@ use axum::{
 };
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use kube::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use tower::Service;
 
 /// What is answered at a path.
@@ -26,6 +26,8 @@ pub enum Answer {
     Items(Vec<String>),
     /// A list of these objects; a watch is refused with this code.
     NoWatch(Vec<String>, u16),
+    /// One object, for a write.
+    Object(String),
     /// Discovery with these plurals.
     Resources(Vec<&'static str>),
     /// This HTTP code.
@@ -42,6 +44,7 @@ struct State {
     version: u64,
     watches: HashMap<String, Vec<(String, Lines)>>,
     requests: Vec<String>,
+    writes: Vec<(String, Value)>,
 }
 
 /// The API server.
@@ -91,6 +94,11 @@ impl FakeApi {
         state.watches.get(path).into_iter().flatten().map(|(from, _)| from.clone()).collect()
     }
 
+    /// What was patched, by path.
+    pub fn writes(&self) -> Vec<(String, Value)> {
+        self.0.lock().unwrap().writes.clone()
+    }
+
     /// How many requests began with this path, lists and watches.
     pub fn requests(&self, path: &str) -> usize {
         self.0.lock().unwrap().requests.iter().filter(|asked| asked.starts_with(path)).count()
@@ -116,6 +124,7 @@ impl State {
                 let resources: Vec<_> = plurals.iter().map(resource).collect();
                 Response::new(json!({"groupVersion": "", "resources": resources}).to_string().into())
             }
+            Answer::Object(text) => Response::new(text.into()),
             Answer::Refuse(code) => refusal(code),
             Answer::Silence => return None,
         })
@@ -145,9 +154,15 @@ impl Service<Request<kube::client::Body>> for FakeApi {
     }
 
     fn call(&mut self, request: Request<kube::client::Body>) -> Self::Future {
-        let uri = request.uri();
-        let answer = self.0.lock().unwrap().answer(uri.path(), uri.query().unwrap_or_default());
+        let api = self.clone();
         Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect_bytes().await.unwrap_or_default();
+            let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+            if let Ok(body) = serde_json::from_slice(&body) {
+                api.0.lock().unwrap().writes.push((path.to_owned(), body));
+            }
+            let answer = api.0.lock().unwrap().answer(path, query);
             match answer {
                 Some(response) => Ok(response),
                 None => pending().await,

@@ -1,5 +1,6 @@
 //! The watch streams: each feeds its table and says which Rollouts to look at. All are built by one function.
 
+mod backoff;
 mod failure;
 #[cfg(test)]
 mod fake_api;
@@ -49,6 +50,7 @@ pub trait Triggers: Send + Sync {
 pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let watch = Watch { cluster: Arc::clone(cluster), streams: streams.clone() };
+    cluster.follow(streams);
     tasks.spawn(watch.clone().run(rollouts(), None, |t| &t.rollouts, |w, change| w.rollout_changed(change)));
     tasks.spawn(watch.clone().run(
         resource::<ReplicaSet>(),

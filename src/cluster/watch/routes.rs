@@ -7,17 +7,14 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{
-    api::DynamicObject,
-    runtime::{utils::Backoff, watcher::DefaultBackoff},
-};
+use kube::api::DynamicObject;
 use tokio::{
     sync::watch,
     task::JoinSet,
     time::{Instant, timeout},
 };
 
-use super::{Watch, stream::Stream};
+use super::{Watch, backoff::Backoff, stream::Stream};
 use crate::{
     cluster::{
         Health, Streams,
@@ -82,7 +79,7 @@ struct Looking {
     health: Arc<Health>,
     definitions: Arc<Definitions>,
     changes: watch::Receiver<u64>,
-    backoff: DefaultBackoff,
+    backoff: Backoff,
     /// The version that is being watched, by a task that ends when it is dropped.
     running: Option<(&'static str, JoinSet<()>)>,
     /// Why the kind cannot be used, as the Rollouts that name it were told.
@@ -114,7 +111,7 @@ impl Watch {
     pub async fn optional(self, kind: &'static WatchedKind, health: Arc<Health>, definitions: Arc<Definitions>) {
         self.cluster.router_kinds.watch(kind, Arc::clone(&health));
         let changes = definitions.changes.subscribe();
-        let (backoff, running, told) = (DefaultBackoff::default(), None, None);
+        let (backoff, running, told) = (Backoff::new(kind.kind), None, None);
         let mut looking = Looking { kind, health, definitions, changes, backoff, running, told };
         let mut missed = false;
         loop {
@@ -188,7 +185,7 @@ impl Watch {
     /// Waits until discovery may say something else.
     async fn wait(&self, looking: &mut Looking, found: &Found, unsure: bool) {
         let looked = Instant::now();
-        let retry = looking.backoff.next().unwrap_or(POLL);
+        let retry = looking.backoff.wait();
         if matches!(found, Found::Served(_)) {
             looking.backoff.reset();
         }

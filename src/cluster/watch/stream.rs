@@ -4,27 +4,21 @@
 //! (what a list lacks is only then known to be gone), bookmarks and answers (a stream without changes lives too), and each
 //! object by itself (one that cannot be read must not stop the others).
 
-use std::{
-    collections::HashSet,
-    hash::{DefaultHasher, Hash, Hasher},
-    pin::Pin,
-    time::Duration,
-};
+use std::{collections::HashSet, pin::Pin, time::Duration};
 
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::{
     Client, Resource,
     api::{ApiResource, DynamicObject, ListParams, Request, TypeMeta, WatchParams},
-    runtime::{utils::Backoff, watcher::DefaultBackoff},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 
-use super::failure::Failure;
+use super::{backoff::Backoff, failure::Failure};
 use crate::cluster::{
     Health,
-    item::Item,
+    item::{Item, Page},
     table::{Change, Kept, ObjectKey, Table, key_of, number},
 };
 
@@ -63,23 +57,6 @@ pub struct Stream<'a, T> {
     pub health: &'a Health,
 }
 
-/// One page of a list.
-#[derive(Deserialize)]
-struct Page<'a> {
-    #[serde(default)]
-    metadata: PageMeta,
-    #[serde(default, borrow)]
-    items: Option<Vec<&'a RawValue>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct PageMeta {
-    resource_version: Option<String>,
-    #[serde(rename = "continue")]
-    next: Option<String>,
-}
-
 /// One event of a watch.
 #[derive(Deserialize)]
 struct Frame<'a> {
@@ -90,7 +67,6 @@ struct Frame<'a> {
 }
 
 /// Where a stream is.
-#[derive(Default)]
 struct Progress {
     /// The version to watch from; a list is needed when absent.
     from: Option<String>,
@@ -100,19 +76,25 @@ struct Progress {
     events: u64,
     /// The last failure, so that one that repeats is logged once.
     failure: Option<String>,
+    backoff: Backoff,
+}
+
+impl Progress {
+    fn new(kind: &str) -> Self {
+        Progress { from: None, unread: HashSet::new(), events: 0, failure: None, backoff: Backoff::new(kind) }
+    }
 }
 
 impl<T: Kept> Stream<'_, T> {
     /// Follows the kind until the end of time.
     pub async fn follow(&self, changed: impl Fn(&Change<T>) + Send + Sync) {
-        let mut progress = Progress::default();
-        let mut backoff = DefaultBackoff::default();
+        let mut progress = Progress::new(&self.resource.kind);
         loop {
             let (began, before) = (Instant::now(), progress.events);
             let ended = self.round(&mut progress, &changed).await;
             let moved = progress.events > before;
             if moved {
-                backoff.reset();
+                progress.backoff.reset();
                 progress.failure = None;
             }
             let wait = match ended {
@@ -126,7 +108,7 @@ impl<T: Kept> Stream<'_, T> {
                     failure.retry_after()
                 }
             };
-            let wait = wait.min(LONGEST_WAIT).max(backoff.next().unwrap_or(LONGEST_WAIT));
+            let wait = wait.min(LONGEST_WAIT).max(progress.backoff.wait());
             tokio::time::sleep(wait).await;
         }
     }
@@ -150,8 +132,8 @@ impl<T: Kept> Stream<'_, T> {
         changed: &(impl Fn(&Change<T>) + Send + Sync),
     ) -> Result<(), Failure> {
         let from = match progress.from.clone() {
-            Some(from) => from,
-            None => self.list(progress, changed).await?,
+            Some(from) if self.health.is_listed() => from,
+            _ => self.list(progress, changed).await?,
         };
         progress.from = Some(from.clone());
         self.watch(from, progress, changed).await
@@ -162,14 +144,14 @@ impl<T: Kept> Stream<'_, T> {
         progress: &mut Progress,
         changed: &(impl Fn(&Change<T>) + Send + Sync),
     ) -> Result<String, Failure> {
-        let mut listing = self.table.list();
+        let (restores, mut listing) = (self.health.restores(), self.table.list());
         let mut unread = HashSet::new();
         let mut next = None;
         loop {
             let text = self.page(next).await?;
             let page: Page<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
             self.health.lives();
-            for raw in page.items.unwrap_or_default() {
+            for raw in page.items() {
                 if let Some(item) = self.read(raw, &progress.unread) {
                     unread.extend(matches!(item, Item::Unread(_)).then(|| key_of(item.metadata())));
                     self.table.take(&mut listing, &item);
@@ -184,9 +166,9 @@ impl<T: Kept> Stream<'_, T> {
                 return Err(Failure::Garbled("the list has no resourceVersion".to_owned()));
             }
             progress.unread = unread;
-            let changes = self.table.replace(listing, &version);
-            self.health.listed();
-            changes.iter().filter(|change| change.matters()).for_each(changed);
+            let replaced = self.table.replace(listing, &version);
+            self.health.listed(if replaced.restored { self.health.restored() } else { restores });
+            replaced.changes.iter().filter(|change| change.matters()).for_each(changed);
             return Ok(version);
         }
     }
@@ -217,15 +199,24 @@ impl<T: Kept> Stream<'_, T> {
         progress: &mut Progress,
         changed: &(impl Fn(&Change<T>) + Send + Sync),
     ) -> Result<(), Failure> {
-        let seconds = WATCH.0 + spread((&self.resource.kind, &from), WATCH.1);
+        let mut restores = self.health.subscribe();
+        let seconds = WATCH.0 + progress.backoff.below(WATCH.1);
         let mut lines = self.open(&from, seconds).await?;
         self.health.lives();
+        // What was known is from before a restore, as another kind has found: only a new list helps.
+        if !self.health.is_listed() {
+            return Ok(());
+        }
         let mut limit = Duration::from_secs(seconds.into()) + MARGIN;
         let mut line = Vec::new();
         loop {
             line.clear();
             let mut bounded = (&mut lines).take(LONGEST_EVENT);
-            let read = match timeout(limit, bounded.read_until(b'\n', &mut line)).await {
+            let read = tokio::select! {
+                Ok(()) = restores.changed() => return Ok(()),
+                read = timeout(limit, bounded.read_until(b'\n', &mut line)) => read,
+            };
+            let read = match read {
                 Ok(read) => read.map_err(|error| Failure::Broken(error.to_string()))?,
                 Err(_) => return Err(Failure::Silent(limit)),
             };
@@ -243,6 +234,7 @@ impl<T: Kept> Stream<'_, T> {
             }
             if let Some(version) = reached {
                 if went_back(&from, &version) {
+                    self.health.restored();
                     return Err(Failure::Restored { known: from, said: version });
                 }
                 from.clone_from(&version);
@@ -288,7 +280,7 @@ impl<T: Kept> Stream<'_, T> {
             self.table.reached(&mark.metadata.resource_version);
             return Ok(Some(mark.metadata.resource_version).filter(|version| !version.is_empty()));
         }
-        let Some(item) = self.read(frame.object, unread) else { return Ok(None) };
+        let Some(item) = self.read(frame.object.get(), unread) else { return Ok(None) };
         let key = key_of(item.metadata());
         let deleted = frame.what == "DELETED";
         let change = if deleted { self.table.deleted(item.metadata()) } else { self.table.seen(&item) };
@@ -302,10 +294,10 @@ impl<T: Kept> Stream<'_, T> {
     }
 
     /// Reads one object; one that cannot be read is logged the first time.
-    fn read(&self, raw: &RawValue, unread: &HashSet<ObjectKey>) -> Option<Item> {
+    fn read(&self, raw: &str, unread: &HashSet<ObjectKey>) -> Option<Item> {
         let kind = &self.resource.kind;
         let types = TypeMeta { api_version: self.resource.api_version.clone(), kind: kind.clone() };
-        match Item::read(raw.get(), &types) {
+        match Item::read(raw, &types) {
             Ok(item) => {
                 if let Item::Unread(found) = &item
                     && !unread.contains(&key_of(&found.metadata))
@@ -339,11 +331,4 @@ struct MarkMeta {
 /// Within one stream versions grow. After a restore of etcd a server may go on with lower ones, without any error.
 fn went_back(known: &str, said: &str) -> bool {
     matches!((number(known), number(said)), (Some(known), Some(said)) if said < known)
-}
-
-/// A number below `bound` that differs from stream to stream and from watch to watch, and is the same in every replay.
-fn spread(of: impl Hash, bound: u32) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    of.hash(&mut hasher);
-    u32::try_from(hasher.finish() % u64::from(bound.max(1))).unwrap_or(0)
 }

@@ -10,10 +10,11 @@ use super::{
     *,
 };
 use crate::{
+    api::FINALIZER,
     clock::SystemClock,
     cluster::{EventSender, Fence, Settings},
     engine::{GateAnswer, GateQuestion},
-    ports::{GateAsker, GateDesk},
+    ports::{GateAsker, GateDesk, Observation, World},
 };
 
 const ROLLOUTS: &str = "/apis/glidepath.dev/v1alpha1/rollouts";
@@ -94,6 +95,10 @@ impl Process {
         settle().await;
     }
 
+    async fn observe(&self, name: &str) -> Option<Observation> {
+        self.cluster.observe(&RolloutKey { namespace: "shop".into(), name: name.into() }).await.unwrap()
+    }
+
     fn image(&self, name: &str) -> Option<String> {
         let entry = self.cluster.tables.rollouts.get("shop", name)?;
         let template = entry.value.rollout.as_ref().ok()?.spec.template.clone()?;
@@ -124,8 +129,9 @@ async fn settle() {
 fn rollout(name: &str, version: u64, template: &str) -> String {
     format!(
         r#"{{"apiVersion":"glidepath.dev/v1alpha1","kind":"Rollout","metadata":{{"name":"{name}","namespace":"shop",
-        "uid":"{name}","resourceVersion":"{version}"}},"spec":{{"strategy":{{"canary":{{"steps":[]}}}},
-        "traffic":[{{"istio":{{"virtualServices":[{{"name":"web"}}]}}}}],"template":{template}}}}}"#
+        "uid":"{name}","resourceVersion":"{version}","finalizers":["{FINALIZER}"]}},"spec":{{"replicas":1,
+        "strategy":{{"canary":{{"steps":[]}}}},"traffic":[{{"istio":{{"virtualServices":[{{"name":"web"}}]}}}}],
+        "template":{template}}},"status":{{"course":"Stepping"}}}}"#
     )
 }
 
@@ -189,6 +195,42 @@ async fn one_rollout_that_cannot_be_read_stops_no_other() {
     api.send(ROLLOUTS, "MODIFIED", &rollout("bad", 111, &image("fine")));
     settle().await;
     assert_eq!(process.image("bad").as_deref(), Some("fine"), "it was corrected");
+}
+
+/// C3: the Rollout says so itself, though the answer to that write cannot be read either.
+#[tokio::test(start_paused = true)]
+async fn a_rollout_that_cannot_be_read_is_reported_in_its_conditions() {
+    let api = served();
+    api.answer(ROLLOUTS, Answer::Items(vec![rollout("bad", 101, &deep(140))]));
+    let path = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/bad/status";
+    api.answer(path, Answer::Object(rollout("bad", 105, &deep(140))));
+    let process = Process::start(&api);
+    process.synced().await;
+    assert!(process.observe("bad").await.is_none());
+    let (at, patch) = api.writes().remove(0);
+    assert_eq!((at.as_str(), &patch["metadata"]["resourceVersion"]), (path, &json!("101")));
+    let stalled = &patch["status"]["conditions"][0];
+    assert_eq!((&stalled["type"], &stalled["reason"]), (&json!("Stalled"), &json!("Invalid")));
+    assert!(stalled["message"].as_str().unwrap().contains("142 levels"), "{stalled}");
+    assert_eq!(process.cluster.tables.rollouts.get("shop", "bad").unwrap().version, "105");
+}
+
+/// H3: whom a kind that cannot be listed blocks, and how far.
+#[tokio::test(start_paused = true)]
+async fn only_rollouts_that_name_an_unavailable_kind_are_blocked() {
+    let api = served();
+    let web = rollout("web", 50, &image("one"));
+    let plain = web.replace("\"web\",\"namespace\"", "\"plain\",\"namespace\"").replace("\"traffic\"", "\"x\"");
+    let rests = web.replace("\"web\",\"namespace\"", "\"rests\",\"namespace\"").replace("Stepping", "Idle");
+    api.answer(ROLLOUTS, Answer::Items(vec![web, plain, rests]));
+    api.answer(&format!("{ISTIO}/v1/virtualservices"), Answer::Refuse(403));
+    let process = Process::start(&api);
+    process.synced().await;
+    for (name, blocks_all) in [("web", Some(true)), ("rests", Some(false)), ("plain", None)] {
+        let problems = process.observe(name).await.unwrap().seen.problems;
+        let found = problems.iter().find(|problem| problem.reason == "RouterUnavailable");
+        assert_eq!(found.map(|problem| problem.blocks_all), blocks_all, "{name}: {problems:?}");
+    }
 }
 
 /// C3's kind: an object of another kind, and one without any metadata.
