@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::{Cluster, Health, lock, observe::Around, watched_kinds};
-use crate::{api::status::Course, engine::Problem, router::WatchedKind};
+use crate::{
+    api::status::Course,
+    engine::Problem,
+    router::{Router, WatchedKind},
+};
 
 /// What discovery says of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,11 +87,16 @@ impl Cluster {
     /// A router's kind that cannot be seen. A Rollout at rest keeps its pods as they are wanted; one that has anything under
     /// way stays exactly as it is.
     pub(super) fn unavailable_router(&self, around: &Around) -> Option<Problem> {
+        // Where there are no grants nobody has granted anything; an annotation may have.
+        let lists = |router: &dyn Router| {
+            let lists = router.lists(&around.context);
+            lists.into_iter().filter(|list| !list.is_consent())
+        };
         let named = |kind: &&WatchedKind| {
             let mut routers = around.routers.iter();
             routers.any(|router| {
                 router.objects(&around.context).iter().any(|object| object.plural == kind.plural)
-                    || router.lists(&around.context).iter().any(|list| list.plural == kind.plural)
+                    || lists(router.as_ref()).any(|list| list.plural == kind.plural)
             })
         };
         let message = watched_kinds().filter(named).find_map(|kind| self.router_kinds.trouble(kind))?;

@@ -74,6 +74,8 @@ struct Progress {
     unread: HashSet<ObjectKey>,
     /// How many events and bookmarks have come.
     events: u64,
+    /// Whether the server sends bookmarks.
+    bookmarks: bool,
     /// The last failure, so that one that repeats is logged once.
     failure: Option<String>,
     backoff: Backoff,
@@ -81,7 +83,8 @@ struct Progress {
 
 impl Progress {
     fn new(kind: &str) -> Self {
-        Progress { from: None, unread: HashSet::new(), events: 0, failure: None, backoff: Backoff::new(kind) }
+        let (unread, backoff) = (HashSet::new(), Backoff::new(kind));
+        Progress { from: None, unread, events: 0, bookmarks: false, failure: None, backoff }
     }
 }
 
@@ -136,7 +139,13 @@ impl<T: Kept> Stream<'_, T> {
             _ => self.list(progress, changed).await?,
         };
         progress.from = Some(from.clone());
-        self.watch(from, progress, changed).await
+        let (began, before) = (Instant::now(), progress.events);
+        let ended = self.watch(from, progress, changed).await;
+        // A server that was restored to before this version shows nothing of it, neither events nor bookmarks, and no error.
+        if progress.bookmarks && progress.events == before && began.elapsed() >= BOOKMARKS {
+            progress.from = None;
+        }
+        ended
     }
 
     async fn list(
@@ -207,11 +216,12 @@ impl<T: Kept> Stream<'_, T> {
         if !self.health.is_listed() {
             return Ok(());
         }
-        let mut limit = Duration::from_secs(seconds.into()) + MARGIN;
+        let end = Duration::from_secs(seconds.into()) + MARGIN;
         let mut line = Vec::new();
         loop {
             line.clear();
             let mut bounded = (&mut lines).take(LONGEST_EVENT);
+            let limit = if progress.bookmarks { BOOKMARKS.min(end) } else { end };
             let read = tokio::select! {
                 Ok(()) = restores.changed() => return Ok(()),
                 read = timeout(limit, bounded.read_until(b'\n', &mut line)) => read,
@@ -229,9 +239,7 @@ impl<T: Kept> Stream<'_, T> {
             let reached = self.take(&frame, &mut progress.unread, changed)?;
             progress.events += 1;
             self.health.lives();
-            if frame.what == "BOOKMARK" {
-                limit = limit.min(BOOKMARKS);
-            }
+            progress.bookmarks |= frame.what == "BOOKMARK";
             if let Some(version) = reached {
                 if went_back(&from, &version) {
                     self.health.restored();

@@ -111,7 +111,8 @@ impl Process {
     }
 
     fn trouble(&self) -> Option<String> {
-        watched_kinds().find_map(|kind| self.cluster.router_kinds.trouble(kind))
+        let mut istio = watched_kinds().filter(|kind| kind.group == "networking.istio.io");
+        istio.find_map(|kind| self.cluster.router_kinds.trouble(kind))
     }
 
     fn version(&self) -> &'static str {
@@ -396,4 +397,22 @@ async fn after_a_restore_the_list_is_taken_anew() {
     process.pass(5, &[]).await;
     assert_eq!(process.image("web").as_deref(), Some("old"));
     assert_eq!(api.watched_from(ROLLOUTS).last().unwrap(), "45");
+}
+
+/// M6: a real API server that was restored sends neither bookmarks nor errors to who watches from a version that it does not
+/// know yet.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_shows_nothing_at_all_is_not_trusted() {
+    let api = served();
+    api.answer(ROLLOUTS, Answer::Items(vec![rollout("web", 90, &image("new"))]));
+    let process = Process::start(&api);
+    process.synced().await;
+    process.pass(61, &[ROLLOUTS]).await;
+    api.answer(ROLLOUTS, Answer::Items(vec![rollout("web", 40, &image("old"))]));
+    api.version(45);
+    api.end(ROLLOUTS);
+    process.pass(5, &[]).await;
+    assert_eq!(process.image("web").as_deref(), Some("new"), "the watch resumed from 1000");
+    process.pass(160, &[]).await;
+    assert_eq!(process.image("web").as_deref(), Some("old"));
 }
