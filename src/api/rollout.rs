@@ -46,8 +46,17 @@ use super::{
     "!has(oldSelf.workloadRef) || (has(self.workloadRef) && self.workloadRef.name == oldSelf.workloadRef.name)",
     "workloadRef is immutable: delete the Rollout, which gives the Deployment back, and create it anew"
 ))]
+#[x_kube(validation = (
+    "has(self.class) == has(oldSelf.class) && (!has(self.class) || self.class == oldSelf.class)",
+    "class is immutable: two controllers would act on the Rollout at once; create it anew"
+))]
 #[x_kube(validation = ("!has(oldSelf.selector) || !has(self.selector) || self.selector == oldSelf.selector", "selector is immutable"))]
 pub struct RolloutSpec {
+    /// The installation that acts on it: the controller that runs with `--class` and this name. Absent: the one without a
+    /// class. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 40), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub class: Option<String>,
     /// How many pods are wanted. Absent when an autoscaler owns it through the scale subresource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000))]

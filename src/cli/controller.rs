@@ -30,6 +30,10 @@ pub struct Args {
     /// Serve this namespace only; empty means all
     #[arg(long = "watch-namespace", env = "GLIDEPATH_NAMESPACE", value_name = "NAME")]
     watch_namespace: Option<String>,
+    /// Act only on Rollouts with this spec.class; without it only on those without a class. Installations of different
+    /// classes each need a namespace of their own
+    #[arg(long, env = "GLIDEPATH_CLASS", value_name = "NAME")]
+    class: Option<String>,
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, env = "GLIDEPATH_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
@@ -85,6 +89,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     let settings = Settings {
         namespace: args.watch_namespace.filter(|namespace| !namespace.is_empty()),
         prometheus: args.prometheus.filter(|address| !address.is_empty()),
+        class: args.class.filter(|class| !class.is_empty()),
         listen: args.listen,
         leader_elect: args.leader_elect,
         lease_namespace: args.lease_namespace,

@@ -78,9 +78,9 @@ fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Str
     let at = format!("step {} of {}", status.step_index + 1, words::steps(rollout).len());
     let share = status.weights.desired;
     match words::place(rollout) {
-        Place::Unseen => format!(
-            "{name} has no status: no controller has looked at it yet. 'glidepath doctor' says whether one runs."
-        ),
+        Place::Unseen => {
+            format!("{name} has no status: {}. 'glidepath doctor' says whether one runs.", words::unseen(rollout))
+        }
         Place::FirstDeploy => {
             format!("{name} has no stable version yet: {current} comes up at once, without steps and analysis.")
         }

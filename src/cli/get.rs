@@ -209,7 +209,7 @@ fn row(rollout: &Rollout, style: &Style, now: Timestamp) -> Vec<Cell> {
         cells.push(created.map_or_else(|| "-".into(), |at| at.to_string()).into());
         cells.extend([revision(status.stable_revision.as_ref()), revision(status.current_revision.as_ref())]);
     }
-    let message = if status.phase.is_none() { "no controller has looked at it yet" } else { status.message.as_str() };
+    let message = if status.phase.is_none() { words::unseen(rollout) } else { status.message.clone() };
     cells.push(message.into());
     cells
 }

@@ -155,7 +155,7 @@ pub fn doing(rollout: &Rollout, now: Timestamp) -> String {
     let status = rollout.status.as_ref().unwrap_or(&empty);
     let serving = words::number(status.stable_revision.as_ref());
     match words::place(rollout) {
-        Place::Unseen => "no controller has looked at it yet".into(),
+        Place::Unseen => words::unseen(rollout),
         Place::FirstDeploy => {
             format!("first deploy: {} of {} pods available", status.available_replicas, status.desired_replicas)
         }

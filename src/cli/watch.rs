@@ -194,7 +194,7 @@ impl Shown {
 /// A Rollout in one line that changes only when something happens, not as time goes by.
 pub fn change_line(rollout: &Rollout) -> String {
     let Some(status) = rollout.status.as_ref().filter(|status| status.phase.is_some()) else {
-        return "no controller has looked at it yet".into();
+        return words::unseen(rollout);
     };
     let phase = status.phase.map(|phase| format!("{phase:?}")).unwrap_or_default();
     let revision = words::number(status.current_revision.as_ref());

@@ -192,6 +192,14 @@ pub fn is_seen(rollout: &Rollout) -> bool {
     }
 }
 
+/// What is said of a Rollout without a status.
+pub fn unseen(rollout: &Rollout) -> String {
+    match &rollout.spec.class {
+        Some(class) => format!("no controller with --class {class} has looked at it yet"),
+        None => "no controller has looked at it yet".to_owned(),
+    }
+}
+
 /// `#42`, or `a new revision` before it has a number.
 pub fn number(revision: Option<&crate::api::status::RevisionRef>) -> String {
     revision.map_or_else(|| "a new revision".into(), |r| format!("#{}", r.number))

@@ -42,6 +42,7 @@ impl Cluster {
             return None;
         }
         let (runs, commands, wait) = match self.tables.rollouts.get(&key.namespace, &key.name) {
+            Some(_) if !self.serves(&key.namespace, &key.name) => return None,
             Some(entry) => {
                 let rollout = entry.value.rollout.as_ref().ok()?;
                 (self.surplus_runs(key, rollout), self.surplus_commands(key), None)

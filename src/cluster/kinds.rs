@@ -27,14 +27,17 @@ pub const ORIGINAL_SELECTOR: &str = "glidepath.dev/original-selector";
 pub struct RolloutKept {
     /// The object, or what is at fault.
     pub rollout: Result<Rollout, Box<Unreadable>>,
+    /// Which installation's it is, as far as that can be read.
+    pub class: Option<Box<str>>,
 }
 
 impl Kept for RolloutKept {
     fn keep(object: &DynamicObject) -> Self {
-        RolloutKept { rollout: decode(object).map_err(|fault| Box::new(Unreadable::of(object, fault))) }
+        let class = object.data.pointer("/spec/class").and_then(Value::as_str).map(Into::into);
+        RolloutKept { rollout: decode(object).map_err(|fault| Box::new(Unreadable::of(object, fault))), class }
     }
     fn keep_unread(object: &Unread) -> Option<Self> {
-        Some(RolloutKept { rollout: Err(Box::new(Unreadable::from(object))) })
+        Some(RolloutKept { rollout: Err(Box::new(Unreadable::from(object))), class: None })
     }
 }
 

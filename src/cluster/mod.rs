@@ -115,6 +115,8 @@ pub struct Settings {
     pub namespace: Option<String>,
     /// The Prometheus of analyses that name none.
     pub prometheus: Option<String>,
+    /// The class of Rollouts to act on; those without a class when absent.
+    pub class: Option<String>,
     /// What holds for all routes.
     pub routes: RouteScope,
     /// Where steps, outcomes and repairs are counted.
@@ -225,6 +227,13 @@ impl Cluster {
         if let Some(Ok(rollout)) = entry.as_ref().map(|entry| &entry.value.rollout) {
             self.events.send(rollout, notice);
         }
+    }
+
+    /// Whether a Rollout is ours to act on, and not another installation's. What belongs to a Rollout that is not there is
+    /// for the installation without a class.
+    pub fn serves(&self, namespace: &str, rollout: &str) -> bool {
+        let entry = self.tables.rollouts.get(namespace, rollout);
+        entry.and_then(|entry| entry.value.class.clone()).as_deref() == self.settings.class.as_deref()
     }
 
     /// The API of a kind in one namespace.

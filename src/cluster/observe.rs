@@ -96,6 +96,9 @@ impl Cluster {
             self.refuse_orphaned_commands(key).await?;
             return Ok(None);
         };
+        if !self.serves(&key.namespace, &key.name) {
+            return Ok(None);
+        }
         let rollout = match &entry.value.rollout {
             Ok(rollout) => rollout.clone(),
             Err(fault) => {

@@ -42,6 +42,8 @@ pub struct Settings {
     pub namespace: Option<String>,
     /// The Prometheus of analyses that name none.
     pub prometheus: Option<String>,
+    /// The class of Rollouts to act on; those without a class when absent.
+    pub class: Option<String>,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     pub listen: SocketAddr,
     /// Whether to work only while holding the Lease.
@@ -157,6 +159,7 @@ pub async fn run_in(
     let scope = cluster::Settings {
         namespace: settings.namespace.clone(),
         prometheus: settings.prometheus.clone(),
+        class: settings.class.clone(),
         routes: settings.routes.clone(),
         metrics: metrics.clone(),
     };

@@ -71,6 +71,7 @@ impl AsyncWork<ObjectKey> for RunWork {
 impl RunWork {
     async fn judge(&self, key: &ObjectKey) -> Result<Next, WorldError> {
         let entry = self.cluster.tables().runs.get(&key.namespace, &key.name).filter(|entry| !entry.deleting);
+        let entry = entry.filter(|entry| self.cluster.serves(&key.namespace, entry.value.rollout()));
         let Some(run) = entry.as_ref().and_then(|entry| entry.value.running()).map(|running| &running.run) else {
             self.forget(key);
             return Ok(Next::Forget);

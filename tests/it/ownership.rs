@@ -1,6 +1,7 @@
 //! What belongs to a Rollout and what does not: the real adapters against an API server in memory.
 
 mod api_server;
+mod class;
 mod history;
 mod replicas;
 mod services;

@@ -91,6 +91,7 @@ async fn keep_running(cluster: Arc<FaultyCluster>, process: Process, life: u32, 
         let settings = Settings {
             routes: glidepath::router::RouteScope::default(),
             namespace: None,
+            class: None,
             prometheus: Some("http://prometheus:9090".into()),
             listen: ([127, 0, 0, 1], 0).into(),
             leader_elect: process.leader_elect,
