@@ -163,7 +163,8 @@ mod tests {
         let calls: Vec<_> = calls.chain(["self.client.request_text(request)".to_owned()]).collect();
         let mut found = 0;
         for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/cluster")).unwrap() {
-            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            // The folders beside the files are those of the watches and the tables, which write nothing.
+            let Ok(text) = std::fs::read_to_string(file.unwrap().path()) else { continue };
             let code: String = text.split("#[cfg(test)]").next().unwrap().split_whitespace().collect();
             for call in &calls {
                 for (at, _) in code.match_indices(call) {

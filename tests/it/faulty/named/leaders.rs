@@ -103,7 +103,8 @@ async fn a_leader_that_was_stopped_writes_nothing_when_it_wakes() {
         scene.cluster.leap(s(stopped_for)).await;
         scene.rival_leads();
         scene.rival_writes_weight("web", 0);
-        scene.pass(s(20)).await;
+        // The rival does not renew: once its Lease has run out this process may lead again, and repairs the route.
+        scene.pass(s(15)).await;
         assert_eq!(scene.weight("web"), 0, "{}", scene.story());
     }
 }
