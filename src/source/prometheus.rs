@@ -21,8 +21,10 @@ use crate::{
     ports::source::{Source, SourceError},
 };
 
-/// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an answer may take: less than a run waits for all of its answers.
+const TIMEOUT: Duration = Duration::from_secs(25);
+/// How long Prometheus may evaluate a query: it gives up, and says so, before we do.
+const EVALUATION: Duration = Duration::from_secs(24);
 /// Questions at a time per address.
 const AT_ONCE: usize = 4;
 /// The largest answer read, in bytes: aggregated answers are a few hundred.
@@ -169,8 +171,9 @@ impl Asker {
     async fn ask(&self, address: &str, ask: &Ask) -> Result<Samples, Failed> {
         let client = Client::from(self.http.clone(), address)
             .map_err(|error| lasting(format!("`{address}` is no URL ({error}); {REMEDY}")))?;
-        // The builder's `at` takes whole seconds, which is what windows end at.
-        let request = client.query(&ask.text).at(ask.at.as_second()).timeout(TIMEOUT.as_secs().cast_signed());
+        // The builder's `at` takes whole seconds, which is what windows end at; its `timeout` takes milliseconds.
+        let evaluation = i64::try_from(EVALUATION.as_millis()).unwrap_or(i64::MAX);
+        let request = client.query(&ask.text).at(ask.at.as_second()).timeout(evaluation);
         let response = request.post_raw().await.map_err(|error| unreachable(address, &error))?;
         let status = response.status();
         let body = bounded(address, response).await?;

@@ -78,6 +78,18 @@ async fn a_window_takes_two_questions_at_its_end() {
     assert_eq!(one(&server, window()).await, Ok(Answer::Increments { canary, stable, notes: vec![] }));
 }
 
+/// C2: `timeout=30` with milliseconds for a unit ended every query that takes longer than 30 ms.
+#[tokio::test]
+async fn prometheus_is_given_seconds_to_evaluate_a_query_and_less_than_we_wait() {
+    let server = answering(vector(json!([{"metric": {}, "value": [1, "1"]}]))).await;
+    assert_eq!(one(&server, scalar("a")).await, Ok(Answer::Scalar(Some(1.0))));
+    let asked = server.received_requests().await.unwrap();
+    let body = String::from_utf8(asked[0].body.clone()).unwrap();
+    let timeout = body.split('&').find_map(|pair| pair.strip_prefix("timeout=")).unwrap();
+    let milliseconds: u128 = timeout.strip_suffix("ms").unwrap().parse().unwrap();
+    assert!(milliseconds >= 10_000 && milliseconds < TIMEOUT.as_millis(), "{timeout}");
+}
+
 #[tokio::test]
 async fn windows_of_several_runs_at_one_moment_are_asked_for_together() {
     let server = answering(vector(json!([
