@@ -163,9 +163,9 @@ impl Metrics {
         self.queries.inc_by(questions as u64);
     }
 
-    /// A metric source answered one of them, or did not.
-    pub fn answered(&self, well: bool) {
-        self.answers.get_or_create(&ReasonLabel { reason: if well { "OK" } else { "Error" } }).inc();
+    /// A metric source answered one of them (`OK`), or there was this kind of error.
+    pub fn answered(&self, reason: &'static str) {
+        self.answers.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     /// A run was judged by evidence that ends so long ago.
@@ -240,7 +240,7 @@ mod tests {
         metrics.panicked("Rollout");
         metrics.requested("patch", "rollouts/status".into(), 200);
         metrics.asked(2);
-        metrics.answered(true);
+        metrics.answered("OK");
         metrics.judged(Duration::from_secs(7));
         metrics.steps_completed("shop", 1);
         metrics.release_ended("shop", "Promoted".into());

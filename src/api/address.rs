@@ -1,7 +1,13 @@
 //! Addresses that a user's URL may not lead to, unless whoever runs the controller allows it: they are the controller's own
-//! machine and its neighbours (operations.md, "Security").
+//! machine and its neighbors, and for gates the cluster's own network (docs/controller.md, "Addresses"). And addresses as
+//! they are checked and shown: credentials do not belong into them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{analysis::NO_USERINFO, strategy::host};
+
+/// The longest part of an address that is shown, in characters.
+const LONGEST: usize = 200;
 
 /// Where clouds answer questions about the machine, beside the link-local address.
 const METADATA: [IpAddr; 2] =
@@ -24,6 +30,46 @@ pub fn refused(address: IpAddr) -> Option<&'static str> {
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
     local.then_some("a link-local address")
+}
+
+/// Whether an address is of a private network, as a cluster's pods and Services have: RFC 1918, carriers' shared addresses,
+/// and IPv6's unique local ones.
+pub fn is_internal(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
+
+/// Whether a name is one that only a cluster's own name server knows: a single label, or below `svc`, `local` or `internal`.
+/// Others may lead there too; their addresses tell.
+pub fn is_internal_name(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let mut labels = host.split('.').skip(1).peekable();
+    labels.peek().is_none()
+        || labels.any(|label| label == "svc")
+        || host.ends_with(".local")
+        || host.ends_with(".internal")
+}
+
+/// What is wrong with the base URL of a Prometheus.
+pub fn base_url(address: &str) -> Result<&str, &'static str> {
+    if address.contains('@') {
+        return Err(NO_USERINFO);
+    }
+    if address.contains(['?', '#']) {
+        return Err("must be a base URL, without ? and #");
+    }
+    host(address)
+}
+
+/// An address as people are shown it: without credentials and without a query, whatever else is wrong with it.
+pub fn shown(address: &str) -> String {
+    let scheme = ["https://", "http://"].into_iter().find(|scheme| address.starts_with(scheme)).unwrap_or_default();
+    let rest = &address[scheme.len()..];
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, tail)| tail);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    scheme.chars().chain(rest.chars().filter(|c| !c.is_control()).take(LONGEST)).collect()
 }
 
 #[cfg(test)]
@@ -51,5 +97,48 @@ mod tests {
         ] {
             assert_eq!(refused(address.parse().unwrap()), what, "{address}");
         }
+    }
+
+    #[test]
+    fn the_clusters_own_addresses_and_names_are_known() {
+        for (address, internal) in [
+            ("10.0.0.1", true),
+            ("172.31.255.1", true),
+            ("192.168.1.1", true),
+            ("100.64.0.1", true),
+            ("100.128.0.1", false),
+            ("::ffff:10.0.0.1", true),
+            ("fd12::1", true),
+            ("93.184.216.34", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(is_internal(address.parse().unwrap()), internal, "{address}");
+        }
+        for (name, internal) in [
+            ("gate", true),
+            ("gate.ci.svc", true),
+            ("gate.ci.SVC.corp.example.", true),
+            ("db.cluster.local", true),
+            ("metadata.google.internal", true),
+            ("svc.example.com", false),
+            ("gate.example.com", false),
+        ] {
+            assert_eq!(is_internal_name(name), internal, "{name}");
+        }
+    }
+
+    /// H9: a password in an address is refused, and never repeated.
+    #[test]
+    fn credentials_in_an_address_are_refused_and_not_shown() {
+        for address in
+            ["http://admin:hunter2@p:9090", "https://hunter2@p/x", "http://a:hun/ter2@p", "http://a:hun?ter2#@p"]
+        {
+            assert_eq!(base_url(address), Err(NO_USERINFO), "{address}");
+            let shown = shown(address);
+            assert!(shown.contains("p") && !shown.contains("hun") && !shown.contains("ter2"), "{shown}");
+        }
+        assert_eq!(base_url("http://p:9090/prometheus"), Ok("p"));
+        assert!(base_url("http://p/-/quit?x=").is_err() && base_url("p:9090").is_err());
+        assert_eq!(shown("https://p:9090/prometheus?token=x"), "https://p:9090/prometheus");
     }
 }

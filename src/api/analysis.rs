@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::common::{HumanDuration, Percent};
 
 mod conversion;
+mod prometheus;
 mod run;
 
 pub use conversion::{ConversionMetric, ConversionReason};
+pub use prometheus::{
+    BasicAuth, BasicSecretRef, BearerAuth, NO_USERINFO, ONE_AUTH, Prometheus, PrometheusAuth, PrometheusOwner,
+    PrometheusTls, RunPrometheus, SecretKeyRef,
+};
 pub use run::{
     AnalysisRun, AnalysisRunSpec, AnalysisRunStatus, Arms, Measurement, MetricStatus, RunPhase, ShareStatus,
     ShareVerdict, Verdict,
@@ -208,7 +213,7 @@ pub struct PrometheusCounter {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("has(self.success) || has(self.failure)", "give a success or a failure condition"))]
 pub struct ThresholdMetric {
-    /// The PromQL query; its first value is `result`.
+    /// The PromQL query; its one value is `result`. An answer with several series is no data: aggregate it.
     #[schemars(length(min = 1, max = 8192))]
     pub query: String,
     /// A CEL condition on `result` that a good measurement fulfils.
@@ -300,13 +305,4 @@ pub enum Pack {
     Envoy,
     /// The application's own `http_requests_total` by pod.
     Application,
-}
-
-/// A Prometheus server.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Prometheus {
-    /// Its base URL, for instance `http://prometheus.monitoring:9090`.
-    #[schemars(length(min = 1, max = 1024))]
-    pub address: String,
 }

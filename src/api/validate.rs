@@ -7,6 +7,7 @@ mod ab_test;
 mod blue_green;
 mod gates;
 mod metadata;
+mod prometheus;
 mod routes;
 mod steps;
 mod templates;
@@ -151,6 +152,9 @@ fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         found.push(Finding::error("spec.analysis.templates", "name at least one template"));
     }
     repeated_args(&analysis.args, "spec.analysis.args", found);
+    if let Some(named) = &analysis.prometheus {
+        prometheus::check(named, "spec.analysis.prometheus", found);
+    }
     let steps = spec.strategy.canary.as_ref().map_or(0, |canary| canary.steps.len());
     if let Some(start) = analysis.starting_step
         && start as usize >= steps

@@ -22,6 +22,7 @@ use crate::{
     api::{REVISION_LABEL, Rollout},
     clock::SystemClock,
     ports::Clock,
+    source::trust,
 };
 
 /// A client with the namespace that is meant.
@@ -53,6 +54,15 @@ pub async fn connect(global: &Global) -> Result<Connection, CliError> {
 /// The configuration of the client: the file and context that are named, else KUBECONFIG or ~/.kube/config, else the pod's
 /// own account.
 pub(super) async fn config(global: &Global) -> Result<Config, CliError> {
+    let mut config = named_config(global).await?;
+    // A kubeconfig that names no CA trusts the machine's. Without any the client could not even be made for plain HTTP.
+    if config.root_cert.is_none() && !trust::has_system_roots() {
+        config.root_cert = Some(trust::built_in_der());
+    }
+    Ok(config)
+}
+
+async fn named_config(global: &Global) -> Result<Config, CliError> {
     let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
     let named = global.kubeconfig.is_some() || global.context.is_some() || global.local.is_some();
     let file = match (&global.local, &global.kubeconfig) {

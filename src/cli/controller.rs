@@ -14,6 +14,7 @@ use super::{
     exit::{CliError, Exit},
     global::Global,
     interrupt::Interrupts,
+    prometheus::Credentials,
 };
 use crate::{
     cluster::domain,
@@ -27,6 +28,8 @@ pub struct Args {
     /// The Prometheus of analyses that name none, for instance http://prometheus.monitoring:9090
     #[arg(long, env = "GLIDEPATH_PROMETHEUS", value_name = "URL")]
     prometheus: Option<String>,
+    #[command(flatten)]
+    credentials: Credentials,
     /// Serve this namespace only; empty means all
     #[arg(long = "watch-namespace", env = "GLIDEPATH_NAMESPACE", value_name = "NAME")]
     watch_namespace: Option<String>,
@@ -49,8 +52,12 @@ pub struct Args {
     /// How many Rollouts are worked on at once
     #[arg(long, env = "GLIDEPATH_CONCURRENCY", value_name = "N", default_value_t = 16)]
     concurrency: usize,
-    /// The only hosts that gates may be at, separated by commas; without it all but loopback and link-local addresses
-    #[arg(long, env = "GLIDEPATH_GATE_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    /// Hosts that gates and the Prometheus servers of Rollouts may be at wherever their addresses lie, separated by commas:
+    /// gate.ci.svc, 10.0.0.7:8080, *.example.com. Gates are then asked there alone
+    #[arg(long, env = "GLIDEPATH_ALLOW_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    allow_hosts: Vec<String>,
+    /// The older name of --allow-hosts
+    #[arg(long, env = "GLIDEPATH_GATE_HOSTS", value_name = "HOST", value_delimiter = ',', hide = true)]
     gate_hosts: Vec<String>,
     /// Whether routes of other namespaces are written: those whose owners consent, or none
     #[arg(long, env = "GLIDEPATH_CROSS_NAMESPACE", value_enum, default_value_t = CrossNamespaceArg::Consent)]
@@ -88,14 +95,13 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     let identity = args.identity.filter(|name| !name.is_empty()).unwrap_or_else(own_identity);
     let settings = Settings {
         namespace: args.watch_namespace.filter(|namespace| !namespace.is_empty()),
-        prometheus: args.prometheus.filter(|address| !address.is_empty()),
         class: args.class.filter(|class| !class.is_empty()),
+        prometheus: args.prometheus.filter(|address| !address.is_empty()).map(|address| args.credentials.at(address)),
         listen: args.listen,
         leader_elect: args.leader_elect,
         lease_namespace: args.lease_namespace,
         identity,
         concurrency: args.concurrency,
-        gate_hosts: args.gate_hosts.into_iter().filter(|host| !host.is_empty()).collect(),
         routes: RouteScope {
             cluster_domain: args.cluster_domain.filter(|domain| !domain.is_empty()).unwrap_or_else(own_cluster_domain),
             cross_namespace: match args.cross_namespace {
@@ -103,6 +109,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
                 CrossNamespaceArg::Deny => CrossNamespace::Deny,
             },
         },
+        allow_hosts: allowed(args.allow_hosts, args.gate_hosts),
     };
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(Interrupts::new()?, stop.clone()));
@@ -122,6 +129,16 @@ fn own_identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "glidepath" } else { host.trim() };
     format!("{host}_{random:016x}")
+}
+
+/// The hosts of both flags: an installation that used the older one keeps what it had.
+fn allowed(hosts: Vec<String>, older: Vec<String>) -> Vec<String> {
+    let given = |hosts: Vec<String>| hosts.into_iter().filter(|host| !host.is_empty());
+    let older: Vec<String> = given(older).collect();
+    if !older.is_empty() {
+        tracing::warn!("--gate-hosts is deprecated and will be removed; use --allow-hosts");
+    }
+    given(hosts).chain(older).collect()
 }
 
 fn log_as(format: LogFormat) {

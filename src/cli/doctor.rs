@@ -1,6 +1,6 @@
 //! `doctor`: what a working installation needs, checked one by one, each failure with what to do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
@@ -18,7 +18,21 @@ use super::{
     global::Global,
     output::print,
     paint::{Paint, Tone},
+    prometheus::Credentials,
     words,
+};
+use crate::{
+    api::{address::shown, analysis::RunPrometheus},
+    ports::{
+        secrets::{SecretData, SecretError, Secrets},
+        source::Asking,
+    },
+    source::{
+        OwnPrometheus,
+        outbound::{Outbound, trouble},
+        servers::Servers,
+        trust,
+    },
 };
 
 /// Check API server, CRDs, controller, permissions, Prometheus and Istio
@@ -32,6 +46,8 @@ pub struct Args {
     /// A Prometheus to ask, as reachable from here
     #[arg(long, value_name = "URL")]
     pub prometheus: Option<String>,
+    #[command(flatten)]
+    credentials: Credentials,
 }
 
 /// The kinds that must be served.
@@ -92,8 +108,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
         all.tell(&permissions(&connection).await)?;
         all.tell(&[istio(&connection).await])?;
     }
-    if let Some(address) = &args.prometheus {
-        all.tell(&[prometheus(address).await])?;
+    all.tell(trust_check().as_slice())?;
+    if let Some(address) = args.prometheus.clone() {
+        all.tell(&[prometheus(args.credentials.clone().at(address)).await])?;
     } else {
         all.tell(&[Check::absent("Prometheus not asked", "give --prometheus URL to check it from here")])?;
     }
@@ -234,24 +251,45 @@ async fn istio(connection: &Connection) -> Check {
     )
 }
 
-async fn prometheus(address: &str) -> Check {
-    // A second installation of the same provider is refused, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+/// Asks as the controller does.
+async fn prometheus(named: OwnPrometheus) -> Check {
+    let address = shown(&named.address);
     let wrong = |why: String| {
         Check::wrong(
-            format!("cannot reach Prometheus at {address} ({why})"),
+            format!("cannot use Prometheus at {address} ({why})"),
             "check the address; Rollouts use spec.analysis.prometheus.address, else the controller's --prometheus",
         )
     };
-    let client = match reqwest::Client::builder().timeout(Duration::from_secs(5)).build() {
-        Ok(client) => client,
-        Err(error) => return wrong(innermost(&error)),
+    if let Err(error) = named.check().await {
+        return wrong(error.to_string());
+    }
+    let controller = RunPrometheus::controller();
+    let servers = Servers::new(Outbound::default(), Some(named), Arc::new(NoSecrets), Duration::from_secs(5));
+    let server = match servers.find(&Asking { namespace: "", prometheus: &controller }).await {
+        Ok(server) => server,
+        Err(error) => return wrong(error.to_string()),
     };
-    let url = format!("{}/api/v1/query", address.trim_end_matches('/'));
-    match client.get(url).query(&[("query", "vector(1)")]).send().await {
+    match server.query(&[("query", "vector(1)")]).send().await {
         Ok(answer) if answer.status().is_success() => Check::well(format!("Prometheus at {address} answers queries")),
         Ok(answer) => wrong(format!("it answers {}", answer.status())),
-        Err(error) => wrong(innermost(&error)),
+        Err(error) => wrong(trouble(&error).to_string()),
+    }
+}
+
+/// What HTTPS is checked against, where that is not what people expect.
+fn trust_check() -> Option<Check> {
+    let todo = "install ca-certificates, or set SSL_CERT_FILE to a bundle";
+    let what = "no CA certificates on this machine: HTTPS trusts the Mozilla roots built into this binary";
+    (!trust::has_system_roots()).then(|| Check::absent(what, todo))
+}
+
+/// The controller's own Prometheus has its credentials in files.
+struct NoSecrets;
+
+#[async_trait::async_trait]
+impl Secrets for NoSecrets {
+    async fn read(&self, namespace: &str, name: &str) -> Result<SecretData, SecretError> {
+        Err(SecretError::Missing(format!("{namespace}/{name}")))
     }
 }
 
@@ -262,7 +300,7 @@ mod tests {
     use serde_json::json;
     use wiremock::{
         Mock, MockServer, ResponseTemplate,
-        matchers::{path, query_param},
+        matchers::{body_string_contains, method, path},
     };
 
     fn lease(name: &str, holder: &str, seconds: i64) -> Lease {
@@ -292,11 +330,18 @@ mod tests {
     #[tokio::test]
     async fn prometheus_is_asked_a_query() {
         let server = MockServer::start().await;
-        let asked = Mock::given(path("/api/v1/query")).and(query_param("query", "vector(1)"));
+        let asked = Mock::given(method("POST")).and(path("/api/v1/query")).and(body_string_contains("query=vector"));
         asked.respond_with(ResponseTemplate::new(200)).mount(&server).await;
-        assert_eq!(prometheus(&server.uri()).await.mark, Mark::Well);
-        assert_eq!(prometheus(&format!("{}/elsewhere", server.uri())).await.mark, Mark::Wrong);
-        let refused = prometheus("http://127.0.0.1:1").await;
-        assert!(refused.mark == Mark::Wrong && refused.what.contains("127.0.0.1:1 ("), "{refused:?}");
+        let ask = async |address: String| prometheus(Credentials::default().at(address)).await;
+        assert_eq!(ask(server.uri()).await.mark, Mark::Well);
+        assert_eq!(ask(format!("{}/elsewhere", server.uri())).await.mark, Mark::Wrong);
+        let refused = ask("http://127.0.0.1:1".into()).await;
+        assert!(
+            refused.mark == Mark::Wrong && refused.what.contains("127.0.0.1:1 (connection refused)"),
+            "{refused:?}"
+        );
+        let published = ask("http://admin:hunter2@127.0.0.1:1".into()).await;
+        let wrong = published.mark == Mark::Wrong && published.what.contains("must not hold credentials");
+        assert!(wrong && !published.what.contains("hunter2"), "{published:?}");
     }
 }

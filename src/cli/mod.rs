@@ -20,6 +20,7 @@ pub mod names;
 pub mod output;
 pub mod paint;
 pub mod plan;
+mod prometheus;
 pub mod redraw;
 pub mod root;
 #[cfg(test)]

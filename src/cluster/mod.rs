@@ -28,6 +28,7 @@ mod revisions;
 mod router_kinds;
 mod routes;
 mod runs;
+pub mod secrets;
 pub mod selection;
 mod selectors;
 mod server_clock;
@@ -113,8 +114,8 @@ pub struct Tables {
 pub struct Settings {
     /// The one namespace to serve; all when absent.
     pub namespace: Option<String>,
-    /// The Prometheus of analyses that name none.
-    pub prometheus: Option<String>,
+    /// Whether there is a Prometheus for analyses that name none.
+    pub has_prometheus: bool,
     /// The class of Rollouts to act on; those without a class when absent.
     pub class: Option<String>,
     /// What holds for all routes.

@@ -23,7 +23,9 @@ use super::{
 use crate::{
     api::{
         AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, ROLLOUT_LABEL, Rollout,
-        analysis::{AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, TemplateRef},
+        analysis::{
+            AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, RunPrometheus, TemplateRef,
+        },
     },
     engine::{RunRequest, RunSeen},
     evidence::{self, resolve::Wanted},
@@ -208,13 +210,13 @@ impl Cluster {
             templates.push((wanted.name.clone(), self.template(&around.key.namespace, wanted).await?));
         }
         let background = around.rollout.spec.analysis.as_ref();
-        let own = background.and_then(|analysis| analysis.prometheus.as_ref()).map(|p| p.address.as_str());
+        let named = background.and_then(|analysis| analysis.prometheus.as_ref()).map(RunPrometheus::from);
         let wanted = Wanted {
             templates,
             args: &request.args,
             pack: (!around.routers.is_empty()).then_some(Pack::Istio),
             arms: self.arms(around, request)?,
-            prometheus: own.or(self.settings.prometheus.as_deref()),
+            prometheus: named.or_else(|| self.settings.has_prometheus.then(RunPrometheus::controller)),
             background: request.background,
             epoch: request.epoch,
             one_armed: request.one_armed,

@@ -16,13 +16,14 @@ use crate::{
     clock::SystemClock,
     cluster::{
         self, Cluster, EventSender, Fence, ServerClock, Streams, WatchRequests,
+        secrets::ClusterSecrets,
         table::ObjectKey,
         watch::{Triggers, start},
     },
     ports::{Clock, GateAsker, GateDesk, RolloutKey, Source},
     router::RouteScope,
     server::{self, Metrics, Pages},
-    source::{HttpGates, PrometheusSource},
+    source::{HttpGates, Outbound, OwnPrometheus, PrometheusSource, trust},
 };
 use lease::{Candidate, KubeLease, Leadership, LeaseStore};
 use queue::{Queue, serve};
@@ -30,8 +31,6 @@ use rollouts::RolloutWork;
 use runs::RunWork;
 use shutdown::Parts;
 
-/// Runs wait for Prometheus most of the time, and those that wait together are asked for together.
-const RUNS_AT_ONCE: usize = 256;
 /// A pod that comes up changes its ReplicaSet, itself and EndpointSlices, several times each: one tick answers them all.
 const GATHER: Duration = Duration::from_millis(300);
 
@@ -41,7 +40,7 @@ pub struct Settings {
     /// The one namespace to serve; all when absent.
     pub namespace: Option<String>,
     /// The Prometheus of analyses that name none.
-    pub prometheus: Option<String>,
+    pub prometheus: Option<OwnPrometheus>,
     /// The class of Rollouts to act on; those without a class when absent.
     pub class: Option<String>,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
@@ -54,10 +53,10 @@ pub struct Settings {
     pub identity: String,
     /// How many Rollouts are worked on at once.
     pub concurrency: usize,
-    /// The only hosts that gates may be at, wherever their addresses lie; all but the machine's own when empty.
-    pub gate_hosts: Vec<String>,
     /// What holds for all routes.
     pub routes: RouteScope,
+    /// Hosts that gates and Rollouts' Prometheus servers may be at, wherever their addresses lie.
+    pub allow_hosts: Vec<String>,
 }
 
 /// Why the controller ended, other than being asked to.
@@ -66,12 +65,12 @@ pub enum ControllerError {
     /// No client can be made from the configuration.
     #[error("cannot set up a client for the API server: {0}")]
     Client(#[from] kube::Error),
-    /// No HTTP client for metric sources.
-    #[error("cannot set up the Prometheus client: {0}")]
-    Source(#[from] crate::source::prometheus::SetUpError),
-    /// No HTTP client for gates.
+    /// The controller's own Prometheus cannot be used as it was named.
     #[error(transparent)]
-    Gates(#[from] crate::source::gate::SetUpError),
+    Prometheus(#[from] crate::source::servers::OwnError),
+    /// No HTTP client for gates.
+    #[error("{0} for gates")]
+    Gates(#[from] crate::source::outbound::SetUpError),
     /// The address is taken, or not ours.
     #[error("cannot listen on {0}: {1}; choose another --listen")]
     Listen(SocketAddr, std::io::Error),
@@ -128,13 +127,16 @@ impl Environment {
             WatchRequests { metrics: metrics.clone(), clock: Arc::clone(&clock), server: server_clock.clone() };
         let mut no_retry = config.clone();
         no_retry.default_retry = false;
+        let client = ClientBuilder::try_from(config)?.with_layer(&requests).build();
+        let outbound = Outbound::new(settings.allow_hosts.iter().cloned());
+        let secrets = ClusterSecrets(client.clone());
         Ok(Environment {
-            client: ClientBuilder::try_from(config)?.with_layer(&requests).build(),
+            client,
             no_retry_client: ClientBuilder::try_from(no_retry)?.with_layer(&requests).build(),
             server_clock,
             clock,
-            source: Arc::new(PrometheusSource::new()?),
-            gates: Arc::new(HttpGates::new(settings.gate_hosts.clone())?),
+            source: Arc::new(PrometheusSource::new(outbound.clone(), settings.prometheus.clone(), Arc::new(secrets))),
+            gates: Arc::new(HttpGates::new(outbound)?),
             metrics,
         })
     }
@@ -143,6 +145,12 @@ impl Environment {
 /// Runs a controller until `stop`.
 pub async fn run(config: Config, mut settings: Settings, stop: CancellationToken) -> Result<(), ControllerError> {
     settings.lease_namespace.get_or_insert_with(|| config.default_namespace.clone());
+    if let Some(own) = &settings.prometheus {
+        own.check().await?;
+    }
+    if !trust::has_system_roots() {
+        tracing::warn!("{}", trust::NONE_HERE);
+    }
     run_in(Environment::new(config, &settings)?, settings, stop).await
 }
 
@@ -158,14 +166,14 @@ pub async fn run_in(
     let events = EventSender::start(client.clone(), &fence, Some(settings.identity.clone()));
     let scope = cluster::Settings {
         namespace: settings.namespace.clone(),
-        prometheus: settings.prometheus.clone(),
+        has_prometheus: settings.prometheus.is_some(),
         class: settings.class.clone(),
         routes: settings.routes.clone(),
         metrics: metrics.clone(),
     };
     let queues = Arc::new(Queues {
         rollouts: Arc::new(Queue::new(settings.concurrency)),
-        runs: Arc::new(Queue::new(RUNS_AT_ONCE)),
+        runs: Arc::new(Queue::new(runs::AT_ONCE)),
     });
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();
@@ -199,7 +207,7 @@ pub async fn run_in(
 
     let work_stop = CancellationToken::new();
     let rollouts = RolloutWork { cluster: Arc::clone(&cluster), clock: Arc::clone(&clock), metrics: metrics.clone() };
-    let runs = RunWork { cluster: Arc::clone(&cluster), source, clock, metrics, live: Arc::default() };
+    let runs = RunWork::new(Arc::clone(&cluster), source, clock, metrics);
     let leader = leadership.clone();
     let work = async {
         lead(leader).await;

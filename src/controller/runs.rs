@@ -1,4 +1,7 @@
 //! AnalysisRuns at work: ask, judge, write what people and decisions rest on (at most once a minute otherwise).
+//!
+//! A question that gets no answer is an answer too: it is counted, logged when a run's trouble begins and ends, and judged
+//! as no data. No round is dropped.
 
 use std::{
     collections::HashMap,
@@ -13,18 +16,33 @@ use jiff::Timestamp;
 
 use super::queue::{AsyncWork, Next};
 use crate::{
-    api::{AnalysisRun, analysis::RunPhase},
+    api::{
+        AnalysisRun,
+        analysis::{AnalysisRunStatus, RunPhase},
+    },
     cluster::{Cluster, table::ObjectKey},
-    evidence::run,
+    evidence::{Answer, Query, run},
     ports::{
-        Clock, Source, WorldError,
+        Clock, Source, SourceError, WorldError,
         runs::{is_old, told},
+        source::{Asking, Fault, asked},
+        turns::{Class, Rules, Turns},
     },
     server::Metrics,
 };
 
-/// One run's questions together take no longer.
-const ASKING: Duration = Duration::from_secs(30);
+/// Runs that are worked on at the same time: most of them wait for a place among those that ask.
+pub const AT_ONCE: usize = 4096;
+/// Runs that ask at the same time. Those that wait together are asked for together, and one namespace whose sources hang
+/// leaves half of the places to the others.
+const PLACES: Rules = Rules {
+    at_once: 256,
+    per_lane: 128,
+    waiting: AT_ONCE,
+    failures: u32::MAX,
+    rest: Duration::ZERO,
+    longest_rest: Duration::ZERO,
+};
 
 /// The work on AnalysisRuns.
 #[derive(Clone)]
@@ -38,7 +56,9 @@ pub struct RunWork {
     /// Our own numbers.
     pub metrics: Metrics,
     /// What has been judged and not yet been written. A restart reads these windows again.
-    pub live: Arc<Mutex<HashMap<ObjectKey, Live>>>,
+    live: Arc<Mutex<HashMap<ObjectKey, Live>>>,
+    /// Who asks when.
+    places: Arc<Turns>,
 }
 
 /// A run as it was judged last.
@@ -69,6 +89,11 @@ impl AsyncWork<ObjectKey> for RunWork {
 }
 
 impl RunWork {
+    /// Work that has not begun.
+    pub fn new(cluster: Arc<Cluster>, source: Arc<dyn Source>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+        RunWork { cluster, source, clock, metrics, live: Arc::default(), places: Arc::new(Turns::new(PLACES)) }
+    }
+
     async fn judge(&self, key: &ObjectKey) -> Result<Next, WorldError> {
         let entry = self.cluster.tables().runs.get(&key.namespace, &key.name).filter(|entry| !entry.deleting);
         let entry = entry.filter(|entry| self.cluster.serves(&key.namespace, entry.value.rollout()));
@@ -84,11 +109,8 @@ impl RunWork {
         let asked_at = self.clock.now();
         let plan = judging.plan(&run.spec, asked_at);
         let wake = plan.wake;
-        let questions = plan.questions();
-        self.metrics.asked(questions.len());
-        let answers = self.source.answer(&run.spec.prometheus.address, &questions);
-        let Ok(answers) = tokio::time::timeout(ASKING, answers).await else { return Ok(Next::Failed) };
-        answers.iter().for_each(|answer| self.metrics.answered(answer.is_ok()));
+        let answers = self.ask(key, run, &plan.questions()).await;
+        self.tell(key, errors_in_a_row(judging.status()), &answers);
         let now = self.clock.now().max(asked_at);
         judging.advance(&run.spec, &plan.answered(answers), now);
         if let Some(through) = judging.status().windows_through {
@@ -105,6 +127,39 @@ impl RunWork {
         self.keep(key, run, judging, if write { now } else { written });
         let wait = Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO);
         Ok(Next::After(wait.max(Duration::from_millis(50))))
+    }
+
+    /// Every question gets an answer, or an error within a bounded time.
+    async fn ask(&self, key: &ObjectKey, run: &AnalysisRun, questions: &[Query]) -> Vec<Result<Answer, SourceError>> {
+        if questions.is_empty() {
+            return Vec::new();
+        }
+        let asking = Asking { namespace: &key.namespace, prometheus: &run.spec.prometheus };
+        self.metrics.asked(questions.len());
+        match self.places.enter("runs", &[&key.namespace], Class::Guardrail).await {
+            Ok(place) => {
+                let answers = asked(self.source.as_ref(), &asking, questions).await;
+                place.ended(true);
+                answers
+            }
+            Err(no) => questions.iter().map(|_| Err(SourceError::new(Fault::Busy, no.to_string()))).collect(),
+        }
+    }
+
+    /// Counts the answers, and logs the beginning and the end of a run's trouble with its source.
+    fn tell(&self, key: &ObjectKey, failed_before: u32, answers: &[Result<Answer, SourceError>]) {
+        for answer in answers {
+            self.metrics.answered(answer.as_ref().map_or_else(|error| error.fault.label(), |_| "OK"));
+        }
+        let failed = answers.iter().filter_map(|answer| answer.as_ref().err()).collect::<Vec<_>>();
+        let (run, namespace, of) = (&key.name, &key.namespace, answers.len());
+        match failed.first() {
+            Some(error) if failed_before == 0 => {
+                tracing::warn!(%run, %namespace, failed = failed.len(), of, %error, "questions to Prometheus failed");
+            }
+            None if failed_before > 0 && of > 0 => tracing::info!(%run, %namespace, of, "Prometheus answers again"),
+            _ => {}
+        }
     }
 
     /// Takes out what is in memory when it is of this object and no older than the record; else the record is read.
@@ -126,4 +181,9 @@ impl RunWork {
     fn forget(&self, key: &ObjectKey) {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
+}
+
+/// The most questions in a row that a metric of this run had no answer to.
+fn errors_in_a_row(status: &AnalysisRunStatus) -> u32 {
+    status.metrics.iter().map(|metric| metric.errors_in_a_row).max().unwrap_or_default()
 }

@@ -193,7 +193,9 @@ pub fn advance(
                 texts::note(&mut status.notes, notes);
                 memory.silence.answered();
             }
-            Ok(Answer::Scalar(_)) => memory.silence.failed("a number came where counts were asked", context),
+            Ok(Answer::Scalar(_) | Answer::Several(_)) => {
+                memory.silence.failed("a number came where counts were asked", context)
+            }
             Err(error) => memory.silence.failed(error, context),
         }
         if memory.silence.errors > 0 {

@@ -32,7 +32,7 @@ pub use texts::grouped;
 pub enum Query {
     /// How many bad and total events each arm had in the window that ends at `end`.
     Increments(IncrementsQuery),
-    /// One number: a PromQL query's first value at `at`.
+    /// One number: a PromQL query's only value at `at`.
     Scalar {
         /// The query text, arguments filled in.
         query: String,
@@ -89,4 +89,6 @@ pub enum Answer {
     },
     /// The number; `None` for an empty vector or NaN.
     Scalar(Option<f64>),
+    /// So many series where one number was asked for: none of them is the one that was meant.
+    Several(usize),
 }

@@ -78,7 +78,9 @@ pub fn advance(
         if Before::is_asked_by(query, context) {
             match &answer.result {
                 Ok(Answer::Increments { stable, .. }) => memory.before.answered(*stable),
-                Ok(Answer::Scalar(_)) => memory.silence.failed("a number came where counts were asked", context),
+                Ok(Answer::Scalar(_) | Answer::Several(_)) => {
+                    memory.silence.failed("a number came where counts were asked", context)
+                }
                 Err(error) => memory.silence.failed(error, context),
             }
             if !memory.before.asked {
@@ -108,7 +110,9 @@ pub fn advance(
                 }
                 memory.silence.answered();
             }
-            Ok(Answer::Scalar(_)) => memory.silence.failed("a number came where counts were asked", context),
+            Ok(Answer::Scalar(_) | Answer::Several(_)) => {
+                memory.silence.failed("a number came where counts were asked", context)
+            }
             Err(error) => memory.silence.failed(error, context),
         }
         if memory.silence.errors > 0 {

@@ -6,7 +6,8 @@ use regex::{Captures, Regex};
 
 use crate::{
     api::analysis::{
-        AnalysisRunSpec, AnalysisTemplateSpec, Arg, Arms, Bake, Counter, Metric, Pack, Prometheus, Settings,
+        AnalysisRunSpec, AnalysisTemplateSpec, Arg, Arms, Bake, Counter, Metric, Pack, PrometheusOwner, RunPrometheus,
+        Settings,
     },
     api::common::{HumanDuration, Percent},
 };
@@ -90,8 +91,8 @@ pub struct Wanted<'a> {
     pub pack: Option<Pack>,
     /// The two sides.
     pub arms: Arms,
-    /// The Prometheus address.
-    pub prometheus: Option<&'a str>,
+    /// The Prometheus that is asked.
+    pub prometheus: Option<RunPrometheus>,
     /// Whether the run goes on until it is stopped.
     pub background: bool,
     /// The epoch to begin with.
@@ -124,19 +125,19 @@ pub fn resolve(wanted: Wanted<'_>) -> Result<AnalysisRunSpec, Vec<ResolveError>>
     if !metrics.iter().any(Metric::is_required) {
         errors.push(ResolveError::NothingRequired);
     }
-    if wanted.prometheus.is_none_or(str::is_empty) {
+    let known = |named: &RunPrometheus| named.source == PrometheusOwner::Controller || !named.address.is_empty();
+    if !wanted.prometheus.as_ref().is_some_and(known) {
         errors.push(ResolveError::NoPrometheus);
     }
     let settings = settled(&wanted).unwrap_or_else(|error| {
         errors.push(error);
         Settings::default()
     });
-    let prometheus = Prometheus { address: wanted.prometheus.unwrap_or_default().trim_end_matches('/').to_owned() };
     let spec = AnalysisRunSpec {
         arms: wanted.arms,
         metrics,
         settings,
-        prometheus,
+        prometheus: wanted.prometheus.unwrap_or_default(),
         background: wanted.background,
         stop: false,
         epoch: wanted.epoch,
@@ -332,7 +333,7 @@ fn one_armed_conversion(metrics: &[Metric]) -> Option<ResolveError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::builtin;
+    use crate::{api::analysis::Prometheus, evidence::builtin};
 
     fn template(yaml: &str) -> (String, AnalysisTemplateSpec) {
         ("t".to_owned(), serde_yaml::from_str(yaml).unwrap())
@@ -340,7 +341,8 @@ mod tests {
 
     fn wanted(templates: Vec<(String, AnalysisTemplateSpec)>) -> Wanted<'static> {
         let arms = Arms { namespace: "shop".into(), canary: "web-2".into(), stable: "web-1".into(), ..Arms::default() };
-        Wanted { templates, arms, prometheus: Some("http://prometheus:9090/"), ..Wanted::default() }
+        let named = Prometheus { address: "http://prometheus:9090/".into(), ..Prometheus::default() };
+        Wanted { templates, arms, prometheus: Some(RunPrometheus::from(&named)), ..Wanted::default() }
     }
 
     fn errors(yaml: &str) -> String {

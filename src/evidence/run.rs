@@ -25,6 +25,8 @@ use super::{
 
 /// Measurements kept for people.
 const MEASUREMENTS: usize = 20;
+/// Questions of one look at a run: what is left over is asked in the next, which follows at once.
+const MOST_QUESTIONS: usize = 128;
 /// When a run that has ended is looked at again, in seconds: it asks nothing.
 const ENDED: i64 = 3600;
 
@@ -186,7 +188,11 @@ impl Live {
         let (own, next) = share::asked(spec, status, &context);
         wake = wake.min(next);
         queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Share, query }));
-        RunPlan { queries, wake: windows::instant(wake).max(now) }
+        // Guardrails first: a release may have to be rolled back because of them. The order of each metric's stays.
+        queries.sort_by_key(|planned| matches!(planned.query, Query::Scalar { .. }));
+        let more = queries.len() > MOST_QUESTIONS;
+        queries.truncate(MOST_QUESTIONS);
+        RunPlan { queries, wake: if more { now } else { windows::instant(wake).max(now) } }
     }
 
     /// Takes the answers in.

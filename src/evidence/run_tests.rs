@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     api::{
-        analysis::{Arms, Bake, Builtin, Counter, Pack, Prometheus, RatioMetric, Settings, ThresholdMetric},
+        analysis::{Arms, Bake, Builtin, Counter, Pack, RatioMetric, RunPrometheus, Settings, ThresholdMetric},
         common::HumanDuration,
     },
     evidence::ArmCounts,
@@ -24,6 +24,7 @@ enum Window {
     Counts([u64; 4]),
     Gone,
     Number(f64),
+    Series(usize),
     Empty,
 }
 
@@ -36,6 +37,7 @@ fn answer(window: &Window) -> Result<Answer, String> {
         }),
         Window::Gone => Err("cannot reach Prometheus at http://p (connection refused)".into()),
         Window::Number(value) => Ok(Answer::Scalar(Some(*value))),
+        Window::Series(count) => Ok(Answer::Several(*count)),
         Window::Empty => Ok(Answer::Scalar(None)),
     }
 }
@@ -68,7 +70,7 @@ fn spec(metrics: Vec<Metric>) -> AnalysisRunSpec {
             pack: Some(Pack::Application),
             ..Settings::default()
         },
-        prometheus: Prometheus { address: "http://p".into() },
+        prometheus: RunPrometheus::controller(),
         background: true,
         ..AnalysisRunSpec::default()
     }
@@ -506,4 +508,57 @@ proptest! {
         }
         prop_assert_eq!(awake.verdict == Verdict::Fail, status.verdict == Verdict::Fail);
     }
+}
+
+/// The first of twelve series was judged as if it were the one that was meant.
+#[test]
+fn several_series_are_no_data_until_the_query_gives_one() {
+    let limits = ThresholdMetric { success: Some("result < 100".into()), count: Some(2), ..ThresholdMetric::default() };
+    let spec = spec(vec![threshold(limits)]);
+    let status = drive(&spec, &[Window::Series(12), Window::Series(12), Window::Series(12)]);
+    assert_eq!(says(&status), (Verdict::NoData, "SeveralSeries"));
+    let metric = &status.metrics[0];
+    assert_eq!(metric.notes, ["12 series; aggregate to one number"]);
+    assert_eq!(metric.measurements.last().unwrap().value, "12 series; aggregate to one number");
+    let lasting = drive(&spec, &vec![Window::Series(12); 12]);
+    assert_eq!(says(&lasting), (Verdict::Inconclusive, "SeveralSeries"), "after noDataTimeout");
+    let well = resume(&spec, status, &[Window::Number(5.0), Window::Number(5.0)], 3);
+    assert_eq!((says(&well), well.metrics[0].notes.len()), ((Verdict::Pass, "EnoughSuccesses"), 0));
+}
+
+/// H6: a run with many metrics, or one that slept, asked for everything at once.
+#[test]
+fn one_look_asks_a_bounded_number_of_questions_and_guardrails_first() {
+    let mut metrics: Vec<Metric> = (0..4)
+        .map(|number| {
+            let limits = ThresholdMetric { success: Some("result < 100".into()), ..ThresholdMetric::default() };
+            Metric { name: format!("queue-{number}"), ..threshold(limits) }
+        })
+        .collect();
+    metrics.extend((0..10).map(|number| ratio(&format!("errors-{number}"))));
+    let spec = spec(metrics);
+    let mut status = step(&spec, &AnalysisRunStatus::default(), &GOOD, at(0));
+    let later = at(40 + 15 * 19);
+    let (mut asked, mut looks) = (0, 0);
+    loop {
+        let plan = plan(&spec, &status, later);
+        assert!(plan.queries.len() <= 128, "{}", plan.queries.len());
+        if plan.queries.is_empty() {
+            break;
+        }
+        let first_scalar = plan.queries.iter().position(|planned| matches!(planned.query, Query::Scalar { .. }));
+        let guardrails = plan.queries.iter().filter(|planned| matches!(planned.query, Query::Increments(_))).count();
+        assert!(first_scalar.is_none_or(|first| first == guardrails), "guardrails come first");
+        assert!(looks < 2 || plan.wake >= later);
+        (asked, looks) = (asked + plan.queries.len(), looks + 1);
+        let results = plan.queries.iter().map(|planned| match planned.query {
+            Query::Increments(_) => answer(&GOOD),
+            Query::Scalar { .. } => answer(&Window::Number(1.0)),
+        });
+        let results = results.collect();
+        status = advance(&spec, &status, &plan.answered::<String>(results), later);
+    }
+    assert!(asked > 200 && looks >= 2, "{asked} questions in {looks} looks");
+    let through = status.windows_through;
+    assert_eq!(through, Some(at(25 + 15 * 19)), "nothing is left out");
 }

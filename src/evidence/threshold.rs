@@ -16,6 +16,8 @@ use super::{
 
 /// Time between measurements unless the metric says otherwise, in seconds.
 const INTERVAL: i64 = 60;
+/// What is noted of an answer with several series: the first of them would be any one.
+const AGGREGATE: &str = " series; aggregate to one number";
 /// Source errors in a row before there is no data.
 const ERROR_LIMIT: u32 = 4;
 
@@ -32,6 +34,9 @@ pub struct Memory {
     neither: u32,
     /// The last number; `None` when the answer held none.
     value: Option<f64>,
+    /// How many series the last answer had, where it had more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    several: Option<usize>,
     /// Since when there is nothing to judge, and when to ask again after an error.
     pub silence: Silence,
 }
@@ -75,6 +80,13 @@ pub fn advance(
             continue; // measured before
         }
         match &answer.result {
+            Ok(Answer::Several(series)) => {
+                memory.silence.answered();
+                memory.count(at.as_second(), None, None, context);
+                memory.several = Some(*series);
+                let value = several(*series);
+                status.measurements.push(Measurement { at: Some(*at), value, verdict: Verdict::NoData });
+            }
             Ok(Answer::Scalar(value)) => {
                 // NaN and a division by zero say nothing about the service.
                 let value = value.filter(|value| value.is_finite());
@@ -100,7 +112,7 @@ impl Memory {
         if self.epoch != context.epoch && at >= context.epoch_since.as_second() {
             (self.epoch, self.good, self.good_in_a_row) = (context.epoch, 0, 0);
         }
-        (self.last, self.value) = (Some(at), value);
+        (self.last, self.value, self.several) = (Some(at), value, None);
         let Some(sign) = sign else { return };
         self.good_in_a_row = if sign == Sign::Good { self.good_in_a_row.saturating_add(1) } else { 0 };
         let counter = match sign {
@@ -124,7 +136,13 @@ fn judge(metric: &ThresholdMetric, mut status: MetricStatus, memory: &mut Memory
     status.fail_progress = (f64::from(memory.bad) / (f64::from(failure_limit) + 1.0)).min(1.0);
     status.errors_in_a_row = memory.silence.errors;
     memory.silence.told(&mut status.notes);
+    status.notes.retain(|note| !note.ends_with(AGGREGATE));
+    status.notes.extend(memory.several.map(several));
     status
+}
+
+fn several(series: usize) -> String {
+    format!("{series}{AGGREGATE}")
 }
 
 fn standing(metric: &ThresholdMetric, memory: &Memory, context: &Context) -> (Verdict, &'static str) {
@@ -139,6 +157,8 @@ fn standing(metric: &ThresholdMetric, memory: &Memory, context: &Context) -> (Ve
         (Verdict::Pass, "EnoughSuccesses")
     } else if memory.silence.errors > metric.consecutive_error_limit.unwrap_or(ERROR_LIMIT) {
         (Verdict::NoData, "SourceError")
+    } else if memory.several.is_some() {
+        (Verdict::NoData, "SeveralSeries")
     } else if memory.last.is_some() && memory.value.is_none() {
         (Verdict::NoData, "NoResult")
     } else if memory.last.is_none() {

@@ -14,7 +14,10 @@ use async_trait::async_trait;
 use crate::{
     api::analysis::Builtin,
     evidence::{Answer, ArmCounts, IncrementsQuery, Query},
-    ports::{Clock, Source, SourceError},
+    ports::{
+        Clock,
+        source::{Asking, Fault, Source, SourceError},
+    },
 };
 
 /// How long buckets are kept, in seconds: longer than any window that is read back.
@@ -118,7 +121,7 @@ impl Counters {
         let (Some(bad), Some(total)) = (query.bad.builtin, query.total.builtin) else {
             let message =
                 "only builtin requests and errors are counted here; write {builtin: errors}, {builtin: requests}";
-            return Err(SourceError(message.into()));
+            return Err(SourceError::new(Fault::Refused, message.into()));
         };
         let end = query.end.as_second();
         let start = end - i64::from(query.window_seconds);
@@ -133,7 +136,7 @@ impl Counters {
 
 #[async_trait]
 impl Source for Counters {
-    async fn answer(&self, _: &str, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
+    async fn answer(&self, _: &Asking<'_>, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
         let answer = |query: &Query| match query {
             Query::Increments(increments) => self.increments(increments),
             Query::Scalar { .. } => Ok(Answer::Scalar(None)),
@@ -161,7 +164,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::api::analysis::{Arms, Counter, Pack};
+    use crate::api::analysis::{Arms, Counter, Pack, RunPrometheus};
 
     struct Hand(AtomicI64);
 
@@ -169,6 +172,11 @@ mod tests {
         fn now(&self) -> Timestamp {
             Timestamp::from_second(self.0.load(Ordering::SeqCst)).unwrap()
         }
+    }
+
+    async fn answered(counters: &Counters, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
+        let prometheus = RunPrometheus::controller();
+        counters.answer(&Asking { namespace: "shop", prometheus: &prometheus }, queries).await
     }
 
     fn ask(end: i64) -> Query {
@@ -214,7 +222,7 @@ mod tests {
             (108, counts(2, 2), counts(0, 2), "the canary is warm"),
             (110, counts(2, 2), counts(1, 2), "stable's bad answer"),
         ] {
-            let answer = counters.answer("", &[ask(end)]).await.remove(0).unwrap();
+            let answer = answered(&counters, &[ask(end)]).await.remove(0).unwrap();
             assert_eq!(answer, Answer::Increments { canary, stable, notes: Vec::new() }, "window to {end}: {why}");
         }
         assert_eq!(counters.so_far("shop-new"), ArmCounts { bad: 8, total: 8 });
@@ -225,11 +233,11 @@ mod tests {
     async fn what_the_demo_does_not_count_is_no_data() {
         let counters = Counters::new(Arc::new(Hand(AtomicI64::new(100))));
         let at = Timestamp::from_second(100).unwrap();
-        let scalar = counters.answer("", &[Query::Scalar { query: "up".into(), at }]).await;
+        let scalar = answered(&counters, &[Query::Scalar { query: "up".into(), at }]).await;
         assert_eq!(scalar, [Ok(Answer::Scalar(None))]);
         let Query::Increments(mut foreign) = ask(100) else { unreachable!() };
         foreign.bad = Counter::default();
-        let refused = counters.answer("", &[Query::Increments(foreign)]).await.remove(0).unwrap_err();
+        let refused = answered(&counters, &[Query::Increments(foreign)]).await.remove(0).unwrap_err();
         assert!(refused.to_string().contains("builtin"));
     }
 }

@@ -4,18 +4,29 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use serde_json::Value;
 
-use super::RolloutKey;
+use super::{
+    RolloutKey,
+    turns::{Class, Rules, Turns},
+};
 use crate::engine::GateSeen;
 pub use crate::engine::{GateAnswer, GateQuestion};
 
-/// Endpoints that are asked at the same time.
-const AT_ONCE: usize = 32;
+/// How places are shared: an endpoint that hangs takes none from other namespaces.
+const RULES: Rules = Rules {
+    at_once: 32,
+    per_lane: 8,
+    waiting: 512,
+    failures: u32::MAX,
+    rest: Duration::ZERO,
+    longest_rest: Duration::ZERO,
+};
 
 /// Speaks with gates' endpoints.
 #[async_trait]
@@ -28,13 +39,13 @@ pub trait GateAsker: Send + Sync {
 pub struct GateDesk {
     asker: Arc<dyn GateAsker>,
     asked: Mutex<HashMap<RolloutKey, GateSeen>>,
-    at_once: Semaphore,
+    turns: Turns,
 }
 
 impl GateDesk {
     /// A desk on which nothing lies yet.
     pub fn new(asker: Arc<dyn GateAsker>) -> Arc<Self> {
-        Arc::new(GateDesk { asker, asked: Mutex::default(), at_once: Semaphore::new(AT_ONCE) })
+        Arc::new(GateDesk { asker, asked: Mutex::default(), turns: Turns::new(RULES) })
     }
 
     /// What was asked last for a Rollout.
@@ -58,10 +69,7 @@ impl GateDesk {
         }
         let (desk, key, question) = (Arc::clone(self), key.clone(), question.clone());
         tokio::spawn(async move {
-            let answer = {
-                let _permit = desk.at_once.acquire().await;
-                desk.asker.ask(&key.namespace, &question).await
-            };
+            let answer = desk.ask(&key.namespace, &question).await;
             let mut asked = desk.asked();
             // Another question has taken its place when the Rollout went on meanwhile.
             if let Some(seen) = asked.get_mut(&key).filter(|seen| seen.question == question) {
@@ -70,6 +78,17 @@ impl GateDesk {
                 answered();
             }
         });
+    }
+
+    async fn ask(&self, namespace: &str, question: &GateQuestion) -> GateAnswer {
+        match self.turns.enter("gates", &[namespace], Class::Guardrail).await {
+            Ok(turn) => {
+                let answer = self.asker.ask(namespace, question).await;
+                turn.ended(true);
+                answer
+            }
+            Err(no) => GateAnswer::Unclear(no.to_string()),
+        }
     }
 
     /// Clears away what lies here for a Rollout that is gone.
@@ -82,25 +101,48 @@ impl GateDesk {
     }
 }
 
+/// The longest reason that is kept, in characters.
+const LONGEST_REASON: usize = 200;
+
 /// What an endpoint may say in its body.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Said {
     #[serde(default)]
     allow: Option<bool>,
     #[serde(default)]
-    reason: Option<String>,
+    reason: Option<Value>,
 }
 
-/// What an HTTP answer means (rule S16).
+/// What an HTTP answer means (rule S16). A release goes on by a clear yes alone: 2xx with nothing in its body, with `OK`, or
+/// with `{"allow": true}`. A body that is not understood may be a no in other words or one that was cut off, so the
+/// endpoint is asked again (L4).
 pub fn reading(status: u16, body: &str) -> GateAnswer {
     if !(200..300).contains(&status) {
         return GateAnswer::Unclear(format!("it answered HTTP {status}"));
     }
-    // A body that is something else (`ok`, nothing, a page) says nothing against the status.
-    match serde_json::from_str::<Said>(body) {
-        Ok(Said { allow: Some(false), reason }) => GateAnswer::No(reason.unwrap_or_default()),
-        _ => GateAnswer::Yes,
+    let body = body.trim();
+    if body.is_empty() || body == "{}" || body.eq_ignore_ascii_case("ok") {
+        return GateAnswer::Yes;
     }
+    match serde_json::from_str::<Said>(body) {
+        Ok(Said { allow: Some(true), .. }) => GateAnswer::Yes,
+        Ok(Said { allow: Some(false), reason }) => GateAnswer::No(one_line(reason.as_ref())),
+        _ => GateAnswer::Unclear(format!(
+            "it answered HTTP {status} with a body that is not understood; answer {{\"allow\": true}} or false"
+        )),
+    }
+}
+
+/// The reason as people are shown it.
+fn one_line(reason: Option<&Value>) -> String {
+    let text = reason.and_then(Value::as_str).unwrap_or_default();
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_REASON)
+        .collect()
 }
 
 #[cfg(test)]
@@ -111,15 +153,30 @@ mod tests {
     fn s16_status_and_body_are_read_as_documented() {
         let no = |why: &str| GateAnswer::No(why.to_owned());
         let unclear = |status: u16| GateAnswer::Unclear(format!("it answered HTTP {status}"));
+        let confused = reading(200, "?");
+        let GateAnswer::Unclear(words) = &confused else { panic!("{confused:?}") };
+        assert!(words.starts_with("it answered HTTP 200 with a body that is not understood; answer"), "{words}");
         for (status, body, wanted) in [
             (200, "", GateAnswer::Yes),
             (204, "", GateAnswer::Yes),
             (200, "ok", GateAnswer::Yes),
             (202, r#"{"allow": true}"#, GateAnswer::Yes),
-            (200, r#"{"pending": true}"#, GateAnswer::Yes),
+            (200, " OK\n", GateAnswer::Yes),
+            (200, "{}", GateAnswer::Yes),
+            (200, r#"{"pending": true}"#, confused.clone()),
             (200, r#"{"allow": false}"#, no("")),
             (299, r#"{"reason": "freeze", "allow": false, "until": 5}"#, no("freeze")),
-            (200, r#"{"allow": "false"}"#, GateAnswer::Yes),
+            (200, "{\"allow\": false, \"reason\": \"a\\u001b[2J\\n b\"}", no("a[2J b")),
+            (200, r#"{"allow": false, "reason": {"code": 5}}"#, no("")),
+            // L4: a no in other words, or cut off, is no yes.
+            (200, r#"{"allow": "false"}"#, confused.clone()),
+            (200, r#"{"allowed": false}"#, confused.clone()),
+            (200, r#"{"allow": false"#, confused.clone()),
+            (200, r#"{"allow": true, "allow": false}"#, confused.clone()),
+            (200, "denied", confused.clone()),
+            (200, "false", confused.clone()),
+            (200, "[]", confused.clone()),
+            (200, "<html>maintenance</html>", confused.clone()),
             (302, "", unclear(302)),
             (404, r#"{"allow": false}"#, unclear(404)),
             (500, r#"{"allow": true}"#, unclear(500)),

@@ -7,9 +7,11 @@ pub mod gate;
 pub mod replicas;
 pub mod requests;
 pub mod runs;
+pub mod secrets;
 pub mod source;
 pub mod targets;
 pub mod tick;
+pub mod turns;
 pub mod world;
 
 pub use gate::{GateAsker, GateDesk};

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kube::api::ObjectMeta;
 
-use super::{RolloutKey, Source, WorldError};
+use super::{
+    RolloutKey, WorldError,
+    source::{Asking, Source},
+};
 use crate::{
     api::{
         AnalysisRun, Rollout,
         analysis::{
-            AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, TemplateRef, Verdict,
+            AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, RunPrometheus, TemplateRef,
+            Verdict,
         },
     },
     engine::RunRequest,
@@ -20,9 +24,6 @@ use crate::{
         run::Live,
     },
 };
-
-/// Where the numbers come from, for the record: the world's own counters, not a Prometheus.
-const ADDRESS: &str = "http://localhost";
 
 /// The run that is asked for.
 pub fn freeze(
@@ -44,7 +45,8 @@ pub fn freeze(
             canary_service: services.canary,
             stable_service: services.stable,
         },
-        prometheus: Some(ADDRESS),
+        // The world's own counters.
+        prometheus: Some(RunPrometheus::controller()),
         background: request.background,
         epoch: request.epoch,
         one_armed: request.one_armed,
@@ -90,7 +92,8 @@ pub async fn advance(run: &AnalysisRun, source: &dyn Source, now: Timestamp) -> 
 pub async fn judge(spec: &AnalysisRunSpec, live: &mut Live, source: &dyn Source, now: Timestamp) -> Timestamp {
     let plan = live.plan(spec, now);
     let (questions, wake) = (plan.questions(), plan.wake);
-    let results = if questions.is_empty() { Vec::new() } else { source.answer(ADDRESS, &questions).await };
+    let asking = Asking { namespace: &spec.arms.namespace, prometheus: &spec.prometheus };
+    let results = if questions.is_empty() { Vec::new() } else { source.answer(&asking, &questions).await };
     live.advance(spec, &plan.answered(results), now);
     wake
 }

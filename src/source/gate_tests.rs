@@ -3,6 +3,8 @@
 use axum::{Router, body::Bytes, http::StatusCode, response::Redirect, routing::post};
 use jiff::Timestamp;
 
+use std::net::SocketAddr;
+
 use super::*;
 use crate::api::status::RevisionRef;
 
@@ -15,13 +17,17 @@ async fn server() -> SocketAddr {
         (StatusCode::OK, serde_json::to_string(&json!({"allow": false, "reason": told})).unwrap())
     };
     let routes = Router::new()
-        .route("/yes", post(|| async { "fine" }))
+        .route("/yes", post(|| async { r#"{"allow": true}"# }))
         .route("/busy", post(|| async { StatusCode::SERVICE_UNAVAILABLE }))
         .route("/away", post(|| async { Redirect::temporary("/yes") }))
         .route("/long", post(|| async { "x".repeat(LARGEST + 1) }))
         .route("/no", post(no));
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
     address
+}
+
+fn gates(hosts: &[&str]) -> HttpGates {
+    HttpGates::new(Outbound::new(hosts.iter().map(ToString::to_string))).unwrap()
 }
 
 fn question(url: String) -> GateQuestion {
@@ -46,8 +52,8 @@ fn unclear(text: &str) -> GateAnswer {
 #[tokio::test]
 async fn s16_an_endpoint_is_told_what_is_released_and_its_answer_is_read() {
     let address = server().await;
-    let gates = HttpGates::new(vec!["127.0.0.1".into()]).unwrap();
-    let ask = async |path: &str| gates.ask("shop", &question(format!("http://{address}/{path}"))).await;
+    let asker = gates(&["127.0.0.1"]);
+    let ask = async |path: &str| asker.ask("shop", &question(format!("http://{address}/{path}"))).await;
     assert_eq!(ask("yes").await, GateAnswer::Yes);
     assert_eq!(ask("busy").await, unclear("it answered HTTP 503"));
     assert_eq!(ask("away").await, unclear("it answered HTTP 307"), "no redirect is followed");
@@ -66,7 +72,7 @@ async fn s16_an_endpoint_is_told_what_is_released_and_its_answer_is_read() {
 #[tokio::test]
 async fn the_controllers_own_machine_is_not_asked_unless_allowed() {
     let port = server().await.port();
-    let gates = HttpGates::new(vec![]).unwrap();
+    let asker = gates(&[]);
     for (host, why) in [
         ("127.0.0.1", "127.0.0.1 is a loopback address"),
         ("[::1]", "::1 is a loopback address"),
@@ -74,14 +80,14 @@ async fn the_controllers_own_machine_is_not_asked_unless_allowed() {
         ("2130706433", "127.0.0.1 is a loopback address"),
         ("169.254.169.254", "169.254.169.254 is a link-local address"),
     ] {
-        let answer = gates.ask("shop", &question(format!("http://{host}:{port}/yes"))).await;
+        let answer = asker.ask("shop", &question(format!("http://{host}:{port}/yes"))).await;
         let GateAnswer::Unclear(text) = answer else { panic!("{host} was asked: {answer:?}") };
-        assert!(text.contains(why) && text.contains("--gate-hosts"), "{host}: {text}");
+        assert!(text.contains(why) && text.contains("--allow-hosts"), "{host}: {text}");
     }
-    let named = HttpGates::new(vec!["LocalHost".into()]).unwrap();
+    let named = gates(&["LocalHost"]);
     assert_eq!(named.ask("shop", &question(format!("http://localhost:{port}/yes"))).await, GateAnswer::Yes);
     let other = named.ask("shop", &question(format!("http://127.0.0.1:{port}/yes"))).await;
-    assert_eq!(other, unclear("127.0.0.1 is not among the controller's --gate-hosts"));
+    assert_eq!(other, unclear("127.0.0.1 is not among the controller's --allow-hosts"));
 }
 
 #[tokio::test]
@@ -90,8 +96,8 @@ async fn what_cannot_be_reached_is_asked_again_and_its_address_is_not_told() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
     };
-    let gates = HttpGates::new(vec!["127.0.0.1".into()]).unwrap();
-    let answer = gates.ask("shop", &question(format!("http://{closed}/x?token=secret"))).await;
+    let asker = gates(&["127.0.0.1"]);
+    let answer = asker.ask("shop", &question(format!("http://{closed}/x?token=secret"))).await;
     let GateAnswer::Unclear(text) = answer else { panic!("not unclear: {answer:?}") };
     assert!(text.starts_with("it cannot be reached: ") && !text.contains("secret"), "{text}");
 }

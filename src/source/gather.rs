@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     evidence::{Answer, IncrementsQuery, promql},
@@ -16,32 +16,36 @@ use crate::{
 /// Questions that one pair of queries answers at most: a bound on the text and on the series behind it.
 pub const TOGETHER: usize = 32;
 
-/// A window that somebody waits for.
+/// A window that is waited for.
 pub struct Asked {
     /// The question.
     pub query: IncrementsQuery,
+    /// For whom.
+    pub namespace: String,
+    /// When an answer is of no use any more.
+    pub deadline: Instant,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Result<Answer, SourceError>>,
 }
 
-/// What waits to be asked, by address.
+/// What waits to be asked, by server. It is taken a moment after the first came, so nothing stays behind.
 #[derive(Default)]
 pub struct Gather {
     waiting: Mutex<HashMap<String, Vec<Asked>>>,
 }
 
 impl Gather {
-    /// Adds a question. `true`: it is the first that waits for this address, so somebody has to [`Gather::take`] it.
-    pub fn add(&self, address: &str, asked: Asked) -> bool {
+    /// Adds a question. `true`: it is the first that waits for this server, so the caller has to [`Gather::take`] it.
+    pub fn add(&self, server: &str, asked: Asked) -> bool {
         let mut waiting = self.lock();
-        let all = waiting.entry(address.to_owned()).or_default();
+        let all = waiting.entry(server.to_owned()).or_default();
         all.push(asked);
         all.len() == 1
     }
 
-    /// Everything that waits for an address, in groups that one pair of queries answers.
-    pub fn take(&self, address: &str) -> Vec<Vec<Asked>> {
-        let all = self.lock().remove(address).unwrap_or_default();
+    /// Everything that waits for a server, in groups that one pair of queries answers.
+    pub fn take(&self, server: &str) -> Vec<Vec<Asked>> {
+        let all = self.lock().remove(server).unwrap_or_default();
         let mut groups: Vec<Vec<Asked>> = Vec::new();
         for asked in all {
             let fits = |group: &&mut Vec<Asked>| {

@@ -10,9 +10,69 @@ use wiremock::{
 
 use super::*;
 use crate::{
-    api::analysis::{Arms, Builtin, Counter, Pack},
-    evidence::{ArmCounts, IncrementsQuery},
+    api::analysis::{
+        Arms, BasicAuth, BasicSecretRef, BearerAuth, Builtin, Counter, Pack, PrometheusAuth, PrometheusTls,
+        RunPrometheus, SecretKeyRef,
+    },
+    evidence::ArmCounts,
+    ports::secrets::{SecretData, SecretError},
 };
+
+/// The Secrets of namespace `shop`.
+struct ShopSecrets;
+
+#[async_trait]
+impl Secrets for ShopSecrets {
+    async fn read(&self, namespace: &str, name: &str) -> Result<SecretData, SecretError> {
+        let place = format!("{namespace}/{name}");
+        let all: &[(&str, &str)] = match place.as_str() {
+            "shop/prom" => &[("username", "reader"), ("password", "hunter2\n"), ("token", "t0ken\n"), ("odd", "a\nb")],
+            "shop/ca" => &[("ca.crt", "no certificate")],
+            "shop/secret" => return Err(SecretError::Forbidden(place)),
+            _ => return Err(SecretError::Missing(place)),
+        };
+        let data = all.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()));
+        Ok(Arc::new(data.collect()))
+    }
+}
+
+const SHORT: Times = Times {
+    round: Duration::from_millis(900),
+    request: Duration::from_millis(600),
+    margin: Duration::from_millis(100),
+};
+
+/// A source that may ask on this machine.
+fn source() -> PrometheusSource {
+    PrometheusSource::new(Outbound::new(["127.0.0.1".to_owned()]), None, Arc::new(ShopSecrets))
+}
+
+/// A source whose own Prometheus is this one.
+fn own(address: &str) -> PrometheusSource {
+    let own = OwnPrometheus { address: address.to_owned(), ..OwnPrometheus::default() };
+    PrometheusSource::new(Outbound::default(), Some(own), Arc::new(ShopSecrets))
+}
+
+fn named(address: &str) -> RunPrometheus {
+    RunPrometheus { address: address.to_owned(), ..RunPrometheus::default() }
+}
+
+async fn ask_in(
+    source: &PrometheusSource,
+    namespace: &str,
+    prometheus: &RunPrometheus,
+    queries: &[Query],
+) -> Vec<Result<Answer, SourceError>> {
+    source.answer(&Asking { namespace, prometheus }, queries).await
+}
+
+async fn ask(source: &PrometheusSource, address: &str, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
+    ask_in(source, "shop", &named(address), queries).await
+}
+
+async fn error_of(source: &PrometheusSource, prometheus: &RunPrometheus) -> SourceError {
+    ask_in(source, "shop", prometheus, &[scalar("a")]).await.remove(0).unwrap_err()
+}
 
 fn window() -> Query {
     window_of("web")
@@ -61,8 +121,7 @@ async fn answering(response: impl Respond + 'static) -> MockServer {
 }
 
 async fn one(server: &MockServer, query: Query) -> Result<Answer, String> {
-    let source = PrometheusSource::new().unwrap();
-    source.answer(&server.uri(), &[query]).await.remove(0).map_err(|error| error.0)
+    ask(&source(), &server.uri(), &[query]).await.remove(0).map_err(|error| error.message)
 }
 
 #[tokio::test]
@@ -97,9 +156,9 @@ async fn windows_of_several_runs_at_one_moment_are_asked_for_together() {
         {"metric": {"arm": "shop/web-1"}, "value": [1, "30"]},
     ])))
     .await;
-    let source = PrometheusSource::new().unwrap();
+    let source = source();
     let (address, web, api) = (server.uri(), [window_of("web")], [window_of("api")]);
-    let (web, api) = tokio::join!(source.answer(&address, &web), source.answer(&address, &api));
+    let (web, api) = tokio::join!(ask(&source, &address, &web), ask(&source, &address, &api));
     let total = |answer: &Result<Answer, SourceError>| match answer {
         Ok(Answer::Increments { canary, stable, .. }) => (canary.map(|c| c.total), stable.map(|c| c.total)),
         other => panic!("{other:?}"),
@@ -126,9 +185,9 @@ impl Respond for Limited {
 #[tokio::test]
 async fn what_is_too_much_together_is_asked_for_in_halves() {
     let server = answering(Limited).await;
-    let source = PrometheusSource::new().unwrap();
+    let source = source();
     let (address, web, api) = (server.uri(), [window_of("web")], [window_of("api")]);
-    let (web, api) = tokio::join!(source.answer(&address, &web), source.answer(&address, &api));
+    let (web, api) = tokio::join!(ask(&source, &address, &web), ask(&source, &address, &api));
     assert!(matches!(&web[0], Ok(Answer::Increments { canary: Some(_), .. })), "{web:?}");
     assert!(api[0].is_ok(), "{api:?}");
 }
@@ -136,8 +195,8 @@ async fn what_is_too_much_together_is_asked_for_in_halves() {
 #[tokio::test]
 async fn the_same_question_is_asked_once() {
     let server = answering(vector(json!([{"metric": {}, "value": [1, "0.5"]}]))).await;
-    let source = PrometheusSource::new().unwrap();
-    let answers = source.answer(&server.uri(), &[scalar("a"), scalar("b"), scalar("a")]).await;
+    let source = source();
+    let answers = ask(&source, &server.uri(), &[scalar("a"), scalar("b"), scalar("a")]).await;
     assert_eq!(answers, vec![Ok(Answer::Scalar(Some(0.5))); 3]);
     assert_eq!(server.received_requests().await.unwrap().len(), 2);
 }
@@ -177,7 +236,7 @@ async fn a_bad_query_is_told_and_not_repeated() {
         .set_body_json(json!({"status": "error", "errorType": "bad_data", "error": "1:5: parse error"}));
     let server = answering(refused).await;
     let error = one(&server, scalar("a +")).await.unwrap_err();
-    assert!(error.ends_with("refused the query: bad_data: 1:5: parse error"), "{error}");
+    assert!(error.ends_with("refused the query (HTTP 400, bad_data): 1:5: parse error"), "{error}");
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
 
@@ -192,23 +251,240 @@ async fn answers_that_cannot_be_used_are_errors() {
     }
     let large = answering(ResponseTemplate::new(200).set_body_string(" ".repeat(LARGEST + 1))).await;
     assert!(one(&large, scalar("a")).await.unwrap_err().contains("more than 4 MiB"));
-    let page = answering(ResponseTemplate::new(200).set_body_string("<html>")).await;
-    assert!(one(&page, scalar("a")).await.unwrap_err().contains("not as Prometheus does; set --prometheus"));
+    let page = answering(ResponseTemplate::new(200).set_body_string("<html>secret</html>")).await;
+    assert!(one(&page, scalar("a")).await.unwrap_err().contains("not as Prometheus does; check spec"));
+}
+
+/// An address that nobody listens at.
+fn closed() -> String {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", gone.local_addr().unwrap())
 }
 
 #[tokio::test]
 async fn an_address_that_does_not_answer_is_told_with_the_remedy() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", gone.local_addr().unwrap());
-    drop(gone);
-    let source = PrometheusSource::new().unwrap();
-    let mut answers = source.answer(&address, &[window()]).await;
-    let error = answers.remove(0).unwrap_err().0;
-    let told = format!(
-        "cannot reach Prometheus at {address} (connection refused); set --prometheus or analysis.prometheus.address; \
-         'glidepath doctor' checks it"
+    let address = closed();
+    let error = ask(&source(), &address, &[window()]).await.remove(0).unwrap_err();
+    let told =
+        format!("cannot reach Prometheus at {address} (connection refused); check spec.analysis.prometheus.address");
+    assert_eq!((error.fault, error.message), (Fault::Unreachable, told));
+    let error = error_of(&source(), &named("nowhere")).await;
+    assert!(error.message.contains("Prometheus at nowhere: its address is no http or https URL"), "{error}");
+    let none = error_of(&source(), &RunPrometheus::controller()).await;
+    assert!(none.message.contains("the controller has no Prometheus; set its --prometheus"), "{none}");
+}
+
+/// H9: everybody who may read a Rollout or a run would learn where the operator's Prometheus is.
+#[tokio::test]
+async fn the_controllers_own_prometheus_may_lie_anywhere_and_its_address_is_not_told() {
+    let server = answering(vector(json!([{"metric": {}, "value": [1, "1"]}]))).await;
+    let up = own(&server.uri());
+    let controller = RunPrometheus::controller();
+    let answer = ask_in(&up, "shop", &controller, &[scalar("a")]).await.remove(0);
+    assert_eq!(answer, Ok(Answer::Scalar(Some(1.0))));
+    // A run of an older release names it by its address.
+    assert!(ask(&up, &format!("{}/", server.uri()), &[scalar("a")]).await[0].is_ok());
+    let address = closed();
+    let error = error_of(&own(&address), &controller).await;
+    let told = "cannot reach the controller's Prometheus (connection refused); check the controller's --prometheus; \
+                'glidepath doctor --prometheus' does";
+    assert_eq!(error.message, told);
+}
+
+/// H8: what a Rollout names is not asked on this machine, neither by an address nor by a name nor by a redirect.
+#[tokio::test]
+async fn a_rollouts_address_does_not_lead_to_this_machine_or_past_a_redirect() {
+    let inner = answering(vector(json!([{"metric": {}, "value": [1, "1"]}]))).await;
+    let closed_source = PrometheusSource::new(Outbound::default(), None, Arc::new(ShopSecrets));
+    let port = inner.address().port();
+    for host in ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "0x7f000001"] {
+        let error = error_of(&closed_source, &named(&format!("http://{host}:{port}"))).await;
+        assert_eq!(error.fault, Fault::Denied, "{error}");
+        assert!(error.message.contains("--allow-hosts"), "{error}");
+    }
+    assert_eq!(inner.received_requests().await.unwrap().len(), 0);
+
+    let away = ResponseTemplate::new(302).insert_header("location", format!("{}/api/v1/query", inner.uri()).as_str());
+    let error = error_of(&source(), &named(&answering(away).await.uri())).await;
+    assert!(error.message.contains("HTTP 302 and not as Prometheus does, and redirects are not followed"), "{error}");
+    assert_eq!(inner.received_requests().await.unwrap().len(), 0);
+
+    let error = error_of(&source(), &named(&format!("{}/-/quit?x=", inner.uri()))).await;
+    assert_eq!(error.fault, Fault::Denied, "the path of queries is ours: {error}");
+}
+
+/// H8: a status is no window into what other servers say.
+#[tokio::test]
+async fn no_foreign_servers_words_are_told() {
+    let words = "AKIA-SECRET";
+    for (status, body) in [
+        (200, json!({"AccessKeyId": words})),
+        (500, json!({"error": words})),
+        (400, json!({"status": "error", "error": words})),
+        (400, json!({"status": words, "errorType": "bad_data", "error": words})),
+        (400, json!({"status": "error", "errorType": words, "error": words})),
+        (403, json!({"status": "error", "errorType": "bad_data", "error": words})),
+        (503, json!({"status": "error", "errorType": "unavailable", "error": words})),
+        (
+            200,
+            json!({"status": "success", "warnings": ["partial", words], "data": {"resultType": "vector", "result": []}}),
+        ),
+        (200, json!({"status": "success", "data": {"resultType": "scalar", "result": [1, words]}})),
+    ] {
+        let server = answering(ResponseTemplate::new(status).set_body_json(&body)).await;
+        let error = error_of(&source(), &named(&server.uri())).await;
+        assert!(!error.message.contains(words), "{body}: {error}");
+    }
+    // Prometheus's own word on a query is what its author needs: on one line, and bounded.
+    let long = format!("1:5: parse\n\u{1b}[2J error {}", "x".repeat(1000));
+    let body = json!({"status": "error", "errorType": "bad_data", "error": long});
+    let server = answering(ResponseTemplate::new(400).set_body_json(body)).await;
+    let error = error_of(&source(), &named(&server.uri())).await.message;
+    assert!(error.contains("bad_data): 1:5: parse [2J error xxx") && error.len() < 350, "{error}");
+}
+
+fn basic(secret: &str) -> PrometheusAuth {
+    let secret_ref = BasicSecretRef { name: secret.into(), ..BasicSecretRef::default() };
+    PrometheusAuth { basic: Some(BasicAuth { secret_ref }), bearer: None }
+}
+
+fn bearer(secret: &str, key: Option<&str>) -> PrometheusAuth {
+    let secret_ref = SecretKeyRef { name: secret.into(), key: key.map(str::to_owned) };
+    PrometheusAuth { bearer: Some(BearerAuth { secret_ref }), basic: None }
+}
+
+/// H9: credentials are named, not written.
+#[tokio::test]
+async fn credentials_come_from_secrets_of_the_runs_namespace() {
+    let server = answering(vector(json!([{"metric": {}, "value": [1, "1"]}]))).await;
+    let source = source();
+    let with = |auth: PrometheusAuth| RunPrometheus { auth: Some(auth), ..named(&server.uri()) };
+    for (auth, sent) in [(basic("prom"), "Basic cmVhZGVyOmh1bnRlcjI="), (bearer("prom", None), "Bearer t0ken")] {
+        assert!(ask_in(&source, "shop", &with(auth), &[scalar("a")]).await[0].is_ok());
+        let asked = server.received_requests().await.unwrap();
+        assert_eq!(asked.last().unwrap().headers["authorization"], sent);
+    }
+    let before = server.received_requests().await.unwrap().len();
+    for (namespace, auth, why) in [
+        ("shop", basic("gone"), "there is no Secret shop/gone"),
+        ("other", basic("prom"), "there is no Secret other/prom"),
+        (
+            "shop",
+            basic("secret"),
+            "the controller may not read Secret shop/secret; grant its ServiceAccount `get` on it",
+        ),
+        ("shop", bearer("prom", Some("missing")), "Secret shop/prom has no key missing"),
+        ("shop", bearer("prom", Some("odd")), "a credential of analysis.prometheus holds a line break"),
+        ("shop", PrometheusAuth::default(), "give basic or bearer, one of them"),
+    ] {
+        let error = ask_in(&source, namespace, &with(auth), &[scalar("a")]).await.remove(0).unwrap_err();
+        assert_eq!(error.fault, Fault::Denied, "{error}");
+        assert!(error.message.contains(why) && !error.message.contains("hunter2"), "{error}");
+    }
+    let ca_secret_ref = Some(SecretKeyRef { name: "ca".into(), key: None });
+    let tls = Some(PrometheusTls { ca_secret_ref, server_name: None });
+    let error = error_of(&source, &RunPrometheus { tls, ..named("https://127.0.0.1:1") }).await;
+    assert!(error.message.contains("its CA is no certificate in PEM"), "{error}");
+    let published = error_of(&source, &named("http://admin:hunter2@127.0.0.1:1")).await.message;
+    assert!(published.contains("holds credentials") && !published.contains("hunter2"), "{published}");
+    assert_eq!(server.received_requests().await.unwrap().len(), before, "none of them was sent");
+}
+
+/// The name on a certificate decides what is asked for, not where it is, and not where it may be.
+#[tokio::test]
+async fn a_server_under_another_name_is_where_its_address_says() {
+    let server = answering(vector(json!([{"metric": {}, "value": [1, "1"]}]))).await;
+    let tls = Some(PrometheusTls { ca_secret_ref: None, server_name: Some("prometheus.internal".into()) });
+    let prometheus = RunPrometheus { tls, ..named(&server.uri()) };
+    assert!(ask_in(&source(), "shop", &prometheus, &[scalar("a")]).await[0].is_ok());
+    let asked = server.received_requests().await.unwrap();
+    assert_eq!(asked[0].headers["host"], server.address().to_string());
+    let closed_source = PrometheusSource::new(Outbound::default(), None, Arc::new(ShopSecrets));
+    assert_eq!(error_of(&closed_source, &prometheus).await.fault, Fault::Denied);
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_controllers_own_credentials_are_read_from_files_whenever_they_are_needed() {
+    let server = answering(vector(json!([{"metric": {}, "value": [1, "1"]}]))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let mut own = OwnPrometheus { address: server.uri(), ..OwnPrometheus::default() };
+    own.bearer_token_file = Some(file.clone());
+    assert!(own.check().await.unwrap_err().to_string().contains("there is no such file"));
+    let source = PrometheusSource::new(Outbound::default(), Some(own.clone()), Arc::new(ShopSecrets));
+    for token in ["first", "second"] {
+        std::fs::write(&file, format!("{token}\n")).unwrap();
+        own.check().await.unwrap();
+        assert!(ask_in(&source, "shop", &RunPrometheus::controller(), &[scalar("a")]).await[0].is_ok());
+        let asked = server.received_requests().await.unwrap();
+        assert_eq!(asked.last().unwrap().headers["authorization"], format!("Bearer {token}"));
+    }
+    own.username_file = Some(file);
+    assert!(own.check().await.unwrap_err().to_string().starts_with("authenticate by"));
+    own.address = "http://admin:hunter2@prometheus".into();
+    let refused = own.check().await.unwrap_err().to_string();
+    assert!(refused.starts_with("--prometheus must not hold credentials") && !refused.contains("hunter2"), "{refused}");
+}
+
+/// The first of several series is any one: a threshold on it would judge by chance.
+#[tokio::test]
+async fn several_series_are_no_number() {
+    let series = json!([{"metric": {"pod": "a"}, "value": [1, "1"]}, {"metric": {"pod": "b"}, "value": [1, "900"]}]);
+    assert_eq!(one(&answering(vector(series)).await, scalar("a")).await, Ok(Answer::Several(2)));
+}
+
+/// H5: a server that accepts and never answers.
+#[tokio::test]
+async fn a_server_that_hangs_gives_an_error_for_each_question_in_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let outbound = Outbound::new(["127.0.0.1".to_owned()]);
+    let source = PrometheusSource::with_times(outbound, None, Arc::new(ShopSecrets), SHORT);
+    let questions: Vec<Query> = (0..12).map(|n| scalar(&format!("q{n}"))).chain([window()]).collect();
+    let began = Instant::now();
+    let answers = ask(&source, &address, &questions).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(answers.len(), questions.len());
+    let faults: Vec<Fault> = answers.iter().map(|answer| answer.as_ref().unwrap_err().fault).collect();
+    assert!(faults.iter().all(|fault| matches!(fault, Fault::Silent | Fault::Busy)), "{answers:?}");
+    assert!(
+        answers[0].as_ref().unwrap_err().message.contains("no answer from Prometheus at http://127"),
+        "{answers:?}"
     );
-    assert_eq!(error, told);
-    let error = source.answer("nowhere", &[scalar("a")]).await.remove(0).unwrap_err().0;
-    assert!(error.starts_with("`nowhere` is no URL"), "{error}");
+    // It rests: the next round does not wait for it once more.
+    let began = Instant::now();
+    let again = ask(&source, &address, &[scalar("a")]).await.remove(0).unwrap_err();
+    assert_eq!(again.fault, Fault::Busy, "{again}");
+    assert!(began.elapsed() < SHORT.request, "{:?}", began.elapsed());
+}
+
+/// H6: a guardrail waited for all queries of all others, first come, first served.
+#[tokio::test]
+async fn a_guardrail_beside_eight_rollouts_with_sixteen_heavy_queries_each_is_answered_within_a_round() {
+    const HEAVY: Duration = Duration::from_millis(400);
+    let server = MockServer::start().await;
+    let heavy = Mock::given(method("POST")).and(body_string_contains("heavy"));
+    heavy.respond_with(vector(json!([{"metric": {}, "value": [1, "1"]}])).set_delay(HEAVY)).mount(&server).await;
+    Mock::given(method("POST")).respond_with(of_arms("1", "2")).mount(&server).await;
+    let source = Arc::new(own(&server.uri()));
+    for rollout in 0..8 {
+        let source = Arc::clone(&source);
+        tokio::spawn(async move {
+            let queries: Vec<Query> = (0..16).map(|n| scalar(&format!("heavy_{rollout}_{n}"))).collect();
+            ask_in(&source, &format!("team-{rollout}"), &RunPrometheus::controller(), &queries).await
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    let answer = ask_in(&source, "shop", &RunPrometheus::controller(), &[window()]).await.remove(0);
+    assert!(matches!(answer, Ok(Answer::Increments { canary: Some(_), .. })), "{answer:?}");
+    // 200 ms of gathering, and at the most one heavy query before each of its two.
+    assert!(began.elapsed() < GATHER + 3 * HEAVY, "{:?}", began.elapsed());
 }

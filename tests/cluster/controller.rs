@@ -84,7 +84,7 @@ fn start(kubeconfig: &Path, replica: &Replica) -> Server {
     command.env("KUBECONFIG", kubeconfig).env("RUST_LOG", "info,glidepath=debug,kube_client=error");
     command.args(["controller", "--prometheus", PROMETHEUS_URL, "--listen", listen, "--log-format", "json"]);
     // The gates that tests keep are on this machine, which is asked only where somebody allows it.
-    command.args(["--gate-hosts", "127.0.0.1"]);
+    command.args(["--allow-hosts", "127.0.0.1"]);
     // A container that starts again in its pod has the pod's name as before, and with it the Lease.
     command.args(["--leader-elect", "--lease-namespace", "glidepath", "--identity", identity]);
     let mut server =

@@ -302,7 +302,7 @@ async fn an_orderly_end_answers_what_is_under_way() {
 /// Gates are asked where the file says, on this machine too; a person's yes is a promote.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gates_are_asked_and_approved() {
-    let board = Service::start("board", 0).await;
+    let board = Service::start("OK", 0).await;
     let steps = format!(
         "        - setWeight: 50\n        - gate: {{name: board, url: \"{}/may\", timeout: 1m}}\n        - gate: {{name: boss, \
          approval: true}}\n",

@@ -32,4 +32,5 @@ mod semantics;
 mod soak;
 mod tick;
 mod total;
+mod trust;
 mod vectors;

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, Prometheus, Settings};
+use super::{Metric, RunPrometheus, Settings};
 use crate::api::common::Percent;
 
 /// One judgement in progress or done, with its evidence.
@@ -36,7 +36,8 @@ pub struct AnalysisRunSpec {
     #[serde(default)]
     pub settings: Settings,
     /// Where the numbers come from.
-    pub prometheus: Prometheus,
+    #[serde(default)]
+    pub prometheus: RunPrometheus,
     /// The run ends with this verdict's arrival (an analysis step) or goes on until it is stopped (background).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,

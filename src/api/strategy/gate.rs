@@ -21,8 +21,9 @@ pub struct Gate {
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
     /// An `http` or `https` address that is asked by POST, with a JSON body that says what is being released. A status of
-    /// 2xx is a yes, unless the body is `{"allow": false, "reason": "..."}`: that is a no, and the release fails. Any other
-    /// answer, or none, is asked for again, first after 5s, then less often, up to once a minute.
+    /// 2xx is a yes when the body is empty, `OK` or `{"allow": true}`, and with `{"allow": false, "reason": "..."}` it is a
+    /// no, and the release fails. After any other answer, or none, it is asked again, first after 5s, then less often, up to
+    /// once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://"))]
     pub url: Option<String>,

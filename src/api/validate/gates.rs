@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Finding;
 use crate::api::{
-    address::refused,
+    address::{is_internal, is_internal_name, refused},
     strategy::{Gate, ONE_WAY, host},
 };
 
@@ -33,12 +33,19 @@ fn check_url(url: &str, path: &str, found: &mut Vec<Finding>) {
         Ok(host) => host,
         Err(problem) => return found.push(Finding::error(path, problem)),
     };
-    let literal =
-        host.parse::<IpAddr>().ok().and_then(refused).or((host == "localhost").then_some("a loopback address"));
-    if let Some(what) = literal {
+    if let Some(what) = unwelcome(host) {
         found.push(Finding::warning(
             path,
-            format!("{host} is {what}; the controller asks it only when its --gate-hosts names it"),
+            format!("{host} is {what}; the controller asks it only when its --allow-hosts names it"),
         ));
+    }
+}
+
+/// What keeps a gate from being asked there unless the operator says so.
+fn unwelcome(host: &str) -> Option<&'static str> {
+    match host.parse::<IpAddr>() {
+        Ok(address) => refused(address).or(is_internal(address).then_some("an address inside the cluster")),
+        Err(_) if host == "localhost" => Some("a loopback address"),
+        Err(_) => is_internal_name(host).then_some("a name inside the cluster"),
     }
 }

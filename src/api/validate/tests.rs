@@ -129,6 +129,31 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             "error spec.verification: observed needs a router in spec.traffic",
         ),
         (vec![("/analysis/templates", json!([]))], "error spec.analysis.templates: name at least one template"),
+        // H9: a password in an address is published with the object.
+        (
+            vec![("/analysis/prometheus", json!({"address": "http://admin:hunter2@prometheus:9090"}))],
+            "error spec.analysis.prometheus.address: must not hold credentials, which every reader",
+        ),
+        (
+            vec![("/analysis/prometheus", json!({"address": "http://p/x?y=z"}))],
+            "error spec.analysis.prometheus.address: must be a base URL, without ? and #",
+        ),
+        (
+            vec![("/analysis/prometheus", json!({"address": "https://p", "auth": {}}))],
+            "error spec.analysis.prometheus.auth: authenticate by basic or by bearer, one of them",
+        ),
+        (
+            vec![(
+                "/analysis/prometheus",
+                json!({"address": "http://p", "auth": {"bearer": {"secretRef": {"name": "s"}}}}),
+            )],
+            "warning spec.analysis.prometheus.address: is asked by http, so its credentials cross the network in clear text",
+        ),
+        (
+            vec![("/analysis/prometheus", json!({"address": "http://127.0.0.1:9090"}))],
+            "warning spec.analysis.prometheus.address: 127.0.0.1 is a loopback address; the controller asks it only when its \
+             --allow-hosts names it",
+        ),
         (
             vec![("/analysis/args", json!([{"name": "a"}, {"name": "a"}]))],
             "error spec.analysis.args[1].name: \"a\" is given twice",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::schema::nearest;
 use crate::{
     api::{
-        analysis::{AnalysisTemplateSpec, Arg, Arms, TemplateRef},
+        analysis::{AnalysisTemplateSpec, Arg, Arms, RunPrometheus, TemplateRef},
         rollout::RolloutSpec,
         validate::Finding,
     },
@@ -85,7 +85,7 @@ fn arguments(place: Place<'_>, templates: Vec<(String, AnalysisTemplateSpec)>, a
         canary_service: Some("rollout-canary".to_owned()),
         stable_service: Some("rollout-stable".to_owned()),
     };
-    let prometheus = Some("http://prometheus");
+    let prometheus = Some(RunPrometheus::controller());
     let wanted = Wanted { templates, args, arms, prometheus, goal: place.goal, ..Wanted::default() };
     let errors = resolve(wanted).err().unwrap_or_default();
     errors.into_iter().filter_map(|error| placed(place.path, &error)).collect()

@@ -5,7 +5,7 @@ use hyper::Uri;
 
 use crate::{
     ports::gate::{GateAnswer, GateAsker, GateQuestion},
-    source::gate::HttpGates,
+    source::{HttpGates, Outbound},
 };
 
 /// Asks wherever the file says.
@@ -15,8 +15,8 @@ pub struct FileGates;
 impl GateAsker for FileGates {
     async fn ask(&self, namespace: &str, question: &GateQuestion) -> GateAnswer {
         let host = question.url.parse::<Uri>().ok().and_then(|url| url.host().map(str::to_ascii_lowercase));
-        let named = host.into_iter().map(|host| host.trim_matches(['[', ']']).to_owned()).collect();
-        match HttpGates::new(named) {
+        let named: Vec<String> = host.into_iter().map(|host| host.trim_matches(['[', ']']).to_owned()).collect();
+        match HttpGates::new(Outbound::new(named)) {
             Ok(gates) => gates.ask(namespace, question).await,
             Err(error) => GateAnswer::Unclear(error.to_string()),
         }

@@ -6,13 +6,13 @@ use super::Process;
 use crate::{
     api::analysis::{Builtin, Counter, Metric},
     evidence::{Answer, ArmCounts, IncrementsQuery, Query},
-    ports::{Source, SourceError},
+    ports::source::{Asking, Fault, Source, SourceError},
     sim::{Millis, cluster::SimCluster, millis, moment, scenario::FaultKind},
 };
 
 #[async_trait]
 impl Source for Process {
-    async fn answer(&self, _: &str, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
+    async fn answer(&self, _: &Asking<'_>, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
         let slow = {
             let mut cluster = self.cluster();
             let now = cluster.now;
@@ -30,13 +30,16 @@ impl Source for Process {
 fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError> {
     let now = cluster.now;
     if cluster.faults.strikes(FaultKind::PrometheusDown, now) {
-        return Err(SourceError("cannot reach Prometheus: connection refused (a fault of the scenario)".into()));
+        return Err(SourceError::new(
+            Fault::Unreachable,
+            "cannot reach Prometheus: connection refused (a fault of the scenario)".into(),
+        ));
     }
     match query {
         Query::Increments(query) => Ok(increments(cluster, query)),
         Query::Scalar { query, at } => Ok(Answer::Scalar(scalar(cluster, query, moment(*at)))),
         #[expect(unreachable_patterns, reason = "the judges learn questions before the simulator does")]
-        _ => Err(SourceError("the simulator cannot answer this kind of question yet".into())),
+        _ => Err(SourceError::new(Fault::Refused, "the simulator cannot answer this kind of question yet".into())),
     }
 }
 

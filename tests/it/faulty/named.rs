@@ -7,6 +7,7 @@ use super::{objects::*, scene::Scene};
 mod leaders;
 mod owned;
 mod routes;
+mod sources;
 mod watches;
 
 /// Seconds.

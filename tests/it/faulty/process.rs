@@ -9,7 +9,11 @@ use glidepath::{
     engine::{GateAnswer, GateQuestion},
     evidence::{Answer, ArmCounts, Query},
     metrics::Metrics,
-    ports::{Clock, GateAsker, GateDesk, RolloutKey, Source, SourceError},
+    ports::{
+        Clock, GateAsker, GateDesk, RolloutKey,
+        source::{Asking, Fault::Unreachable, Source, SourceError},
+    },
+    source::OwnPrometheus,
 };
 use jiff::SignedDuration;
 use kube::Client;
@@ -92,13 +96,13 @@ async fn keep_running(cluster: Arc<FaultyCluster>, process: Process, life: u32, 
             routes: glidepath::router::RouteScope::default(),
             namespace: None,
             class: None,
-            prometheus: Some("http://prometheus:9090".into()),
+            prometheus: Some(OwnPrometheus { address: "http://prometheus:9090".into(), ..OwnPrometheus::default() }),
             listen: ([127, 0, 0, 1], 0).into(),
             leader_elect: process.leader_elect,
             lease_namespace: Some("shop".into()),
             identity: identity(process.number),
             concurrency: 16,
-            gate_hosts: Vec::new(),
+            allow_hosts: Vec::new(),
         };
         let outcome = run_in(environment(&cluster, process, life), settings, stop.clone()).await;
         let outcome = outcome.map_or_else(|error| error.to_string(), |()| "ended".into());
@@ -212,12 +216,15 @@ struct ByImage {
 
 #[async_trait]
 impl Source for ByImage {
-    async fn answer(&self, _: &str, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
+    async fn answer(&self, _: &Asking<'_>, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
         sleep(Duration::from_millis(20)).await;
         let now = self.cluster.now();
         match self.cluster.with(|c| c.faults.of_source(now)) {
             Some((Fault::SourceHangs, until)) => sleep(until - now).await,
-            Some(_) => return queries.iter().map(|_| Err(SourceError("cannot reach Prometheus".into()))).collect(),
+            Some(_) => {
+                let error = || SourceError::new(Unreachable, "cannot reach Prometheus".into());
+                return queries.iter().map(|_| Err(error())).collect();
+            }
             None => {}
         }
         let arm = |set: &str| {

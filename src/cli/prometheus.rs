@@ -1,0 +1,50 @@
+//! The flags that name a Prometheus and how to authenticate there, alike for `controller` and `doctor`.
+
+use std::path::PathBuf;
+
+use crate::source::OwnPrometheus;
+
+/// How to authenticate to `--prometheus`: by files, so that no secret stands in a command line or a manifest.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Credentials {
+    /// A file with the user name for --prometheus; read again when it is needed, as the three below
+    #[arg(
+        long,
+        env = "GLIDEPATH_PROMETHEUS_USERNAME_FILE",
+        value_name = "FILE",
+        requires = "prometheus_password_file"
+    )]
+    prometheus_username_file: Option<PathBuf>,
+    /// A file with the password for --prometheus
+    #[arg(
+        long,
+        env = "GLIDEPATH_PROMETHEUS_PASSWORD_FILE",
+        value_name = "FILE",
+        requires = "prometheus_username_file"
+    )]
+    prometheus_password_file: Option<PathBuf>,
+    /// A file with a bearer token for --prometheus, in place of user name and password
+    #[arg(
+        long,
+        env = "GLIDEPATH_PROMETHEUS_BEARER_TOKEN_FILE",
+        value_name = "FILE",
+        conflicts_with = "prometheus_username_file"
+    )]
+    prometheus_bearer_token_file: Option<PathBuf>,
+    /// A file with the CA certificates that --prometheus must be signed by; default: the machine's
+    #[arg(long, env = "GLIDEPATH_PROMETHEUS_CA_FILE", value_name = "FILE")]
+    prometheus_ca_file: Option<PathBuf>,
+}
+
+impl Credentials {
+    /// The Prometheus at this address.
+    pub fn at(self, address: String) -> OwnPrometheus {
+        OwnPrometheus {
+            address,
+            username_file: self.prometheus_username_file,
+            password_file: self.prometheus_password_file,
+            bearer_token_file: self.prometheus_bearer_token_file,
+            ca_file: self.prometheus_ca_file,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The door to Secrets: read by name when they are needed, from the namespace of whoever names them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+
+/// A Secret's values by key. They have no `Debug`, so that no log and no message shows them.
+pub type SecretData = Arc<BTreeMap<String, Vec<u8>>>;
+
+/// Why a Secret has no values for us.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// There is none of this name.
+    #[error("there is no Secret {0}")]
+    Missing(String),
+    /// The controller's account has no right to it.
+    #[error(
+        "the controller may not read Secret {0}; grant its ServiceAccount `get` on it (docs/controller.md, \"Secrets\")"
+    )]
+    Forbidden(String),
+    /// The API server did not answer, or not so that it could be read.
+    #[error("Secret {0} cannot be read from the API server")]
+    Unavailable(String),
+}
+
+/// Reads Secrets.
+#[async_trait]
+pub trait Secrets: Send + Sync {
+    /// The values of one Secret.
+    async fn read(&self, namespace: &str, name: &str) -> Result<SecretData, SecretError>;
+}

@@ -1,0 +1,248 @@
+//! What Prometheus says, and what its failures mean in words that a status may hold.
+//!
+//! The words are ours. One text of a server's is let through, because nothing else tells a user what is wrong with a query:
+//! `error` of a well-formed Prometheus answer that refuses the query itself (`bad_data`, `execution`), on one line and
+//! bounded. Nothing else in the cluster answers in that form, so no other server's words get into a status by an address
+//! that points at it; and such an error speaks of the query alone, which its author wrote.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::{
+    ports::{
+        source::{Fault, SourceError},
+        turns::NoTurn,
+    },
+    source::{
+        outbound::{Denied, Trouble},
+        servers::Server,
+    },
+};
+
+/// The longest text of a server's own that is kept, in characters.
+const LONGEST: usize = 200;
+
+/// Labels that matter (`arm`) and the value.
+pub type Samples = Vec<(String, f64)>;
+
+/// A failed question.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    fault: Fault,
+    message: String,
+    /// Asking again may help.
+    passing: bool,
+    /// The server is in trouble, not the question.
+    outage: bool,
+}
+
+impl Failed {
+    /// The question cannot be answered as it is.
+    pub fn lasting(message: String) -> Self {
+        Failed { fault: Fault::Refused, message, passing: false, outage: false }
+    }
+
+    /// Nothing came within this time.
+    pub fn silent(server: &Server, time: Duration) -> Self {
+        let message =
+            format!("no answer from {} within {} s; {}", server.name, time.as_secs_f32().ceil(), server.remedy);
+        Failed { fault: Fault::Silent, message, passing: false, outage: true }
+    }
+
+    /// There was no turn.
+    pub fn busy(server: &Server, no: &NoTurn) -> Self {
+        Failed {
+            fault: Fault::Busy,
+            message: format!("{} is not asked now: {no}", server.name),
+            passing: false,
+            outage: false,
+        }
+    }
+
+    /// The request failed.
+    pub fn unreachable(server: &Server, trouble: &Trouble, time: Duration) -> Self {
+        let lasting = |fault, why: String| Failed { fault, message: why, passing: false, outage: false };
+        match trouble {
+            Trouble::Silent => Self::silent(server, time),
+            Trouble::Denied(Denied::NoSuchHost) | Trouble::ConnectionRefused | Trouble::Broken => Failed {
+                fault: Fault::Unreachable,
+                message: format!("cannot reach {} ({trouble}); {}", server.name, server.remedy),
+                passing: true,
+                outage: true,
+            },
+            Trouble::Denied(_) => {
+                lasting(Fault::Denied, format!("cannot ask {}: {trouble}; {}", server.name, server.remedy))
+            }
+            Trouble::Certificate(_) => {
+                lasting(Fault::Unreachable, format!("cannot reach {} ({trouble}); {}", server.name, server.remedy))
+            }
+            Trouble::TooLong(most) => lasting(
+                Fault::Refused,
+                format!("{} answered more than {} MiB; aggregate the query", server.name, most >> 20),
+            ),
+        }
+    }
+
+    /// As it is told.
+    pub fn error(&self) -> SourceError {
+        SourceError::new(self.fault, self.message.clone())
+    }
+
+    /// Whether asking again at once may help.
+    pub fn is_passing(&self) -> bool {
+        self.passing
+    }
+
+    /// Whether the server is in trouble.
+    pub fn is_outage(&self) -> bool {
+        self.outage
+    }
+
+    /// Whether less may be answered where much is refused.
+    pub fn splits(&self) -> bool {
+        self.fault == Fault::Refused && !self.passing && !self.outage
+    }
+}
+
+/// Prometheus's answer, as far as it is used. Values are [time, "number"].
+#[derive(Deserialize)]
+struct Envelope {
+    status: Status,
+    #[serde(default)]
+    data: Option<Data>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(rename = "errorType", default)]
+    kind: Option<String>,
+    #[serde(default)]
+    warnings: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Success,
+    Error,
+}
+
+/// What a server's `errorType` says of the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The query itself is at fault.
+    Query(&'static str),
+    /// It took too long.
+    Timeout,
+    /// The server is in trouble.
+    Outage,
+    /// Something that we know nothing of.
+    Other,
+}
+
+impl Kind {
+    /// Prometheus's own kinds; VictoriaMetrics has the HTTP status there.
+    fn of(text: &str, status: u16) -> Kind {
+        match text {
+            "bad_data" => Kind::Query("bad_data"),
+            "execution" => Kind::Query("execution"),
+            "422" if status == 422 => Kind::Query("execution"),
+            "400" if status == 400 => Kind::Query("bad_data"),
+            "timeout" => Kind::Timeout,
+            "canceled" | "unavailable" | "internal" | "too_many_requests" | "429" | "500" | "503" => Kind::Outage,
+            _ => Kind::Other,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+enum Data {
+    Vector(Vec<Sample>),
+    Scalar((f64, String)),
+    Matrix(IgnoredAny),
+    String(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Sample {
+    #[serde(default)]
+    metric: HashMap<String, String>,
+    #[serde(default)]
+    value: Option<(f64, String)>,
+}
+
+/// The samples in an answer.
+pub fn read(server: &Server, status: u16, body: &[u8]) -> Result<Samples, Failed> {
+    if matches!(status, 401 | 403) {
+        let message = format!("{} does not accept our credentials (HTTP {status}); check its auth", server.name);
+        return Err(Failed { fault: Fault::Denied, ..Failed::lasting(message) });
+    }
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else { return Err(foreign(server, status)) };
+    if matches!(envelope.status, Status::Error) {
+        return Err(match envelope.kind {
+            Some(kind) => {
+                refused(server, status, Kind::of(&kind, status), envelope.error.as_deref().unwrap_or_default())
+            }
+            None => foreign(server, status),
+        });
+    }
+    if envelope.warnings.iter().any(|warning| warning.to_lowercase().contains("partial")) {
+        return Err(Failed::lasting(format!(
+            "{} gave a part of the data only, by a warning in its answer",
+            server.name
+        )));
+    }
+    match envelope.data {
+        Some(Data::Vector(samples)) => samples.into_iter().map(sample).collect(),
+        Some(Data::Scalar(value)) => Ok(vec![(String::new(), number(&value.1)?)]),
+        _ => Err(Failed::lasting("the query gives no instant vector or scalar; aggregate it to one number".to_owned())),
+    }
+}
+
+/// A server that does not speak as Prometheus does, or a proxy before one that does.
+fn foreign(server: &Server, status: u16) -> Failed {
+    let name = &server.name;
+    let redirect = if (300..400).contains(&status) { ", and redirects are not followed" } else { "" };
+    let message = format!("{name} answered HTTP {status} and not as Prometheus does{redirect}; {}", server.remedy);
+    let passing = status >= 500 || status == 429;
+    Failed { passing, outage: passing, ..Failed::lasting(message) }
+}
+
+fn refused(server: &Server, status: u16, kind: Kind, error: &str) -> Failed {
+    let name = &server.name;
+    match kind {
+        Kind::Query(kind) => {
+            Failed::lasting(format!("{name} refused the query (HTTP {status}, {kind}): {}", one_line(error)))
+        }
+        Kind::Timeout => {
+            let message = format!("{name} could not evaluate the query in time (HTTP {status}); make it cheaper");
+            Failed { fault: Fault::Silent, message, passing: false, outage: true }
+        }
+        Kind::Outage => {
+            let message = format!("{name} cannot answer now (HTTP {status})");
+            Failed { fault: Fault::Unreachable, message, passing: true, outage: true }
+        }
+        Kind::Other => Failed::lasting(format!("{name} refused the query (HTTP {status})")),
+    }
+}
+
+/// A server's own text, bounded, without what moves a cursor.
+fn one_line(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c }).collect();
+    let mut kept: String = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = kept.char_indices().nth(LONGEST) {
+        kept.truncate(end);
+    }
+    kept
+}
+
+fn sample(sample: Sample) -> Result<(String, f64), Failed> {
+    let histogram = || Failed::lasting("the query gives histograms; aggregate it to one number".to_owned());
+    let value = sample.value.ok_or_else(histogram)?;
+    Ok((sample.metric.get("arm").cloned().unwrap_or_default(), number(&value.1)?))
+}
+
+/// `NaN`, `+Inf` and `-Inf` as Prometheus writes them are read as well.
+fn number(text: &str) -> Result<f64, Failed> {
+    text.parse().map_err(|_| Failed::lasting("the query gives a value that is no number".to_owned()))
+}
