@@ -188,7 +188,8 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
         return;
     }
     let unproved = is_unproved(draft);
-    if !over && !(unproved && is_held_back(draft, place)) {
+    let over = over || unproved && is_held_back(draft, place);
+    if !over {
         deadline(draft);
     } else if draft.is_paused() {
         draft.wait("Paused", "paused: the step is over, resume goes on", None);
