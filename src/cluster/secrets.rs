@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 
-use super::call::call;
+use super::call::read;
 use crate::ports::{
     WorldError,
     secrets::{SecretData, SecretError, Secrets},
@@ -21,14 +21,14 @@ impl Secrets for ClusterSecrets {
     async fn read(&self, namespace: &str, name: &str) -> Result<SecretData, SecretError> {
         let api: Api<Secret> = Api::namespaced(self.0.clone(), namespace);
         let place = format!("{namespace}/{name}");
-        let secret = call(&format!("get Secret {place}"), api.get(name)).await.map_err(|error| why(&error, place))?;
+        let found = read(&format!("get Secret {place}"), api.get_opt(name)).await;
+        let secret = found.map_err(|error| why(&error, place.clone()))?.ok_or(SecretError::Missing(place))?;
         Ok(Arc::new(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect()))
     }
 }
 
 fn why(error: &WorldError, place: String) -> SecretError {
     match error {
-        WorldError::Refused { reason, .. } if reason == "NotFound" => SecretError::Missing(place),
         WorldError::Refused { reason, .. } if reason == "Forbidden" => SecretError::Forbidden(place),
         _ => SecretError::Unavailable(place),
     }
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn what_the_api_server_refuses_says_what_to_do() {
         let refused = |reason: &str| WorldError::Refused { reason: reason.into(), message: "x".into() };
-        assert_eq!(why(&refused("NotFound"), "shop/prom".into()).to_string(), "there is no Secret shop/prom");
+        assert_eq!(SecretError::Missing("shop/prom".into()).to_string(), "there is no Secret shop/prom");
         let forbidden = why(&refused("Forbidden"), "shop/prom".into()).to_string();
         assert!(forbidden.contains("may not read Secret shop/prom; grant its ServiceAccount `get`"), "{forbidden}");
         let gone = why(&WorldError::Transient("no answer".into()), "shop/prom".into());

@@ -61,7 +61,6 @@ fn spec() -> impl Strategy<Value = RolloutSpec> {
                     max_unavailable: unavailable,
                     min_pods_per_revision: least,
                     dynamic_stable_scale: dynamic,
-                    ..CanaryStrategy::default()
                 };
                 Release { canary: Some(canary), ..Release::default() }
             }
