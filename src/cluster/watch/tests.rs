@@ -59,14 +59,16 @@ impl Process {
     fn start_in(api: &FakeApi, namespace: Option<&str>) -> Self {
         let (streams, touched) = (Streams::default(), Arc::<Touched>::default());
         let settings = Settings { namespace: namespace.map(str::to_owned), ..Settings::default() };
+        let fence = Fence::default();
+        fence.open();
         let cluster = Arc::new(Cluster::new(
             (api.client(), api.client()),
             settings,
             Arc::new(SystemClock),
-            EventSender::start(api.client(), &Fence::default(), None),
+            EventSender::start(api.client(), &fence, None),
             Arc::<Touched>::clone(&touched),
             GateDesk::new(Arc::new(NoGates)),
-            Fence::default(),
+            fence,
         ));
         let watches = start(&cluster, &streams);
         Process { api: api.clone(), cluster, streams, touched, _watches: watches }
