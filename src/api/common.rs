@@ -182,8 +182,17 @@ impl From<Duration> for HumanDuration {
 
 /// Why a text is not a duration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not a duration; write a number with a unit, like 90s, 5m, 1h30m or 500ms")]
-pub struct DurationError(String);
+pub enum DurationError {
+    /// No number with a unit.
+    #[error("\"{0}\" is not a duration; write a number with a unit (ms, s, m, h or d), like 90s, 5m or 1h30m")]
+    Syntax(String),
+    /// A number without a unit: elsewhere that is seconds.
+    #[error("{0} is not a duration; write {1}s")]
+    Unit(String, String),
+    /// Longer than is allowed.
+    #[error("\"{0}\" is longer than a year, the longest wait")]
+    Long(String),
+}
 
 /// A year: longer waits are typing mistakes, and the bound keeps arithmetic on timestamps safe.
 const LONGEST: f64 = 366.0 * 86_400.0;
@@ -191,9 +200,12 @@ const LONGEST: f64 = 366.0 * 86_400.0;
 impl FromStr for HumanDuration {
     type Err = DurationError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || DurationError(text.to_owned());
+        let wrong = || DurationError::Syntax(text.to_owned());
         if text == "0" {
             return Ok(HumanDuration::default());
+        }
+        if text.parse::<f64>().is_ok_and(|number| number >= 0.0) && text.ends_with(|c: char| c.is_ascii_digit()) {
+            return Err(DurationError::Unit(format!("\"{text}\""), text.to_owned()));
         }
         let mut rest = text;
         let mut total = 0.0;
@@ -204,8 +216,11 @@ impl FromStr for HumanDuration {
             total += number * unit_seconds(&rest[digits..unit_end]).ok_or_else(wrong)?;
             rest = &rest[unit_end..];
         }
-        if text.is_empty() || total > LONGEST {
+        if text.is_empty() {
             return Err(wrong());
+        }
+        if total > LONGEST {
+            return Err(DurationError::Long(text.to_owned()));
         }
         Ok(HumanDuration(Duration::from_millis((total * 1000.0).round() as u64)))
     }
@@ -247,9 +262,29 @@ impl Serialize for HumanDuration {
 
 impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        duration_text(deserializer)?.parse().map_err(de::Error::custom)
     }
+}
+
+/// The text of a duration. A bare number has words of its own: other tools take it for seconds.
+fn duration_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    struct Visitor;
+    impl de::Visitor<'_> for Visitor {
+        type Value = String;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a duration like 90s, 5m or 1h30m")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<String, E> {
+            Err(E::custom(DurationError::Unit(value.to_string(), value.to_string())))
+        }
+        fn visit_f64<E: de::Error>(self, value: f64) -> Result<String, E> {
+            Err(E::custom(DurationError::Unit(value.to_string(), value.to_string())))
+        }
+    }
+    deserializer.deserialize_any(Visitor)
 }
 
 impl JsonSchema for HumanDuration {
@@ -284,7 +319,7 @@ impl Serialize for Delay {
 
 impl<'de> Deserialize<'de> for Delay {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let text = duration_text(deserializer)?;
         if text == "never" {
             return Ok(Delay::Never);
         }
@@ -301,76 +336,6 @@ impl JsonSchema for Delay {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": r"^(never|0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$", "maxLength": 32 })
-    }
-}
-
-/// A whole number of pods or a share of the desired replicas (`3` or `"25%"`), as in a Deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PodCount {
-    /// So many pods.
-    Pods(u32),
-    /// This share of the desired replicas.
-    Share(Percent),
-}
-
-impl PodCount {
-    /// Resolved against `replicas`, rounded up.
-    pub fn round_up(self, replicas: u32) -> u32 {
-        match self {
-            PodCount::Pods(pods) => pods,
-            PodCount::Share(share) => share.ceil_of(replicas),
-        }
-    }
-
-    /// Resolved against `replicas`, rounded down.
-    pub fn round_down(self, replicas: u32) -> u32 {
-        match self {
-            PodCount::Pods(pods) => pods,
-            PodCount::Share(share) => (u64::from(share.0) * u64::from(replicas) / 10_000) as u32,
-        }
-    }
-}
-
-impl Serialize for PodCount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            PodCount::Pods(pods) => serializer.serialize_u32(*pods),
-            PodCount::Share(share) => serializer.collect_str(&format_args!("{}%", f64::from(share.0) / 100.0)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for PodCount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = PodCount;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of pods or a string like \"25%\"")
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<PodCount, E> {
-                u32::try_from(value).map(PodCount::Pods).map_err(E::custom)
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<PodCount, E> {
-                u32::try_from(value).map(PodCount::Pods).map_err(|_| E::custom("a number of pods is never negative"))
-            }
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<PodCount, E> {
-                value.parse().map(PodCount::Share).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-impl JsonSchema for PodCount {
-    fn schema_name() -> Cow<'static, str> {
-        "PodCount".into()
-    }
-    fn inline_schema() -> bool {
-        true
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "x-kubernetes-int-or-string": true })
     }
 }
 
@@ -391,8 +356,28 @@ mod tests {
             assert_eq!(duration.get().as_secs_f64(), seconds, "{text}");
             assert_eq!(duration.to_string(), shown);
         }
-        for wrong in ["", "5", "m", "5 m", "-1s", "5x", "99999d"] {
+        for wrong in ["", "5", "m", "5 m", "-1s", "5x", "99999d", "-5", "inf", "NaN"] {
             assert!(wrong.parse::<HumanDuration>().is_err(), "{wrong}");
+        }
+    }
+
+    // W11.
+    #[test]
+    fn w11_what_is_no_duration_says_how_to_write_one() {
+        for (json, words) in [
+            ("10", "10 is not a duration; write 10s"),
+            ("1.5", "1.5 is not a duration; write 1.5s"),
+            ("\"10\"", "\"10\" is not a duration; write 10s"),
+            ("\"400d\"", "\"400d\" is longer than a year"),
+            ("\"5 minutes\"", "\"5 minutes\" is not a duration; write a number with a unit (ms, s, m, h or d)"),
+            ("-1", "expected a duration like 90s"),
+        ] {
+            for said in [
+                serde_json::from_str::<HumanDuration>(json).unwrap_err().to_string(),
+                serde_json::from_str::<Delay>(json).unwrap_err().to_string(),
+            ] {
+                assert!(said.contains(words), "{json}: {said}");
+            }
         }
     }
 
@@ -407,13 +392,5 @@ mod tests {
         }
         assert_eq!(serde_json::to_string(&Percent::whole(5)).unwrap(), "5");
         assert_eq!(Percent::from_basis_points(1).ceil_of(10), 1);
-    }
-
-    #[test]
-    fn pod_counts_round_as_a_deployment_does() {
-        let share: PodCount = serde_json::from_str("\"25%\"").unwrap();
-        assert_eq!((share.round_up(10), share.round_down(10)), (3, 2));
-        let pods: PodCount = serde_json::from_str("2").unwrap();
-        assert_eq!((pods.round_up(10), pods.round_down(10)), (2, 2));
     }
 }

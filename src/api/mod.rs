@@ -11,6 +11,8 @@ pub mod common;
 pub mod conditions;
 pub mod crds;
 pub mod metadata;
+pub mod names;
+pub mod pod_count;
 pub mod revision;
 pub mod rollout;
 pub mod status;

@@ -89,7 +89,7 @@ fn write_canonical(value: &Value, text: &mut String) {
     }
 }
 
-fn base32(bytes: &[u8], length: usize) -> String {
+pub(super) fn base32(bytes: &[u8], length: usize) -> String {
     let bit = |at: usize| bytes.get(at / 8).map_or(0, |byte| usize::from(byte >> (7 - at % 8) & 1));
     (0..length)
         .map(|index| {

@@ -9,6 +9,7 @@ use super::{
     analysis::{Arg, Prometheus, TemplateRef},
     common::{Delay, HumanDuration},
     metadata::PodMetadata,
+    pod_count::MOST_PODS,
     status::RolloutStatus,
     strategy::{BlueGreenStrategy, Judged, Strategy},
     traffic::TrafficRouter,
@@ -37,7 +38,12 @@ use super::{
     printcolumn(name = "Weight", type_ = "string", json_path = ".status.weightShown"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.readyShown"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    // An object that was made before this rule has a status, and must still be deletable.
+    validation = (
+        "has(self.status) || size(self.metadata.name) <= 63",
+        "metadata.name must be no more than 63 characters: it is the value of the label glidepath.dev/rollout"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("has(self.workloadRef) != has(self.template)", "give either workloadRef, or selector and template"))]
@@ -51,6 +57,12 @@ use super::{
     "class is immutable: two controllers would act on the Rollout at once; create it anew"
 ))]
 #[x_kube(validation = ("!has(oldSelf.selector) || !has(self.selector) || self.selector == oldSelf.selector", "selector is immutable"))]
+#[x_kube(validation = (
+    "!has(self.services) || !has(self.services.root) || size(self.services.root) <= 56 || !has(self.traffic) || \
+     size(self.traffic) == 0 || (has(self.services.stable) && has(self.services.canary)) || has(self.strategy.blueGreen) || \
+     self.traffic.exists(t, has(t.istio) && has(t.istio.destinationRule))",
+    "services.root must be no more than 56 characters where the stable and canary Services are named after it"
+))]
 pub struct RolloutSpec {
     /// The installation that acts on it: the controller that runs with `--class` and this name. Absent: the one without a
     /// class. Immutable.
@@ -59,7 +71,7 @@ pub struct RolloutSpec {
     pub class: Option<String>,
     /// How many pods are wanted. Absent when an autoscaler owns it through the scale subresource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 100_000))]
+    #[schemars(range(min = 0, max = MOST_PODS))]
     pub replicas: Option<u32>,
     /// The Deployment whose pod template is released. Its own controller is held still meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,12 +173,15 @@ pub enum ScaleDown {
 pub struct Services {
     /// The Service that callers use. It exists already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
     pub root: Option<String>,
     /// The Service of the stable version; created and owned when absent. Default `<root>-stable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
     pub stable: Option<String>,
     /// The Service of the new version; created and owned when absent. Default `<root>-canary`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
     pub canary: Option<String>,
 }
 

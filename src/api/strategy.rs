@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     analysis::TemplateRef,
-    common::{HumanDuration, Percent, PodCount},
+    common::{HumanDuration, Percent},
+    pod_count::{MOST_PODS, PodCount},
 };
 pub use ab_test::{AbTestStrategy, CANDIDATE, DEFAULT_TTL, Decide, Judged, OnNoDifference, OnWin, Sticky};
 pub use gate::{Gate, ONE_WAY, OnTimeout, host};
@@ -86,7 +87,7 @@ pub struct BlueGreenStrategy {
     pub preview_service: Option<String>,
     /// Pods of the preview. Default: as many as are wanted. Before the switch there are as many in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MOST_PODS))]
     pub preview_replicas: Option<u32>,
     /// Requests that go to the preview by what they carry, until the switch. A request that fulfils any of these. With a
     /// router only.
@@ -166,11 +167,14 @@ pub struct CanaryStrategy {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub steps: Vec<Step>,
-    /// Without a mesh: how many pods may exist above the desired count while replicas move. Default 25 %.
+    /// Without a mesh: how many pods may exist above the desired count while replicas move: a number of pods, or a percentage
+    /// as a text (`"25%"`), which may be above 100. Default 25 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_surge: Option<PodCount>,
-    /// How many pods may be unavailable while replicas move. Default 25 %; if it and maxSurge are both 0, 1.
+    /// How many pods may be unavailable while replicas move: a number of pods, or a percentage as a text, at most `"100%"`.
+    /// Default 25 %; if it and maxSurge are both 0, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = "^(100|[0-9]{1,2})%$"))]
     pub max_unavailable: Option<PodCount>,
     /// With a mesh: stable gives up pods as the canary takes traffic over, instead of keeping all. Saves pods; an abort then
     /// waits for stable to grow. Default false.
@@ -178,7 +182,7 @@ pub struct CanaryStrategy {
     pub dynamic_stable_scale: bool,
     /// With a mesh: a version that gets traffic has at least so many pods. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MOST_PODS))]
     pub min_pods_per_revision: Option<u32>,
 }
 
@@ -229,9 +233,16 @@ pub struct Step {
     pub decide: Option<Decide>,
 }
 
+/// The names that header routes cannot have: what is ours in a route object beside them is called so (`glidepath-mirror`).
+pub const OWN_ROUTES: [&str; 3] = ["mirror", "sticky-control", "sticky-candidate"];
+
 /// Requests that go to the new version by what they carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "!(self.name in ['mirror', 'sticky-control', 'sticky-candidate'])",
+    "mirror, sticky-control and sticky-candidate are names of routes of Glidepath's own"
+))]
 pub struct HeaderRoute {
     /// Its name; the route in the mesh is called `glidepath-<name>`.
     #[schemars(length(min = 1, max = 53))]
@@ -348,6 +359,7 @@ impl AnalysisStep {
 pub struct CanaryScale {
     /// So many pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = MOST_PODS))]
     pub replicas: Option<u32>,
     /// This share of the desired replicas, rounded up.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,8 +12,7 @@ use super::{
         check,
         files::{self, File},
     },
-    output,
-    root::print,
+    output::{self, print},
     words,
 };
 use crate::{
@@ -21,12 +20,14 @@ use crate::{
         analysis::TemplateRef,
         common::{HumanDuration, Percent},
         metadata::PodMetadata,
+        pod_count::MOST_PODS,
         rollout::RolloutSpec,
-        validate::{self, Severity},
+        validate::Severity,
     },
     engine::{
-        items::{self, Item, Scale},
-        replicas,
+        Split,
+        items::{self, Item},
+        peak::Release,
     },
     yaml::{self, Document, Position, YamlError},
 };
@@ -41,7 +42,7 @@ pub struct PlanArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Plan for so many pods; default: the file's replicas, else 10
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_PODS)))]
     pub replicas: Option<u32>,
 }
 
@@ -97,7 +98,7 @@ fn shown(plans: &[Plan], format: OutputFormat) -> Result<String, CliError> {
 pub struct Plan {
     name: String,
     replicas: u32,
-    mesh: bool,
+    split: Split,
     lines: Vec<Line>,
     people: u32,
     gates: u32,
@@ -124,35 +125,29 @@ fn of_document(document: &Document, replicas: Option<u32>) -> Result<Plan, YamlE
     Ok(plan(name, &spec, replicas.or(spec.replicas).unwrap_or(USUAL_REPLICAS)))
 }
 
-/// Walks the steps once, adding up the waiting.
+/// Walks the steps once, adding up the waiting. The pods are those that the engine will ask for.
 pub fn plan(name: &str, spec: &RolloutSpec, replicas: u32) -> Plan {
-    let mut plan = Plan { name: name.to_owned(), replicas, mesh: validate::has_mesh(spec), ..Plan::default() };
-    plan.most_pods = replicas;
+    let release = Release::of(spec, replicas);
     let roles = [("canary", &spec.canary_metadata), ("stable", &spec.stable_metadata)].into_iter();
-    plan.roles = roles.filter_map(|(role, metadata)| Some((role, metadata.clone()?))).collect();
-    let steps = items::items(&spec.strategy.steps());
-    for (index, item) in (0u32..).zip(&steps) {
-        let pods =
-            |sub: u32| plan_pods(spec, replicas, items::weight_at(&steps, index, sub), items::scale_at(&steps, index));
-        plan.step(index, item, items::weight_at(&steps, index, 0), pods);
+    let mut plan = Plan {
+        name: name.to_owned(),
+        replicas,
+        split: release.split(),
+        most_pods: release.most_pods(),
+        roles: roles.filter_map(|(role, metadata)| Some((role, metadata.clone()?))).collect(),
+        ..Plan::default()
+    };
+    let steps = release.items();
+    for (index, item) in (0u32..).zip(steps) {
+        plan.step(index, item, items::weight_at(steps, index, 0), |sub| release.canary_pods(index, sub));
     }
-    let pods = if plan.mesh { format!("{replicas} new pods, then all traffic") } else { format!("{replicas} pods") };
+    let pods = match plan.split {
+        Split::Routes => format!("{replicas} new pods, then all traffic"),
+        Split::Switch => format!("{replicas} new pods, then the active Service is switched"),
+        Split::Ratio => pods_text(replicas),
+    };
     plan.line(String::new(), "promotion".to_owned(), pods, Percent::FULL);
-    plan.most_pods = if plan.mesh { replicas * 2 } else { plan.most_pods.max(replicas + surge(spec, replicas)) };
     plan
-}
-
-fn surge(spec: &RolloutSpec, replicas: u32) -> u32 {
-    let given = spec.strategy.canary.as_ref().and_then(|canary| canary.max_surge);
-    given.map_or_else(|| Percent::whole(25).ceil_of(replicas), |surge| surge.round_up(replicas))
-}
-
-fn plan_pods(spec: &RolloutSpec, replicas: u32, weight: Percent, scale: Scale) -> u32 {
-    if validate::has_mesh(spec) {
-        replicas::canary_with_mesh(replicas, weight, scale)
-    } else {
-        replicas::split(replicas, weight, surge(spec, replicas)).0
-    }
 }
 
 fn names(templates: &[TemplateRef]) -> String {
@@ -236,7 +231,11 @@ impl Plan {
 
     /// For people: when, step, what, pods, a bar of the weight; and the sum.
     pub fn text(&self) -> String {
-        let split = if self.mesh { "weights in the mesh" } else { "no mesh: the ratio of pods" };
+        let split = match self.split {
+            Split::Routes => "weights in the mesh",
+            Split::Ratio => "no mesh: the ratio of pods",
+            Split::Switch => "no mesh: the active Service is switched",
+        };
         let mut text = format!("{}  {}, {split}\n", self.name, pods_text(self.replicas));
         let width = self.lines.iter().map(|line| line.what.chars().count()).max().unwrap_or(0);
         let detail = self.lines.iter().map(|line| line.detail.chars().count()).max().unwrap_or(0);
@@ -289,7 +288,7 @@ fn json(plan: &Plan) -> serde_json::Value {
     let mut json = serde_json::json!({
         "rollout": plan.name,
         "replicas": plan.replicas,
-        "mesh": plan.mesh,
+        "mesh": plan.split == Split::Routes,
         "steps": lines.collect::<Vec<_>>(),
         "waitsAtLeast": HumanDuration::from(plan.least),
         "pausesForAPerson": plan.people,

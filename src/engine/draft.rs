@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{
-    RolloutStatus,
+    RolloutSpec, RolloutStatus,
     common::{HumanDuration, Percent},
     status::{Course, Phase, Progress, Refusal, RevisionRef, Waiting},
     strategy::{AbTestStrategy, BlueGreenStrategy, CanaryStrategy},
@@ -25,14 +25,26 @@ const FIRST_LOOK: HumanDuration = HumanDuration::secs(60);
 pub const DEFAULT_SCALE_DOWN_DELAY: HumanDuration = HumanDuration::secs(30);
 
 /// How traffic gets to one version or the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Split {
     /// Routers have weights.
     Routes,
     /// One Service reaches both; the ratio of their pods is the weight.
+    #[default]
     Ratio,
     /// Blue-green without a router: the active Service selects one or the other.
     Switch,
+}
+
+impl Split {
+    /// Of this spec.
+    pub fn of(spec: &RolloutSpec) -> Self {
+        match (spec.traffic.is_empty(), &spec.strategy.blue_green) {
+            (false, _) => Split::Routes,
+            (true, Some(_)) => Split::Switch,
+            (true, None) => Split::Ratio,
+        }
+    }
 }
 
 /// The decision being drawn up.
@@ -95,11 +107,7 @@ impl<'a> Draft<'a> {
 
     /// How traffic gets to one version or the other.
     pub fn split(&self) -> Split {
-        match (self.input.spec.traffic.is_empty(), &self.input.spec.strategy.blue_green) {
-            (false, _) => Split::Routes,
-            (true, Some(_)) => Split::Switch,
-            (true, None) => Split::Ratio,
-        }
+        Split::of(self.input.spec)
     }
 
     /// Whether a router splits the traffic.

@@ -21,6 +21,7 @@ pub mod invariants;
 pub mod items;
 mod metadata;
 mod outcome;
+pub mod peak;
 mod pods;
 mod promotion;
 mod reach;
@@ -39,7 +40,7 @@ pub use ab_test::stickiness;
 pub use decision::{
     Action, Decision, GateQuestion, Goal, HandBack, Notice, RouteIntent, RunRequest, Stickiness, Target, Wake,
 };
-pub use draft::{DEFAULT_DEADLINE, DEFAULT_SCALE_DOWN_DELAY};
+pub use draft::{DEFAULT_DEADLINE, DEFAULT_SCALE_DOWN_DELAY, Split};
 pub use input::{
     CommandSeen, GateAnswer, GateSeen, Input, PodSeen, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen,
     TemplateSeen, WorkloadSeen,

@@ -1,10 +1,6 @@
 //! Replica arithmetic (semantics.md section 5): how many pods each revision gets, and how they move there.
 
-use crate::api::{
-    RolloutSpec,
-    common::{Percent, PodCount},
-    strategy::CanaryStrategy,
-};
+use crate::api::{RolloutSpec, common::Percent, pod_count::PodCount, strategy::CanaryStrategy};
 
 use super::items::{self, Item, Scale};
 
@@ -117,7 +113,7 @@ pub struct Slack {
 impl Slack {
     /// Resolved as a Deployment does: surge rounds up, unavailable down, 25 % by default, never both 0.
     pub fn of(strategy: &CanaryStrategy, replicas: u32) -> Slack {
-        let quarter = PodCount::Share(Percent::whole(25));
+        let quarter = PodCount::Share(25);
         let surge = strategy.max_surge.unwrap_or(quarter).round_up(replicas);
         let unavailable = strategy.max_unavailable.unwrap_or(quarter).round_down(replicas).min(replicas);
         Slack { surge, unavailable: if surge == 0 && unavailable == 0 { 1 } else { unavailable } }

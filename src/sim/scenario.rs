@@ -11,6 +11,7 @@ use crate::api::{
     analysis::Verdict,
     command::Verb,
     common::{Delay, HumanDuration, Percent},
+    pod_count::MOST_PODS,
     status::{Outcome, Phase, Stage},
 };
 
@@ -102,10 +103,10 @@ pub struct HeadersSpec {
 #[serde(rename_all = "camelCase")]
 pub struct HpaSpec {
     /// Replicas at least.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MOST_PODS))]
     pub min: u32,
     /// Replicas at most.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MOST_PODS))]
     pub max: u32,
     /// Requests a second that one pod is to have.
     #[schemars(range(min = 0))]
@@ -247,6 +248,7 @@ pub struct Entry {
     /// An object that goes.
     pub delete: Option<Delete>,
     /// Desired replicas.
+    #[schemars(range(max = MOST_PODS))]
     pub scale: Option<u32>,
     /// A command.
     pub command: Option<CommandEntry>,

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::Finding;
-use crate::api::{common::PodCount, rollout::RolloutSpec};
+use crate::api::{
+    pod_count::{MOST_PODS, PodCount},
+    rollout::RolloutSpec,
+};
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     if spec.workload_ref.is_some() == spec.template.is_some() {
@@ -22,6 +25,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         containers(template, found);
     }
     history(spec, found);
+    bounds(spec, found);
     movement(spec, found);
 }
 
@@ -83,13 +87,47 @@ fn history(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     }
 }
 
+/// As the schema has it, for files that no API server has seen.
+fn bounds(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let (canary, blue_green) = (spec.strategy.canary.as_ref(), spec.strategy.blue_green.as_ref());
+    let counts = [
+        ("spec.replicas".to_owned(), spec.replicas),
+        ("spec.strategy.canary.minPodsPerRevision".to_owned(), canary.and_then(|canary| canary.min_pods_per_revision)),
+        (
+            "spec.strategy.blueGreen.previewReplicas".to_owned(),
+            blue_green.and_then(|strategy| strategy.preview_replicas),
+        ),
+    ];
+    let steps = canary.into_iter().flat_map(|canary| &canary.steps).enumerate();
+    let scales = steps.filter_map(|(index, step)| {
+        let path = format!("spec.strategy.canary.steps[{index}].setCanaryScale.replicas");
+        Some((path, step.set_canary_scale.as_ref()?.replicas))
+    });
+    for (path, count) in counts.into_iter().chain(scales) {
+        if let Some(count) = count.filter(|count| *count > MOST_PODS) {
+            found.push(Finding::error(path, format!("{count} is above {MOST_PODS}, the most")));
+        }
+    }
+}
+
 fn movement(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     let Some(canary) = &spec.strategy.canary else { return };
+    if let Some(PodCount::Share(share)) = canary.max_unavailable.filter(|count| matches!(count, PodCount::Share(101..)))
+    {
+        let message = format!("{share}% must not be greater than 100%: there are no more pods than all");
+        found.push(Finding::error("spec.strategy.canary.maxUnavailable", message));
+    }
     let none = |count: Option<PodCount>| count.is_some_and(|count| count.round_up(100) == 0);
     if none(canary.max_surge) && none(canary.max_unavailable) {
         found.push(Finding::warning(
             "spec.strategy.canary.maxUnavailable",
             "maxSurge and maxUnavailable are both 0; 1 pod may be unavailable then, else nothing could move",
+        ));
+    }
+    if !super::has_mesh(spec) && canary.min_pods_per_revision.is_some() {
+        found.push(Finding::warning(
+            "spec.strategy.canary.minPodsPerRevision",
+            "has no effect without a router: the ratio of pods is the weight",
         ));
     }
     if super::has_mesh(spec) && canary.max_surge.is_some() {

@@ -1,0 +1,185 @@
+//! `glidepath plan` against the engine: what it says of pods is what a release has when it is played.
+
+use assert_cmd::Command;
+use glidepath::{
+    api::{Rollout, status::Phase},
+    engine::peak::Release,
+    sim::{
+        Player, Setting,
+        cluster::SimCluster,
+        scenario::{Entry, Scenario},
+    },
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const HOUR: i64 = 3_600_000;
+
+fn entry(value: Value) -> Entry {
+    serde_json::from_value(value).unwrap()
+}
+
+fn pods(cluster: &SimCluster) -> u32 {
+    cluster.sets.iter().map(|set| set.wanted).sum()
+}
+
+fn canary_pods(cluster: &SimCluster) -> u32 {
+    let current = cluster.status().current_revision.map(|revision| revision.id).unwrap_or_default();
+    cluster.set(&current).map_or(0, |set| set.wanted)
+}
+
+/// Plays one release from pause to pause: the new version's pods at each, and the most pods at a time.
+fn played(rollout: Rollout) -> (Vec<u32>, u32) {
+    let world = json!({"world": {"traffic": {"rps": 10}, "versions": {"shop:2": {"ready": "3s"}}}});
+    let scenario: Scenario = serde_json::from_value(world).unwrap();
+    let setting = Setting { scenario, rollout: Some(rollout), ..Setting::default() };
+    let mut player = Player::new(&setting, None).unwrap();
+    let healthy = |cluster: &SimCluster| cluster.phase() == Some(Phase::Healthy);
+    assert!(player.act(&entry(json!({"deploy": {"image": "shop:1"}}))).is_ok());
+    assert!(player.play_until(HOUR, healthy).is_ok_and(|came| came));
+    assert!(player.act(&entry(json!({"deploy": {"image": "shop:2"}}))).is_ok());
+    let (mut at_pauses, mut most) = (Vec::new(), 0);
+    loop {
+        let rests = |cluster: &SimCluster| {
+            most = most.max(pods(cluster));
+            let status = cluster.status();
+            status.phase == Some(Phase::Paused)
+                || status.phase == Some(Phase::Healthy)
+                    && status.stable_revision.is_some_and(|stable| stable.number == 2)
+        };
+        assert!(player.play_until(HOUR, rests).is_ok_and(|came| came), "{:?}", player.cluster().status());
+        if player.cluster().phase() == Some(Phase::Healthy) {
+            break;
+        }
+        at_pauses.push(canary_pods(&player.cluster()));
+        assert!(player.act(&entry(json!({"command": {"verb": "promote"}}))).is_ok());
+        // The command is taken in the next tick.
+        assert!(player.pass_to(player.now() + 1_000).is_ok());
+        most = most.max(pods(&player.cluster()));
+    }
+    (at_pauses, most)
+}
+
+fn step(mesh: bool) -> BoxedStrategy<Value> {
+    let weight = (0u32..=100).prop_map(|weight| json!({"setWeight": weight}));
+    let scale = (1u32..20).prop_map(|replicas| json!({"setCanaryScale": {"replicas": replicas}}));
+    let share = (1u32..=200).prop_map(|half| json!({"setCanaryScale": {"percent": f64::from(half) / 2.0}}));
+    let mirror = (0u32..=100).prop_map(|percent| json!({"setMirrorRoute": {"percent": percent}}));
+    if mesh { prop_oneof![3 => weight, 1 => scale, 1 => share, 1 => mirror].boxed() } else { weight.boxed() }
+}
+
+fn strategy() -> BoxedStrategy<(bool, Value)> {
+    let canary = any::<bool>().prop_flat_map(|mesh| {
+        let count = prop_oneof![
+            (0u32..8).prop_map(|pods| json!(pods)),
+            (0u32..=100).prop_map(|share| json!(format!("{share}%")))
+        ];
+        let steps = proptest::collection::vec(step(mesh), 0..4);
+        (steps, count.clone(), count, 1u32..5).prop_map(move |(steps, surge, unavailable, least)| {
+            let steps: Vec<Value> = steps.into_iter().flat_map(|step| [step, json!({"pause": {}})]).collect();
+            let mut canary = json!({"steps": steps, "maxSurge": surge, "maxUnavailable": unavailable});
+            if mesh {
+                canary["minPodsPerRevision"] = json!(least);
+            }
+            (mesh, json!({"canary": canary}))
+        })
+    });
+    let blue_green = (any::<bool>(), proptest::option::of(1u32..6)).prop_map(|(mesh, preview)| {
+        let mut strategy =
+            json!({"autoPromotion": {"enabled": false}, "activeService": "shop", "previewService": "shop-new"});
+        if let Some(preview) = preview {
+            strategy["previewReplicas"] = json!(preview);
+        }
+        (mesh, json!({"blueGreen": strategy}))
+    });
+    prop_oneof![2 => canary, 1 => blue_green].boxed()
+}
+
+fn rollout(replicas: u32, mesh: bool, strategy: &Value) -> Rollout {
+    let mut spec = json!({
+        "replicas": replicas, "settle": "1s", "scaleDownDelay": "1s", "selector": {"matchLabels": {"app": "shop"}},
+        "template": {
+            "metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
+        },
+        "strategy": strategy,
+    });
+    if mesh {
+        spec["services"] = json!({"root": "shop"});
+        spec["traffic"] = json!([{"istio": {"virtualServices": [{"name": "shop"}]}}]);
+    }
+    let object =
+        json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": {"name": "shop"}, "spec": spec});
+    serde_json::from_value(object).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    // W7.
+    #[test]
+    fn w7_plan_says_the_pods_that_a_played_release_has(replicas in 5u32..12, (mesh, strategy) in strategy()) {
+        let rollout = rollout(replicas, mesh, &strategy);
+        let release = Release::of(&rollout.spec, replicas);
+        let pauses = (0u32..).zip(release.items()).filter(|(_, item)| matches!(item, glidepath::engine::items::Item::Pause(_)));
+        let planned: Vec<u32> = pauses.map(|(step, _)| release.canary_pods(step, 0)).collect();
+        let most_planned = release.most_pods();
+        let (seen, most) = played(rollout.clone());
+        prop_assert_eq!(&seen, &planned, "the pods of the new version at each pause");
+        prop_assert!(most <= most_planned, "{} at a time, planned at most {}", most, most_planned);
+        if mesh || strategy.get("blueGreen").is_some() {
+            prop_assert_eq!(most, most_planned, "a mesh and a switch have no slack");
+        }
+    }
+}
+
+fn planned(file: &str, replicas: Option<&str>) -> String {
+    let mut plan = Command::cargo_bin("glidepath").unwrap();
+    plan.current_dir(env!("CARGO_MANIFEST_DIR")).args(["plan", file]);
+    plan.args(replicas.map(|replicas| ["--replicas", replicas]).into_iter().flatten());
+    String::from_utf8(plan.assert().success().get_output().stdout.clone()).unwrap()
+}
+
+// W7.
+#[test]
+fn w7_plan_counts_previews_scales_and_floors() {
+    const INPUTS: &str = "tests/golden/lint/inputs";
+    for (file, lines) in [
+        (
+            format!("{INPUTS}/plan-blue-green.yaml"),
+            [
+                "web  8 pods, no mesh: the active Service is switched",
+                "setCanaryScale  2 pods",
+                "at most 16 pods at a time",
+            ],
+        ),
+        (
+            format!("{INPUTS}/plan-min-pods.yaml"),
+            ["web  10 pods, weights in the mesh", "setWeight 1 %  4 pods", "at most 20 pods at a time"],
+        ),
+        ("rollouts/blue-green.yaml".to_owned(), ["4 pods", "4 new pods, then", "at most 8 pods at a time"]),
+    ] {
+        let text = planned(&file, None);
+        for line in lines {
+            assert!(text.contains(line), "{file}: {line}\n{text}");
+        }
+    }
+}
+
+// W10.
+#[test]
+fn w10_no_number_of_pods_overflows() {
+    let largest = planned("rollouts/canary-istio.yaml", Some("100000"));
+    assert!(largest.contains("at most 200000 pods at a time"), "{largest}");
+    for (args, wanted) in [
+        (vec!["plan", "rollouts/canary-istio.yaml", "--replicas", "2147483648"], "2147483648 is not in 0..=100000"),
+        (
+            vec!["plan", "tests/golden/lint/inputs/surge-beyond-u32.yaml"],
+            "maxSurge: 4294967295 is above 100000, the most",
+        ),
+    ] {
+        let mut plan = Command::cargo_bin("glidepath").unwrap();
+        let output = plan.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).assert().failure().get_output().clone();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(wanted) && !said.contains("panicked"), "{said}");
+    }
+}
