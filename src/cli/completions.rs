@@ -4,7 +4,8 @@ use clap_complete::Shell;
 
 use super::{
     exit::{CliError, Exit},
-    root::{command, print},
+    output::print,
+    root::command,
 };
 
 /// Print completions for a shell

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     exit::{CliError, Exit},
-    root::print,
+    output::print,
 };
 use crate::{api::crds, yaml};
 

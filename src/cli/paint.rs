@@ -1,6 +1,21 @@
 //! Colour for state words and bars, and for nothing else.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use owo_colors::OwoColorize;
+
+/// Every code that [`Paint`] writes.
+const CODES: [&str; 9] =
+    ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m", "\x1b[39m", "\x1b[1m", "\x1b[2m", "\x1b[22m", "\x1b[0m"];
+
+/// Whether this process has painted anything. Before that a code can only come from a file or a server.
+static PAINTED: AtomicBool = AtomicBool::new(false);
+
+/// The code of a colour that the text begins with, where colours are in use.
+pub fn code_at(text: &str) -> Option<&'static str> {
+    let code = CODES.into_iter().find(|code| text.starts_with(code))?;
+    PAINTED.load(Ordering::Relaxed).then_some(code)
+}
 
 /// What a piece of text says by its colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +50,7 @@ impl Paint {
         if !self.on {
             return text.to_owned();
         }
+        PAINTED.store(true, Ordering::Relaxed);
         match tone {
             Tone::Plain => text.to_owned(),
             Tone::Good => text.green().to_string(),
@@ -43,6 +59,19 @@ impl Paint {
             Tone::Busy => text.cyan().to_string(),
             Tone::Dim => text.dimmed().to_string(),
             Tone::Strong => text.bold().to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_known_where_output_is_made_printable() {
+        for tone in [Tone::Good, Tone::Warn, Tone::Bad, Tone::Busy, Tone::Dim, Tone::Strong] {
+            let painted = Paint { on: true }.text(tone, "x");
+            assert_eq!(crate::cli::output::printable(&painted), painted, "{painted:?}");
         }
     }
 }

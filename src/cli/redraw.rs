@@ -1,5 +1,7 @@
 //! A text that is drawn again and again in one place of the terminal, also when the terminal is lower than the text.
 
+use super::output::printable;
+
 /// The size of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -54,6 +56,7 @@ impl Redraw {
     /// Line over line, so that nothing flickers, and then the rest away.
     fn replace(&mut self, text: &str, size: Size) -> String {
         let mut out = if self.rows == 0 { String::new() } else { format!("\x1b[{}A\r", self.rows) };
+        let text = printable(text);
         for line in text.lines() {
             out.push_str("\x1b[K");
             out.push_str(line);

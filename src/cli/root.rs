@@ -1,6 +1,6 @@
 //! The root of the command line: which verbs there are, how help groups them, and where each goes.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -9,7 +9,7 @@ use super::{
     exit::{CliError, Exit},
     explain, get,
     global::Global,
-    history, lint, local, plan, set_image, simulate, status, undo, uninstall, version,
+    history, lint, local, output, plan, set_image, simulate, status, undo, uninstall, version,
 };
 use crate::api::command::Verb as Asked;
 
@@ -153,7 +153,7 @@ pub async fn main() -> Exit {
     match run(cli.verb, &cli.global).await {
         Ok(exit) => exit,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            let _ = writeln!(std::io::stderr(), "error: {}", output::printable(&error.to_string()));
             error.exit()
         }
     }
@@ -191,15 +191,6 @@ fn grouped(command: &clap::Command) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
-pub(super) fn print(text: &str) -> Result<(), CliError> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,8 @@ use serde_json::Value;
 use super::{
     exit::{CliError, Exit},
     global::{Global, OutputFormat},
-    output,
+    output::{self, print},
     paint::Paint,
-    root::print,
 };
 use crate::sim::Player;
 

@@ -3,7 +3,7 @@
 use super::{
     exit::{CliError, Exit},
     global::{Global, OutputFormat},
-    root::print,
+    output::print,
 };
 
 /// Print the version

@@ -11,7 +11,7 @@ use super::{
     connect::{Connection, now},
     ending::{Waited, waited},
     exit::{CliError, Exit},
-    output::print,
+    output::{draw, print, printable},
     redraw::{Redraw, Size},
     view::{self, RevisionView, Screen},
     words,
@@ -157,14 +157,14 @@ impl Shown {
                 let size = Size::now();
                 let width = size.layout();
                 let text = view::screen(&Screen { rollout, pods, now: now(), color, width, hints: true });
-                print(&self.screen.frame(&text, size))
+                draw(&self.screen.frame(&text, size))
             }
         }
     }
 
     /// The last screen stays, whole; under it stands how it ended.
     fn end(&mut self, name: &str, exit: Exit, words: &str) -> Result<Exit, CliError> {
-        print(&self.screen.last(Size::now()))?;
+        draw(&self.screen.last(Size::now()))?;
         let words = words.trim_end_matches([' ', ':']);
         print(&format!("{name}: {words}\n"))?;
         Ok(exit)
@@ -185,7 +185,7 @@ impl Shown {
     /// A watch that fails is tried again; people are told once on the error stream.
     fn trouble(&mut self, error: &str) {
         if self.lines.back().map(String::as_str) != Some(error) {
-            eprintln!("watch interrupted, trying again: {error}");
+            eprintln!("watch interrupted, trying again: {}", printable(error));
             self.lines.push_back(error.to_owned());
         }
     }

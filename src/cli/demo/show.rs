@@ -8,6 +8,7 @@ use crate::{
     api::{Rollout, RolloutStatus, analysis::Verdict},
     cli::{
         exit::CliError,
+        output::printable,
         paint::{Paint, Tone},
         redraw::{Redraw, Size},
         view::{self, RevisionView, Role, Screen},
@@ -65,7 +66,7 @@ impl Show {
 
     /// Prints a text that stays.
     pub fn say(&mut self, text: &str) -> Result<(), CliError> {
-        self.write(&format!("{text}\n"))
+        self.write(&format!("{}\n", printable(text)))
     }
 
     /// Begins a chapter.
@@ -137,7 +138,7 @@ impl Show {
 
     fn line(&mut self, at: Timestamp, text: &str) -> Result<(), CliError> {
         let since = seconds(at.duration_since(self.began).max(SignedDuration::ZERO));
-        self.write(&format!("{since:>7} {text}\n"))
+        self.write(&format!("{since:>7} {}\n", printable(text)))
     }
 
     fn revisions(&mut self, frame: &Frame<'_>) -> Vec<RevisionView> {
