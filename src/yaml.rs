@@ -175,9 +175,36 @@ fn says_something(line: &str) -> bool {
 fn document(text: &str) -> Result<Document, YamlError> {
     let mut value: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| syntax(text, &error))?;
     value.apply_merge().map_err(|error| syntax(text, &error))?;
+    if let Some((path, number)) = not_finite(&value) {
+        let at = positions(text).get(&path).copied().unwrap_or_else(|| start_of(text));
+        let message = format!("{path}: {number} is not a number that JSON can hold; write a finite one");
+        return Err(YamlError::Syntax { at, message });
+    }
     let value = serde_json::to_value(&value)
         .map_err(|_| YamlError::Syntax { at: start_of(text), message: "every key must be a text".to_owned() })?;
     Ok(Document { value, start: start_of(text), positions: positions(text) })
+}
+
+/// The first number that is infinite or none at all. JSON would turn it into a null, and the field would be absent.
+fn not_finite(value: &serde_yaml::Value) -> Option<(String, String)> {
+    use serde_yaml::Value as Yaml;
+    let below = |step: String, child: &Yaml| {
+        let (path, number) = not_finite(child)?;
+        let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+        Some((format!("{step}{dot}{path}"), number))
+    };
+    match value {
+        Yaml::Number(number) => {
+            let wrong = number.as_f64().is_some_and(|number| !number.is_finite());
+            wrong.then(|| (String::new(), number.to_string()))
+        }
+        Yaml::Sequence(items) => items.iter().enumerate().find_map(|(index, child)| below(format!("[{index}]"), child)),
+        Yaml::Mapping(fields) => {
+            fields.iter().find_map(|(key, child)| below(key.as_str().unwrap_or_default().to_owned(), child))
+        }
+        Yaml::Tagged(tagged) => not_finite(&tagged.value),
+        _ => None,
+    }
 }
 
 fn syntax(text: &str, error: &serde_yaml::Error) -> YamlError {

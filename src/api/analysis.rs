@@ -20,6 +20,9 @@ pub use run::{
     ShareVerdict, Verdict,
 };
 
+/// What an argument may be called: only such a name is found in `{{args.NAME}}`.
+pub const ARGUMENT_NAME: &str = "^[A-Za-z0-9_.-]+$";
+
 /// What is said of a metric without a judge, or with more than one.
 pub const ONE_JUDGE: &str = "a metric has exactly one judge: ratio, threshold or conversion";
 
@@ -86,7 +89,7 @@ impl From<ClusterAnalysisTemplateSpec> for AnalysisTemplateSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct Arg {
     /// The argument's name.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = ARGUMENT_NAME))]
     pub name: String,
     /// Its value, put into texts literally.
     #[serde(default, skip_serializing_if = "Option::is_none")]

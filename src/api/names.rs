@@ -108,6 +108,16 @@ pub fn replica_set(rollout: &str, id: &str, alternative: u32) -> String {
     format!("{}-{hash}{end}", start.trim_end_matches(['-', '.']))
 }
 
+/// Whether a ReplicaSet of this name is one of this revision: by today's rule, or by the one before it, which left names
+/// longer than their pods can bear whole.
+pub fn is_replica_set(name: &str, rollout: &str, id: &str, alternative: u32) -> bool {
+    let end = if alternative == 0 { format!("-{id}") } else { format!("-{id}-{alternative}") };
+    let room = MOST_LABEL.saturating_sub(id.len() + "-".len() + "-0".len());
+    let start: String = rollout.chars().take(room).collect();
+    let before = format!("{}{end}", start.trim_end_matches(['-', '.']));
+    name == replica_set(rollout, id, alternative) || name == before
+}
+
 /// The stable Service's name: as given, else `<root>-stable` (rule S6).
 pub fn stable_service(services: &Services) -> Option<String> {
     services.stable.clone().or_else(|| Some(format!("{}-stable", services.root.as_ref()?)))
@@ -147,6 +157,17 @@ mod tests {
         assert!(pod_of(&name).starts_with(&format!("{name}-")), "{name}");
         let other = replica_set("checkout-recommendation-engine-v2-eu-west-1-test", ID, 0);
         assert_ne!(name, other, "names that begin alike stay apart");
+    }
+
+    // S2: what was made before the names were shortened is still found.
+    #[test]
+    fn s2_replica_sets_with_older_names_are_still_those_of_their_revision() {
+        let rollout = "checkout-recommendation-engine-v2-eu-west-1-prod";
+        for older in [format!("{rollout}-{ID}"), replica_set(rollout, ID, 0)] {
+            assert!(is_replica_set(&older, rollout, ID, 0), "{older}");
+        }
+        assert!(is_replica_set(&format!("{rollout}-{ID}-2"), rollout, ID, 2));
+        assert!(!is_replica_set(&format!("{rollout}-{ID}-2"), rollout, ID, 0));
     }
 
     #[test]

@@ -7,15 +7,20 @@ mod ab_test;
 mod blue_green;
 mod gates;
 mod metadata;
+mod names;
 mod prometheus;
 mod routes;
 mod steps;
 mod templates;
 mod workload;
 
-use super::rollout::{RolloutSpec, Services};
+use super::{
+    names::{canary_service, stable_service},
+    rollout::RolloutSpec,
+};
 
-pub use metadata::selected_by;
+pub use metadata::{own_keys, own_labels, selected_by};
+pub use names::{name, object_metadata};
 pub use templates::template;
 
 /// How bad a finding is.
@@ -65,6 +70,7 @@ pub fn rollout(spec: &RolloutSpec) -> Vec<Finding> {
     let mut found = Vec::new();
     workload::check(spec, &mut found);
     metadata::check(spec, &mut found);
+    names::check(spec, &mut found);
     services(spec, &mut found);
     traffic(spec, &mut found);
     background(spec, &mut found);
@@ -101,15 +107,6 @@ fn services(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     }
 }
 
-/// The stable Service's name: as given, else `<root>-stable` (rule S6).
-fn stable_service(services: &Services) -> Option<String> {
-    services.stable.clone().or_else(|| Some(format!("{}-stable", services.root.as_ref()?)))
-}
-
-fn canary_service(services: &Services) -> Option<String> {
-    services.canary.clone().or_else(|| Some(format!("{}-canary", services.root.as_ref()?)))
-}
-
 fn traffic(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     for (index, router) in spec.traffic.iter().enumerate() {
         let path = format!("spec.traffic[{index}]");
@@ -132,14 +129,13 @@ fn traffic(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     }
 }
 
-/// A split by Service host needs to know the Services (rule S6).
+/// A split by Service host pins root to the stable version, and makes the Services that are absent from it (rule S6).
 fn host_split(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
-    let services = spec.services.clone().unwrap_or_default();
-    if stable_service(&services).is_none() || canary_service(&services).is_none() {
+    if spec.services.as_ref().is_none_or(|services| services.root.is_none()) {
         found.push(Finding::error(
-            if spec.services.is_some() { "spec.services".to_owned() } else { path.to_owned() },
-            "a split by Service host needs services.root (or services.stable and services.canary); \
-             or split by subset with destinationRule",
+            if spec.services.is_some() { "spec.services" } else { path },
+            "services.root is needed to split traffic by Service; name the Service that callers use, or split by subset with \
+             destinationRule",
         ));
     }
 }
@@ -151,7 +147,7 @@ fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     if analysis.templates.is_empty() && limits.is_none() && spec.strategy.canary.is_some() {
         found.push(Finding::error("spec.analysis.templates", "name at least one template"));
     }
-    repeated_args(&analysis.args, "spec.analysis.args", found);
+    arguments(&analysis.args, "spec.analysis.args", found);
     if let Some(named) = &analysis.prometheus {
         prometheus::check(named, "spec.analysis.prometheus", found);
     }
@@ -187,14 +183,22 @@ fn judged(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         if judged.templates.is_empty() {
             found.push(Finding::error(format!("{path}.templates"), "name at least one template"));
         }
-        repeated_args(&judged.args, &format!("{path}.args"), found);
+        arguments(&judged.args, &format!("{path}.args"), found);
     }
 }
 
-fn repeated_args(args: &[super::analysis::Arg], path: &str, found: &mut Vec<Finding>) {
+/// Each argument is given once, by a name that `{{args.NAME}}` can say.
+fn arguments(args: &[super::analysis::Arg], path: &str, found: &mut Vec<Finding>) {
     for (index, arg) in args.iter().enumerate() {
-        if args[..index].iter().any(|earlier| earlier.name == arg.name) {
-            found.push(Finding::error(format!("{path}[{index}].name"), format!("\"{}\" is given twice", arg.name)));
+        let path = format!("{path}[{index}].name");
+        if !arg.name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
+            let message = format!(
+                "\"{}\" is not an argument's name: letters (A-Z, a-z), digits, '_', '.' and '-' only",
+                arg.name
+            );
+            found.push(Finding::error(path, message));
+        } else if args[..index].iter().any(|earlier| earlier.name == arg.name) {
+            found.push(Finding::error(path, format!("\"{}\" is given twice", arg.name)));
         }
     }
 }

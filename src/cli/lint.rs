@@ -2,6 +2,7 @@
 
 pub(super) mod check;
 pub(super) mod files;
+mod neighbours;
 mod report;
 pub(super) mod schema;
 mod templates;
@@ -11,9 +12,8 @@ use std::path::PathBuf;
 use super::{
     exit::{CliError, Exit},
     global::Global,
-    output,
+    output::{self, print},
     paint::Paint,
-    root::print,
 };
 
 pub use report::{Report, Reported};

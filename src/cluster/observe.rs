@@ -116,7 +116,7 @@ impl Cluster {
         if rollout.spec.replicas.is_none() {
             rollout.spec.replicas = self.absent_replicas(key, &rollout).map(Count::get);
         }
-        let findings = invalid(&rollout.spec);
+        let findings = invalid(&rollout);
         let old = rollout.status.as_ref().and_then(|status| rollout.spec.on_old_objects(status));
         // An invalid file takes no objects over: until it is fixed those on record are the ones that count.
         let objects_changed = old.is_some() && findings.is_none();

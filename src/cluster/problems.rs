@@ -3,12 +3,12 @@
 use super::{Cluster, observe::Around, references, targets::Split};
 use crate::{
     api::{
-        Rollout, RolloutSpec,
+        Rollout,
         validate::{self, Finding, Severity},
     },
     engine::Problem,
     ports::RolloutKey,
-    router::RouteError,
+    router::{self, RouteError},
 };
 
 /// The reason of a file that `lint` refuses.
@@ -86,18 +86,17 @@ impl Cluster {
                 let message = format!("Missing Service/{root}: {field} names it; create it or fix the name");
                 Some(problem("MissingService", message, false))
             }
-            None if around.targets.split == Split::Host => {
-                let message = "services.root is needed to split traffic by Service; name the Service that callers use";
-                Some(problem("MissingService", message.to_owned(), false))
-            }
-            _ => None,
+            _ => None, // where it is needed, the validator says so
         }
     }
 }
 
 /// What `lint` says, in the same words.
-pub(super) fn invalid(spec: &RolloutSpec) -> Option<Problem> {
-    invalid_by(&validate::rollout(spec))
+pub(super) fn invalid(rollout: &Rollout) -> Option<Problem> {
+    let mut found = validate::name("Rollout", rollout.metadata.name.as_deref().unwrap_or_default());
+    found.extend(validate::rollout(&rollout.spec));
+    found.extend(router::unmet(&rollout.spec));
+    invalid_by(&found)
 }
 
 /// Whether nothing but the file's own mistakes lets nothing begin, and the objects that were written to are on record.
@@ -107,10 +106,14 @@ pub(super) fn is_file_invalid(rollout: &Rollout, problems: &[Problem]) -> bool {
     on_record && blocking.peek().is_some() && blocking.all(|problem| problem.reason == INVALID)
 }
 
-/// What only the Deployment's selector tells, in the words that `lint` has for the Rollout's own.
+/// What only the Deployment tells, in the words that `lint` has for the Rollout's own selector and template.
 fn selected_metadata(around: &Around) -> Option<Problem> {
     let workload = around.workload.as_ref()?;
-    invalid_by(&validate::selected_by(&around.rollout.spec, &workload.value.selector))
+    let mut found = validate::selected_by(&around.rollout.spec, &workload.value.selector);
+    let template = around.template.as_ref().map(|template| &template.raw["metadata"]);
+    let path = format!("Deployment/{}: spec.template.metadata", workload.key.name);
+    found.extend(template.map(|metadata| validate::own_keys(&path, metadata)).unwrap_or_default());
+    invalid_by(&found)
 }
 
 fn invalid_by(findings: &[Finding]) -> Option<Problem> {

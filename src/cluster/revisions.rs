@@ -16,12 +16,12 @@ use super::{
     workload::params,
 };
 use crate::{
-    api::{REVISION_LABEL, ROLLOUT_LABEL},
+    api::{REVISION_LABEL, ROLLOUT_LABEL, names},
     ports::WorldError,
 };
 
-/// Tried in turn where a name is taken by another object.
-const SUFFIXES: [&str; 4] = ["", "-1", "-2", "-3"];
+/// How many other names a ReplicaSet may get where its own is taken.
+const ALTERNATIVES: u32 = 3;
 
 impl Cluster {
     /// Makes the revision's ReplicaSet, or gives it its number.
@@ -100,9 +100,8 @@ impl Cluster {
                 reason: "RevisionLost".into(),
                 message: format!("the ReplicaSet of revision {id} is gone, and the file has another template by now"),
             })?;
-        let base = name_of(&around.key.name, id);
-        for suffix in SUFFIXES {
-            let name = format!("{base}{suffix}");
+        for alternative in 0..=ALTERNATIVES {
+            let name = names::replica_set(&around.key.name, id, alternative);
             let body = manifest(around, &name, id, number, &template.raw);
             let object: DynamicObject =
                 serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
@@ -113,7 +112,10 @@ impl Cluster {
         }
         Err(WorldError::Refused {
             reason: "NameTaken".into(),
-            message: format!("ReplicaSet {base} and its alternatives exist and are not this Rollout's; delete them"),
+            message: format!(
+                "ReplicaSet {} and its {ALTERNATIVES} alternatives exist and are not this Rollout's; delete them",
+                names::replica_set(&around.key.name, id, 0)
+            ),
         })
     }
 
@@ -150,16 +152,9 @@ fn same_pods(a: &Entry<ReplicaSetKept>, b: &Entry<ReplicaSetKept>) -> bool {
     a.uid == b.uid && pods(a) == pods(b)
 }
 
-/// `<rollout>-<id>`, within what a pod's name and label can hold.
-fn name_of(rollout: &str, id: &str) -> String {
-    let room = 63 - id.len() - 1 - 2;
-    let short: String = rollout.chars().take(room).collect();
-    format!("{}-{id}", short.trim_end_matches(['-', '.']))
-}
-
 /// Whether a ReplicaSet of this revision would have this name.
 pub(super) fn is_named_for(name: &str, rollout: &str, id: &str) -> bool {
-    name.strip_prefix(&name_of(rollout, id)).is_some_and(|suffix| SUFFIXES.contains(&suffix))
+    (0..=ALTERNATIVES).any(|alternative| names::is_replica_set(name, rollout, id, alternative))
 }
 
 /// The Rollout's selector and the label that tells this revision from the others.
@@ -203,16 +198,4 @@ pub(super) fn owners(around: &Around) -> Value {
         );
     }
     Value::Array(owners)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_fit_into_a_label() {
-        assert_eq!(name_of("web", "8g9pz8tnpd"), "web-8g9pz8tnpd");
-        let long = name_of(&"x".repeat(80), "8g9pz8tnpd");
-        assert!(long.len() <= 61 && long.ends_with("-8g9pz8tnpd"), "{long}");
-    }
 }

@@ -178,6 +178,21 @@ pub fn check(name: &str, template: &AnalysisTemplateSpec) -> Vec<ResolveError> {
     errors
 }
 
+/// The arguments that a field of a template uses, for instance `metrics[0].threshold.success`, in the order of its text.
+pub fn arguments_of(template: &AnalysisTemplateSpec, field: &str) -> Vec<String> {
+    let mut metrics = template.metrics.clone();
+    let mut names = Vec::new();
+    for (index, metric) in metrics.iter_mut().enumerate() {
+        for (text_field, text) in texts_of(metric) {
+            if format!("metrics[{index}].{text_field}").starts_with(field) {
+                // With no argument declared every one that is used is named.
+                names.extend(substitute(text, &BTreeMap::new(), &|_| false).1);
+            }
+        }
+    }
+    names
+}
+
 fn unknown_arguments(wanted: &Wanted<'_>) -> Vec<ResolveError> {
     let known: Vec<&str> =
         wanted.templates.iter().flat_map(|(_, spec)| &spec.args).map(|arg| arg.name.as_str()).collect();

@@ -7,12 +7,14 @@
 mod consent;
 mod error;
 pub mod istio;
+mod needs;
 mod objects;
 pub mod replicas;
 pub mod weights;
 
 pub use consent::{ALLOW_NAMESPACES, CrossNamespace};
 pub use error::RouteError;
+pub use needs::unmet;
 pub use objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite};
 
 use crate::{

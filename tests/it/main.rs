@@ -9,6 +9,7 @@
 
 mod ab_test;
 mod blue_green;
+mod cel;
 mod crds;
 mod deploy;
 mod docs;
@@ -21,9 +22,11 @@ mod gates;
 mod histories;
 mod layers;
 mod lint;
+mod lint_inputs;
 mod local;
 mod model;
 mod ownership;
+mod plan;
 mod reach;
 mod record;
 mod router;

@@ -4,7 +4,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 
 use super::Finding;
-use crate::api::{GROUP, metadata::PodMetadata, rollout::RolloutSpec};
+use crate::api::{
+    GROUP,
+    metadata::PodMetadata,
+    names::{label_value, qualified_name},
+    rollout::RolloutSpec,
+};
 
 /// The Deployment controller's own label.
 const TEMPLATE_HASH: &str = "pod-template-hash";
@@ -12,6 +17,18 @@ const TEMPLATE_HASH: &str = "pod-template-hash";
 const MOST_ANNOTATIONS: usize = 256 * 1024;
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    if let Some(template) = &spec.template {
+        found.extend(own_keys("spec.template.metadata", &template["metadata"]));
+    }
+    let labels = spec.selector.iter().flat_map(|selector| selector.match_labels.iter().flatten());
+    let expressions = spec.selector.iter().flat_map(|selector| selector.match_expressions.iter().flatten());
+    for (key, _) in labels.filter(|(key, _)| is_own(key)) {
+        found.push(Finding::error(format!("spec.selector.matchLabels.{key}"), OWN_KEY));
+    }
+    for (index, expression) in expressions.enumerate().filter(|(_, expression)| is_own(&expression.key)) {
+        let message = format!("{}: {OWN_KEY}", expression.key);
+        found.push(Finding::error(format!("spec.selector.matchExpressions[{index}].key"), message));
+    }
     for (path, metadata) in roles(spec) {
         for (key, value) in &metadata.labels {
             let path = format!("{path}.labels.{key}");
@@ -36,6 +53,31 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     if let Some(selector) = &spec.selector {
         found.extend(selected_by(spec, selector));
     }
+}
+
+/// What is said of a key that only Glidepath may write: pods and ReplicaSets that carry it by a user's file would be taken
+/// for its own.
+const OWN_KEY: &str = "keys with glidepath.dev/ are Glidepath's own, which writes them itself; remove it";
+
+/// Keys of ours among the labels and annotations of a user's pod template, at this path.
+pub fn own_keys(path: &str, metadata: &Value) -> Vec<Finding> {
+    let keys = ["labels", "annotations"].into_iter().flat_map(|part| {
+        let entries = metadata.get(part).and_then(Value::as_object).into_iter().flatten();
+        entries.map(move |(key, _)| (part, key))
+    });
+    keys.filter(|(_, key)| is_own(key))
+        .map(|(part, key)| Finding::error(format!("{path}.{part}.{key}"), OWN_KEY))
+        .collect()
+}
+
+/// Keys of ours in a map of labels, at this path.
+pub fn own_labels(path: &str, labels: &Value) -> Vec<Finding> {
+    let keys = labels.as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| is_own(key));
+    keys.map(|key| Finding::error(format!("{path}.{key}"), OWN_KEY)).collect()
+}
+
+fn is_own(key: &str) -> bool {
+    key.split_once('/').is_some_and(|(prefix, _)| prefix == GROUP)
 }
 
 /// The labels by which pods are selected cannot be changed by a role. Where a Deployment has the selector, only the
@@ -64,7 +106,7 @@ fn check_key(key: &str, path: &str, found: &mut Vec<Finding>) {
     if let Err(why) = qualified_name(key) {
         found.push(Finding::error(path, format!("\"{key}\" is no key for a label or annotation: {why}")));
     }
-    if key.split_once('/').is_some_and(|(prefix, _)| prefix == GROUP) {
+    if is_own(key) {
         found.push(Finding::error(path, "keys with glidepath.dev/ are Glidepath's own; take another key"));
     }
 }
@@ -80,41 +122,6 @@ fn overridden(spec: &RolloutSpec, key: &str, value: &str, path: &str, found: &mu
         let message = format!("the template has {key}={own}; a Service that selects by it loses pods in this role");
         found.push(Finding::warning(path, message));
     }
-}
-
-const NAME: &str = "at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends";
-
-/// A key as Kubernetes takes it: a name, or a DNS subdomain, a slash and a name.
-fn qualified_name(key: &str) -> Result<(), String> {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    if !is_name(name) {
-        return Err(format!("its name must be {NAME}"));
-    }
-    match prefix {
-        Some(prefix) if !is_subdomain(prefix) => {
-            Err("before the slash stands a DNS name in lower case, like example.com".to_owned())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn label_value(value: &str) -> Result<(), String> {
-    if value.is_empty() || is_name(value) { Ok(()) } else { Err(format!("it must be empty or {NAME}")) }
-}
-
-fn is_name(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let ends = [text.bytes().next(), text.bytes().last()];
-    text.len() <= 63 && text.bytes().all(inner) && ends.iter().all(|end| end.is_some_and(|b| b.is_ascii_alphanumeric()))
-}
-
-fn is_subdomain(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let part = |part: &str| {
-        let ends = [part.bytes().next(), part.bytes().last()];
-        ends.iter().all(|end| end.is_some_and(plain)) && part.bytes().all(|byte| plain(byte) || byte == b'-')
-    };
-    text.len() <= 253 && text.split('.').all(part)
 }
 
 #[cfg(test)]
@@ -180,6 +187,31 @@ mod tests {
                 .any(|(path, _, message)| *path == format!("spec.canaryMetadata.{place}") && message.contains(words));
             assert!(said, "{place}: {words}: {found:?}");
         }
+    }
+
+    // M4: whatever carries our labels is taken for ours.
+    #[test]
+    fn m4_our_own_labels_are_refused_in_templates_and_selectors() {
+        let mut spec = spec(json!({}));
+        let template = spec.template.as_mut().unwrap();
+        template["metadata"]["labels"]["glidepath.dev/rollout"] = json!("web");
+        template["metadata"]["annotations"] = json!({"glidepath.dev/metadata": "{}", "glidepath.development/x": "a"});
+        spec.selector = serde_json::from_value(json!({
+            "matchLabels": {"app": "web", "glidepath.dev/revision": "x"},
+            "matchExpressions": [{"key": "glidepath.dev/rollout", "operator": "Exists"}],
+        }))
+        .unwrap();
+        let found = validate::rollout(&spec);
+        for path in [
+            "spec.template.metadata.labels.glidepath.dev/rollout",
+            "spec.template.metadata.annotations.glidepath.dev/metadata",
+            "spec.selector.matchLabels.glidepath.dev/revision",
+            "spec.selector.matchExpressions[0].key",
+        ] {
+            let said = found.iter().any(|one| one.path == path && one.message.contains("keys with glidepath.dev/ are"));
+            assert!(said, "{path}: {found:?}");
+        }
+        assert!(!found.iter().any(|one| one.path.contains("development")), "{found:?}");
     }
 
     #[test]

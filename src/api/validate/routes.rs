@@ -3,7 +3,7 @@
 use super::{Finding, has_mesh};
 use crate::api::{
     rollout::RolloutSpec,
-    strategy::{HeaderRoute, RequestMatch, Step, ValueMatch},
+    strategy::{HeaderRoute, OWN_ROUTES, RequestMatch, Step, ValueMatch},
 };
 
 pub(super) fn check(spec: &RolloutSpec, steps: &[Step], found: &mut Vec<Finding>) {
@@ -34,8 +34,9 @@ fn header_route<'a>(route: &'a HeaderRoute, known: &mut Vec<&'a HeaderRoute>, pa
         let message = format!("`{}` must consist of lower-case letters, digits and dashes", route.name);
         found.push(Finding::error(format!("{path}.name"), message));
     }
-    if route.name == "mirror" {
-        found.push(Finding::error(format!("{path}.name"), "`mirror` is what mirrors are called; use another name"));
+    if OWN_ROUTES.contains(&route.name.as_str()) {
+        let message = format!("`{}` is the name of a route of Glidepath's own; use another name", route.name);
+        found.push(Finding::error(format!("{path}.name"), message));
     }
     match before {
         None if route.matches.is_empty() => {

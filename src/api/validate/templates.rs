@@ -1,6 +1,6 @@
 //! Analysis templates: metrics with one judge each, settings that a judge can fulfil, arguments that exist.
 
-use super::{Finding, repeated_args};
+use super::{Finding, arguments};
 use crate::api::analysis::{
     AnalysisTemplateSpec, Arg, ConversionMetric, Counter, Metric, ONE_JUDGE, RatioMetric, Settings, ThresholdMetric,
 };
@@ -19,7 +19,7 @@ pub fn template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     if spec.metrics.is_empty() {
         found.push(Finding::error("spec.metrics", "give at least one metric"));
     }
-    repeated_args(&spec.args, "spec.args", &mut found);
+    arguments(&spec.args, "spec.args", &mut found);
     for (index, metric) in spec.metrics.iter().enumerate() {
         let path = format!("spec.metrics[{index}]");
         if spec.metrics[..index].iter().any(|earlier| earlier.name == metric.name) {
@@ -118,13 +118,19 @@ fn check_threshold(threshold: &ThresholdMetric, path: &str, args: &[Arg], found:
     if threshold.success.is_none() && threshold.failure.is_none() {
         found.push(Finding::error(path, "give a success or a failure condition"));
     }
-    if threshold.interval.is_some_and(|interval| interval.get().is_zero()) {
-        found.push(Finding::error(format!("{path}.interval"), "must be above 0"));
+    if let Some(interval) = threshold.interval
+        && (interval.get().is_zero() || interval.get().subsec_nanos() != 0)
+    {
+        let message = format!("{interval} is not a whole number of seconds, at least 1s");
+        found.push(Finding::error(format!("{path}.interval"), message));
     }
     if threshold.count == Some(0) {
         found.push(Finding::error(format!("{path}.count"), "must be at least 1; leave it out for the default"));
     }
     unknown_args(&threshold.query, &format!("{path}.query"), args, found);
+    for (field, condition) in [("success", &threshold.success), ("failure", &threshold.failure)] {
+        unknown_args(condition.as_deref().unwrap_or_default(), &format!("{path}.{field}"), args, found);
+    }
 }
 
 /// `{{args.name}}` must name an argument of the template.
@@ -140,6 +146,7 @@ fn unknown_args(text: &str, path: &str, args: &[Arg], found: &mut Vec<Finding>) 
             found.push(Finding::error(path, format!("{{{{{inside}}}}} is not an argument; write {{{{args.NAME}}}}")));
             continue;
         };
+        let name = name.trim();
         if !args.iter().any(|arg| arg.name == name) {
             found.push(Finding::error(path, format!("there is no argument \"{name}\"; add it to spec.args")));
         }

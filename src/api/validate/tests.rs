@@ -105,10 +105,36 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             "error spec.services.canary: stable and canary must be two",
         ),
         (vec![("/services/canary", json!("checkout"))], "error spec.services.canary: is the root Service too"),
-        (vec![("/services", Value::Null)], "error spec.traffic[0].istio: a split by Service host needs services.root"),
         (
-            vec![("/services", json!({"stable": "x"}))],
-            "error spec.services: a split by Service host needs services.root",
+            vec![("/services", Value::Null)],
+            "error spec.traffic[0].istio: services.root is needed to split traffic by Service",
+        ),
+        (
+            vec![("/services", json!({"stable": "x", "canary": "y"}))],
+            "error spec.services: services.root is needed to split traffic by Service; name the Service that callers use",
+        ),
+        (
+            vec![
+                ("/services", Value::Null),
+                ("/analysis", Value::Null),
+                ("/strategy", json!({"blueGreen": {"activeService": "a", "previewService": "b"}})),
+            ],
+            "error spec.traffic[0].istio: services.root is needed to split traffic by Service",
+        ),
+        (
+            vec![("/traffic", Value::Null), ("/strategy/canary/minPodsPerRevision", json!(2))],
+            "warning spec.strategy.canary.minPodsPerRevision: has no effect without a router",
+        ),
+        (
+            step(
+                json!({"setHeaderRoute": {"name": "sticky-candidate", "match": [{"header": {"name": "a", "exact": "b"}}]}}),
+            ),
+            "error spec.strategy.canary.steps[1].setHeaderRoute.name: `sticky-candidate` is the name of a route of \
+             Glidepath's own; use another name",
+        ),
+        (
+            step(json!({"setHeaderRoute": {"name": "mirror", "match": [{"header": {"name": "a", "exact": "b"}}]}})),
+            "error spec.strategy.canary.steps[1].setHeaderRoute.name: `mirror` is the name of a route of Glidepath's own",
         ),
         (
             vec![("/traffic/0/istio/virtualServices", json!([]))],
@@ -402,7 +428,18 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
             Value::Null,
             "spec.metrics[1].threshold: give a success or a failure condition",
         ),
-        ("/metrics/1/threshold/interval", json!("0s"), "spec.metrics[1].threshold.interval: must be above 0"),
+        (
+            "/metrics/1/threshold/interval",
+            json!("0s"),
+            "spec.metrics[1].threshold.interval: 0s is not a whole number of seconds, at least 1s",
+        ),
+        ("/metrics/1/threshold/interval", json!("1500ms"), "interval: 1s500ms is not a whole number of seconds"),
+        (
+            "/metrics/1/threshold/success",
+            json!("result < {{args.most}}"),
+            "threshold.success: there is no argument \"most\"",
+        ),
+        ("/args", json!([{"name": "größe"}]), "error spec.args[0].name: \"größe\" is not an argument's name: letters"),
         ("/metrics/1/threshold/count", json!(0), "spec.metrics[1].threshold.count: must be at least 1"),
         (
             "/metrics/0/conversion",

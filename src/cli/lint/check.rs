@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     files::File,
+    neighbours,
     report::Report,
     schema::{self, hint},
     templates::{self, Known},
@@ -21,6 +22,7 @@ use crate::{
     },
     cli::simulate::scenario,
     evidence::resolve::{self, ResolveError},
+    router,
     yaml::{self, Document, Position, YamlError},
 };
 
@@ -46,11 +48,13 @@ pub(super) fn all(files: &[File]) -> Report {
             }
             What::Other => {
                 report.others += 1;
-                continue;
+                neighbours::check(document)
             }
             What::Doubtful(finding) => vec![finding],
         };
-        found.extend(repeated(&file.name, document, &mut seen));
+        if is_ours(document) {
+            found.extend(repeated(&file.name, document, &mut seen));
+        }
         for finding in found {
             let at = document.position(&finding.path);
             report.add(&file.name, at, finding.severity, &finding.path, finding.message);
@@ -165,19 +169,27 @@ pub(in crate::cli) fn object(document: &Document, known: Option<&Known>) -> Vec<
     };
     let mut found = envelope(document);
     found.extend(schema::check(&schema, &document.value));
-    match kind {
-        "Rollout" => found.extend(typed(document, &found, |spec: &RolloutSpec| {
+    let more = match kind {
+        "Rollout" => typed(document, &found, |spec: &RolloutSpec| {
             let mut found = validate::rollout(spec);
+            found.extend(router::unmet(spec));
             found.extend(known.map(|known| templates::check(spec, known)).unwrap_or_default());
             found
-        })),
-        "AnalysisTemplate" | "ClusterAnalysisTemplate" => found.extend(typed(document, &found, |spec| {
+        }),
+        "AnalysisTemplate" | "ClusterAnalysisTemplate" => typed(document, &found, |spec| {
             let name = document.text("/metadata/name").unwrap_or_default();
             template(name, spec)
-        })),
-        _ => {}
-    }
-    without_echoes(found)
+        }),
+        _ => Vec::new(),
+    };
+    without_echoes(together(found, more))
+}
+
+/// What the validator says of a field says more than the schema's bounds and patterns.
+fn together(mut found: Vec<Finding>, more: Vec<Finding>) -> Vec<Finding> {
+    found.retain(|one| !more.iter().any(|other| other.path == one.path && other.severity == Severity::Error));
+    found.extend(more);
+    found
 }
 
 /// A misspelt field leaves its object without the right one; saying both hides which of them is to be mended.
@@ -204,11 +216,8 @@ fn envelope(document: &Document) -> Vec<Finding> {
     if !named {
         found.push(Finding::error("metadata.name", "is missing"));
     }
-    for key in document.value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()) {
-        if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&key) {
-            found.push(Finding::error(key, format!("unknown field{}", hint(key, &["metadata", "spec"]))));
-        }
-    }
+    let kind = document.text("/kind").unwrap_or_default();
+    found.extend(validate::object_metadata(kind, &document.value["metadata"]));
     found
 }
 
@@ -236,7 +245,13 @@ fn typed<T: DeserializeOwned>(
 fn template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     let mut found = validate::template(spec);
     for error in resolve::check(name, spec) {
-        let ResolveError::Invalid { field, problem, .. } = error else { continue };
+        let (field, problem) = match error {
+            ResolveError::Invalid { field, problem, .. } => (field, problem),
+            ResolveError::Undeclared { field, arg, .. } => {
+                (field, format!("there is no argument \"{arg}\"; add it to spec.args"))
+            }
+            _ => continue,
+        };
         let path = format!("spec.{field}");
         if !found.iter().any(|finding| finding.path.starts_with(&path)) {
             found.push(Finding::error(path, problem));

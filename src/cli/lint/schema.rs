@@ -4,7 +4,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::{api::validate::Finding, yaml::join};
+use crate::{
+    api::{common::Delay, pod_count::PodCount, validate::Finding},
+    yaml::join,
+};
 
 /// What does not fit the schema.
 pub(in crate::cli) fn check(schema: &Value, value: &Value) -> Vec<Finding> {
@@ -17,6 +20,9 @@ fn walk(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
     // As the API server prunes a null field, an explicit null is an absent field.
     if value.is_null() {
         return;
+    }
+    if let Some(message) = is_duration(schema).then(|| not_a_duration(value)).flatten() {
+        return found.push(Finding::error(path, message));
     }
     if let Some(wanted) = schema.get("type").and_then(Value::as_str)
         && !is_type(wanted, value)
@@ -33,6 +39,21 @@ fn walk(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
             }
         }
         _ => {}
+    }
+}
+
+/// Durations are known by their pattern, which only they have.
+fn is_duration(schema: &Value) -> bool {
+    schema.get("pattern").and_then(Value::as_str).is_some_and(|pattern| pattern.contains("(ms|s|m|h|d)"))
+}
+
+/// The type's own words say what to write, also for a number.
+fn not_a_duration(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_) | Value::Number(_) => {
+            serde_json::from_value::<Delay>(value.clone()).err().map(|e| e.to_string())
+        }
+        other => Some(format!("wants a duration like 90s, 5m or 1h30m, this is {}", kind_of(other))),
     }
 }
 
@@ -86,6 +107,13 @@ fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
         let near = nearest(typed, &names).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
         add(format!("{value} is none of {}{near}", names.join(", ")));
     }
+    if schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
+        // The type's own words say which of the two was meant.
+        if let Err(error) = serde_json::from_value::<PodCount>(value.clone()) {
+            add(error.to_string());
+        }
+        return;
+    }
     if let (Some(number), Some(least)) = (value.as_f64(), limit("minimum"))
         && number < least
     {
@@ -99,10 +127,7 @@ fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
     if let (Some(text), Some(pattern)) = (value.as_str(), schema.get("pattern").and_then(Value::as_str))
         && regex::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
     {
-        add(match pattern.contains("(ms|s|m|h|d)") {
-            true => format!("{value} is not a duration; write a number with a unit, like 90s, 5m, 1h30m or 500ms"),
-            false => format!("{value} does not match {pattern}"),
-        });
+        add(format!("{value} does not match {pattern}"));
     }
     let (size, what) = match value {
         Value::String(text) => (text.chars().count(), ("Length", "characters")),

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use super::schema::nearest;
 use crate::{
     api::{
-        analysis::{AnalysisTemplateSpec, Arg, Arms, RunPrometheus, TemplateRef},
+        analysis::{AnalysisTemplateSpec, Arg, Arms, Pack, RunPrometheus, TemplateRef},
         rollout::RolloutSpec,
-        validate::Finding,
+        validate::{self, Finding},
     },
     evidence::{
         BUILTIN_NAMES, builtin,
-        resolve::{ResolveError, Wanted, resolve},
+        resolve::{self, ResolveError, Wanted},
     },
+    ports::targets,
 };
 
 /// The templates of all files: whether of the cluster's scope, and the name.
@@ -22,11 +23,12 @@ pub(super) type Known = BTreeMap<(bool, String), AnalysisTemplateSpec>;
 pub(super) fn check(spec: &RolloutSpec, known: &Known) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(analysis) = &spec.analysis {
-        used(Place { path: "spec.analysis", goal: false }, &analysis.templates, &analysis.args, known, &mut found);
+        let place = Place { path: "spec.analysis", goal: false };
+        used(place, spec, (&analysis.templates, &analysis.args), known, &mut found);
     }
     for (field, judged) in spec.strategy.judged() {
         let place = Place { path: &format!("spec.strategy.{field}"), goal: field == "abTest.goal" };
-        used(place, &judged.templates, &judged.args, known, &mut found);
+        used(place, spec, (&judged.templates, &judged.args), known, &mut found);
     }
     found
 }
@@ -39,7 +41,13 @@ struct Place<'a> {
     goal: bool,
 }
 
-fn used(place: Place<'_>, templates: &[TemplateRef], args: &[Arg], known: &Known, found: &mut Vec<Finding>) {
+fn used(
+    place: Place<'_>,
+    spec: &RolloutSpec,
+    (templates, args): (&[TemplateRef], &[Arg]),
+    known: &Known,
+    found: &mut Vec<Finding>,
+) {
     let path = place.path;
     let mut resolved = Vec::new();
     for (index, reference) in templates.iter().enumerate() {
@@ -51,7 +59,7 @@ fn used(place: Place<'_>, templates: &[TemplateRef], args: &[Arg], known: &Known
         }
     }
     if resolved.len() == templates.len() && !resolved.is_empty() {
-        found.extend(arguments(place, resolved, args));
+        found.extend(arguments(place, spec, resolved, args));
     }
 }
 
@@ -76,26 +84,71 @@ fn not_found(reference: &TemplateRef, known: &Known) -> String {
     format!("no {kind} \"{name}\" in these files or built in; there is {there}")
 }
 
-/// Resolves as the controller would. What a template has wrong by itself is said at the template.
-fn arguments(place: Place<'_>, templates: Vec<(String, AnalysisTemplateSpec)>, args: &[Arg]) -> Vec<Finding> {
+/// Resolves as the controller does, with the arguments filled in. What a template has wrong by itself is said at the template.
+fn arguments(
+    place: Place<'_>,
+    spec: &RolloutSpec,
+    templates: Vec<(String, AnalysisTemplateSpec)>,
+    args: &[Arg],
+) -> Vec<Finding> {
+    let by_itself: Vec<ResolveError> =
+        templates.iter().flat_map(|(name, template)| resolve::check(name, template)).collect();
+    let targets = targets::of(spec);
     let arms = Arms {
         namespace: "namespace".to_owned(),
         canary: "rollout-canary".to_owned(),
         stable: "rollout-stable".to_owned(),
-        canary_service: Some("rollout-canary".to_owned()),
-        stable_service: Some("rollout-stable".to_owned()),
+        canary_service: targets.canary,
+        stable_service: targets.stable,
     };
-    let prometheus = Some(RunPrometheus::controller());
-    let wanted = Wanted { templates, args, arms, prometheus, goal: place.goal, ..Wanted::default() };
-    let errors = resolve(wanted).err().unwrap_or_default();
-    errors.into_iter().filter_map(|error| placed(place.path, &error)).collect()
+    let wanted = Wanted {
+        templates: templates.clone(),
+        args,
+        arms,
+        pack: validate::has_mesh(spec).then_some(Pack::Istio),
+        prometheus: Some(RunPrometheus::controller()),
+        one_armed: spec.strategy.blue_green.is_some(),
+        goal: place.goal,
+        ..Wanted::default()
+    };
+    let errors = resolve::resolve(wanted).err().unwrap_or_default();
+    let of_a_text =
+        |error: &ResolveError| matches!(error, ResolveError::Invalid { .. } | ResolveError::Undeclared { .. });
+    let new = errors.iter().filter(|error| !(of_a_text(error) && by_itself.contains(error)));
+    new.filter_map(|error| placed(place.path, error, &templates, args)).collect()
 }
 
-fn placed(path: &str, error: &ResolveError) -> Option<Finding> {
-    let field = match error {
-        ResolveError::MissingValue { .. } | ResolveError::UnknownArgument { .. } => "args",
-        ResolveError::DuplicateMetric(_) | ResolveError::Disagree(_) | ResolveError::NoGoal(_) => "templates",
-        _ => return None,
-    };
-    Some(Finding::error(format!("{path}.{field}"), error.to_string()))
+/// The finding at the argument that makes the error, or else at the list that it concerns. A text with an argument that has
+/// no value is not judged: that it has none is said already.
+fn placed(
+    path: &str,
+    error: &ResolveError,
+    templates: &[(String, AnalysisTemplateSpec)],
+    args: &[Arg],
+) -> Option<Finding> {
+    let at = |field: &str| Some(Finding::error(format!("{path}.{field}"), error.to_string()));
+    match error {
+        ResolveError::MissingValue { .. } => at("args"),
+        ResolveError::UnknownArgument { arg, .. } => match args.iter().position(|given| given.name == *arg) {
+            Some(index) => at(&format!("args[{index}].name")),
+            None => at("args"),
+        },
+        ResolveError::Invalid { template, field, .. } => {
+            let (_, spec) = templates.iter().find(|(name, _)| name == template)?;
+            let used = resolve::arguments_of(spec, field);
+            let given = args.iter().enumerate().find(|(_, arg)| arg.value.is_some() && used.contains(&arg.name));
+            let has_value =
+                |name: &String| args.iter().chain(&spec.args).any(|arg| arg.name == *name && arg.value.is_some());
+            match given {
+                _ if !used.iter().all(has_value) => None,
+                None => at("templates"),
+                Some((index, arg)) => {
+                    let value = arg.value.as_deref().unwrap_or_default();
+                    let message = format!("argument {} is \"{value}\": {error}", arg.name);
+                    Some(Finding::error(format!("{path}.args[{index}].value"), message))
+                }
+            }
+        }
+        _ => at("templates"),
+    }
 }

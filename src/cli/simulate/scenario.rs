@@ -189,7 +189,7 @@ mod tests {
                 "4:timeline[0].exepct unknown field; did you mean expect?",
             ),
             ("timeline: [{within: 1m, expect: {phase: Helthy}}]", "did you mean Healthy?"),
-            ("timeline: [{at: 5, scale: 3}]", "4:timeline[0].at wants a text (quote it), this is 5"),
+            ("timeline: [{at: 5, scale: 3}]", "4:timeline[0].at 5 is not a duration; write 5s"),
             ("timeline: [{at: 5x, scale: 3}]", "4:timeline[0].at \"5x\" is not a duration"),
             ("timeline: [{within: 5s, scale: 3}]", "belongs to an expect"),
             ("timeline: [{scale: 3, deploy: {image: a}}]", "one entry does one thing"),

@@ -107,8 +107,8 @@ fn threshold_problems(threshold: &ThresholdMetric) -> Problems {
     if threshold.query.trim().is_empty() {
         add("query", "is empty".to_owned());
     }
-    if threshold.interval.is_some_and(|interval| interval.get().as_secs() == 0) {
-        add("interval", "must be at least 1s".to_owned());
+    if threshold.interval.is_some_and(|interval| interval.get().is_zero() || interval.get().subsec_nanos() != 0) {
+        add("interval", "is not a whole number of seconds, at least 1s".to_owned());
     }
     for (field, count) in [("count", threshold.count), ("consecutiveSuccessLimit", threshold.consecutive_success_limit)]
     {

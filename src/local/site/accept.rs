@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{
-        REVISION_LABEL, RolloutSpec,
+        RolloutSpec,
         analysis::{AnalysisTemplateSpec, Counter},
         strategy::{CanaryStrategy, Step},
         validate::Finding,
@@ -39,7 +39,7 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
     spec.entry("template").or_insert_with(|| template::stand_in(&name));
     let chosen = spec.get("selector").is_some_and(|selector| selector.as_object().is_none_or(|map| !map.is_empty()));
     if !chosen {
-        let any = json!({ "matchExpressions": [{ "key": REVISION_LABEL, "operator": "Exists" }] });
+        let any = json!({ "matchExpressions": [{ "key": "no-pods", "operator": "DoesNotExist" }] });
         spec.insert("selector".into(), any);
     }
     // The splitter's table is swapped in one moment.

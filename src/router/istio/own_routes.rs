@@ -261,3 +261,17 @@ fn text_match(value: &ValueMatch) -> Value {
         (_, _, regex) => json!({"regex": regex}),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::strategy::OWN_ROUTES;
+
+    // W11: a header route of such a name would be read back as the entry of something else.
+    #[test]
+    fn w11_no_header_route_can_have_the_name_of_another_entry() {
+        let sticky = [Target::Stable, Target::Canary].map(sticky::entry_name);
+        let own = sticky.into_iter().chain(MIRROR.strip_prefix(PREFIX));
+        own.for_each(|name| assert!(OWN_ROUTES.contains(&name), "{name}"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Names: of our objects, of those that a Rollout refers to, and of those that are derived from them.
+
+use serde_json::Value;
+
+use super::{Finding, has_mesh};
+use crate::api::{
+    ROLLOUT_LABEL,
+    names::{self, MOST_LABEL, NameError, label, label_value, qualified_name, subdomain},
+    rollout::{RolloutSpec, Services},
+};
+
+/// What is wrong with an object's own name. A Rollout's is also the value of a label.
+pub fn name(kind: &str, name: &str) -> Vec<Finding> {
+    let path = "metadata.name";
+    let size = name.chars().count();
+    match subdomain(name) {
+        Err(error) => vec![Finding::error(path, invalid(name, &error))],
+        Ok(()) if kind == "Rollout" && size > MOST_LABEL => {
+            let message = format!(
+                "\"{name}\" is invalid: must be no more than {MOST_LABEL} characters, this has {size}: it is the value of \
+                 the label {ROLLOUT_LABEL}"
+            );
+            vec![Finding::error(path, message)]
+        }
+        Ok(()) => Vec::new(),
+    }
+}
+
+/// What the API server refuses in an object's metadata: names, labels, keys of annotations.
+pub fn object_metadata(kind: &str, metadata: &Value) -> Vec<Finding> {
+    let text = |field: &str| metadata.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let mut found = text("name").map(|own| name(kind, own)).unwrap_or_default();
+    if let Some(base) = text("generateName").filter(|_| text("name").is_none()) {
+        let whole = if base.ends_with('-') { format!("{base}x") } else { base.to_owned() };
+        found.extend(
+            subdomain(&whole).err().map(|error| Finding::error("metadata.generateName", invalid(base, &error))),
+        );
+    }
+    if let Some(namespace) = text("namespace") {
+        named(namespace, "metadata.namespace", label, &mut found);
+    }
+    for (key, value) in entries(metadata, "labels") {
+        let path = format!("metadata.labels.{key}");
+        if let Err(why) = qualified_name(key) {
+            found.push(Finding::error(&path, format!("\"{key}\" is no key for a label: {why}")));
+        }
+        match value.as_str().map(label_value) {
+            Some(Ok(())) => {}
+            Some(Err(why)) => found.push(Finding::error(&path, format!("{value} is no label value: {why}"))),
+            None => found.push(Finding::error(&path, format!("wants a text (quote it), this is {value}"))),
+        }
+    }
+    for (key, value) in entries(metadata, "annotations") {
+        let path = format!("metadata.annotations.{key}");
+        if let Err(why) = qualified_name(key) {
+            found.push(Finding::error(&path, format!("\"{key}\" is no key for an annotation: {why}")));
+        }
+        if !value.is_string() {
+            found.push(Finding::error(&path, format!("wants a text (quote it), this is {value}")));
+        }
+    }
+    found
+}
+
+fn entries<'a>(metadata: &'a Value, field: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    metadata.get(field).and_then(Value::as_object).into_iter().flatten()
+}
+
+/// The names that a Rollout's spec refers to, and those of the Services that are made for it.
+pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    if let Some(workload) = &spec.workload_ref {
+        named(&workload.name, "spec.workloadRef.name", subdomain, found);
+    }
+    if let Some(strategy) = &spec.strategy.blue_green {
+        let fields = [("activeService", &strategy.active_service), ("previewService", &strategy.preview_service)];
+        for (field, name) in fields {
+            service(name, &format!("spec.strategy.blueGreen.{field}"), found);
+        }
+    }
+    if let Some(services) = &spec.services {
+        for (field, name) in [("root", &services.root), ("stable", &services.stable), ("canary", &services.canary)] {
+            service(name, &format!("spec.services.{field}"), found);
+        }
+        derived(spec, services, found);
+    }
+    routers(spec, found);
+}
+
+fn routers(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    for (index, istio) in
+        spec.traffic.iter().enumerate().filter_map(|(index, router)| Some((index, router.istio.as_ref()?)))
+    {
+        let path = format!("spec.traffic[{index}].istio");
+        for (number, reference) in istio.virtual_services.iter().enumerate() {
+            let path = format!("{path}.virtualServices[{number}]");
+            named(&reference.name, &format!("{path}.name"), subdomain, found);
+            if let Some(namespace) = &reference.namespace {
+                named(namespace, &format!("{path}.namespace"), label, found);
+            }
+        }
+        if let Some(rule) = &istio.destination_rule {
+            named(&rule.name, &format!("{path}.destinationRule.name"), subdomain, found);
+        }
+    }
+}
+
+/// An empty one has words of its own.
+fn service(name: &Option<String>, path: &str, found: &mut Vec<Finding>) {
+    if let Some(name) = name.as_deref().filter(|name| !name.is_empty()) {
+        named(name, path, label, found);
+    }
+}
+
+fn named(name: &str, path: &str, rule: fn(&str) -> Result<(), NameError>, found: &mut Vec<Finding>) {
+    if let Err(error) = rule(name) {
+        found.push(Finding::error(path, invalid(name, &error)));
+    }
+}
+
+fn invalid(name: &str, error: &NameError) -> String {
+    format!("\"{name}\" is invalid: {error}")
+}
+
+/// Where traffic is split by Service, the two that the file does not name are called after root.
+fn derived(spec: &RolloutSpec, services: &Services, found: &mut Vec<Finding>) {
+    let by_subset =
+        spec.traffic.iter().filter_map(|router| router.istio.as_ref()).any(|istio| istio.destination_rule.is_some());
+    if !has_mesh(spec) || by_subset || services.root.as_deref().is_none_or(|root| label(root).is_err()) {
+        return;
+    }
+    let blue_green = spec.strategy.blue_green.as_ref();
+    let given = [
+        services.stable.as_ref().or(blue_green.and_then(|strategy| strategy.active_service.as_ref())),
+        services.canary.as_ref().or(blue_green.and_then(|strategy| strategy.preview_service.as_ref())),
+    ];
+    let made = [("stable", names::stable_service(services)), ("canary", names::canary_service(services))];
+    for ((field, name), _) in made.into_iter().zip(given).filter(|(_, given)| given.is_none()) {
+        let Some(name) = name.filter(|name| name.len() > MOST_LABEL) else { continue };
+        let message = format!(
+            "the {field} Service made from it, \"{name}\", would have {} characters; a Service's name has no more than \
+             {MOST_LABEL}: give services.{field} a name of its own",
+            name.len()
+        );
+        found.push(Finding::error("spec.services.root", message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(found: Vec<Finding>) -> String {
+        found.iter().map(|finding| format!("{}: {}\n", finding.path, finding.message)).collect()
+    }
+
+    // W5 (4), M15.
+    #[test]
+    fn m15_names_that_the_api_server_refuses_are_refused() {
+        let long = "x".repeat(64);
+        for (metadata, wanted) in [
+            (json!({"name": "Web_Shop"}), "metadata.name: \"Web_Shop\" is invalid: a lowercase RFC 1123 subdomain"),
+            (json!({"name": "../../etc"}), "metadata.name: \"../../etc\" is invalid: a lowercase RFC 1123"),
+            (json!({"name": "x".repeat(254)}), "must be no more than 253 characters, this has 254"),
+            (json!({"name": long}), "must be no more than 63 characters, this has 64: it is the value of the label"),
+            (json!({"generateName": "Web-"}), "metadata.generateName: \"Web-\" is invalid"),
+            (
+                json!({"name": "web", "namespace": "a.b"}),
+                "metadata.namespace: \"a.b\" is invalid: a lowercase RFC 1123 label",
+            ),
+            (json!({"name": "web", "labels": {"a b": "c"}}), "metadata.labels.a b: \"a b\" is no key"),
+            (json!({"name": "web", "labels": {"a": "b c"}}), "metadata.labels.a: \"b c\" is no label value"),
+            (json!({"name": "web", "annotations": {"a/b/c": ""}}), "metadata.annotations.a/b/c: \"a/b/c\" is no key"),
+        ] {
+            let found = shown(object_metadata("Rollout", &metadata));
+            assert!(found.contains(wanted), "{metadata}\n{found}");
+        }
+        for good in [
+            json!({"name": "a.b-c", "namespace": "shop"}),
+            json!({"generateName": "web-"}),
+            json!({"name": "x".repeat(63)}),
+        ] {
+            assert_eq!(object_metadata("Rollout", &good), []);
+        }
+        assert_eq!(name("AnalysisTemplate", &long), [], "only a Rollout's name is a label's value");
+    }
+}

@@ -1,0 +1,33 @@
+//! Objects of Kubernetes itself beside ours: only what would make Glidepath take somebody else's pods for its own.
+
+use crate::{
+    api::{
+        GROUP,
+        validate::{Finding, own_keys, own_labels},
+    },
+    yaml::Document,
+};
+
+/// Our own labels in a workload's template or selector, or in a Service's selector. Copied from a cluster, an object that
+/// Glidepath made or pinned has them rightly.
+pub(super) fn check(document: &Document) -> Vec<Finding> {
+    let spec = &document.value["spec"];
+    match (document.text("/apiVersion"), document.text("/kind")) {
+        (Some("v1"), Some("Service")) if !is_written_by_us(document) => own_labels("spec.selector", &spec["selector"]),
+        (Some("apps/v1"), Some("Deployment" | "StatefulSet" | "DaemonSet")) => {
+            let mut found = own_labels("spec.selector.matchLabels", &spec["selector"]["matchLabels"]);
+            found.extend(own_keys("spec.template.metadata", &spec["template"]["metadata"]));
+            found
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn is_written_by_us(document: &Document) -> bool {
+    let metadata = &document.value["metadata"];
+    let mut owners = metadata["ownerReferences"].as_array().into_iter().flatten();
+    let annotations = metadata["annotations"].as_object().into_iter().flat_map(|all| all.keys());
+    let prefix = format!("{GROUP}/");
+    owners.any(|owner| owner["apiVersion"].as_str().is_some_and(|version| version.starts_with(&prefix)))
+        || annotations.into_iter().any(|key: &String| key.starts_with(&prefix))
+}
