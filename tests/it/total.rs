@@ -3,7 +3,8 @@
 use glidepath::{
     api::{
         RolloutSpec, RolloutStatus,
-        common::{Percent, PodCount},
+        common::Percent,
+        pod_count::PodCount,
         status::{Course, RevisionRef, Stage},
         strategy::{BlueGreenStrategy, CanaryScale, CanaryStrategy, MirrorRoute, Step, Strategy as Release},
     },
@@ -27,7 +28,7 @@ fn percent() -> impl Strategy<Value = Percent> {
 }
 
 fn count() -> impl Strategy<Value = Option<PodCount>> {
-    proptest::option::of(prop_oneof![number().prop_map(PodCount::Pods), percent().prop_map(PodCount::Share)])
+    proptest::option::of(prop_oneof![number().prop_map(PodCount::Pods), (0u32..=9_999).prop_map(PodCount::Share)])
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
