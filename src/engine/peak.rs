@@ -143,7 +143,7 @@ mod tests {
             (canary(json!([{"setWeight": 20}])), false, 10, 2, 14),
             (canary(json!([{"setWeight": 20}])), false, 0, 0, 0),
             (json!({"canary": {"maxSurge": 100_000, "steps": [{"setWeight": 50}]}}), false, 4, 2, 5),
-            (json!({"canary": {"maxSurge": 100_000, "steps": []}}), false, 4, 0, 8),
+            (json!({"canary": {"maxSurge": 100_000, "steps": []}}), false, 4, 0, 7),
             (json!({"canary": {"maxSurge": 0, "maxUnavailable": 2, "steps": [{"setWeight": 50}]}}), false, 4, 2, 4),
         ] {
             let spec = spec(strategy.clone(), mesh);

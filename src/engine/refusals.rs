@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::{RolloutStatus, common::HumanDuration, status::Refusal};
 
-use super::{decision::Action, draft::Draft};
+use super::{decision::Action, draft::Draft, drift};
 
 /// The first wait before a refused action is tried again, in seconds; each later one is twice as long.
 const FIRST_WAIT: u64 = 1;
@@ -134,6 +134,8 @@ pub fn withhold(draft: &mut Draft<'_>) {
         match again_at.filter(|at| *at > now) {
             Some(at) => {
                 draft.wake(at, "a refused action is tried again");
+                // It is not being written: what was taken for written in advance is not, and to write it later is no repair.
+                drift::forget(&mut draft.status, draft.input.status, &action);
                 stopped |= stops_the_rest(&action);
             }
             None if stopped => {}

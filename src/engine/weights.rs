@@ -177,7 +177,7 @@ pub fn none(draft: &mut Draft<'_>) -> Route {
 pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
     let seen = draft.input.seen.route.clone().unwrap_or_default();
     let plan = beside::plan(draft, goal);
-    let desired = within_capacity(draft, goal, where_it_is(draft, &seen), &plan);
+    let desired = within_capacity(draft, goal, where_it_is(draft, goal, &seen), &plan);
     let intent = beside::intent(draft, desired, &seen);
     let in_place = seen.weight == Some(desired) && beside::in_place(&intent, &seen) && !seen.drifted;
     if !in_place || draft.status.weights.desired != desired || !beside::is_as_before(draft, &intent) {
@@ -213,10 +213,13 @@ pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
 
 /// The canary's weight as it is. Routes that disagree send it the most that any of them says: they are never taken for
 /// routes that send it nothing, or stable would get everything at once.
-fn where_it_is(draft: &Draft<'_>, seen: &RouteSeen) -> Percent {
+fn where_it_is(draft: &Draft<'_>, goal: Percent, seen: &RouteSeen) -> Percent {
     match seen.highest() {
-        // Scaled to zero nothing carries anything, and weights stay as they were meant (S37).
-        Some(_) if seen.weight.is_none() && draft.replicas() == 0 => draft.status.weights.desired,
+        // Scaled to zero nothing carries anything, and weights stay as they were meant (S37): what another writer once made
+        // of them is not, so nothing rises above the goal.
+        Some(_) if seen.weight.is_none() && draft.replicas() == 0 => {
+            draft.status.weights.desired.min(goal.max(seen.lowest().unwrap_or_default()))
+        }
         Some(highest) => highest,
         None => Percent::ZERO,
     }

@@ -106,7 +106,8 @@ impl<'a> Tick<'a> {
     /// Takes a decision over and does what it asks for. `false`: the Rollout is gone.
     async fn follow(&mut self, key: &RolloutKey, decision: &Decision) -> Result<bool, WorldError> {
         let builds_on_unrecorded = self.known != self.recorded;
-        self.known.clone_from(&decision.status);
+        // What the decision was made from: its writes are not on record yet, and one that fails is forgotten.
+        let before = std::mem::replace(&mut self.known, decision.status.clone());
         self.notices.extend(decision.notices.iter().cloned());
         if decision.actions.is_empty() {
             return Ok(true);
@@ -119,8 +120,8 @@ impl<'a> Tick<'a> {
             self.recorded = observation.rollout.status.clone().unwrap_or_default();
             self.observation = observation;
         }
-        if let Err((error, failed)) = self.carry_out(&decision.actions).await {
-            engine::forget_write(&mut self.known, &self.recorded, failed);
+        if let Err((error, failed)) = self.carry_out(&before, &decision.actions).await {
+            engine::forget_write(&mut self.known, &before, failed);
             note_failure(&mut self.known, &mut self.notices, &error, &self.recorded.message);
             self.record().await?;
             return Err(error);
@@ -129,13 +130,17 @@ impl<'a> Tick<'a> {
     }
 
     /// On failure the error comes with the action that failed.
-    async fn carry_out<'d>(&mut self, actions: &'d [Action]) -> Result<(), (WorldError, &'d Action)> {
+    async fn carry_out<'d>(
+        &mut self,
+        before: &RolloutStatus,
+        actions: &'d [Action],
+    ) -> Result<(), (WorldError, &'d Action)> {
         self.acted = true;
         for (place, action) in actions.iter().enumerate() {
             match self.world.carry_out(&self.observation, action).await {
                 Ok(()) => refusals::succeeded(&mut self.known, action),
                 Err(WorldError::Refused { reason, message }) => {
-                    engine::forget_write(&mut self.known, &self.recorded, action);
+                    engine::forget_write(&mut self.known, before, action);
                     self.refused(action, &reason, &message);
                     if refusals::stops_the_rest(action) {
                         break;

@@ -204,10 +204,11 @@ impl Line {
         })
     }
 
-    /// The lane that is served next among those with a question of this class.
+    /// The lane that is served next among those with a question of this class; of those that were never served, the one
+    /// that asks least.
     fn ready(&self, class: Class, rules: &Rules) -> Option<String> {
         let ready = self.lanes.iter().filter(|(_, lane)| lane.is_ready(class, rules));
-        ready.min_by_key(|(_, lane)| (lane.running, lane.served)).map(|(name, _)| name.clone())
+        ready.min_by_key(|(_, lane)| (lane.running, lane.served, lane.waits())).map(|(name, _)| name.clone())
     }
 
     fn begin(&mut self, name: &str, class: Class) -> Option<oneshot::Sender<Turn>> {

@@ -37,7 +37,7 @@ fn no_role_has_wildcards_or_secrets() {
 /// run the controller with exactly these rules, so one too few fails there.
 const SENT: [(&str, &str); 19] = [
     ("rollouts", "get list patch watch"),
-    ("rollouts/status", "patch update"),
+    ("rollouts/status", "patch"),
     ("analysistemplates", "get"),
     ("clusteranalysistemplates", "get"),
     ("analysisruns", "create delete get list patch watch"),

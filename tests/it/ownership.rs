@@ -118,6 +118,7 @@ impl Shop {
             "analysisruns" => see(&tables.runs, object),
             "rolloutcommands" => see(&tables.commands, object),
             "pods" => see(&tables.pods, object),
+            "endpointslices" => see(&tables.slices, object),
             other => panic!("no table for {other}"),
         }
     }
@@ -152,6 +153,44 @@ impl Shop {
                 let status = json!({"replicas": wanted, "readyReplicas": wanted, "availableReplicas": wanted});
                 self.edit("replicasets", &name, &json!({"status": status}));
             }
+        }
+    }
+
+    /// Settles in a cluster where Services have the endpoints that they select.
+    async fn settle_with_endpoints(&self, name: &str) {
+        for _ in 0..3 {
+            self.settle(name).await;
+            self.play_endpoints();
+        }
+        self.settle(name).await;
+    }
+
+    /// Every ReplicaSet has one pod that is ready, and every Service that selects a revision lists its pod.
+    fn play_endpoints(&self) {
+        for set in self.server.names("replicasets") {
+            let owner = self.server.get("replicasets", &set).unwrap();
+            let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set, "controller": true,
+                "uid": owner["metadata"]["uid"]});
+            let labels = self.server.get("replicasets", &set).unwrap()["metadata"]["labels"].clone();
+            self.put(
+                "pods",
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("{set}-0"),
+                "namespace": "shop", "labels": labels, "ownerReferences": [owner]},
+                "status": {"conditions": [{"type": "Ready", "status": "True"}]}}),
+            );
+        }
+        for service in self.server.names("services") {
+            let selector = self.server.get("services", &service).unwrap()["spec"]["selector"].clone();
+            let revision = selector["glidepath.dev/revision"].as_str().unwrap_or_default().to_owned();
+            let sets = self.server.names("replicasets").into_iter().filter(|set| set.ends_with(&revision));
+            let endpoints: Vec<Value> =
+                sets.map(|set| json!({"targetRef": {"kind": "Pod", "name": format!("{set}-0")}})).collect();
+            self.put(
+                "endpointslices",
+                json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+                "metadata": {"name": format!("{service}-1"), "namespace": "shop",
+                    "labels": {"kubernetes.io/service-name": service}}, "endpoints": endpoints}),
+            );
         }
     }
 

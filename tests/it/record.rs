@@ -1,6 +1,9 @@
 //! The README's picture is drawn from the recording beside the tool, and screens redraw well on a real terminal's terms.
 
-use glidepath::cli::redraw::{Redraw, Size};
+use glidepath::cli::{
+    paint::{Paint, Tone},
+    redraw::{Redraw, Size},
+};
 
 #[path = "../record/picture.rs"]
 mod picture;
@@ -52,12 +55,16 @@ fn seen(screens: &[&str], size: Size) -> (Terminal, Redraw) {
 #[test]
 fn each_screen_replaces_the_one_before_and_nothing_else() {
     let size = Size { columns: 20, rows: 8 };
+    // Codes count as ours once something was painted.
+    let red = Paint { on: true }.text(Tone::Bad, "red");
+    let longer = format!("{red} and longer\n");
+    let red = format!("{red}\n");
     for (screens, wanted) in [
         (vec!["one\ntwo\nthree\n", "four\n"], "before\nfour"),
         (vec!["a\n", "b\nc\n\nd\n"], "before\nb\nc\n\nd"),
         (vec!["twenty-one characters\nx\n", "y\n"], "before\ny"),
         (vec!["exactly 20 columns..\n", "exactly 20 columns..\n"], "before\nexactly 20 columns.."),
-        (vec!["\x1b[31mred\x1b[39m and longer\n", "\x1b[31mred\x1b[39m\n"], "before\nred"),
+        (vec![&longer, &red], "before\nred"),
     ] {
         assert_eq!(seen(&screens, size).0.text(), wanted, "{screens:?}");
     }

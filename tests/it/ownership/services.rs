@@ -49,7 +49,7 @@ async fn s7_a_selector_that_excludes_our_pods_is_never_written() {
     for name in ["web-stable", "web-canary"] {
         shop.edit("services", name, &json!({"spec": {"selector": {"tier": null}}}));
     }
-    shop.settle("web").await;
+    shop.settle_with_endpoints("web").await;
     assert_eq!(shop.status("web")["phase"], "Healthy", "{}", shop.status("web"));
     assert!(is_pinned(&shop, "web-stable"));
 

@@ -40,7 +40,10 @@ async fn ended_runs_and_answered_commands_do_not_pile_up() {
     scene.until_healthy("web", "shop/app:1").await;
     for release in 0..14 {
         scene.deploy("web", &format!("shop/app:{}", release + 2));
-        scene.until("it is released", s(300), |scene| scene.phase("web") == "Progressing").await;
+        // A command names the revision that it is meant for.
+        let begun =
+            |scene: &Scene| scene.status("web", "/currentRevision/id") != scene.status("web", "/stableRevision/id");
+        scene.until("its release begins", s(300), begun).await;
         scene.command("web", "pause");
         scene.command("web", "resume");
         scene.until_healthy("web", &format!("shop/app:{}", release + 2)).await;
