@@ -2,7 +2,7 @@
 
 include tests/cluster/cluster.mk
 
-.PHONY: bench demo lint-code reintroduced scale soak test test-fast
+.PHONY: bench demo lint-code reintroduced scale soak test test-all test-fast
 
 demo: ## Play a good and a bad release on this machine, without a cluster
 	@echo "building glidepath (the first time takes about 5 minutes on 2 cores) ..."
@@ -10,6 +10,8 @@ demo: ## Play a good and a bad release on this machine, without a cluster
 	@cargo run --quiet --bin glidepath -- demo
 
 test: lint-code test-fast test-cluster ## All tests, on the real components too
+
+test-all: test reintroduced ## What takes longer than CI has, before an issue is called done
 
 test-fast: ## The tests that need no servers
 	cargo test --lib --bins --test it

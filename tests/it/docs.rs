@@ -15,7 +15,7 @@ fn root(path: &str) -> PathBuf {
 }
 
 fn pages() -> Vec<Page> {
-    let mut names = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned(), "CONTRIBUTING.md".to_owned()];
+    let mut names = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned).to_vec();
     for entry in std::fs::read_dir(root("docs")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if name.ends_with(".md") {
@@ -30,6 +30,30 @@ fn pages() -> Vec<Page> {
 fn blocks(languages: &[&str]) -> Vec<(Page, Block)> {
     let of = |page: Page| page.blocks().into_iter().map(move |block| (page.clone(), block)).collect::<Vec<_>>();
     pages().into_iter().flat_map(of).filter(|(_, block)| languages.contains(&block.language.as_str())).collect()
+}
+
+/// All Rust files below a folder, as one text.
+fn sources(folder: PathBuf) -> String {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: PathBuf| match path.is_dir() {
+        true => sources(path),
+        false if path.extension().is_some_and(|e| e == "rs") => std::fs::read_to_string(path).unwrap(),
+        false => String::new(),
+    };
+    entries.map(text).collect()
+}
+
+/// A claim of the threat model stands only as long as its test does.
+#[test]
+fn every_test_that_the_security_page_names_is_there() {
+    let code = sources(root("src")) + &sources(root("tests"));
+    let page = std::fs::read_to_string(root("SECURITY.md")).unwrap();
+    let named: BTreeSet<&str> =
+        page.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() > 2).collect();
+    assert!(named.len() > 15, "{named:?}");
+    for name in named {
+        assert!(code.contains(&format!("fn {name}(")), "{name} is no test any more");
+    }
 }
 
 #[test]
