@@ -84,6 +84,7 @@ impl Fence {
                 }
             };
             tokio::select! {
+                biased;
                 () = over => {}
                 changed = permit.changed() => if changed.is_err() { return },
             }

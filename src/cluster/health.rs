@@ -1,11 +1,14 @@
 //! Whether the watches live: when each stream last gave a sign of life, and what is in its way.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::Notify, time::Instant};
 
 use super::watch::Failure;
 
@@ -28,8 +31,28 @@ pub struct Health {
     /// Whether the process works without it.
     optional: bool,
     /// How often a restore of etcd was found, by any stream. What was listed before the last one says nothing.
-    restores: Arc<watch::Sender<u64>>,
+    restores: Arc<Restores>,
     state: Mutex<State>,
+}
+
+/// How often a restore of etcd was found. Who waits for the next is woken in turn, so that a history can be replayed.
+#[derive(Debug, Default)]
+struct Restores {
+    count: AtomicU64,
+    found: Notify,
+}
+
+impl Restores {
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// One more, unless another stream has counted it already.
+    fn found_after(&self, known: u64) {
+        if self.count.compare_exchange(known, known + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.found.notify_waiters();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -55,7 +78,7 @@ struct Trouble {
 }
 
 impl Health {
-    fn new(kind: &str, optional: bool, restores: Arc<watch::Sender<u64>>) -> Self {
+    fn new(kind: &str, optional: bool, restores: Arc<Restores>) -> Self {
         let now = Instant::now();
         let state = State { listed: None, absent: false, lived: now, heard: now, trouble: None, torn: 0 };
         Health { kind: kind.to_owned(), optional, restores, state: Mutex::new(state) }
@@ -93,22 +116,25 @@ impl Health {
 
     /// How many restores were found.
     pub fn restores(&self) -> u64 {
-        *self.restores.borrow()
+        self.restores.count()
     }
 
-    /// Says when a restore is found.
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.restores.subscribe()
+    /// Returns when a restore is found beyond so many.
+    pub async fn restored_beyond(&self, known: u64) {
+        let found = self.restores.found.notified();
+        tokio::pin!(found);
+        found.as_mut().enable();
+        if self.restores() == known {
+            found.await;
+        }
     }
 
     /// This stream found that versions went back. The first to find it says so to all, and gives their number now.
     pub fn restored(&self) -> u64 {
         let listed = self.lock().listed;
-        self.restores.send_if_modified(|restores| {
-            let first = listed == Some(*restores);
-            *restores += u64::from(first);
-            first
-        });
+        if let Some(listed) = listed {
+            self.restores.found_after(listed);
+        }
         self.restores()
     }
 
@@ -158,7 +184,7 @@ impl Health {
 #[derive(Clone, Debug, Default)]
 pub struct Streams {
     all: Arc<Mutex<All>>,
-    restores: Arc<watch::Sender<u64>>,
+    restores: Arc<Restores>,
 }
 
 #[derive(Debug, Default)]
@@ -195,7 +221,7 @@ impl Streams {
     /// Kinds that the work waits for: at the start, and after a restore of etcd, when some tables show what was before it and
     /// others what is now.
     pub fn unsynced(&self) -> Vec<String> {
-        let (mut all, restores) = (self.lock(), *self.restores.borrow());
+        let (mut all, restores) = (self.lock(), self.restores.count());
         let known = all.ready.is_some_and(|(after, _)| after == restores);
         if !known && all.streams.iter().all(|health| health.optional || health.is_listed()) {
             all.ready = Some((restores, Instant::now()));

@@ -62,10 +62,12 @@ impl Candidate {
     /// clock and ours agree, and a clock that goes wrong later ends leadership (rule S41).
     pub async fn run(self, client: Client, server: ServerClock, stop: CancellationToken) {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = clock_guard::agrees(&client, &server) => {}
         }
         tokio::select! {
+            biased;
             () = self.elect(&stop) => {}
             () = clock_guard::goes_wrong(&server) => {
                 self.fence.close();

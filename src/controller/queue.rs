@@ -106,6 +106,7 @@ impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Queue<K> {
                 Err(wait) => wait,
             };
             tokio::select! {
+                biased;
                 () = changed => {}
                 () = tokio::time::sleep(wait.unwrap_or(LAST_RETRY)) => {}
             }
@@ -161,6 +162,7 @@ where
         while tasks.try_join_next().is_some() {}
         let room = tasks.len() < queue.places;
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             key = queue.take(), if room => {
                 let (queue, work) = (Arc::clone(&queue), work.clone());

@@ -58,6 +58,7 @@ impl Parts {
     /// Why one of the parts has ended. None of them does in a process that is well.
     async fn died(&mut self) -> ControllerError {
         tokio::select! {
+            biased;
             served = &mut self.server => match served {
                 Ok(Err(error)) => ControllerError::Listen(self.listen, error),
                 Ok(Ok(())) => ControllerError::Died("the HTTP server", String::new()),

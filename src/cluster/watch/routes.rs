@@ -203,6 +203,7 @@ impl Watch {
             }
             let glance = due.map_or(GLANCE, |due| due.saturating_sub(looked.elapsed()).min(GLANCE));
             tokio::select! {
+                biased;
                 Ok(()) = looking.changes.changed() => return,
                 () = tokio::time::sleep(glance) => {}
             }

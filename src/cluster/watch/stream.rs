@@ -208,7 +208,7 @@ impl<T: Kept> Stream<'_, T> {
         progress: &mut Progress,
         changed: &(impl Fn(&Change<T>) + Send + Sync),
     ) -> Result<(), Failure> {
-        let mut restores = self.health.subscribe();
+        let restores = self.health.restores();
         let seconds = WATCH.0 + progress.backoff.below(WATCH.1);
         let mut lines = self.open(&from, seconds).await?;
         self.health.lives();
@@ -223,7 +223,8 @@ impl<T: Kept> Stream<'_, T> {
             let mut bounded = (&mut lines).take(LONGEST_EVENT);
             let limit = if progress.bookmarks { BOOKMARKS.min(end) } else { end };
             let read = tokio::select! {
-                Ok(()) = restores.changed() => return Ok(()),
+                biased;
+                () = self.health.restored_beyond(restores) => return Ok(()),
                 read = timeout(limit, bounded.read_until(b'\n', &mut line)) => read,
             };
             let read = match read {
