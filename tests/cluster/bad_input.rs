@@ -28,7 +28,7 @@ fn is_told(shop: &Shop, reason: &str, words: &[&str]) {
 fn a_missing_service_is_told_and_mended() {
     let yaml = Shop::yaml_without("Service");
     let shop = Shop::apply("no-service", &yaml);
-    is_told(&shop, "MissingService", &["Service/web", "services.root", "create it or mend the name"]);
+    is_told(&shop, "MissingService", &["Service/web", "services.root", "create it or fix the name"]);
     lane().apply(&Shop::yaml().replace("NAMESPACE", "no-service")).unwrap();
     shop.wait_for_stable(1);
 }

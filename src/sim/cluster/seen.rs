@@ -98,12 +98,12 @@ impl SimCluster {
         }
         if let Some(workload) = spec.workload_ref.as_ref().filter(|_| self.deployment.is_none()) {
             let message =
-                format!("Missing Deployment/{}: workloadRef names it; create it or mend the name", workload.name);
+                format!("Missing Deployment/{}: workloadRef names it; create it or fix the name", workload.name);
             found.push(problem("MissingWorkload", message, false));
         }
         let root = spec.services.as_ref().and_then(|services| services.root.as_ref());
         if let Some(root) = root.filter(|root| self.missing.contains(&("Service".to_owned(), (*root).clone()))) {
-            let message = format!("Missing Service/{root}: services.root names it; create it or mend the name");
+            let message = format!("Missing Service/{root}: services.root names it; create it or fix the name");
             found.push(problem("MissingService", message, false));
         }
         if let Some(name) = self.missing_route() {

@@ -229,12 +229,16 @@ impl Deed {
             Deed::Crash(number) => scene.crash(number.min(scene.controllers.len() - 1)),
             Deed::Restart(number) => scene.restart(number.min(scene.controllers.len() - 1)),
             Deed::Compact => scene.cluster.with(|c| c.store.compact()),
-            Deed::Restore => scene.cluster.with(|c| {
-                if let Some(backup) = c.backup.take() {
-                    c.store.restore(&backup);
-                    c.checks.restored();
-                }
-            }),
+            Deed::Restore => {
+                let now = scene.cluster.now();
+                scene.cluster.with(|c| {
+                    if let Some(backup) = c.backup.take() {
+                        c.store.restore(&backup);
+                        c.life.restored(&c.store, now);
+                        c.checks.restored();
+                    }
+                });
+            }
             Deed::Undecodable => scene.create("rollouts", "deep", deep(140)),
             Deed::ReapplyService => {
                 scene.patch(

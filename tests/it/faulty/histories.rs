@@ -30,7 +30,6 @@ const SAID_WITHIN: Duration = Duration::from_secs(150);
 const QUIET: Duration = Duration::from_secs(30);
 
 #[test]
-
 fn whatever_fails_writes_are_right_and_releases_end() {
     let (first, count) = (seed(), u64::from(SOAK.histories()));
     let next = AtomicU64::new(first);
@@ -63,7 +62,6 @@ fn whatever_fails_writes_are_right_and_releases_end() {
 }
 
 #[test]
-
 fn one_seed_is_one_history() {
     for seed in 0..10 {
         let plan = Plan::draw(seed);

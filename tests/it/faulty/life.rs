@@ -96,6 +96,15 @@ impl Life {
         self.ready_at.retain(|uid, _| !due.contains(uid));
     }
 
+    /// After a restore kubelets report what they run: a pod that was not ready in the backup comes up all the same.
+    pub fn restored(&mut self, store: &Store, now: Duration) {
+        for (_, pod) in store.all("pods").filter(|(_, pod)| !is_ready(pod)) {
+            if !self.broken.contains(text(pod, "/spec/containers/0/image")) {
+                self.ready_at.entry(text(pod, "/metadata/uid").to_owned()).or_insert(now + self.startup);
+            }
+        }
+    }
+
     /// A pod fails, and comes back later.
     pub fn crash(&mut self, store: &mut Store, key: &Key, back_at: Duration, time: Timestamp) {
         let Some(pod) = store.get(key) else { return };
