@@ -61,12 +61,42 @@ fn read(name: &str, source: impl std::io::Read) -> Result<File, CliError> {
     let mut bytes = Vec::new();
     let limit = yaml::MAX_BYTES as u64 + 1;
     source.take(limit).read_to_end(&mut bytes).map_err(|error| unreadable(&name, &error))?;
-    let text = String::from_utf8_lossy(&bytes);
+    let text = match std::str::from_utf8(&bytes) {
+        // What is too large is refused as such, wherever it was cut.
+        Err(error) if bytes.len() <= yaml::MAX_BYTES => return Err(not_utf8(name, &bytes, error.valid_up_to())),
+        _ => String::from_utf8_lossy(&bytes),
+    };
     // Some editors begin a file with a byte order mark, which YAML's reader takes for a document of its own.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
     Ok(File { name: name.to_owned(), text })
 }
 
+/// The API server takes UTF-8 alone; a Latin-1 letter would be another one there.
+fn not_utf8(name: &str, bytes: &[u8], at: usize) -> CliError {
+    let before = &bytes[..at];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    CliError::Failed(format!("{name}:{line}:{column}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"))
+}
+
 fn unreadable(name: &dyn std::fmt::Display, error: &std::io::Error) -> CliError {
     CliError::Usage(format!("cannot read {name}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// W11: kubectl refuses such a file, so it must not pass here.
+    #[test]
+    fn w11_a_file_that_is_not_utf8_is_refused_with_its_place() {
+        let latin1 = b"kind: Rollout\nmetadata: {name: web, annotations: {\xc3\xb6: \"Jos\xe9\"}}\n";
+        let error = read("a.yaml", &latin1[..]).err().unwrap().to_string();
+        assert_eq!(error, "a.yaml:2:44: byte 0xe9 is not UTF-8; save the file as UTF-8");
+        assert_eq!(read("b.yaml", "\u{feff}kind: José".as_bytes()).unwrap().text, "kind: José");
+        let large = vec![0xc3; yaml::MAX_BYTES + 1];
+        assert!(read("c.yaml", &large[..]).unwrap().text.len() > yaml::MAX_BYTES, "its size is what is told");
+    }
 }
