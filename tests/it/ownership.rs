@@ -156,6 +156,17 @@ impl Shop {
         }
     }
 
+    /// The Deployment `web` of four pods becomes the Rollout's, and its own pods go as it is scaled down.
+    async fn adopt_deployment(&self) {
+        self.put("deployments", deployment("web", 4));
+        self.put("rollouts", adopting("web", "web"));
+        for _ in 0..12 {
+            self.settle("web").await;
+            let own = self.server.get("deployments", "web").unwrap()["spec"]["replicas"].clone();
+            self.edit("deployments", "web", &json!({"status": {"replicas": own, "availableReplicas": own}}));
+        }
+    }
+
     /// Settles in a cluster where Services have the endpoints that they select.
     async fn settle_with_endpoints(&self, name: &str) {
         for _ in 0..3 {

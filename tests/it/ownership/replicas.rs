@@ -7,15 +7,8 @@ use super::{Shop, adopting, deployment, rollout, typed};
 #[tokio::test]
 async fn c4_replicas_removed_from_an_adopted_workload_keep_its_pods() {
     let shop = Shop::new();
-    shop.put("deployments", deployment("web", 4));
-    shop.put("rollouts", adopting("web", "web"));
+    shop.adopt_deployment().await;
     shop.settle("web").await;
-    for _ in 0..12 {
-        // The Deployment's own pods go as ours become available.
-        let own = shop.server.get("deployments", "web").unwrap()["spec"]["replicas"].clone();
-        shop.edit("deployments", "web", &json!({"status": {"replicas": own, "availableReplicas": own}}));
-        shop.settle("web").await;
-    }
     let own = shop.server.get("deployments", "web").unwrap();
     assert_eq!((shop.pods(), own["spec"]["replicas"].as_u64()), (4, Some(0)), "{}", shop.status("web"));
 
@@ -69,13 +62,7 @@ async fn c4_zero_is_never_written() {
 #[tokio::test]
 async fn c4_a_deletion_restores_the_last_known_count() {
     let shop = Shop::new();
-    shop.put("deployments", deployment("web", 4));
-    shop.put("rollouts", adopting("web", "web"));
-    for _ in 0..12 {
-        shop.settle("web").await;
-        let own = shop.server.get("deployments", "web").unwrap()["spec"]["replicas"].clone();
-        shop.edit("deployments", "web", &json!({"status": {"replicas": own, "availableReplicas": own}}));
-    }
+    shop.adopt_deployment().await;
     assert_eq!(shop.server.get("deployments", "web").unwrap()["spec"]["replicas"], 0);
     let gone = json!({"metadata": {"deletionTimestamp": "2026-01-01T02:00:00Z"}, "spec": {"replicas": null}});
     shop.edit("rollouts", "web", &gone);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Shop, adopting, deployment, rollout, template};
+use super::{Shop, adopting, rollout, template};
 
 fn controller(shop: &Shop, set: &str) -> Value {
     let set = shop.server.get("replicasets", set).unwrap();
@@ -74,13 +74,7 @@ async fn m4_a_rollout_created_again_adopts_its_orphaned_replica_set() {
 #[tokio::test]
 async fn c4_an_orphaned_adopted_workload_keeps_its_count() {
     let shop = Shop::new();
-    shop.put("deployments", deployment("web", 4));
-    shop.put("rollouts", adopting("web", "web"));
-    for _ in 0..12 {
-        shop.settle("web").await;
-        let own = shop.server.get("deployments", "web").unwrap()["spec"]["replicas"].clone();
-        shop.edit("deployments", "web", &json!({"status": {"replicas": own, "availableReplicas": own}}));
-    }
+    shop.adopt_deployment().await;
     delete_with_cascade_orphan(&shop);
     let mut second = adopting("web", "web");
     second["metadata"]["uid"] = "uid-of-the-second".into();
