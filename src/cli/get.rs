@@ -91,20 +91,39 @@ async fn fetch(connection: &Connection, args: &Args, names: &[String]) -> Result
 
 /// All that can be read: one that cannot is named, and hides no other.
 async fn listed(connection: &Connection, args: &Args, wanted: &ListParams) -> Result<Vec<Rollout>, CliError> {
+    let (rollouts, unreadable) = list(connection, args.all_namespaces, wanted).await?;
+    for Unreadable { name, why } in unreadable {
+        eprintln!("warning: {name} cannot be read and is left out: {why}");
+    }
+    Ok(rollouts)
+}
+
+/// A Rollout that the API server stores and no client of ours can read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    /// `Rollout shop/web`
+    pub name: String,
+    /// The field at fault.
+    pub why: String,
+}
+
+/// The Rollouts of a namespace or of all, each read by itself.
+pub(super) async fn list(
+    connection: &Connection,
+    all_namespaces: bool,
+    wanted: &ListParams,
+) -> Result<(Vec<Rollout>, Vec<Unreadable>), CliError> {
     let failed = |error: &kube::Error| match error {
         kube::Error::Api(status) if status.code == 404 => CliError::KindMissing("Rollout"),
         error => connection.error("list Rollouts", error),
     };
-    let url = Rollout::url_path(&(), (!args.all_namespaces).then_some(connection.namespace.as_str()));
+    let url = Rollout::url_path(&(), (!all_namespaces).then_some(connection.namespace.as_str()));
     let request = Request::new(url).list(wanted).map_err(|error| failed(&kube::Error::BuildRequest(error)))?;
     let text = connection.client.request_text(request).await.map_err(|error| failed(&error))?;
-    let (rollouts, unreadable) = readable(&text).map_err(|error| failed(&kube::Error::SerdeError(error)))?;
-    unreadable.iter().for_each(|line| eprintln!("{line}"));
-    Ok(rollouts)
+    readable(&text).map_err(|error| failed(&kube::Error::SerdeError(error)))
 }
 
-/// The Rollouts of a list, and a line for each that cannot be read.
-fn readable(list: &str) -> Result<(Vec<Rollout>, Vec<String>), serde_json::Error> {
+fn readable(list: &str) -> Result<(Vec<Rollout>, Vec<Unreadable>), serde_json::Error> {
     let page: Page<'_> = serde_json::from_str(list)?;
     let types = TypeMeta { api_version: Rollout::api_version(&()).into(), kind: Rollout::kind(&()).into() };
     let (mut rollouts, mut unreadable) = (Vec::new(), Vec::new());
@@ -121,7 +140,7 @@ fn readable(list: &str) -> Result<(Vec<Rollout>, Vec<String>), serde_json::Error
                 Err(why) => (format!("Rollout {}/{}", key.namespace, key.name), why),
             },
         };
-        unreadable.push(format!("warning: {name} cannot be read and is left out: {why}"));
+        unreadable.push(Unreadable { name, why });
     }
     Ok((rollouts, unreadable))
 }
@@ -240,7 +259,7 @@ mod tests {
         let list = format!(r#"{{"items":[{},{},7]}}"#, item("bad", &deep), item("web", "{}"));
         let (rollouts, unreadable) = readable(&list).unwrap();
         assert_eq!(rollouts.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["web"]);
-        assert!(unreadable[0].contains("Rollout shop/bad cannot be read"), "{unreadable:?}");
+        assert_eq!(unreadable[0].name, "Rollout shop/bad");
         assert_eq!(unreadable.len(), 2);
         assert!(readable(r#"{"items":null}"#).unwrap().0.is_empty());
     }

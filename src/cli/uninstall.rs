@@ -18,6 +18,7 @@ use super::{
     command::{self, Extra},
     connect::{Connection, connect},
     exit::{CliError, Exit},
+    get::list,
     global::Global,
     output::print,
 };
@@ -132,11 +133,19 @@ struct Scope {
 }
 
 impl Scope {
+    /// All Rollouts. One that cannot be read is in the way: the controller cannot read it either, and restores nothing of it.
     async fn list(&self) -> Result<Vec<Rollout>, CliError> {
-        let client = self.connection.client.clone();
-        let all = if self.namespaced { self.connection.rollouts() } else { Api::all(client) };
-        let listed = all.list(&ListParams::default()).await;
-        Ok(listed.map_err(|error| self.connection.error("list Rollouts", &error))?.items)
+        let (rollouts, unreadable) = list(&self.connection, !self.namespaced, &ListParams::default()).await?;
+        if unreadable.is_empty() {
+            return Ok(rollouts);
+        }
+        let lines: Vec<String> =
+            unreadable.iter().map(|bad| format!("{} cannot be read: {}", bad.name, bad.why)).collect();
+        Err(CliError::Failed(format!(
+            "{}; the controller cannot restore what it cannot read. Fix that field, or delete a Rollout that was never adopted, \
+             and run it again",
+            lines.join("; ")
+        )))
     }
 
     /// `false`: the time was over.

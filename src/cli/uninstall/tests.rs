@@ -45,6 +45,20 @@ async fn lists(server: &MockServer, rollouts: &[Rollout], times: Option<u64>) {
     }
 }
 
+/// C3's kind: the Rollout that is in the way is named, and nothing is done as if it were not there.
+#[tokio::test]
+async fn a_rollout_that_cannot_be_read_is_named_and_stops_it() {
+    let server = MockServer::start().await;
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(140), "}".repeat(140));
+    let bad = format!(r#"{{"metadata":{{"name":"bad","namespace":"shop"}},"spec":{{"template":{deep}}}}}"#);
+    let good = serde_json::to_string(&rollout("web", false, json!({}))).unwrap();
+    let list = format!(r#"{{"metadata":{{}},"items":[{good},{bad}]}}"#);
+    let answer = ResponseTemplate::new(200).set_body_raw(list, "application/json");
+    Mock::given(method("GET")).and(path(ALL)).respond_with(answer).mount(&server).await;
+    let refused = scope(&server).list().await.unwrap_err().to_string();
+    assert!(refused.contains("Rollout shop/bad cannot be read: spec: it nests"), "{refused}");
+}
+
 /// H10: the pods of a template of its own must not go with the Rollout; an adopted Deployment's replacements must.
 #[tokio::test]
 async fn pods_that_serve_are_orphaned_and_a_deployments_replacements_are_not() {
