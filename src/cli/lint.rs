@@ -3,9 +3,11 @@
 pub(super) mod check;
 pub(super) mod files;
 mod neighbours;
+mod pods;
 mod report;
 pub(super) mod schema;
 mod templates;
+mod written;
 
 use std::path::PathBuf;
 
@@ -21,6 +23,10 @@ pub use report::{Report, Reported};
 /// Check Rollout and AnalysisTemplate files
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Exit codes: 0 no errors (warnings allowed), 1 errors or nothing to check, 2 wrong usage
+
+Checked are fields, types and bounds of every Glidepath object, that the templates and arguments which a Rollout names exist
+and fit, and its pod template (or that of the Deployment which it adopts, when it is among the files) as the API server checks
+a Deployment's: fields and types of Kubernetes 1.33 to 1.37, names, ports, volumes, probes, resources and selectors.
 
 Examples:
   glidepath lint rollouts/

@@ -45,6 +45,7 @@ mod harness;
 mod header_routes;
 mod interruptions;
 mod metadata;
+mod pod_templates;
 mod relay;
 mod releases;
 mod restart;

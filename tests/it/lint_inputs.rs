@@ -86,6 +86,27 @@ fn w6_a_quoted_number_is_no_percentage() {
     linted("web", &canary("maxSurge: \"200%\""), 0);
 }
 
+// W8.
+#[test]
+fn w8_numbers_in_a_pod_template_are_refused_where_they_stand() {
+    let found = said("lint", "numbers-in-template.yaml", 1);
+    let (template, container) = ("spec.template", "spec.template.spec.containers[0]");
+    for wanted in [
+        format!(
+            "numbers-in-template.yaml:9:35   error   {template}.metadata.labels.version: wants a text (quote it), this is 1.10\n"
+        ),
+        format!(
+            "numbers-in-template.yaml:15:30  error   {container}.env[0].value: wants a text (quote it), this is 8080\n"
+        ),
+        format!(
+            "numbers-in-template.yaml:15:58  error   {container}.env[1].value: wants a text (quote it), this is true\n"
+        ),
+        "3 errors, 0 warnings".to_owned(),
+    ] {
+        assert!(found.contains(&wanted), "{wanted}\n{found}");
+    }
+}
+
 /// A template with one threshold, and a Rollout that uses it with these arguments.
 fn with_arguments(args: &str, code: i32) -> String {
     let workload = "workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web}";

@@ -37,9 +37,12 @@ fn selector(spec: &RolloutSpec, template: &Value, found: &mut Vec<Finding>) {
     if wanted.is_empty() && !expressions {
         found.push(Finding::error("spec.selector", "is empty and would select every pod; give matchLabels"));
     }
+    if template.pointer("/metadata/labels").is_some_and(|labels| !labels.is_object() && !labels.is_null()) {
+        return found.push(Finding::error("spec.template.metadata.labels", "wants a map of labels"));
+    }
     for (key, value) in wanted {
-        let label = template.pointer("/metadata/labels").and_then(|labels| labels.get(&key)).and_then(Value::as_str);
-        if label != Some(value.as_str()) {
+        let label = template.pointer("/metadata/labels").and_then(|labels| labels.get(&key)).filter(|l| !l.is_null());
+        if label.and_then(Value::as_str) != Some(value.as_str()) {
             found.push(Finding::error(
                 "spec.template.metadata.labels",
                 format!("the selector wants {key}={value}, the template's pods have {}", shown(&key, label)),
@@ -48,22 +51,33 @@ fn selector(spec: &RolloutSpec, template: &Value, found: &mut Vec<Finding>) {
     }
 }
 
-fn shown(key: &str, label: Option<&str>) -> String {
-    label.map_or_else(|| format!("no label {key}"), |value| format!("{key}={value}"))
+fn shown(key: &str, label: Option<&Value>) -> String {
+    match label {
+        None => format!("no label {key}"),
+        Some(Value::String(value)) => format!("{key}={value}"),
+        Some(other) => format!("{key}: {other}, which is no text; quote it"),
+    }
 }
 
 fn containers(template: &Value, found: &mut Vec<Finding>) {
     let path = "spec.template.spec.containers";
-    let containers = template.pointer("/spec/containers").and_then(Value::as_array);
-    let Some(containers) = containers.filter(|list| !list.is_empty()) else {
+    let given = template.pointer("/spec/containers").filter(|given| !given.is_null());
+    if given.is_some_and(|given| !given.is_array()) {
+        return found.push(Finding::error(path, "wants a list of containers"));
+    }
+    let Some(containers) = given.and_then(Value::as_array).filter(|list| !list.is_empty()) else {
         found.push(Finding::error(path, "the pod template has no container; give at least one with name and image"));
         return;
     };
     for (index, container) in containers.iter().enumerate() {
         for field in ["name", "image"] {
-            if container.get(field).and_then(Value::as_str).is_none_or(str::is_empty) {
-                found.push(Finding::error(format!("{path}[{index}].{field}"), format!("the container has no {field}")));
-            }
+            let message = match container.get(field) {
+                Some(Value::String(text)) if !text.is_empty() => continue,
+                None | Some(Value::Null | Value::String(_)) => format!("the container has no {field}"),
+                Some(Value::Object(_) | Value::Array(_)) => "wants a text".to_owned(),
+                Some(other) => format!("wants a text (quote it), this is {other}"),
+            };
+            found.push(Finding::error(format!("{path}[{index}].{field}"), message));
         }
         let ready = container.get("readinessProbe").is_some();
         if index == 0 && !ready {

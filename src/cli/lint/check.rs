@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::{
     files::File,
-    neighbours,
+    neighbours, pods,
     report::Report,
     schema::{self, hint},
     templates::{self, Known},
+    written::as_written,
 };
 use crate::{
     api::{
@@ -39,6 +40,7 @@ pub(super) fn all(files: &[File]) -> Report {
         documents.extend(found.into_iter().map(|document| (file, document)));
     }
     let known = known_templates(documents.iter().map(|(_, document)| document));
+    let adopted = adopted(documents.iter().map(|(_, document)| document));
     let mut seen = HashSet::new();
     for (file, document) in &documents {
         let mut found = match what(document) {
@@ -48,7 +50,7 @@ pub(super) fn all(files: &[File]) -> Report {
             }
             What::Other => {
                 report.others += 1;
-                neighbours::check(document)
+                neighbours::check(document, &adopted)
             }
             What::Doubtful(finding) => vec![finding],
         };
@@ -57,7 +59,8 @@ pub(super) fn all(files: &[File]) -> Report {
         }
         for finding in found {
             let at = document.position(&finding.path);
-            report.add(&file.name, at, finding.severity, &finding.path, finding.message);
+            let message = as_written(finding.message, &file.text, at, &finding.path);
+            report.add(&file.name, at, finding.severity, &finding.path, message);
         }
     }
     sort(&mut report, files);
@@ -148,6 +151,19 @@ fn known_templates<'a>(documents: impl Iterator<Item = &'a Document>) -> Known {
     known
 }
 
+/// The Deployments that Rollouts of these files refer to, by namespace and name: their pod templates are those that are
+/// released.
+fn adopted<'a>(documents: impl Iterator<Item = &'a Document>) -> HashSet<[String; 2]> {
+    let rollouts = documents.filter(|document| is_ours(document) && document.text("/kind") == Some("Rollout"));
+    let name = |document: &Document| Some(key(document, document.text("/spec/workloadRef/name")?));
+    rollouts.filter_map(name).collect()
+}
+
+/// What an object of this name in the document's namespace is found by.
+pub(super) fn key(document: &Document, name: &str) -> [String; 2] {
+    [document.text("/metadata/namespace").unwrap_or_default().to_owned(), name.to_owned()]
+}
+
 /// Everything wrong with objects that belong together, each with the index of its document.
 pub(in crate::cli) fn objects(documents: &[&Document]) -> Vec<(usize, Finding)> {
     let known = known_templates(documents.iter().copied());
@@ -169,6 +185,9 @@ pub(in crate::cli) fn object(document: &Document, known: Option<&Known>) -> Vec<
     };
     let mut found = envelope(document);
     found.extend(schema::check(&schema, &document.value));
+    if kind == "Rollout" {
+        found = together(found, pods::check(&document.value["spec"]));
+    }
     let more = match kind {
         "Rollout" => typed(document, &found, |spec: &RolloutSpec| {
             let mut found = validate::rollout(spec);
@@ -192,14 +211,16 @@ fn together(mut found: Vec<Finding>, more: Vec<Finding>) -> Vec<Finding> {
     found
 }
 
-/// A misspelt field leaves its object without the right one; saying both hides which of them is to be mended.
+/// A misspelt field leaves its object without the right one; saying both hides which of them is to be fixed.
 fn without_echoes(found: Vec<Finding>) -> Vec<Finding> {
-    let misspelt: HashSet<String> = found
-        .iter()
-        .filter(|finding| finding.message.starts_with("unknown field"))
-        .filter_map(|finding| Some(finding.path.rsplit_once('.')?.0.to_owned()))
-        .collect();
-    let echo = |finding: &Finding| finding.severity == Severity::Error && misspelt.contains(&finding.path);
+    let mut echoes = HashSet::new();
+    for finding in found.iter().filter(|finding| finding.message.starts_with("unknown field")) {
+        let Some((object, _)) = finding.path.rsplit_once('.') else { continue };
+        echoes.insert(object.to_owned());
+        let meant = finding.message.rsplit_once("did you mean ").map(|(_, name)| name.trim_end_matches('?'));
+        echoes.extend(meant.map(|name| format!("{object}.{name}")));
+    }
+    let echo = |finding: &Finding| finding.severity == Severity::Error && echoes.contains(&finding.path);
     found.into_iter().filter(|finding| !echo(finding)).collect()
 }
 

@@ -1,5 +1,8 @@
-//! Objects of Kubernetes itself beside ours: only what would make Glidepath take somebody else's pods for its own.
+//! Objects of Kubernetes itself beside ours: what would make Glidepath take other pods for its own, and what it releases.
 
+use std::collections::HashSet;
+
+use super::{check::key, pods};
 use crate::{
     api::{
         GROUP,
@@ -8,9 +11,19 @@ use crate::{
     yaml::Document,
 };
 
-/// Our own labels in a workload's template or selector, or in a Service's selector. Copied from a cluster, an object that
-/// Glidepath made or pinned has them rightly.
-pub(super) fn check(document: &Document) -> Vec<Finding> {
+/// Our own labels in a workload's template or selector, or in a Service's selector (copied from a cluster, an object that
+/// Glidepath made or pinned has them rightly), and the pod template of a Deployment that one of the Rollouts adopts.
+pub(super) fn check(document: &Document, adopted: &HashSet<[String; 2]>) -> Vec<Finding> {
+    let mut found = own(document);
+    let name = document.text("/metadata/name").unwrap_or_default();
+    let is_adopted = document.text("/kind") == Some("Deployment") && adopted.contains(&key(document, name));
+    if is_adopted && document.text("/apiVersion") == Some("apps/v1") {
+        found.extend(pods::check(&document.value["spec"]));
+    }
+    found
+}
+
+fn own(document: &Document) -> Vec<Finding> {
     let spec = &document.value["spec"];
     match (document.text("/apiVersion"), document.text("/kind")) {
         (Some("v1"), Some("Service")) if !is_written_by_us(document) => own_labels("spec.selector", &spec["selector"]),

@@ -167,7 +167,8 @@ fn is_type(wanted: &str, value: &Value) -> bool {
     }
 }
 
-fn article(wanted: &str) -> &'static str {
+/// What a field of this type wants.
+pub(super) fn article(wanted: &str) -> &'static str {
     match wanted {
         "object" => "a map of fields",
         "array" => "a list",
@@ -178,7 +179,8 @@ fn article(wanted: &str) -> &'static str {
     }
 }
 
-fn kind_of(value: &Value) -> String {
+/// What a value is, as a message shows it.
+pub(super) fn kind_of(value: &Value) -> String {
     match value {
         Value::Object(_) => "a map of fields".to_owned(),
         Value::Array(_) => "a list".to_owned(),

@@ -1,0 +1,44 @@
+//! Labels and annotations: keys and values as Kubernetes takes them.
+
+use serde_json::Value;
+
+use crate::{
+    api::{
+        names::{label_value, qualified_name},
+        validate::Finding,
+    },
+    yaml::join,
+};
+
+/// All annotations of an object together, in bytes.
+const MOST_ANNOTATIONS: usize = 256 * 1024;
+
+/// A pod template's labels and annotations.
+pub(super) fn metadata(metadata: &Value, path: &str, found: &mut Vec<Finding>) {
+    map(&metadata["labels"], &join(path, "labels"), found);
+    let path = join(path, "annotations");
+    let annotations = || metadata["annotations"].as_object().into_iter().flatten();
+    for (key, _) in annotations() {
+        // Only of annotations, the API server takes capitals before the slash.
+        if let Err(why) = qualified_name(&key.to_lowercase()) {
+            found.push(Finding::error(join(&path, key), format!("\"{key}\" is no key for an annotation: {why}")));
+        }
+    }
+    let size: usize = annotations().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
+    if size > MOST_ANNOTATIONS {
+        found.push(Finding::error(path, format!("have {size} bytes together, more than {MOST_ANNOTATIONS}, the most")));
+    }
+}
+
+/// Labels, or a selector of equal labels.
+pub(super) fn map(labels: &Value, path: &str, found: &mut Vec<Finding>) {
+    for (key, value) in labels.as_object().into_iter().flatten() {
+        let path = join(path, key);
+        if let Err(why) = qualified_name(key) {
+            found.push(Finding::error(&path, format!("\"{key}\" is no key for a label: {why}")));
+        }
+        if let Some(Err(why)) = value.as_str().map(label_value) {
+            found.push(Finding::error(&path, format!("{value} is no label value: {why}")));
+        }
+    }
+}
