@@ -13,12 +13,19 @@ const DEADLINE: Duration = Duration::from_secs(15);
 impl Cluster {
     /// The one door for writes: only while this process may write, and no longer. What is under way when the fence closes
     /// is dropped. `what` names the call for people, for instance `create ReplicaSet shop/web-1`.
+    ///
+    /// An answer from before a restore of etcd that comes after it says nothing about what is stored now.
     pub(super) async fn write<T>(
         &self,
         what: &str,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, WorldError> {
-        fenced(&self.fence, what, request).await
+        let restores = self.restores();
+        let answer = fenced(&self.fence, what, request).await?;
+        if self.restores() == restores {
+            return Ok(answer);
+        }
+        Err(WorldError::Transient(format!("{what}: etcd was restored meanwhile")))
     }
 }
 

@@ -211,6 +211,11 @@ impl Streams {
         health
     }
 
+    /// How many restores were found.
+    pub fn restores(&self) -> u64 {
+        self.restores.count()
+    }
+
     /// Kinds that a new process may hear of again: nothing was heard of them for ten minutes, not even a refusal. An API
     /// server that refuses or is overloaded is heard, and a restart would change nothing.
     pub fn dead(&self) -> Vec<String> {

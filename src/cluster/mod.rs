@@ -217,6 +217,11 @@ impl Cluster {
         Err(WorldError::Transient(format!("waiting for the lists of {}", missing.join(", "))))
     }
 
+    /// How many restores of etcd the watches have found.
+    fn restores(&self) -> u64 {
+        self.streams.get().map_or(0, Streams::restores)
+    }
+
     /// Drops what one tick kept for its own preconditions.
     pub fn finish_tick(&self, key: &RolloutKey) {
         lock(&self.around).remove(key);

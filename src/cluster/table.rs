@@ -197,6 +197,12 @@ impl<T: Kept> Table<T> {
         self.write().reached(version);
     }
 
+    /// A write of ours that the watch has gone past without showing it. Within one history that cannot be: etcd was restored
+    /// to before that write, and by chance to no version below the one that the watch had reached.
+    pub fn passed_over(&self) -> Option<u64> {
+        self.read().passed_over()
+    }
+
     /// Begins to take a list, before it is asked for.
     pub fn list(&self) -> Listing<T> {
         let rows = self.read();

@@ -60,14 +60,49 @@ impl<T: Kept> Row<T> {
     }
 }
 
+/// Our own writes that the watch has not shown yet: the number of their answer and their version, by object.
+#[derive(Debug, Default)]
+struct Unshown {
+    writes: HashMap<ObjectKey, (u64, String)>,
+    /// The versions alone. Each is of one write.
+    versions: BTreeSet<u64>,
+}
+
+impl Unshown {
+    fn insert(&mut self, key: ObjectKey, answer: u64, version: String) {
+        self.remove(&key);
+        self.versions.extend(number(&version));
+        self.writes.insert(key, (answer, version));
+    }
+
+    fn remove(&mut self, key: &ObjectKey) {
+        if let Some((_, version)) = self.writes.remove(key)
+            && let Some(version) = number(&version)
+        {
+            self.versions.remove(&version);
+        }
+    }
+
+    /// Those whose answers came after so many others, and that are newer than a version.
+    fn since(&self, answers: u64, version: &str) -> BTreeSet<ObjectKey> {
+        let newer = self.writes.iter().filter(|(_, (answer, known))| *answer > answers && is_newer(known, version));
+        newer.map(|(key, _)| key.clone()).collect()
+    }
+
+    fn retain(&mut self, kept: &BTreeSet<ObjectKey>) {
+        let gone: Vec<ObjectKey> = self.writes.keys().filter(|key| !kept.contains(key)).cloned().collect();
+        gone.iter().for_each(|key| self.remove(key));
+    }
+}
+
 /// All rows of a table.
 #[derive(Debug)]
 pub struct Rows<T> {
     objects: HashMap<ObjectKey, Arc<Entry<T>>>,
     groups: HashMap<ObjectKey, BTreeSet<String>>,
     gaps: HashMap<ObjectKey, Gap>,
-    /// Our own writes that the watch has not shown yet, by the number of their answer.
-    written: HashMap<ObjectKey, u64>,
+    /// Our own writes that the watch has not shown yet.
+    unshown: Unshown,
     /// How many answers to our writes have come.
     pub answers: u64,
     /// The highest version known, since the last list.
@@ -82,7 +117,7 @@ impl<T> Default for Rows<T> {
             objects: HashMap::new(),
             groups: HashMap::new(),
             gaps: HashMap::new(),
-            written: HashMap::new(),
+            unshown: Unshown::default(),
             answers: 0,
             highest: 0,
             shown: 0,
@@ -136,7 +171,7 @@ impl<T> Rows<T> {
         self.reached(version);
         match self.version(&key) {
             Some(known) if known == version => {
-                self.written.remove(&key);
+                self.unshown.remove(&key);
                 true
             }
             Some(known) => !is_newer(version, known),
@@ -144,13 +179,16 @@ impl<T> Rows<T> {
         }
     }
 
-    /// Whether the answer to a write of ours is older than what the watch has shown.
+    /// Whether the answer to a write of ours is older than what the watch has shown, of this object or at all.
     pub fn is_overtaken(&self, meta: &ObjectMeta) -> bool {
         let version = version_of(meta);
-        match self.version(&key_of(meta)) {
-            Some(known) => !is_newer(version, known),
-            None => number(version).is_some_and(|version| version <= self.shown),
-        }
+        let known = self.version(&key_of(meta)).is_some_and(|known| !is_newer(version, known));
+        known || number(version).is_some_and(|version| version <= self.shown)
+    }
+
+    /// A write of ours that the watch has gone past without showing it: it is not in the history that the server tells.
+    pub fn passed_over(&self) -> Option<u64> {
+        self.unshown.versions.first().copied().filter(|version| *version < self.shown)
     }
 
     /// Whether another object, made after this one was deleted, has its name.
@@ -168,13 +206,12 @@ impl<T> Rows<T> {
 
     /// Our own writes whose answers came after so many others, and that are newer than a version.
     pub fn written_since(&self, answers: u64, version: &str) -> BTreeSet<ObjectKey> {
-        let written = self.written.iter().filter(|(_, answer)| **answer > answers).map(|(key, _)| key);
-        written.filter(|key| self.version(key).is_some_and(|known| is_newer(known, version))).cloned().collect()
+        self.unshown.since(answers, version)
     }
 
     /// A list of this version is in the table, beside our own `newer` writes.
     pub fn listed(&mut self, version: &str, newer: &BTreeSet<ObjectKey>) {
-        self.written.retain(|key, _| newer.contains(key));
+        self.unshown.retain(newer);
         self.shown = number(version).unwrap_or(0);
         let newer = newer.iter().filter_map(|key| number(self.version(key)?)).max();
         self.highest = newer.unwrap_or(0).max(self.shown);
@@ -186,9 +223,9 @@ impl<T: Kept> Rows<T> {
     pub fn put_own(&mut self, row: Row<T>) {
         self.answers += 1;
         self.highest = self.highest.max(number(row.version()).unwrap_or(0));
-        let key = row.key().clone();
+        let (key, version) = (row.key().clone(), row.version().to_owned());
         self.put(row);
-        self.written.insert(key, self.answers);
+        self.unshown.insert(key, self.answers, version);
     }
 
     /// Puts an object in the place of what was there.
@@ -223,7 +260,7 @@ impl<T: Kept> Rows<T> {
     }
 
     fn take(&mut self, key: &ObjectKey) -> Option<Arc<Entry<T>>> {
-        self.written.remove(key);
+        self.unshown.remove(key);
         self.gaps.remove(key);
         let old = self.objects.remove(key)?;
         if let Some(group) = old.value.group() {

@@ -50,6 +50,44 @@ fn list(table: &Table<Colour>, version: u64, items: &[Item], meanwhile: impl FnO
     table.replace(listing, &version.to_string()).changes
 }
 
+/// M6's kind (random history 687): a stream that resumes at exactly the version of the backup sees no version go back.
+#[test]
+fn a_write_of_ours_that_the_watch_goes_past_was_undone_by_a_restore() {
+    let table = Table::<Colour>::default();
+    list(&table, 232, &[item("a", 218, "red")], || ());
+    table.wrote(&object("a", 236, "blue"));
+    table.seen(&item("b", 234, "red"));
+    assert_eq!(table.passed_over(), None, "the watch is behind, as it may be");
+    table.reached("235");
+    assert_eq!(table.passed_over(), None);
+    table.reached("237");
+    assert_eq!(table.passed_over(), Some(236));
+    list(&table, 240, &[item("a", 218, "red"), item("b", 234, "red")], || ());
+    assert_eq!((table.passed_over(), colour(&table, "a").as_deref()), (None, Some("red")));
+}
+
+#[test]
+fn a_write_of_ours_that_the_watch_shows_is_not_passed_over() {
+    let table = Table::<Colour>::default();
+    table.wrote(&object("a", 5, "blue"));
+    table.seen(&item("a", 5, "blue"));
+    table.wrote(&object("b", 6, "blue"));
+    table.seen(&item("b", 7, "red"));
+    table.wrote(&object("c", 8, "blue"));
+    table.deleted(&object("c", 9, "blue").metadata);
+    table.wrote(&object("d", 10, "blue"));
+    table.gone("n", "d");
+    table.reached("20");
+    assert_eq!(table.passed_over(), None);
+    table.wrote(&object("a", 19, "red"));
+    assert_eq!(
+        colour(&table, "a").as_deref(),
+        Some("blue"),
+        "the watch has shown everything up to 20: this was undone"
+    );
+    assert_eq!(table.passed_over(), None);
+}
+
 #[test]
 fn an_event_older_than_our_own_write_is_ignored() {
     let table = Table::<Colour>::default();
@@ -286,12 +324,24 @@ impl World {
         let Some(saved) = self.saved.clone() else { return };
         let births = self.store.births;
         self.store = Store { births, ..saved };
-        (self.watch, self.listing) = (None, None);
+        // A watch that was behind the backup resumes there as if nothing had happened.
+        self.watch = self.watch.filter(|at| *at <= self.store.version);
+        self.listing = None;
         self.answers.clear();
     }
 
-    /// Everything that is under way arrives.
+    /// Everything that is under way arrives, and the versions of other kinds grow past all that was ever known.
     fn settle(&mut self) {
+        self.catch_up();
+        self.store.version = self.store.version.max(self.table.list().highest) + 1;
+        self.table.reached(&self.store.version.to_string());
+        if self.table.passed_over().is_some() {
+            self.watch = None;
+            self.catch_up();
+        }
+    }
+
+    fn catch_up(&mut self) {
         while self.watch.is_none() {
             self.list();
         }

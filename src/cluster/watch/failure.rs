@@ -32,6 +32,14 @@ pub enum Failure {
         /// The lower one that came after it.
         said: String,
     },
+    /// A write of ours is not in the history.
+    #[error("the watch is at {said} and has not shown our own write at {written}: etcd was restored")]
+    PassedOver {
+        /// The version of our write.
+        written: u64,
+        /// The version that the watch has reached.
+        said: String,
+    },
 }
 
 impl Failure {
@@ -58,7 +66,7 @@ impl Failure {
                 let ahead = status.message.contains("Too large resource version");
                 matches!(status.code, 400 | 404 | 410) || matches!(status.reason.as_str(), "Expired" | "Gone") || ahead
             }
-            Failure::Garbled(_) | Failure::Restored { .. } => true,
+            Failure::Garbled(_) | Failure::Restored { .. } | Failure::PassedOver { .. } => true,
             Failure::NoAnswer(_) | Failure::Silent(_) | Failure::Broken(_) => false,
         }
     }

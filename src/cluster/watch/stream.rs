@@ -246,6 +246,10 @@ impl<T: Kept> Stream<'_, T> {
                     self.health.restored();
                     return Err(Failure::Restored { known: from, said: version });
                 }
+                if let Some(written) = self.table.passed_over() {
+                    self.health.restored();
+                    return Err(Failure::PassedOver { written, said: version });
+                }
                 from.clone_from(&version);
                 progress.from = Some(version);
             }
