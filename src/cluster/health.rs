@@ -66,6 +66,8 @@ struct State {
     /// The last time that the API server said anything; at first the beginning.
     heard: Instant,
     trouble: Option<Trouble>,
+    /// The connection broke and did not come about again yet: the server may be another, with another history.
+    cut: bool,
     torn: u64,
 }
 
@@ -80,7 +82,7 @@ struct Trouble {
 impl Health {
     fn new(kind: &str, optional: bool, restores: Arc<Restores>) -> Self {
         let now = Instant::now();
-        let state = State { listed: None, absent: false, lived: now, heard: now, trouble: None, torn: 0 };
+        let state = State { listed: None, absent: false, lived: now, heard: now, trouble: None, cut: false, torn: 0 };
         Health { kind: kind.to_owned(), optional, restores, state: Mutex::new(state) }
     }
 
@@ -88,7 +90,7 @@ impl Health {
     pub fn lives(&self) {
         let mut state = self.lock();
         (state.lived, state.heard) = (Instant::now(), Instant::now());
-        (state.absent, state.trouble) = (false, None);
+        (state.absent, state.trouble, state.cut) = (false, None, false);
     }
 
     /// A list or a watch failed.
@@ -100,6 +102,10 @@ impl Health {
             state.heard = Instant::now();
         }
         state.torn += u64::from(matches!(failure, Failure::Silent(_)));
+        state.cut |= matches!(failure, Failure::Broken(_));
+        if failure.needs_list() {
+            state.listed = None;
+        }
         let since = state.trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
         state.trouble = Some(Trouble { since, code, text: failure.to_string() });
     }
@@ -129,12 +135,10 @@ impl Health {
         }
     }
 
-    /// This stream found that versions went back. The first to find it says so to all, and gives their number now.
-    pub fn restored(&self) -> u64 {
-        let listed = self.lock().listed;
-        if let Some(listed) = listed {
-            self.restores.found_after(listed);
-        }
+    /// This stream found that versions went back, beyond so many restores. The first to find it says so to all; the number
+    /// of restores by now.
+    pub fn restored(&self, known: u64) -> u64 {
+        self.restores.found_after(known);
         self.restores()
     }
 
@@ -156,7 +160,7 @@ impl Health {
         let trouble = state.trouble.as_ref();
         let text = || trouble.map_or_else(|| "its list has not come yet".to_owned(), |trouble| trouble.text.clone());
         let refused = trouble.is_some_and(|t| matches!(t.code, Some(403 | 404)) && t.since.elapsed() >= REFUSED);
-        (!listed || refused || state.lived.elapsed() >= STALE).then(text)
+        (!listed || state.cut || refused || state.lived.elapsed() >= STALE).then(text)
     }
 
     /// Whether the start need not wait for it any more.
@@ -234,6 +238,12 @@ impl Streams {
         let ready = all.ready.filter(|(after, _)| *after == restores);
         let waited = ready.is_some_and(|(_, since)| since.elapsed() >= OPTIONAL);
         all.streams.iter().filter(|health| !health.is_settled(waited)).map(|health| health.told()).collect()
+    }
+
+    /// Kinds that the process cannot work without, whose connection broke and did not come about again yet.
+    pub fn cut(&self) -> Vec<String> {
+        let cut = |health: &&Arc<Health>| !health.optional && health.lock().cut;
+        self.lock().streams.iter().filter(cut).map(|health| health.told()).collect()
     }
 
     /// The time since each stream's last sign of life, for the kinds that the cluster has.
@@ -351,9 +361,9 @@ mod tests {
         pods.listed(0);
         services.listed(0);
         assert!(streams.unsynced().is_empty());
-        pods.listed(pods.restored());
+        pods.listed(pods.restored(0));
         assert_eq!(streams.unsynced(), ["Service"]);
-        services.listed(services.restored());
+        services.listed(services.restored(0));
         assert!(streams.unsynced().is_empty(), "the second to find it does not send the first to list again");
         assert_eq!(pods.restores(), 1);
     }

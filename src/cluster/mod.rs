@@ -207,14 +207,18 @@ impl Cluster {
         self.streams.get_or_init(|| streams.clone());
     }
 
-    /// After a restore of etcd some tables show what was before it and others what is now: nothing is decided or written until
-    /// all are listed anew.
+    /// After a restore of etcd some tables show what was before it and others what is now, and an API server that was cut
+    /// off may come back restored: nothing is decided or written until all kinds are listed, or their watches resumed.
     fn is_consistent(&self) -> Result<(), WorldError> {
-        let missing = self.streams.get().map(Streams::unsynced).unwrap_or_default();
-        if missing.is_empty() {
-            return Ok(());
+        let Some(streams) = self.streams.get() else { return Ok(()) };
+        let (unlisted, cut) = (streams.unsynced(), streams.cut());
+        if !unlisted.is_empty() {
+            return Err(WorldError::Transient(format!("waiting for the lists of {}", unlisted.join(", "))));
         }
-        Err(WorldError::Transient(format!("waiting for the lists of {}", missing.join(", "))))
+        if !cut.is_empty() {
+            return Err(WorldError::Transient(format!("waiting for the watches of {}", cut.join(", "))));
+        }
+        Ok(())
     }
 
     /// How many restores of etcd the watches have found.

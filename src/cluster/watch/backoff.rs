@@ -9,6 +9,8 @@ use std::{
 
 const FIRST: Duration = Duration::from_millis(800);
 const LONGEST: Duration = Duration::from_secs(30);
+/// While no connection comes about nobody is burdened by a try, and all work waits for it.
+const LONGEST_CUT: Duration = Duration::from_secs(5);
 
 /// The waits of one stream.
 #[derive(Debug)]
@@ -31,9 +33,10 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The wait after one more failure: 0.8 s, 1.6 s, ... 30 s, give or take a quarter.
-    pub fn wait(&mut self) -> Duration {
-        let doubled = FIRST.saturating_mul(1 << self.failures.min(6)).min(LONGEST);
+    /// The wait after one more failure: 0.8 s, 1.6 s, ... 30 s, or 5 s while the connection is cut, give or take a quarter.
+    pub fn wait(&mut self, cut: bool) -> Duration {
+        let longest = if cut { LONGEST_CUT } else { LONGEST };
+        let doubled = FIRST.saturating_mul(1 << self.failures.min(6)).min(longest);
         self.failures = self.failures.saturating_add(1);
         doubled * 3 / 4 + doubled * self.below(50) / 100
     }
@@ -54,11 +57,13 @@ mod tests {
     #[test]
     fn waits_grow_differ_and_begin_anew() {
         let (mut pods, mut services) = (Backoff::new("Pod"), Backoff::new("Service"));
-        let waits: Vec<Duration> = (0..9).map(|_| pods.wait()).collect();
+        let waits: Vec<Duration> = (0..9).map(|_| pods.wait(false)).collect();
         assert!(waits[0] >= FIRST * 3 / 4 && waits[0] <= FIRST * 5 / 4, "{waits:?}");
         assert!(waits[8] >= LONGEST * 3 / 4 && waits[8] <= LONGEST * 5 / 4, "{waits:?}");
-        assert_ne!(waits, (0..9).map(|_| services.wait()).collect::<Vec<_>>());
+        assert_ne!(waits, (0..9).map(|_| services.wait(false)).collect::<Vec<_>>());
+        let cut = pods.wait(true);
+        assert!(cut >= LONGEST_CUT * 3 / 4 && cut <= LONGEST_CUT * 5 / 4, "{cut:?}");
         pods.reset();
-        assert!(pods.wait() <= FIRST * 5 / 4);
+        assert!(pods.wait(false) <= FIRST * 5 / 4);
     }
 }

@@ -185,7 +185,7 @@ impl Watch {
     /// Waits until discovery may say something else.
     async fn wait(&self, looking: &mut Looking, found: &Found, unsure: bool) {
         let looked = Instant::now();
-        let retry = looking.backoff.wait();
+        let retry = looking.backoff.wait(false);
         if matches!(found, Found::Served(_)) {
             looking.backoff.reset();
         }

@@ -76,6 +76,8 @@ struct Progress {
     events: u64,
     /// Whether the server sends bookmarks.
     bookmarks: bool,
+    /// Whether the connection broke: what answers next may be a server that was restored.
+    cut: bool,
     /// The last failure, so that one that repeats is logged once.
     failure: Option<String>,
     backoff: Backoff,
@@ -84,7 +86,7 @@ struct Progress {
 impl Progress {
     fn new(kind: &str) -> Self {
         let (unread, backoff) = (HashSet::new(), Backoff::new(kind));
-        Progress { from: None, unread, events: 0, bookmarks: false, failure: None, backoff }
+        Progress { from: None, unread, events: 0, bookmarks: false, cut: false, failure: None, backoff }
     }
 }
 
@@ -105,13 +107,14 @@ impl<T: Kept> Stream<'_, T> {
                 Ok(()) => Duration::ZERO,
                 Err(failure) => {
                     self.failed(&failure, &mut progress);
+                    progress.cut |= matches!(failure, Failure::Broken(_));
                     if failure.needs_list() {
                         progress.from = None;
                     }
                     failure.retry_after()
                 }
             };
-            let wait = wait.min(LONGEST_WAIT).max(progress.backoff.wait());
+            let wait = wait.min(LONGEST_WAIT).max(progress.backoff.wait(progress.cut));
             tokio::time::sleep(wait).await;
         }
     }
@@ -135,10 +138,15 @@ impl<T: Kept> Stream<'_, T> {
         changed: &(impl Fn(&Change<T>) + Send + Sync),
     ) -> Result<(), Failure> {
         let from = match progress.from.clone() {
-            Some(from) if self.health.is_listed() => from,
+            Some(from) if self.health.is_listed() => {
+                if progress.cut {
+                    self.is_continued(&from).await?;
+                }
+                from
+            }
             _ => self.list(progress, changed).await?,
         };
-        progress.from = Some(from.clone());
+        (progress.from, progress.cut) = (Some(from.clone()), false);
         let (began, before) = (Instant::now(), progress.events);
         let ended = self.watch(from, progress, changed).await;
         // A server that was restored to before this version shows nothing of it, neither events nor bookmarks, and no error.
@@ -146,6 +154,20 @@ impl<T: Kept> Stream<'_, T> {
             progress.from = None;
         }
         ended
+    }
+
+    /// Whether a server that was gone is not behind what it said before: one that was restored says nothing on a watch from a
+    /// version that it has yet to reach.
+    async fn is_continued(&self, from: &str) -> Result<(), Failure> {
+        let restores = self.health.restores();
+        let text = self.page(1, None).await?;
+        let page: Page<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
+        let said = page.metadata.resource_version.unwrap_or_default();
+        if !went_back(from, &said) {
+            return Ok(());
+        }
+        self.health.restored(restores);
+        Err(Failure::Restored { known: from.to_owned(), said })
     }
 
     async fn list(
@@ -157,7 +179,7 @@ impl<T: Kept> Stream<'_, T> {
         let mut unread = HashSet::new();
         let mut next = None;
         loop {
-            let text = self.page(next).await?;
+            let text = self.page(PAGE, next).await?;
             let page: Page<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
             self.health.lives();
             for raw in page.items() {
@@ -176,16 +198,16 @@ impl<T: Kept> Stream<'_, T> {
             }
             progress.unread = unread;
             let replaced = self.table.replace(listing, &version);
-            self.health.listed(if replaced.restored { self.health.restored() } else { restores });
+            self.health.listed(if replaced.restored { self.health.restored(restores) } else { restores });
             replaced.changes.iter().filter(|change| change.matters()).for_each(changed);
             return Ok(version);
         }
     }
 
-    async fn page(&self, next: Option<String>) -> Result<String, Failure> {
+    async fn page(&self, limit: u32, next: Option<String>) -> Result<String, Failure> {
         let params = ListParams {
             label_selector: self.label.map(str::to_owned),
-            limit: Some(PAGE),
+            limit: Some(limit),
             continue_token: next,
             ..ListParams::default()
         };
@@ -243,11 +265,11 @@ impl<T: Kept> Stream<'_, T> {
             progress.bookmarks |= frame.what == "BOOKMARK";
             if let Some(version) = reached {
                 if went_back(&from, &version) {
-                    self.health.restored();
+                    self.health.restored(restores);
                     return Err(Failure::Restored { known: from, said: version });
                 }
                 if let Some(written) = self.table.passed_over() {
-                    self.health.restored();
+                    self.health.restored(restores);
                     return Err(Failure::PassedOver { written, said: version });
                 }
                 from.clone_from(&version);

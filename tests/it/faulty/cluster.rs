@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     checks::Checks,
-    faults::{Faults, Window},
+    faults::{Faults, Window, dice},
     life::Life,
     patches::Applied,
     store::{Key, Store},
@@ -35,6 +35,8 @@ pub struct Inner {
     pub killed: Vec<(usize, u32)>,
     /// What a restore goes back to.
     pub backup: Option<Box<Store>>,
+    /// From when to when the API server was, or is, not there.
+    pub down: Option<(Duration, Duration)>,
     /// Every request and deed, with its time.
     pub told: Vec<String>,
     pub counts: BTreeMap<(usize, String), u64>,
@@ -93,6 +95,24 @@ impl FaultyCluster {
     pub fn add_fault(&self, window: Window) {
         self.with(|inner| inner.faults.windows.push(window));
         self.version.send_modify(|_| {});
+    }
+
+    /// etcd is restored: the API server ends, with all that is under way, and comes back with what was.
+    pub fn restore(&self, backup: &Store) {
+        let now = self.now();
+        let lasts = Duration::from_millis(2_000 + dice(self.seed, "down") % 18_000);
+        self.with(|c| {
+            c.down = Some((now, now + lasts));
+            c.store.restore(backup);
+            c.life.restored(&c.store, now);
+            c.checks.restored();
+        });
+    }
+
+    /// Whether a connection of this age is not there any more, or none comes about.
+    pub fn is_cut(&self, since: Duration) -> bool {
+        let now = self.now();
+        self.with(|c| c.down.is_some_and(|(from, until)| since <= from || now < until))
     }
 
     /// Tells of every change of what is stored.

@@ -230,14 +230,9 @@ impl Deed {
             Deed::Restart(number) => scene.restart(number.min(scene.controllers.len() - 1)),
             Deed::Compact => scene.cluster.with(|c| c.store.compact()),
             Deed::Restore => {
-                let now = scene.cluster.now();
-                scene.cluster.with(|c| {
-                    if let Some(backup) = c.backup.take() {
-                        c.store.restore(&backup);
-                        c.life.restored(&c.store, now);
-                        c.checks.restored();
-                    }
-                });
+                if let Some(backup) = scene.cluster.with(|c| c.backup.take()) {
+                    scene.cluster.restore(&backup);
+                }
             }
             Deed::Undecodable => scene.create("rollouts", "deep", deep(140)),
             Deed::ReapplyService => {

@@ -66,11 +66,14 @@ impl Watch {
     /// Sends what is new, one event after the other, for as long as the history is known.
     async fn follow(&self, mut at: u64) -> End {
         let mut changed = self.cluster.changed();
-        let restored = self.cluster.with(|c| c.store.restored);
+        let opened = self.cluster.now();
         let mut bookmark = self.cluster.now() + BOOKMARK;
         loop {
             changed.mark_unchanged();
             let now = self.cluster.now();
+            if self.cluster.is_cut(opened) {
+                return End::Broken;
+            }
             if let Some(held) = self.cluster.with(|c| c.faults.held_until(now, self.process)) {
                 sleep(held - now).await;
                 continue;
@@ -85,7 +88,7 @@ impl Watch {
                     _ => {}
                 }
             }
-            let news = self.cluster.with(|c| (c.store.restored == restored).then(|| self.news(&c.store, at)).flatten());
+            let news = self.cluster.with(|c| self.news(&c.store, at));
             let Some((news, version)) = news else { return self.gone() };
             if !news.is_empty() {
                 sleep(late).await;
@@ -99,9 +102,11 @@ impl Watch {
                 }
             } else if now >= bookmark {
                 bookmark = now + BOOKMARK;
-                self.bookmark(version);
+                if version > at {
+                    self.bookmark(version);
+                }
             }
-            at = version;
+            at = version.max(at);
             let next = self.cluster.with(|c| c.faults.next_change(now)).map_or(bookmark, |next| next.min(bookmark));
             tokio::select! {
                 biased;

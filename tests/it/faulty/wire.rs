@@ -49,47 +49,54 @@ impl Service<Request<kube::client::Body>> for Connection {
         let (answered, answer) = oneshot::channel();
         let connection = self.clone();
         tokio::spawn(async move {
-            if let Some(response) = connection.carry(request).await {
-                drop(answered.send(response));
-            } else {
-                let mut answered = answered;
-                answered.closed().await;
+            let mut answered = answered;
+            match connection.carry(request).await {
+                Ok(response) => drop(answered.send(response)),
+                Err(Gone::Silently) => answered.closed().await,
+                Err(Gone::Reset) => {}
             }
         });
         Box::pin(async move { answer.await.map_err(|_| std::io::ErrorKind::ConnectionReset.into()) })
     }
 }
 
+/// Why no answer comes.
+enum Gone {
+    /// Nobody says so.
+    Silently,
+    /// The connection broke.
+    Reset,
+}
+
 impl Connection {
-    /// `None`: no answer ever comes.
-    async fn carry(self, request: Request<kube::client::Body>) -> Option<Response<Body>> {
+    async fn carry(self, request: Request<kube::client::Body>) -> Result<Response<Body>, Gone> {
         let (parts, body) = request.into_parts();
-        let body = body.collect().await.ok()?.to_bytes();
+        let body = body.collect().await.map_err(|_| Gone::Reset)?.to_bytes();
         let sent = self.cluster.now();
         let path = parts.uri.path().to_owned();
         let query = parts.uri.query().unwrap_or_default();
         let Some(mut call) = read(&parts.method, &path, query) else {
-            self.travel(sent, Duration::from_millis(2)).await;
+            self.travel(sent, Duration::from_millis(2)).await?;
             let answer = self.cluster.with(|c| discover(c, &path));
-            return Some(self.response(answer));
+            return Ok(self.response(answer));
         };
         let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         call.content_type = content_type.unwrap_or_default().to_owned();
         call.body = serde_json::from_slice(&body).unwrap_or_default();
         let fate = self.fate(sent, &call);
-        self.travel(sent, fate.there).await;
+        self.travel(sent, fate.there).await?;
         if fate.request_lost || self.cluster.with(|c| c.killed.contains(&(self.process, self.life))) {
             self.cluster.note(format!("{} {} lost", self.process, shown(&call)));
-            return None;
+            return Err(Gone::Silently);
         }
         if let Some(code) = fate.refused {
             self.cluster.note(format!("{} {} {code} (fault)", self.process, shown(&call)));
             let refusal = Refusal::new(code, "Fault", "the server is not well");
-            return Some(self.response(Err(refusal)));
+            return Ok(self.response(Err(refusal)));
         }
         if call.is_watch() {
             let served = self.cluster.with(|c| not_served(c, &call));
-            return Some(match served {
+            return Ok(match served {
                 Some(refusal) => self.response(Err(refusal)),
                 None => Response::new(watching::open(&self.cluster, self.process, call)),
             });
@@ -97,10 +104,10 @@ impl Connection {
         let answer = self.arrive(sent, &call);
         let arrived = self.cluster.now();
         if fate.answer_lost {
-            return None;
+            return Err(Gone::Silently);
         }
-        self.travel(arrived, fate.back).await;
-        Some(self.response(answer))
+        self.travel(arrived, fate.back).await?;
+        Ok(self.response(answer))
     }
 
     fn fate(&self, sent: Duration, call: &Call) -> super::faults::Fate {
@@ -112,14 +119,15 @@ impl Connection {
         })
     }
 
-    /// Time passes on the way; longer where the process is cut off.
-    async fn travel(&self, from: Duration, takes: Duration) {
+    /// Time passes on the way; longer where the process is cut off. An API server that ends meanwhile breaks the connection.
+    async fn travel(&self, from: Duration, takes: Duration) -> Result<(), Gone> {
         sleep((from + takes).saturating_sub(self.cluster.now())).await;
         loop {
             let now = self.cluster.now();
             match self.cluster.with(|c| c.faults.held_until(now, self.process)) {
                 Some(until) => sleep(until - now).await,
-                None => return,
+                None if self.cluster.is_cut(from) => return Err(Gone::Reset),
+                None => return Ok(()),
             }
         }
     }

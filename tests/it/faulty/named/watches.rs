@@ -98,10 +98,7 @@ async fn what_a_restored_backup_says_counts() {
     let backup = scene.cluster.with(|c| c.store.clone());
     scene.deploy("web", "shop/app:2");
     scene.until_healthy("web", "shop/app:2").await;
-    scene.cluster.with(|c| {
-        c.store.restore(&backup);
-        c.checks.restored();
-    });
+    scene.cluster.restore(&backup);
     scene.pass(s(60)).await;
     scene.until_healthy("web", "shop/app:1").await;
     scene.deploy("web", "shop/app:3");
