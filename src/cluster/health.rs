@@ -102,10 +102,12 @@ impl Health {
             state.heard = Instant::now();
         }
         state.torn += u64::from(matches!(failure, Failure::Silent(_)));
-        state.cut |= matches!(failure, Failure::Broken(_));
-        if failure.needs_list() {
+        let broken = matches!(failure, Failure::Broken(_));
+        // A server that was away, not a connection that broke, may be back from a backup, and beyond where it was by now.
+        if failure.needs_list() || broken && state.cut {
             state.listed = None;
         }
+        state.cut |= broken;
         let since = state.trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
         state.trouble = Some(Trouble { since, code, text: failure.to_string() });
     }
@@ -333,6 +335,23 @@ mod tests {
         rules.listed(0);
         rules.lives();
         assert_eq!(rules.unreliable(), None);
+    }
+
+    /// M6's kind: a connection that breaks is resumed, and an API server that was away is listed anew.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_server_said_before_it_was_away_is_not_relied_on() {
+        let streams = Streams::default();
+        let pods = streams.add("Pod");
+        pods.listed(0);
+        let reset = Failure::Broken("connection reset".into());
+        pods.fails(&reset);
+        assert!(pods.is_listed() && streams.cut() == ["Pod (connection reset)"]);
+        pods.lives();
+        assert!(streams.cut().is_empty(), "it was resumed");
+        pods.fails(&reset);
+        pods.fails(&Failure::Broken("connection refused".into()));
+        pods.lives();
+        assert!(!pods.is_listed());
     }
 
     /// H3: a refusal of a moment (an API server that has just begun) blocks nobody.

@@ -64,14 +64,14 @@ impl<T: Kept> Row<T> {
 #[derive(Debug, Default)]
 struct Unshown {
     writes: HashMap<ObjectKey, (u64, String)>,
-    /// The versions alone. Each is of one write.
-    versions: BTreeSet<u64>,
+    /// By version, the lowest first.
+    versions: BTreeSet<(u64, ObjectKey)>,
 }
 
 impl Unshown {
     fn insert(&mut self, key: ObjectKey, answer: u64, version: String) {
         self.remove(&key);
-        self.versions.extend(number(&version));
+        self.versions.extend(number(&version).map(|version| (version, key.clone())));
         self.writes.insert(key, (answer, version));
     }
 
@@ -79,7 +79,7 @@ impl Unshown {
         if let Some((_, version)) = self.writes.remove(key)
             && let Some(version) = number(&version)
         {
-            self.versions.remove(&version);
+            self.versions.remove(&(version, key.clone()));
         }
     }
 
@@ -188,7 +188,7 @@ impl<T> Rows<T> {
 
     /// A write of ours that the watch has gone past without showing it: it is not in the history that the server tells.
     pub fn passed_over(&self) -> Option<u64> {
-        self.unshown.versions.first().copied().filter(|version| *version < self.shown)
+        self.unshown.versions.first().map(|(version, _)| *version).filter(|version| *version < self.shown)
     }
 
     /// Whether another object, made after this one was deleted, has its name.
