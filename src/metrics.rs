@@ -56,6 +56,8 @@ pub struct Scrape {
     pub oldest_due: Vec<(&'static str, Duration)>,
     /// How long ago each watch was last heard of, by kind.
     pub watch_ages: Vec<(String, Duration)>,
+    /// How often each was closed because it was silent, by kind.
+    pub silences: Vec<(String, u64)>,
 }
 
 /// The metrics of this process.
@@ -65,11 +67,13 @@ pub struct Metrics {
     rollouts: Family<RolloutLabels, Gauge>,
     reconcile: Histogram,
     failures: Family<EndLabels, Counter>,
+    refusals: Family<EndLabels, Counter>,
     panics: Family<KindLabel, Counter>,
     requests: Family<RequestLabels, Counter>,
     queue: Gauge,
     oldest_due: Family<KindLabel, Seconds>,
     watch_age: Family<KindLabel, Seconds>,
+    silences: Family<KindLabel, Counter>,
     evidence_lag: Histogram,
     queries: Counter,
     answers: Family<ReasonLabel, Counter>,
@@ -90,11 +94,13 @@ impl Default for Metrics {
             rollouts: Family::default(),
             reconcile: Histogram::new(ticks),
             failures: Family::default(),
+            refusals: Family::default(),
             panics: Family::default(),
             requests: Family::default(),
             queue: Gauge::default(),
             oldest_due: Family::default(),
             watch_age: Family::default(),
+            silences: Family::default(),
             evidence_lag: Histogram::new(lags),
             queries: Counter::default(),
             answers: Family::default(),
@@ -116,6 +122,7 @@ impl Metrics {
         all.register("rollouts", "Rollouts by phase", self.rollouts.clone());
         all.register_with_unit("reconcile_duration", "Time of one tick", Unit::Seconds, self.reconcile.clone());
         all.register("tick_failures", "Ticks that failed; Conflict is a lost race", self.failures.clone());
+        all.register("actions_refused", "Actions that the API server or a rule refused", self.refusals.clone());
         all.register("panics", "Bugs in the controller, by the kind of object", self.panics.clone());
         all.register("api_requests", "Requests to the API server", self.requests.clone());
         all.register("queue_depth", "Rollouts that are due or being worked on", self.queue.clone());
@@ -123,6 +130,7 @@ impl Metrics {
         all.register_with_unit("queue_oldest_due", help, Unit::Seconds, self.oldest_due.clone());
         let help = "Time since a watch was last heard of";
         all.register_with_unit("watch_age", help, Unit::Seconds, self.watch_age.clone());
+        all.register("watch_silences", "Watches closed because they gave no sign of life", self.silences.clone());
         let help = "Age of the newest evidence when a run is judged";
         all.register_with_unit("evidence_lag", help, Unit::Seconds, self.evidence_lag.clone());
         all.register("prometheus_queries", "Queries sent to metric sources", self.queries.clone());
@@ -145,6 +153,12 @@ impl Metrics {
     pub fn tick_failed(&self, namespace: &str, reason: &str) {
         let labels = EndLabels { namespace: namespace.to_owned(), reason: reason.to_owned() };
         self.failures.get_or_create(&labels).inc();
+    }
+
+    /// What a Rollout of this namespace needed was refused.
+    pub fn action_refused(&self, namespace: &str, reason: &str) {
+        let labels = EndLabels { namespace: namespace.to_owned(), reason: reason.to_owned() };
+        self.refusals.get_or_create(&labels).inc();
     }
 
     /// The work on an object of this kind panicked.
@@ -218,6 +232,10 @@ impl Metrics {
         for (kind, age) in &scrape.watch_ages {
             self.watch_age.get_or_create(&KindLabel { kind: kind.clone() }).set(age.as_secs_f64());
         }
+        for (kind, times) in &scrape.silences {
+            let counter = self.silences.get_or_create(&KindLabel { kind: kind.clone() });
+            counter.inc_by(times.saturating_sub(counter.get()));
+        }
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,
@@ -237,6 +255,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.reconciled(Duration::from_millis(3));
         metrics.tick_failed("shop", "Forbidden");
+        metrics.action_refused("shop", "QuotaExceeded");
         metrics.panicked("Rollout");
         metrics.requested("patch", "rollouts/status".into(), 200);
         metrics.asked(2);
@@ -253,6 +272,7 @@ mod tests {
             queue: 1,
             oldest_due: vec![("Rollout", Duration::from_secs(2))],
             watch_ages: vec![("Pod".into(), Duration::from_millis(1_500))],
+            silences: vec![("Pod".into(), 2)],
         })
     }
 
@@ -263,11 +283,13 @@ mod tests {
             "glidepath_rollouts{phase=\"Healthy\",namespace=\"shop\"} 3",
             "glidepath_reconcile_duration_seconds_count 1",
             "glidepath_tick_failures_total{namespace=\"shop\",reason=\"Forbidden\"} 1",
+            "glidepath_actions_refused_total{namespace=\"shop\",reason=\"QuotaExceeded\"} 1",
             "glidepath_panics_total{kind=\"Rollout\"} 1",
             "glidepath_api_requests_total{verb=\"patch\",resource=\"rollouts/status\",code=\"200\"} 1",
             "glidepath_queue_depth 1",
             "glidepath_queue_oldest_due_seconds{kind=\"Rollout\"} 2.0",
             "glidepath_watch_age_seconds{kind=\"Pod\"} 1.5",
+            "glidepath_watch_silences_total{kind=\"Pod\"} 2",
             "glidepath_evidence_lag_seconds_sum 7.0",
             "glidepath_prometheus_queries_total 2",
             "glidepath_source_requests_total{reason=\"OK\"} 1",

@@ -261,19 +261,10 @@ impl Cluster {
         let missing = || WorldError::Conflict(format!("{key} was not observed in this tick"));
         lock(&self.around).get(key).cloned().ok_or_else(missing)
     }
-}
 
-#[async_trait]
-impl World for Cluster {
-    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
-        self.is_consistent()?;
-        self.observe_rollout(key).await
-    }
-
-    async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {
-        self.is_consistent()?;
-        let key = key_of(&observation.rollout);
-        let around = self.around(&key)?;
+    /// Makes one desired state so.
+    async fn perform(&self, key: &RolloutKey, action: &Action) -> Result<(), WorldError> {
+        let around = self.around(key)?;
         tracing::debug!(rollout = %key, action = described(action), "carry out");
         match action {
             Action::EnsureRevision { id, number } => self.ensure_revision(&around, id, *number).await,
@@ -287,7 +278,7 @@ impl World for Cluster {
             Action::AskGate(_) if !self.fence.is_open() => Err(call::not_leading("ask a gate")),
             Action::AskGate(question) => {
                 let (triggers, rollout) = (Arc::clone(&self.triggers), key.clone());
-                self.gates.ensure_asked(&key, question, move || triggers.rollout(rollout));
+                self.gates.ensure_asked(key, question, move || triggers.rollout(rollout));
                 Ok(())
             }
             Action::EnsureRun(request) => self.ensure_run(&around, request).await,
@@ -298,6 +289,24 @@ impl World for Cluster {
             }
             Action::HandBack(stage) => self.hand_back(&around, *stage).await,
         }
+    }
+}
+
+#[async_trait]
+impl World for Cluster {
+    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+        self.is_consistent()?;
+        self.observe_rollout(key).await
+    }
+
+    async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {
+        self.is_consistent()?;
+        let key = key_of(&observation.rollout);
+        let done = self.perform(&key, action).await;
+        if let Err(WorldError::Refused { reason, .. }) = &done {
+            self.settings.metrics.action_refused(&key.namespace, reason);
+        }
+        done
     }
 
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {

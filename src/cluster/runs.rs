@@ -17,6 +17,7 @@ use super::{
     observe::Around,
     records::{EndedRun, KEY, RunKept, RunningRun, ended_of},
     runs_resource,
+    status::difference,
     table::{Entry, ObjectKey},
     workload::params,
 };
@@ -81,21 +82,20 @@ impl Cluster {
         self.triggers.run(ObjectKey::new(namespace, name));
     }
 
-    /// Writes a run's status, on condition that the run is still the one it was computed from. Like all our writes it comes
-    /// back from the watch as old news, so whoever decides on verdicts is told here.
+    /// Writes what differs of a run's status, on condition that the run is still the one it was computed from. Like all our
+    /// writes it comes back from the watch as old news, so whoever decides on verdicts is told here.
     pub async fn record_run(&self, run: &AnalysisRun, status: &AnalysisRunStatus) -> Result<(), WorldError> {
-        let resource = runs_resource();
         let (namespace, name) = (run.namespace().unwrap_or_default(), run.name_any());
-        let body = json!({
-            "apiVersion": resource.api_version, "kind": resource.kind,
-            "metadata": {"name": name, "namespace": namespace, "uid": run.metadata.uid,
-                "resourceVersion": run.metadata.resource_version},
-            "spec": run.spec, "status": status,
+        let text = |error: serde_json::Error| WorldError::Transient(error.to_string());
+        let old = serde_json::to_value(&run.status).map_err(text)?;
+        let Some(difference) = difference(&old, &serde_json::to_value(status).map_err(text)?) else { return Ok(()) };
+        let patch = json!({
+            "metadata": {"uid": run.metadata.uid, "resourceVersion": run.metadata.resource_version},
+            "status": difference,
         });
-        let object = serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
-        let api = self.api(&resource, &namespace);
+        let api = self.api(&runs_resource(), &namespace);
         let what = format!("write the status of AnalysisRun {namespace}/{name}");
-        let written = self.write(&what, api.replace_status(&name, &PostParams::default(), &object)).await?;
+        let written = self.write(&what, api.patch_status(&name, &params(), &Patch::Merge(&patch))).await?;
         self.tables.runs.wrote(&written);
         if let Some(rollout) = run.labels().get(ROLLOUT_LABEL) {
             let key = RolloutKey { namespace, name: rollout.clone() };

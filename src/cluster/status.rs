@@ -81,7 +81,7 @@ impl Cluster {
 }
 
 /// The JSON merge patch that makes `new` of `old`; `None` when they are the same. It names nothing that neither of them has.
-fn difference(old: &Value, new: &Value) -> Option<Value> {
+pub(super) fn difference(old: &Value, new: &Value) -> Option<Value> {
     let (Value::Object(old), Value::Object(new)) = (old, new) else {
         return (old != new).then(|| new.clone());
     };

@@ -81,6 +81,7 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
         queue: pages.rollouts.depth(),
         oldest_due: vec![("Rollout", pages.rollouts.oldest_due_age()), ("AnalysisRun", pages.runs.oldest_due_age())],
         watch_ages: pages.streams.ages(),
+        silences: pages.streams.torn(),
     });
     ([("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -1,6 +1,6 @@
 //! Watches that fail in every way, and objects that cannot be read: everyone else's releases go on.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     super::{
@@ -9,6 +9,7 @@ use super::{
         objects::{canary, canary_with, plain},
         process::{self, Process},
         scene::Scene,
+        store::text,
     },
     s,
 };
@@ -127,4 +128,27 @@ async fn a_status_of_a_newer_version_is_left_alone() {
     scene.patch_as("newer", "rollouts", "web", &json!({"status": {"course": "Stepping"}}));
     scene.command("web", "promote");
     scene.until_healthy("web", "shop/app:2").await;
+}
+
+/// M14's kind: what a newer version has written into a run's status outlives our own writes of it.
+#[tokio::test(start_paused = true)]
+async fn fields_of_a_newer_version_in_a_runs_status_are_kept() {
+    let steps = json!([{"setWeight": 20}, {"observe": {"atLeast": "2m", "atMost": "30m"}}]);
+    let analysis = json!({"analysis": {"templates": [{"name": "golden-signals"}]}});
+    let mut scene = Scene::new(9, vec![canary_with("web", 4, steps, analysis)]);
+    scene.start_alone();
+    scene.until_healthy("web", "shop/app:1").await;
+    scene.deploy("web", "shop/app:2");
+    let run = |scene: &Scene| {
+        let judged = |run: &Value| run["status"]["verdict"].is_string().then(|| text(run, "/metadata/name").to_owned());
+        scene.cluster.with(|c| c.store.all("analysisruns").find_map(|(_, run)| judged(run)))
+    };
+    scene.until("a run that was judged", s(120), |scene| run(scene).is_some()).await;
+    let run = run(&scene).unwrap();
+    scene.patch_as("newer", "analysisruns", &run, &json!({"status": {"confidence": {"level": 3}}}));
+    let before = scene.get("analysisruns", &run).unwrap()["metadata"]["resourceVersion"].clone();
+    scene.pass(s(60)).await;
+    let after = scene.get("analysisruns", &run).unwrap();
+    assert_ne!(after["metadata"]["resourceVersion"], before, "it was judged again\n{}", scene.story());
+    assert_eq!(after["status"]["confidence"]["level"], 3, "{after:#}");
 }
