@@ -92,6 +92,10 @@ fn api(folder: &Path) -> Result<Command> {
     api.arg("--service-account-issuer=https://kubernetes.default");
     api.arg("--service-account-key-file").arg(&key);
     api.arg("--service-account-signing-key-file").arg(&key);
+    api.arg("--audit-policy-file").arg(folder.join("audit.yaml"));
+    api.arg("--audit-log-path").arg(folder.join("audit.log"));
+    // Whoever reads it wants one file with all of it; size in MB.
+    api.args(["--audit-log-maxsize=4000", "--audit-log-mode=blocking"]);
     Ok(api)
 }
 

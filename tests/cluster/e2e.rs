@@ -12,6 +12,7 @@
     reason = "a test binary: it asserts, and waits on the real clock"
 )]
 
+mod audit;
 mod component;
 mod controller;
 mod http;
@@ -23,6 +24,7 @@ mod load;
 mod namespace;
 mod node;
 mod obtain;
+mod partition;
 mod playing;
 mod programs;
 mod say;
@@ -52,6 +54,7 @@ mod restart;
 mod scenarios;
 mod smoke;
 mod subsets;
+mod two_leaders;
 mod two_routes;
 
 use lane::{Lane, Options};

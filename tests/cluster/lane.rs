@@ -237,6 +237,7 @@ fn prepare(folder: &Path) -> Result<()> {
     fs::write(folder.join("mesh.yaml"), include_str!("config/mesh.yaml"))?;
     fs::write(folder.join("mesh-client.yaml"), include_str!("config/mesh-client.yaml"))?;
     fs::write(folder.join("prometheus.yml"), include_str!("config/prometheus.yml"))?;
+    fs::write(folder.join("audit.yaml"), include_str!("config/audit.yaml"))?;
     fs::write(folder.join("tokens.csv"), "admintoken,admin,admin,system:masters\n")?;
     let key = folder.join("accounts.key");
     let mut openssl = Command::new("openssl");

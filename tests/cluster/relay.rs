@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// Who holds the Lease.
-fn leader() -> String {
+pub fn leader() -> String {
     let lease = lane().get("glidepath", "lease", "glidepath-controller").unwrap();
     lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
 }

@@ -51,7 +51,7 @@ impl Server {
     }
 
     /// Asks it to end, and fails when it has not after the time that Kubernetes gives a pod.
-    pub fn leave(mut self) -> Result<()> {
+    pub fn leave(&mut self) -> Result<()> {
         anyhow::ensure!(self.ends_within(Duration::from_secs(30))?, "{} does not end when asked to", self.name);
         Ok(())
     }
