@@ -41,6 +41,7 @@ mod application_pack;
 mod bad_input;
 mod blue_green;
 mod blue_green_routes;
+mod deep_objects;
 mod envoy_pack;
 mod exit_codes;
 mod harness;
