@@ -53,6 +53,7 @@ mod relay;
 mod releases;
 mod restart;
 mod scenarios;
+mod slow_prometheus;
 mod smoke;
 mod subsets;
 mod two_leaders;
