@@ -6,10 +6,10 @@ use crate::shop::{PATIENCE, Shop, assert_all_well};
 use crate::wait::wait_until;
 use serde_json::Value;
 
-const ROLLOUT: &str = include_str!("config/adopted.yaml");
+pub const ROLLOUT: &str = include_str!("config/adopted.yaml");
 
 /// A Deployment of four pods without Glidepath.
-fn running(namespace: &'static str) -> Shop {
+pub fn running(namespace: &'static str) -> Shop {
     let web = include_str!("config/web.yaml").replace("replicas: 2", "replicas: 4").replace("shop/web:1", "v1");
     let web = web.replace(", env: [{name: VERSION, value: v1}]", "");
     assert!(!web.contains("VERSION"), "the image is the version");
@@ -19,7 +19,7 @@ fn running(namespace: &'static str) -> Shop {
     shop
 }
 
-fn deployment(shop: &Shop) -> Value {
+pub fn deployment(shop: &Shop) -> Value {
     lane().get(shop.namespace, "deployment", "web").unwrap()
 }
 

@@ -58,6 +58,7 @@ mod smoke;
 mod subsets;
 mod two_leaders;
 mod two_routes;
+mod uninstall;
 
 use lane::{Lane, Options};
 use std::sync::OnceLock;
