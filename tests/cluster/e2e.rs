@@ -46,6 +46,7 @@ mod envoy_pack;
 mod exit_codes;
 mod harness;
 mod header_routes;
+mod image;
 mod interruptions;
 mod metadata;
 mod pod_templates;

