@@ -49,8 +49,7 @@ const MOST_PORT: i64 = 65_535;
 const MOST_MODE: i64 = 0o777;
 
 /// Numbers between bounds, both allowed.
-const NUMBERS: [(&str, &str, i64, i64); 35] = [
-    ("ConfigMapProjection", "defaultMode", 0, MOST_MODE),
+const NUMBERS: [(&str, &str, i64, i64); 32] = [
     ("ConfigMapVolumeSource", "defaultMode", 0, MOST_MODE),
     ("ContainerPort", "containerPort", 1, MOST_PORT),
     ("ContainerPort", "hostPort", 0, MOST_PORT),
@@ -59,11 +58,9 @@ const NUMBERS: [(&str, &str, i64, i64); 35] = [
     ("GRPCAction", "port", 1, MOST_PORT),
     ("HTTPGetAction", "port", 1, MOST_PORT),
     ("KeyToPath", "mode", 0, MOST_MODE),
-    ("PodDNSConfigOption", "ndots", 0, i64::MAX),
     ("PodSecurityContext", "fsGroup", 0, MOST_ID),
     ("PodSecurityContext", "runAsGroup", 0, MOST_ID),
     ("PodSecurityContext", "runAsUser", 0, MOST_ID),
-    ("PodSpec", "terminationGracePeriodSeconds", 0, i64::MAX),
     ("PreferredSchedulingTerm", "weight", 1, 100),
     ("Probe", "failureThreshold", 0, i64::MAX),
     ("Probe", "initialDelaySeconds", 0, i64::MAX),
@@ -87,7 +84,7 @@ const NUMBERS: [(&str, &str, i64, i64); 35] = [
     ("FCVolumeSource", "lun", 0, 255),
 ];
 
-/// Objects with exactly one of several fields, and what that one says.
+/// Objects with exactly one of several fields.
 const ONE_OF: [(&str, &[&str]); 4] = [
     ("EnvFromSource", &["configMapRef", "secretRef"]),
     ("EnvVarSource", &["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"]),

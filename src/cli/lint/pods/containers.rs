@@ -43,22 +43,18 @@ fn probes(container: &Value, path: &str, found: &mut Vec<Finding>) {
         let message = "may not be set for a readinessProbe, which ends no container; remove it";
         found.push(Finding::error(format!("{path}.readinessProbe.terminationGracePeriodSeconds"), message));
     }
-    for field in PROBES {
-        for action in ["httpGet", "tcpSocket"] {
-            let port = container[field][action]["port"].as_str().filter(|port| !port.is_empty());
-            if let Some(why) = port.and_then(not_a_port_name) {
-                found.push(Finding::error(format!("{path}.{field}.{action}.port"), why));
-            }
-        }
-        if has(&container[field], "exec") && list(&container[field]["exec"], "command").is_empty() {
-            found.push(Finding::error(format!("{path}.{field}.exec.command"), "is missing"));
-        }
+}
+
+/// What a probe or hook runs.
+pub(super) fn command(action: &Value, path: &str, found: &mut Vec<Finding>) {
+    if list(action, "command").is_empty() {
+        found.push(Finding::error(join(path, "command"), "is missing"));
     }
 }
 
-/// A port of a container.
-pub(super) fn port(port: &Value, path: &str, found: &mut Vec<Finding>) {
-    found.extend(text(port, "name").and_then(not_a_port_name).map(|why| Finding::error(join(path, "name"), why)));
+/// The name of a port, or what refers to one by name.
+pub(super) fn port_name(object: &Value, field: &str, path: &str, found: &mut Vec<Finding>) {
+    found.extend(text(object, field).and_then(not_a_port_name).map(|why| Finding::error(join(path, field), why)));
 }
 
 /// `http`, `grpc-web`: what names a port.

@@ -42,3 +42,20 @@ pub(super) fn map(labels: &Value, path: &str, found: &mut Vec<Finding>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn annotations_have_256_kib_together() {
+        for (size, wanted) in [(MOST_ANNOTATIONS - 2, 0), (MOST_ANNOTATIONS - 1, 1)] {
+            let mut found = Vec::new();
+            metadata(&json!({"annotations": {"a": "", "b": "x".repeat(size)}}), "m", &mut found);
+            assert_eq!(found.len(), wanted, "{size}");
+            assert!(found.iter().all(|one| one.message.starts_with("have 262145 bytes together")), "{found:?}");
+        }
+    }
+}

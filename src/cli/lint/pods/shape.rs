@@ -14,8 +14,14 @@ use crate::{
 };
 
 /// Required by the API definition, but the API server takes an absent one for zero, an empty text or an empty object.
-const DEFAULTED: [&str; 4] =
-    ["HTTPHeader.value", "Sysctl.value", "ISCSIVolumeSource.lun", "PreferredSchedulingTerm.preference"];
+const DEFAULTED: [&str; 6] = [
+    "EvictionResponder.priority",
+    "HTTPHeader.value",
+    "Sysctl.value",
+    "ISCSIVolumeSource.lun",
+    "LocalObjectReference.name",
+    "PreferredSchedulingTerm.preference",
+];
 /// The API server does not look at who owns a pod template.
 const UNCHECKED: [&str; 2] = ["OwnerReference", "ManagedFieldsEntry"];
 
@@ -55,7 +61,8 @@ fn items(item: &'static str, value: &Value, path: &str, found: &mut Vec<Finding>
     for (index, entry) in entries.iter().enumerate() {
         let path = format!("{path}[{index}]");
         match entry {
-            Value::Null if fields::of(item).is_some() => {
+            // Where every field may be absent, so may all of them.
+            Value::Null if fields::of(item).is_some() && item != "LocalObjectReference" => {
                 found.push(Finding::error(path, "this entry is empty; write its fields or remove it"));
             }
             entry => walk(item, entry, &path, found),
@@ -133,7 +140,9 @@ fn rules(kind: &'static str, object: &Value, path: &str, found: &mut Vec<Finding
         "ObjectMeta" => labels::metadata(object, path, found),
         "PodSpec" => pod::check(object, path, found),
         "Container" => containers::check(object, path, found),
-        "ContainerPort" => containers::port(object, path, found),
+        "ContainerPort" => containers::port_name(object, "name", path, found),
+        "HTTPGetAction" | "TCPSocketAction" => containers::port_name(object, "port", path, found),
+        "ExecAction" => containers::command(object, path, found),
         "EnvVar" => containers::variable(object, path, found),
         "VolumeMount" => volumes::mount(object, path, found),
         "Volume" | "VolumeProjection" => volumes::one_source(object, path, found),
