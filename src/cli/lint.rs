@@ -51,6 +51,7 @@ pub fn run(args: &LintArgs, global: &Global) -> Result<Exit, CliError> {
 
 /// Checks the files under these paths.
 pub fn lint(paths: &[PathBuf]) -> Result<Report, CliError> {
-    let files = files::collect(paths)?;
-    Ok(check::all(&files))
+    let mut reader = files::Files::default();
+    let files = reader.collect(paths)?;
+    Ok(check::all(&files, &mut reader))
 }

@@ -40,7 +40,7 @@ use crate::{
     ports::Clock,
 };
 
-use file::Manifest;
+pub use file::{Manifest, load};
 use show::Lines;
 
 /// Release between two addresses of your own, without a cluster
@@ -100,7 +100,7 @@ const FILE_EVERY: Duration = Duration::from_secs(1);
 /// Runs until it is interrupted.
 pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     check(args)?;
-    let manifest = file::load(&args.file)?;
+    let manifest = load(&args.file)?;
     let path = folder_path(args, &manifest.rollout)?;
     let folder = hold(&path).await?;
     let listener = listen(args.listen).await?;
@@ -295,7 +295,7 @@ impl Watched {
             return None;
         }
         self.seen = Some(now);
-        let next = match file::load(path) {
+        let next = match load(path) {
             Ok(next) if next == self.manifest => return None,
             Ok(next) => next,
             Err(error) => return Some(format!("{error}\n  the file as it was stays in force")),

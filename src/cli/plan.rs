@@ -1,17 +1,11 @@
 //! `glidepath plan`: the timeline of a release as a file describes it, without a cluster.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     exit::{CliError, Exit},
     global::{Global, OutputFormat},
-    lint::{
-        check,
-        files::{self, File},
-    },
+    lint::{check, files::Files},
     output::{self, print},
     words,
 };
@@ -51,10 +45,17 @@ const USUAL_REPLICAS: u32 = 10;
 
 /// Prints one timeline per Rollout in the file.
 pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, CliError> {
-    let file = read(&args.file)?;
+    print(&shown(&plans(args)?, global.output)?)?;
+    Ok(Exit::Done)
+}
+
+/// Reads, checks and plans every Rollout in the file.
+pub fn plans(args: &PlanArgs) -> Result<Vec<Plan>, CliError> {
+    let mut files = Files::default();
+    let file = files.one(&args.file)?;
     let placed = |at: Position, text: &str| format!("{}:{}:{}: {text}", file.name, at.line, at.column);
     let failed = |error: &YamlError| CliError::Failed(placed(error.position(), &error.to_string()) + LINT);
-    let documents: Result<Vec<Document>, _> = yaml::read(&file.text).map_err(|e| failed(&e))?.into_iter().collect();
+    let documents: Result<Vec<Document>, _> = files.documents(&file).map_err(|e| failed(&e))?.into_iter().collect();
     let documents = documents.map_err(|error| failed(&error))?;
     let rollouts: Vec<&Document> = documents.iter().filter(|d| d.text("/kind") == Some("Rollout")).collect();
     if rollouts.is_empty() {
@@ -70,19 +71,10 @@ pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, CliError> {
         }
         plans.push(of_document(document, args.replicas).map_err(|error| failed(&error))?);
     }
-    print(&shown(&plans, global.output)?)?;
-    Ok(Exit::Done)
+    Ok(plans)
 }
 
 const LINT: &str = "; 'glidepath lint' checks it";
-
-fn read(path: &Path) -> Result<File, CliError> {
-    if path.is_dir() {
-        return Err(CliError::Usage(format!("{} is a folder; name the file of one Rollout", path.display())));
-    }
-    let mut files = files::collect(&[path.to_owned()])?;
-    files.pop().ok_or_else(|| CliError::Usage(format!("cannot read {}", path.display())))
-}
 
 fn shown(plans: &[Plan], format: OutputFormat) -> Result<String, CliError> {
     if format == OutputFormat::Name {

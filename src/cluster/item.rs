@@ -15,9 +15,9 @@ use kube::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, value::RawValue};
 
-/// Objects nest at most this deep. serde_json reads 128 levels, and answers to our own writes carry `managedFields`, which
-/// nest a few levels deeper than the object itself. The API server stores up to 10,000 levels.
-pub const DEEPEST: usize = 100;
+/// Objects nest at most this deep, those in files too. serde_json reads 128 levels, and answers to our own writes carry
+/// `managedFields`, which nest a few levels deeper than the object itself. The API server stores up to 10,000 levels.
+pub use crate::yaml::DEEPEST;
 
 /// One page of a list, its objects still as text.
 #[derive(Deserialize)]

@@ -198,7 +198,9 @@ fn unknown_arguments(wanted: &Wanted<'_>) -> Vec<ResolveError> {
         wanted.templates.iter().flat_map(|(_, spec)| &spec.args).map(|arg| arg.name.as_str()).collect();
     let unknown = wanted.args.iter().filter(|arg| !known.contains(&arg.name.as_str()));
     let error = |arg: &Arg| {
-        let near = known.iter().find(|known| strsim::damerau_levenshtein(known, &arg.name) <= 2);
+        // Longer ones are not near, and the distance costs the product of both lengths.
+        let alike = |known: &&&str| known.len().abs_diff(arg.name.len()) <= 8;
+        let near = known.iter().filter(alike).find(|known| strsim::damerau_levenshtein(known, &arg.name) <= 2);
         let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         ResolveError::UnknownArgument { arg: arg.name.clone(), hint }
     };

@@ -13,6 +13,7 @@ use super::{
 use crate::api::{
     AnalysisTemplate, ClusterAnalysisTemplate, Percent, Rollout, RolloutStatus,
     command::{RolloutCommandSpec, Verb},
+    pod_count::MOST_PODS,
     status::RevisionRef,
 };
 use crate::engine::RouteIntent;
@@ -131,7 +132,7 @@ fn apply_object(cluster: &mut SimCluster, object: &Value) -> Result<String, Stri
 
 fn apply_deployment(cluster: &mut SimCluster, object: &Value) -> Result<(), String> {
     let template = object.pointer("/spec/template").ok_or("the Deployment has no spec.template")?.clone();
-    let replicas = object.pointer("/spec/replicas").and_then(Value::as_u64).and_then(|count| u32::try_from(count).ok());
+    let replicas = replicas_of(object)?;
     match &cluster.deployment {
         Some(known) => {
             let paused = known.paused;
@@ -140,6 +141,20 @@ fn apply_deployment(cluster: &mut SimCluster, object: &Value) -> Result<(), Stri
         None => cluster.create_deployment(template, replicas.unwrap_or(1)),
     }
     Ok(())
+}
+
+/// The `spec.replicas` of a workload or of a patch to it, if it has some.
+///
+/// # Errors
+/// Why it is no number of pods.
+pub fn replicas_of(object: &Value) -> Result<Option<u32>, String> {
+    match object.pointer("/spec/replicas") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let pods = value.as_u64().and_then(|pods| u32::try_from(pods).ok()).filter(|pods| *pods <= MOST_PODS);
+            pods.map(Some).ok_or_else(|| format!("{value} is no number of pods from 0 to {MOST_PODS}"))
+        }
+    }
 }
 
 fn delete_object(cluster: &mut SimCluster, kind: &str, name: &str) -> Result<String, String> {

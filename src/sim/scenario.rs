@@ -1,7 +1,7 @@
 //! What a scenario file says (the format is a contract: design/testing.md). The types carry their own schema, so that a file
 //! is checked field by field, with its place, before it is read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,6 +14,11 @@ use crate::api::{
     pod_count::MOST_PODS,
     status::{Outcome, Phase, Stage},
 };
+
+/// The most entries of a timeline.
+pub const MOST_ENTRIES: usize = 10_000;
+/// The most files, objects, versions, faults, kinds of requests, points of a series and answers of a gate.
+pub const MOST_LAWS: usize = 1_000;
 
 /// A scenario: a world, what happens in it, and what must be seen.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -28,12 +33,15 @@ pub struct Scenario {
     /// The one way it is played, if it cannot be played both ways.
     pub on: Option<On>,
     /// Files with the Rollout, its templates, Services and routes, relative to this file.
+    #[schemars(length(max = MOST_LAWS))]
     pub files: Vec<String>,
     /// The same, written here.
+    #[schemars(length(max = MOST_LAWS))]
     pub objects: Vec<Value>,
     /// The world's laws.
     pub world: WorldSpec,
     /// What happens and what must be seen, in order.
+    #[schemars(length(max = MOST_ENTRIES))]
     pub timeline: Vec<Entry>,
     /// What must hold after every tick, from the first Healthy on.
     pub always: Always,
@@ -58,6 +66,7 @@ pub struct WorldSpec {
     /// From a pod's creation to Ready. Default 2s.
     pub pod_startup: Option<HumanDuration>,
     /// How many pods there is room for, all revisions together.
+    #[schemars(range(max = MOST_PODS))]
     pub pod_capacity: Option<u32>,
     /// The users' requests.
     pub traffic: TrafficSpec,
@@ -66,6 +75,7 @@ pub struct WorldSpec {
     /// What the queries of threshold metrics answer, by metric name.
     pub series: BTreeMap<String, Vec<Point>>,
     /// What goes wrong, and when.
+    #[schemars(length(max = MOST_LAWS))]
     pub faults: Vec<FaultSpec>,
     /// An autoscaler.
     pub hpa: Option<HpaSpec>,
@@ -82,9 +92,10 @@ pub struct TrafficSpec {
     pub rps: f64,
     /// How many users send them, all alike often. Each counts once in a conversion metric, and sticky routes keep each where
     /// they were drawn. Default: every request is another user's.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub users: Option<u32>,
     /// What some of the requests carry, by kind. The rest carries nothing.
+    #[schemars(length(max = MOST_LAWS))]
     pub headers: Vec<HeadersSpec>,
 }
 
@@ -109,7 +120,7 @@ pub struct HpaSpec {
     #[schemars(range(min = 1, max = MOST_PODS))]
     pub max: u32,
     /// Requests a second that one pod is to have.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub rps_per_pod: f64,
 }
 
@@ -222,6 +233,7 @@ pub struct FaultTarget {
     /// `stable`, `canary` or a revision such as `r2`. Default: the canary, else stable.
     pub revision: Option<String>,
     /// How many pods. Default 1.
+    #[schemars(range(max = MOST_PODS))]
     pub count: Option<u32>,
 }
 
@@ -392,9 +404,12 @@ pub struct Always {
 }
 
 /// The schema of a scenario file.
-pub fn schema() -> Value {
-    let settings = schemars::generate::SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<Scenario>().to_value()
+pub fn schema() -> &'static Value {
+    static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+        let settings = schemars::generate::SchemaSettings::openapi3().with(|all| all.inline_subschemas = true);
+        settings.into_generator().into_root_schema_for::<Scenario>().to_value()
+    });
+    &SCHEMA
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// What the rules of the kind's schema say about the object; empty when they are fulfilled.
 fn refused(kind: &str, object: &Value) -> String {
     let schema = crds::schema(kind).unwrap();
-    let errors = Validator::new().validate(&schema, object, None).err();
+    let errors = Validator::new().validate(schema, object, None).err();
     errors
         .iter()
         .flat_map(|errors| errors.as_slice())

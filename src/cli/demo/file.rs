@@ -8,7 +8,10 @@ use crate::{
     api::{
         AnalysisTemplate, ClusterAnalysisTemplate, Rollout, analysis::AnalysisTemplateSpec, crds, validate::Severity,
     },
-    cli::{exit::CliError, lint::check},
+    cli::{
+        exit::CliError,
+        lint::{check, files::Files},
+    },
     local::template,
     yaml,
 };
@@ -30,10 +33,8 @@ pub struct Manifest {
 /// Reads the file, or the embedded one.
 pub fn load(path: Option<&Path>) -> Result<Manifest, CliError> {
     let Some(path) = path else { return parse(EMBEDDED, "rollouts/demo.yaml", false) };
-    let name = path.display().to_string();
-    let text =
-        std::fs::read_to_string(path).map_err(|error| CliError::Failed(format!("cannot read {name}: {error}")))?;
-    parse(&text, &name, true)
+    let file = Files::default().one(path)?;
+    parse(&file.text, &file.name, true)
 }
 
 fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> {
@@ -45,7 +46,7 @@ fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> 
         let document = document.map_err(|error| wrong(&error))?;
         let value = document.value.clone();
         let kind = value.get("kind").and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
-        if crds::kinds().contains(&kind)
+        if crds::kinds().any(|ours| ours == kind)
             && let Some(finding) = check::object(&document, None).into_iter().find(|f| f.severity == Severity::Error)
         {
             let at = document.position(&finding.path);

@@ -1,17 +1,17 @@
 //! From files to findings: what each document is, and everything that is checked about it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    files::File,
+    files::{File, Files},
     neighbours, pods,
     report::Report,
     schema::{self, hint},
     templates::{self, Known},
-    written::as_written,
+    written::{LinesOf, as_written},
 };
 use crate::{
     api::{
@@ -28,12 +28,13 @@ use crate::{
 };
 
 /// Checks all files together: a Rollout in one may use a template in another.
-pub(super) fn all(files: &[File]) -> Report {
+pub(super) fn all(files: &[File], reader: &mut Files) -> Report {
     let mut report = Report { files: files.len(), ..Report::default() };
     let mut documents = Vec::new();
     for file in files {
-        let found = read(file, &mut report);
-        if found.is_empty() && !report.findings.iter().any(|finding| finding.file == file.name) {
+        let before = report.findings.len();
+        let found = read(file, reader, &mut report);
+        if found.is_empty() && report.findings.len() == before {
             let nothing = "there is nothing in this file".to_owned();
             report.add(&file.name, Position { line: 1, column: 1 }, Severity::Warning, "", nothing);
         }
@@ -41,7 +42,7 @@ pub(super) fn all(files: &[File]) -> Report {
     }
     let known = known_templates(documents.iter().map(|(_, document)| document));
     let adopted = adopted(documents.iter().map(|(_, document)| document));
-    let mut seen = HashSet::new();
+    let (mut seen, mut lines) = (HashSet::new(), LinesOf::new(""));
     for (file, document) in &documents {
         let mut found = match what(document) {
             What::Ours => {
@@ -57,9 +58,13 @@ pub(super) fn all(files: &[File]) -> Report {
         if is_ours(document) {
             found.extend(repeated(&file.name, document, &mut seen));
         }
-        for finding in found {
-            let at = document.position(&finding.path);
-            let message = as_written(finding.message, &file.text, at, &finding.path);
+        let mut placed: Vec<_> = found.into_iter().map(|found| (document.position(&found.path), found)).collect();
+        placed.sort_by_key(|(at, _)| *at);
+        if !std::ptr::eq(lines.text(), file.text.as_str()) {
+            lines = LinesOf::new(&file.text);
+        }
+        for (at, finding) in placed {
+            let message = as_written(finding.message, &mut lines, at, &finding.path);
             report.add(&file.name, at, finding.severity, &finding.path, message);
         }
     }
@@ -67,38 +72,28 @@ pub(super) fn all(files: &[File]) -> Report {
     report
 }
 
-fn read(file: &File, report: &mut Report) -> Vec<Document> {
+fn read(file: &File, reader: &mut Files, report: &mut Report) -> Vec<Document> {
     let mut add = |error: &YamlError| {
-        let advice =
-            if begins_with_tab(&file.text, error.position()) { "; indent with blanks, not with tabs" } else { "" };
-        report.add(&file.name, error.position(), Severity::Error, "", format!("not readable as YAML: {error}{advice}"));
+        report.add(&file.name, error.position(), Severity::Error, "", format!("not readable as YAML: {error}"));
     };
-    match yaml::read(&file.text) {
+    match reader.documents(file) {
         Err(error) => {
             add(&error);
             Vec::new()
         }
         Ok(results) => {
             let read = results.into_iter().filter_map(|result| result.map_err(|error| add(&error)).ok());
-            read.flat_map(|document| if is_list(&document) { document.items() } else { vec![document] }).collect()
+            read.flat_map(|one| if one.is_list() { one.into_entries("items") } else { vec![one] }).collect()
         }
     }
 }
 
-fn is_list(document: &Document) -> bool {
-    document.text("/apiVersion") == Some("v1") && document.text("/kind") == Some("List")
-}
-
-/// The reader's own words for a tab (`found character that cannot start any token`) help nobody.
-fn begins_with_tab(text: &str, at: Position) -> bool {
-    let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
-    line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')
-}
-
 /// Files in the order in which they were named, findings by line.
 fn sort(report: &mut Report, files: &[File]) {
-    let order = |name: &str| files.iter().position(|file| file.name == name);
-    report.findings.sort_by_key(|finding| (order(&finding.file), finding.line, finding.column));
+    // The first of files that are named twice.
+    let order: HashMap<&str, usize> =
+        files.iter().enumerate().rev().map(|(at, file)| (file.name.as_str(), at)).collect();
+    report.findings.sort_by_key(|found| (order.get(found.file.as_str()).copied(), found.line, found.column));
     report.findings.dedup();
 }
 
@@ -122,7 +117,7 @@ fn what(document: &Document) -> What {
     }
     let kind = document.text("/kind").unwrap_or_default();
     match document.text("/apiVersion") {
-        _ if !crds::kinds().iter().any(|ours| ours == kind) => What::Other,
+        _ if !crds::kinds().any(|ours| ours == kind) => What::Other,
         None => What::Doubtful(Finding::error("apiVersion", "is missing; write glidepath.dev/v1alpha1")),
         Some(other) => {
             let words = format!("a {kind} of {other} is not checked; Glidepath's is of glidepath.dev/v1alpha1");
@@ -179,14 +174,13 @@ pub(in crate::cli) fn object(document: &Document, known: Option<&Known>) -> Vec<
         return scenario::check(document);
     }
     let Some(schema) = crds::schema(kind) else {
-        let kinds = crds::kinds();
-        let names: Vec<&str> = kinds.iter().map(String::as_str).collect();
+        let names: Vec<&str> = crds::kinds().collect();
         return vec![Finding::error("kind", format!("unknown kind \"{kind}\"{}", hint(kind, &names)))];
     };
     let mut found = envelope(document);
-    found.extend(schema::check(&schema, &document.value));
+    found.extend(schema::check(schema, &document.value));
     if kind == "Rollout" {
-        found = together(found, pods::check(&document.value["spec"]));
+        found = together(found, schema::first(pods::check(&document.value["spec"])));
     }
     let more = match kind {
         "Rollout" => typed(document, &found, |spec: &RolloutSpec| {

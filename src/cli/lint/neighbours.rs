@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{check::key, pods};
+use super::{check::key, pods, schema::first};
 use crate::{
     api::{
         GROUP,
@@ -18,7 +18,7 @@ pub(super) fn check(document: &Document, adopted: &HashSet<[String; 2]>) -> Vec<
     let name = document.text("/metadata/name").unwrap_or_default();
     let is_adopted = document.text("/kind") == Some("Deployment") && adopted.contains(&key(document, name));
     if is_adopted && document.text("/apiVersion") == Some("apps/v1") {
-        found.extend(pods::check(&document.value["spec"]));
+        found.extend(first(pods::check(&document.value["spec"])));
     }
     found
 }

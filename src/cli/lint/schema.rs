@@ -2,6 +2,12 @@
 //!
 //! The schema is the CRD's own, so `lint` refuses what the API server would refuse, and also what it would silently drop.
 
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -13,10 +19,25 @@ use crate::{
 pub(in crate::cli) fn check(schema: &Value, value: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
     walk(schema, value, "", &mut found);
+    first(found)
+}
+
+/// The first findings of an object, where there are more than anybody reads.
+pub(super) fn first(mut found: Vec<Finding>) -> Vec<Finding> {
+    if found.len() >= MOST_FINDINGS {
+        found.truncate(MOST_FINDINGS);
+        found.push(Finding::warning("", format!("only the first {MOST_FINDINGS} findings of this object are shown")));
+    }
     found
 }
 
+/// So many findings of one object tell enough.
+const MOST_FINDINGS: usize = 1_000;
+
 fn walk(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
+    if found.len() >= MOST_FINDINGS {
+        return;
+    }
     // As the API server prunes a null field, an explicit null is an absent field.
     if value.is_null() {
         return;
@@ -60,6 +81,9 @@ fn not_a_duration(value: &Value) -> Option<String> {
 fn fields(schema: &Value, object: &Map<String, Value>, path: &str, found: &mut Vec<Finding>) {
     let known = schema.get("properties").and_then(Value::as_object);
     for (key, value) in object {
+        if found.len() >= MOST_FINDINGS {
+            return;
+        }
         match known.and_then(|known| known.get(key)).or_else(|| schema.get("additionalProperties")) {
             Some(schema) => walk(schema, value, &join(path, key), found),
             None if known.is_some() && !is_open(schema) => {
@@ -91,9 +115,12 @@ pub(in crate::cli) fn hint(typed: &str, names: &[&str]) -> String {
 
 /// The name that was probably meant.
 pub(in crate::cli) fn nearest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a str> {
-    let scored =
-        names.iter().map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), *name));
-    scored.filter(|(distance, name)| *distance <= 1 + name.len() / 4).min().map(|(_, name)| name)
+    let most = |name: &str| 1 + name.len() / 4;
+    let length = typed.chars().count();
+    // The distance takes memory and time by the product of both lengths, and a file may hold a text of a MiB.
+    let near = names.iter().filter(|name| length.abs_diff(name.chars().count()) <= most(name));
+    let scored = near.map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), *name));
+    scored.filter(|(distance, name)| *distance <= most(name)).min().map(|(_, name)| name)
 }
 
 fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
@@ -125,7 +152,7 @@ fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
         add(format!("{value} is above {most}, the most"));
     }
     if let (Some(text), Some(pattern)) = (value.as_str(), schema.get("pattern").and_then(Value::as_str))
-        && regex::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
+        && !fits(pattern, text)
     {
         add(format!("{value} does not match {pattern}"));
     }
@@ -140,6 +167,16 @@ fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
     if limit(&format!("min{}", what.0)).is_some_and(|least| (size as f64) < least) {
         add(if size == 0 { "is empty".to_owned() } else { format!("has {size} {}, too few", what.1) });
     }
+}
+
+/// Whether a text matches a pattern of our schemas. Each is compiled once: a file may hold thousands of its values.
+fn fits(pattern: &str, text: &str) -> bool {
+    static COMPILED: LazyLock<Mutex<HashMap<String, Option<Regex>>>> = LazyLock::new(Mutex::default);
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !compiled.contains_key(pattern) {
+        compiled.insert(pattern.to_owned(), Regex::new(pattern).ok());
+    }
+    compiled.get(pattern).and_then(Option::as_ref).is_none_or(|pattern| pattern.is_match(text))
 }
 
 /// The values that there are, where a schema lists them: at once, or one by one with a description each.

@@ -2,11 +2,42 @@
 
 use crate::yaml::Position;
 
+/// The lines of a text, found from the one before: a file may have millions, and thousands of findings.
+pub(super) struct LinesOf<'a> {
+    text: &'a str,
+    rest: &'a str,
+    /// The number of the first line of `rest`, from 1.
+    line: usize,
+}
+
+impl<'a> LinesOf<'a> {
+    /// From the beginning.
+    pub fn new(text: &'a str) -> LinesOf<'a> {
+        LinesOf { text, rest: text, line: 1 }
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    fn get(&mut self, line: usize) -> Option<&'a str> {
+        if line < self.line {
+            *self = LinesOf::new(self.text);
+        }
+        while self.line < line {
+            self.rest = self.rest.split_once('\n')?.1;
+            self.line += 1;
+        }
+        self.rest.lines().next()
+    }
+}
+
 /// The message with its last number as it is written at this place.
-pub(super) fn as_written(message: String, text: &str, at: Position, path: &str) -> String {
+pub(super) fn as_written(message: String, lines: &mut LinesOf<'_>, at: Position, path: &str) -> String {
     const BEFORE: &str = "this is ";
     let Some((head, read)) = message.rsplit_once(BEFORE) else { return message };
-    match scalar(text, at, path) {
+    match lines.get(at.line).and_then(|line| scalar(line, at, path)) {
         Some(written) if is_same_number(read, written) => format!("{head}{BEFORE}{written}"),
         _ => message,
     }
@@ -17,8 +48,7 @@ fn is_same_number(read: &str, written: &str) -> bool {
 }
 
 /// The plain scalar of the field that stands here: behind its key, or in its place in a list.
-fn scalar<'a>(text: &'a str, at: Position, path: &str) -> Option<&'a str> {
-    let line = text.lines().nth(at.line.checked_sub(1)?)?;
+fn scalar<'a>(line: &'a str, at: Position, path: &str) -> Option<&'a str> {
     let (start, _) = line.char_indices().nth(at.column.checked_sub(1)?)?;
     let rest = &line[start..];
     let value = if path.ends_with(']') { rest } else { rest.split_once(": ")?.1.trim_start() };
@@ -29,6 +59,14 @@ fn scalar<'a>(text: &'a str, at: Position, path: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_found_in_any_order() {
+        let mut lines = LinesOf::new("a\r\nb\n\nd");
+        let order = [1, 3, 2, 2, 4, 1, 5, 9, 4];
+        let found = order.map(|line| lines.get(line).unwrap_or_default());
+        assert_eq!(found, ["a", "", "b", "b", "d", "a", "", "", "d"]);
+    }
 
     #[test]
     fn a_number_is_shown_as_it_is_written() {
@@ -42,10 +80,11 @@ mod tests {
             (9, 1, "nowhere", "7", "7"),
             (1, 5, "a.version", "a list", "a list"),
         ] {
-            let said = as_written(format!("wants a text, this is {read}"), text, Position { line, column }, path);
+            let at = Position { line, column };
+            let said = as_written(format!("wants a text, this is {read}"), &mut LinesOf::new(text), at, path);
             assert_eq!(said, format!("wants a text, this is {shown}"), "{path}");
         }
         let other = "is missing".to_owned();
-        assert_eq!(as_written(other.clone(), text, Position { line: 1, column: 1 }, "a"), other);
+        assert_eq!(as_written(other.clone(), &mut LinesOf::new(text), Position { line: 1, column: 1 }, "a"), other);
     }
 }

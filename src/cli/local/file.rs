@@ -10,7 +10,10 @@ use crate::{
         analysis::{AnalysisTemplateSpec, TemplateRef},
         validate::{Finding, Severity},
     },
-    cli::{exit::CliError, lint::check},
+    cli::{
+        exit::CliError,
+        lint::{check, files::Files},
+    },
     evidence::{BUILTIN_NAMES, builtin},
     local::site::accept,
     yaml::{self, Document, YamlError},
@@ -29,10 +32,8 @@ pub struct Manifest {
 
 /// Reads and checks the file.
 pub fn load(path: &Path) -> Result<Manifest, CliError> {
-    let name = path.display().to_string();
-    let text =
-        std::fs::read_to_string(path).map_err(|error| CliError::Failed(format!("cannot read {name}: {error}")))?;
-    parse(&text, &name)
+    let file = Files::default().one(path)?;
+    parse(&file.text, &file.name)
 }
 
 fn parse(text: &str, name: &str) -> Result<Manifest, CliError> {

@@ -1,6 +1,6 @@
 //! Reads a scenario with the files that it names, and points at the place of every mistake.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -9,13 +9,10 @@ use crate::{
     api::{AnalysisTemplate, ClusterAnalysisTemplate, Rollout, validate::Severity},
     cli::{
         exit::CliError,
-        lint::{
-            check,
-            files::{self, File},
-        },
+        lint::{check, files::Files},
     },
     sim::{
-        Setting,
+        Setting, entries,
         scenario::{On, Scenario},
     },
     yaml::{self, Document, Position},
@@ -52,34 +49,21 @@ struct Source {
 
 /// The scenarios of a file.
 pub fn load(path: &Path) -> Result<Vec<Loaded>, CliError> {
-    let file = one_file(path)?;
+    let mut files = Files::default();
+    let source = documents(&mut files, path)?;
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let source = documents(file)?;
     if source.documents.is_empty() {
         return Err(CliError::Failed(format!("{}: there is no Scenario in this file", source.name)));
     }
-    source.documents.iter().map(|document| one(&source.name, &folder, document)).collect()
+    source.documents.iter().map(|document| one(&mut files, &source.name, &folder, document)).collect()
 }
 
-fn one_file(path: &Path) -> Result<File, CliError> {
-    if path.is_dir() {
-        return Err(CliError::Usage(format!("{} is a folder; name the files in it", path.display())));
-    }
-    let mut files = files::collect(&[path.to_owned()])?;
-    files.pop().ok_or_else(|| CliError::Usage(format!("cannot read {}", path.display())))
+fn documents(files: &mut Files, path: &Path) -> Result<Source, CliError> {
+    let file = files.one(path)?;
+    Ok(Source { documents: files.whole_documents(&file)?, name: file.name })
 }
 
-fn documents(file: File) -> Result<Source, CliError> {
-    let placed = |error: &yaml::YamlError| {
-        let at = error.position();
-        CliError::Failed(format!("{}:{}:{}: not readable as YAML: {error}", file.name, at.line, at.column))
-    };
-    let read = yaml::read(&file.text).map_err(|error| placed(&error))?;
-    let documents: Result<Vec<Document>, _> = read.into_iter().collect();
-    Ok(Source { documents: documents.map_err(|error| placed(&error))?, name: file.name })
-}
-
-fn one(name: &str, folder: &Path, document: &Document) -> Result<Loaded, CliError> {
+fn one(files: &mut Files, name: &str, folder: &Path, document: &Document) -> Result<Loaded, CliError> {
     let kind = document.text("/kind").unwrap_or_default();
     if kind != "Scenario" {
         let at = document.position("kind");
@@ -88,17 +72,13 @@ fn one(name: &str, folder: &Path, document: &Document) -> Result<Loaded, CliErro
     let wrong: Vec<String> = errors(name, document, scenario::check(document));
     let scenario = scenario::read(document).ok().filter(|_| wrong.is_empty());
     let Some(scenario) = scenario else { return Err(CliError::Failed(wrong.join("\nerror: "))) };
-    let mut sources = vec![Source { name: name.to_owned(), documents: document.entries("objects") }];
+    let mut sources = vec![Source { name: name.to_owned(), documents: document.clone().into_entries("objects") }];
     for file in &scenario.files {
-        sources.push(documents(one_file(&beside(folder, file))?)?);
+        sources.push(documents(files, &folder.join(file))?);
     }
     let objects = sources.iter().flat_map(|source| &source.documents).map(|document| document.value.clone()).collect();
     let setting = setting(name, scenario, &sources)?;
     Ok(Loaded { name: name.to_owned(), setting, objects, document: document.clone() })
-}
-
-fn beside(folder: &Path, file: &str) -> PathBuf {
-    folder.join(file)
 }
 
 fn errors(name: &str, document: &Document, found: Vec<crate::api::validate::Finding>) -> Vec<String> {
@@ -113,8 +93,11 @@ fn errors(name: &str, document: &Document, found: Vec<crate::api::validate::Find
 
 /// The objects of a Rollout's file, or of its folder.
 pub fn rollout_file(path: &Path) -> Result<Setting, CliError> {
-    let files = files::collect(&[path.to_owned()])?;
-    let sources: Vec<Source> = files.into_iter().map(documents).collect::<Result<_, _>>()?;
+    let mut reader = Files::default();
+    let mut sources = Vec::new();
+    for file in reader.collect(&[path.to_owned()])? {
+        sources.push(Source { documents: reader.whole_documents(&file)?, name: file.name });
+    }
     setting(&path.display().to_string(), Scenario::default(), &sources)
 }
 
@@ -153,9 +136,12 @@ fn place(setting: &mut Setting, name: &str, document: &Document) -> Result<(), C
         }
         "Rollout" => setting.rollout = Some(yaml::typed::<Rollout>(value).map_err(unreadable)?),
         "Deployment" => {
-            let replicas = value.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
+            let replicas = entries::replicas_of(value).map_err(|why| {
+                let at = document.position("spec.replicas");
+                CliError::Failed(format!("{name}:{}:{}: spec.replicas: {why}", at.line, at.column))
+            })?;
             let template = value.pointer("/spec/template").cloned().unwrap_or(Value::Null);
-            setting.deployment = Some((template, u32::try_from(replicas).unwrap_or(u32::MAX)));
+            setting.deployment = Some((template, replicas.unwrap_or(1)));
         }
         "AnalysisTemplate" => {
             let template: AnalysisTemplate = yaml::typed(value).map_err(unreadable)?;

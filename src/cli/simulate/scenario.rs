@@ -9,8 +9,9 @@ use crate::{
         schema::{self, hint},
     },
     sim::{
+        entries,
         faults::word,
-        scenario::{self, Entry, FaultKind, Scenario},
+        scenario::{self, Entry, FaultKind, MOST_LAWS, Scenario},
         users,
     },
     yaml::{self, Document, YamlError},
@@ -23,16 +24,18 @@ pub(in crate::cli) fn check(document: &Document) -> Vec<Finding> {
     if version != "glidepath.dev/v1alpha1" {
         found.push(Finding::error("apiVersion", format!("unknown version {version}; there is glidepath.dev/v1alpha1")));
     }
-    found.extend(schema::check(&scenario::schema(), &document.value).into_iter().filter(|f| !f.path.is_empty()));
+    found.extend(schema::check(scenario::schema(), &document.value).into_iter().filter(|f| !f.path.is_empty()));
     match read(document) {
         Ok(scenario) => {
             world(&scenario, &mut found);
+            sizes(&scenario, &mut found);
             source(&scenario, &mut found);
             objects(document, &mut found);
             faults(&scenario, &mut found);
             for (index, entry) in scenario.timeline.iter().enumerate() {
                 let value = &document.value["timeline"][index];
                 one_entry(entry, value, &format!("timeline[{index}]"), &mut found);
+                replicas(entry, &format!("timeline[{index}]"), &mut found);
             }
         }
         Err(YamlError::Shape { path, message }) => {
@@ -92,7 +95,7 @@ fn source(scenario: &Scenario, found: &mut Vec<Finding>) {
 
 /// Our own objects among the inline ones. Whether the templates that they name exist is asked when the files are read.
 fn objects(document: &Document, found: &mut Vec<Finding>) {
-    for (index, object) in document.entries("objects").iter().enumerate() {
+    for (index, object) in document.clone().into_entries("objects").iter().enumerate() {
         let ours = object.text("/apiVersion").is_some_and(|version| version.starts_with("glidepath.dev/"));
         let wrong = if ours { check::object(object, None) } else { Vec::new() };
         let placed = |finding: Finding| Finding { path: format!("objects[{index}].{}", finding.path), ..finding };
@@ -145,6 +148,35 @@ fn one_entry(entry: &Entry, value: &Value, path: &str, found: &mut Vec<Finding>)
         add(&format!("{path}.expect"), "expects nothing".to_owned());
     }
     revisions(entry, path, found);
+}
+
+/// Pods that objects and patches ask for; what else is wrong with an object is seen when it is applied.
+fn replicas(entry: &Entry, path: &str, found: &mut Vec<Finding>) {
+    let objects = [("apply", entry.apply.as_ref()), ("patch", entry.patch.as_ref())];
+    for (key, object) in objects.into_iter().filter_map(|(key, object)| Some((key, object?))) {
+        if let Err(why) = entries::replicas_of(object) {
+            found.push(Finding::error(format!("{path}.{key}.spec.replicas"), why));
+        }
+    }
+}
+
+/// Maps have no bound in the schema.
+fn sizes(scenario: &Scenario, found: &mut Vec<Finding>) {
+    let world = &scenario.world;
+    let mut check = |path: String, number: usize| {
+        if number > MOST_LAWS {
+            found.push(Finding::error(path, format!("has {number} entries, more than {MOST_LAWS}")));
+        }
+    };
+    check("world.versions".to_owned(), world.versions.len());
+    check("world.series".to_owned(), world.series.len());
+    check("world.gates".to_owned(), world.gates.len());
+    for (name, points) in &world.series {
+        check(format!("world.series.{name}"), points.len());
+    }
+    for (name, answers) in &world.gates {
+        check(format!("world.gates.{name}"), answers.len());
+    }
 }
 
 /// Roles and revisions are words of their own.
@@ -217,6 +249,38 @@ mod tests {
             ("timeline: [{scale: 1}]\nworld: {versions: {\"a:1\": {errorRte: 1%}}}", "did you mean errorRate?"),
             ("timeline: [{command: {verb: abrot}}]", "did you mean abort?"),
             ("timeline: []", "timeline is missing"),
+            // L3.
+            ("timeline: [{scale: 4294967295}]", "4:timeline[0].scale 4294967295 is above 100000"),
+            (
+                "timeline: [{patch: {spec: {replicas: 4294967295}}}]",
+                "4:timeline[0].patch.spec.replicas 4294967295 is no",
+            ),
+            (
+                "timeline: [{scale: 1}]\nworld: {traffic: {rps: 1e9, users: 4294967295}}",
+                "5:world.traffic.users 4294967295 is above 1000000000",
+            ),
+            (
+                "timeline: [{scale: 1}]\nworld: {podCapacity: 4294967295}",
+                "5:world.podCapacity 4294967295 is above 100000",
+            ),
+            (
+                "timeline: [{scale: 1}]\nworld: {hpa: {min: 1, max: 4294967295, rpsPerPod: 1}}",
+                "5:world.hpa.max 4294967295 is above 100000",
+            ),
+            (
+                "timeline: [{scale: 1}]\nworld: {faults: [{kind: podCrash, target: {count: 4294967295}}]}",
+                "world.faults[0].target.count 4294967295 is above 100000",
+            ),
+            ("timeline: [{after: 400d, scale: 1}]", "4:timeline[0].after \"400d\" is longer than a year"),
+            (
+                "timeline: [{apply: {kind: Deployment, spec: {replicas: -1}}}]",
+                "4:timeline[0].apply.spec.replicas -1 is no number of pods from 0 to 100000",
+            ),
+            (&format!("timeline: [{}]", "{scale: 1},".repeat(10_001)), "timeline has 10001 entries"),
+            (
+                &format!("timeline: [{{scale: 1}}]\nworld: {{series: {{a: [{}]}}}}", "{},".repeat(1_001)),
+                "has 1001 entries",
+            ),
         ] {
             let found = said(&format!("{HEAD}{text}\n"));
             assert!(found.iter().any(|line| line.contains(wanted)), "{text}\n{found:#?}");

@@ -9,6 +9,21 @@ This page is written by a test from the CustomResourceDefinitions: `UPDATE_DOCS=
 explain rollout.spec` says the same in a cluster. A field exists only when it works.
 
 Durations are texts like `90s`, `5m`, `1h30m` or `500ms`. Percentages are numbers (`5`, `0.25`) or texts (`25%`).
+
+## What is read from files
+
+`lint`, `plan`, `simulate`, `local` and `demo` read YAML and JSON in UTF-8, within bounds, so that a file of a stranger can be
+checked: what is over one is refused with its place before memory is taken for it.
+
+| of | at most |
+| --- | --- |
+| all files of a call (`simulate`: of a scenario with its files) | 32 MiB, 10,000 documents (entries of a `List` among them), 1,200,000 values, 64 MiB of texts |
+| a document | 4 MiB, 300,000 values, 8 MiB of texts: what aliases (`*name`) stand for is counted each time |
+| a text, a key | 1 MiB, 4,096 bytes |
+| maps and lists in one another | 100 levels, as in the controller |
+
+Values are texts, numbers, maps, lists, `true`, `false` and `null`. Of one object at most 1,000 fields that do not fit its
+schema are printed.
 ";
 
 /// The kinds that people write, and what this page says before their fields.

@@ -1,0 +1,242 @@
+//! The only place that reads and writes YAML.
+//!
+//! Files hold many documents, and messages name `file:line:column`, so each document is read twice: first for where each field
+//! stands and for its bounds, then by `serde_yaml` for its value. Everything is bounded ([`limits`]): files come from
+//! strangers.
+
+pub mod limits;
+mod parts;
+mod places;
+mod values;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+pub use limits::{Budget, DEEPEST, Limit};
+use limits::{CALL_BYTES, DOCUMENT_BYTES, DOCUMENTS, Left};
+use parts::Part;
+use places::{First, Place};
+
+/// A place in a file, both counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+/// Why a text is not YAML that we take.
+#[derive(Debug, thiserror::Error)]
+pub enum YamlError {
+    /// The files are too large together.
+    #[error("with this file there are more than {} MiB to read; check the files in several calls", CALL_BYTES >> 20)]
+    TooLarge,
+    /// A document is too large.
+    #[error("the document has {bytes} bytes, more than the {} MiB that are read; split it", DOCUMENT_BYTES >> 20)]
+    Long {
+        /// Where it begins.
+        at: Position,
+        /// Its size.
+        bytes: usize,
+    },
+    /// There are too many documents.
+    #[error("there are more than {DOCUMENTS} documents and entries of lists; check the files in several calls")]
+    TooMany {
+        /// The first that is not read.
+        at: Position,
+    },
+    /// Too deep, or too much for one object.
+    #[error("{limit}")]
+    Limit {
+        /// Where reading stopped.
+        at: Position,
+        /// The bound.
+        limit: Limit,
+    },
+    /// The text is not YAML, or passes a bound when its aliases are put in.
+    #[error("{message}")]
+    Syntax {
+        /// Where the reader stopped.
+        at: Position,
+        /// Its words.
+        message: String,
+    },
+    /// It is YAML, but not the object that was wanted.
+    #[error("{path}: {message}")]
+    Shape {
+        /// The field.
+        path: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A value that YAML cannot say.
+    #[error("cannot be written as YAML: {0}")]
+    Write(String),
+}
+
+impl YamlError {
+    /// Where in the file it went wrong, the beginning when that is not known.
+    pub fn position(&self) -> Position {
+        match self {
+            YamlError::Syntax { at, .. }
+            | YamlError::Long { at, .. }
+            | YamlError::TooMany { at }
+            | YamlError::Limit { at, .. } => *at,
+            YamlError::TooLarge | YamlError::Shape { .. } | YamlError::Write(_) => Position { line: 1, column: 1 },
+        }
+    }
+}
+
+/// One document of a file.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// What it says.
+    pub value: Value,
+    places: Place,
+}
+
+impl Document {
+    /// Where a field stands (`spec.steps[2].setWeight`); for a field that is absent, the nearest one around it.
+    pub fn position(&self, path: &str) -> Position {
+        self.places.find(path)
+    }
+
+    /// The entries of a list of objects in a top-level field (`kubectl get -o yaml` prints `items`) as documents of their
+    /// own, which keep their places.
+    pub fn into_entries(mut self, field: &str) -> Vec<Document> {
+        let Some(Value::Array(values)) = self.value.get_mut(field).map(Value::take) else { return Vec::new() };
+        let start = self.position(field);
+        let places = self.places.into_entries(field).into_iter().map(Some).chain(std::iter::repeat(None));
+        let document = |(value, place): (Value, Option<Place>)| {
+            let places = place.unwrap_or_else(|| Place::unknown(start));
+            Document { value, places }
+        };
+        values.into_iter().zip(places).map(document).collect()
+    }
+
+    /// The text of a top-level or nested string field, by JSON pointer.
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        self.value.pointer(pointer).and_then(Value::as_str)
+    }
+
+    /// Whether it is a list of objects, as `kubectl get -o yaml` prints several.
+    pub fn is_list(&self) -> bool {
+        self.text("/apiVersion") == Some("v1") && self.text("/kind") == Some("List")
+    }
+}
+
+/// Reads a file's documents, as the only file of a call.
+pub fn read(text: &str) -> Result<Vec<Result<Document, YamlError>>, YamlError> {
+    Budget::default().read(text)
+}
+
+impl Budget {
+    /// Reads a file's documents. Empty ones are left out, a broken one does not hide the others, and past the bounds of the
+    /// call nothing is read.
+    pub fn read(&mut self, text: &str) -> Result<Vec<Result<Document, YamlError>>, YamlError> {
+        self.take_bytes(text.len())?;
+        let mut read = Vec::new();
+        for part in parts::parts(text) {
+            self.take_documents(1, part.start())?;
+            let document = self.document(&part);
+            if let Ok(document) = &document {
+                let entries = document.value.get("items").and_then(Value::as_array).filter(|_| document.is_list());
+                self.take_documents(entries.map_or(0, Vec::len), part.start())?;
+            }
+            read.extend(Some(document).filter(|read| !matches!(read, Ok(document) if document.value.is_null())));
+        }
+        Ok(read)
+    }
+
+    fn document(&mut self, part: &Part<'_>) -> Result<Document, YamlError> {
+        let places = first_reading(part, self)?;
+        let mut left = Left::of(self);
+        let value = values::read(part.text, &mut left).map_err(|error| syntax(part, &error));
+        left.settle(self);
+        Ok(Document { value: value?, places })
+    }
+}
+
+/// The most brackets, braces and commas of a document: its first reader holds all of a flow at once.
+const FLOW_MARKS: usize = 1_000_000;
+/// The most opening brackets where the first reader has not seen how deep they nest.
+const UNSEEN_BRACKETS: usize = 5_000;
+/// Line breaks for `serde_yaml` alone, so that it may read brackets where the first reader saw a comment.
+const OTHER_BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
+/// Where everything stands, or what bound the document passes.
+fn first_reading(part: &Part<'_>, budget: &Budget) -> Result<Place, YamlError> {
+    let (start, bytes) = (part.start(), part.text.len());
+    if bytes > DOCUMENT_BYTES {
+        return Err(YamlError::Long { at: start, bytes });
+    }
+    let count = |marks: &[u8]| part.text.bytes().filter(|byte| marks.contains(byte)).count();
+    if count(b"[{,") > FLOW_MARKS {
+        return Err(YamlError::Limit { at: start, limit: Limit::Values });
+    }
+    let first = places::first(part, Left::of(budget))?;
+    let unseen = matches!(first, First::Unread) || part.text.contains(OTHER_BREAKS);
+    if unseen && count(b"[{") > UNSEEN_BRACKETS {
+        let message =
+            "is not well-formed, and has too many brackets to say where; check its quotes and brackets, or split it";
+        return Err(YamlError::Syntax { at: start, message: message.to_owned() });
+    }
+    Ok(match first {
+        First::Read(places) => places,
+        First::Unread => Place::unknown(start),
+    })
+}
+
+/// Reads one document as `T`, with the field's path in the error.
+pub fn read_one<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
+    let documents: Result<Vec<Document>, YamlError> = read(text)?.into_iter().collect();
+    let mut documents = documents?;
+    if documents.len() != 1 {
+        let message = format!("wanted one document, there are {}", documents.len());
+        return Err(YamlError::Shape { path: ".".to_owned(), message });
+    }
+    typed(&documents.remove(0).value)
+}
+
+/// Turns a value into `T`, with the field's path in the error.
+pub fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, YamlError> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| YamlError::Shape { path: error.path().to_string(), message: error.inner().to_string() })
+}
+
+/// Writes a value as one YAML document.
+pub fn write<T: Serialize>(value: &T) -> Result<String, YamlError> {
+    serde_yaml::to_string(value).map_err(|error| YamlError::Write(error.to_string()))
+}
+
+/// serde_yaml's words where aliases lead to more than a hundred times as many values as are written.
+const REPEATED: &str = "repetition limit exceeded";
+
+fn syntax(part: &Part<'_>, error: &serde_yaml::Error) -> YamlError {
+    let said =
+        error.to_string().replacen(REPEATED, "aliases stand for far more values than are written; write fewer", 1);
+    let Some(place) = error.location() else {
+        return YamlError::Syntax { at: part.start(), message: said };
+    };
+    let suffix = format!(" at line {} column {}", place.line(), place.column());
+    let mut message = said.replacen(&suffix, "", 1);
+    if begins_with_tab(part.text, place.line()) {
+        message += "; indent with blanks, not with tabs";
+    }
+    YamlError::Syntax { at: part.place(place.line(), place.column()), message }
+}
+
+/// The reader's own words for a tab (`found character that cannot start any token`) help nobody.
+fn begins_with_tab(text: &str, line: usize) -> bool {
+    let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')
+}
+
+/// `path.key`, or the key alone at the root.
+pub fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+#[cfg(test)]
+mod tests;
