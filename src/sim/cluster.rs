@@ -184,7 +184,9 @@ pub struct SimCluster {
     /// What versions have answered.
     pub versions: Vec<Version>,
     /// How often Prometheus scrapes.
-    scrape: Millis,
+    pub(super) scrape: Millis,
+    /// How many samples of its scrapes are kept.
+    pub(super) samples: u64,
     /// Requests that found no pod, expected and not yet drawn.
     expected_lost: f64,
     /// Who sends requests.
@@ -235,6 +237,7 @@ impl SimCluster {
             lost: 0,
             versions: Vec::new(),
             scrape: windows.chain([SCRAPE]).filter(|window| *window > 0).min().unwrap_or(SCRAPE),
+            samples: 0,
             expected_lost: 0.0,
             users: Users::new(&laws.traffic),
             autoscaler: laws.hpa.clone().map(Autoscaler::new),
@@ -366,6 +369,17 @@ impl SimCluster {
         let fixed = [Named::Rollout, Named::Stable, Named::Canary, Named::Route, Named::Deployment];
         let sets = self.sets.iter().map(|set| Named::Replicas(set.id.clone()));
         fixed.into_iter().chain(sets).map(|named| (named.clone(), self.version_of(&named))).collect()
+    }
+
+    /// How many pods there are, those that are gone and still asked about included.
+    pub(super) fn pod_count(&self) -> u64 {
+        (self.all_pods().count() + self.gone.len()) as u64
+    }
+
+    /// How many things a tick looks at.
+    pub(super) fn things(&self) -> u64 {
+        let objects = self.sets.len() + self.runs.len() + self.commands.len() + self.answers.len();
+        self.pod_count() + (objects + self.versions.len() + self.laws.versions.len()) as u64
     }
 
     /// When something happens next by itself.

@@ -19,6 +19,7 @@ mod replicas;
 pub mod scenario;
 pub mod story;
 pub mod users;
+pub mod work;
 pub mod world;
 
 pub use play::{Player, Setting};

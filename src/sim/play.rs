@@ -22,7 +22,8 @@ use super::{
     millis,
     process::{Crash, Process, Shared, locked},
     scenario::{Entry, Expect, FaultKind, Scenario},
-    story::{Failure, Mark, Story},
+    story::{Failure, Mark, Story, WITHIN_BOUNDS},
+    work::{TooMuch, Work},
 };
 use crate::{
     api::{Rollout, analysis::AnalysisTemplateSpec},
@@ -88,6 +89,9 @@ pub struct Player {
     since: Millis,
     told: usize,
     last_place: String,
+    /// The entry that is played.
+    current: usize,
+    work: Work,
     /// Makes the story's lines; statistics do without.
     pub tells: bool,
 }
@@ -135,6 +139,8 @@ impl Player {
             since: 0,
             told: 0,
             last_place: String::new(),
+            current: 0,
+            work: Work::default(),
             tells: true,
         })
     }
@@ -206,6 +212,7 @@ impl Player {
 
     fn entry(&mut self, index: usize, entry: &Entry) -> Played {
         let path = format!("timeline[{index}]");
+        self.current = index;
         if let Some(at) = entry.at.map(millis).or_else(|| entry.after.map(|after| self.now() + millis(after))) {
             if at < self.now() {
                 let seen = vec![format!("the clock is at {} by now", shown(self.now()))];
@@ -249,7 +256,7 @@ impl Player {
             if self.now() >= limit {
                 return self.check(path, wanted, &format!("within {}", shown(longest)));
             }
-            self.leap(limit);
+            self.leap(limit)?;
         }
     }
 
@@ -261,7 +268,7 @@ impl Player {
             if self.now() >= limit {
                 return Ok(());
             }
-            self.leap(limit);
+            self.leap(limit)?;
         }
     }
 
@@ -290,7 +297,7 @@ impl Player {
     pub fn pass_to(&mut self, at: Millis) -> Played {
         while self.now() < at {
             self.settle()?;
-            self.leap(at);
+            self.leap(at)?;
         }
         Ok(())
     }
@@ -306,15 +313,26 @@ impl Player {
             if self.now() >= limit {
                 return Ok(false);
             }
-            self.leap(limit);
+            self.leap(limit)?;
         }
     }
 
     /// Leaps to the next event, at most to `limit`.
-    fn leap(&mut self, limit: Millis) {
+    fn leap(&mut self, limit: Millis) -> Played {
         let next = self.next_event().unwrap_or(limit).min(limit);
+        let (pods, span, scrape, samples) = {
+            let cluster = self.cluster();
+            (cluster.pod_count(), next - cluster.now, cluster.scrape, cluster.samples)
+        };
+        self.work.leap(pods, span, scrape, samples).map_err(|much| self.too_much(much))?;
         self.cluster().advance(next);
         self.faults_come();
+        Ok(())
+    }
+
+    /// The play ends: it would take too long or too much memory.
+    fn too_much(&self, much: TooMuch) -> Box<Failure> {
+        self.failure(&format!("timeline[{}]", self.current), WITHIN_BOUNDS, vec![much.to_string()])
     }
 
     fn next_event(&self) -> Option<Millis> {

@@ -197,6 +197,11 @@ impl Pod {
         }
     }
 
+    /// How many samples are kept.
+    pub fn kept(&self) -> u64 {
+        self.samples.len() as u64
+    }
+
     /// The counters as an evaluation at `at` finds them.
     fn value(&self, at: Millis) -> Option<PodCounts> {
         if self.ended.is_some_and(|ended| ended <= at) {

@@ -55,6 +55,16 @@ pub struct Failure {
     pub place: String,
 }
 
+/// What is wanted of a play that costs more than it may ([`super::work`]).
+pub(super) const WITHIN_BOUNDS: &str = "to be played within bounds";
+
+impl Failure {
+    /// Whether nothing is wrong but that the play costs too much.
+    pub fn is_too_much(&self) -> bool {
+        self.wanted == WITHIN_BOUNDS
+    }
+}
+
 /// One release: from its deploy to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Release {

@@ -83,14 +83,14 @@ pub fn table(file: &Path, args: &SimulateArgs) -> Result<Table, CliError> {
     };
     table.without_numbers = without_numbers(&setting);
     let good = base(&setting, args.rps);
-    table.add("a good version", "", &good);
+    table.add("a good version", "", &good)?;
     let usual = table.rows.first().and_then(|row| row.shares.times).map_or(LATE, |(half, _)| half);
     let late = LATE.min(usual / 2) / 10_000 * 10_000;
     let words = format!("errors {} to {}", Percent::from_basis_points(GOOD), Percent::from_basis_points(BAD));
-    table.add(&words, "from the start", &with_errors(&good));
-    table.add(&words, &format!("after {}", clock(late)), &Setting { late: late_errors(late), ..good.clone() });
-    table.add("all its pods crash", "after 1m", &crashing(&good));
-    table.add("never becomes ready", "", &never_ready(&good));
+    table.add(&words, "from the start", &with_errors(&good))?;
+    table.add(&words, &format!("after {}", clock(late)), &Setting { late: late_errors(late), ..good.clone() })?;
+    table.add("all its pods crash", "after 1m", &crashing(&good))?;
+    table.add("never becomes ready", "", &never_ready(&good))?;
     Ok(table)
 }
 
@@ -210,12 +210,17 @@ fn promote() -> CommandEntry {
 }
 
 impl Table {
-    fn add(&mut self, what: &str, when: &str, setting: &Setting) {
+    fn add(&mut self, what: &str, when: &str, setting: &Setting) -> Result<(), CliError> {
         let stories = stories(setting, self.seed, self.runs, play);
+        let mut failures = stories.iter().filter_map(|story| story.failure.as_ref());
+        if let Some(too_much) = failures.find(|failure| failure.is_too_much()) {
+            return Err(CliError::Failed(format!("{}: {what}: {}", self.name, too_much.seen.join("; "))));
+        }
         let broken = stories.iter().filter_map(|story| Some((story.seed, story.failure.as_ref()?)));
         self.broken.extend(broken.map(|(seed, failure)| format!("{what}, seed {seed}: {}", failure.seen.join("; "))));
         let releases: Vec<_> = stories.iter().filter_map(|story| story.releases.last()).collect();
         self.rows.push(Row { what: what.to_owned(), when: when.to_owned(), shares: Shares::of(&releases) });
+        Ok(())
     }
 
     /// Invariants that broke: bugs.

@@ -13,11 +13,11 @@ use crate::{
     evidence::grouped,
     sim::{
         Millis, Player, Setting,
-        story::{Release, Story},
+        story::{Failure, Release, Story},
     },
 };
 
-/// Plays a setting with many seeds on all processors; the stories in the order of their seeds.
+/// Plays a setting with many seeds on all processors, until one play costs too much; the stories in the order of their seeds.
 pub fn stories(setting: &Setting, first: u64, runs: u32, play: impl Fn(Player) -> Story + Sync) -> Vec<Story> {
     let next = Mutex::new(0_u32);
     let told: Mutex<Vec<Story>> = Mutex::new(Vec::new());
@@ -28,15 +28,22 @@ pub fn stories(setting: &Setting, first: u64, runs: u32, play: impl Fn(Player) -
                 loop {
                     let number = {
                         let mut next = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                        *next += 1;
-                        *next - 1
+                        let number = *next;
+                        *next = next.saturating_add(1);
+                        number
                     };
                     if number >= runs {
                         return;
                     }
-                    let Some(mut player) = Player::new(setting, Some(first + u64::from(number))) else { return };
+                    let Some(mut player) = Player::new(setting, Some(first.wrapping_add(u64::from(number)))) else {
+                        return;
+                    };
                     player.tells = false;
                     let story = play(player);
+                    // The others would cost as much.
+                    if story.failure.as_ref().is_some_and(Failure::is_too_much) {
+                        *next.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = runs;
+                    }
                     told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(story);
                 }
             });
@@ -65,7 +72,7 @@ pub fn play(loaded: &Loaded, seed: Option<u64>, runs: u32, paint: Paint) -> Resu
         "{}  {} runs, seeds {first} to {}\n",
         paint.text(Tone::Strong, &loaded.name),
         grouped(u64::from(runs)),
-        first + u64::from(runs) - 1
+        first.wrapping_add(u64::from(runs) - 1)
     );
     let passed = stories.len() - failed.len();
     text +=

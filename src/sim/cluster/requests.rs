@@ -52,6 +52,8 @@ impl SimCluster {
         self.roll_deployment();
         self.autoscale();
         self.gone.retain(|(_, pod)| !pod.is_forgotten(to));
+        let kept = self.all_pods().chain(self.gone.iter().map(|(_, pod)| pod)).map(Pod::kept);
+        self.samples = kept.sum();
     }
 
     fn route_arrives(&mut self) {

@@ -111,6 +111,8 @@ impl Player {
     /// What must hold after every tick, and what is told of it.
     pub(super) fn after_tick(&mut self, process: &Process) -> Played {
         self.story.ticks += 1;
+        let things = self.cluster().things().saturating_add(self.story.releases.len() as u64);
+        self.work.tick(things).map_err(|much| self.too_much(much))?;
         self.unchecked = true;
         self.tell();
         let broken = process.take_broken();
