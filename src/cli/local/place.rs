@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{cli::exit::CliError, local::site::folder::Folder};
+use crate::{
+    cli::exit::CliError,
+    local::site::{folder::Folder, private::private},
+};
 
 /// The kubeconfig in a folder.
 pub const KUBECONFIG: &str = "kubeconfig";
@@ -26,6 +29,8 @@ pub fn kubeconfig(named: Option<&str>) -> Result<PathBuf, CliError> {
         None => only_one(&root()?)?,
     };
     if Folder::is_held(&folder) {
+        // A kubeconfig may name commands to run.
+        let folder = private(&folder).map_err(|error| CliError::Failed(error.to_string()))?;
         return Ok(folder.join(KUBECONFIG));
     }
     let what = if folder.join("lock").exists() { "is not running" } else { "is none that was ever started" };
@@ -86,7 +91,7 @@ mod tests {
         assert_eq!(only_one(root.path()).unwrap(), root.path().join("api"));
 
         let at = |name: &str| kubeconfig(Some(&root.path().join(name).display().to_string()));
-        assert_eq!(at("api").unwrap(), root.path().join("api/kubeconfig"));
+        assert_eq!(at("api").unwrap(), root.path().canonicalize().unwrap().join("api/kubeconfig"));
         assert!(at("web").unwrap_err().to_string().contains("is not running"));
         assert!(at("other").unwrap_err().to_string().contains("was ever started"));
     }

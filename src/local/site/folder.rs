@@ -10,6 +10,8 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 
+use super::private::{NotPrivate, private};
+
 const LOCK: &str = "lock";
 /// How a file is called while it is being written; a crash may leave one behind.
 const UNFINISHED: &str = ".new";
@@ -27,6 +29,9 @@ pub enum FolderError {
     /// Another process holds it.
     #[error("{0} is in use by another glidepath local; stop that one, or give another --name")]
     InUse(PathBuf),
+    /// Others may write to it.
+    #[error(transparent)]
+    NotPrivate(#[from] NotPrivate),
     /// The file system says no.
     #[error("cannot {doing} {path}: {source}")]
     Io {
@@ -52,11 +57,12 @@ fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError
 }
 
 impl Folder {
-    /// Makes the folder if need be and holds it.
+    /// Makes the folder if need be and holds it. One that others may write to is refused.
     pub fn open(path: &Path) -> Result<Folder, FolderError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("make the folder", path))?;
+        let path = &private(path)?;
         let at = path.join(LOCK);
-        let lock = private().open(&at).map_err(io("open", &at))?;
+        let lock = own().open(&at).map_err(io("open", &at))?;
         match lock.try_lock() {
             Ok(()) => Ok(Folder { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(FolderError::InUse(path.to_owned())),
@@ -123,7 +129,13 @@ impl Folder {
             fs::DirBuilder::new().mode(0o700).create(parent).map_err(io("make the folder", parent))?;
         }
         let unfinished = at.with_added_extension(&UNFINISHED[1..]);
-        let mut file = private().truncate(true).open(&unfinished).map_err(io("write", &unfinished))?;
+        // A new file: what stands there is of a crash, or a link that leads elsewhere.
+        if let Err(error) = fs::remove_file(&unfinished)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(io("write", &unfinished)(error));
+        }
+        let mut file = own().create_new(true).open(&unfinished).map_err(io("write", &unfinished))?;
         file.write_all(text).and_then(|()| file.sync_all()).map_err(io("write", &unfinished))?;
         fs::rename(&unfinished, at).map_err(io("write", at))?;
         // The name is on the disk only when the folder is.
@@ -140,7 +152,8 @@ impl Folder {
     }
 }
 
-fn private() -> OpenOptions {
+/// A file that only this user may read.
+fn own() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(0o600);
     options
@@ -163,6 +176,12 @@ mod tests {
         for (name, number) in [("runs/b", 1), ("runs/a", 2), ("runs/b", 3), ("site", 4)] {
             folder.write(name, &number).unwrap();
         }
+        // A link that somebody left is not followed.
+        let elsewhere = place.path().join("elsewhere");
+        fs::write(&elsewhere, "mine").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, path.join("site.json.new")).unwrap();
+        folder.write("site", &4).unwrap();
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
         // A crash in the middle of a write.
         fs::write(path.join("runs/c.json.new"), "{").unwrap();
         let read = folder.read_all("runs").unwrap();

@@ -16,6 +16,7 @@ pub mod health;
 mod keep;
 pub mod kinds;
 pub mod objects;
+pub mod private;
 pub mod proxy;
 pub mod rest;
 mod world;
