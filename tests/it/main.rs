@@ -20,6 +20,7 @@ mod files;
 mod gate_step;
 mod gates;
 mod histories;
+mod hostile;
 mod layers;
 mod lint;
 mod lint_inputs;
