@@ -160,7 +160,8 @@ impl<T: Kept> Stream<'_, T> {
     /// version that it has yet to reach.
     async fn is_continued(&self, from: &str) -> Result<(), Failure> {
         let restores = self.health.restores();
-        let text = self.page(1, None).await?;
+        // Without the selector: looking for the first object that it matches may be looking at all there are.
+        let text = self.page(ListParams { limit: Some(1), ..ListParams::default() }).await?;
         let page: Page<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
         let said = page.metadata.resource_version.unwrap_or_default();
         if !went_back(from, &said) {
@@ -179,7 +180,13 @@ impl<T: Kept> Stream<'_, T> {
         let mut unread = HashSet::new();
         let mut next = None;
         loop {
-            let text = self.page(PAGE, next).await?;
+            let params = ListParams {
+                label_selector: self.label.map(str::to_owned),
+                limit: Some(PAGE),
+                continue_token: next,
+                ..ListParams::default()
+            };
+            let text = self.page(params).await?;
             let page: Page<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
             self.health.lives();
             for raw in page.items() {
@@ -204,13 +211,7 @@ impl<T: Kept> Stream<'_, T> {
         }
     }
 
-    async fn page(&self, limit: u32, next: Option<String>) -> Result<String, Failure> {
-        let params = ListParams {
-            label_selector: self.label.map(str::to_owned),
-            limit: Some(limit),
-            continue_token: next,
-            ..ListParams::default()
-        };
+    async fn page(&self, params: ListParams) -> Result<String, Failure> {
         let request = self.request();
         let request = if self.metadata_only { request.list_metadata(&params) } else { request.list(&params) };
         let request = request.map_err(|error| Failure::Broken(error.to_string()))?;
