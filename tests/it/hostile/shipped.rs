@@ -147,7 +147,8 @@ fn no_mutation_of_a_shipped_file_makes_a_command_panic_or_hang() {
 /// A place for a mutation from which relative names lead where they do from the file itself.
 fn beside(path: &Path, folder: &Path) -> PathBuf {
     let own = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().parent().unwrap().to_owned();
-    if !own.starts_with("tests/scenarios") {
+    // What is in folders of it is reached by a link, and nothing is written there.
+    if own != Path::new("tests/scenarios") {
         return folder.join("mutated.yaml");
     }
     let target = folder.join(&own);
