@@ -1,7 +1,10 @@
 //! The rows behind a table: objects by name and by group, those that cannot be read, and which versions are known.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    borrow::Borrow,
+    cmp::Ordering,
+    collections::{BTreeSet, HashMap, HashSet},
+    hash::{Hash, Hasher},
     ops::Bound,
     sync::Arc,
 };
@@ -95,11 +98,65 @@ impl Unshown {
     }
 }
 
+/// An entry that is found by its namespace and name. There may be tens of thousands, so neither is stored a second time.
+#[derive(Debug)]
+struct ByKey<T>(Arc<Entry<T>>);
+
+impl<T> Borrow<ObjectKey> for ByKey<T> {
+    fn borrow(&self) -> &ObjectKey {
+        &self.0.key
+    }
+}
+
+impl<T> Hash for ByKey<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key.hash(state);
+    }
+}
+
+impl<T> PartialEq for ByKey<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key == other.0.key
+    }
+}
+
+impl<T> Eq for ByKey<T> {}
+
+/// An entry among others of its namespace, in the order of their names.
+#[derive(Debug)]
+struct ByName<T>(Arc<Entry<T>>);
+
+impl<T> Borrow<str> for ByName<T> {
+    fn borrow(&self) -> &str {
+        &self.0.key.name
+    }
+}
+
+impl<T> Ord for ByName<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.key.name.cmp(&other.0.key.name)
+    }
+}
+
+impl<T> PartialOrd for ByName<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for ByName<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T> Eq for ByName<T> {}
+
 /// All rows of a table.
 #[derive(Debug)]
 pub struct Rows<T> {
-    objects: HashMap<ObjectKey, Arc<Entry<T>>>,
-    groups: HashMap<ObjectKey, BTreeSet<String>>,
+    objects: HashSet<ByKey<T>>,
+    groups: HashMap<ObjectKey, BTreeSet<ByName<T>>>,
     gaps: HashMap<ObjectKey, Gap>,
     /// Our own writes that the watch has not shown yet.
     unshown: Unshown,
@@ -114,7 +171,7 @@ pub struct Rows<T> {
 impl<T> Default for Rows<T> {
     fn default() -> Self {
         Rows {
-            objects: HashMap::new(),
+            objects: HashSet::new(),
             groups: HashMap::new(),
             gaps: HashMap::new(),
             unshown: Unshown::default(),
@@ -128,26 +185,25 @@ impl<T> Default for Rows<T> {
 impl<T> Rows<T> {
     /// One object.
     pub fn entry(&self, key: &ObjectKey) -> Option<&Arc<Entry<T>>> {
-        self.objects.get(key)
+        self.objects.get(key).map(|found| &found.0)
     }
 
     /// All objects that can be read.
     pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry<T>>> {
-        self.objects.values()
+        self.objects.iter().map(|object| &object.0)
     }
 
     /// The objects of a group, by name.
     pub fn group(&self, namespace: &str, group: &str) -> Vec<Arc<Entry<T>>> {
-        let Some(names) = self.groups.get(&ObjectKey::new(namespace, group)) else { return Vec::new() };
-        names.iter().filter_map(|name| self.entry(&ObjectKey::new(namespace, name)).cloned()).collect()
+        let members = self.groups.get(&ObjectKey::new(namespace, group));
+        members.into_iter().flatten().map(|member| Arc::clone(&member.0)).collect()
     }
 
     /// Those of a group whose names begin so, by name.
     pub fn named(&self, namespace: &str, group: &str, prefix: &str) -> Vec<Arc<Entry<T>>> {
-        let Some(names) = self.groups.get(&ObjectKey::new(namespace, group)) else { return Vec::new() };
-        let named = names.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
-        let named = named.take_while(|name| name.starts_with(prefix));
-        named.filter_map(|name| self.entry(&ObjectKey::new(namespace, name)).cloned()).collect()
+        let Some(members) = self.groups.get(&ObjectKey::new(namespace, group)) else { return Vec::new() };
+        let named = members.range::<str, _>((Bound::Included(prefix), Bound::Unbounded)).map(|member| &member.0);
+        named.take_while(|entry| entry.key.name.starts_with(prefix)).map(Arc::clone).collect()
     }
 
     /// Why an object cannot be read.
@@ -157,11 +213,11 @@ impl<T> Rows<T> {
 
     /// All names, also of objects that cannot be read.
     pub fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.objects.keys().chain(self.gaps.keys())
+        self.entries().map(|entry| &entry.key).chain(self.gaps.keys())
     }
 
     fn version(&self, key: &ObjectKey) -> Option<&str> {
-        let known = self.objects.get(key).map(|entry| entry.version.as_str());
+        let known = self.entry(key).map(|entry| entry.version.as_str());
         known.or_else(|| self.gaps.get(key).map(|gap| gap.version.as_str()))
     }
 
@@ -193,7 +249,7 @@ impl<T> Rows<T> {
 
     /// Whether another object, made after this one was deleted, has its name.
     pub fn is_another(&self, key: &ObjectKey, last: &ObjectMeta) -> bool {
-        let known = self.objects.get(key);
+        let known = self.entry(key);
         known.is_some_and(|known| last.uid.as_ref() != Some(&known.uid) && is_newer(&known.version, version_of(last)))
     }
 
@@ -230,7 +286,7 @@ impl<T: Kept> Rows<T> {
 
     /// Puts an object in the place of what was there.
     pub fn put(&mut self, row: Row<T>) -> Option<Change<T>> {
-        if let (Row::Entry(new), Some(old)) = (&row, self.objects.get(row.key()))
+        if let (Row::Entry(new), Some(old)) = (&row, self.entry(row.key()))
             && Arc::ptr_eq(new, old)
         {
             return None;
@@ -240,9 +296,9 @@ impl<T: Kept> Rows<T> {
             Row::Entry(new) => {
                 if let Some(group) = new.value.group() {
                     let group = ObjectKey::new(&new.key.namespace, group);
-                    self.groups.entry(group).or_default().insert(new.key.name.clone());
+                    self.groups.entry(group).or_default().insert(ByName(Arc::clone(&new)));
                 }
-                self.objects.insert(new.key.clone(), Arc::clone(&new));
+                self.objects.insert(ByKey(Arc::clone(&new)));
                 Some(new)
             }
             Row::Gap(gap) => {
@@ -262,12 +318,12 @@ impl<T: Kept> Rows<T> {
     fn take(&mut self, key: &ObjectKey) -> Option<Arc<Entry<T>>> {
         self.unshown.remove(key);
         self.gaps.remove(key);
-        let old = self.objects.remove(key)?;
+        let old = self.objects.take(key)?.0;
         if let Some(group) = old.value.group() {
             let group = ObjectKey::new(&key.namespace, group);
-            if let Some(names) = self.groups.get_mut(&group) {
-                names.remove(&key.name);
-                if names.is_empty() {
+            if let Some(members) = self.groups.get_mut(&group) {
+                members.remove(key.name.as_str());
+                if members.is_empty() {
                     self.groups.remove(&group);
                 }
             }
