@@ -2,7 +2,7 @@
 
 include tests/cluster/cluster.mk
 
-.PHONY: bench demo lint-code reintroduced scale soak test test-all test-fast
+.PHONY: bench demo lint-code reintroduced scale soak test test-all test-fast test-long
 
 demo: ## Play a good and a bad release on this machine, without a cluster
 	@echo "building glidepath (the first time takes about 5 minutes on 2 cores) ..."
@@ -11,7 +11,7 @@ demo: ## Play a good and a bad release on this machine, without a cluster
 
 test: lint-code test-fast test-cluster ## All tests, on the real components too
 
-test-all: test reintroduced ## What takes longer than CI has, before an issue is called done
+test-all: test reintroduced test-long ## What takes longer than CI has, before an issue is called done
 
 test-fast: ## The tests that need no servers
 	cargo test --lib --bins --test it
@@ -31,6 +31,12 @@ reintroduced: ## Old faults put back one by one in a copy: within how many rando
 bench: ## What one decision of the engine costs, and how fast the simulator is
 	cargo bench --bench step
 	cargo bench --bench simulate
+
+test-long: cluster-check ## On the test cluster: 200 faults of two controllers, 20,000 finished runs (40 minutes and a release build)
+	GLIDEPATH_PAUSES=$(or $(PAUSES),200) $(MAKE) test-cluster TESTS=two_leaders
+	cargo build --release --bin glidepath
+	GLIDEPATH_RECORDS=$(or $(RECORDS),20000) GLIDEPATH_MEASURED=$(abspath $(or $(CARGO_TARGET_DIR),target)/release/glidepath) \
+		$(MAKE) test-cluster TESTS=many_records
 
 scale: cluster-check ## A fleet on the test cluster, idle and updated at once: make scale SCALE="--rollouts 1000 --mesh"
 	cargo build --release --bin glidepath

@@ -48,6 +48,7 @@ mod harness;
 mod header_routes;
 mod image;
 mod interruptions;
+mod many_records;
 mod metadata;
 mod pod_templates;
 mod relay;
