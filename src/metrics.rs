@@ -1,7 +1,12 @@
 //! The controller's own metrics, in the OpenMetrics text format. Labels are kind, namespace, phase, reason, verb, resource
 //! and code; never object names.
 
-use std::{collections::BTreeMap, sync::Arc, sync::atomic::AtomicU64, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -234,7 +239,7 @@ impl Metrics {
         }
         for (kind, times) in &scrape.silences {
             let counter = self.silences.get_or_create(&KindLabel { kind: kind.clone() });
-            counter.inc_by(times.saturating_sub(counter.get()));
+            counter.inner().fetch_max(*times, Ordering::Relaxed);
         }
         let mut text = String::new();
         match encode(&mut text, &self.registry) {

@@ -10,6 +10,20 @@ use crate::ports::WorldError;
 /// No call of ours takes longer: the client itself has no read timeout and retries up to 15 times inside one call.
 const DEADLINE: Duration = Duration::from_secs(15);
 
+/// The API's own reasons besides those that have a code below. An admission webhook may write anything there.
+const REASONS: [&str; 10] = [
+    "Unauthorized",
+    "Gone",
+    "Expired",
+    "BadRequest",
+    "MethodNotAllowed",
+    "NotAcceptable",
+    "RequestEntityTooLarge",
+    "UnsupportedMediaType",
+    "Invalid",
+    "AlreadyExists",
+];
+
 impl Cluster {
     /// The one door for writes: only while this process may write, and no longer. What is under way when the fence closes
     /// is dropped. `what` names the call for people, for instance `create ReplicaSet shop/web-1`.
@@ -21,9 +35,9 @@ impl Cluster {
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, WorldError> {
         let restores = self.restores();
-        let answer = fenced(&self.fence, what, request).await?;
+        let answer = fenced(&self.fence, what, request).await;
         if self.restores() == restores {
-            return Ok(answer);
+            return answer;
         }
         Err(WorldError::Transient(format!("{what}: etcd was restored meanwhile")))
     }
@@ -85,7 +99,7 @@ pub fn from_status(what: &str, status: &Status) -> WorldError {
         403 => refused("Forbidden", message),
         404 => refused("NotFound", message),
         422 => refused("InvalidObject", message),
-        _ if !status.reason.is_empty() => refused(&status.reason, message),
+        _ if REASONS.contains(&status.reason.as_str()) => refused(&status.reason, message),
         _ => refused("WriteRefused", message),
     }
 }
@@ -201,7 +215,7 @@ mod tests {
             let status = Status { code, message: message.into(), ..Status::default() };
             let got = match from_status("create x", &status) {
                 WorldError::Conflict(_) => "conflict".to_owned(),
-                WorldError::Transient(_) => "transient".to_owned(),
+                WorldError::Transient(_) | WorldError::NotReady(_) => "transient".to_owned(),
                 WorldError::Refused { reason, message: text } => {
                     assert!(text.contains(message), "{text}");
                     reason

@@ -66,8 +66,10 @@ struct State {
     /// The last time that the API server said anything; at first the beginning.
     heard: Instant,
     trouble: Option<Trouble>,
-    /// The connection broke and did not come about again yet: the server may be another, with another history.
-    cut: bool,
+    /// The connection broke, and was not re-established since.
+    broken: bool,
+    /// The server was away, not a connection alone: it may be back from a backup, so a new list is needed.
+    away: bool,
     torn: u64,
 }
 
@@ -82,7 +84,16 @@ struct Trouble {
 impl Health {
     fn new(kind: &str, optional: bool, restores: Arc<Restores>) -> Self {
         let now = Instant::now();
-        let state = State { listed: None, absent: false, lived: now, heard: now, trouble: None, cut: false, torn: 0 };
+        let state = State {
+            listed: None,
+            absent: false,
+            lived: now,
+            heard: now,
+            trouble: None,
+            broken: false,
+            away: false,
+            torn: 0,
+        };
         Health { kind: kind.to_owned(), optional, restores, state: Mutex::new(state) }
     }
 
@@ -90,7 +101,7 @@ impl Health {
     pub fn lives(&self) {
         let mut state = self.lock();
         (state.lived, state.heard) = (Instant::now(), Instant::now());
-        (state.absent, state.trouble, state.cut) = (false, None, false);
+        (state.absent, state.trouble, state.broken) = (false, None, false);
     }
 
     /// A list or a watch failed.
@@ -103,23 +114,31 @@ impl Health {
         }
         state.torn += u64::from(matches!(failure, Failure::Silent(_)));
         let broken = matches!(failure, Failure::Broken(_));
-        // A server that was away, not a connection that broke, may be back from a backup, and beyond where it was by now.
-        if failure.needs_list() || broken && state.cut {
-            state.listed = None;
-        }
-        state.cut |= broken;
+        state.away |= broken && state.broken;
+        state.broken |= broken;
         let since = state.trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
         state.trouble = Some(Trouble { since, code, text: failure.to_string() });
     }
 
     /// A list is complete that came after so many restores.
     pub fn listed(&self, restores: u64) {
-        self.lock().listed = Some(restores);
+        let mut state = self.lock();
+        (state.listed, state.away) = (Some(restores), false);
     }
 
-    /// Whether what is known was listed, after the last restore.
+    /// Whether what is known was listed after the last restore, and the server has not been away since.
     pub fn is_listed(&self) -> bool {
-        self.lock().listed == Some(self.restores())
+        let restores = self.restores();
+        let state = self.lock();
+        state.listed == Some(restores) && !state.away
+    }
+
+    /// Whether it was listed once, and has to be listed again before what is known is relied on. An optional kind is waited
+    /// for as long as a short trouble may last.
+    fn is_relisting(&self) -> bool {
+        let listed = self.is_listed();
+        let state = self.lock();
+        !listed && state.listed.is_some() && (!self.optional || state.lived.elapsed() < REFUSED)
     }
 
     /// How many restores were found.
@@ -137,17 +156,20 @@ impl Health {
         }
     }
 
-    /// This stream found that versions went back, beyond so many restores. The first to find it says so to all; the number
+    /// This stream found that versions went back since its last list. The first to find it says so to all; gives the number
     /// of restores by now.
-    pub fn restored(&self, known: u64) -> u64 {
-        self.restores.found_after(known);
+    pub fn restored(&self) -> u64 {
+        let listed = self.lock().listed;
+        if let Some(listed) = listed {
+            self.restores.found_after(listed);
+        }
         self.restores()
     }
 
     /// The cluster does not have the kind.
     pub fn absent(&self) {
         let mut state = self.lock();
-        (state.absent, state.listed, state.trouble) = (true, None, None);
+        (state.absent, state.listed, state.away, state.trouble) = (true, None, false, None);
     }
 
     /// Whether the server says that it does not have the kind.
@@ -157,18 +179,18 @@ impl Health {
 
     /// Why what is known of the kind cannot be relied on; `None` when it can.
     pub fn unreliable(&self) -> Option<String> {
-        let listed = self.is_listed();
+        let listed = self.is_listed() || self.is_relisting();
         let state = self.lock();
         let trouble = state.trouble.as_ref();
         let text = || trouble.map_or_else(|| "its list has not come yet".to_owned(), |trouble| trouble.text.clone());
         let refused = trouble.is_some_and(|t| matches!(t.code, Some(403 | 404)) && t.since.elapsed() >= REFUSED);
-        (!listed || state.cut || refused || state.lived.elapsed() >= STALE).then(text)
+        (!listed || refused || state.lived.elapsed() >= STALE).then(text)
     }
 
     /// Whether the start need not wait for it any more.
     fn is_settled(&self, waited: bool) -> bool {
-        let listed = self.is_listed();
         let state = self.lock();
+        let listed = state.listed.is_some();
         let refused = || state.trouble.as_ref().is_some_and(|trouble| matches!(trouble.code, Some(403 | 404)));
         listed || self.optional && (state.absent || waited || refused())
     }
@@ -196,8 +218,8 @@ pub struct Streams {
 #[derive(Debug, Default)]
 struct All {
     streams: Vec<Arc<Health>>,
-    /// When everything that is needed was listed, after so many restores.
-    ready: Option<(u64, Instant)>,
+    /// When everything that is needed was listed.
+    ready: Option<Instant>,
 }
 
 impl Streams {
@@ -229,23 +251,21 @@ impl Streams {
         self.lock().streams.iter().filter(needed).map(|health| health.told()).collect()
     }
 
-    /// Kinds that the work waits for: at the start, and after a restore of etcd, when some tables show what was before it and
-    /// others what is now.
+    /// Kinds that the start waits for.
     pub fn unsynced(&self) -> Vec<String> {
-        let (mut all, restores) = (self.lock(), self.restores.count());
-        let known = all.ready.is_some_and(|(after, _)| after == restores);
-        if !known && all.streams.iter().all(|health| health.optional || health.is_listed()) {
-            all.ready = Some((restores, Instant::now()));
+        let mut all = self.lock();
+        if all.ready.is_none() && all.streams.iter().all(|health| health.optional || health.lock().listed.is_some()) {
+            all.ready = Some(Instant::now());
         }
-        let ready = all.ready.filter(|(after, _)| *after == restores);
-        let waited = ready.is_some_and(|(_, since)| since.elapsed() >= OPTIONAL);
+        let waited = all.ready.is_some_and(|since| since.elapsed() >= OPTIONAL);
         all.streams.iter().filter(|health| !health.is_settled(waited)).map(|health| health.told()).collect()
     }
 
-    /// Kinds that the process cannot work without, whose connection broke and did not come about again yet.
-    pub fn cut(&self) -> Vec<String> {
-        let cut = |health: &&Arc<Health>| !health.optional && health.lock().cut;
-        self.lock().streams.iter().filter(cut).map(|health| health.told()).collect()
+    /// Kinds that all work waits for: after a restore of etcd some tables show what was before it and others what is now, and
+    /// an API server that was away may be back from a backup.
+    pub fn relisting(&self) -> Vec<String> {
+        let all = self.lock();
+        all.streams.iter().filter(|health| health.is_relisting()).map(|health| health.told()).collect()
     }
 
     /// The time since each stream's last sign of life, for the kinds that the cluster has.
@@ -337,21 +357,50 @@ mod tests {
         assert_eq!(rules.unreliable(), None);
     }
 
-    /// M6's kind: a connection that breaks is resumed, and an API server that was away is listed anew.
+    /// M6's kind: a connection that breaks is resumed; an API server that was away is relisted before anything is decided.
     #[tokio::test(start_paused = true)]
     async fn what_a_server_said_before_it_was_away_is_not_relied_on() {
         let streams = Streams::default();
-        let pods = streams.add("Pod");
+        let (pods, routes) = (streams.add("Pod"), streams.add_optional("VirtualService"));
+        let broken = || Failure::Broken("connection reset".into());
+        for health in [&pods, &routes] {
+            health.lives();
+            health.listed(0);
+            health.fails(&broken());
+        }
+        assert!(
+            streams.relisting().is_empty() && routes.unreliable().is_none(),
+            "a connection that broke, not a server"
+        );
+        pods.lives();
+        pods.fails(&broken());
+        assert!(streams.relisting().is_empty(), "it was re-established meanwhile");
+        pods.fails(&broken());
+        routes.fails(&broken());
+        let both = ["Pod (connection reset)", "VirtualService (connection reset)"];
+        assert_eq!(streams.relisting(), both);
+        assert!(routes.unreliable().is_none(), "no Rollout is told of a short outage");
+        assert!(streams.unsynced().is_empty(), "nor is readiness lost");
+        pass(31).await;
+        assert_eq!(streams.relisting(), ["Pod (connection reset)"], "an optional kind is not waited for without end");
+        assert!(routes.unreliable().is_some());
+        pods.lives();
+        assert_eq!(streams.relisting(), ["Pod"], "a watch that resumes may hide what a backup lacks");
         pods.listed(0);
-        let reset = Failure::Broken("connection reset".into());
-        pods.fails(&reset);
-        assert!(pods.is_listed() && streams.cut() == ["Pod (connection reset)"]);
-        pods.lives();
-        assert!(streams.cut().is_empty(), "it was resumed");
-        pods.fails(&reset);
-        pods.fails(&Failure::Broken("connection refused".into()));
-        pods.lives();
-        assert!(!pods.is_listed());
+        assert!(streams.relisting().is_empty());
+    }
+
+    /// A watch whose history is gone is relisted, and what is known stays in use meanwhile: a routine 410 stops nobody.
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_expired_stops_nobody() {
+        let streams = Streams::default();
+        let (pods, routes) = (streams.add("Pod"), streams.add_optional("VirtualService"));
+        for (health, code) in [(&pods, 410), (&routes, 410), (&routes, 404)] {
+            health.lives();
+            health.listed(0);
+            health.fails(&answered(code));
+        }
+        assert!(streams.relisting().is_empty() && routes.unreliable().is_none());
     }
 
     /// H3: a refusal of a moment (an API server that has just begun) blocks nobody.
@@ -372,18 +421,19 @@ mod tests {
         assert!(health.unreliable().is_some(), "nothing was heard for longer than any watch is silent");
     }
 
-    /// M6's kind: after a restore, found by one stream, nothing is decided until all have listed anew, each once.
+    /// M6's kind: after a restore, found by several streams in turn, nothing is decided until all are relisted, each once.
     #[tokio::test(start_paused = true)]
     async fn after_a_restore_the_work_waits_for_all_lists() {
         let streams = Streams::default();
-        let (pods, services) = (streams.add("Pod"), streams.add("Service"));
-        pods.listed(0);
-        services.listed(0);
+        let all = ["Pod", "Service", "Rollout"].map(|kind| streams.add(kind));
+        all.iter().for_each(|health| health.listed(0));
+        assert!(streams.relisting().is_empty());
+        // Each begins its list when the one before has found the restore, and its own list shows it too.
+        for (place, health) in all.iter().enumerate() {
+            let found = health.restored();
+            health.listed(found);
+            assert_eq!((found, streams.relisting().len()), (1, all.len() - place - 1));
+        }
         assert!(streams.unsynced().is_empty());
-        pods.listed(pods.restored(0));
-        assert_eq!(streams.unsynced(), ["Service"]);
-        services.listed(services.restored(0));
-        assert!(streams.unsynced().is_empty(), "the second to find it does not send the first to list again");
-        assert_eq!(pods.restores(), 1);
     }
 }

@@ -75,6 +75,10 @@ pub struct ReplicaSetKept {
 }
 
 impl Kept for ReplicaSetKept {
+    fn is_selected(meta: &ObjectMeta) -> bool {
+        mark(meta.labels.as_ref(), ROLLOUT_LABEL).is_some()
+    }
+
     fn keep(object: &DynamicObject) -> Self {
         let data = &object.data;
         let labels = object.metadata.labels.as_ref();
@@ -208,6 +212,10 @@ pub struct PodKept {
 }
 
 impl Kept for PodKept {
+    fn is_selected(meta: &ObjectMeta) -> bool {
+        mark(meta.labels.as_ref(), REVISION_LABEL).is_some()
+    }
+
     fn keep(object: &DynamicObject) -> Self {
         let (labels, annotations) = (object.metadata.labels.as_ref(), object.metadata.annotations.as_ref());
         PodKept {

@@ -207,18 +207,13 @@ impl Cluster {
         self.streams.get_or_init(|| streams.clone());
     }
 
-    /// After a restore of etcd some tables show what was before it and others what is now, and an API server that was cut
-    /// off may come back restored: nothing is decided or written until all kinds are listed, or their watches resumed.
+    /// After a restore of etcd, or while the API server is away, nothing is decided or written until all kinds are relisted.
     fn is_consistent(&self) -> Result<(), WorldError> {
-        let Some(streams) = self.streams.get() else { return Ok(()) };
-        let (unlisted, cut) = (streams.unsynced(), streams.cut());
-        if !unlisted.is_empty() {
-            return Err(WorldError::Transient(format!("waiting for the lists of {}", unlisted.join(", "))));
+        let relisting = self.streams.get().map(Streams::relisting).unwrap_or_default();
+        if relisting.is_empty() {
+            return Ok(());
         }
-        if !cut.is_empty() {
-            return Err(WorldError::Transient(format!("waiting for the watches of {}", cut.join(", "))));
-        }
-        Ok(())
+        Err(WorldError::NotReady(format!("waiting for the lists of {}", relisting.join(", "))))
     }
 
     /// How many restores of etcd the watches have found.

@@ -42,6 +42,10 @@ pub trait Kept: Clone + PartialEq + Send + Sync + Sized + 'static {
     fn keep_unread(_object: &Unread) -> Option<Self> {
         None
     }
+    /// Whether a watch on the kind shows an object with this metadata; it selects by label.
+    fn is_selected(_meta: &ObjectMeta) -> bool {
+        true
+    }
     /// A name by which several objects are found together (an owner's, a Service's).
     fn group(&self) -> Option<&str> {
         None
@@ -174,9 +178,11 @@ impl<T: Kept> Table<T> {
         }
         let row = row();
         let mut rows = self.write();
-        if !rows.is_overtaken(meta) {
-            rows.put_own(row);
+        if rows.is_overtaken(meta) {
+            return;
         }
+        // What the watch does not select it will not show either, and it says that of others' objects by a deletion.
+        if T::is_selected(meta) { rows.put_own(row) } else { drop(rows.remove(row.key())) }
     }
 
     /// We deleted the object.
@@ -197,8 +203,8 @@ impl<T: Kept> Table<T> {
         self.write().reached(version);
     }
 
-    /// A write of ours that the watch has gone past without showing it. Within one history that cannot be: etcd was restored
-    /// to before that write, and by chance to no version below the one that the watch had reached.
+    /// A write of ours that the watch has gone past without showing it: etcd was restored to before that write, to no version
+    /// below the one that the watch had reached, or the server left events out.
     pub fn passed_over(&self) -> Option<u64> {
         self.read().passed_over()
     }
@@ -222,7 +228,8 @@ impl<T: Kept> Table<T> {
     pub fn replace(&self, listing: Listing<T>, version: &str) -> Replaced<T> {
         let mut rows = self.write();
         // The list is older than what it must hold: etcd was restored, and no version from before says anything.
-        let restored = number(version).is_some_and(|version| version < listing.highest);
+        let behind = number(version).is_some_and(|version| version < listing.highest);
+        let restored = behind || listing.rows.iter().any(|row| rows.undoes(row, listing.answers));
         let newer = if restored { BTreeSet::new() } else { rows.written_since(listing.answers, version) };
         let mut lost: BTreeSet<ObjectKey> = rows.keys().filter(|key| !newer.contains(key)).cloned().collect();
         let mut changes = Vec::new();

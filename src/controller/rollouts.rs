@@ -16,6 +16,8 @@ use crate::{
 
 /// Every Rollout is looked at this often, though nothing changed: a no-op at the fixed point.
 const RESYNC: Duration = Duration::from_secs(600);
+/// While the watches are not to be relied on nothing is decided, and every Rollout looks again this soon.
+const NOT_READY: Duration = Duration::from_secs(1);
 
 /// A tick that takes longer is dropped and retried with backoff: it holds a place that others wait for.
 const TICK_DEADLINE: Duration = Duration::from_secs(60);
@@ -83,6 +85,10 @@ impl RolloutWork {
 
     fn failed(&self, key: &RolloutKey, error: &WorldError) -> Next {
         let reason = match error {
+            WorldError::NotReady(message) => {
+                tracing::debug!(%message, "not ready; looking again");
+                return Next::After(NOT_READY);
+            }
             WorldError::Conflict(_) => "Conflict",
             WorldError::Transient(_) => "Transient",
             WorldError::Refused { reason, .. } => reason,

@@ -42,6 +42,9 @@ pub enum WorldError {
     /// It may work later: time-outs, throttling, an unreachable server.
     #[error("{0}")]
     Transient(String),
+    /// What is known of the world is not to be relied on at this moment; it will be again without anybody's doing.
+    #[error("{0}")]
+    NotReady(String),
     /// It will not work without a change from outside; the message says which.
     #[error("{message}")]
     Refused {

@@ -33,15 +33,15 @@ fn no_role_has_wildcards_or_secrets() {
     }
 }
 
-/// What the adapters send, resource by resource; a verb more would be a gift to whoever steals the token. The end-to-end tests
-/// run the controller with exactly these rules, so one too few fails there.
+/// What the adapters send, resource by resource; a verb more would be a gift to whoever steals the token. The faulty API server
+/// and the end-to-end tests run the controller with exactly these rules, so one too few fails there.
 const SENT: [(&str, &str); 19] = [
     ("rollouts", "get list patch watch"),
     ("rollouts/status", "patch"),
     ("analysistemplates", "get"),
     ("clusteranalysistemplates", "get"),
     ("analysisruns", "create delete get list patch watch"),
-    ("analysisruns/status", "update"),
+    ("analysisruns/status", "patch"),
     ("rolloutcommands", "delete list watch"),
     ("rolloutcommands/status", "patch"),
     ("replicasets", "create delete get list patch watch"),

@@ -2,7 +2,7 @@
 //! by a seed, and checks every write that takes effect on what is stored. docs/test-faults.md says how to use it.
 //!
 //! From the bottom up: [`kinds`], [`store`], [`patches`] and [`verbs`] are an API server; [`wire`] and [`watching`] are the
-//! way to it, on which [`faults`] happen; [`life`] makes pods; [`checks`] and [`leadership`] say what must hold;
+//! way to it, on which [`faults`] happen and which [`roles`] guard; [`life`] makes pods; [`checks`] and [`leadership`] say what must hold;
 //! [`process`] is a controller; [`scene`] puts them together for [`named`] tests, and [`histories`] for random ones, made of
 //! [`deeds`].
 
@@ -18,6 +18,7 @@ mod named;
 mod objects;
 mod patches;
 mod process;
+mod roles;
 mod scene;
 mod store;
 mod verbs;

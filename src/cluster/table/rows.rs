@@ -275,6 +275,16 @@ impl<T> Rows<T> {
 }
 
 impl<T: Kept> Rows<T> {
+    /// Whether a row of a list shows an object as it was before a write of ours that the list must hold: so many answers had
+    /// come when it began.
+    pub fn undoes(&self, listed: &Row<T>, answers: u64) -> bool {
+        let (Row::Entry(listed), Some((answer, version))) = (listed, self.unshown.writes.get(listed.key())) else {
+            return false;
+        };
+        let same = self.objects.get(&listed.key).is_some_and(|known| known.uid == listed.uid);
+        same && *answer <= answers && is_newer(version, &listed.version)
+    }
+
     /// Puts in the answer to a write of ours.
     pub fn put_own(&mut self, row: Row<T>) {
         self.answers += 1;

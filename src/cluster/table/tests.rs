@@ -17,6 +17,9 @@ impl Kept for Colour {
     fn group(&self) -> Option<&str> {
         self.1.as_deref()
     }
+    fn is_selected(meta: &ObjectMeta) -> bool {
+        meta.labels.as_ref().is_none_or(|labels| !labels.contains_key("hidden"))
+    }
 }
 
 fn object(name: &str, version: u64, colour: &str) -> DynamicObject {
@@ -64,6 +67,37 @@ fn a_write_of_ours_that_the_watch_goes_past_was_undone_by_a_restore() {
     assert_eq!(table.passed_over(), Some(236));
     list(&table, 240, &[item("a", 218, "red"), item("b", 234, "red")], || ());
     assert_eq!((table.passed_over(), colour(&table, "a").as_deref()), (None, Some("red")));
+}
+
+/// The list shows whether it was a restore, or a server that left an event out.
+#[test]
+fn a_list_without_a_write_of_ours_that_it_must_hold_is_from_a_backup() {
+    let restored = |listed: Item, version: u64| {
+        let table = Table::<Colour>::default();
+        list(&table, 232, &[item("a", 218, "red")], || ());
+        table.wrote(&object("a", 236, "blue"));
+        let mut listing = table.list();
+        table.take(&mut listing, &listed);
+        table.replace(listing, &version.to_string()).restored
+    };
+    assert!(restored(item("a", 218, "red"), 240), "our write at 236 is undone");
+    assert!(!restored(item("a", 236, "blue"), 240));
+    assert!(!restored(item("a", 239, "green"), 240), "changed since");
+    let another = Item::Whole(Box::new(born("a", "another", 220, "red")));
+    assert!(!restored(another, 240), "deleted, and made anew by somebody else");
+}
+
+/// A tenant takes the label off a ReplicaSet of ours, and we write to it: the watch will never show that write.
+#[test]
+fn a_write_to_an_object_that_the_watch_does_not_select_is_not_waited_for() {
+    let table = Table::<Colour>::default();
+    table.seen(&item("a", 100, "red"));
+    let mut unlabelled = object("a", 101, "blue");
+    unlabelled.metadata.labels = Some(BTreeMap::from([("hidden".to_owned(), String::new())]));
+    table.wrote(&unlabelled);
+    assert_eq!(colour(&table, "a"), None, "for the watch it is gone");
+    table.reached("150");
+    assert_eq!(table.passed_over(), None);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::{
 
 const FIRST: Duration = Duration::from_millis(800);
 const LONGEST: Duration = Duration::from_secs(30);
-/// While no connection comes about nobody is burdened by a try, and all work waits for it.
-const LONGEST_CUT: Duration = Duration::from_secs(5);
+/// The same while all work waits for this stream.
+const LONGEST_AWAITED: Duration = Duration::from_secs(5);
 
 /// The waits of one stream.
 #[derive(Debug)]
@@ -33,9 +33,9 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The wait after one more failure: 0.8 s, 1.6 s, ... 30 s, or 5 s while the connection is cut, give or take a quarter.
-    pub fn wait(&mut self, cut: bool) -> Duration {
-        let longest = if cut { LONGEST_CUT } else { LONGEST };
+    /// The wait after one more failure: 0.8 s, 1.6 s, ... 30 s, or 5 s while all work waits, give or take a quarter.
+    pub fn wait(&mut self, awaited: bool) -> Duration {
+        let longest = if awaited { LONGEST_AWAITED } else { LONGEST };
         let doubled = FIRST.saturating_mul(1 << self.failures.min(6)).min(longest);
         self.failures = self.failures.saturating_add(1);
         doubled * 3 / 4 + doubled * self.below(50) / 100
@@ -61,8 +61,8 @@ mod tests {
         assert!(waits[0] >= FIRST * 3 / 4 && waits[0] <= FIRST * 5 / 4, "{waits:?}");
         assert!(waits[8] >= LONGEST * 3 / 4 && waits[8] <= LONGEST * 5 / 4, "{waits:?}");
         assert_ne!(waits, (0..9).map(|_| services.wait(false)).collect::<Vec<_>>());
-        let cut = pods.wait(true);
-        assert!(cut >= LONGEST_CUT * 3 / 4 && cut <= LONGEST_CUT * 5 / 4, "{cut:?}");
+        let awaited = pods.wait(true);
+        assert!(awaited >= LONGEST_AWAITED * 3 / 4 && awaited <= LONGEST_AWAITED * 5 / 4, "{awaited:?}");
         pods.reset();
         assert!(pods.wait(false) <= FIRST * 5 / 4);
     }

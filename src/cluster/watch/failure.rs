@@ -32,8 +32,8 @@ pub enum Failure {
         /// The lower one that came after it.
         said: String,
     },
-    /// A write of ours is not in the history.
-    #[error("the watch is at {said} and has not shown our own write at {written}: etcd was restored")]
+    /// A write of ours is not in the history that the watch shows.
+    #[error("the watch is at {said} and has not shown our own write at {written}")]
     PassedOver {
         /// The version of our write.
         written: u64,
@@ -56,6 +56,15 @@ impl Failure {
         match self {
             Failure::Answered(status) => Some(status.code),
             _ => None,
+        }
+    }
+
+    /// Whether the server that answers next may have been restored meanwhile.
+    pub fn leaves_doubt(&self) -> bool {
+        match self {
+            Failure::Answered(status) => status.code >= 500,
+            Failure::NoAnswer(_) | Failure::Silent(_) | Failure::Broken(_) => true,
+            Failure::Garbled(_) | Failure::Restored { .. } | Failure::PassedOver { .. } => false,
         }
     }
 

@@ -36,6 +36,12 @@ const BOOKMARKS: Duration = Duration::from_secs(150);
 const LONGEST_EVENT: u64 = 32 << 20;
 /// A watch that ends sooner and said nothing is no faster begun anew than a failed one.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// A stream that lived for so long was well: its next failure is the first again.
+const LIVED: Duration = Duration::from_secs(10);
+/// Within so many milliseconds a connection that had lived is re-established.
+const AT_ONCE: u32 = 100;
+/// The server's version is told within this time.
+const VERSION: Duration = Duration::from_secs(10);
 /// The longest wait that the server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -76,8 +82,8 @@ struct Progress {
     events: u64,
     /// Whether the server sends bookmarks.
     bookmarks: bool,
-    /// Whether the connection broke: what answers next may be a server that was restored.
-    cut: bool,
+    /// Whether the watch ended otherwise than it should: what answers next may be a server that was restored.
+    doubtful: bool,
     /// The last failure, so that one that repeats is logged once.
     failure: Option<String>,
     backoff: Backoff,
@@ -86,7 +92,7 @@ struct Progress {
 impl Progress {
     fn new(kind: &str) -> Self {
         let (unread, backoff) = (HashSet::new(), Backoff::new(kind));
-        Progress { from: None, unread, events: 0, bookmarks: false, cut: false, failure: None, backoff }
+        Progress { from: None, unread, events: 0, bookmarks: false, doubtful: false, failure: None, backoff }
     }
 }
 
@@ -98,7 +104,8 @@ impl<T: Kept> Stream<'_, T> {
             let (began, before) = (Instant::now(), progress.events);
             let ended = self.round(&mut progress, &changed).await;
             let moved = progress.events > before;
-            if moved {
+            let lived = began.elapsed() >= LIVED;
+            if moved || lived {
                 progress.backoff.reset();
                 progress.failure = None;
             }
@@ -107,14 +114,20 @@ impl<T: Kept> Stream<'_, T> {
                 Ok(()) => Duration::ZERO,
                 Err(failure) => {
                     self.failed(&failure, &mut progress);
-                    progress.cut |= matches!(failure, Failure::Broken(_));
+                    progress.doubtful |= failure.leaves_doubt();
                     if failure.needs_list() {
                         progress.from = None;
+                    }
+                    // A connection that had lived is re-established at once: most that break do so alone.
+                    if lived && matches!(failure, Failure::Broken(_)) {
+                        let spread = progress.backoff.below(AT_ONCE);
+                        tokio::time::sleep(Duration::from_millis(spread.into())).await;
+                        continue;
                     }
                     failure.retry_after()
                 }
             };
-            let wait = wait.min(LONGEST_WAIT).max(progress.backoff.wait(progress.cut));
+            let wait = wait.min(LONGEST_WAIT).max(progress.backoff.wait(!self.health.is_listed()));
             tokio::time::sleep(wait).await;
         }
     }
@@ -139,14 +152,14 @@ impl<T: Kept> Stream<'_, T> {
     ) -> Result<(), Failure> {
         let from = match progress.from.clone() {
             Some(from) if self.health.is_listed() => {
-                if progress.cut {
+                if progress.doubtful {
                     self.is_continued(&from).await?;
                 }
                 from
             }
             _ => self.list(progress, changed).await?,
         };
-        (progress.from, progress.cut) = (Some(from.clone()), false);
+        (progress.from, progress.doubtful) = (Some(from.clone()), false);
         let (began, before) = (Instant::now(), progress.events);
         let ended = self.watch(from, progress, changed).await;
         // A server that was restored to before this version shows nothing of it, neither events nor bookmarks, and no error.
@@ -159,15 +172,14 @@ impl<T: Kept> Stream<'_, T> {
     /// Whether a server that was gone is not behind what it said before: one that was restored says nothing on a watch from a
     /// version that it has yet to reach.
     async fn is_continued(&self, from: &str) -> Result<(), Failure> {
-        let restores = self.health.restores();
         // Without the selector: looking for the first object that it matches may be looking at all there are.
-        let text = self.page(ListParams { limit: Some(1), ..ListParams::default() }).await?;
+        let text = self.page(ListParams { limit: Some(1), ..ListParams::default() }, VERSION).await?;
         let page: Page<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
         let said = page.metadata.resource_version.unwrap_or_default();
         if !went_back(from, &said) {
             return Ok(());
         }
-        self.health.restored(restores);
+        self.health.restored();
         Err(Failure::Restored { known: from.to_owned(), said })
     }
 
@@ -186,7 +198,7 @@ impl<T: Kept> Stream<'_, T> {
                 continue_token: next,
                 ..ListParams::default()
             };
-            let text = self.page(params).await?;
+            let text = self.page(params, ANSWER).await?;
             let page: Page<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
             self.health.lives();
             for raw in page.items() {
@@ -205,19 +217,19 @@ impl<T: Kept> Stream<'_, T> {
             }
             progress.unread = unread;
             let replaced = self.table.replace(listing, &version);
-            self.health.listed(if replaced.restored { self.health.restored(restores) } else { restores });
+            self.health.listed(if replaced.restored { self.health.restored() } else { restores });
             replaced.changes.iter().filter(|change| change.matters()).for_each(changed);
             return Ok(version);
         }
     }
 
-    async fn page(&self, params: ListParams) -> Result<String, Failure> {
+    async fn page(&self, params: ListParams, within: Duration) -> Result<String, Failure> {
         let request = self.request();
         let request = if self.metadata_only { request.list_metadata(&params) } else { request.list(&params) };
         let request = request.map_err(|error| Failure::Broken(error.to_string()))?;
-        match timeout(ANSWER, self.client.request_text(request)).await {
+        match timeout(within, self.client.request_text(request)).await {
             Ok(answer) => answer.map_err(|error| Failure::of(&error)),
-            Err(_) => Err(Failure::NoAnswer(ANSWER)),
+            Err(_) => Err(Failure::NoAnswer(within)),
         }
     }
 
@@ -266,11 +278,11 @@ impl<T: Kept> Stream<'_, T> {
             progress.bookmarks |= frame.what == "BOOKMARK";
             if let Some(version) = reached {
                 if went_back(&from, &version) {
-                    self.health.restored(restores);
+                    self.health.restored();
                     return Err(Failure::Restored { known: from, said: version });
                 }
+                // The new list says whether etcd was restored.
                 if let Some(written) = self.table.passed_over() {
-                    self.health.restored(restores);
                     return Err(Failure::PassedOver { written, said: version });
                 }
                 from.clone_from(&version);

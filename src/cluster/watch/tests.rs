@@ -376,9 +376,11 @@ async fn a_watch_without_any_sign_of_life_is_begun_anew() {
     process.synced().await;
     process.pass(200, &[ROLLOUTS]).await;
     assert_eq!(api.watched_from(ROLLOUTS), ["100"]);
+    api.version(1000);
     process.pass(160, &[]).await;
     assert_eq!(api.watched_from(ROLLOUTS), ["100", "1000"], "it goes on from the last bookmark, without a list");
-    assert_eq!(api.requests(&format!("{ROLLOUTS}?&limit")), 1);
+    assert_eq!(api.requests(&format!("{ROLLOUTS}?&limit=250")), 1);
+    assert_eq!(api.requests(&format!("{ROLLOUTS}?&limit=1")), 1, "only the server's version is asked for");
     let torn: u64 = process.streams.torn().iter().filter(|(kind, _)| kind == "Rollout").map(|(_, torn)| torn).sum();
     assert_eq!(torn, 1);
     assert_eq!(api.watched_from(SERVICES).len(), 2, "no bookmark ever came: not before the server must have ended it");

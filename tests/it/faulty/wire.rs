@@ -23,6 +23,7 @@ use super::{
     checks::Write,
     cluster::{FaultyCluster, Inner},
     kinds::KINDS,
+    roles,
     verbs::{self, Answer, Call, Refusal},
     watching,
 };
@@ -93,6 +94,10 @@ impl Connection {
             self.cluster.note(format!("{} {} {code} (fault)", self.process, shown(&call)));
             let refusal = Refusal::new(code, "Fault", "the server is not well");
             return Ok(self.response(Err(refusal)));
+        }
+        if let Some(lacks) = roles::lacks(&call) {
+            self.cluster.with(|c| c.checks.wrong.push(lacks.clone()));
+            return Ok(self.response(Err(Refusal::new(403, "Forbidden", lacks))));
         }
         if call.is_watch() {
             let served = self.cluster.with(|c| not_served(c, &call));

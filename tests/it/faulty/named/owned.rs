@@ -142,3 +142,30 @@ async fn one_namespaces_slow_webhook_holds_up_no_other_namespace() {
     let took = scene.cluster.now() - began;
     assert!(took < s(90), "a release of half a minute took {took:?}");
 }
+
+/// A tenant takes our label off a ReplicaSet: it is labelled again, and nobody else's work stops for it.
+#[tokio::test(start_paused = true)]
+async fn a_replica_set_that_loses_our_label_gets_it_back_and_holds_up_nobody() {
+    let mut scene = Scene::new(12, vec![canary("web", 4), plain("number", 2)]);
+    scene.start_alone();
+    scene.until_healthy("web", "shop/app:1").await;
+    let set = scene.cluster.with(|c| {
+        let ours = |set: &Value| set["metadata"]["labels"]["glidepath.dev/rollout"] == "web";
+        c.store.all("replicasets").find(|(_, set)| ours(set)).map(|(key, _)| key.name.clone()).unwrap()
+    });
+    for change in 0..20 {
+        let labels = json!({"glidepath.dev/rollout": null});
+        scene.patch_as("tenant", "replicasets", &set, &json!({"metadata": {"labels": labels}}));
+        scene.pass(s(1)).await;
+        let note = json!({"annotations": {"tenant": change.to_string()}});
+        scene.patch_as("tenant", "replicasets", &set, &json!({"metadata": note}));
+        scene.pass(s(1)).await;
+    }
+    let lists = scene.cluster.with(|c| c.told.iter().filter(|line| line.contains(" list pods")).count());
+    assert!(lists <= 2, "pods were listed {lists} times\n{}", scene.story());
+    scene.deploy("number", "shop/app:2");
+    scene.until_healthy("number", "shop/app:2").await;
+    scene.until_healthy("web", "shop/app:1").await;
+    let labels = scene.get("replicasets", &set).unwrap()["metadata"]["labels"].clone();
+    assert_eq!(labels["glidepath.dev/rollout"], "web", "{}", scene.story());
+}
