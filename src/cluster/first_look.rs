@@ -1,18 +1,22 @@
 //! The first look of a term: no decision of a new leader rests on an observation that is older than its leadership.
 //!
 //! While a process stands by its watches fill the tables, and a watch may hang without an error (a half-open connection).
-//! So in a new term the first tick of each Rollout reads it live, which the API server answers consistently, and works
-//! only with what is at least as new. Routes and Services need no such read: writing them is conditional on the version
-//! that was observed.
+//! So in a new term the first tick of each Rollout reads it and its ReplicaSets live, which the API server answers
+//! consistently, and works only with what is at least as new: what was decided before, and which pods can carry traffic.
+//! Routes and Services need no such read: writing them is conditional on the version that was observed. A ReplicaSet that
+//! is not known yet is found when its name turns out to be taken.
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::{
     Resource,
-    api::{DynamicObject, GetParams, Request, TypeMeta},
+    api::{ApiResource, DynamicObject, GetParams, Request, TypeMeta},
 };
 
-use super::{Cluster, call::read, item::Item, kinds::RolloutKept, lock, rollouts, selection::Selection, table::Change};
+use super::{
+    Cluster, call::read, item::Item, kinds::RolloutKept, lock, resource, rollouts, selection::Selection, table::Change,
+};
 use crate::{
     api::Rollout,
     ports::{RolloutKey, WorldError},
@@ -27,9 +31,15 @@ impl Cluster {
             return Ok(());
         }
         let before = self.tables.rollouts.get(&key.namespace, &key.name);
-        match self.live(key).await? {
+        match self.live(&rollouts(), &key.namespace, &key.name).await? {
             Some(live) => self.tables.rollouts.wrote_item(&live),
             None => drop(self.tables.rollouts.gone(&key.namespace, &key.name)),
+        }
+        for set in self.tables.replica_sets.group(&key.namespace, &key.name) {
+            match self.live(&resource::<ReplicaSet>(), &key.namespace, &set.key.name).await? {
+                Some(live) => self.tables.replica_sets.wrote_item(&live),
+                None => drop(self.tables.replica_sets.gone(&key.namespace, &set.key.name)),
+            }
         }
         let after = self.tables.rollouts.get(&key.namespace, &key.name);
         // The watch finds this version known when it brings it: what it would have done is done here.
@@ -42,12 +52,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// The Rollout as the API server has it, also one that cannot be read whole.
-    async fn live(&self, key: &RolloutKey) -> Result<Option<Item>, WorldError> {
-        let (what, resource) = (format!("get Rollout {key}"), rollouts());
+    /// An object as the API server has it, also one that cannot be read whole.
+    async fn live(&self, resource: &ApiResource, namespace: &str, name: &str) -> Result<Option<Item>, WorldError> {
+        let what = format!("get {} {namespace}/{name}", resource.kind);
         let fault = |error: &dyn std::fmt::Display| WorldError::Transient(format!("{what}: {error}"));
-        let url = DynamicObject::url_path(&resource, Some(&key.namespace));
-        let get = Request::new(url).get(&key.name, &GetParams::default()).map_err(|error| fault(&error))?;
+        let url = DynamicObject::url_path(resource, Some(namespace));
+        let get = Request::new(url).get(name, &GetParams::default()).map_err(|error| fault(&error))?;
         let found = read(&what, async {
             match self.client.request_text(get).await {
                 Ok(text) => Ok(Some(text)),

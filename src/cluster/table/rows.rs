@@ -281,7 +281,7 @@ impl<T: Kept> Rows<T> {
         let (Row::Entry(listed), Some((answer, version))) = (listed, self.unshown.writes.get(listed.key())) else {
             return false;
         };
-        let same = self.objects.get(&listed.key).is_some_and(|known| known.uid == listed.uid);
+        let same = self.entry(&listed.key).is_some_and(|known| known.uid == listed.uid);
         same && *answer <= answers && is_newer(version, &listed.version)
     }
 
