@@ -17,10 +17,11 @@ pub const DEEPEST: usize = 100;
 pub const TEXT_BYTES: usize = 1 << 20;
 /// The most bytes of a key. YAML's own limit for a key without `?` is 1024 characters.
 pub const KEY_BYTES: usize = 4096;
-/// The most values (texts, numbers, maps, lists ...) of one document, with what its aliases stand for.
-pub const DOCUMENT_VALUES: usize = 300_000;
+/// The most values (texts, numbers, lists ...) of one document, with what its aliases stand for. A map counts as two, by the
+/// memory that it takes.
+pub const DOCUMENT_VALUES: usize = 400_000;
 /// The most values of a call.
-pub const CALL_VALUES: usize = 1_200_000;
+pub const CALL_VALUES: usize = 2_700_000;
 /// The most bytes that the texts and keys of one document have, with what its aliases stand for.
 pub const DOCUMENT_TEXTS: usize = 2 * DOCUMENT_BYTES;
 /// The most bytes of texts and keys of a call.
@@ -123,6 +124,12 @@ impl Left {
         }
         self.values = self.values.checked_sub(1).ok_or(self.or_call(Limit::Values))?;
         Ok(())
+    }
+
+    /// Counts a map at this depth.
+    pub fn map(&mut self, depth: usize) -> Result<(), Limit> {
+        self.value(depth)?;
+        self.value(depth)
     }
 
     /// Counts a text.

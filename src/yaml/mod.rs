@@ -9,6 +9,8 @@ mod parts;
 mod places;
 mod values;
 
+use std::sync::{Arc, OnceLock};
+
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -93,26 +95,55 @@ impl YamlError {
 pub struct Document {
     /// What it says.
     pub value: Value,
-    places: Place,
+    whole: Arc<Whole>,
+    /// Which field of the whole it is; empty: all of it.
+    within: String,
+}
+
+/// The text of a document, and where everything stands once somebody asks: most documents have no findings, and the places
+/// of all would take as much memory as the values.
+#[derive(Debug)]
+struct Whole {
+    text: String,
+    lines: usize,
+    left: usize,
+    places: OnceLock<Place>,
+}
+
+impl Whole {
+    fn of(part: &Part<'_>) -> Whole {
+        Whole { text: part.text.to_owned(), lines: part.lines, left: part.left, places: OnceLock::new() }
+    }
+
+    fn find(&self, path: &str) -> Position {
+        let part = Part { text: &self.text, lines: self.lines, left: self.left };
+        if path.is_empty() {
+            return part.start();
+        }
+        let read = || match places::first(&part, Left::of(&Budget::default())) {
+            Ok(First::Read(places)) => places,
+            Ok(First::Unread) | Err(_) => Place::unknown(part.start()),
+        };
+        self.places.get_or_init(read).find(path)
+    }
 }
 
 impl Document {
     /// Where a field stands (`spec.steps[2].setWeight`); for a field that is absent, the nearest one around it.
     pub fn position(&self, path: &str) -> Position {
-        self.places.find(path)
+        let dot = if self.within.is_empty() || path.is_empty() || path.starts_with('[') { "" } else { "." };
+        self.whole.find(&format!("{}{dot}{path}", self.within))
     }
 
     /// The entries of a list of objects in a top-level field (`kubectl get -o yaml` prints `items`) as documents of their
     /// own, which keep their places.
     pub fn into_entries(mut self, field: &str) -> Vec<Document> {
         let Some(Value::Array(values)) = self.value.get_mut(field).map(Value::take) else { return Vec::new() };
-        let start = self.position(field);
-        let places = self.places.into_entries(field).into_iter().map(Some).chain(std::iter::repeat(None));
-        let document = |(value, place): (Value, Option<Place>)| {
-            let places = place.unwrap_or_else(|| Place::unknown(start));
-            Document { value, places }
+        let document = |(index, value): (usize, Value)| {
+            let within = format!("{}[{index}]", join(&self.within, field));
+            Document { value, whole: self.whole.clone(), within }
         };
-        values.into_iter().zip(places).map(document).collect()
+        values.into_iter().enumerate().map(document).collect()
     }
 
     /// The text of a top-level or nested string field, by JSON pointer.
@@ -150,11 +181,11 @@ impl Budget {
     }
 
     fn document(&mut self, part: &Part<'_>) -> Result<Document, YamlError> {
-        let places = first_reading(part, self)?;
+        first_reading(part, self)?;
         let mut left = Left::of(self);
         let value = values::read(part.text, &mut left).map_err(|error| syntax(part, &error));
         left.settle(self);
-        Ok(Document { value: value?, places })
+        Ok(Document { value: value?, whole: Arc::new(Whole::of(part)), within: String::new() })
     }
 }
 
@@ -165,8 +196,8 @@ const UNSEEN_BRACKETS: usize = 5_000;
 /// Line breaks for `serde_yaml` alone, so that it may read brackets where the first reader saw a comment.
 const OTHER_BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
-/// Where everything stands, or what bound the document passes.
-fn first_reading(part: &Part<'_>, budget: &Budget) -> Result<Place, YamlError> {
+/// What bound the document passes, before its value is built.
+fn first_reading(part: &Part<'_>, budget: &Budget) -> Result<(), YamlError> {
     let (start, bytes) = (part.start(), part.text.len());
     if bytes > DOCUMENT_BYTES {
         return Err(YamlError::Long { at: start, bytes });
@@ -182,10 +213,7 @@ fn first_reading(part: &Part<'_>, budget: &Budget) -> Result<Place, YamlError> {
             "is not well-formed, and has too many brackets to say where; check its quotes and brackets, or split it";
         return Err(YamlError::Syntax { at: start, message: message.to_owned() });
     }
-    Ok(match first {
-        First::Read(places) => places,
-        First::Unread => Place::unknown(start),
-    })
+    Ok(())
 }
 
 /// Reads one document as `T`, with the field's path in the error.

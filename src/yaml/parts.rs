@@ -9,9 +9,9 @@ use super::Position;
 pub(super) struct Part<'a> {
     pub text: &'a str,
     /// Lines of the file above it.
-    lines: usize,
+    pub lines: usize,
     /// Characters to the left of its first line: what follows a `---` stands beside it.
-    left: usize,
+    pub left: usize,
 }
 
 impl Part<'_> {

@@ -77,13 +77,6 @@ impl Place {
             }
         }
     }
-
-    /// The entries of a list in a field.
-    pub fn into_entries(self, field: &str) -> Vec<Place> {
-        let Inner::Fields(fields) = self.inner else { return Vec::new() };
-        let found = fields.into_iter().find(|(key, _)| key.as_ref() == field).map(|(_, place)| place.inner);
-        if let Some(Inner::Items(items)) = found { items } else { Vec::new() }
-    }
 }
 
 fn small(at: Position) -> (u32, u32) {
@@ -114,9 +107,11 @@ pub(super) fn first(part: &Part<'_>, mut left: Left) -> Result<First, YamlError>
         let ended = match event {
             Event::StreamEnd | Event::DocumentEnd => return Ok(First::Unread),
             Event::MappingStart(..) | Event::SequenceStart(..) => {
+                let map = matches!(event, Event::MappingStart(..));
                 // What is in it is one level deeper.
-                left.value(open.len() + 1).map_err(limit)?;
-                open.push(Open::new(at, matches!(event, Event::MappingStart(..))));
+                let depth = open.len() + 1;
+                if map { left.map(depth) } else { left.value(depth) }.map_err(limit)?;
+                open.push(Open::new(at, map));
                 continue;
             }
             Event::Scalar(text, ..) => {

@@ -101,7 +101,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Value, A::Error> {
-        self.count(self.depth + 1)?;
+        self.left.map(self.depth + 1).map_err(de::Error::custom)?;
         let mut read: Vec<(String, Value)> = Vec::new();
         while let Some(key) = entries.next_key_seed(Key { left: &mut *self.left })? {
             read.push((key, entries.next_value_seed(self.inner())?));

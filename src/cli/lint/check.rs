@@ -43,7 +43,9 @@ pub(super) fn all(files: &[File], reader: &mut Files) -> Report {
     let known = known_templates(documents.iter().map(|(_, document)| document));
     let adopted = adopted(documents.iter().map(|(_, document)| document));
     let (mut seen, mut lines) = (HashSet::new(), LinesOf::new(""));
-    for (file, document) in &documents {
+    // Each goes when it is checked: where its fields stand takes memory too.
+    for (file, document) in documents {
+        let document = &document;
         let mut found = match what(document) {
             What::Ours => {
                 report.checked += 1;
