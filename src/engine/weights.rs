@@ -216,9 +216,9 @@ pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
 fn where_it_is(draft: &Draft<'_>, goal: Percent, seen: &RouteSeen) -> Percent {
     match seen.highest() {
         // Scaled to zero nothing carries anything, and weights stay as they were meant (S37): what another writer once made
-        // of them is not, so nothing rises above the goal.
-        Some(_) if seen.weight.is_none() && draft.replicas() == 0 => {
-            draft.status.weights.desired.min(goal.max(seen.lowest().unwrap_or_default()))
+        // of them is not, so nothing rises above the goal. Nor above what any route says: there is no pod for more.
+        Some(highest) if seen.weight.is_none() && draft.replicas() == 0 => {
+            draft.status.weights.desired.min(goal.max(seen.lowest().unwrap_or_default())).min(highest)
         }
         Some(highest) => highest,
         None => Percent::ZERO,

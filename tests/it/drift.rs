@@ -58,6 +58,20 @@ fn in_the_pause() -> SimWorld {
     world
 }
 
+/// Scaled to zero no pod carries anything: routes that another writer lowered, and then one of them alone, are made to agree
+/// and not raised (S37, S53; a random history found it).
+#[test]
+fn s37_s53_scaled_to_zero_no_repair_raises_a_weight() {
+    let mut world = in_the_pause();
+    world.replicas = 0;
+    world.run_until(10 * MINUTE, |_| false).unwrap();
+    write(&mut world, &Foreign::Weight(0));
+    world.settle().unwrap();
+    write(&mut world, &Foreign::OneWeight(1));
+    world.settle().unwrap();
+    world.run_until(HOUR, |_| false).unwrap();
+}
+
 /// Another writer acts again and again, after the gaps given, for so long. Says when it began.
 fn fight(
     world: &mut SimWorld,
