@@ -122,6 +122,8 @@ pub struct Listing<T> {
     answers: u64,
     /// The highest version that was known then.
     highest: u64,
+    /// Whether what is known may be of another history, in which the same version is of another content.
+    doubtful: bool,
     rows: Vec<Row<T>>,
 }
 
@@ -209,16 +211,17 @@ impl<T: Kept> Table<T> {
         self.read().passed_over()
     }
 
-    /// Begins to take a list, before it is asked for.
-    pub fn list(&self) -> Listing<T> {
+    /// Begins to take a list, before it is asked for. It may be `doubtful` whether the server still tells the history of
+    /// which the table is.
+    pub fn list(&self, doubtful: bool) -> Listing<T> {
         let rows = self.read();
-        Listing { answers: rows.answers, highest: rows.highest, rows: Vec::new() }
+        Listing { answers: rows.answers, highest: rows.highest, doubtful, rows: Vec::new() }
     }
 
-    /// Takes one object of a list. What the table has already is not pruned again.
+    /// Takes one object of a list. What the table has already is not pruned again, unless that is doubtful.
     pub fn take(&self, listing: &mut Listing<T>, item: &Item) {
         let meta = item.metadata();
-        let known = self.read().entry(&key_of(meta)).cloned();
+        let known = (!listing.doubtful).then(|| self.read().entry(&key_of(meta)).cloned()).flatten();
         let same = known.filter(|entry| meta.uid.as_ref() == Some(&entry.uid) && entry.version == version_of(meta));
         listing.rows.push(same.map_or_else(|| Row::of(item), Row::Entry));
     }

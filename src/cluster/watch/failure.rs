@@ -32,6 +32,9 @@ pub enum Failure {
         /// The lower one that came after it.
         said: String,
     },
+    /// A list is from a backup.
+    #[error("the list at {0} is older than what was known: etcd was restored")]
+    Undone(String),
     /// A write of ours is not in the history that the watch shows.
     #[error("the watch is at {said} and has not shown our own write at {written}")]
     PassedOver {
@@ -64,7 +67,8 @@ impl Failure {
         match self {
             Failure::Answered(status) => status.code >= 500,
             Failure::NoAnswer(_) | Failure::Silent(_) | Failure::Broken(_) => true,
-            Failure::Garbled(_) | Failure::Restored { .. } | Failure::PassedOver { .. } => false,
+            Failure::Restored { .. } | Failure::Undone(_) | Failure::PassedOver { .. } => true,
+            Failure::Garbled(_) => false,
         }
     }
 
@@ -75,7 +79,7 @@ impl Failure {
                 let ahead = status.message.contains("Too large resource version");
                 matches!(status.code, 400 | 404 | 410) || matches!(status.reason.as_str(), "Expired" | "Gone") || ahead
             }
-            Failure::Garbled(_) | Failure::Restored { .. } | Failure::PassedOver { .. } => true,
+            Failure::Garbled(_) | Failure::Restored { .. } | Failure::Undone(_) | Failure::PassedOver { .. } => true,
             Failure::NoAnswer(_) | Failure::Silent(_) | Failure::Broken(_) => false,
         }
     }

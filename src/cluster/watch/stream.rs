@@ -188,7 +188,8 @@ impl<T: Kept> Stream<'_, T> {
         progress: &mut Progress,
         changed: &(impl Fn(&Change<T>) + Send + Sync),
     ) -> Result<String, Failure> {
-        let (restores, mut listing) = (self.health.restores(), self.table.list());
+        let doubtful = progress.doubtful || !self.health.is_listed();
+        let (restores, mut listing) = (self.health.restores(), self.table.list(doubtful));
         let mut unread = HashSet::new();
         let mut next = None;
         loop {
@@ -217,8 +218,13 @@ impl<T: Kept> Stream<'_, T> {
             }
             progress.unread = unread;
             let replaced = self.table.replace(listing, &version);
-            self.health.listed(if replaced.restored { self.health.restored() } else { restores });
             replaced.changes.iter().filter(|change| change.matters()).for_each(changed);
+            if replaced.restored && !doubtful {
+                // What was taken for known may be of the other history: once more.
+                self.health.restored();
+                return Err(Failure::Undone(version));
+            }
+            self.health.listed(if replaced.restored { self.health.restored() } else { restores });
             return Ok(version);
         }
     }
