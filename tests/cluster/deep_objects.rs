@@ -70,4 +70,6 @@ fn c3_objects_that_nest_deep_are_named_and_hold_nobody_up() {
         Ok(())
     })
     .unwrap();
+    // Other tests watch all Rollouts with readers that cannot read this one.
+    lane().kubectl(&["delete", "gro", "skyscraper", "-n", "deep"]).unwrap();
 }

@@ -84,9 +84,9 @@ impl Failure {
         }
     }
 
-    /// Whether it happens in every cluster now and then: history is compacted.
+    /// Whether it happens in every cluster now and then: history is compacted, and a quiet kind is silent.
     pub fn is_routine(&self) -> bool {
-        self.code() == Some(410)
+        self.code() == Some(410) || matches!(self, Failure::Silent(_))
     }
 
     /// How long the server asks to be left alone.

@@ -19,8 +19,11 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// All lists have come by then.
+const LISTED: Duration = Duration::from_secs(60);
 
 /// Everything that is looked at.
 pub struct Eyes {
@@ -64,9 +67,13 @@ impl Eyes {
             changed,
             client,
         };
-        eyes.rollouts.wait_until_ready().await.context("the watch of Rollouts ended")?;
-        eyes.sets.wait_until_ready().await.context("the watch of ReplicaSets ended")?;
-        eyes.routes.wait_until_ready().await.context("the watch of VirtualServices ended")?;
+        let listed = async {
+            eyes.rollouts.wait_until_ready().await.context("the watch of Rollouts ended")?;
+            eyes.sets.wait_until_ready().await.context("the watch of ReplicaSets ended")?;
+            eyes.routes.wait_until_ready().await.context("the watch of VirtualServices ended")
+        };
+        let late = "no list within a minute: is there an object that cannot be read?";
+        tokio::time::timeout(LISTED, listed).await.context(late)??;
         Ok(eyes)
     }
 

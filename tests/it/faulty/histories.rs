@@ -19,7 +19,7 @@ use super::{
 };
 use crate::soak::Soak;
 
-static SOAK: Soak = Soak::new("faulty cluster", "GLIDEPATH_FAULTY_HISTORIES", 600);
+static SOAK: Soak = Soak::new("faulty cluster", "GLIDEPATH_FAULTY_HISTORIES", 2_000);
 
 /// After the last fault and deed, this long at the most until everything is at rest. A silent watch alone is given up after
 /// five minutes, and a failing release waits for its deadline of ten.
