@@ -110,9 +110,14 @@ impl RunWork {
         let plan = judging.plan(&run.spec, asked_at);
         let wake = plan.wake;
         let answers = self.ask(key, run, &plan.questions()).await;
-        self.tell(key, errors_in_a_row(judging.status()), &answers);
+        let failed_before = errors_in_a_row(judging.status());
+        self.tell(key, failed_before, &answers);
         let now = self.clock.now().max(asked_at);
         judging.advance(&run.spec, &plan.answered(answers), now);
+        // Not all metrics are asked each time: one that fails still is not over.
+        if failed_before > 0 && errors_in_a_row(judging.status()) == 0 {
+            tracing::info!(run = %key.name, namespace = %key.namespace, "Prometheus answers again");
+        }
         if let Some(through) = judging.status().windows_through {
             self.metrics.judged(Duration::try_from(now.duration_since(through)).unwrap_or(Duration::ZERO));
         }
@@ -146,19 +151,15 @@ impl RunWork {
         }
     }
 
-    /// Counts the answers, and logs the beginning and the end of a run's trouble with its source.
+    /// Counts the answers, and logs the beginning of a run's trouble with its source.
     fn tell(&self, key: &ObjectKey, failed_before: u32, answers: &[Result<Answer, SourceError>]) {
         for answer in answers {
             self.metrics.answered(answer.as_ref().map_or_else(|error| error.fault.label(), |_| "OK"));
         }
         let failed = answers.iter().filter_map(|answer| answer.as_ref().err()).collect::<Vec<_>>();
         let (run, namespace, of) = (&key.name, &key.namespace, answers.len());
-        match failed.first() {
-            Some(error) if failed_before == 0 => {
-                tracing::warn!(%run, %namespace, failed = failed.len(), of, %error, "questions to Prometheus failed");
-            }
-            None if failed_before > 0 && of > 0 => tracing::info!(%run, %namespace, of, "Prometheus answers again"),
-            _ => {}
+        if let Some(error) = failed.first().filter(|_| failed_before == 0) {
+            tracing::warn!(%run, %namespace, failed = failed.len(), of, %error, "questions to Prometheus failed");
         }
     }
 
