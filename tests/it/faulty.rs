@@ -18,6 +18,7 @@ mod named;
 mod objects;
 mod patches;
 mod process;
+mod reintroduced;
 mod roles;
 mod scene;
 mod store;
