@@ -53,15 +53,7 @@ pub fn lacks(call: &Call) -> Option<String> {
         "" => call.kind.plural.to_owned(),
         subresource => format!("{}/{subresource}", call.kind.plural),
     };
-    let verb = match call.method.as_str() {
-        "GET" if call.is_watch() => "watch",
-        "GET" if call.name.is_empty() => "list",
-        "GET" => "get",
-        "POST" => "create",
-        "PUT" => "update",
-        "DELETE" => "delete",
-        _ => "patch",
-    };
+    let verb = call.verb();
     let needed = (call.kind.group.to_owned(), resource, verb.to_owned());
     (!GRANTED.contains(&needed)).then(|| format!("deploy/rbac.yaml does not grant {verb} on {}", needed.1))
 }

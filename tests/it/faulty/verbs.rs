@@ -58,6 +58,19 @@ impl Call {
         self.method != Method::GET
     }
 
+    /// The verb, as roles name it.
+    pub fn verb(&self) -> &'static str {
+        match self.method.as_str() {
+            "GET" if self.is_watch() => "watch",
+            "GET" if self.name.is_empty() => "list",
+            "GET" => "get",
+            "POST" => "create",
+            "PUT" => "update",
+            "DELETE" => "delete",
+            _ => "patch",
+        }
+    }
+
     pub fn is_watch(&self) -> bool {
         self.query.get("watch").is_some_and(|value| value == "true" || value == "1")
     }

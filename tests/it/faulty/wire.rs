@@ -181,15 +181,6 @@ fn not_served(cluster: &Inner, call: &Call) -> Option<Refusal> {
 
 /// `patch rollouts/web/status`.
 pub fn shown(call: &Call) -> String {
-    let verb = match call.method.as_str() {
-        "GET" if call.is_watch() => "watch",
-        "GET" if call.name.is_empty() => "list",
-        "GET" => "get",
-        "POST" => "create",
-        "PUT" => "update",
-        "DELETE" => "delete",
-        _ => "patch",
-    };
     let name = match call.body.pointer("/metadata/name").and_then(Value::as_str) {
         // kube names an Event by the machine's own time, which no seed reaches.
         _ if call.kind.plural == "events" => "",
@@ -198,7 +189,7 @@ pub fn shown(call: &Call) -> String {
     };
     let parts = [call.kind.plural, name, call.subresource.as_str()];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    format!("{verb} {}", parts.join("/"))
+    format!("{} {}", call.verb(), parts.join("/"))
 }
 
 /// A request's path and query; `None` for what is no resource.
