@@ -17,7 +17,7 @@ use super::{
     observe::Around,
     records::{EndedRun, KEY, RunKept, RunningRun, ended_of},
     runs_resource,
-    status::difference,
+    status::status_patch,
     table::{Entry, ObjectKey},
     workload::params,
 };
@@ -86,13 +86,7 @@ impl Cluster {
     /// writes it comes back from the watch as old news, so whoever decides on verdicts is told here.
     pub async fn record_run(&self, run: &AnalysisRun, status: &AnalysisRunStatus) -> Result<(), WorldError> {
         let (namespace, name) = (run.namespace().unwrap_or_default(), run.name_any());
-        let text = |error: serde_json::Error| WorldError::Transient(error.to_string());
-        let old = serde_json::to_value(&run.status).map_err(text)?;
-        let Some(difference) = difference(&old, &serde_json::to_value(status).map_err(text)?) else { return Ok(()) };
-        let patch = json!({
-            "metadata": {"uid": run.metadata.uid, "resourceVersion": run.metadata.resource_version},
-            "status": difference,
-        });
+        let Some(patch) = status_patch(&run.metadata, &run.status, status)? else { return Ok(()) };
         let api = self.api(&runs_resource(), &namespace);
         let what = format!("write the status of AnalysisRun {namespace}/{name}");
         let written = self.write(&what, api.patch_status(&name, &params(), &Patch::Merge(&patch))).await?;

@@ -1,6 +1,10 @@
 //! Status writes, on condition that the object is still the one observed.
 
-use kube::api::{Patch, PatchParams};
+use kube::{
+    api::{Patch, PatchParams},
+    core::ObjectMeta,
+};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Cluster, call::is_missing, commands, key_of, rollouts, workload::params};
@@ -23,12 +27,7 @@ impl Cluster {
         if version.is_some_and(|version| version != observed) {
             return Err(WorldError::Conflict(format!("Rollout {key} has changed")));
         }
-        let text = |error: serde_json::Error| WorldError::Transient(error.to_string());
-        let old = serde_json::to_value(&rollout.status).map_err(text)?;
-        let Some(difference) = difference(&old, &serde_json::to_value(status).map_err(text)?) else { return Ok(()) };
-        let patch = json!({
-            "metadata": {"uid": rollout.metadata.uid, "resourceVersion": observed}, "status": difference,
-        });
+        let Some(patch) = status_patch(&rollout.metadata, &rollout.status, status)? else { return Ok(()) };
         let what = format!("write the status of Rollout {key}");
         let api = self.api(&rollouts(), &key.namespace);
         match self.write(&what, api.patch_status(&key.name, &params(), &Patch::Merge(&patch))).await {
@@ -80,8 +79,20 @@ impl Cluster {
     }
 }
 
+/// The patch of a status, on condition that the object is still the one that was observed; `None` when nothing changes.
+pub(super) fn status_patch<S: Serialize>(
+    observed: &ObjectMeta,
+    old: &Option<S>,
+    new: &S,
+) -> Result<Option<Value>, WorldError> {
+    let text = |error: serde_json::Error| WorldError::Transient(error.to_string());
+    let (old, new) = (serde_json::to_value(old).map_err(text)?, serde_json::to_value(new).map_err(text)?);
+    let condition = json!({"uid": observed.uid, "resourceVersion": observed.resource_version});
+    Ok(difference(&old, &new).map(|status| json!({"metadata": condition, "status": status})))
+}
+
 /// The JSON merge patch that makes `new` of `old`; `None` when they are the same. It names nothing that neither of them has.
-pub(super) fn difference(old: &Value, new: &Value) -> Option<Value> {
+fn difference(old: &Value, new: &Value) -> Option<Value> {
     let (Value::Object(old), Value::Object(new)) = (old, new) else {
         return (old != new).then(|| new.clone());
     };
