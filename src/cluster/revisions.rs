@@ -3,10 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::{api::apps::v1::ReplicaSet, apimachinery::pkg::apis::meta::v1::LabelSelector};
-use kube::{
-    ResourceExt,
-    api::{DeleteParams, DynamicObject, Patch, PostParams, Preconditions, PropagationPolicy},
-};
+use kube::api::{DeleteParams, DynamicObject, Patch, PostParams, Preconditions, PropagationPolicy};
 use serde_json::{Value, json};
 
 use super::{
@@ -15,7 +12,7 @@ use super::{
     kinds::{NUMBER, ReplicaSetKept},
     observe::Around,
     resource,
-    table::{Entry, Kept, mark},
+    table::{Entry, Kept},
     workload::params,
 };
 use crate::{
@@ -110,7 +107,7 @@ impl Cluster {
                 serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
             if let Some(written) = self.create_or_find(around, &name, id, &object).await? {
                 self.tables.replica_sets.wrote(&written);
-                return self.ensure_label(around, &written).await;
+                return self.ensure_label(around, &Entry::new(&written)).await;
             }
         }
         Err(WorldError::Refused {
@@ -123,19 +120,13 @@ impl Cluster {
     }
 
     /// Our watch selects by this label: a ReplicaSet that lost it is found by its name alone.
-    async fn ensure_label(&self, around: &Around, found: &DynamicObject) -> Result<(), WorldError> {
-        if mark(found.metadata.labels.as_ref(), ROLLOUT_LABEL) == Some(around.key.name.as_str()) {
+    async fn ensure_label(&self, around: &Around, found: &Entry<ReplicaSetKept>) -> Result<(), WorldError> {
+        if found.value.rollout == around.key.name {
             return Ok(());
         }
-        let (name, uid) = (found.name_any(), &found.metadata.uid);
-        let version = &found.metadata.resource_version;
-        let patch =
-            json!({"metadata": {"uid": uid, "resourceVersion": version, "labels": {ROLLOUT_LABEL: around.key.name}}});
-        let api = self.api(&resource::<ReplicaSet>(), &around.key.namespace);
-        let what = format!("label ReplicaSet {}/{name}", around.key.namespace);
-        let written = self.write(&what, api.patch(&name, &params(), &Patch::Merge(&patch))).await?;
-        self.tables.replica_sets.wrote(&written);
-        Ok(())
+        let labels = json!({ROLLOUT_LABEL: around.key.name});
+        let patch = json!({"metadata": {"uid": found.uid, "resourceVersion": found.version, "labels": labels}});
+        self.patch_replica_set(found, patch).await
     }
 
     /// Creates it, or finds that a lost answer had created it already. `None`: the name is somebody else's.
