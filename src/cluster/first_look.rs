@@ -15,7 +15,13 @@ use kube::{
 };
 
 use super::{
-    Cluster, call::read, item::Item, kinds::RolloutKept, lock, resource, rollouts, selection::Selection, table::Change,
+    Cluster,
+    call::read,
+    item::Item,
+    kinds::RolloutKept,
+    lock, resource, rollouts,
+    selection::Selection,
+    table::{Change, Kept, Table},
 };
 use crate::{
     api::Rollout,
@@ -31,15 +37,9 @@ impl Cluster {
             return Ok(());
         }
         let before = self.tables.rollouts.get(&key.namespace, &key.name);
-        match self.live(&rollouts(), &key.namespace, &key.name).await? {
-            Some(live) => self.tables.rollouts.wrote_item(&live),
-            None => drop(self.tables.rollouts.gone(&key.namespace, &key.name)),
-        }
+        self.refresh(&self.tables.rollouts, &rollouts(), &key.namespace, &key.name).await?;
         for set in self.tables.replica_sets.group(&key.namespace, &key.name) {
-            match self.live(&resource::<ReplicaSet>(), &key.namespace, &set.key.name).await? {
-                Some(live) => self.tables.replica_sets.wrote_item(&live),
-                None => drop(self.tables.replica_sets.gone(&key.namespace, &set.key.name)),
-            }
+            self.refresh(&self.tables.replica_sets, &resource::<ReplicaSet>(), &key.namespace, &set.key.name).await?;
         }
         let after = self.tables.rollouts.get(&key.namespace, &key.name);
         // The watch finds this version known when it brings it: what it would have done is done here.
@@ -49,6 +49,21 @@ impl Cluster {
             self.rollout_changed(key, &change);
         }
         lock(&self.looked_in).insert(key.clone(), term);
+        Ok(())
+    }
+
+    /// Brings one object up to what the API server has.
+    async fn refresh<T: Kept>(
+        &self,
+        table: &Table<T>,
+        resource: &ApiResource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(), WorldError> {
+        match self.live(resource, namespace, name).await? {
+            Some(live) => table.wrote_item(&live),
+            None => drop(table.gone(namespace, name)),
+        }
         Ok(())
     }
 
