@@ -66,8 +66,6 @@ struct State {
     /// The last time that the API server said anything; at first the beginning.
     heard: Instant,
     trouble: Option<Trouble>,
-    /// The connection broke, and was not re-established since.
-    broken: bool,
     /// The server was away, not a connection alone: it may be back from a backup, so a new list is needed.
     away: bool,
     torn: u64,
@@ -79,21 +77,14 @@ struct Trouble {
     since: Instant,
     code: Option<u16>,
     text: String,
+    /// The connection broke, and was not re-established since.
+    broken: bool,
 }
 
 impl Health {
     fn new(kind: &str, optional: bool, restores: Arc<Restores>) -> Self {
         let now = Instant::now();
-        let state = State {
-            listed: None,
-            absent: false,
-            lived: now,
-            heard: now,
-            trouble: None,
-            broken: false,
-            away: false,
-            torn: 0,
-        };
+        let state = State { listed: None, absent: false, lived: now, heard: now, trouble: None, away: false, torn: 0 };
         Health { kind: kind.to_owned(), optional, restores, state: Mutex::new(state) }
     }
 
@@ -101,7 +92,7 @@ impl Health {
     pub fn lives(&self) {
         let mut state = self.lock();
         (state.lived, state.heard) = (Instant::now(), Instant::now());
-        (state.absent, state.trouble, state.broken) = (false, None, false);
+        (state.absent, state.trouble) = (false, None);
     }
 
     /// A list or a watch failed.
@@ -113,11 +104,11 @@ impl Health {
             state.heard = Instant::now();
         }
         state.torn += u64::from(matches!(failure, Failure::Silent(_)));
-        let broken = matches!(failure, Failure::Broken(_));
-        state.away |= broken && state.broken;
-        state.broken |= broken;
-        let since = state.trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
-        state.trouble = Some(Trouble { since, code, text: failure.to_string() });
+        let (broken, before) = (matches!(failure, Failure::Broken(_)), state.trouble.take());
+        let was_broken = before.as_ref().is_some_and(|before| before.broken);
+        state.away |= broken && was_broken;
+        let since = before.map_or_else(Instant::now, |before| before.since);
+        state.trouble = Some(Trouble { since, code, text: failure.to_string(), broken: broken || was_broken });
     }
 
     /// A list is complete that came after so many restores.
@@ -379,7 +370,7 @@ mod tests {
         routes.fails(&broken());
         let both = ["Pod (connection reset)", "VirtualService (connection reset)"];
         assert_eq!(streams.relisting(), both);
-        assert!(routes.unreliable().is_none(), "no Rollout is told of a short outage");
+        assert!(routes.unreliable().is_none(), "no Rollout reports a short outage");
         assert!(streams.unsynced().is_empty(), "nor is readiness lost");
         pass(31).await;
         assert_eq!(streams.relisting(), ["Pod (connection reset)"], "an optional kind is not waited for without end");
@@ -390,9 +381,9 @@ mod tests {
         assert!(streams.relisting().is_empty());
     }
 
-    /// A watch whose history is gone is relisted, and what is known stays in use meanwhile: a routine 410 stops nobody.
+    /// A watch whose history is gone is relisted, and what is known stays in use meanwhile: a routine 410 stops no work.
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_expired_stops_nobody() {
+    async fn a_watch_that_expired_stops_no_work() {
         let streams = Streams::default();
         let (pods, routes) = (streams.add("Pod"), streams.add_optional("VirtualService"));
         for (health, code) in [(&pods, 410), (&routes, 410), (&routes, 404)] {

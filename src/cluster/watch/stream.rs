@@ -40,7 +40,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const LIVED: Duration = Duration::from_secs(10);
 /// Within so many milliseconds a connection that had lived is re-established.
 const AT_ONCE: u32 = 100;
-/// The server's version is told within this time.
+/// The server answers with its version within this time.
 const VERSION: Duration = Duration::from_secs(10);
 /// The longest wait that the server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -218,12 +218,12 @@ impl<T: Kept> Stream<'_, T> {
             progress.unread = unread;
             let replaced = self.table.replace(listing, &version);
             replaced.changes.iter().filter(|change| change.matters()).for_each(changed);
+            let restores = if replaced.restored { self.health.restored() } else { restores };
             if replaced.restored && !doubtful {
                 // What was taken for known may be of the other history: once more.
-                self.health.restored();
                 return Err(Failure::Undone(version));
             }
-            self.health.listed(if replaced.restored { self.health.restored() } else { restores });
+            self.health.listed(restores);
             return Ok(version);
         }
     }
