@@ -84,7 +84,7 @@ fn a_list_without_a_write_of_ours_that_it_must_hold_is_from_a_backup() {
     assert!(!restored(item("a", 236, "blue"), 240));
     assert!(!restored(item("a", 239, "green"), 240), "changed since");
     let another = Item::Whole(Box::new(born("a", "another", 220, "red")));
-    assert!(!restored(another, 240), "deleted, and made anew by somebody else");
+    assert!(!restored(another, 240), "deleted, and created again by another client");
 }
 
 /// A tenant takes the label off a ReplicaSet of ours, and we write to it: the watch will never show that write.

@@ -176,7 +176,7 @@ mod tests {
         for (name, number) in [("runs/b", 1), ("runs/a", 2), ("runs/b", 3), ("site", 4)] {
             folder.write(name, &number).unwrap();
         }
-        // A link that somebody left is not followed.
+        // A link left by another user is not followed.
         let elsewhere = place.path().join("elsewhere");
         fs::write(&elsewhere, "mine").unwrap();
         std::os::unix::fs::symlink(&elsewhere, path.join("site.json.new")).unwrap();

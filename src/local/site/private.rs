@@ -59,7 +59,7 @@ pub enum NotPrivate {
     },
 }
 
-/// The folder without links, if nobody else may write to it or put another one in its place.
+/// The folder without links, if no other user may write to it or put another one in its place.
 pub fn private(named: &Path) -> Result<PathBuf, NotPrivate> {
     let io = |source| NotPrivate::Io { path: named.to_owned(), source };
     let path = fs::canonicalize(named).map_err(io)?;
