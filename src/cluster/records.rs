@@ -150,6 +150,8 @@ impl RunKept {
 }
 
 impl Kept for RunKept {
+    const RECORDS: bool = true;
+
     fn keep(object: &DynamicObject) -> Self {
         let state = ended(object).map_or_else(|| at_work(object), RunState::Ended);
         let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default();
@@ -205,6 +207,8 @@ impl CommandKept {
 }
 
 impl Kept for CommandKept {
+    const RECORDS: bool = true;
+
     fn keep(object: &DynamicObject) -> Self {
         let told = object.data.pointer("/status/state");
         let read = |path: &str| object.data.pointer(path).cloned().unwrap_or(Value::Null);

@@ -36,6 +36,9 @@ impl ObjectKey {
 
 /// What is kept of an object's kind-specific content.
 pub trait Kept: Clone + PartialEq + Send + Sync + Sized + 'static {
+    /// Whether nearly all are records of what has ended, of which a cluster may hold thousands.
+    const RECORDS: bool = false;
+
     /// Prunes a raw object.
     fn keep(object: &DynamicObject) -> Self;
     /// What is kept of an object that cannot be read; `None`: it counts as absent.

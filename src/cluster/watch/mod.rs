@@ -4,6 +4,7 @@ mod backoff;
 mod failure;
 #[cfg(test)]
 mod fake_api;
+mod list_body;
 mod routes;
 mod stream;
 #[cfg(test)]
@@ -150,6 +151,7 @@ impl Watch {
             namespace: self.cluster.settings.namespace.as_deref(),
             label,
             metadata_only: false,
+            first_from_memory: T::RECORDS,
             table,
             health,
         };

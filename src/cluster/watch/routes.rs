@@ -95,6 +95,7 @@ impl Watch {
             namespace: None,
             label: None,
             metadata_only: true,
+            first_from_memory: false,
             table: &definitions.table,
             health: &definitions.health,
         };

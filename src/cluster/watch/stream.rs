@@ -4,7 +4,7 @@
 //! (what a list lacks is only then known to be gone), bookmarks and answers (a stream without changes lives too), and each
 //! object by itself (one that cannot be read must not stop the others).
 
-use std::{collections::HashSet, pin::Pin, time::Duration};
+use std::{collections::HashSet, fmt::Display, pin::Pin, time::Duration};
 
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::{
@@ -15,23 +15,26 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 
-use super::{backoff::Backoff, failure::Failure};
+use super::{backoff::Backoff, failure::Failure, list_body::ListBody};
 use crate::cluster::{
     Health,
-    item::{Item, Page},
-    table::{Change, Kept, ObjectKey, Table, key_of, number},
+    item::{Item, PageMeta},
+    table::{Change, Kept, Listing, ObjectKey, Table, key_of, number},
 };
 
 /// Objects a page.
 const PAGE: u32 = 250;
-/// A page takes no longer, nor does the first answer to a watch.
+/// The first answer to a list or a watch takes no longer, nor does any object of a list.
 const ANSWER: Duration = Duration::from_secs(60);
 /// The server ends a watch after this many seconds, and up to as many more so that streams do not end together.
 const WATCH: (u32, u32) = (240, 50);
 /// A watch that outlives its end by this much is not heard of any more.
 const MARGIN: Duration = Duration::from_secs(10);
-/// A server that sends bookmarks does so once a minute.
+/// A server that sends bookmarks does so once a minute; after this long without any the connection may be broken.
 const BOOKMARKS: Duration = Duration::from_secs(150);
+/// After so many silences in a row, all on new connections, it is the kind that is quiet: some servers send bookmarks only
+/// while something moves its version.
+const QUIET: u32 = 2;
 /// The longest event. etcd stores objects of 1.5 MiB unless told otherwise.
 const LONGEST_EVENT: u64 = 32 << 20;
 /// A watch that ends sooner and said nothing is no faster begun anew than a failed one.
@@ -57,6 +60,9 @@ pub struct Stream<'a, T> {
     pub label: Option<&'a str>,
     /// Whether only their metadata is asked for.
     pub metadata_only: bool,
+    /// Whether the first list may be what the API server has in memory, which may be a little behind etcd. It reads thousands
+    /// of objects from etcd in many seconds, whatever it then leaves out.
+    pub first_from_memory: bool,
     /// Where they go.
     pub table: &'a Table<T>,
     /// Where it is said how the stream fares.
@@ -72,8 +78,13 @@ struct Frame<'a> {
     object: &'a RawValue,
 }
 
+/// A body that arrives.
+type Body = Pin<Box<dyn AsyncBufRead + Send>>;
+
 /// Where a stream is.
 struct Progress {
+    /// Whether no list has been answered yet.
+    first: bool,
     /// The version to watch from; a list is needed when absent.
     from: Option<String>,
     /// Objects that were found unreadable, so that each is logged once.
@@ -82,6 +93,8 @@ struct Progress {
     events: u64,
     /// Whether the server sends bookmarks.
     bookmarks: bool,
+    /// How many watches in a row were closed for their silence.
+    silences: u32,
     /// Whether the watch ended otherwise than it should: what answers next may be a server that was restored.
     doubtful: bool,
     /// The last failure, so that one that repeats is logged once.
@@ -92,7 +105,22 @@ struct Progress {
 impl Progress {
     fn new(kind: &str) -> Self {
         let (unread, backoff) = (HashSet::new(), Backoff::new(kind));
-        Progress { from: None, unread, events: 0, bookmarks: false, doubtful: false, failure: None, backoff }
+        Progress {
+            first: true,
+            from: None,
+            unread,
+            events: 0,
+            bookmarks: false,
+            silences: 0,
+            doubtful: false,
+            failure: None,
+            backoff,
+        }
+    }
+
+    /// How long a watch that must end by itself after `end` may say nothing.
+    fn longest_silence(&self, end: Duration) -> Duration {
+        if self.bookmarks && self.silences < QUIET { BOOKMARKS.min(end) } else { end }
     }
 }
 
@@ -172,9 +200,9 @@ impl<T: Kept> Stream<'_, T> {
     /// version that it has yet to reach.
     async fn is_continued(&self, from: &str) -> Result<(), Failure> {
         // Without the selector: looking for the first object that it matches may be looking at all there are.
-        let text = self.page(ListParams { limit: Some(1), ..ListParams::default() }, VERSION).await?;
-        let page: Page<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
-        let said = page.metadata.resource_version.unwrap_or_default();
+        let mut body = self.open_list(&ListParams { limit: Some(1), ..ListParams::default() }, VERSION).await?;
+        while body.next(VERSION).await?.is_some() {}
+        let said = body.meta()?.resource_version.unwrap_or_default();
         if !went_back(from, &said) {
             return Ok(());
         }
@@ -191,51 +219,61 @@ impl<T: Kept> Stream<'_, T> {
         let (restores, mut listing) = (self.health.restores(), self.table.list(doubtful));
         let mut unread = HashSet::new();
         let mut next = None;
-        loop {
-            let params = ListParams {
-                label_selector: self.label.map(str::to_owned),
-                limit: Some(PAGE),
-                continue_token: next,
-                ..ListParams::default()
-            };
-            let text = self.page(params, ANSWER).await?;
-            let page: Page<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
-            self.health.lives();
-            for raw in page.items() {
-                if let Some(item) = self.read(raw, &progress.unread) {
-                    unread.extend(matches!(item, Item::Unread(_)).then(|| key_of(item.metadata())));
-                    self.table.take(&mut listing, &item);
-                }
+        let version = loop {
+            let page = self.list_page(progress, next, &mut listing, &mut unread).await?;
+            next = page.next.filter(|token| !token.is_empty());
+            if next.is_none() {
+                break page.resource_version.unwrap_or_default();
             }
-            next = page.metadata.next.filter(|token| !token.is_empty());
-            if next.is_some() {
-                continue;
-            }
-            let version = page.metadata.resource_version.unwrap_or_default();
-            if version.is_empty() {
-                return Err(Failure::Garbled("the list has no resourceVersion".to_owned()));
-            }
-            progress.unread = unread;
-            let replaced = self.table.replace(listing, &version);
-            replaced.changes.iter().filter(|change| change.matters()).for_each(changed);
-            let restores = if replaced.restored { self.health.restored() } else { restores };
-            if replaced.restored && !doubtful {
-                // What was taken for known may be of the other history: once more.
-                return Err(Failure::Undone(version));
-            }
-            self.health.listed(restores);
-            return Ok(version);
+        };
+        if version.is_empty() {
+            return Err(Failure::Garbled("the list has no resourceVersion".to_owned()));
         }
+        progress.unread = unread;
+        let replaced = self.table.replace(listing, &version);
+        replaced.changes.iter().filter(|change| change.matters()).for_each(changed);
+        let restores = if replaced.restored { self.health.restored() } else { restores };
+        if replaced.restored && !doubtful {
+            // What was taken for known may be of the other history: once more.
+            return Err(Failure::Undone(version));
+        }
+        self.health.listed(restores);
+        Ok(version)
     }
 
-    async fn page(&self, params: ListParams, within: Duration) -> Result<String, Failure> {
-        let request = self.request();
-        let request = if self.metadata_only { request.list_metadata(&params) } else { request.list(&params) };
-        let request = request.map_err(|error| Failure::Broken(error.to_string()))?;
-        match timeout(within, self.client.request_text(request)).await {
-            Ok(answer) => answer.map_err(|error| Failure::of(&error)),
-            Err(_) => Err(Failure::NoAnswer(within)),
+    /// Takes the objects of one page, or of all that the API server has in memory; that is never in pages.
+    async fn list_page(
+        &self,
+        progress: &mut Progress,
+        token: Option<String>,
+        listing: &mut Listing<T>,
+        unread: &mut HashSet<ObjectKey>,
+    ) -> Result<PageMeta, Failure> {
+        let from_memory = (progress.first && self.first_from_memory).then(|| "0".to_owned());
+        let params = ListParams {
+            label_selector: self.label.map(str::to_owned),
+            limit: from_memory.is_none().then_some(PAGE),
+            resource_version: from_memory,
+            continue_token: token,
+            ..ListParams::default()
+        };
+        let mut body = self.open_list(&params, ANSWER).await?;
+        progress.first = false;
+        self.health.lives();
+        while let Some(raw) = body.next(ANSWER).await? {
+            self.health.lives();
+            if let Some(item) = self.read(&raw, &progress.unread) {
+                unread.extend(matches!(item, Item::Unread(_)).then(|| key_of(item.metadata())));
+                self.table.take(listing, &item);
+            }
         }
+        body.meta()
+    }
+
+    async fn open_list(&self, params: &ListParams, within: Duration) -> Result<ListBody<Body>, Failure> {
+        let request = self.request();
+        let request = if self.metadata_only { request.list_metadata(params) } else { request.list(params) };
+        self.begin(request, within).await.map(ListBody::new)
     }
 
     fn request(&self) -> Request {
@@ -250,7 +288,7 @@ impl<T: Kept> Stream<'_, T> {
     ) -> Result<(), Failure> {
         let restores = self.health.restores();
         let seconds = WATCH.0 + progress.backoff.below(WATCH.1);
-        let mut lines = self.open(&from, seconds).await?;
+        let mut lines = self.open_watch(&from, seconds).await?;
         self.health.lives();
         // What was known is from before a restore, as another kind has found: only a new list helps.
         if !self.health.is_listed() {
@@ -261,7 +299,7 @@ impl<T: Kept> Stream<'_, T> {
         loop {
             line.clear();
             let mut bounded = (&mut lines).take(LONGEST_EVENT);
-            let limit = if progress.bookmarks { BOOKMARKS.min(end) } else { end };
+            let limit = progress.longest_silence(end);
             let read = tokio::select! {
                 biased;
                 () = self.health.restored_beyond(restores) => return Ok(()),
@@ -269,7 +307,10 @@ impl<T: Kept> Stream<'_, T> {
             };
             let read = match read {
                 Ok(read) => read.map_err(|error| Failure::Broken(error.to_string()))?,
-                Err(_) => return Err(Failure::Silent(limit)),
+                Err(_) => {
+                    progress.silences += 1;
+                    return Err(Failure::Silent(limit));
+                }
             };
             // An event that is cut off was not seen: the watch is resumed before it.
             if read == 0 || (line.last() != Some(&b'\n') && line.len() as u64 != LONGEST_EVENT) {
@@ -279,6 +320,7 @@ impl<T: Kept> Stream<'_, T> {
             let frame: Frame<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
             let reached = self.take(&frame, &mut progress.unread, changed)?;
             progress.events += 1;
+            progress.silences = 0;
             self.health.lives();
             progress.bookmarks |= frame.what == "BOOKMARK";
             if let Some(version) = reached {
@@ -296,7 +338,7 @@ impl<T: Kept> Stream<'_, T> {
         }
     }
 
-    async fn open(&self, from: &str, seconds: u32) -> Result<Pin<Box<dyn AsyncBufRead + Send>>, Failure> {
+    async fn open_watch(&self, from: &str, seconds: u32) -> Result<Body, Failure> {
         let params = WatchParams {
             label_selector: self.label.map(str::to_owned),
             timeout: Some(seconds),
@@ -306,14 +348,24 @@ impl<T: Kept> Stream<'_, T> {
         let request = self.request();
         let request =
             if self.metadata_only { request.watch_metadata(&params, from) } else { request.watch(&params, from) };
+        self.begin(request, ANSWER).await
+    }
+
+    /// Sends a request; its answer begins within this time.
+    async fn begin<E: Display>(
+        &self,
+        request: Result<axum::http::Request<Vec<u8>>, E>,
+        within: Duration,
+    ) -> Result<Body, Failure> {
         let mut request = request.map_err(|error| Failure::Broken(error.to_string()))?;
-        // Compressed event by event, a stream is not read on after the first by what decompresses it here.
+        // Compressed event by event, a stream is not read on after the first by what decompresses it here; and to compress
+        // a list takes longer than to send it.
         let plain = axum::http::HeaderValue::from_static("identity");
         request.headers_mut().insert(axum::http::header::ACCEPT_ENCODING, plain);
-        match timeout(ANSWER, self.client.request_stream(request)).await {
+        match timeout(within, self.client.request_stream(request)).await {
             Ok(Ok(stream)) => Ok(Box::pin(stream)),
             Ok(Err(error)) => Err(Failure::of(&error)),
-            Err(_) => Err(Failure::NoAnswer(ANSWER)),
+            Err(_) => Err(Failure::NoAnswer(within)),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::{
 };
 
 const ROLLOUTS: &str = "/apis/glidepath.dev/v1alpha1/rollouts";
+const RUNS: &str = "/apis/glidepath.dev/v1alpha1/analysisruns";
 const SERVICES: &str = "/api/v1/services";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const ISTIO: &str = "/apis/networking.istio.io";
@@ -385,6 +386,44 @@ async fn a_watch_without_any_sign_of_life_is_begun_anew() {
     assert_eq!(torn, 1);
     assert_eq!(api.watched_from(SERVICES).len(), 2, "no bookmark ever came: not before the server must have ended it");
     assert!(process.streams.dead().is_empty());
+}
+
+/// H4: servers whose bookmarks stop while nothing moves a kind's version are not asked more often than their watches end.
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_stays_quiet_is_watched_to_the_end_of_its_watches() {
+    let api = served();
+    let process = Process::start(&api);
+    process.synced().await;
+    process.pass(60, &[ROLLOUTS]).await;
+    api.version(1000);
+    process.pass(310, &[]).await;
+    assert_eq!(api.watched_from(ROLLOUTS).len(), 3, "two silences may be broken connections");
+    process.pass(3_600, &[]).await;
+    let watches = api.watched_from(ROLLOUTS).len();
+    assert!((14..=18).contains(&watches), "{watches} watches in an hour; one lasts 240 to 290 s and a margin of 10 s");
+    process.pass(60, &[ROLLOUTS]).await;
+    let watches = api.watched_from(ROLLOUTS).len();
+    process.pass(160, &[]).await;
+    assert_eq!(api.watched_from(ROLLOUTS).len(), watches + 1, "a bookmark is missed again after 150 s");
+}
+
+/// C5: to read thousands of records from etcd takes the API server many seconds. What it has in memory does for the start,
+/// where nothing is known yet; later it might be older than what is known.
+#[tokio::test(start_paused = true)]
+async fn records_are_listed_from_memory_once() {
+    let api = served();
+    api.answer(RUNS, Answer::Refuse(503));
+    let process = Process::start(&api);
+    process.pass(3, &[]).await;
+    api.answer(RUNS, Answer::Items(Vec::new()));
+    process.synced().await;
+    let (from_memory, paged) = (format!("{RUNS}?&resourceVersion=0"), format!("{RUNS}?&limit=250"));
+    assert!(api.requests(&from_memory) > 1, "a server that does not answer is asked the same again");
+    assert_eq!(api.requests(&paged), 0);
+    assert_eq!(api.requests(&format!("{ROLLOUTS}?&limit=250")), 1, "what decides on traffic is read from etcd");
+    api.send(RUNS, "ERROR", &json!({"code": 410, "reason": "Expired", "status": "Failure"}).to_string());
+    process.pass(40, &[]).await;
+    assert_eq!(api.requests(&paged), 1);
 }
 
 /// M6: an API server that goes on after a restore of etcd shows lower versions; no error says so.

@@ -173,6 +173,20 @@ impl Store {
         known.then(|| self.log.range(first..))
     }
 
+    /// What was stored before the last changes, as far as they are known.
+    pub fn some_changes_ago(&self, changes: u64) -> Store {
+        let mut then = self.clone();
+        for _ in 0..changes {
+            let Some(undone) = then.log.pop_back() else { break };
+            match undone.before {
+                Some(before) => then.objects.insert(undone.key, before),
+                None => then.objects.remove(&undone.key),
+            };
+            then.version = then.log.back().map_or(self.compacted, |logged| logged.version);
+        }
+        then
+    }
+
     /// Forgets the history: every watch that is not up to date is 410 Gone.
     pub fn compact(&mut self) {
         self.log.clear();
