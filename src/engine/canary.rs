@@ -4,10 +4,11 @@
 use sha2::{Digest, Sha256};
 
 use crate::api::{
-    analysis::Verdict,
+    analysis::{MetricStatus, Verdict},
     common::{HumanDuration, Percent},
     status::{Course, Phase, Stage},
 };
+use crate::evidence::source_error;
 
 use super::{
     ab_test, beside, checks,
@@ -413,16 +414,21 @@ fn evidence(draft: &Draft<'_>) -> String {
         .metrics
         .iter()
         .filter(|metric| metric.required && !metric.decides)
-        .map(|metric| {
-            let shown = if metric.canary.is_empty() { &metric.reason } else { &metric.canary };
-            if shown.is_empty() {
-                format!("{} {:?}", metric.name, metric.verdict)
-            } else {
-                format!("{} {:?} ({shown})", metric.name, metric.verdict)
-            }
-        })
+        .map(|metric| format!("{} {:?}{}", metric.name, metric.verdict, grounds(metric)))
         .collect();
     if texts.is_empty() { "no evidence yet".to_owned() } else { texts.join(", ") }
+}
+
+/// What a verdict rests on: the canary's numbers, or why there are none.
+fn grounds(metric: &MetricStatus) -> String {
+    if let Some(error) = source_error(metric) {
+        return format!(" ({}: {error})", metric.reason);
+    }
+    let without_numbers = metric.verdict == Verdict::NoData || metric.canary.is_empty();
+    match if without_numbers { &metric.reason } else { &metric.canary } {
+        shown if shown.is_empty() => String::new(),
+        shown => format!(" ({shown})"),
+    }
 }
 
 /// Ends the current item. The next one begins with a tick of its own.
@@ -507,4 +513,27 @@ pub fn rest(draft: &mut Draft<'_>) -> Option<Route> {
     draft.status.weights.accepted = None;
     draft.status.weights.settled = reached;
     Some(Route { desired: Percent::ZERO, settled: reached, goal: Percent::ZERO })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_numbers_a_verdict_says_why() {
+        let metric = |verdict, canary: &str, reason: &str, note: &str| MetricStatus {
+            verdict,
+            canary: canary.to_owned(),
+            reason: reason.to_owned(),
+            notes: vec![note.to_owned()],
+            ..MetricStatus::default()
+        };
+        let refused = metric(Verdict::NoData, "no requests", "SourceError", "source: may not read Secret shop/thanos");
+        assert_eq!(grounds(&refused), " (SourceError: may not read Secret shop/thanos)");
+        let idle = metric(Verdict::NoData, "no requests", "NoCanaryRequests", "missed: 2 windows");
+        assert_eq!(grounds(&idle), " (NoCanaryRequests)");
+        let undecided = metric(Verdict::Continue, "0.12 % (9/7,412)", "Undecided", "");
+        assert_eq!(grounds(&undecided), " (0.12 % (9/7,412))");
+        assert_eq!(grounds(&metric(Verdict::Pass, "", "", "")), "");
+    }
 }

@@ -25,6 +25,7 @@ mod windows;
 pub use builtin::{BUILTIN_NAMES, builtin};
 pub use resolve::resolve;
 pub use run::{Answered, Planned, RunPlan};
+pub use silence::source_error;
 pub use texts::grouped;
 
 /// A question to a source.

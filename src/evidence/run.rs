@@ -19,7 +19,7 @@ use super::{
     defaults::Frozen,
     memory::{Kept, Memory},
     ratio, share,
-    silence::Silence,
+    silence::source_error,
     threshold, windows,
 };
 
@@ -373,7 +373,7 @@ fn sentence(metric: &MetricStatus) -> String {
         Verdict::Fail if stable.is_empty() => format!("{name} failed: {}", seen.join(", ")),
         Verdict::Fail => format!("{name} failed: canary {canary}, stable {stable}, {comparison}"),
         Verdict::NoData | Verdict::Inconclusive => {
-            let error = Silence::error_in(&metric.notes).map(|error| format!(": {error}")).unwrap_or_default();
+            let error = source_error(metric).map(|error| format!(": {error}")).unwrap_or_default();
             format!("{name} has no verdict ({reason}){error}")
         }
         _ if reason == "WarmUp" => format!("{name} awaits its first comparable window"),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::analysis::Verdict;
+use crate::api::analysis::{MetricStatus, Verdict};
 
 use super::run::Context;
 
@@ -56,9 +56,9 @@ impl Silence {
         notes.retain(|note| !note.starts_with(NOTE));
         notes.extend(self.error.iter().map(|error| format!("{NOTE}{error}")));
     }
+}
 
-    /// The error, if the last question failed.
-    pub fn error_in(notes: &[String]) -> Option<&str> {
-        notes.iter().find_map(|note| note.strip_prefix(NOTE))
-    }
+/// Why a metric's source has not answered its last question, if it has not.
+pub fn source_error(metric: &MetricStatus) -> Option<&str> {
+    metric.notes.iter().find_map(|note| note.strip_prefix(NOTE))
 }

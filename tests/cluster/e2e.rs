@@ -15,6 +15,7 @@
 mod audit;
 mod component;
 mod controller;
+mod front;
 mod http;
 mod judged;
 mod kubectl;
@@ -44,6 +45,7 @@ mod blue_green_routes;
 mod deep_objects;
 mod envoy_pack;
 mod exit_codes;
+mod guarded_prometheus;
 mod harness;
 mod header_routes;
 mod image;
