@@ -156,15 +156,12 @@ fn failed(draft: &mut Draft<'_>) -> bool {
     } else if let Some(evidence) = runs::failure(draft) {
         outcome::fail(draft, "AnalysisFailed", &evidence);
     }
-    settle_failure(draft)
+    has_left_the_step(draft)
 }
 
 /// After an abort the next tick takes the traffic back; after a hold a person is asked.
-fn settle_failure(draft: &mut Draft<'_>) -> bool {
-    if draft.status.course != Course::Stepping {
-        return true;
-    }
-    draft.status.held.is_some()
+fn has_left_the_step(draft: &Draft<'_>) -> bool {
+    draft.status.course != Course::Stepping || draft.status.held.is_some()
 }
 
 /// Completes the current item if it is over, else says what it waits for. While something that the user has to mend
@@ -184,8 +181,7 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
         return deadline(draft);
     }
     let over = is_over(draft, place);
-    if draft.status.course != Course::Stepping || draft.status.held.is_some() {
-        settle_failure(draft);
+    if has_left_the_step(draft) {
         return;
     }
     let unproved = is_unproved(draft);
@@ -456,7 +452,6 @@ fn deadline(draft: &mut Draft<'_>) {
     let Some(allowed) = draft.overdue() else { return };
     let message = draft.waiting.as_ref().map(|wait| wait.message.clone()).unwrap_or_default();
     outcome::fail(draft, "ProgressDeadlineExceeded", &format!("no progress for {allowed}: {message}"));
-    settle_failure(draft);
 }
 
 /// Clocks of observations stand still while paused or scaled to zero (S36, S37).
