@@ -3,13 +3,17 @@
 //! A router is pure. It names the objects it wants to see, reads the split out of them and plans whole-object writes
 //! that change only the fields it owns; whoever holds a client reads and writes. Routers are found through
 //! [`ROUTERS`], which also drives documentation, RBAC and watches.
+//!
+//! Without entries in `spec.traffic` there is no router at all, and the ratio of replicas is the split (rule S54): every pod
+//! of both revisions stands behind the same Service, so a canary with `c` of `n` pods gets about `c / n` of the requests.
+//! Then [`routers`] gives an empty list, `Seen::route` stays `None`, and the engine chooses the pod counts that come nearest to
+//! a step's weight.
 
 mod consent;
 mod error;
 pub mod istio;
 mod needs;
 mod objects;
-pub mod replicas;
 pub mod weights;
 
 pub use consent::{ALLOW_NAMESPACES, CrossNamespace};
