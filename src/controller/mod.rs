@@ -186,8 +186,8 @@ pub async fn run_in(
     let pages = Pages {
         streams: streams.clone(),
         cluster: Arc::clone(&cluster),
-        rollouts: Arc::clone(&queues.rollouts),
-        runs: Arc::clone(&queues.runs),
+        rollouts: Arc::<Queue<_>>::clone(&queues.rollouts),
+        runs: Arc::<Queue<_>>::clone(&queues.runs),
         metrics: metrics.clone(),
     };
     let server = server::serve(settings.listen, pages, ended.clone().cancelled_owned());

@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 pub use order::Namespaced;
 use order::Order;
 
-use crate::{cluster::table::ObjectKey, ports::RolloutKey};
+use crate::{cluster::table::ObjectKey, ports::RolloutKey, server::Backlog};
 
 /// What a piece of work says when it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,17 +86,6 @@ impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Queue<K> {
         self.changed.notify_one();
     }
 
-    /// How many keys wait or run.
-    pub fn depth(&self) -> usize {
-        self.lock().order.depth(Instant::now())
-    }
-
-    /// How long the oldest key waits that is due: a place, or the end of its own work.
-    pub fn oldest_due_age(&self) -> Duration {
-        let now = Instant::now();
-        self.lock().order.oldest_due(now).map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
-    }
-
     /// Takes the next key that is due and not being worked on; waits for one.
     pub async fn take(&self) -> K {
         loop {
@@ -147,6 +136,17 @@ impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Queue<K> {
 
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Backlog for Queue<K> {
+    fn depth(&self) -> usize {
+        self.lock().order.depth(Instant::now())
+    }
+
+    fn oldest_due_age(&self) -> Duration {
+        let now = Instant::now();
+        self.lock().order.oldest_due(now).map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 }
 

@@ -1,17 +1,23 @@
 //! The controller's own HTTP: `/livez`, `/readyz`, `/metrics`.
 
-use std::{collections::BTreeMap, future::Future, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 
 pub use crate::metrics::Metrics;
 
 use crate::{
-    cluster::{Cluster, Streams, table::ObjectKey},
-    controller::queue::Queue,
+    cluster::{Cluster, Streams},
     metrics::Scrape,
-    ports::RolloutKey,
 };
+
+/// What is said of a queue of work.
+pub trait Backlog: Send + Sync {
+    /// How many keys wait or run.
+    fn depth(&self) -> usize;
+    /// How long the oldest key waits that is due: for its turn, or for the end of its own work.
+    fn oldest_due_age(&self) -> Duration;
+}
 
 /// What the pages speak of.
 #[derive(Clone)]
@@ -21,9 +27,9 @@ pub struct Pages {
     /// The tables.
     pub cluster: Arc<Cluster>,
     /// The work on Rollouts.
-    pub rollouts: Arc<Queue<RolloutKey>>,
+    pub rollouts: Arc<dyn Backlog>,
     /// The work on AnalysisRuns.
-    pub runs: Arc<Queue<ObjectKey>>,
+    pub runs: Arc<dyn Backlog>,
     /// Our own metrics.
     pub metrics: Metrics,
 }
