@@ -4,7 +4,8 @@
 //! So in a new term the first tick of each Rollout reads it and its ReplicaSets live, which the API server answers
 //! consistently, and works only with what is at least as new: what was decided before, and which pods can carry traffic.
 //! Routes and Services need no such read: writing them is conditional on the version that was observed. A ReplicaSet that
-//! is not known yet is found when its name turns out to be taken.
+//! is not known yet is found when its name turns out to be taken. Runs at work are read in any case: the first list of them
+//! may be what the API server has in memory, and an older verdict may be a better one.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,7 @@ use super::{
     call::read,
     item::Item,
     kinds::RolloutKept,
-    lock, resource, rollouts,
+    lock, resource, rollouts, runs_resource,
     selection::Selection,
     table::{Change, Kept, Table},
 };
@@ -29,13 +30,25 @@ use crate::{
 };
 
 impl Cluster {
-    /// Reads the Rollout live, once in each term of leadership. Without a Lease the tables were filled by this very process
-    /// since it began to lead.
+    /// Reads live what must not be old, once in each term of leadership.
     pub(super) async fn look_first(&self, key: &RolloutKey) -> Result<(), WorldError> {
-        let Some(term) = self.fence.term() else { return Ok(()) };
+        let term = self.fence.term();
         if lock(&self.looked_in).get(key) == Some(&term) {
             return Ok(());
         }
+        if term.is_some() {
+            self.look_at_rollout(key).await?;
+        }
+        let runs = self.tables.runs.group(&key.namespace, &key.name);
+        for run in runs.iter().filter(|run| run.value.running().is_some()) {
+            self.refresh(&self.tables.runs, &runs_resource(), &key.namespace, &run.key.name).await?;
+        }
+        lock(&self.looked_in).insert(key.clone(), term);
+        Ok(())
+    }
+
+    /// Reads a Rollout and its ReplicaSets. Without a Lease this very process has listed them since it began to lead.
+    async fn look_at_rollout(&self, key: &RolloutKey) -> Result<(), WorldError> {
         let before = self.tables.rollouts.get(&key.namespace, &key.name);
         self.refresh(&self.tables.rollouts, &rollouts(), &key.namespace, &key.name).await?;
         for set in self.tables.replica_sets.group(&key.namespace, &key.name) {
@@ -48,7 +61,6 @@ impl Cluster {
             tracing::info!(rollout = %key, "the watch was behind the API server when this process began to lead");
             self.rollout_changed(key, &change);
         }
-        lock(&self.looked_in).insert(key.clone(), term);
         Ok(())
     }
 

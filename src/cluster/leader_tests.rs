@@ -9,13 +9,19 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    api::{FINALIZER, Percent},
+    api::{
+        AnalysisRun, FINALIZER, Percent, ROLLOUT_LABEL,
+        analysis::{AnalysisRunSpec, Verdict},
+        command::CommandState,
+    },
     engine::{GateAnswer, GateQuestion, RouteIntent, Target},
     ports::GateAsker,
 };
 
 const ROLLOUT: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/web";
 const ROUTE: &str = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/web";
+const RUN: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/analysisruns/web-2-1-background";
+const COMMAND: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rolloutcommands/abort/status";
 const SERVICE: &str = "/api/v1/namespaces/shop/services/web-stable";
 
 /// Objects by path: read, and written on condition of their version.
@@ -161,6 +167,8 @@ impl Shop {
         match object["kind"].as_str().unwrap() {
             "Rollout" => drop(tables.rollouts.seen(&item)),
             "Service" => drop(tables.services.seen(&item)),
+            "AnalysisRun" => drop(tables.runs.seen(&item)),
+            "RolloutCommand" => drop(tables.commands.seen(&item)),
             _ => drop(tables.routes["virtualservices"].seen(&item)),
         }
     }
@@ -195,6 +203,55 @@ async fn c6_a_new_leader_decides_on_what_is_as_new_as_its_leadership() {
     lock(&world.server.objects).remove(ROLLOUT);
     world.lead(3);
     assert!(world.observe().await.is_none(), "it was deleted meanwhile");
+}
+
+impl Shop {
+    /// Stores an object, and has the watch bring it.
+    fn add(&self, path: &str, object: Value) {
+        self.watch_brings(&object);
+        lock(&self.server.objects).insert(path.to_owned(), object);
+    }
+}
+
+/// C5, C6: the first list of runs may be older than what a process before this one has found.
+#[tokio::test(start_paused = true)]
+async fn a_run_at_work_is_read_live_before_the_first_decision() {
+    for leads in [true, false] {
+        let world = world();
+        let mut run = serde_json::to_value(AnalysisRun::new("web-2-1-background", AnalysisRunSpec::default())).unwrap();
+        run["metadata"] = json!({"name": "web-2-1-background", "namespace": "shop", "uid": "u4", "resourceVersion": "30",
+            "labels": {ROLLOUT_LABEL: "web"}});
+        run["status"] = json!({"phase": "Running", "verdict": "Pass"});
+        world.add(RUN, run);
+        world.server.change(RUN, "/status/verdict", "Fail".into());
+        if leads {
+            world.lead(1)
+        } else {
+            world.fence.open()
+        }
+        for _ in 0..3 {
+            world.observe().await.unwrap();
+            let run = world.cluster.tables().runs.get("shop", "web-2-1-background").unwrap();
+            assert_eq!(run.value.running().unwrap().shown.verdict, Verdict::Fail);
+        }
+        assert_eq!(world.server.requested(&format!("GET {RUN}")).len(), 1, "once in a term");
+    }
+}
+
+/// S81: what another process has answered is not answered again.
+#[tokio::test(start_paused = true)]
+async fn a_command_is_answered_on_condition_of_the_version_that_was_seen() {
+    let world = world();
+    world.fence.open();
+    let command = json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "RolloutCommand",
+        "metadata": {"name": "abort", "namespace": "shop", "uid": "u5", "resourceVersion": "40",
+            "labels": {ROLLOUT_LABEL: "web"}},
+        "spec": {"rollout": "web", "abort": {}}, "status": {}});
+    world.add(COMMAND, command);
+    world.server.change(COMMAND, "/status", json!({"state": "Done"}));
+    let answered = world.cluster.answer_command("shop", "abort", CommandState::Refused, "gone").await;
+    assert!(matches!(answered, Err(WorldError::Conflict { .. })), "{answered:?}");
+    assert_eq!(lock(&world.server.objects)[COMMAND]["status"]["state"], "Done");
 }
 
 #[tokio::test(start_paused = true)]

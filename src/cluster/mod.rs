@@ -144,8 +144,8 @@ pub struct Cluster {
     streams: OnceLock<Streams>,
     /// Since when this process decides.
     deciding_since: OnceLock<Timestamp>,
-    /// The term in which each Rollout was read live.
-    looked_in: Mutex<HashMap<RolloutKey, Term>>,
+    /// The term in which each Rollout was looked at first; `None` without a Lease.
+    looked_in: Mutex<HashMap<RolloutKey, Option<Term>>>,
     /// Since when a Rollout's status would say the same in other words.
     unsaid: Mutex<HashMap<RolloutKey, Timestamp>>,
     /// What ended runs have found, as long as a decision may rest on it.

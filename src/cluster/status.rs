@@ -61,10 +61,13 @@ impl Cluster {
         state: CommandState,
         message: &str,
     ) -> Result<(), WorldError> {
-        if self.tables.commands.get(namespace, name).is_none_or(|entry| entry.value.state.is_some()) {
-            return Ok(());
-        }
-        let patch = json!({"status": {"state": state, "message": message, "takenAt": self.clock.now()}});
+        let known = self.tables.commands.get(namespace, name);
+        let Some(command) = known.filter(|command| command.value.state.is_none()) else { return Ok(()) };
+        // It may have been answered by another process since.
+        let patch = json!({
+            "metadata": {"uid": command.uid, "resourceVersion": command.version},
+            "status": {"state": state, "message": message, "takenAt": self.clock.now()},
+        });
         let what = format!("answer RolloutCommand {namespace}/{name}");
         let params = PatchParams { field_manager: Some(super::MANAGER.into()), ..PatchParams::default() };
         let api = self.api(&commands(), namespace);
