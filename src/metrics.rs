@@ -135,7 +135,11 @@ impl Metrics {
         all.register_with_unit("queue_oldest_due", help, Unit::Seconds, self.oldest_due.clone());
         let help = "Time since a watch was last heard of";
         all.register_with_unit("watch_age", help, Unit::Seconds, self.watch_age.clone());
-        all.register("watch_silences", "Watches closed because they gave no sign of life", self.silences.clone());
+        all.register(
+            "watch_silences",
+            "Watches closed because they did not end when they had to",
+            self.silences.clone(),
+        );
         let help = "Age of the newest evidence when a run is judged";
         all.register_with_unit("evidence_lag", help, Unit::Seconds, self.evidence_lag.clone());
         all.register("prometheus_queries", "Queries sent to metric sources", self.queries.clone());

@@ -103,7 +103,7 @@ impl Health {
         if code.is_some_and(|code| code != 401) {
             state.heard = Instant::now();
         }
-        state.torn += u64::from(matches!(failure, Failure::Silent(_)));
+        state.torn += u64::from(matches!(failure, Failure::Endless(_)));
         let (broken, before) = (matches!(failure, Failure::Broken(_)), state.trouble.take());
         let was_broken = before.as_ref().is_some_and(|before| before.broken);
         state.away |= broken && was_broken;
@@ -266,7 +266,7 @@ impl Streams {
         watched.map(|health| (health.kind.clone(), health.lock().lived.elapsed())).collect()
     }
 
-    /// How often each stream was torn down because it gave no sign of life.
+    /// How often each stream was torn down because it did not end.
     pub fn torn(&self) -> Vec<(String, u64)> {
         self.lock().streams.iter().map(|health| (health.kind.clone(), health.lock().torn)).collect()
     }

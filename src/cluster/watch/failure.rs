@@ -15,9 +15,9 @@ pub enum Failure {
     /// It said nothing.
     #[error("no answer from the API server within {} s", .0.as_secs())]
     NoAnswer(Duration),
-    /// A watch that had begun says nothing any more.
-    #[error("no sign of life on the connection for {} s", .0.as_secs())]
-    Silent(Duration),
+    /// A watch goes on beyond its end: nothing of the server arrives any more.
+    #[error("the watch did not end within {} s, as it was asked to", .0.as_secs())]
+    Endless(Duration),
     /// The connection does not come about, or broke.
     #[error("{0}")]
     Broken(String),
@@ -66,7 +66,7 @@ impl Failure {
     pub fn leaves_doubt(&self) -> bool {
         match self {
             Failure::Answered(status) => status.code >= 500,
-            Failure::NoAnswer(_) | Failure::Silent(_) | Failure::Broken(_) => true,
+            Failure::NoAnswer(_) | Failure::Endless(_) | Failure::Broken(_) => true,
             Failure::Restored { .. } | Failure::Undone(_) | Failure::PassedOver { .. } => true,
             Failure::Garbled(_) => false,
         }
@@ -80,13 +80,13 @@ impl Failure {
                 matches!(status.code, 400 | 404 | 410) || matches!(status.reason.as_str(), "Expired" | "Gone") || ahead
             }
             Failure::Garbled(_) | Failure::Restored { .. } | Failure::Undone(_) | Failure::PassedOver { .. } => true,
-            Failure::NoAnswer(_) | Failure::Silent(_) | Failure::Broken(_) => false,
+            Failure::NoAnswer(_) | Failure::Endless(_) | Failure::Broken(_) => false,
         }
     }
 
-    /// Whether it happens in every cluster now and then: history is compacted, and a quiet kind is silent.
+    /// Whether it happens in every cluster now and then: history is compacted.
     pub fn is_routine(&self) -> bool {
-        self.code() == Some(410) || matches!(self, Failure::Silent(_))
+        self.code() == Some(410)
     }
 
     /// How long the server asks to be left alone.
@@ -115,7 +115,7 @@ mod tests {
             (answered(500, "etcd leader changed"), false),
             (answered(429, "too many requests"), false),
             (Failure::Broken("connection reset".into()), false),
-            (Failure::Silent(Duration::from_secs(300)), false),
+            (Failure::Endless(Duration::from_secs(300)), false),
         ];
         for (failure, wanted) in cases {
             assert_eq!(failure.needs_list(), wanted, "{failure}");

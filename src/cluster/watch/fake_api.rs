@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    future::{Future, pending},
+    future::{Future, pending, ready},
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -14,7 +14,11 @@ use axum::{
     body::{Body, Bytes},
     http::{Request, Response},
 };
-use futures::channel::mpsc::{UnboundedSender, unbounded};
+use futures::{
+    StreamExt,
+    channel::mpsc::{UnboundedSender, unbounded},
+    stream,
+};
 use kube::Client;
 use serde_json::{Value, json};
 use tower::Service;
@@ -26,6 +30,10 @@ pub enum Answer {
     Items(Vec<String>),
     /// A list of these objects; a watch is refused with this code.
     NoWatch(Vec<String>, u16),
+    /// A list of these objects whose end never arrives.
+    Half(Vec<String>),
+    /// The same, and the connection ends.
+    Cut(Vec<String>),
     /// One object, for a write.
     Object(String),
     /// Discovery with these plurals.
@@ -114,11 +122,12 @@ impl State {
         Some(match self.answers.get(path).cloned().unwrap_or_else(default) {
             Answer::Items(_) if watch => self.watch(path, query),
             Answer::NoWatch(_, code) if watch => refusal(code),
-            Answer::Items(items) | Answer::NoWatch(items, _) => {
-                let version = self.version;
-                let list = format!(r#"{{"metadata":{{"resourceVersion":"{version}"}},"items":[{}]}}"#, items.join(","));
-                Response::new(list.into())
+            Answer::Items(items) | Answer::NoWatch(items, _) => Response::new(self.list(&items).into()),
+            Answer::Half(items) => {
+                let begun = stream::once(ready(Ok::<_, Infallible>(self.begun(&items))));
+                Response::new(Body::from_stream(begun.chain(stream::pending())))
             }
+            Answer::Cut(items) => Response::new(self.begun(&items).into()),
             Answer::Resources(plurals) => {
                 let resource = |plural: &&str| json!({"name": plural, "singularName": "", "namespaced": true, "kind": "", "verbs": ["list", "watch"]});
                 let resources: Vec<_> = plurals.iter().map(resource).collect();
@@ -128,6 +137,16 @@ impl State {
             Answer::Refuse(code) => refusal(code),
             Answer::Silence => return None,
         })
+    }
+
+    fn list(&self, items: &[String]) -> String {
+        let (version, items) = (self.version, items.join(","));
+        format!(r#"{{"metadata":{{"resourceVersion":"{version}"}},"items":[{items}]}}"#)
+    }
+
+    /// A list without its end.
+    fn begun(&self, items: &[String]) -> String {
+        self.list(items).trim_end_matches("]}").to_owned()
     }
 
     fn watch(&mut self, path: &str, query: &str) -> Response<Body> {

@@ -3,16 +3,15 @@
 //! JSON parsers want the whole text, or a thread that may wait for more of it. Where an object ends can be told from its
 //! braces alone. Each is then read by itself, and what is left, the list without its objects, is read at the end.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
 use futures::{AsyncBufRead, AsyncBufReadExt};
-use tokio::time::timeout;
 
 use super::failure::Failure;
 use crate::cluster::item::{Page, PageMeta};
 
 /// The longest object. etcd stores objects of 1.5 MiB unless told otherwise.
-const LONGEST_OBJECT: usize = 32 << 20;
+pub const LONGEST_OBJECT: usize = 32 << 20;
 /// The longest list without its objects.
 const LONGEST_REST: usize = 1 << 20;
 /// So deep lie the list's own fields, and so deep begin its objects.
@@ -35,19 +34,13 @@ impl<B: AsyncBufRead + Unpin> ListBody<B> {
         ListBody { body, place: Place::default(), object: Vec::new(), rest: Vec::new() }
     }
 
-    /// The next object, as JSON text; it takes no longer to arrive.
-    pub async fn next(&mut self, within: Duration) -> Result<Option<Cow<'_, str>>, Failure> {
+    /// The next object, as JSON text.
+    pub async fn next(&mut self) -> Result<Option<Cow<'_, str>>, Failure> {
         self.object.clear();
-        let complete = timeout(within, self.read()).await.map_err(|_| Failure::NoAnswer(within))??;
-        Ok(complete.then(|| String::from_utf8_lossy(&self.object)))
-    }
-
-    /// Reads on to the end of an object; false at the end of the body.
-    async fn read(&mut self) -> Result<bool, Failure> {
         loop {
             let chunk = self.body.fill_buf().await.map_err(|error| Failure::Broken(error.to_string()))?;
             if chunk.is_empty() {
-                return Ok(false);
+                return Ok(None);
             }
             let (taken, complete) = self.place.split(chunk, &mut self.object, &mut self.rest);
             self.body.consume_unpin(taken);
@@ -55,7 +48,7 @@ impl<B: AsyncBufRead + Unpin> ListBody<B> {
                 return Err(Failure::Garbled("a list with an object or fields that are too long".to_owned()));
             }
             if complete {
-                return Ok(true);
+                return Ok(Some(String::from_utf8_lossy(&self.object)));
             }
         }
     }
@@ -143,11 +136,11 @@ mod tests {
 
     /// What comes of a text that arrives in pieces of so many bytes.
     fn read(text: &str, piece: usize) -> Result<(Vec<String>, PageMeta), Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let mut list = ListBody::new(BufReader::with_capacity(piece, Cursor::new(text.as_bytes())));
             let mut objects = Vec::new();
-            while let Some(object) = list.next(Duration::from_secs(60)).await? {
+            while let Some(object) = list.next().await? {
                 objects.push(object.into_owned());
             }
             Ok((objects, list.meta()?))

@@ -13,9 +13,13 @@ use kube::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{backoff::Backoff, failure::Failure, list_body::ListBody};
+use super::{
+    backoff::Backoff,
+    failure::Failure,
+    list_body::{LONGEST_OBJECT, ListBody},
+};
 use crate::cluster::{
     Health,
     item::{Item, PageMeta},
@@ -24,19 +28,15 @@ use crate::cluster::{
 
 /// Objects a page.
 const PAGE: u32 = 250;
-/// The first answer to a list or a watch takes no longer, nor does any object of a list.
+/// A page takes no longer, nor does the first answer to a watch.
 const ANSWER: Duration = Duration::from_secs(60);
-/// The server ends a watch after this many seconds, and up to as many more so that streams do not end together.
-const WATCH: (u32, u32) = (240, 50);
+/// All objects of a kind in one piece take no longer.
+const WHOLE: Duration = Duration::from_secs(300);
+/// The server ends a watch after this many seconds, and up to as many more so that streams do not end together. A broken
+/// connection is noticed within that time, whether or not the server sends bookmarks: some do so only while something moves.
+const WATCH: (u32, u32) = (120, 20);
 /// A watch that outlives its end by this much is not heard of any more.
 const MARGIN: Duration = Duration::from_secs(10);
-/// A server that sends bookmarks does so once a minute; after this long without any the connection may be broken.
-const BOOKMARKS: Duration = Duration::from_secs(150);
-/// After so many silences in a row, all on new connections, it is the kind that is quiet: some servers send bookmarks only
-/// while something moves its version.
-const QUIET: u32 = 2;
-/// The longest event. etcd stores objects of 1.5 MiB unless told otherwise.
-const LONGEST_EVENT: u64 = 32 << 20;
 /// A watch that ends sooner and said nothing is no faster begun anew than a failed one.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// A stream that lived for so long was well: its next failure is the first again.
@@ -83,7 +83,7 @@ type Body = Pin<Box<dyn AsyncBufRead + Send>>;
 
 /// Where a stream is.
 struct Progress {
-    /// Whether no list has been answered yet.
+    /// Whether no list was answered yet, nor asked for in vain.
     first: bool,
     /// The version to watch from; a list is needed when absent.
     from: Option<String>,
@@ -91,10 +91,8 @@ struct Progress {
     unread: HashSet<ObjectKey>,
     /// How many events and bookmarks have come.
     events: u64,
-    /// Whether the server sends bookmarks.
-    bookmarks: bool,
-    /// How many watches in a row were closed for their silence.
-    silences: u32,
+    /// Whether the last watch lived long enough to be well.
+    lived: bool,
     /// Whether the watch ended otherwise than it should: what answers next may be a server that was restored.
     doubtful: bool,
     /// The last failure, so that one that repeats is logged once.
@@ -105,22 +103,7 @@ struct Progress {
 impl Progress {
     fn new(kind: &str) -> Self {
         let (unread, backoff) = (HashSet::new(), Backoff::new(kind));
-        Progress {
-            first: true,
-            from: None,
-            unread,
-            events: 0,
-            bookmarks: false,
-            silences: 0,
-            doubtful: false,
-            failure: None,
-            backoff,
-        }
-    }
-
-    /// How long a watch that must end by itself after `end` may say nothing.
-    fn longest_silence(&self, end: Duration) -> Duration {
-        if self.bookmarks && self.silences < QUIET { BOOKMARKS.min(end) } else { end }
+        Progress { first: true, from: None, unread, events: 0, lived: false, doubtful: false, failure: None, backoff }
     }
 }
 
@@ -132,7 +115,7 @@ impl<T: Kept> Stream<'_, T> {
             let (began, before) = (Instant::now(), progress.events);
             let ended = self.round(&mut progress, &changed).await;
             let moved = progress.events > before;
-            let lived = began.elapsed() >= LIVED;
+            let lived = std::mem::take(&mut progress.lived);
             if moved || lived {
                 progress.backoff.reset();
                 progress.failure = None;
@@ -190,9 +173,10 @@ impl<T: Kept> Stream<'_, T> {
         (progress.from, progress.doubtful) = (Some(from.clone()), false);
         let (began, before) = (Instant::now(), progress.events);
         let ended = self.watch(from, progress, changed).await;
+        progress.lived = began.elapsed() >= LIVED;
         // A server that was restored to before this version shows nothing of it, neither events nor bookmarks, and no error.
         // So does a quiet kind in a well cluster: its bookmarks stop where nothing moves its version.
-        progress.doubtful |= progress.bookmarks && progress.events == before && began.elapsed() >= BOOKMARKS;
+        progress.doubtful |= progress.events == before && began.elapsed() >= Duration::from_secs(WATCH.0.into());
         ended
     }
 
@@ -200,9 +184,9 @@ impl<T: Kept> Stream<'_, T> {
     /// version that it has yet to reach.
     async fn is_continued(&self, from: &str) -> Result<(), Failure> {
         // Without the selector: looking for the first object that it matches may be looking at all there are.
-        let mut body = self.open_list(&ListParams { limit: Some(1), ..ListParams::default() }, VERSION).await?;
-        while body.next(VERSION).await?.is_some() {}
-        let said = body.meta()?.resource_version.unwrap_or_default();
+        let params = ListParams { limit: Some(1), ..ListParams::default() };
+        let page = within(VERSION, self.read_page(&params, |_| {})).await?;
+        let said = page.resource_version.unwrap_or_default();
         if !went_back(from, &said) {
             return Ok(());
         }
@@ -217,10 +201,11 @@ impl<T: Kept> Stream<'_, T> {
     ) -> Result<String, Failure> {
         let doubtful = progress.doubtful || !self.health.is_listed();
         let (restores, mut listing) = (self.health.restores(), self.table.list(doubtful));
+        let from_memory = self.first_from_memory && progress.first;
         let mut unread = HashSet::new();
         let mut next = None;
         let version = loop {
-            let page = self.list_page(progress, next, &mut listing, &mut unread).await?;
+            let page = self.list_page(progress, from_memory, next, &mut listing, &mut unread).await?;
             next = page.next.filter(|token| !token.is_empty());
             if next.is_none() {
                 break page.resource_version.unwrap_or_default();
@@ -228,6 +213,10 @@ impl<T: Kept> Stream<'_, T> {
         };
         if version.is_empty() {
             return Err(Failure::Garbled("the list has no resourceVersion".to_owned()));
+        }
+        if from_memory {
+            // What a server remembers may be from before a restore.
+            self.is_continued(&version).await?;
         }
         progress.unread = unread;
         let replaced = self.table.replace(listing, &version);
@@ -245,35 +234,41 @@ impl<T: Kept> Stream<'_, T> {
     async fn list_page(
         &self,
         progress: &mut Progress,
+        from_memory: bool,
         token: Option<String>,
         listing: &mut Listing<T>,
         unread: &mut HashSet<ObjectKey>,
     ) -> Result<PageMeta, Failure> {
-        let from_memory = (progress.first && self.first_from_memory).then(|| "0".to_owned());
         let params = ListParams {
             label_selector: self.label.map(str::to_owned),
-            limit: from_memory.is_none().then_some(PAGE),
-            resource_version: from_memory,
+            limit: (!from_memory).then_some(PAGE),
+            resource_version: from_memory.then(|| "0".to_owned()),
             continue_token: token,
             ..ListParams::default()
         };
-        let mut body = self.open_list(&params, ANSWER).await?;
-        progress.first = false;
-        self.health.lives();
-        while let Some(raw) = body.next(ANSWER).await? {
-            self.health.lives();
-            if let Some(item) = self.read(&raw, &progress.unread) {
+        let known = &progress.unread;
+        let page = self.read_page(&params, |raw| {
+            if let Some(item) = self.read(raw, known) {
                 unread.extend(matches!(item, Item::Unread(_)).then(|| key_of(item.metadata())));
                 self.table.take(listing, &item);
             }
-        }
-        body.meta()
+        });
+        let page = within(if from_memory { WHOLE } else { ANSWER }, page).await;
+        // A server that is busy or away is asked the same again; one that cannot answer with all at once is asked for pages.
+        let in_vain = matches!(&page, Err(Failure::NoAnswer(_))) || page.as_ref().is_err_and(|e| e.code() == Some(504));
+        progress.first &= page.is_err() && !in_vain;
+        page.inspect(|_| self.health.lives())
     }
 
-    async fn open_list(&self, params: &ListParams, within: Duration) -> Result<ListBody<Body>, Failure> {
+    /// Reads a page object by object.
+    async fn read_page(&self, params: &ListParams, mut object: impl FnMut(&str)) -> Result<PageMeta, Failure> {
         let request = self.request();
         let request = if self.metadata_only { request.list_metadata(params) } else { request.list(params) };
-        self.begin(request, within).await.map(ListBody::new)
+        let mut body = ListBody::new(self.begin(request).await?);
+        while let Some(raw) = body.next().await? {
+            object(&raw);
+        }
+        body.meta()
     }
 
     fn request(&self) -> Request {
@@ -294,35 +289,30 @@ impl<T: Kept> Stream<'_, T> {
         if !self.health.is_listed() {
             return Ok(());
         }
-        let end = Duration::from_secs(seconds.into()) + MARGIN;
+        let lasts = Duration::from_secs(seconds.into()) + MARGIN;
+        let end = Instant::now() + lasts;
         let mut line = Vec::new();
         loop {
             line.clear();
-            let mut bounded = (&mut lines).take(LONGEST_EVENT);
-            let limit = progress.longest_silence(end);
+            let mut bounded = (&mut lines).take(LONGEST_OBJECT as u64);
             let read = tokio::select! {
                 biased;
                 () = self.health.restored_beyond(restores) => return Ok(()),
-                read = timeout(limit, bounded.read_until(b'\n', &mut line)) => read,
+                read = timeout_at(end, bounded.read_until(b'\n', &mut line)) => read,
             };
             let read = match read {
                 Ok(read) => read.map_err(|error| Failure::Broken(error.to_string()))?,
-                Err(_) => {
-                    progress.silences += 1;
-                    return Err(Failure::Silent(limit));
-                }
+                Err(_) => return Err(Failure::Endless(lasts)),
             };
             // An event that is cut off was not seen: the watch is resumed before it.
-            if read == 0 || (line.last() != Some(&b'\n') && line.len() as u64 != LONGEST_EVENT) {
+            if read == 0 || (line.last() != Some(&b'\n') && line.len() != LONGEST_OBJECT) {
                 return Ok(());
             }
             let text = String::from_utf8_lossy(&line);
             let frame: Frame<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
             let reached = self.take(&frame, &mut progress.unread, changed)?;
             progress.events += 1;
-            progress.silences = 0;
             self.health.lives();
-            progress.bookmarks |= frame.what == "BOOKMARK";
             if let Some(version) = reached {
                 if went_back(&from, &version) {
                     self.health.restored();
@@ -348,24 +338,15 @@ impl<T: Kept> Stream<'_, T> {
         let request = self.request();
         let request =
             if self.metadata_only { request.watch_metadata(&params, from) } else { request.watch(&params, from) };
-        self.begin(request, ANSWER).await
+        within(ANSWER, self.begin(request)).await
     }
 
-    /// Sends a request; its answer begins within this time.
-    async fn begin<E: Display>(
-        &self,
-        request: Result<axum::http::Request<Vec<u8>>, E>,
-        within: Duration,
-    ) -> Result<Body, Failure> {
-        let mut request = request.map_err(|error| Failure::Broken(error.to_string()))?;
-        // Compressed event by event, a stream is not read on after the first by what decompresses it here; and to compress
-        // a list takes longer than to send it.
-        let plain = axum::http::HeaderValue::from_static("identity");
-        request.headers_mut().insert(axum::http::header::ACCEPT_ENCODING, plain);
-        match timeout(within, self.client.request_stream(request)).await {
-            Ok(Ok(stream)) => Ok(Box::pin(stream)),
-            Ok(Err(error)) => Err(Failure::of(&error)),
-            Err(_) => Err(Failure::NoAnswer(within)),
+    /// Sends a request and waits for its answer to begin.
+    async fn begin<E: Display>(&self, request: Result<axum::http::Request<Vec<u8>>, E>) -> Result<Body, Failure> {
+        let request = request.map_err(|error| Failure::Broken(error.to_string()))?;
+        match self.client.request_stream(request).await {
+            Ok(stream) => Ok(Box::pin(stream)),
+            Err(error) => Err(Failure::of(&error)),
         }
     }
 
@@ -418,6 +399,11 @@ impl<T: Kept> Stream<'_, T> {
             }
         }
     }
+}
+
+/// What takes longer has no answer.
+async fn within<V>(limit: Duration, answer: impl Future<Output = Result<V, Failure>>) -> Result<V, Failure> {
+    timeout(limit, answer).await.unwrap_or(Err(Failure::NoAnswer(limit)))
 }
 
 /// A bookmark.
