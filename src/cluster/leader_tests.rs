@@ -251,6 +251,7 @@ async fn a_command_is_answered_on_condition_of_the_version_that_was_seen() {
     world.server.change(COMMAND, "/status", json!({"state": "Done"}));
     let answered = world.cluster.answer_command("shop", "abort", CommandState::Refused, "gone").await;
     assert!(matches!(answered, Err(WorldError::Conflict { .. })), "{answered:?}");
+    assert_eq!(world.server.requested("PATCH"), [format!("PATCH {COMMAND} at 40")]);
     assert_eq!(lock(&world.server.objects)[COMMAND]["status"]["state"], "Done");
 }
 
