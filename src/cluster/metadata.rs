@@ -54,7 +54,7 @@ impl Cluster {
     async fn patch_template(&self, set: &Entry<ReplicaSetKept>, wanted: &Added) -> Result<(), WorldError> {
         let patch = set.value.carried.added().patch_to(wanted);
         let patch = json!({
-            "metadata": {"uid": set.uid, "resourceVersion": set.version},
+            "metadata": set.condition(),
             "spec": {"template": {"metadata": patch}},
         });
         self.patch_replica_set(set, patch).await

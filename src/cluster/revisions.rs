@@ -124,9 +124,9 @@ impl Cluster {
         if found.value.rollout == around.key.name {
             return Ok(());
         }
-        let labels = json!({ROLLOUT_LABEL: around.key.name});
-        let patch = json!({"metadata": {"uid": found.uid, "resourceVersion": found.version, "labels": labels}});
-        self.patch_replica_set(found, patch).await
+        let mut metadata = found.condition();
+        metadata["labels"] = json!({ROLLOUT_LABEL: around.key.name});
+        self.patch_replica_set(found, json!({"metadata": metadata})).await
     }
 
     /// Creates it, or finds that a lost answer had created it already. `None`: the name is somebody else's.

@@ -94,7 +94,7 @@ impl Cluster {
         if let Some(problem) = selectors::excluding(around, name, &entry.value.selector, revision) {
             return Err(WorldError::Refused { reason: problem.reason, message: problem.message });
         }
-        let mut metadata = json!({"uid": entry.uid, "resourceVersion": entry.version});
+        let mut metadata = entry.condition();
         if !is_made_for(&entry, around) && !entry.value.selector.contains_key(REVISION_LABEL) {
             metadata["annotations"][ORIGINAL_SELECTOR] = json!(entry.value.selector).to_string().into();
         }
@@ -117,8 +117,7 @@ impl Cluster {
             let mut selector = json!(base);
             gone.for_each(|key| selector[key] = Value::Null);
             let face = &root.value.face;
-            let (mut metadata, mut spec) =
-                (json!({"uid": entry.uid, "resourceVersion": entry.version}), face.spec_patch());
+            let (mut metadata, mut spec) = (entry.condition(), face.spec_patch());
             metadata["labels"] = face.labels();
             metadata["annotations"] = face.annotations(&id);
             spec["selector"] = selector;

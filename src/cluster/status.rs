@@ -1,9 +1,6 @@
 //! Status writes, on condition that the object is still the one observed.
 
-use kube::{
-    api::{Patch, PatchParams},
-    core::ObjectMeta,
-};
+use kube::{api::Patch, core::ObjectMeta};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -65,13 +62,12 @@ impl Cluster {
         let Some(command) = known.filter(|command| command.value.state.is_none()) else { return Ok(()) };
         // It may have been answered by another process since.
         let patch = json!({
-            "metadata": {"uid": command.uid, "resourceVersion": command.version},
+            "metadata": command.condition(),
             "status": {"state": state, "message": message, "takenAt": self.clock.now()},
         });
         let what = format!("answer RolloutCommand {namespace}/{name}");
-        let params = PatchParams { field_manager: Some(super::MANAGER.into()), ..PatchParams::default() };
         let api = self.api(&commands(), namespace);
-        match self.write(&what, api.patch_status(name, &params, &Patch::Merge(&patch))).await {
+        match self.write(&what, api.patch_status(name, &params(), &Patch::Merge(&patch))).await {
             Ok(written) => {
                 self.tables.commands.wrote(&written);
                 Ok(())

@@ -14,6 +14,7 @@ use std::{
 };
 
 use kube::core::{DynamicObject, ObjectMeta};
+use serde_json::{Value, json};
 
 use super::item::{Item, Unread};
 use rows::{Row, Rows};
@@ -265,6 +266,11 @@ impl<T: Kept> Table<T> {
 }
 
 impl<T> Entry<T> {
+    /// What the metadata of a patch says so that it applies to this very object at this very version.
+    pub fn condition(&self) -> Value {
+        json!({"uid": self.uid, "resourceVersion": self.version})
+    }
+
     fn with(meta: &ObjectMeta, value: T) -> Self {
         Entry {
             key: key_of(meta),

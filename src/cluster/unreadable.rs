@@ -112,7 +112,7 @@ impl Cluster {
     pub(super) async fn report_unreadable(&self, key: &RolloutKey, fault: &Unreadable) {
         let Some(status) = fault.patch(self.clock.now()) else { return };
         let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else { return };
-        let patch = json!({"metadata": {"uid": entry.uid, "resourceVersion": entry.version}, "status": status});
+        let patch = json!({"metadata": entry.condition(), "status": status});
         match self.patch_unread_status(key, &patch).await {
             Ok(()) => {
                 let mut about = Rollout::new(&key.name, RolloutSpec::default());

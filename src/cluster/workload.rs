@@ -25,7 +25,7 @@ impl Cluster {
         if spec.as_object().is_none_or(|fields| fields.is_empty()) {
             return Ok(());
         }
-        let patch = json!({"metadata": {"uid": workload.uid, "resourceVersion": workload.version}, "spec": spec});
+        let patch = json!({"metadata": workload.condition(), "spec": spec});
         let written = self.patch_deployment(around, &Patch::Merge(patch)).await?;
         self.tables.deployments.wrote(&written);
         Ok(())
