@@ -15,6 +15,8 @@ use kube::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, value::RawValue};
 
+use super::nesting::depth;
+
 /// Objects nest at most this deep, those in files too. serde_json reads 128 levels, and answers to our own writes carry
 /// `managedFields`, which nest a few levels deeper than the object itself. The API server stores up to 10,000 levels.
 pub use crate::yaml::DEEPEST;
@@ -119,25 +121,6 @@ fn content(raw: &str) -> Result<Map<String, Value>, String> {
         data.insert(name, value);
     }
     Ok(data)
-}
-
-/// How many arrays and objects of a JSON text are open at once, at most.
-fn depth(json: &str) -> usize {
-    let (mut open, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => {
-                open += 1;
-                deepest = deepest.max(open);
-            }
-            b'}' | b']' if !in_text => open = open.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// What is read of every object. Fields that are not named here are skipped without recursion.
@@ -266,6 +249,5 @@ mod tests {
         }
         assert!(Item::read(r#"{"metadata":{}}"#, &types()).is_err());
         assert!(Item::read(r#"{"metadata":{"name":"a"},"status":7}"#, &types()).is_ok());
-        assert_eq!(depth(r#"{"a":["{[{[",{"\"{":1}]}"#), 3);
     }
 }

@@ -19,6 +19,7 @@ pub mod kinds;
 #[cfg(test)]
 mod leader_tests;
 mod metadata;
+mod nesting;
 mod observe;
 mod problems;
 pub mod records;

@@ -8,7 +8,10 @@ use std::borrow::Cow;
 use futures::{AsyncBufRead, AsyncBufReadExt};
 
 use super::failure::Failure;
-use crate::cluster::item::{Page, PageMeta};
+use crate::cluster::{
+    item::{Page, PageMeta},
+    nesting::Nesting,
+};
 
 /// The longest object. etcd stores objects of 1.5 MiB unless told otherwise.
 pub const LONGEST_OBJECT: usize = 32 << 20;
@@ -55,7 +58,7 @@ impl<B: AsyncBufRead + Unpin> ListBody<B> {
 
     /// What the list says of itself, once there is no further object.
     pub fn meta(self) -> Result<PageMeta, Failure> {
-        if self.place.open > 0 {
+        if self.place.nesting.open() > 0 {
             return Err(Failure::Broken("the answer ends within the list".to_owned()));
         }
         let page: Page<'_> = serde_json::from_slice(&self.rest).map_err(|error| Failure::Garbled(error.to_string()))?;
@@ -69,10 +72,7 @@ impl<B: AsyncBufRead + Unpin> ListBody<B> {
 /// Where in the text the next byte stands.
 #[derive(Default)]
 struct Place {
-    /// How many arrays and objects are open.
-    open: usize,
-    in_text: bool,
-    escaped: bool,
+    nesting: Nesting,
     /// Within the array of objects.
     in_items: bool,
 }
@@ -97,24 +97,16 @@ impl Place {
     }
 
     fn is_between_objects(&self) -> bool {
-        self.in_items && self.open == OBJECTS && !self.in_text
+        self.in_items && self.nesting.open() == OBJECTS && !self.nesting.in_text()
     }
 
     /// Passes one byte; before it stood `rest`, without the objects.
     fn pass(&mut self, byte: u8, rest: &[u8]) {
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' if self.in_text => self.escaped = true,
-            b'"' => self.in_text = !self.in_text,
-            _ if self.in_text => {}
-            b'[' | b'{' => {
-                self.in_items |= byte == b'[' && self.open == FIELDS && is_named_items(rest);
-                self.open += 1;
-            }
-            b']' | b'}' => {
-                self.in_items &= self.open != OBJECTS;
-                self.open = self.open.saturating_sub(1);
-            }
+        let before = self.nesting.open();
+        self.nesting.pass(byte);
+        match (before, self.nesting.open()) {
+            (FIELDS, OBJECTS) if byte == b'[' => self.in_items = is_named_items(rest),
+            (OBJECTS, FIELDS) => self.in_items = false,
             _ => {}
         }
     }

@@ -1,0 +1,56 @@
+//! Where a byte stands in a JSON text, by its braces and quotes alone: without a parser, and without recursion however deep
+//! the text nests.
+
+/// The place behind the bytes that were passed.
+#[derive(Default)]
+pub struct Nesting {
+    open: usize,
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Nesting {
+    /// Passes one byte.
+    pub fn pass(&mut self, byte: u8) {
+        match byte {
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.in_text => self.escaped = true,
+            b'"' => self.in_text = !self.in_text,
+            _ if self.in_text => {}
+            b'{' | b'[' => self.open += 1,
+            b'}' | b']' => self.open = self.open.saturating_sub(1),
+            _ => {}
+        }
+    }
+
+    /// How many arrays and objects are open.
+    pub fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Whether this is within a text.
+    pub fn in_text(&self) -> bool {
+        self.in_text
+    }
+}
+
+/// How many arrays and objects of a JSON text are open at once, at most.
+pub fn depth(json: &str) -> usize {
+    let mut nesting = Nesting::default();
+    let open = json.bytes().map(|byte| {
+        nesting.pass(byte);
+        nesting.open()
+    });
+    open.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_in_texts_open_nothing() {
+        assert_eq!(depth(r#"{"a":["{[{[",{"\"{":1}]}"#), 3);
+        assert_eq!(depth(""), 0);
+    }
+}
