@@ -4,11 +4,10 @@
 use sha2::{Digest, Sha256};
 
 use crate::api::{
-    analysis::{MetricStatus, Verdict},
+    analysis::Verdict,
     common::{HumanDuration, Percent},
     status::{Course, Phase, Stage},
 };
-use crate::evidence::source_error;
 
 use super::{
     ab_test, beside, checks,
@@ -17,7 +16,7 @@ use super::{
     gate, inconclusive,
     input::RouteSeen,
     items::{self, Item},
-    outcome, pods, refusals, runs, settling, verification,
+    observing, outcome, pods, refusals, runs, settling, verification,
     weights::{self, Route},
 };
 
@@ -191,8 +190,7 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
     } else if draft.is_paused() {
         draft.wait("Paused", "paused: the step is over, resume goes on", None);
     } else if unproved {
-        let evidence = evidence(draft);
-        inconclusive::wait(draft, &evidence);
+        inconclusive::wait(draft, &observing::evidence(draft));
     } else if !refusals::writes_for_a_step(draft) {
         advance(draft);
     }
@@ -381,7 +379,11 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> b
     let clock_runs = draft.status.memory.clock_stopped_since.is_none();
     if clock_runs && draft.step_elapsed() >= length.signed() && end <= draft.now() {
         if draft.status.memory.extended {
-            let message = format!("no verdict in {length} of observing {}: {}", under(draft), evidence(draft));
+            let message = format!(
+                "no verdict in {length} of observing {}: {}",
+                observing::under(draft),
+                observing::evidence(draft)
+            );
             return outcome::inconclusive(draft, &message);
         }
         draft.status.memory.extended = true;
@@ -389,42 +391,9 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> b
         return out_of_time(draft, at_most, reason);
     }
     let until = draft.while_clocks_run(end);
-    let message = format!("observing {}: {}", under(draft), evidence(draft));
+    let message = format!("observing {}: {}", observing::under(draft), observing::evidence(draft));
     draft.wait(reason, message, until);
     false
-}
-
-/// Which traffic is observed.
-fn under(draft: &Draft<'_>) -> String {
-    match draft.status.stage {
-        Some(Stage::PostAnalysis) => "under all traffic".to_owned(),
-        _ if draft.blue_green().is_some() => "the preview".to_owned(),
-        _ => format!("at {}", draft.step_weight()),
-    }
-}
-
-/// `errors Continue (0.12 % (9/7,412)), latency Pass`.
-fn evidence(draft: &Draft<'_>) -> String {
-    let texts: Vec<String> = draft
-        .status
-        .metrics
-        .iter()
-        .filter(|metric| metric.required && !metric.decides)
-        .map(|metric| format!("{} {:?}{}", metric.name, metric.verdict, grounds(metric)))
-        .collect();
-    if texts.is_empty() { "no evidence yet".to_owned() } else { texts.join(", ") }
-}
-
-/// What a verdict rests on: the canary's numbers, or why there are none.
-fn grounds(metric: &MetricStatus) -> String {
-    if let Some(error) = source_error(metric) {
-        return format!(" ({}: {error})", metric.reason);
-    }
-    let without_numbers = metric.verdict == Verdict::NoData || metric.canary.is_empty();
-    match if without_numbers { &metric.reason } else { &metric.canary } {
-        shown if shown.is_empty() => String::new(),
-        shown => format!(" ({shown})"),
-    }
 }
 
 /// Ends the current item. The next one begins with a tick of its own.
@@ -508,27 +477,4 @@ pub fn rest(draft: &mut Draft<'_>) -> Option<Route> {
     draft.status.weights.accepted = None;
     draft.status.weights.settled = reached;
     Some(Route { desired: Percent::ZERO, settled: reached, goal: Percent::ZERO })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_numbers_a_verdict_says_why() {
-        let metric = |verdict, canary: &str, reason: &str, note: &str| MetricStatus {
-            verdict,
-            canary: canary.to_owned(),
-            reason: reason.to_owned(),
-            notes: vec![note.to_owned()],
-            ..MetricStatus::default()
-        };
-        let refused = metric(Verdict::NoData, "no requests", "SourceError", "source: may not read Secret shop/thanos");
-        assert_eq!(grounds(&refused), " (SourceError: may not read Secret shop/thanos)");
-        let idle = metric(Verdict::NoData, "no requests", "NoCanaryRequests", "missed: 2 windows");
-        assert_eq!(grounds(&idle), " (NoCanaryRequests)");
-        let undecided = metric(Verdict::Continue, "0.12 % (9/7,412)", "Undecided", "");
-        assert_eq!(grounds(&undecided), " (0.12 % (9/7,412))");
-        assert_eq!(grounds(&metric(Verdict::Pass, "", "", "")), "");
-    }
 }

@@ -20,6 +20,7 @@ pub mod input;
 pub mod invariants;
 pub mod items;
 mod metadata;
+mod observing;
 mod outcome;
 pub mod peak;
 mod pods;

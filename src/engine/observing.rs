@@ -1,0 +1,67 @@
+//! What is said of an observation: which traffic is observed, and what is known of it.
+
+use crate::{
+    api::{
+        analysis::{MetricStatus, Verdict},
+        status::Stage,
+    },
+    evidence::source_error,
+};
+
+use super::draft::Draft;
+
+/// Which traffic is observed.
+pub fn under(draft: &Draft<'_>) -> String {
+    match draft.status.stage {
+        Some(Stage::PostAnalysis) => "under all traffic".to_owned(),
+        _ if draft.blue_green().is_some() => "the preview".to_owned(),
+        _ => format!("at {}", draft.step_weight()),
+    }
+}
+
+/// `errors Continue (0.12 % (9/7,412)), latency Pass`.
+pub fn evidence(draft: &Draft<'_>) -> String {
+    let texts: Vec<String> = draft
+        .status
+        .metrics
+        .iter()
+        .filter(|metric| metric.required && !metric.decides)
+        .map(|metric| format!("{} {:?}{}", metric.name, metric.verdict, grounds(metric)))
+        .collect();
+    if texts.is_empty() { "no evidence yet".to_owned() } else { texts.join(", ") }
+}
+
+/// What a verdict rests on: the canary's numbers, or why there are none.
+fn grounds(metric: &MetricStatus) -> String {
+    if let Some(error) = source_error(metric) {
+        return format!(" ({}: {error})", metric.reason);
+    }
+    let without_numbers = metric.verdict == Verdict::NoData || metric.canary.is_empty();
+    match if without_numbers { &metric.reason } else { &metric.canary } {
+        shown if shown.is_empty() => String::new(),
+        shown => format!(" ({shown})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_numbers_a_verdict_says_why() {
+        let metric = |verdict, canary: &str, reason: &str, note: &str| MetricStatus {
+            verdict,
+            canary: canary.to_owned(),
+            reason: reason.to_owned(),
+            notes: vec![note.to_owned()],
+            ..MetricStatus::default()
+        };
+        let refused = metric(Verdict::NoData, "no requests", "SourceError", "source: may not read Secret shop/thanos");
+        assert_eq!(grounds(&refused), " (SourceError: may not read Secret shop/thanos)");
+        let idle = metric(Verdict::NoData, "no requests", "NoCanaryRequests", "missed: 2 windows");
+        assert_eq!(grounds(&idle), " (NoCanaryRequests)");
+        let undecided = metric(Verdict::Continue, "0.12 % (9/7,412)", "Undecided", "");
+        assert_eq!(grounds(&undecided), " (0.12 % (9/7,412))");
+        assert_eq!(grounds(&metric(Verdict::Pass, "", "", "")), "");
+    }
+}
