@@ -255,8 +255,10 @@ impl<T: Kept> Stream<'_, T> {
         });
         let page = within(if from_memory { WHOLE } else { ANSWER }, page).await;
         // A server that is busy or away is asked the same again; one that cannot answer with all at once is asked for pages.
-        let in_vain = matches!(&page, Err(Failure::NoAnswer(_))) || page.as_ref().is_err_and(|e| e.code() == Some(504));
-        progress.first &= page.is_err() && !in_vain;
+        progress.first &= match &page {
+            Ok(_) | Err(Failure::NoAnswer(_)) => false,
+            Err(failure) => failure.code() != Some(504),
+        };
         page.inspect(|_| self.health.lives())
     }
 
