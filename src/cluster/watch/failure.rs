@@ -15,7 +15,7 @@ pub enum Failure {
     /// It said nothing.
     #[error("no answer from the API server within {} s", .0.as_secs())]
     NoAnswer(Duration),
-    /// A watch goes on beyond its end: nothing of the server arrives any more.
+    /// A watch continues beyond its end: nothing arrives from the server any more.
     #[error("the watch did not end within {} s, as it was asked to", .0.as_secs())]
     Endless(Duration),
     /// The connection does not come about, or broke.

@@ -130,7 +130,7 @@ fn conflict(call: &Call, why: &str) -> Refusal {
     Refusal::new(409, "Conflict", message)
 }
 
-/// What a server has in memory may be so many changes behind.
+/// What a server has in memory is fewer changes behind than this.
 const BEHIND: u64 = 20;
 
 /// "0" asks for what the server has in memory, in one piece; everything else is read from what is stored.
