@@ -10,6 +10,7 @@ use crate::api::{
 use super::{
     decision::Stickiness,
     draft::{Draft, named},
+    observing::missing,
     outcome, runs,
 };
 
@@ -124,13 +125,16 @@ fn metric<'a>(draft: &Draft<'a>) -> Option<&'a MetricStatus> {
 
 /// `orders: 12.4 % (124/1,000) vs 10.1 % (101/1,003), lift +22 %`.
 fn evidence(draft: &Draft<'_>) -> String {
-    let Some(metric) = metric(draft) else { return "no users counted yet".to_owned() };
-    let mut text = metric.name.clone();
-    if metric.canary.is_empty() {
-        let why = if metric.reason.is_empty() { format!("{:?}", metric.verdict) } else { metric.reason.clone() };
-        return format!("{text}: {why}");
+    metric(draft).map_or_else(|| "no users counted yet".to_owned(), counted)
+}
+
+fn counted(metric: &MetricStatus) -> String {
+    let name = &metric.name;
+    if let Some(why) = missing(metric) {
+        let why = if why.is_empty() { format!("{:?}", metric.verdict) } else { why };
+        return format!("{name}: {why}");
     }
-    text.push_str(&format!(": {}", metric.canary));
+    let mut text = format!("{name}: {}", metric.canary);
     for (before, part) in [(" vs ", &metric.stable), (", ", &metric.comparison)] {
         if !part.is_empty() {
             text.push_str(before);
@@ -138,4 +142,26 @@ fn evidence(draft: &Draft<'_>) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_numbers_a_test_says_why() {
+        let orders = |verdict, reason: &str, note: &str| MetricStatus {
+            name: "orders".to_owned(),
+            verdict,
+            canary: "no users".to_owned(),
+            stable: "no users".to_owned(),
+            reason: reason.to_owned(),
+            notes: vec![note.to_owned()],
+            ..MetricStatus::default()
+        };
+        let refused = orders(Verdict::NoData, "SourceError", "source: connection refused");
+        assert_eq!(counted(&refused), "orders: SourceError: connection refused");
+        assert_eq!(counted(&orders(Verdict::NoData, "", "")), "orders: NoData");
+        assert_eq!(counted(&orders(Verdict::Continue, "", "")), "orders: no users vs no users");
+    }
 }

@@ -33,14 +33,18 @@ pub fn evidence(draft: &Draft<'_>) -> String {
 
 /// What a verdict rests on: the canary's numbers, or why there are none.
 fn grounds(metric: &MetricStatus) -> String {
-    if let Some(error) = source_error(metric) {
-        return format!(" ({}: {error})", metric.reason);
-    }
-    let without_numbers = metric.verdict == Verdict::NoData || metric.canary.is_empty();
-    match if without_numbers { &metric.reason } else { &metric.canary } {
-        shown if shown.is_empty() => String::new(),
+    match missing(metric).as_deref().unwrap_or(&metric.canary) {
+        "" => String::new(),
         shown => format!(" ({shown})"),
     }
+}
+
+/// Why a metric has no numbers, with what its source said; `None`: it has some.
+pub fn missing(metric: &MetricStatus) -> Option<String> {
+    if let Some(error) = source_error(metric) {
+        return Some(format!("{}: {error}", metric.reason));
+    }
+    (metric.verdict == Verdict::NoData || metric.canary.is_empty()).then(|| metric.reason.clone())
 }
 
 #[cfg(test)]
