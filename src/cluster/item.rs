@@ -12,7 +12,10 @@ use kube::{
     api::{DynamicObject, TypeMeta},
     core::ObjectMeta,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::nesting::depth;
@@ -69,30 +72,40 @@ pub struct Unread {
     pub why: String,
 }
 
+/// The top-level fields of an object, still as text.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Fields<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
+
+impl Fields<'_> {
+    /// A field as a type that names what it wants; nothing else is built.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+}
+
 impl Item {
     /// Reads one object; items of a list may lack their type. An error: not even its name can be read.
     pub fn read(raw: &str, types: &TypeMeta) -> Result<Item, String> {
-        let head: Head = serde_json::from_str(raw).map_err(|error| format!("metadata: {error}"))?;
-        if head.metadata.name.is_none() {
+        Self::read_briefly(raw, types, |_| None)
+    }
+
+    /// Reads one object, of which `brief` may say that some fields are enough: a list may hold tens of thousands of records.
+    pub fn read_briefly(
+        raw: &str,
+        types: &TypeMeta,
+        brief: impl Fn(&Fields<'_>) -> Option<Map<String, Value>>,
+    ) -> Result<Item, String> {
+        let fields: Fields<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        let meta = fields.0.get("metadata").map_or("{}", |meta| meta.get());
+        let meta: Meta = serde_json::from_str(meta).map_err(|error| format!("metadata: {error}"))?;
+        if meta.name.is_none() {
             return Err("it has no metadata.name".to_owned());
         }
-        Ok(match content(raw) {
-            Ok(mut data) => {
-                let text = |field: Option<Value>| field.and_then(|v| v.as_str().map(str::to_owned));
-                let own = (text(data.shift_remove("apiVersion")), text(data.shift_remove("kind")));
-                let types = match own {
-                    (Some(api_version), Some(kind)) => TypeMeta { api_version, kind },
-                    _ => types.clone(),
-                };
-                let metadata = head.metadata.into();
-                Item::Whole(Box::new(DynamicObject { types: Some(types), metadata, data: Value::Object(data) }))
-            }
-            Err(why) => {
-                let raw = head.status.map_or("{}", RawValue::get);
-                let status =
-                    Some(raw).filter(|raw| depth(raw) < DEEPEST).and_then(|raw| serde_json::from_str(raw).ok());
-                Item::Unread(Box::new(Unread { metadata: head.metadata.into(), status, why }))
-            }
+        let metadata = meta.into();
+        Ok(match brief(&fields).map_or_else(|| content(&fields), Ok) {
+            Ok(data) => Item::Whole(Box::new(whole(metadata, data, types))),
+            Err(why) => Item::Unread(Box::new(Unread { metadata, status: readable_status(&fields), why })),
         })
     }
 
@@ -105,32 +118,37 @@ impl Item {
     }
 }
 
+fn whole(metadata: ObjectMeta, mut data: Map<String, Value>, types: &TypeMeta) -> DynamicObject {
+    let text = |field: Option<Value>| field.and_then(|v| v.as_str().map(str::to_owned));
+    let own = (text(data.shift_remove("apiVersion")), text(data.shift_remove("kind")));
+    let types = match own {
+        (Some(api_version), Some(kind)) => TypeMeta { api_version, kind },
+        _ => types.clone(),
+    };
+    DynamicObject { types: Some(types), metadata, data: Value::Object(data) }
+}
+
 /// Everything but the metadata.
-fn content(raw: &str) -> Result<Map<String, Value>, String> {
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+fn content(fields: &Fields<'_>) -> Result<Map<String, Value>, String> {
     let mut data = Map::new();
-    for (name, field) in fields {
-        if name == "metadata" {
-            continue;
-        }
+    for (name, field) in fields.0.iter().filter(|(name, _)| *name != "metadata") {
         let depth = depth(field.get()) + 1;
         if depth > DEEPEST {
             return Err(format!("{name}: it nests {depth} levels deep, more than the {DEEPEST} that are read"));
         }
         let value = serde_json::from_str(field.get()).map_err(|error| format!("{name}: {error}"))?;
-        data.insert(name, value);
+        data.insert(name.clone(), value);
     }
     Ok(data)
 }
 
-/// What is read of every object. Fields that are not named here are skipped without recursion.
-#[derive(Deserialize)]
-struct Head<'a> {
-    metadata: Meta,
-    #[serde(default, borrow)]
-    status: Option<&'a RawValue>,
+/// The status of an object whose other fields cannot be read.
+fn readable_status(fields: &Fields<'_>) -> Option<Value> {
+    let raw = fields.0.get("status").map_or("{}", |status| status.get());
+    (depth(raw) < DEEPEST).then(|| serde_json::from_str(raw).ok()).flatten()
 }
 
+/// What is read of every object's metadata. Fields that are not named here are skipped without recursion.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Meta {

@@ -8,10 +8,11 @@ use std::{
 
 use jiff::Timestamp;
 use kube::core::DynamicObject;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{
-    item::Unread,
+    item::{Fields, Unread},
     kinds::{controller, decode, text},
     table::{Kept, mark},
 };
@@ -152,8 +153,15 @@ impl RunKept {
 impl Kept for RunKept {
     const RECORDS: bool = true;
 
+    /// An ended run is no more than its outcome; its metrics and reports are the larger part of a list.
+    fn brief(fields: &Fields<'_>) -> Option<Map<String, Value>> {
+        let words: RunWords = fields.get("status")?;
+        let status = serde_json::to_value(words).ok().filter(|status| ended(status).is_some())?;
+        Some(Map::from_iter([("status".to_owned(), status)]))
+    }
+
     fn keep(object: &DynamicObject) -> Self {
-        let state = ended(object).map_or_else(|| at_work(object), RunState::Ended);
+        let state = object.data.get("status").and_then(ended).map_or_else(|| at_work(object), RunState::Ended);
         let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default();
         let group = group_of(rollout, matches!(state, RunState::Ended(_)));
         RunKept { group, identity: RunIdentity::of(object), state }
@@ -168,12 +176,20 @@ impl Kept for RunKept {
     }
 }
 
+/// The words of a run's status that say how it ended.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+struct RunWords {
+    phase: Value,
+    verdict: Value,
+    epoch: Value,
+}
+
 /// Read field by field: to decode thousands of ended runs whole would take seconds at each start.
-fn ended(object: &DynamicObject) -> Option<EndedRun> {
-    let read = |path: &str| object.data.pointer(path).cloned().unwrap_or_default();
-    let phase: RunPhase = serde_json::from_value(read("/status/phase")).ok().filter(|p| *p != RunPhase::Running)?;
-    let verdict = serde_json::from_value(read("/status/verdict")).unwrap_or_default();
-    let epoch = read("/status/epoch").as_u64().and_then(|epoch| u32::try_from(epoch).ok()).unwrap_or(0);
+fn ended(status: &Value) -> Option<EndedRun> {
+    let phase = RunPhase::deserialize(status.get("phase")?).ok().filter(|phase| *phase != RunPhase::Running)?;
+    let verdict = status.get("verdict").and_then(|verdict| Verdict::deserialize(verdict).ok()).unwrap_or_default();
+    let epoch = status.get("epoch").and_then(Value::as_u64).and_then(|epoch| u32::try_from(epoch).ok()).unwrap_or(0);
     Some(EndedRun { phase, verdict, epoch })
 }
 
@@ -230,6 +246,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cluster::item::Item;
+    use kube::core::TypeMeta;
 
     fn run(phase: &str, owner: &str, key: &str) -> RunKept {
         let owners = json!([{"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "name": "web", "uid": owner,
@@ -254,6 +272,23 @@ mod tests {
         let size = size_of::<RunKept>().max(size_of::<CommandKept>());
         assert!(size <= 80, "{size} bytes, besides the name of the group");
         assert!(size_of::<super::super::table::Entry<RunKept>>() <= 256);
+    }
+
+    /// A list holds tens of thousands: the metrics of those that have ended are never built.
+    #[test]
+    fn of_an_ended_run_nothing_but_its_outcome_is_read() {
+        let types = TypeMeta { api_version: "glidepath.dev/v1alpha1".into(), kind: "AnalysisRun".into() };
+        let read = |phase: &str| {
+            let deep = format!("{}1{}", "[".repeat(9_000), "]".repeat(9_000));
+            let status = format!(r#"{{"phase":"{phase}","verdict":"Fail","epoch":3,"metrics":{deep}}}"#);
+            let raw = format!(r#"{{"metadata":{{"name":"web-1"}},"spec":{{"metrics":{deep}}},"status":{status}}}"#);
+            Item::read_briefly(&raw, &types, RunKept::brief).unwrap()
+        };
+        let Item::Whole(ended) = read("Stopped") else { panic!("its outcome can be read") };
+        assert_eq!(ended.data, json!({"status": {"phase": "Stopped", "verdict": "Fail", "epoch": 3}}));
+        let outcome = EndedRun { phase: RunPhase::Stopped, verdict: Verdict::Fail, epoch: 3 };
+        assert_eq!(RunKept::keep(&ended).ended(), Some(outcome));
+        assert!(matches!(read("Running"), Item::Unread(_)), "of a run at work all counts");
     }
 
     /// Finding M9.

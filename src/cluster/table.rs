@@ -14,9 +14,9 @@ use std::{
 };
 
 use kube::core::{DynamicObject, ObjectMeta};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::item::{Item, Unread};
+use super::item::{Fields, Item, Unread};
 use rows::{Row, Rows};
 
 /// A namespaced name.
@@ -40,6 +40,10 @@ pub trait Kept: Clone + PartialEq + Send + Sync + Sized + 'static {
     /// Whether nearly all are records of what has ended, of which a cluster may hold thousands.
     const RECORDS: bool = false;
 
+    /// The fields from which `keep` takes all that it keeps, where an object needs no more: no other is read.
+    fn brief(_fields: &Fields<'_>) -> Option<Map<String, Value>> {
+        None
+    }
     /// Prunes a raw object.
     fn keep(object: &DynamicObject) -> Self;
     /// What is kept of an object that cannot be read; `None`: it counts as absent.

@@ -385,7 +385,7 @@ impl<T: Kept> Stream<'_, T> {
     fn read(&self, raw: &str, unread: &HashSet<ObjectKey>) -> Option<Item> {
         let kind = &self.resource.kind;
         let types = TypeMeta { api_version: self.resource.api_version.clone(), kind: kind.clone() };
-        match Item::read(raw, &types) {
+        match Item::read_briefly(raw, &types, T::brief) {
             Ok(item) => {
                 if let Item::Unread(found) = &item
                     && !unread.contains(&key_of(&found.metadata))
