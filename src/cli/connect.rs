@@ -13,10 +13,10 @@ use kube::{
 use serde_json::Value;
 
 use super::{
+    args::global::Global,
     exit::{CliError, innermost},
-    global::Global,
     local::place::kubeconfig,
-    view::{RevisionView, Role},
+    view::screen::{RevisionView, Role},
 };
 use crate::{
     api::{REVISION_LABEL, Rollout},
@@ -212,7 +212,7 @@ fn revision_view(status: &crate::api::RolloutStatus, set: &ReplicaSet, now: Time
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::samples;
+    use crate::cli::view::samples;
 
     #[tokio::test]
     async fn a_kubeconfig_that_cannot_be_used_is_named() {

@@ -1,39 +1,26 @@
-//! The commands people type. Each verb is a module with its `Args` and its `run`; here is the root that they hang on.
+//! The commands people type. A guide to the folders:
+//!
+//! - [`root`]: which verbs there are, how help groups them, and where each goes. Begin there.
+//! - [`args`]: what several verbs take: the options of all, names of Rollouts, how to reach Prometheus.
+//! - [`verbs`]: one file per verb that asks a cluster, or installs and runs the controller.
+//! - [`offline`]: `lint`, `plan` and `simulate`, which need files and no cluster.
+//! - [`demo`] and [`local`]: releases on this machine, without a cluster.
+//! - [`view`]: what is shown of one Rollout: computed from the object and the time, nothing is asked.
+//! - [`render`]: how text reaches the terminal: columns, colour, redrawing, `-o`.
+//!
+//! Beside them stand what all of them use: [`connect`] (the way to the API server), [`exit`] (exit codes and errors) and
+//! [`interrupt`] (Ctrl-C).
 
-pub mod command;
-pub mod completions;
+pub mod args;
 pub mod connect;
-pub mod controller;
-pub mod crds;
 pub mod demo;
-pub mod doctor;
-pub mod ending;
 pub mod exit;
-pub mod explain;
-pub mod get;
-pub mod global;
-pub mod history;
 pub mod interrupt;
-pub mod lint;
 pub mod local;
-pub mod names;
-pub mod output;
-pub mod paint;
-pub mod plan;
-mod prometheus;
-pub mod redraw;
+pub mod offline;
+pub mod render;
 pub mod root;
-#[cfg(test)]
-pub mod samples;
-pub mod set_image;
-pub mod simulate;
-pub mod status;
-pub mod table;
-pub mod undo;
-pub mod uninstall;
-pub mod version;
+pub mod verbs;
 pub mod view;
-pub mod watch;
-pub mod words;
 
 pub use root::{command, main};

@@ -5,11 +5,16 @@ use std::io::Write as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use super::{
-    command as commands, completions, controller, crds, demo, doctor,
+    args::global::Global,
+    demo,
     exit::{CliError, Exit},
-    explain, get,
-    global::Global,
-    history, lint, local, output, plan, set_image, simulate, status, undo, uninstall, version,
+    local,
+    offline::{lint, plan, simulate},
+    render::output,
+    verbs::{
+        command as commands, completions, controller, crds, doctor, explain, get, history, set_image, status, undo,
+        uninstall, version,
+    },
 };
 use crate::api::command::Verb as Asked;
 

@@ -5,7 +5,7 @@ use crate::controller::controller;
 use crate::lane;
 use crate::playing::{Stage, refused};
 use crate::say::{say, spoken};
-use ::glidepath::cli::simulate::{self, Loaded};
+use ::glidepath::cli::offline::simulate::{self, Loaded};
 use futures::StreamExt;
 use std::path::Path;
 use std::time::Instant;

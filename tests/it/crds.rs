@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use glidepath::cli::crds::files;
+use glidepath::cli::verbs::crds::files;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/crds");
 /// `kubectl apply` keeps a copy in an annotation, which is bounded at 256 KiB together with all others.

@@ -7,7 +7,7 @@ mod reference_page;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use glidepath::cli::{lint::lint, paint::Paint, root::command};
+use glidepath::cli::{offline::lint::lint, render::paint::Paint, root::command};
 use page::{Block, Page};
 
 fn root(path: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use glidepath::cli::{lint::lint, paint::Paint};
+use glidepath::cli::{offline::lint::lint, render::paint::Paint};
 
 fn root(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)

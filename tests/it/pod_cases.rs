@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use glidepath::{cli::lint::lint, yaml};
+use glidepath::{cli::offline::lint::lint, yaml};
 use serde_json::{Value, json};
 
 /// A pod template with its selector.

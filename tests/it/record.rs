@@ -1,6 +1,6 @@
 //! The README's picture is drawn from the recording beside the tool, and screens redraw well on a real terminal's terms.
 
-use glidepath::cli::{
+use glidepath::cli::render::{
     paint::{Paint, Tone},
     redraw::{Redraw, Size},
 };

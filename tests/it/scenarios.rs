@@ -9,8 +9,8 @@ use std::{
 
 use glidepath::{
     cli::{
-        paint::Paint,
-        simulate::{self, Loaded},
+        offline::simulate::{self, Loaded},
+        render::paint::Paint,
     },
     sim::{Player, process::Crash, story::Story},
 };
@@ -309,7 +309,7 @@ fn gates_and_approvals_do_not_hold_the_table_up() {
 
 #[test]
 fn lint_takes_scenarios_like_every_other_file_of_ours() {
-    let report = glidepath::cli::lint::lint(&[folder()]).unwrap();
+    let report = glidepath::cli::offline::lint::lint(&[folder()]).unwrap();
     let errors: Vec<_> = report.findings.iter().filter(|finding| finding.severity == "error").collect();
     assert!(errors.is_empty() && report.checked > 50, "{errors:#?}");
 }

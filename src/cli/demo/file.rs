@@ -10,7 +10,7 @@ use crate::{
     },
     cli::{
         exit::CliError,
-        lint::{check, files::Files},
+        offline::lint::{check, files::Files},
     },
     local::template,
     yaml,

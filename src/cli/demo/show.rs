@@ -8,10 +8,12 @@ use crate::{
     api::{Rollout, RolloutStatus, analysis::Verdict},
     cli::{
         exit::CliError,
-        output::printable,
-        paint::{Paint, Tone},
-        redraw::{Redraw, Size},
-        view::{self, RevisionView, Role, Screen},
+        render::{
+            output::printable,
+            paint::{Paint, Tone},
+            redraw::{Redraw, Size},
+        },
+        view::screen::{self, RevisionView, Role, Screen},
     },
     engine::{Notice, Seen},
     evidence::grouped,
@@ -98,7 +100,7 @@ impl Show {
         // Hints are commands for a cluster; here there is none to give them to.
         let screen =
             Screen { rollout: frame.rollout, pods: &pods, now: frame.now, color: self.color, width, hints: false };
-        let mut text = view::screen(&screen);
+        let mut text = screen::screen(&screen);
         if let Some(tally) = frame.tally {
             text.push_str(&format!("\n  {}\n", users(tally)));
         }
@@ -115,7 +117,7 @@ impl Show {
         let place = place_key(&status);
         if place != self.last_place {
             self.last_place = place;
-            let doing = view::doing(frame.rollout, frame.now);
+            let doing = screen::doing(frame.rollout, frame.now);
             let text = format!("  {doing}; {} of the traffic goes to the canary", status.weights.desired);
             // The phase may follow a moment later; that alone is no news.
             if text != self.last_text {

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::{api::status::Outcome, cli::table::wrap, evidence::grouped, local::traffic::Tally};
+use crate::{api::status::Outcome, cli::render::table::wrap, evidence::grouped, local::traffic::Tally};
 
 use super::play::{Ending, How};
 

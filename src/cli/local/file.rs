@@ -12,7 +12,7 @@ use crate::{
     },
     cli::{
         exit::CliError,
-        lint::{check, files::Files},
+        offline::lint::{check, files::Files},
     },
     evidence::{BUILTIN_NAMES, builtin},
     local::site::accept,

@@ -9,12 +9,14 @@ use super::LocalArgs;
 use crate::{
     api::{Rollout, revision},
     cli::{
+        args::global::Global,
         connect::now,
         exit::CliError,
-        global::Global,
-        output::print,
-        paint::{Paint, Tone},
-        watch::change_line,
+        render::{
+            output::print,
+            paint::{Paint, Tone},
+        },
+        verbs::watch::change_line,
     },
     engine::Notice,
     local::site::{Site, kinds},

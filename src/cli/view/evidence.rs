@@ -6,7 +6,7 @@ use crate::{
         analysis::{MetricStatus, Verdict},
         status::Course,
     },
-    cli::{
+    cli::render::{
         paint::{Paint, Tone},
         table::{Cell, columns, wrap},
     },

@@ -17,7 +17,7 @@ mod users;
 pub use refused::refused;
 
 use crate::lane::Lane;
-use ::glidepath::cli::simulate::Loaded;
+use ::glidepath::cli::offline::simulate::Loaded;
 use anyhow::{Result, ensure};
 use eyes::Eyes;
 use gates::Gates;

@@ -2,7 +2,7 @@
 
 use super::gates;
 use ::glidepath::api::Rollout;
-use ::glidepath::cli::simulate::Loaded;
+use ::glidepath::cli::offline::simulate::Loaded;
 use ::glidepath::sim::scenario::{On, Scenario};
 
 /// Everything in a scenario that is not played here, as (the field's path, what it is).

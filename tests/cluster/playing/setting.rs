@@ -11,7 +11,7 @@ use crate::lane::NODE_URL;
 use crate::node::behaviour::{Behaviour, Latency, Version};
 use ::glidepath::api::Rollout;
 use ::glidepath::api::common::Delay;
-use ::glidepath::cli::simulate::Loaded;
+use ::glidepath::cli::offline::simulate::Loaded;
 use ::glidepath::sim::scenario::{Scenario, VersionSpec};
 use ::glidepath::sim::story::Mark;
 use anyhow::{Context, Result, ensure};

@@ -2,7 +2,7 @@
 
 use super::look::since_beginning;
 use crate::say::say;
-use ::glidepath::cli::simulate::Loaded;
+use ::glidepath::cli::offline::simulate::Loaded;
 use ::glidepath::sim::Millis;
 use ::glidepath::sim::play::shown;
 use ::glidepath::sim::story::{Line, Mark};

@@ -9,7 +9,10 @@ use std::{
 
 use fastrand::Rng;
 use glidepath::{
-    cli::{lint, local, plan, simulate},
+    cli::{
+        local,
+        offline::{lint, plan, simulate},
+    },
     sim::Player,
 };
 
@@ -59,7 +62,7 @@ fn corpus() -> Vec<(PathBuf, String)> {
 /// What the commands do with a file, the printing left out.
 fn run(path: &Path) {
     if let Ok(report) = lint::lint(&[path.to_owned()]) {
-        report.text(glidepath::cli::paint::Paint { on: false });
+        report.text(glidepath::cli::render::paint::Paint { on: false });
     }
     for plan in plan::plans(&plan::PlanArgs { file: path.to_owned(), replicas: None }).unwrap_or_default() {
         plan.text();
@@ -69,7 +72,7 @@ fn run(path: &Path) {
         if let Some(player) = Player::new(&loaded.setting, None) {
             let story = player.play();
             if let Some(failed) = &story.failure {
-                simulate::failure(&loaded, story.seed, failed, glidepath::cli::paint::Paint { on: false });
+                simulate::failure(&loaded, story.seed, failed, glidepath::cli::render::paint::Paint { on: false });
             }
         }
     }

@@ -1,0 +1,137 @@
+//! The options that every verb takes.
+
+use std::{io::IsTerminal, path::PathBuf};
+
+use clap::ValueEnum;
+
+use crate::cli::render::redraw::Size;
+
+/// Options of every verb. Flatten it into the root of the command line.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Global {
+    /// The namespace; the kubeconfig's when absent
+    #[arg(short, long, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub namespace: Option<String>,
+    /// The kubeconfig context
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub context: Option<String>,
+    /// The kubeconfig file
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub kubeconfig: Option<PathBuf>,
+    /// A `glidepath local` on this machine in place of a cluster: its name, its folder, or the only one that runs
+    #[arg(
+        long,
+        global = true,
+        num_args = 0..=1,
+        value_name = "NAME",
+        value_parser = local_name,
+        conflicts_with_all = ["context", "kubeconfig"],
+        help_heading = "Global options"
+    )]
+    pub local: Option<Option<String>>,
+    /// How to print: table, wide, json, yaml or name
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "FORMAT",
+        help_heading = "Global options"
+    )]
+    pub output: OutputFormat,
+    /// Colours: auto (on a terminal, unless NO_COLOR is set), always or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
+    pub color: Color,
+}
+
+/// `-o`.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// For people
+    #[default]
+    Table,
+    /// For people, with more columns and absolute times
+    Wide,
+    /// The objects as JSON
+    Json,
+    /// The objects as YAML
+    Yaml,
+    /// Only `kind/name`, one a line
+    Name,
+}
+
+/// `--color`.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// `set image web --local web=web:v2` would take the image for a name.
+fn local_name(text: &str) -> Result<String, String> {
+    if text.contains('=') {
+        return Err("is no name of a local rollout; put --local at the end".into());
+    }
+    Ok(text.to_owned())
+}
+
+impl Global {
+    /// Whether standard output gets colours.
+    pub fn color_on(&self) -> bool {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        self.color.on(no_color, std::io::stdout().is_terminal())
+    }
+
+    /// The width of the terminal, 100 where there is none.
+    pub fn width(&self) -> usize {
+        if !std::io::stdout().is_terminal() {
+            return 100;
+        }
+        Size::now().layout()
+    }
+}
+
+impl Color {
+    fn on(self, no_color: bool, terminal: bool) -> bool {
+        match self {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !no_color,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Color;
+
+    #[test]
+    fn colours_only_on_a_terminal_without_no_color_unless_asked_for() {
+        for (choice, no_color, terminal, on) in [
+            (Color::Auto, false, true, true),
+            (Color::Auto, true, true, false),
+            (Color::Auto, false, false, false),
+            (Color::Always, true, false, true),
+            (Color::Never, false, true, false),
+        ] {
+            assert_eq!(choice.on(no_color, terminal), on, "{choice:?} NO_COLOR={no_color} terminal={terminal}");
+        }
+    }
+}

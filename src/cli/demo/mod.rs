@@ -1,0 +1,139 @@
+//! `glidepath demo`: the main job without a cluster, with real requests, in under two minutes.
+//!
+//! Three versions of one service are deployed one after the other: the first, a good one, and a bad one. The engine and the
+//! judges are the controller's; only the pods and the router are local ([`crate::local`]).
+
+mod file;
+mod play;
+mod show;
+mod summary;
+
+use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    args::global::Global,
+    exit::{CliError, Exit},
+    interrupt::Interrupts,
+};
+use crate::{
+    api::{HumanDuration, Percent, status::Outcome},
+    clock::SystemClock,
+    local::{LocalWorld, pods::Behaviour, splitter::Splitter, traffic::Traffic},
+    ports::Clock,
+};
+
+use play::{Chapter, Ending, Play};
+use show::Show;
+use summary::Account;
+
+/// Play a good and a bad release on this machine, with real requests
+#[derive(clap::Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Play this Rollout (and the AnalysisTemplates in the same file) in place of the demo's own
+    #[arg(long, value_name = "FILE")]
+    pub rollout: Option<PathBuf>,
+    /// The share of the bad version's answers that are errors
+    #[arg(long, value_name = "PERCENT", default_value = "5%")]
+    pub error_rate: Percent,
+    /// How long every answer takes
+    #[arg(long, value_name = "TIME", default_value = "20ms")]
+    pub latency: HumanDuration,
+    /// Requests a second
+    #[arg(long, value_name = "NUMBER", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub rps: u32,
+    /// The seed of the dice that split requests and make errors
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// What good versions answer with errors: as real services do, once in 2,000 requests.
+const USUAL_ERROR_RATE: f64 = 0.0005;
+/// How long a pod takes to start.
+const START_UP: Duration = Duration::from_millis(400);
+
+/// Plays the demo. `Done` when the good version was promoted and the bad one taken back.
+pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
+    let manifest = file::load(args.rollout.as_deref())?;
+    let terminal = std::io::stdout().is_terminal();
+    let mut show = Show::new(terminal, global.color_on());
+    show.say(&introduction(args, manifest.own_times))?;
+    let judged = manifest.rollout.spec.background().is_some();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let loopback =
+        |error| CliError::Failed(format!("cannot listen on 127.0.0.1: {error}; the demo needs free ports there"));
+    let interrupts = Interrupts::new()?;
+    let splitter = Splitter::start(args.seed).await.map_err(loopback)?;
+    let seed = args.seed.wrapping_add(1);
+    let world = LocalWorld::new(manifest.rollout, manifest.templates, splitter.routes(), clock.clone(), seed);
+    let mut play = Play { world: world.clone(), clock, traffic: None, show: &mut show, interrupts };
+    let told = tell_story(&mut play, args, splitter.address()).await;
+    let traffic = play.traffic.take();
+    let tally = match traffic {
+        Some(traffic) => traffic.stop().await,
+        None => Default::default(),
+    };
+    splitter.stop().await;
+    world.shut_down().await;
+    let account = Account { endings: told?, tally, counted: world.counters().in_all().total, judged };
+    show.say(&summary::text(&account))?;
+    Ok(if account.as_told() && account.none_lost() { Exit::Done } else { Exit::Failed })
+}
+
+/// The chapters, until one does not go as told.
+async fn tell_story(
+    play: &mut Play<'_>,
+    args: &DemoArgs,
+    address: std::net::SocketAddr,
+) -> Result<Vec<Ending>, CliError> {
+    let mut endings = Vec::new();
+    for chapter in chapters(args) {
+        let ending = play.chapter(chapter).await?;
+        let goes_on = ending.as_told();
+        endings.push(ending);
+        if !goes_on {
+            break;
+        }
+        if play.traffic.is_none() {
+            play.traffic = Some(Traffic::start(address, args.rps));
+            play.show.say(&format!("Users come: {} requests a second from here on.\n", args.rps))?;
+        }
+    }
+    Ok(endings)
+}
+
+fn chapters(args: &DemoArgs) -> [Chapter; 3] {
+    let behaviour = |version: &str, error_rate| Behaviour {
+        version: version.to_owned(),
+        error_rate,
+        latency: args.latency.get(),
+        start_up: START_UP,
+    };
+    [
+        Chapter { title: "first deploy".into(), behaviour: behaviour("v1", USUAL_ERROR_RATE), expected: None },
+        Chapter {
+            title: "a good release".into(),
+            behaviour: behaviour("v2", USUAL_ERROR_RATE),
+            expected: Some(Outcome::Promoted),
+        },
+        Chapter {
+            title: format!("a bad release: {} of its answers are errors", args.error_rate),
+            behaviour: behaviour("v3", args.error_rate.share()),
+            expected: Some(Outcome::Aborted),
+        },
+    ]
+}
+
+fn introduction(args: &DemoArgs, own_times: bool) -> String {
+    let times = if own_times {
+        "The times are the file's: waits take as long as they would in a cluster."
+    } else {
+        "Windows, warm-up, bake and delays are seconds here; a real release takes minutes."
+    };
+    format!(
+        "Glidepath demo, on 127.0.0.1 and without a cluster: real HTTP servers as pods, a\n\
+         splitter as router, {} requests a second. v1 is deployed, then v2 (good), then\n\
+         v3 ({} errors). The engine and the judges are the controller's own.\n\
+         {times}\n",
+        args.rps, args.error_rate
+    )
+}

@@ -1,0 +1,5 @@
+//! The verbs that need files and no cluster.
+
+pub mod lint;
+pub mod plan;
+pub mod simulate;

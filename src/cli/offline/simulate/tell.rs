@@ -1,0 +1,144 @@
+//! A scenario's story for people and as JSON.
+
+use serde_json::{Value, json};
+
+use super::Loaded;
+use crate::{
+    cli::render::{
+        paint::{Paint, Tone},
+        table::wrap,
+    },
+    evidence::grouped,
+    sim::{
+        Millis,
+        play::shown,
+        story::{Failure, Line, Mark, Story},
+    },
+};
+
+/// Where a line's text begins, and where it ends.
+const TEXT: usize = 15;
+const WIDTH: usize = 110;
+
+/// The timeline, and what it came to.
+pub fn text(loaded: &Loaded, story: &Story, paint: Paint) -> String {
+    let mut text = heading(loaded, story.seed, paint);
+    for line in &story.lines {
+        text += &one_line(line, paint);
+    }
+    if let Some(broken) = &story.failure {
+        text += &format!("\n{}", failure(loaded, story.seed, broken, paint));
+    } else {
+        text += &format!("  {}  {}\n", paint.text(Tone::Good, "passed"), summary(story));
+    }
+    text + "\n"
+}
+
+fn heading(loaded: &Loaded, seed: u64, paint: Paint) -> String {
+    let description = &loaded.setting.scenario.description;
+    let about =
+        if description.is_empty() { String::new() } else { format!("\n{}", wrap(description, 2, 98).trim_end()) };
+    format!("{}  seed {seed}{about}\n", paint.text(Tone::Strong, &loaded.name))
+}
+
+fn one_line(line: &Line, paint: Paint) -> String {
+    let (sign, tone) = match line.mark {
+        Mark::Done => ("▶", Tone::Strong),
+        Mark::Told => (" ", Tone::Plain),
+        Mark::Warned => ("!", Tone::Warn),
+        Mark::Place => (" ", Tone::Dim),
+        Mark::Fault => ("~", Tone::Warn),
+        Mark::Met => ("✓", Tone::Good),
+        Mark::Failed => ("✗", Tone::Bad),
+    };
+    let text = wrap(&line.text, TEXT, WIDTH);
+    format!("  {:>9}  {} {}\n", clock(line.at), paint.text(tone, sign), paint.text(toned(line.mark, tone), text.trim()))
+}
+
+/// Signs are coloured; of the texts only what stands back and what failed.
+fn toned(mark: Mark, tone: Tone) -> Tone {
+    if matches!(mark, Mark::Place | Mark::Failed | Mark::Done) { tone } else { Tone::Plain }
+}
+
+fn summary(story: &Story) -> String {
+    let all: u64 = story.versions.iter().map(|(_, answered)| answered.total).sum();
+    let bad: u64 = story.versions.iter().map(|(_, answered)| answered.bad).sum();
+    let met = if story.met == 1 { "1 expectation".to_owned() } else { format!("{} expectations", story.met) };
+    let requests = match all + story.lost {
+        0 => String::new(),
+        _ => format!("; {} requests, {} errors, {} lost", grouped(all), grouped(bad), grouped(story.lost)),
+    };
+    format!("{met} in {} of the world's time{requests}", clock(story.end))
+}
+
+/// What failed, where it stands, what was seen instead, and how to see it again.
+pub fn failure(loaded: &Loaded, seed: u64, failure: &Failure, paint: Paint) -> String {
+    let at = loaded.position(&failure.path);
+    let place = format!("{}:{}:{}", loaded.name, at.line, at.column);
+    let mut text = format!(
+        "  {}  {place}  {} at {}\n    wanted  {}\n",
+        paint.text(Tone::Bad, "failed"),
+        failure.path,
+        clock(failure.at),
+        failure.wanted
+    );
+    for (index, seen) in failure.seen.iter().enumerate() {
+        text += &format!("    {}  {seen}\n", if index == 0 { "seen  " } else { "      " });
+    }
+    text += &format!("    there   {}\n", failure.place);
+    text + &format!("    again   glidepath simulate --scenario {} --seed {seed}\n", loaded.name)
+}
+
+/// The same for scripts.
+pub fn json(loaded: &Loaded, story: &Story) -> Value {
+    let lines =
+        story.lines.iter().map(|line| json!({ "at": clock(line.at), "kind": kind(line.mark), "text": line.text }));
+    let releases = story.releases.iter().map(|release| {
+        json!({
+            "image": release.image, "at": clock(release.at), "outcome": release.outcome, "held": release.held,
+            "ended": release.ended.map(clock), "requests": release.answered.total, "errors": release.answered.bad,
+        })
+    });
+    let versions = story
+        .versions
+        .iter()
+        .map(|(image, answered)| json!({ "image": image, "requests": answered.total, "errors": answered.bad }));
+    json!({
+        "file": loaded.name,
+        "description": loaded.setting.scenario.description,
+        "seed": story.seed,
+        "passed": story.passed(),
+        "failure": story.failure.as_ref().map(|failure| failure_json(loaded, failure)),
+        "end": clock(story.end),
+        "expectationsMet": story.met,
+        "requestsLost": story.lost,
+        "versions": versions.collect::<Vec<_>>(),
+        "releases": releases.collect::<Vec<_>>(),
+        "timeline": lines.collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn failure_json(loaded: &Loaded, failure: &Failure) -> Value {
+    let at = loaded.position(&failure.path);
+    json!({
+        "path": failure.path, "line": at.line, "column": at.column, "at": clock(failure.at),
+        "wanted": failure.wanted, "seen": failure.seen, "place": failure.place,
+    })
+}
+
+fn kind(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Done => "entry",
+        Mark::Told => "event",
+        Mark::Warned => "warning",
+        Mark::Place => "place",
+        Mark::Fault => "fault",
+        Mark::Met => "expectation",
+        Mark::Failed => "failure",
+    }
+}
+
+/// The world's time: `1m30s`; milliseconds only where nothing else is there to say.
+pub fn clock(at: Millis) -> String {
+    shown(if at < 10_000 { at } else { at / 1000 * 1000 })
+}

@@ -1,0 +1,6 @@
+//! How text reaches the terminal, whatever it says.
+
+pub mod output;
+pub mod paint;
+pub mod redraw;
+pub mod table;

@@ -1,0 +1,139 @@
+//! What is sent to the API server and what is told of its answers.
+
+use serde_json::{Value, json};
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{method, path},
+};
+
+use super::*;
+use crate::cli::view::samples;
+
+fn connection(server: &MockServer) -> Connection {
+    let config = kube::Config::new(server.uri().parse().unwrap());
+    let client = kube::Client::try_from(config).unwrap();
+    Connection { client, namespace: "shop".into(), address: server.uri() }
+}
+
+const COMMANDS: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rolloutcommands";
+const ROLLOUT: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/checkout";
+
+async fn server_with(rollout: &Rollout, status: Value) -> MockServer {
+    let server = MockServer::start().await;
+    let rollout = ResponseTemplate::new(200).set_body_json(rollout);
+    Mock::given(method("GET")).and(path(ROLLOUT)).respond_with(rollout).mount(&server).await;
+    let review = json!({ "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "status": { "userInfo": { "username": "ada" } } });
+    let reviews = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    Mock::given(method("POST"))
+        .and(path(reviews))
+        .respond_with(ResponseTemplate::new(201).set_body_json(review))
+        .mount(&server)
+        .await;
+    let command = |status: Value| {
+        json!({
+            "apiVersion": "glidepath.dev/v1alpha1", "kind": "RolloutCommand",
+            "metadata": { "name": "checkout-promote-x7k2p", "namespace": "shop" },
+            "spec": { "rollout": "checkout", "verb": "promote" }, "status": status
+        })
+    };
+    let created = ResponseTemplate::new(201).set_body_json(command(json!({})));
+    Mock::given(method("POST")).and(path(COMMANDS)).respond_with(created).mount(&server).await;
+    let answered = ResponseTemplate::new(200).set_body_json(command(status));
+    let one = format!("{COMMANDS}/checkout-promote-x7k2p");
+    Mock::given(method("GET")).and(path(one)).respond_with(answered).mount(&server).await;
+    server
+}
+
+async fn created(server: &MockServer) -> Value {
+    let requests = server.received_requests().await.unwrap();
+    let post = requests.iter().find(|r| r.url.path() == COMMANDS).unwrap();
+    serde_json::from_slice(&post.body).unwrap()
+}
+
+#[tokio::test]
+async fn a_promote_says_who_and_what_it_means_and_tells_the_answer() {
+    let sample = samples::observing();
+    let server = server_with(&sample.rollout, json!({ "state": "Done", "message": "step 4 ended" })).await;
+    let reason = Some("looks good".to_owned());
+    let sent = send(&connection(&server), "checkout", Verb::Promote, reason, Extra::default(), PATIENCE).await;
+    let (command, exit) = sent.unwrap();
+    assert_eq!(exit, Exit::Done);
+    assert_eq!(answer_line("checkout", &command), "checkout: promote done: step 4 ended\n");
+    let object = created(&server).await;
+    insta::assert_yaml_snapshot!("promote_object", object);
+}
+
+#[tokio::test]
+async fn a_refused_or_unanswered_command_is_an_error() {
+    for (status, told) in [
+        (json!({ "state": "Refused", "message": "nothing waits" }), "checkout: promote refused: nothing waits\n"),
+        (
+            json!({ "state": "Obsolete", "message": "meant for step 2" }),
+            "checkout: promote came too late: meant for step 2; look with 'glidepath status checkout' and decide again\n",
+        ),
+        (
+            json!({}),
+            "checkout: no controller answered within 10s; the promote stays recorded as checkout-promote-x7k2p and is taken when one runs; 'glidepath doctor' checks it\n",
+        ),
+    ] {
+        let server = server_with(&samples::observing().rollout, status).await;
+        let patience = Duration::from_millis(20);
+        let sent = send(&connection(&server), "checkout", Verb::Promote, None, Extra::default(), patience).await;
+        let (command, exit) = sent.unwrap();
+        assert_eq!((exit, answer_line("checkout", &command).as_str()), (Exit::Failed, told));
+    }
+}
+
+#[test]
+fn only_promote_names_attempt_and_step_and_only_ramps_have_sub_steps() {
+    let observing = samples::observing().rollout;
+    for verb in [Verb::Abort, Verb::Pause, Verb::Resume, Verb::Retry, Verb::Undo, Verb::Restart] {
+        let spec = spec(&observing, verb, Extra::default());
+        assert_eq!((spec.revision.as_deref(), spec.attempt, spec.step), (Some("k3v9x2m1qa"), None, None), "{verb:?}");
+    }
+    let at_step = spec(&observing, Verb::Promote, Extra::default());
+    assert_eq!((at_step.attempt, at_step.step, at_step.sub_step), (Some(1), Some(3), None));
+    let in_ramp = spec(&samples::many_steps().rollout, Verb::Promote, Extra { full: true, ..Extra::default() });
+    assert_eq!((in_ramp.step, in_ramp.sub_step, in_ramp.full), (Some(1), Some(3), true));
+}
+
+#[tokio::test]
+async fn a_missing_rollout_names_those_that_exist() {
+    let server = MockServer::start().await;
+    let missing = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404,
+        "message": "rollouts.glidepath.dev \"basket\" not found", "details": { "name": "basket", "kind": "rollouts" }
+    });
+    let one = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/basket";
+    Mock::given(method("GET"))
+        .and(path(one))
+        .respond_with(ResponseTemplate::new(404).set_body_json(missing))
+        .mount(&server)
+        .await;
+    let list = json!({ "apiVersion": "glidepath.dev/v1alpha1", "kind": "RolloutList", "metadata": {}, "items": [samples::rollout(None)] });
+    let all = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts";
+    Mock::given(method("GET"))
+        .and(path(all))
+        .respond_with(ResponseTemplate::new(200).set_body_json(list))
+        .mount(&server)
+        .await;
+    let error = connection(&server).rollout("basket").await.unwrap_err();
+    assert_eq!(error.to_string(), "Rollout \"basket\" not found in namespace \"shop\"; there are: checkout");
+}
+
+#[tokio::test]
+async fn a_cluster_without_the_kind_and_one_that_does_not_answer_say_what_to_do() {
+    let server = MockServer::start().await;
+    let plain = ResponseTemplate::new(404).set_body_string("404 page not found\n");
+    Mock::given(method("GET")).respond_with(plain).mount(&server).await;
+    let error = connection(&server).rollout("checkout").await.unwrap_err();
+    assert!(matches!(error, CliError::KindMissing("Rollout")), "{error}");
+    let mut gone = connection(&server);
+    gone.client = kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+    gone.address = "http://127.0.0.1:1/".into();
+    let error = gone.rollout("checkout").await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("cannot reach the API server at http://127.0.0.1:1/: ") && error.contains("doctor"),
+        "{error}"
+    );
+}

@@ -1,0 +1,348 @@
+//! `doctor`: what a working installation needs, checked one by one, each failure with what to do.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::{
+    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+    coordination::v1::Lease,
+};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, PostParams},
+};
+
+use crate::{
+    api::{address::shown, analysis::RunPrometheus},
+    cli::{
+        args::{global::Global, prometheus::Credentials},
+        connect::{Connection, connect, now},
+        exit::{CliError, Exit, innermost},
+        render::{
+            output::print,
+            paint::{Paint, Tone},
+        },
+        view::words,
+    },
+    ports::{
+        secrets::{SecretData, SecretError, Secrets},
+        source::Asking,
+    },
+    source::{
+        OwnPrometheus,
+        outbound::{Outbound, trouble},
+        servers::Servers,
+        trust,
+    },
+};
+
+/// Check API server, CRDs, controller, permissions, Prometheus and Istio
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  glidepath doctor
+  glidepath doctor -n shop --prometheus http://localhost:9090
+
+Exit code 0 when nothing is wrong, else 1.")]
+pub struct Args {
+    /// A Prometheus to ask, as reachable from here
+    #[arg(long, value_name = "URL")]
+    pub prometheus: Option<String>,
+    #[command(flatten)]
+    credentials: Credentials,
+}
+
+/// The kinds that must be served.
+const KINDS: [&str; 5] = ["Rollout", "AnalysisTemplate", "ClusterAnalysisTemplate", "AnalysisRun", "RolloutCommand"];
+/// The group and version of the CRDs.
+const GROUP_VERSION: &str = "glidepath.dev/v1alpha1";
+/// What the commands need: verb, group, resource, and which commands need it.
+const PERMISSIONS: [(&str, &str, &str, &str); 6] = [
+    ("list", "glidepath.dev", "rollouts", "get, list"),
+    ("watch", "glidepath.dev", "rollouts", "--watch, --wait"),
+    ("patch", "glidepath.dev", "rollouts", "set image"),
+    ("create", "glidepath.dev", "rolloutcommands", "promote, abort, pause, resume, retry, undo"),
+    ("list", "apps", "replicasets", "the pods in status"),
+    ("patch", "apps", "deployments", "set image with workloadRef"),
+];
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Well,
+    Wrong,
+    Absent,
+}
+
+/// One line of the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Check {
+    mark: Mark,
+    what: String,
+    todo: Option<String>,
+}
+
+impl Check {
+    fn well(what: impl Into<String>) -> Self {
+        Check { mark: Mark::Well, what: what.into(), todo: None }
+    }
+
+    fn wrong(what: impl Into<String>, todo: impl Into<String>) -> Self {
+        Check { mark: Mark::Wrong, what: what.into(), todo: Some(todo.into()) }
+    }
+
+    fn absent(what: impl Into<String>, todo: impl Into<String>) -> Self {
+        Check { mark: Mark::Absent, what: what.into(), todo: Some(todo.into()) }
+    }
+}
+
+/// Runs the checks; each is printed as soon as it is known.
+pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
+    let paint = Paint { on: global.color_on() };
+    let connection = connect(global).await?;
+    let mut all = Tally { paint, wrong: 0 };
+    let server = api_server(&connection).await;
+    let reachable = server.mark == Mark::Well;
+    all.tell(&[server])?;
+    if reachable {
+        all.tell(&[kinds(&connection).await])?;
+        all.tell(&[controller(&connection, now()).await])?;
+        all.tell(&permissions(&connection).await)?;
+        all.tell(&[istio(&connection).await])?;
+    }
+    all.tell(trust_check().as_slice())?;
+    if let Some(address) = args.prometheus.clone() {
+        all.tell(&[prometheus(args.credentials.clone().at(address)).await])?;
+    } else {
+        all.tell(&[Check::absent("Prometheus not asked", "give --prometheus URL to check it from here")])?;
+    }
+    Ok(if all.wrong == 0 { Exit::Done } else { Exit::Failed })
+}
+
+/// Prints and counts.
+struct Tally {
+    paint: Paint,
+    wrong: usize,
+}
+
+impl Tally {
+    fn tell(&mut self, checks: &[Check]) -> Result<(), CliError> {
+        self.wrong += checks.iter().filter(|check| check.mark == Mark::Wrong).count();
+        print(&checks.iter().map(|check| line(check, self.paint)).collect::<String>())
+    }
+}
+
+fn line(check: &Check, paint: Paint) -> String {
+    let mark = match check.mark {
+        Mark::Well => paint.text(Tone::Good, "✓"),
+        Mark::Wrong => paint.text(Tone::Bad, "✗"),
+        Mark::Absent => paint.text(Tone::Dim, "·"),
+    };
+    let todo = check.todo.as_deref().map(|todo| format!("\n    {todo}")).unwrap_or_default();
+    format!("{mark} {}{todo}\n", check.what)
+}
+
+async fn api_server(connection: &Connection) -> Check {
+    match connection.client.apiserver_version().await {
+        Ok(version) => {
+            Check::well(format!("API server {} answers, version {}", connection.address, version.git_version))
+        }
+        Err(error) => Check::wrong(
+            format!("API server {} does not answer: {}", connection.address, innermost(&error)),
+            "check the kubeconfig (--kubeconfig, --context), the network and your login",
+        ),
+    }
+}
+
+async fn kinds(connection: &Connection) -> Check {
+    let served = connection.client.list_api_group_resources(GROUP_VERSION).await;
+    let served: Vec<String> =
+        served.map(|list| list.resources.into_iter().map(|r| r.kind).collect()).unwrap_or_default();
+    kinds_check(&served)
+}
+
+fn kinds_check(served: &[String]) -> Check {
+    let missing: Vec<&str> = KINDS.into_iter().filter(|kind| !served.iter().any(|s| s == kind)).collect();
+    if missing.is_empty() {
+        return Check::well(format!("CRDs of {GROUP_VERSION} are served ({} kinds)", KINDS.len()));
+    }
+    let todo = "install them: glidepath crds | kubectl apply --server-side -f -";
+    Check::wrong(format!("CRDs missing: {}", missing.join(", ")), todo)
+}
+
+async fn controller(connection: &Connection, now: Timestamp) -> Check {
+    let leases: Api<Lease> = Api::all(connection.client.clone());
+    match leases.list(&ListParams::default()).await {
+        Ok(list) => controller_check(&list.items, now),
+        Err(error) => Check::absent(
+            format!("controller not checked: {}", CliError::kube("list Leases", &error)),
+            "ask someone who may list leases.coordination.k8s.io",
+        ),
+    }
+}
+
+/// A Lease whose name begins with `glidepath` and that was renewed within its own duration.
+fn controller_check(leases: &[Lease], now: Timestamp) -> Check {
+    let start = "kubectl apply --server-side -k deploy/crds, then -k deploy/, installs the controller; 'glidepath controller' runs it from here";
+    let ours = leases.iter().filter(|lease| lease.name_any().starts_with("glidepath"));
+    let renewed = |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|at| at.0);
+    let Some(lease) = ours.max_by_key(|lease| renewed(lease)) else {
+        return Check::wrong("no controller: there is no Lease of one", start);
+    };
+    let place = format!("{}/{}", lease.namespace().unwrap_or_default(), lease.name_any());
+    let spec = lease.spec.clone().unwrap_or_default();
+    let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
+    let valid = SignedDuration::from_secs(i64::from(spec.lease_duration_seconds.unwrap_or(15)));
+    match (holder, renewed(lease)) {
+        (Some(holder), Some(at)) if now.duration_since(at) <= valid => {
+            Check::well(format!("controller {holder} holds Lease {place}"))
+        }
+        (_, Some(at)) => {
+            let ago = words::short(now.duration_since(at));
+            Check::wrong(
+                format!("no controller: Lease {place} was renewed {ago} ago"),
+                format!("look at its pods' logs; {start}"),
+            )
+        }
+        _ => Check::wrong(format!("no controller: Lease {place} is held by nobody"), start),
+    }
+}
+
+async fn permissions(connection: &Connection) -> Vec<Check> {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(connection.client.clone());
+    let mut checks = Vec::with_capacity(PERMISSIONS.len());
+    for (verb, group, resource, used_by) in PERMISSIONS {
+        let attributes = ResourceAttributes {
+            namespace: Some(connection.namespace.clone()),
+            verb: Some(verb.into()),
+            group: Some(group.into()),
+            resource: Some(resource.into()),
+            ..ResourceAttributes::default()
+        };
+        let spec = SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(attributes),
+            ..SelfSubjectAccessReviewSpec::default()
+        };
+        let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+        let answer = reviews.create(&PostParams::default(), &review).await;
+        let allowed = answer.map(|review| review.status.is_some_and(|status| status.allowed));
+        let what = format!("{verb} {resource}.{group} in namespace \"{}\" ({used_by})", connection.namespace);
+        checks.push(match allowed {
+            Ok(true) => Check::well(format!("you may {what}")),
+            Ok(false) => {
+                Check::wrong(format!("you may not {what}"), "ask for the role glidepath-edit, or -view to look only")
+            }
+            Err(error) => {
+                Check::wrong(format!("cannot ask whether you may {what}: {}", innermost(&error)), "log in again")
+            }
+        });
+    }
+    checks
+}
+
+async fn istio(connection: &Connection) -> Check {
+    for version in ["networking.istio.io/v1", "networking.istio.io/v1beta1"] {
+        let served = connection.client.list_api_group_resources(version).await;
+        if served.is_ok_and(|list| list.resources.iter().any(|resource| resource.kind == "VirtualService")) {
+            return Check::well(format!("Istio's {version} is served"));
+        }
+    }
+    Check::absent(
+        "Istio is not installed",
+        "only Rollouts with traffic.istio need it; without it the ratio of replicas splits traffic",
+    )
+}
+
+/// Asks as the controller does.
+async fn prometheus(named: OwnPrometheus) -> Check {
+    let address = shown(&named.address);
+    let wrong = |why: String| {
+        Check::wrong(
+            format!("cannot use Prometheus at {address} ({why})"),
+            "check the address; Rollouts use spec.analysis.prometheus.address, else the controller's --prometheus",
+        )
+    };
+    if let Err(error) = named.check().await {
+        return wrong(error.to_string());
+    }
+    let controller = RunPrometheus::controller();
+    let servers = Servers::new(Outbound::default(), Some(named), Arc::new(NoSecrets), Duration::from_secs(5));
+    let server = match servers.find(&Asking { namespace: "", prometheus: &controller }).await {
+        Ok(server) => server,
+        Err(error) => return wrong(error.to_string()),
+    };
+    match server.query(&[("query", "vector(1)")]).send().await {
+        Ok(answer) if answer.status().is_success() => Check::well(format!("Prometheus at {address} answers queries")),
+        Ok(answer) => wrong(format!("it answers {}", answer.status())),
+        Err(error) => wrong(trouble(&error).to_string()),
+    }
+}
+
+/// What HTTPS is checked against, where that is not what people expect.
+fn trust_check() -> Option<Check> {
+    let todo = "install ca-certificates, or set SSL_CERT_FILE to a bundle";
+    let what = "no CA certificates on this machine: HTTPS trusts the Mozilla roots built into this binary";
+    (!trust::has_system_roots()).then(|| Check::absent(what, todo))
+}
+
+/// The controller's own Prometheus has its credentials in files.
+struct NoSecrets;
+
+#[async_trait::async_trait]
+impl Secrets for NoSecrets {
+    async fn read(&self, namespace: &str, name: &str) -> Result<SecretData, SecretError> {
+        Err(SecretError::Missing(format!("{namespace}/{name}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::view::samples::{NOW, ago};
+    use serde_json::json;
+    use wiremock::{
+        Mock, MockServer, ResponseTemplate,
+        matchers::{body_string_contains, method, path},
+    };
+
+    fn lease(name: &str, holder: &str, seconds: i64) -> Lease {
+        let renewed = ago(seconds).strftime("%Y-%m-%dT%H:%M:%S.000000Z").to_string();
+        serde_json::from_value(json!({
+            "metadata": { "name": name, "namespace": "glidepath-system" },
+            "spec": { "holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": renewed }
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn each_check_says_what_to_do() {
+        let plain = Paint { on: false };
+        let served: Vec<String> = KINDS.iter().map(ToString::to_string).collect();
+        let checks = [
+            kinds_check(&served),
+            kinds_check(&served[..3]),
+            controller_check(&[lease("glidepath", "pod-1", 3), lease("other", "x", 1)], NOW),
+            controller_check(&[lease("glidepath", "pod-1", 300)], NOW),
+            controller_check(&[lease("other", "x", 1)], NOW),
+            Check::absent("Prometheus not asked", "give --prometheus URL to check it from here"),
+        ];
+        insta::assert_snapshot!("doctor_lines", checks.iter().map(|check| line(check, plain)).collect::<String>());
+    }
+
+    #[tokio::test]
+    async fn prometheus_is_asked_a_query() {
+        let server = MockServer::start().await;
+        let asked = Mock::given(method("POST")).and(path("/api/v1/query")).and(body_string_contains("query=vector"));
+        asked.respond_with(ResponseTemplate::new(200)).mount(&server).await;
+        let ask = async |address: String| prometheus(Credentials::default().at(address)).await;
+        assert_eq!(ask(server.uri()).await.mark, Mark::Well);
+        assert_eq!(ask(format!("{}/elsewhere", server.uri())).await.mark, Mark::Wrong);
+        let refused = ask("http://127.0.0.1:1".into()).await;
+        assert!(
+            refused.mark == Mark::Wrong && refused.what.contains("127.0.0.1:1 (connection refused)"),
+            "{refused:?}"
+        );
+        let published = ask("http://admin:hunter2@127.0.0.1:1".into()).await;
+        let wrong = published.mark == Mark::Wrong && published.what.contains("must not hold credentials");
+        assert!(wrong && !published.what.contains("hunter2"), "{published:?}");
+    }
+}

@@ -1,0 +1,310 @@
+//! `explain`: in words why a rollout is where it is, what comes next and when, and what would make it roll back.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    api::{
+        Rollout, RolloutSpec, RolloutStatus,
+        analysis::{ConversionReason, MetricStatus, Verdict},
+        rollout::OnFailure,
+        status::{Course, Stage},
+        strategy::Step,
+    },
+    cli::{
+        args::{global::Global, names::one_name},
+        connect::{connect, now},
+        exit::{CliError, Exit},
+        render::{
+            output::{self, print},
+            table::wrap,
+        },
+        view::{
+            screen,
+            words::{self, Place},
+        },
+    },
+};
+
+/// Why a Rollout is where it is, and what comes next
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  glidepath explain checkout
+  glidepath explain checkout -n shop")]
+pub struct Args {
+    /// The Rollout
+    #[arg(value_name = "NAME", required = true)]
+    pub words: Vec<String>,
+}
+
+/// Prints the explanation.
+pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
+    let name = one_name(&args.words, "explain")?;
+    let rollout = connect(global).await?.rollout(&name).await?;
+    let text = match output::objects(global.output, std::slice::from_ref(&rollout), false)? {
+        Some(text) => text,
+        None => explain(&rollout, now(), global.width()),
+    };
+    print(&text)?;
+    Ok(Exit::Done)
+}
+
+/// The explanation: one paragraph per question.
+pub fn explain(rollout: &Rollout, now: Timestamp, width: usize) -> String {
+    let empty = RolloutStatus::default();
+    let status = rollout.status.as_ref().unwrap_or(&empty);
+    let mut out = wrap(&where_it_is(rollout, status, now), 0, width);
+    if let Some(stalled) = words::stalled(status) {
+        out.push_str(&wrap(&format!("It cannot go on without a change from outside: {stalled}"), 0, width));
+    }
+    if !words::is_seen(rollout) && words::place(rollout) != Place::Unseen {
+        out.push_str("The controller has not yet looked at the newest file.\n");
+    }
+    out.push_str(&wrap(&goes_on_when(rollout, status, now), 0, width));
+    for metric in judged(rollout, status) {
+        out.push_str(&wrap(&metric_words(metric), 2, width));
+    }
+    let rest = [rolls_back_when(rollout, status), no_verdict(rollout, status, now), next(rollout, status)];
+    for text in rest.into_iter().flatten() {
+        out.push_str(&wrap(&text, 0, width));
+    }
+    for (what, command) in screen::next_commands(rollout, status) {
+        if !command.contains("explain") {
+            out.push_str(&format!("  {what}: {command}\n"));
+        }
+    }
+    out
+}
+
+fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> String {
+    let name = rollout.metadata.name.as_deref().unwrap_or("?");
+    let current = words::number(status.current_revision.as_ref());
+    let stable = words::number(status.stable_revision.as_ref());
+    let since = status.memory.step_since.map(|at| format!(" since {}", words::clock(at, now))).unwrap_or_default();
+    let at = format!("step {} of {}", status.step_index + 1, words::steps(rollout).len());
+    let share = status.weights.desired;
+    match words::place(rollout) {
+        Place::Unseen => {
+            format!("{name} has no status: {}. 'glidepath doctor' says whether one runs.", words::unseen(rollout))
+        }
+        Place::FirstDeploy => {
+            format!("{name} has no stable version yet: {current} comes up at once, without steps and analysis.")
+        }
+        Place::Idle if status.pinned.is_some() => format!("{name} releases nothing: {}.", status.message),
+        Place::Idle => format!("{name} releases nothing: {stable} is stable and serves everything."),
+        Place::Held(held) => {
+            let since = words::clock(held.since, now);
+            format!("{name} is held at {at} with {current} at {share} since {since}: {}.", held.message)
+        }
+        Place::Paused { in_file: true } => {
+            format!("{name} is paused in the file (spec.paused) at {at}, {current} at {share}.")
+        }
+        Place::Paused { in_file: false } => format!("{name} is paused by command at {at}, {current} at {share}."),
+        Place::Step(step) => format!("{name} is at {at}: {}{since}.", step_sentence(&step, &current, status)),
+        Place::StepsDone => format!("{name} has done all its steps with {current}."),
+        Place::Promoting(stage) => format!("{name} makes {current} the stable version; {}.", words::stage_words(stage)),
+        Place::Returning => format!("{name} gives traffic back to {stable}: the file went back to it."),
+        Place::Kept => format!("{name} releases nothing: {}.", status.message),
+        Place::Aborted => format!("{name} rolled {current} back; {stable} serves everything: {}.", status.message),
+    }
+}
+
+fn step_sentence(step: &Step, current: &str, status: &RolloutStatus) -> String {
+    let share = status.weights.desired;
+    if step.observe.is_some() {
+        return format!("observing revision {current} at {share}");
+    }
+    if step.pause.is_some() {
+        return format!("{} with {current} at {share}", words::step_words(step));
+    }
+    if step.analysis.is_some() || step.ramp.is_some() {
+        return format!("{} with {current} at {share}", words::step_words(step));
+    }
+    if let Some(gate) = &step.gate {
+        return format!("waiting for {} with {current} at {share}", words::gate_words(gate));
+    }
+    if let Some(decide) = &step.decide {
+        return format!("testing {current}, for at most {}", words::short(decide.at_most.signed()));
+    }
+    if step.set_canary_scale.is_some() {
+        return format!("setting the {}", words::step_words(step));
+    }
+    format!("moving {current} to {}", words::step_words(step))
+}
+
+fn goes_on_when(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> String {
+    let waiting = status.waiting_for.as_ref().map(|waiting| waiting.message.as_str()).filter(|text| !text.is_empty());
+    let left = status.waiting_for.as_ref().and_then(|w| w.until).map(|at| words::short(at.duration_since(now)));
+    match words::place(rollout) {
+        Place::Unseen | Place::Aborted | Place::Kept | Place::Idle => String::new(),
+        Place::Held(_) => "Traffic stays as it is until a person decides.".into(),
+        Place::Paused { in_file: true } => {
+            "It goes on when spec.paused is false in the file; failed evidence still rolls back.".into()
+        }
+        Place::Paused { in_file: false } => {
+            "It goes on when someone resumes it; failed evidence still rolls back.".into()
+        }
+        Place::Step(Step { observe: Some(observe), .. }) => {
+            let least =
+                observe.at_least.map(|d| format!(" and {} are over", words::short(d.signed()))).unwrap_or_default();
+            format!("It goes on when every required metric says Pass{least}:")
+        }
+        Place::Step(Step { decide: Some(decide), .. }) => format!(
+            "It ends when the goal metric has decided, between {} and {} after it began:",
+            words::short(decide.at_least.signed()),
+            words::short(decide.at_most.signed())
+        ),
+        Place::Step(Step { analysis: Some(_), .. }) => "It goes on when the analysis says Pass:".into(),
+        Place::Step(Step { pause: Some(pause), .. }) if pause.duration.is_none() => {
+            "It goes on when someone promotes it.".into()
+        }
+        Place::Step(Step { gate: Some(gate), .. }) => {
+            let opens = match gate.host() {
+                Some(host) => format!("It goes on when {host} says yes, and fails when it says no"),
+                None => "It goes on when someone promotes it, which is the approval".to_owned(),
+            };
+            let left = left.map(|left| format!("; after {left} more {}", words::timeout_words(&gate)));
+            format!("{opens}{}.", left.unwrap_or_default())
+        }
+        Place::Step(Step { pause: Some(_), .. }) => {
+            format!("It goes on by itself in {}.", left.unwrap_or_else(|| "a moment".into()))
+        }
+        _ if words::stalled(status).is_some() => String::new(),
+        _ => waiting.map(waiting_sentence).unwrap_or_default(),
+    }
+}
+
+/// `waiting for ...` becomes a sentence; any other message stands for itself.
+fn waiting_sentence(message: &str) -> String {
+    let message = message.trim_end_matches('.');
+    if message.starts_with("waiting") { format!("It is {message}.") } else { format!("{message}.") }
+}
+
+/// The metrics that the current step waits for.
+fn judged<'a>(rollout: &Rollout, status: &'a RolloutStatus) -> impl Iterator<Item = &'a MetricStatus> {
+    let waits = matches!(words::place(rollout), Place::Step(step) if screen::is_judged(&step));
+    status.metrics.iter().filter(move |metric| waits && metric.required)
+}
+
+fn metric_words(metric: &MetricStatus) -> String {
+    let name = &metric.name;
+    let reason = if metric.reason.is_empty() { String::new() } else { format!(" ({})", metric.reason) };
+    let needs = metric.needs.as_deref().map(|needs| format!(", needs {needs}")).unwrap_or_default();
+    match (metric.verdict, metric.reason.as_str()) {
+        (Verdict::Pass, ConversionReason::CANDIDATE_WINS) => {
+            format!("{name}: the candidate converts more, {} against {}.", metric.canary, metric.stable)
+        }
+        (Verdict::Fail, ConversionReason::CONTROL_WINS) => {
+            format!("{name}: the control converts more, {} against the candidate's {}.", metric.stable, metric.canary)
+        }
+        (Verdict::Inconclusive, ConversionReason::NO_DIFFERENCE) => {
+            format!("{name} shows no difference that matters: {}.", metric.comparison)
+        }
+        (Verdict::Inconclusive, ConversionReason::INVALID) => {
+            format!("{name} cannot be judged, since users were not assigned as planned: {}.", metric.comparison)
+        }
+        (verdict, _) => verdict_words(metric, verdict, &reason, &needs),
+    }
+}
+
+fn verdict_words(metric: &MetricStatus, verdict: Verdict, reason: &str, needs: &str) -> String {
+    let name = &metric.name;
+    match verdict {
+        Verdict::Pass => format!("{name} has passed: {} against {}.", metric.canary, metric.stable),
+        Verdict::Fail => format!("{name} is proved worse: {} against {}.", metric.canary, metric.stable),
+        Verdict::Continue => format!("{name} has no verdict yet: {} against {}{needs}.", metric.canary, metric.stable),
+        Verdict::NoData => format!("{name} has no data{reason}{needs}; that is neither a pass nor a failure."),
+        Verdict::Inconclusive => format!("{name} got no verdict in time{reason}{needs}."),
+    }
+}
+
+fn rolls_back_when(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
+    if status.course != Course::Stepping || status.held.is_some() {
+        return None;
+    }
+    let required: Vec<String> = status
+        .metrics
+        .iter()
+        .filter(|metric| metric.required && !metric.decides)
+        .map(|metric| {
+            format!(
+                "{} is proved worse (now at {:.0} % of the evidence needed)",
+                metric.name,
+                metric.fail_progress * 100.0
+            )
+        })
+        .collect();
+    let deadline = rollout.spec.progress_deadline.map_or(SignedDuration::from_mins(10), |d| d.signed());
+    let mut causes =
+        if required.is_empty() && is_judged(&rollout.spec) { vec!["the analysis fails".into()] } else { required };
+    causes.push(format!("pods or routes make no progress for {}", words::short(deadline)));
+    causes.push("someone aborts it".into());
+    let last = causes.pop()?;
+    let causes = format!("{}, or when {last}", causes.join(", when "));
+    Some(match rollout.spec.on_failure.unwrap_or_default() {
+        OnFailure::Rollback => format!("It rolls back when {causes}."),
+        OnFailure::Hold => {
+            format!("It holds and asks for a person (onFailure: Hold) when {causes}, which gives traffic back.")
+        }
+    })
+}
+
+/// Whether any analysis can fail the release. The goal of a test decides it, and fails nothing.
+fn is_judged(spec: &RolloutSpec) -> bool {
+    let own = spec.strategy.judged().iter().any(|(field, _)| field != "abTest.goal");
+    own || spec.background().is_some()
+}
+
+fn no_verdict(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Option<String> {
+    let Place::Step(step) = words::place(rollout) else { return None };
+    let until = status.waiting_for.as_ref()?.until?;
+    let at_most = step.observe.as_ref().map(|o| o.at_most).or(step.analysis.as_ref().map(|a| a.at_most))?;
+    let length = words::short(at_most.map_or(SignedDuration::from_mins(30), |d| d.signed()));
+    let then = screen::inconclusive_words(rollout);
+    let policy = rollout.spec.on_inconclusive.unwrap_or_default();
+    let extends = if status.memory.extended { String::new() } else { format!("extends once by {length}, then ") };
+    let at = words::clock(until, now);
+    Some(format!("At {at} without a verdict it {extends}{then} (onInconclusive: {policy:?})."))
+}
+
+/// What comes after the current step.
+fn next(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
+    match words::place(rollout) {
+        Place::Promoting(Some(Stage::MoveStable | Stage::RouteToStable)) => {
+            return Some(
+                "Next: the old version's pods go. An abort is refused by now; undo goes back afterwards.".into(),
+            );
+        }
+        Place::Promoting(_) => {
+            return Some("Next: the stable target moves to it, then the old version's pods go.".into());
+        }
+        Place::Kept | Place::Aborted => {
+            return Some("Next: nothing by itself. Another image, or a retry, begins a new try.".into());
+        }
+        Place::Step(_) | Place::Held(_) | Place::Paused { .. } => {}
+        _ => return None,
+    }
+    let steps = words::steps(rollout);
+    let coming = steps.iter().skip(status.step_index as usize + 1);
+    let mut coming: Vec<String> = coming.map(words::step_words).collect();
+    if coming.len() > 6 {
+        let more = coming.len() - 5;
+        coming.truncate(5);
+        coming.push(format!("{more} more steps"));
+    }
+    let tested = rollout.spec.strategy.ab_test.is_some();
+    coming.push(if tested { "the winner is the stable version" } else { "it becomes the stable version" }.into());
+    Some(format!("Next: {}.", coming.join(", then ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::view::samples;
+
+    #[test]
+    fn explanations() {
+        for (name, sample) in samples::all() {
+            insta::assert_snapshot!(format!("explain_{name}"), explain(&sample.rollout, samples::NOW, 100));
+        }
+    }
+}

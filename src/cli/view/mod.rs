@@ -1,0 +1,9 @@
+//! What is shown of one Rollout, as pure functions of the object, its pods and the time: every verb that speaks of it says
+//! the same.
+
+pub mod ending;
+mod evidence;
+#[cfg(test)]
+pub mod samples;
+pub mod screen;
+pub mod words;

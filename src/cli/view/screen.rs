@@ -1,0 +1,564 @@
+//! The status screen as a pure function: the most important line first, then steps, traffic, revisions, evidence, and
+//! what to type next.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    evidence,
+    words::{self, Place},
+};
+use crate::{
+    api::{
+        Percent, Rollout, RolloutStatus,
+        rollout::OnInconclusive,
+        status::{Course, Stage, Weights},
+        strategy::{Gate, Observe, Ramp, Step},
+    },
+    cli::render::{
+        paint::{Paint, Tone},
+        table::{Cell, columns, wrap},
+    },
+};
+
+/// Everything that the screen shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Screen<'a> {
+    /// The Rollout with its status.
+    pub rollout: &'a Rollout,
+    /// Its revisions that have pods, newest first.
+    pub pods: &'a [RevisionView],
+    /// The time.
+    pub now: Timestamp,
+    /// Whether to paint.
+    pub color: bool,
+    /// Columns of the terminal.
+    pub width: usize,
+    /// Whether it ends with what a person may type next.
+    pub hints: bool,
+}
+
+/// One revision's pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevisionView {
+    /// The revision id.
+    pub id: String,
+    /// Its number; 0 when unknown.
+    pub number: u64,
+    /// What it is for.
+    pub role: Role,
+    /// Available pods.
+    pub available: u32,
+    /// Pods that are asked for.
+    pub wanted: u32,
+    /// The images of its containers.
+    pub image: String,
+    /// How long it has existed.
+    pub age: SignedDuration,
+}
+
+/// What a revision is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It serves what is not canary traffic.
+    Stable,
+    /// It is being released.
+    Canary,
+    /// It was stable or canary once.
+    #[default]
+    Old,
+}
+
+impl Role {
+    /// The role of a revision by the status.
+    pub fn of(id: &str, status: &RolloutStatus) -> Role {
+        let is = |revision: &Option<crate::api::status::RevisionRef>| revision.as_ref().is_some_and(|r| r.id == id);
+        if is(&status.stable_revision) {
+            Role::Stable
+        } else if is(&status.current_revision) {
+            Role::Canary
+        } else {
+            Role::Old
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Role::Stable => "stable",
+            Role::Canary => "canary",
+            Role::Old => "old",
+        }
+    }
+}
+
+/// How many cells a traffic bar has, and how many where there is little room.
+const BAR: u32 = 20;
+const SHORT_BAR: u32 = 10;
+/// Below this many columns there is little room.
+const ROOM: usize = 90;
+/// Where the content of a labelled line begins.
+const INDENT: usize = 12;
+
+/// The screen, with a line feed at its end.
+pub fn screen(screen: &Screen<'_>) -> String {
+    let paint = Paint { on: screen.color };
+    let mut out = headline(screen, paint);
+    let empty = RolloutStatus::default();
+    let status = screen.rollout.status.as_ref().unwrap_or(&empty);
+    out.push_str(&second_lines(screen, status, paint));
+    if words::place(screen.rollout) == Place::Unseen {
+        return out;
+    }
+    out.push('\n');
+    out.push_str(&step_bar(screen, status, paint));
+    out.push_str(&traffic(screen.rollout, status, screen.width, paint));
+    out.push_str(&revisions(screen.pods, paint));
+    out.push_str(&evidence::evidence(status, screen.width, paint));
+    if screen.hints {
+        out.push_str(&next_lines(&next_commands(screen.rollout, status), screen.width));
+    }
+    out
+}
+
+/// What to type next: on one line where there is room.
+fn next_lines(next: &[(&str, String)], width: usize) -> String {
+    if next.is_empty() {
+        return String::new();
+    }
+    let typed: Vec<String> = next.iter().map(|(what, command)| format!("{what}: {command}")).collect();
+    let line = typed.join("    ");
+    let separator = if line.chars().count() + 2 > width { "\n  " } else { "    " };
+    format!("\n  {}\n", typed.join(separator))
+}
+
+/// Name, namespace, strategy, phase, step, and what it does: `checkout  shop  canary   Progressing   step 4/7   ...`.
+fn headline(screen: &Screen<'_>, paint: Paint) -> String {
+    let meta = &screen.rollout.metadata;
+    let name = paint.text(Tone::Strong, meta.name.as_deref().unwrap_or("?"));
+    let namespace = meta.namespace.as_deref().unwrap_or("default");
+    let status = screen.rollout.status.as_ref();
+    let phase = status.and_then(|s| s.phase).map_or_else(
+        || paint.text(Tone::Warn, "Unknown"),
+        |phase| paint.text(words::phase_tone(phase), &format!("{phase:?}")),
+    );
+    let strategy = words::strategy(screen.rollout);
+    let step = status.filter(|s| s.course == Course::Stepping).map(|s| step_counter(screen.rollout, s));
+    let step = step.map(|step| format!("   {step}")).unwrap_or_default();
+    format!("{name}  {namespace}  {strategy}   {phase}{step}   {}\n", doing(screen.rollout, screen.now))
+}
+
+/// `step 4/7`, from 1.
+pub fn step_counter(rollout: &Rollout, status: &RolloutStatus) -> String {
+    let count = words::steps(rollout).len();
+    format!("step {}/{count}", (status.step_index as usize + 1).min(count.max(1)))
+}
+
+/// What the rollout does right now, in a phrase.
+pub fn doing(rollout: &Rollout, now: Timestamp) -> String {
+    let empty = RolloutStatus::default();
+    let status = rollout.status.as_ref().unwrap_or(&empty);
+    let serving = words::number(status.stable_revision.as_ref());
+    match words::place(rollout) {
+        Place::Unseen => words::unseen(rollout),
+        Place::FirstDeploy => {
+            format!("first deploy: {} of {} pods available", status.available_replicas, status.desired_replicas)
+        }
+        Place::Idle => format!("{serving} serves everything"),
+        Place::Held(held) => format!("held for {}", words::short(now.duration_since(held.since))),
+        Place::Paused { in_file: true } => format!("paused in the file at {}", status.weights.desired),
+        Place::Paused { in_file: false } => format!("paused by command at {}", status.weights.desired),
+        Place::Step(step) => doing_step(&step, status, now),
+        Place::StepsDone => "all steps done".into(),
+        Place::Promoting(stage) => words::stage_words(stage).into(),
+        Place::Returning => format!("going back to {serving}"),
+        Place::Aborted => format!("rolled back to {serving}"),
+        Place::Kept => format!("{serving} stays after the test"),
+    }
+}
+
+/// Whether a step waits for a verdict.
+pub fn is_judged(step: &Step) -> bool {
+    step.observe.is_some() || step.analysis.is_some() || step.decide.is_some()
+}
+
+fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
+    let elapsed = words::elapsed(status, now);
+    let spent = words::short(elapsed);
+    let at = status.weights.desired;
+    if let Some(Observe { at_least, .. }) = &step.observe {
+        let least = at_least.map(|d| format!(" of at least {}", words::short(d.signed()))).unwrap_or_default();
+        return format!("observing at {at} ({spent}{least})");
+    }
+    if let Some(pause) = &step.pause {
+        let at = if at.is_zero() { String::new() } else { format!("at {at} ") };
+        return match pause.duration {
+            Some(duration) => format!("pausing {at}({spent} of {})", words::short(duration.signed())),
+            None => format!("waits {at}until someone promotes ({spent})"),
+        };
+    }
+    if let Some(gate) = &step.gate {
+        let who = if gate.is_approval() { "someone approves" } else { "a gate opens" };
+        let at = if at.is_zero() { String::new() } else { format!("at {at} ") };
+        return format!("waits {at}until {who}: {} ({spent})", gate.name);
+    }
+    if let Some(ramp) = &step.ramp {
+        let (done, all) = ramp_position(ramp, status.sub_step);
+        return format!("ramp to {}: at {at}, {done} of {all}", ramp.to);
+    }
+    if let Some(decide) = &step.decide {
+        let most = words::short(decide.at_most.signed());
+        return format!("testing {} ({spent} of at most {most})", users(status));
+    }
+    if step.analysis.is_some() {
+        return format!("{} at {at} ({spent})", words::step_words(step));
+    }
+    if step.set_canary_scale.is_some() {
+        return format!("canary {}", words::step_label(step));
+    }
+    format!("moving to {}", step.set_weight.unwrap_or(at))
+}
+
+/// Who meets the candidate of a test.
+fn users(status: &RolloutStatus) -> String {
+    let weight = status.weights.desired;
+    if weight.is_zero() { "with matching users".into() } else { format!("with {weight} of the users") }
+}
+
+/// Which stride of a ramp a sub-step belongs to, from 1, and how many there are. Every stride has two sub-steps: move,
+/// then wait (rule S17).
+fn ramp_position(ramp: &Ramp, sub_step: u32) -> (u32, u32) {
+    let span = ramp.to.basis_points().abs_diff(ramp.from.basis_points());
+    let strides = span.div_ceil(ramp.by.basis_points().max(1)) + 1;
+    ((sub_step / 2 + 1).min(strides), strides)
+}
+
+/// Under the headline: what is wrong, what is waited for, and when that ends.
+fn second_lines(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> String {
+    let mut out = String::new();
+    let stalled = words::stalled(status);
+    if let Some(stalled) = stalled {
+        out.push_str(&paint.text(Tone::Bad, &wrap(stalled, 2, screen.width)));
+    }
+    if !words::is_seen(screen.rollout) && words::place(screen.rollout) != Place::Unseen {
+        out.push_str("  the controller has not yet looked at the newest file\n");
+    }
+    for text in reasons(screen.rollout, status) {
+        if Some(text) != stalled {
+            out.push_str(&wrap(text, 2, screen.width));
+        }
+    }
+    if let Some(limit) = limit(screen.rollout, status, screen.now) {
+        out.push_str(&wrap(&limit, 2, screen.width));
+    }
+    out
+}
+
+/// The engine's own words where the headline does not say them already.
+fn reasons<'a>(rollout: &'a Rollout, status: &'a RolloutStatus) -> Vec<&'a str> {
+    let waiting = status.waiting_for.as_ref().map_or("", |waiting| waiting.message.as_str());
+    let texts = match words::place(rollout) {
+        Place::Unseen => vec![],
+        Place::Held(held) => vec![held.message.as_str()],
+        Place::Step(step) if step.observe.is_some() || step.pause.is_some() => vec![],
+        Place::Step(step) if step.gate.as_ref().is_some_and(Gate::is_approval) => vec![],
+        Place::Idle if status.phase == Some(crate::api::status::Phase::Healthy) && status.pinned.is_none() => vec![],
+        Place::Aborted | Place::Kept | Place::Idle => vec![status.message.as_str()],
+        _ if waiting.is_empty() => vec![status.message.as_str()],
+        _ => vec![waiting],
+    };
+    texts.into_iter().filter(|text| !text.is_empty()).collect()
+}
+
+/// When the wait ends by itself, and what then.
+pub fn limit(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Option<String> {
+    let until = status.waiting_for.as_ref()?.until?;
+    let left = words::short(until.duration_since(now));
+    let Place::Step(step) = words::place(rollout) else {
+        return matches!(words::place(rollout), Place::FirstDeploy | Place::Promoting(_))
+            .then(|| format!("at most {left} more"));
+    };
+    if step.pause.is_some() {
+        return Some(format!("goes on in {left}"));
+    }
+    if let Some(gate) = &step.gate {
+        return Some(format!("at most {left} more, then {}", words::timeout_words(gate)));
+    }
+    let at_most = step.observe.as_ref().map(|o| o.at_most).or(step.analysis.as_ref().map(|a| a.at_most));
+    let Some(at_most) = at_most else { return Some(format!("at most {left} more")) };
+    let length = words::short(at_most.map_or(SignedDuration::from_mins(30), |d| d.signed()));
+    let then = if status.memory.extended {
+        inconclusive_words(rollout).to_owned()
+    } else {
+        format!("extends once by {length}")
+    };
+    Some(format!("at most {left} more, then {then}"))
+}
+
+/// What no verdict in time does.
+pub fn inconclusive_words(rollout: &Rollout) -> &'static str {
+    match rollout.spec.on_inconclusive.unwrap_or_default() {
+        OnInconclusive::Hold => "holds and asks for a person",
+        OnInconclusive::Abort => "rolls back",
+        OnInconclusive::Promote => "goes on as if it had passed",
+    }
+}
+
+fn label(name: &str) -> String {
+    format!("  {name:<width$}", width = INDENT - 2)
+}
+
+/// `steps     ✓ 5 %  ✓ observe  ▶ 25 %  · pause`, wrapped between steps.
+fn step_bar(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> String {
+    let steps = words::steps(screen.rollout);
+    if steps.is_empty() {
+        return String::new();
+    }
+    let mut out = label("steps");
+    let mut column = INDENT;
+    for (index, step) in steps.iter().enumerate() {
+        let (mark, tone) = step_mark(index, status);
+        let mut text = words::step_label(step);
+        if let (Some(ramp), Tone::Busy) = (&step.ramp, tone) {
+            let (done, all) = ramp_position(ramp, status.sub_step);
+            text = format!("{text} ({done}/{all})");
+        }
+        let item = format!("{mark} {text}");
+        let length = item.chars().count();
+        if column > INDENT && column + 2 + length > screen.width {
+            out.push_str(&format!("\n{}", " ".repeat(INDENT)));
+            column = INDENT;
+        } else if column > INDENT {
+            out.push_str("  ");
+            column += 2;
+        }
+        out.push_str(&paint.text(tone, &item));
+        column += length;
+    }
+    out.push('\n');
+    out
+}
+
+fn step_mark(index: usize, status: &RolloutStatus) -> (&'static str, Tone) {
+    let at = status.step_index as usize;
+    match status.course {
+        Course::Promoting => ("✓", Tone::Good),
+        Course::Stepping if index < at => ("✓", Tone::Good),
+        Course::Stepping if index == at && status.held.is_some() => ("‖", Tone::Warn),
+        Course::Stepping if index == at => ("▶", Tone::Busy),
+        _ => ("·", Tone::Dim),
+    }
+}
+
+/// What the routes are meant to say and what they say, as a bar and in numbers.
+fn traffic(rollout: &Rollout, status: &RolloutStatus, width: usize, paint: Paint) -> String {
+    if matches!(status.course, Course::Idle | Course::FirstDeploy) {
+        return String::new();
+    }
+    if rollout.spec.traffic.is_empty() {
+        return without_routes(rollout, status);
+    }
+    let weights = &status.weights;
+    let shown = weights.accepted.unwrap_or(weights.desired);
+    let seen = weights.accepted.map_or_else(|| "not read yet".into(), split);
+    let settled =
+        if weights.settled { paint.text(Tone::Good, "settled") } else { paint.text(Tone::Warn, "not settled yet") };
+    let planned = split(weights.desired);
+    let (cells, gap) = if width < ROOM { (SHORT_BAR, "  ") } else { (BAR, "   ") };
+    let bar = bar(shown, cells, paint);
+    // What was counted says more than what was read back, where there is room for one of them.
+    let seen = match weights.observed.map(split) {
+        Some(counted) if width < ROOM => format!("counted {counted}"),
+        Some(counted) => format!("seen {seen}{gap}counted {counted}"),
+        None => format!("seen {seen}"),
+    };
+    let mut line = format!("{}stable {bar} canary {gap}planned {planned}{gap}{seen}{gap}{settled}\n", label("traffic"));
+    line.push_str(&beside(weights));
+    line
+}
+
+/// Header routes and a mirror, on a line of their own.
+fn beside(weights: &Weights) -> String {
+    let headers = (!weights.headers.is_empty()).then(|| format!("by header: {}", weights.headers.join(", ")));
+    let mirror = weights.mirror.map(|share| format!("copies of {share}"));
+    let sticky = weights.sticky.then(|| "users stay on their version".to_owned());
+    let parts: Vec<String> = headers.into_iter().chain(mirror).chain(sticky).collect();
+    if parts.is_empty() { String::new() } else { format!("{}{}\n", label(""), parts.join("   ")) }
+}
+
+/// Without a router the pods are the split, and in blue-green a Service leads to one version.
+fn without_routes(rollout: &Rollout, status: &RolloutStatus) -> String {
+    let switched = matches!(status.stage, Some(Stage::MoveStable | Stage::PostAnalysis));
+    let text = match &rollout.spec.strategy.blue_green {
+        Some(strategy) => {
+            let serves = if switched { &status.current_revision } else { &status.stable_revision };
+            let service = strategy.active_service.as_deref().unwrap_or_default();
+            format!("Service {service} leads to {}", words::number(serves.as_ref()))
+        }
+        None => format!("planned {}   by the ratio of pods", split(status.weights.desired)),
+    };
+    format!("{}{text}\n", label("traffic"))
+}
+
+/// `75/25`: stable's share, then canary's.
+fn split(canary: Percent) -> String {
+    let number = |p: Percent| f64::from(p.basis_points()) / 100.0;
+    format!("{}/{}", number(canary.rest()), number(canary))
+}
+
+/// A share that is neither none nor all is never drawn as none or all.
+fn bar(canary: Percent, all: u32, paint: Paint) -> String {
+    let exact = (canary.basis_points() * all + 5_000) / 10_000;
+    let cells = match canary.basis_points() {
+        0 => 0,
+        10_000 => all,
+        _ => exact.clamp(1, all - 1),
+    };
+    let stable = "█".repeat((all - cells) as usize);
+    paint.text(Tone::Good, &stable) + &paint.text(Tone::Warn, &"░".repeat(cells as usize))
+}
+
+fn revisions(pods: &[RevisionView], paint: Paint) -> String {
+    if pods.is_empty() {
+        return String::new();
+    }
+    let row = |revision: &RevisionView| -> Vec<Cell> {
+        let number = if revision.number == 0 { "#?".into() } else { format!("#{}", revision.number) };
+        let short = revision.available < revision.wanted;
+        let tone = if short { Tone::Warn } else { Tone::Plain };
+        vec![
+            format!("{number} {}", revision.role.word()).into(),
+            revision.id.as_str().into(),
+            Cell::toned(tone, format!("{} of {} available", revision.available, revision.wanted)),
+            revision.image.as_str().into(),
+            Cell::toned(Tone::Dim, words::age(revision.age)),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = pods.iter().map(row).collect();
+    format!("  revisions\n{}", columns(paint, 4, &rows))
+}
+
+/// What a person may type next: what it does, and the command.
+pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static str, String)> {
+    let name = rollout.metadata.name.as_deref().unwrap_or_default();
+    let option = words::option(rollout);
+    let verb = |verb: &str| format!("glidepath {verb} {name}{option}");
+    let abort = ("abort", verb("abort"));
+    match words::place(rollout) {
+        Place::Unseen | Place::FirstDeploy => vec![],
+        Place::Idle if status.promoted.len() > 1 => vec![("go back", verb("undo"))],
+        Place::Idle => vec![("release", format!("glidepath set image {name} CONTAINER=IMAGE{option}"))],
+        Place::Held(_) => vec![abort, ("begin again", verb("retry")), ("go on all the same", verb("promote"))],
+        Place::Paused { in_file: true } => vec![abort],
+        Place::Paused { in_file: false } => vec![abort, ("go on", verb("resume"))],
+        Place::Step(step) if is_judged(&step) || step.ramp.is_some() => {
+            vec![abort, ("end this wait", verb("promote"))]
+        }
+        Place::Step(step) if step.gate.as_ref().is_some_and(Gate::is_approval) => {
+            vec![abort, ("approve", verb("promote"))]
+        }
+        Place::Step(step) if step.gate.is_some() => vec![abort, ("end this wait", verb("promote"))],
+        Place::Step(step) if step.pause.is_some() => vec![abort, ("go on", verb("promote"))],
+        Place::Step(_) | Place::StepsDone => vec![abort],
+        Place::Promoting(None | Some(Stage::Scale | Stage::RouteToCanary | Stage::PostAnalysis)) => vec![abort],
+        Place::Promoting(_) | Place::Returning => vec![("why", verb("explain"))],
+        Place::Aborted | Place::Kept => vec![("begin again", verb("retry")), ("why", verb("explain"))],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::view::samples;
+
+    fn shown(sample: &samples::Sample) -> String {
+        screen(&Screen {
+            rollout: &sample.rollout,
+            pods: &sample.pods,
+            now: samples::NOW,
+            color: false,
+            width: 100,
+            hints: true,
+        })
+    }
+
+    #[test]
+    fn screens() {
+        for (name, sample) in samples::all() {
+            insta::assert_snapshot!(format!("screen_{name}"), shown(&sample));
+        }
+    }
+
+    #[test]
+    fn colour_only_adds_escapes() {
+        let escape = regex::Regex::new("\u{1b}\\[[0-9]*m").unwrap();
+        for (name, sample) in samples::all() {
+            let view = Screen {
+                rollout: &sample.rollout,
+                pods: &sample.pods,
+                now: samples::NOW,
+                color: true,
+                width: 100,
+                hints: true,
+            };
+            let painted = screen(&view);
+            assert!(painted.contains('\u{1b}'), "{name}");
+            assert_eq!(escape.replace_all(&painted, ""), shown(&sample), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_small_share_is_drawn_and_a_large_one_is_not_all() {
+        for (points, canary) in [(0, 0), (1, 1), (2500, 5), (9999, 19), (10_000, 20)] {
+            let drawn = bar(Percent::from_basis_points(points), BAR, Paint { on: false });
+            assert_eq!(drawn.matches('░').count(), canary, "{points}");
+            assert_eq!(drawn.chars().count(), 20);
+        }
+    }
+
+    #[test]
+    fn a_pinned_revision_says_that_the_file_wants_another() {
+        let mut sample = samples::healthy();
+        let status = sample.rollout.status.as_mut().unwrap();
+        status.pinned =
+            Some(crate::api::status::Pinned { revision: "b7d0c41hze".into(), against: "k3v9x2m1qa".into() });
+        status.message = "revision #41 is stable, pinned by undo until the file has another template".into();
+        assert!(shown(&sample).contains("\n  revision #41 is stable, pinned by undo until"), "{}", shown(&sample));
+    }
+
+    #[test]
+    fn hints_are_left_out_where_there_is_nobody_to_take_them() {
+        for (name, sample) in samples::all() {
+            let view = |hints| Screen {
+                rollout: &sample.rollout,
+                pods: &sample.pods,
+                now: samples::NOW,
+                color: false,
+                width: 100,
+                hints,
+            };
+            let (with, without) = (screen(&view(true)), screen(&view(false)));
+            assert!(with.starts_with(&without), "{name}");
+            assert!(!without.contains("glidepath "), "{name}: {without}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_that_does_not_fit_stands_on_its_own_line() {
+        let sample = samples::observing();
+        let view =
+            Screen { rollout: &sample.rollout, pods: &[], now: samples::NOW, color: false, width: 80, hints: false };
+        let text = screen(&view);
+        assert!(text.contains("0.10 % (22/22,103)\n      ratio 1.2 [0.5, 2.9] p 1.0\n"), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn many_steps_wrap_at_the_width() {
+        let sample = samples::many_steps();
+        let view =
+            Screen { rollout: &sample.rollout, pods: &[], now: samples::NOW, color: false, width: 60, hints: true };
+        let text = screen(&view);
+        let too_long: Vec<&str> = text.lines().filter(|l| l.contains('·') && l.chars().count() > 60).collect();
+        assert!(too_long.is_empty(), "{too_long:?}");
+        insta::assert_snapshot!("screen_many_steps", text);
+    }
+}
