@@ -10,7 +10,7 @@ use super::{
     exit::{CliError, Exit},
     local,
     offline::{lint, plan, simulate},
-    render::output,
+    render::printable::printable,
     verbs::{
         command as commands, completions, controller, crds, doctor, explain, get, history, set_image, status, undo,
         uninstall, version,
@@ -143,7 +143,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Controller(args) => controller::run(*args, global).await,
         Verb::Crds(args) => crds::run(&args),
         Verb::Uninstall(args) => uninstall::run(args, global).await,
-        Verb::Completions(args) => completions::run(&args),
+        Verb::Completions(args) => completions::run(&args, command()),
         Verb::Version(args) => version::run(&args, global),
     }
 }
@@ -158,7 +158,7 @@ pub async fn main() -> Exit {
     match run(cli.verb, &cli.global).await {
         Ok(exit) => exit,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", output::printable(&error.to_string()));
+            let _ = writeln!(std::io::stderr(), "error: {}", printable(&error.to_string()));
             error.exit()
         }
     }

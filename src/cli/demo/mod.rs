@@ -3,6 +3,7 @@
 //! Three versions of one service are deployed one after the other: the first, a good one, and a bad one. The engine and the
 //! judges are the controller's; only the pods and the router are local ([`crate::local`]).
 
+mod chapter;
 mod file;
 mod play;
 mod show;
@@ -22,7 +23,8 @@ use crate::{
     ports::Clock,
 };
 
-use play::{Chapter, Ending, Play};
+use chapter::{Chapter, Ending};
+use play::Play;
 use show::Show;
 use summary::Account;
 

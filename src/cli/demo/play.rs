@@ -1,4 +1,4 @@
-//! One chapter of the demo: a version is released, and the engine ticks until it is promoted or taken back.
+//! Plays a chapter of the demo: a version is released, and the engine ticks until it is promoted or taken back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,15 +8,18 @@ use crate::{
     api::{
         Rollout, RolloutStatus,
         command::{RolloutCommandSpec, Verb},
-        status::{Course, HistoryEntry, Outcome, Phase},
+        status::{Course, Outcome, Phase},
     },
     cli::{exit::CliError, interrupt::Interrupts},
     engine::Seen,
-    local::{LocalWorld, pods::Behaviour, traffic::Traffic},
+    local::{LocalWorld, traffic::Traffic},
     ports::{Clock, World, WorldError, tick::tick},
 };
 
-use super::show::{Frame, Show};
+use super::{
+    chapter::{Chapter, Ending, How},
+    show::{Frame, Show},
+};
 
 /// How often the engine looks and the screen is drawn anew without news.
 const BEAT: Duration = Duration::from_millis(200);
@@ -24,50 +27,6 @@ const BEAT: Duration = Duration::from_millis(200);
 const LINGER: SignedDuration = SignedDuration::from_secs(6);
 /// How long a pause for a person lasts before the demo stands in for them.
 const PERSON: SignedDuration = SignedDuration::from_secs(3);
-
-/// One version and what is told about it.
-pub struct Chapter {
-    /// In a few words.
-    pub title: String,
-    /// How its pods behave.
-    pub behaviour: Behaviour,
-    /// How it should end; `None` for the first deploy, which has no history.
-    pub expected: Option<Outcome>,
-}
-
-/// How a chapter ended.
-pub struct Ending {
-    /// The chapter.
-    pub chapter: Chapter,
-    /// From the release to the end.
-    pub took: SignedDuration,
-    /// What became of it.
-    pub how: How,
-}
-
-/// The ways a chapter ends.
-#[derive(Debug, PartialEq)]
-pub enum How {
-    /// The first version serves.
-    Deployed,
-    /// The rollout is over.
-    Over(Box<HistoryEntry>),
-    /// It stands still until a person decides; why.
-    Held(String),
-    /// Somebody pressed ctrl-c.
-    Interrupted,
-}
-
-impl Ending {
-    /// Whether it ended as the story has it.
-    pub fn as_told(&self) -> bool {
-        match (&self.how, self.chapter.expected) {
-            (How::Deployed, None) => true,
-            (How::Over(entry), Some(expected)) => entry.outcome == expected,
-            _ => false,
-        }
-    }
-}
 
 /// The play: a world, its users, and the screen.
 pub struct Play<'a> {

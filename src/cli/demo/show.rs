@@ -9,8 +9,8 @@ use crate::{
     cli::{
         exit::CliError,
         render::{
-            output::printable,
             paint::{Paint, Tone},
+            printable::printable,
             redraw::{Redraw, Size},
         },
         view::screen::{self, RevisionView, Role, Screen},

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use crate::{api::status::Outcome, cli::render::table::wrap, evidence::grouped, local::traffic::Tally};
 
-use super::play::{Ending, How};
+use super::chapter::{Ending, How};
 
 /// The whole account.
 pub struct Account {
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::{
         api::status::{HistoryEntry, RevisionRef},
-        cli::demo::play::Chapter,
+        cli::demo::chapter::Chapter,
         local::{pods::Behaviour, traffic::Answers},
     };
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path};
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::sync::mpsc;
 
-use super::LocalArgs;
+use super::args::{LocalArgs, option};
 use crate::{
     api::{Rollout, revision},
     cli::{
@@ -62,7 +62,7 @@ impl Lines {
         for note in notes {
             text.push_str(&format!("  note: {note}\n"));
         }
-        let local = super::option(args);
+        let local = option(args);
         text.push_str(&format!(
             "\nIn another terminal:\n  glidepath status {name} --watch {local}\n  glidepath set image {name} {} {local}\n\
              Ctrl-C ends it; started again it goes on where it stood.\n\n",

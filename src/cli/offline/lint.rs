@@ -3,6 +3,7 @@
 pub(in crate::cli) mod check;
 pub(in crate::cli) mod files;
 mod neighbours;
+pub(in crate::cli) mod object;
 mod pods;
 mod report;
 pub(in crate::cli) mod schema;

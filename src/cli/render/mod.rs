@@ -2,5 +2,6 @@
 
 pub mod output;
 pub mod paint;
+pub mod printable;
 pub mod redraw;
 pub mod table;

@@ -71,7 +71,7 @@ mod tests {
     fn every_code_is_known_where_output_is_made_printable() {
         for tone in [Tone::Good, Tone::Warn, Tone::Bad, Tone::Busy, Tone::Dim, Tone::Strong] {
             let painted = Paint { on: true }.text(tone, "x");
-            assert_eq!(crate::cli::render::output::printable(&painted), painted, "{painted:?}");
+            assert_eq!(crate::cli::render::printable::printable(&painted), painted, "{painted:?}");
         }
     }
 }

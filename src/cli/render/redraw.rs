@@ -1,6 +1,6 @@
 //! A text that is drawn again and again in one place of the terminal, also when the terminal is lower than the text.
 
-use super::output::printable;
+use super::printable::printable;
 
 /// The size of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

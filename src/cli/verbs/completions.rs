@@ -5,7 +5,6 @@ use clap_complete::Shell;
 use crate::cli::{
     exit::{CliError, Exit},
     render::output::print,
-    root::command,
 };
 
 /// Print completions for a shell
@@ -19,10 +18,10 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-/// Prints the completions.
-pub fn run(args: &CompletionsArgs) -> Result<Exit, CliError> {
+/// Prints the completions of this command line.
+pub fn run(args: &CompletionsArgs, command: clap::Command) -> Result<Exit, CliError> {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut command().bin_name("glidepath"), "glidepath", &mut text);
+    clap_complete::generate(args.shell, &mut command.bin_name("glidepath"), "glidepath", &mut text);
     print(&String::from_utf8_lossy(&text))?;
     Ok(Exit::Done)
 }

@@ -13,7 +13,8 @@ use crate::{
         connect::{Connection, now},
         exit::{CliError, Exit},
         render::{
-            output::{draw, print, printable},
+            output::{draw, print},
+            printable::printable,
             redraw::{Redraw, Size},
         },
         view::{

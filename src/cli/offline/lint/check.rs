@@ -2,15 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-
 use super::{
     files::{File, Files},
-    neighbours, pods,
+    neighbours::{self, key},
+    object,
     report::Report,
-    schema::{self, hint},
-    templates::{self, Known},
+    templates::Known,
     written::{LinesOf, as_written},
 };
 use crate::{
@@ -18,12 +15,9 @@ use crate::{
         GROUP,
         analysis::AnalysisTemplateSpec,
         crds,
-        rollout::RolloutSpec,
-        validate::{self, Finding, Severity},
+        validate::{Finding, Severity},
     },
     cli::offline::simulate::scenario,
-    evidence::resolve::{self, ResolveError},
-    router,
     yaml::{self, Document, Position, YamlError},
 };
 
@@ -156,11 +150,6 @@ fn adopted<'a>(documents: impl Iterator<Item = &'a Document>) -> HashSet<[String
     rollouts.filter_map(name).collect()
 }
 
-/// What an object of this name in the document's namespace is found by.
-pub(super) fn key(document: &Document, name: &str) -> [String; 2] {
-    [document.text("/metadata/namespace").unwrap_or_default().to_owned(), name.to_owned()]
-}
-
 /// Everything wrong with objects that belong together, each with the index of its document.
 pub(in crate::cli) fn objects(documents: &[&Document]) -> Vec<(usize, Finding)> {
     let known = known_templates(documents.iter().copied());
@@ -169,112 +158,9 @@ pub(in crate::cli) fn objects(documents: &[&Document]) -> Vec<(usize, Finding)> 
         .collect()
 }
 
-/// Everything wrong with one object. Without known templates it is not asked whether those that it names exist.
+/// Everything wrong with one document of ours. Without known templates it is not asked whether those that it names exist.
 pub(in crate::cli) fn object(document: &Document, known: Option<&Known>) -> Vec<Finding> {
-    let kind = document.text("/kind").unwrap_or_default();
-    if kind == "Scenario" {
-        return scenario::check(document);
-    }
-    let Some(schema) = crds::schema(kind) else {
-        let names: Vec<&str> = crds::kinds().collect();
-        return vec![Finding::error("kind", format!("unknown kind \"{kind}\"{}", hint(kind, &names)))];
-    };
-    let mut found = envelope(document);
-    found.extend(schema::check(schema, &document.value));
-    if kind == "Rollout" {
-        found = together(found, schema::first(pods::check(&document.value["spec"])));
-    }
-    let more = match kind {
-        "Rollout" => typed(document, &found, |spec: &RolloutSpec| {
-            let mut found = validate::rollout(spec);
-            found.extend(router::unmet(spec));
-            found.extend(known.map(|known| templates::check(spec, known)).unwrap_or_default());
-            found
-        }),
-        "AnalysisTemplate" | "ClusterAnalysisTemplate" => typed(document, &found, |spec| {
-            let name = document.text("/metadata/name").unwrap_or_default();
-            template(name, spec)
-        }),
-        _ => Vec::new(),
-    };
-    without_echoes(together(found, more))
-}
-
-/// What the validator says of a field says more than the schema's bounds and patterns.
-fn together(mut found: Vec<Finding>, more: Vec<Finding>) -> Vec<Finding> {
-    found.retain(|one| !more.iter().any(|other| other.path == one.path && other.severity == Severity::Error));
-    found.extend(more);
-    found
-}
-
-/// A misspelt field leaves its object without the right one; saying both hides which of them is to be fixed.
-fn without_echoes(found: Vec<Finding>) -> Vec<Finding> {
-    let mut echoes = HashSet::new();
-    for finding in found.iter().filter(|finding| finding.message.starts_with("unknown field")) {
-        let Some((object, _)) = finding.path.rsplit_once('.') else { continue };
-        echoes.insert(object.to_owned());
-        let meant = finding.message.rsplit_once("did you mean ").map(|(_, name)| name.trim_end_matches('?'));
-        echoes.extend(meant.map(|name| format!("{object}.{name}")));
-    }
-    let echo = |finding: &Finding| finding.severity == Severity::Error && echoes.contains(&finding.path);
-    found.into_iter().filter(|finding| !echo(finding)).collect()
-}
-
-/// What stands around the spec.
-fn envelope(document: &Document) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let version = document.text("/apiVersion").unwrap_or_default();
-    if version != "glidepath.dev/v1alpha1" {
-        found.push(Finding::error("apiVersion", format!("unknown version {version}; there is glidepath.dev/v1alpha1")));
-    }
-    let named = ["/metadata/name", "/metadata/generateName"]
-        .iter()
-        .any(|field| document.text(field).is_some_and(|n| !n.is_empty()));
-    if !named {
-        found.push(Finding::error("metadata.name", "is missing"));
-    }
-    let kind = document.text("/kind").unwrap_or_default();
-    found.extend(validate::object_metadata(kind, &document.value["metadata"]));
-    found
-}
-
-/// Checks the spec as its type. What the schema has already said about a field is not said again in serde's words.
-fn typed<T: DeserializeOwned>(
-    document: &Document,
-    said: &[Finding],
-    check: impl Fn(&T) -> Vec<Finding>,
-) -> Vec<Finding> {
-    let spec = document.value.get("spec").unwrap_or(&Value::Null);
-    match yaml::typed::<T>(spec) {
-        Ok(spec) => check(&spec),
-        Err(_) if spec.is_null() => Vec::new(),
-        Err(YamlError::Shape { path, message }) => {
-            let path = if path == "." { "spec".to_owned() } else { format!("spec.{path}") };
-            // serde stops at the first mistake; the schema's walk names a missing field one level deeper.
-            let known = said.iter().any(|finding| finding.path.starts_with(&path) || path.starts_with(&finding.path));
-            if known { Vec::new() } else { vec![Finding::error(path, message)] }
-        }
-        Err(error) => vec![Finding::error("spec", error.to_string())],
-    }
-}
-
-/// The validator's words first; what only resolving finds (conditions, selectors) is added.
-fn template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<Finding> {
-    let mut found = validate::template(spec);
-    for error in resolve::check(name, spec) {
-        let (field, problem) = match error {
-            ResolveError::Invalid { field, problem, .. } => (field, problem),
-            ResolveError::Undeclared { field, arg, .. } => {
-                (field, format!("there is no argument \"{arg}\"; add it to spec.args"))
-            }
-            _ => continue,
-        };
-        let path = format!("spec.{field}");
-        if !found.iter().any(|finding| finding.path.starts_with(&path)) {
-            found.push(Finding::error(path, problem));
-        }
-    }
-    found
+    if document.text("/kind") == Some("Scenario") { scenario::check(document) } else { object::check(document, known) }
 }
 
 /// Twice in one file is a slip; in two files of a folder it is an overlay or an alternative.

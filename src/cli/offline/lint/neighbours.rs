@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{check::key, pods, schema::first};
+use super::{pods, schema::first};
 use crate::{
     api::{
         GROUP,
@@ -43,4 +43,9 @@ fn is_written_by_us(document: &Document) -> bool {
     let prefix = format!("{GROUP}/");
     owners.any(|owner| owner["apiVersion"].as_str().is_some_and(|version| version.starts_with(&prefix)))
         || annotations.into_iter().any(|key: &String| key.starts_with(&prefix))
+}
+
+/// What an object of this name in the document's namespace is found by.
+pub(super) fn key(document: &Document, name: &str) -> [String; 2] {
+    [document.text("/metadata/namespace").unwrap_or_default().to_owned(), name.to_owned()]
 }

@@ -13,6 +13,7 @@ mod fields;
 mod labels;
 mod pod;
 mod quantity;
+mod read;
 mod resources;
 mod selectors;
 mod shape;
@@ -35,21 +36,6 @@ pub(super) fn check(spec: &Value) -> Vec<Finding> {
         selectors::excludes(selector, &template["metadata"]["labels"], SELECTOR, &mut found);
     }
     found
-}
-
-/// A list in a field of an object; empty where there is none.
-fn list<'a>(object: &'a Value, field: &str) -> &'a [Value] {
-    object.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-/// A text in a field of an object that is not empty: the API server takes an empty one for an absent one.
-fn text<'a>(object: &'a Value, field: &str) -> Option<&'a str> {
-    object.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-/// Whether a field is given.
-fn has(object: &Value, field: &str) -> bool {
-    object.get(field).is_some_and(|value| !value.is_null())
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{
-    SimulateArgs, read,
+    args::SimulateArgs,
+    read,
     statistics::{Shares, stories},
     tell::clock,
 };

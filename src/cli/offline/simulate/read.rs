@@ -163,7 +163,7 @@ fn place(setting: &mut Setting, name: &str, document: &Document) -> Result<(), C
 }
 
 fn whole(name: &str, setting: &Setting) -> Result<(), CliError> {
-    let Some(rollout) = &setting.rollout else { return Err(super::no_rollout(name)) };
+    let Some(rollout) = &setting.rollout else { return Err(no_rollout(name)) };
     match &rollout.spec.workload_ref {
         Some(workload) if setting.deployment.is_none() => {
             let message = format!("workloadRef names Deployment \"{}\", which is in none of the files", workload.name);
@@ -171,4 +171,9 @@ fn whole(name: &str, setting: &Setting) -> Result<(), CliError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Nothing to play.
+pub(super) fn no_rollout(name: &str) -> CliError {
+    CliError::Failed(format!("{name}: there is no Rollout in its files or objects"))
 }

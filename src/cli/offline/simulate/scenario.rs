@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     api::validate::{Finding, Severity},
     cli::offline::lint::{
-        check,
+        object,
         schema::{self, hint},
     },
     sim::{
@@ -95,9 +95,13 @@ fn source(scenario: &Scenario, found: &mut Vec<Finding>) {
 
 /// Our own objects among the inline ones. Whether the templates that they name exist is asked when the files are read.
 fn objects(document: &Document, found: &mut Vec<Finding>) {
-    for (index, object) in document.clone().into_entries("objects").iter().enumerate() {
-        let ours = object.text("/apiVersion").is_some_and(|version| version.starts_with("glidepath.dev/"));
-        let wrong = if ours { check::object(object, None) } else { Vec::new() };
+    for (index, inline) in document.clone().into_entries("objects").iter().enumerate() {
+        let ours = inline.text("/apiVersion").is_some_and(|version| version.starts_with("glidepath.dev/"));
+        let wrong = match inline.text("/kind") {
+            _ if !ours => Vec::new(),
+            Some("Scenario") => check(inline),
+            _ => object::check(inline, None),
+        };
         let placed = |finding: Finding| Finding { path: format!("objects[{index}].{}", finding.path), ..finding };
         found.extend(wrong.into_iter().filter(|finding| finding.severity == Severity::Error).map(placed));
     }

@@ -4,7 +4,10 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use super::{Loaded, no_rollout, tell};
+use super::{
+    read::{Loaded, no_rollout},
+    tell,
+};
 use crate::{
     cli::{
         exit::CliError,

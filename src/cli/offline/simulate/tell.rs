@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Loaded;
+use super::read::Loaded;
 use crate::{
     cli::render::{
         paint::{Paint, Tone},

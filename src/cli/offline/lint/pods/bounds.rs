@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::has;
+use super::read::{has, text};
 use crate::{api::validate::Finding, cli::offline::lint::schema::nearest, yaml::join};
 
 /// Texts that are one of a list. An empty one is an absent one.
@@ -94,7 +94,7 @@ const ONE_OF: [(&str, &[&str]); 4] = [
 
 pub(super) fn check(kind: &str, object: &Value, path: &str, found: &mut Vec<Finding>) {
     for (_, field, choices) in CHOICES.iter().filter(|(name, ..)| *name == kind) {
-        let given = super::text(object, field).filter(|text| !choices.contains(text));
+        let given = text(object, field).filter(|text| !choices.contains(text));
         found.extend(given.map(|text| Finding::error(join(path, field), not_among(text, choices))));
     }
     for (_, field, least, most) in NUMBERS.iter().filter(|(name, ..)| *name == kind) {

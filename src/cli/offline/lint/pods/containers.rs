@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{has, list, text};
+use super::read::{has, list, text};
 use crate::{
     api::{names::label, validate::Finding},
     yaml::join,

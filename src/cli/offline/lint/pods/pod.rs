@@ -7,7 +7,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::{containers, has, labels, list, text, volumes};
+use super::{
+    containers, labels,
+    read::{has, list, text},
+    volumes,
+};
 use crate::{
     api::{
         names::{NameError, label, subdomain},

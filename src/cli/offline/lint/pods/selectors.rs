@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{has, list, text};
+use super::read::{has, list, text};
 use crate::{
     api::{
         names::{label_value, qualified_name},

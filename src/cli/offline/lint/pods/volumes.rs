@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{list, text};
+use super::read::{list, text};
 use crate::{
     api::{names::label, validate::Finding},
     cli::offline::lint::schema::hint,

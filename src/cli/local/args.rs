@@ -1,0 +1,145 @@
+//! The command line of `glidepath local`, and what can be said of it before anything is touched.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use super::place;
+use crate::{
+    api::{HumanDuration, Rollout},
+    cli::exit::CliError,
+    local::site::address::Address,
+};
+
+/// Release between two addresses of your own, without a cluster
+///
+/// Callers use the address of --listen. Every request goes to one of the two addresses behind it, by the steps of the
+/// file; what they answer is counted and judged, and a bad version loses its traffic again.
+///
+/// Start the new version at the address that has no traffic, then name it: with 'glidepath set image NAME ... --local', or
+/// in the file, which is read again whenever it changes. After a promotion the two addresses have swapped roles: the next
+/// version goes where the old one was.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  glidepath local -f rollout.yaml --stable http://127.0.0.1:8081 --canary http://127.0.0.1:8082 --listen 127.0.0.1:8080
+  glidepath local -f rollout.yaml --stable http://10.0.0.4:80 --canary http://10.0.0.5:80 --listen 0.0.0.0:80 --health /healthz
+
+In another terminal:
+  glidepath status web --local --watch
+  glidepath set image web web=web:v2 --local
+  glidepath abort web --local
+
+Ctrl-C ends it: requests that are under way are finished, and the release goes on where it stood when it is started \
+again. Exit code 0 after an orderly end, 1 when it cannot begin, 2 wrong usage.")]
+pub struct LocalArgs {
+    /// The Rollout, with the AnalysisTemplates it names
+    #[arg(short, long, value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where the version that is in use answers
+    #[arg(long, value_name = "URL")]
+    pub stable: Address,
+    /// Where the next version is started
+    #[arg(long, value_name = "URL")]
+    pub canary: Address,
+    /// The address that callers use
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// The name of the state folder; the Rollout's when absent
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Keep the state in this folder, not in $XDG_STATE_HOME/glidepath/NAME; other commands then take --local FOLDER
+    #[arg(long, value_name = "FOLDER", conflicts_with = "name")]
+    pub state_dir: Option<PathBuf>,
+    /// A version is up when a GET of this path is answered with less than 400; else when it takes connections
+    #[arg(long, value_name = "PATH")]
+    pub health: Option<String>,
+    /// A version must begin its answer within this time
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub timeout: HumanDuration,
+}
+
+/// What can be said before anything is touched.
+pub(super) fn check(args: &LocalArgs) -> Result<(), CliError> {
+    if args.stable == args.canary {
+        return Err(CliError::Usage(format!(
+            "--stable and --canary are both {}; two versions need two addresses",
+            args.stable
+        )));
+    }
+    let here = |address: &Address| address.port() == args.listen.port() && address.is_loopback();
+    let reaches_loopback = args.listen.ip().is_loopback() || args.listen.ip().is_unspecified();
+    for (flag, address) in [("--stable", &args.stable), ("--canary", &args.canary)] {
+        if reaches_loopback && args.listen.port() != 0 && here(address) {
+            let words = format!("--listen {} is the address of {flag}; callers need one of their own", args.listen);
+            return Err(CliError::Usage(words));
+        }
+    }
+    if let Some(path) = args.health.as_ref().filter(|path| !path.starts_with('/')) {
+        return Err(CliError::Usage(format!("--health {path} is not a path; write it like /healthz")));
+    }
+    if args.timeout.get().is_zero() {
+        return Err(CliError::Usage("--timeout must be above 0".into()));
+    }
+    Ok(())
+}
+
+/// Where the state is kept.
+pub(super) fn folder_path(args: &LocalArgs, rollout: &Rollout) -> Result<PathBuf, CliError> {
+    if let Some(folder) = &args.state_dir {
+        return Ok(folder.clone());
+    }
+    let name = args.name.clone().or_else(|| rollout.metadata.name.clone()).unwrap_or_default();
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
+        return Err(CliError::Usage(format!("\"{name}\" is no name for a folder; give --name")));
+    }
+    Ok(place::root()?.join(name))
+}
+
+/// How other commands reach this one.
+pub(super) fn option(args: &LocalArgs) -> String {
+    match (&args.state_dir, &args.name) {
+        (Some(folder), _) => {
+            let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+            format!("--local {}", whole.display())
+        }
+        (None, Some(name)) => format!("--local {name}"),
+        (None, None) => "--local".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(clap::Parser, Debug)]
+    struct Typed {
+        #[command(flatten)]
+        args: LocalArgs,
+    }
+
+    fn typed(more: &str) -> Result<(), String> {
+        let words = format!("local -f web.yaml {more}");
+        let typed = Typed::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
+        check(&typed.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn addresses_that_make_no_sense_are_refused_in_words() {
+        let two = "--stable http://127.0.0.1:8081 --canary http://127.0.0.1:8082";
+        assert_eq!(typed(&format!("{two} --listen 127.0.0.1:8080")), Ok(()));
+        for (more, said) in [
+            (format!("{two} --listen 127.0.0.1:8081"), "is the address of --stable"),
+            (format!("{two} --listen 0.0.0.0:8082"), "is the address of --canary"),
+            (format!("{two} --listen 127.0.0.1:8080 --health healthz"), "is not a path"),
+            (format!("{two} --listen 127.0.0.1:8080 --timeout 0s"), "above 0"),
+            (format!("{two} --listen 8080"), "--listen"),
+            ("--stable https://a --canary http://b --listen 127.0.0.1:8080".into(), "https is not spoken here"),
+            (
+                "--stable http://a --canary http://a:80 --listen 127.0.0.1:8080".into(),
+                "two versions need two addresses",
+            ),
+        ] {
+            let error = typed(&more).unwrap_err();
+            assert!(error.contains(said), "{more}: {error}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! An orderly beginning and end, and between them whatever happens.
+
+use std::{
+    io::ErrorKind,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    args::{LocalArgs, check, folder_path, option},
+    file::{Manifest, load},
+    gates, place,
+    show::Lines,
+};
+use crate::{
+    cli::{
+        args::global::Global,
+        exit::{CliError, Exit},
+        interrupt::Interrupts,
+    },
+    clock::SystemClock,
+    local::{
+        serve::Server,
+        site::{
+            Setup, Site,
+            drive::drive,
+            folder::{Folder, FolderError},
+            rest,
+        },
+    },
+    ports::Clock,
+};
+
+/// How long requests that are under way may take when it ends.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// How long a caller may keep a connection without sending the head of a request.
+const IDLE: Duration = Duration::from_secs(75);
+/// How often the file is looked at.
+const FILE_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until it is interrupted.
+pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
+    check(args)?;
+    let manifest = load(&args.file)?;
+    let path = folder_path(args, &manifest.rollout)?;
+    let folder = hold(&path).await?;
+    let listener = listen(args.listen).await?;
+    let (news, heard) = mpsc::unbounded_channel();
+    let site = Site::open(folder, setup(args, &manifest), Arc::new(SystemClock), news).map_err(failed)?;
+    site.apply_templates(manifest.templates.clone()).map_err(failed)?;
+    site.look(args.health.as_deref()).await;
+    let api = serve_api(&site).await?;
+    let splitter = site.splitter().clone();
+    let server = Server::on(listener, Some(IDLE), move |request| splitter.clone().pass(request)).map_err(failed)?;
+
+    let mut interrupts = Interrupts::new()?;
+    let mut lines = Lines::new(&site, heard, global);
+    lines.begin(args, &manifest.notes, server.address, &path)?;
+    let stop = CancellationToken::new();
+    let driving = tokio::spawn({
+        let (site, health, stop) = (site.clone(), args.health.clone(), stop.clone());
+        async move { drive(&site, health, stop).await }
+    });
+    let told = tell(&mut lines, &mut interrupts, &site, &args.file, manifest).await;
+    stop.cancel();
+    let drained = drain(server, &mut interrupts).await;
+    api.abort();
+    if let Err(error) = driving.await {
+        tracing::error!(%error, "the engine ended by itself");
+    }
+    site.objects().folder().remove(place::KUBECONFIG).map_err(failed)?;
+    lines.end(drained)?;
+    told.map(|()| Exit::Done)
+}
+
+fn setup(args: &LocalArgs, manifest: &Manifest) -> Setup {
+    Setup {
+        rollout: manifest.rollout.clone(),
+        templates: manifest.templates.clone(),
+        option: option(args),
+        gates: Arc::new(gates::FileGates),
+        addresses: [args.stable.clone(), args.canary.clone()],
+        patience: args.timeout.get(),
+        seed: u64::try_from(SystemClock.now().as_nanosecond()).unwrap_or(1),
+    }
+}
+
+/// Lets requests that are under way end, for so long and until somebody is in a hurry. Says whether all did.
+async fn drain(server: Server, interrupts: &mut Interrupts) -> bool {
+    tokio::select! {
+        () = server.drain() => true,
+        () = tokio::time::sleep(FAREWELL) => false,
+        () = interrupts.come() => false,
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> CliError {
+    CliError::Failed(error.to_string())
+}
+
+/// Holds the folder. A command that looks whether somebody does holds it for a moment itself.
+async fn hold(path: &Path) -> Result<Folder, CliError> {
+    let mut tries = 0;
+    loop {
+        match Folder::open(path) {
+            Err(FolderError::InUse(_)) if tries < 5 => tries += 1,
+            opened => return opened.map_err(failed),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let what = match error.kind() {
+            ErrorKind::AddrInUse => "something listens there already; stop it, or give another --listen".to_owned(),
+            ErrorKind::PermissionDenied => {
+                "ports under 1024 need the right to (on Linux CAP_NET_BIND_SERVICE); give another --listen".to_owned()
+            }
+            ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 means all it has".to_owned(),
+            _ => error.to_string(),
+        };
+        CliError::Failed(format!("cannot listen on {address}: {what}"))
+    })
+}
+
+/// Serves the commands, and says where in the folder's kubeconfig.
+async fn serve_api(site: &Site) -> Result<JoinHandle<()>, CliError> {
+    let loopback = (std::net::Ipv4Addr::LOCALHOST, 0);
+    let listener = TcpListener::bind(loopback)
+        .await
+        .map_err(|error| CliError::Failed(format!("cannot listen on 127.0.0.1 for other commands: {error}")))?;
+    let address = listener.local_addr()?;
+    let token =
+        rest::token().ok_or_else(|| CliError::Failed("the system gives no random numbers for a token".into()))?;
+    let key = site.key();
+    let config = rest::kubeconfig(address, &token, &key.name, &key.namespace);
+    let text = crate::yaml::write(&config).map_err(failed)?;
+    site.objects().folder().write_text(place::KUBECONFIG, &text).map_err(failed)?;
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "local".into());
+    let routes = rest::routes(site.clone(), &token, &user);
+    Ok(tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, routes).await {
+            tracing::error!(%error, "other commands are not served any more");
+        }
+    }))
+}
+
+/// Prints what happens and takes changes of the file over, until it is interrupted.
+async fn tell(
+    lines: &mut Lines,
+    interrupts: &mut Interrupts,
+    site: &Site,
+    path: &Path,
+    manifest: Manifest,
+) -> Result<(), CliError> {
+    let mut watched = Watched { seen: stamp(path), manifest };
+    let mut look = tokio::time::interval(FILE_EVERY);
+    loop {
+        tokio::select! {
+            () = interrupts.come() => return Ok(()),
+            news = lines.next() => lines.print(news)?,
+            _ = look.tick() => {
+                if let Some(text) = watched.reread(site, path) {
+                    lines.say(&text)?;
+                }
+            }
+        }
+    }
+}
+
+/// The file as it was read last.
+struct Watched {
+    seen: Option<(SystemTime, u64)>,
+    manifest: Manifest,
+}
+
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.modified().ok()?, data.len()))
+}
+
+impl Watched {
+    /// Takes a changed file over; what there is to say of it.
+    fn reread(&mut self, site: &Site, path: &Path) -> Option<String> {
+        let now = stamp(path)?;
+        if self.seen == Some(now) {
+            return None;
+        }
+        self.seen = Some(now);
+        let next = match load(path) {
+            Ok(next) if next == self.manifest => return None,
+            Ok(next) => next,
+            Err(error) => return Some(format!("{error}\n  the file as it was stays in force")),
+        };
+        let taken = site.apply_templates(next.templates.clone()).and_then(|()| site.apply(next.rollout.clone()));
+        self.manifest = next;
+        Some(match taken {
+            Ok(_) => format!("{} has changed and is taken over", path.display()),
+            Err(error) => format!("{} has changed and is not taken over: {error}", path.display()),
+        })
+    }
+}
