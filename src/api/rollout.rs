@@ -248,6 +248,11 @@ pub struct SwitchedServices {
 }
 
 impl RolloutSpec {
+    /// Whether a mesh splits the traffic, as opposed to the ratio of replicas.
+    pub fn has_mesh(&self) -> bool {
+        !self.traffic.is_empty()
+    }
+
     /// The analysis behind the steps: the file's, or an A/B test's guardrails. A blue-green release has none.
     pub fn background(&self) -> Option<Judged> {
         if let Some(test) = &self.strategy.ab_test {

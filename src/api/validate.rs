@@ -5,6 +5,7 @@
 
 mod ab_test;
 mod blue_green;
+mod finding;
 mod gates;
 mod metadata;
 mod names;
@@ -19,51 +20,11 @@ use super::{
     rollout::RolloutSpec,
 };
 
+pub use finding::{Finding, Severity};
 pub use metadata::{own_keys, own_labels, selected_by};
 pub use names::{name, object_metadata};
+use templates::arguments;
 pub use templates::template;
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// It works, but probably not as meant.
-    Warning,
-    /// It cannot work: the controller stalls the object.
-    Error,
-}
-
-impl Severity {
-    /// `error` or `warning`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Severity::Warning => "warning",
-            Severity::Error => "error",
-        }
-    }
-}
-
-/// One thing that is wrong or odd.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The field, from the object's root: `spec.strategy.canary.steps[2].setWeight`.
-    pub path: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-impl Finding {
-    /// A finding that makes the object unusable.
-    pub fn error(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Finding { path: path.into(), severity: Severity::Error, message: message.into() }
-    }
-
-    /// Advice.
-    pub fn warning(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Finding { path: path.into(), severity: Severity::Warning, message: message.into() }
-    }
-}
 
 /// Everything that is wrong or odd in a Rollout's spec. Empty means that it can be worked with as it is.
 pub fn rollout(spec: &RolloutSpec) -> Vec<Finding> {
@@ -78,11 +39,6 @@ pub fn rollout(spec: &RolloutSpec) -> Vec<Finding> {
     judged(spec, &mut found);
     steps::check(spec, &mut found);
     found
-}
-
-/// Whether a mesh splits the traffic, as opposed to the ratio of replicas.
-pub fn has_mesh(spec: &RolloutSpec) -> bool {
-    !spec.traffic.is_empty()
 }
 
 fn services(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -168,7 +124,7 @@ fn verification(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     if spec.verification != Some(super::rollout::Verification::Observed) {
         return;
     }
-    let missing = match (has_mesh(spec), spec.background().is_some()) {
+    let missing = match (spec.has_mesh(), spec.background().is_some()) {
         (false, _) => "needs a router in spec.traffic: without a mesh pods, not requests, are split",
         (true, false) => "needs spec.analysis (or an A/B test's guardrails), whose run counts the requests",
         (true, true) => return,
@@ -184,22 +140,6 @@ fn judged(spec: &RolloutSpec, found: &mut Vec<Finding>) {
             found.push(Finding::error(format!("{path}.templates"), "name at least one template"));
         }
         arguments(&judged.args, &format!("{path}.args"), found);
-    }
-}
-
-/// Each argument is given once, by a name that `{{args.NAME}}` can say.
-fn arguments(args: &[super::analysis::Arg], path: &str, found: &mut Vec<Finding>) {
-    for (index, arg) in args.iter().enumerate() {
-        let path = format!("{path}[{index}].name");
-        if !arg.name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
-            let message = format!(
-                "\"{}\" is not an argument's name: letters (A-Z, a-z), digits, '_', '.' and '-' only",
-                arg.name
-            );
-            found.push(Finding::error(path, message));
-        } else if args[..index].iter().any(|earlier| earlier.name == arg.name) {
-            found.push(Finding::error(path, format!("\"{}\" is given twice", arg.name)));
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! After adoption the referenced Deployment is at 0 because we scaled it there, so its count means nothing any more.
 
-use crate::api::{Rollout, validate};
+use crate::api::Rollout;
 
 /// The count that is written in place of an absent one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub fn absent(rollout: &Rollout, sets: impl Iterator<Item = u32>, deployment: Op
 
 /// With a router stable alone has all pods; without one they are shared out between the revisions.
 fn asked_for(rollout: &Rollout, sets: &[u32]) -> u32 {
-    if validate::has_mesh(&rollout.spec) {
+    if rollout.spec.has_mesh() {
         sets.iter().copied().max().unwrap_or(0)
     } else {
         sets.iter().copied().fold(0, u32::saturating_add)

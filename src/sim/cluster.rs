@@ -19,7 +19,6 @@ use crate::{
         command::{CommandState, RolloutCommandSpec},
         revision,
         status::Phase,
-        validate,
     },
     engine::{CommandSeen, Notice},
     evidence::ArmCounts,
@@ -327,8 +326,8 @@ impl SimCluster {
     /// Whether a router splits the traffic.
     pub fn has_mesh(&self) -> bool {
         self.rollout.as_ref().is_some_and(|rollout| match self.invalid {
-            None => validate::has_mesh(&rollout.spec),
-            Some(_) => validate::has_mesh(&self.in_force(rollout).spec),
+            None => rollout.spec.has_mesh(),
+            Some(_) => self.in_force(rollout).spec.has_mesh(),
         })
     }
 

@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Counter;
+use super::counter::Counter;
 use crate::api::common::Percent;
 
 /// A judge of two shares of users. `Pass` is the candidate's win, `Fail` the control's, `Inconclusive` with the reason

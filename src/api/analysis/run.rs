@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, RunPrometheus, Settings};
+use super::{metric::Metric, prometheus::RunPrometheus, settings::Settings};
 use crate::api::common::Percent;
 
 /// One judgement in progress or done, with its evidence.

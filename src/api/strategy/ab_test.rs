@@ -4,11 +4,12 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CanaryScale, HeaderRoute, RequestMatch, Step};
-use crate::api::{
-    analysis::{Arg, TemplateRef},
-    common::{HumanDuration, Percent},
+use super::{
+    judged::Judged,
+    requests::{HeaderRoute, RequestMatch},
+    step::{CanaryScale, Decide, Step},
 };
+use crate::api::common::{HumanDuration, Percent};
 
 /// The name of the header route that leads to the candidate.
 pub const CANDIDATE: &str = "candidate";
@@ -68,20 +69,6 @@ pub struct Sticky {
     pub ttl: Option<HumanDuration>,
 }
 
-/// Metrics that are judged.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("size(self.templates) > 0", "name at least one template"))]
-pub struct Judged {
-    /// The templates whose metrics are judged together.
-    #[schemars(length(max = 16))]
-    pub templates: Vec<TemplateRef>,
-    /// Values for the templates' arguments.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    pub args: Vec<Arg>,
-}
-
 /// What happens when the candidate wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnWin {
@@ -100,18 +87,6 @@ pub enum OnNoDifference {
     KeepControl,
     /// The candidate becomes stable.
     Promote,
-}
-
-/// The wait for a decision: the step of a test that a canary does not have.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Decide {
-    /// No sooner than this.
-    pub at_least: HumanDuration,
-    /// No later than this.
-    pub at_most: HumanDuration,
-    /// The metric that decides.
-    pub goal: Judged,
 }
 
 impl AbTestStrategy {

@@ -1,6 +1,6 @@
 //! An A/B test: one way to split users, a router that can, a goal, and times in order.
 
-use super::{Finding, has_mesh, routes};
+use super::{finding::Finding, routes};
 use crate::api::{
     common::Percent,
     rollout::RolloutSpec,
@@ -10,7 +10,7 @@ use crate::api::{
 const PATH: &str = "spec.strategy.abTest";
 
 pub(super) fn check(spec: &RolloutSpec, test: &AbTestStrategy, found: &mut Vec<Finding>) {
-    if !has_mesh(spec) {
+    if !spec.has_mesh() {
         found.push(Finding::error(PATH, "needs a router under spec.traffic: without one pods, not users, are split"));
     }
     split(test, found);

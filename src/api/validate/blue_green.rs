@@ -1,6 +1,6 @@
 //! A blue-green strategy: the Services it switches, a preview that fits, analyses that can say something.
 
-use super::{Finding, has_mesh, routes};
+use super::{finding::Finding, routes};
 use crate::api::{rollout::RolloutSpec, strategy::BlueGreenStrategy};
 
 const PATH: &str = "spec.strategy.blueGreen";
@@ -27,7 +27,7 @@ pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mu
 }
 
 fn services(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Finding>) {
-    if !has_mesh(spec) && strategy.active_service.is_none() {
+    if !spec.has_mesh() && strategy.active_service.is_none() {
         found.push(Finding::error(
             format!("{PATH}.activeService"),
             "name the Service that callers use; without a router in spec.traffic it is what is switched",

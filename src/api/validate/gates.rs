@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::api::{
     address::{is_internal, is_internal_name, refused},
     strategy::{Gate, ONE_WAY, host},

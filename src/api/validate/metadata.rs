@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::api::{
     GROUP,
     metadata::PodMetadata,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Finding, has_mesh};
+use super::finding::Finding;
 use crate::api::{
     ROLLOUT_LABEL,
     names::{self, MOST_LABEL, NameError, label, label_value, qualified_name, subdomain},
@@ -125,7 +125,7 @@ fn invalid(name: &str, error: &NameError) -> String {
 fn derived(spec: &RolloutSpec, services: &Services, found: &mut Vec<Finding>) {
     let by_subset =
         spec.traffic.iter().filter_map(|router| router.istio.as_ref()).any(|istio| istio.destination_rule.is_some());
-    if !has_mesh(spec) || by_subset || services.root.as_deref().is_none_or(|root| label(root).is_err()) {
+    if !spec.has_mesh() || by_subset || services.root.as_deref().is_none_or(|root| label(root).is_err()) {
         return;
     }
     let blue_green = spec.strategy.blue_green.as_ref();

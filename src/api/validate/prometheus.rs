@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::api::{
     address::{base_url, refused},
     analysis::{ONE_AUTH, Prometheus},

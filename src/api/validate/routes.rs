@@ -1,6 +1,6 @@
 //! Header routes and mirrors: a mesh that can, names that mean one thing, matches that say one thing.
 
-use super::{Finding, has_mesh};
+use super::finding::Finding;
 use crate::api::{
     rollout::RolloutSpec,
     strategy::{HeaderRoute, OWN_ROUTES, RequestMatch, Step, ValueMatch},
@@ -22,7 +22,7 @@ pub(super) fn check(spec: &RolloutSpec, steps: &[Step], found: &mut Vec<Finding>
 }
 
 pub(super) fn needs_mesh(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
-    if !has_mesh(spec) {
+    if !spec.has_mesh() {
         found.push(Finding::error(path, "needs a router under spec.traffic: pods alone cannot tell requests apart"));
     }
 }

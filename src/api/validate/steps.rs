@@ -1,6 +1,6 @@
 //! The steps of a canary: one kind each, weights and pods that fit together, waits that can end.
 
-use super::{Finding, ab_test, blue_green, gates, has_mesh, routes};
+use super::{ab_test, blue_green, finding::Finding, gates, routes};
 use crate::api::{
     common::Percent,
     rollout::RolloutSpec,
@@ -26,7 +26,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     dynamic_scale(spec, canary, found);
     scale_under_weight(&canary.steps, found);
     routes::check(spec, &canary.steps, found);
-    if has_mesh(spec) {
+    if spec.has_mesh() {
         waits_before_traffic(&canary.steps, found);
     } else {
         ratio_of_replicas(spec, &canary.steps, found);
@@ -101,7 +101,7 @@ fn check_scale(spec: &RolloutSpec, scale: &CanaryScale, path: &str, found: &mut 
     if given.iter().filter(|given| **given).count() != 1 {
         found.push(Finding::error(path, "setCanaryScale has exactly one of replicas, percent, matchWeight"));
     }
-    if !has_mesh(spec) {
+    if !spec.has_mesh() {
         found.push(Finding::error(
             path,
             "needs a router under spec.traffic; without one the ratio of replicas is the weight",
@@ -131,7 +131,7 @@ fn dynamic_scale(spec: &RolloutSpec, canary: &CanaryStrategy, found: &mut Vec<Fi
     if !canary.dynamic_stable_scale {
         return;
     }
-    if !has_mesh(spec) {
+    if !spec.has_mesh() {
         found.push(Finding::error(
             "spec.strategy.canary.dynamicStableScale",
             "needs a router under spec.traffic; without one the ratio of replicas is the weight",

@@ -1,6 +1,6 @@
 //! Analysis templates: metrics with one judge each, settings that a judge can fulfil, arguments that exist.
 
-use super::{Finding, arguments};
+use super::finding::Finding;
 use crate::api::analysis::{
     AnalysisTemplateSpec, Arg, ConversionMetric, Counter, Metric, ONE_JUDGE, RatioMetric, Settings, ThresholdMetric,
 };
@@ -172,5 +172,21 @@ fn settings(settings: Option<&Settings>, found: &mut Vec<Finding>) {
             "spec.settings.window",
             format!("{window} is shorter than the default of 15s; it must not be below the scrape interval"),
         ));
+    }
+}
+
+/// Each argument is given once, by a name that `{{args.NAME}}` can say.
+pub(super) fn arguments(args: &[Arg], path: &str, found: &mut Vec<Finding>) {
+    for (index, arg) in args.iter().enumerate() {
+        let path = format!("{path}[{index}].name");
+        if !arg.name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
+            let message = format!(
+                "\"{}\" is not an argument's name: letters (A-Z, a-z), digits, '_', '.' and '-' only",
+                arg.name
+            );
+            found.push(Finding::error(path, message));
+        } else if args[..index].iter().any(|earlier| earlier.name == arg.name) {
+            found.push(Finding::error(path, format!("\"{}\" is given twice", arg.name)));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::api::{
     pod_count::{MOST_PODS, PodCount},
     rollout::RolloutSpec,
@@ -138,13 +138,13 @@ fn movement(spec: &RolloutSpec, found: &mut Vec<Finding>) {
             "maxSurge and maxUnavailable are both 0; 1 pod may be unavailable then, else nothing could move",
         ));
     }
-    if !super::has_mesh(spec) && canary.min_pods_per_revision.is_some() {
+    if !spec.has_mesh() && canary.min_pods_per_revision.is_some() {
         found.push(Finding::warning(
             "spec.strategy.canary.minPodsPerRevision",
             "has no effect without a router: the ratio of pods is the weight",
         ));
     }
-    if super::has_mesh(spec) && canary.max_surge.is_some() {
+    if spec.has_mesh() && canary.max_surge.is_some() {
         found.push(Finding::warning(
             "spec.strategy.canary.maxSurge",
             "has no effect with a mesh: stable keeps all its pods",

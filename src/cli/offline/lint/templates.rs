@@ -7,7 +7,7 @@ use crate::{
     api::{
         analysis::{AnalysisTemplateSpec, Arg, Arms, Pack, RunPrometheus, TemplateRef},
         rollout::RolloutSpec,
-        validate::{self, Finding},
+        validate::Finding,
     },
     evidence::{
         BUILTIN_NAMES, builtin,
@@ -105,7 +105,7 @@ fn arguments(
         templates: templates.clone(),
         args,
         arms,
-        pack: validate::has_mesh(spec).then_some(Pack::Istio),
+        pack: spec.has_mesh().then_some(Pack::Istio),
         prometheus: Some(RunPrometheus::controller()),
         one_armed: spec.strategy.blue_green.is_some(),
         goal: place.goal,

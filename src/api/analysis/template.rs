@@ -1,0 +1,92 @@
+//! Reusable metrics with arguments, of a namespace or of the cluster, and how they are named.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::{metric::Metric, settings::Settings};
+
+/// What an argument may be called: only such a name is found in `{{args.NAME}}`.
+pub const ARGUMENT_NAME: &str = "^[A-Za-z0-9_.-]+$";
+
+/// Reusable metrics with arguments, for the Rollouts of one namespace.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "glidepath.dev",
+    version = "v1alpha1",
+    kind = "AnalysisTemplate",
+    namespaced,
+    derive = "PartialEq",
+    shortname = "gat",
+    category = "glidepath",
+    doc = "Reusable metrics and how they are judged, for the Rollouts of one namespace.",
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct AnalysisTemplateSpec {
+    /// Arguments that `{{args.name}}` in the metrics' texts stands for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub args: Vec<Arg>,
+    /// The metrics. All are evaluated in every window.
+    #[schemars(length(max = 32))]
+    pub metrics: Vec<Metric>,
+    /// How the judges are set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
+}
+
+/// Reusable metrics with arguments, for the Rollouts of the whole cluster.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "glidepath.dev",
+    version = "v1alpha1",
+    kind = "ClusterAnalysisTemplate",
+    derive = "PartialEq",
+    shortname = "gcat",
+    category = "glidepath",
+    doc = "Reusable metrics and how they are judged, for the Rollouts of the whole cluster.",
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterAnalysisTemplateSpec {
+    /// Arguments that `{{args.name}}` in the metrics' texts stands for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub args: Vec<Arg>,
+    /// The metrics. All are evaluated in every window.
+    #[schemars(length(max = 32))]
+    pub metrics: Vec<Metric>,
+    /// How the judges are set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
+}
+
+impl From<ClusterAnalysisTemplateSpec> for AnalysisTemplateSpec {
+    fn from(spec: ClusterAnalysisTemplateSpec) -> Self {
+        AnalysisTemplateSpec { args: spec.args, metrics: spec.metrics, settings: spec.settings }
+    }
+}
+
+/// A named value. In a template, a value is the default and none means that the user must give one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct Arg {
+    /// The argument's name.
+    #[schemars(length(min = 1, max = 63), regex(pattern = ARGUMENT_NAME))]
+    pub name: String,
+    /// Its value, put into texts literally.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub value: Option<String>,
+}
+
+/// A template by name: the namespace's, or the cluster's with `clusterScope`, else the one built into the binary.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateRef {
+    /// The template's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Whether a ClusterAnalysisTemplate is meant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cluster_scope: bool,
+}

@@ -1,0 +1,103 @@
+//! Blue-green releases: a preview beside the stable version, then all traffic at once.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    requests::{HeaderRoute, MirrorRoute, RequestMatch},
+    step::{AnalysisStep, CanaryScale, Pause, Step},
+};
+use crate::api::{
+    common::{HumanDuration, Percent},
+    pod_count::MOST_PODS,
+};
+
+/// The name of the header route that leads to a preview.
+const PREVIEW: &str = "preview";
+
+/// A blue-green release: the new version comes up as a preview, is judged, and then gets all traffic in one write.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BlueGreenStrategy {
+    /// The Service that callers use. Needed without a router; with one it is `services.stable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub active_service: Option<String>,
+    /// The Service that leads to the new version before the switch; made with the active one's ports when absent. With a
+    /// router it is `services.canary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub preview_service: Option<String>,
+    /// Pods of the preview. Default: as many as are wanted. Before the switch there are as many in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = MOST_PODS))]
+    pub preview_replicas: Option<u32>,
+    /// Requests that go to the preview by what they carry, until the switch. A request that fulfils any of these. With a
+    /// router only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub preview_match: Vec<RequestMatch>,
+    /// Copies of requests that the preview gets until the switch, and whose answers nobody gets. With a router only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_mirror: Option<MirrorRoute>,
+    /// Must pass before the switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_promotion_analysis: Option<AnalysisStep>,
+    /// Must pass after the switch; until then its failure switches back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_promotion_analysis: Option<AnalysisStep>,
+    /// Whether the switch comes by itself. Default: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_promotion: Option<AutoPromotion>,
+}
+
+/// Whether the switch comes by itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "!(has(self.enabled) && !self.enabled && has(self.after))",
+    "autoPromotion is not enabled, so after means nothing"
+))]
+pub struct AutoPromotion {
+    /// `false`: a person promotes. Default true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// How long the preview stands, judged if asked, before the switch. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<HumanDuration>,
+}
+
+impl BlueGreenStrategy {
+    /// The analyses that are given, with their fields' names.
+    pub fn analyses(&self) -> impl Iterator<Item = (&'static str, &AnalysisStep)> {
+        let fields = [
+            ("prePromotionAnalysis", &self.pre_promotion_analysis),
+            ("postPromotionAnalysis", &self.post_promotion_analysis),
+        ];
+        fields.into_iter().filter_map(|(field, analysis)| Some((field, analysis.as_ref()?)))
+    }
+
+    /// The release as steps: the preview comes up, is judged, and waits for its time or for a person.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let scale = match self.preview_replicas {
+            Some(replicas) => CanaryScale { replicas: Some(replicas), ..CanaryScale::default() },
+            None => CanaryScale { percent: Some(Percent::FULL), ..CanaryScale::default() },
+        };
+        let mut steps = vec![Step { set_canary_scale: Some(scale), ..Step::default() }];
+        let route = HeaderRoute { name: PREVIEW.to_owned(), matches: self.preview_match.clone() };
+        let route = (!route.matches.is_empty()).then_some(route);
+        steps.extend(route.map(|route| Step { set_header_route: Some(route), ..Step::default() }));
+        let mirror = self.preview_mirror.clone();
+        steps.extend(mirror.map(|mirror| Step { set_mirror_route: Some(mirror), ..Step::default() }));
+        steps.extend(
+            self.pre_promotion_analysis.clone().map(|analysis| Step { analysis: Some(analysis), ..Step::default() }),
+        );
+        let promotion = self.auto_promotion.clone().unwrap_or_default();
+        let pause = match (promotion.enabled, promotion.after) {
+            (Some(false), _) => Some(Pause { duration: None }),
+            (_, after) => after.map(|after| Pause { duration: Some(after) }),
+        };
+        steps.extend(pause.map(|pause| Step { pause: Some(pause), ..Step::default() }));
+        steps
+    }
+}
