@@ -289,6 +289,39 @@ fn s7_a_route_of_another_namespace_is_written_only_with_its_owners_consent() {
     }
 }
 
+/// A redirect has no `route`. One that is `null` would be dropped by the API server, and be drift at every look.
+#[test]
+fn entries_without_destinations_stay_as_they_are() {
+    let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout", "routes": ["primary"] }] } }));
+    let http = json!([{ "redirect": { "uri": "/new" } }, { "name": "primary", "route": two(95, 5) }]);
+    let current: Objects = [virtual_service("checkout", http)].into_iter().collect();
+    assert_eq!(istio.plan(&context(), &current, &weight(Percent::whole(5))), Ok(vec![]));
+    assert!(!istio.read(&context(), &current, &RouteIntent::default()).unwrap().drifted);
+}
+
+/// What the schema of Istio refuses, another installation's may take: it is refused, not a panic.
+#[test]
+fn an_object_of_another_shape_is_refused() {
+    let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout" }] } }));
+    let sticky = Stickiness { cookie: Sticky { cookie: "v".to_owned(), ttl: None }, test: "t".to_owned() };
+    let intent = RouteIntent { sticky: Some(sticky), ..weight(Percent::whole(50)) };
+    let mut odd = two(50, 50);
+    odd[1]["headers"] = json!("none");
+    for (spec, reason) in [
+        (json!("none"), "RouteNotFound"),
+        (json!({ "http": "none" }), "RouteNotFound"),
+        (json!({ "http": ["none"] }), "StableDestinationMissing"),
+        (json!({ "http": [{ "route": odd }] }), "CookieTaken"),
+        (json!({ "http": [{ "match": [{ "headers": 5 }], "route": two(50, 50) }] }), "HeaderTaken"),
+    ] {
+        let mut object = virtual_service("checkout", json!([]));
+        object["spec"] = spec;
+        let current: Objects = [object.clone()].into_iter().collect();
+        let refused = istio.plan(&context(), &current, &intent).unwrap_err();
+        assert_eq!(refused.reason(), reason, "{object}");
+    }
+}
+
 /// H7: what is read in another namespace's object does not reach the status of whoever names it.
 #[test]
 fn h7_messages_about_another_namespaces_route_repeat_nothing_of_it() {

@@ -63,10 +63,11 @@ impl OwnRoutes<'_> {
     /// The object without anything of ours.
     pub(super) fn without(&self, object: &Value) -> Value {
         let mut bare = object.clone();
-        let Some(entries) = bare["spec"]["http"].as_array_mut() else { return bare };
+        // Not by `[]`, which adds what is absent: a redirect has no `route`, and must not get `route: null`.
+        let Some(entries) = bare.pointer_mut("/spec/http").and_then(Value::as_array_mut) else { return bare };
         entries.retain(|entry| !self.is_ours(entry));
         for entry in entries.iter_mut() {
-            let to = entry["route"].as_array_mut().into_iter().flatten();
+            let to = entry.get_mut("route").and_then(Value::as_array_mut).into_iter().flatten();
             to.filter(|to| self.is_either(to)).for_each(sticky::drop_from);
         }
         entries.iter_mut().filter_map(Value::as_object_mut).for_each(|entry| self.drop_mirror(entry));
@@ -228,15 +229,22 @@ fn joined(base: &Value, ours: &[RequestMatch], place: &str) -> Result<Value, Rou
     for one in theirs {
         for own in ours {
             let (header, value) = header_match(own);
-            if one["headers"].get(&header).is_some() {
-                return Err(RouteError::HeaderTaken { place: place.to_owned(), header });
-            }
-            let mut both = one.clone();
-            both["headers"][&header] = value;
-            all.push(both);
+            let both = with_header(one, &header, value);
+            all.push(both.ok_or_else(|| RouteError::HeaderTaken { place: place.to_owned(), header })?);
         }
     }
     Ok(Value::Array(all))
+}
+
+/// A match that also wants this header; `None` where it wants it already, or has no headers to want.
+fn with_header(one: &Value, header: &str, value: Value) -> Option<Value> {
+    let mut both = one.clone();
+    let headers = both.as_object_mut()?.entry("headers").or_insert(Value::Null);
+    if headers.is_null() {
+        *headers = json!({});
+    }
+    let headers = headers.as_object_mut()?;
+    headers.insert(header.to_owned(), value).is_none().then_some(both)
 }
 
 /// A header by Istio's lower-case name; a cookie as an expression on the cookie header.

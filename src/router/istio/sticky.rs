@@ -36,20 +36,21 @@ pub(super) fn of(sticky: &Stickiness, target: Target) -> RequestMatch {
     RequestMatch { cookie: Some(cookie), ..RequestMatch::default() }
 }
 
-/// Lets a destination's answers set the cookie. `false`: they set one already, which is not ours.
+/// Lets a destination's answers set the cookie. `false`: they set one already, which is not ours, or cannot set any.
 pub(super) fn set(destination: &mut Value, sticky: &Stickiness, target: Target) -> bool {
     if header_names(destination).any(|name| name.eq_ignore_ascii_case(SET_COOKIE)) {
         return false;
     }
-    for part in ["/headers", "/headers/response", "/headers/response/add"] {
-        if destination.pointer(part).is_none_or(Value::is_null) {
-            let (parent, key) = part.rsplit_once('/').unwrap_or(("", part));
-            if let Some(parent) = destination.pointer_mut(parent) {
-                parent[key] = json!({});
-            }
+    let mut place = destination;
+    for part in ["headers", "response", "add"] {
+        let Some(fields) = place.as_object_mut() else { return false };
+        place = fields.entry(part).or_insert(Value::Null);
+        if place.is_null() {
+            *place = json!({});
         }
     }
-    destination["headers"]["response"]["add"][SET_COOKIE] = sticky.set_cookie(target).into();
+    let Some(added) = place.as_object_mut() else { return false };
+    added.insert(SET_COOKIE.to_owned(), sticky.set_cookie(target).into());
     true
 }
 
