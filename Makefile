@@ -2,7 +2,7 @@
 
 include tests/cluster/cluster.mk
 
-.PHONY: bench demo lint-code reintroduced scale soak test test-all test-fast test-long
+.PHONY: bench demo fuzz lint-code reintroduced scale soak test test-all test-fast test-long
 
 demo: ## Play a good and a bad release on this machine, without a cluster
 	@echo "building glidepath (the first time takes about 5 minutes on 2 cores) ..."
@@ -19,6 +19,11 @@ test-fast: ## The tests that need no servers
 lint-code: ## Formatting and lints
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+fuzz: ## Run a fuzz target with cargo-fuzz and a nightly toolchain: make fuzz TARGET=step SECONDS=600
+	cp Cargo.lock fuzz/Cargo.lock
+	mkdir -p fuzz/corpus/$(TARGET) fuzz/seeds/$(TARGET)
+	cargo +nightly fuzz run $(TARGET) fuzz/corpus/$(TARGET) fuzz/seeds/$(TARGET) -- -max_total_time=$(or $(SECONDS),600)
 
 soak: ## A million random histories of the engine, 20,000 of the simulated cluster, 100,000 on the faulty API server (hours)
 	GLIDEPATH_HISTORIES=$(or $(HISTORIES),1000000) GLIDEPATH_CLUSTER_HISTORIES=$(or $(CLUSTER_HISTORIES),20000) \

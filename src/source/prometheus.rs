@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use jiff::Timestamp;
 use tokio::{sync::oneshot, time::Instant};
 
-use self::answer::{Failed, Samples};
+use self::answer::{Answerer, Failed, Samples};
 use super::{
     gather::{Asked, Gather},
     outbound::{self, Outbound, Trouble},
@@ -210,7 +210,7 @@ impl Asker {
         let response = sent.map_err(|error| unreachable(&outbound::trouble(&error)))?;
         let status = response.status().as_u16();
         let body = outbound::bounded(response, LARGEST).await.map_err(|trouble| unreachable(&trouble))?;
-        answer::read(server, status, &body)
+        answer::read(Answerer { name: &server.name, remedy: server.remedy }, status, &body)
     }
 }
 
@@ -249,6 +249,12 @@ impl Source for PrometheusSource {
         }
         answers
     }
+}
+
+/// The samples in an HTTP answer that somebody holds already, each with its label `arm`.
+pub fn read_answer(status: u16, body: &[u8]) -> Result<Vec<(String, f64)>, SourceError> {
+    let from = Answerer { name: "Prometheus", remedy: "check its address" };
+    answer::read(from, status, body).map_err(|failed| failed.error())
 }
 
 fn scalar(query: &Query) -> Option<Ask> {

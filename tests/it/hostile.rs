@@ -7,7 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "processes and their time are what is tested")]
 
 mod inputs;
-mod mutate;
+pub mod mutate;
 mod shipped;
 
 use std::time::Duration;

@@ -17,6 +17,7 @@ mod drift;
 mod engine;
 mod faulty;
 mod files;
+mod fuzz;
 mod gate_step;
 mod gates;
 mod histories;

@@ -58,3 +58,10 @@ pub fn lint(paths: &[PathBuf]) -> Result<Report, CliError> {
     let files = reader.collect(paths)?;
     Ok(check::all(&files, &mut reader))
 }
+
+/// Checks one file that has been read already.
+pub fn lint_bytes(name: &str, bytes: &[u8]) -> Result<Report, CliError> {
+    let mut reader = files::Files::default();
+    let file = reader.read(name, bytes)?;
+    Ok(check::all(&[file], &mut reader))
+}

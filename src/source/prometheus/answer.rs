@@ -171,26 +171,31 @@ struct Sample {
     value: Option<(f64, String)>,
 }
 
+/// Who answers, for messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Answerer<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// What to do when it does not answer as it should.
+    pub remedy: &'a str,
+}
+
 /// The samples in an answer.
-pub fn read(server: &Server, status: u16, body: &[u8]) -> Result<Samples, Failed> {
+pub fn read(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<Samples, Failed> {
+    let name = from.name;
     if matches!(status, 401 | 403) {
-        let message = format!("{} does not accept our credentials (HTTP {status}); check its auth", server.name);
+        let message = format!("{name} does not accept our credentials (HTTP {status}); check its auth");
         return Err(Failed { fault: Fault::Denied, ..Failed::lasting(message) });
     }
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else { return Err(foreign(server, status)) };
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else { return Err(foreign(from, status)) };
     if matches!(envelope.status, Status::Error) {
         return Err(match envelope.kind {
-            Some(kind) => {
-                refused(server, status, Kind::of(&kind, status), envelope.error.as_deref().unwrap_or_default())
-            }
-            None => foreign(server, status),
+            Some(kind) => refused(name, status, Kind::of(&kind, status), envelope.error.as_deref().unwrap_or_default()),
+            None => foreign(from, status),
         });
     }
     if envelope.warnings.iter().any(|warning| warning.to_lowercase().contains("partial")) {
-        return Err(Failed::lasting(format!(
-            "{} gave a part of the data only, by a warning in its answer",
-            server.name
-        )));
+        return Err(Failed::lasting(format!("{name} gave a part of the data only, by a warning in its answer")));
     }
     match envelope.data {
         Some(Data::Vector(samples)) => samples.into_iter().map(sample).collect(),
@@ -200,16 +205,14 @@ pub fn read(server: &Server, status: u16, body: &[u8]) -> Result<Samples, Failed
 }
 
 /// A server that does not speak as Prometheus does, or a proxy before one that does.
-fn foreign(server: &Server, status: u16) -> Failed {
-    let name = &server.name;
+fn foreign(Answerer { name, remedy }: Answerer<'_>, status: u16) -> Failed {
     let redirect = if (300..400).contains(&status) { ", and redirects are not followed" } else { "" };
-    let message = format!("{name} answered HTTP {status} and not as Prometheus does{redirect}; {}", server.remedy);
+    let message = format!("{name} answered HTTP {status} and not as Prometheus does{redirect}; {remedy}");
     let passing = status >= 500 || status == 429;
     Failed { passing, outage: passing, ..Failed::lasting(message) }
 }
 
-fn refused(server: &Server, status: u16, kind: Kind, error: &str) -> Failed {
-    let name = &server.name;
+fn refused(name: &str, status: u16, kind: Kind, error: &str) -> Failed {
     match kind {
         Kind::Query(kind) => {
             Failed::lasting(format!("{name} refused the query (HTTP {status}, {kind}): {}", one_line(error)))

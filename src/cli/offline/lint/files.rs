@@ -79,8 +79,8 @@ impl Files {
         self.read(&path.display().to_string(), file)
     }
 
-    /// One byte more than is allowed is enough to know that there is too much.
-    fn read(&mut self, name: &str, source: impl std::io::Read) -> Result<File, CliError> {
+    /// A text from elsewhere. One byte more than is allowed is enough to know that there is too much.
+    pub fn read(&mut self, name: &str, source: impl std::io::Read) -> Result<File, CliError> {
         let most = CALL_BYTES - self.bytes;
         let mut bytes = Vec::new();
         source.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&name, &error))?;

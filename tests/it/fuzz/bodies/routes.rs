@@ -1,0 +1,220 @@
+//! A mesh's objects and an intent, both nearly arbitrary: planning never panics, a plan that was carried out leaves nothing to
+//! plan, it is read back as what was intended, and everything that is not ours stays as it was.
+
+use glidepath::{
+    api::{
+        Percent, RolloutSpec,
+        strategy::{HeaderRoute, MirrorRoute, Sticky},
+    },
+    engine::{RouteIntent, Stickiness, Target},
+    router::{Objects, PlannedWrite, RouteContext, RouteScope, Router, routers},
+};
+use serde_json::{Value, json};
+
+use super::{choices::Choices, json::mutate};
+
+/// What a plan may touch in an http entry, beside the entries of our own.
+const OURS_IN_ENTRY: [&str; 3] = ["mirror", "mirrorPercentage", "mirrors"];
+
+/// Draws objects and an intent from the bytes, and plans.
+pub fn run(bytes: &[u8]) {
+    let mut choices = Choices::of(bytes);
+    let Some(router) = router(choices.pick(&entries())) else { return };
+    let before = objects(&mut choices);
+    let intent = intent(&mut choices);
+    let ctx = context();
+    let _ = router.read(&ctx, &before, &intent);
+    let returned = before.after(&router.hand_back(&ctx, &before));
+    assert_eq!(router.hand_back(&ctx, &returned), vec![], "what was given back is given back again");
+    let some = router.plan_all(&ctx, &before, &intent);
+    unchanged_but_for_ours(&before, &some.writes);
+    if some.refused.is_empty() {
+        settled(router.as_ref(), &before.after(&some.writes), &intent);
+    }
+    target(router.as_ref(), &before, &mut choices);
+}
+
+fn settled(router: &dyn Router, after: &Objects, intent: &RouteIntent) {
+    let ctx = context();
+    assert_eq!(router.plan(&ctx, after, intent), Ok(vec![]), "a second plan finds something to do");
+    let seen = router.read(&ctx, after, intent);
+    assert!(
+        seen.as_ref().is_ok_and(|seen| seen.weight == Some(intent.canary) && !seen.drifted),
+        "{intent:?} is read back as {seen:?}"
+    );
+}
+
+fn target(router: &dyn Router, before: &Objects, choices: &mut Choices<'_>) {
+    let target = if choices.one_in(2) { Target::Canary } else { Target::Stable };
+    let Ok(writes) = router.plan_target(&context(), before, target, "k3v9") else { return };
+    let after = before.after(&writes);
+    assert_eq!(router.plan_target(&context(), &after, target, "k3v9"), Ok(vec![]));
+    let seen = router.target(&context(), &after, target);
+    assert!(seen.is_none_or(|seen| seen.revision.as_deref() == Some("k3v9")));
+}
+
+/// Every written VirtualService is as before but for our own entries, weights, mirrors and cookies; foreign objects of other
+/// kinds are not written.
+fn unchanged_but_for_ours(before: &Objects, writes: &[PlannedWrite]) {
+    for write in writes {
+        let PlannedWrite::Replace(next) = write else { continue };
+        let text = |path: &str| next.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let old = before.get(text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
+        let old = old.unwrap_or_else(|| panic!("what does not exist is replaced: {next}"));
+        if text("/kind") == "VirtualService" {
+            assert_eq!(bare(old).to_string(), bare(next).to_string());
+        } else {
+            assert_eq!(text("/metadata/name"), "checkout-canary-glidepath", "{next}");
+        }
+    }
+}
+
+/// A VirtualService without what may be ours.
+fn bare(object: &Value) -> Value {
+    let mut bare = object.clone();
+    let entries = bare.pointer_mut("/spec/http").and_then(Value::as_array_mut);
+    let Some(entries) = entries else { return bare };
+    entries.retain(|entry| !entry["name"].as_str().is_some_and(|name| name.starts_with("glidepath-")));
+    for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+        OURS_IN_ENTRY.iter().for_each(|key| drop(entry.shift_remove(*key)));
+        let destinations = entry.get_mut("route").and_then(Value::as_array_mut).into_iter().flatten();
+        for destination in destinations.filter_map(Value::as_object_mut) {
+            destination.shift_remove("weight");
+            destination.shift_remove("headers");
+        }
+    }
+    bare
+}
+
+fn context() -> RouteContext {
+    RouteContext {
+        namespace: "shop".to_owned(),
+        stable_service: "checkout-stable".to_owned(),
+        canary_service: "checkout-canary".to_owned(),
+        scope: RouteScope::default(),
+        rollout_name: "checkout".to_owned(),
+        rollout_uid: "7d0c".to_owned(),
+    }
+}
+
+/// Entries of `spec.traffic`.
+fn entries() -> [Value; 4] {
+    [
+        json!({"istio": {"virtualServices": [{"name": "checkout", "routes": ["b", "a"]}]}}),
+        json!({"istio": {"virtualServices": [{"name": "single"}]}}),
+        json!({"istio": {"virtualServices": [{"name": "ingress", "namespace": "gateway"}, {"name": "single"}]}}),
+        json!({"istio": {
+            "virtualServices": [{"name": "subsets"}],
+            "destinationRule": {"name": "checkout", "stableSubset": "stable", "canarySubset": "canary"},
+        }}),
+    ]
+}
+
+fn router(entry: &Value) -> Option<Box<dyn Router>> {
+    let traffic = vec![serde_json::from_value(entry.clone()).ok()?];
+    routers(&RolloutSpec { traffic, ..RolloutSpec::default() }).pop()
+}
+
+/// What a cluster may hold, changed by the bytes.
+fn objects(choices: &mut Choices<'_>) -> Objects {
+    let whole = cluster();
+    let changed = whole.iter().map(|object| {
+        let mut changed = object.clone();
+        mutate(&mut changed, &whole, choices);
+        changed
+    });
+    changed.collect()
+}
+
+fn cluster() -> [Value; 6] {
+    let to = |host: &str, weight: u32| json!({"destination": {"host": host, "port": {"number": 80}}, "weight": weight});
+    let subset = |name: &str| json!({"destination": {"host": "checkout", "subset": name}});
+    let full = |arm: &str| format!("checkout-{arm}.shop.svc.cluster.local");
+    let cookie = json!({"response": {"add": {"set-cookie": "variant=glidepath.old.candidate; Path=/"}}});
+    [
+        virtual_service(
+            "shop",
+            "checkout",
+            json!([
+                {"name": "theirs", "route": [to("checkout-stable", 90), to("checkout-canary", 10)], "mirror": {"host": "shadow"}},
+                {"name": "a", "match": [{"uri": {"prefix": "/pay"}}], "timeout": "5s",
+                 "route": [to("checkout-stable", 85), to("legacy", 10), to("checkout-canary", 5)]},
+                {"name": "glidepath-testers", "match": [{"headers": {"x": {"exact": "y"}}}], "route": [to("checkout-canary", 100)]},
+                {"name": "b", "route": [to("checkout-stable", 9500), to("checkout-canary", 500)]},
+            ]),
+        ),
+        virtual_service(
+            "shop",
+            "single",
+            json!([
+                {"route": [to("checkout-canary", 0), to("checkout-stable", 100)], "mirrors": [{"destination": {"host": "shadow"}}]},
+            ]),
+        ),
+        virtual_service(
+            "shop",
+            "subsets",
+            json!([
+                {"name": "glidepath-sticky-control", "route": [subset("stable")]},
+                {"route": [subset("stable"), {"destination": {"host": "checkout", "subset": "canary"}, "weight": 3, "headers": cookie}]},
+            ]),
+        ),
+        virtual_service(
+            "gateway",
+            "ingress",
+            json!([
+                {"match": [{"headers": {"a": {"exact": "b"}}}], "route": [to(&full("stable"), 1), to(&full("canary"), 0)]},
+            ]),
+        ),
+        json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+            "metadata": {"name": "checkout", "namespace": "shop"},
+            "spec": {"host": "checkout", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}},
+                     "subsets": [{"name": "stable", "labels": {"app": "x"}}, {"name": "canary"}]},
+        }),
+        json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+            "metadata": {"name": "stable-policy", "namespace": "shop"},
+            "spec": {"host": "checkout-stable", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}, "exportTo": ["."]},
+        }),
+    ]
+}
+
+fn virtual_service(namespace: &str, name: &str, http: Value) -> Value {
+    json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": name, "namespace": namespace, "resourceVersion": "41",
+                     "annotations": {"glidepath.dev/allow-namespaces": "shop"}},
+        "spec": {"hosts": ["checkout"], "http": http},
+    })
+}
+
+/// An intent that a Rollout may have: its schema refuses names and matches that these do not have.
+fn intent(choices: &mut Choices<'_>) -> RouteIntent {
+    let matches = |choices: &mut Choices<'_>| {
+        let all = [
+            json!([{"header": {"name": "x-tester", "exact": "yes"}}]),
+            json!([{"header": {"name": "x", "regex": ".*"}}, {"cookie": {"name": "beta", "exact": "1"}}]),
+            json!([{"header": {"name": "a", "prefix": "b"}}]),
+        ];
+        choices.pick(&all).clone()
+    };
+    let header = |name: &str, choices: &mut Choices<'_>| -> Option<HeaderRoute> {
+        serde_json::from_value(json!({"name": name, "match": matches(choices)})).ok()
+    };
+    let mut intent = RouteIntent::weight(Percent::from_basis_points(choices.number() as u32 % 10_001));
+    for name in ["testers", "beta"] {
+        if choices.one_in(3) {
+            intent.headers.extend(header(name, choices));
+        }
+    }
+    if choices.one_in(3) {
+        let some = if choices.one_in(2) { matches(choices) } else { json!([]) };
+        let percent = 1 + choices.below(100);
+        intent.mirror = serde_json::from_value::<MirrorRoute>(json!({"percent": percent, "match": some})).ok();
+    }
+    if choices.one_in(3) {
+        let cookie = Sticky { cookie: "variant".to_owned(), ttl: None };
+        intent.sticky = Some(Stickiness { cookie, test: "k3v9-1".to_owned() });
+    }
+    intent
+}
