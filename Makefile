@@ -16,9 +16,11 @@ test-all: test reintroduced test-long ## What takes longer than CI has, before a
 test-fast: ## The tests that need no servers
 	cargo test --lib --bins --test it
 
-lint-code: ## Formatting and lints
+lint-code: ## Formatting, lints, and dependencies by cargo-deny where it is installed
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else \
+		echo "cargo deny check was skipped: cargo-deny is not installed. tests/it/dependencies.rs checks the same but advisories"; fi
 
 fuzz: ## Run a fuzz target with cargo-fuzz and a nightly toolchain: make fuzz TARGET=step SECONDS=600
 	cp Cargo.lock fuzz/Cargo.lock

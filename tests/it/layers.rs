@@ -193,14 +193,6 @@ fn only_one_module_reads_yaml() {
 }
 
 #[test]
-fn one_crypto_provider_is_built_in() {
-    let lock = include_str!("../../Cargo.lock");
-    for name in ["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls"] {
-        assert!(!lock.contains(&format!("name = \"{name}\"")), "{name} is in the tree; ring alone is meant to be");
-    }
-}
-
-#[test]
 fn the_readers_of_this_test_read_what_it_should() {
     let code = "use crate::{api::{common, x::y}, engine::step,\n ports};\nfn f() { crate::stats::mean() }";
     assert_eq!(named(code), ["api", "engine", "ports", "stats"].map(str::to_owned).into());

@@ -11,6 +11,7 @@ mod ab_test;
 mod blue_green;
 mod cel;
 mod crds;
+mod dependencies;
 mod deploy;
 mod docs;
 mod drift;
