@@ -87,8 +87,11 @@ fn mend(schema: &mut Map<String, Value>) {
     if schema.get("default") == Some(&Value::Null) {
         schema.remove("default");
     }
-    children(schema).into_iter().for_each(mend);
-    mark_opaque(schema);
+    children(schema).into_iter().for_each(|child| {
+        mend(child);
+        mark_opaque(child);
+    });
+    alternatives(schema).into_iter().for_each(mend);
 }
 
 /// Optional enums are derived as the variants plus `null`; an absent field needs no null.
@@ -106,6 +109,7 @@ fn mark_opaque(schema: &mut Map<String, Value>) {
     }
 }
 
+/// The schemas of what is in a value.
 fn children(schema: &mut Map<String, Value>) -> Vec<&mut Map<String, Value>> {
     let mut found = Vec::new();
     for (key, value) in schema.iter_mut() {
@@ -116,11 +120,15 @@ fn children(schema: &mut Map<String, Value>) -> Vec<&mut Map<String, Value>> {
             );
         } else if ONE.contains(&key) {
             found.extend(value.as_object_mut());
-        } else if LISTS.contains(&key) {
-            found.extend(value.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut));
         }
     }
     found
+}
+
+/// Further conditions on the same value, which have no type of their own.
+fn alternatives(schema: &mut Map<String, Value>) -> Vec<&mut Map<String, Value>> {
+    let lists = schema.iter_mut().filter(|(key, _)| LISTS.contains(&key.as_str()));
+    lists.flat_map(|(_, list)| list.as_array_mut().into_iter().flatten()).filter_map(Value::as_object_mut).collect()
 }
 
 /// `kubectl explain` prints these three for every kind of Kubernetes itself; the derive leaves them out.
@@ -153,6 +161,11 @@ mod tests {
         let opaque = schema.get("x-kubernetes-preserve-unknown-fields").is_some();
         if !schema.contains_key("type") && !int_or_string && !opaque {
             found.push(format!("{path}: no type"));
+        }
+        for alternative in LISTS.iter().filter_map(|list| schema.get(*list)?.as_array()).flatten() {
+            let beyond = ["type", "description", "default", "x-kubernetes-preserve-unknown-fields"];
+            let has = beyond.into_iter().filter(|key| alternative.get(key).is_some());
+            found.extend(has.map(|key| format!("{path}: {key} in an alternative")));
         }
         if let Some(Value::Object(properties)) = schema.get("properties") {
             for (name, child) in properties {

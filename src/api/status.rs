@@ -6,7 +6,20 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+use serde_json::{Map, Value};
+use serde_path_to_error::Track;
+
+mod earlier;
+mod state;
+
+pub use earlier::OLD_MEMORY;
+pub use state::{
+    AtRest, Clock, Course, EvidenceWait, FirstDeploy, GateMemory, Promoting, Release, Returning, ReturnsBecause,
+    Shortcut, ShortcutBecause, Stage, State, Stepping, StepsDone, Way,
+};
+
+use earlier::StillWritten;
 
 use super::{
     analysis::MetricStatus,
@@ -18,7 +31,9 @@ use super::{
 
 /// What is and what was, in numbers and in words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, remote = "Self")]
+// Fields of another version are stored too: an upgrade reads what the version before wrote, and a downgrade loses nothing.
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true), transform = earlier::describe)]
 pub struct RolloutStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,14 +55,8 @@ pub struct RolloutStatus {
     pub attempt: u32,
     /// The step in progress, from 0; the number of steps when all are done.
     pub step_index: u32,
-    /// The sub-step of a ramp in progress, from 0.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub sub_step: u32,
-    /// Where in its course the rollout is.
-    pub course: Course,
-    /// The stage of a promotion (rule S18).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stage: Option<Stage>,
+    /// Where the rollout is, with what is valid there.
+    pub state: State,
     /// The canary's share of traffic.
     pub weights: Weights,
     /// What the rollout waits for.
@@ -78,13 +87,10 @@ pub struct RolloutStatus {
     /// A pause that was commanded (not the one in the file).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub paused_by_command: bool,
-    /// A hold: everything stays as it is until a person decides.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub held: Option<Held>,
     /// A revision that `undo` chose over the file's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pinned: Option<Pinned>,
-    /// The engine's memory of clocks and marks.
+    /// What the engine must remember beyond a state.
     pub memory: Memory,
     /// The last promoted revisions, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -102,6 +108,60 @@ pub struct RolloutStatus {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// Whether it was read in the form of an earlier version, whose fields the next record takes away.
+    #[serde(skip)]
+    pub is_old: bool,
+}
+
+impl Serialize for RolloutStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = RolloutStatus::serialize(self, serde_json::value::Serializer).map_err(S::Error::custom)?;
+        let earlier = serde_json::to_value(StillWritten::of(&self.state)).map_err(S::Error::custom)?;
+        if let (Value::Object(fields), Value::Object(earlier)) = (&mut fields, earlier) {
+            fields.extend(earlier);
+        }
+        fields.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RolloutStatus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Map::deserialize(deserializer)?;
+        let is_old = earlier::upgrade(&mut fields).map_err(D::Error::custom)?;
+        let mut track = Track::new();
+        let fields = serde_path_to_error::Deserializer::new(Value::Object(fields), &mut track);
+        match RolloutStatus::deserialize(fields) {
+            Ok(status) => Ok(RolloutStatus { is_old, ..status }),
+            Err(error) => Err(D::Error::custom(format_args!("{}: {error}", track.path()))),
+        }
+    }
+}
+
+impl RolloutStatus {
+    /// Which state it is in.
+    pub fn course(&self) -> Course {
+        self.state.course()
+    }
+
+    /// The stage of a promotion (rule S18).
+    pub fn stage(&self) -> Option<Stage> {
+        self.state.promoting().map(|promoting| promoting.stage)
+    }
+
+    /// The sub-step of a ramp in progress, from 0.
+    pub fn sub_step(&self) -> u32 {
+        self.state.stepping().map_or(0, |stepping| stepping.sub_step)
+    }
+
+    /// The merge patch that puts its state in the place of what an earlier version stored.
+    pub fn in_place_of_earlier(&self) -> Result<Value, serde_json::Error> {
+        earlier::replacement(&self.state)
+    }
+
+    /// A hold: everything stays as it is until a person decides.
+    pub fn held(&self) -> Option<&Held> {
+        self.state.release().and_then(|release| release.held.as_ref())
+    }
 }
 
 /// The state that people act on.
@@ -126,49 +186,6 @@ pub struct RevisionRef {
     pub id: String,
     /// Grows by one per new template.
     pub number: u64,
-}
-
-/// Where in its course a rollout is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Course {
-    /// No stable version yet (rule S4), or a Deployment is being adopted (S5).
-    #[default]
-    FirstDeploy,
-    /// Nothing is being released.
-    Idle,
-    /// The steps are being walked.
-    Stepping,
-    /// The steps are over and the new version takes everything (S18).
-    Promoting,
-    /// Traffic returns to stable because the file went back to it (S31).
-    Returning,
-    /// The new version failed or was aborted: traffic returns and stays with stable (S33).
-    Aborted,
-    /// An A/B test was decided for the stable version: traffic returns and stays with it (S72).
-    Kept,
-}
-
-impl Course {
-    /// Whether the release ended and its traffic was taken back.
-    pub fn is_taken_back(self) -> bool {
-        matches!(self, Course::Aborted | Course::Kept)
-    }
-}
-
-/// The stages of a promotion (S18).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Stage {
-    /// The new version gets as many pods as stable.
-    Scale,
-    /// Routes send everything to the canary target.
-    RouteToCanary,
-    /// The stable target moves to the new revision. From here on abort is refused; a blue-green switch by Service can still
-    /// be taken back.
-    MoveStable,
-    /// Blue-green: the analysis after the switch.
-    PostAnalysis,
-    /// Routes send everything to the stable target again.
-    RouteToStable,
 }
 
 /// The canary's share of traffic, as planned and as seen.
@@ -234,26 +251,11 @@ pub struct Pinned {
     pub against: String,
 }
 
-/// Clocks and marks. Not an interface: fields may change between versions.
+/// What outlives states: targets, routes, repairs. Not an interface: fields may change between versions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct Memory {
-    /// When the current rollout began.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rollout_since: Option<Timestamp>,
-    /// When the step (or sub-step, or stage) in progress began.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step_since: Option<Timestamp>,
-    /// How long this step's clocks stood still because the rollout was paused, in milliseconds.
-    pub step_held_ms: i64,
-    /// Since when the clocks stand still.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clock_stopped_since: Option<Timestamp>,
-    /// Whether the step's atMost was extended once.
-    pub extended: bool,
-    /// What the endpoint of the gate in progress has said (S16).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gate: Option<GateMemory>,
     /// When the routes were first read back as `weights.desired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route_since: Option<Timestamp>,
@@ -272,16 +274,6 @@ pub struct Memory {
     /// Revisions that have lost their traffic, and since when it is settled.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drained: Vec<Drained>,
-    /// The wait whose deadline runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<Progress>,
-    /// A hash of the steps up to the current one (rule S20).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps_walked: Option<String>,
-    /// How often the canary lost all its pods under traffic in this attempt (S56).
-    pub canary_losses: u32,
-    /// Whether the canary is lost right now.
-    pub canary_lost: bool,
     /// Moments of the last repairs of foreign changes by object, at most 5 each (S53).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub repaired: BTreeMap<String, Vec<Timestamp>>,
@@ -291,19 +283,9 @@ pub struct Memory {
     /// Objects of ours that were made in this attempt: making one again is a repair (S53).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<String>,
-    /// A person overrode the evidence: runs before this round do not count (S34).
-    pub evidence_round: u32,
-    /// The way is short, without steps and analysis, and ends with this outcome (S32, S62).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fast: Option<Outcome>,
-    /// A person promoted past what is left to observe (S18, S82).
-    pub overridden: bool,
     /// Whether the Deployment's pods have been replaced by ours (S5).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
-    /// Whether traffic of an earlier attempt returns before the steps begin (S20, S35).
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub taking_back: bool,
     /// The user's objects that were written to last; others in the spec are taken over once these are given back (S20).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects: Option<UserObjects>,
@@ -313,9 +295,6 @@ pub struct Memory {
     /// The last problem that people were told of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem_told: Option<String>,
-    /// Pods that were made before this moment are being replaced (S83).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub restart: Option<Timestamp>,
     /// The template's `restartedAt` that was answered last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restarted_at: Option<String>,
@@ -325,27 +304,6 @@ pub struct Memory {
     /// Actions that were refused and are still asked for (S53).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refusal>,
-    /// A hash of the analyses that were checked before the release sent traffic (S14).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub analyses_checked: Option<String>,
-    /// A step that is over otherwise waits for a verdict of the background analysis (S14).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub evidence_wait: Option<EvidenceWait>,
-    /// The epoch on whose traffic no verdict is waited for any longer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub excused_epoch: Option<u32>,
-}
-
-/// The clock of an implicit observation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct EvidenceWait {
-    /// When it began.
-    pub since: Timestamp,
-    /// How long it stood still, in milliseconds.
-    pub held_ms: i64,
-    /// Whether it was extended once.
-    pub extended: bool,
 }
 
 /// An action that was refused.
@@ -365,21 +323,6 @@ pub struct Refusal {
     /// The file's generation at that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
-}
-
-/// The endpoint of a gate in progress.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct GateMemory {
-    /// Answers so far that were neither yes nor no.
-    pub asked: u32,
-    /// What the last of them was.
-    pub said: String,
-    /// Not to be asked again before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub again_at: Option<Timestamp>,
-    /// It said yes.
-    pub open: bool,
 }
 
 /// What a target was seen to select.

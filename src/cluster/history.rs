@@ -161,5 +161,5 @@ pub(super) fn evidence_prefix(key: &RolloutKey, rollout: &Rollout) -> Option<Str
 
 /// At rest no evidence is read, except that of an A/B test, whose result stays in the status.
 fn reads_evidence(rollout: &Rollout, status: &RolloutStatus) -> bool {
-    matches!(status.course, Course::Stepping | Course::Promoting) || rollout.spec.strategy.ab_test.is_some()
+    matches!(status.course(), Course::Stepping | Course::Promoting) || rollout.spec.strategy.ab_test.is_some()
 }

@@ -266,7 +266,7 @@ impl Cluster {
 
     /// The pods one by one, while a restart is on record: they are not needed otherwise.
     fn pods_seen(&self, around: &Around) -> Option<Vec<PodSeen>> {
-        around.rollout.status.as_ref()?.memory.restart?;
+        around.rollout.status.as_ref()?.state.restart()?;
         let sets = around.revisions.iter();
         let pods = sets.flat_map(|set| self.tables.pods.group(&set.key.namespace, &set.key.name));
         let seen = pods.filter(|pod| !pod.deleting).map(|pod| PodSeen {

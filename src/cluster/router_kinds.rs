@@ -100,7 +100,7 @@ impl Cluster {
             })
         };
         let message = watched_kinds().filter(named).find_map(|kind| self.router_kinds.trouble(kind))?;
-        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course == Course::Idle);
+        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
         Some(Problem { reason: "RouterUnavailable".into(), message, blocks_all: !rests })
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn excluding(
 }
 
 fn is_at_rest(status: &RolloutStatus) -> bool {
-    matches!(status.course, Course::FirstDeploy | Course::Idle)
+    matches!(status.course(), Course::FirstDeploy | Course::Idle)
 }
 
 /// What the pods of a revision are labeled with by its template.

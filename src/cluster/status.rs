@@ -24,7 +24,7 @@ impl Cluster {
         if version.is_some_and(|version| version != observed) {
             return Err(WorldError::Conflict(format!("Rollout {key} has changed")));
         }
-        let Some(patch) = status_patch(&rollout.metadata, &rollout.status, status)? else { return Ok(()) };
+        let Some(patch) = rollout_patch(rollout, status)? else { return Ok(()) };
         let what = format!("write the status of Rollout {key}");
         let api = self.api(&rollouts(), &key.namespace);
         match self.write(&what, api.patch_status(&key.name, &params(), &Patch::Merge(&patch))).await {
@@ -78,16 +78,44 @@ impl Cluster {
     }
 }
 
+/// The patch of a Rollout's status. What an earlier version wrote in its own form goes with the first.
+fn rollout_patch(rollout: &Rollout, status: &RolloutStatus) -> Result<Option<Value>, WorldError> {
+    let patch = status_patch(&rollout.metadata, &rollout.status, status)?;
+    if !rollout.status.as_ref().is_some_and(|status| status.is_old) {
+        return Ok(patch);
+    }
+    let replaced = status.in_place_of_earlier().map_err(unwritable)?;
+    let mut patch = patch.unwrap_or_else(|| json!({"metadata": condition(&rollout.metadata), "status": {}}));
+    merge(&mut patch["status"], replaced);
+    Ok(Some(patch))
+}
+
+/// Puts one patch over another: unlike to apply it, this keeps what it takes away.
+fn merge(patch: &mut Value, over: Value) {
+    match (patch, over) {
+        (Value::Object(patch), Value::Object(over)) => {
+            over.into_iter().for_each(|(name, value)| merge(patch.entry(name).or_insert(Value::Null), value));
+        }
+        (patch, over) => *patch = over,
+    }
+}
+
+fn condition(observed: &ObjectMeta) -> Value {
+    json!({"uid": observed.uid, "resourceVersion": observed.resource_version})
+}
+
+fn unwritable(error: serde_json::Error) -> WorldError {
+    WorldError::Transient(error.to_string())
+}
+
 /// The patch of a status, on condition that the object is still the one that was observed; `None` when nothing changes.
 pub(super) fn status_patch<S: Serialize>(
     observed: &ObjectMeta,
     old: &Option<S>,
     new: &S,
 ) -> Result<Option<Value>, WorldError> {
-    let text = |error: serde_json::Error| WorldError::Transient(error.to_string());
-    let (old, new) = (serde_json::to_value(old).map_err(text)?, serde_json::to_value(new).map_err(text)?);
-    let condition = json!({"uid": observed.uid, "resourceVersion": observed.resource_version});
-    Ok(difference(&old, &new).map(|status| json!({"metadata": condition, "status": status})))
+    let (old, new) = (serde_json::to_value(old).map_err(unwritable)?, serde_json::to_value(new).map_err(unwritable)?);
+    Ok(difference(&old, &new).map(|status| json!({"metadata": condition(observed), "status": status})))
 }
 
 /// The JSON merge patch that makes `new` of `old`; `None` when they are the same. It names nothing that neither of them has.
@@ -113,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::api::status::{Course, Held, Phase};
+    use crate::api::status::{AtRest, Held, Phase, State, Stepping};
 
     fn value(status: &RolloutStatus) -> Value {
         serde_json::to_value(status).unwrap()
@@ -129,15 +157,16 @@ mod tests {
     /// M14: what only a newer version knows outlives a downgrade and our own writes.
     #[test]
     fn fields_of_a_newer_version_are_kept() {
-        let newer = json!({"phase": "Progressing", "course": "Stepping", "stepIndex": 2, "oven": {"degrees": 180},
-            "weights": {"desired": "25%", "zones": ["a", "b"]}, "memory": {"ovenSince": "2026-01-01T00:00:00Z"},
-            "held": {"reason": "x", "message": "y", "since": "2026-01-01T00:00:00Z"}});
+        let since = "2026-01-01T00:00:00Z";
+        let release = json!({"since": since, "held": {"reason": "x", "message": "y", "since": since}});
+        let stepping = json!({"step": 2, "clock": {"since": since}, "release": release});
+        let newer = json!({"phase": "Progressing", "state": {"stepping": stepping}, "stepIndex": 2,
+            "oven": {"degrees": 180}, "weights": {"desired": "25%", "zones": ["a", "b"]}, "memory": {"ovenSince": since}});
         let status: RolloutStatus = serde_json::from_value(newer.clone()).unwrap();
         let next = RolloutStatus {
             phase: Some(Phase::Healthy),
-            course: Course::Idle,
+            state: State::Idle(AtRest::default()),
             step_index: 3,
-            held: None,
             ..status.clone()
         };
         let stored = written(newer.clone(), &next);
@@ -145,7 +174,7 @@ mod tests {
         assert_eq!(stored["weights"]["zones"].to_string(), newer["weights"]["zones"].to_string());
         assert_eq!(stored["memory"]["ovenSince"], newer["memory"]["ovenSince"]);
         assert_eq!(serde_json::from_value::<RolloutStatus>(stored.clone()).unwrap(), next);
-        assert!(stored.get("held").is_none());
+        assert!(stored["state"].get("stepping").is_none(), "one state at a time: {}", stored["state"]);
         assert_eq!(difference(&value(&next), &value(&next)), None, "the same status is no write");
     }
 
@@ -154,11 +183,12 @@ mod tests {
         (proptest::option::of(0..9_i64), 0..4_u32, any::<bool>(), held, "[a-c]{0,3}").prop_map(
             |(observed_generation, step_index, paused_by_command, held, reason)| {
                 let since = Timestamp::UNIX_EPOCH;
-                let held = held.map(|(reason, message)| Held { reason, message, since });
-                let mut status = RolloutStatus { observed_generation, step_index, held, ..RolloutStatus::default() };
-                (status.paused_by_command, status.reason) = (paused_by_command, reason);
-                status.memory.step_since = observed_generation.map(|_| since);
-                status
+                let mut stepping = Stepping::begin(since);
+                stepping.release.held = held.map(|(reason, message)| Held { reason, message, since });
+                let stepping = State::Stepping(Box::new(stepping));
+                let state = if observed_generation.is_some() { stepping } else { State::default() };
+                let status = RolloutStatus { observed_generation, step_index, state, ..RolloutStatus::default() };
+                RolloutStatus { paused_by_command, reason, ..status }
             },
         )
     }

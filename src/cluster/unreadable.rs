@@ -147,7 +147,7 @@ impl Cluster {
     /// nothing. A Rollout at rest keeps its pods as they are wanted; one that has anything under way stays as it is.
     pub(super) fn unreadable_objects(&self, around: &Around) -> Option<Problem> {
         let message = self.unreadable_named(around).or_else(|| self.unreadable_run(around))?;
-        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course == Course::Idle);
+        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
         Some(Problem { reason: "UnreadableObject".into(), message, blocks_all: !rests })
     }
 

@@ -3,7 +3,7 @@
 use crate::api::{
     RolloutSpec, RolloutStatus,
     analysis::{ConversionReason, MetricStatus, Verdict},
-    status::{Course, Outcome},
+    status::{Outcome, State},
     strategy::{AbTestStrategy, Decide, OnNoDifference, OnWin},
 };
 
@@ -102,7 +102,7 @@ fn waits(draft: &mut Draft<'_>, message: String, until: jiff::Timestamp) {
 /// Ends the test for control: traffic returns to stable, and that is no error.
 fn keep_control(draft: &mut Draft<'_>, reason: &str, message: &str) {
     outcome::record(draft, Outcome::KeptControl, message);
-    outcome::take_back(draft, Course::Kept);
+    draft.status.state = State::ControlKept(outcome::at_rest(draft));
     let current = named(draft.status.current_revision.as_ref());
     draft.tell(false, reason, format!("{current} is not promoted: {message}"));
 }

@@ -6,7 +6,7 @@
 
 use crate::api::{
     common::Percent,
-    status::{Course, Stage},
+    status::{Stage, State},
 };
 
 use super::{
@@ -45,19 +45,20 @@ pub fn intent(draft: &Draft<'_>, canary: Percent, seen: &RouteSeen) -> RouteInte
 /// The steps' routes beside this weight: while they are walked, and in a promotion until the write that moves all traffic.
 /// A lost canary has none.
 fn wanted(draft: &Draft<'_>, canary: Percent) -> RouteIntent {
-    let status = &draft.status;
-    let in_force = match (status.course, status.stage) {
-        (Course::Stepping, _) => !status.memory.taking_back,
-        (Course::Promoting, _) if status.memory.fast.is_some() => false,
-        (Course::Promoting, None | Some(Stage::Scale)) => true,
-        (Course::Promoting, Some(Stage::RouteToCanary)) => canary != Percent::FULL,
+    let in_force = match &draft.status.state {
+        State::Stepping(stepping) => !stepping.taking_back,
+        State::Promoting(promoting) if promoting.way.shortcut().is_none() => match promoting.stage {
+            Stage::Scale => true,
+            Stage::RouteToCanary => canary != Percent::FULL,
+            Stage::MoveStable | Stage::PostAnalysis | Stage::RouteToStable => false,
+        },
         _ => false,
     };
-    let nobody = draft.replicas() == 0 || status.memory.canary_lost;
+    let nobody = draft.replicas() == 0 || draft.is_canary_lost();
     if !in_force || nobody {
         return RouteIntent::weight(canary);
     }
-    let (headers, mirror) = items::routes_at(&draft.items, status.step_index);
+    let (headers, mirror) = items::routes_at(&draft.items, draft.step_index());
     // Nobody is to stay with a version that gets nobody.
     let sticky = ab_test::stickiness(draft.input.spec, &draft.status).filter(|_| !canary.is_zero());
     RouteIntent { canary, headers, mirror, sticky }

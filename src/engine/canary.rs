@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::api::{
     analysis::Verdict,
     common::{HumanDuration, Percent},
-    status::{Course, Phase, Stage},
+    status::{Course, Phase},
 };
 
 use super::{
@@ -35,7 +35,7 @@ struct Place {
 /// Begins again when the steps walked so far were edited (rule S20). Comes before commands: these move the step that the
 /// remembered steps are compared by.
 pub fn notice_edits(draft: &mut Draft<'_>) {
-    if draft.status.course == Course::Stepping && steps_edited(draft) {
+    if draft.course() == Course::Stepping && steps_edited(draft) {
         let attempt = draft.status.attempt + 1;
         if let Some(current) = draft.status.current_revision.clone() {
             draft.tell(false, "StepsEdited", "the steps up to the current one changed: begins again at step 1");
@@ -73,10 +73,7 @@ fn bring(draft: &mut Draft<'_>) -> Place {
         pods::with_mesh(draft, goal, draft.step_weight());
         Place {
             // What is being taken back stands at 0, which says nothing about the step.
-            reached: canary_there(draft)
-                && route.reached()
-                && goal == draft.step_weight()
-                && !draft.status.memory.taking_back,
+            reached: canary_there(draft) && route.reached() && goal == draft.step_weight() && !is_taking_back(draft),
             goal: draft.step_weight(),
         }
     } else {
@@ -113,20 +110,52 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
     let goal = draft.step_weight();
     let Some(canary) = draft.canary_id() else { return goal };
     if !draft.has_mesh() || draft.replicas() == 0 {
-        draft.status.memory.taking_back = false;
+        has_taken_back(draft);
         return goal;
     }
     // At 0, and settled there.
     let weights = &draft.status.weights;
     let settled = weights.desired.is_zero() && weights.settled;
     let back = settled && draft.input.seen.route.as_ref().is_some_and(RouteSeen::leads_to_stable_alone);
-    if draft.status.memory.taking_back && back {
-        draft.status.memory.taking_back = false;
+    if back {
+        has_taken_back(draft);
     }
-    if draft.status.memory.taking_back {
+    if is_taking_back(draft) {
         return Percent::ZERO;
     }
-    let alive = draft.available(&canary) > 0;
+    if follow_losses(draft, &canary) { Percent::ZERO } else { goal }
+}
+
+/// Whether traffic of an earlier attempt returns first.
+fn is_taking_back(draft: &Draft<'_>) -> bool {
+    draft.status.state.stepping().is_some_and(|stepping| stepping.taking_back)
+}
+
+fn has_taken_back(draft: &mut Draft<'_>) {
+    if let Some(stepping) = draft.status.state.stepping_mut() {
+        stepping.taking_back = false;
+    }
+}
+
+/// Notices that the canary has lost all its pods under traffic, or has them again. Says whether it is lost.
+fn follow_losses(draft: &mut Draft<'_>, canary: &str) -> bool {
+    let lost = draft.is_canary_lost();
+    if !lost && loses_traffic(draft, canary) {
+        draft.tell(true, "CanaryLost", "no canary pod is available: its traffic returns to stable");
+        if let Some(release) = draft.status.state.release_mut() {
+            (release.canary_lost, release.canary_losses) = (true, release.canary_losses + 1);
+        }
+    }
+    let there = canary_there(draft);
+    if let Some(release) = draft.status.state.release_mut().filter(|_| there) {
+        release.canary_lost = false;
+    }
+    draft.is_canary_lost()
+}
+
+/// Whether the canary carries traffic, and has no pod for it.
+fn loses_traffic(draft: &Draft<'_>, canary: &str) -> bool {
+    let alive = draft.available(canary) > 0;
     // With no pod on either side nothing is gained by moving (S57).
     let stable_serves = draft.stable_id().is_some_and(|id| draft.available(&id) > 0);
     let carries = draft
@@ -136,21 +165,13 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
         .as_ref()
         .and_then(RouteSeen::highest)
         .is_some_and(|weight| !weight.is_zero() || beside::any(draft))
-        && draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.as_deref() == Some(&canary));
-    if !alive && stable_serves && carries && !draft.status.memory.canary_lost {
-        draft.status.memory.canary_lost = true;
-        draft.status.memory.canary_losses += 1;
-        draft.tell(true, "CanaryLost", "no canary pod is available: its traffic returns to stable");
-    }
-    if draft.status.memory.canary_lost && canary_there(draft) {
-        draft.status.memory.canary_lost = false;
-    }
-    if draft.status.memory.canary_lost { Percent::ZERO } else { goal }
+        && draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.as_deref() == Some(canary));
+    !alive && stable_serves && carries
 }
 
 /// Whether the rollout failed in this tick.
 fn failed(draft: &mut Draft<'_>) -> bool {
-    if draft.status.memory.canary_losses > LOSSES_SURVIVED {
+    if draft.release().is_some_and(|release| release.canary_losses > LOSSES_SURVIVED) {
         outcome::fail(draft, "CanaryLost", "the canary lost all its pods three times");
     } else if let Some(evidence) = runs::failure(draft) {
         outcome::fail(draft, "AnalysisFailed", &evidence);
@@ -160,14 +181,14 @@ fn failed(draft: &mut Draft<'_>) -> bool {
 
 /// After an abort the next tick takes the traffic back; after a hold a person is asked.
 fn has_left_the_step(draft: &Draft<'_>) -> bool {
-    draft.status.course != Course::Stepping || draft.status.held.is_some()
+    draft.course() != Course::Stepping || draft.is_held()
 }
 
 /// Completes the current item if it is over, else says what it waits for. While something that the user has to mend
 /// stands in the way, no item completes, whatever it waits for (S53).
 fn complete(draft: &mut Draft<'_>, place: Place) {
     // Nor without the canary's pods: an observation of nothing would never end (S56).
-    if draft.status.memory.canary_lost {
+    if draft.is_canary_lost() {
         let available = draft.canary_id().map_or(0, |canary| draft.available(&canary));
         draft.wait_for_progress("CanaryLost", available, "no canary pod is available; traffic is with stable");
         return deadline(draft);
@@ -198,8 +219,7 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
 
 /// Whether the background analysis has no verdict where the step does not wait for one by itself (S14).
 fn is_unproved(draft: &mut Draft<'_>) -> bool {
-    let item = draft.items.get(draft.status.step_index as usize);
-    let waits_itself = matches!(item, None | Some(Item::Observe { .. }));
+    let waits_itself = matches!(draft.item(), None | Some(Item::Observe { .. }));
     let unproved = !waits_itself && inconclusive::is_found(draft);
     if !unproved {
         inconclusive::forget(draft);
@@ -209,8 +229,8 @@ fn is_unproved(draft: &mut Draft<'_>) -> bool {
 
 /// Whether nothing but a missing verdict keeps the step from its weight or routes.
 fn is_held_back(draft: &Draft<'_>, place: Place) -> bool {
-    let (index, sub_step) = (draft.status.step_index as usize, draft.status.sub_step);
-    let moves = match draft.items.get(index) {
+    let sub_step = draft.status.sub_step();
+    let moves = match draft.item() {
         Some(Item::SetWeight(_) | Item::HeaderRoute(_) | Item::MirrorRoute(_)) => true,
         Some(Item::Ramp { .. }) => sub_step.is_multiple_of(2),
         _ => false,
@@ -226,7 +246,7 @@ fn in_the_way(draft: &Draft<'_>) -> Option<(String, String)> {
 }
 
 fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
-    match draft.items.get(draft.status.step_index as usize).cloned() {
+    match draft.item().cloned() {
         Some(Item::SetWeight(_) | Item::HeaderRoute(_) | Item::MirrorRoute(_)) => moved(draft, place),
         Some(Item::Pause(duration)) => paused(draft, duration),
         Some(Item::Observe { at_least, at_most }) => observed(draft, at_least, at_most),
@@ -237,7 +257,7 @@ fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
         Some(Item::Gate(gate)) => gate::passed(draft, &gate),
         Some(Item::Decide(decide)) => ab_test::decided(draft, &decide),
         Some(Item::SetCanaryScale(_)) => scaled(draft),
-        Some(Item::Ramp { every, .. }) if draft.status.sub_step % 2 == 1 => paused(draft, Some(every)),
+        Some(Item::Ramp { every, .. }) if draft.status.sub_step() % 2 == 1 => paused(draft, Some(every)),
         Some(Item::Ramp { .. }) => moved(draft, place),
         None => last_observation(draft),
     }
@@ -325,7 +345,7 @@ fn paused(draft: &mut Draft<'_>, duration: Option<HumanDuration>) -> bool {
         draft.wait("Pause", "paused by its steps until someone promotes", None);
         return false;
     };
-    let until = duration.after(draft.status.memory.step_since.unwrap_or(draft.now()));
+    let until = duration.after(draft.status.state.since().unwrap_or(draft.now()));
     if until <= draft.now() {
         return true;
     }
@@ -351,7 +371,7 @@ fn observed(draft: &mut Draft<'_>, at_least: HumanDuration, at_most: HumanDurati
 /// Before promotion there is an implicit observation, unless the evidence already passed at this weight or a person
 /// promoted.
 fn last_observation(draft: &mut Draft<'_>) -> bool {
-    if draft.status.memory.overridden || !runs::background_started(draft) {
+    if draft.is_overridden() || !runs::background_started(draft) {
         return true;
     }
     let required = draft.input.seen.runs.get(&runs::background_name(draft));
@@ -374,11 +394,11 @@ pub fn analysed(draft: &mut Draft<'_>, name: &str, at_most: HumanDuration) -> bo
 
 /// At the end of its time a wait for a verdict is extended once, then the policy decides. Says whether it may end.
 fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> bool {
-    let length = if draft.status.memory.extended { HumanDuration::from(at_most.get() * 2) } else { at_most };
+    let extended = draft.status.state.extended();
+    let length = if extended { HumanDuration::from(at_most.get() * 2) } else { at_most };
     let end = draft.not_before_first_look(draft.step_reaches(length));
-    let clock_runs = draft.status.memory.clock_stopped_since.is_none();
-    if clock_runs && draft.step_elapsed() >= length.signed() && end <= draft.now() {
-        if draft.status.memory.extended {
+    if draft.clock_runs() && draft.step_elapsed() >= length.signed() && end <= draft.now() {
+        if extended {
             let message = format!(
                 "no verdict in {length} of observing {}: {}",
                 observing::under(draft),
@@ -386,7 +406,7 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> b
             );
             return outcome::inconclusive(draft, &message);
         }
-        draft.status.memory.extended = true;
+        draft.status.state.extend();
         draft.tell(true, "Extended", format!("no verdict in {at_most}: extended once by as much"));
         return out_of_time(draft, at_most, reason);
     }
@@ -398,22 +418,19 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> b
 
 /// Ends the current item. The next one begins with a tick of its own.
 pub fn advance(draft: &mut Draft<'_>) {
-    let index = draft.status.step_index;
+    let (index, sub_step, now) = (draft.step_index(), draft.status.sub_step(), draft.now());
     let Some(item) = draft.items.get(index as usize) else {
-        draft.status.course = Course::Promoting;
-        draft.status.stage = Some(Stage::Scale);
-        draft.begin_step();
+        outcome::promote(draft);
         draft.tell(false, "Promoting", "all steps are done: the new version takes everything");
         return;
     };
-    if draft.status.sub_step + 1 < items::sub_steps(item) {
-        draft.status.sub_step += 1;
-    } else {
-        draft.status.step_index += 1;
-        draft.status.sub_step = 0;
+    let within = sub_step + 1 < items::sub_steps(item);
+    if !within {
         draft.tell(false, "StepCompleted", format!("step {} of {} is done", index + 1, draft.items.len()));
     }
-    draft.begin_step();
+    if let Some(stepping) = draft.status.state.stepping_mut() {
+        stepping.move_to(if within { (index, sub_step + 1) } else { (index + 1, 0) }, now);
+    }
 }
 
 /// A wait for pods, routes or endpoints that makes no progress in time is a failure (S38).
@@ -426,13 +443,13 @@ fn deadline(draft: &mut Draft<'_>) {
 /// Clocks of observations stand still while paused or scaled to zero (S36, S37).
 pub fn stop_clocks(draft: &mut Draft<'_>) {
     let now = draft.now();
-    let stopped = draft.is_paused() || draft.replicas() == 0 || draft.status.held.is_some();
-    let memory = &mut draft.status.memory;
-    match (stopped, memory.clock_stopped_since) {
-        (true, None) => memory.clock_stopped_since = Some(now),
+    let stopped = draft.is_paused() || draft.replicas() == 0 || draft.is_held();
+    let Some(clock) = draft.status.state.clock_mut() else { return };
+    match (stopped, clock.stopped_since) {
+        (true, None) => clock.stopped_since = Some(now),
         (false, Some(since)) => {
-            memory.step_held_ms += i64::try_from(now.duration_since(since).as_millis()).unwrap_or(0);
-            memory.clock_stopped_since = None;
+            clock.held_ms += i64::try_from(now.duration_since(since).as_millis()).unwrap_or(0);
+            clock.stopped_since = None;
             inconclusive::stood_still(draft, since);
         }
         _ => {}
@@ -441,24 +458,30 @@ pub fn stop_clocks(draft: &mut Draft<'_>) {
 
 /// Whether the steps up to the current one changed since the last tick (S20).
 fn steps_edited(draft: &Draft<'_>) -> bool {
-    draft.status.memory.steps_walked.as_ref().is_some_and(|walked| *walked != fingerprint(draft))
+    steps_walked(draft).is_some_and(|walked| *walked != fingerprint(draft))
+}
+
+fn steps_walked<'d>(draft: &'d Draft<'_>) -> Option<&'d String> {
+    draft.release().and_then(|release| release.steps_walked.as_ref())
 }
 
 /// Whether the file says of the way up to here what it said when it was walked. From the point of no return on, and on the
 /// short way, it does not matter what it says.
 pub fn walks_as_recorded(draft: &Draft<'_>) -> bool {
-    let same = draft.status.memory.steps_walked.as_ref().is_some_and(|walked| *walked == fingerprint(draft));
-    same || draft.status.memory.fast.is_some() || draft.past_return()
+    let same = steps_walked(draft).is_some_and(|walked| *walked == fingerprint(draft));
+    same || draft.is_shortcut() || draft.past_return()
 }
 
 fn remember_steps(draft: &mut Draft<'_>) {
-    let under_way = matches!(draft.status.course, Course::Stepping | Course::Promoting);
-    draft.status.memory.steps_walked = under_way.then(|| fingerprint(draft));
+    let walked = fingerprint(draft);
+    if let Some(release) = draft.status.state.release_mut() {
+        release.steps_walked = Some(walked);
+    }
 }
 
 fn fingerprint(draft: &Draft<'_>) -> String {
     let steps = draft.input.spec.strategy.steps();
-    let walked = &steps[..steps.len().min(draft.status.step_index as usize + 1)];
+    let walked = &steps[..steps.len().min((draft.step_index() as usize).saturating_add(1))];
     let text = serde_json::to_string(walked).unwrap_or_default();
     let digest = Sha256::digest(text.as_bytes());
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()

@@ -24,8 +24,9 @@ pub fn ask(draft: &mut Draft<'_>) {
         return;
     }
     let name = fingerprint(&requests);
-    let fresh = draft.status.memory.analyses_checked.as_ref() != Some(&name);
-    draft.status.memory.analyses_checked = Some(name);
+    let Some(release) = draft.status.state.release_mut() else { return };
+    let fresh = release.analyses_checked.as_ref() != Some(&name);
+    release.analyses_checked = Some(name);
     for request in requests {
         let check = Action::CheckRun(request);
         if fresh || refusals::is_refused(draft, &check) {

@@ -13,7 +13,7 @@ use super::{
     inconclusive,
     input::CommandSeen,
     items::Item,
-    outcome, restart,
+    outcome, promotion, restart,
 };
 
 /// Commands that are remembered.
@@ -125,23 +125,23 @@ fn meant_for_another(draft: &Draft<'_>, spec: &RolloutCommandSpec) -> Option<Ans
     if let Some(meant) = spec.attempt.filter(|meant| *meant != status.attempt) {
         return Some(obsolete(format!("meant for attempt {meant}; now it is {}", status.attempt)));
     }
-    if let Some(meant) = spec.step.filter(|meant| *meant != status.step_index) {
+    if let Some(meant) = spec.step.filter(|meant| *meant != draft.step_index()) {
         return Some(obsolete(format!(
             "meant for step {}; now it is {}",
             meant.saturating_add(1),
-            status.step_index + 1
+            draft.step_index().saturating_add(1)
         )));
     }
     // A promotion that skips the rest says the same in every stage.
-    if spec.step.is_some() && !spec.full && spec.stage != status.stage {
+    if spec.step.is_some() && !spec.full && spec.stage != draft.stage() {
         return Some(obsolete("meant for another moment of the promotion"));
     }
-    let sub = spec.sub_step.filter(|meant| *meant != status.sub_step)?;
-    Some(obsolete(format!("meant for sub-step {sub} of the ramp; now it is {}", status.sub_step)))
+    let sub = spec.sub_step.filter(|meant| *meant != status.sub_step())?;
+    Some(obsolete(format!("meant for sub-step {sub} of the ramp; now it is {}", status.sub_step())))
 }
 
 fn abort(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
-    match draft.status.course {
+    match draft.course() {
         Course::FirstDeploy => refused("no stable version yet"),
         Course::Aborted => done("was aborted already"),
         Course::Kept => done("the test was decided for control already"),
@@ -176,7 +176,7 @@ fn resume(draft: &mut Draft<'_>) -> Answer {
 }
 
 fn retry(draft: &mut Draft<'_>) -> Answer {
-    let stopped = draft.status.course.is_taken_back() || draft.status.held.is_some();
+    let stopped = draft.course().is_taken_back() || draft.is_held();
     let Some(current) = draft.status.current_revision.clone().filter(|_| stopped) else {
         return refused("nothing failed, so there is nothing to retry");
     };
@@ -186,13 +186,13 @@ fn retry(draft: &mut Draft<'_>) -> Answer {
 }
 
 fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
-    match draft.status.course {
+    match draft.course() {
         Course::Aborted => return obsolete("the revision was aborted; use retry"),
         Course::Kept => return obsolete("the test was decided for control; use retry for another one"),
         Course::Stepping => {}
         Course::Promoting if waits_for_word(draft) => {
             override_evidence(draft);
-            draft.begin_step();
+            begin_stage_anew(draft);
             return done("goes on without more evidence");
         }
         Course::Promoting if spec.full => return done("is being promoted already"),
@@ -203,9 +203,7 @@ fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     }
     if spec.full {
         override_evidence(draft);
-        draft.status.course = Course::Promoting;
-        draft.status.stage = Some(Stage::Scale);
-        draft.begin_step();
+        outcome::promote(draft);
         return done("skips the remaining steps");
     }
     match spec.to_step {
@@ -216,23 +214,37 @@ fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
 
 /// Whether a promotion under way waits for a verdict or for a person.
 fn waits_for_word(draft: &Draft<'_>) -> bool {
-    !draft.is_paused() && (draft.status.held.is_some() || draft.status.stage == Some(Stage::PostAnalysis))
+    !draft.is_paused() && (draft.is_held() || draft.stage() == Some(Stage::PostAnalysis))
+}
+
+fn begin_stage_anew(draft: &mut Draft<'_>) {
+    if let Some(stage) = draft.stage() {
+        promotion::move_to(draft, stage);
+    }
 }
 
 /// A person's word stands in for the evidence; what was gathered before does not count any more (S34).
 fn override_evidence(draft: &mut Draft<'_>) {
-    if draft.status.held.take().is_some() {
-        draft.status.memory.evidence_round += 1;
+    release_hold(draft);
+    if let Some(release) = draft.status.state.release_mut() {
+        release.overridden = true;
     }
-    draft.status.memory.overridden = true;
+}
+
+fn release_hold(draft: &mut Draft<'_>) {
+    if let Some(release) = draft.status.state.release_mut()
+        && release.held.take().is_some()
+    {
+        release.evidence_round += 1;
+    }
 }
 
 fn promote_once(draft: &mut Draft<'_>) -> Answer {
-    let was_held = draft.status.held.is_some();
-    let index = draft.status.step_index;
-    let waits = match draft.items.get(index as usize) {
+    let was_held = draft.is_held();
+    let index = draft.step_index();
+    let waits = match draft.item() {
         Some(Item::Pause(_) | Item::Observe { .. } | Item::Analysis(_) | Item::Gate(_) | Item::Decide(_)) => true,
-        Some(Item::Ramp { .. }) => draft.status.sub_step % 2 == 1,
+        Some(Item::Ramp { .. }) => draft.status.sub_step() % 2 == 1,
         Some(_) => false,
         None => {
             override_evidence(draft);
@@ -243,9 +255,7 @@ fn promote_once(draft: &mut Draft<'_>) -> Answer {
     if !waits && !was_held && !unproved {
         return refused("nothing waits for a person at this step");
     }
-    if draft.status.held.take().is_some() {
-        draft.status.memory.evidence_round += 1;
-    }
+    release_hold(draft);
     if unproved {
         inconclusive::excuse(draft);
     }
@@ -256,7 +266,7 @@ fn promote_once(draft: &mut Draft<'_>) -> Answer {
 }
 
 fn promote_to(draft: &mut Draft<'_>, step: u32) -> Answer {
-    let (from, steps) = (draft.status.step_index, draft.items.len());
+    let (from, steps, now) = (draft.step_index(), draft.items.len(), draft.now());
     let target = step.saturating_sub(1);
     if step == 0 || target as usize > steps {
         return refused(format!("there are steps 1 to {steps}"));
@@ -268,9 +278,9 @@ fn promote_to(draft: &mut Draft<'_>, step: u32) -> Answer {
     if draft.items[from as usize..(target as usize).min(steps)].iter().any(judged) {
         return refused("analysis lies between; it is skipped by --full alone");
     }
-    draft.status.step_index = target;
-    draft.status.sub_step = 0;
-    draft.begin_step();
+    if let Some(stepping) = draft.status.state.stepping_mut() {
+        stepping.move_to((target, 0), now);
+    }
     done(format!("goes to step {step}"))
 }
 

@@ -5,7 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::{
     RolloutSpec, RolloutStatus,
     common::{HumanDuration, Percent},
-    status::{Course, Phase, Progress, Refusal, RevisionRef, Waiting},
+    status::{
+        Clock, Course, Phase, Progress, Refusal, Release, ReturnsBecause, RevisionRef, Stage, State, Waiting, Way,
+    },
     strategy::{AbTestStrategy, BlueGreenStrategy, CanaryStrategy},
 };
 
@@ -79,7 +81,7 @@ impl<'a> Draft<'a> {
         let items = items::items(&input.spec.strategy.steps());
         Draft {
             input,
-            status: input.status.clone(),
+            status: RolloutStatus { is_old: false, ..input.status.clone() },
             items,
             actions: Vec::new(),
             notices: Vec::new(),
@@ -94,8 +96,9 @@ impl<'a> Draft<'a> {
 
     /// The time of this tick: never before anything that was written down (rule S41).
     pub fn now(&self) -> Timestamp {
-        let memory = &self.input.status.memory;
-        let times = [memory.step_since, memory.route_since, memory.rollout_since, memory.clock_stopped_since];
+        let (memory, state) = (&self.input.status.memory, &self.input.status.state);
+        let stopped = state.clock().and_then(|clock| clock.stopped_since);
+        let times = [state.since(), memory.route_since, state.release().map(|release| release.since), stopped];
         let newest = times.into_iter().flatten().chain(memory.repaired.values().flatten().copied()).max();
         newest.map_or(self.input.now, |written| written.max(self.input.now))
     }
@@ -178,13 +181,62 @@ impl<'a> Draft<'a> {
 
     /// The weight that the steps ask for now. The short way (S32) skips what they ask for.
     pub fn step_weight(&self) -> Percent {
-        match self.status.course {
-            Course::Promoting if self.status.memory.fast.is_some() => Percent::ZERO,
-            Course::Stepping | Course::Promoting => {
-                items::weight_at(&self.items, self.status.step_index, self.status.sub_step)
-            }
-            _ => Percent::ZERO,
+        items::weight_in(&self.items, &self.status.state)
+    }
+
+    /// Which state the rollout is in.
+    pub fn course(&self) -> Course {
+        self.status.state.course()
+    }
+
+    /// The stage of a promotion.
+    pub fn stage(&self) -> Option<Stage> {
+        self.status.stage()
+    }
+
+    /// The step in progress, from 0; the number of steps when all are done or none are needed.
+    pub fn step_index(&self) -> u32 {
+        let all = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+        match &self.status.state {
+            State::Stepping(stepping) => stepping.step,
+            State::Promoting(promoting) => match promoting.way {
+                Way::Steps(done) => done.step,
+                Way::Shortcut(_) => all,
+            },
+            State::Idle(_) => all,
+            State::Returning(returning) if returning.because == ReturnsBecause::BackAtStable => all,
+            State::FirstDeploy(_) | State::Returning(_) | State::Aborted(_) | State::ControlKept(_) => 0,
         }
+    }
+
+    /// The item of the steps that is in progress.
+    pub fn item(&self) -> Option<&Item> {
+        self.items.get(self.status.state.stepping()?.step as usize)
+    }
+
+    /// The release under way.
+    pub fn release(&self) -> Option<&Release> {
+        self.status.state.release()
+    }
+
+    /// Whether the release was stopped until a person decides (rule S34).
+    pub fn is_held(&self) -> bool {
+        self.status.held().is_some()
+    }
+
+    /// Whether a release is under way, and a version that was stable before needs no steps (S32, S62).
+    pub fn is_shortcut(&self) -> bool {
+        self.status.state.promoting().is_some_and(|promoting| matches!(promoting.way, Way::Shortcut(_)))
+    }
+
+    /// Whether a person promoted past what is left to observe.
+    pub fn is_overridden(&self) -> bool {
+        self.release().is_some_and(|release| release.overridden)
+    }
+
+    /// Whether the canary has lost all its pods under traffic (S56).
+    pub fn is_canary_lost(&self) -> bool {
+        self.release().is_some_and(|release| release.canary_lost)
     }
 
     /// The weight that was settled last: the one that evidence is about.
@@ -199,13 +251,11 @@ impl<'a> Draft<'a> {
 
     /// Whether the stable target belongs to the new revision by now.
     pub fn stable_moves(&self) -> bool {
-        use crate::api::status::Stage::{MoveStable, PostAnalysis, RouteToStable};
-        self.status.course == Course::Promoting
-            && match self.status.stage {
-                Some(MoveStable | RouteToStable) => true,
-                Some(PostAnalysis) => self.split() == Split::Switch,
-                _ => false,
-            }
+        match self.stage() {
+            Some(Stage::MoveStable | Stage::RouteToStable) => true,
+            Some(Stage::PostAnalysis) => self.split() == Split::Switch,
+            _ => false,
+        }
     }
 
     /// Whether a promotion is only finished from here on (rule S18). A switch by Service can be taken back as long as the
@@ -288,7 +338,7 @@ impl<'a> Draft<'a> {
     /// Keeps the deadline's clock as this tick leaves it: it runs, stands still, or has ended.
     pub fn keep_progress(&mut self) {
         let now = self.now();
-        match &mut self.status.memory.progress {
+        match self.status.state.progress_mut() {
             Some(progress) if self.own_wait => {
                 progress.stopped_since.get_or_insert(now);
             }
@@ -301,13 +351,13 @@ impl<'a> Draft<'a> {
     fn stuck_since(&mut self) -> Option<Timestamp> {
         let (wait, reached) = self.progress.clone()?;
         let now = self.now();
-        let last = self.status.memory.progress.take().filter(|last| last.wait == wait && reached <= last.best);
+        let last = self.status.state.progress_mut().take().filter(|last| last.wait == wait && reached <= last.best);
         let mut progress = last.unwrap_or(Progress { wait, best: reached, since: now, stopped_since: None });
         if let Some(stopped) = progress.stopped_since.take() {
             progress.since = progress.since.saturating_add(now.duration_since(stopped)).unwrap_or(now);
         }
         let since = progress.since;
-        self.status.memory.progress = Some(progress);
+        *self.status.state.progress_mut() = Some(progress);
         Some(since)
     }
 
@@ -340,37 +390,29 @@ impl<'a> Draft<'a> {
         seen.chain(known.map(|revision| revision.number)).chain(past).max().unwrap_or(0).saturating_add(1)
     }
 
-    /// Starts the clocks of a new step, sub-step or stage.
-    pub fn begin_step(&mut self) {
-        let now = self.now();
-        let memory = &mut self.status.memory;
-        memory.step_since = Some(now);
-        memory.step_held_ms = 0;
-        memory.clock_stopped_since = None;
-        memory.extended = false;
-        memory.gate = None;
-        memory.progress = None;
-        memory.evidence_wait = None;
-    }
-
     /// How long the current step lasts, without the time its clocks stood still or stand still now.
     pub fn step_elapsed(&self) -> SignedDuration {
-        let memory = &self.status.memory;
-        let until = memory.clock_stopped_since.unwrap_or_else(|| self.now());
-        let since = memory.step_since.unwrap_or(until);
-        until.duration_since(since) - SignedDuration::from_millis(memory.step_held_ms)
+        self.status.state.clock().map_or(SignedDuration::ZERO, |clock| {
+            let until = clock.stopped_since.unwrap_or_else(|| self.now());
+            until.duration_since(clock.since) - SignedDuration::from_millis(clock.held_ms)
+        })
+    }
+
+    /// Whether the clocks of the current step run.
+    pub fn clock_runs(&self) -> bool {
+        self.status.state.clock().is_none_or(|clock| clock.stopped_since.is_none())
     }
 
     /// A moment that the current step's clocks decide: none while they stand still.
     pub fn while_clocks_run(&self, moment: Timestamp) -> Option<Timestamp> {
-        self.status.memory.clock_stopped_since.is_none().then_some(moment)
+        self.clock_runs().then_some(moment)
     }
 
     /// When the current step will have lasted so long, if its clocks run.
     pub fn step_reaches(&self, length: HumanDuration) -> Timestamp {
-        let since = self.status.memory.step_since.unwrap_or_else(|| self.now());
-        let held = HumanDuration::from(std::time::Duration::from_millis(self.status.memory.step_held_ms.max(0) as u64));
-        held.after(length.after(since))
+        let clock = self.status.state.clock().cloned().unwrap_or_else(|| Clock::begin(self.now()));
+        let held = HumanDuration::from(std::time::Duration::from_millis(clock.held_ms.max(0) as u64));
+        held.after(length.after(clock.since))
     }
 
     /// Sets phase, reason and message.

@@ -29,7 +29,7 @@ pub fn passed(draft: &mut Draft<'_>, gate: &Gate) -> bool {
     if !gate.is_approval() && asked(draft, gate) {
         return true;
     }
-    if draft.status.course != Course::Stepping || draft.status.held.is_some() {
+    if draft.course() != Course::Stepping || draft.is_held() {
         return false; // it said no
     }
     let timeout = gate.timeout();
@@ -52,9 +52,13 @@ fn waiting(draft: &Draft<'_>, gate: &Gate) -> (&'static str, String) {
     ("Gate", format!("waiting for gate {name}{so_far}"))
 }
 
+fn so_far_asked<'d>(draft: &'d Draft<'_>) -> Option<&'d GateMemory> {
+    draft.status.state.stepping()?.gate.as_ref()
+}
+
 /// What the endpoint has said, if anything.
 fn so_far(draft: &Draft<'_>) -> Option<String> {
-    let GateMemory { asked, said, .. } = draft.status.memory.gate.as_ref().filter(|gate| gate.asked > 0)?;
+    let GateMemory { asked, said, .. } = so_far_asked(draft).filter(|gate| gate.asked > 0)?;
     let times = if *asked == 1 { "once".to_owned() } else { format!("{asked} times") };
     Some(format!("asked {times}: {said}"))
 }
@@ -78,7 +82,7 @@ fn timed_out(draft: &mut Draft<'_>, gate: &Gate, timeout: HumanDuration) -> bool
 
 /// Takes the endpoint's answer in, or has it asked when that is due. Says whether it opened.
 fn asked(draft: &mut Draft<'_>, gate: &Gate) -> bool {
-    let mut memory = draft.status.memory.gate.clone().unwrap_or_default();
+    let mut memory = so_far_asked(draft).cloned().unwrap_or_default();
     if memory.open {
         return true;
     }
@@ -103,7 +107,9 @@ fn asked(draft: &mut Draft<'_>, gate: &Gate) -> bool {
         None => ask(draft, question, &memory),
     }
     let open = memory.open;
-    draft.status.memory.gate = Some(memory);
+    if let Some(stepping) = draft.status.state.stepping_mut() {
+        stepping.gate = Some(memory);
+    }
     open
 }
 
@@ -118,10 +124,10 @@ fn ask(draft: &mut Draft<'_>, question: GateQuestion, memory: &GateMemory) {
 
 fn question(draft: &Draft<'_>, gate: &Gate, number: u32) -> Option<GateQuestion> {
     let revision = draft.status.current_revision.clone()?;
-    let (step, attempt) = (draft.status.step_index, draft.status.attempt);
+    let (step, attempt) = (draft.step_index(), draft.status.attempt);
     Some(GateQuestion {
         key: format!("{}/{}/{step}/{attempt}", draft.input.uid, revision.id),
-        since: draft.status.memory.step_since?,
+        since: draft.status.state.since()?,
         number,
         gate: gate.name.clone(),
         url: gate.url.clone()?,

@@ -3,7 +3,7 @@
 //!
 //! While that lasts the engine is shown the old objects, and the spec as if it still named them.
 
-use crate::api::status::Course;
+use crate::api::status::{Course, Returning, ReturnsBecause, State};
 
 use super::{
     canary,
@@ -44,13 +44,11 @@ pub fn walk(draft: &mut Draft<'_>) {
 
 /// Takes back what is under way, once.
 fn begin(draft: &mut Draft<'_>) {
-    if !matches!(draft.status.course, Course::Stepping | Course::Promoting | Course::Idle) {
+    if !matches!(draft.course(), Course::Stepping | Course::Promoting | Course::Idle) {
         return;
     }
-    draft.status.course = Course::Returning;
-    (draft.status.stage, draft.status.held) = (None, None);
-    (draft.status.step_index, draft.status.sub_step) = (0, 0);
-    draft.begin_step();
+    let since = draft.now();
+    draft.status.state = State::Returning(Returning { because: ReturnsBecause::ObjectsChanged, since, progress: None });
     draft.tell(false, "ObjectsChanged", "the file names other objects: the old ones are given back first");
 }
 
@@ -81,15 +79,14 @@ fn give_back(draft: &mut Draft<'_>) {
     draft.status.memory.stable_target = Default::default();
     draft.status.memory.canary_target = Default::default();
     draft.tell(false, "ObjectsGivenBack", "the old objects are as they were found; the new ones are taken over");
+    if draft.course() != Course::Returning {
+        return;
+    }
     match draft.status.current_revision.clone().filter(|_| draft.canary_id().is_some()) {
-        Some(current) if draft.status.course == Course::Returning => {
+        Some(current) => {
             let attempt = draft.status.attempt + 1;
             outcome::begin(draft, current, attempt);
         }
-        _ if draft.status.course == Course::Returning => {
-            draft.status.course = Course::Idle;
-            draft.status.step_index = u32::try_from(draft.items.len()).unwrap_or(u32::MAX);
-        }
-        _ => {}
+        None => draft.status.state = State::Idle(outcome::at_rest(draft)),
     }
 }

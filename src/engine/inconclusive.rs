@@ -18,8 +18,8 @@ pub fn is_found(draft: &Draft<'_>) -> bool {
     if draft.replicas() == 0
         || !is_sent
         || !runs::background_started(draft)
-        || memory.overridden
-        || memory.excused_epoch == Some(memory.epoch)
+        || draft.is_overridden()
+        || draft.release().is_some_and(|release| release.excused_epoch == Some(memory.epoch))
     {
         return false;
     }
@@ -29,26 +29,39 @@ pub fn is_found(draft: &Draft<'_>) -> bool {
 
 /// Whether a step that is over otherwise waits for a verdict.
 pub fn is_waited_for(draft: &Draft<'_>) -> bool {
-    draft.status.memory.evidence_wait.is_some()
+    known(draft).is_some()
+}
+
+fn known<'d>(draft: &'d Draft<'_>) -> Option<&'d EvidenceWait> {
+    draft.status.state.stepping()?.evidence_wait.as_ref()
+}
+
+fn keep(draft: &mut Draft<'_>, wait: Option<EvidenceWait>) {
+    if let Some(stepping) = draft.status.state.stepping_mut() {
+        stepping.evidence_wait = wait;
+    }
 }
 
 /// The step continues without a verdict on this traffic: a person or the file says so.
 pub fn excuse(draft: &mut Draft<'_>) {
-    draft.status.memory.evidence_wait = None;
-    draft.status.memory.excused_epoch = Some(draft.status.memory.epoch);
+    keep(draft, None);
+    let epoch = draft.status.memory.epoch;
+    if let Some(release) = draft.status.state.release_mut() {
+        release.excused_epoch = Some(epoch);
+    }
 }
 
 /// There is a verdict, or something else to wait for.
 pub fn forget(draft: &mut Draft<'_>) {
-    draft.status.memory.evidence_wait = None;
+    keep(draft, None);
 }
 
 /// Waits for a verdict. At the end of its time the wait is extended once, then the file's policy decides.
 pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     let weight = draft.settled_weight();
-    let known = draft.status.memory.evidence_wait.clone();
+    let known = known(draft).cloned();
     let mut wait = known.unwrap_or(EvidenceWait { since: draft.now(), ..EvidenceWait::default() });
-    let runs = draft.status.memory.clock_stopped_since.is_none();
+    let runs = draft.clock_runs();
     if runs && is_over(draft, &wait) && !wait.extended {
         wait.extended = true;
         let message = format!("no verdict in {}: extended once by as much", items::DEFAULT_AT_MOST);
@@ -56,21 +69,22 @@ pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     }
     if runs && is_over(draft, &wait) {
         let message = format!("no verdict in {} of observing at {weight}: {evidence}", length(&wait));
-        draft.status.memory.evidence_wait = None;
+        keep(draft, None);
         if outcome::inconclusive(draft, &message) {
             excuse(draft);
         }
         return;
     }
     let until = draft.while_clocks_run(end(draft, &wait));
-    draft.status.memory.evidence_wait = Some(wait);
+    keep(draft, Some(wait));
     draft.wait("Observe", format!("observing at {weight}, no weight rises without a verdict: {evidence}"), until);
 }
 
 /// The clock of the wait stood still from then until now (S36, S37).
 pub fn stood_still(draft: &mut Draft<'_>, from: Timestamp) {
     let now = draft.now();
-    if let Some(wait) = &mut draft.status.memory.evidence_wait {
+    let wait = draft.status.state.stepping_mut().and_then(|stepping| stepping.evidence_wait.as_mut());
+    if let Some(wait) = wait {
         wait.held_ms += i64::try_from(now.duration_since(from.max(wait.since)).as_millis()).unwrap_or(0);
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::api::{
     common::Percent,
-    status::{Course, Outcome, RevisionRef},
+    status::{Course, Outcome, RevisionRef, RolloutStatus, State, Way},
 };
 
 use super::{
@@ -53,9 +53,9 @@ fn raised_within_step(input: &Input<'_>, decision: &Decision, found: &mut Vec<St
     let Some(weight) = written_weight(decision).filter(|weight| *weight > seen_weight(input)) else { return };
     let steps = items::items(&input.spec.strategy.steps());
     // The route is decided before the step completes: the step of the input is the one that wrote it, or a new start.
-    let before = items::weight_at(&steps, input.status.step_index, input.status.sub_step);
-    let after = items::weight_at(&steps, decision.status.step_index, decision.status.sub_step);
-    let promoting = decision.status.course == Course::Promoting || input.status.course == Course::Promoting;
+    let before = items::weight_in(&steps, &input.status.state);
+    let after = items::weight_in(&steps, &decision.status.state);
+    let promoting = [&decision.status, input.status].iter().any(|status| status.course() == Course::Promoting);
     let allowed = if promoting { Percent::FULL } else { before.max(after) };
     if weight > allowed {
         found.push(format!("I1: weight raised to {weight}, the step allows {allowed}"));
@@ -68,7 +68,7 @@ fn weight_is_carried(input: &Input<'_>, decision: &Decision, found: &mut Vec<Str
     let serving = input.seen.canary_target.as_ref().and_then(|target| target.revision.clone()).unwrap_or_default();
     let available = input.seen.revisions.iter().find(|seen| seen.id == serving).map_or(0, |seen| seen.available);
     let steps = items::items(&input.spec.strategy.steps());
-    let scaled = items::scale_at(&steps, input.status.step_index) != items::Scale::MatchWeight;
+    let scaled = items::scale_at(&steps, step_of(input.status)) != items::Scale::MatchWeight;
     let need = if scaled { 1 } else { weight.ceil_of(input.seen.replicas).max(1) };
     if available < need {
         found.push(format!("I2: weight raised to {weight} with {available} of {need} pods"));
@@ -81,7 +81,7 @@ fn mirror_is_carried(input: &Input<'_>, decision: &Decision, found: &mut Vec<Str
     let written = written_route(decision).and_then(|intent| intent.mirror.as_ref()).map(|mirror| mirror.percent);
     let Some(mirror) = written.filter(|mirror| *mirror > seen) else { return };
     let steps = items::items(&input.spec.strategy.steps());
-    let scaled = items::scale_at(&steps, input.status.step_index) != items::Scale::MatchWeight;
+    let scaled = items::scale_at(&steps, step_of(input.status)) != items::Scale::MatchWeight;
     let serving = input.seen.canary_target.as_ref().and_then(|target| target.revision.as_ref());
     let (available, need) = (available(input, serving), mirror.ceil_of(input.seen.replicas).max(1));
     if available < if scaled { 1 } else { need } {
@@ -97,7 +97,7 @@ fn stable_carries_its_share(input: &Input<'_>, decision: &Decision, found: &mut 
     let id = |revision: &Option<RevisionRef>| revision.as_ref().map(|revision| revision.id.clone());
     let (stable, current) = (id(&input.status.stable_revision), id(&input.status.current_revision));
     // Late in a promotion the new version is behind the stable target.
-    let moves = input.status.course == Course::Promoting && input.status.stage.is_some();
+    let moves = input.status.course() == Course::Promoting;
     let pods = available(input, stable.as_ref()).max(if moves { available(input, current.as_ref()) } else { 0 });
     let replicas = input.seen.replicas;
     let enough = pods > 0 && pods >= replicas.saturating_sub(max_unavailable(input));
@@ -105,6 +105,18 @@ fn stable_carries_its_share(input: &Input<'_>, decision: &Decision, found: &mut 
     let share = u64::from(weight.rest().basis_points()) * u64::from(replicas);
     if available(input, canary) > 0 && !enough && share > carried {
         found.push(format!("I2: stable is given {} with {pods} of {replicas} pods", weight.rest()));
+    }
+}
+
+/// The step whose settings hold.
+fn step_of(status: &RolloutStatus) -> u32 {
+    match &status.state {
+        State::Stepping(stepping) => stepping.step,
+        State::Promoting(promoting) => match promoting.way {
+            Way::Steps(done) => done.step,
+            Way::Shortcut(_) => u32::MAX,
+        },
+        _ => 0,
     }
 }
 
@@ -126,7 +138,7 @@ fn raise_has_its_analysis(input: &Input<'_>, decision: &Decision, found: &mut Ve
 
 /// I3: after an abort no write raises the canary's weight.
 fn abort_never_raises(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
-    let aborted = input.status.course.is_taken_back() && decision.status.course == input.status.course;
+    let aborted = input.status.course().is_taken_back() && decision.status.course() == input.status.course();
     if aborted && written_weight(decision).is_some_and(|weight| weight > seen_weight(input)) {
         found.push("I3: weight raised after an abort".to_owned());
     }
@@ -138,26 +150,26 @@ fn promotion_has_a_reason(input: &Input<'_>, decision: &Decision, found: &mut Ve
         return;
     }
     let commanded = input.status.commands.first() != decision.status.commands.first();
-    let came_from = matches!(input.status.course, Course::Promoting | Course::FirstDeploy) || commanded;
+    let came_from = matches!(input.status.course(), Course::Promoting | Course::FirstDeploy) || commanded;
     let outcome = decision.status.history.first().map(|entry| entry.outcome);
     // The short way may begin and end in one tick: all its pods are there (S32, S62).
     let short = matches!(outcome, Some(Outcome::FastPromoted | Outcome::RolledBack));
     let recorded = short || outcome == Some(Outcome::Promoted);
     if !(came_from || short) || !recorded {
-        found.push(format!("I4: stable changed in course {:?}", input.status.course));
+        found.push(format!("I4: stable changed in course {:?}", input.status.course()));
     }
 }
 
 /// I5: at most one step completes per tick, and only commands jump.
 fn one_step_at_a_time(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
-    let same_course = input.status.course == Course::Stepping && decision.status.course == Course::Stepping;
-    let same_rollout = input.status.memory.rollout_since == decision.status.memory.rollout_since
+    let (Some(before), Some(after)) = (input.status.state.stepping(), decision.status.state.stepping()) else { return };
+    let same_rollout = before.release.since == after.release.since
         && input.status.current_revision == decision.status.current_revision
         && input.status.attempt == decision.status.attempt;
     let commanded = input.status.commands.len() != decision.status.commands.len()
         || input.status.commands.first() != decision.status.commands.first();
-    let (before, after) = (input.status.step_index, decision.status.step_index);
-    if same_course && same_rollout && !commanded && !(before..=before.saturating_add(1)).contains(&after) {
+    let (before, after) = (before.step, after.step);
+    if same_rollout && !commanded && !(before..=before.saturating_add(1)).contains(&after) {
         found.push(format!("I5: step went from {before} to {after}"));
     }
 }
@@ -165,10 +177,14 @@ fn one_step_at_a_time(input: &Input<'_>, decision: &Decision, found: &mut Vec<St
 /// I6: a paused rollout does not advance.
 fn pause_holds(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
     let paused = input.spec.paused || input.status.paused_by_command && decision.status.paused_by_command;
-    let stepping =
-        input.status.course == Course::Stepping && decision.status.current_revision == input.status.current_revision;
-    let advanced = decision.status.step_index > input.status.step_index || decision.status.course == Course::Promoting;
-    if paused && stepping && advanced {
+    let Some(before) = input.status.state.stepping() else { return };
+    let same = decision.status.current_revision == input.status.current_revision;
+    let advanced = match &decision.status.state {
+        State::Stepping(after) => after.step > before.step,
+        State::Promoting(_) => true,
+        _ => false,
+    };
+    if paused && same && advanced {
         found.push("I6: a paused rollout advanced".to_owned());
     }
 }
@@ -224,14 +240,14 @@ fn minimum_is_kept(input: &Input<'_>, decision: &Decision, found: &mut Vec<Strin
 /// I9: every state that is not final has a wake, an action under way, or waits for something outside.
 fn somebody_wakes_it(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
     let moving = matches!(
-        decision.status.course,
+        decision.status.course(),
         Course::Stepping | Course::Promoting | Course::Returning | Course::FirstDeploy
     );
     let named = decision.status.waiting_for.is_some()
-        || decision.status.held.is_some()
+        || decision.status.held().is_some()
         || input.seen.replicas == 0
         || !input.seen.problems.is_empty();
     if moving && !named && decision.wake.is_none() && decision.actions.is_empty() && !input.deleting {
-        found.push(format!("I9: nobody wakes a rollout in course {:?}", decision.status.course));
+        found.push(format!("I9: nobody wakes a rollout in course {:?}", decision.status.course()));
     }
 }

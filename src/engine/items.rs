@@ -2,6 +2,7 @@
 
 use crate::api::{
     common::{HumanDuration, Percent},
+    status::{State, Way},
     strategy::{AnalysisStep, CanaryScale, Decide, Gate, HeaderRoute, MirrorRoute, Ramp, Step},
 };
 
@@ -111,6 +112,18 @@ pub fn sub_steps(item: &Item) -> u32 {
     match item {
         Item::Ramp { weights, .. } => u32::try_from(weights.len() * 2).unwrap_or(u32::MAX),
         _ => 1,
+    }
+}
+
+/// The weight that the steps ask for in a state. A shortcut skips what they ask for (S32).
+pub fn weight_in(items: &[Item], state: &State) -> Percent {
+    match state {
+        State::Stepping(stepping) => weight_at(items, stepping.step, stepping.sub_step),
+        State::Promoting(promoting) => match promoting.way {
+            Way::Steps(done) => weight_at(items, done.step, done.sub_step),
+            Way::Shortcut(_) => Percent::ZERO,
+        },
+        _ => Percent::ZERO,
     }
 }
 

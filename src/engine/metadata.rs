@@ -46,7 +46,10 @@ mod tests {
     use crate::{
         api::{
             RolloutSpec, RolloutStatus,
-            status::{Course, RevisionRef},
+            status::{
+                AtRest, Course, Promoting, Release, Returning, ReturnsBecause, RevisionRef, State, Stepping, StepsDone,
+                Way,
+            },
         },
         engine::{
             Decision, Input,
@@ -92,7 +95,24 @@ mod tests {
             Course::Idle => (of("v1", 1), of("v1", 1)),
             _ => (of("v1", 1), of("v2", 2)),
         };
-        RolloutStatus { stable_revision: stable, current_revision: current, course, attempt: 1, ..Default::default() }
+        let state = state(course);
+        RolloutStatus { stable_revision: stable, current_revision: current, state, attempt: 1, ..Default::default() }
+    }
+
+    fn state(course: Course) -> State {
+        let (now, rest) = (Timestamp::UNIX_EPOCH, AtRest::default());
+        let steps = Way::Steps(StepsDone { step: 2, sub_step: 0 });
+        match course {
+            Course::FirstDeploy => State::default(),
+            Course::Idle => State::Idle(rest),
+            Course::Stepping => State::Stepping(Box::new(Stepping::begin(now))),
+            Course::Promoting => State::Promoting(Box::new(Promoting::begin(steps, Release::begin(now), now))),
+            Course::Returning => {
+                State::Returning(Returning { because: ReturnsBecause::BackAtStable, since: now, progress: None })
+            }
+            Course::Aborted => State::Aborted(rest),
+            Course::Kept => State::ControlKept(rest),
+        }
     }
 
     fn decide(course: Course, revisions: Vec<RevisionSeen>) -> Decision {

@@ -51,7 +51,7 @@ pub use runs::run_prefix;
 
 use crate::api::{
     conditions::STALLED,
-    status::{Course, Phase},
+    status::{Course, Phase, State},
 };
 use draft::Draft;
 pub use drift::forget as forget_write;
@@ -97,7 +97,7 @@ fn release(draft: &mut Draft<'_>) {
     commands::take(draft);
     revisions::follow_template(draft);
     revisions::ensure_current(draft);
-    match draft.status.course {
+    match draft.course() {
         Course::FirstDeploy => first_deploy(draft),
         Course::Stepping => canary::walk(draft),
         Course::Promoting => promotion::walk(draft),
@@ -157,8 +157,7 @@ fn returning(draft: &mut Draft<'_>) {
     let stable = draft.stable_id().unwrap_or_default();
     let back = route.is_some_and(weights::Route::reached) && draft.available(&stable) >= draft.replicas();
     if back {
-        draft.status.course = Course::Idle;
-        draft.begin_step();
+        draft.status.state = State::Idle(outcome::at_rest(draft));
     } else {
         draft.wait("Returning", "traffic and pods return to stable", None);
     }

@@ -12,7 +12,7 @@ use super::draft::Draft;
 
 /// Which traffic is observed.
 pub fn under(draft: &Draft<'_>) -> String {
-    match draft.status.stage {
+    match draft.stage() {
         Some(Stage::PostAnalysis) => "under all traffic".to_owned(),
         _ if draft.blue_green().is_some() => "the preview".to_owned(),
         _ => format!("at {}", draft.step_weight()),

@@ -1,34 +1,34 @@
 //! How a rollout ends or stops: abort, failure, hold, superseded, rolled back, promoted; and the record of it.
 
+use jiff::Timestamp;
+
 use crate::api::{
     rollout::{OnFailure, OnInconclusive},
-    status::{Course, Held, HistoryEntry, Outcome, RevisionRef},
+    status::{
+        AtRest, FirstDeploy, Held, HistoryEntry, Outcome, Promoting, Release, RevisionRef, Shortcut, State, Stepping,
+        StepsDone, Way,
+    },
 };
 
 use super::draft::{Draft, named};
 
 const HISTORY: usize = 10;
 
-/// Takes the current revision's traffic back (rule S33). The course alone says it: targets, routes and pods follow.
+/// Rolls the current revision back (rule S33). The state alone says it: targets, routes and pods follow.
 pub fn abort(draft: &mut Draft<'_>, reason: &str, message: &str) {
     record(draft, Outcome::Aborted, message);
-    take_back(draft, Course::Aborted);
+    draft.status.state = State::Aborted(at_rest(draft));
     draft.tell(true, reason, format!("{} aborted: {message}", named(draft.status.current_revision.as_ref())));
 }
 
-/// Ends the release in favour of stable.
-pub fn take_back(draft: &mut Draft<'_>, course: Course) {
-    draft.status.course = course;
-    draft.status.stage = None;
-    draft.status.step_index = 0;
-    draft.status.sub_step = 0;
-    draft.status.held = None;
-    draft.begin_step();
+/// A state without a release, from now on.
+pub fn at_rest(draft: &Draft<'_>) -> AtRest {
+    AtRest { since: draft.now(), ..AtRest::default() }
 }
 
 /// A failure: rolled back or held, as the file says (S34). Past the point of no return it can only be reported.
 pub fn fail(draft: &mut Draft<'_>, reason: &str, message: &str) {
-    if draft.past_return() || draft.status.held.is_some() {
+    if draft.past_return() || draft.is_held() {
         return;
     }
     match draft.input.spec.on_failure.unwrap_or_default() {
@@ -49,54 +49,57 @@ pub fn inconclusive(draft: &mut Draft<'_>, message: &str) -> bool {
 
 /// Freezes the rollout where it is until a person decides.
 pub fn hold(draft: &mut Draft<'_>, reason: &str, message: &str) {
-    if draft.status.held.is_none() {
-        let since = draft.now();
-        draft.status.held = Some(Held { reason: reason.to_owned(), message: message.to_owned(), since });
-        draft.tell(true, reason, format!("held: {message}"));
-    }
+    let since = draft.now();
+    let Some(release) = draft.status.state.release_mut().filter(|release| release.held.is_none()) else { return };
+    release.held = Some(Held { reason: reason.to_owned(), message: message.to_owned(), since });
+    draft.tell(true, reason, format!("held: {message}"));
 }
 
 /// Begins a revision at step 0 (a new template, a retry, edited steps).
 pub fn begin(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
     let now = draft.now();
-    let status = &mut draft.status;
-    status.current_revision = Some(current);
-    status.attempt = attempt;
-    status.step_index = 0;
-    status.sub_step = 0;
-    status.stage = None;
-    status.held = None;
-    status.metrics.clear();
-    status.course = if status.stable_revision.is_some() { Course::Stepping } else { Course::FirstDeploy };
-    let memory = &mut status.memory;
-    memory.rollout_since = Some(now);
-    memory.overridden = false;
-    memory.fast = None;
-    memory.evidence_round = 0;
-    memory.canary_losses = 0;
-    memory.canary_lost = false;
-    memory.steps_walked = None;
-    memory.taking_back = true;
-    memory.excused_epoch = None;
-    draft.begin_step();
+    enter(draft, current, attempt);
+    draft.status.state = match draft.status.stable_revision {
+        Some(_) => State::Stepping(Box::new(Stepping::begin(now))),
+        None => State::FirstDeploy(FirstDeploy { since: Some(now), progress: None }),
+    };
+}
+
+/// Begins a revision that was stable before: at its promotion.
+pub fn begin_shortcut(draft: &mut Draft<'_>, current: RevisionRef, shortcut: Shortcut) {
+    let now = draft.now();
+    enter(draft, current, 1);
+    let promoting = Promoting::begin(Way::Shortcut(shortcut), Release::begin(now), now);
+    draft.status.state = State::Promoting(Box::new(promoting));
+}
+
+fn enter(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
+    draft.status.current_revision = Some(current);
+    draft.status.attempt = attempt;
+    draft.status.metrics.clear();
+}
+
+/// Goes from the steps to the promotion.
+pub fn promote(draft: &mut Draft<'_>) {
+    let now = draft.now();
+    if let State::Stepping(stepping) = &draft.status.state {
+        let done = StepsDone { step: stepping.step, sub_step: stepping.sub_step };
+        let promoting = Promoting::begin(Way::Steps(done), stepping.release.clone(), now);
+        draft.status.state = State::Promoting(Box::new(promoting));
+    }
 }
 
 /// Makes the current revision stable (the end of S18, S4 and of a promotion without a mesh).
 pub fn promoted(draft: &mut Draft<'_>, message: &str) {
-    let fast = draft.status.memory.fast.take();
-    let message = if fast.is_some() { "it was stable before: the short way" } else { message };
-    record(draft, fast.unwrap_or(Outcome::Promoted), message);
+    let shortcut = draft.status.state.promoting().and_then(|promoting| promoting.way.shortcut());
+    let message = if shortcut.is_some() { "it was stable before: the short way" } else { message };
+    record(draft, shortcut.map_or(Outcome::Promoted, |shortcut| shortcut.because.outcome()), message);
     let Some(current) = draft.status.current_revision.clone() else { return };
     draft.status.stable_revision = Some(current.clone());
     draft.status.promoted.retain(|revision| revision.id != current.id);
     draft.status.promoted.insert(0, current.clone());
     draft.status.promoted.truncate(20);
-    draft.status.course = Course::Idle;
-    draft.status.stage = None;
-    draft.status.memory.steps_walked = None;
-    draft.status.step_index = u32::try_from(draft.items.len()).unwrap_or(u32::MAX);
-    draft.status.sub_step = 0;
-    draft.begin_step();
+    draft.status.state = State::Idle(at_rest(draft));
     draft.tell(false, "Promoted", format!("{} is stable: {message}", named(Some(&current))));
 }
 
@@ -107,13 +110,21 @@ pub fn record(draft: &mut Draft<'_>, outcome: Outcome, reason: &str) {
     let entry = HistoryEntry {
         images: draft.revision(&revision.id).map(|seen| seen.images.clone()).unwrap_or_default(),
         revision,
-        started_at: draft.status.memory.rollout_since.unwrap_or(now),
+        started_at: started_at(draft).unwrap_or(now),
         ended_at: now,
         outcome,
         reason: reason.to_owned(),
         attempt: draft.status.attempt,
-        step_index: draft.status.step_index,
+        step_index: draft.step_index(),
     };
     draft.status.history.insert(0, entry);
     draft.status.history.truncate(HISTORY);
+}
+
+/// When the rollout in progress began.
+fn started_at(draft: &Draft<'_>) -> Option<Timestamp> {
+    match &draft.status.state {
+        State::FirstDeploy(first) => first.since,
+        state => state.release().map(|release| release.since),
+    }
 }

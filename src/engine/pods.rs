@@ -43,7 +43,7 @@ pub fn by_ratio(draft: &mut Draft<'_>, weight: Percent) -> bool {
 fn last_stable_pod_waits(draft: &Draft<'_>) -> bool {
     let current = draft.current_id();
     let named = draft.input.seen.stable_target.as_ref();
-    draft.status.course == Course::Promoting
+    draft.course() == Course::Promoting
         && named.is_some_and(|target| target.revision != current || !weights::target_settled(draft, Target::Stable))
 }
 
@@ -69,7 +69,7 @@ pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent, next: Percent) {
         let delay = draft.scale_down_delay();
         drain(draft, id, Delay::After(delay));
     }
-    let draining = |id: &String| older.contains(id) || draft.status.course.is_taken_back();
+    let draining = |id: &String| older.contains(id) || draft.course().is_taken_back();
     let kept: Vec<Drained> =
         draft.status.memory.drained.iter().filter(|drained| draining(&drained.revision)).cloned().collect();
     draft.status.memory.drained = kept;
@@ -80,7 +80,7 @@ pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent, next: Percent) {
 fn stable_pods(draft: &mut Draft<'_>, stable: &str, goal: Percent) {
     let replicas = draft.replicas();
     let needs = weights::needs(draft);
-    let walks = matches!(draft.status.course, Course::Stepping | Course::Promoting) && draft.canary_id().is_some();
+    let walks = draft.release().is_some() && draft.canary_id().is_some();
     if !needs.dynamic || !walks || draft.stable_moves() {
         return draft.ask_replicas(stable, replicas);
     }
@@ -103,7 +103,7 @@ fn stable_pods(draft: &mut Draft<'_>, stable: &str, goal: Percent) {
 }
 
 fn canary_pods(draft: &mut Draft<'_>, canary: &str, goal: Percent) {
-    match draft.status.course {
+    match draft.course() {
         Course::Aborted => {
             let delay = draft.input.spec.abort_scale_down_delay.unwrap_or(Delay::After(DEFAULT_SCALE_DOWN_DELAY));
             drain(draft, canary, delay);

@@ -2,7 +2,7 @@
 
 use crate::api::{
     common::Percent,
-    status::{Course, Stage},
+    status::{Course, Stage, State},
 };
 
 use super::{
@@ -17,24 +17,23 @@ pub fn walk(draft: &mut Draft<'_>) {
     canary::stop_clocks(draft);
     runs::ensure(draft);
     runs::show(draft);
-    if draft.status.stage == Some(Stage::PostAnalysis)
+    if draft.stage() == Some(Stage::PostAnalysis)
         && let Some(evidence) = runs::failure(draft)
     {
         outcome::fail(draft, "AnalysisFailed", &evidence);
     }
+    let Some(stage) = draft.stage() else { return };
     match draft.split() {
-        _ if draft.status.course != Course::Promoting => return,
-        Split::Routes => by_routes(draft),
-        Split::Ratio => by_ratio(draft),
-        Split::Switch => by_switch(draft),
+        Split::Routes => by_routes(draft, stage),
+        Split::Ratio => by_ratio(draft, stage),
+        Split::Switch => by_switch(draft, stage),
     }
-    if draft.status.course == Course::Promoting {
+    if draft.course() == Course::Promoting {
         deadline(draft);
     }
 }
 
-fn by_routes(draft: &mut Draft<'_>) {
-    let stage = draft.status.stage.unwrap_or(Stage::Scale);
+fn by_routes(draft: &mut Draft<'_>, stage: Stage) {
     let goal = match stage {
         Stage::Scale => draft.step_weight(),
         Stage::RouteToCanary | Stage::PostAnalysis | Stage::MoveStable => Percent::FULL,
@@ -68,8 +67,7 @@ fn by_routes(draft: &mut Draft<'_>) {
 }
 
 /// Blue-green without a router: the active Service moves in one write, and moves back when the analysis after it fails.
-fn by_switch(draft: &mut Draft<'_>) {
-    let stage = draft.status.stage.unwrap_or(Stage::Scale);
+fn by_switch(draft: &mut Draft<'_>, stage: Stage) {
     weights::targets(draft);
     weights::none(draft);
     pods::with_mesh(draft, Percent::ZERO, Percent::ZERO);
@@ -89,10 +87,10 @@ fn by_switch(draft: &mut Draft<'_>) {
 /// Whether an analysis follows the switch; the short way has none (S32, S62).
 fn is_judged(draft: &Draft<'_>) -> bool {
     let asked = draft.blue_green().is_some_and(|strategy| strategy.post_promotion_analysis.is_some());
-    asked && draft.status.memory.fast.is_none()
+    asked && !draft.is_shortcut()
 }
 
-fn by_ratio(draft: &mut Draft<'_>) {
+fn by_ratio(draft: &mut Draft<'_>, stage: Stage) {
     weights::targets(draft);
     let paused = draft.is_paused();
     let weight = if paused { draft.step_weight() } else { Percent::FULL };
@@ -103,7 +101,7 @@ fn by_ratio(draft: &mut Draft<'_>) {
     let available = draft.available(&current);
     // The stable Service moves once the new version can carry everything, before the old one's last pod goes.
     let may_move = available >= replicas && draft.input.seen.stable_target.is_some();
-    if draft.status.stage == Some(Stage::Scale) && may_move && !paused {
+    if stage == Stage::Scale && may_move && !paused {
         return next(draft, Some(Stage::MoveStable));
     }
     if there && !paused && weights::target_settled(draft, Target::Stable) {
@@ -147,16 +145,16 @@ fn analysed(draft: &mut Draft<'_>) -> bool {
     let analysis = draft.blue_green().and_then(|strategy| strategy.post_promotion_analysis.as_ref());
     let at_most = analysis.and_then(|analysis| analysis.at_most).unwrap_or(items::DEFAULT_AT_MOST);
     let name = runs::post_name(draft);
-    draft.status.memory.overridden || canary::analysed(draft, &name, at_most)
+    draft.is_overridden() || canary::analysed(draft, &name, at_most)
 }
 
 /// Goes to the next stage, or ends the promotion. Before the point of no return a pause and a hold stop it.
 fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
-    if draft.status.course != Course::Promoting {
+    if draft.course() != Course::Promoting {
         return;
     }
     if !draft.past_return() {
-        if draft.status.held.is_some() {
+        if draft.is_held() {
             return draft.wait("Held", "held before the promotion goes on", None);
         }
         if draft.is_paused() {
@@ -167,16 +165,21 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
         return; // the deadline says so
     }
     match stage {
-        Some(stage) => {
-            draft.status.stage = Some(stage);
-            draft.begin_step();
-        }
+        Some(stage) => move_to(draft, stage),
         None => outcome::promoted(draft, "all steps passed"),
     }
 }
 
+/// Begins a stage, or the one in progress anew.
+pub fn move_to(draft: &mut Draft<'_>, stage: Stage) {
+    let now = draft.now();
+    if let State::Promoting(promoting) = &mut draft.status.state {
+        promoting.move_to(stage, now);
+    }
+}
+
 fn deadline(draft: &mut Draft<'_>) {
-    if let Some(refusal) = refusals::blocker(draft).filter(|_| draft.status.held.is_none()) {
+    if let Some(refusal) = refusals::blocker(draft).filter(|_| !draft.is_held()) {
         draft.wait_for_progress(&refusal.reason, 0, refusal.message);
     }
     let Some(allowed) = draft.overdue() else { return };

@@ -98,8 +98,9 @@ pub fn is_refused(draft: &Draft<'_>, action: &Action) -> bool {
 
 /// Actions that were not carried out, for a reason that passes: what was taken for done in advance is not.
 pub fn not_carried_out(status: &mut RolloutStatus, actions: &[Action]) {
-    if actions.iter().any(|action| matches!(action, Action::CheckRun(_))) {
-        status.memory.analyses_checked = None;
+    let checks = actions.iter().any(|action| matches!(action, Action::CheckRun(_)));
+    if let Some(release) = status.state.release_mut().filter(|_| checks) {
+        release.analyses_checked = None;
     }
 }
 

@@ -62,7 +62,7 @@ fn blocking(draft: &Draft<'_>) -> Option<Problem> {
 /// What was refused, in place of anything else but a hold, which asks for a person, and a missed deadline, which names it.
 fn refused(draft: &mut Draft<'_>) {
     let late = draft.status.reason == "ProgressDeadlineExceeded";
-    if draft.status.held.is_some() || late || blocking(draft).is_some() {
+    if draft.is_held() || late || blocking(draft).is_some() {
         return;
     }
     if let Some(refusal) = draft.refusal.clone() {
@@ -104,12 +104,12 @@ fn phase(draft: &mut Draft<'_>) {
 }
 
 fn phase_of_course(draft: &mut Draft<'_>) {
-    if let Some(held) = draft.status.held.clone() {
+    if let Some(held) = draft.status.held().cloned() {
         return draft.say(Phase::Paused, &held.reason, format!("held for a person: {}", held.message));
     }
     let waiting = draft.waiting.clone();
     let waited = waiting.as_ref().map(|wait| (wait.reason.clone(), wait.message.clone()));
-    match draft.status.course {
+    match draft.course() {
         Course::FirstDeploy => first_deploy(draft),
         Course::Idle => idle(draft),
         Course::Returning if draft.input.seen.objects_changed => {
@@ -158,7 +158,7 @@ fn first_deploy(draft: &mut Draft<'_>) {
 }
 
 fn idle(draft: &mut Draft<'_>) {
-    let restarting = draft.waiting.clone().filter(|_| draft.status.memory.restart.is_some());
+    let restarting = draft.waiting.clone().filter(|_| draft.status.state.restart().is_some());
     if let Some(wait) = restarting {
         return draft.say(Phase::Progressing, &wait.reason, wait.message);
     }
@@ -177,10 +177,10 @@ fn shown(draft: &mut Draft<'_>) {
     if draft.input.seen.file_invalid {
         return; // its steps are not those that are walked
     }
-    let steps = draft.items.len();
-    let done = draft.status.step_index as usize >= steps;
-    let at = if done { steps } else { draft.status.step_index as usize + 1 };
+    let (steps, step_index) = (draft.items.len(), draft.step_index());
+    let at = steps.min((step_index as usize).saturating_add(1));
     let status = &mut draft.status;
+    status.step_index = step_index;
     status.step_shown = format!("{at}/{steps}");
     status.weight_shown = status.weights.desired.to_string();
     status.ready_shown = format!("{}/{}", status.ready_replicas, status.desired_replicas);

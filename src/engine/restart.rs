@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::status::Course;
+use crate::api::status::State;
 
 use super::{
     decision::Action,
@@ -12,25 +12,31 @@ use super::{
 
 /// Whether pods may be replaced now: a release has pods of its own to watch.
 pub fn is_possible(draft: &Draft<'_>) -> bool {
-    draft.status.stable_revision.is_some()
-        && matches!(draft.status.course, Course::Idle | Course::Aborted | Course::Kept)
+    let rests = matches!(draft.status.state, State::Idle(_) | State::Aborted(_) | State::ControlKept(_));
+    draft.status.stable_revision.is_some() && rests
 }
 
 /// Replaces the pods that were made before `at`.
 pub fn begin(draft: &mut Draft<'_>, at: Timestamp) {
-    draft.status.memory.restart = Some(at);
+    keep(draft, Some(at));
+}
+
+fn keep(draft: &mut Draft<'_>, restart: Option<Timestamp>) {
+    if let Some(rest) = draft.status.state.at_rest_mut() {
+        rest.restart = restart;
+    }
 }
 
 /// One tick of a restart, asked for by command or by the template's `restartedAt`.
 pub fn walk(draft: &mut Draft<'_>) {
     if !is_possible(draft) {
-        if draft.status.memory.restart.take().is_some() {
+        if draft.input.status.state.restart().is_some() {
             draft.tell(true, "RestartEnded", "a release began: pods that were not replaced yet stay as they are");
         }
         return;
     }
     follow_template(draft);
-    let Some(at) = draft.status.memory.restart else { return };
+    let Some(at) = draft.status.state.restart() else { return };
     // Pods are looked at from the tick on that finds the restart on record.
     let Some(pods) = &draft.input.seen.pods else { return draft.wait("Restarting", "restarting the pods", None) };
     let stable = draft.stable_id().unwrap_or_default();
@@ -39,7 +45,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     let ready = u32::try_from(pods.iter().filter(|pod| pod.ready).count()).unwrap_or(u32::MAX);
     let available = draft.available(&stable).min(ready);
     if old.is_empty() && available >= draft.replicas() {
-        draft.status.memory.restart = None;
+        keep(draft, None);
         let whose = named(draft.status.stable_revision.as_ref());
         return draft.tell(false, "Restarted", format!("all pods of {whose} are new"));
     }
@@ -84,7 +90,7 @@ mod tests {
     use crate::{
         api::{
             RolloutSpec, RolloutStatus,
-            status::{Phase, RevisionRef},
+            status::{AtRest, Phase, RevisionRef},
         },
         engine::{
             Decision, Input,
@@ -118,14 +124,13 @@ mod tests {
             ..Seen::default()
         };
         let stable = Some(RevisionRef { id: "v1".into(), number: 1 });
-        let mut status = RolloutStatus {
+        let status = RolloutStatus {
             stable_revision: stable.clone(),
             current_revision: stable,
-            course: Course::Idle,
+            state: State::Idle(AtRest { restart, ..AtRest::default() }),
             attempt: 1,
             ..RolloutStatus::default()
         };
-        status.memory.restart = restart;
         (seen, status)
     }
 
@@ -177,10 +182,10 @@ mod tests {
     fn s83_it_ends_when_all_pods_are_new_and_available() {
         let at = Some(NOW - 1.minutes());
         let (seen, status) = at_rest(vec![pod("a", 0, true), pod("b", 0, false)], 2, at);
-        assert!(decide(&seen, &status, &RolloutSpec::default()).status.memory.restart.is_some(), "not available yet");
+        assert!(decide(&seen, &status, &RolloutSpec::default()).status.state.restart().is_some(), "not available yet");
         let (seen, status) = at_rest(vec![pod("a", 0, true), pod("b", 0, true)], 2, at);
         let decision = decide(&seen, &status, &RolloutSpec::default());
-        assert_eq!((decision.status.memory.restart, decision.status.phase), (None, Some(Phase::Healthy)));
+        assert_eq!((decision.status.state.restart(), decision.status.phase), (None, Some(Phase::Healthy)));
         assert!(decision.notices.iter().any(|notice| notice.reason == "Restarted"));
     }
 
@@ -192,11 +197,11 @@ mod tests {
         let asked = decide(&seen, &status, &RolloutSpec::default());
         assert_eq!(evicted(&asked), ["old"]);
         let (mut after, status) =
-            at_rest(vec![pod("newer", 0, true), pod("new", 1, true)], 2, asked.status.memory.restart);
+            at_rest(vec![pod("newer", 0, true), pod("new", 1, true)], 2, asked.status.state.restart());
         after.template.clone_from(&seen.template);
         let status = RolloutStatus { memory: asked.status.memory.clone(), ..status };
         let done = decide(&after, &status, &RolloutSpec::default());
-        assert_eq!((evicted(&done).len(), done.status.memory.restart), (0, None));
-        assert_eq!(decide(&after, &done.status, &RolloutSpec::default()).status.memory.restart, None, "once");
+        assert_eq!((evicted(&done).len(), done.status.state.restart()), (0, None));
+        assert_eq!(decide(&after, &done.status, &RolloutSpec::default()).status.state.restart(), None, "once");
     }
 }

@@ -1,6 +1,6 @@
 //! Follows the wanted template: a first deploy, a new revision, back to stable, superseding (S3, S4, S30, S31, S84).
 
-use crate::api::status::{Course, Outcome, RevisionRef, Stage};
+use crate::api::status::{Course, Outcome, Returning, ReturnsBecause, RevisionRef, Shortcut, ShortcutBecause, State};
 
 use super::{
     decision::Action,
@@ -21,7 +21,7 @@ pub fn follow_template(draft: &mut Draft<'_>) {
     if draft.past_return() {
         return; // the promotion under way ends first; the new template follows at once
     }
-    match draft.status.course {
+    match draft.course() {
         Course::FirstDeploy => first(draft, wanted),
         _ if Some(&wanted) == draft.stable_id().as_ref() => back_to_stable(draft),
         // What is released next to a version that callers do not reach would be judged by nothing, and have no way back.
@@ -62,48 +62,42 @@ fn first(draft: &mut Draft<'_>, wanted: String) {
 fn back_to_stable(draft: &mut Draft<'_>) {
     let stable = draft.status.stable_revision.clone();
     let message = format!("the file is back at {}", named(stable.as_ref()));
-    if matches!(draft.status.course, Course::Stepping | Course::Promoting) {
+    if draft.release().is_some() {
         outcome::record(draft, Outcome::RolledBack, &message);
         draft.tell(false, "RolledBack", message);
     }
     draft.status.current_revision = stable;
-    draft.status.course = Course::Returning;
-    draft.status.stage = None;
-    draft.status.held = None;
-    draft.status.step_index = u32::try_from(draft.items.len()).unwrap_or(u32::MAX);
-    draft.status.sub_step = 0;
-    draft.begin_step();
+    let since = draft.now();
+    draft.status.state = State::Returning(Returning { because: ReturnsBecause::BackAtStable, since, progress: None });
 }
 
 fn begin_new(draft: &mut Draft<'_>, wanted: String) {
     let number = draft.next_number(&wanted);
-    if matches!(draft.status.course, Course::Stepping | Course::Promoting) {
+    if draft.release().is_some() {
         outcome::record(draft, Outcome::Superseded, &format!("revision #{number} took its place"));
     }
-    let fast = short_way(draft, &wanted);
-    outcome::begin(draft, RevisionRef { id: wanted, number }, 1);
-    if fast.is_none() {
+    let shortcut = shortcut(draft, &wanted);
+    let revision = RevisionRef { id: wanted, number };
+    let Some(shortcut) = shortcut else {
+        outcome::begin(draft, revision, 1);
         return draft.tell(false, "NewRevision", format!("revision #{number} begins at step 1"));
-    }
-    draft.status.memory.fast = fast;
-    draft.status.course = Course::Promoting;
-    draft.status.stage = Some(Stage::Scale);
-    draft.status.step_index = u32::try_from(draft.items.len()).unwrap_or(u32::MAX);
+    };
+    outcome::begin_shortcut(draft, revision, shortcut);
     draft.tell(false, "ShortWay", format!("revision #{number} was stable before: without steps and analysis"));
 }
 
-/// Whether a revision needs no steps and no analysis, and how its rollout ends then: one of the last that were stable (S32),
-/// or, in blue-green, one that still has all its pods (S62).
-fn short_way(draft: &Draft<'_>, wanted: &str) -> Option<Outcome> {
+/// Whether a revision needs no steps and no analysis: one of the last that were stable (S32), or, in blue-green, one that
+/// still has all its pods (S62).
+fn shortcut(draft: &Draft<'_>, wanted: &str) -> Option<Shortcut> {
     let stable = draft.stable_id();
     let mut earlier = draft.status.promoted.iter().filter(|revision| Some(&revision.id) != stable.as_ref());
     let window = draft.input.spec.rollback_window.as_ref().map_or(0, |window| window.revisions as usize);
     let place = earlier.position(|revision| revision.id == wanted)?;
     let (replicas, available) = (draft.replicas(), draft.available(wanted));
     if draft.blue_green().is_some() && replicas > 0 && available >= replicas {
-        return Some(Outcome::RolledBack);
+        return Some(Shortcut { because: ShortcutBecause::StillRunning });
     }
-    (place < window).then_some(Outcome::FastPromoted)
+    (place < window).then_some(Shortcut { because: ShortcutBecause::RollbackWindow })
 }
 
 /// The current revision's ReplicaSet exists and bears its number.

@@ -4,7 +4,7 @@ use crate::api::{
     RolloutStatus,
     analysis::{MetricStatus, RunPhase, Verdict},
     common::Percent,
-    status::{Course, Stage},
+    status::Stage,
     strategy::Judged,
 };
 
@@ -27,7 +27,8 @@ fn starting_step(draft: &Draft<'_>) -> Option<u32> {
 
 /// Whether the background analysis belongs to the rollout by now.
 pub fn background_started(draft: &Draft<'_>) -> bool {
-    draft.status.course == Course::Stepping && starting_step(draft).is_some_and(|step| draft.status.step_index >= step)
+    let stepping = draft.status.state.stepping();
+    stepping.is_some_and(|stepping| starting_step(draft).is_some_and(|first| stepping.step >= first))
 }
 
 /// Whether the analyses let the canary have more traffic: none before all of them can be made and the background run is
@@ -44,7 +45,7 @@ pub fn background_name(draft: &Draft<'_>) -> String {
 
 /// The name of the current analysis step's run.
 pub fn step_name(draft: &Draft<'_>) -> String {
-    run_name(draft, &format!("step{}", draft.status.step_index + 1))
+    run_name(draft, &format!("step{}", draft.step_index().saturating_add(1)))
 }
 
 /// The name of the run after a blue-green switch.
@@ -64,9 +65,13 @@ pub fn run_prefix(rollout: &str, status: &RolloutStatus) -> String {
 }
 
 fn run_name(draft: &Draft<'_>, what: &str) -> String {
-    let round = draft.status.memory.evidence_round;
+    let round = evidence_round(draft);
     let round = if round == 0 { String::new() } else { format!("-round{round}") };
     format!("{}{what}{round}", run_prefix(draft.input.name, &draft.status))
+}
+
+fn evidence_round(draft: &Draft<'_>) -> u32 {
+    draft.release().map_or(0, |release| release.evidence_round)
 }
 
 /// Keeps the runs of this tick: the background one and the current analysis step's exist, all others end.
@@ -81,8 +86,7 @@ pub fn ensure(draft: &mut Draft<'_>) {
         wanted.push(name.clone());
         request(draft, kind, name, judged);
     }
-    let under_way = matches!(draft.status.course, Course::Stepping | Course::Promoting);
-    if draft.input.seen.file_invalid && under_way {
+    if draft.input.seen.file_invalid && draft.release().is_some() {
         return; // a run that an invalid file does not name is no reason to lose its evidence
     }
     let unwanted = |(name, run): (&String, &RunSeen)| {
@@ -110,12 +114,10 @@ enum Kind {
 /// The analysis that is waited for now, with the name of its run: a step's, a test's goal, or the one after a blue-green
 /// switch.
 fn current_analysis(draft: &Draft<'_>) -> Option<(Kind, String, Judged)> {
-    match (draft.status.course, draft.items.get(draft.status.step_index as usize)) {
-        (Course::Stepping, Some(items::Item::Analysis(step))) => Some((Kind::Step, step_name(draft), step.judged())),
-        (Course::Stepping, Some(items::Item::Decide(decide))) => {
-            Some((Kind::Goal, goal_name(draft), decide.goal.clone()))
-        }
-        (Course::Promoting, _) if draft.status.stage == Some(Stage::PostAnalysis) => {
+    match draft.item() {
+        Some(items::Item::Analysis(step)) => Some((Kind::Step, step_name(draft), step.judged())),
+        Some(items::Item::Decide(decide)) => Some((Kind::Goal, goal_name(draft), decide.goal.clone())),
+        _ if draft.stage() == Some(Stage::PostAnalysis) => {
             let analysis = draft.blue_green()?.post_promotion_analysis.as_ref()?;
             Some((Kind::Post, post_name(draft), analysis.judged()))
         }
@@ -136,13 +138,12 @@ fn request(draft: &mut Draft<'_>, kind: Kind, name: String, judged: Judged) {
         Kind::Background => "background".to_owned(),
         Kind::Post => "post".to_owned(),
         Kind::Goal => "goal".to_owned(),
-        Kind::Step => draft.status.step_index.to_string(),
+        Kind::Step => draft.step_index().to_string(),
     };
     // The settled weight, not the file's: while a lost candidate gets nobody (S56), nobody is planned for it.
     let by_weight = draft.ab_test().and_then(|test| test.weight);
     let goal = Goal { candidate_share: by_weight.and(draft.status.memory.settled_weight) };
-    let key =
-        format!("{}/{canary}/{place}/{}/{}", draft.input.uid, draft.status.attempt, draft.status.memory.evidence_round);
+    let key = format!("{}/{canary}/{place}/{}/{}", draft.input.uid, draft.status.attempt, evidence_round(draft));
     draft.ask(Action::EnsureRun(RunRequest {
         name,
         key,

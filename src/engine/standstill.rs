@@ -11,7 +11,7 @@ use super::{canary, commands, draft::Draft, promotion, runs};
 /// One tick of the standstill.
 pub fn walk(draft: &mut Draft<'_>) {
     commands::take_abort(draft);
-    match draft.status.course {
+    match draft.course() {
         Course::Stepping if canary::walks_as_recorded(draft) => canary::walk(draft),
         Course::Promoting if canary::walks_as_recorded(draft) => promotion::walk(draft),
         Course::FirstDeploy | Course::Stepping | Course::Promoting => {}

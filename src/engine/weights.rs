@@ -4,7 +4,7 @@
 
 use crate::api::{
     common::Percent,
-    status::{Course, RouteWritten, Stage, TargetMemory},
+    status::{Course, RouteWritten, Stage, State, TargetMemory},
 };
 
 use super::{
@@ -74,7 +74,7 @@ fn stable_target(draft: &mut Draft<'_>) {
 }
 
 fn moving_stable(draft: &Draft<'_>) -> bool {
-    draft.status.course == Course::Promoting && draft.status.stage == Some(Stage::MoveStable)
+    draft.stage() == Some(Stage::MoveStable)
 }
 
 /// The revision that the stable target should select.
@@ -100,7 +100,7 @@ fn canary_target(draft: &mut Draft<'_>) {
 
 /// The canary target rests on stable and moves to the canary when that has a pod (rule S6).
 fn wanted_canary(draft: &Draft<'_>, seen: &TargetSeen, stable: &str) -> String {
-    let active = matches!(draft.status.course, Course::Stepping | Course::Promoting);
+    let active = draft.release().is_some();
     match draft.canary_id() {
         Some(canary) if active => {
             let stays = seen.revision.as_deref() == Some(&canary);
@@ -148,7 +148,7 @@ pub fn target_settled(draft: &Draft<'_>, target: Target) -> bool {
 
 /// Pods the canary needs before it may get `weight`.
 pub fn canary_need(draft: &Draft<'_>, weight: Percent) -> u32 {
-    if draft.status.course == Course::Promoting {
+    if draft.course() == Course::Promoting {
         return draft.replicas();
     }
     replicas::pods_for(&needs(draft), weight).canary
@@ -156,9 +156,8 @@ pub fn canary_need(draft: &Draft<'_>, weight: Percent) -> u32 {
 
 /// What the pods of both roles depend on in this step.
 pub fn needs(draft: &Draft<'_>) -> Needs {
-    let walked = matches!(draft.status.course, Course::Stepping | Course::Promoting);
-    if walked && draft.status.memory.fast.is_none() {
-        Needs::at_step(draft.input.spec, &draft.items, draft.status.step_index, draft.replicas())
+    if draft.release().is_some() && !draft.is_shortcut() {
+        Needs::at_step(draft.input.spec, &draft.items, draft.step_index(), draft.replicas())
     } else {
         Needs::before_steps(draft.input.spec, draft.replicas())
     }
@@ -300,10 +299,10 @@ fn remember_written(draft: &mut Draft<'_>, intent: &RouteIntent, plan: &str, rea
 /// Whether the routes say what the recorded step was on its way to: a write of ours, then, whose record was lost with the
 /// process, and no change from outside.
 fn may_be_ours(draft: &Draft<'_>, seen: &RouteSeen) -> bool {
-    let recorded = draft.input.status;
-    let planned = match recorded.course {
-        Course::Stepping => items::weight_at(&draft.items, recorded.step_index, recorded.sub_step),
-        Course::Promoting => Percent::FULL,
+    let recorded = &draft.input.status.state;
+    let planned = match recorded {
+        State::Stepping(_) => items::weight_in(&draft.items, recorded),
+        State::Promoting(_) => Percent::FULL,
         _ => return false,
     };
     !seen.drifted && seen.weight == Some(planned)

@@ -6,7 +6,7 @@ use super::{Clock, Observation, RolloutKey, World, WorldError};
 use crate::{
     api::{
         Rollout, RolloutStatus, SKIP_HAND_BACK,
-        status::{Memory, TargetMemory},
+        status::{Memory, State, TargetMemory},
     },
     engine::{self, Action, Decision, Input, Notice, Wake, refusals},
 };
@@ -196,7 +196,7 @@ impl<'a> Tick<'a> {
 
     /// Whether this status would complete a second step since the record (rule S11).
     fn completes_second_step(&self, next: &RolloutStatus) -> bool {
-        let place = |status: &RolloutStatus| (status.attempt, status.step_index, status.sub_step);
+        let place = |status: &RolloutStatus| (status.attempt, status.step_index, status.sub_step());
         place(&self.known) != place(&self.recorded) && place(next) != place(&self.known)
     }
 
@@ -228,8 +228,8 @@ fn differ_in_words_only(old: &RolloutStatus, new: &RolloutStatus) -> bool {
         updated_replicas: old.updated_replicas,
         ready_shown: old.ready_shown.clone(),
         conditions: old.conditions.clone(),
+        state: with_progress_of(&old.state, &new.state),
         memory: Memory {
-            progress: past.progress.clone(),
             stable_target: target(&past.stable_target, &memory.stable_target),
             canary_target: target(&past.canary_target, &memory.canary_target),
             drained: if fewer_drained { past.drained.clone() } else { memory.drained.clone() },
@@ -238,6 +238,13 @@ fn differ_in_words_only(old: &RolloutStatus, new: &RolloutStatus) -> bool {
         ..new.clone()
     };
     same_words == *old
+}
+
+/// A state with the deadline's clock of another.
+fn with_progress_of(old: &State, new: &State) -> State {
+    let mut state = new.clone();
+    *state.progress_mut() = old.progress().cloned();
+    state
 }
 
 fn skips_hand_back(rollout: &Rollout) -> bool {
@@ -251,7 +258,7 @@ fn note_failure(status: &mut RolloutStatus, notices: &mut Vec<Notice>, error: &W
     if told != message {
         notices.push(Notice { warning: true, reason: "WriteFailed".to_owned(), message: message.clone() });
     }
-    if status.held.is_none() {
+    if status.held().is_none() {
         status.reason = "WriteFailed".to_owned();
         status.message.clone_from(message);
     }

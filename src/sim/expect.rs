@@ -185,7 +185,7 @@ impl<S: Seen> Check<'_, S> {
             self.found.push(format!("reason is {} ({}), wanted \"{part}\" in it", status.reason, status.message));
         }
         self.equal("step", expect.step, status.step_index);
-        self.equal("stage", expect.stage.as_ref().map(word), status.stage.as_ref().map_or("none".to_owned(), word));
+        self.equal("stage", expect.stage.as_ref().map(word), status.stage().as_ref().map_or("none".to_owned(), word));
         let outcome = status.history.first().map_or("none".to_owned(), |entry| word(&entry.outcome));
         self.equal("outcome", expect.outcome.as_ref().map(word), outcome);
         if expect.stable_image.is_none() && expect.canary_image.is_none() {

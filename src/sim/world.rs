@@ -260,7 +260,7 @@ impl SimWorld {
             attempt: (verb == Verb::Promote).then_some(status.attempt),
             step: (verb == Verb::Promote).then_some(status.step_index),
             sub_step: None,
-            stage: status.stage.filter(|_| verb == Verb::Promote),
+            stage: status.stage().filter(|_| verb == Verb::Promote),
             full: false,
             to_step: None,
             to_revision: None,
@@ -344,7 +344,7 @@ impl SimWorld {
 
     fn record(&mut self, decision: &Decision) {
         let (before, after) = (&self.status, &decision.status);
-        let place = |status: &RolloutStatus| (status.attempt, status.step_index, status.sub_step);
+        let place = |status: &RolloutStatus| (status.attempt, status.step_index, status.sub_step());
         if place(before) != place(after) {
             self.steps.push(place(after));
         }

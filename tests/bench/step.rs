@@ -93,7 +93,7 @@ fn observing(mut world: SimWorld) -> Moment {
     let waits = |world: &SimWorld| world.status.waiting_for.as_ref().is_some_and(|wait| wait.reason == "Observe");
     assert!(world.run_until(DAY, waits).unwrap(), "{}", world.status.message);
     let moment = Moment::of(&world).written_down();
-    assert_eq!((moment.status.course, moment.status.metrics.len()), (Course::Stepping, 4));
+    assert_eq!((moment.status.course(), moment.status.metrics.len()), (Course::Stepping, 4));
     moment
 }
 
@@ -106,7 +106,7 @@ fn beginning(mut world: SimWorld) -> Moment {
 /// The last tick of a promotion: stable changes hands, and the history is written.
 fn promoting(mut world: SimWorld) -> Moment {
     let newest = world.status.history[0].clone();
-    release(&mut world, "next", |world| world.status.stage == Some(glidepath::api::status::Stage::RouteToStable));
+    release(&mut world, "next", |world| world.status.stage() == Some(glidepath::api::status::Stage::RouteToStable));
     loop {
         let moment = Moment::of(&world);
         let decision = moment.decide();

@@ -10,7 +10,7 @@ use crate::waiting::Waiting;
 use serde_json::Value;
 
 /// A goal that counts answers without an error as conversions.
-const ORDERS: &str = r#"
+pub const ORDERS: &str = r#"
 ---
 apiVersion: glidepath.dev/v1alpha1
 kind: AnalysisTemplate

@@ -63,6 +63,7 @@ mod subsets;
 mod two_leaders;
 mod two_routes;
 mod uninstall;
+mod upgrade;
 
 use lane::{Lane, Options};
 use std::sync::OnceLock;

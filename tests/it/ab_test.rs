@@ -68,7 +68,7 @@ fn says(world: &mut SimWorld, goal: (Verdict, &'static str)) {
 
 fn comes_to(world: &mut SimWorld, within: SignedDuration, done: impl Fn(&SimWorld) -> bool) {
     let came = world.run_until(within, done).unwrap();
-    assert!(came, "it never came to that: {:?} {}", world.status.course, world.status.message);
+    assert!(came, "it never came to that: {:?} {}", world.status.course(), world.status.message);
 }
 
 fn promoted(world: &SimWorld) -> bool {
@@ -90,7 +90,7 @@ fn s70_users_are_drawn_and_stay() {
     assert!(world.status.weights.sticky);
 
     world.command(Verb::Abort, false);
-    comes_to(&mut world, HOUR, |world| world.status.course == Course::Aborted && world.weight().is_zero());
+    comes_to(&mut world, HOUR, |world| world.status.course() == Course::Aborted && world.weight().is_zero());
     assert_eq!((world.sticky(), world.status.weights.sticky), (None, false), "nobody stays with what is taken back");
     world.command(Verb::Retry, false);
     comes_to(&mut world, HOUR, |world| world.sticky() == Some("v2-2".to_owned()));
@@ -112,7 +112,7 @@ fn s70_no_decision_before_its_time() {
         let mut world = test_of(spec(by_weight()), goal);
         comes_to(&mut world, HOUR, |world| world.status.waiting_for.as_ref().is_some_and(|w| w.reason == "Testing"));
         let began = world.now;
-        comes_to(&mut world, HOUR * 2, |world| world.status.course != Course::Stepping);
+        comes_to(&mut world, HOUR * 2, |world| world.status.course() != Course::Stepping);
         assert_eq!(world.now.duration_since(began), HOUR, "{goal:?}");
     }
 }
@@ -120,18 +120,18 @@ fn s70_no_decision_before_its_time() {
 #[test]
 fn s71_a_broken_split_holds_at_once_and_a_failed_guardrail_aborts() {
     let mut world = test_of(spec(by_weight()), BROKEN);
-    comes_to(&mut world, HOUR / 2, |world| world.status.held.is_some());
+    comes_to(&mut world, HOUR / 2, |world| world.status.held().is_some());
     assert_eq!((world.status.reason.as_str(), world.weight()), ("SampleRatio", Percent::whole(50)));
     says(&mut world, OPEN);
     world.command(Verb::Retry, false);
-    comes_to(&mut world, HOUR / 2, |world| world.status.held.is_none() && world.sticky() == Some("v2-2".to_owned()));
+    comes_to(&mut world, HOUR / 2, |world| world.status.held().is_none() && world.sticky() == Some("v2-2".to_owned()));
 
     let guarded = AbTestStrategy { guardrails: Some(judged("golden-signals")), ..by_weight() };
     let mut world = test_of(spec(guarded), OPEN);
     comes_to(&mut world, HOUR, |world| world.weight() == Percent::whole(50));
     let behaviour = Behaviour { verdict: Verdict::Fail, goal: WON, ..Behaviour::default() };
     world.behaviours.insert("v2".into(), behaviour);
-    comes_to(&mut world, HOUR / 2, |world| world.status.course == Course::Aborted);
+    comes_to(&mut world, HOUR / 2, |world| world.status.course() == Course::Aborted);
     assert_eq!(world.status.history[0].outcome, Outcome::Aborted);
 }
 
@@ -143,7 +143,7 @@ fn s72_the_candidate_wins() {
 
     let held = AbTestStrategy { on_win: Some(OnWin::Hold), ..by_weight() };
     let mut world = test_of(spec(held), WON);
-    comes_to(&mut world, HOUR * 2, |world| world.status.held.is_some());
+    comes_to(&mut world, HOUR * 2, |world| world.status.held().is_some());
     assert_eq!((world.status.reason.as_str(), world.weight()), ("CandidateWins", Percent::whole(50)));
     world.command(Verb::Promote, false);
     comes_to(&mut world, HOUR, promoted);
@@ -152,7 +152,7 @@ fn s72_the_candidate_wins() {
 #[test]
 fn s72_control_wins_and_that_is_no_error() {
     let mut world = test_of(spec(by_weight()), LOST);
-    comes_to(&mut world, HOUR * 2, |world| world.status.course == Course::Kept && world.available("v2") == 0);
+    comes_to(&mut world, HOUR * 2, |world| world.status.course() == Course::Kept && world.available("v2") == 0);
     assert_eq!((world.status.history[0].outcome, world.status.phase), (Outcome::KeptControl, Some(Phase::Healthy)));
     assert_eq!((world.stable_target(), world.canary_target()), (Some("v1"), Some("v1")));
     assert!(world.status.message.contains("control won: orders: 12 %"), "{}", world.status.message);
@@ -166,7 +166,7 @@ fn s72_control_wins_and_that_is_no_error() {
 #[test]
 fn s72_no_difference_keeps_control_or_promotes() {
     let mut world = test_of(spec(by_weight()), SAME);
-    comes_to(&mut world, HOUR * 2, |world| world.status.course == Course::Kept);
+    comes_to(&mut world, HOUR * 2, |world| world.status.course() == Course::Kept);
     assert_eq!(world.status.history[0].outcome, Outcome::KeptControl);
     let takes = AbTestStrategy { on_no_difference: Some(OnNoDifference::Promote), ..by_weight() };
     let mut world = test_of(spec(takes), SAME);
@@ -177,12 +177,12 @@ fn s72_no_difference_keeps_control_or_promotes() {
 fn s72_without_a_decision_the_policy_decides() {
     let day = HOUR * 25;
     let mut world = test_of(spec(by_weight()), OPEN);
-    comes_to(&mut world, day, |world| world.status.held.is_some());
+    comes_to(&mut world, day, |world| world.status.held().is_some());
     assert!(world.status.message.contains("no decision in 24h"), "{}", world.status.message);
     for (policy, course) in [(OnInconclusive::Abort, Course::Aborted), (OnInconclusive::Promote, Course::Promoting)] {
         let spec = RolloutSpec { on_inconclusive: Some(policy), ..spec(by_weight()) };
         let mut world = test_of(spec, OPEN);
-        comes_to(&mut world, day, |world| world.status.course == course);
+        comes_to(&mut world, day, |world| world.status.course() == course);
     }
 }
 
@@ -192,12 +192,12 @@ fn s36_while_paused_the_tests_time_stands_still() {
     let mut world = test_of(spec(by_weight()), OPEN);
     comes_to(&mut world, HOUR, |world| world.weight() == Percent::whole(50));
     world.command(Verb::Pause, false);
-    assert!(!world.run_until(HOUR * 48, |world| world.status.held.is_some()).unwrap());
+    assert!(!world.run_until(HOUR * 48, |world| world.status.held().is_some()).unwrap());
     world.now += HOUR * 48;
     world.settle().unwrap();
-    assert_eq!(world.status.held, None, "{}", world.status.message);
+    assert_eq!(world.status.held(), None, "{}", world.status.message);
     world.command(Verb::Resume, false);
-    comes_to(&mut world, HOUR * 25, |world| world.status.held.is_some());
+    comes_to(&mut world, HOUR * 25, |world| world.status.held().is_some());
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn s73_users_stay_until_the_candidate_is_everywhere() {
     comes_to(&mut world, HOUR, |world| world.weight() == Percent::whole(50));
     let behaviour = Behaviour { ready_after: Some(SignedDuration::from_secs(60)), goal: WON, ..Behaviour::default() };
     world.behaviours.insert("v2".into(), behaviour);
-    comes_to(&mut world, HOUR * 2, |world| world.status.stage == Some(Stage::Scale) && world.available("v2") == 2);
+    comes_to(&mut world, HOUR * 2, |world| world.status.stage() == Some(Stage::Scale) && world.available("v2") == 2);
     assert_eq!((world.weight(), world.sticky()), (Percent::whole(50), Some("v2-1".to_owned())));
     // One write moves everybody, and takes the cookies with it.
     comes_to(&mut world, HOUR, |world| {

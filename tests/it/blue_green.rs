@@ -65,7 +65,7 @@ fn at_version_one(spec: RolloutSpec, replicas: u32) -> SimWorld {
 fn release(world: &mut SimWorld, id: &str, done: impl Fn(&SimWorld) -> bool) {
     world.template = id.to_owned();
     let came = world.run_until(HOUR, done).unwrap();
-    assert!(came, "it never came to that: {:?} {}", world.status.course, world.status.message);
+    assert!(came, "it never came to that: {:?} {}", world.status.course(), world.status.message);
 }
 
 fn last_outcome(world: &SimWorld) -> Outcome {
@@ -103,7 +103,7 @@ fn s60_a_preview_that_fails_its_analysis_is_removed_and_active_never_moved() {
         world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Fail, ..Behaviour::default() });
         release(&mut world, "v2", |world| {
             assert_eq!(world.stable_target(), Some("v1"), "active stays");
-            world.status.course == Course::Aborted && world.available("v2") == 0
+            world.status.course() == Course::Aborted && world.available("v2") == 0
         });
         assert_eq!((last_outcome(&world), world.canary_target()), (Outcome::Aborted, Some("v1")));
     }
@@ -126,7 +126,7 @@ fn s61_a_failure_after_the_switch_moves_active_back_at_once() {
     for (spec, route) in [(blue_green(strategy.clone()), false), (by_route(blue_green(strategy)), true)] {
         let mut world = at_version_one(spec, 4);
         world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Continue, ..Behaviour::default() });
-        release(&mut world, "v2", |world| world.status.stage == Some(Stage::PostAnalysis));
+        release(&mut world, "v2", |world| world.status.stage() == Some(Stage::PostAnalysis));
         let serves = |world: &SimWorld| {
             if route { world.weight() == Percent::FULL } else { world.stable_target() == Some("v2") }
         };
@@ -135,7 +135,7 @@ fn s61_a_failure_after_the_switch_moves_active_back_at_once() {
         world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Fail, ..Behaviour::default() });
         world.settle().unwrap();
         assert_eq!((world.stable_target(), world.weight()), (Some("v1"), Percent::ZERO), "in the same moment");
-        assert_eq!((world.status.course, last_outcome(&world)), (Course::Aborted, Outcome::Aborted));
+        assert_eq!((world.status.course(), last_outcome(&world)), (Course::Aborted, Outcome::Aborted));
     }
 }
 
@@ -145,11 +145,11 @@ fn s61_a_person_may_take_the_switch_back_or_confirm_it() {
     for (verb, active) in [(Verb::Abort, "v1"), (Verb::Promote, "v2")] {
         let mut world = at_version_one(blue_green(strategy.clone()), 4);
         world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Continue, ..Behaviour::default() });
-        release(&mut world, "v2", |world| world.status.stage == Some(Stage::PostAnalysis));
+        release(&mut world, "v2", |world| world.status.stage() == Some(Stage::PostAnalysis));
         world.command(verb, false);
         world.settle().unwrap();
         assert_eq!(world.stable_target(), Some(active), "{verb:?}: {}", world.status.message);
-        let ended = |world: &SimWorld| matches!(world.status.course, Course::Idle | Course::Aborted);
+        let ended = |world: &SimWorld| matches!(world.status.course(), Course::Idle | Course::Aborted);
         assert!(world.run_until(HOUR, ended).unwrap());
         let expected = if active == "v2" { Outcome::Promoted } else { Outcome::Aborted };
         assert_eq!(last_outcome(&world), expected);
@@ -175,13 +175,13 @@ fn s80_a_promotion_meant_for_the_preview_does_not_confirm_the_switch() {
     };
     let step = world.status.step_index;
     twice(&mut world, step);
-    assert!(world.run_until(HOUR, |world| world.status.stage == Some(Stage::PostAnalysis)).unwrap());
+    assert!(world.run_until(HOUR, |world| world.status.stage() == Some(Stage::PostAnalysis)).unwrap());
     for step in [step, world.status.step_index] {
         let late = twice(&mut world, step);
         world.settle().unwrap();
         assert_eq!(world.answers[&late].0, CommandState::Obsolete, "{}", world.answers[&late].1);
     }
-    assert_eq!(world.status.stage, Some(Stage::PostAnalysis));
+    assert_eq!(world.status.stage(), Some(Stage::PostAnalysis));
 }
 
 #[test]
@@ -249,10 +249,10 @@ fn s32_one_of_the_last_stable_versions_comes_back_without_steps() {
         world.command(Verb::Abort, false);
         world.run_until(SECOND * 60, |_| false).unwrap();
         world.behaviours.insert("v3".into(), Behaviour { ready_after: None, ..Behaviour::default() });
-        release(&mut world, "v3", |world| world.status.course == Course::Promoting);
+        release(&mut world, "v3", |world| world.status.course() == Course::Promoting);
         world.command(Verb::Abort, false);
         world.settle().unwrap();
-        assert_eq!((world.status.course, last_outcome(&world)), (Course::Aborted, Outcome::Aborted));
+        assert_eq!((world.status.course(), last_outcome(&world)), (Course::Aborted, Outcome::Aborted));
     }
 }
 

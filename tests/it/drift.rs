@@ -216,7 +216,7 @@ fn s33_s51_an_abort_on_routes_that_disagree_waits_for_stables_pods() {
     world.tick().unwrap();
     assert_eq!(world.weight(), Percent::whole(60), "stable has 4 of 10 pods");
     assert!(world.run_until(HOUR, |world| world.weight().is_zero()).unwrap());
-    assert_eq!((world.available("v1"), world.status.course), (10, Course::Aborted));
+    assert_eq!((world.available("v1"), world.status.course()), (10, Course::Aborted));
 }
 
 /// H2: the same where all routes were set to 0 % and the canary cannot carry 60 % just now: it gets what its pods carry.

@@ -99,7 +99,7 @@ pub fn at_version_one(spec: RolloutSpec, replicas: u32) -> SimWorld {
 pub fn release(world: &mut SimWorld, id: &str, done: impl Fn(&SimWorld) -> bool) {
     world.template = id.to_owned();
     let came = world.run_until(HOUR, done).unwrap();
-    assert!(came, "it never came to that: {:?} {}", world.status.course, world.status.message);
+    assert!(came, "it never came to that: {:?} {}", world.status.course(), world.status.message);
 }
 
 fn outcomes(world: &SimWorld) -> Vec<Outcome> {
@@ -153,12 +153,12 @@ fn s34_hold_keeps_the_traffic_until_a_person_decides() {
     };
     let mut world = at_version_one(spec, 4);
     world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Fail, ..Behaviour::default() });
-    release(&mut world, "v2", |world| world.status.held.is_some());
+    release(&mut world, "v2", |world| world.status.held().is_some());
     world.run_until(HOUR, |_| false).unwrap();
     assert_eq!((world.weight(), world.status.phase), (Percent::whole(25), Some(Phase::Paused)));
     world.command(Verb::Abort, false);
     world.settle().unwrap();
-    assert_eq!((world.weight(), world.status.course), (Percent::ZERO, Course::Aborted));
+    assert_eq!((world.weight(), world.status.course()), (Percent::ZERO, Course::Aborted));
 }
 
 #[test]
@@ -206,7 +206,11 @@ fn s35_s36_s82_commands_do_what_they_say_or_are_refused() {
     assert_eq!(world.answers[&paused].0, CommandState::Refused);
     world.command(Verb::Abort, false);
     world.settle().unwrap();
-    assert_eq!((world.status.course, world.weight()), (Course::Aborted, Percent::ZERO), "an abort works while paused");
+    assert_eq!(
+        (world.status.course(), world.weight()),
+        (Course::Aborted, Percent::ZERO),
+        "an abort works while paused"
+    );
 
     world.command(Verb::Resume, false);
     world.command(Verb::Retry, false);
@@ -236,7 +240,7 @@ fn s38_pods_that_never_come_up_miss_the_deadline() {
     let mut world = at_version_one(with_mesh(vec![set_weight(50)]), 4);
     world.behaviours.insert("v2".into(), Behaviour { ready_after: None, ..Behaviour::default() });
     let start = world.now;
-    release(&mut world, "v2", |world| world.status.course == Course::Aborted);
+    release(&mut world, "v2", |world| world.status.course() == Course::Aborted);
     assert_eq!(world.now.duration_since(start), SignedDuration::from_mins(10));
     assert!(world.status.message.contains("waiting for 2 of 2 canary pods"), "{}", world.status.message);
 }
@@ -277,7 +281,7 @@ fn s15_header_routes_and_mirrors_hold_until_they_are_taken_away_or_the_steps_end
         world.weight() == Percent::FULL
     };
     assert!(world.run_until(HOUR, moved).unwrap());
-    assert_eq!((there(&world).0, world.status.stage), (String::new(), Some(Stage::RouteToCanary)));
+    assert_eq!((there(&world).0, world.status.stage()), (String::new(), Some(Stage::RouteToCanary)));
     assert!(world.run_until(HOUR, healthy).unwrap());
 }
 
@@ -335,7 +339,7 @@ fn s55_a_promotion_ends_with_all_pods() {
     let canary = spec.strategy.canary.as_mut().unwrap();
     (canary.dynamic_stable_scale, canary.min_pods_per_revision) = (true, Some(3));
     let mut world = at_version_one(spec, 4);
-    release(&mut world, "v2", |world| world.status.stage.is_some());
+    release(&mut world, "v2", |world| world.status.stage().is_some());
     assert_eq!(world.wanted("v2"), 4);
     assert!(world.run_until(HOUR, |world| healthy(world) && world.wanted("v1") == 0).unwrap());
     assert_eq!(world.available("v2"), 4);
@@ -362,9 +366,9 @@ fn s41_what_was_fulfilled_while_nobody_looked_is_not_late() {
         world.now += away;
         world.deciding_since = Some(world.now);
         world.settle().unwrap();
-        assert_eq!(world.status.course, Course::Stepping, "nothing is called late at first sight");
-        let ended = world.run_until(HOUR, |world| world.status.course != Course::Stepping).unwrap();
-        assert_eq!((ended, world.status.course == Course::Promoting), (true, promoted), "{ready_after:?}");
+        assert_eq!(world.status.course(), Course::Stepping, "nothing is called late at first sight");
+        let ended = world.run_until(HOUR, |world| world.status.course() != Course::Stepping).unwrap();
+        assert_eq!((ended, world.status.course() == Course::Promoting), (true, promoted), "{ready_after:?}");
         if !promoted {
             assert_eq!(world.now.duration_since(world.deciding_since.unwrap()), MINUTE, "a minute later it is late");
         }
@@ -383,7 +387,7 @@ fn s56_a_lost_canary_gives_its_traffic_back_and_the_third_loss_fails() {
         let wanted = if loss < 3 { Percent::whole(50) } else { Percent::ZERO };
         assert_eq!(world.weight(), wanted, "after loss {loss}");
     }
-    assert_eq!(world.status.course, Course::Aborted);
+    assert_eq!(world.status.course(), Course::Aborted);
 }
 
 #[test]
@@ -408,7 +412,7 @@ fn s52_steps_wait_for_counted_requests_where_the_file_says_so() {
 
     let mut world = at_version_one(spec, 4);
     world.behaviours.insert("v2".into(), share(ShareVerdict::Broken));
-    release(&mut world, "v2", |world| world.status.course == Course::Aborted);
+    release(&mut world, "v2", |world| world.status.course() == Course::Aborted);
     let reason = &world.status.history[0].reason;
     assert!(reason.contains("callers pass the mesh by"), "{reason}");
 }
@@ -424,7 +428,7 @@ fn s56_a_canary_that_stays_lost_is_told_and_misses_the_deadline_at_any_step() {
         world.settle().unwrap();
         assert_eq!((world.weight(), world.status.reason.as_str()), (Percent::ZERO, "CanaryLost"));
         let start = world.now;
-        assert!(world.run_until(HOUR, |world| world.status.course == Course::Aborted).unwrap());
+        assert!(world.run_until(HOUR, |world| world.status.course() == Course::Aborted).unwrap());
         assert_eq!(world.now.duration_since(start), SignedDuration::from_mins(10));
     }
 }
@@ -473,7 +477,7 @@ fn s53_no_step_completes_while_an_object_is_missing_and_the_deadline_runs() {
         for (seconds, course) in [(0, Course::Stepping), (59, Course::Stepping), (2, Course::Aborted)] {
             now += SignedDuration::from_secs(seconds);
             status = shown(&world, &status, &seen, now).status;
-            assert_eq!(status.course, course, "{waits:?} {}", status.message);
+            assert_eq!(status.course(), course, "{waits:?} {}", status.message);
             if course == Course::Stepping {
                 assert_eq!((status.step_index, status.reason.as_str()), (1, "MissingVirtualService"), "{waits:?}");
                 assert!(status.message.contains("does not exist"), "{}", status.message);
@@ -496,7 +500,7 @@ fn s33_an_abort_with_an_object_missing_returns_those_that_are_left() {
     for (returnable, route, target) in [(true, true, false), (false, false, true)] {
         seen.route = Some(RouteSeen { returnable, ..RouteSeen::default() });
         let decision = shown(&world, &status, &seen, world.now);
-        assert_eq!(decision.status.course, Course::Aborted);
+        assert_eq!(decision.status.course(), Course::Aborted);
         let asks = |wanted: fn(&Action) -> bool| decision.actions.iter().any(wanted);
         assert_eq!(asks(|a| matches!(a, Action::EnsureRoute(intent) if intent.canary.is_zero())), route);
         assert_eq!(asks(|a| matches!(a, Action::EnsureTarget { target: Target::Canary, .. })), target);
@@ -802,7 +806,7 @@ fn comes_to_rest(world: &mut SimWorld) -> Result<bool, Vec<String>> {
     world.spec.paused = false;
     world.mend();
     world.run_until(HOUR * 24, |world| {
-        let rests = matches!(world.status.course, Course::Idle | Course::Aborted | Course::Kept);
+        let rests = matches!(world.status.course(), Course::Idle | Course::Aborted | Course::Kept);
         rests || world.status.phase == Some(Phase::Paused) || world.replicas == 0
     })
 }
@@ -854,7 +858,7 @@ proptest! {
         let rests = comes_to_rest(&mut world);
         SOAK.count(world.ticks, world.now.duration_since(began).unsigned_abs().as_secs());
         match rests {
-            Ok(rests) => prop_assert!(rests, "stuck in {:?}: {}", world.status.course, world.status.message),
+            Ok(rests) => prop_assert!(rests, "stuck in {:?}: {}", world.status.course(), world.status.message),
             Err(broken) => return Err(TestCaseError::fail(format!("{broken:?}"))),
         }
     }

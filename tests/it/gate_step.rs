@@ -54,7 +54,7 @@ fn at_gate(spec: RolloutSpec, answer: GateAnswer) -> SimWorld {
 
 fn comes_to(world: &mut SimWorld, within: SignedDuration, done: impl Fn(&SimWorld) -> bool) {
     let came = world.run_until(within, done).unwrap();
-    assert!(came, "it never came to that: {:?} {}", world.status.course, world.status.message);
+    assert!(came, "it never came to that: {:?} {}", world.status.course(), world.status.message);
 }
 
 /// Lets so much time pass, with every wake on the way.
@@ -102,7 +102,7 @@ fn s16_anything_else_is_asked_again_less_and_less_often() {
 fn s16_a_no_fails_the_release() {
     let no = GateAnswer::No("change freeze until Monday".into());
     let mut world = at_gate(spec(endpoint()), no.clone());
-    comes_to(&mut world, HOUR, |world| world.status.course == Course::Aborted && world.weight().is_zero());
+    comes_to(&mut world, HOUR, |world| world.status.course() == Course::Aborted && world.weight().is_zero());
     let entry = &world.status.history[0];
     assert_eq!(
         (entry.outcome, entry.reason.as_str()),
@@ -117,7 +117,7 @@ fn s16_a_no_fails_the_release() {
 
     let held = RolloutSpec { on_failure: Some(OnFailure::Hold), ..spec(endpoint()) };
     let mut world = at_gate(held, no);
-    comes_to(&mut world, HOUR, |world| world.status.held.is_some());
+    comes_to(&mut world, HOUR, |world| world.status.held().is_some());
     assert_eq!((world.status.reason.as_str(), world.status.step_index), ("GateRefused", 1));
     // Rule S34: a person's word overrides it.
     world.command(Verb::Promote, false);
@@ -130,9 +130,9 @@ fn s16_a_gate_that_stays_shut_does_as_the_file_says() {
     let timed = |on_timeout| Gate { timeout: Some(HumanDuration::secs(600)), on_timeout, ..endpoint() };
     let mut world = at_gate(spec(timed(None)), unclear());
     passes(&mut world, MINUTE * 9);
-    assert_eq!(world.status.held, None);
-    comes_to(&mut world, MINUTE * 2, |world| world.status.held.is_some());
-    let held = world.status.held.clone().unwrap();
+    assert_eq!(world.status.held(), None);
+    comes_to(&mut world, MINUTE * 2, |world| world.status.held().is_some());
+    let held = world.status.held().cloned().unwrap();
     assert_eq!(held.reason, "GateTimeout");
     assert!(held.message.starts_with("gate window did not open in 10m, asked "), "{}", held.message);
     let asked = world.asked.len();
@@ -140,7 +140,7 @@ fn s16_a_gate_that_stays_shut_does_as_the_file_says() {
     assert_eq!(world.asked.len(), asked, "nobody is asked while a person is");
 
     let mut world = at_gate(spec(timed(Some(OnTimeout::Abort))), unclear());
-    comes_to(&mut world, HOUR, |world| world.status.course == Course::Aborted);
+    comes_to(&mut world, HOUR, |world| world.status.course() == Course::Aborted);
     assert_eq!(world.status.history[0].outcome, Outcome::Aborted);
     let mut world = at_gate(spec(timed(Some(OnTimeout::Promote))), unclear());
     comes_to(&mut world, HOUR, promoted);
@@ -150,8 +150,8 @@ fn s16_a_gate_that_stays_shut_does_as_the_file_says() {
 fn s16_without_a_timeout_it_is_a_day() {
     let mut world = at_gate(spec(approval()), unclear());
     passes(&mut world, HOUR * 23);
-    assert_eq!((world.status.held.clone(), world.status.phase), (None, Some(Phase::Paused)));
-    comes_to(&mut world, HOUR * 2, |world| world.status.held.is_some());
+    assert_eq!((world.status.held().cloned(), world.status.phase), (None, Some(Phase::Paused)));
+    comes_to(&mut world, HOUR * 2, |world| world.status.held().is_some());
     assert!(world.status.message.contains("nobody approved manager in 24h"), "{}", world.status.message);
 }
 
@@ -184,13 +184,13 @@ fn s36_while_paused_nobody_is_asked_and_the_clock_stands_still() {
     world.settle().unwrap();
     let asked = world.asked.len();
     passes(&mut world, HOUR);
-    assert_eq!((world.asked.len(), world.status.held.clone()), (asked, None));
+    assert_eq!((world.asked.len(), world.status.held().cloned()), (asked, None));
     assert_eq!(world.status.waiting_for.as_ref().and_then(|waiting| waiting.until), None);
     world.command(Verb::Resume, false);
     passes(&mut world, MINUTE * 4);
-    assert_eq!(world.status.held, None);
+    assert_eq!(world.status.held(), None);
     assert!(world.asked.len() > asked);
-    comes_to(&mut world, MINUTE * 2, |world| world.status.held.is_some());
+    comes_to(&mut world, MINUTE * 2, |world| world.status.held().is_some());
 }
 
 /// Rule S39: a yes that is on record is not asked for again; one that was lost with the process is.
@@ -202,7 +202,8 @@ fn s16_a_yes_on_record_outlives_the_controller() {
     world.gates.insert("window".into(), GateAnswer::Yes);
     world.command(Verb::Resume, false);
     comes_to(&mut world, MINUTE * 2, |world| {
-        world.status.memory.gate.as_ref().is_some_and(|gate| gate.open) || promoted(world)
+        world.status.state.stepping().and_then(|stepping| stepping.gate.as_ref()).is_some_and(|gate| gate.open)
+            || promoted(world)
     });
     let asked = world.asked.len();
     comes_to(&mut world, HOUR, promoted);

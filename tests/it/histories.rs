@@ -246,11 +246,11 @@ fn template() -> AnalysisTemplateSpec {
 
 fn rests(cluster: &SimCluster) -> bool {
     let status = cluster.status();
-    let failed_first = status.course == Course::FirstDeploy && status.phase == Some(Phase::Degraded);
+    let failed_first = status.course() == Course::FirstDeploy && status.phase == Some(Phase::Degraded);
     let asleep = cluster.rollout.as_ref().is_none_or(|rollout| rollout.spec.replicas == Some(0));
     let to_be_mended = status.reason == "InvalidSpec"; // a person must mend the file
     to_be_mended
-        || matches!(status.course, Course::Idle | Course::Aborted)
+        || matches!(status.course(), Course::Idle | Course::Aborted)
         || status.phase == Some(Phase::Paused)
         || failed_first
         || asleep

@@ -42,4 +42,5 @@ mod soak;
 mod tick;
 mod total;
 mod trust;
+mod upgrade;
 mod vectors;

@@ -19,7 +19,7 @@ fn s57_stable_without_endpoints_is_not_healthy_and_begins_no_release() {
     assert_eq!(said(&world), (Some(Phase::Degraded), "StableUnreachable".to_owned()), "past the deadline");
     world.template = "v2".into();
     world.run_until(HOUR, |_| false).unwrap();
-    assert_eq!((world.status.course, world.wanted("v2")), (Course::Idle, 0), "nothing begins");
+    assert_eq!((world.status.course(), world.wanted("v2")), (Course::Idle, 0), "nothing begins");
     world.list_endpoints(true);
     release(&mut world, "v2", |world| world.status.step_index == 1);
 }

@@ -132,7 +132,7 @@ fn patient(mut loaded: Loaded) -> Loaded {
 fn end(story: &Story) -> String {
     let status = &story.status;
     let outcomes: Vec<_> = status.history.iter().map(|entry| (entry.outcome, &entry.images)).collect();
-    let place = (status.phase, status.course, status.step_index, status.attempt);
+    let place = (status.phase, status.course(), status.step_index, status.attempt);
     format!("{place:?} {outcomes:?} {} lost {}", story.state, story.lost)
 }
 

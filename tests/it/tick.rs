@@ -100,7 +100,7 @@ impl World for Watched {
         }
         if let Action::EnsureRoute(intent) = action {
             let recorded = self.sim().status.clone();
-            let allowed = match (recorded.course, recorded.step_index) {
+            let allowed = match (recorded.course(), recorded.step_index) {
                 (Course::Promoting, _) => Percent::FULL,
                 (_, 0 | 1) => Percent::whole(20),
                 _ => Percent::whole(50),
@@ -138,8 +138,11 @@ fn two_weights(mesh: bool) -> RolloutSpec {
 async fn s11_every_step_is_on_record_and_none_with_another() {
     for mesh in [false, true] {
         let records = Watched::new(two_weights(mesh)).release().await;
-        let mut steps: Vec<u32> =
-            records.iter().filter(|status| status.course == Course::Stepping).map(|status| status.step_index).collect();
+        let mut steps: Vec<u32> = records
+            .iter()
+            .filter(|status| status.course() == Course::Stepping)
+            .map(|status| status.step_index)
+            .collect();
         steps.dedup();
         assert!(steps == [0, 1, 2, 3] || steps == [0, 1, 2, 3, 4], "{steps:?}");
     }
@@ -189,7 +192,7 @@ async fn s33_an_abort_is_carried_out_whatever_else_is_refused() {
     world.sim().template = "v3".into();
     world.run_until(|status| status.reason == "Forbidden").await.unwrap();
     world.sim().command(Verb::Abort, false);
-    world.run_until(|status| status.course == Course::Aborted && status.weights.settled).await.unwrap();
+    world.run_until(|status| status.course() == Course::Aborted && status.weights.settled).await.unwrap();
     assert_eq!(world.sim().seen().route.unwrap().weight, Some(Percent::ZERO));
 }
 

@@ -5,7 +5,10 @@ use glidepath::{
         RolloutSpec, RolloutStatus,
         common::Percent,
         pod_count::PodCount,
-        status::{Course, RevisionRef, Stage},
+        status::{
+            AtRest, Promoting, Release as UnderWay, Returning, ReturnsBecause, RevisionRef, Shortcut, ShortcutBecause,
+            Stage, State, Stepping, StepsDone, Way, Weights,
+        },
         strategy::{BlueGreenStrategy, CanaryScale, CanaryStrategy, MirrorRoute, Step, Strategy as Release},
     },
     engine::{
@@ -122,28 +125,43 @@ fn seen() -> impl Strategy<Value = Seen> {
     )
 }
 
-fn status() -> impl Strategy<Value = RolloutStatus> {
-    let courses = [Course::FirstDeploy, Course::Idle, Course::Stepping, Course::Promoting, Course::Returning];
-    let course = prop_oneof![
-        (0..courses.len()).prop_map(move |index| courses[index]),
-        Just(Course::Aborted),
-        Just(Course::Kept),
-    ];
+fn state() -> impl Strategy<Value = State> {
     let stages = [Stage::Scale, Stage::RouteToCanary, Stage::MoveStable, Stage::PostAnalysis, Stage::RouteToStable];
-    let stage = proptest::option::of((0..stages.len()).prop_map(move |index| stages[index]));
-    (course, stage, 0u32..5, any::<bool>(), percent()).prop_map(|(course, stage, step_index, taking_back, desired)| {
+    let rest = AtRest::default;
+    let ways = [ReturnsBecause::BackAtStable, ReturnsBecause::ObjectsChanged];
+    let promoting = (0..stages.len(), way()).prop_map(move |(stage, way)| {
+        let begun = Promoting::begin(way, UnderWay::begin(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH);
+        State::Promoting(Box::new(Promoting { stage: stages[stage], ..begun }))
+    });
+    let stepping = (0u32..5, any::<bool>()).prop_map(|(step, taking_back)| {
+        let begun = Stepping::begin(Timestamp::UNIX_EPOCH);
+        State::Stepping(Box::new(Stepping { step, taking_back, ..begun }))
+    });
+    let returning = (0..ways.len()).prop_map(move |way| {
+        State::Returning(Returning { because: ways[way], since: Timestamp::UNIX_EPOCH, progress: None })
+    });
+    let at_rest =
+        prop_oneof![Just(State::Idle(rest())), Just(State::Aborted(rest())), Just(State::ControlKept(rest()))];
+    prop_oneof![Just(State::default()), at_rest, stepping, promoting, returning]
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    let steps = (0u32..5).prop_map(|step| Way::Steps(StepsDone { step, sub_step: 0 }));
+    let shortcut = |because| Just(Way::Shortcut(Shortcut { because }));
+    prop_oneof![steps, shortcut(ShortcutBecause::RollbackWindow), shortcut(ShortcutBecause::StillRunning)]
+}
+
+fn status() -> impl Strategy<Value = RolloutStatus> {
+    (state(), percent()).prop_map(|(state, desired)| {
         let revision = |id: &str, number| Some(RevisionRef { id: id.into(), number });
-        let mut status = RolloutStatus {
-            stable_revision: if course == Course::FirstDeploy { None } else { revision("v1", 1) },
+        RolloutStatus {
+            stable_revision: if state == State::default() { None } else { revision("v1", 1) },
             current_revision: revision("v2", 2),
-            course,
-            stage,
-            step_index,
+            state,
             attempt: 1,
+            weights: Weights { desired, ..Weights::default() },
             ..RolloutStatus::default()
-        };
-        (status.memory.taking_back, status.weights.desired) = (taking_back, desired);
-        status
+        }
     })
 }
 

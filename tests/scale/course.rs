@@ -70,9 +70,9 @@ impl Courses {
         let mut walks = self.lock();
         let walk = walks.entry(key).or_default();
         let mark = Mark {
-            course: status.course,
+            course: status.course(),
             step: status.step_index,
-            since: status.memory.step_since,
+            since: status.state.since(),
             weight: status.weights.desired,
         };
         let marks = walk.marks.entry(current.number).or_default();
@@ -80,7 +80,7 @@ impl Courses {
             Some(last) => last.weight = mark.weight,
             None => marks.push(mark),
         }
-        if status.course == Course::Idle && status.stable_revision.as_ref() == Some(current) {
+        if status.course() == Course::Idle && status.stable_revision.as_ref() == Some(current) {
             walk.stable.entry(current.number).or_insert_with(Instant::now);
         }
         walk.last = Some(status.clone());
@@ -111,7 +111,7 @@ impl Walk {
         let last = self.last.as_ref()?;
         let recorded = last.history.first().filter(|entry| entry.revision.number == number);
         if !recorded.is_some_and(|entry| entry.outcome == Outcome::Promoted && entry.attempt == 1) {
-            return Some(format!("not promoted in one attempt: {:?}, {}", last.course, last.message));
+            return Some(format!("not promoted in one attempt: {:?}, {}", last.course(), last.message));
         }
         let marks = self.marks.get(&number)?;
         let walked: Vec<u32> = marks.iter().filter(|mark| mark.course == Course::Stepping).map(|m| m.step).collect();

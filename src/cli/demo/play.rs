@@ -103,7 +103,8 @@ impl Play<'_> {
 
     /// Nobody is here to end a pause without a time: after a moment the demo promotes, and says so.
     fn stand_in(&mut self, rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Result<(), CliError> {
-        let waits = status.phase == Some(Phase::Paused) && status.held.is_none() && status.course == Course::Stepping;
+        let waits =
+            status.phase == Some(Phase::Paused) && status.held().is_none() && status.course() == Course::Stepping;
         let Some(waiting) = status.waiting_for.as_ref().filter(|waiting| waits && waiting.until.is_none()) else {
             return Ok(());
         };
@@ -132,7 +133,7 @@ impl Play<'_> {
 fn ended(status: &RolloutStatus, seen: &Seen, expected: Option<Outcome>) -> Option<How> {
     let wanted = seen.template.as_ref().map(|template| template.id.as_str());
     let current = status.current_revision.as_ref().filter(|current| Some(current.id.as_str()) == wanted)?;
-    if let Some(held) = &status.held {
+    if let Some(held) = status.held() {
         return Some(How::Held(held.message.clone()));
     }
     let settled = match status.phase {

@@ -171,7 +171,7 @@ impl Show {
 
 /// What makes a new line: not every count, but every step and weight.
 fn place_key(status: &RolloutStatus) -> String {
-    let place = (status.course, status.stage, status.step_index, status.sub_step);
+    let place = (status.course(), status.stage(), status.step_index, status.sub_step());
     format!("{:?} {place:?} {}", status.phase, status.weights.desired)
 }
 

@@ -79,7 +79,7 @@ fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Str
     let name = rollout.metadata.name.as_deref().unwrap_or("?");
     let current = words::number(status.current_revision.as_ref());
     let stable = words::number(status.stable_revision.as_ref());
-    let since = status.memory.step_since.map(|at| format!(" since {}", words::clock(at, now))).unwrap_or_default();
+    let since = status.state.since().map(|at| format!(" since {}", words::clock(at, now))).unwrap_or_default();
     let at = format!("step {} of {}", status.step_index + 1, words::steps(rollout).len());
     let share = status.weights.desired;
     match words::place(rollout) {
@@ -218,7 +218,7 @@ fn verdict_words(metric: &MetricStatus, verdict: Verdict, reason: &str, needs: &
 }
 
 fn rolls_back_when(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
-    if status.course != Course::Stepping || status.held.is_some() {
+    if status.course() != Course::Stepping || status.held().is_some() {
         return None;
     }
     let required: Vec<String> = status
@@ -261,7 +261,7 @@ fn no_verdict(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Opti
     let length = words::short(at_most.map_or(SignedDuration::from_mins(30), |d| d.signed()));
     let then = screen::inconclusive_words(rollout);
     let policy = rollout.spec.on_inconclusive.unwrap_or_default();
-    let extends = if status.memory.extended { String::new() } else { format!("extends once by {length}, then ") };
+    let extends = if status.state.extended() { String::new() } else { format!("extends once by {length}, then ") };
     let at = words::clock(until, now);
     Some(format!("At {at} without a verdict it {extends}{then} (onInconclusive: {policy:?})."))
 }

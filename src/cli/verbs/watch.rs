@@ -206,7 +206,7 @@ pub fn change_line(rollout: &Rollout) -> String {
     let phase = status.phase.map(|phase| format!("{phase:?}")).unwrap_or_default();
     let revision = words::number(status.current_revision.as_ref());
     let mut parts = vec![phase, revision];
-    if status.course == crate::api::status::Course::Stepping {
+    if status.course() == crate::api::status::Course::Stepping {
         parts.push(screen::step_counter(rollout, status));
     }
     if let Some(accepted) = status.weights.accepted {
@@ -216,7 +216,7 @@ pub fn change_line(rollout: &Rollout) -> String {
             format!("{accepted} of {}", status.weights.desired)
         });
     }
-    let held = status.held.as_ref().map(|held| held.message.clone());
+    let held = status.held().map(|held| held.message.clone());
     let waiting = status.waiting_for.as_ref().map(|waiting| waiting.message.clone());
     let said = [Some(status.message.clone()), held, waiting].into_iter().flatten().find(|text| !text.is_empty());
     let doing = || screen::doing(rollout, Timestamp::UNIX_EPOCH);

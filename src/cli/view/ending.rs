@@ -32,7 +32,7 @@ pub fn waited(rollout: &Rollout, target: &str) -> Waited {
         return other_revision(rollout, target);
     }
     let number = words::number(Some(current));
-    match (status.course, status.phase) {
+    match (status.course(), status.phase) {
         (Course::Idle, Some(Phase::Healthy)) if Role::of(target, status) == Role::Stable => {
             Waited::Over(Exit::Done, format!("{number} is stable and serves everything"))
         }
@@ -72,7 +72,7 @@ fn other_revision(rollout: &Rollout, target: &str) -> Waited {
         };
         return Waited::Over(exit, format!("#{number} was {words}: {}", entry.reason));
     }
-    match status.course {
+    match status.course() {
         Course::Returning => Waited::GoesOn,
         Course::Idle => Waited::Over(Exit::RolledBack, "the file went back to the stable version".into()),
         _ => {

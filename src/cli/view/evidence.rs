@@ -17,7 +17,7 @@ pub(super) fn evidence(status: &RolloutStatus, width: usize, paint: Paint) -> St
     let metrics = &status.metrics;
     // Once it is over nothing is needed any more.
     let undecided =
-        |m: &MetricStatus| status.course == Course::Stepping && !matches!(m.verdict, Verdict::Pass | Verdict::Fail);
+        |m: &MetricStatus| status.course() == Course::Stepping && !matches!(m.verdict, Verdict::Pass | Verdict::Fail);
     if metrics.is_empty() {
         return String::new();
     }

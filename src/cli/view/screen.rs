@@ -141,7 +141,7 @@ fn headline(screen: &Screen<'_>, paint: Paint) -> String {
         |phase| paint.text(words::phase_tone(phase), &format!("{phase:?}")),
     );
     let strategy = words::strategy(screen.rollout);
-    let step = status.filter(|s| s.course == Course::Stepping).map(|s| step_counter(screen.rollout, s));
+    let step = status.filter(|s| s.course() == Course::Stepping).map(|s| step_counter(screen.rollout, s));
     let step = step.map(|step| format!("   {step}")).unwrap_or_default();
     format!("{name}  {namespace}  {strategy}   {phase}{step}   {}\n", doing(screen.rollout, screen.now))
 }
@@ -201,7 +201,7 @@ fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
         return format!("waits {at}until {who}: {} ({spent})", gate.name);
     }
     if let Some(ramp) = &step.ramp {
-        let (done, all) = ramp_position(ramp, status.sub_step);
+        let (done, all) = ramp_position(ramp, status.sub_step());
         return format!("ramp to {}: at {at}, {done} of {all}", ramp.to);
     }
     if let Some(decide) = &step.decide {
@@ -285,7 +285,7 @@ pub fn limit(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Optio
     let at_most = step.observe.as_ref().map(|o| o.at_most).or(step.analysis.as_ref().map(|a| a.at_most));
     let Some(at_most) = at_most else { return Some(format!("at most {left} more")) };
     let length = words::short(at_most.map_or(SignedDuration::from_mins(30), |d| d.signed()));
-    let then = if status.memory.extended {
+    let then = if status.state.extended() {
         inconclusive_words(rollout).to_owned()
     } else {
         format!("extends once by {length}")
@@ -318,7 +318,7 @@ fn step_bar(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> String
         let (mark, tone) = step_mark(index, status);
         let mut text = words::step_label(step);
         if let (Some(ramp), Tone::Busy) = (&step.ramp, tone) {
-            let (done, all) = ramp_position(ramp, status.sub_step);
+            let (done, all) = ramp_position(ramp, status.sub_step());
             text = format!("{text} ({done}/{all})");
         }
         let item = format!("{mark} {text}");
@@ -339,10 +339,10 @@ fn step_bar(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> String
 
 fn step_mark(index: usize, status: &RolloutStatus) -> (&'static str, Tone) {
     let at = status.step_index as usize;
-    match status.course {
+    match status.course() {
         Course::Promoting => ("✓", Tone::Good),
         Course::Stepping if index < at => ("✓", Tone::Good),
-        Course::Stepping if index == at && status.held.is_some() => ("‖", Tone::Warn),
+        Course::Stepping if index == at && status.held().is_some() => ("‖", Tone::Warn),
         Course::Stepping if index == at => ("▶", Tone::Busy),
         _ => ("·", Tone::Dim),
     }
@@ -350,7 +350,7 @@ fn step_mark(index: usize, status: &RolloutStatus) -> (&'static str, Tone) {
 
 /// What the routes are meant to say and what they say, as a bar and in numbers.
 fn traffic(rollout: &Rollout, status: &RolloutStatus, width: usize, paint: Paint) -> String {
-    if matches!(status.course, Course::Idle | Course::FirstDeploy) {
+    if matches!(status.course(), Course::Idle | Course::FirstDeploy) {
         return String::new();
     }
     if rollout.spec.traffic.is_empty() {
@@ -386,7 +386,7 @@ fn beside(weights: &Weights) -> String {
 
 /// Without a router the pods are the split, and in blue-green a Service leads to one version.
 fn without_routes(rollout: &Rollout, status: &RolloutStatus) -> String {
-    let switched = matches!(status.stage, Some(Stage::MoveStable | Stage::PostAnalysis));
+    let switched = matches!(status.stage(), Some(Stage::MoveStable | Stage::PostAnalysis));
     let text = match &rollout.spec.strategy.blue_green {
         Some(strategy) => {
             let serves = if switched { &status.current_revision } else { &status.stable_revision };

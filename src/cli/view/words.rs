@@ -54,7 +54,7 @@ pub enum Place<'a> {
 /// The place of a rollout. A hold and a pause hide the step that they stop.
 pub fn place(rollout: &Rollout) -> Place<'_> {
     let Some(status) = rollout.status.as_ref().filter(|s| s.phase.is_some()) else { return Place::Unseen };
-    match status.course {
+    match status.course() {
         Course::FirstDeploy => return Place::FirstDeploy,
         Course::Idle => return Place::Idle,
         Course::Aborted => return Place::Aborted,
@@ -62,14 +62,14 @@ pub fn place(rollout: &Rollout) -> Place<'_> {
         Course::Returning => return Place::Returning,
         Course::Stepping | Course::Promoting => {}
     }
-    if let Some(held) = &status.held {
+    if let Some(held) = status.held() {
         return Place::Held(held);
     }
     if rollout.spec.paused || status.paused_by_command {
         return Place::Paused { in_file: rollout.spec.paused };
     }
-    if status.course == Course::Promoting {
-        return Place::Promoting(status.stage);
+    if status.course() == Course::Promoting {
+        return Place::Promoting(status.stage());
     }
     steps(rollout).get(status.step_index as usize).cloned().map_or(Place::StepsDone, Place::Step)
 }
@@ -172,10 +172,11 @@ pub fn step_words(step: &Step) -> String {
 
 /// How long the step in progress has run, pauses not counted.
 pub fn elapsed(status: &RolloutStatus, now: Timestamp) -> SignedDuration {
-    let memory = &status.memory;
-    let Some(since) = memory.step_since else { return SignedDuration::ZERO };
-    let until = memory.clock_stopped_since.unwrap_or(now);
-    let counted = until.duration_since(since) - SignedDuration::from_millis(memory.step_held_ms);
+    let Some(clock) = status.state.clock() else {
+        return status.state.since().map_or(SignedDuration::ZERO, |since| now.duration_since(since));
+    };
+    let until = clock.stopped_since.unwrap_or(now);
+    let counted = until.duration_since(clock.since) - SignedDuration::from_millis(clock.held_ms);
     counted.max(SignedDuration::ZERO)
 }
 
@@ -273,6 +274,7 @@ pub fn clock(at: Timestamp, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::status::{State, Stepping};
 
     #[test]
     fn times_are_short() {
@@ -293,11 +295,15 @@ mod tests {
     #[test]
     fn a_paused_clock_stands_still() {
         let at = |second: i64| Timestamp::from_second(second).unwrap();
-        let mut status = RolloutStatus::default();
-        status.memory.step_since = Some(at(1000));
-        status.memory.step_held_ms = 10_000;
-        assert_eq!(elapsed(&status, at(1100)).as_secs(), 90);
-        status.memory.clock_stopped_since = Some(at(1050));
+        let mut stepping = Stepping::begin(at(1000));
+        stepping.clock.held_ms = 10_000;
+        let status = |stepping: &Stepping| {
+            let state = State::Stepping(Box::new(stepping.clone()));
+            RolloutStatus { state, ..RolloutStatus::default() }
+        };
+        assert_eq!(elapsed(&status(&stepping), at(1100)).as_secs(), 90);
+        stepping.clock.stopped_since = Some(at(1050));
+        let status = status(&stepping);
         assert_eq!(elapsed(&status, at(1100)).as_secs(), 40);
     }
 }

@@ -51,7 +51,7 @@ impl SimCluster {
 
     /// Whether a restart is on record: pods are looked at one by one only then.
     fn restarts(&self) -> bool {
-        self.recorded().is_some_and(|status| status.memory.restart.is_some())
+        self.recorded().is_some_and(|status| status.state.restart().is_some())
     }
 
     pub(super) fn route_seen(&self) -> RouteSeen {

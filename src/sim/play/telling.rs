@@ -30,7 +30,12 @@ impl Player {
         }
         let key = format!(
             "{:?} {:?} {:?} {} {} {}",
-            status.phase, status.course, status.stage, status.step_index, status.sub_step, status.weights.desired
+            status.phase,
+            status.course(),
+            status.stage(),
+            status.step_index,
+            status.sub_step(),
+            status.weights.desired
         );
         if key != self.last_place {
             self.last_place = key;
@@ -71,7 +76,7 @@ impl Player {
                 let mut own = history.filter(|entry| {
                     moment(entry.ended_at) >= release.at && entry.images.first() == Some(&release.image)
                 });
-                (own.next().map(|entry| entry.outcome), status.is_some_and(|status| status.held.is_some()))
+                (own.next().map(|entry| entry.outcome), status.is_some_and(|status| status.held().is_some()))
             };
             self.story.releases[index].held = held;
             if outcome.is_some() {

@@ -37,7 +37,7 @@ impl SimWorld {
             }),
             canary_target: self.target(&self.canary_target),
             runs: self.runs.iter().map(|(name, run)| (name.clone(), self.run(run))).collect(),
-            pods: self.status.memory.restart.map(|_| self.pods()),
+            pods: self.status.state.restart().map(|_| self.pods()),
             commands: self.commands.clone(),
             gate: self.asked.last().map(|question| GateSeen { question: question.clone(), answer: self.gate_says() }),
             deciding_since: self.deciding_since,

@@ -68,18 +68,18 @@ impl State {
     /// Nobody has to do anything any more (the wanted version is stable or was taken back), or a person is asked by name.
     pub fn rests(&self) -> bool {
         let status = &self.world.status;
-        let over = matches!(status.course, Course::Idle | Course::Aborted)
+        let over = matches!(status.course(), Course::Idle | Course::Aborted)
             && self.world.weight.is_zero()
             && self.decision.wake.is_none();
         let asked = status.waiting_for.as_ref().is_some_and(|wait| wait.reason == "Pause" || wait.reason == "Paused");
-        self.quiet && (over || asked && self.decision.wake.is_none() || status.held.is_some())
+        self.quiet && (over || asked && self.decision.wake.is_none() || status.held().is_some())
     }
 
     /// Where the rollout is, in a line.
     pub fn says(&self) -> String {
         let status = &self.world.status;
         let wake = self.decision.wake.as_ref().map(|wake| wake.reason.as_str()).unwrap_or("nothing");
-        format!("{:?}: {} (weight {}, wakes for {wake})", status.course, status.message, self.world.weight)
+        format!("{:?}: {} (weight {}, wakes for {wake})", status.course(), status.message, self.world.weight)
     }
 }
 
@@ -195,7 +195,7 @@ impl Model for Release {
             Property::always("the stable target follows stable", |_, state: &State| follows_stable(state)),
             Property::sometimes("the new version becomes stable", |_, state: &State| is_stable(state, "v2")),
             Property::sometimes("the new version is taken back", |_, state: &State| {
-                state.world.status.course == Course::Aborted
+                state.world.status.course() == Course::Aborted
             }),
         ]
     }
@@ -217,7 +217,7 @@ fn sends_to_nobody(state: &State) -> bool {
 fn follows_stable(state: &State) -> bool {
     let world = &state.world;
     let stable = world.status.stable_revision.as_ref().map(|stable| &stable.id);
-    let ended = matches!(world.status.course, Course::Idle | Course::Aborted);
+    let ended = matches!(world.status.course(), Course::Idle | Course::Aborted);
     !(ended && state.rests()) || world.stable_target.is_none() || world.stable_target.as_ref() == stable
 }
 
@@ -243,8 +243,8 @@ fn revives(input: &Input<'_>, decision: &Decision) -> Option<String> {
 /// While a rollout is paused no observation runs out of time (S36).
 fn times_out_in_a_pause(input: &Input<'_>, decision: &Decision) -> Option<String> {
     let paused = input.status.paused_by_command && decision.status.paused_by_command;
-    let same = input.status.memory.step_since == decision.status.memory.step_since;
-    let out = decision.status.memory.extended && !input.status.memory.extended
+    let same = input.status.state.since() == decision.status.state.since();
+    let out = decision.status.state.extended() && !input.status.state.extended()
         || decision.notices.iter().any(|notice| notice.reason == "Inconclusive");
     (paused && same && out).then(|| "S36: an observation ran out of time in a pause".to_owned())
 }
@@ -259,13 +259,19 @@ fn blames_others(decision: &Decision) -> Option<String> {
 /// evidence gathered at this weight from this revision, or by a person's word, or on the short way.
 fn unproved(input: &Input<'_>, decision: &Decision) -> Option<String> {
     let (before, after) = (input.status, &decision.status);
-    let begins = before.course == Course::Stepping && after.course == Course::Promoting;
+    let begins = before.course() == Course::Stepping && after.course() == Course::Promoting;
     let background = begins && input.spec.analysis.is_some();
-    let post = before.stage == Some(Stage::PostAnalysis)
-        && after.stage != Some(Stage::PostAnalysis)
-        && matches!(after.course, Course::Promoting | Course::Idle)
+    let post = before.stage() == Some(Stage::PostAnalysis)
+        && after.stage() != Some(Stage::PostAnalysis)
+        && matches!(after.course(), Course::Promoting | Course::Idle)
         && before.current_revision == after.current_revision;
-    if !(background || post) || after.memory.overridden || after.memory.fast.is_some() {
+    let said = |status: &RolloutStatus| status.state.release().is_some_and(|release| release.overridden);
+    // A person's word may end the promotion in the tick that takes it.
+    let word = after.commands.first().filter(|record| before.commands.first() != Some(record));
+    let overridden =
+        said(before) || said(after) || word.is_some_and(|w| (w.verb, w.state) == (Verb::Promote, CommandState::Done));
+    let shortcut = after.state.promoting().is_some_and(|promoting| promoting.way.shortcut().is_some());
+    if !(background || post) || overridden || shortcut {
         return None;
     }
     let place = if post { "post" } else { "background" };

@@ -23,10 +23,10 @@ pub struct Edges {
 
 /// How the place of a status is called.
 pub fn place(status: &RolloutStatus) -> String {
-    match (status.current_revision.is_some(), status.stage) {
+    match (status.current_revision.is_some(), status.stage()) {
         (false, _) => START.to_owned(),
-        (true, Some(stage)) => format!("{:?}_{stage:?}", status.course),
-        (true, None) => format!("{:?}", status.course),
+        (true, Some(stage)) => format!("{:?}_{stage:?}", status.course()),
+        (true, None) => format!("{:?}", status.course()),
     }
 }
 

@@ -37,13 +37,18 @@ fn s36_a_pause_stops_the_clock_of_an_observation() {
     world.settle().unwrap();
     world.now += MINUTE * 10;
     world.settle().unwrap();
-    assert_eq!((world.status.held.clone(), world.status.memory.extended), (None, false), "{}", world.status.message);
+    assert_eq!(
+        (world.status.held().cloned(), world.status.state.extended()),
+        (None, false),
+        "{}",
+        world.status.message
+    );
     world.command(Verb::Resume, false);
     world.settle().unwrap();
     world.now += SignedDuration::from_secs(15);
     world.settle().unwrap();
-    assert_eq!((world.status.course, world.status.memory.extended), (Course::Stepping, false), "5 s of 20 are left");
-    assert!(world.run_until(MINUTE, |world| world.status.memory.extended).unwrap(), "and then it runs out");
+    assert_eq!((world.status.course(), world.status.state.extended()), (Course::Stepping, false), "5 s of 20 are left");
+    assert!(world.run_until(MINUTE, |world| world.status.state.extended()).unwrap(), "and then it runs out");
 }
 
 /// A raise was written and the controller died before it recorded that: when the way back follows, nobody else is blamed.
@@ -68,7 +73,7 @@ fn s53_a_write_of_ours_that_was_never_recorded_is_no_change_from_outside() {
     assert!(world.status.weights.desired.is_zero(), "the raise is not on record");
     world.command(Verb::Abort, false);
     world.settle().unwrap();
-    assert_eq!((world.status.course, world.weight().is_zero()), (Course::Aborted, true));
+    assert_eq!((world.status.course(), world.weight().is_zero()), (Course::Aborted, true));
     let blamed = world.notices.iter().find(|notice| notice.reason == "RouteRepaired");
     assert_eq!(blamed, None);
 

@@ -13,7 +13,7 @@ use glidepath::api::{
     RolloutStatus,
     analysis::Verdict,
     command::RolloutCommandSpec,
-    status::{CommandRecord, Drained, Memory, Progress, RevisionRef, TargetMemory},
+    status::{Clock, CommandRecord, Drained, Memory, Release, RevisionRef, State, TargetMemory},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -128,13 +128,9 @@ fn lasting(world: &World, ranks: &impl Fn(u64) -> usize) -> RolloutStatus {
         current_revision: status.current_revision.as_ref().map(ranked),
         promoted: status.promoted.iter().map(ranked).collect(),
         attempt: status.attempt.min(1),
-        step_index: status.step_index,
-        sub_step: status.sub_step,
-        course: status.course,
-        stage: status.stage,
+        state: state(world),
         weights: status.weights.clone(),
         paused_by_command: status.paused_by_command,
-        held: status.held.as_ref().map(|_| Default::default()),
         pinned: status.pinned.clone(),
         memory: aged(world),
         // The newest number that was ever given, in a field that is not otherwise needed here.
@@ -144,41 +140,55 @@ fn lasting(world: &World, ranks: &impl Fn(u64) -> usize) -> RolloutStatus {
     }
 }
 
+fn back(seconds: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds)
+}
+
+/// The state with ages for times, as far as anything is decided by them.
+fn state(world: &World) -> State {
+    let mut state = world.status.state.clone();
+    if let Some(progress) = state.progress_mut() {
+        let aged = |since: Timestamp| back(age(since, world.now, LONG_AGO));
+        (progress.since, progress.stopped_since) = (aged(progress.since), progress.stopped_since.map(aged));
+    }
+    match &mut state {
+        State::FirstDeploy(first) => first.since = None,
+        State::Idle(rest) | State::Aborted(rest) | State::ControlKept(rest) => rest.since = Timestamp::UNIX_EPOCH,
+        State::Returning(returning) => returning.since = Timestamp::UNIX_EPOCH,
+        State::Stepping(stepping) => of_a_release(&mut stepping.clock, &mut stepping.release, world.now),
+        State::Promoting(promoting) => of_a_release(&mut promoting.clock, &mut promoting.release, world.now),
+    }
+    state
+}
+
+fn of_a_release(clock: &mut Clock, release: &mut Release, now: Timestamp) {
+    // No step of the models is a pause with a duration: what counts is how long a step's clocks ran.
+    let (until, held) = (clock.stopped_since.unwrap_or(now), clock.held_ms / 1000);
+    clock.since = back(age(clock.since, until, i64::MAX).min(STEP + held) - held);
+    (clock.held_ms, clock.stopped_since) = (0, clock.stopped_since.map(|_| Timestamp::UNIX_EPOCH));
+    release.since = Timestamp::UNIX_EPOCH;
+    release.held = release.held.as_ref().map(|_| Default::default());
+    // Of the attempt in progress, which is not told here.
+    release.analyses_checked = release.analyses_checked.as_ref().map(|_| String::new());
+    release.evidence_round = 0;
+}
+
 fn aged(world: &World) -> Memory {
     let memory = &world.status.memory;
-    let back = |seconds: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
     let aged = |since: Timestamp| back(age(since, world.now, LONG_AGO));
     let target = |memory: &TargetMemory| TargetMemory { since: memory.since.map(aged), ..memory.clone() };
     let drained = |drained: &Drained| Drained { since: aged(drained.since), ..drained.clone() };
-    let progress = |progress: &Progress| Progress {
-        since: aged(progress.since),
-        stopped_since: progress.stopped_since.map(aged),
-        ..progress.clone()
-    };
-    // No step of the models is a pause with a duration: what counts is how long a step's clocks ran.
-    let until = memory.clock_stopped_since.unwrap_or(world.now);
-    let ran = |since: Timestamp| {
-        back(age(since, until, i64::MAX).min(STEP + memory.step_held_ms / 1000) - memory.step_held_ms / 1000)
-    };
     Memory {
-        rollout_since: memory.rollout_since.map(|_| Timestamp::UNIX_EPOCH),
-        step_since: memory.step_since.map(ran),
-        step_held_ms: 0,
-        clock_stopped_since: memory.clock_stopped_since.map(|_| Timestamp::UNIX_EPOCH),
         route_since: memory.route_since.map(aged),
         stable_target: target(&memory.stable_target),
         canary_target: target(&memory.canary_target),
         drained: memory.drained.iter().map(drained).collect(),
-        progress: memory.progress.as_ref().map(progress),
         repaired: memory
             .repaired
             .iter()
             .map(|(object, repairs)| (object.clone(), repairs.iter().copied().map(aged).collect()))
             .collect(),
-        // Of the attempt in progress while there is one, which is not told here.
-        analyses_checked: memory.analyses_checked.as_ref().map(|_| String::new()),
         epoch: 0,
-        evidence_round: 0,
         ..memory.clone()
     }
 }

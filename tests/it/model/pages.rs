@@ -11,7 +11,7 @@ const STATES: &str = "# Where a rollout can be
 <!-- Written by tests/it/model.rs from what the engine does: UPDATE_DOCS=1 cargo test --test it model -->
 
 Each diagram is drawn from what the engine decided while the [model check](semantics.md#model-check) walked every state that
-it can reach. `status.course` and `status.stage` name the place. An arrow says the reason that events give, or the command
+it can reach. `status.course()` and `status.stage()` name the place. An arrow says the reason that events give, or the command
 that was carried out; without either the stage was done. An arrow from a place to itself begins anew: another template, or
 a retry. Deletion, adoption and a change of strategy are not drawn.
 

@@ -189,7 +189,7 @@ impl World {
     /// How the names of the runs begin and end that belong to this attempt and round of evidence.
     pub fn run_names(&self) -> (String, String) {
         let number = self.status.current_revision.as_ref().map_or(0, |revision| revision.number);
-        let round = self.status.memory.evidence_round;
+        let round = self.status.state.release().map_or(0, |release| release.evidence_round);
         let end = if round == 0 { String::new() } else { format!("-round{round}") };
         (format!("checkout-{number}-{}-", self.status.attempt), end)
     }
@@ -330,7 +330,7 @@ impl World {
             attempt: promote.then_some(status.attempt),
             step: promote.then_some(status.step_index),
             sub_step: None,
-            stage: status.stage.filter(|_| promote),
+            stage: status.stage().filter(|_| promote),
             full,
             to_step: None,
             to_revision: None,

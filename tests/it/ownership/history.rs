@@ -83,7 +83,7 @@ async fn c5_runs_of_the_current_attempt_stay_and_are_read_again_by_a_new_control
     let shop = Shop::new();
     let uid = shop.put("rollouts", rollout("web", 1))["metadata"]["uid"].clone();
     shop.settle("web").await;
-    let status = json!({"course": "Stepping", "attempt": 1, "currentRevision": {"id": "abc", "number": 2}});
+    let status = stepping();
     let limits = json!({"successfulRunHistoryLimit": 0, "unsuccessfulRunHistoryLimit": 0});
     shop.edit("rollouts", "web", &json!({"status": status, "spec": {"analysis": limits}}));
     for number in 0..4 {
@@ -181,7 +181,7 @@ async fn m9_a_run_that_is_not_this_rollouts_is_no_evidence() {
     let shop = Shop::new();
     let uid = shop.put("rollouts", rollout("web", 1))["metadata"]["uid"].clone();
     shop.settle("web").await;
-    let status = json!({"course": "Stepping", "attempt": 1, "currentRevision": {"id": "abc", "number": 2}});
+    let status = stepping();
     shop.edit("rollouts", "web", &json!({"status": status}));
     let mut unkeyed = run(&uid, "2-1-step1", "Finished", "Pass", 1);
     unkeyed["metadata"]["annotations"] = Value::Null;
@@ -197,4 +197,32 @@ async fn m9_a_run_that_is_not_this_rollouts_is_no_evidence() {
     let refusal = world.carry_out(&observation, &Action::EnsureRun(request)).await.unwrap_err();
     let message = "AnalysisRun web-2-1-background is not this Rollout's; delete it".to_owned();
     assert_eq!(refusal, WorldError::Refused { reason: "Conflict".into(), message });
+}
+
+/// The status of a second version at its first step.
+fn stepping() -> Value {
+    let since = "2026-01-01T00:00:00Z";
+    let stepping = json!({"step": 0, "clock": {"since": since}, "release": {"since": since}});
+    let state = json!({"idle": null, "firstDeploy": null, "stepping": stepping});
+    json!({"state": state, "course": "Stepping", "attempt": 1, "currentRevision": {"id": "abc", "number": 2}})
+}
+
+/// What a version before wrote is replaced whole by the first record, and what it needed to remember goes.
+#[tokio::test]
+async fn a_status_of_an_earlier_version_is_written_anew() {
+    let shop = Shop::new();
+    shop.put("rollouts", rollout("web", 1));
+    shop.settle("web").await;
+    let now = shop.server.get("rollouts", "web").unwrap()["status"].clone();
+    let since = now["state"]["idle"]["since"].clone();
+    let memory =
+        json!({"stepSince": since, "stepHeldMs": 0, "canaryLosses": 0, "takingBack": false, "extended": false});
+    let stale = json!({"idle": null, "aborted": {"since": since}});
+    for left in [Value::Null, stale] {
+        shop.edit("rollouts", "web", &json!({"status": {"state": left, "course": "Idle", "memory": memory}}));
+        shop.settle("web").await;
+        let status = shop.server.get("rollouts", "web").unwrap()["status"].clone();
+        assert_eq!((&status["state"], &status["course"]), (&json!({"idle": {"since": since}}), &json!("Idle")));
+        assert_eq!(status["memory"], now["memory"], "nothing of the old form is left");
+    }
 }

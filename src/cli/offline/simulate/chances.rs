@@ -180,7 +180,7 @@ fn play(mut player: Player) -> Story {
 
 fn is_over(cluster: &SimCluster) -> bool {
     let Some(status) = cluster.rollout.as_ref().and_then(|rollout| rollout.status.as_ref()) else { return true };
-    status.held.is_some() || matches!(status.course, Course::Idle | Course::Aborted) && released(cluster)
+    status.held().is_some() || matches!(status.course(), Course::Idle | Course::Aborted) && released(cluster)
 }
 
 /// The engine has taken the new version up.
@@ -194,7 +194,7 @@ fn waits_for_promote(cluster: &SimCluster) -> bool {
     let Some(status) = cluster.rollout.as_ref().and_then(|rollout| rollout.status.as_ref()) else { return false };
     let waits = |waiting: &Waiting| waiting.until.is_none() || waiting.reason == "Approval";
     let open = status.waiting_for.as_ref().is_some_and(waits);
-    status.phase == Some(Phase::Paused) && status.held.is_none() && open && cluster.commands.is_empty()
+    status.phase == Some(Phase::Paused) && status.held().is_none() && open && cluster.commands.is_empty()
 }
 
 fn promote() -> CommandEntry {
