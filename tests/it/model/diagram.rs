@@ -79,7 +79,7 @@ impl Edges {
 
     /// The phases that people read in each place, as a table.
     pub fn table(&self) -> String {
-        let mut text = "| Where it is | Phase |\n|---|---|\n".to_owned();
+        let mut text = "| State | Phase |\n|---|---|\n".to_owned();
         for (place, phases) in &self.phases {
             let phases: Vec<&str> = phases.iter().map(String::as_str).collect();
             writeln!(text, "| {} | {} |", shown(place), phases.join(", ")).unwrap();

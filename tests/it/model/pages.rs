@@ -1,18 +1,18 @@
 //! What the model check found, as pages: `docs/states.md`, and the numbers in `docs/semantics.md`.
-//! `UPDATE_DOCS=1 cargo test --release --test it model` writes them anew.
+//! `UPDATE_DOCS=1 cargo test --release --test it model` regenerates them.
 
 use std::fmt::Write;
 
 use super::diagram::Edges;
 use crate::docs::{read, same};
 
-const STATES: &str = "# Where a rollout can be
+const STATES: &str = "# State diagrams
 
 <!-- Written by tests/it/model.rs from what the engine does: UPDATE_DOCS=1 cargo test --test it model -->
 
-Each diagram is drawn from what the engine decided while the [model check](semantics.md#model-check) walked every state that
-it can reach. `status.course()` and `status.stage()` name the place. An arrow says the reason that events give, or the command
-that was carried out; without either the stage was done. An arrow from a place to itself begins anew: another template, or
+Each diagram is drawn from the decisions of the engine while the [model check](semantics.md#model-check) explored every
+reachable state. A state is `status.course()` with `status.stage()`. An arrow is labeled with the reason in events or with the
+command; an arrow without a label is a completed stage. An arrow from a state to itself is a restart: another template, or
 a retry. Deletion, adoption and a change of strategy are not drawn.
 
 ";
@@ -21,7 +21,7 @@ a retry. Deletion, adoption and a change of strategy are not drawn.
 pub fn states<'a>(found: impl Iterator<Item = (&'a str, &'a Edges)>) {
     let mut page = STATES.to_owned();
     for (name, edges) in found {
-        write!(page, "## {name}\n\n{}\nWhat people read there:\n\n{}\n", edges.diagram(), edges.table()).unwrap();
+        write!(page, "## {name}\n\n{}\nThe phase in each state:\n\n{}\n", edges.diagram(), edges.table()).unwrap();
     }
     same("docs/states.md", page.trim_end(), "model");
 }
@@ -34,6 +34,6 @@ pub fn numbers(rows: &[String]) {
     let page = read("docs/semantics.md");
     let (before, rest) = page.split_once(BEGIN).expect("docs/semantics.md marks where the numbers begin");
     let (_, after) = rest.split_once(END).expect("docs/semantics.md marks where the numbers end");
-    let head = "| Strategy | What happens beside | States | Transitions | Depth |\n|---|---|---:|---:|---:|";
+    let head = "| Strategy | Additional events | States | Transitions | Depth |\n|---|---|---:|---:|---:|";
     same("docs/semantics.md", &format!("{before}{BEGIN}{head}\n{}\n{END}{after}", rows.join("\n")), "model");
 }
