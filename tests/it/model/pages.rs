@@ -11,9 +11,9 @@ const STATES: &str = "# State diagrams
 <!-- Written by tests/it/model.rs from what the engine does: UPDATE_DOCS=1 cargo test --test it model -->
 
 Each diagram is drawn from the decisions of the engine while the [model check](semantics.md#model-check) explored every
-reachable state. A state is `status.course()` with `status.stage()`. An arrow is labeled with the reason in events or with the
-command; an arrow without a label is a completed stage. An arrow from a state to itself is a restart: another template, or
-a retry. Deletion, adoption and a change of strategy are not drawn.
+reachable state. A state is the course of a release and, in a promotion, its stage. An arrow is labeled with the reason in
+events or with the command; an arrow without a label is a completed stage. An arrow from a state to itself is a restart:
+another template, or a retry. Deletion, adoption and a change of strategy are not drawn.
 
 ";
 
