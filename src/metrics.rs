@@ -55,7 +55,7 @@ type Seconds = Gauge<f64, AtomicU64>;
 pub struct Scrape {
     /// Rollouts by phase and namespace.
     pub rollouts: BTreeMap<(String, String), i64>,
-    /// Rollouts that are due or being worked on.
+    /// Rollouts that are due or being reconciled.
     pub queue: usize,
     /// How long the oldest due key of each queue waits, by the kind of its objects.
     pub oldest_due: Vec<(&'static str, Duration)>,
@@ -125,30 +125,34 @@ impl Metrics {
     fn registered(&self) -> Registry {
         let mut all = Registry::with_prefix("glidepath");
         all.register("rollouts", "Rollouts by phase", self.rollouts.clone());
-        all.register_with_unit("reconcile_duration", "Time of one tick", Unit::Seconds, self.reconcile.clone());
-        all.register("tick_failures", "Ticks that failed; Conflict is a lost race", self.failures.clone());
-        all.register("actions_refused", "Actions that the API server or a rule refused", self.refusals.clone());
-        all.register("panics", "Bugs in the controller, by the kind of object", self.panics.clone());
+        all.register_with_unit("reconcile_duration", "Duration of one tick", Unit::Seconds, self.reconcile.clone());
+        all.register("tick_failures", "Failed ticks; Conflict is a resourceVersion conflict", self.failures.clone());
+        all.register("actions_refused", "Actions rejected by the API server or by a rule", self.refusals.clone());
+        all.register("panics", "Panics in the controller, by the kind of object", self.panics.clone());
         all.register("api_requests", "Requests to the API server", self.requests.clone());
-        all.register("queue_depth", "Rollouts that are due or being worked on", self.queue.clone());
-        let help = "How long the oldest due object of a queue waits";
+        all.register("queue_depth", "Rollouts that are due or being reconciled", self.queue.clone());
+        let help = "Time for which the oldest due object has been waiting in the queue";
         all.register_with_unit("queue_oldest_due", help, Unit::Seconds, self.oldest_due.clone());
-        let help = "Time since a watch was last heard of";
+        let help = "Time since the last response on a watch";
         all.register_with_unit("watch_age", help, Unit::Seconds, self.watch_age.clone());
         all.register(
             "watch_silences",
-            "Watches closed because they did not end when they had to",
+            "Watches closed because they did not end at their timeout",
             self.silences.clone(),
         );
-        let help = "Age of the newest evidence when a run is judged";
+        let help = "Age of the newest sample when a run is judged";
         all.register_with_unit("evidence_lag", help, Unit::Seconds, self.evidence_lag.clone());
         all.register("prometheus_queries", "Queries sent to metric sources", self.queries.clone());
-        all.register("source_requests", "Answers of metric sources by result", self.answers.clone());
-        all.register("steps_completed", "Steps that rollouts completed", self.steps.clone());
-        all.register("rollouts_ended", "Releases that ended, by outcome", self.ended.clone());
-        all.register("route_repairs", "Routes changed from outside and written back", self.repairs.clone());
-        all.register("leader", "Whether this process holds the Lease", self.leader.clone());
-        all.register("lease_transitions", "How often the Lease has changed hands", self.transitions.clone());
+        all.register("source_requests", "Results of queries to metric sources", self.answers.clone());
+        all.register("steps_completed", "Completed steps", self.steps.clone());
+        all.register("rollouts_ended", "Completed releases by outcome", self.ended.clone());
+        all.register(
+            "route_repairs",
+            "Routes that another field manager changed and that were repaired",
+            self.repairs.clone(),
+        );
+        all.register("leader", "Whether this process is the leader", self.leader.clone());
+        all.register("lease_transitions", "Number of times the Lease has changed its holder", self.transitions.clone());
         all.register("lease_requests", "Requests for the Lease by result", self.renewals.clone());
         all
     }

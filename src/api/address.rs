@@ -1,6 +1,6 @@
-//! Addresses that a user's URL may not lead to, unless whoever runs the controller allows it: they are the controller's own
-//! machine and its neighbors, and for gates the cluster's own network (docs/controller.md, "Addresses"). And addresses as
-//! they are checked and shown: credentials do not belong into them.
+//! Addresses that a user's URL must not resolve to, unless the operator of the controller allows it: the controller's
+//! own host and link-local addresses, and for gates the cluster's network (docs/controller.md, "Outbound requests").
+//! Also validation and display of URLs, which must not contain credentials.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +9,7 @@ use super::{analysis::NO_USERINFO, strategy::host};
 /// The longest part of an address that is shown, in characters.
 const LONGEST: usize = 200;
 
-/// Where clouds answer questions about the machine, beside the link-local address.
+/// Metadata addresses of cloud providers, in addition to the link-local address.
 const METADATA: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)), IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254))];
 
@@ -23,7 +23,7 @@ pub fn refused(address: IpAddr) -> Option<&'static str> {
         return Some("a loopback address");
     }
     if address.is_unspecified() || address.is_multicast() {
-        return Some("no address of a server");
+        return Some("not a server address");
     }
     let local = match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
@@ -41,8 +41,8 @@ pub fn is_internal(address: IpAddr) -> bool {
     }
 }
 
-/// Whether a name is one that only a cluster's own name server knows: a single label, or below `svc`, `local` or `internal`.
-/// Others may lead there too; their addresses tell.
+/// Whether a name is cluster-internal: a single label, or below `svc`, `local` or `internal`. Other names may resolve
+/// into the cluster too; their addresses are checked.
 pub fn is_internal_name(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let mut labels = host.split('.').skip(1).peekable();
@@ -63,7 +63,7 @@ pub fn base_url(address: &str) -> Result<&str, &'static str> {
     host(address)
 }
 
-/// An address as people are shown it: without credentials and without a query, whatever else is wrong with it.
+/// An address for display: without credentials and query, even if it is otherwise invalid.
 pub fn shown(address: &str) -> String {
     let scheme = ["https://", "http://"].into_iter().find(|scheme| address.starts_with(scheme)).unwrap_or_default();
     let rest = &address[scheme.len()..];
@@ -86,9 +86,9 @@ mod tests {
             ("169.254.169.254", Some("a link-local address")),
             ("::ffff:169.254.169.254", Some("a link-local address")),
             ("fe80::1", Some("a link-local address")),
-            ("0.0.0.0", Some("no address of a server")),
-            ("::", Some("no address of a server")),
-            ("224.0.0.1", Some("no address of a server")),
+            ("0.0.0.0", Some("not a server address")),
+            ("::", Some("not a server address")),
+            ("224.0.0.1", Some("not a server address")),
             ("fd00:ec2::254", Some("a metadata address")),
             ("100.100.100.200", Some("a metadata address")),
             ("10.0.0.1", None),

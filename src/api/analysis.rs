@@ -1,4 +1,4 @@
-//! What is measured and how it is judged: templates, and the runs that apply them.
+//! Metrics and their judges: templates, and the AnalysisRuns that apply them.
 
 mod conversion;
 mod counter;

@@ -1,4 +1,4 @@
-//! One human or CI command, recorded: who, why, meant for which revision and step, and what became of it.
+//! A recorded command of a user or of CI: its author, reason, target revision and step, and its result.
 
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::status::Stage;
 
-/// What a command asks for (rules S80 to S84). The spec never changes; the status says what became of it.
+/// A command on a Rollout (rules S80 to S84). The spec is immutable; the status reports the result.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "glidepath.dev",
@@ -32,37 +32,38 @@ pub struct RolloutCommandSpec {
     /// The Rollout's name, in the same namespace.
     #[schemars(length(min = 1, max = 253))]
     pub rollout: String,
-    /// What to do.
+    /// The verb.
     pub verb: Verb,
-    /// The revision id it is meant for; another current revision makes the command obsolete.
+    /// The target revision id; if another revision is current, the command is obsolete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// promote: the attempt it is meant for.
+    /// promote: the target attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// promote: the index (from 0) of the step it is meant for.
+    /// promote: the index (from 0) of the target step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u32>,
-    /// promote: the ramp's sub-step it is meant for, from 0.
+    /// promote: the target sub-step of a ramp, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sub_step: Option<u32>,
-    /// promote: the stage of the promotion it is meant for, where one is under way.
+    /// promote: the target stage, if a promotion is in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
     /// promote: skip the remaining steps and analysis.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub full: bool,
-    /// promote: go to this step, numbered from 1 as `status` and `plan` print it. Never skips analysis without `full`.
+    /// promote: continue at this step, numbered from 1 as `status` and `plan` print it. Never skips analysis without
+    /// `full`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_step: Option<u32>,
-    /// undo: the revision number to go back to; absent: the previous one.
+    /// undo: the revision number to roll back to. Default: the previous one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_revision: Option<u64>,
-    /// Why, for the record.
+    /// The reason, recorded in the history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub reason: Option<String>,
-    /// Who, as the API server knows them.
+    /// The author, as authenticated by the API server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub requested_by: Option<String>,
@@ -72,24 +73,24 @@ pub struct RolloutCommandSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verb {
-    /// End the current wait, or with `full` skip the rest.
+    /// End the current wait, or with `full` skip the remaining steps.
     Promote,
-    /// Give all traffic back to stable and stop.
+    /// Shift all traffic to stable and end the release.
     Abort,
-    /// Complete no further step.
+    /// Suspend the steps.
     Pause,
-    /// Lift the pause.
+    /// Resume the steps.
     Resume,
-    /// Begin again at step 0 after an abort or hold.
+    /// Start a new attempt at the first step after an abort or hold.
     Retry,
-    /// Go back to an earlier revision.
+    /// Roll back to an earlier revision.
     Undo,
-    /// Replace the pods of the stable revision a few at a time, through evictions.
+    /// Replace the pods of the stable revision a few at a time, by eviction.
     Restart,
 }
 
 impl Verb {
-    /// The word people type.
+    /// The verb on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Verb::Promote => "promote",
@@ -103,28 +104,28 @@ impl Verb {
     }
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutCommandStatus {
-    /// Done, Refused or Obsolete; absent until it is taken.
+    /// Done, Refused or Obsolete; absent until it is processed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<CommandState>,
-    /// Why, in words.
+    /// The reason, human-readable.
     #[serde(default)]
     pub message: String,
-    /// When it was taken.
+    /// When it was processed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<Timestamp>,
 }
 
-/// The ends of a command.
+/// The possible results of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CommandState {
-    /// It was carried out (or already was).
+    /// It was executed (or had been already).
     Done,
-    /// It made no sense at that moment; the message says why.
+    /// It was rejected; the message gives the reason.
     Refused,
-    /// It was meant for another revision, attempt or step.
+    /// It was rejected as stale: the rollout has moved on to another revision, attempt or step.
     Obsolete,
 }

@@ -1,11 +1,11 @@
-//! Newtypes for units: percentages in basis points, durations as people write them.
+//! Newtypes for units: percentages in basis points, durations in Go's format.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A percentage from 0 to 100 with a grain of 0.01 % (one basis point). Written as a number (`5`, `0.25`) or as a
+/// A percentage from 0 to 100 with a resolution of 0.01 % (one basis point). Written as a number (`5`, `0.25`) or as a
 /// string (`"5%"`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percent(u32);
@@ -36,7 +36,7 @@ impl Percent {
         f64::from(self.0) / 10_000.0
     }
 
-    /// What is left to 100 %.
+    /// The remainder to 100 %.
     pub const fn rest(self) -> Percent {
         Percent(10_000 - self.0)
     }
@@ -72,10 +72,10 @@ pub enum PercentError {
     #[error("`{0}` is not a percentage; write a number from 0 to 100, like 5, 0.25 or \"25%\"")]
     Syntax(String),
     /// Below 0 or above 100.
-    #[error("{0} is outside 0 to 100")]
+    #[error("must be between 0 and 100, got {0}")]
     Range(String),
     /// Finer than a basis point.
-    #[error("{0} is finer than 0.01 %, the smallest grain")]
+    #[error("{0} is finer than the resolution of 0.01 %")]
     Grain(String),
 }
 
@@ -186,15 +186,15 @@ pub enum DurationError {
     /// No number with a unit.
     #[error("\"{0}\" is not a duration; write a number with a unit (ms, s, m, h or d), like 90s, 5m or 1h30m")]
     Syntax(String),
-    /// A number without a unit: elsewhere that is seconds.
+    /// A number without a unit, which other tools read as seconds.
     #[error("{0} is not a duration; write {1}s")]
     Unit(String, String),
     /// Longer than is allowed.
-    #[error("\"{0}\" is longer than a year, the longest wait")]
+    #[error("\"{0}\" is longer than a year, which is the maximum")]
     Long(String),
 }
 
-/// A year: longer waits are typing mistakes, and the bound keeps arithmetic on timestamps safe.
+/// A year: longer durations are typos, and the bound keeps arithmetic on timestamps safe.
 const LONGEST: f64 = 366.0 * 86_400.0;
 
 impl FromStr for HumanDuration {
@@ -266,7 +266,7 @@ impl<'de> Deserialize<'de> for HumanDuration {
     }
 }
 
-/// The text of a duration. A bare number has words of its own: other tools take it for seconds.
+/// Parses a duration. A bare number has its own error, because other tools read it as seconds.
 fn duration_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     struct Visitor;
     impl de::Visitor<'_> for Visitor {
@@ -304,7 +304,7 @@ impl JsonSchema for HumanDuration {
 pub enum Delay {
     /// After this long.
     After(HumanDuration),
-    /// Not by itself.
+    /// Never.
     Never,
 }
 

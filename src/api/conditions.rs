@@ -36,7 +36,7 @@ pub struct Condition {
     pub message: String,
     /// When `status` last changed.
     pub last_transition_time: Timestamp,
-    /// The generation of the spec this speaks of.
+    /// The generation of the spec that this condition was computed from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }

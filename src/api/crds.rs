@@ -19,7 +19,7 @@ const ONE: [&str; 3] = ["items", "additionalProperties", "not"];
 /// Keys under which a schema holds a list of schemas.
 const LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 
-/// Why a derived schema cannot be offered to an API server. Always a mistake in our own types.
+/// Why a derived schema is not valid for an API server. Always a bug in the types.
 #[derive(Debug, thiserror::Error)]
 #[error("the schema of {kind} is not a CustomResourceDefinition any more")]
 pub struct CrdError {
@@ -74,7 +74,7 @@ fn structural(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition,
     serde_json::from_value(value).map_err(wrap)
 }
 
-/// Mends one schema and everything below it.
+/// Fixes one schema and everything below it.
 fn mend(schema: &mut Map<String, Value>) {
     if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
         schema.remove("additionalProperties");

@@ -1,8 +1,8 @@
-//! Labels and annotations that pods carry while they are in a role (`canaryMetadata`, `stableMetadata`).
+//! Role metadata: labels and annotations on pods while they have a role (`canaryMetadata`, `stableMetadata`).
 //!
-//! They stand in the ReplicaSet's pod template, so that new pods are born with them, and in the pods themselves. Beside them
-//! stands one annotation of ours that says what was added and what stood there before: with it a template is told apart from
-//! what was added to it ([`without`]), so a role makes no revision (rule S1), and each pod says by itself what has to go.
+//! They are in the ReplicaSet's pod template, so that new pods are created with them, and in the pods themselves. One
+//! annotation records what was added and the previous values: it separates the user's template from the added metadata
+//! ([`without`]), so a role creates no revision (rule S1), and each pod records what to remove.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-/// The annotation in ReplicaSets' pod templates and on pods that says what was added for the role.
+/// The annotation in ReplicaSets' pod templates and on pods that records the role metadata.
 pub const METADATA_ANNOTATION: &str = "glidepath.dev/metadata";
 
 /// Labels and annotations for pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodMetadata {
-    /// Labels. Those that the Rollout selects its pods by, and ours, are refused.
+    /// Labels. Labels of the Rollout's selector and keys of Glidepath are rejected.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Annotations.
@@ -27,7 +27,7 @@ pub struct PodMetadata {
 }
 
 impl PodMetadata {
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.annotations.is_empty()
     }
@@ -38,20 +38,20 @@ impl PodMetadata {
     }
 }
 
-/// What was added to a template or pod for its role.
+/// The metadata that was added to a template or pod for its role.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Added {
-    /// What it was given.
+    /// The added metadata.
     #[serde(skip_serializing_if = "PodMetadata::is_empty")]
     pub given: PodMetadata,
-    /// The template's own values in whose place it stands.
+    /// The template's own values that it overrides.
     #[serde(skip_serializing_if = "PodMetadata::is_empty")]
     pub before: PodMetadata,
 }
 
 impl Added {
-    /// Adding this to a template that nothing was added to.
+    /// The addition of this metadata to an unmodified template.
     pub fn to(pure: &Value, given: PodMetadata) -> Self {
         let own = |part: &str, wanted: &BTreeMap<String, String>| {
             let own = |key: &String| pure.pointer("/metadata")?.get(part)?.get(key)?.as_str().map(str::to_owned);
@@ -62,7 +62,7 @@ impl Added {
         Added { given, before }
     }
 
-    /// As our annotation says it.
+    /// The value of the annotation.
     pub fn text(&self) -> Option<String> {
         (!self.given.is_empty()).then(|| serde_json::to_string(self).ok()).flatten()
     }
@@ -85,20 +85,20 @@ impl Added {
     }
 }
 
-/// What a template or pod carries for its role, as it was found.
+/// The observed role metadata of a template or pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Carried {
     /// Nothing was added to it.
     #[default]
     Nothing,
-    /// All that was added is there.
+    /// All of the added metadata is present.
     Whole(Box<Added>),
-    /// Something of what was added is gone or has another value.
+    /// Some of the added metadata is missing or changed.
     Astray(Box<Added>),
 }
 
 impl Carried {
-    /// What this metadata carries.
+    /// The role metadata in this object metadata.
     pub fn by(labels: Option<&BTreeMap<String, String>>, annotations: Option<&BTreeMap<String, String>>) -> Self {
         let Some(text) = annotations.and_then(|all| all.get(METADATA_ANNOTATION)) else { return Carried::Nothing };
         let Ok(added) = serde_json::from_str::<Box<Added>>(text) else { return Carried::Astray(Box::default()) };
@@ -106,12 +106,12 @@ impl Carried {
             part.iter().all(|(key, value)| all.and_then(|all| all.get(key)) == Some(value))
         };
         let whole = there(&added.given.labels, labels) && there(&added.given.annotations, annotations);
-        // Words that are not ours would never be equal to ours.
+        // Another formatting of the annotation would never compare equal.
         let ours = added.text().as_ref() == Some(text);
         if whole && ours { Carried::Whole(added) } else { Carried::Astray(added) }
     }
 
-    /// What a pod template carries.
+    /// The role metadata of a pod template.
     pub fn by_template(template: &Value) -> Self {
         if annotation(template).is_none() {
             return Carried::Nothing;
@@ -120,7 +120,7 @@ impl Carried {
         Carried::by(Some(&metadata.labels), Some(&metadata.annotations))
     }
 
-    /// What was added, whether or not all of it is there.
+    /// What was added, whether or not all of it is present.
     pub fn added(&self) -> Added {
         match self {
             Carried::Nothing => Added::default(),
@@ -128,7 +128,7 @@ impl Carried {
         }
     }
 
-    /// A short mark by which a pod is compared with its template.
+    /// A short fingerprint for comparing a pod with its template.
     pub fn mark(&self) -> Mark {
         match self {
             Carried::Nothing => Mark::NOTHING,
@@ -138,17 +138,17 @@ impl Carried {
     }
 }
 
-/// Stands for what a pod carries, in few bytes.
+/// A fingerprint of a pod's role metadata.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark(u64);
 
 impl Mark {
     /// Nothing was added.
     pub const NOTHING: Mark = Mark(0);
-    /// Not what was added.
+    /// The added metadata was changed.
     pub const ASTRAY: Mark = Mark(1);
 
-    /// Of what was added, all of which is there.
+    /// The fingerprint of the added metadata, all of which is present.
     pub fn of(added: &Added) -> Self {
         let Some(text) = added.text() else { return Mark::NOTHING };
         let digest: [u8; 32] = Sha256::digest(text).into();
@@ -157,7 +157,7 @@ impl Mark {
     }
 }
 
-/// The template without what was added to it for a role.
+/// The template without its role metadata.
 pub fn without(mut template: Value) -> Value {
     let Some(text) = annotation(&template) else { return template };
     let added: Added = serde_json::from_str(text).unwrap_or_default();
@@ -215,7 +215,7 @@ mod tests {
         }
     }
 
-    /// The template with this for a role, from whatever it carries now.
+    /// The template with this role metadata, replacing its current one.
     fn given(template: &Value, wanted: &PodMetadata) -> Value {
         let next = Added::to(&without(template.clone()), wanted.clone());
         let patch = Carried::by_template(template).added().patch_to(&next);

@@ -1,8 +1,8 @@
 //! The kinds of `glidepath.dev/v1alpha1` and their validation.
 //!
-//! Doc comments here are what `kubectl explain` prints: meaning, units, ranges, defaults.
-//! CEL rules on the types hold what the API server can check; everything else is [`validate`], shared by `lint` and the
-//! controller, so that both say the same words.
+//! Doc comments here are what `kubectl explain` prints: meaning, units, ranges, defaults. CEL rules on the types hold
+//! what the API server can check; everything else is [`validate`], shared by `lint` and the controller, so that both
+//! report the same messages.
 
 pub mod address;
 pub mod analysis;

@@ -13,17 +13,17 @@ pub const MOST_LABEL: usize = 63;
 pub const MOST_SUBDOMAIN: usize = 253;
 /// What the API server keeps of a `generateName` (63 less its 5 random characters).
 pub const MOST_GENERATED_BASE: usize = 58;
-/// The most characters of a ReplicaSet's name whose pods are called `<ReplicaSet>-xxxxx`, dash included: analyses tell pods
-/// apart by that prefix.
+/// The most characters of a ReplicaSet's name whose pods are called `<ReplicaSet>-xxxxx`, dash included: analyses
+/// distinguish pods by that prefix.
 const MOST_REPLICA_SET: usize = MOST_GENERATED_BASE - 1;
-/// The characters of the hash that stands for the part of a long name that was cut.
+/// The length of the hash that replaces the truncated part of a long name.
 const HASH: usize = 6;
 
-/// Why a text is not a name that Kubernetes accepts, in kubectl's words.
+/// Why a string is not a valid Kubernetes name, with kubectl's messages.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NameError {
     /// Too long.
-    #[error("must be no more than {most} characters, this has {size}")]
+    #[error("must be no more than {most} characters, got {size}")]
     TooLong {
         /// What is allowed.
         most: usize,
@@ -74,7 +74,7 @@ pub fn qualified_name(key: &str) -> Result<(), String> {
         return Err(format!("its name must be {QUALIFIED}"));
     }
     match prefix.map(subdomain) {
-        Some(Err(_)) => Err("before the slash stands a DNS name in lower case, like example.com".to_owned()),
+        Some(Err(_)) => Err("the prefix before the slash must be a lowercase DNS name, like example.com".to_owned()),
         _ => Ok(()),
     }
 }
@@ -95,8 +95,9 @@ fn is_qualified(text: &str) -> bool {
 /// The name of a revision's ReplicaSet: `<rollout>-<id>`, with `-<alternative>` behind it where the names before are taken
 /// by others' ReplicaSets.
 ///
-/// A name that would be too long for its pods to bear whole is cut, and a hash of the Rollout's whole name tells it from
-/// others that begin alike. A ReplicaSet is found by owner and label, never by this name: older ones may be called otherwise.
+/// A name that would be truncated in the names of its pods is shortened, and a hash of the Rollout's whole name
+/// distinguishes it from others with the same prefix. A ReplicaSet is found by owner and label, never by this name:
+/// older ones may be called otherwise.
 pub fn replica_set(rollout: &str, id: &str, alternative: u32) -> String {
     let end = if alternative == 0 { format!("-{id}") } else { format!("-{id}-{alternative}") };
     let room = MOST_REPLICA_SET.saturating_sub(end.len());
@@ -179,7 +180,7 @@ mod tests {
             ("", "a lowercase RFC 1123 subdomain"),
             ("a..b", "a lowercase RFC 1123 subdomain"),
             ("-a", "must start and end with an alphanumeric character"),
-            (&"a".repeat(254), "must be no more than 253 characters, this has 254"),
+            (&"a".repeat(254), "must be no more than 253 characters, got 254"),
         ] {
             assert!(subdomain(text).unwrap_err().to_string().contains(said), "{text}");
         }
@@ -190,7 +191,7 @@ mod tests {
 
     proptest! {
         /// Whatever a Rollout is called, its ReplicaSets' names are names, their pods bear them whole, and the pattern
-        /// `(.*)-[^-]*` by which counters tell pods apart gives the ReplicaSet back.
+        /// `(.*)-[^-]*` by which counters distinguish pods yields the ReplicaSet.
         #[test]
         fn w5_every_derived_name_fits_and_matches_its_pods(
             rollout in "[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", alternative in 0u32..=3,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The most pods that any field may ask for, as for `spec.replicas`. It keeps every sum of pods far from overflow.
+/// The maximum number of pods in any field, as for `spec.replicas`. It keeps sums of pods far from overflow.
 pub const MOST_PODS: u32 = 100_000;
 /// The largest percentage: `maxSurge` may be above 100 %, as in a Deployment.
 const MOST_SHARE: u32 = 9_999;
@@ -13,9 +13,9 @@ const MOST_SHARE: u32 = 9_999;
 /// A whole number of pods or a share of the desired replicas (`3` or `"25%"`), as in a Deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodCount {
-    /// So many pods, at most [`MOST_PODS`].
+    /// A number of pods, at most [`MOST_PODS`].
     Pods(u32),
-    /// This share of the desired replicas, in whole percent; 100 and more are possible.
+    /// A percentage of the desired replicas, whole; 100 and more are possible.
     Share(u32),
 }
 
@@ -48,22 +48,22 @@ impl PodCount {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PodCountError {
     /// More than there can be.
-    #[error("{0} is above {MOST_PODS}, the most")]
+    #[error("must be at most {MOST_PODS}, got {0}")]
     Many(u64),
     /// Below 0.
     #[error("{0} is negative; write a number of pods, like 1, or a percentage, like \"25%\"")]
     Negative(String),
     /// A number as a text: a Deployment refuses it too.
-    #[error("\"{0}\" is not a percentage; write {0} for pods or \"{0}%\"")]
+    #[error("\"{0}\" is not a percentage; write {0} for pods, or \"{0}%\"")]
     Quoted(String),
     /// A percentage with a fraction.
-    #[error("{0} is not whole; write a whole number of pods or a whole percentage, like \"25%\"")]
+    #[error("{0} is not a whole number; write a whole number of pods or a whole percentage, like \"25%\"")]
     Fraction(String),
     /// A percentage above what is allowed.
-    #[error("\"{0}\" is above {MOST_SHARE}%, the most")]
+    #[error("must be at most {MOST_SHARE}%, got \"{0}\"")]
     Large(String),
     /// Anything else.
-    #[error("\"{0}\" is neither a number of pods nor a percentage; write a number, like 1, or a text like \"25%\"")]
+    #[error("\"{0}\" is neither a number of pods nor a percentage; write a number, like 1, or a string like \"25%\"")]
     Syntax(String),
 }
 
@@ -181,18 +181,18 @@ mod tests {
     #[test]
     fn w6_a_text_is_a_percentage_and_says_so() {
         for (json, words) in [
-            ("\"4\"", "\"4\" is not a percentage; write 4 for pods or \"4%\""),
+            ("\"4\"", "\"4\" is not a percentage; write 4 for pods, or \"4%\""),
             ("\"-1\"", "\"-1\" is negative; write a number of pods"),
             ("-1", "-1 is negative; write a number of pods"),
             ("\"-25%\"", "\"-25%\" is negative"),
-            ("\"12.5%\"", "\"12.5%\" is not whole; write a whole number of pods or a whole percentage"),
-            ("2.5", "2.5 is not whole"),
-            ("\"10000%\"", "\"10000%\" is above 9999%, the most"),
+            ("\"12.5%\"", "\"12.5%\" is not a whole number; write a whole number of pods or a whole percentage"),
+            ("2.5", "2.5 is not a whole number"),
+            ("\"10000%\"", "must be at most 9999%, got \"10000%\""),
             ("\"\"", "\"\" is neither a number of pods nor a percentage"),
             ("\"25 %\"", "\"25 %\" is neither"),
             ("\"%\"", "\"%\" is neither"),
-            ("4294967295", "4294967295 is above 100000, the most"),
-            ("100001", "100001 is above 100000, the most"),
+            ("4294967295", "must be at most 100000, got 4294967295"),
+            ("100001", "must be at most 100000, got 100001"),
         ] {
             let said = read(json).unwrap_err();
             assert!(said.contains(words), "{json}: {said}");

@@ -1,6 +1,6 @@
 //! Names of revisions (rule S1): a hash over the pod template exactly as the user wrote it.
 //!
-//! Never over a typed struct: a library that learns a new field must not start a rollout in anybody's cluster.
+//! Never over a typed struct: a library that learns a new field must not start a rollout in any cluster.
 
 use std::borrow::Cow;
 
@@ -129,7 +129,7 @@ mod tests {
         assert_ne!(id(&plain), id(&other));
     }
 
-    /// These ids name ReplicaSets in people's clusters: they never change.
+    /// These ids name ReplicaSets in users' clusters: they never change.
     #[test]
     fn s1_ids_are_the_same_for_ever() {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The Rollout: a workload and how its next version is released.
+//! The Rollout: a workload and its release strategy.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
@@ -15,7 +15,7 @@ use super::{
     traffic::TrafficRouter,
 };
 
-/// A workload and how its next version is released.
+/// A workload and its release strategy.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "glidepath.dev",
@@ -27,7 +27,7 @@ use super::{
     category = "glidepath",
     category = "all",
     status = "RolloutStatus",
-    doc = "A workload and how its next version is released, step by step.",
+    doc = "A workload and its release strategy.",
     scale(
         spec_replicas_path = ".spec.replicas",
         status_replicas_path = ".status.replicas",
@@ -46,102 +46,104 @@ use super::{
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("has(self.workloadRef) != has(self.template)", "give either workloadRef, or selector and template"))]
-#[x_kube(validation = ("has(self.template) == has(self.selector)", "selector and template go together"))]
+#[x_kube(validation = ("has(self.workloadRef) != has(self.template)", "set either workloadRef, or selector and template"))]
+#[x_kube(validation = ("has(self.template) == has(self.selector)", "selector and template must be set together"))]
 #[x_kube(validation = (
     "!has(oldSelf.workloadRef) || (has(self.workloadRef) && self.workloadRef.name == oldSelf.workloadRef.name)",
-    "workloadRef is immutable: delete the Rollout, which gives the Deployment back, and create it anew"
+    "workloadRef is immutable: delete the Rollout, which restores the Deployment, and create it again"
 ))]
 #[x_kube(validation = (
     "has(self.class) == has(oldSelf.class) && (!has(self.class) || self.class == oldSelf.class)",
-    "class is immutable: two controllers would act on the Rollout at once; create it anew"
+    "class is immutable: two controllers would reconcile the Rollout at once; create it again"
 ))]
 #[x_kube(validation = ("!has(oldSelf.selector) || !has(self.selector) || self.selector == oldSelf.selector", "selector is immutable"))]
 #[x_kube(validation = (
     "!has(self.services) || !has(self.services.root) || size(self.services.root) <= 56 || !has(self.traffic) || \
      size(self.traffic) == 0 || (has(self.services.stable) && has(self.services.canary)) || has(self.strategy.blueGreen) || \
      self.traffic.exists(t, has(t.istio) && has(t.istio.destinationRule))",
-    "services.root must be no more than 56 characters where the stable and canary Services are named after it"
+    "services.root must be no more than 56 characters because the stable and canary Services are named after it"
 ))]
 pub struct RolloutSpec {
-    /// The installation that acts on it: the controller that runs with `--class` and this name. Absent: the one without a
-    /// class. Immutable.
+    /// The installation that reconciles this Rollout: the controller that runs with this value of `--class`. If absent,
+    /// the one without a class. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 40), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub class: Option<String>,
-    /// How many pods are wanted. Absent when an autoscaler owns it through the scale subresource.
+    /// The desired number of pods. Leave it out when an autoscaler owns it through the scale subresource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = MOST_PODS))]
     pub replicas: Option<u32>,
-    /// The Deployment whose pod template is released. Its own controller is held still meanwhile.
+    /// The Deployment whose pod template is released. It is kept paused while the Rollout exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload_ref: Option<WorkloadRef>,
-    /// Which pods belong to the Rollout, as in a Deployment. Immutable.
+    /// Label selector for the pods of the Rollout, as in a Deployment. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// The pod template, as in a Deployment. Kept exactly as written: its hash names the revision.
+    /// The pod template, as in a Deployment. It is stored exactly as written: its hash names the revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "raw_object")]
     pub template: Option<serde_json::Value>,
-    /// How long a pod must be ready before it counts as available, in seconds. Default 0.
+    /// Minimum number of seconds for which a pod must be ready to be considered available. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86_400))]
     pub min_ready_seconds: Option<u32>,
-    /// How many old ReplicaSets are kept for `undo`. Default 5.
+    /// The number of old ReplicaSets to keep for `undo`. Default 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub revision_history_limit: Option<u32>,
-    /// How long one wait for pods, routes or endpoints may take before `onFailure` applies. Default 10m.
+    /// Maximum duration of a wait for pods, routes or endpoints before `onFailure` applies. Default 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_deadline: Option<HumanDuration>,
-    /// What a failure does: `Rollback` (default) or `Hold`, which stops, keeps the traffic as it is and waits for a person.
+    /// Action on failure: `Rollback` (default), or `Hold`, which suspends the release at its current weight and waits
+    /// for an operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
-    /// Going back to one of the last promoted revisions skips steps and analysis.
+    /// A rollback to one of the last promoted revisions skips steps and analysis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_window: Option<RollbackWindow>,
-    /// What no verdict in time does. Default Hold.
+    /// Action when an analysis reaches no verdict in time. Default Hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_inconclusive: Option<OnInconclusive>,
-    /// When a weight counts as in force. Default Settled.
+    /// When a change of weight counts as complete. Default Settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
-    /// Completes no step and promotes nothing while true.
+    /// While true, no step completes and nothing is promoted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
-    /// The Services of the workload. Needed with a mesh that splits by Service.
+    /// The Services of the workload. Required with a mesh that splits by Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub services: Option<Services>,
-    /// The routers that split traffic, written in order. Absent: the ratio of replicas is the split.
+    /// The routers that split traffic, written in this order. If absent, the ratio of replicas approximates the weight.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub traffic: Vec<TrafficRouter>,
-    /// How long an accepted route must stand before it counts as settled. Default 10s with Istio, else 5s.
+    /// How long a route must be observed as written before it counts as settled. Default 10s with Istio, else 5s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settle: Option<HumanDuration>,
-    /// How long an old revision keeps its pods after its last traffic is settled away. Default 30s.
+    /// How long an old revision keeps its pods after its traffic has shifted away and settled. Default 30s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_down_delay: Option<HumanDuration>,
-    /// The same after an abort; `never` keeps the pods for debugging. Default 30s.
+    /// Like scaleDownDelay, for the new revision after an abort; `never` keeps its pods for debugging. Default 30s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort_scale_down_delay: Option<Delay>,
-    /// What pods of the new version carry until it is stable or they go. It makes no revision and restarts nothing.
+    /// Labels and annotations on the new version's pods until it is stable or they are deleted. A change creates no
+    /// revision and restarts no pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary_metadata: Option<PodMetadata>,
-    /// What pods of the stable version carry as long as it is that, also those of the first deploy.
+    /// Labels and annotations on the stable version's pods while it is stable, including those of the first deploy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable_metadata: Option<PodMetadata>,
-    /// The analysis that runs from the first step that sends traffic to the end of the rollout.
+    /// The background analysis, which runs from the first step that sends traffic to the end of the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<BackgroundAnalysis>,
-    /// How the next version is released.
+    /// The release strategy.
     pub strategy: Strategy,
 }
 
-/// A Deployment by name.
+/// A reference to a Deployment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("self.apiVersion == 'apps/v1' && self.kind == 'Deployment'", "workloadRef names an apps/v1 Deployment"))]
+#[x_kube(validation = ("self.apiVersion == 'apps/v1' && self.kind == 'Deployment'", "workloadRef must reference an apps/v1 Deployment"))]
 pub struct WorkloadRef {
     /// `apps/v1`.
     pub api_version: String,
@@ -150,19 +152,19 @@ pub struct WorkloadRef {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// How the Deployment's own pods go once the Rollout has its own. Default Progressively.
+    /// How the Deployment's own pods are scaled down once the Rollout has its own. Default Progressively.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_down: Option<ScaleDown>,
 }
 
-/// How the pods of an adopted Deployment go.
+/// How an adopted Deployment's own pods are scaled down once the Rollout has its own. Default Progressively.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ScaleDown {
-    /// They stay.
+    /// They are not scaled down.
     Never,
-    /// All at once when our own pods are available.
+    /// All at once when the Rollout's pods are available.
     OnSuccess,
-    /// One by one as our own become available.
+    /// Step by step as the Rollout's pods become available.
     #[default]
     Progressively,
 }
@@ -171,49 +173,49 @@ pub enum ScaleDown {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Services {
-    /// The Service that callers use. It exists already.
+    /// The Service that clients use. It must exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub root: Option<String>,
-    /// The Service of the stable version; created and owned when absent. Default `<root>-stable`.
+    /// The Service of the stable version; created if it does not exist. Default `<root>-stable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub stable: Option<String>,
-    /// The Service of the new version; created and owned when absent. Default `<root>-canary`.
+    /// The Service of the new version; created if it does not exist. Default `<root>-canary`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub canary: Option<String>,
 }
 
-/// The analysis behind the steps.
+/// The background analysis.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "has(self.prometheus) || has(self.successfulRunHistoryLimit) || has(self.unsuccessfulRunHistoryLimit) || \
      (has(self.templates) && size(self.templates) > 0)",
-    "name at least one template"
+    "set at least one template"
 ))]
 pub struct BackgroundAnalysis {
-    /// The templates whose metrics are judged together. A blue-green release and an A/B test name theirs in the strategy and
-    /// have none here.
+    /// The templates whose metrics are judged together. Blue-green and A/B strategies set their templates in the
+    /// strategy instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub templates: Vec<TemplateRef>,
-    /// Values for the templates' arguments.
+    /// Values for the arguments of the templates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub args: Vec<Arg>,
-    /// The index (from 0) of the step it starts with. Default: the first that sends traffic.
+    /// The index (from 0) of the step at which it starts. Default: the first step that sends traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starting_step: Option<u32>,
-    /// The Prometheus of these metrics. Default: the controller's `--prometheus`.
+    /// The Prometheus server to query. Default: the controller's `--prometheus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
-    /// How many ended AnalysisRuns of this Rollout are kept that did not fail. Default 5.
+    /// The number of finished AnalysisRuns to keep that did not fail. Default 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000))]
     pub successful_run_history_limit: Option<u32>,
-    /// How many are kept that failed or were inconclusive. Default 5.
+    /// The number of finished AnalysisRuns to keep that failed or were inconclusive. Default 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000))]
     pub unsuccessful_run_history_limit: Option<u32>,
@@ -230,7 +232,7 @@ pub struct UserObjects {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub traffic: Vec<TrafficRouter>,
-    /// The Services of a blue-green strategy, in place of which a canary has none.
+    /// The Services of a blue-green strategy; absent for a canary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blue_green: Option<SwitchedServices>,
 }
@@ -253,7 +255,7 @@ impl RolloutSpec {
         !self.traffic.is_empty()
     }
 
-    /// The analysis behind the steps: the file's, or an A/B test's guardrails. A blue-green release has none.
+    /// The background analysis: the spec's, or an A/B test's guardrails. A blue-green release has none.
     pub fn background(&self) -> Option<Judged> {
         if let Some(test) = &self.strategy.ab_test {
             return test.guardrails.clone();
@@ -275,13 +277,13 @@ impl RolloutSpec {
         UserObjects { services: self.services.clone(), traffic: self.traffic.clone(), blue_green }
     }
 
-    /// This spec as if it still wrote to the objects that were written to last, where it names others now (rule S20).
+    /// This spec with the objects that were last written to, if it names others now (rule S20).
     pub fn on_old_objects(&self, status: &RolloutStatus) -> Option<RolloutSpec> {
         let old = status.memory.objects.as_ref().filter(|old| **old != self.objects())?;
         Some(self.with_objects(old))
     }
 
-    /// This spec as far as objects go, if it still wrote to these. It has no steps.
+    /// The object references of this spec, replaced by these. It has no steps.
     fn with_objects(&self, objects: &UserObjects) -> RolloutSpec {
         let strategy = match &objects.blue_green {
             Some(services) => Strategy {
@@ -298,45 +300,48 @@ impl RolloutSpec {
     }
 }
 
-/// How far back the short way goes.
+/// How far back a fast rollback goes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RollbackWindow {
-    /// So many of the revisions that were promoted before the stable one.
+    /// The number of revisions promoted before the stable one.
     #[schemars(range(min = 1, max = 20))]
     pub revisions: u32,
 }
 
-/// What a failure does.
+/// Action on failure: `Rollback` (default), or `Hold`, which suspends the release at its current weight and waits for an
+/// operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnFailure {
-    /// All traffic returns to stable.
+    /// Roll back: all traffic shifts to stable.
     #[default]
     Rollback,
-    /// Everything stays as it is, and a person decides.
+    /// Suspend the release at its current weight until an operator decides.
     Hold,
 }
 
-/// When a weight counts as in force.
+/// When a change of weight counts as complete: `settled` (default) once the routes have been observed as written for
+/// `settle`, or `observed` once the measured share of requests matches, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verification {
-    /// When the routes say so and have for as long as `settle`.
+    /// When the routes have been observed as written for `settle`.
     #[default]
     Settled,
-    /// When requests were counted to fall that way, too: by the background analysis, in a mesh.
+    /// When, in addition, the measured share of requests matches the weight. Requires a mesh and a background analysis.
     Observed,
 }
 
-/// What no verdict in time does.
+/// Action when an analysis reaches no verdict in time: `Hold` (default) waits for an operator, `Abort` rolls back,
+/// `Promote` continues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnInconclusive {
-    /// Everything stays as it is, and a person decides.
+    /// Suspend the release at its current weight until an operator decides.
     #[default]
     Hold,
-    /// All traffic returns to stable.
+    /// Roll back: all traffic shifts to stable.
     Abort,
-    /// The wait ends as if it had passed.
+    /// Continue as if the analysis had passed.
     Promote,
 }
 

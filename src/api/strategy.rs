@@ -26,22 +26,22 @@ pub use step::{AnalysisStep, CanaryScale, Decide, Observe, Pause, Ramp, Step};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "[has(self.canary), has(self.blueGreen), has(self.abTest)].filter(x, x).size() == 1",
-    "name exactly one strategy: canary, blueGreen or abTest"
+    "set exactly one strategy: canary, blueGreen or abTest"
 ))]
 pub struct Strategy {
-    /// Step by step beside the stable version.
+    /// Shift traffic to the new version step by step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryStrategy>,
-    /// All at once, after a preview beside the stable version.
+    /// Switch all traffic at once, after a preview.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blue_green: Option<BlueGreenStrategy>,
-    /// Two versions side by side until their users have decided.
+    /// Run two versions side by side until the metrics decide between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ab_test: Option<AbTestStrategy>,
 }
 
 impl Strategy {
-    /// What is walked before the promotion: the steps of a canary, or another strategy written out as steps.
+    /// The steps before the promotion: those of a canary, or another strategy expanded to steps.
     pub fn steps(&self) -> Cow<'_, [Step]> {
         match (&self.canary, &self.blue_green, &self.ab_test) {
             (Some(canary), _, _) => Cow::Borrowed(&canary.steps),
@@ -51,7 +51,7 @@ impl Strategy {
         }
     }
 
-    /// Every analysis that the strategy names, with its field below the strategy: `canary.steps[2].analysis`.
+    /// Every analysis of the strategy, with its field below the strategy: `canary.steps[2].analysis`.
     pub fn judged(&self) -> Vec<(String, Judged)> {
         let steps = self.canary.iter().flat_map(|canary| &canary.steps).enumerate();
         let of_steps = steps.filter_map(|(index, step)| {
@@ -64,7 +64,7 @@ impl Strategy {
         of_steps.chain(of_blue_green).chain(of_test).collect()
     }
 
-    /// The strategy's name, as the field is called.
+    /// The strategy's name, as in its field.
     pub fn name(&self) -> &'static str {
         match (&self.canary, &self.blue_green) {
             (Some(_), _) => "canary",

@@ -1,4 +1,4 @@
-//! Where a Rollout's traffic is split: one entry of `spec.traffic` per router.
+//! Traffic routing: one entry of `spec.traffic` per router.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -6,43 +6,44 @@ use serde::{Deserialize, Serialize};
 /// One router. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("has(self.istio)", "name one router, for instance istio"))]
+#[x_kube(validation = ("has(self.istio)", "set one router, for example istio"))]
 pub struct TrafficRouter {
     /// Istio: weights of VirtualService routes, by Service host or by DestinationRule subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub istio: Option<IstioTraffic>,
 }
 
-/// How the traffic of an Istio mesh is split.
+/// Traffic routing with Istio.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("size(self.virtualServices) > 0", "name at least one VirtualService"))]
+#[x_kube(validation = ("size(self.virtualServices) > 0", "set at least one VirtualService"))]
 pub struct IstioTraffic {
-    /// The VirtualServices whose http routes carry the split. Only the weights of our two destinations are written.
+    /// The VirtualServices whose http routes split the traffic. Only the weights of the stable and canary destinations
+    /// are written.
     #[schemars(length(max = 16))]
     pub virtual_services: Vec<VirtualServiceRef>,
-    /// Split by subset of one DestinationRule in place of two Service hosts.
+    /// Split by two subsets of a DestinationRule instead of by two Service hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination_rule: Option<DestinationRuleRef>,
 }
 
-/// One VirtualService and the http routes in it that we may touch.
+/// A VirtualService and the http routes in it that Glidepath may write.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualServiceRef {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its namespace; the Rollout's when absent.
+    /// Its namespace. Default: the Rollout's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Names of its http routes. May be absent when it has exactly one.
+    /// Names of its http routes. May be omitted if it has exactly one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub routes: Vec<String>,
 }
 
-/// The DestinationRule of a subset split. Its two named subsets get the revision label.
+/// The DestinationRule of a split by subset. Glidepath writes the revision label into its two subsets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("self.stableSubset != self.canarySubset", "stableSubset and canarySubset must differ"))]

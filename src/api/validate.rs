@@ -1,4 +1,4 @@
-//! What an object must fulfil beyond its types: one validator for `lint` and the controller, so that both say the same words.
+//! Validation beyond the types: one validator for `lint` and the controller, so that both report the same messages.
 //!
 //! The API server checks the CEL rules on the types; this checks them again (a file has not met the server yet) and adds what
 //! CEL cannot say: cross-field rules, opaque fields such as percentages and the pod template, and advice.
@@ -46,7 +46,7 @@ fn services(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     let names = [("root", &services.root), ("stable", &services.stable), ("canary", &services.canary)];
     for (field, name) in names {
         if name.as_deref() == Some("") {
-            found.push(Finding::error(format!("spec.services.{field}"), "is empty; name a Service or leave it out"));
+            found.push(Finding::error(format!("spec.services.{field}"), "is empty; set a Service or remove it"));
         }
     }
     let (stable, canary) = (stable_service(services), canary_service(services));
@@ -57,7 +57,7 @@ fn services(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         if name.is_some() && name == services.root {
             found.push(Finding::error(
                 format!("spec.services.{field}"),
-                "is the root Service too; callers' traffic would go to one revision alone",
+                "is also the root Service; all client traffic would go to one revision",
             ));
         }
     }
@@ -67,12 +67,12 @@ fn traffic(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     for (index, router) in spec.traffic.iter().enumerate() {
         let path = format!("spec.traffic[{index}]");
         let Some(istio) = &router.istio else {
-            found.push(Finding::error(path, "name one router, for instance istio"));
+            found.push(Finding::error(path, "set one router, for example istio"));
             continue;
         };
         let path = format!("{path}.istio");
         if istio.virtual_services.is_empty() {
-            found.push(Finding::error(format!("{path}.virtualServices"), "name at least one VirtualService"));
+            found.push(Finding::error(format!("{path}.virtualServices"), "set at least one VirtualService"));
         }
         match &istio.destination_rule {
             Some(rule) if rule.stable_subset == rule.canary_subset => found.push(Finding::error(
@@ -90,7 +90,7 @@ fn host_split(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
     if spec.services.as_ref().is_none_or(|services| services.root.is_none()) {
         found.push(Finding::error(
             if spec.services.is_some() { "spec.services" } else { path },
-            "services.root is needed to split traffic by Service; name the Service that callers use, or split by subset with \
+            "services.root is required to split traffic by Service; set the Service that clients use, or split by subset with \
              destinationRule",
         ));
     }
@@ -101,7 +101,7 @@ fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     // The other strategies, and a canary with analysis steps alone, take the address and the history limits from here.
     let limits = analysis.successful_run_history_limit.or(analysis.unsuccessful_run_history_limit);
     if analysis.templates.is_empty() && limits.is_none() && spec.strategy.canary.is_some() {
-        found.push(Finding::error("spec.analysis.templates", "name at least one template"));
+        found.push(Finding::error("spec.analysis.templates", "set at least one template"));
     }
     arguments(&analysis.args, "spec.analysis.args", found);
     if let Some(named) = &analysis.prometheus {
@@ -112,8 +112,8 @@ fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         && start as usize >= steps
     {
         let message = match steps {
-            0 => "there are no steps to start at; leave it out".to_owned(),
-            _ => format!("there is no step {start}; steps are counted from 0 here, the last is {}", steps - 1),
+            0 => "there are no steps to start at; remove it".to_owned(),
+            _ => format!("there is no step {start}; steps are numbered from 0 here, the last is {}", steps - 1),
         };
         found.push(Finding::error("spec.analysis.startingStep", message));
     }
@@ -125,8 +125,8 @@ fn verification(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         return;
     }
     let missing = match (spec.has_mesh(), spec.background().is_some()) {
-        (false, _) => "needs a router in spec.traffic: without a mesh pods, not requests, are split",
-        (true, false) => "needs spec.analysis (or an A/B test's guardrails), whose run counts the requests",
+        (false, _) => "needs a router in spec.traffic: without a mesh the share of requests is not measured",
+        (true, false) => "needs spec.analysis (or an A/B test's guardrails), whose AnalysisRun counts the requests",
         (true, true) => return,
     };
     found.push(Finding::error("spec.verification", format!("observed {missing}")));
@@ -137,7 +137,7 @@ fn judged(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     for (field, judged) in spec.strategy.judged() {
         let path = format!("spec.strategy.{field}");
         if judged.templates.is_empty() {
-            found.push(Finding::error(format!("{path}.templates"), "name at least one template"));
+            found.push(Finding::error(format!("{path}.templates"), "set at least one template"));
         }
         arguments(&judged.args, &format!("{path}.args"), found);
     }

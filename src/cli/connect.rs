@@ -85,7 +85,7 @@ async fn named_config(global: &Global) -> Result<Config, CliError> {
     config.map_err(|error| CliError::Kubeconfig(innermost(&error)))
 }
 
-/// Names the file: kube's innermost words are only `No such file or directory`.
+/// Adds the file: kube's innermost message is only `No such file or directory`.
 fn unreadable(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::ReadConfig(why, path) => format!("{}: {why}", path.display()),
@@ -163,7 +163,7 @@ impl Connection {
 fn what_is_there(name: &str, names: &[String]) -> String {
     const SHOWN: usize = 8;
     if names.is_empty() {
-        return "there are none; -n names another namespace, 'glidepath get -A' lists all".into();
+        return "there are none; use -n for another namespace; 'glidepath get -A' lists all".into();
     }
     let close =
         names.iter().filter(|n| strsim::damerau_levenshtein(n, name) <= 2).min_by_key(|n| strsim::levenshtein(n, name));
@@ -224,7 +224,7 @@ mod tests {
             ..Global::default()
         };
         let error = config(&global(None)).await.unwrap_err().to_string();
-        assert!(error.contains(&path.display().to_string()) && error.contains("give --kubeconfig"), "{error}");
+        assert!(error.contains(&path.display().to_string()) && error.contains("set --kubeconfig"), "{error}");
         let text = "{apiVersion: v1, kind: Config, clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}], \
                     users: [{name: a, user: {}}], contexts: [{name: a, context: {cluster: a, user: a}}], current-context: a}";
         std::fs::write(&path, text).unwrap();
@@ -238,7 +238,7 @@ mod tests {
         let names = ["checkout".to_owned(), "search".to_owned()];
         assert_eq!(what_is_there("chekcout", &names), "did you mean \"checkout\"?");
         assert_eq!(what_is_there("basket", &names), "there are: checkout, search");
-        assert!(what_is_there("x", &[]).contains("-n names another namespace"));
+        assert!(what_is_there("x", &[]).contains("use -n for another namespace"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a command ends: the documented exit codes, and errors that say what, where and what to do.
+//! Exit codes and errors. An error says what failed, where, and what to do.
 
 use std::process::ExitCode;
 
@@ -9,17 +9,17 @@ pub enum Exit {
     Done,
     /// 1: an error, a failed first deploy, a refused or obsolete command.
     Failed,
-    /// 2: wrong usage.
+    /// 2: usage error.
     Usage,
     /// 10: the rollout was aborted or rolled back.
     RolledBack,
-    /// 11: the time limit is over and the end is not reached.
+    /// 11: timed out before the end.
     TimedOut,
-    /// 12: a newer version took the rollout's place.
+    /// 12: superseded by a newer version.
     Superseded,
-    /// 13: the old version won an A/B test.
+    /// 13: an A/B test decided for control.
     KeptControl,
-    /// 14: the rollout waits for a person.
+    /// 14: the rollout waits for an operator.
     WaitsForHuman,
 }
 
@@ -49,23 +49,23 @@ impl From<Exit> for ExitCode {
 pub const EXIT_CODES_HELP: &str = "Exit codes:
   0   promoted, or nothing left to do
   1   an error, a failed first deploy, a refused or obsolete command
-  2   wrong usage
+  2   usage error
   10  aborted or rolled back
   11  timed out
   12  superseded by a newer version
-  13  reserved: an A/B test kept the old version
-  14  waits for a person (at once for any wait that has no end of its own)";
+  13  an A/B test decided for control
+  14  waits for an operator (returned at once for a wait without an end)";
 
 /// Why a command failed. Every message is one line: what, where, what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// What was typed makes no sense.
+    /// Invalid arguments.
     #[error("{0}")]
     Usage(String),
     /// No kubeconfig, or one that cannot be used.
-    #[error("cannot read a kubeconfig: {0}; give --kubeconfig or --context, or set KUBECONFIG")]
+    #[error("cannot read a kubeconfig: {0}; set --kubeconfig, --context or KUBECONFIG")]
     Kubeconfig(String),
-    /// The API server does not answer.
+    /// The API server does not respond.
     #[error("cannot reach the API server{at}: {why}; 'glidepath doctor' checks the connection")]
     Unreachable {
         /// ` at <url>`, or empty when the address is not known here.
@@ -80,27 +80,27 @@ pub enum CliError {
         kind: &'static str,
         /// The name that was typed.
         name: String,
-        /// Where it was looked for.
+        /// The namespace that was searched.
         namespace: String,
         /// What there is instead, and what to do.
         there: String,
     },
     /// The CRDs are missing.
     #[error(
-        "this cluster does not know the kind {0}; install the CRDs with 'glidepath crds | kubectl apply --server-side -f -'"
+        "the CRD of kind {0} is not installed; install the CRDs with 'glidepath crds | kubectl apply --server-side -f -'"
     )]
     KindMissing(&'static str),
     /// The API server refused.
-    #[error("the API server refused to {doing}: {why}{todo}")]
+    #[error("the API server rejected the request to {doing}: {why}{todo}")]
     Refused {
-        /// What was tried.
+        /// The attempted operation.
         doing: String,
-        /// Its words.
+        /// The API server's message.
         why: String,
         /// What to do, with its separator; may be empty.
         todo: String,
     },
-    /// Anything else, told in full.
+    /// Any other error, with its full message.
     #[error("{0}")]
     Failed(String),
 }

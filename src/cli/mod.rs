@@ -1,4 +1,4 @@
-//! The commands people type. A guide to the folders:
+//! The command line. A guide to the folders:
 //!
 //! - [`root`]: which verbs there are, how help groups them, and where each goes. Begin there.
 //! - [`args`]: what several verbs take: the options of all, names of Rollouts, how to reach Prometheus.
@@ -6,9 +6,9 @@
 //! - [`offline`]: `lint`, `plan` and `simulate`, which need files and no cluster.
 //! - [`demo`] and [`local`]: releases on this machine, without a cluster.
 //! - [`view`]: what is shown of one Rollout: computed from the object and the time, nothing is asked.
-//! - [`render`]: how text reaches the terminal: columns, colour, redrawing, `-o`.
+//! - [`render`]: how text reaches the terminal: columns, color, redrawing, `-o`.
 //!
-//! Beside them stand what all of them use: [`connect`] (the way to the API server), [`exit`] (exit codes and errors) and
+//! Shared by all of them: [`connect`] (the connection to the API server), [`exit`] (exit codes and errors) and
 //! [`interrupt`] (Ctrl-C).
 
 pub mod args;

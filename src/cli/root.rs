@@ -18,7 +18,7 @@ use super::{
 };
 use crate::api::command::Verb as Asked;
 
-/// Progressive delivery for Kubernetes: new versions step by step, judged by evidence
+/// Progressive delivery for Kubernetes: canary, blue-green and A/B releases with statistical analysis
 #[derive(clap::Parser, Debug)]
 #[command(name = "glidepath", disable_help_subcommand = true, arg_required_else_help = true)]
 struct Cli {
@@ -33,25 +33,25 @@ enum Verb {
     /// List rollouts
     #[command(visible_alias = "list")]
     Get(get::Args),
-    /// Show one rollout on one screen, watch it, or wait for its end
+    /// Show a rollout, watch it, or wait for its end
     Status(status::Args),
-    /// Say in words why a rollout is where it is and what comes next
+    /// Explain a rollout's current state and what happens next
     Explain(explain::Args),
-    /// List the past rollouts
+    /// Show the history of a rollout
     History(history::Args),
-    /// End the current wait, or skip the rest with --full
+    /// End the current wait, or skip the remaining steps with --full
     Promote(commands::PromoteArgs),
-    /// Give all traffic back to the stable version and stop
+    /// Abort: shift all traffic to stable
     Abort(commands::Args),
-    /// Complete no further step
+    /// Pause the rollout
     Pause(commands::Args),
-    /// Lift the pause
+    /// Resume a paused rollout
     Resume(commands::Args),
-    /// Begin again at the first step after an abort or a hold
+    /// Start a new attempt after an abort or a hold
     Retry(commands::Args),
-    /// Go back to an earlier revision
+    /// Roll back to an earlier revision
     Undo(undo::UndoArgs),
-    /// Replace the pods a few at a time, without a new revision
+    /// Restart the pods a few at a time, without a new revision
     Restart(commands::Args),
     /// Change a rollout's image, as kubectl does
     #[command(subcommand)]
@@ -95,30 +95,29 @@ impl Verb {
 
 #[derive(clap::Subcommand, Debug)]
 enum Set {
-    /// Set the image of containers; with --wait, say how the rollout ended
+    /// Set container images; with --wait, the exit code reports the outcome
     Image(set_image::Args),
 }
 
-/// How help groups the verbs. A verb that stands in no group fails a test.
+/// The groups of verbs in the help. A test checks that every verb is in a group.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("See what is going on", &["get", "status", "explain", "history"]),
+    ("Inspect", &["get", "status", "explain", "history"]),
     ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "restart", "set"]),
-    ("Before it matters, without a cluster", &["lint", "plan", "simulate", "demo"]),
-    ("For real, without a cluster", &["local"]),
+    ("Validate and simulate, without a cluster", &["lint", "plan", "simulate", "demo"]),
+    ("Release without a cluster", &["local"]),
     ("Install and run", &["controller", "doctor", "crds", "uninstall", "completions", "version"]),
 ];
 
 const EXAMPLES: &str = "Examples:
-  glidepath demo                          see it at work, here and now
-  glidepath lint rollouts/                check the files of a repository
-  glidepath plan rollouts/checkout.yaml   print the timeline of a release
-  glidepath status checkout --watch       follow it on one screen
+  glidepath demo                          see a release on this machine
+  glidepath lint rollouts/                validate the files of a repository
+  glidepath plan rollouts/checkout.yaml   preview a release
+  glidepath status checkout --watch       watch a rollout
   glidepath crds | kubectl apply --server-side -f -";
 
 async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
     if global.local.is_some() && !verb.is_about_rollouts() {
-        let words =
-            "--local goes with the commands on a Rollout: get, status, explain, history, promote, abort and so on";
+        let words = "--local applies to commands on a Rollout: get, status, explain, history, promote, abort and so on";
         return Err(CliError::Usage(words.into()));
     }
     match verb {
@@ -148,7 +147,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
     }
 }
 
-/// Parses what was typed, runs it, prints the error if there is one, and says how it ended.
+/// Parses the arguments, runs the command, prints its error if any, and returns the exit code.
 pub async fn main() -> Exit {
     let matches = command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
@@ -164,7 +163,7 @@ pub async fn main() -> Exit {
     }
 }
 
-/// The whole command line, with grouped help; completions are made from it too.
+/// The command line with grouped help; completions are generated from it.
 pub fn command() -> clap::Command {
     let command = Cli::command();
     let verbs = grouped(&command);
@@ -174,7 +173,7 @@ pub fn command() -> clap::Command {
         .after_help(format!("{verbs}{EXAMPLES}\n\nHelp for one verb: glidepath VERB --help"))
 }
 
-/// `kubectl glidepath` when kubectl runs the binary as its plug-in.
+/// `kubectl glidepath` when kubectl runs the binary as its plugin.
 fn called_as(arg0: Option<&str>) -> &'static str {
     let plugin =
         arg0.is_some_and(|path| path.rsplit(['/', '\\']).next().is_some_and(|name| name.starts_with("kubectl-")));

@@ -1,4 +1,4 @@
-//! One call to the API server: with a deadline, its failure in the engine's words, and writes only by a process that leads.
+//! One call to the API server: with a deadline, its failure as the engine's error, and writes only by the leader.
 
 use std::{future::Future, time::Duration};
 
@@ -25,8 +25,8 @@ const REASONS: [&str; 10] = [
 ];
 
 impl Cluster {
-    /// The one door for writes: only while this process may write, and no longer. What is under way when the fence closes
-    /// is dropped. `what` names the call for people, for instance `create ReplicaSet shop/web-1`.
+    /// The only way to write: only while this process is the leader. A call in flight when the fence closes is dropped.
+    /// `what` names the call in messages, for example `create ReplicaSet shop/web-1`.
     ///
     /// An answer from before a restore of etcd that comes after it says nothing about what is stored now.
     pub(super) async fn write<T>(
@@ -39,7 +39,7 @@ impl Cluster {
         if self.restores() == restores {
             return answer;
         }
-        Err(WorldError::Transient(format!("{what}: etcd was restored meanwhile")))
+        Err(WorldError::Transient(format!("{what}: etcd was restored in the meantime")))
     }
 }
 
@@ -58,7 +58,7 @@ pub async fn fenced<T>(
 
 /// Why a process that does not lead does nothing.
 pub fn not_leading(what: &str) -> WorldError {
-    WorldError::Transient(format!("{what}: not done, this process does not lead"))
+    WorldError::Transient(format!("{what}: not sent, this process is not the leader"))
 }
 
 /// One read: an object that is not there is `None`.
@@ -73,7 +73,7 @@ async fn answered<T>(what: &str, request: impl Future<Output = kube::Result<T>>)
     match tokio::time::timeout(DEADLINE, request).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(from_kube(what, &error)),
-        Err(_) => Err(WorldError::Transient(format!("{what}: no answer from the API server in 15 s"))),
+        Err(_) => Err(WorldError::Transient(format!("{what}: no response from the API server within 15 s"))),
     }
 }
 
@@ -89,7 +89,7 @@ fn from_kube(what: &str, error: &kube::Error) -> WorldError {
     }
 }
 
-/// A conflict is a lost race, pressure and server faults pass by themselves, the rest waits for a person.
+/// A conflict is a lost race, overload and server errors are transient, everything else needs an operator.
 pub fn from_status(what: &str, status: &Status) -> WorldError {
     let message = format!("{what}: {}", status.message);
     match status.code {
@@ -150,7 +150,7 @@ mod tests {
         sent.store(false, Ordering::Relaxed);
         tokio::time::advance(s(9)).await;
         let refused = fenced(&fence, "write", request(&sent, s(1))).await.unwrap_err();
-        assert_eq!(refused, WorldError::Transient("write: not done, this process does not lead".into()));
+        assert_eq!(refused, WorldError::Transient("write: not sent, this process is not the leader".into()));
         assert!(!sent.load(Ordering::Relaxed));
     }
 
@@ -184,7 +184,7 @@ mod tests {
         let calls: Vec<_> = calls.chain(["self.client.request_text(request)".to_owned()]).collect();
         let mut found = 0;
         for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/cluster")).unwrap() {
-            // The folders beside the files are those of the watches and the tables, which write nothing.
+            // The subfolders are those of the watches and the tables, which write nothing.
             let Ok(text) = std::fs::read_to_string(file.unwrap().path()) else { continue };
             let code: String = text.split("#[cfg(test)]").next().unwrap().split_whitespace().collect();
             for call in &calls {

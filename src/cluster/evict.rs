@@ -10,8 +10,8 @@ use super::{Cluster, call::is_missing, observe::Around};
 use crate::ports::WorldError;
 
 impl Cluster {
-    /// Evicts exactly this pod; one that is gone is as good. A budget that allows none is told at once: this client does not
-    /// retry by itself, which the other would do silently for as long as a call may take.
+    /// Evicts exactly this pod; a deleted one counts as evicted. A disruption budget that allows no eviction is
+    /// reported at once: this client does not retry, which the other would do silently for the whole call timeout.
     pub(super) async fn evict(&self, around: &Around, pod: &str, uid: &str) -> Result<(), WorldError> {
         let namespace = &around.key.namespace;
         let api: Api<Pod> = Api::namespaced(self.no_retry.clone(), namespace);
@@ -30,7 +30,7 @@ impl Cluster {
             Ok(None) => Ok(()),
             Ok(Some(refusal)) => Err(WorldError::Refused {
                 reason: "DisruptionBudget".into(),
-                message: format!("restarting: pod {pod} may not go now: {refusal}"),
+                message: format!("restarting: pod {pod} cannot be evicted yet: {refusal}"),
             }),
             Err(error) if is_missing(&error) => Ok(()),
             Err(error) => Err(error),

@@ -1,7 +1,8 @@
 //! Until when this process may write, and in which term of leadership.
 //!
-//! Leader election moves it, every write to the API server passes it (`call.rs`). It counts by the monotonic clock, so a
-//! process that was paused, or whose renewals hang, finds it closed when its time is over, whoever else runs or not.
+//! Leader election moves it, every write to the API server passes it (`call.rs`). It counts by the monotonic clock, so
+//! a process that was paused, or whose renewals hang, finds it closed when its time is over, regardless of other
+//! processes.
 
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ impl Fence {
         }
     }
 
-    /// Returns when this process may no longer write. A Lease that is renewed meanwhile moves that moment.
+    /// Returns when this process may no longer write. A renewal of the Lease extends that moment.
     pub async fn closed(&self) {
         let mut permit = self.permit.subscribe();
         loop {

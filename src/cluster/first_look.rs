@@ -58,7 +58,7 @@ impl Cluster {
         // The watch finds this version known when it brings it: what it would have done is done here.
         let change = Change { old: before, new: after };
         if change.matters() {
-            tracing::info!(rollout = %key, "the watch was behind the API server when this process began to lead");
+            tracing::info!(rollout = %key, "the watch was behind the API server when this process became the leader");
             self.rollout_changed(key, &change);
         }
         Ok(())

@@ -76,7 +76,7 @@ impl Cluster {
             Err(error) => return Err(error),
         }
         self.tables.rollouts.gone(&around.key.namespace, &around.key.name);
-        // Whoever waited for it goes on: the watch's own news of its end will find nothing left to tell.
+        // Waiting callers continue: the watch event of its deletion will find nothing left to report.
         for rival in self.references.update(&around.key, None) {
             self.triggers.rollout(rival);
         }

@@ -12,9 +12,9 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::watch::Failure;
 
-/// Nothing at all was heard on a stream for this long, neither events nor refusals: a new process may do better, for it
-/// reads credentials and trust anchors anew and opens new connections. Below ten minutes kubelet would lengthen its own
-/// backoff from restart to restart.
+/// No response at all on a stream for this long, neither events nor errors: a restart may help, because it reloads
+/// credentials and trust anchors and opens new connections. Below ten minutes kubelet would lengthen its own backoff
+/// from restart to restart.
 const UNHEARD: Duration = Duration::from_secs(600);
 /// The start waits this much longer for kinds that the cluster may do without.
 const OPTIONAL: Duration = Duration::from_secs(10);
@@ -173,7 +173,7 @@ impl Health {
         let listed = self.is_listed() || self.is_relisting();
         let state = self.lock();
         let trouble = state.trouble.as_ref();
-        let text = || trouble.map_or_else(|| "its list has not come yet".to_owned(), |trouble| trouble.text.clone());
+        let text = || trouble.map_or_else(|| "not listed yet".to_owned(), |trouble| trouble.text.clone());
         let refused = trouble.is_some_and(|t| matches!(t.code, Some(403 | 404)) && t.since.elapsed() >= REFUSED);
         (!listed || refused || state.lived.elapsed() >= STALE).then(text)
     }
@@ -381,7 +381,8 @@ mod tests {
         assert!(streams.relisting().is_empty());
     }
 
-    /// A watch whose history is gone is relisted, and what is known stays in use meanwhile: a routine 410 stops no work.
+    /// A watch whose history is gone is relisted, and the cache stays in use in the meantime: a routine 410 stops no
+    /// work.
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_expired_stops_no_work() {
         let streams = Streams::default();
@@ -394,7 +395,7 @@ mod tests {
         assert!(streams.relisting().is_empty() && routes.unreliable().is_none());
     }
 
-    /// H3: a refusal of a moment (an API server that has just begun) blocks nobody.
+    /// A brief refusal (an API server that has just started) blocks no Rollout (H3).
     #[tokio::test(start_paused = true)]
     async fn what_is_known_is_relied_on_through_a_short_refusal() {
         let streams = Streams::default();

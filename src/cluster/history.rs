@@ -60,7 +60,7 @@ impl Cluster {
             self.delete_some(&commands_resource, &self.tables.commands, &commands[..commands.len().min(room)]).await
         };
         let done = tokio::time::timeout(DEADLINE, deletions).await;
-        match done.unwrap_or_else(|_| Err(WorldError::Transient("no answer from the API server in time".into()))) {
+        match done.unwrap_or_else(|_| Err(WorldError::Transient("no response from the API server in time".into()))) {
             Ok(()) if left => self.triggers.rollout_counts(key.clone()),
             Ok(()) => drop(lock(&self.not_pruned_before).remove(key)),
             Err(error) => {

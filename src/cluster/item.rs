@@ -1,5 +1,5 @@
-//! One object out of a list, an event or an answer, read by itself: one that cannot be read never stops the others (kube
-//! rule 7).
+//! One object of a list, an event or a response, decoded separately: one that cannot be decoded never stops the others
+//! (kube rule 7).
 //!
 //! Its metadata is read apart from the rest, without recursion and without `managedFields`' field sets, so that an object
 //! whose content cannot be read still has a name, a version and labels.
@@ -134,7 +134,7 @@ fn content(fields: &Fields<'_>) -> Result<Map<String, Value>, String> {
     for (name, field) in fields.0.iter().filter(|(name, _)| *name != "metadata") {
         let depth = depth(field.get()) + 1;
         if depth > DEEPEST {
-            return Err(format!("{name}: it nests {depth} levels deep, more than the {DEEPEST} that are read"));
+            return Err(format!("{name}: it is nested {depth} levels deep, more than the limit of {DEEPEST}"));
         }
         let value = serde_json::from_str(field.get()).map_err(|error| format!("{name}: {error}"))?;
         data.insert(name.clone(), value);
@@ -243,7 +243,7 @@ mod tests {
             assert_eq!(unread.metadata.resource_version.as_deref(), Some("7"));
             assert_eq!(unread.metadata.labels.unwrap()["team"], "x");
             assert_eq!(unread.status.unwrap()["conditions"][0]["type"], "Ready");
-            assert!(unread.why.contains(&format!("spec: it nests {} levels", levels + 2)), "{}", unread.why);
+            assert!(unread.why.contains(&format!("spec: it is nested {} levels", levels + 2)), "{}", unread.why);
         }
     }
 

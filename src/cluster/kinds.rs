@@ -466,8 +466,8 @@ mod tests {
         assert_eq!(PodKept::keep(&bare).carried, Mark::ASTRAY);
     }
 
-    /// H1: whoever scaled a ReplicaSet last is known by its fields, also through the scale subresource; after a write of ours
-    /// nobody is.
+    /// The field manager that last scaled a ReplicaSet is known from managedFields, also through the scale subresource;
+    /// after our own write there is none (H1).
     #[test]
     fn s53_who_scaled_a_replica_set_is_known() {
         let replicas = json!({"f:spec": {"f:replicas": {}}});

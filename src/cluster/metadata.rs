@@ -24,7 +24,8 @@ use crate::{
 const AT_ONCE: usize = 8;
 
 impl Cluster {
-    /// Template first: a pod that is born meanwhile has it already, or differs from it and is found the next time.
+    /// Template first: a pod that is created in the meantime already has it, or differs from it and is found the next
+    /// time.
     pub(super) async fn ensure_metadata(
         &self,
         around: &Around,
@@ -101,8 +102,8 @@ impl Cluster {
     }
 }
 
-/// An admission webhook that takes out what was written would have us write it again for ever: it is told, and the next try
-/// comes later each time.
+/// An admission webhook that removes what was written would make us write it forever: it is reported, and retries back
+/// off.
 fn kept_as_written(written: &DynamicObject, wanted: &Added) -> Result<(), WorldError> {
     let (labels, annotations) = (written.metadata.labels.as_ref(), written.metadata.annotations.as_ref());
     if Carried::by(labels, annotations).mark() == Mark::of(wanted) {
@@ -112,8 +113,7 @@ fn kept_as_written(written: &DynamicObject, wanted: &Added) -> Result<(), WorldE
     Err(WorldError::Refused {
         reason: "MetadataChanged".into(),
         message: format!(
-            "pod {name} does not keep the labels and annotations of its role: an admission webhook changes them; \
-             let it leave them alone, or take them out of canaryMetadata and stableMetadata"
+            "pod {name} does not keep the labels and annotations of its role: an admission webhook changes them; exclude them from the webhook, or remove them from canaryMetadata and stableMetadata"
         ),
     })
 }

@@ -79,7 +79,7 @@ use table::Table;
 use upkeep::Strays;
 use watch::Triggers;
 
-/// The name under which we write: the API server keeps it beside our fields.
+/// The field manager of our writes.
 pub const MANAGER: &str = FIELD_MANAGER;
 
 /// Pods that come one by one change counts and messages with each: they are recorded this often at most.
@@ -110,7 +110,7 @@ pub struct Tables {
     pub routes: BTreeMap<&'static str, Table<RouteKept>>,
 }
 
-/// What a [`Cluster`] is told at its start.
+/// The settings of a [`Cluster`].
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The one namespace to serve; all when absent.
@@ -147,7 +147,7 @@ pub struct Cluster {
     deciding_since: OnceLock<Timestamp>,
     /// The term in which each Rollout was looked at first; `None` without a Lease.
     looked_in: Mutex<HashMap<RolloutKey, Option<Term>>>,
-    /// Since when a Rollout's status would say the same in other words.
+    /// Since when a Rollout's deferred status differs only in counts and messages.
     unsaid: Mutex<HashMap<RolloutKey, Timestamp>>,
     /// What ended runs have found, as long as a decision may rest on it.
     evidence: Mutex<HashMap<RolloutKey, Evidence>>,
@@ -158,7 +158,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster without anything seen yet: [`watch::start`] fills it and tells `triggers` what changed. The second client
+    /// A cluster without observations: [`watch::start`] fills it and notifies `triggers` of changes. The second client
     /// does not retry inside one call. Nothing is written while the fence is closed.
     pub fn new(
         (client, no_retry): (Client, Client),

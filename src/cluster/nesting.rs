@@ -1,5 +1,5 @@
-//! Where a byte stands in a JSON text, by its braces and quotes alone: without a parser, and without recursion however deep
-//! the text nests.
+//! The nesting of a byte in a JSON text, by braces and quotes alone: without a parser, and without recursion however
+//! deep the text nests.
 
 /// The place behind the bytes that were passed.
 #[derive(Default)]

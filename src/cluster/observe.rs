@@ -131,7 +131,7 @@ impl Cluster {
         let runs = self.runs_seen(key, &around.rollout).await?;
         let around = Arc::new(around);
         let mut seen = Seen { objects_changed, runs, ..seen };
-        // What is wrong with the file is told of the file, not of what it replaces.
+        // Problems are reported for the current spec, not for what it replaces.
         seen.problems.splice(0..0, findings);
         seen.file_invalid = is_file_invalid(&around.rollout, &seen.problems);
         let observation = Observation { rollout: around.rollout.clone(), seen };
@@ -167,7 +167,7 @@ impl Cluster {
         super::kinds::decode(&written).map_err(WorldError::Transient)
     }
 
-    /// What stands for an absent `spec.replicas`.
+    /// The replacement for an absent `spec.replicas`.
     fn absent_replicas(&self, key: &RolloutKey, rollout: &Rollout) -> Option<Count> {
         // Those without a controller are about to be adopted.
         let uid = rollout.metadata.uid.as_deref().unwrap_or_default();

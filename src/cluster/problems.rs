@@ -1,4 +1,4 @@
-//! What stands in a Rollout's way, in words that its owner can act on.
+//! What blocks a Rollout, with what its owner can do.
 
 use super::{Cluster, observe::Around, references, targets::Split};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 const INVALID: &str = "InvalidSpec";
 
 impl Cluster {
-    /// Everything that can be told before anything is written.
+    /// All problems that can be found before anything is written.
     pub(super) fn problems(&self, around: &Around, route: Option<&RouteError>) -> Vec<Problem> {
         let mut problems = Vec::new();
         problems.extend(self.unavailable_router(around));
@@ -47,7 +47,7 @@ impl Cluster {
                 let rival = rival.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
                 if rival.is_some_and(|rival| references::exclusive(&other, rival).contains(&object)) {
                     let message = format!(
-                        "{plural}/{name} belongs to Rollout {other} already; name another one or delete that Rollout"
+                        "{plural}/{name} already belongs to Rollout {other}; use another one or delete that Rollout"
                     );
                     return Some(problem("ClaimedBy", message, true));
                 }
@@ -55,8 +55,7 @@ impl Cluster {
         }
         let other = self.references.overlapping(&around.key).into_iter().find(|other| earlier(other).is_some())?;
         let message = format!(
-            "the selector overlaps with that of Rollout {other}: one selects the other's pods; give the pods of each a \
-             label of their own and select by it, or delete one of the two"
+            "the selector overlaps with that of Rollout {other}: one selects the other's pods; add a distinct label to the pods of each and select by it, or delete one of the two"
         );
         Some(problem("ClaimedBy", message, true))
     }
@@ -71,7 +70,7 @@ impl Cluster {
              (apiVersion: glidepath.dev/v1alpha1, kind: Rollout, name: {}) or delete it; {} until then",
             autoscaler.key.name,
             around.key.name,
-            if adopted(around) { "no step completes" } else { "the Deployment stays as it is" },
+            if adopted(around) { "no step completes" } else { "the Deployment is not changed" },
         );
         Some(problem("AutoscaledWorkload", message, !adopted(around)))
     }
@@ -83,7 +82,7 @@ impl Cluster {
         };
         match named {
             Some(root) if self.tables.services.get(&around.key.namespace, root).is_none() => {
-                let message = format!("Missing Service/{root}: {field} names it; create it or fix the name");
+                let message = format!("Missing Service/{root}: referenced by {field}; create it or fix the name");
                 Some(problem("MissingService", message, false))
             }
             _ => None, // where it is needed, the validator says so
@@ -91,7 +90,7 @@ impl Cluster {
     }
 }
 
-/// What `lint` says, in the same words.
+/// The findings of `lint`, with the same messages.
 pub(super) fn invalid(rollout: &Rollout) -> Option<Problem> {
     let mut found = validate::name("Rollout", rollout.metadata.name.as_deref().unwrap_or_default());
     found.extend(validate::rollout(&rollout.spec));
@@ -106,7 +105,7 @@ pub(super) fn is_file_invalid(rollout: &Rollout, problems: &[Problem]) -> bool {
     on_record && blocking.peek().is_some() && blocking.all(|problem| problem.reason == INVALID)
 }
 
-/// What only the Deployment tells, in the words that `lint` has for the Rollout's own selector and template.
+/// Problems of the Deployment, with the messages of `lint` for the Rollout's own selector and template.
 fn selected_metadata(around: &Around) -> Option<Problem> {
     let workload = around.workload.as_ref()?;
     let mut found = validate::selected_by(&around.rollout.spec, &workload.value.selector);
@@ -127,7 +126,7 @@ fn invalid_by(findings: &[Finding]) -> Option<Problem> {
 
 fn missing_workload(around: &Around) -> Option<Problem> {
     let workload = around.rollout.spec.workload_ref.as_ref().filter(|_| around.workload.is_none())?;
-    let message = format!("Missing Deployment/{}: workloadRef names it; create it or fix the name", workload.name);
+    let message = format!("Missing Deployment/{}: referenced by workloadRef; create it or fix the name", workload.name);
     Some(problem("MissingWorkload", message, false))
 }
 

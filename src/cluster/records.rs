@@ -72,7 +72,7 @@ pub struct RunningRun {
 pub struct EndedRun {
     /// Finished or stopped.
     pub phase: RunPhase,
-    /// Its last word.
+    /// Its final verdict.
     pub verdict: Verdict,
     /// The epoch of its Pass evidence.
     pub epoch: u32,
@@ -176,7 +176,7 @@ impl Kept for RunKept {
     }
 }
 
-/// The words of a run's status that say how it ended.
+/// The parts of a run's status that say how it ended.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
 struct RunWords {
@@ -209,7 +209,7 @@ pub struct CommandKept {
     group: Box<str>,
     /// What it asks for, until it has a state, also one that a newer version wrote.
     pub spec: Option<Box<RolloutCommandSpec>>,
-    /// What became of it, if this version knows the word for it.
+    /// Its result, if this version knows the value.
     pub state: Option<CommandState>,
     /// When it was answered.
     pub taken_at: Option<Timestamp>,

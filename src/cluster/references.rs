@@ -19,7 +19,7 @@ use super::{
 /// An object that a Rollout names: the resource's plural, the namespace, the name.
 pub type Named = (String, String, String);
 
-/// Under these words stand labels that pods bear, and labels that selectors ask for.
+/// These keys contain labels of pods, and labels of selectors.
 const OFFERS: &str = "labels of pods";
 const DEMANDS: &str = "labels of selectors";
 /// Stands for every object of a kind in a namespace.

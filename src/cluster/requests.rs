@@ -1,4 +1,5 @@
-//! What every request tells: it is counted by verb, resource and code, and its answer says what time the server has.
+//! Instrumentation of every request: it is counted by verb, resource and code, and its response carries the server's
+//! time.
 
 use std::{
     future::Future,

@@ -98,7 +98,7 @@ impl Cluster {
         let template =
             around.template.as_ref().filter(|template| template.id == id).ok_or_else(|| WorldError::Refused {
                 reason: "RevisionLost".into(),
-                message: format!("the ReplicaSet of revision {id} is gone, and the file has another template by now"),
+                message: format!("the ReplicaSet of revision {id} is gone, and the template has changed"),
             })?;
         for alternative in 0..=ALTERNATIVES {
             let name = names::replica_set(&around.key.name, id, alternative);
@@ -129,7 +129,8 @@ impl Cluster {
         self.patch_replica_set(found, json!({"metadata": metadata})).await
     }
 
-    /// Creates it, or finds that a lost answer had created it already. `None`: the name is somebody else's.
+    /// Creates it, or finds that an earlier request with a lost response has created it. `None`: the name is taken by a
+    /// foreign object.
     async fn create_or_find(
         &self,
         around: &Around,
@@ -156,7 +157,7 @@ impl Cluster {
     }
 }
 
-/// Whether two sightings speak of the same pods.
+/// Whether two observations are of the same pods.
 fn same_pods(a: &Entry<ReplicaSetKept>, b: &Entry<ReplicaSetKept>) -> bool {
     let pods = |e: &Entry<ReplicaSetKept>| (e.value.wanted, e.value.pods, e.value.ready, e.value.available);
     a.uid == b.uid && pods(a) == pods(b)
@@ -167,7 +168,7 @@ pub(super) fn is_named_for(name: &str, rollout: &str, id: &str) -> bool {
     (0..=ALTERNATIVES).any(|alternative| names::is_replica_set(name, rollout, id, alternative))
 }
 
-/// The Rollout's selector and the label that tells this revision from the others.
+/// The Rollout's selector and the label that distinguishes this revision from the others.
 pub(super) fn selector_of(around: &Around, id: &str) -> LabelSelector {
     let mut selector = around.selector.clone();
     selector.match_labels.get_or_insert_with(BTreeMap::new).insert(REVISION_LABEL.into(), id.into());
@@ -198,8 +199,8 @@ fn manifest(around: &Around, name: &str, id: &str, number: u64, template: &Value
     })
 }
 
-/// The Rollout controls it. The Deployment is a second owner, so that deleting the Rollout in the foreground strips one
-/// reference and leaves the pods until they are handed back (rule S40).
+/// The Rollout controls it. The Deployment is a second owner, so that deleting the Rollout in the foreground removes
+/// one reference and leaves the pods until the restore is complete (rule S40).
 pub(super) fn owners(around: &Around) -> Value {
     let mut owners = vec![around.owner(true)];
     if let Some(workload) = &around.workload {

@@ -38,7 +38,7 @@ pub struct RouterKinds {
 impl RouterKinds {
     /// Begins to look for a kind.
     pub fn watch(&self, kind: &'static WatchedKind, health: Arc<Health>) {
-        let found = Found::Unknown("it has not been asked yet".to_owned());
+        let found = Found::Unknown("not checked yet".to_owned());
         lock(&self.kinds).insert(kind.plural, Watched { found, health });
     }
 
@@ -66,17 +66,16 @@ impl RouterKinds {
         let WatchedKind { group, kind: name, plural, .. } = kind;
         match &watched.found {
             Found::Unknown(why) => Some(format!(
-                "cannot find out which versions of {name} ({group}) the API server serves: {why}; the controller keeps trying"
+                "cannot discover which versions of {name} ({group}) the API server serves: {why}; the controller keeps retrying"
             )),
             Found::Absent => Some(format!(
-                "the API server serves no {name} ({group}) in version {}; install its CustomResourceDefinition, or remove the \
+                "the API server does not serve {name} ({group}) in version {}; install its CustomResourceDefinition, or remove the \
                  router from spec.traffic",
                 kind.versions.join(", "),
             )),
             Found::Served(version) => watched.health.unreliable().map(|why| {
                 format!(
-                    "cannot list and watch {name} ({group}/{version}): {why}; the controller keeps trying: check that its role \
-                     allows list and watch of {plural}.{group}, and that the API server answers for them"
+                    "cannot list and watch {name} ({group}/{version}): {why}; the controller keeps retrying: check that its role allows list and watch of {plural}.{group}, and that the API server serves them"
                 )
             }),
         }
@@ -87,7 +86,7 @@ impl Cluster {
     /// A router's kind that cannot be seen. A Rollout at rest keeps its pods as they are wanted; one that has anything under
     /// way stays exactly as it is.
     pub(super) fn unavailable_router(&self, around: &Around) -> Option<Problem> {
-        // Where there are no grants nobody has granted anything; an annotation may have.
+        // Without ReferenceGrants there is no consent but by annotation.
         let lists = |router: &dyn Router| {
             let lists = router.lists(&around.context);
             lists.into_iter().filter(|list| !list.is_consent())

@@ -134,7 +134,7 @@ pub(super) fn routing(key: &RolloutKey, rollout: &Rollout, scope: &RouteScope) -
     (crate::router::routers(&rollout.spec), super::targets::route_context(key, rollout, scope))
 }
 
-/// A route's refusal in the engine's words.
+/// A route's rejection as the engine's error.
 pub(super) fn refused(error: &RouteError) -> WorldError {
     WorldError::Refused { reason: error.reason().into(), message: error.to_string() }
 }

@@ -64,7 +64,7 @@ impl Cluster {
         self.resolved(around, request).await.map(|_| ())
     }
 
-    /// Ends a run; its verdict stands as it is.
+    /// Ends a run; its verdict is final.
     pub(super) async fn stop_run(&self, around: &Around, name: &str) -> Result<(), WorldError> {
         let namespace = &around.key.namespace;
         let entry = self.tables.runs.get(namespace, name);
@@ -77,13 +77,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// Our own write comes back from the watch as old news, so whoever judges runs is told here.
+    /// The watch does not report our own write as a change, so the judges are notified here.
     fn judge_soon(&self, namespace: &str, name: &str) {
         self.triggers.run(ObjectKey::new(namespace, name));
     }
 
-    /// Writes what differs of a run's status, on condition that the run is still the one it was computed from. Like all our
-    /// writes it comes back from the watch as old news, so whoever decides on verdicts is told here.
+    /// Writes what differs of a run's status, on condition that the run is still the one it was computed from. The
+    /// watch does not report our own write as a change, so the queue of the Rollout is notified here.
     pub async fn record_run(&self, run: &AnalysisRun, status: &AnalysisRunStatus) -> Result<(), WorldError> {
         let (namespace, name) = (run.namespace().unwrap_or_default(), run.name_any());
         let Some(patch) = status_patch(&run.metadata, &run.status, status)? else { return Ok(()) };
@@ -228,7 +228,7 @@ impl Cluster {
     /// The two sides by the names of their ReplicaSets. One may have been made a moment ago, in this very tick.
     fn arms(&self, around: &Around, request: &RunRequest) -> Result<Arms, WorldError> {
         let set_of = |id: &str| {
-            let missing = || WorldError::Conflict(format!("revision {id} has no ReplicaSet yet to be measured"));
+            let missing = || WorldError::Conflict(format!("revision {id} has no ReplicaSet to measure yet"));
             self.replica_set(around, id).map(|entry| entry.key.name.clone()).ok_or_else(missing)
         };
         Ok(Arms {
@@ -255,8 +255,7 @@ impl Cluster {
         found.or_else(|| evidence::builtin(name)).ok_or_else(|| {
             let kind = if wanted.cluster_scope { "ClusterAnalysisTemplate" } else { "AnalysisTemplate" };
             let built_in = evidence::BUILTIN_NAMES.join(", ");
-            let message =
-                format!("Missing {kind}/{name}; create it, mend the name, or use a built-in one ({built_in})");
+            let message = format!("Missing {kind}/{name}; create it, fix the name, or use a built-in one ({built_in})");
             WorldError::Refused { reason: "MissingTemplate".into(), message }
         })
     }

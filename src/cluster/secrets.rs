@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn what_the_api_server_refuses_says_what_to_do() {
         let refused = |reason: &str| WorldError::Refused { reason: reason.into(), message: "x".into() };
-        assert_eq!(SecretError::Missing("shop/prom".into()).to_string(), "there is no Secret shop/prom");
+        assert_eq!(SecretError::Missing("shop/prom".into()).to_string(), "Secret shop/prom does not exist");
         let forbidden = why(&refused("Forbidden"), "shop/prom".into()).to_string();
         assert!(forbidden.contains("may not read Secret shop/prom; grant its ServiceAccount `get`"), "{forbidden}");
         let gone = why(&WorldError::Transient("no answer".into()), "shop/prom".into());

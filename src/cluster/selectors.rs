@@ -70,8 +70,7 @@ pub(super) fn excluding(
         return None;
     }
     let message = format!(
-        "Service/{service} selects {}, which the pods of revision {revision} do not carry: it would have no endpoints; \
-         take that out of its selector, or add it to the labels of the pod template",
+        "Service/{service} selects {}, which the pods of revision {revision} do not have: it would have no endpoints; remove it from the selector, or add it to the labels of the pod template",
         keys.join(",")
     );
     let blocks_all = around.rollout.status.as_ref().is_none_or(is_at_rest);

@@ -1,4 +1,5 @@
-//! The API server's time beside our own (rule S41): who is far off must not decide, because times in a status are shared.
+//! The API server's time compared with our own (rule S41): a process with a wrong clock must not decide, because times
+//! in a status are shared.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,7 @@ const GRAIN: SignedDuration = SignedDuration::from_secs(1);
 /// One answer may have been held up by a proxy; so many in a row were not.
 const IN_A_ROW: u32 = 3;
 
-/// How our clock stands to the server's, by the answers that have come so far.
+/// The offset of our clock from the server's, by the responses so far.
 #[derive(Clone, Debug, Default)]
 pub struct ServerClock {
     state: Arc<Mutex<State>>,

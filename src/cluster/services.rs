@@ -1,4 +1,4 @@
-//! The Services that tell revisions apart: created when absent, pinned by one label, given back (rules S6, S40).
+//! The Services of the revisions: created when absent, pinned by one label, restored (rules S6, S40).
 
 use std::collections::BTreeMap;
 
@@ -158,8 +158,10 @@ impl Cluster {
 /// A Service whose ports we cannot know: that of root, if it is named and missing, else the Service itself.
 fn missing(name: &str, root: Option<&String>) -> WorldError {
     let message = match root {
-        Some(root) => format!("Missing Service/{root}: services.root names it; create it or fix the name"),
-        None => format!("Missing Service/{name}; create it, or name an existing services.root to copy its ports from"),
+        Some(root) => format!("Missing Service/{root}: referenced by services.root; create it or fix the name"),
+        None => format!(
+            "Missing Service/{name}; create it, or set services.root to an existing Service to copy its ports from"
+        ),
     };
     WorldError::Refused { reason: "MissingService".into(), message }
 }

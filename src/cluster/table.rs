@@ -219,8 +219,8 @@ impl<T: Kept> Table<T> {
         self.read().passed_over()
     }
 
-    /// Begins to take a list, before it is asked for. It may be `doubtful` whether the server still tells the history of
-    /// which the table is.
+    /// Begins a list, before it is requested. It may be `doubtful` whether the server still has the history of the
+    /// table.
     pub fn list(&self, doubtful: bool) -> Listing<T> {
         let rows = self.read();
         Listing { answers: rows.answers, highest: rows.highest, doubtful, rows: Vec::new() }
@@ -234,8 +234,8 @@ impl<T: Kept> Table<T> {
         listing.rows.push(same.map_or_else(|| Row::of(item), Row::Entry));
     }
 
-    /// A list of this version is complete. It holds what was written before it began; of what we wrote meanwhile it may lack
-    /// what is newer than it is.
+    /// A list of this version is complete. It contains what was written before it began; it may lack our own newer
+    /// writes.
     pub fn replace(&self, listing: Listing<T>, version: &str) -> Replaced<T> {
         let mut rows = self.write();
         // The list is older than what it must hold: etcd was restored, and no version from before says anything.

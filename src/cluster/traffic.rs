@@ -1,8 +1,8 @@
 //! The traffic objects of one tick: routes and Services as it observed them.
 //!
-//! A write is planned on these and conditional on their versions (rule S58), whatever the watches have learned meanwhile:
-//! an object that has moved since it was observed is a conflict, so a decision never overwrites what it has not seen. Our
-//! own writes within the tick move what was observed on.
+//! A write is planned on these and conditional on their versions (rule S58), whatever the watches have received in the
+//! meantime: an object that has moved since it was observed is a conflict, so a decision never overwrites what it has
+//! not seen. Our own writes within the tick move what was observed on.
 
 use std::{
     collections::BTreeMap,

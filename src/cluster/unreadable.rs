@@ -1,7 +1,7 @@
-//! What cannot be read: a Rollout that cannot says so in its conditions, and nobody else is held up (kube rule 7).
+//! Objects that cannot be decoded: such a Rollout reports it in its conditions and does not block others (kube rule 7).
 //!
-//! A status that a newer version wrote means "wait": this version cannot know what its words stand for, so it neither moves
-//! traffic and pods nor takes commands, and of the status it writes nothing but the condition that says so.
+//! A status of a newer version means "wait": this version does not know its values, so it neither shifts traffic,
+//! scales pods nor executes commands, and writes nothing of the status but the condition that reports this.
 
 use kube::{
     Resource,
@@ -55,14 +55,13 @@ impl Unreadable {
         Unreadable { reason, message, knows_status, conditions }
     }
 
-    /// The same for people, with what to do.
+    /// The human-readable message, with what to do.
     fn text(&self) -> String {
         if self.reason == "Invalid" {
-            return format!("this controller cannot read the Rollout: {}; fix the field", self.message);
+            return format!("this controller cannot decode the Rollout: {}; fix the field", self.message);
         }
         format!(
-            "{}: the status was written by a newer version of the controller, or edited; traffic, pods and status stay as they \
-             are and commands wait until a version that knows it runs again",
+            "{}: the status was written by a newer version of the controller, or edited; traffic, pods and status are not changed and commands wait until a version that knows this value runs again",
             self.message
         )
     }
@@ -124,7 +123,7 @@ impl Cluster {
             // It has changed, and is looked at again for that.
             Err(WorldError::Conflict(_)) => {}
             Err(error) => {
-                tracing::warn!(rollout = %key, %error, fault = fault.text(), "cannot report an unreadable Rollout")
+                tracing::warn!(rollout = %key, %error, fault = fault.text(), "cannot report a Rollout that cannot be decoded")
             }
         }
     }

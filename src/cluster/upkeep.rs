@@ -118,12 +118,10 @@ impl Cluster {
         let (name, rollout) = (&stray.key.name, &around.key.name);
         let message = match &stray.value.controller {
             Some(owner) => format!(
-                "ReplicaSet {name} has the label {ROLLOUT_LABEL}={rollout} but is controlled by {owner}; this Rollout \
-                 neither scales nor deletes it; remove the label from it, or from the template that it was made from"
+                "ReplicaSet {name} has the label {ROLLOUT_LABEL}={rollout} but is controlled by {owner}; this Rollout neither scales nor deletes it; remove the label from it, or from the template that it was created from"
             ),
             None => format!(
-                "ReplicaSet {name} has the label {ROLLOUT_LABEL}={rollout} but no controller, and is not the wanted \
-                 revision; this Rollout neither scales nor deletes it; delete it when its pods are not needed"
+                "ReplicaSet {name} has the label {ROLLOUT_LABEL}={rollout} but no controller, and is not the desired revision; this Rollout neither scales nor deletes it; delete it when its pods are not needed"
             ),
         };
         self.events.send(&around.rollout, &Notice { warning: true, reason: "ForeignReplicaSet".into(), message });
@@ -141,7 +139,7 @@ fn tolerated(written: Result<(), WorldError>) -> Result<(), WorldError> {
     }
 }
 
-/// Without a controller, of our name, and either what is wanted now or empty: whatever else it serves goes on serving.
+/// Without a controller, of our name, and either the desired revision or empty: pods of other revisions keep running.
 fn may_be_adopted(around: &Around, stray: &Entry<ReplicaSetKept>) -> bool {
     let set = &stray.value;
     let wanted = around.template.as_ref().is_some_and(|template| template.id == set.revision);

@@ -1,4 +1,4 @@
-//! Leadership: the holder of the Lease works, the others stand by with filled caches.
+//! Leader election: the holder of the Lease is active, the others stand by with warm caches.
 //!
 //! `election.rs` decides (and says after which algorithm), `store.rs` reads and writes the Lease, and this file lets one
 //! follow the other, cuts off a call at the moment at which leadership ends, and moves the [`Fence`] that every write of
@@ -176,7 +176,7 @@ async fn perform(lease: &dyn LeaseStore, action: Action) -> Option<Event> {
 }
 
 async fn in_time<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = |_| StoreError::Failed("no answer from the API server in 3 s".into());
+    let late = |_| StoreError::Failed("no response from the API server within 3 s".into());
     tokio::time::timeout(CALL_DEADLINE, call).await.map_err(late)?
 }
 

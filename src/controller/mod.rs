@@ -75,7 +75,7 @@ pub enum ControllerError {
     #[error("cannot listen on {0}: {1}; choose another --listen")]
     Listen(SocketAddr, std::io::Error),
     /// Another replica leads now, the Lease could not be renewed, or this machine's clock went wrong.
-    #[error("this process no longer leads: {0}")]
+    #[error("this process is no longer the leader: {0}")]
     LeaseLost(&'static str),
     /// A part that runs as long as the process has ended.
     #[error("{0} ended unexpectedly{1}; this is a bug, please report it")]
@@ -106,7 +106,7 @@ pub struct Environment {
     pub client: Client,
     /// The same without retries inside one call.
     pub no_retry_client: Client,
-    /// The API server's time beside ours, as its answers told it.
+    /// The API server's time compared with ours, from its responses.
     pub server_clock: ServerClock,
     /// Our own time.
     pub clock: Arc<dyn Clock>,
@@ -212,7 +212,7 @@ pub async fn run_in(
     let work = async {
         lead(leader).await;
         synced(&streams).await;
-        tracing::info!("all watches have listed; working");
+        tracing::info!("caches synced; reconciling");
         cluster.begin();
         tokio::join!(
             serve(Arc::clone(&queues.rollouts), work_stop.clone(), rollouts),

@@ -177,7 +177,7 @@ where
     while tasks.join_next().await.is_some() {}
 }
 
-/// What is done for a key. It does not panic: whoever implements it catches.
+/// What is done for a key. It does not panic: implementations catch panics.
 #[async_trait::async_trait]
 pub trait AsyncWork<K>: Clone + Send + Sync + 'static {
     /// Does it.

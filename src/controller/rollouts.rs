@@ -47,7 +47,7 @@ impl AsyncWork<RolloutKey> for RolloutWork {
             Ok(Ok(Err(error))) => self.failed(&key, &error),
             Ok(Err(_)) => {
                 self.metrics.tick_failed(&key.namespace, "Timeout");
-                tracing::warn!("the tick took longer than 60 s and was dropped; retrying with backoff");
+                tracing::warn!("the tick took longer than 60 s and was canceled; retrying with backoff");
                 Next::Failed
             }
             Err(panic) => {
@@ -71,7 +71,7 @@ impl RolloutWork {
         })
     }
 
-    /// A tick that was left in the middle goes on soon: what it has seen brings no event of its own.
+    /// A canceled tick is retried soon: what it has observed triggers no further event.
     fn next(&self, decision: &Decision) -> Next {
         if !decision.actions.is_empty() {
             return Next::Soon;
@@ -86,7 +86,7 @@ impl RolloutWork {
     fn failed(&self, key: &RolloutKey, error: &WorldError) -> Next {
         let reason = match error {
             WorldError::NotReady(message) => {
-                tracing::debug!(%message, "not ready; looking again");
+                tracing::debug!(%message, "not ready; retrying");
                 return Next::After(NOT_READY);
             }
             WorldError::Conflict(_) => "Conflict",
@@ -95,7 +95,7 @@ impl RolloutWork {
         };
         self.metrics.tick_failed(&key.namespace, reason);
         if let WorldError::Conflict(message) = error {
-            tracing::debug!(%message, "lost a race; looking again");
+            tracing::debug!(%message, "resourceVersion conflict; retrying");
             return Next::Soon;
         }
         tracing::warn!(%error, "the tick failed; retrying with backoff");
@@ -105,7 +105,7 @@ impl RolloutWork {
     /// A panic is a bug report on that object, not the end of the process (kube rule 7).
     fn report_panic(&self, key: &RolloutKey, text: &str) {
         self.metrics.panicked("Rollout");
-        tracing::error!(rollout = %key, panic = %text, "a bug: the tick panicked");
+        tracing::error!(rollout = %key, panic = %text, "the tick panicked; this is a bug");
         let message = format!("a bug in the controller: {text}; please report it with this Rollout's YAML");
         self.cluster.tell_about(key, &Notice { warning: true, reason: "InternalError".into(), message });
     }

@@ -1,4 +1,4 @@
-//! AnalysisRuns at work: ask, judge, write what people and decisions rest on (at most once a minute otherwise).
+//! Active AnalysisRuns: query, judge, write what users and decisions depend on (otherwise at most once a minute).
 //!
 //! A question that gets no answer is an answer too: it is counted, logged when a run's trouble begins and ends, and judged
 //! as no data. No round is dropped.
@@ -76,12 +76,12 @@ impl AsyncWork<ObjectKey> for RunWork {
             Ok(Ok(next)) => next,
             Ok(Err(WorldError::Conflict(_))) => Next::Soon,
             Ok(Err(error)) => {
-                tracing::warn!(run = %key.name, namespace = %key.namespace, %error, "cannot record the run");
+                tracing::warn!(run = %key.name, namespace = %key.namespace, %error, "cannot write the AnalysisRun");
                 Next::Failed
             }
             Err(_) => {
                 self.metrics.panicked("AnalysisRun");
-                tracing::error!(run = %key.name, namespace = %key.namespace, "a bug: judging the run panicked");
+                tracing::error!(run = %key.name, namespace = %key.namespace, "judging the AnalysisRun panicked; this is a bug");
                 Next::Failed
             }
         }
@@ -116,7 +116,7 @@ impl RunWork {
         judging.advance(&run.spec, &plan.answered(answers), now);
         // Not all metrics are asked each time: one that fails still is not over.
         if failed_before > 0 && errors_in_a_row(judging.status()) == 0 {
-            tracing::info!(run = %key.name, namespace = %key.namespace, "Prometheus answers again");
+            tracing::info!(run = %key.name, namespace = %key.namespace, "Prometheus queries succeed again");
         }
         if let Some(through) = judging.status().windows_through {
             self.metrics.judged(Duration::try_from(now.duration_since(through)).unwrap_or(Duration::ZERO));
@@ -159,7 +159,7 @@ impl RunWork {
         let failed = answers.iter().filter_map(|answer| answer.as_ref().err()).collect::<Vec<_>>();
         let (run, namespace, of) = (&key.name, &key.namespace, answers.len());
         if let Some(error) = failed.first().filter(|_| failed_before == 0) {
-            tracing::warn!(%run, %namespace, failed = failed.len(), of, %error, "questions to Prometheus failed");
+            tracing::warn!(%run, %namespace, failed = failed.len(), of, %error, "Prometheus queries failed");
         }
     }
 

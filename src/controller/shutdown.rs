@@ -47,7 +47,7 @@ impl Parts {
         if *leadership.borrow() != Leadership::Leading {
             return outcome;
         }
-        tracing::info!("shutting down: finishing what runs");
+        tracing::info!("shutting down: finishing running work");
         tokio::select! {
             biased;
             lost = lost(&mut leadership) => Err(lost),
@@ -144,7 +144,7 @@ mod tests {
                 leads.send_replace(Leadership::Lost("another replica holds the Lease"));
                 std::future::pending::<()>().await;
             });
-            let lost = "this process no longer leads: another replica holds the Lease".to_owned();
+            let lost = "this process is no longer the leader: another replica holds the Lease".to_owned();
             assert_eq!(end(process).await, (Err(lost), s(2), false), "asked to stop: {stopped}");
         }
     }

@@ -29,9 +29,9 @@ use super::{
 /// A change of weight is settled within so many windows: those before it belong to neither weight.
 const UNSETTLED_WINDOWS: i64 = 4;
 /// Windows without a user before there is no data.
-const PATIENCE_WINDOWS: i64 = 3;
+const SILENT_WINDOWS: i64 = 3;
 /// Users that ought to have come before there is no data.
-const PATIENCE_USERS: i64 = 10;
+const SILENT_USERS: i64 = 10;
 /// Weights that are remembered before their windows are read. Only a controller that sleeps through many needs more.
 const MOST_PERIODS: usize = 16;
 
@@ -144,10 +144,10 @@ impl Memory {
         let silent = |last: Option<i64>, users: u64| {
             let expected = match i64::try_from(users).unwrap_or(i64::MAX) {
                 0 => 0,
-                users => PATIENCE_USERS.saturating_mul(self.counted) / users,
+                users => SILENT_USERS.saturating_mul(self.counted) / users,
             };
-            let patience = expected.max(PATIENCE_WINDOWS * frozen.window);
-            at - last.unwrap_or(begun) >= patience
+            let allowed_silence = expected.max(SILENT_WINDOWS * frozen.window);
+            at - last.unwrap_or(begun) >= allowed_silence
         };
         if silent(self.last_candidate, counts.nc) {
             Some("NoCandidateUsers")
@@ -170,7 +170,7 @@ fn joined(candidate: Seen, control: Seen) -> Counts {
     Counts { kc: candidate.conversions, nc: candidate.users, kb: control.conversions, nb: control.users }
 }
 
-/// Counts the answered windows and says where the evidence stands.
+/// Counts the answered windows and returns the state of the evidence.
 pub fn advance(
     metric: &ConversionMetric,
     mut status: MetricStatus,
@@ -194,7 +194,7 @@ pub fn advance(
                 memory.silence.answered();
             }
             Ok(Answer::Scalar(_) | Answer::Several(_)) => {
-                memory.silence.failed("a number came where counts were asked", context)
+                memory.silence.failed("got a number instead of counts", context)
             }
             Err(error) => memory.silence.failed(error, context),
         }
@@ -295,7 +295,7 @@ fn notes(memory: &Memory, seen: &ConversionSeen, context: &Context) -> Vec<Strin
     match &seen.split {
         Some(split) => notes.push(format!("split: {}", split_text(split))),
         None if context.candidate_share.is_none() => {
-            notes.push("split: not checked, as no share is planned where a header or cookie chooses".to_owned());
+            notes.push("split: not checked, because a header or cookie selects the variant".to_owned());
         }
         None => {}
     }
@@ -311,7 +311,7 @@ fn notes(memory: &Memory, seen: &ConversionSeen, context: &Context) -> Vec<Strin
     }
     let windows = |count: u32| if count == 1 { "1 window".to_owned() } else { format!("{count} windows") };
     if memory.one_sided > 0 {
-        notes.push(format!("left out: {} in which one variant alone was counted", windows(memory.one_sided)));
+        notes.push(format!("excluded: {} in which only one variant was counted", windows(memory.one_sided)));
     }
     if memory.missed > 0 {
         notes.push(format!("missed: {} without any series, past retention or not scraped", windows(memory.missed)));
@@ -343,7 +343,7 @@ pub fn sentence(metric: &MetricStatus) -> Option<String> {
     let MetricStatus { name, reason, canary, stable, comparison, .. } = metric;
     match reason.as_str() {
         ConversionReason::INVALID => Some(format!("{name}: users were not assigned as planned: {comparison}")),
-        ConversionReason::NO_DIFFERENCE => Some(format!("{name} shows no difference that matters: {comparison}")),
+        ConversionReason::NO_DIFFERENCE => Some(format!("{name} shows no relevant difference: {comparison}")),
         ConversionReason::CONTROL_WINS => {
             Some(format!("{name}: the control wins: candidate {canary}, control {stable}, {comparison}"))
         }

@@ -166,7 +166,7 @@ fn a_failed_guardrail_still_ends_the_run() {
 fn no_difference_and_too_little_to_say_are_told_apart() {
     let settled = drive(&spec(Some(50)), both(3_000, 30_000, 3_000, 30_000), 60);
     assert_eq!((settled.phase, says(&settled)), (RunPhase::Running, (Verdict::Inconclusive, "NoDifference")));
-    assert!(settled.message.starts_with("orders shows no difference that matters: lift +0.0 %"), "{}", settled.message);
+    assert!(settled.message.starts_with("orders shows no relevant difference: lift +0.0 %"), "{}", settled.message);
     let open = drive(&spec(Some(50)), ALIKE, 60);
     assert_eq!(says(&open), (Verdict::Continue, "Undecided"));
     let needs = open.metrics[0].needs.clone().unwrap();
@@ -209,11 +209,11 @@ fn a_window_counts_for_both_variants_or_for_none() {
         (&status.metrics[0].canary[..], &status.metrics[0].stable[..]),
         ("10.00 % (210/2,100)", "10.00 % (210/2,100)")
     );
-    assert!(has_note(&status, "left out: 2 windows"), "{:?}", status.metrics[0].notes);
+    assert!(has_note(&status, "excluded: 2 windows"), "{:?}", status.metrics[0].notes);
     assert!(has_note(&status, "missed: 1 window "), "{:?}", status.metrics[0].notes);
 }
 
-/// The candidate is lost and comes back (S56): for a while the control gets everybody.
+/// The candidate is lost and recovers (S56): in between, control receives all users.
 #[test]
 fn windows_around_a_change_of_weight_count_for_neither() {
     let (lost, noticed, back) = (600, 630, 900);

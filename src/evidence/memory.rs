@@ -18,7 +18,7 @@ pub(super) enum Memory {
     Ratio(Box<ratio::Memory>),
     Threshold(Box<threshold::Memory>),
     Conversion(Box<conversion::Memory>),
-    /// What is kept cannot be read, or nobody judges the metric.
+    /// The stored state cannot be decoded, or the metric has no judge.
     Unreadable(String),
 }
 

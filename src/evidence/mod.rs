@@ -85,7 +85,7 @@ pub enum Answer {
         canary: Option<ArmCounts>,
         /// Stable's.
         stable: Option<ArmCounts>,
-        /// What was odd, for people.
+        /// Notes for users.
         notes: Vec<String>,
     },
     /// The number; `None` for an empty vector or NaN.

@@ -1,4 +1,5 @@
-//! Metric packs: where the builtin counters come from and what tells the arms apart (`analysis/packs/*.yaml`, embedded).
+//! Metric packs: the sources of the builtin counters and the labels that distinguish the arms (`analysis/packs/*.yaml`,
+//! embedded).
 
 use std::sync::LazyLock;
 
@@ -10,13 +11,13 @@ use crate::api::analysis::Pack;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackFile {
-    /// What tells the arms apart.
+    /// The labels that distinguish the arms.
     pub arms: ArmsBy,
     /// Who counts; their increments are added up.
     pub reports: Vec<Report>,
 }
 
-/// What tells the arms apart.
+/// The labels that distinguish the arms.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ArmsBy {
@@ -51,7 +52,7 @@ pub struct Report {
     pub requests: Vec<String>,
     /// Selectors of the failed ones, disjoint.
     pub errors: Vec<String>,
-    /// What shows that a pod was being scraped at some time: it tells a new series from a new pod.
+    /// Shows that a pod was being scraped at some time, which distinguishes a new series from a new pod.
     pub witness: String,
 }
 

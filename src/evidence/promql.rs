@@ -27,12 +27,10 @@ pub enum PromqlError {
     #[error(transparent)]
     Selector(#[from] SelectorError),
     /// A Service is not named.
-    #[error(
-        "the envoy pack tells arms apart by Service: name the stable and the canary Service in the Rollout's traffic"
-    )]
+    #[error("the envoy pack distinguishes arms by Service: set services.stable and services.canary of the Rollout")]
     NoService,
     /// A defect of the binary.
-    #[error("the metric pack in this binary cannot be read: {0}")]
+    #[error("the built-in metric pack is invalid: {0}")]
     Pack(&'static str),
     /// A counter with neither source.
     #[error("a counter is either builtin or prometheus")]
@@ -100,7 +98,7 @@ pub fn counts(query: &IncrementsQuery, bad: &[(String, f64)], total: &[(String, 
     Ok(Answer::Increments { canary, stable, notes })
 }
 
-/// One counter's selectors, with what is needed to count their births and to tell the arms.
+/// One counter's selectors, with what is needed to count new series and to distinguish the arms.
 struct Counted {
     by: ArmsBy,
     reports: Vec<Series>,
@@ -174,7 +172,7 @@ fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Coun
     Ok(Counted { by: file.arms.clone(), reports: file.reports.iter().map(series).collect() })
 }
 
-/// The counter says what it is by itself, wherever it stands.
+/// The counter defines its own type, wherever it is used.
 fn bad_counter(counter: &Counter, bad: bool) -> bool {
     counter.builtin.map_or(bad, |builtin| builtin == crate::api::analysis::Builtin::Errors)
 }

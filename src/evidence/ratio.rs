@@ -23,9 +23,9 @@ use super::{
 /// Canary errors that a Fail needs at least.
 const MIN_ERRORS: u64 = 3;
 /// Windows without a canary request before there is no data.
-const PATIENCE_WINDOWS: i64 = 3;
+const SILENT_WINDOWS: i64 = 3;
 /// Canary requests that ought to have come before there is no data.
-const PATIENCE_REQUESTS: i64 = 10;
+const SILENT_REQUESTS: i64 = 10;
 
 /// What the judge remembers. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl Memory {
     }
 }
 
-/// Counts the answered windows and says where the evidence stands.
+/// Counts the answered windows and returns the state of the evidence.
 pub fn advance(
     metric: &RatioMetric,
     mut status: MetricStatus,
@@ -79,7 +79,7 @@ pub fn advance(
             match &answer.result {
                 Ok(Answer::Increments { stable, .. }) => memory.before.answered(*stable),
                 Ok(Answer::Scalar(_) | Answer::Several(_)) => {
-                    memory.silence.failed("a number came where counts were asked", context)
+                    memory.silence.failed("got a number instead of counts", context)
                 }
                 Err(error) => memory.silence.failed(error, context),
             }
@@ -111,7 +111,7 @@ pub fn advance(
                 memory.silence.answered();
             }
             Ok(Answer::Scalar(_) | Answer::Several(_)) => {
-                memory.silence.failed("a number came where counts were asked", context)
+                memory.silence.failed("got a number instead of counts", context)
             }
             Err(error) => memory.silence.failed(error, context),
         }
@@ -129,7 +129,7 @@ fn is_crude(query: &IncrementsQuery, context: &Context) -> bool {
 }
 
 impl Memory {
-    /// A window without an answer is left out: the judge's own questions tell what is wrong with the source.
+    /// A window without an answer is left out: the judge's own queries report what is wrong with the source.
     fn count_crude(&mut self, query: &IncrementsQuery, answer: &Answered, context: &Context) {
         if let Ok(Answer::Increments { canary, stable, .. }) = &answer.result {
             self.crude.count(query.end.as_second(), joined(*canary, *stable), context);
@@ -170,8 +170,8 @@ impl Memory {
         // Before the first request there was none to be had: pods were new.
         let begun = context.started.as_second() + frozen.warm_up;
         let ten = i64::try_from(self.state.counts().nc).unwrap_or(i64::MAX).max(1);
-        let patience = (PATIENCE_WINDOWS * frozen.window).max(PATIENCE_REQUESTS.saturating_mul(self.compared) / ten);
-        let silent = |last: Option<i64>| at - last.unwrap_or(begun) >= patience;
+        let allowed_silence = (SILENT_WINDOWS * frozen.window).max(SILENT_REQUESTS.saturating_mul(self.compared) / ten);
+        let silent = |last: Option<i64>| at - last.unwrap_or(begun) >= allowed_silence;
         if silent(self.last_canary) {
             Some("NoCanaryRequests")
         } else if silent(self.last_stable) && !context.one_armed {
@@ -182,7 +182,7 @@ impl Memory {
     }
 }
 
-/// The verdict alone: the numbers for people cost more, and wait until somebody reads them ([`describe`]).
+/// The verdict alone: the displayed numbers cost more and are computed only when needed ([`describe`]).
 fn judge(mut status: MetricStatus, memory: &mut Memory, context: &Context) -> MetricStatus {
     let (verdict, reason) = standing(memory, context);
     let (verdict, reason) = memory.silence.timed(verdict, reason, context);
@@ -220,7 +220,7 @@ fn standing(memory: &Memory, context: &Context) -> (Verdict, &'static str) {
     }
 }
 
-/// What people are shown beside the verdict.
+/// What is displayed next to the verdict.
 pub fn describe(metric: &RatioMetric, status: &mut MetricStatus, memory: &Memory, context: &Context) {
     let config = config(metric, context, memory);
     let seen = if memory.crude.fails() { memory.crude.seen(context) } else { memory.state.assess(&config) };
@@ -257,7 +257,7 @@ fn needs(memory: &Memory, seen: &Assessment, context: &Context) -> Vec<String> {
 
 fn config(metric: &RatioMetric, context: &Context, memory: &Memory) -> RatioConfig {
     let (limits, frozen) = (Defaults::ratio(metric), &context.frozen);
-    // Without a baseline beside it the canary may be as bad as stable was, and a tolerance worse.
+    // Without a concurrent baseline the canary may be as bad as stable was, plus the tolerance.
     let floor = if context.one_armed { limits.floor.max(limits.r0 * memory.before.rate()) } else { limits.floor };
     RatioConfig {
         r0: limits.r0,

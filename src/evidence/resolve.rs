@@ -22,7 +22,7 @@ use problems::judged;
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum ResolveError {
     /// An argument without a value.
-    #[error("template {template}: argument {arg} has no value; give it under args")]
+    #[error("template {template}: argument {arg} has no value; set it under args")]
     MissingValue {
         /// The template's name.
         template: String,
@@ -48,10 +48,10 @@ pub enum ResolveError {
         arg: String,
     },
     /// Two metrics of one name.
-    #[error("metric {0} comes twice; names are unique among the templates of a run")]
+    #[error("metric {0} occurs twice; names must be unique among the templates of a run")]
     DuplicateMetric(String),
     /// Two templates set a setting differently.
-    #[error("templates disagree on settings.{0}; set it in one of them or alike")]
+    #[error("templates disagree on settings.{0}; set it in one of them, or to the same value")]
     Disagree(&'static str),
     /// A value that cannot be.
     #[error("template {template}: {field}: {problem}")]
@@ -63,19 +63,19 @@ pub enum ResolveError {
         /// What is wrong and what to do.
         problem: String,
     },
-    /// A conversion where the stable side sees no traffic beside the canary's.
-    #[error("metric {0} compares conversions, and this rollout's stable version has no users beside the new one's")]
+    /// A conversion metric, but stable receives no traffic in parallel to the canary.
+    #[error("metric {0} compares conversions, but stable has no users in parallel to the new version")]
     NoControl(String),
     /// Several metrics, or none of the kind that decides between variants.
-    #[error("the goal of an A/B test is one conversion metric in all; its templates have {0}")]
+    #[error("the goal of an A/B test must be exactly one conversion metric; its templates have {0}")]
     NoGoal(String),
     /// Nothing can pass.
-    #[error("no metric is required, so that nothing could pass; leave out `required: false` in one")]
+    #[error("no metric is required, so the analysis cannot pass; remove `required: false` from one")]
     NothingRequired,
     /// No Prometheus.
-    #[error("no Prometheus is known; set --prometheus or analysis.prometheus.address")]
+    #[error("no Prometheus is configured; set --prometheus or analysis.prometheus.address")]
     NoPrometheus,
-    /// The arms cannot be told apart.
+    /// The arms cannot be distinguished.
     #[error(transparent)]
     Arms(promql::PromqlError),
 }
@@ -93,7 +93,7 @@ pub struct Wanted<'a> {
     pub arms: Arms,
     /// The Prometheus that is asked.
     pub prometheus: Option<RunPrometheus>,
-    /// Whether the run goes on until it is stopped.
+    /// Whether the run continues until it is stopped.
     pub background: bool,
     /// The epoch to begin with.
     pub epoch: u32,
@@ -151,13 +151,14 @@ pub fn resolve(wanted: Wanted<'_>) -> Result<AnalysisRunSpec, Vec<ResolveError>>
     if errors.is_empty() { Ok(spec) } else { Err(errors) }
 }
 
-/// What is wrong with a template by itself, whatever its arguments: for `lint`.
+/// What is wrong with a template regardless of its arguments: for `lint`.
 pub fn check(name: &str, template: &AnalysisTemplateSpec) -> Vec<ResolveError> {
-    // A number fits wherever a value may stand: in labels, names after a letter, and conditions.
+    // A number is valid wherever a value may be: in labels, names after a letter, and conditions.
     let stand_in =
         |arg: &Arg| Arg { name: arg.name.clone(), value: arg.value.clone().or_else(|| Some("1".to_owned())) };
     let args: Vec<Arg> = template.args.iter().map(stand_in).collect();
-    // An argument may hold a whole selector, and a stand-in is none: what it fills is judged when it has a value.
+    // An argument may hold a whole selector, which a placeholder is not: that field is checked when the argument has a
+    // value.
     let open: Vec<String> = template
         .args
         .iter()
@@ -417,7 +418,7 @@ mod tests {
             (ratio("floor: 0.5, pass: {ceiling: 0.5}"), "metrics[0].ratio.pass.ceiling: 0.5 % must be above the floor (0.5 %)"),
             (ratio("floor: 60"), "metrics[0].ratio.floor: must be above 0 and at most 50 %"),
             (ratio("floor: 0.1") + "\nsettings: {window: 1500ms}", "settings.window: is not a whole number of seconds"),
-            (ratio("floor: 0.1") + "\nsettings: {pack: envoy}", "tells arms apart by Service"),
+            (ratio("floor: 0.1") + "\nsettings: {pack: envoy}", "distinguishes arms by Service"),
             ("metrics: [{name: e, required: false, threshold: {query: x, success: result < 1}}]".into(), "no metric is required"),
             ("metrics: [{name: e, threshold: {query: x, success: y < 1}}]".into(), "metrics[0].threshold.success: `y` is unknown"),
             ("metrics: [{name: e, threshold: {query: '{{args.z}}', success: result < 1}}]".into(), "metrics[0].threshold.query uses {{args.z}}, which is not among its args"),
@@ -425,8 +426,8 @@ mod tests {
             ("metrics: [{name: e, conversion: {successes: {prometheus: {counter: a}}, trials: {prometheus: {counter: a}}}}]".into(), "metrics[0].conversion.successes: successes and trials are the same counter"),
             ("metrics: [{name: e, conversion: {successes: {prometheus: {counter: 'rate(a[1m])'}}, trials: {builtin: requests}}}]".into(), "metrics[0].conversion.successes: prometheus.counter: `rate(a[1m])` is not a series selector"),
             ("metrics: [{name: e, conversion: {successes: {prometheus: {counter: '{{args.z}}'}}, trials: {builtin: requests}}}]".into(), "metrics[0].conversion.successes.prometheus.counter uses {{args.z}}, which is not among its args"),
-            ("metrics: [{name: e}]".into(), "metrics[0]: a metric has exactly one judge: ratio, threshold or conversion"),
-            ("metrics: [{name: e, threshold: {query: x, success: result < 1}}, {name: e, threshold: {query: x, success: result < 1}}]".into(), "metric e comes twice"),
+            ("metrics: [{name: e}]".into(), "metrics[0]: a metric must have exactly one judge: ratio, threshold or conversion"),
+            ("metrics: [{name: e, threshold: {query: x, success: result < 1}}, {name: e, threshold: {query: x, success: result < 1}}]".into(), "metric e occurs twice"),
             ("metrics: [{name: e, ratio: {bad: {prometheus: {counter: 'rate(a[1m])'}}, total: {builtin: requests}}}]".into(), "metrics[0].ratio.bad: prometheus.counter: `rate(a[1m])` is not a series selector"),
         ] {
             let found = errors(&yaml);

@@ -1,8 +1,9 @@
 //! One AnalysisRun's step, in two halves with the asking between them.
 //!
-//! [`plan`] says what to ask now; whoever drives the run asks a [`crate::evidence`] source; [`advance`] takes the answers
-//! in and gives the next status. Both are pure: the same spec, status, answers and time give the same result, so that a
-//! controller that restarts, or sleeps and reads the missed windows back, ends with the same evidence.
+//! [`plan`] returns the queries to run now; the driver sends them to a [`crate::evidence`] source; [`advance`] takes
+//! the results and returns the next status. Both are pure: the same spec, status, answers and time give the same
+//! result, so that a controller that restarts, or sleeps and reads the missed windows back, ends with the same
+//! evidence.
 
 use jiff::Timestamp;
 
@@ -23,7 +24,7 @@ use super::{
     threshold, windows,
 };
 
-/// Measurements kept for people.
+/// The number of measurements that are kept for display.
 const MEASUREMENTS: usize = 20;
 /// Questions of one look at a run: what is left over is asked in the next, which follows at once.
 const MOST_QUESTIONS: usize = 128;
@@ -85,7 +86,7 @@ impl RunPlan {
     }
 }
 
-/// What the judges are told beside their answers.
+/// The context of the judges in addition to the results.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
     /// The time.
@@ -111,11 +112,11 @@ pub struct Live {
     status: AnalysisRunStatus,
     /// Each metric's, in the spec's order.
     memories: Vec<Kept>,
-    /// When answers were taken in last: the numbers for people are made when the status is put on record.
+    /// When results were last processed: the displayed numbers are computed when the status is written.
     taken: Option<Timestamp>,
 }
 
-/// What to ask now, for whoever has a recorded status alone.
+/// The queries to run now, for a caller with a recorded status only.
 #[cfg(test)]
 pub(super) fn plan(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -> RunPlan {
     Live::of(spec, status.clone()).plan(spec, now)
@@ -145,7 +146,7 @@ impl Live {
         Live { status, memories, taken: None }
     }
 
-    /// Verdicts and times. The judges' memories and the numbers for people are in [`Live::recorded`] alone.
+    /// Verdicts and times. The judges' state and the displayed numbers are only in [`Live::recorded`].
     pub fn status(&self) -> &AnalysisRunStatus {
         &self.status
     }
@@ -203,7 +204,7 @@ impl Live {
         }
         if spec.stop {
             next.phase = RunPhase::Stopped;
-            next.message = format!("stopped from outside at {}", word(next.verdict));
+            next.message = format!("stopped at {}", word(next.verdict));
             return;
         }
         let context = context(spec, next, now);
@@ -225,8 +226,8 @@ impl Live {
     }
 }
 
-/// A background run goes on after a Pass, and after an A/B test's Fail, which is a result like another: whether the test has
-/// lasted long enough is for its caller to say. Any other Fail ends a run.
+/// A background run continues after a Pass, and after an A/B test's Fail, which is a regular result: the caller decides
+/// whether the test has lasted long enough. Any other Fail ends a run.
 fn is_over(spec: &AnalysisRunSpec, next: &AnalysisRunStatus) -> bool {
     let fails_for_good = |metric: &Metric| {
         metric.conversion.is_none()
@@ -327,14 +328,14 @@ fn judged(
         (Memory::Ratio(memory), Some(judge), ..) => ratio::advance(judge, status, memory, answers, context),
         (Memory::Threshold(memory), _, Some(judge), _) => threshold::advance(judge, status, memory, answers, context),
         (Memory::Conversion(memory), _, _, Some(judge)) => conversion::advance(judge, status, memory, answers, context),
-        _ => unreadable(status, "the kept evidence is another judge's".to_owned()),
+        _ => unreadable(status, "the stored evidence belongs to another judge".to_owned()),
     }
 }
 
-/// Evidence that cannot be read back is not begun anew behind people's backs: the metric waits for one.
+/// Evidence that cannot be decoded is not silently reset: the metric waits for an operator.
 fn unreadable(mut status: MetricStatus, error: String) -> MetricStatus {
     (status.verdict, status.reason) = (Verdict::Inconclusive, "MemoryUnreadable".to_owned());
-    status.needs = Some("a new attempt: the kept evidence cannot be read".to_owned());
+    status.needs = Some("a new attempt: the stored evidence cannot be decoded".to_owned());
     status.notes = vec![error];
     status
 }
@@ -376,8 +377,8 @@ fn sentence(metric: &MetricStatus) -> String {
             let error = source_error(metric).map(|error| format!(": {error}")).unwrap_or_default();
             format!("{name} has no verdict ({reason}){error}")
         }
-        _ if reason == "WarmUp" => format!("{name} awaits its first comparable window"),
-        _ => needs.as_ref().map_or_else(|| format!("{name} goes on"), |needs| format!("{name} needs {needs}")),
+        _ if reason == "WarmUp" => format!("{name} waits for its first comparable window"),
+        _ => needs.as_ref().map_or_else(|| format!("{name} continues"), |needs| format!("{name} needs {needs}")),
     }
 }
 

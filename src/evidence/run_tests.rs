@@ -411,10 +411,10 @@ fn thresholds_tell_what_they_saw_and_need() {
     let spec = spec(vec![threshold(judge)]);
     let status = drive(&spec, &[Window::Number(0.12345)]);
     let metric = &status.metrics[0];
-    assert_eq!((metric.canary.as_str(), metric.comparison.as_str()), ("0.1235", "good when result < 0.5"));
-    assert_eq!(metric.needs.as_deref(), Some("2 more good measurements"));
+    assert_eq!((metric.canary.as_str(), metric.comparison.as_str()), ("0.1235", "requires result < 0.5"));
+    assert_eq!(metric.needs.as_deref(), Some("2 more successful measurements"));
     let failed = drive(&spec, &[Window::Number(3.0)]);
-    assert_eq!(failed.message, "queue failed: 3, good when result < 0.5");
+    assert_eq!(failed.message, "queue failed: 3, requires result < 0.5");
 }
 
 #[test]
@@ -455,7 +455,7 @@ fn stored(status: &AnalysisRunStatus) -> AnalysisRunStatus {
     serde_json::from_str(&serde_json::to_string(status).unwrap()).unwrap()
 }
 
-/// What people and the engine go by: everything but the judge's memory, with progress to nine digits.
+/// What users and the engine see: everything but the judge's state, with progress to nine digits.
 fn shown(status: &AnalysisRunStatus) -> AnalysisRunStatus {
     let mut shown = status.clone();
     for metric in &mut shown.metrics {

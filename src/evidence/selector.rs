@@ -5,7 +5,7 @@ use std::fmt;
 /// Why a text is not a plain series selector.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`{0}` is not a series selector; write name{{label=\"value\"}} without functions, ranges or offsets: increments are counted by Glidepath"
+    "`{0}` is not a series selector; write name{{label=\"value\"}} without functions, ranges or offsets: Glidepath computes the increments"
 )]
 pub struct SelectorError(pub String);
 
@@ -51,7 +51,7 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Parts between commas outside of strings; `None` when a string does not end or a brace stands outside of one.
+/// Parts between commas outside of strings; `None` when a string does not end or a brace is outside of one.
 fn split_matchers(inner: &str) -> Option<Vec<String>> {
     let (mut parts, mut part, mut quote, mut escape) = (Vec::new(), String::new(), None, false);
     for letter in inner.chars() {

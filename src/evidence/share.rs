@@ -1,4 +1,4 @@
-//! Which share of the requests the canary gets, counted in a background run beside its metrics (rule S52).
+//! Which share of the requests the canary gets, counted in a background run next to its metrics (rule S52).
 //!
 //! Only windows that lie wholly within the current epoch count, and no pod is left out: new pods get requests too.
 
@@ -30,8 +30,8 @@ pub fn asked(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, context: &Conte
     (ends.into_iter().map(|end| Query::Increments(question(spec, &context.frozen, end))).collect(), next)
 }
 
-/// Counts the answered windows. One without an answer is left out: a share needs no unbroken record, and the metrics tell
-/// what is wrong with the source.
+/// Counts the answered windows. One without an answer is left out: a share needs no complete record, and the metrics
+/// report what is wrong with the source.
 pub fn counted(
     spec: &AnalysisRunSpec,
     status: &AnalysisRunStatus,

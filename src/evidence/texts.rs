@@ -1,4 +1,4 @@
-//! The words and numbers that people are shown.
+//! Formatting of numbers and notes for display.
 
 pub(crate) use crate::stats::p_value;
 use crate::stats::{Assessment, Counts, significant};
@@ -70,7 +70,7 @@ pub fn evidence(log_e: f64) -> String {
     if power >= 6.0 { format!("10^{}", power.floor()) } else { significant(log_e.exp(), 2) }
 }
 
-/// Notes are few and each is told once.
+/// Notes are few, and each is reported once.
 pub fn note(notes: &mut Vec<String>, new: &[String]) {
     for text in new {
         let kind = |text: &str| text.split(':').next().unwrap_or_default().to_owned();

@@ -66,7 +66,7 @@ impl Memory {
     }
 }
 
-/// Takes in the answered measurement and says where the metric stands.
+/// Processes the measurement and returns the state of the metric.
 pub fn advance(
     metric: &ThresholdMetric,
     mut status: MetricStatus,
@@ -99,7 +99,7 @@ pub fn advance(
                     Err(error) => memory.silence.failed(&error.to_string(), context),
                 }
             }
-            Ok(Answer::Increments { .. }) => memory.silence.failed("counts came where a number was asked", context),
+            Ok(Answer::Increments { .. }) => memory.silence.failed("got counts instead of a number", context),
             Err(error) => memory.silence.failed(error, context),
         }
     }
@@ -176,7 +176,7 @@ fn needs(metric: &ThresholdMetric, memory: &Memory, context: &Context) -> Option
     };
     let short = want.saturating_sub(if fresh { have } else { 0 });
     let plural = if short == 1 { "" } else { "s" };
-    (short > 0).then(|| format!("{short} more good measurement{plural}{how}"))
+    (short > 0).then(|| format!("{short} more successful measurement{plural}{how}"))
 }
 
 fn signed(metric: &ThresholdMetric, value: f64) -> Result<Sign, ExprError> {
@@ -189,8 +189,8 @@ fn signed(metric: &ThresholdMetric, value: f64) -> Result<Sign, ExprError> {
 }
 
 fn condition_text(metric: &ThresholdMetric) -> String {
-    let success = metric.success.iter().map(|text| format!("good when {text}"));
-    success.chain(metric.failure.iter().map(|text| format!("bad when {text}"))).collect::<Vec<_>>().join(", ")
+    let success = metric.success.iter().map(|text| format!("requires {text}"));
+    success.chain(metric.failure.iter().map(|text| format!("fails if {text}"))).collect::<Vec<_>>().join(", ")
 }
 
 fn measured(at: jiff::Timestamp, value: Option<f64>, sign: Option<Sign>) -> Measurement {

@@ -39,34 +39,34 @@ const PROBES: [f64; 3] = [0.0, 0.5, 100.0];
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ExprError {
     /// More than 1024 characters.
-    #[error("a condition has at most {LONGEST} characters, this one has {0}")]
+    #[error("a condition must have at most {LONGEST} characters, got {0}")]
     Length(usize),
     /// Brackets in brackets in brackets.
-    #[error("a condition nests at most {DEEPEST} brackets; write it flatter")]
+    #[error("a condition must nest at most {DEEPEST} brackets; simplify it")]
     Nesting,
     /// CEL cannot read it.
     #[error("`{text}` is not a CEL condition: {reason}")]
     Syntax {
         /// The text.
         text: String,
-        /// The parser's words.
+        /// The parser's message.
         reason: String,
     },
     /// A name other than `result`.
-    #[error("`{0}` is unknown; a condition speaks of `result`, one number")]
+    #[error("`{0}` is unknown; a condition can only use `result`, a number")]
     Unknown(String),
     /// A part of CEL that conditions do not have.
     #[error("`{0}` is not allowed in a condition; use arithmetic and comparisons on `result`, one number")]
     Refused(String),
     /// It computes something else than true or false.
-    #[error("`{0}` gives no true or false; compare, as in `result < 100`")]
+    #[error("`{0}` is not a boolean; use a comparison, as in `result < 100`")]
     NotBoolean(String),
     /// Types that do not go together.
-    #[error("`{text}` cannot be computed: {reason}")]
+    #[error("`{text}` cannot be evaluated: {reason}")]
     Execution {
         /// The text.
         text: String,
-        /// CEL's words.
+        /// CEL's message.
         reason: String,
     },
 }
@@ -89,7 +89,7 @@ impl Condition {
         Ok(Condition { text: text.to_owned(), expression })
     }
 
-    /// Whether `result` fulfils it.
+    /// Whether `result` matches it.
     pub fn holds(&self, result: f64) -> Result<bool, ExprError> {
         let mut context = Context::default();
         context.add_variable_from_value("result", result);
@@ -196,8 +196,8 @@ mod tests {
         for (text, word) in [
             ("result <", "not a CEL condition"),
             ("value < 3", "`value` is unknown"),
-            ("result + 1", "gives no true or false"),
-            ("result + 'a' < 3", "cannot be computed"),
+            ("result + 1", "is not a boolean"),
+            ("result + 'a' < 3", "cannot be evaluated"),
             ("result[0] < 3", "one number"),
             ("[1, 2].all(x, [1, 2].all(y, x + y < 9))", "not allowed"),
             ("result.matches('x')", "not allowed"),

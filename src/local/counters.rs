@@ -119,8 +119,7 @@ impl Counters {
 
     fn increments(&self, query: &IncrementsQuery) -> Result<Answer, SourceError> {
         let (Some(bad), Some(total)) = (query.bad.builtin, query.total.builtin) else {
-            let message =
-                "only builtin requests and errors are counted here; write {builtin: errors}, {builtin: requests}";
+            let message = "only builtin requests and errors are counted in local mode; use {builtin: errors}, {builtin: requests}";
             return Err(SourceError::new(Fault::Refused, message.into()));
         };
         let end = query.end.as_second();

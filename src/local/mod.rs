@@ -1,7 +1,7 @@
 //! A cluster on one machine: real HTTP servers as pods, a splitter as the router, and counters as the metrics.
 //!
-//! [`LocalWorld`] stands behind the same door as a Kubernetes cluster ([`crate::ports::World`]), so the engine and
-//! the judges that `glidepath demo` shows are the ones that the controller runs. [`site`] is the second world of this kind:
+//! [`LocalWorld`] implements the same trait as a Kubernetes cluster ([`crate::ports::World`]), so the engine and the
+//! judges that `glidepath demo` shows are the ones that the controller runs. [`site`] is the second world of this kind:
 //! two addresses of the user's own, for `glidepath local`.
 
 pub mod chance;

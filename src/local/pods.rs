@@ -25,7 +25,7 @@ pub const VERSION_HEADER: &str = "x-version";
 /// How a version's pods answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Behaviour {
-    /// The version, told in each answer.
+    /// The version, sent in each response.
     pub version: String,
     /// The share of requests answered with 500, 0 to 1.
     pub error_rate: f64,
@@ -98,7 +98,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint of somebody else's server.
+    /// An endpoint of a foreign server.
     pub fn at(address: std::net::SocketAddr) -> Self {
         Endpoint { address, requests: Arc::default() }
     }

@@ -19,7 +19,7 @@ pub struct Replicas {
     pub behaviour: Behaviour,
     /// How many pods are asked for.
     pub wanted: u32,
-    /// Why pods do not come, for people.
+    /// Why pods do not start, human-readable.
     pub trouble: Option<String>,
     /// What its pods would carry for their role in a cluster; here they are only ports.
     pub metadata: PodMetadata,
@@ -80,7 +80,7 @@ impl Replicas {
         self.pods.iter().filter(|slot| !matches!(slot.state, State::Going)).count()
     }
 
-    /// A pod is up. Gives it back when nobody wants it any more.
+    /// A pod is up. Returns it if it is no longer desired.
     pub fn started(&mut self, serial: u64, pod: Pod, now: Timestamp) -> Result<(), Pod> {
         match self.pods.iter_mut().find(|slot| slot.serial == serial) {
             Some(slot) if matches!(slot.state, State::Starting) => {

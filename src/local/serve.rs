@@ -42,9 +42,9 @@ impl Server {
         Server::on(TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?, None, answer)
     }
 
-    /// Answers every request that comes to this listener with `answer`. Each carries its [`Peer`]. With `patience` a
-    /// connection is closed whose next request's head does not come in that time.
-    pub fn on<A, F, B>(listener: TcpListener, patience: Option<Duration>, answer: A) -> io::Result<Server>
+    /// Answers every request that comes to this listener with `answer`. Each carries its [`Peer`]. With `idle_timeout`
+    /// a connection is closed when the head of its next request does not arrive in that time.
+    pub fn on<A, F, B>(listener: TcpListener, idle_timeout: Option<Duration>, answer: A) -> io::Result<Server>
     where
         A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
@@ -54,7 +54,8 @@ impl Server {
     {
         let address = listener.local_addr()?;
         let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
-        let accepting = tokio::spawn(accept(listener, Http { answer, patience }, stop.clone(), connections.clone()));
+        let accepting =
+            tokio::spawn(accept(listener, Http { answer, idle_timeout }, stop.clone(), connections.clone()));
         Ok(Server { address, stop, connections, accepting })
     }
 
@@ -62,7 +63,7 @@ impl Server {
     pub async fn drain(self) {
         self.stop.cancel();
         if self.accepting.await.is_err() {
-            tracing::warn!(address = %self.address, "the accept loop ended by itself");
+            tracing::warn!(address = %self.address, "the accept loop ended unexpectedly");
         }
         self.connections.close();
         self.connections.wait().await;
@@ -73,7 +74,7 @@ impl Server {
 #[derive(Clone)]
 struct Http<A> {
     answer: A,
-    patience: Option<Duration>,
+    idle_timeout: Option<Duration>,
 }
 
 async fn accept<A, F, B>(listener: TcpListener, http: Http<A>, stop: CancellationToken, connections: TaskTracker)
@@ -122,8 +123,8 @@ where
         async move { Ok::<_, Infallible>(answering.await) }
     });
     let mut builder = http1::Builder::new();
-    if let Some(patience) = http.patience {
-        builder.timer(TokioTimer::new()).header_read_timeout(patience);
+    if let Some(idle_timeout) = http.idle_timeout {
+        builder.timer(TokioTimer::new()).header_read_timeout(idle_timeout);
     }
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

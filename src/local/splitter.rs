@@ -73,7 +73,7 @@ impl Splitter {
         self.server.address
     }
 
-    /// The table's handle, for whoever moves the traffic.
+    /// The table's handle, for shifting traffic.
     pub fn routes(&self) -> Arc<Routes> {
         self.routes.clone()
     }
@@ -127,7 +127,7 @@ async fn forward(routes: Arc<Routes>, client: Client<HttpConnector, Incoming>, r
         return refuse(&routes, StatusCode::SERVICE_UNAVAILABLE, "no ready pod behind this route");
     };
     let Some(request) = address_to(request, address) else {
-        return refuse(&routes, StatusCode::BAD_REQUEST, "the request's address makes no sense");
+        return refuse(&routes, StatusCode::BAD_REQUEST, "the request target is invalid");
     };
     match client.request(request).await {
         Ok(response) => {
@@ -136,7 +136,7 @@ async fn forward(routes: Arc<Routes>, client: Client<HttpConnector, Incoming>, r
             Response::from_parts(head, Guarded { body, _underway: underway }.boxed())
         }
         Err(error) => {
-            refuse(&routes, StatusCode::BAD_GATEWAY, &format!("the pod at {address} did not answer: {error}"))
+            refuse(&routes, StatusCode::BAD_GATEWAY, &format!("the pod at {address} did not respond: {error}"))
         }
     }
 }

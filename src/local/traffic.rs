@@ -90,7 +90,7 @@ impl Traffic {
     pub async fn stop(self) -> Tally {
         self.stop.cancel();
         if self.sending.await.is_err() {
-            tracing::warn!("the load generator ended by itself");
+            tracing::warn!("the load generator ended unexpectedly");
         }
         self.requests.close();
         self.requests.wait().await;
@@ -113,7 +113,7 @@ async fn send(address: SocketAddr, rps: u32, tally: Arc<Mutex<Tally>>, stop: Can
             () = stop.cancelled() => return,
             _ = beat.tick() => {}
         }
-        // A machine that stood still owes at most one second of requests, not a flood.
+        // After a suspension at most one second of requests is made up for, not a flood.
         let due = (started.elapsed().as_secs_f64() * f64::from(rps)) as u64;
         sent = sent.max(due.saturating_sub(u64::from(rps)));
         while sent < due {

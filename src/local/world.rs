@@ -1,7 +1,7 @@
 //! The demo's cluster, in memory: one Rollout, its pods as real servers, and the splitter as its router.
 //!
-//! The splitter stands where a mesh's routes would: it has a stable and a canary target and a weight. Without any router in
-//! the file it spreads requests over all ready pods, as a Service does, and the ratio of replicas is the split.
+//! The splitter replaces a mesh's routes: it has a stable and a canary target and a weight. Without any router in the
+//! file it spreads requests over all ready pods, as a Service does, and the ratio of replicas determines the weight.
 
 use std::{
     collections::BTreeMap,
@@ -149,7 +149,7 @@ impl LocalWorld {
         self.inner.changed.notified().await;
     }
 
-    /// Reads the windows that are due and lets the judges go on.
+    /// Reads the windows that are due and runs the judges.
     pub async fn judge(&self, now: Timestamp) {
         for (name, run) in self.runs() {
             if let Some(status) = runs::advance(&run, self.inner.counters.as_ref(), now).await {
@@ -198,7 +198,7 @@ impl LocalWorld {
         }
         let wanted = state.rollout.spec.template.clone().filter(|template| revision::id(template) == id);
         let (Some(template), Some(behaviour)) = (wanted, state.behaviours.get(id).cloned()) else {
-            return Err(refused("UnknownRevision", format!("revision {id} is not the wanted one and has no pods")));
+            return Err(refused("UnknownRevision", format!("revision {id} is not the desired one and has no pods")));
         };
         let workload = format!("{}-{id}", self.inner.key.name);
         state.revisions.push(Replicas::new(id, number, workload, revision::images(&template), behaviour));
@@ -394,10 +394,7 @@ impl World for LocalWorld {
             Action::AnswerCommand { name, state: end, message } => state.answer_command(name, *end, message),
             Action::RemoveRevision { id } => state.revisions.retain(|revision| &revision.id != id),
             Action::EnsureWorkload { .. } | Action::HandBack(_) => {
-                return Err(refused(
-                    "NotLocal",
-                    "there is no Deployment to hold or hand back outside a cluster".into(),
-                ));
+                return Err(refused("NotLocal", "there is no Deployment to pause or restore outside a cluster".into()));
             }
             Action::AskGate(_) => {
                 let message = "gates are asked by a controller in a cluster only; promote ends the wait";
@@ -414,7 +411,7 @@ impl World for LocalWorld {
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
         let mut state = self.inner.state();
         if state.rollout.metadata.resource_version != observation.rollout.metadata.resource_version {
-            return Err(WorldError::Conflict(format!("{} has changed meanwhile", self.inner.key)));
+            return Err(WorldError::Conflict(format!("{} has changed in the meantime", self.inner.key)));
         }
         state.rollout.status = Some(status.clone());
         state.touch();

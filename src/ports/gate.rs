@@ -1,5 +1,5 @@
-//! The door to gates (rule S16): an asker that speaks with endpoints, and the desk where questions wait for their answers,
-//! so that no tick does.
+//! The door to gates (rule S16): a client of the endpoints, and a desk that waits for their responses, so that no tick
+//! does.
 
 use std::{
     collections::HashMap,
@@ -71,7 +71,7 @@ impl GateDesk {
         tokio::spawn(async move {
             let answer = desk.ask(&key.namespace, &question).await;
             let mut asked = desk.asked();
-            // Another question has taken its place when the Rollout went on meanwhile.
+            // Another question has replaced it if the Rollout has moved on in the meantime.
             if let Some(seen) = asked.get_mut(&key).filter(|seen| seen.question == question) {
                 seen.answer = Some(answer);
                 drop(asked);
@@ -113,12 +113,12 @@ struct Said {
     reason: Option<Value>,
 }
 
-/// What an HTTP answer means (rule S16). A release goes on by a clear yes alone: 2xx with nothing in its body, with `OK`, or
-/// with `{"allow": true}`. A body that is not understood may be a no in other words or one that was cut off, so the
-/// endpoint is asked again (L4).
+/// What an HTTP answer means (rule S16). A release continues only on an explicit approval: 2xx with nothing in its
+/// body, with `OK`, or with `{"allow": true}`. An unknown body may be a denial in another format or a truncated
+/// response, so the request is retried (L4).
 pub fn reading(status: u16, body: &str) -> GateAnswer {
     if !(200..300).contains(&status) {
-        return GateAnswer::Unclear(format!("it answered HTTP {status}"));
+        return GateAnswer::Unclear(format!("it responded HTTP {status}"));
     }
     let body = body.trim();
     if body.is_empty() || body == "{}" || body.eq_ignore_ascii_case("ok") {
@@ -128,12 +128,12 @@ pub fn reading(status: u16, body: &str) -> GateAnswer {
         Ok(Said { allow: Some(true), .. }) => GateAnswer::Yes,
         Ok(Said { allow: Some(false), reason }) => GateAnswer::No(one_line(reason.as_ref())),
         _ => GateAnswer::Unclear(format!(
-            "it answered HTTP {status} with a body that is not understood; answer {{\"allow\": true}} or false"
+            "it responded HTTP {status} with an unknown body; respond with {{\"allow\": true}} or false"
         )),
     }
 }
 
-/// The reason as people are shown it.
+/// The reason as displayed.
 fn one_line(reason: Option<&Value>) -> String {
     let text = reason.and_then(Value::as_str).unwrap_or_default();
     text.split_whitespace()
@@ -152,10 +152,10 @@ mod tests {
     #[test]
     fn s16_status_and_body_are_read_as_documented() {
         let no = |why: &str| GateAnswer::No(why.to_owned());
-        let unclear = |status: u16| GateAnswer::Unclear(format!("it answered HTTP {status}"));
+        let unclear = |status: u16| GateAnswer::Unclear(format!("it responded HTTP {status}"));
         let confused = reading(200, "?");
         let GateAnswer::Unclear(words) = &confused else { panic!("{confused:?}") };
-        assert!(words.starts_with("it answered HTTP 200 with a body that is not understood; answer"), "{words}");
+        assert!(words.starts_with("it responded HTTP 200 with an unknown body; respond with"), "{words}");
         for (status, body, wanted) in [
             (200, "", GateAnswer::Yes),
             (204, "", GateAnswer::Yes),
@@ -168,7 +168,7 @@ mod tests {
             (299, r#"{"reason": "freeze", "allow": false, "until": 5}"#, no("freeze")),
             (200, "{\"allow\": false, \"reason\": \"a\\u001b[2J\\n b\"}", no("a[2J b")),
             (200, r#"{"allow": false, "reason": {"code": 5}}"#, no("")),
-            // L4: a no in other words, or cut off, is no yes.
+            // A denial in another format, or a truncated one, is not an approval (L4).
             (200, r#"{"allow": "false"}"#, confused.clone()),
             (200, r#"{"allowed": false}"#, confused.clone()),
             (200, r#"{"allow": false"#, confused.clone()),

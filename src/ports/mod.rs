@@ -1,6 +1,6 @@
 //! What the engine's drivers need from the world, as object-safe traits and plain structs.
 //!
-//! The controller's cluster, the demo's processes and the simulator's memory stand behind the same two doors: [`World`]
+//! The controller's cluster, the demo's processes and the simulator's memory implement the same two traits: [`World`]
 //! for workloads, routes and status, and [`Source`] for numbers.
 
 pub mod gate;

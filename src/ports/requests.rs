@@ -1,11 +1,12 @@
-//! Requests told apart by what they carry, for worlds that carry requests themselves: the local proxy and the simulator.
+//! Matching of requests by header and cookie, for worlds that route requests themselves: the local proxy and the
+//! simulator.
 
 use hyper::{HeaderMap, header};
 use regex::Regex;
 
 use crate::api::strategy::{RequestMatch, ValueMatch};
 
-/// Requests that fulfil any of several matches.
+/// Requests that match any of several matches.
 #[derive(Clone, Debug, Default)]
 pub struct AnyOf(Vec<Match>);
 
@@ -36,7 +37,7 @@ impl AnyOf {
         self.0.is_empty()
     }
 
-    /// Whether a request with these headers fulfils one.
+    /// Whether a request with these headers matches one.
     pub fn fits(&self, headers: &HeaderMap) -> bool {
         self.0.iter().any(|one| one.fits(headers))
     }

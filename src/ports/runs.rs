@@ -75,7 +75,7 @@ fn find(
     let found = templates.get(name).cloned().or_else(|| builtin(name));
     found.map(|template| (name.clone(), template)).ok_or_else(|| WorldError::Refused {
         reason: "MissingTemplate".into(),
-        message: format!("no AnalysisTemplate \"{name}\" in this file or built in; put it into the same file"),
+        message: format!("no AnalysisTemplate \"{name}\" in this file or built in; add it to the same file"),
     })
 }
 
@@ -103,7 +103,7 @@ const WRITE_EVERY: i64 = 60;
 /// The default window in seconds (analysis.md).
 const WINDOW: i64 = 15;
 
-/// What a decision may rest on, or people are told.
+/// What a decision depends on, or is displayed.
 type Told = (RunPhase, Verdict, u32, Option<Timestamp>, Vec<(String, Verdict, String)>);
 
 /// What a status says that must be on record at once when it changes.

@@ -1,4 +1,4 @@
-//! The door to Secrets: read by name when they are needed, from the namespace of whoever names them.
+//! Access to Secrets: read by name when they are needed, from the namespace of the object that references them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,7 +11,7 @@ pub type SecretData = Arc<BTreeMap<String, Vec<u8>>>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// There is none of this name.
-    #[error("there is no Secret {0}")]
+    #[error("Secret {0} does not exist")]
     Missing(String),
     /// The controller's account has no right to it.
     #[error(

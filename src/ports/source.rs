@@ -55,7 +55,7 @@ impl Fault {
 pub struct SourceError {
     /// The kind.
     pub fault: Fault,
-    /// For people: it stands in a status, so it holds no credentials and no other server's words.
+    /// Human-readable: it is shown in a status, so it contains no credentials and no text of other servers.
     pub message: String,
 }
 
@@ -73,7 +73,7 @@ pub trait Source: Send + Sync {
     async fn answer(&self, asking: &Asking<'_>, queries: &[Query]) -> Vec<Result<Answer, SourceError>>;
 }
 
-/// Asks, and takes an answer that has not come in time for an error of its question: none is lost without a word (H5).
+/// Sends the queries; a query without a response in time is an error: none is lost silently (H5).
 pub async fn asked(source: &dyn Source, asking: &Asking<'_>, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
     if queries.is_empty() {
         return Vec::new();
@@ -81,7 +81,7 @@ pub async fn asked(source: &dyn Source, asking: &Asking<'_>, queries: &[Query]) 
     let in_time = tokio::time::timeout(ASKING, source.answer(asking, queries)).await;
     let mut answers = in_time.unwrap_or_default();
     answers.resize_with(queries.len(), || {
-        let message = format!("no answer from Prometheus within {} s", ASKING.as_secs());
+        let message = format!("no response from Prometheus within {} s", ASKING.as_secs());
         Err(SourceError::new(Fault::Silent, message))
     });
     answers
@@ -144,7 +144,7 @@ mod tests {
         let status = live.recorded(&spec);
         assert_eq!((status.verdict, &*status.metrics[0].reason), (Verdict::Inconclusive, "SourceError"), "{seen:?}");
         assert!(seen.contains(&Verdict::NoData) || seen.len() <= 3, "{seen:?}");
-        assert!(status.message.contains("no answer from Prometheus within 30 s"), "{}", status.message);
-        assert_eq!(status.metrics[0].notes, ["source: no answer from Prometheus within 30 s"]);
+        assert!(status.message.contains("no response from Prometheus within 30 s"), "{}", status.message);
+        assert_eq!(status.metrics[0].notes, ["source: no response from Prometheus within 30 s"]);
     }
 }

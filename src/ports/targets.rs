@@ -3,7 +3,7 @@
 
 use crate::api::RolloutSpec;
 
-/// How traffic is told apart.
+/// How traffic is distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
     /// By the ratio of pods behind one Service.
@@ -19,7 +19,7 @@ pub enum Split {
 /// The Services that play a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Targets {
-    /// How traffic is told apart.
+    /// How traffic is distinguished.
     pub split: Split,
     /// The Service that callers use.
     pub root: Option<String>,

@@ -55,7 +55,7 @@ pub async fn tick(world: &dyn World, key: &RolloutKey, clock: &dyn Clock) -> Res
     }
     if tick.may_wait(key) {
         let at = clock.now() + ECHO;
-        let echo = Wake { at, reason: "what was written shows its effect".to_owned() };
+        let echo = Wake { at, reason: "writes take effect".to_owned() };
         last.wake = last.wake.filter(|wake| wake.at <= at).or(Some(echo));
     } else {
         tick.record().await?;
@@ -72,7 +72,7 @@ struct Tick<'a> {
     recorded: RolloutStatus,
     /// The status decided last.
     known: RolloutStatus,
-    /// What was decided and not told yet.
+    /// What was decided and not reported yet.
     notices: Vec<Notice>,
     /// Whether something was carried out since the last record.
     acted: bool,
@@ -155,7 +155,7 @@ impl<'a> Tick<'a> {
         Ok(())
     }
 
-    /// Puts a refusal on record; people are told of each once.
+    /// Records a rejection; each is reported once.
     fn refused(&mut self, action: &Action, reason: &str, message: &str) {
         let generation = self.observation.rollout.metadata.generation;
         let why = refusals::Why { reason, message };
@@ -164,7 +164,7 @@ impl<'a> Tick<'a> {
         }
     }
 
-    /// Observes anew. Somebody else's status in place of ours is a lost race.
+    /// Observes again. A status of another writer is a conflict.
     async fn look_again(&mut self, key: &RolloutKey) -> Result<bool, WorldError> {
         let Some(observation) = self.world.observe(key).await? else {
             self.tell().await;
@@ -177,7 +177,7 @@ impl<'a> Tick<'a> {
         Ok(true)
     }
 
-    /// Puts on record what was decided, then tells of it.
+    /// Writes the status, then emits the events.
     async fn record(&mut self) -> Result<(), WorldError> {
         if self.known != self.recorded {
             self.world.record(&self.observation, &self.known).await?;
@@ -210,7 +210,7 @@ impl<'a> Tick<'a> {
     }
 }
 
-/// Whether a status says the same in other words: counts, messages, and marks that begin only later.
+/// Whether two statuses differ only in counts, messages, and marks that take effect later.
 fn differ_in_words_only(old: &RolloutStatus, new: &RolloutStatus) -> bool {
     let target = |old: &TargetMemory, new: &TargetMemory| {
         let not_there_yet = new.since.is_none() && new.revision != old.revision;
@@ -252,7 +252,7 @@ fn skips_hand_back(rollout: &Rollout) -> bool {
     annotations.and_then(|all| all.get(SKIP_HAND_BACK)).is_some_and(|value| value == "true")
 }
 
-/// The status says what could not be done; a lost race is no news, and why a person is waited for is not hidden.
+/// The status reports what failed; a conflict is not reported, and the reason for waiting on an operator is not hidden.
 fn note_failure(status: &mut RolloutStatus, notices: &mut Vec<Notice>, error: &WorldError, told: &str) {
     let WorldError::Transient(message) = error else { return };
     if told != message {

@@ -1,10 +1,10 @@
 //! Fair turns at something that many namespaces ask at once: a Prometheus, the endpoints of gates.
 //!
-//! Each place that is asked has a line, and each namespace its own lane in it. A free place goes to the lane that has the
-//! fewest under way, then to the one that was served longest ago, so that nobody's long queue stands before another's
-//! single question. Guardrails go before other measurements, and neither ever takes the last place from the other. A lane
-//! whose questions keep failing rests for a while, and then tries with one question at a time: what hangs for one
-//! namespace costs the others nothing. Lines and lanes without work are dropped.
+//! Each server has a queue, and each namespace its own lane in it. A free slot goes to the lane with the fewest queries
+//! in flight, then to the one that was served longest ago, so that no namespace's long queue delays another's single
+//! query. Guardrails go before other measurements, and neither ever takes the last slot from the other. A lane whose
+//! queries keep failing backs off, and then retries with one query at a time (circuit breaker): a server that hangs for
+//! one namespace does not delay the others. Queues and lanes without work are dropped.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-/// After this long without failing anew a lane's failures are forgotten.
+/// After this long without another failure a lane's failures are reset.
 const FORGIVEN: Duration = Duration::from_secs(120);
 
 /// How places are shared.
@@ -47,10 +47,10 @@ pub enum Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoTurn {
     /// Too many wait already.
-    #[error("{0} questions of this namespace wait already")]
+    #[error("{0} queries of this namespace are already waiting")]
     Full(usize),
     /// The last ones failed.
-    #[error("its last {failures} questions failed; the next is asked in {}s", wait.as_secs().max(1))]
+    #[error("its last {failures} queries failed; the next is sent in {}s", wait.as_secs().max(1))]
     Resting {
         /// How many in a row.
         failures: u32,
@@ -91,12 +91,12 @@ struct Lane {
 
 /// A place in use, free again when this is dropped. Dropped without [`Turn::ended`] it counts as failed: nothing came back.
 pub struct Turn {
-    /// `None` once the place was given back.
+    /// `None` once the slot was released.
     shared: Option<Arc<Shared>>,
     line: String,
     lane: String,
     class: Class,
-    /// Whether whoever waited has taken it.
+    /// Whether the waiting caller has taken it.
     begun: bool,
     answered: bool,
 }
@@ -154,7 +154,8 @@ impl Shared {
             let shared = Some(Arc::clone(self));
             let turn = Turn { shared, line: name.to_owned(), lane: lane.clone(), class, begun: false, answered: false };
             if let Err(mut unwanted) = waiting.send(turn) {
-                // Whoever waited has given up. The lock is held: the place is given back here, not by dropping the turn.
+                // The waiting caller has given up. The lock is held: the slot is released here, not by dropping the
+                // turn.
                 unwanted.shared = None;
                 line.end(&lane, class);
             }
@@ -253,7 +254,7 @@ impl Lane {
         self.rests_until.map(|until| until.saturating_duration_since(now)).filter(|wait| !wait.is_zero())
     }
 
-    /// Takes an outcome in. Those that wait when a lane begins to rest are told at once.
+    /// Records an outcome. Callers that wait when a lane starts to back off are notified at once.
     fn learn(&mut self, answered: bool, rules: &Rules, now: Instant) {
         if answered {
             (self.failures, self.rests_until) = (0, None);
@@ -277,7 +278,7 @@ impl Lane {
 }
 
 impl Turn {
-    /// The question came back: with an answer, or without any word (a time-out, a closed connection).
+    /// The query ended: with a response, or without one (a timeout, a closed connection).
     pub fn ended(mut self, answered: bool) {
         self.answered = answered;
     }

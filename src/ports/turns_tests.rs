@@ -29,7 +29,7 @@ async fn ask(turns: &Turns, lane: &str, class: Class, takes: Duration) -> Result
     Ok(())
 }
 
-/// H6: eight Rollouts with 16 heavy questions each held everybody else up for 128 rounds of four.
+/// Eight Rollouts with 16 heavy queries each delayed all others for 128 rounds of four (H6).
 #[tokio::test(start_paused = true)]
 async fn one_question_beside_eight_namespaces_with_sixteen_heavy_ones_is_answered_within_a_round() {
     for class in [Class::Guardrail, Class::Measurement] {
@@ -92,7 +92,7 @@ async fn what_hangs_for_one_namespace_rests_and_is_tried_with_one_question() {
     }
     let refused = turns.enter("p", &["hangs"], Class::Guardrail).await.err().unwrap();
     assert_eq!(refused, NoTurn::Resting { failures: 3, wait: Duration::from_secs(5) });
-    assert_eq!(refused.to_string(), "its last 3 questions failed; the next is asked in 5s");
+    assert_eq!(refused.to_string(), "its last 3 queries failed; the next is sent in 5s");
     ask(&turns, "well", Class::Guardrail, Duration::ZERO).await.unwrap();
     // A question for several namespaces goes by the one that gets on.
     turns.enter("p", &["hangs", "well"], Class::Guardrail).await.unwrap().ended(true);

@@ -37,12 +37,12 @@ pub struct Observation {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WorldError {
     /// Somebody else wrote first: observe again.
-    #[error("lost a race: {0}")]
+    #[error("resourceVersion conflict: {0}")]
     Conflict(String),
     /// It may work later: time-outs, throttling, an unreachable server.
     #[error("{0}")]
     Transient(String),
-    /// What is known of the world is not to be relied on at this moment; it will be again without anybody's doing.
+    /// The observation cannot be relied on at this moment; this resolves without intervention.
     #[error("{0}")]
     NotReady(String),
     /// It will not work without a change from outside; the message says which.
@@ -64,8 +64,8 @@ pub trait World: Send + Sync {
     async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError>;
     /// Writes the status, on condition that the Rollout is still the one observed.
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError>;
-    /// Whether a status that says the same in other words (counts, messages) may wait a little, to be recorded together
-    /// with what follows.
+    /// Whether a status that differs only in counts and messages may be deferred, to be written together with what
+    /// follows.
     fn words_may_wait(&self, _key: &RolloutKey) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! Why a route cannot be read or planned, in words that its owner can act on.
+//! Why a route cannot be read or planned, with what its owner can do.
 
 use crate::api::Percent;
 
@@ -6,7 +6,7 @@ use crate::api::Percent;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     /// A VirtualService that the Rollout names is not there.
-    #[error("VirtualService {namespace}/{name} does not exist; create it or mend spec.traffic")]
+    #[error("VirtualService {namespace}/{name} does not exist; create it or fix spec.traffic")]
     MissingVirtualService {
         /// Its namespace.
         namespace: String,
@@ -16,8 +16,7 @@ pub enum RouteError {
     /// A VirtualService of another namespace that is not there, or whose owner has not consented: which of the two is not
     /// the Rollout's owner's business.
     #[error(
-        "VirtualService {namespace}/{name} cannot be used from namespace {ours}: it does not exist, or its owner has not \
-         allowed it; its owner sets the annotation glidepath.dev/allow-namespaces: {ours} on it, or makes a ReferenceGrant"
+        "VirtualService {namespace}/{name} cannot be used from namespace {ours}: it does not exist, or its owner has not allowed it; the owner must set the annotation glidepath.dev/allow-namespaces: {ours} on it, or create a ReferenceGrant"
     )]
     NoConsent {
         /// Its namespace.
@@ -29,8 +28,7 @@ pub enum RouteError {
     },
     /// The controller writes no routes of other namespaces.
     #[error(
-        "VirtualService {namespace}/{name} is in another namespace, and this controller runs with --cross-namespace=deny; \
-         use a VirtualService in the Rollout's namespace"
+        "VirtualService {namespace}/{name} is in another namespace, and this controller runs with --cross-namespace=deny; use a VirtualService in the Rollout's namespace"
     )]
     CrossNamespaceDenied {
         /// Its namespace.
@@ -38,17 +36,16 @@ pub enum RouteError {
         /// Its name.
         name: String,
     },
-    /// A header route, mirror or sticky cookie beside destinations of others.
+    /// A header route, mirror or sticky cookie in a route with destinations of others.
     #[error(
-        "{place} also has destinations that are not this Rollout's: header routes, mirrors and sticky cookies would take \
-         their requests; give this Rollout a route of its own"
+        "{place} also has destinations of others: header routes, mirrors and sticky cookies would capture their requests; create a separate route for this Rollout"
     )]
     SharedRoute {
         /// The route.
         place: String,
     },
     /// The DestinationRule that the Rollout names is not there.
-    #[error("DestinationRule {namespace}/{name} does not exist; create it or mend spec.traffic")]
+    #[error("DestinationRule {namespace}/{name} does not exist; create it or fix spec.traffic")]
     MissingDestinationRule {
         /// Its namespace.
         namespace: String,
@@ -62,7 +59,7 @@ pub enum RouteError {
         rule: String,
         /// The name that was looked for.
         subset: String,
-        /// What it has, for people.
+        /// What it has, for display.
         exist: String,
     },
     /// The VirtualService has no route of this name.
@@ -72,7 +69,7 @@ pub enum RouteError {
         virtual_service: String,
         /// The name that was looked for.
         route: String,
-        /// What it has, for people.
+        /// What it has, for display.
         exist: String,
     },
     /// The VirtualService has no http route at all.
@@ -83,16 +80,16 @@ pub enum RouteError {
     },
     /// Several routes and none named.
     #[error(
-        "VirtualService {virtual_service} has {exist}; name the ones to split in spec.traffic[].istio.virtualServices[].routes"
+        "VirtualService {virtual_service} has {exist}; list the ones to split in spec.traffic[].istio.virtualServices[].routes"
     )]
     RouteNameNeeded {
         /// `namespace/name`.
         virtual_service: String,
-        /// What it has, for people.
+        /// What it has, for display.
         exist: String,
     },
     /// The route hands over to another VirtualService.
-    #[error("{place} delegates to VirtualService {delegate}; name that one in spec.traffic instead")]
+    #[error("{place} delegates to VirtualService {delegate}; reference that one in spec.traffic instead")]
     DelegateRoute {
         /// The route.
         place: String,
@@ -124,7 +121,7 @@ pub enum RouteError {
         lines: String,
     },
     /// More than one destination is the stable or the canary one.
-    #[error("{place} names {wanted} in {count} destinations; keep one, so that its weight has one meaning")]
+    #[error("{place} has {wanted} in {count} destinations; keep one, so that its weight is unambiguous")]
     AmbiguousDestination {
         /// The route.
         place: String,
@@ -134,7 +131,7 @@ pub enum RouteError {
         count: usize,
     },
     /// A weight that is none.
-    #[error("{place} has weight {weight}, which is not a whole number from 0 up; mend it")]
+    #[error("{place} has weight {weight}, which is not a non-negative integer; fix it")]
     InvalidWeight {
         /// The route.
         place: String,
@@ -142,13 +139,13 @@ pub enum RouteError {
         weight: String,
     },
     /// Foreign destinations have everything.
-    #[error("{place} gives all its weight to other destinations; leave some to the stable and canary ones")]
+    #[error("{place} assigns all its weight to other destinations; leave some for stable and canary")]
     NoShareLeft {
         /// The route.
         place: String,
     },
     /// No whole numbers that Istio takes say it.
-    #[error("{place} cannot express {weight} beside its other weights; make these whole percents")]
+    #[error("{place} cannot express {weight} next to its other weights; use whole percentages for these")]
     WeightNotExpressible {
         /// The route.
         place: String,
@@ -157,7 +154,7 @@ pub enum RouteError {
     },
     /// A step that would be nothing.
     #[error(
-        "{weight} is finer than the router's grain of {grain} and would round to 0; use a weight of at least {grain}"
+        "{weight} is finer than the router's resolution of {grain} and would round to 0; use a weight of at least {grain}"
     )]
     WeightTooFine {
         /// The wanted weight.
@@ -166,7 +163,7 @@ pub enum RouteError {
         grain: Percent,
     },
     /// A header route asks for a header that the route asks for itself.
-    #[error("{place} matches header `{header}` itself; match another header in setHeaderRoute")]
+    #[error("{place} already matches header `{header}`; match another header in setHeaderRoute")]
     HeaderTaken {
         /// The route.
         place: String,
@@ -174,22 +171,20 @@ pub enum RouteError {
         header: String,
     },
     /// A destination's answers set a cookie of the user's already.
-    #[error(
-        "{place} sets `set-cookie` in a destination's headers.response; users cannot be kept on a version by another one there"
-    )]
+    #[error("{place} sets `set-cookie` in a destination's headers.response; a sticky cookie cannot be added there")]
     CookieTaken {
         /// The route.
         place: String,
     },
     /// Istio has one `mirror` per route.
-    #[error("{place} has a `mirror` of its own; write it as an entry of `mirrors`, which has room for ours")]
+    #[error("{place} already has a `mirror`; move it to a list `mirrors`, to which Glidepath can add its own")]
     MirrorTaken {
         /// The route.
         place: String,
     },
     /// An object has the name of ours and is not ours.
     #[error(
-        "DestinationRule {namespace}/{name} exists and was not made by this Rollout; rename or delete it, or set its host to {host}"
+        "DestinationRule {namespace}/{name} exists and was not created by this Rollout; rename or delete it, or set its host to {host}"
     )]
     NotOurs {
         /// Its namespace.
@@ -201,8 +196,8 @@ pub enum RouteError {
     },
 }
 
-/// What stands for content of an object that must not be repeated.
-const WITHHELD: &str = "others (not shown: it belongs to another namespace)";
+/// The placeholder for content of an object that must not be revealed.
+const WITHHELD: &str = "others (not shown, because it belongs to another namespace)";
 
 impl RouteError {
     /// The same error without anything that was read from the object: its route names, hosts, ports and weights.
@@ -250,7 +245,7 @@ impl RouteError {
     }
 }
 
-/// Lines to add, without the port that was copied from the destination beside it.
+/// Lines to add, without the port that was copied from the adjacent destination.
 fn without_port(lines: &str) -> String {
     let kept = lines.lines().filter(|line| !matches!(line.trim(), "port:") && !line.trim().starts_with("number:"));
     kept.collect::<Vec<_>>().join("\n")

@@ -1,13 +1,13 @@
 //! Routers: how one [`RouteIntent`] becomes the objects of a mesh.
 //!
-//! A router is pure. It names the objects it wants to see, reads the split out of them and plans whole-object writes
-//! that change only the fields it owns; whoever holds a client reads and writes. Routers are found through
-//! [`ROUTERS`], which also drives documentation, RBAC and watches.
+//! A router is pure. It lists the objects it needs, reads the weights from them and plans whole-object writes that
+//! change only the fields it owns; the caller with a client reads and writes. Routers are found through [`ROUTERS`],
+//! which also drives documentation, RBAC and watches.
 //!
-//! Without entries in `spec.traffic` there is no router at all, and the ratio of replicas is the split (rule S54): every pod
-//! of both revisions stands behind the same Service, so a canary with `c` of `n` pods gets about `c / n` of the requests.
-//! Then [`routers`] gives an empty list, `Seen::route` stays `None`, and the engine chooses the pod counts that come nearest to
-//! a step's weight.
+//! Without entries in `spec.traffic` there is no router, and the ratio of replicas determines the weight (rule S54):
+//! every pod of both revisions is behind the same Service, so a canary with `c` of `n` pods gets about `c / n` of the
+//! requests. Then [`routers`] returns an empty list, `Seen::route` stays `None`, and the engine chooses the pod counts
+//! that come nearest to a step's weight.
 
 mod consent;
 mod error;
@@ -26,7 +26,7 @@ use crate::{
     engine::{RouteIntent, RouteSeen, Target, TargetSeen},
 };
 
-/// The name under which we write: the API server keeps it beside our fields.
+/// The field manager of our writes.
 pub const FIELD_MANAGER: &str = "glidepath";
 
 /// Every router, in the order of the documentation.
@@ -77,12 +77,11 @@ pub trait Router: Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
-    /// The split as it stands, and which of our own routes are there. `known` are all header routes and the mirror that
-    /// the Rollout's steps have: one that is there under its name must be as known, else it has drifted.
+    /// The current weights, and which of our own routes exist. `known` are all header routes and the mirror of the
+    /// Rollout's steps: one that exists under its name must be equal, else it has drifted.
     fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError>;
 
-    /// Every write that makes the objects say `intent`, and what stands in the way of others. For an abort, which
-    /// writes what it can.
+    /// Every write that brings the objects to `intent`, and what blocks others. For an abort, which writes what it can.
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan;
 
     /// The writes that make the objects say `intent`: none when they do, an error when any of them cannot.

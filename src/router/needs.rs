@@ -1,5 +1,5 @@
-//! What the steps of a Rollout need of its routers: checked before the first deploy, in the words of `lint` and of the
-//! controller alike.
+//! What the steps of a Rollout need of its routers: checked before the first deploy, with the same messages in `lint`
+//! and in the controller.
 
 use super::{Capabilities, ROUTERS, weights::on_grain};
 use crate::{
@@ -32,7 +32,7 @@ fn unmet_by(router: &str, can: Capabilities, spec: &RolloutSpec) -> Vec<Finding>
         needs.matches(&test.matches, "spec.strategy.abTest.match");
         test.weight.into_iter().for_each(|weight| needs.weight(weight, "spec.strategy.abTest.weight"));
         if test.sticky.is_some() && !can.sticky {
-            needs.cannot("spec.strategy.abTest.sticky", "keep a user on one version");
+            needs.cannot("spec.strategy.abTest.sticky", "route users by sticky cookie");
         }
     }
     needs.found
@@ -80,7 +80,7 @@ impl Needs<'_> {
             Err(error) => self.found.push(Finding::error(path, error.to_string())),
             Ok(rounded) if rounded != weight => {
                 let message = format!(
-                    "{weight} is finer than {}'s grain of {}; it is rounded down to {rounded}",
+                    "{weight} is finer than the resolution of {} ({}); it is rounded down to {rounded}",
                     self.router, self.can.grain
                 );
                 self.found.push(Finding::warning(path, message));
@@ -125,12 +125,12 @@ mod tests {
         for (strategy, wanted) in [
             (
                 steps(json!({"setWeight": 0.5})),
-                format!("error {at}.setWeight: 0.5 % is finer than the router's grain of 1 %"),
+                format!("error {at}.setWeight: 0.5 % is finer than the router's resolution of 1 %"),
             ),
             (
                 steps(json!({"setWeight": 12.5})),
                 format!(
-                    "warning {at}.setWeight: 12.5 % is finer than simple's grain of 1 %; it is rounded down to 12 %"
+                    "warning {at}.setWeight: 12.5 % is finer than the resolution of simple (1 %); it is rounded down to 12 %"
                 ),
             ),
             (

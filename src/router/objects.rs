@@ -120,7 +120,7 @@ pub enum PlannedWrite {
     Delete(ObjectRef),
 }
 
-/// Every write that can be made, and what stands in the way of the others.
+/// Every possible write, and what blocks the others.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// One write per object.

@@ -1,4 +1,4 @@
-//! Whole-number weights: how a canary's share is written beside destinations that are not ours.
+//! Whole-number weights: how a canary's share is written next to foreign destinations.
 
 use super::RouteError;
 use crate::api::Percent;
@@ -105,7 +105,7 @@ mod tests {
             // What already says so keeps its spelling.
             (vec![1, 0], 0, vec![1, 0]),
             (vec![190, 10], 500, vec![190, 10]),
-            // A fifth belongs to somebody else.
+            // A fifth belongs to another destination.
             (vec![80, 0, 20], 2500, vec![60, 20, 20]),
             (vec![80, 0, 20], 500, vec![76, 4, 20]),
             (vec![80, 0, 20], 100, vec![7920, 80, 2000]),

@@ -19,7 +19,7 @@ pub trait Backlog: Send + Sync {
     fn oldest_due_age(&self) -> Duration;
 }
 
-/// What the pages speak of.
+/// The state that the endpoints report.
 #[derive(Clone)]
 pub struct Pages {
     /// The watch streams.
@@ -56,7 +56,7 @@ fn routes(pages: Pages) -> Router {
 /// This answer proves the event loop; the streams prove that requests still reach the API server. It fails only when a new
 /// process may do better.
 async fn livez(State(pages): State<Pages>) -> impl IntoResponse {
-    verdict("nothing heard from the API server for ten minutes", &pages.streams.dead())
+    verdict("no response from the API server for ten minutes", &pages.streams.dead())
 }
 
 async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {

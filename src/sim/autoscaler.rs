@@ -1,6 +1,6 @@
-//! An autoscaler as Kubernetes has it (HorizontalPodAutoscaler with its default behaviour), on requests a second and pod: looks
-//! every 15 seconds, leaves differences of a tenth alone, at most doubles (or adds four), and goes down only as far as it
-//! would have in each of the last five minutes.
+//! An autoscaler as Kubernetes has it (HorizontalPodAutoscaler with its default behavior), on requests per second and
+//! pod: every 15 seconds, with a tolerance of 10 %, at most doubling (or adding four), and a stabilization window of
+//! five minutes for scaling down.
 
 use super::{Millis, replicas::count, scenario::HpaSpec};
 
@@ -78,7 +78,7 @@ mod tests {
             (20, vec![100.0; 20], Some(30)),
             (1, vec![1.0], Some(2)),
             (0, vec![], None),
-            // The canary's pods beside the stable ones carry their part.
+            // The canary's pods share the load with the stable ones.
             (4, vec![8.0; 5], None),
         ] {
             assert_eq!(autoscaler().look(SYNC, wanted, &ready), next, "{wanted} wanted, {ready:?}");

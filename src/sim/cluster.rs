@@ -46,7 +46,7 @@ const SCRAPE: Millis = 15_000;
 /// The laws of a world.
 #[derive(Clone, Debug)]
 pub struct Laws {
-    /// The seed of all chance.
+    /// The random seed.
     pub seed: u64,
     /// From a pod's creation to ready.
     pub startup: Millis,
@@ -172,7 +172,7 @@ pub struct SimCluster {
     pub commands: Vec<CommandSeen>,
     /// Answers to commands, oldest first.
     pub answers: Vec<(String, CommandState, String)>,
-    /// What was told, oldest first.
+    /// Reported events, oldest first.
     pub notices: Vec<(Millis, Notice)>,
     /// Whether something has happened that the controller hears of.
     pub news: bool,
@@ -381,7 +381,7 @@ impl SimCluster {
         self.pod_count() + (objects + self.versions.len() + self.laws.versions.len()) as u64
     }
 
-    /// When something happens next by itself.
+    /// The time of the next scheduled event.
     pub fn next_event(&self) -> Option<Millis> {
         let min_ready = self.min_ready();
         let ready = self.all_pods().filter_map(|pod| pod.ready_at).flat_map(|at| [at, at + min_ready]);
@@ -409,7 +409,7 @@ impl SimCluster {
         self.lost + self.expected_lost.ceil() as u64
     }
 
-    /// Pods, targets and routes in words: what a rollout leaves behind.
+    /// Pods, targets and routes as text: what a rollout leaves behind.
     pub fn state(&self) -> String {
         let image = |target: &Target| {
             let set = target.revision.as_ref().and_then(|id| self.set(id));

@@ -10,7 +10,8 @@ const LARGE: f64 = 12.0;
 pub struct Dice(u64);
 
 impl Dice {
-    /// The dice of a seed. Different `purpose`s give unrelated numbers, so that one use does not shift another.
+    /// The random number generator of a seed. Different `purpose`s give unrelated numbers, so that one use does not
+    /// shift another.
     pub fn new(seed: u64, purpose: u64) -> Self {
         let mut dice = Dice(seed ^ purpose.wrapping_mul(0xd134_2543_de82_ef95));
         dice.next();

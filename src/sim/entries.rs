@@ -21,7 +21,7 @@ use crate::engine::RouteIntent;
 /// What can be applied and deleted.
 const APPLIED: &str = "Rollout, Deployment, Service, VirtualService, AnalysisTemplate and ClusterAnalysisTemplate";
 
-/// Carries an entry out. Gives it in words, or why it cannot be.
+/// Executes an entry. Returns its description, or why it failed.
 pub fn apply(player: &mut Player, entry: &Entry) -> Result<String, String> {
     if let Some(deploy) = &entry.deploy {
         player.begin_release(&deploy.image);
@@ -48,7 +48,7 @@ pub fn apply(player: &mut Player, entry: &Entry) -> Result<String, String> {
     if let Some(command) = &entry.command {
         return give(&mut cluster, command);
     }
-    Err("the entry says nothing".to_owned())
+    Err("the entry is empty".to_owned())
 }
 
 /// A text that does not fill the screen.
@@ -85,7 +85,7 @@ fn patch_rollout(cluster: &mut SimCluster, patch: &Value) -> Result<(), String> 
     let mut value = serde_json::to_value(rollout).map_err(|error| error.to_string())?;
     json_patch::merge(&mut value, patch);
     let patched: Rollout =
-        serde_json::from_value(value).map_err(|error| format!("the patched Rollout cannot be read: {error}"))?;
+        serde_json::from_value(value).map_err(|error| format!("the patched Rollout is invalid: {error}"))?;
     cluster.rollout = Some(patched);
     cluster.touch_spec();
     Ok(())
@@ -94,12 +94,12 @@ fn patch_rollout(cluster: &mut SimCluster, patch: &Value) -> Result<(), String> 
 fn apply_object(cluster: &mut SimCluster, object: &Value) -> Result<String, String> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (kind, name) = (text("/kind"), text("/metadata/name"));
-    let unreadable = |error: serde_json::Error| format!("{kind} {name} cannot be read: {error}");
+    let unreadable = |error: serde_json::Error| format!("{kind} {name} is invalid: {error}");
     match kind.as_str() {
         "Rollout" => {
             let new: Rollout = serde_json::from_value(object.clone()).map_err(unreadable)?;
             if name != cluster.key.name {
-                return Err(format!("a scenario plays one Rollout, {}; this one is called {name}", cluster.key.name));
+                return Err(format!("a scenario has one Rollout, {}; this one is called {name}", cluster.key.name));
             }
             let image = first_image(new.spec.template.as_ref().unwrap_or(&Value::Null));
             match &mut cluster.rollout {
@@ -124,7 +124,7 @@ fn apply_object(cluster: &mut SimCluster, object: &Value) -> Result<String, Stri
             cluster.missing.remove(&(kind.clone(), name.clone()));
         }
         "Deployment" => apply_deployment(cluster, object)?,
-        _ => return Err(format!("a {kind} plays no part in a simulated world: {APPLIED} do")),
+        _ => return Err(format!("a {kind} has no effect in the simulation; supported kinds: {APPLIED}")),
     }
     cluster.news = true;
     Ok(format!("apply {kind} {name}"))
@@ -152,7 +152,7 @@ pub fn replicas_of(object: &Value) -> Result<Option<u32>, String> {
         None | Some(Value::Null) => Ok(None),
         Some(value) => {
             let pods = value.as_u64().and_then(|pods| u32::try_from(pods).ok()).filter(|pods| *pods <= MOST_PODS);
-            pods.map(Some).ok_or_else(|| format!("{value} is no number of pods from 0 to {MOST_PODS}"))
+            pods.map(Some).ok_or_else(|| format!("{value} is not a number of pods from 0 to {MOST_PODS}"))
         }
     }
 }
@@ -172,7 +172,7 @@ fn delete_object(cluster: &mut SimCluster, kind: &str, name: &str) -> Result<Str
             cluster.missing.insert((kind.to_owned(), name.to_owned()));
         }
         "Deployment" => cluster.remove_deployment().ok_or("the Deployment is gone already")?,
-        _ => return Err(format!("a {kind} plays no part in a simulated world: {APPLIED} do")),
+        _ => return Err(format!("a {kind} has no effect in the simulation; supported kinds: {APPLIED}")),
     }
     cluster.news = true;
     Ok(format!("delete {kind} {name}"))
@@ -212,7 +212,7 @@ pub fn command(
     }
 }
 
-/// A command in words.
+/// The description of a command.
 pub fn said(entry: &CommandEntry) -> String {
     let full = if entry.full { " --full" } else { "" };
     format!("command {}{full}", entry.verb.as_str())

@@ -1,5 +1,5 @@
-//! Expectations of a scenario against what is seen: one list of keys and one set of words for the simulator's world and
-//! for a real cluster.
+//! Expectations of a scenario against what is seen: one list of keys and one set of messages for the simulator and for
+//! a real cluster.
 
 use std::{borrow::Cow, fmt::Display};
 
@@ -49,7 +49,7 @@ pub trait Seen {
     fn workload(&self) -> Option<(u32, bool)>;
     /// The answer to the last command; `None` while it has none.
     fn answer(&self) -> Option<(CommandState, String)>;
-    /// Whether an event with this reason was told at this time or later.
+    /// Whether an event with this reason was emitted at this time or later.
     fn told(&self, reason: &str, since: Millis) -> bool;
     /// Requests that no pod answered.
     fn lost(&self) -> u64;

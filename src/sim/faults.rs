@@ -1,4 +1,4 @@
-//! What goes wrong, and when. Each kind has dice of its own, so that a fault more does not change the others.
+//! Fault injection. Each kind has its own random numbers, so that an additional fault does not change the others.
 
 use super::{
     Millis,
@@ -7,11 +7,11 @@ use super::{
     scenario::{FaultKind, FaultSpec, FaultTarget},
 };
 
-/// Between two happenings of a fault that comes by itself.
+/// The interval of a periodic fault.
 const BEAT: Millis = 1_000;
 /// How late a write reaches the proxies while they lag.
 const ROUTER_LAG: Millis = 5_000;
-/// How long a stalled leader stands still: at least, and at most so much longer.
+/// How long a stalled leader is suspended: the minimum, and at most this much longer.
 const STALL: (Millis, u64) = (5_000, 10_000);
 /// The same for an answer of a slow Prometheus.
 const SLOW: (Millis, u64) = (2_000, 18_000);
@@ -32,7 +32,7 @@ impl Fault {
         if self.from == self.to { !self.spent && now >= self.from } else { (self.from..self.to).contains(&now) }
     }
 
-    /// Comes by itself, not on a call of ours.
+    /// Occurs on its own, not on a call of the controller.
     fn comes_by_itself(&self) -> bool {
         matches!(self.kind, FaultKind::RouteDrift | FaultKind::PodCrash)
     }
@@ -118,7 +118,7 @@ impl Faults {
         changes
     }
 
-    /// How long a stalled leader stands still.
+    /// How long a stalled leader is suspended.
     pub fn stall(&mut self) -> Millis {
         self.drawn(FaultKind::LeaderChange, STALL)
     }
@@ -137,7 +137,7 @@ impl Faults {
         self.dice(kind).map_or(0, |dice| dice.below(end))
     }
 
-    /// What comes by itself at this instant.
+    /// The periodic faults at this instant.
     pub fn due(&mut self, now: Millis) -> Vec<(FaultKind, FaultTarget)> {
         let due = |fault: &Fault| {
             let beat = fault.from == fault.to || (now - fault.from) % BEAT == 0;
@@ -173,7 +173,7 @@ impl Faults {
     }
 }
 
-/// The word of a scenario file.
+/// The name in a scenario file.
 pub fn word(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::ApiConflict => "apiConflict",

@@ -71,7 +71,7 @@ pub struct Player {
     scenario: Scenario,
     key: RolloutKey,
     process: Arc<Process>,
-    /// Ticks of leaders that stand still.
+    /// Ticks of suspended leaders.
     deposed: Vec<(Arc<Process>, Ticking)>,
     /// Judges that wait for an answer.
     judging: BTreeMap<String, Judging>,
@@ -293,7 +293,7 @@ impl Player {
         Box::new(Failure { path: path.to_owned(), at: self.now(), wanted: wanted.into(), seen, place })
     }
 
-    /// Lets everything happen up to `at`. What happens at that very instant has come, but nobody has ticked yet.
+    /// Lets everything happen up to `at`. Events at that very instant have happened, but no tick has run yet.
     pub fn pass_to(&mut self, at: Millis) -> Played {
         while self.now() < at {
             self.settle()?;

@@ -1,7 +1,7 @@
 //! Pods in virtual time: they take time to start, crash, are scraped, and count what they answer.
 //!
-//! Each pod is one series per counter, as a Prometheus sees it: read at scrape times of its own, gone when the pod is gone,
-//! back at zero when its process starts anew. What a window's increments are follows analysis.md section 2.
+//! Each pod is one series per counter, as a Prometheus sees it: read at scrape times of its own, gone when the pod is
+//! gone, back at zero when its process restarts. What a window's increments are follows analysis.md section 2.
 
 use crate::{api::metadata::PodMetadata, evidence::ArmCounts};
 
@@ -47,7 +47,7 @@ impl Rates {
 pub struct Sent {
     /// Users' requests a second.
     pub rate: f64,
-    /// Copied requests a second: they are counted, and nobody gets their answers.
+    /// Mirrored requests per second: they are counted, and responses are discarded.
     pub copies: f64,
     /// How many of the users' requests are a user's first.
     pub first: f64,
@@ -113,7 +113,7 @@ impl Pod {
         }
     }
 
-    /// What the API server tells it apart by.
+    /// Its unique id in the API server.
     pub fn uid(&self) -> String {
         format!("pod-{}", self.serial)
     }

@@ -71,7 +71,7 @@ struct Kept {
     live: BTreeMap<String, Judged>,
     /// Broken invariants.
     broken: Vec<String>,
-    /// Until when its call in progress stands still; `Millis::MAX` for ever.
+    /// Until when its call in progress is suspended; `Millis::MAX` forever.
     stalled: Option<Millis>,
     /// Whether another process leads by now.
     deposed: bool,
@@ -92,7 +92,7 @@ fn restored(message: String) -> Notice {
     Notice { warning: true, reason: "ReplicasRestored".into(), message }
 }
 
-/// How a call goes on.
+/// How a call continues.
 enum Pass {
     /// As it should.
     Go,
@@ -127,7 +127,7 @@ impl Process {
         Seen { deciding_since: self.since.map(instant), gate, ..cluster.seen() }
     }
 
-    /// Until when the call in progress stands still.
+    /// Until when the call in progress is suspended.
     pub fn stalled(&self) -> Option<Millis> {
         self.kept().stalled
     }
@@ -192,10 +192,10 @@ impl Process {
         let mut cluster = self.cluster();
         let now = cluster.now;
         if cluster.faults.strikes(FaultKind::ApiConflict, now) {
-            return Err(WorldError::Conflict("somebody else wrote first (a fault of the scenario)".into()));
+            return Err(WorldError::Conflict("another writer was first (a fault of the scenario)".into()));
         }
         if cluster.faults.strikes(FaultKind::ApiTimeout, now) {
-            return Err(WorldError::Transient("the API server does not answer (a fault of the scenario)".into()));
+            return Err(WorldError::Transient("the API server does not respond (a fault of the scenario)".into()));
         }
         Ok(if cluster.faults.strikes(FaultKind::LostResponse, now) { Pass::LoseAnswer } else { Pass::Go })
     }
@@ -205,7 +205,7 @@ impl Process {
         match pass {
             Pass::Go => Ok(()),
             Pass::LoseAnswer => {
-                Err(WorldError::Transient("the API server's answer was lost (a fault of the scenario)".into()))
+                Err(WorldError::Transient("the API server's response was lost (a fault of the scenario)".into()))
             }
             Pass::Die => {
                 self.stand_still(Millis::MAX).await;
@@ -217,7 +217,7 @@ impl Process {
     /// The object must still be the one that was observed (rule S58).
     fn unchanged(&self, cluster: &SimCluster, named: &Named) -> Result<(), WorldError> {
         let (seen, is) = (self.kept().versions.get(named).copied().unwrap_or(0), cluster.version_of(named));
-        if seen == is { Ok(()) } else { Err(WorldError::Conflict(format!("{named:?} has changed meanwhile"))) }
+        if seen == is { Ok(()) } else { Err(WorldError::Conflict(format!("{named:?} has changed in the meantime"))) }
     }
 
     fn apply(&self, cluster: &mut SimCluster, action: &Action) -> Result<(), WorldError> {
@@ -347,7 +347,7 @@ impl Process {
             let mut cluster = self.cluster();
             let Some(run) = cluster.runs.get_mut(name) else { return Ok(()) };
             if run.spec != *spec {
-                return Err(WorldError::Conflict(format!("AnalysisRun {name} has changed meanwhile")));
+                return Err(WorldError::Conflict(format!("AnalysisRun {name} has changed in the meantime")));
             }
             run.status = Some(status);
             cluster.news = true;
@@ -421,7 +421,7 @@ impl World for Process {
             let mut cluster = self.cluster();
             let version = cluster.rollout.as_ref().and_then(|rollout| rollout.metadata.resource_version.clone());
             if version != observation.rollout.metadata.resource_version {
-                return Err(WorldError::Conflict(format!("{} has changed meanwhile", cluster.key)));
+                return Err(WorldError::Conflict(format!("{} has changed in the meantime", cluster.key)));
             }
             cluster.touch();
             cluster.news |= deposed;

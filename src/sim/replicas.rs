@@ -28,7 +28,7 @@ pub struct Replicas {
     pub pods: Vec<Pod>,
     /// Pods that found no room.
     pub without_room: u32,
-    /// Changes with every change that the API server would tell of.
+    /// Changes with every change that the API server would report.
     pub version: u64,
 }
 

@@ -61,7 +61,7 @@ pub enum On {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorldSpec {
-    /// The seed of all chance. Default 1.
+    /// The random seed. Default 1.
     pub seed: Option<u64>,
     /// From a pod's creation to Ready. Default 2s.
     pub pod_startup: Option<HumanDuration>,
@@ -105,7 +105,7 @@ pub struct TrafficSpec {
 pub struct HeadersSpec {
     /// The share of all requests.
     pub share: Percent,
-    /// The headers by name; cookies stand in `cookie`.
+    /// The headers by name; cookies are in `cookie`.
     pub set: BTreeMap<String, String>,
 }
 
@@ -143,7 +143,8 @@ pub struct GateSpec {
 pub struct VersionSpec {
     /// The share of requests answered with an error.
     pub error_rate: Option<Percent>,
-    /// Errors come in bursts of so many, as where one dependency fails for many requests. Default 1: each by itself.
+    /// Errors come in bursts of so many, as where one dependency fails for many requests. Default 1: independent
+    /// errors.
     #[schemars(range(min = 1, max = 1000))]
     pub error_burst: Option<u32>,
     /// How long answers take.
@@ -212,7 +213,7 @@ pub enum FaultKind {
     WatchGap,
     /// The controller dies at a call and is back a second later.
     ControllerRestart,
-    /// A new leader begins while the old one, stalled in the middle of a tick, goes on later.
+    /// A new leader takes over while the old one is stalled in the middle of a tick and continues later.
     LeaderChange,
     /// Prometheus does not answer.
     PrometheusDown,
@@ -356,11 +357,11 @@ pub struct Expect {
     pub active: Option<String>,
     /// What the preview Service (blue-green) or canary target selects: `r1`.
     pub preview: Option<String>,
-    /// The routes beside the weight, as they were written last.
+    /// The routes in addition to the weight, as last written.
     pub routes: Option<RoutesExpect>,
 }
 
-/// Routes beside the weight.
+/// Routes in addition to the weight.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RoutesExpect {

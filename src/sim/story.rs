@@ -17,7 +17,7 @@ pub struct Line {
     pub at: Millis,
     /// What kind of line it is.
     pub mark: Mark,
-    /// In words.
+    /// The description.
     pub text: String,
 }
 
@@ -26,7 +26,7 @@ pub struct Line {
 pub enum Mark {
     /// Somebody did something: an entry of the timeline.
     Done,
-    /// The engine told of a transition.
+    /// The engine emitted a transition.
     Told,
     /// The same, as a warning.
     Warned,
@@ -74,7 +74,7 @@ pub struct Release {
     pub at: Millis,
     /// How it ended, if it has.
     pub outcome: Option<Outcome>,
-    /// Whether it stands still until a person decides.
+    /// Whether it is held until an operator decides.
     pub held: bool,
     /// When it ended.
     pub ended: Option<Millis>,
@@ -107,7 +107,7 @@ pub struct Story {
     pub met: u32,
     /// The status at the end.
     pub status: RolloutStatus,
-    /// Pods, targets and routes at the end, in words.
+    /// Pods, targets and routes at the end, as text.
     pub state: String,
     /// Writes of the last process: the places where it could have died.
     pub writes: u64,

@@ -84,7 +84,7 @@ impl Users {
         }
     }
 
-    /// Users meet another new version, or another test draws them anew.
+    /// Users see another new version, or another test assigns them again.
     pub fn meet(&mut self, ways: &Ways, canary: Option<&String>) {
         let meeting = (ways.sticky.clone(), canary.cloned());
         if self.meeting != meeting {

@@ -6,7 +6,7 @@ use super::{Millis, play::shown};
 pub const MOST_WORK: u64 = 40_000_000;
 /// The most samples that are kept at once, 40 bytes each.
 const MOST_SAMPLES: u64 = 4_000_000;
-/// What a tick of the engine costs by itself, and for each thing that it looks at.
+/// The base cost of a tick of the engine, and the cost per object.
 const TICK: u64 = 1_000;
 const THING: u64 = 4;
 
@@ -21,8 +21,7 @@ pub struct Work {
 pub enum TooMuch {
     /// Too many pods for too long.
     #[error(
-        "{pods} pods, scraped every {}, for so long is more than is simulated; take fewer pods, a shorter time, or longer \
-         windows", shown(*scrape)
+        "{pods} pods, scraped every {}, for so long is more than is simulated; use fewer pods, a shorter time, or longer windows", shown(*scrape)
     )]
     Scrapes {
         /// How many pods there are.
@@ -31,7 +30,7 @@ pub enum TooMuch {
         scrape: Millis,
     },
     /// Too many entries, releases or wake-ups.
-    #[error("so much happens that it is more than is simulated; take fewer entries, or a shorter time")]
+    #[error("this is more than is simulated; use fewer entries, or a shorter time")]
     Ticks,
 }
 

@@ -100,7 +100,7 @@ pub struct SimWorld {
     pub gates: BTreeMap<String, GateAnswer>,
     /// The questions to gates, oldest first.
     pub asked: Vec<GateQuestion>,
-    /// Everything that was told, oldest first.
+    /// All events, oldest first.
     pub notices: Vec<Notice>,
     /// Answers to commands, by name.
     pub answers: BTreeMap<String, (CommandState, String)>,
@@ -114,7 +114,7 @@ pub struct SimWorld {
     route: RouteIntent,
     /// What a second route says where another writer changed that one alone.
     other_route: Option<Percent>,
-    /// Another writer spoiled what is ours in the routes beside the weight.
+    /// Another writer changed our routes in addition to the weight.
     spoiled: bool,
     /// The stable target lists none of its pods.
     unlisted: bool,
@@ -223,7 +223,7 @@ impl SimWorld {
         }
     }
 
-    /// One pod of a revision starts anew; it comes back as the revision behaves.
+    /// One pod of a revision restarts and behaves as its revision.
     pub fn restart_pod(&mut self, id: &str) {
         let ready_at = self.ready_at(id);
         if let Some(pod) = self.sets.get_mut(id).and_then(|set| set.pods.first_mut()) {
@@ -289,7 +289,7 @@ impl SimWorld {
         pods.filter(|pod| is_it(pod)).for_each(|pod| *pod = new);
     }
 
-    /// The spec as far as objects go: the old ones until they are given back (S20).
+    /// The object references of the spec: the old ones until they are restored (S20).
     fn effective(&self) -> RolloutSpec {
         self.spec.on_old_objects(&self.status).unwrap_or_else(|| self.spec.clone())
     }
@@ -470,6 +470,6 @@ impl SimWorld {
         if decision.actions.is_empty() && self.status == before {
             return Ok(());
         }
-        Err(vec![format!("I9: nobody looks again at {}: {}", self.now, self.status.message)])
+        Err(vec![format!("I9: no wake-up is scheduled at {}: {}", self.now, self.status.message)])
     }
 }

@@ -50,7 +50,7 @@ impl GateAsker for HttpGates {
 /// Why there is no answer, without the address, which may hold a token.
 fn told(trouble: &Trouble) -> String {
     match trouble {
-        Trouble::Silent => format!("it did not answer in {}s", TIMEOUT.as_secs()),
+        Trouble::Silent => format!("it did not respond within {}s", TIMEOUT.as_secs()),
         Trouble::Denied(Denied::NoSuchHost)
         | Trouble::ConnectionRefused
         | Trouble::Broken
@@ -61,7 +61,7 @@ fn told(trouble: &Trouble) -> String {
     }
 }
 
-/// What the endpoint is told.
+/// The body of the request.
 fn body(namespace: &str, question: &GateQuestion) -> Value {
     json!({
         "gate": question.gate,

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::api::status::RevisionRef;
 
-/// A server that echoes what it is told, redirects, talks without end, or says nothing.
+/// A server that echoes the request, redirects, responds without end, or not at all.
 async fn server() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -55,9 +55,9 @@ async fn s16_an_endpoint_is_told_what_is_released_and_its_answer_is_read() {
     let asker = gates(&["127.0.0.1"]);
     let ask = async |path: &str| asker.ask("shop", &question(format!("http://{address}/{path}"))).await;
     assert_eq!(ask("yes").await, GateAnswer::Yes);
-    assert_eq!(ask("busy").await, unclear("it answered HTTP 503"));
-    assert_eq!(ask("away").await, unclear("it answered HTTP 307"), "no redirect is followed");
-    assert_eq!(ask("long").await, unclear("its answer is longer than 64 KiB"));
+    assert_eq!(ask("busy").await, unclear("it responded HTTP 503"));
+    assert_eq!(ask("away").await, unclear("it responded HTTP 307"), "no redirect is followed");
+    assert_eq!(ask("long").await, unclear("its response is larger than 64 KiB"));
     let GateAnswer::No(told) = ask("no").await else { panic!("not a no") };
     let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(

@@ -1,8 +1,8 @@
-//! The one policy for requests that users' files make this process send, to gates and to Prometheus servers
-//! (docs/controller.md, "Addresses"): HTTP and HTTPS only, no credentials in the address, no redirects, no proxies of the
-//! environment, bounded time and size; never to this machine and its neighbors, and to the cluster's own network only for
-//! metrics, unless `--allow-hosts` names the host. Names are looked at again when they are resolved, for the very
-//! connection that is made. What a server says in an error never leaves here: [`Trouble`] has fixed words for it.
+//! The policy for outbound requests to addresses from users' objects, gates and Prometheus servers (docs/controller.md,
+//! "Outbound requests"): HTTP and HTTPS only, no credentials in the address, no redirects, no proxies of the
+//! environment, bounded time and size; never to this machine and its neighbors, and to the cluster's own network only
+//! for metrics, unless `--allow-hosts` names the host. The policy is checked again on the resolved address of each
+//! connection. A server's error text never leaves this module: [`Trouble`] has fixed messages.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -28,7 +28,7 @@ pub enum Purpose {
     Gate,
     /// The Prometheus that a Rollout names.
     Prometheus,
-    /// What whoever runs this process named: it may lie anywhere, and is reached by the environment's proxies.
+    /// An address set by the operator of this process: it may be anywhere, and uses the environment's proxies.
     Own,
 }
 
@@ -41,10 +41,10 @@ pub struct SetUpError(#[source] reqwest::Error);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// It cannot be read as one.
-    #[error("its address is no http or https URL")]
+    #[error("its address is not an http or https URL")]
     NoUrl,
     /// It holds a user name or a password.
-    #[error("its address holds credentials, which objects and messages would publish")]
+    #[error("its address contains credentials, which objects and messages would expose")]
     Credentials,
     /// The operator has a list, and it is not on it.
     #[error("{host} is not among the controller's --allow-hosts")]
@@ -53,7 +53,7 @@ pub enum Denied {
         host: String,
     },
     /// It leads where users' addresses may not.
-    #[error("{host} is {what}; the controller asks it only when --allow-hosts names it")]
+    #[error("{host} is {what}; the controller connects to it only if --allow-hosts lists it")]
     Refused {
         /// The host.
         host: String,
@@ -65,14 +65,14 @@ pub enum Denied {
     NoSuchHost,
 }
 
-/// Why a request has no answer, in words that are ours alone.
+/// Why a request has no response, with fixed messages.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// The policy forbids it.
     #[error(transparent)]
     Denied(#[from] Denied),
     /// Nothing came in time.
-    #[error("no answer in time")]
+    #[error("no response in time")]
     Silent,
     /// Nobody listens there.
     #[error("connection refused")]
@@ -84,7 +84,7 @@ pub enum Trouble {
     #[error("{0}")]
     Certificate(&'static str),
     /// The answer is longer than may be read.
-    #[error("its answer is longer than {} KiB", .0 >> 10)]
+    #[error("its response is larger than {} KiB", .0 >> 10)]
     TooLong(usize),
 }
 
@@ -101,7 +101,7 @@ impl Outbound {
         Outbound { allowed: hosts.into_iter().map(plain).filter(|host| !host.is_empty()).collect() }
     }
 
-    /// The URL, if it may be asked as far as its text tells.
+    /// The URL, if its text alone does not violate the policy.
     pub fn permit(&self, purpose: Purpose, text: &str) -> Result<Url, Denied> {
         let url = Url::parse(text).map_err(|_| Denied::NoUrl)?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -188,7 +188,7 @@ pub async fn bounded(mut response: Response, most: usize) -> Result<Vec<u8>, Tro
     Ok(body)
 }
 
-/// What a failed request means. The words of a certificate, a server or an address stay where they are.
+/// Classifies a failed request. Text from a certificate, a server or an address is not included.
 pub fn trouble(error: &reqwest::Error) -> Trouble {
     if error.is_timeout() {
         return Trouble::Silent;
@@ -224,15 +224,13 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Trouble> {
 fn certificate(error: &rustls::Error) -> &'static str {
     use rustls::CertificateError as Bad;
     match error {
-        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
-            "its certificate is from a CA that is not trusted here"
-        }
+        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => "its certificate is signed by an unknown CA",
         rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
-            "its certificate is for another name"
+            "its certificate is valid for another name"
         }
         rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => "its certificate has expired",
         rustls::Error::InvalidCertificate(_) => "its certificate is not valid",
-        _ => "it does not speak TLS as it should",
+        _ => "its TLS handshake failed",
     }
 }
 

@@ -21,8 +21,8 @@ fn this_machine_and_its_neighbors_are_asked_for_nobody() {
         ("http://[::ffff:169.254.169.254]/latest", "a link-local address"),
         ("http://169.254.169.254/latest/meta-data", "a link-local address"),
         ("http://100.100.100.200/", "a metadata address"),
-        ("http://0.0.0.0/", "no address of a server"),
-        ("http://224.0.0.1/", "no address of a server"),
+        ("http://0.0.0.0/", "not a server address"),
+        ("http://224.0.0.1/", "not a server address"),
     ] {
         for purpose in ANY {
             let why = denied(purpose, &[], url).unwrap_or_else(|| panic!("{purpose:?} asks {url}"));

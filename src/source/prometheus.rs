@@ -31,7 +31,7 @@ mod answer;
 const ROUND: Duration = Duration::from_secs(28);
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(25);
-/// How much earlier than that Prometheus ends an evaluation by itself, and says so.
+/// How much earlier than that Prometheus is asked to time out an evaluation, with an error.
 const MARGIN: Duration = Duration::from_secs(1);
 /// So long a window waits for others like it before all are asked together.
 const GATHER: Duration = Duration::from_millis(200);
@@ -163,7 +163,7 @@ impl Asker {
                 namespaces.dedup();
                 let behalf = Behalf { namespaces: &namespaces, class: Class::Guardrail, deadline: first.deadline };
                 let answers = self.ask_all(server, &behalf, distinct).await;
-                let lost = || Err(Failed::lasting("the question was not asked".to_owned()));
+                let lost = || Err(Failed::lasting("the query was not sent".to_owned()));
                 let got = |ask: &Ask| answers.get(ask).cloned().unwrap_or_else(lost);
                 got(&asks[0]).and_then(|bad| Ok((bad, got(&asks[1])?)))
             }
@@ -236,7 +236,7 @@ impl Source for PrometheusSource {
         let numbers = self.asker.ask_all(&server, &behalf, distinct(queries)).await;
         let mut answers = Vec::new();
         for (query, window) in queries.iter().zip(windows) {
-            let lost = || Err(SourceError::new(Fault::Refused, "the question was not answered".to_owned()));
+            let lost = || Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()));
             let late = || Err(Failed::silent(&server, self.asker.times.round).error());
             answers.push(match (scalar(query), window) {
                 (Some(ask), _) => numbers.get(&ask).map_or_else(lost, only_number),

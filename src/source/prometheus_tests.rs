@@ -236,7 +236,7 @@ async fn a_bad_query_is_told_and_not_repeated() {
         .set_body_json(json!({"status": "error", "errorType": "bad_data", "error": "1:5: parse error"}));
     let server = answering(refused).await;
     let error = one(&server, scalar("a +")).await.unwrap_err();
-    assert!(error.ends_with("refused the query (HTTP 400, bad_data): 1:5: parse error"), "{error}");
+    assert!(error.ends_with("rejected the query (HTTP 400, bad_data): 1:5: parse error"), "{error}");
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
 
@@ -244,7 +244,7 @@ async fn a_bad_query_is_told_and_not_repeated() {
 async fn answers_that_cannot_be_used_are_errors() {
     let matrix = json!({"status": "success", "data": {"resultType": "matrix", "result": []}});
     let partial = json!({"status": "success", "warnings": ["partial response: store down"], "data": {"resultType": "vector", "result": []}});
-    for (body, words) in [(matrix, "no instant vector"), (partial, "part of the data only")] {
+    for (body, words) in [(matrix, "no instant vector"), (partial, "partial data")] {
         let server = answering(ResponseTemplate::new(200).set_body_json(body)).await;
         let error = one(&server, scalar("a")).await.unwrap_err();
         assert!(error.contains(words), "{error}");
@@ -252,10 +252,10 @@ async fn answers_that_cannot_be_used_are_errors() {
     let large = answering(ResponseTemplate::new(200).set_body_string(" ".repeat(LARGEST + 1))).await;
     assert!(one(&large, scalar("a")).await.unwrap_err().contains("more than 4 MiB"));
     let page = answering(ResponseTemplate::new(200).set_body_string("<html>secret</html>")).await;
-    assert!(one(&page, scalar("a")).await.unwrap_err().contains("not as Prometheus does; check spec"));
+    assert!(one(&page, scalar("a")).await.unwrap_err().contains("not like a Prometheus; check spec"));
 }
 
-/// An address that nobody listens at.
+/// An address without a listener.
 fn closed() -> String {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", gone.local_addr().unwrap())
@@ -269,12 +269,12 @@ async fn an_address_that_does_not_answer_is_told_with_the_remedy() {
         format!("cannot reach Prometheus at {address} (connection refused); check spec.analysis.prometheus.address");
     assert_eq!((error.fault, error.message), (Fault::Unreachable, told));
     let error = error_of(&source(), &named("nowhere")).await;
-    assert!(error.message.contains("Prometheus at nowhere: its address is no http or https URL"), "{error}");
+    assert!(error.message.contains("Prometheus at nowhere: its address is not an http or https URL"), "{error}");
     let none = error_of(&source(), &RunPrometheus::controller()).await;
     assert!(none.message.contains("the controller has no Prometheus; set its --prometheus"), "{none}");
 }
 
-/// H9: everybody who may read a Rollout or a run would learn where the operator's Prometheus is.
+/// Every reader of a Rollout or an AnalysisRun would learn the address of the operator's Prometheus (H9).
 #[tokio::test]
 async fn the_controllers_own_prometheus_may_lie_anywhere_and_its_address_is_not_told() {
     let server = answering(vector(json!([{"metric": {}, "value": [1, "1"]}]))).await;
@@ -306,7 +306,7 @@ async fn a_rollouts_address_does_not_lead_to_this_machine_or_past_a_redirect() {
 
     let away = ResponseTemplate::new(302).insert_header("location", format!("{}/api/v1/query", inner.uri()).as_str());
     let error = error_of(&source(), &named(&answering(away).await.uri())).await;
-    assert!(error.message.contains("HTTP 302 and not as Prometheus does, and redirects are not followed"), "{error}");
+    assert!(error.message.contains("HTTP 302, and not like a Prometheus, and redirects are not followed"), "{error}");
     assert_eq!(inner.received_requests().await.unwrap().len(), 0);
 
     let error = error_of(&source(), &named(&format!("{}/-/quit?x=", inner.uri()))).await;
@@ -335,7 +335,7 @@ async fn no_foreign_servers_words_are_told() {
         let error = error_of(&source(), &named(&server.uri())).await;
         assert!(!error.message.contains(words), "{body}: {error}");
     }
-    // Prometheus's own word on a query is what its author needs: on one line, and bounded.
+    // Prometheus's own error for a query is what its author needs: on one line, and bounded.
     let long = format!("1:5: parse\n\u{1b}[2J error {}", "x".repeat(1000));
     let body = json!({"status": "error", "errorType": "bad_data", "error": long});
     let server = answering(ResponseTemplate::new(400).set_body_json(body)).await;
@@ -366,16 +366,16 @@ async fn credentials_come_from_secrets_of_the_runs_namespace() {
     }
     let before = server.received_requests().await.unwrap().len();
     for (namespace, auth, why) in [
-        ("shop", basic("gone"), "there is no Secret shop/gone"),
-        ("other", basic("prom"), "there is no Secret other/prom"),
+        ("shop", basic("gone"), "Secret shop/gone does not exist"),
+        ("other", basic("prom"), "Secret other/prom does not exist"),
         (
             "shop",
             basic("secret"),
             "the controller may not read Secret shop/secret; grant its ServiceAccount `get` on it",
         ),
         ("shop", bearer("prom", Some("missing")), "Secret shop/prom has no key missing"),
-        ("shop", bearer("prom", Some("odd")), "a credential of analysis.prometheus holds a line break"),
-        ("shop", PrometheusAuth::default(), "give basic or bearer, one of them"),
+        ("shop", bearer("prom", Some("odd")), "a credential of analysis.prometheus contains a line break"),
+        ("shop", PrometheusAuth::default(), "set exactly one of basic and bearer"),
     ] {
         let error = ask_in(&source, namespace, &with(auth), &[scalar("a")]).await.remove(0).unwrap_err();
         assert_eq!(error.fault, Fault::Denied, "{error}");
@@ -384,9 +384,9 @@ async fn credentials_come_from_secrets_of_the_runs_namespace() {
     let ca_secret_ref = Some(SecretKeyRef { name: "ca".into(), key: None });
     let tls = Some(PrometheusTls { ca_secret_ref, server_name: None });
     let error = error_of(&source, &RunPrometheus { tls, ..named("https://127.0.0.1:1") }).await;
-    assert!(error.message.contains("its CA is no certificate in PEM"), "{error}");
+    assert!(error.message.contains("its CA is not a PEM certificate"), "{error}");
     let published = error_of(&source, &named("http://admin:hunter2@127.0.0.1:1")).await.message;
-    assert!(published.contains("holds credentials") && !published.contains("hunter2"), "{published}");
+    assert!(published.contains("contains credentials") && !published.contains("hunter2"), "{published}");
     assert_eq!(server.received_requests().await.unwrap().len(), before, "none of them was sent");
 }
 
@@ -411,7 +411,7 @@ async fn the_controllers_own_credentials_are_read_from_files_whenever_they_are_n
     let file = folder.path().join("token");
     let mut own = OwnPrometheus { address: server.uri(), ..OwnPrometheus::default() };
     own.bearer_token_file = Some(file.clone());
-    assert!(own.check().await.unwrap_err().to_string().contains("there is no such file"));
+    assert!(own.check().await.unwrap_err().to_string().contains("the file does not exist"));
     let source = PrometheusSource::new(Outbound::default(), Some(own.clone()), Arc::new(ShopSecrets));
     for token in ["first", "second"] {
         std::fs::write(&file, format!("{token}\n")).unwrap();
@@ -421,10 +421,13 @@ async fn the_controllers_own_credentials_are_read_from_files_whenever_they_are_n
         assert_eq!(asked.last().unwrap().headers["authorization"], format!("Bearer {token}"));
     }
     own.username_file = Some(file);
-    assert!(own.check().await.unwrap_err().to_string().starts_with("authenticate by"));
+    assert!(own.check().await.unwrap_err().to_string().starts_with("set --prometheus-username-file"));
     own.address = "http://admin:hunter2@prometheus".into();
     let refused = own.check().await.unwrap_err().to_string();
-    assert!(refused.starts_with("--prometheus must not hold credentials") && !refused.contains("hunter2"), "{refused}");
+    assert!(
+        refused.starts_with("--prometheus must not contain credentials") && !refused.contains("hunter2"),
+        "{refused}"
+    );
 }
 
 /// The first of several series is any one: a threshold on it would judge by chance.
@@ -455,7 +458,7 @@ async fn a_server_that_hangs_gives_an_error_for_each_question_in_time() {
     let faults: Vec<Fault> = answers.iter().map(|answer| answer.as_ref().unwrap_err().fault).collect();
     assert!(faults.iter().all(|fault| matches!(fault, Fault::Silent | Fault::Busy)), "{answers:?}");
     assert!(
-        answers[0].as_ref().unwrap_err().message.contains("no answer from Prometheus at http://127"),
+        answers[0].as_ref().unwrap_err().message.contains("no response from Prometheus at http://127"),
         "{answers:?}"
     );
     // It rests: the next round does not wait for it once more.

@@ -72,12 +72,12 @@ pub fn value_of(data: &SecretData, namespace: &str, name: &str, key: &str) -> Re
 
 /// A credential as it is sent: text without the line end that editors leave.
 pub fn trimmed(value: &[u8]) -> Result<String, &'static str> {
-    let text = std::str::from_utf8(value).map_err(|_| "is no text")?.trim_end_matches(['\r', '\n']);
+    let text = std::str::from_utf8(value).map_err(|_| "is not UTF-8 text")?.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         return Err("is empty");
     }
     if text.chars().any(char::is_control) {
-        Err("holds a line break or another control character")
+        Err("contains a line break or another control character")
     } else {
         Ok(text.to_owned())
     }

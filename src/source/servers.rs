@@ -1,5 +1,5 @@
-//! From what a run names to a server that can be asked: its URL as the policy permits it, its credentials, a client that
-//! checks its certificate. All of it is looked up anew within seconds, so that a rotated password needs no restart.
+//! From what a run names to a server that can be asked: its URL as the policy permits it, its credentials, a client
+//! that checks its certificate. All of it is reloaded within seconds, so that a rotated password needs no restart.
 
 use std::{
     collections::HashMap,
@@ -53,9 +53,7 @@ pub enum OwnError {
     #[error("--prometheus {0}")]
     Address(&'static str),
     /// Two ways to authenticate, or half of one.
-    #[error(
-        "authenticate by --prometheus-username-file with --prometheus-password-file, or by --prometheus-bearer-token-file"
-    )]
+    #[error("set --prometheus-username-file and --prometheus-password-file, or --prometheus-bearer-token-file")]
     Auth,
     /// A file that cannot be read.
     #[error("cannot read {}: {}", .0.display(), .1)]
@@ -80,7 +78,7 @@ impl OwnPrometheus {
         if let Some(path) = &self.ca_file
             && trust::trusting(&file(path).await.unwrap_or_default()).is_none()
         {
-            return Err(OwnError::File(path.clone(), "it holds no certificate"));
+            return Err(OwnError::File(path.clone(), "it contains no certificate"));
         }
         Ok(())
     }
@@ -97,9 +95,9 @@ enum Credentials {
 pub struct Server {
     /// Tells servers apart whose questions may not be asked together.
     pub key: String,
-    /// Where it is, without a path: what stands in one line.
+    /// Its address without a path, for one-line messages.
     pub origin: String,
-    /// For people: without credentials, and without the address where that is the operator's alone.
+    /// For display: without credentials, and without the address if only the operator may know it.
     pub name: String,
     /// What to do when it does not answer.
     pub remedy: &'static str,
@@ -267,7 +265,7 @@ impl Servers {
             }
             _ => Err(SourceError::new(
                 Fault::Denied,
-                "analysis.prometheus.auth: give basic or bearer, one of them".into(),
+                "analysis.prometheus.auth: set exactly one of basic and bearer".into(),
             )),
         }
     }
@@ -281,13 +279,13 @@ impl Servers {
     ) -> Result<Server, SourceError> {
         let Named { purpose, url: mut query, key, name, remedy } = named;
         let origin = query.origin().ascii_serialization();
-        let cannot = |what: &str| SourceError::new(Fault::Denied, format!("cannot ask {name}: {what}"));
+        let cannot = |what: &str| SourceError::new(Fault::Denied, format!("cannot query {name}: {what}"));
         let (mut host, mut instead) = (None, None);
         if let Some(server_name) = tls.and_then(|tls| tls.server_name.as_deref()) {
             let real = query.host_str().unwrap_or_default().to_owned();
             host = Some(query.port().map_or_else(|| real.clone(), |port| format!("{real}:{port}")));
             instead = Some(real.trim_matches(['[', ']']).to_owned());
-            query.set_host(Some(server_name)).map_err(|_| cannot("tls.serverName is no host name"))?;
+            query.set_host(Some(server_name)).map_err(|_| cannot("tls.serverName is not a host name"))?;
         }
         let client = self.client(ClientKey { purpose, ca, instead }).map_err(|why| cannot(&why))?;
         Ok(Server { key, origin, name, remedy, client, query, host, credentials })
@@ -299,7 +297,7 @@ impl Servers {
             return Ok(known.clone());
         }
         let builder = match &key.ca {
-            Some(pem) => trust::trusting(pem).ok_or("its CA is no certificate in PEM")?,
+            Some(pem) => trust::trusting(pem).ok_or("its CA is not a PEM certificate")?,
             None => trust::builder(),
         };
         let made = self.outbound.client(builder, key.purpose, self.timeout, key.instead.clone());
@@ -313,18 +311,18 @@ impl Servers {
 }
 
 fn forbidden(name: &str, denied: &Denied, remedy: &str) -> SourceError {
-    SourceError::new(Fault::Denied, format!("cannot ask {name}: {denied}; {remedy}"))
+    SourceError::new(Fault::Denied, format!("cannot query {name}: {denied}; {remedy}"))
 }
 
 fn text_of(value: &[u8]) -> Result<String, SourceError> {
     trimmed(value).map_err(|why| SourceError::new(Fault::Denied, format!("a credential of analysis.prometheus {why}")))
 }
 
-/// A file of bounded size. What is told of its failure is fixed: a path may be a mistake that points anywhere.
+/// A file of bounded size. Its error messages are fixed: a path may point anywhere by mistake.
 async fn file(path: &Path) -> Result<Vec<u8>, &'static str> {
-    let about = tokio::fs::metadata(path).await.map_err(|_| "there is no such file, or it may not be read")?;
+    let about = tokio::fs::metadata(path).await.map_err(|_| "the file does not exist or is not readable")?;
     if !about.is_file() || about.len() > LARGEST_FILE {
-        return Err("it is no file of at most 1 MiB");
+        return Err("it is not a file of at most 1 MiB");
     }
-    tokio::fs::read(path).await.map_err(|_| "it may not be read")
+    tokio::fs::read(path).await.map_err(|_| "it is not readable")
 }

@@ -35,7 +35,7 @@ pub struct ConversionConfig {
     pub planned_users: f64,
 }
 
-/// Where the evidence stands.
+/// The state of the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Users were not assigned as planned.
@@ -104,7 +104,7 @@ pub struct ConversionSeen {
     pub split: Option<SplitSeen>,
     /// Which is believed to be better; `None` before each variant has its fewest conversions.
     pub better: Option<Better>,
-    /// How many more users a decision takes if all goes on like this; `None` when that is beyond every horizon.
+    /// How many more users a decision takes at the current rates; `None` when that is beyond every horizon.
     pub users_needed: Option<u64>,
 }
 
@@ -170,7 +170,7 @@ impl ConversionState {
         }
     }
 
-    /// Where the evidence stands, with all that people are shown.
+    /// The state of the evidence, with everything that is displayed.
     #[must_use]
     pub fn assess(&self, config: &ConversionConfig) -> ConversionSeen {
         let judged = self.comparable();

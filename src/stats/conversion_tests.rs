@@ -41,7 +41,7 @@ fn each_decision_is_reached_by_what_it_means() {
     assert_eq!(decision(half, &[counts(40_000, 400_000, 40_050, 400_000)]), Decision::NoDifference);
     assert_eq!(decision(half, &[counts(1021, 10_003, 1020, 10_003)]), Decision::Undecided);
     assert_eq!(decision(half, &[counts(1210, 8_000, 1020, 10_003)]), Decision::Invalid);
-    assert_eq!(decision(None, &[counts(1210, 8_000, 1020, 10_003)]), Decision::CandidateWins, "no share is planned");
+    assert_eq!(decision(None, &[counts(1210, 8_000, 1020, 10_003)]), Decision::CandidateWins, "selects the variant");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Pure numerics: counts in, evidence out. No clocks, no I/O, no kinds of Kubernetes.
 //!
-//! Start at [`RatioState`], the accumulator of the ratio judge: `observe` a window, `assess` where the evidence stands.
-//! Under it lie the formulas, each in its own file:
+//! Start at [`RatioState`], the accumulator of the ratio judge: `observe` a window, `assess` the evidence. Below it are
+//! the formulas, each in its own file:
 //!
 //! | File | Holds |
 //! |---|---|

@@ -1,5 +1,6 @@
-//! What is believed of two shares after counting (Beta posteriors, uniform before): which is the better one, and what it
-//! costs to keep the worse. Shown to people; nothing is ever decided by it, for it is not valid at every look.
+//! What is believed of two shares after counting (Beta posteriors, uniform before): which is the better one, and what
+//! it costs to keep the worse. For display only; no decision depends on it, because it is not valid under continuous
+//! monitoring.
 
 use std::f64::consts::SQRT_2;
 
@@ -46,7 +47,7 @@ impl Belief {
         self.successes / (self.successes + self.failures)
     }
 
-    /// The belief in which each value is weighed by itself.
+    /// The belief that weighs each value independently.
     fn weighed(self) -> Self {
         Self { successes: self.successes + 1.0, ..self }
     }

@@ -1,10 +1,10 @@
 //! The Fail side: a mixture of processes started afresh every ten minutes.
 //!
-//! A process that began an hour before a regression has to pay back an hour of good behaviour first. So a new one starts
-//! every ten minutes of counted windows, with weight w_s = 6/(pi^2 s^2); the weights sum to 1, and what has not started
-//! yet counts as 1. Each contributes the smaller of two e-values, for the null is a union: "at most r0 times the
-//! baseline" or "at most the floor". The first and the newest six stay live; one that leaves is frozen at its value,
-//! which keeps the whole an e-process.
+//! A process that began an hour before a regression has to make up for an hour of good behavior first. So a new one
+//! starts every ten minutes of counted windows, with weight w_s = 6/(pi^2 s^2); the weights sum to 1, and what has not
+//! started yet counts as 1. Each contributes the smaller of two e-values, for the null is a union: "at most r0 times
+//! the baseline" or "at most the floor". The first and the newest six stay live; one that leaves is frozen at its
+//! value, which keeps the whole an e-process.
 
 use std::f64::consts::PI;
 

@@ -1,4 +1,4 @@
-//! The rate ratio people see, with an interval that holds at every look (a confidence sequence).
+//! The displayed rate ratio, with an interval that is valid at every look (a confidence sequence).
 //!
 //! All r with mean_j L(r_j) / L(r) < 1/alpha, r_j on a log-uniform grid: for each r the quotient is an e-process against
 //! "the ratio is r", so the chance that the true ratio ever leaves the set is at most alpha. The likelihood needs sums
@@ -14,7 +14,7 @@ use super::grid::{Span, log_mean_exp};
 const SPAN: Span = Span { lo: 0.01, hi: 100.0 };
 const GRID_POINTS: usize = 161;
 
-/// No ratio outside e^-60 .. e^60 is told from 0 or from infinity.
+/// No ratio outside e^-60 .. e^60 is distinguished from 0 or from infinity.
 const FARTHEST: f64 = 60.0;
 
 /// Halvings of an interval 120 wide: to 1e-12, far below the last bit anyone reads.

@@ -8,7 +8,7 @@ use super::restart::RestartMixture;
 use super::sequence::{Interval, RatioLikelihood};
 use super::{Counts, RatioConfig, rate, ratio};
 
-/// The interval people see holds at 95 %, whatever alpha the verdict spends.
+/// The displayed interval has a level of 95 %, whatever alpha the verdict spends.
 const SHOWN_ALPHA: f64 = 0.05;
 
 /// Weight epochs kept apart; past it the two neighbours with the most alike traffic split are added together.
@@ -54,7 +54,7 @@ struct PassEvidence {
     passed: bool,
 }
 
-/// Where the evidence stands.
+/// The state of the evidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assessment {
     /// ln E towards Fail, now.
@@ -113,7 +113,7 @@ impl RatioState {
         self.note_bounds(config, window);
     }
 
-    /// The settled route set changed: Pass evidence starts anew, Fail evidence goes on.
+    /// The settled route set changed: Pass evidence is reset, Fail evidence continues to accumulate.
     pub fn begin_epoch(&mut self) {
         self.pass = PassEvidence::default();
         if self.epochs.last().is_some_and(|epoch| *epoch != Counts::default()) {
@@ -148,7 +148,7 @@ impl RatioState {
         self.pass.passed
     }
 
-    /// Where the evidence stands after the windows observed.
+    /// The state of the evidence after the observed windows.
     #[must_use]
     pub fn assess(&self, config: &RatioConfig) -> Assessment {
         let (log_e_fail, log_e_pass) = (self.fail.log_e(config), self.pass.log_e(config, 1.0));

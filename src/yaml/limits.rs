@@ -1,4 +1,4 @@
-//! What is read at most: files come from strangers, and a small text can stand for a large object.
+//! Limits for untrusted files, in which a small text can expand to a large object.
 //!
 //! A [`Budget`] is that of one call of the command line: all its files together.
 
@@ -17,12 +17,12 @@ pub const DEEPEST: usize = 100;
 pub const TEXT_BYTES: usize = 1 << 20;
 /// The most bytes of a key. YAML's own limit for a key without `?` is 1024 characters.
 pub const KEY_BYTES: usize = 4096;
-/// The most values (texts, numbers, lists ...) of one document, with what its aliases stand for. A map counts as two, by the
+/// The most values (texts, numbers, lists ...) of one document, with its aliases expanded. A map counts as two, by the
 /// memory that it takes.
 pub const DOCUMENT_VALUES: usize = 400_000;
 /// The most values of a call.
 pub const CALL_VALUES: usize = 2_700_000;
-/// The most bytes that the texts and keys of one document have, with what its aliases stand for.
+/// The most bytes of the strings and keys of one document, with its aliases expanded.
 pub const DOCUMENT_TEXTS: usize = 2 * DOCUMENT_BYTES;
 /// The most bytes of texts and keys of a call.
 pub const CALL_TEXTS: usize = 2 * CALL_BYTES;
@@ -73,31 +73,28 @@ pub(super) struct Left {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
     /// Maps in maps in maps.
-    #[error("nests more than {DEEPEST} levels deep; the controller reads no deeper object: write it flatter")]
+    #[error("nests more than {DEEPEST} levels deep, the limit of the controller: flatten it")]
     Depth,
     /// A text.
-    #[error("a text has more than {} MiB; keep it in a file or an object of its own", TEXT_BYTES >> 20)]
+    #[error("a string has more than {} MiB; move it to a separate file or object", TEXT_BYTES >> 20)]
     Text,
     /// A key.
     #[error("a key has more than {KEY_BYTES} bytes; shorten it")]
     Key,
     /// Values of the document.
     #[error(
-        "the document holds more than {DOCUMENT_VALUES} values, those that aliases stand for among them; split it, or \
-         write fewer aliases"
+        "the document has more than {DOCUMENT_VALUES} values, including expanded aliases; split it, or use fewer aliases"
     )]
     Values,
     /// Texts of the document.
     #[error(
-        "the texts of the document have more than {} MiB, those that aliases stand for among them; split it, or write \
-         fewer aliases",
+        "the strings of the document have more than {} MiB, including expanded aliases; split it, or use fewer aliases",
         DOCUMENT_TEXTS >> 20
     )]
     Texts,
     /// Values or texts of all files.
     #[error(
-        "with this document the files hold more than {CALL_VALUES} values or {} MiB of texts, those that aliases stand \
-         for among them; check them in several calls",
+        "with this document the files have more than {CALL_VALUES} values or {} MiB of strings, including expanded aliases; check them in several invocations",
         CALL_TEXTS >> 20
     )]
     Call,

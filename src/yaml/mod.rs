@@ -1,8 +1,8 @@
 //! The only place that reads and writes YAML.
 //!
-//! Files hold many documents, and messages name `file:line:column`, so each document is read twice: first for where each field
-//! stands and for its bounds, then by `serde_yaml` for its value. Everything is bounded ([`limits`]): files come from
-//! strangers.
+//! Files hold many documents, and messages name `file:line:column`, so each document is read twice: first for the
+//! position of each field and for its limits, then by `serde_yaml` for its value. Everything is bounded ([`limits`]):
+//! files are untrusted.
 
 pub mod limits;
 mod parts;
@@ -32,10 +32,10 @@ pub struct Position {
 #[derive(Debug, thiserror::Error)]
 pub enum YamlError {
     /// The files are too large together.
-    #[error("with this file there are more than {} MiB to read; check the files in several calls", CALL_BYTES >> 20)]
+    #[error("with this file the input exceeds {} MiB; check the files in several invocations", CALL_BYTES >> 20)]
     TooLarge,
     /// A document is too large.
-    #[error("the document has {bytes} bytes, more than the {} MiB that are read; split it", DOCUMENT_BYTES >> 20)]
+    #[error("the document has {bytes} bytes, more than the limit of {} MiB; split it", DOCUMENT_BYTES >> 20)]
     Long {
         /// Where it begins.
         at: Position,
@@ -43,7 +43,7 @@ pub enum YamlError {
         bytes: usize,
     },
     /// There are too many documents.
-    #[error("there are more than {DOCUMENTS} documents and entries of lists; check the files in several calls")]
+    #[error("there are more than {DOCUMENTS} documents and list entries; check the files in several invocations")]
     TooMany {
         /// The first that is not read.
         at: Position,
@@ -61,7 +61,7 @@ pub enum YamlError {
     Syntax {
         /// Where the reader stopped.
         at: Position,
-        /// Its words.
+        /// Its message.
         message: String,
     },
     /// It is YAML, but not the object that was wanted.
@@ -100,8 +100,8 @@ pub struct Document {
     within: String,
 }
 
-/// The text of a document, and where everything stands once somebody asks: most documents have no findings, and the places
-/// of all would take as much memory as the values.
+/// The text of a document, and the positions of its fields, computed on demand: most documents have no findings, and
+/// all positions would take as much memory as the values.
 #[derive(Debug)]
 struct Whole {
     text: String,
@@ -129,7 +129,7 @@ impl Whole {
 }
 
 impl Document {
-    /// Where a field stands (`spec.steps[2].setWeight`); for a field that is absent, the nearest one around it.
+    /// The position of a field (`spec.steps[2].setWeight`); for a field that is absent, the nearest one around it.
     pub fn position(&self, path: &str) -> Position {
         let dot = if self.within.is_empty() || path.is_empty() || path.starts_with('[') { "" } else { "." };
         self.whole.find(&format!("{}{dot}{path}", self.within))
@@ -209,8 +209,7 @@ fn first_reading(part: &Part<'_>, budget: &Budget) -> Result<(), YamlError> {
     let first = places::first(part, Left::of(budget))?;
     let unseen = matches!(first, First::Unread) || part.text.contains(OTHER_BREAKS);
     if unseen && count(b"[{") > UNSEEN_BRACKETS {
-        let message =
-            "is not well-formed, and has too many brackets to say where; check its quotes and brackets, or split it";
+        let message = "is not well-formed, and has too many brackets to locate the error; check its quotes and brackets, or split it";
         return Err(YamlError::Syntax { at: start, message: message.to_owned() });
     }
     Ok(())
@@ -238,24 +237,23 @@ pub fn write<T: Serialize>(value: &T) -> Result<String, YamlError> {
     serde_yaml::to_string(value).map_err(|error| YamlError::Write(error.to_string()))
 }
 
-/// serde_yaml's words where aliases lead to more than a hundred times as many values as are written.
+/// serde_yaml's message when aliases expand to more than a hundred times as many values as are written.
 const REPEATED: &str = "repetition limit exceeded";
 
 fn syntax(part: &Part<'_>, error: &serde_yaml::Error) -> YamlError {
-    let said =
-        error.to_string().replacen(REPEATED, "aliases stand for far more values than are written; write fewer", 1);
+    let said = error.to_string().replacen(REPEATED, "aliases expand to far too many values; use fewer", 1);
     let Some(place) = error.location() else {
         return YamlError::Syntax { at: part.start(), message: said };
     };
     let suffix = format!(" at line {} column {}", place.line(), place.column());
     let mut message = said.replacen(&suffix, "", 1);
     if begins_with_tab(part.text, place.line()) {
-        message += "; indent with blanks, not with tabs";
+        message += "; indent with spaces, not with tabs";
     }
     YamlError::Syntax { at: part.place(place.line(), place.column()), message }
 }
 
-/// The reader's own words for a tab (`found character that cannot start any token`) help nobody.
+/// The reader's own message for a tab (`found character that cannot start any token`) is not helpful.
 fn begins_with_tab(text: &str, line: usize) -> bool {
     let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')

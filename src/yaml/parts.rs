@@ -10,7 +10,7 @@ pub(super) struct Part<'a> {
     pub text: &'a str,
     /// Lines of the file above it.
     pub lines: usize,
-    /// Characters to the left of its first line: what follows a `---` stands beside it.
+    /// Characters to the left of its first line: what follows a `---` is on the same line.
     pub left: usize,
 }
 
@@ -21,7 +21,7 @@ impl Part<'_> {
         Position { line: self.lines + line, column: left + column }
     }
 
-    /// Where its first line stands that says something.
+    /// The position of its first line with content.
     pub fn start(&self) -> Position {
         let line = self.text.lines().position(says_something).unwrap_or(0);
         Position { line: self.lines + line + 1, column: 1 }

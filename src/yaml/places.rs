@@ -1,4 +1,4 @@
-//! Where each field of a document stands, and what of its bounds can be seen before its value is built.
+//! The position of each field of a document, and the limits that can be checked before its value is built.
 //!
 //! serde_yaml, which builds the values, reads a whole document at once, and its time grows with the square of the depth. So
 //! yaml-rust2 reads it first, event by event and without recursion, and what is too deep or too large ends here.
@@ -16,7 +16,7 @@ use super::{
     parts::Part,
 };
 
-/// A node: where it stands, and the nodes in it.
+/// A node: its position, and its child nodes.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     /// Line and column: small, as there may be a million.
@@ -34,7 +34,7 @@ enum Inner {
 
 /// What the first reading gives.
 pub(super) enum First {
-    /// Where everything stands.
+    /// The positions of all fields.
     Read(Place),
     /// This reader does not take the text; the other one says why, or does take it.
     Unread,
@@ -46,7 +46,7 @@ impl Place {
         Place { at: small(at), inner: Inner::Nothing }
     }
 
-    /// Where a field stands (`spec.steps[2].setWeight`); for one that is absent, the nearest one around it.
+    /// The position of a field (`spec.steps[2].setWeight`); for one that is absent, the nearest one around it.
     pub fn find(&self, path: &str) -> Position {
         let (mut place, mut rest) = (self, path);
         while let Some((inner, after)) = place.step(rest) {
@@ -87,7 +87,7 @@ fn small(at: Position) -> (u32, u32) {
 /// How many dots and brackets a key may have to be found.
 const MOST_ENDS: usize = 64;
 
-/// yaml-rust2's words for more than 255 brackets in one another, which it sees before their events come.
+/// yaml-rust2's message for more than 255 nested brackets, which it sees before their events come.
 const TOO_DEEP: &str = "recursion limit";
 
 /// Reads a document for the first time.
@@ -162,7 +162,7 @@ impl Open {
     }
 
     fn name(&mut self, key: String, at: Position) {
-        // A block map's own place is its first colon; people look at its first key.
+        // A block map's own position is its first colon; users look at its first key.
         if matches!(&self.inner, Inner::Fields(fields) if fields.is_empty()) && at.column < self.at.column {
             self.at = at;
         }

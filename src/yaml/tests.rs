@@ -1,4 +1,4 @@
-//! What is read, where it stands, and where reading ends.
+//! What is read, its positions, and the limits.
 
 use super::*;
 
@@ -75,12 +75,12 @@ fn size_depth_and_aliases_are_bounded() {
         assert_eq!(found, place);
     }
     let (_, said) = refused(&format!("a: |\n  {}\n", "x".repeat(limits::TEXT_BYTES + 1)));
-    assert!(said.starts_with("a text has more than 1 MiB"), "{said}");
+    assert!(said.starts_with("a string has more than 1 MiB"), "{said}");
     let (_, said) = refused(&format!("? {}\n: 1\n", "x".repeat(limits::KEY_BYTES + 1)));
     assert!(said.starts_with("a key has more than 4096 bytes"), "{said}");
     for text in ["[1,1,1]", "1,", "{},"].map(|one| format!("[{}1]", one.repeat(450_000).replace("][", "],["))) {
         let (_, said) = refused(&text);
-        assert!(said.starts_with("the document holds more than 400000 values"), "{said}");
+        assert!(said.starts_with("the document has more than 400000 values"), "{said}");
     }
 }
 
@@ -89,7 +89,7 @@ fn size_depth_and_aliases_are_bounded() {
 fn what_aliases_stand_for_is_bounded_before_it_is_built() {
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(900_000), vec!["*a"; 20_000].join(","));
     let (at, said) = refused(&long);
-    assert!(said.starts_with("b[8]: the texts of the document have more than 8 MiB"), "{said}");
+    assert!(said.starts_with("b[8]: the strings of the document have more than 8 MiB"), "{said}");
     assert_eq!(at.line, 1, "where the text stands that is repeated");
 
     let mut laughs = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
@@ -98,10 +98,10 @@ fn what_aliases_stand_for_is_bounded_before_it_is_built() {
         laughs += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{before}"); 10].join(","));
     }
     let (_, said) = refused(&laughs);
-    assert!(said.contains("aliases stand for far more values than are written; write fewer"), "{said}");
+    assert!(said.contains("aliases expand to far too many values; use fewer"), "{said}");
     let padded = laughs + &format!("b: [{}1]\n", "1,".repeat(20_000));
     let (_, said) = refused(&padded);
-    assert!(said.contains("holds more than 400000 values, those that aliases stand for among them"), "{said}");
+    assert!(said.contains("has more than 400000 values, including expanded aliases"), "{said}");
 
     let mut deep = String::from("a0: &a0 [1]\n");
     for level in 1..150 {
@@ -119,7 +119,7 @@ fn all_documents_of_a_call_together_are_bounded() {
     let read: Vec<_> = (0..4).flat_map(|_| budget.read(&file).unwrap()).collect();
     let refused: Vec<_> = read.iter().filter_map(|read| read.as_ref().err()).map(ToString::to_string).collect();
     assert_eq!(refused.len(), 2, "{refused:?}");
-    assert!(refused[0].contains("check them in several calls"), "{refused:?}");
+    assert!(refused[0].contains("check them in several invocations"), "{refused:?}");
 }
 
 /// M7: 900 documents behind empty lines took time by the square of their number.
@@ -163,7 +163,7 @@ fn values_are_read_as_kubectl_reads_them() {
         ("[a]: 1", "every key must be one"),
         ("<<: 1", "merges a map or a list of maps"),
         ("1: a\n\"1\": b", "duplicate entry with key \"1\""),
-        ("a:\n\t- b", "indent with blanks, not with tabs"),
+        ("a:\n\t- b", "indent with spaces, not with tabs"),
     ] {
         let (_, said) = refused(text);
         assert!(said.contains(wanted), "{text}: {said}");

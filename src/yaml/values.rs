@@ -1,4 +1,4 @@
-//! A document's value, built within bounds: what aliases stand for is counted before memory is taken for it.
+//! A document's value, built within bounds: expanded aliases are counted before memory is allocated for them.
 
 use std::fmt;
 
@@ -81,7 +81,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_f64<E: de::Error>(mut self, value: f64) -> Result<Value, E> {
         self.count(self.depth)?;
         let shown = serde_yaml::Number::from(value);
-        let refused = || E::custom(format!("{shown} is not a number that JSON can hold; write a finite one"));
+        let refused = || E::custom(format!("{shown} cannot be represented in JSON; use a finite number"));
         Number::from_f64(value).map(Value::Number).ok_or_else(refused)
     }
 
@@ -141,7 +141,7 @@ fn merge(fields: &mut Map<String, Value>, others: Value) -> Result<(), &'static 
         Value::Array(maps) if maps.iter().all(Value::is_object) => {
             maps.into_iter().try_for_each(|map| merge(fields, map))
         }
-        _ => Err("`<<` merges a map or a list of maps; quote what is no map under another key"),
+        _ => Err("`<<` merges a map or a list of maps; quote it to use it as a key"),
     }
 }
 
@@ -161,7 +161,7 @@ impl<'de> Visitor<'de> for Key<'_> {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text: every key must be one")
+        f.write_str("a string: every key must be one")
     }
 
     fn visit_str<E: de::Error>(self, key: &str) -> Result<String, E> {

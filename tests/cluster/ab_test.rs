@@ -71,7 +71,7 @@ fn entries(shop: &Shop) -> Vec<String> {
     entries.iter().map(|entry| entry["name"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// What nobody counts, so that only people end the test.
+/// What no one counts, so that only users end the test.
 const STICKY: &str = "    abTest:
       weight: 50
       sticky: {cookie: variant, ttl: 1h}
@@ -112,7 +112,7 @@ fn users_stay_where_they_were_drawn_until_all_are_moved() {
     wait_until(PATIENCE, "the entry to come back", || entries(&shop).len() == 3);
     wait_until(PATIENCE, "Envoy to keep users again", || send(&shop, 200, &control).of("v1") == 200);
 
-    // A person's word ends the test. Users of both variants ask on: nobody of the candidate's sees control again.
+    // An operator's word ends the test. Users of both variants ask on: no one of the candidate's sees control again.
     let users = Load::launch(Plan::mesh("web.sticky", 200.0).header("cookie", &candidate));
     shop.glidepath(&["promote", "web"]).unwrap();
     shop.wait_for_stable(2);
@@ -149,7 +149,7 @@ fn the_better_version_wins_and_the_worse_one_is_not_kept() {
     let won = shop.events("CandidateWins");
     assert!(won.len() == 1 && won[0].starts_with("the candidate won: orders: "), "{won:?}");
 
-    // Version 3 fails one in three again: the pipeline that waits for it is told that version 2 stays.
+    // Version 3 fails one in three again: the pipeline that waits for it gets the outcome that version 2 stays.
     let status = shop.status();
     shop.release_with_errors("v3", "0.33");
     let waiting = Waiting::start("orders", &["web", "web=v3"]).unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::process::Command;
 
-/// `view` and a role for promotions only, as admission.yaml suggests; and somebody with the usual `edit`.
+/// `view` and a role for promotions only, as admission.yaml suggests; and a user with the usual `edit`.
 const PEOPLE: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
@@ -37,7 +37,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit}
 subjects: [{kind: User, name: bob, apiGroup: rbac.authorization.k8s.io}]
 ";
 
-/// A service without a mesh whose releases wait for a person, at half of the pods.
+/// A service without a mesh whose releases wait for an operator, at half of the pods.
 fn shop(namespace: &'static str) -> Shop {
     let changes = [
         ("replicas: 4", "replicas: 2"),

@@ -45,7 +45,7 @@ fn a_deployment_is_adopted_released_and_handed_back_without_losing_a_request() {
     assert_eq!(deployment(&shop)["spec"]["paused"], true);
     assert_eq!(shop.status()["stableRevision"]["number"], 1);
 
-    // CI goes on as before: it sets the Deployment's image.
+    // CI continues as before: it sets the Deployment's image.
     lane().kubectl(&["set", "image", "deployment/web", "web=v2", "-n", "adopted"]).unwrap();
     shop.wait_for_pause(1);
     assert!(shop.served("v2").0 > 0, "the canary serves");
@@ -72,7 +72,7 @@ fn deletion_in_the_middle_hands_everything_back_under_traffic() {
     let selector = lane().get("returned", "service", "web").unwrap()["spec"]["selector"].take();
     let mesh = Shop::yaml();
     let virtual_service = mesh.split("---\n").find(|part| part.contains("kind: VirtualService")).unwrap();
-    // Before the adoption the route leads to the Service that everybody has.
+    // Before the adoption the route leads to the Service that everyone has.
     let before =
         virtual_service.split("    - {destination: {host: web-canary").next().unwrap().replace("web-stable", "web");
     lane().apply(&before.replace("NAMESPACE", "returned")).unwrap();
@@ -103,7 +103,7 @@ fn deletion_in_the_middle_hands_everything_back_under_traffic() {
     assert_all_well(&users.stop().unwrap());
 }
 
-/// Rule S7: an autoscaler of the Deployment is told before anything is scaled down.
+/// Rule S7: an autoscaler of the Deployment is reported before anything is scaled down.
 #[test]
 fn a_deployment_with_an_autoscaler_is_not_taken_over() {
     let shop = running("autoscaled");
@@ -125,7 +125,7 @@ spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minRe
     lane().kubectl(&["delete", "hpa", "web", "-n", "autoscaled"]).unwrap();
     shop.wait("the adoption", |status| status["phase"] == "Healthy" && deployment(&shop)["spec"]["replicas"] == 0);
 
-    // One that comes later is told too, and goes unharmed.
+    // One that comes later is reported too, and goes unharmed.
     lane().apply(autoscaler).unwrap();
     let told = |status: &Value| status["reason"] == "AutoscaledWorkload" && status["phase"] == "Healthy";
     shop.wait("a reason about the new autoscaler", told);

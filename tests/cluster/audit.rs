@@ -22,10 +22,10 @@ pub struct Write {
     /// Microseconds since 1970 at which the API server had read the request, and at which it answered.
     pub received: i64,
     pub answered: i64,
-    /// Whether it took effect only on what its sender had seen. To grow a ReplicaSet the same object will do: pods more than
-    /// needed harm nobody, and the leader removes them.
+    /// Whether it took effect only on what its sender had seen. To grow a ReplicaSet the same object will do: pods more
+    /// than needed harm no one, and the leader removes them.
     pub conditional: bool,
-    /// Whom a write of the Lease made its holder; empty: nobody.
+    /// Whom a write of the Lease made its holder; empty: no one.
     holder: Option<String>,
 }
 
@@ -82,7 +82,7 @@ impl Audit {
         counts
     }
 
-    /// Writes of known processes that took effect when another process, or nobody, held the Lease.
+    /// Writes of known processes that took effect when another process, or no one, held the Lease.
     pub fn strays(&self) -> Vec<Stray> {
         let stray = |(identity, write): (&str, &Write)| {
             let holder = self.holder_at(write);
@@ -181,7 +181,7 @@ fn a_write_beside_the_leader_is_found() {
         event(1, "1", "leases", 10, "a"),
         event(2, "1", "virtualservices", 11, ""),
         event(3, "2", "leases", 13, "b"),
-        // Nothing to change: the answer has the version of what somebody else has written before.
+        // Nothing to change: the answer has the version of what another writer has written before.
         event(4, "2", "replicasets", 12, ""),
         event(5, "2", "virtualservices", 14, ""),
         event(6, "1", "virtualservices", 14, ""),

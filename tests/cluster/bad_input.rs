@@ -1,5 +1,5 @@
-//! Mistakes that people make: each is told in the status and in an event, in words that say what to do, and the
-//! release goes on when it is mended.
+//! Mistakes that users make: each is reported in the status and in an event, in words that say what to do, and the
+//! release continues when it is fixed.
 
 use crate::lane;
 use crate::shop::{PATIENCE, Shop, changed};
@@ -53,7 +53,7 @@ fn a_missing_template_is_told_and_mended() {
     let shop = Shop::open("no-template");
     shop.patch(&json!([{"op": "replace", "path": "/spec/analysis/templates/0/name", "value": "eror"}]));
     shop.release("v2");
-    is_told(&shop, "MissingTemplate", &["AnalysisTemplate/eror", "mend the name"]);
+    is_told(&shop, "MissingTemplate", &["AnalysisTemplate/eror", "fix the name"]);
     assert_eq!(shop.weights(), (100, 0), "no traffic without the analysis that was asked for");
     shop.patch(&json!([{"op": "replace", "path": "/spec/analysis/templates/0/name", "value": "errors"}]));
     shop.wait("the first step", |status| status["stepIndex"] == 1);

@@ -1,4 +1,5 @@
-//! Blue-green releases by the selector of one Service, without a router: the mesh only calls the Service, as anybody would.
+//! Blue-green releases by the selector of one Service, without a router: the mesh only calls the Service, as anyone
+//! would.
 
 use crate::lane;
 use crate::load::{Load, Plan, Tally};
@@ -54,7 +55,7 @@ fn only_the_old_version_answered(users: &Load) {
     assert_eq!((tally.of("v1"), tally.lost()), (tally.sent, 0), "{tally:?}");
 }
 
-/// Waits until the preview stands: its Service leads to the new version, and the active one still to the old.
+/// Waits until the preview is up: its Service leads to the new version, and the active one still to the old.
 fn wait_for_preview(shop: &Shop, version: &str) -> Value {
     let status = shop.wait_for_pause(1);
     assert_eq!(selected(shop, "web-preview"), revision(&status, "currentRevision"));
@@ -228,7 +229,7 @@ fn wait_for_judgement(shop: &Shop, number: u64) {
     });
 }
 
-/// The switch would come by itself: what does not pass before it is never switched to.
+/// The switch would come on its own: what does not pass before it is never switched to.
 #[test]
 fn what_fails_before_the_switch_is_never_active() {
     let before = "      autoPromotion: {enabled: false}\n      postPromotionAnalysis: {templates: [{name: errors}]}\n";
@@ -270,7 +271,7 @@ fn what_fails_before_the_switch_is_never_active() {
     assert_eq!((tally.of("v1"), tally.of("v2")), (old, tally.sent - old), "callers met no other version: {tally:?}");
 }
 
-/// A Deployment released in blue and green: deleted while the preview stands, everything is the user's again.
+/// A Deployment released in blue and green: deleted while the preview is up, everything is the user's again.
 #[test]
 fn deletion_hands_the_selectors_back_under_traffic() {
     let deployment = include_str!("config/web.yaml").replace("replicas: 2", "replicas: 4");

@@ -168,7 +168,7 @@ fn prometheus(folder: &Path) -> Result<Command> {
     prometheus.arg("--storage.tsdb.path").arg(folder.join("prometheus"));
     prometheus.args(["--storage.tsdb.retention.time=2h", "--web.listen-address=127.0.0.1:9090"]);
     prometheus.args(["--web.enable-lifecycle", "--enable-feature=native-histograms"]);
-    // Otherwise a vanished series goes on answering for five minutes.
+    // Otherwise a vanished series continues answering for five minutes.
     prometheus.args(["--query.lookback-delta=10s", "--log.level=warn"]);
     Ok(prometheus)
 }

@@ -70,7 +70,7 @@ impl Controller {
         start(&self.kubeconfig, &SECOND)
     }
 
-    /// Fails when it has ended by itself.
+    /// Fails when it has ended on its own.
     pub fn check(&mut self) {
         self.server.check().unwrap();
     }
@@ -96,7 +96,7 @@ impl Drop for Away {
     }
 }
 
-/// A process beside the shared one, with a token of its own by which the API server's log knows it, and another way to
+/// A process next to the shared one, with a token of its own by which the API server's log knows it, and another way to
 /// the API server.
 pub struct Apart {
     pub identity: &'static str,
@@ -150,7 +150,7 @@ fn spawn(program: &Path, kubeconfig: &Path, replica: &Replica<'_>) -> Server {
     let mut command = lane().command(program);
     command.env("KUBECONFIG", kubeconfig).env("RUST_LOG", "info,glidepath=debug,kube_client=error");
     command.args(["controller", "--prometheus", PROMETHEUS_URL, "--listen", listen, "--log-format", "json"]);
-    // The gates that tests keep are on this machine, which is asked only where somebody allows it.
+    // The gates that tests keep are on this machine, which is asked only where a user allows it.
     command.args(["--allow-hosts", "127.0.0.1"]);
     // A container that starts again in its pod has the pod's name as before, and with it the Lease.
     command.args(["--leader-elect", "--lease-namespace", "glidepath", "--identity", identity]);

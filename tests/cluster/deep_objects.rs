@@ -1,4 +1,5 @@
-//! Objects that nest deeper than JSON readers go (C3): a real API server stores them. They are named, and hold nobody up.
+//! Objects that nest deeper than JSON readers go (C3): a real API server stores them. They are named, and hold no one
+//! up.
 
 use crate::controller::controller;
 use crate::kubectl;

@@ -26,7 +26,7 @@ fn set_image(shop: &Shop, words: &[&str]) -> End {
     Waiting::start(shop.namespace, words).unwrap().end()
 }
 
-/// A release that waits in its long pause while somebody waits for its end.
+/// A release that waits in its long pause while a user waits for its end.
 fn waiting_at_pause(shop: &Shop, version: &str, number: u64) -> Waiting {
     let mut waiting = Waiting::start(shop.namespace, &["web", &format!("web={version}")]).unwrap();
     shop.wait(&format!("revision {number} at its pause"), |status| {
@@ -49,11 +49,11 @@ fn the_exit_code_says_how_the_release_ended() {
 
     steps(&shop, &json!({"duration": "1s"}));
     ended(&set_image(&shop, &["web", "web=v2", "--timeout", "2m"]), 0, &["image set, web=v2", "#2 is stable"]);
-    ended(&set_image(&shop, &["web", "web=v2"]), 0, &["the images are these already", "#2 is stable"]);
+    ended(&set_image(&shop, &["web", "web=v2"]), 0, &["images unchanged", "#2 is stable"]);
 
     steps(&shop, &json!({"duration": "1h"}));
     let late = set_image(&shop, &["web", "web=v3", "--timeout", "4s"]);
-    ended(&late, 11, &["not done after 4s", "the rollout goes on"]);
+    ended(&late, 11, &["not done after 4s", "the rollout continues"]);
     assert_eq!(shop.status()["course"], "Stepping", "the time limit is the command's alone");
 
     let waiting = waiting_at_pause(&shop, "v4", 4);
@@ -79,7 +79,7 @@ fn a_first_deploy_that_fails_is_an_error() {
     ];
     let shop = Shop::apply("stillborn", &changed(include_str!("config/plain.yaml"), &changes));
     let end = set_image(&shop, &["web", "web=v1"]);
-    ended(&end, 1, &["the images are these already", "the first deploy failed"]);
+    ended(&end, 1, &["images unchanged", "the first deploy failed"]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What may stand in front of a Prometheus: a delay, a password. It passes queries on to the lane's own, or answers itself.
+//! What can be in front of a Prometheus: a delay, a password. It passes queries on to the lane's own, or answers
+//! itself.
 
 use crate::lane::PROMETHEUS_URL;
 use anyhow::{Context, Result, ensure};

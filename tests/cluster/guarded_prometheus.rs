@@ -1,5 +1,5 @@
-//! A Prometheus with a password, which the Rollout names by a Secret (H9): nothing is judged until the controller is granted
-//! that Secret as docs/controller.md says, and the password is in no object that people can read.
+//! A Prometheus with a password, which the Rollout names by a Secret (H9): nothing is judged until the controller is
+//! granted that Secret as docs/controller.md says, and the password is in no object that users can read.
 
 use crate::front::{self, Query, Then};
 use crate::judged::Judged;

@@ -1,5 +1,5 @@
 //! The harness keeps its promises: pods change while they run, leave without losing a request, are still counted when
-//! gone, and servers can be taken away and given back.
+//! gone, and servers can be taken away and restored.
 
 use crate::component::Component;
 use crate::lane;

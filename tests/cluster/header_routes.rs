@@ -1,4 +1,4 @@
-//! Requests that go to the new version by what they carry, and copies of requests whose answers nobody gets.
+//! Requests that go to the new version by what they carry, and mirrored requests whose responses are discarded.
 
 use crate::lane;
 use crate::limits::binomial_999;
@@ -103,7 +103,7 @@ fn copies_of(shop: &Shop, requests: u64, header: Option<(&str, &str)>) -> u64 {
     let tally = send(shop, requests, header);
     assert_eq!(tally.of("v1"), requests, "an answer that is not v1's: {tally:?}");
     assert_all_well(&tally);
-    // Nobody waits for a copy: the last ones may still be on their way.
+    // No one waits for a copy: the last ones may still be on their way.
     let mut last = 0;
     wait_until(PATIENCE, "the last copies to arrive", || {
         sleep(Duration::from_millis(300));

@@ -82,7 +82,7 @@ impl Image {
         fs::create_dir_all(self.at(ACCOUNT)).unwrap();
         fs::write(self.at(ACCOUNT).join("token"), token.trim()).unwrap();
         fs::write(self.at(ACCOUNT).join("namespace"), "glidepath").unwrap();
-        // Signed by itself.
+        // Signed on its own.
         self.put(&lane().folder().join("certs/apiserver.crt"), &format!("{ACCOUNT}/ca.crt"));
     }
 

@@ -1,4 +1,4 @@
-//! What goes wrong around a release: the controller dies, Prometheus is away, somebody edits the route by hand.
+//! What goes wrong around a release: the controller dies, Prometheus is away, a user edits the route by hand.
 
 use crate::component::Component;
 use crate::controller::controller;
@@ -8,7 +8,7 @@ use crate::wait::wait_until;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// `kill -9` in the middle of an observation: the evidence goes on where it was, and no step is done twice.
+/// `kill -9` in the middle of an observation: the evidence continues where it was, and no step is done twice.
 #[test]
 fn a_controller_killed_in_the_middle_of_a_step_goes_on() {
     let shop = Shop::open("killed");
@@ -37,7 +37,7 @@ fn a_controller_killed_in_the_middle_of_a_step_goes_on() {
     assert_eq!(steps, once, "each step is done once");
 }
 
-/// Prometheus is away for a minute: nothing is concluded from that, and the release goes on when it is back.
+/// Prometheus is away for a minute: nothing is concluded from that, and the release continues when it is back.
 #[test]
 fn a_minute_without_prometheus_decides_nothing() {
     let shop = Shop::open("blind");

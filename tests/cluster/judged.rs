@@ -1,4 +1,4 @@
-//! What a release was judged by: its background AnalysisRun, as people read it.
+//! What a release was judged by: its background AnalysisRun, as users read it.
 
 use crate::lane;
 use serde_json::Value;

@@ -19,7 +19,7 @@ pub fn feed(folder: &Path, args: &[&str], input: &str) -> Result<String> {
     let mut child = kubectl.spawn().context("cannot run kubectl")?;
     let mut stdin = child.stdin.take().context("kubectl has no standard input")?;
     let input = input.to_owned();
-    // From a thread: kubectl may answer before it has read everything. It may also end early; its status tells.
+    // From a thread: kubectl may answer before it has read everything. It may also end early; its status reports.
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let out = child.wait_with_output()?;
     let _ = writer.join();

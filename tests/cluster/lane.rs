@@ -135,7 +135,7 @@ impl Lane {
         command
     }
 
-    /// Starts a server of the test's own, with its log beside the others'. It ends when dropped.
+    /// Starts a server of the test's own, with its log next to the others'. It ends when dropped.
     pub fn serve(&self, name: &str, command: Command) -> Result<Server> {
         Server::start(name, command, &self.folder)
     }

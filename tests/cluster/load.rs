@@ -1,5 +1,5 @@
 //! A bounded open-loop load generator: requests leave on a schedule whatever the answers do, over a fixed number of
-//! keep-alive connections. It runs on a thread of its own, so a test may block meanwhile.
+//! keep-alive connections. It runs on a thread of its own, so a test may block in the meantime.
 
 use anyhow::{Context, Result};
 use http_body_util::{BodyExt, Empty};
@@ -61,7 +61,7 @@ pub struct Plan {
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub per_second: f64,
-    /// Ends by itself after so many requests.
+    /// Ends on its own after so many requests.
     pub limit: Option<u64>,
 }
 
@@ -199,7 +199,7 @@ async fn work(shared: Arc<Shared>, began: Instant) {
             Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
             Err(_) => {
                 connection = None;
-                Err("no answer in time".to_owned())
+                Err("no response in time".to_owned())
             }
         };
         shared.record(outcome, sent.elapsed());

@@ -1,4 +1,4 @@
-//! The test cluster, as a tool for people and for `make`: real Kubernetes, Istio, Envoy and Prometheus on one machine,
+//! The test cluster, as a tool for users and for `make`: real Kubernetes, Istio, Envoy and Prometheus on one machine,
 //! in a network namespace of its own. See docs/test-cluster.md. A development tool: it is not shipped.
 #![allow(dead_code, reason = "the example and the test binary share these files; each uses its own part")]
 #![allow(missing_docs, clippy::panic, clippy::disallowed_methods, reason = "a test tool: it waits on the real clock")]
@@ -183,7 +183,7 @@ fn within(command: &[String]) -> Result<ExitCode> {
     if namespace::lane_folder().is_some() {
         namespace::arrange()?;
         let mut child = Command::new(&command[0]);
-        // What `cargo run` tells this program about itself would make a cargo inside build its dependencies anew.
+        // The environment that `cargo run` sets would make a nested cargo rebuild its dependencies.
         for (name, _) in std::env::vars_os() {
             let own = name.to_string_lossy();
             if own == "CARGO" || own.starts_with("CARGO_PKG_") || own.starts_with("CARGO_MANIFEST_") {

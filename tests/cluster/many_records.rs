@@ -2,9 +2,9 @@
 //! (C5): memory at rest and time to start. They are copies of a real run and a real command, of Rollouts that are gone, so
 //! that no history limit deletes them.
 //!
-//! `make test` has some; `GLIDEPATH_RECORDS=20000` makes so many runs, half as many commands, and holds the start to five
-//! seconds of the controller's own processor time, with the binary that `GLIDEPATH_MEASURED` names (the one that people run
-//! is built for release). How long the API server takes to list them is printed beside it.
+//! `make test` has some; `GLIDEPATH_RECORDS=20000` makes so many runs, half as many commands, and holds the start to
+//! five seconds of the controller's own processor time, with the binary that `GLIDEPATH_MEASURED` names (the one that
+//! users run is built for release). How long the API server takes to list them is printed next to it.
 
 use crate::controller::{Apart, away};
 use crate::http::get_ok;

@@ -81,7 +81,7 @@ fn pods_carry_the_metadata_of_their_role_and_nothing_restarts() {
     let canary = wait_for_role(&shop, "v2", 1, "canary", "on trial");
     assert_eq!(uids(&pods(&shop, "v1")), uids(&first), "nothing was restarted");
 
-    // What somebody takes away comes back.
+    // What a user takes away comes back.
     lane().kubectl(&["label", "pod", &canary[0].name, "role-", "-n", "metadata"]).unwrap();
     wait_for_role(&shop, "v2", 1, "canary", "on trial");
 
@@ -143,10 +143,10 @@ fn a_deployment_is_taken_over_and_given_back_without_it() {
     let first = wait_for_role(&shop, "v1", 4, "stable", "");
     assert_eq!(shop.status()["stableRevision"]["number"], 1, "the label was not taken for a new version");
 
-    // The Deployment's selector finds the pods by this label: told before anything is written.
+    // The Deployment's selector finds the pods by this label: reported before anything is written.
     shop.patch(&json!([{"op": "add", "path": "/spec/canaryMetadata/labels/app", "value": "other"}]));
     let status = shop.wait("the refusal", |status| status["reason"] == "InvalidSpec");
-    let words = "spec.canaryMetadata.labels.app: the selector finds the pods by this label";
+    let words = "spec.canaryMetadata.labels.app: the selector selects pods by this label";
     assert!(text(&status["message"]).contains(words), "{}", status["message"]);
     shop.patch(&json!([{"op": "remove", "path": "/spec/canaryMetadata/labels/app"}]));
     shop.wait_for_stable(1);

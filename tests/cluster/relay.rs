@@ -1,4 +1,4 @@
-//! Two controllers, of which one leads: when it dies or leaves in the middle of a step the other goes on.
+//! Two controllers, of which one leads: when it dies or leaves in the middle of a step the other continues.
 
 use crate::controller::controller;
 use crate::lane;

@@ -1,5 +1,5 @@
-//! The main job on real components: good versions are promoted, bad ones are rolled back, people are obeyed; users
-//! lose nothing and versions get the shares that the steps ask for.
+//! The main job on real components: good versions are promoted, bad ones are rolled back, users are obeyed; users lose
+//! nothing and versions get the shares that the steps ask for.
 
 use crate::lane;
 use crate::shop::{PATIENCE, Shop, assert_all_well};

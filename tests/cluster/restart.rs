@@ -57,7 +57,7 @@ fn pods_are_replaced_one_by_one_and_no_request_is_lost() {
     lane().apply(BUDGET).unwrap();
     shop.glidepath(&["restart", "web"]).unwrap();
     let status = shop.wait("the budget to be named", |status| status["reason"] == "DisruptionBudget");
-    assert!(status["message"].as_str().unwrap().contains("may not go now: "), "{}", status["message"]);
+    assert!(status["message"].as_str().unwrap().contains("cannot be evicted yet: "), "{}", status["message"]);
     assert_eq!(pods(&shop), third, "nothing went");
     lane().kubectl(&["delete", "pdb", "web", "-n", "restart"]).unwrap();
     // Whoever waits for a budget looks again, at longer and longer intervals; a command is looked at at once.

@@ -12,7 +12,7 @@ pub fn say(text: impl Display) {
     eprintln!("[cluster {:6.1}s] {text}", since.as_secs_f64());
 }
 
-/// A duration as a person says it: `45s`, `1m20s`.
+/// A duration as an operator says it: `45s`, `1m20s`.
 pub fn spoken(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds / 60 {

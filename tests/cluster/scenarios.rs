@@ -81,7 +81,7 @@ timeline:
   - {within: 30s, expect: {phase: Healthy, stableImage: \"shop:1\", pods: {stable: 4}}}
   - {deploy: {image: \"shop:2\"}}
 ";
-/// How each goes on, and what its story must say.
+/// How each continues, and what its story must say.
 const WRONG: [(&str, &str, &[&str]); 3] = [
     (
         "wrong-in-time",

@@ -38,7 +38,7 @@ impl Shop {
         shop
     }
 
-    /// A shop made of some YAML in which NAMESPACE stands for the namespace.
+    /// A shop made of some YAML in which NAMESPACE represents the namespace.
     pub fn apply(namespace: &'static str, yaml: &str) -> Self {
         controller().check();
         lane().apply(&yaml.replace("NAMESPACE", namespace)).unwrap();
@@ -123,7 +123,7 @@ impl Shop {
         looked.unwrap_or_else(|error| panic!("{error:#}\nat last: {:#}", self.status()))
     }
 
-    /// Waits until the rollout stands at the pause with this index.
+    /// Waits until the rollout is at the pause with this index.
     pub fn wait_for_pause(&self, index: u64) -> Value {
         self.wait_longer(PATIENCE * 2, &format!("the pause at step {index}"), |status| {
             status["stepIndex"] == index && status["phase"] == "Paused" && status["held"].is_null()

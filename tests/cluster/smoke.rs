@@ -1,5 +1,5 @@
-//! The lane itself: traffic is split as the mesh is told, and what the pods served is what Prometheus answers. If these
-//! fail, no other test here means anything.
+//! The lane itself: traffic is split as the mesh is configured, and what the pods served is what Prometheus answers. If
+//! these fail, no other test here means anything.
 
 use crate::lane;
 use crate::limits::binomial_999;

@@ -83,7 +83,7 @@ fn written() -> [Value; 2] {
     [rule, service]
 }
 
-/// So many that a share is soon told.
+/// So many that a share is soon determined.
 fn many_users() -> Load {
     Load::start("web.subsets", 400.0)
 }

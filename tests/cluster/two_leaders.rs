@@ -34,7 +34,7 @@ const TWO_SHORT_STEPS: &str = "
 /// What happens to one controller.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
-    /// The process stands still.
+    /// The process is suspended.
     Pause,
     Partition(Network),
 }

@@ -32,7 +32,7 @@ impl Waiting {
     pub fn start(namespace: &str, words: &[&str]) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let printed = lane().folder().join(format!("set-image-{}.log", NUMBER.fetch_add(1, Ordering::Relaxed)));
-        // A file, because nobody reads a pipe meanwhile.
+        // A file, because no one reads a pipe in the meantime.
         let file = fs::File::create(&printed)?;
         let mut command = glidepath();
         command.args(["set", "image"]).args(words).args(["--wait", "-n", namespace]);

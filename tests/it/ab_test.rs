@@ -186,7 +186,7 @@ fn s72_without_a_decision_the_policy_decides() {
     }
 }
 
-/// Rule S36: a test that is paused over its end does not end meanwhile.
+/// Rule S36: a test that is paused over its end does not end in the meantime.
 #[test]
 fn s36_while_paused_the_tests_time_stands_still() {
     let mut world = test_of(spec(by_weight()), OPEN);
@@ -208,7 +208,7 @@ fn s73_users_stay_until_the_candidate_is_everywhere() {
     world.behaviours.insert("v2".into(), behaviour);
     comes_to(&mut world, HOUR * 2, |world| world.status.stage() == Some(Stage::Scale) && world.available("v2") == 2);
     assert_eq!((world.weight(), world.sticky()), (Percent::whole(50), Some("v2-1".to_owned())));
-    // One write moves everybody, and takes the cookies with it.
+    // One write moves everyone, and takes the cookies with it.
     comes_to(&mut world, HOUR, |world| {
         let moved = world.weight() == Percent::FULL;
         assert_eq!(world.sticky().is_none(), moved, "at {}", world.weight());

@@ -245,7 +245,7 @@ fn s32_one_of_the_last_stable_versions_comes_back_without_steps() {
         release(&mut world, "v1", |world| world.status.phase == Some(Phase::Paused));
         assert_eq!(world.status.step_index, 1, "the window ends there");
 
-        // The short way can be taken back too.
+        // The short way can be rolled back too.
         world.command(Verb::Abort, false);
         world.run_until(SECOND * 60, |_| false).unwrap();
         world.behaviours.insert("v3".into(), Behaviour { ready_after: None, ..Behaviour::default() });

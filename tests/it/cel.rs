@@ -63,6 +63,6 @@ fn w11_names_of_our_own_routes_are_refused() {
     };
     assert_eq!(refused("Rollout", &named("testers")), "");
     for name in glidepath::api::strategy::OWN_ROUTES {
-        assert!(refused("Rollout", &named(name)).contains("names of routes of Glidepath's own"), "{name}");
+        assert!(refused("Rollout", &named(name)).contains("are reserved for routes of Glidepath"), "{name}");
     }
 }

@@ -1,5 +1,6 @@
-//! The documents say what is so: their files lint, their commands parse, their links lead somewhere, and the two reference
-//! pages are what the program says about itself (`UPDATE_DOCS=1 cargo test --test it docs` writes them anew).
+//! The documents say what is so: their files lint, their commands parse, their links lead somewhere, and the two
+//! reference pages are what the program says about itself (`UPDATE_DOCS=1 cargo test --test it docs` writes them
+//! again).
 
 mod cli_page;
 mod page;
@@ -43,7 +44,7 @@ fn sources(folder: PathBuf) -> String {
     entries.map(text).collect()
 }
 
-/// A claim of the threat model stands only as long as its test does.
+/// A claim of the threat model is valid only as long as its test exists.
 #[test]
 fn every_test_that_the_security_page_names_is_there() {
     let code = sources(root("src")) + &sources(root("tests"));
@@ -114,7 +115,7 @@ fn every_example_of_the_help_is_one_that_the_program_takes() {
     let mut open: Vec<clap::Command> = vec![root];
     while let Some(verb) = open.pop() {
         let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-        // What a line says about its command stands behind a gap.
+        // What a line says about its command is behind a gap.
         let lines = help.lines().filter(|line| line.starts_with("  ") && line.contains("glidepath "));
         for line in lines.filter(|line| !line.trim_start().starts_with('\'')) {
             let typed = line.trim().split("   ").next().unwrap_or_default();

@@ -21,9 +21,9 @@ enum Foreign {
     Weight(u32),
     /// One of two routes alone.
     OneWeight(u32),
-    /// What is ours beside the weight goes.
+    /// What is ours next to the weight goes.
     Lose,
-    /// What is ours beside the weight is changed.
+    /// What is ours next to the weight is changed.
     Spoil,
 }
 
@@ -194,7 +194,7 @@ fn dynamic() -> SimWorld {
 }
 
 /// H2: one canary pod restarts while another writer sets one of two routes to 0 %: both say 60 % again, at once, since
-/// stable has pods for 40 %; and people are told.
+/// stable has pods for 40 %; and users are notified.
 #[test]
 fn s51_s53_routes_that_disagree_are_not_read_as_nothing() {
     let mut world = dynamic();

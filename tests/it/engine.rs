@@ -357,7 +357,7 @@ fn a_revision_with_traffic_has_the_least_pods_that_the_file_says() {
 #[test]
 fn s41_what_was_fulfilled_while_nobody_looked_is_not_late() {
     let away = SignedDuration::from_secs(700);
-    // The pods came meanwhile; they come within the new controller's first minute; they never come.
+    // The pods came in the meantime; they come within the new controller's first minute; they never come.
     for (ready_after, promoted) in [(Some(620), true), (Some(730), true), (None, false)] {
         let mut world = at_version_one(with_mesh(vec![set_weight(50)]), 4);
         let ready_after = ready_after.map(SignedDuration::from_secs);
@@ -457,7 +457,7 @@ fn shown(world: &SimWorld, status: &RolloutStatus, seen: &Seen, now: Timestamp) 
     })
 }
 
-/// Also at a step that waits for nothing but time, or for a person.
+/// Also at a step that waits for nothing but time, or for an operator.
 #[test]
 fn s53_no_step_completes_while_an_object_is_missing_and_the_deadline_runs() {
     let at_least = Some(HumanDuration::secs(30));
@@ -801,7 +801,7 @@ fn happen(world: &mut SimWorld, event: &Event) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-/// Whatever happened: when it stops, the rollout comes to rest or waits for somebody named (I10).
+/// Whatever happened: when it stops, the rollout comes to rest or waits for an operator by name (I10).
 fn comes_to_rest(world: &mut SimWorld) -> Result<bool, Vec<String>> {
     world.spec.paused = false;
     world.mend();
@@ -849,7 +849,7 @@ proptest! {
         let mut world = SimWorld::new(spec, "v1", replicas);
         let began = world.now;
         world.gates.insert("no".into(), GateAnswer::No("not today".into()));
-        world.gates.insert("late".into(), GateAnswer::Unclear("it answered HTTP 503".into()));
+        world.gates.insert("late".into(), GateAnswer::Unclear("it responded HTTP 503".into()));
         for event in &events {
             if let Err(broken) = happen(&mut world, event).and_then(|()| world.settle()) {
                 return Err(TestCaseError::fail(format!("{event:?}: {broken:?}")));

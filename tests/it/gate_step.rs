@@ -38,10 +38,10 @@ fn spec(gate: Gate) -> RolloutSpec {
 }
 
 fn unclear() -> GateAnswer {
-    GateAnswer::Unclear("it answered HTTP 503".into())
+    GateAnswer::Unclear("it responded HTTP 503".into())
 }
 
-/// Version 2 of 4 pods stands before the gate, whose endpoint gives this answer.
+/// Version 2 of 4 pods is before the gate, whose endpoint gives this answer.
 fn at_gate(spec: RolloutSpec, answer: GateAnswer) -> SimWorld {
     let mut world = SimWorld::new(spec, "v1", 4);
     comes_to(&mut world, HOUR, |world| world.status.phase == Some(Phase::Healthy));
@@ -93,7 +93,7 @@ fn s16_anything_else_is_asked_again_less_and_less_often() {
     let numbers: Vec<u32> = world.asked.iter().map(|question| question.number).collect();
     assert_eq!(numbers, (0..13).collect::<Vec<_>>());
     assert_eq!(world.status.phase, Some(Phase::Progressing));
-    assert_eq!(waits(&world), "waiting for gate window, asked 13 times: it answered HTTP 503");
+    assert_eq!(waits(&world), "waiting for gate window, asked 13 times: it responded HTTP 503");
     world.gates.insert("window".into(), GateAnswer::Yes);
     comes_to(&mut world, MINUTE * 2, promoted);
 }
@@ -109,7 +109,7 @@ fn s16_a_no_fails_the_release() {
         (Outcome::Aborted, "gate window said no: change freeze until Monday")
     );
     assert_eq!(world.asked.len(), 1);
-    // Rule S35: another attempt asks anew.
+    // Rule S35: another attempt asks again.
     world.gates.insert("window".into(), GateAnswer::Yes);
     world.command(Verb::Retry, false);
     comes_to(&mut world, HOUR, promoted);
@@ -119,7 +119,7 @@ fn s16_a_no_fails_the_release() {
     let mut world = at_gate(held, no);
     comes_to(&mut world, HOUR, |world| world.status.held().is_some());
     assert_eq!((world.status.reason.as_str(), world.status.step_index), ("GateRefused", 1));
-    // Rule S34: a person's word overrides it.
+    // Rule S34: an operator's word overrides it.
     world.command(Verb::Promote, false);
     comes_to(&mut world, HOUR, promoted);
     assert_eq!(world.asked.len(), 1);

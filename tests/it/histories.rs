@@ -1,6 +1,6 @@
-//! Random histories in the whole simulated cluster: versions, commands, edits and faults at any moment, through the production
-//! tick and judges. Every invariant holds after every tick, and once the faults are over the rollout comes to rest or waits
-//! for somebody named (I10). A failure prints the shrunk scenario.
+//! Random histories in the whole simulated cluster: versions, commands, edits and faults at any moment, through the
+//! production tick and judges. Every invariant holds after every tick, and once the faults are over the rollout comes
+//! to rest or waits for an operator by name (I10). A failure prints the shrunk scenario.
 
 use glidepath::{
     api::{
@@ -50,7 +50,7 @@ fn step() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// A gate that opens or shuts at once, one that answers with errors first, or a person's.
+/// A gate that opens or shuts at once, one that answers with errors first, or an operator's.
 fn gate(name: &str, seconds: u32, then: &str) -> Value {
     let mut gate = json!({"name": name, "timeout": format!("{seconds}s"), "onTimeout": then});
     match name {

@@ -88,9 +88,9 @@ fn what_strangers_feed_it_is_answered() {
     const HEAD: &str = "apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {name: web}\nspec:\n  workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web}\n";
     let spec = |rest: &str| format!("{HEAD}{rest}");
     for (text, code, wanted) in [
-        (String::new(), 1, "standard input:1:1  warning there is nothing in this file"),
-        ("# nothing\n".into(), 1, "there is nothing in this file"),
-        ("hello\n".into(), 1, "is no Kubernetes object"),
+        (String::new(), 1, "standard input:1:1  warning the file is empty"),
+        ("# nothing\n".into(), 1, "the file is empty"),
+        ("hello\n".into(), 1, "is not a Kubernetes object"),
         ("kind: ConfigMap\napiVersion: v1\n".into(), 0, "there is no Glidepath object in these files"),
         ("kind: Rollout\n".into(), 1, "1:1  error   apiVersion: is missing; write glidepath.dev/v1alpha1"),
         (
@@ -101,7 +101,7 @@ fn what_strangers_feed_it_is_answered() {
         (
             spec("\treplicas: 4\n"),
             1,
-            "6:1  error   not readable as YAML: found character that cannot start any token, while scanning for the next token; indent with blanks, not with tabs",
+            "6:1  error   not readable as YAML: found character that cannot start any token, while scanning for the next token; indent with spaces, not with tabs",
         ),
         (
             spec("  strategy: {canary: {steps: [{setWieght: 5}]}}\n"),

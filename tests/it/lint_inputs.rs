@@ -33,7 +33,7 @@ fn w5_names_are_checked_with_those_that_are_derived_from_them() {
     let name_of_80 = said("lint", "name-of-80.yaml", 1);
     assert!(
         name_of_80.contains("name-of-80.yaml:4:12  error   metadata.name: ")
-            && name_of_80.contains("no more than 63 characters, this has 80: it is the value of the label"),
+            && name_of_80.contains("no more than 63 characters, got 80: it is the value of the label"),
         "{name_of_80}"
     );
     said("lint", "name-of-48.yaml", 0);
@@ -74,10 +74,10 @@ fn w6_a_quoted_number_is_no_percentage() {
     }
     let canary = |fields: &str| format!("strategy: {{canary: {{{fields}}}}}");
     for (fields, wanted) in [
-        ("maxSurge: 4294967295", "spec.strategy.canary.maxSurge: 4294967295 is above 100000, the most"),
+        ("maxSurge: 4294967295", "spec.strategy.canary.maxSurge: must be at most 100000, got 4294967295"),
         ("maxUnavailable: \"-1\"", "spec.strategy.canary.maxUnavailable: \"-1\" is negative; write a number of pods"),
         ("maxUnavailable: \"101%\"", "spec.strategy.canary.maxUnavailable: 101% must not be greater than 100%"),
-        ("minPodsPerRevision: 100001", "spec.strategy.canary.minPodsPerRevision: 100001 is above 100000, the most"),
+        ("minPodsPerRevision: 100001", "spec.strategy.canary.minPodsPerRevision: must be at most 100000, got 100001"),
         ("maxSurge: {}", "spec.strategy.canary.maxSurge: "),
     ] {
         let found = linted("web", &canary(fields), 1);
@@ -93,13 +93,13 @@ fn w8_numbers_in_a_pod_template_are_refused_where_they_stand() {
     let (template, container) = ("spec.template", "spec.template.spec.containers[0]");
     for wanted in [
         format!(
-            "numbers-in-template.yaml:9:35   error   {template}.metadata.labels.version: wants a text (quote it), this is 1.10\n"
+            "numbers-in-template.yaml:9:35   error   {template}.metadata.labels.version: must be a string (quote it), got 1.10\n"
         ),
         format!(
-            "numbers-in-template.yaml:15:30  error   {container}.env[0].value: wants a text (quote it), this is 8080\n"
+            "numbers-in-template.yaml:15:30  error   {container}.env[0].value: must be a string (quote it), got 8080\n"
         ),
         format!(
-            "numbers-in-template.yaml:15:58  error   {container}.env[1].value: wants a text (quote it), this is true\n"
+            "numbers-in-template.yaml:15:58  error   {container}.env[1].value: must be a string (quote it), got true\n"
         ),
         "3 errors, 0 warnings".to_owned(),
     ] {
@@ -138,7 +138,7 @@ fn w9_arguments_are_resolved_as_the_controller_does() {
             "{name: mx, value: \"5\"}",
             "spec.analysis.args[0].name: args: no template has an argument mx; did you mean max?",
         ),
-        ("", "spec.analysis.args: template t: argument max has no value; give it under args"),
+        ("", "spec.analysis.args: template t: argument max has no value; set it under args"),
         ("{name: \"größe\", value: \"5\"}", "spec.analysis.args[0].name: \"größe\" is not an argument's name"),
     ] {
         let found = with_arguments(args, 1);
@@ -165,10 +165,10 @@ fn w11_what_is_wrong_is_said_once_and_with_what_to_write() {
     let duration = |duration: &str| steps(&format!("{{setWeight: 5}}, {{pause: {{duration: {duration}}}}}"));
     for (spec, wanted) in [
         (duration("\"10\""), "pause.duration: \"10\" is not a duration; write 10s"),
-        (duration("400d"), "pause.duration: \"400d\" is longer than a year, the longest wait"),
-        (duration("{}"), "pause.duration: wants a duration like 90s, 5m or 1h30m, this is a map of fields"),
+        (duration("400d"), "pause.duration: \"400d\" is longer than a year, which is the maximum"),
+        (duration("{}"), "pause.duration: must be a duration like 90s, 5m or 1h30m, got a map of fields"),
         (duration("never"), "pause.duration: \"never\" "),
-        (steps("{setWeight: .nan}"), "steps[0].setWeight: .nan is not a number that JSON can hold; write a finite one"),
+        (steps("{setWeight: .nan}"), "steps[0].setWeight: .nan cannot be represented in JSON; use a finite number"),
         (steps("{setWeight: .inf}"), "steps[0].setWeight: .inf is not a number that JSON can hold"),
         (format!("x-defaults: {{}}\n  {CANARY}"), "spec.x-defaults: unknown field"),
         (
@@ -188,7 +188,7 @@ fn a_split_by_service_without_root_is_refused() {
     for strategy in [CANARY, "strategy: {blueGreen: {activeService: a, previewService: b}}"] {
         for services in ["", "services: {stable: a, canary: b}\n  "] {
             let found = linted("web", &format!("{services}{traffic}\n  {strategy}"), 1);
-            assert!(found.contains("services.root is needed to split traffic by Service"), "{found}");
+            assert!(found.contains("services.root is required to split traffic by Service"), "{found}");
         }
     }
 }
@@ -210,7 +210,7 @@ fn m4_our_labels_are_refused_in_services_and_workloads_of_the_user() {
     let found = linted_text(&service(""), 1);
     assert!(
         found.contains(
-            "4:29  error   spec.selector.glidepath.dev/revision: keys with glidepath.dev/ are Glidepath's own"
+            "4:29  error   spec.selector.glidepath.dev/revision: keys with glidepath.dev/ are reserved for Glidepath"
         ),
         "{found}"
     );

@@ -1,4 +1,4 @@
-//! `glidepath local` as people run it: the real program between two real services on loopback, its commands beside it.
+//! `glidepath local` as users run it: the real program between two real services on loopback, its commands next to it.
 
 mod bench;
 mod walk;
@@ -52,7 +52,7 @@ async fn evidence_promotes_a_good_version_and_takes_a_bad_one_back() {
     let set = bench.glidepath("set image web web=web:v2 --wait --timeout 2m");
     assert_eq!(set.code, 0, "{}", set.text);
     assert!(set.text.contains("web: image set, web=web:v2") && set.text.contains("#2 is stable"), "{}", set.text);
-    local.until(&format!("#1 at {} gets no traffic any more", first.url()));
+    local.until(&format!("#1 at {} no longer receives traffic", first.url()));
     assert_eq!(ask(local.address(), 200, "").await, all_from("v2", 200));
 
     // The next version goes where the first one was, and is bad: every third answer is an error.
@@ -107,7 +107,7 @@ async fn requests_go_by_what_they_carry_then_by_weight_and_an_abort_takes_all_ba
     let canary = answers["v2"];
     assert_eq!(answers.values().sum::<u64>(), MANY);
     assert!(is_binomial(canary, MANY, 0.125), "{answers:?}");
-    // The answers to copies reached nobody: what callers count is what they asked for.
+    // The answers to copies reached no one: what callers count is what they asked for.
     assert_eq!(second.own_requests() - own, canary);
     // Half of what stable answered was copied; the last copies, 64 at most, may still be on their way.
     let copied = second.copies();
@@ -126,7 +126,8 @@ async fn requests_go_by_what_they_carry_then_by_weight_and_an_abort_takes_all_ba
     local.end();
 }
 
-/// Killed without warning in each kind of moment, the release goes on where it was: every step is done once, in order.
+/// Killed without warning in each kind of moment, the release continues where it was: every step is done once, in
+/// order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_in_the_middle_loses_nothing_and_repeats_nothing() {
     let steps =
@@ -200,13 +201,13 @@ async fn a_changed_file_is_taken_over() {
     local.until(
         "rollout.yaml:11:11  error   spec.strategy.canary.steps[0].setWieght: unknown field; did you mean setWeight?",
     );
-    local.until("the file as it was stays in force");
+    local.until("the previous version of the file stays in effect");
     bench.write(&file("2"));
-    local.until("rollout.yaml has changed and is taken over");
+    local.until("rollout.yaml has changed and was applied");
     local.until("step 1 of 2 is done");
     assert_eq!(bench.rollout()["status"]["currentRevision"]["number"], 2);
 
-    // What a command named stays when another part of the file changes, also while nobody was looking.
+    // What a command named stays when another part of the file changes, also while no one was looking.
     bench.glidepath("set image web app=shop:3");
     local.until("revision #3 begins at step 1");
     local.end();
@@ -239,7 +240,7 @@ async fn users_of_a_sticky_test_stay_on_their_version() {
         *users.entry(version).or_insert(0) += 1;
     }
     assert_eq!(users.len(), 2, "{users:?}");
-    // Who converts is not counted here: a person decides.
+    // Who converts is not counted here: an operator decides.
     assert_eq!(bench.glidepath("promote web --reason more-orders").code, 0);
     assert_eq!(bench.glidepath("status web --wait --timeout 1m").code, 0);
     assert_eq!(bench::visit(local.address(), "").await, ("v2".to_owned(), String::new()));
@@ -257,13 +258,13 @@ async fn errors_say_what_is_wrong_and_what_to_do() {
     assert!(in_use.contains("is in use by another glidepath local; stop that one"), "{in_use}");
     let other = Bench::new(&canary("        - setWeight: 50\n", ""));
     let taken = other.refused(&first, &second, &local.address().to_string());
-    assert!(taken.contains("something listens there already"), "{taken}");
+    assert!(taken.contains("the address is in use"), "{taken}");
     let missing = other.glidepath("status web");
     assert!(missing.code == 1 && missing.text.contains("is not running"), "{}", missing.text);
     let unknown = bench.glidepath("status wbe");
     assert!(unknown.text.contains("did you mean \"web\"?"), "{}", unknown.text);
     let restart = bench.glidepath("restart web");
-    assert!(restart.text.contains("restart the one at the address yourself"), "{}", restart.text);
+    assert!(restart.text.contains("restart the process at the address yourself"), "{}", restart.text);
     local.end();
     let gone = bench.glidepath("status web");
     assert!(gone.code == 1 && gone.text.contains("is not running"), "{}", gone.text);
@@ -299,7 +300,7 @@ async fn an_orderly_end_answers_what_is_under_way() {
     ending.await.unwrap();
 }
 
-/// Gates are asked where the file says, on this machine too; a person's yes is a promote.
+/// Gates are asked where the file says, on this machine too; an operator's yes is a promote.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gates_are_asked_and_approved() {
     let board = Service::start("OK", 0).await;

@@ -1,8 +1,8 @@
 //! The model check: whatever happens, in whatever order, no bad state can be reached, and every state leads to rest.
 //!
-//! `stateright` walks every state that the real `engine::step` can reach in a world of two versions, two pods and three steps
-//! (`model/world.rs`), with commands of people, lost pods, failed evidence, a controller that dies between any two writes,
-//! and hours in which there is none.
+//! `stateright` walks every state that the real `engine::step` can reach in a world of two versions, two pods and three
+//! steps (`model/world.rs`), with commands of users, lost pods, failed evidence, a controller that dies between any two
+//! writes, and hours in which there is none.
 
 mod checker;
 mod diagram;

@@ -131,7 +131,7 @@ impl Shop {
         ticked
     }
 
-    /// Ticks until pods and status stand still; pods come at once.
+    /// Ticks until pods and status no longer change; pods come at once.
     async fn settle(&self, name: &str) {
         for _ in 0..20 {
             let before = (self.server.get("rollouts", name), self.counts());

@@ -174,7 +174,7 @@ fn w10_no_number_of_pods_overflows() {
         (vec!["plan", "rollouts/canary-istio.yaml", "--replicas", "2147483648"], "2147483648 is not in 0..=100000"),
         (
             vec!["plan", "tests/golden/lint/inputs/surge-beyond-u32.yaml"],
-            "maxSurge: 4294967295 is above 100000, the most",
+            "maxSurge: must be at most 100000, got 4294967295",
         ),
     ] {
         let mut plan = Command::cargo_bin("glidepath").unwrap();

@@ -47,7 +47,7 @@ fn the_template_of_an_adopted_deployment_is_checked_too() {
         let mut lint = Command::cargo_bin("glidepath").unwrap();
         let output = lint.args(["lint", "-"]).write_stdin(text).assert().code(code).get_output().clone();
         let said = String::from_utf8(output.stdout).unwrap();
-        let wanted = "13:78  error   spec.template.spec.containers[0].image: wants a text (quote it), this is 1.10\n";
+        let wanted = "13:78  error   spec.template.spec.containers[0].image: must be a string (quote it), got 1.10\n";
         assert_eq!(said.contains(wanted), code == 1, "{said}");
     }
 }

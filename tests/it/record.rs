@@ -1,4 +1,5 @@
-//! The README's picture is drawn from the recording beside the tool, and screens redraw well on a real terminal's terms.
+//! The README's picture is drawn from the recording next to the tool, and screens redraw well on a real terminal's
+//! terms.
 
 use glidepath::cli::render::{
     paint::{Paint, Tone},
@@ -75,7 +76,7 @@ fn a_screen_taller_than_the_terminal_leaves_no_rubbish_and_ends_whole() {
     let size = Size { columns: 60, rows: 6 };
     let tall = "1\n2\n3\n4\n5\n6\n7\n8\n";
     let (mut terminal, mut redraw) = seen(&[tall, tall, tall], size);
-    assert_eq!(terminal.text(), "1\n2\n3\n4\n  ... 4 more lines: the terminal is too low");
+    assert_eq!(terminal.text(), "1\n2\n3\n4\n  ... 4 more lines: the terminal is too small");
     send(&mut terminal, &redraw.last(size));
     send(&mut terminal, "end\n");
     assert_eq!(terminal.text(), "5\n6\n7\n8\nend");

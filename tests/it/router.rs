@@ -358,7 +358,7 @@ fn h7_messages_about_another_namespaces_route_repeat_nothing_of_it() {
     }
 }
 
-/// H7: an entry of ours before a shared route would take everybody's requests, and a mirror would copy them.
+/// H7: an entry of ours before a shared route would take everyone's requests, and a mirror would copy them.
 #[test]
 fn h7_a_route_shared_with_others_takes_weights_alone() {
     let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout" }] } }));

@@ -117,7 +117,7 @@ fn patient(mut loaded: Loaded) -> Loaded {
     for entry in timeline.iter_mut() {
         entry.within = entry.within.map(|within| (within.get() + Duration::from_secs(30)).into());
         if let Some(expect) = &mut entry.expect {
-            // A number may be skipped, and what was told may be lost with the process.
+            // A number may be skipped, and what was reported may be lost with the process.
             expect.services.clear();
             expect.events.clear();
             expect.pods.clear();

@@ -1,5 +1,5 @@
-//! The page of rules names, under each rule, the scenarios that play it and the tests that prove it. The links are gathered
-//! from the files themselves: `UPDATE_DOCS=1 cargo test --test it semantics` writes them anew.
+//! The page of rules names, under each rule, the scenarios that play it and the tests that prove it. The links are
+//! gathered from the files themselves: `UPDATE_DOCS=1 cargo test --test it semantics` writes them again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -61,7 +61,8 @@ fn proofs() -> BTreeMap<u32, Proof> {
         let name = file.strip_prefix(root()).unwrap().display().to_string();
         for (test, rules) in tests_with_rules(&std::fs::read_to_string(&file).unwrap()) {
             for rule in rules {
-                // A name may stand for something else that is counted, as in `s3_...` of a service: only rules are taken.
+                // A name may represent something else that is counted, as in `s3_...` of a service: only rules are
+                // taken.
                 let Some(proof) = proofs.get_mut(&rule) else { continue };
                 proof.tests.entry(name.clone()).or_default().insert(test.clone());
             }

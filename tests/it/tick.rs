@@ -156,7 +156,8 @@ async fn what_follows_without_news_is_recorded_together() {
     }
 }
 
-/// W2: what only carrying out finds blocks the step like anything else that is in its way, and is tried again by itself.
+/// W2: what only carrying out finds blocks the step like anything else that is in its way, and is tried again on its
+/// own.
 #[tokio::test]
 async fn s53_a_refused_write_is_on_record_and_blocks_its_step_until_it_succeeds() {
     let mut world = Watched::new(two_weights(true));

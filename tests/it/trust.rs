@@ -31,7 +31,7 @@ fn bare(folder: &Path) -> Command {
     command
 }
 
-/// A free address, which nobody listens at any more.
+/// A free address, which no one listens at any more.
 fn closed() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -89,7 +89,7 @@ fn c1_doctor_asks_prometheus_by_http_without_ca_certificates() {
     assert!(told.contains(WORDS) && told.contains("install ca-certificates"), "{told}");
 }
 
-/// H9: an address with a password would stand in every message; it is refused before anything is asked.
+/// H9: an address with a password would be in every message; it is refused before anything is asked.
 #[test]
 fn h9_the_controller_does_not_start_with_credentials_in_its_prometheus_address() {
     let folder = tempfile::tempdir().unwrap();
@@ -97,5 +97,5 @@ fn h9_the_controller_does_not_start_with_credentials_in_its_prometheus_address()
     let output = bare(folder.path()).args(["controller", "--prometheus", address]).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("--prometheus must not hold credentials") && !told.contains("hunter2"), "{told}");
+    assert!(told.contains("--prometheus must not contain credentials") && !told.contains("hunter2"), "{told}");
 }

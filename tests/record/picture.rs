@@ -8,7 +8,7 @@ use super::{
     terminal::{Cell, Terminal},
 };
 
-/// Moments closer together than this are one: nobody could read them.
+/// Moments closer together than this are one: no one could read them.
 const LEAST: f64 = 0.9;
 /// How much faster than it happened it is shown.
 const SPEED: f64 = 2.0;

@@ -1,4 +1,4 @@
-//! Frames as one SVG that moves by itself: lines that occur again are drawn once and used again.
+//! Frames as one SVG that moves on its own: lines that occur again are drawn once and used again.
 
 use std::{collections::HashMap, fmt::Write};
 
@@ -11,7 +11,7 @@ const CHAR: f64 = 8.0;
 const LINE: f64 = 18.0;
 const MARGIN: f64 = 16.0;
 
-/// The picture of all frames, one after the other, for ever. What shows no movement shows the last frame.
+/// The picture of all frames, one after the other, forever. What shows no movement shows the last frame.
 pub fn draw(frames: &[Frame], columns: usize, rows: usize) -> String {
     let (width, height) = (columns as f64 * CHAR + 2.0 * MARGIN, rows as f64 * LINE + 2.0 * MARGIN);
     let all: f64 = frames.iter().map(|frame| frame.lasts).sum();

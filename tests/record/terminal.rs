@@ -1,9 +1,9 @@
-//! A terminal in memory, as far as Glidepath writes to one: text, colours, and moving back over what was written.
+//! A terminal in memory, as far as Glidepath writes to one: text, colors, and moving back over what was written.
 
 /// How a character looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Look {
-    /// The number of the colour (31 is red), 0 for the terminal's own.
+    /// The number of the color (31 is red), 0 for the terminal's own.
     pub color: u8,
     pub bold: bool,
     pub dim: bool,
@@ -18,7 +18,7 @@ pub struct Cell {
 
 const BLANK: Cell = Cell { char: ' ', look: Look { color: 0, bold: false, dim: false } };
 
-/// The screen and where the cursor stands.
+/// The screen and where the cursor is.
 #[derive(Clone, Debug)]
 pub struct Terminal {
     columns: usize,

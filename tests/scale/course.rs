@@ -1,4 +1,4 @@
-//! The course of every Rollout as its status told it, every version of it: a watch loses none.
+//! The course of every Rollout as its status reported it, every version of it: a watch loses none.
 
 use futures::TryStreamExt;
 use glidepath::api::common::Percent;

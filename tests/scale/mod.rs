@@ -112,7 +112,7 @@ impl Measured {
         Ok(Measured { server: lane.serve("controller", command)? })
     }
 
-    /// What the controller used while `work` went on. `work` gives the seconds at which each Rollout was done.
+    /// What the controller used while `work` was running. `work` gives the seconds at which each Rollout was done.
     async fn phase(&self, rollouts: usize, work: impl Future<Output = Result<Vec<f64>>>) -> Result<Phase> {
         Usage::forget_peak(self.server.id())?;
         let (usage, requests, began) = (self.usage()?, Requests::of_controller(LISTEN)?, Instant::now());

@@ -19,7 +19,7 @@ impl Requests {
         })
     }
 
-    /// The server's count, of the kinds that nobody but the controller writes.
+    /// The server's count, of the kinds that no one but the controller writes.
     pub fn of_server(lane: &Lane) -> Result<Self> {
         let page = lane.kubectl(&["get", "--raw", "/metrics"])?;
         Requests::read(&page, "apiserver_request_total", |labels| {

@@ -12,18 +12,18 @@ pub struct Counter {
     /// A counter of the metric pack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builtin: Option<Builtin>,
-    /// A counter of the user's own.
+    /// Your own counter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<PrometheusCounter>,
 }
 
-/// The counters that every metric pack has.
+/// The counters of every metric pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Builtin {
     /// Logical requests.
     Requests,
-    /// Requests that failed on the server's side (5xx).
+    /// Requests that failed on the server side (5xx).
     Errors,
 }
 
@@ -31,8 +31,8 @@ pub enum Builtin {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrometheusCounter {
-    /// A selector of counter series that carry `namespace` and `pod` labels, for instance
-    /// `http_requests_total{code=~"5..",app="{{args.app}}"}`. No functions: increments are counted by Glidepath.
+    /// A selector of counter series with the labels `namespace` and `pod`, for example
+    /// `http_requests_total{code=~"5..",app="{{args.app}}"}`. No functions: Glidepath computes the increments.
     #[schemars(length(min = 1, max = 2048))]
     pub counter: String,
 }

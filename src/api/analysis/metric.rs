@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{conversion::ConversionMetric, counter::Counter};
 use crate::api::common::{HumanDuration, Percent};
 
-/// What is said of a metric without a judge, or with more than one.
-pub const ONE_JUDGE: &str = "a metric has exactly one judge: ratio, threshold or conversion";
+/// The message for a metric without a judge, or with more than one.
+pub const ONE_JUDGE: &str = "a metric must have exactly one judge: ratio, threshold or conversion";
 
-/// One metric: where its numbers come from and its judge. Exactly one of `ratio`, `threshold`, `conversion`.
+/// A metric with its queries and judge. Exactly one of `ratio`, `threshold`, `conversion`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
@@ -20,22 +20,22 @@ pub struct Metric {
     /// Its name, unique among the metrics of a run.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// `false` makes it advisory: shown, but it neither passes nor fails anything. Default true.
+    /// `false` makes the metric advisory: it is reported but does not affect the verdict. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,
-    /// Bad events per event, canary against stable, by an always-valid sequential test.
+    /// The error rate of canary against stable, by an always-valid sequential test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<RatioMetric>,
-    /// A condition on a query's result, as Argo Rollouts and Flagger have it.
+    /// A condition on a query's result, as in Argo Rollouts and Flagger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ThresholdMetric>,
-    /// The share of users that convert, candidate against control of an A/B test, by an always-valid interval.
+    /// The conversion rate of candidate against control in an A/B test, by an always-valid confidence interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversion: Option<ConversionMetric>,
 }
 
 impl Metric {
-    /// Whether it has one judge, no more and no less.
+    /// Whether it has exactly one judge.
     pub fn has_one_judge(&self) -> bool {
         let judges = [self.ratio.is_some(), self.threshold.is_some(), self.conversion.is_some()];
         judges.into_iter().filter(|given| *given).count() == 1
@@ -47,7 +47,7 @@ impl Metric {
     }
 }
 
-/// A judge of two error rates.
+/// A judge that compares two error rates.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RatioMetric {
@@ -55,25 +55,25 @@ pub struct RatioMetric {
     pub bad: Counter,
     /// The counter of all events.
     pub total: Counter,
-    /// How much worse than stable is still accepted. Default 25 %.
+    /// How much worse than stable the canary may be. Default 25 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Percent>,
     /// Never fail below this absolute rate. Default 0.1 %, at most 50 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Percent>,
-    /// What must be ruled out to say Pass.
+    /// What must be ruled out for a Pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass: Option<RatioPass>,
 }
 
-/// What must be ruled out before a ratio metric passes.
+/// What must be ruled out for a ratio metric to pass.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RatioPass {
-    /// Canary at this many times stable's rate; above 1 + tolerance. Default 2.
+    /// A canary rate of this multiple of stable's rate; above 1 + tolerance. Default 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
-    /// Canary at this absolute rate; above the floor. Default 0.5 %.
+    /// A canary rate of this absolute value; above the floor. Default 0.5 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<Percent>,
 }
@@ -81,38 +81,39 @@ pub struct RatioPass {
 /// A condition on a query's result.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("has(self.success) || has(self.failure)", "give a success or a failure condition"))]
+#[x_kube(validation = ("has(self.success) || has(self.failure)", "set a success or a failure condition"))]
 pub struct ThresholdMetric {
-    /// The PromQL query; its one value is `result`. An answer with several series is no data: aggregate it.
+    /// The PromQL query; its single value is `result`. A result with several series is no data: aggregate it.
     #[schemars(length(min = 1, max = 8192))]
     pub query: String,
-    /// A CEL condition on `result` that a good measurement fulfils.
+    /// A CEL condition on `result` for a successful measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub success: Option<String>,
-    /// A CEL condition on `result` that a bad measurement fulfils.
+    /// A CEL condition on `result` for a failed measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub failure: Option<String>,
-    /// Time between measurements. Default 1m.
+    /// The interval between measurements. Default 1m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<HumanDuration>,
-    /// Time before the first measurement. Default 0.
+    /// The delay before the first measurement. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_delay: Option<HumanDuration>,
-    /// The metric passes after this many good measurements. Default 1 in an analysis step; a background run never ends by count.
+    /// The metric passes after this many successful measurements. Default 1 in an analysis step; a background analysis
+    /// never ends by count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
-    /// It fails with more than this many bad measurements. Default 0.
+    /// The metric fails with more than this many failed measurements. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_limit: Option<u32>,
-    /// It is inconclusive with more than this many that are neither good nor bad. Default 0.
+    /// The metric is inconclusive with more than this many measurements that neither succeeded nor failed. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inconclusive_limit: Option<u32>,
-    /// It has no data with more than this many source errors in a row. Default 4.
+    /// The metric has no data with more than this many consecutive source errors. Default 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consecutive_error_limit: Option<u32>,
-    /// It passes after this many good measurements in a row. Off when absent.
+    /// The metric passes after this many consecutive successful measurements. Off if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consecutive_success_limit: Option<u32>,
 }

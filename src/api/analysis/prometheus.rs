@@ -1,60 +1,60 @@
-//! Which Prometheus is asked, and how it knows us. Credentials are never written here: they are named by their Secret.
+//! The Prometheus to query and its authentication. Credentials are never written here: they are referenced by Secret.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is said of authentication with no way or with two.
-pub const ONE_AUTH: &str = "authenticate by basic or by bearer, one of them";
-/// What is said of an address that holds credentials.
+/// The message for authentication with no method or with two.
+pub const ONE_AUTH: &str = "set exactly one of basic and bearer";
+/// The message for an address that contains credentials.
 pub const NO_USERINFO: &str =
-    "must not hold credentials, which every reader of this object would see; name a Secret under auth";
+    "must not contain credentials, which every reader of this object would see; name a Secret under auth";
 
-/// A Prometheus server, or what answers like one (Thanos, Mimir, VictoriaMetrics).
+/// A Prometheus server, or one with a compatible API (Thanos, Mimir, VictoriaMetrics).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("!self.address.matches('^[^/]*//[^/?#]*@')", NO_USERINFO))]
 pub struct Prometheus {
-    /// Its base URL, for instance `http://prometheus.monitoring:9090`, without credentials.
+    /// Its base URL, for example `http://prometheus.monitoring:9090`, without credentials.
     #[schemars(length(min = 1, max = 1024))]
     pub address: String,
-    /// How to authenticate. The Secrets are in the Rollout's namespace, and the controller has to be allowed to read them.
+    /// Authentication. The Secrets are in the Rollout's namespace, and the controller must be allowed to read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<PrometheusAuth>,
-    /// How its certificate is checked. Default: against the CAs that the controller's machine trusts.
+    /// TLS verification. Default: the CAs that the controller's host trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<PrometheusTls>,
 }
 
-/// How to authenticate. Exactly one of `basic`, `bearer`.
+/// Authentication. Exactly one of `basic`, `bearer`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("has(self.basic) != has(self.bearer)", ONE_AUTH))]
 pub struct PrometheusAuth {
-    /// A user name and a password.
+    /// Basic authentication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<BasicAuth>,
-    /// A token.
+    /// A bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer: Option<BearerAuth>,
 }
 
-/// A user name and a password from a Secret.
+/// Basic authentication with a username and a password from a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BasicAuth {
-    /// Where they are.
+    /// The Secret.
     pub secret_ref: BasicSecretRef,
 }
 
-/// A Secret with a user name and a password, such as one of type `kubernetes.io/basic-auth`.
+/// A Secret with a username and a password, such as one of type `kubernetes.io/basic-auth`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BasicSecretRef {
     /// The Secret's name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// The key of the user name. Default `username`.
+    /// The key of the username. Default `username`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub username_key: Option<String>,
@@ -64,11 +64,11 @@ pub struct BasicSecretRef {
     pub password_key: Option<String>,
 }
 
-/// A token from a Secret.
+/// A bearer token from a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BearerAuth {
-    /// Where it is. The key is `token` when absent.
+    /// The Secret and key. Default key: `token`.
     pub secret_ref: SecretKeyRef,
 }
 
@@ -85,46 +85,46 @@ pub struct SecretKeyRef {
     pub key: Option<String>,
 }
 
-/// How a server's certificate is checked.
+/// TLS verification of a server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrometheusTls {
-    /// The CA certificates (PEM) that it must be signed by, and no others. The key is `ca.crt` when absent.
+    /// The CA certificates (PEM) to trust, instead of the host's. Default key: `ca.crt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<SecretKeyRef>,
-    /// The name on its certificate, where that is not the address's host.
+    /// The expected name on the certificate, if it differs from the host of the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub server_name: Option<String>,
 }
 
-/// The Prometheus of a run: the controller's own by name, or the Rollout's by its address.
+/// The Prometheus of an AnalysisRun: the controller's, or the Rollout's by its address.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunPrometheus {
-    /// Whose it is. Runs from before this field have an address.
+    /// Where it is configured. AnalysisRuns from before this field have an address.
     #[serde(default)]
     pub source: PrometheusOwner,
-    /// The Rollout's Prometheus: its base URL. Empty for the controller's own, which is nobody else's business.
+    /// The base URL of the Rollout's Prometheus. Empty for the controller's, whose address is not exposed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub address: String,
-    /// How to authenticate there.
+    /// Authentication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<PrometheusAuth>,
-    /// How its certificate is checked.
+    /// TLS verification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<PrometheusTls>,
 }
 
-/// Who named a Prometheus.
+/// Where a Prometheus is configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PrometheusOwner {
-    /// The Rollout, under `analysis.prometheus`.
+    /// In the Rollout, under `analysis.prometheus`.
     #[default]
     Rollout,
-    /// Whoever runs the controller, by its `--prometheus`.
+    /// In the controller's `--prometheus`.
     Controller,
 }
 
@@ -150,7 +150,7 @@ impl From<&Prometheus> for RunPrometheus {
 mod tests {
     use super::*;
 
-    /// H9: runs that were made before they named their source are judged on.
+    /// Runs that were created before they recorded their source are still judged (H9).
     #[test]
     fn a_run_of_an_older_release_still_has_its_address() {
         let old: RunPrometheus = serde_json::from_str(r#"{"address": "http://prometheus:9090"}"#).unwrap();

@@ -1,4 +1,4 @@
-//! A run of an analysis: what it was frozen with, and what it has seen.
+//! The AnalysisRun: its frozen inputs, and its measurements.
 
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{metric::Metric, prometheus::RunPrometheus, settings::Settings};
 use crate::api::common::Percent;
 
-/// One judgement in progress or done, with its evidence.
+/// One analysis, in progress or finished, with its evidence.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "glidepath.dev",
@@ -27,41 +27,41 @@ use crate::api::common::Percent;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisRunSpec {
-    /// The two sides that are compared.
+    /// The two arms that are compared.
     pub arms: Arms,
-    /// The resolved metrics: arguments are filled in, names are unique.
+    /// The resolved metrics: arguments are substituted, names are unique.
     #[schemars(length(max = 64))]
     pub metrics: Vec<Metric>,
     /// The resolved settings.
     #[serde(default)]
     pub settings: Settings,
-    /// Where the numbers come from.
+    /// The metric source.
     #[serde(default)]
     pub prometheus: RunPrometheus,
-    /// The run ends with this verdict's arrival (an analysis step) or goes on until it is stopped (background).
+    /// Whether the run ends with its verdict (an analysis step) or continues until it is stopped (background).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
-    /// Ends the run: nothing is asked any more and its verdict stands as it is.
+    /// Ends the run: no more queries are sent and its verdict is final.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop: bool,
-    /// Counts settled changes of the route set. Pass evidence starts anew with each.
+    /// Counts settled changes of the route set. Pass evidence starts from scratch with each.
     #[serde(default)]
     pub epoch: u32,
-    /// The stable side sees no comparable traffic (blue-green): the canary is judged by its own rates alone, against
-    /// stable's in the hour before.
+    /// The stable arm receives no comparable traffic (blue-green): the canary is compared with stable's rate in the
+    /// hour before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub one_armed: bool,
-    /// The canary's planned share of the requests in this epoch; whether it gets it is counted.
+    /// The canary's planned share of the requests in this epoch, with which the measured share is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Percent>,
-    /// The share of assignments (users) planned for the candidate of an A/B test in this epoch, by which `conversion`
-    /// metrics check the split. Absent where variants are chosen by header or cookie: then there is no such check, and the
-    /// metric's notes say so.
+    /// The share of assignments (users) planned for the candidate of an A/B test in this epoch, with which `conversion`
+    /// metrics check the sample ratio. Absent if variants are selected by header or cookie: then there is no such
+    /// check, and the metric's notes say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate_share: Option<Percent>,
 }
 
-/// The two sides that a run compares, by workload: ReplicaSet names are the arm labels of the packs.
+/// The two arms of a run, by workload: ReplicaSet names are the arm labels of the packs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Arms {
@@ -71,23 +71,23 @@ pub struct Arms {
     pub canary: String,
     /// The stable version's ReplicaSet.
     pub stable: String,
-    /// The canary's Service, for caller-side packs.
+    /// The canary's Service, for client-side packs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary_service: Option<String>,
-    /// The stable Service, for caller-side packs.
+    /// The stable Service, for client-side packs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable_service: Option<String>,
 }
 
-/// Whether a run goes on.
+/// The phase of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RunPhase {
-    /// It measures.
+    /// It is measuring.
     #[default]
     Running,
     /// It reached its verdict.
     Finished,
-    /// It was ended from outside.
+    /// It was stopped.
     Stopped,
 }
 
@@ -97,30 +97,30 @@ pub enum Verdict {
     /// Nothing to judge: never a pass, never a failure.
     #[default]
     NoData,
-    /// Neither proved: the next window is awaited.
+    /// Not decided yet: waits for the next window.
     Continue,
-    /// What `pass` names is ruled out.
+    /// The degradation that `pass` defines is ruled out.
     Pass,
-    /// Proved worse.
+    /// The canary is significantly worse.
     Fail,
     /// No verdict in the given time.
     Inconclusive,
 }
 
-/// What a run has seen and says.
+/// The measurements and verdict of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisRunStatus {
-    /// Whether it goes on.
+    /// The phase of the run.
     #[serde(default)]
     pub phase: RunPhase,
     /// The verdict over all required metrics.
     #[serde(default)]
     pub verdict: Verdict,
-    /// One line for people.
+    /// A human-readable summary in one line.
     #[serde(default)]
     pub message: String,
-    /// When it began.
+    /// When it started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// The end of the last counted window.
@@ -129,19 +129,19 @@ pub struct AnalysisRunStatus {
     /// The epoch that the Pass evidence belongs to.
     #[serde(default)]
     pub epoch: u32,
-    /// When the current epoch began.
+    /// When the current epoch started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch_since: Option<Timestamp>,
     /// Each metric with its evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricStatus>,
-    /// The canary's share of the requests as counted.
+    /// The canary's measured share of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<ShareStatus>,
 }
 
 impl AnalysisRunStatus {
-    /// What it has found, for the Rollout's decisions and its status. The judges' memory and the measurements are most of a
+    /// The results that the Rollout's decisions and status need. The judges' state and the measurements are most of a
     /// status and stay with the run.
     pub fn shown(&self) -> AnalysisRunStatus {
         let metrics = self.metrics.iter().map(|metric| MetricStatus {
@@ -171,7 +171,7 @@ pub struct ShareStatus {
     pub canary: u64,
     /// All requests.
     pub total: u64,
-    /// What they say about the plan.
+    /// Whether they match the plan.
     pub verdict: ShareVerdict,
     /// Windows in a row in which stable had requests and the canary had none.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -181,19 +181,19 @@ pub struct ShareStatus {
     pub through: Option<Timestamp>,
 }
 
-/// What counted requests say about the planned share.
+/// Whether the measured share of requests matches the planned share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ShareVerdict {
-    /// Too few to say.
+    /// Too few requests to decide.
     #[default]
     Counting,
-    /// No deviation that matters: a quarter of the share, at least half a percent of all.
+    /// A relevant deviation (a quarter of the share, at least half a percent of all) is ruled out.
     Verified,
-    /// They do not follow the plan.
+    /// The requests do not follow the plan.
     Broken,
 }
 
-/// One metric's evidence, in the words and numbers that people are shown.
+/// The evidence of one metric, in human-readable form.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricStatus {
@@ -201,38 +201,38 @@ pub struct MetricStatus {
     pub name: String,
     /// Its verdict.
     pub verdict: Verdict,
-    /// Whether the verdict counts.
+    /// Whether the metric is required.
     #[serde(default = "yes")]
     pub required: bool,
-    /// It decides an A/B test: its verdict ends the test and is no failure.
+    /// The metric is the goal of an A/B test: its verdict ends the test and is not a failure.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub decides: bool,
     /// A CamelCase reason under the verdict (`WarmUp`, `SourceError`, `NoCanaryRequests`...).
     #[serde(default)]
     pub reason: String,
-    /// What the canary shows, for instance `0.12 % (9/7,412)`.
+    /// The canary's value, for example `0.12 % (9/7,412)`.
     #[serde(default)]
     pub canary: String,
-    /// What stable shows.
+    /// Stable's value.
     #[serde(default)]
     pub stable: String,
-    /// The comparison, for instance `ratio 1.2, 95 % CS 0.5-2.9, p = 1.0`.
+    /// The comparison, for example `ratio 1.2, 95 % CS 0.5-2.9, p = 1.0`.
     #[serde(default)]
     pub comparison: String,
-    /// What a verdict still needs, for instance `about 1,900 more canary requests`.
+    /// What a verdict still needs, for example `about 1,900 more canary requests`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<String>,
-    /// How far towards Fail the evidence is, 0 to 1.
+    /// Progress of the evidence towards Fail, 0 to 1.
     #[serde(default)]
     pub fail_progress: f64,
-    /// Source errors in a row.
+    /// Consecutive source errors.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub errors_in_a_row: u32,
     /// Notes, such as `resets were seen`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub notes: Vec<String>,
-    /// The judge's memory; opaque.
+    /// The judge's state; opaque.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
     pub accumulator: Option<serde_json::Value>,
@@ -249,9 +249,9 @@ pub struct Measurement {
     /// The window's end or the query's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
-    /// What was seen, for people.
+    /// The measured value, human-readable.
     pub value: String,
-    /// What it says by itself.
+    /// The verdict of this measurement alone.
     pub verdict: Verdict,
 }
 

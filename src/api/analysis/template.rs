@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{metric::Metric, settings::Settings};
 
-/// What an argument may be called: only such a name is found in `{{args.NAME}}`.
+/// Valid argument names: only these are recognized in `{{args.NAME}}`.
 pub const ARGUMENT_NAME: &str = "^[A-Za-z0-9_.-]+$";
 
 /// Reusable metrics with arguments, for the Rollouts of one namespace.
@@ -23,14 +23,14 @@ pub const ARGUMENT_NAME: &str = "^[A-Za-z0-9_.-]+$";
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AnalysisTemplateSpec {
-    /// Arguments that `{{args.name}}` in the metrics' texts stands for.
+    /// Arguments, referenced as `{{args.name}}` in the metrics.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub args: Vec<Arg>,
     /// The metrics. All are evaluated in every window.
     #[schemars(length(max = 32))]
     pub metrics: Vec<Metric>,
-    /// How the judges are set.
+    /// Settings of the judges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
 }
@@ -49,14 +49,14 @@ pub struct AnalysisTemplateSpec {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterAnalysisTemplateSpec {
-    /// Arguments that `{{args.name}}` in the metrics' texts stands for.
+    /// Arguments, referenced as `{{args.name}}` in the metrics.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub args: Vec<Arg>,
     /// The metrics. All are evaluated in every window.
     #[schemars(length(max = 32))]
     pub metrics: Vec<Metric>,
-    /// How the judges are set.
+    /// Settings of the judges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
 }
@@ -67,26 +67,27 @@ impl From<ClusterAnalysisTemplateSpec> for AnalysisTemplateSpec {
     }
 }
 
-/// A named value. In a template, a value is the default and none means that the user must give one.
+/// A named value. In a template, the value is the default; an argument without a value is required.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 pub struct Arg {
     /// The argument's name.
     #[schemars(length(min = 1, max = 63), regex(pattern = ARGUMENT_NAME))]
     pub name: String,
-    /// Its value, put into texts literally.
+    /// Its value, substituted literally.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub value: Option<String>,
 }
 
-/// A template by name: the namespace's, or the cluster's with `clusterScope`, else the one built into the binary.
+/// A reference to a template: an AnalysisTemplate in the namespace, or a ClusterAnalysisTemplate with `clusterScope`,
+/// else the built-in one of this name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateRef {
     /// The template's name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Whether a ClusterAnalysisTemplate is meant.
+    /// Whether the name refers to a ClusterAnalysisTemplate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cluster_scope: bool,
 }

@@ -1,4 +1,4 @@
-//! A/B tests: two variants side by side until their users have decided (rules S70 to S73).
+//! A/B tests: two variants run side by side until the metrics decide between them (rules S70 to S73).
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -11,78 +11,78 @@ use super::{
 };
 use crate::api::common::{HumanDuration, Percent};
 
-/// The name of the header route that leads to the candidate.
+/// The name of the header route to the candidate.
 pub const CANDIDATE: &str = "candidate";
-/// How long a test may last when the file does not say: two weeks.
+/// The default maximum duration of a test: two weeks.
 pub const DEFAULT_MAX_DURATION: HumanDuration = HumanDuration::secs(14 * 24 * 3600);
-/// How long a user stays on a variant when the file does not say: thirty days.
+/// The default lifetime of the sticky cookie: thirty days.
 pub const DEFAULT_TTL: HumanDuration = HumanDuration::secs(30 * 24 * 3600);
 
-/// An A/B test: the stable version (`control`) and the new one (`candidate`) serve side by side until a goal metric has
-/// decided between them. Needs a router.
+/// An A/B test: the stable version (`control`) and the new one (`candidate`) run side by side until a goal metric
+/// decides between them. Requires a router.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     // CEL does not see weight (numbers and strings are opaque to it); our validator counts it too.
     "!(has(self.sticky) && has(self.match))",
-    "sticky goes with weight: a user with a matching header or cookie meets the same variant anyway"
+    "sticky requires weight: with match, a user's header or cookie already selects the variant"
 ))]
 pub struct AbTestStrategy {
-    /// A request that fulfils any of these meets the candidate, every other one control. This or `weight`.
+    /// Requests that match any of these are routed to the candidate, all others to control. Either this or `weight`.
     #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub matches: Vec<RequestMatch>,
-    /// The candidate's share, in percent, above 0 and under 100. This or `match`.
+    /// The candidate's weight in percent, above 0 and below 100. Either this or `match`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<Percent>,
-    /// With `weight`: a user stays on the variant of the first answer, by a cookie.
+    /// With `weight`: a cookie keeps a user on the variant of the first response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,
-    /// No decision sooner than this. Default 0.
+    /// Minimum duration: there is no decision before. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_duration: Option<HumanDuration>,
-    /// Without a decision by then: the onInconclusive policy. Default 336h (two weeks).
+    /// Maximum duration. Without a decision by then, onInconclusive applies. Default 336h (two weeks).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_duration: Option<HumanDuration>,
-    /// The metric that decides: templates with one `conversion` metric in all.
+    /// The metric that decides: templates with exactly one `conversion` metric in total.
     pub goal: Judged,
-    /// What must not get worse meanwhile: a failed metric takes the candidate back.
+    /// Metrics that must not degrade: a failed metric aborts the test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guardrails: Option<Judged>,
-    /// What happens when the candidate wins: `Promote` (default), or `Hold` for a person.
+    /// Action when the candidate wins: `Promote` (default), or `Hold`, which waits for an operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_win: Option<OnWin>,
-    /// What happens when there is no difference worth the name: `KeepControl` (default) or `Promote`.
+    /// Action when there is no relevant difference: `KeepControl` (default) or `Promote`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_no_difference: Option<OnNoDifference>,
 }
 
-/// How users stay on their variant.
+/// Sticky sessions: users stay on their variant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Sticky {
-    /// The cookie's name. Its value names the test and the variant, so another test draws anew.
+    /// The name of the cookie. Its value identifies the test and the variant, so another test assigns users again.
     #[schemars(length(min = 1, max = 64))]
     pub cookie: String,
-    /// How long the browser keeps it. Default 720h (thirty days).
+    /// The lifetime of the cookie. Default 720h (thirty days).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<HumanDuration>,
 }
 
-/// What happens when the candidate wins.
+/// Action when the candidate wins: `Promote` (default), or `Hold`, which waits for an operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnWin {
     /// The candidate becomes stable.
     #[default]
     Promote,
-    /// Both go on as they are, and a person decides.
+    /// Both variants continue to run until an operator decides.
     Hold,
 }
 
-/// What happens when there is no difference.
+/// Action when there is no relevant difference: `KeepControl` (default) or `Promote`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnNoDifference {
-    /// Stable stays.
+    /// Control stays stable.
     #[default]
     KeepControl,
     /// The candidate becomes stable.
@@ -90,23 +90,23 @@ pub enum OnNoDifference {
 }
 
 impl AbTestStrategy {
-    /// When a test without a decision ends.
+    /// The time at which a test without a decision ends.
     pub fn max_duration(&self) -> HumanDuration {
         self.max_duration.unwrap_or(DEFAULT_MAX_DURATION)
     }
 
-    /// The analyses that are given, with their fields' names.
+    /// The analyses that are set, with the names of their fields.
     pub fn analyses(&self) -> impl Iterator<Item = (&'static str, &Judged)> {
         std::iter::once(("goal", &self.goal)).chain(self.guardrails.iter().map(|judged| ("guardrails", judged)))
     }
 
-    /// The test as steps: the candidate comes up, gets its users, and both wait for a decision.
+    /// The test as steps: the candidate scales up, receives its traffic, and both variants wait for a decision.
     pub(super) fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         if let Some(weight) = self.weight {
             steps.push(Step { set_weight: Some(weight), ..Step::default() });
         } else {
-            // Who matches is not known to be few (S10).
+            // The matching requests may be many (S10).
             let scale = CanaryScale { percent: Some(Percent::FULL), ..CanaryScale::default() };
             let route = HeaderRoute { name: CANDIDATE.to_owned(), matches: self.matches.clone() };
             steps.push(Step { set_canary_scale: Some(scale), ..Step::default() });

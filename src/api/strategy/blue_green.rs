@@ -1,4 +1,4 @@
-//! Blue-green releases: a preview beside the stable version, then all traffic at once.
+//! Blue-green releases: a preview next to the stable version, then all traffic at once.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -12,63 +12,63 @@ use crate::api::{
     pod_count::MOST_PODS,
 };
 
-/// The name of the header route that leads to a preview.
+/// The name of the header route to a preview.
 const PREVIEW: &str = "preview";
 
-/// A blue-green release: the new version comes up as a preview, is judged, and then gets all traffic in one write.
+/// A blue-green release: the new version starts as a preview, is analyzed, and then receives all traffic in one write.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlueGreenStrategy {
-    /// The Service that callers use. Needed without a router; with one it is `services.stable`.
+    /// The Service that clients use. Required without a router; with one it is `services.stable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub active_service: Option<String>,
-    /// The Service that leads to the new version before the switch; made with the active one's ports when absent. With a
-    /// router it is `services.canary`.
+    /// The Service that selects the new version before the switch; created with the active Service's ports if it does
+    /// not exist. With a router it is `services.canary`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub preview_service: Option<String>,
-    /// Pods of the preview. Default: as many as are wanted. Before the switch there are as many in any case.
+    /// The number of pods of the preview. Default: spec.replicas. Before the switch the new version always has all its
+    /// pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = MOST_PODS))]
     pub preview_replicas: Option<u32>,
-    /// Requests that go to the preview by what they carry, until the switch. A request that fulfils any of these. With a
-    /// router only.
+    /// Route requests that match any of these to the preview, until the switch. Requires a router.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub preview_match: Vec<RequestMatch>,
-    /// Copies of requests that the preview gets until the switch, and whose answers nobody gets. With a router only.
+    /// Mirror requests to the preview until the switch, and discard the responses. Requires a router.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_mirror: Option<MirrorRoute>,
-    /// Must pass before the switch.
+    /// The analysis that must pass before the switch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_promotion_analysis: Option<AnalysisStep>,
-    /// Must pass after the switch; until then its failure switches back.
+    /// The analysis that must pass after the switch; if it fails, the release switches back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post_promotion_analysis: Option<AnalysisStep>,
-    /// Whether the switch comes by itself. Default: at once.
+    /// Whether the new version is promoted automatically. Default: at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_promotion: Option<AutoPromotion>,
 }
 
-/// Whether the switch comes by itself.
+/// Whether the new version is promoted automatically.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "!(has(self.enabled) && !self.enabled && has(self.after))",
-    "autoPromotion is not enabled, so after means nothing"
+    "after has no effect while autoPromotion is not enabled"
 ))]
 pub struct AutoPromotion {
-    /// `false`: a person promotes. Default true.
+    /// `false` requires manual promotion. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// How long the preview stands, judged if asked, before the switch. Default 0.
+    /// How long to wait before the switch, once the preview is available and its analysis has passed. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<HumanDuration>,
 }
 
 impl BlueGreenStrategy {
-    /// The analyses that are given, with their fields' names.
+    /// The analyses that are set, with the names of their fields.
     pub fn analyses(&self) -> impl Iterator<Item = (&'static str, &AnalysisStep)> {
         let fields = [
             ("prePromotionAnalysis", &self.pre_promotion_analysis),
@@ -77,7 +77,7 @@ impl BlueGreenStrategy {
         fields.into_iter().filter_map(|(field, analysis)| Some((field, analysis.as_ref()?)))
     }
 
-    /// The release as steps: the preview comes up, is judged, and waits for its time or for a person.
+    /// The release as steps: the preview starts, is analyzed, and waits for its time or for an operator.
     pub(super) fn steps(&self) -> Vec<Step> {
         let scale = match self.preview_replicas {
             Some(replicas) => CanaryScale { replicas: Some(replicas), ..CanaryScale::default() },

@@ -1,4 +1,4 @@
-//! Canary releases: a list of steps beside the stable version.
+//! Canary releases: a list of steps.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -6,28 +6,28 @@ use serde::{Deserialize, Serialize};
 use super::step::Step;
 use crate::api::pod_count::{MOST_PODS, PodCount};
 
-/// A canary release: a list of steps, walked one after the other.
+/// A canary release: a list of steps, executed in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryStrategy {
-    /// The steps. Without any, the new version is promoted as soon as it is available.
+    /// The steps. If empty, the new version is promoted as soon as it is available.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub steps: Vec<Step>,
-    /// Without a mesh: how many pods may exist above the desired count while replicas move: a number of pods, or a percentage
-    /// as a text (`"25%"`), which may be above 100. Default 25 %.
+    /// Without a mesh: the maximum number of pods above the desired number during a release, as a number or as a
+    /// percentage string (`"25%"`), which may be above 100. Default 25 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_surge: Option<PodCount>,
-    /// How many pods may be unavailable while replicas move: a number of pods, or a percentage as a text, at most `"100%"`.
-    /// Default 25 %; if it and maxSurge are both 0, 1.
+    /// The maximum number of unavailable pods during a release, as a number or as a percentage string, at most
+    /// `"100%"`. Default 25 %; if it and maxSurge are both 0, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = "^(100|[0-9]{1,2})%$"))]
     pub max_unavailable: Option<PodCount>,
-    /// With a mesh: stable gives up pods as the canary takes traffic over, instead of keeping all. Saves pods; an abort then
-    /// waits for stable to grow. Default false.
+    /// With a mesh: scale stable down as the canary receives traffic, instead of keeping all its pods. An abort then
+    /// waits for stable to scale up. Default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dynamic_stable_scale: bool,
-    /// With a mesh: a version that gets traffic has at least so many pods. Default 1.
+    /// With a mesh: the minimum number of pods of a version that receives traffic. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = MOST_PODS))]
     pub min_pods_per_revision: Option<u32>,

@@ -1,4 +1,4 @@
-//! The gate step: somebody outside says whether the release may go on (rule S16).
+//! The gate step: an external system or an operator decides whether the release continues (rule S16).
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -6,64 +6,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::common::HumanDuration;
 
-/// How long a gate is waited for when the file does not say.
+/// The default timeout of a gate.
 const DEFAULT_TIMEOUT: HumanDuration = HumanDuration::secs(24 * 3600);
 
-/// What a gate needs to be asked, in the words of `lint`, the API server and the controller.
-pub const ONE_WAY: &str = "a gate has exactly one of url and approval";
+/// The message of `lint`, the API server and the controller for a gate without a target.
+pub const ONE_WAY: &str = "a gate must have exactly one of url and approval";
 
-/// An outside word that the release waits for: an HTTP endpoint's, or a person's. Exactly one of `url`, `approval`.
+/// An external approval that the release waits for: by an HTTP endpoint, or manually. Exactly one of `url`, `approval`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("has(self.url) != has(self.approval)", ONE_WAY))]
 pub struct Gate {
-    /// Its name, for people and for the endpoint.
+    /// The name of the gate, shown to users and sent to the endpoint.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// An `http` or `https` address that is asked by POST, with a JSON body that says what is being released. A status of
-    /// 2xx is a yes when the body is empty, `OK` or `{"allow": true}`, and with `{"allow": false, "reason": "..."}` it is a
-    /// no, and the release fails. After any other answer, or none, it is asked again, first after 5s, then less often, up to
-    /// once a minute.
+    /// An `http` or `https` URL that receives a POST request whose JSON body describes the release. A 2xx response with
+    /// an empty body, `OK` or `{"allow": true}` approves; with `{"allow": false, "reason": "..."}` it denies, and the
+    /// release fails. After any other response, or none, the request is retried after 5s with exponential backoff, up
+    /// to once a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://"))]
     pub url: Option<String>,
-    /// `true`: a person says yes, with `glidepath promote`.
+    /// `true` requires manual approval, with `glidepath promote`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<bool>,
-    /// How long it is waited for, without the time that the Rollout is paused. Default 24h.
+    /// The timeout, not counting time in which the Rollout is paused. Default 24h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<HumanDuration>,
-    /// What happens then. Default `Hold`.
+    /// Action on timeout. Default `Hold`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_timeout: Option<OnTimeout>,
 }
 
 impl Gate {
-    /// How long it is waited for.
+    /// The timeout.
     pub fn timeout(&self) -> HumanDuration {
         self.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
-    /// Whether a person is asked. Without an address there is nobody else (the validator asks for one of the two).
+    /// Whether it requires manual approval: also without a URL (the validator requires one of the two).
     pub fn is_approval(&self) -> bool {
         self.url.is_none()
     }
 
-    /// Where it is, for people: the host alone, since the rest of an address may hold what is nobody's business.
+    /// The endpoint as shown to users: the host alone, since the rest of a URL may contain secrets.
     pub fn host(&self) -> Option<&str> {
         host(self.url.as_deref()?).ok()
     }
 }
 
-/// What a gate without a word in time does.
+/// Action on the timeout of a gate: `Hold` (default) waits for an operator, `Abort` rolls back, `Promote` continues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnTimeout {
-    /// Everything stays as it is until a person decides.
+    /// Suspend the release at its current weight until an operator decides.
     #[default]
     Hold,
-    /// The release is taken back.
+    /// Roll back.
     Abort,
-    /// It goes on as if the gate had opened.
+    /// Continue as if the gate had approved.
     Promote,
 }
 
@@ -71,9 +71,9 @@ pub enum OnTimeout {
 pub fn host(url: &str) -> Result<&str, &'static str> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let authority =
-        rest.ok_or("must begin with https:// or http://")?.split(['/', '?', '#']).next().unwrap_or_default();
+        rest.ok_or("must start with https:// or http://")?.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
-        return Err("must not hold credentials");
+        return Err("must not contain credentials");
     }
     let host = match authority.strip_prefix('[') {
         Some(literal) => literal.split_once(']').map(|(address, _)| address).unwrap_or_default(),
@@ -93,8 +93,8 @@ mod tests {
             ("https://gate.example.com/ask?x=1", Ok("gate.example.com")),
             ("http://gate:8080", Ok("gate")),
             ("http://[fe80::1]:80/x", Ok("fe80::1")),
-            ("ftp://gate", Err("must begin with https:// or http://")),
-            ("https://me:secret@gate/", Err("must not hold credentials")),
+            ("ftp://gate", Err("must start with https:// or http://")),
+            ("https://me:secret@gate/", Err("must not contain credentials")),
             ("https:///ask", Err("has no host")),
             ("https://ga te/", Err("has no host")),
         ] {

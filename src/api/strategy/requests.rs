@@ -5,42 +5,43 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::common::Percent;
 
-/// The names that header routes cannot have: what is ours in a route object beside them is called so (`glidepath-mirror`).
+/// Names that header routes cannot have, because Glidepath's other entries in a route object use them
+/// (`glidepath-mirror`).
 pub const OWN_ROUTES: [&str; 3] = ["mirror", "sticky-control", "sticky-candidate"];
 
-/// Requests that go to the new version by what they carry.
+/// Routes requests with a header or cookie to the new version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "!(self.name in ['mirror', 'sticky-control', 'sticky-candidate'])",
-    "mirror, sticky-control and sticky-candidate are names of routes of Glidepath's own"
+    "mirror, sticky-control and sticky-candidate are reserved for routes of Glidepath"
 ))]
 pub struct HeaderRoute {
-    /// Its name; the route in the mesh is called `glidepath-<name>`.
+    /// The name of the route; in the mesh it is `glidepath-<name>`.
     #[schemars(length(min = 1, max = 53))]
     pub name: String,
-    /// A request that fulfils any of these. Without any the route of this name is taken away.
+    /// A request that matches any of these is routed to the new version. If absent, the route of this name is removed.
     #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub matches: Vec<RequestMatch>,
 }
 
-/// Requests that are copied to the new version.
+/// Mirrors requests to the new version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MirrorRoute {
-    /// The share of requests that is copied. 0 takes the mirror away.
+    /// The share of requests to mirror. 0 removes the mirror.
     pub percent: Percent,
-    /// Only requests that fulfil any of these. Default: all.
+    /// Mirror only requests that match any of these. Default: all.
     #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub matches: Vec<RequestMatch>,
 }
 
-/// What a request carries. Exactly one key.
+/// A header or cookie of a request. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("has(self.header) != has(self.cookie)", "a match has exactly one of header and cookie"))]
+#[x_kube(validation = ("has(self.header) != has(self.cookie)", "a match must have exactly one of header and cookie"))]
 pub struct RequestMatch {
     /// A header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,26 +51,26 @@ pub struct RequestMatch {
     pub cookie: Option<ValueMatch>,
 }
 
-/// A named value and how it must look. Exactly one of `exact`, `prefix`, `regex`.
+/// A match on a named value. Exactly one of `exact`, `prefix`, `regex`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     "[has(self.exact), has(self.prefix), has(self.regex)].filter(x, x).size() == 1",
-    "a match has exactly one of exact, prefix and regex"
+    "a match must have exactly one of exact, prefix and regex"
 ))]
 pub struct ValueMatch {
-    /// The header's or cookie's name.
+    /// The name of the header or cookie.
     #[schemars(length(min = 1, max = 256))]
     pub name: String,
     /// The whole value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub exact: Option<String>,
-    /// How the value begins.
+    /// A prefix of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub prefix: Option<String>,
-    /// An RE2 expression that the whole value fulfils.
+    /// An RE2 regular expression that must match the whole value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub regex: Option<String>,

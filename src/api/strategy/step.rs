@@ -21,63 +21,64 @@ use crate::api::{
     // CEL does not see setWeight (numbers and strings are opaque to it); our validator counts it too.
     "[has(self.pause), has(self.observe), has(self.analysis), has(self.setCanaryScale), has(self.ramp), \
      has(self.setHeaderRoute), has(self.setMirrorRoute), has(self.gate)].filter(x, x).size() <= 1",
-    "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, \
+    "a step must have exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, \
      setMirrorRoute, gate"
 ))]
 pub struct Step {
-    /// The share of traffic that the new version gets, in percent (0 to 100, grain 0.01). Without a mesh it is
-    /// approximated by the ratio of replicas.
+    /// The canary weight in percent (0 to 100, resolution 0.01). Without a mesh it is approximated by the ratio of
+    /// replicas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_weight: Option<Percent>,
-    /// Wait for a time, or for a person when no duration is given.
+    /// Wait for a duration, or without one for an operator to promote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
-    /// Wait until the evidence of the background analysis says Pass.
+    /// Wait until the background analysis passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observe: Option<Observe>,
-    /// Run an analysis of its own and wait for its verdict.
+    /// Run a separate analysis and wait for its verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<AnalysisStep>,
-    /// Set the new version's pods apart from its weight; holds until the next one. With a mesh only.
+    /// Scale the new version independently of its weight, until the next setCanaryScale. Requires a mesh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_canary_scale: Option<CanaryScale>,
-    /// Short form of many setWeight and pause (or observe) steps.
+    /// Shorthand for a series of setWeight and pause (or observe) steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp: Option<Ramp>,
-    /// Send requests with a header or cookie to the new version, whatever its weight, until the same name is set without
-    /// `match` or the rollout ends. With a mesh only.
+    /// Route requests with a header or cookie to the new version regardless of its weight, until the same name is set
+    /// without `match` or the rollout ends. Requires a mesh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_header_route: Option<HeaderRoute>,
-    /// Send the new version copies of requests, whose answers nobody gets, until the percentage is set to 0 or the rollout
-    /// ends. With a mesh only.
+    /// Mirror requests to the new version and discard the responses, until the percentage is set to 0 or the rollout
+    /// ends. Requires a mesh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set_mirror_route: Option<MirrorRoute>,
-    /// Wait until an endpoint or a person says that the release may go on.
+    /// Wait until an endpoint or an operator approves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// The wait for an A/B test's decision. Not for files: it comes with the strategy.
+    /// The wait for an A/B test's decision. It is internal: the strategy adds it.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub decide: Option<Decide>,
 }
 
-/// A wait.
+/// A pause of the release.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pause {
-    /// How long. Absent: until someone promotes.
+    /// The duration. If absent, the release waits until an operator promotes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<HumanDuration>,
 }
 
-/// A wait for evidence.
+/// A wait for the background analysis.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Observe {
-    /// Go on no sooner than this. Default 0.
+    /// Minimum duration. Default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<HumanDuration>,
-    /// Without a verdict by then: extend once by the same length, then the onInconclusive policy. Default 30m.
+    /// Maximum duration. Without a verdict by then, the wait is extended once by the same duration; then onInconclusive
+    /// applies. Default 30m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<HumanDuration>,
 }
@@ -85,69 +86,70 @@ pub struct Observe {
 /// An analysis that the step waits for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("size(self.templates) > 0", "name at least one template"))]
+#[x_kube(validation = ("size(self.templates) > 0", "set at least one template"))]
 pub struct AnalysisStep {
     /// The templates whose metrics are judged together.
     #[schemars(length(max = 16))]
     pub templates: Vec<TemplateRef>,
-    /// Values for the templates' arguments.
+    /// Values for the arguments of the templates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub args: Vec<Arg>,
-    /// Without a verdict by then: extend once by the same length, then the onInconclusive policy. Default 30m.
+    /// Maximum duration. Without a verdict by then, the wait is extended once by the same duration; then onInconclusive
+    /// applies. Default 30m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<HumanDuration>,
 }
 
 impl AnalysisStep {
-    /// What it judges.
+    /// The analysis.
     pub fn judged(&self) -> Judged {
         Judged { templates: self.templates.clone(), args: self.args.clone() }
     }
 }
 
-/// How many pods the new version has, apart from its weight. Exactly one key.
+/// The number of pods of the new version, independent of its weight. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
     // CEL does not see percent; our validator counts it too.
     "!(has(self.replicas) && has(self.matchWeight))",
-    "setCanaryScale has exactly one of replicas, percent, matchWeight"
+    "setCanaryScale must have exactly one of replicas, percent, matchWeight"
 ))]
 pub struct CanaryScale {
-    /// So many pods.
+    /// A number of pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = MOST_PODS))]
     pub replicas: Option<u32>,
-    /// This share of the desired replicas, rounded up.
+    /// A percentage of the desired replicas, rounded up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<Percent>,
-    /// `true`: as many as the weight needs again (the default behaviour).
+    /// `true` returns to the default: as many pods as the weight needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub match_weight: Option<bool>,
 }
 
-/// Weights from `from` to `to` in strides of `by`, one every `every`.
+/// Weights from `from` to `to` in increments of `by`, one every `every`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ramp {
     /// The first weight.
     pub from: Percent,
-    /// The last weight; a stride beyond it is clamped.
+    /// The last weight; an increment beyond it is clamped.
     pub to: Percent,
-    /// The stride, above 0.
+    /// The increment, above 0.
     pub by: Percent,
-    /// How long each weight is held.
+    /// The duration of each weight.
     pub every: HumanDuration,
 }
 
-/// The wait for a decision: the step of a test that a canary does not have.
+/// The wait for a decision: the internal step of an A/B test.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decide {
-    /// No sooner than this.
+    /// Minimum duration.
     pub at_least: HumanDuration,
-    /// No later than this.
+    /// Maximum duration.
     pub at_most: HumanDuration,
     /// The metric that decides.
     pub goal: Judged,

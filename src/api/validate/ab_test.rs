@@ -11,7 +11,7 @@ const PATH: &str = "spec.strategy.abTest";
 
 pub(super) fn check(spec: &RolloutSpec, test: &AbTestStrategy, found: &mut Vec<Finding>) {
     if !spec.has_mesh() {
-        found.push(Finding::error(PATH, "needs a router under spec.traffic: without one pods, not users, are split"));
+        found.push(Finding::error(PATH, "needs a router under spec.traffic: the ratio of pods cannot assign users"));
     }
     split(test, found);
     if let Some(sticky) = &test.sticky {
@@ -23,20 +23,22 @@ pub(super) fn check(spec: &RolloutSpec, test: &AbTestStrategy, found: &mut Vec<F
         found.push(Finding::error(format!("{PATH}.maxDuration"), message));
     }
     if spec.analysis.as_ref().is_some_and(|analysis| !analysis.templates.is_empty()) {
-        let message = "an A/B test is watched by spec.strategy.abTest.guardrails; name the templates there";
+        let message = "an A/B test uses spec.strategy.abTest.guardrails; set the templates there";
         found.push(Finding::error("spec.analysis.templates", message));
     }
 }
 
 fn split(test: &AbTestStrategy, found: &mut Vec<Finding>) {
     match (test.matches.is_empty(), test.weight) {
-        (true, None) => found.push(Finding::error(PATH, "give match or weight: who meets the candidate")),
-        (false, Some(_)) => found.push(Finding::error(
-            format!("{PATH}.weight"),
-            "match and weight exclude each other: users are told apart by what they send, or drawn",
-        )),
+        (true, None) => {
+            found.push(Finding::error(PATH, "set match or weight, to select who is routed to the candidate"))
+        }
+        (false, Some(_)) => {
+            found.push(Finding::error(format!("{PATH}.weight"), "match and weight are mutually exclusive"))
+        }
         (true, Some(weight)) if weight.is_zero() || weight == Percent::FULL => {
-            let message = format!("{weight} leaves one variant without users; between 0 and 100 %, best 50 %");
+            let message =
+                format!("{weight} leaves one variant without users; use a value between 0 and 100 %, ideally 50 %");
             found.push(Finding::error(format!("{PATH}.weight"), message));
         }
         _ => routes::matches(&test.matches, PATH, found),
@@ -47,16 +49,17 @@ fn stickiness(test: &AbTestStrategy, sticky: &Sticky, found: &mut Vec<Finding>) 
     if test.weight.is_none() {
         found.push(Finding::error(
             format!("{PATH}.sticky"),
-            "goes with weight: a user with a matching header or cookie meets the same variant anyway",
+            "requires weight: with match, a user's header or cookie already selects the variant",
         ));
     }
     // RFC 6265: a cookie's name is a token.
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if sticky.cookie.is_empty() || !sticky.cookie.chars().all(token) {
-        let message = format!("`{}` is no cookie name: letters, digits and -_.!#$%&'*+^`|~ only", sticky.cookie);
+        let message =
+            format!("`{}` is not a valid cookie name: use letters, digits and -_.!#$%&'*+^`|~ only", sticky.cookie);
         found.push(Finding::error(format!("{PATH}.sticky.cookie"), message));
     }
     if sticky.ttl.is_some_and(|ttl| ttl.get().is_zero()) {
-        found.push(Finding::error(format!("{PATH}.sticky.ttl"), "must be above 0, or nobody stays"));
+        found.push(Finding::error(format!("{PATH}.sticky.ttl"), "must be above 0, or no user is sticky"));
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mu
     if spec.analysis.as_ref().is_some_and(|analysis| !analysis.templates.is_empty()) {
         found.push(Finding::error(
             "spec.analysis.templates",
-            "a blue-green release has no steps with traffic to watch; use prePromotionAnalysis and postPromotionAnalysis",
+            "a blue-green release has no steps with traffic to analyze; use prePromotionAnalysis and postPromotionAnalysis",
         ));
     }
     if let Some(promotion) = &strategy.auto_promotion
@@ -21,7 +21,7 @@ pub(super) fn check(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mu
     {
         found.push(Finding::error(
             format!("{PATH}.autoPromotion.after"),
-            "means nothing while enabled is false: a person promotes",
+            "has no effect while enabled is false, which requires manual promotion",
         ));
     }
 }
@@ -30,7 +30,7 @@ fn services(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Fi
     if !spec.has_mesh() && strategy.active_service.is_none() {
         found.push(Finding::error(
             format!("{PATH}.activeService"),
-            "name the Service that callers use; without a router in spec.traffic it is what is switched",
+            "set the Service that clients use; without a router in spec.traffic its selector is switched",
         ));
     }
     if strategy.active_service.is_some() && strategy.active_service == strategy.preview_service {
@@ -41,7 +41,7 @@ fn services(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Fi
     }
 }
 
-/// Header routes and mirrored traffic can reach the preview, where a mesh can tell requests apart (rule S63).
+/// Header routes and mirrored traffic can reach the preview, if a mesh can distinguish requests (rule S63).
 fn reached(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Finding>) {
     routes::matches_at(&strategy.preview_match, &format!("{PATH}.previewMatch"), found);
     if !strategy.preview_match.is_empty() {
@@ -52,7 +52,7 @@ fn reached(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Fin
         routes::needs_mesh(spec, &path, found);
         routes::matches(&mirror.matches, &path, found);
         if mirror.percent.is_zero() {
-            found.push(Finding::error(format!("{path}.percent"), "copies nothing; leave previewMirror out"));
+            found.push(Finding::error(format!("{path}.percent"), "mirrors nothing; remove previewMirror"));
         }
     }
 }
@@ -63,7 +63,8 @@ fn preview(spec: &RolloutSpec, strategy: &BlueGreenStrategy, found: &mut Vec<Fin
         (Some(0), _) => found.push(Finding::error(path, "must be at least 1: a preview needs a pod")),
         (Some(preview), Some(replicas)) if preview > replicas && replicas > 0 => {
             // An autoscaler may write spec.replicas: nothing that it writes makes a file invalid.
-            let message = format!("{preview} is more than spec.replicas, {replicas}: the preview gets {replicas} pods");
+            let message =
+                format!("{preview} is more than spec.replicas ({replicas}): the preview gets {replicas} pods");
             found.push(Finding::warning(path, message));
         }
         _ => {}

@@ -13,18 +13,21 @@ pub(super) fn check(gate: &Gate, path: &str, found: &mut Vec<Finding>) {
         (Some(_), Some(_)) => found.push(Finding::error(path, format!("{ONE_WAY}: this one has both"))),
         (None, None) => found.push(Finding::error(path, format!("{ONE_WAY}: this one has none"))),
         (None, Some(false)) => {
-            found.push(Finding::error(format!("{path}.approval"), "can only be true; give a url instead"));
+            found.push(Finding::error(format!("{path}.approval"), "can only be true; use url instead"));
         }
         _ => {}
     }
     if gate.name.is_empty() {
-        found.push(Finding::error(format!("{path}.name"), "is empty; people and the endpoint know the gate by it"));
+        found.push(Finding::error(
+            format!("{path}.name"),
+            "is empty; it identifies the gate to users and to the endpoint",
+        ));
     }
     if let Some(url) = &gate.url {
         check_url(url, &format!("{path}.url"), found);
     }
     if gate.timeout.is_some_and(|timeout| timeout.get().is_zero()) {
-        found.push(Finding::error(format!("{path}.timeout"), "must be above 0; leave it out for 24h"));
+        found.push(Finding::error(format!("{path}.timeout"), "must be above 0; remove it for the default of 24h"));
     }
 }
 
@@ -36,7 +39,7 @@ fn check_url(url: &str, path: &str, found: &mut Vec<Finding>) {
     if let Some(what) = unwelcome(host) {
         found.push(Finding::warning(
             path,
-            format!("{host} is {what}; the controller asks it only when its --allow-hosts names it"),
+            format!("{host} is {what}; the controller connects to it only if its --allow-hosts lists it"),
         ));
     }
 }

@@ -34,10 +34,13 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
             let path = format!("{path}.labels.{key}");
             check_key(key, &path, found);
             if let Err(why) = label_value(value) {
-                found.push(Finding::error(&path, format!("\"{value}\" is no label value: {why}")));
+                found.push(Finding::error(&path, format!("\"{value}\" is not a valid label value: {why}")));
             }
             if key == TEMPLATE_HASH {
-                found.push(Finding::error(&path, "is what Deployments tell their pods by; take another key"));
+                found.push(Finding::error(
+                    &path,
+                    "is the label by which Deployments select their pods; use another key",
+                ));
             }
             overridden(spec, key, value, &path, found);
         }
@@ -45,9 +48,9 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
             check_key(key, &format!("{path}.annotations.{key}"), found);
         }
         let size: usize = metadata.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
-        // They stand in pods twice: as they are, and in our own annotation.
+        // Pods contain them twice: as they are, and in Glidepath's annotation.
         if size > MOST_ANNOTATIONS / 3 {
-            found.push(Finding::error(format!("{path}.annotations"), "are more than 85 KiB, more than a pod can take"));
+            found.push(Finding::error(format!("{path}.annotations"), "exceed 85 KiB, the limit for a pod"));
         }
     }
     if let Some(selector) = &spec.selector {
@@ -57,7 +60,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
 
 /// What is said of a key that only Glidepath may write: pods and ReplicaSets that carry it by a user's file would be taken
 /// for its own.
-const OWN_KEY: &str = "keys with glidepath.dev/ are Glidepath's own, which writes them itself; remove it";
+const OWN_KEY: &str = "keys with glidepath.dev/ are reserved for Glidepath; remove it";
 
 /// Keys of ours among the labels and annotations of a user's pod template, at this path.
 pub fn own_keys(path: &str, metadata: &Value) -> Vec<Finding> {
@@ -86,7 +89,7 @@ pub fn selected_by(spec: &RolloutSpec, selector: &LabelSelector) -> Vec<Finding>
     let keys = keys_of(selector);
     let taken = |path: &str, metadata: &PodMetadata| -> Vec<Finding> {
         let taken = metadata.labels.keys().filter(|key| keys.contains(key));
-        let message = "the selector finds the pods by this label; take another key";
+        let message = "the selector selects pods by this label; use another key";
         taken.map(|key| Finding::error(format!("{path}.labels.{key}"), message)).collect()
     };
     roles(spec).flat_map(|(path, metadata)| taken(path, metadata)).collect()
@@ -104,10 +107,10 @@ fn roles(spec: &RolloutSpec) -> impl Iterator<Item = (&'static str, &PodMetadata
 
 fn check_key(key: &str, path: &str, found: &mut Vec<Finding>) {
     if let Err(why) = qualified_name(key) {
-        found.push(Finding::error(path, format!("\"{key}\" is no key for a label or annotation: {why}")));
+        found.push(Finding::error(path, format!("\"{key}\" is not a valid key for a label or annotation: {why}")));
     }
     if is_own(key) {
-        found.push(Finding::error(path, "keys with glidepath.dev/ are Glidepath's own; take another key"));
+        found.push(Finding::error(path, "keys with glidepath.dev/ are reserved for Glidepath; use another key"));
     }
 }
 
@@ -119,7 +122,8 @@ fn overridden(spec: &RolloutSpec, key: &str, value: &str, path: &str, found: &mu
         && own != value
         && !refused
     {
-        let message = format!("the template has {key}={own}; a Service that selects by it loses pods in this role");
+        let message =
+            format!("the template has {key}={own}; a Service that selects by this label loses the pods in this role");
         found.push(Finding::warning(path, message));
     }
 }
@@ -161,24 +165,28 @@ mod tests {
     fn keys_and_values_that_cannot_be_are_refused_with_their_place() {
         let long = "x".repeat(64);
         for (metadata, place, words) in [
-            (json!({"labels": {"glidepath.dev/role": "a"}}), "labels.glidepath.dev/role", "are Glidepath's own"),
-            (json!({"annotations": {"glidepath.dev/x": "a"}}), "annotations.glidepath.dev/x", "are Glidepath's own"),
-            (json!({"labels": {"app": "other"}}), "labels.app", "the selector finds the pods by this label"),
-            (json!({"labels": {"kind": "b"}}), "labels.kind", "the selector finds the pods by this label"),
+            (json!({"labels": {"glidepath.dev/role": "a"}}), "labels.glidepath.dev/role", "are reserved for Glidepath"),
+            (
+                json!({"annotations": {"glidepath.dev/x": "a"}}),
+                "annotations.glidepath.dev/x",
+                "are reserved for Glidepath",
+            ),
+            (json!({"labels": {"app": "other"}}), "labels.app", "the selector selects pods by this label"),
+            (json!({"labels": {"kind": "b"}}), "labels.kind", "the selector selects pods by this label"),
             (json!({"labels": {"pod-template-hash": "b"}}), "labels.pod-template-hash", "Deployments"),
             (
                 json!({"labels": {"role": "not this"}}),
                 "labels.role",
-                "\"not this\" is no label value: it must be empty or",
+                "\"not this\" is not a valid label value: it must be empty or",
             ),
             (json!({"labels": {"role": long}}), "labels.role", "at most 63"),
             (json!({"labels": {"role": "-a"}}), "labels.role", "at both ends"),
-            (json!({"labels": {"a b": "a"}}), "labels.a b", "\"a b\" is no key"),
+            (json!({"labels": {"a b": "a"}}), "labels.a b", "\"a b\" is not a valid key"),
             (json!({"annotations": {"": "a"}}), "annotations.", "its name must be"),
             (json!({"annotations": {"a/b/c": "a"}}), "annotations.a/b/c", "its name must be"),
-            (json!({"annotations": {"Example.com/b": "a"}}), "annotations.Example.com/b", "a DNS name in lower case"),
-            (json!({"annotations": {"/b": "a"}}), "annotations./b", "a DNS name in lower case"),
-            (json!({"annotations": {"big": "x".repeat(100_000)}}), "annotations", "more than a pod can take"),
+            (json!({"annotations": {"Example.com/b": "a"}}), "annotations.Example.com/b", "a lowercase DNS name"),
+            (json!({"annotations": {"/b": "a"}}), "annotations./b", "a lowercase DNS name"),
+            (json!({"annotations": {"big": "x".repeat(100_000)}}), "annotations", "the limit for a pod"),
         ] {
             let found = findings(metadata);
             let errors = found.iter().filter(|(_, severity, _)| *severity == Severity::Error);

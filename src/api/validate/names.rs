@@ -17,7 +17,7 @@ pub fn name(kind: &str, name: &str) -> Vec<Finding> {
         Err(error) => vec![Finding::error(path, invalid(name, &error))],
         Ok(()) if kind == "Rollout" && size > MOST_LABEL => {
             let message = format!(
-                "\"{name}\" is invalid: must be no more than {MOST_LABEL} characters, this has {size}: it is the value of \
+                "\"{name}\" is invalid: must be no more than {MOST_LABEL} characters, got {size}: it is the value of \
                  the label {ROLLOUT_LABEL}"
             );
             vec![Finding::error(path, message)]
@@ -42,21 +42,21 @@ pub fn object_metadata(kind: &str, metadata: &Value) -> Vec<Finding> {
     for (key, value) in entries(metadata, "labels") {
         let path = format!("metadata.labels.{key}");
         if let Err(why) = qualified_name(key) {
-            found.push(Finding::error(&path, format!("\"{key}\" is no key for a label: {why}")));
+            found.push(Finding::error(&path, format!("\"{key}\" is not a valid key for a label: {why}")));
         }
         match value.as_str().map(label_value) {
             Some(Ok(())) => {}
-            Some(Err(why)) => found.push(Finding::error(&path, format!("{value} is no label value: {why}"))),
-            None => found.push(Finding::error(&path, format!("wants a text (quote it), this is {value}"))),
+            Some(Err(why)) => found.push(Finding::error(&path, format!("{value} is not a valid label value: {why}"))),
+            None => found.push(Finding::error(&path, format!("must be a string (quote it), got {value}"))),
         }
     }
     for (key, value) in entries(metadata, "annotations") {
         let path = format!("metadata.annotations.{key}");
         if let Err(why) = qualified_name(key) {
-            found.push(Finding::error(&path, format!("\"{key}\" is no key for an annotation: {why}")));
+            found.push(Finding::error(&path, format!("\"{key}\" is not a valid key for an annotation: {why}")));
         }
         if !value.is_string() {
-            found.push(Finding::error(&path, format!("wants a text (quote it), this is {value}")));
+            found.push(Finding::error(&path, format!("must be a string (quote it), got {value}")));
         }
     }
     found
@@ -104,7 +104,7 @@ fn routers(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     }
 }
 
-/// An empty one has words of its own.
+/// An empty one has its own message.
 fn service(name: &Option<String>, path: &str, found: &mut Vec<Finding>) {
     if let Some(name) = name.as_deref().filter(|name| !name.is_empty()) {
         named(name, path, label, found);
@@ -162,16 +162,19 @@ mod tests {
         for (metadata, wanted) in [
             (json!({"name": "Web_Shop"}), "metadata.name: \"Web_Shop\" is invalid: a lowercase RFC 1123 subdomain"),
             (json!({"name": "../../etc"}), "metadata.name: \"../../etc\" is invalid: a lowercase RFC 1123"),
-            (json!({"name": "x".repeat(254)}), "must be no more than 253 characters, this has 254"),
-            (json!({"name": long}), "must be no more than 63 characters, this has 64: it is the value of the label"),
+            (json!({"name": "x".repeat(254)}), "must be no more than 253 characters, got 254"),
+            (json!({"name": long}), "must be no more than 63 characters, got 64: it is the value of the label"),
             (json!({"generateName": "Web-"}), "metadata.generateName: \"Web-\" is invalid"),
             (
                 json!({"name": "web", "namespace": "a.b"}),
                 "metadata.namespace: \"a.b\" is invalid: a lowercase RFC 1123 label",
             ),
-            (json!({"name": "web", "labels": {"a b": "c"}}), "metadata.labels.a b: \"a b\" is no key"),
-            (json!({"name": "web", "labels": {"a": "b c"}}), "metadata.labels.a: \"b c\" is no label value"),
-            (json!({"name": "web", "annotations": {"a/b/c": ""}}), "metadata.annotations.a/b/c: \"a/b/c\" is no key"),
+            (json!({"name": "web", "labels": {"a b": "c"}}), "metadata.labels.a b: \"a b\" is not a valid key"),
+            (json!({"name": "web", "labels": {"a": "b c"}}), "metadata.labels.a: \"b c\" is not a valid label value"),
+            (
+                json!({"name": "web", "annotations": {"a/b/c": ""}}),
+                "metadata.annotations.a/b/c: \"a/b/c\" is not a valid key",
+            ),
         ] {
             let found = shown(object_metadata("Rollout", &metadata));
             assert!(found.contains(wanted), "{metadata}\n{found}");

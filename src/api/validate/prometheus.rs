@@ -15,7 +15,8 @@ pub(super) fn check(prometheus: &Prometheus, path: &str, found: &mut Vec<Finding
         Ok(host) => {
             let literal = host.parse::<IpAddr>().ok().and_then(refused);
             if let Some(what) = literal.or((host == "localhost").then_some("a loopback address")) {
-                let message = format!("{host} is {what}; the controller asks it only when its --allow-hosts names it");
+                let message =
+                    format!("{host} is {what}; the controller connects to it only if its --allow-hosts lists it");
                 found.push(Finding::warning(&address, message));
             }
         }
@@ -25,7 +26,7 @@ pub(super) fn check(prometheus: &Prometheus, path: &str, found: &mut Vec<Finding
         found.push(Finding::error(format!("{path}.auth"), ONE_AUTH));
     }
     if prometheus.address.starts_with("http://") {
-        let message = "is asked by http, so its credentials cross the network in clear text; use https where you can";
+        let message = "uses http, so its credentials are sent in clear text; use https if possible";
         found.push(Finding::warning(address, message));
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn check(spec: &RolloutSpec, steps: &[Step], found: &mut Vec<Finding>
 
 pub(super) fn needs_mesh(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
     if !spec.has_mesh() {
-        found.push(Finding::error(path, "needs a router under spec.traffic: pods alone cannot tell requests apart"));
+        found.push(Finding::error(
+            path,
+            "needs a router under spec.traffic: the ratio of pods cannot distinguish requests",
+        ));
     }
 }
 
@@ -35,12 +38,12 @@ fn header_route<'a>(route: &'a HeaderRoute, known: &mut Vec<&'a HeaderRoute>, pa
         found.push(Finding::error(format!("{path}.name"), message));
     }
     if OWN_ROUTES.contains(&route.name.as_str()) {
-        let message = format!("`{}` is the name of a route of Glidepath's own; use another name", route.name);
+        let message = format!("`{}` is reserved for a route of Glidepath; use another name", route.name);
         found.push(Finding::error(format!("{path}.name"), message));
     }
     match before {
         None if route.matches.is_empty() => {
-            let message = format!("nothing called `{}` was set before; give it a match", route.name);
+            let message = format!("nothing called `{}` was set before; set a match", route.name);
             found.push(Finding::error(path, message));
         }
         Some(before) if !route.matches.is_empty() && before.matches != route.matches => {
@@ -67,7 +70,7 @@ pub(super) fn matches_at(matches: &[RequestMatch], path: &str, found: &mut Vec<F
         match (&one.header, &one.cookie) {
             (Some(value), None) => value_match(value, &format!("{path}.header"), found),
             (None, Some(value)) => value_match(value, &format!("{path}.cookie"), found),
-            _ => found.push(Finding::error(path, "a match has exactly one of header and cookie")),
+            _ => found.push(Finding::error(path, "a match must have exactly one of header and cookie")),
         }
     }
 }
@@ -75,12 +78,12 @@ pub(super) fn matches_at(matches: &[RequestMatch], path: &str, found: &mut Vec<F
 fn value_match(value: &ValueMatch, path: &str, found: &mut Vec<Finding>) {
     let given = [&value.exact, &value.prefix, &value.regex].into_iter().flatten().count();
     if given != 1 {
-        found.push(Finding::error(path, "a match has exactly one of exact, prefix and regex"));
+        found.push(Finding::error(path, "a match must have exactly one of exact, prefix and regex"));
     }
     if let Some(regex) = &value.regex
         && let Err(error) = regex::Regex::new(regex)
     {
         let first = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
-        found.push(Finding::error(format!("{path}.regex"), format!("is no regular expression: {first}")));
+        found.push(Finding::error(format!("{path}.regex"), format!("is not a valid regular expression: {first}")));
     }
 }

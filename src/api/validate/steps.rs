@@ -14,9 +14,9 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         (None, Some(blue_green), None) => return blue_green::check(spec, blue_green, found),
         (None, None, Some(test)) => return ab_test::check(spec, test, found),
         (None, None, None) => {
-            return found.push(Finding::error("spec.strategy", "name one strategy: canary, blueGreen or abTest"));
+            return found.push(Finding::error("spec.strategy", "set one strategy: canary, blueGreen or abTest"));
         }
-        _ => return found.push(Finding::error("spec.strategy", "has several strategies; exactly one of them")),
+        _ => return found.push(Finding::error("spec.strategy", "has several strategies; set exactly one")),
     };
     for (index, step) in canary.steps.iter().enumerate() {
         let path = format!("spec.strategy.canary.steps[{index}]");
@@ -51,9 +51,9 @@ fn one_kind(step: &Step, path: &str, found: &mut Vec<Finding>) {
     let what = match given.len() {
         0 => "this one has none".to_owned(),
         1 => return,
-        _ => format!("this one has {}; write one item for each", given.join(" and ")),
+        _ => format!("this one has {}; write a separate list item for each", given.join(" and ")),
     };
-    let rule = "a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, \
+    let rule = "a step must have exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, \
                 setMirrorRoute, gate";
     found.push(Finding::error(path, format!("{rule}: {what}")));
 }
@@ -74,7 +74,7 @@ fn by_itself(spec: &RolloutSpec, step: &Step, path: &str, found: &mut Vec<Findin
     if step.pause.as_ref().and_then(|pause| pause.duration).is_some_and(|duration| duration.get().is_zero()) {
         found.push(Finding::warning(
             format!("{path}.pause.duration"),
-            "0 waits for nothing; leave it out to wait for a person",
+            "0 does not wait; remove it to wait for an operator",
         ));
     }
 }
@@ -92,29 +92,30 @@ fn check_ramp(ramp: &Ramp, path: &str, found: &mut Vec<Finding>) {
     let strides =
         ramp.to.basis_points().saturating_sub(ramp.from.basis_points()).div_ceil(ramp.by.basis_points().max(1));
     if !ramp.by.is_zero() && strides > 200 {
-        found.push(Finding::error(format!("{path}.by"), format!("makes {strides} strides; at most 200 are allowed")));
+        found
+            .push(Finding::error(format!("{path}.by"), format!("makes {strides} increments; at most 200 are allowed")));
     }
 }
 
 fn check_scale(spec: &RolloutSpec, scale: &CanaryScale, path: &str, found: &mut Vec<Finding>) {
     let given = [scale.replicas.is_some(), scale.percent.is_some(), scale.match_weight.is_some()];
     if given.iter().filter(|given| **given).count() != 1 {
-        found.push(Finding::error(path, "setCanaryScale has exactly one of replicas, percent, matchWeight"));
+        found.push(Finding::error(path, "setCanaryScale must have exactly one of replicas, percent, matchWeight"));
     }
     if !spec.has_mesh() {
         found.push(Finding::error(
             path,
-            "needs a router under spec.traffic; without one the ratio of replicas is the weight",
+            "needs a router under spec.traffic; without one the ratio of replicas determines the weight",
         ));
     }
     if scale.match_weight == Some(false) {
-        found.push(Finding::error(format!("{path}.matchWeight"), "can only be true; give replicas or percent instead"));
+        found.push(Finding::error(format!("{path}.matchWeight"), "can only be true; use replicas or percent instead"));
     }
 }
 
 fn check_observe(spec: &RolloutSpec, observe: &Observe, path: &str, found: &mut Vec<Finding>) {
     if spec.analysis.as_ref().is_none_or(|analysis| analysis.templates.is_empty()) {
-        found.push(Finding::error(path, "has nothing to observe; give spec.analysis.templates, or use pause"));
+        found.push(Finding::error(path, "has nothing to observe; set spec.analysis.templates, or use pause"));
     }
     if let (Some(at_least), Some(at_most)) = (observe.at_least, observe.at_most)
         && at_least > at_most
@@ -134,20 +135,21 @@ fn dynamic_scale(spec: &RolloutSpec, canary: &CanaryStrategy, found: &mut Vec<Fi
     if !spec.has_mesh() {
         found.push(Finding::error(
             "spec.strategy.canary.dynamicStableScale",
-            "needs a router under spec.traffic; without one the ratio of replicas is the weight",
+            "needs a router under spec.traffic; without one the ratio of replicas determines the weight",
         ));
     }
     for (index, step) in canary.steps.iter().enumerate() {
         if step.set_canary_scale.as_ref().is_some_and(|scale| scale.replicas.is_some() || scale.percent.is_some()) {
             found.push(Finding::error(
                 format!("spec.strategy.canary.steps[{index}].setCanaryScale"),
-                "dynamicStableScale gives the canary what its weight needs; leave one of the two out",
+                "conflicts with dynamicStableScale, which scales the canary to its weight; remove one of the two",
             ));
         }
     }
 }
 
-/// setCanaryScale is sticky: below the weight's share the canary is overloaded, at 0 it has nobody to answer (rule S15).
+/// setCanaryScale is sticky: below the weight's share the canary is overloaded, at 0 it has no pod to respond (rule
+/// S15).
 fn scale_under_weight(steps: &[Step], found: &mut Vec<Finding>) {
     let mut weight = Percent::ZERO;
     let mut scale: Option<&CanaryScale> = None;
@@ -164,7 +166,7 @@ fn scale_under_weight(steps: &[Step], found: &mut Vec<Finding>) {
         if none && !weight.is_zero() {
             found.push(Finding::error(
                 path,
-                format!("0 canary pods cannot answer {weight} of the traffic; scale first"),
+                format!("0 canary pods cannot serve {weight} of the traffic; scale the canary first"),
             ));
         } else if scale.percent.is_some_and(|percent| percent < weight) {
             let percent = scale.percent.unwrap_or_default();
@@ -187,7 +189,7 @@ fn waits_before_traffic(steps: &[Step], found: &mut Vec<Finding>) {
         if step.observe.is_some() {
             found.push(Finding::warning(
                 format!("spec.strategy.canary.steps[{index}].observe"),
-                "stands before the first step that sends traffic: there is no evidence yet",
+                "comes before the first step that sends traffic: there is no evidence yet",
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! Analysis templates: metrics with one judge each, settings that a judge can fulfil, arguments that exist.
+//! Analysis templates: metrics with one judge each, settings that a judge supports, arguments that exist.
 
 use super::finding::Finding;
 use crate::api::analysis::{
@@ -17,7 +17,7 @@ const USUAL_WINDOW_SECONDS: f64 = 15.0;
 pub fn template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     let mut found = Vec::new();
     if spec.metrics.is_empty() {
-        found.push(Finding::error("spec.metrics", "give at least one metric"));
+        found.push(Finding::error("spec.metrics", "set at least one metric"));
     }
     arguments(&spec.args, "spec.args", &mut found);
     for (index, metric) in spec.metrics.iter().enumerate() {
@@ -61,7 +61,7 @@ fn check_conversion(conversion: &ConversionMetric, path: &str, args: &[Arg], fou
     if conversion.trials.builtin.is_some() {
         found.push(Finding::warning(
             format!("{path}.trials"),
-            "counts requests, not users: somebody who comes ten times counts ten times, and the judge is too sure; count first \
+            "counts requests, not users: a user with ten visits counts ten times, and the judge is overconfident; count first \
              exposures in the application",
         ));
     }
@@ -73,7 +73,7 @@ fn check_ratio(ratio: &RatioMetric, path: &str, found: &mut Vec<Finding>) {
     let floor = ratio.floor.map_or(FLOOR, |floor| floor.share());
     let (pass_ratio, ceiling) = (pass.ratio.unwrap_or(PASS_RATIO), pass.ceiling.map_or(CEILING, |c| c.share()));
     if floor > 0.5 {
-        found.push(Finding::error(format!("{path}.floor"), format!("{} % is above 50 %, the most", floor * 100.0)));
+        found.push(Finding::error(format!("{path}.floor"), format!("must be at most 50 %, got {} %", floor * 100.0)));
     }
     if !pass_ratio.is_finite() || pass_ratio <= 1.0 + tolerance {
         found.push(Finding::error(
@@ -116,7 +116,7 @@ fn check_counter(counter: &Counter, path: &str, args: &[Arg], found: &mut Vec<Fi
 
 fn check_threshold(threshold: &ThresholdMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
     if threshold.success.is_none() && threshold.failure.is_none() {
-        found.push(Finding::error(path, "give a success or a failure condition"));
+        found.push(Finding::error(path, "set a success or a failure condition"));
     }
     if let Some(interval) = threshold.interval
         && (interval.get().is_zero() || interval.get().subsec_nanos() != 0)
@@ -125,7 +125,7 @@ fn check_threshold(threshold: &ThresholdMetric, path: &str, args: &[Arg], found:
         found.push(Finding::error(format!("{path}.interval"), message));
     }
     if threshold.count == Some(0) {
-        found.push(Finding::error(format!("{path}.count"), "must be at least 1; leave it out for the default"));
+        found.push(Finding::error(format!("{path}.count"), "must be at least 1; remove it for the default"));
     }
     unknown_args(&threshold.query, &format!("{path}.query"), args, found);
     for (field, condition) in [("success", &threshold.success), ("failure", &threshold.failure)] {
@@ -157,11 +157,11 @@ fn settings(settings: Option<&Settings>, found: &mut Vec<Finding>) {
     let Some(settings) = settings else { return };
     for (field, value) in [("alpha", settings.alpha), ("beta", settings.beta)] {
         if value.is_some_and(|value| !(0.000_001..=0.5).contains(&value)) {
-            found.push(Finding::error(format!("spec.settings.{field}"), "must lie between 0.000001 and 0.5"));
+            found.push(Finding::error(format!("spec.settings.{field}"), "must be between 0.000001 and 0.5"));
         }
     }
     if settings.phi.is_some_and(|phi| !(1.0..=20.0).contains(&phi)) {
-        found.push(Finding::error("spec.settings.phi", "must lie between 1 and 20"));
+        found.push(Finding::error("spec.settings.phi", "must be between 1 and 20"));
     }
     let Some(window) = settings.window else { return };
     let seconds = window.get().as_secs_f64();
@@ -186,7 +186,7 @@ pub(super) fn arguments(args: &[Arg], path: &str, found: &mut Vec<Finding>) {
             );
             found.push(Finding::error(path, message));
         } else if args[..index].iter().any(|earlier| earlier.name == arg.name) {
-            found.push(Finding::error(path, format!("\"{}\" is given twice", arg.name)));
+            found.push(Finding::error(path, format!("\"{}\" is set twice", arg.name)));
         }
     }
 }

@@ -74,15 +74,15 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
     };
     let no_mesh = |value: Value| vec![("/traffic", Value::Null), ("/analysis", Value::Null), (steps, value)];
     let cases: Vec<(Vec<(&str, Value)>, &str)> = vec![
-        (vec![("/template", Value::Null), ("/selector", Value::Null)], "error spec: give either workloadRef"),
-        (vec![("/selector", Value::Null)], "error spec: selector and template go together"),
+        (vec![("/template", Value::Null), ("/selector", Value::Null)], "error spec: set either workloadRef"),
+        (vec![("/selector", Value::Null)], "error spec: selector and template must be set together"),
         (
             vec![("/workloadRef", json!({"apiVersion": "v1", "kind": "Pod", "name": "x"}))],
-            "error spec.workloadRef: workloadRef names an apps/v1 Deployment",
+            "error spec.workloadRef: workloadRef must reference an apps/v1 Deployment",
         ),
         (
             vec![("/selector/matchLabels/app", json!("search"))],
-            "the selector wants app=search, the template's pods have app=checkout",
+            "the selector requires app=search, but the template's pods have app=checkout",
         ),
         (vec![("/selector/matchLabels/zone", json!("a"))], "the template's pods have no label zone"),
         (vec![("/selector/matchLabels", json!({}))], "error spec.selector: is empty"),
@@ -98,20 +98,20 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             vec![("/template/spec/containers/0/readinessProbe", Value::Null)],
             "warning spec.template.spec.containers[0]: has no readinessProbe",
         ),
-        (vec![("/revisionHistoryLimit", json!(101))], "error spec.revisionHistoryLimit: 101 is more than 100"),
-        (vec![("/revisionHistoryLimit", json!(0))], "warning spec.revisionHistoryLimit: 0 leaves nothing"),
+        (vec![("/revisionHistoryLimit", json!(101))], "error spec.revisionHistoryLimit: must be at most 100, got 101"),
+        (vec![("/revisionHistoryLimit", json!(0))], "warning spec.revisionHistoryLimit: 0 leaves no revision"),
         (
             vec![("/services", json!({"stable": "x", "canary": "x"}))],
             "error spec.services.canary: stable and canary must be two",
         ),
-        (vec![("/services/canary", json!("checkout"))], "error spec.services.canary: is the root Service too"),
+        (vec![("/services/canary", json!("checkout"))], "error spec.services.canary: is also the root Service"),
         (
             vec![("/services", Value::Null)],
-            "error spec.traffic[0].istio: services.root is needed to split traffic by Service",
+            "error spec.traffic[0].istio: services.root is required to split traffic by Service",
         ),
         (
             vec![("/services", json!({"stable": "x", "canary": "y"}))],
-            "error spec.services: services.root is needed to split traffic by Service; name the Service that callers use",
+            "error spec.services: services.root is required to split traffic by Service; set the Service that clients use",
         ),
         (
             vec![
@@ -119,7 +119,7 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
                 ("/analysis", Value::Null),
                 ("/strategy", json!({"blueGreen": {"activeService": "a", "previewService": "b"}})),
             ],
-            "error spec.traffic[0].istio: services.root is needed to split traffic by Service",
+            "error spec.traffic[0].istio: services.root is required to split traffic by Service",
         ),
         (
             vec![("/traffic", Value::Null), ("/strategy/canary/minPodsPerRevision", json!(2))],
@@ -129,18 +129,17 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             step(
                 json!({"setHeaderRoute": {"name": "sticky-candidate", "match": [{"header": {"name": "a", "exact": "b"}}]}}),
             ),
-            "error spec.strategy.canary.steps[1].setHeaderRoute.name: `sticky-candidate` is the name of a route of \
-             Glidepath's own; use another name",
+            "error spec.strategy.canary.steps[1].setHeaderRoute.name: `sticky-candidate` is reserved for a route of Glidepath; use another name",
         ),
         (
             step(json!({"setHeaderRoute": {"name": "mirror", "match": [{"header": {"name": "a", "exact": "b"}}]}})),
-            "error spec.strategy.canary.steps[1].setHeaderRoute.name: `mirror` is the name of a route of Glidepath's own",
+            "error spec.strategy.canary.steps[1].setHeaderRoute.name: `mirror` is reserved for a route of Glidepath",
         ),
         (
             vec![("/traffic/0/istio/virtualServices", json!([]))],
-            "error spec.traffic[0].istio.virtualServices: name at least one",
+            "error spec.traffic[0].istio.virtualServices: set at least one",
         ),
-        (vec![("/traffic/0", json!({}))], "error spec.traffic[0]: name one router"),
+        (vec![("/traffic/0", json!({}))], "error spec.traffic[0]: set one router"),
         (
             vec![("/traffic/0/istio/destinationRule", json!({"name": "d", "stableSubset": "a", "canarySubset": "a"}))],
             "stableSubset and canarySubset must differ",
@@ -154,11 +153,11 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             vec![("/traffic", Value::Null), ("/verification", json!("observed"))],
             "error spec.verification: observed needs a router in spec.traffic",
         ),
-        (vec![("/analysis/templates", json!([]))], "error spec.analysis.templates: name at least one template"),
+        (vec![("/analysis/templates", json!([]))], "error spec.analysis.templates: set at least one template"),
         // H9: a password in an address is published with the object.
         (
             vec![("/analysis/prometheus", json!({"address": "http://admin:hunter2@prometheus:9090"}))],
-            "error spec.analysis.prometheus.address: must not hold credentials, which every reader",
+            "error spec.analysis.prometheus.address: must not contain credentials, which every reader",
         ),
         (
             vec![("/analysis/prometheus", json!({"address": "http://p/x?y=z"}))],
@@ -166,28 +165,27 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
         ),
         (
             vec![("/analysis/prometheus", json!({"address": "https://p", "auth": {}}))],
-            "error spec.analysis.prometheus.auth: authenticate by basic or by bearer, one of them",
+            "error spec.analysis.prometheus.auth: set exactly one of basic and bearer",
         ),
         (
             vec![(
                 "/analysis/prometheus",
                 json!({"address": "http://p", "auth": {"bearer": {"secretRef": {"name": "s"}}}}),
             )],
-            "warning spec.analysis.prometheus.address: is asked by http, so its credentials cross the network in clear text",
+            "warning spec.analysis.prometheus.address: uses http, so its credentials are sent in clear text",
         ),
         (
             vec![("/analysis/prometheus", json!({"address": "http://127.0.0.1:9090"}))],
-            "warning spec.analysis.prometheus.address: 127.0.0.1 is a loopback address; the controller asks it only when its \
-             --allow-hosts names it",
+            "warning spec.analysis.prometheus.address: 127.0.0.1 is a loopback address; the controller connects to it only if its --allow-hosts lists it",
         ),
         (
             vec![("/analysis/args", json!([{"name": "a"}, {"name": "a"}]))],
-            "error spec.analysis.args[1].name: \"a\" is given twice",
+            "error spec.analysis.args[1].name: \"a\" is set twice",
         ),
         (vec![("/analysis", Value::Null)], "steps[1].observe: has nothing to observe"),
         (
             vec![("/analysis", Value::Null), ("/traffic", Value::Null), ("/strategy", json!({"blueGreen": {}}))],
-            "error spec.strategy.blueGreen.activeService: name the Service that callers use",
+            "error spec.strategy.blueGreen.activeService: set the Service that clients use",
         ),
         (
             vec![
@@ -195,7 +193,7 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
                 ("/replicas", json!(2)),
                 ("/strategy", json!({"blueGreen": {"activeService": "a", "previewReplicas": 3}})),
             ],
-            "warning spec.strategy.blueGreen.previewReplicas: 3 is more than spec.replicas, 2: the preview gets 2 pods",
+            "warning spec.strategy.blueGreen.previewReplicas: 3 is more than spec.replicas (2): the preview gets 2 pods",
         ),
         (
             vec![("/strategy", json!({"blueGreen": {"activeService": "a", "previewService": "a"}}))],
@@ -206,11 +204,11 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
                 "/strategy",
                 json!({"blueGreen": {"activeService": "a", "autoPromotion": {"enabled": false, "after": "1m"}}}),
             )],
-            "error spec.strategy.blueGreen.autoPromotion.after: means nothing",
+            "error spec.strategy.blueGreen.autoPromotion.after: has no effect",
         ),
         (
             vec![("/strategy", json!({"blueGreen": {"previewMatch": [{"header": {"name": "a"}}]}}))],
-            "error spec.strategy.blueGreen.previewMatch[0].header: a match has exactly one of exact",
+            "error spec.strategy.blueGreen.previewMatch[0].header: a match must have exactly one of exact",
         ),
         (
             vec![
@@ -221,30 +219,30 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             "error spec.strategy.blueGreen.previewMirror: needs a router under spec.traffic",
         ),
         (vec![("/strategy/blueGreen", json!({"activeService": "a"}))], "error spec.strategy: has several strategies"),
-        (vec![("/strategy", json!({}))], "error spec.strategy: name one strategy: canary, blueGreen or abTest"),
+        (vec![("/strategy", json!({}))], "error spec.strategy: set one strategy: canary, blueGreen or abTest"),
         (
             step(json!({})),
-            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute, gate: this one has none",
+            "error spec.strategy.canary.steps[1]: a step must have exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute, gate: this one has none",
         ),
         (
             step(json!({"setWeight": 5, "pause": {}})),
-            "error spec.strategy.canary.steps[1]: a step has exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute, gate: this one has setWeight and pause;",
+            "error spec.strategy.canary.steps[1]: a step must have exactly one of setWeight, pause, observe, analysis, setCanaryScale, ramp, setHeaderRoute, setMirrorRoute, gate: this one has setWeight and pause;",
         ),
         (
             step(gate(json!({}))),
-            "error spec.strategy.canary.steps[1].gate: a gate has exactly one of url and approval: this one has none",
+            "error spec.strategy.canary.steps[1].gate: a gate must have exactly one of url and approval: this one has none",
         ),
         (
             step(gate(json!({"url": "https://gate.example.com", "approval": true}))),
-            "error spec.strategy.canary.steps[1].gate: a gate has exactly one of url and approval: this one has both",
+            "error spec.strategy.canary.steps[1].gate: a gate must have exactly one of url and approval: this one has both",
         ),
         (step(gate(json!({"approval": false}))), "error spec.strategy.canary.steps[1].gate.approval: can only be true"),
-        (step(gate(json!({"url": "gate.example.com"}))), "steps[1].gate.url: must begin with https:// or http://"),
-        (step(gate(json!({"url": "https://me:secret@gate"}))), "steps[1].gate.url: must not hold credentials"),
+        (step(gate(json!({"url": "gate.example.com"}))), "steps[1].gate.url: must start with https:// or http://"),
+        (step(gate(json!({"url": "https://me:secret@gate"}))), "steps[1].gate.url: must not contain credentials"),
         (step(gate(json!({"url": "https://"}))), "steps[1].gate.url: has no host"),
         (
             step(gate(json!({"url": "http://169.254.169.254/latest"}))),
-            "warning spec.strategy.canary.steps[1].gate.url: 169.254.169.254 is a link-local address; the controller asks it only",
+            "warning spec.strategy.canary.steps[1].gate.url: 169.254.169.254 is a link-local address; the controller connects to it only",
         ),
         (
             step(gate(json!({"url": "http://localhost:80"}))),
@@ -256,7 +254,7 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
                 ("/strategy/canary/dynamicStableScale", json!(true)),
                 (steps, json!([{"setCanaryScale": {"replicas": 2}}, {"setWeight": 5}])),
             ],
-            "steps[0].setCanaryScale: dynamicStableScale gives the canary",
+            "steps[0].setCanaryScale: conflicts with dynamicStableScale",
         ),
         (
             vec![("/traffic", Value::Null), ("/strategy/canary/dynamicStableScale", json!(true))],
@@ -264,7 +262,7 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
         ),
         (
             step(json!({"setHeaderRoute": {"name": "x"}})),
-            "steps[1].setHeaderRoute: nothing called `x` was set before; give it a match",
+            "steps[1].setHeaderRoute: nothing called `x` was set before; set a match",
         ),
         (
             step(json!({"setHeaderRoute": {"name": "X", "match": [{"header": {"name": "a", "exact": "b"}}]}})),
@@ -272,11 +270,11 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
         ),
         (
             step(json!({"setHeaderRoute": {"name": "x", "match": [{"header": {"name": "a"}}]}})),
-            "steps[1].setHeaderRoute.match[0].header: a match has exactly one of exact, prefix and regex",
+            "steps[1].setHeaderRoute.match[0].header: a match must have exactly one of exact, prefix and regex",
         ),
         (
             step(json!({"setMirrorRoute": {"percent": 5, "match": [{"cookie": {"name": "a", "regex": "("}}]}})),
-            "steps[1].setMirrorRoute.match[0].cookie.regex: is no regular expression",
+            "steps[1].setMirrorRoute.match[0].cookie.regex: is not a valid regular expression",
         ),
         (
             no_mesh(json!([{"setMirrorRoute": {"percent": 5}}])),
@@ -289,12 +287,15 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
         ),
         (
             step(json!({"ramp": {"from": 1, "to": 50, "by": 0.01, "every": "1m"}})),
-            "steps[1].ramp.by: makes 4900 strides",
+            "steps[1].ramp.by: makes 4900 increments",
         ),
-        (step(json!({"setCanaryScale": {}})), "steps[1].setCanaryScale: setCanaryScale has exactly one of replicas"),
+        (
+            step(json!({"setCanaryScale": {}})),
+            "steps[1].setCanaryScale: setCanaryScale must have exactly one of replicas",
+        ),
         (
             step(json!({"setCanaryScale": {"replicas": 0}})),
-            "error spec.strategy.canary.steps[1]: 0 canary pods cannot answer 5 %",
+            "error spec.strategy.canary.steps[1]: 0 canary pods cannot serve 5 %",
         ),
         (
             step(json!({"setCanaryScale": {"percent": 1}})),
@@ -305,14 +306,14 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             step(json!({"observe": {"atLeast": "9m", "atMost": "5m"}})),
             "steps[1].observe.atMost: atMost (5m) must not be below",
         ),
-        (step(json!({"analysis": {"templates": []}})), "steps[1].analysis.templates: name at least one template"),
+        (step(json!({"analysis": {"templates": []}})), "steps[1].analysis.templates: set at least one template"),
         (
             step(json!({"pause": {"duration": "0"}})),
-            "warning spec.strategy.canary.steps[1].pause.duration: 0 waits for nothing",
+            "warning spec.strategy.canary.steps[1].pause.duration: 0 does not wait",
         ),
         (
             vec![(steps, json!([{"observe": {}}, {"setWeight": 5}]))],
-            "warning spec.strategy.canary.steps[0].observe: stands before",
+            "warning spec.strategy.canary.steps[0].observe: comes before",
         ),
         (vec![(steps, json!([{"pause": {}}]))], "warning spec.strategy.canary.steps: no step sends traffic"),
         (no_mesh(json!([{"setCanaryScale": {"replicas": 1}}])), "setCanaryScale: needs a router under spec.traffic"),
@@ -360,25 +361,31 @@ fn each_mistake_in_an_ab_test_is_named_with_its_field() {
     assert_eq!(test(&[]), "");
     assert_eq!(test(&[("/weight", Value::Null), ("/sticky", Value::Null), ("/match", header.clone())]), "");
     let cases: Vec<(Vec<(&str, Value)>, &str)> = vec![
-        (vec![("/weight", Value::Null)], "error spec.strategy.abTest: give match or weight"),
-        (vec![("/match", header.clone())], "error spec.strategy.abTest.weight: match and weight exclude"),
+        (vec![("/weight", Value::Null)], "error spec.strategy.abTest: set match or weight"),
+        (
+            vec![("/match", header.clone())],
+            "error spec.strategy.abTest.weight: match and weight are mutually exclusive",
+        ),
         (vec![("/weight", json!(0))], "error spec.strategy.abTest.weight: 0 % leaves one variant without users"),
         (vec![("/weight", json!(100))], "error spec.strategy.abTest.weight: 100 % leaves one variant"),
-        (vec![("/weight", Value::Null), ("/match", header)], "error spec.strategy.abTest.sticky: goes with weight"),
-        (vec![("/sticky/cookie", json!("a b"))], "error spec.strategy.abTest.sticky.cookie: `a b` is no cookie name"),
+        (vec![("/weight", Value::Null), ("/match", header)], "error spec.strategy.abTest.sticky: requires weight"),
+        (
+            vec![("/sticky/cookie", json!("a b"))],
+            "error spec.strategy.abTest.sticky.cookie: `a b` is not a valid cookie name",
+        ),
         (vec![("/sticky/ttl", json!("0s"))], "error spec.strategy.abTest.sticky.ttl: must be above 0"),
         (
             vec![("/minDuration", json!("2h")), ("/maxDuration", json!("1h"))],
             "error spec.strategy.abTest.maxDuration: maxDuration (1h) must not be below minDuration (2h)",
         ),
-        (vec![("/goal/templates", json!([]))], "error spec.strategy.abTest.goal.templates: name at least one"),
+        (vec![("/goal/templates", json!([]))], "error spec.strategy.abTest.goal.templates: set at least one"),
         (
             vec![("/guardrails", json!({"templates": []}))],
-            "error spec.strategy.abTest.guardrails.templates: name at least one",
+            "error spec.strategy.abTest.guardrails.templates: set at least one",
         ),
         (
             vec![("/weight", Value::Null), ("/sticky", Value::Null), ("/match", json!([{"header": {"name": "a"}}]))],
-            "error spec.strategy.abTest.match[0].header: a match has exactly one of exact, prefix and regex",
+            "error spec.strategy.abTest.match[0].header: a match must have exactly one of exact, prefix and regex",
         ),
     ];
     for (changes, wanted) in cases {
@@ -389,14 +396,14 @@ fn each_mistake_in_an_ab_test_is_named_with_its_field() {
     let without = rollout_findings(&[strategy.clone(), ("/analysis", Value::Null), ("/traffic", Value::Null)]);
     assert!(without.contains("error spec.strategy.abTest: needs a router under spec.traffic"), "{without}");
     let with = rollout_findings(&[strategy]);
-    assert!(with.contains("error spec.analysis.templates: an A/B test is watched by"), "{with}");
+    assert!(with.contains("error spec.analysis.templates: an A/B test uses"), "{with}");
 }
 
 #[test]
 fn each_mistake_in_a_template_is_named_with_its_field() {
     let cases: Vec<(&str, Value, &str)> = vec![
-        ("/metrics", json!([]), "error spec.metrics: give at least one metric"),
-        ("/metrics/0/ratio", Value::Null, "error spec.metrics[0]: a metric has exactly one judge"),
+        ("/metrics", json!([]), "error spec.metrics: set at least one metric"),
+        ("/metrics/0/ratio", Value::Null, "error spec.metrics[0]: a metric must have exactly one judge"),
         ("/metrics/1/name", json!("errors"), "error spec.metrics[1].name: there are two metrics \"errors\""),
         (
             "/metrics/0/ratio/pass",
@@ -408,7 +415,7 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
             json!("0.5%"),
             "spec.metrics[0].ratio.pass.ceiling: 0.5 % must be above the floor (0.5 %)",
         ),
-        ("/metrics/0/ratio/floor", json!(60), "spec.metrics[0].ratio.floor: 60 % is above 50 %"),
+        ("/metrics/0/ratio/floor", json!(60), "spec.metrics[0].ratio.floor: must be at most 50 %, got 60 %"),
         ("/metrics/0/ratio/bad", json!({}), "spec.metrics[0].ratio.bad: a counter is either builtin or prometheus"),
         ("/metrics/0/ratio/bad", json!({"builtin": "requests"}), "bad and total are the same counter"),
         (
@@ -426,7 +433,7 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
         (
             "/metrics/1/threshold/success",
             Value::Null,
-            "spec.metrics[1].threshold: give a success or a failure condition",
+            "spec.metrics[1].threshold: set a success or a failure condition",
         ),
         (
             "/metrics/1/threshold/interval",
@@ -444,7 +451,7 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
         (
             "/metrics/0/conversion",
             json!({"successes": {"builtin": "errors"}, "trials": {"builtin": "requests"}}),
-            "error spec.metrics[0]: a metric has exactly one judge: ratio, threshold or conversion",
+            "error spec.metrics[0]: a metric must have exactly one judge: ratio, threshold or conversion",
         ),
         (
             "/metrics/0",
@@ -468,8 +475,8 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
             goal(json!({"trials": {"builtin": "requests"}})),
             "warning spec.metrics[0].conversion.trials: counts requests, not users",
         ),
-        ("/settings", json!({"alpha": 0.9}), "spec.settings.alpha: must lie between"),
-        ("/settings", json!({"phi": 0.5}), "spec.settings.phi: must lie between 1 and 20"),
+        ("/settings", json!({"alpha": 0.9}), "spec.settings.alpha: must be between"),
+        ("/settings", json!({"phi": 0.5}), "spec.settings.phi: must be between 1 and 20"),
         ("/settings", json!({"window": "1500ms"}), "error spec.settings.window: 1s500ms is not a whole number"),
         ("/settings", json!({"window": "5s"}), "warning spec.settings.window: 5s is shorter than the default"),
     ];

@@ -10,15 +10,15 @@ use crate::api::{
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     if spec.workload_ref.is_some() == spec.template.is_some() {
-        found.push(Finding::error("spec", "give either workloadRef, or selector and template"));
+        found.push(Finding::error("spec", "set either workloadRef, or selector and template"));
     }
     if spec.template.is_some() != spec.selector.is_some() {
-        found.push(Finding::error("spec", "selector and template go together"));
+        found.push(Finding::error("spec", "selector and template must be set together"));
     }
     if let Some(workload) = &spec.workload_ref
         && (workload.api_version != "apps/v1" || workload.kind != "Deployment")
     {
-        found.push(Finding::error("spec.workloadRef", "workloadRef names an apps/v1 Deployment"));
+        found.push(Finding::error("spec.workloadRef", "workloadRef must reference an apps/v1 Deployment"));
     }
     if let Some(template) = &spec.template {
         selector(spec, template, found);
@@ -35,17 +35,17 @@ fn selector(spec: &RolloutSpec, template: &Value, found: &mut Vec<Finding>) {
     let wanted = selector.match_labels.clone().unwrap_or_default();
     let expressions = selector.match_expressions.as_ref().is_some_and(|list| !list.is_empty());
     if wanted.is_empty() && !expressions {
-        found.push(Finding::error("spec.selector", "is empty and would select every pod; give matchLabels"));
+        found.push(Finding::error("spec.selector", "is empty and would select every pod; set matchLabels"));
     }
     if template.pointer("/metadata/labels").is_some_and(|labels| !labels.is_object() && !labels.is_null()) {
-        return found.push(Finding::error("spec.template.metadata.labels", "wants a map of labels"));
+        return found.push(Finding::error("spec.template.metadata.labels", "must be a map of labels"));
     }
     for (key, value) in wanted {
         let label = template.pointer("/metadata/labels").and_then(|labels| labels.get(&key)).filter(|l| !l.is_null());
         if label.and_then(Value::as_str) != Some(value.as_str()) {
             found.push(Finding::error(
                 "spec.template.metadata.labels",
-                format!("the selector wants {key}={value}, the template's pods have {}", shown(&key, label)),
+                format!("the selector requires {key}={value}, but the template's pods have {}", shown(&key, label)),
             ));
         }
     }
@@ -55,7 +55,7 @@ fn shown(key: &str, label: Option<&Value>) -> String {
     match label {
         None => format!("no label {key}"),
         Some(Value::String(value)) => format!("{key}={value}"),
-        Some(other) => format!("{key}: {other}, which is no text; quote it"),
+        Some(other) => format!("{key}: {other}, which is not a string; quote it"),
     }
 }
 
@@ -63,10 +63,10 @@ fn containers(template: &Value, found: &mut Vec<Finding>) {
     let path = "spec.template.spec.containers";
     let given = template.pointer("/spec/containers").filter(|given| !given.is_null());
     if given.is_some_and(|given| !given.is_array()) {
-        return found.push(Finding::error(path, "wants a list of containers"));
+        return found.push(Finding::error(path, "must be a list of containers"));
     }
     let Some(containers) = given.and_then(Value::as_array).filter(|list| !list.is_empty()) else {
-        found.push(Finding::error(path, "the pod template has no container; give at least one with name and image"));
+        found.push(Finding::error(path, "the pod template has no container; add at least one with name and image"));
         return;
     };
     for (index, container) in containers.iter().enumerate() {
@@ -74,8 +74,8 @@ fn containers(template: &Value, found: &mut Vec<Finding>) {
             let message = match container.get(field) {
                 Some(Value::String(text)) if !text.is_empty() => continue,
                 None | Some(Value::Null | Value::String(_)) => format!("the container has no {field}"),
-                Some(Value::Object(_) | Value::Array(_)) => "wants a text".to_owned(),
-                Some(other) => format!("wants a text (quote it), this is {other}"),
+                Some(Value::Object(_) | Value::Array(_)) => "must be a string".to_owned(),
+                Some(other) => format!("must be a string (quote it), got {other}"),
             };
             found.push(Finding::error(format!("{path}[{index}].{field}"), message));
         }
@@ -83,7 +83,7 @@ fn containers(template: &Value, found: &mut Vec<Finding>) {
         if index == 0 && !ready {
             found.push(Finding::warning(
                 format!("{path}[0]"),
-                "has no readinessProbe; a pod gets traffic as soon as its process runs",
+                "has no readinessProbe; a pod receives traffic as soon as its process runs",
             ));
         }
     }
@@ -92,10 +92,10 @@ fn containers(template: &Value, found: &mut Vec<Finding>) {
 fn history(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     match spec.revision_history_limit {
         Some(0) => {
-            found.push(Finding::warning("spec.revisionHistoryLimit", "0 leaves nothing for `undo` to go back to"))
+            found.push(Finding::warning("spec.revisionHistoryLimit", "0 leaves no revision for `undo` to roll back to"))
         }
         Some(limit) if limit > 100 => {
-            found.push(Finding::error("spec.revisionHistoryLimit", format!("{limit} is more than 100, the most")));
+            found.push(Finding::error("spec.revisionHistoryLimit", format!("must be at most 100, got {limit}")));
         }
         _ => {}
     }
@@ -119,7 +119,7 @@ fn bounds(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     });
     for (path, count) in counts.into_iter().chain(scales) {
         if let Some(count) = count.filter(|count| *count > MOST_PODS) {
-            found.push(Finding::error(path, format!("{count} is above {MOST_PODS}, the most")));
+            found.push(Finding::error(path, format!("must be at most {MOST_PODS}, got {count}")));
         }
     }
 }
@@ -128,20 +128,20 @@ fn movement(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     let Some(canary) = &spec.strategy.canary else { return };
     if let Some(PodCount::Share(share)) = canary.max_unavailable.filter(|count| matches!(count, PodCount::Share(101..)))
     {
-        let message = format!("{share}% must not be greater than 100%: there are no more pods than all");
+        let message = format!("{share}% must not be greater than 100%");
         found.push(Finding::error("spec.strategy.canary.maxUnavailable", message));
     }
     let none = |count: Option<PodCount>| count.is_some_and(|count| count.round_up(100) == 0);
     if none(canary.max_surge) && none(canary.max_unavailable) {
         found.push(Finding::warning(
             "spec.strategy.canary.maxUnavailable",
-            "maxSurge and maxUnavailable are both 0; 1 pod may be unavailable then, else nothing could move",
+            "maxSurge and maxUnavailable are both 0, so 1 pod may be unavailable",
         ));
     }
     if !spec.has_mesh() && canary.min_pods_per_revision.is_some() {
         found.push(Finding::warning(
             "spec.strategy.canary.minPodsPerRevision",
-            "has no effect without a router: the ratio of pods is the weight",
+            "has no effect without a router: the ratio of pods determines the weight",
         ));
     }
     if spec.has_mesh() && canary.max_surge.is_some() {

@@ -9,7 +9,7 @@ use crate::cli::render::redraw::Size;
 /// Options of every verb. Flatten it into the root of the command line.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Global {
-    /// The namespace; the kubeconfig's when absent
+    /// The namespace; default: that of the kubeconfig
     #[arg(short, long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub namespace: Option<String>,
     /// The kubeconfig context
@@ -18,7 +18,8 @@ pub struct Global {
     /// The kubeconfig file
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub kubeconfig: Option<PathBuf>,
-    /// A `glidepath local` on this machine in place of a cluster: its name, its folder, or the only one that runs
+    /// Use a `glidepath local` on this machine instead of a cluster: its name, its folder, or none for the only one
+    /// running
     #[arg(
         long,
         global = true,
@@ -29,7 +30,7 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub local: Option<Option<String>>,
-    /// How to print: table, wide, json, yaml or name
+    /// The output format: table, wide, json, yaml or name
     #[arg(
         short,
         long,
@@ -42,7 +43,7 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub output: OutputFormat,
-    /// Colours: auto (on a terminal, unless NO_COLOR is set), always or never
+    /// Colors: auto (on a terminal, unless NO_COLOR is set), always or never
     #[arg(
         long,
         global = true,
@@ -59,16 +60,16 @@ pub struct Global {
 /// `-o`.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// For people
+    /// Human-readable
     #[default]
     Table,
-    /// For people, with more columns and absolute times
+    /// Human-readable, with more columns and absolute times
     Wide,
     /// The objects as JSON
     Json,
     /// The objects as YAML
     Yaml,
-    /// Only `kind/name`, one a line
+    /// Only `kind/name`, one per line
     Name,
 }
 
@@ -87,7 +88,7 @@ pub enum Color {
 /// `set image web --local web=web:v2` would take the image for a name.
 fn local_name(text: &str) -> Result<String, String> {
     if text.contains('=') {
-        return Err("is no name of a local rollout; put --local at the end".into());
+        return Err("is not the name of a local rollout; put --local at the end".into());
     }
     Ok(text.to_owned())
 }

@@ -1,24 +1,22 @@
-//! What people type for a Rollout: `checkout`, `rollout checkout`, `rollout/checkout`, `gro checkout`.
+//! The Rollout argument: `checkout`, `rollout checkout`, `rollout/checkout`, `gro checkout`.
 
 use crate::cli::exit::CliError;
 
-/// The words for the kind, as kubectl takes them. `ro` is Argo's habit.
+/// The names of the kind, as in kubectl. `ro` is from Argo Rollouts.
 const KIND_WORDS: [&str; 5] = ["rollout", "rollouts", "ro", "gro", "rollouts.glidepath.dev"];
 
-/// The names among the words, without the word for the kind.
+/// The names among the arguments, without the kind.
 pub fn names(words: &[String]) -> Vec<String> {
     let skip = usize::from(words.first().is_some_and(|word| KIND_WORDS.contains(&word.as_str())));
     words.iter().skip(skip).map(|word| without_kind(word).to_owned()).collect()
 }
 
-/// The one name among the words.
+/// The only name among the arguments.
 pub fn one_name(words: &[String], verb: &str) -> Result<String, CliError> {
     match names(words).as_slice() {
         [name] => Ok(name.clone()),
-        [] => Err(CliError::Usage(format!(
-            "{verb} which Rollout? write glidepath {verb} NAME; 'glidepath get' lists them"
-        ))),
-        [_, extra, ..] => Err(CliError::Usage(format!("{verb} takes one Rollout; \"{extra}\" is one too many"))),
+        [] => Err(CliError::Usage(format!("no Rollout given: use glidepath {verb} NAME; 'glidepath get' lists them"))),
+        [_, extra, ..] => Err(CliError::Usage(format!("{verb} accepts one Rollout; unexpected argument \"{extra}\""))),
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use crate::source::OwnPrometheus;
 
-/// How to authenticate to `--prometheus`: by files, so that no secret stands in a command line or a manifest.
+/// Authentication to `--prometheus`: by files, so that no secret is in a command line or a manifest.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Credentials {
-    /// A file with the user name for --prometheus; read again when it is needed, as the three below
+    /// A file with the username for --prometheus; like the three files below it is reloaded when needed
     #[arg(
         long,
         env = "GLIDEPATH_PROMETHEUS_USERNAME_FILE",
@@ -23,7 +23,7 @@ pub struct Credentials {
         requires = "prometheus_username_file"
     )]
     prometheus_password_file: Option<PathBuf>,
-    /// A file with a bearer token for --prometheus, in place of user name and password
+    /// A file with a bearer token for --prometheus, instead of username and password
     #[arg(
         long,
         env = "GLIDEPATH_PROMETHEUS_BEARER_TOKEN_FILE",
@@ -31,7 +31,7 @@ pub struct Credentials {
         conflicts_with = "prometheus_username_file"
     )]
     prometheus_bearer_token_file: Option<PathBuf>,
-    /// A file with the CA certificates that --prometheus must be signed by; default: the machine's
+    /// A file with the CA certificates to verify --prometheus; default: the system's
     #[arg(long, env = "GLIDEPATH_PROMETHEUS_CA_FILE", value_name = "FILE")]
     prometheus_ca_file: Option<PathBuf>,
 }

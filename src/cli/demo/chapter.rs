@@ -7,9 +7,9 @@ use crate::{
     local::pods::Behaviour,
 };
 
-/// One version and what is told about it.
+/// One version and its description.
 pub struct Chapter {
-    /// In a few words.
+    /// A short description.
     pub title: String,
     /// How its pods behave.
     pub behaviour: Behaviour,
@@ -34,7 +34,7 @@ pub enum How {
     Deployed,
     /// The rollout is over.
     Over(Box<HistoryEntry>),
-    /// It stands still until a person decides; why.
+    /// It is held until an operator decides; the reason.
     Held(String),
     /// Somebody pressed ctrl-c.
     Interrupted,

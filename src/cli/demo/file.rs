@@ -39,7 +39,7 @@ pub fn load(path: Option<&Path>) -> Result<Manifest, CliError> {
 
 fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> {
     let wrong = |error: &dyn std::fmt::Display| {
-        CliError::Failed(format!("{name}: {error}; 'glidepath lint {name}' points at the place"))
+        CliError::Failed(format!("{name}: {error}; 'glidepath lint {name}' shows the line"))
     };
     let (mut rollout, mut templates) = (None, BTreeMap::new());
     for document in yaml::read(text).map_err(|error| wrong(&error))? {
@@ -56,7 +56,7 @@ fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> 
             "Rollout" if rollout.is_none() => {
                 rollout = Some(yaml::typed::<Rollout>(&value).map_err(|error| wrong(&error))?)
             }
-            "Rollout" => return Err(CliError::Failed(format!("{name}: two Rollouts; the demo plays one"))),
+            "Rollout" => return Err(CliError::Failed(format!("{name}: there are two Rollouts; the demo runs one"))),
             "AnalysisTemplate" => {
                 let template: AnalysisTemplate = yaml::typed(&value).map_err(|error| wrong(&error))?;
                 templates.insert(template.metadata.name.unwrap_or_default(), template.spec);
@@ -71,7 +71,7 @@ fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> 
     let rollout = rollout.ok_or_else(|| CliError::Failed(format!("{name}: there is no Rollout in this file")))?;
     if let Some(what) = beyond_weights(&rollout) {
         return Err(CliError::Failed(format!(
-            "{name}: has {what}, and the demo's splitter splits by weight alone; 'glidepath simulate' plays such files"
+            "{name}: has {what}, and the demo's proxy splits by weight only; use 'glidepath simulate' for such files"
         )));
     }
     Ok(Manifest { rollout: on_this_machine(rollout), templates, own_times })
@@ -92,7 +92,7 @@ fn beyond_weights(rollout: &Rollout) -> Option<&'static str> {
     }
 }
 
-/// There is no Deployment here, and nobody to lift a pause in the file: the template is the Rollout's own.
+/// There is no Deployment here, and no operator to unset `paused`: the template is the Rollout's own.
 fn on_this_machine(mut rollout: Rollout) -> Rollout {
     let name = rollout.metadata.name.clone().unwrap_or_else(|| "demo".into());
     let spec = &mut rollout.spec;
@@ -138,7 +138,7 @@ mod tests {
                 "apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {name: shop}\nspec: {replcas: 4}\n",
                 "shop.yaml: 4:8: spec.replcas: unknown field; did you mean replicas?",
             ),
-            (include_str!("../../../rollouts/ab-test.yaml"), "shop.yaml: has an abTest, and the demo's splitter"),
+            (include_str!("../../../rollouts/ab-test.yaml"), "shop.yaml: has an abTest, and the demo's proxy"),
         ] {
             let error = parse(text, "shop.yaml", true).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

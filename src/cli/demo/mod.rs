@@ -28,22 +28,22 @@ use play::Play;
 use show::Show;
 use summary::Account;
 
-/// Play a good and a bad release on this machine, with real requests
+/// Run a good and a bad release on this machine, with real requests
 #[derive(clap::Args, Clone, Debug)]
 pub struct DemoArgs {
-    /// Play this Rollout (and the AnalysisTemplates in the same file) in place of the demo's own
+    /// Use this Rollout (and the AnalysisTemplates in the same file) instead of the demo's
     #[arg(long, value_name = "FILE")]
     pub rollout: Option<PathBuf>,
-    /// The share of the bad version's answers that are errors
+    /// The error rate of the bad version
     #[arg(long, value_name = "PERCENT", default_value = "5%")]
     pub error_rate: Percent,
-    /// How long every answer takes
+    /// The response time of every request
     #[arg(long, value_name = "TIME", default_value = "20ms")]
     pub latency: HumanDuration,
-    /// Requests a second
+    /// Requests per second
     #[arg(long, value_name = "NUMBER", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub rps: u32,
-    /// The seed of the dice that split requests and make errors
+    /// The random seed
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
 }
@@ -53,7 +53,7 @@ const USUAL_ERROR_RATE: f64 = 0.0005;
 /// How long a pod takes to start.
 const START_UP: Duration = Duration::from_millis(400);
 
-/// Plays the demo. `Done` when the good version was promoted and the bad one taken back.
+/// Runs the demo. `Done` when the good version was promoted and the bad one rolled back.
 pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let manifest = file::load(args.rollout.as_deref())?;
     let terminal = std::io::stdout().is_terminal();
@@ -81,7 +81,7 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     Ok(if account.as_told() && account.none_lost() { Exit::Done } else { Exit::Failed })
 }
 
-/// The chapters, until one does not go as told.
+/// The chapters, until one does not go as expected.
 async fn tell_story(
     play: &mut Play<'_>,
     args: &DemoArgs,
@@ -97,7 +97,7 @@ async fn tell_story(
         }
         if play.traffic.is_none() {
             play.traffic = Some(Traffic::start(address, args.rps));
-            play.show.say(&format!("Users come: {} requests a second from here on.\n", args.rps))?;
+            play.show.say(&format!("Load: {} requests per second from now on.\n", args.rps))?;
         }
     }
     Ok(endings)
@@ -118,7 +118,7 @@ fn chapters(args: &DemoArgs) -> [Chapter; 3] {
             expected: Some(Outcome::Promoted),
         },
         Chapter {
-            title: format!("a bad release: {} of its answers are errors", args.error_rate),
+            title: format!("a bad release: {} errors", args.error_rate),
             behaviour: behaviour("v3", args.error_rate.share()),
             expected: Some(Outcome::Aborted),
         },
@@ -127,9 +127,9 @@ fn chapters(args: &DemoArgs) -> [Chapter; 3] {
 
 fn introduction(args: &DemoArgs, own_times: bool) -> String {
     let times = if own_times {
-        "The times are the file's: waits take as long as they would in a cluster."
+        "Durations are those of the file: waits take as long as in a cluster."
     } else {
-        "Windows, warm-up, bake and delays are seconds here; a real release takes minutes."
+        "Windows, warm-up, bake and delays are shortened to seconds; a real release takes minutes."
     };
     format!(
         "Glidepath demo, on 127.0.0.1 and without a cluster: real HTTP servers as pods, a\n\

@@ -1,4 +1,4 @@
-//! Plays a chapter of the demo: a version is released, and the engine ticks until it is promoted or taken back.
+//! Runs a chapter of the demo: a version is released, and the engine ticks until it is promoted or rolled back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,11 +21,11 @@ use super::{
     show::{Frame, Show},
 };
 
-/// How often the engine looks and the screen is drawn anew without news.
+/// The interval of ticks and of redraws without changes.
 const BEAT: Duration = Duration::from_millis(200);
 /// How long the screen stays on an end while old pods go.
 const LINGER: SignedDuration = SignedDuration::from_secs(6);
-/// How long a pause for a person lasts before the demo stands in for them.
+/// How long a manual pause lasts before the demo promotes it.
 const PERSON: SignedDuration = SignedDuration::from_secs(3);
 
 /// The play: a world, its users, and the screen.
@@ -80,7 +80,7 @@ impl Play<'_> {
         let key = self.world.key();
         match tick(&self.world, &key, &*self.clock).await {
             Err(WorldError::Refused { message, .. }) => return Err(CliError::Failed(message)),
-            Err(error) => tracing::debug!(%error, "the next tick tries again"),
+            Err(error) => tracing::debug!(%error, "the next tick retries"),
             Ok(_) => {}
         }
         match self.world.observe(&key).await {
@@ -122,7 +122,7 @@ impl Play<'_> {
             full: false,
             to_step: None,
             to_revision: None,
-            reason: Some("nobody is here to promote".into()),
+            reason: Some("no operator to promote in the demo".into()),
             requested_by: Some("demo".into()),
         });
         Ok(())

@@ -1,4 +1,4 @@
-//! The demo's last words: what happened, what it cost the users, that nothing was lost, and what to try next.
+//! The demo's summary: what happened, its impact on users, that no request was lost, and what to try next.
 
 use jiff::SignedDuration;
 
@@ -10,16 +10,16 @@ use super::chapter::{Ending, How};
 pub struct Account {
     /// The chapters that were played.
     pub endings: Vec<Ending>,
-    /// What the users saw.
+    /// What users saw .
     pub tally: Tally,
     /// What the pods counted.
     pub counted: u64,
-    /// Whether the file has an analysis: without one nobody finds a bad version out.
+    /// Whether the file has an analysis: without one no bad version is detected.
     pub judged: bool,
 }
 
 impl Account {
-    /// Whether the good version was promoted and the bad one taken back.
+    /// Whether the good version was promoted and the bad one rolled back.
     pub fn as_told(&self) -> bool {
         self.endings.len() == 3 && self.endings.iter().all(Ending::as_told)
     }
@@ -54,7 +54,7 @@ fn chapter(ending: &Ending) -> String {
     let (what, why) = match &ending.how {
         How::Deployed => (format!("deployed in {took}"), String::new()),
         How::Interrupted => (format!("stopped by ctrl-c after {took}"), String::new()),
-        How::Held(why) => (format!("stands still after {took}"), why.clone()),
+        How::Held(why) => (format!("held after {took}"), why.clone()),
         How::Over(entry) => {
             let word = match entry.outcome {
                 Outcome::Promoted | Outcome::FastPromoted => "promoted",
@@ -77,23 +77,23 @@ fn requests(account: &Account) -> String {
     if tally.sent == 0 {
         return String::new();
     }
-    let mut out = String::from("What the users saw\n");
+    let mut out = String::from("What users saw\n");
     let errors: u64 = tally.versions.values().map(|answers| answers.errors).sum();
     if let Some(bad) = account.endings.get(2) {
         let met = tally.of(&bad.chapter.behaviour.version);
         let share = 100.0 * met.all as f64 / tally.sent as f64;
         let (all, bad_errors) = (grouped(met.all), grouped(met.errors));
         out.push_str(&format!(
-            "  {all} of {} requests met the bad version ({share:.1} %); it gave {bad_errors} errors\n",
+            "  {all} of {} requests reached the bad version ({share:.1} %), which returned {bad_errors} errors\n",
             grouped(tally.sent)
         ));
     }
-    out.push_str(&format!("  {} errors in all, the good versions' usual ones among them\n", grouped(errors)));
+    out.push_str(&format!("  {} errors in total, including the usual ones of the good versions\n", grouped(errors)));
     let (sent, answered, counted) = (grouped(tally.sent), grouped(tally.answered()), grouped(account.counted));
     let verdict = if account.none_lost() { "none was lost" } else { "SOME WERE LOST" };
     out.push_str(&format!(
         "  {verdict}: {sent} sent, {answered} answers seen, {counted} counted by the pods;\n  \
-         {} failed on the way, {} found no pod\n",
+         {} failed in transit, {} found no pod\n",
         tally.transport_failures, tally.refused
     ));
     out
@@ -114,7 +114,7 @@ played. rollouts/demo.yaml shows how an analysis is added.
 ";
 
 const NOT_AS_TOLD: &str = "
-It did not go as told: the good version promoted, the bad one rolled back. Evidence
+The demo did not go as expected: the good version promoted, the bad one rolled back. Evidence
 needs requests, and a fault that is worse than stable by more than the tolerance:
 --rps and --error-rate change that.
 ";
@@ -175,9 +175,9 @@ mod tests {
         for said in [
             "v2  a release: promoted after 12.3s\n",
             "v3  a release: caught and rolled back after 12.3s\n      errors failed: 5 %\n",
-            "500 of 2,000 requests met the bad version (25.0 %); it gave 25 errors",
-            "26 errors in all",
-            "none was lost: 2,000 sent, 2,000 answers seen, 2,000 counted by the pods;\n  0 failed on the way, 0 found no pod",
+            "500 of 2,000 requests reached the bad version (25.0 %), which returned 25 errors",
+            "26 errors in total",
+            "none was lost: 2,000 sent, 2,000 answers seen, 2,000 counted by the pods;\n  0 failed in transit, 0 found no pod",
             "What to try next",
         ] {
             assert!(text.contains(said), "{said}\nnot in\n{text}");
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn what_did_not_go_as_told_or_was_lost_is_said() {
         let promoted = account(over(Outcome::Promoted, ""));
-        assert!(!promoted.as_told() && text(&promoted).contains("did not go as told"));
+        assert!(!promoted.as_told() && text(&promoted).contains("did not go as expected"));
         let unjudged = Account { judged: false, ..account(over(Outcome::Promoted, "")) };
         assert!(text(&unjudged).contains("has no spec.analysis"), "{}", text(&unjudged));
         for lose in [

@@ -9,7 +9,7 @@ use crate::{
     local::site::address::Address,
 };
 
-/// Release between two addresses of your own, without a cluster
+/// Release between two addresses on this machine, without a cluster
 ///
 /// Callers use the address of --listen. Every request goes to one of the two addresses behind it, by the steps of the
 /// file; what they answer is counted and judged, and a bad version loses its traffic again.
@@ -27,31 +27,31 @@ In another terminal:
   glidepath set image web web=web:v2 --local
   glidepath abort web --local
 
-Ctrl-C ends it: requests that are under way are finished, and the release goes on where it stood when it is started \
-again. Exit code 0 after an orderly end, 1 when it cannot begin, 2 wrong usage.")]
+Ctrl-C stops it after requests in flight are finished; after a restart the release resumes. Exit code 0 after a graceful shutdown, 1 when it cannot start, 2 on a usage error.")]
 pub struct LocalArgs {
-    /// The Rollout, with the AnalysisTemplates it names
+    /// The file of the Rollout, with the AnalysisTemplates it references
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
-    /// Where the version that is in use answers
+    /// The address of the stable version
     #[arg(long, value_name = "URL")]
     pub stable: Address,
-    /// Where the next version is started
+    /// The address of the next version
     #[arg(long, value_name = "URL")]
     pub canary: Address,
-    /// The address that callers use
+    /// The address for clients
     #[arg(long, value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// The name of the state folder; the Rollout's when absent
+    /// The name of the state folder; default: the Rollout's name
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Keep the state in this folder, not in $XDG_STATE_HOME/glidepath/NAME; other commands then take --local FOLDER
+    /// Keep the state in this folder instead of $XDG_STATE_HOME/glidepath/NAME; use --local FOLDER with other commands
+    /// then
     #[arg(long, value_name = "FOLDER", conflicts_with = "name")]
     pub state_dir: Option<PathBuf>,
-    /// A version is up when a GET of this path is answered with less than 400; else when it takes connections
+    /// Health check path: a version is up when a GET returns a status below 400. Default: when it accepts connections
     #[arg(long, value_name = "PATH")]
     pub health: Option<String>,
-    /// A version must begin its answer within this time
+    /// Response timeout of a version
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub timeout: HumanDuration,
 }
@@ -68,12 +68,13 @@ pub(super) fn check(args: &LocalArgs) -> Result<(), CliError> {
     let reaches_loopback = args.listen.ip().is_loopback() || args.listen.ip().is_unspecified();
     for (flag, address) in [("--stable", &args.stable), ("--canary", &args.canary)] {
         if reaches_loopback && args.listen.port() != 0 && here(address) {
-            let words = format!("--listen {} is the address of {flag}; callers need one of their own", args.listen);
+            let words =
+                format!("--listen {} is the address of {flag}; use a different address for clients", args.listen);
             return Err(CliError::Usage(words));
         }
     }
     if let Some(path) = args.health.as_ref().filter(|path| !path.starts_with('/')) {
-        return Err(CliError::Usage(format!("--health {path} is not a path; write it like /healthz")));
+        return Err(CliError::Usage(format!("--health {path} is not a path; use a path like /healthz")));
     }
     if args.timeout.get().is_zero() {
         return Err(CliError::Usage("--timeout must be above 0".into()));
@@ -88,7 +89,7 @@ pub(super) fn folder_path(args: &LocalArgs, rollout: &Rollout) -> Result<PathBuf
     }
     let name = args.name.clone().or_else(|| rollout.metadata.name.clone()).unwrap_or_default();
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
-        return Err(CliError::Usage(format!("\"{name}\" is no name for a folder; give --name")));
+        return Err(CliError::Usage(format!("\"{name}\" is not a valid folder name; set --name")));
     }
     Ok(place::root()?.join(name))
 }
@@ -132,7 +133,7 @@ mod tests {
             (format!("{two} --listen 127.0.0.1:8080 --health healthz"), "is not a path"),
             (format!("{two} --listen 127.0.0.1:8080 --timeout 0s"), "above 0"),
             (format!("{two} --listen 8080"), "--listen"),
-            ("--stable https://a --canary http://b --listen 127.0.0.1:8080".into(), "https is not spoken here"),
+            ("--stable https://a --canary http://b --listen 127.0.0.1:8080".into(), "https is not supported"),
             (
                 "--stable http://a --canary http://a:80 --listen 127.0.0.1:8080".into(),
                 "two versions need two addresses",

@@ -79,14 +79,14 @@ struct File<'a> {
 
 impl<'a> File<'a> {
     fn wrong(&self, error: &dyn std::fmt::Display) -> CliError {
-        CliError::Failed(format!("{}: {error}; 'glidepath lint {0}' points at the place", self.name))
+        CliError::Failed(format!("{}: {error}; 'glidepath lint {0}' shows the line", self.name))
     }
 
     fn take(&mut self, document: &'a Document) -> Result<(), CliError> {
         let value = document.value.clone();
         match value["kind"].as_str().unwrap_or_default() {
             "Rollout" if self.rollout.is_some() => {
-                let words = "there are two Rollouts; a local rollout is one, so give each a file of its own";
+                let words = "there are two Rollouts; put each into a separate file";
                 return Err(CliError::Failed(format!("{}: {words}", self.name)));
             }
             "Rollout" => {
@@ -146,7 +146,11 @@ impl<'a> File<'a> {
             let usable: Vec<&str> = usable.collect();
             Some(Finding::error(
                 path,
-                format!("the built-in \"{name}\" {}; built in and usable here: {}", first.message, usable.join(", ")),
+                format!(
+                    "the built-in \"{name}\" {}; built-in templates for local mode: {}",
+                    first.message,
+                    usable.join(", ")
+                ),
             ))
         };
         elsewhere.filter_map(finding).collect()
@@ -211,7 +215,7 @@ mod tests {
                 file(
                     "  analysis:\n    templates:\n      - name: success-rate\n    args: [{name: selector, value: x}]\n  strategy: {canary: {}}\n",
                 ),
-                "web.yaml:7:9  error   spec.analysis.templates[0].name: the built-in \"success-rate\" asks Prometheus",
+                "web.yaml:7:9  error   spec.analysis.templates[0].name: the built-in \"success-rate\" queries Prometheus",
             ),
             (
                 file("  analysis: {templates: [{name: mine}]}\n  strategy: {canary: {}}\n"),

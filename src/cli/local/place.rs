@@ -17,7 +17,7 @@ pub const KUBECONFIG: &str = "kubeconfig";
 pub fn root() -> Result<PathBuf, CliError> {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    let why = "neither XDG_STATE_HOME nor HOME names a folder for the state; give --state-dir";
+    let why = "neither XDG_STATE_HOME nor HOME is set; set --state-dir";
     state.map(|state| state.join("glidepath")).ok_or_else(|| CliError::Failed(why.into()))
 }
 
@@ -33,7 +33,7 @@ pub fn kubeconfig(named: Option<&str>) -> Result<PathBuf, CliError> {
         let folder = private(&folder).map_err(|error| CliError::Failed(error.to_string()))?;
         return Ok(folder.join(KUBECONFIG));
     }
-    let what = if folder.join("lock").exists() { "is not running" } else { "is none that was ever started" };
+    let what = if folder.join("lock").exists() { "is not running" } else { "was never started" };
     let there = match running(&root()?).as_slice() {
         [] => "'glidepath local' starts one".to_owned(),
         running => format!("running now: {}", running.join(", ")),
@@ -46,15 +46,14 @@ fn only_one(root: &Path) -> Result<PathBuf, CliError> {
         [name] => Ok(root.join(name)),
         [] => {
             let words = format!(
-                "no local rollout is running that keeps its state in {}; 'glidepath local' starts one, and --local FOLDER \
-                 names one elsewhere",
+                "no local rollout with its state in {} is running; start one with 'glidepath local', or use --local FOLDER for one elsewhere",
                 root.display()
             );
             Err(CliError::Failed(words))
         }
         several => {
             let words = format!(
-                "several local rollouts are running: {}; say which, like --local {}",
+                "several local rollouts are running: {}; choose one, for example --local {}",
                 several.join(", "),
                 several[0]
             );
@@ -81,18 +80,18 @@ mod tests {
     #[test]
     fn the_one_that_runs_is_meant_and_several_are_named() {
         let root = tempfile::tempdir().unwrap();
-        assert!(only_one(root.path()).unwrap_err().to_string().contains("no local rollout is running"));
+        assert!(only_one(root.path()).unwrap_err().to_string().contains("no local rollout with its state in"));
         let web = Folder::open(&root.path().join("web")).unwrap();
         assert_eq!(only_one(root.path()).unwrap(), root.path().join("web"));
         let _api = Folder::open(&root.path().join("api")).unwrap();
         let error = only_one(root.path()).unwrap_err();
-        assert!(error.to_string().contains("api, web; say which, like --local api"), "{error}");
+        assert!(error.to_string().contains("api, web; choose one, for example --local api"), "{error}");
         drop(web);
         assert_eq!(only_one(root.path()).unwrap(), root.path().join("api"));
 
         let at = |name: &str| kubeconfig(Some(&root.path().join(name).display().to_string()));
         assert_eq!(at("api").unwrap(), root.path().canonicalize().unwrap().join("api/kubeconfig"));
         assert!(at("web").unwrap_err().to_string().contains("is not running"));
-        assert!(at("other").unwrap_err().to_string().contains("was ever started"));
+        assert!(at("other").unwrap_err().to_string().contains("was never started"));
     }
 }

@@ -71,7 +71,7 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     let drained = drain(server, &mut interrupts).await;
     api.abort();
     if let Err(error) = driving.await {
-        tracing::error!(%error, "the engine ended by itself");
+        tracing::error!(%error, "the engine ended unexpectedly");
     }
     site.objects().folder().remove(place::KUBECONFIG).map_err(failed)?;
     lines.end(drained)?;
@@ -85,12 +85,12 @@ fn setup(args: &LocalArgs, manifest: &Manifest) -> Setup {
         option: option(args),
         gates: Arc::new(gates::FileGates),
         addresses: [args.stable.clone(), args.canary.clone()],
-        patience: args.timeout.get(),
+        timeout: args.timeout.get(),
         seed: u64::try_from(SystemClock.now().as_nanosecond()).unwrap_or(1),
     }
 }
 
-/// Lets requests that are under way end, for so long and until somebody is in a hurry. Says whether all did.
+/// Waits for requests in flight, up to a timeout or another signal. Returns whether all have ended.
 async fn drain(server: Server, interrupts: &mut Interrupts) -> bool {
     tokio::select! {
         () = server.drain() => true,
@@ -103,7 +103,7 @@ fn failed(error: impl std::fmt::Display) -> CliError {
     CliError::Failed(error.to_string())
 }
 
-/// Holds the folder. A command that looks whether somebody does holds it for a moment itself.
+/// Locks the folder. A command that checks whether it is locked holds the lock for a moment itself.
 async fn hold(path: &Path) -> Result<Folder, CliError> {
     let mut tries = 0;
     loop {
@@ -118,11 +118,11 @@ async fn hold(path: &Path) -> Result<Folder, CliError> {
 async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
     TcpListener::bind(address).await.map_err(|error| {
         let what = match error.kind() {
-            ErrorKind::AddrInUse => "something listens there already; stop it, or give another --listen".to_owned(),
+            ErrorKind::AddrInUse => "the address is in use; stop the other process, or set another --listen".to_owned(),
             ErrorKind::PermissionDenied => {
-                "ports under 1024 need the right to (on Linux CAP_NET_BIND_SERVICE); give another --listen".to_owned()
+                "ports below 1024 require privileges (CAP_NET_BIND_SERVICE on Linux); set another --listen".to_owned()
             }
-            ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 means all it has".to_owned(),
+            ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 listens on all".to_owned(),
             _ => error.to_string(),
         };
         CliError::Failed(format!("cannot listen on {address}: {what}"))
@@ -137,7 +137,7 @@ async fn serve_api(site: &Site) -> Result<JoinHandle<()>, CliError> {
         .map_err(|error| CliError::Failed(format!("cannot listen on 127.0.0.1 for other commands: {error}")))?;
     let address = listener.local_addr()?;
     let token =
-        rest::token().ok_or_else(|| CliError::Failed("the system gives no random numbers for a token".into()))?;
+        rest::token().ok_or_else(|| CliError::Failed("cannot get random bytes for a token from the system".into()))?;
     let key = site.key();
     let config = rest::kubeconfig(address, &token, &key.name, &key.namespace);
     let text = crate::yaml::write(&config).map_err(failed)?;
@@ -146,7 +146,7 @@ async fn serve_api(site: &Site) -> Result<JoinHandle<()>, CliError> {
     let routes = rest::routes(site.clone(), &token, &user);
     Ok(tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
-            tracing::error!(%error, "other commands are not served any more");
+            tracing::error!(%error, "the API for other commands has stopped");
         }
     }))
 }
@@ -196,13 +196,13 @@ impl Watched {
         let next = match load(path) {
             Ok(next) if next == self.manifest => return None,
             Ok(next) => next,
-            Err(error) => return Some(format!("{error}\n  the file as it was stays in force")),
+            Err(error) => return Some(format!("{error}\n  the previous version of the file stays in effect")),
         };
         let taken = site.apply_templates(next.templates.clone()).and_then(|()| site.apply(next.rollout.clone()));
         self.manifest = next;
         Some(match taken {
-            Ok(_) => format!("{} has changed and is taken over", path.display()),
-            Err(error) => format!("{} has changed and is not taken over: {error}", path.display()),
+            Ok(_) => format!("{} has changed and was applied", path.display()),
+            Err(error) => format!("{} has changed and was not applied: {error}", path.display()),
         })
     }
 }

@@ -56,7 +56,7 @@ impl Lines {
     ) -> Result<(), CliError> {
         let rollout = self.site.rollout().unwrap_or_else(|| Rollout::new("", Default::default()));
         let name = rollout.metadata.name.clone().unwrap_or_default();
-        let mut text = format!("{}: callers use http://{address}\n", self.paint.text(Tone::Strong, &name));
+        let mut text = format!("{}: clients use http://{address}\n", self.paint.text(Tone::Strong, &name));
         text.push_str(&self.places());
         text.push_str(&format!("  state {}\n", folder.display()));
         for note in notes {
@@ -65,7 +65,7 @@ impl Lines {
         let local = option(args);
         text.push_str(&format!(
             "\nIn another terminal:\n  glidepath status {name} --watch {local}\n  glidepath set image {name} {} {local}\n\
-             Ctrl-C ends it; started again it goes on where it stood.\n\n",
+             Ctrl-C stops it; after a restart the release resumes.\n\n",
             next_image(&rollout)
         ));
         print(&text)
@@ -86,10 +86,10 @@ impl Lines {
                     format!("#{} {}", version.number, revision::images(&version.template).join(", "))
                 }
                 _ if place == free && ground.stable.is_some() => "free: the next version goes here".to_owned(),
-                _ if place == first => "the version in use".to_owned(),
+                _ if place == first => "the stable version".to_owned(),
                 _ => "free: the next version goes here".to_owned(),
             };
-            let up = if health[place].is_up() { String::new() } else { ", does not answer".to_owned() };
+            let up = if health[place].is_up() { String::new() } else { ", does not respond".to_owned() };
             text.push_str(&format!("  {role} {}  {says}{up}\n", there.address));
         }
         text
@@ -139,8 +139,8 @@ impl Lines {
         while let Ok((at, notice)) = self.heard.try_recv() {
             self.print(News::Notice(at, notice))?;
         }
-        let how = if drained { "all requests are answered" } else { "requests that took too long were cut off" };
-        line(now(), &format!("  ended: {how}; start it again to go on"))
+        let how = if drained { "all requests were completed" } else { "requests that took too long were canceled" };
+        line(now(), &format!("  stopped: {how}; start it again to resume"))
     }
 }
 

@@ -23,13 +23,13 @@ use crate::cli::{
 
 pub use report::{Report, Reported};
 
-/// Check Rollout and AnalysisTemplate files
+/// Validate Rollout and AnalysisTemplate files
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "Exit codes: 0 no errors (warnings allowed), 1 errors or nothing to check, 2 wrong usage
+#[command(after_help = "Exit codes: 0 no errors (warnings allowed), 1 errors or nothing to check, 2 usage error
 
-Checked are fields, types and bounds of every Glidepath object, that the templates and arguments which a Rollout names exist
-and fit, and its pod template (or that of the Deployment which it adopts, when it is among the files) as the API server checks
-a Deployment's: fields and types of Kubernetes 1.33 to 1.37, names, ports, volumes, probes, resources and selectors.
+Checks the fields, types and bounds of every Glidepath object, the templates and arguments that a Rollout references, and its
+pod template (or that of the adopted Deployment, if it is among the files) as the API server validates a Deployment's:
+fields and types of Kubernetes 1.33 to 1.37, names, ports, volumes, probes, resources and selectors.
 
 Examples:
   glidepath lint rollouts/

@@ -26,7 +26,7 @@ use crate::{
     yaml::{self, Document, Position, YamlError},
 };
 
-/// Print the timeline of a Rollout file
+/// Preview the release of a Rollout file
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   glidepath plan rollouts/checkout.yaml
@@ -35,7 +35,7 @@ pub struct PlanArgs {
     /// The file, or `-` for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Plan for so many pods; default: the file's replicas, else 10
+    /// The number of pods; default: the file's replicas, else 10
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_PODS)))]
     pub replicas: Option<u32>,
 }
@@ -161,7 +161,7 @@ impl Plan {
                 self.least += duration.get();
             }
             Item::Pause(None) => {
-                self.line(number, "pause".to_owned(), "until someone promotes".to_owned(), weight);
+                self.line(number, "pause".to_owned(), "until an operator promotes".to_owned(), weight);
                 self.people += 1;
             }
             Item::Observe { at_least, at_most } => {
@@ -179,8 +179,8 @@ impl Plan {
             Item::Gate(gate) => {
                 let then = words::timeout_words(gate);
                 let detail = match gate.host() {
-                    Some(host) => format!("until {host} says yes; after {} {then}", gate.timeout()),
-                    None => format!("until a person approves; after {} {then}", gate.timeout()),
+                    Some(host) => format!("until {host} approves; after {} {then}", gate.timeout()),
+                    None => format!("until an operator approves; after {} {then}", gate.timeout()),
                 };
                 self.line(number, words::gate_words(gate), detail, weight);
                 self.people += u32::from(gate.is_approval());
@@ -196,16 +196,11 @@ impl Plan {
                 self.line(number, format!("setHeaderRoute {}", route.name), "taken away".to_owned(), weight);
             }
             Item::HeaderRoute(route) => {
-                let detail = format!("{}, requests that match go there", pods_text(pods(0).max(1)));
+                let detail = format!("{}, matching requests", pods_text(pods(0).max(1)));
                 self.line(number, format!("setHeaderRoute {}", route.name), detail, weight);
             }
             Item::MirrorRoute(mirror) => {
-                self.line(
-                    number,
-                    format!("setMirrorRoute {}", mirror.percent),
-                    "copies of requests".to_owned(),
-                    weight,
-                );
+                self.line(number, format!("setMirrorRoute {}", mirror.percent), "mirrored requests".to_owned(), weight);
             }
             Item::Ramp { weights, every } => self.ramp(index, weights, *every, pods),
         }
@@ -215,13 +210,13 @@ impl Plan {
     fn ramp(&mut self, index: u32, weights: &[Percent], every: HumanDuration, pods: impl Fn(u32) -> u32) {
         for (stride, weight) in (0u32..).zip(weights) {
             let number = format!("{}.{}", index + 1, stride + 1);
-            let detail = format!("{}, held {every}", pods_text(pods(stride * 2)));
+            let detail = format!("{}, for {every} each", pods_text(pods(stride * 2)));
             self.line(number, format!("ramp to {weight}"), detail, *weight);
             self.least += every.get();
         }
     }
 
-    /// For people: when, step, what, pods, a bar of the weight; and the sum.
+    /// Human-readable: time, step, action, pods, a bar of the weight; and the totals.
     pub fn text(&self) -> String {
         let split = match self.split {
             Split::Routes => "weights in the mesh",
@@ -243,7 +238,7 @@ impl Plan {
             text += row.trim_end();
             text.push('\n');
         }
-        text += &format!("    in all  {}\n", self.sum());
+        text += &format!("    total   {}\n", self.sum());
         for (role, metadata) in self.roles.iter().filter(|(_, metadata)| !metadata.is_empty()) {
             text += &format!("{role:>10}  pods carry {}\n", carried(metadata));
         }
@@ -253,15 +248,15 @@ impl Plan {
     fn sum(&self) -> String {
         let people = match self.people {
             0 => String::new(),
-            1 => ", one wait for a person".to_owned(),
-            people => format!(", {people} waits for a person"),
+            1 => ", one manual wait".to_owned(),
+            people => format!(", {people} manual waits"),
         };
         let gates = match self.gates {
             0 => String::new(),
             1 => ", one gate".to_owned(),
             gates => format!(", {gates} gates"),
         };
-        let evidence = if self.open_waits > 0 { ", longer until the evidence decides" } else { "" };
+        let evidence = if self.open_waits > 0 { ", longer until the analysis decides" } else { "" };
         let least = HumanDuration::from(self.least);
         format!("at least {least} of waiting{evidence}{gates}{people}; at most {} at a time", pods_text(self.most_pods))
     }

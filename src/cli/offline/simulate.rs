@@ -1,4 +1,4 @@
-//! `glidepath simulate`: plays scenarios in virtual time, and tells the chances of a Rollout.
+//! `glidepath simulate`: runs scenarios in virtual time, and estimates the outcomes of a Rollout.
 //!
 //! The engine and the judges are the controller's; the cluster around them is in memory ([`crate::sim`]).
 
@@ -60,7 +60,7 @@ pub fn run(args: &SimulateArgs, global: &Global) -> Result<Exit, CliError> {
     Ok(if passed { Exit::Done } else { Exit::Failed })
 }
 
-/// One seed of one scenario: as JSON, for people, and whether it passed.
+/// One seed of one scenario: as JSON, human-readable, and whether it passed.
 fn once(loaded: &Loaded, seed: Option<u64>, paint: Paint) -> Result<(Value, String, bool), CliError> {
     if let Some(why) = loaded.skipped() {
         let value = serde_json::json!({ "file": loaded.name, "skipped": why });

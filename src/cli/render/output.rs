@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::printable::printable;
 use crate::cli::{args::global::OutputFormat, exit::CliError};
 
-/// The objects in a format for scripts; `None` where the format is one for people.
+/// The objects in a machine-readable format; `None` for a human-readable one.
 pub fn objects<K>(format: OutputFormat, objects: &[K], as_list: bool) -> Result<Option<String>, CliError>
 where
     K: Resource<DynamicType = ()> + Serialize,
@@ -24,7 +24,7 @@ where
     value(format, &document(objects, as_list)?)
 }
 
-/// A value as JSON or YAML; `None` where the format is one for people.
+/// A value as JSON or YAML; `None` for a human-readable format.
 pub fn value(format: OutputFormat, value: &Value) -> Result<Option<String>, CliError> {
     let text = match format {
         OutputFormat::Json => serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|e| e.to_string()),

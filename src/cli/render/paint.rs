@@ -1,4 +1,4 @@
-//! Colour for state words and bars, and for nothing else.
+//! Color for states and bars, and for nothing else.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,13 +11,13 @@ const CODES: [&str; 9] =
 /// Whether this process has painted anything. Before that a code can only come from a file or a server.
 static PAINTED: AtomicBool = AtomicBool::new(false);
 
-/// The code of a colour that the text begins with, where colours are in use.
+/// The color code at the start of the text, if colors are enabled.
 pub fn code_at(text: &str) -> Option<&'static str> {
     let code = CODES.into_iter().find(|code| text.starts_with(code))?;
     PAINTED.load(Ordering::Relaxed).then_some(code)
 }
 
-/// What a piece of text says by its colour.
+/// The meaning of a color.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
     /// Nothing.
@@ -25,7 +25,7 @@ pub enum Tone {
     Plain,
     /// It is well.
     Good,
-    /// A person should look.
+    /// Needs attention.
     Warn,
     /// It went wrong.
     Bad,

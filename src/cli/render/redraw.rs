@@ -12,22 +12,22 @@ pub struct Size {
 }
 
 impl Size {
-    /// What stands in where there is no terminal.
+    /// The fallback without a terminal.
     const USUAL: Size = Size { columns: 100, rows: 40 };
 
-    /// The size of the terminal as it is now: people resize it while they watch.
+    /// The current size of the terminal: users resize it while watching.
     pub fn now() -> Size {
         let known = terminal_size::terminal_size().filter(|(columns, rows)| columns.0 > 0 && rows.0 > 0);
         known.map_or(Size::USUAL, |(columns, rows)| Size { columns: columns.0.into(), rows: rows.0.into() })
     }
 
-    /// The columns that screens are laid out for: long lines are hard to read, and short ones cut words.
+    /// The columns that screens are laid out for: long lines are hard to read, and short ones break words.
     pub fn layout(self) -> usize {
         self.columns.clamp(60, 140)
     }
 }
 
-/// What stands on the terminal already.
+/// What is on the terminal already.
 #[derive(Clone, Debug, Default)]
 pub struct Redraw {
     rows: usize,
@@ -60,7 +60,7 @@ impl Redraw {
         for line in text.lines() {
             out.push_str("\x1b[K");
             out.push_str(line);
-            // At the last column the cursor still stands on the last character, which must not be erased.
+            // At the last column the cursor is still on the last character, which must not be erased.
             if !visible(line).is_multiple_of(size.columns.max(1)) {
                 out.push_str("\x1b[K");
             }
@@ -88,7 +88,7 @@ fn fitted(text: &str, size: Size) -> String {
         .collect();
     let more = text.lines().count() - kept.len();
     let what = if more == 1 { "1 more line".to_owned() } else { format!("{more} more lines") };
-    format!("{}\n  ... {what}: the terminal is too low\n", kept.join("\n"))
+    format!("{}\n  ... {what}: the terminal is too small\n", kept.join("\n"))
 }
 
 /// How many rows of the terminal a painted line takes.
@@ -145,7 +145,7 @@ mod tests {
         let text = "1\n2\n3\n4\n5\n6\n";
         let wide = Size { columns: 60, rows: 5 };
         let frame = redraw.frame(text, wide);
-        assert!(frame.contains("3\x1b[K\n\x1b[K  ... 3 more lines: the terminal is too low"), "{frame:?}");
+        assert!(frame.contains("3\x1b[K\n\x1b[K  ... 3 more lines: the terminal is too small"), "{frame:?}");
         assert_eq!(frame.matches('\n').count(), 4, "one row is the cursor's");
         assert!(redraw.frame(text, wide).starts_with("\x1b[4A"));
         let last = redraw.last(wide);

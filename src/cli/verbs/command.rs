@@ -1,4 +1,5 @@
-//! `promote`, `abort`, `pause`, `resume`, `retry`, `undo`, `restart`: each becomes a `RolloutCommand`, and its answer is told.
+//! `promote`, `abort`, `pause`, `resume`, `retry`, `undo`, `restart`: each creates a `RolloutCommand` and reports its
+//! result.
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub struct Args {
     /// The Rollout
     #[arg(value_name = "NAME", required = true)]
     pub words: Vec<String>,
-    /// Why, for the record
+    /// The reason, recorded in the history
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 }
@@ -53,7 +54,7 @@ pub struct PromoteArgs {
     /// Skip the remaining steps and analysis
     #[arg(long)]
     pub full: bool,
-    /// Go to this step, numbered from 1; skips no analysis without --full
+    /// Continue at this step, numbered from 1; skips no analysis without --full
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub to_step: Option<u32>,
 }
@@ -101,7 +102,7 @@ pub(super) async fn send(
     verb: Verb,
     reason: Option<String>,
     extra: Extra,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(RolloutCommand, Exit), CliError> {
     let rollout = connection.rollout(name).await?;
     let spec = RolloutCommandSpec { reason, requested_by: who(connection).await, ..spec(&rollout, verb, extra) };
@@ -111,7 +112,7 @@ pub(super) async fn send(
         .create(&PostParams::default(), &wanted)
         .await
         .map_err(|error| connection.error(format!("record the {} of Rollout \"{name}\"", verb.as_str()), &error))?;
-    let command = answer(connection, &commands, created, patience).await?;
+    let command = answer(connection, &commands, created, timeout).await?;
     let state = command.status.as_ref().and_then(|status| status.state);
     let exit = if state == Some(CommandState::Done) { Exit::Done } else { Exit::Failed };
     Ok((command, exit))
@@ -152,24 +153,24 @@ fn metadata(rollout: &Rollout, verb: Verb) -> ObjectMeta {
     }
 }
 
-/// The caller's name as the API server knows it; absent where it does not tell.
+/// The user name as authenticated by the API server, if it can be determined.
 async fn who(connection: &Connection) -> Option<String> {
     let reviews: Api<SelfSubjectReview> = Api::all(connection.client.clone());
     let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.ok()?;
     review.status?.user_info?.username
 }
 
-/// Looks until the controller has taken the command or patience is over; the command as it is then.
+/// Polls until the controller has processed the command or the timeout is over; returns the command as it is then.
 async fn answer(
     connection: &Connection,
     commands: &Api<RolloutCommand>,
     mut command: RolloutCommand,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<RolloutCommand, CliError> {
     let name = command.name_any();
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     while command.status.as_ref().is_none_or(|status| status.state.is_none()) && Instant::now() < deadline {
-        sleep(LOOK_EVERY.min(patience)).await;
+        sleep(LOOK_EVERY.min(timeout)).await;
         command = commands
             .get(&name)
             .await
@@ -189,11 +190,11 @@ fn answer_line(rollout: &str, command: &RolloutCommand) -> String {
         Some(CommandState::Refused) => format!("{rollout}: {verb} refused{message}\n"),
         Some(CommandState::Obsolete) => {
             format!(
-                "{rollout}: {verb} came too late{message}; look with 'glidepath status {rollout}' and decide again\n"
+                "{rollout}: {verb} rejected as stale{message}; the rollout has moved on: check 'glidepath status {rollout}' and retry\n"
             )
         }
         None => format!(
-            "{rollout}: no controller answered within 10s; the {verb} stays recorded as {name} and is taken when one runs; 'glidepath doctor' checks it\n"
+            "{rollout}: no controller responded within 10s; the {verb} is recorded as {name} and will be executed when one runs; check with 'glidepath doctor'\n"
         ),
     }
 }

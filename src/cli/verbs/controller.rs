@@ -24,57 +24,57 @@ use crate::{
 /// Run the controller in the foreground
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The Prometheus of analyses that name none, for instance http://prometheus.monitoring:9090
+    /// The Prometheus for analyses that do not set one, for example http://prometheus.monitoring:9090
     #[arg(long, env = "GLIDEPATH_PROMETHEUS", value_name = "URL")]
     prometheus: Option<String>,
     #[command(flatten)]
     credentials: Credentials,
-    /// Serve this namespace only; empty means all
+    /// Watch this namespace only; empty means all
     #[arg(long = "watch-namespace", env = "GLIDEPATH_NAMESPACE", value_name = "NAME")]
     watch_namespace: Option<String>,
-    /// Act only on Rollouts with this spec.class; without it only on those without a class. Installations of different
-    /// classes each need a namespace of their own
+    /// Reconcile only Rollouts with this spec.class; without it, only those without a class. Each class needs an
+    /// installation in a separate namespace
     #[arg(long, env = "GLIDEPATH_CLASS", value_name = "NAME")]
     class: Option<String>,
-    /// Where /livez, /readyz and /metrics are served
+    /// The address of /livez, /readyz and /metrics
     #[arg(long, env = "GLIDEPATH_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
-    /// Work only while holding a Lease, so that replicas can stand by
+    /// Reconcile only while holding a Lease, so that other replicas can stand by
     #[arg(long, env = "GLIDEPATH_LEADER_ELECT")]
     leader_elect: bool,
-    /// The Lease's namespace; this pod's when absent
+    /// The namespace of the Lease; default: this pod's namespace
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
     lease_namespace: Option<String>,
-    /// The name of this process among its replicas, unlike any other's; without it the host's name and a random part
+    /// The unique name of this replica; default: the host name and a random suffix
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
-    /// How many Rollouts are worked on at once
+    /// The number of Rollouts to reconcile concurrently
     #[arg(long, env = "GLIDEPATH_CONCURRENCY", value_name = "N", default_value_t = 16)]
     concurrency: usize,
-    /// Hosts that gates and the Prometheus servers of Rollouts may be at wherever their addresses lie, separated by commas:
-    /// gate.ci.svc, 10.0.0.7:8080, *.example.com. Gates are then asked there alone
+    /// Comma-separated hosts that gates and Rollouts' Prometheus servers may use, including internal ones: gate.ci.svc,
+    /// 10.0.0.7:8080, *.example.com. If set, gates may only use these hosts
     #[arg(long, env = "GLIDEPATH_ALLOW_HOSTS", value_name = "HOST", value_delimiter = ',')]
     allow_hosts: Vec<String>,
-    /// The older name of --allow-hosts
+    /// Deprecated name of --allow-hosts
     #[arg(long, env = "GLIDEPATH_GATE_HOSTS", value_name = "HOST", value_delimiter = ',', hide = true)]
     gate_hosts: Vec<String>,
-    /// Whether routes of other namespaces are written: those whose owners consent, or none
+    /// Whether routes of other namespaces may be written: with their owner's consent, or never
     #[arg(long, env = "GLIDEPATH_CROSS_NAMESPACE", value_enum, default_value_t = CrossNamespaceArg::Consent)]
     cross_namespace: CrossNamespaceArg,
-    /// The cluster's DNS domain; by default that of this pod's /etc/resolv.conf, else cluster.local
+    /// The cluster's DNS domain; default: from this pod's /etc/resolv.conf, else cluster.local
     #[arg(long, env = "GLIDEPATH_CLUSTER_DOMAIN", value_name = "DOMAIN")]
     cluster_domain: Option<String>,
-    /// How logs are written
+    /// The log format
     #[arg(long, env = "GLIDEPATH_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 
-/// How logs are written.
+/// The log format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// One JSON object a line.
     Json,
-    /// For people.
+    /// Human-readable.
     Text,
 }
 

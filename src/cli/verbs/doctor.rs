@@ -42,9 +42,9 @@ use crate::{
   glidepath doctor
   glidepath doctor -n shop --prometheus http://localhost:9090
 
-Exit code 0 when nothing is wrong, else 1.")]
+Exit code 0 when all checks pass, else 1.")]
 pub struct Args {
-    /// A Prometheus to ask, as reachable from here
+    /// The URL of a Prometheus to check, as reachable from here
     #[arg(long, value_name = "URL")]
     pub prometheus: Option<String>,
     #[command(flatten)]
@@ -113,7 +113,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     if let Some(address) = args.prometheus.clone() {
         all.tell(&[prometheus(args.credentials.clone().at(address)).await])?;
     } else {
-        all.tell(&[Check::absent("Prometheus not asked", "give --prometheus URL to check it from here")])?;
+        all.tell(&[Check::absent("Prometheus not checked", "set --prometheus URL to check it from here")])?;
     }
     Ok(if all.wrong == 0 { Exit::Done } else { Exit::Failed })
 }
@@ -144,10 +144,10 @@ fn line(check: &Check, paint: Paint) -> String {
 async fn api_server(connection: &Connection) -> Check {
     match connection.client.apiserver_version().await {
         Ok(version) => {
-            Check::well(format!("API server {} answers, version {}", connection.address, version.git_version))
+            Check::well(format!("API server {} is reachable, version {}", connection.address, version.git_version))
         }
         Err(error) => Check::wrong(
-            format!("API server {} does not answer: {}", connection.address, innermost(&error)),
+            format!("API server {} does not respond: {}", connection.address, innermost(&error)),
             "check the kubeconfig (--kubeconfig, --context), the network and your login",
         ),
     }
@@ -175,7 +175,7 @@ async fn controller(connection: &Connection, now: Timestamp) -> Check {
         Ok(list) => controller_check(&list.items, now),
         Err(error) => Check::absent(
             format!("controller not checked: {}", CliError::kube("list Leases", &error)),
-            "ask someone who may list leases.coordination.k8s.io",
+            "this needs permission to list leases.coordination.k8s.io",
         ),
     }
 }
@@ -186,7 +186,7 @@ fn controller_check(leases: &[Lease], now: Timestamp) -> Check {
     let ours = leases.iter().filter(|lease| lease.name_any().starts_with("glidepath"));
     let renewed = |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|at| at.0);
     let Some(lease) = ours.max_by_key(|lease| renewed(lease)) else {
-        return Check::wrong("no controller: there is no Lease of one", start);
+        return Check::wrong("no controller: there is no Lease", start);
     };
     let place = format!("{}/{}", lease.namespace().unwrap_or_default(), lease.name_any());
     let spec = lease.spec.clone().unwrap_or_default();
@@ -200,10 +200,10 @@ fn controller_check(leases: &[Lease], now: Timestamp) -> Check {
             let ago = words::short(now.duration_since(at));
             Check::wrong(
                 format!("no controller: Lease {place} was renewed {ago} ago"),
-                format!("look at its pods' logs; {start}"),
+                format!("check its pods' logs; {start}"),
             )
         }
-        _ => Check::wrong(format!("no controller: Lease {place} is held by nobody"), start),
+        _ => Check::wrong(format!("no controller: Lease {place} has no holder"), start),
     }
 }
 
@@ -228,11 +228,12 @@ async fn permissions(connection: &Connection) -> Vec<Check> {
         let what = format!("{verb} {resource}.{group} in namespace \"{}\" ({used_by})", connection.namespace);
         checks.push(match allowed {
             Ok(true) => Check::well(format!("you may {what}")),
-            Ok(false) => {
-                Check::wrong(format!("you may not {what}"), "ask for the role glidepath-edit, or -view to look only")
-            }
+            Ok(false) => Check::wrong(
+                format!("you may not {what}"),
+                "you need the role glidepath-edit, or -view for read access",
+            ),
             Err(error) => {
-                Check::wrong(format!("cannot ask whether you may {what}: {}", innermost(&error)), "log in again")
+                Check::wrong(format!("cannot check whether you may {what}: {}", innermost(&error)), "log in again")
             }
         });
     }
@@ -257,7 +258,7 @@ async fn prometheus(named: OwnPrometheus) -> Check {
     let address = shown(&named.address);
     let wrong = |why: String| {
         Check::wrong(
-            format!("cannot use Prometheus at {address} ({why})"),
+            format!("cannot query Prometheus at {address} ({why})"),
             "check the address; Rollouts use spec.analysis.prometheus.address, else the controller's --prometheus",
         )
     };
@@ -277,7 +278,7 @@ async fn prometheus(named: OwnPrometheus) -> Check {
     }
 }
 
-/// What HTTPS is checked against, where that is not what people expect.
+/// The trust anchors of HTTPS, if they are not the expected ones.
 fn trust_check() -> Option<Check> {
     let todo = "install ca-certificates, or set SSL_CERT_FILE to a bundle";
     let what = "no CA certificates on this machine: HTTPS trusts the Mozilla roots built into this binary";
@@ -323,7 +324,7 @@ mod tests {
             controller_check(&[lease("glidepath", "pod-1", 3), lease("other", "x", 1)], NOW),
             controller_check(&[lease("glidepath", "pod-1", 300)], NOW),
             controller_check(&[lease("other", "x", 1)], NOW),
-            Check::absent("Prometheus not asked", "give --prometheus URL to check it from here"),
+            Check::absent("Prometheus not checked", "set --prometheus URL to check it from here"),
         ];
         insta::assert_snapshot!("doctor_lines", checks.iter().map(|check| line(check, plain)).collect::<String>());
     }
@@ -342,7 +343,7 @@ mod tests {
             "{refused:?}"
         );
         let published = ask("http://admin:hunter2@127.0.0.1:1".into()).await;
-        let wrong = published.mark == Mark::Wrong && published.what.contains("must not hold credentials");
+        let wrong = published.mark == Mark::Wrong && published.what.contains("must not contain credentials");
         assert!(wrong && !published.what.contains("hunter2"), "{published:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! `explain`: in words why a rollout is where it is, what comes next and when, and what would make it roll back.
+//! `explain`: why a rollout is in its current state, what happens next and when, and what would make it roll back.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Why a Rollout is where it is, and what comes next
+/// Explain a Rollout's current state and what happens next
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   glidepath explain checkout
@@ -54,10 +54,10 @@ pub fn explain(rollout: &Rollout, now: Timestamp, width: usize) -> String {
     let status = rollout.status.as_ref().unwrap_or(&empty);
     let mut out = wrap(&where_it_is(rollout, status, now), 0, width);
     if let Some(stalled) = words::stalled(status) {
-        out.push_str(&wrap(&format!("It cannot go on without a change from outside: {stalled}"), 0, width));
+        out.push_str(&wrap(&format!("It needs an external change to proceed: {stalled}"), 0, width));
     }
     if !words::is_seen(rollout) && words::place(rollout) != Place::Unseen {
-        out.push_str("The controller has not yet looked at the newest file.\n");
+        out.push_str("The controller has not observed the latest spec yet.\n");
     }
     out.push_str(&wrap(&goes_on_when(rollout, status, now), 0, width));
     for metric in judged(rollout, status) {
@@ -84,27 +84,32 @@ fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Str
     let share = status.weights.desired;
     match words::place(rollout) {
         Place::Unseen => {
-            format!("{name} has no status: {}. 'glidepath doctor' says whether one runs.", words::unseen(rollout))
+            format!(
+                "{name} has no status: {}. 'glidepath doctor' checks whether one is running.",
+                words::unseen(rollout)
+            )
         }
         Place::FirstDeploy => {
-            format!("{name} has no stable version yet: {current} comes up at once, without steps and analysis.")
+            format!("{name} has no stable version yet: {current} is deployed at once, without steps and analysis.")
         }
-        Place::Idle if status.pinned.is_some() => format!("{name} releases nothing: {}.", status.message),
-        Place::Idle => format!("{name} releases nothing: {stable} is stable and serves everything."),
+        Place::Idle if status.pinned.is_some() => format!("{name} has no release in progress: {}.", status.message),
+        Place::Idle => format!("{name} has no release in progress: {stable} is stable and receives 100 % of traffic."),
         Place::Held(held) => {
             let since = words::clock(held.since, now);
             format!("{name} is held at {at} with {current} at {share} since {since}: {}.", held.message)
         }
         Place::Paused { in_file: true } => {
-            format!("{name} is paused in the file (spec.paused) at {at}, {current} at {share}.")
+            format!("{name} is paused by spec.paused at {at}, {current} at {share}.")
         }
         Place::Paused { in_file: false } => format!("{name} is paused by command at {at}, {current} at {share}."),
         Place::Step(step) => format!("{name} is at {at}: {}{since}.", step_sentence(&step, &current, status)),
-        Place::StepsDone => format!("{name} has done all its steps with {current}."),
-        Place::Promoting(stage) => format!("{name} makes {current} the stable version; {}.", words::stage_words(stage)),
-        Place::Returning => format!("{name} gives traffic back to {stable}: the file went back to it."),
-        Place::Kept => format!("{name} releases nothing: {}.", status.message),
-        Place::Aborted => format!("{name} rolled {current} back; {stable} serves everything: {}.", status.message),
+        Place::StepsDone => format!("{name} has completed all steps with {current}."),
+        Place::Promoting(stage) => format!("{name} is promoting {current} to stable; {}.", words::stage_words(stage)),
+        Place::Returning => format!("{name} is shifting traffic back to {stable}: the spec returned to it."),
+        Place::Kept => format!("{name} has no release in progress: {}.", status.message),
+        Place::Aborted => {
+            format!("{name} rolled back {current}; {stable} receives 100 % of traffic: {}.", status.message)
+        }
     }
 }
 
@@ -123,7 +128,7 @@ fn step_sentence(step: &Step, current: &str, status: &RolloutStatus) -> String {
         return format!("waiting for {} with {current} at {share}", words::gate_words(gate));
     }
     if let Some(decide) = &step.decide {
-        return format!("testing {current}, for at most {}", words::short(decide.at_most.signed()));
+        return format!("running an A/B test of {current}, for at most {}", words::short(decide.at_most.signed()));
     }
     if step.set_canary_scale.is_some() {
         return format!("setting the {}", words::step_words(step));
@@ -136,44 +141,44 @@ fn goes_on_when(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> St
     let left = status.waiting_for.as_ref().and_then(|w| w.until).map(|at| words::short(at.duration_since(now)));
     match words::place(rollout) {
         Place::Unseen | Place::Aborted | Place::Kept | Place::Idle => String::new(),
-        Place::Held(_) => "Traffic stays as it is until a person decides.".into(),
+        Place::Held(_) => "The weight does not change until an operator decides.".into(),
         Place::Paused { in_file: true } => {
-            "It goes on when spec.paused is false in the file; failed evidence still rolls back.".into()
+            "It resumes when spec.paused is false; a failed analysis still rolls back.".into()
         }
         Place::Paused { in_file: false } => {
-            "It goes on when someone resumes it; failed evidence still rolls back.".into()
+            "It resumes on 'glidepath resume'; a failed analysis still rolls back.".into()
         }
         Place::Step(Step { observe: Some(observe), .. }) => {
             let least =
-                observe.at_least.map(|d| format!(" and {} are over", words::short(d.signed()))).unwrap_or_default();
-            format!("It goes on when every required metric says Pass{least}:")
+                observe.at_least.map(|d| format!(" and {} have elapsed", words::short(d.signed()))).unwrap_or_default();
+            format!("It continues when every required metric passes{least}:")
         }
         Place::Step(Step { decide: Some(decide), .. }) => format!(
-            "It ends when the goal metric has decided, between {} and {} after it began:",
+            "It ends when the goal metric has a verdict, between {} and {} after it started:",
             words::short(decide.at_least.signed()),
             words::short(decide.at_most.signed())
         ),
-        Place::Step(Step { analysis: Some(_), .. }) => "It goes on when the analysis says Pass:".into(),
+        Place::Step(Step { analysis: Some(_), .. }) => "It continues when the analysis passes:".into(),
         Place::Step(Step { pause: Some(pause), .. }) if pause.duration.is_none() => {
-            "It goes on when someone promotes it.".into()
+            "It continues when an operator promotes it.".into()
         }
         Place::Step(Step { gate: Some(gate), .. }) => {
             let opens = match gate.host() {
-                Some(host) => format!("It goes on when {host} says yes, and fails when it says no"),
-                None => "It goes on when someone promotes it, which is the approval".to_owned(),
+                Some(host) => format!("It continues when {host} approves, and fails when it denies"),
+                None => "It continues when an operator promotes it, which is the approval".to_owned(),
             };
             let left = left.map(|left| format!("; after {left} more {}", words::timeout_words(&gate)));
             format!("{opens}{}.", left.unwrap_or_default())
         }
         Place::Step(Step { pause: Some(_), .. }) => {
-            format!("It goes on by itself in {}.", left.unwrap_or_else(|| "a moment".into()))
+            format!("It continues automatically in {}.", left.unwrap_or_else(|| "a moment".into()))
         }
         _ if words::stalled(status).is_some() => String::new(),
         _ => waiting.map(waiting_sentence).unwrap_or_default(),
     }
 }
 
-/// `waiting for ...` becomes a sentence; any other message stands for itself.
+/// `waiting for ...` becomes a sentence; any other message is used as it is.
 fn waiting_sentence(message: &str) -> String {
     let message = message.trim_end_matches('.');
     if message.starts_with("waiting") { format!("It is {message}.") } else { format!("{message}.") }
@@ -197,10 +202,10 @@ fn metric_words(metric: &MetricStatus) -> String {
             format!("{name}: the control converts more, {} against the candidate's {}.", metric.stable, metric.canary)
         }
         (Verdict::Inconclusive, ConversionReason::NO_DIFFERENCE) => {
-            format!("{name} shows no difference that matters: {}.", metric.comparison)
+            format!("{name} shows no relevant difference: {}.", metric.comparison)
         }
         (Verdict::Inconclusive, ConversionReason::INVALID) => {
-            format!("{name} cannot be judged, since users were not assigned as planned: {}.", metric.comparison)
+            format!("{name} cannot be judged, because users were not assigned as planned: {}.", metric.comparison)
         }
         (verdict, _) => verdict_words(metric, verdict, &reason, &needs),
     }
@@ -210,10 +215,10 @@ fn verdict_words(metric: &MetricStatus, verdict: Verdict, reason: &str, needs: &
     let name = &metric.name;
     match verdict {
         Verdict::Pass => format!("{name} has passed: {} against {}.", metric.canary, metric.stable),
-        Verdict::Fail => format!("{name} is proved worse: {} against {}.", metric.canary, metric.stable),
+        Verdict::Fail => format!("{name} has failed: {} against {}.", metric.canary, metric.stable),
         Verdict::Continue => format!("{name} has no verdict yet: {} against {}{needs}.", metric.canary, metric.stable),
-        Verdict::NoData => format!("{name} has no data{reason}{needs}; that is neither a pass nor a failure."),
-        Verdict::Inconclusive => format!("{name} got no verdict in time{reason}{needs}."),
+        Verdict::NoData => format!("{name} has no data{reason}{needs}; this is neither a pass nor a failure."),
+        Verdict::Inconclusive => format!("{name} reached no verdict in time{reason}{needs}."),
     }
 }
 
@@ -226,24 +231,22 @@ fn rolls_back_when(rollout: &Rollout, status: &RolloutStatus) -> Option<String> 
         .iter()
         .filter(|metric| metric.required && !metric.decides)
         .map(|metric| {
-            format!(
-                "{} is proved worse (now at {:.0} % of the evidence needed)",
-                metric.name,
-                metric.fail_progress * 100.0
-            )
+            format!("{} fails (now at {:.0} % of the required evidence)", metric.name, metric.fail_progress * 100.0)
         })
         .collect();
     let deadline = rollout.spec.progress_deadline.map_or(SignedDuration::from_mins(10), |d| d.signed());
     let mut causes =
         if required.is_empty() && is_judged(&rollout.spec) { vec!["the analysis fails".into()] } else { required };
     causes.push(format!("pods or routes make no progress for {}", words::short(deadline)));
-    causes.push("someone aborts it".into());
+    causes.push("an operator aborts it".into());
     let last = causes.pop()?;
     let causes = format!("{}, or when {last}", causes.join(", when "));
     Some(match rollout.spec.on_failure.unwrap_or_default() {
         OnFailure::Rollback => format!("It rolls back when {causes}."),
         OnFailure::Hold => {
-            format!("It holds and asks for a person (onFailure: Hold) when {causes}, which gives traffic back.")
+            format!(
+                "It holds and waits for an operator (onFailure: Hold) when {causes}, which shifts traffic back to stable."
+            )
         }
     })
 }
@@ -271,14 +274,15 @@ fn next(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
     match words::place(rollout) {
         Place::Promoting(Some(Stage::MoveStable | Stage::RouteToStable)) => {
             return Some(
-                "Next: the old version's pods go. An abort is refused by now; undo goes back afterwards.".into(),
+                "Next: the old version is scaled down. Abort is no longer possible; use undo to roll back afterwards."
+                    .into(),
             );
         }
         Place::Promoting(_) => {
-            return Some("Next: the stable target moves to it, then the old version's pods go.".into());
+            return Some("Next: the stable target switches to it, then the old version is scaled down.".into());
         }
         Place::Kept | Place::Aborted => {
-            return Some("Next: nothing by itself. Another image, or a retry, begins a new try.".into());
+            return Some("No automatic next step. Set a new image, or retry, to start a new attempt.".into());
         }
         Place::Step(_) | Place::Held(_) | Place::Paused { .. } => {}
         _ => return None,

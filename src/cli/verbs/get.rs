@@ -37,11 +37,11 @@ use crate::{
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   glidepath get                       the Rollouts of the namespace
-  glidepath get rollouts -A           of all namespaces
-  glidepath get rollout checkout -w   one, and then a line whenever it changes
+  glidepath get rollouts -A           in all namespaces
+  glidepath get rollout checkout -w   one, and a line for every change
   glidepath get checkout -o yaml      the object itself")]
 pub struct Args {
-    /// `rollouts` (may be left out) and names
+    /// `rollouts` (optional) and names
     #[arg(value_name = "NAME")]
     pub words: Vec<String>,
     /// All namespaces
@@ -50,7 +50,7 @@ pub struct Args {
     /// Only Rollouts with these labels
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
-    /// Go on with a line per change
+    /// Watch: print a line per change
     #[arg(short, long)]
     pub watch: bool,
 }
@@ -84,7 +84,7 @@ async fn fetch(connection: &Connection, args: &Args, names: &[String]) -> Result
         return listed(connection, args, &wanted).await;
     }
     if args.all_namespaces {
-        return Err(CliError::Usage("a name and -A do not go together; use -n NAMESPACE".into()));
+        return Err(CliError::Usage("a name cannot be combined with -A; use -n NAMESPACE".into()));
     }
     let mut found = Vec::with_capacity(names.len());
     for name in names {
@@ -97,7 +97,7 @@ async fn fetch(connection: &Connection, args: &Args, names: &[String]) -> Result
 async fn listed(connection: &Connection, args: &Args, wanted: &ListParams) -> Result<Vec<Rollout>, CliError> {
     let (rollouts, unreadable) = list(connection, args.all_namespaces, wanted).await?;
     for Unreadable { name, why } in unreadable {
-        eprintln!("warning: {name} cannot be read and is left out: {why}");
+        eprintln!("warning: {name} cannot be decoded and is not shown: {why}");
     }
     Ok(rollouts)
 }
@@ -111,7 +111,7 @@ pub(super) struct Unreadable {
     pub why: String,
 }
 
-/// The Rollouts of a namespace or of all, each read by itself.
+/// The Rollouts of a namespace or of all, each decoded separately.
 pub(super) async fn list(
     connection: &Connection,
     all_namespaces: bool,
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use crate::cli::view::samples;
 
-    /// C3's kind: one Rollout that cannot be read hides no other from a person either.
+    /// One Rollout that cannot be decoded does not hide the others (C3).
     #[test]
     fn a_rollout_that_cannot_be_read_is_named_and_hides_no_other() {
         let deep = format!("{}1{}", r#"{"a":"#.repeat(140), "}".repeat(140));

@@ -1,4 +1,4 @@
-//! `history`: past rollouts, and the commands that people gave.
+//! `history`: past rollouts and commands.
 
 use jiff::Timestamp;
 
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// Past rollouts and commands of one Rollout
+/// Show past rollouts and commands of a Rollout
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   glidepath history checkout
@@ -56,7 +56,7 @@ fn text(status: &RolloutStatus, now: Timestamp, wide: bool, paint: Paint) -> Str
     if status.history.is_empty() {
         out.push_str("no rollout has ended yet\n");
     } else {
-        let head = ["REVISION", "TRY", "OUTCOME", "ENDED", "TOOK", "IMAGES", "REASON"];
+        let head = ["REVISION", "ATTEMPT", "OUTCOME", "ENDED", "TOOK", "IMAGES", "REASON"];
         let rows = status.history.iter().map(|entry| entry_row(entry, now, wide));
         out.push_str(&with_head(&head, rows, paint));
     }

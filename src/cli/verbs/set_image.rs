@@ -20,17 +20,17 @@ use crate::{
     },
 };
 
-/// Set container images, which begins a release
+/// Set container images, which starts a release
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = AFTER_HELP.as_str())]
 pub struct Args {
     /// The Rollout, then CONTAINER=IMAGE (`*=IMAGE` for all containers)
     #[arg(value_name = "NAME CONTAINER=IMAGE", required = true)]
     pub words: Vec<String>,
-    /// Wait for the end of the release; the exit code says which
+    /// Wait for the end of the release; the exit code reports the outcome
     #[arg(long)]
     pub wait: bool,
-    /// With --wait: the longest wait, like 30m
+    /// With --wait: the timeout, like 30m
     #[arg(long, value_name = "DURATION", requires = "wait")]
     pub timeout: Option<HumanDuration>,
 }
@@ -52,7 +52,7 @@ struct Change {
     image: String,
 }
 
-/// Where the pod template stands.
+/// The location of the pod template.
 struct Template {
     /// `Rollout "checkout"` or `Deployment "checkout"`, for messages.
     owner: String,
@@ -68,7 +68,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     let connection = connect(global).await?;
     let (before, changed) = apply(&connection, &name, &changes).await?;
     if !changed {
-        print(&format!("{name}: the images are these already\n"))?;
+        print(&format!("{name}: images unchanged\n"))?;
     } else {
         let shown: Vec<String> = changes.iter().map(|c| format!("{}={}", c.container, c.image)).collect();
         print(&format!("{name}: image set, {}\n", shown.join(", ")))?;
@@ -103,7 +103,7 @@ fn parse(words: &[String]) -> Result<(String, Vec<Change>), CliError> {
     let name = names::one_name(&plain, "set image")?;
     let changes: Vec<Change> = words.iter().filter(is_change).map(|word| change(word)).collect::<Result<_, _>>()?;
     if changes.is_empty() {
-        return Err(CliError::Usage(format!("which image? write glidepath set image {name} CONTAINER=IMAGE")));
+        return Err(CliError::Usage(format!("no image given: use glidepath set image {name} CONTAINER=IMAGE")));
     }
     Ok((name, changes))
 }
@@ -121,7 +121,7 @@ fn not_a_change(word: &str) -> CliError {
     CliError::Usage(format!("\"{word}\" is not CONTAINER=IMAGE, like app=registry/app:1.4"))
 }
 
-/// Patches the template where it stands. Gives the Rollout as it was before, and whether anything changed.
+/// Patches the template in place. Returns the previous Rollout, and whether anything changed.
 async fn apply(connection: &Connection, name: &str, changes: &[Change]) -> Result<(Rollout, bool), CliError> {
     let rollout = connection.rollout(name).await?;
     let template = template(connection, &rollout).await?;
@@ -164,7 +164,7 @@ async fn template(connection: &Connection, rollout: &Rollout) -> Result<Template
     let deployment = deployment.map_err(|error| connection.error(format!("read {owner}"), &error))?;
     let Some(deployment) = deployment else {
         let words = format!(
-            "{owner}, which Rollout \"{name}\" names in spec.workloadRef, does not exist in namespace \"{}\"",
+            "{owner}, which Rollout \"{name}\" references in spec.workloadRef, does not exist in namespace \"{}\"",
             connection.namespace
         );
         return Err(CliError::Failed(words));
@@ -174,8 +174,8 @@ async fn template(connection: &Connection, rollout: &Rollout) -> Result<Template
     Ok(Template { owner, deployment: Some(workload.name.clone()), value })
 }
 
-/// JSON patch operations for the images that differ. Each is guarded by the container's name, so that a list that was
-/// changed meanwhile refuses the patch.
+/// JSON patch operations for the images that differ. Each is guarded by the container's name, so that the patch is
+/// rejected if the list was changed in the meantime.
 fn patch(template: &Template, changes: &[Change]) -> Result<Vec<Value>, CliError> {
     let mut operations = Vec::new();
     for change in changes {
@@ -229,11 +229,11 @@ mod tests {
         assert_eq!(changes[0], Change { container: "app".into(), image: "registry:5000/app:1.4".into() });
         assert_eq!(parse(&words("rollout/checkout app=i:1")).unwrap().0, "checkout");
         for (typed, told) in [
-            ("checkout", "which image?"),
+            ("checkout", "no image given"),
             ("checkout app=", "is not CONTAINER=IMAGE"),
             ("checkout app", "\"app\" is not CONTAINER=IMAGE"),
-            ("app=i:1", "which Rollout?"),
-            ("a b app=i:1", "one too many"),
+            ("app=i:1", "no Rollout given"),
+            ("a b app=i:1", "unexpected argument"),
         ] {
             let error = parse(&words(typed)).unwrap_err();
             assert!(error.to_string().contains(told), "{error}");

@@ -22,21 +22,21 @@ use crate::{
     cluster::kinds::normal_template,
 };
 
-/// One screen of a Rollout: steps, traffic, pods, evidence, what it waits for
+/// Show a Rollout: steps, traffic, pods, analysis, and what it waits for
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = AFTER_HELP.as_str())]
 pub struct Args {
-    /// The Rollout; without a name all of the namespace are listed
+    /// The Rollout; without a name, all in the namespace are listed
     #[arg(value_name = "NAME")]
     pub words: Vec<String>,
-    /// Go on until the end: redrawn in place on a terminal, one line per change elsewhere. On a terminal it also goes on
-    /// while a person is waited for
+    /// Watch until the end: redrawn in place on a terminal, one line per change elsewhere. On a terminal it keeps
+    /// watching while the rollout waits for an operator
     #[arg(short, long)]
     pub watch: bool,
-    /// Wait for the end without showing the way
+    /// Wait for the end without showing progress
     #[arg(long)]
     pub wait: bool,
-    /// With --watch or --wait: the longest wait, like 30m
+    /// With --watch or --wait: the timeout, like 30m
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<HumanDuration>,
 }
@@ -56,11 +56,11 @@ static AFTER_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
 pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     let names = names::names(&args.words);
     if args.timeout.is_some() && !args.watch && !args.wait {
-        return Err(CliError::Usage("--timeout needs --watch or --wait".into()));
+        return Err(CliError::Usage("--timeout requires --watch or --wait".into()));
     }
     if names.is_empty() {
         if args.wait || args.timeout.is_some() {
-            return Err(CliError::Usage("wait for which Rollout? write glidepath status NAME --wait".into()));
+            return Err(CliError::Usage("no Rollout given: use glidepath status NAME --wait".into()));
         }
         let all = get::Args { words: vec![], all_namespaces: false, selector: None, watch: args.watch };
         return get::run(all, global).await;

@@ -19,24 +19,24 @@ use crate::{
     cluster::kinds::NUMBER,
 };
 
-/// Go back to an earlier revision
+/// Roll back to an earlier revision
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  glidepath undo checkout                    back to the revision before
+  glidepath undo checkout                    roll back to the previous revision
   glidepath undo checkout --to-revision 40   'glidepath history checkout' lists them
-  glidepath undo checkout --write            changes the template in the cluster, as
+  glidepath undo checkout --write            patches the template in the cluster, as
                                              'kubectl rollout undo' does
 
-Without --write the file stays as it is: the revision is pinned until the template
+Without --write the spec does not change: the revision is pinned until the template
 changes, so that GitOps has nothing to revert.")]
 pub struct UndoArgs {
     /// What every command takes
     #[command(flatten)]
     pub common: command::Args,
-    /// The number of the revision; the previous one when absent
+    /// The revision number; default: the previous one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub to_revision: Option<u64>,
-    /// Write the earlier template into the Rollout or its Deployment in place of pinning it
+    /// Patch the template of the Rollout or its Deployment instead of pinning the revision
     #[arg(long, conflicts_with = "reason")]
     pub write: bool,
 }
@@ -56,7 +56,7 @@ struct Holder {
     resource: ApiResource,
     name: String,
     template: Value,
-    /// Whether the template is as people wrote it; the API server fills in a Deployment's.
+    /// Whether the template is as the user wrote it; the API server adds defaults to a Deployment's.
     as_written: bool,
 }
 
@@ -80,7 +80,7 @@ async fn write(connection: &Connection, name: &str, to_revision: Option<u64>) ->
         if holder.as_written { as_written(&holder.template, &kept, target) } else { target.template.clone() };
     let number = target.number;
     if template == holder.template {
-        return Ok(format!("{name}: {} has the template of revision #{number} already\n", holder.owner));
+        return Ok(format!("{name}: {} already has the template of revision #{number}\n", holder.owner));
     }
     let patch = json!([
         { "op": "test", "path": "/spec/template", "value": holder.template },
@@ -136,7 +136,7 @@ fn target<'a>(rollout: &Rollout, kept: &'a [Kept], number: Option<u64>) -> Resul
         numbers.sort_unstable();
         let numbers: Vec<String> = numbers.iter().map(|number| format!("#{number}")).collect();
         let there = if numbers.is_empty() { "none".to_owned() } else { numbers.join(", ") };
-        CliError::Failed(format!("no such earlier revision is kept; there are: {there}"))
+        CliError::Failed(format!("this revision is not kept; there are: {there}"))
     })
 }
 

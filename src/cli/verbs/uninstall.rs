@@ -2,7 +2,7 @@
 //!
 //! Rollouts are deleted one by one and waited for: the controller restores Deployments, routes and Service selectors before
 //! it lets a Rollout go. ReplicaSets of a Rollout with a template of its own stay and serve on, without an owner. Nothing is
-//! done in the middle of a release: its pods would be left beside stable's.
+//! done during a release: its pods would be left next to stable's.
 
 mod left;
 
@@ -35,22 +35,22 @@ use crate::{
 /// Delete all Rollouts and wait until the controller has restored what it adopted
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  glidepath uninstall                   list what would be restored; nothing is changed
-  glidepath uninstall --yes             restore everything in all namespaces
-  glidepath uninstall --yes -n shop     of one namespace only
+  glidepath uninstall                   dry run: list what would be restored
+  glidepath uninstall --yes             restore all Rollouts in all namespaces
+  glidepath uninstall --yes -n shop     in one namespace only
   glidepath uninstall --yes --abort     abort releases in progress first
 
 Then: kubectl delete -k deploy/ and, when no Rollout is left, kubectl delete -k deploy/crds
 
-Exit code 0 when everything was restored, 1 when something stands in the way, 11 when it took too long.")]
+Exit code 0 when everything was restored, 1 when it was blocked, 11 when it timed out.")]
 pub struct Args {
-    /// Do it; without it the plan is printed
+    /// Delete and restore; without it, only the plan is printed
     #[arg(long)]
     pub yes: bool,
     /// Abort the releases that are in progress
     #[arg(long)]
     pub abort: bool,
-    /// The longest wait for all Rollouts together
+    /// The timeout for all Rollouts together
     #[arg(long, value_name = "DURATION", default_value = "15m")]
     pub timeout: HumanDuration,
 }
@@ -112,7 +112,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
         if !args.abort {
             let names: Vec<String> = busy.iter().map(|rollout| shown(rollout)).collect();
             return Err(CliError::Failed(format!(
-                "in the middle of a release: {}; nothing was changed. Promote or abort them, or run it with --abort",
+                "releases in progress: {}; nothing was changed. Promote or abort them, or use --abort",
                 names.join(", ")
             )));
         }
@@ -144,9 +144,9 @@ impl Scope {
             return Ok(rollouts);
         }
         let lines: Vec<String> =
-            unreadable.iter().map(|bad| format!("{} cannot be read: {}", bad.name, bad.why)).collect();
+            unreadable.iter().map(|bad| format!("{} cannot be decoded: {}", bad.name, bad.why)).collect();
         Err(CliError::Failed(format!(
-            "{}; the controller cannot restore what it cannot read. Fix that field, or delete a Rollout that was never adopted, \
+            "{}; the controller cannot restore what it cannot decode. Fix that field, or delete a Rollout that was never adopted, \
              and run it again",
             lines.join("; ")
         )))
@@ -164,7 +164,7 @@ impl Scope {
             print(&match status.state {
                 Some(CommandState::Done) => format!("{}: aborting\n", shown(rollout)),
                 Some(_) => format!("{}: abort refused: {}\n", shown(rollout), status.message),
-                None => format!("{}: no controller answered within 10s\n", shown(rollout)),
+                None => format!("{}: no controller responded within 10s\n", shown(rollout)),
             })?;
         }
         self.wait("aborted", deadline, in_release).await
@@ -225,7 +225,7 @@ impl Scope {
     }
 }
 
-/// A release whose pods would be left beside stable's.
+/// A release whose pods would be left next to stable's.
 fn in_release(rollout: &Rollout) -> bool {
     let Some(status) = &rollout.status else { return false };
     let moving = matches!(status.phase, Some(Phase::Progressing | Phase::Paused));
@@ -244,10 +244,10 @@ fn plan(rollouts: &[Rollout]) -> String {
         let workload = rollout.spec.workload_ref.as_ref().map(|workload| workload.name.clone()).unwrap_or_default();
         let what = match Fate::of(rollout) {
             Fate::DeploymentRestored => format!("Deployment/{workload} is restored, its routes and Services too"),
-            Fate::PodsStay => "its pods stay, without an owner; its routes and Services are restored".to_owned(),
-            Fate::Untouched => "has never been adopted; it is deleted".to_owned(),
+            Fate::PodsStay => "its pods are orphaned and keep running; its routes and Services are restored".to_owned(),
+            Fate::Untouched => "was never adopted; it is deleted".to_owned(),
         };
-        let busy = if in_release(rollout) { " (in the middle of a release)" } else { "" };
+        let busy = if in_release(rollout) { " (release in progress)" } else { "" };
         format!("{}: {what}{busy}\n", shown(rollout))
     };
     rollouts.iter().map(line).collect()
@@ -261,8 +261,7 @@ fn still(rollout: &Rollout) -> String {
 fn out_of_time(waiting: &[Rollout]) -> String {
     let lines: String = waiting.iter().map(still).collect();
     format!(
-        "{lines}out of time: the controller has not finished these; is it running? 'glidepath doctor' checks it. Nothing was \
-         removed by force: run it again\n"
+        "{lines}timed out: the controller has not finished these; check with 'glidepath doctor' that it is running. Nothing was removed by force: run it again\n"
     )
 }
 

@@ -34,7 +34,7 @@ pub struct Follow {
     pub target: Target,
     /// How to show it.
     pub show: Show,
-    /// Whether a wait for a person ends it.
+    /// Whether it ends when the rollout waits for an operator.
     pub stop_for_human: bool,
     /// The longest wait.
     pub timeout: Option<Duration>,
@@ -87,7 +87,7 @@ impl Target {
     }
 }
 
-/// Follows until the end, a wait for a person (if asked), or the time limit. The end is printed.
+/// Watches until the end, a wait for an operator (if requested), or the timeout. The end is printed.
 pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow) -> Result<Exit, CliError> {
     let mut changes = changes(connection, &follow.name);
     let deadline = follow.timeout.map(|timeout| Instant::now() + timeout);
@@ -136,14 +136,14 @@ fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> (Exit, Strin
         follow.timeout.map(|t| words::short(jiff::SignedDuration::try_from(t).unwrap_or_default())).unwrap_or_default();
     let unseen = matches!(follow.target, Target::NotThis(_));
     let words = if unseen {
-        format!("not done after {limit}: no controller has begun the new version; 'glidepath doctor' checks it")
+        format!("not done after {limit}: no controller has started the new version; check with 'glidepath doctor'")
     } else {
-        format!("not done after {limit}: {}; the rollout goes on", screen::doing(rollout, now()))
+        format!("not done after {limit}: {}; the rollout continues", screen::doing(rollout, now()))
     };
     (Exit::TimedOut, words)
 }
 
-/// What stands on the terminal already.
+/// What is on the terminal already.
 #[derive(Default)]
 struct Shown {
     /// The screen.
@@ -169,7 +169,7 @@ impl Shown {
         }
     }
 
-    /// The last screen stays, whole; under it stands how it ended.
+    /// The last screen stays; below it is how it ended.
     fn end(&mut self, name: &str, exit: Exit, words: &str) -> Result<Exit, CliError> {
         draw(&self.screen.last(Size::now()))?;
         let words = words.trim_end_matches([' ', ':']);
@@ -189,10 +189,10 @@ impl Shown {
         Some(line)
     }
 
-    /// A watch that fails is tried again; people are told once on the error stream.
+    /// A watch that fails is retried, and reported once on stderr.
     fn trouble(&mut self, error: &str) {
         if self.lines.back().map(String::as_str) != Some(error) {
-            eprintln!("watch interrupted, trying again: {}", printable(error));
+            eprintln!("watch interrupted, retrying: {}", printable(error));
             self.lines.push_back(error.to_owned());
         }
     }
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(target.resolve(&samples::healthy().rollout).as_deref(), Some("k3v9x2m1qa"));
     }
 
-    /// Otherwise a pipeline that applies a file and then waits would be told of the release before.
+    /// Otherwise a pipeline that applies a file and then waits would get the outcome of the previous release.
     #[test]
     fn the_release_of_a_file_that_no_controller_has_seen_is_not_the_one_before() {
         let seen = samples::healthy().rollout;

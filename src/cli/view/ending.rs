@@ -1,4 +1,4 @@
-//! Whether a rollout that somebody waits for is over, and with which exit code.
+//! Whether a rollout has ended for a waiting command, and with which exit code.
 
 use super::{
     screen::Role,
@@ -16,9 +16,9 @@ use crate::{
 /// What a waiting command needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waited {
-    /// It goes on by itself.
+    /// It continues automatically.
     GoesOn,
-    /// Only a person moves it; the text says how.
+    /// It waits for an operator; the text says how to proceed.
     Human(String),
     /// It is over.
     Over(Exit, String),
@@ -34,13 +34,13 @@ pub fn waited(rollout: &Rollout, target: &str) -> Waited {
     let number = words::number(Some(current));
     match (status.course(), status.phase) {
         (Course::Idle, Some(Phase::Healthy)) if Role::of(target, status) == Role::Stable => {
-            Waited::Over(Exit::Done, format!("{number} is stable and serves everything"))
+            Waited::Over(Exit::Done, format!("{number} is stable and receives 100 % of traffic"))
         }
         // The decision is recorded a moment before the routes are written.
         (Course::Aborted | Course::Kept, _) if !is_back(rollout, status) => Waited::GoesOn,
         (Course::Kept, _) => Waited::Over(Exit::KeptControl, status.message.clone()),
         (Course::Aborted, _) => {
-            // The engine's message begins with the same words.
+            // The engine's message starts with the same text.
             let why = status.message.strip_prefix(&format!("revision {number} was rolled back: "));
             Waited::Over(Exit::RolledBack, format!("{number} was rolled back: {}", why.unwrap_or(&status.message)))
         }
@@ -57,7 +57,7 @@ fn is_back(rollout: &Rollout, status: &RolloutStatus) -> bool {
     status.weights.desired.is_zero() && (away || rollout.spec.traffic.is_empty())
 }
 
-/// Another revision is wanted now: what became of ours stands in the history.
+/// Another revision is desired now: the outcome of ours is in the history.
 fn other_revision(rollout: &Rollout, target: &str) -> Waited {
     let Some(status) = &rollout.status else { return Waited::GoesOn };
     let entry = status.history.iter().find(|entry| entry.revision.id == target);
@@ -74,7 +74,7 @@ fn other_revision(rollout: &Rollout, target: &str) -> Waited {
     }
     match status.course() {
         Course::Returning => Waited::GoesOn,
-        Course::Idle => Waited::Over(Exit::RolledBack, "the file went back to the stable version".into()),
+        Course::Idle => Waited::Over(Exit::RolledBack, "the spec returned to the stable version".into()),
         _ => {
             let newer = words::number(status.current_revision.as_ref());
             Waited::Over(Exit::Superseded, format!("{newer} took its place"))
@@ -82,7 +82,7 @@ fn other_revision(rollout: &Rollout, target: &str) -> Waited {
     }
 }
 
-/// What only a person can end: waits without an end of their own.
+/// Waits without an end, which only an operator can end.
 fn human(rollout: &Rollout) -> Option<String> {
     let name = rollout.metadata.name.as_deref().unwrap_or_default().to_owned() + &words::option(rollout);
     match words::place(rollout) {
@@ -90,10 +90,10 @@ fn human(rollout: &Rollout) -> Option<String> {
             "held: {}; decide with 'glidepath promote {name}', 'glidepath abort {name}' or 'glidepath retry {name}'",
             held.message
         )),
-        Place::Paused { in_file: true } => Some("paused in the file; set spec.paused to false there".into()),
-        Place::Paused { in_file: false } => Some(format!("paused by command; go on with 'glidepath resume {name}'")),
+        Place::Paused { in_file: true } => Some("paused by spec.paused; set it to false".into()),
+        Place::Paused { in_file: false } => Some(format!("paused by command; use 'glidepath resume {name}'")),
         Place::Step(step) if step.pause.as_ref().is_some_and(|pause| pause.duration.is_none()) => {
-            Some(format!("at a pause until someone promotes: 'glidepath promote {name}'"))
+            Some(format!("at a pause until an operator promotes: 'glidepath promote {name}'"))
         }
         Place::Step(Step { gate: Some(gate), .. }) if gate.is_approval() => {
             Some(format!("waits for approval {}: 'glidepath promote {name}'", gate.name))

@@ -33,7 +33,7 @@ pub(super) fn evidence(status: &RolloutStatus, width: usize, paint: Paint) -> St
     out
 }
 
-/// One row per metric. Where it gets too wide, the comparison stands on a line of its own.
+/// One row per metric. If it gets too wide, the comparison is on a separate line.
 fn evidence_table(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
     let table = |paint: Paint, count: usize| {
         let head = ["", "", "canary", "stable", "compared"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();

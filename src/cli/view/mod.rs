@@ -1,5 +1,4 @@
-//! What is shown of one Rollout, as pure functions of the object, its pods and the time: every verb that speaks of it says
-//! the same.
+//! What is shown of one Rollout, as pure functions of the object, its pods and the time: every verb shows the same.
 
 pub mod ending;
 mod evidence;

@@ -58,13 +58,12 @@ fn by_ratio() -> Sample {
     sample
 }
 
-/// A blue-green preview that waits for a person.
-/// Waiting for a gate at 50 %.
+/// A blue-green preview that waits for an operator. Waiting for a gate at 50 %.
 pub fn at_gate(gate: serde_json::Value) -> Sample {
     let approval = gate.get("approval").is_some();
     let (phase, reason, message) = match approval {
         true => ("Paused", "Approval", "waiting for a person's approval: release-manager"),
-        false => ("Progressing", "Gate", "waiting for gate change-window, asked 3 times: it answered HTTP 503"),
+        false => ("Progressing", "Gate", "waiting for gate change-window, asked 3 times: it responded HTTP 503"),
     };
     let mut sample =
         stepping(6, json!({ "phase": phase, "reason": reason, "waitingFor": waiting(reason, message, Some(3600)) }));
@@ -114,7 +113,7 @@ fn goal(verdict: &str, reason: &str) -> serde_json::Value {
         "stable": "12.1 % (1,204/9,950)", "comparison": "lift -19 %, 95 % CS -27 to -11 %", "failProgress": 0.0 }])
 }
 
-/// Header routes and a mirror beside the weight.
+/// Header routes and a mirror in addition to the weight.
 fn with_routes() -> Sample {
     let weights =
         json!({ "desired": 25, "accepted": 25, "settled": true, "headers": ["beta", "testers"], "mirror": 10 });
@@ -197,7 +196,7 @@ pub fn many_steps() -> Sample {
 }
 
 fn stalled() -> Sample {
-    let message = "Missing VirtualService/checkout: create it, or take it out of spec.traffic";
+    let message = "Missing VirtualService/checkout: create it, or remove it from spec.traffic";
     stepping(
         0,
         json!({

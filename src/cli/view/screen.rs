@@ -33,7 +33,7 @@ pub struct Screen<'a> {
     pub color: bool,
     /// Columns of the terminal.
     pub width: usize,
-    /// Whether it ends with what a person may type next.
+    /// Whether it ends with the commands that are possible next.
     pub hints: bool,
 }
 
@@ -162,14 +162,14 @@ pub fn doing(rollout: &Rollout, now: Timestamp) -> String {
         Place::FirstDeploy => {
             format!("first deploy: {} of {} pods available", status.available_replicas, status.desired_replicas)
         }
-        Place::Idle => format!("{serving} serves everything"),
+        Place::Idle => format!("{serving} receives 100 % of traffic"),
         Place::Held(held) => format!("held for {}", words::short(now.duration_since(held.since))),
-        Place::Paused { in_file: true } => format!("paused in the file at {}", status.weights.desired),
+        Place::Paused { in_file: true } => format!("paused by spec.paused at {}", status.weights.desired),
         Place::Paused { in_file: false } => format!("paused by command at {}", status.weights.desired),
         Place::Step(step) => doing_step(&step, status, now),
         Place::StepsDone => "all steps done".into(),
         Place::Promoting(stage) => words::stage_words(stage).into(),
-        Place::Returning => format!("going back to {serving}"),
+        Place::Returning => format!("returning to {serving}"),
         Place::Aborted => format!("rolled back to {serving}"),
         Place::Kept => format!("{serving} stays after the test"),
     }
@@ -192,11 +192,11 @@ fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
         let at = if at.is_zero() { String::new() } else { format!("at {at} ") };
         return match pause.duration {
             Some(duration) => format!("pausing {at}({spent} of {})", words::short(duration.signed())),
-            None => format!("waits {at}until someone promotes ({spent})"),
+            None => format!("waits {at}until an operator promotes ({spent})"),
         };
     }
     if let Some(gate) = &step.gate {
-        let who = if gate.is_approval() { "someone approves" } else { "a gate opens" };
+        let who = if gate.is_approval() { "someone approves" } else { "a gate approves" };
         let at = if at.is_zero() { String::new() } else { format!("at {at} ") };
         return format!("waits {at}until {who}: {} ({spent})", gate.name);
     }
@@ -206,7 +206,7 @@ fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
     }
     if let Some(decide) = &step.decide {
         let most = words::short(decide.at_most.signed());
-        return format!("testing {} ({spent} of at most {most})", users(status));
+        return format!("A/B test {} ({spent} of at most {most})", users(status));
     }
     if step.analysis.is_some() {
         return format!("{} at {at} ({spent})", words::step_words(step));
@@ -239,7 +239,7 @@ fn second_lines(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> St
         out.push_str(&paint.text(Tone::Bad, &wrap(stalled, 2, screen.width)));
     }
     if !words::is_seen(screen.rollout) && words::place(screen.rollout) != Place::Unseen {
-        out.push_str("  the controller has not yet looked at the newest file\n");
+        out.push_str("  the controller has not observed the latest spec yet\n");
     }
     for text in reasons(screen.rollout, status) {
         if Some(text) != stalled {
@@ -252,7 +252,7 @@ fn second_lines(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> St
     out
 }
 
-/// The engine's own words where the headline does not say them already.
+/// The engine's message, unless the headline contains it already.
 fn reasons<'a>(rollout: &'a Rollout, status: &'a RolloutStatus) -> Vec<&'a str> {
     let waiting = status.waiting_for.as_ref().map_or("", |waiting| waiting.message.as_str());
     let texts = match words::place(rollout) {
@@ -268,7 +268,7 @@ fn reasons<'a>(rollout: &'a Rollout, status: &'a RolloutStatus) -> Vec<&'a str> 
     texts.into_iter().filter(|text| !text.is_empty()).collect()
 }
 
-/// When the wait ends by itself, and what then.
+/// When the wait ends automatically, and what happens then.
 pub fn limit(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Option<String> {
     let until = status.waiting_for.as_ref()?.until?;
     let left = words::short(until.duration_since(now));
@@ -277,7 +277,7 @@ pub fn limit(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Optio
             .then(|| format!("at most {left} more"));
     };
     if step.pause.is_some() {
-        return Some(format!("goes on in {left}"));
+        return Some(format!("continues in {left}"));
     }
     if let Some(gate) = &step.gate {
         return Some(format!("at most {left} more, then {}", words::timeout_words(gate)));
@@ -296,9 +296,9 @@ pub fn limit(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Optio
 /// What no verdict in time does.
 pub fn inconclusive_words(rollout: &Rollout) -> &'static str {
     match rollout.spec.on_inconclusive.unwrap_or_default() {
-        OnInconclusive::Hold => "holds and asks for a person",
+        OnInconclusive::Hold => "holds and waits for an operator",
         OnInconclusive::Abort => "rolls back",
-        OnInconclusive::Promote => "goes on as if it had passed",
+        OnInconclusive::Promote => "continues as if it had passed",
     }
 }
 
@@ -378,8 +378,8 @@ fn traffic(rollout: &Rollout, status: &RolloutStatus, width: usize, paint: Paint
 /// Header routes and a mirror, on a line of their own.
 fn beside(weights: &Weights) -> String {
     let headers = (!weights.headers.is_empty()).then(|| format!("by header: {}", weights.headers.join(", ")));
-    let mirror = weights.mirror.map(|share| format!("copies of {share}"));
-    let sticky = weights.sticky.then(|| "users stay on their version".to_owned());
+    let mirror = weights.mirror.map(|share| format!("mirror {share}"));
+    let sticky = weights.sticky.then(|| "users are sticky".to_owned());
     let parts: Vec<String> = headers.into_iter().chain(mirror).chain(sticky).collect();
     if parts.is_empty() { String::new() } else { format!("{}{}\n", label(""), parts.join("   ")) }
 }
@@ -391,7 +391,7 @@ fn without_routes(rollout: &Rollout, status: &RolloutStatus) -> String {
         Some(strategy) => {
             let serves = if switched { &status.current_revision } else { &status.stable_revision };
             let service = strategy.active_service.as_deref().unwrap_or_default();
-            format!("Service {service} leads to {}", words::number(serves.as_ref()))
+            format!("Service {service} selects {}", words::number(serves.as_ref()))
         }
         None => format!("planned {}   by the ratio of pods", split(status.weights.desired)),
     };
@@ -436,7 +436,7 @@ fn revisions(pods: &[RevisionView], paint: Paint) -> String {
     format!("  revisions\n{}", columns(paint, 4, &rows))
 }
 
-/// What a person may type next: what it does, and the command.
+/// The possible next commands: the effect, and the command.
 pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static str, String)> {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
     let option = words::option(rollout);
@@ -446,9 +446,9 @@ pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static
         Place::Unseen | Place::FirstDeploy => vec![],
         Place::Idle if status.promoted.len() > 1 => vec![("go back", verb("undo"))],
         Place::Idle => vec![("release", format!("glidepath set image {name} CONTAINER=IMAGE{option}"))],
-        Place::Held(_) => vec![abort, ("begin again", verb("retry")), ("go on all the same", verb("promote"))],
+        Place::Held(_) => vec![abort, ("new attempt", verb("retry")), ("continue anyway", verb("promote"))],
         Place::Paused { in_file: true } => vec![abort],
-        Place::Paused { in_file: false } => vec![abort, ("go on", verb("resume"))],
+        Place::Paused { in_file: false } => vec![abort, ("resume", verb("resume"))],
         Place::Step(step) if is_judged(&step) || step.ramp.is_some() => {
             vec![abort, ("end this wait", verb("promote"))]
         }
@@ -456,11 +456,11 @@ pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static
             vec![abort, ("approve", verb("promote"))]
         }
         Place::Step(step) if step.gate.is_some() => vec![abort, ("end this wait", verb("promote"))],
-        Place::Step(step) if step.pause.is_some() => vec![abort, ("go on", verb("promote"))],
+        Place::Step(step) if step.pause.is_some() => vec![abort, ("continue", verb("promote"))],
         Place::Step(_) | Place::StepsDone => vec![abort],
         Place::Promoting(None | Some(Stage::Scale | Stage::RouteToCanary | Stage::PostAnalysis)) => vec![abort],
         Place::Promoting(_) | Place::Returning => vec![("why", verb("explain"))],
-        Place::Aborted | Place::Kept => vec![("begin again", verb("retry")), ("why", verb("explain"))],
+        Place::Aborted | Place::Kept => vec![("new attempt", verb("retry")), ("why", verb("explain"))],
     }
 }
 

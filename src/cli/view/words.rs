@@ -1,4 +1,4 @@
-//! The words that every view shares: times, steps, what a rollout does right now.
+//! Phrases that all views share: times, steps, what a rollout is doing right now.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ pub fn option(rollout: &Rollout) -> String {
     annotations.and_then(|all| all.get(LOCAL_OPTION)).map(|option| format!(" {option}")).unwrap_or_default()
 }
 
-/// Where a rollout is, in the terms that people act on.
+/// The state of a rollout, as users see it.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, for the length of a line")]
 pub enum Place<'a> {
@@ -30,7 +30,7 @@ pub enum Place<'a> {
     FirstDeploy,
     /// Nothing is being released.
     Idle,
-    /// Everything stays until a person decides.
+    /// Held until an operator decides.
     Held(&'a Held),
     /// Paused, by the file or by a command.
     Paused {
@@ -84,7 +84,7 @@ pub fn strategy(rollout: &Rollout) -> &'static str {
     rollout.spec.strategy.name()
 }
 
-/// A step in a word or two, for the step bar.
+/// A short name of a step, for the step bar.
 pub fn step_label(step: &Step) -> String {
     if let Some(weight) = step.set_weight {
         return weight.to_string();
@@ -128,9 +128,9 @@ pub fn gate_words(gate: &Gate) -> String {
 /// What a gate that stays shut does in the end.
 pub fn timeout_words(gate: &Gate) -> &'static str {
     match gate.on_timeout.unwrap_or_default() {
-        OnTimeout::Hold => "it holds and asks for a person",
+        OnTimeout::Hold => "it holds and waits for an operator",
         OnTimeout::Abort => "it rolls back",
-        OnTimeout::Promote => "it goes on all the same",
+        OnTimeout::Promote => "it continues anyway",
     }
 }
 
@@ -140,9 +140,10 @@ pub fn step_words(step: &Step) -> String {
         return weight.to_string();
     }
     if let Some(pause) = &step.pause {
-        return pause
-            .duration
-            .map_or_else(|| "a pause until someone promotes".into(), |d| format!("a pause of {}", short(d.signed())));
+        return pause.duration.map_or_else(
+            || "a pause until an operator promotes".into(),
+            |d| format!("a pause of {}", short(d.signed())),
+        );
     }
     if let Some(observe) = &step.observe {
         let least = observe.at_least.map(|d| format!(" for at least {}", short(d.signed())));
@@ -198,8 +199,8 @@ pub fn is_seen(rollout: &Rollout) -> bool {
 /// What is said of a Rollout without a status.
 pub fn unseen(rollout: &Rollout) -> String {
     match &rollout.spec.class {
-        Some(class) => format!("no controller with --class {class} has looked at it yet"),
-        None => "no controller has looked at it yet".to_owned(),
+        Some(class) => format!("no controller with --class {class} has reconciled it yet"),
+        None => "no controller has reconciled it yet".to_owned(),
     }
 }
 
@@ -208,19 +209,19 @@ pub fn number(revision: Option<&crate::api::status::RevisionRef>) -> String {
     revision.map_or_else(|| "a new revision".into(), |r| format!("#{}", r.number))
 }
 
-/// The stage of a promotion for people.
+/// The human-readable stage of a promotion.
 pub fn stage_words(stage: Option<Stage>) -> &'static str {
     match stage {
         None => "promoting",
-        Some(Stage::Scale) => "promoting: the new version gets all its pods",
-        Some(Stage::RouteToCanary) => "promoting: all traffic moves to the new version's pods",
-        Some(Stage::MoveStable) => "promoting: the stable target moves to the new version",
-        Some(Stage::PostAnalysis) => "promoting: the new version is judged under all traffic",
-        Some(Stage::RouteToStable) => "promoting: routes go back to the stable target",
+        Some(Stage::Scale) => "promoting: the new version scales to all its pods",
+        Some(Stage::RouteToCanary) => "promoting: all traffic shifts to the new version's pods",
+        Some(Stage::MoveStable) => "promoting: the stable target switches to the new version",
+        Some(Stage::PostAnalysis) => "promoting: the new version is analyzed under all traffic",
+        Some(Stage::RouteToStable) => "promoting: routes return to the stable target",
     }
 }
 
-/// How an outcome is told (Aborted and RolledBack are both told as `rolled back`).
+/// The display of an outcome (Aborted and RolledBack are both shown as `rolled back`).
 pub fn outcome_words(outcome: Outcome) -> (&'static str, Tone) {
     match outcome {
         Outcome::Promoted | Outcome::FastPromoted => ("promoted", Tone::Good),

@@ -242,7 +242,7 @@ impl<T> Rows<T> {
         known || number(version).is_some_and(|version| version <= self.shown)
     }
 
-    /// A write of ours that the watch has gone past without showing it: it is not in the history that the server tells.
+    /// A write of ours that the watch has gone past without showing it: it is not in the server's history.
     pub fn passed_over(&self) -> Option<u64> {
         self.unshown.versions.first().map(|(version, _)| *version).filter(|version| *version < self.shown)
     }
@@ -265,7 +265,7 @@ impl<T> Rows<T> {
         self.unshown.since(answers, version)
     }
 
-    /// A list of this version is in the table, beside our own `newer` writes.
+    /// A list of this version is in the table, together with our own `newer` writes.
     pub fn listed(&mut self, version: &str, newer: &BTreeSet<ObjectKey>) {
         self.unshown.retain(newer);
         self.shown = number(version).unwrap_or(0);

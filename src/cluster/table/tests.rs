@@ -135,8 +135,8 @@ fn an_event_older_than_our_own_write_is_ignored() {
     assert!(table.seen(&item("a", 10, "red")).unwrap().matters(), "versions are numbers, not texts");
 }
 
-/// M5: what we wrote last, and somebody deleted while the watch was broken, is gone with the next list, though nothing in
-/// that list is newer than our write.
+/// Our last write, deleted by another client while the watch was broken, is gone with the next list, although nothing
+/// in that list is newer than our write (M5).
 #[test]
 fn a_list_removes_what_we_wrote_and_others_deleted_meanwhile() {
     let table = Table::<Colour>::default();

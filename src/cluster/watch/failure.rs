@@ -10,19 +10,19 @@ use crate::cluster::call::chain;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The API server said no, or that it cannot.
-    #[error("the API server answered {}: {}", .0.code, .0.message)]
+    #[error("the API server responded {}: {}", .0.code, .0.message)]
     Answered(Box<Status>),
     /// It said nothing.
-    #[error("no answer from the API server within {} s", .0.as_secs())]
+    #[error("no response from the API server within {} s", .0.as_secs())]
     NoAnswer(Duration),
     /// A watch continues beyond its end: nothing arrives from the server any more.
-    #[error("the watch did not end within {} s, as it was asked to", .0.as_secs())]
+    #[error("the watch did not end at its timeout of {} s", .0.as_secs())]
     Endless(Duration),
     /// The connection does not come about, or broke.
     #[error("{0}")]
     Broken(String),
     /// What came is not what the API promises.
-    #[error("unexpected answer: {0}")]
+    #[error("unexpected response: {0}")]
     Garbled(String),
     /// Versions went back.
     #[error("resourceVersions went back from {known} to {said}: etcd was restored")]
@@ -33,7 +33,7 @@ pub enum Failure {
         said: String,
     },
     /// A list is from a backup.
-    #[error("the list at {0} is older than what was known: etcd was restored")]
+    #[error("the list at {0} is older than the cache: etcd was restored")]
     Undone(String),
     /// A write of ours is not in the history that the watch shows.
     #[error("the watch is at {said} and has not shown our own write at {written}")]
@@ -62,7 +62,7 @@ impl Failure {
         }
     }
 
-    /// Whether the server that answers next may have been restored meanwhile.
+    /// Whether the server may have been restored before its next response.
     pub fn leaves_doubt(&self) -> bool {
         match self {
             Failure::Answered(status) => status.code >= 500,
@@ -72,7 +72,7 @@ impl Failure {
         }
     }
 
-    /// Whether only a new list helps: the history that the watch goes on from is not there (any more).
+    /// Whether a relist is required: the history from which the watch would resume is gone.
     pub fn needs_list(&self) -> bool {
         match self {
             Failure::Answered(status) => {

@@ -1,5 +1,5 @@
-//! A small API server for tests of the watches: it lists what it is given, refuses or stays silent where it is told to, and
-//! its open watches are in the test's hands.
+//! A small API server for tests of the watches: it lists the given objects, rejects or stays silent as configured, and
+//! the test controls its open watches.
 
 use std::{
     collections::HashMap,
@@ -40,7 +40,7 @@ pub enum Answer {
     Resources(Vec<&'static str>),
     /// This HTTP code.
     Refuse(u16),
-    /// Nothing, for ever.
+    /// No response, ever.
     Silence,
 }
 

@@ -1,7 +1,7 @@
-//! A list as it arrives: object by object, so that no more than one of them is in memory beside what is kept of all.
+//! A list as it arrives: object by object, so that no more than one of them is in memory in addition to the cache.
 //!
-//! JSON parsers want the whole text, or a thread that may wait for more of it. Where an object ends can be told from its
-//! braces alone. Each is then read by itself, and what is left, the list without its objects, is read at the end.
+//! JSON parsers want the whole text, or a thread that may wait for more of it. The braces alone determine where an
+//! object ends. Each is then decoded separately, and the rest, the list without its objects, is decoded at the end.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::cluster::{
     nesting::Nesting,
 };
 
-/// The longest object. etcd stores objects of 1.5 MiB unless told otherwise.
+/// The longest object. etcd stores objects of 1.5 MiB by default.
 pub const LONGEST_OBJECT: usize = 32 << 20;
 /// The longest list without its objects.
 const LONGEST_REST: usize = 1 << 20;
@@ -59,7 +59,7 @@ impl<B: AsyncBufRead + Unpin> ListBody<B> {
     /// What the list says of itself, once there is no further object.
     pub fn meta(self) -> Result<PageMeta, Failure> {
         if self.place.nesting.open() > 0 {
-            return Err(Failure::Broken("the answer ends within the list".to_owned()));
+            return Err(Failure::Broken("the response ends within the list".to_owned()));
         }
         let page: Page<'_> = serde_json::from_slice(&self.rest).map_err(|error| Failure::Garbled(error.to_string()))?;
         if page.items().next().is_some() {
@@ -69,7 +69,7 @@ impl<B: AsyncBufRead + Unpin> ListBody<B> {
     }
 }
 
-/// Where in the text the next byte stands.
+/// The position of the next byte.
 #[derive(Default)]
 struct Place {
     nesting: Nesting,
@@ -100,7 +100,7 @@ impl Place {
         self.in_items && self.nesting.open() == OBJECTS && !self.nesting.in_text()
     }
 
-    /// Passes one byte; before it stood `rest`, without the objects.
+    /// Passes one byte; `rest` is the text before it, without the objects.
     fn pass(&mut self, byte: u8, rest: &[u8]) {
         let before = self.nesting.open();
         self.nesting.pass(byte);

@@ -37,7 +37,7 @@ use crate::{
 use routes::Definitions;
 use stream::Stream;
 
-/// Who is told that something changed.
+/// The receivers of change notifications.
 pub trait Triggers: Send + Sync {
     /// A Rollout, or something around it, changed.
     fn rollout(&self, key: RolloutKey);

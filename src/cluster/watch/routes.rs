@@ -1,8 +1,8 @@
 //! Routers' kinds, which a cluster may lack, or serve at an older version, or not let us list: each is looked for and
 //! watched by a task of its own, and what is wrong with one concerns only the Rollouts that name it.
 //!
-//! Discovery says which versions are served; everybody may ask it, also an account that is bound to one namespace. A watch
-//! on the definitions' metadata says when to ask again, so that nothing is asked while nothing changes.
+//! Discovery returns the served versions; every account may use it, also one that is bound to a namespace. A watch on
+//! the metadata of the CRDs triggers it, so that no request is sent while nothing changes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ use crate::{
 
 /// A look at discovery takes no longer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// So often discovery is asked while nobody says when something changes.
+/// The interval of discovery without a watch on the CRDs.
 const POLL: Duration = Duration::from_secs(60);
 /// A kind that was watched is looked for again after this long before its objects count as gone.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -82,7 +82,7 @@ struct Looking {
     backoff: Backoff,
     /// The version that is being watched, by a task that ends when it is dropped.
     running: Option<(&'static str, JoinSet<()>)>,
-    /// Why the kind cannot be used, as the Rollouts that name it were told.
+    /// Why the kind cannot be used, as reported to the Rollouts that reference it.
     told: Option<String>,
 }
 
@@ -139,7 +139,7 @@ impl Watch {
                 Ok(Err(kube::Error::Api(status))) if status.code == 404 => {}
                 Ok(Err(error)) => return Found::Unknown(chain(&error)),
                 Err(_) => {
-                    return Found::Unknown(format!("no answer from the API server within {} s", ANSWER.as_secs()));
+                    return Found::Unknown(format!("no response from the API server within {} s", ANSWER.as_secs()));
                 }
             }
         }
@@ -157,7 +157,7 @@ impl Watch {
                 task.spawn(self.clone().follow_route(kind, version, Arc::clone(&looking.health)));
                 looking.running = Some((version, task));
             }
-            // What is being watched goes on as long as it can.
+            // An existing watch continues as long as it can.
             Found::Unknown(_) if looking.running.is_some() => {}
             Found::Unknown(_) => self.cluster.router_kinds.found(kind, found.clone()),
             Found::Absent => {

@@ -1,8 +1,8 @@
 //! Lists one kind and watches it on: what the API server says goes into a table, whatever becomes of the connection.
 //!
 //! kube's own `watcher` does the same for typed objects. This one is ours because it must show more: the list's version
-//! (what a list lacks is only then known to be gone), bookmarks and answers (a stream without changes lives too), and each
-//! object by itself (one that cannot be read must not stop the others).
+//! (what a list lacks is only then known to be gone), bookmarks and answers (a stream without changes lives too), and
+//! each object separately (one that cannot be decoded must not stop the others).
 
 use std::{collections::HashSet, fmt::Display, pin::Pin, time::Duration};
 
@@ -37,7 +37,7 @@ const WHOLE: Duration = Duration::from_secs(300);
 const WATCH: (u32, u32) = (120, 20);
 /// A watch that outlives its end by this much is not heard of any more.
 const MARGIN: Duration = Duration::from_secs(10);
-/// A watch that ends sooner and said nothing is no faster begun anew than a failed one.
+/// A watch that ends sooner without an event is not restarted faster than a failed one.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// A stream that lived for so long was well: its next failure is the first again.
 const LIVED: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What to list and watch.
 pub struct Stream<'a, T> {
-    /// The way to the API server; it must not repeat requests by itself.
+    /// The client for the API server; it must not retry.
     pub client: Client,
     /// The kind.
     pub resource: ApiResource,
@@ -148,9 +148,9 @@ impl<T: Kept> Stream<'_, T> {
         let (kind, text) = (&self.resource.kind, failure.to_string());
         let repeats = progress.failure.as_ref() == Some(&text);
         if failure.is_routine() || repeats {
-            tracing::debug!(%kind, error = text, "cannot watch; trying again");
+            tracing::debug!(%kind, error = text, "watch failed; retrying");
         } else {
-            tracing::warn!(%kind, error = text, "cannot watch; trying again");
+            tracing::warn!(%kind, error = text, "watch failed; retrying");
         }
         progress.failure = Some(text);
     }
@@ -396,7 +396,7 @@ impl<T: Kept> Stream<'_, T> {
                 Some(item)
             }
             Err(why) => {
-                tracing::warn!(%kind, %why, "an object without readable metadata is left out");
+                tracing::warn!(%kind, %why, "an object without valid metadata is skipped");
                 None
             }
         }
@@ -421,7 +421,7 @@ struct MarkMeta {
     resource_version: String,
 }
 
-/// Within one stream versions grow. After a restore of etcd a server may go on with lower ones, without any error.
+/// Within one stream versions grow. After an etcd restore a server may continue with lower ones, without an error.
 fn went_back(known: &str, said: &str) -> bool {
     matches!((number(known), number(said)), (Some(known), Some(said)) if said < known)
 }

@@ -174,7 +174,7 @@ fn served() -> FakeApi {
     api
 }
 
-/// C3: one Rollout that nests too deep for us stops nobody, as an event, in the list after 410 Gone, and at a start.
+/// One Rollout that nests too deep stops no other, as an event, in the list after 410 Gone, and at startup (C3).
 #[tokio::test(start_paused = true)]
 async fn one_rollout_that_cannot_be_read_stops_no_other() {
     let api = served();
@@ -270,16 +270,16 @@ async fn an_older_istio_is_watched_at_the_version_that_it_serves() {
     }
 }
 
-/// H3: kinds that are not there, or cannot be listed, or whose list never comes keep nobody from working but those that
-/// name them; and all is well as soon as they come.
+/// Kinds that are not served, or cannot be listed, or whose list never arrives block only the Rollouts that reference
+/// them; these recover as soon as the kinds are available (H3).
 #[tokio::test(start_paused = true)]
 async fn an_optional_kind_that_cannot_be_listed_blocks_neither_start_nor_liveness() {
     let routes = &format!("{ISTIO}/v1/virtualservices");
     for (answer, says, within) in [
-        (Answer::Refuse(404), "answered 404", 1),
-        (Answer::Refuse(403), "answered 403", 1),
-        (Answer::Refuse(500), "answered 500", 12),
-        (Answer::Silence, "list has not come yet", 12),
+        (Answer::Refuse(404), "responded 404", 1),
+        (Answer::Refuse(403), "responded 403", 1),
+        (Answer::Refuse(500), "responded 500", 12),
+        (Answer::Silence, "not listed yet", 12),
     ] {
         let api = served();
         api.answer(ROLLOUTS, Answer::Items(vec![rollout("web", 50, &image("one"))]));
@@ -307,7 +307,7 @@ async fn a_change_of_served_versions_is_noticed() {
     api.version(100);
     let process = Process::start(&api);
     assert_eq!(process.synced().await, 0);
-    assert!(process.trouble().unwrap().contains("serves no VirtualService"));
+    assert!(process.trouble().unwrap().contains("does not serve VirtualService"));
     let asked = api.requests(&format!("{ISTIO}/v1?"));
     api.version(1_000);
     process.pass(600, &[DEFINITIONS]).await;
@@ -332,7 +332,7 @@ async fn a_change_of_served_versions_is_noticed() {
         api.send(DEFINITIONS, "DELETED", &changed(plural, at));
     }
     process.pass(10, &[]).await;
-    assert!(process.trouble().unwrap().contains("serves no VirtualService"));
+    assert!(process.trouble().unwrap().contains("does not serve VirtualService"));
 }
 
 /// H3: an account that is bound to one namespace may not list definitions; routers are found by discovery all the same.
@@ -459,7 +459,7 @@ async fn a_server_that_cannot_answer_with_all_at_once_is_asked_for_pages() {
     assert!(api.requests(&format!("{RUNS}?&limit=250")) > 0);
 }
 
-/// M6: an API server that goes on after a restore of etcd shows lower versions; no error says so.
+/// After an etcd restore the API server returns lower versions, without an error (M6).
 #[tokio::test(start_paused = true)]
 async fn after_a_restore_the_list_is_taken_anew() {
     let api = served();

@@ -9,7 +9,7 @@ use kube::Client;
 use crate::cluster::ServerClock;
 
 /// Why a leader with such a clock must stop.
-pub const OFF: &str = "its clock is off by more than 5 s from the API server's";
+pub const OFF: &str = "its clock differs by more than 5 s from the API server's";
 
 /// How often the two clocks are compared while they do not agree, and looked at while they do.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
@@ -23,10 +23,12 @@ pub async fn agrees(client: &Client, server: &ServerClock) {
         match (asked, server.off()) {
             (Ok(Ok(_)), None) => return,
             (Ok(Err(error)), _) => tracing::warn!(%error, "cannot read the API server's time; retrying"),
-            (Err(_), _) => tracing::warn!("no answer from the API server in 3 s when asked for its time; retrying"),
+            (Err(_), _) => {
+                tracing::warn!("no response from the API server within 3 s to a request for its time; retrying")
+            }
             (Ok(Ok(_)), Some(off)) => tracing::error!(
                 off_by_seconds = off.as_secs_f64(),
-                "this machine's clock is too far from the API server's to decide anything; set it (NTP)"
+                "the clock of this machine differs too much from the API server's to reconcile; synchronize it (NTP)"
             ),
         }
         tokio::time::sleep(CHECK_EVERY).await;

@@ -222,8 +222,8 @@ fn renew(leading: Leading, now: Now) -> (State, Action) {
     (State::Leading(Leading { sent: now.at, ..leading }), action)
 }
 
-/// A renewal that was on its way may have been stored before the release: then the release is refused and made anew. One
-/// that comes after the release is refused itself.
+/// A renewal in flight may have been stored before the release: then the release is rejected and retried. One that
+/// arrives after the release is rejected itself.
 fn release(stored: Stored, until: Instant, event: Event, now: Now) -> (State, Action) {
     if now.at >= until {
         return (State::Ended, Action::End);

@@ -19,7 +19,7 @@ fn of(holder: &str) -> Stored {
     stored(&Record::taken(holder, None, wall()))
 }
 
-/// What was decided, in a word.
+/// The decision, as a string.
 fn said(state: &State, action: &Action) -> String {
     let state = match state {
         State::Standby(_) => "standby",

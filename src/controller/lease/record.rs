@@ -8,8 +8,8 @@ use k8s_openapi::{
 
 use super::election::LEASE_DURATION;
 
-/// The fields of a Lease that the election reads and writes. Its times are for people and for telling one record from
-/// another: they come from the clocks of different machines and are never compared with each other.
+/// The fields of a Lease that the election reads and writes. Its times are for display and for distinguishing records:
+/// they come from the clocks of different machines and are never compared with each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The leader's identity; `None` in a Lease that is free.
@@ -35,7 +35,7 @@ impl Record {
         Record { renewed: Some(as_stored(now)), ..self.clone() }
     }
 
-    /// No leader: whoever reads this may become the next one at once.
+    /// No leader: any replica that reads this may become the leader at once.
     pub fn released(&self) -> Self {
         Record { transitions: self.transitions, ..Record::default() }
     }

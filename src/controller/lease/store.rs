@@ -40,7 +40,7 @@ pub struct KubeLease {
 }
 
 impl KubeLease {
-    /// The Lease in this namespace. The client should not retry by itself.
+    /// The Lease in this namespace. The client should not retry.
     pub fn new(client: Client, namespace: &str) -> Self {
         KubeLease { api: Api::namespaced(client, namespace) }
     }

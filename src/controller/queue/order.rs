@@ -34,7 +34,7 @@ pub struct Order<K> {
     turns: VecDeque<String>,
     /// Those keys, by namespace. None is empty.
     lines: HashMap<String, BTreeSet<(Instant, K)>>,
-    /// Keys that are being worked on. One that is due again meanwhile is in no line.
+    /// Keys in progress. One that is due again in the meantime is in no queue.
     running: HashSet<K>,
     /// How many of them each namespace has. None is 0.
     held: HashMap<String, usize>,
@@ -80,7 +80,7 @@ impl<K: Clone + Ord + Hash + Namespaced> Order<K> {
         Ok(key)
     }
 
-    /// The key is not worked on any more. What was due meanwhile is due now.
+    /// The key is no longer in progress. If it became due in the meantime, it is due now.
     pub fn finish(&mut self, key: &K) {
         if !self.running.remove(key) {
             return;

@@ -1,4 +1,4 @@
-//! What the values of a template break, each with its field: values that no judge can fulfil, selectors that cannot be read.
+//! Invalid values of a template, with their fields: values that no judge supports, selectors that cannot be parsed.
 
 use crate::{
     api::analysis::{
@@ -45,7 +45,7 @@ fn settings_problems(settings: &Settings) -> Problems {
     }
     for (field, chance) in [("alpha", settings.alpha), ("beta", settings.beta)] {
         if chance.is_some_and(|chance| !(1e-6..=0.5).contains(&chance)) {
-            problems.push((format!("settings.{field}"), "is a chance from 0.000001 to 0.5".to_owned()));
+            problems.push((format!("settings.{field}"), "must be from 0.000001 to 0.5".to_owned()));
         }
     }
     if settings.phi.is_some_and(|phi| !(1.0..=20.0).contains(&phi)) {
@@ -102,7 +102,7 @@ fn threshold_problems(threshold: &ThresholdMetric) -> Problems {
         }
     }
     if threshold.success.is_none() && threshold.failure.is_none() {
-        add("success", "give a success or a failure condition".to_owned());
+        add("success", "set a success or a failure condition".to_owned());
     }
     if threshold.query.trim().is_empty() {
         add("query", "is empty".to_owned());

@@ -12,7 +12,7 @@ use crate::{
     local::template,
 };
 
-/// The router that stands in the object for the splitter: the engine asks only whether there is one.
+/// The placeholder router in the object for the splitter: the engine checks only whether there is one.
 const STAND_IN: &str = "glidepath-local";
 
 /// Makes a Rollout's raw object what is released here, and says what a reader of the file should know.
@@ -21,15 +21,15 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return Vec::new() };
     let mut notes = Vec::new();
     if let Some(replicas) = spec.insert("replicas".into(), json!(1)).filter(|replicas| *replicas != json!(1)) {
-        notes.push(format!("spec.replicas {replicas} means nothing here: each address counts as one pod"));
+        notes.push(format!("spec.replicas {replicas} has no effect in local mode: each address counts as one pod"));
     }
     let splitter = json!([{ "istio": { "virtualServices": [{ "name": STAND_IN }] } }]);
     if spec.insert("traffic".into(), splitter.clone()).is_some_and(|traffic| traffic != splitter) {
-        notes.push("spec.traffic is not used: the built-in splitter routes".to_owned());
+        notes.push("spec.traffic is not used: the built-in proxy routes".to_owned());
     }
     spec.insert("services".into(), json!({ "root": name }));
     if spec.remove("workloadRef").is_some() {
-        notes.push("spec.workloadRef is not used: versions are named with 'glidepath set image'".to_owned());
+        notes.push("spec.workloadRef is not used: set versions with 'glidepath set image'".to_owned());
     }
     for field in ["canaryMetadata", "stableMetadata"] {
         if spec.remove(field).is_some() {
@@ -45,7 +45,7 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
     // The splitter's table is swapped in one moment.
     spec.entry("settle").or_insert_with(|| json!("0s"));
     if spec.get("strategy").is_some_and(|strategy| strategy.get("abTest").is_some()) {
-        notes.push("nobody counts the goal of the test here: a person decides, with promote or abort".to_owned());
+        notes.push("the goal of the test is not measured in local mode: decide with promote or abort".to_owned());
     }
     if let Some(object) = object.as_object_mut() {
         object.remove("status");
@@ -61,7 +61,7 @@ pub fn check(spec: &RolloutSpec) -> Vec<Finding> {
     }
     let preview = spec.strategy.blue_green.as_ref().and_then(|strategy| strategy.preview_replicas);
     if preview.is_some_and(|replicas| replicas > 1) {
-        let message = "there is one process at each address and nothing to scale; leave it out";
+        let message = "there is one process per address and nothing to scale; remove it";
         found.push(Finding::error("spec.strategy.blueGreen.previewReplicas", message));
     }
     found
@@ -71,23 +71,23 @@ fn check_canary(canary: &CanaryStrategy, found: &mut Vec<Finding>) {
     let path = "spec.strategy.canary";
     let mut refuse = |field: String, message: &str| found.push(Finding::error(format!("{path}.{field}"), message));
     if canary.dynamic_stable_scale {
-        refuse("dynamicStableScale".into(), "there are no pods to scale here; leave it out");
+        refuse("dynamicStableScale".into(), "there are no pods to scale in local mode; remove it");
     }
     if canary.min_pods_per_revision.is_some_and(|pods| pods > 1) {
-        refuse("minPodsPerRevision".into(), "there is one process at each address; leave it out");
+        refuse("minPodsPerRevision".into(), "there is one process per address; remove it");
     }
     for (index, step) in canary.steps.iter().enumerate() {
         if let Step { set_canary_scale: Some(_), .. } = step {
             refuse(
                 format!("steps[{index}].setCanaryScale"),
-                "there is one process at each address and nothing to scale; take the step out",
+                "there is one process per address and nothing to scale; remove the step",
             );
         }
     }
 }
 
-/// What of a template cannot be measured here. The goal of an A/B test is left to a person: only the application counts who
-/// converts.
+/// What of a template cannot be measured here. The goal of an A/B test is decided by an operator: only the application
+/// knows who converts.
 pub fn check_template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, metric) in spec.metrics.iter().enumerate() {
@@ -98,14 +98,13 @@ pub fn check_template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
         if let Some(ratio) = &metric.ratio {
             for (field, counter) in [("bad", &ratio.bad), ("total", &ratio.total)] {
                 if matches!(counter, Counter { builtin: None, .. }) {
-                    let message = "asks Prometheus, which a local rollout does not; the splitter counts {builtin: errors} \
-                                   and {builtin: requests}";
+                    let message = "queries Prometheus, which is not available in local mode; the proxy counts {builtin: errors} and {builtin: requests}";
                     found.push(Finding::error(format!("{path}.ratio.{field}"), message));
                 }
             }
         } else {
-            let message = "asks Prometheus, which a local rollout does not; a ratio of the splitter's builtin counters can \
-                           be judged here";
+            let message =
+                "queries Prometheus, which is not available in local mode; use a ratio of the proxy's builtin counters";
             found.push(Finding::error(path, message));
         }
     }

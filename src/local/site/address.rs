@@ -15,16 +15,16 @@ pub struct Address {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AddressError {
     /// Not a URL at all.
-    #[error("`{0}` is not an address; write one like http://127.0.0.1:8081")]
+    #[error("`{0}` is not an address; use one like http://127.0.0.1:8081")]
     Syntax(String),
     /// HTTPS.
-    #[error("`{0}`: https is not spoken here; give the plain http address behind it, and end TLS before --listen")]
+    #[error("`{0}`: https is not supported; use a plain http address, and terminate TLS before --listen")]
     Https(String),
     /// Another scheme, or none.
-    #[error("`{0}` is not http; write it like http://127.0.0.1:8081")]
+    #[error("`{0}` is not http; use an address like http://127.0.0.1:8081")]
     Scheme(String),
     /// More than host and port.
-    #[error("`{0}` has a path; give host and port alone: every request keeps the path it came with")]
+    #[error("`{0}` has a path; use only host and port: requests keep their path")]
     Path(String),
 }
 
@@ -90,7 +90,7 @@ mod tests {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), shown);
         }
         for (text, said) in [
-            ("https://127.0.0.1:8081", "https is not spoken here"),
+            ("https://127.0.0.1:8081", "https is not supported"),
             ("127.0.0.1:8081", "is not http"),
             ("ftp://a", "is not http"),
             ("http://127.0.0.1:8081/app", "has a path"),

@@ -45,8 +45,8 @@ pub struct Setup {
     /// Stable and canary, as given on the command line.
     pub addresses: [Address; 2],
     /// How long a version may take to begin an answer.
-    pub patience: Duration,
-    /// The seed of the splitter's dice.
+    pub timeout: Duration,
+    /// The random seed of the splitter.
     pub seed: u64,
 }
 
@@ -57,7 +57,7 @@ pub enum SiteError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The folder belongs to other addresses.
-    #[error("{folder} is about {known}; give these addresses, or another --name, or move the folder away")]
+    #[error("{folder} belongs to {known}; use these addresses, or another --name, or move the folder away")]
     OtherAddresses {
         /// Where.
         folder: String,
@@ -65,7 +65,7 @@ pub enum SiteError {
         known: String,
     },
     /// The folder belongs to another Rollout.
-    #[error("{folder} keeps the Rollout \"{known}\"; give another --name, or move the folder away")]
+    #[error("{folder} belongs to the Rollout \"{known}\"; use another --name, or move the folder away")]
     OtherRollout {
         /// Where.
         folder: String,
@@ -76,7 +76,7 @@ pub enum SiteError {
     #[error("{0}")]
     Invalid(String),
     /// Somebody else wrote first.
-    #[error("the Rollout has changed meanwhile")]
+    #[error("the Rollout has changed in the meantime")]
     Conflict,
 }
 
@@ -87,7 +87,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Takes up what the folder has, or begins anew, and takes the file over. News comes out at the other end of `news`.
+    /// Loads the state of the folder, or starts from scratch, and applies the file. News is sent to `news`.
     pub fn open(
         folder: Folder,
         setup: Setup,
@@ -111,7 +111,7 @@ impl Site {
         let inner = Inner {
             deciding_since: restored.then(|| clock.now()),
             counters: Arc::new(Counters::new(clock.clone())),
-            splitter: Arc::new(Splitter::new(setup.seed, setup.patience)),
+            splitter: Arc::new(Splitter::new(setup.seed, setup.timeout)),
             objects: Objects::open(folder)?,
             state: Mutex::new(state),
             changed: Arc::default(),
@@ -263,7 +263,7 @@ fn in_order(ground: &Ground, given: [Address; 2]) -> [Address; 2] {
 }
 
 /// The Rollout with another file, and with the template of before where the file's has not changed: a command may have
-/// named another version meanwhile.
+/// set another version in the meantime.
 fn changed(there: Rollout, wanted: Rollout, same_template: bool) -> Rollout {
     let mut next = wanted;
     if same_template {

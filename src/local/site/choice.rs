@@ -41,7 +41,7 @@ impl Choice {
         }
     }
 
-    /// Decides for one request. The dice are thrown from 0 up to, but not, 1.
+    /// Decides for one request. The random number is in [0, 1).
     pub fn choose(&self, headers: &HeaderMap, mut dice: impl FnMut() -> f64) -> Chosen {
         if self.headers.iter().any(|any| any.fits(headers)) {
             return Chosen { target: Target::Canary, copied: false, keep: None };

@@ -1,4 +1,4 @@
-//! What drives a site: looks at its addresses, ticks its engine and its judges, until it is told to stop.
+//! What drives a site: looks at its addresses, ticks its engine and its judges, until it is stopped.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_millis(20);
 const BEAT: Duration = Duration::from_millis(500);
 /// What failed is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Every so many looks a process that runs undisturbed is recognised anew.
+/// After this many checks an undisturbed process is identified again.
 const RECOGNISE_EVERY: u32 = 10;
 
 /// Looks and ticks until `stop`. Ends with the reason when the site cannot go on.
@@ -83,9 +83,9 @@ async fn watch(site: Site, place: usize, probe: Probe, stop: CancellationToken) 
 }
 
 impl Site {
-    /// What could not be done is tried again; people hear of it once.
+    /// A failed action is retried and reported once.
     fn tell_failure(&self, error: &WorldError, told: &mut String) {
-        let message = format!("{error}; trying again");
+        let message = format!("{error}; retrying");
         if message != *told {
             let notice = Notice { warning: true, reason: "TickFailed".into(), message: message.clone() };
             self.inner.tell(&mut self.inner.state(), notice);
@@ -115,7 +115,7 @@ impl Site {
         }
         if turned && !(first && up) {
             let (address, why) = (&state.ground.places[place].address, state.health[place].why());
-            let message = if up { format!("{address} answers") } else { format!("{address} does not answer: {why}") };
+            let message = if up { format!("{address} answers") } else { format!("{address} does not respond: {why}") };
             let reason = if up { "AddressUp" } else { "AddressDown" };
             self.inner.tell(&mut state, Notice { warning: !up, reason: reason.into(), message });
         }

@@ -27,7 +27,7 @@ pub struct Folder {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// Another process holds it.
-    #[error("{0} is in use by another glidepath local; stop that one, or give another --name")]
+    #[error("{0} is in use by another glidepath local; stop that one, or use another --name")]
     InUse(PathBuf),
     /// Others may write to it.
     #[error(transparent)]
@@ -39,11 +39,11 @@ pub enum FolderError {
         doing: &'static str,
         /// On which file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's message.
         source: io::Error,
     },
-    /// A file that nobody can read.
-    #[error("{path} is not what was written there: {message}; move the folder away to begin anew")]
+    /// A file that cannot be read.
+    #[error("{path} is corrupt: {message}; move the folder away to start from scratch")]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -129,7 +129,7 @@ impl Folder {
             fs::DirBuilder::new().mode(0o700).create(parent).map_err(io("make the folder", parent))?;
         }
         let unfinished = at.with_added_extension(&UNFINISHED[1..]);
-        // A new file: what stands there is of a crash, or a link that leads elsewhere.
+        // A new file: an existing one is from a crash, or a link to elsewhere.
         if let Err(error) = fs::remove_file(&unfinished)
             && error.kind() != io::ErrorKind::NotFound
         {

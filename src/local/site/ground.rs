@@ -1,9 +1,9 @@
 //! Which version runs at which of the two addresses, and which of them the traffic goes to: what must survive a restart
-//! beside the objects.
+//! in addition to the objects.
 //!
-//! An address is a place for one version at a time. The version that is released next gets the place that the stable one
-//! does not have. What runs there is taken for that version once the place has been seen to start anew, so that the old
-//! process is never taken for the new version only because somebody forgot to restart it.
+//! An address is a place for one version at a time. The version that is released next gets the place that the stable
+//! one does not have. What runs there is taken for that version once the place has been seen to start anew, so that the
+//! old process is never taken for the new version because it was not restarted.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -173,8 +173,8 @@ impl Ground {
         here.max_by_key(|version| version.number)
     }
 
-    /// Whether a restart at this place is told apart from one of the version that runs there: no target leads to that one,
-    /// or a newer one waits for the place.
+    /// Whether a restart at this place is distinguished from one of the version that runs there: no target leads to
+    /// that one, or a newer one waits for the place.
     pub fn restart_counts(&self, place: usize) -> bool {
         let Some(occupant) = self.places[place].occupant.as_deref() else { return false };
         !self.is_target(occupant) || self.claimant(place).is_some_and(|version| version.id != occupant)
@@ -247,13 +247,13 @@ impl Ground {
         let occupant = place.occupant.as_deref().filter(|occupant| *occupant != version.id);
         let address = &place.address;
         Some(match occupant {
-            _ if !health.is_up() => format!("{address} does not answer ({}); start {image} there", health.why()),
-            Some(occupant) if self.is_target(occupant) => format!("{address} still gets traffic"),
+            _ if !health.is_up() => format!("{address} does not respond ({}); start {image} there", health.why()),
+            Some(occupant) if self.is_target(occupant) => format!("{address} still receives traffic"),
             Some(occupant) => {
                 let old = self.version(occupant).map_or("the old version".to_owned(), |old| format!("#{}", old.number));
                 format!("{address} has not been restarted since {old}; stop what runs there and start {image}")
             }
-            None => format!("{address} is being looked at"),
+            None => format!("{address} is being checked"),
         })
     }
 

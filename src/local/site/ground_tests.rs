@@ -59,7 +59,7 @@ fn the_next_version_gets_the_place_that_stable_has_not() {
     release(&mut ground, "v2", 2);
     assert_eq!(
         trouble(&ground, "v2", [true, false]),
-        "http://b:2 does not answer (connection refused); start web:v2 there"
+        "http://b:2 does not respond (connection refused); start web:v2 there"
     );
     assert!(!ground.settle(&health([true, false])));
     assert!(ground.settle(&health(BOTH)));
@@ -133,7 +133,7 @@ fn a_superseding_version_waits_for_its_place() {
     release(&mut ground, "v3", 3);
     ground.note_restart(1);
     assert!(!ground.settle(&health(BOTH)));
-    assert_eq!(trouble(&ground, "v3", BOTH), "http://b:2 still gets traffic");
+    assert_eq!(trouble(&ground, "v3", BOTH), "http://b:2 still receives traffic");
     ground.aim(Target::Canary, "v1");
     assert!(ground.settle(&health(BOTH)));
     assert!(ready(&ground, "v3") && !ready(&ground, "v2"));

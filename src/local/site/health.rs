@@ -33,7 +33,7 @@ pub struct Health {
 
 impl Default for Health {
     fn default() -> Self {
-        Health { up_since: None, why: "not asked yet".into(), timeouts: 0 }
+        Health { up_since: None, why: "not checked yet".into(), timeouts: 0 }
     }
 }
 
@@ -76,7 +76,7 @@ impl Health {
             Look::Silent => {
                 self.timeouts += 1;
                 if self.timeouts >= TIMEOUTS {
-                    self.down(format!("no answer in {} s", PATIENCE.as_secs()));
+                    self.down(format!("no response within {} s", PATIENCE.as_secs()));
                 }
             }
         }
@@ -98,7 +98,7 @@ pub struct Probe {
 impl Probe {
     /// Asks for a path, which must be answered with less than 400, or only connects.
     pub fn new(address: Address, path: Option<String>) -> Self {
-        // Each look is a connection of its own: one that is kept open would hide that nobody listens any more.
+        // Each look is a connection of its own: one that is kept open would hide that the listener is gone.
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
         Probe { address, path, client }
     }
@@ -119,16 +119,16 @@ impl Probe {
 
     async fn get(&self, path: &str) -> Look {
         let Ok(request) = Request::get(format!("{}{path}", self.address)).body(Empty::new()) else {
-            return Look::Down(format!("{path} is no path"));
+            return Look::Down(format!("{path} is not a path"));
         };
         match self.client.request(request).await {
             Ok(response) if response.status().as_u16() < 400 => Look::Up,
-            Ok(response) => Look::Down(format!("{path} answers {}", response.status().as_u16())),
+            Ok(response) => Look::Down(format!("{path} returned {}", response.status().as_u16())),
             Err(error) => Look::Down(innermost(&error)),
         }
     }
 
-    /// How the process that listens there can be recognised, where that can be told.
+    /// The identity of the process that listens there, if it can be determined.
     pub async fn process(&self) -> Option<String> {
         if !self.address.is_loopback() {
             return None;
@@ -184,7 +184,7 @@ mod tests {
         assert!(!health.take(Look::Up, at(4)), "one answer forgives a silence");
         assert!(!health.take(Look::Silent, at(5)));
         assert!(health.take(Look::Silent, at(6)));
-        assert_eq!((health.is_up(), health.why()), (false, "no answer in 2 s"));
+        assert_eq!((health.is_up(), health.why()), (false, "no response within 2 s"));
         assert!(health.take(Look::Up, at(7)));
         assert!(health.take(Look::Down("connection refused".into()), at(8)));
     }

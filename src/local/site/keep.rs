@@ -1,5 +1,5 @@
-//! The one place where a site changes: everything behind one lock, kept in the folder, and told to the splitter, to the
-//! commands and to people.
+//! The only place where a site changes: everything behind one lock, persisted in the folder, and published to the
+//! splitter, the API and the terminal.
 
 use std::{
     collections::BTreeMap,
@@ -74,7 +74,7 @@ impl Inner {
         Time(self.clock.now())
     }
 
-    /// Puts on record which version is where, and lets the splitter and the API tell the same.
+    /// Persists which version is where, and publishes it to the splitter and the API.
     pub fn keep(&self, state: &mut State) -> Result<(), FolderError> {
         self.count(state);
         self.reroute(state);
@@ -148,7 +148,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Tells people of a transition: an Event, and a line where the site runs.
+    /// Reports a transition: an Event, and a line on the terminal.
     pub fn tell(&self, state: &mut State, notice: Notice) {
         let now = self.clock.now();
         state.serial += 1;

@@ -1,9 +1,9 @@
 //! One Rollout on two addresses of the user's own: what `glidepath local` runs.
 //!
-//! [`Site`] is a world ([`crate::ports::World`]) beside the cluster and the demo, so that engine, judges and commands are the
-//! controller's. Its pods are the processes at the two addresses, its router is a splitter before them, its metrics are what
-//! the splitter counts, and its API server ([`rest`]) answers the calls that the commands make. All that must survive is in
-//! a folder.
+//! [`Site`] is a world ([`crate::ports::World`]) next to the cluster and the demo, so that engine, judges and commands
+//! are the controller's. Its pods are the processes at the two addresses, its router is a splitter before them, its
+//! metrics are what the splitter counts, and its API server ([`rest`]) answers the calls that the commands make. All
+//! that must survive is in a folder.
 
 pub mod accept;
 pub mod address;

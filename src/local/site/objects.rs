@@ -1,4 +1,4 @@
-//! The objects of a local rollout, in memory and in the folder, with the versions and changes that a watch tells.
+//! The objects of a local rollout, in memory and in the folder, with the versions and changes that a watch reports.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,12 +30,12 @@ pub struct Change {
     pub object: Arc<Value>,
 }
 
-/// All objects. Every write is in the folder before anybody hears of it.
+/// All objects. Every write is in the folder before it is published.
 pub struct Objects {
     folder: Folder,
     held: Mutex<Held>,
     changes: broadcast::Sender<Change>,
-    /// Held by a write, and by whoever reads, changes and writes what no other write may get between.
+    /// Held by a write, and by read-modify-write operations that no other write may interrupt.
     turn: Mutex<()>,
 }
 
@@ -215,7 +215,8 @@ impl Objects {
         self.changes.subscribe()
     }
 
-    /// Follows the changes since a version; `None` when they are not known any more, so that the caller must list anew.
+    /// Follows the changes since a version; `None` when they are no longer available, so that the caller must list
+    /// again.
     pub fn watch(&self, since: u64) -> Option<Watch> {
         let held = self.held();
         let oldest = held.past.front().map_or(held.version, |change| change.version - 1);

@@ -11,7 +11,7 @@ use std::{
 const OTHERS_WRITE: u32 = 0o022;
 /// Everybody may write.
 const ALL_WRITE: u32 = 0o002;
-/// In such a folder (`/tmp`) everybody may make files, and touch their own alone.
+/// In such a folder (`/tmp`) all users may create files, and modify only their own.
 const STICKY: u32 = 0o1000;
 
 /// Why a folder is not used.
@@ -19,8 +19,7 @@ const STICKY: u32 = 0o1000;
 pub enum NotPrivate {
     /// Its mode.
     #[error(
-        "other users may write to {path} (mode {mode:04o}), and what they put there would be taken for our state; \
-         `chmod go-w {path}`, or name another folder"
+        "other users may write to {path} (mode {mode:04o}), and could replace the state; run `chmod go-w {path}`, or use another folder"
     )]
     Mode {
         /// The folder that is meant, links followed.
@@ -29,7 +28,7 @@ pub enum NotPrivate {
         mode: u32,
     },
     /// Its owner.
-    #[error("{path} belongs to another user (uid {owner}), who may change what is in it; name a folder of your own")]
+    #[error("{path} belongs to another user (uid {owner}), who may change its content; use a folder of your own")]
     Owner {
         /// The folder that is meant, links followed.
         path: PathBuf,
@@ -38,8 +37,7 @@ pub enum NotPrivate {
     },
     /// A folder above it.
     #[error(
-        "everybody may write to {above} (mode {mode:04o}) and so put another folder in the place of {path}; \
-         `chmod o-w {above}`, or name another folder"
+        "all users may write to {above} (mode {mode:04o}) and so replace {path}; run `chmod o-w {above}`, or use another folder"
     )]
     Above {
         /// The folder that is meant, links followed.
@@ -50,11 +48,11 @@ pub enum NotPrivate {
         mode: u32,
     },
     /// The file system says no.
-    #[error("cannot look at {path}: {source}")]
+    #[error("cannot access {path}: {source}")]
     Io {
         /// On which folder.
         path: PathBuf,
-        /// The system's words.
+        /// The system's message.
         source: io::Error,
     },
 }
@@ -135,7 +133,7 @@ mod tests {
         with_mode(&folder, 0o700);
         with_mode(&above, 0o777);
         let error = private(&folder).unwrap_err().to_string();
-        assert!(error.contains("put another folder in the place of") && error.contains("chmod o-w"), "{error}");
+        assert!(error.contains("so replace") && error.contains("chmod o-w"), "{error}");
         with_mode(&above, 0o1777);
         private(&folder).unwrap();
     }

@@ -38,7 +38,7 @@ use crate::{
 const COPIED_BODY: usize = 64 * 1024;
 /// So many copies are under way at most; more are dropped.
 const COPIES: usize = 64;
-/// A connection that nobody uses is closed before most servers close it from their end.
+/// An idle connection is closed before most servers close it from their end.
 const IDLE: Duration = Duration::from_secs(4);
 /// How long an address may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -71,15 +71,15 @@ pub struct Splitter {
     table: RwLock<Arc<Table>>,
     chance: Chance,
     client: Client<HttpConnector, AnyBody>,
-    patience: Duration,
+    timeout: Duration,
     copies: Arc<Semaphore>,
     /// An address could not be reached: its health should be looked at now.
     pub unreached: Notify,
 }
 
 impl Splitter {
-    /// Sends nothing anywhere yet. An answer must begin within `patience`.
-    pub fn new(seed: u64, patience: Duration) -> Splitter {
+    /// Routes nothing yet. A response must start within `timeout`.
+    pub fn new(seed: u64, timeout: Duration) -> Splitter {
         let mut connector = connector();
         connector.set_connect_timeout(Some(CONNECT));
         let client = Client::builder(TokioExecutor::new())
@@ -90,7 +90,7 @@ impl Splitter {
             table: RwLock::default(),
             chance: Chance::new(seed),
             client,
-            patience,
+            timeout,
             copies: Arc::new(Semaphore::new(COPIES)),
             unreached: Notify::new(),
         }
@@ -113,7 +113,7 @@ impl Splitter {
             Target::Stable => table.stable.as_ref(),
         };
         let Some(arm) = arm else {
-            return own(StatusCode::SERVICE_UNAVAILABLE, "no version serves yet; 'glidepath status --local' says why");
+            return own(StatusCode::SERVICE_UNAVAILABLE, "no version is serving yet; see 'glidepath status --local'");
         };
         let request = forwarded(request);
         let request = match (chosen.copied, &table.canary) {
@@ -129,8 +129,8 @@ impl Splitter {
 
     async fn send(&self, request: Request<AnyBody>, arm: &Arm) -> Response<AnyBody> {
         let answer = match aimed(request, &arm.address) {
-            Some(request) => tokio::time::timeout(self.patience, self.client.request(request)).await,
-            None => return own(StatusCode::BAD_REQUEST, "the request's address makes no sense"),
+            Some(request) => tokio::time::timeout(self.timeout, self.client.request(request)).await,
+            None => return own(StatusCode::BAD_REQUEST, "the request target is invalid"),
         };
         let mut counted = Counted { series: arm.series.clone(), bad: false };
         match answer {
@@ -141,7 +141,7 @@ impl Splitter {
             }
             Err(_) => {
                 counted.bad = true;
-                let why = format!("{} began no answer within {} s", arm.address, self.patience.as_secs_f32());
+                let why = format!("{} did not respond within {} s", arm.address, self.timeout.as_secs_f32());
                 own(StatusCode::GATEWAY_TIMEOUT, &why)
             }
         }
@@ -155,10 +155,11 @@ impl Splitter {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        own(StatusCode::BAD_GATEWAY, &format!("{address} did not answer: {cause}"))
+        own(StatusCode::BAD_GATEWAY, &format!("{address} did not respond: {cause}"))
     }
 
-    /// Sends the canary a copy, whose answer nobody gets. A body that is too large, or of unknown length, is not copied.
+    /// Mirrors the request to the canary and discards the response. A body that is too large, or of unknown length, is
+    /// not mirrored.
     async fn copy(&self, request: Request<Incoming>, canary: &Arm) -> Request<AnyBody> {
         let small = request.body().size_hint().upper().is_some_and(|size| size <= COPIED_BODY as u64);
         let Ok(permit) = self.copies.clone().try_acquire_owned() else { return request.map(streamed) };
@@ -168,7 +169,7 @@ impl Splitter {
         let (head, body) = request.into_parts();
         let body = match Limited::new(body, COPIED_BODY).collect().await {
             Ok(body) => body.to_bytes(),
-            // The caller went away: the version is told so by a broken body.
+            // The client disconnected: the version sees a broken body.
             Err(error) => return Request::from_parts(head, broken(error)),
         };
         let mut copy = Request::new(whole(body.clone()));
@@ -177,11 +178,11 @@ impl Splitter {
         *copy.headers_mut() = head.headers.clone();
         copy.headers_mut().insert(MIRRORED, HeaderValue::from_static("true"));
         if let Some(copy) = aimed(copy, &canary.address) {
-            let (client, patience, series) = (self.client.clone(), self.patience, canary.series.clone());
+            let (client, timeout, series) = (self.client.clone(), self.timeout, canary.series.clone());
             tokio::spawn(async move {
                 let _permit = permit;
                 let mut counted = Counted { series, bad: false };
-                let answer = tokio::time::timeout(patience, async {
+                let answer = tokio::time::timeout(timeout, async {
                     let response = client.request(copy).await.ok()?;
                     let bad = response.status().is_server_error();
                     response.into_body().collect().await.ok().map(|_| bad)
@@ -200,16 +201,16 @@ pub const MIRRORED: HeaderName = HeaderName::from_static("x-glidepath-mirror");
 fn not_passed_on(request: &Request<Incoming>) -> Option<Response<AnyBody>> {
     let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let why = if request.method() == Method::CONNECT {
-        "the local splitter opens no tunnels"
+        "the local proxy does not support CONNECT"
     } else if upgrade.to_ascii_lowercase().contains("websocket") {
-        "the local splitter passes no upgrades on, so no WebSocket"
+        "the local proxy does not support upgrades such as WebSocket"
     } else {
         return None;
     };
     Some(own(StatusCode::NOT_IMPLEMENTED, why))
 }
 
-/// The request as it goes on: without what belongs to one connection, and with where it came from.
+/// The forwarded request: without hop-by-hop headers, and with forwarding headers.
 fn forwarded(mut request: Request<Incoming>) -> Request<Incoming> {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let authority = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
@@ -256,7 +257,7 @@ fn answered(response: Response<Incoming>, mut counted: Counted) -> Response<AnyB
 
 /// An answer of the splitter's own.
 fn own(status: StatusCode, why: &str) -> Response<AnyBody> {
-    tracing::debug!(%status, why, "answered by the splitter itself");
+    tracing::debug!(%status, why, "answered by the proxy itself");
     let mut response = Response::new(whole(Bytes::from(format!("glidepath: {why}\n"))));
     *response.status_mut() = status;
     response.headers_mut().insert(NO_POD_HEADER, HeaderValue::from_static("lost"));

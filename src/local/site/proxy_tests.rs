@@ -130,13 +130,13 @@ async fn each_answer_counts_once_for_its_version() {
     }
     until_counted(&address, (1, 3)).await;
     let slow = get(&splitter, "/slow", "").await;
-    assert!(slow.starts_with("HTTP/1.1 504") && slow.contains("began no answer within 0.3 s"), "{slow}");
+    assert!(slow.starts_with("HTTP/1.1 504") && slow.contains("did not respond within 0.3 s"), "{slow}");
     until_counted(&address, (2, 4)).await;
 
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let gone: Address = format!("http://{gone}").parse().unwrap();
     let refused = get(&only(&gone).await, "/", "").await;
-    assert!(refused.starts_with("HTTP/1.1 502") && refused.contains("did not answer"), "{refused}");
+    assert!(refused.starts_with("HTTP/1.1 502") && refused.contains("did not respond"), "{refused}");
     until_counted(&gone, (1, 1)).await;
 }
 
@@ -147,14 +147,14 @@ async fn what_cannot_be_passed_on_is_said() {
     let (address, asked) = upstream("v1").await;
     let splitter = only(&address).await;
     let upgrade = get(&splitter, "/", "upgrade: websocket\r\n").await;
-    assert!(upgrade.starts_with("HTTP/1.1 501") && upgrade.contains("no WebSocket"), "{upgrade}");
+    assert!(upgrade.starts_with("HTTP/1.1 501") && upgrade.contains("such as WebSocket"), "{upgrade}");
     let tunnel = exchange(&splitter, "CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\nconnection: close\r\n\r\n").await;
     assert!(tunnel.starts_with("HTTP/1.1 501"), "{tunnel}");
     assert!(asked.lock().unwrap().is_empty());
     assert!(get(&splitter, "/", "upgrade: h2c\r\n").await.starts_with("HTTP/1.1 200"), "an offer may be ignored");
 }
 
-/// The answer begins before the request has ended, and each piece goes on as it comes.
+/// The response starts before the request has ended, and each chunk is forwarded as it arrives.
 #[tokio::test]
 async fn bodies_stream_both_ways() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -247,9 +247,9 @@ async fn a_caller_that_goes_away_is_no_error_and_an_answer_that_breaks_off_is_on
 async fn a_caller_that_never_ends_its_request_is_sent_away() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let patience = Some(Duration::from_millis(100));
+    let timeout = Some(Duration::from_millis(100));
     let answer = |_| async { Response::new(Full::new(Bytes::from("well"))) };
-    std::mem::forget(Server::on(listener, patience, answer).unwrap());
+    std::mem::forget(Server::on(listener, timeout, answer).unwrap());
     let waiting = tokio::time::timeout(Duration::from_secs(20), exchange(&address, "GET / HTTP/1.1\r\nhost:"));
     assert!(!waiting.await.unwrap().contains("well"));
 }

@@ -1,4 +1,4 @@
-//! The API server of a site: the few Kubernetes calls that the commands make, on loopback, for whoever has the token.
+//! The API server of a site: the few Kubernetes calls that the commands make, on loopback, for clients with the token.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -44,7 +44,7 @@ pub fn random_hex(bytes: usize) -> String {
     drawn_hex(bytes).unwrap_or_else(|| "00".repeat(bytes))
 }
 
-/// A token that nobody can guess; none where the system gives no random numbers.
+/// An unguessable token; none if the system provides no random numbers.
 pub fn token() -> Option<String> {
     drawn_hex(32)
 }
@@ -150,7 +150,7 @@ async fn handle(
 ) -> Response {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if bearer.and_then(|value| value.strip_prefix("Bearer ")) != Some(&*shared.token) {
-        let message = "this is not the token of the kubeconfig in the state folder; --local finds it";
+        let message = "the token is not that of the kubeconfig in the state folder; use --local";
         return Refusal::new(StatusCode::UNAUTHORIZED, "Unauthorized", message).into_response();
     }
     let answered = answer(&shared, &method, uri.path(), asked, &headers, &body);
@@ -189,7 +189,7 @@ fn answer(
         }
         _ => {
             let message = format!(
-                "a local rollout takes no {method} of {}; its file and 'glidepath local' decide what there is",
+                "a local rollout does not support {method} of {}; use its file and 'glidepath local'",
                 kind.plural
             );
             Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message))
@@ -223,7 +223,7 @@ struct Selection {
 impl Selection {
     fn read(asked: &Asked, here: bool) -> Result<Self, Refusal> {
         let bad = |text: &str| {
-            let message = format!("a local rollout selects by KEY=VALUE and KEY alone, not by `{text}`");
+            let message = format!("a local rollout only supports the selectors KEY=VALUE and KEY, not `{text}`");
             Refusal::new(StatusCode::BAD_REQUEST, "BadRequest", message)
         };
         let parts = |text: &Option<String>| -> Vec<String> {
@@ -275,7 +275,7 @@ fn watched(site: &Site, kind: &'static Kind, asked: &Asked, selection: Selection
     let since = asked.resource_version.as_deref().and_then(|version| version.parse().ok());
     let since = since.filter(|since| *since > 0).unwrap_or_else(|| site.objects().version());
     let Some(watch) = site.objects().watch(since) else {
-        let message = format!("changes since version {since} are not known any more; list anew");
+        let message = format!("changes since version {since} are no longer available; list again");
         return Err(Refusal::new(StatusCode::GONE, "Expired", message));
     };
     let until = tokio::time::sleep(Duration::from_secs(asked.timeout_seconds.unwrap_or(WATCH)));
@@ -287,7 +287,7 @@ fn watched(site: &Site, kind: &'static Kind, asked: &Asked, selection: Selection
     Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(lines)).into_response())
 }
 
-/// Ends when the reader is too slow: it then watches anew.
+/// Ends when the reader is too slow: it then restarts the watch.
 fn coming(receiver: broadcast::Receiver<Change>) -> impl Stream<Item = Change> {
     stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.ok().map(|change| (change, receiver)) })
 }

@@ -59,7 +59,7 @@ fn site(folder: &tempfile::TempDir) -> Site {
         option: "--local".into(),
         gates: Arc::new(Closed),
         addresses: ["http://127.0.0.1:1", "http://127.0.0.1:2"].map(|address| address.parse().unwrap()),
-        patience: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
         seed: 1,
     };
     let (news, _) = mpsc::unbounded_channel();
@@ -178,7 +178,7 @@ async fn commands_are_recorded_under_a_name_of_their_own() {
     let mut restart = abort("web");
     restart.spec.verb = Verb::Restart;
     let (_, message) = refused(served.commands().create(&PostParams::default(), &restart).await.unwrap_err());
-    assert!(message.contains("restart the one at the address yourself"), "{message}");
+    assert!(message.contains("restart the process at the address yourself"), "{message}");
 }
 
 #[tokio::test]

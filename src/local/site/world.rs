@@ -68,7 +68,7 @@ impl World for Site {
         rollout.status = Some(status.clone());
         match self.inner.objects.replace(kinds::ROLLOUT, &rollout)? {
             Some(_) => Ok(()),
-            None => Err(WorldError::Conflict(format!("{} has changed meanwhile", self.inner.key))),
+            None => Err(WorldError::Conflict(format!("{} has changed in the meantime", self.inner.key))),
         }
     }
 
@@ -78,7 +78,7 @@ impl World for Site {
 }
 
 impl Site {
-    /// Reads the windows that are due and lets the judges go on. Their numbers are kept at once: disks are patient.
+    /// Reads the windows that are due and runs the judges. Their numbers are persisted at once.
     pub async fn judge(&self, now: Timestamp) -> Result<(), WorldError> {
         for mut run in self.inner.objects.typed::<AnalysisRun>(kinds::RUN) {
             let source: &dyn Source = self.inner.counters.as_ref();
@@ -144,7 +144,7 @@ impl Inner {
             Action::EnsureRevision { id, number } => {
                 let wanted = || rollout.spec.template.clone().filter(|template| revision::id(template) == *id);
                 if !state.ground.ensure_version(id, *number, wanted, self.clock.now()) {
-                    return Err(refused("UnknownRevision", format!("revision {id} is neither wanted nor known")));
+                    return Err(refused("UnknownRevision", format!("revision {id} is neither desired nor known")));
                 }
             }
             Action::EnsureReplicas { id, replicas } => {
@@ -159,16 +159,13 @@ impl Inner {
             Action::EnsureRoute(intent) => state.ground.route(intent),
             Action::RemoveRevision { id } => state.ground.versions.retain(|version| version.id != *id),
             Action::EnsureWorkload { .. } | Action::HandBack(_) => {
-                return Err(refused(
-                    "NotLocal",
-                    "there is no Deployment to hold or hand back outside a cluster".into(),
-                ));
+                return Err(refused("NotLocal", "there is no Deployment to pause or restore outside a cluster".into()));
             }
             Action::Evict { .. } => {
                 return Err(refused("NotLocal", "pods are evicted in a cluster only".into()));
             }
             Action::EnsureMetadata { .. } => {
-                return Err(refused("NotLocal", "pods are labelled in a cluster only".into()));
+                return Err(refused("NotLocal", "pods are labeled in a cluster only".into()));
             }
             Action::EnsureRun(_)
             | Action::CheckRun(_)
@@ -182,7 +179,7 @@ impl Inner {
     fn tell_free(&self, state: &mut State, place: usize, number: u64) {
         let address = &state.ground.places[place].address;
         let message = format!(
-            "#{number} at {address} gets no traffic any more: stop it when you like; the next version goes there"
+            "#{number} at {address} no longer receives traffic and can be stopped; the next version goes there"
         );
         self.tell(state, Notice { warning: false, reason: "AddressFree".into(), message });
     }

@@ -12,12 +12,12 @@ use super::{
 };
 use crate::api::{Rollout, RolloutCommand, command::Verb};
 
-/// A record of the status may have been quicker: a patch that names no version is made anew on what is there then.
+/// A status write may have been faster: a patch without a version is applied again to the current object.
 const TRIES: u32 = 20;
 
 /// Patches the spec, labels and annotations of the Rollout.
 pub fn patch(site: &Site, name: &str, how: &str, body: &Bytes) -> Result<Arc<Value>, Refusal> {
-    // Other writes wait meanwhile; only a record of the status, which names its version, can still come between.
+    // Other writes wait in the meantime; only a status write, which names its version, can still come between.
     let _turn = site.inner.objects.turn();
     let mut tries = 0;
     loop {
@@ -72,7 +72,7 @@ fn changed(mut object: Value, how: &str, body: &Bytes) -> Result<Value, Refusal>
             json_patch::merge(&mut object, &patch);
         }
         other => {
-            let message = format!("a local rollout takes JSON patches and merge patches, not `{other}`");
+            let message = format!("a local rollout accepts JSON patches and merge patches, not `{other}`");
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
         }
     }
@@ -89,13 +89,13 @@ pub fn command(site: &Site, body: &Bytes) -> Result<Arc<Value>, Refusal> {
     }
     if command.spec.verb == Verb::Restart {
         return Err(invalid(
-            "a local rollout starts and stops no processes; restart the one at the address yourself".into(),
+            "a local rollout does not start or stop processes; restart the process at the address yourself".into(),
         ));
     }
     let metadata = &mut command.metadata;
     let generated = metadata.generate_name.as_ref().map(|prefix| format!("{prefix}{}", random_hex(4)));
     let name = metadata.name.clone().or(generated).filter(|name| is_name(name));
-    let Some(name) = name else { return Err(invalid("the command has no name, or one that is no name".into())) };
+    let Some(name) = name else { return Err(invalid("the command has no valid name".into())) };
     metadata.name = Some(name);
     metadata.namespace = Some(key.namespace);
     metadata.uid = Some(random_hex(16));
@@ -108,7 +108,7 @@ pub fn command(site: &Site, body: &Bytes) -> Result<Arc<Value>, Refusal> {
         .put_if(kinds::COMMAND, &command, absent)
         .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", error.to_string()))?;
     site.inner.changed.notify_one();
-    written.ok_or_else(|| Refusal::new(StatusCode::CONFLICT, "AlreadyExists", "there is a command of this name"))
+    written.ok_or_else(|| Refusal::new(StatusCode::CONFLICT, "AlreadyExists", "a command of this name exists"))
 }
 
 /// Whether a text may name an object, and so a file.

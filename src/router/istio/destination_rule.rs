@@ -32,7 +32,7 @@ pub(super) fn host(ctx: &RouteContext, rule: &Value) -> String {
     hosts::full(ctx, rule["spec"]["host"].as_str().unwrap_or_default(), namespace)
 }
 
-/// Where a subset stands in its rule.
+/// The index of a subset in its rule.
 pub(super) fn subset_index(rule: &Value, name: &str) -> Result<usize, RouteError> {
     let subsets = rule["spec"]["subsets"].as_array().map_or(&[][..], Vec::as_slice);
     subsets.iter().position(|s| s["name"].as_str() == Some(name)).ok_or_else(|| {
@@ -86,8 +86,8 @@ pub(super) fn owned_reference(ctx: &RouteContext) -> ObjectRef {
     reference(&ctx.namespace, &owned_name(ctx), false)
 }
 
-/// What our own rule needs: the stable host's policy says nothing about the canary's host, so a copy of it must.
-/// A rule that the user wrote for the canary host is left to speak for itself.
+/// What our own rule needs: the stable host's policy says nothing about the canary's host, so a copy of it must. A rule
+/// that the user wrote for the canary host is not changed.
 pub(super) fn plan_owned(ctx: &RouteContext, current: &Objects) -> Result<Option<PlannedWrite>, RouteError> {
     let present = current.get(DESTINATION_RULE, &ctx.namespace, &owned_name(ctx));
     let Some(spec) = wanted_spec(ctx, current) else { return Ok(remove_owned(ctx, current)) };

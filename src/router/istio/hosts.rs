@@ -61,7 +61,7 @@ impl Arm {
         }
     }
 
-    /// The host as somebody in `namespace` would write it.
+    /// The host as written from `namespace`.
     pub(super) fn spelled_in(&self, ctx: &RouteContext, namespace: &str) -> &str {
         let suffix = format!(".{namespace}.svc.{}", ctx.scope.cluster_domain);
         self.host.strip_suffix(&suffix).unwrap_or(&self.host)
@@ -69,7 +69,7 @@ impl Arm {
 }
 
 /// A host as Istio understands it in an object of `namespace`: a name without a dot is a Service of that namespace,
-/// everything else is taken as it stands.
+/// everything else is used as it is.
 pub(super) fn full(ctx: &RouteContext, host: &str, namespace: &str) -> String {
     if host.contains('.') || host == "*" {
         return host.to_owned();

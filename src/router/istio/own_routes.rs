@@ -1,9 +1,10 @@
-//! What is ours in a VirtualService beside the weights: http entries for requests that go to the canary by what they
-//! carry, mirrors (rule S15), and users who stay (rule S70).
+//! Glidepath's entries in a VirtualService in addition to the weights: header routes to the canary, mirrors (rule S15),
+//! and sticky users (rule S70).
 //!
-//! An entry of ours is called `glidepath-<name>`, leads (or copies) to one of our destinations, and stands directly before the route that
-//! it was made from, so that it takes nothing from earlier routes. It has that route's timeouts, retries, rewrites and the
-//! like, and its matches, each joined with each of ours. All of ours are taken out and put in anew with every plan.
+//! An own entry is called `glidepath-<name>`, routes (or mirrors) to one of the two destinations, and directly precedes
+//! the route that it was derived from, so that it captures nothing from earlier routes. It has that route's timeouts,
+//! retries, rewrites and the like, and its matches, each combined with each own match. Every plan removes and re-adds
+//! all own entries.
 
 use serde_json::{Map, Value, json};
 
@@ -74,8 +75,8 @@ impl OwnRoutes<'_> {
         bare
     }
 
-    /// Puts ours in beside the route at `index`, which has none. `place` names the route for people. A route that sends
-    /// requests to others as well is left alone: what comes before it would take theirs.
+    /// Inserts the own entries before the route at `index`, which has none. `place` names the route in messages. A
+    /// route that also has other destinations is not changed: an entry before it would capture their requests.
     pub(super) fn insert(
         &self,
         object: &mut Value,
@@ -138,7 +139,7 @@ impl OwnRoutes<'_> {
         Ok(())
     }
 
-    /// The base's requests that fulfil any of these matches, all to one destination.
+    /// The base's requests that match any of these matches, all to one destination.
     fn entry_to(
         &self,
         base: &Value,

@@ -1,8 +1,7 @@
-//! Users who stay on one version: a cookie that the answers of both set, and two entries that send whoever has it to where
-//! it says (rule S70).
+//! Sticky users: a cookie that the responses of both versions set, and two entries that route by its value (rule S70).
 //!
-//! The cookie's value is `glidepath.<test>.<variant>`. It names the test, so that another one draws anew, and it marks the
-//! header as ours: a Set-Cookie of the user's own is refused, never written over.
+//! The cookie's value is `glidepath.<test>.<variant>`. It identifies the test, so that another test assigns users
+//! again, and it marks the header as Glidepath's: a user's own Set-Cookie is rejected, never overwritten.
 
 use serde_json::{Map, Value, json};
 

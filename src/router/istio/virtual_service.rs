@@ -52,12 +52,12 @@ impl RouteEditor<'_> {
         self.namespace != self.ctx.namespace
     }
 
-    /// An error in words that repeat nothing of another namespace's object.
+    /// An error that reveals nothing of another namespace's object.
     fn told(&self, error: RouteError) -> RouteError {
         if self.is_foreign() { error.without_content() } else { error }
     }
 
-    /// What is ours beside the weights.
+    /// Glidepath's own entries in addition to the weights.
     pub(super) fn own(&self) -> OwnRoutes<'_> {
         OwnRoutes { ctx: self.ctx, arms: self.arms, namespace: self.namespace }
     }
@@ -191,8 +191,8 @@ impl RouteEditor<'_> {
         let Some(host) = near.and_then(|entry| entry["destination"]["host"].as_str()) else { return String::new() };
         let full = hosts::full(self.ctx, host, self.namespace);
         match full == host {
-            true => format!(" (Istio does not expand `{host}`: write the full name)"),
-            false => format!(" (Istio reads `{host}` there as `{full}`: write the full name)"),
+            true => format!(" (Istio does not expand `{host}`: use the full name)"),
+            false => format!(" (Istio expands `{host}` there to `{full}`: use the full name)"),
         }
     }
 
@@ -212,7 +212,7 @@ impl RouteEditor<'_> {
         }
         lines += &format!("  weight: {weight}");
         if target == Target::Canary && sibling.is_some_and(|entry| entry.get("weight").is_none()) {
-            lines += "\nand give the stable destination `weight: 100`";
+            lines += "\nand set `weight: 100` on the stable destination";
         }
         lines
     }
@@ -228,7 +228,7 @@ impl RouteEditor<'_> {
     }
 }
 
-/// Who else wrote the http routes last. The list is atomic to the API server: it belongs to somebody as a whole.
+/// The other field manager that last wrote the http routes. The list is atomic to the API server: it has one owner.
 pub(super) fn other_manager(object: &Value) -> Option<String> {
     let entries = object["metadata"]["managedFields"].as_array()?;
     let others = entries.iter().filter(|entry| {
@@ -246,7 +246,7 @@ fn destinations(route: &Value) -> &[Value] {
     route["route"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A weight as Istio takes it: an int32 from 0 up. Absent means 0 beside others.
+/// A weight as Istio accepts it: a non-negative int32. Absent means 0 next to others.
 fn weight_of(entry: &Value) -> Option<u64> {
     match entry.get("weight") {
         None | Some(Value::Null) => Some(0),
@@ -263,7 +263,7 @@ fn write_weights(route: &mut Value, next: &[Option<u64>]) {
     }
 }
 
-/// The names of routes, for people: `` `primary`, `beta` and 1 without a name``.
+/// The names of routes, for display: `` `primary`, `beta` and 1 without a name``.
 fn shown_names(routes: &[Value]) -> String {
     let names: Vec<String> = routes.iter().filter_map(|r| r["name"].as_str()).map(|n| format!("`{n}`")).collect();
     match (names.is_empty(), routes.len() - names.len()) {

@@ -1,4 +1,4 @@
-//! What the engine is shown of the cluster, and what stands in a Rollout's way, in the controller's own words.
+//! What the engine observes of the cluster, and what blocks a Rollout, with the controller's messages.
 
 use std::sync::Arc;
 
@@ -98,16 +98,16 @@ impl SimCluster {
         }
         if let Some(workload) = spec.workload_ref.as_ref().filter(|_| self.deployment.is_none()) {
             let message =
-                format!("Missing Deployment/{}: workloadRef names it; create it or fix the name", workload.name);
+                format!("Missing Deployment/{}: referenced by workloadRef; create it or fix the name", workload.name);
             found.push(problem("MissingWorkload", message, false));
         }
         let root = spec.services.as_ref().and_then(|services| services.root.as_ref());
         if let Some(root) = root.filter(|root| self.missing.contains(&("Service".to_owned(), (*root).clone()))) {
-            let message = format!("Missing Service/{root}: services.root names it; create it or fix the name");
+            let message = format!("Missing Service/{root}: referenced by services.root; create it or fix the name");
             found.push(problem("MissingService", message, false));
         }
         if let Some(name) = self.missing_route() {
-            let message = format!("Missing VirtualService/{name}: create it, or take it out of spec.traffic");
+            let message = format!("Missing VirtualService/{name}: create it, or remove it from spec.traffic");
             found.push(problem("MissingVirtualService", message, false));
         }
         found

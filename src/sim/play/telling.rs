@@ -1,4 +1,4 @@
-//! What a player tells: the lines of its story, and what became of each release.
+//! The trace of a run: its lines, and the outcome of each release.
 
 use super::Player;
 use crate::sim::moment;

@@ -65,7 +65,7 @@ impl Player {
         Ok(false)
     }
 
-    /// Lets a tick go on as far as it gets.
+    /// Runs a tick as far as possible.
     pub(super) fn tick_on(&mut self, process: Arc<Process>, mut ticking: Ticking) -> Played {
         let polled = ticking.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let leads = Arc::ptr_eq(&process, &self.process);
@@ -76,7 +76,10 @@ impl Player {
             Poll::Pending => {
                 self.deposed.push((process.clone(), ticking));
                 if leads {
-                    self.line(Mark::Fault, "another leader begins; the old one stands still in the middle of a tick");
+                    self.line(
+                        Mark::Fault,
+                        "another leader takes over; the old one is suspended in the middle of a tick",
+                    );
                     self.lead_anew();
                 }
             }
@@ -90,7 +93,7 @@ impl Player {
         match result {
             Ok(Some(decision)) => {
                 self.failures = 0;
-                // What the actions changed is news by itself; a tick that asks for more looks again soon.
+                // Changes by actions trigger a tick; a tick that requests another one runs again soon.
                 self.asked = if decision.actions.is_empty() { 0 } else { self.asked + 1 };
                 let at = match &decision.wake {
                     _ if self.asked > 0 => now + doubled(SOON, self.asked - 1),
@@ -108,7 +111,7 @@ impl Player {
         }
     }
 
-    /// What must hold after every tick, and what is told of it.
+    /// What must hold after every tick, and how it is reported.
     pub(super) fn after_tick(&mut self, process: &Process) -> Played {
         self.story.ticks += 1;
         let things = self.cluster().things().saturating_add(self.story.releases.len() as u64);
@@ -166,7 +169,7 @@ impl Player {
         if decision.actions.is_empty() {
             return Ok(());
         }
-        let seen = vec![format!("I8: nobody looks again, and there is {:?} to do", decision.actions)];
+        let seen = vec![format!("I8: no wake-up is scheduled, and there is {:?} to do", decision.actions)];
         Err(self.failure("invariants", "a quiet fixed point", seen))
     }
 

@@ -20,7 +20,7 @@ pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -
         return Ok(());
     }
     let Some((_, template)) = cluster.wanted_template().filter(|(wanted, _)| wanted == id) else {
-        let message = format!("the ReplicaSet of revision {id} is gone, and the file has another template by now");
+        let message = format!("the ReplicaSet of revision {id} is gone, and the template has changed");
         return Err(refused("RevisionLost", message));
     };
     let (workload, template) = (format!("{}-{id}", cluster.key.name), template.clone());

@@ -1,5 +1,5 @@
-//! Other writers in the small world: they change, scale and delete what the engine looks after. What the engine writes is
-//! kept beside it, to count.
+//! Other writers in the small world: they change, scale and delete objects that the engine owns. The engine's own
+//! writes are recorded separately, to count.
 
 use jiff::Timestamp;
 
@@ -26,7 +26,7 @@ impl SimWorld {
         self.other_route = Some(weight).filter(|weight| *weight != self.route.canary);
     }
 
-    /// Edits what is ours in the routes beside the weight.
+    /// Edits our routes in addition to the weight.
     pub fn spoil_routes(&mut self) {
         self.spoiled = true;
     }

@@ -1,9 +1,9 @@
-//! What Prometheus says, and what its failures mean in words that a status may hold.
+//! Responses of Prometheus, and its failures as messages that are safe for a status.
 //!
-//! The words are ours. One text of a server's is let through, because nothing else tells a user what is wrong with a query:
-//! `error` of a well-formed Prometheus answer that refuses the query itself (`bad_data`, `execution`), on one line and
-//! bounded. Nothing else in the cluster answers in that form, so no other server's words get into a status by an address
-//! that points at it; and such an error speaks of the query alone, which its author wrote.
+//! The messages are fixed. One text of a server is passed on, because nothing else explains to a user what is wrong
+//! with a query: `error` of a well-formed Prometheus response that rejects the query itself (`bad_data`, `execution`),
+//! on one line and bounded. No other server in the cluster responds in that format, so no other server's text gets into
+//! a status through an address that points at it; and such an error is only about the query, which its author wrote.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -46,7 +46,7 @@ impl Failed {
     /// Nothing came within this time.
     pub fn silent(server: &Server, time: Duration) -> Self {
         let message =
-            format!("no answer from {} within {} s; {}", server.name, time.as_secs_f32().ceil(), server.remedy);
+            format!("no response from {} within {} s; {}", server.name, time.as_secs_f32().ceil(), server.remedy);
         Failed { fault: Fault::Silent, message, passing: false, outage: true }
     }
 
@@ -54,7 +54,7 @@ impl Failed {
     pub fn busy(server: &Server, no: &NoTurn) -> Self {
         Failed {
             fault: Fault::Busy,
-            message: format!("{} is not asked now: {no}", server.name),
+            message: format!("{} is not queried now: {no}", server.name),
             passing: false,
             outage: false,
         }
@@ -72,19 +72,19 @@ impl Failed {
                 outage: true,
             },
             Trouble::Denied(_) => {
-                lasting(Fault::Denied, format!("cannot ask {}: {trouble}; {}", server.name, server.remedy))
+                lasting(Fault::Denied, format!("cannot query {}: {trouble}; {}", server.name, server.remedy))
             }
             Trouble::Certificate(_) => {
                 lasting(Fault::Unreachable, format!("cannot reach {} ({trouble}); {}", server.name, server.remedy))
             }
             Trouble::TooLong(most) => lasting(
                 Fault::Refused,
-                format!("{} answered more than {} MiB; aggregate the query", server.name, most >> 20),
+                format!("{} returned more than {} MiB; aggregate the query", server.name, most >> 20),
             ),
         }
     }
 
-    /// As it is told.
+    /// As it is displayed.
     pub fn error(&self) -> SourceError {
         SourceError::new(self.fault, self.message.clone())
     }
@@ -184,7 +184,7 @@ pub struct Answerer<'a> {
 pub fn read(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<Samples, Failed> {
     let name = from.name;
     if matches!(status, 401 | 403) {
-        let message = format!("{name} does not accept our credentials (HTTP {status}); check its auth");
+        let message = format!("{name} rejected the credentials (HTTP {status}); check its auth");
         return Err(Failed { fault: Fault::Denied, ..Failed::lasting(message) });
     }
     let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else { return Err(foreign(from, status)) };
@@ -195,19 +195,21 @@ pub fn read(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<Samples, Fai
         });
     }
     if envelope.warnings.iter().any(|warning| warning.to_lowercase().contains("partial")) {
-        return Err(Failed::lasting(format!("{name} gave a part of the data only, by a warning in its answer")));
+        return Err(Failed::lasting(format!("{name} returned partial data, according to a warning in its response")));
     }
     match envelope.data {
         Some(Data::Vector(samples)) => samples.into_iter().map(sample).collect(),
         Some(Data::Scalar(value)) => Ok(vec![(String::new(), number(&value.1)?)]),
-        _ => Err(Failed::lasting("the query gives no instant vector or scalar; aggregate it to one number".to_owned())),
+        _ => {
+            Err(Failed::lasting("the query returns no instant vector or scalar; aggregate it to one number".to_owned()))
+        }
     }
 }
 
-/// A server that does not speak as Prometheus does, or a proxy before one that does.
+/// A server that is not a Prometheus, or a proxy in front of one.
 fn foreign(Answerer { name, remedy }: Answerer<'_>, status: u16) -> Failed {
     let redirect = if (300..400).contains(&status) { ", and redirects are not followed" } else { "" };
-    let message = format!("{name} answered HTTP {status} and not as Prometheus does{redirect}; {remedy}");
+    let message = format!("{name} responded HTTP {status}, and not like a Prometheus{redirect}; {remedy}");
     let passing = status >= 500 || status == 429;
     Failed { passing, outage: passing, ..Failed::lasting(message) }
 }
@@ -215,17 +217,17 @@ fn foreign(Answerer { name, remedy }: Answerer<'_>, status: u16) -> Failed {
 fn refused(name: &str, status: u16, kind: Kind, error: &str) -> Failed {
     match kind {
         Kind::Query(kind) => {
-            Failed::lasting(format!("{name} refused the query (HTTP {status}, {kind}): {}", one_line(error)))
+            Failed::lasting(format!("{name} rejected the query (HTTP {status}, {kind}): {}", one_line(error)))
         }
         Kind::Timeout => {
-            let message = format!("{name} could not evaluate the query in time (HTTP {status}); make it cheaper");
+            let message = format!("{name} could not evaluate the query in time (HTTP {status}); simplify it");
             Failed { fault: Fault::Silent, message, passing: false, outage: true }
         }
         Kind::Outage => {
-            let message = format!("{name} cannot answer now (HTTP {status})");
+            let message = format!("{name} is unavailable (HTTP {status})");
             Failed { fault: Fault::Unreachable, message, passing: true, outage: true }
         }
-        Kind::Other => Failed::lasting(format!("{name} refused the query (HTTP {status})")),
+        Kind::Other => Failed::lasting(format!("{name} rejected the query (HTTP {status})")),
     }
 }
 
@@ -240,12 +242,12 @@ fn one_line(text: &str) -> String {
 }
 
 fn sample(sample: Sample) -> Result<(String, f64), Failed> {
-    let histogram = || Failed::lasting("the query gives histograms; aggregate it to one number".to_owned());
+    let histogram = || Failed::lasting("the query returns histograms; aggregate it to one number".to_owned());
     let value = sample.value.ok_or_else(histogram)?;
     Ok((sample.metric.get("arm").cloned().unwrap_or_default(), number(&value.1)?))
 }
 
 /// `NaN`, `+Inf` and `-Inf` as Prometheus writes them are read as well.
 fn number(text: &str) -> Result<f64, Failed> {
-    text.parse().map_err(|_| Failed::lasting("the query gives a value that is no number".to_owned()))
+    text.parse().map_err(|_| Failed::lasting("the query returns a value that is not a number".to_owned()))
 }

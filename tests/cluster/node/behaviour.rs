@@ -1,5 +1,5 @@
-//! How the pods of a namespace behave, by image: told to the harness before they are made, so that templates stay exactly
-//! as a user wrote them.
+//! How the pods of a namespace behave, by image: sent to the harness before they are made, so that templates stay
+//! exactly as a user wrote them.
 
 use super::pod::lock;
 use rand_distr::{Distribution, LogNormal};
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// What `PUT /behaviour/NAMESPACE` is told. It holds for pods that are made from then on.
+/// The body of `PUT /behaviour/NAMESPACE`. It holds for pods that are made from then on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Behaviour {
     /// From a pod's creation to ready, in seconds.
@@ -42,7 +42,7 @@ impl Latency {
     }
 }
 
-/// All that was told, by namespace.
+/// All behaviors, by namespace.
 #[derive(Default)]
 pub struct Told(Mutex<HashMap<String, Behaviour>>);
 
@@ -51,7 +51,7 @@ impl Told {
         lock(&self.0).insert(namespace, behaviour);
     }
 
-    /// How a pod behaves, if anybody said so: its version, with the startup time it has.
+    /// How a pod behaves, if anyone said so: its version, with the startup time it has.
     pub fn of(&self, namespace: &str, image: &str) -> Option<Version> {
         let told = lock(&self.0);
         let behaviour = told.get(namespace)?;

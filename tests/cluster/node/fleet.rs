@@ -75,7 +75,7 @@ impl Fleet {
     }
 }
 
-/// Follows the pods of all namespaces for ever.
+/// Follows the pods of all namespaces forever.
 pub async fn follow(fleet: Arc<Fleet>) -> Result<()> {
     let pods: Api<Object> = Api::all(fleet.client.clone());
     let mut seen = HashSet::new();
@@ -197,7 +197,7 @@ async fn finish(fleet: Arc<Fleet>, pod: Arc<Pod>) -> Result<()> {
     settle(answer).with_context(|| format!("cannot finish {}/{}", pod.namespace, pod.name))
 }
 
-/// A pod that went away or was bound meanwhile is no failure: the watch tells what is true.
+/// A pod that went away or was bound in the meantime is no failure: the watch reports what is true.
 fn settle<T>(answer: kube::Result<T>) -> kube::Result<()> {
     match answer {
         Ok(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! One pod: what it was told to do, the HTTP server on its own address, and what it counted.
+//! One pod: what it was configured to do, the HTTP server on its own address, and what it counted.
 
 use super::behaviour::{Latency, Told};
 use super::control::PodCount;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-/// What the pod was told to do, from its template; it does not change.
+/// What the pod was configured to do, from its template; it does not change.
 pub struct Orders {
     pub version: String,
     pub port: u16,

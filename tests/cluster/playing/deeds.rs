@@ -1,4 +1,4 @@
-//! What the entries of a timeline do on a real cluster: what a person with kubectl would do.
+//! What the entries of a timeline do on a real cluster: what an operator with kubectl would do.
 
 use crate::kubectl;
 use ::glidepath::api::status::RolloutStatus;
@@ -73,7 +73,7 @@ impl Hands {
             self.kubectl(&["scale", "gro", &self.rollout, &format!("--replicas={replicas}")], String::new()).await?;
             return Ok(format!("scale to {replicas}"));
         }
-        bail!("the entry says nothing")
+        bail!("the entry is empty")
     }
 
     async fn deploy(&self, rollout: Option<&Rollout>, image: &str) -> Result<()> {
@@ -107,8 +107,8 @@ impl Hands {
     }
 }
 
-/// The objects as they are created: entries of the very first instant are part of them, because in virtual time nobody looks
-/// before they are carried out. Gives what was done, one text for each entry.
+/// The objects as they are created: entries of the very first instant are part of them, because in virtual time no one
+/// looks before they are carried out. Gives what was done, one text for each entry.
 pub fn fold_first(timeline: &[Entry], objects: &mut [Value]) -> Result<Vec<String>> {
     let mut done = Vec::new();
     for entry in timeline {

@@ -1,4 +1,4 @@
-//! What the API server tells of all namespaces: one watch per kind, shared by everything that is played.
+//! What the API server reports of all namespaces: one watch per kind, shared by everything that is played.
 
 use super::at_path;
 use crate::node;

@@ -1,8 +1,8 @@
 //! Plays scenario files on the real cluster: the same files, keys and words as `glidepath simulate`, in real time. Each has
 //! a namespace of its own, so that several are played at the same time.
 //!
-//! Objects come from the files as they are written. How versions behave is told to the node harness by image; users are a
-//! load that goes through the mesh client; gates are endpoints of this process.
+//! Objects come from the files as they are written. The behavior of versions is sent to the node harness by image;
+//! users are a load that goes through the mesh client; gates are endpoints of this process.
 
 mod deeds;
 mod eyes;

@@ -148,11 +148,11 @@ impl Player {
     /// Waits for a change, for a moment, and not beyond `limit`.
     async fn something_happens(&mut self, limit: Millis) {
         let left = Duration::from_millis(u64::try_from(limit - self.now()).unwrap_or_default());
-        // A change or the end of the wait: the next look tells.
+        // A change or the end of the wait: the next look reports.
         let _ = tokio::time::timeout(left.min(LOOK), self.changes.changed()).await;
     }
 
-    /// Looks, tells what is new, and checks what must hold now.
+    /// Looks, reports what is new, and checks what must hold now.
     fn looked(&mut self) -> Held<Look> {
         let look = self.look();
         self.tell(&look);

@@ -1,5 +1,5 @@
-//! The beginning of a scenario: its namespace, the behaviour of its versions, its objects, and last its Rollout. With that
-//! its clock starts.
+//! The beginning of a scenario: its namespace, the behavior of its versions, its objects, and last its Rollout. With
+//! that its clock starts.
 
 use super::Stage;
 use super::deeds::{self, Hands};

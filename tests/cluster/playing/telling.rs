@@ -43,7 +43,7 @@ impl Teller {
         self.line_at(since_beginning(self.began, Instant::now()), mark, text);
     }
 
-    /// One line; what people or the file do is said at once.
+    /// One line; what users or the file do is said at once.
     pub fn line_at(&mut self, at: Millis, mark: Mark, text: &str) {
         if matches!(mark, Mark::Done | Mark::Met | Mark::Failed) {
             say(format_args!("{:<30} {}", self.name, one(at, mark, text)));

@@ -1,4 +1,4 @@
-//! What stands on a page of Markdown: code blocks, code in sentences, links and headings.
+//! What is on a page of Markdown: code blocks, code in sentences, links and headings.
 
 use std::{collections::BTreeSet, path::Path};
 

@@ -1,5 +1,5 @@
-//! What must hold of every write, looked at when it takes effect, on what is stored: the invariants of semantics.md section
-//! 10 as far as writes show them, one writer of traffic, and no more writes than anybody can use.
+//! What must hold of every write, looked at when it takes effect, on what is stored: the invariants of semantics.md
+//! section 10 as far as writes show them, one writer of traffic, and no more writes than anyone can use.
 //!
 //! A controller decides by what it has been shown. Capacity is therefore judged by the best that was shown to the writing
 //! process lately ([`Checks::lately`]), which the server knows: it sent it.
@@ -107,7 +107,7 @@ impl Checks {
         self.totals.get(key).copied().unwrap_or(0)
     }
 
-    /// A person or an autoscaler scaled a Rollout, or it was made.
+    /// An operator or an autoscaler scaled a Rollout, or it was made.
     fn scaled(&mut self, rollout: &str, replicas: u32, now: Duration) {
         keep(self.wanted.entry(rollout.to_owned()).or_default(), replicas, now, self.lately);
     }
@@ -260,7 +260,7 @@ impl Checks {
         if is.is_empty() || was == is || key.name.ends_with("-canary") || key.name.ends_with("-preview") {
             return;
         }
-        // Not by what is stored: a backup may have been restored that nobody was shown yet.
+        // Not by what is stored: a backup may have been restored that no one was shown yet.
         let serving = |revision: &str| most(self.shown.get(&(write.process, format!("{}-{revision}", key.rollout()))));
         if serving(was).unwrap_or(0) > 0 && serving(is).unwrap_or(0) == 0 {
             self.fail(write, format!("I2: {key} turned from {was} to {is}, which was shown to have no available pods"));

@@ -63,7 +63,7 @@ impl FaultyCluster {
         Arc::new(FaultyCluster { inner: Mutex::new(inner), version, start: Instant::now(), base, seed })
     }
 
-    /// Looks at, or changes, what is there; watches are told of what is new.
+    /// Looks at, or changes, what is there; watches are notified of what is new.
     pub fn with<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
         let (result, version) = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,13 +74,13 @@ impl FaultyCluster {
         result
     }
 
-    /// Changes the stored objects at this moment, as anybody but a controller does.
+    /// Changes the stored objects at this moment, as anyone but a controller does.
     pub fn edit<R>(&self, change: impl FnOnce(&mut Store, Timestamp) -> R) -> R {
         let time = self.time();
         self.with(|inner| change(&mut inner.store, time))
     }
 
-    /// Another tool, or a person, changes an object by a merge patch.
+    /// Another tool, or an operator, changes an object by a merge patch.
     pub fn patch_as(&self, manager: &str, key: &Key, patch: &Value) {
         self.note(format!("{manager} patches {key}"));
         self.edit(|store, now| {
@@ -130,7 +130,7 @@ impl FaultyCluster {
         self.base + SignedDuration::try_from(self.now()).unwrap()
     }
 
-    /// Nobody runs, and then it is so much later: what a stopped process sees.
+    /// No one runs, and then it is so much later: what a stopped process sees.
     pub async fn leap(&self, time: Duration) {
         tokio::time::advance(time).await;
     }

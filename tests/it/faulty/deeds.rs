@@ -19,7 +19,7 @@ use super::{
 /// The last fault begins, and the last deed is done, so many seconds after the start.
 const BUSY: u64 = 300;
 
-/// Something that somebody, or the world, does.
+/// Something that a user, or the world, does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deed {
     Deploy(&'static str),
@@ -41,7 +41,7 @@ pub enum Deed {
     Compact,
     /// The backup of before the last deed is restored.
     Restore,
-    /// Somebody's object that serde_json cannot read.
+    /// A user's object that serde_json cannot read.
     Undecodable,
     /// The Service that callers use is deleted and comes back as its owner's file says it.
     ReapplyService,

@@ -15,7 +15,7 @@ pub enum Fault {
     Refused(u16),
     /// Writes reach the server; their answers do not come back.
     AnswerLost,
-    /// Requests do not reach the server, and nobody says so.
+    /// Requests do not reach the server, and no one says so.
     RequestLost,
     /// Writes take this long, as behind a slow admission webhook.
     SlowWrites(Duration),

@@ -35,7 +35,7 @@ pub fn plain(name: &'static str, replicas: u32) -> Set {
     Set { objects: vec![("rollouts", name.into(), rollout), service(name)] }
 }
 
-/// Blue-green by Service, promoted by itself.
+/// Blue-green by Service, promoted on its own.
 pub fn blue_green(name: &'static str, replicas: u32) -> Set {
     let strategy = json!({"blueGreen": {"activeService": name, "previewService": format!("{name}-preview")}});
     let mut rollout = rollout(name, replicas, strategy);

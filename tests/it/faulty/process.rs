@@ -82,7 +82,7 @@ impl Running {
         Running { process: self.process, cluster: self.cluster, life, stop, task }
     }
 
-    /// Ends it at once, in the middle of whatever it does, and starts it anew.
+    /// Ends it at once, in the middle of whatever it does, and starts it again.
     pub fn crash(self) -> Running {
         self.task.abort();
         self.cluster.with(|c| c.killed.push((self.process.number, self.life)));
@@ -149,7 +149,7 @@ pub fn watching(cluster: &Arc<FaultyCluster>, process: Process) -> Watching {
     Watching { streams, _tasks: tasks }
 }
 
-/// Nobody works on anything.
+/// No one works on anything.
 struct Deaf;
 
 impl watch::Triggers for Deaf {

@@ -69,7 +69,7 @@ impl Scene {
         self.start(Process { leader_elect: false, ..Process::new(0) });
     }
 
-    /// Kills a controller in the middle of whatever it does, and starts it anew.
+    /// Kills a controller in the middle of whatever it does, and starts it again.
     pub fn crash(&mut self, number: usize) {
         let index = self.controllers.iter().position(|running| running.process.number == number).unwrap();
         let running = self.controllers.swap_remove(index);
@@ -97,7 +97,7 @@ impl Scene {
         self.controllers.iter().map(|running| running.process.number).find(|number| identity(*number) == held)
     }
 
-    /// Somebody else takes the Lease.
+    /// Another writer takes the Lease.
     pub fn rival_leads(&self) {
         let time = self.cluster.time();
         let names: Vec<String> =
@@ -185,7 +185,7 @@ impl Scene {
         self.cluster.with(|c| c.store.all(plural).count())
     }
 
-    /// A person changes an object by a merge patch.
+    /// An operator changes an object by a merge patch.
     pub fn patch(&self, plural: &str, name: &str, patch: &Value) {
         self.patch_as("kubectl", plural, name, patch);
     }
@@ -195,13 +195,13 @@ impl Scene {
         self.cluster.patch_as(manager, &Key::shop(plural, name), patch);
     }
 
-    /// A person creates an object.
+    /// An operator creates an object.
     pub fn create(&self, plural: &str, name: &str, object: Value) {
         let key = Key::shop(Kind::named(plural).plural, name);
         self.cluster.edit(|store, now| store.put(&key, object, now));
     }
 
-    /// A person deletes an object.
+    /// An operator deletes an object.
     pub fn delete(&self, plural: &str, name: &str) {
         self.cluster.edit(|store, now| store.delete(&Key::shop(plural, name), now));
     }
@@ -218,7 +218,7 @@ impl Scene {
         self.patch_as("autoscaler", "rollouts", rollout, &json!({"spec": {"replicas": replicas}}));
     }
 
-    /// A person gives a command for the current revision.
+    /// An operator gives a command for the current revision.
     pub fn command(&mut self, rollout: &str, verb: &str) {
         self.commands += 1;
         let current = self.get("rollouts", rollout).map(|object| object["status"].clone()).unwrap_or_default();

@@ -193,7 +193,8 @@ impl Store {
         self.compacted = self.version;
     }
 
-    /// Goes back to a backup. Versions and objects are those of then, and grow anew; uids that were given are not reused.
+    /// Goes back to a backup. Versions and objects are those of then, and grow again; uids that were given are not
+    /// reused.
     pub fn restore(&mut self, backup: &Store) {
         let (uids, restored) = (self.uids, self.restored + 1);
         let leases: Vec<(Key, Arc<Value>)> =
@@ -217,7 +218,7 @@ impl Store {
     }
 }
 
-/// What a person wrote: everything but metadata and status.
+/// What an operator wrote: everything but metadata and status.
 fn content(object: &Value) -> Vec<(&String, &Value)> {
     let fields = object.as_object().into_iter().flatten();
     let mut fields: Vec<_> = fields.filter(|(name, _)| !["metadata", "status"].contains(&name.as_str())).collect();

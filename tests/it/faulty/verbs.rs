@@ -218,7 +218,7 @@ fn update(
         }
         _ => wanted,
     };
-    // Nobody undeletes an object.
+    // No one undeletes an object.
     after["metadata"]["deletionTimestamp"] = before["metadata"]["deletionTimestamp"].clone();
     after["metadata"]["managedFields"] = before["metadata"]["managedFields"].clone();
     strip_nulls(&mut after);

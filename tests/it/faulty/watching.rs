@@ -121,7 +121,7 @@ impl Watch {
         Duration::from_millis(1 + dice(seed, (self.process, self.call.kind.plural, at)) % 20)
     }
 
-    /// What this watch has to tell since `at`, and up to which version that is. `None`: the history is gone.
+    /// What this watch has to report since `at`, and up to which version that is. `None`: the history is gone.
     fn news(&self, store: &super::store::Store, at: u64) -> Option<(Vec<(Change, Logged)>, u64)> {
         let mine = |logged: &Logged| Some((self.seen_as(logged)?, logged.clone()));
         Some((store.since(at)?.filter_map(mine).collect(), store.version()))

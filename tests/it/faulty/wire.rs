@@ -1,5 +1,5 @@
-//! HTTP without sockets: a connection takes a client's requests and gives them to the cluster, which may delay, refuse or
-//! lose them. What was sent arrives, also when the client has given up meanwhile.
+//! HTTP without sockets: a connection takes a client's requests and gives them to the cluster, which may delay, refuse
+//! or lose them. What was sent arrives, also when the client has given up in the meantime.
 
 use std::{
     collections::BTreeMap,
@@ -63,7 +63,7 @@ impl Service<Request<kube::client::Body>> for Connection {
 
 /// Why no answer comes.
 enum Gone {
-    /// Nobody says so.
+    /// No one says so.
     Silently,
     /// The connection broke.
     Reset,
@@ -124,7 +124,8 @@ impl Connection {
         })
     }
 
-    /// Time passes on the way; longer where the process is cut off. An API server that ends meanwhile breaks the connection.
+    /// Time passes on the way; longer where the process is cut off. An API server that ends in the meantime breaks the
+    /// connection.
     async fn travel(&self, from: Duration, takes: Duration) -> Result<(), Gone> {
         sleep((from + takes).saturating_sub(self.cluster.now())).await;
         loop {

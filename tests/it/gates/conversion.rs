@@ -31,7 +31,7 @@ impl Test {
         Counts { kc: draw(nc, self.candidate), nc, kb: draw(nb, self.control), nb }
     }
 
-    /// What is decided first, if anything; a test that finds no difference goes on, as nothing forces it to end.
+    /// What is decided first, if anything; a test that finds no difference continues, as nothing forces it to end.
     fn first(self, rng: &mut StdRng) -> Decision {
         let mut state = ConversionState::default();
         state.begin_epoch(Some(self.share));

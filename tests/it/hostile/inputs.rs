@@ -110,7 +110,7 @@ fn named() -> Vec<Input> {
     });
     let behind = format!("{}---\n{}", "\n".repeat(1_000), rollout("web", "")).repeat(900);
     vec![
-        ("texts by aliases", ALL, texts_by_aliases(), "the texts of the document have more than 8 MiB"),
+        ("texts by aliases", ALL, texts_by_aliases(), "the strings of the document have more than 8 MiB"),
         ("aliases of aliases", ALL, laughs(), "holds more than 400000 values"),
         ("500 Rollouts in a list", &["lint"], list, "0 errors"),
         ("500 Rollouts", &["lint", "plan"], rollouts.join("---\n"), ""),
@@ -122,7 +122,7 @@ fn named() -> Vec<Input> {
             "a scale beyond u32",
             &["lint", "scenario"],
             scenario("{}", "{scale: 4294967295}"),
-            "is above 100000, the most",
+            "must be at most 100000, got",
         ),
     ]
 }
@@ -142,12 +142,12 @@ fn alike() -> Vec<Input> {
     let maps = format!("[{}{{}}]\n---\n", "{a: {a: 1}},".repeat(79_000));
     let year = "{after: 366d, expect: {phase: Healthy}},".repeat(20);
     vec![
-        ("a Deployment's replicas", &["file"], deployment, "4294967295 is no number of pods from 0 to 100000"),
+        ("a Deployment's replicas", &["file"], deployment, "4294967295 is not a number of pods from 0 to 100000"),
         (
             "a patch beyond u32",
             &["scenario"],
             scenario("{}", "{patch: {spec: {replicas: 4294967295}}}"),
-            "is no number of pods",
+            "is not a number of pods",
         ),
         (
             "100,000 pods for a day",
@@ -181,7 +181,7 @@ fn alike() -> Vec<Input> {
             format!("[{}1]", "1,".repeat(1_500_000)),
             "holds more than 400000 values",
         ),
-        ("a line of 3 MiB", &["lint"], "x".repeat(3 << 20), "a text has more than 1 MiB"),
+        ("a line of 3 MiB", &["lint"], "x".repeat(3 << 20), "a string has more than 1 MiB"),
         (
             "a long name of a kind",
             &["lint"],
@@ -190,8 +190,8 @@ fn alike() -> Vec<Input> {
         ),
         ("10,000 empty Rollouts in a list", &["lint"], list(&rollout("web", ""), 9_990), "two objects"),
         ("a document of 5 MiB", &["lint", "plan"], document.clone() + &document, "more than the 4 MiB that are read"),
-        ("33 MiB of comments", &["lint", "plan"], "#\n".repeat(33 << 19), "more than 32 MiB to read"),
-        ("a million small maps", &["lint"], maps.repeat(8), "check them in several calls"),
+        ("33 MiB of comments", &["lint", "plan"], "#\n".repeat(33 << 19), "exceeds 32 MiB"),
+        ("a million small maps", &["lint"], maps.repeat(8), "check them in several invocations"),
         ("31 MiB of ordinary documents", &["lint"], vec![document; 7].join("---\n"), "0 errors, 7 warnings"),
     ]
 }

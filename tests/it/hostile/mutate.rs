@@ -1,4 +1,4 @@
-//! Small changes to a text, drawn by a seed: what people mistype, what tools garble, and what attackers write.
+//! Small changes to a text, drawn by a seed: what users mistype, what tools garble, and what attackers write.
 
 use fastrand::Rng;
 
@@ -143,7 +143,7 @@ fn number(text: &str) -> Vec<std::ops::Range<usize>> {
     runs(text, |c| c.is_ascii_digit())
 }
 
-/// What stands after `: ` up to the end of the line or of the flow.
+/// What is after `: ` up to the end of the line or of the flow.
 fn value(text: &str) -> Vec<std::ops::Range<usize>> {
     let end = |from: usize| text[from..].find([',', '}', ']', '\n']).map_or(text.len(), |at| from + at);
     text.match_indices(": ").map(|(at, _)| at + 2..end(at + 2)).collect()

@@ -1,4 +1,5 @@
-//! What the tests of `glidepath local` are made of: services that are told what to answer, the program itself, and callers.
+//! What the tests of `glidepath local` are made of: services with configured responses, the program itself, and
+//! callers.
 
 use std::{
     collections::BTreeMap,
@@ -77,7 +78,7 @@ impl Service {
         format!("http://{}", self.address)
     }
 
-    /// Requests that somebody got an answer to.
+    /// Requests that a user got an answer to.
     pub fn own_requests(&self) -> u64 {
         self.counts.own.load(Ordering::SeqCst)
     }
@@ -87,7 +88,7 @@ impl Service {
         self.counts.copies.load(Ordering::SeqCst)
     }
 
-    /// Waits until somebody has asked for `/slow`.
+    /// Waits until a user has asked for `/slow`.
     pub async fn until_asked_slowly(&self) {
         self.counts.asked_slow.acquire().await.unwrap().forget();
     }
@@ -225,9 +226,9 @@ impl Local {
         });
         let address = SocketAddr::from(([0; 4], 0));
         let mut local = Local { child, lines, read: String::new(), address };
-        let first = local.until("callers use http://");
+        let first = local.until("clients use http://");
         local.address = first.rsplit("http://").next().unwrap().parse().unwrap();
-        local.until("Ctrl-C ends it");
+        local.until("Ctrl-C stops it");
         local
     }
 
@@ -272,7 +273,11 @@ impl Local {
         while let Ok(line) = self.lines.recv_timeout(LONG) {
             self.read += &format!("{line}\n");
         }
-        assert!(status.success() && self.read.contains("ended: all requests are answered"), "{status}: {}", self.read);
+        assert!(
+            status.success() && self.read.contains("ended: all requests were completed"),
+            "{status}: {}",
+            self.read
+        );
     }
 }
 

@@ -65,7 +65,8 @@ impl PartialEq for State {
 }
 
 impl State {
-    /// Nobody has to do anything any more (the wanted version is stable or was taken back), or a person is asked by name.
+    /// No one has to do anything any more (the wanted version is stable or was rolled back), or an operator is asked by
+    /// name.
     pub fn rests(&self) -> bool {
         let status = &self.world.status;
         let over = matches!(status.course(), Course::Idle | Course::Aborted)
@@ -249,14 +250,14 @@ fn times_out_in_a_pause(input: &Input<'_>, decision: &Decision) -> Option<String
     (paused && same && out).then(|| "S36: an observation ran out of time in a pause".to_owned())
 }
 
-/// Nobody but the controller writes routes here (S53).
+/// No one but the controller writes routes here (S53).
 fn blames_others(decision: &Decision) -> Option<String> {
     let blamed = decision.notices.iter().any(|notice| notice.reason == "RouteRepaired");
     blamed.then(|| "S53: a write of ours was taken for a change from outside".to_owned())
 }
 
-/// I4 and I12, said once more from outside: a promotion begins, and an analysis after the switch ends, only by the Pass of
-/// evidence gathered at this weight from this revision, or by a person's word, or on the short way.
+/// I4 and I12, said once more from outside: a promotion begins, and an analysis after the switch ends, only by the Pass
+/// of evidence gathered at this weight from this revision, or by an operator's word, or on the short way.
 fn unproved(input: &Input<'_>, decision: &Decision) -> Option<String> {
     let (before, after) = (input.status, &decision.status);
     let begins = before.course() == Course::Stepping && after.course() == Course::Promoting;

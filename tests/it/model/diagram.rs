@@ -13,8 +13,8 @@ use glidepath::{
 /// Before anything is known of a rollout.
 const START: &str = "[*]";
 
-/// Changes of place with their reasons, and the phases that people read in each place. A place is a rollout's course, and
-/// in a promotion its stage.
+/// Changes of place with their reasons, and the phases that users read in each place. A place is a rollout's course,
+/// and in a promotion its stage.
 #[derive(Default)]
 pub struct Edges {
     changes: BTreeMap<(String, String), BTreeSet<String>>,
@@ -77,7 +77,7 @@ impl Edges {
         text + "```\n"
     }
 
-    /// The phases that people read in each place, as a table.
+    /// The phases that users read in each place, as a table.
     pub fn table(&self) -> String {
         let mut text = "| State | Phase |\n|---|---|\n".to_owned();
         for (place, phases) in &self.phases {
@@ -92,7 +92,7 @@ fn shown(place: &str) -> String {
     place.replace('_', ": ")
 }
 
-/// What was told last, else the command that did it.
+/// What was reported last, else the command that did it.
 fn why(before: &RolloutStatus, decision: &Decision) -> String {
     let beside = ["Command", "StepCompleted"];
     let told = decision.notices.iter().map(|notice| notice.reason.as_str()).rfind(|reason| !beside.contains(reason));

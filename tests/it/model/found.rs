@@ -1,4 +1,4 @@
-//! What the model check found, each in the fewest acts: it stays mended.
+//! What the model check found, each in the fewest acts: it stays fixed.
 
 use glidepath::{
     api::{
@@ -51,7 +51,8 @@ fn s36_a_pause_stops_the_clock_of_an_observation() {
     assert!(world.run_until(MINUTE, |world| world.status.state.extended()).unwrap(), "and then it runs out");
 }
 
-/// A raise was written and the controller died before it recorded that: when the way back follows, nobody else is blamed.
+/// A raise was written and the controller died before it recorded that: when the way back follows, no one else is
+/// blamed.
 #[test]
 fn s53_a_write_of_ours_that_was_never_recorded_is_no_change_from_outside() {
     let mut world = stable(super::spec(&[super::ROUTES, super::CANARY]));
@@ -77,7 +78,7 @@ fn s53_a_write_of_ours_that_was_never_recorded_is_no_change_from_outside() {
     let blamed = world.notices.iter().find(|notice| notice.reason == "RouteRepaired");
     assert_eq!(blamed, None);
 
-    // A weight that no step asked for is somebody's.
+    // A weight that no step asked for is a user's.
     world.drift(Percent::whole(7));
     world.settle().unwrap();
     assert!(world.weight().is_zero());

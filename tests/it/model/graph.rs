@@ -5,19 +5,19 @@ use std::collections::HashMap;
 
 use super::world::{Act, By};
 
-/// A state: how it was first reached, and what people read there.
+/// A state: how it was first reached, and what users read there.
 struct Node {
     rests: bool,
     from: Option<(u32, Act)>,
     says: String,
 }
 
-/// States by number, with what happens by itself in each.
+/// States by number, with what happens on its own in each.
 #[derive(Default)]
 pub struct Graph {
     numbers: HashMap<u64, u32>,
     nodes: Vec<Node>,
-    /// (from, to) of what happens by itself: the controller, the clock, pods that come up, judges.
+    /// (from, to) of what happens on its own: the controller, the clock, pods that come up, judges.
     own: Vec<(u32, u32)>,
     /// All transitions.
     pub transitions: u64,
@@ -48,7 +48,7 @@ impl Graph {
         }
     }
 
-    /// States from which no rest can be reached without people and without bad luck.
+    /// States from which no rest can be reached without users and without bad luck.
     pub fn stuck(&self) -> Vec<u32> {
         let mut into: Vec<Vec<u32>> = vec![Vec::new(); self.nodes.len()];
         for (from, to) in &self.own {
@@ -66,7 +66,7 @@ impl Graph {
         (0..).zip(comes).filter(|(_, comes)| !comes).map(|(state, _)| state).collect()
     }
 
-    /// States on a circle of what happens by itself, without any rest on it: the rollout could go round for ever.
+    /// States on a circle of what happens on its own, without any rest on it: the rollout could go round forever.
     pub fn circling(&self) -> Vec<u32> {
         let busy = |state: &u32| !self.nodes[*state as usize].rests;
         let mut edges: Vec<(u32, u32)> = self.own.iter().copied().filter(|(a, b)| busy(a) && busy(b)).collect();
@@ -88,7 +88,7 @@ impl Graph {
         circle
     }
 
-    /// The first way to a state, for people: what happened, and what the Rollout said then.
+    /// The first way to a state, for users: what happened, and what the Rollout said then.
     pub fn way_to(&self, state: u32) -> String {
         let node = &self.nodes[state as usize];
         match node.from {

@@ -1,8 +1,10 @@
-//! What tells two states of the model apart: everything that a later decision can rest on, with times as ages and counters
-//! as what they are compared with. So any number of commands, attempts and releases is a finite number of states.
+//! What distinguishes two states of the model: everything that a later decision can rest on, with times as ages and
+//! counters as what they are compared with. So any number of commands, attempts and releases is a finite number of
+//! states.
 //!
 //! Left out are words (messages, conditions, times that are only shown), and runs and records that no name leads to any
-//! more. An age beyond every limit it is compared with counts as that limit, so that waiting for a person is one state.
+//! more. An age beyond every limit it is compared with counts as that limit, so that waiting for an operator is one
+//! state.
 
 use std::{
     collections::BTreeSet,

@@ -1,8 +1,8 @@
-//! From which course and stage a rollout may go to which. The model check compares this list with what the engine does: a
-//! new line is a decision that somebody has to make.
+//! From which course and stage a rollout may go to which. The model check compares this list with what the engine does:
+//! a new line is a decision that a user has to make.
 //!
-//! `[*]` is before anything; a place that leads to itself begins anew: another template, or a retry. Several changes may
-//! come in one decision: where every pod of an earlier version still stands, its way back begins with the routes.
+//! `[*]` is before anything; a place that leads to itself begins again: another template, or a retry. Several changes
+//! may come in one decision: where every pod of an earlier version still is, its way back begins with the routes.
 
 /// Stages of a promotion: pods, all traffic to the canary target, the stable target moves, traffic to the stable target.
 pub const CANARY_BY_ROUTES: &str = "
@@ -44,7 +44,7 @@ Stepping -> Aborted Idle Promoting_Scale Returning Stepping
 [*] -> FirstDeploy
 ";
 
-/// The switch is one write, and one write takes it back: a return is over in the decision it begins in.
+/// The switch is one write, and one write rolls it back: a return is over in the decision it begins in.
 pub const BLUE_GREEN_BY_SERVICE: &str = "
 Aborted -> Idle Stepping
 FirstDeploy -> FirstDeploy Idle

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 /// Desired replicas.
 pub const REPLICAS: u32 = 2;
-/// Longer than anything the engine waits for by itself.
+/// Longer than anything the engine waits for on its own.
 pub const LONG: SignedDuration = SignedDuration::from_hours(2);
 
 /// The pods of one revision.
@@ -40,10 +40,10 @@ pub struct Run {
     pub stop: bool,
 }
 
-/// How often something may still happen that nothing in the world brings about by itself.
+/// How often something may still happen that nothing in the world brings about on its own.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Left {
-    /// Commands of people.
+    /// Commands of users.
     pub commands: u8,
     /// Changes of the template.
     pub deploys: u8,
@@ -72,9 +72,9 @@ pub enum Act {
     PodsLost(&'static str),
     /// The run of this place in the list is judged.
     Judge(usize, Verdict),
-    /// A person commands.
+    /// An operator commands.
     Command(Verb, bool),
-    /// A person writes this version into the file.
+    /// An operator writes this version into the file.
     Deploy(&'static str),
 }
 
@@ -83,7 +83,7 @@ pub enum Act {
 pub enum By {
     /// The controller, the clock, or what a cluster does in the end.
     Itself,
-    /// A person.
+    /// An operator.
     Person,
     /// Bad luck.
     Fault,
@@ -147,7 +147,7 @@ impl World {
         }
     }
 
-    /// What the engine decides here, with what it was told.
+    /// What the engine decides here, with its observations.
     pub fn decide<T>(&self, spec: &RolloutSpec, with: impl FnOnce(&Input<'_>, Decision) -> T) -> T {
         let seen = self.seen(spec);
         let input = Input {
@@ -259,13 +259,13 @@ impl World {
         World { commands: Vec::new(), ..self.clone() }
     }
 
-    /// What may still happen now: people and bad luck wait for a stable version.
+    /// What may still happen now: users and bad luck wait for a stable version.
     pub fn left(&self) -> Left {
         let first = self.status.stable_revision.is_none();
         if first { Left { deploys: self.left.deploys, ..Left::default() } } else { self.left }
     }
 
-    /// What may happen here beside the controller's own doing.
+    /// What may happen here next to the controller's own doing.
     pub fn acts(&self) -> Vec<Act> {
         let mut acts = Vec::new();
         let Left { commands, deploys, losses, first_losses, .. } = self.left();

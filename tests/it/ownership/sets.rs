@@ -70,7 +70,7 @@ async fn m4_a_rollout_created_again_adopts_its_orphaned_replica_set() {
     assert_eq!(shop.status("web")["phase"], "Healthy");
 }
 
-/// The Deployment is at 0, and the second Rollout says nothing of replicas: the orphans tell.
+/// The Deployment is at 0, and the second Rollout says nothing of replicas: the orphans' count is used.
 #[tokio::test]
 async fn c4_an_orphaned_adopted_workload_keeps_its_count() {
     let shop = Shop::new();

@@ -29,7 +29,7 @@ pub(super) fn all(files: &[File], reader: &mut Files) -> Report {
         let before = report.findings.len();
         let found = read(file, reader, &mut report);
         if found.is_empty() && report.findings.len() == before {
-            let nothing = "there is nothing in this file".to_owned();
+            let nothing = "the file is empty".to_owned();
             report.add(&file.name, Position { line: 1, column: 1 }, Severity::Warning, "", nothing);
         }
         documents.extend(found.into_iter().map(|document| (file, document)));
@@ -37,7 +37,7 @@ pub(super) fn all(files: &[File], reader: &mut Files) -> Report {
     let known = known_templates(documents.iter().map(|(_, document)| document));
     let adopted = adopted(documents.iter().map(|(_, document)| document));
     let (mut seen, mut lines) = (HashSet::new(), LinesOf::new(""));
-    // Each goes when it is checked: where its fields stand takes memory too.
+    // Each is dropped when it is checked: the positions of its fields take memory too.
     for (file, document) in documents {
         let document = &document;
         let mut found = match what(document) {
@@ -108,7 +108,7 @@ fn what(document: &Document) -> What {
     if !document.value.is_object() {
         return What::Doubtful(Finding::warning(
             "",
-            "is no Kubernetes object: a map with apiVersion, kind and metadata",
+            "is not a Kubernetes object: a map with apiVersion, kind and metadata",
         ));
     }
     let kind = document.text("/kind").unwrap_or_default();
@@ -116,7 +116,7 @@ fn what(document: &Document) -> What {
         _ if !crds::kinds().any(|ours| ours == kind) => What::Other,
         None => What::Doubtful(Finding::error("apiVersion", "is missing; write glidepath.dev/v1alpha1")),
         Some(other) => {
-            let words = format!("a {kind} of {other} is not checked; Glidepath's is of glidepath.dev/v1alpha1");
+            let words = format!("a {kind} of {other} is not checked; Glidepath's apiVersion is glidepath.dev/v1alpha1");
             What::Doubtful(Finding::warning("apiVersion", words))
         }
     }

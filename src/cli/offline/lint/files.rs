@@ -54,7 +54,7 @@ impl Files {
     /// Reads the one file that the path names.
     pub fn one(&mut self, path: &Path) -> Result<File, CliError> {
         if path.is_dir() {
-            return Err(CliError::Usage(format!("{} is a folder; name the files in it", path.display())));
+            return Err(CliError::Usage(format!("{} is a folder; list its files", path.display())));
         }
         if path.as_os_str() == "-" { self.read("standard input", std::io::stdin().lock()) } else { self.open(path) }
     }
@@ -107,7 +107,7 @@ impl Files {
         for entry in entries {
             self.entries += 1;
             if self.entries >= MOST_ENTRIES {
-                let words = "there are more than 100,000 files and folders to look at; name the folders with manifests";
+                let words = "there are more than 100,000 files and folders; specify the folders with manifests";
                 return Err(CliError::Failed(format!("{}: {words}", path.display())));
             }
             let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
@@ -156,10 +156,7 @@ mod tests {
         files.read("a.yaml", &half[..]).unwrap();
         files.read("b.yaml", &half[..]).unwrap();
         let error = files.read("c.yaml", std::io::repeat(b'x')).err().unwrap().to_string();
-        assert_eq!(
-            error,
-            "c.yaml: with this file there are more than 32 MiB to read; check the files in several calls"
-        );
+        assert_eq!(error, "c.yaml: with this file the input exceeds 32 MiB; check the files in several invocations");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Objects of Kubernetes itself beside ours: what would make Glidepath take other pods for its own, and what it releases.
+//! Kubernetes' own objects in the files: what would make Glidepath take other pods for its own, and what it releases.
 
 use std::collections::HashSet;
 

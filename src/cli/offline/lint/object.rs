@@ -71,7 +71,7 @@ fn without_echoes(found: Vec<Finding>) -> Vec<Finding> {
     found.into_iter().filter(|finding| !echo(finding)).collect()
 }
 
-/// What stands around the spec.
+/// The fields around the spec.
 fn envelope(document: &Document) -> Vec<Finding> {
     let mut found = Vec::new();
     let version = document.text("/apiVersion").unwrap_or_default();
@@ -89,7 +89,8 @@ fn envelope(document: &Document) -> Vec<Finding> {
     found
 }
 
-/// Checks the spec as its type. What the schema has already said about a field is not said again in serde's words.
+/// Checks the spec as its type. What the schema has already reported about a field is not repeated with serde's
+/// message.
 fn typed<T: DeserializeOwned>(
     document: &Document,
     said: &[Finding],
@@ -109,7 +110,7 @@ fn typed<T: DeserializeOwned>(
     }
 }
 
-/// The validator's words first; what only resolving finds (conditions, selectors) is added.
+/// The validator's findings first; what only resolving finds (conditions, selectors) is added.
 fn template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     let mut found = validate::template(spec);
     for error in resolve::check(name, spec) {

@@ -1,4 +1,4 @@
-//! What was found, for people and as JSON.
+//! The findings, human-readable and as JSON.
 
 use serde::Serialize;
 

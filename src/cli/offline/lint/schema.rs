@@ -22,7 +22,7 @@ pub(in crate::cli) fn check(schema: &Value, value: &Value) -> Vec<Finding> {
     first(found)
 }
 
-/// The first findings of an object, where there are more than anybody reads.
+/// The limit of findings per object.
 pub(super) fn first(mut found: Vec<Finding>) -> Vec<Finding> {
     if found.len() >= MOST_FINDINGS {
         found.truncate(MOST_FINDINGS);
@@ -31,7 +31,7 @@ pub(super) fn first(mut found: Vec<Finding>) -> Vec<Finding> {
     found
 }
 
-/// So many findings of one object tell enough.
+/// More findings of one object are not useful.
 const MOST_FINDINGS: usize = 1_000;
 
 fn walk(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
@@ -48,7 +48,7 @@ fn walk(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
     if let Some(wanted) = schema.get("type").and_then(Value::as_str)
         && !is_type(wanted, value)
     {
-        found.push(Finding::error(path, format!("wants {}, this is {}", article(wanted), kind_of(value))));
+        found.push(Finding::error(path, format!("must be {}, got {}", article(wanted), kind_of(value))));
         return;
     }
     bounds(schema, value, path, found);
@@ -68,13 +68,13 @@ fn is_duration(schema: &Value) -> bool {
     schema.get("pattern").and_then(Value::as_str).is_some_and(|pattern| pattern.contains("(ms|s|m|h|d)"))
 }
 
-/// The type's own words say what to write, also for a number.
+/// The type's own message says what to write, also for a number.
 fn not_a_duration(value: &Value) -> Option<String> {
     match value {
         Value::String(_) | Value::Number(_) => {
             serde_json::from_value::<Delay>(value.clone()).err().map(|e| e.to_string())
         }
-        other => Some(format!("wants a duration like 90s, 5m or 1h30m, this is {}", kind_of(other))),
+        other => Some(format!("must be a duration like 90s, 5m or 1h30m, got {}", kind_of(other))),
     }
 }
 
@@ -135,7 +135,7 @@ fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
         add(format!("{value} is none of {}{near}", names.join(", ")));
     }
     if schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
-        // The type's own words say which of the two was meant.
+        // The type's own message says which of the two was meant.
         if let Err(error) = serde_json::from_value::<PodCount>(value.clone()) {
             add(error.to_string());
         }
@@ -144,12 +144,12 @@ fn bounds(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
     if let (Some(number), Some(least)) = (value.as_f64(), limit("minimum"))
         && number < least
     {
-        add(format!("{value} is below {least}, the least"));
+        add(format!("must be at least {least}, got {value}"));
     }
     if let (Some(number), Some(most)) = (value.as_f64(), limit("maximum"))
         && number > most
     {
-        add(format!("{value} is above {most}, the most"));
+        add(format!("must be at most {most}, got {value}"));
     }
     if let (Some(text), Some(pattern)) = (value.as_str(), schema.get("pattern").and_then(Value::as_str))
         && !fits(pattern, text)
@@ -209,9 +209,9 @@ pub(super) fn article(wanted: &str) -> &'static str {
     match wanted {
         "object" => "a map of fields",
         "array" => "a list",
-        "string" => "a text (quote it)",
+        "string" => "a string (quote it)",
         "boolean" => "true or false",
-        "integer" => "a whole number",
+        "integer" => "an integer",
         _ => "a number",
     }
 }
@@ -221,7 +221,7 @@ pub(super) fn kind_of(value: &Value) -> String {
     match value {
         Value::Object(_) => "a map of fields".to_owned(),
         Value::Array(_) => "a list".to_owned(),
-        Value::String(text) => format!("the text \"{text}\""),
+        Value::String(text) => format!("the string \"{text}\""),
         other => other.to_string(),
     }
 }

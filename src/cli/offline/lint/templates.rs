@@ -72,7 +72,7 @@ fn not_found(reference: &TemplateRef, known: &Known) -> String {
     let (kind, name) =
         (if reference.cluster_scope { "ClusterAnalysisTemplate" } else { "AnalysisTemplate" }, &reference.name);
     if known.contains_key(&(!reference.cluster_scope, name.clone())) {
-        let advice = if reference.cluster_scope { "leave out clusterScope" } else { "set clusterScope: true" };
+        let advice = if reference.cluster_scope { "remove clusterScope" } else { "set clusterScope: true" };
         return format!("no {kind} \"{name}\" in these files or built in; there is one of the other scope: {advice}");
     }
     let in_files = known.keys().filter(|(scope, _)| *scope == reference.cluster_scope).map(|(_, name)| name.as_str());
@@ -84,7 +84,8 @@ fn not_found(reference: &TemplateRef, known: &Known) -> String {
     format!("no {kind} \"{name}\" in these files or built in; there is {there}")
 }
 
-/// Resolves as the controller does, with the arguments filled in. What a template has wrong by itself is said at the template.
+/// Resolves as the controller does, with the arguments filled in. What is wrong with a template itself is reported at
+/// the template.
 fn arguments(
     place: Place<'_>,
     spec: &RolloutSpec,

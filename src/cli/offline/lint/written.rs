@@ -1,4 +1,4 @@
-//! A number as the file writes it: `1.10` is read as 1.1, and whoever searches the file for that does not find it.
+//! A number as the file writes it: `1.10` is read as 1.1, and searching the file for that finds nothing.
 
 use crate::yaml::Position;
 
@@ -35,7 +35,7 @@ impl<'a> LinesOf<'a> {
 
 /// The message with its last number as it is written at this place.
 pub(super) fn as_written(message: String, lines: &mut LinesOf<'_>, at: Position, path: &str) -> String {
-    const BEFORE: &str = "this is ";
+    const BEFORE: &str = "got ";
     let Some((head, read)) = message.rsplit_once(BEFORE) else { return message };
     match lines.get(at.line).and_then(|line| scalar(line, at, path)) {
         Some(written) if is_same_number(read, written) => format!("{head}{BEFORE}{written}"),
@@ -47,7 +47,7 @@ fn is_same_number(read: &str, written: &str) -> bool {
     matches!((read.parse::<f64>(), written.parse::<f64>()), (Ok(read), Ok(written)) if read == written)
 }
 
-/// The plain scalar of the field that stands here: behind its key, or in its place in a list.
+/// The plain scalar of the field at this position: after its key, or as a list item.
 fn scalar<'a>(line: &'a str, at: Position, path: &str) -> Option<&'a str> {
     let (start, _) = line.char_indices().nth(at.column.checked_sub(1)?)?;
     let rest = &line[start..];
@@ -81,8 +81,8 @@ mod tests {
             (1, 5, "a.version", "a list", "a list"),
         ] {
             let at = Position { line, column };
-            let said = as_written(format!("wants a text, this is {read}"), &mut LinesOf::new(text), at, path);
-            assert_eq!(said, format!("wants a text, this is {shown}"), "{path}");
+            let said = as_written(format!("must be a string, got {read}"), &mut LinesOf::new(text), at, path);
+            assert_eq!(said, format!("must be a string, got {shown}"), "{path}");
         }
         let other = "is missing".to_owned();
         assert_eq!(as_written(other.clone(), &mut LinesOf::new(text), Position { line: 1, column: 1 }, "a"), other);

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-/// Play scenarios in virtual time, or tell what a Rollout's chances are
+/// Run scenarios in virtual time, or estimate a Rollout's outcomes
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = "A scenario says what happens to a Rollout and what must be seen (docs/simulate.md). It is
-played by the controller's own engine and judges, in a cluster in memory; hours take
-milliseconds. With --runs each scenario is played with as many seeds, and the statistics
-are printed. With -f a Rollout's file alone is played: a good version and bad ones, and
-how each of them ends.
+#[command(after_help = "A scenario describes a cluster, a timeline and expectations (docs/simulate.md). It runs with
+the controller's own engine and judges against a simulated cluster; hours take
+milliseconds. With --runs each scenario runs with several seeds, and statistics are
+printed. With -f only a Rollout's file is needed: it is simulated with a good version and
+bad ones.
 
-Exit codes: 0 everything was as it should be, 1 an expectation failed, 2 wrong usage
+Exit codes: 0 everything was as it should be, 1 an expectation failed, 2 usage error
 
 Examples:
   glidepath simulate --scenario tests/scenarios/*.yaml
@@ -21,16 +21,16 @@ pub struct SimulateArgs {
     /// Scenario files
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "file", conflicts_with = "file")]
     pub scenario: Vec<PathBuf>,
-    /// A Rollout's file or folder to tell the chances of, with its AnalysisTemplates and its Deployment
+    /// A Rollout's file or folder to estimate outcomes for, with its AnalysisTemplates and its Deployment
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// The seed of all chance; default: the scenario's own, else 1
+    /// The random seed; default: the scenario's seed, else 1
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
-    /// Play so many seeds and print statistics; default 1, with -f 200
+    /// Run this many seeds and print statistics; default 1, with -f 200
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub runs: Option<u32>,
-    /// Requests a second, with -f
+    /// Requests per second, with -f
     #[arg(long, value_name = "NUMBER", default_value_t = 50.0, requires = "file", value_parser = rps)]
     pub rps: f64,
     /// Print JSON, like -o json

@@ -68,8 +68,7 @@ pub fn table(file: &Path, args: &SimulateArgs) -> Result<Table, CliError> {
     if setting.rollout.as_ref().is_some_and(|rollout| rollout.spec.strategy.ab_test.is_some()) {
         let name = file.display();
         return Err(CliError::Usage(format!(
-            "{name}: an A/B test is decided by its users; say in a scenario how many of them convert with each version \
-             (--scenario, docs/simulate.md), or print its course with 'glidepath plan {name}'"
+            "{name}: the outcome of an A/B test depends on its users; set the conversion rate of each version in a scenario (--scenario, docs/simulate.md), or preview it with 'glidepath plan {name}'"
         )));
     }
     let (seed, runs) = (args.seed.unwrap_or(1), args.runs.unwrap_or(RUNS));
@@ -229,10 +228,10 @@ impl Table {
         &self.broken
     }
 
-    /// For people.
+    /// Human-readable.
     pub fn text(&self, paint: Paint) -> String {
         let title = format!(
-            "{}: {} rollouts each at {} requests a second, seed {}",
+            "{}: {} rollouts each at {} requests per second, seed {}",
             self.name,
             grouped(u64::from(self.runs)),
             self.rps,
@@ -246,10 +245,10 @@ impl Table {
         for row in &self.rows {
             text += &row.text();
         }
-        text += "  requests and errors are what met the new version, on average; somebody promotes at once at every pause,\n  and every gate says yes\n";
+        text += "  requests and errors are averages of the new version; every pause is promoted at once,\n  and every gate approves\n";
         if !self.without_numbers.is_empty() {
             text += &format!(
-                "  nothing answers the queries of {} here, so a rollout that needs them is held; a scenario can (world.series)\n",
+                "  the queries of {} have no data here, so a rollout that requires them is held; set the data in a scenario (world.series)\n",
                 self.without_numbers.join(", ")
             );
         }

@@ -30,14 +30,14 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Where a field of the scenario stands.
+    /// The position of a field of the scenario.
     pub fn position(&self, path: &str) -> Position {
         self.document.position(path)
     }
 
     /// Why it is not played here, if it is not.
     pub fn skipped(&self) -> Option<&'static str> {
-        (self.setting.scenario.on == Some(On::Cluster)).then_some("it is for a real cluster (on: cluster)")
+        (self.setting.scenario.on == Some(On::Cluster)).then_some("it is for a real cluster only (on: cluster)")
     }
 }
 
@@ -131,7 +131,7 @@ fn place(setting: &mut Setting, name: &str, document: &Document) -> Result<(), C
     match document.text("/kind").unwrap_or_default() {
         "Rollout" if setting.rollout.is_some() => {
             let at = document.position("kind");
-            let message = "a second Rollout is not supported yet; a scenario plays one";
+            let message = "a second Rollout is not supported yet; a scenario has one";
             return Err(CliError::Failed(format!("{name}:{}:{}: {message}", at.line, at.column)));
         }
         "Rollout" => setting.rollout = Some(yaml::typed::<Rollout>(value).map_err(unreadable)?),

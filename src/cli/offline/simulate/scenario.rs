@@ -1,4 +1,4 @@
-//! What is wrong with a scenario file, field by field: for `simulate` and for `lint` in the same words.
+//! Validation of a scenario file, field by field: for `simulate` and for `lint` with the same messages.
 
 use serde_json::Value;
 
@@ -62,26 +62,26 @@ fn world(scenario: &Scenario, found: &mut Vec<Finding>) {
         if let Err((name, why)) = users::carried(kind) {
             found.push(Finding::error(
                 format!("world.traffic.headers[{index}].set.{name}"),
-                format!("is no header: {why}"),
+                format!("is not a valid header: {why}"),
             ));
         }
     }
     if headers.iter().map(|kind| kind.share.basis_points()).sum::<u32>() > 10_000 {
-        found.push(Finding::error("world.traffic.headers", "the shares are more than 100 % together"));
+        found.push(Finding::error("world.traffic.headers", "the shares add up to more than 100 %"));
     }
     if let Some(hpa) = &scenario.world.hpa {
         if hpa.min > hpa.max {
             found.push(Finding::error("world.hpa.max", format!("{} is below min, {}", hpa.max, hpa.min)));
         }
         if hpa.rps_per_pod <= 0.0 {
-            found.push(Finding::error("world.hpa.rpsPerPod", "must be above 0: it is what one pod is to have"));
+            found.push(Finding::error("world.hpa.rpsPerPod", "must be above 0: it is the target per pod"));
         }
     }
 }
 
 fn source(scenario: &Scenario, found: &mut Vec<Finding>) {
     if scenario.files.is_empty() && scenario.objects.is_empty() {
-        found.push(Finding::error("files", "is missing; name the file of the Rollout, or write it under objects"));
+        found.push(Finding::error("files", "is missing; set the file of the Rollout, or put it under objects"));
     }
     if scenario.timeline.is_empty() {
         found.push(Finding::error("timeline", "is missing; without it nothing happens"));
@@ -113,7 +113,10 @@ fn faults(scenario: &Scenario, found: &mut Vec<Finding>) {
         let path = format!("world.faults[{index}]");
         let once = matches!(fault.kind, ControllerRestart | LeaderChange | PodCrash | RouteDrift);
         if fault.duration.get().is_zero() && !once {
-            found.push(Finding::error(format!("{path}.for"), format!("is missing; {} lasts a time", word(fault.kind))));
+            found.push(Finding::error(
+                format!("{path}.for"),
+                format!("is missing; {} has a duration", word(fault.kind)),
+            ));
         }
         if fault.target.is_some() && fault.kind != PodCrash {
             found.push(Finding::error(format!("{path}.target"), "only podCrash has a target"));
@@ -128,22 +131,22 @@ fn one_entry(entry: &Entry, value: &Value, path: &str, found: &mut Vec<Finding>)
     let deeds: Vec<&str> = DEEDS.into_iter().filter(|key| value.get(key).is_some()).collect();
     let mut add = |path: &str, message: String| found.push(Finding::error(path, message));
     match (deeds.as_slice(), &entry.expect) {
-        ([], None) => add(path, format!("says nothing; give expect or one of {}", DEEDS.join(", "))),
+        ([], None) => add(path, format!("is empty; set expect or one of {}", DEEDS.join(", "))),
         ([], Some(_)) | ([_], None) => {}
-        _ => add(path, "one entry does one thing; split it into two".to_owned()),
+        _ => add(path, "an entry must have exactly one action; split it into two".to_owned()),
     }
     if entry.at.is_some() && entry.after.is_some() {
-        add(&format!("{path}.after"), "give at or after, not both".to_owned());
+        add(&format!("{path}.after"), "set at or after, not both".to_owned());
     }
     let waits = [("within", entry.within.is_some()), ("throughout", entry.throughout.is_some())];
     let waits: Vec<&str> = waits.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect();
     if let Some(wait) = waits.first() {
         let place = format!("{path}.{wait}");
         if entry.expect.is_none() {
-            add(&place, "belongs to an expect".to_owned());
+            add(&place, "requires expect".to_owned());
         }
         if waits.len() > 1 || entry.at.is_some() || entry.after.is_some() {
-            add(&place, "counts from the previous entry's end; give one of at, after, within, throughout".to_owned());
+            add(&place, "set exactly one of at, after, within, throughout".to_owned());
         }
     }
     if let Some(Value::Object(expect)) = value.get("expect")
@@ -183,22 +186,22 @@ fn sizes(scenario: &Scenario, found: &mut Vec<Finding>) {
     }
 }
 
-/// Roles and revisions are words of their own.
+/// Roles and revisions are distinct names.
 fn revisions(entry: &Entry, path: &str, found: &mut Vec<Finding>) {
     let numbered = |name: &str| name.strip_prefix('r').is_some_and(|number| number.parse::<u64>().is_ok());
     let Some(expect) = &entry.expect else { return };
     let roles = ["stable", "canary", "older"];
     for role in expect.pods.keys().filter(|role| !roles.contains(&role.as_str()) && !numbered(role)) {
-        let message = format!("is no role and no revision such as r1{}", hint(role, &roles));
+        let message = format!("is neither a role nor a revision such as r1{}", hint(role, &roles));
         found.push(Finding::error(format!("{path}.expect.pods.{role}"), message));
     }
     for (key, revision) in [("active", &expect.active), ("preview", &expect.preview)] {
         if revision.as_ref().is_some_and(|wanted| !numbered(wanted) && wanted != "all") {
-            found.push(Finding::error(format!("{path}.expect.{key}"), "is no revision such as r1, and not `all`"));
+            found.push(Finding::error(format!("{path}.expect.{key}"), "is neither a revision such as r1 nor `all`"));
         }
     }
     for (service, revision) in expect.services.iter().filter(|(_, wanted)| !numbered(wanted) && *wanted != "all") {
-        let message = format!("\"{revision}\" is no revision such as r1; `all` means the user's own selector");
+        let message = format!("\"{revision}\" is not a revision such as r1; `all` means the user's own selector");
         found.push(Finding::error(format!("{path}.expect.services.{service}"), message));
     }
 }
@@ -227,13 +230,13 @@ mod tests {
             ("timeline: [{within: 1m, expect: {phase: Helthy}}]", "did you mean Healthy?"),
             ("timeline: [{at: 5, scale: 3}]", "4:timeline[0].at 5 is not a duration; write 5s"),
             ("timeline: [{at: 5x, scale: 3}]", "4:timeline[0].at \"5x\" is not a duration"),
-            ("timeline: [{within: 5s, scale: 3}]", "belongs to an expect"),
-            ("timeline: [{scale: 3, deploy: {image: a}}]", "one entry does one thing"),
-            ("timeline: [{at: 5s}]", "says nothing"),
-            ("timeline: [{at: 1s, within: 5s, expect: {step: 1}}]", "give one of at, after, within, throughout"),
+            ("timeline: [{within: 5s, scale: 3}]", "requires expect"),
+            ("timeline: [{scale: 3, deploy: {image: a}}]", "must have exactly one action"),
+            ("timeline: [{at: 5s}]", "is empty"),
+            ("timeline: [{at: 1s, within: 5s, expect: {step: 1}}]", "exactly one of at, after, within, throughout"),
             ("timeline: [{within: 5s, expect: {pods: {canry: 1}}}]", "did you mean canary?"),
-            ("timeline: [{within: 5s, expect: {services: {a: v1}}}]", "is no revision such as r1"),
-            ("timeline: [{within: 5s, expect: {active: v1}}]", "is no revision such as r1"),
+            ("timeline: [{within: 5s, expect: {services: {a: v1}}}]", "a revision such as r1"),
+            ("timeline: [{within: 5s, expect: {active: v1}}]", "a revision such as r1"),
             ("timeline: [{scale: 1}]\nworld: {hpa: {min: 3, max: 2, rpsPerPod: 5}}", "world.hpa.max 2 is below min, 3"),
             (
                 "timeline: [{scale: 1}]\nworld: {hpa: {min: 1, max: 2, rpsPerPod: 0}}",
@@ -241,11 +244,11 @@ mod tests {
             ),
             (
                 "timeline: [{scale: 1}]\nworld: {traffic: {headers: [{share: 60%, set: {a: b}}, {share: 41%, set: {c: d}}]}}",
-                "world.traffic.headers the shares are more than 100 %",
+                "world.traffic.headers the shares add up to more than 100 %",
             ),
             (
                 "timeline: [{scale: 1}]\nworld: {traffic: {headers: [{share: 60%, set: {\"a b\": c}}]}}",
-                "world.traffic.headers[0].set.a b is no header",
+                "world.traffic.headers[0].set.a b is not a valid header",
             ),
             ("timeline: [{scale: 1}]\nworld: {hpa: {min: 1}}", "5:world.hpa.max is missing"),
             ("timeline: [{scale: 1}]\nworld: {faults: [{kind: apiConflict}]}", "world.faults[0].for is missing"),
@@ -254,31 +257,31 @@ mod tests {
             ("timeline: [{command: {verb: abrot}}]", "did you mean abort?"),
             ("timeline: []", "timeline is missing"),
             // L3.
-            ("timeline: [{scale: 4294967295}]", "4:timeline[0].scale 4294967295 is above 100000"),
+            ("timeline: [{scale: 4294967295}]", "4:timeline[0].scale must be at most 100000, got 4294967295"),
             (
                 "timeline: [{patch: {spec: {replicas: 4294967295}}}]",
-                "4:timeline[0].patch.spec.replicas 4294967295 is no",
+                "4:timeline[0].patch.spec.replicas 4294967295 is not",
             ),
             (
                 "timeline: [{scale: 1}]\nworld: {traffic: {rps: 1e9, users: 4294967295}}",
-                "5:world.traffic.users 4294967295 is above 1000000000",
+                "5:world.traffic.users must be at most 1000000000, got 4294967295",
             ),
             (
                 "timeline: [{scale: 1}]\nworld: {podCapacity: 4294967295}",
-                "5:world.podCapacity 4294967295 is above 100000",
+                "5:world.podCapacity must be at most 100000, got 4294967295",
             ),
             (
                 "timeline: [{scale: 1}]\nworld: {hpa: {min: 1, max: 4294967295, rpsPerPod: 1}}",
-                "5:world.hpa.max 4294967295 is above 100000",
+                "5:world.hpa.max must be at most 100000, got 4294967295",
             ),
             (
                 "timeline: [{scale: 1}]\nworld: {faults: [{kind: podCrash, target: {count: 4294967295}}]}",
-                "world.faults[0].target.count 4294967295 is above 100000",
+                "world.faults[0].target.count must be at most 100000, got 4294967295",
             ),
             ("timeline: [{after: 400d, scale: 1}]", "4:timeline[0].after \"400d\" is longer than a year"),
             (
                 "timeline: [{apply: {kind: Deployment, spec: {replicas: -1}}}]",
-                "4:timeline[0].apply.spec.replicas -1 is no number of pods from 0 to 100000",
+                "4:timeline[0].apply.spec.replicas -1 is not a number of pods from 0 to 100000",
             ),
             (&format!("timeline: [{}]", "{scale: 1},".repeat(10_001)), "timeline has 10001 entries"),
             (

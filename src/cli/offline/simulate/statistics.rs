@@ -57,7 +57,7 @@ pub fn stories(setting: &Setting, first: u64, runs: u32, play: impl Fn(Player) -
     stories
 }
 
-/// Plays a scenario with many seeds: as JSON, for people, and whether all passed.
+/// Runs a scenario with many seeds: as JSON, human-readable, and whether all passed.
 pub fn play(loaded: &Loaded, seed: Option<u64>, runs: u32, paint: Paint) -> Result<(Value, String, bool), CliError> {
     if loaded.setting.rollout.is_none() {
         return Err(no_rollout(&loaded.name));
@@ -173,7 +173,7 @@ impl Shares {
     }
 }
 
-/// How a release ended, as an API word.
+/// How a release ended, as an API value.
 fn word(release: &Release) -> String {
     let outcome = release.outcome.and_then(|outcome| serde_json::to_value(outcome).ok());
     match outcome.as_ref().and_then(Value::as_str) {

@@ -1,4 +1,4 @@
-//! A scenario's story for people and as JSON.
+//! The result of a scenario, human-readable and as JSON.
 
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ fn one_line(line: &Line, paint: Paint) -> String {
     format!("  {:>9}  {} {}\n", clock(line.at), paint.text(tone, sign), paint.text(toned(line.mark, tone), text.trim()))
 }
 
-/// Signs are coloured; of the texts only what stands back and what failed.
+/// Symbols are colored; of the texts only secondary and failed ones.
 fn toned(mark: Mark, tone: Tone) -> Tone {
     if matches!(mark, Mark::Place | Mark::Failed | Mark::Done) { tone } else { Tone::Plain }
 }
@@ -68,10 +68,10 @@ fn summary(story: &Story) -> String {
         0 => String::new(),
         _ => format!("; {} requests, {} errors, {} lost", grouped(all), grouped(bad), grouped(story.lost)),
     };
-    format!("{met} in {} of the world's time{requests}", clock(story.end))
+    format!("{met} in {} of simulated time{requests}", clock(story.end))
 }
 
-/// What failed, where it stands, what was seen instead, and how to see it again.
+/// What failed, its position, the actual value, and how to reproduce it.
 pub fn failure(loaded: &Loaded, seed: u64, failure: &Failure, paint: Paint) -> String {
     let at = loaded.position(&failure.path);
     let place = format!("{}:{}:{}", loaded.name, at.line, at.column);

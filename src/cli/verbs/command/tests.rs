@@ -1,4 +1,4 @@
-//! What is sent to the API server and what is told of its answers.
+//! What is sent to the API server, and the output for its responses.
 
 use serde_json::{Value, json};
 use wiremock::{
@@ -69,16 +69,16 @@ async fn a_refused_or_unanswered_command_is_an_error() {
         (json!({ "state": "Refused", "message": "nothing waits" }), "checkout: promote refused: nothing waits\n"),
         (
             json!({ "state": "Obsolete", "message": "meant for step 2" }),
-            "checkout: promote came too late: meant for step 2; look with 'glidepath status checkout' and decide again\n",
+            "checkout: promote rejected as stale: meant for step 2; the rollout has moved on: check 'glidepath status checkout' and retry\n",
         ),
         (
             json!({}),
-            "checkout: no controller answered within 10s; the promote stays recorded as checkout-promote-x7k2p and is taken when one runs; 'glidepath doctor' checks it\n",
+            "checkout: no controller responded within 10s; the promote is recorded as checkout-promote-x7k2p and will be executed when one runs; check with 'glidepath doctor'\n",
         ),
     ] {
         let server = server_with(&samples::observing().rollout, status).await;
-        let patience = Duration::from_millis(20);
-        let sent = send(&connection(&server), "checkout", Verb::Promote, None, Extra::default(), patience).await;
+        let timeout = Duration::from_millis(20);
+        let sent = send(&connection(&server), "checkout", Verb::Promote, None, Extra::default(), timeout).await;
         let (command, exit) = sent.unwrap();
         assert_eq!((exit, answer_line("checkout", &command).as_str()), (Exit::Failed, told));
     }

@@ -10,7 +10,7 @@ const ROLLOUT: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/che
 const SETS: &str = "/apis/apps/v1/namespaces/shop/replicasets";
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/shop/deployments/web";
 
-/// As people write it.
+/// As users write it.
 fn written(image: &str) -> Value {
     json!({ "metadata": { "labels": { "app": "checkout" } }, "spec": { "containers": [{ "name": "app", "image": image }] } })
 }
@@ -111,9 +111,9 @@ async fn s84_a_deployments_template_is_written_without_our_label_and_what_a_role
 async fn nothing_is_written_when_there_is_nothing_to_write() {
     let server = server(&rollout()).await;
     let said = write(&connection(&server), "checkout", Some(2)).await.unwrap();
-    assert!(said.contains("has the template of revision #2 already"), "{said}");
+    assert!(said.contains("already has the template of revision #2"), "{said}");
     let error = write(&connection(&server), "checkout", Some(9)).await.unwrap_err();
-    assert_eq!(error.to_string(), "no such earlier revision is kept; there are: #1, #2");
+    assert_eq!(error.to_string(), "this revision is not kept; there are: #1, #2");
     assert_eq!(patched(&server).await, None);
 }
 

@@ -9,8 +9,8 @@ use crate::api::ROLLOUT_LABEL;
 
 /// Kinds that we make, and what to do about one that stays.
 const KINDS: [(&str, &str, &str, &str); 3] = [
-    ("apps", "v1", "ReplicaSet", "its pods serve on; make a Deployment for them, then delete it"),
-    ("", "v1", "Service", "callers or routes may use it; delete it when none does"),
+    ("apps", "v1", "ReplicaSet", "its pods keep running; create a Deployment for them, then delete it"),
+    ("", "v1", "Service", "clients or routes may use it; delete it when unused"),
     ("networking.istio.io", "v1", "DestinationRule", "delete it with the canary Service"),
 ];
 
@@ -34,9 +34,9 @@ pub(super) async fn report(client: &Client, namespace: Option<&str>) -> String {
             // A mesh that is not installed has nothing of ours.
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => {
-                lines += &format!("left: cannot list {kind}s ({error}); look for the label {ROLLOUT_LABEL}\n")
+                lines += &format!("left: cannot list {kind}s ({error}); search for the label {ROLLOUT_LABEL}\n")
             }
         }
     }
-    if lines.is_empty() { "left: nothing of ours\n".to_owned() } else { lines }
+    if lines.is_empty() { "left: nothing\n".to_owned() } else { lines }
 }

@@ -56,7 +56,7 @@ async fn a_rollout_that_cannot_be_read_is_named_and_stops_it() {
     let answer = ResponseTemplate::new(200).set_body_raw(list, "application/json");
     Mock::given(method("GET")).and(path(ALL)).respond_with(answer).mount(&server).await;
     let refused = scope(&server).list().await.unwrap_err().to_string();
-    assert!(refused.contains("Rollout shop/bad cannot be read: spec: it nests"), "{refused}");
+    assert!(refused.contains("Rollout shop/bad cannot be decoded: spec: it is nested"), "{refused}");
 }
 
 /// H10: the pods of a template of its own must not go with the Rollout; an adopted Deployment's replacements must.
@@ -117,8 +117,8 @@ fn a_release_in_progress_is_seen_and_the_plan_says_what_happens() {
     assert_eq!(
         text,
         "shop/web: Deployment/web is restored, its routes and Services too\n\
-         shop/shop: its pods stay, without an owner; its routes and Services are restored (in the middle of a release)\n\
-         shop/new: has never been adopted; it is deleted\n"
+         shop/shop: its pods are orphaned and keep running; its routes and Services are restored (release in progress)\n\
+         shop/new: was never adopted; it is deleted\n"
     );
 }
 
@@ -132,5 +132,8 @@ async fn what_is_left_is_named_with_what_to_do() {
     let missing = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "message": "", "reason": "NotFound"});
     Mock::given(method("GET")).respond_with(ResponseTemplate::new(404).set_body_json(missing)).mount(&server).await;
     let text = left::report(&scope(&server).connection.client, None).await;
-    assert_eq!(text, "left: ReplicaSet shop/web-1: its pods serve on; make a Deployment for them, then delete it\n");
+    assert_eq!(
+        text,
+        "left: ReplicaSet shop/web-1: its pods keep running; create a Deployment for them, then delete it\n"
+    );
 }

@@ -25,7 +25,7 @@ async fn at_20_percent(seed: u64) -> (Scene, usize) {
     (scene, leader)
 }
 
-/// The other takes over, and the release goes on with it.
+/// The other takes over, and the release continues with it.
 async fn the_other_takes_over(mut scene: Scene, leader: usize) {
     scene.until("the other leads", s(45), |scene| scene.leader().is_some_and(|now| now != leader)).await;
     scene.command("web", "promote");
@@ -51,8 +51,8 @@ async fn a_leader_whose_renewal_hangs_gives_way() {
     the_other_takes_over(scene, leader).await;
 }
 
-/// C6, the harm: the old leader, whose view of the Rollout stood still, put traffic back on the version that the new leader
-/// had aborted.
+/// C6, the harm: the old leader, whose view of the Rollout was stale, put traffic back on the version that the new
+/// leader had aborted.
 #[tokio::test(start_paused = true)]
 async fn an_aborted_version_gets_no_traffic_from_a_leader_that_was() {
     let (mut scene, leader) = at_20_percent(3).await;
@@ -99,7 +99,7 @@ async fn a_leader_that_was_stopped_writes_nothing_when_it_wakes() {
         scene.deploy("web", "shop/app:2");
         scene.until("20 %", s(60), |scene| scene.weight("web") == 20).await;
         scene.pass(std::time::Duration::from_millis(seed * 173)).await;
-        // Nobody runs while the clock leaps; then a rival has the Lease, and has taken the canary's traffic away.
+        // No one runs while the clock leaps; then a rival has the Lease, and has taken the canary's traffic away.
         scene.cluster.leap(s(stopped_for)).await;
         scene.rival_leads();
         scene.rival_writes_weight("web", 0);
@@ -109,7 +109,8 @@ async fn a_leader_that_was_stopped_writes_nothing_when_it_wakes() {
     }
 }
 
-/// M1: all replicas applied the Lease under one field manager, so that one whose apply was held up led beside the other.
+/// M1: all replicas applied the Lease under one field manager, so that one whose apply was held up led next to the
+/// other.
 #[tokio::test(start_paused = true)]
 async fn contenders_that_take_a_free_lease_at_once_do_not_both_lead() {
     for seed in 0..10 {

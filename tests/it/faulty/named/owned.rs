@@ -30,7 +30,7 @@ async fn a_workload_whose_file_loses_its_replicas_keeps_its_pods() {
     }
 }
 
-/// C5: ended runs and answered commands were kept for ever.
+/// C5: ended runs and answered commands were kept forever.
 #[tokio::test(start_paused = true)]
 async fn ended_runs_and_answered_commands_do_not_pile_up() {
     let steps = json!([{"setWeight": 20}, {"observe": {"atLeast": "10s", "atMost": "10m"}}]);
@@ -78,7 +78,7 @@ async fn a_replica_set_that_only_bears_our_label_is_left_alone() {
     assert_eq!(count(&other, "/spec/replicas"), 3, "{}", scene.story());
 }
 
-/// M9: a run of the right name and label that somebody else had made counted as evidence.
+/// M9: a run of the right name and label that another writer had made counted as evidence.
 #[tokio::test(start_paused = true)]
 async fn a_run_that_somebody_else_made_is_no_evidence() {
     let steps = json!([{"setWeight": 20}, {"observe": {"atLeast": "10s", "atMost": "3m"}}]);
@@ -143,7 +143,7 @@ async fn one_namespaces_slow_webhook_holds_up_no_other_namespace() {
     assert!(took < s(90), "a release of half a minute took {took:?}");
 }
 
-/// A tenant takes our label off a ReplicaSet: it is labelled again, and nobody else's work stops for it.
+/// A tenant takes our label off a ReplicaSet: it is labelled again, and no one else's work stops for it.
 #[tokio::test(start_paused = true)]
 async fn a_replica_set_that_loses_our_label_gets_it_back_and_holds_up_nobody() {
     let mut scene = Scene::new(12, vec![canary("web", 4), plain("number", 2)]);

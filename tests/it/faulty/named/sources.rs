@@ -1,4 +1,4 @@
-//! Metric sources that fail: what is told, and what a release does without evidence.
+//! Metric sources that fail: what is reported, and what a release does without evidence.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ async fn a_prometheus_that_hangs_is_told_in_the_run_and_becomes_no_data_in_time(
     scene.until_healthy("web", "shop/app:1").await;
     scene.add(scene.fault(Fault::SourceHangs, s(900)));
     scene.deploy("web", "shop/app:2");
-    scene.until("the run says why", s(120), |scene| run_says(scene, "no answer from Prometheus within 30 s")).await;
+    scene.until("the run says why", s(120), |scene| run_says(scene, "no response from Prometheus within 30 s")).await;
     scene.until("no data", s(180), |scene| run_says(scene, "SourceError")).await;
     scene.until("no verdict", s(900), |scene| run_says(scene, "\"verdict\":\"Inconclusive\"")).await;
     assert_eq!(scene.weight("web"), 20, "without evidence nothing goes on");

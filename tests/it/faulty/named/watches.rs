@@ -1,4 +1,4 @@
-//! Watches that fail in every way, and objects that cannot be read: everyone else's releases go on.
+//! Watches that fail in every way, and objects that cannot be read: everyone else's releases continue.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use super::{
     s,
 };
 
-/// C3: one object that is nested too deep made its whole list undecodable, for everybody and for ever.
+/// C3: one object that is nested too deep made its whole list undecodable, for everyone and forever.
 #[tokio::test(start_paused = true)]
 async fn an_object_that_is_nested_too_deep_holds_up_nobody() {
     let mut scene = Scene::new(1, vec![canary("web", 4)]);
@@ -71,7 +71,7 @@ async fn a_watch_that_failed_once_and_is_quiet_is_alive() {
     }
 }
 
-/// M5: a route that we wrote last and that was deleted while nobody watched stayed in the table for ever.
+/// M5: a route that we wrote last and that was deleted while no one watched stayed in the table forever.
 #[tokio::test(start_paused = true)]
 async fn a_route_that_was_deleted_while_nobody_watched_is_missed() {
     let steps = json!([{"setWeight": 20}, {"pause": {}}]);

@@ -114,9 +114,9 @@ pub(super) fn not_among(text: &str, choices: &[&str]) -> String {
 
 fn outside(number: i64, least: i64, most: i64) -> String {
     match (number < least, most) {
-        (true, _) => format!("{number} is below {least}, the least"),
-        (false, MOST_MODE) => format!("{number} (octal {number:o}) is above octal 777, the most"),
-        (false, most) => format!("{number} is above {most}, the most"),
+        (true, _) => format!("must be at least {least}, got {number}"),
+        (false, MOST_MODE) => format!("must be at most octal 777, got {number} (octal {number:o})"),
+        (false, most) => format!("must be at most {most}, got {number}"),
     }
 }
 
@@ -124,10 +124,10 @@ fn exactly_one(fields: &[&str], object: &Value, path: &str, found: &mut Vec<Find
     let given: Vec<&str> = fields.iter().copied().filter(|field| has(object, field)).collect();
     match given.as_slice() {
         [_] => {}
-        [] => found.push(Finding::error(path, format!("wants one of {}; it has none", fields.join(", ")))),
+        [] => found.push(Finding::error(path, format!("must have one of {}; it has none", fields.join(", ")))),
         [_, second, ..] => found.push(Finding::error(
             join(path, second),
-            format!("only one of {} may be given, not {}", fields.join(", "), given.join(" and ")),
+            format!("only one of {} may be set, not {}", fields.join(", "), given.join(" and ")),
         )),
     }
 }

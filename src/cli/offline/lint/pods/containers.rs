@@ -14,7 +14,7 @@ use crate::{
 const MOST_PORT_NAME: usize = 15;
 const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
 
-/// One container or init container by itself.
+/// One container or init container on its own.
 pub(super) fn check(container: &Value, path: &str, found: &mut Vec<Finding>) {
     if let Some((name, Err(error))) = text(container, "name").map(|name| (name, label(name))) {
         found.push(Finding::error(join(path, "name"), format!("\"{name}\" is invalid: {error}")));
@@ -35,12 +35,12 @@ pub(super) fn check(container: &Value, path: &str, found: &mut Vec<Finding>) {
 fn probes(container: &Value, path: &str, found: &mut Vec<Finding>) {
     for field in ["livenessProbe", "startupProbe"] {
         if let Some(count) = container[field]["successThreshold"].as_i64().filter(|count| *count > 1) {
-            let message = format!("must be 1 for a {field}, this is {count}");
+            let message = format!("must be 1 for a {field}, got {count}");
             found.push(Finding::error(format!("{path}.{field}.successThreshold"), message));
         }
     }
     if has(&container["readinessProbe"], "terminationGracePeriodSeconds") {
-        let message = "may not be set for a readinessProbe, which ends no container; remove it";
+        let message = "must not be set for a readinessProbe, which restarts no container; remove it";
         found.push(Finding::error(format!("{path}.readinessProbe.terminationGracePeriodSeconds"), message));
     }
 }
@@ -69,7 +69,7 @@ fn not_a_port_name(name: &str) -> Option<String> {
         && name.contains(|c: char| c.is_ascii_lowercase());
     (!fits).then(|| {
         format!(
-            "\"{name}\" is no name of a port: at most {MOST_PORT_NAME} lower case letters, digits and single '-', with a \
+            "\"{name}\" is not a valid port name: at most {MOST_PORT_NAME} lower case letters, digits and single '-', with a \
              letter among them and no '-' at the ends"
         )
     })
@@ -79,11 +79,12 @@ fn not_a_port_name(name: &str) -> Option<String> {
 pub(super) fn variable(variable: &Value, path: &str, found: &mut Vec<Finding>) {
     let printable = |name: &str| name.chars().all(|c| (' '..='~').contains(&c) && c != '=');
     if let Some(name) = text(variable, "name").filter(|name| !printable(name)) {
-        let message = format!("\"{name}\" is no name of a variable: printable ASCII characters other than '=' only");
+        let message =
+            format!("\"{name}\" is not a valid variable name: printable ASCII characters other than '=' only");
         found.push(Finding::error(join(path, "name"), message));
     }
     if text(variable, "value").is_some() && has(variable, "valueFrom") {
-        found.push(Finding::error(join(path, "valueFrom"), "may not be given beside value; remove one of them"));
+        found.push(Finding::error(join(path, "valueFrom"), "must not be set together with value; remove one of them"));
     }
 }
 
@@ -110,7 +111,10 @@ pub(super) fn host_ports(spec: &Value, path: &str, found: &mut Vec<Finding>) {
             let path = format!("{path}.containers[{index}].ports[{number}].hostPort");
             let protocol = text(port, "protocol").unwrap_or("TCP");
             if !seen.insert((protocol, text(port, "hostIP"), on_host)) {
-                found.push(Finding::error(&path, format!("{protocol} port {on_host} of the node is taken above")));
+                found.push(Finding::error(
+                    &path,
+                    format!("{protocol} port {on_host} of the node is already used above"),
+                ));
             }
             if spec["hostNetwork"] == true && port["containerPort"].as_i64().is_some_and(|own| own != on_host) {
                 found.push(Finding::error(&path, "must be the containerPort, because hostNetwork is true"));

@@ -21,12 +21,15 @@ pub(super) fn metadata(metadata: &Value, path: &str, found: &mut Vec<Finding>) {
     for (key, _) in annotations() {
         // Only of annotations, the API server takes capitals before the slash.
         if let Err(why) = qualified_name(&key.to_lowercase()) {
-            found.push(Finding::error(join(&path, key), format!("\"{key}\" is no key for an annotation: {why}")));
+            found.push(Finding::error(
+                join(&path, key),
+                format!("\"{key}\" is not a valid key for an annotation: {why}"),
+            ));
         }
     }
     let size: usize = annotations().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
     if size > MOST_ANNOTATIONS {
-        found.push(Finding::error(path, format!("have {size} bytes together, more than {MOST_ANNOTATIONS}, the most")));
+        found.push(Finding::error(path, format!("must have at most {MOST_ANNOTATIONS} bytes together, got {size}")));
     }
 }
 
@@ -35,10 +38,10 @@ pub(super) fn map(labels: &Value, path: &str, found: &mut Vec<Finding>) {
     for (key, value) in labels.as_object().into_iter().flatten() {
         let path = join(path, key);
         if let Err(why) = qualified_name(key) {
-            found.push(Finding::error(&path, format!("\"{key}\" is no key for a label: {why}")));
+            found.push(Finding::error(&path, format!("\"{key}\" is not a valid key for a label: {why}")));
         }
         if let Some(Err(why)) = value.as_str().map(label_value) {
-            found.push(Finding::error(&path, format!("{value} is no label value: {why}")));
+            found.push(Finding::error(&path, format!("{value} is not a valid label value: {why}")));
         }
     }
 }
@@ -55,7 +58,10 @@ mod tests {
             let mut found = Vec::new();
             metadata(&json!({"annotations": {"a": "", "b": "x".repeat(size)}}), "m", &mut found);
             assert_eq!(found.len(), wanted, "{size}");
-            assert!(found.iter().all(|one| one.message.starts_with("have 262145 bytes together")), "{found:?}");
+            assert!(
+                found.iter().all(|one| one.message.starts_with("must have at most 262144 bytes together, got 262145")),
+                "{found:?}"
+            );
         }
     }
 }

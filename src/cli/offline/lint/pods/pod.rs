@@ -80,7 +80,7 @@ fn unique_containers(spec: &Value, path: &str, found: &mut Vec<Finding>) {
 fn addresses(spec: &Value, path: &str, found: &mut Vec<Finding>) {
     let dns = &spec["dnsConfig"];
     if text(spec, "dnsPolicy") == Some("None") && list(dns, "nameservers").is_empty() {
-        let message = "wants at least one nameserver, because dnsPolicy is None";
+        let message = "must have at least one nameserver, because dnsPolicy is None";
         found.push(Finding::error(format!("{path}.dnsConfig.nameservers"), message));
     }
     if list(dns, "nameservers").len() > 3 {
@@ -92,7 +92,7 @@ fn addresses(spec: &Value, path: &str, found: &mut Vec<Finding>) {
     let aliases = aliases.map(|(index, alias)| (format!("{path}.hostAliases[{index}].ip"), &alias["ip"]));
     for (path, address) in servers.chain(aliases) {
         if let Some(text) = address.as_str().filter(|text| !text.is_empty() && !is_address(text)) {
-            found.push(Finding::error(path, format!("\"{text}\" is no IP address")));
+            found.push(Finding::error(path, format!("\"{text}\" is not an IP address")));
         }
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn parse(value: &Value) -> Result<f64, String> {
         Value::Number(number) => number.to_string(),
         other => {
             return Err(format!(
-                "wants a quantity like 500m, 2 or 512Mi, this is {}",
+                "must be a quantity like 500m, 2 or 512Mi, got {}",
                 super::super::schema::kind_of(other)
             ));
         }
@@ -108,6 +108,6 @@ mod tests {
             let found = parse(&json!(value)).unwrap_err();
             assert!(found.contains(words), "{value}: {found}");
         }
-        assert!(parse(&json!({})).unwrap_err().contains("this is a map of fields"));
+        assert!(parse(&json!({})).unwrap_err().contains("got a map of fields"));
     }
 }

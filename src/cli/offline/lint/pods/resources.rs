@@ -61,12 +61,12 @@ fn entries<'a>(resources: &'a Value, list: &'static str) -> impl Iterator<Item =
 
 fn not_a_name(name: &str) -> Option<String> {
     if let Err(why) = qualified_name(name) {
-        return Some(format!("\"{name}\" is no name of a resource: {why}"));
+        return Some(format!("\"{name}\" is not a valid resource name: {why}"));
     }
     let known = name.contains('/') || STANDARD.contains(&name) || name.starts_with("hugepages-");
     (!known).then(|| {
         let near = crate::cli::offline::lint::schema::hint(name, &STANDARD);
-        format!("\"{name}\" is no resource of containers; others have a domain, like example.com/gpu{near}")
+        format!("\"{name}\" is not a container resource; others have a domain, like example.com/gpu{near}")
     })
 }
 

@@ -26,17 +26,20 @@ pub(super) fn requirement(kind: &str, requirement: &Value, path: &str, found: &m
     };
     found.extend(wrong.map(|message| Finding::error(join(path, "values"), message)));
     if let Some((key, Err(why))) = text(requirement, "key").map(|key| (key, qualified_name(key))) {
-        found.push(Finding::error(join(path, "key"), format!("\"{key}\" is no key for a label: {why}")));
+        found.push(Finding::error(join(path, "key"), format!("\"{key}\" is not a valid key for a label: {why}")));
     }
     for (index, value) in values.iter().enumerate().filter(|_| kind == "LabelSelectorRequirement") {
         if let Some(Err(why)) = value.as_str().map(label_value) {
-            found.push(Finding::error(format!("{path}.values[{index}]"), format!("{value} is no label value: {why}")));
+            found.push(Finding::error(
+                format!("{path}.values[{index}]"),
+                format!("{value} is not a valid label value: {why}"),
+            ));
         }
     }
 }
 
-/// `matchExpressions` that the template's labels do not fulfil: the API server refuses the ReplicaSet. Of `matchLabels` the
-/// validator speaks, for the controller too.
+/// `matchExpressions` that the template's labels do not match: the API server rejects the ReplicaSet. `matchLabels` is
+/// checked by the validator, for the controller too.
 pub(super) fn excludes(selector: &Value, labels: &Value, path: &str, found: &mut Vec<Finding>) {
     for (index, requirement) in list(selector, "matchExpressions").iter().enumerate() {
         let (Some(key), Some(operator)) = (text(requirement, "key"), text(requirement, "operator")) else { continue };
@@ -52,7 +55,7 @@ pub(super) fn excludes(selector: &Value, labels: &Value, path: &str, found: &mut
             _ => continue,
         };
         let have = label.as_str().map_or_else(|| format!("no label {key}"), |value| format!("{key}={value}"));
-        let message = format!("the selector wants {wanted}, the template's pods have {have}");
+        let message = format!("the selector requires {wanted}, but the template's pods have {have}");
         found.push(Finding::error(format!("{path}.matchExpressions[{index}]"), message));
     }
 }
@@ -69,16 +72,16 @@ pub(super) fn toleration(toleration: &Value, path: &str, found: &mut Vec<Finding
             found.push(Finding::error(join(path, "key"), "is missing; without a key operator must be Exists"));
         }
         Some((key, Err(why))) => {
-            found.push(Finding::error(join(path, "key"), format!("\"{key}\" is no key for a taint: {why}")));
+            found.push(Finding::error(join(path, "key"), format!("\"{key}\" is not a valid key for a taint: {why}")));
         }
         _ => {}
     }
     match text(toleration, "value").map(|value| (value, label_value(value))) {
         Some(_) if operator == "Exists" => {
-            found.push(Finding::error(join(path, "value"), "may not be given with operator: Exists; remove it"));
+            found.push(Finding::error(join(path, "value"), "must not be set with operator: Exists; remove it"));
         }
         Some((value, Err(why))) => {
-            found.push(Finding::error(join(path, "value"), format!("\"{value}\" is no value of a taint: {why}")));
+            found.push(Finding::error(join(path, "value"), format!("\"{value}\" is not a valid taint value: {why}")));
         }
         _ => {}
     }

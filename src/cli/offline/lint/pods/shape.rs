@@ -103,21 +103,21 @@ fn members(
 /// Why this is not a value of a type without fields.
 fn simple(kind: &str, value: &Value) -> Option<String> {
     let whole = |least: i64, most: i64| match whole(value) {
-        None => Some(format!("wants {}, this is {}", article("integer"), kind_of(value))),
+        None => Some(format!("must be {}, got {}", article("integer"), kind_of(value))),
         Some(number) => {
             (!(least..=most).contains(&number)).then(|| format!("{number} is too large for a field of {kind}"))
         }
     };
-    let is = |fits: bool, wanted: &str| (!fits).then(|| format!("wants {wanted}, this is {}", kind_of(value)));
+    let is = |fits: bool, wanted: &str| (!fits).then(|| format!("must be {wanted}, got {}", kind_of(value)));
     match kind {
-        "text" if value.is_object() || value.is_array() => is(false, "a text"),
+        "text" if value.is_object() || value.is_array() => is(false, "a string"),
         "text" => is(value.is_string(), article("string")),
         "boolean" => is(value.is_boolean(), article("boolean")),
         "int32" => whole(i32::MIN.into(), i32::MAX.into()),
         "int64" => whole(i64::MIN, i64::MAX),
         "IntOrString" if value.is_string() => None,
         "IntOrString" if value.is_number() => whole(i32::MIN.into(), i32::MAX.into()),
-        "IntOrString" => is(false, "a whole number or a text"),
+        "IntOrString" => is(false, "an integer or a string"),
         "Quantity" => quantity::parse(value).err(),
         _ => None,
     }
@@ -130,7 +130,7 @@ fn whole(value: &Value) -> Option<i64> {
 }
 
 fn wanted(kind: &str, value: &Value, path: &str) -> Finding {
-    Finding::error(path, format!("wants {}, this is {}", article(kind), kind_of(value)))
+    Finding::error(path, format!("must be {}, got {}", article(kind), kind_of(value)))
 }
 
 /// What the API server's validation says of an object of this type.

@@ -49,7 +49,7 @@ fn uses(container: &Value, field: &str, place: &str, names: &[&str], path: &str,
     }
 }
 
-/// One mount by itself.
+/// One mount on its own.
 pub(super) fn mount(mount: &Value, path: &str, found: &mut Vec<Finding>) {
     let paths = ["subPath", "subPathExpr"].map(|field| (field, text(mount, field)));
     for (field, within) in paths.iter().filter_map(|(field, within)| Some((field, (*within)?))) {
@@ -59,7 +59,10 @@ pub(super) fn mount(mount: &Value, path: &str, found: &mut Vec<Finding>) {
         }
     }
     if paths.iter().all(|(_, within)| within.is_some()) {
-        found.push(Finding::error(join(path, "subPathExpr"), "may not be given beside subPath; remove one of them"));
+        found.push(Finding::error(
+            join(path, "subPathExpr"),
+            "must not be set together with subPath; remove one of them",
+        ));
     }
 }
 
@@ -68,7 +71,7 @@ pub(super) fn one_source(volume: &Value, path: &str, found: &mut Vec<Finding>) {
     let given = volume.as_object().into_iter().flatten().filter(|(key, value)| *key != "name" && value.is_object());
     let kinds: Vec<&str> = given.map(|(key, _)| key.as_str()).collect();
     if let [_, second, ..] = kinds.as_slice() {
-        let message = format!("a volume has one source, this has {}", kinds.join(" and "));
+        let message = format!("a volume must have exactly one source, got {}", kinds.join(" and "));
         found.push(Finding::error(join(path, second), message));
     }
 }
