@@ -159,7 +159,7 @@ mod tests {
             ),
             (
                 json!({"abTest": {"weight": 50, "goal": goal, "sticky": {"cookie": "v"}}}),
-                "error spec.strategy.abTest.sticky: the router simple cannot keep".into(),
+                "error spec.strategy.abTest.sticky: the router simple cannot route users".into(),
             ),
         ] {
             let said = found(can, &strategy);

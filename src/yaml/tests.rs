@@ -159,7 +159,7 @@ fn values_are_read_as_kubectl_reads_them() {
         "e": 16, "f": "1", "g": 1.5, "h": null});
     assert_eq!(documents(text)[0].value, wanted);
     for (text, wanted) in [
-        ("a: {b: [1, .nan]}", "a.b[1]: .nan is not a number that JSON can hold"),
+        ("a: {b: [1, .nan]}", "a.b[1]: .nan cannot be represented in JSON"),
         ("[a]: 1", "every key must be one"),
         ("<<: 1", "merges a map or a list of maps"),
         ("1: a\n\"1\": b", "duplicate entry with key \"1\""),

@@ -68,7 +68,7 @@ fn w6_a_quoted_number_is_no_percentage() {
     let quoted = said("lint", "quoted-number-of-pods.yaml", 1);
     for (field, number) in [("maxSurge", "4"), ("maxUnavailable", "2")] {
         let wanted = format!(
-            "spec.strategy.canary.{field}: \"{number}\" is not a percentage; write {number} for pods or \"{number}%\""
+            "spec.strategy.canary.{field}: \"{number}\" is not a percentage; write {number} for pods, or \"{number}%\""
         );
         assert!(quoted.contains(&wanted), "{quoted}");
     }
@@ -169,7 +169,7 @@ fn w11_what_is_wrong_is_said_once_and_with_what_to_write() {
         (duration("{}"), "pause.duration: must be a duration like 90s, 5m or 1h30m, got a map of fields"),
         (duration("never"), "pause.duration: \"never\" "),
         (steps("{setWeight: .nan}"), "steps[0].setWeight: .nan cannot be represented in JSON; use a finite number"),
-        (steps("{setWeight: .inf}"), "steps[0].setWeight: .inf is not a number that JSON can hold"),
+        (steps("{setWeight: .inf}"), "steps[0].setWeight: .inf cannot be represented in JSON"),
         (format!("x-defaults: {{}}\n  {CANARY}"), "spec.x-defaults: unknown field"),
         (
             format!("{CANARY}\nx-defaults: {{}}"),

@@ -115,7 +115,7 @@ async fn requests_go_by_what_they_carry_then_by_weight_and_an_abort_takes_all_ba
     assert!(share, "{copied} copies of {}", answers["v1"]);
 
     let status = bench.glidepath("status web").text;
-    assert!(status.contains("go on: glidepath promote web --local"), "{status}");
+    assert!(status.contains("continue: glidepath promote web --local"), "{status}");
     let abort = bench.glidepath("abort web --reason test");
     assert_eq!((abort.code, abort.text.contains("abort done")), (0, true), "{}", abort.text);
     let ended = bench.glidepath("status web --wait --timeout 1m");

@@ -210,7 +210,7 @@ impl Plan {
     fn ramp(&mut self, index: u32, weights: &[Percent], every: HumanDuration, pods: impl Fn(u32) -> u32) {
         for (stride, weight) in (0u32..).zip(weights) {
             let number = format!("{}.{}", index + 1, stride + 1);
-            let detail = format!("{}, for {every} each", pods_text(pods(stride * 2)));
+            let detail = format!("{}, for {every}", pods_text(pods(stride * 2)));
             self.line(number, format!("ramp to {weight}"), detail, *weight);
             self.least += every.get();
         }

@@ -274,7 +274,7 @@ impl Local {
             self.read += &format!("{line}\n");
         }
         assert!(
-            status.success() && self.read.contains("ended: all requests were completed"),
+            status.success() && self.read.contains("stopped: all requests were completed"),
             "{status}: {}",
             self.read
         );
