@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use kube::core::Status;
 
-use super::{Cluster, Fence};
+use super::{chain::chain, fence::Fence};
 use crate::ports::WorldError;
 
 /// No call of ours takes longer: the client itself has no read timeout and retries up to 15 times inside one call.
@@ -24,26 +24,7 @@ const REASONS: [&str; 10] = [
     "AlreadyExists",
 ];
 
-impl Cluster {
-    /// The only way to write: only while this process is the leader. A call in flight when the fence closes is dropped.
-    /// `what` names the call in messages, for example `create ReplicaSet shop/web-1`.
-    ///
-    /// An answer from before a restore of etcd that comes after it says nothing about what is stored now.
-    pub(super) async fn write<T>(
-        &self,
-        what: &str,
-        request: impl Future<Output = kube::Result<T>>,
-    ) -> Result<T, WorldError> {
-        let restores = self.restores();
-        let answer = fenced(&self.fence, what, request).await;
-        if self.restores() == restores {
-            return answer;
-        }
-        Err(WorldError::Transient(format!("{what}: etcd was restored in the meantime")))
-    }
-}
-
-/// The same without a cluster at hand. The request is not sent before it is awaited here.
+/// A write: only while this process may write, and no longer. The request is not sent before it is awaited here.
 pub async fn fenced<T>(
     fence: &Fence,
     what: &str,
@@ -108,20 +89,6 @@ fn refused(reason: &str, message: String) -> WorldError {
     WorldError::Refused { reason: reason.to_owned(), message }
 }
 
-/// The error with its sources: `connect failed: connection refused`.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        source = inner.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,7 +96,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::cluster::Term;
+    use crate::cluster::fence::Term;
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

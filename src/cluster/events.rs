@@ -8,8 +8,8 @@ use kube::{
 };
 use tokio::sync::mpsc;
 
-use super::{Fence, call::fenced};
-use crate::{api::Rollout, engine::Notice};
+use super::{call::fenced, fence::Fence};
+use crate::{api::Rollout, engine::Notice, ports::RolloutKey};
 
 /// A fleet that is changed at once makes thousands of events. Those of one Rollout keep their order in one lane.
 const LANES: usize = 8;
@@ -45,7 +45,7 @@ impl EventSender {
         }
         let event =
             Event { type_, reason: notice.reason.clone(), note: Some(note), action: "Rollout".into(), secondary: None };
-        let key = super::key_of(rollout);
+        let key = RolloutKey::of(rollout);
         tracing::info!(rollout = %key, reason = %notice.reason, "{}", notice.message);
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);

@@ -6,7 +6,7 @@ use kube::{
     api::{DeleteParams, EvictParams, Preconditions},
 };
 
-use super::{Cluster, call::is_missing, observe::Around};
+use super::{around::Around, call::is_missing, shared::Cluster};
 use crate::ports::WorldError;
 
 impl Cluster {

@@ -16,12 +16,13 @@ use kube::{
 };
 
 use super::{
-    Cluster,
     call::read,
     item::Item,
     kinds::RolloutKept,
-    lock, resource, rollouts, runs_resource,
+    locks::lock,
+    resources::{resource, rollouts, runs_resource},
     selection::Selection,
+    shared::Cluster,
     table::{Change, Kept, Table},
 };
 use crate::{

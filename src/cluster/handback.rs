@@ -3,7 +3,7 @@
 use kube::api::Patch;
 use serde_json::{Value, json};
 
-use super::{Cluster, call::is_missing, observe::Around, rollouts, workload::params};
+use super::{around::Around, call::is_missing, resources::rollouts, shared::Cluster, workload::params};
 use crate::{api::FINALIZER, engine::decision::HandBack, ports::WorldError};
 
 impl Cluster {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::watch::Failure;
+use super::watch::failure::Failure;
 
 /// No response at all on a stream for this long, neither events nor errors: a restart may help, because it reloads
 /// credentials and trust anchors and opens new connections. Below ten minutes kubelet would lengthen its own backoff

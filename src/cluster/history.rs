@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use kube::api::{ApiResource, DeleteParams, Preconditions, PropagationPolicy};
 
 use super::{
-    Cluster,
     call::is_missing,
-    lock,
+    locks::lock,
     records::{CommandKept, EndedRun, RunKept, ended_of},
-    runs_resource,
+    resources::runs_resource,
+    shared::Cluster,
     table::{Entry, Kept, Table},
 };
 use crate::{
@@ -52,7 +52,7 @@ impl Cluster {
                 (Vec::new(), over, wait)
             }
         };
-        let commands_resource = super::commands();
+        let commands_resource = super::resources::commands();
         let left = runs.len() + commands.len() > AT_A_TIME;
         let deletions = async {
             self.delete_some(&runs_resource(), &self.tables.runs, &runs).await?;

@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry, OwnerReference};
-use kube::core::{DynamicObject, ObjectMeta, TypeMeta};
+use kube::core::{DynamicObject, ObjectMeta};
 use serde_json::Value;
 
 use super::{
+    decode::decode,
     face::{COPIED_FACE, ServiceFace},
     item::Unread,
+    resources::MANAGER,
     table::{Kept, mark},
     unreadable::Unreadable,
 };
@@ -325,7 +327,7 @@ pub struct RouteKept {
 impl Kept for RouteKept {
     fn keep(object: &DynamicObject) -> Self {
         let fields = object.metadata.managed_fields.as_deref().unwrap_or_default();
-        let others = fields.iter().filter(|f| f.manager.as_deref() != Some(super::MANAGER) && f.subresource.is_none());
+        let others = fields.iter().filter(|f| f.manager.as_deref() != Some(MANAGER) && f.subresource.is_none());
         let newest = others.max_by_key(|f| f.time.as_ref().map(|t| t.0));
         let other_manager = newest.and_then(|f| f.manager.clone());
         let mut bare = object.clone();
@@ -338,23 +340,6 @@ impl Kept for RouteKept {
     }
 }
 
-/// Reads one of our own kinds; the message names the field at fault.
-pub fn decode<K: serde::de::DeserializeOwned>(object: &DynamicObject) -> Result<K, String> {
-    let mut value = object.data.clone();
-    if let Some(map) = value.as_object_mut() {
-        map.insert(
-            "metadata".into(),
-            serde_json::to_value(pruned(&object.metadata)).map_err(|error| error.to_string())?,
-        );
-        // Items of a list bear no type; the derived kinds want one.
-        if let Some(TypeMeta { api_version, kind }) = object.types.clone() {
-            map.insert("apiVersion".into(), api_version.into());
-            map.insert("kind".into(), kind.into());
-        }
-    }
-    serde_path_to_error::deserialize(value).map_err(|error| format!("{}: {}", error.path(), error.inner()))
-}
-
 /// The field manager other than us that wrote any of these fields of the spec last. The API server takes a field from its
 /// manager when another one changes it, so that after a write of ours there is none.
 fn other_manager(object: &DynamicObject, fields: &[&str]) -> Option<String> {
@@ -363,26 +348,8 @@ fn other_manager(object: &DynamicObject, fields: &[&str]) -> Option<String> {
         spec.is_some_and(|spec| fields.iter().any(|field| spec.get(format!("f:{field}")).is_some()))
     };
     let entries = object.metadata.managed_fields.as_deref().unwrap_or_default().iter();
-    let others = entries.filter(|entry| entry.manager.as_deref() != Some(super::MANAGER)).filter(owns);
+    let others = entries.filter(|entry| entry.manager.as_deref() != Some(MANAGER)).filter(owns);
     others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0)).and_then(|entry| entry.manager.clone())
-}
-
-/// Metadata without managedFields, which are the larger half of most objects.
-fn pruned(meta: &ObjectMeta) -> ObjectMeta {
-    ObjectMeta {
-        name: meta.name.clone(),
-        namespace: meta.namespace.clone(),
-        uid: meta.uid.clone(),
-        resource_version: meta.resource_version.clone(),
-        generation: meta.generation,
-        creation_timestamp: meta.creation_timestamp.clone(),
-        deletion_timestamp: meta.deletion_timestamp.clone(),
-        labels: meta.labels.clone(),
-        annotations: meta.annotations.clone(),
-        finalizers: meta.finalizers.clone(),
-        owner_references: meta.owner_references.clone(),
-        ..ObjectMeta::default()
-    }
 }
 
 /// The canonical text of a template without the label that we add, and without what a role adds.
@@ -472,7 +439,7 @@ mod tests {
     fn s53_who_scaled_a_replica_set_is_known() {
         let replicas = json!({"f:spec": {"f:replicas": {}}});
         let template = json!({"f:spec": {"f:template": {}}});
-        let ours = |fields: &Value| json!({"manager": super::super::MANAGER, "fieldsV1": fields});
+        let ours = |fields: &Value| json!({"manager": MANAGER, "fieldsV1": fields});
         let kubectl = |fields: &Value| json!({"manager": "kubectl", "subresource": "scale", "fieldsV1": fields});
         for (managers, other) in [
             (json!([ours(&template), kubectl(&replicas)]), Some("kubectl")),

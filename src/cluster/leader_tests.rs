@@ -1,21 +1,27 @@
 //! What a new leader reads, and which versions its writes are conditional on, against an API server of four objects.
 
-use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use axum::http::{Method, Request, Response};
-use kube::client::Body;
+use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::*;
+use super::{locks::lock, triggers::Triggers, *};
 use crate::{
     api::{
-        AnalysisRun, FINALIZER, Percent, ROLLOUT_LABEL,
+        AnalysisRun, FINALIZER, Percent, ROLLOUT_LABEL, RolloutStatus,
         analysis::{AnalysisRunSpec, Verdict},
         command::CommandState,
     },
-    engine::{GateAnswer, GateQuestion, RouteIntent, Target},
-    ports::GateAsker,
+    engine::{Action, GateAnswer, GateQuestion, RouteIntent, Target},
+    ports::{Clock, GateAsker, GateDesk, Observation, RolloutKey, World, WorldError},
 };
 
 const ROLLOUT: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/web";

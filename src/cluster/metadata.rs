@@ -7,11 +7,11 @@ use kube::api::{DynamicObject, Patch};
 use serde_json::{Value, json};
 
 use super::{
-    Cluster,
+    around::Around,
     call::{is_missing, read},
     kinds::{PodKept, ReplicaSetKept},
-    observe::Around,
-    resource,
+    resources::resource,
+    shared::Cluster,
     table::Entry,
     workload::params,
 };

@@ -7,12 +7,14 @@ use kube::api::Patch;
 use serde_json::{Value, json};
 
 use super::{
-    Cluster, key_of,
+    around::{Around, WantedTemplate},
+    decode::decode,
     kinds::{DeploymentKept, PodKept, ReplicaSetKept},
-    lock,
+    locks::lock,
     problems::{invalid, is_file_invalid},
-    rollouts,
+    resources::rollouts,
     routes::routing,
+    shared::Cluster,
     table::Entry,
     targets::{self, Split, Targets},
     traffic::Traffic,
@@ -30,58 +32,6 @@ use crate::{
     },
     router::{self, Objects, RouteContext, RouteError, Router},
 };
-
-/// The template that is wanted.
-#[derive(Clone, Debug)]
-pub struct WantedTemplate {
-    /// Its revision id.
-    pub id: String,
-    /// The template itself.
-    pub raw: Value,
-}
-
-/// What one tick has observed, with the versions that its writes are conditioned on.
-#[derive(Debug)]
-pub struct Around {
-    /// The Rollout's key.
-    pub key: RolloutKey,
-    /// Its uid.
-    pub uid: String,
-    /// Its resourceVersion.
-    pub version: String,
-    /// The object.
-    pub rollout: Rollout,
-    /// Its Services and split.
-    pub targets: Targets,
-    /// Which pods belong to it.
-    pub selector: LabelSelector,
-    /// The wanted template.
-    pub template: Option<WantedTemplate>,
-    /// Its ReplicaSets.
-    pub revisions: Vec<Arc<Entry<ReplicaSetKept>>>,
-    /// The referenced Deployment.
-    pub workload: Option<Arc<Entry<DeploymentKept>>>,
-    /// Its routers.
-    pub routers: Vec<Box<dyn Router>>,
-    /// Whom they plan for.
-    pub context: RouteContext,
-    /// Its routes and Services.
-    pub traffic: Traffic,
-}
-
-impl Around {
-    /// An ownerReference to the Rollout.
-    pub fn owner(&self, controller: bool) -> Value {
-        let resource = rollouts();
-        json!({"apiVersion": resource.api_version, "kind": resource.kind, "name": self.key.name, "uid": self.uid,
-            "controller": controller})
-    }
-
-    /// How many pods are wanted.
-    pub fn desired_replicas(&self) -> u32 {
-        self.rollout.spec.replicas.unwrap_or(1)
-    }
-}
 
 impl Cluster {
     /// The Rollout with all that can be seen around it.
@@ -141,7 +91,7 @@ impl Cluster {
 
     /// On first sight: our finalizer (S40), and the number of replicas where an autoscaler will own it (S8).
     async fn prepared(&self, rollout: Rollout, has_finalizer: bool) -> Result<Rollout, WorldError> {
-        let key = key_of(&rollout);
+        let key = RolloutKey::of(&rollout);
         let mut patch = json!({});
         if !has_finalizer {
             let mut all = rollout.metadata.finalizers.clone().unwrap_or_default();
@@ -164,7 +114,7 @@ impl Cluster {
         if let Some(message) = count.and_then(Count::notice) {
             self.events.send(&rollout, &Notice { warning: true, reason: "ReplicasRestored".into(), message });
         }
-        super::kinds::decode(&written).map_err(WorldError::Transient)
+        decode(&written).map_err(WorldError::Transient)
     }
 
     /// The replacement for an absent `spec.replicas`.
@@ -213,6 +163,20 @@ impl Cluster {
             routers,
             context,
         }
+    }
+
+    /// What the tables hold of a Rollout's traffic now.
+    fn observe_traffic(
+        &self,
+        key: &RolloutKey,
+        targets: &Targets,
+        routers: &[Box<dyn Router>],
+        context: &RouteContext,
+    ) -> Traffic {
+        let (routes, other_manager) = self.route_objects(routers, context);
+        let names = [&targets.root, &targets.stable, &targets.canary].into_iter().flatten();
+        let services = names.filter_map(|name| Some((name.clone(), self.tables.services.get(&key.namespace, name)?)));
+        Traffic::new(routes, other_manager, services.collect())
     }
 
     fn seen(&self, around: &Around) -> Seen {

@@ -1,14 +1,15 @@
 //! What blocks a Rollout, with what its owner can do.
 
-use super::{Cluster, observe::Around, references, targets::Split};
+use super::{around::Around, references, resources::watched_kinds, shared::Cluster, targets::Split};
 use crate::{
     api::{
         Rollout,
+        status::Course,
         validate::{self, Finding, Severity},
     },
     engine::Problem,
     ports::RolloutKey,
-    router::{self, RouteError},
+    router::{self, RouteError, Router, WatchedKind},
 };
 
 /// The reason of a file that `lint` refuses.
@@ -28,6 +29,26 @@ impl Cluster {
         problems.extend(self.excluding_selector(around));
         problems.extend(route.map(|error| problem(error.reason(), error.to_string(), false)));
         problems
+    }
+
+    /// A router's kind that cannot be seen. A Rollout at rest keeps its pods as they are wanted; one that has anything under
+    /// way stays exactly as it is.
+    fn unavailable_router(&self, around: &Around) -> Option<Problem> {
+        // Without ReferenceGrants there is no consent but by annotation.
+        let lists = |router: &dyn Router| {
+            let lists = router.lists(&around.context);
+            lists.into_iter().filter(|list| !list.is_consent())
+        };
+        let named = |kind: &&WatchedKind| {
+            let mut routers = around.routers.iter();
+            routers.any(|router| {
+                router.objects(&around.context).iter().any(|object| object.plural == kind.plural)
+                    || lists(router.as_ref()).any(|list| list.plural == kind.plural)
+            })
+        };
+        let message = watched_kinds().filter(named).find_map(|kind| self.router_kinds.trouble(kind))?;
+        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
+        Some(Problem { reason: "RouterUnavailable".into(), message, blocks_all: !rests })
     }
 
     /// Rule S7: each object, and each pod, has one Rollout: of those that name it, the one that comes first.

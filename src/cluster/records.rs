@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
+    decode::decode,
     item::{Fields, Unread},
-    kinds::{controller, decode, text},
+    kinds::{controller, text},
     table::{Kept, mark},
 };
 use crate::api::{

@@ -12,7 +12,7 @@ use axum::http::{Method, Request, Response, header::DATE};
 use kube::client::Body;
 use tower::{Layer, Service};
 
-use super::ServerClock;
+use super::server_clock::ServerClock;
 use crate::{metrics::Metrics, ports::Clock};
 
 /// Puts the watcher around a client's stack.

@@ -7,11 +7,11 @@ use kube::api::{DeleteParams, DynamicObject, Patch, PostParams, Preconditions, P
 use serde_json::{Value, json};
 
 use super::{
-    Cluster,
+    around::Around,
     call::{is_missing, read},
     kinds::{NUMBER, ReplicaSetKept},
-    observe::Around,
-    resource,
+    resources::resource,
+    shared::Cluster,
     table::{Entry, Kept},
     workload::params,
 };
@@ -140,7 +140,7 @@ impl Cluster {
     ) -> Result<Option<DynamicObject>, WorldError> {
         let namespace = &around.key.namespace;
         let api = self.api(&resource::<ReplicaSet>(), namespace);
-        let params = PostParams { field_manager: Some(super::MANAGER.into()), ..PostParams::default() };
+        let params = PostParams { field_manager: Some(super::resources::MANAGER.into()), ..PostParams::default() };
         let what = format!("create ReplicaSet {namespace}/{name}");
         match self.write(&what, api.create(&params, object)).await {
             Ok(written) => Ok(Some(written)),

@@ -1,16 +1,12 @@
-//! Routers' kinds in this cluster: at which version each is watched, or why it cannot be used, and whom that blocks.
+//! Routers' kinds in this cluster: at which version each is watched, or why it cannot be used.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
-use super::{Cluster, Health, lock, observe::Around, watched_kinds};
-use crate::{
-    api::status::Course,
-    engine::Problem,
-    router::{Router, WatchedKind},
-};
+use super::{health::Health, locks::lock};
+use crate::router::WatchedKind;
 
 /// What discovery says of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,27 +75,5 @@ impl RouterKinds {
                 )
             }),
         }
-    }
-}
-
-impl Cluster {
-    /// A router's kind that cannot be seen. A Rollout at rest keeps its pods as they are wanted; one that has anything under
-    /// way stays exactly as it is.
-    pub(super) fn unavailable_router(&self, around: &Around) -> Option<Problem> {
-        // Without ReferenceGrants there is no consent but by annotation.
-        let lists = |router: &dyn Router| {
-            let lists = router.lists(&around.context);
-            lists.into_iter().filter(|list| !list.is_consent())
-        };
-        let named = |kind: &&WatchedKind| {
-            let mut routers = around.routers.iter();
-            routers.any(|router| {
-                router.objects(&around.context).iter().any(|object| object.plural == kind.plural)
-                    || lists(router.as_ref()).any(|list| list.plural == kind.plural)
-            })
-        };
-        let message = watched_kinds().filter(named).find_map(|kind| self.router_kinds.trouble(kind))?;
-        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
-        Some(Problem { reason: "RouterUnavailable".into(), message, blocks_all: !rests })
     }
 }

@@ -3,7 +3,7 @@
 use kube::api::{DeleteParams, DynamicObject, PostParams, TypeMeta};
 use serde_json::Value;
 
-use super::{Cluster, call::is_missing, observe::Around, watched_kinds};
+use super::{around::Around, call::is_missing, resources::watched_kinds, shared::Cluster};
 use crate::{
     api::Rollout,
     engine::{RouteIntent, Target},
@@ -115,7 +115,7 @@ impl Cluster {
         // The router plans for the newest version; what is written is the one that this cluster serves.
         object.types = Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
         let api = self.api(&resource, namespace);
-        let params = PostParams { field_manager: Some(super::MANAGER.into()), ..PostParams::default() };
+        let params = PostParams { field_manager: Some(super::resources::MANAGER.into()), ..PostParams::default() };
         let written = if create {
             self.write(&format!("create {kind} {namespace}/{name}"), api.create(&params, &object)).await?
         } else {

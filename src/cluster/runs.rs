@@ -9,14 +9,14 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    Cluster, MANAGER,
+    around::Around,
     call::read,
+    decode::decode,
     history::evidence_prefix,
-    kinds::decode,
-    lock,
-    observe::Around,
+    locks::lock,
     records::{EndedRun, KEY, RunKept, RunningRun, ended_of},
-    runs_resource,
+    resources::{MANAGER, runs_resource},
+    shared::Cluster,
     status::status_patch,
     table::{Entry, ObjectKey},
     workload::params,
@@ -32,9 +32,6 @@ use crate::{
     evidence::{self, resolve::Wanted},
     ports::{RolloutKey, WorldError},
 };
-
-/// What the ended runs of one attempt have found, by name, each with the uid of the run that found it.
-pub(super) type Evidence = BTreeMap<String, (String, Arc<AnalysisRunStatus>)>;
 
 impl Cluster {
     /// Makes the run, or gives it its epoch.

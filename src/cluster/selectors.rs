@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Cluster, observe::Around, targets::Split};
+use super::{around::Around, shared::Cluster, targets::Split};
 use crate::{
     api::{
         REVISION_LABEL,

@@ -7,10 +7,11 @@ use kube::api::{Patch, PostParams};
 use serde_json::{Value, json};
 
 use super::{
-    Cluster,
+    around::Around,
     kinds::{ORIGINAL_SELECTOR, ServiceKept},
-    observe::Around,
-    resource, selectors,
+    resources::resource,
+    selectors,
+    shared::Cluster,
     table::Entry,
     targets::Split,
     workload::params,
@@ -137,7 +138,7 @@ impl Cluster {
             .map_err(|error| WorldError::Transient(error.to_string()))?;
         let namespace = &around.key.namespace;
         let api = self.api(&resource::<Service>(), namespace);
-        let params = PostParams { field_manager: Some(super::MANAGER.into()), ..PostParams::default() };
+        let params = PostParams { field_manager: Some(super::resources::MANAGER.into()), ..PostParams::default() };
         let written = self.write(&format!("create Service {namespace}/{name}"), api.create(&params, &object)).await?;
         around.traffic.wrote_service(&written);
         self.tables.services.wrote(&written);

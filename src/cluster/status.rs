@@ -4,17 +4,22 @@ use kube::{api::Patch, core::ObjectMeta};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Cluster, call::is_missing, commands, key_of, rollouts, workload::params};
+use super::{
+    call::is_missing,
+    resources::{commands, rollouts},
+    shared::Cluster,
+    workload::params,
+};
 use crate::{
     api::{Rollout, RolloutStatus, command::CommandState},
-    ports::WorldError,
+    ports::{RolloutKey, WorldError},
 };
 
 impl Cluster {
     /// Writes what differs from the status that was observed: what is no longer said goes away, and fields that this version
     /// does not know, of a newer one, stay.
     pub(super) async fn record_status(&self, rollout: &Rollout, status: &RolloutStatus) -> Result<(), WorldError> {
-        let key = key_of(rollout);
+        let key = RolloutKey::of(rollout);
         // The finalizer's removal and other writes of this tick moved the version; they are ours and in the table.
         let version = self.tables.rollouts.get(&key.namespace, &key.name).map(|entry| entry.version.clone());
         if version.is_none() && rollout.metadata.deletion_timestamp.is_some() {

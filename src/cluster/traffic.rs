@@ -12,16 +12,11 @@ use std::{
 use kube::api::{DynamicObject, Preconditions};
 
 use super::{
-    Cluster,
     kinds::{RouteKept, ServiceKept},
-    lock,
+    locks::lock,
     table::{Entry, Kept},
-    targets::Targets,
 };
-use crate::{
-    ports::RolloutKey,
-    router::{ObjectRef, Objects, PlannedWrite, RouteContext, Router},
-};
+use crate::router::{ObjectRef, Objects, PlannedWrite};
 
 /// What one tick has observed of its traffic.
 #[derive(Debug, Default)]
@@ -33,6 +28,15 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// What the tables hold now.
+    pub fn new(
+        routes: Objects,
+        other_manager: Option<String>,
+        services: BTreeMap<String, Arc<Entry<ServiceKept>>>,
+    ) -> Self {
+        Traffic { other_manager, routes: Mutex::new(routes), services: Mutex::new(services) }
+    }
+
     /// The routers' objects.
     pub fn routes(&self) -> Objects {
         lock(&self.routes).clone()
@@ -66,21 +70,5 @@ impl Traffic {
         let object = routes.get(&gone.kind, &gone.namespace, &gone.name)?;
         let text = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
         Some(Preconditions { uid: text("uid"), resource_version: text("resourceVersion") })
-    }
-}
-
-impl Cluster {
-    /// What the tables hold of a Rollout's traffic now.
-    pub(super) fn observe_traffic(
-        &self,
-        key: &RolloutKey,
-        targets: &Targets,
-        routers: &[Box<dyn Router>],
-        context: &RouteContext,
-    ) -> Traffic {
-        let (routes, other_manager) = self.route_objects(routers, context);
-        let names = [&targets.root, &targets.stable, &targets.canary].into_iter().flatten();
-        let services = names.filter_map(|name| Some((name.clone(), self.tables.services.get(&key.namespace, name)?)));
-        Traffic { other_manager, routes: Mutex::new(routes), services: Mutex::new(services.collect()) }
     }
 }

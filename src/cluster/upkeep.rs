@@ -8,13 +8,13 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::{
-    Cluster,
+    around::Around,
     call::read,
     kinds::{ReplicaSetKept, controller},
-    lock,
-    observe::Around,
-    resource,
+    locks::lock,
+    resources::resource,
     revisions::{is_named_for, owners, selector_of},
+    shared::Cluster,
     table::Entry,
 };
 use crate::{
@@ -22,15 +22,6 @@ use crate::{
     engine::Notice,
     ports::WorldError,
 };
-
-/// ReplicaSets that bear a Rollout's label without being controlled by it, by uid.
-#[derive(Debug, Default)]
-pub(super) struct Strays {
-    /// An event has named them.
-    reported: BTreeSet<String>,
-    /// They were looked at whole and cannot be adopted.
-    refused: BTreeSet<String>,
-}
 
 impl Cluster {
     /// Writes what differs. Says whether ReplicaSets were adopted, so that there is more to see than before.

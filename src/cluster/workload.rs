@@ -3,7 +3,7 @@
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{Cluster, observe::Around, resource};
+use super::{around::Around, resources::resource, shared::Cluster};
 use crate::ports::WorldError;
 
 impl Cluster {
@@ -48,5 +48,5 @@ impl Cluster {
 
 /// Patches bear our name.
 pub(super) fn params() -> PatchParams {
-    PatchParams { field_manager: Some(super::MANAGER.into()), ..PatchParams::default() }
+    PatchParams { field_manager: Some(super::resources::MANAGER.into()), ..PatchParams::default() }
 }

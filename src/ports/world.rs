@@ -18,6 +18,16 @@ pub struct RolloutKey {
     pub name: String,
 }
 
+impl RolloutKey {
+    /// The key of this Rollout.
+    pub fn of(rollout: &Rollout) -> Self {
+        RolloutKey {
+            namespace: rollout.metadata.namespace.clone().unwrap_or_default(),
+            name: rollout.metadata.name.clone().unwrap_or_default(),
+        }
+    }
+}
+
 impl fmt::Display for RolloutKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)

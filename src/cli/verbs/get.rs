@@ -27,8 +27,8 @@ use crate::{
         view::words,
     },
     cluster::{
+        decode::decode,
         item::{Item, Page},
-        kinds::decode,
         table::key_of,
     },
 };

@@ -11,7 +11,10 @@ use std::{
 
 use kube::core::ObjectMeta;
 
-use super::{Change, Entry, Kept, ObjectKey, is_newer, key_of, number, version_of};
+use super::{
+    entry::{Change, Entry, Kept, ObjectKey, key_of, version_of},
+    version::{is_newer, number},
+};
 use crate::cluster::item::Item;
 
 /// An object as it goes into the table.

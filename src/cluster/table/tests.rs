@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::cluster::item::Unread;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Colour(String, Option<String>);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::core::Status;
 
-use crate::cluster::call::chain;
+use crate::cluster::chain::chain;
 
 /// Why a list or a watch ended.
 #[derive(Debug, thiserror::Error)]

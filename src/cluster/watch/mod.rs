@@ -1,16 +1,17 @@
 //! The watch streams: each feeds its table and says which Rollouts to look at. All are built by one function.
 
 mod backoff;
-mod failure;
+pub(super) mod failure;
 #[cfg(test)]
 mod fake_api;
+mod follow;
 mod list_body;
 mod routes;
 mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
@@ -18,34 +19,20 @@ use k8s_openapi::api::{
     core::v1::{Pod, Service},
     discovery::v1::EndpointSlice,
 };
-use kube::api::ApiResource;
 use tokio::task::JoinSet;
 
 pub use failure::Failure;
 
 use super::{
-    Cluster, Health, Streams, commands,
-    kinds::{DeploymentKept, RolloutKept},
-    resource, rollouts, runs_resource,
-    table::{Change, Entry, Kept, ObjectKey, Table},
-    watched_kinds,
+    health::Streams,
+    resources::{commands, resource, rollouts, runs_resource, watched_kinds},
+    shared::Cluster,
 };
-use crate::{
-    api::{REVISION_LABEL, ROLLOUT_LABEL},
-    ports::RolloutKey,
-};
+use crate::api::{REVISION_LABEL, ROLLOUT_LABEL};
+use follow::Watch;
 use routes::Definitions;
-use stream::Stream;
 
-/// The receivers of change notifications.
-pub trait Triggers: Send + Sync {
-    /// A Rollout, or something around it, changed.
-    fn rollout(&self, key: RolloutKey);
-    /// Counts around a Rollout changed: pods, endpoints. They come in bursts.
-    fn rollout_counts(&self, key: RolloutKey);
-    /// An AnalysisRun changed.
-    fn run(&self, key: ObjectKey);
-}
+pub use super::triggers::Triggers;
 
 /// Starts all watches. They end when the set is dropped.
 pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
@@ -113,112 +100,4 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
     }
     tasks.spawn(watch.definitions(definitions));
     tasks
-}
-
-#[derive(Clone)]
-struct Watch {
-    cluster: Arc<Cluster>,
-    streams: Streams,
-}
-
-impl Watch {
-    /// Follows one kind until the end of time. It counts as not synced from the moment of this call.
-    fn run<T: Kept>(
-        self,
-        resource: ApiResource,
-        label: Option<&'static str>,
-        table: fn(&super::Tables) -> &Table<T>,
-        changed: fn(&Watch, &Change<T>),
-    ) -> impl Future<Output = ()> + Send {
-        let health = self.streams.add(&resource.kind);
-        async move {
-            let told = |change: &Change<T>| changed(&self, change);
-            self.follow(&resource, label, table(&self.cluster.tables), &health, told).await;
-        }
-    }
-
-    async fn follow<T: Kept>(
-        &self,
-        resource: &ApiResource,
-        label: Option<&str>,
-        table: &Table<T>,
-        health: &Health,
-        changed: impl Fn(&Change<T>) + Send + Sync,
-    ) {
-        let stream = Stream {
-            client: self.cluster.no_retry.clone(),
-            resource: resource.clone(),
-            namespace: self.cluster.settings.namespace.as_deref(),
-            label,
-            metadata_only: false,
-            first_from_memory: T::RECORDS,
-            table,
-            health,
-        };
-        stream.follow(changed).await;
-    }
-
-    fn rollout_changed(&self, change: &Change<RolloutKept>) {
-        let Some(entry) = change.entry() else { return };
-        let key = RolloutKey { namespace: entry.key.namespace.clone(), name: entry.key.name.clone() };
-        self.cluster.rollout_changed(&key, change);
-        self.cluster.triggers.rollout(key);
-    }
-
-    /// Whose pods a Rollout selects depends on the Deployment that it refers to.
-    fn deployment_changed(&self, change: &Change<DeploymentKept>) {
-        let whose = |entry: &Option<Arc<Entry<DeploymentKept>>>| {
-            entry.as_ref().map(|entry| (entry.value.selector.clone(), entry.value.template.clone()))
-        };
-        let keys = self.naming("deployments", change, |key, _| key.name.clone());
-        if whose(&change.old) != whose(&change.new) {
-            for key in &keys {
-                let entry = self.cluster.tables.rollouts.get(&key.namespace, &key.name);
-                let rollout = entry.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
-                self.touch(self.cluster.index(key, rollout));
-            }
-        }
-        self.touch(keys);
-    }
-
-    /// Looks at Rollouts at once.
-    fn touch(&self, keys: BTreeSet<RolloutKey>) {
-        keys.into_iter().for_each(|key| self.cluster.triggers.rollout(key));
-    }
-
-    /// Looks at Rollouts when the burst of changes is over.
-    fn touch_counts(&self, keys: BTreeSet<RolloutKey>) {
-        keys.into_iter().for_each(|key| self.cluster.triggers.rollout_counts(key));
-    }
-
-    /// The Rollouts that a changed object belongs, or belonged, to.
-    fn owners<T: Kept>(
-        &self,
-        change: &Change<T>,
-        rollouts: impl Fn(&ObjectKey, &T) -> Vec<String>,
-    ) -> BTreeSet<RolloutKey> {
-        let entries = change.old.iter().chain(&change.new);
-        let names = entries.flat_map(|entry| {
-            let names = rollouts(&entry.key, &entry.value).into_iter().filter(|name| !name.is_empty());
-            names.map(|name| RolloutKey { namespace: entry.key.namespace.clone(), name })
-        });
-        names.collect()
-    }
-
-    /// The Rollouts that name a changed object.
-    fn naming<T: Kept>(
-        &self,
-        plural: &str,
-        change: &Change<T>,
-        name: impl Fn(&ObjectKey, &T) -> String,
-    ) -> BTreeSet<RolloutKey> {
-        let entries = change.old.iter().chain(&change.new);
-        let named = entries.map(|entry| (&entry.key.namespace, name(&entry.key, &entry.value)));
-        named.flat_map(|(namespace, name)| self.cluster.references.of(plural, namespace, &name)).collect()
-    }
-
-    fn rollout_of_set(&self, namespace: &str, set: &str) -> Vec<String> {
-        let set = self.cluster.tables.replica_sets.get(namespace, set);
-        set.map(|set| vec![set.value.rollout.clone()]).unwrap_or_default()
-    }
 }

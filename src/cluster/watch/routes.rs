@@ -14,16 +14,16 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Watch, backoff::Backoff, stream::Stream};
+use super::{backoff::Backoff, follow::Watch, stream::Stream};
 use crate::{
     cluster::{
-        Health, Streams,
-        call::chain,
-        key_of, resource, route_resource,
+        chain::chain,
+        health::{Health, Streams},
+        resources::{resource, route_resource, watched_kinds},
         router_kinds::Found,
         table::{Change, Kept, ObjectKey, Table},
-        watched_kinds,
     },
+    ports::RolloutKey,
     router::WatchedKind,
 };
 
@@ -222,7 +222,7 @@ impl Watch {
             if let Ok(rollout) = &entry.value.rollout
                 && !rollout.spec.traffic.is_empty()
             {
-                self.cluster.triggers.rollout(key_of(rollout));
+                self.cluster.triggers.rollout(RolloutKey::of(rollout));
             }
         }
     }

@@ -21,7 +21,7 @@ use super::{
     list_body::{LONGEST_OBJECT, ListBody},
 };
 use crate::cluster::{
-    Health,
+    health::Health,
     item::{Item, PageMeta},
     table::{Change, Kept, Listing, ObjectKey, Table, key_of, number},
 };

@@ -12,9 +12,9 @@ use super::{
 use crate::{
     api::FINALIZER,
     clock::SystemClock,
-    cluster::{EventSender, Fence, Settings},
+    cluster::{events::EventSender, fence::Fence, shared::Settings, table::ObjectKey},
     engine::{GateAnswer, GateQuestion},
-    ports::{GateAsker, GateDesk, Observation, World},
+    ports::{GateAsker, GateDesk, Observation, RolloutKey, World},
 };
 
 const ROLLOUTS: &str = "/apis/glidepath.dev/v1alpha1/rollouts";

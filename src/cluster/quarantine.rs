@@ -1,0 +1,96 @@
+//! What is done about objects that cannot be read: their owners are told, and what they say is not taken for nothing.
+
+use kube::{
+    Resource,
+    api::{DynamicObject, Patch, Request, TypeMeta},
+};
+use serde_json::{Value, json};
+
+use super::{
+    around::Around, item::Item, resources::rollouts, shared::Cluster, unreadable::Unreadable, workload::params,
+};
+use crate::{
+    api::{Rollout, RolloutSpec, status::Course},
+    engine::{Notice, Problem},
+    ports::{RolloutKey, WorldError},
+};
+
+impl Cluster {
+    /// Writes conditions that say why a Rollout cannot be read, and publishes an event, once per message.
+    pub(super) async fn report_unreadable(&self, key: &RolloutKey, fault: &Unreadable) {
+        let Some(status) = fault.patch(self.clock.now()) else { return };
+        let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else { return };
+        let patch = json!({"metadata": entry.condition(), "status": status});
+        match self.patch_unread_status(key, &patch).await {
+            Ok(()) => {
+                let mut about = Rollout::new(&key.name, RolloutSpec::default());
+                about.metadata.namespace = Some(key.namespace.clone());
+                about.metadata.uid = Some(entry.uid.clone());
+                let notice = Notice { warning: true, reason: fault.reason.into(), message: fault.text() };
+                self.events.send(&about, &notice);
+            }
+            // It has changed, and is looked at again for that.
+            Err(WorldError::Conflict(_)) => {}
+            Err(error) => {
+                tracing::warn!(rollout = %key, %error, fault = fault.text(), "cannot report a Rollout that cannot be decoded")
+            }
+        }
+    }
+
+    /// The answer is the whole object, so it is read as carefully as the object was.
+    async fn patch_unread_status(&self, key: &RolloutKey, patch: &Value) -> Result<(), WorldError> {
+        let (what, resource) = (format!("write the status of Rollout {key}"), rollouts());
+        let url = DynamicObject::url_path(&resource, Some(&key.namespace));
+        let request = Request::new(url).patch_subresource("status", &key.name, &params(), &Patch::Merge(patch));
+        let request = request.map_err(|error| WorldError::Transient(format!("{what}: {error}")))?;
+        let answer = self.write(&what, self.client.request_text(request)).await?;
+        let types = TypeMeta { api_version: resource.api_version, kind: resource.kind };
+        if let Ok(item) = Item::read(&answer, &types) {
+            self.tables.rollouts.wrote_item(&item);
+        }
+        Ok(())
+    }
+}
+
+impl Cluster {
+    /// Objects that a Rollout names, or that belong to it, and that cannot be read: what they say must not be taken for
+    /// nothing. A Rollout at rest keeps its pods as they are wanted; one that has anything under way stays as it is.
+    pub(super) fn unreadable_objects(&self, around: &Around) -> Option<Problem> {
+        let message = self.unreadable_named(around).or_else(|| self.unreadable_run(around))?;
+        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
+        Some(Problem { reason: "UnreadableObject".into(), message, blocks_all: !rests })
+    }
+
+    fn unreadable_named(&self, around: &Around) -> Option<String> {
+        let (namespace, targets) = (&around.key.namespace, &around.targets);
+        let said = |what: String, why: String| format!("cannot read {what}: {why}; fix the object");
+        let mut services = [&targets.stable, &targets.canary, &targets.root].into_iter().flatten();
+        let service = services
+            .find_map(|name| Some(said(format!("Service/{name}"), self.tables.services.unreadable(namespace, name)?)));
+        let workload = || {
+            let name = &around.rollout.spec.workload_ref.as_ref()?.name;
+            Some(said(format!("Deployment/{name}"), self.tables.deployments.unreadable(namespace, name)?))
+        };
+        let route = || {
+            let mut objects = around.routers.iter().flat_map(|router| router.objects(&around.context));
+            objects.find_map(|object| {
+                let table = self.tables.routes.get(object.plural.as_str())?;
+                let why = table.unreadable(&object.namespace, &object.name)?;
+                Some(said(format!("{} {}/{}", object.kind, object.namespace, object.name), why))
+            })
+        };
+        service.or_else(workload).or_else(route)
+    }
+
+    fn unreadable_run(&self, around: &Around) -> Option<String> {
+        let runs = self.tables.runs.group(&around.key.namespace, &around.key.name);
+        runs.iter().find_map(|entry| {
+            let why = entry.value.unreadable()?;
+            Some(format!(
+                "cannot read AnalysisRun/{}: {why}; it was written by a newer version of the controller, or edited: run that \
+                 version, or delete the AnalysisRun",
+                entry.key.name
+            ))
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! The kinds that are read and written, as the API server is asked for them, and the name under which we write.
+
+use kube::{Resource, api::ApiResource};
+
+use crate::{
+    api::{AnalysisRun, Rollout, RolloutCommand},
+    router::{FIELD_MANAGER, ROUTERS, WatchedKind},
+};
+
+/// The field manager of our writes.
+pub const MANAGER: &str = FIELD_MANAGER;
+
+/// The kinds of objects that routers write, each once.
+pub fn watched_kinds() -> impl Iterator<Item = &'static WatchedKind> {
+    ROUTERS.iter().flat_map(|router| router.watches)
+}
+
+pub(super) fn resource<K: Resource<DynamicType = ()>>() -> ApiResource {
+    ApiResource::erase::<K>(&())
+}
+
+pub(super) fn route_resource(kind: &WatchedKind, version: &str) -> ApiResource {
+    ApiResource {
+        group: kind.group.into(),
+        version: version.into(),
+        api_version: format!("{}/{version}", kind.group),
+        kind: kind.kind.into(),
+        plural: kind.plural.into(),
+    }
+}
+
+pub(super) fn rollouts() -> ApiResource {
+    resource::<Rollout>()
+}
+
+pub(super) fn runs_resource() -> ApiResource {
+    resource::<AnalysisRun>()
+}
+
+pub(super) fn commands() -> ApiResource {
+    resource::<RolloutCommand>()
+}

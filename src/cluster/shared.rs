@@ -1,0 +1,202 @@
+//! [`Cluster`]: the clients, the tables, and what is kept from tick to tick. The files beside it say what it does.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use jiff::Timestamp;
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject},
+};
+
+use super::{
+    around::Around,
+    call::fenced,
+    events::EventSender,
+    evidence::Evidence,
+    fence::{Fence, Term},
+    health::Streams,
+    locks::lock,
+    references::References,
+    resources::{route_resource, watched_kinds},
+    router_kinds::RouterKinds,
+    strays::Strays,
+    table::Table,
+    tables::Tables,
+    triggers::Triggers,
+};
+use crate::{
+    engine::Notice,
+    metrics::Metrics,
+    ports::{Clock, GateDesk, RolloutKey, WorldError},
+    router::{RouteScope, WatchedKind},
+};
+
+/// The settings of a [`Cluster`].
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The one namespace to serve; all when absent.
+    pub namespace: Option<String>,
+    /// Whether there is a Prometheus for analyses that name none.
+    pub has_prometheus: bool,
+    /// The class of Rollouts to act on; those without a class when absent.
+    pub class: Option<String>,
+    /// What holds for all routes.
+    pub routes: RouteScope,
+    /// Where steps, outcomes and repairs are counted.
+    pub metrics: Metrics,
+}
+
+/// A Kubernetes cluster as the engine's world.
+pub struct Cluster {
+    pub(super) client: Client,
+    /// The same without retries inside one call.
+    pub(super) no_retry: Client,
+    pub(super) settings: Settings,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) events: EventSender,
+    pub(super) triggers: Arc<dyn Triggers>,
+    pub(super) gates: Arc<GateDesk>,
+    /// Whether this process may write.
+    pub(super) fence: Fence,
+    pub(super) tables: Tables,
+    pub(super) references: References,
+    pub(super) router_kinds: RouterKinds,
+    pub(super) around: Mutex<HashMap<RolloutKey, Arc<Around>>>,
+    /// How the watches fare.
+    pub(super) streams: OnceLock<Streams>,
+    /// Since when this process decides.
+    pub(super) deciding_since: OnceLock<Timestamp>,
+    /// The term in which each Rollout was looked at first; `None` without a Lease.
+    pub(super) looked_in: Mutex<HashMap<RolloutKey, Option<Term>>>,
+    /// Since when a Rollout's deferred status differs only in counts and messages.
+    pub(super) unsaid: Mutex<HashMap<RolloutKey, Timestamp>>,
+    /// What ended runs have found, as long as a decision may rest on it.
+    pub(super) evidence: Mutex<HashMap<RolloutKey, Evidence>>,
+    /// ReplicaSets that bear a Rollout's label and are not its own.
+    pub(super) strays: Mutex<HashMap<RolloutKey, Strays>>,
+    /// When deleting old runs and commands failed: not again before.
+    pub(super) not_pruned_before: Mutex<HashMap<RolloutKey, Timestamp>>,
+}
+
+impl Cluster {
+    /// A cluster without observations: [`watch::start`](super::watch::start) fills it and notifies `triggers` of changes. The second client
+    /// does not retry inside one call. Nothing is written while the fence is closed.
+    pub fn new(
+        (client, no_retry): (Client, Client),
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        events: EventSender,
+        triggers: Arc<dyn Triggers>,
+        gates: Arc<GateDesk>,
+        fence: Fence,
+    ) -> Self {
+        let routes = watched_kinds().map(|kind| (kind.plural, Table::default())).collect();
+        Cluster {
+            client,
+            no_retry,
+            settings,
+            clock,
+            events,
+            triggers,
+            gates,
+            fence,
+            tables: Tables { routes, ..Tables::default() },
+            references: References::default(),
+            router_kinds: RouterKinds::default(),
+            around: Mutex::default(),
+            streams: OnceLock::new(),
+            deciding_since: OnceLock::new(),
+            looked_in: Mutex::default(),
+            unsaid: Mutex::default(),
+            evidence: Mutex::default(),
+            strays: Mutex::default(),
+            not_pruned_before: Mutex::default(),
+        }
+    }
+
+    /// What the watches have seen.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The only way to write: only while this process is the leader. A call in flight when the fence closes is dropped.
+    /// `what` names the call in messages, for example `create ReplicaSet shop/web-1`.
+    ///
+    /// An answer from before a restore of etcd that comes after it says nothing about what is stored now.
+    pub(super) async fn write<T>(
+        &self,
+        what: &str,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, WorldError> {
+        let restores = self.restores();
+        let answer = fenced(&self.fence, what, request).await;
+        if self.restores() == restores {
+            return answer;
+        }
+        Err(WorldError::Transient(format!("{what}: etcd was restored in the meantime")))
+    }
+
+    /// From now on this process decides: what it finds late may only look so (rule S41).
+    pub fn begin(&self) {
+        self.deciding_since.get_or_init(|| self.clock.now());
+    }
+
+    /// The watches that fill the tables.
+    pub(super) fn follow(&self, streams: &Streams) {
+        self.streams.get_or_init(|| streams.clone());
+    }
+
+    /// After a restore of etcd, or while the API server is away, nothing is decided or written until all kinds are relisted.
+    pub(super) fn is_consistent(&self) -> Result<(), WorldError> {
+        let relisting = self.streams.get().map(Streams::relisting).unwrap_or_default();
+        if relisting.is_empty() {
+            return Ok(());
+        }
+        Err(WorldError::NotReady(format!("waiting for the lists of {}", relisting.join(", "))))
+    }
+
+    /// How many restores of etcd the watches have found.
+    pub(super) fn restores(&self) -> u64 {
+        self.streams.get().map_or(0, Streams::restores)
+    }
+
+    /// Drops what one tick kept for its own preconditions.
+    pub fn finish_tick(&self, key: &RolloutKey) {
+        lock(&self.around).remove(key);
+    }
+
+    /// Publishes something about a Rollout outside of a tick.
+    pub fn tell_about(&self, key: &RolloutKey, notice: &Notice) {
+        let entry = self.tables.rollouts.get(&key.namespace, &key.name);
+        if let Some(Ok(rollout)) = entry.as_ref().map(|entry| &entry.value.rollout) {
+            self.events.send(rollout, notice);
+        }
+    }
+
+    /// Whether a Rollout is ours to act on, and not another installation's. What belongs to a Rollout that is not there is
+    /// for the installation without a class.
+    pub fn serves(&self, namespace: &str, rollout: &str) -> bool {
+        let entry = self.tables.rollouts.get(namespace, rollout);
+        entry.and_then(|entry| entry.value.class.clone()).as_deref() == self.settings.class.as_deref()
+    }
+
+    /// The API of a kind in one namespace.
+    pub(super) fn api(&self, resource: &ApiResource, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, resource)
+    }
+
+    /// A router's kind at the version that is watched.
+    pub(super) fn route_resource(&self, kind: &WatchedKind) -> ApiResource {
+        route_resource(kind, self.router_kinds.version(kind))
+    }
+
+    /// What the tick that is under way has observed.
+    pub(super) fn around(&self, key: &RolloutKey) -> Result<Arc<Around>, WorldError> {
+        let missing = || WorldError::Conflict(format!("{key} was not observed in this tick"));
+        lock(&self.around).get(key).cloned().ok_or_else(missing)
+    }
+}

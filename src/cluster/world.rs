@@ -1,0 +1,86 @@
+//! The cluster as the engine's world: each action goes to the file that carries it out.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+
+use super::{action_log::described, call, locks::lock, shared::Cluster};
+use crate::{
+    api::RolloutStatus,
+    engine::{Action, Notice},
+    ports::{Observation, RolloutKey, World, WorldError},
+};
+
+/// Pods that come one by one change counts and messages with each: they are recorded this often at most.
+const WORDS_WAIT: SignedDuration = SignedDuration::from_secs(2);
+
+#[async_trait]
+impl World for Cluster {
+    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+        self.is_consistent()?;
+        self.observe_rollout(key).await
+    }
+
+    async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {
+        self.is_consistent()?;
+        let key = RolloutKey::of(&observation.rollout);
+        let done = self.perform(&key, action).await;
+        if let Err(WorldError::Refused { reason, .. }) = &done {
+            self.settings.metrics.action_refused(&key.namespace, reason);
+        }
+        done
+    }
+
+    async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
+        self.is_consistent()?;
+        lock(&self.unsaid).remove(&RolloutKey::of(&observation.rollout));
+        self.record_status(&observation.rollout, status).await?;
+        self.count_progress(&observation.rollout, status);
+        Ok(())
+    }
+
+    fn words_may_wait(&self, key: &RolloutKey) -> bool {
+        let now = self.clock.now();
+        let since = *lock(&self.unsaid).entry(key.clone()).or_insert(now);
+        now.duration_since(since) < WORDS_WAIT
+    }
+
+    async fn tell(&self, observation: &Observation, notice: &Notice) {
+        if notice.reason == "RouteRepaired" {
+            self.settings.metrics.route_repaired(&RolloutKey::of(&observation.rollout).namespace);
+        }
+        self.events.send(&observation.rollout, notice);
+    }
+}
+
+impl Cluster {
+    /// Makes one desired state so.
+    async fn perform(&self, key: &RolloutKey, action: &Action) -> Result<(), WorldError> {
+        let around = self.around(key)?;
+        tracing::debug!(rollout = %key, action = described(action), "carry out");
+        match action {
+            Action::EnsureRevision { id, number } => self.ensure_revision(&around, id, *number).await,
+            Action::EnsureReplicas { id, replicas } => self.ensure_replicas(&around, id, *replicas).await,
+            Action::EnsureMetadata { id, metadata } => self.ensure_metadata(&around, id, metadata).await,
+            Action::Evict { pod, uid } => self.evict(&around, pod, uid).await,
+            Action::RemoveRevision { id } => self.remove_revision(&around, id).await,
+            Action::EnsureTarget { target, revision } => self.ensure_target(&around, *target, revision).await,
+            Action::EnsureRoute(intent) => self.ensure_route(&around, intent).await,
+            Action::EnsureWorkload { replicas, paused } => self.ensure_workload(&around, *replicas, *paused).await,
+            Action::AskGate(_) if !self.fence.is_open() => Err(call::not_leading("ask a gate")),
+            Action::AskGate(question) => {
+                let (triggers, rollout) = (Arc::clone(&self.triggers), key.clone());
+                self.gates.ensure_asked(key, question, move || triggers.rollout(rollout));
+                Ok(())
+            }
+            Action::EnsureRun(request) => self.ensure_run(&around, request).await,
+            Action::CheckRun(request) => self.check_run(&around, request).await,
+            Action::StopRun { name } => self.stop_run(&around, name).await,
+            Action::AnswerCommand { name, state, message } => {
+                self.answer_command(&key.namespace, name, *state, message).await
+            }
+            Action::HandBack(stage) => self.hand_back(&around, *stage).await,
+        }
+    }
+}
