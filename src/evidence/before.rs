@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::api::analysis::{AnalysisRunSpec, RatioMetric};
 
 use super::{
-    ArmCounts, IncrementsQuery,
-    run::Context,
+    context::Context,
+    query::{ArmCounts, IncrementsQuery},
     windows::{self, instant},
 };
 

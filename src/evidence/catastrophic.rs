@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::stats::{Assessment, Counts, RatioConfig, RatioState};
 
 use super::{
-    run::Context,
+    context::Context,
     windows::{self, first_end},
 };
 

@@ -19,9 +19,10 @@ use crate::{
 };
 
 use super::{
-    Answer, Query,
+    context::{Context, keep_last},
     defaults::{Defaults, Frozen},
-    run::{Answered, Context, keep_last},
+    plan::Answered,
+    query::{Answer, Query},
     silence::Silence,
     texts, windows,
 };

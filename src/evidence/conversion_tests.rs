@@ -13,7 +13,7 @@ use crate::{
         common::HumanDuration,
     },
     evidence::{
-        ArmCounts, IncrementsQuery,
+        query::{ArmCounts, IncrementsQuery},
         run::{advance as step_run, plan},
     },
 };

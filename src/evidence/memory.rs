@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::api::analysis::{Metric, MetricStatus};
 
-use super::{conversion, ratio, run::Context, silence::Silence, threshold};
+use super::{context::Context, conversion, ratio, silence::Silence, threshold};
 
 /// A judge's memory.
 #[derive(Clone, Debug)]

@@ -1,17 +1,16 @@
 //! From numbers to verdicts, without I/O: what to ask, how to count, and the judges joined to metrics.
 
-use jiff::Timestamp;
-
-use crate::api::analysis::{Arms, Counter, Pack};
-
 mod before;
 mod builtin;
 mod catastrophic;
+mod context;
 mod conversion;
 pub mod defaults;
 mod memory;
 pub mod pack;
+mod plan;
 pub mod promql;
+mod query;
 mod ratio;
 pub mod resolve;
 pub mod run;
@@ -23,73 +22,8 @@ mod threshold;
 mod windows;
 
 pub use builtin::{BUILTIN_NAMES, builtin};
+pub use plan::{Answered, Planned, RunPlan};
+pub use query::{Answer, ArmCounts, IncrementsQuery, Query};
 pub use resolve::resolve;
-pub use run::{Answered, Planned, RunPlan};
 pub use silence::source_error;
 pub use texts::grouped;
-
-/// A question to a source.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Query {
-    /// How many bad and total events each arm had in the window that ends at `end`.
-    Increments(IncrementsQuery),
-    /// One number: a PromQL query's only value at `at`.
-    Scalar {
-        /// The query text, arguments filled in.
-        query: String,
-        /// The evaluation time.
-        at: Timestamp,
-    },
-}
-
-/// A question for the increments of one window (analysis.md section 2).
-#[derive(Clone, Debug, PartialEq)]
-pub struct IncrementsQuery {
-    /// The counter of bad events.
-    pub bad: Counter,
-    /// The counter of all events.
-    pub total: Counter,
-    /// Where builtin counters come from.
-    pub pack: Pack,
-    /// The two sides.
-    pub arms: Arms,
-    /// The window's end.
-    pub end: Timestamp,
-    /// The window's length in whole seconds.
-    pub window_seconds: u32,
-    /// How old a pod's counters must be to count, in seconds.
-    pub warm_up_seconds: u32,
-    /// Whether a pod that is younger than the window counts with all it has counted so far. In a short window most of that
-    /// may lie before it; in a long one a rate would be missed otherwise.
-    pub whole_pods: bool,
-    /// Whether bad events may belong to the total of an earlier window, as a conversion comes later than the user: then
-    /// there may be more of them than of all events, and that is not odd.
-    pub bad_comes_later: bool,
-}
-
-/// Events of one arm in one window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ArmCounts {
-    /// Bad events.
-    pub bad: u64,
-    /// All events.
-    pub total: u64,
-}
-
-/// An answer from a source.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// The counts of both arms; `None` for an arm without any series.
-    Increments {
-        /// The canary's.
-        canary: Option<ArmCounts>,
-        /// Stable's.
-        stable: Option<ArmCounts>,
-        /// Notes for users.
-        notes: Vec<String>,
-    },
-    /// The number; `None` for an empty vector or NaN.
-    Scalar(Option<f64>),
-    /// So many series where one number was asked for: none of them is the one that was meant.
-    Several(usize),
-}

@@ -15,8 +15,8 @@
 use crate::api::analysis::{Arms, Counter};
 
 use super::{
-    Answer, ArmCounts, IncrementsQuery,
     pack::{ArmKind, ArmsBy, Report, Side, pack_file},
+    query::{Answer, ArmCounts, IncrementsQuery},
     selector::{Selector, SelectorError},
 };
 

@@ -11,11 +11,12 @@ use crate::{
 };
 
 use super::{
-    Answer, ArmCounts, IncrementsQuery, Query,
     before::Before,
     catastrophic::Crude,
+    context::{Context, keep_last},
     defaults::Defaults,
-    run::{Answered, Context, keep_last},
+    plan::Answered,
+    query::{Answer, ArmCounts, IncrementsQuery, Query},
     silence::Silence,
     texts, windows,
 };

@@ -7,103 +7,25 @@
 
 use jiff::Timestamp;
 
-use crate::api::{
-    analysis::{
-        AnalysisRunSpec, AnalysisRunStatus, Measurement, Metric, MetricStatus, RatioMetric, RunPhase, ThresholdMetric,
-        Verdict,
-    },
-    common::Percent,
+use crate::api::analysis::{
+    AnalysisRunSpec, AnalysisRunStatus, Metric, MetricStatus, RatioMetric, RunPhase, ThresholdMetric, Verdict,
 };
 
 use super::{
-    Answer, IncrementsQuery, Query, conversion,
-    defaults::Frozen,
+    context::Context,
+    conversion,
     memory::{Kept, Memory},
+    plan::{Answered, Asker, Planned, RunPlan},
+    query::{IncrementsQuery, Query},
     ratio, share,
     silence::source_error,
     threshold, windows,
 };
 
-/// The number of measurements that are kept for display.
-const MEASUREMENTS: usize = 20;
 /// Questions of one look at a run: what is left over is asked in the next, which follows at once.
 const MOST_QUESTIONS: usize = 128;
 /// When a run that has ended is looked at again, in seconds: it asks nothing.
 const ENDED: i64 = 3600;
-
-/// What to ask now, and when to look again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunPlan {
-    /// The questions, each metric's in time order.
-    pub queries: Vec<Planned>,
-    /// When the next question falls due, if these are answered. `now` when more are waiting.
-    pub wake: Timestamp,
-}
-
-/// Who asks in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
-    /// The metric with this index in the spec.
-    Metric(usize),
-    /// The count of the canary's share.
-    Share,
-}
-
-/// A question with its asker.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Planned {
-    /// Whose it is.
-    pub asker: Asker,
-    /// The question.
-    pub query: Query,
-}
-
-/// A question with its answer, or why there is none.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answered {
-    /// Whose it is.
-    pub asker: Asker,
-    /// The question.
-    pub query: Query,
-    /// The answer; an error counts as no data, never as a failure.
-    pub result: Result<Answer, String>,
-}
-
-impl RunPlan {
-    /// The bare questions, for a source.
-    pub fn questions(&self) -> Vec<Query> {
-        self.queries.iter().map(|planned| planned.query.clone()).collect()
-    }
-
-    /// The questions joined with a source's answers, given in the same order. A question without one stays unasked.
-    pub fn answered<E: ToString>(self, results: Vec<Result<Answer, E>>) -> Vec<Answered> {
-        let join = |(planned, result): (Planned, Result<Answer, E>)| Answered {
-            asker: planned.asker,
-            query: planned.query,
-            result: result.map_err(|error| error.to_string()),
-        };
-        self.queries.into_iter().zip(results).map(join).collect()
-    }
-}
-
-/// The context of the judges in addition to the results.
-#[derive(Clone, Copy, Debug)]
-pub struct Context {
-    /// The time.
-    pub now: Timestamp,
-    /// When the run began.
-    pub started: Timestamp,
-    /// The current epoch.
-    pub epoch: u32,
-    /// When it began.
-    pub epoch_since: Timestamp,
-    /// The settings.
-    pub frozen: Frozen,
-    /// Whether the stable side sees no comparable traffic.
-    pub one_armed: bool,
-    /// The planned share of the candidate's assignments.
-    pub candidate_share: Option<Percent>,
-}
 
 /// A run's status with its judges' memories at hand: they are read from a recorded status once, not at every window.
 #[derive(Clone, Debug)]
@@ -154,7 +76,7 @@ impl Live {
     /// The status for the record.
     pub fn recorded(&self, spec: &AnalysisRunSpec) -> AnalysisRunStatus {
         let mut status = self.status.clone();
-        let context = self.taken.map(|at| context(spec, &status, at));
+        let context = self.taken.map(|at| Context::of(spec, &status, at));
         for (metric, kept) in spec.metrics.iter().zip(&self.memories) {
             if let Some(known) = status.metrics.iter_mut().find(|known| known.name == metric.name) {
                 known.accumulator = kept.written();
@@ -178,7 +100,7 @@ impl Live {
         if spec.stop {
             return RunPlan { queries: Vec::new(), wake: now };
         }
-        let context = context(spec, status, now);
+        let context = Context::of(spec, status, now);
         let mut queries = Vec::new();
         let mut wake = now.as_second() + ENDED;
         for (index, (metric, kept)) in spec.metrics.iter().zip(&self.memories).enumerate() {
@@ -207,7 +129,7 @@ impl Live {
             next.message = format!("stopped at {}", word(next.verdict));
             return;
         }
-        let context = context(spec, next, now);
+        let context = Context::of(spec, next, now);
         next.share = share::counted(spec, next, &answers_of(answers, Asker::Share), &context);
         next.started_at = Some(context.started);
         (next.epoch, next.epoch_since) = (context.epoch, Some(context.epoch_since));
@@ -243,23 +165,6 @@ fn is_over(spec: &AnalysisRunSpec, next: &AnalysisRunStatus) -> bool {
 
 fn answers_of(answers: &[Answered], asker: Asker) -> Vec<&Answered> {
     answers.iter().filter(|answered| answered.asker == asker).collect()
-}
-
-/// Times and epoch as they are once this step is done.
-fn context(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -> Context {
-    let started = status.started_at.unwrap_or(now);
-    let since = if status.started_at.is_some() && spec.epoch == status.epoch { status.epoch_since } else { Some(now) };
-    let frozen = Frozen::of(&spec.settings, &spec.metrics);
-    let epoch_since = since.unwrap_or(started);
-    Context {
-        now,
-        started,
-        epoch: spec.epoch,
-        epoch_since,
-        frozen,
-        one_armed: spec.one_armed,
-        candidate_share: spec.candidate_share,
-    }
 }
 
 fn find<'a>(status: &'a AnalysisRunStatus, metric: &Metric) -> Option<&'a MetricStatus> {
@@ -390,12 +295,6 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::Fail => "Fail",
         Verdict::Inconclusive => "Inconclusive",
     }
-}
-
-/// Keeps the last 20 measurements.
-pub fn keep_last(measurements: &mut Vec<Measurement>) {
-    let surplus = measurements.len().saturating_sub(MEASUREMENTS);
-    measurements.drain(..surplus);
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use crate::{
         analysis::{Arms, Bake, Builtin, Counter, Pack, RatioMetric, RunPrometheus, Settings, ThresholdMetric},
         common::HumanDuration,
     },
-    evidence::ArmCounts,
+    evidence::{
+        defaults::Frozen,
+        query::{Answer, ArmCounts},
+    },
 };
 
 const START: i64 = 1_700_000_000;

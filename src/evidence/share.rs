@@ -11,9 +11,10 @@ use crate::{
 };
 
 use super::{
-    Answer, IncrementsQuery, Query,
+    context::Context,
     defaults::Frozen,
-    run::{Answered, Context},
+    plan::Answered,
+    query::{Answer, IncrementsQuery, Query},
     windows,
 };
 
@@ -105,7 +106,7 @@ mod tests {
 
     use super::*;
     use crate::evidence::{
-        ArmCounts,
+        query::ArmCounts,
         run::{advance, plan},
     };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::analysis::{MetricStatus, Verdict};
 
-use super::run::Context;
+use super::context::Context;
 
 /// The longest wait before a failing source is asked again, in seconds.
 const LONGEST_WAIT: i64 = 60;

@@ -8,8 +8,9 @@ use crate::{
 };
 
 use super::{
-    Answer, Query,
-    run::{Answered, Context, keep_last},
+    context::{Context, keep_last},
+    plan::Answered,
+    query::{Answer, Query},
     silence::Silence,
     texts,
 };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::api::analysis::{AnalysisRunSpec, ConversionMetric, RatioMetric};
 
-use super::{IncrementsQuery, defaults::Frozen};
+use super::{defaults::Frozen, query::IncrementsQuery};
 
 /// Windows read in one step of a run: a controller that slept catches up in several.
 const MOST_AT_ONCE: usize = 20;

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Counts,
+    counts::Counts,
     posterior::{Belief, Better, better},
     share::log_split,
 };

@@ -6,7 +6,7 @@
 //!
 //! Source: conditional Poisson rate ratio test, as a mixture e-process (test martingale) over alternatives.
 
-use super::Counts;
+use super::counts::Counts;
 use super::grid::{POINTS, PerPoint, RATIO_SPAN};
 
 /// ln of the likelihood of rate ratio `r0 * exp(log_rho)` over that of `r0`, for one window; 0 without both arms.

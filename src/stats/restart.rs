@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grid::{PerPoint, log_sum_exp, mixture};
 use super::rate::RateTest;
-use super::{Counts, RatioConfig, ratio};
+use super::{config::RatioConfig, counts::Counts, ratio};
 
 /// Seconds of counted windows between two restarts.
 pub const RESTART_EVERY_SECONDS: u64 = 600;

@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Counts;
+use super::counts::Counts;
 use super::grid::{Span, log_mean_exp};
 
 /// Grid of the mixture.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Assessment, Interval};
+use super::{sequence::Interval, state::Assessment};
 
 impl fmt::Display for Assessment {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +50,7 @@ pub(crate) fn p_value(p: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Counts, RatioConfig, RatioState};
+    use super::super::{config::RatioConfig, counts::Counts, state::RatioState};
     use super::*;
 
     #[test]

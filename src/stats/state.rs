@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::grid::{PerPoint, log_sum_exp, mixture};
 use super::restart::RestartMixture;
 use super::sequence::{Interval, RatioLikelihood};
-use super::{Counts, RatioConfig, rate, ratio};
+use super::{config::RatioConfig, counts::Counts, rate, ratio};
 
 /// The displayed interval has a level of 95 %, whatever alpha the verdict spends.
 const SHOWN_ALPHA: f64 = 0.05;

@@ -2,7 +2,7 @@
 //!
 //! A marker at the start of a line is one even inside a block scalar, so no reading is needed to find it.
 
-use super::Position;
+use super::error::Position;
 
 /// The text of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,9 @@ use yaml_rust2::{
 };
 
 use super::{
-    Position, YamlError,
-    limits::{Left, Limit},
+    budget::Left,
+    error::{Position, YamlError},
+    limits::Limit,
     parts::Part,
 };
 

@@ -1,6 +1,6 @@
 //! What is read, its positions, and the limits.
 
-use super::*;
+use super::{limits::DOCUMENTS, *};
 
 fn documents(text: &str) -> Vec<Document> {
     read(text).unwrap().into_iter().map(Result::unwrap).collect()

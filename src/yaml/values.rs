@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess as _, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::limits::Left;
+use super::budget::Left;
 
 /// The key under which YAML 1.1 merges maps.
 const MERGE: &str = "<<";

@@ -11,7 +11,7 @@ use crate::{
     expr,
 };
 
-use super::ResolveError;
+use super::error::ResolveError;
 
 /// What the values of a filled template break.
 pub(super) fn judged(template: &str, spec: &AnalysisTemplateSpec) -> Vec<ResolveError> {

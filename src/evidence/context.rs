@@ -1,0 +1,57 @@
+//! What the judges are told beside their answers.
+
+use jiff::Timestamp;
+
+use super::defaults::Frozen;
+use crate::api::{
+    analysis::{AnalysisRunSpec, AnalysisRunStatus, Measurement},
+    common::Percent,
+};
+
+/// The number of measurements that are kept for display.
+const MEASUREMENTS: usize = 20;
+
+/// The context of the judges in addition to the results.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The time.
+    pub now: Timestamp,
+    /// When the run began.
+    pub started: Timestamp,
+    /// The current epoch.
+    pub epoch: u32,
+    /// When it began.
+    pub epoch_since: Timestamp,
+    /// The settings.
+    pub frozen: Frozen,
+    /// Whether the stable side sees no comparable traffic.
+    pub one_armed: bool,
+    /// The planned share of the candidate's assignments.
+    pub candidate_share: Option<Percent>,
+}
+
+impl Context {
+    /// Times and epoch as they are once this step is done.
+    pub fn of(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -> Context {
+        let started = status.started_at.unwrap_or(now);
+        let since =
+            if status.started_at.is_some() && spec.epoch == status.epoch { status.epoch_since } else { Some(now) };
+        let frozen = Frozen::of(&spec.settings, &spec.metrics);
+        let epoch_since = since.unwrap_or(started);
+        Context {
+            now,
+            started,
+            epoch: spec.epoch,
+            epoch_since,
+            frozen,
+            one_armed: spec.one_armed,
+            candidate_share: spec.candidate_share,
+        }
+    }
+}
+
+/// Keeps the last 20 measurements.
+pub fn keep_last(measurements: &mut Vec<Measurement>) {
+    let surplus = measurements.len().saturating_sub(MEASUREMENTS);
+    measurements.drain(..surplus);
+}
