@@ -7,24 +7,13 @@
 
 use serde_json::Value;
 
-use super::{ObjectRef, Objects, RouteContext};
+use super::{
+    context::{CrossNamespace, RouteContext},
+    objects::{ObjectRef, Objects, REFERENCE_GRANT},
+};
 
 /// The annotation on a route object: the namespaces whose Rollouts may write it, separated by commas; `*` means all.
 pub const ALLOW_NAMESPACES: &str = "glidepath.dev/allow-namespaces";
-/// Gateway API's kind for the same consent.
-pub const REFERENCE_GRANT: &str = "ReferenceGrant";
-/// Its API group.
-pub const GRANT_GROUP: &str = "gateway.networking.k8s.io";
-
-/// Whether Rollouts may write route objects of other namespaces at all (`controller --cross-namespace`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CrossNamespace {
-    /// Those whose owners consent.
-    #[default]
-    Consent,
-    /// None.
-    Deny,
-}
 
 /// Whether the Rollout may write this object.
 pub fn allows(ctx: &RouteContext, reference: &ObjectRef, object: &Value, current: &Objects) -> bool {
@@ -59,7 +48,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::router::RouteScope;
+    use crate::router::context::RouteScope;
 
     fn context(cross_namespace: CrossNamespace) -> RouteContext {
         let scope = RouteScope { cross_namespace, ..RouteScope::default() };

@@ -1,7 +1,7 @@
 //! What the steps of a Rollout need of its routers: checked before the first deploy, with the same messages in `lint`
 //! and in the controller.
 
-use super::{Capabilities, ROUTERS, weights::on_grain};
+use super::{kind::Capabilities, registry::ROUTERS, weights::on_grain};
 use crate::{
     api::{
         Percent, RolloutSpec,

@@ -4,7 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::consent::{GRANT_GROUP, REFERENCE_GRANT};
+use super::error::RouteError;
+
+/// Gateway API's kind for the same consent.
+pub const REFERENCE_GRANT: &str = "ReferenceGrant";
+/// Its API group.
+pub const GRANT_GROUP: &str = "gateway.networking.k8s.io";
+
+/// The field manager of our writes.
+pub const FIELD_MANAGER: &str = "glidepath";
 
 /// One object by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,5 +134,5 @@ pub struct Plan {
     /// One write per object.
     pub writes: Vec<PlannedWrite>,
     /// What cannot be done.
-    pub refused: Vec<super::RouteError>,
+    pub refused: Vec<RouteError>,
 }

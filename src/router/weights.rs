@@ -1,6 +1,6 @@
 //! Whole-number weights: how a canary's share is written next to foreign destinations.
 
-use super::RouteError;
+use super::error::RouteError;
 use crate::api::Percent;
 
 /// Which two of a route's destinations are ours.

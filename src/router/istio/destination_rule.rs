@@ -2,10 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{API_VERSION, DESTINATION_RULE, hosts};
+use super::{
+    hosts,
+    kinds::{API_VERSION, DESTINATION_RULE},
+};
 use crate::{
     api::{REVISION_LABEL, ROLLOUT_LABEL, traffic::DestinationRuleRef},
-    router::{ObjectRef, Objects, PlannedWrite, RouteContext, RouteError},
+    router::{
+        context::RouteContext,
+        error::RouteError,
+        objects::{ObjectRef, Objects, PlannedWrite},
+    },
 };
 
 pub(super) fn reference(namespace: &str, name: &str, required: bool) -> ObjectRef {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{engine::Target, router::RouteContext};
+use crate::{engine::Target, router::context::RouteContext};
 
 /// One of the two places that traffic is split between.
 #[derive(Clone, Debug, PartialEq, Eq)]

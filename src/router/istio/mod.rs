@@ -2,6 +2,7 @@
 
 mod destination_rule;
 mod hosts;
+mod kinds;
 mod own_routes;
 mod sticky;
 mod virtual_service;
@@ -9,9 +10,10 @@ mod virtual_service;
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use super::{
-    Capabilities, ListRef, ObjectRef, Objects, Plan, PlannedWrite, RbacRule, RouteContext, RouteError, Router,
-    RouterKind, WatchedKind,
-    consent::{GRANT_GROUP, REFERENCE_GRANT},
+    context::RouteContext,
+    error::RouteError,
+    kind::{Capabilities, RbacRule, Router, RouterKind, WatchedKind},
+    objects::{GRANT_GROUP, ListRef, ObjectRef, Objects, Plan, PlannedWrite, REFERENCE_GRANT},
     weights,
 };
 use crate::{
@@ -23,14 +25,9 @@ use crate::{
     engine::{RouteIntent, RouteSeen, Target, TargetSeen},
 };
 use hosts::{Arm, Arms};
+use kinds::{API_VERSION, DESTINATION_RULE, GROUP, VERSIONS, VIRTUAL_SERVICE, virtual_service_ref};
 use virtual_service::RouteEditor;
 
-const GROUP: &str = "networking.istio.io";
-const API_VERSION: &str = "networking.istio.io/v1";
-/// Istio before 1.22 and OpenShift Service Mesh 2 do not serve `v1`. All three are stored alike.
-const VERSIONS: &[&str] = &["v1", "v1beta1", "v1alpha3"];
-const VIRTUAL_SERVICE: &str = "VirtualService";
-const DESTINATION_RULE: &str = "DestinationRule";
 const GRAIN: Percent = Percent::from_basis_points(1);
 
 /// Istio in the registry.
@@ -266,17 +263,6 @@ impl Istio {
 fn spread(shares: &[Option<Percent>]) -> Option<(Percent, Percent)> {
     let shares = || shares.iter().map(|share| share.unwrap_or(Percent::ZERO));
     shares().min().zip(shares().max())
-}
-
-fn virtual_service_ref(namespace: &str, name: &str) -> ObjectRef {
-    ObjectRef {
-        api_version: API_VERSION.to_owned(),
-        kind: VIRTUAL_SERVICE.to_owned(),
-        plural: "virtualservices".to_owned(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        required: true,
-    }
 }
 
 fn subset_name(reference: &DestinationRuleRef, target: Target) -> &str {

@@ -18,7 +18,7 @@ use crate::{
         strategy::{MirrorRoute, RequestMatch, ValueMatch},
     },
     engine::{RouteIntent, Stickiness, Target},
-    router::{RouteContext, RouteError},
+    router::{context::RouteContext, error::RouteError},
 };
 
 const PREFIX: &str = "glidepath-";

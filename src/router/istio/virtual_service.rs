@@ -3,16 +3,18 @@
 use serde_json::Value;
 
 use super::{
-    VIRTUAL_SERVICE,
     hosts::{self, Arm, Arms},
+    kinds::{VIRTUAL_SERVICE, virtual_service_ref},
     own_routes::OwnRoutes,
-    virtual_service_ref,
 };
 use crate::{
     api::{Percent, traffic::VirtualServiceRef},
     engine::{RouteIntent, Target},
     router::{
-        CrossNamespace, FIELD_MANAGER, Objects, RouteContext, RouteError, consent,
+        consent,
+        context::{CrossNamespace, RouteContext},
+        error::RouteError,
+        objects::{FIELD_MANAGER, Objects},
         weights::{self, Pair, Unexpressible},
     },
 };

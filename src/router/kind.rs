@@ -1,0 +1,135 @@
+//! What a router is: the contract of one entry of `spec.traffic` at work, and what there is to say of its kind before.
+
+use super::{
+    context::RouteContext,
+    error::RouteError,
+    objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite},
+};
+use crate::{
+    api::{Percent, traffic::TrafficRouter},
+    engine::{RouteIntent, RouteSeen, Target, TargetSeen},
+};
+
+/// One entry of `spec.traffic` at work.
+pub trait Router: Send + Sync + std::fmt::Debug {
+    /// The key of `spec.traffic[]` that it comes from.
+    fn key(&self) -> &'static str;
+
+    /// The user's objects and our own that it wants to see.
+    fn objects(&self, ctx: &RouteContext) -> Vec<ObjectRef>;
+
+    /// What it wants to see all of. It goes into the same [`Objects`].
+    fn lists(&self, _ctx: &RouteContext) -> Vec<ListRef> {
+        Vec::new()
+    }
+
+    /// The current weights, and which of our own routes exist. `known` are all header routes and the mirror of the
+    /// Rollout's steps: one that exists under its name must be equal, else it has drifted.
+    fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError>;
+
+    /// Every write that brings the objects to `intent`, and what blocks others. For an abort, which writes what it can.
+    fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan;
+
+    /// The writes that make the objects say `intent`: none when they do, an error when any of them cannot.
+    fn plan(
+        &self,
+        ctx: &RouteContext,
+        current: &Objects,
+        intent: &RouteIntent,
+    ) -> Result<Vec<PlannedWrite>, RouteError> {
+        let plan = self.plan_all(ctx, current, intent);
+        plan.refused.into_iter().next().map_or(Ok(plan.writes), Err)
+    }
+
+    /// Whether targets are subsets of a route object rather than Services.
+    fn splits_by_subset(&self) -> bool {
+        false
+    }
+
+    /// Which revision a subset selects. `None` where targets are Services or the object is missing.
+    fn target(&self, _ctx: &RouteContext, _current: &Objects, _target: Target) -> Option<TargetSeen> {
+        None
+    }
+
+    /// The writes that make a subset select `revision`. None where targets are Services.
+    fn plan_target(
+        &self,
+        _ctx: &RouteContext,
+        _current: &Objects,
+        _target: Target,
+        _revision: &str,
+    ) -> Result<Vec<PlannedWrite>, RouteError> {
+        Ok(Vec::new())
+    }
+
+    /// The writes that leave the objects without us: no weight on the canary, no label or object of ours (rule S40).
+    /// What is missing or refuses is passed over.
+    fn hand_back(&self, ctx: &RouteContext, current: &Objects) -> Vec<PlannedWrite>;
+}
+
+/// A kind of router: what there is to say about it before it is used.
+#[derive(Clone, Copy, Debug)]
+pub struct RouterKind {
+    /// Its key in an entry of `spec.traffic`.
+    pub key: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// What a user should know, in Markdown.
+    pub docs: &'static str,
+    /// An entry of `spec.traffic`, in YAML.
+    pub example: &'static str,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// What the controller must be allowed to do.
+    pub rbac: &'static [RbacRule],
+    /// The kinds whose changes concern it.
+    pub watches: &'static [WatchedKind],
+    /// The router of an entry that has its key.
+    pub build: fn(&TrafficRouter) -> Option<Box<dyn Router>>,
+}
+
+/// What a router can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The finest weight. A finer one is rounded toward stable (rule S50).
+    pub grain: Percent,
+    /// Whether it can send a request by its header.
+    pub header: bool,
+    /// Whether it can send a request by its cookie.
+    pub cookie: bool,
+    /// Whether it can copy requests.
+    pub mirror: bool,
+    /// Whether it can keep a user on one version.
+    pub sticky: bool,
+}
+
+/// A rule of a ClusterRole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RbacRule {
+    /// The API group.
+    pub group: &'static str,
+    /// Resources by plural.
+    pub resources: &'static [&'static str],
+    /// Verbs.
+    pub verbs: &'static [&'static str],
+}
+
+/// A kind to watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchedKind {
+    /// The API group.
+    pub group: &'static str,
+    /// The versions that we read and write, the one to prefer first. Their objects look the same.
+    pub versions: &'static [&'static str],
+    /// The kind.
+    pub kind: &'static str,
+    /// The resource in the API's paths.
+    pub plural: &'static str,
+}
+
+impl WatchedKind {
+    /// The name of its CustomResourceDefinition.
+    pub fn definition(&self) -> String {
+        format!("{}.{}", self.plural, self.group)
+    }
+}
