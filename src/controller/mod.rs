@@ -1,5 +1,6 @@
 //! The driver: watches fill tables and trigger work, work runs one tick per Rollout, and a Lease says who works.
 
+mod error;
 mod lease;
 pub mod queue;
 mod rollouts;
@@ -25,6 +26,7 @@ use crate::{
     server::{self, Metrics, Pages},
     source::{HttpGates, Outbound, OwnPrometheus, PrometheusSource, trust},
 };
+pub use error::ControllerError;
 use lease::{Candidate, KubeLease, Leadership, LeaseStore};
 use queue::{Queue, serve};
 use rollouts::RolloutWork;
@@ -57,29 +59,6 @@ pub struct Settings {
     pub routes: RouteScope,
     /// Hosts that gates and Rollouts' Prometheus servers may be at, wherever their addresses lie.
     pub allow_hosts: Vec<String>,
-}
-
-/// Why the controller ended, other than being asked to.
-#[derive(Debug, thiserror::Error)]
-pub enum ControllerError {
-    /// No client can be made from the configuration.
-    #[error("cannot set up a client for the API server: {0}")]
-    Client(#[from] kube::Error),
-    /// The controller's own Prometheus cannot be used as it was named.
-    #[error(transparent)]
-    Prometheus(#[from] crate::source::servers::OwnError),
-    /// No HTTP client for gates.
-    #[error("{0} for gates")]
-    Gates(#[from] crate::source::outbound::SetUpError),
-    /// The address is taken, or not ours.
-    #[error("cannot listen on {0}: {1}; choose another --listen")]
-    Listen(SocketAddr, std::io::Error),
-    /// Another replica leads now, the Lease could not be renewed, or this machine's clock went wrong.
-    #[error("this process is no longer the leader: {0}")]
-    LeaseLost(&'static str),
-    /// A part that runs as long as the process has ended.
-    #[error("{0} ended unexpectedly{1}; this is a bug, please report it")]
-    Died(&'static str, String),
 }
 
 /// The queues, as the watches see them.

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{ControllerError, lease::Leadership};
+use super::{error::ControllerError, lease::Leadership};
 
 /// Work that runs may take so long to finish.
 const GRACE: Duration = Duration::from_secs(10);

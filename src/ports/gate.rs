@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    RolloutKey,
     turns::{Class, Rules, Turns},
+    world::RolloutKey,
 };
 use crate::engine::GateSeen;
 pub use crate::engine::{GateAnswer, GateQuestion};

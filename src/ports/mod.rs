@@ -3,6 +3,7 @@
 //! The controller's cluster, the demo's processes and the simulator's memory implement the same two traits: [`World`]
 //! for workloads, routes and status, and [`Source`] for numbers.
 
+mod clock;
 pub mod gate;
 pub mod replicas;
 pub mod requests;
@@ -14,12 +15,7 @@ pub mod tick;
 pub mod turns;
 pub mod world;
 
+pub use clock::Clock;
 pub use gate::{GateAsker, GateDesk};
 pub use source::{Source, SourceError};
 pub use world::{Observation, RolloutKey, World, WorldError};
-
-/// The time. The real one is `clock.rs`; tests and the simulator have their own.
-pub trait Clock: Send + Sync {
-    /// Now.
-    fn now(&self) -> jiff::Timestamp;
-}

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use kube::api::ObjectMeta;
 
 use super::{
-    RolloutKey, WorldError,
     source::{Asking, Source},
+    world::{RolloutKey, WorldError},
 };
 use crate::{
     api::{

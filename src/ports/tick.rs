@@ -2,7 +2,10 @@
 
 use jiff::SignedDuration;
 
-use super::{Clock, Observation, RolloutKey, World, WorldError};
+use super::{
+    clock::Clock,
+    world::{Observation, RolloutKey, World, WorldError},
+};
 use crate::{
     api::{
         Rollout, RolloutStatus, SKIP_HAND_BACK,

@@ -2,7 +2,7 @@
 //! pod: every 15 seconds, with a tolerance of 10 %, at most doubling (or adding four), and a stabilization window of
 //! five minutes for scaling down.
 
-use super::{Millis, replicas::count, scenario::HpaSpec};
+use super::{replicas::count, scenario::HpaSpec, time::Millis};
 
 /// It looks this often.
 const SYNC: Millis = 15_000;

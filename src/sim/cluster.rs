@@ -14,11 +14,12 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        AnalysisRun, Percent, Rollout, RolloutStatus,
+        AnalysisRun, Percent, Rollout, RolloutSpec, RolloutStatus,
         analysis::AnalysisTemplateSpec,
         command::{CommandState, RolloutCommandSpec},
         revision,
         status::Phase,
+        validate::{self, Severity},
     },
     engine::{CommandSeen, Notice},
     evidence::ArmCounts,
@@ -29,14 +30,13 @@ use crate::{
 };
 
 use super::{
-    Millis,
     autoscaler::Autoscaler,
     dice::Dice,
     faults::Faults,
-    instant, millis,
     pods::Pod,
     replicas::Replicas,
     scenario::{GateSpec, HpaSpec, Point, TrafficSpec, VersionSpec},
+    time::{Millis, instant, millis},
     users::{Users, Ways},
 };
 
@@ -288,7 +288,7 @@ impl SimCluster {
 
     fn read_spec(&mut self) {
         if let Some(rollout) = &self.rollout {
-            self.invalid = seen::invalid(&rollout.spec);
+            self.invalid = invalid(&rollout.spec);
             self.targets = targets::of(&self.in_force(rollout).spec);
         }
     }
@@ -427,4 +427,12 @@ impl SimCluster {
             own.unwrap_or_default()
         )
     }
+}
+
+/// What `lint` says against a spec, in one line.
+fn invalid(spec: &RolloutSpec) -> Option<String> {
+    let findings = validate::rollout(spec);
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let errors: Vec<String> = errors.map(|finding| format!("{}: {}", finding.path, finding.message)).collect();
+    (!errors.is_empty()).then(|| errors.join("; "))
 }

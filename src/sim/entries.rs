@@ -5,39 +5,38 @@ use serde_json::Value;
 
 use super::{
     cluster::SimCluster,
-    instant,
-    play::Player,
     replicas::first_image,
     scenario::{CommandEntry, Entry, FaultKind, FaultTarget},
+    time::instant,
 };
-use crate::api::{
-    AnalysisTemplate, ClusterAnalysisTemplate, Percent, Rollout, RolloutStatus,
-    command::{RolloutCommandSpec, Verb},
-    pod_count::MOST_PODS,
-    status::RevisionRef,
+use crate::{
+    api::{
+        AnalysisTemplate, ClusterAnalysisTemplate, Percent, Rollout, RolloutStatus,
+        command::{RolloutCommandSpec, Verb},
+        pod_count::MOST_PODS,
+        status::RevisionRef,
+    },
+    engine::RouteIntent,
 };
-use crate::engine::RouteIntent;
 
 /// What can be applied and deleted.
 const APPLIED: &str = "Rollout, Deployment, Service, VirtualService, AnalysisTemplate and ClusterAnalysisTemplate";
 
 /// Executes an entry. Returns its description, or why it failed.
-pub fn apply(player: &mut Player, entry: &Entry) -> Result<String, String> {
+pub fn apply(cluster: &mut SimCluster, entry: &Entry) -> Result<String, String> {
     if let Some(deploy) = &entry.deploy {
-        player.begin_release(&deploy.image);
-        deploy_image(&mut player.cluster(), &deploy.image)?;
+        deploy_image(cluster, &deploy.image)?;
         return Ok(format!("deploy {}", deploy.image));
     }
-    let mut cluster = player.cluster();
     if let Some(patch) = &entry.patch {
-        patch_rollout(&mut cluster, patch)?;
+        patch_rollout(cluster, patch)?;
         return Ok(format!("patch {}", cut(&patch.to_string(), 80)));
     }
     if let Some(object) = &entry.apply {
-        return apply_object(&mut cluster, object);
+        return apply_object(cluster, object);
     }
     if let Some(delete) = &entry.delete {
-        return delete_object(&mut cluster, &delete.kind, &delete.name);
+        return delete_object(cluster, &delete.kind, &delete.name);
     }
     if let Some(replicas) = entry.scale {
         let rollout = cluster.rollout.as_mut().ok_or("the Rollout is gone")?;
@@ -46,7 +45,7 @@ pub fn apply(player: &mut Player, entry: &Entry) -> Result<String, String> {
         return Ok(format!("scale to {replicas}"));
     }
     if let Some(command) = &entry.command {
-        return give(&mut cluster, command);
+        return give(cluster, command);
     }
     Err("the entry is empty".to_owned())
 }

@@ -16,8 +16,8 @@ use crate::{
 };
 
 use super::{
-    Millis,
     scenario::{Always, Expect},
+    time::Millis,
 };
 
 /// How far the ratio of pods may be from the expected share: half a percent.

@@ -1,10 +1,9 @@
 //! Fault injection. Each kind has its own random numbers, so that an additional fault does not change the others.
 
 use super::{
-    Millis,
     dice::Dice,
-    millis,
     scenario::{FaultKind, FaultSpec, FaultTarget},
+    time::{Millis, millis},
 };
 
 /// The interval of a periodic fault.

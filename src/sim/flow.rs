@@ -1,9 +1,9 @@
 //! Which pod gets how many of the users' requests.
 
 use super::{
-    Millis,
     pods::{Pod, Sent},
     replicas::Replicas,
+    time::Millis,
     users::Shares,
 };
 

@@ -18,31 +18,11 @@ pub mod process;
 mod replicas;
 pub mod scenario;
 pub mod story;
+pub mod time;
 pub mod users;
 pub mod work;
 pub mod world;
 
 pub use play::{Player, Setting};
+pub use time::{Millis, instant, millis, moment};
 pub use world::SimWorld;
-
-/// Virtual time: milliseconds since the start of the world.
-pub type Millis = i64;
-
-/// When a world begins: 2026-01-01 00:00:00 UTC, on the grid of all windows.
-const BEGINNING: i64 = 1_767_225_600_000;
-
-/// A moment of the world as a time.
-pub fn instant(at: Millis) -> jiff::Timestamp {
-    jiff::Timestamp::from_millisecond(BEGINNING.saturating_add(at)).unwrap_or(jiff::Timestamp::MAX)
-}
-
-/// A time as a moment of the world, rounded up to the next millisecond.
-pub fn moment(at: jiff::Timestamp) -> Millis {
-    let whole = at.as_millisecond().saturating_sub(BEGINNING);
-    whole + i64::from(at.subsec_nanosecond() % 1_000_000 > 0)
-}
-
-/// A duration in milliseconds.
-pub fn millis(duration: crate::api::common::HumanDuration) -> Millis {
-    i64::try_from(duration.get().as_millis()).unwrap_or(i64::MAX)
-}

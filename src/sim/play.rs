@@ -15,14 +15,13 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Millis,
     cluster::{Laws, SimCluster},
     entries, expect,
     faults::Faults,
-    millis,
     process::{Crash, Process, Shared, locked},
     scenario::{Entry, Expect, FaultKind, Scenario},
     story::{Failure, Mark, Story, WITHIN_BOUNDS},
+    time::{Millis, millis, shown},
     work::{TooMuch, Work},
 };
 use crate::{
@@ -180,9 +179,16 @@ impl Player {
     /// # Errors
     /// Why it cannot be done.
     pub fn act(&mut self, entry: &Entry) -> Played {
-        let text = entries::apply(self, entry).map_err(|why| self.failure("", "to be carried out", vec![why]))?;
+        let text = self.apply(entry).map_err(|why| self.failure("", "to be carried out", vec![why]))?;
         self.line(Mark::Done, text);
         Ok(())
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Result<String, String> {
+        if let Some(deploy) = &entry.deploy {
+            self.begin_release(&deploy.image);
+        }
+        entries::apply(&mut self.cluster(), entry)
     }
 
     /// Something was not as it should be.
@@ -221,8 +227,7 @@ impl Player {
             self.pass_to(at)?;
         }
         let Some(wanted) = &entry.expect else {
-            let text =
-                entries::apply(self, entry).map_err(|seen| self.failure(&path, "to be carried out", vec![seen]))?;
+            let text = self.apply(entry).map_err(|seen| self.failure(&path, "to be carried out", vec![seen]))?;
             self.line(Mark::Done, text);
             return Ok(());
         };
@@ -367,10 +372,4 @@ impl Player {
             }
         }
     }
-}
-
-/// A span of virtual time: `1m30s`.
-pub fn shown(span: Millis) -> String {
-    let span = std::time::Duration::from_millis(span.unsigned_abs());
-    crate::api::common::HumanDuration::from(span).to_string()
 }

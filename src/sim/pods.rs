@@ -5,7 +5,7 @@
 
 use crate::{api::metadata::PodMetadata, evidence::ArmCounts};
 
-use super::{Millis, dice::Dice};
+use super::{dice::Dice, time::Millis};
 
 /// A sample stays good for so long when nothing newer comes (Prometheus' lookback).
 const LOOKBACK: Millis = 300_000;

@@ -16,10 +16,9 @@ use jiff::Timestamp;
 use writes::{check_run, ensure_revision, ensure_run, gate_answer, hand_back, label, merge_written};
 
 use super::{
-    Millis,
     cluster::{Named, SimCluster},
-    instant, moment,
     scenario::FaultKind,
+    time::{Millis, instant, moment},
 };
 use crate::{
     api::{

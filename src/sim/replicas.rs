@@ -7,7 +7,10 @@ use crate::{
     engine::{PodSeen, RevisionSeen},
 };
 
-use super::{Millis, instant, pods::Pod};
+use super::{
+    pods::Pod,
+    time::{Millis, instant},
+};
 
 /// A ReplicaSet with its pods.
 #[derive(Clone, Debug)]

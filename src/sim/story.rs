@@ -8,7 +8,7 @@ use crate::{
     evidence::ArmCounts,
 };
 
-use super::Millis;
+use super::time::Millis;
 
 /// A line of the timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]

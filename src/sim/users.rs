@@ -6,8 +6,8 @@
 use hyper::HeaderMap;
 
 use super::{
-    Millis,
     scenario::{HeadersSpec, TrafficSpec},
+    time::Millis,
 };
 use crate::{engine::RouteIntent, ports::requests::AnyOf};
 

@@ -1,6 +1,6 @@
 //! What one play may cost: scenarios come from strangers too, and virtual time is cheap only where little happens.
 
-use super::{Millis, play::shown};
+use super::time::{Millis, shown};
 
 /// The most work of one play. A unit is a pod that is scraped once; a second does about ten million.
 pub const MOST_WORK: u64 = 40_000_000;

@@ -1,6 +1,7 @@
 //! One Rollout's world: what the engine asks for comes true here after a while, or does not.
 
 mod foreign;
+mod pods;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -21,8 +22,7 @@ use crate::{
     },
 };
 
-use foreign::object;
-use seen::ready;
+use pods::{ReplicaSet, SimPod, SimRun, ready};
 
 /// How the pods of one template behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,33 +46,6 @@ impl Default for Behaviour {
             goal: (Verdict::Pass, "CandidateWins"),
         }
     }
-}
-
-#[derive(Clone, Debug, Default)]
-struct ReplicaSet {
-    metadata: PodMetadata,
-    number: u64,
-    wanted: u32,
-    /// Another writer set `wanted` last.
-    rescaled: bool,
-    pods: Vec<SimPod>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct SimPod {
-    serial: u64,
-    created: Timestamp,
-    /// When it becomes ready; `None`: never.
-    ready_at: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug)]
-struct SimRun {
-    canary: String,
-    epoch: u32,
-    share: Option<Percent>,
-    goal: bool,
-    stop: bool,
 }
 
 /// One Rollout's world.
@@ -471,5 +444,17 @@ impl SimWorld {
             return Ok(());
         }
         Err(vec![format!("I9: no wake-up is scheduled at {}: {}", self.now, self.status.message)])
+    }
+}
+
+/// The object that an action writes.
+fn object(action: &Action) -> Option<String> {
+    match action {
+        Action::EnsureRoute(_) => Some("route".to_owned()),
+        Action::EnsureTarget { target, .. } => Some(format!("{target:?} target")),
+        Action::EnsureReplicas { id, .. } => Some(format!("replicas {id}")),
+        Action::EnsureRevision { id, .. } => Some(format!("set {id}")),
+        Action::EnsureRun(run) => Some(format!("run {}", run.name)),
+        _ => None,
     }
 }

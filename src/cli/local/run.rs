@@ -30,7 +30,7 @@ use crate::{
             Setup, Site,
             drive::drive,
             folder::{Folder, FolderError},
-            rest,
+            random, rest,
         },
     },
     ports::Clock,
@@ -136,8 +136,8 @@ async fn serve_api(site: &Site) -> Result<JoinHandle<()>, CliError> {
         .await
         .map_err(|error| CliError::Failed(format!("cannot listen on 127.0.0.1 for other commands: {error}")))?;
     let address = listener.local_addr()?;
-    let token =
-        rest::token().ok_or_else(|| CliError::Failed("cannot get random bytes for a token from the system".into()))?;
+    let token = random::token()
+        .ok_or_else(|| CliError::Failed("cannot get random bytes for a token from the system".into()))?;
     let key = site.key();
     let config = rest::kubeconfig(address, &token, &key.name, &key.namespace);
     let text = crate::yaml::write(&config).map_err(failed)?;

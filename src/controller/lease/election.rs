@@ -16,10 +16,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::record::{Record, Stored};
+use super::record::{LEASE_DURATION, Record, Stored};
 
-/// Another process takes the Lease when it has not seen it change for so long.
-pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// A leader stops so long after the moment at which it sent its last successful renewal.
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a leader renews, and how often the others look.

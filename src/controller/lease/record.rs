@@ -1,12 +1,15 @@
 //! What a Lease says about the leader, and the Lease as the API server stores it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::MicroTime,
 };
 
-use super::election::LEASE_DURATION;
+/// Another process takes the Lease when it has not seen it change for so long.
+pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 
 /// The fields of a Lease that the election reads and writes. Its times are for display and for distinguishing records:
 /// they come from the clocks of different machines and are never compared with each other.

@@ -17,8 +17,8 @@ use tokio::time::{sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    election::{DELETED, LEASE_DURATION, NOT_RENEWED, RENEW_DEADLINE, RETRY_PERIOD, TAKEN},
-    record::{Record, Stored},
+    election::{DELETED, NOT_RENEWED, RENEW_DEADLINE, RETRY_PERIOD, TAKEN},
+    record::{LEASE_DURATION, Record, Stored},
     *,
 };
 

@@ -282,7 +282,7 @@ impl Inner {
     fn begun(&self, mut rollout: Rollout) -> Rollout {
         let metadata = &mut rollout.metadata;
         metadata.namespace = Some(self.key.namespace.clone());
-        metadata.uid = Some(super::rest::random_hex(16));
+        metadata.uid = Some(super::random::random_hex(16));
         metadata.creation_timestamp = Some(self.time());
         metadata.generation = Some(1);
         // A file that was read from a cluster names the version it had there.

@@ -18,6 +18,8 @@ pub mod kinds;
 pub mod objects;
 pub mod private;
 pub mod proxy;
+pub mod random;
+mod refusal;
 pub mod rest;
 mod world;
 mod writes;

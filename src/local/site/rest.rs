@@ -18,6 +18,7 @@ use super::{
     apply::Site,
     kinds::{self, Kind},
     objects::{self, Change},
+    refusal::{Refusal, not_found},
     writes,
 };
 
@@ -38,23 +39,6 @@ pub fn routes(site: Site, token: &str, user: &str) -> Router {
     Router::new().fallback(handle).with_state(shared)
 }
 
-/// So many random bytes as hexadecimal digits, from the system.
-pub fn random_hex(bytes: usize) -> String {
-    // The system's random numbers do not run out; zeroes would only make a name that is refused as taken.
-    drawn_hex(bytes).unwrap_or_else(|| "00".repeat(bytes))
-}
-
-/// An unguessable token; none if the system provides no random numbers.
-pub fn token() -> Option<String> {
-    drawn_hex(32)
-}
-
-fn drawn_hex(bytes: usize) -> Option<String> {
-    let mut buffer = vec![0; bytes];
-    rustls::crypto::ring::default_provider().secure_random.fill(&mut buffer).ok()?;
-    Some(buffer.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
 /// A kubeconfig that leads here.
 pub fn kubeconfig(address: std::net::SocketAddr, token: &str, name: &str, namespace: &str) -> Value {
     json!({
@@ -63,35 +47,6 @@ pub fn kubeconfig(address: std::net::SocketAddr, token: &str, name: &str, namesp
         "users": [{ "name": name, "user": { "token": token } }],
         "contexts": [{ "name": name, "context": { "cluster": name, "user": name, "namespace": namespace } }],
     })
-}
-
-/// Why a call was refused, as a Kubernetes Status.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub code: StatusCode,
-    pub reason: &'static str,
-    pub message: String,
-    /// The object that is meant, where one is.
-    pub name: String,
-}
-
-impl Refusal {
-    pub fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Refusal { code, reason, message: message.into(), name: String::new() }
-    }
-
-    fn status(&self) -> Value {
-        json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
-            "reason": self.reason, "code": self.code.as_u16(), "details": { "name": self.name },
-        })
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.code, axum::Json(self.status())).into_response()
-    }
 }
 
 /// What a path names.
@@ -195,11 +150,6 @@ fn answer(
             Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message))
         }
     }
-}
-
-pub(super) fn not_found(kind: &Kind, name: &str) -> Refusal {
-    let message = format!("{}.{} \"{name}\" not found", kind.plural, kind.group);
-    Refusal { name: name.to_owned(), ..Refusal::new(StatusCode::NOT_FOUND, "NotFound", message) }
 }
 
 /// Who is asking, as commands put it on record.

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::{
     apply::{Site, SiteError},
     kinds,
-    rest::{Refusal, not_found, random_hex},
+    random::random_hex,
+    refusal::{Refusal, not_found},
 };
 use crate::api::{Rollout, RolloutCommand, command::Verb};
 

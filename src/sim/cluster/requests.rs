@@ -6,10 +6,10 @@ use crate::{
     evidence::ArmCounts,
     ports::targets::Split,
     sim::{
-        Millis,
         flow::Flow,
         pods::{Pod, PodCounts, Rates, sum, sum_counts},
         replicas::Replicas,
+        time::Millis,
     },
 };
 

@@ -4,12 +4,7 @@ use std::sync::Arc;
 
 use super::{Replicas, SimCluster, Target};
 use crate::{
-    api::{
-        AnalysisRun, RolloutSpec,
-        analysis::AnalysisRunStatus,
-        revision,
-        validate::{self, Severity},
-    },
+    api::{AnalysisRun, analysis::AnalysisRunStatus, revision},
     engine::{Problem, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen},
     ports::targets::Split,
     sim::replicas::count,
@@ -112,14 +107,6 @@ impl SimCluster {
         }
         found
     }
-}
-
-/// What `lint` says against a spec, in one line.
-pub(super) fn invalid(spec: &RolloutSpec) -> Option<String> {
-    let findings = validate::rollout(spec);
-    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
-    let errors: Vec<String> = errors.map(|finding| format!("{}: {}", finding.path, finding.message)).collect();
-    (!errors.is_empty()).then(|| errors.join("; "))
 }
 
 fn run_seen(run: &AnalysisRun) -> RunSeen {

@@ -7,8 +7,8 @@ use crate::{
     api::{Percent, RolloutStatus, command::CommandState},
     ports::targets::Split,
     sim::{
-        Millis,
         expect::{RevisionShown, Seen, Selects},
+        time::Millis,
     },
 };
 

@@ -7,9 +7,9 @@ use super::{Deployment, SimCluster, Version, requests::rates};
 use crate::{
     engine::RouteIntent,
     sim::{
-        Millis, millis,
         pods::{Pod, sum},
         replicas::{Replicas, count, first_image},
+        time::{Millis, millis},
     },
 };
 

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use super::{Player, RETRY, SOON};
-use crate::{ports::WorldError, sim::Millis};
+use crate::{ports::WorldError, sim::time::Millis};
 
 impl Player {
     pub(super) fn due_run(&self, now: Millis) -> Option<String> {

@@ -1,10 +1,12 @@
 //! The trace of a run: its lines, and the outcome of each release.
 
 use super::Player;
-use crate::sim::moment;
 use crate::{
     evidence::ArmCounts,
-    sim::story::{Line, Mark, Release, place},
+    sim::{
+        story::{Line, Mark, Release, place},
+        time::moment,
+    },
 };
 
 impl Player {

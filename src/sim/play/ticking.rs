@@ -10,7 +10,13 @@ use crate::{
     api::{RolloutStatus, status::Phase},
     engine::{self, Decision, Input},
     ports::{WorldError, tick::tick},
-    sim::{Millis, expect, instant, moment, process::Process, scenario::FaultKind, story::Mark},
+    sim::{
+        expect,
+        process::Process,
+        scenario::FaultKind,
+        story::Mark,
+        time::{Millis, instant, moment},
+    },
 };
 
 impl Player {

@@ -7,7 +7,11 @@ use crate::{
     api::analysis::{Builtin, Counter, Metric},
     evidence::{Answer, ArmCounts, IncrementsQuery, Query},
     ports::source::{Asking, Fault, Source, SourceError},
-    sim::{Millis, cluster::SimCluster, millis, moment, scenario::FaultKind},
+    sim::{
+        cluster::SimCluster,
+        scenario::FaultKind,
+        time::{Millis, millis, moment},
+    },
 };
 
 #[async_trait]

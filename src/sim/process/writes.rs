@@ -6,7 +6,7 @@ use crate::{
     api::metadata::PodMetadata,
     engine::{Action, GateAnswer, GateQuestion, HandBack, RouteIntent, RunRequest, Seen, Target},
     ports::{WorldError, gate, runs},
-    sim::{cluster::SimCluster, millis, replicas::Replicas},
+    sim::{cluster::SimCluster, replicas::Replicas, time::millis},
 };
 
 pub(super) fn refused(reason: &str, message: String) -> WorldError {

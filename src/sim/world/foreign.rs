@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::SimWorld;
 use crate::{
     api::common::Percent,
-    engine::{Action, RouteIntent, Target},
+    engine::{RouteIntent, Target},
 };
 
 impl SimWorld {
@@ -66,17 +66,5 @@ impl SimWorld {
     /// How often an object was written from a moment on.
     pub fn writes_since(&self, since: Timestamp, object: &str) -> usize {
         self.writes.iter().filter(|(at, written)| *at >= since && written == object).count()
-    }
-}
-
-/// The object that an action writes.
-pub(super) fn object(action: &Action) -> Option<String> {
-    match action {
-        Action::EnsureRoute(_) => Some("route".to_owned()),
-        Action::EnsureTarget { target, .. } => Some(format!("{target:?} target")),
-        Action::EnsureReplicas { id, .. } => Some(format!("replicas {id}")),
-        Action::EnsureRevision { id, .. } => Some(format!("set {id}")),
-        Action::EnsureRun(run) => Some(format!("run {}", run.name)),
-        _ => None,
     }
 }

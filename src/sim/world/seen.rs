@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{ReplicaSet, SimPod, SimRun, SimWorld};
+use super::{
+    SimWorld,
+    pods::{ReplicaSet, SimRun, is_ready, ready},
+};
 use crate::{
     api::analysis::{AnalysisRunStatus, MetricStatus, RunPhase, ShareStatus, Verdict},
     engine::{GateSeen, PodSeen, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen},
@@ -97,14 +100,6 @@ impl SimWorld {
 fn goal_metric(verdict: Verdict, reason: &str) -> MetricStatus {
     let (name, canary) = ("orders".to_owned(), "12 %".to_owned());
     MetricStatus { name, verdict, reason: reason.to_owned(), canary, required: true, ..MetricStatus::default() }
-}
-
-fn is_ready(pod: &SimPod, now: Timestamp) -> bool {
-    pod.ready_at.is_some_and(|at| at <= now)
-}
-
-pub(super) fn ready(set: &ReplicaSet, now: Timestamp) -> u32 {
-    u32::try_from(set.pods.iter().filter(|pod| is_ready(pod, now)).count()).unwrap_or(u32::MAX)
 }
 
 fn revision(id: &str, set: &ReplicaSet, now: Timestamp) -> RevisionSeen {

@@ -11,8 +11,8 @@ use crate::{
     evidence::grouped,
     sim::{
         Millis,
-        play::shown,
         story::{Failure, Line, Mark, Story},
+        time::shown,
     },
 };
 
