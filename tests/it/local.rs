@@ -271,7 +271,7 @@ async fn errors_say_what_is_wrong_and_what_to_do() {
 
     let third = Service::start("v3", 0).await;
     let moved = bench.refused(&first, &third, "127.0.0.1:0");
-    assert!(moved.contains(&format!("is about {} and {}", first.url(), second.url())), "{moved}");
+    assert!(moved.contains(&format!("belongs to {} and {}", first.url(), second.url())), "{moved}");
     // The addresses in the other order are the same site.
     let swapped = bench.start(&second, &first, &[]);
     assert_eq!(ask(swapped.address(), 100, "").await, all_from("v1", 100));
