@@ -79,9 +79,13 @@ fn give_back(draft: &mut Draft<'_>) {
     draft.status.memory.stable_target = Default::default();
     draft.status.memory.canary_target = Default::default();
     draft.tell(false, "ObjectsGivenBack", "the old objects are as they were found; the new ones are taken over");
-    if draft.course() != Course::Returning {
-        return;
+    if draft.course() == Course::Returning {
+        has_returned(draft);
     }
+}
+
+/// Traffic is back at stable: the rollout is at rest, or begins again the release that it had stopped for other objects.
+pub fn has_returned(draft: &mut Draft<'_>) {
     match draft.status.current_revision.clone().filter(|_| draft.canary_id().is_some()) {
         Some(current) => {
             let attempt = draft.status.attempt + 1;

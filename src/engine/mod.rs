@@ -51,7 +51,7 @@ pub use runs::run_prefix;
 
 use crate::api::{
     conditions::STALLED,
-    status::{Course, Phase, State},
+    status::{Course, Phase},
 };
 use draft::Draft;
 pub use drift::forget as forget_write;
@@ -157,7 +157,7 @@ fn returning(draft: &mut Draft<'_>) {
     let stable = draft.stable_id().unwrap_or_default();
     let back = route.is_some_and(weights::Route::reached) && draft.available(&stable) >= draft.replicas();
     if back {
-        draft.status.state = State::Idle(outcome::at_rest(draft));
+        handover::has_returned(draft);
     } else {
         draft.wait("Returning", "traffic and pods return to stable", None);
     }

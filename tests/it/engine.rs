@@ -559,6 +559,23 @@ fn s20_other_objects_are_taken_over_once_the_old_ones_are_given_back() {
     assert_eq!(world.status.memory.objects, Some(world.spec.objects()));
 }
 
+/// A release that returned for other objects begins again, also when the file names the old ones after all.
+#[test]
+fn s20_objects_that_are_named_again_do_not_end_the_release() {
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    let name = |world: &mut SimWorld, name: &str| {
+        world.spec.traffic[0].istio.as_mut().unwrap().virtual_services[0].name = name.into();
+    };
+    let before = world.spec.traffic[0].istio.as_ref().unwrap().virtual_services[0].name.clone();
+    name(&mut world, "front");
+    assert!(world.run_until(MINUTE, |world| world.status.course() == Course::Returning).unwrap());
+    name(&mut world, &before);
+    let again = |world: &SimWorld| world.status.step_index == 1 && world.weight() == Percent::whole(50);
+    assert!(world.run_until(HOUR, again).unwrap(), "{:?} {}", world.status.course(), world.status.message);
+    assert_eq!(world.status.attempt, 2);
+}
+
 #[test]
 fn s20_a_live_object_goes_from_one_strategy_to_another() {
     let blue_green = BlueGreenStrategy { active_service: Some("checkout".into()), ..BlueGreenStrategy::default() };
