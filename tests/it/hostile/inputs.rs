@@ -111,7 +111,7 @@ fn named() -> Vec<Input> {
     let behind = format!("{}---\n{}", "\n".repeat(1_000), rollout("web", "")).repeat(900);
     vec![
         ("texts by aliases", ALL, texts_by_aliases(), "the strings of the document have more than 8 MiB"),
-        ("aliases of aliases", ALL, laughs(), "holds more than 400000 values"),
+        ("aliases of aliases", ALL, laughs(), "has more than 400000 values"),
         ("500 Rollouts in a list", &["lint"], list, "0 errors"),
         ("500 Rollouts", &["lint", "plan"], rollouts.join("---\n"), ""),
         ("900 documents behind empty lines", &["lint"], behind, "there are two objects Rollout \"web\""),
@@ -179,7 +179,7 @@ fn alike() -> Vec<Input> {
             "values of 3 MiB in one list",
             &["lint"],
             format!("[{}1]", "1,".repeat(1_500_000)),
-            "holds more than 400000 values",
+            "has more than 400000 values",
         ),
         ("a line of 3 MiB", &["lint"], "x".repeat(3 << 20), "a string has more than 1 MiB"),
         (
@@ -189,7 +189,7 @@ fn alike() -> Vec<Input> {
             "unknown kind",
         ),
         ("10,000 empty Rollouts in a list", &["lint"], list(&rollout("web", ""), 9_990), "two objects"),
-        ("a document of 5 MiB", &["lint", "plan"], document.clone() + &document, "more than the 4 MiB that are read"),
+        ("a document of 5 MiB", &["lint", "plan"], document.clone() + &document, "more than the limit of 4 MiB"),
         ("33 MiB of comments", &["lint", "plan"], "#\n".repeat(33 << 19), "exceeds 32 MiB"),
         ("a million small maps", &["lint"], maps.repeat(8), "check them in several invocations"),
         ("31 MiB of ordinary documents", &["lint"], vec![document; 7].join("---\n"), "0 errors, 7 warnings"),
