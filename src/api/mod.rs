@@ -12,6 +12,7 @@ pub mod conditions;
 pub mod crds;
 pub mod metadata;
 pub mod names;
+pub mod objects;
 pub mod pod_count;
 pub mod revision;
 pub mod rollout;

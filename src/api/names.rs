@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{revision::base32, rollout::Services};
+use super::{objects::Services, revision::base32};
 
 /// The most characters of a DNS label and of a label's value.
 pub const MOST_LABEL: usize = 63;

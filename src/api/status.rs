@@ -11,9 +11,11 @@ use serde_json::{Map, Value};
 use serde_path_to_error::Track;
 
 mod earlier;
-mod state;
+mod marks;
+pub mod state;
 
 pub use earlier::OLD_MEMORY;
+pub use marks::{Held, Outcome, Progress, RevisionRef, Waiting};
 pub use state::{
     AtRest, Clock, Course, EvidenceWait, FirstDeploy, GateMemory, Promoting, Release, Returning, ReturnsBecause,
     Shortcut, ShortcutBecause, Stage, State, Stepping, StepsDone, Way,
@@ -26,7 +28,7 @@ use super::{
     command::{CommandState, Verb},
     common::Percent,
     conditions::Condition,
-    rollout::UserObjects,
+    objects::UserObjects,
 };
 
 /// What is and what was, in numbers and in words.
@@ -178,16 +180,6 @@ pub enum Phase {
     Degraded,
 }
 
-/// A revision: the id names its template, the number its order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RevisionRef {
-    /// The first 10 characters of the template's hash.
-    pub id: String,
-    /// Grows by one per new template.
-    pub number: u64,
-}
-
 /// The canary's share of traffic, as planned and as seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -212,33 +204,6 @@ pub struct Weights {
     /// The canary's share of the requests counted since the weight settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<Percent>,
-}
-
-/// A wait with its reason.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Waiting {
-    /// A CamelCase reason.
-    pub reason: String,
-    /// The same for people.
-    pub message: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// When it ends by itself, if it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
-}
-
-/// A hold (rule S34).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Held {
-    /// A CamelCase reason.
-    pub reason: String,
-    /// The same for people.
-    pub message: String,
-    /// Since when.
-    pub since: Timestamp,
 }
 
 /// What `undo` chose (rule S84).
@@ -369,39 +334,6 @@ pub struct Drained {
     pub since: Timestamp,
 }
 
-/// A wait under the progress deadline (rule S38).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Progress {
-    /// Which wait.
-    pub wait: String,
-    /// The high-water mark: pods, endpoints.
-    pub best: u32,
-    /// When the mark was reached, put off by the time that the clock stood still since.
-    pub since: Timestamp,
-    /// Since when the clock stands still, because what is waited for is a time of our own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopped_since: Option<Timestamp>,
-}
-
-/// How a rollout ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Outcome {
-    /// The new version is stable.
-    Promoted,
-    /// A version that was stable a short while ago is stable again, without steps and analysis (S32).
-    FastPromoted,
-    /// It failed or was aborted, and traffic went back.
-    Aborted,
-    /// The file went back to the stable template, and so did traffic; or a blue-green release switched back to the version
-    /// that was active before and still had its pods (S62).
-    RolledBack,
-    /// A newer template took its place.
-    Superseded,
-    /// An A/B test was decided for the version that was stable before (S72).
-    KeptControl,
-}
-
 /// One past rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -447,8 +379,4 @@ pub struct CommandRecord {
     pub why: Option<String>,
     /// When it was taken.
     pub taken_at: Timestamp,
-}
-
-fn is_zero(value: &u32) -> bool {
-    *value == 0
 }

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    AtRest, Clock, Course, EvidenceWait, FirstDeploy, GateMemory, Held, Outcome, Progress, Promoting, Release,
-    Returning, ReturnsBecause, RevisionRef, Shortcut, ShortcutBecause, Stage, State, Stepping, StepsDone, Waiting, Way,
+    marks::{Held, Outcome, Progress, RevisionRef, Waiting},
+    state::{
+        AtRest, Clock, Course, EvidenceWait, FirstDeploy, GateMemory, Promoting, Release, Returning, ReturnsBecause,
+        Shortcut, ShortcutBecause, Stage, State, Stepping, StepsDone, Way,
+    },
 };
 
 /// The fields of the memory that are no longer written.
@@ -79,7 +82,7 @@ pub struct StillWritten<'a> {
     course: Course,
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<Stage>,
-    #[serde(skip_serializing_if = "super::is_zero")]
+    #[serde(skip_serializing_if = "super::marks::is_zero")]
     sub_step: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<&'a Held>,

@@ -1,13 +1,13 @@
 //! Where a rollout is: one of these states, each with what is valid there and nothing else.
 //!
 //! To leave a state is to drop what belonged to it: a new value takes its place, and nothing has to be reset by hand. What
-//! outlives states (targets, routes, repairs) is in [`Memory`](super::Memory).
+//! outlives states (targets, routes, repairs) is in the memory.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Held, Outcome, Progress, is_zero};
+use super::marks::{Held, Outcome, Progress, is_zero};
 
 /// Where a rollout is: exactly one of these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

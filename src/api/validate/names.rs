@@ -6,7 +6,8 @@ use super::finding::Finding;
 use crate::api::{
     ROLLOUT_LABEL,
     names::{self, MOST_LABEL, NameError, label, label_value, qualified_name, subdomain},
-    rollout::{RolloutSpec, Services},
+    objects::Services,
+    rollout::RolloutSpec,
 };
 
 /// What is wrong with an object's own name. A Rollout's is also the value of a label.
