@@ -31,8 +31,8 @@ fn read(name: &str, path: &str) -> anyhow::Result<String> {
 fn is_named(name: &str, levels: usize) {
     wait_for(PATIENCE, &format!("{name} to be told"), || {
         let told = read(name, r#"{.status.conditions[?(@.type=="Stalled")].message}"#)?;
-        ensure!(told.contains("cannot read the Rollout: spec: it nests"), "{told:?}");
-        ensure!(told.contains(&format!("nests {} levels", levels + 4)), "{told:?}");
+        ensure!(told.contains("cannot decode the Rollout: spec: it is nested"), "{told:?}");
+        ensure!(told.contains(&format!("nested {} levels", levels + 4)), "{told:?}");
         Ok(())
     })
     .unwrap();
@@ -58,10 +58,10 @@ fn c3_objects_that_nest_deep_are_named_and_hold_nobody_up() {
     let (rows, warnings) = (String::from_utf8_lossy(&listed.stdout), String::from_utf8_lossy(&listed.stderr));
     assert!(listed.status.success() && rows.contains("web"), "{rows}{warnings}");
     for (name, _) in TOWERS {
-        assert!(warnings.contains(&format!("Rollout deep/{name} cannot be read")), "{warnings}");
+        assert!(warnings.contains(&format!("Rollout deep/{name} cannot be decoded")), "{warnings}");
     }
     let refused = shop.glidepath(&["uninstall"]).unwrap_err().to_string();
-    assert!(refused.contains("Rollout deep/tower cannot be read"), "{refused}");
+    assert!(refused.contains("Rollout deep/tower cannot be decoded"), "{refused}");
     // Made flat, it is a Rollout like any other.
     let flat = r#"[{"op": "remove", "path": "/spec/template/spec/deep"}]"#;
     lane().kubectl(&["patch", "gro", "tower", "-n", "deep", "--type=json", "-p", flat]).unwrap();
