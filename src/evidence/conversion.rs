@@ -306,8 +306,7 @@ fn notes(memory: &Memory, seen: &ConversionSeen, context: &Context) -> Vec<Strin
             false => ("control", 1.0 - better.chance),
         };
         notes.push(format!("best: the {who} with {} %", texts::number(chance * 100.0)));
-        let points = |share: f64| texts::few_digits(share * 100.0);
-        let (candidate, control) = (points(better.loss_of_candidate), points(better.loss_of_control));
+        let (candidate, control) = (texts::points(better.loss_of_candidate), texts::points(better.loss_of_control));
         notes.push(format!("expected loss: {candidate} points with the candidate, {control} with the control"));
     }
     let windows = |count: u32| if count == 1 { "1 window".to_owned() } else { format!("{count} windows") };

@@ -64,6 +64,11 @@ pub fn few_digits(value: f64) -> String {
     significant(value, 2)
 }
 
+/// A share in percentage points: `4.3`. Less than a millionth of one is what is left of sums, and differs after a restart.
+pub fn points(share: f64) -> String {
+    few_digits((share * 1e8).round() / 1e6 + 0.0) // no minus zero
+}
+
 /// An e-value by its logarithm: `0.02`, `4,100`; beyond a million by its power of ten.
 pub fn evidence(log_e: f64) -> String {
     let power = log_e / std::f64::consts::LN_10;
@@ -84,6 +89,11 @@ pub fn note(notes: &mut Vec<String>, new: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_of_a_sum_is_no_points() {
+        assert_eq!([1e-14, 0.0, -1e-14, 0.043, 2e-8].map(points), ["0", "0", "0", "4.3", "0.000002"]);
+    }
 
     #[test]
     fn numbers_read_as_people_write_them() {
