@@ -5,9 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::{
     RolloutSpec, RolloutStatus,
     common::{HumanDuration, Percent},
-    status::{
-        Clock, Course, Phase, Progress, Refusal, Release, ReturnsBecause, RevisionRef, Stage, State, Waiting, Way,
-    },
+    status::{Clock, Course, Phase, Progress, Refusal, Release, ReturnsBecause, RevisionRef, Stage, State, Waiting},
     strategy::{AbTestStrategy, BlueGreenStrategy, CanaryStrategy},
 };
 
@@ -198,11 +196,7 @@ impl<'a> Draft<'a> {
     pub fn step_index(&self) -> u32 {
         let all = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
         match &self.status.state {
-            State::Stepping(stepping) => stepping.step,
-            State::Promoting(promoting) => match promoting.way {
-                Way::Steps(done) => done.step,
-                Way::Shortcut(_) => all,
-            },
+            state @ (State::Stepping(_) | State::Promoting(_)) => state.steps().map_or(all, |at| at.step),
             State::Idle(_) => all,
             State::Returning(returning) if returning.because == ReturnsBecause::BackAtStable => all,
             State::FirstDeploy(_) | State::Returning(_) | State::Aborted(_) | State::ControlKept(_) => 0,
@@ -226,7 +220,7 @@ impl<'a> Draft<'a> {
 
     /// Whether a release is under way, and a version that was stable before needs no steps (S32, S62).
     pub fn is_shortcut(&self) -> bool {
-        self.status.state.promoting().is_some_and(|promoting| matches!(promoting.way, Way::Shortcut(_)))
+        self.status.state.promoting().is_some_and(|promoting| promoting.way.shortcut().is_some())
     }
 
     /// Whether a person promoted past what is left to observe.

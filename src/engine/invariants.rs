@@ -3,7 +3,7 @@
 
 use crate::api::{
     common::Percent,
-    status::{Course, Outcome, RevisionRef, RolloutStatus, State, Way},
+    status::{Course, Outcome, RevisionRef, RolloutStatus, State},
 };
 
 use super::{
@@ -110,14 +110,8 @@ fn stable_carries_its_share(input: &Input<'_>, decision: &Decision, found: &mut 
 
 /// The step whose settings hold.
 fn step_of(status: &RolloutStatus) -> u32 {
-    match &status.state {
-        State::Stepping(stepping) => stepping.step,
-        State::Promoting(promoting) => match promoting.way {
-            Way::Steps(done) => done.step,
-            Way::Shortcut(_) => u32::MAX,
-        },
-        _ => 0,
-    }
+    let otherwise = if status.state.release().is_some() { u32::MAX } else { 0 };
+    status.state.steps().map_or(otherwise, |at| at.step)
 }
 
 fn available(input: &Input<'_>, id: Option<&String>) -> u32 {

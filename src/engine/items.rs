@@ -2,7 +2,7 @@
 
 use crate::api::{
     common::{HumanDuration, Percent},
-    status::{State, Way},
+    status::State,
     strategy::{AnalysisStep, CanaryScale, Decide, Gate, HeaderRoute, MirrorRoute, Ramp, Step},
 };
 
@@ -117,14 +117,7 @@ pub fn sub_steps(item: &Item) -> u32 {
 
 /// The weight that the steps ask for in a state. A shortcut skips what they ask for (S32).
 pub fn weight_in(items: &[Item], state: &State) -> Percent {
-    match state {
-        State::Stepping(stepping) => weight_at(items, stepping.step, stepping.sub_step),
-        State::Promoting(promoting) => match promoting.way {
-            Way::Steps(done) => weight_at(items, done.step, done.sub_step),
-            Way::Shortcut(_) => Percent::ZERO,
-        },
-        _ => Percent::ZERO,
-    }
+    state.steps().map_or(Percent::ZERO, |at| weight_at(items, at.step, at.sub_step))
 }
 
 /// The weight in force at a step and sub-step: the newest one set up to there.

@@ -6,7 +6,7 @@ use crate::api::{
     rollout::{OnFailure, OnInconclusive},
     status::{
         AtRest, FirstDeploy, Held, HistoryEntry, Outcome, Promoting, Release, RevisionRef, Shortcut, State, Stepping,
-        StepsDone, Way,
+        Way,
     },
 };
 
@@ -83,8 +83,8 @@ fn enter(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
 pub fn promote(draft: &mut Draft<'_>) {
     let now = draft.now();
     if let State::Stepping(stepping) = &draft.status.state {
-        let done = StepsDone { step: stepping.step, sub_step: stepping.sub_step };
-        let promoting = Promoting::begin(Way::Steps(done), stepping.release.clone(), now);
+        let done = Way::Steps(stepping.done());
+        let promoting = Promoting::begin(done, stepping.release.clone(), now);
         draft.status.state = State::Promoting(Box::new(promoting));
     }
 }

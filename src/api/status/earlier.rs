@@ -91,18 +91,10 @@ pub struct StillWritten<'a> {
 impl<'a> StillWritten<'a> {
     /// What a state is in the words of the earlier form.
     pub fn of(state: &'a State) -> Self {
-        let sub_step = match state {
-            State::Stepping(stepping) => stepping.sub_step,
-            State::Promoting(promoting) => match promoting.way {
-                Way::Steps(done) => done.sub_step,
-                Way::Shortcut(_) => 0,
-            },
-            _ => 0,
-        };
         StillWritten {
             course: state.course(),
             stage: state.promoting().map(|promoting| promoting.stage),
-            sub_step,
+            sub_step: state.steps().map_or(0, |at| at.sub_step),
             held: state.release().and_then(|release| release.held.as_ref()),
         }
     }
@@ -208,6 +200,7 @@ impl Old {
             since: self.since(),
             held_ms: memory.step_held_ms,
             stopped_since: memory.clock_stopped_since,
+            extended: memory.extended,
             progress: memory.progress.clone(),
         }
     }
@@ -232,7 +225,6 @@ impl Old {
             step: self.step_index,
             sub_step: self.sub_step,
             clock: self.clock(),
-            extended: self.memory.extended,
             release: self.release(),
             gate: self.memory.gate,
             evidence_wait: self.memory.evidence_wait,
@@ -246,12 +238,6 @@ impl Old {
             Some(Outcome::RolledBack) => Way::Shortcut(Shortcut { because: ShortcutBecause::StillRunning }),
             Some(_) => Way::Shortcut(Shortcut { because: ShortcutBecause::RollbackWindow }),
         };
-        Promoting {
-            stage: self.stage.unwrap_or(Stage::Scale),
-            way,
-            clock: self.clock(),
-            extended: self.memory.extended,
-            release: self.release(),
-        }
+        Promoting { stage: self.stage.unwrap_or(Stage::Scale), way, clock: self.clock(), release: self.release() }
     }
 }

@@ -49,9 +49,9 @@ pub struct Progress {
     pub wait: String,
     /// The high-water mark: pods, endpoints.
     pub best: u32,
-    /// When the mark was reached, put off by the time that the clock stood still since.
+    /// When the mark was reached, put off by the time for which the clock was stopped since.
     pub since: Timestamp,
-    /// Since when the clock stands still, because what is waited for is a time of our own.
+    /// Since when the clock is stopped, because only our own settle time is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_since: Option<Timestamp>,
 }

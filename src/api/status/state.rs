@@ -136,9 +136,6 @@ pub struct Stepping {
     pub sub_step: u32,
     /// The clock of the step or sub-step.
     pub clock: Clock,
-    /// Whether the step's atMost was extended once.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub extended: bool,
     /// What the endpoint of the gate in progress has said (S16).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateMemory>,
@@ -159,7 +156,6 @@ impl Stepping {
             step: 0,
             sub_step: 0,
             clock: Clock::begin(now),
-            extended: false,
             gate: None,
             evidence_wait: None,
             taking_back: true,
@@ -167,11 +163,15 @@ impl Stepping {
         }
     }
 
+    /// How far it is.
+    pub fn done(&self) -> StepsDone {
+        StepsDone { step: self.step, sub_step: self.sub_step }
+    }
+
     /// Another step or sub-step begins now.
     pub fn move_to(&mut self, (step, sub_step): (u32, u32), now: Timestamp) {
         (self.step, self.sub_step) = (step, sub_step);
-        (self.clock, self.extended) = (Clock::begin(now), false);
-        (self.gate, self.evidence_wait) = (None, None);
+        (self.clock, self.gate, self.evidence_wait) = (Clock::begin(now), None, None);
     }
 }
 
@@ -185,9 +185,6 @@ pub struct Promoting {
     pub way: Way,
     /// The clock of the stage.
     pub clock: Clock,
-    /// Whether the atMost of the analysis after a switch was extended once.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub extended: bool,
     /// What lasts for the whole release.
     pub release: Release,
 }
@@ -195,12 +192,12 @@ pub struct Promoting {
 impl Promoting {
     /// The first stage of a promotion that begins now.
     pub fn begin(way: Way, release: Release, now: Timestamp) -> Self {
-        Promoting { stage: Stage::Scale, way, clock: Clock::begin(now), extended: false, release }
+        Promoting { stage: Stage::Scale, way, clock: Clock::begin(now), release }
     }
 
     /// Another stage begins now, or the same one again.
     pub fn move_to(&mut self, stage: Stage, now: Timestamp) {
-        (self.stage, self.clock, self.extended) = (stage, Clock::begin(now), false);
+        (self.stage, self.clock) = (stage, Clock::begin(now));
     }
 }
 
@@ -308,18 +305,21 @@ impl Release {
     }
 }
 
-/// A clock that stands still while the rollout is paused, held or scaled to zero (S36, S37).
+/// A clock that is stopped while the rollout is paused, held or scaled to zero (S36, S37).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Clock {
     /// When it began.
     pub since: Timestamp,
-    /// How long it has stood still, in milliseconds.
+    /// How long it has been stopped, in milliseconds.
     #[serde(default, skip_serializing_if = "is_naught")]
     pub held_ms: i64,
-    /// Since when it stands still.
+    /// Since when it is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_since: Option<Timestamp>,
+    /// Whether the atMost of the step or stage was extended once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub extended: bool,
     /// The wait whose deadline runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -328,7 +328,7 @@ pub struct Clock {
 impl Clock {
     /// One that begins now.
     pub fn begin(now: Timestamp) -> Self {
-        Clock { since: now, held_ms: 0, stopped_since: None, progress: None }
+        Clock { since: now, held_ms: 0, stopped_since: None, extended: false, progress: None }
     }
 }
 
@@ -353,7 +353,7 @@ pub struct GateMemory {
 pub struct EvidenceWait {
     /// When it began.
     pub since: Timestamp,
-    /// How long it stood still, in milliseconds.
+    /// How long it was stopped, in milliseconds.
     pub held_ms: i64,
     /// Whether it was extended once.
     pub extended: bool,
@@ -394,6 +394,18 @@ impl State {
         if let State::Promoting(promoting) = self { Some(promoting) } else { None }
     }
 
+    /// How far the steps are walked whose settings are in force; `None` without a release, and for one that needs no steps.
+    pub fn steps(&self) -> Option<StepsDone> {
+        match self {
+            State::Stepping(stepping) => Some(stepping.done()),
+            State::Promoting(promoting) => match promoting.way {
+                Way::Steps(done) => Some(done),
+                Way::Shortcut(_) => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The release under way.
     pub fn release(&self) -> Option<&Release> {
         match self {
@@ -432,19 +444,13 @@ impl State {
 
     /// Whether the time of the wait in progress was extended once.
     pub fn extended(&self) -> bool {
-        match self {
-            State::Stepping(stepping) => stepping.extended,
-            State::Promoting(promoting) => promoting.extended,
-            _ => false,
-        }
+        self.clock().is_some_and(|clock| clock.extended)
     }
 
     /// Extends the time of the wait in progress.
     pub fn extend(&mut self) {
-        match self {
-            State::Stepping(stepping) => stepping.extended = true,
-            State::Promoting(promoting) => promoting.extended = true,
-            _ => {}
+        if let Some(clock) = self.clock_mut() {
+            clock.extended = true;
         }
     }
 
