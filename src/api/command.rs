@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::state::Stage;
+use super::status::release::Stage;
 
 /// A command on a Rollout (rules S80 to S84). The spec is immutable; the status reports the result.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]

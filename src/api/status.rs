@@ -12,14 +12,15 @@ use serde_path_to_error::Track;
 
 mod earlier;
 mod marks;
-pub mod state;
+pub mod release;
+mod state;
 
 pub use earlier::OLD_MEMORY;
 pub use marks::{Held, Outcome, Progress, RevisionRef, Waiting};
-pub use state::{
-    AtRest, Clock, Course, EvidenceWait, FirstDeploy, GateMemory, Promoting, Release, Returning, ReturnsBecause,
-    Shortcut, ShortcutBecause, Stage, State, Stepping, StepsDone, Way,
+pub use release::{
+    Clock, EvidenceWait, GateMemory, Promoting, Release, Shortcut, ShortcutBecause, Stage, Stepping, StepsDone, Way,
 };
+pub use state::{AtRest, Course, FirstDeploy, Returning, ReturnsBecause, State};
 
 use earlier::StillWritten;
 

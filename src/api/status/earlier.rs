@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     marks::{Held, Outcome, Progress, RevisionRef, Waiting},
-    state::{
-        AtRest, Clock, Course, EvidenceWait, FirstDeploy, GateMemory, Promoting, Release, Returning, ReturnsBecause,
-        Shortcut, ShortcutBecause, Stage, State, Stepping, StepsDone, Way,
+    release::{
+        Clock, EvidenceWait, GateMemory, Promoting, Release, Shortcut, ShortcutBecause, Stage, Stepping, StepsDone, Way,
     },
+    state::{AtRest, Course, FirstDeploy, Returning, ReturnsBecause, State},
 };
 
 /// The fields of the memory that are no longer written.

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::marks::{Held, Outcome, Progress, is_zero};
+use super::{
+    marks::Progress,
+    release::{Clock, Promoting, Release, Stepping, StepsDone, Way},
+};
 
 /// Where a rollout is: exactly one of these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,22 +64,6 @@ impl Course {
     }
 }
 
-/// The stages of a promotion (S18).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Stage {
-    /// The new version gets as many pods as stable.
-    Scale,
-    /// Routes send everything to the canary target.
-    RouteToCanary,
-    /// The stable target moves to the new revision. From here on abort is refused; a blue-green switch by Service can still
-    /// be taken back.
-    MoveStable,
-    /// Blue-green: the analysis after the switch.
-    PostAnalysis,
-    /// Routes send everything to the stable target again.
-    RouteToStable,
-}
-
 /// Before the first stable version.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -123,240 +110,6 @@ pub enum ReturnsBecause {
     BackAtStable,
     /// The file names other objects: these are given back first (S20).
     ObjectsChanged,
-}
-
-/// The walk over the steps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Stepping {
-    /// The step in progress, from 0; the number of steps when all are done.
-    pub step: u32,
-    /// The sub-step of a ramp in progress, from 0.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub sub_step: u32,
-    /// The clock of the step or sub-step.
-    pub clock: Clock,
-    /// What the endpoint of the gate in progress has said (S16).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gate: Option<GateMemory>,
-    /// A step that is over otherwise waits for a verdict of the background analysis (S14).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub evidence_wait: Option<EvidenceWait>,
-    /// Whether traffic of an earlier attempt returns before the steps begin (S20, S35).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub taking_back: bool,
-    /// What lasts for the whole release.
-    pub release: Release,
-}
-
-impl Stepping {
-    /// The first step of a release that begins now.
-    pub fn begin(now: Timestamp) -> Self {
-        Stepping {
-            step: 0,
-            sub_step: 0,
-            clock: Clock::begin(now),
-            gate: None,
-            evidence_wait: None,
-            taking_back: true,
-            release: Release::begin(now),
-        }
-    }
-
-    /// How far it is.
-    pub fn done(&self) -> StepsDone {
-        StepsDone { step: self.step, sub_step: self.sub_step }
-    }
-
-    /// Another step or sub-step begins now.
-    pub fn move_to(&mut self, (step, sub_step): (u32, u32), now: Timestamp) {
-        (self.step, self.sub_step) = (step, sub_step);
-        (self.clock, self.gate, self.evidence_wait) = (Clock::begin(now), None, None);
-    }
-}
-
-/// A promotion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Promoting {
-    /// How far it is.
-    pub stage: Stage,
-    /// How the release got here.
-    pub way: Way,
-    /// The clock of the stage.
-    pub clock: Clock,
-    /// What lasts for the whole release.
-    pub release: Release,
-}
-
-impl Promoting {
-    /// The first stage of a promotion that begins now.
-    pub fn begin(way: Way, release: Release, now: Timestamp) -> Self {
-        Promoting { stage: Stage::Scale, way, clock: Clock::begin(now), release }
-    }
-
-    /// Another stage begins now, or the same one again.
-    pub fn move_to(&mut self, stage: Stage, now: Timestamp) {
-        (self.stage, self.clock) = (stage, Clock::begin(now));
-    }
-}
-
-/// How a release got to its promotion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Way {
-    /// Over the steps, or over some of them when a person promoted.
-    Steps(StepsDone),
-    /// Without steps and analysis (S32, S62).
-    Shortcut(Shortcut),
-}
-
-impl Way {
-    /// The shortcut, if it is one.
-    pub fn shortcut(self) -> Option<Shortcut> {
-        if let Way::Shortcut(shortcut) = self { Some(shortcut) } else { None }
-    }
-}
-
-/// How far the steps were walked: what they asked for there still holds until all traffic moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StepsDone {
-    /// The step, from 0; the number of steps when all were done.
-    pub step: u32,
-    /// The sub-step of a ramp, from 0.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub sub_step: u32,
-}
-
-/// A promotion of a version that was stable before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Shortcut {
-    /// Why it needs no steps.
-    pub because: ShortcutBecause,
-}
-
-/// Why a version needs no steps and no analysis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ShortcutBecause {
-    /// It is one of the last stable ones, within `rollbackWindow` (S32).
-    RollbackWindow,
-    /// Blue-green: it still has all its pods (S62).
-    StillRunning,
-}
-
-impl ShortcutBecause {
-    /// How such a release ends.
-    pub fn outcome(self) -> Outcome {
-        match self {
-            ShortcutBecause::RollbackWindow => Outcome::FastPromoted,
-            ShortcutBecause::StillRunning => Outcome::RolledBack,
-        }
-    }
-}
-
-/// What lasts from the first step of a release to the end of its promotion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Release {
-    /// When it began.
-    pub since: Timestamp,
-    /// A hold: everything stays as it is until a person decides (S34).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<Held>,
-    /// A hash of the steps up to the current one (rule S20).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steps_walked: Option<String>,
-    /// A hash of the analyses that were checked before the release sent traffic (S14).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub analyses_checked: Option<String>,
-    /// A person overrode the evidence: runs before this round do not count (S34).
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub evidence_round: u32,
-    /// The epoch on whose traffic no verdict is waited for any longer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub excused_epoch: Option<u32>,
-    /// A person promoted past what is left to observe (S18, S82).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub overridden: bool,
-    /// How often the canary lost all its pods under traffic (S56).
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub canary_losses: u32,
-    /// Whether the canary is lost right now.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub canary_lost: bool,
-}
-
-impl Release {
-    /// One that begins now.
-    pub fn begin(now: Timestamp) -> Self {
-        Release {
-            since: now,
-            held: None,
-            steps_walked: None,
-            analyses_checked: None,
-            evidence_round: 0,
-            excused_epoch: None,
-            overridden: false,
-            canary_losses: 0,
-            canary_lost: false,
-        }
-    }
-}
-
-/// A clock that is stopped while the rollout is paused, held or scaled to zero (S36, S37).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Clock {
-    /// When it began.
-    pub since: Timestamp,
-    /// How long it has been stopped, in milliseconds.
-    #[serde(default, skip_serializing_if = "is_naught")]
-    pub held_ms: i64,
-    /// Since when it is stopped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopped_since: Option<Timestamp>,
-    /// Whether the atMost of the step or stage was extended once.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub extended: bool,
-    /// The wait whose deadline runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub progress: Option<Progress>,
-}
-
-impl Clock {
-    /// One that begins now.
-    pub fn begin(now: Timestamp) -> Self {
-        Clock { since: now, held_ms: 0, stopped_since: None, extended: false, progress: None }
-    }
-}
-
-/// The endpoint of a gate in progress.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct GateMemory {
-    /// Answers so far that were neither yes nor no.
-    pub asked: u32,
-    /// What the last of them was.
-    pub said: String,
-    /// Not to be asked again before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub again_at: Option<Timestamp>,
-    /// It said yes.
-    pub open: bool,
-}
-
-/// The clock of an implicit observation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct EvidenceWait {
-    /// When it began.
-    pub since: Timestamp,
-    /// How long it was stopped, in milliseconds.
-    pub held_ms: i64,
-    /// Whether it was extended once.
-    pub extended: bool,
 }
 
 impl Default for State {
@@ -502,8 +255,4 @@ impl State {
             _ => None,
         }
     }
-}
-
-fn is_naught(value: &i64) -> bool {
-    *value == 0
 }
