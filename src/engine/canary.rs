@@ -1,8 +1,6 @@
 //! The walk over the steps of a canary (rules S10 to S20): each tick brings pods, targets and routes to what the step
 //! wants, and completes at most one step.
 
-use sha2::{Digest, Sha256};
-
 use crate::api::{
     analysis::Verdict,
     common::{HumanDuration, Percent},
@@ -16,7 +14,7 @@ use super::{
     gate, inconclusive,
     input::RouteSeen,
     items::{self, Item},
-    observing, outcome, pods, refusals, runs, settling, verification,
+    observing, outcome, pods, refusals, runs, settling, verification, walked,
     weights::{self, Route},
 };
 
@@ -35,7 +33,7 @@ struct Place {
 /// Begins again when the steps walked so far were edited (rule S20). Comes before commands: these move the step that the
 /// remembered steps are compared by.
 pub fn notice_edits(draft: &mut Draft<'_>) {
-    if draft.course() == Course::Stepping && steps_edited(draft) {
+    if draft.course() == Course::Stepping && walked::are_edited(draft) {
         let attempt = draft.status.attempt + 1;
         if let Some(current) = draft.status.current_revision.clone() {
             draft.tell(false, "StepsEdited", "the steps up to the current one changed: begins again at step 1");
@@ -57,7 +55,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     } else if !failed(draft) {
         complete(draft, place);
     }
-    remember_steps(draft);
+    walked::remember(draft);
 }
 
 /// Brings targets, routes and pods towards the current step.
@@ -454,37 +452,6 @@ pub fn stop_clocks(draft: &mut Draft<'_>) {
         }
         _ => {}
     }
-}
-
-/// Whether the steps up to the current one changed since the last tick (S20).
-fn steps_edited(draft: &Draft<'_>) -> bool {
-    steps_walked(draft).is_some_and(|walked| *walked != fingerprint(draft))
-}
-
-fn steps_walked<'d>(draft: &'d Draft<'_>) -> Option<&'d String> {
-    draft.release().and_then(|release| release.steps_walked.as_ref())
-}
-
-/// Whether the file says of the way up to here what it said when it was walked. From the point of no return on, and on the
-/// short way, it does not matter what it says.
-pub fn walks_as_recorded(draft: &Draft<'_>) -> bool {
-    let same = steps_walked(draft).is_some_and(|walked| *walked == fingerprint(draft));
-    same || draft.is_shortcut() || draft.past_return()
-}
-
-fn remember_steps(draft: &mut Draft<'_>) {
-    let walked = fingerprint(draft);
-    if let Some(release) = draft.status.state.release_mut() {
-        release.steps_walked = Some(walked);
-    }
-}
-
-fn fingerprint(draft: &Draft<'_>) -> String {
-    let steps = draft.input.spec.strategy.steps();
-    let walked = &steps[..steps.len().min((draft.step_index() as usize).saturating_add(1))];
-    let text = serde_json::to_string(walked).unwrap_or_default();
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One tick towards stable: everywhere but in the steps and the promotion, stable gets all traffic.

@@ -1,12 +1,10 @@
 //! Analyses of their own (a step's, a test's goal, the one after a switch) are checked before a release sends any traffic
 //! (rule S14): one that cannot be made would be found only when it is waited for, under traffic that nobody judges.
 
-use sha2::{Digest, Sha256};
-
 use super::{
     decision::{Action, Goal, RunRequest},
     draft::Draft,
-    refusals,
+    fingerprint, refusals,
 };
 
 /// The field of the analysis that decides an A/B test.
@@ -58,6 +56,5 @@ fn requests(draft: &Draft<'_>, canary: &str, stable: &str) -> Vec<RunRequest> {
 }
 
 fn fingerprint(requests: &[RunRequest]) -> String {
-    let digest = Sha256::digest(format!("{requests:?}").as_bytes());
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    fingerprint::of(&format!("{requests:?}"))
 }

@@ -12,6 +12,7 @@ mod commands;
 pub mod decision;
 mod draft;
 mod drift;
+mod fingerprint;
 mod gate;
 mod handback;
 mod handover;
@@ -35,6 +36,7 @@ mod runs;
 mod settling;
 mod standstill;
 mod verification;
+mod walked;
 mod weights;
 
 pub use ab_test::stickiness;

@@ -7,11 +7,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use crate::api::{RolloutStatus, common::HumanDuration, status::Refusal};
 
-use super::{decision::Action, draft::Draft, drift};
+use super::{decision::Action, draft::Draft, drift, fingerprint};
 
 /// The first wait before a refused action is tried again, in seconds; each later one is twice as long.
 const FIRST_WAIT: u64 = 1;
@@ -155,6 +154,5 @@ fn wait_after(times: u32) -> HumanDuration {
 
 /// Tells one action from another, by all that it asks for.
 fn fingerprint(action: &Action) -> String {
-    let digest = Sha256::digest(format!("{action:?}").as_bytes());
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    fingerprint::of(&format!("{action:?}"))
 }

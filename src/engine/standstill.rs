@@ -6,14 +6,14 @@
 
 use crate::api::status::Course;
 
-use super::{canary, commands, draft::Draft, promotion, runs};
+use super::{canary, commands, draft::Draft, promotion, runs, walked};
 
 /// One tick of the standstill.
 pub fn walk(draft: &mut Draft<'_>) {
     commands::take_abort(draft);
     match draft.course() {
-        Course::Stepping if canary::walks_as_recorded(draft) => canary::walk(draft),
-        Course::Promoting if canary::walks_as_recorded(draft) => promotion::walk(draft),
+        Course::Stepping if walked::are_as_recorded(draft) => canary::walk(draft),
+        Course::Promoting if walked::are_as_recorded(draft) => promotion::walk(draft),
         Course::FirstDeploy | Course::Stepping | Course::Promoting => {}
         Course::Idle | Course::Returning | Course::Aborted | Course::Kept => {
             runs::ensure(draft);
