@@ -21,16 +21,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-fn context() -> RouteContext {
-    RouteContext {
-        namespace: "shop".to_owned(),
-        stable_service: "checkout-stable".to_owned(),
-        canary_service: "checkout-canary".to_owned(),
-        scope: RouteScope::default(),
-        rollout_name: "checkout".to_owned(),
-        rollout_uid: "7d0c".to_owned(),
-    }
-}
+use crate::fuzz::bodies::routes::context;
 
 fn router(entry: Value) -> Box<dyn Router> {
     let entry: TrafficRouter = serde_json::from_value(entry).unwrap();

@@ -86,7 +86,8 @@ fn bare(object: &Value) -> Value {
     bare
 }
 
-fn context() -> RouteContext {
+/// A Rollout `checkout` in namespace `shop`; the tests of routers use it too.
+pub fn context() -> RouteContext {
     RouteContext {
         namespace: "shop".to_owned(),
         stable_service: "checkout-stable".to_owned(),
