@@ -293,7 +293,7 @@ fn shown(status: &AnalysisRunStatus) -> AnalysisRunStatus {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_restart_after_every_window_changes_nothing(windows in prop::collection::vec(any_window(), 1..80), change in 0_usize..80) {

@@ -469,7 +469,7 @@ fn shown(status: &AnalysisRunStatus) -> AnalysisRunStatus {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_restart_after_every_window_changes_nothing(windows in prop::collection::vec(any_window(), 1..120), change in 0_usize..120) {

@@ -407,7 +407,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// M5, M6: whatever happened and in whichever order it was heard of, in the end the table is what the server stores.
     #[test]
