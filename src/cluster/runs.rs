@@ -31,6 +31,7 @@ use crate::{
     engine::{RunRequest, RunSeen},
     evidence::{self, resolve::Wanted},
     ports::{RolloutKey, WorldError},
+    source::DIALECT,
 };
 
 impl Cluster {
@@ -216,7 +217,7 @@ impl Cluster {
             goal: request.goal.is_some(),
             runs_in_attempt: runs_in_attempt(around),
         };
-        evidence::resolve(wanted).map_err(|errors| WorldError::Refused {
+        evidence::resolve(wanted, DIALECT).map_err(|errors| WorldError::Refused {
             reason: "InvalidAnalysis".into(),
             message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         })

@@ -28,13 +28,13 @@ pub fn builtin(name: &str) -> Option<AnalysisTemplateSpec> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::resolve::check;
+    use crate::{evidence::resolve::check, source::DIALECT};
 
     #[test]
     fn every_built_in_template_reads_and_is_valid() {
         for name in BUILTIN_NAMES {
             let spec = builtin(name).unwrap_or_else(|| panic!("{name} does not parse"));
-            assert_eq!(check(name, &spec), vec![], "{name}");
+            assert_eq!(check(name, &spec, DIALECT), vec![], "{name}");
         }
         assert_eq!(builtin("golden-signal"), None);
         assert!(builtin("golden-signals").unwrap().metrics[0].is_required());

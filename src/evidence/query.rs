@@ -9,9 +9,9 @@ use crate::api::analysis::{Arms, Counter, Pack};
 pub enum Query {
     /// How many bad and total events each arm had in the window that ends at `end`.
     Increments(IncrementsQuery),
-    /// One number: a PromQL query's only value at `at`.
+    /// One number: the only value at `at` of the user's own query.
     Scalar {
-        /// The query text, arguments filled in.
+        /// Its text in the language of the source, arguments filled in.
         query: String,
         /// The evaluation time.
         at: Timestamp,

@@ -6,13 +6,12 @@ use regex::{Captures, Regex};
 
 use crate::{
     api::analysis::{
-        AnalysisRunSpec, AnalysisTemplateSpec, Arg, Arms, Bake, Counter, Metric, Pack, PrometheusOwner, RunPrometheus,
-        Settings,
+        AnalysisRunSpec, AnalysisTemplateSpec, Arg, Arms, Bake, Metric, Pack, PrometheusOwner, RunPrometheus, Settings,
     },
     api::common::{HumanDuration, Percent},
 };
 
-use super::{defaults::Defaults, promql, selector::Selector, windows};
+use super::{defaults::Defaults, dialect::Dialect, windows};
 
 mod error;
 mod problems;
@@ -49,14 +48,14 @@ pub struct Wanted<'a> {
     pub runs_in_attempt: u32,
 }
 
-/// The frozen spec of one run.
-pub fn resolve(wanted: Wanted<'_>) -> Result<AnalysisRunSpec, Vec<ResolveError>> {
+/// The frozen spec of one run, whose questions can be asked in this dialect.
+pub fn resolve(wanted: Wanted<'_>, dialect: &dyn Dialect) -> Result<AnalysisRunSpec, Vec<ResolveError>> {
     let mut errors = unknown_arguments(&wanted);
     let mut metrics: Vec<Metric> = Vec::new();
     for (name, template) in &wanted.templates {
         let (filled, missing) = fill(name, template, wanted.args);
         errors.extend(missing);
-        errors.extend(judged(name, &filled));
+        errors.extend(judged(name, &filled, dialect));
         metrics.extend(filled.metrics);
     }
     errors.extend(duplicates(&metrics));
@@ -86,13 +85,13 @@ pub fn resolve(wanted: Wanted<'_>) -> Result<AnalysisRunSpec, Vec<ResolveError>>
         candidate_share: wanted.candidate_share,
     };
     if errors.is_empty() {
-        errors.extend(arms_told_apart(&spec));
+        errors.extend(arms_told_apart(&spec, dialect));
     }
     if errors.is_empty() { Ok(spec) } else { Err(errors) }
 }
 
 /// What is wrong with a template regardless of its arguments: for `lint`.
-pub fn check(name: &str, template: &AnalysisTemplateSpec) -> Vec<ResolveError> {
+pub fn check(name: &str, template: &AnalysisTemplateSpec, dialect: &dyn Dialect) -> Vec<ResolveError> {
     // A number is valid wherever a value may be: in labels, names after a letter, and conditions.
     let stand_in =
         |arg: &Arg| Arg { name: arg.name.clone(), value: arg.value.clone().or_else(|| Some("1".to_owned())) };
@@ -107,14 +106,16 @@ pub fn check(name: &str, template: &AnalysisTemplateSpec) -> Vec<ResolveError> {
         .collect();
     let mut checked = template.clone();
     for metric in &mut checked.metrics {
-        for (number, (_, selector)) in counters_of(metric).into_iter().enumerate() {
-            if open.iter().any(|open| selector.contains(open)) && Selector::parse(selector).is_err() {
+        for (number, (_, counter)) in metric.counters_mut().into_iter().enumerate() {
+            let unreadable = dialect.counter(counter).is_err();
+            let Some((_, selector)) = counter.own_mut() else { continue };
+            if unreadable && open.iter().any(|open| selector.contains(open)) {
                 *selector = format!("selector_by_argument_{number}");
             }
         }
     }
     let (filled, mut errors) = fill(name, &checked, &args);
-    errors.extend(judged(name, &filled));
+    errors.extend(judged(name, &filled, dialect));
     errors.extend(duplicates(&filled.metrics));
     errors
 }
@@ -124,7 +125,7 @@ pub fn arguments_of(template: &AnalysisTemplateSpec, field: &str) -> Vec<String>
     let mut metrics = template.metrics.clone();
     let mut names = Vec::new();
     for (index, metric) in metrics.iter_mut().enumerate() {
-        for (text_field, text) in texts_of(metric) {
+        for (text_field, text) in metric.texts_mut() {
             if format!("metrics[{index}].{text_field}").starts_with(field) {
                 // With no argument declared every one that is used is named.
                 names.extend(substitute(text, &BTreeMap::new(), &|_| false).1);
@@ -162,7 +163,7 @@ fn fill(name: &str, template: &AnalysisTemplateSpec, given: &[Arg]) -> (Analysis
     let declared = |arg: &str| template.args.iter().any(|known| known.name == arg);
     let mut filled = template.clone();
     for (index, metric) in filled.metrics.iter_mut().enumerate() {
-        for (field, text) in texts_of(metric) {
+        for (field, text) in metric.texts_mut() {
             let (put_in, undeclared) = substitute(text, &values, &declared);
             *text = put_in;
             let field = format!("metrics[{index}].{field}");
@@ -171,36 +172,6 @@ fn fill(name: &str, template: &AnalysisTemplateSpec, given: &[Arg]) -> (Analysis
         }
     }
     (filled, errors)
-}
-
-fn texts_of(metric: &mut Metric) -> Vec<(&'static str, &mut String)> {
-    if metric.threshold.is_none() {
-        return counters_of(metric);
-    }
-    let mut texts = Vec::new();
-    if let Some(threshold) = &mut metric.threshold {
-        texts.push(("threshold.query", &mut threshold.query));
-        texts.extend(threshold.success.as_mut().map(|text| ("threshold.success", text)));
-        texts.extend(threshold.failure.as_mut().map(|text| ("threshold.failure", text)));
-    }
-    texts
-}
-
-/// The selectors of a metric's own counters.
-fn counters_of(metric: &mut Metric) -> Vec<(&'static str, &mut String)> {
-    let ratio = metric.ratio.iter_mut().flat_map(|ratio| {
-        [("ratio.bad.prometheus.counter", &mut ratio.bad), ("ratio.total.prometheus.counter", &mut ratio.total)]
-    });
-    let conversion = metric.conversion.iter_mut().flat_map(|conversion| {
-        [
-            ("conversion.successes.prometheus.counter", &mut conversion.successes),
-            ("conversion.trials.prometheus.counter", &mut conversion.trials),
-        ]
-    });
-    fn own<'a>((field, counter): (&'static str, &'a mut Counter)) -> Option<(&'static str, &'a mut String)> {
-        Some((field, &mut counter.prometheus.as_mut()?.counter))
-    }
-    ratio.chain(conversion).filter_map(own).collect()
 }
 
 /// The text with values in place of `{{args.name}}`, and the names that are not declared.
@@ -272,14 +243,14 @@ fn agreed<T: PartialEq + Clone>(
     if values.any(|value| first.as_ref() != Some(&value)) { Err(ResolveError::Disagree(name)) } else { Ok(first) }
 }
 
-/// Writes the queries of each metric that compares once, so that what cannot be asked is refused before anything starts.
-fn arms_told_apart(spec: &AnalysisRunSpec) -> Option<ResolveError> {
+/// Writes one question of each metric that compares, so that what cannot be asked is refused before anything starts.
+fn arms_told_apart(spec: &AnalysisRunSpec, dialect: &dyn Dialect) -> Option<ResolveError> {
     let asked = spec.metrics.iter().filter_map(|metric| match (&metric.ratio, &metric.conversion) {
         (Some(ratio), _) => Some(windows::question(spec, ratio, 0)),
         (None, Some(conversion)) => Some(windows::conversion_question(spec, conversion, 0)),
         (None, None) => None,
     });
-    asked.map(|query| promql::increments(&[&query])).find_map(Result::err).map(ResolveError::Arms)
+    asked.map(|query| dialect.window(&query)).find_map(Result::err).map(ResolveError::Arms)
 }
 
 /// A conversion compares two variants that have users at the same time.
@@ -291,7 +262,7 @@ fn one_armed_conversion(metrics: &[Metric]) -> Option<ResolveError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::analysis::Prometheus, evidence::builtin};
+    use crate::{api::analysis::Prometheus, evidence::builtin, source::DIALECT};
 
     fn template(yaml: &str) -> (String, AnalysisTemplateSpec) {
         ("t".to_owned(), serde_yaml::from_str(yaml).unwrap())
@@ -304,7 +275,7 @@ mod tests {
     }
 
     fn errors(yaml: &str) -> String {
-        let all = resolve(wanted(vec![template(yaml)])).unwrap_err();
+        let all = resolve(wanted(vec![template(yaml)]), DIALECT).unwrap_err();
         all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
@@ -313,7 +284,7 @@ mod tests {
         let mut wanted = wanted(vec![("golden-signals".into(), builtin("golden-signals").unwrap())]);
         wanted.pack = Some(Pack::Istio);
         wanted.runs_in_attempt = 2;
-        let spec = resolve(wanted).unwrap();
+        let spec = resolve(wanted, DIALECT).unwrap();
         assert_eq!(spec.prometheus.address, "http://prometheus:9090");
         assert_eq!(spec.settings.alpha, Some(0.025));
         assert_eq!((spec.settings.phi, spec.settings.pack), (Some(2.0), Some(Pack::Istio)));
@@ -327,11 +298,11 @@ mod tests {
         let value = |name: &str, value: &str| Arg { name: name.into(), value: Some(value.into()) };
         let args = [value("successes", r#"orders_total{shop="a"}"#), value("trials", r#"visitors_total{shop="a"}"#)];
         let share = Some(Percent::whole(50));
-        let spec = resolve(Wanted { args: &args, candidate_share: share, ..wanted(template()) }).unwrap();
+        let spec = resolve(Wanted { args: &args, candidate_share: share, ..wanted(template()) }, DIALECT).unwrap();
         let judge = spec.metrics[0].conversion.clone().unwrap();
         assert_eq!(judge.trials.prometheus.unwrap().counter, r#"visitors_total{shop="a"}"#);
         assert_eq!(spec.candidate_share, share);
-        let alone = resolve(Wanted { args: &args, one_armed: true, ..wanted(template()) }).unwrap_err();
+        let alone = resolve(Wanted { args: &args, one_armed: true, ..wanted(template()) }, DIALECT).unwrap_err();
         assert_eq!(alone, [ResolveError::NoControl("conversion".into())]);
     }
 
@@ -340,7 +311,7 @@ mod tests {
         let args = [Arg { name: "app".into(), value: Some("a\"$1".into()) }];
         let yaml = "args: [{name: app}, {name: most, value: '3'}]\n\
                     metrics: [{name: q, threshold: {query: 'x{a=\"{{args.app}}\"} {{ args.app }}', success: 'result < {{args.most}}'}}]";
-        let spec = resolve(Wanted { args: &args, ..wanted(vec![template(yaml)]) }).unwrap();
+        let spec = resolve(Wanted { args: &args, ..wanted(vec![template(yaml)]) }, DIALECT).unwrap();
         let threshold = spec.metrics[0].threshold.clone().unwrap();
         assert_eq!(threshold.query, "x{a=\"a\"$1\"} a\"$1");
         assert_eq!(threshold.success.as_deref(), Some("result < 3"));
@@ -383,12 +354,9 @@ mod tests {
             )
         };
         let args = [Arg { name: "ap".into(), value: None }];
-        let found = resolve(Wanted {
-            args: &args,
-            prometheus: None,
-            ..wanted(vec![template(&yaml("15s")), template(&yaml("30s"))])
-        });
-        let found = found.unwrap_err();
+        let wanted =
+            Wanted { args: &args, prometheus: None, ..wanted(vec![template(&yaml("15s")), template(&yaml("30s"))]) };
+        let found = resolve(wanted, DIALECT).unwrap_err();
         assert!(
             found.contains(&ResolveError::UnknownArgument { arg: "ap".into(), hint: "; did you mean app?".into() })
         );
@@ -400,6 +368,6 @@ mod tests {
         let (_, spec) = template(
             "args: [{name: sel}]\nmetrics: [{name: e, ratio: {bad: {prometheus: {counter: '{{args.sel}}'}}, total: {builtin: requests}}}]",
         );
-        assert_eq!(check("t", &spec), vec![]);
+        assert_eq!(check("t", &spec, DIALECT), vec![]);
     }
 }

@@ -85,7 +85,7 @@ fn next_end(share: &ShareStatus, context: &Context) -> i64 {
 }
 
 fn question(spec: &AnalysisRunSpec, frozen: &Frozen, end: i64) -> IncrementsQuery {
-    let requests = || Counter { builtin: Some(Builtin::Requests), prometheus: None };
+    let requests = || Counter::of_pack(Builtin::Requests);
     let seconds = u32::try_from(frozen.window).unwrap_or(u32::MAX);
     IncrementsQuery {
         bad: requests(),

@@ -30,6 +30,7 @@ use crate::{
     },
     engine::{Action, CommandSeen, Notice, RouteSeen, RunRequest, RunSeen, Seen, Target, TargetSeen, TemplateSeen},
     ports::{Clock, Observation, RolloutKey, World, WorldError, runs},
+    source::DIALECT,
 };
 
 /// One Rollout with everything around it, on this machine.
@@ -210,7 +211,7 @@ impl LocalWorld {
             (run.spec.epoch, run.spec.candidate_share) = (request.epoch, request.candidate_share());
             return Ok(());
         }
-        let run = runs::freeze(&self.inner.key, &state.rollout, request, &self.inner.templates)?;
+        let run = runs::freeze(&self.inner.key, &state.rollout, request, &self.inner.templates, DIALECT)?;
         state.runs.insert(request.name.clone(), run);
         Ok(())
     }
@@ -384,7 +385,7 @@ impl World for LocalWorld {
             Action::EnsureRoute(intent) => state.weight = Some(intent.canary),
             Action::EnsureRun(request) => self.ensure_run(state, request)?,
             Action::CheckRun(request) => {
-                runs::freeze(&self.inner.key, &state.rollout, request, &self.inner.templates)?;
+                runs::freeze(&self.inner.key, &state.rollout, request, &self.inner.templates, DIALECT)?;
             }
             Action::StopRun { name } => {
                 if let Some(run) = state.runs.get_mut(name) {

@@ -19,18 +19,19 @@ use crate::{
     },
     engine::RunRequest,
     evidence::{
-        builtin,
+        Dialect, builtin,
         resolve::{Wanted, resolve},
         run::Live,
     },
 };
 
-/// The run that is asked for.
+/// The run that is asked for, whose questions can be asked in this dialect.
 pub fn freeze(
     key: &RolloutKey,
     rollout: &Rollout,
     request: &RunRequest,
     templates: &BTreeMap<String, AnalysisTemplateSpec>,
+    dialect: &dyn Dialect,
 ) -> Result<AnalysisRun, WorldError> {
     let workload = |id: &str| format!("{}-{id}", key.name);
     let services = rollout.spec.services.clone().unwrap_or_default();
@@ -55,7 +56,7 @@ pub fn freeze(
         candidate_share: request.candidate_share(),
         ..Wanted::default()
     };
-    let spec = resolve(wanted).map_err(|errors| {
+    let spec = resolve(wanted, dialect).map_err(|errors| {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         WorldError::Refused { reason: "InvalidAnalysis".into(), message: texts.join("; ") }
     })?;

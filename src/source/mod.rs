@@ -2,7 +2,6 @@
 //! [`crate::ports::GateAsker`] for gates, under one policy for what may be asked ([`outbound`]).
 
 pub mod gate;
-mod gather;
 pub mod outbound;
 pub mod prometheus;
 mod secrets;
@@ -13,3 +12,8 @@ pub use gate::HttpGates;
 pub use outbound::Outbound;
 pub use prometheus::PrometheusSource;
 pub use servers::OwnPrometheus;
+
+use crate::evidence::Dialect;
+
+/// What runs are checked against before they start, in every world: the languages of the sources that there are.
+pub const DIALECT: &dyn Dialect = &prometheus::PromQl;

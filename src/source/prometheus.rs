@@ -10,14 +10,16 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use jiff::Timestamp;
 use tokio::{sync::oneshot, time::Instant};
 
-use self::answer::{Answerer, Failed, Samples};
-use super::{
+use self::{
+    answer::{Answerer, Failed, Samples},
     gather::{Asked, Gather},
+};
+use super::{
     outbound::{self, Outbound, Trouble},
     servers::{OwnPrometheus, Server, Servers},
 };
 use crate::{
-    evidence::{Answer, IncrementsQuery, Query, promql},
+    evidence::{Answer, IncrementsQuery, Query},
     ports::{
         secrets::Secrets,
         source::{Asking, Fault, Source, SourceError},
@@ -26,6 +28,13 @@ use crate::{
 };
 
 mod answer;
+mod dialect;
+mod gather;
+mod pack;
+mod promql;
+mod selector;
+
+pub use dialect::PromQl;
 
 /// How long a question may take in all, with its turn and its retries: less than [`crate::ports::source::ASKING`].
 const ROUND: Duration = Duration::from_secs(28);

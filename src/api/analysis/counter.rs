@@ -17,6 +17,18 @@ pub struct Counter {
     pub prometheus: Option<PrometheusCounter>,
 }
 
+impl Counter {
+    /// A counter of the metric pack.
+    pub fn of_pack(builtin: Builtin) -> Self {
+        Counter { builtin: Some(builtin), ..Counter::default() }
+    }
+
+    /// The text that selects your own counter, with its field.
+    pub fn own_mut(&mut self) -> Option<(&'static str, &mut String)> {
+        self.prometheus.as_mut().map(|own| ("prometheus.counter", &mut own.counter))
+    }
+}
+
 /// The counters of every metric pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

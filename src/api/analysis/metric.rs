@@ -41,6 +41,35 @@ impl Metric {
         judges.into_iter().filter(|given| *given).count() == 1
     }
 
+    /// Its counters, each with its field.
+    pub fn counters_mut(&mut self) -> Vec<(&'static str, &mut Counter)> {
+        let mut counters = Vec::new();
+        if let Some(ratio) = &mut self.ratio {
+            counters.extend([("ratio.bad", &mut ratio.bad), ("ratio.total", &mut ratio.total)]);
+        }
+        if let Some(conversion) = &mut self.conversion {
+            counters.push(("conversion.successes", &mut conversion.successes));
+            counters.push(("conversion.trials", &mut conversion.trials));
+        }
+        counters
+    }
+
+    /// The texts in which arguments are substituted, each with its field.
+    pub fn texts_mut(&mut self) -> Vec<(String, &mut String)> {
+        if self.threshold.is_none() {
+            let counters = self.counters_mut().into_iter();
+            let own = counters.filter_map(|(field, counter)| Some((field, counter.own_mut()?)));
+            return own.map(|(field, (part, text))| (format!("{field}.{part}"), text)).collect();
+        }
+        let mut texts = Vec::new();
+        if let Some(threshold) = &mut self.threshold {
+            texts.push(("threshold.query".to_owned(), &mut threshold.query));
+            texts.extend(threshold.success.as_mut().map(|text| ("threshold.success".to_owned(), text)));
+            texts.extend(threshold.failure.as_mut().map(|text| ("threshold.failure".to_owned(), text)));
+        }
+        texts
+    }
+
     /// Whether its verdict counts.
     pub fn is_required(&self) -> bool {
         self.required.unwrap_or(true)

@@ -1,7 +1,5 @@
 //! Why templates and arguments give no run.
 
-use crate::evidence::promql;
-
 /// Why templates and arguments give no run. Each names the template and the field.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum ResolveError {
@@ -60,6 +58,6 @@ pub enum ResolveError {
     #[error("no Prometheus is configured; set --prometheus or analysis.prometheus.address")]
     NoPrometheus,
     /// The arms cannot be distinguished.
-    #[error(transparent)]
-    Arms(promql::PromqlError),
+    #[error("{0}")]
+    Arms(String),
 }

@@ -1,26 +1,21 @@
 //! Invalid values of a template, with their fields: values that no judge supports, selectors that cannot be parsed.
 
 use crate::{
-    api::analysis::{
-        AnalysisTemplateSpec, ConversionMetric, Counter, ONE_JUDGE, RatioMetric, Settings, ThresholdMetric,
-    },
-    evidence::{
-        defaults::Defaults,
-        selector::{Selector, SelectorError},
-    },
+    api::analysis::{AnalysisTemplateSpec, ConversionMetric, ONE_JUDGE, RatioMetric, Settings, ThresholdMetric},
+    evidence::{defaults::Defaults, dialect::Dialect},
     expr,
 };
 
 use super::error::ResolveError;
 
 /// What the values of a filled template break.
-pub(super) fn judged(template: &str, spec: &AnalysisTemplateSpec) -> Vec<ResolveError> {
+pub(super) fn judged(template: &str, spec: &AnalysisTemplateSpec, dialect: &dyn Dialect) -> Vec<ResolveError> {
     let mut problems = settings_problems(spec.settings.as_ref().unwrap_or(&Settings::default()));
     for (index, metric) in spec.metrics.iter().enumerate() {
         let own = match (&metric.ratio, &metric.threshold, &metric.conversion) {
-            (Some(ratio), None, None) => ratio_problems(ratio),
+            (Some(ratio), None, None) => ratio_problems(ratio, dialect),
             (None, Some(threshold), None) => threshold_problems(threshold),
-            (None, None, Some(conversion)) => conversion_problems(conversion),
+            (None, None, Some(conversion)) => conversion_problems(conversion, dialect),
             _ => vec![(String::new(), ONE_JUDGE.to_owned())],
         };
         let placed = |(field, problem): (String, String)| (format!("metrics[{index}]{field}"), problem);
@@ -54,7 +49,7 @@ fn settings_problems(settings: &Settings) -> Problems {
     problems
 }
 
-fn ratio_problems(ratio: &RatioMetric) -> Problems {
+fn ratio_problems(ratio: &RatioMetric, dialect: &dyn Dialect) -> Problems {
     let mut problems = Problems::new();
     let limits = Defaults::ratio(ratio);
     let mut add = |field: &str, problem: String| problems.push((format!(".ratio.{field}"), problem));
@@ -69,28 +64,18 @@ fn ratio_problems(ratio: &RatioMetric) -> Problems {
         add("pass.ceiling", format!("{ceiling} % must be above the floor ({floor} %)"));
     }
     for (field, counter) in [("bad", &ratio.bad), ("total", &ratio.total)] {
-        if let Err(problem) = counter_problem(counter) {
+        if let Err(problem) = dialect.counter(counter) {
             add(field, problem);
         }
     }
     problems
 }
 
-fn conversion_problems(conversion: &ConversionMetric) -> Problems {
+fn conversion_problems(conversion: &ConversionMetric, dialect: &dyn Dialect) -> Problems {
     let wrong = conversion.problems().into_iter().map(|(field, problem)| (field, problem.to_owned()));
     let counters = [("successes", &conversion.successes), ("trials", &conversion.trials)];
-    let unread = counters.into_iter().filter_map(|(field, counter)| Some((field, counter_problem(counter).err()?)));
+    let unread = counters.into_iter().filter_map(|(field, counter)| Some((field, dialect.counter(counter).err()?)));
     wrong.chain(unread).map(|(field, problem)| (format!(".conversion.{field}"), problem)).collect()
-}
-
-fn counter_problem(counter: &Counter) -> Result<(), String> {
-    match (&counter.builtin, &counter.prometheus) {
-        (Some(_), None) => Ok(()),
-        (None, Some(own)) => Selector::parse(&own.counter)
-            .map(drop)
-            .map_err(|error: SelectorError| format!("prometheus.counter: {error}")),
-        _ => Err("a counter is either builtin or prometheus".to_owned()),
-    }
 }
 
 fn threshold_problems(threshold: &ThresholdMetric) -> Problems {

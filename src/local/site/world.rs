@@ -20,6 +20,7 @@ use crate::{
     engine::{Action, CommandSeen, Notice, RunRequest, Seen, TemplateSeen},
     local::world::{refused, run_seen},
     ports::{Observation, RolloutKey, Source, World, WorldError, runs},
+    source::DIALECT,
 };
 
 use super::folder::FolderError;
@@ -192,7 +193,7 @@ impl Inner {
             }
             None => {
                 let templates = self.state().templates.clone();
-                let mut run = runs::freeze(&self.key, rollout, request, &templates)?;
+                let mut run = runs::freeze(&self.key, rollout, request, &templates, DIALECT)?;
                 run.metadata.creation_timestamp = Some(self.time());
                 run
             }
@@ -203,7 +204,7 @@ impl Inner {
 
     fn check_run(&self, rollout: &Rollout, request: &RunRequest) -> Result<(), WorldError> {
         let templates = self.state().templates.clone();
-        runs::freeze(&self.key, rollout, request, &templates).map(|_| ())
+        runs::freeze(&self.key, rollout, request, &templates, DIALECT).map(|_| ())
     }
 
     fn stop_run(&self, name: &str) -> Result<(), WorldError> {

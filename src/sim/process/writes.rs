@@ -7,6 +7,7 @@ use crate::{
     engine::{Action, GateAnswer, GateQuestion, HandBack, RouteIntent, RunRequest, Seen, Target},
     ports::{WorldError, gate, runs},
     sim::{cluster::SimCluster, replicas::Replicas, time::millis},
+    source::DIALECT,
 };
 
 pub(super) fn refused(reason: &str, message: String) -> WorldError {
@@ -58,7 +59,7 @@ pub(super) fn ensure_run(cluster: &mut SimCluster, request: &RunRequest) -> Resu
         run.spec.candidate_share = request.candidate_share();
     } else {
         let Some(rollout) = &cluster.rollout else { return Ok(()) };
-        let run = runs::freeze(&cluster.key, rollout, request, &cluster.templates)?;
+        let run = runs::freeze(&cluster.key, rollout, request, &cluster.templates, DIALECT)?;
         cluster.runs.insert(request.name.clone(), run);
     }
     cluster.runs_due.insert(request.name.clone());
@@ -67,7 +68,7 @@ pub(super) fn ensure_run(cluster: &mut SimCluster, request: &RunRequest) -> Resu
 
 pub(super) fn check_run(cluster: &SimCluster, request: &RunRequest) -> Result<(), WorldError> {
     let Some(rollout) = &cluster.rollout else { return Ok(()) };
-    runs::freeze(&cluster.key, rollout, request, &cluster.templates).map(|_| ())
+    runs::freeze(&cluster.key, rollout, request, &cluster.templates, DIALECT).map(|_| ())
 }
 
 pub(super) fn hand_back(cluster: &mut SimCluster, stage: HandBack) {

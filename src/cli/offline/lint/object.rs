@@ -20,6 +20,7 @@ use crate::{
     },
     evidence::resolve::{self, ResolveError},
     router,
+    source::DIALECT,
     yaml::{self, Document, YamlError},
 };
 
@@ -113,7 +114,7 @@ fn typed<T: DeserializeOwned>(
 /// The validator's findings first; what only resolving finds (conditions, selectors) is added.
 fn template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     let mut found = validate::template(spec);
-    for error in resolve::check(name, spec) {
+    for error in resolve::check(name, spec, DIALECT) {
         let (field, problem) = match error {
             ResolveError::Invalid { field, problem, .. } => (field, problem),
             ResolveError::Undeclared { field, arg, .. } => {

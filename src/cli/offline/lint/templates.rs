@@ -14,6 +14,7 @@ use crate::{
         resolve::{self, ResolveError, Wanted},
     },
     ports::targets,
+    source::DIALECT,
 };
 
 /// The templates of all files: whether of the cluster's scope, and the name.
@@ -93,7 +94,7 @@ fn arguments(
     args: &[Arg],
 ) -> Vec<Finding> {
     let by_itself: Vec<ResolveError> =
-        templates.iter().flat_map(|(name, template)| resolve::check(name, template)).collect();
+        templates.iter().flat_map(|(name, template)| resolve::check(name, template, DIALECT)).collect();
     let targets = targets::of(spec);
     let arms = Arms {
         namespace: "namespace".to_owned(),
@@ -112,7 +113,7 @@ fn arguments(
         goal: place.goal,
         ..Wanted::default()
     };
-    let errors = resolve::resolve(wanted).err().unwrap_or_default();
+    let errors = resolve::resolve(wanted, DIALECT).err().unwrap_or_default();
     let of_a_text =
         |error: &ResolveError| matches!(error, ResolveError::Invalid { .. } | ResolveError::Undeclared { .. });
     let new = errors.iter().filter(|error| !(of_a_text(error) && by_itself.contains(error)));

@@ -8,8 +8,9 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
+use super::promql;
 use crate::{
-    evidence::{Answer, IncrementsQuery, promql},
+    evidence::{Answer, IncrementsQuery},
     ports::SourceError,
 };
 

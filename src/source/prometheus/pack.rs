@@ -68,9 +68,9 @@ pub enum Side {
 
 type Parsed = LazyLock<Result<PackFile, String>>;
 
-static ISTIO: Parsed = LazyLock::new(|| parse(include_str!("../../analysis/packs/istio.yaml")));
-static ENVOY: Parsed = LazyLock::new(|| parse(include_str!("../../analysis/packs/envoy.yaml")));
-static APPLICATION: Parsed = LazyLock::new(|| parse(include_str!("../../analysis/packs/application.yaml")));
+static ISTIO: Parsed = LazyLock::new(|| parse(include_str!("../../../analysis/packs/istio.yaml")));
+static ENVOY: Parsed = LazyLock::new(|| parse(include_str!("../../../analysis/packs/envoy.yaml")));
+static APPLICATION: Parsed = LazyLock::new(|| parse(include_str!("../../../analysis/packs/application.yaml")));
 
 fn parse(text: &str) -> Result<PackFile, String> {
     crate::yaml::read_one(text).map_err(|error| error.to_string())

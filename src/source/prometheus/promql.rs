@@ -12,12 +12,13 @@
 //! A fall by less than half is no reset and counts nothing. A pod's first scrape counts nothing either: how much of it
 //! lies in this window is not known.
 
-use crate::api::analysis::{Arms, Counter};
-
 use super::{
     pack::{ArmKind, ArmsBy, Report, Side, pack_file},
-    query::{Answer, ArmCounts, IncrementsQuery},
     selector::{Selector, SelectorError},
+};
+use crate::{
+    api::analysis::{Arms, Builtin, Counter},
+    evidence::{Answer, ArmCounts, IncrementsQuery},
 };
 
 /// Why no query can be written.
@@ -174,7 +175,7 @@ fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Coun
 
 /// The counter defines its own type, wherever it is used.
 fn bad_counter(counter: &Counter, bad: bool) -> bool {
-    counter.builtin.map_or(bad, |builtin| builtin == crate::api::analysis::Builtin::Errors)
+    counter.builtin.map_or(bad, |builtin| builtin == Builtin::Errors)
 }
 
 fn series_text(query: &IncrementsQuery, by: &ArmsBy, series: &Series, place: &Place) -> Result<String, PromqlError> {
@@ -235,7 +236,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::api::analysis::{Builtin, Pack, PrometheusCounter};
+    use crate::api::analysis::{Pack, PrometheusCounter};
 
     fn query(pack: Pack) -> IncrementsQuery {
         let builtin = |builtin| Counter { builtin: Some(builtin), prometheus: None };
@@ -282,7 +283,7 @@ mod tests {
     #[test]
     fn the_formula_is_the_vectors_one() {
         let vectors: serde_yaml::Value =
-            serde_yaml::from_str(include_str!("../../tests/vectors/increments.promtool.yml")).unwrap();
+            serde_yaml::from_str(include_str!("../../../tests/vectors/increments.promtool.yml")).unwrap();
         let proved = vectors["tests"][0]["promql_expr_test"][0]["expr"].as_str().unwrap();
         let mut query = query(Pack::Application);
         query.total = Counter { builtin: None, prometheus: Some(PrometheusCounter { counter: "req".into() }) };
@@ -298,7 +299,7 @@ mod tests {
     #[test]
     fn the_proved_texts_of_the_packs_are_these() {
         let vectors: serde_yaml::Value =
-            serde_yaml::from_str(include_str!("../../tests/vectors/packs.promtool.yml")).unwrap();
+            serde_yaml::from_str(include_str!("../../../tests/vectors/packs.promtool.yml")).unwrap();
         let mut ours: Vec<String> = Vec::new();
         for query in [Pack::Istio, Pack::Envoy, Pack::Application].map(query).into_iter().chain([own_counters()]) {
             let text = increments(&[&query]).unwrap();
