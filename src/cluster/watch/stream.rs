@@ -28,9 +28,10 @@ use crate::cluster::{
 
 /// Objects a page.
 const PAGE: u32 = 250;
-/// A page takes no longer, nor does the first answer to a watch.
+/// A page takes no longer, nor does an answer until it begins, nor a pause within it. The API server itself gives up a request
+/// after a minute.
 const ANSWER: Duration = Duration::from_secs(60);
-/// All objects of a kind in one piece take no longer.
+/// All objects of a kind in one piece take no longer, while they keep arriving.
 const WHOLE: Duration = Duration::from_secs(300);
 /// The server ends a watch after this many seconds, and up to as many more so that streams do not end together. A broken
 /// connection is noticed within that time, whether or not the server sends bookmarks: some do so only while something moves.
@@ -266,8 +267,8 @@ impl<T: Kept> Stream<'_, T> {
     async fn read_page(&self, params: &ListParams, mut object: impl FnMut(&str)) -> Result<PageMeta, Failure> {
         let request = self.request();
         let request = if self.metadata_only { request.list_metadata(params) } else { request.list(params) };
-        let mut body = ListBody::new(self.begin(request).await?);
-        while let Some(raw) = body.next().await? {
+        let mut body = ListBody::new(within(ANSWER, self.begin(request)).await?);
+        while let Some(raw) = within(ANSWER, body.next()).await? {
             object(&raw);
         }
         body.meta()

@@ -238,6 +238,20 @@ async fn only_rollouts_that_name_an_unavailable_kind_are_blocked() {
     }
 }
 
+/// H4's kind: the first list of records, which is read in one piece, neither begins nor ends.
+#[tokio::test(start_paused = true)]
+async fn records_whose_first_list_never_comes_are_listed_again_within_a_minute() {
+    for lost in [Answer::Silence, Answer::Half(Vec::new())] {
+        let api = served();
+        api.answer(RUNS, lost);
+        let process = Process::start(&api);
+        process.pass(50, &[]).await;
+        assert_eq!(process.streams.unsynced().len(), 1, "only this list is awaited");
+        api.answer(RUNS, Answer::Items(Vec::new()));
+        assert!(process.synced().await <= 20);
+    }
+}
+
 /// C3's kind: an object of another kind, and one without any metadata.
 #[tokio::test(start_paused = true)]
 async fn an_object_of_another_kind_that_cannot_be_read_counts_as_absent() {
