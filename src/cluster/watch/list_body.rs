@@ -80,7 +80,14 @@ struct Place {
 impl Place {
     /// Goes on to behind an object, or to the end of the chunk: how many bytes that were, and whether an object is complete.
     fn split(&mut self, chunk: &[u8], object: &mut Vec<u8>, rest: &mut Vec<u8>) -> (usize, bool) {
-        for (index, &byte) in chunk.iter().enumerate() {
+        let mut index = 0;
+        while let Some(&byte) = chunk.get(index) {
+            if self.is_within_object() {
+                let passed = self.nesting.pass_above(OBJECTS, &chunk[index..]);
+                object.extend_from_slice(&chunk[index..index + passed]);
+                index += passed;
+                continue;
+            }
             let within = self.in_items;
             let between = self.is_between_objects() && matches!(byte, b',' | b']' | b' ' | b'\n' | b'\r' | b'\t');
             if between && !object.is_empty() {
@@ -92,8 +99,13 @@ impl Place {
             } else if !between {
                 object.push(byte);
             }
+            index += 1;
         }
         (chunk.len(), false)
+    }
+
+    fn is_within_object(&self) -> bool {
+        self.in_items && self.nesting.open() > OBJECTS
     }
 
     fn is_between_objects(&self) -> bool {
