@@ -18,6 +18,8 @@ use super::{
 
 /// The last fault begins, and the last deed is done, so many seconds after the start.
 const BUSY: u64 = 300;
+/// A restore takes up to so long.
+const RESTORED_WITHIN: Duration = Duration::from_secs(20);
 
 /// Something that a user, or the world, does.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +104,12 @@ impl Plan {
     pub fn only_evidence_promotes(&self) -> bool {
         let promotes = |deed: &Deed| matches!(deed, Deed::Command("promote") | Deed::Restore);
         self.shape == Shape::Analysed && !self.deeds.iter().any(|(_, deed)| promotes(deed))
+    }
+
+    /// Whether a backup was restored in the time until now, or is being restored: objects are as they were then.
+    pub fn restores_within(&self, now: Duration, long: Duration) -> bool {
+        let mut restores = self.deeds.iter().filter(|(_, deed)| *deed == Deed::Restore);
+        restores.any(|(at, _)| (*at..*at + RESTORED_WITHIN + long).contains(&now))
     }
 
     /// The same without its `part`th fault, deed or controller; `None` when there are no more.

@@ -140,6 +140,12 @@ impl Faults {
         failing.next().map(|(_, window)| (window.fault, window.until))
     }
 
+    /// Whether the source of metrics has failed for so long.
+    pub fn source_fails_for(&self, now: Duration, long: Duration) -> bool {
+        let failing = self.at(now, usize::MAX, "").filter(|(_, window)| is_of_source(window.fault));
+        failing.map(|(_, window)| window.from).any(|from| from + long < now)
+    }
+
     /// Whether everything but the source of metrics has been well for so long.
     pub fn calm_for(&self, now: Duration, long: Duration) -> bool {
         let others = self.windows.iter().filter(|window| !is_of_source(window.fault));

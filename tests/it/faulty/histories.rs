@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{
     deeds::{Deed, Plan},
     scene::Scene,
-    store::text,
+    store::{count, text},
 };
 use crate::soak::Soak;
 
@@ -145,17 +145,28 @@ fn wrong(scene: &Scene, plan: &Plan) -> Option<String> {
     if plan.only_evidence_promotes() && scene.stable_image("web").contains("bad") {
         return Some("I4: a version that answers every fifth request with an error is stable".into());
     }
-    let (now, time) = (scene.cluster.now(), scene.cluster.time());
     scene.cluster.with(|c| {
-        let silent = |run: &Value| {
-            let created: Option<Timestamp> = text(run, "/metadata/creationTimestamp").parse().ok();
-            let old = created.is_some_and(|created| time.duration_since(created).unsigned_abs() > SAID_WITHIN);
-            old && run["status"].is_null() && run["spec"]["stop"] != true
-        };
-        let mut silent = c.store.all("analysisruns").filter(|(_, run)| silent(run));
-        let found = silent.next().filter(|_| c.faults.calm_for(now, SAID_WITHIN));
-        found.map(|(key, _)| format!("{key} has said nothing for {SAID_WITHIN:?}"))
+        let now = scene.cluster.now();
+        if !c.faults.calm_for(now, SAID_WITHIN) || plan.restores_within(now, SAID_WITHIN) {
+            return None;
+        }
+        let fails = c.faults.source_fails_for(now, SAID_WITHIN);
+        let mut silent = c.store.all("analysisruns").filter(|(_, run)| is_silent(run, scene.cluster.time(), fails));
+        silent.next().map(|(key, _)| format!("{key} has said nothing for {SAID_WITHIN:?}"))
     })
+}
+
+/// Whether a run that is under way has no status, or none that says that its source fails where it does.
+fn is_silent(run: &Value, time: Timestamp, fails: bool) -> bool {
+    let created: Option<Timestamp> = text(run, "/metadata/creationTimestamp").parse().ok();
+    let old = created.is_some_and(|created| time.duration_since(created).unsigned_abs() > SAID_WITHIN);
+    let runs = matches!(text(run, "/status/phase"), "" | "Running") && run["spec"]["stop"] != true;
+    old && runs && (run["status"].is_null() || fails && !says_that_its_source_fails(run))
+}
+
+fn says_that_its_source_fails(run: &Value) -> bool {
+    let metrics = run["status"]["metrics"].as_array();
+    metrics.into_iter().flatten().any(|metric| count(metric, "/errorsInARow") > 0)
 }
 
 /// What is not at rest yet.
@@ -164,7 +175,7 @@ fn restless(scene: &Scene) -> Option<String> {
     names.iter().find_map(|name| {
         let phase = scene.phase(name);
         let rollout = scene.get("rollouts", name)?;
-        let wanted = super::store::count(&rollout, "/spec/replicas");
+        let wanted = count(&rollout, "/spec/replicas");
         let message = scene.status(name, "/message");
         let observed = rollout["status"]["observedGeneration"] == rollout["metadata"]["generation"];
         let why = match phase.as_str() {
