@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 /// JSON of the API server is many small allocations: with the system's allocator they are 40 % of a controller's time.
+/// Without huge pages, which the kernel fills as a whole: they made 24 MB of a controller at rest 37.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -139,6 +139,7 @@ fn the_image_has_ca_certificates_and_no_root() {
     let text = std::fs::read_to_string(format!("{FOLDER}/Dockerfile")).unwrap();
     let last = text.rsplit("FROM ").next().unwrap();
     assert!(last.contains("ca-certificates") && last.contains("USER 65532"), "{last}");
+    assert!(last.contains("ENV MIMALLOC_ALLOW_THP=0"), "huge pages take half as much memory again: {last}");
 }
 
 #[test]
