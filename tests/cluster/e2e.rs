@@ -50,6 +50,7 @@ mod harness;
 mod header_routes;
 mod image;
 mod interruptions;
+mod istio_versions;
 mod many_records;
 mod metadata;
 mod pod_templates;

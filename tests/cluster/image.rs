@@ -22,6 +22,7 @@ const BUILT_IN: &str = "HTTPS trusts the Mozilla roots built into this binary";
 struct Image {
     root: TempDir,
     user: String,
+    environment: Vec<(String, String)>,
     entrypoint: Vec<String>,
 }
 
@@ -42,7 +43,7 @@ impl Image {
     fn assemble(certificates: bool) -> Self {
         let root = tempfile::tempdir().unwrap();
         output(Command::new("chmod").arg("755").arg(root.path())).unwrap();
-        let mut image = Self { root, user: String::new(), entrypoint: Vec::new() };
+        let mut image = Self { root, user: String::new(), environment: Vec::new(), entrypoint: Vec::new() };
         for (word, rest) in last_stage() {
             match word.as_str() {
                 "FROM" => image.base(),
@@ -56,6 +57,10 @@ impl Image {
                     let [from, source, target] = rest.split(' ').collect::<Vec<_>>()[..] else { panic!("COPY {rest}") };
                     assert_eq!((from, source), ("--from=build", "/src/target/release/glidepath"));
                     image.put(Path::new(env!("CARGO_BIN_EXE_glidepath")), target);
+                }
+                "ENV" => {
+                    let (name, value) = rest.split_once('=').unwrap();
+                    image.environment.push((name.to_owned(), value.to_owned()));
                 }
                 "USER" => image.user = rest,
                 "ENTRYPOINT" => image.entrypoint = serde_json::from_str(&rest).unwrap(),
@@ -103,6 +108,7 @@ impl Image {
             command.arg(format!("--userspec={}", self.user));
         }
         command.arg(self.root.path()).args(&self.entrypoint).args(arguments()).env_clear();
+        command.envs(self.environment.iter().cloned());
         command.envs([("KUBERNETES_SERVICE_HOST", "127.0.0.1"), ("KUBERNETES_SERVICE_PORT", "6443")]);
         command.envs([("POD_NAME", name), ("POD_NAMESPACE", "glidepath"), ("GLIDEPATH_PROMETHEUS", PROMETHEUS_URL)]);
         // Pods of the lane have this port on addresses of their own, so that it is not free on all of them.

@@ -1,4 +1,5 @@
-//! An upgrade of the controller in the middle of a release, with every strategy: the new one continues at the same step.
+//! An upgrade of the controller in the middle of a release, a downgrade, and the upgrade again, with every strategy: each
+//! continues where the other was.
 //!
 //! `GLIDEPATH_BEFORE` names the program of the version before. Without it the same program is started again.
 
@@ -36,6 +37,25 @@ fn is_recorded(shop: &Shop) -> bool {
     status["state"].as_object().is_some_and(|state| state.len() == 1) && status["memory"]["stepHeldMs"].is_null()
 }
 
+fn places(shops: &[Shop]) -> Vec<Value> {
+    shops.iter().map(|shop| place(&shop.status())).collect()
+}
+
+/// At rest nothing is recorded: a pause and its end are.
+fn record(shops: &[Shop]) {
+    for shop in shops {
+        shop.glidepath(&["pause", "web"]).unwrap();
+        shop.glidepath(&["resume", "web"]).unwrap();
+        shop.wait("the end of the pause", |status| status["pausedByCommand"] != true);
+    }
+}
+
+fn are_at(shops: &[Shop], places: Vec<Value>) {
+    for (shop, expected) in shops.iter().zip(places) {
+        shop.wait("the same place", |status| place(status) == expected);
+    }
+}
+
 #[test]
 fn a_release_under_way_continues_under_another_version() {
     let shops =
@@ -53,29 +73,36 @@ fn a_release_under_way_continues_under_another_version() {
     let before = std::env::var_os("GLIDEPATH_BEFORE").map(PathBuf::from);
     let program = before.unwrap_or_else(|| env!("CARGO_BIN_EXE_glidepath").into());
     println!("from {} to the program of this tree", program.display());
-    let mut old = Apart::new("glidepath-before", "127.0.0.1:8095", api).start_program(&program);
+    let earlier = || Apart::new("glidepath-before", "127.0.0.1:8095", api).start_program(&program);
+    let this = || Apart::new("glidepath-after", "127.0.0.1:8096", api).start();
+
+    let mut old = earlier();
     shops.iter().for_each(|shop| shop.release("v2"));
     canary.wait_for_pause(2);
     preview.wait_for_pause(1);
     test.wait_longer(PATIENCE * 2, "the test", |status| status["waitingFor"]["reason"] == "Testing");
     wait_until(PATIENCE, "the routes to be written", || canary.weights() == (80, 20) && test.weights() == (80, 20));
-    let places: Vec<Value> = shops.iter().map(|shop| place(&shop.status())).collect();
+    let at_first = places(&shops);
     old.leave().unwrap();
 
-    let mut new = Apart::new("glidepath-after", "127.0.0.1:8096", api).start();
-    // At rest nothing is recorded: a pause and its end are.
-    for shop in &shops {
-        shop.glidepath(&["pause", "web"]).unwrap();
-        shop.glidepath(&["resume", "web"]).unwrap();
-        wait_until(PATIENCE, "a record of the new version", || is_recorded(shop));
-    }
-    for (shop, place_before) in shops.iter().zip(places) {
-        shop.wait("the same place", |status| place(status) == place_before);
-    }
+    let mut new = this();
+    record(&shops);
+    shops.iter().for_each(|shop| wait_until(PATIENCE, "a record of the new version", || is_recorded(shop)));
+    are_at(&shops, at_first.clone());
     assert_eq!((canary.weights(), test.weights()), ((80, 20), (80, 20)));
+    new.leave().unwrap();
 
+    let mut old = earlier();
+    record(&shops);
+    are_at(&shops, at_first);
     canary.glidepath(&["promote", "web"]).unwrap();
     canary.wait_for_pause(5);
+    let later = places(&shops);
+    old.leave().unwrap();
+
+    let mut new = this();
+    record(&shops);
+    are_at(&shops, later);
     canary.glidepath(&["promote", "web"]).unwrap();
     preview.glidepath(&["promote", "web"]).unwrap();
     test.glidepath(&["promote", "web", "--full"]).unwrap();
