@@ -14,6 +14,7 @@ pub mod metadata;
 pub mod names;
 pub mod objects;
 pub mod pod_count;
+pub mod reason;
 pub mod revision;
 pub mod rollout;
 pub mod status;

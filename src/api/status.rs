@@ -30,6 +30,7 @@ use super::{
     common::Percent,
     conditions::Condition,
     objects::UserObjects,
+    reason::Reason,
 };
 
 /// What is and what was, in numbers and in words.
@@ -45,7 +46,7 @@ pub struct RolloutStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// A CamelCase reason for the phase.
-    pub reason: String,
+    pub reason: Reason,
     /// The same in one line for people.
     pub message: String,
     /// The revision that serves what is not canary traffic.
@@ -279,7 +280,7 @@ pub struct Refusal {
     /// A hash of the action.
     pub action: String,
     /// A CamelCase reason.
-    pub reason: String,
+    pub reason: Reason,
     /// The same for people.
     pub message: String,
     /// How often in a row.

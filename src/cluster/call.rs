@@ -5,23 +5,23 @@ use std::{future::Future, time::Duration};
 use kube::core::Status;
 
 use super::{chain::chain, fence::Fence};
-use crate::ports::WorldError;
+use crate::{api::reason::Reason, ports::WorldError};
 
 /// No call of ours takes longer: the client itself has no read timeout and retries up to 15 times inside one call.
 const DEADLINE: Duration = Duration::from_secs(15);
 
 /// The API's own reasons besides those that have a code below. An admission webhook may write anything there.
-const REASONS: [&str; 10] = [
-    "Unauthorized",
-    "Gone",
-    "Expired",
-    "BadRequest",
-    "MethodNotAllowed",
-    "NotAcceptable",
-    "RequestEntityTooLarge",
-    "UnsupportedMediaType",
-    "Invalid",
-    "AlreadyExists",
+const REASONS: [Reason; 10] = [
+    Reason::Unauthorized,
+    Reason::Gone,
+    Reason::Expired,
+    Reason::BadRequest,
+    Reason::MethodNotAllowed,
+    Reason::NotAcceptable,
+    Reason::RequestEntityTooLarge,
+    Reason::UnsupportedMediaType,
+    Reason::Invalid,
+    Reason::AlreadyExists,
 ];
 
 /// A write: only while this process may write, and no longer. The request is not sent before it is awaited here.
@@ -60,7 +60,7 @@ async fn answered<T>(what: &str, request: impl Future<Output = kube::Result<T>>)
 
 /// Whether the failure means that the object is not there (any more).
 pub fn is_missing(error: &WorldError) -> bool {
-    matches!(error, WorldError::Refused { reason, .. } if reason == "NotFound")
+    matches!(error, WorldError::Refused { reason, .. } if *reason == Reason::NotFound)
 }
 
 fn from_kube(what: &str, error: &kube::Error) -> WorldError {
@@ -76,17 +76,19 @@ pub fn from_status(what: &str, status: &Status) -> WorldError {
     match status.code {
         409 => WorldError::Conflict(message),
         408 | 429 | 500..=599 => WorldError::Transient(message),
-        403 if status.message.contains("exceeded quota") => refused("QuotaExceeded", message),
-        403 => refused("Forbidden", message),
-        404 => refused("NotFound", message),
-        422 => refused("InvalidObject", message),
-        _ if REASONS.contains(&status.reason.as_str()) => refused(&status.reason, message),
-        _ => refused("WriteRefused", message),
+        403 if status.message.contains("exceeded quota") => refused(Reason::QuotaExceeded, message),
+        403 => refused(Reason::Forbidden, message),
+        404 => refused(Reason::NotFound, message),
+        422 => refused(Reason::InvalidObject, message),
+        _ => {
+            let known = REASONS.iter().find(|reason| reason.as_str() == status.reason);
+            refused(known.cloned().unwrap_or(Reason::WriteRefused), message)
+        }
     }
 }
 
-fn refused(reason: &str, message: String) -> WorldError {
-    WorldError::Refused { reason: reason.to_owned(), message }
+fn refused(reason: Reason, message: String) -> WorldError {
+    WorldError::Refused { reason, message }
 }
 
 #[cfg(test)]
@@ -185,7 +187,7 @@ mod tests {
                 WorldError::Transient(_) | WorldError::NotReady(_) => "transient".to_owned(),
                 WorldError::Refused { reason, message: text } => {
                     assert!(text.contains(message), "{text}");
-                    reason
+                    reason.to_string()
                 }
             };
             assert_eq!(got, expected, "{code} {message}");

@@ -43,8 +43,13 @@ impl EventSender {
         if let Some((end, _)) = note.char_indices().nth(NOTE_LIMIT) {
             note.truncate(end);
         }
-        let event =
-            Event { type_, reason: notice.reason.clone(), note: Some(note), action: "Rollout".into(), secondary: None };
+        let event = Event {
+            type_,
+            reason: notice.reason.to_string(),
+            note: Some(note),
+            action: "Rollout".into(),
+            secondary: None,
+        };
         let key = RolloutKey::of(rollout);
         tracing::info!(rollout = %key, reason = %notice.reason, "{}", notice.message);
         let mut hasher = DefaultHasher::new();

@@ -7,7 +7,7 @@ use kube::{
 };
 
 use super::{around::Around, call::is_missing, shared::Cluster};
-use crate::ports::WorldError;
+use crate::{api::reason::Reason, ports::WorldError};
 
 impl Cluster {
     /// Evicts exactly this pod; a deleted one counts as evicted. A disruption budget that allows no eviction is
@@ -29,7 +29,7 @@ impl Cluster {
         match answer {
             Ok(None) => Ok(()),
             Ok(Some(refusal)) => Err(WorldError::Refused {
-                reason: "DisruptionBudget".into(),
+                reason: Reason::DisruptionBudget,
                 message: format!("restarting: pod {pod} cannot be evicted yet: {refusal}"),
             }),
             Err(error) if is_missing(&error) => Ok(()),

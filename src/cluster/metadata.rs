@@ -15,6 +15,7 @@ use super::{
     table::Entry,
     workload::params,
 };
+use crate::api::reason::Reason;
 use crate::{
     api::metadata::{Added, Carried, Mark, PodMetadata},
     ports::WorldError,
@@ -111,7 +112,7 @@ fn kept_as_written(written: &DynamicObject, wanted: &Added) -> Result<(), WorldE
     }
     let name = written.metadata.name.as_deref().unwrap_or_default();
     Err(WorldError::Refused {
-        reason: "MetadataChanged".into(),
+        reason: Reason::MetadataChanged,
         message: format!(
             "pod {name} does not keep the labels and annotations of its role: an admission webhook changes them; exclude them from the webhook, or remove them from canaryMetadata and stableMetadata"
         ),
@@ -135,6 +136,6 @@ mod tests {
         let WorldError::Refused { reason, message } = kept_as_written(&pod(json!({})), &added).unwrap_err() else {
             panic!("a refusal")
         };
-        assert!(reason == "MetadataChanged" && message.starts_with("pod web-1 does not keep"), "{message}");
+        assert!(reason == Reason::MetadataChanged && message.starts_with("pod web-1 does not keep"), "{message}");
     }
 }

@@ -21,7 +21,7 @@ use super::{
     workload::params,
 };
 use crate::{
-    api::{FINALIZER, REVISION_LABEL, Rollout, command::CommandState, revision},
+    api::{FINALIZER, REVISION_LABEL, Rollout, command::CommandState, reason::Reason, revision},
     engine::{
         self, CommandSeen, Notice, PodSeen, RevisionSeen, RouteIntent, RouteSeen, Seen, Target, TargetSeen,
         TemplateSeen, WorkloadSeen, items,
@@ -112,7 +112,7 @@ impl Cluster {
         let written = self.write(&what, api.patch(&key.name, &params(), &Patch::Merge(&patch))).await?;
         self.tables.rollouts.wrote(&written);
         if let Some(message) = count.and_then(Count::notice) {
-            self.events.send(&rollout, &Notice { warning: true, reason: "ReplicasRestored".into(), message });
+            self.events.send(&rollout, &Notice { warning: true, reason: Reason::ReplicasRestored, message });
         }
         decode(&written).map_err(WorldError::Transient)
     }

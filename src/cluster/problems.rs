@@ -4,6 +4,7 @@ use super::{around::Around, references, resources::watched_kinds, shared::Cluste
 use crate::{
     api::{
         Rollout,
+        reason::Reason,
         status::Course,
         validate::{self, Finding, Severity},
     },
@@ -11,9 +12,6 @@ use crate::{
     ports::RolloutKey,
     router::{self, RouteError, Router, WatchedKind},
 };
-
-/// The reason of a file that `lint` refuses.
-const INVALID: &str = "InvalidSpec";
 
 impl Cluster {
     /// All problems that can be found before anything is written.
@@ -48,7 +46,7 @@ impl Cluster {
         };
         let message = watched_kinds().filter(named).find_map(|kind| self.router_kinds.trouble(kind))?;
         let rests = around.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
-        Some(Problem { reason: "RouterUnavailable".into(), message, blocks_all: !rests })
+        Some(Problem { reason: Reason::RouterUnavailable, message, blocks_all: !rests })
     }
 
     /// Rule S7: each object, and each pod, has one Rollout: of those that name it, the one that comes first.
@@ -70,7 +68,7 @@ impl Cluster {
                     let message = format!(
                         "{plural}/{name} already belongs to Rollout {other}; use another one or delete that Rollout"
                     );
-                    return Some(problem("ClaimedBy", message, true));
+                    return Some(problem(Reason::ClaimedBy, message, true));
                 }
             }
         }
@@ -78,7 +76,7 @@ impl Cluster {
         let message = format!(
             "the selector overlaps with that of Rollout {other}: one selects the other's pods; add a distinct label to the pods of each and select by it, or delete one of the two"
         );
-        Some(problem("ClaimedBy", message, true))
+        Some(problem(Reason::ClaimedBy, message, true))
     }
 
     /// Rule S7: an autoscaler of the Deployment would fight over its pods. Before the Deployment is taken over nothing is
@@ -93,7 +91,7 @@ impl Cluster {
             around.key.name,
             if adopted(around) { "no step completes" } else { "the Deployment is not changed" },
         );
-        Some(problem("AutoscaledWorkload", message, !adopted(around)))
+        Some(problem(Reason::AutoscaledWorkload, message, !adopted(around)))
     }
 
     fn missing_root(&self, around: &Around) -> Option<Problem> {
@@ -104,7 +102,7 @@ impl Cluster {
         match named {
             Some(root) if self.tables.services.get(&around.key.namespace, root).is_none() => {
                 let message = format!("Missing Service/{root}: referenced by {field}; create it or fix the name");
-                Some(problem("MissingService", message, false))
+                Some(problem(Reason::MissingService, message, false))
             }
             _ => None, // where it is needed, the validator says so
         }
@@ -123,7 +121,7 @@ pub(super) fn invalid(rollout: &Rollout) -> Option<Problem> {
 pub(super) fn is_file_invalid(rollout: &Rollout, problems: &[Problem]) -> bool {
     let on_record = rollout.status.as_ref().is_some_and(|status| status.memory.objects.is_some());
     let mut blocking = problems.iter().filter(|problem| problem.blocks_all).peekable();
-    on_record && blocking.peek().is_some() && blocking.all(|problem| problem.reason == INVALID)
+    on_record && blocking.peek().is_some() && blocking.all(|problem| problem.reason == Reason::InvalidSpec)
 }
 
 /// Problems of the Deployment, with the messages of `lint` for the Rollout's own selector and template.
@@ -142,13 +140,13 @@ fn invalid_by(findings: &[Finding]) -> Option<Problem> {
         .filter(|finding| finding.severity == Severity::Error)
         .map(|finding| format!("{}: {}", finding.path, finding.message))
         .collect();
-    (!errors.is_empty()).then(|| problem(INVALID, errors.join("; "), true))
+    (!errors.is_empty()).then(|| problem(Reason::InvalidSpec, errors.join("; "), true))
 }
 
 fn missing_workload(around: &Around) -> Option<Problem> {
     let workload = around.rollout.spec.workload_ref.as_ref().filter(|_| around.workload.is_none())?;
     let message = format!("Missing Deployment/{}: referenced by workloadRef; create it or fix the name", workload.name);
-    Some(problem("MissingWorkload", message, false))
+    Some(problem(Reason::MissingWorkload, message, false))
 }
 
 /// Whether the Deployment's pods are replaced by ours already.
@@ -156,8 +154,8 @@ fn adopted(around: &Around) -> bool {
     around.rollout.status.as_ref().is_some_and(|status| status.memory.adopted)
 }
 
-fn problem(reason: &str, message: String, blocks_all: bool) -> Problem {
-    Problem { reason: reason.to_owned(), message, blocks_all }
+fn problem(reason: Reason, message: String, blocks_all: bool) -> Problem {
+    Problem { reason, message, blocks_all }
 }
 
 /// Who has a stable revision comes first: its pods serve. Then the older; times are whole seconds, so the uid decides between

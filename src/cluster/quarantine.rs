@@ -10,7 +10,7 @@ use super::{
     around::Around, item::Item, resources::rollouts, shared::Cluster, unreadable::Unreadable, workload::params,
 };
 use crate::{
-    api::{Rollout, RolloutSpec, status::Course},
+    api::{Rollout, RolloutSpec, reason::Reason, status::Course},
     engine::{Notice, Problem},
     ports::{RolloutKey, WorldError},
 };
@@ -26,7 +26,7 @@ impl Cluster {
                 let mut about = Rollout::new(&key.name, RolloutSpec::default());
                 about.metadata.namespace = Some(key.namespace.clone());
                 about.metadata.uid = Some(entry.uid.clone());
-                let notice = Notice { warning: true, reason: fault.reason.into(), message: fault.text() };
+                let notice = Notice { warning: true, reason: fault.reason.clone(), message: fault.text() };
                 self.events.send(&about, &notice);
             }
             // It has changed, and is looked at again for that.
@@ -58,7 +58,7 @@ impl Cluster {
     pub(super) fn unreadable_objects(&self, around: &Around) -> Option<Problem> {
         let message = self.unreadable_named(around).or_else(|| self.unreadable_run(around))?;
         let rests = around.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
-        Some(Problem { reason: "UnreadableObject".into(), message, blocks_all: !rests })
+        Some(Problem { reason: Reason::UnreadableObject, message, blocks_all: !rests })
     }
 
     fn unreadable_named(&self, around: &Around) -> Option<String> {

@@ -16,7 +16,7 @@ use super::{
     workload::params,
 };
 use crate::{
-    api::{REVISION_LABEL, ROLLOUT_LABEL, names},
+    api::{REVISION_LABEL, ROLLOUT_LABEL, names, reason::Reason},
     ports::WorldError,
 };
 
@@ -97,7 +97,7 @@ impl Cluster {
     async fn create_replica_set(&self, around: &Around, id: &str, number: u64) -> Result<(), WorldError> {
         let template =
             around.template.as_ref().filter(|template| template.id == id).ok_or_else(|| WorldError::Refused {
-                reason: "RevisionLost".into(),
+                reason: Reason::RevisionLost,
                 message: format!("the ReplicaSet of revision {id} is gone, and the template has changed"),
             })?;
         for alternative in 0..=ALTERNATIVES {
@@ -111,7 +111,7 @@ impl Cluster {
             }
         }
         Err(WorldError::Refused {
-            reason: "NameTaken".into(),
+            reason: Reason::NameTaken,
             message: format!(
                 "ReplicaSet {} and its {ALTERNATIVES} alternatives exist and are not this Rollout's; delete them",
                 names::replica_set(&around.key.name, id, 0)

@@ -136,7 +136,7 @@ pub(super) fn routing(key: &RolloutKey, rollout: &Rollout, scope: &RouteScope) -
 
 /// A route's rejection as the engine's error.
 pub(super) fn refused(error: &RouteError) -> WorldError {
-    WorldError::Refused { reason: error.reason().into(), message: error.to_string() }
+    WorldError::Refused { reason: error.reason(), message: error.to_string() }
 }
 
 fn kind_of(kind: &str) -> Option<&'static WatchedKind> {

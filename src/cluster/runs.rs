@@ -27,6 +27,7 @@ use crate::{
         analysis::{
             AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, RunPrometheus, TemplateRef,
         },
+        reason::Reason,
     },
     engine::{RunRequest, RunSeen},
     evidence::{self, resolve::Wanted},
@@ -218,7 +219,7 @@ impl Cluster {
             runs_in_attempt: runs_in_attempt(around),
         };
         evidence::resolve(wanted, DIALECT).map_err(|errors| WorldError::Refused {
-            reason: "InvalidAnalysis".into(),
+            reason: Reason::InvalidAnalysis,
             message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         })
     }
@@ -254,7 +255,7 @@ impl Cluster {
             let kind = if wanted.cluster_scope { "ClusterAnalysisTemplate" } else { "AnalysisTemplate" };
             let built_in = evidence::BUILTIN_NAMES.join(", ");
             let message = format!("Missing {kind}/{name}; create it, fix the name, or use a built-in one ({built_in})");
-            WorldError::Refused { reason: "MissingTemplate".into(), message }
+            WorldError::Refused { reason: Reason::MissingTemplate, message }
         })
     }
 }
@@ -268,7 +269,7 @@ fn running_seen(running: &RunningRun) -> RunSeen {
 /// A run that bears the name of ours and was not made for this attempt of this Rollout (its key or owner says so).
 fn not_ours(name: &str) -> WorldError {
     WorldError::Refused {
-        reason: "Conflict".into(),
+        reason: Reason::Conflict,
         message: format!("AnalysisRun {name} is not this Rollout's; delete it"),
     }
 }

@@ -8,9 +8,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 
 use super::call::read;
-use crate::ports::{
-    WorldError,
-    secrets::{SecretData, SecretError, Secrets},
+use crate::{
+    api::reason::Reason,
+    ports::{
+        WorldError,
+        secrets::{SecretData, SecretError, Secrets},
+    },
 };
 
 /// Secrets of the API server behind this client.
@@ -29,7 +32,7 @@ impl Secrets for ClusterSecrets {
 
 fn why(error: &WorldError, place: String) -> SecretError {
     match error {
-        WorldError::Refused { reason, .. } if reason == "Forbidden" => SecretError::Forbidden(place),
+        WorldError::Refused { reason, .. } if *reason == Reason::Forbidden => SecretError::Forbidden(place),
         _ => SecretError::Unavailable(place),
     }
 }
@@ -40,9 +43,9 @@ mod tests {
 
     #[test]
     fn what_the_api_server_refuses_says_what_to_do() {
-        let refused = |reason: &str| WorldError::Refused { reason: reason.into(), message: "x".into() };
+        let refused = |reason: Reason| WorldError::Refused { reason, message: "x".into() };
         assert_eq!(SecretError::Missing("shop/prom".into()).to_string(), "Secret shop/prom does not exist");
-        let forbidden = why(&refused("Forbidden"), "shop/prom".into()).to_string();
+        let forbidden = why(&refused(Reason::Forbidden), "shop/prom".into()).to_string();
         assert!(forbidden.contains("may not read Secret shop/prom; grant its ServiceAccount `get`"), "{forbidden}");
         let gone = why(&WorldError::Transient("no answer".into()), "shop/prom".into());
         assert_eq!(gone, SecretError::Unavailable("shop/prom".into()));

@@ -10,13 +10,11 @@ use crate::{
     api::{
         REVISION_LABEL,
         metadata::PodMetadata,
+        reason::Reason,
         status::{Course, RolloutStatus},
     },
     engine::Problem,
 };
-
-/// The reason in status and events.
-const REASON: &str = "SelectorExcludesPods";
 
 impl Cluster {
     /// The first Service that is, or would be, pinned to nothing.
@@ -74,7 +72,7 @@ pub(super) fn excluding(
         keys.join(",")
     );
     let blocks_all = around.rollout.status.as_ref().is_none_or(is_at_rest);
-    Some(Problem { reason: REASON.into(), message, blocks_all })
+    Some(Problem { reason: Reason::SelectorExcludesPods, message, blocks_all })
 }
 
 fn is_at_rest(status: &RolloutStatus) -> bool {

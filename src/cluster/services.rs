@@ -17,7 +17,7 @@ use super::{
     workload::params,
 };
 use crate::{
-    api::{REVISION_LABEL, ROLLOUT_LABEL},
+    api::{REVISION_LABEL, ROLLOUT_LABEL, reason::Reason},
     engine::Target,
     ports::WorldError,
 };
@@ -164,7 +164,7 @@ fn missing(name: &str, root: Option<&String>) -> WorldError {
             "Missing Service/{name}; create it, or set services.root to an existing Service to copy its ports from"
         ),
     };
-    WorldError::Refused { reason: "MissingService".into(), message }
+    WorldError::Refused { reason: Reason::MissingService, message }
 }
 
 fn is_pinned(entry: &Entry<ServiceKept>) -> bool {

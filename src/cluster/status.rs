@@ -146,7 +146,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::api::status::{AtRest, Held, Phase, State, Stepping};
+    use crate::api::{
+        reason::Reason,
+        status::{AtRest, Held, Phase, State, Stepping},
+    };
 
     fn value(status: &RolloutStatus) -> Value {
         serde_json::to_value(status).unwrap()
@@ -189,11 +192,12 @@ mod tests {
             |(observed_generation, step_index, paused_by_command, held, reason)| {
                 let since = Timestamp::UNIX_EPOCH;
                 let mut stepping = Stepping::begin(since);
-                stepping.release.held = held.map(|(reason, message)| Held { reason, message, since });
+                stepping.release.held =
+                    held.map(|(reason, message)| Held { reason: Reason::from(reason.as_str()), message, since });
                 let stepping = State::Stepping(Box::new(stepping));
                 let state = if observed_generation.is_some() { stepping } else { State::default() };
                 let status = RolloutStatus { observed_generation, step_index, state, ..RolloutStatus::default() };
-                RolloutStatus { paused_by_command, reason, ..status }
+                RolloutStatus { paused_by_command, reason: Reason::from(reason.as_str()), ..status }
             },
         )
     }

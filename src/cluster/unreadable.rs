@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{decode::decode, item::Unread};
 use crate::api::{
     Rollout,
-    conditions::{READY, RECONCILING, STALLED},
+    reason::{ConditionType, Reason},
     status::RolloutStatus,
 };
 
@@ -17,7 +17,7 @@ use crate::api::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unreadable {
     /// A CamelCase reason.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// The field at fault.
     pub message: String,
     /// Whether its status can be read, and so may be written.
@@ -32,10 +32,14 @@ impl Unreadable {
         let mut bare = object.clone();
         let status = bare.data.as_object_mut().and_then(|fields| fields.shift_remove("status"));
         let in_status = decode::<Rollout>(&bare).is_ok();
-        Unreadable::new(if in_status { "StatusFromNewerVersion" } else { "Invalid" }, fault, status.as_ref())
+        Unreadable::new(
+            if in_status { Reason::StatusFromNewerVersion } else { Reason::Invalid },
+            fault,
+            status.as_ref(),
+        )
     }
 
-    fn new(reason: &'static str, message: String, status: Option<&Value>) -> Self {
+    fn new(reason: Reason, message: String, status: Option<&Value>) -> Self {
         let conditions = status.and_then(|status| status.get("conditions")?.as_array().cloned()).unwrap_or_default();
         let knows_status = status.is_none_or(|status| serde_json::from_value::<RolloutStatus>(status.clone()).is_ok());
         Unreadable { reason, message, knows_status, conditions }
@@ -43,7 +47,7 @@ impl Unreadable {
 
     /// The human-readable message, with what to do.
     pub(super) fn text(&self) -> String {
-        if self.reason == "Invalid" {
+        if self.reason == Reason::Invalid {
             return format!("this controller cannot decode the Rollout: {}; fix the field", self.message);
         }
         format!(
@@ -56,9 +60,9 @@ impl Unreadable {
     pub(super) fn patch(&self, now: jiff::Timestamp) -> Option<Value> {
         let text = self.text();
         let mut conditions = self.conditions.clone();
-        conditions.retain(|condition| condition["type"] != RECONCILING);
-        for (type_, status) in [(STALLED, "True"), (READY, "False")] {
-            set(&mut conditions, type_, status, (self.reason, &text), now);
+        conditions.retain(|condition| condition["type"] != ConditionType::Reconciling.as_str());
+        for (type_, status) in [(ConditionType::Stalled, "True"), (ConditionType::Ready, "False")] {
+            set(&mut conditions, &type_, status, (&self.reason, &text), now);
         }
         if conditions == self.conditions {
             return None;
@@ -74,13 +78,19 @@ impl From<&Unread> for Unreadable {
     fn from(object: &Unread) -> Self {
         // A status that could not be taken out of the object may hold anything.
         let status = object.status.clone().unwrap_or(Value::Null);
-        Unreadable::new("Invalid", object.why.clone(), Some(&status))
+        Unreadable::new(Reason::Invalid, object.why.clone(), Some(&status))
     }
 }
 
 /// Sets a condition among others, of which some may have fields that this version does not know.
-fn set(conditions: &mut Vec<Value>, type_: &str, status: &str, (reason, message): (&str, &str), now: jiff::Timestamp) {
-    let known = conditions.iter_mut().find(|condition| condition["type"] == type_);
+fn set(
+    conditions: &mut Vec<Value>,
+    type_: &ConditionType,
+    status: &str,
+    (reason, message): (&Reason, &str),
+    now: jiff::Timestamp,
+) {
+    let known = conditions.iter_mut().find(|condition| condition["type"] == type_.as_str());
     let since =
         known.as_ref().filter(|known| known["status"] == status).map(|known| known["lastTransitionTime"].clone());
     let since = since.unwrap_or_else(|| json!(now));
@@ -126,11 +136,14 @@ mod tests {
             "weights": {"desired": "25%"}, "conditions": [drift]});
         let object = object(json!({"strategy": {"canary": {"steps": []}}}), status.clone());
         let fault = unreadable(&object);
-        assert_eq!(fault.reason, "StatusFromNewerVersion");
+        assert_eq!(fault.reason, Reason::StatusFromNewerVersion);
         assert!(fault.text().contains("Baking"), "{}", fault.text());
         let mut after = merged(status.clone(), &fault.patch(now()).unwrap());
         let conditions = after["conditions"].as_array().unwrap().clone();
-        assert_eq!(conditions.iter().map(|c| c["type"].clone()).collect::<Vec<_>>(), ["RouteDrift", STALLED, READY]);
+        assert_eq!(
+            conditions.iter().map(|c| c["type"].clone()).collect::<Vec<_>>(),
+            ["RouteDrift", "Stalled", "Ready"]
+        );
         assert_eq!(conditions[0], drift, "also in what only the newer version knows");
         after["conditions"] = status["conditions"].clone();
         assert_eq!(after.to_string(), status.to_string());
@@ -140,7 +153,7 @@ mod tests {
     fn it_is_written_once_also_after_a_restart() {
         let mut bad = object(json!({"settle": 5}), json!({"phase": "Healthy"}));
         let fault = unreadable(&bad);
-        assert_eq!(fault.reason, "Invalid");
+        assert_eq!(fault.reason, Reason::Invalid);
         bad.data["status"] = merged(bad.data["status"].clone(), &fault.patch(now()).unwrap());
         assert_eq!(bad.data["status"]["phase"], "Degraded");
         assert_eq!(unreadable(&bad).patch(now()), None);
@@ -154,7 +167,7 @@ mod tests {
     #[test]
     fn a_fault_in_the_spec_writes_no_phase_over_a_status_that_is_unknown() {
         let fault = unreadable(&object(json!({"settle": 5}), json!({"phase": "Baking"})));
-        assert_eq!(fault.reason, "Invalid");
+        assert_eq!(fault.reason, Reason::Invalid);
         assert_eq!(fault.patch(now()).unwrap().as_object().unwrap().len(), 1);
         let metadata = object(json!({}), json!({})).metadata;
         let deep = Unread { metadata, status: None, why: "spec: it nests 140 levels deep".into() };

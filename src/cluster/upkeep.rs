@@ -18,7 +18,7 @@ use super::{
     table::Entry,
 };
 use crate::{
-    api::{REVISION_LABEL, ROLLOUT_LABEL},
+    api::{REVISION_LABEL, ROLLOUT_LABEL, reason::Reason},
     engine::Notice,
     ports::WorldError,
 };
@@ -90,7 +90,7 @@ impl Cluster {
         let patch = json!({"metadata": {"uid": stray.uid, "resourceVersion": version, "ownerReferences": all}});
         self.patch_replica_set(stray, patch).await?;
         let message = format!("adopted ReplicaSet {name}, which had no controller");
-        self.events.send(&around.rollout, &Notice { warning: false, reason: "ReplicaSetAdopted".into(), message });
+        self.events.send(&around.rollout, &Notice { warning: false, reason: Reason::ReplicaSetAdopted, message });
         Ok(true)
     }
 
@@ -115,7 +115,7 @@ impl Cluster {
                 "ReplicaSet {name} has the label {ROLLOUT_LABEL}={rollout} but no controller, and is not the desired revision; this Rollout neither scales nor deletes it; delete it when its pods are not needed"
             ),
         };
-        self.events.send(&around.rollout, &Notice { warning: true, reason: "ForeignReplicaSet".into(), message });
+        self.events.send(&around.rollout, &Notice { warning: true, reason: Reason::ForeignReplicaSet, message });
     }
 }
 

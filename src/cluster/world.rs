@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::{action_log::described, call, locks::lock, shared::Cluster};
 use crate::{
-    api::RolloutStatus,
+    api::{RolloutStatus, reason::Reason},
     engine::{Action, Notice},
     ports::{Observation, RolloutKey, World, WorldError},
 };
@@ -27,7 +27,7 @@ impl World for Cluster {
         let key = RolloutKey::of(&observation.rollout);
         let done = self.perform(&key, action).await;
         if let Err(WorldError::Refused { reason, .. }) = &done {
-            self.settings.metrics.action_refused(&key.namespace, reason);
+            self.settings.metrics.action_refused(&key.namespace, reason.as_str());
         }
         done
     }
@@ -47,7 +47,7 @@ impl World for Cluster {
     }
 
     async fn tell(&self, observation: &Observation, notice: &Notice) {
-        if notice.reason == "RouteRepaired" {
+        if notice.reason == Reason::RouteRepaired {
             self.settings.metrics.route_repaired(&RolloutKey::of(&observation.rollout).namespace);
         }
         self.events.send(&observation.rollout, notice);

@@ -8,6 +8,7 @@ use tracing::Instrument;
 
 use super::queue::{AsyncWork, Next};
 use crate::{
+    api::reason::Reason,
     cluster::Cluster,
     engine::{Decision, Notice},
     ports::{Clock, RolloutKey, WorldError, tick::tick},
@@ -91,7 +92,7 @@ impl RolloutWork {
             }
             WorldError::Conflict(_) => "Conflict",
             WorldError::Transient(_) => "Transient",
-            WorldError::Refused { reason, .. } => reason,
+            WorldError::Refused { reason, .. } => reason.as_str(),
         };
         self.metrics.tick_failed(&key.namespace, reason);
         if let WorldError::Conflict(message) = error {
@@ -107,7 +108,7 @@ impl RolloutWork {
         self.metrics.panicked("Rollout");
         tracing::error!(rollout = %key, panic = %text, "the tick panicked; this is a bug");
         let message = format!("a bug in the controller: {text}; please report it with this Rollout's YAML");
-        self.cluster.tell_about(key, &Notice { warning: true, reason: "InternalError".into(), message });
+        self.cluster.tell_about(key, &Notice { warning: true, reason: Reason::InternalError, message });
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::api::{
     RolloutSpec, RolloutStatus,
     analysis::{ConversionReason, MetricStatus, Verdict},
+    reason::Reason,
     status::{Outcome, State},
     strategy::{AbTestStrategy, Decide, OnNoDifference, OnWin},
 };
@@ -43,7 +44,7 @@ pub fn decided(draft: &mut Draft<'_>, decide: &Decide) -> bool {
     let goal = goal(draft);
     if goal == Goal::Invalid {
         let message = format!("users were not split as planned: {}; mend the split and retry", evidence(draft));
-        outcome::hold(draft, "SampleRatio", &message);
+        outcome::hold(draft, Reason::SampleRatio, &message);
         return false;
     }
     if draft.step_elapsed() < decide.at_least.signed() {
@@ -60,23 +61,23 @@ fn follow(draft: &mut Draft<'_>, strategy: &AbTestStrategy, goal: Goal) -> bool 
     let text = evidence(draft);
     match goal {
         Goal::CandidateWins if strategy.on_win.unwrap_or_default() == OnWin::Hold => {
-            outcome::hold(draft, "CandidateWins", &format!("the candidate won: {text}"));
+            outcome::hold(draft, Reason::CandidateWins, &format!("the candidate won: {text}"));
             false
         }
         Goal::CandidateWins => {
-            draft.tell(false, "CandidateWins", format!("the candidate won: {text}"));
+            draft.tell(false, Reason::CandidateWins, format!("the candidate won: {text}"));
             true
         }
         Goal::ControlWins => {
-            keep_control(draft, "ControlWins", &format!("control won: {text}"));
+            keep_control(draft, Reason::ControlWins, &format!("control won: {text}"));
             false
         }
         Goal::NoDifference if strategy.on_no_difference.unwrap_or_default() == OnNoDifference::Promote => {
-            draft.tell(false, "NoDifference", format!("no difference: {text}"));
+            draft.tell(false, Reason::NoDifference, format!("no difference: {text}"));
             true
         }
         Goal::NoDifference => {
-            keep_control(draft, "NoDifference", &format!("no difference: {text}"));
+            keep_control(draft, Reason::NoDifference, &format!("no difference: {text}"));
             false
         }
         Goal::Invalid | Goal::Open => false,
@@ -96,11 +97,11 @@ fn over_time(draft: &mut Draft<'_>, decide: &Decide) -> bool {
 
 fn waits(draft: &mut Draft<'_>, message: String, until: jiff::Timestamp) {
     let until = draft.while_clocks_run(until);
-    draft.wait("Testing", message, until);
+    draft.wait(Reason::Testing, message, until);
 }
 
 /// Ends the test for control: traffic returns to stable, and that is no error.
-fn keep_control(draft: &mut Draft<'_>, reason: &str, message: &str) {
+fn keep_control(draft: &mut Draft<'_>, reason: Reason, message: &str) {
     outcome::record(draft, Outcome::KeptControl, message);
     draft.status.state = State::ControlKept(outcome::at_rest(draft));
     let current = named(draft.status.current_revision.as_ref());

@@ -4,6 +4,7 @@
 use crate::api::{
     analysis::Verdict,
     common::{HumanDuration, Percent},
+    reason::Reason,
     status::{Course, Phase},
 };
 
@@ -36,7 +37,7 @@ pub fn notice_edits(draft: &mut Draft<'_>) {
     if draft.course() == Course::Stepping && walked::are_edited(draft) {
         let attempt = draft.status.attempt + 1;
         if let Some(current) = draft.status.current_revision.clone() {
-            draft.tell(false, "StepsEdited", "the steps up to the current one changed: begins again at step 1");
+            draft.tell(false, Reason::StepsEdited, "the steps up to the current one changed: begins again at step 1");
             outcome::begin(draft, current, attempt);
         }
     }
@@ -51,7 +52,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     runs::show(draft);
     verification::show(draft);
     if draft.replicas() == 0 {
-        draft.say(Phase::Progressing, "ScaledToZero", "scaled to zero: steps, clocks and evidence stand still");
+        draft.say(Phase::Progressing, Reason::ScaledToZero, "scaled to zero: steps, clocks and evidence stand still");
     } else if !failed(draft) {
         complete(draft, place);
     }
@@ -139,7 +140,7 @@ fn has_taken_back(draft: &mut Draft<'_>) {
 fn follow_losses(draft: &mut Draft<'_>, canary: &str) -> bool {
     let lost = draft.is_canary_lost();
     if !lost && loses_traffic(draft, canary) {
-        draft.tell(true, "CanaryLost", "no canary pod is available: its traffic returns to stable");
+        draft.tell(true, Reason::CanaryLost, "no canary pod is available: its traffic returns to stable");
         if let Some(release) = draft.status.state.release_mut() {
             (release.canary_lost, release.canary_losses) = (true, release.canary_losses + 1);
         }
@@ -170,9 +171,9 @@ fn loses_traffic(draft: &Draft<'_>, canary: &str) -> bool {
 /// Whether the rollout failed in this tick.
 fn failed(draft: &mut Draft<'_>) -> bool {
     if draft.release().is_some_and(|release| release.canary_losses > LOSSES_SURVIVED) {
-        outcome::fail(draft, "CanaryLost", "the canary lost all its pods three times");
+        outcome::fail(draft, Reason::CanaryLost, "the canary lost all its pods three times");
     } else if let Some(evidence) = runs::failure(draft) {
-        outcome::fail(draft, "AnalysisFailed", &evidence);
+        outcome::fail(draft, Reason::AnalysisFailed, &evidence);
     }
     has_left_the_step(draft)
 }
@@ -188,14 +189,14 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
     // Nor without the canary's pods: an observation of nothing would never end (S56).
     if draft.is_canary_lost() {
         let available = draft.canary_id().map_or(0, |canary| draft.available(&canary));
-        draft.wait_for_progress("CanaryLost", available, "no canary pod is available; traffic is with stable");
+        draft.wait_for_progress(Reason::CanaryLost, available, "no canary pod is available; traffic is with stable");
         return deadline(draft);
     }
     if let Some((reason, message)) = in_the_way(draft) {
         if draft.input.seen.file_invalid {
-            return draft.wait(&reason, message, None);
+            return draft.wait(reason, message, None);
         }
-        draft.wait_for_progress(&reason, 0, message);
+        draft.wait_for_progress(reason, 0, message);
         return deadline(draft);
     }
     let over = is_over(draft, place);
@@ -207,7 +208,7 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
     if !over {
         deadline(draft);
     } else if draft.is_paused() {
-        draft.wait("Paused", "paused: the step is over, resume goes on", None);
+        draft.wait(Reason::Paused, "paused: the step is over, resume goes on", None);
     } else if unproved {
         inconclusive::wait(draft, &observing::evidence(draft));
     } else if !refusals::writes_for_a_step(draft) {
@@ -238,7 +239,7 @@ fn is_held_back(draft: &Draft<'_>, place: Place) -> bool {
 }
 
 /// What only people can fix: an object that is missing, or a write that is refused (S53).
-fn in_the_way(draft: &Draft<'_>) -> Option<(String, String)> {
+fn in_the_way(draft: &Draft<'_>) -> Option<(Reason, String)> {
     let problem = draft.input.seen.problems.first().map(|problem| (problem.reason.clone(), problem.message.clone()));
     problem.or_else(|| refusals::blocker(draft).map(|refusal| (refusal.reason, refusal.message)))
 }
@@ -276,34 +277,34 @@ fn waits_for_weight(draft: &mut Draft<'_>, goal: Percent) {
     let available = draft.available(&canary);
     if !draft.has_mesh() {
         let message = format!("moving pods towards {goal}: {available} canary pods available");
-        return draft.wait_for_progress("Pods", available, with_trouble(draft, &canary, message));
+        return draft.wait_for_progress(Reason::Pods, available, with_trouble(draft, &canary, message));
     }
     if available < need {
         let message = format!("waiting for {} of {need} canary pods", need - available);
-        return draft.wait_for_progress("Pods", available, with_trouble(draft, &canary, message));
+        return draft.wait_for_progress(Reason::Pods, available, with_trouble(draft, &canary, message));
     }
     let on_canary =
         draft.input.seen.canary_target.as_ref().filter(|target| target.revision.as_deref() == Some(&canary));
     match on_canary.map(|target| weights::listed(draft, target, &canary)) {
         None if !draft.status.weights.settled => {
             let message = "taking the traffic of the previous revision back first";
-            draft.wait_settling(settling::route(draft), "Route", 0, message);
+            draft.wait_settling(settling::route(draft), Reason::Route, 0, message);
         }
-        None => draft.wait_for_progress("Endpoints", 0, "the canary target moves to the new revision"),
+        None => draft.wait_for_progress(Reason::Endpoints, 0, "the canary target moves to the new revision"),
         Some(listed) if listed < need => {
             draft.wait_for_progress(
-                "Endpoints",
+                Reason::Endpoints,
                 listed,
                 format!("{listed} of {need} canary pods are listed as endpoints"),
             );
         }
         Some(_) if !weights::target_settled(draft, Target::Canary) => {
             let settles_at = settling::target(draft, Target::Canary);
-            draft.wait_settling(settles_at, "TargetSettles", 1, "the canary endpoints settle");
+            draft.wait_settling(settles_at, Reason::TargetSettles, 1, "the canary endpoints settle");
         }
         Some(_) => {
             let message = format!("the routes move to {} and settle", beside::shown(draft, goal));
-            draft.wait_settling(settling::route(draft), "Route", 1, message);
+            draft.wait_settling(settling::route(draft), Reason::Route, 1, message);
         }
     }
 }
@@ -323,7 +324,7 @@ fn scaled(draft: &mut Draft<'_>) -> bool {
         return previewed(draft);
     }
     let message = format!("waiting for {available} canary pods to become {need}");
-    draft.wait_for_progress("Pods", available, with_trouble(draft, &canary, message));
+    draft.wait_for_progress(Reason::Pods, available, with_trouble(draft, &canary, message));
     false
 }
 
@@ -333,21 +334,21 @@ fn previewed(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     let settles_at = settling::target(draft, Target::Canary);
-    draft.wait_settling(settles_at, "Preview", 0, "the preview target moves to the new revision and settles");
+    draft.wait_settling(settles_at, Reason::Preview, 0, "the preview target moves to the new revision and settles");
     false
 }
 
 /// A pause is over by time, even if nobody looked; without a duration a promote ends it (S13).
 fn paused(draft: &mut Draft<'_>, duration: Option<HumanDuration>) -> bool {
     let Some(duration) = duration else {
-        draft.wait("Pause", "paused by its steps until someone promotes", None);
+        draft.wait(Reason::Pause, "paused by its steps until someone promotes", None);
         return false;
     };
     let until = duration.after(draft.status.state.since().unwrap_or(draft.now()));
     if until <= draft.now() {
         return true;
     }
-    draft.wait("Pause", format!("paused by its steps for {duration}"), Some(until));
+    draft.wait(Reason::Pause, format!("paused by its steps for {duration}"), Some(until));
     false
 }
 
@@ -360,10 +361,10 @@ fn observed(draft: &mut Draft<'_>, at_least: HumanDuration, at_most: HumanDurati
     if passed {
         let until = draft.while_clocks_run(draft.step_reaches(at_least));
         let weight = draft.step_weight();
-        draft.wait("Observe", format!("observing at {weight}: passed; at least {at_least} in all"), until);
+        draft.wait(Reason::Observe, format!("observing at {weight}: passed; at least {at_least} in all"), until);
         return false;
     }
-    out_of_time(draft, at_most, "Observe")
+    out_of_time(draft, at_most, Reason::Observe)
 }
 
 /// Before promotion there is an implicit observation, unless the evidence already passed at this weight or a person
@@ -387,11 +388,11 @@ pub fn analysed(draft: &mut Draft<'_>, name: &str, at_most: HumanDuration) -> bo
         }
         _ => {}
     }
-    out_of_time(draft, at_most, "Analysis")
+    out_of_time(draft, at_most, Reason::Analysis)
 }
 
 /// At the end of its time a wait for a verdict is extended once, then the policy decides. Says whether it may end.
-fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> bool {
+fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: Reason) -> bool {
     let extended = draft.status.state.extended();
     let length = if extended { HumanDuration::from(at_most.get() * 2) } else { at_most };
     let end = draft.not_before_first_look(draft.step_reaches(length));
@@ -405,7 +406,7 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: &str) -> b
             return outcome::inconclusive(draft, &message);
         }
         draft.status.state.extend();
-        draft.tell(true, "Extended", format!("no verdict in {at_most}: extended once by as much"));
+        draft.tell(true, Reason::Extended, format!("no verdict in {at_most}: extended once by as much"));
         return out_of_time(draft, at_most, reason);
     }
     let until = draft.while_clocks_run(end);
@@ -419,12 +420,12 @@ pub fn advance(draft: &mut Draft<'_>) {
     let (index, sub_step, now) = (draft.step_index(), draft.status.sub_step(), draft.now());
     let Some(item) = draft.items.get(index as usize) else {
         outcome::promote(draft);
-        draft.tell(false, "Promoting", "all steps are done: the new version takes everything");
+        draft.tell(false, Reason::Promoting, "all steps are done: the new version takes everything");
         return;
     };
     let within = sub_step + 1 < items::sub_steps(item);
     if !within {
-        draft.tell(false, "StepCompleted", format!("step {} of {} is done", index + 1, draft.items.len()));
+        draft.tell(false, Reason::StepCompleted, format!("step {} of {} is done", index + 1, draft.items.len()));
     }
     if let Some(stepping) = draft.status.state.stepping_mut() {
         stepping.move_to(if within { (index, sub_step + 1) } else { (index + 1, 0) }, now);
@@ -435,7 +436,7 @@ pub fn advance(draft: &mut Draft<'_>) {
 fn deadline(draft: &mut Draft<'_>) {
     let Some(allowed) = draft.overdue() else { return };
     let message = draft.waiting.as_ref().map(|wait| wait.message.clone()).unwrap_or_default();
-    outcome::fail(draft, "ProgressDeadlineExceeded", &format!("no progress for {allowed}: {message}"));
+    outcome::fail(draft, Reason::ProgressDeadlineExceeded, &format!("no progress for {allowed}: {message}"));
 }
 
 /// Clocks of observations stand still while paused or scaled to zero (S36, S37).

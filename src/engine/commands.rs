@@ -3,6 +3,7 @@
 use crate::api::{
     command::{CommandState, RolloutCommandSpec, Verb},
     common::HumanDuration,
+    reason::Reason,
     status::{CommandRecord, Course, Pinned, Stage},
 };
 
@@ -59,7 +60,7 @@ fn record(draft: &mut Draft<'_>, command: &CommandSeen, state: CommandState, mes
     let spec = &command.spec;
     let who = spec.requested_by.clone().unwrap_or_else(|| "somebody".to_owned());
     let warning = state != CommandState::Done;
-    draft.tell(warning, "Command", format!("{} by {who}: {message}", spec.verb.as_str()));
+    draft.tell(warning, Reason::Command, format!("{} by {who}: {message}", spec.verb.as_str()));
     draft.status.commands.insert(
         0,
         CommandRecord {
@@ -150,7 +151,7 @@ fn abort(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
         Course::Stepping | Course::Promoting => {
             let who = spec.requested_by.as_deref().unwrap_or("somebody");
             let why = spec.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            outcome::abort(draft, "AbortedByCommand", &format!("by {who}{why}"));
+            outcome::abort(draft, Reason::AbortedByCommand, &format!("by {who}{why}"));
             done("all traffic returns to stable")
         }
     }

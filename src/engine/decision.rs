@@ -8,6 +8,7 @@ use crate::api::{
     command::CommandState,
     common::Percent,
     metadata::PodMetadata,
+    reason::{Reason, WakeReason},
     status::RevisionRef,
     strategy::{DEFAULT_TTL, HeaderRoute, MirrorRoute, Sticky},
 };
@@ -30,8 +31,8 @@ pub struct Decision {
 pub struct Wake {
     /// The time.
     pub at: Timestamp,
-    /// A reason that a person can read.
-    pub reason: String,
+    /// Why.
+    pub reason: WakeReason,
 }
 
 /// A transition worth an event.
@@ -40,7 +41,7 @@ pub struct Notice {
     /// Whether it is a warning.
     pub warning: bool,
     /// A CamelCase reason.
-    pub reason: String,
+    pub reason: Reason,
     /// The same for people.
     pub message: String,
 }

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::{
     RolloutSpec, RolloutStatus,
     common::{HumanDuration, Percent},
+    reason::{Reason, WakeReason},
     status::{Clock, Course, Phase, Progress, Refusal, Release, ReturnsBecause, RevisionRef, Stage, State, Waiting},
     strategy::{AbTestStrategy, BlueGreenStrategy, CanaryStrategy},
 };
@@ -64,7 +65,7 @@ pub struct Draft<'a> {
     /// What this tick found itself waiting for; the last one said counts.
     pub waiting: Option<Waiting>,
     /// Which wait under the deadline this tick is in, with its high-water mark.
-    pub progress: Option<(String, u32)>,
+    pub progress: Option<(Reason, u32)>,
     /// Writes that have to wait because another writer undoes them (S53).
     pub contested: Vec<Contested>,
     /// What was refused and people are to read of.
@@ -280,37 +281,37 @@ impl<'a> Draft<'a> {
     }
 
     /// Looks again at this time.
-    pub fn wake(&mut self, at: Timestamp, reason: impl Into<String>) {
-        self.wakes.push(Wake { at, reason: reason.into() });
+    pub fn wake(&mut self, at: Timestamp, reason: WakeReason) {
+        self.wakes.push(Wake { at, reason });
     }
 
     /// Tells people of a transition.
-    pub fn tell(&mut self, warning: bool, reason: &str, message: impl Into<String>) {
-        self.notices.push(Notice { warning, reason: reason.to_owned(), message: message.into() });
+    pub fn tell(&mut self, warning: bool, reason: Reason, message: impl Into<String>) {
+        self.notices.push(Notice { warning, reason, message: message.into() });
     }
 
     /// Says what the tick waits for; `until` is when it ends by itself.
-    pub fn wait(&mut self, reason: &str, message: impl Into<String>, until: Option<Timestamp>) {
+    pub fn wait(&mut self, reason: Reason, message: impl Into<String>, until: Option<Timestamp>) {
         let since = match &self.input.status.waiting_for {
             Some(last) if last.reason == reason => last.since,
             _ => self.now(),
         };
-        self.waiting = Some(Waiting { reason: reason.to_owned(), message: message.into(), since, until });
         (self.progress, self.own_wait) = (None, false);
         if let Some(until) = until {
-            self.wake(until, reason);
+            self.wake(until, WakeReason::Wait(reason.clone()));
         }
+        self.waiting = Some(Waiting { reason, message: message.into(), since, until });
     }
 
     /// Says what the tick waits for under the progress deadline, with how far it is (rule S38).
-    pub fn wait_for_progress(&mut self, reason: &str, reached: u32, message: impl Into<String>) {
-        self.wait(reason, message, None);
-        self.progress = Some((reason.to_owned(), reached));
+    pub fn wait_for_progress(&mut self, reason: Reason, reached: u32, message: impl Into<String>) {
+        self.wait(reason.clone(), message, None);
+        self.progress = Some((reason, reached));
     }
 
     /// Says that the tick waits for nothing but our own time, until then. The deadline's clock stands still meanwhile, and
     /// goes on where it was if the wait before comes back (S38).
-    pub fn wait_our_time(&mut self, reason: &str, message: impl Into<String>, until: Option<Timestamp>) {
+    pub fn wait_our_time(&mut self, reason: Reason, message: impl Into<String>, until: Option<Timestamp>) {
         self.wait(reason, message, until);
         self.own_wait = true;
     }
@@ -319,7 +320,7 @@ impl<'a> Draft<'a> {
     pub fn wait_settling(
         &mut self,
         settles_at: Option<Timestamp>,
-        reason: &str,
+        reason: Reason,
         reached: u32,
         message: impl Into<String>,
     ) {
@@ -367,7 +368,7 @@ impl<'a> Draft<'a> {
         let allowed = self.input.spec.progress_deadline.unwrap_or(DEFAULT_DEADLINE);
         let until = self.not_before_first_look(allowed.after(since));
         if until > self.now() {
-            self.wake(until, "progress deadline");
+            self.wake(until, WakeReason::ProgressDeadline);
             return None;
         }
         Some(allowed)
@@ -410,9 +411,9 @@ impl<'a> Draft<'a> {
     }
 
     /// Sets phase, reason and message.
-    pub fn say(&mut self, phase: Phase, reason: &str, message: impl Into<String>) {
+    pub fn say(&mut self, phase: Phase, reason: Reason, message: impl Into<String>) {
         self.status.phase = Some(phase);
-        self.status.reason = reason.to_owned();
+        self.status.reason = reason;
         self.status.message = message.into();
     }
 
@@ -421,7 +422,7 @@ impl<'a> Draft<'a> {
     pub fn finish(mut self) -> Decision {
         let now = self.now();
         if self.status != *self.input.status {
-            self.wake(now, "the status changed");
+            self.wake(now, WakeReason::StatusChanged);
         }
         let mut wake = self.wakes.drain(..).min_by_key(|wake| wake.at);
         // At once stays at once on a clock that is behind what was written down.

@@ -7,7 +7,12 @@
 
 use jiff::Timestamp;
 
-use crate::api::{RolloutStatus, common::HumanDuration, conditions};
+use crate::api::{
+    RolloutStatus,
+    common::HumanDuration,
+    conditions,
+    reason::{ConditionType, Reason, WakeReason},
+};
 
 use super::{
     decision::{Action, RunRequest, Target},
@@ -70,7 +75,7 @@ pub fn may_repair(draft: &mut Draft<'_>, object: &str, who: Option<String>) -> b
     let recent = draft.status.memory.repaired.get(object).cloned().unwrap_or_default();
     let next = recent.last().map_or(now, |last| PAUSE.after(*last));
     if recent.len() >= AT_ONCE && next > now {
-        draft.wake(next, format!("repair {object}"));
+        draft.wake(next, WakeReason::Repair(object.to_owned()));
         draft.contested.push(Contested { object: object.to_owned(), who });
         return false;
     }
@@ -176,8 +181,8 @@ pub fn forget(status: &mut RolloutStatus, recorded: &RolloutStatus, failed: &Act
 }
 
 /// A reason for writes that have to wait, for a rollout at rest.
-pub fn reason(draft: &Draft<'_>) -> &'static str {
-    if draft.contested.iter().any(Contested::is_traffic) { conditions::ROUTE_DRIFT } else { conditions::OBJECT_DRIFT }
+pub fn reason(draft: &Draft<'_>) -> Reason {
+    if draft.contested.iter().any(Contested::is_traffic) { Reason::RouteDrift } else { Reason::ObjectDrift }
 }
 
 /// What people should know of writes that have to wait, if there are any.
@@ -191,7 +196,11 @@ pub fn conditions(draft: &mut Draft<'_>) {
     let now = draft.now();
     let often = |repairs: &Vec<Timestamp>| repairs.len() >= AT_ONCE && WINDOW.after(repairs[0]) > now;
     let until = draft.status.memory.repaired.values().filter(|r| often(r)).map(|r| WINDOW.after(r[0])).max();
-    for (type_, traffic) in [(conditions::ROUTE_DRIFT, true), (conditions::OBJECT_DRIFT, false)] {
+    let kinds = [
+        (ConditionType::RouteDrift, Reason::RouteDrift, true),
+        (ConditionType::ObjectDrift, Reason::ObjectDrift, false),
+    ];
+    for (type_, reason, traffic) in kinds {
         let waiting: Vec<String> =
             draft.contested.iter().filter(|c| c.is_traffic() == traffic).map(Contested::says).collect();
         let shown = draft.status.conditions.iter().any(|condition| condition.type_ == type_);
@@ -199,13 +208,13 @@ pub fn conditions(draft: &mut Draft<'_>) {
             _ if !waiting.is_empty() => {
                 let (message, generation) = (waiting.join("; "), draft.input.generation);
                 if !shown {
-                    draft.tell(true, type_, message.clone());
+                    draft.tell(true, reason, message.clone());
                 }
-                let said = ("RepairedOften", message.as_str());
+                let said = (Reason::RepairedOften, message.as_str());
                 conditions::set(&mut draft.status.conditions, type_, true, said, generation, now);
             }
-            Some(until) if shown => draft.wake(until, "repairs are made at once again"),
-            _ => conditions::clear(&mut draft.status.conditions, type_),
+            Some(until) if shown => draft.wake(until, WakeReason::RepairsUnlimited),
+            _ => conditions::clear(&mut draft.status.conditions, &type_),
         }
     }
 }

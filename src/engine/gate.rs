@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::api::{
     common::HumanDuration,
+    reason::{Reason, WakeReason},
     status::{Course, GateMemory},
     strategy::{Gate, OnTimeout},
 };
@@ -43,13 +44,13 @@ pub fn passed(draft: &mut Draft<'_>, gate: &Gate) -> bool {
     false
 }
 
-fn waiting(draft: &Draft<'_>, gate: &Gate) -> (&'static str, String) {
+fn waiting(draft: &Draft<'_>, gate: &Gate) -> (Reason, String) {
     let name = &gate.name;
     if gate.is_approval() {
-        return ("Approval", format!("waiting for a person's approval: {name}"));
+        return (Reason::Approval, format!("waiting for a person's approval: {name}"));
     }
     let so_far = so_far(draft).map(|text| format!(", {text}")).unwrap_or_default();
-    ("Gate", format!("waiting for gate {name}{so_far}"))
+    (Reason::Gate, format!("waiting for gate {name}{so_far}"))
 }
 
 fn so_far_asked<'d>(draft: &'d Draft<'_>) -> Option<&'d GateMemory> {
@@ -70,10 +71,10 @@ fn timed_out(draft: &mut Draft<'_>, gate: &Gate, timeout: HumanDuration) -> bool
         None => format!("gate {} did not open in {timeout}", gate.name),
     };
     match gate.on_timeout.unwrap_or_default() {
-        OnTimeout::Hold => outcome::hold(draft, "GateTimeout", &message),
-        OnTimeout::Abort => outcome::abort(draft, "GateTimeout", &message),
+        OnTimeout::Hold => outcome::hold(draft, Reason::GateTimeout, &message),
+        OnTimeout::Abort => outcome::abort(draft, Reason::GateTimeout, &message),
         OnTimeout::Promote => {
-            draft.tell(true, "GateTimeout", format!("{message}; goes on all the same"));
+            draft.tell(true, Reason::GateTimeout, format!("{message}; goes on all the same"));
             return true;
         }
     }
@@ -91,17 +92,17 @@ fn asked(draft: &mut Draft<'_>, gate: &Gate) -> bool {
     match seen.map(|seen| seen.answer) {
         Some(Some(GateAnswer::Yes)) => {
             memory.open = true;
-            draft.tell(false, "GateOpened", format!("gate {} said yes", gate.name));
+            draft.tell(false, Reason::GateOpened, format!("gate {} said yes", gate.name));
         }
         Some(Some(GateAnswer::No(why))) => {
-            outcome::fail(draft, "GateRefused", &format!("gate {} said no{}", gate.name, because(&why)));
+            outcome::fail(draft, Reason::GateRefused, &format!("gate {} said no{}", gate.name, because(&why)));
             return false;
         }
         Some(Some(GateAnswer::Unclear(why))) => {
             memory.asked += 1;
             memory.said = why.chars().take(LONGEST_TEXT).collect();
             memory.again_at = Some(wait_after(memory.asked).after(draft.now()));
-            draft.wake(memory.again_at.unwrap_or(draft.now()), "the gate is asked again");
+            draft.wake(memory.again_at.unwrap_or(draft.now()), WakeReason::AskGate);
         }
         Some(None) => {} // it is being asked
         None => ask(draft, question, &memory),
@@ -117,7 +118,7 @@ fn asked(draft: &mut Draft<'_>, gate: &Gate) -> bool {
 fn ask(draft: &mut Draft<'_>, question: GateQuestion, memory: &GateMemory) {
     match memory.again_at.filter(|at| *at > draft.now()) {
         _ if draft.is_paused() => {}
-        Some(at) => draft.wake(at, "the gate is asked again"),
+        Some(at) => draft.wake(at, WakeReason::AskGate),
         None => draft.ask(Action::AskGate(question)),
     }
 }

@@ -1,6 +1,6 @@
 //! Deletion gives everything back as it was found, step by step, bounded in time (rule S40).
 
-use crate::api::{common::HumanDuration, status::Phase};
+use crate::api::{common::HumanDuration, reason::Reason, status::Phase};
 
 use super::{
     decision::{Action, HandBack},
@@ -15,7 +15,7 @@ const LONGEST: HumanDuration = HumanDuration::secs(600);
 pub fn hand_back(draft: &mut Draft<'_>) {
     let now = draft.now();
     let since = *draft.status.memory.deleting_since.get_or_insert(now);
-    draft.say(Phase::Progressing, "Deleting", "handing traffic and workload back");
+    draft.say(Phase::Progressing, Reason::Deleting, "handing traffic and workload back");
     if draft.input.skip_hand_back {
         return draft.ask(Action::HandBack(HandBack::Finalizer));
     }
@@ -24,11 +24,15 @@ pub fn hand_back(draft: &mut Draft<'_>) {
         if is_held(draft) {
             draft.ask(Action::HandBack(HandBack::Workload));
         }
-        draft.wait("HandBack", "waiting for the Deployment's own pods before traffic is given back", Some(until));
+        draft.wait(Reason::HandBack, "waiting for the Deployment's own pods before traffic is given back", Some(until));
         return;
     }
     if waits_for_others(draft) && until > now {
-        draft.wait("HandBack", "waiting for the pods that callers do not reach to go before they could", Some(until));
+        draft.wait(
+            Reason::HandBack,
+            "waiting for the pods that callers do not reach to go before they could",
+            Some(until),
+        );
         return;
     }
     draft.ask(Action::HandBack(HandBack::Objects));
@@ -89,7 +93,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::{Percent, RolloutSpec, RolloutStatus},
+        api::{Percent, RolloutSpec, RolloutStatus, reason::WakeReason},
         engine::{
             Decision, Input,
             input::{RevisionSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen},
@@ -152,11 +156,15 @@ mod tests {
             let decision = decide(&spec(false, false), &status, &seen);
             let asked = decision.actions.contains(&Action::HandBack(HandBack::Workload));
             assert_eq!(asked, asks, "{wanted} {paused} {template}: {:?}", decision.actions);
-            let waits = decision.status.waiting_for.as_ref().map(|waiting| waiting.reason.as_str());
-            assert_eq!((waits, decision.actions.len()), (Some("HandBack"), usize::from(asks)));
+            let waits = decision.status.waiting_for.as_ref().map(|waiting| waiting.reason.clone());
+            assert_eq!((waits, decision.actions.len()), (Some(Reason::HandBack), usize::from(asks)));
             let again = decide(&spec(false, false), &decision.status, &seen);
             assert_eq!((again.status, again.actions), (decision.status, decision.actions), "I8, I11");
-            assert_eq!(again.wake.unwrap().reason, "HandBack", "it looks again when its time is over");
+            assert_eq!(
+                again.wake.unwrap().reason,
+                WakeReason::Wait(Reason::HandBack),
+                "it looks again when its time is over"
+            );
         }
     }
 

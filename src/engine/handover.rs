@@ -3,7 +3,10 @@
 //!
 //! While that lasts the engine is shown the old objects, and the spec as if it still named them.
 
-use crate::api::status::{Course, Returning, ReturnsBecause, State};
+use crate::api::{
+    reason::Reason,
+    status::{Course, Returning, ReturnsBecause, State},
+};
 
 use super::{
     canary,
@@ -39,7 +42,7 @@ pub fn walk(draft: &mut Draft<'_>) {
         draft.status.memory.giving_back = true;
     }
     let message = "the file names other objects: traffic returns to stable, then the old objects are given back";
-    draft.wait_for_progress("HandingOver", 0, message);
+    draft.wait_for_progress(Reason::HandingOver, 0, message);
 }
 
 /// Takes back what is under way, once.
@@ -49,7 +52,7 @@ fn begin(draft: &mut Draft<'_>) {
     }
     let since = draft.now();
     draft.status.state = State::Returning(Returning { because: ReturnsBecause::ObjectsChanged, since, progress: None });
-    draft.tell(false, "ObjectsChanged", "the file names other objects: the old ones are given back first");
+    draft.tell(false, Reason::ObjectsChanged, "the file names other objects: the old ones are given back first");
 }
 
 /// Whether stable has all its pods, and nothing but stable has any: once selectors are given back they reach every pod. Pods
@@ -71,14 +74,14 @@ fn give_back(draft: &mut Draft<'_>) {
     let given_back = targets.into_iter().flatten().all(|target| target.revision.is_none());
     if !given_back {
         draft.ask(Action::HandBack(HandBack::Left));
-        return draft.wait("HandingOver", "the old objects are given back as they were found", None);
+        return draft.wait(Reason::HandingOver, "the old objects are given back as they were found", None);
     }
     draft.status.memory.giving_back = false;
     draft.status.memory.objects = None;
     draft.status.memory.route_written = None;
     draft.status.memory.stable_target = Default::default();
     draft.status.memory.canary_target = Default::default();
-    draft.tell(false, "ObjectsGivenBack", "the old objects are as they were found; the new ones are taken over");
+    draft.tell(false, Reason::ObjectsGivenBack, "the old objects are as they were found; the new ones are taken over");
     if draft.course() == Course::Returning {
         has_returned(draft);
     }

@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{analysis::Verdict, common::HumanDuration, status::EvidenceWait};
+use crate::api::{analysis::Verdict, common::HumanDuration, reason::Reason, status::EvidenceWait};
 
 use super::{draft::Draft, items, outcome, runs};
 
@@ -65,7 +65,7 @@ pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     if runs && is_over(draft, &wait) && !wait.extended {
         wait.extended = true;
         let message = format!("no verdict in {}: extended once by as much", items::DEFAULT_AT_MOST);
-        draft.tell(true, "Extended", message);
+        draft.tell(true, Reason::Extended, message);
     }
     if runs && is_over(draft, &wait) {
         let message = format!("no verdict in {} of observing at {weight}: {evidence}", length(&wait));
@@ -77,7 +77,7 @@ pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     }
     let until = draft.while_clocks_run(end(draft, &wait));
     keep(draft, Some(wait));
-    draft.wait("Observe", format!("observing at {weight}, no weight rises without a verdict: {evidence}"), until);
+    draft.wait(Reason::Observe, format!("observing at {weight}, no weight rises without a verdict: {evidence}"), until);
 }
 
 /// The clock of the wait stood still from then until now (S36, S37).

@@ -10,6 +10,7 @@ use crate::api::{
     command::RolloutCommandSpec,
     common::Percent,
     metadata::PodMetadata,
+    reason::Reason,
 };
 
 use super::decision::GateQuestion;
@@ -261,7 +262,7 @@ pub struct CommandSeen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// A CamelCase reason, for instance `MissingService`.
-    pub reason: String,
+    pub reason: Reason,
     /// What is wrong, where, and what to do.
     pub message: String,
     /// Whether nothing at all may be written (an invalid spec, a claimed object); else only steps stand still.

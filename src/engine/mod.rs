@@ -52,7 +52,7 @@ pub use input::{
 pub use runs::run_prefix;
 
 use crate::api::{
-    conditions::STALLED,
+    reason::{ConditionType, Reason},
     status::{Course, Phase},
 };
 use draft::Draft;
@@ -86,8 +86,15 @@ fn blocked(draft: &mut Draft<'_>, problem: &Problem) {
     let (generation, now) = (draft.input.generation, draft.now());
     report::tell_problem(draft, Some(problem));
     draft.status.observed_generation = generation;
-    draft.say(Phase::Degraded, &problem.reason, problem.message.clone());
-    report::toggle(&mut draft.status.conditions, STALLED, true, (&problem.reason, &problem.message), generation, now);
+    draft.say(Phase::Degraded, problem.reason.clone(), problem.message.clone());
+    report::toggle(
+        &mut draft.status.conditions,
+        ConditionType::Stalled,
+        true,
+        (problem.reason.clone(), &problem.message),
+        generation,
+        now,
+    );
 }
 
 fn release(draft: &mut Draft<'_>) {
@@ -118,7 +125,7 @@ fn release(draft: &mut Draft<'_>) {
 /// Rule S4: straight to all pods; steps and analysis are skipped.
 fn first_deploy(draft: &mut Draft<'_>) {
     let Some(current) = draft.current_id() else {
-        draft.wait("NoTemplate", "waiting for the workload that holds the template", None);
+        draft.wait(Reason::NoTemplate, "waiting for the workload that holds the template", None);
         return;
     };
     let (replicas, available) = (draft.replicas(), draft.available(&current));
@@ -131,25 +138,25 @@ fn first_deploy(draft: &mut Draft<'_>) {
         return;
     }
     let (reason, message) = first_wait(draft, &current);
-    draft.wait_for_progress(&reason, available, message.clone());
+    draft.wait_for_progress(reason.clone(), available, message.clone());
     match draft.overdue() {
-        None => draft.say(Phase::Progressing, &reason, message),
+        None => draft.say(Phase::Progressing, reason, message),
         Some(allowed) => {
             let message = format!("no progress for {allowed}: {message}; nothing to roll back to");
-            draft.say(Phase::Degraded, "ProgressDeadlineExceeded", message);
+            draft.say(Phase::Degraded, Reason::ProgressDeadlineExceeded, message);
         }
     }
 }
 
 /// What the first version waits for: a refused write, or its pods.
-fn first_wait(draft: &Draft<'_>, current: &str) -> (String, String) {
+fn first_wait(draft: &Draft<'_>, current: &str) -> (Reason, String) {
     if let Some(refusal) = refusals::blocker(draft) {
         return (refusal.reason, refusal.message);
     }
     let (replicas, available) = (draft.replicas(), draft.available(current));
     let trouble = draft.revision(current).and_then(|seen| seen.trouble.clone()).map(|text| format!(": {text}"));
     let message = format!("first deploy: {available} of {replicas} pods are available{}", trouble.unwrap_or_default());
-    ("Pods".to_owned(), message)
+    (Reason::Pods, message)
 }
 
 /// Rule S31: traffic and pods return to stable, then the rollout is at rest.
@@ -161,6 +168,6 @@ fn returning(draft: &mut Draft<'_>) {
     if back {
         handover::has_returned(draft);
     } else {
-        draft.wait("Returning", "traffic and pods return to stable", None);
+        draft.wait(Reason::Returning, "traffic and pods return to stable", None);
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::{
+    reason::Reason,
     rollout::{OnFailure, OnInconclusive},
     status::{
         AtRest, FirstDeploy, Held, HistoryEntry, Outcome, Promoting, Release, RevisionRef, Shortcut, State, Stepping,
@@ -15,7 +16,7 @@ use super::draft::{Draft, named};
 const HISTORY: usize = 10;
 
 /// Rolls the current revision back (rule S33). The state alone says it: targets, routes and pods follow.
-pub fn abort(draft: &mut Draft<'_>, reason: &str, message: &str) {
+pub fn abort(draft: &mut Draft<'_>, reason: Reason, message: &str) {
     record(draft, Outcome::Aborted, message);
     draft.status.state = State::Aborted(at_rest(draft));
     draft.tell(true, reason, format!("{} aborted: {message}", named(draft.status.current_revision.as_ref())));
@@ -27,7 +28,7 @@ pub fn at_rest(draft: &Draft<'_>) -> AtRest {
 }
 
 /// A failure: rolled back or held, as the file says (S34). Past the point of no return it can only be reported.
-pub fn fail(draft: &mut Draft<'_>, reason: &str, message: &str) {
+pub fn fail(draft: &mut Draft<'_>, reason: Reason, message: &str) {
     if draft.past_return() || draft.is_held() {
         return;
     }
@@ -41,17 +42,17 @@ pub fn fail(draft: &mut Draft<'_>, reason: &str, message: &str) {
 pub fn inconclusive(draft: &mut Draft<'_>, message: &str) -> bool {
     match draft.input.spec.on_inconclusive.unwrap_or_default() {
         OnInconclusive::Promote => return true,
-        OnInconclusive::Abort => abort(draft, "Inconclusive", message),
-        OnInconclusive::Hold => hold(draft, "Inconclusive", message),
+        OnInconclusive::Abort => abort(draft, Reason::Inconclusive, message),
+        OnInconclusive::Hold => hold(draft, Reason::Inconclusive, message),
     }
     false
 }
 
 /// Freezes the rollout where it is until a person decides.
-pub fn hold(draft: &mut Draft<'_>, reason: &str, message: &str) {
+pub fn hold(draft: &mut Draft<'_>, reason: Reason, message: &str) {
     let since = draft.now();
     let Some(release) = draft.status.state.release_mut().filter(|release| release.held.is_none()) else { return };
-    release.held = Some(Held { reason: reason.to_owned(), message: message.to_owned(), since });
+    release.held = Some(Held { reason: reason.clone(), message: message.to_owned(), since });
     draft.tell(true, reason, format!("held: {message}"));
 }
 
@@ -100,7 +101,7 @@ pub fn promoted(draft: &mut Draft<'_>, message: &str) {
     draft.status.promoted.insert(0, current.clone());
     draft.status.promoted.truncate(20);
     draft.status.state = State::Idle(at_rest(draft));
-    draft.tell(false, "Promoted", format!("{} is stable: {message}", named(Some(&current))));
+    draft.tell(false, Reason::Promoted, format!("{} is stable: {message}", named(Some(&current))));
 }
 
 /// Writes the rollout in progress into the history.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::api::{
     common::{Delay, Percent},
+    reason::WakeReason,
     status::{Course, Drained},
 };
 
@@ -98,7 +99,7 @@ fn stable_pods(draft: &mut Draft<'_>, stable: &str, goal: Percent) {
         // Scaled up meanwhile, the canary may still be short of pods.
         shrink_or_grow(draft, stable, need);
     } else {
-        draft.wake(until, "stable gives up pods");
+        draft.wake(until, WakeReason::StableScaleDown);
     }
 }
 
@@ -155,7 +156,7 @@ fn drain(draft: &mut Draft<'_>, id: &str, delay: Delay) {
     if until <= draft.now() {
         shrink_or_grow(draft, id, 0);
     } else {
-        draft.wake(until, format!("pods of {id} go"));
+        draft.wake(until, WakeReason::ScaleDown(id.to_owned()));
     }
 }
 

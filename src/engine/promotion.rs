@@ -2,6 +2,7 @@
 
 use crate::api::{
     common::Percent,
+    reason::Reason,
     status::{Course, Stage, State},
 };
 
@@ -20,7 +21,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     if draft.stage() == Some(Stage::PostAnalysis)
         && let Some(evidence) = runs::failure(draft)
     {
-        outcome::fail(draft, "AnalysisFailed", &evidence);
+        outcome::fail(draft, Reason::AnalysisFailed, &evidence);
     }
     let Some(stage) = draft.stage() else { return };
     match draft.split() {
@@ -109,7 +110,7 @@ fn by_ratio(draft: &mut Draft<'_>, stage: Stage) {
     }
     let message = format!("promoting: {available} of {replicas} pods of the new version are available");
     let settles_at = settling::target(draft, Target::Stable).filter(|_| there);
-    draft.wait_settling(settles_at, "Pods", available, message);
+    draft.wait_settling(settles_at, Reason::Pods, available, message);
 }
 
 fn scaled(draft: &mut Draft<'_>) -> bool {
@@ -117,7 +118,7 @@ fn scaled(draft: &mut Draft<'_>) -> bool {
     let available = draft.available(&current);
     if available < replicas {
         let message = format!("promoting: waiting for {} of {replicas} pods", replicas - available);
-        draft.wait_for_progress("Pods", available, message);
+        draft.wait_for_progress(Reason::Pods, available, message);
     }
     available >= replicas
 }
@@ -126,7 +127,7 @@ fn route_is_there(draft: &mut Draft<'_>, route: weights::Route, mark: u32, messa
     if !route.reached() {
         // The routes follow once the target that they lead to has settled.
         let settles_at = settling::route(draft).or(settling::target(draft, Target::Canary));
-        draft.wait_settling(settles_at, "Route", mark, message);
+        draft.wait_settling(settles_at, Reason::Route, mark, message);
     }
     route.reached()
 }
@@ -135,7 +136,7 @@ fn stable_moved(draft: &mut Draft<'_>) -> bool {
     let settled = weights::target_settled(draft, Target::Stable);
     if !settled {
         let message = "promoting: the stable target moves to the new version and settles";
-        draft.wait_settling(settling::target(draft, Target::Stable), "Endpoints", 0, message);
+        draft.wait_settling(settling::target(draft, Target::Stable), Reason::Endpoints, 0, message);
     }
     settled
 }
@@ -155,10 +156,10 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
     }
     if !draft.past_return() {
         if draft.is_held() {
-            return draft.wait("Held", "held before the promotion goes on", None);
+            return draft.wait(Reason::Held, "held before the promotion goes on", None);
         }
         if draft.is_paused() {
-            return draft.wait("Paused", "paused before the promotion goes on", None);
+            return draft.wait(Reason::Paused, "paused before the promotion goes on", None);
         }
     }
     if refusals::blocker(draft).is_some() {
@@ -180,9 +181,9 @@ pub fn move_to(draft: &mut Draft<'_>, stage: Stage) {
 
 fn deadline(draft: &mut Draft<'_>) {
     if let Some(refusal) = refusals::blocker(draft).filter(|_| !draft.is_held()) {
-        draft.wait_for_progress(&refusal.reason, 0, refusal.message);
+        draft.wait_for_progress(refusal.reason, 0, refusal.message);
     }
     let Some(allowed) = draft.overdue() else { return };
     let message = draft.waiting.as_ref().map(|wait| wait.message.clone()).unwrap_or_default();
-    outcome::fail(draft, "ProgressDeadlineExceeded", &format!("no progress for {allowed}: {message}"));
+    outcome::fail(draft, Reason::ProgressDeadlineExceeded, &format!("no progress for {allowed}: {message}"));
 }

@@ -4,20 +4,21 @@ use super::{
     draft::{Draft, named},
     weights,
 };
+use crate::api::reason::Reason;
 
 /// Why they do not, as a reason and for people. Scaled to zero there is nothing to reach (S37).
-pub fn lacks(draft: &Draft<'_>) -> Option<(&'static str, String)> {
+pub fn lacks(draft: &Draft<'_>) -> Option<(Reason, String)> {
     let stable = draft.stable_id().filter(|_| draft.replicas() > 0)?;
     let name = named(draft.status.stable_revision.as_ref());
     if draft.available(&stable) == 0 {
-        return Some(("StableLost", format!("no pod of {name}, the stable version, is available")));
+        return Some((Reason::StableLost, format!("no pod of {name}, the stable version, is available")));
     }
     is_unreachable(draft).then(|| {
         let message = format!(
             "the stable target selects {name} and lists no ready endpoint of it: callers get errors; let the Service's \
              selector match the labels of the pods"
         );
-        ("StableUnreachable", message)
+        (Reason::StableUnreachable, message)
     })
 }
 

@@ -8,7 +8,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{RolloutStatus, common::HumanDuration, status::Refusal};
+use crate::api::{
+    RolloutStatus,
+    common::HumanDuration,
+    reason::{Reason, WakeReason},
+    status::Refusal,
+};
 
 use super::{decision::Action, draft::Draft, drift, fingerprint};
 
@@ -25,7 +30,7 @@ const LONGEST_MESSAGE: usize = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why<'a> {
     /// A CamelCase reason.
-    pub reason: &'a str,
+    pub reason: &'a Reason,
     /// What is wrong, where, and what to do.
     pub message: &'a str,
 }
@@ -45,7 +50,7 @@ pub fn refused(
     let place = refusals.iter().position(|known| known.action == name);
     let times = place.map_or(0, |place| refusals.remove(place).times).saturating_add(1);
     let again_at = wait_after(times).after(now);
-    let refusal = Refusal { action: name, reason: why.reason.to_owned(), message, times, again_at, generation };
+    let refusal = Refusal { action: name, reason: why.reason.clone(), message, times, again_at, generation };
     refusals.insert(place.unwrap_or(refusals.len()), refusal);
     refusals.truncate(KEPT);
     !told
@@ -133,7 +138,7 @@ pub fn withhold(draft: &mut Draft<'_>) {
         let again_at = known.filter(|known| known.generation == generation).map(|known| known.again_at);
         match again_at.filter(|at| *at > now) {
             Some(at) => {
-                draft.wake(at, "a refused action is tried again");
+                draft.wake(at, WakeReason::Retry);
                 // It is not being written: what was taken for written in advance is not, and to write it later is no repair.
                 drift::forget(&mut draft.status, draft.input.status, &action);
                 stopped |= stops_the_rest(&action);

@@ -1,7 +1,8 @@
 //! What people read in the status: phase, reason, one line, counts, conditions (semantics.md section 9).
 
 use crate::api::{
-    conditions::{self, AVAILABLE, PINNED, READY, RECONCILING, STALLED},
+    conditions,
+    reason::{ConditionType, Reason},
     status::{Course, Phase},
 };
 
@@ -32,8 +33,8 @@ pub fn report(draft: &mut Draft<'_>) {
 /// A write that has to wait is told beside whatever else there is to tell.
 fn say_contested(draft: &mut Draft<'_>) {
     let Some(note) = drift::note(draft) else { return };
-    if draft.status.reason == "Stable" {
-        draft.status.reason = drift::reason(draft).to_owned();
+    if draft.status.reason == Reason::Stable {
+        draft.status.reason = drift::reason(draft);
     }
     let message = &mut draft.status.message;
     if message.contains(&note) {
@@ -49,7 +50,7 @@ pub fn tell_problem(draft: &mut Draft<'_>, problem: Option<&Problem>) {
         return;
     }
     if let Some(problem) = problem {
-        draft.tell(true, &problem.reason, problem.message.clone());
+        draft.tell(true, problem.reason.clone(), problem.message.clone());
     }
     draft.status.memory.problem_told = message;
 }
@@ -61,13 +62,13 @@ fn blocking(draft: &Draft<'_>) -> Option<Problem> {
 
 /// What was refused, in place of anything else but a hold, which asks for a person, and a missed deadline, which names it.
 fn refused(draft: &mut Draft<'_>) {
-    let late = draft.status.reason == "ProgressDeadlineExceeded";
+    let late = draft.status.reason == Reason::ProgressDeadlineExceeded;
     if draft.is_held() || late || blocking(draft).is_some() {
         return;
     }
     if let Some(refusal) = draft.refusal.clone() {
         let phase = draft.status.phase.unwrap_or_default();
-        draft.say(phase, &refusal.reason, refusal.message);
+        draft.say(phase, refusal.reason, refusal.message);
     }
 }
 
@@ -89,13 +90,13 @@ fn counts(draft: &mut Draft<'_>) {
 /// The phase, which is never Healthy while callers cannot reach the stable version (S57).
 fn phase(draft: &mut Draft<'_>) {
     if let Some(problem) = blocking(draft) {
-        return draft.say(Phase::Degraded, &problem.reason, problem.message);
+        return draft.say(Phase::Degraded, problem.reason, problem.message);
     }
     phase_of_course(draft);
     if draft.status.phase == Some(Phase::Healthy)
         && let Some((reason, message)) = reach::lacks(draft)
     {
-        draft.wait_for_progress(reason, 0, message.clone());
+        draft.wait_for_progress(reason.clone(), 0, message.clone());
         match draft.overdue() {
             None => draft.say(Phase::Progressing, reason, message),
             Some(allowed) => draft.say(Phase::Degraded, reason, format!("{message}; no progress for {allowed}")),
@@ -105,7 +106,7 @@ fn phase(draft: &mut Draft<'_>) {
 
 fn phase_of_course(draft: &mut Draft<'_>) {
     if let Some(held) = draft.status.held().cloned() {
-        return draft.say(Phase::Paused, &held.reason, format!("held for a person: {}", held.message));
+        return draft.say(Phase::Paused, held.reason, format!("held for a person: {}", held.message));
     }
     let waiting = draft.waiting.clone();
     let waited = waiting.as_ref().map(|wait| (wait.reason.clone(), wait.message.clone()));
@@ -114,28 +115,27 @@ fn phase_of_course(draft: &mut Draft<'_>) {
         Course::Idle => idle(draft),
         Course::Returning if draft.input.seen.objects_changed => {
             let (reason, message) = waited.unwrap_or_default();
-            draft.say(Phase::Progressing, &reason, message);
+            draft.say(Phase::Progressing, reason, message);
         }
         Course::Returning => {
-            draft.say(Phase::Progressing, "Returning", "the file is back at stable: its traffic and pods return");
+            draft.say(Phase::Progressing, Reason::Returning, "the file is back at stable: its traffic and pods return");
         }
         Course::Aborted => {
             let why = last_reason(draft);
             let current = named(draft.status.current_revision.as_ref());
-            draft.say(Phase::Degraded, "Aborted", format!("{current} was rolled back: {why}"));
+            draft.say(Phase::Degraded, Reason::Aborted, format!("{current} was rolled back: {why}"));
         }
         Course::Kept => {
             let why = last_reason(draft);
             let (stable, current) =
                 (named(draft.status.stable_revision.as_ref()), named(draft.status.current_revision.as_ref()));
-            draft.say(Phase::Healthy, "KeptControl", format!("{stable} stays; {current} was tested: {why}"));
+            draft.say(Phase::Healthy, Reason::KeptControl, format!("{stable} stays; {current} was tested: {why}"));
         }
         Course::Stepping | Course::Promoting => {
-            let (reason, message) =
-                waited.unwrap_or_else(|| ("Progressing".into(), "going on to the next step".into()));
+            let (reason, message) = waited.unwrap_or_else(|| (Reason::Progressing, "going on to the next step".into()));
             let phase = if is_pause(draft, &reason) { Phase::Paused } else { Phase::Progressing };
             if draft.replicas() > 0 {
-                draft.say(phase, &reason, message);
+                draft.say(phase, reason, message);
             }
         }
     }
@@ -146,31 +146,31 @@ fn last_reason(draft: &Draft<'_>) -> String {
     draft.status.history.first().map(|entry| entry.reason.clone()).unwrap_or_default()
 }
 
-fn is_pause(draft: &Draft<'_>, reason: &str) -> bool {
-    draft.is_paused() || matches!(reason, "Pause" | "Paused" | "Approval")
+fn is_pause(draft: &Draft<'_>, reason: &Reason) -> bool {
+    draft.is_paused() || reason.is_pause()
 }
 
 fn first_deploy(draft: &mut Draft<'_>) {
-    let late = draft.status.reason == "ProgressDeadlineExceeded";
+    let late = draft.status.reason == Reason::ProgressDeadlineExceeded;
     if let Some(wait) = draft.waiting.clone().filter(|_| !late) {
-        draft.say(Phase::Progressing, &wait.reason, wait.message);
+        draft.say(Phase::Progressing, wait.reason, wait.message);
     }
 }
 
 fn idle(draft: &mut Draft<'_>) {
     let restarting = draft.waiting.clone().filter(|_| draft.status.state.restart().is_some());
     if let Some(wait) = restarting {
-        return draft.say(Phase::Progressing, &wait.reason, wait.message);
+        return draft.say(Phase::Progressing, wait.reason, wait.message);
     }
     let stable = named(draft.status.stable_revision.as_ref());
     if let Some(problem) = draft.input.seen.problems.first().cloned() {
-        return draft.say(Phase::Healthy, &problem.reason, problem.message);
+        return draft.say(Phase::Healthy, problem.reason, problem.message);
     }
     let message = match &draft.status.pinned {
         Some(_) => format!("{stable} is stable, pinned by undo until the file has another template"),
         None => format!("{stable} is stable"),
     };
-    draft.say(Phase::Healthy, "Stable", message);
+    draft.say(Phase::Healthy, Reason::Stable, message);
 }
 
 fn shown(draft: &mut Draft<'_>) {
@@ -191,26 +191,33 @@ fn conditions(draft: &mut Draft<'_>) {
     let status = &mut draft.status;
     let phase = status.phase.unwrap_or_default();
     let (reason, message) = (status.reason.clone(), status.message.clone());
-    let said = (reason.as_str(), message.as_str());
+    let said = || (reason.clone(), message.as_str());
     let list = &mut status.conditions;
-    conditions::set(list, READY, phase == Phase::Healthy, said, generation, now);
+    conditions::set(list, ConditionType::Ready, phase == Phase::Healthy, said(), generation, now);
     let enough = status.available_replicas >= status.desired_replicas;
     let available = format!("{} of {} pods are available", status.available_replicas, status.desired_replicas);
     conditions::set(
         list,
-        AVAILABLE,
+        ConditionType::Available,
         enough,
-        (if enough { "Available" } else { "PodsMissing" }, &available),
+        (if enough { Reason::Available } else { Reason::PodsMissing }, &available),
         generation,
         now,
     );
-    toggle(list, RECONCILING, matches!(phase, Phase::Progressing | Phase::Paused), said, generation, now);
-    toggle(list, STALLED, phase == Phase::Degraded, said, generation, now);
     toggle(
         list,
-        PINNED,
+        ConditionType::Reconciling,
+        matches!(phase, Phase::Progressing | Phase::Paused),
+        said(),
+        generation,
+        now,
+    );
+    toggle(list, ConditionType::Stalled, phase == Phase::Degraded, said(), generation, now);
+    toggle(
+        list,
+        ConditionType::Pinned,
         status.pinned.is_some(),
-        ("Undo", "undo chose this revision over the file's"),
+        (Reason::Undo, "undo chose this revision over the file's"),
         generation,
         now,
     );
@@ -219,11 +226,11 @@ fn conditions(draft: &mut Draft<'_>) {
 /// Conditions that are shown only while true.
 pub fn toggle(
     list: &mut Vec<conditions::Condition>,
-    type_: &str,
+    type_: ConditionType,
     on: bool,
-    said: (&str, &str),
+    said: (Reason, &str),
     generation: Option<i64>,
     now: jiff::Timestamp,
 ) {
-    if on { conditions::set(list, type_, true, said, generation, now) } else { conditions::clear(list, type_) }
+    if on { conditions::set(list, type_, true, said, generation, now) } else { conditions::clear(list, &type_) }
 }

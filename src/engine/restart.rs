@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::status::State;
+use crate::api::{reason::Reason, status::State};
 
 use super::{
     decision::Action,
@@ -31,14 +31,14 @@ fn keep(draft: &mut Draft<'_>, restart: Option<Timestamp>) {
 pub fn walk(draft: &mut Draft<'_>) {
     if !is_possible(draft) {
         if draft.input.status.state.restart().is_some() {
-            draft.tell(true, "RestartEnded", "a release began: pods that were not replaced yet stay as they are");
+            draft.tell(true, Reason::RestartEnded, "a release began: pods that were not replaced yet stay as they are");
         }
         return;
     }
     follow_template(draft);
     let Some(at) = draft.status.state.restart() else { return };
     // Pods are looked at from the tick on that finds the restart on record.
-    let Some(pods) = &draft.input.seen.pods else { return draft.wait("Restarting", "restarting the pods", None) };
+    let Some(pods) = &draft.input.seen.pods else { return draft.wait(Reason::Restarting, "restarting the pods", None) };
     let stable = draft.stable_id().unwrap_or_default();
     let pods: Vec<&PodSeen> = pods.iter().filter(|pod| pod.revision == stable).collect();
     let old: Vec<&PodSeen> = pods.iter().copied().filter(|pod| pod.created < at).collect();
@@ -47,13 +47,13 @@ pub fn walk(draft: &mut Draft<'_>) {
     if old.is_empty() && available >= draft.replicas() {
         keep(draft, None);
         let whose = named(draft.status.stable_revision.as_ref());
-        return draft.tell(false, "Restarted", format!("all pods of {whose} are new"));
+        return draft.tell(false, Reason::Restarted, format!("all pods of {whose} are new"));
     }
     let message = format!("restarting: {} of {} pods are still the old ones", old.len(), draft.replicas());
     for pod in chosen(old, available.saturating_sub(minimum(draft))) {
         draft.ask(Action::Evict { pod: pod.name.clone(), uid: pod.uid.clone() });
     }
-    draft.wait("Restarting", message, None);
+    draft.wait(Reason::Restarting, message, None);
 }
 
 /// Available pods that a restart leaves. It has no pods above the desired count, so it takes one at a time where the file
@@ -171,10 +171,7 @@ mod tests {
             let (seen, status) = at_rest(pods, replicas, Some(NOW - 1.minutes()));
             let decision = decide(&seen, &status, &RolloutSpec::default());
             assert_eq!(evicted(&decision), wanted, "{replicas} pods");
-            assert_eq!(
-                (decision.status.phase, decision.status.reason.as_str()),
-                (Some(Phase::Progressing), "Restarting")
-            );
+            assert_eq!((decision.status.phase, decision.status.reason), (Some(Phase::Progressing), Reason::Restarting));
         }
     }
 
@@ -186,7 +183,7 @@ mod tests {
         let (seen, status) = at_rest(vec![pod("a", 0, true), pod("b", 0, true)], 2, at);
         let decision = decide(&seen, &status, &RolloutSpec::default());
         assert_eq!((decision.status.state.restart(), decision.status.phase), (None, Some(Phase::Healthy)));
-        assert!(decision.notices.iter().any(|notice| notice.reason == "Restarted"));
+        assert!(decision.notices.iter().any(|notice| notice.reason == Reason::Restarted));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Follows the wanted template: a first deploy, a new revision, back to stable, superseding (S3, S4, S30, S31, S84).
 
-use crate::api::status::{Course, Outcome, Returning, ReturnsBecause, RevisionRef, Shortcut, ShortcutBecause, State};
+use crate::api::{
+    reason::Reason,
+    status::{Course, Outcome, Returning, ReturnsBecause, RevisionRef, Shortcut, ShortcutBecause, State},
+};
 
 use super::{
     decision::Action,
@@ -56,7 +59,7 @@ fn first(draft: &mut Draft<'_>, wanted: String) {
     }
     let number = draft.next_number(&wanted);
     outcome::begin(draft, RevisionRef { id: wanted, number }, 1);
-    draft.tell(false, "FirstDeploy", format!("revision #{number} is the first: straight to all pods"));
+    draft.tell(false, Reason::FirstDeploy, format!("revision #{number} is the first: straight to all pods"));
 }
 
 fn back_to_stable(draft: &mut Draft<'_>) {
@@ -64,7 +67,7 @@ fn back_to_stable(draft: &mut Draft<'_>) {
     let message = format!("the file is back at {}", named(stable.as_ref()));
     if draft.release().is_some() {
         outcome::record(draft, Outcome::RolledBack, &message);
-        draft.tell(false, "RolledBack", message);
+        draft.tell(false, Reason::RolledBack, message);
     }
     draft.status.current_revision = stable;
     let since = draft.now();
@@ -80,10 +83,10 @@ fn begin_new(draft: &mut Draft<'_>, wanted: String) {
     let revision = RevisionRef { id: wanted, number };
     let Some(shortcut) = shortcut else {
         outcome::begin(draft, revision, 1);
-        return draft.tell(false, "NewRevision", format!("revision #{number} begins at step 1"));
+        return draft.tell(false, Reason::NewRevision, format!("revision #{number} begins at step 1"));
     };
     outcome::begin_shortcut(draft, revision, shortcut);
-    draft.tell(false, "ShortWay", format!("revision #{number} was stable before: without steps and analysis"));
+    draft.tell(false, Reason::ShortWay, format!("revision #{number} was stable before: without steps and analysis"));
 }
 
 /// Whether a revision needs no steps and no analysis: one of the last that were stable (S32), or, in blue-green, one that

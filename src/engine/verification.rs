@@ -3,7 +3,8 @@
 use crate::api::{
     analysis::{ShareStatus, ShareVerdict},
     common::Percent,
-    conditions::{self, SHARE_VERIFIED},
+    conditions,
+    reason::{ConditionType, Reason},
     rollout::Verification,
 };
 
@@ -16,14 +17,14 @@ pub fn show(draft: &mut Draft<'_>) {
     let said = counted.filter(|counted| counted.verdict != ShareVerdict::Counting);
     let (now, generation) = (draft.now(), draft.input.generation);
     match said {
-        None => conditions::clear(&mut draft.status.conditions, SHARE_VERIFIED),
+        None => conditions::clear(&mut draft.status.conditions, &ConditionType::ShareVerified),
         Some(counted) => {
             let verified = counted.verdict == ShareVerdict::Verified;
-            let reason = if verified { "RequestsFollow" } else { "RequestsDoNotFollow" };
+            let reason = if verified { Reason::RequestsFollow } else { Reason::RequestsDoNotFollow };
             let message = text(draft, &counted);
             conditions::set(
                 &mut draft.status.conditions,
-                SHARE_VERIFIED,
+                ConditionType::ShareVerified,
                 verified,
                 (reason, &message),
                 generation,
@@ -44,11 +45,11 @@ pub fn allows(draft: &mut Draft<'_>) -> bool {
         ShareVerdict::Verified => return true,
         ShareVerdict::Counting => {
             let message = format!("counting whether {} of the requests arrive: {}", planned(draft), seen(&counted));
-            draft.wait("Verification", message, None);
+            draft.wait(Reason::Verification, message, None);
         }
         ShareVerdict::Broken => {
             let message = text(draft, &counted);
-            draft.wait_for_progress("Verification", 0, message);
+            draft.wait_for_progress(Reason::Verification, 0, message);
         }
     }
     false

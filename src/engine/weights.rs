@@ -4,6 +4,7 @@
 
 use crate::api::{
     common::Percent,
+    reason::{Reason, WakeReason},
     status::{Course, RouteWritten, Stage, State, TargetMemory},
 };
 
@@ -132,7 +133,7 @@ fn remember(draft: &mut Draft<'_>, memory: TargetMemory, wanted: &str, good: boo
     let since = if same { memory.since } else { None }.unwrap_or_else(|| draft.now());
     let until = draft.settle().after(since);
     if until > draft.now() {
-        draft.wake(until, "target settles");
+        draft.wake(until, WakeReason::TargetSettles);
     }
     TargetMemory { revision: Some(wanted.to_owned()), since: Some(since), written: Some(wanted.to_owned()) }
 }
@@ -279,7 +280,7 @@ fn repair(draft: &mut Draft<'_>, seen: &RouteSeen) -> bool {
             ),
             None => format!("the routes were changed {who}: written back to the current step"),
         };
-        draft.tell(true, "RouteRepaired", message);
+        draft.tell(true, Reason::RouteRepaired, message);
     }
     may
 }
@@ -313,7 +314,7 @@ fn settle_route(draft: &mut Draft<'_>) -> bool {
     let since = *draft.status.memory.route_since.get_or_insert(now);
     let until = draft.settle().after(since);
     if until > now {
-        draft.wake(until, "route settles");
+        draft.wake(until, WakeReason::RouteSettles);
     }
     until <= now
 }

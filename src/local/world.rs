@@ -26,6 +26,7 @@ use crate::{
         AnalysisRun, Percent, Rollout, RolloutStatus,
         analysis::AnalysisTemplateSpec,
         command::{CommandState, RolloutCommandSpec},
+        reason::Reason,
         revision,
     },
     engine::{Action, CommandSeen, Notice, RouteSeen, RunRequest, RunSeen, Seen, Target, TargetSeen, TemplateSeen},
@@ -199,7 +200,10 @@ impl LocalWorld {
         }
         let wanted = state.rollout.spec.template.clone().filter(|template| revision::id(template) == id);
         let (Some(template), Some(behaviour)) = (wanted, state.behaviours.get(id).cloned()) else {
-            return Err(refused("UnknownRevision", format!("revision {id} is not the desired one and has no pods")));
+            return Err(refused(
+                Reason::UnknownRevision,
+                format!("revision {id} is not the desired one and has no pods"),
+            ));
         };
         let workload = format!("{}-{id}", self.inner.key.name);
         state.revisions.push(Replicas::new(id, number, workload, revision::images(&template), behaviour));
@@ -355,8 +359,8 @@ pub(super) fn run_seen(run: &AnalysisRun) -> RunSeen {
     RunSeen { phase: status.phase, verdict: status.verdict, epoch_wanted: run.spec.epoch, stop: run.spec.stop, status }
 }
 
-pub(super) fn refused(reason: &str, message: String) -> WorldError {
-    WorldError::Refused { reason: reason.into(), message }
+pub(super) fn refused(reason: Reason, message: String) -> WorldError {
+    WorldError::Refused { reason, message }
 }
 
 #[async_trait]
@@ -395,14 +399,17 @@ impl World for LocalWorld {
             Action::AnswerCommand { name, state: end, message } => state.answer_command(name, *end, message),
             Action::RemoveRevision { id } => state.revisions.retain(|revision| &revision.id != id),
             Action::EnsureWorkload { .. } | Action::HandBack(_) => {
-                return Err(refused("NotLocal", "there is no Deployment to pause or restore outside a cluster".into()));
+                return Err(refused(
+                    Reason::NotLocal,
+                    "there is no Deployment to pause or restore outside a cluster".into(),
+                ));
             }
             Action::AskGate(_) => {
                 let message = "gates are asked by a controller in a cluster only; promote ends the wait";
-                return Err(refused("NotLocal", message.into()));
+                return Err(refused(Reason::NotLocal, message.into()));
             }
             Action::Evict { .. } => {
-                return Err(refused("NotLocal", "pods are evicted in a cluster only".into()));
+                return Err(refused(Reason::NotLocal, "pods are evicted in a cluster only".into()));
             }
         }
         self.inner.reroute(state);

@@ -16,6 +16,7 @@ use crate::{
             AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, RunPrometheus, TemplateRef,
             Verdict,
         },
+        reason::Reason,
     },
     engine::RunRequest,
     evidence::{
@@ -58,7 +59,7 @@ pub fn freeze(
     };
     let spec = resolve(wanted, dialect).map_err(|errors| {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        WorldError::Refused { reason: "InvalidAnalysis".into(), message: texts.join("; ") }
+        WorldError::Refused { reason: Reason::InvalidAnalysis, message: texts.join("; ") }
     })?;
     let metadata = ObjectMeta {
         name: Some(request.name.clone()),
@@ -75,7 +76,7 @@ fn find(
     let name = &named.name;
     let found = templates.get(name).cloned().or_else(|| builtin(name));
     found.map(|template| (name.clone(), template)).ok_or_else(|| WorldError::Refused {
-        reason: "MissingTemplate".into(),
+        reason: Reason::MissingTemplate,
         message: format!("no AnalysisTemplate \"{name}\" in this file or built in; add it to the same file"),
     })
 }

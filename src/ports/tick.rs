@@ -9,6 +9,7 @@ use super::{
 use crate::{
     api::{
         Rollout, RolloutStatus, SKIP_HAND_BACK,
+        reason::{Reason, WakeReason},
         status::{Memory, State, TargetMemory},
     },
     engine::{self, Action, Decision, Input, Notice, Wake, refusals},
@@ -54,11 +55,11 @@ pub async fn tick(world: &dyn World, key: &RolloutKey, clock: &dyn Clock) -> Res
     }
     if cut_short {
         // What the next decision asks for has no event of its own.
-        last.wake = Some(Wake { at: clock.now(), reason: "the next decision follows".to_owned() });
+        last.wake = Some(Wake { at: clock.now(), reason: WakeReason::NextDecision });
     }
     if tick.may_wait(key) {
         let at = clock.now() + ECHO;
-        let echo = Wake { at, reason: "writes take effect".to_owned() };
+        let echo = Wake { at, reason: WakeReason::WritesTakeEffect };
         last.wake = last.wake.filter(|wake| wake.at <= at).or(Some(echo));
     } else {
         tick.record().await?;
@@ -159,11 +160,11 @@ impl<'a> Tick<'a> {
     }
 
     /// Records a rejection; each is reported once.
-    fn refused(&mut self, action: &Action, reason: &str, message: &str) {
+    fn refused(&mut self, action: &Action, reason: &Reason, message: &str) {
         let generation = self.observation.rollout.metadata.generation;
         let why = refusals::Why { reason, message };
         if refusals::refused(&mut self.known, action, &why, generation, self.clock.now()) {
-            self.notices.push(Notice { warning: true, reason: reason.to_owned(), message: message.to_owned() });
+            self.notices.push(Notice { warning: true, reason: reason.clone(), message: message.to_owned() });
         }
     }
 
@@ -259,10 +260,10 @@ fn skips_hand_back(rollout: &Rollout) -> bool {
 fn note_failure(status: &mut RolloutStatus, notices: &mut Vec<Notice>, error: &WorldError, told: &str) {
     let WorldError::Transient(message) = error else { return };
     if told != message {
-        notices.push(Notice { warning: true, reason: "WriteFailed".to_owned(), message: message.clone() });
+        notices.push(Notice { warning: true, reason: Reason::WriteFailed, message: message.clone() });
     }
     if status.held().is_none() {
-        status.reason = "WriteFailed".to_owned();
+        status.reason = Reason::WriteFailed;
         status.message.clone_from(message);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::{
-    api::{Rollout, RolloutStatus},
+    api::{Rollout, RolloutStatus, reason::Reason},
     engine::{Action, Decision, Input, Notice, Seen},
 };
 
@@ -59,7 +59,7 @@ pub enum WorldError {
     #[error("{message}")]
     Refused {
         /// A CamelCase reason for status and events.
-        reason: String,
+        reason: Reason,
         /// What is wrong, where, and what to do.
         message: String,
     },

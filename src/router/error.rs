@@ -1,6 +1,6 @@
 //! Why a route cannot be read or planned, with what its owner can do.
 
-use crate::api::Percent;
+use crate::api::{Percent, reason::Reason};
 
 /// Why a route cannot be read or planned. `place` names route and object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -219,28 +219,28 @@ impl RouteError {
     }
 
     /// A CamelCase reason for conditions and events.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            RouteError::MissingVirtualService { .. } => "MissingVirtualService",
-            RouteError::NoConsent { .. } => "RouteNotAllowed",
-            RouteError::CrossNamespaceDenied { .. } => "CrossNamespaceDenied",
-            RouteError::SharedRoute { .. } => "SharedRoute",
-            RouteError::MissingDestinationRule { .. } => "MissingDestinationRule",
-            RouteError::SubsetNotFound { .. } => "SubsetNotFound",
-            RouteError::RouteNotFound { .. } | RouteError::NoHttpRoute { .. } => "RouteNotFound",
-            RouteError::RouteNameNeeded { .. } => "RouteNameNeeded",
-            RouteError::DelegateRoute { .. } => "DelegateRoute",
-            RouteError::StableDestinationMissing { .. } => "StableDestinationMissing",
-            RouteError::CanaryDestinationMissing { .. } => "CanaryDestinationMissing",
-            RouteError::AmbiguousDestination { .. } => "AmbiguousDestination",
-            RouteError::InvalidWeight { .. } => "InvalidWeight",
-            RouteError::NoShareLeft { .. } => "NoShareLeft",
-            RouteError::WeightNotExpressible { .. } => "WeightNotExpressible",
-            RouteError::WeightTooFine { .. } => "WeightTooFine",
-            RouteError::HeaderTaken { .. } => "HeaderTaken",
-            RouteError::CookieTaken { .. } => "CookieTaken",
-            RouteError::MirrorTaken { .. } => "MirrorTaken",
-            RouteError::NotOurs { .. } => "DestinationRuleNotOurs",
+            RouteError::MissingVirtualService { .. } => Reason::MissingVirtualService,
+            RouteError::NoConsent { .. } => Reason::RouteNotAllowed,
+            RouteError::CrossNamespaceDenied { .. } => Reason::CrossNamespaceDenied,
+            RouteError::SharedRoute { .. } => Reason::SharedRoute,
+            RouteError::MissingDestinationRule { .. } => Reason::MissingDestinationRule,
+            RouteError::SubsetNotFound { .. } => Reason::SubsetNotFound,
+            RouteError::RouteNotFound { .. } | RouteError::NoHttpRoute { .. } => Reason::RouteNotFound,
+            RouteError::RouteNameNeeded { .. } => Reason::RouteNameNeeded,
+            RouteError::DelegateRoute { .. } => Reason::DelegateRoute,
+            RouteError::StableDestinationMissing { .. } => Reason::StableDestinationMissing,
+            RouteError::CanaryDestinationMissing { .. } => Reason::CanaryDestinationMissing,
+            RouteError::AmbiguousDestination { .. } => Reason::AmbiguousDestination,
+            RouteError::InvalidWeight { .. } => Reason::InvalidWeight,
+            RouteError::NoShareLeft { .. } => Reason::NoShareLeft,
+            RouteError::WeightNotExpressible { .. } => Reason::WeightNotExpressible,
+            RouteError::WeightTooFine { .. } => Reason::WeightTooFine,
+            RouteError::HeaderTaken { .. } => Reason::HeaderTaken,
+            RouteError::CookieTaken { .. } => Reason::CookieTaken,
+            RouteError::MirrorTaken { .. } => Reason::MirrorTaken,
+            RouteError::NotOurs { .. } => Reason::DestinationRuleNotOurs,
         }
     }
 }

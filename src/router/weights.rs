@@ -90,6 +90,7 @@ fn common_divisor(a: u128, b: u128) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::reason::Reason;
 
     const FIRST_TWO: Pair = Pair { stable: 0, canary: 1 };
 
@@ -132,7 +133,7 @@ mod tests {
     fn a_coarser_grain_rounds_toward_stable_but_never_to_nothing() {
         let (grain, points) = (Percent::whole(1), Percent::from_basis_points);
         assert_eq!(on_grain(points(1250), grain), Ok(points(1200)));
-        assert_eq!(on_grain(points(99), grain).map_err(|e| e.reason()), Err("WeightTooFine"));
+        assert_eq!(on_grain(points(99), grain).map_err(|e| e.reason()), Err(Reason::WeightTooFine));
         assert_eq!(on_grain(Percent::ZERO, grain), Ok(Percent::ZERO));
         assert_eq!(on_grain(points(1), points(1)), Ok(points(1)));
     }

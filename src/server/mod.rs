@@ -76,7 +76,7 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
     for entry in pages.cluster.tables().rollouts.all() {
         let status = entry.value.rollout.as_ref().ok().and_then(|rollout| rollout.status.as_ref());
         let phase = match (&entry.value.rollout, status.and_then(|status| status.phase)) {
-            (Err(fault), _) => fault.reason.to_owned(),
+            (Err(fault), _) => fault.reason.to_string(),
             (_, Some(phase)) => format!("{phase:?}"),
             (_, None) => "Unknown".to_owned(),
         };

@@ -179,7 +179,7 @@ impl<S: Seen> Check<'_, S> {
         let none = "not there yet".to_owned();
         self.equal("phase", expect.phase.as_ref().map(word), status.phase.as_ref().map_or(none.clone(), word));
         if let Some(part) = &expect.reason
-            && !status.reason.contains(part.as_str())
+            && !status.reason.as_str().contains(part.as_str())
             && !status.message.contains(part.as_str())
         {
             self.found.push(format!("reason is {} ({}), wanted \"{part}\" in it", status.reason, status.message));
@@ -285,7 +285,7 @@ impl<S: Seen> Check<'_, S> {
             self.equal(&format!("verdicts.{name}"), Some(word(wanted)), verdict);
         }
         for (name, wanted) in &expect.condition {
-            let condition = status.conditions.iter().find(|condition| condition.type_ == *name);
+            let condition = status.conditions.iter().find(|condition| condition.type_.as_str() == name);
             let state = condition.map_or("False".to_owned(), |condition| condition.status.clone());
             self.equal(&format!("condition.{name}"), Some(wanted.clone()), state);
         }

@@ -24,6 +24,7 @@ use crate::{
     api::{
         RolloutStatus,
         analysis::{AnalysisRunSpec, AnalysisRunStatus, RunPhase},
+        reason::Reason,
     },
     engine::{Action, Decision, GateSeen, Input, Notice, Seen, Target, invariants},
     evidence::run::Live,
@@ -88,7 +89,7 @@ struct Judged {
 
 /// As the controller reports that it restored a count.
 fn restored(message: String) -> Notice {
-    Notice { warning: true, reason: "ReplicasRestored".into(), message }
+    Notice { warning: true, reason: Reason::ReplicasRestored, message }
 }
 
 /// How a call continues.

@@ -11,6 +11,7 @@ use glidepath::{
         Rollout, RolloutSpec, RolloutStatus,
         analysis::{Measurement, MetricStatus, Verdict},
         command::Verb,
+        reason::Reason,
         status::{Course, Phase},
     },
     engine::{Decision, Input, Seen, step},
@@ -90,7 +91,7 @@ fn at_rest(world: &SimWorld) -> Moment {
 /// In the middle of an observation: the tick of every change of its pods, routes and evidence.
 fn observing(mut world: SimWorld) -> Moment {
     world.template = "next".to_owned();
-    let waits = |world: &SimWorld| world.status.waiting_for.as_ref().is_some_and(|wait| wait.reason == "Observe");
+    let waits = |world: &SimWorld| world.status.waiting_for.as_ref().is_some_and(|wait| wait.reason == Reason::Observe);
     assert!(world.run_until(DAY, waits).unwrap(), "{}", world.status.message);
     let moment = Moment::of(&world).written_down();
     assert_eq!((moment.status.course(), moment.status.metrics.len()), (Course::Stepping, 4));
@@ -136,7 +137,7 @@ fn released(file: &str) -> SimWorld {
 /// Lets a release run until `done`, promoting it out of every pause.
 fn release(world: &mut SimWorld, id: &str, done: impl Fn(&SimWorld) -> bool) {
     world.template = id.to_owned();
-    let pauses = |world: &SimWorld| world.status.waiting_for.as_ref().is_some_and(|wait| wait.reason == "Pause");
+    let pauses = |world: &SimWorld| world.status.waiting_for.as_ref().is_some_and(|wait| wait.reason == Reason::Pause);
     while world.run_until(DAY, |world| done(world) || pauses(world)).unwrap() {
         if done(world) {
             return;

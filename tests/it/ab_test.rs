@@ -6,6 +6,7 @@ use glidepath::{
         analysis::{TemplateRef, Verdict},
         command::{CommandState, Verb},
         common::{HumanDuration, Percent},
+        reason::Reason,
         rollout::OnInconclusive,
         status::{Course, Outcome, Phase, Stage},
         strategy::{AbTestStrategy, Judged, OnNoDifference, OnWin, RequestMatch, Sticky, Strategy, ValueMatch},
@@ -110,7 +111,9 @@ fn s70_users_are_told_apart_by_what_they_send() {
 fn s70_no_decision_before_its_time() {
     for goal in [WON, LOST, SAME] {
         let mut world = test_of(spec(by_weight()), goal);
-        comes_to(&mut world, HOUR, |world| world.status.waiting_for.as_ref().is_some_and(|w| w.reason == "Testing"));
+        comes_to(&mut world, HOUR, |world| {
+            world.status.waiting_for.as_ref().is_some_and(|w| w.reason == Reason::Testing)
+        });
         let began = world.now;
         comes_to(&mut world, HOUR * 2, |world| world.status.course() != Course::Stepping);
         assert_eq!(world.now.duration_since(began), HOUR, "{goal:?}");

@@ -3,7 +3,11 @@
 
 use glidepath::{
     api::{
-        RolloutSpec, command::Verb, common::Percent, conditions::OBJECT_DRIFT, conditions::ROUTE_DRIFT, status::Course,
+        RolloutSpec,
+        command::Verb,
+        common::Percent,
+        reason::{ConditionType, Reason},
+        status::Course,
     },
     engine::Target,
     sim::SimWorld,
@@ -156,18 +160,18 @@ fn s53_a_fight_is_told_with_the_other_managers_name() {
     });
     statuses.dedup();
     assert!(statuses.len() < 40, "{} statuses", statuses.len());
-    let condition = |world: &SimWorld, type_: &str| {
+    let condition = |world: &SimWorld, type_: ConditionType| {
         world.status.conditions.iter().find(|c| c.type_ == type_).map(|c| c.message.clone())
     };
-    let message = condition(&world, ROUTE_DRIFT).unwrap();
+    let message = condition(&world, ConditionType::RouteDrift).unwrap();
     assert_eq!(message, "field manager argocd keeps changing the routes: repaired once a minute");
     assert!(world.status.message.contains(&message), "{}", world.status.message);
     assert!(!world.status.weights.settled && world.status.weights.accepted.is_none(), "unverified meanwhile");
-    assert!(world.run_until(6 * MINUTE, |world| condition(world, ROUTE_DRIFT).is_none()).unwrap());
+    assert!(world.run_until(6 * MINUTE, |world| condition(world, ConditionType::RouteDrift).is_none()).unwrap());
     assert!(is_right(&world) && !world.status.message.contains("argocd"), "{}", world.status.message);
 
     fight(&mut world, MINUTE, &[100], |world, _| world.rescale("v1", 1));
-    let message = condition(&world, OBJECT_DRIFT).unwrap();
+    let message = condition(&world, ConditionType::ObjectDrift).unwrap();
     assert_eq!(message, "field manager kubectl keeps changing the replicas of revision v1: repaired once a minute");
 }
 
@@ -203,7 +207,7 @@ fn s51_s53_routes_that_disagree_are_not_read_as_nothing() {
     let told = world.notices.len();
     world.settle().unwrap();
     assert_eq!((world.weight(), world.disagrees()), (Percent::whole(60), false));
-    let repaired = world.notices[told..].iter().find(|notice| notice.reason == "RouteRepaired").unwrap();
+    let repaired = world.notices[told..].iter().find(|notice| notice.reason == Reason::RouteRepaired).unwrap();
     assert!(repaired.message.contains("argocd") && repaired.message.contains("disagree"), "{}", repaired.message);
 }
 

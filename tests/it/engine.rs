@@ -7,6 +7,7 @@ use glidepath::{
         analysis::{ShareVerdict, TemplateRef, Verdict},
         command::{CommandState, Verb},
         common::{HumanDuration, Percent},
+        reason::{ConditionType, Reason},
         rollout::{BackgroundAnalysis, OnFailure, RollbackWindow, Verification},
         status::{Course, Outcome, Phase, Stage},
         strategy::{
@@ -397,11 +398,11 @@ fn s52_steps_wait_for_counted_requests_where_the_file_says_so() {
     let share = |share| Behaviour { share, ..Behaviour::default() };
     let verified = |world: &SimWorld| {
         let conditions = &world.status.conditions;
-        conditions.iter().find(|c| c.type_ == "ShareVerified").map(|c| c.status.clone())
+        conditions.iter().find(|c| c.type_ == ConditionType::ShareVerified).map(|c| c.status.clone())
     };
     let mut world = at_version_one(spec.clone(), 4);
     world.behaviours.insert("v2".into(), share(ShareVerdict::Counting));
-    release(&mut world, "v2", |world| world.status.reason == "Verification");
+    release(&mut world, "v2", |world| world.status.reason == Reason::Verification);
     world.run_until(HOUR, |_| false).unwrap();
     assert_eq!((world.status.step_index, verified(&world)), (0, None), "without requests it waits, and nothing fails");
     assert!(world.status.message.contains("25 % of 10000 so far"), "{}", world.status.message);
@@ -471,7 +472,7 @@ fn s53_no_step_completes_while_an_object_is_missing_and_the_deadline_runs() {
         release(&mut world, "v2", |world| world.status.step_index == 1);
         let mut seen = world.seen();
         let message = "VirtualService shop/checkout does not exist".to_owned();
-        seen.problems = vec![Problem { reason: "MissingVirtualService".into(), message, blocks_all: false }];
+        seen.problems = vec![Problem { reason: Reason::MissingVirtualService, message, blocks_all: false }];
         seen.route = Some(RouteSeen::default());
         let (mut status, mut now) = (world.status.clone(), world.now);
         for (seconds, course) in [(0, Course::Stepping), (59, Course::Stepping), (2, Course::Aborted)] {
@@ -495,7 +496,7 @@ fn s33_an_abort_with_an_object_missing_returns_those_that_are_left() {
     world.tick().unwrap();
     let mut seen = world.seen();
     let message = "VirtualService shop/front does not exist".to_owned();
-    seen.problems = vec![Problem { reason: "MissingVirtualService".into(), message, blocks_all: false }];
+    seen.problems = vec![Problem { reason: Reason::MissingVirtualService, message, blocks_all: false }];
     let mut status = world.status.clone();
     for (returnable, route, target) in [(true, true, false), (false, false, true)] {
         seen.route = Some(RouteSeen { returnable, ..RouteSeen::default() });
@@ -553,8 +554,8 @@ fn s20_other_objects_are_taken_over_once_the_old_ones_are_given_back() {
         }
         world.sleep(SignedDuration::from_secs(1));
     }
-    let told = |reason: &str| world.notices.iter().any(|notice| notice.reason == reason);
-    assert!(told("ObjectsChanged") && told("ObjectsGivenBack"), "{:?}", world.notices);
+    let told = |reason: Reason| world.notices.iter().any(|notice| notice.reason == reason);
+    assert!(told(Reason::ObjectsChanged) && told(Reason::ObjectsGivenBack), "{:?}", world.notices);
     assert_eq!((world.status.attempt, world.status.step_index, world.weight()), (2, 1, Percent::whole(50)));
     assert_eq!(world.status.memory.objects, Some(world.spec.objects()));
 }
@@ -630,7 +631,7 @@ fn s83_a_restart_replaces_all_pods_and_keeps_enough() {
     world.command(Verb::Restart, false);
     let restarted = |world: &SimWorld| {
         assert!(world.available("v1") >= 6, "{}", world.available("v1"));
-        world.notices.iter().any(|notice| notice.reason == "Restarted")
+        world.notices.iter().any(|notice| notice.reason == Reason::Restarted)
     };
     assert!(world.run_until(HOUR, restarted).unwrap(), "{}", world.status.message);
     assert!(world.now > before + MINUTE && world.status.phase == Some(Phase::Healthy));

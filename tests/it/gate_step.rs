@@ -5,6 +5,7 @@ use glidepath::{
         RolloutSpec,
         command::{CommandState, Verb},
         common::{HumanDuration, Percent},
+        reason::Reason,
         rollout::OnFailure,
         status::{Course, Outcome, Phase},
         strategy::{CanaryStrategy, Gate, OnTimeout, Step, Strategy},
@@ -81,7 +82,7 @@ fn s16_a_yes_opens_the_gate_and_is_asked_for_once() {
     let question = &world.asked[0];
     assert_eq!((question.gate.as_str(), question.step, question.attempt), ("window", 1, 1));
     assert!(question.key.ends_with("/v2/1/1"), "{}", question.key);
-    assert!(world.notices.iter().any(|notice| notice.reason == "GateOpened"));
+    assert!(world.notices.iter().any(|notice| notice.reason == Reason::GateOpened));
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn s16_a_gate_that_stays_shut_does_as_the_file_says() {
     assert_eq!(world.status.held(), None);
     comes_to(&mut world, MINUTE * 2, |world| world.status.held().is_some());
     let held = world.status.held().cloned().unwrap();
-    assert_eq!(held.reason, "GateTimeout");
+    assert_eq!(held.reason, Reason::GateTimeout);
     assert!(held.message.starts_with("gate window did not open in 10m, asked "), "{}", held.message);
     let asked = world.asked.len();
     passes(&mut world, HOUR);

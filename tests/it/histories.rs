@@ -6,6 +6,7 @@ use glidepath::{
     api::{
         Rollout,
         analysis::AnalysisTemplateSpec,
+        reason::Reason,
         status::{Course, Phase, RevisionRef},
         validate::{self, Severity},
     },
@@ -248,7 +249,7 @@ fn rests(cluster: &SimCluster) -> bool {
     let status = cluster.status();
     let failed_first = status.course() == Course::FirstDeploy && status.phase == Some(Phase::Degraded);
     let asleep = cluster.rollout.as_ref().is_none_or(|rollout| rollout.spec.replicas == Some(0));
-    let to_be_mended = status.reason == "InvalidSpec"; // a person must mend the file
+    let to_be_mended = status.reason == Reason::InvalidSpec; // a person must mend the file
     to_be_mended
         || matches!(status.course(), Course::Idle | Course::Aborted)
         || status.phase == Some(Phase::Paused)
@@ -258,7 +259,7 @@ fn rests(cluster: &SimCluster) -> bool {
 
 /// Every pod carries what the file says for its revision's role, and those of no role carry nothing.
 fn carry_their_roles(cluster: &SimCluster) -> bool {
-    let Some(rollout) = cluster.rollout.as_ref().filter(|_| cluster.status().reason != "InvalidSpec") else {
+    let Some(rollout) = cluster.rollout.as_ref().filter(|_| cluster.status().reason != Reason::InvalidSpec) else {
         return true;
     };
     let status = cluster.status();

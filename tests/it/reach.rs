@@ -1,6 +1,9 @@
 //! The stable version counts as Healthy only while callers reach it (rule S57).
 
-use glidepath::api::status::{Course, Phase};
+use glidepath::api::{
+    reason::{ConditionType, Reason},
+    status::{Course, Phase},
+};
 
 use crate::engine::{HOUR, MINUTE, at_version_one, pause, release, set_weight, with_mesh};
 
@@ -12,11 +15,11 @@ fn s57_stable_without_endpoints_is_not_healthy_and_begins_no_release() {
     world.list_endpoints(false);
     world.settle().unwrap();
     let said = |world: &glidepath::sim::SimWorld| (world.status.phase, world.status.reason.clone());
-    assert_eq!(said(&world), (Some(Phase::Progressing), "StableUnreachable".to_owned()));
-    let ready = world.status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
+    assert_eq!(said(&world), (Some(Phase::Progressing), Reason::StableUnreachable));
+    let ready = world.status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready).unwrap();
     assert_eq!(ready.status, "False");
     world.run_until(11 * MINUTE, |_| false).unwrap();
-    assert_eq!(said(&world), (Some(Phase::Degraded), "StableUnreachable".to_owned()), "past the deadline");
+    assert_eq!(said(&world), (Some(Phase::Degraded), Reason::StableUnreachable), "past the deadline");
     world.template = "v2".into();
     world.run_until(HOUR, |_| false).unwrap();
     assert_eq!((world.status.course(), world.wanted("v2")), (Course::Idle, 0), "nothing begins");
@@ -30,7 +33,7 @@ fn s57_stable_without_pods_is_not_healthy() {
     let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
     world.kill_pods("v1");
     world.settle().unwrap();
-    assert_eq!((world.status.phase, world.status.reason.as_str()), (Some(Phase::Progressing), "StableLost"));
+    assert_eq!((world.status.phase, world.status.reason.clone()), (Some(Phase::Progressing), Reason::StableLost));
     assert!(world.run_until(MINUTE, |world| world.status.phase == Some(Phase::Healthy)).unwrap());
 }
 

@@ -8,6 +8,7 @@ use std::{fs, path::Path};
 use glidepath::{
     api::{
         Percent, RolloutSpec,
+        reason::Reason,
         strategy::{HeaderRoute, MirrorRoute, Sticky},
         traffic::TrafficRouter,
     },
@@ -255,10 +256,10 @@ fn s7_a_route_of_another_namespace_is_written_only_with_its_owners_consent() {
     let istio = router(entry);
     let routes = json!([{ "route": full(100, 0) }]);
     for (allowed, scope, refused) in [
-        (None, CrossNamespace::Consent, Some("RouteNotAllowed")),
-        (Some("bank"), CrossNamespace::Consent, Some("RouteNotAllowed")),
+        (None, CrossNamespace::Consent, Some(Reason::RouteNotAllowed)),
+        (Some("bank"), CrossNamespace::Consent, Some(Reason::RouteNotAllowed)),
         (Some("bank,shop"), CrossNamespace::Consent, None),
-        (Some("shop"), CrossNamespace::Deny, Some("CrossNamespaceDenied")),
+        (Some("shop"), CrossNamespace::Deny, Some(Reason::CrossNamespaceDenied)),
     ] {
         let ctx = RouteContext { scope: RouteScope { cross_namespace: scope, ..RouteScope::default() }, ..context() };
         let current = gateway(allowed, routes.clone());
@@ -269,10 +270,10 @@ fn s7_a_route_of_another_namespace_is_written_only_with_its_owners_consent() {
         let back = istio.hand_back(&ctx, &gateway(allowed, json!([{ "route": full(95, 5) }])));
         assert_eq!(back.len(), usize::from(refused.is_none()), "nor on the way back");
         let missing = istio.plan(&ctx, &Objects::default(), &weight(Percent::ZERO)).unwrap_err();
-        if let Some(refused) = refused {
+        if let Some(refused) = &refused {
             let unseen = istio.plan(&ctx, &current, &weight(Percent::ZERO)).unwrap_err();
             assert_eq!(
-                (unseen.reason(), unseen.to_string()),
+                (&unseen.reason(), unseen.to_string()),
                 (refused, missing.to_string()),
                 "as if it were not there"
             );
@@ -299,11 +300,11 @@ fn an_object_of_another_shape_is_refused() {
     let mut odd = two(50, 50);
     odd[1]["headers"] = json!("none");
     for (spec, reason) in [
-        (json!("none"), "RouteNotFound"),
-        (json!({ "http": "none" }), "RouteNotFound"),
-        (json!({ "http": ["none"] }), "StableDestinationMissing"),
-        (json!({ "http": [{ "route": odd }] }), "CookieTaken"),
-        (json!({ "http": [{ "match": [{ "headers": 5 }], "route": two(50, 50) }] }), "HeaderTaken"),
+        (json!("none"), Reason::RouteNotFound),
+        (json!({ "http": "none" }), Reason::RouteNotFound),
+        (json!({ "http": ["none"] }), Reason::StableDestinationMissing),
+        (json!({ "http": [{ "route": odd }] }), Reason::CookieTaken),
+        (json!({ "http": [{ "match": [{ "headers": 5 }], "route": two(50, 50) }] }), Reason::HeaderTaken),
     ] {
         let mut object = virtual_service("checkout", json!([]));
         object["spec"] = spec;
@@ -371,7 +372,7 @@ fn h7_a_route_shared_with_others_takes_weights_alone() {
         RouteIntent { sticky: Some(sticky), ..weight(Percent::ZERO) },
     ] {
         let refused = istio.plan(&context(), &current, &intent).unwrap_err();
-        assert_eq!(refused.reason(), "SharedRoute", "{refused}");
+        assert_eq!(refused.reason(), Reason::SharedRoute, "{refused}");
     }
     assert_eq!(istio.plan(&context(), &current, &weight(Percent::whole(50))).unwrap().len(), 1);
 }

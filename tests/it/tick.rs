@@ -8,6 +8,7 @@ use glidepath::{
         Rollout, RolloutSpec, RolloutStatus,
         command::Verb,
         common::{HumanDuration, Percent},
+        reason::Reason,
         status::{Course, Phase},
         strategy::{CanaryStrategy, Pause, Step, Strategy},
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
@@ -96,7 +97,7 @@ impl World for Watched {
     async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {
         if (self.refuses)(action) {
             self.refused.lock().unwrap().push(self.now());
-            return Err(WorldError::Refused { reason: "Forbidden".into(), message: "cannot write".into() });
+            return Err(WorldError::Refused { reason: Reason::Forbidden, message: "cannot write".into() });
         }
         if let Action::EnsureRoute(intent) = action {
             let recorded = self.sim().status.clone();
@@ -166,7 +167,7 @@ async fn s53_a_refused_write_is_on_record_and_blocks_its_step_until_it_succeeds(
     world.sim().template = "v2".into();
     let begun = world.now();
     let later = begun + SignedDuration::from_mins(3);
-    world.run_until(|status| status.reason == "Forbidden").await.unwrap();
+    world.run_until(|status| status.reason == Reason::Forbidden).await.unwrap();
     while world.now() < later {
         let decision = tick(&world, &world.key(), &world).await.unwrap().unwrap();
         let status = world.sim().status.clone();
@@ -191,7 +192,7 @@ async fn s33_an_abort_is_carried_out_whatever_else_is_refused() {
     world.run_until(|status| status.step_index == 1).await.unwrap();
     world.refuses = |action| matches!(action, Action::EnsureRevision { .. } | Action::EnsureTarget { .. });
     world.sim().template = "v3".into();
-    world.run_until(|status| status.reason == "Forbidden").await.unwrap();
+    world.run_until(|status| status.reason == Reason::Forbidden).await.unwrap();
     world.sim().command(Verb::Abort, false);
     world.run_until(|status| status.course() == Course::Aborted && status.weights.settled).await.unwrap();
     assert_eq!(world.sim().seen().route.unwrap().weight, Some(Percent::ZERO));

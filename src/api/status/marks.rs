@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::reason::Reason;
+
 /// A revision: the id names its template, the number its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -19,7 +21,7 @@ pub struct RevisionRef {
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
     /// A CamelCase reason.
-    pub reason: String,
+    pub reason: Reason,
     /// The same for people.
     pub message: String,
     /// Since when.
@@ -34,7 +36,7 @@ pub struct Waiting {
 #[serde(rename_all = "camelCase")]
 pub struct Held {
     /// A CamelCase reason.
-    pub reason: String,
+    pub reason: Reason,
     /// The same for people.
     pub message: String,
     /// Since when.
@@ -46,7 +48,7 @@ pub struct Held {
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// Which wait.
-    pub wait: String,
+    pub wait: Reason,
     /// The high-water mark: pods, endpoints.
     pub best: u32,
     /// When the mark was reached, put off by the time for which the clock was stopped since.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     api::{
         LOCAL_OPTION, Rollout, RolloutStatus,
-        conditions::STALLED,
+        reason::ConditionType,
         status::{Course, Held, Outcome, Phase, Stage},
         strategy::{Gate, OnTimeout, Step},
     },
@@ -183,7 +183,11 @@ pub fn elapsed(status: &RolloutStatus, now: Timestamp) -> SignedDuration {
 
 /// The message of the Stalled condition, when it is true.
 pub fn stalled(status: &RolloutStatus) -> Option<&str> {
-    status.conditions.iter().find(|c| c.type_ == STALLED && c.status == "True").map(|c| c.message.as_str())
+    status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == ConditionType::Stalled && c.status == "True")
+        .map(|c| c.message.as_str())
 }
 
 /// Whether the controller has seen the newest file.

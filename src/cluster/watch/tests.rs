@@ -10,7 +10,7 @@ use super::{
     *,
 };
 use crate::{
-    api::FINALIZER,
+    api::{FINALIZER, reason::Reason},
     clock::SystemClock,
     cluster::{events::EventSender, fence::Fence, shared::Settings, table::ObjectKey},
     engine::{GateAnswer, GateQuestion},
@@ -233,7 +233,7 @@ async fn only_rollouts_that_name_an_unavailable_kind_are_blocked() {
     process.synced().await;
     for (name, blocks_all) in [("web", Some(true)), ("rests", Some(false)), ("plain", None)] {
         let problems = process.observe(name).await.unwrap().seen.problems;
-        let found = problems.iter().find(|problem| problem.reason == "RouterUnavailable");
+        let found = problems.iter().find(|problem| problem.reason == Reason::RouterUnavailable);
         assert_eq!(found.map(|problem| problem.blocks_all), blocks_all, "{name}: {problems:?}");
     }
 }

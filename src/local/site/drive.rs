@@ -9,6 +9,7 @@ use super::{
     health::{EVERY, Look, Probe},
 };
 use crate::{
+    api::reason::Reason,
     engine::Notice,
     ports::{World as _, WorldError, tick::tick},
 };
@@ -87,7 +88,7 @@ impl Site {
     fn tell_failure(&self, error: &WorldError, told: &mut String) {
         let message = format!("{error}; retrying");
         if message != *told {
-            let notice = Notice { warning: true, reason: "TickFailed".into(), message: message.clone() };
+            let notice = Notice { warning: true, reason: Reason::TickFailed, message: message.clone() };
             self.inner.tell(&mut self.inner.state(), notice);
             *told = message;
         }
@@ -116,8 +117,8 @@ impl Site {
         if turned && !(first && up) {
             let (address, why) = (&state.ground.places[place].address, state.health[place].why());
             let message = if up { format!("{address} answers") } else { format!("{address} does not respond: {why}") };
-            let reason = if up { "AddressUp" } else { "AddressDown" };
-            self.inner.tell(&mut state, Notice { warning: !up, reason: reason.into(), message });
+            let reason = if up { Reason::AddressUp } else { Reason::AddressDown };
+            self.inner.tell(&mut state, Notice { warning: !up, reason, message });
         }
         let health = state.health.clone();
         state.ground.settle(&health);

@@ -15,6 +15,7 @@ use crate::{
     api::{
         AnalysisRun, Rollout, RolloutCommand, RolloutStatus,
         command::{CommandState, RolloutCommandStatus},
+        reason::Reason,
         revision,
     },
     engine::{Action, CommandSeen, Notice, RunRequest, Seen, TemplateSeen},
@@ -145,7 +146,10 @@ impl Inner {
             Action::EnsureRevision { id, number } => {
                 let wanted = || rollout.spec.template.clone().filter(|template| revision::id(template) == *id);
                 if !state.ground.ensure_version(id, *number, wanted, self.clock.now()) {
-                    return Err(refused("UnknownRevision", format!("revision {id} is neither desired nor known")));
+                    return Err(refused(
+                        Reason::UnknownRevision,
+                        format!("revision {id} is neither desired nor known"),
+                    ));
                 }
             }
             Action::EnsureReplicas { id, replicas } => {
@@ -160,13 +164,16 @@ impl Inner {
             Action::EnsureRoute(intent) => state.ground.route(intent),
             Action::RemoveRevision { id } => state.ground.versions.retain(|version| version.id != *id),
             Action::EnsureWorkload { .. } | Action::HandBack(_) => {
-                return Err(refused("NotLocal", "there is no Deployment to pause or restore outside a cluster".into()));
+                return Err(refused(
+                    Reason::NotLocal,
+                    "there is no Deployment to pause or restore outside a cluster".into(),
+                ));
             }
             Action::Evict { .. } => {
-                return Err(refused("NotLocal", "pods are evicted in a cluster only".into()));
+                return Err(refused(Reason::NotLocal, "pods are evicted in a cluster only".into()));
             }
             Action::EnsureMetadata { .. } => {
-                return Err(refused("NotLocal", "pods are labeled in a cluster only".into()));
+                return Err(refused(Reason::NotLocal, "pods are labeled in a cluster only".into()));
             }
             Action::EnsureRun(_)
             | Action::CheckRun(_)
@@ -182,7 +189,7 @@ impl Inner {
         let message = format!(
             "#{number} at {address} no longer receives traffic and can be stopped; the next version goes there"
         );
-        self.tell(state, Notice { warning: false, reason: "AddressFree".into(), message });
+        self.tell(state, Notice { warning: false, reason: Reason::AddressFree, message });
     }
 
     fn ensure_run(&self, rollout: &Rollout, request: &RunRequest) -> Result<(), WorldError> {

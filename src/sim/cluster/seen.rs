@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Replicas, SimCluster, Target};
 use crate::{
-    api::{AnalysisRun, analysis::AnalysisRunStatus, revision},
+    api::{AnalysisRun, analysis::AnalysisRunStatus, reason::Reason, revision},
     engine::{Problem, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen},
     ports::targets::Split,
     sim::replicas::count,
@@ -85,25 +85,24 @@ impl SimCluster {
     pub(super) fn problems(&self) -> Vec<Problem> {
         let Some(rollout) = &self.rollout else { return Vec::new() };
         let spec = &rollout.spec;
-        let problem =
-            |reason: &str, message: String, blocks_all| Problem { reason: reason.to_owned(), message, blocks_all };
+        let problem = |reason: Reason, message: String, blocks_all| Problem { reason, message, blocks_all };
         let mut found = Vec::new();
         if let Some(invalid) = &self.invalid {
-            found.push(problem("InvalidSpec", invalid.clone(), true));
+            found.push(problem(Reason::InvalidSpec, invalid.clone(), true));
         }
         if let Some(workload) = spec.workload_ref.as_ref().filter(|_| self.deployment.is_none()) {
             let message =
                 format!("Missing Deployment/{}: referenced by workloadRef; create it or fix the name", workload.name);
-            found.push(problem("MissingWorkload", message, false));
+            found.push(problem(Reason::MissingWorkload, message, false));
         }
         let root = spec.services.as_ref().and_then(|services| services.root.as_ref());
         if let Some(root) = root.filter(|root| self.missing.contains(&("Service".to_owned(), (*root).clone()))) {
             let message = format!("Missing Service/{root}: referenced by services.root; create it or fix the name");
-            found.push(problem("MissingService", message, false));
+            found.push(problem(Reason::MissingService, message, false));
         }
         if let Some(name) = self.missing_route() {
             let message = format!("Missing VirtualService/{name}: create it, or remove it from spec.traffic");
-            found.push(problem("MissingVirtualService", message, false));
+            found.push(problem(Reason::MissingVirtualService, message, false));
         }
         found
     }

@@ -77,7 +77,7 @@ impl Seen for SimCluster {
     }
 
     fn told(&self, reason: &str, since: Millis) -> bool {
-        self.notices.iter().any(|(at, notice)| *at >= since && notice.reason == reason)
+        self.notices.iter().any(|(at, notice)| *at >= since && notice.reason.as_str() == reason)
     }
 
     fn lost(&self) -> u64 {

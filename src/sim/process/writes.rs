@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::{
-    api::metadata::PodMetadata,
+    api::{metadata::PodMetadata, reason::Reason},
     engine::{Action, GateAnswer, GateQuestion, HandBack, RouteIntent, RunRequest, Seen, Target},
     ports::{WorldError, gate, runs},
     sim::{cluster::SimCluster, replicas::Replicas, time::millis},
     source::DIALECT,
 };
 
-pub(super) fn refused(reason: &str, message: String) -> WorldError {
-    WorldError::Refused { reason: reason.into(), message }
+pub(super) fn refused(reason: Reason, message: String) -> WorldError {
+    WorldError::Refused { reason, message }
 }
 
 pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -> Result<(), WorldError> {
@@ -22,7 +22,7 @@ pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -
     }
     let Some((_, template)) = cluster.wanted_template().filter(|(wanted, _)| wanted == id) else {
         let message = format!("the ReplicaSet of revision {id} is gone, and the template has changed");
-        return Err(refused("RevisionLost", message));
+        return Err(refused(Reason::RevisionLost, message));
     };
     let (workload, template) = (format!("{}-{id}", cluster.key.name), template.clone());
     cluster.sets.push(Replicas::new(id, number, workload, template));

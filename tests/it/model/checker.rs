@@ -11,6 +11,7 @@ use glidepath::{
         RolloutSpec, RolloutStatus,
         analysis::Verdict,
         command::{CommandState, Verb},
+        reason::Reason,
         status::{Course, Stage},
     },
     engine::{Action, Decision, Input, invariants},
@@ -72,14 +73,15 @@ impl State {
         let over = matches!(status.course(), Course::Idle | Course::Aborted)
             && self.world.weight.is_zero()
             && self.decision.wake.is_none();
-        let asked = status.waiting_for.as_ref().is_some_and(|wait| wait.reason == "Pause" || wait.reason == "Paused");
+        let asked =
+            status.waiting_for.as_ref().is_some_and(|wait| matches!(wait.reason, Reason::Pause | Reason::Paused));
         self.quiet && (over || asked && self.decision.wake.is_none() || status.held().is_some())
     }
 
     /// Where the rollout is, in a line.
     pub fn says(&self) -> String {
         let status = &self.world.status;
-        let wake = self.decision.wake.as_ref().map(|wake| wake.reason.as_str()).unwrap_or("nothing");
+        let wake = self.decision.wake.as_ref().map_or("nothing".to_owned(), |wake| wake.reason.to_string());
         format!("{:?}: {} (weight {}, wakes for {wake})", status.course(), status.message, self.world.weight)
     }
 }
@@ -246,13 +248,13 @@ fn times_out_in_a_pause(input: &Input<'_>, decision: &Decision) -> Option<String
     let paused = input.status.paused_by_command && decision.status.paused_by_command;
     let same = input.status.state.since() == decision.status.state.since();
     let out = decision.status.state.extended() && !input.status.state.extended()
-        || decision.notices.iter().any(|notice| notice.reason == "Inconclusive");
+        || decision.notices.iter().any(|notice| notice.reason == Reason::Inconclusive);
     (paused && same && out).then(|| "S36: an observation ran out of time in a pause".to_owned())
 }
 
 /// No one but the controller writes routes here (S53).
 fn blames_others(decision: &Decision) -> Option<String> {
-    let blamed = decision.notices.iter().any(|notice| notice.reason == "RouteRepaired");
+    let blamed = decision.notices.iter().any(|notice| notice.reason == Reason::RouteRepaired);
     blamed.then(|| "S53: a write of ours was taken for a change from outside".to_owned())
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use glidepath::{
-    api::{RolloutStatus, command::CommandState, status::Phase},
+    api::{RolloutStatus, command::CommandState, reason::Reason, status::Phase},
     engine::Decision,
 };
 
@@ -94,11 +94,11 @@ fn shown(place: &str) -> String {
 
 /// What was reported last, else the command that did it.
 fn why(before: &RolloutStatus, decision: &Decision) -> String {
-    let beside = ["Command", "StepCompleted"];
-    let told = decision.notices.iter().map(|notice| notice.reason.as_str()).rfind(|reason| !beside.contains(reason));
+    let beside = |reason: &&Reason| matches!(reason, Reason::Command | Reason::StepCompleted);
+    let told = decision.notices.iter().map(|notice| &notice.reason).rfind(|reason| !beside(reason));
     let taken = decision.status.commands.first().filter(|first| Some(*first) != before.commands.first());
     match (told, taken) {
-        (Some(told), _) => told.to_owned(),
+        (Some(told), _) => told.to_string(),
         (None, Some(record)) if record.state == CommandState::Done => record.verb.as_str().to_owned(),
         _ => String::new(),
     }

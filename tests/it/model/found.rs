@@ -6,6 +6,7 @@ use glidepath::{
         analysis::Verdict,
         command::Verb,
         common::Percent,
+        reason::Reason,
         status::{Course, Phase},
     },
     sim::{
@@ -32,7 +33,7 @@ fn s36_a_pause_stops_the_clock_of_an_observation() {
     assert!(world.run_until(MINUTE, |world| world.status.phase == Some(Phase::Paused)).unwrap());
     world.command(Verb::Promote, false);
     world.settle().unwrap();
-    assert_eq!(world.status.reason, "Observe", "{}", world.status.message);
+    assert_eq!(world.status.reason, Reason::Observe, "{}", world.status.message);
     world.command(Verb::Pause, false);
     world.settle().unwrap();
     world.now += MINUTE * 10;
@@ -75,12 +76,12 @@ fn s53_a_write_of_ours_that_was_never_recorded_is_no_change_from_outside() {
     world.command(Verb::Abort, false);
     world.settle().unwrap();
     assert_eq!((world.status.course(), world.weight().is_zero()), (Course::Aborted, true));
-    let blamed = world.notices.iter().find(|notice| notice.reason == "RouteRepaired");
+    let blamed = world.notices.iter().find(|notice| notice.reason == Reason::RouteRepaired);
     assert_eq!(blamed, None);
 
     // A weight that no step asked for is a user's.
     world.drift(Percent::whole(7));
     world.settle().unwrap();
     assert!(world.weight().is_zero());
-    assert!(world.notices.iter().any(|notice| notice.reason == "RouteRepaired"));
+    assert!(world.notices.iter().any(|notice| notice.reason == Reason::RouteRepaired));
 }

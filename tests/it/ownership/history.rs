@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Shop, key, rollout};
+use glidepath::api::reason::Reason;
 
 /// A run as the controller makes them; `tail` is `2-1-step3`.
 fn run(uid: &Value, tail: &str, phase: &str, verdict: &str, minute: usize) -> Value {
@@ -196,7 +197,7 @@ async fn m9_a_run_that_is_not_this_rollouts_is_no_evidence() {
     let request = RunRequest { name: "web-2-1-background".into(), key, epoch: 3, ..RunRequest::default() };
     let refusal = world.carry_out(&observation, &Action::EnsureRun(request)).await.unwrap_err();
     let message = "AnalysisRun web-2-1-background is not this Rollout's; delete it".to_owned();
-    assert_eq!(refusal, WorldError::Refused { reason: "Conflict".into(), message });
+    assert_eq!(refusal, WorldError::Refused { reason: Reason::Conflict, message });
 }
 
 /// The status of a second version at its first step.

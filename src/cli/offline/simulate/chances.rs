@@ -14,6 +14,7 @@ use crate::{
     api::{
         command::Verb,
         common::{Delay, HumanDuration, Percent},
+        reason::Reason,
         status::{Course, Phase, Waiting},
     },
     cli::{
@@ -191,7 +192,7 @@ fn released(cluster: &SimCluster) -> bool {
 
 fn waits_for_promote(cluster: &SimCluster) -> bool {
     let Some(status) = cluster.rollout.as_ref().and_then(|rollout| rollout.status.as_ref()) else { return false };
-    let waits = |waiting: &Waiting| waiting.until.is_none() || waiting.reason == "Approval";
+    let waits = |waiting: &Waiting| waiting.until.is_none() || waiting.reason == Reason::Approval;
     let open = status.waiting_for.as_ref().is_some_and(waits);
     status.phase == Some(Phase::Paused) && status.held().is_none() && open && cluster.commands.is_empty()
 }
