@@ -8,7 +8,10 @@ mod reference_page;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use glidepath::cli::{offline::lint::lint, render::paint::Paint, root::command};
+use glidepath::{
+    api::reason::{ConditionType, Reason},
+    cli::{offline::lint::lint, render::paint::Paint, root::command},
+};
 use page::{Block, Page};
 
 fn root(path: &str) -> PathBuf {
@@ -55,6 +58,30 @@ fn every_test_that_the_security_page_names_is_there() {
     for name in named {
         assert!(code.contains(&format!("fn {name}(")), "{name} is no test any more");
     }
+}
+
+/// Users search for the words that they see.
+#[test]
+fn every_reason_and_condition_that_a_page_names_is_there() {
+    let mut named = 0;
+    // Elsewhere reasons are those of metrics.
+    for page in pages().iter().filter(|page| ["docs/troubleshooting.md", "docs/controller.md"].contains(&&*page.name)) {
+        let text = std::fs::read_to_string(root(&page.name)).unwrap();
+        for word in named_after("reason `", &text) {
+            assert!(Reason::ALL.contains(&word.into()), "{}: there is no reason {word}", page.name);
+            named += 1;
+        }
+        for word in named_after("condition `", &text) {
+            assert!(ConditionType::ALL.contains(&word.into()), "{}: there is no condition {word}", page.name);
+            named += 1;
+        }
+    }
+    assert!(named > 10, "only {named} are named");
+}
+
+/// The words in backticks after this text.
+fn named_after<'t>(before: &str, text: &'t str) -> Vec<&'t str> {
+    text.split(before).skip(1).filter_map(|rest| rest.split('`').next()).collect()
 }
 
 #[test]
