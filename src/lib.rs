@@ -8,7 +8,9 @@
 //!      cli        controller       server          drivers: async, side effects
 //!       └──────┬──────┴──────┬───────┘
 //!         sim · local     adapters: cluster  router  source
-//!              └────► ports ◄┘                     traits and plain structs
+//!              └──► reconcile ◄┘                   one tick, one step of a run: the same in every world
+//!                       │
+//!                ports · routing                   traits and plain structs; what a split of traffic is
 //!                       │
 //!                    engine                        pure: step(&Input) -> Decision
 //!                       │
@@ -32,7 +34,9 @@ pub mod expr;
 pub mod local;
 pub mod metrics;
 pub mod ports;
+pub mod reconcile;
 pub mod router;
+pub mod routing;
 pub mod server;
 pub mod sim;
 pub mod source;

@@ -21,7 +21,8 @@ use crate::{
         command::CommandState,
     },
     engine::{Action, GateAnswer, GateQuestion, RouteIntent, Target},
-    ports::{Clock, GateAsker, GateDesk, Observation, RolloutKey, World, WorldError},
+    ports::{Clock, GateAsker, Observation, RolloutKey, World, WorldError},
+    reconcile::GateDesk,
 };
 
 const ROLLOUT: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/web";

@@ -26,10 +26,8 @@ use crate::{
         self, CommandSeen, Notice, PodSeen, RevisionSeen, RouteIntent, RouteSeen, Seen, Target, TargetSeen,
         TemplateSeen, WorkloadSeen, items,
     },
-    ports::{
-        Observation, RolloutKey, WorldError,
-        replicas::{self, Count},
-    },
+    ports::{Observation, RolloutKey, WorldError},
+    reconcile::replicas::{self, Count},
     router::{self, Objects, RouteContext, RouteError, Router},
 };
 

@@ -31,7 +31,8 @@ use super::{
 use crate::{
     engine::Notice,
     metrics::Metrics,
-    ports::{Clock, GateDesk, RolloutKey, WorldError},
+    ports::{Clock, RolloutKey, WorldError},
+    reconcile::GateDesk,
     router::{RouteScope, WatchedKind},
 };
 

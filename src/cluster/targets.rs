@@ -1,6 +1,6 @@
 //! What a Rollout's traffic is split between: two Services, two subsets, or nothing but replica counts (rule S6).
 
-pub use crate::ports::targets::{Split, Targets, of};
+pub use crate::routing::targets::{Split, Targets, of};
 use crate::{
     api::Rollout,
     ports::RolloutKey,

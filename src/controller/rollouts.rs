@@ -11,7 +11,8 @@ use crate::{
     api::reason::Reason,
     cluster::Cluster,
     engine::{Decision, Notice},
-    ports::{Clock, RolloutKey, WorldError, tick::tick},
+    ports::{Clock, RolloutKey, WorldError},
+    reconcile::tick::tick,
     server::Metrics,
 };
 

@@ -24,8 +24,10 @@ use crate::{
     evidence::{Answer, Query, run},
     ports::{
         Clock, Source, SourceError, WorldError,
-        runs::{is_old, told},
         source::{Asking, Fault, asked},
+    },
+    reconcile::{
+        runs::{is_old, told},
         turns::{Class, Rules, Turns},
     },
     server::Metrics,

@@ -30,7 +30,8 @@ use crate::{
         revision,
     },
     engine::{Action, CommandSeen, Notice, RouteSeen, RunRequest, RunSeen, Seen, Target, TargetSeen, TemplateSeen},
-    ports::{Clock, Observation, RolloutKey, World, WorldError, runs},
+    ports::{Clock, Observation, RolloutKey, World, WorldError},
+    reconcile::runs,
     source::DIALECT,
 };
 

@@ -10,7 +10,7 @@ use crate::{
         splitter::Splitter,
         traffic::{Tally, Traffic},
     },
-    ports::tick::tick,
+    reconcile::tick::tick,
 };
 
 const ROLLOUT: &str = "

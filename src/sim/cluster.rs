@@ -23,10 +23,8 @@ use crate::{
     },
     engine::{CommandSeen, Notice},
     evidence::ArmCounts,
-    ports::{
-        RolloutKey,
-        targets::{self, Targets},
-    },
+    ports::RolloutKey,
+    routing::targets::{self, Targets},
 };
 
 use super::{

@@ -28,7 +28,8 @@ use crate::{
     },
     engine::{Action, Decision, GateSeen, Input, Notice, Seen, Target, invariants},
     evidence::run::Live,
-    ports::{Clock, Observation, RolloutKey, World, WorldError, replicas, runs},
+    ports::{Clock, Observation, RolloutKey, World, WorldError},
+    reconcile::{replicas, runs},
 };
 
 /// A cache that is behind hears of what happened so much later.

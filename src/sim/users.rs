@@ -9,7 +9,7 @@ use super::{
     scenario::{HeadersSpec, TrafficSpec},
     time::Millis,
 };
-use crate::{engine::RouteIntent, ports::requests::AnyOf};
+use crate::{engine::RouteIntent, routing::requests::AnyOf};
 
 /// The users' requests.
 #[derive(Clone, Debug, Default)]

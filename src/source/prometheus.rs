@@ -23,8 +23,8 @@ use crate::{
     ports::{
         secrets::Secrets,
         source::{Asking, Fault, Source, SourceError},
-        turns::{Class, NoTurn, Rules, Turns},
     },
+    reconcile::turns::{Class, NoTurn, Rules, Turns},
 };
 
 mod answer;

@@ -21,10 +21,10 @@ use glidepath::{
     },
     engine::Decision,
     ports::{
-        Clock, GateAsker, GateDesk, RolloutKey, WorldError,
+        Clock, GateAsker, RolloutKey, WorldError,
         gate::{GateAnswer, GateQuestion},
-        tick::tick,
     },
+    reconcile::{GateDesk, tick::tick},
 };
 use jiff::Timestamp;
 use kube::{Client, core::DynamicObject};

@@ -14,7 +14,8 @@ use glidepath::{
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
     },
     engine::{Action, Notice},
-    ports::{Clock, Observation, RolloutKey, World, WorldError, tick::tick},
+    ports::{Clock, Observation, RolloutKey, World, WorldError},
+    reconcile::tick::tick,
     sim::SimWorld,
 };
 use jiff::{SignedDuration, Timestamp};

@@ -13,7 +13,8 @@ use crate::{
     cli::{exit::CliError, interrupt::Interrupts},
     engine::Seen,
     local::{LocalWorld, traffic::Traffic},
-    ports::{Clock, World, WorldError, tick::tick},
+    ports::{Clock, World, WorldError},
+    reconcile::tick::tick,
 };
 
 use super::{

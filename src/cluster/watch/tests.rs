@@ -14,7 +14,8 @@ use crate::{
     clock::SystemClock,
     cluster::{events::EventSender, fence::Fence, shared::Settings, table::ObjectKey},
     engine::{GateAnswer, GateQuestion},
-    ports::{GateAsker, GateDesk, Observation, RolloutKey, World},
+    ports::{GateAsker, Observation, RolloutKey, World},
+    reconcile::GateDesk,
 };
 
 const ROLLOUTS: &str = "/apis/glidepath.dev/v1alpha1/rollouts";

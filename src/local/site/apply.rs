@@ -29,7 +29,8 @@ use crate::{
     },
     engine::Notice,
     local::counters::Counters,
-    ports::{Clock, GateAsker, GateDesk, RolloutKey},
+    ports::{Clock, GateAsker, RolloutKey},
+    reconcile::GateDesk,
 };
 
 /// What a site is made of.

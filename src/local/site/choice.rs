@@ -5,7 +5,7 @@ use hyper::HeaderMap;
 use crate::{
     api::common::Percent,
     engine::{Stickiness, Target},
-    ports::requests::{AnyOf, cookies},
+    routing::requests::{AnyOf, cookies},
 };
 
 use super::ground::{Route, StickyRoute};

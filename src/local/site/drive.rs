@@ -11,7 +11,8 @@ use super::{
 use crate::{
     api::reason::Reason,
     engine::Notice,
-    ports::{World as _, WorldError, tick::tick},
+    ports::{World as _, WorldError},
+    reconcile::tick::tick,
 };
 
 /// An address that could not be reached is looked at so soon.

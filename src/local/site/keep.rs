@@ -25,7 +25,8 @@ use crate::{
     api::{NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, analysis::AnalysisTemplateSpec},
     engine::Notice,
     local::counters::{Counters, Series},
-    ports::{Clock, GateDesk, RolloutKey},
+    ports::{Clock, RolloutKey},
+    reconcile::GateDesk,
 };
 
 /// Which version is where.

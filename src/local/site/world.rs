@@ -20,7 +20,8 @@ use crate::{
     },
     engine::{Action, CommandSeen, Notice, RunRequest, Seen, TemplateSeen},
     local::world::{refused, run_seen},
-    ports::{Observation, RolloutKey, Source, World, WorldError, runs},
+    ports::{Observation, RolloutKey, Source, World, WorldError},
+    reconcile::runs,
     source::DIALECT,
 };
 

@@ -4,7 +4,7 @@ use super::{Laws, SimCluster, Target, Version};
 use crate::{
     api::Percent,
     evidence::ArmCounts,
-    ports::targets::Split,
+    routing::targets::Split,
     sim::{
         flow::Flow,
         pods::{Pod, PodCounts, Rates, sum, sum_counts},

@@ -6,7 +6,7 @@ use super::{Replicas, SimCluster, Target};
 use crate::{
     api::{AnalysisRun, analysis::AnalysisRunStatus, reason::Reason, revision},
     engine::{Problem, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen},
-    ports::targets::Split,
+    routing::targets::Split,
     sim::replicas::count,
 };
 

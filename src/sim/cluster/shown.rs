@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{SimCluster, Target};
 use crate::{
     api::{Percent, RolloutStatus, command::CommandState},
-    ports::targets::Split,
+    routing::targets::Split,
     sim::{
         expect::{RevisionShown, Seen, Selects},
         time::Millis,

@@ -9,7 +9,8 @@ use super::{Played, Player, RESTART, RESYNC, RETRY, ROUNDS, SOON, Ticking};
 use crate::{
     api::{RolloutStatus, status::Phase},
     engine::{self, Decision, Input},
-    ports::{WorldError, tick::tick},
+    ports::WorldError,
+    reconcile::tick::tick,
     sim::{
         expect,
         process::Process,

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::{
     api::{metadata::PodMetadata, reason::Reason},
     engine::{Action, GateAnswer, GateQuestion, HandBack, RouteIntent, RunRequest, Seen, Target},
-    ports::{WorldError, gate, runs},
+    ports::{WorldError, gate},
+    reconcile::runs,
     sim::{cluster::SimCluster, replicas::Replicas, time::millis},
     source::DIALECT,
 };

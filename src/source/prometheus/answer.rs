@@ -10,10 +10,8 @@ use std::{collections::HashMap, time::Duration};
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    ports::{
-        source::{Fault, SourceError},
-        turns::NoTurn,
-    },
+    ports::source::{Fault, SourceError},
+    reconcile::turns::NoTurn,
     source::{
         outbound::{Denied, Trouble},
         servers::Server,

@@ -5,7 +5,7 @@ use super::at_path;
 use super::eyes::{Eyes, Told};
 use ::glidepath::api::command::CommandState;
 use ::glidepath::api::{NUMBER_ANNOTATION, Percent, REVISION_LABEL, Rollout, RolloutStatus, revision};
-use ::glidepath::ports::targets::{self, Split, Targets};
+use ::glidepath::routing::targets::{self, Split, Targets};
 use ::glidepath::sim::Millis;
 use ::glidepath::sim::expect::{RevisionShown, Seen, Selects};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};

@@ -6,7 +6,7 @@ use super::look::Place;
 use crate::load::{Load, Plan, Tally};
 use ::glidepath::api::Rollout;
 use ::glidepath::api::status::Phase;
-use ::glidepath::ports::targets;
+use ::glidepath::routing::targets;
 use ::glidepath::sim::scenario::TrafficSpec;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

@@ -10,9 +10,10 @@ use glidepath::{
     evidence::{Answer, ArmCounts, Query},
     metrics::Metrics,
     ports::{
-        Clock, GateAsker, GateDesk, RolloutKey,
+        Clock, GateAsker, RolloutKey,
         source::{Asking, Fault::Unreachable, Source, SourceError},
     },
+    reconcile::GateDesk,
     source::OwnPrometheus,
 };
 use jiff::SignedDuration;

@@ -13,7 +13,7 @@ use crate::{
         BUILTIN_NAMES, builtin,
         resolve::{self, ResolveError, Wanted},
     },
-    ports::targets,
+    routing::targets,
     source::DIALECT,
 };
 

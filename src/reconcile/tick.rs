@@ -2,10 +2,6 @@
 
 use jiff::SignedDuration;
 
-use super::{
-    clock::Clock,
-    world::{Observation, RolloutKey, World, WorldError},
-};
 use crate::{
     api::{
         Rollout, RolloutStatus, SKIP_HAND_BACK,
@@ -13,6 +9,7 @@ use crate::{
         status::{Memory, State, TargetMemory},
     },
     engine::{self, Action, Decision, Input, Notice, Wake, refusals},
+    ports::{Clock, Observation, RolloutKey, World, WorldError},
 };
 
 /// Decisions in one tick at most; what is left over is done by the next.

@@ -5,10 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kube::api::ObjectMeta;
 
-use super::{
-    source::{Asking, Source},
-    world::{RolloutKey, WorldError},
-};
 use crate::{
     api::{
         AnalysisRun, Rollout,
@@ -23,6 +19,10 @@ use crate::{
         Dialect, builtin,
         resolve::{Wanted, resolve},
         run::Live,
+    },
+    ports::{
+        RolloutKey, WorldError,
+        source::{Asking, Source},
     },
 };
 
