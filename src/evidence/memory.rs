@@ -8,7 +8,11 @@ use serde_json::Value;
 
 use crate::api::analysis::{Metric, MetricStatus};
 
-use super::{context::Context, conversion, ratio, silence::Silence, threshold};
+use super::{
+    context::Context,
+    judges::{conversion, ratio, threshold},
+    silence::Silence,
+};
 
 /// A judge's memory.
 #[derive(Clone, Debug)]

@@ -1,22 +1,18 @@
 //! From numbers to verdicts, without I/O: what to ask, how to count, and the judges joined to metrics.
 
-mod before;
 mod builtin;
-mod catastrophic;
 mod context;
-mod conversion;
 pub mod defaults;
 mod dialect;
+mod judges;
 mod memory;
 mod plan;
 mod query;
-mod ratio;
 pub mod resolve;
 pub mod run;
 mod share;
 mod silence;
 mod texts;
-mod threshold;
 mod windows;
 
 pub use builtin::{BUILTIN_NAMES, builtin};

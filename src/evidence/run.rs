@@ -13,13 +13,13 @@ use crate::api::analysis::{
 
 use super::{
     context::Context,
-    conversion,
+    judges::{conversion, ratio, threshold},
     memory::{Kept, Memory},
     plan::{Answered, Asker, Planned, RunPlan},
     query::{IncrementsQuery, Query},
-    ratio, share,
+    share,
     silence::source_error,
-    threshold, windows,
+    windows,
 };
 
 /// Questions of one look at a run: what is left over is asked in the next, which follows at once.

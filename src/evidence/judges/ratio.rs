@@ -2,24 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
+use self::{before::Before, catastrophic::Crude};
 use crate::{
     api::{
         analysis::{Measurement, MetricStatus, RatioMetric, Verdict},
         common::HumanDuration,
     },
+    evidence::{
+        context::{Context, keep_last},
+        defaults::Defaults,
+        plan::Answered,
+        query::{Answer, ArmCounts, IncrementsQuery, Query},
+        silence::Silence,
+        texts, windows,
+    },
     stats::{Assessment, Counts, RatioConfig, RatioState},
 };
 
-use super::{
-    before::Before,
-    catastrophic::Crude,
-    context::{Context, keep_last},
-    defaults::Defaults,
-    plan::Answered,
-    query::{Answer, ArmCounts, IncrementsQuery, Query},
-    silence::Silence,
-    texts, windows,
-};
+mod before;
+mod catastrophic;
 
 /// Canary errors that a Fail needs at least.
 const MIN_ERRORS: u64 = 3;

@@ -12,19 +12,18 @@ use crate::{
         analysis::{ConversionMetric, ConversionReason, Measurement, MetricStatus, Verdict},
         common::Percent,
     },
+    evidence::{
+        context::{Context, keep_last},
+        defaults::{Defaults, Frozen},
+        plan::Answered,
+        query::{Answer, ArmCounts, Query},
+        silence::Silence,
+        texts, windows,
+    },
     stats::{
         Counts,
         conversion::{ConversionConfig, ConversionSeen, ConversionState, Decision, FEWEST_CONVERSIONS, SplitSeen},
     },
-};
-
-use super::{
-    context::{Context, keep_last},
-    defaults::{Defaults, Frozen},
-    plan::Answered,
-    query::{Answer, Query},
-    silence::Silence,
-    texts, windows,
 };
 
 /// A change of weight is settled within so many windows: those before it belong to neither weight.
@@ -187,7 +186,7 @@ pub fn advance(
         }
         match &answer.result {
             Ok(Answer::Increments { canary, stable, notes }) => {
-                let of = |arm: &super::ArmCounts| Seen { conversions: arm.bad, users: arm.total };
+                let of = |arm: &ArmCounts| Seen { conversions: arm.bad, users: arm.total };
                 let (candidate, control) = (canary.as_ref().map(of), stable.as_ref().map(of));
                 memory.count(candidate, control, context);
                 status.measurements.push(measured(query.end, candidate, control));

@@ -4,11 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{Assessment, Counts, RatioConfig, RatioState};
-
-use super::{
-    context::Context,
-    windows::{self, first_end},
+use crate::{
+    evidence::{
+        context::Context,
+        windows::{self, first_end},
+    },
+    stats::{Assessment, Counts, RatioConfig, RatioState},
 };
 
 /// What the test remembers. Times are unix seconds.

@@ -4,15 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::analysis::{Measurement, MetricStatus, ThresholdMetric, Verdict},
+    evidence::{
+        context::{Context, keep_last},
+        plan::Answered,
+        query::{Answer, Query},
+        silence::Silence,
+        texts,
+    },
     expr::{Condition, ExprError},
-};
-
-use super::{
-    context::{Context, keep_last},
-    plan::Answered,
-    query::{Answer, Query},
-    silence::Silence,
-    texts,
 };
 
 /// Time between measurements unless the metric says otherwise, in seconds.

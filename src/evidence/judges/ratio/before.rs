@@ -3,12 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::analysis::{AnalysisRunSpec, RatioMetric};
-
-use super::{
-    context::Context,
-    query::{ArmCounts, IncrementsQuery},
-    windows::{self, instant},
+use crate::{
+    api::analysis::{AnalysisRunSpec, RatioMetric},
+    evidence::{
+        context::Context,
+        query::{ArmCounts, IncrementsQuery},
+        windows::{self, instant},
+    },
 };
 
 const HOUR: u32 = 3600;
