@@ -64,7 +64,7 @@ pub struct RunWork {
 }
 
 /// A run as it was judged last.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Live {
     uid: String,
     judged: run::Live,

@@ -32,11 +32,10 @@ pub struct Context {
 
 impl Context {
     /// Times and epoch as they are once this step is done.
-    pub fn of(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -> Context {
+    pub fn of(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, frozen: Frozen, now: Timestamp) -> Context {
         let started = status.started_at.unwrap_or(now);
         let since =
             if status.started_at.is_some() && spec.epoch == status.epoch { status.epoch_since } else { Some(now) };
-        let frozen = Frozen::of(&spec.settings, &spec.metrics);
         let epoch_since = since.unwrap_or(started);
         Context {
             now,

@@ -1,7 +1,7 @@
 //! What settings mean when they are left out: the one place that knows the defaults.
 
 use crate::api::{
-    analysis::{Bake, ConversionMetric, Metric, Pack, RatioMetric, Settings},
+    analysis::{Bake, ConversionMetric, Pack, RatioMetric, Settings},
     common::{HumanDuration, Percent},
 };
 
@@ -99,17 +99,15 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// Of a run's settings and metrics: alpha is divided over the required ratio and conversion metrics.
-    pub fn of(settings: &Settings, metrics: &[Metric]) -> Self {
+    /// Of a run's settings: alpha is divided over its required metrics whose verdict is a test.
+    pub fn of(settings: &Settings, tests: usize) -> Self {
         let default = Defaults::settings();
         let seconds = |own: Option<HumanDuration>, default: Option<HumanDuration>| {
             i64::try_from(own.or(default).unwrap_or_default().get().as_secs()).unwrap_or(i64::MAX)
         };
-        let by_evidence = |metric: &&Metric| metric.ratio.is_some() || metric.conversion.is_some();
-        let judged = metrics.iter().filter(|metric| metric.is_required()).filter(by_evidence).count().max(1);
         let bake = settings.bake.clone().unwrap_or_default();
         let default_bake = default.bake.unwrap_or_default();
-        let alpha = settings.alpha.or(default.alpha).unwrap_or(0.05) / judged as f64;
+        let alpha = settings.alpha.or(default.alpha).unwrap_or(0.05) / tests.max(1) as f64;
         Frozen {
             alpha: alpha * ALPHA_FOR_METRICS,
             alpha_conversion: alpha,

@@ -11,7 +11,11 @@ use crate::{
     api::common::{HumanDuration, Percent},
 };
 
-use super::{defaults::Defaults, dialect::Dialect, windows};
+use super::{
+    defaults::Defaults,
+    dialect::Dialect,
+    judges::{frozen, judge_of},
+};
 
 mod error;
 mod problems;
@@ -190,12 +194,16 @@ fn substitute(text: &str, values: &BTreeMap<String, String>, declared: &dyn Fn(&
 
 /// An A/B test has one goal: two could each win for another variant.
 fn no_goal(metrics: &[Metric]) -> Option<ResolveError> {
-    let kind = |metric: &Metric| if metric.conversion.is_some() { "a conversion" } else { "another kind of metric" };
+    let kind = |metric: &Metric| if decides(metric) { "a conversion" } else { "another kind of metric" };
     match metrics {
-        [only] if only.conversion.is_some() => None,
+        [only] if decides(only) => None,
         [only] => Some(ResolveError::NoGoal(format!("{} ({})", kind(only), only.name))),
         several => Some(ResolveError::NoGoal(format!("{} metrics", several.len()))),
     }
+}
+
+fn decides(metric: &Metric) -> bool {
+    judge_of(metric).is_some_and(|judge| judge.decides())
 }
 
 fn duplicates(metrics: &[Metric]) -> Vec<ResolveError> {
@@ -245,17 +253,14 @@ fn agreed<T: PartialEq + Clone>(
 
 /// Writes one question of each metric that compares, so that what cannot be asked is refused before anything starts.
 fn arms_told_apart(spec: &AnalysisRunSpec, dialect: &dyn Dialect) -> Option<ResolveError> {
-    let asked = spec.metrics.iter().filter_map(|metric| match (&metric.ratio, &metric.conversion) {
-        (Some(ratio), _) => Some(windows::question(spec, ratio, 0)),
-        (None, Some(conversion)) => Some(windows::conversion_question(spec, conversion, 0)),
-        (None, None) => None,
-    });
+    let frozen = frozen(spec);
+    let asked = spec.metrics.iter().filter_map(|metric| judge_of(metric)?.window(spec, &frozen, 0));
     asked.map(|query| dialect.window(&query)).find_map(Result::err).map(ResolveError::Arms)
 }
 
 /// A conversion compares two variants that have users at the same time.
 fn one_armed_conversion(metrics: &[Metric]) -> Option<ResolveError> {
-    let conversion = metrics.iter().find(|metric| metric.conversion.is_some())?;
+    let conversion = metrics.iter().find(|metric| decides(metric))?;
     Some(ResolveError::NoControl(conversion.name.clone()))
 }
 

@@ -7,16 +7,14 @@
 
 use jiff::Timestamp;
 
-use crate::api::analysis::{
-    AnalysisRunSpec, AnalysisRunStatus, Metric, MetricStatus, RatioMetric, RunPhase, ThresholdMetric, Verdict,
-};
+use crate::api::analysis::{AnalysisRunSpec, AnalysisRunStatus, Metric, MetricStatus, RunPhase, Verdict};
 
 use super::{
     context::Context,
-    judges::{conversion, ratio, threshold},
-    memory::{Kept, Memory},
+    judges::{Memory, frozen, judge_of},
+    memory::{Kept, NO_JUDGE},
     plan::{Answered, Asker, Planned, RunPlan},
-    query::{IncrementsQuery, Query},
+    query::Query,
     share,
     silence::source_error,
     windows,
@@ -28,7 +26,7 @@ const MOST_QUESTIONS: usize = 128;
 const ENDED: i64 = 3600;
 
 /// A run's status with its judges' memories at hand: they are read from a recorded status once, not at every window.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Live {
     /// The status without the memories.
     status: AnalysisRunStatus,
@@ -76,17 +74,17 @@ impl Live {
     /// The status for the record.
     pub fn recorded(&self, spec: &AnalysisRunSpec) -> AnalysisRunStatus {
         let mut status = self.status.clone();
-        let context = self.taken.map(|at| Context::of(spec, &status, at));
+        let context = self.taken.map(|at| Context::of(spec, &status, frozen(spec), at));
         for (metric, kept) in spec.metrics.iter().zip(&self.memories) {
             if let Some(known) = status.metrics.iter_mut().find(|known| known.name == metric.name) {
-                known.accumulator = kept.written();
-                if let (Some(context), Memory::Ratio(memory), Some(judge)) = (&context, kept.memory(), &metric.ratio) {
-                    ratio::describe(judge, known, memory, context);
+                known.accumulator = kept.written(metric);
+                if let (Some(context), Some(judge), Some(memory)) = (&context, judge_of(metric), kept.memory()) {
+                    judge.describes(memory, known, context);
                 }
             }
         }
         if self.taken.is_some() && status.phase != RunPhase::Stopped {
-            status.message = message(status.verdict, &status.metrics);
+            status.message = message(spec, &status);
         }
         status
     }
@@ -100,7 +98,7 @@ impl Live {
         if spec.stop {
             return RunPlan { queries: Vec::new(), wake: now };
         }
-        let context = Context::of(spec, status, now);
+        let context = Context::of(spec, status, frozen(spec), now);
         let mut queries = Vec::new();
         let mut wake = now.as_second() + ENDED;
         for (index, (metric, kept)) in spec.metrics.iter().zip(&self.memories).enumerate() {
@@ -129,7 +127,7 @@ impl Live {
             next.message = format!("stopped at {}", word(next.verdict));
             return;
         }
-        let context = Context::of(spec, next, now);
+        let context = Context::of(spec, next, frozen(spec), now);
         next.share = share::counted(spec, next, &answers_of(answers, Asker::Share), &context);
         next.started_at = Some(context.started);
         (next.epoch, next.epoch_since) = (context.epoch, Some(context.epoch_since));
@@ -152,7 +150,7 @@ impl Live {
 /// whether the test has lasted long enough. Any other Fail ends a run.
 fn is_over(spec: &AnalysisRunSpec, next: &AnalysisRunStatus) -> bool {
     let fails_for_good = |metric: &Metric| {
-        metric.conversion.is_none()
+        !judge_of(metric).is_some_and(|judge| judge.decides())
             && metric.is_required()
             && find(next, metric).is_some_and(|status| status.verdict == Verdict::Fail)
     };
@@ -173,47 +171,16 @@ fn find<'a>(status: &'a AnalysisRunStatus, metric: &Metric) -> Option<&'a Metric
 
 /// A metric's due questions, and when the next one is.
 fn asked(spec: &AnalysisRunSpec, metric: &Metric, kept: &Kept, context: &Context) -> (Vec<Query>, i64) {
-    let memory = kept.known(metric, context);
-    let (queries, next) = match (&*memory, &metric.ratio, &metric.threshold, &metric.conversion) {
-        (Memory::Ratio(memory), Some(judge), ..) => asked_by_ratio(spec, judge, memory, context),
-        (Memory::Threshold(memory), _, Some(judge), _) => asked_by_threshold(judge, memory, context),
-        (Memory::Conversion(memory), _, _, Some(judge)) => {
-            let (ends, next) = memory.due(context);
-            let ask = |end: i64| Query::Increments(windows::conversion_question(spec, judge, end));
-            (ends.into_iter().map(ask).collect(), next)
-        }
-        _ => return (Vec::new(), i64::MAX),
-    };
-    let (silence, now) = (memory.silence(), context.now.as_second());
+    let nothing = (Vec::new(), i64::MAX);
+    let Some(judge) = judge_of(metric) else { return nothing };
+    let look = |memory: &dyn Memory| (judge.asks(memory, spec, context), memory.silence().clone());
+    let Some(((queries, next), silence)) = kept.look(judge, context, look) else { return nothing };
+    let now = context.now.as_second();
     let times_out = silence.since.map(|since| since + context.frozen.no_data_timeout).filter(|at| *at > now);
     match silence.retry_at {
         Some(retry) if retry > now => (Vec::new(), retry.min(times_out.unwrap_or(retry))),
         _ => (queries, next.min(times_out.unwrap_or(next))),
     }
-}
-
-fn asked_by_ratio(
-    spec: &AnalysisRunSpec,
-    judge: &RatioMetric,
-    memory: &ratio::Memory,
-    context: &Context,
-) -> (Vec<Query>, i64) {
-    let (ends, next) = windows::due(memory.next_end(context), &context.frozen, context.now);
-    let ask = |end: i64| windows::question(spec, judge, end);
-    let warming = |end: i64| IncrementsQuery { warm_up_seconds: 0, ..ask(end) };
-    let crude = if context.frozen.warm_up > 0 { memory.crude.due(context) } else { Vec::new() };
-    let before = memory.before.question(spec, judge, context);
-    let questions = before.into_iter().chain(ends.into_iter().map(ask)).chain(crude.into_iter().map(warming));
-    (questions.map(Query::Increments).collect(), next)
-}
-
-fn asked_by_threshold(judge: &ThresholdMetric, memory: &threshold::Memory, context: &Context) -> (Vec<Query>, i64) {
-    let next = memory.next(judge, context);
-    if next > context.now.as_second() {
-        return (Vec::new(), next);
-    }
-    let query = Query::Scalar { query: judge.query.clone(), at: windows::instant(next) };
-    (vec![query], next + threshold::interval(judge))
 }
 
 fn judged(
@@ -225,16 +192,22 @@ fn judged(
 ) -> MetricStatus {
     status.name.clone_from(&metric.name);
     status.required = metric.is_required();
-    let memory = match kept.change(metric, context) {
-        Ok(memory) => memory,
-        Err(error) => return unreadable(status, error),
-    };
-    match (memory, &metric.ratio, &metric.threshold, &metric.conversion) {
-        (Memory::Ratio(memory), Some(judge), ..) => ratio::advance(judge, status, memory, answers, context),
-        (Memory::Threshold(memory), _, Some(judge), _) => threshold::advance(judge, status, memory, answers, context),
-        (Memory::Conversion(memory), _, _, Some(judge)) => conversion::advance(judge, status, memory, answers, context),
-        _ => unreadable(status, "the stored evidence belongs to another judge".to_owned()),
+    match advanced(metric, &mut status, kept, answers, context) {
+        Ok(()) => status,
+        Err(error) => unreadable(status, error),
     }
+}
+
+fn advanced(
+    metric: &Metric,
+    status: &mut MetricStatus,
+    kept: &mut Kept,
+    answers: &[&Answered],
+    context: &Context,
+) -> Result<(), String> {
+    let judge = judge_of(metric).ok_or(NO_JUDGE)?;
+    let memory = kept.change(judge, context)?;
+    judge.advances(memory, status, answers, context).map_err(|error| error.to_string())
 }
 
 /// Evidence that cannot be decoded is not silently reset: the metric waits for an operator.
@@ -261,18 +234,18 @@ fn overall(metrics: &[MetricStatus]) -> Verdict {
     }
 }
 
-fn message(verdict: Verdict, metrics: &[MetricStatus]) -> String {
-    if verdict == Verdict::Pass {
+fn message(spec: &AnalysisRunSpec, status: &AnalysisRunStatus) -> String {
+    if status.verdict == Verdict::Pass {
         return "all required metrics passed".to_owned();
     }
-    let decisive = metrics.iter().filter(|metric| metric.required && metric.verdict == verdict);
-    decisive.map(sentence).collect::<Vec<_>>().join("; ")
+    let decisive = |known: &&MetricStatus| known.required && known.verdict == status.verdict;
+    let judge = |known: &MetricStatus| spec.metrics.iter().find(|metric| metric.name == known.name).and_then(judge_of);
+    let own = |known: &MetricStatus| judge(known)?.sentence(known);
+    let sentences = status.metrics.iter().filter(decisive).map(|known| own(known).unwrap_or_else(|| sentence(known)));
+    sentences.collect::<Vec<_>>().join("; ")
 }
 
 fn sentence(metric: &MetricStatus) -> String {
-    if let Some(decision) = conversion::sentence(metric) {
-        return decision;
-    }
     let MetricStatus { name, verdict, reason, canary, stable, comparison, needs, .. } = metric;
     let seen: Vec<&str> = [canary.as_str(), comparison.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
     match verdict {

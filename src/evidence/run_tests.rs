@@ -8,10 +8,7 @@ use crate::{
         analysis::{Arms, Bake, Builtin, Counter, Pack, RatioMetric, RunPrometheus, Settings, ThresholdMetric},
         common::HumanDuration,
     },
-    evidence::{
-        defaults::Frozen,
-        query::{Answer, ArmCounts},
-    },
+    evidence::query::{Answer, ArmCounts},
 };
 
 const START: i64 = 1_700_000_000;
@@ -319,7 +316,9 @@ fn a_window_is_never_counted_twice() {
     let status = drive(&spec, &vec![GOOD; 3]);
     let again = Answered {
         asker: Asker::Metric(0),
-        query: Query::Increments(windows::question(&spec, spec.metrics[0].ratio.as_ref().unwrap(), START + 25)),
+        query: Query::Increments(
+            judge_of(&spec.metrics[0]).unwrap().window(&spec, &frozen(&spec), START + 25).unwrap(),
+        ),
         result: answer(&BAD),
     };
     assert_eq!(advance(&spec, &status, &[again], at(71)), status);
@@ -357,7 +356,7 @@ fn a_stopped_run_asks_nothing_and_is_no_success() {
 fn only_required_metrics_decide_and_share_alpha() {
     let advisory = Metric { required: Some(false), ..ratio("shadow") };
     let both = spec(vec![ratio("errors"), advisory]);
-    assert!((Frozen::of(&both.settings, &both.metrics).alpha - 0.045).abs() < 1e-12);
+    assert!((frozen(&both).alpha - 0.045).abs() < 1e-12);
     let begun = step(&both, &AnalysisRunStatus::default(), &GOOD, at(0));
     let planned = plan(&both, &begun, at(40 + 15 * 7));
     let results = planned
@@ -369,7 +368,7 @@ fn only_required_metrics_decide_and_share_alpha() {
     assert_eq!((status.metrics[1].verdict, status.phase), (Verdict::Fail, RunPhase::Running));
     assert_ne!(status.verdict, Verdict::Fail);
     let two = spec(vec![ratio("a"), ratio("b")]);
-    assert!((Frozen::of(&two.settings, &two.metrics).alpha - 0.0225).abs() < 1e-12);
+    assert!((frozen(&two).alpha - 0.0225).abs() < 1e-12);
 }
 
 #[test]

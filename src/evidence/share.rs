@@ -85,19 +85,8 @@ fn next_end(share: &ShareStatus, context: &Context) -> i64 {
 }
 
 fn question(spec: &AnalysisRunSpec, frozen: &Frozen, end: i64) -> IncrementsQuery {
-    let requests = || Counter::of_pack(Builtin::Requests);
-    let seconds = u32::try_from(frozen.window).unwrap_or(u32::MAX);
-    IncrementsQuery {
-        bad: requests(),
-        total: requests(),
-        pack: frozen.pack,
-        arms: spec.arms.clone(),
-        end: windows::instant(end),
-        window_seconds: seconds,
-        warm_up_seconds: 0,
-        whole_pods: false,
-        bad_comes_later: false,
-    }
+    let requests = Counter::of_pack(Builtin::Requests);
+    IncrementsQuery { warm_up_seconds: 0, ..windows::question(spec, frozen, [&requests, &requests], end) }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::analysis::{AnalysisRunSpec, ConversionMetric, RatioMetric};
+use crate::api::analysis::{AnalysisRunSpec, Counter};
 
 use super::{defaults::Frozen, query::IncrementsQuery};
 
@@ -33,20 +33,12 @@ pub fn due(next: i64, frozen: &Frozen, now: Timestamp) -> (Vec<i64>, i64) {
     (ends, read_at(end, frozen))
 }
 
-/// What the window that ends at `end` asks for a conversion: no pod is left out.
-pub fn conversion_question(spec: &AnalysisRunSpec, metric: &ConversionMetric, end: i64) -> IncrementsQuery {
-    let (bad, total) = (metric.successes.clone(), metric.trials.clone());
-    let alike = question(spec, &RatioMetric { bad, total, ..RatioMetric::default() }, end);
-    IncrementsQuery { warm_up_seconds: 0, bad_comes_later: true, ..alike }
-}
-
-/// What the window that ends at `end` asks.
-pub fn question(spec: &AnalysisRunSpec, ratio: &RatioMetric, end: i64) -> IncrementsQuery {
-    let frozen = Frozen::of(&spec.settings, &spec.metrics);
+/// How many events of the two counters each arm had in the window that ends at `end`.
+pub fn question(spec: &AnalysisRunSpec, frozen: &Frozen, [bad, total]: [&Counter; 2], end: i64) -> IncrementsQuery {
     let seconds = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
     IncrementsQuery {
-        bad: ratio.bad.clone(),
-        total: ratio.total.clone(),
+        bad: bad.clone(),
+        total: total.clone(),
         pack: frozen.pack,
         arms: spec.arms.clone(),
         end: instant(end),
@@ -73,7 +65,7 @@ mod tests {
             let start = Timestamp::from_millisecond((start.parse::<f64>().unwrap() * 1000.0) as i64).unwrap();
             assert_eq!(first_end(start, 15), first, "{start}");
         }
-        let frozen = Frozen { delay: 60, ..Frozen::of(&Settings::default(), &[]) };
+        let frozen = Frozen { delay: 60, ..Frozen::of(&Settings::default(), 0) };
         assert_eq!(due(1020, &frozen, instant(1094)), (vec![], 1095));
         assert_eq!(due(1020, &frozen, instant(1095)), (vec![1020], 1110));
         let (ends, again) = due(1020, &frozen, instant(100_000));

@@ -7,16 +7,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::judge::{Judge, Memory, Problems};
 use crate::{
     api::{
-        analysis::{ConversionMetric, ConversionReason, Measurement, MetricStatus, Verdict},
+        analysis::{AnalysisRunSpec, ConversionMetric, ConversionReason, Measurement, MetricStatus, Verdict},
         common::Percent,
     },
     evidence::{
         context::{Context, keep_last},
         defaults::{Defaults, Frozen},
+        dialect::Dialect,
         plan::Answered,
-        query::{Answer, ArmCounts, Query},
+        query::{Answer, ArmCounts, IncrementsQuery, Query},
         silence::Silence,
         texts, windows,
     },
@@ -38,9 +40,9 @@ const MOST_PERIODS: usize = 16;
 /// What the judge remembers. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Memory {
+pub struct ConversionMemory {
     /// The end of the last window that was read.
-    pub through: Option<i64>,
+    through: Option<i64>,
     /// The weight that windows are counted under, then the later ones whose windows have not been read yet.
     periods: Vec<Period>,
     /// Counted time.
@@ -52,7 +54,7 @@ pub struct Memory {
     last_candidate: Option<i64>,
     last_control: Option<i64>,
     /// Since when there is nothing to judge, and when to ask again after an error.
-    pub silence: Silence,
+    silence: Silence,
     state: ConversionState,
 }
 
@@ -66,19 +68,103 @@ struct Period {
     share: Option<Percent>,
 }
 
-impl Memory {
+impl Judge for ConversionMetric {
+    type Memory = ConversionMemory;
+
+    fn problems(&self, dialect: &dyn Dialect) -> Problems {
+        let wrong = ConversionMetric::problems(self).into_iter().map(|(field, problem)| (field, problem.to_owned()));
+        let counters = [("successes", &self.successes), ("trials", &self.trials)];
+        let unread = counters.into_iter().filter_map(|(field, counter)| Some((field, dialect.counter(counter).err()?)));
+        wrong.chain(unread).map(|(field, problem)| (format!("conversion.{field}"), problem)).collect()
+    }
+
+    /// No pod is left out.
+    fn window(&self, spec: &AnalysisRunSpec, frozen: &Frozen, end: i64) -> Option<IncrementsQuery> {
+        let alike = windows::question(spec, frozen, [&self.successes, &self.trials], end);
+        Some(IncrementsQuery { warm_up_seconds: 0, bad_comes_later: true, ..alike })
+    }
+
+    fn takes_alpha(&self) -> bool {
+        true
+    }
+
+    fn decides(&self) -> bool {
+        true
+    }
+
+    fn begin(&self, context: &Context) -> ConversionMemory {
+        ConversionMemory::new(context)
+    }
+
+    fn ask(&self, memory: &ConversionMemory, spec: &AnalysisRunSpec, context: &Context) -> (Vec<Query>, i64) {
+        let (ends, next) = memory.due(context);
+        let windows = ends.into_iter().filter_map(|end| self.window(spec, &context.frozen, end));
+        (windows.map(Query::Increments).collect(), next)
+    }
+
+    fn advance(
+        &self,
+        memory: &mut ConversionMemory,
+        status: &mut MetricStatus,
+        answers: &[&Answered],
+        context: &Context,
+    ) {
+        memory.notice(context);
+        for answer in answers {
+            let Query::Increments(query) = &answer.query else { continue };
+            if query.end.as_second() != memory.next_end(context) {
+                continue; // read before: a window is never revised
+            }
+            match &answer.result {
+                Ok(Answer::Increments { canary, stable, notes }) => {
+                    let of = |arm: &ArmCounts| Seen { conversions: arm.bad, users: arm.total };
+                    let (candidate, control) = (canary.as_ref().map(of), stable.as_ref().map(of));
+                    memory.count(candidate, control, context);
+                    status.measurements.push(measured(query.end, candidate, control));
+                    texts::note(&mut status.notes, notes);
+                    memory.silence.answered();
+                }
+                Ok(Answer::Scalar(_) | Answer::Several(_)) => {
+                    memory.silence.failed("got a number instead of counts", context)
+                }
+                Err(error) => memory.silence.failed(error, context),
+            }
+            if memory.silence.errors > 0 {
+                break; // later windows wait, so that all are counted in order
+            }
+        }
+        keep_last(&mut status.measurements);
+        judge(self, status, memory, context);
+    }
+
+    fn sentence(&self, status: &MetricStatus) -> Option<String> {
+        sentence(status)
+    }
+}
+
+impl Memory for ConversionMemory {
+    fn silence(&self) -> &Silence {
+        &self.silence
+    }
+
+    fn through(&self) -> Option<i64> {
+        self.through
+    }
+}
+
+impl ConversionMemory {
     /// At the start of a run.
-    pub fn new(context: &Context) -> Self {
+    fn new(context: &Context) -> Self {
         let period =
             Period { epoch: context.epoch, since: context.started.as_second(), share: context.candidate_share };
-        let mut memory = Memory::default();
+        let mut memory = ConversionMemory::default();
         memory.state.begin_epoch(period.share.map(Percent::share));
         memory.periods.push(period);
         memory
     }
 
     /// The ends of windows that are due, and when to look again.
-    pub fn due(&self, context: &Context) -> (Vec<i64>, i64) {
+    fn due(&self, context: &Context) -> (Vec<i64>, i64) {
         let late = context.frozen.delay + UNSETTLED_WINDOWS * context.frozen.window;
         windows::due(self.next_end(context), &Frozen { delay: late, ..context.frozen }, context.now)
     }
@@ -170,43 +256,7 @@ fn joined(candidate: Seen, control: Seen) -> Counts {
     Counts { kc: candidate.conversions, nc: candidate.users, kb: control.conversions, nb: control.users }
 }
 
-/// Counts the answered windows and returns the state of the evidence.
-pub fn advance(
-    metric: &ConversionMetric,
-    mut status: MetricStatus,
-    memory: &mut Memory,
-    answers: &[&Answered],
-    context: &Context,
-) -> MetricStatus {
-    memory.notice(context);
-    for answer in answers {
-        let Query::Increments(query) = &answer.query else { continue };
-        if query.end.as_second() != memory.next_end(context) {
-            continue; // read before: a window is never revised
-        }
-        match &answer.result {
-            Ok(Answer::Increments { canary, stable, notes }) => {
-                let of = |arm: &ArmCounts| Seen { conversions: arm.bad, users: arm.total };
-                let (candidate, control) = (canary.as_ref().map(of), stable.as_ref().map(of));
-                memory.count(candidate, control, context);
-                status.measurements.push(measured(query.end, candidate, control));
-                texts::note(&mut status.notes, notes);
-                memory.silence.answered();
-            }
-            Ok(Answer::Scalar(_) | Answer::Several(_)) => {
-                memory.silence.failed("got a number instead of counts", context)
-            }
-            Err(error) => memory.silence.failed(error, context),
-        }
-        if memory.silence.errors > 0 {
-            break; // later windows wait, so that all are counted in order
-        }
-    }
-    keep_last(&mut status.measurements);
-    judge(metric, status, memory, context)
-}
-
-fn judge(metric: &ConversionMetric, mut status: MetricStatus, memory: &mut Memory, context: &Context) -> MetricStatus {
+fn judge(metric: &ConversionMetric, status: &mut MetricStatus, memory: &mut ConversionMemory, context: &Context) {
     let limits = Defaults::conversion(metric);
     let config = ConversionConfig {
         alpha: context.frozen.alpha_conversion,
@@ -230,10 +280,9 @@ fn judge(metric: &ConversionMetric, mut status: MetricStatus, memory: &mut Memor
     status.errors_in_a_row = memory.silence.errors;
     texts::note(&mut status.notes, &notes(memory, &seen, context));
     memory.silence.told(&mut status.notes);
-    status
 }
 
-fn standing(memory: &Memory, seen: &ConversionSeen, context: &Context) -> (Verdict, &'static str) {
+fn standing(memory: &ConversionMemory, seen: &ConversionSeen, context: &Context) -> (Verdict, &'static str) {
     match seen.decision {
         Decision::Invalid => (Verdict::Inconclusive, ConversionReason::INVALID),
         Decision::CandidateWins => (Verdict::Pass, ConversionReason::CANDIDATE_WINS),
@@ -290,7 +339,7 @@ fn comparison(seen: &ConversionSeen, alpha: f64) -> String {
     parts.join(", ")
 }
 
-fn notes(memory: &Memory, seen: &ConversionSeen, context: &Context) -> Vec<String> {
+fn notes(memory: &ConversionMemory, seen: &ConversionSeen, context: &Context) -> Vec<String> {
     let mut notes = Vec::new();
     match &seen.split {
         Some(split) => notes.push(format!("split: {}", split_text(split))),
@@ -338,7 +387,7 @@ fn measured(end: jiff::Timestamp, candidate: Option<Seen>, control: Option<Seen>
 }
 
 /// What a decision says in a run's message.
-pub fn sentence(metric: &MetricStatus) -> Option<String> {
+fn sentence(metric: &MetricStatus) -> Option<String> {
     let MetricStatus { name, reason, canary, stable, comparison, .. } = metric;
     match reason.as_str() {
         ConversionReason::INVALID => Some(format!("{name}: users were not assigned as planned: {comparison}")),

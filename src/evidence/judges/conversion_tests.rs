@@ -13,6 +13,7 @@ use crate::{
         common::HumanDuration,
     },
     evidence::{
+        judges::frozen,
         query::{ArmCounts, IncrementsQuery},
         run::{advance as step_run, plan},
     },
@@ -258,9 +259,9 @@ fn source_errors_are_no_data_and_nothing_is_lost() {
 #[test]
 fn alpha_is_shared_with_the_guardrails() {
     let mut both = spec(None);
-    assert_eq!(Frozen::of(&both.settings, &both.metrics).alpha_conversion, 0.05);
+    assert_eq!(frozen(&both).alpha_conversion, 0.05);
     both.metrics.push(Metric { name: "errors".into(), ratio: Some(RatioMetric::default()), ..Metric::default() });
-    let frozen = Frozen::of(&both.settings, &both.metrics);
+    let frozen = frozen(&both);
     assert!((frozen.alpha_conversion + frozen.alpha + frozen.alpha_catastrophic - 0.05).abs() < 1e-12);
     let builtin = |builtin| Counter { builtin: Some(builtin), prometheus: None };
     both.metrics[1].ratio = Some(RatioMetric {

@@ -3,14 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use self::{before::Before, catastrophic::Crude};
+use super::judge::{Judge, Memory, Problems};
 use crate::{
     api::{
-        analysis::{Measurement, MetricStatus, RatioMetric, Verdict},
+        analysis::{AnalysisRunSpec, Measurement, MetricStatus, RatioMetric, Verdict},
         common::HumanDuration,
     },
     evidence::{
         context::{Context, keep_last},
-        defaults::Defaults,
+        defaults::{Defaults, Frozen},
+        dialect::Dialect,
         plan::Answered,
         query::{Answer, ArmCounts, IncrementsQuery, Query},
         silence::Silence,
@@ -29,12 +31,15 @@ const SILENT_WINDOWS: i64 = 3;
 /// Canary requests that ought to have come before there is no data.
 const SILENT_REQUESTS: i64 = 10;
 
+/// The error of an answer to another question.
+const NO_COUNTS: &str = "got a number instead of counts";
+
 /// What the judge remembers. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Memory {
+pub struct RatioMemory {
     /// The end of the last counted window.
-    pub through: Option<i64>,
+    through: Option<i64>,
     epoch: u32,
     /// Comparable time of this epoch.
     baked: i64,
@@ -45,84 +50,114 @@ pub struct Memory {
     last_canary: Option<i64>,
     last_stable: Option<i64>,
     /// Since when there is nothing to judge, and when to ask again after an error.
-    pub silence: Silence,
+    silence: Silence,
     /// The test during warm-up.
-    pub crude: Crude,
+    crude: Crude,
     /// Stable in the hour before, where it sees no comparable traffic now.
-    pub before: Before,
+    before: Before,
     state: RatioState,
 }
 
-impl Memory {
-    /// At the start of a run.
-    pub fn new(epoch: u32) -> Self {
-        Memory { epoch, ..Memory::default() }
+impl Judge for RatioMetric {
+    type Memory = RatioMemory;
+
+    fn problems(&self, dialect: &dyn Dialect) -> Problems {
+        let mut problems = Problems::new();
+        let limits = Defaults::ratio(self);
+        let mut add = |field: &str, problem: String| problems.push((format!("ratio.{field}"), problem));
+        if limits.floor > 0.5 || limits.floor <= 0.0 {
+            add("floor", "must be above 0 and at most 50 %".to_owned());
+        }
+        if limits.pass_ratio.is_nan() || limits.pass_ratio <= limits.r0 {
+            add("pass.ratio", format!("{} must be above 1 + tolerance ({})", limits.pass_ratio, limits.r0));
+        }
+        if limits.ceiling <= limits.floor {
+            let (ceiling, floor) = (limits.ceiling * 100.0, limits.floor * 100.0);
+            add("pass.ceiling", format!("{ceiling} % must be above the floor ({floor} %)"));
+        }
+        for (field, counter) in [("bad", &self.bad), ("total", &self.total)] {
+            if let Err(problem) = dialect.counter(counter) {
+                add(field, problem);
+            }
+        }
+        problems
     }
 
-    /// The end of the next window to read.
-    pub fn next_end(&self, context: &Context) -> i64 {
-        let window = context.frozen.window;
-        self.through.map_or_else(|| windows::first_end(context.started, window), |through| through + window)
+    fn window(&self, spec: &AnalysisRunSpec, frozen: &Frozen, end: i64) -> Option<IncrementsQuery> {
+        Some(windows::question(spec, frozen, [&self.bad, &self.total], end))
+    }
+
+    fn takes_alpha(&self) -> bool {
+        true
+    }
+
+    fn begin(&self, context: &Context) -> RatioMemory {
+        RatioMemory { epoch: context.epoch, ..RatioMemory::default() }
+    }
+
+    fn ask(&self, memory: &RatioMemory, spec: &AnalysisRunSpec, context: &Context) -> (Vec<Query>, i64) {
+        let (ends, next) = windows::due(memory.next_end(context), &context.frozen, context.now);
+        let ask = |end: i64| windows::question(spec, &context.frozen, [&self.bad, &self.total], end);
+        let warming = |end: i64| IncrementsQuery { warm_up_seconds: 0, ..ask(end) };
+        let crude = if context.frozen.warm_up > 0 { memory.crude.due(context) } else { Vec::new() };
+        let before = memory.before.question(spec, self, context);
+        let questions = before.into_iter().chain(ends.into_iter().map(ask)).chain(crude.into_iter().map(warming));
+        (questions.map(Query::Increments).collect(), next)
+    }
+
+    fn advance(&self, memory: &mut RatioMemory, status: &mut MetricStatus, answers: &[&Answered], context: &Context) {
+        for answer in answers {
+            let Query::Increments(query) = &answer.query else { continue };
+            if Before::is_asked_by(query, context) {
+                memory.take_before(answer, context);
+                if !memory.before.asked {
+                    break; // without it nothing can be judged: the windows are asked for again
+                }
+            } else if is_crude(query, context) {
+                memory.count_crude(query, answer, context);
+            } else if query.end.as_second() == memory.next_end(context) {
+                memory.take_window(&config(self, context, memory), status, answer, context);
+                if memory.silence.errors > 0 {
+                    break; // later windows wait, so that all are counted in order
+                }
+            } // else it was read before: a window is never revised
+        }
+        keep_last(&mut status.measurements);
+        judge(status, memory, context);
+    }
+
+    fn describe(&self, memory: &RatioMemory, status: &mut MetricStatus, context: &Context) {
+        let config = config(self, context, memory);
+        let seen = if memory.crude.fails() { memory.crude.seen(context) } else { memory.state.assess(&config) };
+        status.canary = texts::rate(seen.counts.kc, seen.counts.nc);
+        status.stable = match &memory.before {
+            before if context.one_armed => format!("{} in the hour before", texts::rate(before.bad, before.total)),
+            _ => texts::rate(seen.counts.kb, seen.counts.nb),
+        };
+        status.comparison = texts::comparison(&seen);
+        let needs = needs(memory, &seen, context);
+        let open = !matches!(status.verdict, Verdict::Fail | Verdict::Pass);
+        status.needs = (open && !needs.is_empty()).then(|| needs.join(" and "));
+        status.fail_progress = seen.fail_share;
     }
 }
 
-/// Counts the answered windows and returns the state of the evidence.
-pub fn advance(
-    metric: &RatioMetric,
-    mut status: MetricStatus,
-    memory: &mut Memory,
-    answers: &[&Answered],
-    context: &Context,
-) -> MetricStatus {
-    let mut config = config(metric, context, memory);
-    for answer in answers {
-        let Query::Increments(query) = &answer.query else { continue };
-        if Before::is_asked_by(query, context) {
-            match &answer.result {
-                Ok(Answer::Increments { stable, .. }) => memory.before.answered(*stable),
-                Ok(Answer::Scalar(_) | Answer::Several(_)) => {
-                    memory.silence.failed("got a number instead of counts", context)
-                }
-                Err(error) => memory.silence.failed(error, context),
-            }
-            if !memory.before.asked {
-                break; // without it nothing can be judged: the windows are asked for again
-            }
-            config = self::config(metric, context, memory);
-            continue;
-        }
-        if is_crude(query, context) {
-            memory.count_crude(query, answer, context);
-            continue;
-        }
-        if query.end.as_second() != memory.next_end(context) {
-            continue; // read before: a window is never revised
-        }
-        match &answer.result {
-            Ok(Answer::Increments { canary, stable, notes }) => {
-                let counts = joined(*canary, *stable);
-                memory.count(&config, counts, context);
-                status.measurements.push(measured(query.end, counts, canary.is_some() && stable.is_some()));
-                texts::note(&mut status.notes, notes);
-                if canary.is_none() && stable.is_none() && memory.compared > 0 {
-                    memory.missed += 1;
-                    let text =
-                        format!("missed: {} windows without any series, past retention or not scraped", memory.missed);
-                    texts::note(&mut status.notes, &[text]);
-                }
-                memory.silence.answered();
-            }
-            Ok(Answer::Scalar(_) | Answer::Several(_)) => {
-                memory.silence.failed("got a number instead of counts", context)
-            }
-            Err(error) => memory.silence.failed(error, context),
-        }
-        if memory.silence.errors > 0 {
-            break; // later windows wait, so that all are counted in order
-        }
+impl Memory for RatioMemory {
+    fn silence(&self) -> &Silence {
+        &self.silence
     }
-    keep_last(&mut status.measurements);
-    judge(status, memory, context)
+
+    fn through(&self) -> Option<i64> {
+        self.through
+    }
+}
+
+impl RatioMemory {
+    /// The end of the next window to read.
+    fn next_end(&self, context: &Context) -> i64 {
+        let window = context.frozen.window;
+        self.through.map_or_else(|| windows::first_end(context.started, window), |through| through + window)
+    }
 }
 
 /// Whether a question left no young pod out, and so is the test's during warm-up.
@@ -130,12 +165,39 @@ fn is_crude(query: &IncrementsQuery, context: &Context) -> bool {
     query.warm_up_seconds == 0 && context.frozen.warm_up > 0
 }
 
-impl Memory {
+impl RatioMemory {
     /// A window without an answer is left out: the judge's own queries report what is wrong with the source.
     fn count_crude(&mut self, query: &IncrementsQuery, answer: &Answered, context: &Context) {
         if let Ok(Answer::Increments { canary, stable, .. }) = &answer.result {
             self.crude.count(query.end.as_second(), joined(*canary, *stable), context);
         }
+    }
+
+    fn take_before(&mut self, answer: &Answered, context: &Context) {
+        match &answer.result {
+            Ok(Answer::Increments { stable, .. }) => self.before.answered(*stable),
+            Ok(Answer::Scalar(_) | Answer::Several(_)) => self.silence.failed(NO_COUNTS, context),
+            Err(error) => self.silence.failed(error, context),
+        }
+    }
+
+    /// Counts the answer about the next window.
+    fn take_window(&mut self, config: &RatioConfig, status: &mut MetricStatus, answer: &Answered, context: &Context) {
+        let (canary, stable, notes) = match &answer.result {
+            Ok(Answer::Increments { canary, stable, notes }) => (*canary, *stable, notes),
+            Ok(Answer::Scalar(_) | Answer::Several(_)) => return self.silence.failed(NO_COUNTS, context),
+            Err(error) => return self.silence.failed(error, context),
+        };
+        let (end, counts) = (windows::instant(self.next_end(context)), joined(canary, stable));
+        self.count(config, counts, context);
+        status.measurements.push(measured(end, counts, canary.is_some() && stable.is_some()));
+        texts::note(&mut status.notes, notes);
+        if canary.is_none() && stable.is_none() && self.compared > 0 {
+            self.missed += 1;
+            let text = format!("missed: {} windows without any series, past retention or not scraped", self.missed);
+            texts::note(&mut status.notes, &[text]);
+        }
+        self.silence.answered();
     }
 
     fn count(&mut self, config: &RatioConfig, window: Counts, context: &Context) {
@@ -184,8 +246,8 @@ impl Memory {
     }
 }
 
-/// The verdict alone: the displayed numbers cost more and are computed only when needed ([`describe`]).
-fn judge(mut status: MetricStatus, memory: &mut Memory, context: &Context) -> MetricStatus {
+/// The verdict alone: the displayed numbers cost more and are computed only when needed ([`Judge::describe`]).
+fn judge(status: &mut MetricStatus, memory: &mut RatioMemory, context: &Context) {
     let (verdict, reason) = standing(memory, context);
     let (verdict, reason) = memory.silence.timed(verdict, reason, context);
     status.verdict = verdict;
@@ -198,10 +260,9 @@ fn judge(mut status: MetricStatus, memory: &mut Memory, context: &Context) -> Me
     }
     status.errors_in_a_row = memory.silence.errors;
     memory.silence.told(&mut status.notes);
-    status
 }
 
-fn standing(memory: &Memory, context: &Context) -> (Verdict, &'static str) {
+fn standing(memory: &RatioMemory, context: &Context) -> (Verdict, &'static str) {
     let passes = memory.epoch == context.epoch && memory.state.passes();
     if memory.crude.fails() {
         (Verdict::Fail, "Catastrophic")
@@ -222,24 +283,8 @@ fn standing(memory: &Memory, context: &Context) -> (Verdict, &'static str) {
     }
 }
 
-/// What is displayed next to the verdict.
-pub fn describe(metric: &RatioMetric, status: &mut MetricStatus, memory: &Memory, context: &Context) {
-    let config = config(metric, context, memory);
-    let seen = if memory.crude.fails() { memory.crude.seen(context) } else { memory.state.assess(&config) };
-    status.canary = texts::rate(seen.counts.kc, seen.counts.nc);
-    status.stable = match &memory.before {
-        before if context.one_armed => format!("{} in the hour before", texts::rate(before.bad, before.total)),
-        _ => texts::rate(seen.counts.kb, seen.counts.nb),
-    };
-    status.comparison = texts::comparison(&seen);
-    let needs = needs(memory, &seen, context);
-    let open = !matches!(status.verdict, Verdict::Fail | Verdict::Pass);
-    status.needs = (open && !needs.is_empty()).then(|| needs.join(" and "));
-    status.fail_progress = seen.fail_share;
-}
-
 /// What a Pass still needs, one part each; none when it has all.
-fn needs(memory: &Memory, seen: &Assessment, context: &Context) -> Vec<String> {
+fn needs(memory: &RatioMemory, seen: &Assessment, context: &Context) -> Vec<String> {
     let frozen = &context.frozen;
     let current = memory.epoch == context.epoch;
     let (requests, baked) = if current { (seen.epoch_counts.nc, memory.baked) } else { (0, 0) };
@@ -257,7 +302,7 @@ fn needs(memory: &Memory, seen: &Assessment, context: &Context) -> Vec<String> {
     parts
 }
 
-fn config(metric: &RatioMetric, context: &Context, memory: &Memory) -> RatioConfig {
+fn config(metric: &RatioMetric, context: &Context, memory: &RatioMemory) -> RatioConfig {
     let (limits, frozen) = (Defaults::ratio(metric), &context.frozen);
     // Without a concurrent baseline the canary may be as bad as stable was, plus the tolerance.
     let floor = if context.one_armed { limits.floor.max(limits.r0 * memory.before.rate()) } else { limits.floor };

@@ -2,16 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::judge::{Judge, Memory, Problems};
 use crate::{
-    api::analysis::{Measurement, MetricStatus, ThresholdMetric, Verdict},
+    api::analysis::{AnalysisRunSpec, Measurement, MetricStatus, ThresholdMetric, Verdict},
     evidence::{
         context::{Context, keep_last},
+        dialect::Dialect,
         plan::Answered,
         query::{Answer, Query},
         silence::Silence,
-        texts,
+        texts, windows,
     },
-    expr::{Condition, ExprError},
+    expr::{self, Condition, ExprError},
 };
 
 /// Time between measurements unless the metric says otherwise, in seconds.
@@ -24,7 +26,7 @@ const ERROR_LIMIT: u32 = 4;
 /// What the judge remembers. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Memory {
+pub struct ThresholdMemory {
     /// When the last measurement was due.
     last: Option<i64>,
     epoch: u32,
@@ -38,7 +40,99 @@ pub struct Memory {
     #[serde(skip_serializing_if = "Option::is_none")]
     several: Option<usize>,
     /// Since when there is nothing to judge, and when to ask again after an error.
-    pub silence: Silence,
+    silence: Silence,
+}
+
+impl Judge for ThresholdMetric {
+    type Memory = ThresholdMemory;
+
+    fn problems(&self, _dialect: &dyn Dialect) -> Problems {
+        let mut problems = Problems::new();
+        let mut add = |field: &str, problem: String| problems.push((format!("threshold.{field}"), problem));
+        for (field, text) in [("success", &self.success), ("failure", &self.failure)] {
+            if let Some(Err(error)) = text.as_deref().map(expr::check) {
+                add(field, error.to_string());
+            }
+        }
+        if self.success.is_none() && self.failure.is_none() {
+            add("success", "set a success or a failure condition".to_owned());
+        }
+        if self.query.trim().is_empty() {
+            add("query", "is empty".to_owned());
+        }
+        if self.interval.is_some_and(|interval| interval.get().is_zero() || interval.get().subsec_nanos() != 0) {
+            add("interval", "is not a whole number of seconds, at least 1s".to_owned());
+        }
+        for (field, count) in [("count", self.count), ("consecutiveSuccessLimit", self.consecutive_success_limit)] {
+            if count == Some(0) {
+                add(field, "must be at least 1".to_owned());
+            }
+        }
+        problems
+    }
+
+    fn takes_alpha(&self) -> bool {
+        false
+    }
+
+    fn begin(&self, context: &Context) -> ThresholdMemory {
+        ThresholdMemory { epoch: context.epoch, ..ThresholdMemory::default() }
+    }
+
+    fn ask(&self, memory: &ThresholdMemory, _spec: &AnalysisRunSpec, context: &Context) -> (Vec<Query>, i64) {
+        let next = memory.next(self, context);
+        if next > context.now.as_second() {
+            return (Vec::new(), next);
+        }
+        let query = Query::Scalar { query: self.query.clone(), at: windows::instant(next) };
+        (vec![query], next + interval(self))
+    }
+
+    fn advance(
+        &self,
+        memory: &mut ThresholdMemory,
+        status: &mut MetricStatus,
+        answers: &[&Answered],
+        context: &Context,
+    ) {
+        for answer in answers {
+            let Query::Scalar { at, .. } = &answer.query else { continue };
+            if memory.last.is_some_and(|last| at.as_second() <= last) {
+                continue; // measured before
+            }
+            match &answer.result {
+                Ok(Answer::Several(series)) => {
+                    memory.silence.answered();
+                    memory.count(at.as_second(), None, None, context);
+                    memory.several = Some(*series);
+                    let value = several(*series);
+                    status.measurements.push(Measurement { at: Some(*at), value, verdict: Verdict::NoData });
+                }
+                Ok(Answer::Scalar(value)) => {
+                    // NaN and a division by zero say nothing about the service.
+                    let value = value.filter(|value| value.is_finite());
+                    match value.map(|value| signed(self, value)).transpose() {
+                        Ok(sign) => {
+                            memory.silence.answered();
+                            memory.count(at.as_second(), value, sign, context);
+                            status.measurements.push(measured(*at, value, sign));
+                        }
+                        Err(error) => memory.silence.failed(&error.to_string(), context),
+                    }
+                }
+                Ok(Answer::Increments { .. }) => memory.silence.failed("got counts instead of a number", context),
+                Err(error) => memory.silence.failed(error, context),
+            }
+        }
+        keep_last(&mut status.measurements);
+        judge(self, status, memory, context);
+    }
+}
+
+impl Memory for ThresholdMemory {
+    fn silence(&self) -> &Silence {
+        &self.silence
+    }
 }
 
 /// What one number says.
@@ -49,14 +143,9 @@ enum Sign {
     Neither,
 }
 
-impl Memory {
-    /// At the start of a run.
-    pub fn new(epoch: u32) -> Self {
-        Memory { epoch, ..Memory::default() }
-    }
-
+impl ThresholdMemory {
     /// When the next measurement is due: after a sleep the latest of the missed ones, for numbers of the past are not asked.
-    pub fn next(&self, metric: &ThresholdMetric, context: &Context) -> i64 {
+    fn next(&self, metric: &ThresholdMetric, context: &Context) -> i64 {
         let delay = metric.initial_delay.map_or(0, |delay| delay.get().as_secs().cast_signed());
         let first = context.started.as_second() + delay;
         let interval = interval(metric);
@@ -66,48 +155,7 @@ impl Memory {
     }
 }
 
-/// Processes the measurement and returns the state of the metric.
-pub fn advance(
-    metric: &ThresholdMetric,
-    mut status: MetricStatus,
-    memory: &mut Memory,
-    answers: &[&Answered],
-    context: &Context,
-) -> MetricStatus {
-    for answer in answers {
-        let Query::Scalar { at, .. } = &answer.query else { continue };
-        if memory.last.is_some_and(|last| at.as_second() <= last) {
-            continue; // measured before
-        }
-        match &answer.result {
-            Ok(Answer::Several(series)) => {
-                memory.silence.answered();
-                memory.count(at.as_second(), None, None, context);
-                memory.several = Some(*series);
-                let value = several(*series);
-                status.measurements.push(Measurement { at: Some(*at), value, verdict: Verdict::NoData });
-            }
-            Ok(Answer::Scalar(value)) => {
-                // NaN and a division by zero say nothing about the service.
-                let value = value.filter(|value| value.is_finite());
-                match value.map(|value| signed(metric, value)).transpose() {
-                    Ok(sign) => {
-                        memory.silence.answered();
-                        memory.count(at.as_second(), value, sign, context);
-                        status.measurements.push(measured(*at, value, sign));
-                    }
-                    Err(error) => memory.silence.failed(&error.to_string(), context),
-                }
-            }
-            Ok(Answer::Increments { .. }) => memory.silence.failed("got counts instead of a number", context),
-            Err(error) => memory.silence.failed(error, context),
-        }
-    }
-    keep_last(&mut status.measurements);
-    judge(metric, status, memory, context)
-}
-
-impl Memory {
+impl ThresholdMemory {
     fn count(&mut self, at: i64, value: Option<f64>, sign: Option<Sign>, context: &Context) {
         if self.epoch != context.epoch && at >= context.epoch_since.as_second() {
             (self.epoch, self.good, self.good_in_a_row) = (context.epoch, 0, 0);
@@ -124,7 +172,7 @@ impl Memory {
     }
 }
 
-fn judge(metric: &ThresholdMetric, mut status: MetricStatus, memory: &mut Memory, context: &Context) -> MetricStatus {
+fn judge(metric: &ThresholdMetric, status: &mut MetricStatus, memory: &mut ThresholdMemory, context: &Context) {
     let (verdict, reason) = standing(metric, memory, context);
     let (verdict, reason) = memory.silence.timed(verdict, reason, context);
     let failure_limit = metric.failure_limit.unwrap_or(0);
@@ -138,14 +186,13 @@ fn judge(metric: &ThresholdMetric, mut status: MetricStatus, memory: &mut Memory
     memory.silence.told(&mut status.notes);
     status.notes.retain(|note| !note.ends_with(AGGREGATE));
     status.notes.extend(memory.several.map(several));
-    status
 }
 
 fn several(series: usize) -> String {
     format!("{series}{AGGREGATE}")
 }
 
-fn standing(metric: &ThresholdMetric, memory: &Memory, context: &Context) -> (Verdict, &'static str) {
+fn standing(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Context) -> (Verdict, &'static str) {
     let in_a_row = metric.consecutive_success_limit.is_some_and(|limit| memory.good_in_a_row >= limit);
     let enough = in_a_row
         || (metric.consecutive_success_limit.is_none() || metric.count.is_some()) && memory.good >= count(metric);
@@ -168,7 +215,7 @@ fn standing(metric: &ThresholdMetric, memory: &Memory, context: &Context) -> (Ve
     }
 }
 
-fn needs(metric: &ThresholdMetric, memory: &Memory, context: &Context) -> Option<String> {
+fn needs(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Context) -> Option<String> {
     let fresh = memory.epoch == context.epoch;
     let (have, want, how) = match metric.consecutive_success_limit {
         Some(limit) if metric.count.is_none() => (memory.good_in_a_row, limit, " in a row"),
@@ -204,7 +251,7 @@ fn measured(at: jiff::Timestamp, value: Option<f64>, sign: Option<Sign>) -> Meas
 }
 
 /// Seconds between measurements.
-pub fn interval(metric: &ThresholdMetric) -> i64 {
+fn interval(metric: &ThresholdMetric) -> i64 {
     metric.interval.map_or(INTERVAL, |interval| interval.get().as_secs().cast_signed()).max(1)
 }
 

@@ -33,7 +33,7 @@ impl Before {
             window_seconds: HOUR,
             warm_up_seconds: 0,
             whole_pods: true,
-            ..windows::question(spec, ratio, context.started.as_second())
+            ..windows::question(spec, &context.frozen, [&ratio.bad, &ratio.total], context.started.as_second())
         })
     }
 
