@@ -1,6 +1,6 @@
-//! The Rollout's status: what people and scripts read, and everything that the engine must remember.
+//! The Rollout's status: what users and scripts read, and everything that the engine must remember.
 //!
-//! Nothing the engine needs lives anywhere else: any replica of the controller can go on from here.
+//! Nothing the engine needs lives anywhere else: any replica of the controller can continue from here.
 
 use std::collections::BTreeMap;
 
@@ -33,13 +33,13 @@ use super::{
     reason::Reason,
 };
 
-/// What is and what was, in numbers and in words.
+/// The observed state of a Rollout.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, remote = "Self")]
 // Fields of another version are stored too: an upgrade reads what the version before wrote, and a downgrade loses nothing.
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true), transform = earlier::describe)]
 pub struct RolloutStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status was computed from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Healthy, Progressing, Paused or Degraded.
@@ -47,30 +47,30 @@ pub struct RolloutStatus {
     pub phase: Option<Phase>,
     /// A CamelCase reason for the phase.
     pub reason: Reason,
-    /// The same in one line for people.
+    /// A human-readable message in one line.
     pub message: String,
-    /// The revision that serves what is not canary traffic.
+    /// The stable revision, which receives all traffic but the canary's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stable_revision: Option<RevisionRef>,
-    /// The revision that is wanted: stable itself when nothing is being released.
+    /// The desired revision: equal to stable when no release is in progress.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_revision: Option<RevisionRef>,
-    /// Counts tries of the current revision, from 1.
+    /// The attempt at the current revision, from 1.
     pub attempt: u32,
     /// The step in progress, from 0; the number of steps when all are done.
     pub step_index: u32,
-    /// Where the rollout is, with what is valid there.
+    /// The state of the rollout, with what is valid in it.
     pub state: State,
     /// The canary's share of traffic.
     pub weights: Weights,
     /// What the rollout waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<Waiting>,
-    /// The newest evidence, per metric.
+    /// The latest evidence, per metric.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub metrics: Vec<MetricStatus>,
-    /// Desired replicas that this status speaks of.
+    /// The number of desired replicas.
     pub desired_replicas: u32,
     /// Pods of all revisions, never above the desired replicas (surge must not ratchet an autoscaler).
     pub replicas: u32,
@@ -88,13 +88,13 @@ pub struct RolloutStatus {
     pub weight_shown: String,
     /// `5/6`, for the printer column.
     pub ready_shown: String,
-    /// A pause that was commanded (not the one in the file).
+    /// Whether the rollout is paused by command (not by spec.paused).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub paused_by_command: bool,
-    /// A revision that `undo` chose over the file's.
+    /// The revision pinned by `undo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pinned: Option<Pinned>,
-    /// What the engine must remember beyond a state.
+    /// Internal state of the engine that outlives `state`.
     pub memory: Memory,
     /// The last promoted revisions, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -112,7 +112,7 @@ pub struct RolloutStatus {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-    /// Whether it was read in the form of an earlier version, whose fields the next record takes away.
+    /// Whether it was read in the form of an earlier version, whose fields the next record removes.
     #[serde(skip)]
     pub is_old: bool,
 }
@@ -162,45 +162,45 @@ impl RolloutStatus {
         earlier::replacement(&self.state)
     }
 
-    /// A hold: everything stays as it is until a person decides.
+    /// A hold: the release is suspended until an operator decides.
     pub fn held(&self) -> Option<&Held> {
         self.state.release().and_then(|release| release.held.as_ref())
     }
 }
 
-/// The state that people act on.
+/// The phase of the rollout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
-    /// The wanted version is stable.
+    /// The desired version is stable.
     Healthy,
-    /// Something is under way.
+    /// A release is in progress.
     #[default]
     Progressing,
-    /// A person must act: a pause, a hold, an approval.
+    /// Waits for an operator: a pause, a hold, an approval.
     Paused,
-    /// The wanted version failed and was taken back, or cannot come up.
+    /// The desired version failed and was rolled back, or cannot become available.
     Degraded,
 }
 
-/// The canary's share of traffic, as planned and as seen.
+/// The canary's share of traffic, desired and observed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Weights {
-    /// What the routes are meant to say now.
+    /// The desired weight.
     pub desired: Percent,
-    /// What the routes said when last read.
+    /// The last observed weight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Percent>,
-    /// Whether `accepted` equals `desired` and has stood long enough to count.
+    /// Whether `accepted` has been equal to `desired` for at least `settle`.
     pub settled: bool,
-    /// The header routes that are meant to lead to the canary, by name.
+    /// The desired header routes to the canary, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub headers: Vec<String>,
-    /// The share of requests that is meant to be copied to the canary.
+    /// The desired share of mirrored requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Percent>,
-    /// Whether users are meant to stay on the version of their first answer.
+    /// Whether sticky sessions are desired.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sticky: bool,
     /// The canary's share of the requests counted since the weight settled.
@@ -208,13 +208,13 @@ pub struct Weights {
     pub observed: Option<Percent>,
 }
 
-/// What `undo` chose (rule S84).
+/// The revision pinned by `undo` (rule S84).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pinned {
     /// The revision id in force.
     pub revision: String,
-    /// The id of the file's template that it overrides; another template lifts the pin.
+    /// The id of the spec's template that it overrides; another template lifts the pin.
     pub against: String,
 }
 
@@ -253,27 +253,27 @@ pub struct Memory {
     /// Whether the Deployment's pods have been replaced by ours (S5).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
-    /// The user's objects that were written to last; others in the spec are taken over once these are given back (S20).
+    /// The user's objects that were written to last; others in the spec are adopted once these are restored (S20).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects: Option<UserObjects>,
-    /// Whether these objects are being given back.
+    /// Whether these objects are being restored.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub giving_back: bool,
-    /// The last problem that people were told of.
+    /// The last problem that was reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem_told: Option<String>,
-    /// The template's `restartedAt` that was answered last.
+    /// The template's `restartedAt` that was acted on last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restarted_at: Option<String>,
-    /// Since when the Rollout is being deleted and hands its objects back (S40).
+    /// Since when the Rollout is being deleted and its objects are restored (S40).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleting_since: Option<Timestamp>,
-    /// Actions that were refused and are still asked for (S53).
+    /// Actions that were rejected and are still desired (S53).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refusal>,
 }
 
-/// An action that was refused.
+/// An action that was rejected.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Refusal {
@@ -281,18 +281,18 @@ pub struct Refusal {
     pub action: String,
     /// A CamelCase reason.
     pub reason: Reason,
-    /// The same for people.
+    /// A human-readable message.
     pub message: String,
     /// How often in a row.
     pub times: u32,
-    /// Not to be tried again before, unless the file changes.
+    /// Not retried before, unless the spec changes.
     pub again_at: Timestamp,
-    /// The file's generation at that time.
+    /// The spec's generation at that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
 }
 
-/// What a target was seen to select.
+/// The observed selector of a target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TargetMemory {
@@ -316,12 +316,12 @@ pub struct RouteWritten {
     /// The routes beside it, as a text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub beside: String,
-    /// What the step wanted then: a new plan is no repair.
+    /// The step's plan at that time: a new plan is no repair.
     pub plan: String,
-    /// Whether they were read back so: what is recorded may not have been written when the process ended.
+    /// Whether they were read back as written: what is recorded may not have been written when the process ended.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub confirmed: bool,
-    /// Whether the routes have said all that it wants.
+    /// Whether the routes have been as the plan asks.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reached: bool,
 }
@@ -351,34 +351,34 @@ pub struct HistoryEntry {
     pub ended_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why, for people.
+    /// Why, in a human-readable message.
     pub reason: String,
-    /// Which try it was.
+    /// The attempt.
     pub attempt: u32,
     /// The step it ended at, from 0.
     pub step_index: u32,
 }
 
-/// One command that was taken.
+/// One executed or refused command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandRecord {
-    /// The command object's uid: a command is never taken twice.
+    /// The command object's uid: a command is never executed twice.
     pub uid: String,
     /// The command object's name.
     pub name: String,
-    /// What was asked for.
+    /// The command.
     pub verb: Verb,
     /// What became of it.
     pub state: CommandState,
-    /// Why, for people.
+    /// Why, in a human-readable message.
     pub message: String,
-    /// Who asked, as far as is known.
+    /// The author of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
-    /// The reason they gave.
+    /// Its reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// When it was taken.
+    /// When it was executed.
     pub taken_at: Timestamp,
 }

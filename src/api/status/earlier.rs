@@ -42,7 +42,7 @@ pub const OLD_MEMORY: [&str; 18] = [
 /// The names of the states.
 const STATES: [&str; 7] = ["firstDeploy", "idle", "stepping", "promoting", "returning", "aborted", "controlKept"];
 
-/// Puts a status of the earlier form into the present one. Says whether it was of the earlier form.
+/// Converts a status of the earlier form. Says whether it was of the earlier form.
 pub fn upgrade(status: &mut Map<String, Value>) -> Result<bool, serde_json::Error> {
     if !status.contains_key("course") || status.contains_key("state") && !wrote_last(status)? {
         return Ok(false);
@@ -113,7 +113,7 @@ pub fn describe(schema: &mut Schema) {
         ("course", words(courses), "Which of the states, in one word."),
         ("stage", words(stages), "The stage of a promotion."),
         ("subStep", json!({"type": "integer", "format": "uint32", "minimum": 0}), "The sub-step of a ramp, from 0."),
-        ("held", held, "A hold: everything stays as it is until a person decides."),
+        ("held", held, "A hold: the release is suspended until an operator decides."),
     ] {
         field["description"] = description.into();
         properties[name] = field;

@@ -22,7 +22,7 @@ pub struct RevisionRef {
 pub struct Waiting {
     /// A CamelCase reason.
     pub reason: Reason,
-    /// The same for people.
+    /// A human-readable message.
     pub message: String,
     /// Since when.
     pub since: Timestamp,
@@ -37,7 +37,7 @@ pub struct Waiting {
 pub struct Held {
     /// A CamelCase reason.
     pub reason: Reason,
-    /// The same for people.
+    /// A human-readable message.
     pub message: String,
     /// Since when.
     pub since: Timestamp,
@@ -51,7 +51,7 @@ pub struct Progress {
     pub wait: Reason,
     /// The high-water mark: pods, endpoints.
     pub best: u32,
-    /// When the mark was reached, put off by the time for which the clock was stopped since.
+    /// When the mark was reached, later by the time for which the clock was stopped since.
     pub since: Timestamp,
     /// Since when the clock is stopped, because only our own settle time is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,10 +67,10 @@ pub enum Outcome {
     FastPromoted,
     /// It failed or was aborted, and traffic went back.
     Aborted,
-    /// The file went back to the stable template, and so did traffic; or a blue-green release switched back to the version
+    /// The spec returned to the stable template, and so did traffic; or a blue-green release switched back to the version
     /// that was active before and still had its pods (S62).
     RolledBack,
-    /// A newer template took its place.
+    /// It was superseded by a newer template.
     Superseded,
     /// An A/B test was decided for the version that was stable before (S72).
     KeptControl,

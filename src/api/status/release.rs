@@ -11,14 +11,14 @@ use super::marks::{Held, Outcome, Progress, is_zero};
 pub enum Stage {
     /// The new version gets as many pods as stable.
     Scale,
-    /// Routes send everything to the canary target.
+    /// Routes send all traffic to the canary target.
     RouteToCanary,
-    /// The stable target moves to the new revision. From here on abort is refused; a blue-green switch by Service can still
-    /// be taken back.
+    /// The stable target is switched to the new revision. From here on abort is refused; a blue-green switch by Service can
+    /// still be reverted.
     MoveStable,
     /// Blue-green: the analysis after the switch.
     PostAnalysis,
-    /// Routes send everything to the stable target again.
+    /// Routes send all traffic to the stable target again.
     RouteToStable,
 }
 
@@ -33,13 +33,13 @@ pub struct Stepping {
     pub sub_step: u32,
     /// The clock of the step or sub-step.
     pub clock: Clock,
-    /// What the endpoint of the gate in progress has said (S16).
+    /// The answers of the gate in progress (S16).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateMemory>,
-    /// A step that is over otherwise waits for a verdict of the background analysis (S14).
+    /// The wait for a verdict of the background analysis, by a step that is complete otherwise (S14).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence_wait: Option<EvidenceWait>,
-    /// Whether traffic of an earlier attempt returns before the steps begin (S20, S35).
+    /// Whether traffic of an earlier attempt is shifted back before the steps begin (S20, S35).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taking_back: bool,
     /// What lasts for the whole release.
@@ -102,7 +102,7 @@ impl Promoting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Way {
-    /// Over the steps, or over some of them when a person promoted.
+    /// Over the steps, or over some of them when an operator promoted.
     Steps(StepsDone),
     /// Without steps and analysis (S32, S62).
     Shortcut(Shortcut),
@@ -115,7 +115,7 @@ impl Way {
     }
 }
 
-/// How far the steps were walked: what they asked for there still holds until all traffic moves.
+/// How far the steps were walked: what they asked for there still holds until all traffic shifts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepsDone {
@@ -159,7 +159,7 @@ impl ShortcutBecause {
 pub struct Release {
     /// When it began.
     pub since: Timestamp,
-    /// A hold: everything stays as it is until a person decides (S34).
+    /// A hold: the release is suspended until an operator decides (S34).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
     /// A hash of the steps up to the current one (rule S20).
@@ -168,13 +168,13 @@ pub struct Release {
     /// A hash of the analyses that were checked before the release sent traffic (S14).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analyses_checked: Option<String>,
-    /// A person overrode the evidence: runs before this round do not count (S34).
+    /// An operator overrode the evidence: runs before this round do not count (S34).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evidence_round: u32,
-    /// The epoch on whose traffic no verdict is waited for any longer.
+    /// The epoch for whose traffic no verdict is required any longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excused_epoch: Option<u32>,
-    /// A person promoted past what is left to observe (S18, S82).
+    /// An operator promoted past what is left to observe (S18, S82).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overridden: bool,
     /// How often the canary lost all its pods under traffic (S56).
@@ -233,14 +233,14 @@ impl Clock {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GateMemory {
-    /// Answers so far that were neither yes nor no.
+    /// Answers so far that neither approved nor denied.
     pub asked: u32,
-    /// What the last of them was.
+    /// The last of them.
     pub said: String,
-    /// Not to be asked again before.
+    /// Not asked again before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again_at: Option<Timestamp>,
-    /// It said yes.
+    /// Whether it approved.
     pub open: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Where a rollout is: one of these states, each with what is valid there and nothing else.
+//! The state of a rollout: one of these, each with what is valid in it and nothing else.
 //!
 //! To leave a state is to drop what belonged to it: a new value takes its place, and nothing has to be reset by hand. What
 //! outlives states (targets, routes, repairs) is in the memory.
@@ -12,7 +12,7 @@ use super::{
     release::{Clock, Promoting, Release, Stepping, StepsDone, Way},
 };
 
-/// Where a rollout is: exactly one of these.
+/// The state of a rollout: exactly one of these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
@@ -23,17 +23,17 @@ use super::{
 pub enum State {
     /// No stable version yet (rule S4), or a Deployment is being adopted (S5).
     FirstDeploy(FirstDeploy),
-    /// Nothing is being released.
+    /// No release is in progress.
     Idle(AtRest),
-    /// The steps are being walked.
+    /// The steps are in progress.
     Stepping(Box<Stepping>),
-    /// The steps are over and the new version takes everything (S18).
+    /// The steps are complete and the new version is promoted (S18).
     Promoting(Box<Promoting>),
-    /// Traffic returns to stable, and no release has failed (S20, S31).
+    /// Traffic shifts back to stable, and no release has failed (S20, S31).
     Returning(Returning),
-    /// The new version failed or was aborted: traffic returns and stays with stable (S33).
+    /// The new version failed or was aborted: traffic shifts back to stable and stays there (S33).
     Aborted(AtRest),
-    /// An A/B test was decided for the stable version: traffic returns and stays with it (S72).
+    /// An A/B test was decided for the stable version: traffic shifts back to it and stays there (S72).
     ControlKept(AtRest),
 }
 
@@ -43,13 +43,13 @@ pub enum Course {
     /// No stable version yet, or a Deployment is being adopted.
     #[default]
     FirstDeploy,
-    /// Nothing is being released.
+    /// No release is in progress.
     Idle,
-    /// The steps are being walked.
+    /// The steps are in progress.
     Stepping,
-    /// The steps are over and the new version takes everything.
+    /// The steps are complete and the new version is promoted.
     Promoting,
-    /// Traffic returns to stable, and no release has failed.
+    /// Traffic shifts back to stable, and no release has failed.
     Returning,
     /// The new version failed or was aborted.
     Aborted,
@@ -76,7 +76,7 @@ pub struct FirstDeploy {
     pub progress: Option<Progress>,
 }
 
-/// No release is under way, and nothing of one is left but its result.
+/// No release is in progress, and nothing of one is left but its result.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AtRest {
@@ -90,7 +90,7 @@ pub struct AtRest {
     pub restart: Option<Timestamp>,
 }
 
-/// The way back to stable.
+/// Traffic shifts back to stable.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Returning {
@@ -103,12 +103,12 @@ pub struct Returning {
     pub progress: Option<Progress>,
 }
 
-/// Why traffic returns to stable.
+/// Why traffic shifts back to stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ReturnsBecause {
-    /// The file is back at the stable template (S31).
+    /// The spec returned to the stable template (S31).
     BackAtStable,
-    /// The file names other objects: these are given back first (S20).
+    /// The spec references other objects: the old ones are restored first (S20).
     ObjectsChanged,
 }
 
