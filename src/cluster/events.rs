@@ -63,7 +63,7 @@ impl EventSender {
 
 async fn publish(client: Client, fence: Fence, reporter: Reporter, mut messages: mpsc::Receiver<Message>) {
     while let Some((about, event)) = messages.recv().await {
-        // A recorder folds events of one reason into a series that keeps the first text: "step 1 is done" for all
+        // A recorder folds events of one reason into a series that keeps the first text: "step 1 completed" for all
         // steps. The engine emits transitions only, so each gets a separate Event.
         let recorder = Recorder::new(client.clone(), reporter.clone());
         if let Err(error) = fenced(&fence, "publish an event", recorder.publish(&event, &about)).await {

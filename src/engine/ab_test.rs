@@ -43,13 +43,13 @@ pub fn decided(draft: &mut Draft<'_>, decide: &Decide) -> bool {
     let Some(strategy) = draft.ab_test() else { return true };
     let goal = goal(draft);
     if goal == Goal::Invalid {
-        let message = format!("users were not split as planned: {}; mend the split and retry", evidence(draft));
+        let message = format!("users were not split as planned: {}; fix the split and retry", evidence(draft));
         outcome::hold(draft, Reason::SampleRatio, &message);
         return false;
     }
     if draft.step_elapsed() < decide.at_least.signed() {
         let until = draft.step_reaches(decide.at_least);
-        let message = format!("testing for at least {}: {}", decide.at_least, evidence(draft));
+        let message = format!("A/B test running for at least {}: {}", decide.at_least, evidence(draft));
         waits(draft, message, until);
         return false;
     }
@@ -89,9 +89,9 @@ fn over_time(draft: &mut Draft<'_>, decide: &Decide) -> bool {
     let end = draft.not_before_first_look(draft.step_reaches(decide.at_most));
     let text = evidence(draft);
     if draft.step_elapsed() >= decide.at_most.signed() && end <= draft.now() {
-        return outcome::inconclusive(draft, &format!("no decision in {}: {text}", decide.at_most));
+        return outcome::inconclusive(draft, &format!("no decision within {}: {text}", decide.at_most));
     }
-    waits(draft, format!("testing: {text}"), end);
+    waits(draft, format!("A/B test running: {text}"), end);
     false
 }
 

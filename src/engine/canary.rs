@@ -37,7 +37,7 @@ pub fn notice_edits(draft: &mut Draft<'_>) {
     if draft.course() == Course::Stepping && walked::are_edited(draft) {
         let attempt = draft.status.attempt + 1;
         if let Some(current) = draft.status.current_revision.clone() {
-            draft.tell(false, Reason::StepsEdited, "the steps up to the current one changed: begins again at step 1");
+            draft.tell(false, Reason::StepsEdited, "completed steps were changed: restarting at step 1");
             outcome::begin(draft, current, attempt);
         }
     }
@@ -52,7 +52,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     runs::show(draft);
     verification::show(draft);
     if draft.replicas() == 0 {
-        draft.say(Phase::Progressing, Reason::ScaledToZero, "scaled to zero: steps, clocks and evidence stand still");
+        draft.say(Phase::Progressing, Reason::ScaledToZero, "scaled to zero: steps, timers and analysis are suspended");
     } else if !failed(draft) {
         complete(draft, place);
     }
@@ -140,7 +140,7 @@ fn has_taken_back(draft: &mut Draft<'_>) {
 fn follow_losses(draft: &mut Draft<'_>, canary: &str) -> bool {
     let lost = draft.is_canary_lost();
     if !lost && loses_traffic(draft, canary) {
-        draft.tell(true, Reason::CanaryLost, "no canary pod is available: its traffic returns to stable");
+        draft.tell(true, Reason::CanaryLost, "no canary pod is available: shifting its traffic to stable");
         if let Some(release) = draft.status.state.release_mut() {
             (release.canary_lost, release.canary_losses) = (true, release.canary_losses + 1);
         }
@@ -189,7 +189,11 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
     // Nor without the canary's pods: an observation of nothing would never end (S56).
     if draft.is_canary_lost() {
         let available = draft.canary_id().map_or(0, |canary| draft.available(&canary));
-        draft.wait_for_progress(Reason::CanaryLost, available, "no canary pod is available; traffic is with stable");
+        draft.wait_for_progress(
+            Reason::CanaryLost,
+            available,
+            "no canary pod is available; stable receives all traffic",
+        );
         return deadline(draft);
     }
     if let Some((reason, message)) = in_the_way(draft) {
@@ -208,7 +212,7 @@ fn complete(draft: &mut Draft<'_>, place: Place) {
     if !over {
         deadline(draft);
     } else if draft.is_paused() {
-        draft.wait(Reason::Paused, "paused: the step is over, resume goes on", None);
+        draft.wait(Reason::Paused, "paused: the step is complete, resume to continue", None);
     } else if unproved {
         inconclusive::wait(draft, &observing::evidence(draft));
     } else if !refusals::writes_for_a_step(draft) {
@@ -276,7 +280,7 @@ fn waits_for_weight(draft: &mut Draft<'_>, goal: Percent) {
     let canary = draft.canary_id().unwrap_or_default();
     let available = draft.available(&canary);
     if !draft.has_mesh() {
-        let message = format!("moving pods towards {goal}: {available} canary pods available");
+        let message = format!("scaling towards {goal}: {available} canary pods available");
         return draft.wait_for_progress(Reason::Pods, available, with_trouble(draft, &canary, message));
     }
     if available < need {
@@ -287,23 +291,20 @@ fn waits_for_weight(draft: &mut Draft<'_>, goal: Percent) {
         draft.input.seen.canary_target.as_ref().filter(|target| target.revision.as_deref() == Some(&canary));
     match on_canary.map(|target| weights::listed(draft, target, &canary)) {
         None if !draft.status.weights.settled => {
-            let message = "taking the traffic of the previous revision back first";
+            let message = "shifting the traffic of the previous revision back to stable first";
             draft.wait_settling(settling::route(draft), Reason::Route, 0, message);
         }
-        None => draft.wait_for_progress(Reason::Endpoints, 0, "the canary target moves to the new revision"),
+        None => draft.wait_for_progress(Reason::Endpoints, 0, "switching the canary target to the new revision"),
         Some(listed) if listed < need => {
-            draft.wait_for_progress(
-                Reason::Endpoints,
-                listed,
-                format!("{listed} of {need} canary pods are listed as endpoints"),
-            );
+            draft.wait_for_progress(Reason::Endpoints, listed, format!("{listed} of {need} canary pods are endpoints"));
         }
         Some(_) if !weights::target_settled(draft, Target::Canary) => {
             let settles_at = settling::target(draft, Target::Canary);
-            draft.wait_settling(settles_at, Reason::TargetSettles, 1, "the canary endpoints settle");
+            draft.wait_settling(settles_at, Reason::TargetSettles, 1, "waiting for the canary endpoints to settle");
         }
         Some(_) => {
-            let message = format!("the routes move to {} and settle", beside::shown(draft, goal));
+            let message =
+                format!("shifting traffic to {}, waiting for the routes to settle", beside::shown(draft, goal));
             draft.wait_settling(settling::route(draft), Reason::Route, 1, message);
         }
     }
@@ -323,7 +324,7 @@ fn scaled(draft: &mut Draft<'_>) -> bool {
     if wanted == need && available >= need {
         return previewed(draft);
     }
-    let message = format!("waiting for {available} canary pods to become {need}");
+    let message = format!("waiting to scale from {available} to {need} canary pods");
     draft.wait_for_progress(Reason::Pods, available, with_trouble(draft, &canary, message));
     false
 }
@@ -334,14 +335,14 @@ fn previewed(draft: &mut Draft<'_>) -> bool {
         return true;
     }
     let settles_at = settling::target(draft, Target::Canary);
-    draft.wait_settling(settles_at, Reason::Preview, 0, "the preview target moves to the new revision and settles");
+    draft.wait_settling(settles_at, Reason::Preview, 0, "switching the preview target to the new revision");
     false
 }
 
 /// A pause is over by time, even if nobody looked; without a duration a promote ends it (S13).
 fn paused(draft: &mut Draft<'_>, duration: Option<HumanDuration>) -> bool {
     let Some(duration) = duration else {
-        draft.wait(Reason::Pause, "paused by its steps until someone promotes", None);
+        draft.wait(Reason::Pause, "paused by its steps until an operator promotes", None);
         return false;
     };
     let until = duration.after(draft.status.state.since().unwrap_or(draft.now()));
@@ -361,7 +362,11 @@ fn observed(draft: &mut Draft<'_>, at_least: HumanDuration, at_most: HumanDurati
     if passed {
         let until = draft.while_clocks_run(draft.step_reaches(at_least));
         let weight = draft.step_weight();
-        draft.wait(Reason::Observe, format!("observing at {weight}: passed; at least {at_least} in all"), until);
+        draft.wait(
+            Reason::Observe,
+            format!("observing at {weight}: passed; waiting for at least {at_least} in total"),
+            until,
+        );
         return false;
     }
     out_of_time(draft, at_most, Reason::Observe)
@@ -399,14 +404,14 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: Reason) ->
     if draft.clock_runs() && draft.step_elapsed() >= length.signed() && end <= draft.now() {
         if extended {
             let message = format!(
-                "no verdict in {length} of observing {}: {}",
+                "no verdict within {length} of observing {}: {}",
                 observing::under(draft),
                 observing::evidence(draft)
             );
             return outcome::inconclusive(draft, &message);
         }
         draft.status.state.extend();
-        draft.tell(true, Reason::Extended, format!("no verdict in {at_most}: extended once by as much"));
+        draft.tell(true, Reason::Extended, format!("no verdict within {at_most}: extended once by {at_most}"));
         return out_of_time(draft, at_most, reason);
     }
     let until = draft.while_clocks_run(end);
@@ -420,12 +425,12 @@ pub fn advance(draft: &mut Draft<'_>) {
     let (index, sub_step, now) = (draft.step_index(), draft.status.sub_step(), draft.now());
     let Some(item) = draft.items.get(index as usize) else {
         outcome::promote(draft);
-        draft.tell(false, Reason::Promoting, "all steps are done: the new version takes everything");
+        draft.tell(false, Reason::Promoting, "all steps are complete: promoting the new version");
         return;
     };
     let within = sub_step + 1 < items::sub_steps(item);
     if !within {
-        draft.tell(false, Reason::StepCompleted, format!("step {} of {} is done", index + 1, draft.items.len()));
+        draft.tell(false, Reason::StepCompleted, format!("step {} of {} completed", index + 1, draft.items.len()));
     }
     if let Some(stepping) = draft.status.state.stepping_mut() {
         stepping.move_to(if within { (index, sub_step + 1) } else { (index + 1, 0) }, now);

@@ -58,7 +58,7 @@ fn answer(draft: &mut Draft<'_>, name: &str, state: CommandState, message: &str)
 fn record(draft: &mut Draft<'_>, command: &CommandSeen, state: CommandState, message: &str) {
     let taken_at = draft.now();
     let spec = &command.spec;
-    let who = spec.requested_by.clone().unwrap_or_else(|| "somebody".to_owned());
+    let who = spec.requested_by.clone().unwrap_or_else(|| "an unknown user".to_owned());
     let warning = state != CommandState::Done;
     draft.tell(warning, Reason::Command, format!("{} by {who}: {message}", spec.verb.as_str()));
     draft.status.commands.insert(
@@ -92,7 +92,7 @@ fn obsolete(message: impl Into<String>) -> Answer {
 fn carry_out(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {
     let spec = &command.spec;
     if spec.verb != Verb::Abort && PATIENCE.after(command.created) < draft.now() {
-        return obsolete("nobody took it for 10 minutes");
+        return obsolete("expired after 10 minutes");
     }
     if let Some(answer) = meant_for_another(draft, spec) {
         return answer;
@@ -116,7 +116,7 @@ fn meant_for_another(draft: &Draft<'_>, spec: &RolloutCommandSpec) -> Option<Ans
         && Some(meant) != current.as_ref()
     {
         return Some(obsolete(format!(
-            "meant for revision {meant}; now it is {}",
+            "meant for revision {meant}, but the current one is {}",
             named(status.current_revision.as_ref())
         )));
     }
@@ -124,56 +124,56 @@ fn meant_for_another(draft: &Draft<'_>, spec: &RolloutCommandSpec) -> Option<Ans
         return None;
     }
     if let Some(meant) = spec.attempt.filter(|meant| *meant != status.attempt) {
-        return Some(obsolete(format!("meant for attempt {meant}; now it is {}", status.attempt)));
+        return Some(obsolete(format!("meant for attempt {meant}, but the current attempt is {}", status.attempt)));
     }
     if let Some(meant) = spec.step.filter(|meant| *meant != draft.step_index()) {
         return Some(obsolete(format!(
-            "meant for step {}; now it is {}",
+            "meant for step {}, but the current step is {}",
             meant.saturating_add(1),
             draft.step_index().saturating_add(1)
         )));
     }
     // A promotion that skips the rest says the same in every stage.
     if spec.step.is_some() && !spec.full && spec.stage != draft.stage() {
-        return Some(obsolete("meant for another moment of the promotion"));
+        return Some(obsolete("meant for another stage of the promotion"));
     }
     let sub = spec.sub_step.filter(|meant| *meant != status.sub_step())?;
-    Some(obsolete(format!("meant for sub-step {sub} of the ramp; now it is {}", status.sub_step())))
+    Some(obsolete(format!("meant for sub-step {sub} of the ramp, but the current sub-step is {}", status.sub_step())))
 }
 
 fn abort(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     match draft.course() {
         Course::FirstDeploy => refused("no stable version yet"),
-        Course::Aborted => done("was aborted already"),
-        Course::Kept => done("the test was decided for control already"),
-        Course::Idle | Course::Returning => refused("nothing is being released"),
-        Course::Promoting if draft.past_return() => refused("stable has begun to move; use undo"),
+        Course::Aborted => done("already aborted"),
+        Course::Kept => done("the A/B test was already decided for control"),
+        Course::Idle | Course::Returning => refused("no release is in progress"),
+        Course::Promoting if draft.past_return() => refused("the promotion can no longer be aborted; use undo"),
         Course::Stepping | Course::Promoting => {
-            let who = spec.requested_by.as_deref().unwrap_or("somebody");
+            let who = spec.requested_by.as_deref().unwrap_or("an unknown user");
             let why = spec.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             outcome::abort(draft, Reason::AbortedByCommand, &format!("by {who}{why}"));
-            done("all traffic returns to stable")
+            done("shifting all traffic to stable")
         }
     }
 }
 
 fn pause(draft: &mut Draft<'_>) -> Answer {
     if draft.status.paused_by_command {
-        return done("was paused already");
+        return done("already paused");
     }
     draft.status.paused_by_command = true;
-    done("no step completes until resume")
+    done("paused until resume")
 }
 
 fn resume(draft: &mut Draft<'_>) -> Answer {
     if draft.input.spec.paused {
-        return refused("paused in the file: set spec.paused to false");
+        return refused("paused by spec.paused: set it to false");
     }
     if !draft.status.paused_by_command {
-        return done("was not paused");
+        return done("not paused");
     }
     draft.status.paused_by_command = false;
-    done("goes on")
+    done("resumed")
 }
 
 fn retry(draft: &mut Draft<'_>) -> Answer {
@@ -183,29 +183,29 @@ fn retry(draft: &mut Draft<'_>) -> Answer {
     };
     let attempt = draft.status.attempt + 1;
     outcome::begin(draft, current, attempt);
-    done(format!("attempt {attempt} begins at step 1"))
+    done(format!("starting attempt {attempt} at step 1"))
 }
 
 fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     match draft.course() {
         Course::Aborted => return obsolete("the revision was aborted; use retry"),
-        Course::Kept => return obsolete("the test was decided for control; use retry for another one"),
+        Course::Kept => return obsolete("the A/B test was decided for control; use retry for another one"),
         Course::Stepping => {}
         Course::Promoting if waits_for_word(draft) => {
             override_evidence(draft);
             begin_stage_anew(draft);
-            return done("goes on without more evidence");
+            return done("resumed, evidence overridden");
         }
-        Course::Promoting if spec.full => return done("is being promoted already"),
-        _ => return refused("nothing is being released"),
+        Course::Promoting if spec.full => return done("already being promoted"),
+        _ => return refused("no release is in progress"),
     }
     if draft.is_paused() {
-        return refused(if draft.input.spec.paused { "paused in the file" } else { "paused: resume it first" });
+        return refused(if draft.input.spec.paused { "paused by spec.paused" } else { "paused: resume it first" });
     }
     if spec.full {
         override_evidence(draft);
         outcome::promote(draft);
-        return done("skips the remaining steps");
+        return done("skipping the remaining steps");
     }
     match spec.to_step {
         Some(step) => promote_to(draft, step),
@@ -249,12 +249,12 @@ fn promote_once(draft: &mut Draft<'_>) -> Answer {
         Some(_) => false,
         None => {
             override_evidence(draft);
-            return done("promotes without waiting for more evidence");
+            return done("promoting without waiting for more evidence");
         }
     };
     let unproved = inconclusive::is_waited_for(draft);
     if !waits && !was_held && !unproved {
-        return refused("nothing waits for a person at this step");
+        return refused("this step does not wait for an operator");
     }
     release_hold(draft);
     if unproved {
@@ -263,7 +263,7 @@ fn promote_once(draft: &mut Draft<'_>) -> Answer {
     if waits {
         canary::advance(draft);
     }
-    done(format!("step {} ends", index + 1))
+    done(format!("ended the wait at step {}", index + 1))
 }
 
 fn promote_to(draft: &mut Draft<'_>, step: u32) -> Answer {
@@ -273,16 +273,16 @@ fn promote_to(draft: &mut Draft<'_>, step: u32) -> Answer {
         return refused(format!("there are steps 1 to {steps}"));
     }
     if target <= from {
-        return refused(format!("step {step} does not lie ahead; the rollout is at step {}", from + 1));
+        return refused(format!("step {step} is not ahead of the current step {}", from + 1));
     }
     let judged = |item: &Item| matches!(item, Item::Observe { .. } | Item::Analysis(_) | Item::Decide(_));
     if draft.items[from as usize..(target as usize).min(steps)].iter().any(judged) {
-        return refused("analysis lies between; it is skipped by --full alone");
+        return refused("there is an analysis in between; only --full skips it");
     }
     if let Some(stepping) = draft.status.state.stepping_mut() {
         stepping.move_to((target, 0), now);
     }
-    done(format!("goes to step {step}"))
+    done(format!("continuing at step {step}"))
 }
 
 fn undo(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
@@ -293,23 +293,23 @@ fn undo(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
         let mut kept: Vec<u64> = draft.input.seen.revisions.iter().map(|revision| revision.number).collect();
         kept.sort_unstable();
         let kept: Vec<String> = kept.iter().map(|number| format!("#{number}")).collect();
-        return refused(format!("no such earlier revision is kept; there are {}", kept.join(", ")));
+        return refused(format!("no such earlier revision; the kept revisions are {}", kept.join(", ")));
     };
     let (id, number) = target;
     if draft.current_id().as_ref() == Some(&id) {
-        return done(format!("revision #{number} is current already"));
+        return done(format!("revision #{number} is already current"));
     }
     draft.status.pinned = (id != file).then_some(Pinned { revision: id, against: file });
-    done(format!("goes back to revision #{number} until the file has another template"))
+    done(format!("rolling back to revision #{number}, pinned until the template changes"))
 }
 
 fn restart(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {
     if !restart::is_possible(draft) {
-        return refused("a release is under way; its pods are new, and the others are replaced by its end");
+        return refused("a release is in progress and replaces the pods anyway");
     }
     // The API server's clock made this moment, as it made the pods'.
     restart::begin(draft, command.created);
-    done("the pods are replaced a few at a time, as maxUnavailable and disruption budgets allow")
+    done("restarting pods, limited by maxUnavailable and PodDisruptionBudgets")
 }
 
 /// The revision to go back to: the one named, else stable during a rollout, else the one promoted before.

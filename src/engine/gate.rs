@@ -47,7 +47,7 @@ pub fn passed(draft: &mut Draft<'_>, gate: &Gate) -> bool {
 fn waiting(draft: &Draft<'_>, gate: &Gate) -> (Reason, String) {
     let name = &gate.name;
     if gate.is_approval() {
-        return (Reason::Approval, format!("waiting for a person's approval: {name}"));
+        return (Reason::Approval, format!("waiting for manual approval: {name}"));
     }
     let so_far = so_far(draft).map(|text| format!(", {text}")).unwrap_or_default();
     (Reason::Gate, format!("waiting for gate {name}{so_far}"))
@@ -66,15 +66,15 @@ fn so_far(draft: &Draft<'_>) -> Option<String> {
 
 fn timed_out(draft: &mut Draft<'_>, gate: &Gate, timeout: HumanDuration) -> bool {
     let message = match so_far(draft) {
-        _ if gate.is_approval() => format!("nobody approved {} in {timeout}", gate.name),
-        Some(so_far) => format!("gate {} did not open in {timeout}, {so_far}", gate.name),
-        None => format!("gate {} did not open in {timeout}", gate.name),
+        _ if gate.is_approval() => format!("{} was not approved within {timeout}", gate.name),
+        Some(so_far) => format!("gate {} did not approve within {timeout}, {so_far}", gate.name),
+        None => format!("gate {} did not approve within {timeout}", gate.name),
     };
     match gate.on_timeout.unwrap_or_default() {
         OnTimeout::Hold => outcome::hold(draft, Reason::GateTimeout, &message),
         OnTimeout::Abort => outcome::abort(draft, Reason::GateTimeout, &message),
         OnTimeout::Promote => {
-            draft.tell(true, Reason::GateTimeout, format!("{message}; goes on all the same"));
+            draft.tell(true, Reason::GateTimeout, format!("{message}; continuing anyway"));
             return true;
         }
     }
@@ -92,10 +92,10 @@ fn asked(draft: &mut Draft<'_>, gate: &Gate) -> bool {
     match seen.map(|seen| seen.answer) {
         Some(Some(GateAnswer::Yes)) => {
             memory.open = true;
-            draft.tell(false, Reason::GateOpened, format!("gate {} said yes", gate.name));
+            draft.tell(false, Reason::GateOpened, format!("gate {} approved", gate.name));
         }
         Some(Some(GateAnswer::No(why))) => {
-            outcome::fail(draft, Reason::GateRefused, &format!("gate {} said no{}", gate.name, because(&why)));
+            outcome::fail(draft, Reason::GateRefused, &format!("gate {} denied{}", gate.name, because(&why)));
             return false;
         }
         Some(Some(GateAnswer::Unclear(why))) => {

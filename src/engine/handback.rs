@@ -15,7 +15,7 @@ const LONGEST: HumanDuration = HumanDuration::secs(600);
 pub fn hand_back(draft: &mut Draft<'_>) {
     let now = draft.now();
     let since = *draft.status.memory.deleting_since.get_or_insert(now);
-    draft.say(Phase::Progressing, Reason::Deleting, "handing traffic and workload back");
+    draft.say(Phase::Progressing, Reason::Deleting, "restoring traffic and workload");
     if draft.input.skip_hand_back {
         return draft.ask(Action::HandBack(HandBack::Finalizer));
     }
@@ -24,13 +24,13 @@ pub fn hand_back(draft: &mut Draft<'_>) {
         if is_held(draft) {
             draft.ask(Action::HandBack(HandBack::Workload));
         }
-        draft.wait(Reason::HandBack, "waiting for the Deployment's own pods before traffic is given back", Some(until));
+        draft.wait(Reason::HandBack, "waiting for the Deployment's own pods before traffic is restored", Some(until));
         return;
     }
     if waits_for_others(draft) && until > now {
         draft.wait(
             Reason::HandBack,
-            "waiting for the pods that callers do not reach to go before they could",
+            "waiting for pods of other revisions to terminate before selectors are restored",
             Some(until),
         );
         return;

@@ -41,7 +41,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     if returned && alone(draft) {
         draft.status.memory.giving_back = true;
     }
-    let message = "the file names other objects: traffic returns to stable, then the old objects are given back";
+    let message = "the spec references other objects: shifting traffic to stable before the old objects are restored";
     draft.wait_for_progress(Reason::HandingOver, 0, message);
 }
 
@@ -52,7 +52,7 @@ fn begin(draft: &mut Draft<'_>) {
     }
     let since = draft.now();
     draft.status.state = State::Returning(Returning { because: ReturnsBecause::ObjectsChanged, since, progress: None });
-    draft.tell(false, Reason::ObjectsChanged, "the file names other objects: the old ones are given back first");
+    draft.tell(false, Reason::ObjectsChanged, "the spec references other objects: restoring the old ones first");
 }
 
 /// Whether stable has all its pods, and nothing but stable has any: once selectors are given back they reach every pod. Pods
@@ -74,14 +74,14 @@ fn give_back(draft: &mut Draft<'_>) {
     let given_back = targets.into_iter().flatten().all(|target| target.revision.is_none());
     if !given_back {
         draft.ask(Action::HandBack(HandBack::Left));
-        return draft.wait(Reason::HandingOver, "the old objects are given back as they were found", None);
+        return draft.wait(Reason::HandingOver, "restoring the old objects", None);
     }
     draft.status.memory.giving_back = false;
     draft.status.memory.objects = None;
     draft.status.memory.route_written = None;
     draft.status.memory.stable_target = Default::default();
     draft.status.memory.canary_target = Default::default();
-    draft.tell(false, Reason::ObjectsGivenBack, "the old objects are as they were found; the new ones are taken over");
+    draft.tell(false, Reason::ObjectsGivenBack, "the old objects are restored; adopting the new ones");
     if draft.course() == Course::Returning {
         has_returned(draft);
     }

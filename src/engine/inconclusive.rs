@@ -64,11 +64,11 @@ pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     let runs = draft.clock_runs();
     if runs && is_over(draft, &wait) && !wait.extended {
         wait.extended = true;
-        let message = format!("no verdict in {}: extended once by as much", items::DEFAULT_AT_MOST);
+        let message = format!("no verdict within {0}: extended once by {0}", items::DEFAULT_AT_MOST);
         draft.tell(true, Reason::Extended, message);
     }
     if runs && is_over(draft, &wait) {
-        let message = format!("no verdict in {} of observing at {weight}: {evidence}", length(&wait));
+        let message = format!("no verdict within {} of observing at {weight}: {evidence}", length(&wait));
         keep(draft, None);
         if outcome::inconclusive(draft, &message) {
             excuse(draft);
@@ -77,7 +77,11 @@ pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     }
     let until = draft.while_clocks_run(end(draft, &wait));
     keep(draft, Some(wait));
-    draft.wait(Reason::Observe, format!("observing at {weight}, no weight rises without a verdict: {evidence}"), until);
+    draft.wait(
+        Reason::Observe,
+        format!("observing at {weight}; waiting for a verdict before the weight rises: {evidence}"),
+        until,
+    );
 }
 
 /// The clock of the wait stood still from then until now (S36, S37).

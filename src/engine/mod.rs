@@ -168,6 +168,6 @@ fn returning(draft: &mut Draft<'_>) {
     if back {
         handover::has_returned(draft);
     } else {
-        draft.wait(Reason::Returning, "traffic and pods return to stable", None);
+        draft.wait(Reason::Returning, "shifting traffic and pods back to stable", None);
     }
 }

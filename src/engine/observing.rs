@@ -13,7 +13,7 @@ use super::draft::Draft;
 /// Which traffic is observed.
 pub fn under(draft: &Draft<'_>) -> String {
     match draft.stage() {
-        Some(Stage::PostAnalysis) => "under all traffic".to_owned(),
+        Some(Stage::PostAnalysis) => "at 100 %".to_owned(),
         _ if draft.blue_green().is_some() => "the preview".to_owned(),
         _ => format!("at {}", draft.step_weight()),
     }

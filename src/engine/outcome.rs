@@ -93,7 +93,7 @@ pub fn promote(draft: &mut Draft<'_>) {
 /// Makes the current revision stable (the end of S18, S4 and of a promotion without a mesh).
 pub fn promoted(draft: &mut Draft<'_>, message: &str) {
     let shortcut = draft.status.state.promoting().and_then(|promoting| promoting.way.shortcut());
-    let message = if shortcut.is_some() { "it was stable before: the short way" } else { message };
+    let message = if shortcut.is_some() { "it was stable before: fast rollback" } else { message };
     record(draft, shortcut.map_or(Outcome::Promoted, |shortcut| shortcut.because.outcome()), message);
     let Some(current) = draft.status.current_revision.clone() else { return };
     draft.status.stable_revision = Some(current.clone());

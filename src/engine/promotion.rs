@@ -45,14 +45,10 @@ fn by_routes(draft: &mut Draft<'_>, stage: Stage) {
     pods::with_mesh(draft, goal, goal);
     let done = match stage {
         Stage::Scale => scaled(draft),
-        Stage::RouteToCanary => {
-            route_is_there(draft, route, 0, "promoting: the routes move to the new version and settle")
-        }
+        Stage::RouteToCanary => route_is_there(draft, route, 0, "promoting: shifting all traffic to the new version"),
         Stage::PostAnalysis => analysed(draft),
         Stage::MoveStable => stable_moved(draft),
-        Stage::RouteToStable => {
-            route_is_there(draft, route, 1, "promoting: the routes move back to the stable target and settle")
-        }
+        Stage::RouteToStable => route_is_there(draft, route, 1, "promoting: routing back through the stable target"),
     };
     let judged = is_judged(draft);
     let following = match stage {
@@ -135,7 +131,7 @@ fn route_is_there(draft: &mut Draft<'_>, route: weights::Route, mark: u32, messa
 fn stable_moved(draft: &mut Draft<'_>) -> bool {
     let settled = weights::target_settled(draft, Target::Stable);
     if !settled {
-        let message = "promoting: the stable target moves to the new version and settles";
+        let message = "promoting: switching the stable target to the new version";
         draft.wait_settling(settling::target(draft, Target::Stable), Reason::Endpoints, 0, message);
     }
     settled
@@ -156,10 +152,10 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
     }
     if !draft.past_return() {
         if draft.is_held() {
-            return draft.wait(Reason::Held, "held before the promotion goes on", None);
+            return draft.wait(Reason::Held, "held before the promotion continues", None);
         }
         if draft.is_paused() {
-            return draft.wait(Reason::Paused, "paused before the promotion goes on", None);
+            return draft.wait(Reason::Paused, "paused before the promotion continues", None);
         }
     }
     if refusals::blocker(draft).is_some() {

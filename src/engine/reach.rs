@@ -15,8 +15,8 @@ pub fn lacks(draft: &Draft<'_>) -> Option<(Reason, String)> {
     }
     is_unreachable(draft).then(|| {
         let message = format!(
-            "the stable target selects {name} and lists no ready endpoint of it: callers get errors; let the Service's \
-             selector match the labels of the pods"
+            "the stable target selects {name} but has no ready endpoint of it: clients get errors; fix the Service's \
+             selector to match the labels of the pods"
         );
         (Reason::StableUnreachable, message)
     })

@@ -106,7 +106,7 @@ fn phase(draft: &mut Draft<'_>) {
 
 fn phase_of_course(draft: &mut Draft<'_>) {
     if let Some(held) = draft.status.held().cloned() {
-        return draft.say(Phase::Paused, held.reason, format!("held for a person: {}", held.message));
+        return draft.say(Phase::Paused, held.reason, format!("held, waiting for an operator: {}", held.message));
     }
     let waiting = draft.waiting.clone();
     let waited = waiting.as_ref().map(|wait| (wait.reason.clone(), wait.message.clone()));
@@ -118,7 +118,11 @@ fn phase_of_course(draft: &mut Draft<'_>) {
             draft.say(Phase::Progressing, reason, message);
         }
         Course::Returning => {
-            draft.say(Phase::Progressing, Reason::Returning, "the file is back at stable: its traffic and pods return");
+            draft.say(
+                Phase::Progressing,
+                Reason::Returning,
+                "the spec returned to stable: shifting traffic and pods back",
+            );
         }
         Course::Aborted => {
             let why = last_reason(draft);
@@ -129,10 +133,15 @@ fn phase_of_course(draft: &mut Draft<'_>) {
             let why = last_reason(draft);
             let (stable, current) =
                 (named(draft.status.stable_revision.as_ref()), named(draft.status.current_revision.as_ref()));
-            draft.say(Phase::Healthy, Reason::KeptControl, format!("{stable} stays; {current} was tested: {why}"));
+            draft.say(
+                Phase::Healthy,
+                Reason::KeptControl,
+                format!("{stable} stays stable after the A/B test of {current}: {why}"),
+            );
         }
         Course::Stepping | Course::Promoting => {
-            let (reason, message) = waited.unwrap_or_else(|| (Reason::Progressing, "going on to the next step".into()));
+            let (reason, message) =
+                waited.unwrap_or_else(|| (Reason::Progressing, "continuing with the next step".into()));
             let phase = if is_pause(draft, &reason) { Phase::Paused } else { Phase::Progressing };
             if draft.replicas() > 0 {
                 draft.say(phase, reason, message);
@@ -167,7 +176,7 @@ fn idle(draft: &mut Draft<'_>) {
         return draft.say(Phase::Healthy, problem.reason, problem.message);
     }
     let message = match &draft.status.pinned {
-        Some(_) => format!("{stable} is stable, pinned by undo until the file has another template"),
+        Some(_) => format!("{stable} is stable, pinned by undo until the template changes"),
         None => format!("{stable} is stable"),
     };
     draft.say(Phase::Healthy, Reason::Stable, message);
@@ -217,7 +226,7 @@ fn conditions(draft: &mut Draft<'_>) {
         list,
         ConditionType::Pinned,
         status.pinned.is_some(),
-        (Reason::Undo, "undo chose this revision over the file's"),
+        (Reason::Undo, "undo pinned this revision over the spec's"),
         generation,
         now,
     );

@@ -59,12 +59,12 @@ fn first(draft: &mut Draft<'_>, wanted: String) {
     }
     let number = draft.next_number(&wanted);
     outcome::begin(draft, RevisionRef { id: wanted, number }, 1);
-    draft.tell(false, Reason::FirstDeploy, format!("revision #{number} is the first: straight to all pods"));
+    draft.tell(false, Reason::FirstDeploy, format!("first deploy of revision #{number}: scaling to all pods"));
 }
 
 fn back_to_stable(draft: &mut Draft<'_>) {
     let stable = draft.status.stable_revision.clone();
-    let message = format!("the file is back at {}", named(stable.as_ref()));
+    let message = format!("the spec returned to {}", named(stable.as_ref()));
     if draft.release().is_some() {
         outcome::record(draft, Outcome::RolledBack, &message);
         draft.tell(false, Reason::RolledBack, message);
@@ -77,16 +77,20 @@ fn back_to_stable(draft: &mut Draft<'_>) {
 fn begin_new(draft: &mut Draft<'_>, wanted: String) {
     let number = draft.next_number(&wanted);
     if draft.release().is_some() {
-        outcome::record(draft, Outcome::Superseded, &format!("revision #{number} took its place"));
+        outcome::record(draft, Outcome::Superseded, &format!("superseded by revision #{number}"));
     }
     let shortcut = shortcut(draft, &wanted);
     let revision = RevisionRef { id: wanted, number };
     let Some(shortcut) = shortcut else {
         outcome::begin(draft, revision, 1);
-        return draft.tell(false, Reason::NewRevision, format!("revision #{number} begins at step 1"));
+        return draft.tell(false, Reason::NewRevision, format!("starting revision #{number} at step 1"));
     };
     outcome::begin_shortcut(draft, revision, shortcut);
-    draft.tell(false, Reason::ShortWay, format!("revision #{number} was stable before: without steps and analysis"));
+    draft.tell(
+        false,
+        Reason::ShortWay,
+        format!("revision #{number} was stable before: promoting it without steps and analysis"),
+    );
 }
 
 /// Whether a revision needs no steps and no analysis: one of the last that were stable (S32), or, in blue-green, one that

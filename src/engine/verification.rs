@@ -44,7 +44,8 @@ pub fn allows(draft: &mut Draft<'_>) -> bool {
     match counted.verdict {
         ShareVerdict::Verified => return true,
         ShareVerdict::Counting => {
-            let message = format!("counting whether {} of the requests arrive: {}", planned(draft), seen(&counted));
+            let message =
+                format!("verifying that the canary gets {} of the requests: {}", planned(draft), seen(&counted));
             draft.wait(Reason::Verification, message, None);
         }
         ShareVerdict::Broken => {
@@ -82,8 +83,8 @@ fn text(draft: &Draft<'_>, counted: &ShareStatus) -> String {
     let (planned, share, total) = (planned(draft), share(counted).unwrap_or_default(), counted.total);
     match counted.verdict {
         ShareVerdict::Broken => format!(
-            "planned {planned}, but the canary got {share} of {total} requests: another route leads there, or callers \
-             pass the mesh by"
+            "planned {planned}, but the canary got {share} of {total} requests: another route sends traffic to it, or \
+             clients bypass the mesh"
         ),
         _ => format!("planned {planned}, the canary gets {share}"),
     }

@@ -273,12 +273,13 @@ fn repair(draft: &mut Draft<'_>, seen: &RouteSeen) -> bool {
     let ours = !confirmed || may_be_ours(draft, seen);
     let may = drift::may_repair(draft, drift::ROUTES, seen.other_manager.clone());
     if may && !ours {
-        let who = seen.other_manager.as_ref().map_or_else(|| "from outside".to_owned(), |name| format!("by {name}"));
+        let who =
+            seen.other_manager.as_ref().map_or_else(|| "by another writer".to_owned(), |name| format!("by {name}"));
         let message = match seen.disagreement {
             Some((lowest, highest)) => format!(
-                "the routes were changed {who} and disagree (canary {lowest} to {highest}): written back to the current step"
+                "the routes were changed {who} and disagree (canary {lowest} to {highest}): repaired to the current step"
             ),
-            None => format!("the routes were changed {who}: written back to the current step"),
+            None => format!("the routes were changed {who}: repaired to the current step"),
         };
         draft.tell(true, Reason::RouteRepaired, message);
     }

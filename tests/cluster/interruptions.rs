@@ -33,7 +33,7 @@ fn a_controller_killed_in_the_middle_of_a_step_goes_on() {
     assert_all_well(&users.stop().unwrap());
     let mut steps = shop.events("StepCompleted");
     steps.sort();
-    let once = (1..=6).map(|step| format!("step {step} of 6 is done")).collect::<Vec<_>>();
+    let once = (1..=6).map(|step| format!("step {step} of 6 completed")).collect::<Vec<_>>();
     assert_eq!(steps, once, "each step is done once");
 }
 

@@ -83,7 +83,7 @@ fn the_other_controller_goes_on_when_the_leader_dies_or_leaves() {
 
     let mut steps = shop.events("StepCompleted");
     steps.sort();
-    let once = (1..=6).map(|step| format!("step {step} of 6 is done")).collect::<Vec<_>>();
+    let once = (1..=6).map(|step| format!("step {step} of 6 completed")).collect::<Vec<_>>();
     assert_eq!(steps, once, "each step is done once");
     assert_eq!(shop.status()["attempt"], 1);
     let sets = lane().kubectl(&["get", "rs", "-n", "relay", "-o", "name"]).unwrap();

@@ -44,7 +44,7 @@ fn pods_are_replaced_one_by_one_and_no_request_is_lost() {
     // A command's time and the pods' are whole seconds: pods of the command's own second are not older than it.
     wait_until(PATIENCE, "the second in which the last pod was made to pass", || now() > newest(&shop));
     let said = shop.glidepath(&["restart", "web", "--reason", "a leak"]).unwrap();
-    assert!(said.contains("restart done: the pods are replaced a few at a time"), "{said}");
+    assert!(said.contains("restart done: restarting pods"), "{said}");
     let second = replaced(&shop, 1, &first);
 
     // As `kubectl rollout restart` does to a template.

@@ -181,7 +181,7 @@ fn s72_without_a_decision_the_policy_decides() {
     let day = HOUR * 25;
     let mut world = test_of(spec(by_weight()), OPEN);
     comes_to(&mut world, day, |world| world.status.held().is_some());
-    assert!(world.status.message.contains("no decision in 24h"), "{}", world.status.message);
+    assert!(world.status.message.contains("no decision within 24h"), "{}", world.status.message);
     for (policy, course) in [(OnInconclusive::Abort, Course::Aborted), (OnInconclusive::Promote, Course::Promoting)] {
         let spec = RolloutSpec { on_inconclusive: Some(policy), ..spec(by_weight()) };
         let mut world = test_of(spec, OPEN);

@@ -415,7 +415,7 @@ fn s52_steps_wait_for_counted_requests_where_the_file_says_so() {
     world.behaviours.insert("v2".into(), share(ShareVerdict::Broken));
     release(&mut world, "v2", |world| world.status.course() == Course::Aborted);
     let reason = &world.status.history[0].reason;
-    assert!(reason.contains("callers pass the mesh by"), "{reason}");
+    assert!(reason.contains("clients bypass the mesh"), "{reason}");
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn s16_a_no_fails_the_release() {
     let entry = &world.status.history[0];
     assert_eq!(
         (entry.outcome, entry.reason.as_str()),
-        (Outcome::Aborted, "gate window said no: change freeze until Monday")
+        (Outcome::Aborted, "gate window denied: change freeze until Monday")
     );
     assert_eq!(world.asked.len(), 1);
     // Rule S35: another attempt asks again.
@@ -135,7 +135,7 @@ fn s16_a_gate_that_stays_shut_does_as_the_file_says() {
     comes_to(&mut world, MINUTE * 2, |world| world.status.held().is_some());
     let held = world.status.held().cloned().unwrap();
     assert_eq!(held.reason, Reason::GateTimeout);
-    assert!(held.message.starts_with("gate window did not open in 10m, asked "), "{}", held.message);
+    assert!(held.message.starts_with("gate window did not approve within 10m, asked "), "{}", held.message);
     let asked = world.asked.len();
     passes(&mut world, HOUR);
     assert_eq!(world.asked.len(), asked, "nobody is asked while a person is");
@@ -153,7 +153,7 @@ fn s16_without_a_timeout_it_is_a_day() {
     passes(&mut world, HOUR * 23);
     assert_eq!((world.status.held().cloned(), world.status.phase), (None, Some(Phase::Paused)));
     comes_to(&mut world, HOUR * 2, |world| world.status.held().is_some());
-    assert!(world.status.message.contains("nobody approved manager in 24h"), "{}", world.status.message);
+    assert!(world.status.message.contains("manager was not approved within 24h"), "{}", world.status.message);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn s82_promote_approves_and_a_second_click_does_nothing_more() {
     let mut world = at_gate(spec(approval()), unclear());
     passes(&mut world, MINUTE);
     assert_eq!((world.status.phase, world.status.reason.as_str()), (Some(Phase::Paused), "Approval"));
-    assert_eq!(waits(&world), "waiting for a person's approval: manager");
+    assert_eq!(waits(&world), "waiting for manual approval: manager");
     assert_eq!(world.asked, vec![], "nobody is asked over HTTP");
     let click = world.command_spec(Verb::Promote);
     let (first, second) = (world.command_as(click.clone()), world.command_as(click));

@@ -74,7 +74,7 @@ async fn evidence_promotes_a_good_version_and_takes_a_bad_one_back() {
     }
     // Back to the version before: it still runs where it was promoted from, or says that it must be started.
     let undo = bench.glidepath("undo web");
-    assert_eq!((undo.code, undo.text.contains("goes back to revision #2")), (0, true), "{}", undo.text);
+    assert_eq!((undo.code, undo.text.contains("rolling back to revision #2")), (0, true), "{}", undo.text);
     assert_eq!(bench.glidepath("status web --wait --timeout 1m").code, 0);
     let write = bench.glidepath("undo web --write --to-revision 2");
     assert_eq!(write.code, 0, "{}", write.text);
@@ -95,7 +95,7 @@ async fn requests_go_by_what_they_carry_then_by_weight_and_an_abort_takes_all_ba
     let mut local = bench.start(&first, &second, &[]);
     local.until("revision #1 is stable: first deploy");
     bench.glidepath("set image web web=web:v2");
-    local.until("step 3 of 4 is done");
+    local.until("step 3 of 4 completed");
 
     const MANY: u64 = 10_000;
     assert_eq!(ask(local.address(), MANY, "x-tester: yes").await, all_from("v2", MANY));
@@ -157,7 +157,7 @@ async fn a_kill_in_the_middle_loses_nothing_and_repeats_nothing() {
     let told = bench.events();
     let times = |text: &str| told.iter().filter(|message| message.contains(text)).count();
     for step in 1..=4 {
-        assert!(times(&format!("step {step} of 4 is done")) <= 1, "{told:?}");
+        assert!(times(&format!("step {step} of 4 completed")) <= 1, "{told:?}");
     }
     assert_eq!(times("revision #2 is stable: all steps passed"), 1, "{told:?}");
     let rollout = bench.rollout();
@@ -175,9 +175,9 @@ async fn a_dead_canary_loses_its_traffic_and_gets_it_back_when_it_answers() {
     let mut local = bench.start(&first, &second, &["--health", "/healthz"]);
     local.until("revision #1 is stable: first deploy");
     bench.glidepath("set image web web=web:v2");
-    local.until("step 1 of 2 is done");
+    local.until("step 1 of 2 completed");
     second.stop().await;
-    local.until("no canary pod is available; traffic is with stable");
+    local.until("no canary pod is available; stable receives all traffic");
     local.until("CanaryLost");
     assert_eq!(ask(local.address(), 200, "").await, all_from("v1", 200));
     second.restart("v2", 0).await;
@@ -204,12 +204,12 @@ async fn a_changed_file_is_taken_over() {
     local.until("the previous version of the file stays in effect");
     bench.write(&file("2"));
     local.until("rollout.yaml has changed and was applied");
-    local.until("step 1 of 2 is done");
+    local.until("step 1 of 2 completed");
     assert_eq!(bench.rollout()["status"]["currentRevision"]["number"], 2);
 
     // What a command named stays when another part of the file changes, also while no one was looking.
     bench.glidepath("set image web app=shop:3");
-    local.until("revision #3 begins at step 1");
+    local.until("starting revision #3 at step 1");
     local.end();
     bench.write(&(file("2") + "# a remark\n").replace("  scaleDownDelay: 0s\n", "  scaleDownDelay: 1s\n"));
     let local = bench.start(&first, &second, &[]);
@@ -231,7 +231,7 @@ async fn users_of_a_sticky_test_stay_on_their_version() {
     let mut local = bench.start(&first, &second, &[]);
     local.until("revision #1 is stable: first deploy");
     bench.glidepath("set image web web=web:v2");
-    local.until("step 1 of 2 is done");
+    local.until("step 1 of 2 completed");
     let mut users = BTreeMap::new();
     for _ in 0..40 {
         let (version, cookie) = bench::visit(local.address(), "").await;
@@ -314,7 +314,7 @@ async fn gates_are_asked_and_approved() {
     let mut local = bench.start(&first, &second, &[]);
     local.until("revision #1 is stable: first deploy");
     bench.glidepath("set image web web=web:v2");
-    local.until("step 2 of 3 is done");
+    local.until("step 2 of 3 completed");
     assert_eq!(board.own_requests(), 1);
     let approved = bench.glidepath("promote web --reason fine");
     assert_eq!(approved.code, 0, "{}", approved.text);

@@ -77,7 +77,7 @@ fn other_revision(rollout: &Rollout, target: &str) -> Waited {
         Course::Idle => Waited::Over(Exit::RolledBack, "the spec returned to the stable version".into()),
         _ => {
             let newer = words::number(status.current_revision.as_ref());
-            Waited::Over(Exit::Superseded, format!("{newer} took its place"))
+            Waited::Over(Exit::Superseded, format!("superseded by {newer}"))
         }
     }
 }

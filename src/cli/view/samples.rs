@@ -52,8 +52,10 @@ pub fn all() -> Vec<(&'static str, Sample)> {
 /// Without a router.
 fn by_ratio() -> Sample {
     let weights = json!({ "desired": 25, "settled": true });
-    let mut sample =
-        stepping(4, json!({ "weights": weights, "waitingFor": waiting("Pods", "moving pods", Some(420)) }));
+    let mut sample = stepping(
+        4,
+        json!({ "weights": weights, "waitingFor": waiting("Pods", "scaling towards 50 %: 3 canary pods available", Some(420)) }),
+    );
     sample.rollout.spec.traffic = vec![];
     sample
 }
@@ -62,7 +64,7 @@ fn by_ratio() -> Sample {
 pub fn at_gate(gate: serde_json::Value) -> Sample {
     let approval = gate.get("approval").is_some();
     let (phase, reason, message) = match approval {
-        true => ("Paused", "Approval", "waiting for a person's approval: release-manager"),
+        true => ("Paused", "Approval", "waiting for manual approval: release-manager"),
         false => ("Progressing", "Gate", "waiting for gate change-window, asked 3 times: it responded HTTP 503"),
     };
     let mut sample =
@@ -92,8 +94,7 @@ fn ab_test() -> Sample {
 
 /// Control won.
 fn kept_control() -> Sample {
-    let message =
-        "revision #41 stays; revision #42 was tested: control won: orders: 9.8 % (982/10,021) vs 12.1 % (1,204/9,950)";
+    let message = "revision #41 stays stable after the A/B test of revision #42: control won: orders: 9.8 % (982/10,021) vs 12.1 % (1,204/9,950)";
     let weights = json!({ "desired": 0, "accepted": 0, "settled": true });
     let status = json!({ "phase": "Healthy", "course": "Kept", "reason": "KeptControl", "message": message,
         "weights": weights, "metrics": goal("Fail", "ControlWins") });

@@ -520,7 +520,7 @@ mod tests {
         let status = sample.rollout.status.as_mut().unwrap();
         status.pinned =
             Some(crate::api::status::Pinned { revision: "b7d0c41hze".into(), against: "k3v9x2m1qa".into() });
-        status.message = "revision #41 is stable, pinned by undo until the file has another template".into();
+        status.message = "revision #41 is stable, pinned by undo until the template changes".into();
         assert!(shown(&sample).contains("\n  revision #41 is stable, pinned by undo until"), "{}", shown(&sample));
     }
 

@@ -220,7 +220,7 @@ pub fn stage_words(stage: Option<Stage>) -> &'static str {
         Some(Stage::Scale) => "promoting: the new version scales to all its pods",
         Some(Stage::RouteToCanary) => "promoting: all traffic shifts to the new version's pods",
         Some(Stage::MoveStable) => "promoting: the stable target switches to the new version",
-        Some(Stage::PostAnalysis) => "promoting: the new version is analyzed under all traffic",
+        Some(Stage::PostAnalysis) => "promoting: the new version is analyzed at 100 %",
         Some(Stage::RouteToStable) => "promoting: routes return to the stable target",
     }
 }
