@@ -25,7 +25,7 @@ pub fn described(action: &Action) -> String {
         Action::AnswerCommand { name, state, .. } => format!("AnswerCommand {name} {state:?}"),
         Action::Evict { pod, .. } => format!("Evict {pod}"),
         Action::RemoveRevision { id } => format!("RemoveRevision {id}"),
-        Action::HandBack(stage) => format!("HandBack {stage:?}"),
+        Action::Restore(stage) => format!("Restore {stage:?}"),
     }
 }
 

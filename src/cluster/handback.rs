@@ -4,22 +4,22 @@ use kube::api::Patch;
 use serde_json::{Value, json};
 
 use super::{around::Around, call::is_missing, resources::rollouts, shared::Cluster, workload::params};
-use crate::{api::FINALIZER, engine::decision::HandBack, ports::WorldError};
+use crate::{api::FINALIZER, engine::decision::Restore, ports::WorldError};
 
 impl Cluster {
     /// One stage. Each is harmless when repeated.
-    pub(super) async fn hand_back(&self, around: &Around, stage: HandBack) -> Result<(), WorldError> {
+    pub(super) async fn hand_back(&self, around: &Around, stage: Restore) -> Result<(), WorldError> {
         match stage {
-            HandBack::Workload => self.release_workload(around).await,
-            HandBack::Objects => {
+            Restore::Workload => self.release_workload(around).await,
+            Restore::Objects => {
                 self.release_routes(around).await?;
                 self.release_services(around).await
             }
-            HandBack::Left => {
+            Restore::Unreferenced => {
                 self.release_routes(around).await?;
                 self.unpin_services(around).await
             }
-            HandBack::Finalizer => {
+            Restore::Finalizer => {
                 self.remove_adopted_revisions(around).await?;
                 self.remove_finalizer(around).await
             }

@@ -80,7 +80,7 @@ impl Cluster {
             Action::AnswerCommand { name, state, message } => {
                 self.answer_command(&key.namespace, name, *state, message).await
             }
-            Action::HandBack(stage) => self.hand_back(&around, *stage).await,
+            Action::Restore(stage) => self.hand_back(&around, *stage).await,
         }
     }
 }

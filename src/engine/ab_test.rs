@@ -65,7 +65,7 @@ fn follow(draft: &mut Draft<'_>, strategy: &AbTestStrategy, goal: Goal) -> bool 
             false
         }
         Goal::CandidateWins => {
-            draft.tell(false, Reason::CandidateWins, format!("the candidate won: {text}"));
+            draft.emit(false, Reason::CandidateWins, format!("the candidate won: {text}"));
             true
         }
         Goal::ControlWins => {
@@ -73,7 +73,7 @@ fn follow(draft: &mut Draft<'_>, strategy: &AbTestStrategy, goal: Goal) -> bool 
             false
         }
         Goal::NoDifference if strategy.on_no_difference.unwrap_or_default() == OnNoDifference::Promote => {
-            draft.tell(false, Reason::NoDifference, format!("no difference: {text}"));
+            draft.emit(false, Reason::NoDifference, format!("no difference: {text}"));
             true
         }
         Goal::NoDifference => {
@@ -105,7 +105,7 @@ fn keep_control(draft: &mut Draft<'_>, reason: Reason, message: &str) {
     outcome::record(draft, Outcome::KeptControl, message);
     draft.status.state = State::ControlKept(outcome::at_rest(draft));
     let current = named(draft.status.current_revision.as_ref());
-    draft.tell(false, reason, format!("{current} is not promoted: {message}"));
+    draft.emit(false, reason, format!("{current} is not promoted: {message}"));
 }
 
 /// The goal metric as last written. Its reasons are the judge's.

@@ -9,10 +9,10 @@ use crate::api::{
 };
 
 use super::{
-    ab_test, beside, checks,
+    ab_test, checks,
     decision::Target,
     draft::{Draft, Split},
-    gate, inconclusive,
+    extra_routes, gate, inconclusive,
     input::RouteSeen,
     items::{self, Item},
     observing, outcome, pods, refusals, runs, settling, verification, walked,
@@ -37,7 +37,7 @@ pub fn notice_edits(draft: &mut Draft<'_>) {
     if draft.course() == Course::Stepping && walked::are_edited(draft) {
         let attempt = draft.status.attempt + 1;
         if let Some(current) = draft.status.current_revision.clone() {
-            draft.tell(false, Reason::StepsEdited, "completed steps were changed: restarting at step 1");
+            draft.emit(false, Reason::StepsEdited, "completed steps were changed: restarting at step 1");
             outcome::begin(draft, current, attempt);
         }
     }
@@ -52,7 +52,11 @@ pub fn walk(draft: &mut Draft<'_>) {
     runs::show(draft);
     verification::show(draft);
     if draft.replicas() == 0 {
-        draft.say(Phase::Progressing, Reason::ScaledToZero, "scaled to zero: steps, timers and analysis are suspended");
+        draft.set_phase(
+            Phase::Progressing,
+            Reason::ScaledToZero,
+            "scaled to zero: steps, timers and analysis are suspended",
+        );
     } else if !failed(draft) {
         complete(draft, place);
     }
@@ -72,7 +76,7 @@ fn bring(draft: &mut Draft<'_>) -> Place {
         pods::with_mesh(draft, goal, draft.step_weight());
         Place {
             // What is being taken back stands at 0, which says nothing about the step.
-            reached: canary_there(draft) && route.reached() && goal == draft.step_weight() && !is_taking_back(draft),
+            reached: canary_there(draft) && route.reached() && goal == draft.step_weight() && !is_shifting_back(draft),
             goal: draft.step_weight(),
         }
     } else {
@@ -109,7 +113,7 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
     let goal = draft.step_weight();
     let Some(canary) = draft.canary_id() else { return goal };
     if !draft.has_mesh() || draft.replicas() == 0 {
-        has_taken_back(draft);
+        has_shifted_back(draft);
         return goal;
     }
     // At 0, and settled there.
@@ -117,20 +121,20 @@ fn guarded_goal(draft: &mut Draft<'_>) -> Percent {
     let settled = weights.desired.is_zero() && weights.settled;
     let back = settled && draft.input.seen.route.as_ref().is_some_and(RouteSeen::leads_to_stable_alone);
     if back {
-        has_taken_back(draft);
+        has_shifted_back(draft);
     }
-    if is_taking_back(draft) {
+    if is_shifting_back(draft) {
         return Percent::ZERO;
     }
     if follow_losses(draft, &canary) { Percent::ZERO } else { goal }
 }
 
 /// Whether traffic of an earlier attempt returns first.
-fn is_taking_back(draft: &Draft<'_>) -> bool {
+fn is_shifting_back(draft: &Draft<'_>) -> bool {
     draft.status.state.stepping().is_some_and(|stepping| stepping.taking_back)
 }
 
-fn has_taken_back(draft: &mut Draft<'_>) {
+fn has_shifted_back(draft: &mut Draft<'_>) {
     if let Some(stepping) = draft.status.state.stepping_mut() {
         stepping.taking_back = false;
     }
@@ -140,7 +144,7 @@ fn has_taken_back(draft: &mut Draft<'_>) {
 fn follow_losses(draft: &mut Draft<'_>, canary: &str) -> bool {
     let lost = draft.is_canary_lost();
     if !lost && loses_traffic(draft, canary) {
-        draft.tell(true, Reason::CanaryLost, "no canary pod is available: shifting its traffic to stable");
+        draft.emit(true, Reason::CanaryLost, "no canary pod is available: shifting its traffic to stable");
         if let Some(release) = draft.status.state.release_mut() {
             (release.canary_lost, release.canary_losses) = (true, release.canary_losses + 1);
         }
@@ -163,7 +167,7 @@ fn loses_traffic(draft: &Draft<'_>, canary: &str) -> bool {
         .route
         .as_ref()
         .and_then(RouteSeen::highest)
-        .is_some_and(|weight| !weight.is_zero() || beside::any(draft))
+        .is_some_and(|weight| !weight.is_zero() || extra_routes::any(draft))
         && draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.as_deref() == Some(canary));
     !alive && stable_serves && carries
 }
@@ -304,7 +308,7 @@ fn waits_for_weight(draft: &mut Draft<'_>, goal: Percent) {
         }
         Some(_) => {
             let message =
-                format!("shifting traffic to {}, waiting for the routes to settle", beside::shown(draft, goal));
+                format!("shifting traffic to {}, waiting for the routes to settle", extra_routes::shown(draft, goal));
             draft.wait_settling(settling::route(draft), Reason::Route, 1, message);
         }
     }
@@ -411,7 +415,7 @@ fn out_of_time(draft: &mut Draft<'_>, at_most: HumanDuration, reason: Reason) ->
             return outcome::inconclusive(draft, &message);
         }
         draft.status.state.extend();
-        draft.tell(true, Reason::Extended, format!("no verdict within {at_most}: extended once by {at_most}"));
+        draft.emit(true, Reason::Extended, format!("no verdict within {at_most}: extended once by {at_most}"));
         return out_of_time(draft, at_most, reason);
     }
     let until = draft.while_clocks_run(end);
@@ -425,12 +429,12 @@ pub fn advance(draft: &mut Draft<'_>) {
     let (index, sub_step, now) = (draft.step_index(), draft.status.sub_step(), draft.now());
     let Some(item) = draft.items.get(index as usize) else {
         outcome::promote(draft);
-        draft.tell(false, Reason::Promoting, "all steps are complete: promoting the new version");
+        draft.emit(false, Reason::Promoting, "all steps are complete: promoting the new version");
         return;
     };
     let within = sub_step + 1 < items::sub_steps(item);
     if !within {
-        draft.tell(false, Reason::StepCompleted, format!("step {} of {} completed", index + 1, draft.items.len()));
+        draft.emit(false, Reason::StepCompleted, format!("step {} of {} completed", index + 1, draft.items.len()));
     }
     if let Some(stepping) = draft.status.state.stepping_mut() {
         stepping.move_to(if within { (index, sub_step + 1) } else { (index + 1, 0) }, now);
@@ -454,7 +458,7 @@ pub fn stop_clocks(draft: &mut Draft<'_>) {
         (false, Some(since)) => {
             clock.held_ms += i64::try_from(now.duration_since(since).as_millis()).unwrap_or(0);
             clock.stopped_since = None;
-            inconclusive::stood_still(draft, since);
+            inconclusive::add_suspended(draft, since);
         }
         _ => {}
     }

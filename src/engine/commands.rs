@@ -20,24 +20,24 @@ use super::{
 /// Commands that are remembered.
 const KEPT: usize = 20;
 /// How long a command waits to be taken; an abort waits for ever.
-const PATIENCE: HumanDuration = HumanDuration::secs(600);
+const EXPIRY: HumanDuration = HumanDuration::secs(600);
 
 type Answer = (CommandState, String);
 
-/// Takes the next command and repeats the answers of those already taken.
-pub fn take(draft: &mut Draft<'_>) {
-    take_of(draft, |_| true);
+/// Executes the next command and repeats the answers of those already executed.
+pub fn execute(draft: &mut Draft<'_>) {
+    execute_next(draft, |_| true);
 }
 
-/// Takes an abort alone: all others wait until the file is valid.
-pub fn take_abort(draft: &mut Draft<'_>) {
-    take_of(draft, |verb| verb == Verb::Abort);
+/// Executes an abort alone: all others wait until the spec is valid.
+pub fn execute_abort(draft: &mut Draft<'_>) {
+    execute_next(draft, |verb| verb == Verb::Abort);
 }
 
-fn take_of(draft: &mut Draft<'_>, takes: impl Fn(Verb) -> bool) {
+fn execute_next(draft: &mut Draft<'_>, accepts: impl Fn(Verb) -> bool) {
     let waiting = draft.input.seen.commands.clone();
     let mut fresh: Vec<&CommandSeen> = Vec::new();
-    for command in waiting.iter().filter(|command| takes(command.spec.verb)) {
+    for command in waiting.iter().filter(|command| accepts(command.spec.verb)) {
         match draft.status.commands.iter().find(|record| record.uid == command.uid).cloned() {
             Some(record) => answer(draft, &command.name, record.state, &record.message),
             None => fresh.push(command),
@@ -60,7 +60,7 @@ fn record(draft: &mut Draft<'_>, command: &CommandSeen, state: CommandState, mes
     let spec = &command.spec;
     let who = spec.requested_by.clone().unwrap_or_else(|| "an unknown user".to_owned());
     let warning = state != CommandState::Done;
-    draft.tell(warning, Reason::Command, format!("{} by {who}: {message}", spec.verb.as_str()));
+    draft.emit(warning, Reason::Command, format!("{} by {who}: {message}", spec.verb.as_str()));
     draft.status.commands.insert(
         0,
         CommandRecord {
@@ -91,10 +91,10 @@ fn obsolete(message: impl Into<String>) -> Answer {
 
 fn carry_out(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {
     let spec = &command.spec;
-    if spec.verb != Verb::Abort && PATIENCE.after(command.created) < draft.now() {
+    if spec.verb != Verb::Abort && EXPIRY.after(command.created) < draft.now() {
         return obsolete("expired after 10 minutes");
     }
-    if let Some(answer) = meant_for_another(draft, spec) {
+    if let Some(answer) = stale(draft, spec) {
         return answer;
     }
     match spec.verb {
@@ -109,7 +109,7 @@ fn carry_out(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {
 }
 
 /// A command names the moment it is meant for; at another moment it does nothing.
-fn meant_for_another(draft: &Draft<'_>, spec: &RolloutCommandSpec) -> Option<Answer> {
+fn stale(draft: &Draft<'_>, spec: &RolloutCommandSpec) -> Option<Answer> {
     let status = &draft.status;
     let current = draft.current_id();
     if let Some(meant) = &spec.revision
@@ -145,7 +145,7 @@ fn abort(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     match draft.course() {
         Course::FirstDeploy => refused("no stable version yet"),
         Course::Aborted => done("already aborted"),
-        Course::Kept => done("the A/B test was already decided for control"),
+        Course::ControlKept => done("the A/B test was already decided for control"),
         Course::Idle | Course::Returning => refused("no release is in progress"),
         Course::Promoting if draft.past_return() => refused("the promotion can no longer be aborted; use undo"),
         Course::Stepping | Course::Promoting => {
@@ -177,7 +177,7 @@ fn resume(draft: &mut Draft<'_>) -> Answer {
 }
 
 fn retry(draft: &mut Draft<'_>) -> Answer {
-    let stopped = draft.course().is_taken_back() || draft.is_held();
+    let stopped = draft.course().is_rolled_back() || draft.is_held();
     let Some(current) = draft.status.current_revision.clone().filter(|_| stopped) else {
         return refused("nothing failed, so there is nothing to retry");
     };
@@ -189,11 +189,11 @@ fn retry(draft: &mut Draft<'_>) -> Answer {
 fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     match draft.course() {
         Course::Aborted => return obsolete("the revision was aborted; use retry"),
-        Course::Kept => return obsolete("the A/B test was decided for control; use retry for another one"),
+        Course::ControlKept => return obsolete("the A/B test was decided for control; use retry for another one"),
         Course::Stepping => {}
-        Course::Promoting if waits_for_word(draft) => {
+        Course::Promoting if waits_for_operator(draft) => {
             override_evidence(draft);
-            begin_stage_anew(draft);
+            restart_stage(draft);
             return done("resumed, evidence overridden");
         }
         Course::Promoting if spec.full => return done("already being promoted"),
@@ -214,11 +214,11 @@ fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
 }
 
 /// Whether a promotion under way waits for a verdict or for a person.
-fn waits_for_word(draft: &Draft<'_>) -> bool {
+fn waits_for_operator(draft: &Draft<'_>) -> bool {
     !draft.is_paused() && (draft.is_held() || draft.stage() == Some(Stage::PostAnalysis))
 }
 
-fn begin_stage_anew(draft: &mut Draft<'_>) {
+fn restart_stage(draft: &mut Draft<'_>) {
     if let Some(stage) = draft.stage() {
         promotion::move_to(draft, stage);
     }

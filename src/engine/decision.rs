@@ -246,19 +246,19 @@ pub enum Action {
         /// The revision id.
         id: String,
     },
-    /// Objects are given back as they were found, then the finalizer goes (rule S40).
-    HandBack(HandBack),
+    /// Objects are restored as they were found, then the finalizer is removed (rule S40).
+    Restore(Restore),
 }
 
-/// The stages of giving objects back.
+/// The stages of restoring objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandBack {
+pub enum Restore {
     /// The Deployment gets stable's template, is released and scaled to N.
     Workload,
     /// Routes and selectors are as the user had them.
     Objects,
-    /// The same for objects that the file no longer names, while the Rollout stays (rule S20).
-    Left,
-    /// Our finalizer is gone.
+    /// The same for objects that the spec no longer references, while the Rollout stays (rule S20).
+    Unreferenced,
+    /// Our finalizer is removed.
     Finalizer,
 }

@@ -50,7 +50,7 @@ impl Split {
 
 /// The decision being drawn up.
 pub struct Draft<'a> {
-    /// What the tick was told.
+    /// What the tick decides from.
     pub input: &'a Input<'a>,
     /// The next status.
     pub status: RolloutStatus,
@@ -58,7 +58,7 @@ pub struct Draft<'a> {
     pub items: Vec<Item>,
     /// Asked for so far.
     pub actions: Vec<Action>,
-    /// Told so far.
+    /// Events so far.
     pub notices: Vec<Notice>,
     /// Times to look again; the earliest counts.
     pub wakes: Vec<Wake>,
@@ -285,8 +285,8 @@ impl<'a> Draft<'a> {
         self.wakes.push(Wake { at, reason });
     }
 
-    /// Tells people of a transition.
-    pub fn tell(&mut self, warning: bool, reason: Reason, message: impl Into<String>) {
+    /// Emits an event about a transition.
+    pub fn emit(&mut self, warning: bool, reason: Reason, message: impl Into<String>) {
         self.notices.push(Notice { warning, reason, message: message.into() });
     }
 
@@ -411,7 +411,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Sets phase, reason and message.
-    pub fn say(&mut self, phase: Phase, reason: Reason, message: impl Into<String>) {
+    pub fn set_phase(&mut self, phase: Phase, reason: Reason, message: impl Into<String>) {
         self.status.phase = Some(phase);
         self.status.reason = reason;
         self.status.message = message.into();

@@ -208,7 +208,7 @@ pub fn conditions(draft: &mut Draft<'_>) {
             _ if !waiting.is_empty() => {
                 let (message, generation) = (waiting.join("; "), draft.input.generation);
                 if !shown {
-                    draft.tell(true, reason, message.clone());
+                    draft.emit(true, reason, message.clone());
                 }
                 let said = (Reason::RepairedOften, message.as_str());
                 conditions::set(&mut draft.status.conditions, type_, true, said, generation, now);

@@ -53,13 +53,13 @@ fn waiting(draft: &Draft<'_>, gate: &Gate) -> (Reason, String) {
     (Reason::Gate, format!("waiting for gate {name}{so_far}"))
 }
 
-fn so_far_asked<'d>(draft: &'d Draft<'_>) -> Option<&'d GateMemory> {
+fn gate_memory<'d>(draft: &'d Draft<'_>) -> Option<&'d GateMemory> {
     draft.status.state.stepping()?.gate.as_ref()
 }
 
 /// What the endpoint has said, if anything.
 fn so_far(draft: &Draft<'_>) -> Option<String> {
-    let GateMemory { asked, said, .. } = so_far_asked(draft).filter(|gate| gate.asked > 0)?;
+    let GateMemory { asked, said, .. } = gate_memory(draft).filter(|gate| gate.asked > 0)?;
     let times = if *asked == 1 { "once".to_owned() } else { format!("{asked} times") };
     Some(format!("asked {times}: {said}"))
 }
@@ -74,7 +74,7 @@ fn timed_out(draft: &mut Draft<'_>, gate: &Gate, timeout: HumanDuration) -> bool
         OnTimeout::Hold => outcome::hold(draft, Reason::GateTimeout, &message),
         OnTimeout::Abort => outcome::abort(draft, Reason::GateTimeout, &message),
         OnTimeout::Promote => {
-            draft.tell(true, Reason::GateTimeout, format!("{message}; continuing anyway"));
+            draft.emit(true, Reason::GateTimeout, format!("{message}; continuing anyway"));
             return true;
         }
     }
@@ -83,7 +83,7 @@ fn timed_out(draft: &mut Draft<'_>, gate: &Gate, timeout: HumanDuration) -> bool
 
 /// Takes the endpoint's answer in, or has it asked when that is due. Says whether it opened.
 fn asked(draft: &mut Draft<'_>, gate: &Gate) -> bool {
-    let mut memory = so_far_asked(draft).cloned().unwrap_or_default();
+    let mut memory = gate_memory(draft).cloned().unwrap_or_default();
     if memory.open {
         return true;
     }
@@ -92,7 +92,7 @@ fn asked(draft: &mut Draft<'_>, gate: &Gate) -> bool {
     match seen.map(|seen| seen.answer) {
         Some(Some(GateAnswer::Yes)) => {
             memory.open = true;
-            draft.tell(false, Reason::GateOpened, format!("gate {} approved", gate.name));
+            draft.emit(false, Reason::GateOpened, format!("gate {} approved", gate.name));
         }
         Some(Some(GateAnswer::No(why))) => {
             outcome::fail(draft, Reason::GateRefused, &format!("gate {} denied{}", gate.name, because(&why)));

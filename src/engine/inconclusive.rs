@@ -65,7 +65,7 @@ pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     if runs && is_over(draft, &wait) && !wait.extended {
         wait.extended = true;
         let message = format!("no verdict within {0}: extended once by {0}", items::DEFAULT_AT_MOST);
-        draft.tell(true, Reason::Extended, message);
+        draft.emit(true, Reason::Extended, message);
     }
     if runs && is_over(draft, &wait) {
         let message = format!("no verdict within {} of observing at {weight}: {evidence}", length(&wait));
@@ -85,7 +85,7 @@ pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
 }
 
 /// The clock of the wait stood still from then until now (S36, S37).
-pub fn stood_still(draft: &mut Draft<'_>, from: Timestamp) {
+pub fn add_suspended(draft: &mut Draft<'_>, from: Timestamp) {
     let now = draft.now();
     let wait = draft.status.state.stepping_mut().and_then(|stepping| stepping.evidence_wait.as_mut());
     if let Some(wait) = wait {

@@ -155,7 +155,7 @@ pub struct RouteSeen {
 
 impl RouteSeen {
     /// Whether the canary has routes beside its weight.
-    pub fn has_routes_beside(&self) -> bool {
+    pub fn has_extra_routes(&self) -> bool {
         !self.headers.is_empty() || self.mirror.is_some() || self.sticky
     }
 
@@ -171,7 +171,7 @@ impl RouteSeen {
 
     /// Whether they say, as read back, that no request reaches the canary.
     pub fn leads_to_stable_alone(&self) -> bool {
-        self.weight == Some(Percent::ZERO) && !self.has_routes_beside()
+        self.weight == Some(Percent::ZERO) && !self.has_extra_routes()
     }
 }
 

@@ -132,7 +132,7 @@ fn raise_has_its_analysis(input: &Input<'_>, decision: &Decision, found: &mut Ve
 
 /// I3: after an abort no write raises the canary's weight.
 fn abort_never_raises(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
-    let aborted = input.status.course().is_taken_back() && decision.status.course() == input.status.course();
+    let aborted = input.status.course().is_rolled_back() && decision.status.course() == input.status.course();
     if aborted && written_weight(decision).is_some_and(|weight| weight > seen_weight(input)) {
         found.push("I3: weight raised after an abort".to_owned());
     }

@@ -111,7 +111,7 @@ mod tests {
                 State::Returning(Returning { because: ReturnsBecause::BackAtStable, since: now, progress: None })
             }
             Course::Aborted => State::Aborted(rest),
-            Course::Kept => State::ControlKept(rest),
+            Course::ControlKept => State::ControlKept(rest),
         }
     }
 
@@ -152,7 +152,7 @@ mod tests {
             (Course::Stepping, "stable", "canary"),
             (Course::Promoting, "stable", "canary"),
             (Course::Aborted, "stable", "canary"),
-            (Course::Kept, "stable", "canary"),
+            (Course::ControlKept, "stable", "canary"),
         ] {
             let bare = vec![revision("v0", 0, 0, ""), revision("v1", 1, 4, ""), revision("v2", 2, 0, "")];
             let wanted: Vec<_> =

@@ -5,17 +5,15 @@
 //! one after a crash is harmless; and everything that must be remembered is in the status that the decision carries.
 
 mod ab_test;
-mod beside;
 mod canary;
 mod checks;
 mod commands;
 pub mod decision;
 mod draft;
 mod drift;
+mod extra_routes;
 mod fingerprint;
 mod gate;
-mod handback;
-mod handover;
 mod inconclusive;
 pub mod input;
 pub mod invariants;
@@ -31,17 +29,19 @@ pub mod refusals;
 pub mod replicas;
 mod report;
 mod restart;
+mod retarget;
 mod revisions;
 mod runs;
 mod settling;
-mod standstill;
+mod suspended;
+mod teardown;
 mod verification;
 mod walked;
 mod weights;
 
 pub use ab_test::stickiness;
 pub use decision::{
-    Action, Decision, GateQuestion, Goal, HandBack, Notice, RouteIntent, RunRequest, Stickiness, Target, Wake,
+    Action, Decision, GateQuestion, Goal, Notice, Restore, RouteIntent, RunRequest, Stickiness, Target, Wake,
 };
 pub use draft::{DEFAULT_DEADLINE, DEFAULT_SCALE_DOWN_DELAY, Split};
 pub use input::{
@@ -62,14 +62,14 @@ pub use drift::forget as forget_write;
 pub fn step(input: &Input<'_>) -> Decision {
     let mut draft = Draft::new(input);
     if input.deleting {
-        handback::hand_back(&mut draft);
+        teardown::walk(&mut draft);
         refusals::withhold(&mut draft);
     } else if let Some(problem) = input.seen.problems.iter().find(|problem| problem.blocks_all) {
         if !input.seen.file_invalid {
             blocked(&mut draft, problem);
             return draft.finish();
         }
-        standstill::walk(&mut draft);
+        suspended::walk(&mut draft);
         refusals::withhold(&mut draft);
         drift::limit(&mut draft);
     } else {
@@ -84,9 +84,9 @@ pub fn step(input: &Input<'_>) -> Decision {
 /// Nothing is written while something is wrong that only people can fix.
 fn blocked(draft: &mut Draft<'_>, problem: &Problem) {
     let (generation, now) = (draft.input.generation, draft.now());
-    report::tell_problem(draft, Some(problem));
+    report::report_problem(draft, Some(problem));
     draft.status.observed_generation = generation;
-    draft.say(Phase::Degraded, problem.reason.clone(), problem.message.clone());
+    draft.set_phase(Phase::Degraded, problem.reason.clone(), problem.message.clone());
     report::toggle(
         &mut draft.status.conditions,
         ConditionType::Stalled,
@@ -98,12 +98,12 @@ fn blocked(draft: &mut Draft<'_>, problem: &Problem) {
 }
 
 fn release(draft: &mut Draft<'_>) {
-    if handover::is_due(draft) {
-        return handover::walk(draft);
+    if retarget::is_due(draft) {
+        return retarget::walk(draft);
     }
-    handover::remember(draft);
+    retarget::remember(draft);
     canary::notice_edits(draft);
-    commands::take(draft);
+    commands::execute(draft);
     revisions::follow_template(draft);
     revisions::ensure_current(draft);
     match draft.course() {
@@ -111,7 +111,7 @@ fn release(draft: &mut Draft<'_>) {
         Course::Stepping => canary::walk(draft),
         Course::Promoting => promotion::walk(draft),
         Course::Returning => returning(draft),
-        Course::Idle | Course::Aborted | Course::Kept => {
+        Course::Idle | Course::Aborted | Course::ControlKept => {
             runs::ensure(draft);
             canary::rest(draft);
         }
@@ -140,10 +140,10 @@ fn first_deploy(draft: &mut Draft<'_>) {
     let (reason, message) = first_wait(draft, &current);
     draft.wait_for_progress(reason.clone(), available, message.clone());
     match draft.overdue() {
-        None => draft.say(Phase::Progressing, reason, message),
+        None => draft.set_phase(Phase::Progressing, reason, message),
         Some(allowed) => {
             let message = format!("no progress for {allowed}: {message}; nothing to roll back to");
-            draft.say(Phase::Degraded, Reason::ProgressDeadlineExceeded, message);
+            draft.set_phase(Phase::Degraded, Reason::ProgressDeadlineExceeded, message);
         }
     }
 }
@@ -166,7 +166,7 @@ fn returning(draft: &mut Draft<'_>) {
     let stable = draft.stable_id().unwrap_or_default();
     let back = route.is_some_and(weights::Route::reached) && draft.available(&stable) >= draft.replicas();
     if back {
-        handover::has_returned(draft);
+        retarget::has_returned(draft);
     } else {
         draft.wait(Reason::Returning, "shifting traffic and pods back to stable", None);
     }

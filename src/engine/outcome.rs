@@ -19,7 +19,7 @@ const HISTORY: usize = 10;
 pub fn abort(draft: &mut Draft<'_>, reason: Reason, message: &str) {
     record(draft, Outcome::Aborted, message);
     draft.status.state = State::Aborted(at_rest(draft));
-    draft.tell(true, reason, format!("{} aborted: {message}", named(draft.status.current_revision.as_ref())));
+    draft.emit(true, reason, format!("{} aborted: {message}", named(draft.status.current_revision.as_ref())));
 }
 
 /// A state without a release, from now on.
@@ -53,7 +53,7 @@ pub fn hold(draft: &mut Draft<'_>, reason: Reason, message: &str) {
     let since = draft.now();
     let Some(release) = draft.status.state.release_mut().filter(|release| release.held.is_none()) else { return };
     release.held = Some(Held { reason: reason.clone(), message: message.to_owned(), since });
-    draft.tell(true, reason, format!("held: {message}"));
+    draft.emit(true, reason, format!("held: {message}"));
 }
 
 /// Begins a revision at step 0 (a new template, a retry, edited steps).
@@ -101,7 +101,7 @@ pub fn promoted(draft: &mut Draft<'_>, message: &str) {
     draft.status.promoted.insert(0, current.clone());
     draft.status.promoted.truncate(20);
     draft.status.state = State::Idle(at_rest(draft));
-    draft.tell(false, Reason::Promoted, format!("{} is stable: {message}", named(Some(&current))));
+    draft.emit(false, Reason::Promoted, format!("{} is stable: {message}", named(Some(&current))));
 }
 
 /// Writes the rollout in progress into the history.

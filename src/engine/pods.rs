@@ -9,9 +9,9 @@ use crate::api::{
 };
 
 use super::{
-    beside,
     decision::{Action, Target},
     draft::{DEFAULT_SCALE_DOWN_DELAY, Draft},
+    extra_routes,
     input::{RevisionSeen, RouteSeen},
     replicas::{self, Pods},
     weights,
@@ -70,7 +70,7 @@ pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent, next: Percent) {
         let delay = draft.scale_down_delay();
         drain(draft, id, Delay::After(delay));
     }
-    let draining = |id: &String| older.contains(id) || draft.course().is_taken_back();
+    let draining = |id: &String| older.contains(id) || draft.course().is_rolled_back();
     let kept: Vec<Drained> =
         draft.status.memory.drained.iter().filter(|drained| draining(&drained.revision)).cloned().collect();
     draft.status.memory.drained = kept;
@@ -109,7 +109,7 @@ fn canary_pods(draft: &mut Draft<'_>, canary: &str, goal: Percent) {
             let delay = draft.input.spec.abort_scale_down_delay.unwrap_or(Delay::After(DEFAULT_SCALE_DOWN_DELAY));
             drain(draft, canary, delay);
         }
-        Course::Kept => {
+        Course::ControlKept => {
             let delay = draft.scale_down_delay();
             drain(draft, canary, Delay::After(delay));
         }
@@ -166,7 +166,7 @@ fn traffic_gone_since(draft: &mut Draft<'_>, id: &str) -> Option<Timestamp> {
         return None;
     }
     let weights = &draft.status.weights;
-    let stable_only = weights.desired.is_zero() && weights.settled && !beside::any(draft);
+    let stable_only = weights.desired.is_zero() && weights.settled && !extra_routes::any(draft);
     let canary_elsewhere = draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.is_some());
     if !stable_only && !canary_elsewhere {
         return None;

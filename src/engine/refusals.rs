@@ -67,7 +67,7 @@ pub fn succeeded(status: &mut RolloutStatus, action: &Action) {
 /// Whether later actions of the same decision must not come without this one. All others stand for themselves: the engine
 /// goes by what it has seen, not by what it has asked for.
 pub fn stops_the_rest(action: &Action) -> bool {
-    matches!(action, Action::HandBack(_))
+    matches!(action, Action::Restore(_))
 }
 
 /// Whether a step builds on this action.

@@ -19,10 +19,10 @@ pub fn report(draft: &mut Draft<'_>) {
     counts(draft);
     if draft.status.memory.deleting_since.is_none() {
         phase(draft);
-        say_contested(draft);
+        note_contested(draft);
     }
     refused(draft);
-    tell_problem(draft, draft.input.seen.problems.first());
+    report_problem(draft, draft.input.seen.problems.first());
     draft.status.waiting_for = draft.waiting.clone();
     draft.keep_progress();
     shown(draft);
@@ -31,7 +31,7 @@ pub fn report(draft: &mut Draft<'_>) {
 }
 
 /// A write that has to wait is told beside whatever else there is to tell.
-fn say_contested(draft: &mut Draft<'_>) {
+fn note_contested(draft: &mut Draft<'_>) {
     let Some(note) = drift::note(draft) else { return };
     if draft.status.reason == Reason::Stable {
         draft.status.reason = drift::reason(draft);
@@ -44,13 +44,13 @@ fn say_contested(draft: &mut Draft<'_>) {
 }
 
 /// What stands in the way is told once, also while something else is what people wait for.
-pub fn tell_problem(draft: &mut Draft<'_>, problem: Option<&Problem>) {
+pub fn report_problem(draft: &mut Draft<'_>, problem: Option<&Problem>) {
     let message = problem.map(|problem| problem.message.clone());
     if draft.status.memory.problem_told == message {
         return;
     }
     if let Some(problem) = problem {
-        draft.tell(true, problem.reason.clone(), problem.message.clone());
+        draft.emit(true, problem.reason.clone(), problem.message.clone());
     }
     draft.status.memory.problem_told = message;
 }
@@ -68,7 +68,7 @@ fn refused(draft: &mut Draft<'_>) {
     }
     if let Some(refusal) = draft.refusal.clone() {
         let phase = draft.status.phase.unwrap_or_default();
-        draft.say(phase, refusal.reason, refusal.message);
+        draft.set_phase(phase, refusal.reason, refusal.message);
     }
 }
 
@@ -90,7 +90,7 @@ fn counts(draft: &mut Draft<'_>) {
 /// The phase, which is never Healthy while callers cannot reach the stable version (S57).
 fn phase(draft: &mut Draft<'_>) {
     if let Some(problem) = blocking(draft) {
-        return draft.say(Phase::Degraded, problem.reason, problem.message);
+        return draft.set_phase(Phase::Degraded, problem.reason, problem.message);
     }
     phase_of_course(draft);
     if draft.status.phase == Some(Phase::Healthy)
@@ -98,15 +98,15 @@ fn phase(draft: &mut Draft<'_>) {
     {
         draft.wait_for_progress(reason.clone(), 0, message.clone());
         match draft.overdue() {
-            None => draft.say(Phase::Progressing, reason, message),
-            Some(allowed) => draft.say(Phase::Degraded, reason, format!("{message}; no progress for {allowed}")),
+            None => draft.set_phase(Phase::Progressing, reason, message),
+            Some(allowed) => draft.set_phase(Phase::Degraded, reason, format!("{message}; no progress for {allowed}")),
         }
     }
 }
 
 fn phase_of_course(draft: &mut Draft<'_>) {
     if let Some(held) = draft.status.held().cloned() {
-        return draft.say(Phase::Paused, held.reason, format!("held, waiting for an operator: {}", held.message));
+        return draft.set_phase(Phase::Paused, held.reason, format!("held, waiting for an operator: {}", held.message));
     }
     let waiting = draft.waiting.clone();
     let waited = waiting.as_ref().map(|wait| (wait.reason.clone(), wait.message.clone()));
@@ -115,10 +115,10 @@ fn phase_of_course(draft: &mut Draft<'_>) {
         Course::Idle => idle(draft),
         Course::Returning if draft.input.seen.objects_changed => {
             let (reason, message) = waited.unwrap_or_default();
-            draft.say(Phase::Progressing, reason, message);
+            draft.set_phase(Phase::Progressing, reason, message);
         }
         Course::Returning => {
-            draft.say(
+            draft.set_phase(
                 Phase::Progressing,
                 Reason::Returning,
                 "the spec returned to stable: shifting traffic and pods back",
@@ -127,13 +127,13 @@ fn phase_of_course(draft: &mut Draft<'_>) {
         Course::Aborted => {
             let why = last_reason(draft);
             let current = named(draft.status.current_revision.as_ref());
-            draft.say(Phase::Degraded, Reason::Aborted, format!("{current} was rolled back: {why}"));
+            draft.set_phase(Phase::Degraded, Reason::Aborted, format!("{current} was rolled back: {why}"));
         }
-        Course::Kept => {
+        Course::ControlKept => {
             let why = last_reason(draft);
             let (stable, current) =
                 (named(draft.status.stable_revision.as_ref()), named(draft.status.current_revision.as_ref()));
-            draft.say(
+            draft.set_phase(
                 Phase::Healthy,
                 Reason::KeptControl,
                 format!("{stable} stays stable after the A/B test of {current}: {why}"),
@@ -144,7 +144,7 @@ fn phase_of_course(draft: &mut Draft<'_>) {
                 waited.unwrap_or_else(|| (Reason::Progressing, "continuing with the next step".into()));
             let phase = if is_pause(draft, &reason) { Phase::Paused } else { Phase::Progressing };
             if draft.replicas() > 0 {
-                draft.say(phase, reason, message);
+                draft.set_phase(phase, reason, message);
             }
         }
     }
@@ -162,24 +162,24 @@ fn is_pause(draft: &Draft<'_>, reason: &Reason) -> bool {
 fn first_deploy(draft: &mut Draft<'_>) {
     let late = draft.status.reason == Reason::ProgressDeadlineExceeded;
     if let Some(wait) = draft.waiting.clone().filter(|_| !late) {
-        draft.say(Phase::Progressing, wait.reason, wait.message);
+        draft.set_phase(Phase::Progressing, wait.reason, wait.message);
     }
 }
 
 fn idle(draft: &mut Draft<'_>) {
     let restarting = draft.waiting.clone().filter(|_| draft.status.state.restart().is_some());
     if let Some(wait) = restarting {
-        return draft.say(Phase::Progressing, wait.reason, wait.message);
+        return draft.set_phase(Phase::Progressing, wait.reason, wait.message);
     }
     let stable = named(draft.status.stable_revision.as_ref());
     if let Some(problem) = draft.input.seen.problems.first().cloned() {
-        return draft.say(Phase::Healthy, problem.reason, problem.message);
+        return draft.set_phase(Phase::Healthy, problem.reason, problem.message);
     }
     let message = match &draft.status.pinned {
         Some(_) => format!("{stable} is stable, pinned by undo until the template changes"),
         None => format!("{stable} is stable"),
     };
-    draft.say(Phase::Healthy, Reason::Stable, message);
+    draft.set_phase(Phase::Healthy, Reason::Stable, message);
 }
 
 fn shown(draft: &mut Draft<'_>) {

@@ -31,7 +31,7 @@ fn keep(draft: &mut Draft<'_>, restart: Option<Timestamp>) {
 pub fn walk(draft: &mut Draft<'_>) {
     if !is_possible(draft) {
         if draft.input.status.state.restart().is_some() {
-            draft.tell(
+            draft.emit(
                 true,
                 Reason::RestartEnded,
                 "a release started: the restart ended before all pods were replaced",
@@ -51,7 +51,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     if old.is_empty() && available >= draft.replicas() {
         keep(draft, None);
         let whose = named(draft.status.stable_revision.as_ref());
-        return draft.tell(false, Reason::Restarted, format!("all pods of {whose} were restarted"));
+        return draft.emit(false, Reason::Restarted, format!("all pods of {whose} were restarted"));
     }
     let message = format!("restarting: {} of {} pods not restarted yet", old.len(), draft.replicas());
     for pod in chosen(old, available.saturating_sub(minimum(draft))) {

@@ -59,7 +59,7 @@ fn first(draft: &mut Draft<'_>, wanted: String) {
     }
     let number = draft.next_number(&wanted);
     outcome::begin(draft, RevisionRef { id: wanted, number }, 1);
-    draft.tell(false, Reason::FirstDeploy, format!("first deploy of revision #{number}: scaling to all pods"));
+    draft.emit(false, Reason::FirstDeploy, format!("first deploy of revision #{number}: scaling to all pods"));
 }
 
 fn back_to_stable(draft: &mut Draft<'_>) {
@@ -67,7 +67,7 @@ fn back_to_stable(draft: &mut Draft<'_>) {
     let message = format!("the spec returned to {}", named(stable.as_ref()));
     if draft.release().is_some() {
         outcome::record(draft, Outcome::RolledBack, &message);
-        draft.tell(false, Reason::RolledBack, message);
+        draft.emit(false, Reason::RolledBack, message);
     }
     draft.status.current_revision = stable;
     let since = draft.now();
@@ -83,10 +83,10 @@ fn begin_new(draft: &mut Draft<'_>, wanted: String) {
     let revision = RevisionRef { id: wanted, number };
     let Some(shortcut) = shortcut else {
         outcome::begin(draft, revision, 1);
-        return draft.tell(false, Reason::NewRevision, format!("starting revision #{number} at step 1"));
+        return draft.emit(false, Reason::NewRevision, format!("starting revision #{number} at step 1"));
     };
     outcome::begin_shortcut(draft, revision, shortcut);
-    draft.tell(
+    draft.emit(
         false,
         Reason::ShortWay,
         format!("revision #{number} was stable before: promoting it without steps and analysis"),

@@ -9,10 +9,10 @@ use crate::api::{
 };
 
 use super::{
-    beside, checks,
+    checks,
     decision::{Action, Goal, RunRequest},
     draft::Draft,
-    inconclusive,
+    extra_routes, inconclusive,
     input::RunSeen,
     items,
 };
@@ -163,7 +163,7 @@ fn request(draft: &mut Draft<'_>, kind: Kind, name: String, judged: Judged) {
 /// Without a mesh connections are spread over pods, and their requests say little.
 fn planned_share(draft: &Draft<'_>) -> Option<Percent> {
     // Requests that come by header or as copies cannot be told from those that come by weight.
-    draft.status.memory.settled_weight.filter(|_| draft.has_mesh() && !beside::any(draft))
+    draft.status.memory.settled_weight.filter(|_| draft.has_mesh() && !extra_routes::any(draft))
 }
 
 /// What a run says about the traffic that is settled now: a Pass of an earlier epoch is none.

@@ -9,10 +9,9 @@ use crate::api::{
 };
 
 use super::{
-    beside,
     decision::{Action, RouteIntent, Target},
     draft::Draft,
-    drift,
+    drift, extra_routes,
     input::{RouteSeen, TargetSeen},
     items,
     replicas::{self, Needs},
@@ -121,7 +120,7 @@ fn may_move_canary(draft: &Draft<'_>, seen: &TargetSeen) -> bool {
     let route = draft.input.seen.route.as_ref();
     let returned = route.is_none_or(|route| route.highest().is_none() && !route.returnable);
     weights.desired.is_zero()
-        && !beside::is_meant(draft)
+        && !extra_routes::is_meant(draft)
         && (weights.settled || returned && !draft.input.seen.problems.is_empty())
 }
 
@@ -176,16 +175,16 @@ pub fn none(draft: &mut Draft<'_>) -> Route {
 /// Decides what the routes say, with a mesh. `goal` is what the steps want.
 pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
     let seen = draft.input.seen.route.clone().unwrap_or_default();
-    let plan = beside::plan(draft, goal);
+    let plan = extra_routes::plan(draft, goal);
     let desired = within_capacity(draft, goal, where_it_is(draft, goal, &seen), &plan);
-    let intent = beside::intent(draft, desired, &seen);
-    let in_place = seen.weight == Some(desired) && beside::in_place(&intent, &seen) && !seen.drifted;
-    if !in_place || draft.status.weights.desired != desired || !beside::is_as_before(draft, &intent) {
+    let intent = extra_routes::intent(draft, desired, &seen);
+    let in_place = seen.weight == Some(desired) && extra_routes::in_place(&intent, &seen) && !seen.drifted;
+    if !in_place || draft.status.weights.desired != desired || !extra_routes::is_as_before(draft, &intent) {
         draft.status.memory.route_since = None;
     }
     confirm_written(draft, &seen);
     let contested = is_contested(draft, &seen, &plan);
-    let whole = beside::is_whole(draft, &intent);
+    let whole = extra_routes::is_whole(draft, &intent);
     let to_goal = desired == goal && whole;
     let reached = in_place && to_goal;
     let writes = !in_place && may_write(draft, &seen, &intent, (contested, to_goal), &plan);
@@ -204,7 +203,7 @@ pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
     draft.status.weights.accepted = if seen.drifted || contested { None } else { seen.weight };
     let settled = in_place && settle_route(draft);
     draft.status.weights.settled = settled;
-    beside::remember(draft, &intent);
+    extra_routes::remember(draft, &intent);
     if settled {
         begin_epoch(draft, desired);
     }
@@ -233,7 +232,7 @@ fn is_contested(draft: &Draft<'_>, seen: &RouteSeen, plan: &str) -> bool {
 }
 
 fn says(seen: &RouteSeen, written: &RouteWritten) -> bool {
-    seen.weight == Some(written.weight) && beside::text_of_seen(seen) == written.beside && !seen.drifted
+    seen.weight == Some(written.weight) && extra_routes::text_of_seen(seen) == written.beside && !seen.drifted
 }
 
 fn confirm_written(draft: &mut Draft<'_>, seen: &RouteSeen) {
@@ -281,7 +280,7 @@ fn repair(draft: &mut Draft<'_>, seen: &RouteSeen) -> bool {
             ),
             None => format!("the routes were changed {who}: repaired to the current step"),
         };
-        draft.tell(true, Reason::RouteRepaired, message);
+        draft.emit(true, Reason::RouteRepaired, message);
     }
     may
 }
@@ -291,7 +290,7 @@ fn remember_written(draft: &mut Draft<'_>, intent: &RouteIntent, plan: &str, rea
     let before = memory.route_written.as_ref().is_some_and(|last| last.reached && last.plan == plan);
     memory.route_written = Some(RouteWritten {
         weight: intent.canary,
-        beside: beside::text_of(intent),
+        beside: extra_routes::text_of(intent),
         plan: plan.to_owned(),
         confirmed: reached,
         reached: reached || before,
@@ -322,7 +321,7 @@ fn settle_route(draft: &mut Draft<'_>) -> bool {
 
 /// A settled change of weight starts a new epoch: what passed before says nothing about it.
 pub fn begin_epoch(draft: &mut Draft<'_>, weight: Percent) {
-    let routes = beside::text(draft);
+    let routes = extra_routes::text(draft);
     let memory = &mut draft.status.memory;
     if memory.settled_weight != Some(weight) || memory.settled_routes != routes {
         memory.settled_weight = Some(weight);

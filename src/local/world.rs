@@ -399,7 +399,7 @@ impl World for LocalWorld {
             }
             Action::AnswerCommand { name, state: end, message } => state.answer_command(name, *end, message),
             Action::RemoveRevision { id } => state.revisions.retain(|revision| &revision.id != id),
-            Action::EnsureWorkload { .. } | Action::HandBack(_) => {
+            Action::EnsureWorkload { .. } | Action::Restore(_) => {
                 return Err(refused(
                     Reason::NotLocal,
                     "there is no Deployment to pause or restore outside a cluster".into(),

@@ -268,7 +268,7 @@ impl Process {
                 cluster.answers.push((name.clone(), *state, message.clone()));
             }
             Action::RemoveRevision { id } => cluster.remove_set(id),
-            Action::HandBack(stage) => hand_back(cluster, *stage),
+            Action::Restore(stage) => hand_back(cluster, *stage),
             Action::Evict { uid, .. } => cluster.evict(uid),
         }
         Ok(())

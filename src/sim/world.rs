@@ -17,8 +17,8 @@ use crate::{
         metadata::PodMetadata,
     },
     engine::{
-        self, Action, CommandSeen, Decision, GateAnswer, GateQuestion, HandBack, Input, Notice, RouteIntent,
-        RunRequest, Target, invariants,
+        self, Action, CommandSeen, Decision, GateAnswer, GateQuestion, Input, Notice, Restore, RouteIntent, RunRequest,
+        Target, invariants,
     },
 };
 
@@ -369,12 +369,12 @@ impl SimWorld {
             Action::RemoveRevision { id } => {
                 self.sets.remove(id);
             }
-            Action::HandBack(HandBack::Left) => {
+            Action::Restore(Restore::Unreferenced) => {
                 (self.stable_target, self.canary_target) = (None, None);
                 self.route = RouteIntent::default();
             }
             Action::Evict { uid, .. } => self.evict(uid),
-            Action::EnsureWorkload { .. } | Action::HandBack(_) | Action::CheckRun(_) => {}
+            Action::EnsureWorkload { .. } | Action::Restore(_) | Action::CheckRun(_) => {}
         }
     }
 

@@ -155,7 +155,7 @@ fn s72_the_candidate_wins() {
 #[test]
 fn s72_control_wins_and_that_is_no_error() {
     let mut world = test_of(spec(by_weight()), LOST);
-    comes_to(&mut world, HOUR * 2, |world| world.status.course() == Course::Kept && world.available("v2") == 0);
+    comes_to(&mut world, HOUR * 2, |world| world.status.course() == Course::ControlKept && world.available("v2") == 0);
     assert_eq!((world.status.history[0].outcome, world.status.phase), (Outcome::KeptControl, Some(Phase::Healthy)));
     assert_eq!((world.stable_target(), world.canary_target()), (Some("v1"), Some("v1")));
     assert!(world.status.message.contains("control won: orders: 12 %"), "{}", world.status.message);
@@ -169,7 +169,7 @@ fn s72_control_wins_and_that_is_no_error() {
 #[test]
 fn s72_no_difference_keeps_control_or_promotes() {
     let mut world = test_of(spec(by_weight()), SAME);
-    comes_to(&mut world, HOUR * 2, |world| world.status.course() == Course::Kept);
+    comes_to(&mut world, HOUR * 2, |world| world.status.course() == Course::ControlKept);
     assert_eq!(world.status.history[0].outcome, Outcome::KeptControl);
     let takes = AbTestStrategy { on_no_difference: Some(OnNoDifference::Promote), ..by_weight() };
     let mut world = test_of(spec(takes), SAME);

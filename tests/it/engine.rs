@@ -824,7 +824,7 @@ fn comes_to_rest(world: &mut SimWorld) -> Result<bool, Vec<String>> {
     world.spec.paused = false;
     world.mend();
     world.run_until(HOUR * 24, |world| {
-        let rests = matches!(world.status.course(), Course::Idle | Course::Aborted | Course::Kept);
+        let rests = matches!(world.status.course(), Course::Idle | Course::Aborted | Course::ControlKept);
         rests || world.status.phase == Some(Phase::Paused) || world.replicas == 0
     })
 }

@@ -105,7 +105,7 @@ pub fn describe(schema: &mut Schema) {
     let properties = schema.ensure_object().entry("properties").or_insert_with(|| json!({}));
     use {Course as C, Stage as S};
     let words = |words: Value| json!({"type": "string", "enum": words});
-    let courses = json!([C::FirstDeploy, C::Idle, C::Stepping, C::Promoting, C::Returning, C::Aborted, C::Kept]);
+    let courses = json!([C::FirstDeploy, C::Idle, C::Stepping, C::Promoting, C::Returning, C::Aborted, C::ControlKept]);
     let stages = json!([S::Scale, S::RouteToCanary, S::MoveStable, S::PostAnalysis, S::RouteToStable]);
     let held = schema_for!(Held).to_value();
     let held = json!({"type": held["type"], "required": held["required"], "properties": held["properties"]});
@@ -171,7 +171,7 @@ impl Old {
             }
             Course::Idle => State::Idle(self.at_rest()),
             Course::Aborted => State::Aborted(self.at_rest()),
-            Course::Kept => State::ControlKept(self.at_rest()),
+            Course::ControlKept => State::ControlKept(self.at_rest()),
             Course::Returning => State::Returning(self.returning()),
             Course::Stepping => State::Stepping(Box::new(self.stepping())),
             Course::Promoting => State::Promoting(Box::new(self.promoting())),

@@ -54,13 +54,14 @@ pub enum Course {
     /// The new version failed or was aborted.
     Aborted,
     /// An A/B test was decided for the stable version.
-    Kept,
+    #[serde(rename = "Kept")]
+    ControlKept,
 }
 
 impl Course {
     /// Whether the release ended and its traffic was rolled back.
-    pub fn is_taken_back(self) -> bool {
-        matches!(self, Course::Aborted | Course::Kept)
+    pub fn is_rolled_back(self) -> bool {
+        matches!(self, Course::Aborted | Course::ControlKept)
     }
 }
 
@@ -128,7 +129,7 @@ impl State {
             State::Promoting(_) => Course::Promoting,
             State::Returning(_) => Course::Returning,
             State::Aborted(_) => Course::Aborted,
-            State::ControlKept(_) => Course::Kept,
+            State::ControlKept(_) => Course::ControlKept,
         }
     }
 

@@ -37,8 +37,8 @@ pub fn waited(rollout: &Rollout, target: &str) -> Waited {
             Waited::Over(Exit::Done, format!("{number} is stable and receives 100 % of traffic"))
         }
         // The decision is recorded a moment before the routes are written.
-        (Course::Aborted | Course::Kept, _) if !is_back(rollout, status) => Waited::GoesOn,
-        (Course::Kept, _) => Waited::Over(Exit::KeptControl, status.message.clone()),
+        (Course::Aborted | Course::ControlKept, _) if !is_back(rollout, status) => Waited::GoesOn,
+        (Course::ControlKept, _) => Waited::Over(Exit::KeptControl, status.message.clone()),
         (Course::Aborted, _) => {
             // The engine's message starts with the same text.
             let why = status.message.strip_prefix(&format!("revision {number} was rolled back: "));

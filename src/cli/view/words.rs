@@ -58,7 +58,7 @@ pub fn place(rollout: &Rollout) -> Place<'_> {
         Course::FirstDeploy => return Place::FirstDeploy,
         Course::Idle => return Place::Idle,
         Course::Aborted => return Place::Aborted,
-        Course::Kept => return Place::Kept,
+        Course::ControlKept => return Place::Kept,
         Course::Returning => return Place::Returning,
         Course::Stepping | Course::Promoting => {}
     }

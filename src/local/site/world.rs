@@ -164,7 +164,7 @@ impl Inner {
             Action::EnsureTarget { target, revision } => state.ground.aim(*target, revision),
             Action::EnsureRoute(intent) => state.ground.route(intent),
             Action::RemoveRevision { id } => state.ground.versions.retain(|version| version.id != *id),
-            Action::EnsureWorkload { .. } | Action::HandBack(_) => {
+            Action::EnsureWorkload { .. } | Action::Restore(_) => {
                 return Err(refused(
                     Reason::NotLocal,
                     "there is no Deployment to pause or restore outside a cluster".into(),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     api::{metadata::PodMetadata, reason::Reason},
-    engine::{Action, GateAnswer, GateQuestion, HandBack, RouteIntent, RunRequest, Seen, Target},
+    engine::{Action, GateAnswer, GateQuestion, Restore, RouteIntent, RunRequest, Seen, Target},
     ports::{WorldError, gate},
     reconcile::runs,
     sim::{cluster::SimCluster, replicas::Replicas, time::millis},
@@ -72,15 +72,15 @@ pub(super) fn check_run(cluster: &SimCluster, request: &RunRequest) -> Result<()
     runs::freeze(&cluster.key, rollout, request, &cluster.templates, DIALECT).map(|_| ())
 }
 
-pub(super) fn hand_back(cluster: &mut SimCluster, stage: HandBack) {
+pub(super) fn hand_back(cluster: &mut SimCluster, stage: Restore) {
     match stage {
-        HandBack::Workload => {
+        Restore::Workload => {
             let stable = cluster.status().stable_revision.map(|stable| stable.id).unwrap_or_default();
             let template = cluster.set(&stable).map(|set| set.template.clone());
             let replicas = cluster.rollout.as_ref().and_then(|rollout| rollout.spec.replicas);
             cluster.write_deployment(replicas, false, template);
         }
-        HandBack::Objects | HandBack::Left => {
+        Restore::Objects | Restore::Unreferenced => {
             let stable_alone = RouteIntent::default();
             if cluster.has_mesh() {
                 cluster.write_route(&stable_alone);
@@ -88,7 +88,7 @@ pub(super) fn hand_back(cluster: &mut SimCluster, stage: HandBack) {
             cluster.move_target(true, None);
             cluster.move_target(false, None);
         }
-        HandBack::Finalizer => {
+        Restore::Finalizer => {
             for id in cluster.sets.iter().map(|set| set.id.clone()).collect::<Vec<_>>() {
                 cluster.remove_set(&id);
             }
@@ -124,7 +124,7 @@ pub(super) fn merge_written(seen: &mut Seen, fresh: Seen, action: &Action) {
             }
         }
         Action::EnsureRoute(_) => seen.route = fresh.route,
-        Action::EnsureWorkload { .. } | Action::HandBack(_) => {
+        Action::EnsureWorkload { .. } | Action::Restore(_) => {
             if let (Some(known), Some(now)) = (&mut seen.workload, fresh.workload) {
                 (known.wanted, known.paused) = (now.wanted, now.paused);
             }

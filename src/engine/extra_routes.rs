@@ -99,7 +99,7 @@ pub fn is_meant(draft: &Draft<'_>) -> bool {
 
 /// Whether any route beside the weights leads to the canary, or is meant to.
 pub fn any(draft: &Draft<'_>) -> bool {
-    let there = draft.input.seen.route.as_ref().is_some_and(RouteSeen::has_routes_beside);
+    let there = draft.input.seen.route.as_ref().is_some_and(RouteSeen::has_extra_routes);
     there || is_meant(draft)
 }
 

@@ -1,7 +1,7 @@
-//! The file names other Services, routes or another strategy (rule S20): first everything returns to stable on the old
-//! objects, these are given back as they were found, and then the new ones are taken over at step 1.
+//! The spec references other Services, routes or another strategy (rule S20): first all traffic returns to stable on the
+//! old objects, these are restored as they were found, and then the new ones are adopted at step 1.
 //!
-//! While that lasts the engine is shown the old objects, and the spec as if it still named them.
+//! Meanwhile the engine is shown the old objects, and the spec as if it still referenced them.
 
 use crate::api::{
     reason::Reason,
@@ -10,12 +10,12 @@ use crate::api::{
 
 use super::{
     canary,
-    decision::{Action, HandBack},
+    decision::{Action, Restore},
     draft::Draft,
     outcome, runs,
 };
 
-/// Whether old objects have to be given back first. A promotion past its point of no return ends on them.
+/// Whether old objects have to be restored first. A promotion past its point of no return ends on them.
 pub fn is_due(draft: &Draft<'_>) -> bool {
     draft.input.seen.objects_changed && !draft.past_return()
 }
@@ -32,7 +32,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     begin(draft);
     runs::ensure(draft);
     if draft.status.memory.giving_back {
-        return give_back(draft);
+        return restore(draft);
     }
     let route = canary::rest(draft);
     // Routes that disagree can be read, and are brought to stable first.
@@ -45,18 +45,18 @@ pub fn walk(draft: &mut Draft<'_>) {
     draft.wait_for_progress(Reason::HandingOver, 0, message);
 }
 
-/// Takes back what is under way, once.
+/// Ends the release in progress, once.
 fn begin(draft: &mut Draft<'_>) {
     if !matches!(draft.course(), Course::Stepping | Course::Promoting | Course::Idle) {
         return;
     }
     let since = draft.now();
     draft.status.state = State::Returning(Returning { because: ReturnsBecause::ObjectsChanged, since, progress: None });
-    draft.tell(false, Reason::ObjectsChanged, "the spec references other objects: restoring the old ones first");
+    draft.emit(false, Reason::ObjectsChanged, "the spec references other objects: restoring the old ones first");
 }
 
-/// Whether stable has all its pods, and nothing but stable has any: once selectors are given back they reach every pod. Pods
-/// of others go now, whatever keeps them otherwise.
+/// Whether stable has all its pods, and nothing but stable has any: once selectors are restored they reach every pod. Pods
+/// of other revisions are scaled down now, whatever keeps them otherwise.
 fn alone(draft: &mut Draft<'_>) -> bool {
     let Some(stable) = draft.stable_id() else { return true };
     if draft.available(&stable) < draft.replicas() {
@@ -69,11 +69,11 @@ fn alone(draft: &mut Draft<'_>) -> bool {
     others.iter().all(|other| other.wanted == 0 && other.pods == 0)
 }
 
-fn give_back(draft: &mut Draft<'_>) {
+fn restore(draft: &mut Draft<'_>) {
     let targets = [&draft.input.seen.stable_target, &draft.input.seen.canary_target];
-    let given_back = targets.into_iter().flatten().all(|target| target.revision.is_none());
-    if !given_back {
-        draft.ask(Action::HandBack(HandBack::Left));
+    let restored = targets.into_iter().flatten().all(|target| target.revision.is_none());
+    if !restored {
+        draft.ask(Action::Restore(Restore::Unreferenced));
         return draft.wait(Reason::HandingOver, "restoring the old objects", None);
     }
     draft.status.memory.giving_back = false;
@@ -81,7 +81,7 @@ fn give_back(draft: &mut Draft<'_>) {
     draft.status.memory.route_written = None;
     draft.status.memory.stable_target = Default::default();
     draft.status.memory.canary_target = Default::default();
-    draft.tell(false, Reason::ObjectsGivenBack, "the old objects are restored; adopting the new ones");
+    draft.emit(false, Reason::ObjectsGivenBack, "the old objects are restored; adopting the new ones");
     if draft.course() == Course::Returning {
         has_returned(draft);
     }

@@ -1,28 +1,28 @@
-//! Deletion gives everything back as it was found, step by step, bounded in time (rule S40).
+//! Deletion restores everything as it was found, step by step, bounded in time (rule S40).
 
 use crate::api::{common::HumanDuration, reason::Reason, status::Phase};
 
 use super::{
-    decision::{Action, HandBack},
+    decision::{Action, Restore},
     draft::{Draft, Split},
     input::RouteSeen,
 };
 
-/// After this long the objects are given back even if the Deployment's pods are not there yet.
+/// After this long the objects are restored even if the Deployment's pods are not available yet.
 const LONGEST: HumanDuration = HumanDuration::secs(600);
 
 /// One tick of a deletion.
-pub fn hand_back(draft: &mut Draft<'_>) {
+pub fn walk(draft: &mut Draft<'_>) {
     let now = draft.now();
     let since = *draft.status.memory.deleting_since.get_or_insert(now);
-    draft.say(Phase::Progressing, Reason::Deleting, "restoring traffic and workload");
+    draft.set_phase(Phase::Progressing, Reason::Deleting, "restoring traffic and workload");
     if draft.input.skip_hand_back {
-        return draft.ask(Action::HandBack(HandBack::Finalizer));
+        return draft.ask(Action::Restore(Restore::Finalizer));
     }
     let until = LONGEST.after(since);
     if waits_for_workload(draft) && until > now {
         if is_held(draft) {
-            draft.ask(Action::HandBack(HandBack::Workload));
+            draft.ask(Action::Restore(Restore::Workload));
         }
         draft.wait(Reason::HandBack, "waiting for the Deployment's own pods before traffic is restored", Some(until));
         return;
@@ -35,8 +35,8 @@ pub fn hand_back(draft: &mut Draft<'_>) {
         );
         return;
     }
-    draft.ask(Action::HandBack(HandBack::Objects));
-    draft.ask(Action::HandBack(HandBack::Finalizer));
+    draft.ask(Action::Restore(Restore::Objects));
+    draft.ask(Action::Restore(Restore::Finalizer));
 }
 
 /// The Deployment serves again before our pods lose their traffic.
@@ -154,7 +154,7 @@ mod tests {
                 ..seen(0, "v1", 0)
             };
             let decision = decide(&spec(false, false), &status, &seen);
-            let asked = decision.actions.contains(&Action::HandBack(HandBack::Workload));
+            let asked = decision.actions.contains(&Action::Restore(Restore::Workload));
             assert_eq!(asked, asks, "{wanted} {paused} {template}: {:?}", decision.actions);
             let waits = decision.status.waiting_for.as_ref().map(|waiting| waiting.reason.clone());
             assert_eq!((waits, decision.actions.len()), (Some(Reason::HandBack), usize::from(asks)));
@@ -182,7 +182,7 @@ mod tests {
                 serde_json::from_value(json!({"stableRevision": {"id": "v1", "number": 1}})).unwrap();
             let decision = decide(&spec(routes, blue_green), &status, &seen(pods, pinned, weight));
             let case = format!("{routes} {blue_green} {pinned} {weight}: {:?}", decision.actions);
-            let returned = decision.actions.contains(&Action::HandBack(HandBack::Objects));
+            let returned = decision.actions.contains(&Action::Restore(Restore::Objects));
             let scaled = decision.actions.contains(&Action::EnsureReplicas { id: "v2".into(), replicas: 0 });
             assert_eq!((returned, scaled), (!waits, waits), "{case}");
         }
