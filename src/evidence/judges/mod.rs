@@ -13,7 +13,7 @@ use crate::api::analysis::{AnalysisRunSpec, Metric};
 
 /// The judge of a metric; none for a metric that names none.
 pub fn judge_of(metric: &Metric) -> Option<&dyn Judge> {
-    let judges: [Option<&dyn Judge>; 3] = [
+    let judges: [Option<&dyn Judge>; _] = [
         metric.ratio.as_ref().map(|judge| judge as _),
         metric.threshold.as_ref().map(|judge| judge as _),
         metric.conversion.as_ref().map(|judge| judge as _),
