@@ -14,25 +14,15 @@ use tokio::{sync::Notify, time::Instant};
 pub use order::Namespaced;
 use order::Order;
 
-use crate::{cluster::table::ObjectKey, ports::RolloutKey, server::Backlog};
+use crate::{
+    cluster::table::ObjectKey,
+    ports::RolloutKey,
+    reconcile::retry::{Next, Retries},
+    server::Backlog,
+};
 
-/// What a piece of work says when it is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// It worked: look again after this long.
-    After(Duration),
-    /// It worked and left something to be seen: look again soon, less soon the more often in a row.
-    Soon,
-    /// It failed: retry with backoff.
-    Failed,
-    /// Its object is gone.
-    Forget,
-}
-
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(300);
-const FIRST_SOON: Duration = Duration::from_millis(20);
-const LAST_SOON: Duration = Duration::from_secs(2);
+/// Without a key that is due the queue looks again this often.
+const IDLE: Duration = Duration::from_secs(300);
 
 impl Namespaced for RolloutKey {
     fn namespace(&self) -> &str {
@@ -57,21 +47,14 @@ pub struct Queue<K> {
 #[derive(Debug)]
 struct State<K> {
     order: Order<K>,
-    backoff: HashMap<K, Backoff>,
-}
-
-/// How often in a row a key failed, or was not done yet.
-#[derive(Clone, Copy, Debug, Default)]
-struct Backoff {
-    failures: u32,
-    soon: u32,
+    retries: HashMap<K, Retries>,
 }
 
 impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Queue<K> {
     /// An empty queue whose keys are worked on so many at once.
     pub fn new(places: usize) -> Self {
         let places = places.max(1);
-        let state = State { order: Order::new(places), backoff: HashMap::new() };
+        let state = State { order: Order::new(places), retries: HashMap::new() };
         Queue { places, state: Mutex::new(state), changed: Notify::new() }
     }
 
@@ -97,7 +80,7 @@ impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Queue<K> {
             tokio::select! {
                 biased;
                 () = changed => {}
-                () = tokio::time::sleep(wait.unwrap_or(LAST_RETRY)) => {}
+                () = tokio::time::sleep(wait.unwrap_or(IDLE)) => {}
             }
         }
     }
@@ -106,29 +89,14 @@ impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Queue<K> {
     pub fn done(&self, key: K, next: Next) {
         let now = Instant::now();
         let mut state = self.lock();
-        let backoff = state.backoff.entry(key.clone()).or_default();
-        let delay = match next {
-            Next::Forget => None,
-            Next::After(delay) => {
-                *backoff = Backoff::default();
-                Some(jittered(delay, &key, 0))
-            }
-            Next::Soon => {
-                let delay = doubled(FIRST_SOON, backoff.soon, LAST_SOON);
-                *backoff = Backoff { failures: 0, soon: backoff.soon + 1 };
-                Some(delay)
-            }
-            Next::Failed => {
-                let delay = doubled(FIRST_RETRY, backoff.failures, LAST_RETRY);
-                let turn = backoff.failures;
-                *backoff = Backoff { failures: backoff.failures + 1, soon: 0 };
-                Some(jittered(delay, &key, turn))
-            }
-        };
+        let retries = state.retries.entry(key.clone()).or_default();
+        let wait = retries.wait(next);
+        let turn = retries.failures();
+        let delay = wait.map(|wait| if next == Next::Soon { wait } else { jittered(wait, &key, turn) });
         state.order.finish(&key);
         match delay {
             Some(delay) => state.order.schedule(key, now + delay),
-            None => drop(state.backoff.remove(&key)),
+            None => drop(state.retries.remove(&key)),
         }
         drop(state);
         self.changed.notify_one();
@@ -182,10 +150,6 @@ where
 pub trait AsyncWork<K>: Clone + Send + Sync + 'static {
     /// Does it.
     async fn work(&self, key: K) -> Next;
-}
-
-fn doubled(first: Duration, times: u32, last: Duration) -> Duration {
-    first.saturating_mul(1u32.checked_shl(times.min(20)).unwrap_or(u32::MAX)).min(last)
 }
 
 /// Up to 2 % and at most a second later, the same for the same key and turn: a fleet does not wake at once.

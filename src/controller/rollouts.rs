@@ -6,20 +6,15 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use tracing::Instrument;
 
-use super::queue::{AsyncWork, Next};
+use super::queue::AsyncWork;
 use crate::{
     api::reason::Reason,
     cluster::Cluster,
     engine::{Decision, Notice},
     ports::{Clock, RolloutKey, WorldError},
-    reconcile::tick::tick,
+    reconcile::{retry::Next, tick::tick},
     server::Metrics,
 };
-
-/// Every Rollout is looked at this often, though nothing changed: a no-op at the fixed point.
-const RESYNC: Duration = Duration::from_secs(600);
-/// While the watches are not to be relied on nothing is decided, and every Rollout looks again this soon.
-const NOT_READY: Duration = Duration::from_secs(1);
 
 /// A tick that takes longer is dropped and retried with backoff: it holds a place that others wait for.
 const TICK_DEADLINE: Duration = Duration::from_secs(60);
@@ -73,35 +68,28 @@ impl RolloutWork {
         })
     }
 
-    /// A canceled tick is retried soon: what it has observed triggers no further event.
     fn next(&self, decision: &Decision) -> Next {
-        if !decision.actions.is_empty() {
-            return Next::Soon;
+        let next = Next::after_decision(decision, self.clock.now());
+        if let (Next::After(wait), Some(wake)) = (next, &decision.wake) {
+            tracing::debug!(?wait, reason = %wake.reason, "waiting");
         }
-        let Some(wake) = &decision.wake else { return Next::After(RESYNC) };
-        let wait = wake.at.duration_since(self.clock.now());
-        let wait = Duration::try_from(wait).unwrap_or(Duration::ZERO);
-        tracing::debug!(?wait, reason = %wake.reason, "waiting");
-        Next::After(wait.clamp(Duration::from_millis(20), RESYNC))
+        next
     }
 
     fn failed(&self, key: &RolloutKey, error: &WorldError) -> Next {
         let reason = match error {
-            WorldError::NotReady(message) => {
-                tracing::debug!(%message, "not ready; retrying");
-                return Next::After(NOT_READY);
-            }
-            WorldError::Conflict(_) => "Conflict",
-            WorldError::Transient(_) => "Transient",
-            WorldError::Refused { reason, .. } => reason.as_str(),
+            WorldError::NotReady(_) => None,
+            WorldError::Conflict(_) => Some("Conflict"),
+            WorldError::Transient(_) => Some("Transient"),
+            WorldError::Refused { reason, .. } => Some(reason.as_str()),
         };
-        self.metrics.tick_failed(&key.namespace, reason);
-        if let WorldError::Conflict(message) = error {
-            tracing::debug!(%message, "resourceVersion conflict; retrying");
-            return Next::Soon;
+        reason.iter().for_each(|reason| self.metrics.tick_failed(&key.namespace, reason));
+        match error {
+            WorldError::NotReady(message) => tracing::debug!(%message, "not ready; retrying"),
+            WorldError::Conflict(message) => tracing::debug!(%message, "resourceVersion conflict; retrying"),
+            _ => tracing::warn!(%error, "the tick failed; retrying with backoff"),
         }
-        tracing::warn!(%error, "the tick failed; retrying with backoff");
-        Next::Failed
+        Next::after_error(error)
     }
 
     /// A panic is a bug report on that object, not the end of the process (kube rule 7).

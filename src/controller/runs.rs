@@ -12,22 +12,19 @@ use std::{
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use jiff::Timestamp;
 
-use super::queue::{AsyncWork, Next};
+use super::queue::AsyncWork;
 use crate::{
-    api::{
-        AnalysisRun,
-        analysis::{AnalysisRunStatus, RunPhase},
-    },
+    api::{AnalysisRun, analysis::AnalysisRunStatus},
     cluster::{Cluster, table::ObjectKey},
-    evidence::{Answer, Query, run},
+    evidence::{Answer, Query},
     ports::{
         Clock, Source, SourceError, WorldError,
         source::{Asking, Fault, asked},
     },
     reconcile::{
-        runs::{is_old, told},
+        retry::Next,
+        runs::Judged,
         turns::{Class, Rules, Turns},
     },
     server::Metrics,
@@ -46,6 +43,9 @@ const PLACES: Rules = Rules {
     longest_rest: Duration::ZERO,
 };
 
+/// What has been judged, with the uids of the objects.
+type Memory = HashMap<ObjectKey, (Option<String>, Judged)>;
+
 /// The work on AnalysisRuns.
 #[derive(Clone)]
 pub struct RunWork {
@@ -57,18 +57,9 @@ pub struct RunWork {
     pub clock: Arc<dyn Clock>,
     /// Our own numbers.
     pub metrics: Metrics,
-    /// What has been judged and not yet been written. A restart reads these windows again.
-    live: Arc<Mutex<HashMap<ObjectKey, Live>>>,
+    judged: Arc<Mutex<Memory>>,
     /// Who asks when.
     places: Arc<Turns>,
-}
-
-/// A run as it was judged last.
-#[derive(Debug)]
-pub struct Live {
-    uid: String,
-    judged: run::Live,
-    written: Timestamp,
 }
 
 #[async_trait]
@@ -76,10 +67,11 @@ impl AsyncWork<ObjectKey> for RunWork {
     async fn work(&self, key: ObjectKey) -> Next {
         match AssertUnwindSafe(self.judge(&key)).catch_unwind().await {
             Ok(Ok(next)) => next,
-            Ok(Err(WorldError::Conflict(_))) => Next::Soon,
             Ok(Err(error)) => {
-                tracing::warn!(run = %key.name, namespace = %key.namespace, %error, "cannot write the AnalysisRun");
-                Next::Failed
+                if !matches!(error, WorldError::Conflict(_)) {
+                    tracing::warn!(run = %key.name, namespace = %key.namespace, %error, "cannot write the AnalysisRun");
+                }
+                Next::after_error(&error)
             }
             Err(_) => {
                 self.metrics.panicked("AnalysisRun");
@@ -93,7 +85,7 @@ impl AsyncWork<ObjectKey> for RunWork {
 impl RunWork {
     /// Work that has not begun.
     pub fn new(cluster: Arc<Cluster>, source: Arc<dyn Source>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
-        RunWork { cluster, source, clock, metrics, live: Arc::default(), places: Arc::new(Turns::new(PLACES)) }
+        RunWork { cluster, source, clock, metrics, judged: Arc::default(), places: Arc::new(Turns::new(PLACES)) }
     }
 
     async fn judge(&self, key: &ObjectKey) -> Result<Next, WorldError> {
@@ -103,54 +95,24 @@ impl RunWork {
             self.forget(key);
             return Ok(Next::Forget);
         };
-        let (mut judging, written) = self.newest(key, run);
-        if judging.status().phase != RunPhase::Running {
-            return Ok(Next::Forget);
-        }
-        let before = told(judging.status());
-        let asked_at = self.clock.now();
-        let plan = judging.plan(&run.spec, asked_at);
-        let wake = plan.wake;
-        let answers = self.ask(key, run, &plan.questions()).await;
-        let failed_before = errors_in_a_row(judging.status());
-        self.tell(key, failed_before, &answers);
-        let now = self.clock.now().max(asked_at);
-        judging.advance(&run.spec, &plan.answered(answers), now);
+        let mut judged = Judged::newest(self.take(key, run), &run.spec, run.status.as_ref());
+        let failed_before = errors_in_a_row(judged.status());
+        let source = Asked { work: self, key, failed_before };
+        let look = judged.look(&run.spec, run.status.is_some(), &source, &|| self.clock.now()).await;
         // Not all metrics are asked each time: one that fails still is not over.
-        if failed_before > 0 && errors_in_a_row(judging.status()) == 0 {
+        if failed_before > 0 && errors_in_a_row(judged.status()) == 0 {
             tracing::info!(run = %key.name, namespace = %key.namespace, "Prometheus queries succeed again");
         }
-        if let Some(through) = judging.status().windows_through {
+        let now = self.clock.now();
+        if let Some(through) = judged.status().windows_through {
             self.metrics.judged(Duration::try_from(now.duration_since(through)).unwrap_or(Duration::ZERO));
         }
-        let write = run.status.is_none() || before != told(judging.status()) || is_old(&run.spec, written, now);
-        if write {
-            // A write that loses its race must not lose what was judged: the windows are asked for again.
-            self.cluster.record_run(run, &judging.recorded(&run.spec)).await?;
+        if let Some(status) = look.record {
+            self.cluster.record_run(run, &status).await?;
         }
-        if judging.status().phase != RunPhase::Running {
-            return Ok(Next::Forget);
-        }
-        self.keep(key, run, judging, if write { now } else { written });
-        let wait = Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO);
-        Ok(Next::After(wait.max(Duration::from_millis(50))))
-    }
-
-    /// Every question gets an answer, or an error within a bounded time.
-    async fn ask(&self, key: &ObjectKey, run: &AnalysisRun, questions: &[Query]) -> Vec<Result<Answer, SourceError>> {
-        if questions.is_empty() {
-            return Vec::new();
-        }
-        let asking = Asking { namespace: &key.namespace, prometheus: &run.spec.prometheus };
-        self.metrics.asked(questions.len());
-        match self.places.enter("runs", &[&key.namespace], Class::Guardrail).await {
-            Ok(place) => {
-                let answers = asked(self.source.as_ref(), &asking, questions).await;
-                place.ended(true);
-                answers
-            }
-            Err(no) => questions.iter().map(|_| Err(SourceError::new(Fault::Busy, no.to_string()))).collect(),
-        }
+        let Some(wake) = look.wake else { return Ok(Next::Forget) };
+        self.keep(key, run, judged);
+        Ok(Next::After(Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO)))
     }
 
     /// Counts the answers, and logs the beginning of a run's trouble with its source.
@@ -165,24 +127,45 @@ impl RunWork {
         }
     }
 
-    /// Takes out what is in memory when it is of this object and no older than the record; else the record is read.
-    fn newest(&self, key: &ObjectKey, run: &AnalysisRun) -> (run::Live, Timestamp) {
-        let recorded = run.status.as_ref().and_then(|status| status.windows_through);
-        let known = self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        match known.filter(|live| Some(&live.uid) == run.metadata.uid.as_ref()) {
-            Some(live) if live.judged.status().windows_through >= recorded => (live.judged, live.written),
-            _ => (run::Live::of(&run.spec, run.status.clone().unwrap_or_default()), Timestamp::MIN),
-        }
+    /// Takes out what is in memory of this very object.
+    fn take(&self, key: &ObjectKey, run: &AnalysisRun) -> Option<Judged> {
+        let known = self.judged.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        known.filter(|(uid, _)| *uid == run.metadata.uid).map(|(_, judged)| judged)
     }
 
-    fn keep(&self, key: &ObjectKey, run: &AnalysisRun, judged: run::Live, written: Timestamp) {
-        let uid = run.metadata.uid.clone().unwrap_or_default();
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.insert(key.clone(), Live { uid, judged, written });
+    fn keep(&self, key: &ObjectKey, run: &AnalysisRun, judged: Judged) {
+        let mut all = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(key.clone(), (run.metadata.uid.clone(), judged));
     }
 
     fn forget(&self, key: &ObjectKey) {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// The source as one run asks it: in its turn, and counted.
+struct Asked<'a> {
+    work: &'a RunWork,
+    key: &'a ObjectKey,
+    failed_before: u32,
+}
+
+#[async_trait]
+impl Source for Asked<'_> {
+    /// Every question gets an answer, or an error within a bounded time.
+    async fn answer(&self, asking: &Asking<'_>, questions: &[Query]) -> Vec<Result<Answer, SourceError>> {
+        let Asked { work, key, failed_before } = self;
+        work.metrics.asked(questions.len());
+        let answers = match work.places.enter("runs", &[&key.namespace], Class::Guardrail).await {
+            Ok(place) => {
+                let answers = asked(work.source.as_ref(), asking, questions).await;
+                place.ended(true);
+                answers
+            }
+            Err(no) => questions.iter().map(|_| Err(SourceError::new(Fault::Busy, no.to_string()))).collect(),
+        };
+        work.tell(key, *failed_before, &answers);
+        answers
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod gate_desk;
 pub mod replicas;
+pub mod retry;
 pub mod runs;
 pub mod tick;
 pub mod turns;

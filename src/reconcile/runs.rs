@@ -1,8 +1,8 @@
-//! AnalysisRuns without a cluster: frozen from templates as the controller does it, and moved on by the same judges.
+//! AnalysisRuns: frozen from templates in worlds without a cluster, and one look at a run, the same in every world.
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::api::ObjectMeta;
 
 use crate::{
@@ -81,25 +81,94 @@ fn find(
     })
 }
 
-/// The run's next status, when there is one.
+/// The run's next status, when there is one, where every look is put on record.
 pub async fn advance(run: &AnalysisRun, source: &dyn Source, now: Timestamp) -> Option<AnalysisRunStatus> {
-    let status = run.status.clone().unwrap_or_default();
-    let mut live = Live::of(&run.spec, status.clone());
-    judge(&run.spec, &mut live, source, now).await;
-    let next = live.recorded(&run.spec);
-    (next != status).then_some(next)
+    let recorded = run.status.clone().unwrap_or_default();
+    let mut judged = Judged::newest(None, &run.spec, run.status.as_ref());
+    judged.judge(&run.spec, source, &|| now).await;
+    let next = judged.live.recorded(&run.spec);
+    (next != recorded).then_some(next)
 }
 
-/// Asks what is due and judges it. Gives when the next question falls due.
-pub async fn judge(spec: &AnalysisRunSpec, live: &mut Live, source: &dyn Source, now: Timestamp) -> Timestamp {
-    let plan = live.plan(spec, now);
-    let (questions, wake) = (plan.questions(), plan.wake);
-    let asking = Asking { namespace: &spec.arms.namespace, prometheus: &spec.prometheus };
-    let results = if questions.is_empty() { Vec::new() } else { source.answer(&asking, &questions).await };
-    live.advance(spec, &plan.answered(results), now);
-    wake
+/// A run as this process judged it last. Its record may be older: a restart reads those windows again.
+#[derive(Debug)]
+pub struct Judged {
+    live: Live,
+    /// When it was put on record last.
+    written: Timestamp,
 }
 
+/// What came of one look at a run.
+#[derive(Debug)]
+pub struct Look {
+    /// What must be put on record now. Where that fails, the run in memory must be dropped: its windows are asked for again.
+    pub record: Option<AnalysisRunStatus>,
+    /// When to look again; `None`: the run has ended.
+    pub wake: Option<Timestamp>,
+}
+
+impl Judged {
+    /// What is in memory, where that is no older than the record; else the record.
+    pub fn newest(known: Option<Judged>, spec: &AnalysisRunSpec, recorded: Option<&AnalysisRunStatus>) -> Self {
+        let through = recorded.and_then(|status| status.windows_through);
+        known.filter(|known| known.status().windows_through >= through).unwrap_or_else(|| Judged {
+            live: Live::of(spec, recorded.cloned().unwrap_or_default()),
+            written: Timestamp::MIN,
+        })
+    }
+
+    /// As it was judged last.
+    pub fn status(&self) -> &AnalysisRunStatus {
+        self.live.status()
+    }
+
+    /// Asks what is due, judges it, and says what follows.
+    pub async fn look(
+        &mut self,
+        spec: &AnalysisRunSpec,
+        is_recorded: bool,
+        source: &dyn Source,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+    ) -> Look {
+        if self.is_over() {
+            return Look { record: None, wake: None };
+        }
+        let before = told(self.status());
+        let (wake, now) = self.judge(spec, source, clock).await;
+        let write = !is_recorded || before != told(self.status()) || is_old(spec, self.written, now);
+        if write {
+            self.written = now;
+        }
+        Look {
+            record: write.then(|| self.live.recorded(spec)),
+            wake: (!self.is_over()).then(|| wake.max(now.saturating_add(SHORTEST).unwrap_or(Timestamp::MAX))),
+        }
+    }
+
+    /// Asks what is due and judges it. Gives when the next question falls due, and when the answers were there.
+    async fn judge(
+        &mut self,
+        spec: &AnalysisRunSpec,
+        source: &dyn Source,
+        clock: &(dyn Fn() -> Timestamp + Sync),
+    ) -> (Timestamp, Timestamp) {
+        let asked_at = clock();
+        let plan = self.live.plan(spec, asked_at);
+        let (questions, wake) = (plan.questions(), plan.wake);
+        let asking = Asking { namespace: &spec.arms.namespace, prometheus: &spec.prometheus };
+        let answers = if questions.is_empty() { Vec::new() } else { source.answer(&asking, &questions).await };
+        let now = clock().max(asked_at);
+        self.live.advance(spec, &plan.answered(answers), now);
+        (wake, now)
+    }
+
+    fn is_over(&self) -> bool {
+        self.status().phase != RunPhase::Running
+    }
+}
+
+/// A run is looked at again no sooner.
+const SHORTEST: SignedDuration = SignedDuration::from_millis(50);
 /// Live numbers are written this often at most, in seconds.
 const WRITE_EVERY: i64 = 60;
 /// The default window in seconds (analysis.md).
@@ -109,13 +178,13 @@ const WINDOW: i64 = 15;
 type Told = (RunPhase, Verdict, u32, Option<Timestamp>, Vec<(String, Verdict, String)>);
 
 /// What a status says that must be on record at once when it changes.
-pub fn told(status: &AnalysisRunStatus) -> Told {
+fn told(status: &AnalysisRunStatus) -> Told {
     let metrics = status.metrics.iter().map(|m| (m.name.clone(), m.verdict, m.reason.clone())).collect();
     (status.phase, status.verdict, status.epoch, status.epoch_since, metrics)
 }
 
 /// Whether the recorded numbers are older than a minute, or than four of the run's windows.
-pub fn is_old(spec: &AnalysisRunSpec, written: Timestamp, now: Timestamp) -> bool {
+fn is_old(spec: &AnalysisRunSpec, written: Timestamp, now: Timestamp) -> bool {
     let window = spec.settings.window.map_or(WINDOW, |window| window.get().as_secs().max(1) as i64);
     now.as_second().saturating_sub(written.as_second()) >= WRITE_EVERY.min(4 * window)
 }

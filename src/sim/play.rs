@@ -28,16 +28,11 @@ use crate::{
     api::{Rollout, analysis::AnalysisTemplateSpec},
     engine::Decision,
     ports::{RolloutKey, WorldError},
+    reconcile::retry::Retries,
 };
 
 /// Rounds at one instant at most; more is a loop that does not end.
 const ROUNDS: u32 = 500;
-/// Every Rollout is looked at this often, though nothing changed.
-const RESYNC: Millis = 600_000;
-/// After a lost race the next try comes so soon, at first and at last.
-const SOON: (Millis, Millis) = (20, 2_000);
-/// The same after another failure.
-const RETRY: (Millis, Millis) = (1_000, 300_000);
 /// How long a process that died is away.
 const RESTART: Millis = 1_000;
 /// The seed when neither file nor command line name one.
@@ -76,9 +71,8 @@ pub struct Player {
     judging: BTreeMap<String, Judging>,
     run_wakes: BTreeMap<String, Millis>,
     wake: Option<Millis>,
-    failures: u32,
-    /// Ticks in a row that asked for something.
-    asked: u32,
+    retries: Retries,
+    run_retries: BTreeMap<String, Retries>,
     /// Whether a tick has come since it was last checked that nothing is left to do.
     unchecked: bool,
     /// Until when no process is there.
@@ -129,8 +123,8 @@ impl Player {
             judging: BTreeMap::new(),
             run_wakes: BTreeMap::new(),
             wake: None,
-            failures: 0,
-            asked: 0,
+            retries: Retries::default(),
+            run_retries: BTreeMap::new(),
             unchecked: false,
             down: None,
             was_healthy: false,

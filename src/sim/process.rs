@@ -23,13 +23,12 @@ use super::{
 use crate::{
     api::{
         RolloutStatus,
-        analysis::{AnalysisRunSpec, AnalysisRunStatus, RunPhase},
+        analysis::{AnalysisRunSpec, AnalysisRunStatus},
         reason::Reason,
     },
     engine::{Action, Decision, GateSeen, Input, Notice, Seen, Target, invariants},
-    evidence::run::Live,
     ports::{Clock, Observation, RolloutKey, World, WorldError},
-    reconcile::{replicas, runs},
+    reconcile::{replicas, runs::Judged},
 };
 
 /// A cache that is behind hears of what happened so much later.
@@ -69,7 +68,7 @@ struct Kept {
     observed: Option<Observation>,
     versions: BTreeMap<Named, u64>,
     /// Runs as they were judged last.
-    live: BTreeMap<String, Judged>,
+    judged: BTreeMap<String, (Arc<AnalysisRunSpec>, Judged)>,
     /// Broken invariants.
     broken: Vec<String>,
     /// Until when its call in progress is suspended; `Millis::MAX` forever.
@@ -79,13 +78,6 @@ struct Kept {
     crash: Option<Crash>,
     /// Writes so far.
     writes: u64,
-}
-
-/// A run as it was judged last, and when it was written last.
-struct Judged {
-    spec: Arc<AnalysisRunSpec>,
-    live: Live,
-    written: Timestamp,
 }
 
 /// As the controller reports that it restored a count.
@@ -301,40 +293,23 @@ impl Process {
 
     /// Judges a run. Gives when to judge it again, unless it has ended.
     pub async fn judge(&self, name: &str) -> Result<Option<Millis>, WorldError> {
-        let Some((spec, mut live, written, is_new)) = self.take_up(name) else { return Ok(None) };
-        if live.status().phase != RunPhase::Running {
-            return Ok(None);
+        let Some((spec, mut judged, is_recorded)) = self.take_up(name) else { return Ok(None) };
+        let look = judged.look(&spec, is_recorded, self, &|| self.now()).await;
+        if let Some(status) = look.record {
+            self.record_run(name, &spec, status).await?;
         }
-        let asked_at = self.now();
-        let before = runs::told(live.status());
-        let wake = runs::judge(&spec, &mut live, self, asked_at).await;
-        let now = self.now();
-        let write = is_new || before != runs::told(live.status()) || runs::is_old(&spec, written, now);
-        if write {
-            self.record_run(name, &spec, live.recorded(&spec)).await?;
-        }
-        let ended = live.status().phase != RunPhase::Running;
-        let judged = Judged { spec, live, written: if write { now } else { written } };
-        self.kept().live.insert(name.to_owned(), judged);
-        Ok((!ended).then(|| moment(wake).max(moment(now) + 50)))
+        self.kept().judged.insert(name.to_owned(), (spec, judged));
+        Ok(look.wake.map(moment))
     }
 
-    /// A run's spec, and the run as this process has it in memory or as it is on record, whichever is newer; with the time of
-    /// the last write, and whether nothing is on record yet.
-    fn take_up(&self, name: &str) -> Option<(Arc<AnalysisRunSpec>, Live, Timestamp, bool)> {
+    /// A run as it stands, and whether it has a status. A spec that is known is not copied again.
+    fn take_up(&self, name: &str) -> Option<(Arc<AnalysisRunSpec>, Judged, bool)> {
         let cluster = self.cluster();
         let run = cluster.runs.get(name)?;
-        let recorded = run.status.as_ref();
-        let through = recorded.and_then(|status| status.windows_through);
-        let known = self.kept().live.remove(name);
-        let spec = known.as_ref().map(|known| known.spec.clone()).filter(|spec| **spec == run.spec);
-        let spec = spec.unwrap_or_else(|| Arc::new(run.spec.clone()));
-        let known = known.filter(|known| known.live.status().windows_through >= through);
-        let (live, written) = known.map(|known| (known.live, known.written)).unwrap_or_else(|| {
-            let recorded = recorded.cloned().unwrap_or_default();
-            (Live::of(&run.spec, recorded), Timestamp::MIN)
-        });
-        Some((spec, live, written, recorded.is_none()))
+        let (known_spec, known) = self.kept().judged.remove(name).unzip();
+        let spec = known_spec.filter(|spec| **spec == run.spec).unwrap_or_else(|| Arc::new(run.spec.clone()));
+        let judged = Judged::newest(known, &spec, run.status.as_ref());
+        Some((spec, judged, run.status.is_some()))
     }
 
     async fn record_run(

@@ -19,6 +19,11 @@ pub fn moment(at: jiff::Timestamp) -> Millis {
     whole + i64::from(at.subsec_nanosecond() % 1_000_000 > 0)
 }
 
+/// A moment so much later, rounded up to the next millisecond.
+pub fn later(now: Millis, wait: std::time::Duration) -> Millis {
+    now.saturating_add(i64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX))
+}
+
 /// A duration in milliseconds.
 pub fn millis(duration: HumanDuration) -> Millis {
     i64::try_from(duration.get().as_millis()).unwrap_or(i64::MAX)

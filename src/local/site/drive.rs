@@ -12,15 +12,18 @@ use crate::{
     api::reason::Reason,
     engine::Notice,
     ports::{World as _, WorldError},
-    reconcile::tick::tick,
+    reconcile::{
+        retry::{Next, Retries},
+        tick::tick,
+    },
 };
 
 /// An address that could not be reached is looked at so soon.
 const SOON: Duration = Duration::from_millis(20);
 /// The engine looks this often without news.
 const BEAT: Duration = Duration::from_millis(500);
-/// What failed is tried again after so long.
-const AGAIN: Duration = Duration::from_secs(2);
+/// What failed is retried this soon at the latest: somebody is watching.
+const LONGEST: Duration = Duration::from_secs(2);
 /// After this many checks an undisturbed process is identified again.
 const RECOGNISE_EVERY: u32 = 10;
 
@@ -38,25 +41,21 @@ async fn turn(site: &Site, stop: &CancellationToken) {
     let key = site.key();
     let clock = site.inner.clock.clone();
     let mut told = String::new();
+    let mut retries = Retries::default();
     while !stop.is_cancelled() {
         let judged = site.judge(clock.now()).await;
         let ticked = match judged {
             Ok(()) => tick(site, &key, &*clock).await,
             Err(error) => Err(error),
         };
-        let wait = match ticked {
-            Ok(decision) => {
-                told.clear();
-                let wake = decision.and_then(|decision| decision.wake);
-                let wait = wake.map_or(BEAT, |wake| wake.at.duration_since(clock.now()).try_into().unwrap_or_default());
-                wait.clamp(Duration::from_millis(20), BEAT)
-            }
-            Err(WorldError::Conflict(_)) => Duration::from_millis(20),
-            Err(error) => {
-                site.tell_failure(&error, &mut told);
-                AGAIN
-            }
-        };
+        match &ticked {
+            Ok(_) => told.clear(),
+            Err(WorldError::Conflict(_)) => {}
+            Err(error) => site.tell_failure(error, &mut told),
+        }
+        let next = Next::after_tick(&ticked, clock.now());
+        let latest = if matches!(next, Next::After(_)) { BEAT } else { LONGEST };
+        let wait = retries.wait(next).unwrap_or(BEAT).min(latest);
         tokio::select! {
             () = stop.cancelled() => {}
             () = site.changed() => {}

@@ -2,8 +2,12 @@
 
 use std::task::{Context, Poll, Waker};
 
-use super::{Player, RETRY, SOON};
-use crate::{ports::WorldError, sim::time::Millis};
+use super::Player;
+use crate::{
+    ports::WorldError,
+    reconcile::retry::Next,
+    sim::time::{Millis, later},
+};
 
 impl Player {
     pub(super) fn due_run(&self, now: Millis) -> Option<String> {
@@ -20,15 +24,26 @@ impl Player {
         let (process, run) = (self.process.clone(), name.to_owned());
         let mut judging =
             self.judging.remove(name).unwrap_or_else(|| Box::pin(async move { process.judge(&run).await }));
-        let now = self.now();
         match judging.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(Some(wake))) => drop(self.run_wakes.insert(name.to_owned(), wake)),
-            Poll::Ready(Ok(None)) => {}
-            Poll::Ready(Err(WorldError::Conflict(_))) => drop(self.run_wakes.insert(name.to_owned(), now + SOON.0)),
-            Poll::Ready(Err(_)) => drop(self.run_wakes.insert(name.to_owned(), now + RETRY.0)),
+            Poll::Ready(judged) => self.judged(name, judged),
             Poll::Pending if self.process.stalled() == Some(Millis::MAX) => self.die(true),
             Poll::Pending if self.process.is_deposed() => self.lead_anew(),
             Poll::Pending => drop(self.judging.insert(name.to_owned(), judging)),
         }
+    }
+
+    fn judged(&mut self, name: &str, judged: Result<Option<Millis>, WorldError>) {
+        let wake = match judged {
+            Ok(wake) => {
+                self.run_retries.remove(name);
+                wake
+            }
+            Err(error) => {
+                let retries = self.run_retries.entry(name.to_owned()).or_default();
+                let wait = retries.wait(Next::after_error(&error));
+                wait.map(|wait| later(self.now(), wait))
+            }
+        };
+        self.run_wakes.extend(wake.map(|wake| (name.to_owned(), wake)));
     }
 }

@@ -5,18 +5,21 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{Played, Player, RESTART, RESYNC, RETRY, ROUNDS, SOON, Ticking};
+use super::{Played, Player, RESTART, ROUNDS, Ticking};
 use crate::{
     api::{RolloutStatus, status::Phase},
     engine::{self, Decision, Input},
     ports::WorldError,
-    reconcile::tick::tick,
+    reconcile::{
+        retry::{Next, Retries, SHORTEST},
+        tick::tick,
+    },
     sim::{
         expect,
         process::Process,
         scenario::FaultKind,
         story::Mark,
-        time::{Millis, instant, moment},
+        time::{Millis, instant, later},
     },
 };
 
@@ -96,26 +99,8 @@ impl Player {
 
     pub(super) fn ticked(&mut self, result: &Result<Option<Decision>, WorldError>) {
         let now = self.now();
-        let doubled = |(first, last): (Millis, Millis), times: u32| (first << times.min(12)).min(last);
-        match result {
-            Ok(Some(decision)) => {
-                self.failures = 0;
-                // Changes by actions trigger a tick; a tick that requests another one runs again soon.
-                self.asked = if decision.actions.is_empty() { 0 } else { self.asked + 1 };
-                let at = match &decision.wake {
-                    _ if self.asked > 0 => now + doubled(SOON, self.asked - 1),
-                    Some(wake) => moment(wake.at).min(now + RESYNC),
-                    None => now + RESYNC,
-                };
-                self.wake = Some(at.max(now + SOON.0));
-            }
-            Ok(None) => self.wake = None,
-            Err(error) => {
-                let delay = if matches!(error, WorldError::Conflict(_)) { SOON } else { RETRY };
-                self.wake = Some(now + doubled(delay, self.failures));
-                self.failures += 1;
-            }
-        }
+        let next = Next::after_tick(result, instant(now));
+        self.wake = self.retries.wait(next).map(|wait| later(now, wait));
     }
 
     /// What must hold after every tick, and how it is reported.
@@ -147,13 +132,8 @@ impl Player {
             return Ok(());
         }
         let cluster = self.cluster();
-        let soon = self.wake.is_some_and(|wake| wake <= cluster.now + SOON.0);
-        let idle = !soon
-            && self.down.is_none()
-            && self.asked == 0
-            && self.deposed.is_empty()
-            && self.failures == 0
-            && !cluster.news;
+        let soon = self.wake.is_some_and(|wake| wake <= later(cluster.now, SHORTEST));
+        let idle = !soon && self.down.is_none() && self.retries.is_calm() && self.deposed.is_empty() && !cluster.news;
         let Some(rollout) = cluster.rollout.as_ref().filter(|_| idle && !cluster.faults.any_on(cluster.now)) else {
             return Ok(());
         };
@@ -195,7 +175,8 @@ impl Player {
     pub(super) fn lead_anew(&mut self) {
         self.down = None;
         self.judging.clear();
-        self.failures = 0;
+        self.retries = Retries::default();
+        self.run_retries.clear();
         self.wake = None;
         self.process = Process::new(self.cluster.clone(), Some(self.now()), None);
         let names: Vec<String> = {
