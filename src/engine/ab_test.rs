@@ -26,7 +26,7 @@ enum Goal {
     NoDifference,
     /// Users were not split as planned: nothing that was counted can be compared.
     Invalid,
-    /// It goes on.
+    /// It continues.
     Open,
 }
 
@@ -84,7 +84,7 @@ fn follow(draft: &mut Draft<'_>, strategy: &AbTestStrategy, goal: Goal) -> bool 
     }
 }
 
-/// No decision: at the end of its time the file's policy decides.
+/// No decision: at the end of its time the policy of the spec decides.
 fn over_time(draft: &mut Draft<'_>, decide: &Decide) -> bool {
     let end = draft.not_before_first_look(draft.step_reaches(decide.at_most));
     let text = evidence(draft);

@@ -75,7 +75,7 @@ fn bring(draft: &mut Draft<'_>) -> Place {
         let route = weights::route(draft, goal);
         pods::with_mesh(draft, goal, draft.step_weight());
         Place {
-            // What is being taken back stands at 0, which says nothing about the step.
+            // Traffic that is being shifted back is at 0, which says nothing about the step.
             reached: canary_there(draft) && route.reached() && goal == draft.step_weight() && !is_shifting_back(draft),
             goal: draft.step_weight(),
         }
@@ -182,12 +182,12 @@ fn failed(draft: &mut Draft<'_>) -> bool {
     has_left_the_step(draft)
 }
 
-/// After an abort the next tick takes the traffic back; after a hold a person is asked.
+/// After an abort the next tick shifts the traffic back; after a hold an operator decides.
 fn has_left_the_step(draft: &Draft<'_>) -> bool {
     draft.course() != Course::Stepping || draft.is_held()
 }
 
-/// Completes the current item if it is over, else says what it waits for. While something that the user has to mend
+/// Completes the current item if it is over, else says what it waits for. While something that the user has to fix
 /// stands in the way, no item completes, whatever it waits for (S53).
 fn complete(draft: &mut Draft<'_>, place: Place) {
     // Nor without the canary's pods: an observation of nothing would never end (S56).
@@ -246,7 +246,7 @@ fn is_held_back(draft: &Draft<'_>, place: Place) -> bool {
     moves && !place.reached && enough
 }
 
-/// What only people can fix: an object that is missing, or a write that is refused (S53).
+/// What only an operator can fix: an object that is missing, or a write that is refused (S53).
 fn in_the_way(draft: &Draft<'_>) -> Option<(Reason, String)> {
     let problem = draft.input.seen.problems.first().map(|problem| (problem.reason.clone(), problem.message.clone()));
     problem.or_else(|| refusals::blocker(draft).map(|refusal| (refusal.reason, refusal.message)))
@@ -343,7 +343,7 @@ fn previewed(draft: &mut Draft<'_>) -> bool {
     false
 }
 
-/// A pause is over by time, even if nobody looked; without a duration a promote ends it (S13).
+/// A pause is over by time, even if no tick saw its end; without a duration a promote ends it (S13).
 fn paused(draft: &mut Draft<'_>, duration: Option<HumanDuration>) -> bool {
     let Some(duration) = duration else {
         draft.wait(Reason::Pause, "paused by its steps until an operator promotes", None);
@@ -376,7 +376,7 @@ fn observed(draft: &mut Draft<'_>, at_least: HumanDuration, at_most: HumanDurati
     out_of_time(draft, at_most, Reason::Observe)
 }
 
-/// Before promotion there is an implicit observation, unless the evidence already passed at this weight or a person
+/// Before promotion there is an implicit observation, unless the evidence already passed at this weight or an operator
 /// promoted.
 fn last_observation(draft: &mut Draft<'_>) -> bool {
     if draft.is_overridden() || !runs::background_started(draft) {
@@ -448,7 +448,7 @@ fn deadline(draft: &mut Draft<'_>) {
     outcome::fail(draft, Reason::ProgressDeadlineExceeded, &format!("no progress for {allowed}: {message}"));
 }
 
-/// Clocks of observations stand still while paused or scaled to zero (S36, S37).
+/// Clocks of observations are stopped while paused or scaled to zero (S36, S37).
 pub fn stop_clocks(draft: &mut Draft<'_>) {
     let now = draft.now();
     let stopped = draft.is_paused() || draft.replicas() == 0 || draft.is_held();

@@ -1,5 +1,5 @@
 //! Analyses of their own (a step's, a test's goal, the one after a switch) are checked before a release sends any traffic
-//! (rule S14): one that cannot be made would be found only when it is waited for, under traffic that nobody judges.
+//! (rule S14): one that cannot be made would be found only when it is waited for, under traffic that is not judged.
 
 use super::{
     decision::{Action, Goal, RunRequest},
@@ -10,7 +10,7 @@ use super::{
 /// The field of the analysis that decides an A/B test.
 const GOAL: &str = "abTest.goal";
 
-/// Has every analysis of the file checked once in each attempt, and again while one is refused.
+/// Has every analysis of the spec checked once in each attempt, and again while one is refused.
 pub fn ask(draft: &mut Draft<'_>) {
     let (Some(canary), Some(stable)) = (draft.canary_id(), draft.stable_id()) else { return };
     let both_there = draft.revision(&canary).is_some() && draft.revision(&stable).is_some();

@@ -1,4 +1,4 @@
-//! Commands of people and CI: one a tick, judged against the moment they were meant for (rules S80 to S84).
+//! Commands of operators and CI: one a tick, judged against the moment they were meant for (rules S80 to S84).
 
 use crate::api::{
     command::{CommandState, RolloutCommandSpec, Verb},
@@ -19,7 +19,7 @@ use super::{
 
 /// Commands that are remembered.
 const KEPT: usize = 20;
-/// How long a command waits to be taken; an abort waits for ever.
+/// How long a command may wait to be executed; an abort never expires.
 const EXPIRY: HumanDuration = HumanDuration::secs(600);
 
 type Answer = (CommandState, String);
@@ -213,7 +213,7 @@ fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     }
 }
 
-/// Whether a promotion under way waits for a verdict or for a person.
+/// Whether a promotion in progress waits for a verdict or for an operator.
 fn waits_for_operator(draft: &Draft<'_>) -> bool {
     !draft.is_paused() && (draft.is_held() || draft.stage() == Some(Stage::PostAnalysis))
 }
@@ -224,7 +224,7 @@ fn restart_stage(draft: &mut Draft<'_>) {
     }
 }
 
-/// A person's word stands in for the evidence; what was gathered before does not count any more (S34).
+/// An operator's command overrides the evidence; what was gathered before does not count any more (S34).
 fn override_evidence(draft: &mut Draft<'_>) {
     release_hold(draft);
     if let Some(release) = draft.status.state.release_mut() {

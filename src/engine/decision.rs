@@ -1,4 +1,4 @@
-//! What the engine decides: the next status, actions as desired states, when to look again, and what to tell people.
+//! What the engine decides: the next status, actions as desired states, when to look again, and which events to emit.
 
 use jiff::Timestamp;
 
@@ -42,7 +42,7 @@ pub struct Notice {
     pub warning: bool,
     /// A CamelCase reason.
     pub reason: Reason,
-    /// The same for people.
+    /// A human-readable message.
     pub message: String,
 }
 

@@ -18,11 +18,11 @@ use super::{
     replicas::Slack,
 };
 
-/// The deadline of one wait when the file does not say.
+/// The deadline of one wait when the spec does not say.
 pub const DEFAULT_DEADLINE: HumanDuration = HumanDuration::secs(600);
 /// How long a controller that has just begun looks around before it calls anything late (rule S41).
 const FIRST_LOOK: HumanDuration = HumanDuration::secs(60);
-/// How long an old revision keeps its pods when the file does not say.
+/// How long an old revision keeps its pods when the spec does not say.
 pub const DEFAULT_SCALE_DOWN_DELAY: HumanDuration = HumanDuration::secs(30);
 
 /// How traffic gets to one version or the other.
@@ -68,7 +68,7 @@ pub struct Draft<'a> {
     pub progress: Option<(Reason, u32)>,
     /// Writes that have to wait because another writer undoes them (S53).
     pub contested: Vec<Contested>,
-    /// What was refused and people are to read of.
+    /// The rejection that is shown to users.
     pub refusal: Option<Refusal>,
     /// Whether this tick waits for nothing but a time of our own, such as `settle`.
     pub own_wait: bool,
@@ -209,22 +209,22 @@ impl<'a> Draft<'a> {
         self.items.get(self.status.state.stepping()?.step as usize)
     }
 
-    /// The release under way.
+    /// The release in progress.
     pub fn release(&self) -> Option<&Release> {
         self.status.state.release()
     }
 
-    /// Whether the release was stopped until a person decides (rule S34).
+    /// Whether the release was stopped until an operator decides (rule S34).
     pub fn is_held(&self) -> bool {
         self.status.held().is_some()
     }
 
-    /// Whether a release is under way, and a version that was stable before needs no steps (S32, S62).
+    /// Whether a release is in progress, and a version that was stable before needs no steps (S32, S62).
     pub fn is_shortcut(&self) -> bool {
         self.status.state.promoting().is_some_and(|promoting| promoting.way.shortcut().is_some())
     }
 
-    /// Whether a person promoted past what is left to observe.
+    /// Whether an operator promoted past what is left to observe.
     pub fn is_overridden(&self) -> bool {
         self.release().is_some_and(|release| release.overridden)
     }
@@ -239,7 +239,7 @@ impl<'a> Draft<'a> {
         self.status.memory.settled_weight.unwrap_or_default()
     }
 
-    /// Whether a pause, in the file or by command, holds the steps (rule S36). An invalid file holds them as well.
+    /// Whether a pause, in the spec or by command, holds the steps (rule S36). An invalid spec holds them as well.
     pub fn is_paused(&self) -> bool {
         self.input.spec.paused || self.status.paused_by_command || self.input.seen.file_invalid
     }
@@ -253,7 +253,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether a promotion is only finished from here on (rule S18). A switch by Service can be taken back as long as the
+    /// Whether a promotion is only finished from here on (rule S18). A switch by Service can be reverted as long as the
     /// old revision is stable (S61).
     pub fn past_return(&self) -> bool {
         self.stable_moves() && self.split() != Split::Switch
@@ -309,8 +309,8 @@ impl<'a> Draft<'a> {
         self.progress = Some((reason, reached));
     }
 
-    /// Says that the tick waits for nothing but our own time, until then. The deadline's clock stands still meanwhile, and
-    /// goes on where it was if the wait before comes back (S38).
+    /// Says that the tick waits for nothing but our own time, until then. The deadline's clock is stopped meanwhile, and
+    /// continues where it was if the wait before comes back (S38).
     pub fn wait_our_time(&mut self, reason: Reason, message: impl Into<String>, until: Option<Timestamp>) {
         self.wait(reason, message, until);
         self.own_wait = true;
@@ -330,7 +330,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Keeps the deadline's clock as this tick leaves it: it runs, stands still, or has ended.
+    /// Keeps the deadline's clock as this tick leaves it: it runs, is stopped, or has ended.
     pub fn keep_progress(&mut self) {
         let now = self.now();
         match self.status.state.progress_mut() {
@@ -385,7 +385,7 @@ impl<'a> Draft<'a> {
         seen.chain(known.map(|revision| revision.number)).chain(past).max().unwrap_or(0).saturating_add(1)
     }
 
-    /// How long the current step lasts, without the time its clocks stood still or stand still now.
+    /// How long the current step lasts, without the time for which its clocks were or are stopped.
     pub fn step_elapsed(&self) -> SignedDuration {
         self.status.state.clock().map_or(SignedDuration::ZERO, |clock| {
             let until = clock.stopped_since.unwrap_or_else(|| self.now());
@@ -398,7 +398,7 @@ impl<'a> Draft<'a> {
         self.status.state.clock().is_none_or(|clock| clock.stopped_since.is_none())
     }
 
-    /// A moment that the current step's clocks decide: none while they stand still.
+    /// A moment that the current step's clocks decide: none while they are stopped.
     pub fn while_clocks_run(&self, moment: Timestamp) -> Option<Timestamp> {
         self.clock_runs().then_some(moment)
     }
@@ -431,7 +431,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// How people call a revision.
+/// How messages name a revision.
 pub fn named(revision: Option<&RevisionRef>) -> String {
     revision.map_or_else(|| "no revision".to_owned(), |revision| format!("revision #{}", revision.number))
 }

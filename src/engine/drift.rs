@@ -27,7 +27,7 @@ const PAUSE: HumanDuration = HumanDuration::secs(60);
 /// How many objects that we made are remembered.
 const MADE: usize = 32;
 
-/// What people call the objects of all routers.
+/// How messages name the objects of all routers.
 pub const ROUTES: &str = "the routes";
 
 /// An object whose repair has to wait.
@@ -126,7 +126,7 @@ fn was_made(draft: &Draft<'_>, action: &Action) -> bool {
     object_of(action).is_some_and(|object| draft.status.memory.made.contains(&object))
 }
 
-/// What people call the object that an action writes.
+/// How messages name the object that an action writes.
 fn object_of(action: &Action) -> Option<String> {
     match action {
         Action::EnsureRoute(_) => Some(ROUTES.to_owned()),
@@ -185,7 +185,7 @@ pub fn reason(draft: &Draft<'_>) -> Reason {
     if draft.contested.iter().any(Contested::is_traffic) { Reason::RouteDrift } else { Reason::ObjectDrift }
 }
 
-/// What people should know of writes that have to wait, if there are any.
+/// The message about writes that have to wait, if there are any.
 pub fn note(draft: &Draft<'_>) -> Option<String> {
     let notes: Vec<String> = draft.contested.iter().map(Contested::says).collect();
     (!notes.is_empty()).then(|| notes.join("; "))

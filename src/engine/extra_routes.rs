@@ -59,7 +59,7 @@ fn wanted(draft: &Draft<'_>, canary: Percent) -> RouteIntent {
         return RouteIntent::weight(canary);
     }
     let (headers, mirror) = items::routes_at(&draft.items, draft.step_index());
-    // Nobody is to stay with a version that gets nobody.
+    // No user is to stay with a version that gets no users.
     let sticky = ab_test::stickiness(draft.input.spec, &draft.status).filter(|_| !canary.is_zero());
     RouteIntent { canary, headers, mirror, sticky }
 }
@@ -124,7 +124,7 @@ pub fn plan(draft: &Draft<'_>, goal: Percent) -> String {
     format!("{goal} {}", text_of(&wanted(draft, goal))).trim_end().to_owned()
 }
 
-/// The same for people: `0 % with testers, mirror 20 %`.
+/// As messages say it: `0 % with testers, mirror 20 %`.
 pub fn shown(draft: &Draft<'_>, goal: Percent) -> String {
     let beside = text_of(&wanted(draft, goal));
     if beside.is_empty() { goal.to_string() } else { format!("{goal} with {beside}") }

@@ -1,5 +1,5 @@
 //! The gate step: an outside word that the release waits for (rule S16). An endpoint is asked until it says yes or no, and
-//! not again once that is on record; a person promotes.
+//! not again once that is on record; an operator promotes.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ fn asked(draft: &mut Draft<'_>, gate: &Gate) -> bool {
     open
 }
 
-/// While paused nobody is asked (rule S36).
+/// While paused no gate is asked (rule S36).
 fn ask(draft: &mut Draft<'_>, question: GateQuestion, memory: &GateMemory) {
     match memory.again_at.filter(|at| *at > draft.now()) {
         _ if draft.is_paused() => {}

@@ -2,7 +2,7 @@
 //! `noDataTimeout`, no weight rises and no step completes.
 //!
 //! That wait is an implicit observation: 30 minutes, extended once, then the file's `onInconclusive`. A promote ends it, as
-//! it ends an observation of the file's own.
+//! it ends an observation among the steps.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -42,7 +42,7 @@ fn keep(draft: &mut Draft<'_>, wait: Option<EvidenceWait>) {
     }
 }
 
-/// The step continues without a verdict on this traffic: a person or the file says so.
+/// The step continues without a verdict on this traffic: an operator or the spec says so.
 pub fn excuse(draft: &mut Draft<'_>) {
     keep(draft, None);
     let epoch = draft.status.memory.epoch;
@@ -56,7 +56,7 @@ pub fn forget(draft: &mut Draft<'_>) {
     keep(draft, None);
 }
 
-/// Waits for a verdict. At the end of its time the wait is extended once, then the file's policy decides.
+/// Waits for a verdict. At the end of its time the wait is extended once, then the policy of the spec decides.
 pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     let weight = draft.settled_weight();
     let known = known(draft).cloned();
@@ -84,7 +84,7 @@ pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     );
 }
 
-/// The clock of the wait stood still from then until now (S36, S37).
+/// The clock of the wait was stopped from then until now (S36, S37).
 pub fn add_suspended(draft: &mut Draft<'_>, from: Timestamp) {
     let now = draft.now();
     let wait = draft.status.state.stepping_mut().and_then(|stepping| stepping.evidence_wait.as_mut());

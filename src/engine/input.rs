@@ -1,4 +1,4 @@
-//! What the engine is told: the spec, its own last status, what was observed, and the time.
+//! What the engine decides from: the spec, its own last status, what was observed, and the time.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,7 +26,7 @@ pub struct Input<'a> {
     pub generation: Option<i64>,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// Whether deletion skips the hand-back (the annotation, or a namespace that goes).
+    /// Whether deletion skips the restore (the annotation, or a namespace that goes).
     pub skip_hand_back: bool,
     /// What is wanted.
     pub spec: &'a RolloutSpec,
@@ -65,11 +65,11 @@ pub struct Seen {
     pub gate: Option<GateSeen>,
     /// What stands in the way: invalid spec, missing objects, refused writes of the last tick.
     pub problems: Vec<Problem>,
-    /// Whether the file is invalid, and the spec's objects are those on record: nothing of the file is begun, and an abort is
-    /// taken all the same.
+    /// Whether the spec is invalid, and its objects are those on record: nothing of it is started, and an abort is executed
+    /// all the same.
     pub file_invalid: bool,
-    /// Whether the file names other objects than those written to last. Then the spec and everything observed are those of
-    /// the old objects, until they are given back (S20).
+    /// Whether the spec references other objects than those written to last. Then the spec and everything observed are those
+    /// of the old objects, until they are restored (S20).
     pub objects_changed: bool,
     /// Since when this controller decides; `None`: long enough.
     pub deciding_since: Option<Timestamp>,
@@ -122,7 +122,7 @@ pub struct RevisionSeen {
     pub ready: u32,
     /// Pods that are ready for minReadySeconds.
     pub available: u32,
-    /// Why pods do not come: quota, image pull, unschedulable; for people.
+    /// Why pods do not come: quota, image pull, unschedulable; as a message.
     pub trouble: Option<String>,
     /// What its pod template carries for a role.
     pub metadata: PodMetadata,
@@ -204,7 +204,7 @@ pub struct WorkloadSeen {
 /// An AnalysisRun.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunSeen {
-    /// Whether it goes on.
+    /// Whether it continues.
     pub phase: RunPhase,
     /// Its verdict.
     pub verdict: Verdict,
@@ -237,7 +237,7 @@ impl GateSeen {
 /// What a gate said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GateAnswer {
-    /// The release may go on.
+    /// The release may continue.
     Yes,
     /// It may not, and why.
     No(String),
@@ -245,7 +245,7 @@ pub enum GateAnswer {
     Unclear(String),
 }
 
-/// A command that waits to be taken.
+/// A command that waits to be executed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommandSeen {
     /// The object's uid.
@@ -258,13 +258,13 @@ pub struct CommandSeen {
     pub spec: RolloutCommandSpec,
 }
 
-/// Something in the way, for people to mend.
+/// A blocker that an operator has to fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// A CamelCase reason, for instance `MissingService`.
     pub reason: Reason,
     /// What is wrong, where, and what to do.
     pub message: String,
-    /// Whether nothing at all may be written (an invalid spec, a claimed object); else only steps stand still.
+    /// Whether nothing at all may be written (an invalid spec, a claimed object); else only steps are stopped.
     pub blocks_all: bool,
 }

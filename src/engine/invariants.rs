@@ -231,7 +231,7 @@ fn minimum_is_kept(input: &Input<'_>, decision: &Decision, found: &mut Vec<Strin
     }
 }
 
-/// I9: every state that is not final has a wake, an action under way, or waits for something outside.
+/// I9: every state that is not final has a wake, an action in progress, or waits for something outside.
 fn somebody_wakes_it(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
     let moving = matches!(
         decision.status.course(),

@@ -6,7 +6,7 @@ use crate::api::{
     strategy::{AnalysisStep, CanaryScale, Decide, Gate, HeaderRoute, MirrorRoute, Ramp, Step},
 };
 
-/// How long an observation lasts when the file does not say.
+/// How long an observation lasts when the spec does not say.
 pub const DEFAULT_AT_MOST: HumanDuration = HumanDuration::secs(30 * 60);
 
 /// One step.
@@ -14,7 +14,7 @@ pub const DEFAULT_AT_MOST: HumanDuration = HumanDuration::secs(30 * 60);
 pub enum Item {
     /// Move traffic.
     SetWeight(Percent),
-    /// Wait for a time, or for a person.
+    /// Wait for a time, or for an operator.
     Pause(Option<HumanDuration>),
     /// Wait for the background analysis.
     Observe {
@@ -55,7 +55,7 @@ pub enum Scale {
     MatchWeight,
 }
 
-/// The steps as items. A step without any key (the validator refuses it) is a pause for a person: the safe reading.
+/// The steps as items. A step without any key (the validator refuses it) is a pause without a duration: the safe reading.
 pub fn items(steps: &[Step]) -> Vec<Item> {
     steps.iter().map(item).collect()
 }

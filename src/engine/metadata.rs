@@ -1,6 +1,6 @@
 //! What pods carry for their role: the file's `canaryMetadata` while their revision is the canary, its `stableMetadata` while
 //! it is stable, and nothing of either once it is neither. It is asked for whenever it is not so: a role that changed, a
-//! file that changed and a label that somebody removed are all one.
+//! file that changed and a label that another writer removed are all one.
 
 use super::{decision::Action, draft::Draft};
 use crate::api::metadata::PodMetadata;

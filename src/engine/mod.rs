@@ -81,7 +81,7 @@ pub fn step(input: &Input<'_>) -> Decision {
     draft.finish()
 }
 
-/// Nothing is written while something is wrong that only people can fix.
+/// Nothing is written while something is wrong that only an operator can fix.
 fn blocked(draft: &mut Draft<'_>, problem: &Problem) {
     let (generation, now) = (draft.input.generation, draft.now());
     report::report_problem(draft, Some(problem));
@@ -159,7 +159,7 @@ fn first_wait(draft: &Draft<'_>, current: &str) -> (Reason, String) {
     (Reason::Pods, message)
 }
 
-/// Rule S31: traffic and pods return to stable, then the rollout is at rest.
+/// Traffic and pods return to stable, then the rollout is at rest (rule S31).
 fn returning(draft: &mut Draft<'_>) {
     runs::ensure(draft);
     let route = canary::rest(draft);

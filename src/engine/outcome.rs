@@ -27,7 +27,7 @@ pub fn at_rest(draft: &Draft<'_>) -> AtRest {
     AtRest { since: draft.now(), ..AtRest::default() }
 }
 
-/// A failure: rolled back or held, as the file says (S34). Past the point of no return it can only be reported.
+/// A failure: rolled back or held, as the spec says (S34). Past the point of no return it can only be reported.
 pub fn fail(draft: &mut Draft<'_>, reason: Reason, message: &str) {
     if draft.past_return() || draft.is_held() {
         return;
@@ -38,7 +38,7 @@ pub fn fail(draft: &mut Draft<'_>, reason: Reason, message: &str) {
     }
 }
 
-/// No verdict in time: as the file says.
+/// No verdict in time: as the spec says.
 pub fn inconclusive(draft: &mut Draft<'_>, message: &str) -> bool {
     match draft.input.spec.on_inconclusive.unwrap_or_default() {
         OnInconclusive::Promote => return true,
@@ -48,7 +48,7 @@ pub fn inconclusive(draft: &mut Draft<'_>, message: &str) -> bool {
     false
 }
 
-/// Freezes the rollout where it is until a person decides.
+/// Suspends the rollout where it is until an operator decides.
 pub fn hold(draft: &mut Draft<'_>, reason: Reason, message: &str) {
     let since = draft.now();
     let Some(release) = draft.status.state.release_mut().filter(|release| release.held.is_none()) else { return };

@@ -45,7 +45,7 @@ impl<'a> Release<'a> {
     }
 
     /// The most pods of all versions at a time, from the first step to the end of the promotion. No quota below it is enough
-    /// for every course that the release may take: new pods may be slow, and a person may promote at any step.
+    /// for every course that the release may take: new pods may be slow, and an operator may promote at any step.
     pub fn most_pods(&self) -> u32 {
         if self.split == Split::Ratio {
             return self.most_by_ratio();

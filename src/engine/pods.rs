@@ -57,7 +57,7 @@ fn pods_of(revision: &RevisionSeen) -> Pods {
 }
 
 /// Asks for the replica counts of this tick, with a mesh. `goal` is the weight that this tick wants: stable has pods for the
-/// rest of it, also while traffic is being taken back (S30, S55). `next` is what the canary is made ready for meanwhile.
+/// rest of it, also while traffic is being shifted back (S30, S55). `next` is what the canary is made ready for meanwhile.
 pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent, next: Percent) {
     if let Some(stable) = draft.stable_id() {
         stable_pods(draft, &stable, goal);
@@ -76,7 +76,7 @@ pub fn with_mesh(draft: &mut Draft<'_>, goal: Percent, next: Percent) {
     draft.status.memory.drained = kept;
 }
 
-/// Stable keeps all its pods, or, where the file says so, what its traffic needs (rule S55): it grows at once, and shrinks
+/// Stable keeps all its pods, or, where the spec says so, what its traffic needs (rule S55): it grows at once, and shrinks
 /// when the weight has been settled for as long as an old revision keeps its pods.
 fn stable_pods(draft: &mut Draft<'_>, stable: &str, goal: Percent) {
     let replicas = draft.replicas();

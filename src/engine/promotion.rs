@@ -137,7 +137,7 @@ fn stable_moved(draft: &mut Draft<'_>) -> bool {
     settled
 }
 
-/// After a blue-green switch: the verdict, unless a person's word stands in for it.
+/// After a blue-green switch: the verdict, unless an operator's command replaces it.
 fn analysed(draft: &mut Draft<'_>) -> bool {
     let analysis = draft.blue_green().and_then(|strategy| strategy.post_promotion_analysis.as_ref());
     let at_most = analysis.and_then(|analysis| analysis.at_most).unwrap_or(items::DEFAULT_AT_MOST);

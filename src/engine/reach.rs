@@ -1,4 +1,4 @@
-//! Whether callers reach the stable version: it has pods that are available, and its target lists them (rule S57).
+//! Whether clients reach the stable version: it has pods that are available, and its target lists them (rule S57).
 
 use super::{
     draft::{Draft, named},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::api::reason::Reason;
 
-/// Why they do not, as a reason and for people. Scaled to zero there is nothing to reach (S37).
+/// Why they do not, as a reason and a message. Scaled to zero there is nothing to reach (S37).
 pub fn lacks(draft: &Draft<'_>) -> Option<(Reason, String)> {
     let stable = draft.stable_id().filter(|_| draft.replicas() > 0)?;
     let name = named(draft.status.stable_revision.as_ref());

@@ -35,7 +35,7 @@ pub struct Why<'a> {
     pub message: &'a str,
 }
 
-/// Puts a refusal on record. Says whether people have not been told of it yet.
+/// Puts a refusal on record. Says whether it has not been reported yet.
 pub fn refused(
     status: &mut RolloutStatus,
     action: &Action,
@@ -116,13 +116,13 @@ pub fn blocker(draft: &Draft<'_>) -> Option<Refusal> {
     draft.status.memory.refused.iter().find(asked).cloned()
 }
 
-/// What people are to read of: what a step builds on before anything else.
+/// What is shown to users: what a step builds on before anything else.
 fn shown(draft: &Draft<'_>) -> Option<Refusal> {
     let asked = |refusal: &&Refusal| draft.actions.iter().any(|action| fingerprint(action) == refusal.action);
     blocker(draft).or_else(|| draft.status.memory.refused.iter().find(asked).cloned())
 }
 
-/// Takes out of the decision what was refused a short while ago, unless the file has changed, and forgets refusals of what
+/// Takes out of the decision what was refused a short while ago, unless the spec has changed, and forgets refusals of what
 /// is no longer asked for.
 pub fn withhold(draft: &mut Draft<'_>) {
     if draft.status.memory.refused.is_empty() {

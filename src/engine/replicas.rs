@@ -36,7 +36,7 @@ impl Needs {
     }
 
     /// At a step, with what the steps up to it have set. A preview has at most the desired replicas: an autoscaler may go
-    /// below what the file says (S8, S60).
+    /// below what the spec says (S8, S60).
     pub fn at_step(spec: &RolloutSpec, items: &[Item], step: u32, replicas: u32) -> Needs {
         let (headers, mirror) = items::routes_at(items, step);
         let scale = match items::scale_at(items, step) {
@@ -200,7 +200,7 @@ pub fn next_move(replicas: u32, target: (u32, u32), slack: Slack, stable: Pods, 
     let mut spare = sum(Pods::counted).saturating_sub(replicas.saturating_sub(slack.unavailable));
     let mut shrink = |pods: Pods, wanted: u32, target: u32| {
         let surplus = wanted.saturating_sub(target);
-        // Pods that are not available serve nobody: they go first and cost nothing.
+        // Pods that are not available serve no one: they go first and cost nothing.
         let idle = pods.wanted.saturating_sub(pods.counted()).min(surplus);
         let serving = (surplus - idle).min(spare);
         spare -= serving;
@@ -210,7 +210,7 @@ pub fn next_move(replicas: u32, target: (u32, u32), slack: Slack, stable: Pods, 
     let mut next_stable = shrink(stable, grown_stable, stable_target);
     let mut next_canary = shrink(canary, grown_canary, canary_target);
 
-    // Above the ceiling (after a scale-down, or both sides full): pods that serve nobody go, whatever the targets.
+    // Above the ceiling (after a scale-down, or both sides full): pods that serve no one go, whatever the targets.
     let others = older.iter().copied().fold(0, u32::saturating_add);
     let mut excess = next_stable.saturating_add(next_canary).saturating_add(others).saturating_sub(ceiling);
     for (next, pods) in [(&mut next_canary, canary), (&mut next_stable, stable)] {

@@ -1,4 +1,4 @@
-//! What people read in the status: phase, reason, one line, counts, conditions (semantics.md section 9).
+//! What users read in the status: phase, reason, one line, counts, conditions (semantics.md section 9).
 
 use crate::api::{
     conditions,
@@ -30,7 +30,7 @@ pub fn report(draft: &mut Draft<'_>) {
     conditions(draft);
 }
 
-/// A write that has to wait is told beside whatever else there is to tell.
+/// A write that has to wait is shown beside any other message.
 fn note_contested(draft: &mut Draft<'_>) {
     let Some(note) = drift::note(draft) else { return };
     if draft.status.reason == Reason::Stable {
@@ -43,7 +43,7 @@ fn note_contested(draft: &mut Draft<'_>) {
     *message = if message.is_empty() { note } else { format!("{message}; {note}") };
 }
 
-/// What stands in the way is told once, also while something else is what people wait for.
+/// A blocker is reported once, also while the rollout waits for something else.
 pub fn report_problem(draft: &mut Draft<'_>, problem: Option<&Problem>) {
     let message = problem.map(|problem| problem.message.clone());
     if draft.status.memory.problem_told == message {
@@ -55,12 +55,12 @@ pub fn report_problem(draft: &mut Draft<'_>, problem: Option<&Problem>) {
     draft.status.memory.problem_told = message;
 }
 
-/// What lets nothing of the file begin.
+/// What blocks everything in the spec.
 fn blocking(draft: &Draft<'_>) -> Option<Problem> {
     draft.input.seen.problems.iter().find(|problem| problem.blocks_all).cloned()
 }
 
-/// What was refused, in place of anything else but a hold, which asks for a person, and a missed deadline, which names it.
+/// What was refused, in place of anything else but a hold, which waits for an operator, and a missed deadline, which names it.
 fn refused(draft: &mut Draft<'_>) {
     let late = draft.status.reason == Reason::ProgressDeadlineExceeded;
     if draft.is_held() || late || blocking(draft).is_some() {
@@ -87,7 +87,7 @@ fn counts(draft: &mut Draft<'_>) {
     status.selector.clone_from(&seen.selector);
 }
 
-/// The phase, which is never Healthy while callers cannot reach the stable version (S57).
+/// The phase, which is never Healthy while clients cannot reach the stable version (S57).
 fn phase(draft: &mut Draft<'_>) {
     if let Some(problem) = blocking(draft) {
         return draft.set_phase(Phase::Degraded, problem.reason, problem.message);

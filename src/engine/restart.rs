@@ -60,13 +60,13 @@ pub fn walk(draft: &mut Draft<'_>) {
     draft.wait(Reason::Restarting, message, None);
 }
 
-/// Available pods that a restart leaves. It has no pods above the desired count, so it takes one at a time where the file
+/// Available pods that a restart leaves. It has no pods above the desired count, so it takes one at a time where the spec
 /// says none.
 fn minimum(draft: &Draft<'_>) -> u32 {
     draft.replicas().saturating_sub(draft.slack().unavailable.max(1))
 }
 
-/// Those that serve nobody, then the oldest, as many as may go.
+/// Those that serve no one, then the oldest, as many as may go.
 fn chosen(mut old: Vec<&PodSeen>, may_go: u32) -> Vec<&PodSeen> {
     old.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
     let (ready, unready): (Vec<_>, Vec<_>) = old.into_iter().partition(|pod| pod.ready);
@@ -169,7 +169,7 @@ mod tests {
             // One is being replaced: its substitute is not ready.
             ([old(7), vec![pod("new", 0, false)]].concat(), 8, vec!["p6"]),
             ([old(6), vec![pod("n1", 0, false), pod("n2", 0, false)]].concat(), 8, vec![]),
-            // An old pod that serves nobody costs nothing.
+            // An old pod that serves no one costs nothing.
             ([old(6), vec![pod("sick", 30, false), pod("n", 0, false)]].concat(), 8, vec!["sick"]),
         ] {
             let (seen, status) = at_rest(pods, replicas, Some(NOW - 1.minutes()));

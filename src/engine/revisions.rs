@@ -22,18 +22,18 @@ pub fn follow_template(draft: &mut Draft<'_>) {
         return;
     }
     if draft.past_return() {
-        return; // the promotion under way ends first; the new template follows at once
+        return; // the promotion in progress ends first; the new template follows at once
     }
     match draft.course() {
         Course::FirstDeploy => first(draft, wanted),
         _ if Some(&wanted) == draft.stable_id().as_ref() => back_to_stable(draft),
-        // What is released next to a version that callers do not reach would be judged by nothing, and have no way back.
+        // What is released next to a version that clients do not reach would be judged by nothing, and have no way back.
         Course::Idle if reach::is_unreachable(draft) => {}
         _ => begin_new(draft, wanted),
     }
 }
 
-/// The template in force: the file's, or the one that `undo` pinned against it.
+/// The template in force: the spec's, or the one that `undo` pinned against it.
 fn wanted_id(draft: &Draft<'_>) -> Option<String> {
     let template = draft.input.seen.template.as_ref()?;
     match &draft.status.pinned {
@@ -42,7 +42,7 @@ fn wanted_id(draft: &Draft<'_>) -> Option<String> {
     }
 }
 
-/// A pin holds until the file has another template.
+/// A pin holds until the spec has another template.
 fn lift_pin(draft: &mut Draft<'_>) {
     let file = draft.input.seen.template.as_ref().map(|template| template.id.clone());
     if let (Some(pinned), Some(file)) = (&draft.status.pinned, file)

@@ -140,7 +140,7 @@ fn request(draft: &mut Draft<'_>, kind: Kind, name: String, judged: Judged) {
         Kind::Goal => "goal".to_owned(),
         Kind::Step => draft.step_index().to_string(),
     };
-    // The settled weight, not the file's: while a lost candidate gets nobody (S56), nobody is planned for it.
+    // The settled weight, not the spec's: while a lost candidate gets no users (S56), none are planned for it.
     let by_weight = draft.ab_test().and_then(|test| test.weight);
     let goal = Goal { candidate_share: by_weight.and(draft.status.memory.settled_weight) };
     let key = format!("{}/{canary}/{place}/{}/{}", draft.input.uid, draft.status.attempt, evidence_round(draft));
@@ -149,7 +149,7 @@ fn request(draft: &mut Draft<'_>, kind: Kind, name: String, judged: Judged) {
         key,
         templates: judged.templates,
         args: judged.args,
-        // A test goes on after its first word: it may come too early to be taken.
+        // A test continues after its first result, which may come too early to count.
         background: matches!(kind, Kind::Background | Kind::Goal),
         canary,
         stable,

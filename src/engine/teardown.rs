@@ -46,17 +46,17 @@ fn waits_for_workload(draft: &Draft<'_>) -> bool {
     workload.is_some_and(|workload| workload.paused || workload.wanted < replicas || workload.available < replicas)
 }
 
-/// Whether the Deployment is not as it is to be given back: held still, of another size, or with another template than
+/// Whether the Deployment is not as it is to be restored: held still, of another size, or with another template than
 /// stable's.
 fn is_held(draft: &Draft<'_>) -> bool {
     let (workload, template) = (draft.input.seen.workload.as_ref(), draft.input.seen.template.as_ref());
     let other_size = workload.is_some_and(|workload| workload.paused || workload.wanted != draft.replicas());
-    // A stable version whose ReplicaSet is lost has no template to give back.
+    // A stable version whose ReplicaSet is lost has no template to restore.
     let stable = draft.stable_id().filter(|id| draft.revision(id).is_some());
     other_size || stable.is_some_and(|stable| template.is_some_and(|template| template.id != stable))
 }
 
-/// Once the Services select all pods again they would select these too: a preview that nobody has judged, or a version whose
+/// Once the Services select all pods again they would select these too: a preview that was never judged, or a version whose
 /// traffic has gone. They go first.
 fn waits_for_others(draft: &mut Draft<'_>) -> bool {
     if draft.input.seen.workload.is_none() || !only_stable_is_reached(draft) {
@@ -107,7 +107,7 @@ mod tests {
         serde_json::from_value(json!({"replicas": 4, "strategy": strategy, "traffic": traffic})).unwrap()
     }
 
-    /// The Deployment serves again; v1 is stable, v2 still has this many pods, `pinned` is what callers reach.
+    /// The Deployment serves again; v1 is stable, v2 still has this many pods, `pinned` is what clients reach.
     fn seen(pods: u32, pinned: &str, weight: u8) -> Seen {
         let revision =
             |id: &str, pods: u32| RevisionSeen { id: id.into(), wanted: pods, pods, ..RevisionSeen::default() };

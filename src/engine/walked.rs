@@ -7,7 +7,7 @@ pub fn are_edited(draft: &Draft<'_>) -> bool {
     recorded(draft).is_some_and(|walked| *walked != so_far(draft))
 }
 
-/// Whether the file says of the steps up to here what it said when they were walked. From the point of no return on, and for
+/// Whether the spec has the steps up to here that it had when they were completed. From the point of no return on, and for
 /// a shortcut, it does not matter what it says.
 pub fn are_as_recorded(draft: &Draft<'_>) -> bool {
     let same = recorded(draft).is_some_and(|walked| *walked == so_far(draft));

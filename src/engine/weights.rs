@@ -266,7 +266,7 @@ fn may_write(
     }
 }
 
-/// Rule S53: writes the routes back if that may be now, and tells of it.
+/// Rule S53: writes the routes back if that may be now, and emits an event.
 fn repair(draft: &mut Draft<'_>, seen: &RouteSeen) -> bool {
     let confirmed = draft.status.memory.route_written.as_ref().is_some_and(|written| written.confirmed);
     let ours = !confirmed || may_be_ours(draft, seen);
