@@ -205,6 +205,11 @@ pub struct BackgroundAnalysis {
 }
 
 impl RolloutSpec {
+    /// The maximum duration of a wait for pods, routes or endpoints before `onFailure` applies.
+    pub fn progress_deadline(&self) -> HumanDuration {
+        self.progress_deadline.unwrap_or(HumanDuration::secs(600))
+    }
+
     /// Whether a mesh splits the traffic, as opposed to the ratio of replicas.
     pub fn has_mesh(&self) -> bool {
         !self.traffic.is_empty()

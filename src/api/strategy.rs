@@ -19,7 +19,7 @@ pub use canary::CanaryStrategy;
 pub use gate::{Gate, ONE_WAY, OnTimeout, host};
 pub use judged::Judged;
 pub use requests::{HeaderRoute, MirrorRoute, OWN_ROUTES, RequestMatch, ValueMatch};
-pub use step::{AnalysisStep, CanaryScale, Decide, Observe, Pause, Ramp, Step};
+pub use step::{AnalysisStep, CanaryScale, DEFAULT_AT_MOST, Decide, Observe, Pause, Ramp, Step};
 
 /// The release strategy. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]

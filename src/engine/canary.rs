@@ -6,6 +6,7 @@ use crate::api::{
     common::{HumanDuration, Percent},
     reason::Reason,
     status::{Course, Phase},
+    strategy::DEFAULT_AT_MOST,
 };
 
 use super::{
@@ -259,7 +260,7 @@ fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
         Some(Item::Observe { at_least, at_most }) => observed(draft, at_least, at_most),
         Some(Item::Analysis(step)) => {
             let name = runs::step_name(draft);
-            analysed(draft, &name, step.at_most.unwrap_or(items::DEFAULT_AT_MOST))
+            analysed(draft, &name, step.at_most())
         }
         Some(Item::Gate(gate)) => gate::passed(draft, &gate),
         Some(Item::Decide(decide)) => ab_test::decided(draft, &decide),
@@ -385,7 +386,7 @@ fn last_observation(draft: &mut Draft<'_>) -> bool {
     let required = draft.input.seen.runs.get(&runs::background_name(draft));
     let advisory = required
         .is_some_and(|run| !run.status.metrics.is_empty() && run.status.metrics.iter().all(|metric| !metric.required));
-    advisory || observed(draft, HumanDuration::default(), items::DEFAULT_AT_MOST)
+    advisory || observed(draft, HumanDuration::default(), DEFAULT_AT_MOST)
 }
 
 /// Waits for the verdict of a run of its own.

@@ -18,8 +18,6 @@ use super::{
     replicas::Slack,
 };
 
-/// The deadline of one wait when the spec does not say.
-pub const DEFAULT_DEADLINE: HumanDuration = HumanDuration::secs(600);
 /// How long a controller that has just begun looks around before it calls anything late (rule S41).
 const FIRST_LOOK: HumanDuration = HumanDuration::secs(60);
 /// How long an old revision keeps its pods when the spec does not say.
@@ -365,7 +363,7 @@ impl<'a> Draft<'a> {
     /// The progress deadline, if the current wait has missed it (rule S38); else looks again when it would.
     pub fn overdue(&mut self) -> Option<HumanDuration> {
         let since = self.stuck_since()?;
-        let allowed = self.input.spec.progress_deadline.unwrap_or(DEFAULT_DEADLINE);
+        let allowed = self.input.spec.progress_deadline();
         let until = self.not_before_first_look(allowed.after(since));
         if until > self.now() {
             self.wake(until, WakeReason::ProgressDeadline);

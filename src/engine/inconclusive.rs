@@ -6,9 +6,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{analysis::Verdict, common::HumanDuration, reason::Reason, status::EvidenceWait};
+use crate::api::{
+    analysis::Verdict, common::HumanDuration, reason::Reason, status::EvidenceWait, strategy::DEFAULT_AT_MOST,
+};
 
-use super::{draft::Draft, items, outcome, runs};
+use super::{draft::Draft, outcome, runs};
 
 /// Whether the background analysis has ended up without a verdict on the traffic that is settled now.
 pub fn is_found(draft: &Draft<'_>) -> bool {
@@ -64,7 +66,7 @@ pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     let runs = draft.clock_runs();
     if runs && is_over(draft, &wait) && !wait.extended {
         wait.extended = true;
-        let message = format!("no verdict within {0}: extended once by {0}", items::DEFAULT_AT_MOST);
+        let message = format!("no verdict within {DEFAULT_AT_MOST}: extended once by {DEFAULT_AT_MOST}");
         draft.emit(true, Reason::Extended, message);
     }
     if runs && is_over(draft, &wait) {
@@ -94,7 +96,7 @@ pub fn add_suspended(draft: &mut Draft<'_>, from: Timestamp) {
 }
 
 fn length(wait: &EvidenceWait) -> HumanDuration {
-    let once = items::DEFAULT_AT_MOST;
+    let once = DEFAULT_AT_MOST;
     if wait.extended { HumanDuration::from(once.get() * 2) } else { once }
 }
 

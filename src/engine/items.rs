@@ -6,9 +6,6 @@ use crate::api::{
     strategy::{AnalysisStep, CanaryScale, Decide, Gate, HeaderRoute, MirrorRoute, Ramp, Step},
 };
 
-/// How long an observation lasts when the spec does not say.
-pub const DEFAULT_AT_MOST: HumanDuration = HumanDuration::secs(30 * 60);
-
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
@@ -64,10 +61,7 @@ fn item(step: &Step) -> Item {
     if let Some(weight) = step.set_weight {
         Item::SetWeight(weight)
     } else if let Some(observe) = &step.observe {
-        Item::Observe {
-            at_least: observe.at_least.unwrap_or_default(),
-            at_most: observe.at_most.unwrap_or(DEFAULT_AT_MOST),
-        }
+        Item::Observe { at_least: observe.at_least.unwrap_or_default(), at_most: observe.at_most() }
     } else if let Some(analysis) = &step.analysis {
         Item::Analysis(analysis.clone())
     } else if let Some(scale) = &step.set_canary_scale {

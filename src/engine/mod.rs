@@ -43,7 +43,7 @@ pub use ab_test::stickiness;
 pub use decision::{
     Action, Decision, GateQuestion, Goal, Notice, Restore, RouteIntent, RunRequest, Stickiness, Target, Wake,
 };
-pub use draft::{DEFAULT_DEADLINE, DEFAULT_SCALE_DOWN_DELAY, Split};
+pub use draft::{DEFAULT_SCALE_DOWN_DELAY, Split};
 pub use input::{
     CommandSeen, GateAnswer, GateSeen, Input, PodSeen, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen,
     TemplateSeen, WorkloadSeen,

@@ -4,13 +4,14 @@ use crate::api::{
     common::Percent,
     reason::Reason,
     status::{Course, Stage, State},
+    strategy::{AnalysisStep, DEFAULT_AT_MOST},
 };
 
 use super::{
     canary,
     decision::Target,
     draft::{Draft, Split},
-    items, outcome, pods, refusals, runs, settling, weights,
+    outcome, pods, refusals, runs, settling, weights,
 };
 
 /// One tick of the promotion.
@@ -140,7 +141,7 @@ fn stable_moved(draft: &mut Draft<'_>) -> bool {
 /// After a blue-green switch: the verdict, unless an operator's command replaces it.
 fn analysed(draft: &mut Draft<'_>) -> bool {
     let analysis = draft.blue_green().and_then(|strategy| strategy.post_promotion_analysis.as_ref());
-    let at_most = analysis.and_then(|analysis| analysis.at_most).unwrap_or(items::DEFAULT_AT_MOST);
+    let at_most = analysis.map_or(DEFAULT_AT_MOST, AnalysisStep::at_most);
     let name = runs::post_name(draft);
     draft.is_overridden() || canary::analysed(draft, &name, at_most)
 }

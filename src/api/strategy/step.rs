@@ -14,6 +14,9 @@ use crate::api::{
     pod_count::MOST_PODS,
 };
 
+/// A wait for a verdict lasts this long at most where the file does not say, and once more as long.
+pub const DEFAULT_AT_MOST: HumanDuration = HumanDuration::secs(30 * 60);
+
 /// One step of a canary. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -61,6 +64,13 @@ pub struct Step {
     pub decide: Option<Decide>,
 }
 
+impl Step {
+    /// How long the step waits for a verdict at most, before it is extended; `None`: it waits for none.
+    pub fn at_most(&self) -> Option<HumanDuration> {
+        self.observe.as_ref().map(Observe::at_most).or(self.analysis.as_ref().map(AnalysisStep::at_most))
+    }
+}
+
 /// A pause of the release.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -83,6 +93,13 @@ pub struct Observe {
     pub at_most: Option<HumanDuration>,
 }
 
+impl Observe {
+    /// The maximum duration, before it is extended.
+    pub fn at_most(&self) -> HumanDuration {
+        self.at_most.unwrap_or(DEFAULT_AT_MOST)
+    }
+}
+
 /// An analysis that the step waits for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -102,6 +119,11 @@ pub struct AnalysisStep {
 }
 
 impl AnalysisStep {
+    /// The maximum duration, before it is extended.
+    pub fn at_most(&self) -> HumanDuration {
+        self.at_most.unwrap_or(DEFAULT_AT_MOST)
+    }
+
     /// The analysis.
     pub fn judged(&self) -> Judged {
         Judged { templates: self.templates.clone(), args: self.args.clone() }

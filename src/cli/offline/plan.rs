@@ -171,7 +171,7 @@ impl Plan {
                 self.open_waits += 1;
             }
             Item::Analysis(analysis) => {
-                let at_most = analysis.at_most.unwrap_or(items::DEFAULT_AT_MOST);
+                let at_most = analysis.at_most();
                 let what = format!("analysis {}", names(&analysis.templates));
                 self.line(number, what, format!("at most {at_most}"), weight);
                 self.open_waits += 1;

@@ -1,6 +1,6 @@
 //! `explain`: why a rollout is in its current state, what happens next and when, and what would make it roll back.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     api::{
@@ -234,7 +234,7 @@ fn rolls_back_when(rollout: &Rollout, status: &RolloutStatus) -> Option<String> 
             format!("{} fails (now at {:.0} % of the required evidence)", metric.name, metric.fail_progress * 100.0)
         })
         .collect();
-    let deadline = rollout.spec.progress_deadline.map_or(SignedDuration::from_mins(10), |d| d.signed());
+    let deadline = rollout.spec.progress_deadline().signed();
     let mut causes =
         if required.is_empty() && is_judged(&rollout.spec) { vec!["the analysis fails".into()] } else { required };
     causes.push(format!("pods or routes make no progress for {}", words::short(deadline)));
@@ -260,8 +260,7 @@ fn is_judged(spec: &RolloutSpec) -> bool {
 fn no_verdict(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Option<String> {
     let Place::Step(step) = words::place(rollout) else { return None };
     let until = status.waiting_for.as_ref()?.until?;
-    let at_most = step.observe.as_ref().map(|o| o.at_most).or(step.analysis.as_ref().map(|a| a.at_most))?;
-    let length = words::short(at_most.map_or(SignedDuration::from_mins(30), |d| d.signed()));
+    let length = words::short(step.at_most()?.signed());
     let then = screen::inconclusive_words(rollout);
     let policy = rollout.spec.on_inconclusive.unwrap_or_default();
     let extends = if status.state.extended() { String::new() } else { format!("extends once by {length}, then ") };

@@ -282,9 +282,8 @@ pub fn limit(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Optio
     if let Some(gate) = &step.gate {
         return Some(format!("at most {left} more, then {}", words::timeout_words(gate)));
     }
-    let at_most = step.observe.as_ref().map(|o| o.at_most).or(step.analysis.as_ref().map(|a| a.at_most));
-    let Some(at_most) = at_most else { return Some(format!("at most {left} more")) };
-    let length = words::short(at_most.map_or(SignedDuration::from_mins(30), |d| d.signed()));
+    let Some(at_most) = step.at_most() else { return Some(format!("at most {left} more")) };
+    let length = words::short(at_most.signed());
     let then = if status.state.extended() {
         inconclusive_words(rollout).to_owned()
     } else {
