@@ -1,5 +1,5 @@
-//! The invariants I1 to I14 of semantics.md section 10 that can be told from one tick: debug builds, property tests and
-//! the simulator all check this one list.
+//! The invariants I1 to I14 of semantics.md section 10 that can be told from one decision: the simulator, the model check and
+//! the property tests all check this one list.
 
 use crate::api::{
     common::Percent,

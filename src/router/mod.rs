@@ -2,7 +2,7 @@
 //!
 //! A router is pure. It lists the objects it needs, reads the weights from them and plans whole-object writes that
 //! change only the fields it owns; the caller with a client reads and writes. Routers are found through [`ROUTERS`],
-//! which also drives documentation, RBAC and watches.
+//! which also drives RBAC and watches.
 //!
 //! Without entries in `spec.traffic` there is no router, and the ratio of replicas determines the weight (rule S54):
 //! every pod of both revisions is behind the same Service, so a canary with `c` of `n` pods gets about `c / n` of the
