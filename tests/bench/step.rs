@@ -3,6 +3,10 @@
 //! `make bench`. A Rollout has a full history here and old ReplicaSets, as one that has been in use for a while.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark, as a test")]
 
+#[path = "../it/small_world/mod.rs"]
+#[allow(dead_code, reason = "the benchmark needs a part of it")]
+mod small_world;
+
 use std::{hint::black_box, path::Path, sync::Arc, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -15,11 +19,11 @@ use glidepath::{
         status::{Course, Phase},
     },
     engine::{Decision, Input, Seen, step},
-    sim::SimWorld,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
+use small_world::SimWorld;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const REPLICAS: u32 = 10;

@@ -1,20 +1,19 @@
 //! A/B tests in the simulated world (rules S70 to S73).
 
-use glidepath::{
-    api::{
-        RolloutSpec,
-        analysis::{TemplateRef, Verdict},
-        command::{CommandState, Verb},
-        common::{HumanDuration, Percent},
-        reason::Reason,
-        rollout::OnInconclusive,
-        status::{Course, Outcome, Phase, Stage},
-        strategy::{AbTestStrategy, Judged, OnNoDifference, OnWin, RequestMatch, Sticky, Strategy, ValueMatch},
-        traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
-    },
-    sim::{SimWorld, world::Behaviour},
+use glidepath::api::{
+    RolloutSpec,
+    analysis::{TemplateRef, Verdict},
+    command::{CommandState, Verb},
+    common::{HumanDuration, Percent},
+    reason::Reason,
+    rollout::OnInconclusive,
+    status::{Course, Outcome, Phase, Stage},
+    strategy::{AbTestStrategy, Judged, OnNoDifference, OnWin, RequestMatch, Sticky, Strategy, ValueMatch},
+    traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
 };
 use jiff::SignedDuration;
+
+use crate::small_world::{Behaviour, SimWorld};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 

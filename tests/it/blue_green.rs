@@ -1,22 +1,21 @@
 //! Blue-green releases in the simulated world (rules S60 to S62), and the short way back (S32).
 
-use glidepath::{
-    api::{
-        RolloutSpec,
-        analysis::{TemplateRef, Verdict},
-        command::{CommandState, Verb},
-        common::{HumanDuration, Percent},
-        rollout::RollbackWindow,
-        status::{Course, Outcome, Phase, Stage},
-        strategy::{
-            AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, MirrorRoute, Pause, RequestMatch, Step,
-            Strategy, ValueMatch,
-        },
-        traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
+use glidepath::api::{
+    RolloutSpec,
+    analysis::{TemplateRef, Verdict},
+    command::{CommandState, Verb},
+    common::{HumanDuration, Percent},
+    rollout::RollbackWindow,
+    status::{Course, Outcome, Phase, Stage},
+    strategy::{
+        AnalysisStep, AutoPromotion, BlueGreenStrategy, CanaryStrategy, MirrorRoute, Pause, RequestMatch, Step,
+        Strategy, ValueMatch,
     },
-    sim::{SimWorld, world::Behaviour},
+    traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
 };
 use jiff::SignedDuration;
+
+use crate::small_world::{Behaviour, SimWorld};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const SECOND: SignedDuration = SignedDuration::from_secs(1);

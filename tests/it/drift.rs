@@ -10,7 +10,6 @@ use glidepath::{
         status::Course,
     },
     engine::Target,
-    sim::SimWorld,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -18,6 +17,8 @@ use proptest::prelude::*;
 use crate::engine::{
     HOUR, MINUTE, at_version_one, header_route, mirror, pause, release, set_weight, with_analysis, with_mesh,
 };
+
+use crate::small_world::SimWorld;
 
 /// What another writer does to the routes.
 #[derive(Clone, Debug)]

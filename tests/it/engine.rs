@@ -18,15 +18,13 @@ use glidepath::{
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
     },
     engine::{Action, Decision, GateAnswer, Input, Problem, RouteSeen, Seen, Target, step as decide},
-    sim::{
-        SimWorld,
-        world::{Behaviour, Fault},
-    },
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use crate::soak::Soak;
+
+use crate::small_world::{Behaviour, Fault, SimWorld};
 
 pub const HOUR: SignedDuration = SignedDuration::from_hours(1);
 pub const MINUTE: SignedDuration = SignedDuration::from_mins(1);

@@ -11,9 +11,10 @@ use glidepath::{
         strategy::{CanaryStrategy, Gate, OnTimeout, Step, Strategy},
     },
     engine::GateAnswer,
-    sim::{SimWorld, world::Fault},
 };
 use jiff::SignedDuration;
+
+use crate::small_world::{Fault, SimWorld};
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);

@@ -45,3 +45,5 @@ mod total;
 mod trust;
 mod upgrade;
 mod vectors;
+
+use fuzz::bodies::small_world;

@@ -14,7 +14,7 @@ fn s57_stable_without_endpoints_is_not_healthy_and_begins_no_release() {
     let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
     world.list_endpoints(false);
     world.settle().unwrap();
-    let said = |world: &glidepath::sim::SimWorld| (world.status.phase, world.status.reason.clone());
+    let said = |world: &crate::small_world::SimWorld| (world.status.phase, world.status.reason.clone());
     assert_eq!(said(&world), (Some(Phase::Progressing), Reason::StableUnreachable));
     let ready = world.status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready).unwrap();
     assert_eq!(ready.status, "False");

@@ -16,9 +16,10 @@ use glidepath::{
     engine::{Action, Notice},
     ports::{Clock, Observation, RolloutKey, World, WorldError},
     reconcile::tick::tick,
-    sim::SimWorld,
 };
 use jiff::{SignedDuration, Timestamp};
+
+use crate::small_world::SimWorld;
 
 /// A simulated world behind the door that the controller uses.
 struct Watched {

@@ -1,20 +1,16 @@
 //! What the model check found, each in the fewest acts: it stays fixed.
 
-use glidepath::{
-    api::{
-        RolloutSpec,
-        analysis::Verdict,
-        command::Verb,
-        common::Percent,
-        reason::Reason,
-        status::{Course, Phase},
-    },
-    sim::{
-        SimWorld,
-        world::{Behaviour, Fault},
-    },
+use glidepath::api::{
+    RolloutSpec,
+    analysis::Verdict,
+    command::Verb,
+    common::Percent,
+    reason::Reason,
+    status::{Course, Phase},
 };
 use jiff::SignedDuration;
+
+use crate::small_world::{Behaviour, Fault, SimWorld};
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 

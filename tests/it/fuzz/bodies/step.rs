@@ -8,13 +8,14 @@ use std::sync::OnceLock;
 use glidepath::{
     api::{Rollout, RolloutSpec, RolloutStatus, command::Verb},
     engine::{Input, Seen, invariants, step},
-    sim::SimWorld,
     yaml,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{choices::Choices, json::mutate};
+
+use super::small_world::SimWorld;
 
 const FILES: [&str; 4] = [
     include_str!("../../../../rollouts/canary-istio.yaml"),

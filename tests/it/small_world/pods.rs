@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{common::Percent, metadata::PodMetadata};
+use glidepath::api::{common::Percent, metadata::PodMetadata};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReplicaSet {

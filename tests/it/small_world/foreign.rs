@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::SimWorld;
-use crate::{
+use glidepath::{
     api::common::Percent,
     engine::{RouteIntent, Target},
 };

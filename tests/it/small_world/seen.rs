@@ -6,7 +6,7 @@ use super::{
     SimWorld,
     pods::{ReplicaSet, SimRun, is_ready, ready},
 };
-use crate::{
+use glidepath::{
     api::analysis::{AnalysisRunStatus, MetricStatus, RunPhase, ShareStatus, Verdict},
     engine::{GateSeen, PodSeen, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen},
 };

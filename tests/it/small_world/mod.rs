@@ -1,4 +1,5 @@
-//! One Rollout's world: what the engine asks for comes true here after a while, or does not.
+//! One Rollout's world, small and without adapters: what the engine asks for comes true here after a while, or does not. It
+//! calls `engine::step` itself, for properties over millions of ticks; the whole simulated world is `glidepath::sim`.
 
 mod foreign;
 mod pods;
@@ -8,13 +9,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
+use glidepath::{
     api::{
         RolloutSpec, RolloutStatus,
         analysis::{ShareVerdict, Verdict},
         command::{CommandState, RolloutCommandSpec, Verb},
         common::Percent,
-        metadata::PodMetadata,
     },
     engine::{
         self, Action, CommandSeen, Decision, GateAnswer, GateQuestion, Input, Notice, Restore, RouteIntent, RunRequest,
@@ -151,11 +151,6 @@ impl SimWorld {
         let mut names: Vec<String> = self.route.headers.iter().map(|route| route.name.clone()).collect();
         names.sort();
         names
-    }
-
-    /// What the pods of a revision carry for its role.
-    pub fn metadata(&self, id: &str) -> PodMetadata {
-        self.sets.get(id).map(|set| set.metadata.clone()).unwrap_or_default()
     }
 
     /// What the cookies of users who stay name.
