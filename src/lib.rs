@@ -25,7 +25,7 @@
 
 pub mod api;
 pub mod cli;
-pub mod clock;
+mod clock;
 pub mod cluster;
 pub mod controller;
 pub mod engine;
@@ -37,7 +37,7 @@ pub mod ports;
 pub mod reconcile;
 pub mod router;
 pub mod routing;
-pub mod server;
+mod server;
 pub mod sim;
 pub mod source;
 pub mod stats;
