@@ -96,8 +96,8 @@ fn stable_carries_its_share(input: &Input<'_>, decision: &Decision, found: &mut 
     let canary = input.seen.canary_target.as_ref().and_then(|target| target.revision.as_ref());
     let id = |revision: &Option<RevisionRef>| revision.as_ref().map(|revision| revision.id.clone());
     let (stable, current) = (id(&input.status.stable_revision), id(&input.status.current_revision));
-    // Late in a promotion the new version is behind the stable target.
-    let moves = input.status.course() == Course::Promoting;
+    // Late in a promotion the new version is behind the stable target, and from the start in a first deploy.
+    let moves = matches!(input.status.course(), Course::Promoting | Course::FirstDeploy);
     let pods = available(input, stable.as_ref()).max(if moves { available(input, current.as_ref()) } else { 0 });
     let replicas = input.seen.replicas;
     let enough = pods > 0 && pods >= replicas.saturating_sub(max_unavailable(input));

@@ -507,6 +507,19 @@ fn s33_an_abort_with_an_object_missing_returns_those_that_are_left() {
     }
 }
 
+/// Found by a random history: another writer sends the canary's target and a share of the traffic to the first version.
+#[test]
+fn s4_traffic_that_another_writer_moves_during_the_first_deploy_returns_to_stable() {
+    let mut world = SimWorld::new(with_mesh(vec![]), "v1", 1);
+    let spoils = [Event::SpoilRoutes, Event::SpoilRoutes, Event::SpoilRoutes];
+    let before = [Event::Retarget(false, Some(1)), Event::Route(true), Event::Drift(1)];
+    for event in before.into_iter().chain(spoils).chain([Event::Drift(1), Event::Drift(1)]) {
+        happen(&mut world, &event).and_then(|()| world.settle()).unwrap();
+    }
+    assert!(comes_to_rest(&mut world).unwrap());
+    assert_eq!((world.status.course(), world.weight()), (Course::Idle, Percent::ZERO));
+}
+
 #[test]
 fn s3_a_crash_before_the_record_skips_no_number() {
     let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
