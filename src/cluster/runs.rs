@@ -25,13 +25,14 @@ use crate::{
     api::{
         AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, ROLLOUT_LABEL, Rollout,
         analysis::{
-            AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, RunPrometheus, TemplateRef,
+            AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, RunPhase, RunPrometheus, TemplateRef,
         },
         reason::Reason,
     },
     engine::{RunRequest, RunSeen},
     evidence::{self, resolve::Wanted},
     ports::{RolloutKey, WorldError},
+    router,
     source::DIALECT,
 };
 
@@ -207,7 +208,7 @@ impl Cluster {
         let wanted = Wanted {
             templates,
             args: &request.args,
-            pack: (!around.routers.is_empty()).then_some(Pack::Istio),
+            pack: router::pack(&around.rollout.spec),
             arms: self.arms(around, request)?,
             prometheus: named.or_else(|| self.settings.has_prometheus.then(RunPrometheus::controller)),
             background: request.background,

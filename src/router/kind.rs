@@ -6,7 +6,7 @@ use super::{
     objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite},
 };
 use crate::{
-    api::{Percent, traffic::TrafficRouter},
+    api::{Percent, analysis::Pack, traffic::TrafficRouter},
     engine::{RouteIntent, RouteSeen, Target, TargetSeen},
 };
 
@@ -80,6 +80,8 @@ pub struct RouterKind {
     pub example: &'static str,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// How its proxies count requests, for metrics that name no counters of their own.
+    pub pack: Pack,
     /// What the controller must be allowed to do.
     pub rbac: &'static [RbacRule],
     /// The kinds whose changes concern it.

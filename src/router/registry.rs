@@ -4,12 +4,22 @@ use super::{
     istio,
     kind::{Router, RouterKind},
 };
-use crate::api::RolloutSpec;
+use crate::api::{RolloutSpec, analysis::Pack};
 
 /// Every router, in the order of the documentation.
 pub static ROUTERS: &[RouterKind] = &[istio::KIND];
 
 /// The routers of a Rollout, in the order they are written. Empty: the ratio of replicas is the split.
 pub fn routers(spec: &RolloutSpec) -> Vec<Box<dyn Router>> {
-    spec.traffic.iter().flat_map(|entry| ROUTERS.iter().filter_map(|kind| (kind.build)(entry))).collect()
+    named(spec).map(|(_, router)| router).collect()
+}
+
+/// How the proxies of a Rollout's first router count requests; none without a router.
+pub fn pack(spec: &RolloutSpec) -> Option<Pack> {
+    named(spec).map(|(kind, _)| kind.pack).next()
+}
+
+fn named(spec: &RolloutSpec) -> impl Iterator<Item = (&'static RouterKind, Box<dyn Router>)> {
+    let all = |entry| ROUTERS.iter().map(move |kind| (kind, entry));
+    spec.traffic.iter().flat_map(all).filter_map(|(kind, entry)| Some((kind, (kind.build)(entry)?)))
 }

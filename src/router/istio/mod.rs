@@ -19,6 +19,7 @@ use super::{
 use crate::{
     api::{
         Percent,
+        analysis::Pack,
         strategy::MirrorRoute,
         traffic::{DestinationRuleRef, IstioTraffic, VirtualServiceRef},
     },
@@ -37,6 +38,7 @@ pub const KIND: RouterKind = RouterKind {
     docs: DOCS,
     example: EXAMPLE,
     capabilities: Capabilities { grain: GRAIN, header: true, cookie: true, mirror: true, sticky: true },
+    pack: Pack::Istio,
     rbac: &[
         RbacRule { group: GROUP, resources: &["virtualservices"], verbs: &["list", "watch", "update"] },
         RbacRule {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::schema::nearest;
 use crate::{
     api::{
-        analysis::{AnalysisTemplateSpec, Arg, Arms, Pack, RunPrometheus, TemplateRef},
+        analysis::{AnalysisTemplateSpec, Arg, Arms, RunPrometheus, TemplateRef},
         rollout::RolloutSpec,
         validate::Finding,
     },
@@ -13,6 +13,7 @@ use crate::{
         BUILTIN_NAMES, builtin,
         resolve::{self, ResolveError, Wanted},
     },
+    router,
     routing::targets,
     source::DIALECT,
 };
@@ -107,7 +108,7 @@ fn arguments(
         templates: templates.clone(),
         args,
         arms,
-        pack: spec.has_mesh().then_some(Pack::Istio),
+        pack: router::pack(spec),
         prometheus: Some(RunPrometheus::controller()),
         one_armed: spec.strategy.blue_green.is_some(),
         goal: place.goal,
