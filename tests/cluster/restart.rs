@@ -71,7 +71,7 @@ fn pods_are_replaced_one_by_one_and_no_request_is_lost() {
     shop.release("v2");
     shop.wait("the release to begin", |status| status["course"] == "Stepping");
     let refused = shop.glidepath(&["restart", "web"]).unwrap_err().to_string();
-    assert!(refused.contains("restart refused: a release is under way"), "{refused}");
+    assert!(refused.contains("restart refused: a release is in progress"), "{refused}");
 }
 
 fn now() -> String {
