@@ -9,6 +9,8 @@ mod memory;
 mod plan;
 mod query;
 pub mod resolve;
+#[cfg(test)]
+mod restart_tests;
 pub mod run;
 mod share;
 mod silence;

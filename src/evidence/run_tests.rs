@@ -8,7 +8,10 @@ use crate::{
         analysis::{Arms, Bake, Builtin, Counter, Pack, RatioMetric, RunPrometheus, Settings, ThresholdMetric},
         common::HumanDuration,
     },
-    evidence::query::{Answer, ArmCounts},
+    evidence::{
+        query::{Answer, ArmCounts},
+        restart_tests::{shown, stored},
+    },
 };
 
 const START: i64 = 1_700_000_000;
@@ -450,21 +453,6 @@ fn any_window() -> impl Strategy<Value = Window> {
         1 => Just(GOOD),
         1 => Just(IDLE_CANARY),
     ]
-}
-
-/// Text there and back, as through the API server; numbers may lose their last bit.
-fn stored(status: &AnalysisRunStatus) -> AnalysisRunStatus {
-    serde_json::from_str(&serde_json::to_string(status).unwrap()).unwrap()
-}
-
-/// What users and the engine see: everything but the judge's state, with progress to nine digits.
-fn shown(status: &AnalysisRunStatus) -> AnalysisRunStatus {
-    let mut shown = status.clone();
-    for metric in &mut shown.metrics {
-        metric.accumulator = None;
-        metric.fail_progress = (metric.fail_progress * 1e9).round() / 1e9;
-    }
-    shown
 }
 
 proptest! {

@@ -15,6 +15,7 @@ use crate::{
     evidence::{
         judges::frozen,
         query::{ArmCounts, IncrementsQuery},
+        restart_tests::{shown, stored},
         run::{advance as step_run, plan},
     },
 };
@@ -276,21 +277,6 @@ fn alpha_is_shared_with_the_guardrails() {
 fn any_window() -> impl Strategy<Value = Window> {
     let side = || prop::option::weighted(0.9, (0_u64..40, 0_u64..300).prop_map(|(k, n)| [k, n]));
     (side(), side()).prop_map(|(candidate, control)| [candidate, control])
-}
-
-/// Text there and back, as through the API server.
-fn stored(status: &AnalysisRunStatus) -> AnalysisRunStatus {
-    serde_json::from_str(&serde_json::to_string(status).unwrap()).unwrap()
-}
-
-/// Everything but the judge's memory, whose numbers may lose their last bit.
-fn shown(status: &AnalysisRunStatus) -> AnalysisRunStatus {
-    let mut shown = status.clone();
-    for metric in &mut shown.metrics {
-        metric.accumulator = None;
-        metric.fail_progress = (metric.fail_progress * 1e9).round() / 1e9;
-    }
-    shown
 }
 
 proptest! {
