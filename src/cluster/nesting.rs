@@ -26,13 +26,18 @@ impl Nesting {
     /// Passes bytes while more than so many arrays and objects are open; gives how many bytes that were.
     pub fn pass_above(&mut self, floor: usize, bytes: &[u8]) -> usize {
         let mut passed = 0;
-        while self.open > floor {
-            passed += self.without_effect(&bytes[passed..]);
-            let Some(&byte) = bytes.get(passed) else { break };
-            self.pass(byte);
-            passed += 1;
+        while self.open > floor && passed < bytes.len() {
+            passed += self.pass_some(&bytes[passed..]);
         }
         passed
+    }
+
+    /// Passes bytes up to and with the next that may open, close or end something; gives how many bytes that were.
+    fn pass_some(&mut self, bytes: &[u8]) -> usize {
+        let without = self.without_effect(bytes);
+        let Some(&byte) = bytes.get(without) else { return without };
+        self.pass(byte);
+        without + 1
     }
 
     /// How many of the next bytes open, close and end nothing: most of a JSON text, passed far faster than one by one.
@@ -58,12 +63,13 @@ impl Nesting {
 
 /// How many arrays and objects of a JSON text are open at once, at most.
 pub fn depth(json: &str) -> usize {
-    let mut nesting = Nesting::default();
-    let open = json.bytes().map(|byte| {
-        nesting.pass(byte);
-        nesting.open()
-    });
-    open.max().unwrap_or(0)
+    let (mut nesting, mut rest, mut deepest) = (Nesting::default(), json.as_bytes(), 0);
+    while !rest.is_empty() {
+        let passed = nesting.pass_some(rest);
+        rest = &rest[passed..];
+        deepest = deepest.max(nesting.open());
+    }
+    deepest
 }
 
 #[cfg(test)]
