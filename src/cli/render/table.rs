@@ -22,6 +22,14 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
+/// Where the content of a labeled line begins.
+pub const INDENT: usize = 12;
+
+/// The label of a line, up to its content.
+pub fn label(name: &str) -> String {
+    format!("  {name:<width$}", width = INDENT - 2)
+}
+
 /// The rows as lines: each column as wide as its widest cell, three blanks between, nothing behind the last text.
 pub fn columns(paint: Paint, indent: usize, rows: &[Vec<Cell>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);

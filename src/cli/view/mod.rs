@@ -5,4 +5,5 @@ mod evidence;
 #[cfg(test)]
 pub mod samples;
 pub mod screen;
+mod traffic;
 pub mod words;
