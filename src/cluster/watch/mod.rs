@@ -6,6 +6,8 @@ pub(super) mod failure;
 mod fake_api;
 mod follow;
 mod list_body;
+#[cfg(test)]
+mod process;
 mod routes;
 mod stream;
 #[cfg(test)]

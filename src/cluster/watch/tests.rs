@@ -1,22 +1,13 @@
 //! The watches against a small API server, in virtual time.
 
-use std::{sync::Mutex, time::Duration};
-
-use async_trait::async_trait;
 use serde_json::json;
 
 use super::{
     fake_api::{Answer, FakeApi},
+    process::{Process, settle},
     *,
 };
-use crate::{
-    api::{FINALIZER, reason::Reason},
-    clock::SystemClock,
-    cluster::{events::EventSender, fence::Fence, shared::Settings, table::ObjectKey},
-    engine::{GateAnswer, GateQuestion},
-    ports::{GateAsker, Observation, RolloutKey, World},
-    reconcile::GateDesk,
-};
+use crate::api::{FINALIZER, reason::Reason};
 
 const ROLLOUTS: &str = "/apis/glidepath.dev/v1alpha1/rollouts";
 const COMMANDS: &str = "/apis/glidepath.dev/v1alpha1/rolloutcommands";
@@ -24,113 +15,6 @@ const RUNS: &str = "/apis/glidepath.dev/v1alpha1/analysisruns";
 const SERVICES: &str = "/api/v1/services";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const ISTIO: &str = "/apis/networking.istio.io";
-
-struct NoGates;
-#[async_trait]
-impl GateAsker for NoGates {
-    async fn ask(&self, _: &str, _: &GateQuestion) -> GateAnswer {
-        unreachable!("no gate is asked here")
-    }
-}
-
-#[derive(Default)]
-struct Touched(Mutex<Vec<String>>);
-impl Triggers for Touched {
-    fn rollout(&self, key: RolloutKey) {
-        self.0.lock().unwrap().push(key.name);
-    }
-    fn rollout_counts(&self, key: RolloutKey) {
-        self.rollout(key);
-    }
-    fn run(&self, _: ObjectKey) {}
-}
-
-/// A process with its watches.
-struct Process {
-    api: FakeApi,
-    cluster: Arc<Cluster>,
-    streams: Streams,
-    touched: Arc<Touched>,
-    _watches: JoinSet<()>,
-}
-
-impl Process {
-    fn start(api: &FakeApi) -> Self {
-        Process::start_in(api, None)
-    }
-
-    fn start_in(api: &FakeApi, namespace: Option<&str>) -> Self {
-        let (streams, touched) = (Streams::default(), Arc::<Touched>::default());
-        let settings = Settings { namespace: namespace.map(str::to_owned), ..Settings::default() };
-        let fence = Fence::default();
-        fence.open();
-        let cluster = Arc::new(Cluster::new(
-            (api.client(), api.client()),
-            settings,
-            Arc::new(SystemClock),
-            EventSender::start(api.client(), &fence, None),
-            Arc::<Touched>::clone(&touched),
-            GateDesk::new(Arc::new(NoGates)),
-            fence,
-        ));
-        let watches = start(&cluster, &streams);
-        Process { api: api.clone(), cluster, streams, touched, _watches: watches }
-    }
-
-    /// Seconds until the start waits for nothing more.
-    async fn synced(&self) -> u64 {
-        for second in 0..120 {
-            settle().await;
-            if self.streams.unsynced().is_empty() {
-                return second;
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        panic!("never synced: {:?}", self.streams.unsynced())
-    }
-
-    /// Lets so many seconds pass, with a bookmark a minute at these paths.
-    async fn pass(&self, seconds: u64, bookmarks: &[&str]) {
-        for second in 0..seconds {
-            if second % 60 == 59 {
-                bookmarks.iter().for_each(|path| self.api.bookmark(path, 1_000));
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        settle().await;
-    }
-
-    async fn observe(&self, name: &str) -> Option<Observation> {
-        self.cluster.observe(&RolloutKey { namespace: "shop".into(), name: name.into() }).await.unwrap()
-    }
-
-    fn image(&self, name: &str) -> Option<String> {
-        let entry = self.cluster.tables.rollouts.get("shop", name)?;
-        let template = entry.value.rollout.as_ref().ok()?.spec.template.clone()?;
-        template["image"].as_str().map(str::to_owned)
-    }
-
-    fn fault(&self, name: &str) -> String {
-        let entry = self.cluster.tables.rollouts.get("shop", name).unwrap();
-        entry.value.rollout.as_ref().unwrap_err().message.clone()
-    }
-
-    fn trouble(&self) -> Option<String> {
-        let mut istio = watched_kinds().filter(|kind| kind.group == "networking.istio.io");
-        istio.find_map(|kind| self.cluster.router_kinds.trouble(kind))
-    }
-
-    fn version(&self) -> &'static str {
-        self.cluster.router_kinds.version(watched_kinds().next().unwrap())
-    }
-}
-
-/// Lets everything happen that can happen now.
-async fn settle() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-}
 
 fn rollout(name: &str, version: u64, template: &str) -> String {
     format!(
