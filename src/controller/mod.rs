@@ -144,13 +144,6 @@ pub async fn run_in(
     let lease_namespace = settings.lease_namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let fence = Fence::default();
     let events = EventSender::start(client.clone(), &fence, Some(settings.identity.clone()));
-    let scope = cluster::Settings {
-        namespace: settings.namespace.clone(),
-        has_prometheus: settings.prometheus.is_some(),
-        class: settings.class.clone(),
-        routes: settings.routes.clone(),
-        metrics: metrics.clone(),
-    };
     let queues = Arc::new(Queues {
         rollouts: Arc::new(Queue::new(settings.concurrency)),
         runs: Arc::new(Queue::new(runs::AT_ONCE)),
@@ -158,7 +151,8 @@ pub async fn run_in(
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();
     let (clients, desk) = ((client.clone(), no_retry_client.clone()), GateDesk::new(gates));
-    let cluster = Cluster::new(clients, scope, Arc::clone(&clock), events, triggers, desk, fence.clone());
+    let cluster =
+        Cluster::new(clients, scope(&settings, &metrics), Arc::clone(&clock), events, triggers, desk, fence.clone());
     let cluster = Arc::new(cluster);
     let watches = start(&cluster, &streams);
 
@@ -206,6 +200,17 @@ pub async fn run_in(
     drop(election.await);
     ended.cancel();
     outcome
+}
+
+/// What the cluster is told of the settings.
+fn scope(settings: &Settings, metrics: &Metrics) -> cluster::Settings {
+    cluster::Settings {
+        namespace: settings.namespace.clone(),
+        has_prometheus: settings.prometheus.is_some(),
+        class: settings.class.clone(),
+        routes: settings.routes.clone(),
+        metrics: metrics.clone(),
+    }
 }
 
 async fn lead(mut leadership: watch::Receiver<Leadership>) {
