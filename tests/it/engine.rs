@@ -833,7 +833,7 @@ fn happen(world: &mut SimWorld, event: &Event) -> Result<(), Vec<String>> {
 /// Whatever happened: when it stops, the rollout comes to rest or waits for an operator by name (I10).
 fn comes_to_rest(world: &mut SimWorld) -> Result<bool, Vec<String>> {
     world.spec.paused = false;
-    world.mend();
+    world.end_faults();
     world.run_until(HOUR * 24, |world| {
         let rests = matches!(world.status.course(), Course::Idle | Course::Aborted | Course::ControlKept);
         rests || world.status.phase == Some(Phase::Paused) || world.replicas == 0

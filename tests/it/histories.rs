@@ -249,8 +249,8 @@ fn rests(cluster: &SimCluster) -> bool {
     let status = cluster.status();
     let failed_first = status.course() == Course::FirstDeploy && status.phase == Some(Phase::Degraded);
     let asleep = cluster.rollout.as_ref().is_none_or(|rollout| rollout.spec.replicas == Some(0));
-    let to_be_mended = status.reason == Reason::InvalidSpec; // a person must mend the file
-    to_be_mended
+    let invalid = status.reason == Reason::InvalidSpec; // a user must fix the spec
+    invalid
         || matches!(status.course(), Course::Idle | Course::Aborted)
         || status.phase == Some(Phase::Paused)
         || failed_first

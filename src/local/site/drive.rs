@@ -22,7 +22,7 @@ use crate::{
 const SOON: Duration = Duration::from_millis(20);
 /// The engine looks this often without news.
 const BEAT: Duration = Duration::from_millis(500);
-/// What failed is retried this soon at the latest: somebody is watching.
+/// What failed is retried this soon at the latest: a user is watching.
 const LONGEST: Duration = Duration::from_secs(2);
 /// After this many checks an undisturbed process is identified again.
 const RECOGNISE_EVERY: u32 = 10;

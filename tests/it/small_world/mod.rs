@@ -200,7 +200,7 @@ impl SimWorld {
     }
 
     /// Faults end: all pods come up soon.
-    pub fn mend(&mut self) {
+    pub fn end_faults(&mut self) {
         self.behaviours.clear();
         let soon = self.now + SignedDuration::from_secs(2);
         let dead = self
