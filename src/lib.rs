@@ -10,7 +10,7 @@
 //!         sim · local     adapters: cluster  router  source
 //!              └──► reconcile ◄┘                   one tick, one step of a run: the same in every world
 //!                       │
-//!                ports · routing                   traits and plain structs; what a split of traffic is
+//!             ports · routing · view             traits and plain structs; a split of traffic; what is shown
 //!                       │
 //!                    engine                        pure: step(&Input) -> Decision
 //!                       │
@@ -41,4 +41,5 @@ mod server;
 pub mod sim;
 pub mod source;
 pub mod stats;
+mod view;
 pub mod yaml;

@@ -16,13 +16,13 @@ use super::{
     args::global::Global,
     exit::{CliError, innermost},
     local::place::kubeconfig,
-    view::screen::{RevisionView, Role},
 };
 use crate::{
     api::{REVISION_LABEL, Rollout},
     clock::SystemClock,
     ports::Clock,
     source::trust,
+    view::revision::{RevisionView, Role},
 };
 
 /// A client with the namespace that is meant.
@@ -212,7 +212,7 @@ fn revision_view(status: &crate::api::RolloutStatus, set: &ReplicaSet, now: Time
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::samples;
+    use crate::view::samples;
 
     #[tokio::test]
     async fn a_kubeconfig_that_cannot_be_used_is_named() {

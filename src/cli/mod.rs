@@ -5,8 +5,8 @@
 //! - [`verbs`]: one file per verb that asks a cluster, or installs and runs the controller.
 //! - [`offline`]: `lint`, `plan` and `simulate`, which need files and no cluster.
 //! - [`demo`] and [`local`]: releases on this machine, without a cluster.
-//! - [`view`]: what is shown of one Rollout: computed from the object and the time, nothing is asked.
-//! - [`render`]: how text reaches the terminal: columns, color, redrawing, `-o`.
+//! - [`render`]: how text reaches the terminal: the status screen, columns, color, redrawing, `-o`.
+//! - [`view`]: when a command that waits ends.
 //!
 //! Shared by all of them: [`connect`] (the connection to the API server), [`exit`] (exit codes and errors) and
 //! [`interrupt`] (Ctrl-C).

@@ -12,12 +12,13 @@ use crate::{
             paint::{Paint, Tone},
             printable::printable,
             redraw::{Redraw, Size},
+            screen::{self, Screen},
         },
-        view::screen::{self, RevisionView, Role, Screen},
     },
     engine::{Notice, Seen},
     evidence::grouped,
     local::traffic::Tally,
+    view::revision::{RevisionView, Role},
 };
 
 use super::summary::seconds;

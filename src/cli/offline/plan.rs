@@ -16,13 +16,13 @@ use crate::{
         args::global::{Global, OutputFormat},
         exit::{CliError, Exit},
         render::output::{self, print},
-        view::words,
     },
     engine::{
         Split,
         items::{self, Item},
         peak::Release,
     },
+    view::phrases,
     yaml::{self, Document, Position, YamlError},
 };
 
@@ -177,12 +177,12 @@ impl Plan {
                 self.open_waits += 1;
             }
             Item::Gate(gate) => {
-                let then = words::timeout_words(gate);
+                let then = phrases::timeout_words(gate);
                 let detail = match gate.host() {
                     Some(host) => format!("until {host} approves; after {} {then}", gate.timeout()),
                     None => format!("until an operator approves; after {} {then}", gate.timeout()),
                 };
-                self.line(number, words::gate_words(gate), detail, weight);
+                self.line(number, phrases::gate_words(gate), detail, weight);
                 self.people += u32::from(gate.is_approval());
                 self.gates += u32::from(!gate.is_approval());
             }

@@ -1,7 +1,8 @@
-//! How text reaches the terminal, whatever it says.
+//! How text reaches the terminal: columns, color, redrawing, and the status screen.
 
 pub mod output;
 pub mod paint;
 pub mod printable;
 pub mod redraw;
+pub mod screen;
 pub mod table;

@@ -72,7 +72,7 @@ pub fn draw(text: &str) -> Result<(), CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::samples;
+    use crate::view::samples;
 
     #[test]
     fn scripts_get_objects_and_names() {

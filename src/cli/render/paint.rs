@@ -4,6 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use owo_colors::OwoColorize;
 
+use crate::api::{
+    analysis::Verdict,
+    status::{Outcome, Phase},
+};
+
 /// Every code that [`Paint`] writes.
 const CODES: [&str; 9] =
     ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m", "\x1b[39m", "\x1b[1m", "\x1b[2m", "\x1b[22m", "\x1b[0m"];
@@ -35,6 +40,38 @@ pub enum Tone {
     Dim,
     /// It matters more.
     Strong,
+}
+
+impl From<Phase> for Tone {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Healthy => Tone::Good,
+            Phase::Progressing => Tone::Busy,
+            Phase::Paused => Tone::Warn,
+            Phase::Degraded => Tone::Bad,
+        }
+    }
+}
+
+impl From<Outcome> for Tone {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Promoted | Outcome::FastPromoted | Outcome::KeptControl => Tone::Good,
+            Outcome::Aborted | Outcome::RolledBack => Tone::Bad,
+            Outcome::Superseded => Tone::Warn,
+        }
+    }
+}
+
+impl From<Verdict> for Tone {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass => Tone::Good,
+            Verdict::Fail => Tone::Bad,
+            Verdict::Continue => Tone::Busy,
+            Verdict::NoData | Verdict::Inconclusive => Tone::Warn,
+        }
+    }
 }
 
 /// Paints, or leaves the text as it is.

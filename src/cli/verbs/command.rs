@@ -20,8 +20,8 @@ use crate::{
         connect::{Connection, connect},
         exit::{CliError, Exit},
         render::output::{self, print},
-        view::words,
     },
+    view::phrases,
 };
 
 /// How long the answer is waited for.
@@ -122,7 +122,7 @@ pub(super) async fn send(
 fn spec(rollout: &Rollout, verb: Verb, extra: Extra) -> RolloutCommandSpec {
     let status = rollout.status.clone().unwrap_or_default();
     let promote = verb == Verb::Promote;
-    let steps = words::steps(rollout);
+    let steps = phrases::steps(rollout);
     let step = steps.get(status.step_index as usize);
     let in_ramp = step.is_some_and(|step| step.ramp.is_some());
     RolloutCommandSpec {

@@ -22,7 +22,6 @@ use crate::{
             output::print,
             paint::{Paint, Tone},
         },
-        view::words,
     },
     ports::{
         secrets::{SecretData, SecretError, Secrets},
@@ -34,6 +33,7 @@ use crate::{
         servers::Servers,
         trust,
     },
+    view::phrases,
 };
 
 /// Check API server, CRDs, controller, permissions, Prometheus and Istio
@@ -197,7 +197,7 @@ fn controller_check(leases: &[Lease], now: Timestamp) -> Check {
             Check::well(format!("controller {holder} holds Lease {place}"))
         }
         (_, Some(at)) => {
-            let ago = words::short(now.duration_since(at));
+            let ago = phrases::short(now.duration_since(at));
             Check::wrong(
                 format!("no controller: Lease {place} was renewed {ago} ago"),
                 format!("check its pods' logs; {start}"),
@@ -298,7 +298,7 @@ impl Secrets for NoSecrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::samples::{NOW, ago};
+    use crate::view::samples::{NOW, ago};
     use serde_json::json;
     use wiremock::{
         Mock, MockServer, ResponseTemplate,

@@ -16,13 +16,11 @@ use crate::{
         exit::{CliError, Exit},
         render::{
             output::{self, print},
+            screen,
             table::wrap,
         },
-        view::{
-            screen,
-            words::{self, Place},
-        },
     },
+    view::phrases::{self, Place},
 };
 
 /// Explain a Rollout's current state and what happens next
@@ -53,10 +51,10 @@ pub fn explain(rollout: &Rollout, now: Timestamp, width: usize) -> String {
     let empty = RolloutStatus::default();
     let status = rollout.status.as_ref().unwrap_or(&empty);
     let mut out = wrap(&where_it_is(rollout, status, now), 0, width);
-    if let Some(stalled) = words::stalled(status) {
+    if let Some(stalled) = phrases::stalled(status) {
         out.push_str(&wrap(&format!("It needs an external change to proceed: {stalled}"), 0, width));
     }
-    if !words::is_seen(rollout) && words::place(rollout) != Place::Unseen {
+    if !phrases::is_seen(rollout) && phrases::place(rollout) != Place::Unseen {
         out.push_str("The controller has not observed the latest spec yet.\n");
     }
     out.push_str(&wrap(&goes_on_when(rollout, status, now), 0, width));
@@ -77,16 +75,16 @@ pub fn explain(rollout: &Rollout, now: Timestamp, width: usize) -> String {
 
 fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> String {
     let name = rollout.metadata.name.as_deref().unwrap_or("?");
-    let current = words::number(status.current_revision.as_ref());
-    let stable = words::number(status.stable_revision.as_ref());
-    let since = status.state.since().map(|at| format!(" since {}", words::clock(at, now))).unwrap_or_default();
-    let at = format!("step {} of {}", status.step_index + 1, words::steps(rollout).len());
+    let current = phrases::number(status.current_revision.as_ref());
+    let stable = phrases::number(status.stable_revision.as_ref());
+    let since = status.state.since().map(|at| format!(" since {}", phrases::clock(at, now))).unwrap_or_default();
+    let at = format!("step {} of {}", status.step_index + 1, phrases::steps(rollout).len());
     let share = status.weights.desired;
-    match words::place(rollout) {
+    match phrases::place(rollout) {
         Place::Unseen => {
             format!(
                 "{name} has no status: {}. 'glidepath doctor' checks whether one is running.",
-                words::unseen(rollout)
+                phrases::unseen(rollout)
             )
         }
         Place::FirstDeploy => {
@@ -95,7 +93,7 @@ fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Str
         Place::Idle if status.pinned.is_some() => format!("{name} has no release in progress: {}.", status.message),
         Place::Idle => format!("{name} has no release in progress: {stable} is stable and receives 100 % of traffic."),
         Place::Held(held) => {
-            let since = words::clock(held.since, now);
+            let since = phrases::clock(held.since, now);
             format!("{name} is held at {at} with {current} at {share} since {since}: {}.", held.message)
         }
         Place::Paused { in_file: true } => {
@@ -104,7 +102,7 @@ fn where_it_is(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Str
         Place::Paused { in_file: false } => format!("{name} is paused by command at {at}, {current} at {share}."),
         Place::Step(step) => format!("{name} is at {at}: {}{since}.", step_sentence(&step, &current, status)),
         Place::StepsDone => format!("{name} has completed all steps with {current}."),
-        Place::Promoting(stage) => format!("{name} is promoting {current} to stable; {}.", words::stage_words(stage)),
+        Place::Promoting(stage) => format!("{name} is promoting {current} to stable; {}.", phrases::stage_words(stage)),
         Place::Returning => format!("{name} is shifting traffic back to {stable}: the spec returned to it."),
         Place::Kept => format!("{name} has no release in progress: {}.", status.message),
         Place::Aborted => {
@@ -119,27 +117,27 @@ fn step_sentence(step: &Step, current: &str, status: &RolloutStatus) -> String {
         return format!("observing revision {current} at {share}");
     }
     if step.pause.is_some() {
-        return format!("{} with {current} at {share}", words::step_words(step));
+        return format!("{} with {current} at {share}", phrases::step_words(step));
     }
     if step.analysis.is_some() || step.ramp.is_some() {
-        return format!("{} with {current} at {share}", words::step_words(step));
+        return format!("{} with {current} at {share}", phrases::step_words(step));
     }
     if let Some(gate) = &step.gate {
-        return format!("waiting for {} with {current} at {share}", words::gate_words(gate));
+        return format!("waiting for {} with {current} at {share}", phrases::gate_words(gate));
     }
     if let Some(decide) = &step.decide {
-        return format!("running an A/B test of {current}, for at most {}", words::short(decide.at_most.signed()));
+        return format!("running an A/B test of {current}, for at most {}", phrases::short(decide.at_most.signed()));
     }
     if step.set_canary_scale.is_some() {
-        return format!("setting the {}", words::step_words(step));
+        return format!("setting the {}", phrases::step_words(step));
     }
-    format!("moving {current} to {}", words::step_words(step))
+    format!("moving {current} to {}", phrases::step_words(step))
 }
 
 fn goes_on_when(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> String {
     let waiting = status.waiting_for.as_ref().map(|waiting| waiting.message.as_str()).filter(|text| !text.is_empty());
-    let left = status.waiting_for.as_ref().and_then(|w| w.until).map(|at| words::short(at.duration_since(now)));
-    match words::place(rollout) {
+    let left = status.waiting_for.as_ref().and_then(|w| w.until).map(|at| phrases::short(at.duration_since(now)));
+    match phrases::place(rollout) {
         Place::Unseen | Place::Aborted | Place::Kept | Place::Idle => String::new(),
         Place::Held(_) => "The weight does not change until an operator decides.".into(),
         Place::Paused { in_file: true } => {
@@ -149,14 +147,16 @@ fn goes_on_when(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> St
             "It resumes on 'glidepath resume'; a failed analysis still rolls back.".into()
         }
         Place::Step(Step { observe: Some(observe), .. }) => {
-            let least =
-                observe.at_least.map(|d| format!(" and {} have elapsed", words::short(d.signed()))).unwrap_or_default();
+            let least = observe
+                .at_least
+                .map(|d| format!(" and {} have elapsed", phrases::short(d.signed())))
+                .unwrap_or_default();
             format!("It continues when every required metric passes{least}:")
         }
         Place::Step(Step { decide: Some(decide), .. }) => format!(
             "It ends when the goal metric has a verdict, between {} and {} after it started:",
-            words::short(decide.at_least.signed()),
-            words::short(decide.at_most.signed())
+            phrases::short(decide.at_least.signed()),
+            phrases::short(decide.at_most.signed())
         ),
         Place::Step(Step { analysis: Some(_), .. }) => "It continues when the analysis passes:".into(),
         Place::Step(Step { pause: Some(pause), .. }) if pause.duration.is_none() => {
@@ -167,13 +167,13 @@ fn goes_on_when(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> St
                 Some(host) => format!("It continues when {host} approves, and fails when it denies"),
                 None => "It continues when an operator promotes it, which is the approval".to_owned(),
             };
-            let left = left.map(|left| format!("; after {left} more {}", words::timeout_words(&gate)));
+            let left = left.map(|left| format!("; after {left} more {}", phrases::timeout_words(&gate)));
             format!("{opens}{}.", left.unwrap_or_default())
         }
         Place::Step(Step { pause: Some(_), .. }) => {
             format!("It continues automatically in {}.", left.unwrap_or_else(|| "a moment".into()))
         }
-        _ if words::stalled(status).is_some() => String::new(),
+        _ if phrases::stalled(status).is_some() => String::new(),
         _ => waiting.map(waiting_sentence).unwrap_or_default(),
     }
 }
@@ -186,7 +186,7 @@ fn waiting_sentence(message: &str) -> String {
 
 /// The metrics that the current step waits for.
 fn judged<'a>(rollout: &Rollout, status: &'a RolloutStatus) -> impl Iterator<Item = &'a MetricStatus> {
-    let waits = matches!(words::place(rollout), Place::Step(step) if screen::is_judged(&step));
+    let waits = matches!(phrases::place(rollout), Place::Step(step) if screen::is_judged(&step));
     status.metrics.iter().filter(move |metric| waits && metric.required)
 }
 
@@ -237,7 +237,7 @@ fn rolls_back_when(rollout: &Rollout, status: &RolloutStatus) -> Option<String> 
     let deadline = rollout.spec.progress_deadline().signed();
     let mut causes =
         if required.is_empty() && is_judged(&rollout.spec) { vec!["the analysis fails".into()] } else { required };
-    causes.push(format!("pods or routes make no progress for {}", words::short(deadline)));
+    causes.push(format!("pods or routes make no progress for {}", phrases::short(deadline)));
     causes.push("an operator aborts it".into());
     let last = causes.pop()?;
     let causes = format!("{}, or when {last}", causes.join(", when "));
@@ -258,19 +258,19 @@ fn is_judged(spec: &RolloutSpec) -> bool {
 }
 
 fn no_verdict(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Option<String> {
-    let Place::Step(step) = words::place(rollout) else { return None };
+    let Place::Step(step) = phrases::place(rollout) else { return None };
     let until = status.waiting_for.as_ref()?.until?;
-    let length = words::short(step.at_most()?.signed());
+    let length = phrases::short(step.at_most()?.signed());
     let then = screen::inconclusive_words(rollout);
     let policy = rollout.spec.on_inconclusive.unwrap_or_default();
     let extends = if status.state.extended() { String::new() } else { format!("extends once by {length}, then ") };
-    let at = words::clock(until, now);
+    let at = phrases::clock(until, now);
     Some(format!("At {at} without a verdict it {extends}{then} (onInconclusive: {policy:?})."))
 }
 
 /// What comes after the current step.
 fn next(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
-    match words::place(rollout) {
+    match phrases::place(rollout) {
         Place::Promoting(Some(Stage::MoveStable | Stage::RouteToStable)) => {
             return Some(
                 "Next: the old version is scaled down. Abort is no longer possible; use undo to roll back afterwards."
@@ -286,9 +286,9 @@ fn next(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
         Place::Step(_) | Place::Held(_) | Place::Paused { .. } => {}
         _ => return None,
     }
-    let steps = words::steps(rollout);
+    let steps = phrases::steps(rollout);
     let coming = steps.iter().skip(status.step_index as usize + 1);
-    let mut coming: Vec<String> = coming.map(words::step_words).collect();
+    let mut coming: Vec<String> = coming.map(phrases::step_words).collect();
     if coming.len() > 6 {
         let more = coming.len() - 5;
         coming.truncate(5);
@@ -302,7 +302,7 @@ fn next(rollout: &Rollout, status: &RolloutStatus) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::samples;
+    use crate::view::samples;
 
     #[test]
     fn explanations() {

@@ -24,13 +24,13 @@ use crate::{
             paint::{Paint, Tone},
             table::{Cell, columns},
         },
-        view::words,
     },
     cluster::{
         decode::decode,
         item::{Item, Page},
         table::key_of,
     },
+    view::phrases,
 };
 
 /// List Rollouts, or show some by name
@@ -214,8 +214,7 @@ pub fn table(rollouts: &[Rollout], style: &Style, now: Timestamp, header: bool) 
 
 fn row(rollout: &Rollout, style: &Style, now: Timestamp) -> Vec<Cell> {
     let status = rollout.status.clone().unwrap_or_default();
-    let phase =
-        status.phase.map_or_else(|| Cell::from("Unknown"), |p| Cell::toned(words::phase_tone(p), format!("{p:?}")));
+    let phase = status.phase.map_or_else(|| Cell::from("Unknown"), |p| Cell::toned(p.into(), format!("{p:?}")));
     let created = rollout.metadata.creation_timestamp.as_ref().map(|at| at.0);
     let mut cells = vec![
         rollout.name_any().into(),
@@ -223,7 +222,7 @@ fn row(rollout: &Rollout, style: &Style, now: Timestamp) -> Vec<Cell> {
         or_dash(&status.step_shown).into(),
         or_dash(&status.weight_shown).into(),
         or_dash(&status.ready_shown).into(),
-        created.map_or_else(|| "-".into(), |at| words::age(now.duration_since(at))).into(),
+        created.map_or_else(|| "-".into(), |at| phrases::age(now.duration_since(at))).into(),
     ];
     if style.namespaces {
         cells.insert(0, rollout.namespace().unwrap_or_default().into());
@@ -232,7 +231,7 @@ fn row(rollout: &Rollout, style: &Style, now: Timestamp) -> Vec<Cell> {
         cells.push(created.map_or_else(|| "-".into(), |at| at.to_string()).into());
         cells.extend([revision(status.stable_revision.as_ref()), revision(status.current_revision.as_ref())]);
     }
-    let message = if status.phase.is_none() { words::unseen(rollout) } else { status.message.clone() };
+    let message = if status.phase.is_none() { phrases::unseen(rollout) } else { status.message.clone() };
     cells.push(message.into());
     cells
 }
@@ -248,7 +247,7 @@ fn revision(revision: Option<&RevisionRef>) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::samples;
+    use crate::view::samples;
 
     /// One Rollout that cannot be decoded does not hide the others (C3).
     #[test]

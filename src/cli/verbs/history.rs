@@ -20,8 +20,8 @@ use crate::{
             paint::{Paint, Tone},
             table::{Cell, columns},
         },
-        view::words,
     },
+    view::phrases,
 };
 
 /// Show past rollouts and commands of a Rollout
@@ -75,13 +75,13 @@ fn with_head(head: &[&str], rows: impl Iterator<Item = Vec<Cell>>, paint: Paint)
 }
 
 fn entry_row(entry: &HistoryEntry, now: Timestamp, wide: bool) -> Vec<Cell> {
-    let (outcome, tone) = words::outcome_words(entry.outcome);
+    let outcome = phrases::outcome_words(entry.outcome);
     vec![
         format!("#{} {}", entry.revision.number, entry.revision.id).into(),
         entry.attempt.to_string().into(),
-        Cell::toned(tone, outcome),
+        Cell::toned(entry.outcome.into(), outcome),
         when(entry.ended_at, now, wide).into(),
-        words::short(entry.ended_at.duration_since(entry.started_at)).into(),
+        phrases::short(entry.ended_at.duration_since(entry.started_at)).into(),
         entry.images.join(", ").into(),
         entry.reason.as_str().into(),
     ]
@@ -100,13 +100,13 @@ fn command_row(record: &CommandRecord, now: Timestamp, wide: bool) -> Vec<Cell> 
 }
 
 fn when(at: Timestamp, now: Timestamp, wide: bool) -> String {
-    if wide { at.to_string() } else { format!("{} ago", words::age(now.duration_since(at))) }
+    if wide { at.to_string() } else { format!("{} ago", phrases::age(now.duration_since(at))) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::samples;
+    use crate::view::samples;
 
     #[test]
     fn histories() {

@@ -212,7 +212,7 @@ fn no_container(template: &Template, wanted: &str) -> CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::samples;
+    use crate::view::samples;
     use wiremock::{
         Mock, MockServer, ResponseTemplate,
         matchers::{method, path},

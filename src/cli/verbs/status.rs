@@ -16,8 +16,10 @@ use crate::{
         },
         connect::{Connection, connect, now},
         exit::{CliError, EXIT_CODES_HELP, Exit},
-        render::output::{self, print},
-        view::screen::{Screen, screen},
+        render::{
+            output::{self, print},
+            screen::{Screen, screen},
+        },
     },
     cluster::kinds::normal_template,
 };
@@ -125,7 +127,7 @@ mod tests {
     use super::*;
     use crate::{
         api::{REVISION_LABEL, ROLLOUT_LABEL},
-        cli::view::samples,
+        view::samples,
     };
     use serde_json::{Value, json};
     use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};

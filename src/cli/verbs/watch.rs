@@ -16,13 +16,11 @@ use crate::{
             output::{draw, print},
             printable::printable,
             redraw::{Redraw, Size},
+            screen::{self, Screen},
         },
-        view::{
-            ending::{Waited, waited},
-            screen::{self, RevisionView, Screen},
-            words,
-        },
+        view::ending::{Waited, waited},
     },
+    view::{phrases, revision::RevisionView},
 };
 
 /// What to follow, how to show it, and when to stop.
@@ -68,7 +66,7 @@ impl Target {
     pub fn current(rollout: &Rollout) -> Self {
         let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref());
         match current {
-            Some(current) if words::is_seen(rollout) => Target::Revision(current.id.clone()),
+            Some(current) if phrases::is_seen(rollout) => Target::Revision(current.id.clone()),
             _ => Target::NotThis(None),
         }
     }
@@ -77,7 +75,7 @@ impl Target {
     fn resolve(&mut self, rollout: &Rollout) -> Option<String> {
         let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref()).map(|r| r.id.clone());
         if let Target::NotThis(before) = self {
-            let current = current.filter(|id| words::is_seen(rollout) && Some(id) != before.as_ref())?;
+            let current = current.filter(|id| phrases::is_seen(rollout) && Some(id) != before.as_ref())?;
             *self = Target::Revision(current);
         }
         match self {
@@ -132,8 +130,10 @@ fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> (Exit, Strin
     if let Waited::Human(words) = state {
         return (Exit::WaitsForHuman, words.clone());
     }
-    let limit =
-        follow.timeout.map(|t| words::short(jiff::SignedDuration::try_from(t).unwrap_or_default())).unwrap_or_default();
+    let limit = follow
+        .timeout
+        .map(|t| phrases::short(jiff::SignedDuration::try_from(t).unwrap_or_default()))
+        .unwrap_or_default();
     let unseen = matches!(follow.target, Target::NotThis(_));
     let words = if unseen {
         format!("not done after {limit}: no controller has started the new version; check with 'glidepath doctor'")
@@ -201,10 +201,10 @@ impl Shown {
 /// A Rollout in one line that changes only when something happens, not as time goes by.
 pub fn change_line(rollout: &Rollout) -> String {
     let Some(status) = rollout.status.as_ref().filter(|status| status.phase.is_some()) else {
-        return words::unseen(rollout);
+        return phrases::unseen(rollout);
     };
     let phase = status.phase.map(|phase| format!("{phase:?}")).unwrap_or_default();
-    let revision = words::number(status.current_revision.as_ref());
+    let revision = phrases::number(status.current_revision.as_ref());
     let mut parts = vec![phase, revision];
     if status.course() == crate::api::status::Course::Stepping {
         parts.push(screen::step_counter(rollout, status));
@@ -228,7 +228,7 @@ pub fn change_line(rollout: &Rollout) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::samples;
+    use crate::view::samples;
 
     #[test]
     fn lines() {

@@ -1,9 +1,5 @@
 //! Whether a rollout has ended for a waiting command, and with which exit code.
 
-use super::{
-    screen::Role,
-    words::{self, Place},
-};
 use crate::{
     api::{
         Rollout, RolloutStatus,
@@ -11,6 +7,10 @@ use crate::{
         strategy::Step,
     },
     cli::exit::Exit,
+    view::{
+        phrases::{self, Place},
+        revision::Role,
+    },
 };
 
 /// What a waiting command needs to know.
@@ -26,12 +26,12 @@ pub enum Waited {
 
 /// The state of the release of revision `target` (the current one when the wait began).
 pub fn waited(rollout: &Rollout, target: &str) -> Waited {
-    let Some(status) = rollout.status.as_ref().filter(|_| words::is_seen(rollout)) else { return Waited::GoesOn };
+    let Some(status) = rollout.status.as_ref().filter(|_| phrases::is_seen(rollout)) else { return Waited::GoesOn };
     let Some(current) = &status.current_revision else { return Waited::GoesOn };
     if current.id != target {
         return other_revision(rollout, target);
     }
-    let number = words::number(Some(current));
+    let number = phrases::number(Some(current));
     match (status.course(), status.phase) {
         (Course::Idle, Some(Phase::Healthy)) if Role::of(target, status) == Role::Stable => {
             Waited::Over(Exit::Done, format!("{number} is stable and receives 100 % of traffic"))
@@ -63,7 +63,7 @@ fn other_revision(rollout: &Rollout, target: &str) -> Waited {
     let entry = status.history.iter().find(|entry| entry.revision.id == target);
     if let Some(entry) = entry {
         let number = entry.revision.number;
-        let (words, _) = words::outcome_words(entry.outcome);
+        let words = phrases::outcome_words(entry.outcome);
         let exit = match entry.outcome {
             Outcome::Promoted | Outcome::FastPromoted => Exit::Done,
             Outcome::Aborted | Outcome::RolledBack => Exit::RolledBack,
@@ -76,7 +76,7 @@ fn other_revision(rollout: &Rollout, target: &str) -> Waited {
         Course::Returning => Waited::GoesOn,
         Course::Idle => Waited::Over(Exit::RolledBack, "the spec returned to the stable version".into()),
         _ => {
-            let newer = words::number(status.current_revision.as_ref());
+            let newer = phrases::number(status.current_revision.as_ref());
             Waited::Over(Exit::Superseded, format!("superseded by {newer}"))
         }
     }
@@ -84,8 +84,8 @@ fn other_revision(rollout: &Rollout, target: &str) -> Waited {
 
 /// Waits without an end, which only an operator can end.
 fn human(rollout: &Rollout) -> Option<String> {
-    let name = rollout.metadata.name.as_deref().unwrap_or_default().to_owned() + &words::option(rollout);
-    match words::place(rollout) {
+    let name = rollout.metadata.name.as_deref().unwrap_or_default().to_owned() + &phrases::option(rollout);
+    match phrases::place(rollout) {
         Place::Held(held) => Some(format!(
             "held: {}; decide with 'glidepath promote {name}', 'glidepath abort {name}' or 'glidepath retry {name}'",
             held.message
@@ -105,7 +105,7 @@ fn human(rollout: &Rollout) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::samples;
+    use crate::view::samples;
     use serde_json::json;
 
     const CANARY: &str = "k3v9x2m1qa";

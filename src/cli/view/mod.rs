@@ -1,9 +1,3 @@
-//! What is shown of one Rollout, as pure functions of the object, its pods and the time: every verb shows the same.
+//! When a command that waits for a Rollout ends, and with which exit code.
 
 pub mod ending;
-mod evidence;
-#[cfg(test)]
-pub mod samples;
-pub mod screen;
-mod traffic;
-pub mod words;

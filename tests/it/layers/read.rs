@@ -131,7 +131,7 @@ fn files_of_tests_are_known_by_their_declaration_and_not_by_their_name() {
     let product: Vec<String> = product().into_iter().map(|file| file.path).collect();
     let is_there = |path: &str| product.iter().any(|file| file == path);
     assert!(is_there("engine/ab_test.rs") && is_there("cluster/mod.rs") && is_there("main.rs"));
-    for path in ["yaml/tests.rs", "evidence/run_tests.rs", "cluster/watch/fake_api.rs", "cli/view/samples.rs"] {
+    for path in ["yaml/tests.rs", "evidence/run_tests.rs", "cluster/watch/fake_api.rs", "view/samples.rs"] {
         assert!(!is_there(path) && Path::new(SRC).join(path).exists(), "{path}");
     }
     let text = "#[cfg(test)]\nmod fake;\nuse a::b; // c\n#[cfg(test)]\nmod tests {\n use super::*;\n}\n";

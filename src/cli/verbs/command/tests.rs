@@ -7,7 +7,7 @@ use wiremock::{
 };
 
 use super::*;
-use crate::cli::view::samples;
+use crate::view::samples;
 
 fn connection(server: &MockServer) -> Connection {
     let config = kube::Config::new(server.uri().parse().unwrap());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};
 
 use super::*;
-use crate::cli::view::samples;
+use crate::view::samples;
 
 const ROLLOUT: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/checkout";
 const SETS: &str = "/apis/apps/v1/namespaces/shop/replicasets";

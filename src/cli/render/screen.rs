@@ -1,13 +1,12 @@
 //! The status screen as a pure function: the most important line first, then steps, traffic, revisions, evidence, and
 //! what to type next.
 
-use jiff::{SignedDuration, Timestamp};
+mod evidence;
+mod traffic;
 
-use super::{
-    evidence,
-    traffic::traffic,
-    words::{self, Place},
-};
+use jiff::Timestamp;
+
+use self::traffic::traffic;
 use crate::{
     api::{
         Rollout, RolloutStatus,
@@ -18,6 +17,10 @@ use crate::{
     cli::render::{
         paint::{Paint, Tone},
         table::{Cell, INDENT, columns, label, wrap},
+    },
+    view::{
+        phrases::{self, Place},
+        revision::RevisionView,
     },
 };
 
@@ -38,59 +41,6 @@ pub struct Screen<'a> {
     pub hints: bool,
 }
 
-/// One revision's pods.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RevisionView {
-    /// The revision id.
-    pub id: String,
-    /// Its number; 0 when unknown.
-    pub number: u64,
-    /// What it is for.
-    pub role: Role,
-    /// Available pods.
-    pub available: u32,
-    /// Pods that are asked for.
-    pub wanted: u32,
-    /// The images of its containers.
-    pub image: String,
-    /// How long it has existed.
-    pub age: SignedDuration,
-}
-
-/// What a revision is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Role {
-    /// It serves what is not canary traffic.
-    Stable,
-    /// It is being released.
-    Canary,
-    /// It was stable or canary once.
-    #[default]
-    Old,
-}
-
-impl Role {
-    /// The role of a revision by the status.
-    pub fn of(id: &str, status: &RolloutStatus) -> Role {
-        let is = |revision: &Option<crate::api::status::RevisionRef>| revision.as_ref().is_some_and(|r| r.id == id);
-        if is(&status.stable_revision) {
-            Role::Stable
-        } else if is(&status.current_revision) {
-            Role::Canary
-        } else {
-            Role::Old
-        }
-    }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Role::Stable => "stable",
-            Role::Canary => "canary",
-            Role::Old => "old",
-        }
-    }
-}
-
 /// The screen, with a line feed at its end.
 pub fn screen(screen: &Screen<'_>) -> String {
     let paint = Paint { on: screen.color };
@@ -98,7 +48,7 @@ pub fn screen(screen: &Screen<'_>) -> String {
     let empty = RolloutStatus::default();
     let status = screen.rollout.status.as_ref().unwrap_or(&empty);
     out.push_str(&second_lines(screen, status, paint));
-    if words::place(screen.rollout) == Place::Unseen {
+    if phrases::place(screen.rollout) == Place::Unseen {
         return out;
     }
     out.push('\n');
@@ -129,11 +79,10 @@ fn headline(screen: &Screen<'_>, paint: Paint) -> String {
     let name = paint.text(Tone::Strong, meta.name.as_deref().unwrap_or("?"));
     let namespace = meta.namespace.as_deref().unwrap_or("default");
     let status = screen.rollout.status.as_ref();
-    let phase = status.and_then(|s| s.phase).map_or_else(
-        || paint.text(Tone::Warn, "Unknown"),
-        |phase| paint.text(words::phase_tone(phase), &format!("{phase:?}")),
-    );
-    let strategy = words::strategy(screen.rollout);
+    let phase = status
+        .and_then(|s| s.phase)
+        .map_or_else(|| paint.text(Tone::Warn, "Unknown"), |phase| paint.text(phase.into(), &format!("{phase:?}")));
+    let strategy = phrases::strategy(screen.rollout);
     let step = status.filter(|s| s.course() == Course::Stepping).map(|s| step_counter(screen.rollout, s));
     let step = step.map(|step| format!("   {step}")).unwrap_or_default();
     format!("{name}  {namespace}  {strategy}   {phase}{step}   {}\n", doing(screen.rollout, screen.now))
@@ -141,7 +90,7 @@ fn headline(screen: &Screen<'_>, paint: Paint) -> String {
 
 /// `step 4/7`, from 1.
 pub fn step_counter(rollout: &Rollout, status: &RolloutStatus) -> String {
-    let count = words::steps(rollout).len();
+    let count = phrases::steps(rollout).len();
     format!("step {}/{count}", (status.step_index as usize + 1).min(count.max(1)))
 }
 
@@ -149,19 +98,19 @@ pub fn step_counter(rollout: &Rollout, status: &RolloutStatus) -> String {
 pub fn doing(rollout: &Rollout, now: Timestamp) -> String {
     let empty = RolloutStatus::default();
     let status = rollout.status.as_ref().unwrap_or(&empty);
-    let serving = words::number(status.stable_revision.as_ref());
-    match words::place(rollout) {
-        Place::Unseen => words::unseen(rollout),
+    let serving = phrases::number(status.stable_revision.as_ref());
+    match phrases::place(rollout) {
+        Place::Unseen => phrases::unseen(rollout),
         Place::FirstDeploy => {
             format!("first deploy: {} of {} pods available", status.available_replicas, status.desired_replicas)
         }
         Place::Idle => format!("{serving} receives 100 % of traffic"),
-        Place::Held(held) => format!("held for {}", words::short(now.duration_since(held.since))),
+        Place::Held(held) => format!("held for {}", phrases::short(now.duration_since(held.since))),
         Place::Paused { in_file: true } => format!("paused by spec.paused at {}", status.weights.desired),
         Place::Paused { in_file: false } => format!("paused by command at {}", status.weights.desired),
         Place::Step(step) => doing_step(&step, status, now),
         Place::StepsDone => "all steps done".into(),
-        Place::Promoting(stage) => words::stage_words(stage).into(),
+        Place::Promoting(stage) => phrases::stage_words(stage).into(),
         Place::Returning => format!("returning to {serving}"),
         Place::Aborted => format!("rolled back to {serving}"),
         Place::Kept => format!("{serving} stays after the test"),
@@ -174,17 +123,17 @@ pub fn is_judged(step: &Step) -> bool {
 }
 
 fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
-    let elapsed = words::elapsed(status, now);
-    let spent = words::short(elapsed);
+    let elapsed = phrases::elapsed(status, now);
+    let spent = phrases::short(elapsed);
     let at = status.weights.desired;
     if let Some(Observe { at_least, .. }) = &step.observe {
-        let least = at_least.map(|d| format!(" of at least {}", words::short(d.signed()))).unwrap_or_default();
+        let least = at_least.map(|d| format!(" of at least {}", phrases::short(d.signed()))).unwrap_or_default();
         return format!("observing at {at} ({spent}{least})");
     }
     if let Some(pause) = &step.pause {
         let at = if at.is_zero() { String::new() } else { format!("at {at} ") };
         return match pause.duration {
-            Some(duration) => format!("pausing {at}({spent} of {})", words::short(duration.signed())),
+            Some(duration) => format!("pausing {at}({spent} of {})", phrases::short(duration.signed())),
             None => format!("waits {at}until an operator promotes ({spent})"),
         };
     }
@@ -198,14 +147,14 @@ fn doing_step(step: &Step, status: &RolloutStatus, now: Timestamp) -> String {
         return format!("ramp to {}: at {at}, {done} of {all}", ramp.to);
     }
     if let Some(decide) = &step.decide {
-        let most = words::short(decide.at_most.signed());
+        let most = phrases::short(decide.at_most.signed());
         return format!("A/B test {} ({spent} of at most {most})", users(status));
     }
     if step.analysis.is_some() {
-        return format!("{} at {at} ({spent})", words::step_words(step));
+        return format!("{} at {at} ({spent})", phrases::step_words(step));
     }
     if step.set_canary_scale.is_some() {
-        return format!("canary {}", words::step_label(step));
+        return format!("canary {}", phrases::step_label(step));
     }
     format!("moving to {}", step.set_weight.unwrap_or(at))
 }
@@ -227,11 +176,11 @@ fn ramp_position(ramp: &Ramp, sub_step: u32) -> (u32, u32) {
 /// Under the headline: what is wrong, what is waited for, and when that ends.
 fn second_lines(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> String {
     let mut out = String::new();
-    let stalled = words::stalled(status);
+    let stalled = phrases::stalled(status);
     if let Some(stalled) = stalled {
         out.push_str(&paint.text(Tone::Bad, &wrap(stalled, 2, screen.width)));
     }
-    if !words::is_seen(screen.rollout) && words::place(screen.rollout) != Place::Unseen {
+    if !phrases::is_seen(screen.rollout) && phrases::place(screen.rollout) != Place::Unseen {
         out.push_str("  the controller has not observed the latest spec yet\n");
     }
     for text in reasons(screen.rollout, status) {
@@ -248,7 +197,7 @@ fn second_lines(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> St
 /// The engine's message, unless the headline contains it already.
 fn reasons<'a>(rollout: &'a Rollout, status: &'a RolloutStatus) -> Vec<&'a str> {
     let waiting = status.waiting_for.as_ref().map_or("", |waiting| waiting.message.as_str());
-    let texts = match words::place(rollout) {
+    let texts = match phrases::place(rollout) {
         Place::Unseen => vec![],
         Place::Held(held) => vec![held.message.as_str()],
         Place::Step(step) if step.observe.is_some() || step.pause.is_some() => vec![],
@@ -264,19 +213,19 @@ fn reasons<'a>(rollout: &'a Rollout, status: &'a RolloutStatus) -> Vec<&'a str> 
 /// When the wait ends automatically, and what happens then.
 pub fn limit(rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Option<String> {
     let until = status.waiting_for.as_ref()?.until?;
-    let left = words::short(until.duration_since(now));
-    let Place::Step(step) = words::place(rollout) else {
-        return matches!(words::place(rollout), Place::FirstDeploy | Place::Promoting(_))
+    let left = phrases::short(until.duration_since(now));
+    let Place::Step(step) = phrases::place(rollout) else {
+        return matches!(phrases::place(rollout), Place::FirstDeploy | Place::Promoting(_))
             .then(|| format!("at most {left} more"));
     };
     if step.pause.is_some() {
         return Some(format!("continues in {left}"));
     }
     if let Some(gate) = &step.gate {
-        return Some(format!("at most {left} more, then {}", words::timeout_words(gate)));
+        return Some(format!("at most {left} more, then {}", phrases::timeout_words(gate)));
     }
     let Some(at_most) = step.at_most() else { return Some(format!("at most {left} more")) };
-    let length = words::short(at_most.signed());
+    let length = phrases::short(at_most.signed());
     let then = if status.state.extended() {
         inconclusive_words(rollout).to_owned()
     } else {
@@ -296,7 +245,7 @@ pub fn inconclusive_words(rollout: &Rollout) -> &'static str {
 
 /// `steps     ✓ 5 %  ✓ observe  ▶ 25 %  · pause`, wrapped between steps.
 fn step_bar(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> String {
-    let steps = words::steps(screen.rollout);
+    let steps = phrases::steps(screen.rollout);
     if steps.is_empty() {
         return String::new();
     }
@@ -304,7 +253,7 @@ fn step_bar(screen: &Screen<'_>, status: &RolloutStatus, paint: Paint) -> String
     let mut column = INDENT;
     for (index, step) in steps.iter().enumerate() {
         let (mark, tone) = step_mark(index, status);
-        let mut text = words::step_label(step);
+        let mut text = phrases::step_label(step);
         if let (Some(ramp), Tone::Busy) = (&step.ramp, tone) {
             let (done, all) = ramp_position(ramp, status.sub_step());
             text = format!("{text} ({done}/{all})");
@@ -349,7 +298,7 @@ fn revisions(pods: &[RevisionView], paint: Paint) -> String {
             revision.id.as_str().into(),
             Cell::toned(tone, format!("{} of {} available", revision.available, revision.wanted)),
             revision.image.as_str().into(),
-            Cell::toned(Tone::Dim, words::age(revision.age)),
+            Cell::toned(Tone::Dim, phrases::age(revision.age)),
         ]
     };
     let rows: Vec<Vec<Cell>> = pods.iter().map(row).collect();
@@ -359,10 +308,10 @@ fn revisions(pods: &[RevisionView], paint: Paint) -> String {
 /// The possible next commands: the effect, and the command.
 pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static str, String)> {
     let name = rollout.metadata.name.as_deref().unwrap_or_default();
-    let option = words::option(rollout);
+    let option = phrases::option(rollout);
     let verb = |verb: &str| format!("glidepath {verb} {name}{option}");
     let abort = ("abort", verb("abort"));
-    match words::place(rollout) {
+    match phrases::place(rollout) {
         Place::Unseen | Place::FirstDeploy => vec![],
         Place::Idle if status.promoted.len() > 1 => vec![("go back", verb("undo"))],
         Place::Idle => vec![("release", format!("glidepath set image {name} CONTAINER=IMAGE{option}"))],
@@ -387,7 +336,7 @@ pub fn next_commands(rollout: &Rollout, status: &RolloutStatus) -> Vec<(&'static
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::view::samples;
+    use crate::view::samples;
 
     fn shown(sample: &samples::Sample) -> String {
         screen(&Screen {

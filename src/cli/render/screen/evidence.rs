@@ -65,19 +65,9 @@ fn evidence_row(metric: &MetricStatus) -> Vec<Cell> {
     let optional = if metric.required { "" } else { " *" };
     vec![
         format!("{}{optional}", metric.name).into(),
-        Cell::toned(verdict_tone(metric.verdict), format!("{:?}{reason}", metric.verdict)),
+        Cell::toned(metric.verdict.into(), format!("{:?}{reason}", metric.verdict)),
         metric.canary.as_str().into(),
         metric.stable.as_str().into(),
         metric.comparison.as_str().into(),
     ]
-}
-
-/// The tone of a verdict.
-fn verdict_tone(verdict: Verdict) -> Tone {
-    match verdict {
-        Verdict::Pass => Tone::Good,
-        Verdict::Fail => Tone::Bad,
-        Verdict::Continue => Tone::Busy,
-        Verdict::NoData | Verdict::Inconclusive => Tone::Warn,
-    }
 }

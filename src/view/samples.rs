@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::screen::{RevisionView, Role};
+use super::revision::{RevisionView, Role};
 use crate::api::Rollout;
 
 /// 2026-11-21 14:05:22 UTC, the time of every sample.

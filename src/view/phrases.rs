@@ -4,14 +4,11 @@ use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
-    api::{
-        LOCAL_OPTION, Rollout, RolloutStatus,
-        reason::ConditionType,
-        status::{Course, Held, Outcome, Phase, Stage},
-        strategy::{Gate, OnTimeout, Step},
-    },
-    cli::render::paint::Tone,
+use crate::api::{
+    LOCAL_OPTION, Rollout, RolloutStatus,
+    reason::ConditionType,
+    status::{Course, Held, Outcome, Stage},
+    strategy::{Gate, OnTimeout, Step},
 };
 
 /// How a command on this Rollout ends: with the option that leads to it, when it is a local one.
@@ -226,22 +223,12 @@ pub fn stage_words(stage: Option<Stage>) -> &'static str {
 }
 
 /// The display of an outcome (Aborted and RolledBack are both shown as `rolled back`).
-pub fn outcome_words(outcome: Outcome) -> (&'static str, Tone) {
+pub fn outcome_words(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Promoted | Outcome::FastPromoted => ("promoted", Tone::Good),
-        Outcome::Aborted | Outcome::RolledBack => ("rolled back", Tone::Bad),
-        Outcome::Superseded => ("superseded", Tone::Warn),
-        Outcome::KeptControl => ("not promoted: control kept", Tone::Good),
-    }
-}
-
-/// The tone of a phase.
-pub fn phase_tone(phase: Phase) -> Tone {
-    match phase {
-        Phase::Healthy => Tone::Good,
-        Phase::Progressing => Tone::Busy,
-        Phase::Paused => Tone::Warn,
-        Phase::Degraded => Tone::Bad,
+        Outcome::Promoted | Outcome::FastPromoted => "promoted",
+        Outcome::Aborted | Outcome::RolledBack => "rolled back",
+        Outcome::Superseded => "superseded",
+        Outcome::KeptControl => "not promoted: control kept",
     }
 }
 

@@ -1,6 +1,5 @@
 //! The traffic line of the screen: what the routes are meant to say, what they say, and what was counted.
 
-use super::words;
 use crate::{
     api::{
         Percent, Rollout, RolloutStatus,
@@ -10,6 +9,7 @@ use crate::{
         paint::{Paint, Tone},
         table::label,
     },
+    view::phrases,
 };
 
 /// How many cells a traffic bar has, and how many where there is little room.
@@ -60,7 +60,7 @@ fn without_routes(rollout: &Rollout, status: &RolloutStatus) -> String {
         Some(strategy) => {
             let serves = if switched { &status.current_revision } else { &status.stable_revision };
             let service = strategy.active_service.as_deref().unwrap_or_default();
-            format!("Service {service} selects {}", words::number(serves.as_ref()))
+            format!("Service {service} selects {}", phrases::number(serves.as_ref()))
         }
         None => format!("planned {}   by the ratio of pods", split(status.weights.desired)),
     };
