@@ -12,7 +12,7 @@ use super::{
     decision::Action,
     draft::{Draft, named},
     inconclusive,
-    input::CommandSeen,
+    input::{CommandSeen, Input},
     items::Item,
     outcome, promotion, restart,
 };
@@ -87,6 +87,12 @@ fn refused(message: impl Into<String>) -> Answer {
 
 fn obsolete(message: impl Into<String>) -> Answer {
     (CommandState::Obsolete, message.into())
+}
+
+/// What the answer to a command would be, were it given now. Nothing is carried out.
+pub fn answer_to(input: &Input<'_>, spec: &RolloutCommandSpec) -> (CommandState, String) {
+    let command = CommandSeen { uid: String::new(), name: String::new(), created: input.now, spec: spec.clone() };
+    carry_out(&mut Draft::new(input), &command)
 }
 
 fn carry_out(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {

@@ -36,6 +36,8 @@ pub enum Item {
     Ramp {
         /// The weights in order.
         weights: Vec<Percent>,
+        /// The increment.
+        by: Percent,
         /// How long each is held.
         every: HumanDuration,
     },
@@ -75,7 +77,7 @@ fn item(step: &Step) -> Item {
     } else if let Some(decide) = &step.decide {
         Item::Decide(decide.clone())
     } else if let Some(ramp) = &step.ramp {
-        Item::Ramp { weights: ramp_weights(ramp), every: ramp.every }
+        Item::Ramp { weights: ramp_weights(ramp), by: ramp.by, every: ramp.every }
     } else {
         Item::Pause(step.pause.as_ref().and_then(|pause| pause.duration))
     }
@@ -233,7 +235,7 @@ mod tests {
             Item::Pause(None),
             Item::SetWeight(Percent::whole(5)),
             Item::Pause(None),
-            Item::Ramp { weights: vec![Percent::whole(10), Percent::whole(20)], every: HumanDuration::secs(1) },
+            item(&Step { ramp: Some(ramp(10, 20, 10)), ..Step::default() }),
             Item::Pause(None),
         ];
         for (step, sub, wanted) in

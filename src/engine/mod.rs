@@ -40,6 +40,7 @@ mod walked;
 mod weights;
 
 pub use ab_test::stickiness;
+pub use commands::answer_to;
 pub use decision::{
     Action, Decision, GateQuestion, Goal, Notice, Restore, RouteIntent, RunRequest, Stickiness, Target, Wake,
 };
