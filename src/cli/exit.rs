@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::view::ending::How;
+
 /// The exit codes. They are an interface: CI pipelines branch on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -42,6 +44,18 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit.code())
+    }
+}
+
+impl From<How> for Exit {
+    fn from(how: How) -> Self {
+        match how {
+            How::Promoted => Exit::Done,
+            How::RolledBack => Exit::RolledBack,
+            How::Superseded => Exit::Superseded,
+            How::ControlKept => Exit::KeptControl,
+            How::Failed => Exit::Failed,
+        }
     }
 }
 

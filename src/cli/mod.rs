@@ -6,7 +6,6 @@
 //! - [`offline`]: `lint`, `plan` and `simulate`, which need files and no cluster.
 //! - [`demo`] and [`local`]: releases on this machine, without a cluster.
 //! - [`render`]: how text reaches the terminal: the status screen, columns, color, redrawing, `-o`.
-//! - [`view`]: when a command that waits ends.
 //!
 //! Shared by all of them: [`connect`] (the connection to the API server), [`exit`] (exit codes and errors) and
 //! [`interrupt`] (Ctrl-C).
@@ -21,6 +20,5 @@ pub mod offline;
 pub mod render;
 pub mod root;
 pub mod verbs;
-pub mod view;
 
 pub use root::{command, main};

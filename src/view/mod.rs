@@ -1,6 +1,22 @@
-//! What is shown of one Rollout, as pure functions of the object, its pods and the time: every verb shows the same.
+//! What is shown of one Rollout, as values: computed once from the object, its pods and the time, so that every verb shows
+//! the same, and a page in a browser can.
+//!
+//! - [`situation`]: where it is, what it waits for, until when, what comes next, what can be done. Begin there. It is made of
+//!   [`place`], [`waits`], [`step`] and [`commands`]; [`doing`] puts it into a phrase.
+//! - [`traffic`], [`revision`] and [`evidence`]: the rows of the screen.
+//! - [`ending`]: whether the release that a command waits for is over, and how.
+//! - [`phrases`]: times and words that all of them share.
 
+pub mod commands;
+pub mod doing;
+pub mod ending;
+pub mod evidence;
 pub mod phrases;
+pub mod place;
 pub mod revision;
 #[cfg(test)]
 pub mod samples;
+pub mod situation;
+pub mod step;
+pub mod traffic;
+pub mod waits;

@@ -12,13 +12,17 @@ use crate::{
             paint::{Paint, Tone},
             printable::printable,
             redraw::{Redraw, Size},
-            screen::{self, Screen},
+            screen::{Screen, screen},
         },
     },
     engine::{Notice, Seen},
     evidence::grouped,
     local::traffic::Tally,
-    view::revision::{RevisionView, Role},
+    view::{
+        doing::doing_so_far,
+        revision::{RevisionView, Role},
+        situation::Situation,
+    },
 };
 
 use super::summary::seconds;
@@ -99,9 +103,14 @@ impl Show {
         let size = Size::now();
         let width = size.layout();
         // Hints are commands for a cluster; here there is none to give them to.
-        let screen =
-            Screen { rollout: frame.rollout, pods: &pods, now: frame.now, color: self.color, width, hints: false };
-        let mut text = screen::screen(&screen);
+        let mut text = screen(&Screen {
+            rollout: frame.rollout,
+            pods: &pods,
+            now: frame.now,
+            color: self.color,
+            width,
+            hints: false,
+        });
         if let Some(tally) = frame.tally {
             text.push_str(&format!("\n  {}\n", users(tally)));
         }
@@ -118,7 +127,7 @@ impl Show {
         let place = place_key(&status);
         if place != self.last_place {
             self.last_place = place;
-            let doing = screen::doing(frame.rollout, frame.now);
+            let doing = doing_so_far(&Situation::of(frame.rollout, frame.now));
             let text = format!("  {doing}; {} of the traffic goes to the canary", status.weights.desired);
             // The phase may follow a moment later; that alone is no news.
             if text != self.last_text {

@@ -22,7 +22,7 @@ use crate::{
         items::{self, Item},
         peak::Release,
     },
-    view::phrases,
+    view::{phrases, step},
     yaml::{self, Document, Position, YamlError},
 };
 
@@ -177,12 +177,12 @@ impl Plan {
                 self.open_waits += 1;
             }
             Item::Gate(gate) => {
-                let then = phrases::timeout_words(gate);
+                let then = phrases::timeout(gate.on_timeout.unwrap_or_default());
                 let detail = match gate.host() {
                     Some(host) => format!("until {host} approves; after {} {then}", gate.timeout()),
                     None => format!("until an operator approves; after {} {then}", gate.timeout()),
                 };
-                self.line(number, phrases::gate_words(gate), detail, weight);
+                self.line(number, step::gate_name(gate), detail, weight);
                 self.people += u32::from(gate.is_approval());
                 self.gates += u32::from(!gate.is_approval());
             }
@@ -202,7 +202,7 @@ impl Plan {
             Item::MirrorRoute(mirror) => {
                 self.line(number, format!("setMirrorRoute {}", mirror.percent), "mirrored requests".to_owned(), weight);
             }
-            Item::Ramp { weights, every } => self.ramp(index, weights, *every, pods),
+            Item::Ramp { weights, every, .. } => self.ramp(index, weights, *every, pods),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
         exit::{CliError, Exit},
         render::output::{self, print},
     },
-    view::phrases,
+    view::commands::meant,
 };
 
 /// How long the answer is waited for.
@@ -118,27 +118,10 @@ pub(super) async fn send(
     Ok((command, exit))
 }
 
-/// What the command means at this moment: which revision, and for promote which attempt and step (rule S80).
+/// What the command means at this moment, and what the flags add.
 fn spec(rollout: &Rollout, verb: Verb, extra: Extra) -> RolloutCommandSpec {
-    let status = rollout.status.clone().unwrap_or_default();
-    let promote = verb == Verb::Promote;
-    let steps = phrases::steps(rollout);
-    let step = steps.get(status.step_index as usize);
-    let in_ramp = step.is_some_and(|step| step.ramp.is_some());
-    RolloutCommandSpec {
-        rollout: rollout.name_any(),
-        verb,
-        revision: status.current_revision.as_ref().map(|revision| revision.id.clone()),
-        attempt: promote.then_some(status.attempt),
-        step: promote.then_some(status.step_index),
-        sub_step: (promote && in_ramp).then_some(status.sub_step()),
-        stage: status.stage().filter(|_| promote),
-        full: extra.full,
-        to_step: extra.to_step,
-        to_revision: extra.to_revision,
-        reason: None,
-        requested_by: None,
-    }
+    let Extra { full, to_step, to_revision } = extra;
+    RolloutCommandSpec { full, to_step, to_revision, ..meant(rollout, verb) }
 }
 
 /// Named after Rollout and verb, labelled, and owned by the Rollout so that it goes with it.

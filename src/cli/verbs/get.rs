@@ -231,7 +231,8 @@ fn row(rollout: &Rollout, style: &Style, now: Timestamp) -> Vec<Cell> {
         cells.push(created.map_or_else(|| "-".into(), |at| at.to_string()).into());
         cells.extend([revision(status.stable_revision.as_ref()), revision(status.current_revision.as_ref())]);
     }
-    let message = if status.phase.is_none() { phrases::unseen(rollout) } else { status.message.clone() };
+    let message =
+        if status.phase.is_none() { phrases::unseen(rollout.spec.class.as_deref()) } else { status.message.clone() };
     cells.push(message.into());
     cells
 }

@@ -75,7 +75,7 @@ fn with_head(head: &[&str], rows: impl Iterator<Item = Vec<Cell>>, paint: Paint)
 }
 
 fn entry_row(entry: &HistoryEntry, now: Timestamp, wide: bool) -> Vec<Cell> {
-    let outcome = phrases::outcome_words(entry.outcome);
+    let outcome = phrases::outcome(entry.outcome);
     vec![
         format!("#{} {}", entry.revision.number, entry.revision.id).into(),
         entry.attempt.to_string().into(),

@@ -13,14 +13,21 @@ use crate::{
         connect::{Connection, now},
         exit::{CliError, Exit},
         render::{
+            hints,
             output::{draw, print},
             printable::printable,
             redraw::{Redraw, Size},
             screen::{self, Screen},
         },
-        view::ending::{Waited, waited},
     },
-    view::{phrases, revision::RevisionView},
+    view::{
+        doing::{doing, doing_so_far},
+        ending::{Waited, waited},
+        phrases,
+        place::{Place, is_seen},
+        revision::RevisionView,
+        situation::Situation,
+    },
 };
 
 /// What to follow, how to show it, and when to stop.
@@ -66,7 +73,7 @@ impl Target {
     pub fn current(rollout: &Rollout) -> Self {
         let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref());
         match current {
-            Some(current) if phrases::is_seen(rollout) => Target::Revision(current.id.clone()),
+            Some(current) if is_seen(rollout) => Target::Revision(current.id.clone()),
             _ => Target::NotThis(None),
         }
     }
@@ -75,7 +82,7 @@ impl Target {
     fn resolve(&mut self, rollout: &Rollout) -> Option<String> {
         let current = rollout.status.as_ref().and_then(|status| status.current_revision.as_ref()).map(|r| r.id.clone());
         if let Target::NotThis(before) = self {
-            let current = current.filter(|id| phrases::is_seen(rollout) && Some(id) != before.as_ref())?;
+            let current = current.filter(|id| is_seen(rollout) && Some(id) != before.as_ref())?;
             *self = Target::Revision(current);
         }
         match self {
@@ -95,13 +102,13 @@ pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow)
         let pods =
             if matches!(follow.show, Show::Screen { .. }) { connection.revisions(&rollout).await } else { vec![] };
         shown.show(&rollout, &pods, follow.show)?;
-        let state = follow.target.resolve(&rollout).map_or(Waited::GoesOn, |target| waited(&rollout, &target));
+        let state = follow.target.resolve(&rollout).map_or(Waited::Continues, |target| waited(&rollout, &target));
         match &state {
-            Waited::Over(exit, words) => return shown.end(&follow.name, *exit, words),
-            Waited::Human(words) if follow.stop_for_human => {
-                return shown.end(&follow.name, Exit::WaitsForHuman, words);
+            Waited::Over(how, words) => return shown.end(&follow.name, (*how).into(), words),
+            Waited::ForOperator if follow.stop_for_human => {
+                return shown.end(&follow.name, Exit::WaitsForHuman, &for_operator(&rollout));
             }
-            Waited::Human(_) | Waited::GoesOn => {}
+            Waited::ForOperator | Waited::Continues => {}
         }
         let tick = Instant::now() + Duration::from_secs(1);
         tokio::select! {
@@ -126,9 +133,13 @@ fn changes(connection: &Connection, name: &str) -> BoxStream<'static, watcher::R
     watcher(connection.rollouts(), config).default_backoff().boxed()
 }
 
+fn for_operator(rollout: &Rollout) -> String {
+    hints::for_operator(rollout, &Situation::of(rollout, now()).waits_for)
+}
+
 fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> (Exit, String) {
-    if let Waited::Human(words) = state {
-        return (Exit::WaitsForHuman, words.clone());
+    if *state == Waited::ForOperator {
+        return (Exit::WaitsForHuman, for_operator(rollout));
     }
     let limit = follow
         .timeout
@@ -138,7 +149,8 @@ fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> (Exit, Strin
     let words = if unseen {
         format!("not done after {limit}: no controller has started the new version; check with 'glidepath doctor'")
     } else {
-        format!("not done after {limit}: {}; the rollout continues", screen::doing(rollout, now()))
+        let doing = doing_so_far(&Situation::of(rollout, now()));
+        format!("not done after {limit}: {doing}; the rollout continues")
     };
     (Exit::TimedOut, words)
 }
@@ -200,28 +212,19 @@ impl Shown {
 
 /// A Rollout in one line that changes only when something happens, not as time goes by.
 pub fn change_line(rollout: &Rollout) -> String {
-    let Some(status) = rollout.status.as_ref().filter(|status| status.phase.is_some()) else {
-        return phrases::unseen(rollout);
-    };
-    let phase = status.phase.map(|phase| format!("{phase:?}")).unwrap_or_default();
-    let revision = phrases::number(status.current_revision.as_ref());
-    let mut parts = vec![phase, revision];
-    if status.course() == crate::api::status::Course::Stepping {
-        parts.push(screen::step_counter(rollout, status));
+    let situation = Situation::of(rollout, Timestamp::UNIX_EPOCH);
+    if matches!(situation.place, Place::Unseen { .. }) {
+        return doing(&situation);
     }
-    if let Some(accepted) = status.weights.accepted {
-        parts.push(if accepted == status.weights.desired {
-            accepted.to_string()
-        } else {
-            format!("{accepted} of {}", status.weights.desired)
-        });
-    }
-    let held = status.held().map(|held| held.message.clone());
-    let waiting = status.waiting_for.as_ref().map(|waiting| waiting.message.clone());
-    let said = [Some(status.message.clone()), held, waiting].into_iter().flatten().find(|text| !text.is_empty());
-    let doing = || screen::doing(rollout, Timestamp::UNIX_EPOCH);
-    let message = said.unwrap_or_else(|| doing().split(" (").next().unwrap_or_default().to_owned());
-    parts.push(message);
+    let phase = situation.phase.map(|phase| format!("{phase:?}")).unwrap_or_default();
+    let mut parts = vec![phase, phrases::number(situation.current.as_ref())];
+    parts.extend(situation.counter.map(|counter| counter.to_string()));
+    let planned = situation.weight;
+    parts.extend(situation.accepted.map(|accepted| match accepted == planned {
+        true => accepted.to_string(),
+        false => format!("{accepted} of {planned}"),
+    }));
+    parts.push(if situation.summary.is_empty() { doing(&situation) } else { situation.summary });
     parts.join("  ")
 }
 

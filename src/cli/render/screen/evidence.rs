@@ -1,29 +1,21 @@
 //! The part of the status screen that shows the evidence.
 
 use crate::{
-    api::{
-        RolloutStatus,
-        analysis::{MetricStatus, Verdict},
-        status::Course,
-    },
     cli::render::{
         paint::{Paint, Tone},
         table::{Cell, columns, wrap},
     },
+    view::evidence::MetricRow,
 };
 
 /// The evidence of each metric, then what the undecided ones still need.
-pub(super) fn evidence(status: &RolloutStatus, width: usize, paint: Paint) -> String {
-    let metrics = &status.metrics;
-    // Once it is over nothing is needed any more.
-    let undecided =
-        |m: &MetricStatus| status.course() == Course::Stepping && !matches!(m.verdict, Verdict::Pass | Verdict::Fail);
+pub(super) fn table(metrics: &[MetricRow], width: usize, paint: Paint) -> String {
     if metrics.is_empty() {
         return String::new();
     }
-    let mut out = format!("  evidence\n{}", evidence_table(metrics, width, paint));
+    let mut out = format!("  evidence\n{}", rows(metrics, width, paint));
     for metric in metrics {
-        if let Some(needs) = metric.needs.as_deref().filter(|_| undecided(metric)) {
+        if let Some(needs) = &metric.needs {
             out.push_str(&wrap(&format!("{} needs {needs}", metric.name), 4, width));
         }
         for note in &metric.notes {
@@ -34,10 +26,10 @@ pub(super) fn evidence(status: &RolloutStatus, width: usize, paint: Paint) -> St
 }
 
 /// One row per metric. If it gets too wide, the comparison is on a separate line.
-fn evidence_table(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
+fn rows(metrics: &[MetricRow], width: usize, paint: Paint) -> String {
     let table = |paint: Paint, count: usize| {
         let head = ["", "", "canary", "stable", "compared"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();
-        let all = std::iter::once(head).chain(metrics.iter().map(evidence_row));
+        let all = std::iter::once(head).chain(metrics.iter().map(row));
         columns(paint, 4, &all.map(|row| row.into_iter().take(count).collect()).collect::<Vec<_>>())
     };
     if table(Paint { on: false }, 5).lines().all(|line| line.chars().count() <= width) {
@@ -52,16 +44,8 @@ fn evidence_table(metrics: &[MetricStatus], width: usize, paint: Paint) -> Strin
     out
 }
 
-/// Reasons that only say the verdict again.
-const PLAIN_REASONS: [&str; 3] = ["NotWorse", "WorseThanStable", "Undecided"];
-
-fn evidence_row(metric: &MetricStatus) -> Vec<Cell> {
-    let said = metric.reason.is_empty() || PLAIN_REASONS.contains(&metric.reason.as_str());
-    let reason = if said || metric.reason == format!("{:?}", metric.verdict) {
-        String::new()
-    } else {
-        format!(" ({})", metric.reason)
-    };
+fn row(metric: &MetricRow) -> Vec<Cell> {
+    let reason = metric.telling_reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let optional = if metric.required { "" } else { " *" };
     vec![
         format!("{}{optional}", metric.name).into(),

@@ -1,15 +1,15 @@
-//! The traffic line of the screen: what the routes are meant to say, what they say, and what was counted.
+//! The traffic line of the screen.
 
 use crate::{
-    api::{
-        Percent, Rollout, RolloutStatus,
-        status::{Course, Stage, Weights},
-    },
+    api::Percent,
     cli::render::{
         paint::{Paint, Tone},
         table::label,
     },
-    view::phrases,
+    view::{
+        phrases,
+        traffic::{Routes, Traffic},
+    },
 };
 
 /// How many cells a traffic bar has, and how many where there is little room.
@@ -17,54 +17,44 @@ const BAR: u32 = 20;
 const SHORT_BAR: u32 = 10;
 /// Below this many columns there is little room.
 const ROOM: usize = 90;
+
+/// What splits the traffic, and how.
+pub(super) fn line(traffic: &Traffic, width: usize, paint: Paint) -> String {
+    let text = match traffic {
+        Traffic::Routes(routes) => return weights(routes, width, paint) + &extra_routes(routes),
+        Traffic::Ratio { planned } => format!("planned {}   by the ratio of pods", split(*planned)),
+        Traffic::Switch { service, selects } => {
+            format!("Service {service} selects {}", phrases::number(selects.as_ref()))
+        }
+    };
+    format!("{}{text}\n", label("traffic"))
+}
+
 /// What the routes are meant to say and what they say, as a bar and in numbers.
-pub(super) fn traffic(rollout: &Rollout, status: &RolloutStatus, width: usize, paint: Paint) -> String {
-    if matches!(status.course(), Course::Idle | Course::FirstDeploy) {
-        return String::new();
-    }
-    if rollout.spec.traffic.is_empty() {
-        return without_routes(rollout, status);
-    }
-    let weights = &status.weights;
-    let shown = weights.accepted.unwrap_or(weights.desired);
-    let seen = weights.accepted.map_or_else(|| "not read yet".into(), split);
-    let settled =
-        if weights.settled { paint.text(Tone::Good, "settled") } else { paint.text(Tone::Warn, "not settled yet") };
-    let planned = split(weights.desired);
+fn weights(routes: &Routes, width: usize, paint: Paint) -> String {
+    let shown = routes.seen.unwrap_or(routes.planned);
+    let seen = routes.seen.map_or_else(|| "not read yet".into(), split);
+    let settled = if routes.is_settled { (Tone::Good, "settled") } else { (Tone::Warn, "not settled yet") };
+    let settled = paint.text(settled.0, settled.1);
+    let planned = split(routes.planned);
     let (cells, gap) = if width < ROOM { (SHORT_BAR, "  ") } else { (BAR, "   ") };
     let bar = bar(shown, cells, paint);
     // What was counted says more than what was read back, where there is room for one of them.
-    let seen = match weights.observed.map(split) {
+    let seen = match routes.counted.map(split) {
         Some(counted) if width < ROOM => format!("counted {counted}"),
         Some(counted) => format!("seen {seen}{gap}counted {counted}"),
         None => format!("seen {seen}"),
     };
-    let mut line = format!("{}stable {bar} canary {gap}planned {planned}{gap}{seen}{gap}{settled}\n", label("traffic"));
-    line.push_str(&beside(weights));
-    line
+    format!("{}stable {bar} canary {gap}planned {planned}{gap}{seen}{gap}{settled}\n", label("traffic"))
 }
 
 /// Header routes and a mirror, on a line of their own.
-fn beside(weights: &Weights) -> String {
-    let headers = (!weights.headers.is_empty()).then(|| format!("by header: {}", weights.headers.join(", ")));
-    let mirror = weights.mirror.map(|share| format!("mirror {share}"));
-    let sticky = weights.sticky.then(|| "users are sticky".to_owned());
+fn extra_routes(routes: &Routes) -> String {
+    let headers = (!routes.headers.is_empty()).then(|| format!("by header: {}", routes.headers.join(", ")));
+    let mirror = routes.mirror.map(|share| format!("mirror {share}"));
+    let sticky = routes.is_sticky.then(|| "users are sticky".to_owned());
     let parts: Vec<String> = headers.into_iter().chain(mirror).chain(sticky).collect();
     if parts.is_empty() { String::new() } else { format!("{}{}\n", label(""), parts.join("   ")) }
-}
-
-/// Without a router the pods are the split, and in blue-green a Service leads to one version.
-fn without_routes(rollout: &Rollout, status: &RolloutStatus) -> String {
-    let switched = matches!(status.stage(), Some(Stage::MoveStable | Stage::PostAnalysis));
-    let text = match &rollout.spec.strategy.blue_green {
-        Some(strategy) => {
-            let serves = if switched { &status.current_revision } else { &status.stable_revision };
-            let service = strategy.active_service.as_deref().unwrap_or_default();
-            format!("Service {service} selects {}", phrases::number(serves.as_ref()))
-        }
-        None => format!("planned {}   by the ratio of pods", split(status.weights.desired)),
-    };
-    format!("{}{text}\n", label("traffic"))
 }
 
 /// `75/25`: stable's share, then canary's.

@@ -1,0 +1,165 @@
+//! What a Rollout waits for, when that ends by itself, and what happens then.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::place::Place;
+use crate::{
+    api::{
+        HumanDuration, Rollout, RolloutStatus,
+        rollout::OnInconclusive,
+        strategy::{Gate, OnTimeout},
+    },
+    engine::items::Item,
+};
+
+/// What a Rollout waits for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum WaitsFor {
+    /// Nothing, or nothing that is known.
+    Nothing,
+    /// An operator's decision about a hold.
+    Decision {
+        /// Why it is held.
+        message: String,
+    },
+    /// `spec.paused` to be false.
+    SpecUnpaused,
+    /// A `resume`.
+    Resume,
+    /// A `promote` that ends a pause.
+    Promote,
+    /// A `promote` that approves.
+    Approval {
+        /// The name of the gate.
+        gate: String,
+    },
+    /// An endpoint that approves.
+    Gate {
+        /// Its host.
+        host: String,
+    },
+    /// The end of a pause.
+    Time,
+    /// A pass of every required metric of the background analysis.
+    Metrics {
+        /// The wait is at least so long; 0: the spec does not say.
+        at_least: HumanDuration,
+    },
+    /// A verdict of an analysis of its own.
+    Analysis,
+    /// A verdict of the goal of an A/B test.
+    Goal {
+        /// No sooner than this.
+        at_least: HumanDuration,
+        /// No later than this.
+        at_most: HumanDuration,
+    },
+    /// Pods, routes or targets.
+    Cluster {
+        /// In the engine's words.
+        message: String,
+    },
+}
+
+impl WaitsFor {
+    /// At this place.
+    pub fn of(place: &Place, status: &RolloutStatus) -> Self {
+        match place {
+            Place::Unseen { .. } | Place::Idle { .. } | Place::Aborted | Place::ControlKept => WaitsFor::Nothing,
+            Place::Held(held) => WaitsFor::Decision { message: held.message.clone() },
+            Place::Paused { in_file: true } => WaitsFor::SpecUnpaused,
+            Place::Paused { in_file: false } => WaitsFor::Resume,
+            Place::Step { item, .. } => of_step(item, status),
+            Place::FirstDeploy { .. } | Place::StepsDone | Place::Promoting(_) | Place::Returning => cluster(status),
+        }
+    }
+
+    /// Whether it lasts until an operator acts: it has no end of its own, or one that is far away.
+    pub fn needs_operator(&self) -> bool {
+        use WaitsFor::{Approval, Decision, Promote, Resume, SpecUnpaused};
+        matches!(self, Decision { .. } | SpecUnpaused | Resume | Promote | Approval { .. })
+    }
+
+    /// Whether it is a verdict.
+    pub fn is_verdict(&self) -> bool {
+        matches!(self, WaitsFor::Metrics { .. } | WaitsFor::Analysis | WaitsFor::Goal { .. })
+    }
+}
+
+fn of_step(item: &Item, status: &RolloutStatus) -> WaitsFor {
+    match item {
+        Item::Pause(None) => WaitsFor::Promote,
+        Item::Pause(Some(_)) => WaitsFor::Time,
+        Item::Observe { at_least, .. } => WaitsFor::Metrics { at_least: *at_least },
+        Item::Analysis(_) => WaitsFor::Analysis,
+        Item::Decide(decide) => WaitsFor::Goal { at_least: decide.at_least, at_most: decide.at_most },
+        Item::Gate(gate) if gate.is_approval() => WaitsFor::Approval { gate: gate.name.clone() },
+        Item::Gate(gate) => WaitsFor::Gate { host: host(gate) },
+        Item::SetWeight(_)
+        | Item::SetCanaryScale(_)
+        | Item::HeaderRoute(_)
+        | Item::MirrorRoute(_)
+        | Item::Ramp { .. } => cluster(status),
+    }
+}
+
+/// The validator refuses an address without a host.
+fn host(gate: &Gate) -> String {
+    gate.host().unwrap_or(&gate.name).to_owned()
+}
+
+fn cluster(status: &RolloutStatus) -> WaitsFor {
+    let message = status.waiting_for.as_ref().map(|waiting| waiting.message.clone()).filter(|text| !text.is_empty());
+    message.map_or(WaitsFor::Nothing, |message| WaitsFor::Cluster { message })
+}
+
+/// When a wait ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Until {
+    /// The time.
+    pub at: Timestamp,
+    /// What happens then.
+    pub then: Then,
+}
+
+/// What the end of a wait does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Then {
+    /// The next step follows.
+    Continues,
+    /// The gate times out.
+    TimesOut(OnTimeout),
+    /// There is no verdict.
+    NoVerdict {
+        /// The wait is extended by so much first; `None`: it was.
+        extends_by: Option<HumanDuration>,
+        /// Then this.
+        policy: OnInconclusive,
+    },
+    /// The engine looks again.
+    Ends,
+}
+
+impl Until {
+    /// At this place, if the wait there has an end.
+    pub fn of(rollout: &Rollout, place: &Place) -> Option<Self> {
+        let status = rollout.status.as_ref()?;
+        let at = status.waiting_for.as_ref()?.until?;
+        let no_verdict = |at_most| Then::NoVerdict {
+            extends_by: (!status.state.extended()).then_some(at_most),
+            policy: rollout.spec.on_inconclusive.unwrap_or_default(),
+        };
+        let then = match place {
+            Place::Step { item: Item::Pause(_), .. } => Then::Continues,
+            Place::Step { item: Item::Gate(gate), .. } => Then::TimesOut(gate.on_timeout.unwrap_or_default()),
+            Place::Step { item: Item::Observe { at_most, .. }, .. } => no_verdict(*at_most),
+            Place::Step { item: Item::Analysis(analysis), .. } => no_verdict(analysis.at_most()),
+            Place::Step { .. } | Place::FirstDeploy { .. } | Place::Promoting(_) => Then::Ends,
+            _ => return None,
+        };
+        Some(Until { at, then })
+    }
+}
