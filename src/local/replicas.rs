@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::pods::{Behaviour, Endpoint, Pod};
+use super::{
+    pods::{Behaviour, Pod},
+    proxy::Backend,
+};
 use crate::{api::metadata::PodMetadata, engine::RevisionSeen};
 
 /// A revision with its pods: what a ReplicaSet is in a cluster.
@@ -97,8 +100,8 @@ impl Replicas {
     }
 
     /// The ready pods.
-    pub fn endpoints(&self) -> Vec<Endpoint> {
-        self.ready().map(|(pod, _)| pod.endpoint()).collect()
+    pub fn endpoints(&self) -> Vec<Backend> {
+        self.ready().map(|(pod, _)| pod.backend()).collect()
     }
 
     fn ready(&self) -> impl Iterator<Item = (&Pod, Timestamp)> {

@@ -17,7 +17,10 @@ use hyper_util::{
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{pods::VERSION_HEADER, splitter::NO_POD_HEADER};
+use super::{
+    pods::VERSION_HEADER,
+    proxy::{OWN_RESPONSE_HEADER, connector},
+};
 
 /// How often the generator looks whether requests are due.
 const BEAT: Duration = Duration::from_millis(5);
@@ -42,7 +45,7 @@ pub struct Tally {
     pub versions: BTreeMap<String, Answers>,
     /// Answers by status code.
     pub statuses: BTreeMap<u16, u64>,
-    /// Requests that the splitter answered itself because no pod could.
+    /// Requests that the proxy answered itself because no pod could.
     pub refused: u64,
     /// Requests without a whole answer: refused or broken connections, time-outs.
     pub transport_failures: u64,
@@ -103,8 +106,7 @@ fn locked(tally: &Mutex<Tally>) -> std::sync::MutexGuard<'_, Tally> {
 }
 
 async fn send(address: SocketAddr, rps: u32, tally: Arc<Mutex<Tally>>, stop: CancellationToken, requests: TaskTracker) {
-    let client: Client<HttpConnector, Empty<Bytes>> =
-        Client::builder(TokioExecutor::new()).build(super::splitter::connector());
+    let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(connector());
     let mut beat = tokio::time::interval(BEAT);
     let started = Instant::now();
     let mut sent = 0_u64;
@@ -144,7 +146,7 @@ async fn ask(client: Client<HttpConnector, Empty<Bytes>>, address: SocketAddr, t
 
 struct SeenAnswer {
     status: StatusCode,
-    /// `None` when the splitter answered itself.
+    /// `None` when the proxy answered itself.
     version: Option<String>,
 }
 
@@ -154,7 +156,8 @@ async fn exchange(client: Client<HttpConnector, Empty<Bytes>>, address: SocketAd
     let response = client.request(request).await.ok()?;
     let status = response.status();
     let header = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-    let version = if header(NO_POD_HEADER).is_some() { None } else { Some(header(VERSION_HEADER).unwrap_or_default()) };
+    let version =
+        if header(OWN_RESPONSE_HEADER).is_some() { None } else { Some(header(VERSION_HEADER).unwrap_or_default()) };
     response.into_body().collect().await.ok()?;
     Some(SeenAnswer { status, version })
 }

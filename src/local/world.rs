@@ -1,6 +1,6 @@
-//! The demo's cluster, in memory: one Rollout, its pods as real servers, and the splitter as its router.
+//! The demo's cluster, in memory: one Rollout, its pods as real servers, and the proxy as its router.
 //!
-//! The splitter replaces a mesh's routes: it has a stable and a canary target and a weight. Without any router in the
+//! The proxy replaces a mesh's routes: it has a stable and a canary target and a weight. Without any router in the
 //! file it spreads requests over all ready pods, as a Service does, and the ratio of replicas determines the weight.
 
 use std::{
@@ -17,8 +17,8 @@ use super::{
     chance::Chance,
     counters::Counters,
     pods::{Behaviour, Pod},
+    proxy::{Backend, Choice, Proxy, Table},
     replicas::{Moves, Replicas},
-    splitter::{RouteTable, Routes},
     template,
 };
 use crate::{
@@ -29,7 +29,10 @@ use crate::{
         reason::Reason,
         revision,
     },
-    engine::{Action, CommandSeen, Notice, RouteSeen, RunRequest, RunSeen, Seen, Target, TargetSeen, TemplateSeen},
+    engine::{
+        Action, CommandSeen, Notice, RouteIntent, RouteSeen, RunRequest, RunSeen, Seen, Target, TargetSeen,
+        TemplateSeen,
+    },
     ports::{Clock, Observation, RolloutKey, World, WorldError},
     reconcile::runs,
     source::DIALECT,
@@ -45,7 +48,7 @@ struct Inner {
     key: RolloutKey,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
-    routes: Arc<Routes>,
+    proxy: Arc<Proxy>,
     chance: Arc<Chance>,
     templates: BTreeMap<String, AnalysisTemplateSpec>,
     state: Mutex<State>,
@@ -74,7 +77,7 @@ impl LocalWorld {
     pub fn new(
         rollout: Rollout,
         templates: BTreeMap<String, AnalysisTemplateSpec>,
-        routes: Arc<Routes>,
+        proxy: Arc<Proxy>,
         clock: Arc<dyn Clock>,
         seed: u64,
     ) -> Self {
@@ -89,7 +92,7 @@ impl LocalWorld {
             key,
             clock,
             counters,
-            routes,
+            proxy,
             chance: Arc::new(Chance::new(seed)),
             templates,
             state,
@@ -256,9 +259,9 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings the splitter's table in line with pods, targets and weight.
+    /// Brings the proxy's table in line with pods, targets and weight.
     fn reroute(&self, state: &State) {
-        self.routes.set(if state.has_router() { state.split_by_weight() } else { state.split_by_replicas() });
+        self.proxy.set(if state.has_router() { state.split_by_weight() } else { state.split_by_replicas() });
     }
 }
 
@@ -294,20 +297,21 @@ impl State {
         !self.rollout.spec.traffic.is_empty()
     }
 
-    fn split_by_weight(&self) -> RouteTable {
-        let of = |target: &Option<String>| {
-            let selected = self.revisions.iter().filter(|revision| Some(&revision.id) == target.as_ref());
+    fn split_by_weight(&self) -> Table {
+        let of = |target: &String| -> Vec<Backend> {
+            let selected = self.revisions.iter().filter(|revision| revision.id == *target);
             selected.flat_map(Replicas::endpoints).collect()
         };
-        RouteTable {
-            stable: of(&self.stable_target),
-            canary: of(&self.canary_target),
-            weight: self.weight.unwrap_or_default(),
+        let weight = RouteIntent { canary: self.weight.unwrap_or_default(), ..RouteIntent::default() };
+        Table {
+            stable: self.stable_target.as_ref().map(of).unwrap_or_default(),
+            canary: self.canary_target.as_ref().map(of),
+            choice: Choice::new(&weight),
         }
     }
 
-    fn split_by_replicas(&self) -> RouteTable {
-        RouteTable { stable: self.revisions.iter().flat_map(Replicas::endpoints).collect(), ..RouteTable::default() }
+    fn split_by_replicas(&self) -> Table {
+        Table { stable: self.revisions.iter().flat_map(Replicas::endpoints).collect(), ..Table::default() }
     }
 
     fn target_seen(&self, target: &Option<String>) -> Option<TargetSeen> {

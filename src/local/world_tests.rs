@@ -7,7 +7,8 @@ use crate::{
     api::status::{Outcome, Phase},
     clock::SystemClock,
     local::{
-        splitter::Splitter,
+        proxy::Proxy,
+        serve::Server,
         traffic::{Tally, Traffic},
     },
     reconcile::tick::tick,
@@ -33,9 +34,9 @@ metrics: [{name: errors, ratio: {bad: {builtin: errors}, total: {builtin: reques
 settings: {window: 1s, warmUp: 1s, bake: {duration: 1s, requests: 50}, phi: 1, alpha: 0.01}
 ";
 
-fn world(text: &str, splitter: &Splitter) -> LocalWorld {
+fn world(text: &str, proxy: Arc<Proxy>) -> LocalWorld {
     let templates = BTreeMap::from([("errors".to_owned(), serde_yaml::from_str(TEMPLATE).unwrap())]);
-    LocalWorld::new(serde_yaml::from_str(text).unwrap(), templates, splitter.routes(), Arc::new(SystemClock), 5)
+    LocalWorld::new(serde_yaml::from_str(text).unwrap(), templates, proxy, Arc::new(SystemClock), 5)
 }
 
 fn version(version: &str, error_rate: f64) -> Behaviour {
@@ -67,19 +68,20 @@ async fn until_over(world: &LocalWorld) -> RolloutStatus {
 
 /// A first deploy, a good and a bad release under traffic.
 async fn three_versions(text: &str) -> (RolloutStatus, Tally, u64) {
-    let splitter = Splitter::start(3).await.unwrap();
-    let world = world(text, &splitter);
+    let proxy = Arc::new(Proxy::new(3, Duration::from_secs(60), "no ready pod"));
+    let world = world(text, proxy.clone());
+    let server = Server::start(move |request| proxy.clone().pass(request)).await.unwrap();
     world.release(version("v1", 0.0));
     let first = until_over(&world).await;
     assert_eq!(first.phase, Some(Phase::Healthy), "{}", first.message);
-    let traffic = Traffic::start(splitter.address(), 500);
+    let traffic = Traffic::start(server.address, 500);
     world.release(version("v2", 0.0));
     let good = until_over(&world).await;
     assert_eq!(good.history[0].outcome, Outcome::Promoted, "{}", good.message);
     world.release(version("v3", 0.3));
     let bad = until_over(&world).await;
     let tally = traffic.stop().await;
-    splitter.stop().await;
+    server.drain().await;
     world.shut_down().await;
     (bad, tally, world.counters().in_all().total)
 }
@@ -100,13 +102,12 @@ async fn a_good_version_is_promoted_and_a_bad_one_taken_back_without_losing_a_re
 
 #[tokio::test]
 async fn a_missing_template_is_refused_in_words_to_act_on() {
-    let splitter = Splitter::start(3).await.unwrap();
-    let world = world(&ROLLOUT.replace("{name: errors}", "{name: eros}"), &splitter);
+    let proxy = Arc::new(Proxy::new(3, Duration::from_secs(60), "no ready pod"));
+    let world = world(&ROLLOUT.replace("{name: errors}", "{name: eros}"), proxy);
     world.release(version("v1", 0.0));
     let observation = world.observe(&world.key()).await.unwrap().unwrap();
     let named = crate::api::analysis::TemplateRef { name: "eros".into(), cluster_scope: false };
     let request = RunRequest { name: "shop-2".into(), templates: vec![named], ..RunRequest::default() };
     let refused = world.carry_out(&observation, &Action::EnsureRun(request)).await.unwrap_err();
     assert!(refused.to_string().contains("no AnalysisTemplate \"eros\""), "{refused}");
-    splitter.stop().await;
 }

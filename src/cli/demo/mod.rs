@@ -19,7 +19,7 @@ use super::{
 use crate::{
     api::{HumanDuration, Percent, status::Outcome},
     clock::SystemClock,
-    local::{LocalWorld, pods::Behaviour, splitter::Splitter, traffic::Traffic},
+    local::{LocalWorld, pods::Behaviour, proxy::Proxy, serve::Server, traffic::Traffic},
     ports::Clock,
 };
 
@@ -50,6 +50,8 @@ pub struct DemoArgs {
 
 /// What good versions answer with errors: as real services do, once in 2,000 requests.
 const USUAL_ERROR_RATE: f64 = 0.0005;
+/// How long a pod may take to begin an answer: longer than the users wait.
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a pod takes to start.
 const START_UP: Duration = Duration::from_millis(400);
 
@@ -64,17 +66,19 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let loopback =
         |error| CliError::Failed(format!("cannot listen on 127.0.0.1: {error}; the demo needs free ports there"));
     let interrupts = Interrupts::new()?;
-    let splitter = Splitter::start(args.seed).await.map_err(loopback)?;
+    let proxy = Arc::new(Proxy::new(args.seed, TIMEOUT, "no ready pod behind this route"));
+    let serving = proxy.clone();
+    let server = Server::start(move |request| serving.clone().pass(request)).await.map_err(loopback)?;
     let seed = args.seed.wrapping_add(1);
-    let world = LocalWorld::new(manifest.rollout, manifest.templates, splitter.routes(), clock.clone(), seed);
+    let world = LocalWorld::new(manifest.rollout, manifest.templates, proxy, clock.clone(), seed);
     let mut play = Play { world: world.clone(), clock, traffic: None, show: &mut show, interrupts };
-    let told = tell_story(&mut play, args, splitter.address()).await;
+    let told = tell_story(&mut play, args, server.address).await;
     let traffic = play.traffic.take();
     let tally = match traffic {
         Some(traffic) => traffic.stop().await,
         None => Default::default(),
     };
-    splitter.stop().await;
+    server.drain().await;
     world.shut_down().await;
     let account = Account { endings: told?, tally, counted: world.counters().in_all().total, judged };
     show.say(&summary::text(&account))?;

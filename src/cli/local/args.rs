@@ -6,7 +6,7 @@ use super::place;
 use crate::{
     api::{HumanDuration, Rollout},
     cli::exit::CliError,
-    local::site::address::Address,
+    local::address::Address,
 };
 
 /// Release between two addresses on this machine, without a cluster

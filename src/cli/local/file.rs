@@ -131,7 +131,7 @@ impl<'a> File<'a> {
         }
     }
 
-    /// Templates that the Rollout names and that are not in this file: the built-in ones that count what the splitter counts.
+    /// Templates that the Rollout names and that are not in this file: the built-in ones that count what the proxy counts.
     fn asked_templates(&self, spec: &RolloutSpec) -> Vec<Finding> {
         let elsewhere =
             named_templates(spec).into_iter().filter(|(_, named)| !self.templates.contains_key(&named.name));

@@ -55,8 +55,8 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     site.apply_templates(manifest.templates.clone()).map_err(failed)?;
     site.look(args.health.as_deref()).await;
     let api = serve_api(&site).await?;
-    let splitter = site.splitter().clone();
-    let server = Server::on(listener, Some(IDLE), move |request| splitter.clone().pass(request)).map_err(failed)?;
+    let proxy = site.proxy().clone();
+    let server = Server::on(listener, Some(IDLE), move |request| proxy.clone().pass(request)).map_err(failed)?;
 
     let mut interrupts = Interrupts::new()?;
     let mut lines = Lines::new(&site, heard, global);

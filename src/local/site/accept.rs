@@ -12,7 +12,7 @@ use crate::{
     local::template,
 };
 
-/// The placeholder router in the object for the splitter: the engine checks only whether there is one.
+/// The placeholder router in the object for the proxy: the engine checks only whether there is one.
 const STAND_IN: &str = "glidepath-local";
 
 /// Makes a Rollout's raw object what is released here, and says what a reader of the file should know.
@@ -23,8 +23,8 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
     if let Some(replicas) = spec.insert("replicas".into(), json!(1)).filter(|replicas| *replicas != json!(1)) {
         notes.push(format!("spec.replicas {replicas} has no effect in local mode: each address counts as one pod"));
     }
-    let splitter = json!([{ "istio": { "virtualServices": [{ "name": STAND_IN }] } }]);
-    if spec.insert("traffic".into(), splitter.clone()).is_some_and(|traffic| traffic != splitter) {
+    let proxy = json!([{ "istio": { "virtualServices": [{ "name": STAND_IN }] } }]);
+    if spec.insert("traffic".into(), proxy.clone()).is_some_and(|traffic| traffic != proxy) {
         notes.push("spec.traffic is not used: the built-in proxy routes".to_owned());
     }
     spec.insert("services".into(), json!({ "root": name }));
@@ -42,7 +42,7 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
         let any = json!({ "matchExpressions": [{ "key": "no-pods", "operator": "DoesNotExist" }] });
         spec.insert("selector".into(), any);
     }
-    // The splitter's table is swapped in one moment.
+    // The proxy's table is swapped in one moment.
     spec.entry("settle").or_insert_with(|| json!("0s"));
     if spec.get("strategy").is_some_and(|strategy| strategy.get("abTest").is_some()) {
         notes.push("the goal of the test is not measured in local mode: decide with promote or abort".to_owned());

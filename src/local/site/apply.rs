@@ -12,14 +12,12 @@ use tokio::sync::mpsc;
 
 use super::{
     accept::check,
-    address::Address,
     folder::{Folder, FolderError},
     ground::Ground,
     health::Health,
     keep::{GROUND, Inner, State},
     kinds,
     objects::Objects,
-    proxy::Splitter,
 };
 use crate::{
     api::{
@@ -28,10 +26,17 @@ use crate::{
         validate::{self, Severity},
     },
     engine::Notice,
-    local::counters::Counters,
+    local::{
+        address::Address,
+        counters::Counters,
+        proxy::{Backend, Proxy},
+    },
     ports::{Clock, GateAsker, RolloutKey},
     reconcile::GateDesk,
 };
+
+/// The proxy's answer while no version serves.
+const NOTHING_SERVES: &str = "no version is serving yet; see 'glidepath status --local'";
 
 /// What a site is made of.
 pub struct Setup {
@@ -47,7 +52,7 @@ pub struct Setup {
     pub addresses: [Address; 2],
     /// How long a version may take to begin an answer.
     pub timeout: Duration,
-    /// The random seed of the splitter.
+    /// The random seed of the proxy.
     pub seed: u64,
 }
 
@@ -112,13 +117,13 @@ impl Site {
         let inner = Inner {
             deciding_since: restored.then(|| clock.now()),
             counters: Arc::new(Counters::new(clock.clone())),
-            splitter: Arc::new(Splitter::new(setup.seed, setup.timeout)),
+            proxy: Arc::new(Proxy::new(setup.seed, setup.timeout, NOTHING_SERVES)),
             objects: Objects::open(folder)?,
             state: Mutex::new(state),
             changed: Arc::default(),
             key,
             clock,
-            addresses,
+            backends: addresses.map(Backend::new),
             option: setup.option,
             gates: GateDesk::new(setup.gates),
             news,
@@ -139,9 +144,9 @@ impl Site {
         &self.inner.objects
     }
 
-    /// The splitter.
-    pub fn splitter(&self) -> &Arc<Splitter> {
-        &self.inner.splitter
+    /// The proxy.
+    pub fn proxy(&self) -> &Arc<Proxy> {
+        &self.inner.proxy
     }
 
     /// The Rollout as it is.

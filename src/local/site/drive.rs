@@ -30,7 +30,7 @@ const RECOGNISE_EVERY: u32 = 10;
 /// Looks and ticks until `stop`. Ends with the reason when the site cannot go on.
 pub async fn drive(site: &Site, health_path: Option<String>, stop: CancellationToken) {
     let watch = |place: usize| {
-        let probe = Probe::new(site.inner.addresses[place].clone(), health_path.clone());
+        let probe = Probe::new(site.inner.backends[place].address().clone(), health_path.clone());
         watch(site.clone(), place, probe, stop.clone())
     };
     tokio::join!(watch(0), watch(1), turn(site, &stop));
@@ -67,7 +67,7 @@ async fn turn(site: &Site, stop: &CancellationToken) {
 /// Looks at one address until `stop`.
 async fn watch(site: Site, place: usize, probe: Probe, stop: CancellationToken) {
     let mut looks = 0_u32;
-    let splitter = Arc::clone(&site.inner.splitter);
+    let proxy = Arc::clone(&site.inner.proxy);
     while !stop.is_cancelled() {
         let look = probe.look().await;
         let recognise = look == Look::Up && (looks.is_multiple_of(RECOGNISE_EVERY) || site.may_change(place));
@@ -77,7 +77,7 @@ async fn watch(site: Site, place: usize, probe: Probe, stop: CancellationToken) 
         tokio::select! {
             () = stop.cancelled() => {}
             // Many requests may fail at once; one look answers for all of them.
-            () = splitter.unreached.notified() => tokio::time::sleep(SOON).await,
+            () = proxy.unreached.notified() => tokio::time::sleep(SOON).await,
             () = tokio::time::sleep(EVERY) => {}
         }
     }
@@ -133,7 +133,7 @@ impl Site {
     /// Looks once at both addresses, so that the first decision knows them.
     pub async fn look(&self, health_path: Option<&str>) {
         for place in [0, 1] {
-            let probe = Probe::new(self.inner.addresses[place].clone(), health_path.map(str::to_owned));
+            let probe = Probe::new(self.inner.backends[place].address().clone(), health_path.map(str::to_owned));
             let look = probe.look().await;
             self.found(place, look, probe.process().await, true);
         }

@@ -91,6 +91,22 @@ pub struct StickyRoute {
     pub test: String,
 }
 
+impl From<RouteIntent> for Route {
+    fn from(intent: RouteIntent) -> Self {
+        let RouteIntent { canary, headers, mirror, sticky } = intent;
+        let sticky = sticky.map(|Stickiness { cookie, test }| StickyRoute { cookie, test });
+        Route { weight: canary, headers, mirror, sticky }
+    }
+}
+
+impl From<Route> for RouteIntent {
+    fn from(route: Route) -> Self {
+        let Route { weight, headers, mirror, sticky } = route;
+        let sticky = sticky.map(|StickyRoute { cookie, test }| Stickiness { cookie, test });
+        RouteIntent { canary: weight, headers, mirror, sticky }
+    }
+}
+
 impl Ground {
     /// Two addresses, and nothing known about them.
     pub fn new(stable: String, canary: String) -> Self {
@@ -157,9 +173,7 @@ impl Ground {
 
     /// Writes the routes.
     pub fn route(&mut self, intent: &RouteIntent) {
-        let RouteIntent { canary, headers, mirror, sticky } = intent.clone();
-        let sticky = sticky.map(|Stickiness { cookie, test }| StickyRoute { cookie, test });
-        self.route = Some(Route { weight: canary, headers, mirror, sticky });
+        self.route = Some(intent.clone().into());
     }
 
     /// Whether a target leads to the version.

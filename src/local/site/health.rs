@@ -1,4 +1,4 @@
-//! Whether an address answers: asked twice a second, by TCP or by a GET, and at once when the splitter could not reach it.
+//! Whether an address answers: asked twice a second, by TCP or by a GET, and at once when the proxy could not reach it.
 //!
 //! A process that was replaced is noticed by its absence, or, on Linux and on this machine, by another listening socket: a
 //! service manager may be faster than two looks.
@@ -14,7 +14,7 @@ use hyper_util::{
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 
-use super::address::Address;
+use crate::local::address::Address;
 
 /// How often an address is asked.
 pub const EVERY: Duration = Duration::from_millis(500);

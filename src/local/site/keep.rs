@@ -1,5 +1,5 @@
 //! The only place where a site changes: everything behind one lock, persisted in the folder, and published to the
-//! splitter, the API and the terminal.
+//! proxy, the API and the terminal.
 
 use std::{
     collections::BTreeMap,
@@ -12,19 +12,19 @@ use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    address::Address,
-    choice::Choice,
     folder::FolderError,
     ground::{Ground, Place},
     health::Health,
     kinds,
     objects::Objects,
-    proxy::{Arm, Splitter, Table},
 };
 use crate::{
     api::{NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, analysis::AnalysisTemplateSpec},
     engine::Notice,
-    local::counters::{Counters, Series},
+    local::{
+        counters::{Counters, Series},
+        proxy::{Backend, Choice, Proxy, Table},
+    },
     ports::{Clock, RolloutKey},
     reconcile::GateDesk,
 };
@@ -38,8 +38,8 @@ pub struct Inner {
     pub clock: Arc<dyn Clock>,
     pub objects: Objects,
     pub counters: Arc<Counters>,
-    pub splitter: Arc<Splitter>,
-    pub addresses: [Address; 2],
+    pub proxy: Arc<Proxy>,
+    pub backends: [Backend; 2],
     pub option: String,
     pub gates: Arc<GateDesk>,
     pub state: Mutex<State>,
@@ -75,7 +75,7 @@ impl Inner {
         Time(self.clock.now())
     }
 
-    /// Persists which version is where, and publishes it to the splitter and the API.
+    /// Persists which version is where, and publishes it to the proxy and the API.
     pub fn keep(&self, state: &mut State) -> Result<(), FolderError> {
         self.count(state);
         self.reroute(state);
@@ -102,17 +102,16 @@ impl Inner {
     }
 
     fn reroute(&self, state: &State) {
-        let arm = |id: Option<&String>| {
-            let version = state.ground.version(id?)?;
-            let series = state.series.get(&version.id).cloned();
-            Some(Arm { address: self.addresses[version.place].clone(), series })
-        };
         let ground = &state.ground;
-        let choice = Choice::new(&ground.route.clone().unwrap_or_default());
+        let target = |id: Option<&String>| {
+            let version = ground.version(id?)?;
+            let series = state.series.get(&version.id).cloned();
+            Some(vec![self.backends[version.place].counted_in(series)])
+        };
         // What --stable names is in use before the engine has looked at it.
-        let first = || Arm { address: self.addresses[0].clone(), series: None };
-        let stable = arm(ground.stable.as_ref()).unwrap_or_else(first);
-        self.splitter.set(Table { stable: Some(stable), canary: arm(ground.canary.as_ref()), choice });
+        let stable = target(ground.stable.as_ref()).unwrap_or_else(|| vec![self.backends[0].clone()]);
+        let choice = Choice::new(&ground.route.clone().unwrap_or_default().into());
+        self.proxy.set(Table { stable, canary: target(ground.canary.as_ref()), choice });
     }
 
     /// The versions as ReplicaSets, which is what the commands look for.

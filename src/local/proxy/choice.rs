@@ -4,11 +4,9 @@ use hyper::HeaderMap;
 
 use crate::{
     api::common::Percent,
-    engine::{Stickiness, Target},
+    engine::{RouteIntent, Stickiness, Target},
     routing::requests::{AnyOf, cookies},
 };
-
-use super::ground::{Route, StickyRoute};
 
 /// The routes, ready to be asked.
 #[derive(Clone, Debug, Default)]
@@ -32,11 +30,11 @@ pub struct Chosen {
 
 impl Choice {
     /// The routes as asked for.
-    pub fn new(route: &Route) -> Choice {
+    pub fn new(route: &RouteIntent) -> Choice {
         Choice {
-            weight: route.weight,
+            weight: route.canary,
             headers: route.headers.iter().map(|header| AnyOf::new(&header.matches)).collect(),
-            sticky: route.sticky.clone().map(|StickyRoute { cookie, test }| Stickiness { cookie, test }),
+            sticky: route.sticky.clone(),
             mirror: route.mirror.as_ref().map(|mirror| (mirror.percent, AnyOf::new(&mirror.matches))),
         }
     }
@@ -85,7 +83,8 @@ mod tests {
     fn choice(route: Value) -> Choice {
         let mut whole = json!({ "weight": 0, "headers": [], "mirror": null });
         whole.as_object_mut().unwrap().extend(route.as_object().unwrap().clone());
-        Choice::new(&serde_json::from_value(whole).unwrap())
+        let route: crate::local::site::ground::Route = serde_json::from_value(whole).unwrap();
+        Choice::new(&route.into())
     }
 
     #[test]

@@ -1,13 +1,17 @@
-//! The splitter under load: shares follow the weights, and nothing is lost whatever moves behind it.
+//! The proxy under the demo's load: shares follow the weights, and nothing is lost whatever moves behind it.
 
 use std::time::Duration;
 
 use super::*;
 use crate::{
+    api::Percent,
     clock::SystemClock,
+    engine::RouteIntent,
     local::{
         counters::Counters,
         pods::{Behaviour, Pod},
+        proxy::Choice,
+        serve::Server,
         traffic::{Tally, Traffic},
     },
 };
@@ -44,12 +48,20 @@ impl Bench {
     }
 }
 
-fn table(stable: &[Pod], canary: &[Pod], weight: u32) -> RouteTable {
-    RouteTable {
-        stable: stable.iter().map(Pod::endpoint).collect(),
-        canary: canary.iter().map(Pod::endpoint).collect(),
-        weight: Percent::whole(weight),
+fn table(stable: &[Pod], canary: &[Pod], weight: u32) -> Table {
+    let weight = RouteIntent { canary: Percent::whole(weight), ..RouteIntent::default() };
+    Table {
+        stable: stable.iter().map(Pod::backend).collect(),
+        canary: Some(canary.iter().map(Pod::backend).collect()),
+        choice: Choice::new(&weight),
     }
+}
+
+/// A proxy, and the server before it.
+async fn proxy(seed: u64) -> (Arc<Proxy>, Server) {
+    let proxy = Arc::new(Proxy::new(seed, Duration::from_secs(60), "no ready pod"));
+    let serving = proxy.clone();
+    (proxy, Server::start(move |request| serving.clone().pass(request)).await.unwrap())
 }
 
 /// Until so many requests are answered: a condition on traffic, not on time.
@@ -73,12 +85,12 @@ fn assert_none_lost(tally: &Tally, counters: &Counters) {
 async fn shares_follow_the_weight_and_both_counts_agree() {
     let bench = Bench::new();
     let (old, new) = (bench.pods("v1", 3, 0).await, bench.pods("v2", 1, 0).await);
-    let splitter = Splitter::start(11).await.unwrap();
-    splitter.routes().set(table(&old, &new, 25));
-    let traffic = Traffic::start(splitter.address(), 2_000);
+    let (proxy, server) = proxy(11).await;
+    proxy.set(table(&old, &new, 25));
+    let traffic = Traffic::start(server.address, 2_000);
     until_answered(&traffic, 4_000).await;
     let tally = traffic.stop().await;
-    splitter.stop().await;
+    server.drain().await;
     assert_none_lost(&tally, &bench.counters);
     for version in ["v1", "v2"] {
         assert_eq!(tally.of(version).all, bench.counters.so_far(version).total, "{version}");
@@ -93,19 +105,19 @@ async fn shares_follow_the_weight_and_both_counts_agree() {
 async fn nothing_is_lost_while_weights_flip_and_pods_go() {
     let bench = Bench::new();
     let mut old = bench.pods("v1", 4, 10).await;
-    let splitter = Splitter::start(12).await.unwrap();
-    splitter.routes().set(table(&old, &[], 0));
-    let traffic = Traffic::start(splitter.address(), 500);
+    let (proxy, server) = proxy(12).await;
+    proxy.set(table(&old, &[], 0));
+    let traffic = Traffic::start(server.address, 500);
     let mut answered = 0;
     for round in 0..8 {
         let mut new = bench.pods("v2", 2, 10).await;
         for weight in [25, 100, 50, 0, 100] {
-            splitter.routes().set(table(&old, &new, weight));
+            proxy.set(table(&old, &new, weight));
             answered += 25;
             until_answered(&traffic, answered).await;
         }
         // The old pods leave the table with requests under way, then drain; the new ones take their place.
-        splitter.routes().set(table(&new, &[], 0));
+        proxy.set(table(&new, &[], 0));
         for pod in old.drain(..) {
             pod.drain().await;
         }
@@ -115,21 +127,20 @@ async fn nothing_is_lost_while_weights_flip_and_pods_go() {
         old = new;
     }
     let tally = traffic.stop().await;
-    splitter.stop().await;
+    server.drain().await;
     assert!(tally.sent >= 1_000, "{tally:?}");
     assert_none_lost(&tally, &bench.counters);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_route_without_pods_answers_503_and_says_so() {
-    let splitter = Splitter::start(13).await.unwrap();
-    let traffic = Traffic::start(splitter.address(), 200);
+    let (_, server) = proxy(13).await;
+    let traffic = Traffic::start(server.address, 200);
     until_answered(&traffic, 20).await;
     let tally = traffic.stop().await;
     assert_eq!(tally.refused, tally.sent);
-    assert_eq!(splitter.routes().lost(), tally.sent);
     assert_eq!(tally.statuses.get(&503), Some(&tally.sent));
-    splitter.stop().await;
+    server.drain().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,12 +148,12 @@ async fn a_bad_version_answers_500_at_its_rate() {
     let bench = Bench::new();
     let bad = Behaviour { error_rate: 0.05, ..behaviour("v3", 0) };
     let pods = vec![bench.pod(&bad).await];
-    let splitter = Splitter::start(14).await.unwrap();
-    splitter.routes().set(table(&pods, &[], 0));
-    let traffic = Traffic::start(splitter.address(), 2_000);
+    let (proxy, server) = proxy(14).await;
+    proxy.set(table(&pods, &[], 0));
+    let traffic = Traffic::start(server.address, 2_000);
     until_answered(&traffic, 2_000).await;
     let tally = traffic.stop().await;
-    splitter.stop().await;
+    server.drain().await;
     assert_none_lost(&tally, &bench.counters);
     let (n, seen) = (tally.sent as f64, tally.of("v3").errors as f64);
     assert!((seen - n * 0.05).abs() <= 3.29 * (n * 0.05 * 0.95).sqrt(), "{seen} of {n}");

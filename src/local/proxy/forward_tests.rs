@@ -1,11 +1,16 @@
+//! What is passed on, answered and counted over HTTP/1.1.
+
 use std::{
     convert::Infallible,
     sync::{Mutex, OnceLock},
 };
 
+use http_body_util::Full;
 use hyper::{body::Frame, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use serde_json::json;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -14,9 +19,18 @@ use tokio::{
 
 use super::*;
 use crate::{
+    api::{Percent, strategy::MirrorRoute},
     clock::SystemClock,
+    engine::RouteIntent,
     evidence::ArmCounts,
-    local::{counters::Counters, serve::Server},
+    local::{
+        counters::Counters,
+        proxy::{
+            Backend, Choice,
+            mirror::{COPIED_BODY, MIRRORED},
+        },
+        serve::Server,
+    },
 };
 
 /// What an upstream was asked: head line, headers and body as text.
@@ -59,8 +73,8 @@ fn counters() -> &'static Counters {
     COUNTERS.get_or_init(|| Counters::new(Arc::new(SystemClock)))
 }
 
-fn arm(address: &Address) -> Arm {
-    Arm { address: address.clone(), series: Some(counters().series(&address.to_string())) }
+fn backend(address: &Address) -> Backend {
+    Backend::new(address.clone()).counted_in(Some(counters().series(&address.to_string())))
 }
 
 fn counted(address: &Address) -> (u64, u64) {
@@ -68,18 +82,18 @@ fn counted(address: &Address) -> (u64, u64) {
     (bad, total)
 }
 
-/// A splitter before this table, and where it listens.
+/// A proxy before this table, and where it listens.
 async fn split(table: Table) -> String {
-    let splitter = Arc::new(Splitter::new(1, Duration::from_millis(300)));
-    splitter.set(table);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    std::mem::forget(Server::on(listener, None, move |request| splitter.clone().pass(request)).unwrap());
-    address.to_string()
+    let proxy = Arc::new(Proxy::new(1, Duration::from_millis(300), "no version is serving yet"));
+    proxy.set(table);
+    let server = Server::start(move |request| proxy.clone().pass(request)).await.unwrap();
+    let address = server.address.to_string();
+    std::mem::forget(server);
+    address
 }
 
 async fn only(address: &Address) -> String {
-    split(Table { stable: Some(arm(address)), ..Table::default() }).await
+    split(Table { stable: vec![backend(address)], ..Table::default() }).await
 }
 
 /// Sends these bytes on a connection of their own and reads until the other side closes.
@@ -109,9 +123,9 @@ async fn until_counted(address: &Address, wanted: (u64, u64)) {
 #[tokio::test]
 async fn what_belongs_to_one_connection_stays_there_and_the_origin_is_told() {
     let (address, asked) = upstream("v1").await;
-    let splitter = only(&address).await;
+    let proxy = only(&address).await;
     let sent = "x-forwarded-for: 10.1.1.1\r\nkeep-alive: timeout=5\r\nte: trailers\r\nx-own: 1\r\n";
-    let answer = get(&splitter, "/hop?a=b", sent).await;
+    let answer = get(&proxy, "/hop?a=b", sent).await;
     assert!(answer.contains("x-public: 1") && !answer.contains("x-private"), "{answer}");
     let (line, headers, _) = asked.lock().unwrap().remove(0);
     let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
@@ -124,12 +138,12 @@ async fn what_belongs_to_one_connection_stays_there_and_the_origin_is_told() {
 #[tokio::test]
 async fn each_answer_counts_once_for_its_version() {
     let (address, _) = upstream("v1").await;
-    let splitter = only(&address).await;
+    let proxy = only(&address).await;
     for (path, status) in [("/", "200"), ("/bad", "500"), ("/", "200")] {
-        assert!(get(&splitter, path, "").await.starts_with(&format!("HTTP/1.1 {status}")));
+        assert!(get(&proxy, path, "").await.starts_with(&format!("HTTP/1.1 {status}")));
     }
     until_counted(&address, (1, 3)).await;
-    let slow = get(&splitter, "/slow", "").await;
+    let slow = get(&proxy, "/slow", "").await;
     assert!(slow.starts_with("HTTP/1.1 504") && slow.contains("did not respond within 0.3 s"), "{slow}");
     until_counted(&address, (2, 4)).await;
 
@@ -143,15 +157,14 @@ async fn each_answer_counts_once_for_its_version() {
 #[tokio::test]
 async fn what_cannot_be_passed_on_is_said() {
     let nobody = split(Table::default()).await;
-    assert!(get(&nobody, "/", "").await.starts_with("HTTP/1.1 503"));
+    let nobody = get(&nobody, "/", "").await;
+    assert!(nobody.starts_with("HTTP/1.1 503") && nobody.contains("glidepath: no version is serving yet"), "{nobody}");
     let (address, asked) = upstream("v1").await;
-    let splitter = only(&address).await;
-    let upgrade = get(&splitter, "/", "upgrade: websocket\r\n").await;
-    assert!(upgrade.starts_with("HTTP/1.1 501") && upgrade.contains("such as WebSocket"), "{upgrade}");
-    let tunnel = exchange(&splitter, "CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\nconnection: close\r\n\r\n").await;
+    let proxy = only(&address).await;
+    let tunnel = exchange(&proxy, "CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\nconnection: close\r\n\r\n").await;
     assert!(tunnel.starts_with("HTTP/1.1 501"), "{tunnel}");
     assert!(asked.lock().unwrap().is_empty());
-    assert!(get(&splitter, "/", "upgrade: h2c\r\n").await.starts_with("HTTP/1.1 200"), "an offer may be ignored");
+    assert!(get(&proxy, "/", "upgrade: h2c\r\n").await.starts_with("HTTP/1.1 200"), "an offer may be ignored");
 }
 
 /// The response starts before the request has ended, and each chunk is forwarded as it arrives.
@@ -167,14 +180,14 @@ async fn bodies_stream_both_ways() {
             );
         http1::Builder::new().serve_connection(TokioIo::new(stream), echo).await.unwrap();
     });
-    let splitter = only(&address).await;
+    let proxy = only(&address).await;
     let client: Client<HttpConnector, AnyBody> = Client::builder(TokioExecutor::new()).build_http();
     let (pieces, mut coming) = mpsc::channel::<Bytes>(1);
     let frames =
         futures::stream::poll_fn(move |cx| coming.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece)))));
-    let body = BoxBody::new(http_body_util::StreamBody::new(frames));
+    let body = AnyBody::new(http_body_util::StreamBody::new(frames));
     pieces.send(Bytes::from("one")).await.unwrap();
-    let request = Request::post(format!("http://{splitter}/")).body(body).unwrap();
+    let request = Request::post(format!("http://{proxy}/")).body(body).unwrap();
     let mut answer = client.request(request).await.unwrap().into_body();
     for sent in ["one", "two", "three"] {
         if sent != "one" {
@@ -191,14 +204,15 @@ async fn bodies_stream_both_ways() {
 #[tokio::test]
 async fn copies_carry_the_body_and_their_answers_reach_nobody() {
     let ((stable, asked), (canary, copied)) = (upstream("v1").await, upstream("v2").await);
-    let route = json!({ "mirror": { "percent": 100 } });
-    let choice = Choice::new(&serde_json::from_value(route).unwrap());
-    let splitter = split(Table { stable: Some(arm(&stable)), canary: Some(arm(&canary)), choice }).await;
+    let mirror = Some(MirrorRoute { percent: Percent::whole(100), matches: Vec::new() });
+    let choice = Choice::new(&RouteIntent { mirror, ..RouteIntent::default() });
+    let table = Table { stable: vec![backend(&stable)], canary: Some(vec![backend(&canary)]), choice };
+    let proxy = split(table).await;
     let body = "x".repeat(1000);
     let post = |body: &str| {
         format!("POST /bad HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
     };
-    let answer = exchange(&splitter, &post(&body)).await;
+    let answer = exchange(&proxy, &post(&body)).await;
     assert!(answer.starts_with("HTTP/1.1 500") && answer.ends_with("v1"), "{answer}");
     until_counted(&canary, (1, 1)).await;
     let (line, headers, got) = copied.lock().unwrap().remove(0);
@@ -206,7 +220,7 @@ async fn copies_carry_the_body_and_their_answers_reach_nobody() {
     assert_eq!(asked.lock().unwrap().remove(0).2.len(), 1000);
 
     // Too large to be kept in memory: it goes to stable alone.
-    let answer = exchange(&splitter, &post(&"x".repeat(COPIED_BODY + 1))).await;
+    let answer = exchange(&proxy, &post(&"x".repeat(COPIED_BODY + 1))).await;
     assert!(answer.ends_with("v1"));
     until_counted(&stable, (2, 2)).await;
     assert!(copied.lock().unwrap().is_empty());
@@ -217,7 +231,7 @@ async fn copies_carry_the_body_and_their_answers_reach_nobody() {
 async fn a_caller_that_goes_away_is_no_error_and_an_answer_that_breaks_off_is_one() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: Address = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let splitter = only(&address).await;
+    let proxy = only(&address).await;
     // An answer of which only a part comes.
     tokio::spawn(async move {
         for part in ["part", "half"] {
@@ -227,15 +241,15 @@ async fn a_caller_that_goes_away_is_no_error_and_an_answer_that_breaks_off_is_on
             let head = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n";
             stream.write_all(format!("{head}{part}").as_bytes()).await.unwrap();
             if part == "half" {
-                // Until the splitter hangs up.
+                // Until the proxy hangs up.
                 let _ = stream.read(&mut request).await;
             }
         }
     });
-    get(&splitter, "/", "").await;
+    get(&proxy, "/", "").await;
     until_counted(&address, (1, 1)).await;
 
-    let mut stream = TcpStream::connect(&splitter).await.unwrap();
+    let mut stream = TcpStream::connect(&proxy).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut begun = [0; 12];
     stream.read_exact(&mut begun).await.unwrap();

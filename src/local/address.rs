@@ -1,6 +1,10 @@
-//! An address of the user's: `http://host:port`, nothing more.
+//! The address of a backend: `http://host:port`, nothing more.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use hyper::Uri;
 
@@ -34,6 +38,13 @@ impl Address {
         format!("{}:{}", self.host, self.port)
     }
 
+    /// What a connection to it is made with.
+    pub fn uri(&self) -> Uri {
+        let uri = Uri::builder().scheme("http").authority(self.authority()).path_and_query("/").build();
+        // It was read from a URI.
+        uri.unwrap_or_default()
+    }
+
     /// The host; an IPv6 address in its brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -47,13 +58,23 @@ impl Address {
     /// Whether it is on this machine for sure.
     pub fn is_loopback(&self) -> bool {
         let bare = self.host.trim_matches(['[', ']']);
-        bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "http://{}:{}", self.host, self.port)
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(socket: SocketAddr) -> Self {
+        let host = match socket.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        Address { host, port: socket.port() }
     }
 }
 
