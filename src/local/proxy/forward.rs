@@ -118,8 +118,12 @@ impl Proxy {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        let how = if version == Version::HTTP_2 && !error.is_connect() { " over HTTP/2" } else { "" };
-        own(StatusCode::BAD_GATEWAY, &format!("{address} did not respond{how}: {cause}"))
+        let why = if version == Version::HTTP_2 && !error.is_connect() {
+            format!("{address} did not respond over HTTP/2, as the client's request was: {cause}; it must support h2c")
+        } else {
+            format!("{address} did not respond: {cause}")
+        };
+        own(StatusCode::BAD_GATEWAY, &why)
     }
 
     /// Sends a copy of the request to the canary, whose answer is discarded.
