@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::view::ending::How;
+use crate::api::status::Outcome;
 
 /// The exit codes. They are an interface: CI pipelines branch on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +47,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
-impl From<How> for Exit {
-    fn from(how: How) -> Self {
-        match how {
-            How::Promoted => Exit::Done,
-            How::RolledBack => Exit::RolledBack,
-            How::Superseded => Exit::Superseded,
-            How::ControlKept => Exit::KeptControl,
-            How::Failed => Exit::Failed,
+impl From<Outcome> for Exit {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Promoted | Outcome::FastPromoted => Exit::Done,
+            Outcome::Aborted | Outcome::RolledBack => Exit::RolledBack,
+            Outcome::Superseded => Exit::Superseded,
+            Outcome::KeptControl => Exit::KeptControl,
         }
     }
 }
@@ -164,6 +163,20 @@ pub fn innermost(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_outcome_has_its_code() {
+        for (outcome, code) in [
+            (Outcome::Promoted, 0),
+            (Outcome::FastPromoted, 0),
+            (Outcome::Aborted, 10),
+            (Outcome::RolledBack, 10),
+            (Outcome::Superseded, 12),
+            (Outcome::KeptControl, 13),
+        ] {
+            assert_eq!(Exit::from(outcome).code(), code, "{outcome:?}");
+        }
+    }
 
     #[test]
     fn exit_codes_are_the_documented_ones() {

@@ -12,91 +12,37 @@ use crate::{
     engine::{self, Input, RevisionSeen, Seen, TemplateSeen, items::Item},
 };
 
-/// What a user can do now, named after its effect.
+/// A command that makes sense now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Offer {
-    /// Roll back.
-    Abort,
-    /// Start a new attempt at step 1.
-    NewAttempt,
-    /// Continue in spite of a hold.
-    ContinueAnyway,
-    /// End a pause by command.
-    Resume,
-    /// End the wait of a step.
-    EndWait,
-    /// Approve a gate.
-    Approve,
-    /// End a pause of the steps.
-    Continue,
-    /// Return to the revision before.
-    GoBack,
-    /// Release another image.
-    Release,
-    /// Read why there is nothing else to do.
-    Why,
-}
-
-impl Offer {
-    /// The effect, in a word or two.
-    pub const fn effect(self) -> &'static str {
-        match self {
-            Offer::Abort => "abort",
-            Offer::NewAttempt => "new attempt",
-            Offer::ContinueAnyway => "continue anyway",
-            Offer::Resume => "resume",
-            Offer::EndWait => "end this wait",
-            Offer::Approve => "approve",
-            Offer::Continue => "continue",
-            Offer::GoBack => "go back",
-            Offer::Release => "release",
-            Offer::Why => "why",
-        }
-    }
-
-    /// The verb of the command; `None` where it is none.
-    pub const fn verb(self) -> Option<Verb> {
-        match self {
-            Offer::Abort => Some(Verb::Abort),
-            Offer::NewAttempt => Some(Verb::Retry),
-            Offer::ContinueAnyway | Offer::EndWait | Offer::Approve | Offer::Continue => Some(Verb::Promote),
-            Offer::Resume => Some(Verb::Resume),
-            Offer::GoBack => Some(Verb::Undo),
-            Offer::Release | Offer::Why => None,
-        }
-    }
+pub struct Offer {
+    /// Its effect, in a word or two.
+    pub effect: &'static str,
+    /// Its verb.
+    pub verb: Verb,
 }
 
 /// What can be done at this place.
 pub fn offers(rollout: &Rollout, place: &Place, waits_for: &WaitsFor, now: Timestamp) -> Vec<Offer> {
     let mut offers = sensible(place, waits_for);
-    offers.retain(|offer| offer.verb().is_some_and(|verb| is_accepted(rollout, verb, now)));
-    match place {
-        Place::Idle { .. } if offers.is_empty() => offers.push(Offer::Release),
-        Place::Promoting(_) if offers.is_empty() => offers.push(Offer::Why),
-        Place::Returning | Place::Aborted | Place::ControlKept => offers.push(Offer::Why),
-        _ => {}
-    }
+    offers.retain(|offer| is_accepted(rollout, offer.verb, now));
     offers
 }
 
 fn sensible(place: &Place, waits_for: &WaitsFor) -> Vec<Offer> {
-    match place {
-        Place::Unseen { .. } | Place::FirstDeploy { .. } | Place::Returning => vec![],
-        Place::Idle { .. } => vec![Offer::GoBack],
-        Place::Held(_) => vec![Offer::Abort, Offer::NewAttempt, Offer::ContinueAnyway],
-        Place::Paused { .. } => vec![Offer::Abort, Offer::Resume],
-        Place::Step { item: Item::Ramp { .. }, .. } => vec![Offer::Abort, Offer::EndWait],
-        Place::Step { .. } => match waits_for {
-            WaitsFor::Approval { .. } => vec![Offer::Abort, Offer::Approve],
-            WaitsFor::Promote | WaitsFor::Time => vec![Offer::Abort, Offer::Continue],
-            WaitsFor::Gate { .. } => vec![Offer::Abort, Offer::EndWait],
-            waits_for if waits_for.is_verdict() => vec![Offer::Abort, Offer::EndWait],
-            _ => vec![Offer::Abort],
-        },
-        Place::StepsDone | Place::Promoting(_) => vec![Offer::Abort],
-        Place::Aborted | Place::ControlKept => vec![Offer::NewAttempt],
+    let offer = |effect, verb| Offer { effect, verb };
+    let (abort, retry) = (offer("abort", Verb::Abort), offer("new attempt", Verb::Retry));
+    let promote = |effect| vec![abort, offer(effect, Verb::Promote)];
+    match (place, waits_for) {
+        (Place::Unseen { .. } | Place::FirstDeploy { .. } | Place::Returning, _) => vec![],
+        (Place::Idle { .. }, _) => vec![offer("go back", Verb::Undo)],
+        (Place::Aborted | Place::ControlKept, _) => vec![retry],
+        (_, WaitsFor::Decision) => vec![abort, retry, offer("continue anyway", Verb::Promote)],
+        (_, WaitsFor::SpecUnpaused | WaitsFor::Resume) => vec![abort, offer("resume", Verb::Resume)],
+        (_, WaitsFor::Approval(_)) => promote("approve"),
+        (_, WaitsFor::Promote | WaitsFor::Time) => promote("continue"),
+        (Place::Step { item: Item::Ramp { .. }, .. }, _) | (_, WaitsFor::Gate(_)) => promote("end this wait"),
+        (_, waits_for) if waits_for.is_verdict() => promote("end this wait"),
+        _ => vec![abort],
     }
 }
 
@@ -197,35 +143,32 @@ mod tests {
 
     #[test]
     fn what_is_offered_is_accepted_by_a_tick_of_the_engine() {
-        let mut told = 0;
+        let mut offers = 0;
         for (name, sample) in samples::all() {
-            for verb in offered(&sample.rollout).into_iter().filter_map(Offer::verb) {
+            for Offer { verb, .. } in offered(&sample.rollout) {
                 let (state, message) = answered(&sample.rollout, verb);
                 assert_eq!(state, CommandState::Done, "{name}: {verb:?}: {message}");
-                told += 1;
+                offers += 1;
             }
         }
-        assert!(told > 20, "{told}");
+        assert!(offers > 20, "{offers}");
     }
 
     #[test]
-    fn a_ramp_that_moves_offers_no_end_of_a_wait_and_a_file_that_pauses_no_resume() {
+    fn what_the_engine_would_refuse_is_not_offered() {
+        let verbs = |rollout: &Rollout| offered(rollout).into_iter().map(|offer| offer.verb).collect::<Vec<_>>();
         let mut ramp = samples::many_steps().rollout;
-        assert_eq!(offered(&ramp), [Offer::Abort, Offer::EndWait]);
+        assert_eq!(verbs(&ramp), [Verb::Abort, Verb::Promote]);
         ramp.status.as_mut().unwrap().state.stepping_mut().unwrap().sub_step = 2;
-        assert_eq!(offered(&ramp), [Offer::Abort]);
+        assert_eq!(verbs(&ramp), [Verb::Abort], "traffic moves, so there is no wait to end");
         let mut held = samples::held().rollout;
         held.spec.paused = true;
-        assert_eq!(offered(&held), [Offer::Abort, Offer::NewAttempt], "a promote is refused while the file pauses");
-    }
-
-    #[test]
-    fn a_switch_by_service_can_be_reverted_and_a_stable_target_that_moves_cannot() {
+        assert_eq!(verbs(&held), [Verb::Abort, Verb::Retry], "the file pauses");
         let mut promoting = samples::promoting().rollout;
-        assert_eq!(offered(&promoting), [Offer::Why]);
+        assert_eq!(verbs(&promoting), [], "the stable target moves");
         promoting.spec.traffic = vec![];
         promoting.spec.strategy =
             serde_json::from_value(serde_json::json!({ "blueGreen": { "activeService": "checkout" } })).unwrap();
-        assert_eq!(offered(&promoting), [Offer::Abort]);
+        assert_eq!(verbs(&promoting), [Verb::Abort], "a switch by Service can be reverted");
     }
 }

@@ -22,34 +22,9 @@ pub enum Waited {
     /// It waits for an operator.
     ForOperator,
     /// It is over: how, and in words.
-    Over(How, String),
-}
-
-/// How a release ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum How {
-    /// The version is stable.
-    Promoted,
-    /// It was aborted or rolled back.
-    RolledBack,
-    /// A newer one took its place.
-    Superseded,
-    /// An A/B test decided for control.
-    ControlKept,
+    Over(Outcome, String),
     /// The first deploy failed.
-    Failed,
-}
-
-impl From<Outcome> for How {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Promoted | Outcome::FastPromoted => How::Promoted,
-            Outcome::Aborted | Outcome::RolledBack => How::RolledBack,
-            Outcome::Superseded => How::Superseded,
-            Outcome::KeptControl => How::ControlKept,
-        }
-    }
+    Failed(String),
 }
 
 /// The state of the release of revision `target` (the current one when the wait began).
@@ -63,18 +38,18 @@ pub fn waited(rollout: &Rollout, target: &str) -> Waited {
     let number = phrases::number(Some(current));
     match (&place, status.phase) {
         (Place::Idle { .. }, Some(Phase::Healthy)) if Role::of(target, status) == Role::Stable => {
-            Waited::Over(How::Promoted, format!("{number} is stable and receives 100 % of traffic"))
+            Waited::Over(Outcome::Promoted, format!("{number} is stable and receives 100 % of traffic"))
         }
         // The decision is recorded a moment before the routes are written.
         (Place::Aborted | Place::ControlKept, _) if !is_back(rollout, status) => Waited::Continues,
-        (Place::ControlKept, _) => Waited::Over(How::ControlKept, status.message.clone()),
+        (Place::ControlKept, _) => Waited::Over(Outcome::KeptControl, status.message.clone()),
         (Place::Aborted, _) => {
             // The engine's message starts with the same text.
             let why = status.message.strip_prefix(&format!("revision {number} was rolled back: "));
-            Waited::Over(How::RolledBack, format!("{number} was rolled back: {}", why.unwrap_or(&status.message)))
+            Waited::Over(Outcome::RolledBack, format!("{number} was rolled back: {}", why.unwrap_or(&status.message)))
         }
         (Place::FirstDeploy { .. }, Some(Phase::Degraded)) => {
-            Waited::Over(How::Failed, format!("the first deploy failed: {}", status.message))
+            Waited::Failed(format!("the first deploy failed: {}", status.message))
         }
         _ if WaitsFor::of(&place, status).needs_operator() => Waited::ForOperator,
         _ => Waited::Continues,
@@ -91,14 +66,14 @@ fn is_back(rollout: &Rollout, status: &RolloutStatus) -> bool {
 fn other_revision(status: &RolloutStatus, place: &Place, target: &str) -> Waited {
     if let Some(entry) = status.history.iter().find(|entry| entry.revision.id == target) {
         let (number, outcome) = (entry.revision.number, phrases::outcome(entry.outcome));
-        return Waited::Over(entry.outcome.into(), format!("#{number} was {outcome}: {}", entry.reason));
+        return Waited::Over(entry.outcome, format!("#{number} was {outcome}: {}", entry.reason));
     }
     match place {
         Place::Returning => Waited::Continues,
-        Place::Idle { .. } => Waited::Over(How::RolledBack, "the spec returned to the stable version".into()),
+        Place::Idle { .. } => Waited::Over(Outcome::RolledBack, "the spec returned to the stable version".into()),
         _ => {
             let newer = phrases::number(status.current_revision.as_ref());
-            Waited::Over(How::Superseded, format!("superseded by {newer}"))
+            Waited::Over(Outcome::Superseded, format!("superseded by {newer}"))
         }
     }
 }
@@ -111,7 +86,7 @@ mod tests {
 
     const CANARY: &str = "k3v9x2m1qa";
 
-    fn over(how: How) -> Waited {
+    fn over(how: Outcome) -> Waited {
         Waited::Over(how, String::new())
     }
 
@@ -119,6 +94,7 @@ mod tests {
     fn end(rollout: &Rollout, target: &str) -> Waited {
         match waited(rollout, target) {
             Waited::Over(how, _) => over(how),
+            Waited::Failed(_) => Waited::Failed(String::new()),
             waited => waited,
         }
     }
@@ -137,7 +113,7 @@ mod tests {
             rollout.spec.traffic = if mesh { vec![Default::default()] } else { vec![] };
             let weights = &mut rollout.status.as_mut().unwrap().weights;
             (weights.desired, weights.accepted) = (desired, accepted);
-            let wanted = if is_over { over(How::RolledBack) } else { Waited::Continues };
+            let wanted = if is_over { over(Outcome::RolledBack) } else { Waited::Continues };
             assert_eq!(end(&rollout, CANARY), wanted, "{desired} {accepted:?} {mesh}");
         }
     }
@@ -152,11 +128,11 @@ mod tests {
             ("pause", samples::at_pause(), Waited::ForOperator),
             ("approval", samples::at_gate(json!({"name": "a", "approval": true})), Waited::ForOperator),
             ("gate", samples::at_gate(json!({"name": "a", "url": "https://gate"})), Waited::Continues),
-            ("aborted", samples::aborted(), over(How::RolledBack)),
+            ("aborted", samples::aborted(), over(Outcome::RolledBack)),
         ] {
             assert_eq!(end(&sample.rollout, CANARY), expected, "{name}");
         }
-        assert_eq!(end(&samples::healthy().rollout, "b7d0c41hze"), over(How::Promoted));
+        assert_eq!(end(&samples::healthy().rollout, "b7d0c41hze"), over(Outcome::Promoted));
     }
 
     #[test]
@@ -168,16 +144,16 @@ mod tests {
             }])
         };
         for (outcome, expected) in [
-            ("Promoted", How::Promoted),
-            ("Aborted", How::RolledBack),
-            ("RolledBack", How::RolledBack),
-            ("Superseded", How::Superseded),
+            ("Promoted", Outcome::Promoted),
+            ("Aborted", Outcome::Aborted),
+            ("RolledBack", Outcome::RolledBack),
+            ("Superseded", Outcome::Superseded),
         ] {
             let status = json!({ "phase": "Progressing", "course": "Stepping", "history": history(outcome) });
             assert_eq!(end(&samples::rollout(Some(status)), "ourtarget0"), over(expected), "{outcome}");
         }
         let stepping = json!({ "phase": "Progressing", "course": "Stepping" });
-        assert_eq!(end(&samples::rollout(Some(stepping)), "ourtarget0"), over(How::Superseded));
+        assert_eq!(end(&samples::rollout(Some(stepping)), "ourtarget0"), over(Outcome::Superseded));
         let returning = json!({ "phase": "Progressing", "course": "Returning" });
         assert_eq!(end(&samples::rollout(Some(returning)), "ourtarget0"), Waited::Continues);
     }
@@ -193,6 +169,6 @@ mod tests {
     fn a_failed_first_deploy_is_an_error() {
         let mut sample = samples::first_deploy();
         sample.rollout.status.as_mut().unwrap().phase = Some(Phase::Degraded);
-        assert_eq!(end(&sample.rollout, CANARY), over(How::Failed));
+        assert_eq!(end(&sample.rollout, CANARY), Waited::Failed(String::new()));
     }
 }

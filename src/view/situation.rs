@@ -13,6 +13,7 @@ use super::{
 use crate::{
     api::{
         HumanDuration, Percent, Rollout, RolloutStatus,
+        command::Verb,
         reason::ConditionType,
         rollout::OnFailure,
         status::{Phase, RevisionRef, State},
@@ -168,7 +169,7 @@ fn said(place: &Place, status: &RolloutStatus) -> Option<String> {
         Place::Idle { pinned: false } if status.phase == Some(Phase::Healthy) => "",
         Place::Aborted | Place::ControlKept | Place::Idle { .. } => &status.message,
         place => match WaitsFor::of(place, status) {
-            WaitsFor::Metrics { .. } | WaitsFor::Promote | WaitsFor::Time | WaitsFor::Approval { .. } => "",
+            WaitsFor::Metrics(_) | WaitsFor::Promote | WaitsFor::Time | WaitsFor::Approval(_) => "",
             _ if wait(status).is_empty() => &status.message,
             _ => wait(status),
         },
@@ -178,7 +179,7 @@ fn said(place: &Place, status: &RolloutStatus) -> Option<String> {
 
 fn next(rollout: &Rollout, status: &RolloutStatus, place: &Place, offers: &[Offer]) -> Next {
     match place {
-        Place::Promoting(_) if offers.contains(&Offer::Abort) => Next::Switch,
+        Place::Promoting(_) if offers.iter().any(|offer| offer.verb == Verb::Abort) => Next::Switch,
         Place::Promoting(_) => Next::ScaleDown,
         Place::ControlKept | Place::Aborted => Next::NewAttempt,
         Place::Step { .. } | Place::Held(_) | Place::Paused { .. } => {

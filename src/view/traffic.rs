@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::api::{
     Percent, Rollout,
-    status::{RevisionRef, Stage, State},
+    status::{RevisionRef, Stage, State, Weights},
 };
 
 /// How traffic is split during a release.
@@ -12,7 +12,7 @@ use crate::api::{
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Traffic {
     /// By the weights of routes.
-    Routes(Routes),
+    Routes(Weights),
     /// By the ratio of pods.
     Ratio {
         /// The canary's planned share.
@@ -27,26 +27,6 @@ pub enum Traffic {
     },
 }
 
-/// What routes say; the shares are the canary's.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Routes {
-    /// What they are meant to say.
-    pub planned: Percent,
-    /// What was read back; `None`: not yet.
-    pub seen: Option<Percent>,
-    /// The share of the requests that were counted.
-    pub counted: Option<Percent>,
-    /// Whether they have said so for long enough.
-    pub is_settled: bool,
-    /// Header routes to the canary.
-    pub headers: Vec<String>,
-    /// The share of mirrored requests.
-    pub mirror: Option<Percent>,
-    /// Whether users stay on the version of their first response.
-    pub is_sticky: bool,
-}
-
 impl Traffic {
     /// Of a Rollout; `None` while there is one version alone.
     pub fn of(rollout: &Rollout) -> Option<Self> {
@@ -56,15 +36,7 @@ impl Traffic {
         }
         let weights = &status.weights;
         if !rollout.spec.traffic.is_empty() {
-            return Some(Traffic::Routes(Routes {
-                planned: weights.desired,
-                seen: weights.accepted,
-                counted: weights.observed,
-                is_settled: weights.settled,
-                headers: weights.headers.clone(),
-                mirror: weights.mirror,
-                is_sticky: weights.sticky,
-            }));
+            return Some(Traffic::Routes(weights.clone()));
         }
         let Some(blue_green) = &rollout.spec.strategy.blue_green else {
             return Some(Traffic::Ratio { planned: weights.desired });

@@ -5,11 +5,7 @@ use serde::Serialize;
 
 use super::place::Place;
 use crate::{
-    api::{
-        HumanDuration, Rollout, RolloutStatus,
-        rollout::OnInconclusive,
-        strategy::{Gate, OnTimeout},
-    },
+    api::{HumanDuration, Rollout, RolloutStatus, rollout::OnInconclusive, strategy::OnTimeout},
     engine::items::Item,
 };
 
@@ -20,33 +16,21 @@ pub enum WaitsFor {
     /// Nothing, or nothing that is known.
     Nothing,
     /// An operator's decision about a hold.
-    Decision {
-        /// Why it is held.
-        message: String,
-    },
+    Decision,
     /// `spec.paused` to be false.
     SpecUnpaused,
     /// A `resume`.
     Resume,
     /// A `promote` that ends a pause.
     Promote,
-    /// A `promote` that approves.
-    Approval {
-        /// The name of the gate.
-        gate: String,
-    },
-    /// An endpoint that approves.
-    Gate {
-        /// Its host.
-        host: String,
-    },
+    /// A `promote` that approves the gate of this name.
+    Approval(String),
+    /// The approval of an endpoint at this host.
+    Gate(String),
     /// The end of a pause.
     Time,
-    /// A pass of every required metric of the background analysis.
-    Metrics {
-        /// The wait is at least so long; 0: the spec does not say.
-        at_least: HumanDuration,
-    },
+    /// A pass of every required metric of the background analysis, after this time at least.
+    Metrics(HumanDuration),
     /// A verdict of an analysis of its own.
     Analysis,
     /// A verdict of the goal of an A/B test.
@@ -56,11 +40,8 @@ pub enum WaitsFor {
         /// No later than this.
         at_most: HumanDuration,
     },
-    /// Pods, routes or targets.
-    Cluster {
-        /// In the engine's words.
-        message: String,
-    },
+    /// Pods, routes or targets, in the engine's words.
+    Cluster(String),
 }
 
 impl WaitsFor {
@@ -68,51 +49,44 @@ impl WaitsFor {
     pub fn of(place: &Place, status: &RolloutStatus) -> Self {
         match place {
             Place::Unseen { .. } | Place::Idle { .. } | Place::Aborted | Place::ControlKept => WaitsFor::Nothing,
-            Place::Held(held) => WaitsFor::Decision { message: held.message.clone() },
+            Place::Held(_) => WaitsFor::Decision,
             Place::Paused { in_file: true } => WaitsFor::SpecUnpaused,
             Place::Paused { in_file: false } => WaitsFor::Resume,
-            Place::Step { item, .. } => of_step(item, status),
+            Place::Step { item, .. } => of_step(item).unwrap_or_else(|| cluster(status)),
             Place::FirstDeploy { .. } | Place::StepsDone | Place::Promoting(_) | Place::Returning => cluster(status),
         }
     }
 
-    /// Whether it lasts until an operator acts: it has no end of its own, or one that is far away.
+    /// Whether it lasts until an operator acts.
     pub fn needs_operator(&self) -> bool {
         use WaitsFor::{Approval, Decision, Promote, Resume, SpecUnpaused};
-        matches!(self, Decision { .. } | SpecUnpaused | Resume | Promote | Approval { .. })
+        matches!(self, Decision | SpecUnpaused | Resume | Promote | Approval(_))
     }
 
     /// Whether it is a verdict.
     pub fn is_verdict(&self) -> bool {
-        matches!(self, WaitsFor::Metrics { .. } | WaitsFor::Analysis | WaitsFor::Goal { .. })
+        matches!(self, WaitsFor::Metrics(_) | WaitsFor::Analysis | WaitsFor::Goal { .. })
     }
 }
 
-fn of_step(item: &Item, status: &RolloutStatus) -> WaitsFor {
-    match item {
+/// What a step is there to wait for; `None`: its pods and routes alone.
+fn of_step(item: &Item) -> Option<WaitsFor> {
+    Some(match item {
         Item::Pause(None) => WaitsFor::Promote,
         Item::Pause(Some(_)) => WaitsFor::Time,
-        Item::Observe { at_least, .. } => WaitsFor::Metrics { at_least: *at_least },
+        Item::Observe { at_least, .. } => WaitsFor::Metrics(*at_least),
         Item::Analysis(_) => WaitsFor::Analysis,
         Item::Decide(decide) => WaitsFor::Goal { at_least: decide.at_least, at_most: decide.at_most },
-        Item::Gate(gate) if gate.is_approval() => WaitsFor::Approval { gate: gate.name.clone() },
-        Item::Gate(gate) => WaitsFor::Gate { host: host(gate) },
-        Item::SetWeight(_)
-        | Item::SetCanaryScale(_)
-        | Item::HeaderRoute(_)
-        | Item::MirrorRoute(_)
-        | Item::Ramp { .. } => cluster(status),
-    }
-}
-
-/// The validator refuses an address without a host.
-fn host(gate: &Gate) -> String {
-    gate.host().unwrap_or(&gate.name).to_owned()
+        Item::Gate(gate) if gate.is_approval() => WaitsFor::Approval(gate.name.clone()),
+        // The validator refuses an address without a host.
+        Item::Gate(gate) => WaitsFor::Gate(gate.host().unwrap_or(&gate.name).to_owned()),
+        _ => return None,
+    })
 }
 
 fn cluster(status: &RolloutStatus) -> WaitsFor {
     let message = status.waiting_for.as_ref().map(|waiting| waiting.message.clone()).filter(|text| !text.is_empty());
-    message.map_or(WaitsFor::Nothing, |message| WaitsFor::Cluster { message })
+    message.map_or(WaitsFor::Nothing, WaitsFor::Cluster)
 }
 
 /// When a wait ends by itself.

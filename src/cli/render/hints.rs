@@ -2,32 +2,41 @@
 
 use crate::{
     api::{LOCAL_OPTION, Rollout},
-    view::{commands::Offer, situation::Situation, waits::WaitsFor},
+    view::{commands::Offer, place::Place, situation::Situation, waits::WaitsFor},
 };
 
 /// The commands that are possible now: the effect, and what to type.
-pub fn commands(rollout: &Rollout, situation: &Situation) -> Vec<(Offer, String)> {
-    let name = name(rollout);
-    let typed = |offer: &Offer| match (offer, offer.verb()) {
-        (_, Some(verb)) => format!("glidepath {} {name}", verb.as_str()),
-        (Offer::Release, None) => {
-            format!("glidepath set image {} CONTAINER=IMAGE{}", situation.name, option(rollout))
-        }
-        (_, None) => format!("glidepath explain {name}"),
+pub fn commands(rollout: &Rollout, situation: &Situation) -> Vec<(&'static str, String)> {
+    let typed = |offer: &Offer| (offer.effect, format!("glidepath {} {}", offer.verb.as_str(), name(rollout)));
+    let mut commands: Vec<_> = situation.offers.iter().map(typed).collect();
+    if commands.is_empty() && matches!(situation.place, Place::Idle { .. }) {
+        let set = format!("glidepath set image {} CONTAINER=IMAGE{}", situation.name, option(rollout));
+        commands.push(("release", set));
+    }
+    commands
+}
+
+/// Where to read why there is nothing to do, or only another attempt.
+pub fn why(rollout: &Rollout, situation: &Situation) -> Option<(&'static str, String)> {
+    let is_asked = match situation.place {
+        Place::Promoting(_) => situation.offers.is_empty(),
+        Place::Returning | Place::Aborted | Place::ControlKept => true,
+        _ => false,
     };
-    situation.offers.iter().map(|offer| (*offer, typed(offer))).collect()
+    is_asked.then(|| ("why", format!("glidepath explain {}", name(rollout))))
 }
 
 /// What an operator is waited for to do.
-pub fn for_operator(rollout: &Rollout, waits_for: &WaitsFor) -> String {
+pub fn for_operator(rollout: &Rollout, situation: &Situation) -> String {
     let name = name(rollout);
-    match waits_for {
-        WaitsFor::Decision { message } => format!(
-            "held: {message}; decide with 'glidepath promote {name}', 'glidepath abort {name}' or 'glidepath retry {name}'"
+    match (&situation.place, &situation.waits_for) {
+        (Place::Held(held), _) => format!(
+            "held: {}; decide with 'glidepath promote {name}', 'glidepath abort {name}' or 'glidepath retry {name}'",
+            held.message
         ),
-        WaitsFor::SpecUnpaused => "paused by spec.paused; set it to false".into(),
-        WaitsFor::Resume => format!("paused by command; use 'glidepath resume {name}'"),
-        WaitsFor::Approval { gate } => format!("waits for approval {gate}: 'glidepath promote {name}'"),
+        (_, WaitsFor::SpecUnpaused) => "paused by spec.paused; set it to false".into(),
+        (_, WaitsFor::Resume) => format!("paused by command; use 'glidepath resume {name}'"),
+        (_, WaitsFor::Approval(gate)) => format!("waits for approval {gate}: 'glidepath promote {name}'"),
         _ => format!("at a pause until an operator promotes: 'glidepath promote {name}'"),
     }
 }

@@ -155,8 +155,8 @@ fn revisions(pods: &[RevisionView], paint: Paint) -> String {
 
 /// What to type next: on one line where there is room.
 fn next_lines(rollout: &Rollout, situation: &Situation, width: usize) -> String {
-    let next = hints::commands(rollout, situation).into_iter();
-    let typed: Vec<String> = next.map(|(offer, command)| format!("{}: {command}", offer.effect())).collect();
+    let next = hints::commands(rollout, situation).into_iter().chain(hints::why(rollout, situation));
+    let typed: Vec<String> = next.map(|(effect, command)| format!("{effect}: {command}")).collect();
     if typed.is_empty() {
         return String::new();
     }

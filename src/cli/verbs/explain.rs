@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::{
     api::{
         Rollout,
-        analysis::{ConversionReason, Verdict},
+        analysis::{ConversionReason, MetricStatus, Verdict},
         rollout::OnFailure,
     },
     cli::{
@@ -20,8 +20,7 @@ use crate::{
     },
     engine::items::Item,
     view::{
-        commands::Offer,
-        evidence::{MetricRow, evidence},
+        evidence::evidence,
         phrases::{self, short},
         place::Place,
         situation::{Next, RollsBackWhen, Situation},
@@ -64,18 +63,16 @@ pub fn explain(rollout: &Rollout, now: Timestamp, width: usize) -> String {
         out.push_str("The controller has not observed the latest spec yet.\n");
     }
     out.push_str(&wrap(&continues_when(&situation, now), 0, width));
-    for metric in evidence(rollout).iter().filter(|metric| metric.is_awaited) {
-        out.push_str(&wrap(&metric_words(metric), 2, width));
+    for row in evidence(rollout).iter().filter(|row| row.is_awaited) {
+        out.push_str(&wrap(&metric_words(row.metric), 2, width));
     }
     let rolls_back = situation.rolls_back_when.as_ref().map(rolls_back_when);
     let no_verdict = situation.until.and_then(|until| no_verdict(until, now));
     for text in [rolls_back, no_verdict, next(&situation.next)].into_iter().flatten() {
         out.push_str(&wrap(&text, 0, width));
     }
-    for (offer, command) in hints::commands(rollout, &situation) {
-        if offer != Offer::Why {
-            out.push_str(&format!("  {}: {command}\n", offer.effect()));
-        }
+    for (effect, command) in hints::commands(rollout, &situation) {
+        out.push_str(&format!("  {effect}: {command}\n"));
     }
     out
 }
@@ -131,10 +128,10 @@ fn continues_when(situation: &Situation, now: Timestamp) -> String {
     let left = situation.until.map(|until| short(until.at.duration_since(now)));
     match &situation.waits_for {
         WaitsFor::Nothing => String::new(),
-        WaitsFor::Decision { .. } => "The weight does not change until an operator decides.".into(),
+        WaitsFor::Decision => "The weight does not change until an operator decides.".into(),
         WaitsFor::SpecUnpaused => "It resumes when spec.paused is false; a failed analysis still rolls back.".into(),
         WaitsFor::Resume => "It resumes on 'glidepath resume'; a failed analysis still rolls back.".into(),
-        WaitsFor::Metrics { at_least } => {
+        WaitsFor::Metrics(at_least) => {
             let least = at_least.signed();
             let least = if least.is_zero() { String::new() } else { format!(" and {} have elapsed", short(least)) };
             format!("It continues when every required metric passes{least}:")
@@ -146,16 +143,16 @@ fn continues_when(situation: &Situation, now: Timestamp) -> String {
         ),
         WaitsFor::Analysis => "It continues when the analysis passes:".into(),
         WaitsFor::Promote => "It continues when an operator promotes it.".into(),
-        WaitsFor::Approval { .. } => {
+        WaitsFor::Approval(_) => {
             let opens = "It continues when an operator promotes it, which is the approval";
             format!("{opens}{}.", timeout(situation, now))
         }
-        WaitsFor::Gate { host } => {
+        WaitsFor::Gate(host) => {
             format!("It continues when {host} approves, and fails when it denies{}.", timeout(situation, now))
         }
         WaitsFor::Time => format!("It continues automatically in {}.", left.unwrap_or_else(|| "a moment".into())),
-        WaitsFor::Cluster { .. } if situation.stalled.is_some() => String::new(),
-        WaitsFor::Cluster { message } => waiting_sentence(message),
+        WaitsFor::Cluster(_) if situation.stalled.is_some() => String::new(),
+        WaitsFor::Cluster(message) => waiting_sentence(message),
     }
 }
 
@@ -175,7 +172,7 @@ fn waiting_sentence(message: &str) -> String {
     if message.starts_with("waiting") { format!("It is {message}.") } else { format!("{message}.") }
 }
 
-fn metric_words(metric: &MetricRow) -> String {
+fn metric_words(metric: &MetricStatus) -> String {
     let name = &metric.name;
     let reason = if metric.reason.is_empty() { String::new() } else { format!(" ({})", metric.reason) };
     let needs = metric.needs.as_deref().map(|needs| format!(", needs {needs}")).unwrap_or_default();
@@ -196,7 +193,7 @@ fn metric_words(metric: &MetricRow) -> String {
     }
 }
 
-fn verdict_words(metric: &MetricRow, verdict: Verdict, reason: &str, needs: &str) -> String {
+fn verdict_words(metric: &MetricStatus, verdict: Verdict, reason: &str, needs: &str) -> String {
     let name = &metric.name;
     match verdict {
         Verdict::Pass => format!("{name} has passed: {} against {}.", metric.canary, metric.stable),

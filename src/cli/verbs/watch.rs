@@ -104,7 +104,8 @@ pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow)
         shown.show(&rollout, &pods, follow.show)?;
         let state = follow.target.resolve(&rollout).map_or(Waited::Continues, |target| waited(&rollout, &target));
         match &state {
-            Waited::Over(how, words) => return shown.end(&follow.name, (*how).into(), words),
+            Waited::Over(outcome, words) => return shown.end(&follow.name, (*outcome).into(), words),
+            Waited::Failed(words) => return shown.end(&follow.name, Exit::Failed, words),
             Waited::ForOperator if follow.stop_for_human => {
                 return shown.end(&follow.name, Exit::WaitsForHuman, &for_operator(&rollout));
             }
@@ -134,7 +135,7 @@ fn changes(connection: &Connection, name: &str) -> BoxStream<'static, watcher::R
 }
 
 fn for_operator(rollout: &Rollout) -> String {
-    hints::for_operator(rollout, &Situation::of(rollout, now()).waits_for)
+    hints::for_operator(rollout, &Situation::of(rollout, now()))
 }
 
 fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> (Exit, String) {

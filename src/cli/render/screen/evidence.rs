@@ -9,13 +9,13 @@ use crate::{
 };
 
 /// The evidence of each metric, then what the undecided ones still need.
-pub(super) fn table(metrics: &[MetricRow], width: usize, paint: Paint) -> String {
+pub(super) fn table(metrics: &[MetricRow<'_>], width: usize, paint: Paint) -> String {
     if metrics.is_empty() {
         return String::new();
     }
     let mut out = format!("  evidence\n{}", rows(metrics, width, paint));
-    for metric in metrics {
-        if let Some(needs) = &metric.needs {
+    for MetricRow { metric, needs, .. } in metrics {
+        if let Some(needs) = needs {
             out.push_str(&wrap(&format!("{} needs {needs}", metric.name), 4, width));
         }
         for note in &metric.notes {
@@ -26,7 +26,7 @@ pub(super) fn table(metrics: &[MetricRow], width: usize, paint: Paint) -> String
 }
 
 /// One row per metric. If it gets too wide, the comparison is on a separate line.
-fn rows(metrics: &[MetricRow], width: usize, paint: Paint) -> String {
+fn rows(metrics: &[MetricRow<'_>], width: usize, paint: Paint) -> String {
     let table = |paint: Paint, count: usize| {
         let head = ["", "", "canary", "stable", "compared"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();
         let all = std::iter::once(head).chain(metrics.iter().map(row));
@@ -38,14 +38,15 @@ fn rows(metrics: &[MetricRow], width: usize, paint: Paint) -> String {
     let narrow = table(paint, 4);
     let mut lines = narrow.lines();
     let mut out = lines.next().map(|head| format!("{head}\n")).unwrap_or_default();
-    for (line, metric) in lines.zip(metrics) {
-        out.push_str(&format!("{line}\n{}", wrap(&metric.comparison, 6, width)));
+    for (line, row) in lines.zip(metrics) {
+        out.push_str(&format!("{line}\n{}", wrap(&row.metric.comparison, 6, width)));
     }
     out
 }
 
-fn row(metric: &MetricRow) -> Vec<Cell> {
-    let reason = metric.telling_reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
+fn row(row: &MetricRow<'_>) -> Vec<Cell> {
+    let metric = row.metric;
+    let reason = row.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
     let optional = if metric.required { "" } else { " *" };
     vec![
         format!("{}{optional}", metric.name).into(),

@@ -1,15 +1,12 @@
 //! The traffic line of the screen.
 
 use crate::{
-    api::Percent,
+    api::{Percent, status::Weights},
     cli::render::{
         paint::{Paint, Tone},
         table::label,
     },
-    view::{
-        phrases,
-        traffic::{Routes, Traffic},
-    },
+    view::{phrases, traffic::Traffic},
 };
 
 /// How many cells a traffic bar has, and how many where there is little room.
@@ -21,7 +18,7 @@ const ROOM: usize = 90;
 /// What splits the traffic, and how.
 pub(super) fn line(traffic: &Traffic, width: usize, paint: Paint) -> String {
     let text = match traffic {
-        Traffic::Routes(routes) => return weights(routes, width, paint) + &extra_routes(routes),
+        Traffic::Routes(said) => return weights(said, width, paint) + &extra_routes(said),
         Traffic::Ratio { planned } => format!("planned {}   by the ratio of pods", split(*planned)),
         Traffic::Switch { service, selects } => {
             format!("Service {service} selects {}", phrases::number(selects.as_ref()))
@@ -31,16 +28,16 @@ pub(super) fn line(traffic: &Traffic, width: usize, paint: Paint) -> String {
 }
 
 /// What the routes are meant to say and what they say, as a bar and in numbers.
-fn weights(routes: &Routes, width: usize, paint: Paint) -> String {
-    let shown = routes.seen.unwrap_or(routes.planned);
-    let seen = routes.seen.map_or_else(|| "not read yet".into(), split);
-    let settled = if routes.is_settled { (Tone::Good, "settled") } else { (Tone::Warn, "not settled yet") };
+fn weights(said: &Weights, width: usize, paint: Paint) -> String {
+    let shown = said.accepted.unwrap_or(said.desired);
+    let seen = said.accepted.map_or_else(|| "not read yet".into(), split);
+    let settled = if said.settled { (Tone::Good, "settled") } else { (Tone::Warn, "not settled yet") };
     let settled = paint.text(settled.0, settled.1);
-    let planned = split(routes.planned);
+    let planned = split(said.desired);
     let (cells, gap) = if width < ROOM { (SHORT_BAR, "  ") } else { (BAR, "   ") };
     let bar = bar(shown, cells, paint);
     // What was counted says more than what was read back, where there is room for one of them.
-    let seen = match routes.counted.map(split) {
+    let seen = match said.observed.map(split) {
         Some(counted) if width < ROOM => format!("counted {counted}"),
         Some(counted) => format!("seen {seen}{gap}counted {counted}"),
         None => format!("seen {seen}"),
@@ -49,10 +46,10 @@ fn weights(routes: &Routes, width: usize, paint: Paint) -> String {
 }
 
 /// Header routes and a mirror, on a line of their own.
-fn extra_routes(routes: &Routes) -> String {
-    let headers = (!routes.headers.is_empty()).then(|| format!("by header: {}", routes.headers.join(", ")));
-    let mirror = routes.mirror.map(|share| format!("mirror {share}"));
-    let sticky = routes.is_sticky.then(|| "users are sticky".to_owned());
+fn extra_routes(said: &Weights) -> String {
+    let headers = (!said.headers.is_empty()).then(|| format!("by header: {}", said.headers.join(", ")));
+    let mirror = said.mirror.map(|share| format!("mirror {share}"));
+    let sticky = said.sticky.then(|| "users are sticky".to_owned());
     let parts: Vec<String> = headers.into_iter().chain(mirror).chain(sticky).collect();
     if parts.is_empty() { String::new() } else { format!("{}{}\n", label(""), parts.join("   ")) }
 }
