@@ -145,13 +145,18 @@ mod tests {
     fn what_is_offered_is_accepted_by_a_tick_of_the_engine() {
         let mut offers = 0;
         for (name, sample) in samples::all() {
-            for Offer { verb, .. } in offered(&sample.rollout) {
-                let (state, message) = answered(&sample.rollout, verb);
-                assert_eq!(state, CommandState::Done, "{name}: {verb:?}: {message}");
-                offers += 1;
+            for (in_spec, by_command) in [(false, false), (true, false), (false, true)] {
+                let mut rollout = sample.rollout.clone();
+                rollout.spec.paused = in_spec;
+                rollout.status.iter_mut().for_each(|status| status.paused_by_command |= by_command);
+                for Offer { verb, .. } in offered(&rollout) {
+                    let (state, message) = answered(&rollout, verb);
+                    assert_eq!(state, CommandState::Done, "{name}: {verb:?}: {message}");
+                    offers += 1;
+                }
             }
         }
-        assert!(offers > 20, "{offers}");
+        assert!(offers > 60, "{offers}");
     }
 
     #[test]
@@ -163,7 +168,7 @@ mod tests {
         assert_eq!(verbs(&ramp), [Verb::Abort], "traffic moves, so there is no wait to end");
         let mut held = samples::held().rollout;
         held.spec.paused = true;
-        assert_eq!(verbs(&held), [Verb::Abort, Verb::Retry], "the file pauses");
+        assert_eq!(verbs(&held), [Verb::Abort, Verb::Retry], "the spec pauses");
         let mut promoting = samples::promoting().rollout;
         assert_eq!(verbs(&promoting), [], "the stable target moves");
         promoting.spec.traffic = vec![];

@@ -34,10 +34,10 @@ pub enum Place {
     },
     /// Held until an operator decides.
     Held(Held),
-    /// Paused, by the file or by a command.
+    /// Paused, by the spec or by a command.
     Paused {
-        /// `spec.paused`, which only an edit of the file lifts.
-        in_file: bool,
+        /// `spec.paused`, which only an edit of the spec lifts.
+        in_spec: bool,
     },
     /// A step is in progress.
     Step {
@@ -49,9 +49,9 @@ pub enum Place {
     },
     /// All steps are done and the promotion is about to begin.
     StepsDone,
-    /// The new version takes everything.
+    /// The new version is being made stable.
     Promoting(Stage),
-    /// Traffic returns because the file went back.
+    /// Traffic returns to stable because the spec did.
     Returning,
     /// Rolled back.
     Aborted,
@@ -79,7 +79,7 @@ impl Place {
             return Place::Held(held.clone());
         }
         if rollout.spec.paused || status.paused_by_command {
-            return Place::Paused { in_file: rollout.spec.paused };
+            return Place::Paused { in_spec: rollout.spec.paused };
         }
         if let Some(stage) = status.stage() {
             return Place::Promoting(stage);

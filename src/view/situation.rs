@@ -121,7 +121,7 @@ impl Situation {
             elapsed: elapsed(&place, status, now),
             is_seen: is_seen(rollout) || matches!(place, Place::Unseen { .. }),
             summary: summary(status),
-            said: said(&place, status).filter(|said| stalled.as_ref() != Some(said)),
+            said: said(&place, &waits_for, status).filter(|said| stalled.as_ref() != Some(said)),
             stalled,
             until: Until::of(rollout, &place),
             next: next(rollout, status, &place, &offers),
@@ -162,13 +162,13 @@ fn summary(status: &RolloutStatus) -> String {
     said.unwrap_or_default().to_owned()
 }
 
-fn said(place: &Place, status: &RolloutStatus) -> Option<String> {
+fn said(place: &Place, waits_for: &WaitsFor, status: &RolloutStatus) -> Option<String> {
     let text = match place {
         Place::Unseen { .. } => "",
         Place::Held(held) => &held.message,
         Place::Idle { pinned: false } if status.phase == Some(Phase::Healthy) => "",
         Place::Aborted | Place::ControlKept | Place::Idle { .. } => &status.message,
-        place => match WaitsFor::of(place, status) {
+        _ => match waits_for {
             WaitsFor::Metrics(_) | WaitsFor::Promote | WaitsFor::Time | WaitsFor::Approval(_) => "",
             _ if wait(status).is_empty() => &status.message,
             _ => wait(status),

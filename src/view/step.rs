@@ -38,7 +38,7 @@ pub enum Mark {
     Ahead,
 }
 
-/// The steps of the file, or those that another strategy amounts to.
+/// The steps of the spec, or those that another strategy amounts to.
 pub fn steps(rollout: &Rollout) -> Vec<StepRow> {
     let empty = RolloutStatus::default();
     let status = rollout.status.as_ref().unwrap_or(&empty);

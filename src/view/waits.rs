@@ -50,8 +50,8 @@ impl WaitsFor {
         match place {
             Place::Unseen { .. } | Place::Idle { .. } | Place::Aborted | Place::ControlKept => WaitsFor::Nothing,
             Place::Held(_) => WaitsFor::Decision,
-            Place::Paused { in_file: true } => WaitsFor::SpecUnpaused,
-            Place::Paused { in_file: false } => WaitsFor::Resume,
+            Place::Paused { in_spec: true } => WaitsFor::SpecUnpaused,
+            Place::Paused { in_spec: false } => WaitsFor::Resume,
             Place::Step { item, .. } => of_step(item).unwrap_or_else(|| cluster(status)),
             Place::FirstDeploy { .. } | Place::StepsDone | Place::Promoting(_) | Place::Returning => cluster(status),
         }

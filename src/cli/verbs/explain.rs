@@ -96,8 +96,8 @@ fn where_it_is(situation: &Situation, now: Timestamp) -> String {
         }
         Place::Idle { pinned: true } | Place::ControlKept => format!("{name} has no release in progress: {summary}."),
         Place::Held(held) => format!("{name} is held {at} with {current} at {weight}{since}: {}.", held.message),
-        Place::Paused { in_file: true } => format!("{name} is paused by spec.paused {at}, {current} at {weight}."),
-        Place::Paused { in_file: false } => format!("{name} is paused by command {at}, {current} at {weight}."),
+        Place::Paused { in_spec: true } => format!("{name} is paused by spec.paused {at}, {current} at {weight}."),
+        Place::Paused { in_spec: false } => format!("{name} is paused by command {at}, {current} at {weight}."),
         Place::Step { item, .. } => format!("{name} is {at}: {}{since}.", step_sentence(item, &current, situation)),
         Place::StepsDone => format!("{name} has completed all steps with {current}."),
         Place::Promoting(stage) => format!("{name} is promoting {current} to stable; {}.", phrases::stage(*stage)),

@@ -1,6 +1,6 @@
 //! Following one Rollout: a screen redrawn in place on a terminal, one line per change elsewhere, until the end.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use futures::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
@@ -161,8 +161,8 @@ fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> (Exit, Strin
 struct Shown {
     /// The screen.
     screen: Redraw,
-    /// The last lines, so that a flapping message is not repeated.
-    lines: VecDeque<String>,
+    /// The last line, which is not repeated.
+    last: String,
 }
 
 impl Shown {
@@ -192,21 +192,18 @@ impl Shown {
 
     fn new_line(&mut self, rollout: &Rollout) -> Option<String> {
         let line = change_line(rollout);
-        if self.lines.back() == Some(&line) {
+        if self.last == line {
             return None;
         }
-        self.lines.push_back(line.clone());
-        if self.lines.len() > 1 {
-            self.lines.pop_front();
-        }
+        self.last.clone_from(&line);
         Some(line)
     }
 
     /// A watch that fails is retried, and reported once on stderr.
     fn trouble(&mut self, error: &str) {
-        if self.lines.back().map(String::as_str) != Some(error) {
+        if self.last != error {
             eprintln!("watch interrupted, retrying: {}", printable(error));
-            self.lines.push_back(error.to_owned());
+            error.clone_into(&mut self.last);
         }
     }
 }
