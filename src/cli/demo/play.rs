@@ -8,13 +8,14 @@ use crate::{
     api::{
         Rollout, RolloutStatus,
         command::{RolloutCommandSpec, Verb},
-        status::{Course, Outcome, Phase},
+        status::{Outcome, Phase},
     },
     cli::{exit::CliError, interrupt::Interrupts},
     engine::Seen,
     local::{LocalWorld, traffic::Traffic},
     ports::{Clock, World, WorldError},
     reconcile::tick::tick,
+    view::{commands::meant, place::Place, waits::WaitsFor},
 };
 
 use super::{
@@ -105,26 +106,15 @@ impl Play<'_> {
     /// Nobody is here to end a pause without a time: after a moment the demo promotes, and says so.
     fn stand_in(&mut self, rollout: &Rollout, status: &RolloutStatus, now: Timestamp) -> Result<(), CliError> {
         let waits =
-            status.phase == Some(Phase::Paused) && status.held().is_none() && status.course() == Course::Stepping;
-        let Some(waiting) = status.waiting_for.as_ref().filter(|waiting| waits && waiting.until.is_none()) else {
-            return Ok(());
-        };
+            status.phase == Some(Phase::Paused) && WaitsFor::of(&Place::of(rollout), status) == WaitsFor::Promote;
+        let Some(waiting) = status.waiting_for.as_ref().filter(|_| waits) else { return Ok(()) };
         if now.duration_since(waiting.since) < PERSON || status.commands.iter().any(|c| c.taken_at >= waiting.since) {
             return Ok(());
         }
         self.world.command(RolloutCommandSpec {
-            rollout: rollout.metadata.name.clone().unwrap_or_default(),
-            verb: Verb::Promote,
-            revision: status.current_revision.as_ref().map(|revision| revision.id.clone()),
-            attempt: Some(status.attempt),
-            step: Some(status.step_index),
-            sub_step: None,
-            stage: None,
-            full: false,
-            to_step: None,
-            to_revision: None,
             reason: Some("no operator to promote in the demo".into()),
             requested_by: Some("demo".into()),
+            ..meant(rollout, Verb::Promote)
         });
         Ok(())
     }

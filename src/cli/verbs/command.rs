@@ -177,7 +177,8 @@ fn answer_line(rollout: &str, command: &RolloutCommand) -> String {
             )
         }
         None => format!(
-            "{rollout}: no controller responded within 10s; the {verb} is recorded as {name} and will be executed when one runs; check with 'glidepath doctor'\n"
+            "{rollout}: no controller responded within {}s; the {verb} is recorded as {name} and will be executed when one runs; check with 'glidepath doctor'\n",
+            PATIENCE.as_secs()
         ),
     }
 }
