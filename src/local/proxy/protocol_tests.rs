@@ -155,6 +155,7 @@ async fn grpc(name: &'static str) -> (std::net::SocketAddr, Asked) {
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
             let heard = heard.clone();
             let answer = service_fn(move |request: Request<Incoming>| answer(name, heard.clone(), request));
             tokio::spawn(server::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer));
@@ -185,8 +186,9 @@ async fn answer(name: &'static str, heard: Asked, request: Request<Incoming>) ->
 
 /// One connection of HTTP/2 by prior knowledge.
 async fn connected(address: std::net::SocketAddr) -> SendRequest<Full<Bytes>> {
-    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender
 }
