@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, convert::Infallible, pin::pin, sync::Mutex};
 use futures::{future::select, stream::iter};
 use http_body_util::{Full, StreamBody};
 use hyper::{
-    body::Frame,
+    body::{Body, Frame},
     client::conn::http2::{self, SendRequest},
     server::conn::http2 as server,
     service::service_fn,
@@ -16,7 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::*;
+use super::{super::body::BodyError, *};
 use crate::{
     api::Percent,
     clock::SystemClock,
@@ -184,8 +184,24 @@ async fn answer(name: &'static str, heard: Asked, request: Request<Incoming>) ->
     Ok(response.body(BodyExt::boxed(StreamBody::new(iter(frames)))).unwrap())
 }
 
+/// A server that sends back what it is sent, as it comes, and says at the end how it went.
+async fn echoing_grpc() -> std::net::SocketAddr {
+    let echo = |request: Request<Incoming>| async move {
+        let mut fields = HeaderMap::new();
+        fields.insert("grpc-status", HeaderValue::from_static("0"));
+        Response::new(request.into_body().with_trailers(async move { Some(Ok(fields)) }))
+    };
+    let server = Server::start(echo).await.unwrap();
+    let address = server.address;
+    std::mem::forget(server);
+    address
+}
+
 /// One connection of HTTP/2 by prior knowledge.
-async fn connected(address: std::net::SocketAddr) -> SendRequest<Full<Bytes>> {
+async fn connected<B>(address: std::net::SocketAddr) -> SendRequest<B>
+where
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
+{
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
@@ -224,6 +240,29 @@ async fn a_call_of_grpc_passes_with_its_trailers_and_counts_by_its_status() {
         assert_eq!(call(&mut sender, path).await, said(text, status));
         bench.until_counted("v1", counted).await;
     }
+}
+
+#[tokio::test]
+async fn a_call_of_grpc_streams_both_ways() {
+    let bench = Bench::new().await;
+    bench.proxy.set(Table { stable: vec![bench.backend("v1", echoing_grpc().await)], ..Table::default() });
+    let mut sender = connected(bench.server.address).await;
+    let (pieces, mut coming) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let frames = futures::stream::poll_fn(move |cx| {
+        coming.poll_recv(cx).map(|piece| piece.map(|piece| Ok::<_, Infallible>(Frame::data(piece))))
+    });
+    let request = Request::post("http://shop.example/").body(StreamBody::new(frames)).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    let mut body = answer.into_body();
+    for sent in ["one", "two", "three"] {
+        pieces.send(Bytes::from(sent)).await.unwrap();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), sent);
+    }
+    assert_eq!(bench.counted("v1"), (0, 0), "it is not over");
+    drop(pieces);
+    let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
+    assert_eq!(trailers["grpc-status"], "0");
+    bench.until_counted("v1", (0, 1)).await;
 }
 
 #[tokio::test]
