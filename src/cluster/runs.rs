@@ -219,10 +219,7 @@ impl Cluster {
             goal: request.goal.is_some(),
             runs_in_attempt: runs_in_attempt(around),
         };
-        evidence::resolve(wanted, DIALECT).map_err(|errors| WorldError::Refused {
-            reason: Reason::InvalidAnalysis,
-            message: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-        })
+        evidence::resolve(wanted, DIALECT).map_err(|errors| WorldError::invalid_analysis(&errors))
     }
 
     /// The two sides by the names of their ReplicaSets. One may have been made a moment ago, in this very tick.

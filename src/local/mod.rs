@@ -14,6 +14,7 @@ pub mod serve;
 pub mod site;
 pub mod template;
 pub mod traffic;
+mod unsupported;
 pub mod world;
 
 pub use world::LocalWorld;

@@ -20,13 +20,13 @@ use super::{
     proxy::{Backend, Choice, Proxy, Table},
     replicas::{Moves, Replicas},
     template,
+    unsupported::{not_local, unknown_revision},
 };
 use crate::{
     api::{
         AnalysisRun, Percent, Rollout, RolloutStatus,
         analysis::AnalysisTemplateSpec,
         command::{CommandState, RolloutCommandSpec},
-        reason::Reason,
         revision,
     },
     engine::{
@@ -204,10 +204,7 @@ impl LocalWorld {
         }
         let wanted = state.rollout.spec.template.clone().filter(|template| revision::id(template) == id);
         let (Some(template), Some(behaviour)) = (wanted, state.behaviours.get(id).cloned()) else {
-            return Err(refused(
-                Reason::UnknownRevision,
-                format!("revision {id} is not the desired one and has no pods"),
-            ));
+            return Err(unknown_revision(id));
         };
         let workload = format!("{}-{id}", self.inner.key.name);
         state.revisions.push(Replicas::new(id, number, workload, revision::images(&template), behaviour));
@@ -364,10 +361,6 @@ pub(super) fn run_seen(run: &AnalysisRun) -> RunSeen {
     RunSeen { phase: status.phase, verdict: status.verdict, epoch_wanted: run.spec.epoch, stop: run.spec.stop, status }
 }
 
-pub(super) fn refused(reason: Reason, message: String) -> WorldError {
-    WorldError::Refused { reason, message }
-}
-
 #[async_trait]
 impl World for LocalWorld {
     async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
@@ -403,18 +396,8 @@ impl World for LocalWorld {
             }
             Action::AnswerCommand { name, state: end, message } => state.answer_command(name, *end, message),
             Action::RemoveRevision { id } => state.revisions.retain(|revision| &revision.id != id),
-            Action::EnsureWorkload { .. } | Action::Restore(_) => {
-                return Err(refused(
-                    Reason::NotLocal,
-                    "there is no Deployment to pause or restore outside a cluster".into(),
-                ));
-            }
-            Action::AskGate(_) => {
-                let message = "gates are asked by a controller in a cluster only; promote ends the wait";
-                return Err(refused(Reason::NotLocal, message.into()));
-            }
-            Action::Evict { .. } => {
-                return Err(refused(Reason::NotLocal, "pods are evicted in a cluster only".into()));
+            Action::EnsureWorkload { .. } | Action::Restore(_) | Action::AskGate(_) | Action::Evict { .. } => {
+                return Err(not_local(action));
             }
         }
         self.inner.reroute(state);
@@ -424,7 +407,7 @@ impl World for LocalWorld {
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
         let mut state = self.inner.state();
         if state.rollout.metadata.resource_version != observation.rollout.metadata.resource_version {
-            return Err(WorldError::Conflict(format!("{} has changed in the meantime", self.inner.key)));
+            return Err(WorldError::changed(&self.inner.key));
         }
         state.rollout.status = Some(status.clone());
         state.touch();

@@ -65,6 +65,24 @@ pub enum WorldError {
     },
 }
 
+impl WorldError {
+    /// It will not work without a change from outside; the message says which.
+    pub fn refused(reason: Reason, message: impl Into<String>) -> Self {
+        WorldError::Refused { reason, message: message.into() }
+    }
+
+    /// Another writer came first.
+    pub fn changed(what: impl fmt::Display) -> Self {
+        WorldError::Conflict(format!("{what} has changed in the meantime"))
+    }
+
+    /// The templates of an analysis and its arguments do not fit.
+    pub fn invalid_analysis<E: fmt::Display>(errors: &[E]) -> Self {
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        WorldError::refused(Reason::InvalidAnalysis, texts.join("; "))
+    }
+}
+
 /// A cluster, as far as the engine is concerned.
 #[async_trait]
 pub trait World: Send + Sync {

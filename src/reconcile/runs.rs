@@ -57,10 +57,7 @@ pub fn freeze(
         candidate_share: request.candidate_share(),
         ..Wanted::default()
     };
-    let spec = resolve(wanted, dialect).map_err(|errors| {
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        WorldError::Refused { reason: Reason::InvalidAnalysis, message: texts.join("; ") }
-    })?;
+    let spec = resolve(wanted, dialect).map_err(|errors| WorldError::invalid_analysis(&errors))?;
     let metadata = ObjectMeta {
         name: Some(request.name.clone()),
         namespace: Some(key.namespace.clone()),

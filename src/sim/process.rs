@@ -210,7 +210,7 @@ impl Process {
     /// The object must still be the one that was observed (rule S58).
     fn unchanged(&self, cluster: &SimCluster, named: &Named) -> Result<(), WorldError> {
         let (seen, is) = (self.kept().versions.get(named).copied().unwrap_or(0), cluster.version_of(named));
-        if seen == is { Ok(()) } else { Err(WorldError::Conflict(format!("{named:?} has changed in the meantime"))) }
+        if seen == is { Ok(()) } else { Err(WorldError::changed(format_args!("{named:?}"))) }
     }
 
     fn apply(&self, cluster: &mut SimCluster, action: &Action) -> Result<(), WorldError> {
@@ -323,7 +323,7 @@ impl Process {
             let mut cluster = self.cluster();
             let Some(run) = cluster.runs.get_mut(name) else { return Ok(()) };
             if run.spec != *spec {
-                return Err(WorldError::Conflict(format!("AnalysisRun {name} has changed in the meantime")));
+                return Err(WorldError::changed(format_args!("AnalysisRun {name}")));
             }
             run.status = Some(status);
             cluster.news = true;
@@ -397,7 +397,7 @@ impl World for Process {
             let mut cluster = self.cluster();
             let version = cluster.rollout.as_ref().and_then(|rollout| rollout.metadata.resource_version.clone());
             if version != observation.rollout.metadata.resource_version {
-                return Err(WorldError::Conflict(format!("{} has changed in the meantime", cluster.key)));
+                return Err(WorldError::changed(&cluster.key));
             }
             cluster.touch();
             cluster.news |= deposed;

@@ -19,7 +19,10 @@ use crate::{
         revision,
     },
     engine::{Action, CommandSeen, Notice, RunRequest, Seen, TemplateSeen},
-    local::world::{refused, run_seen},
+    local::{
+        unsupported::{not_local, unknown_revision},
+        world::run_seen,
+    },
     ports::{Observation, RolloutKey, Source, World, WorldError},
     reconcile::runs,
     source::DIALECT,
@@ -71,7 +74,7 @@ impl World for Site {
         rollout.status = Some(status.clone());
         match self.inner.objects.replace(kinds::ROLLOUT, &rollout)? {
             Some(_) => Ok(()),
-            None => Err(WorldError::Conflict(format!("{} has changed in the meantime", self.inner.key))),
+            None => Err(WorldError::changed(&self.inner.key)),
         }
     }
 
@@ -147,10 +150,7 @@ impl Inner {
             Action::EnsureRevision { id, number } => {
                 let wanted = || rollout.spec.template.clone().filter(|template| revision::id(template) == *id);
                 if !state.ground.ensure_version(id, *number, wanted, self.clock.now()) {
-                    return Err(refused(
-                        Reason::UnknownRevision,
-                        format!("revision {id} is neither desired nor known"),
-                    ));
+                    return Err(unknown_revision(id));
                 }
             }
             Action::EnsureReplicas { id, replicas } => {
@@ -164,18 +164,10 @@ impl Inner {
             Action::EnsureTarget { target, revision } => state.ground.aim(*target, revision),
             Action::EnsureRoute(intent) => state.ground.route(intent),
             Action::RemoveRevision { id } => state.ground.versions.retain(|version| version.id != *id),
-            Action::EnsureWorkload { .. } | Action::Restore(_) => {
-                return Err(refused(
-                    Reason::NotLocal,
-                    "there is no Deployment to pause or restore outside a cluster".into(),
-                ));
-            }
-            Action::Evict { .. } => {
-                return Err(refused(Reason::NotLocal, "pods are evicted in a cluster only".into()));
-            }
-            Action::EnsureMetadata { .. } => {
-                return Err(refused(Reason::NotLocal, "pods are labeled in a cluster only".into()));
-            }
+            Action::EnsureWorkload { .. }
+            | Action::Restore(_)
+            | Action::Evict { .. }
+            | Action::EnsureMetadata { .. } => return Err(not_local(action)),
             Action::EnsureRun(_)
             | Action::CheckRun(_)
             | Action::StopRun { .. }
