@@ -261,12 +261,23 @@ fn next(next: &Next) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::samples;
+    use crate::{api::status::Held, view::samples};
 
     #[test]
     fn explanations() {
         for (name, sample) in samples::all() {
             insta::assert_snapshot!(format!("explain_{name}"), explain(&sample.rollout, samples::NOW, 100));
         }
+    }
+
+    /// There is no step 8 of 7.
+    #[test]
+    fn a_promotion_that_is_held_is_at_no_step() {
+        let mut sample = samples::promoting();
+        let held = Held { message: "no verdict within 1h".into(), since: samples::ago(60), ..Held::default() };
+        sample.rollout.status.as_mut().unwrap().state.release_mut().unwrap().held = Some(held);
+        let text = explain(&sample.rollout, samples::NOW, 200);
+        let wanted = "checkout is held in its promotion with #42 at 100 % since 14:04:22 UTC: no verdict within 1h.\n";
+        assert!(text.starts_with(wanted), "{text}");
     }
 }
