@@ -4,15 +4,16 @@ use crate::api::{
     RolloutSpec, RolloutStatus,
     analysis::{ConversionReason, MetricStatus, Verdict},
     reason::Reason,
-    status::{Outcome, State},
     strategy::{AbTestStrategy, Decide, OnNoDifference, OnWin},
 };
 
 use super::{
-    decision::Stickiness,
-    draft::{Draft, named},
+    decision::{Notice, Stickiness},
+    draft::Draft,
     observing::missing,
-    outcome, runs,
+    runs,
+    standing::{Ending, Standing},
+    wait::Wait,
 };
 
 /// What the goal metric says (analysis.md, Conversion).
@@ -37,75 +38,55 @@ pub fn stickiness(spec: &RolloutSpec, status: &RolloutStatus) -> Option<Stickine
     Some(Stickiness { cookie, test: format!("{candidate}-{}", status.attempt) })
 }
 
-/// Whether the test is over, so that the candidate is promoted; else says what it waits for. An end for control changes
-/// the course.
-pub fn decided(draft: &mut Draft<'_>, decide: &Decide) -> bool {
-    let Some(strategy) = draft.ab_test() else { return true };
-    let goal = goal(draft);
+/// Where the test stands: over when the candidate is to be promoted.
+pub fn standing(draft: &Draft<'_>, decide: &Decide) -> Standing {
+    let Some(strategy) = draft.ab_test() else { return Standing::Over };
+    let (goal, text) = (goal(draft), evidence(draft));
     if goal == Goal::Invalid {
-        let message = format!("users were not split as planned: {}; fix the split and retry", evidence(draft));
-        outcome::hold(draft, Reason::SampleRatio, &message);
-        return false;
+        let message = format!("users were not split as planned: {text}; fix the split and retry");
+        return Standing::Ends(Ending::Holds(Reason::SampleRatio, message));
     }
     if draft.step_elapsed() < decide.at_least.signed() {
         let until = draft.step_reaches(decide.at_least);
-        let message = format!("A/B test running for at least {}: {}", decide.at_least, evidence(draft));
-        waits(draft, message, until);
-        return false;
+        return waits(draft, format!("A/B test running for at least {}: {text}", decide.at_least), until);
     }
-    follow(draft, strategy, goal) || goal == Goal::Open && over_time(draft, decide)
+    by_goal(strategy, goal, &text).unwrap_or_else(|| without_decision(draft, decide, &text))
 }
 
-/// What the goal's word does (rule S72).
-fn follow(draft: &mut Draft<'_>, strategy: &AbTestStrategy, goal: Goal) -> bool {
-    let text = evidence(draft);
-    match goal {
-        Goal::CandidateWins if strategy.on_win.unwrap_or_default() == OnWin::Hold => {
-            outcome::hold(draft, Reason::CandidateWins, &format!("the candidate won: {text}"));
-            false
-        }
+/// What the goal's word does (rule S72); `None` as long as it has none.
+fn by_goal(strategy: &AbTestStrategy, goal: Goal, text: &str) -> Option<Standing> {
+    let promotes = |reason, message| Standing::Told(Notice { warning: false, reason, message });
+    Some(match goal {
         Goal::CandidateWins => {
-            draft.emit(false, Reason::CandidateWins, format!("the candidate won: {text}"));
-            true
+            let (reason, message) = (Reason::CandidateWins, format!("the candidate won: {text}"));
+            match strategy.on_win.unwrap_or_default() {
+                OnWin::Hold => Standing::Ends(Ending::Holds(reason, message)),
+                OnWin::Promote => promotes(reason, message),
+            }
         }
-        Goal::ControlWins => {
-            keep_control(draft, Reason::ControlWins, &format!("control won: {text}"));
-            false
-        }
-        Goal::NoDifference if strategy.on_no_difference.unwrap_or_default() == OnNoDifference::Promote => {
-            draft.emit(false, Reason::NoDifference, format!("no difference: {text}"));
-            true
-        }
+        Goal::ControlWins => Standing::Ends(Ending::KeepsControl(Reason::ControlWins, format!("control won: {text}"))),
         Goal::NoDifference => {
-            keep_control(draft, Reason::NoDifference, &format!("no difference: {text}"));
-            false
+            let (reason, message) = (Reason::NoDifference, format!("no difference: {text}"));
+            match strategy.on_no_difference.unwrap_or_default() {
+                OnNoDifference::Promote => promotes(reason, message),
+                OnNoDifference::KeepControl => Standing::Ends(Ending::KeepsControl(reason, message)),
+            }
         }
-        Goal::Invalid | Goal::Open => false,
-    }
+        Goal::Invalid | Goal::Open => return None,
+    })
 }
 
-/// No decision: at the end of its time the policy of the spec decides.
-fn over_time(draft: &mut Draft<'_>, decide: &Decide) -> bool {
+/// At the end of its time the policy of the spec decides.
+fn without_decision(draft: &Draft<'_>, decide: &Decide, text: &str) -> Standing {
     let end = draft.not_before_first_look(draft.step_reaches(decide.at_most));
-    let text = evidence(draft);
     if draft.step_elapsed() >= decide.at_most.signed() && end <= draft.now() {
-        return outcome::inconclusive(draft, &format!("no decision within {}: {text}", decide.at_most));
+        return Standing::Ends(Ending::Inconclusive(format!("no decision within {}: {text}", decide.at_most)));
     }
-    waits(draft, format!("A/B test running: {text}"), end);
-    false
+    waits(draft, format!("A/B test running: {text}"), end)
 }
 
-fn waits(draft: &mut Draft<'_>, message: String, until: jiff::Timestamp) {
-    let until = draft.while_clocks_run(until);
-    draft.wait(Reason::Testing, message, until);
-}
-
-/// Ends the test for control: traffic returns to stable, and that is no error.
-fn keep_control(draft: &mut Draft<'_>, reason: Reason, message: &str) {
-    outcome::record(draft, Outcome::KeptControl, message);
-    draft.status.state = State::ControlKept(outcome::at_rest(draft));
-    let current = named(draft.status.current_revision.as_ref());
-    draft.emit(false, reason, format!("{current} is not promoted: {message}"));
+fn waits(draft: &Draft<'_>, message: String, until: jiff::Timestamp) -> Standing {
+    Standing::Waits(Wait::until(Reason::Testing, message, draft.while_clocks_run(until)))
 }
 
 /// The goal metric as last written. Its reasons are the judge's.

@@ -16,6 +16,7 @@ use super::{
     input::{Input, RevisionSeen},
     items::{self, Item},
     replicas::Slack,
+    wait::{Ends, Wait},
 };
 
 /// How long a controller that has just begun looks around before it calls anything late (rule S41).
@@ -61,15 +62,11 @@ pub struct Draft<'a> {
     /// Times to look again; the earliest counts.
     pub wakes: Vec<Wake>,
     /// What this tick found itself waiting for; the last one said counts.
-    pub waiting: Option<Waiting>,
-    /// Which wait under the deadline this tick is in, with its high-water mark.
-    pub progress: Option<(Reason, u32)>,
+    pub waits: Option<Wait>,
     /// Writes that have to wait because another writer undoes them (S53).
     pub contested: Vec<Contested>,
     /// The rejection that is shown to users.
     pub refusal: Option<Refusal>,
-    /// Whether this tick waits for nothing but a time of our own, such as `settle`.
-    pub own_wait: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -83,11 +80,9 @@ impl<'a> Draft<'a> {
             actions: Vec::new(),
             notices: Vec::new(),
             wakes: Vec::new(),
-            waiting: None,
-            progress: None,
+            waits: None,
             contested: Vec::new(),
             refusal: None,
-            own_wait: false,
         }
     }
 
@@ -288,61 +283,40 @@ impl<'a> Draft<'a> {
         self.notices.push(Notice { warning, reason, message: message.into() });
     }
 
-    /// Says what the tick waits for; `until` is when it ends by itself.
-    pub fn wait(&mut self, reason: Reason, message: impl Into<String>, until: Option<Timestamp>) {
+    /// Says what the tick waits for; the last one said counts.
+    pub fn wait(&mut self, wait: Wait) {
+        if let Some(until) = wait.ends_at() {
+            self.wake(until, WakeReason::Wait(wait.reason.clone()));
+        }
+        self.waits = Some(wait);
+    }
+
+    /// What the tick waits for, as the status shows it: since when it is for the same reason.
+    pub fn waiting(&self) -> Option<Waiting> {
+        let wait = self.waits.as_ref()?;
         let since = match &self.input.status.waiting_for {
-            Some(last) if last.reason == reason => last.since,
+            Some(last) if last.reason == wait.reason => last.since,
             _ => self.now(),
         };
-        (self.progress, self.own_wait) = (None, false);
-        if let Some(until) = until {
-            self.wake(until, WakeReason::Wait(reason.clone()));
-        }
-        self.waiting = Some(Waiting { reason, message: message.into(), since, until });
-    }
-
-    /// Says what the tick waits for under the progress deadline, with how far it is (rule S38).
-    pub fn wait_for_progress(&mut self, reason: Reason, reached: u32, message: impl Into<String>) {
-        self.wait(reason.clone(), message, None);
-        self.progress = Some((reason, reached));
-    }
-
-    /// Says that the tick waits for nothing but our own time, until then. The deadline's clock is stopped meanwhile, and
-    /// continues where it was if the wait before comes back (S38).
-    pub fn wait_our_time(&mut self, reason: Reason, message: impl Into<String>, until: Option<Timestamp>) {
-        self.wait(reason, message, until);
-        self.own_wait = true;
-    }
-
-    /// Says what the tick waits for: only for its settling, which is our own time, or under the progress deadline.
-    pub fn wait_settling(
-        &mut self,
-        settles_at: Option<Timestamp>,
-        reason: Reason,
-        reached: u32,
-        message: impl Into<String>,
-    ) {
-        match settles_at {
-            Some(until) => self.wait_our_time(reason, message, Some(until)),
-            None => self.wait_for_progress(reason, reached, message),
-        }
+        let (reason, message, until) = (wait.reason.clone(), wait.message.clone(), wait.ends_at());
+        Some(Waiting { reason, message, since, until })
     }
 
     /// Keeps the deadline's clock as this tick leaves it: it runs, is stopped, or has ended.
     pub fn keep_progress(&mut self) {
         let now = self.now();
-        match self.status.state.progress_mut() {
-            Some(progress) if self.own_wait => {
+        match (self.status.state.progress_mut(), self.waits.as_ref().map(|wait| wait.ends)) {
+            (_, Some(Ends::Progress(_))) => {}
+            (Some(progress), Some(Ends::OurTime(_))) => {
                 progress.stopped_since.get_or_insert(now);
             }
-            _ if self.progress.is_some() => {}
-            progress => *progress = None,
+            (progress, _) => *progress = None,
         }
     }
 
     /// Since when the current wait has made no progress; restarts only on a new high-water mark.
     fn stuck_since(&mut self) -> Option<Timestamp> {
-        let (wait, reached) = self.progress.clone()?;
+        let Some(Wait { reason: wait, ends: Ends::Progress(reached), .. }) = self.waits.clone() else { return None };
         let now = self.now();
         let last = self.status.state.progress_mut().take().filter(|last| last.wait == wait && reached <= last.best);
         let mut progress = last.unwrap_or(Progress { wait, best: reached, since: now, stopped_since: None });

@@ -6,15 +6,17 @@ use std::time::Duration;
 use crate::api::{
     common::HumanDuration,
     reason::{Reason, WakeReason},
-    status::{Course, GateMemory},
+    status::GateMemory,
     strategy::{Gate, OnTimeout},
 };
 
 use super::{
-    decision::{Action, GateQuestion},
+    decision::{Action, GateQuestion, Notice},
     draft::Draft,
     input::GateAnswer,
-    outcome,
+    items::Item,
+    standing::{Ending, Standing},
+    wait::Wait,
 };
 
 /// The first wait before an endpoint is asked again, in seconds; each later one is twice as long.
@@ -24,24 +26,54 @@ const LONGEST_WAIT: u64 = 60;
 /// How much of an endpoint's text is kept, in characters.
 const LONGEST_TEXT: usize = 300;
 
-/// Whether the gate is open, so that the step is over; else says what it waits for. A no and the timeout may change the
-/// course.
-pub fn passed(draft: &mut Draft<'_>, gate: &Gate) -> bool {
-    if !gate.is_approval() && asked(draft, gate) {
-        return true;
+/// Takes in what the endpoint of the step's gate says, or has it asked when that is due.
+pub fn follow(draft: &mut Draft<'_>) {
+    let Some(Item::Gate(gate)) = draft.item().cloned() else { return };
+    let mut memory = gate_memory(draft).cloned().unwrap_or_default();
+    let Some(question) = question(draft, &gate, memory.asked).filter(|_| !memory.open) else { return };
+    match answer(draft, &question) {
+        Some(Some(GateAnswer::Yes)) => {
+            memory.open = true;
+            draft.emit(false, Reason::GateOpened, format!("gate {} approved", gate.name));
+        }
+        Some(Some(GateAnswer::Unclear(why))) => {
+            memory.asked += 1;
+            memory.said = why.chars().take(LONGEST_TEXT).collect();
+            memory.again_at = Some(wait_after(memory.asked).after(draft.now()));
+            draft.wake(memory.again_at.unwrap_or(draft.now()), WakeReason::AskGate);
+        }
+        Some(Some(GateAnswer::No(_))) => return, // the step ends by it
+        Some(None) => {}                         // it is being asked
+        None => ask(draft, question, &memory),
     }
-    if draft.course() != Course::Stepping || draft.is_held() {
-        return false; // it said no
+    if let Some(stepping) = draft.status.state.stepping_mut() {
+        stepping.gate = Some(memory);
+    }
+}
+
+/// What was said to a question; `None` within: it is being asked.
+fn answer<'a>(draft: &Draft<'a>, question: &GateQuestion) -> Option<&'a Option<GateAnswer>> {
+    draft.input.seen.gate.as_ref().filter(|seen| seen.is_about(question)).map(|seen| &seen.answer)
+}
+
+/// Where the step stands: over when the gate is open, else it waits until a no or the timeout ends it.
+pub fn standing(draft: &Draft<'_>, gate: &Gate) -> Standing {
+    let memory = gate_memory(draft);
+    if !gate.is_approval() && memory.is_some_and(|memory| memory.open) {
+        return Standing::Over;
+    }
+    let question = question(draft, gate, memory.map_or(0, |memory| memory.asked));
+    if let Some(Some(GateAnswer::No(why))) = question.and_then(|question| answer(draft, &question)) {
+        let message = format!("gate {} denied{}", gate.name, because(why));
+        return Standing::Ends(Ending::Fails(Reason::GateRefused, message));
     }
     let timeout = gate.timeout();
     let end = draft.not_before_first_look(draft.step_reaches(timeout));
     if draft.step_elapsed() >= timeout.signed() && end <= draft.now() {
         return timed_out(draft, gate, timeout);
     }
-    let until = draft.while_clocks_run(end);
     let (reason, message) = waiting(draft, gate);
-    draft.wait(reason, message, until);
-    false
+    Standing::Waits(Wait::until(reason, message, draft.while_clocks_run(end)))
 }
 
 fn waiting(draft: &Draft<'_>, gate: &Gate) -> (Reason, String) {
@@ -64,54 +96,20 @@ fn so_far(draft: &Draft<'_>) -> Option<String> {
     Some(format!("asked {times}: {said}"))
 }
 
-fn timed_out(draft: &mut Draft<'_>, gate: &Gate, timeout: HumanDuration) -> bool {
+fn timed_out(draft: &Draft<'_>, gate: &Gate, timeout: HumanDuration) -> Standing {
     let message = match so_far(draft) {
         _ if gate.is_approval() => format!("{} was not approved within {timeout}", gate.name),
         Some(so_far) => format!("gate {} did not approve within {timeout}, {so_far}", gate.name),
         None => format!("gate {} did not approve within {timeout}", gate.name),
     };
     match gate.on_timeout.unwrap_or_default() {
-        OnTimeout::Hold => outcome::hold(draft, Reason::GateTimeout, &message),
-        OnTimeout::Abort => outcome::abort(draft, Reason::GateTimeout, &message),
+        OnTimeout::Hold => Standing::Ends(Ending::Holds(Reason::GateTimeout, message)),
+        OnTimeout::Abort => Standing::Ends(Ending::Aborts(Reason::GateTimeout, message)),
         OnTimeout::Promote => {
-            draft.emit(true, Reason::GateTimeout, format!("{message}; continuing anyway"));
-            return true;
+            let message = format!("{message}; continuing anyway");
+            Standing::Told(Notice { warning: true, reason: Reason::GateTimeout, message })
         }
     }
-    false
-}
-
-/// Takes the endpoint's answer in, or has it asked when that is due. Says whether it opened.
-fn asked(draft: &mut Draft<'_>, gate: &Gate) -> bool {
-    let mut memory = gate_memory(draft).cloned().unwrap_or_default();
-    if memory.open {
-        return true;
-    }
-    let Some(question) = question(draft, gate, memory.asked) else { return false };
-    let seen = draft.input.seen.gate.clone().filter(|seen| seen.is_about(&question));
-    match seen.map(|seen| seen.answer) {
-        Some(Some(GateAnswer::Yes)) => {
-            memory.open = true;
-            draft.emit(false, Reason::GateOpened, format!("gate {} approved", gate.name));
-        }
-        Some(Some(GateAnswer::No(why))) => {
-            outcome::fail(draft, Reason::GateRefused, &format!("gate {} denied{}", gate.name, because(&why)));
-            return false;
-        }
-        Some(Some(GateAnswer::Unclear(why))) => {
-            memory.asked += 1;
-            memory.said = why.chars().take(LONGEST_TEXT).collect();
-            memory.again_at = Some(wait_after(memory.asked).after(draft.now()));
-            draft.wake(memory.again_at.unwrap_or(draft.now()), WakeReason::AskGate);
-        }
-        Some(None) => {} // it is being asked
-        None => ask(draft, question, &memory),
-    }
-    let open = memory.open;
-    if let Some(stepping) = draft.status.state.stepping_mut() {
-        stepping.gate = Some(memory);
-    }
-    open
 }
 
 /// While paused no gate is asked (rule S36).

@@ -10,7 +10,7 @@ use crate::api::{
     analysis::Verdict, common::HumanDuration, reason::Reason, status::EvidenceWait, strategy::DEFAULT_AT_MOST,
 };
 
-use super::{draft::Draft, outcome, runs};
+use super::{draft::Draft, outcome, runs, wait::Wait};
 
 /// Whether the background analysis has ended up without a verdict on the traffic that is settled now.
 pub fn is_found(draft: &Draft<'_>) -> bool {
@@ -79,11 +79,8 @@ pub fn wait(draft: &mut Draft<'_>, evidence: &str) {
     }
     let until = draft.while_clocks_run(end(draft, &wait));
     keep(draft, Some(wait));
-    draft.wait(
-        Reason::Observe,
-        format!("observing at {weight}; waiting for a verdict before the weight rises: {evidence}"),
-        until,
-    );
+    let message = format!("observing at {weight}; waiting for a verdict before the weight rises: {evidence}");
+    draft.wait(Wait::until(Reason::Observe, message, until));
 }
 
 /// The clock of the wait was stopped from then until now (S36, S37).

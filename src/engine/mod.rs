@@ -18,6 +18,7 @@ mod inconclusive;
 pub mod input;
 pub mod invariants;
 pub mod items;
+mod losses;
 mod metadata;
 mod observing;
 mod outcome;
@@ -33,9 +34,12 @@ mod retarget;
 mod revisions;
 mod runs;
 mod settling;
+mod standing;
 mod suspended;
 mod teardown;
+mod verdict;
 mod verification;
+mod wait;
 mod walked;
 mod weights;
 
@@ -58,6 +62,7 @@ use crate::api::{
 };
 use draft::Draft;
 pub use drift::forget as forget_write;
+use wait::Wait;
 
 /// Decides what must be so now. Total, deterministic, synchronous.
 pub fn step(input: &Input<'_>) -> Decision {
@@ -107,6 +112,7 @@ fn release(draft: &mut Draft<'_>) {
     commands::execute(draft);
     revisions::follow_template(draft);
     revisions::ensure_current(draft);
+    verdict::read(draft);
     match draft.course() {
         Course::FirstDeploy => first_deploy(draft),
         Course::Stepping => canary::walk(draft),
@@ -126,8 +132,8 @@ fn release(draft: &mut Draft<'_>) {
 /// Rule S4: straight to all pods; steps and analysis are skipped.
 fn first_deploy(draft: &mut Draft<'_>) {
     let Some(current) = draft.current_id() else {
-        draft.wait(Reason::NoTemplate, "waiting for the workload that holds the template", None);
-        return;
+        let message = "waiting for the workload that holds the template";
+        return draft.wait(Wait::until(Reason::NoTemplate, message, None));
     };
     let (replicas, available) = (draft.replicas(), draft.available(&current));
     draft.ask_replicas(&current, replicas);
@@ -139,7 +145,7 @@ fn first_deploy(draft: &mut Draft<'_>) {
         return;
     }
     let (reason, message) = first_wait(draft, &current);
-    draft.wait_for_progress(reason.clone(), available, message.clone());
+    draft.wait(Wait::progress(reason.clone(), available, message.clone()));
     match draft.overdue() {
         None => draft.set_phase(Phase::Progressing, reason, message),
         Some(allowed) => {
@@ -169,6 +175,6 @@ fn returning(draft: &mut Draft<'_>) {
     if back {
         retarget::has_returned(draft);
     } else {
-        draft.wait(Reason::Returning, "shifting traffic and pods back to stable", None);
+        draft.wait(Wait::until(Reason::Returning, "shifting traffic and pods back to stable", None));
     }
 }

@@ -11,7 +11,10 @@ use crate::api::{
     },
 };
 
-use super::draft::{Draft, named};
+use super::{
+    draft::{Draft, named},
+    standing::Ending,
+};
 
 const HISTORY: usize = 10;
 
@@ -36,6 +39,26 @@ pub fn fail(draft: &mut Draft<'_>, reason: Reason, message: &str) {
         OnFailure::Rollback => abort(draft, reason, message),
         OnFailure::Hold => hold(draft, reason, message),
     }
+}
+
+/// Ends a step otherwise than the steps say. Says whether the step is over all the same.
+pub fn end(draft: &mut Draft<'_>, ending: Ending) -> bool {
+    match ending {
+        Ending::Inconclusive(message) => return inconclusive(draft, &message),
+        Ending::Fails(reason, message) => fail(draft, reason, &message),
+        Ending::Aborts(reason, message) => abort(draft, reason, &message),
+        Ending::Holds(reason, message) => hold(draft, reason, &message),
+        Ending::KeepsControl(reason, message) => keep_control(draft, reason, &message),
+    }
+    false
+}
+
+/// Ends an A/B test for control: traffic returns to stable, and that is no error.
+fn keep_control(draft: &mut Draft<'_>, reason: Reason, message: &str) {
+    record(draft, Outcome::KeptControl, message);
+    draft.status.state = State::ControlKept(at_rest(draft));
+    let current = named(draft.status.current_revision.as_ref());
+    draft.emit(false, reason, format!("{current} is not promoted: {message}"));
 }
 
 /// No verdict in time: as the spec says.

@@ -11,19 +11,16 @@ use super::{
     canary,
     decision::Target,
     draft::{Draft, Split},
-    outcome, pods, refusals, runs, settling, weights,
+    outcome, pods, refusals, runs, settling,
+    standing::{self, Standing},
+    wait::Wait,
+    weights::{self, Route},
 };
 
-/// One tick of the promotion.
+/// One tick of the promotion, whose verdict was read before.
 pub fn walk(draft: &mut Draft<'_>) {
-    canary::stop_clocks(draft);
     runs::ensure(draft);
     runs::show(draft);
-    if draft.stage() == Some(Stage::PostAnalysis)
-        && let Some(evidence) = runs::failure(draft)
-    {
-        outcome::fail(draft, Reason::AnalysisFailed, &evidence);
-    }
     let Some(stage) = draft.stage() else { return };
     match draft.split() {
         Split::Routes => by_routes(draft, stage),
@@ -44,13 +41,13 @@ fn by_routes(draft: &mut Draft<'_>, stage: Stage) {
     weights::targets(draft);
     let route = weights::route(draft, goal);
     pods::with_mesh(draft, goal, goal);
-    let done = match stage {
+    let done = canary::follow(draft, |draft| match stage {
         Stage::Scale => scaled(draft),
-        Stage::RouteToCanary => route_is_there(draft, route, 0, "promoting: shifting all traffic to the new version"),
+        Stage::RouteToCanary => routed(draft, route, 0, "promoting: shifting all traffic to the new version"),
         Stage::PostAnalysis => analysed(draft),
         Stage::MoveStable => stable_moved(draft),
-        Stage::RouteToStable => route_is_there(draft, route, 1, "promoting: routing back through the stable target"),
-    };
+        Stage::RouteToStable => routed(draft, route, 1, "promoting: routing back through the stable target"),
+    });
     let judged = is_judged(draft);
     let following = match stage {
         Stage::Scale => Some(Stage::RouteToCanary),
@@ -70,12 +67,16 @@ fn by_switch(draft: &mut Draft<'_>, stage: Stage) {
     weights::none(draft);
     pods::with_mesh(draft, Percent::ZERO, Percent::ZERO);
     let judged = is_judged(draft);
-    let (done, following) = match stage {
-        Stage::Scale => (scaled(draft), Some(Stage::MoveStable)),
-        Stage::MoveStable if judged => (stable_moved(draft), Some(Stage::PostAnalysis)),
-        Stage::MoveStable => (stable_moved(draft), None),
-        Stage::PostAnalysis => (analysed(draft), None),
-        Stage::RouteToCanary | Stage::RouteToStable => (true, Some(Stage::MoveStable)),
+    let done = canary::follow(draft, |draft| match stage {
+        Stage::Scale => scaled(draft),
+        Stage::MoveStable => stable_moved(draft),
+        Stage::PostAnalysis => analysed(draft),
+        Stage::RouteToCanary | Stage::RouteToStable => Standing::Over,
+    });
+    let following = match stage {
+        Stage::Scale | Stage::RouteToCanary | Stage::RouteToStable => Some(Stage::MoveStable),
+        Stage::MoveStable if judged => Some(Stage::PostAnalysis),
+        Stage::MoveStable | Stage::PostAnalysis => None,
     };
     if done {
         next(draft, following);
@@ -107,43 +108,43 @@ fn by_ratio(draft: &mut Draft<'_>, stage: Stage) {
     }
     let message = format!("promoting: {available} of {replicas} pods of the new version are available");
     let settles_at = settling::target(draft, Target::Stable).filter(|_| there);
-    draft.wait_settling(settles_at, Reason::Pods, available, message);
+    draft.wait(Wait::settling(settles_at, Reason::Pods, available, message));
 }
 
-fn scaled(draft: &mut Draft<'_>) -> bool {
+fn scaled(draft: &Draft<'_>) -> Standing {
     let (replicas, current) = (draft.replicas(), draft.current_id().unwrap_or_default());
     let available = draft.available(&current);
-    if available < replicas {
-        let message = format!("promoting: waiting for {} of {replicas} pods", replicas - available);
-        draft.wait_for_progress(Reason::Pods, available, message);
+    if available >= replicas {
+        return Standing::Over;
     }
-    available >= replicas
+    let message = format!("promoting: waiting for {} of {replicas} pods", replicas - available);
+    Standing::Waits(Wait::progress(Reason::Pods, available, message))
 }
 
-fn route_is_there(draft: &mut Draft<'_>, route: weights::Route, mark: u32, message: &str) -> bool {
-    if !route.reached() {
-        // The routes follow once the target that they lead to has settled.
-        let settles_at = settling::route(draft).or(settling::target(draft, Target::Canary));
-        draft.wait_settling(settles_at, Reason::Route, mark, message);
+fn routed(draft: &Draft<'_>, route: Route, mark: u32, message: &str) -> Standing {
+    if route.reached() {
+        return Standing::Over;
     }
-    route.reached()
+    // The routes follow once the target that they lead to has settled.
+    let settles_at = settling::route(draft).or(settling::target(draft, Target::Canary));
+    Standing::Waits(Wait::settling(settles_at, Reason::Route, mark, message))
 }
 
-fn stable_moved(draft: &mut Draft<'_>) -> bool {
-    let settled = weights::target_settled(draft, Target::Stable);
-    if !settled {
-        let message = "promoting: switching the stable target to the new version";
-        draft.wait_settling(settling::target(draft, Target::Stable), Reason::Endpoints, 0, message);
+fn stable_moved(draft: &Draft<'_>) -> Standing {
+    if weights::target_settled(draft, Target::Stable) {
+        return Standing::Over;
     }
-    settled
+    let message = "promoting: switching the stable target to the new version";
+    Standing::Waits(Wait::settling(settling::target(draft, Target::Stable), Reason::Endpoints, 0, message))
 }
 
 /// After a blue-green switch: the verdict, unless an operator's command replaces it.
-fn analysed(draft: &mut Draft<'_>) -> bool {
+fn analysed(draft: &Draft<'_>) -> Standing {
+    if draft.is_overridden() {
+        return Standing::Over;
+    }
     let analysis = draft.blue_green().and_then(|strategy| strategy.post_promotion_analysis.as_ref());
-    let at_most = analysis.map_or(DEFAULT_AT_MOST, AnalysisStep::at_most);
-    let name = runs::post_name(draft);
-    draft.is_overridden() || canary::analysed(draft, &name, at_most)
+    standing::analysed(draft, &runs::post_name(draft), analysis.map_or(DEFAULT_AT_MOST, AnalysisStep::at_most))
 }
 
 /// Goes to the next stage, or ends the promotion. Before the point of no return a pause and a hold stop it.
@@ -153,10 +154,10 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
     }
     if !draft.past_return() {
         if draft.is_held() {
-            return draft.wait(Reason::Held, "held before the promotion continues", None);
+            return draft.wait(Wait::until(Reason::Held, "held before the promotion continues", None));
         }
         if draft.is_paused() {
-            return draft.wait(Reason::Paused, "paused before the promotion continues", None);
+            return draft.wait(Wait::until(Reason::Paused, "paused before the promotion continues", None));
         }
     }
     if refusals::blocker(draft).is_some() {
@@ -178,9 +179,7 @@ pub fn move_to(draft: &mut Draft<'_>, stage: Stage) {
 
 fn deadline(draft: &mut Draft<'_>) {
     if let Some(refusal) = refusals::blocker(draft).filter(|_| !draft.is_held()) {
-        draft.wait_for_progress(refusal.reason, 0, refusal.message);
+        draft.wait(Wait::progress(refusal.reason, 0, refusal.message));
     }
-    let Some(allowed) = draft.overdue() else { return };
-    let message = draft.waiting.as_ref().map(|wait| wait.message.clone()).unwrap_or_default();
-    outcome::fail(draft, Reason::ProgressDeadlineExceeded, &format!("no progress for {allowed}: {message}"));
+    canary::deadline(draft);
 }

@@ -11,6 +11,7 @@ use super::{
     drift,
     input::Problem,
     reach,
+    wait::Wait,
 };
 
 /// Fills in everything that follows from the state of the tick.
@@ -23,7 +24,7 @@ pub fn report(draft: &mut Draft<'_>) {
     }
     refused(draft);
     report_problem(draft, draft.input.seen.problems.first());
-    draft.status.waiting_for = draft.waiting.clone();
+    draft.status.waiting_for = draft.waiting();
     draft.keep_progress();
     shown(draft);
     drift::conditions(draft);
@@ -96,7 +97,7 @@ fn phase(draft: &mut Draft<'_>) {
     if draft.status.phase == Some(Phase::Healthy)
         && let Some((reason, message)) = reach::lacks(draft)
     {
-        draft.wait_for_progress(reason.clone(), 0, message.clone());
+        draft.wait(Wait::progress(reason.clone(), 0, message.clone()));
         match draft.overdue() {
             None => draft.set_phase(Phase::Progressing, reason, message),
             Some(allowed) => draft.set_phase(Phase::Degraded, reason, format!("{message}; no progress for {allowed}")),
@@ -108,8 +109,7 @@ fn phase_of_course(draft: &mut Draft<'_>) {
     if let Some(held) = draft.status.held().cloned() {
         return draft.set_phase(Phase::Paused, held.reason, format!("held, waiting for an operator: {}", held.message));
     }
-    let waiting = draft.waiting.clone();
-    let waited = waiting.as_ref().map(|wait| (wait.reason.clone(), wait.message.clone()));
+    let waited = draft.waits.as_ref().map(|wait| (wait.reason.clone(), wait.message.clone()));
     match draft.course() {
         Course::FirstDeploy => first_deploy(draft),
         Course::Idle => idle(draft),
@@ -161,13 +161,13 @@ fn is_pause(draft: &Draft<'_>, reason: &Reason) -> bool {
 
 fn first_deploy(draft: &mut Draft<'_>) {
     let late = draft.status.reason == Reason::ProgressDeadlineExceeded;
-    if let Some(wait) = draft.waiting.clone().filter(|_| !late) {
+    if let Some(wait) = draft.waits.clone().filter(|_| !late) {
         draft.set_phase(Phase::Progressing, wait.reason, wait.message);
     }
 }
 
 fn idle(draft: &mut Draft<'_>) {
-    let restarting = draft.waiting.clone().filter(|_| draft.status.state.restart().is_some());
+    let restarting = draft.waits.clone().filter(|_| draft.status.state.restart().is_some());
     if let Some(wait) = restarting {
         return draft.set_phase(Phase::Progressing, wait.reason, wait.message);
     }

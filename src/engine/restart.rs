@@ -8,6 +8,7 @@ use super::{
     decision::Action,
     draft::{Draft, named},
     input::PodSeen,
+    wait::Wait,
 };
 
 /// Whether pods may be replaced now: a release has pods of its own to watch.
@@ -42,7 +43,9 @@ pub fn walk(draft: &mut Draft<'_>) {
     follow_template(draft);
     let Some(at) = draft.status.state.restart() else { return };
     // Pods are looked at from the tick on that finds the restart on record.
-    let Some(pods) = &draft.input.seen.pods else { return draft.wait(Reason::Restarting, "restarting the pods", None) };
+    let Some(pods) = &draft.input.seen.pods else {
+        return draft.wait(Wait::until(Reason::Restarting, "restarting the pods", None));
+    };
     let stable = draft.stable_id().unwrap_or_default();
     let pods: Vec<&PodSeen> = pods.iter().filter(|pod| pod.revision == stable).collect();
     let old: Vec<&PodSeen> = pods.iter().copied().filter(|pod| pod.created < at).collect();
@@ -57,7 +60,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     for pod in chosen(old, available.saturating_sub(minimum(draft))) {
         draft.ask(Action::Evict { pod: pod.name.clone(), uid: pod.uid.clone() });
     }
-    draft.wait(Reason::Restarting, message, None);
+    draft.wait(Wait::until(Reason::Restarting, message, None));
 }
 
 /// Available pods that a restart leaves. It has no pods above the desired count, so it takes one at a time where the spec

@@ -13,6 +13,7 @@ use super::{
     decision::{Action, Restore},
     draft::Draft,
     outcome, runs,
+    wait::Wait,
 };
 
 /// Whether old objects have to be restored first. A promotion past its point of no return ends on them.
@@ -42,7 +43,7 @@ pub fn walk(draft: &mut Draft<'_>) {
         draft.status.memory.giving_back = true;
     }
     let message = "the spec references other objects: shifting traffic to stable before the old objects are restored";
-    draft.wait_for_progress(Reason::HandingOver, 0, message);
+    draft.wait(Wait::progress(Reason::HandingOver, 0, message));
 }
 
 /// Ends the release in progress, once.
@@ -74,7 +75,7 @@ fn restore(draft: &mut Draft<'_>) {
     let restored = targets.into_iter().flatten().all(|target| target.revision.is_none());
     if !restored {
         draft.ask(Action::Restore(Restore::Unreferenced));
-        return draft.wait(Reason::HandingOver, "restoring the old objects", None);
+        return draft.wait(Wait::until(Reason::HandingOver, "restoring the old objects", None));
     }
     draft.status.memory.giving_back = false;
     draft.status.memory.objects = None;

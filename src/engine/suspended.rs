@@ -6,11 +6,14 @@
 
 use crate::api::status::Course;
 
-use super::{canary, commands, draft::Draft, promotion, runs, walked};
+use super::{canary, commands, draft::Draft, promotion, runs, verdict, walked};
 
 /// One tick of a suspended release.
 pub fn walk(draft: &mut Draft<'_>) {
     commands::execute_abort(draft);
+    if walked::are_as_recorded(draft) {
+        verdict::read(draft);
+    }
     match draft.course() {
         Course::Stepping if walked::are_as_recorded(draft) => canary::walk(draft),
         Course::Promoting if walked::are_as_recorded(draft) => promotion::walk(draft),

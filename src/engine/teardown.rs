@@ -6,6 +6,7 @@ use super::{
     decision::{Action, Restore},
     draft::{Draft, Split},
     input::RouteSeen,
+    wait::Wait,
 };
 
 /// After this long the objects are restored even if the Deployment's pods are not available yet.
@@ -24,15 +25,13 @@ pub fn walk(draft: &mut Draft<'_>) {
         if is_held(draft) {
             draft.ask(Action::Restore(Restore::Workload));
         }
-        draft.wait(Reason::HandBack, "waiting for the Deployment's own pods before traffic is restored", Some(until));
+        let message = "waiting for the Deployment's own pods before traffic is restored";
+        draft.wait(Wait::until(Reason::HandBack, message, Some(until)));
         return;
     }
     if waits_for_others(draft) && until > now {
-        draft.wait(
-            Reason::HandBack,
-            "waiting for pods of other revisions to terminate before selectors are restored",
-            Some(until),
-        );
+        let message = "waiting for pods of other revisions to terminate before selectors are restored";
+        draft.wait(Wait::until(Reason::HandBack, message, Some(until)));
         return;
     }
     draft.ask(Action::Restore(Restore::Objects));

@@ -8,7 +8,7 @@ use crate::api::{
     rollout::Verification,
 };
 
-use super::{draft::Draft, runs};
+use super::{draft::Draft, runs, standing::Standing, wait::Wait};
 
 /// Shows the counted share: in the weights, and as a condition once the counts say something.
 pub fn show(draft: &mut Draft<'_>) {
@@ -34,26 +34,22 @@ pub fn show(draft: &mut Draft<'_>) {
     }
 }
 
-/// Whether the step may end as far as the counts go; says what it waits for. Requests that do not come are waited for
-/// without a deadline; requests that go elsewhere are a failure in time (S38).
-pub fn allows(draft: &mut Draft<'_>) -> bool {
+/// Where a step that reached its weight stands by the counts. Requests that do not come are waited for without a deadline;
+/// requests that go elsewhere are a failure in time (S38).
+pub fn standing(draft: &Draft<'_>) -> Standing {
     if draft.input.spec.verification.unwrap_or_default() == Verification::Settled {
-        return true;
+        return Standing::Over;
     }
     let counted = counted(draft).unwrap_or_default();
     match counted.verdict {
-        ShareVerdict::Verified => return true,
+        ShareVerdict::Verified => Standing::Over,
         ShareVerdict::Counting => {
             let message =
                 format!("verifying that the canary gets {} of the requests: {}", planned(draft), seen(&counted));
-            draft.wait(Reason::Verification, message, None);
+            Standing::Waits(Wait::until(Reason::Verification, message, None))
         }
-        ShareVerdict::Broken => {
-            let message = text(draft, &counted);
-            draft.wait_for_progress(Reason::Verification, 0, message);
-        }
+        ShareVerdict::Broken => Standing::Waits(Wait::progress(Reason::Verification, 0, text(draft, &counted))),
     }
-    false
 }
 
 /// What the background run has counted at the settled weight.
