@@ -16,8 +16,7 @@ use super::{
     standing::{self, Place, Standing},
     verification,
     wait::Wait,
-    walked,
-    weights::{self, Route},
+    walked, weights,
 };
 
 /// Begins again when the steps walked so far were edited (rule S20). Comes before commands: these move the step that the
@@ -36,8 +35,8 @@ pub fn notice_edits(draft: &mut Draft<'_>) {
 pub fn walk(draft: &mut Draft<'_>) {
     checks::ask(draft);
     let place = bring(draft);
-    runs::ensure(draft);
-    runs::show(draft);
+    draft.keep_runs();
+    draft.show_evidence();
     verification::show(draft);
     if draft.replicas() == 0 {
         draft.set_phase(
@@ -53,15 +52,15 @@ pub fn walk(draft: &mut Draft<'_>) {
 
 /// Brings targets, routes and pods towards the current step.
 fn bring(draft: &mut Draft<'_>) -> Place {
-    weights::targets(draft);
+    draft.point_targets();
     let goal = losses::goal(draft);
     if draft.split() == Split::Switch {
         weights::none(draft);
-        pods::with_mesh(draft, Percent::ZERO, Percent::ZERO);
+        draft.scale(pods::with_mesh(draft, Percent::ZERO, Percent::ZERO));
         Place { reached: losses::canary_there(draft), goal }
     } else if draft.has_mesh() {
         let route = weights::route(draft, goal);
-        pods::with_mesh(draft, goal, draft.step_weight());
+        draft.scale(pods::with_mesh(draft, goal, draft.step_weight()));
         Place {
             // Traffic that is being shifted back is at 0, which says nothing about the step.
             reached: losses::canary_there(draft)
@@ -72,7 +71,8 @@ fn bring(draft: &mut Draft<'_>) -> Place {
         }
     } else {
         let desired = within_evidence(draft, goal);
-        let reached = pods::by_ratio(draft, desired);
+        let (counts, reached) = pods::by_ratio(draft, desired);
+        draft.scale(counts);
         draft.status.weights.desired = desired;
         draft.status.weights.accepted = None;
         draft.status.weights.settled = reached;
@@ -231,19 +231,4 @@ pub fn stop_clocks(draft: &mut Draft<'_>) {
         }
         _ => {}
     }
-}
-
-/// One tick towards stable: everywhere but in the steps and the promotion, stable gets all traffic.
-pub fn rest(draft: &mut Draft<'_>) -> Option<Route> {
-    weights::targets(draft);
-    if draft.split() != Split::Ratio {
-        let route = if draft.has_mesh() { weights::route(draft, Percent::ZERO) } else { weights::none(draft) };
-        pods::with_mesh(draft, Percent::ZERO, Percent::ZERO);
-        return Some(route);
-    }
-    let reached = pods::by_ratio(draft, Percent::ZERO);
-    draft.status.weights.desired = Percent::ZERO;
-    draft.status.weights.accepted = None;
-    draft.status.weights.settled = reached;
-    Some(Route { desired: Percent::ZERO, settled: reached, goal: Percent::ZERO })
 }

@@ -15,8 +15,11 @@ use super::{
     drift::Contested,
     input::{Input, RevisionSeen},
     items::{self, Item},
+    pods::Counts,
     replicas::Slack,
+    runs,
     wait::{Ends, Wait},
+    weights,
 };
 
 /// How long a controller that has just begun looks around before it calls anything late (rule S41).
@@ -264,13 +267,40 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// How many pods a revision is to have after this tick: what was asked so far, else what it has.
-    pub fn asked_replicas(&self, revision: &RevisionSeen) -> u32 {
-        let asked = self.actions.iter().rev().find_map(|action| match action {
-            Action::EnsureReplicas { id, replicas } if *id == revision.id => Some(*replicas),
-            _ => None,
-        });
-        asked.unwrap_or(revision.wanted).min(revision.wanted)
+    /// Asks for these counts of pods.
+    pub fn scale(&mut self, counts: Counts) {
+        for (id, replicas) in &counts.replicas {
+            self.ask_replicas(id, *replicas);
+        }
+        self.status.memory.drained = counts.drained;
+        self.wakes.extend(counts.wakes);
+    }
+
+    /// Brings both targets where they belong, and remembers since when they are there.
+    pub fn point_targets(&mut self) {
+        if let Some(stable) = weights::stable_target(self) {
+            self.status.memory.stable_target = stable.memory;
+            self.actions.extend(stable.moves);
+            self.wakes.extend(stable.settles);
+        }
+        if let Some(canary) = weights::canary_target(self) {
+            self.status.memory.canary_target = canary.memory;
+            self.actions.extend(canary.moves);
+            self.wakes.extend(canary.settles);
+        }
+    }
+
+    /// Asks for the runs of this tick.
+    pub fn keep_runs(&mut self) {
+        let runs = runs::wanted(self);
+        self.actions.extend(runs);
+    }
+
+    /// Shows the evidence of the runs.
+    pub fn show_evidence(&mut self) {
+        if let Some(metrics) = runs::evidence(self) {
+            self.status.metrics = metrics;
+        }
     }
 
     /// Looks again at this time.

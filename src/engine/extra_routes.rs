@@ -6,7 +6,7 @@
 
 use crate::api::{
     common::Percent,
-    status::{Stage, State},
+    status::{Stage, State, Weights},
 };
 
 use super::{
@@ -85,10 +85,10 @@ pub fn is_as_before(draft: &Draft<'_>, intent: &RouteIntent) -> bool {
 }
 
 /// Puts what is meant into the status.
-pub fn remember(draft: &mut Draft<'_>, intent: &RouteIntent) {
-    draft.status.weights.headers = names(intent);
-    draft.status.weights.mirror = intent.mirror.as_ref().map(|mirror| mirror.percent);
-    draft.status.weights.sticky = intent.sticky.is_some();
+pub fn remember(weights: &mut Weights, intent: &RouteIntent) {
+    weights.headers = names(intent);
+    weights.mirror = intent.mirror.as_ref().map(|mirror| mirror.percent);
+    weights.sticky = intent.sticky.is_some();
 }
 
 /// Whether any route beside the weights was meant to lead to the canary when the status was last decided.

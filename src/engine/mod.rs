@@ -57,12 +57,14 @@ pub use input::{
 pub use runs::run_prefix;
 
 use crate::api::{
+    common::Percent,
     reason::{ConditionType, Reason},
     status::{Course, Phase},
 };
 use draft::Draft;
 pub use drift::forget as forget_write;
 use wait::Wait;
+use weights::Route;
 
 /// Decides what must be so now. Total, deterministic, synchronous.
 pub fn step(input: &Input<'_>) -> Decision {
@@ -119,14 +121,31 @@ fn release(draft: &mut Draft<'_>) {
         Course::Promoting => promotion::walk(draft),
         Course::Returning => returning(draft),
         Course::Idle | Course::Aborted | Course::ControlKept => {
-            runs::ensure(draft);
-            canary::rest(draft);
+            draft.keep_runs();
+            rest(draft);
         }
     }
     restart::walk(draft);
-    pods::adopt(draft);
+    draft.actions.extend(pods::adoption(draft));
+    draft.status.memory.adopted |= pods::is_adopted(draft);
     revisions::forget_old(draft);
     metadata::ensure(draft);
+}
+
+/// One tick towards stable: everywhere but in the steps and the promotion, stable gets all traffic.
+fn rest(draft: &mut Draft<'_>) -> Option<Route> {
+    draft.point_targets();
+    if draft.split() != Split::Ratio {
+        let route = if draft.has_mesh() { weights::route(draft, Percent::ZERO) } else { weights::none(draft) };
+        draft.scale(pods::with_mesh(draft, Percent::ZERO, Percent::ZERO));
+        return Some(route);
+    }
+    let (counts, reached) = pods::by_ratio(draft, Percent::ZERO);
+    draft.scale(counts);
+    draft.status.weights.desired = Percent::ZERO;
+    draft.status.weights.accepted = None;
+    draft.status.weights.settled = reached;
+    Some(Route { desired: Percent::ZERO, settled: reached, goal: Percent::ZERO })
 }
 
 /// Rule S4: straight to all pods; steps and analysis are skipped.
@@ -168,10 +187,10 @@ fn first_wait(draft: &Draft<'_>, current: &str) -> (Reason, String) {
 
 /// Traffic and pods return to stable, then the rollout is at rest (rule S31).
 fn returning(draft: &mut Draft<'_>) {
-    runs::ensure(draft);
-    let route = canary::rest(draft);
+    draft.keep_runs();
+    let route = rest(draft);
     let stable = draft.stable_id().unwrap_or_default();
-    let back = route.is_some_and(weights::Route::reached) && draft.available(&stable) >= draft.replicas();
+    let back = route.is_some_and(Route::reached) && draft.available(&stable) >= draft.replicas();
     if back {
         retarget::has_returned(draft);
     } else {

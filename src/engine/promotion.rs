@@ -19,8 +19,8 @@ use super::{
 
 /// One tick of the promotion, whose verdict was read before.
 pub fn walk(draft: &mut Draft<'_>) {
-    runs::ensure(draft);
-    runs::show(draft);
+    draft.keep_runs();
+    draft.show_evidence();
     let Some(stage) = draft.stage() else { return };
     match draft.split() {
         Split::Routes => by_routes(draft, stage),
@@ -38,9 +38,9 @@ fn by_routes(draft: &mut Draft<'_>, stage: Stage) {
         Stage::RouteToCanary | Stage::PostAnalysis | Stage::MoveStable => Percent::FULL,
         Stage::RouteToStable => Percent::ZERO,
     };
-    weights::targets(draft);
+    draft.point_targets();
     let route = weights::route(draft, goal);
-    pods::with_mesh(draft, goal, goal);
+    draft.scale(pods::with_mesh(draft, goal, goal));
     let done = canary::follow(draft, |draft| match stage {
         Stage::Scale => scaled(draft),
         Stage::RouteToCanary => routed(draft, route, 0, "promoting: shifting all traffic to the new version"),
@@ -63,9 +63,9 @@ fn by_routes(draft: &mut Draft<'_>, stage: Stage) {
 
 /// Blue-green without a router: the active Service moves in one write, and moves back when the analysis after it fails.
 fn by_switch(draft: &mut Draft<'_>, stage: Stage) {
-    weights::targets(draft);
+    draft.point_targets();
     weights::none(draft);
-    pods::with_mesh(draft, Percent::ZERO, Percent::ZERO);
+    draft.scale(pods::with_mesh(draft, Percent::ZERO, Percent::ZERO));
     let judged = is_judged(draft);
     let done = canary::follow(draft, |draft| match stage {
         Stage::Scale => scaled(draft),
@@ -90,10 +90,11 @@ fn is_judged(draft: &Draft<'_>) -> bool {
 }
 
 fn by_ratio(draft: &mut Draft<'_>, stage: Stage) {
-    weights::targets(draft);
+    draft.point_targets();
     let paused = draft.is_paused();
     let weight = if paused { draft.step_weight() } else { Percent::FULL };
-    let there = pods::by_ratio(draft, weight);
+    let (counts, there) = pods::by_ratio(draft, weight);
+    draft.scale(counts);
     draft.status.weights.desired = weight;
     draft.status.weights.settled = there;
     let (replicas, current) = (draft.replicas(), draft.current_id().unwrap_or_default());

@@ -93,7 +93,9 @@ fn phase(draft: &mut Draft<'_>) {
     if let Some(problem) = blocking(draft) {
         return draft.set_phase(Phase::Degraded, problem.reason, problem.message);
     }
-    phase_of_course(draft);
+    if let Some((phase, reason, message)) = said(draft) {
+        draft.set_phase(phase, reason, message);
+    }
     if draft.status.phase == Some(Phase::Healthy)
         && let Some((reason, message)) = reach::lacks(draft)
     {
@@ -105,49 +107,46 @@ fn phase(draft: &mut Draft<'_>) {
     }
 }
 
-fn phase_of_course(draft: &mut Draft<'_>) {
-    if let Some(held) = draft.status.held().cloned() {
-        return draft.set_phase(Phase::Paused, held.reason, format!("held, waiting for an operator: {}", held.message));
+/// Phase, reason and message of a status.
+type Said = (Phase, Reason, String);
+
+/// What the status says of the state; `None`: what the tick has said already.
+fn said(draft: &Draft<'_>) -> Option<Said> {
+    if let Some(held) = draft.status.held() {
+        let message = format!("held, waiting for an operator: {}", held.message);
+        return Some((Phase::Paused, held.reason.clone(), message));
     }
     let waited = draft.waits.as_ref().map(|wait| (wait.reason.clone(), wait.message.clone()));
-    match draft.course() {
-        Course::FirstDeploy => first_deploy(draft),
+    let current = named(draft.status.current_revision.as_ref());
+    Some(match draft.course() {
+        Course::FirstDeploy if draft.status.reason == Reason::ProgressDeadlineExceeded => return None,
+        Course::FirstDeploy => progressing(waited?),
         Course::Idle => idle(draft),
-        Course::Returning if draft.input.seen.objects_changed => {
-            let (reason, message) = waited.unwrap_or_default();
-            draft.set_phase(Phase::Progressing, reason, message);
-        }
+        Course::Returning if draft.input.seen.objects_changed => progressing(waited.unwrap_or_default()),
         Course::Returning => {
-            draft.set_phase(
-                Phase::Progressing,
-                Reason::Returning,
-                "the spec returned to stable: shifting traffic and pods back",
-            );
+            let message = "the spec returned to stable: shifting traffic and pods back".to_owned();
+            progressing((Reason::Returning, message))
         }
         Course::Aborted => {
-            let why = last_reason(draft);
-            let current = named(draft.status.current_revision.as_ref());
-            draft.set_phase(Phase::Degraded, Reason::Aborted, format!("{current} was rolled back: {why}"));
+            (Phase::Degraded, Reason::Aborted, format!("{current} was rolled back: {}", last_reason(draft)))
         }
         Course::ControlKept => {
-            let why = last_reason(draft);
-            let (stable, current) =
-                (named(draft.status.stable_revision.as_ref()), named(draft.status.current_revision.as_ref()));
-            draft.set_phase(
-                Phase::Healthy,
-                Reason::KeptControl,
-                format!("{stable} stays stable after the A/B test of {current}: {why}"),
-            );
+            let stable = named(draft.status.stable_revision.as_ref());
+            let message = format!("{stable} stays stable after the A/B test of {current}: {}", last_reason(draft));
+            (Phase::Healthy, Reason::KeptControl, message)
         }
+        Course::Stepping | Course::Promoting if draft.replicas() == 0 => return None,
         Course::Stepping | Course::Promoting => {
-            let (reason, message) =
-                waited.unwrap_or_else(|| (Reason::Progressing, "continuing with the next step".into()));
+            let next = || (Reason::Progressing, "continuing with the next step".to_owned());
+            let (reason, message) = waited.unwrap_or_else(next);
             let phase = if is_pause(draft, &reason) { Phase::Paused } else { Phase::Progressing };
-            if draft.replicas() > 0 {
-                draft.set_phase(phase, reason, message);
-            }
+            (phase, reason, message)
         }
-    }
+    })
+}
+
+fn progressing((reason, message): (Reason, String)) -> Said {
+    (Phase::Progressing, reason, message)
 }
 
 /// Why the last rollout ended.
@@ -159,27 +158,16 @@ fn is_pause(draft: &Draft<'_>, reason: &Reason) -> bool {
     draft.is_paused() || reason.is_pause()
 }
 
-fn first_deploy(draft: &mut Draft<'_>) {
-    let late = draft.status.reason == Reason::ProgressDeadlineExceeded;
-    if let Some(wait) = draft.waits.clone().filter(|_| !late) {
-        draft.set_phase(Phase::Progressing, wait.reason, wait.message);
+fn idle(draft: &Draft<'_>) -> Said {
+    if let Some(wait) = draft.waits.as_ref().filter(|_| draft.status.state.restart().is_some()) {
+        return progressing((wait.reason.clone(), wait.message.clone()));
     }
-}
-
-fn idle(draft: &mut Draft<'_>) {
-    let restarting = draft.waits.clone().filter(|_| draft.status.state.restart().is_some());
-    if let Some(wait) = restarting {
-        return draft.set_phase(Phase::Progressing, wait.reason, wait.message);
+    if let Some(problem) = draft.input.seen.problems.first() {
+        return (Phase::Healthy, problem.reason.clone(), problem.message.clone());
     }
     let stable = named(draft.status.stable_revision.as_ref());
-    if let Some(problem) = draft.input.seen.problems.first().cloned() {
-        return draft.set_phase(Phase::Healthy, problem.reason, problem.message);
-    }
-    let message = match &draft.status.pinned {
-        Some(_) => format!("{stable} is stable, pinned by undo until the template changes"),
-        None => format!("{stable} is stable"),
-    };
-    draft.set_phase(Phase::Healthy, Reason::Stable, message);
+    let pinned = if draft.status.pinned.is_some() { ", pinned by undo until the template changes" } else { "" };
+    (Phase::Healthy, Reason::Stable, format!("{stable} is stable{pinned}"))
 }
 
 fn shown(draft: &mut Draft<'_>) {

@@ -9,10 +9,9 @@ use crate::api::{
 };
 
 use super::{
-    canary,
     decision::{Action, Restore},
     draft::Draft,
-    outcome, runs,
+    outcome,
     wait::Wait,
 };
 
@@ -31,11 +30,11 @@ pub fn remember(draft: &mut Draft<'_>) {
 /// One tick of the way from old objects to new ones.
 pub fn walk(draft: &mut Draft<'_>) {
     begin(draft);
-    runs::ensure(draft);
+    draft.keep_runs();
     if draft.status.memory.giving_back {
         return restore(draft);
     }
-    let route = canary::rest(draft);
+    let route = super::rest(draft);
     // Routes that disagree can be read, and are brought to stable first.
     let unreadable = draft.input.seen.route.as_ref().is_some_and(|route| route.highest().is_none());
     let returned = unreadable || route.is_some_and(|route| route.reached());

@@ -74,28 +74,19 @@ fn evidence_round(draft: &Draft<'_>) -> u32 {
     draft.release().map_or(0, |release| release.evidence_round)
 }
 
-/// Keeps the runs of this tick: the background one and the current analysis step's exist, all others end.
-pub fn ensure(draft: &mut Draft<'_>) {
-    let mut wanted: Vec<String> = Vec::new();
-    if background_started(draft) {
-        let judged = draft.input.spec.background().unwrap_or_default();
-        wanted.push(background_name(draft));
-        request(draft, Kind::Background, background_name(draft), judged);
-    }
-    if let Some((kind, name, judged)) = current_analysis(draft) {
-        wanted.push(name.clone());
-        request(draft, kind, name, judged);
-    }
-    if draft.input.seen.file_invalid && draft.release().is_some() {
-        return; // a run that an invalid file does not name is no reason to lose its evidence
-    }
-    let unwanted = |(name, run): (&String, &RunSeen)| {
-        (!wanted.contains(name) && run.phase == RunPhase::Running && !run.stop).then(|| name.clone())
-    };
-    let stop: Vec<String> = draft.input.seen.runs.iter().filter_map(unwanted).collect();
-    for name in stop {
-        draft.ask(Action::StopRun { name });
-    }
+/// What keeps the runs of this tick: the background one and the current analysis step's exist, all others end.
+pub fn wanted(draft: &Draft<'_>) -> Vec<Action> {
+    let background = background_started(draft)
+        .then(|| (Kind::Background, background_name(draft), draft.input.spec.background().unwrap_or_default()));
+    let wanted: Vec<(Kind, String, Judged)> = background.into_iter().chain(current_analysis(draft)).collect();
+    let is_wanted = |name: &String| wanted.iter().any(|(_, wanted, _)| wanted == name);
+    // A run that an invalid file does not name is no reason to lose its evidence.
+    let keeps_all = draft.input.seen.file_invalid && draft.release().is_some();
+    let runs = draft.input.seen.runs.iter();
+    let ends = runs.filter(|(name, run)| !is_wanted(name) && run.phase == RunPhase::Running && !run.stop && !keeps_all);
+    let stops: Vec<Action> = ends.map(|(name, _)| Action::StopRun { name: name.clone() }).collect();
+    let asked = wanted.into_iter().filter_map(|(kind, name, judged)| request(draft, kind, name, judged));
+    asked.map(Action::EnsureRun).chain(stops).collect()
 }
 
 /// What a run is for.
@@ -125,15 +116,15 @@ fn current_analysis(draft: &Draft<'_>) -> Option<(Kind, String, Judged)> {
     }
 }
 
-fn request(draft: &mut Draft<'_>, kind: Kind, name: String, judged: Judged) {
+/// What is asked of a run; `None`: it is there as it is to be, has ended, or cannot be yet.
+fn request(draft: &Draft<'_>, kind: Kind, name: String, judged: Judged) -> Option<RunRequest> {
     let epoch = draft.status.memory.epoch;
     if draft.input.seen.runs.get(&name).is_some_and(|run| run.phase != RunPhase::Running || run.epoch_wanted == epoch) {
-        return;
+        return None;
     }
-    let (Some(canary), Some(stable)) = (draft.canary_id(), draft.stable_id()) else { return };
-    if draft.revision(&canary).is_none() || draft.revision(&stable).is_none() {
-        return; // its arms are the two versions
-    }
+    // Its arms are the two versions.
+    let (canary, stable) = (draft.canary_id()?, draft.stable_id()?);
+    draft.revision(&canary).and(draft.revision(&stable))?;
     let place = match kind {
         Kind::Background => "background".to_owned(),
         Kind::Post => "post".to_owned(),
@@ -144,7 +135,7 @@ fn request(draft: &mut Draft<'_>, kind: Kind, name: String, judged: Judged) {
     let by_weight = draft.ab_test().and_then(|test| test.weight);
     let goal = Goal { candidate_share: by_weight.and(draft.status.memory.settled_weight) };
     let key = format!("{}/{canary}/{place}/{}/{}", draft.input.uid, draft.status.attempt, evidence_round(draft));
-    draft.ask(Action::EnsureRun(RunRequest {
+    Some(RunRequest {
         name,
         key,
         templates: judged.templates,
@@ -157,7 +148,7 @@ fn request(draft: &mut Draft<'_>, kind: Kind, name: String, judged: Judged) {
         one_armed: draft.blue_green().is_some(),
         share: planned_share(draft).filter(|_| kind == Kind::Background),
         goal: (kind == Kind::Goal).then_some(goal),
-    }));
+    })
 }
 
 /// Without a mesh connections are spread over pods, and their requests say little.
@@ -203,21 +194,19 @@ fn metric_text(metric: &MetricStatus) -> String {
     text
 }
 
-/// Shows the runs' evidence in the status, without the judges' memory.
-pub fn show(draft: &mut Draft<'_>) {
-    let mut names = Vec::new();
-    if background_started(draft) {
-        names.push(background_name(draft));
-    }
-    names.extend(draft.ab_test().map(|_| goal_name(draft)));
-    names.extend(current_analysis(draft).filter(|(kind, ..)| *kind != Kind::Goal).map(|(_, name, _)| name));
-    if names.is_empty() {
-        return; // the last evidence stays readable after an abort or a promotion
-    }
+/// The runs' evidence as the status shows it, without the judges' memory. `None`: the last stays readable after an abort or a
+/// promotion.
+pub fn evidence(draft: &Draft<'_>) -> Option<Vec<MetricStatus>> {
+    let background = background_started(draft).then(|| background_name(draft));
     let goal = draft.ab_test().map(|_| goal_name(draft));
+    let current = current_analysis(draft).filter(|(kind, ..)| *kind != Kind::Goal).map(|(_, name, _)| name);
+    let names: Vec<String> = background.into_iter().chain(goal.clone()).chain(current).collect();
+    if names.is_empty() {
+        return None;
+    }
     let runs = names.iter().filter_map(|name| Some((Some(name) == goal.as_ref(), draft.input.seen.runs.get(name)?)));
     let shown = runs.flat_map(|(decides, run)| run.status.metrics.iter().map(move |metric| readable(metric, decides)));
-    draft.status.metrics = shown.collect();
+    Some(shown.collect())
 }
 
 fn readable(metric: &MetricStatus, decides: bool) -> MetricStatus {

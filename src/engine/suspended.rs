@@ -6,7 +6,7 @@
 
 use crate::api::status::Course;
 
-use super::{canary, commands, draft::Draft, promotion, runs, verdict, walked};
+use super::{canary, commands, draft::Draft, promotion, verdict, walked};
 
 /// One tick of a suspended release.
 pub fn walk(draft: &mut Draft<'_>) {
@@ -19,8 +19,8 @@ pub fn walk(draft: &mut Draft<'_>) {
         Course::Promoting if walked::are_as_recorded(draft) => promotion::walk(draft),
         Course::FirstDeploy | Course::Stepping | Course::Promoting => {}
         Course::Idle | Course::Returning | Course::Aborted | Course::ControlKept => {
-            runs::ensure(draft);
-            canary::rest(draft);
+            draft.keep_runs();
+            super::rest(draft);
         }
     }
 }

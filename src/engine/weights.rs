@@ -9,7 +9,7 @@ use crate::api::{
 };
 
 use super::{
-    decision::{Action, RouteIntent, Target},
+    decision::{Action, RouteIntent, Target, Wake},
     draft::Draft,
     drift, extra_routes,
     input::{RouteSeen, TargetSeen},
@@ -50,27 +50,27 @@ fn lists_only(draft: &Draft<'_>, target: &TargetSeen, revision: &str, need: u32)
     !foreign && listed(draft, target, revision) >= need
 }
 
-/// Brings both targets where they belong and remembers since when they are there.
-pub fn targets(draft: &mut Draft<'_>) {
-    stable_target(draft);
-    canary_target(draft);
+/// What a tick wants of a target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pointed {
+    /// Since when it is where it belongs.
+    pub memory: TargetMemory,
+    /// Where it is to move.
+    pub moves: Option<Action>,
+    /// When it will have settled.
+    pub settles: Option<Wake>,
 }
 
-fn stable_target(draft: &mut Draft<'_>) {
-    let Some(seen) = draft.input.seen.stable_target.clone() else { return };
-    let Some(wanted) = wanted_stable(draft) else { return };
+/// Where the stable target belongs; `None`: there is none.
+pub fn stable_target(draft: &Draft<'_>) -> Option<Pointed> {
+    let seen = draft.input.seen.stable_target.as_ref()?;
+    let wanted = wanted_stable(draft)?;
     let replicas = draft.replicas();
-    if seen.revision.as_deref() != Some(&wanted) {
-        // The first pin waits for enough pods (S5); a wrong selector on a pinned target is drift and mended at once.
-        let enough = draft.available(&wanted) >= replicas.max(1).min(replicas);
-        if seen.revision.is_some() || enough {
-            draft.ask(Action::EnsureTarget { target: Target::Stable, revision: wanted.clone() });
-        }
-    }
+    // The first pin waits for enough pods (S5); a wrong selector on a pinned target is drift and mended at once.
+    let enough = draft.available(&wanted) >= replicas;
+    let may_move = seen.revision.is_some() || enough;
     let need = if moving_stable(draft) { replicas } else { replicas.min(1) };
-    let good = seen.revision.as_deref() == Some(&wanted) && lists_only(draft, &seen, &wanted, need);
-    let memory = draft.status.memory.stable_target.clone();
-    draft.status.memory.stable_target = remember(draft, memory, &wanted, good);
+    Some(pointed(draft, Target::Stable, wanted, (may_move, need)))
 }
 
 fn moving_stable(draft: &Draft<'_>) -> bool {
@@ -82,20 +82,41 @@ fn wanted_stable(draft: &Draft<'_>) -> Option<String> {
     if draft.stable_moves() { draft.current_id() } else { draft.stable_id() }
 }
 
-fn canary_target(draft: &mut Draft<'_>) {
-    let Some(seen) = draft.input.seen.canary_target.clone() else { return };
-    let Some(stable) = wanted_stable(draft) else { return };
-    let wanted = wanted_canary(draft, &seen, &stable);
-    if seen.revision.as_deref() != Some(&wanted) && may_move_canary(draft, &seen) {
-        let pinned = draft.available(&wanted) > 0 || draft.replicas() == 0;
-        if seen.revision.is_some() || pinned {
-            draft.ask(Action::EnsureTarget { target: Target::Canary, revision: wanted.clone() });
-        }
-    }
+/// Where the canary target belongs; `None`: there is none.
+pub fn canary_target(draft: &Draft<'_>) -> Option<Pointed> {
+    let seen = draft.input.seen.canary_target.as_ref()?;
+    let stable = wanted_stable(draft)?;
+    let wanted = wanted_canary(draft, seen, &stable);
+    let pinned = seen.revision.is_some() || draft.available(&wanted) > 0 || draft.replicas() == 0;
+    let may_move = pinned && may_move_canary(draft, seen);
     let need = canary_need(draft, draft.step_weight());
-    let good = seen.revision.as_deref() == Some(&wanted) && lists_only(draft, &seen, &wanted, need);
-    let memory = draft.status.memory.canary_target.clone();
-    draft.status.memory.canary_target = remember(draft, memory, &wanted, good);
+    Some(pointed(draft, Target::Canary, wanted, (may_move, need)))
+}
+
+/// A target that is to select a revision: it moves if it may, and settles from the moment on that it lists so many of its
+/// endpoints and no others.
+fn pointed(draft: &Draft<'_>, target: Target, wanted: String, (may_move, need): (bool, u32)) -> Pointed {
+    let (seen, before) = target_seen(draft, target);
+    let there = seen.is_some_and(|seen| seen.revision.as_deref() == Some(&wanted));
+    let moves = (!there && may_move).then(|| Action::EnsureTarget { target, revision: wanted.clone() });
+    if !there || !seen.is_some_and(|seen| lists_only(draft, seen, &wanted, need)) {
+        let memory = TargetMemory { revision: Some(wanted), since: None, written: before.written.clone() };
+        return Pointed { memory, moves, settles: None };
+    }
+    let same = before.revision.as_ref() == Some(&wanted);
+    let since = before.since.filter(|_| same).unwrap_or_else(|| draft.now());
+    let until = draft.settle().after(since);
+    let settles = (until > draft.now()).then_some(Wake { at: until, reason: WakeReason::TargetSettles });
+    let memory = TargetMemory { revision: Some(wanted.clone()), since: Some(since), written: Some(wanted) };
+    Pointed { memory, moves, settles }
+}
+
+fn target_seen<'d, 'a>(draft: &'d Draft<'a>, target: Target) -> (Option<&'a TargetSeen>, &'d TargetMemory) {
+    let (seen, memory) = (draft.input.seen, &draft.status.memory);
+    match target {
+        Target::Stable => (seen.stable_target.as_ref(), &memory.stable_target),
+        Target::Canary => (seen.canary_target.as_ref(), &memory.canary_target),
+    }
 }
 
 /// The canary target rests on stable and moves to the canary when that has a pod (rule S6).
@@ -124,25 +145,9 @@ fn may_move_canary(draft: &Draft<'_>, seen: &TargetSeen) -> bool {
         && (weights.settled || returned && !draft.input.seen.problems.is_empty())
 }
 
-fn remember(draft: &mut Draft<'_>, memory: TargetMemory, wanted: &str, good: bool) -> TargetMemory {
-    if !good {
-        return TargetMemory { revision: Some(wanted.to_owned()), since: None, written: memory.written };
-    }
-    let same = memory.revision.as_deref() == Some(wanted);
-    let since = if same { memory.since } else { None }.unwrap_or_else(|| draft.now());
-    let until = draft.settle().after(since);
-    if until > draft.now() {
-        draft.wake(until, WakeReason::TargetSettles);
-    }
-    TargetMemory { revision: Some(wanted.to_owned()), since: Some(since), written: Some(wanted.to_owned()) }
-}
-
 /// Whether a target has stood long enough; one that does not exist needs no time.
 pub fn target_settled(draft: &Draft<'_>, target: Target) -> bool {
-    let (seen, memory) = match target {
-        Target::Stable => (&draft.input.seen.stable_target, &draft.status.memory.stable_target),
-        Target::Canary => (&draft.input.seen.canary_target, &draft.status.memory.canary_target),
-    };
+    let (seen, memory) = target_seen(draft, target);
     seen.is_none() || memory.since.is_some_and(|since| draft.settle().after(since) <= draft.now())
 }
 
@@ -165,49 +170,73 @@ pub fn needs(draft: &Draft<'_>) -> Needs {
 
 /// Without weights there is nothing to write, and nothing to wait for.
 pub fn none(draft: &mut Draft<'_>) -> Route {
-    draft.status.weights.desired = Percent::ZERO;
-    draft.status.weights.accepted = None;
-    draft.status.weights.settled = true;
+    let weights = &mut draft.status.weights;
+    (weights.desired, weights.accepted, weights.settled) = (Percent::ZERO, None, true);
     begin_epoch(draft, Percent::ZERO);
     Route { desired: Percent::ZERO, settled: true, goal: Percent::ZERO }
 }
 
-/// Decides what the routes say, with a mesh. `goal` is what the steps want.
-pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
+/// What the routes are to say, and what they say.
+struct Look {
+    seen: RouteSeen,
+    /// All that the steps want of the routes, as one text.
+    plan: String,
+    intent: RouteIntent,
+    /// The routes say what they are to say.
+    in_place: bool,
+    /// Another writer has changed them.
+    contested: bool,
+    /// The intent is all that the steps ask for, at the goal.
+    to_goal: bool,
+    /// The routes beside the weight are all that the steps ask for.
+    whole: bool,
+}
+
+fn look(draft: &Draft<'_>, goal: Percent) -> Look {
     let seen = draft.input.seen.route.clone().unwrap_or_default();
     let plan = extra_routes::plan(draft, goal);
     let desired = within_capacity(draft, goal, where_it_is(draft, goal, &seen), &plan);
     let intent = extra_routes::intent(draft, desired, &seen);
     let in_place = seen.weight == Some(desired) && extra_routes::in_place(&intent, &seen) && !seen.drifted;
-    if !in_place || draft.status.weights.desired != desired || !extra_routes::is_as_before(draft, &intent) {
+    let (contested, whole) = (is_contested(draft, &seen, &plan), extra_routes::is_whole(draft, &intent));
+    Look { to_goal: desired == goal && whole, seen, plan, intent, in_place, contested, whole }
+}
+
+/// Decides what the routes say, with a mesh. `goal` is what the steps want.
+pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
+    let look = look(draft, goal);
+    let desired = look.intent.canary;
+    let as_before = draft.status.weights.desired == desired && extra_routes::is_as_before(draft, &look.intent);
+    if !look.in_place || !as_before {
         draft.status.memory.route_since = None;
     }
-    confirm_written(draft, &seen);
-    let contested = is_contested(draft, &seen, &plan);
-    let whole = extra_routes::is_whole(draft, &intent);
-    let to_goal = desired == goal && whole;
-    let reached = in_place && to_goal;
-    let writes = !in_place && may_write(draft, &seen, &intent, (contested, to_goal), &plan);
-    if writes {
-        draft.ask(Action::EnsureRoute(intent.clone()));
-    } else if contested && !reached {
+    if let Some(written) = &mut draft.status.memory.route_written {
+        written.confirmed |= says(&look.seen, written);
+    }
+    let reached = look.in_place && look.to_goal;
+    let writes = !look.in_place && may_write(draft, &look);
+    if look.contested && !writes && !reached {
         // What others write comes and goes. The status says none of it, or it would be written as often.
-        draft.status.weights.accepted = None;
-        draft.status.weights.settled = false;
-        return Route { desired: draft.status.weights.desired, settled: false, goal };
+        let weights = &mut draft.status.weights;
+        (weights.accepted, weights.settled) = (None, false);
+        return Route { desired: weights.desired, settled: false, goal };
+    }
+    if writes {
+        draft.ask(Action::EnsureRoute(look.intent.clone()));
     }
     if writes || reached {
-        remember_written(draft, &intent, &plan, reached);
+        draft.status.memory.route_written = Some(written(draft, &look, reached));
     }
-    draft.status.weights.desired = desired;
-    draft.status.weights.accepted = if seen.drifted || contested { None } else { seen.weight };
-    let settled = in_place && settle_route(draft);
-    draft.status.weights.settled = settled;
-    extra_routes::remember(draft, &intent);
+    let settled = look.in_place && settle_route(draft);
+    let weights = &mut draft.status.weights;
+    weights.desired = desired;
+    weights.accepted = if look.seen.drifted || look.contested { None } else { look.seen.weight };
+    weights.settled = settled;
+    extra_routes::remember(weights, &look.intent);
     if settled {
         begin_epoch(draft, desired);
     }
-    Route { desired, settled: settled && whole, goal }
+    Route { desired, settled: settled && look.whole, goal }
 }
 
 /// The canary's weight as it is. Routes that disagree send it the most that any of them says: they are never taken for
@@ -235,35 +264,29 @@ fn says(seen: &RouteSeen, written: &RouteWritten) -> bool {
     seen.weight == Some(written.weight) && extra_routes::text_of_seen(seen) == written.beside && !seen.drifted
 }
 
-fn confirm_written(draft: &mut Draft<'_>, seen: &RouteSeen) {
-    if let Some(written) = &mut draft.status.memory.route_written {
-        written.confirmed |= says(seen, written);
-    }
-}
-
 /// Whether the routes may be written now (S33, S53). A change from outside is repaired at once for a few times, then once a
 /// minute. A move back to a goal that was reached before counts too: another writer may have caused the move away.
-fn may_write(
-    draft: &mut Draft<'_>,
-    seen: &RouteSeen,
-    intent: &RouteIntent,
-    (contested, to_goal): (bool, bool),
-    plan: &str,
-) -> bool {
+fn may_write(draft: &mut Draft<'_>, look: &Look) -> bool {
+    let seen = &look.seen;
     if seen.highest().is_none() && !draft.input.seen.problems.is_empty() {
         // With an object missing nothing moves but the way back, in those that are left.
-        return intent.is_nothing() && seen.returnable;
+        return look.intent.is_nothing() && seen.returnable;
     }
-    let again = draft.status.memory.route_written.as_ref().is_some_and(|last| last.reached && last.plan == plan);
-    match (contested, again) {
+    let again = was_reached(draft, &look.plan);
+    match (look.contested, again) {
         (true, _) => repair(draft, seen),
-        (false, true) if to_goal => drift::may_repair(draft, drift::ROUTES, seen.other_manager.clone()),
+        (false, true) if look.to_goal => drift::may_repair(draft, drift::ROUTES, seen.other_manager.clone()),
         (false, true) => {
             drift::count(draft, drift::ROUTES);
             true
         }
         (false, false) => true,
     }
+}
+
+/// Whether the routes have said before all that this plan wants.
+fn was_reached(draft: &Draft<'_>, plan: &str) -> bool {
+    draft.status.memory.route_written.as_ref().is_some_and(|last| last.reached && last.plan == plan)
 }
 
 /// Rule S53: writes the routes back if that may be now, and emits an event.
@@ -285,16 +308,15 @@ fn repair(draft: &mut Draft<'_>, seen: &RouteSeen) -> bool {
     may
 }
 
-fn remember_written(draft: &mut Draft<'_>, intent: &RouteIntent, plan: &str, reached: bool) {
-    let memory = &mut draft.status.memory;
-    let before = memory.route_written.as_ref().is_some_and(|last| last.reached && last.plan == plan);
-    memory.route_written = Some(RouteWritten {
-        weight: intent.canary,
-        beside: extra_routes::text_of(intent),
-        plan: plan.to_owned(),
+/// What is remembered of a write, or of routes that say all they are to say.
+fn written(draft: &Draft<'_>, look: &Look, reached: bool) -> RouteWritten {
+    RouteWritten {
+        weight: look.intent.canary,
+        beside: extra_routes::text_of(&look.intent),
+        plan: look.plan.clone(),
         confirmed: reached,
-        reached: reached || before,
-    });
+        reached: reached || was_reached(draft, &look.plan),
+    }
 }
 
 /// Whether the routes say what the recorded step was on its way to: a write of ours, then, whose record was lost with the

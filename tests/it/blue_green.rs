@@ -132,8 +132,8 @@ fn s61_a_failure_after_the_switch_moves_active_back_at_once() {
         assert!(serves(&world), "the new version has all traffic");
         assert_eq!(world.available("v1"), 4, "the old one keeps its pods");
         world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Fail, ..Behaviour::default() });
-        world.settle().unwrap();
-        assert_eq!((world.stable_target(), world.weight()), (Some("v1"), Percent::ZERO), "in the same moment");
+        world.tick().unwrap();
+        assert_eq!((world.stable_target(), world.weight()), (Some("v1"), Percent::ZERO), "in the same decision");
         assert_eq!((world.status.course(), last_outcome(&world)), (Course::Aborted, Outcome::Aborted));
     }
 }

@@ -132,16 +132,33 @@ fn s10_s18_a_good_version_walks_every_step_and_becomes_stable() {
 }
 
 #[test]
-fn s33_failed_evidence_takes_all_traffic_back_in_one_tick_and_is_not_retried() {
+fn s33_the_decision_that_finds_failed_evidence_takes_all_traffic_back_and_it_is_not_retried() {
     let mut world = at_version_one(with_analysis(with_mesh(vec![set_weight(25), observe(600)])), 4);
     world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Continue, ..Behaviour::default() });
     release(&mut world, "v2", |world| world.weight() == Percent::whole(25));
     world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Fail, ..Behaviour::default() });
+    let decision = world.tick().unwrap();
+    assert_eq!((decision.status.course(), decision.status.phase), (Course::Aborted, Some(Phase::Degraded)));
+    assert_eq!(world.weight(), Percent::ZERO, "no record stands between the verdict and the route");
     world.settle().unwrap();
-    assert_eq!((world.weight(), world.status.phase), (Percent::ZERO, Some(Phase::Degraded)));
     world.run_until(HOUR, |_| false).unwrap();
     assert_eq!((world.wanted("v2"), world.available("v1")), (0, 4), "the canary's pods go after the delay");
     assert_eq!(outcomes(&world)[0], Outcome::Aborted);
+}
+
+#[test]
+fn s33_s39_a_crash_between_the_route_write_and_the_record_of_an_abort_loses_neither() {
+    let mut world = at_version_one(with_analysis(with_mesh(vec![set_weight(25), observe(600)])), 4);
+    world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Continue, ..Behaviour::default() });
+    release(&mut world, "v2", |world| world.weight() == Percent::whole(25));
+    world.behaviours.insert("v2".into(), Behaviour { verdict: Verdict::Fail, ..Behaviour::default() });
+    world.tick_with(Fault { crash_after: Some(usize::MAX), ..Fault::default() }).unwrap();
+    assert_eq!((world.weight(), world.status.course()), (Percent::ZERO, Course::Stepping), "written, not recorded");
+    let told = world.notices.len();
+    world.settle().unwrap();
+    assert_eq!((world.weight(), outcomes(&world)[0]), (Percent::ZERO, Outcome::Aborted));
+    let repaired = world.notices[told..].iter().any(|notice| notice.reason == Reason::RouteRepaired);
+    assert!(!repaired, "our own write is no change by another writer");
 }
 
 #[test]
