@@ -8,7 +8,7 @@ mod run;
 mod settings;
 mod template;
 
-pub use conversion::{ConversionMetric, ConversionReason};
+pub use conversion::ConversionMetric;
 pub use counter::{Builtin, Counter, PrometheusCounter};
 pub use metric::{Metric, ONE_JUDGE, RatioMetric, RatioPass, ThresholdMetric};
 pub use prometheus::{

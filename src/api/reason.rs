@@ -105,6 +105,68 @@ words! {
 }
 
 words! {
+    /// The reason under the verdict of a metric.
+    MetricReason {
+        // Under Pass.
+        /// The canary is not worse than stable by more than the margin, or meets its bounds.
+        NotWorse,
+        /// As many samples met the condition as the metric asks for.
+        EnoughSuccesses,
+        /// The candidate of an A/B test converts more.
+        CandidateWins,
+        // Under Fail.
+        /// The canary is worse than stable by more than the margin, or breaks a bound.
+        WorseThanStable,
+        /// The canary fails so much that no sequential test is needed.
+        Catastrophic,
+        /// More samples than `failureLimit` did not meet the condition.
+        TooManyFailures,
+        /// The control of an A/B test converts more.
+        ControlWins,
+        // Under Continue.
+        /// No window could be compared yet.
+        WarmUp,
+        /// It would pass, and waits for its bake time and requests.
+        Bake,
+        /// The evidence is not enough for a verdict.
+        Undecided,
+        /// It was not measured yet.
+        NotMeasured,
+        // Under NoData, and under Inconclusive when that lasts.
+        /// The source does not answer.
+        SourceError,
+        /// The canary has had no requests for long.
+        NoCanaryRequests,
+        /// Stable has had no requests to compare with for long.
+        NoBaseline,
+        /// The candidate of an A/B test has had no users for long.
+        NoCandidateUsers,
+        /// The control of an A/B test has had no users for long.
+        NoControlUsers,
+        /// The query has no result.
+        NoResult,
+        /// The query returns several series.
+        SeveralSeries,
+        // Under Inconclusive.
+        /// More samples than `inconclusiveLimit` met neither condition.
+        TooManyInconclusive,
+        /// A difference that matters is ruled out.
+        NoDifference,
+        /// Users were not assigned as planned, so the other results cannot be trusted.
+        Invalid,
+        /// The stored evidence cannot be decoded.
+        MemoryUnreadable,
+    }
+}
+
+impl MetricReason {
+    /// Whether no reason is given.
+    pub fn is_empty(&self) -> bool {
+        self.as_str().is_empty()
+    }
+}
+
+words! {
     /// Why a rollout has its phase, waits or is held, why a condition is set, and what an event reports.
     Reason {
         // What the status says while nothing fails.

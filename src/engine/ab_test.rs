@@ -2,8 +2,8 @@
 
 use crate::api::{
     RolloutSpec, RolloutStatus,
-    analysis::{ConversionReason, MetricStatus, Verdict},
-    reason::Reason,
+    analysis::{MetricStatus, Verdict},
+    reason::{MetricReason, Reason},
     strategy::{AbTestStrategy, Decide, OnNoDifference, OnWin},
 };
 
@@ -92,11 +92,11 @@ fn waits(draft: &Draft<'_>, message: String, until: jiff::Timestamp) -> Standing
 /// The goal metric as last written. Its reasons are the judge's.
 fn goal(draft: &Draft<'_>) -> Goal {
     let Some(metric) = metric(draft) else { return Goal::Open };
-    match (metric.verdict, metric.reason.as_str()) {
+    match (metric.verdict, &metric.reason) {
         (Verdict::Pass, _) => Goal::CandidateWins,
         (Verdict::Fail, _) => Goal::ControlWins,
-        (Verdict::Inconclusive, ConversionReason::NO_DIFFERENCE) => Goal::NoDifference,
-        (Verdict::Inconclusive, ConversionReason::INVALID) => Goal::Invalid,
+        (Verdict::Inconclusive, MetricReason::NoDifference) => Goal::NoDifference,
+        (Verdict::Inconclusive, MetricReason::Invalid) => Goal::Invalid,
         _ => Goal::Open,
     }
 }
@@ -137,7 +137,7 @@ mod tests {
             verdict,
             canary: "no users".to_owned(),
             stable: "no users".to_owned(),
-            reason: reason.to_owned(),
+            reason: reason.into(),
             notes: vec![note.to_owned()],
             ..MetricStatus::default()
         };

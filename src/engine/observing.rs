@@ -44,7 +44,7 @@ pub fn missing(metric: &MetricStatus) -> Option<String> {
     if let Some(error) = source_error(metric) {
         return Some(format!("{}: {error}", metric.reason));
     }
-    (metric.verdict == Verdict::NoData || metric.canary.is_empty()).then(|| metric.reason.clone())
+    (metric.verdict == Verdict::NoData || metric.canary.is_empty()).then(|| metric.reason.to_string())
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
         let metric = |verdict, canary: &str, reason: &str, note: &str| MetricStatus {
             verdict,
             canary: canary.to_owned(),
-            reason: reason.to_owned(),
+            reason: reason.into(),
             notes: vec![note.to_owned()],
             ..MetricStatus::default()
         };

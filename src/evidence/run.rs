@@ -7,7 +7,10 @@
 
 use jiff::Timestamp;
 
-use crate::api::analysis::{AnalysisRunSpec, AnalysisRunStatus, Metric, MetricStatus, RunPhase, Verdict};
+use crate::api::{
+    analysis::{AnalysisRunSpec, AnalysisRunStatus, Metric, MetricStatus, RunPhase, Verdict},
+    reason::MetricReason,
+};
 
 use super::{
     context::Context,
@@ -212,7 +215,7 @@ fn advanced(
 
 /// Evidence that cannot be decoded is not silently reset: the metric waits for an operator.
 fn unreadable(mut status: MetricStatus, error: String) -> MetricStatus {
-    (status.verdict, status.reason) = (Verdict::Inconclusive, "MemoryUnreadable".to_owned());
+    (status.verdict, status.reason) = (Verdict::Inconclusive, MetricReason::MemoryUnreadable);
     status.needs = Some("a new attempt: the stored evidence cannot be decoded".to_owned());
     status.notes = vec![error];
     status
@@ -255,7 +258,7 @@ fn sentence(metric: &MetricStatus) -> String {
             let error = source_error(metric).map(|error| format!(": {error}")).unwrap_or_default();
             format!("{name} has no verdict ({reason}){error}")
         }
-        _ if reason == "WarmUp" => format!("{name} waits for its first comparable window"),
+        _ if *reason == MetricReason::WarmUp => format!("{name} waits for its first comparable window"),
         _ => needs.as_ref().map_or_else(|| format!("{name} continues"), |needs| format!("{name} needs {needs}")),
     }
 }

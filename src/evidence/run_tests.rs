@@ -191,7 +191,7 @@ fn without_a_baseline_the_hour_before_is_the_measure() {
     let ever = verdict(Ok([540, 18_000]), [6, 200]);
     assert_ne!(ever.verdict, Verdict::Fail, "{}", ever.message);
     assert_eq!(verdict(Ok([0, 0]), [4, 200]).verdict, Verdict::Fail, "unknown before: the floor alone");
-    assert_eq!(verdict(Ok([2, 1800]), [0, 0]).metrics[0].reason, "NoCanaryRequests");
+    assert_eq!(verdict(Ok([2, 1800]), [0, 0]).metrics[0].reason, MetricReason::NoCanaryRequests);
     let unknown = drive_alone(Err("no route to host"), [4, 200], 8);
     assert_eq!(says(&unknown), (Verdict::NoData, "SourceError"), "nothing is judged before the answer");
 }

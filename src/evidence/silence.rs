@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::analysis::{MetricStatus, Verdict};
+use crate::api::{
+    analysis::{MetricStatus, Verdict},
+    reason::MetricReason,
+};
 
 use super::context::Context;
 
@@ -41,7 +44,7 @@ impl Silence {
     }
 
     /// NoData that lasts becomes Inconclusive; anything else ends the silence.
-    pub fn timed(&mut self, verdict: Verdict, reason: &'static str, context: &Context) -> (Verdict, &'static str) {
+    pub fn timed(&mut self, verdict: Verdict, reason: MetricReason, context: &Context) -> (Verdict, MetricReason) {
         if verdict != Verdict::NoData {
             self.since = None;
             return (verdict, reason);

@@ -142,7 +142,11 @@ mod tests {
             tokio::time::sleep(wait.max(Duration::from_millis(50))).await;
         }
         let status = live.recorded(&spec);
-        assert_eq!((status.verdict, &*status.metrics[0].reason), (Verdict::Inconclusive, "SourceError"), "{seen:?}");
+        assert_eq!(
+            (status.verdict, status.metrics[0].reason.as_str()),
+            (Verdict::Inconclusive, "SourceError"),
+            "{seen:?}"
+        );
         assert!(seen.contains(&Verdict::NoData) || seen.len() <= 3, "{seen:?}");
         assert!(status.message.contains("no response from Prometheus within 30 s"), "{}", status.message);
         assert_eq!(status.metrics[0].notes, ["source: no response from Prometheus within 30 s"]);

@@ -12,7 +12,7 @@ use crate::{
             AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, RunPrometheus, TemplateRef,
             Verdict,
         },
-        reason::Reason,
+        reason::{MetricReason, Reason},
     },
     engine::RunRequest,
     evidence::{
@@ -172,7 +172,7 @@ const WRITE_EVERY: i64 = 60;
 const WINDOW: i64 = 15;
 
 /// What a decision depends on, or is displayed.
-type Told = (RunPhase, Verdict, u32, Option<Timestamp>, Vec<(String, Verdict, String)>);
+type Told = (RunPhase, Verdict, u32, Option<Timestamp>, Vec<(String, Verdict, MetricReason)>);
 
 /// What a status says that must be on record at once when it changes.
 fn told(status: &AnalysisRunStatus) -> Told {

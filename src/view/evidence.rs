@@ -6,11 +6,13 @@ use super::{place::Place, waits::WaitsFor};
 use crate::api::{
     Rollout,
     analysis::{MetricStatus, Verdict},
+    reason::MetricReason,
     status::State,
 };
 
 /// Reasons that only say the verdict again.
-const PLAIN_REASONS: [&str; 3] = ["NotWorse", "WorseThanStable", "Undecided"];
+const PLAIN_REASONS: [MetricReason; 3] =
+    [MetricReason::NotWorse, MetricReason::WorseThanStable, MetricReason::Undecided];
 
 /// What one metric says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,12 +35,12 @@ pub fn evidence(rollout: &Rollout) -> Vec<MetricRow<'_>> {
     // Once the steps are over nothing is needed any more.
     let decides = matches!(status.state, State::Stepping(_));
     let rows = status.metrics.iter().map(|metric| {
-        let (reason, verdict) = (metric.reason.as_str(), metric.verdict);
-        let plain = reason.is_empty() || PLAIN_REASONS.contains(&reason) || reason == format!("{verdict:?}");
+        let (reason, verdict) = (&metric.reason, metric.verdict);
+        let plain = reason.is_empty() || PLAIN_REASONS.contains(reason) || reason.as_str() == format!("{verdict:?}");
         let is_open = decides && !matches!(verdict, Verdict::Pass | Verdict::Fail);
         MetricRow {
             metric,
-            reason: (!plain).then_some(reason),
+            reason: (!plain).then_some(reason.as_str()),
             needs: metric.needs.as_deref().filter(|_| is_open),
             is_awaited: waits && metric.required,
         }

@@ -43,17 +43,3 @@ impl ConversionMetric {
         problems
     }
 }
-
-/// The reasons of a conversion metric's verdicts, as in `reason` of a metric's status.
-pub struct ConversionReason;
-
-impl ConversionReason {
-    /// Under Pass: the candidate converts more.
-    pub const CANDIDATE_WINS: &str = "CandidateWins";
-    /// Under Fail: the control converts more.
-    pub const CONTROL_WINS: &str = "ControlWins";
-    /// Under Inconclusive: a difference that matters is ruled out.
-    pub const NO_DIFFERENCE: &str = "NoDifference";
-    /// Under Inconclusive: users were not assigned as planned, so the other results cannot be trusted.
-    pub const INVALID: &str = "Invalid";
-}

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{metric::Metric, prometheus::RunPrometheus, settings::Settings};
-use crate::api::common::Percent;
+use crate::api::{common::Percent, reason::MetricReason};
 
 /// One analysis, in progress or finished, with its evidence.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -209,7 +209,7 @@ pub struct MetricStatus {
     pub decides: bool,
     /// A CamelCase reason under the verdict (`WarmUp`, `SourceError`, `NoCanaryRequests`...).
     #[serde(default)]
-    pub reason: String,
+    pub reason: MetricReason,
     /// The canary's value, for example `0.12 % (9/7,412)`.
     #[serde(default)]
     pub canary: String,

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use crate::{
     api::{
         Rollout,
-        analysis::{ConversionReason, MetricStatus, Verdict},
+        analysis::{MetricStatus, Verdict},
+        reason::MetricReason,
         rollout::OnFailure,
     },
     cli::{
@@ -176,17 +177,17 @@ fn metric_words(metric: &MetricStatus) -> String {
     let name = &metric.name;
     let reason = if metric.reason.is_empty() { String::new() } else { format!(" ({})", metric.reason) };
     let needs = metric.needs.as_deref().map(|needs| format!(", needs {needs}")).unwrap_or_default();
-    match (metric.verdict, metric.reason.as_str()) {
-        (Verdict::Pass, ConversionReason::CANDIDATE_WINS) => {
+    match (metric.verdict, &metric.reason) {
+        (Verdict::Pass, MetricReason::CandidateWins) => {
             format!("{name}: the candidate converts more, {} against {}.", metric.canary, metric.stable)
         }
-        (Verdict::Fail, ConversionReason::CONTROL_WINS) => {
+        (Verdict::Fail, MetricReason::ControlWins) => {
             format!("{name}: the control converts more, {} against the candidate's {}.", metric.stable, metric.canary)
         }
-        (Verdict::Inconclusive, ConversionReason::NO_DIFFERENCE) => {
+        (Verdict::Inconclusive, MetricReason::NoDifference) => {
             format!("{name} shows no relevant difference: {}.", metric.comparison)
         }
-        (Verdict::Inconclusive, ConversionReason::INVALID) => {
+        (Verdict::Inconclusive, MetricReason::Invalid) => {
             format!("{name} cannot be judged, because users were not assigned as planned: {}.", metric.comparison)
         }
         (verdict, _) => verdict_words(metric, verdict, &reason, &needs),

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Judge, Memory, Problems};
 use crate::{
     api::{
-        analysis::{AnalysisRunSpec, ConversionMetric, ConversionReason, Measurement, MetricStatus, Verdict},
+        analysis::{AnalysisRunSpec, ConversionMetric, Measurement, MetricStatus, Verdict},
         common::Percent,
+        reason::MetricReason,
     },
     evidence::{
         context::{Context, keep_last},
@@ -223,7 +224,7 @@ impl ConversionMemory {
     }
 
     /// What is missing to judge at all.
-    fn missing(&self, counts: Counts, context: &Context) -> Option<&'static str> {
+    fn missing(&self, counts: Counts, context: &Context) -> Option<MetricReason> {
         let frozen = &context.frozen;
         let at = self.through?;
         let begun = context.started.as_second() + frozen.warm_up;
@@ -236,9 +237,9 @@ impl ConversionMemory {
             at - last.unwrap_or(begun) >= allowed_silence
         };
         if silent(self.last_candidate, counts.nc) {
-            Some("NoCandidateUsers")
+            Some(MetricReason::NoCandidateUsers)
         } else if silent(self.last_control, counts.nb) {
-            Some("NoControlUsers")
+            Some(MetricReason::NoControlUsers)
         } else {
             None
         }
@@ -268,7 +269,7 @@ fn judge(metric: &ConversionMetric, status: &mut MetricStatus, memory: &mut Conv
     let (verdict, reason) = memory.silence.timed(verdict, reason, context);
     let counts = seen.counts;
     status.verdict = verdict;
-    status.reason = reason.to_owned();
+    status.reason = reason;
     status.canary = converted(counts.kc, counts.nc);
     status.stable = converted(counts.kb, counts.nb);
     status.comparison = match (seen.decision, &seen.split) {
@@ -282,17 +283,17 @@ fn judge(metric: &ConversionMetric, status: &mut MetricStatus, memory: &mut Conv
     memory.silence.told(&mut status.notes);
 }
 
-fn standing(memory: &ConversionMemory, seen: &ConversionSeen, context: &Context) -> (Verdict, &'static str) {
+fn standing(memory: &ConversionMemory, seen: &ConversionSeen, context: &Context) -> (Verdict, MetricReason) {
     match seen.decision {
-        Decision::Invalid => (Verdict::Inconclusive, ConversionReason::INVALID),
-        Decision::CandidateWins => (Verdict::Pass, ConversionReason::CANDIDATE_WINS),
-        Decision::ControlWins => (Verdict::Fail, ConversionReason::CONTROL_WINS),
-        Decision::NoDifference => (Verdict::Inconclusive, ConversionReason::NO_DIFFERENCE),
-        Decision::Undecided if memory.silence.errors > 0 => (Verdict::NoData, "SourceError"),
+        Decision::Invalid => (Verdict::Inconclusive, MetricReason::Invalid),
+        Decision::CandidateWins => (Verdict::Pass, MetricReason::CandidateWins),
+        Decision::ControlWins => (Verdict::Fail, MetricReason::ControlWins),
+        Decision::NoDifference => (Verdict::Inconclusive, MetricReason::NoDifference),
+        Decision::Undecided if memory.silence.errors > 0 => (Verdict::NoData, MetricReason::SourceError),
         Decision::Undecided => match memory.missing(seen.counts, context) {
             Some(missing) => (Verdict::NoData, missing),
-            None if memory.counted == 0 => (Verdict::Continue, "WarmUp"),
-            None => (Verdict::Continue, "Undecided"),
+            None if memory.counted == 0 => (Verdict::Continue, MetricReason::WarmUp),
+            None => (Verdict::Continue, MetricReason::Undecided),
         },
     }
 }
@@ -389,10 +390,10 @@ fn measured(end: jiff::Timestamp, candidate: Option<Seen>, control: Option<Seen>
 /// What a decision says in a run's message.
 fn sentence(metric: &MetricStatus) -> Option<String> {
     let MetricStatus { name, reason, canary, stable, comparison, .. } = metric;
-    match reason.as_str() {
-        ConversionReason::INVALID => Some(format!("{name}: users were not assigned as planned: {comparison}")),
-        ConversionReason::NO_DIFFERENCE => Some(format!("{name} shows no relevant difference: {comparison}")),
-        ConversionReason::CONTROL_WINS => {
+    match reason {
+        MetricReason::Invalid => Some(format!("{name}: users were not assigned as planned: {comparison}")),
+        MetricReason::NoDifference => Some(format!("{name} shows no relevant difference: {comparison}")),
+        MetricReason::ControlWins => {
             Some(format!("{name}: the control wins: candidate {canary}, control {stable}, {comparison}"))
         }
         _ => None,

@@ -225,7 +225,7 @@ fn windows_around_a_change_of_weight_count_for_neither() {
     let status = over(&half, AnalysisRunStatus::default(), 0..=noticed - 15, source);
     let status = over(&none, status, noticed..=back, source);
     let status = over(&again, status, back + 15..=3_000, source);
-    assert_eq!(status.metrics[0].reason, "Undecided", "{:?}", status.metrics[0].notes);
+    assert_eq!(status.metrics[0].reason, MetricReason::Undecided, "{:?}", status.metrics[0].notes);
     assert!(has_note(&status, "split: planned 50 %, seen 50.00 %"), "{:?}", status.metrics[0].notes);
 }
 

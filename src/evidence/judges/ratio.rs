@@ -8,6 +8,7 @@ use crate::{
     api::{
         analysis::{AnalysisRunSpec, Measurement, MetricStatus, RatioMetric, Verdict},
         common::HumanDuration,
+        reason::MetricReason,
     },
     evidence::{
         context::{Context, keep_last},
@@ -228,7 +229,7 @@ impl RatioMemory {
     }
 
     /// What is missing to judge at all.
-    fn missing(&self, context: &Context) -> Option<&'static str> {
+    fn missing(&self, context: &Context) -> Option<MetricReason> {
         let frozen = &context.frozen;
         let at = self.through?;
         // Before the first request there was none to be had: pods were new.
@@ -237,9 +238,9 @@ impl RatioMemory {
         let allowed_silence = (SILENT_WINDOWS * frozen.window).max(SILENT_REQUESTS.saturating_mul(self.compared) / ten);
         let silent = |last: Option<i64>| at - last.unwrap_or(begun) >= allowed_silence;
         if silent(self.last_canary) {
-            Some("NoCanaryRequests")
+            Some(MetricReason::NoCanaryRequests)
         } else if silent(self.last_stable) && !context.one_armed {
-            Some("NoBaseline")
+            Some(MetricReason::NoBaseline)
         } else {
             None
         }
@@ -251,7 +252,7 @@ fn judge(status: &mut MetricStatus, memory: &mut RatioMemory, context: &Context)
     let (verdict, reason) = standing(memory, context);
     let (verdict, reason) = memory.silence.timed(verdict, reason, context);
     status.verdict = verdict;
-    status.reason = reason.to_owned();
+    status.reason = reason;
     if context.one_armed {
         texts::note(
             &mut status.notes,
@@ -262,24 +263,24 @@ fn judge(status: &mut MetricStatus, memory: &mut RatioMemory, context: &Context)
     memory.silence.told(&mut status.notes);
 }
 
-fn standing(memory: &RatioMemory, context: &Context) -> (Verdict, &'static str) {
+fn standing(memory: &RatioMemory, context: &Context) -> (Verdict, MetricReason) {
     let passes = memory.epoch == context.epoch && memory.state.passes();
     if memory.crude.fails() {
-        (Verdict::Fail, "Catastrophic")
+        (Verdict::Fail, MetricReason::Catastrophic)
     } else if memory.state.fails() {
-        (Verdict::Fail, "WorseThanStable")
+        (Verdict::Fail, MetricReason::WorseThanStable)
     } else if passes && memory.is_baked(context) {
-        (Verdict::Pass, "NotWorse")
+        (Verdict::Pass, MetricReason::NotWorse)
     } else if memory.silence.errors > 0 {
-        (Verdict::NoData, "SourceError")
+        (Verdict::NoData, MetricReason::SourceError)
     } else if let Some(missing) = memory.missing(context) {
         (Verdict::NoData, missing)
     } else if memory.compared == 0 {
-        (Verdict::Continue, "WarmUp")
+        (Verdict::Continue, MetricReason::WarmUp)
     } else if passes {
-        (Verdict::Continue, "Bake")
+        (Verdict::Continue, MetricReason::Bake)
     } else {
-        (Verdict::Continue, "Undecided")
+        (Verdict::Continue, MetricReason::Undecided)
     }
 }
 

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Judge, Memory, Problems};
 use crate::{
-    api::analysis::{AnalysisRunSpec, Measurement, MetricStatus, ThresholdMetric, Verdict},
+    api::{
+        analysis::{AnalysisRunSpec, Measurement, MetricStatus, ThresholdMetric, Verdict},
+        reason::MetricReason,
+    },
     evidence::{
         context::{Context, keep_last},
         dialect::Dialect,
@@ -177,7 +180,7 @@ fn judge(metric: &ThresholdMetric, status: &mut MetricStatus, memory: &mut Thres
     let (verdict, reason) = memory.silence.timed(verdict, reason, context);
     let failure_limit = metric.failure_limit.unwrap_or(0);
     status.verdict = verdict;
-    status.reason = reason.to_owned();
+    status.reason = reason;
     status.canary = memory.value.map(texts::number).unwrap_or_default();
     status.comparison = condition_text(metric);
     status.needs = needs(metric, memory, context).filter(|_| matches!(verdict, Verdict::Continue | Verdict::NoData));
@@ -192,26 +195,26 @@ fn several(series: usize) -> String {
     format!("{series}{AGGREGATE}")
 }
 
-fn standing(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Context) -> (Verdict, &'static str) {
+fn standing(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Context) -> (Verdict, MetricReason) {
     let in_a_row = metric.consecutive_success_limit.is_some_and(|limit| memory.good_in_a_row >= limit);
     let enough = in_a_row
         || (metric.consecutive_success_limit.is_none() || metric.count.is_some()) && memory.good >= count(metric);
     if memory.bad > metric.failure_limit.unwrap_or(0) {
-        (Verdict::Fail, "TooManyFailures")
+        (Verdict::Fail, MetricReason::TooManyFailures)
     } else if memory.neither > metric.inconclusive_limit.unwrap_or(0) {
-        (Verdict::Inconclusive, "TooManyInconclusive")
+        (Verdict::Inconclusive, MetricReason::TooManyInconclusive)
     } else if memory.epoch == context.epoch && enough {
-        (Verdict::Pass, "EnoughSuccesses")
+        (Verdict::Pass, MetricReason::EnoughSuccesses)
     } else if memory.silence.errors > metric.consecutive_error_limit.unwrap_or(ERROR_LIMIT) {
-        (Verdict::NoData, "SourceError")
+        (Verdict::NoData, MetricReason::SourceError)
     } else if memory.several.is_some() {
-        (Verdict::NoData, "SeveralSeries")
+        (Verdict::NoData, MetricReason::SeveralSeries)
     } else if memory.last.is_some() && memory.value.is_none() {
-        (Verdict::NoData, "NoResult")
+        (Verdict::NoData, MetricReason::NoResult)
     } else if memory.last.is_none() {
-        (Verdict::Continue, "NotMeasured")
+        (Verdict::Continue, MetricReason::NotMeasured)
     } else {
-        (Verdict::Continue, "Undecided")
+        (Verdict::Continue, MetricReason::Undecided)
     }
 }
 

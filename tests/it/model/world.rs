@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use glidepath::{
     api::{
         RolloutSpec, RolloutStatus,
-        analysis::{AnalysisRunStatus, ConversionReason, MetricStatus, RunPhase, Verdict},
+        analysis::{AnalysisRunStatus, MetricStatus, RunPhase, Verdict},
         command::{RolloutCommandSpec, Verb},
         common::Percent,
+        reason::MetricReason,
     },
     engine::{
         self, Action, CommandSeen, Decision, Input, RevisionSeen, RouteSeen, RunSeen, Seen, Target, TargetSeen,
@@ -361,7 +362,7 @@ impl Run {
         let orders = MetricStatus {
             name: "orders".into(),
             verdict: self.verdict,
-            reason: if inconclusive { ConversionReason::NO_DIFFERENCE.into() } else { String::new() },
+            reason: if inconclusive { MetricReason::NoDifference } else { MetricReason::default() },
             ..MetricStatus::default()
         };
         let status = AnalysisRunStatus {

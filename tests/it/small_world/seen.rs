@@ -99,7 +99,7 @@ impl SimWorld {
 
 fn goal_metric(verdict: Verdict, reason: &str) -> MetricStatus {
     let (name, canary) = ("orders".to_owned(), "12 %".to_owned());
-    MetricStatus { name, verdict, reason: reason.to_owned(), canary, required: true, ..MetricStatus::default() }
+    MetricStatus { name, verdict, reason: reason.into(), canary, required: true, ..MetricStatus::default() }
 }
 
 fn revision(id: &str, set: &ReplicaSet, now: Timestamp) -> RevisionSeen {
