@@ -33,7 +33,10 @@ use crate::{
 
 impl Cluster {
     /// The Rollout with all that can be seen around it.
-    pub(super) async fn observe_rollout(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+    pub(super) async fn observe_rollout(
+        &self,
+        key: &RolloutKey,
+    ) -> Result<Option<Observation<Arc<Around>>>, WorldError> {
         self.look_first(key).await?;
         let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else {
             lock(&self.unsaid).remove(key);
@@ -77,14 +80,11 @@ impl Cluster {
             seen = self.seen(&around);
         }
         let runs = self.runs_seen(key, &around.rollout).await?;
-        let around = Arc::new(around);
         let mut seen = Seen { objects_changed, runs, ..seen };
         // Problems are reported for the current spec, not for what it replaces.
         seen.problems.splice(0..0, findings);
         seen.file_invalid = is_file_invalid(&around.rollout, &seen.problems);
-        let observation = Observation { rollout: around.rollout.clone(), seen };
-        lock(&self.around).insert(key.clone(), around);
-        Ok(Some(observation))
+        Ok(Some(Observation { rollout: around.rollout.clone(), seen, snapshot: Arc::new(around) }))
     }
 
     /// On first sight: our finalizer (S40), and the number of replicas where an autoscaler will own it (S8).

@@ -13,13 +13,11 @@ use kube::{
 };
 
 use super::{
-    around::Around,
     call::fenced,
     events::EventSender,
     evidence::Evidence,
     fence::{Fence, Term},
     health::Streams,
-    locks::lock,
     references::References,
     resources::{route_resource, watched_kinds},
     router_kinds::RouterKinds,
@@ -66,7 +64,6 @@ pub struct Cluster {
     pub(super) tables: Tables,
     pub(super) references: References,
     pub(super) router_kinds: RouterKinds,
-    pub(super) around: Mutex<HashMap<RolloutKey, Arc<Around>>>,
     /// How the watches fare.
     pub(super) streams: OnceLock<Streams>,
     /// Since when this process decides.
@@ -108,7 +105,6 @@ impl Cluster {
             tables: Tables { routes, ..Tables::default() },
             references: References::default(),
             router_kinds: RouterKinds::default(),
-            around: Mutex::default(),
             streams: OnceLock::new(),
             deciding_since: OnceLock::new(),
             looked_in: Mutex::default(),
@@ -165,11 +161,6 @@ impl Cluster {
         self.streams.get().map_or(0, Streams::restores)
     }
 
-    /// Drops what one tick kept for its own preconditions.
-    pub fn finish_tick(&self, key: &RolloutKey) {
-        lock(&self.around).remove(key);
-    }
-
     /// Publishes something about a Rollout outside of a tick.
     pub fn tell_about(&self, key: &RolloutKey, notice: &Notice) {
         let entry = self.tables.rollouts.get(&key.namespace, &key.name);
@@ -193,11 +184,5 @@ impl Cluster {
     /// A router's kind at the version that is watched.
     pub(super) fn route_resource(&self, kind: &WatchedKind) -> ApiResource {
         route_resource(kind, self.router_kinds.version(kind))
-    }
-
-    /// What the tick that is under way has observed.
-    pub(super) fn around(&self, key: &RolloutKey) -> Result<Arc<Around>, WorldError> {
-        let missing = || WorldError::Conflict(format!("{key} was not observed in this tick"));
-        lock(&self.around).get(key).cloned().ok_or_else(missing)
     }
 }

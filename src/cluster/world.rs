@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
-use super::{action_log::described, call, locks::lock, shared::Cluster};
+use super::{action_log::described, around::Around, call, locks::lock, shared::Cluster};
 use crate::{
     api::{RolloutStatus, reason::Reason},
     engine::{Action, Notice},
@@ -17,22 +17,24 @@ const WORDS_WAIT: SignedDuration = SignedDuration::from_secs(2);
 
 #[async_trait]
 impl World for Cluster {
-    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
+    type Snapshot = Arc<Around>;
+
+    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation<Arc<Around>>>, WorldError> {
         self.is_consistent()?;
         self.observe_rollout(key).await
     }
 
-    async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {
+    async fn carry_out(&self, observation: &Observation<Arc<Around>>, action: &Action) -> Result<(), WorldError> {
         self.is_consistent()?;
-        let key = RolloutKey::of(&observation.rollout);
-        let done = self.perform(&key, action).await;
+        let around = &observation.snapshot;
+        let done = self.perform(around, action).await;
         if let Err(WorldError::Refused { reason, .. }) = &done {
-            self.settings.metrics.action_refused(&key.namespace, reason.as_str());
+            self.settings.metrics.action_refused(&around.key.namespace, reason.as_str());
         }
         done
     }
 
-    async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
+    async fn record(&self, observation: &Observation<Arc<Around>>, status: &RolloutStatus) -> Result<(), WorldError> {
         self.is_consistent()?;
         lock(&self.unsaid).remove(&RolloutKey::of(&observation.rollout));
         self.record_status(&observation.rollout, status).await?;
@@ -46,7 +48,7 @@ impl World for Cluster {
         now.duration_since(since) < WORDS_WAIT
     }
 
-    async fn tell(&self, observation: &Observation, notice: &Notice) {
+    async fn tell(&self, observation: &Observation<Arc<Around>>, notice: &Notice) {
         if notice.reason == Reason::RouteRepaired {
             self.settings.metrics.route_repaired(&RolloutKey::of(&observation.rollout).namespace);
         }
@@ -56,31 +58,31 @@ impl World for Cluster {
 
 impl Cluster {
     /// Makes one desired state so.
-    async fn perform(&self, key: &RolloutKey, action: &Action) -> Result<(), WorldError> {
-        let around = self.around(key)?;
+    async fn perform(&self, around: &Around, action: &Action) -> Result<(), WorldError> {
+        let key = &around.key;
         tracing::debug!(rollout = %key, action = described(action), "carry out");
         match action {
-            Action::EnsureRevision { id, number } => self.ensure_revision(&around, id, *number).await,
-            Action::EnsureReplicas { id, replicas } => self.ensure_replicas(&around, id, *replicas).await,
-            Action::EnsureMetadata { id, metadata } => self.ensure_metadata(&around, id, metadata).await,
-            Action::Evict { pod, uid } => self.evict(&around, pod, uid).await,
-            Action::RemoveRevision { id } => self.remove_revision(&around, id).await,
-            Action::EnsureTarget { target, revision } => self.ensure_target(&around, *target, revision).await,
-            Action::EnsureRoute(intent) => self.ensure_route(&around, intent).await,
-            Action::EnsureWorkload { replicas, paused } => self.ensure_workload(&around, *replicas, *paused).await,
+            Action::EnsureRevision { id, number } => self.ensure_revision(around, id, *number).await,
+            Action::EnsureReplicas { id, replicas } => self.ensure_replicas(around, id, *replicas).await,
+            Action::EnsureMetadata { id, metadata } => self.ensure_metadata(around, id, metadata).await,
+            Action::Evict { pod, uid } => self.evict(around, pod, uid).await,
+            Action::RemoveRevision { id } => self.remove_revision(around, id).await,
+            Action::EnsureTarget { target, revision } => self.ensure_target(around, *target, revision).await,
+            Action::EnsureRoute(intent) => self.ensure_route(around, intent).await,
+            Action::EnsureWorkload { replicas, paused } => self.ensure_workload(around, *replicas, *paused).await,
             Action::AskGate(_) if !self.fence.is_open() => Err(call::not_leading("ask a gate")),
             Action::AskGate(question) => {
                 let (triggers, rollout) = (Arc::clone(&self.triggers), key.clone());
                 self.gates.ensure_asked(key, question, move || triggers.rollout(rollout));
                 Ok(())
             }
-            Action::EnsureRun(request) => self.ensure_run(&around, request).await,
-            Action::CheckRun(request) => self.check_run(&around, request).await,
-            Action::StopRun { name } => self.stop_run(&around, name).await,
+            Action::EnsureRun(request) => self.ensure_run(around, request).await,
+            Action::CheckRun(request) => self.check_run(around, request).await,
+            Action::StopRun { name } => self.stop_run(around, name).await,
             Action::AnswerCommand { name, state, message } => {
                 self.answer_command(&key.namespace, name, *state, message).await
             }
-            Action::Restore(stage) => self.hand_back(&around, *stage).await,
+            Action::Restore(stage) => self.hand_back(around, *stage).await,
         }
     }
 }

@@ -37,7 +37,6 @@ impl AsyncWork<RolloutKey> for RolloutWork {
         let start = tokio::time::Instant::now();
         let ticking = self.tick(&key).instrument(span.clone());
         let ticked = AssertUnwindSafe(tokio::time::timeout(TICK_DEADLINE, ticking)).catch_unwind().await;
-        self.cluster.finish_tick(&key);
         self.metrics.reconciled(start.elapsed());
         span.in_scope(|| match ticked {
             Ok(Ok(Ok(next))) => next,

@@ -363,13 +363,15 @@ pub(super) fn run_seen(run: &AnalysisRun) -> RunSeen {
 
 #[async_trait]
 impl World for LocalWorld {
+    type Snapshot = ();
+
     async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
         if *key != self.inner.key {
             return Ok(None);
         }
         let state = self.inner.state();
         let seen = state.seen(self.inner.clock.now());
-        Ok(Some(Observation { rollout: state.rollout.clone(), seen }))
+        Ok(Some(Observation { rollout: state.rollout.clone(), seen, snapshot: () }))
     }
 
     async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {

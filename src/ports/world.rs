@@ -36,11 +36,13 @@ impl fmt::Display for RolloutKey {
 
 /// A Rollout and all that was observed around it at one moment.
 #[derive(Clone, Debug)]
-pub struct Observation {
+pub struct Observation<S = ()> {
     /// The object with its last status.
     pub rollout: Rollout,
     /// What was observed.
     pub seen: Seen,
+    /// What the world itself needs to carry out what is decided from this.
+    pub snapshot: S,
 }
 
 /// Why the world did not do as asked.
@@ -86,12 +88,16 @@ impl WorldError {
 /// A cluster, as far as the engine is concerned.
 #[async_trait]
 pub trait World: Send + Sync {
+    /// What the world remembers of an observation, such as the versions that its writes are conditional on.
+    type Snapshot: Send + Sync;
+
     /// The Rollout with all that can be seen around it; `None` when it is gone.
-    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError>;
+    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation<Self::Snapshot>>, WorldError>;
     /// Makes one desired state so. Doing it twice changes nothing.
-    async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError>;
+    async fn carry_out(&self, observation: &Observation<Self::Snapshot>, action: &Action) -> Result<(), WorldError>;
     /// Writes the status, on condition that the Rollout is still the one observed.
-    async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError>;
+    async fn record(&self, observation: &Observation<Self::Snapshot>, status: &RolloutStatus)
+    -> Result<(), WorldError>;
     /// Whether a status that differs only in counts and messages may be deferred, to be written together with what
     /// follows.
     fn words_may_wait(&self, _key: &RolloutKey) -> bool {
@@ -100,5 +106,5 @@ pub trait World: Send + Sync {
     /// Looks on while decisions are made: the simulator checks the invariants here.
     fn decided(&self, _input: &Input<'_>, _decision: &Decision) {}
     /// Publishes a transition. Failing to publish never fails a tick.
-    async fn tell(&self, observation: &Observation, notice: &Notice);
+    async fn tell(&self, observation: &Observation<Self::Snapshot>, notice: &Notice);
 }

@@ -25,7 +25,7 @@ const ECHO: SignedDuration = SignedDuration::from_millis(500);
 ///
 /// A failed action ends the tick, and the status is recorded all the same. A refused one does not: it is put on record,
 /// where it blocks the step that builds on it until it succeeds (S53), and everything else continues in its time.
-pub async fn tick(world: &dyn World, key: &RolloutKey, clock: &dyn Clock) -> Result<Option<Decision>, WorldError> {
+pub async fn tick<W: World>(world: &W, key: &RolloutKey, clock: &dyn Clock) -> Result<Option<Decision>, WorldError> {
     let Some(observation) = world.observe(key).await? else { return Ok(None) };
     let mut tick = Tick::new(world, clock, observation);
     let mut last = Decision::default();
@@ -65,10 +65,10 @@ pub async fn tick(world: &dyn World, key: &RolloutKey, clock: &dyn Clock) -> Res
 }
 
 /// A tick that is under way.
-struct Tick<'a> {
-    world: &'a dyn World,
+struct Tick<'a, W: World> {
+    world: &'a W,
     clock: &'a dyn Clock,
-    observation: Observation,
+    observation: Observation<W::Snapshot>,
     /// The status on record.
     recorded: RolloutStatus,
     /// The status decided last.
@@ -79,8 +79,8 @@ struct Tick<'a> {
     acted: bool,
 }
 
-impl<'a> Tick<'a> {
-    fn new(world: &'a dyn World, clock: &'a dyn Clock, observation: Observation) -> Self {
+impl<'a, W: World> Tick<'a, W> {
+    fn new(world: &'a W, clock: &'a dyn Clock, observation: Observation<W::Snapshot>) -> Self {
         let recorded = observation.rollout.status.clone().unwrap_or_default();
         let known = recorded.clone();
         Tick { world, clock, observation, recorded, known, notices: Vec::new(), acted: false }

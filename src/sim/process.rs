@@ -340,6 +340,8 @@ impl Clock for Process {
 
 #[async_trait]
 impl World for Process {
+    type Snapshot = ();
+
     async fn observe(&self, _: &RolloutKey) -> Result<Option<Observation>, WorldError> {
         let mut cluster = self.cluster();
         let now = cluster.now;
@@ -368,7 +370,7 @@ impl World for Process {
         if cluster.file_invalid() {
             rollout = cluster.in_force(&rollout);
         }
-        let observation = Observation { rollout, seen: self.look(&cluster) };
+        let observation = Observation { rollout, seen: self.look(&cluster), snapshot: () };
         kept.versions = cluster.versions_of_all();
         // Only a cache that can be behind needs to be remembered.
         kept.observed = cluster.faults.blur_the_view().then(|| observation.clone());

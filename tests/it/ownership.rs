@@ -126,9 +126,7 @@ impl Shop {
     /// One tick, as the controller's queue runs it.
     async fn tick(&self, name: &str) -> Result<Option<Decision>, WorldError> {
         let key = key(name);
-        let ticked = tick(&self.cluster, &key, &*self.clock).await;
-        self.cluster.finish_tick(&key);
-        ticked
+        tick(&self.cluster, &key, &*self.clock).await
     }
 
     /// Ticks until pods and status no longer change; pods come at once.

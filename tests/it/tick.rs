@@ -87,13 +87,15 @@ impl Clock for Watched {
 
 #[async_trait]
 impl World for Watched {
+    type Snapshot = ();
+
     async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
         let sim = self.sim();
         let mut rollout = Rollout::new(&key.name, sim.spec.clone());
         rollout.metadata.namespace = Some(key.namespace.clone());
         rollout.metadata.uid = Some("uid".into());
         rollout.status = Some(sim.status.clone());
-        Ok(Some(Observation { rollout, seen: sim.seen() }))
+        Ok(Some(Observation { rollout, seen: sim.seen(), snapshot: () }))
     }
 
     async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {

@@ -39,6 +39,8 @@ impl From<FolderError> for WorldError {
 
 #[async_trait]
 impl World for Site {
+    type Snapshot = ();
+
     async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
         let Some(rollout) = self.rollout().filter(|_| *key == self.inner.key) else { return Ok(None) };
         let mut state = self.inner.state();
@@ -47,7 +49,7 @@ impl World for Site {
             self.inner.keep(&mut state)?;
         }
         let seen = self.inner.seen(&state, &rollout);
-        Ok(Some(Observation { rollout, seen }))
+        Ok(Some(Observation { rollout, seen, snapshot: () }))
     }
 
     async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Shop, key, rollout};
-use glidepath::api::reason::Reason;
+use glidepath::{api::reason::Reason, ports::World};
 
 /// A run as the controller makes them; `tail` is `2-1-step3`.
 fn run(uid: &Value, tail: &str, phase: &str, verdict: &str, minute: usize) -> Value {
@@ -99,7 +99,7 @@ async fn c5_runs_of_the_current_attempt_stay_and_are_read_again_by_a_new_control
     let kept: Vec<String> = (0..4).map(|number| format!("web-2-1-step{number}")).collect();
     assert_eq!(shop.server.names("analysisruns"), kept);
 
-    let world: &dyn glidepath::ports::World = &shop.cluster;
+    let world = &shop.cluster;
     shop.server.take_asked();
     for expected_reads in [4, 0] {
         let seen = world.observe(&key("web")).await.unwrap().unwrap().seen;
@@ -144,7 +144,7 @@ async fn c5_an_observation_does_not_walk_over_what_has_ended() {
     let shop = Shop::new();
     let uid = shop.put("rollouts", rollout("web", 1))["metadata"]["uid"].clone();
     shop.settle("web").await;
-    let world: &dyn glidepath::ports::World = &shop.cluster;
+    let world = &shop.cluster;
     // The best of several tries: others use this machine too.
     let observe_often = async || {
         let mut best = Duration::MAX;
@@ -189,7 +189,7 @@ async fn m9_a_run_that_is_not_this_rollouts_is_no_evidence() {
     shop.put("analysisruns", unkeyed);
     shop.put("analysisruns", run(&json!("another"), "2-1-background", "Running", "Pass", 1));
     shop.put("analysisruns", run(&uid, "2-1-goal", "Running", "Continue", 1));
-    let world: &dyn World = &shop.cluster;
+    let world = &shop.cluster;
     let observation = world.observe(&key("web")).await.unwrap().unwrap();
     assert_eq!(observation.seen.runs.keys().collect::<Vec<_>>(), ["web-2-1-goal"]);
 
