@@ -78,10 +78,10 @@ fn by_goal(strategy: &AbTestStrategy, goal: Goal, text: &str) -> Option<Standing
 
 /// At the end of its time the policy of the spec decides.
 fn without_decision(draft: &Draft<'_>, decide: &Decide, text: &str) -> Standing {
-    let end = draft.not_before_first_look(draft.step_reaches(decide.at_most));
-    if draft.step_elapsed() >= decide.at_most.signed() && end <= draft.now() {
+    if draft.is_time_over(decide.at_most) {
         return Standing::Ends(Ending::Inconclusive(format!("no decision within {}: {text}", decide.at_most)));
     }
+    let end = draft.not_before_first_look(draft.step_reaches(decide.at_most));
     waits(draft, format!("A/B test running: {text}"), end)
 }
 

@@ -400,6 +400,13 @@ impl<'a> Draft<'a> {
         self.status.state.clock().is_none_or(|clock| clock.stopped_since.is_none())
     }
 
+    /// Whether the current step has lasted so long: not while its clocks are stopped (S36, S37), and not before the first
+    /// look is over.
+    pub fn is_time_over(&self, length: HumanDuration) -> bool {
+        let end = self.not_before_first_look(self.step_reaches(length));
+        self.clock_runs() && self.step_elapsed() >= length.signed() && end <= self.now()
+    }
+
     /// A moment that the current step's clocks decide: none while they are stopped.
     pub fn while_clocks_run(&self, moment: Timestamp) -> Option<Timestamp> {
         self.clock_runs().then_some(moment)

@@ -68,10 +68,10 @@ pub fn standing(draft: &Draft<'_>, gate: &Gate) -> Standing {
         return Standing::Ends(Ending::Fails(Reason::GateRefused, message));
     }
     let timeout = gate.timeout();
-    let end = draft.not_before_first_look(draft.step_reaches(timeout));
-    if draft.step_elapsed() >= timeout.signed() && end <= draft.now() {
+    if draft.is_time_over(timeout) {
         return timed_out(draft, gate, timeout);
     }
+    let end = draft.not_before_first_look(draft.step_reaches(timeout));
     let (reason, message) = waiting(draft, gate);
     Standing::Waits(Wait::until(reason, message, draft.while_clocks_run(end)))
 }

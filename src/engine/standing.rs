@@ -197,7 +197,7 @@ fn without_verdict(draft: &Draft<'_>, at_most: HumanDuration, reason: Reason) ->
     let length = if extended { HumanDuration::from(at_most.get() * 2) } else { at_most };
     let end = draft.not_before_first_look(draft.step_reaches(length));
     let (traffic, evidence) = (observing::under(draft), observing::evidence(draft));
-    if !draft.clock_runs() || draft.step_elapsed() < length.signed() || end > draft.now() {
+    if !draft.is_time_over(length) {
         let message = format!("observing {traffic}: {evidence}");
         return Standing::Waits(Wait::until(reason, message, draft.while_clocks_run(end)));
     }

@@ -202,6 +202,20 @@ fn s36_while_paused_the_tests_time_stands_still() {
     comes_to(&mut world, HOUR * 25, |world| world.status.held().is_some());
 }
 
+/// A pause that is commanded when the time is over, and before any controller has seen that it is.
+#[test]
+fn s36_a_test_does_not_end_in_a_pause_that_came_first() {
+    let mut world = test_of(spec(by_weight()), OPEN);
+    comes_to(&mut world, HOUR, |world| world.status.waiting_for.as_ref().is_some_and(|w| w.reason == Reason::Testing));
+    world.now += HOUR * 24 * 15;
+    world.command(Verb::Pause, false);
+    world.settle().unwrap();
+    world.run_until(HOUR, |_| false).unwrap();
+    assert_eq!(world.status.held(), None, "{}", world.status.message);
+    world.command(Verb::Resume, false);
+    comes_to(&mut world, HOUR, |world| world.status.held().is_some());
+}
+
 #[test]
 fn s73_users_stay_until_the_candidate_is_everywhere() {
     let mut world = test_of(spec(by_weight()), OPEN);

@@ -195,6 +195,20 @@ fn s36_while_paused_nobody_is_asked_and_the_clock_stands_still() {
     comes_to(&mut world, MINUTE * 2, |world| world.status.held().is_some());
 }
 
+/// A pause that is commanded when the time is over, and before any controller has seen that it is.
+#[test]
+fn s36_a_gate_does_not_time_out_in_a_pause_that_came_first() {
+    let gate = Gate { timeout: Some(HumanDuration::secs(600)), ..endpoint() };
+    let mut world = at_gate(spec(gate), unclear());
+    world.now += HOUR;
+    world.command(Verb::Pause, false);
+    world.settle().unwrap();
+    passes(&mut world, HOUR);
+    assert_eq!(world.status.held(), None, "{}", world.status.message);
+    world.command(Verb::Resume, false);
+    comes_to(&mut world, MINUTE * 2, |world| world.status.held().is_some());
+}
+
 /// Rule S39: a yes that is on record is not asked for again; one that was lost with the process is.
 #[test]
 fn s16_a_yes_on_record_outlives_the_controller() {

@@ -46,16 +46,6 @@ strategy:
     postPromotionAnalysis: {templates: [{name: errors}], atMost: 20s}
 ";
 
-const AB_TEST: &str = "
-strategy:
-  abTest:
-    weight: 50
-    minDuration: 10s
-    maxDuration: 20s
-    goal: {templates: [{name: orders}]}
-    guardrails: {templates: [{name: errors}]}
-";
-
 fn spec(parts: &[&str]) -> RolloutSpec {
     serde_yaml::from_str(&format!("{COMMON}{}", parts.concat())).unwrap()
 }
@@ -121,13 +111,12 @@ fn violations(checker: &impl Checker<Release>) -> Vec<String> {
 }
 
 /// The strategies, and where they split traffic.
-fn releases() -> [(&'static str, RolloutSpec, &'static str); 5] {
+fn releases() -> [(&'static str, RolloutSpec, &'static str); 4] {
     [
         ("Canary by routes", spec(&[ROUTES, CANARY]), legal::CANARY_BY_ROUTES),
         ("Canary by the ratio of pods", spec(&[CANARY]), legal::CANARY_BY_RATIO),
         ("Blue-green by routes", spec(&[ROUTES, BLUE_GREEN]), legal::BLUE_GREEN_BY_ROUTES),
         ("Blue-green by Service", spec(&[BLUE_GREEN]), legal::BLUE_GREEN_BY_SERVICE),
-        ("A/B test", spec(&[ROUTES, AB_TEST]), legal::AB_TEST),
     ]
 }
 
