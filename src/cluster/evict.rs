@@ -6,14 +6,14 @@ use kube::{
     api::{DeleteParams, EvictParams, Preconditions},
 };
 
-use super::{around::Around, call::is_missing, shared::Cluster};
+use super::{call::is_missing, shared::Cluster, snapshot::Snapshot};
 use crate::{api::reason::Reason, ports::WorldError};
 
 impl Cluster {
     /// Evicts exactly this pod; a deleted one counts as evicted. A disruption budget that allows no eviction is
     /// reported at once: this client does not retry, which the other would do silently for the whole call timeout.
-    pub(super) async fn evict(&self, around: &Around, pod: &str, uid: &str) -> Result<(), WorldError> {
-        let namespace = &around.key.namespace;
+    pub(super) async fn evict(&self, snapshot: &Snapshot, pod: &str, uid: &str) -> Result<(), WorldError> {
+        let namespace = &snapshot.key.namespace;
         let api: Api<Pod> = Api::namespaced(self.no_retry.clone(), namespace);
         let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let delete_options = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };

@@ -18,7 +18,7 @@ use kube::{
 use super::{
     call::read,
     item::Item,
-    kinds::RolloutKept,
+    kinds::CachedRollout,
     locks::lock,
     resources::{resource, rollouts, runs_resource},
     selection::Selection,
@@ -98,7 +98,7 @@ impl Cluster {
     }
 
     /// Takes in what a changed Rollout refers to, and triggers every Rollout whose claims that changes.
-    pub(super) fn rollout_changed(&self, key: &RolloutKey, change: &Change<RolloutKept>) {
+    pub(super) fn rollout_changed(&self, key: &RolloutKey, change: &Change<CachedRollout>) {
         let now = change.new.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
         for rival in self.index(key, now) {
             self.triggers.rollout(rival);

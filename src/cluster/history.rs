@@ -10,7 +10,7 @@ use kube::api::{ApiResource, DeleteParams, Preconditions, PropagationPolicy};
 use super::{
     call::is_missing,
     locks::lock,
-    records::{CommandKept, EndedRun, RunKept, ended_of},
+    records::{CachedCommand, CachedRun, EndedRun, ended_of},
     resources::runs_resource,
     shared::Cluster,
     table::{Entry, Kept, Table},
@@ -72,7 +72,7 @@ impl Cluster {
     }
 
     /// Ended runs of this Rollout beyond its limits, the oldest first. Runs made by hand are none of its own.
-    fn surplus_runs(&self, key: &RolloutKey, rollout: &Rollout) -> Vec<Arc<Entry<RunKept>>> {
+    fn surplus_runs(&self, key: &RolloutKey, rollout: &Rollout) -> Vec<Arc<Entry<CachedRun>>> {
         let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
         let in_use = evidence_prefix(key, rollout);
         let mut ended = self.tables.runs.group(&key.namespace, &ended_of(&key.name));
@@ -89,7 +89,7 @@ impl Cluster {
         surplus
     }
 
-    fn surplus_commands(&self, key: &RolloutKey) -> Vec<Arc<Entry<CommandKept>>> {
+    fn surplus_commands(&self, key: &RolloutKey) -> Vec<Arc<Entry<CachedCommand>>> {
         let mut answered = self.tables.commands.group(&key.namespace, &ended_of(&key.name));
         answered.retain(|command| !command.deleting);
         answered.sort_by(|a, b| (a.created, &a.key.name).cmp(&(b.created, &b.key.name)));
@@ -98,11 +98,16 @@ impl Cluster {
     }
 
     /// Commands for a Rollout that is not there, an hour after their answer; and when the next is due.
-    fn unclaimed_commands(&self, key: &RolloutKey, now: Timestamp) -> (Vec<Arc<Entry<CommandKept>>>, Option<Duration>) {
+    fn unclaimed_commands(
+        &self,
+        key: &RolloutKey,
+        now: Timestamp,
+    ) -> (Vec<Arc<Entry<CachedCommand>>>, Option<Duration>) {
         let mut answered = self.tables.commands.group(&key.namespace, &ended_of(&key.name));
         answered.retain(|command| !command.deleting);
-        let end =
-            |command: &Entry<CommandKept>| command.value.taken_at.or(command.created).unwrap_or(now) + UNKNOWN_ROLLOUT;
+        let end = |command: &Entry<CachedCommand>| {
+            command.value.taken_at.or(command.created).unwrap_or(now) + UNKNOWN_ROLLOUT
+        };
         let (over, young): (Vec<_>, Vec<_>) = answered.into_iter().partition(|command| end(command) <= now);
         let next = young.iter().map(|command| end(command).duration_since(now)).min();
         (over, next.and_then(|wait| Duration::try_from(wait).ok()))
@@ -145,7 +150,7 @@ impl Cluster {
 }
 
 /// Takes a place among those that are kept, if there is one left.
-fn fits(run: &Entry<RunKept>, good: &mut u32, bad: &mut u32) -> bool {
+fn fits(run: &Entry<CachedRun>, good: &mut u32, bad: &mut u32) -> bool {
     let succeeded = run.value.ended().is_some_and(EndedRun::succeeded);
     let room = if succeeded { good } else { bad };
     let fits = *room > 0;

@@ -26,26 +26,26 @@ pub const ORIGINAL_SELECTOR: &str = "glidepath.dev/original-selector";
 
 /// A Rollout, or why it could not be read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RolloutKept {
+pub struct CachedRollout {
     /// The object, or what is at fault.
     pub rollout: Result<Rollout, Box<Unreadable>>,
     /// Which installation's it is, as far as that can be read.
     pub class: Option<Box<str>>,
 }
 
-impl Kept for RolloutKept {
+impl Kept for CachedRollout {
     fn keep(object: &DynamicObject) -> Self {
         let class = object.data.pointer("/spec/class").and_then(Value::as_str).map(Into::into);
-        RolloutKept { rollout: decode(object).map_err(|fault| Box::new(Unreadable::of(object, fault))), class }
+        CachedRollout { rollout: decode(object).map_err(|fault| Box::new(Unreadable::of(object, fault))), class }
     }
     fn keep_unread(object: &Unread) -> Option<Self> {
-        Some(RolloutKept { rollout: Err(Box::new(Unreadable::from(object))), class: None })
+        Some(CachedRollout { rollout: Err(Box::new(Unreadable::from(object))), class: None })
     }
 }
 
 /// A ReplicaSet of ours.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ReplicaSetKept {
+pub struct CachedReplicaSet {
     /// The owning Rollout's name.
     pub rollout: String,
     /// The revision id.
@@ -76,7 +76,7 @@ pub struct ReplicaSetKept {
     pub other_manager: Option<String>,
 }
 
-impl Kept for ReplicaSetKept {
+impl Kept for CachedReplicaSet {
     fn is_selected(meta: &ObjectMeta) -> bool {
         mark(meta.labels.as_ref(), ROLLOUT_LABEL).is_some()
     }
@@ -85,7 +85,7 @@ impl Kept for ReplicaSetKept {
         let data = &object.data;
         let labels = object.metadata.labels.as_ref();
         let template = data.pointer("/spec/template").cloned().unwrap_or_default();
-        ReplicaSetKept {
+        CachedReplicaSet {
             rollout: mark(labels, ROLLOUT_LABEL).unwrap_or_default().to_owned(),
             revision: mark(labels, REVISION_LABEL).unwrap_or_default().to_owned(),
             number: mark(object.metadata.annotations.as_ref(), NUMBER).and_then(|n| n.parse().ok()).unwrap_or(0),
@@ -107,7 +107,7 @@ impl Kept for ReplicaSetKept {
     }
 }
 
-impl ReplicaSetKept {
+impl CachedReplicaSet {
     /// Whether the Rollout of this uid controls it.
     pub fn is_controlled_by(&self, uid: &str) -> bool {
         self.controller.as_ref().is_some_and(|owner| &*owner.uid == uid)
@@ -139,7 +139,7 @@ impl fmt::Display for Owner {
 
 /// A Service.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ServiceKept {
+pub struct CachedService {
     /// What it selects.
     pub selector: BTreeMap<String, String>,
     /// What a Service made from it copies.
@@ -154,11 +154,11 @@ pub struct ServiceKept {
     pub other_manager: Option<String>,
 }
 
-impl Kept for ServiceKept {
+impl Kept for CachedService {
     fn keep(object: &DynamicObject) -> Self {
         let selector = object.data.pointer("/spec/selector").cloned().unwrap_or_default();
         let original = mark(object.metadata.annotations.as_ref(), ORIGINAL_SELECTOR);
-        ServiceKept {
+        CachedService {
             selector: serde_json::from_value(selector).unwrap_or_default(),
             face: ServiceFace::of(object),
             copied: mark(object.metadata.annotations.as_ref(), COPIED_FACE).map(Into::into),
@@ -171,21 +171,21 @@ impl Kept for ServiceKept {
 
 /// An EndpointSlice.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SliceKept {
+pub struct CachedSlice {
     /// Its Service.
     pub service: String,
     /// Names of pods that are ready.
     pub ready: Vec<String>,
 }
 
-impl Kept for SliceKept {
+impl Kept for CachedSlice {
     fn keep(object: &DynamicObject) -> Self {
         let service = mark(object.metadata.labels.as_ref(), "kubernetes.io/service-name").unwrap_or_default();
         let endpoints = object.data.get("endpoints").and_then(Value::as_array);
         let mut ready: Vec<String> = endpoints.into_iter().flatten().filter_map(ready_pod).collect();
         ready.sort();
         ready.dedup();
-        SliceKept { service: service.to_owned(), ready }
+        CachedSlice { service: service.to_owned(), ready }
     }
     fn group(&self) -> Option<&str> {
         Some(&self.service)
@@ -200,7 +200,7 @@ fn ready_pod(endpoint: &Value) -> Option<String> {
 
 /// A pod of one of our revisions.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PodKept {
+pub struct CachedPod {
     /// The revision id.
     pub revision: String,
     /// Its ReplicaSet.
@@ -213,14 +213,14 @@ pub struct PodKept {
     pub carried: Mark,
 }
 
-impl Kept for PodKept {
+impl Kept for CachedPod {
     fn is_selected(meta: &ObjectMeta) -> bool {
         mark(meta.labels.as_ref(), REVISION_LABEL).is_some()
     }
 
     fn keep(object: &DynamicObject) -> Self {
         let (labels, annotations) = (object.metadata.labels.as_ref(), object.metadata.annotations.as_ref());
-        PodKept {
+        CachedPod {
             revision: mark(labels, REVISION_LABEL).unwrap_or_default().to_owned(),
             owner: owner(object, "ReplicaSet").unwrap_or_default(),
             trouble: pod_trouble(&object.data),
@@ -260,7 +260,7 @@ fn container_trouble(status: &Value) -> Option<String> {
 
 /// A Deployment.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DeploymentKept {
+pub struct CachedDeployment {
     /// What its spec asks for.
     pub wanted: u32,
     /// Its own pods.
@@ -279,12 +279,12 @@ pub struct DeploymentKept {
     pub other_manager: Option<String>,
 }
 
-impl Kept for DeploymentKept {
+impl Kept for CachedDeployment {
     fn keep(object: &DynamicObject) -> Self {
         let data = &object.data;
         let selector = data.pointer("/spec/selector").cloned().unwrap_or_default();
         let template = data.pointer("/spec/template").cloned().unwrap_or_default();
-        DeploymentKept {
+        CachedDeployment {
             wanted: count(data, "/spec/replicas"),
             pods: count(data, "/status/replicas"),
             available: count(data, "/status/availableReplicas"),
@@ -299,16 +299,16 @@ impl Kept for DeploymentKept {
 
 /// A HorizontalPodAutoscaler.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AutoscalerKept {
+pub struct CachedAutoscaler {
     /// The Deployment that it scales; empty when it scales something else.
     pub deployment: String,
 }
 
-impl Kept for AutoscalerKept {
+impl Kept for CachedAutoscaler {
     fn keep(object: &DynamicObject) -> Self {
         let target = object.data.pointer("/spec/scaleTargetRef").cloned().unwrap_or_default();
         let deployment = if text(&target, "/kind") == "Deployment" { text(&target, "/name") } else { "" };
-        AutoscalerKept { deployment: deployment.to_owned() }
+        CachedAutoscaler { deployment: deployment.to_owned() }
     }
     fn group(&self) -> Option<&str> {
         Some(&self.deployment)
@@ -317,14 +317,14 @@ impl Kept for AutoscalerKept {
 
 /// An object of a router, whole: a plan edits what it owns and keeps the rest.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RouteKept {
+pub struct CachedRoute {
     /// The object without managedFields.
     pub object: Value,
     /// The last foreign writer of its spec.
     pub other_manager: Option<String>,
 }
 
-impl Kept for RouteKept {
+impl Kept for CachedRoute {
     fn keep(object: &DynamicObject) -> Self {
         let fields = object.metadata.managed_fields.as_deref().unwrap_or_default();
         let others = fields.iter().filter(|f| f.manager.as_deref() != Some(MANAGER) && f.subresource.is_none());
@@ -332,7 +332,7 @@ impl Kept for RouteKept {
         let other_manager = newest.and_then(|f| f.manager.clone());
         let mut bare = object.clone();
         bare.metadata.managed_fields = None;
-        RouteKept { object: serde_json::to_value(bare).unwrap_or_default(), other_manager }
+        CachedRoute { object: serde_json::to_value(bare).unwrap_or_default(), other_manager }
     }
     /// All of a namespace belong together: a router may want to see all of a kind.
     fn group(&self) -> Option<&str> {
@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn an_undecodable_rollout_names_the_field() {
-        let kept = RolloutKept::keep(&object(json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
+        let kept = CachedRollout::keep(&object(json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
             "metadata": {"name": "a"}, "spec": {"settle": 5}})));
         let fault = kept.rollout.unwrap_err();
         assert!(fault.message.contains("spec.settle"), "{fault:?}");
@@ -422,15 +422,15 @@ mod tests {
         let template = json!({"metadata": {
             "labels": {"app": "a", "tier": "trial", "role": "canary", REVISION_LABEL: "x"},
             "annotations": {"n": "1", METADATA_ANNOTATION: added.text()}, "creationTimestamp": null}});
-        let set = ReplicaSetKept::keep(&object(json!({
+        let set = CachedReplicaSet::keep(&object(json!({
             "metadata": {"name": "a"}, "spec": {"template": template}})));
         assert_eq!(set.template, normal_template(pure));
         assert_eq!(set.carried, Carried::Whole(Box::new(added)));
         let pod = object(json!({"metadata": template["metadata"]}));
-        assert_eq!(PodKept::keep(&pod).carried, set.carried.mark(), "a pod that was born of it");
+        assert_eq!(CachedPod::keep(&pod).carried, set.carried.mark(), "a pod that was born of it");
         let mut bare = pod.clone();
         bare.metadata.labels.as_mut().unwrap().remove("role");
-        assert_eq!(PodKept::keep(&bare).carried, Mark::ASTRAY);
+        assert_eq!(CachedPod::keep(&bare).carried, Mark::ASTRAY);
     }
 
     /// The field manager that last scaled a ReplicaSet is known from managedFields, also through the scale subresource;
@@ -446,7 +446,7 @@ mod tests {
             (json!([ours(&replicas), kubectl(&template)]), None),
             (json!([]), None),
         ] {
-            let set = ReplicaSetKept::keep(&object(json!({"metadata": {"name": "a", "managedFields": managers}})));
+            let set = CachedReplicaSet::keep(&object(json!({"metadata": {"name": "a", "managedFields": managers}})));
             assert_eq!(set.other_manager.as_deref(), other);
         }
     }
@@ -477,7 +477,7 @@ mod tests {
 
     #[test]
     fn endpoints_count_unless_they_say_not_ready() {
-        let slice = SliceKept::keep(&object(json!({
+        let slice = CachedSlice::keep(&object(json!({
             "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
             "endpoints": [
                 {"targetRef": {"name": "b"}, "conditions": {"ready": true}}, {"targetRef": {"name": "a"}},

@@ -13,7 +13,7 @@ use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{around::Around, locks::lock, triggers::Triggers, *};
+use super::{locks::lock, snapshot::Snapshot, triggers::Triggers, *};
 use crate::{
     api::{
         AnalysisRun, FINALIZER, Percent, ROLLOUT_LABEL, RolloutStatus,
@@ -184,11 +184,11 @@ impl Shop {
         self.fence.hold(Term(term), Instant::now() + Duration::from_secs(10));
     }
 
-    async fn observe(&self) -> Option<Observation<Arc<Around>>> {
+    async fn observe(&self) -> Option<Observation<Arc<Snapshot>>> {
         self.cluster.observe(&self.key).await.unwrap()
     }
 
-    async fn shift(&self, observation: &Observation<Arc<Around>>, percent: u32) -> Result<(), WorldError> {
+    async fn shift(&self, observation: &Observation<Arc<Snapshot>>, percent: u32) -> Result<(), WorldError> {
         let intent = RouteIntent::weight(Percent::whole(percent));
         self.cluster.carry_out(observation, &Action::EnsureRoute(intent)).await
     }

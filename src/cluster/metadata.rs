@@ -7,11 +7,11 @@ use kube::api::{DynamicObject, Patch};
 use serde_json::{Value, json};
 
 use super::{
-    around::Around,
     call::{is_missing, read},
-    kinds::{PodKept, ReplicaSetKept},
+    kinds::{CachedPod, CachedReplicaSet},
     resources::resource,
     shared::Cluster,
+    snapshot::Snapshot,
     table::Entry,
     workload::params,
 };
@@ -29,11 +29,11 @@ impl Cluster {
     /// time.
     pub(super) async fn ensure_metadata(
         &self,
-        around: &Around,
+        snapshot: &Snapshot,
         id: &str,
         metadata: &PodMetadata,
     ) -> Result<(), WorldError> {
-        let Some(set) = self.replica_set(around, id) else {
+        let Some(set) = self.replica_set(snapshot, id) else {
             return Err(WorldError::Conflict(format!("revision {id} has no ReplicaSet")));
         };
         let template: Value = serde_json::from_str(&set.value.template)
@@ -53,7 +53,7 @@ impl Cluster {
     }
 
     /// On the very object that was observed: what is said to have been added must be what was.
-    async fn patch_template(&self, set: &Entry<ReplicaSetKept>, wanted: &Added) -> Result<(), WorldError> {
+    async fn patch_template(&self, set: &Entry<CachedReplicaSet>, wanted: &Added) -> Result<(), WorldError> {
         let patch = set.value.carried.added().patch_to(wanted);
         let patch = json!({
             "metadata": set.condition(),
@@ -64,7 +64,12 @@ impl Cluster {
 
     /// A pod that is gone by now needs nothing. What was added to it is usually what its template had until now; else the
     /// pod itself is asked.
-    async fn patch_pod(&self, pod: &Entry<PodKept>, set: &ReplicaSetKept, wanted: &Added) -> Result<(), WorldError> {
+    async fn patch_pod(
+        &self,
+        pod: &Entry<CachedPod>,
+        set: &CachedReplicaSet,
+        wanted: &Added,
+    ) -> Result<(), WorldError> {
         let (namespace, name) = (&pod.key.namespace, &pod.key.name);
         let api = self.api(&resource::<Pod>(), namespace);
         let known =
@@ -96,7 +101,7 @@ impl Cluster {
     }
 
     /// Whether a revision's pods, or its template itself, carry something else than what was added to the template.
-    pub(super) fn metadata_astray(&self, set: &Entry<ReplicaSetKept>) -> bool {
+    pub(super) fn metadata_astray(&self, set: &Entry<CachedReplicaSet>) -> bool {
         let mark = set.value.carried.mark();
         let pods = || self.tables.pods.group(&set.key.namespace, &set.key.name);
         mark == Mark::ASTRAY || pods().iter().any(|pod| !pod.deleting && pod.value.carried != mark)

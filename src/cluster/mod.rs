@@ -5,7 +5,6 @@
 //! but its watches; every answer to a write goes into the tables at once (kube rule 5).
 
 mod action_log;
-mod around;
 mod call;
 mod chain;
 pub mod decode;
@@ -43,6 +42,7 @@ mod selectors;
 mod server_clock;
 mod services;
 mod shared;
+mod snapshot;
 mod status;
 mod strays;
 pub mod table;

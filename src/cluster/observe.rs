@@ -7,14 +7,14 @@ use kube::api::Patch;
 use serde_json::{Value, json};
 
 use super::{
-    around::{Around, WantedTemplate},
     decode::decode,
-    kinds::{DeploymentKept, PodKept, ReplicaSetKept},
+    kinds::{CachedDeployment, CachedPod, CachedReplicaSet},
     locks::lock,
     problems::{invalid, is_file_invalid},
     resources::rollouts,
     routes::routing,
     shared::Cluster,
+    snapshot::{Snapshot, WantedTemplate},
     table::Entry,
     targets::{self, Split, Targets},
     traffic::Traffic,
@@ -36,10 +36,10 @@ impl Cluster {
     pub(super) async fn observe_rollout(
         &self,
         key: &RolloutKey,
-    ) -> Result<Option<Observation<Arc<Around>>>, WorldError> {
+    ) -> Result<Option<Observation<Arc<Snapshot>>>, WorldError> {
         self.look_first(key).await?;
         let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else {
-            lock(&self.unsaid).remove(key);
+            lock(&self.pending_summary).remove(key);
             lock(&self.evidence).remove(key);
             lock(&self.strays).remove(key);
             lock(&self.looked_in).remove(key);
@@ -72,19 +72,19 @@ impl Cluster {
         // An invalid file takes no objects over: until it is fixed those on record are the ones that count.
         let objects_changed = old.is_some() && findings.is_none();
         rollout.spec = old.unwrap_or(rollout.spec);
-        let mut around = self.look_around(key, rollout);
-        let mut seen = self.seen(&around);
+        let mut snapshot = self.take_snapshot(key, rollout);
+        let mut seen = self.seen(&snapshot);
         let blocked = findings.is_some() || seen.problems.iter().any(|problem| problem.blocks_all);
-        if !deleting && !blocked && self.keep_in_step(&around).await? {
-            around = self.look_around(key, around.rollout);
-            seen = self.seen(&around);
+        if !deleting && !blocked && self.keep_in_step(&snapshot).await? {
+            snapshot = self.take_snapshot(key, snapshot.rollout);
+            seen = self.seen(&snapshot);
         }
-        let runs = self.runs_seen(key, &around.rollout).await?;
+        let runs = self.runs_seen(key, &snapshot.rollout).await?;
         let mut seen = Seen { objects_changed, runs, ..seen };
         // Problems are reported for the current spec, not for what it replaces.
         seen.problems.splice(0..0, findings);
-        seen.file_invalid = is_file_invalid(&around.rollout, &seen.problems);
-        Ok(Some(Observation { rollout: around.rollout.clone(), seen, snapshot: Arc::new(around) }))
+        seen.file_invalid = is_file_invalid(&snapshot.rollout, &seen.problems);
+        Ok(Some(Observation { rollout: snapshot.rollout.clone(), seen, snapshot: Arc::new(snapshot) }))
     }
 
     /// On first sight: our finalizer (S40), and the number of replicas where an autoscaler will own it (S8).
@@ -128,14 +128,14 @@ impl Cluster {
     }
 
     /// Its ReplicaSets: those that it controls. A label can be copied from anywhere.
-    fn revisions_of(&self, key: &RolloutKey, rollout: &Rollout) -> Vec<Arc<Entry<ReplicaSetKept>>> {
+    fn revisions_of(&self, key: &RolloutKey, rollout: &Rollout) -> Vec<Arc<Entry<CachedReplicaSet>>> {
         let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
         let mut revisions = self.tables.replica_sets.group(&key.namespace, &key.name);
         revisions.retain(|entry| !entry.deleting && entry.value.is_controlled_by(uid));
         revisions
     }
 
-    fn look_around(&self, key: &RolloutKey, rollout: Rollout) -> Around {
+    fn take_snapshot(&self, key: &RolloutKey, rollout: Rollout) -> Snapshot {
         let uid = rollout.metadata.uid.clone().unwrap_or_default();
         let revisions = self.revisions_of(key, &rollout);
         let workload = rollout.spec.workload_ref.as_ref();
@@ -147,7 +147,7 @@ impl Cluster {
         };
         let (routers, context) = routing(key, &rollout, &self.settings.routes);
         let targets = targets::of(&rollout.spec);
-        Around {
+        Snapshot {
             uid,
             version: rollout.metadata.resource_version.clone().unwrap_or_default(),
             traffic: self.observe_traffic(key, &targets, &routers, &context),
@@ -177,34 +177,34 @@ impl Cluster {
         Traffic::new(routes, other_manager, services.collect())
     }
 
-    fn seen(&self, around: &Around) -> Seen {
-        let objects = around.traffic.routes();
-        let (route, error) = read_routes(around, &objects);
+    fn seen(&self, snapshot: &Snapshot) -> Seen {
+        let objects = snapshot.traffic.routes();
+        let (route, error) = read_routes(snapshot, &objects);
         Seen {
-            template: around.template.as_ref().map(|t| TemplateSeen {
+            template: snapshot.template.as_ref().map(|t| TemplateSeen {
                 id: t.id.clone(),
                 images: revision::images(&t.raw),
-                restarted_at: restarted_at(around),
+                restarted_at: restarted_at(snapshot),
             }),
-            replicas: around.desired_replicas(),
-            revisions: around.revisions.iter().map(|entry| self.revision_seen(entry)).collect(),
-            pods: self.pods_seen(around),
-            stable_target: self.target_seen(around, &objects, Target::Stable),
-            canary_target: self.target_seen(around, &objects, Target::Canary),
-            workload: around.workload.as_deref().map(workload_seen),
+            replicas: snapshot.desired_replicas(),
+            revisions: snapshot.revisions.iter().map(|entry| self.revision_seen(entry)).collect(),
+            pods: self.pods_seen(snapshot),
+            stable_target: self.target_seen(snapshot, &objects, Target::Stable),
+            canary_target: self.target_seen(snapshot, &objects, Target::Canary),
+            workload: snapshot.workload.as_deref().map(workload_seen),
             runs: BTreeMap::new(),
-            commands: self.commands_seen(&around.key),
-            gate: self.gates.seen(&around.key),
-            problems: self.problems(around, error.as_ref()),
+            commands: self.commands_seen(&snapshot.key),
+            gate: self.gates.seen(&snapshot.key),
+            problems: self.problems(snapshot, error.as_ref()),
             objects_changed: false,
             file_invalid: false,
             deciding_since: self.deciding_since.get().copied(),
-            selector: selector_text(&around.selector),
+            selector: selector_text(&snapshot.selector),
             route,
         }
     }
 
-    fn revision_seen(&self, entry: &Entry<ReplicaSetKept>) -> RevisionSeen {
+    fn revision_seen(&self, entry: &Entry<CachedReplicaSet>) -> RevisionSeen {
         let set = &entry.value;
         let pods = || self.tables.pods.group(&entry.key.namespace, &entry.key.name);
         let trouble = set.failure.clone().or_else(|| {
@@ -227,9 +227,9 @@ impl Cluster {
     }
 
     /// The pods one by one, while a restart is on record: they are not needed otherwise.
-    fn pods_seen(&self, around: &Around) -> Option<Vec<PodSeen>> {
-        around.rollout.status.as_ref()?.state.restart()?;
-        let sets = around.revisions.iter();
+    fn pods_seen(&self, snapshot: &Snapshot) -> Option<Vec<PodSeen>> {
+        snapshot.rollout.status.as_ref()?.state.restart()?;
+        let sets = snapshot.revisions.iter();
         let pods = sets.flat_map(|set| self.tables.pods.group(&set.key.namespace, &set.key.name));
         let seen = pods.filter(|pod| !pod.deleting).map(|pod| PodSeen {
             name: pod.key.name.clone(),
@@ -241,29 +241,29 @@ impl Cluster {
         Some(seen.collect())
     }
 
-    fn target_seen(&self, around: &Around, objects: &Objects, target: Target) -> Option<TargetSeen> {
-        let targets = &around.targets;
+    fn target_seen(&self, snapshot: &Snapshot, objects: &Objects, target: Target) -> Option<TargetSeen> {
+        let targets = &snapshot.targets;
         if targets.split == Split::Subset {
-            return around.routers.iter().find_map(|router| router.target(&around.context, objects, target));
+            return snapshot.routers.iter().find_map(|router| router.target(&snapshot.context, objects, target));
         }
         let name = if target == Target::Stable { targets.stable.as_ref() } else { targets.canary.as_ref() }?;
-        let mut revision = selected_revision(around, name);
+        let mut revision = selected_revision(snapshot, name);
         if let (Target::Stable, Split::Host, Some(root)) = (target, targets.split, &targets.root)
-            && selected_revision(around, root) != revision
+            && selected_revision(snapshot, root) != revision
         {
             // Root and stable move together: until both have moved the target selects nothing that could be relied on.
             revision = None;
         }
-        let endpoints = self.endpoints(around, name);
-        let service = self.tables.services.get(&around.key.namespace, name);
+        let endpoints = self.endpoints(snapshot, name);
+        let service = self.tables.services.get(&snapshot.key.namespace, name);
         let other_manager = service.and_then(|service| service.value.other_manager.clone());
         Some(TargetSeen { revision, endpoints: Some(endpoints), other_manager })
     }
 
     /// Ready endpoints of a Service by revision; pods of no revision of ours are counted under the empty name.
-    fn endpoints(&self, around: &Around, service: &str) -> BTreeMap<String, u32> {
-        let namespace = &around.key.namespace;
-        let is_ours = |pod: &PodKept| around.revisions.iter().any(|entry| entry.key.name == pod.owner);
+    fn endpoints(&self, snapshot: &Snapshot, service: &str) -> BTreeMap<String, u32> {
+        let namespace = &snapshot.key.namespace;
+        let is_ours = |pod: &CachedPod| snapshot.revisions.iter().any(|entry| entry.key.name == pod.owner);
         let mut pods: Vec<String> =
             self.tables.slices.group(namespace, service).iter().flat_map(|slice| slice.value.ready.clone()).collect();
         pods.sort();
@@ -304,20 +304,20 @@ impl Cluster {
     }
 }
 
-fn restarted_at(around: &Around) -> Option<String> {
-    let own = around.rollout.spec.template.as_ref().and_then(revision::restarted_at).map(str::to_owned);
-    own.or_else(|| around.workload.as_ref()?.value.restarted_at.clone())
+fn restarted_at(snapshot: &Snapshot) -> Option<String> {
+    let own = snapshot.rollout.spec.template.as_ref().and_then(revision::restarted_at).map(str::to_owned);
+    own.or_else(|| snapshot.workload.as_ref()?.value.restarted_at.clone())
 }
 
-fn selected_revision(around: &Around, service: &str) -> Option<String> {
-    around.traffic.service(service)?.value.selector.get(REVISION_LABEL).cloned()
+fn selected_revision(snapshot: &Snapshot, service: &str) -> Option<String> {
+    snapshot.traffic.service(service)?.value.selector.get(REVISION_LABEL).cloned()
 }
 
 /// Rule S1: a Deployment's template is compared with our ReplicaSets' first, and the hash only names a new one.
 fn wanted_template(
     rollout: &Rollout,
-    workload: Option<&Entry<DeploymentKept>>,
-    revisions: &[Arc<Entry<ReplicaSetKept>>],
+    workload: Option<&Entry<CachedDeployment>>,
+    revisions: &[Arc<Entry<CachedReplicaSet>>],
 ) -> Option<WantedTemplate> {
     if let Some(raw) = &rollout.spec.template {
         return Some(WantedTemplate { id: revision::id(raw), raw: raw.clone() });
@@ -329,35 +329,37 @@ fn wanted_template(
     Some(WantedTemplate { id, raw })
 }
 
-fn read_routes(around: &Around, objects: &Objects) -> (Option<RouteSeen>, Option<RouteError>) {
-    if around.routers.is_empty() {
+fn read_routes(snapshot: &Snapshot, objects: &Objects) -> (Option<RouteSeen>, Option<RouteError>) {
+    if snapshot.routers.is_empty() {
         return (None, None);
     }
-    match router::read_all(&around.routers, &around.context, objects, &known_routes(around)) {
+    match router::read_all(&snapshot.routers, &snapshot.context, objects, &known_routes(snapshot)) {
         Ok(seen) => {
-            let other_manager = around.traffic.other_manager.clone();
+            let other_manager = snapshot.traffic.other_manager.clone();
             (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), None)
         }
         Err(error) => {
             let back = RouteIntent::default();
-            let returnable =
-                around.routers.iter().any(|router| !router.plan_all(&around.context, objects, &back).writes.is_empty());
+            let returnable = snapshot
+                .routers
+                .iter()
+                .any(|router| !router.plan_all(&snapshot.context, objects, &back).writes.is_empty());
             (Some(RouteSeen { returnable, ..RouteSeen::default() }), Some(error))
         }
     }
 }
 
 /// All header routes, the mirror and the stickiness that the steps have by now.
-fn known_routes(around: &Around) -> RouteIntent {
-    let steps = items::items(&around.rollout.spec.strategy.steps());
-    let status = around.rollout.status.as_ref();
+fn known_routes(snapshot: &Snapshot) -> RouteIntent {
+    let steps = items::items(&snapshot.rollout.spec.strategy.steps());
+    let status = snapshot.rollout.status.as_ref();
     let (_, mirror) = items::routes_at(&steps, status.map_or(0, |status| status.step_index));
-    let sticky = status.and_then(|status| engine::stickiness(&around.rollout.spec, status));
+    let sticky = status.and_then(|status| engine::stickiness(&snapshot.rollout.spec, status));
     RouteIntent { headers: items::header_routes(&steps), mirror, sticky, ..RouteIntent::default() }
 }
 
-fn workload_seen(entry: &Entry<DeploymentKept>) -> WorkloadSeen {
-    let DeploymentKept { wanted, pods, available, paused, .. } = entry.value;
+fn workload_seen(entry: &Entry<CachedDeployment>) -> WorkloadSeen {
+    let CachedDeployment { wanted, pods, available, paused, .. } = entry.value;
     let other_manager = entry.value.other_manager.clone();
     WorkloadSeen { wanted, pods, available, paused, other_manager }
 }

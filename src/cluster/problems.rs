@@ -1,6 +1,6 @@
 //! What blocks a Rollout, with what its owner can do.
 
-use super::{around::Around, references, resources::watched_kinds, shared::Cluster, targets::Split};
+use super::{references, resources::watched_kinds, shared::Cluster, snapshot::Snapshot, targets::Split};
 use crate::{
     api::{
         Rollout,
@@ -15,51 +15,51 @@ use crate::{
 
 impl Cluster {
     /// All problems that can be found before anything is written.
-    pub(super) fn problems(&self, around: &Around, route: Option<&RouteError>) -> Vec<Problem> {
+    pub(super) fn problems(&self, snapshot: &Snapshot, route: Option<&RouteError>) -> Vec<Problem> {
         let mut problems = Vec::new();
-        problems.extend(self.unavailable_router(around));
-        problems.extend(self.unreadable_objects(around));
-        problems.extend(self.claims(around));
-        problems.extend(missing_workload(around));
-        problems.extend(selected_metadata(around));
-        problems.extend(self.autoscaled(around));
-        problems.extend(self.missing_root(around));
-        problems.extend(self.excluding_selector(around));
+        problems.extend(self.unavailable_router(snapshot));
+        problems.extend(self.unreadable_objects(snapshot));
+        problems.extend(self.claims(snapshot));
+        problems.extend(missing_workload(snapshot));
+        problems.extend(selected_metadata(snapshot));
+        problems.extend(self.autoscaled(snapshot));
+        problems.extend(self.missing_root(snapshot));
+        problems.extend(self.excluding_selector(snapshot));
         problems.extend(route.map(|error| problem(error.reason(), error.to_string(), false)));
         problems
     }
 
     /// A router's kind that cannot be seen. A Rollout at rest keeps its pods as they are wanted; one that has anything under
     /// way stays exactly as it is.
-    fn unavailable_router(&self, around: &Around) -> Option<Problem> {
+    fn unavailable_router(&self, snapshot: &Snapshot) -> Option<Problem> {
         // Without ReferenceGrants there is no consent but by annotation.
         let lists = |router: &dyn Router| {
-            let lists = router.lists(&around.context);
+            let lists = router.lists(&snapshot.context);
             lists.into_iter().filter(|list| !list.is_consent())
         };
         let named = |kind: &&WatchedKind| {
-            let mut routers = around.routers.iter();
+            let mut routers = snapshot.routers.iter();
             routers.any(|router| {
-                router.objects(&around.context).iter().any(|object| object.plural == kind.plural)
+                router.objects(&snapshot.context).iter().any(|object| object.plural == kind.plural)
                     || lists(router.as_ref()).any(|list| list.plural == kind.plural)
             })
         };
         let message = watched_kinds().filter(named).find_map(|kind| self.router_kinds.trouble(kind))?;
-        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
+        let rests = snapshot.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
         Some(Problem { reason: Reason::RouterUnavailable, message, blocks_all: !rests })
     }
 
     /// Rule S7: each object, and each pod, has one Rollout: of those that name it, the one that comes first.
-    fn claims(&self, around: &Around) -> Option<Problem> {
+    fn claims(&self, snapshot: &Snapshot) -> Option<Problem> {
         let earlier = |other: &RolloutKey| {
-            if *other == around.key {
+            if *other == snapshot.key {
                 return None;
             }
             let entry = self.tables.rollouts.get(&other.namespace, &other.name)?;
-            let is_first = entry.value.rollout.as_ref().is_ok_and(|rival| turn(rival) < turn(&around.rollout));
+            let is_first = entry.value.rollout.as_ref().is_ok_and(|rival| turn(rival) < turn(&snapshot.rollout));
             is_first.then_some(entry)
         };
-        for object in references::exclusive(&around.key, &around.rollout) {
+        for object in references::exclusive(&snapshot.key, &snapshot.rollout) {
             let (plural, namespace, name) = &object;
             for other in self.references.of(plural, namespace, name) {
                 let rival = earlier(&other);
@@ -72,7 +72,7 @@ impl Cluster {
                 }
             }
         }
-        let other = self.references.overlapping(&around.key).into_iter().find(|other| earlier(other).is_some())?;
+        let other = self.references.overlapping(&snapshot.key).into_iter().find(|other| earlier(other).is_some())?;
         let message = format!(
             "the selector overlaps with that of Rollout {other}: one selects the other's pods; add a distinct label to the pods of each and select by it, or delete one of the two"
         );
@@ -81,26 +81,26 @@ impl Cluster {
 
     /// Rule S7: an autoscaler of the Deployment would fight over its pods. Before the Deployment is taken over nothing is
     /// written; afterwards no step completes. KEDA's ScaledObjects make such an autoscaler too.
-    fn autoscaled(&self, around: &Around) -> Option<Problem> {
-        let workload = &around.rollout.spec.workload_ref.as_ref()?.name;
-        let autoscaler = self.tables.autoscalers.group(&around.key.namespace, workload).into_iter().next()?;
+    fn autoscaled(&self, snapshot: &Snapshot) -> Option<Problem> {
+        let workload = &snapshot.rollout.spec.workload_ref.as_ref()?.name;
+        let autoscaler = self.tables.autoscalers.group(&snapshot.key.namespace, workload).into_iter().next()?;
         let message = format!(
             "HorizontalPodAutoscaler/{} scales Deployment/{workload}; point its scaleTargetRef at this Rollout \
              (apiVersion: glidepath.dev/v1alpha1, kind: Rollout, name: {}) or delete it; {} until then",
             autoscaler.key.name,
-            around.key.name,
-            if adopted(around) { "no step completes" } else { "the Deployment is not changed" },
+            snapshot.key.name,
+            if adopted(snapshot) { "no step completes" } else { "the Deployment is not changed" },
         );
-        Some(problem(Reason::AutoscaledWorkload, message, !adopted(around)))
+        Some(problem(Reason::AutoscaledWorkload, message, !adopted(snapshot)))
     }
 
-    fn missing_root(&self, around: &Around) -> Option<Problem> {
-        let (named, field) = match around.targets.split {
-            Split::Switch => (around.targets.root.as_ref(), "activeService"),
-            _ => (around.rollout.spec.services.as_ref()?.root.as_ref(), "services.root"),
+    fn missing_root(&self, snapshot: &Snapshot) -> Option<Problem> {
+        let (named, field) = match snapshot.targets.split {
+            Split::Switch => (snapshot.targets.root.as_ref(), "activeService"),
+            _ => (snapshot.rollout.spec.services.as_ref()?.root.as_ref(), "services.root"),
         };
         match named {
-            Some(root) if self.tables.services.get(&around.key.namespace, root).is_none() => {
+            Some(root) if self.tables.services.get(&snapshot.key.namespace, root).is_none() => {
                 let message = format!("Missing Service/{root}: referenced by {field}; create it or fix the name");
                 Some(problem(Reason::MissingService, message, false))
             }
@@ -125,10 +125,10 @@ pub(super) fn is_file_invalid(rollout: &Rollout, problems: &[Problem]) -> bool {
 }
 
 /// Problems of the Deployment, with the messages of `lint` for the Rollout's own selector and template.
-fn selected_metadata(around: &Around) -> Option<Problem> {
-    let workload = around.workload.as_ref()?;
-    let mut found = validate::selected_by(&around.rollout.spec, &workload.value.selector);
-    let template = around.template.as_ref().map(|template| &template.raw["metadata"]);
+fn selected_metadata(snapshot: &Snapshot) -> Option<Problem> {
+    let workload = snapshot.workload.as_ref()?;
+    let mut found = validate::selected_by(&snapshot.rollout.spec, &workload.value.selector);
+    let template = snapshot.template.as_ref().map(|template| &template.raw["metadata"]);
     let path = format!("Deployment/{}: spec.template.metadata", workload.key.name);
     found.extend(template.map(|metadata| validate::own_keys(&path, metadata)).unwrap_or_default());
     invalid_by(&found)
@@ -143,15 +143,15 @@ fn invalid_by(findings: &[Finding]) -> Option<Problem> {
     (!errors.is_empty()).then(|| problem(Reason::InvalidSpec, errors.join("; "), true))
 }
 
-fn missing_workload(around: &Around) -> Option<Problem> {
-    let workload = around.rollout.spec.workload_ref.as_ref().filter(|_| around.workload.is_none())?;
+fn missing_workload(snapshot: &Snapshot) -> Option<Problem> {
+    let workload = snapshot.rollout.spec.workload_ref.as_ref().filter(|_| snapshot.workload.is_none())?;
     let message = format!("Missing Deployment/{}: referenced by workloadRef; create it or fix the name", workload.name);
     Some(problem(Reason::MissingWorkload, message, false))
 }
 
 /// Whether the Deployment's pods are replaced by ours already.
-fn adopted(around: &Around) -> bool {
-    around.rollout.status.as_ref().is_some_and(|status| status.memory.adopted)
+fn adopted(snapshot: &Snapshot) -> bool {
+    snapshot.rollout.status.as_ref().is_some_and(|status| status.memory.adopted)
 }
 
 fn problem(reason: Reason, message: String, blocks_all: bool) -> Problem {

@@ -7,7 +7,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    around::Around, item::Item, resources::rollouts, shared::Cluster, unreadable::Unreadable, workload::params,
+    item::Item, resources::rollouts, shared::Cluster, snapshot::Snapshot, unreadable::Unreadable, workload::params,
 };
 use crate::{
     api::{Rollout, RolloutSpec, reason::Reason, status::Course},
@@ -55,24 +55,24 @@ impl Cluster {
 impl Cluster {
     /// Objects that a Rollout names, or that belong to it, and that cannot be read: what they say must not be taken for
     /// nothing. A Rollout at rest keeps its pods as they are wanted; one that has anything under way stays as it is.
-    pub(super) fn unreadable_objects(&self, around: &Around) -> Option<Problem> {
-        let message = self.unreadable_named(around).or_else(|| self.unreadable_run(around))?;
-        let rests = around.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
+    pub(super) fn unreadable_objects(&self, snapshot: &Snapshot) -> Option<Problem> {
+        let message = self.unreadable_named(snapshot).or_else(|| self.unreadable_run(snapshot))?;
+        let rests = snapshot.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
         Some(Problem { reason: Reason::UnreadableObject, message, blocks_all: !rests })
     }
 
-    fn unreadable_named(&self, around: &Around) -> Option<String> {
-        let (namespace, targets) = (&around.key.namespace, &around.targets);
+    fn unreadable_named(&self, snapshot: &Snapshot) -> Option<String> {
+        let (namespace, targets) = (&snapshot.key.namespace, &snapshot.targets);
         let said = |what: String, why: String| format!("cannot read {what}: {why}; fix the object");
         let mut services = [&targets.stable, &targets.canary, &targets.root].into_iter().flatten();
         let service = services
             .find_map(|name| Some(said(format!("Service/{name}"), self.tables.services.unreadable(namespace, name)?)));
         let workload = || {
-            let name = &around.rollout.spec.workload_ref.as_ref()?.name;
+            let name = &snapshot.rollout.spec.workload_ref.as_ref()?.name;
             Some(said(format!("Deployment/{name}"), self.tables.deployments.unreadable(namespace, name)?))
         };
         let route = || {
-            let mut objects = around.routers.iter().flat_map(|router| router.objects(&around.context));
+            let mut objects = snapshot.routers.iter().flat_map(|router| router.objects(&snapshot.context));
             objects.find_map(|object| {
                 let table = self.tables.routes.get(object.plural.as_str())?;
                 let why = table.unreadable(&object.namespace, &object.name)?;
@@ -82,8 +82,8 @@ impl Cluster {
         service.or_else(workload).or_else(route)
     }
 
-    fn unreadable_run(&self, around: &Around) -> Option<String> {
-        let runs = self.tables.runs.group(&around.key.namespace, &around.key.name);
+    fn unreadable_run(&self, snapshot: &Snapshot) -> Option<String> {
+        let runs = self.tables.runs.group(&snapshot.key.namespace, &snapshot.key.name);
         runs.iter().find_map(|entry| {
             let why = entry.value.unreadable()?;
             Some(format!(

@@ -40,7 +40,7 @@ fn group_of(rollout: &str, ended: bool) -> Box<str> {
 
 /// An AnalysisRun.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RunKept {
+pub struct CachedRun {
     group: Box<str>,
     /// Whose evidence it is; `None` where owner and key do not say so.
     pub identity: Option<RunIdentity>,
@@ -120,7 +120,7 @@ fn digest(text: &str) -> u64 {
     hasher.finish()
 }
 
-impl RunKept {
+impl CachedRun {
     /// The Rollout that it says it belongs to.
     pub fn rollout(&self) -> &str {
         self.group.strip_suffix(ENDED).unwrap_or(&self.group)
@@ -151,7 +151,7 @@ impl RunKept {
     }
 }
 
-impl Kept for RunKept {
+impl Kept for CachedRun {
     const RECORDS: bool = true;
 
     /// An ended run is no more than its outcome; its metrics and reports are the larger part of a list.
@@ -165,12 +165,12 @@ impl Kept for RunKept {
         let state = object.data.get("status").and_then(ended).map_or_else(|| at_work(object), RunState::Ended);
         let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default();
         let group = group_of(rollout, matches!(state, RunState::Ended(_)));
-        RunKept { group, identity: RunIdentity::of(object), state }
+        CachedRun { group, identity: RunIdentity::of(object), state }
     }
     fn keep_unread(object: &Unread) -> Option<Self> {
         let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default();
         let state = RunState::Unreadable(object.why.as_str().into());
-        Some(RunKept { group: group_of(rollout, false), identity: None, state })
+        Some(CachedRun { group: group_of(rollout, false), identity: None, state })
     }
     fn group(&self) -> Option<&str> {
         Some(&self.group)
@@ -206,7 +206,7 @@ fn at_work(object: &DynamicObject) -> RunState {
 
 /// A RolloutCommand.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CommandKept {
+pub struct CachedCommand {
     group: Box<str>,
     /// What it asks for, until it has a state, also one that a newer version wrote.
     pub spec: Option<Box<RolloutCommandSpec>>,
@@ -216,21 +216,21 @@ pub struct CommandKept {
     pub taken_at: Option<Timestamp>,
 }
 
-impl CommandKept {
+impl CachedCommand {
     /// The Rollout that it is for.
     pub fn rollout(&self) -> &str {
         self.group.strip_suffix(ENDED).unwrap_or(&self.group)
     }
 }
 
-impl Kept for CommandKept {
+impl Kept for CachedCommand {
     const RECORDS: bool = true;
 
     fn keep(object: &DynamicObject) -> Self {
         let told = object.data.pointer("/status/state");
         let read = |path: &str| object.data.pointer(path).cloned().unwrap_or(Value::Null);
         let spec = || serde_json::from_value(read("/spec")).ok().map(Box::new);
-        CommandKept {
+        CachedCommand {
             group: group_of(text(&object.data, "/spec/rollout"), told.is_some()),
             spec: if told.is_none() { spec() } else { None },
             taken_at: serde_json::from_value(read("/status/takenAt")).ok(),
@@ -250,10 +250,10 @@ mod tests {
     use crate::cluster::item::Item;
     use kube::core::TypeMeta;
 
-    fn run(phase: &str, owner: &str, key: &str) -> RunKept {
+    fn run(phase: &str, owner: &str, key: &str) -> CachedRun {
         let owners = json!([{"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "name": "web", "uid": owner,
             "controller": true}]);
-        RunKept::keep(
+        CachedRun::keep(
             &serde_json::from_value(json!({
                 "metadata": {"name": "web-2-1-background", "ownerReferences": owners, "annotations": {KEY: key},
                     "labels": {ROLLOUT_LABEL: "web"}},
@@ -270,9 +270,9 @@ mod tests {
         let expected = EndedRun { phase: RunPhase::Finished, verdict: Verdict::Fail, epoch: 3 };
         assert_eq!((ended.ended(), ended.rollout(), ended.group()), (Some(expected), "web", Some("web/ended")));
         assert!(!expected.succeeded());
-        let size = size_of::<RunKept>().max(size_of::<CommandKept>());
+        let size = size_of::<CachedRun>().max(size_of::<CachedCommand>());
         assert!(size <= 80, "{size} bytes, besides the name of the group");
-        assert!(size_of::<super::super::table::Entry<RunKept>>() <= 256);
+        assert!(size_of::<super::super::table::Entry<CachedRun>>() <= 256);
     }
 
     /// A list holds tens of thousands: the metrics of those that have ended are never built.
@@ -283,12 +283,12 @@ mod tests {
             let deep = format!("{}1{}", "[".repeat(9_000), "]".repeat(9_000));
             let status = format!(r#"{{"phase":"{phase}","verdict":"Fail","epoch":3,"metrics":{deep}}}"#);
             let raw = format!(r#"{{"metadata":{{"name":"web-1"}},"spec":{{"metrics":{deep}}},"status":{status}}}"#);
-            Item::read_briefly(&raw, &types, RunKept::brief).unwrap()
+            Item::read_briefly(&raw, &types, CachedRun::brief).unwrap()
         };
         let Item::Whole(ended) = read("Stopped") else { panic!("its outcome can be read") };
         assert_eq!(ended.data, json!({"status": {"phase": "Stopped", "verdict": "Fail", "epoch": 3}}));
         let outcome = EndedRun { phase: RunPhase::Stopped, verdict: Verdict::Fail, epoch: 3 };
-        assert_eq!(RunKept::keep(&ended).ended(), Some(outcome));
+        assert_eq!(CachedRun::keep(&ended).ended(), Some(outcome));
         assert!(matches!(read("Running"), Item::Unread(_)), "of a run at work all counts");
     }
 
@@ -309,7 +309,7 @@ mod tests {
         let command = |status: Value| {
             let spec = json!({"rollout": "web", "verb": "abort"});
             let object = json!({"metadata": {"name": "c"}, "spec": spec, "status": status});
-            CommandKept::keep(&serde_json::from_value(object).unwrap())
+            CachedCommand::keep(&serde_json::from_value(object).unwrap())
         };
         assert!(command(json!({})).spec.is_some());
         assert_eq!(command(json!({"state": "Taken"})).spec, None);

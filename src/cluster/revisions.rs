@@ -7,11 +7,11 @@ use kube::api::{DeleteParams, DynamicObject, Patch, PostParams, Preconditions, P
 use serde_json::{Value, json};
 
 use super::{
-    around::Around,
     call::{is_missing, read},
-    kinds::{NUMBER, ReplicaSetKept},
+    kinds::{CachedReplicaSet, NUMBER},
     resources::resource,
     shared::Cluster,
+    snapshot::Snapshot,
     table::{Entry, Kept},
     workload::params,
 };
@@ -25,22 +25,22 @@ const ALTERNATIVES: u32 = 3;
 
 impl Cluster {
     /// Makes the revision's ReplicaSet, or gives it its number.
-    pub(super) async fn ensure_revision(&self, around: &Around, id: &str, number: u64) -> Result<(), WorldError> {
-        match self.replica_set(around, id) {
+    pub(super) async fn ensure_revision(&self, snapshot: &Snapshot, id: &str, number: u64) -> Result<(), WorldError> {
+        match self.replica_set(snapshot, id) {
             Some(entry) if entry.value.number == number => Ok(()),
             Some(entry) => {
                 let patch = json!({"metadata": {"uid": entry.uid, "annotations": {NUMBER: number.to_string()}}});
                 self.patch_replica_set(&entry, patch).await
             }
-            None => self.create_replica_set(around, id, number).await,
+            None => self.create_replica_set(snapshot, id, number).await,
         }
     }
 
     /// Scales a revision. Growing needs only the same object; shrinking also that nothing in it has moved since it was
     /// observed: a leader that was stalled must not shrink what others rely on.
-    pub(super) async fn ensure_replicas(&self, around: &Around, id: &str, replicas: u32) -> Result<(), WorldError> {
-        let observed = around.revisions.iter().find(|entry| entry.value.revision == id).cloned();
-        let Some(entry) = observed.or_else(|| self.replica_set(around, id)) else {
+    pub(super) async fn ensure_replicas(&self, snapshot: &Snapshot, id: &str, replicas: u32) -> Result<(), WorldError> {
+        let observed = snapshot.revisions.iter().find(|entry| entry.value.revision == id).cloned();
+        let Some(entry) = observed.or_else(|| self.replica_set(snapshot, id)) else {
             return Err(WorldError::Conflict(format!("revision {id} has no ReplicaSet")));
         };
         if entry.value.wanted == replicas {
@@ -49,15 +49,15 @@ impl Cluster {
         let mut patch = json!({"metadata": {"uid": entry.uid}, "spec": {"replicas": replicas}});
         if replicas < entry.value.wanted {
             // The number of this tick may have been written first; that write was ours.
-            let newest = self.replica_set(around, id).filter(|newest| same_pods(newest, &entry));
+            let newest = self.replica_set(snapshot, id).filter(|newest| same_pods(newest, &entry));
             patch["metadata"]["resourceVersion"] = newest.unwrap_or(entry.clone()).version.clone().into();
         }
         self.patch_replica_set(&entry, patch).await
     }
 
     /// Deletes an old revision, but only the object that was observed.
-    pub(super) async fn remove_revision(&self, around: &Around, id: &str) -> Result<(), WorldError> {
-        let Some(entry) = around.revisions.iter().find(|entry| entry.value.revision == id) else { return Ok(()) };
+    pub(super) async fn remove_revision(&self, snapshot: &Snapshot, id: &str) -> Result<(), WorldError> {
+        let Some(entry) = snapshot.revisions.iter().find(|entry| entry.value.revision == id) else { return Ok(()) };
         let (namespace, name) = (&entry.key.namespace, &entry.key.name);
         let params = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Background),
@@ -75,15 +75,15 @@ impl Cluster {
     }
 
     /// The revision's ReplicaSet as known now.
-    pub(super) fn replica_set(&self, around: &Around, id: &str) -> Option<Arc<Entry<ReplicaSetKept>>> {
-        let all = self.tables.replica_sets.group(&around.key.namespace, &around.key.name);
-        let ours = |entry: &Entry<ReplicaSetKept>| !entry.deleting && entry.value.is_controlled_by(&around.uid);
+    pub(super) fn replica_set(&self, snapshot: &Snapshot, id: &str) -> Option<Arc<Entry<CachedReplicaSet>>> {
+        let all = self.tables.replica_sets.group(&snapshot.key.namespace, &snapshot.key.name);
+        let ours = |entry: &Entry<CachedReplicaSet>| !entry.deleting && entry.value.is_controlled_by(&snapshot.uid);
         all.into_iter().find(|entry| entry.value.revision == id && ours(entry))
     }
 
     pub(super) async fn patch_replica_set(
         &self,
-        entry: &Entry<ReplicaSetKept>,
+        entry: &Entry<CachedReplicaSet>,
         patch: Value,
     ) -> Result<(), WorldError> {
         let (namespace, name) = (&entry.key.namespace, &entry.key.name);
@@ -94,38 +94,38 @@ impl Cluster {
         Ok(())
     }
 
-    async fn create_replica_set(&self, around: &Around, id: &str, number: u64) -> Result<(), WorldError> {
+    async fn create_replica_set(&self, snapshot: &Snapshot, id: &str, number: u64) -> Result<(), WorldError> {
         let template =
-            around.template.as_ref().filter(|template| template.id == id).ok_or_else(|| WorldError::Refused {
+            snapshot.template.as_ref().filter(|template| template.id == id).ok_or_else(|| WorldError::Refused {
                 reason: Reason::RevisionLost,
                 message: format!("the ReplicaSet of revision {id} is gone, and the template has changed"),
             })?;
         for alternative in 0..=ALTERNATIVES {
-            let name = names::replica_set(&around.key.name, id, alternative);
-            let body = manifest(around, &name, id, number, &template.raw);
+            let name = names::replica_set(&snapshot.key.name, id, alternative);
+            let body = manifest(snapshot, &name, id, number, &template.raw);
             let object: DynamicObject =
                 serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
-            if let Some(written) = self.create_or_find(around, &name, id, &object).await? {
+            if let Some(written) = self.create_or_find(snapshot, &name, id, &object).await? {
                 self.tables.replica_sets.wrote(&written);
-                return self.ensure_label(around, &Entry::new(&written)).await;
+                return self.ensure_label(snapshot, &Entry::new(&written)).await;
             }
         }
         Err(WorldError::Refused {
             reason: Reason::NameTaken,
             message: format!(
                 "ReplicaSet {} and its {ALTERNATIVES} alternatives exist and are not this Rollout's; delete them",
-                names::replica_set(&around.key.name, id, 0)
+                names::replica_set(&snapshot.key.name, id, 0)
             ),
         })
     }
 
     /// Our watch selects by this label: a ReplicaSet that lost it is found by its name alone.
-    async fn ensure_label(&self, around: &Around, found: &Entry<ReplicaSetKept>) -> Result<(), WorldError> {
-        if found.value.rollout == around.key.name {
+    async fn ensure_label(&self, snapshot: &Snapshot, found: &Entry<CachedReplicaSet>) -> Result<(), WorldError> {
+        if found.value.rollout == snapshot.key.name {
             return Ok(());
         }
         let mut metadata = found.condition();
-        metadata["labels"] = json!({ROLLOUT_LABEL: around.key.name});
+        metadata["labels"] = json!({ROLLOUT_LABEL: snapshot.key.name});
         self.patch_replica_set(found, json!({"metadata": metadata})).await
     }
 
@@ -133,12 +133,12 @@ impl Cluster {
     /// foreign object.
     async fn create_or_find(
         &self,
-        around: &Around,
+        snapshot: &Snapshot,
         name: &str,
         id: &str,
         object: &DynamicObject,
     ) -> Result<Option<DynamicObject>, WorldError> {
-        let namespace = &around.key.namespace;
+        let namespace = &snapshot.key.namespace;
         let api = self.api(&resource::<ReplicaSet>(), namespace);
         let params = PostParams { field_manager: Some(super::resources::MANAGER.into()), ..PostParams::default() };
         let what = format!("create ReplicaSet {namespace}/{name}");
@@ -147,8 +147,8 @@ impl Cluster {
             Err(WorldError::Conflict(_)) => {
                 let found = read(&format!("get ReplicaSet {namespace}/{name}"), api.get_opt(name)).await?;
                 let ours = |object: &DynamicObject| {
-                    let kept = ReplicaSetKept::keep(object);
-                    kept.is_controlled_by(&around.uid) && kept.revision == id
+                    let kept = CachedReplicaSet::keep(object);
+                    kept.is_controlled_by(&snapshot.uid) && kept.revision == id
                 };
                 Ok(found.filter(ours))
             }
@@ -158,8 +158,8 @@ impl Cluster {
 }
 
 /// Whether two observations are of the same pods.
-fn same_pods(a: &Entry<ReplicaSetKept>, b: &Entry<ReplicaSetKept>) -> bool {
-    let pods = |e: &Entry<ReplicaSetKept>| (e.value.wanted, e.value.pods, e.value.ready, e.value.available);
+fn same_pods(a: &Entry<CachedReplicaSet>, b: &Entry<CachedReplicaSet>) -> bool {
+    let pods = |e: &Entry<CachedReplicaSet>| (e.value.wanted, e.value.pods, e.value.ready, e.value.available);
     a.uid == b.uid && pods(a) == pods(b)
 }
 
@@ -169,13 +169,13 @@ pub(super) fn is_named_for(name: &str, rollout: &str, id: &str) -> bool {
 }
 
 /// The Rollout's selector and the label that distinguishes this revision from the others.
-pub(super) fn selector_of(around: &Around, id: &str) -> LabelSelector {
-    let mut selector = around.selector.clone();
+pub(super) fn selector_of(snapshot: &Snapshot, id: &str) -> LabelSelector {
+    let mut selector = snapshot.selector.clone();
     selector.match_labels.get_or_insert_with(BTreeMap::new).insert(REVISION_LABEL.into(), id.into());
     selector
 }
 
-fn manifest(around: &Around, name: &str, id: &str, number: u64, template: &Value) -> Value {
+fn manifest(snapshot: &Snapshot, name: &str, id: &str, number: u64, template: &Value) -> Value {
     let mut template = template.clone();
     if !template["metadata"].is_object() {
         template["metadata"] = json!({});
@@ -187,23 +187,23 @@ fn manifest(around: &Around, name: &str, id: &str, number: u64, template: &Value
     json!({
         "apiVersion": "apps/v1", "kind": "ReplicaSet",
         "metadata": {
-            "name": name, "namespace": around.key.namespace,
-            "labels": {ROLLOUT_LABEL: around.key.name, REVISION_LABEL: id},
+            "name": name, "namespace": snapshot.key.namespace,
+            "labels": {ROLLOUT_LABEL: snapshot.key.name, REVISION_LABEL: id},
             "annotations": {NUMBER: number.to_string()},
-            "ownerReferences": owners(around),
+            "ownerReferences": owners(snapshot),
         },
         "spec": {
-            "replicas": 0, "minReadySeconds": around.rollout.spec.min_ready_seconds.unwrap_or(0),
-            "selector": selector_of(around, id), "template": template,
+            "replicas": 0, "minReadySeconds": snapshot.rollout.spec.min_ready_seconds.unwrap_or(0),
+            "selector": selector_of(snapshot, id), "template": template,
         },
     })
 }
 
 /// The Rollout controls it. The Deployment is a second owner, so that deleting the Rollout in the foreground removes
 /// one reference and leaves the pods until the restore is complete (rule S40).
-pub(super) fn owners(around: &Around) -> Value {
-    let mut owners = vec![around.owner(true)];
-    if let Some(workload) = &around.workload {
+pub(super) fn owners(snapshot: &Snapshot) -> Value {
+    let mut owners = vec![snapshot.owner(true)];
+    if let Some(workload) = &snapshot.workload {
         owners.push(
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.key.name, "uid": workload.uid}),
         );

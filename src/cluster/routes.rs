@@ -3,7 +3,7 @@
 use kube::api::{DeleteParams, DynamicObject, PostParams, TypeMeta};
 use serde_json::Value;
 
-use super::{around::Around, call::is_missing, resources::watched_kinds, shared::Cluster};
+use super::{call::is_missing, resources::watched_kinds, shared::Cluster, snapshot::Snapshot};
 use crate::{
     api::Rollout,
     engine::{RouteIntent, Target},
@@ -36,13 +36,13 @@ impl Cluster {
     }
 
     /// Makes all routers' objects say the intent: all of them, also when one fails.
-    pub(super) async fn ensure_route(&self, around: &Around, intent: &RouteIntent) -> Result<(), WorldError> {
+    pub(super) async fn ensure_route(&self, snapshot: &Snapshot, intent: &RouteIntent) -> Result<(), WorldError> {
         let mut failure = None;
-        for router in &around.routers {
-            let objects = around.traffic.routes();
-            let plan = router.plan_all(&around.context, &objects, intent);
+        for router in &snapshot.routers {
+            let objects = snapshot.traffic.routes();
+            let plan = router.plan_all(&snapshot.context, &objects, intent);
             for write in &plan.writes {
-                if let Err(error) = self.write_route(around, write).await {
+                if let Err(error) = self.write_route(snapshot, write).await {
                     failure.get_or_insert(error);
                 }
             }
@@ -56,45 +56,45 @@ impl Cluster {
     /// Makes a subset select the revision.
     pub(super) async fn ensure_subset(
         &self,
-        around: &Around,
+        snapshot: &Snapshot,
         target: Target,
         revision: &str,
     ) -> Result<(), WorldError> {
-        for router in &around.routers {
-            let objects = around.traffic.routes();
-            let writes = router.plan_target(&around.context, &objects, target, revision).map_err(|e| refused(&e))?;
+        for router in &snapshot.routers {
+            let objects = snapshot.traffic.routes();
+            let writes = router.plan_target(&snapshot.context, &objects, target, revision).map_err(|e| refused(&e))?;
             for write in &writes {
-                self.write_route(around, write).await?;
+                self.write_route(snapshot, write).await?;
             }
         }
         Ok(())
     }
 
     /// Leaves the routers' objects without us.
-    pub(super) async fn release_routes(&self, around: &Around) -> Result<(), WorldError> {
-        for router in &around.routers {
-            let objects = around.traffic.routes();
-            for write in router.hand_back(&around.context, &objects) {
-                self.write_route(around, &write).await?;
+    pub(super) async fn release_routes(&self, snapshot: &Snapshot) -> Result<(), WorldError> {
+        for router in &snapshot.routers {
+            let objects = snapshot.traffic.routes();
+            for write in router.hand_back(&snapshot.context, &objects) {
+                self.write_route(snapshot, &write).await?;
             }
         }
         Ok(())
     }
 
-    async fn write_route(&self, around: &Around, write: &PlannedWrite) -> Result<(), WorldError> {
+    async fn write_route(&self, snapshot: &Snapshot, write: &PlannedWrite) -> Result<(), WorldError> {
         match write {
-            PlannedWrite::Create(object) => self.put_route(around, object, true).await,
-            PlannedWrite::Replace(object) => self.put_route(around, object, false).await,
+            PlannedWrite::Create(object) => self.put_route(snapshot, object, true).await,
+            PlannedWrite::Replace(object) => self.put_route(snapshot, object, false).await,
             PlannedWrite::Delete(gone) => {
                 let Some(kind) = kind_of(&gone.kind) else { return Ok(()) };
                 let api = self.api(&self.route_resource(kind), &gone.namespace);
                 let what = format!("delete {} {}/{}", gone.kind, gone.namespace, gone.name);
-                let preconditions = around.traffic.preconditions(gone);
+                let preconditions = snapshot.traffic.preconditions(gone);
                 let params = DeleteParams { preconditions, ..DeleteParams::default() };
                 match self.write(&what, api.delete(&gone.name, &params)).await {
                     Err(error) if !is_missing(&error) => Err(error),
                     _ => {
-                        around.traffic.deleted_route(gone);
+                        snapshot.traffic.deleted_route(gone);
                         if let Some(table) = self.tables.routes.get(kind.plural) {
                             table.gone(&gone.namespace, &gone.name);
                         }
@@ -105,7 +105,7 @@ impl Cluster {
         }
     }
 
-    async fn put_route(&self, around: &Around, value: &Value, create: bool) -> Result<(), WorldError> {
+    async fn put_route(&self, snapshot: &Snapshot, value: &Value, create: bool) -> Result<(), WorldError> {
         let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
         let Some(watched) = kind_of(kind) else { return Ok(()) };
@@ -121,7 +121,7 @@ impl Cluster {
         } else {
             self.write(&format!("write {kind} {namespace}/{name}"), api.replace(name, &params, &object)).await?
         };
-        around.traffic.wrote_route(&written);
+        snapshot.traffic.wrote_route(&written);
         if let Some(table) = self.tables.routes.get(watched.plural) {
             table.wrote(&written);
         }

@@ -9,14 +9,14 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    around::Around,
     call::read,
     decode::decode,
     history::evidence_prefix,
     locks::lock,
-    records::{EndedRun, KEY, RunKept, RunningRun, ended_of},
+    records::{CachedRun, EndedRun, KEY, RunningRun, ended_of},
     resources::{MANAGER, runs_resource},
     shared::Cluster,
+    snapshot::Snapshot,
     status::status_patch,
     table::{Entry, ObjectKey},
     workload::params,
@@ -38,8 +38,8 @@ use crate::{
 
 impl Cluster {
     /// Makes the run, or gives it its epoch.
-    pub(super) async fn ensure_run(&self, around: &Around, request: &RunRequest) -> Result<(), WorldError> {
-        let namespace = &around.key.namespace;
+    pub(super) async fn ensure_run(&self, snapshot: &Snapshot, request: &RunRequest) -> Result<(), WorldError> {
+        let namespace = &snapshot.key.namespace;
         match self.tables.runs.get(namespace, &request.name) {
             Some(entry) => {
                 if !entry.value.identity.is_some_and(|identity| identity.has(&request.key)) {
@@ -53,22 +53,22 @@ impl Cluster {
                 let spec = json!({"epoch": request.epoch, "share": share, "candidateShare": candidate});
                 self.patch_run(namespace, &request.name, json!({"spec": spec})).await?;
             }
-            None => self.create_run(around, request).await?,
+            None => self.create_run(snapshot, request).await?,
         }
         self.judge_soon(namespace, &request.name);
         Ok(())
     }
 
     /// Whether the run could be made.
-    pub(super) async fn check_run(&self, around: &Around, request: &RunRequest) -> Result<(), WorldError> {
-        self.resolved(around, request).await.map(|_| ())
+    pub(super) async fn check_run(&self, snapshot: &Snapshot, request: &RunRequest) -> Result<(), WorldError> {
+        self.resolved(snapshot, request).await.map(|_| ())
     }
 
     /// Ends a run; its verdict is final.
-    pub(super) async fn stop_run(&self, around: &Around, name: &str) -> Result<(), WorldError> {
-        let namespace = &around.key.namespace;
+    pub(super) async fn stop_run(&self, snapshot: &Snapshot, name: &str) -> Result<(), WorldError> {
+        let namespace = &snapshot.key.namespace;
         let entry = self.tables.runs.get(namespace, name);
-        let stops = |entry: &RunKept| entry.ended().is_some() || entry.running().is_some_and(|run| run.run.spec.stop);
+        let stops = |entry: &CachedRun| entry.ended().is_some() || entry.running().is_some_and(|run| run.run.spec.stop);
         if entry.is_none_or(|entry| stops(&entry.value)) {
             return Ok(());
         }
@@ -111,7 +111,7 @@ impl Cluster {
         rollout: &Rollout,
     ) -> Result<BTreeMap<String, RunSeen>, WorldError> {
         let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
-        let ours = |entry: &Entry<RunKept>| entry.value.identity.is_some_and(|identity| identity.is_of(uid));
+        let ours = |entry: &Entry<CachedRun>| entry.value.identity.is_some_and(|identity| identity.is_of(uid));
         let mut seen = BTreeMap::new();
         for entry in self.tables.runs.group(&key.namespace, &key.name) {
             if let Some(running) = entry.value.running().filter(|_| ours(&entry)) {
@@ -139,7 +139,7 @@ impl Cluster {
     async fn evidence_of(
         &self,
         key: &RolloutKey,
-        entry: &Entry<RunKept>,
+        entry: &Entry<CachedRun>,
     ) -> Result<Option<Arc<AnalysisRunStatus>>, WorldError> {
         let (namespace, name) = (&entry.key.namespace, &entry.key.name);
         let same = |(uid, status): &(String, Arc<AnalysisRunStatus>)| (*uid == entry.uid).then(|| Arc::clone(status));
@@ -176,15 +176,15 @@ impl Cluster {
         Ok(())
     }
 
-    async fn create_run(&self, around: &Around, request: &RunRequest) -> Result<(), WorldError> {
-        let spec = self.resolved(around, request).await?;
+    async fn create_run(&self, snapshot: &Snapshot, request: &RunRequest) -> Result<(), WorldError> {
+        let spec = self.resolved(snapshot, request).await?;
         let resource = runs_resource();
-        let (namespace, name) = (&around.key.namespace, &request.name);
+        let (namespace, name) = (&snapshot.key.namespace, &request.name);
         let body = json!({
             "apiVersion": resource.api_version, "kind": resource.kind,
             "metadata": {
-                "name": name, "namespace": namespace, "labels": {ROLLOUT_LABEL: around.key.name},
-                "annotations": {KEY: request.key}, "ownerReferences": [around.owner(true)],
+                "name": name, "namespace": namespace, "labels": {ROLLOUT_LABEL: snapshot.key.name},
+                "annotations": {KEY: request.key}, "ownerReferences": [snapshot.owner(true)],
             },
             "spec": spec,
         });
@@ -198,18 +198,18 @@ impl Cluster {
     }
 
     /// The run's frozen spec, or what is wrong with its templates.
-    async fn resolved(&self, around: &Around, request: &RunRequest) -> Result<AnalysisRunSpec, WorldError> {
+    async fn resolved(&self, snapshot: &Snapshot, request: &RunRequest) -> Result<AnalysisRunSpec, WorldError> {
         let mut templates = Vec::new();
         for wanted in &request.templates {
-            templates.push((wanted.name.clone(), self.template(&around.key.namespace, wanted).await?));
+            templates.push((wanted.name.clone(), self.template(&snapshot.key.namespace, wanted).await?));
         }
-        let background = around.rollout.spec.analysis.as_ref();
+        let background = snapshot.rollout.spec.analysis.as_ref();
         let named = background.and_then(|analysis| analysis.prometheus.as_ref()).map(RunPrometheus::from);
         let wanted = Wanted {
             templates,
             args: &request.args,
-            pack: router::pack(&around.rollout.spec),
-            arms: self.arms(around, request)?,
+            pack: router::pack(&snapshot.rollout.spec),
+            arms: self.arms(snapshot, request)?,
             prometheus: named.or_else(|| self.settings.has_prometheus.then(RunPrometheus::controller)),
             background: request.background,
             epoch: request.epoch,
@@ -217,23 +217,23 @@ impl Cluster {
             share: request.share,
             candidate_share: request.candidate_share(),
             goal: request.goal.is_some(),
-            runs_in_attempt: runs_in_attempt(around),
+            runs_in_attempt: runs_in_attempt(snapshot),
         };
         evidence::resolve(wanted, DIALECT).map_err(|errors| WorldError::invalid_analysis(&errors))
     }
 
     /// The two sides by the names of their ReplicaSets. One may have been made a moment ago, in this very tick.
-    fn arms(&self, around: &Around, request: &RunRequest) -> Result<Arms, WorldError> {
+    fn arms(&self, snapshot: &Snapshot, request: &RunRequest) -> Result<Arms, WorldError> {
         let set_of = |id: &str| {
             let missing = || WorldError::Conflict(format!("revision {id} has no ReplicaSet to measure yet"));
-            self.replica_set(around, id).map(|entry| entry.key.name.clone()).ok_or_else(missing)
+            self.replica_set(snapshot, id).map(|entry| entry.key.name.clone()).ok_or_else(missing)
         };
         Ok(Arms {
-            namespace: around.key.namespace.clone(),
+            namespace: snapshot.key.namespace.clone(),
             canary: set_of(&request.canary)?,
             stable: set_of(&request.stable)?,
-            canary_service: around.targets.canary.clone(),
-            stable_service: around.targets.stable.clone(),
+            canary_service: snapshot.targets.canary.clone(),
+            stable_service: snapshot.targets.stable.clone(),
         })
     }
 
@@ -273,8 +273,8 @@ fn not_ours(name: &str) -> WorldError {
 }
 
 /// How many runs one attempt may have: they share alpha.
-fn runs_in_attempt(around: &Around) -> u32 {
-    let spec = &around.rollout.spec;
+fn runs_in_attempt(snapshot: &Snapshot) -> u32 {
+    let spec = &snapshot.rollout.spec;
     // A test's goal decides nothing about failures, and its guardrails are the background.
     let own = if spec.strategy.ab_test.is_some() { 0 } else { spec.strategy.judged().len() };
     u32::try_from(own).unwrap_or(u32::MAX).saturating_add(u32::from(spec.background().is_some()))

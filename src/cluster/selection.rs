@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
 use serde_json::Value;
 
-use super::kinds::DeploymentKept;
+use super::kinds::CachedDeployment;
 use crate::api::Rollout;
 
 /// What a Rollout selects, and what its own pods are labelled with.
@@ -18,7 +18,7 @@ pub struct Selection {
 
 impl Selection {
     /// Of a Rollout with its own template, or of the Deployment that it refers to.
-    pub fn of(rollout: &Rollout, workload: Option<&DeploymentKept>) -> Self {
+    pub fn of(rollout: &Rollout, workload: Option<&CachedDeployment>) -> Self {
         let spec = &rollout.spec;
         match (&spec.template, workload) {
             (Some(template), _) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{around::Around, shared::Cluster, targets::Split};
+use super::{shared::Cluster, snapshot::Snapshot, targets::Split};
 use crate::{
     api::{
         REVISION_LABEL,
@@ -18,16 +18,16 @@ use crate::{
 
 impl Cluster {
     /// The first Service that is, or would be, pinned to nothing.
-    pub(super) fn excluding_selector(&self, around: &Around) -> Option<Problem> {
-        if around.targets.split == Split::Subset {
+    pub(super) fn excluding_selector(&self, snapshot: &Snapshot) -> Option<Problem> {
+        if snapshot.targets.split == Split::Subset {
             return None;
         }
-        let wanted = around.template.as_ref().map(|template| template.id.clone());
-        let stable = around.rollout.status.as_ref().and_then(|status| status.stable_revision.as_ref());
+        let wanted = snapshot.template.as_ref().map(|template| template.id.clone());
+        let stable = snapshot.rollout.status.as_ref().and_then(|status| status.stable_revision.as_ref());
         let revisions: Vec<String> = wanted.into_iter().chain(stable.map(|stable| stable.id.clone())).collect();
-        for name in self.pinned(around) {
-            let Some(service) = self.tables.services.get(&around.key.namespace, name) else { continue };
-            let mut found = revisions.iter().filter_map(|id| excluding(around, name, &service.value.selector, id));
+        for name in self.pinned(snapshot) {
+            let Some(service) = self.tables.services.get(&snapshot.key.namespace, name) else { continue };
+            let mut found = revisions.iter().filter_map(|id| excluding(snapshot, name, &service.value.selector, id));
             if let Some(problem) = found.next() {
                 return Some(problem);
             }
@@ -36,9 +36,9 @@ impl Cluster {
     }
 
     /// The Services that get the label, and root where its selector is copied.
-    fn pinned<'a>(&self, around: &'a Around) -> Vec<&'a String> {
-        let targets = &around.targets;
-        let missing = |name: &&String| self.tables.services.get(&around.key.namespace, name).is_none();
+    fn pinned<'a>(&self, snapshot: &'a Snapshot) -> Vec<&'a String> {
+        let targets = &snapshot.targets;
+        let missing = |name: &&String| self.tables.services.get(&snapshot.key.namespace, name).is_none();
         let made: Vec<&String> = [&targets.stable, &targets.canary].into_iter().flatten().collect();
         let copied = targets.split == Split::Host || made.iter().any(missing);
         let root = targets.root.as_ref().filter(|_| copied);
@@ -49,13 +49,13 @@ impl Cluster {
 /// Whether a Service with this selector would have none of a revision's pods. While a release is under way only its steps
 /// wait, so that it can be aborted.
 pub(super) fn excluding(
-    around: &Around,
+    snapshot: &Snapshot,
     service: &str,
     selector: &BTreeMap<String, String>,
     revision: &str,
 ) -> Option<Problem> {
-    let labels = labels_of(around, revision)?;
-    let spec = &around.rollout.spec;
+    let labels = labels_of(snapshot, revision)?;
+    let spec = &snapshot.rollout.spec;
     let roles = [&spec.stable_metadata, &spec.canary_metadata];
     let by_role = |key: &String, value: &String| {
         roles.into_iter().flatten().any(|PodMetadata { labels, .. }| labels.get(key) == Some(value))
@@ -71,7 +71,7 @@ pub(super) fn excluding(
         "Service/{service} selects {}, which the pods of revision {revision} do not have: it would have no endpoints; remove it from the selector, or add it to the labels of the pod template",
         keys.join(",")
     );
-    let blocks_all = around.rollout.status.as_ref().is_none_or(is_at_rest);
+    let blocks_all = snapshot.rollout.status.as_ref().is_none_or(is_at_rest);
     Some(Problem { reason: Reason::SelectorExcludesPods, message, blocks_all })
 }
 
@@ -80,9 +80,9 @@ fn is_at_rest(status: &RolloutStatus) -> bool {
 }
 
 /// What the pods of a revision are labeled with by its template.
-fn labels_of(around: &Around, revision: &str) -> Option<BTreeMap<String, String>> {
-    let set = around.revisions.iter().find(|entry| entry.value.revision == revision);
-    let template: Value = match (set, around.template.as_ref().filter(|template| template.id == revision)) {
+fn labels_of(snapshot: &Snapshot, revision: &str) -> Option<BTreeMap<String, String>> {
+    let set = snapshot.revisions.iter().find(|entry| entry.value.revision == revision);
+    let template: Value = match (set, snapshot.template.as_ref().filter(|template| template.id == revision)) {
         (_, Some(template)) => template.raw.clone(),
         (Some(set), None) => serde_json::from_str(&set.value.template).ok()?,
         (None, None) => return None,

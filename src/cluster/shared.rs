@@ -71,7 +71,7 @@ pub struct Cluster {
     /// The term in which each Rollout was looked at first; `None` without a Lease.
     pub(super) looked_in: Mutex<HashMap<RolloutKey, Option<Term>>>,
     /// Since when a Rollout's deferred status differs only in counts and messages.
-    pub(super) unsaid: Mutex<HashMap<RolloutKey, Timestamp>>,
+    pub(super) pending_summary: Mutex<HashMap<RolloutKey, Timestamp>>,
     /// What ended runs have found, as long as a decision may rest on it.
     pub(super) evidence: Mutex<HashMap<RolloutKey, Evidence>>,
     /// ReplicaSets that bear a Rollout's label and are not its own.
@@ -108,7 +108,7 @@ impl Cluster {
             streams: OnceLock::new(),
             deciding_since: OnceLock::new(),
             looked_in: Mutex::default(),
-            unsaid: Mutex::default(),
+            pending_summary: Mutex::default(),
             evidence: Mutex::default(),
             strays: Mutex::default(),
             not_pruned_before: Mutex::default(),

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    kinds::{AutoscalerKept, DeploymentKept, PodKept, ReplicaSetKept, RolloutKept, RouteKept, ServiceKept, SliceKept},
-    records::{CommandKept, RunKept},
+    kinds::{
+        CachedAutoscaler, CachedDeployment, CachedPod, CachedReplicaSet, CachedRollout, CachedRoute, CachedService,
+        CachedSlice,
+    },
+    records::{CachedCommand, CachedRun},
     table::Table,
 };
 
@@ -12,23 +15,23 @@ use super::{
 #[derive(Debug, Default)]
 pub struct Tables {
     /// Rollouts.
-    pub rollouts: Table<RolloutKept>,
+    pub rollouts: Table<CachedRollout>,
     /// Our ReplicaSets, grouped by Rollout.
-    pub replica_sets: Table<ReplicaSetKept>,
+    pub replica_sets: Table<CachedReplicaSet>,
     /// Services.
-    pub services: Table<ServiceKept>,
+    pub services: Table<CachedService>,
     /// EndpointSlices, grouped by Service.
-    pub slices: Table<SliceKept>,
+    pub slices: Table<CachedSlice>,
     /// Pods of our revisions, grouped by ReplicaSet.
-    pub pods: Table<PodKept>,
+    pub pods: Table<CachedPod>,
     /// Deployments.
-    pub deployments: Table<DeploymentKept>,
+    pub deployments: Table<CachedDeployment>,
     /// HorizontalPodAutoscalers, grouped by the Deployment that they scale.
-    pub autoscalers: Table<AutoscalerKept>,
+    pub autoscalers: Table<CachedAutoscaler>,
     /// AnalysisRuns, grouped by Rollout; those that have ended apart.
-    pub runs: Table<RunKept>,
+    pub runs: Table<CachedRun>,
     /// RolloutCommands, grouped by Rollout; those that are answered apart.
-    pub commands: Table<CommandKept>,
+    pub commands: Table<CachedCommand>,
     /// Routers' objects by the plural of their kind.
-    pub routes: BTreeMap<&'static str, Table<RouteKept>>,
+    pub routes: BTreeMap<&'static str, Table<CachedRoute>>,
 }

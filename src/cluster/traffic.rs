@@ -12,7 +12,7 @@ use std::{
 use kube::api::{DynamicObject, Preconditions};
 
 use super::{
-    kinds::{RouteKept, ServiceKept},
+    kinds::{CachedRoute, CachedService},
     locks::lock,
     table::{Entry, Kept},
 };
@@ -24,7 +24,7 @@ pub struct Traffic {
     /// The last foreign writer of one of the routes.
     pub other_manager: Option<String>,
     routes: Mutex<Objects>,
-    services: Mutex<BTreeMap<String, Arc<Entry<ServiceKept>>>>,
+    services: Mutex<BTreeMap<String, Arc<Entry<CachedService>>>>,
 }
 
 impl Traffic {
@@ -32,7 +32,7 @@ impl Traffic {
     pub fn new(
         routes: Objects,
         other_manager: Option<String>,
-        services: BTreeMap<String, Arc<Entry<ServiceKept>>>,
+        services: BTreeMap<String, Arc<Entry<CachedService>>>,
     ) -> Self {
         Traffic { other_manager, routes: Mutex::new(routes), services: Mutex::new(services) }
     }
@@ -43,13 +43,13 @@ impl Traffic {
     }
 
     /// One of the Rollout's Services.
-    pub fn service(&self, name: &str) -> Option<Arc<Entry<ServiceKept>>> {
+    pub fn service(&self, name: &str) -> Option<Arc<Entry<CachedService>>> {
         lock(&self.services).get(name).cloned()
     }
 
     /// We wrote this route object.
     pub fn wrote_route(&self, written: &DynamicObject) {
-        lock(&self.routes).insert(RouteKept::keep(written).object);
+        lock(&self.routes).insert(CachedRoute::keep(written).object);
     }
 
     /// We deleted this one.

@@ -8,13 +8,13 @@ use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use super::{
-    around::Around,
     call::read,
-    kinds::{ReplicaSetKept, controller},
+    kinds::{CachedReplicaSet, controller},
     locks::lock,
     resources::resource,
     revisions::{is_named_for, owners, selector_of},
     shared::Cluster,
+    snapshot::Snapshot,
     table::Entry,
 };
 use crate::{
@@ -25,17 +25,17 @@ use crate::{
 
 impl Cluster {
     /// Writes what differs. Says whether ReplicaSets were adopted, so that there is more to see than before.
-    pub(super) async fn keep_in_step(&self, around: &Around) -> Result<bool, WorldError> {
-        for entry in &around.revisions {
-            tolerated(self.keep_min_ready(around, entry).await)?;
+    pub(super) async fn keep_in_step(&self, snapshot: &Snapshot) -> Result<bool, WorldError> {
+        for entry in &snapshot.revisions {
+            tolerated(self.keep_min_ready(snapshot, entry).await)?;
         }
-        tolerated(self.keep_made_services(around).await)?;
-        self.sort_out_strays(around).await
+        tolerated(self.keep_made_services(snapshot).await)?;
+        self.sort_out_strays(snapshot).await
     }
 
     /// Of no revision's template, so that it starts no release.
-    async fn keep_min_ready(&self, around: &Around, entry: &Entry<ReplicaSetKept>) -> Result<(), WorldError> {
-        let wanted = around.rollout.spec.min_ready_seconds.unwrap_or(0);
+    async fn keep_min_ready(&self, snapshot: &Snapshot, entry: &Entry<CachedReplicaSet>) -> Result<(), WorldError> {
+        let wanted = snapshot.rollout.spec.min_ready_seconds.unwrap_or(0);
         if entry.value.min_ready == wanted {
             return Ok(());
         }
@@ -43,43 +43,43 @@ impl Cluster {
             .await
     }
 
-    async fn sort_out_strays(&self, around: &Around) -> Result<bool, WorldError> {
-        let mut strays = self.tables.replica_sets.group(&around.key.namespace, &around.key.name);
-        strays.retain(|entry| !entry.deleting && !entry.value.is_controlled_by(&around.uid));
+    async fn sort_out_strays(&self, snapshot: &Snapshot) -> Result<bool, WorldError> {
+        let mut strays = self.tables.replica_sets.group(&snapshot.key.namespace, &snapshot.key.name);
+        strays.retain(|entry| !entry.deleting && !entry.value.is_controlled_by(&snapshot.uid));
         if strays.is_empty() {
-            lock(&self.strays).remove(&around.key);
+            lock(&self.strays).remove(&snapshot.key);
             return Ok(false);
         }
         let mut adopted = false;
         for stray in &strays {
-            let may = may_be_adopted(around, stray)
-                && !lock(&self.strays).get(&around.key).is_some_and(|known| known.refused.contains(&stray.uid));
-            let taken = if may { self.adopt(around, stray).await } else { Ok(false) };
+            let may = may_be_adopted(snapshot, stray)
+                && !lock(&self.strays).get(&snapshot.key).is_some_and(|known| known.refused.contains(&stray.uid));
+            let taken = if may { self.adopt(snapshot, stray).await } else { Ok(false) };
             if let Err(error @ (WorldError::Transient(_) | WorldError::Conflict(_))) = taken {
                 return Err(error);
             }
             if taken == Ok(true) {
                 adopted = true;
             } else {
-                self.report_stray(around, stray, may);
+                self.report_stray(snapshot, stray, may);
             }
         }
         Ok(adopted)
     }
 
     /// Becomes its controller, as a Deployment does, if the whole object says that it is a revision of this Rollout.
-    async fn adopt(&self, around: &Around, stray: &Entry<ReplicaSetKept>) -> Result<bool, WorldError> {
+    async fn adopt(&self, snapshot: &Snapshot, stray: &Entry<CachedReplicaSet>) -> Result<bool, WorldError> {
         let (namespace, name) = (&stray.key.namespace, &stray.key.name);
         let api = self.api(&resource::<ReplicaSet>(), namespace);
         let Some(found) = read(&format!("get ReplicaSet {namespace}/{name}"), api.get_opt(name)).await? else {
             return Ok(false);
         };
-        if found.metadata.uid.as_ref() != Some(&stray.uid) || !is_revision_of(around, &found, &stray.value.revision) {
+        if found.metadata.uid.as_ref() != Some(&stray.uid) || !is_revision_of(snapshot, &found, &stray.value.revision) {
             return Ok(false);
         }
         let mut all = serde_json::to_value(&found.metadata.owner_references).unwrap_or_default();
         let known: BTreeSet<&str> = found.metadata.owner_references.iter().flatten().map(|o| o.uid.as_str()).collect();
-        let ours = owners(around);
+        let ours = owners(snapshot);
         let new = ours.as_array().into_iter().flatten();
         let new = new.filter(|owner| owner["uid"].as_str().is_none_or(|uid| !known.contains(uid))).cloned();
         match all.as_array_mut() {
@@ -90,15 +90,15 @@ impl Cluster {
         let patch = json!({"metadata": {"uid": stray.uid, "resourceVersion": version, "ownerReferences": all}});
         self.patch_replica_set(stray, patch).await?;
         let message = format!("adopted ReplicaSet {name}, which had no controller");
-        self.events.send(&around.rollout, &Notice { warning: false, reason: Reason::ReplicaSetAdopted, message });
+        self.events.send(&snapshot.rollout, &Notice { warning: false, reason: Reason::ReplicaSetAdopted, message });
         Ok(true)
     }
 
     /// Once per object and process.
-    fn report_stray(&self, around: &Around, stray: &Entry<ReplicaSetKept>, refused: bool) {
+    fn report_stray(&self, snapshot: &Snapshot, stray: &Entry<CachedReplicaSet>, refused: bool) {
         {
             let mut all = lock(&self.strays);
-            let known = all.entry(around.key.clone()).or_default();
+            let known = all.entry(snapshot.key.clone()).or_default();
             if refused {
                 known.refused.insert(stray.uid.clone());
             }
@@ -106,7 +106,7 @@ impl Cluster {
                 return;
             }
         }
-        let (name, rollout) = (&stray.key.name, &around.key.name);
+        let (name, rollout) = (&stray.key.name, &snapshot.key.name);
         let message = match &stray.value.controller {
             Some(owner) => format!(
                 "ReplicaSet {name} has the label {ROLLOUT_LABEL}={rollout} but is controlled by {owner}; this Rollout neither scales nor deletes it; remove the label from it, or from the template that it was created from"
@@ -115,7 +115,7 @@ impl Cluster {
                 "ReplicaSet {name} has the label {ROLLOUT_LABEL}={rollout} but no controller, and is not the desired revision; this Rollout neither scales nor deletes it; delete it when its pods are not needed"
             ),
         };
-        self.events.send(&around.rollout, &Notice { warning: true, reason: Reason::ForeignReplicaSet, message });
+        self.events.send(&snapshot.rollout, &Notice { warning: true, reason: Reason::ForeignReplicaSet, message });
     }
 }
 
@@ -131,26 +131,26 @@ fn tolerated(written: Result<(), WorldError>) -> Result<(), WorldError> {
 }
 
 /// Without a controller, of our name, and either the desired revision or empty: pods of other revisions keep running.
-fn may_be_adopted(around: &Around, stray: &Entry<ReplicaSetKept>) -> bool {
+fn may_be_adopted(snapshot: &Snapshot, stray: &Entry<CachedReplicaSet>) -> bool {
     let set = &stray.value;
-    let wanted = around.template.as_ref().is_some_and(|template| template.id == set.revision);
-    let known = around.revisions.iter().any(|ours| ours.value.revision == set.revision);
+    let wanted = snapshot.template.as_ref().is_some_and(|template| template.id == set.revision);
+    let known = snapshot.revisions.iter().any(|ours| ours.value.revision == set.revision);
     let empty = set.wanted == 0 && set.pods == 0;
     set.controller.is_none()
         && !known
         && (wanted || empty)
-        && is_named_for(&stray.key.name, &around.key.name, &set.revision)
+        && is_named_for(&stray.key.name, &snapshot.key.name, &set.revision)
 }
 
 /// Whether its selector and its template are those of a revision of this Rollout.
-fn is_revision_of(around: &Around, found: &DynamicObject, id: &str) -> bool {
+fn is_revision_of(snapshot: &Snapshot, found: &DynamicObject, id: &str) -> bool {
     let read = |path: &str| found.data.pointer(path).cloned().unwrap_or_default();
     let selector: LabelSelector = serde_json::from_value(read("/spec/selector")).unwrap_or_default();
     let images = |template: &Value| crate::api::revision::images(template);
     let template = read("/spec/template");
-    let wanted = around.template.as_ref().filter(|wanted| wanted.id == id);
+    let wanted = snapshot.template.as_ref().filter(|wanted| wanted.id == id);
     controller(found).is_none()
-        && selector == selector_of(around, id)
+        && selector == selector_of(snapshot, id)
         && template["metadata"]["labels"][REVISION_LABEL] == id
         && wanted.is_none_or(|wanted| images(&wanted.raw) == images(&template))
 }

@@ -3,18 +3,18 @@
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{around::Around, resources::resource, shared::Cluster};
+use super::{resources::resource, shared::Cluster, snapshot::Snapshot};
 use crate::ports::WorldError;
 
 impl Cluster {
     /// Holds the Deployment still and scales its own pods.
     pub(super) async fn ensure_workload(
         &self,
-        around: &Around,
+        snapshot: &Snapshot,
         replicas: Option<u32>,
         paused: bool,
     ) -> Result<(), WorldError> {
-        let Some(workload) = &around.workload else { return Ok(()) };
+        let Some(workload) = &snapshot.workload else { return Ok(()) };
         let mut spec = json!({});
         if workload.value.paused != paused {
             spec["paused"] = paused.into();
@@ -26,7 +26,7 @@ impl Cluster {
             return Ok(());
         }
         let patch = json!({"metadata": workload.condition(), "spec": spec});
-        let written = self.patch_deployment(around, &Patch::Merge(patch)).await?;
+        let written = self.patch_deployment(snapshot, &Patch::Merge(patch)).await?;
         self.tables.deployments.wrote(&written);
         Ok(())
     }
@@ -34,10 +34,10 @@ impl Cluster {
     /// Patches the Deployment.
     pub(super) async fn patch_deployment(
         &self,
-        around: &Around,
+        snapshot: &Snapshot,
         patch: &Patch<Value>,
     ) -> Result<DynamicObject, WorldError> {
-        let Some(workload) = &around.workload else {
+        let Some(workload) = &snapshot.workload else {
             return Err(WorldError::Conflict("the Deployment is gone".into()));
         };
         let (namespace, name) = (&workload.key.namespace, &workload.key.name);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
-use super::{action_log::described, around::Around, call, locks::lock, shared::Cluster};
+use super::{action_log::described, call, locks::lock, shared::Cluster, snapshot::Snapshot};
 use crate::{
     api::{RolloutStatus, reason::Reason},
     engine::{Action, Notice},
@@ -13,42 +13,42 @@ use crate::{
 };
 
 /// Pods that come one by one change counts and messages with each: they are recorded this often at most.
-const WORDS_WAIT: SignedDuration = SignedDuration::from_secs(2);
+const STATUS_WAIT: SignedDuration = SignedDuration::from_secs(2);
 
 #[async_trait]
 impl World for Cluster {
-    type Snapshot = Arc<Around>;
+    type Snapshot = Arc<Snapshot>;
 
-    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation<Arc<Around>>>, WorldError> {
+    async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation<Arc<Snapshot>>>, WorldError> {
         self.is_consistent()?;
         self.observe_rollout(key).await
     }
 
-    async fn carry_out(&self, observation: &Observation<Arc<Around>>, action: &Action) -> Result<(), WorldError> {
+    async fn carry_out(&self, observation: &Observation<Arc<Snapshot>>, action: &Action) -> Result<(), WorldError> {
         self.is_consistent()?;
-        let around = &observation.snapshot;
-        let done = self.perform(around, action).await;
+        let snapshot = &observation.snapshot;
+        let done = self.perform(snapshot, action).await;
         if let Err(WorldError::Refused { reason, .. }) = &done {
-            self.settings.metrics.action_refused(&around.key.namespace, reason.as_str());
+            self.settings.metrics.action_refused(&snapshot.key.namespace, reason.as_str());
         }
         done
     }
 
-    async fn record(&self, observation: &Observation<Arc<Around>>, status: &RolloutStatus) -> Result<(), WorldError> {
+    async fn record(&self, observation: &Observation<Arc<Snapshot>>, status: &RolloutStatus) -> Result<(), WorldError> {
         self.is_consistent()?;
-        lock(&self.unsaid).remove(&RolloutKey::of(&observation.rollout));
+        lock(&self.pending_summary).remove(&RolloutKey::of(&observation.rollout));
         self.record_status(&observation.rollout, status).await?;
         self.count_progress(&observation.rollout, status);
         Ok(())
     }
 
-    fn words_may_wait(&self, key: &RolloutKey) -> bool {
+    fn may_defer_status(&self, key: &RolloutKey) -> bool {
         let now = self.clock.now();
-        let since = *lock(&self.unsaid).entry(key.clone()).or_insert(now);
-        now.duration_since(since) < WORDS_WAIT
+        let since = *lock(&self.pending_summary).entry(key.clone()).or_insert(now);
+        now.duration_since(since) < STATUS_WAIT
     }
 
-    async fn tell(&self, observation: &Observation<Arc<Around>>, notice: &Notice) {
+    async fn tell(&self, observation: &Observation<Arc<Snapshot>>, notice: &Notice) {
         if notice.reason == Reason::RouteRepaired {
             self.settings.metrics.route_repaired(&RolloutKey::of(&observation.rollout).namespace);
         }
@@ -58,31 +58,31 @@ impl World for Cluster {
 
 impl Cluster {
     /// Makes one desired state so.
-    async fn perform(&self, around: &Around, action: &Action) -> Result<(), WorldError> {
-        let key = &around.key;
+    async fn perform(&self, snapshot: &Snapshot, action: &Action) -> Result<(), WorldError> {
+        let key = &snapshot.key;
         tracing::debug!(rollout = %key, action = described(action), "carry out");
         match action {
-            Action::EnsureRevision { id, number } => self.ensure_revision(around, id, *number).await,
-            Action::EnsureReplicas { id, replicas } => self.ensure_replicas(around, id, *replicas).await,
-            Action::EnsureMetadata { id, metadata } => self.ensure_metadata(around, id, metadata).await,
-            Action::Evict { pod, uid } => self.evict(around, pod, uid).await,
-            Action::RemoveRevision { id } => self.remove_revision(around, id).await,
-            Action::EnsureTarget { target, revision } => self.ensure_target(around, *target, revision).await,
-            Action::EnsureRoute(intent) => self.ensure_route(around, intent).await,
-            Action::EnsureWorkload { replicas, paused } => self.ensure_workload(around, *replicas, *paused).await,
+            Action::EnsureRevision { id, number } => self.ensure_revision(snapshot, id, *number).await,
+            Action::EnsureReplicas { id, replicas } => self.ensure_replicas(snapshot, id, *replicas).await,
+            Action::EnsureMetadata { id, metadata } => self.ensure_metadata(snapshot, id, metadata).await,
+            Action::Evict { pod, uid } => self.evict(snapshot, pod, uid).await,
+            Action::RemoveRevision { id } => self.remove_revision(snapshot, id).await,
+            Action::EnsureTarget { target, revision } => self.ensure_target(snapshot, *target, revision).await,
+            Action::EnsureRoute(intent) => self.ensure_route(snapshot, intent).await,
+            Action::EnsureWorkload { replicas, paused } => self.ensure_workload(snapshot, *replicas, *paused).await,
             Action::AskGate(_) if !self.fence.is_open() => Err(call::not_leading("ask a gate")),
             Action::AskGate(question) => {
                 let (triggers, rollout) = (Arc::clone(&self.triggers), key.clone());
                 self.gates.ensure_asked(key, question, move || triggers.rollout(rollout));
                 Ok(())
             }
-            Action::EnsureRun(request) => self.ensure_run(around, request).await,
-            Action::CheckRun(request) => self.check_run(around, request).await,
-            Action::StopRun { name } => self.stop_run(around, name).await,
+            Action::EnsureRun(request) => self.ensure_run(snapshot, request).await,
+            Action::CheckRun(request) => self.check_run(snapshot, request).await,
+            Action::StopRun { name } => self.stop_run(snapshot, name).await,
             Action::AnswerCommand { name, state, message } => {
                 self.answer_command(&key.namespace, name, *state, message).await
             }
-            Action::Restore(stage) => self.hand_back(around, *stage).await,
+            Action::Restore(stage) => self.hand_back(snapshot, *stage).await,
         }
     }
 }

@@ -4,23 +4,23 @@ mod builtin;
 mod context;
 pub mod defaults;
 mod dialect;
+mod format;
 mod judges;
 mod memory;
+mod no_data;
 mod plan;
 mod query;
 pub mod resolve;
 #[cfg(test)]
 mod restart_tests;
 pub mod run;
-mod share;
-mod silence;
-mod texts;
+mod sample_ratio;
 mod windows;
 
 pub use builtin::{BUILTIN_NAMES, builtin};
 pub use dialect::Dialect;
+pub use format::grouped;
+pub use no_data::source_error;
 pub use plan::{Answered, Planned, RunPlan};
 pub use query::{Answer, ArmCounts, IncrementsQuery, Query};
 pub use resolve::resolve;
-pub use silence::source_error;
-pub use texts::grouped;

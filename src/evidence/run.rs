@@ -16,11 +16,10 @@ use super::{
     context::Context,
     judges::{Memory, frozen, judge_of},
     memory::{Kept, NO_JUDGE},
+    no_data::source_error,
     plan::{Answered, Asker, Planned, RunPlan},
     query::Query,
-    share,
-    silence::source_error,
-    windows,
+    sample_ratio, windows,
 };
 
 /// Questions of one look at a run: what is left over is asked in the next, which follows at once.
@@ -109,7 +108,7 @@ impl Live {
             wake = wake.min(next);
             queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Metric(index), query }));
         }
-        let (own, next) = share::asked(spec, status, &context);
+        let (own, next) = sample_ratio::asked(spec, status, &context);
         wake = wake.min(next);
         queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Share, query }));
         // Guardrails first: a release may have to be rolled back because of them. The order of each metric's stays.
@@ -131,7 +130,7 @@ impl Live {
             return;
         }
         let context = Context::of(spec, next, frozen(spec), now);
-        next.share = share::counted(spec, next, &answers_of(answers, Asker::Share), &context);
+        next.share = sample_ratio::counted(spec, next, &answers_of(answers, Asker::Share), &context);
         next.started_at = Some(context.started);
         (next.epoch, next.epoch_since) = (context.epoch, Some(context.epoch_since));
         let mut known = std::mem::take(&mut next.metrics);

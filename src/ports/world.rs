@@ -100,7 +100,7 @@ pub trait World: Send + Sync {
     -> Result<(), WorldError>;
     /// Whether a status that differs only in counts and messages may be deferred, to be written together with what
     /// follows.
-    fn words_may_wait(&self, _key: &RolloutKey) -> bool {
+    fn may_defer_status(&self, _key: &RolloutKey) -> bool {
         false
     }
     /// Looks on while decisions are made: the simulator checks the invariants here.

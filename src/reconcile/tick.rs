@@ -207,7 +207,7 @@ impl<'a, W: World> Tick<'a, W> {
         let nothing_new = self.notices.is_empty() && self.known != self.recorded;
         nothing_new
             && differ_in_words_only(&self.recorded, &self.known)
-            && (self.acted || self.world.words_may_wait(key))
+            && (self.acted || self.world.may_defer_status(key))
     }
 }
 

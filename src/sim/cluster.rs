@@ -29,13 +29,13 @@ use crate::{
 
 use super::{
     autoscaler::Autoscaler,
-    dice::Dice,
     faults::Faults,
+    load::{Load, Ways},
     pods::Pod,
     replicas::Replicas,
+    rng::Rng,
     scenario::{GateSpec, HpaSpec, Point, TrafficSpec, VersionSpec},
     time::{Millis, instant, millis},
-    users::{Users, Ways},
 };
 
 /// Prometheus scrapes this often, unless a template's windows are shorter.
@@ -187,12 +187,12 @@ pub struct SimCluster {
     /// Requests that found no pod, expected and not yet drawn.
     expected_lost: f64,
     /// Who sends requests.
-    pub users: Users,
+    pub users: Load,
     /// What scales the Rollout.
     pub autoscaler: Option<Autoscaler>,
     /// Pods that are gone, with their series.
     gone: Vec<(String, Pod)>,
-    dice: Dice,
+    dice: Rng,
     serials: u64,
     version: u64,
 }
@@ -236,10 +236,10 @@ impl SimCluster {
             scrape: windows.chain([SCRAPE]).filter(|window| *window > 0).min().unwrap_or(SCRAPE),
             samples: 0,
             expected_lost: 0.0,
-            users: Users::new(&laws.traffic),
+            users: Load::new(&laws.traffic),
             autoscaler: laws.hpa.clone().map(Autoscaler::new),
             gone: Vec::new(),
-            dice: Dice::new(laws.seed, 1),
+            dice: Rng::new(laws.seed, 1),
             serials: 0,
             version: 1,
             templates,

@@ -12,7 +12,7 @@ use crate::{
         common::Percent,
         status::{Phase, RevisionRef},
     },
-    sim::story,
+    sim::trace,
 };
 
 use super::{
@@ -305,5 +305,5 @@ impl<S: Seen> Check<'_, S> {
 
 /// Where the rollout is, for a failure.
 pub fn place(seen: &impl Seen) -> String {
-    if seen.is_there() { story::place(&seen.status()) } else { "the Rollout is gone".to_owned() }
+    if seen.is_there() { trace::place(&seen.status()) } else { "the Rollout is gone".to_owned() }
 }

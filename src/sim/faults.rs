@@ -1,7 +1,7 @@
 //! Fault injection. Each kind has its own random numbers, so that an additional fault does not change the others.
 
 use super::{
-    dice::Dice,
+    rng::Rng,
     scenario::{FaultKind, FaultSpec, FaultTarget},
     time::{Millis, millis},
 };
@@ -41,7 +41,7 @@ impl Fault {
 #[derive(Clone, Debug)]
 pub struct Faults {
     faults: Vec<Fault>,
-    dice: Vec<(FaultKind, Dice)>,
+    dice: Vec<(FaultKind, Rng)>,
     last_change: Option<Millis>,
 }
 
@@ -56,16 +56,16 @@ impl Faults {
             target: spec.target.clone().unwrap_or_default(),
             spent: false,
         };
-        let mut dice: Vec<(FaultKind, Dice)> = Vec::new();
+        let mut dice: Vec<(FaultKind, Rng)> = Vec::new();
         for spec in specs {
             if !dice.iter().any(|(kind, _)| *kind == spec.kind) {
-                dice.push((spec.kind, Dice::new(seed, 100 + spec.kind as u64)));
+                dice.push((spec.kind, Rng::new(seed, 100 + spec.kind as u64)));
             }
         }
         Faults { faults: specs.iter().map(fault).collect(), dice, last_change: None }
     }
 
-    fn dice(&mut self, kind: FaultKind) -> Option<&mut Dice> {
+    fn dice(&mut self, kind: FaultKind) -> Option<&mut Rng> {
         self.dice.iter_mut().find(|(known, _)| *known == kind).map(|(_, dice)| dice)
     }
 

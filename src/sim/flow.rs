@@ -1,10 +1,10 @@
 //! Which pod gets how many of the users' requests.
 
 use super::{
+    load::Shares,
     pods::{Pod, Sent},
     replicas::Replicas,
     time::Millis,
-    users::Shares,
 };
 
 /// How requests are spread.

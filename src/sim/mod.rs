@@ -4,21 +4,21 @@
 //! The production tick and the production judges run unchanged behind the production ports, and a scenario file says what
 //! happens and what must be seen ([`play`]).
 
+pub mod actions;
 pub mod autoscaler;
 pub mod cluster;
-pub mod dice;
-pub mod entries;
 pub mod expect;
 pub mod faults;
 mod flow;
+pub mod load;
 pub mod play;
 mod pods;
 pub mod process;
 mod replicas;
+pub mod rng;
 pub mod scenario;
-pub mod story;
 pub mod time;
-pub mod users;
+pub mod trace;
 pub mod work;
 
 pub use play::{Player, Setting};

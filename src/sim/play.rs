@@ -15,13 +15,14 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    actions,
     cluster::{Laws, SimCluster},
-    entries, expect,
+    expect,
     faults::Faults,
     process::{Crash, Process, Shared, locked},
     scenario::{Entry, Expect, FaultKind, Scenario},
-    story::{Failure, Mark, Story, WITHIN_BOUNDS},
     time::{Millis, millis, shown},
+    trace::{Failure, Mark, Trace, WITHIN_BOUNDS},
     work::{TooMuch, Work},
 };
 use crate::{
@@ -60,7 +61,7 @@ type Judging = Pin<Box<dyn Future<Output = Result<Option<Millis>, WorldError>> +
 
 /// Plays one scenario with one seed.
 pub struct Player {
-    pub(super) story: Story,
+    pub(super) story: Trace,
     pub(super) cluster: Shared,
     scenario: Scenario,
     key: RolloutKey,
@@ -114,7 +115,7 @@ impl Player {
         let key = cluster.key.clone();
         let cluster: Shared = Arc::new(Mutex::new(cluster));
         Some(Player {
-            story: Story { seed, ..Story::default() },
+            story: Trace { seed, ..Trace::default() },
             process: Process::new(cluster.clone(), None, None),
             cluster,
             scenario: setting.scenario.clone(),
@@ -154,7 +155,7 @@ impl Player {
     }
 
     /// Plays the whole timeline.
-    pub fn play(mut self) -> Story {
+    pub fn play(mut self) -> Trace {
         let timeline = self.scenario.timeline.clone();
         self.faults_come();
         for (index, entry) in timeline.iter().enumerate() {
@@ -182,7 +183,7 @@ impl Player {
         if let Some(deploy) = &entry.deploy {
             self.begin_release(&deploy.image);
         }
-        entries::apply(&mut self.cluster(), entry)
+        actions::apply(&mut self.cluster(), entry)
     }
 
     /// Something was not as it should be.
@@ -191,7 +192,7 @@ impl Player {
     }
 
     /// What was seen.
-    pub fn finish(mut self) -> Story {
+    pub fn finish(mut self) -> Trace {
         let writes = self.process.writes();
         {
             let mut cluster = locked(&self.cluster);
@@ -360,8 +361,8 @@ impl Player {
         for (kind, target) in due {
             let mut cluster = self.cluster();
             match kind {
-                FaultKind::RouteDrift => entries::drift(&mut cluster),
-                FaultKind::PodCrash => entries::crash(&mut cluster, &target),
+                FaultKind::RouteDrift => actions::drift(&mut cluster),
+                FaultKind::PodCrash => actions::crash(&mut cluster, &target),
                 _ => {}
             }
         }

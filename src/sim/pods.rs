@@ -5,7 +5,7 @@
 
 use crate::{api::metadata::PodMetadata, evidence::ArmCounts};
 
-use super::{dice::Dice, time::Millis};
+use super::{rng::Rng, time::Millis};
 
 /// A sample stays good for so long when nothing newer comes (Prometheus' lookback).
 const LOOKBACK: Millis = 300_000;
@@ -36,7 +36,7 @@ pub struct Rates {
 
 impl Rates {
     /// Draws errors where so many are expected: with bursts their variance is so many times their mean.
-    fn draw_errors(&self, expected: f64, dice: &mut Dice) -> u64 {
+    fn draw_errors(&self, expected: f64, dice: &mut Rng) -> u64 {
         let burst = self.burst.max(1);
         burst * dice.poisson(expected / burst as f64)
     }
@@ -136,7 +136,7 @@ impl Pod {
     }
 
     /// Lets time pass from `from` to `to` at the present rate, with its scrapes. Gives what was answered.
-    pub fn pass(&mut self, from: Millis, to: Millis, rates: Rates, interval: Millis, dice: &mut Dice) -> ArmCounts {
+    pub fn pass(&mut self, from: Millis, to: Millis, rates: Rates, interval: Millis, dice: &mut Rng) -> ArmCounts {
         let mut answered = ArmCounts::default();
         let mut at = from;
         while self.next_scrape <= to {
@@ -160,7 +160,7 @@ impl Pod {
 
     /// Draws what was expected since the last draw, and gives what users were answered. Bad and good requests are independent
     /// Poisson streams.
-    pub fn draw(&mut self, rates: Rates, dice: &mut Dice) -> ArmCounts {
+    pub fn draw(&mut self, rates: Rates, dice: &mut Rng) -> ArmCounts {
         let copies = std::mem::take(&mut self.expected_copies);
         if copies > 0.0 {
             let bad = rates.draw_errors(copies * rates.errors, dice);
@@ -180,7 +180,7 @@ impl Pod {
 
     /// Draws the requests of one kind: those of new users who convert, of other new users, and of users who were here before.
     /// Together they are as many as were expected, and who converts is drawn for each user alone.
-    fn draw_users(&mut self, share: f64, rates: Rates, dice: &mut Dice, bad: bool) -> u64 {
+    fn draw_users(&mut self, share: f64, rates: Rates, dice: &mut Rng, bad: bool) -> u64 {
         let (expected, first) = (self.expected * share, self.expected_first * share);
         let mut draw = |mean: f64| if bad { rates.draw_errors(mean, dice) } else { dice.poisson(mean) };
         let converted = if rates.conversion > 0.0 { draw(first * rates.conversion) } else { 0 };
@@ -260,8 +260,8 @@ mod tests {
     use super::*;
 
     /// A pod with ten requests a second from its birth at 0 on, scraped every 5 s from 2 s on.
-    fn pod(seconds: Millis) -> (Pod, Dice) {
-        let mut dice = Dice::new(1, 1);
+    fn pod(seconds: Millis) -> (Pod, Rng) {
+        let mut dice = Rng::new(1, 1);
         let mut pod = Pod::new(1, 0, 0, Some(0), 2_000);
         pod.sent = Sent::users(10.0);
         pod.pass(0, seconds * 1000, Rates { errors: 0.5, burst: 1, conversion: 0.1 }, 5_000, &mut dice);
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn errors_in_bursts_have_the_mean_and_a_larger_variance() {
-        let mut dice = Dice::new(3, 1);
+        let mut dice = Rng::new(3, 1);
         let rates = Rates { errors: 0.1, burst: 5, ..Rates::default() };
         let drawn: Vec<f64> = (0..4_000)
             .map(|_| {

@@ -12,7 +12,7 @@ use glidepath::{
         offline::simulate::{self, Loaded},
         render::paint::Paint,
     },
-    sim::{Player, process::Crash, story::Story},
+    sim::{Player, process::Crash, story::Trace},
 };
 
 /// The rules of semantics.md, by section.
@@ -129,7 +129,7 @@ fn patient(mut loaded: Loaded) -> Loaded {
 }
 
 /// What a rollout leaves behind: status, pods, targets and routes. Times differ, and so may the numbers of revisions.
-fn end(story: &Story) -> String {
+fn end(story: &Trace) -> String {
     let status = &story.status;
     let outcomes: Vec<_> = status.history.iter().map(|entry| (entry.outcome, &entry.images)).collect();
     let place = (status.phase, status.course(), status.step_index, status.attempt);

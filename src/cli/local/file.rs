@@ -15,7 +15,7 @@ use crate::{
         offline::lint::{check, files::Files},
     },
     evidence::{BUILTIN_NAMES, builtin},
-    local::site::accept,
+    local::site::admission,
     yaml::{self, Document, YamlError},
 };
 
@@ -47,7 +47,7 @@ fn parse(text: &str, name: &str) -> Result<Manifest, CliError> {
     }
     let mut notes = Vec::new();
     for document in documents.iter_mut().filter(|document| document.value["kind"] == "Rollout") {
-        notes = accept::prepare(&mut document.value);
+        notes = admission::prepare(&mut document.value);
     }
     let mut file = File { name, rollout: None, templates: BTreeMap::new(), found: Vec::new() };
     let all: Vec<&Document> = documents.iter().collect();
@@ -63,7 +63,7 @@ fn parse(text: &str, name: &str) -> Result<Manifest, CliError> {
     let Some((document, rollout)) = file.rollout.take() else {
         return Err(CliError::Failed(format!("{name}: there is no Rollout in this file")));
     };
-    let findings = accept::check(&rollout.spec).into_iter().chain(file.asked_templates(&rollout.spec)).collect();
+    let findings = admission::check(&rollout.spec).into_iter().chain(file.asked_templates(&rollout.spec)).collect();
     file.point(document, findings);
     file.complain()?;
     Ok(Manifest { rollout, templates: file.templates, notes })
@@ -107,7 +107,7 @@ impl<'a> File<'a> {
     }
 
     fn keep(&mut self, document: &Document, value: &Value, spec: AnalysisTemplateSpec) {
-        self.point(document, accept::check_template(&spec));
+        self.point(document, admission::check_template(&spec));
         self.templates.insert(value["metadata"]["name"].as_str().unwrap_or_default().to_owned(), spec);
     }
 
@@ -139,10 +139,10 @@ impl<'a> File<'a> {
             let name = named.name;
             // One that is nowhere is found by the checks of `lint`.
             let spec = builtin(&name)?;
-            let first = accept::check_template(&spec).into_iter().next()?;
+            let first = admission::check_template(&spec).into_iter().next()?;
             let usable = BUILTIN_NAMES
                 .into_iter()
-                .filter(|name| builtin(name).is_some_and(|spec| accept::check_template(&spec).is_empty()));
+                .filter(|name| builtin(name).is_some_and(|spec| admission::check_template(&spec).is_empty()));
             let usable: Vec<&str> = usable.collect();
             Some(Finding::error(
                 path,

@@ -73,19 +73,19 @@ impl Lines {
 
     /// The two addresses with what runs there.
     fn places(&self) -> String {
-        let (ground, health) = (self.site.ground(), self.site.health());
-        let free = ground.free_place();
+        let (placement, health) = (self.site.placement(), self.site.health());
+        let free = placement.free_place();
         // Before there is a stable version both are free, and the first is meant for it.
-        let first = ground.stable_place().unwrap_or(0);
+        let first = placement.stable_place().unwrap_or(0);
         let mut text = String::new();
         for (role, place) in [("stable", first), ("canary", 1 - first)] {
-            let there = &ground.places[place];
-            let version = there.occupant.as_deref().and_then(|id| ground.version(id));
+            let there = &placement.places[place];
+            let version = there.occupant.as_deref().and_then(|id| placement.version(id));
             let says = match version {
                 Some(version) if version.wanted > 0 => {
                     format!("#{} {}", version.number, revision::images(&version.template).join(", "))
                 }
-                _ if place == free && ground.stable.is_some() => "free: the next version goes here".to_owned(),
+                _ if place == free && placement.stable.is_some() => "free: the next version goes here".to_owned(),
                 _ if place == first => "the stable version".to_owned(),
                 _ => "free: the next version goes here".to_owned(),
             };

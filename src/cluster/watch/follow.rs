@@ -8,7 +8,7 @@ use super::stream::Stream;
 use crate::{
     cluster::{
         health::{Health, Streams},
-        kinds::{DeploymentKept, RolloutKept},
+        kinds::{CachedDeployment, CachedRollout},
         shared::Cluster,
         table::{Change, Entry, Kept, ObjectKey, Table},
         tables::Tables,
@@ -59,7 +59,7 @@ impl Watch {
         stream.follow(changed).await;
     }
 
-    pub(super) fn rollout_changed(&self, change: &Change<RolloutKept>) {
+    pub(super) fn rollout_changed(&self, change: &Change<CachedRollout>) {
         let Some(entry) = change.entry() else { return };
         let key = RolloutKey { namespace: entry.key.namespace.clone(), name: entry.key.name.clone() };
         self.cluster.rollout_changed(&key, change);
@@ -67,8 +67,8 @@ impl Watch {
     }
 
     /// Whose pods a Rollout selects depends on the Deployment that it refers to.
-    pub(super) fn deployment_changed(&self, change: &Change<DeploymentKept>) {
-        let whose = |entry: &Option<Arc<Entry<DeploymentKept>>>| {
+    pub(super) fn deployment_changed(&self, change: &Change<CachedDeployment>) {
+        let whose = |entry: &Option<Arc<Entry<CachedDeployment>>>| {
             entry.as_ref().map(|entry| (entry.value.selector.clone(), entry.value.template.clone()))
         };
         let keys = self.naming("deployments", change, |key, _| key.name.clone());

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{fake_api::FakeApi, *};
 use crate::{
     clock::SystemClock,
-    cluster::{around::Around, events::EventSender, fence::Fence, shared::Settings, table::ObjectKey},
+    cluster::{events::EventSender, fence::Fence, shared::Settings, snapshot::Snapshot, table::ObjectKey},
     engine::{GateAnswer, GateQuestion},
     ports::{GateAsker, Observation, RolloutKey, World},
     reconcile::GateDesk,
@@ -88,7 +88,7 @@ impl Process {
         settle().await;
     }
 
-    pub async fn observe(&self, name: &str) -> Option<Observation<Arc<Around>>> {
+    pub async fn observe(&self, name: &str) -> Option<Observation<Arc<Snapshot>>> {
         self.cluster.observe(&RolloutKey { namespace: "shop".into(), name: name.into() }).await.unwrap()
     }
 

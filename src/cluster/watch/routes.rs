@@ -38,19 +38,19 @@ const GLANCE: Duration = Duration::from_secs(2);
 
 /// A CustomResourceDefinition; only that it changed counts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DefinitionKept {
+pub struct CachedDefinition {
     version: Option<String>,
 }
 
-impl Kept for DefinitionKept {
+impl Kept for CachedDefinition {
     fn keep(object: &DynamicObject) -> Self {
-        DefinitionKept { version: object.metadata.resource_version.clone() }
+        CachedDefinition { version: object.metadata.resource_version.clone() }
     }
 }
 
 /// The definitions of the cluster, by their metadata.
 pub struct Definitions {
-    table: Table<DefinitionKept>,
+    table: Table<CachedDefinition>,
     health: Arc<Health>,
     /// Counts changes of routers' definitions.
     changes: watch::Sender<u64>,
@@ -100,7 +100,7 @@ impl Watch {
             health: &definitions.health,
         };
         let ours = |key: &ObjectKey| watched_kinds().any(|kind| kind.definition() == key.name);
-        let changed = |change: &Change<DefinitionKept>| {
+        let changed = |change: &Change<CachedDefinition>| {
             if change.entry().is_some_and(|entry| ours(&entry.key)) {
                 definitions.changes.send_modify(|count| *count += 1);
             }

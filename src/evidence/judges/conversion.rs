@@ -18,10 +18,11 @@ use crate::{
         context::{Context, keep_last},
         defaults::{Defaults, Frozen},
         dialect::Dialect,
+        format,
+        no_data::NoData,
         plan::Answered,
         query::{Answer, ArmCounts, IncrementsQuery, Query},
-        silence::Silence,
-        texts, windows,
+        windows,
     },
     stats::{
         Counts,
@@ -55,7 +56,7 @@ pub struct ConversionMemory {
     last_candidate: Option<i64>,
     last_control: Option<i64>,
     /// Since when there is nothing to judge, and when to ask again after an error.
-    silence: Silence,
+    silence: NoData,
     state: ConversionState,
 }
 
@@ -122,7 +123,7 @@ impl Judge for ConversionMetric {
                     let (candidate, control) = (canary.as_ref().map(of), stable.as_ref().map(of));
                     memory.count(candidate, control, context);
                     status.measurements.push(measured(query.end, candidate, control));
-                    texts::note(&mut status.notes, notes);
+                    format::note(&mut status.notes, notes);
                     memory.silence.answered();
                 }
                 Ok(Answer::Scalar(_) | Answer::Several(_)) => {
@@ -144,7 +145,7 @@ impl Judge for ConversionMetric {
 }
 
 impl Memory for ConversionMemory {
-    fn silence(&self) -> &Silence {
+    fn silence(&self) -> &NoData {
         &self.silence
     }
 
@@ -279,7 +280,7 @@ fn judge(metric: &ConversionMetric, status: &mut MetricStatus, memory: &mut Conv
     status.needs = matches!(verdict, Verdict::Continue | Verdict::NoData).then(|| needs(&seen)).flatten();
     status.fail_progress = fail_progress(&seen);
     status.errors_in_a_row = memory.silence.errors;
-    texts::note(&mut status.notes, &notes(memory, &seen, context));
+    format::note(&mut status.notes, &notes(memory, &seen, context));
     memory.silence.told(&mut status.notes);
 }
 
@@ -317,13 +318,13 @@ fn needs(seen: &ConversionSeen) -> Option<String> {
     let mut parts: Vec<String> =
         [short("candidate", counts.kc), short("control", counts.kb)].into_iter().flatten().collect();
     parts.extend(
-        seen.users_needed.filter(|users| *users > 0).map(|users| format!("about {} more users", texts::about(users))),
+        seen.users_needed.filter(|users| *users > 0).map(|users| format!("about {} more users", format::about(users))),
     );
     if parts.is_empty() { Some("more users".to_owned()) } else { Some(parts.join(" and ")) }
 }
 
 fn converted(conversions: u64, users: u64) -> String {
-    if users == 0 { "no users".to_owned() } else { texts::rate(conversions, users) }
+    if users == 0 { "no users".to_owned() } else { format::rate(conversions, users) }
 }
 
 /// `lift +18.6 %, 95 % CS +2.1 to +35.2 %, p = 0.02`.
@@ -332,11 +333,11 @@ fn comparison(seen: &ConversionSeen, alpha: f64) -> String {
     let mut parts = Vec::new();
     if let Some((lift, low, high)) = difference.lift() {
         let percent = |share: f64| format!("{:+.1}", share * 100.0);
-        let sure = texts::number((1.0 - alpha) * 100.0);
+        let sure = format::number((1.0 - alpha) * 100.0);
         parts.push(format!("lift {} %", percent(lift)));
         parts.push(format!("{sure} % CS {} to {} %", percent(low), percent(high)));
     }
-    parts.push(texts::p_value(difference.p));
+    parts.push(format::p_value(difference.p));
     parts.join(", ")
 }
 
@@ -354,8 +355,8 @@ fn notes(memory: &ConversionMemory, seen: &ConversionSeen, context: &Context) ->
             true => ("candidate", better.chance),
             false => ("control", 1.0 - better.chance),
         };
-        notes.push(format!("best: the {who} with {} %", texts::number(chance * 100.0)));
-        let (candidate, control) = (texts::points(better.loss_of_candidate), texts::points(better.loss_of_control));
+        notes.push(format!("best: the {who} with {} %", format::number(chance * 100.0)));
+        let (candidate, control) = (format::points(better.loss_of_candidate), format::points(better.loss_of_control));
         notes.push(format!("expected loss: {candidate} points with the candidate, {control} with the control"));
     }
     let windows = |count: u32| if count == 1 { "1 window".to_owned() } else { format!("{count} windows") };
@@ -370,13 +371,13 @@ fn notes(memory: &ConversionMemory, seen: &ConversionSeen, context: &Context) ->
 
 /// `planned 50 %, seen 45.2 % of 18,003 users, E = 4e6`.
 fn split_text(split: &SplitSeen) -> String {
-    let planned = texts::number(split.planned * 100.0);
-    let total = texts::grouped(split.total);
+    let planned = format::number(split.planned * 100.0);
+    let total = format::grouped(split.total);
     if split.total == 0 {
         return format!("planned {planned} %, no users yet");
     }
     let seen = split.candidate as f64 * 100.0 / split.total as f64;
-    format!("planned {planned} %, seen {seen:.2} % of {total} users, E = {}", texts::evidence(split.log_e))
+    format!("planned {planned} %, seen {seen:.2} % of {total} users, E = {}", format::evidence(split.log_e))
 }
 
 fn measured(end: jiff::Timestamp, candidate: Option<Seen>, control: Option<Seen>) -> Measurement {

@@ -14,9 +14,9 @@ use crate::{
         context::Context,
         defaults::Frozen,
         dialect::Dialect,
+        no_data::NoData,
         plan::Answered,
         query::{IncrementsQuery, Query},
-        silence::Silence,
     },
 };
 
@@ -78,7 +78,7 @@ pub trait Judge: AtWork {
 /// What a judge remembers.
 pub trait Memory: Any + Debug + Send + Sync {
     /// Since when there is nothing to judge, and when to ask again after an error.
-    fn silence(&self) -> &Silence;
+    fn silence(&self) -> &NoData;
 
     /// The end of the last window that was counted, if it counts windows.
     fn through(&self) -> Option<i64> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use self::{before::Before, catastrophic::Crude};
+use self::{historical_baseline::HistoricalBaseline, warm_up_guard::WarmUpGuard};
 use super::judge::{Judge, Memory, Problems};
 use crate::{
     api::{
@@ -14,16 +14,17 @@ use crate::{
         context::{Context, keep_last},
         defaults::{Defaults, Frozen},
         dialect::Dialect,
+        format,
+        no_data::NoData,
         plan::Answered,
         query::{Answer, ArmCounts, IncrementsQuery, Query},
-        silence::Silence,
-        texts, windows,
+        windows,
     },
     stats::{Assessment, Counts, RatioConfig, RatioState},
 };
 
-mod before;
-mod catastrophic;
+mod historical_baseline;
+mod warm_up_guard;
 
 /// Canary errors that a Fail needs at least.
 const MIN_ERRORS: u64 = 3;
@@ -51,11 +52,11 @@ pub struct RatioMemory {
     last_canary: Option<i64>,
     last_stable: Option<i64>,
     /// Since when there is nothing to judge, and when to ask again after an error.
-    silence: Silence,
+    silence: NoData,
     /// The test during warm-up.
-    crude: Crude,
+    crude: WarmUpGuard,
     /// Stable in the hour before, where it sees no comparable traffic now.
-    before: Before,
+    before: HistoricalBaseline,
     state: RatioState,
 }
 
@@ -109,7 +110,7 @@ impl Judge for RatioMetric {
     fn advance(&self, memory: &mut RatioMemory, status: &mut MetricStatus, answers: &[&Answered], context: &Context) {
         for answer in answers {
             let Query::Increments(query) = &answer.query else { continue };
-            if Before::is_asked_by(query, context) {
+            if HistoricalBaseline::is_asked_by(query, context) {
                 memory.take_before(answer, context);
                 if !memory.before.asked {
                     break; // without it nothing can be judged: the windows are asked for again
@@ -130,12 +131,12 @@ impl Judge for RatioMetric {
     fn describe(&self, memory: &RatioMemory, status: &mut MetricStatus, context: &Context) {
         let config = config(self, context, memory);
         let seen = if memory.crude.fails() { memory.crude.seen(context) } else { memory.state.assess(&config) };
-        status.canary = texts::rate(seen.counts.kc, seen.counts.nc);
+        status.canary = format::rate(seen.counts.kc, seen.counts.nc);
         status.stable = match &memory.before {
-            before if context.one_armed => format!("{} in the hour before", texts::rate(before.bad, before.total)),
-            _ => texts::rate(seen.counts.kb, seen.counts.nb),
+            before if context.one_armed => format!("{} in the hour before", format::rate(before.bad, before.total)),
+            _ => format::rate(seen.counts.kb, seen.counts.nb),
         };
-        status.comparison = texts::comparison(&seen);
+        status.comparison = format::comparison(&seen);
         let needs = needs(memory, &seen, context);
         let open = !matches!(status.verdict, Verdict::Fail | Verdict::Pass);
         status.needs = (open && !needs.is_empty()).then(|| needs.join(" and "));
@@ -144,7 +145,7 @@ impl Judge for RatioMetric {
 }
 
 impl Memory for RatioMemory {
-    fn silence(&self) -> &Silence {
+    fn silence(&self) -> &NoData {
         &self.silence
     }
 
@@ -192,11 +193,11 @@ impl RatioMemory {
         let (end, counts) = (windows::instant(self.next_end(context)), joined(canary, stable));
         self.count(config, counts, context);
         status.measurements.push(measured(end, counts, canary.is_some() && stable.is_some()));
-        texts::note(&mut status.notes, notes);
+        format::note(&mut status.notes, notes);
         if canary.is_none() && stable.is_none() && self.compared > 0 {
             self.missed += 1;
             let text = format!("missed: {} windows without any series, past retention or not scraped", self.missed);
-            texts::note(&mut status.notes, &[text]);
+            format::note(&mut status.notes, &[text]);
         }
         self.silence.answered();
     }
@@ -254,7 +255,7 @@ fn judge(status: &mut MetricStatus, memory: &mut RatioMemory, context: &Context)
     status.verdict = verdict;
     status.reason = reason;
     if context.one_armed {
-        texts::note(
+        format::note(
             &mut status.notes,
             &["OneArmed: no comparable traffic at stable; judged by floor and ceiling".to_owned()],
         );
@@ -293,7 +294,7 @@ fn needs(memory: &RatioMemory, seen: &Assessment, context: &Context) -> Vec<Stri
     match seen.canary_requests_needed.filter(|_| current) {
         Some(needed) => {
             let needed = needed.max(frozen.bake_requests.saturating_sub(requests));
-            parts.extend((needed > 0).then(|| format!("about {} more canary requests", texts::about(needed))));
+            parts.extend((needed > 0).then(|| format!("about {} more canary requests", format::about(needed))));
         }
         None if current => parts.push("a lower canary error rate".to_owned()),
         None => parts.push("traffic at the new weight".to_owned()),

@@ -11,10 +11,11 @@ use crate::{
     evidence::{
         context::{Context, keep_last},
         dialect::Dialect,
+        format,
+        no_data::NoData,
         plan::Answered,
         query::{Answer, Query},
-        silence::Silence,
-        texts, windows,
+        windows,
     },
     expr::{self, Condition, ExprError},
 };
@@ -43,7 +44,7 @@ pub struct ThresholdMemory {
     #[serde(skip_serializing_if = "Option::is_none")]
     several: Option<usize>,
     /// Since when there is nothing to judge, and when to ask again after an error.
-    silence: Silence,
+    silence: NoData,
 }
 
 impl Judge for ThresholdMetric {
@@ -133,7 +134,7 @@ impl Judge for ThresholdMetric {
 }
 
 impl Memory for ThresholdMemory {
-    fn silence(&self) -> &Silence {
+    fn silence(&self) -> &NoData {
         &self.silence
     }
 }
@@ -181,7 +182,7 @@ fn judge(metric: &ThresholdMetric, status: &mut MetricStatus, memory: &mut Thres
     let failure_limit = metric.failure_limit.unwrap_or(0);
     status.verdict = verdict;
     status.reason = reason;
-    status.canary = memory.value.map(texts::number).unwrap_or_default();
+    status.canary = memory.value.map(format::number).unwrap_or_default();
     status.comparison = condition_text(metric);
     status.needs = needs(metric, memory, context).filter(|_| matches!(verdict, Verdict::Continue | Verdict::NoData));
     status.fail_progress = (f64::from(memory.bad) / (f64::from(failure_limit) + 1.0)).min(1.0);
@@ -250,7 +251,7 @@ fn measured(at: jiff::Timestamp, value: Option<f64>, sign: Option<Sign>) -> Meas
         Some(Sign::Bad) => Verdict::Fail,
         Some(Sign::Neither) => Verdict::Inconclusive,
     };
-    Measurement { at: Some(at), value: value.map_or_else(|| "no result".to_owned(), texts::number), verdict }
+    Measurement { at: Some(at), value: value.map_or_else(|| "no result".to_owned(), format::number), verdict }
 }
 
 /// Seconds between measurements.

@@ -83,7 +83,7 @@ mod tests {
     fn choice(route: Value) -> Choice {
         let mut whole = json!({ "weight": 0, "headers": [], "mirror": null });
         whole.as_object_mut().unwrap().extend(route.as_object().unwrap().clone());
-        let route: crate::local::site::ground::Route = serde_json::from_value(whole).unwrap();
+        let route: crate::local::site::placement::Route = serde_json::from_value(whole).unwrap();
         Choice::new(&route.into())
     }
 

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{
-    accept::check,
+    admission::check,
     folder::{Folder, FolderError},
-    ground::Ground,
     health::Health,
-    keep::{GROUND, Inner, State},
     kinds,
     objects::Objects,
+    placement::Placement,
+    state::{Inner, PLACEMENT, State},
 };
 use crate::{
     api::{
@@ -108,12 +108,12 @@ impl Site {
         let before = read_ground(&folder)?;
         let restored = before.is_some();
         let [stable, canary] = setup.addresses.clone().map(|address| address.to_string());
-        let ground = match before {
-            Some(ground) => with_addresses(ground, &stable, &canary, &folder)?,
-            None => Ground::new(stable, canary),
+        let placement = match before {
+            Some(placement) => with_addresses(placement, &stable, &canary, &folder)?,
+            None => Placement::new(stable, canary),
         };
-        let addresses = in_order(&ground, setup.addresses);
-        let state = State::new(ground, setup.templates);
+        let addresses = in_order(&placement, setup.addresses);
+        let state = State::new(placement, setup.templates);
         let inner = Inner {
             deciding_since: restored.then(|| clock.now()),
             counters: Arc::new(Counters::new(clock.clone())),
@@ -155,8 +155,8 @@ impl Site {
     }
 
     /// Which version is where.
-    pub fn ground(&self) -> Ground {
-        self.inner.state().ground.clone()
+    pub fn placement(&self) -> Placement {
+        self.inner.state().placement.clone()
     }
 
     /// Whether the two addresses answer.
@@ -246,26 +246,26 @@ impl Site {
 /// The file as it was taken over last.
 const APPLIED: &str = "applied";
 
-fn read_ground(folder: &Folder) -> Result<Option<Ground>, SiteError> {
-    let Some(value) = folder.read(GROUND)? else { return Ok(None) };
-    let path = folder.path().join(format!("{GROUND}.json"));
+fn read_ground(folder: &Folder) -> Result<Option<Placement>, SiteError> {
+    let Some(value) = folder.read(PLACEMENT)? else { return Ok(None) };
+    let path = folder.path().join(format!("{PLACEMENT}.json"));
     let read = serde_json::from_value(value);
     read.map(Some).map_err(|error| FolderError::Unreadable { path, message: error.to_string() }.into())
 }
 
 /// The same two addresses, in whichever order, are the same site: after a promotion stable is at the other one.
-fn with_addresses(ground: Ground, stable: &str, canary: &str, folder: &Folder) -> Result<Ground, SiteError> {
-    let known = ground.places.each_ref().map(|place| place.address.as_str());
+fn with_addresses(placement: Placement, stable: &str, canary: &str, folder: &Folder) -> Result<Placement, SiteError> {
+    let known = placement.places.each_ref().map(|place| place.address.as_str());
     if known == [stable, canary] || known == [canary, stable] {
-        return Ok(ground);
+        return Ok(placement);
     }
     let folder = folder.path().display().to_string();
     Err(SiteError::OtherAddresses { folder, known: known.join(" and ") })
 }
 
-fn in_order(ground: &Ground, given: [Address; 2]) -> [Address; 2] {
+fn in_order(placement: &Placement, given: [Address; 2]) -> [Address; 2] {
     let [stable, canary] = given;
-    if ground.places[0].address == stable.to_string() { [stable, canary] } else { [canary, stable] }
+    if placement.places[0].address == stable.to_string() { [stable, canary] } else { [canary, stable] }
 }
 
 /// The Rollout with another file, and with the template of before where the file's has not changed: a command may have

@@ -96,7 +96,7 @@ impl Site {
 
     /// Whether a restart at this place would count, so that one must not be overlooked.
     fn may_change(&self, place: usize) -> bool {
-        self.inner.state().ground.restart_counts(place)
+        self.inner.state().placement.restart_counts(place)
     }
 
     /// Takes over what a look has found.
@@ -105,23 +105,23 @@ impl Site {
         let now = self.inner.clock.now();
         let turned = state.health[place].take(look, now);
         let up = state.health[place].is_up();
-        let known = state.ground.places[place].process.clone();
+        let known = state.placement.places[place].process.clone();
         let another = process.is_some() && known.is_some() && process != known;
         // The first look of all finds what was there before.
         if another || turned && up && !first {
-            state.ground.note_restart(place);
+            state.placement.note_restart(place);
         }
         if process.is_some() {
-            state.ground.places[place].process = process;
+            state.placement.places[place].process = process;
         }
         if turned && !(first && up) {
-            let (address, why) = (&state.ground.places[place].address, state.health[place].why());
+            let (address, why) = (&state.placement.places[place].address, state.health[place].why());
             let message = if up { format!("{address} answers") } else { format!("{address} does not respond: {why}") };
             let reason = if up { Reason::AddressUp } else { Reason::AddressDown };
             self.inner.tell(&mut state, Notice { warning: !up, reason, message });
         }
         let health = state.health.clone();
-        state.ground.settle(&health);
+        state.placement.settle(&health);
         if let Err(error) = self.inner.keep(&mut state) {
             tracing::warn!(%error, "what an address does is not kept");
         }

@@ -5,20 +5,20 @@
 //! metrics are what the proxy counts, and its API server ([`rest`]) answers the calls that the commands make. All
 //! that must survive is in a folder.
 
-pub mod accept;
+pub mod admission;
 mod apply;
 pub mod drive;
 pub mod folder;
-pub mod ground;
+mod handlers;
 pub mod health;
-mod keep;
 pub mod kinds;
 pub mod objects;
+pub mod placement;
 pub mod private;
 pub mod random;
 mod refusal;
 pub mod rest;
+mod state;
 mod world;
-mod writes;
 
 pub use apply::{Setup, Site, SiteError};

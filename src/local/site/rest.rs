@@ -16,10 +16,10 @@ use tokio::sync::broadcast;
 
 use super::{
     apply::Site,
+    handlers,
     kinds::{self, Kind},
     objects::{self, Change},
     refusal::{Refusal, not_found},
-    writes,
 };
 
 /// A watch ends after so long when its caller does not say.
@@ -136,10 +136,10 @@ fn answer(
         }
         ("PATCH", Some(name)) if kind == kinds::ROLLOUT && here => {
             let how = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            writes::patch(site, name, how, body).map(|object| axum::Json(&*object).into_response())
+            handlers::patch(site, name, how, body).map(|object| axum::Json(&*object).into_response())
         }
         ("POST", None) if kind == kinds::COMMAND && here => {
-            let object = writes::command(site, body)?;
+            let object = handlers::command(site, body)?;
             Ok((StatusCode::CREATED, axum::Json(&*object)).into_response())
         }
         _ => {

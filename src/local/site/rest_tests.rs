@@ -52,7 +52,7 @@ fn site(folder: &tempfile::TempDir) -> Site {
         "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": { "name": "web" },
         "spec": { "strategy": { "canary": { "steps": [{ "setWeight": 10 }] } } },
     });
-    accept::prepare(&mut object);
+    admission::prepare(&mut object);
     let setup = Setup {
         rollout: serde_json::from_value(object).unwrap(),
         templates: BTreeMap::new(),

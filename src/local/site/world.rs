@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::{
     apply::Site,
-    ground::Version,
-    keep::{Inner, State},
     kinds,
+    placement::Version,
+    state::{Inner, State},
 };
 use crate::{
     api::{
@@ -45,7 +45,7 @@ impl World for Site {
         let Some(rollout) = self.rollout().filter(|_| *key == self.inner.key) else { return Ok(None) };
         let mut state = self.inner.state();
         let health = state.health.clone();
-        if state.ground.settle(&health) {
+        if state.placement.settle(&health) {
             self.inner.keep(&mut state)?;
         }
         let seen = self.inner.seen(&state, &rollout);
@@ -66,7 +66,7 @@ impl World for Site {
             _ => {}
         }
         let mut state = self.inner.state();
-        self.inner.change_ground(&mut state, &observation.rollout, action)?;
+        self.inner.change_placement(&mut state, &observation.rollout, action)?;
         self.inner.keep(&mut state)?;
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Site {
 
 impl Inner {
     fn seen(&self, state: &State, rollout: &Rollout) -> Seen {
-        let (ground, health, now) = (&state.ground, &state.health, self.clock.now());
+        let (placement, health, now) = (&state.placement, &state.health, self.clock.now());
         let spec = &rollout.spec;
         let min_ready = spec.min_ready_seconds.unwrap_or(0);
         let template = spec.template.as_ref().map(|raw| TemplateSeen {
@@ -112,10 +112,14 @@ impl Inner {
         Seen {
             template,
             replicas: 1,
-            revisions: ground.versions.iter().map(|v| ground.seen(v, &self.key.name, health, min_ready, now)).collect(),
-            route: Some(ground.route_seen()),
-            stable_target: Some(ground.target_seen(ground.stable.as_ref(), health)),
-            canary_target: Some(ground.target_seen(ground.canary.as_ref(), health)),
+            revisions: placement
+                .versions
+                .iter()
+                .map(|v| placement.seen(v, &self.key.name, health, min_ready, now))
+                .collect(),
+            route: Some(placement.route_seen()),
+            stable_target: Some(placement.target_seen(placement.stable.as_ref(), health)),
+            canary_target: Some(placement.target_seen(placement.canary.as_ref(), health)),
             runs: self.runs().iter().map(|(name, run)| (name.clone(), run_seen(run))).collect(),
             commands: self.commands(),
             gate: self.gates.seen(&self.key),
@@ -147,25 +151,25 @@ impl Inner {
         waiting
     }
 
-    fn change_ground(&self, state: &mut State, rollout: &Rollout, action: &Action) -> Result<(), WorldError> {
+    fn change_placement(&self, state: &mut State, rollout: &Rollout, action: &Action) -> Result<(), WorldError> {
         match action {
             Action::EnsureRevision { id, number } => {
                 let wanted = || rollout.spec.template.clone().filter(|template| revision::id(template) == *id);
-                if !state.ground.ensure_version(id, *number, wanted, self.clock.now()) {
+                if !state.placement.ensure_version(id, *number, wanted, self.clock.now()) {
                     return Err(unknown_revision(id));
                 }
             }
             Action::EnsureReplicas { id, replicas } => {
-                let news = state.ground.want(id, *replicas).cloned();
+                let news = state.placement.want(id, *replicas).cloned();
                 let runs =
-                    |version: &Version| state.ground.places[version.place].occupant.as_deref() == Some(&version.id);
+                    |version: &Version| state.placement.places[version.place].occupant.as_deref() == Some(&version.id);
                 if let Some(version) = news.filter(|version| version.wanted == 0 && runs(version)) {
                     self.tell_free(state, version.place, version.number);
                 }
             }
-            Action::EnsureTarget { target, revision } => state.ground.aim(*target, revision),
-            Action::EnsureRoute(intent) => state.ground.route(intent),
-            Action::RemoveRevision { id } => state.ground.versions.retain(|version| version.id != *id),
+            Action::EnsureTarget { target, revision } => state.placement.aim(*target, revision),
+            Action::EnsureRoute(intent) => state.placement.route(intent),
+            Action::RemoveRevision { id } => state.placement.versions.retain(|version| version.id != *id),
             Action::EnsureWorkload { .. }
             | Action::Restore(_)
             | Action::Evict { .. }
@@ -180,7 +184,7 @@ impl Inner {
     }
 
     fn tell_free(&self, state: &mut State, place: usize, number: u64) {
-        let address = &state.ground.places[place].address;
+        let address = &state.placement.places[place].address;
         let message = format!(
             "#{number} at {address} no longer receives traffic and can be stopped; the next version goes there"
         );

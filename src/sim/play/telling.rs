@@ -4,8 +4,8 @@ use super::Player;
 use crate::{
     evidence::ArmCounts,
     sim::{
-        story::{Line, Mark, Release, place},
         time::moment,
+        trace::{Line, Mark, Release, place},
     },
 };
 

@@ -18,8 +18,8 @@ use crate::{
         expect,
         process::Process,
         scenario::FaultKind,
-        story::Mark,
         time::{Millis, instant, later},
+        trace::Mark,
     },
 };
 

@@ -27,7 +27,7 @@ use crate::{
         cluster::SimCluster,
         play::Played,
         scenario::{CommandEntry, Deploy, Entry, FaultKind, FaultSpec, FaultTarget, GateSpec, VersionSpec},
-        story::Story,
+        trace::Trace,
     },
 };
 
@@ -156,7 +156,7 @@ fn never_ready(good: &Setting) -> Setting {
 }
 
 /// The first deploy, ten minutes of peace, then the release to its end. Somebody promotes at once at every pause and approval, and gates say yes.
-fn play(mut player: Player) -> Story {
+fn play(mut player: Player) -> Trace {
     let played: Played = (|| {
         let healthy = |cluster: &SimCluster| cluster.phase() == Some(Phase::Healthy);
         player.play_until(FIRST_DEPLOY, healthy)?;

@@ -12,7 +12,7 @@ use crate::{
         offline::lint::{check, files::Files},
     },
     sim::{
-        Setting, entries,
+        Setting, actions,
         scenario::{On, Scenario},
     },
     yaml::{self, Document, Position},
@@ -136,7 +136,7 @@ fn place(setting: &mut Setting, name: &str, document: &Document) -> Result<(), C
         }
         "Rollout" => setting.rollout = Some(yaml::typed::<Rollout>(value).map_err(unreadable)?),
         "Deployment" => {
-            let replicas = entries::replicas_of(value).map_err(|why| {
+            let replicas = actions::replicas_of(value).map_err(|why| {
                 let at = document.position("spec.replicas");
                 CliError::Failed(format!("{name}:{}:{}: spec.replicas: {why}", at.line, at.column))
             })?;

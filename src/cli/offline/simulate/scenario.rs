@@ -9,10 +9,10 @@ use crate::{
         schema::{self, hint},
     },
     sim::{
-        entries,
+        actions,
         faults::word,
+        load,
         scenario::{self, Entry, FaultKind, MOST_LAWS, Scenario},
-        users,
     },
     yaml::{self, Document, YamlError},
 };
@@ -59,7 +59,7 @@ pub(in crate::cli) fn read(document: &Document) -> Result<Scenario, YamlError> {
 fn world(scenario: &Scenario, found: &mut Vec<Finding>) {
     let headers = &scenario.world.traffic.headers;
     for (index, kind) in headers.iter().enumerate() {
-        if let Err((name, why)) = users::carried(kind) {
+        if let Err((name, why)) = load::carried(kind) {
             found.push(Finding::error(
                 format!("world.traffic.headers[{index}].set.{name}"),
                 format!("is not a valid header: {why}"),
@@ -161,7 +161,7 @@ fn one_entry(entry: &Entry, value: &Value, path: &str, found: &mut Vec<Finding>)
 fn replicas(entry: &Entry, path: &str, found: &mut Vec<Finding>) {
     let objects = [("apply", entry.apply.as_ref()), ("patch", entry.patch.as_ref())];
     for (key, object) in objects.into_iter().filter_map(|(key, object)| Some((key, object?))) {
-        if let Err(why) = entries::replicas_of(object) {
+        if let Err(why) = actions::replicas_of(object) {
             found.push(Finding::error(format!("{path}.{key}.spec.replicas"), why));
         }
     }

@@ -16,14 +16,14 @@ use crate::{
     evidence::grouped,
     sim::{
         Millis, Player, Setting,
-        story::{Failure, Release, Story},
+        trace::{Failure, Release, Trace},
     },
 };
 
 /// Plays a setting with many seeds on all processors, until one play costs too much; the stories in the order of their seeds.
-pub fn stories(setting: &Setting, first: u64, runs: u32, play: impl Fn(Player) -> Story + Sync) -> Vec<Story> {
+pub fn stories(setting: &Setting, first: u64, runs: u32, play: impl Fn(Player) -> Trace + Sync) -> Vec<Trace> {
     let next = Mutex::new(0_u32);
-    let told: Mutex<Vec<Story>> = Mutex::new(Vec::new());
+    let told: Mutex<Vec<Trace>> = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -68,7 +68,7 @@ pub fn play(loaded: &Loaded, seed: Option<u64>, runs: u32, paint: Paint) -> Resu
     }
     let first = seed.or(loaded.setting.scenario.world.seed).unwrap_or(1);
     let stories = stories(&loaded.setting, first, runs, Player::play);
-    let failed: Vec<&Story> = stories.iter().filter(|story| !story.passed()).collect();
+    let failed: Vec<&Trace> = stories.iter().filter(|story| !story.passed()).collect();
     let releases: Vec<&Release> = stories.iter().filter_map(|story| story.releases.last()).collect();
     let shares = Shares::of(&releases);
     let mut text = format!(

@@ -11,8 +11,8 @@ use crate::{
     evidence::grouped,
     sim::{
         Millis,
-        story::{Failure, Line, Mark, Story},
         time::shown,
+        trace::{Failure, Line, Mark, Trace},
     },
 };
 
@@ -21,7 +21,7 @@ const TEXT: usize = 15;
 const WIDTH: usize = 110;
 
 /// The timeline, and what it came to.
-pub fn text(loaded: &Loaded, story: &Story, paint: Paint) -> String {
+pub fn text(loaded: &Loaded, story: &Trace, paint: Paint) -> String {
     let mut text = heading(loaded, story.seed, paint);
     for line in &story.lines {
         text += &one_line(line, paint);
@@ -60,7 +60,7 @@ fn toned(mark: Mark, tone: Tone) -> Tone {
     if matches!(mark, Mark::Place | Mark::Failed | Mark::Done) { tone } else { Tone::Plain }
 }
 
-fn summary(story: &Story) -> String {
+fn summary(story: &Trace) -> String {
     let all: u64 = story.versions.iter().map(|(_, answered)| answered.total).sum();
     let bad: u64 = story.versions.iter().map(|(_, answered)| answered.bad).sum();
     let met = if story.met == 1 { "1 expectation".to_owned() } else { format!("{} expectations", story.met) };
@@ -90,7 +90,7 @@ pub fn failure(loaded: &Loaded, seed: u64, failure: &Failure, paint: Paint) -> S
 }
 
 /// The same for scripts.
-pub fn json(loaded: &Loaded, story: &Story) -> Value {
+pub fn json(loaded: &Loaded, story: &Trace) -> Value {
     let lines =
         story.lines.iter().map(|line| json!({ "at": clock(line.at), "kind": kind(line.mark), "text": line.text }));
     let releases = story.releases.iter().map(|release| {

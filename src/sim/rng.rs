@@ -7,13 +7,13 @@ const LARGE: f64 = 12.0;
 
 /// A source of random numbers.
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct Rng(u64);
 
-impl Dice {
+impl Rng {
     /// The random number generator of a seed. Different `purpose`s give unrelated numbers, so that one use does not
     /// shift another.
     pub fn new(seed: u64, purpose: u64) -> Self {
-        let mut dice = Dice(seed ^ purpose.wrapping_mul(0xd134_2543_de82_ef95));
+        let mut dice = Rng(seed ^ purpose.wrapping_mul(0xd134_2543_de82_ef95));
         dice.next();
         dice
     }
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_numbers_and_purposes_differ() {
         let draw = |seed, purpose| {
-            let mut dice = Dice::new(seed, purpose);
+            let mut dice = Rng::new(seed, purpose);
             (0..100).map(|_| dice.share()).collect::<Vec<_>>()
         };
         assert_eq!(draw(7, 1), draw(7, 1));
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn poisson_numbers_have_the_mean_and_the_variance_they_should() {
         for mean in [0.02, 0.7, 5.0, 11.9, 12.1, 40.0, 750.0] {
-            let mut dice = Dice::new(3, 0);
+            let mut dice = Rng::new(3, 0);
             let drawn: Vec<f64> = (0..200_000).map(|_| dice.poisson(mean) as f64).collect();
             let average = drawn.iter().sum::<f64>() / drawn.len() as f64;
             let variance = drawn.iter().map(|x| (x - average).powi(2)).sum::<f64>() / drawn.len() as f64;

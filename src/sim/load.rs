@@ -13,7 +13,7 @@ use crate::{engine::RouteIntent, routing::requests::AnyOf};
 
 /// The users' requests.
 #[derive(Clone, Debug, Default)]
-pub struct Users {
+pub struct Load {
     /// Requests a second.
     pub rps: f64,
     /// How many users there are; `None`: without end.
@@ -52,12 +52,12 @@ pub struct Shares {
     pub first: [f64; 2],
 }
 
-impl Users {
+impl Load {
     /// As the scenario has them.
-    pub fn new(spec: &TrafficSpec) -> Users {
+    pub fn new(spec: &TrafficSpec) -> Load {
         let kind = |spec: &HeadersSpec| (spec.share.share(), carried(spec).unwrap_or_default());
         let kinds = spec.headers.iter().map(kind).collect();
-        Users { rps: spec.rps, number: spec.users.map(f64::from), kinds, ..Users::default() }
+        Load { rps: spec.rps, number: spec.users.map(f64::from), kinds, ..Load::default() }
     }
 
     /// What routes do with these users' requests.
@@ -149,8 +149,8 @@ mod tests {
         engine::Stickiness,
     };
 
-    fn users(spec: Value) -> Users {
-        let mut users = Users::new(&serde_json::from_value(spec).unwrap());
+    fn users(spec: Value) -> Load {
+        let mut users = Load::new(&serde_json::from_value(spec).unwrap());
         users.came = true;
         users
     }

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::{Value, json};
 
 use super::{
-    kinds::{DeploymentKept, ReplicaSetKept},
+    kinds::{CachedDeployment, CachedReplicaSet},
     resources::rollouts,
     table::Entry,
     targets::Targets,
@@ -29,7 +29,7 @@ pub struct WantedTemplate {
 
 /// What one tick has observed, with the versions that its writes are conditioned on.
 #[derive(Debug)]
-pub struct Around {
+pub struct Snapshot {
     /// The Rollout's key.
     pub key: RolloutKey,
     /// Its uid.
@@ -45,9 +45,9 @@ pub struct Around {
     /// The wanted template.
     pub template: Option<WantedTemplate>,
     /// Its ReplicaSets.
-    pub revisions: Vec<Arc<Entry<ReplicaSetKept>>>,
+    pub revisions: Vec<Arc<Entry<CachedReplicaSet>>>,
     /// The referenced Deployment.
-    pub workload: Option<Arc<Entry<DeploymentKept>>>,
+    pub workload: Option<Arc<Entry<CachedDeployment>>>,
     /// Its routers.
     pub routers: Vec<Box<dyn Router>>,
     /// Whom they plan for.
@@ -56,7 +56,7 @@ pub struct Around {
     pub traffic: Traffic,
 }
 
-impl Around {
+impl Snapshot {
     /// An ownerReference to the Rollout.
     pub fn owner(&self, controller: bool) -> Value {
         let resource = rollouts();

@@ -17,7 +17,7 @@ const HOUR: u32 = 3600;
 /// What is remembered of the hour before.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Before {
+pub struct HistoricalBaseline {
     /// Whether it was answered.
     pub asked: bool,
     /// Stable's bad requests then.
@@ -26,7 +26,7 @@ pub struct Before {
     pub total: u64,
 }
 
-impl Before {
+impl HistoricalBaseline {
     /// The question, until it is answered.
     pub fn question(&self, spec: &AnalysisRunSpec, ratio: &RatioMetric, context: &Context) -> Option<IncrementsQuery> {
         (context.one_armed && !self.asked).then(|| IncrementsQuery {
@@ -45,7 +45,7 @@ impl Before {
     /// Takes the answer in. A stable version without requests then says nothing.
     pub fn answered(&mut self, stable: Option<ArmCounts>) {
         let stable = stable.unwrap_or_default();
-        *self = Before { asked: true, bad: stable.bad.min(stable.total), total: stable.total };
+        *self = HistoricalBaseline { asked: true, bad: stable.bad.min(stable.total), total: stable.total };
     }
 
     /// Stable's rate then; 0 when unknown.

@@ -19,7 +19,7 @@ const LONGEST_ERROR: usize = 300;
 /// What a metric remembers of errors and silence. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Silence {
+pub struct NoData {
     /// Since when the verdict would be NoData.
     pub since: Option<i64>,
     /// Source errors in a row.
@@ -29,7 +29,7 @@ pub struct Silence {
     error: Option<String>,
 }
 
-impl Silence {
+impl NoData {
     /// The source answered.
     pub fn answered(&mut self) {
         (self.errors, self.retry_at, self.error) = (0, None, None);

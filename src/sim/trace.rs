@@ -86,7 +86,7 @@ pub struct Release {
 
 /// A scenario that was played.
 #[derive(Clone, Debug, Default)]
-pub struct Story {
+pub struct Trace {
     /// The seed.
     pub seed: u64,
     /// The timeline.
@@ -113,7 +113,7 @@ pub struct Story {
     pub writes: u64,
 }
 
-impl Story {
+impl Trace {
     /// Whether everything was as it should be.
     pub fn passed(&self) -> bool {
         self.failure.is_none()

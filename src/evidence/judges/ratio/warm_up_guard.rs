@@ -15,12 +15,12 @@ use crate::{
 /// What the test remembers. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Crude {
+pub struct WarmUpGuard {
     through: Option<i64>,
     state: RatioState,
 }
 
-impl Crude {
+impl WarmUpGuard {
     /// The ends of the windows to read now. A warm-up begins with every weight, since pods are added for it.
     pub fn due(&self, context: &Context) -> Vec<i64> {
         let frozen = &context.frozen;

@@ -23,7 +23,7 @@ use super::health::Health;
 /// Everything that is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ground {
+pub struct Placement {
     /// The two places, in the order in which they were given the first time.
     pub places: [Place; 2],
     /// The versions that there were.
@@ -107,11 +107,11 @@ impl From<Route> for RouteIntent {
     }
 }
 
-impl Ground {
+impl Placement {
     /// Two addresses, and nothing known about them.
     pub fn new(stable: String, canary: String) -> Self {
         let place = |address| Place { address, occupant: None, restarted: false, process: None };
-        Ground { places: [stable, canary].map(place), versions: Vec::new(), stable: None, canary: None, route: None }
+        Placement { places: [stable, canary].map(place), versions: Vec::new(), stable: None, canary: None, route: None }
     }
 
     /// The version with this id.
@@ -295,5 +295,5 @@ impl Ground {
 }
 
 #[cfg(test)]
-#[path = "ground_tests.rs"]
+#[path = "placement_tests.rs"]
 mod tests;

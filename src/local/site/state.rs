@@ -13,10 +13,10 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     folder::FolderError,
-    ground::{Ground, Place},
     health::Health,
     kinds,
     objects::Objects,
+    placement::{Place, Placement},
 };
 use crate::{
     api::{NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, analysis::AnalysisTemplateSpec},
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Which version is where.
-pub const GROUND: &str = "site";
+pub const PLACEMENT: &str = "site";
 
 /// What all handles of a site share.
 pub struct Inner {
@@ -51,18 +51,18 @@ pub struct Inner {
 
 /// What changes.
 pub struct State {
-    pub ground: Ground,
+    pub placement: Placement,
     pub health: [Health; 2],
     pub templates: BTreeMap<String, AnalysisTemplateSpec>,
     series: BTreeMap<String, Arc<Series>>,
     serial: u64,
-    kept: Option<Ground>,
+    kept: Option<Placement>,
 }
 
 impl State {
     /// Nothing is known of the addresses yet.
-    pub fn new(ground: Ground, templates: BTreeMap<String, AnalysisTemplateSpec>) -> Self {
-        State { ground, health: Default::default(), templates, series: BTreeMap::new(), serial: 0, kept: None }
+    pub fn new(placement: Placement, templates: BTreeMap<String, AnalysisTemplateSpec>) -> Self {
+        State { placement, health: Default::default(), templates, series: BTreeMap::new(), serial: 0, kept: None }
     }
 }
 
@@ -79,18 +79,18 @@ impl Inner {
     pub fn keep(&self, state: &mut State) -> Result<(), FolderError> {
         self.count(state);
         self.reroute(state);
-        if state.kept.as_ref() != Some(&state.ground) {
-            self.objects.folder().write(GROUND, &state.ground)?;
-            state.kept = Some(state.ground.clone());
+        if state.kept.as_ref() != Some(&state.placement) {
+            self.objects.folder().write(PLACEMENT, &state.placement)?;
+            state.kept = Some(state.placement.clone());
         }
         self.publish(state)
     }
 
     /// Each time that a version comes up it begins a series of its own, as a pod does.
     fn count(&self, state: &mut State) {
-        let State { ground, health, series, .. } = state;
-        for version in &ground.versions {
-            let ready = ground.is_ready(version, health);
+        let State { placement, health, series, .. } = state;
+        for version in &placement.versions {
+            let ready = placement.is_ready(version, health);
             if ready && !series.contains_key(&version.id) {
                 let workload = format!("{}-{}", self.key.name, version.id);
                 series.insert(version.id.clone(), self.counters.series(&workload));
@@ -102,27 +102,27 @@ impl Inner {
     }
 
     fn reroute(&self, state: &State) {
-        let ground = &state.ground;
+        let placement = &state.placement;
         let target = |id: Option<&String>| {
-            let version = ground.version(id?)?;
+            let version = placement.version(id?)?;
             let series = state.series.get(&version.id).cloned();
             Some(vec![self.backends[version.place].counted_in(series)])
         };
         // What --stable names is in use before the engine has looked at it.
-        let stable = target(ground.stable.as_ref()).unwrap_or_else(|| vec![self.backends[0].clone()]);
-        let choice = Choice::new(&ground.route.clone().unwrap_or_default().into());
-        self.proxy.set(Table { stable, canary: target(ground.canary.as_ref()), choice });
+        let stable = target(placement.stable.as_ref()).unwrap_or_else(|| vec![self.backends[0].clone()]);
+        let choice = Choice::new(&placement.route.clone().unwrap_or_default().into());
+        self.proxy.set(Table { stable, canary: target(placement.canary.as_ref()), choice });
     }
 
     /// The versions as ReplicaSets, which is what the commands look for.
     fn publish(&self, state: &State) -> Result<(), FolderError> {
         let uid = self.objects.get(kinds::ROLLOUT, &self.key.name);
         let uid = uid.as_ref().map(|rollout| rollout["metadata"]["uid"].clone()).unwrap_or_default();
-        let ground = &state.ground;
-        for version in &ground.versions {
+        let placement = &state.placement;
+        for version in &placement.versions {
             let name = format!("{}-{}", self.key.name, version.id);
-            let ready = u32::from(ground.is_ready(version, &state.health));
-            let Place { address, .. } = &ground.places[version.place];
+            let ready = u32::from(placement.is_ready(version, &state.health));
+            let Place { address, .. } = &placement.places[version.place];
             let object = json!({
                 "metadata": {
                     "name": name, "namespace": self.key.namespace, "uid": name, "creationTimestamp": version.created,
@@ -138,7 +138,7 @@ impl Inner {
             });
             self.objects.put(kinds::REPLICA_SET, &object)?;
         }
-        let known = |name: &str| ground.versions.iter().any(|version| name.ends_with(&version.id));
+        let known = |name: &str| placement.versions.iter().any(|version| name.ends_with(&version.id));
         for old in self.objects.list(kinds::REPLICA_SET).1 {
             let name = old["metadata"]["name"].as_str().unwrap_or_default();
             if !known(name) {
