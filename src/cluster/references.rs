@@ -17,7 +17,7 @@ use super::{
 };
 
 /// An object that a Rollout names: the resource's plural, the namespace, the name.
-pub type Named = (String, String, String);
+pub type ObjectRef = (String, String, String);
 
 /// These keys contain labels of pods, and labels of selectors.
 const OFFERS: &str = "labels of pods";
@@ -27,14 +27,14 @@ const ANY_NAME: &str = "";
 
 #[derive(Debug, Default)]
 struct Index {
-    by_object: HashMap<Named, BTreeSet<RolloutKey>>,
+    by_object: HashMap<ObjectRef, BTreeSet<RolloutKey>>,
     by_rollout: HashMap<RolloutKey, Row>,
 }
 
 /// What is known of one Rollout.
 #[derive(Debug, Default)]
 struct Row {
-    named: Vec<Named>,
+    named: Vec<ObjectRef>,
     selection: Selection,
     /// Rollouts whose pods it selects, or who select its pods.
     overlaps: BTreeSet<RolloutKey>,
@@ -141,24 +141,24 @@ impl Index {
 }
 
 /// Labels are shared by many.
-fn may_be_claimed((word, ..): &Named) -> bool {
+fn may_be_claimed((word, ..): &ObjectRef) -> bool {
     word != OFFERS && word != DEMANDS && word != "referencegrants"
 }
 
 /// The objects that may belong to one Rollout only: Services, the Deployment, the DestinationRule.
-pub fn exclusive(key: &RolloutKey, rollout: &Rollout) -> Vec<Named> {
+pub fn exclusive(key: &RolloutKey, rollout: &Rollout) -> Vec<ObjectRef> {
     let here = |plural: &str, name: &str| (plural.to_owned(), key.namespace.clone(), name.to_owned());
     let targets = targets::of(&rollout.spec);
     let services = [targets.stable, targets.canary].into_iter().flatten();
     let root = targets.root.filter(|_| targets.split == Split::Host);
-    let mut named: Vec<Named> = services.chain(root).map(|name| here("services", &name)).collect();
+    let mut named: Vec<ObjectRef> = services.chain(root).map(|name| here("services", &name)).collect();
     named.extend(rollout.spec.workload_ref.iter().map(|workload| here("deployments", &workload.name)));
     let rules = rollout.spec.traffic.iter().filter_map(|t| t.istio.as_ref()?.destination_rule.as_ref());
     named.extend(rules.map(|rule| here("destinationrules", &rule.name)));
     named
 }
 
-fn named_by(key: &RolloutKey, rollout: &Rollout, selection: &Selection) -> Vec<Named> {
+fn named_by(key: &RolloutKey, rollout: &Rollout, selection: &Selection) -> Vec<ObjectRef> {
     let mut named = exclusive(key, rollout);
     let here = |word: &str, label: String| (word.to_owned(), key.namespace.clone(), label);
     named.extend(selection.offers().into_iter().map(|label| here(OFFERS, label)));

@@ -13,7 +13,7 @@ use super::{
     gate, inconclusive,
     items::{self, Item},
     losses, observing, outcome, pods, refusals, runs,
-    standing::{self, Place, Standing},
+    standing::{self, Arrival, Standing},
     verification,
     wait::Wait,
     walked, weights,
@@ -34,7 +34,7 @@ pub fn notice_edits(draft: &mut Draft<'_>) {
 /// One tick of the steps, whose verdicts were read before.
 pub fn walk(draft: &mut Draft<'_>) {
     checks::ask(draft);
-    let place = bring(draft);
+    let arrival = bring(draft);
     draft.keep_runs();
     draft.show_evidence();
     verification::show(draft);
@@ -45,23 +45,23 @@ pub fn walk(draft: &mut Draft<'_>) {
             "scaled to zero: steps, timers and analysis are suspended",
         );
     } else if !draft.is_held() {
-        complete(draft, place);
+        complete(draft, arrival);
     }
     walked::remember(draft);
 }
 
 /// Brings targets, routes and pods towards the current step.
-fn bring(draft: &mut Draft<'_>) -> Place {
+fn bring(draft: &mut Draft<'_>) -> Arrival {
     draft.point_targets();
     let goal = losses::goal(draft);
     if draft.split() == Split::Switch {
         weights::none(draft);
         draft.scale(pods::with_mesh(draft, Percent::ZERO, Percent::ZERO));
-        Place { reached: losses::canary_there(draft), goal }
+        Arrival { reached: losses::canary_there(draft), goal }
     } else if draft.has_mesh() {
         let route = weights::route(draft, goal);
         draft.scale(pods::with_mesh(draft, goal, draft.step_weight()));
-        Place {
+        Arrival {
             // Traffic that is being shifted back is at 0, which says nothing about the step.
             reached: losses::canary_there(draft)
                 && route.reached()
@@ -79,7 +79,7 @@ fn bring(draft: &mut Draft<'_>) -> Place {
         if reached {
             weights::begin_epoch(draft, desired);
         }
-        Place { reached: reached && desired == goal, goal }
+        Arrival { reached: reached && desired == goal, goal }
     }
 }
 
@@ -96,18 +96,18 @@ fn within_evidence(draft: &Draft<'_>, goal: Percent) -> Percent {
 
 /// Completes the current item if it is over, else says what it waits for. While something that the user has to fix
 /// stands in the way, no item completes, whatever it waits for (S53).
-fn complete(draft: &mut Draft<'_>, place: Place) {
+fn complete(draft: &mut Draft<'_>, arrival: Arrival) {
     if let Some(wait) = obstacle(draft) {
         draft.wait(wait);
         return deadline(draft);
     }
     gate::follow(draft);
-    let over = is_over(draft, place);
+    let over = is_over(draft, arrival);
     if has_left_the_step(draft) {
         return;
     }
     let unproved = is_unproved(draft);
-    let over = over || unproved && is_held_back(draft, place);
+    let over = over || unproved && is_held_back(draft, arrival);
     if !over {
         deadline(draft);
     } else if draft.is_paused() {
@@ -146,8 +146,8 @@ fn has_left_the_step(draft: &Draft<'_>) -> bool {
 }
 
 /// Whether the step is over; else what it waits for is said, or it has ended otherwise.
-fn is_over(draft: &mut Draft<'_>, place: Place) -> bool {
-    follow(draft, |draft| standing::of_step(draft, place))
+fn is_over(draft: &mut Draft<'_>, arrival: Arrival) -> bool {
+    follow(draft, |draft| standing::of_step(draft, arrival))
 }
 
 /// Acts on where a step or stage stands. Says whether it is over.
@@ -182,15 +182,16 @@ fn is_unproved(draft: &mut Draft<'_>) -> bool {
 }
 
 /// Whether nothing but a missing verdict keeps the step from its weight or routes.
-fn is_held_back(draft: &Draft<'_>, place: Place) -> bool {
+fn is_held_back(draft: &Draft<'_>, arrival: Arrival) -> bool {
     let sub_step = draft.status.sub_step();
     let moves = match draft.item() {
         Some(Item::SetWeight(_) | Item::HeaderRoute(_) | Item::MirrorRoute(_)) => true,
         Some(Item::Ramp { .. }) => sub_step.is_multiple_of(2),
         _ => false,
     };
-    let enough = if draft.has_mesh() { losses::canary_there(draft) } else { place.goal > draft.status.weights.desired };
-    moves && !place.reached && enough
+    let enough =
+        if draft.has_mesh() { losses::canary_there(draft) } else { arrival.goal > draft.status.weights.desired };
+    moves && !arrival.reached && enough
 }
 
 /// Ends the current item. The next one begins with a tick of its own.

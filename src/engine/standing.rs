@@ -19,9 +19,9 @@ use super::{
     weights,
 };
 
-/// Where traffic and pods are, against what the step wants.
+/// How far traffic and pods have come towards what the step wants.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct Arrival {
     /// The wanted weight is in force, with the pods it needs.
     pub reached: bool,
     /// The wanted weight.
@@ -59,11 +59,11 @@ pub enum Ending {
 }
 
 /// Where the step in progress stands; all steps done, where the observation after them does.
-pub fn of_step(draft: &Draft<'_>, place: Place) -> Standing {
+pub fn of_step(draft: &Draft<'_>, arrival: Arrival) -> Standing {
     match draft.item() {
-        Some(Item::SetWeight(_) | Item::HeaderRoute(_) | Item::MirrorRoute(_)) => moved(draft, place),
+        Some(Item::SetWeight(_) | Item::HeaderRoute(_) | Item::MirrorRoute(_)) => moved(draft, arrival),
         Some(Item::Ramp { every, .. }) if draft.status.sub_step() % 2 == 1 => paused(draft, Some(*every)),
-        Some(Item::Ramp { .. }) => moved(draft, place),
+        Some(Item::Ramp { .. }) => moved(draft, arrival),
         Some(Item::Pause(duration)) => paused(draft, *duration),
         Some(Item::Observe { at_least, at_most }) => observed(draft, *at_least, *at_most),
         Some(Item::Analysis(step)) => analysed(draft, &runs::step_name(draft), step.at_most()),
@@ -74,8 +74,8 @@ pub fn of_step(draft: &Draft<'_>, place: Place) -> Standing {
     }
 }
 
-fn moved(draft: &Draft<'_>, place: Place) -> Standing {
-    if place.reached { verification::standing(draft) } else { Standing::Waits(for_weight(draft, place.goal)) }
+fn moved(draft: &Draft<'_>, arrival: Arrival) -> Standing {
+    if arrival.reached { verification::standing(draft) } else { Standing::Waits(for_weight(draft, arrival.goal)) }
 }
 
 /// What stands between the routes and the wanted weight.

@@ -66,7 +66,7 @@ pub struct Laws {
 
 /// Names an object in the versions that a process has seen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Named {
+pub enum ObjectId {
     /// The Rollout.
     Rollout,
     /// A revision's ReplicaSet.
@@ -350,21 +350,21 @@ impl SimCluster {
     }
 
     /// The version of an object, as the API server has it now.
-    pub fn version_of(&self, named: &Named) -> u64 {
+    pub fn version_of(&self, named: &ObjectId) -> u64 {
         match named {
-            Named::Rollout => self.version,
-            Named::Replicas(id) => self.set(id).map_or(0, |set| set.version),
-            Named::Stable => self.stable.version,
-            Named::Canary => self.canary.version,
-            Named::Route => self.route.version,
-            Named::Deployment => self.deployment.as_ref().map_or(0, |deployment| deployment.own.version),
+            ObjectId::Rollout => self.version,
+            ObjectId::Replicas(id) => self.set(id).map_or(0, |set| set.version),
+            ObjectId::Stable => self.stable.version,
+            ObjectId::Canary => self.canary.version,
+            ObjectId::Route => self.route.version,
+            ObjectId::Deployment => self.deployment.as_ref().map_or(0, |deployment| deployment.own.version),
         }
     }
 
     /// The versions of all objects.
-    pub fn versions_of_all(&self) -> BTreeMap<Named, u64> {
-        let fixed = [Named::Rollout, Named::Stable, Named::Canary, Named::Route, Named::Deployment];
-        let sets = self.sets.iter().map(|set| Named::Replicas(set.id.clone()));
+    pub fn versions_of_all(&self) -> BTreeMap<ObjectId, u64> {
+        let fixed = [ObjectId::Rollout, ObjectId::Stable, ObjectId::Canary, ObjectId::Route, ObjectId::Deployment];
+        let sets = self.sets.iter().map(|set| ObjectId::Replicas(set.id.clone()));
         fixed.into_iter().chain(sets).map(|named| (named.clone(), self.version_of(&named))).collect()
     }
 

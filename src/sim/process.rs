@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use writes::{check_run, ensure_revision, ensure_run, gate_answer, hand_back, label, merge_written};
 
 use super::{
-    cluster::{Named, SimCluster},
+    cluster::{ObjectId, SimCluster},
     scenario::FaultKind,
     time::{Millis, instant, moment},
 };
@@ -66,7 +66,7 @@ pub struct Process {
 struct Kept {
     /// What it observed last, and the versions of it.
     observed: Option<Observation>,
-    versions: BTreeMap<Named, u64>,
+    versions: BTreeMap<ObjectId, u64>,
     /// Runs as they were judged last.
     judged: BTreeMap<String, (Arc<AnalysisRunSpec>, Judged)>,
     /// Broken invariants.
@@ -208,7 +208,7 @@ impl Process {
     }
 
     /// The object must still be the one that was observed (rule S58).
-    fn unchanged(&self, cluster: &SimCluster, named: &Named) -> Result<(), WorldError> {
+    fn unchanged(&self, cluster: &SimCluster, named: &ObjectId) -> Result<(), WorldError> {
         let (seen, is) = (self.kept().versions.get(named).copied().unwrap_or(0), cluster.version_of(named));
         if seen == is { Ok(()) } else { Err(WorldError::changed(format_args!("{named:?}"))) }
     }
@@ -217,7 +217,7 @@ impl Process {
         match action {
             Action::EnsureRevision { id, number } => ensure_revision(cluster, id, *number)?,
             Action::EnsureReplicas { id, replicas } => {
-                let named = Named::Replicas(id.clone());
+                let named = ObjectId::Replicas(id.clone());
                 let wanted = cluster.set(id).map(|set| set.wanted);
                 match wanted {
                     None => return Err(WorldError::Conflict(format!("revision {id} has no ReplicaSet"))),
@@ -227,20 +227,20 @@ impl Process {
                 cluster.scale(id, *replicas);
             }
             Action::EnsureMetadata { id, metadata } => {
-                self.unchanged(cluster, &Named::Replicas(id.clone()))?;
+                self.unchanged(cluster, &ObjectId::Replicas(id.clone()))?;
                 label(cluster, id, metadata);
             }
             Action::EnsureTarget { target, revision } => {
                 let stable = *target == Target::Stable;
-                self.unchanged(cluster, if stable { &Named::Stable } else { &Named::Canary })?;
+                self.unchanged(cluster, if stable { &ObjectId::Stable } else { &ObjectId::Canary })?;
                 cluster.move_target(stable, Some(revision.clone()));
             }
             Action::EnsureRoute(intent) => {
-                self.unchanged(cluster, &Named::Route)?;
+                self.unchanged(cluster, &ObjectId::Route)?;
                 cluster.write_route(intent);
             }
             Action::EnsureWorkload { replicas, paused } => {
-                self.unchanged(cluster, &Named::Deployment)?;
+                self.unchanged(cluster, &ObjectId::Deployment)?;
                 cluster.write_deployment(*replicas, *paused, None);
             }
             Action::AskGate(question) => {
@@ -272,14 +272,14 @@ impl Process {
         let named = match action {
             Action::EnsureReplicas { id, .. }
             | Action::EnsureRevision { id, .. }
-            | Action::EnsureMetadata { id, .. } => Named::Replicas(id.clone()),
-            Action::EnsureTarget { target: Target::Stable, .. } => Named::Stable,
-            Action::EnsureTarget { .. } => Named::Canary,
-            Action::EnsureRoute(_) => Named::Route,
-            Action::EnsureWorkload { .. } => Named::Deployment,
-            _ => Named::Rollout,
+            | Action::EnsureMetadata { id, .. } => ObjectId::Replicas(id.clone()),
+            Action::EnsureTarget { target: Target::Stable, .. } => ObjectId::Stable,
+            Action::EnsureTarget { .. } => ObjectId::Canary,
+            Action::EnsureRoute(_) => ObjectId::Route,
+            Action::EnsureWorkload { .. } => ObjectId::Deployment,
+            _ => ObjectId::Rollout,
         };
-        if named != Named::Rollout {
+        if named != ObjectId::Rollout {
             let version = cluster.version_of(&named);
             kept.versions.insert(named, version);
         }

@@ -143,7 +143,7 @@ struct ClientKey {
 }
 
 /// A server as it is named, before anything is looked up.
-struct Named {
+struct NamedServer {
     purpose: Purpose,
     url: Url,
     key: String,
@@ -167,7 +167,7 @@ impl Servers {
         found.map(Arc::new)
     }
 
-    fn named(&self, asking: &Asking<'_>) -> Result<(Named, Option<&OwnPrometheus>), SourceError> {
+    fn named(&self, asking: &Asking<'_>) -> Result<(NamedServer, Option<&OwnPrometheus>), SourceError> {
         let wanted = asking.prometheus;
         // A run of an older release has the controller's address, and a Rollout may name it too.
         let own = self.own.as_ref().filter(|own| {
@@ -179,7 +179,10 @@ impl Servers {
             let remedy = "check the controller's --prometheus; 'glidepath doctor --prometheus' does";
             let name = "the controller's Prometheus".to_owned();
             let url = self.url(Purpose::Own, &own.address).map_err(|denied| forbidden(&name, &denied, remedy))?;
-            return Ok((Named { purpose: Purpose::Own, url, key: "controller".to_owned(), name, remedy }, Some(own)));
+            return Ok((
+                NamedServer { purpose: Purpose::Own, url, key: "controller".to_owned(), name, remedy },
+                Some(own),
+            ));
         }
         if wanted.source == PrometheusOwner::Controller {
             let message = "the controller has no Prometheus; set its --prometheus, or analysis.prometheus.address";
@@ -193,7 +196,7 @@ impl Servers {
         } else {
             format!("{url} {} {:?} {:?}", asking.namespace, wanted.auth, wanted.tls)
         };
-        Ok((Named { purpose: Purpose::Prometheus, url, key, name, remedy }, None))
+        Ok((NamedServer { purpose: Purpose::Prometheus, url, key, name, remedy }, None))
     }
 
     /// The address of queries. A question mark or a fragment in a base URL would make it another path's.
@@ -206,7 +209,7 @@ impl Servers {
         Ok(url)
     }
 
-    async fn own(&self, named: Named, own: &OwnPrometheus) -> Result<Server, SourceError> {
+    async fn own(&self, named: NamedServer, own: &OwnPrometheus) -> Result<Server, SourceError> {
         let unreadable = |path: &Path, why: &str| {
             tracing::warn!(path = %path.display(), why, "cannot read a file of the controller's Prometheus");
             SourceError::new(
@@ -230,7 +233,7 @@ impl Servers {
         self.server(named, credentials, ca, None)
     }
 
-    async fn of_rollout(&self, named: Named, asking: &Asking<'_>) -> Result<Server, SourceError> {
+    async fn of_rollout(&self, named: NamedServer, asking: &Asking<'_>) -> Result<Server, SourceError> {
         let credentials = match &asking.prometheus.auth {
             Some(auth) => Some(self.credentials(asking.namespace, auth).await?),
             None => None,
@@ -272,12 +275,12 @@ impl Servers {
 
     fn server(
         &self,
-        named: Named,
+        named: NamedServer,
         credentials: Option<Credentials>,
         ca: Option<Vec<u8>>,
         tls: Option<&PrometheusTls>,
     ) -> Result<Server, SourceError> {
-        let Named { purpose, url: mut query, key, name, remedy } = named;
+        let NamedServer { purpose, url: mut query, key, name, remedy } = named;
         let origin = query.origin().ascii_serialization();
         let cannot = |what: &str| SourceError::new(Fault::Denied, format!("cannot query {name}: {what}"));
         let (mut host, mut instead) = (None, None);

@@ -23,7 +23,7 @@ pub use limits::{DEEPEST, Limit};
 use budget::Left;
 use limits::DOCUMENT_BYTES;
 use parts::Part;
-use places::{First, Place};
+use places::{First, Located};
 
 /// One document of a file.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ struct Whole {
     text: String,
     lines: usize,
     left: usize,
-    places: OnceLock<Place>,
+    places: OnceLock<Located>,
 }
 
 impl Whole {
@@ -57,7 +57,7 @@ impl Whole {
         }
         let read = || match places::first(&part, Left::of(&Budget::default())) {
             Ok(First::Read(places)) => places,
-            Ok(First::Unread) | Err(_) => Place::unknown(part.start()),
+            Ok(First::Unread) | Err(_) => Located::unknown(part.start()),
         };
         self.places.get_or_init(read).find(path)
     }

@@ -19,7 +19,7 @@ use super::{
 
 /// A node: its position, and its child nodes.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Located {
     /// Line and column: small, as there may be a million.
     at: (u32, u32),
     inner: Inner,
@@ -28,23 +28,23 @@ pub(super) struct Place {
 #[derive(Clone, Debug)]
 enum Inner {
     Nothing,
-    Items(Vec<Place>),
+    Items(Vec<Located>),
     /// Sorted by key once the map has ended.
-    Fields(Vec<(Box<str>, Place)>),
+    Fields(Vec<(Box<str>, Located)>),
 }
 
 /// What the first reading gives.
 pub(super) enum First {
     /// The positions of all fields.
-    Read(Place),
+    Read(Located),
     /// This reader does not take the text; the other one says why, or does take it.
     Unread,
 }
 
-impl Place {
+impl Located {
     /// A document of which only its start is known.
-    pub fn unknown(at: Position) -> Place {
-        Place { at: small(at), inner: Inner::Nothing }
+    pub fn unknown(at: Position) -> Located {
+        Located { at: small(at), inner: Inner::Nothing }
     }
 
     /// The position of a field (`spec.steps[2].setWeight`); for one that is absent, the nearest one around it.
@@ -58,7 +58,7 @@ impl Place {
     }
 
     /// One field or entry further, with the rest of the path.
-    fn step<'a>(&self, path: &'a str) -> Option<(&Place, &'a str)> {
+    fn step<'a>(&self, path: &'a str) -> Option<(&Located, &'a str)> {
         match &self.inner {
             Inner::Nothing => None,
             Inner::Items(items) => {
@@ -122,11 +122,11 @@ pub(super) fn first(part: &Part<'_>, mut left: Left) -> Result<First, YamlError>
                     continue;
                 }
                 left.value(open.len()).and_then(|()| left.text(text.len())).map_err(limit)?;
-                Place::unknown(at)
+                Located::unknown(at)
             }
             Event::Alias(_) => {
                 left.value(open.len()).map_err(limit)?;
-                Place::unknown(at)
+                Located::unknown(at)
             }
             Event::MappingEnd | Event::SequenceEnd => match open.pop() {
                 Some(ended) => ended.end(),
@@ -170,12 +170,12 @@ impl Open {
         self.key = Some((key.into_boxed_str(), at));
     }
 
-    fn add(&mut self, place: Place) {
+    fn add(&mut self, place: Located) {
         match &mut self.inner {
             Inner::Items(items) => items.push(place),
             Inner::Fields(fields) => match self.key.take() {
                 // People look for a field at its key.
-                Some((key, at)) => fields.push((key, Place { at: small(at), ..place })),
+                Some((key, at)) => fields.push((key, Located { at: small(at), ..place })),
                 // A list or a map as a key: the value's reader refuses it.
                 None => self.key = Some(("".into(), self.at)),
             },
@@ -183,7 +183,7 @@ impl Open {
         }
     }
 
-    fn end(self) -> Place {
+    fn end(self) -> Located {
         let mut inner = self.inner;
         match &mut inner {
             Inner::Fields(fields) => {
@@ -193,6 +193,6 @@ impl Open {
             Inner::Items(items) => items.shrink_to_fit(),
             Inner::Nothing => {}
         }
-        Place { at: small(self.at), inner }
+        Located { at: small(self.at), inner }
     }
 }

@@ -12,7 +12,7 @@ use glidepath::{
         offline::simulate::{self, Loaded},
         render::paint::Paint,
     },
-    sim::{Player, process::Crash, story::Trace},
+    sim::{Player, process::Crash, trace::Trace},
 };
 
 /// The rules of semantics.md, by section.

@@ -24,7 +24,7 @@ const OBJECTS: usize = FIELDS + 1;
 /// The body of a list that is being read.
 pub struct ListBody<B> {
     body: B,
-    place: Place,
+    place: Cursor,
     /// The object that is being read.
     object: Vec<u8>,
     /// The list without its objects.
@@ -34,7 +34,7 @@ pub struct ListBody<B> {
 impl<B: AsyncBufRead + Unpin> ListBody<B> {
     /// Begins to read.
     pub fn new(body: B) -> Self {
-        ListBody { body, place: Place::default(), object: Vec::new(), rest: Vec::new() }
+        ListBody { body, place: Cursor::default(), object: Vec::new(), rest: Vec::new() }
     }
 
     /// The next object, as JSON text.
@@ -71,13 +71,13 @@ impl<B: AsyncBufRead + Unpin> ListBody<B> {
 
 /// The position of the next byte.
 #[derive(Default)]
-struct Place {
+struct Cursor {
     nesting: Nesting,
     /// Within the array of objects.
     in_items: bool,
 }
 
-impl Place {
+impl Cursor {
     /// Goes on to behind an object, or to the end of the chunk: how many bytes that were, and whether an object is complete.
     fn split(&mut self, chunk: &[u8], object: &mut Vec<u8>, rest: &mut Vec<u8>) -> (usize, bool) {
         let mut index = 0;

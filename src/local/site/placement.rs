@@ -25,7 +25,7 @@ use super::health::Health;
 #[serde(rename_all = "camelCase")]
 pub struct Placement {
     /// The two places, in the order in which they were given the first time.
-    pub places: [Place; 2],
+    pub places: [Endpoint; 2],
     /// The versions that there were.
     pub versions: Vec<Version>,
     /// The version that the stable target leads to.
@@ -39,7 +39,7 @@ pub struct Placement {
 /// One address and what runs there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Place {
+pub struct Endpoint {
     /// `http://host:port`.
     pub address: String,
     /// The version that runs there, as far as is known.
@@ -110,7 +110,7 @@ impl From<Route> for RouteIntent {
 impl Placement {
     /// Two addresses, and nothing known about them.
     pub fn new(stable: String, canary: String) -> Self {
-        let place = |address| Place { address, occupant: None, restarted: false, process: None };
+        let place = |address| Endpoint { address, occupant: None, restarted: false, process: None };
         Placement { places: [stable, canary].map(place), versions: Vec::new(), stable: None, canary: None, route: None }
     }
 

@@ -51,7 +51,7 @@ pub fn kubeconfig(address: std::net::SocketAddr, token: &str, name: &str, namesp
 
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
-struct Named<'a> {
+struct ResourcePath<'a> {
     group: &'a str,
     version: &'a str,
     namespace: Option<&'a str>,
@@ -59,7 +59,7 @@ struct Named<'a> {
     name: Option<&'a str>,
 }
 
-impl<'a> Named<'a> {
+impl<'a> ResourcePath<'a> {
     fn read(path: &'a str) -> Option<Self> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let (group, version, rest) = match parts.as_slice() {
@@ -76,7 +76,7 @@ impl<'a> Named<'a> {
             [plural, name] => (*plural, Some(*name)),
             _ => return None,
         };
-        Some(Named { group, version, namespace, plural, name })
+        Some(ResourcePath { group, version, namespace, plural, name })
     }
 
     fn kind(&self) -> Option<&'static Kind> {
@@ -124,7 +124,7 @@ fn answer(
         return Ok((StatusCode::CREATED, axum::Json(review)).into_response());
     }
     let missing = || Refusal::new(StatusCode::NOT_FOUND, "NotFound", format!("a local rollout has no {path}"));
-    let named = Named::read(path).ok_or_else(missing)?;
+    let named = ResourcePath::read(path).ok_or_else(missing)?;
     let kind = named.kind().ok_or_else(missing)?;
     let site = &shared.site;
     let here = named.namespace.is_none_or(|namespace| namespace == site.key().namespace);

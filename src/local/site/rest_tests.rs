@@ -14,7 +14,7 @@ use crate::{
         command::{RolloutCommandSpec, Verb},
     },
     clock::SystemClock,
-    local::site::{Setup, accept, folder::Folder},
+    local::site::{Setup, admission, folder::Folder},
     ports::gate::{GateAnswer, GateAsker, GateQuestion},
 };
 

@@ -16,7 +16,7 @@ use super::{
     health::Health,
     kinds,
     objects::Objects,
-    placement::{Place, Placement},
+    placement::{Endpoint, Placement},
 };
 use crate::{
     api::{NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, analysis::AnalysisTemplateSpec},
@@ -122,7 +122,7 @@ impl Inner {
         for version in &placement.versions {
             let name = format!("{}-{}", self.key.name, version.id);
             let ready = u32::from(placement.is_ready(version, &state.health));
-            let Place { address, .. } = &placement.places[version.place];
+            let Endpoint { address, .. } = &placement.places[version.place];
             let object = json!({
                 "metadata": {
                     "name": name, "namespace": self.key.namespace, "uid": name, "creationTimestamp": version.created,

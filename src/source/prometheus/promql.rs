@@ -122,7 +122,7 @@ fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> 
     let mut namespaces: Vec<&str> = queries.iter().map(|query| query.arms.namespace.as_str()).collect();
     namespaces.sort_unstable();
     namespaces.dedup();
-    let place = Place { namespaces: namespaces.join("|"), arms: arms.join("|") };
+    let place = ArmMatchers { namespaces: namespaces.join("|"), arms: arms.join("|") };
     let mut parts = Vec::new();
     for series in &counted.reports {
         parts.push(series_text(first, &counted.by, series, &place)?);
@@ -131,7 +131,7 @@ fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> 
 }
 
 /// Where the arms are, as regular expressions.
-struct Place {
+struct ArmMatchers {
     namespaces: String,
     arms: String,
 }
@@ -178,7 +178,12 @@ fn bad_counter(counter: &Counter, bad: bool) -> bool {
     counter.builtin.map_or(bad, |builtin| builtin == Builtin::Errors)
 }
 
-fn series_text(query: &IncrementsQuery, by: &ArmsBy, series: &Series, place: &Place) -> Result<String, PromqlError> {
+fn series_text(
+    query: &IncrementsQuery,
+    by: &ArmsBy,
+    series: &Series,
+    place: &ArmMatchers,
+) -> Result<String, PromqlError> {
     let bound = |text: &str| -> Result<String, PromqlError> {
         let mut selector = Selector::parse(text)?;
         if let Some(label) = &by.namespace_label {

@@ -3,7 +3,7 @@
 use crate::kubectl;
 use ::glidepath::api::status::RolloutStatus;
 use ::glidepath::api::{Rollout, RolloutCommand};
-use ::glidepath::sim::entries;
+use ::glidepath::sim::actions;
 use ::glidepath::sim::expect::RevisionShown;
 use ::glidepath::sim::scenario::{CommandEntry, Entry};
 use anyhow::{Context, Result, anyhow, bail};
@@ -97,7 +97,7 @@ impl Hands {
     ) -> Result<String> {
         let numbered = |named: &str| revisions.iter().find(|shown| format!("r{}", shown.number) == named);
         let id = |named: &str| numbered(named).map(|shown| shown.id.clone());
-        let mut spec = entries::command(entry, &self.rollout, status, id);
+        let mut spec = actions::command(entry, &self.rollout, status, id);
         spec.requested_by = Some(ADMINISTRATOR.to_owned());
         let mut command = RolloutCommand::new("", spec);
         command.metadata.name = None;
@@ -136,7 +136,7 @@ pub fn fold_first(timeline: &[Entry], objects: &mut [Value]) -> Result<Vec<Strin
 fn set_image(objects: &mut [Value], image: &str) -> Result<()> {
     let own = !named(objects, "Rollout")?["spec"]["template"].is_null();
     let holder = named(objects, if own { "Rollout" } else { "Deployment" })?;
-    entries::set_image(&mut holder["spec"]["template"], image).map_err(|why| anyhow!(why))
+    actions::set_image(&mut holder["spec"]["template"], image).map_err(|why| anyhow!(why))
 }
 
 /// The one object of a kind.

@@ -6,8 +6,8 @@ use super::telling::{Failure, Teller};
 use ::glidepath::api::status::Phase;
 use ::glidepath::sim::expect::{self, Seen};
 use ::glidepath::sim::scenario::{Entry, Expect};
-use ::glidepath::sim::story::{self, Mark};
 use ::glidepath::sim::time::shown;
+use ::glidepath::sim::trace::{self, Mark};
 use ::glidepath::sim::{Millis, millis};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -108,7 +108,7 @@ impl Player {
             Some(command) => match hands.command(command, &look.status(), &look.revisions()).await {
                 Ok(name) => {
                     self.command = Some(name);
-                    Ok(::glidepath::sim::entries::said(command))
+                    Ok(::glidepath::sim::actions::said(command))
                 }
                 Err(error) => Err(error),
             },
@@ -176,7 +176,7 @@ impl Player {
             self.teller.line_at(since_beginning(began, told.at), mark, &format!("{}: {}", told.reason, told.note));
         }
         self.told = look.told.len();
-        let place = story::place(&look.status());
+        let place = trace::place(&look.status());
         if place != self.last_place {
             self.teller.line(Mark::Place, &place);
             self.last_place = place;

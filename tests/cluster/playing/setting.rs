@@ -13,7 +13,7 @@ use ::glidepath::api::Rollout;
 use ::glidepath::api::common::Delay;
 use ::glidepath::cli::offline::simulate::Loaded;
 use ::glidepath::sim::scenario::{Scenario, VersionSpec};
-use ::glidepath::sim::story::Mark;
+use ::glidepath::sim::trace::Mark;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -4,8 +4,8 @@ use super::look::since_beginning;
 use crate::say::say;
 use ::glidepath::cli::offline::simulate::Loaded;
 use ::glidepath::sim::Millis;
-use ::glidepath::sim::story::{Line, Mark};
 use ::glidepath::sim::time::shown;
+use ::glidepath::sim::trace::{Line, Mark};
 use std::time::Instant;
 
 /// The first thing that was not as it should be.

@@ -25,11 +25,11 @@ pub(super) type Known = BTreeMap<(bool, String), AnalysisTemplateSpec>;
 pub(super) fn check(spec: &RolloutSpec, known: &Known) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(analysis) = &spec.analysis {
-        let place = Place { path: "spec.analysis", goal: false };
+        let place = TemplateUse { path: "spec.analysis", goal: false };
         used(place, spec, (&analysis.templates, &analysis.args), known, &mut found);
     }
     for (field, judged) in spec.strategy.judged() {
-        let place = Place { path: &format!("spec.strategy.{field}"), goal: field == "abTest.goal" };
+        let place = TemplateUse { path: &format!("spec.strategy.{field}"), goal: field == "abTest.goal" };
         used(place, spec, (&judged.templates, &judged.args), known, &mut found);
     }
     found
@@ -37,14 +37,14 @@ pub(super) fn check(spec: &RolloutSpec, known: &Known) -> Vec<Finding> {
 
 /// Where templates are named.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct TemplateUse<'a> {
     path: &'a str,
     /// Whether they decide an A/B test.
     goal: bool,
 }
 
 fn used(
-    place: Place<'_>,
+    place: TemplateUse<'_>,
     spec: &RolloutSpec,
     (templates, args): (&[TemplateRef], &[Arg]),
     known: &Known,
@@ -89,7 +89,7 @@ fn not_found(reference: &TemplateRef, known: &Known) -> String {
 /// Resolves as the controller does, with the arguments filled in. What is wrong with a template itself is reported at
 /// the template.
 fn arguments(
-    place: Place<'_>,
+    place: TemplateUse<'_>,
     spec: &RolloutSpec,
     templates: Vec<(String, AnalysisTemplateSpec)>,
     args: &[Arg],
