@@ -70,7 +70,7 @@ impl State {
     /// name.
     pub fn rests(&self) -> bool {
         let status = &self.world.status;
-        let over = matches!(status.course(), Course::Idle | Course::Aborted)
+        let over = matches!(status.course(), Course::Idle | Course::Aborted | Course::ControlKept)
             && self.world.weight.is_zero()
             && self.decision.wake.is_none();
         let asked =
@@ -220,7 +220,7 @@ fn sends_to_nobody(state: &State) -> bool {
 fn follows_stable(state: &State) -> bool {
     let world = &state.world;
     let stable = world.status.stable_revision.as_ref().map(|stable| &stable.id);
-    let ended = matches!(world.status.course(), Course::Idle | Course::Aborted);
+    let ended = matches!(world.status.course(), Course::Idle | Course::Aborted | Course::ControlKept);
     !(ended && state.rests()) || world.stable_target.is_none() || world.stable_target.as_ref() == stable
 }
 

@@ -55,3 +55,19 @@ Promoting_Scale -> Aborted Idle Promoting_MoveStable
 Stepping -> Aborted Idle Promoting_Scale Stepping
 [*] -> FirstDeploy
 ";
+
+/// A test ends for the candidate, which is promoted, or for control, which is no failure. Where the candidate has all its pods
+/// when an operator promotes it, its promotion begins with the routes.
+pub const AB_TEST: &str = "
+Aborted -> Idle Returning Stepping
+ControlKept -> Idle Returning Stepping
+FirstDeploy -> FirstDeploy Idle
+Idle -> Promoting_RouteToCanary Promoting_Scale Stepping
+Promoting_MoveStable -> Promoting_RouteToStable
+Promoting_RouteToCanary -> Aborted Idle Promoting_MoveStable Returning
+Promoting_RouteToStable -> Idle
+Promoting_Scale -> Aborted Idle Promoting_RouteToCanary Returning
+Returning -> Idle
+Stepping -> Aborted ControlKept Idle Promoting_RouteToCanary Promoting_Scale Returning Stepping
+[*] -> FirstDeploy
+";

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use glidepath::{
     api::{
         RolloutSpec, RolloutStatus,
-        analysis::{AnalysisRunStatus, RunPhase, Verdict},
+        analysis::{AnalysisRunStatus, MetricStatus, RunPhase, Verdict},
         command::{RolloutCommandSpec, Verb},
         common::Percent,
+        reason::MetricReason,
     },
     engine::{
         self, Action, CommandSeen, Decision, Input, RevisionSeen, RouteSeen, RunSeen, Seen, Target, TargetSeen,
@@ -38,6 +39,8 @@ pub struct Run {
     pub judged: u32,
     pub verdict: Verdict,
     pub stop: bool,
+    /// It decides an A/B test: its Fail is no failure, and Inconclusive says that there is no difference.
+    pub goal: bool,
 }
 
 /// How often something may still happen that nothing in the world brings about on its own.
@@ -237,7 +240,8 @@ impl World {
                 self.weight = intent.canary;
             }
             Action::EnsureRun(request) => {
-                let fresh = Run { epoch: 0, judged: 0, verdict: Verdict::Continue, stop: false };
+                let fresh =
+                    Run { epoch: 0, judged: 0, verdict: Verdict::Continue, stop: false, goal: request.goal.is_some() };
                 self.runs.entry(request.name.clone()).or_insert(fresh).epoch = request.epoch;
             }
             Action::StopRun { name } => {
@@ -275,9 +279,13 @@ impl World {
             acts.extend((set.ready > 0 && losses > 0).then_some(Act::PodsLost(version(id))));
         }
         for (place, run) in (0..).zip(self.runs.values()).filter(|(_, run)| run.goes_on()) {
+            if run.goal && run.verdict != Verdict::Continue {
+                continue; // the verdict of a sequential test stays
+            }
             let passed = run.verdict == Verdict::Pass && run.judged == run.epoch;
             acts.extend((!passed).then_some(Act::Judge(place, Verdict::Pass)));
             acts.push(Act::Judge(place, Verdict::Fail));
+            acts.extend(run.goal.then_some(Act::Judge(place, Verdict::Inconclusive)));
         }
         if commands > 0 {
             let plain = [Verb::Promote, Verb::Abort, Verb::Pause, Verb::Resume, Verb::Retry, Verb::Undo];
@@ -350,14 +358,22 @@ impl Run {
     fn seen(&self) -> RunSeen {
         let phase = match (self.stop, self.verdict) {
             (true, _) => RunPhase::Stopped,
-            (false, Verdict::Fail) => RunPhase::Finished,
+            (false, Verdict::Fail) if !self.goal => RunPhase::Finished,
             _ => RunPhase::Running,
+        };
+        let inconclusive = self.verdict == Verdict::Inconclusive;
+        let orders = MetricStatus {
+            name: "orders".into(),
+            verdict: self.verdict,
+            reason: if inconclusive { MetricReason::NoDifference } else { MetricReason::default() },
+            ..MetricStatus::default()
         };
         let status = AnalysisRunStatus {
             phase,
             verdict: self.verdict,
             epoch: self.judged,
             message: "measured".into(),
+            metrics: self.goal.then_some(orders).into_iter().collect(),
             ..AnalysisRunStatus::default()
         };
         RunSeen { phase, verdict: self.verdict, epoch_wanted: self.epoch, stop: self.stop, status: status.into() }
