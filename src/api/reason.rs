@@ -3,84 +3,11 @@
 //! The words are an interface: scripts, alerts and `kubectl wait` match them. A word of another version is kept as it was
 //! read, so that no controller loses what another one wrote.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use words::words;
 
-/// An enum of CamelCase words: the text of each is its name, and a word that is none of them is kept.
-macro_rules! words {
-    ($(#[$about:meta])* $name:ident { $($(#[$meaning:meta])+ $word:ident,)+ }) => {
-        $(#[$about])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name {
-            $($(#[$meaning])+ $word,)+
-            /// A word of another version, as it was read; empty where none was given yet.
-            Unknown(String),
-        }
-
-        impl $name {
-            /// All words of this version.
-            pub const ALL: &[$name] = &[$($name::$word),+];
-
-            /// The word.
-            pub fn as_str(&self) -> &str {
-                match self {
-                    $($name::$word => stringify!($word),)+
-                    $name::Unknown(word) => word,
-                }
-            }
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                $name::Unknown(String::new())
-            }
-        }
-
-        impl From<&str> for $name {
-            fn from(word: &str) -> Self {
-                match word {
-                    $(stringify!($word) => $name::$word,)+
-                    other => $name::Unknown(other.to_owned()),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Ok($name::from(String::deserialize(deserializer)?.as_str()))
-            }
-        }
-
-        // A string without an enum: the CRD of one version must accept the words of the next.
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                String::json_schema(generator)
-            }
-        }
-    };
-}
+mod words;
 
 words! {
     /// The type of a condition.
