@@ -38,6 +38,24 @@ pub struct Input<'a> {
     pub now: Timestamp,
 }
 
+#[cfg(test)]
+impl<'a> Input<'a> {
+    /// The first tick of a Rollout, in a test.
+    pub fn of(spec: &'a RolloutSpec, status: &'a RolloutStatus, seen: &'a Seen) -> Self {
+        Input {
+            name: "web",
+            uid: "uid",
+            generation: Some(1),
+            deleting: false,
+            skip_hand_back: false,
+            spec,
+            status,
+            seen,
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+}
+
 /// What was observed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {

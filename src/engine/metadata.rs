@@ -120,17 +120,7 @@ mod tests {
         let template =
             status.current_revision.as_ref().map(|r| TemplateSeen { id: r.id.clone(), ..Default::default() });
         let seen = Seen { template, replicas: 4, revisions, ..Seen::default() };
-        step(&Input {
-            name: "web",
-            uid: "uid",
-            generation: Some(1),
-            deleting: false,
-            skip_hand_back: false,
-            spec: &spec,
-            status: &status,
-            seen: &seen,
-            now: Timestamp::UNIX_EPOCH,
-        })
+        step(&Input::of(&spec, &status, &seen))
     }
 
     /// What is asked for, by revision.

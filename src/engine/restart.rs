@@ -142,18 +142,7 @@ mod tests {
     }
 
     fn decide(seen: &Seen, status: &RolloutStatus, spec: &RolloutSpec) -> Decision {
-        let input = Input {
-            name: "checkout",
-            uid: "uid",
-            generation: Some(1),
-            deleting: false,
-            skip_hand_back: false,
-            spec,
-            status,
-            seen,
-            now: NOW,
-        };
-        crate::engine::step(&input)
+        crate::engine::step(&Input::of(spec, status, seen))
     }
 
     fn evicted(decision: &Decision) -> Vec<&str> {

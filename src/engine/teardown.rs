@@ -121,17 +121,7 @@ mod tests {
     }
 
     fn decide(spec: &RolloutSpec, status: &RolloutStatus, seen: &Seen) -> Decision {
-        step(&Input {
-            name: "web",
-            uid: "uid",
-            generation: Some(1),
-            deleting: true,
-            skip_hand_back: false,
-            spec,
-            status,
-            seen,
-            now: jiff::Timestamp::UNIX_EPOCH,
-        })
+        step(&Input { deleting: true, ..Input::of(spec, status, seen) })
     }
 
     /// What is asked for while the Deployment's pods come, by what is seen of it.

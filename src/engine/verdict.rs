@@ -39,7 +39,6 @@ fn failure(draft: &Draft<'_>) -> Option<(Reason, String)> {
 mod tests {
     use std::sync::Arc;
 
-    use jiff::Timestamp;
     use serde_json::json;
 
     use crate::{
@@ -74,17 +73,7 @@ mod tests {
             runs: [("web-2-1-background".to_owned(), run)].into(),
             ..Seen::default()
         };
-        let decision = step(&Input {
-            name: "web",
-            uid: "uid",
-            generation: Some(1),
-            deleting: false,
-            skip_hand_back: false,
-            spec: &spec,
-            status: &status,
-            seen: &seen,
-            now: Timestamp::UNIX_EPOCH,
-        });
+        let decision = step(&Input::of(&spec, &status, &seen));
         assert_eq!(decision.status.course(), Course::Aborted, "{}", decision.status.message);
         assert_eq!(decision.status.history[0].reason, "errors failed: 9 %");
         assert_eq!((decision.status.metrics.len(), decision.status.metrics[0].verdict), (1, Verdict::Fail));
