@@ -50,7 +50,12 @@ fn sensible(place: &Place, waits_for: &WaitsFor) -> Vec<Offer> {
 fn is_accepted(rollout: &Rollout, verb: Verb, now: Timestamp) -> bool {
     let Some(status) = &rollout.status else { return false };
     let seen = assumed(status);
-    let input = Input {
+    engine::answer_to(&input(rollout, status, &seen, now), &meant(rollout, verb)).0 == CommandState::Done
+}
+
+/// What the engine is asked about.
+fn input<'a>(rollout: &'a Rollout, status: &'a RolloutStatus, seen: &'a Seen, now: Timestamp) -> Input<'a> {
+    Input {
         name: "",
         uid: "",
         generation: rollout.metadata.generation,
@@ -58,10 +63,9 @@ fn is_accepted(rollout: &Rollout, verb: Verb, now: Timestamp) -> bool {
         skip_hand_back: false,
         spec: &rollout.spec,
         status,
-        seen: &seen,
+        seen,
         now,
-    };
-    engine::answer_to(&input, &meant(rollout, verb)).0 == CommandState::Done
+    }
 }
 
 /// What cannot be read from the object: it is taken for granted that promoted revisions are kept.
@@ -117,21 +121,11 @@ mod tests {
         let spec = meant(rollout, verb);
         let command = CommandSeen { uid: "c-9".into(), name: "given".into(), created: samples::NOW, spec };
         let seen = Seen { commands: vec![command], ..assumed(status) };
-        let input = Input {
-            name: "checkout",
-            uid: "u-1",
-            generation: rollout.metadata.generation,
-            deleting: false,
-            skip_hand_back: false,
-            spec: &rollout.spec,
-            status,
-            seen: &seen,
-            now: samples::NOW,
-        };
-        let answer = step(&input).actions.into_iter().find_map(|action| match action {
-            Action::AnswerCommand { name, state, message } if name == "given" => Some((state, message)),
-            _ => None,
-        });
+        let answer =
+            step(&input(rollout, status, &seen, samples::NOW)).actions.into_iter().find_map(|action| match action {
+                Action::AnswerCommand { name, state, message } if name == "given" => Some((state, message)),
+                _ => None,
+            });
         answer.unwrap_or_else(|| panic!("{verb:?} has no answer"))
     }
 
