@@ -66,7 +66,7 @@ pub fn stable_target(draft: &Draft<'_>) -> Option<Pointed> {
     let seen = draft.input.seen.stable_target.as_ref()?;
     let wanted = wanted_stable(draft)?;
     let replicas = draft.replicas();
-    // The first pin waits for enough pods (S5); a wrong selector on a pinned target is drift and mended at once.
+    // The first pin waits for enough pods (S5); a wrong selector on a pinned target is drift and repaired at once.
     let enough = draft.available(&wanted) >= replicas;
     let may_move = seen.revision.is_some() || enough;
     let need = if moving_stable(draft) { replicas } else { replicas.min(1) };

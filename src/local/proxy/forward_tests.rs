@@ -156,9 +156,9 @@ async fn each_answer_counts_once_for_its_version() {
 
 #[tokio::test]
 async fn what_cannot_be_passed_on_is_said() {
-    let nobody = split(Table::default()).await;
-    let nobody = get(&nobody, "/", "").await;
-    assert!(nobody.starts_with("HTTP/1.1 503") && nobody.contains("glidepath: no version is serving yet"), "{nobody}");
+    let empty = split(Table::default()).await;
+    let answer = get(&empty, "/", "").await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("glidepath: no version is serving yet"), "{answer}");
     let (address, asked) = upstream("v1").await;
     let proxy = only(&address).await;
     let tunnel = exchange(&proxy, "CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\nconnection: close\r\n\r\n").await;
