@@ -19,7 +19,7 @@ use super::{
     replicas::Slack,
     runs,
     wait::{Ends, Wait},
-    weights,
+    weights::{self, Pointed},
 };
 
 /// How long a controller that has just begun looks around before it calls anything late (rule S41).
@@ -278,15 +278,13 @@ impl<'a> Draft<'a> {
 
     /// Brings both targets where they belong, and remembers since when they are there.
     pub fn point_targets(&mut self) {
-        if let Some(stable) = weights::stable_target(self) {
-            self.status.memory.stable_target = stable.memory;
-            self.actions.extend(stable.moves);
-            self.wakes.extend(stable.settles);
-        }
-        if let Some(canary) = weights::canary_target(self) {
-            self.status.memory.canary_target = canary.memory;
-            self.actions.extend(canary.moves);
-            self.wakes.extend(canary.settles);
+        let wanted = [weights::stable_target(self), weights::canary_target(self)];
+        let memory = &mut self.status.memory;
+        for (wanted, known) in wanted.into_iter().zip([&mut memory.stable_target, &mut memory.canary_target]) {
+            let Some(Pointed { memory, moves, settles }) = wanted else { continue };
+            *known = memory;
+            self.actions.extend(moves);
+            self.wakes.extend(settles);
         }
     }
 
