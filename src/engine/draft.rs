@@ -387,10 +387,7 @@ impl<'a> Draft<'a> {
 
     /// How long the current step lasts, without the time for which its clocks were or are stopped.
     pub fn step_elapsed(&self) -> SignedDuration {
-        self.status.state.clock().map_or(SignedDuration::ZERO, |clock| {
-            let until = clock.stopped_since.unwrap_or_else(|| self.now());
-            until.duration_since(clock.since) - SignedDuration::from_millis(clock.held_ms)
-        })
+        self.status.state.clock().map_or(SignedDuration::ZERO, |clock| clock.elapsed(self.now()))
     }
 
     /// Whether the clocks of the current step run.

@@ -82,7 +82,7 @@ pub enum Next {
     Switch,
     /// The old version is scaled down, and nothing can be aborted any more.
     ScaleDown,
-    /// A new attempt, if somebody starts one.
+    /// A new attempt, if an operator starts one.
     NewAttempt,
 }
 
@@ -141,9 +141,7 @@ fn elapsed(place: &Place, status: &RolloutStatus, now: Timestamp) -> SignedDurat
     let Some(clock) = status.state.clock() else {
         return status.state.since().map_or(SignedDuration::ZERO, |since| now.duration_since(since));
     };
-    let until = clock.stopped_since.unwrap_or(now);
-    let counted = until.duration_since(clock.since) - SignedDuration::from_millis(clock.held_ms);
-    counted.max(SignedDuration::ZERO)
+    clock.elapsed(now).max(SignedDuration::ZERO)
 }
 
 /// The message of the Stalled condition, while it is true.

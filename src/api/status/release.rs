@@ -1,6 +1,6 @@
 //! A release under way: its walk over the steps, its promotion, and what lasts from one to the other.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -226,6 +226,12 @@ impl Clock {
     /// One that begins now.
     pub fn begin(now: Timestamp) -> Self {
         Clock { since: now, held_ms: 0, stopped_since: None, extended: false, progress: None }
+    }
+
+    /// How long it has run by `now`, without the time for which it was or is stopped.
+    pub fn elapsed(&self, now: Timestamp) -> SignedDuration {
+        let until = self.stopped_since.unwrap_or(now);
+        until.duration_since(self.since) - SignedDuration::from_millis(self.held_ms)
     }
 }
 
