@@ -45,6 +45,6 @@ test-long: cluster-check ## On the test cluster: 200 faults of two controllers, 
 	GLIDEPATH_RECORDS=$(or $(RECORDS),20000) GLIDEPATH_MEASURED=$(abspath $(or $(CARGO_TARGET_DIR),target)/release/glidepath) \
 		$(MAKE) test-cluster TESTS=many_records
 
-scale: cluster-check ## A fleet on the test cluster, idle and updated at once: make scale SCALE="--rollouts 1000 --mesh"
+scale: cluster-check ## A fleet, idle and updated at once, next to docs/performance.json: make scale SCALE="--rollouts 1000 --mesh"
 	cargo build --release --bin glidepath
 	$(CLUSTER) scale --controller $(or $(CARGO_TARGET_DIR),target)/release/glidepath $(SCALE)

@@ -30,6 +30,7 @@ mod lint_inputs;
 mod local;
 mod model;
 mod ownership;
+mod performance;
 mod plan;
 mod pod_cases;
 mod pod_fields;

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-/// The pauses in the steps of the fleet: index, weight in force, seconds.
-const PAUSES: [(u32, u32, i64); 2] = [(1, 20, 10), (3, 50, 10)];
+/// The pauses in the steps of the fleet: index and weight in force.
+const PAUSES: [(u32, u32); 2] = [(1, 20), (3, 60)];
 
 /// A place in the steps, as it was first seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,11 +91,11 @@ impl Courses {
         self.lock().values().filter_map(|walk| walk.stable.get(&number).copied()).collect()
     }
 
-    /// What went wrong on the way to revision `number`: stuck, a step skipped, a pause cut short.
-    pub fn faults(&self, keys: &[(String, String)], number: u64) -> Vec<String> {
+    /// What went wrong on the way to revision `number`: stuck, a step skipped, a pause shorter than `pause` seconds.
+    pub fn faults(&self, keys: &[(String, String)], number: u64, pause: i64) -> Vec<String> {
         let walks = self.lock();
         let fault = |key: &(String, String)| {
-            let fault = walks.get(key).map_or(Some("never seen".to_owned()), |walk| walk.fault(number));
+            let fault = walks.get(key).map_or(Some("never seen".to_owned()), |walk| walk.fault(number, pause));
             fault.map(|fault| format!("{}/{}: {fault}", key.0, key.1))
         };
         keys.iter().filter_map(fault).collect()
@@ -107,7 +107,7 @@ impl Courses {
 }
 
 impl Walk {
-    fn fault(&self, number: u64) -> Option<String> {
+    fn fault(&self, number: u64, pause: i64) -> Option<String> {
         let last = self.last.as_ref()?;
         let recorded = last.history.first().filter(|entry| entry.revision.number == number);
         if !recorded.is_some_and(|entry| entry.outcome == Outcome::Promoted && entry.attempt == 1) {
@@ -115,14 +115,15 @@ impl Walk {
         }
         let marks = self.marks.get(&number)?;
         let walked: Vec<u32> = marks.iter().filter(|mark| mark.course == Course::Stepping).map(|m| m.step).collect();
-        // The last step may end in the same record in which the promotion begins.
-        if walked != [0, 1, 2, 3] && walked != [0, 1, 2, 3, 4] {
+        // A step that completes at once, and the end of the last one, need no record of their own; a pause always has one.
+        let forward = walked.windows(2).all(|pair| pair[0] < pair[1]) && walked.last().is_some_and(|last| *last <= 4);
+        if !forward || !PAUSES.iter().all(|(step, _)| walked.contains(step)) {
             return Some(format!("walked the steps {walked:?}"));
         }
         marks.windows(2).find_map(|pair| {
-            let (_, weight, least) = PAUSES.iter().find(|(step, _, _)| *step == pair[0].step)?;
+            let (_, weight) = PAUSES.iter().find(|(step, _)| *step == pair[0].step)?;
             let lasted = pair[1].since?.duration_since(pair[0].since?);
-            let wrong = pair[0].weight != Percent::whole(*weight) || lasted < SignedDuration::from_secs(*least);
+            let wrong = pair[0].weight != Percent::whole(*weight) || lasted < SignedDuration::from_secs(pause);
             wrong.then(|| format!("the pause of step {} was left at {} after {lasted}", pair[0].step, pair[0].weight))
         })
     }

@@ -1,5 +1,6 @@
-//! The Rollouts of a fleet: made, and given another image, all at once.
+//! The Rollouts of a fleet: created, and given another image, all at once.
 
+use super::workload::Workload;
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use glidepath::api::Rollout;
@@ -15,39 +16,45 @@ const CALLS: usize = 32;
 
 pub struct Fleet {
     pub client: Client,
-    pub rollouts: usize,
-    pub replicas: u32,
-    pub mesh: bool,
+    pub workload: Workload,
 }
 
 impl Fleet {
     /// Namespace and name of every Rollout.
     pub fn keys(&self) -> Vec<(String, String)> {
-        (0..self.rollouts).map(|n| (format!("fleet-{}", n % NAMESPACES), format!("web-{n:04}"))).collect()
+        (0..self.workload.rollouts).map(|n| (format!("fleet-{}", n % NAMESPACES), format!("web-{n:04}"))).collect()
     }
 
-    /// Makes everything, as users would have it before the controller sees it.
+    /// Creates everything, as users would have it before the controller sees it.
     pub async fn create(&self) -> Result<()> {
-        for n in 0..NAMESPACES.min(self.rollouts) {
+        for n in 0..NAMESPACES.min(self.workload.rollouts) {
             let namespace = serde_json::from_value(json!({"metadata": {"name": format!("fleet-{n}")}}))?;
             Api::<Namespace>::all(self.client.clone()).create(&PostParams::default(), &namespace).await?;
         }
         self.each(|namespace, name| async move {
-            if self.mesh {
-                let service = serde_json::from_value(service(&name))?;
-                Api::<Service>::namespaced(self.client.clone(), &namespace)
-                    .create(&PostParams::default(), &service)
-                    .await?;
-                let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("networking.istio.io", "v1", "VirtualService"));
-                let routes: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &namespace, &kind);
-                routes.create(&PostParams::default(), &serde_json::from_value(virtual_service(&name))?).await?;
+            if self.workload.mesh {
+                self.create_mesh(&namespace, &name).await?;
             }
-            let rollout = serde_json::from_value(rollout(&name, self.replicas, self.mesh))?;
+            let rollout = serde_json::from_value(rollout(&name, &self.workload))?;
             self.rollouts_in(&namespace).create(&PostParams::default(), &rollout).await?;
             Ok(())
         })
         .await
         .context("cannot create the fleet")
+    }
+
+    /// The Services of a Rollout and its VirtualService.
+    async fn create_mesh(&self, namespace: &str, name: &str) -> Result<()> {
+        let [stable, canary] = targets(name);
+        for target in [name, &stable, &canary] {
+            let service = serde_json::from_value(service(target, name))?;
+            let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
+            services.create(&PostParams::default(), &service).await?;
+        }
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("networking.istio.io", "v1", "VirtualService"));
+        let routes: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind);
+        routes.create(&PostParams::default(), &serde_json::from_value(virtual_service(name))?).await?;
+        Ok(())
     }
 
     /// Gives all of them the image of this version.
@@ -81,40 +88,54 @@ fn image(version: u32) -> String {
     format!("registry.example/web:{version}")
 }
 
-/// Two weights with pauses of 10 s, its own template.
-fn rollout(name: &str, replicas: u32, mesh: bool) -> Value {
+/// Two weights with a pause after each.
+fn rollout(name: &str, workload: &Workload) -> Value {
+    let pause = json!({"pause": {"duration": format!("{}s", workload.pause())}});
     let mut rollout = json!({
         "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": {"name": name},
         "spec": {
-            "replicas": replicas,
+            "replicas": workload.replicas,
             "selector": {"matchLabels": {"app": name}},
-            "template": {
-                "metadata": {"labels": {"app": name}},
-                "spec": {"containers": [{
-                    "name": "app", "image": image(1), "ports": [{"name": "http", "containerPort": 8080}],
-                    "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
-                }]},
-            },
-            "strategy": {"canary": {"steps": [
-                {"setWeight": 20}, {"pause": {"duration": "10s"}}, {"setWeight": 50}, {"pause": {"duration": "10s"}},
-            ]}},
+            "template": template(name),
+            "strategy": {"canary": {"steps": [{"setWeight": 20}, pause, {"setWeight": 60}, pause]}},
         },
     });
-    if mesh {
+    if workload.mesh {
         let [stable, canary] = targets(name);
         rollout["spec"]["services"] = json!({"root": name, "stable": stable, "canary": canary});
         rollout["spec"]["traffic"] = json!([{"istio": {"virtualServices": [{"name": name, "routes": ["primary"]}]}}]);
     }
+    if let Some((settle, scale_down)) = workload.delays() {
+        rollout["spec"]["settle"] = settle.into();
+        rollout["spec"]["scaleDownDelay"] = scale_down.into();
+    }
     rollout
+}
+
+/// Each Rollout's own pod template, of the size that such templates have.
+fn template(name: &str) -> Value {
+    let setting = |n: usize| json!({"name": format!("SETTING_{n}"), "value": format!("value-{n}-of-{name}")});
+    json!({
+        "metadata": {
+            "labels": {"app": name, "team": "t1", "tier": "web"},
+            "annotations": {"example.com/owner": "team-one"},
+        },
+        "spec": {"containers": [{
+            "name": "app", "image": image(1), "env": (0..8).map(setting).collect::<Vec<_>>(),
+            "ports": [{"name": "http", "containerPort": 8080}],
+            "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}},
+            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+        }]},
+    })
 }
 
 fn targets(name: &str) -> [String; 2] {
     ["stable", "canary"].map(|target| format!("{name}-{target}"))
 }
 
-fn service(name: &str) -> Value {
+fn service(name: &str, app: &str) -> Value {
     json!({"metadata": {"name": name}, "spec": {
-        "selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+        "selector": {"app": app}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
     }})
 }
 

@@ -1,4 +1,4 @@
-//! What a process uses, from /proc.
+//! What a process uses, from /proc: the controller's memory and CPU time, the API server's CPU time.
 
 use anyhow::{Context, Result};
 

@@ -1,82 +1,138 @@
 //! What was measured, as tables for docs/performance.md.
 
+use super::figures::{Cpu, Figures, Memory, Work};
+use super::meter::Bytes;
 use super::requests::Requests;
+use super::workload::Workload;
 use std::fmt::{Display, Formatter, Result};
 use std::time::Duration;
 
-/// What the controller used in one part of the run.
+/// What was used in one part of the run.
 #[derive(Debug)]
 pub struct Phase {
-    pub rollouts: usize,
-    /// Seconds until each Rollout was done, ascending.
-    pub done: Vec<f64>,
     pub took: Duration,
-    /// MB at its end.
+    /// Resident memory of the controller in MB, at the end.
     pub resident: f64,
     /// The most MB in it.
     pub peak: f64,
-    /// CPU seconds.
+    /// CPU seconds of the controller.
     pub cpu: f64,
+    /// CPU seconds of the API server.
+    pub api_cpu: f64,
     pub requests: Requests,
+    pub bytes: Bytes,
 }
 
 /// A whole run.
 #[derive(Debug)]
 pub struct Report {
-    pub rollouts: usize,
-    pub replicas: u32,
-    pub mesh: bool,
+    pub workload: Workload,
+    /// Whether memory is that of what users run.
+    pub release: bool,
     pub first: Phase,
     pub idle: Phase,
+    /// Until the last promotion.
     pub update: Phase,
+    /// The time after it, in which the old pods go.
+    pub tail: Phase,
+    /// Seconds until each Rollout was promoted, ascending.
+    pub promoted: Vec<f64>,
     /// The server's own count over the update, of kinds that only the controller writes.
     pub server: Requests,
 }
 
-impl Phase {
+impl Report {
+    /// What is compared with the accepted figures.
+    pub fn figures(&self) -> Figures {
+        let minutes = self.idle.took.as_secs_f64() / 60.0;
+        let at_rest = self.idle.requests.of_work().without_lists().sum();
+        let each = |seconds: f64| round(seconds * 1000.0 / self.workload.rollouts as f64, 1);
+        Figures {
+            first_deploy: self.work(&self.first.requests, self.first.bytes),
+            update: self.work(&self.whole_update(), self.bytes_of_update()),
+            requests_at_rest: round(at_rest as f64 / minutes, 1),
+            memory: self.release.then(|| Memory {
+                at_rest: round(self.idle.resident, 1),
+                peak: round(self.update.peak.max(self.tail.peak), 1),
+                after: round(self.tail.resident, 1),
+            }),
+            cpu: self.release.then(|| Cpu { controller: each(self.update.cpu), api_server: each(self.update.api_cpu) }),
+        }
+    }
+
+    fn work(&self, requests: &Requests, bytes: Bytes) -> Work {
+        let kilobytes = |bytes: u64| Some(round(self.each(bytes) / 1000.0, 1));
+        let kinds = requests.without_events().rows().into_iter();
+        Work {
+            requests: kinds.map(|(name, count)| (name, round(self.each(count), 2))).collect(),
+            events: round(self.each(requests.events()), 2),
+            read: kilobytes(bytes.read),
+            written: kilobytes(bytes.written),
+        }
+    }
+
+    fn whole_update(&self) -> Requests {
+        self.update.requests.and(&self.tail.requests)
+    }
+
+    fn bytes_of_update(&self) -> Bytes {
+        let (update, tail) = (self.update.bytes, self.tail.bytes);
+        Bytes { read: update.read + tail.read, written: update.written + tail.written }
+    }
+
     fn each(&self, count: u64) -> f64 {
-        count as f64 / self.rollouts as f64
+        count as f64 / self.workload.rollouts as f64
     }
 
-    fn share_done(&self, share: f64) -> f64 {
-        let index = ((self.done.len() as f64 * share).ceil() as usize).clamp(1, self.done.len().max(1)) - 1;
-        self.done.get(index).copied().unwrap_or(f64::NAN)
+    /// When this share of the Rollouts was promoted.
+    fn promoted_at(&self, share: f64) -> f64 {
+        let index = ((self.promoted.len() as f64 * share).ceil() as usize).clamp(1, self.promoted.len().max(1)) - 1;
+        self.promoted.get(index).copied().unwrap_or(f64::NAN)
     }
 
-    fn row(&self, to: &mut Formatter<'_>, name: &str) -> Result {
-        let (half, all) = (self.share_done(0.5), self.share_done(1.0));
-        let done = if self.done.is_empty() { String::new() } else { format!("{half:.1} / {all:.1} s") };
+    fn phase(&self, to: &mut Formatter<'_>, name: &str, phase: &Phase) -> Result {
         writeln!(
             to,
-            "| {name} | {done} | {:.1} MB | {:.1} MB | {:.2} s | {:.1} ms | {:.1} | {:.1} |",
-            self.resident,
-            self.peak,
-            self.cpu,
-            self.cpu * 1000.0 / self.rollouts as f64,
-            self.each(self.requests.without_events().sum()),
-            self.each(self.requests.events()),
+            "| {name} | {:.0} s | {:.1} MB | {:.1} MB | {:.2} s | {:.1} s | {:.1} | {:.1} | {:.1} kB | {:.1} kB |",
+            phase.took.as_secs_f64(),
+            phase.resident,
+            phase.peak,
+            phase.cpu,
+            phase.api_cpu,
+            self.each(phase.requests.without_events().sum()),
+            self.each(phase.requests.events()),
+            self.each(phase.bytes.read) / 1000.0,
+            self.each(phase.bytes.written) / 1000.0,
         )
     }
 }
 
+fn round(figure: f64, digits: i32) -> f64 {
+    let scale = 10_f64.powi(digits);
+    (figure * scale).round() / scale
+}
+
 impl Display for Report {
     fn fmt(&self, to: &mut Formatter<'_>) -> Result {
-        let mesh = if self.mesh { "a VirtualService each" } else { "no mesh" };
-        writeln!(to, "\n{} Rollouts, {mesh}, replicas: {}\n", self.rollouts, self.replicas)?;
+        writeln!(to, "\n{}\n", self.workload)?;
         writeln!(
             to,
-            "| part | done: half / all | RSS at its end | peak RSS | CPU | CPU a Rollout | requests a Rollout | events a Rollout |\n\
-             |---|---|---|---|---|---|---|---|"
+            "| part | took | RSS at its end | peak RSS | CPU controller | CPU API server | requests a Rollout | events a Rollout | read a Rollout | written a Rollout |\n\
+             |---|---|---|---|---|---|---|---|---|---|"
         )?;
-        self.first.row(to, "first deploy")?;
-        self.idle.row(to, &format!("idle {} s", self.idle.took.as_secs()))?;
-        self.update.row(to, "update")?;
-        writeln!(to, "\nRequests while idle: {}", listed(&self.idle.requests))?;
-        writeln!(to, "\n| request in the update | in all | a Rollout |\n|---|---|---|")?;
-        for (name, count) in self.update.requests.rows() {
-            writeln!(to, "| {name} | {count} | {:.2} |", self.update.each(count))?;
+        self.phase(to, "first deploy", &self.first)?;
+        self.phase(to, "at rest", &self.idle)?;
+        self.phase(to, "update", &self.update)?;
+        self.phase(to, "after the update", &self.tail)?;
+        let [p50, p95, p100] = [0.5, 0.95, 1.0].map(|share| self.promoted_at(share));
+        writeln!(to, "\nPromoted: p50 {p50:.1} s, p95 {p95:.1} s, p100 {p100:.1} s")?;
+        writeln!(to, "Requests at rest: {}", listed(&self.idle.requests))?;
+        let update = self.whole_update();
+        writeln!(to, "\n| request of the update and after it | in all | a Rollout |\n|---|---|---|")?;
+        for (name, count) in update.rows() {
+            writeln!(to, "| {name} | {count} | {:.2} |", self.each(count))?;
         }
-        writeln!(to, "\nThe API server counted in the update: {}", listed(&self.server))
+        writeln!(to, "\nThe API server counted in that time: {}", listed(&self.server))
     }
 }
 

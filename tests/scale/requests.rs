@@ -12,8 +12,7 @@ pub struct Requests(BTreeMap<(String, String), u64>);
 impl Requests {
     /// The controller's own count.
     pub fn of_controller(listen: &str) -> Result<Self> {
-        // It may still be starting: then it has asked for nothing.
-        let page = get_ok(&format!("http://{listen}/metrics")).unwrap_or_default();
+        let page = get_ok(&format!("http://{listen}/metrics"))?;
         Requests::read(&page, "glidepath_api_requests_total", |labels| {
             Some((labels.get("verb")?.to_string(), labels.get("resource")?.to_string()))
         })
@@ -83,6 +82,21 @@ impl Requests {
 
     pub fn sum(&self) -> u64 {
         self.0.values().sum()
+    }
+
+    /// Those but the lists that follow a watch in which nothing happened.
+    pub fn without_lists(&self) -> Requests {
+        let counts = self.0.iter().filter(|((verb, _), _)| verb != "list");
+        Requests(counts.map(|(key, count)| (key.clone(), *count)).collect())
+    }
+
+    /// Both counts together.
+    pub fn and(&self, more: &Requests) -> Requests {
+        let mut sum = self.clone();
+        for (key, count) in &more.0 {
+            *sum.0.entry(key.clone()).or_default() += count;
+        }
+        sum
     }
 
     /// `patch replicasets`, with its count; the most frequent first.
