@@ -45,6 +45,7 @@ mod blue_green_routes;
 mod deep_objects;
 mod envoy_pack;
 mod exit_codes;
+mod fleet_cost;
 mod guarded_prometheus;
 mod harness;
 mod header_routes;
