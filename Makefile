@@ -35,8 +35,8 @@ soak: ## A million random histories of the engine, 20,000 of the simulated clust
 reintroduced: ## Old faults put back one by one in a copy: within how many random histories is each found?
 	tests/it/faulty/reintroduced/measure
 
-bench: ## What one decision of the engine costs, and how fast the simulator is
-	cargo bench --bench step
+bench: ## What a watch event, a decision, a plan and a record cost, and how fast the simulator is
+	cargo bench --bench costs
 	cargo bench --bench simulate
 
 test-long: cluster-check ## On the test cluster: 200 faults of two controllers, 20,000 finished runs (40 minutes and a release build)

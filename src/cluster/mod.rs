@@ -63,3 +63,4 @@ pub use requests::WatchRequests;
 pub use resources::MANAGER;
 pub use server_clock::ServerClock;
 pub use shared::{Cluster, Settings};
+pub use status::rollout_patch;

@@ -83,8 +83,9 @@ impl Cluster {
     }
 }
 
-/// The patch of a Rollout's status. What an earlier version wrote in its own form goes with the first.
-fn rollout_patch(rollout: &Rollout, status: &RolloutStatus) -> Result<Option<Value>, WorldError> {
+/// The patch of a Rollout's status; `None` when nothing changes. What an earlier version wrote in its own form goes with the
+/// first.
+pub fn rollout_patch(rollout: &Rollout, status: &RolloutStatus) -> Result<Option<Value>, WorldError> {
     let patch = status_patch(&rollout.metadata, &rollout.status, status)?;
     if !rollout.status.as_ref().is_some_and(|status| status.is_old) {
         return Ok(patch);

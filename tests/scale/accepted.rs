@@ -16,11 +16,12 @@ fn read() -> Result<Accepted> {
     serde_json::from_str(&text).with_context(|| format!("{} is no file of accepted figures", path.display()))
 }
 
-/// Accepts the figures of this workload from now on. Those of a debug build leave the accepted memory as it is.
+/// Accepts the figures of this workload from now on. A debug build leaves the accepted memory and CPU as they are.
 pub fn accept(workload: &str, now: &Figures) -> Result<()> {
     let mut accepted = read()?;
-    let memory = now.memory.or(accepted.0.get(workload).and_then(|before| before.memory));
-    accepted.0.insert(workload.to_owned(), Figures { memory, ..now.clone() });
+    let before = accepted.0.remove(workload).unwrap_or_default();
+    let figures = Figures { memory: now.memory.or(before.memory), cpu: now.cpu.or(before.cpu), ..now.clone() };
+    accepted.0.insert(workload.to_owned(), figures);
     fs::write(path(), format!("{}\n", serde_json::to_string_pretty(&accepted)?))?;
     println!("Accepted as \"{workload}\" in docs/performance.json.");
     Ok(())

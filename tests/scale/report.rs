@@ -7,6 +7,9 @@ use super::workload::Workload;
 use std::fmt::{Display, Formatter, Result};
 use std::time::Duration;
 
+/// A kind of request with fewer of them for a Rollout is left out of the figures.
+const RARE: f64 = 0.05;
+
 /// What was used in one part of the run.
 #[derive(Debug)]
 pub struct Phase {
@@ -62,9 +65,11 @@ impl Report {
 
     fn work(&self, requests: &Requests, bytes: Bytes) -> Work {
         let kilobytes = |bytes: u64| Some(round(self.each(bytes) / 1000.0, 1));
-        let kinds = requests.without_events().rows().into_iter();
+        // What a watch lists once in two minutes is no work of a Rollout.
+        let kinds =
+            requests.without_events().rows().into_iter().map(|(name, count)| (name, round(self.each(count), 2)));
         Work {
-            requests: kinds.map(|(name, count)| (name, round(self.each(count), 2))).collect(),
+            requests: kinds.filter(|(_, each)| *each >= RARE).collect(),
             events: round(self.each(requests.events()), 2),
             read: kilobytes(bytes.read),
             written: kilobytes(bytes.written),
