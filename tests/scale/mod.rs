@@ -5,6 +5,7 @@
 mod accepted;
 mod compare;
 mod course;
+mod events;
 mod figures;
 mod fleet;
 mod measured;
@@ -21,6 +22,7 @@ use crate::programs::find;
 use crate::say::{say, spoken};
 use anyhow::{Result, ensure};
 use course::Courses;
+use events::Events;
 use fleet::Fleet;
 use measured::Measured;
 use report::Report;
@@ -81,7 +83,7 @@ async fn measure(args: &Args, controller: &Path) -> Result<(Report, Vec<String>)
     say(format_args!("all is quiet; watching it idle for {} s", args.idle));
     let (idle, ()) = measured.phase(rest(Duration::from_secs(args.idle))).await?;
     say("changing all images at once");
-    let server_before = Requests::of_server(&lane)?;
+    let before = (Requests::of_server(&lane)?, Events::of_controller(&fleet.client).await?);
     let update = measured.phase(async {
         let began = Instant::now();
         fleet.update(2).await?;
@@ -91,13 +93,14 @@ async fn measure(args: &Args, controller: &Path) -> Result<(Report, Vec<String>)
     let (update, began) = update.await?;
     say(format_args!("watching what follows for {} s", workload.tail().as_secs()));
     let (tail, ()) = measured.phase(rest(workload.tail())).await?;
-    let server = Requests::of_server(&lane)?.since(&server_before);
+    let server = Requests::of_server(&lane)?.since(&before.0);
+    let events = Events::of_controller(&fleet.client).await?.since(&before.1);
     drop(following);
     let mut promoted: Vec<f64> = courses.stable_at(2).into_iter().map(|at| seconds(began, at)).collect();
     promoted.sort_by(f64::total_cmp);
     let faults = courses.faults(&fleet.keys(), 2, workload.pause());
     let release = !controller.components().any(|part| part.as_os_str() == "debug");
-    Ok((Report { workload, release, first, idle, update, tail, promoted, server }, faults))
+    Ok((Report { workload, release, first, idle, update, tail, promoted, server, events }, faults))
 }
 
 /// Kubernetes alone; for a mesh the CRDs too, since routes are only written here and not obeyed.

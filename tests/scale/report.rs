@@ -1,5 +1,6 @@
 //! What was measured, as tables for docs/performance.md.
 
+use super::events::Events;
 use super::figures::{Cpu, Figures, Memory, Work};
 use super::meter::Bytes;
 use super::requests::Requests;
@@ -42,6 +43,8 @@ pub struct Report {
     pub promoted: Vec<f64>,
     /// The server's own count over the update, of kinds that only the controller writes.
     pub server: Requests,
+    /// The events of the update.
+    pub events: Events,
 }
 
 impl Report {
@@ -136,6 +139,10 @@ impl Display for Report {
         writeln!(to, "\n| request of the update and after it | in all | a Rollout |\n|---|---|---|")?;
         for (name, count) in update.rows() {
             writeln!(to, "| {name} | {count} | {:.2} |", self.each(count))?;
+        }
+        writeln!(to, "\n| event of the update and after it | in all | a Rollout |\n|---|---|---|")?;
+        for (reason, count) in self.events.rows() {
+            writeln!(to, "| {reason} | {count} | {:.2} |", self.each(count))?;
         }
         writeln!(to, "\nThe API server counted in that time: {}", listed(&self.server))
     }
