@@ -5,6 +5,7 @@
 //! but its watches; every answer to a write goes into the tables at once (kube rule 5).
 
 mod action_log;
+mod api_client;
 mod call;
 mod chain;
 pub mod decode;
@@ -56,6 +57,7 @@ pub mod watch;
 mod workload;
 mod world;
 
+pub use api_client::clients;
 pub use events::EventSender;
 pub use fence::{Fence, Term};
 pub use health::{Health, Streams};

@@ -9,14 +9,14 @@ mod shutdown;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use kube::{Client, Config, client::ClientBuilder};
+use kube::{Client, Config};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     clock::SystemClock,
     cluster::{
-        self, Cluster, EventSender, Fence, ServerClock, Streams, WatchRequests,
+        self, Cluster, EventSender, Fence, ServerClock, Streams, WatchRequests, clients,
         secrets::ClusterSecrets,
         table::ObjectKey,
         watch::{Triggers, start},
@@ -100,19 +100,17 @@ pub struct Environment {
 
 impl Environment {
     /// The real one.
-    fn new(config: Config, settings: &Settings) -> Result<Self, ControllerError> {
+    fn new(config: &Config, settings: &Settings) -> Result<Self, ControllerError> {
         let (metrics, server_clock) = (Metrics::default(), ServerClock::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let requests =
             WatchRequests { metrics: metrics.clone(), clock: Arc::clone(&clock), server: server_clock.clone() };
-        let mut no_retry = config.clone();
-        no_retry.default_retry = false;
-        let client = ClientBuilder::try_from(config)?.with_layer(&requests).build();
+        let (client, no_retry_client) = clients(config, &requests)?;
         let outbound = Outbound::new(settings.allow_hosts.iter().cloned());
         let secrets = ClusterSecrets(client.clone());
         Ok(Environment {
             client,
-            no_retry_client: ClientBuilder::try_from(no_retry)?.with_layer(&requests).build(),
+            no_retry_client,
             server_clock,
             clock,
             source: Arc::new(PrometheusSource::new(outbound.clone(), settings.prometheus.clone(), Arc::new(secrets))),
@@ -131,7 +129,7 @@ pub async fn run(config: Config, mut settings: Settings, stop: CancellationToken
     if !trust::has_system_roots() {
         tracing::warn!("{}", trust::NONE_HERE);
     }
-    run_in(Environment::new(config, &settings)?, settings, stop).await
+    run_in(Environment::new(&config, &settings)?, settings, stop).await
 }
 
 /// Runs a controller in this environment until `stop`.
