@@ -84,6 +84,39 @@ impl Fields<'_> {
     }
 }
 
+/// An object of which only the metadata was read. Half of all events are our own writes coming back, of which that is enough.
+pub struct Head<'a> {
+    metadata: ObjectMeta,
+    fields: Fields<'a>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads the metadata. An error: not even its name can be read.
+    pub fn read(raw: &'a str) -> Result<Self, String> {
+        let fields: Fields<'a> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
+        let meta = fields.0.get("metadata").map_or("{}", |meta| meta.get());
+        let meta: Meta = serde_json::from_str(meta).map_err(|error| format!("metadata: {error}"))?;
+        if meta.name.is_none() {
+            return Err("it has no metadata.name".to_owned());
+        }
+        Ok(Head { metadata: meta.into(), fields })
+    }
+
+    /// Its metadata.
+    pub fn metadata(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    /// Reads the rest, of which `brief` may say that some fields are enough.
+    pub fn rest(self, types: &TypeMeta, brief: impl Fn(&Fields<'_>) -> Option<Map<String, Value>>) -> Item {
+        let Head { metadata, fields } = self;
+        match brief(&fields).map_or_else(|| content(&fields), Ok) {
+            Ok(data) => Item::Whole(Box::new(whole(metadata, data, types))),
+            Err(why) => Item::Unread(Box::new(Unread { metadata, status: readable_status(&fields), why })),
+        }
+    }
+}
+
 impl Item {
     /// Reads one object; items of a list may lack their type. An error: not even its name can be read.
     pub fn read(raw: &str, types: &TypeMeta) -> Result<Item, String> {
@@ -96,17 +129,7 @@ impl Item {
         types: &TypeMeta,
         brief: impl Fn(&Fields<'_>) -> Option<Map<String, Value>>,
     ) -> Result<Item, String> {
-        let fields: Fields<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-        let meta = fields.0.get("metadata").map_or("{}", |meta| meta.get());
-        let meta: Meta = serde_json::from_str(meta).map_err(|error| format!("metadata: {error}"))?;
-        if meta.name.is_none() {
-            return Err("it has no metadata.name".to_owned());
-        }
-        let metadata = meta.into();
-        Ok(match brief(&fields).map_or_else(|| content(&fields), Ok) {
-            Ok(data) => Item::Whole(Box::new(whole(metadata, data, types))),
-            Err(why) => Item::Unread(Box::new(Unread { metadata, status: readable_status(&fields), why })),
-        })
+        Ok(Head::read(raw)?.rest(types, brief))
     }
 
     /// Its metadata.

@@ -83,10 +83,14 @@ impl<T: Kept> Table<T> {
         self.read().unreadable(&ObjectKey::new(namespace, name)).map(str::to_owned)
     }
 
+    /// Whether an event of the watch shows nothing that is newer than what we know, as our own writes do that come back.
+    pub fn knows(&self, shown: &ObjectMeta) -> bool {
+        self.write().is_known(shown)
+    }
+
     /// An event of the watch. `None` when we know something as new already.
     pub fn seen(&self, item: &Item) -> Option<Change<T>> {
-        // Half of all events are our own writes coming back: pruning them would be wasted.
-        if self.write().is_known(item.metadata()) {
+        if self.knows(item.metadata()) {
             return None;
         }
         let row = Row::of(item);

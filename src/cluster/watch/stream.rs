@@ -22,7 +22,7 @@ use super::{
 };
 use crate::cluster::{
     health::Health,
-    item::{Item, PageMeta},
+    item::{Head, Item, PageMeta},
     table::{Change, Kept, Listing, ObjectKey, Table, key_of, number},
 };
 
@@ -249,7 +249,7 @@ impl<T: Kept> Stream<'_, T> {
         };
         let known = &progress.unread;
         let page = self.read_page(&params, |raw| {
-            if let Some(item) = self.read(raw, known) {
+            if let Some(item) = self.head(raw).map(|head| self.rest(head, known)) {
                 unread.extend(matches!(item, Item::Unread(_)).then(|| key_of(item.metadata())));
                 self.table.take(listing, &item);
             }
@@ -369,38 +369,46 @@ impl<T: Kept> Stream<'_, T> {
             self.table.reached(&mark.metadata.resource_version);
             return Ok(Some(mark.metadata.resource_version).filter(|version| !version.is_empty()));
         }
-        let Some(item) = self.read(frame.object.get(), unread) else { return Ok(None) };
-        let key = key_of(item.metadata());
-        let deleted = frame.what == "DELETED";
-        let change = if deleted { self.table.deleted(item.metadata()) } else { self.table.seen(&item) };
-        if matches!(item, Item::Unread(_)) && !deleted {
-            unread.insert(key);
+        let Some(head) = self.head(frame.object.get()) else { return Ok(None) };
+        let reached = head.metadata().resource_version.clone();
+        let change = if frame.what == "DELETED" {
+            unread.remove(&key_of(head.metadata()));
+            self.table.deleted(head.metadata())
+        } else if self.table.knows(head.metadata()) {
+            None
         } else {
-            unread.remove(&key);
-        }
+            let item = self.rest(head, unread);
+            let key = key_of(item.metadata());
+            if matches!(item, Item::Unread(_)) {
+                unread.insert(key)
+            } else {
+                unread.remove(&key)
+            };
+            self.table.seen(&item)
+        };
         change.iter().filter(|change| change.matters()).for_each(changed);
-        Ok(item.metadata().resource_version.clone())
+        Ok(reached)
     }
 
-    /// Reads one object; one that cannot be read is logged the first time.
-    fn read(&self, raw: &str, unread: &HashSet<ObjectKey>) -> Option<Item> {
+    /// Reads the metadata of an object.
+    fn head<'a>(&self, raw: &'a str) -> Option<Head<'a>> {
+        let kind = &self.resource.kind;
+        let head = Head::read(raw);
+        head.inspect_err(|why| tracing::warn!(%kind, %why, "an object without valid metadata is skipped")).ok()
+    }
+
+    /// Reads the rest of an object; one that cannot be read is logged the first time.
+    fn rest(&self, head: Head<'_>, unread: &HashSet<ObjectKey>) -> Item {
         let kind = &self.resource.kind;
         let types = TypeMeta { api_version: self.resource.api_version.clone(), kind: kind.clone() };
-        match Item::read_briefly(raw, &types, T::brief) {
-            Ok(item) => {
-                if let Item::Unread(found) = &item
-                    && !unread.contains(&key_of(&found.metadata))
-                {
-                    let ObjectKey { namespace, name } = key_of(&found.metadata);
-                    tracing::warn!(%kind, %namespace, %name, why = %found.why, "cannot read an object");
-                }
-                Some(item)
-            }
-            Err(why) => {
-                tracing::warn!(%kind, %why, "an object without valid metadata is skipped");
-                None
-            }
+        let item = head.rest(&types, T::brief);
+        if let Item::Unread(found) = &item
+            && !unread.contains(&key_of(&found.metadata))
+        {
+            let ObjectKey { namespace, name } = key_of(&found.metadata);
+            tracing::warn!(%kind, %namespace, %name, why = %found.why, "cannot read an object");
         }
+        item
     }
 }
 
