@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use kube::core::DynamicObject;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::api::revision;
@@ -48,7 +49,7 @@ const NOT_COPIED: [&str; 18] = [
 const NOT_COPIED_LABELS: [&str; 1] = ["app.kubernetes.io/managed-by"];
 
 /// What a Service made from this one copies.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceFace {
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,

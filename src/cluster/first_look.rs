@@ -99,8 +99,8 @@ impl Cluster {
 
     /// Takes in what a changed Rollout refers to, and triggers every Rollout whose claims that changes.
     pub(super) fn rollout_changed(&self, key: &RolloutKey, change: &Change<CachedRollout>) {
-        let now = change.new.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
-        for rival in self.index(key, now) {
+        let now = change.new.as_ref().and_then(|entry| entry.value.read().ok());
+        for rival in self.index(key, now.as_ref()) {
             self.triggers.rollout(rival);
         }
     }

@@ -9,6 +9,7 @@ use kube::api::{ApiResource, DeleteParams, Preconditions, PropagationPolicy};
 
 use super::{
     call::is_missing,
+    kinds::CachedRollout,
     locks::lock,
     records::{CachedCommand, CachedRun, EndedRun, ended_of},
     resources::runs_resource,
@@ -44,8 +45,10 @@ impl Cluster {
         let (runs, commands, wait) = match self.tables.rollouts.get(&key.namespace, &key.name) {
             Some(_) if !self.serves(&key.namespace, &key.name) => return None,
             Some(entry) => {
-                let rollout = entry.value.rollout.as_ref().ok()?;
-                (self.surplus_runs(key, rollout), self.surplus_commands(key), None)
+                if entry.value.fault().is_some() {
+                    return None;
+                }
+                (self.surplus_runs(key, &entry.value), self.surplus_commands(key), None)
             }
             None => {
                 let (over, wait) = self.unclaimed_commands(key, now);
@@ -72,10 +75,14 @@ impl Cluster {
     }
 
     /// Ended runs of this Rollout beyond its limits, the oldest first. Runs made by hand are none of its own.
-    fn surplus_runs(&self, key: &RolloutKey, rollout: &Rollout) -> Vec<Arc<Entry<CachedRun>>> {
-        let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
-        let in_use = evidence_prefix(key, rollout);
+    fn surplus_runs(&self, key: &RolloutKey, rollout: &CachedRollout) -> Vec<Arc<Entry<CachedRun>>> {
         let mut ended = self.tables.runs.group(&key.namespace, &ended_of(&key.name));
+        if ended.is_empty() {
+            return ended;
+        }
+        let Ok(rollout) = rollout.read() else { return Vec::new() };
+        let uid = rollout.metadata.uid.as_deref().unwrap_or_default();
+        let in_use = evidence_prefix(key, &rollout);
         ended.retain(|run| {
             let ours = run.value.identity.is_some_and(|identity| identity.is_of(uid));
             ours && !run.deleting && in_use.as_ref().is_none_or(|prefix| !run.key.name.starts_with(prefix))

@@ -4,20 +4,24 @@ use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry, OwnerReference};
 use kube::core::{DynamicObject, ObjectMeta};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    decode::decode,
+    decode,
     face::{COPIED_FACE, ServiceFace},
     item::Unread,
+    labels::Labels,
     resources::MANAGER,
     table::{Kept, mark},
+    text::Text,
     unreadable::Unreadable,
 };
 use crate::api::{
     REVISION_LABEL, ROLLOUT_LABEL, Rollout,
     metadata::{self, Carried, Mark},
     revision,
+    status::Phase,
 };
 
 pub use crate::api::NUMBER_ANNOTATION as NUMBER;
@@ -28,18 +32,52 @@ pub const ORIGINAL_SELECTOR: &str = "glidepath.dev/original-selector";
 #[derive(Clone, Debug, PartialEq)]
 pub struct CachedRollout {
     /// The object, or what is at fault.
-    pub rollout: Result<Rollout, Box<Unreadable>>,
+    object: Result<Text, Box<Unreadable>>,
     /// Which installation's it is, as far as that can be read.
     pub class: Option<Box<str>>,
+    /// Its phase.
+    pub phase: Option<Phase>,
+    /// Whether a mesh splits its traffic.
+    pub has_mesh: bool,
+}
+
+impl CachedRollout {
+    /// The object, or what is at fault.
+    pub fn read(&self) -> Result<Rollout, Box<Unreadable>> {
+        let text = self.object.as_ref().map_err(Clone::clone)?;
+        text.read().map_err(|error| Box::new(Unreadable::invalid(error.to_string())))
+    }
+
+    /// What is at fault.
+    pub fn fault(&self) -> Option<&Unreadable> {
+        self.object.as_ref().err().map(Box::as_ref)
+    }
 }
 
 impl Kept for CachedRollout {
     fn keep(object: &DynamicObject) -> Self {
         let class = object.data.pointer("/spec/class").and_then(Value::as_str).map(Into::into);
-        CachedRollout { rollout: decode(object).map_err(|fault| Box::new(Unreadable::of(object, fault))), class }
+        let text = decode::text(object);
+        // A text does not say which field is at fault.
+        let read = text.read::<Rollout>().or_else(|_| decode::decode(object));
+        match read {
+            Ok(Rollout { spec, status, .. }) => CachedRollout {
+                object: Ok(text),
+                class,
+                phase: status.and_then(|status| status.phase),
+                has_mesh: spec.has_mesh(),
+            },
+            Err(fault) => CachedRollout { class, ..CachedRollout::unreadable(Unreadable::of(object, fault)) },
+        }
     }
     fn keep_unread(object: &Unread) -> Option<Self> {
-        Some(CachedRollout { rollout: Err(Box::new(Unreadable::from(object))), class: None })
+        Some(CachedRollout::unreadable(Unreadable::from(object)))
+    }
+}
+
+impl CachedRollout {
+    fn unreadable(fault: Unreadable) -> Self {
+        CachedRollout { object: Err(Box::new(fault)), class: None, phase: None, has_mesh: false }
     }
 }
 
@@ -141,28 +179,37 @@ impl fmt::Display for Owner {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CachedService {
     /// What it selects.
-    pub selector: BTreeMap<String, String>,
+    pub selector: Labels,
     /// What a Service made from it copies.
-    pub face: ServiceFace,
+    face: Text,
     /// Of a Service that we made: which face of root it has.
     pub copied: Option<Box<str>>,
-    /// The user's selector, remembered by us.
-    pub original: Option<BTreeMap<String, String>>,
+    /// Whether the user's selector is remembered by us.
+    pub has_original: bool,
     /// Who controls it: the Rollout that it was made for, when we made it.
     pub controller: Option<Owner>,
     /// Who set its selector last, when it was not us.
     pub other_manager: Option<String>,
 }
 
+impl CachedService {
+    /// What a Service made from it copies.
+    pub fn face(&self) -> ServiceFace {
+        self.face.read().unwrap_or_default()
+    }
+}
+
 impl Kept for CachedService {
     fn keep(object: &DynamicObject) -> Self {
-        let selector = object.data.pointer("/spec/selector").cloned().unwrap_or_default();
+        let selector = object.data.pointer("/spec/selector");
+        let selector = selector.and_then(|selector| BTreeMap::<String, String>::deserialize(selector).ok());
         let original = mark(object.metadata.annotations.as_ref(), ORIGINAL_SELECTOR);
+        let original = original.and_then(|text| serde_json::from_str::<BTreeMap<String, String>>(text).ok());
         CachedService {
-            selector: serde_json::from_value(selector).unwrap_or_default(),
-            face: ServiceFace::of(object),
+            selector: selector.unwrap_or_default().into(),
+            face: Text::of(&ServiceFace::of(object)),
             copied: mark(object.metadata.annotations.as_ref(), COPIED_FACE).map(Into::into),
-            original: original.and_then(|text| serde_json::from_str(text).ok()),
+            has_original: original.is_some(),
             controller: controller(object).map(Owner::of),
             other_manager: other_manager(object, &["selector"]),
         }
@@ -319,9 +366,16 @@ impl Kept for CachedAutoscaler {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CachedRoute {
     /// The object without managedFields.
-    pub object: Value,
+    object: Text,
     /// The last foreign writer of its spec.
     pub other_manager: Option<String>,
+}
+
+impl CachedRoute {
+    /// The object without managedFields.
+    pub fn object(&self) -> Value {
+        self.object.read().unwrap_or_default()
+    }
 }
 
 impl Kept for CachedRoute {
@@ -330,9 +384,7 @@ impl Kept for CachedRoute {
         let others = fields.iter().filter(|f| f.manager.as_deref() != Some(MANAGER) && f.subresource.is_none());
         let newest = others.max_by_key(|f| f.time.as_ref().map(|t| t.0));
         let other_manager = newest.and_then(|f| f.manager.clone());
-        let mut bare = object.clone();
-        bare.metadata.managed_fields = None;
-        CachedRoute { object: serde_json::to_value(bare).unwrap_or_default(), other_manager }
+        CachedRoute { object: decode::without_managed_fields(object), other_manager }
     }
     /// All of a namespace belong together: a router may want to see all of a kind.
     fn group(&self) -> Option<&str> {
@@ -402,7 +454,7 @@ mod tests {
     fn an_undecodable_rollout_names_the_field() {
         let kept = CachedRollout::keep(&object(json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
             "metadata": {"name": "a"}, "spec": {"settle": 5}})));
-        let fault = kept.rollout.unwrap_err();
+        let fault = kept.read().unwrap_err();
         assert!(fault.message.contains("spec.settle"), "{fault:?}");
     }
 

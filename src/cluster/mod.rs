@@ -21,6 +21,7 @@ pub mod health;
 mod history;
 pub mod item;
 pub mod kinds;
+mod labels;
 #[cfg(test)]
 mod leader_tests;
 mod locks;
@@ -49,6 +50,7 @@ mod strays;
 pub mod table;
 mod tables;
 pub mod targets;
+mod text;
 mod traffic;
 mod triggers;
 mod unreadable;

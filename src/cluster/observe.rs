@@ -50,10 +50,10 @@ impl Cluster {
         if !self.serves(&key.namespace, &key.name) {
             return Ok(None);
         }
-        let rollout = match &entry.value.rollout {
-            Ok(rollout) => rollout.clone(),
+        let rollout = match entry.value.read() {
+            Ok(rollout) => rollout,
             Err(fault) => {
-                self.report_unreadable(key, fault).await;
+                self.report_unreadable(key, &fault).await;
                 return Ok(None);
             }
         };
@@ -310,7 +310,7 @@ fn restarted_at(snapshot: &Snapshot) -> Option<String> {
 }
 
 fn selected_revision(snapshot: &Snapshot, service: &str) -> Option<String> {
-    snapshot.traffic.service(service)?.value.selector.get(REVISION_LABEL).cloned()
+    snapshot.traffic.service(service)?.value.selector.get(REVISION_LABEL).map(str::to_owned)
 }
 
 /// Rule S1: a Deployment's template is compared with our ReplicaSets' first, and the hash only names a new one.

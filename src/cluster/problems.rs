@@ -56,15 +56,13 @@ impl Cluster {
                 return None;
             }
             let entry = self.tables.rollouts.get(&other.namespace, &other.name)?;
-            let is_first = entry.value.rollout.as_ref().is_ok_and(|rival| turn(rival) < turn(&snapshot.rollout));
-            is_first.then_some(entry)
+            entry.value.read().ok().filter(|rival| turn(rival) < turn(&snapshot.rollout))
         };
         for object in references::exclusive(&snapshot.key, &snapshot.rollout) {
             let (plural, namespace, name) = &object;
             for other in self.references.of(plural, namespace, name) {
                 let rival = earlier(&other);
-                let rival = rival.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
-                if rival.is_some_and(|rival| references::exclusive(&other, rival).contains(&object)) {
+                if rival.is_some_and(|rival| references::exclusive(&other, &rival).contains(&object)) {
                     let message = format!(
                         "{plural}/{name} already belongs to Rollout {other}; use another one or delete that Rollout"
                     );

@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
 use super::{
     selection::Selection,
     targets::{self, Split},
+    text::Text,
 };
 
 /// An object that a Rollout names: the resource's plural, the namespace, the name.
@@ -25,17 +27,40 @@ const DEMANDS: &str = "labels of selectors";
 /// Stands for every object of a kind in a namespace.
 const ANY_NAME: &str = "";
 
+/// Stands for an object or a label: there are ten of a Rollout, and they are looked up and never shown. Two of one digest
+/// would have their Rollouts looked at more often, no more: what is claimed is compared in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    digest: u64,
+    /// Labels are shared by many, what can belong to one Rollout only is claimed.
+    may_be_claimed: bool,
+}
+
+impl Name {
+    fn of((word, namespace, name): &ObjectRef) -> Self {
+        let may_be_claimed = word != OFFERS && word != DEMANDS && word != "referencegrants";
+        Name { digest: digest(word, namespace, name), may_be_claimed }
+    }
+}
+
+fn digest(word: &str, namespace: &str, name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (word, namespace, name).hash(&mut hasher);
+    hasher.finish()
+}
+
 #[derive(Debug, Default)]
 struct Index {
-    by_object: HashMap<ObjectRef, BTreeSet<RolloutKey>>,
-    by_rollout: HashMap<RolloutKey, Row>,
+    by_object: HashMap<u64, BTreeSet<Arc<RolloutKey>>>,
+    by_rollout: HashMap<Arc<RolloutKey>, Row>,
 }
 
 /// What is known of one Rollout.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Row {
-    named: Vec<ObjectRef>,
-    selection: Selection,
+    named: Box<[Name]>,
+    /// A [`Selection`].
+    selection: Text,
     /// Rollouts whose pods it selects, or who select its pods.
     overlaps: BTreeSet<RolloutKey>,
 }
@@ -50,19 +75,21 @@ impl References {
     /// Takes in a Rollout as it is now, with what it selects; `None` forgets it. Gives the Rollouts that share an object or
     /// pods with it, before or after, if that changed: what they may claim has changed too.
     pub fn update(&self, key: &RolloutKey, rollout: Option<(&Rollout, Selection)>) -> BTreeSet<RolloutKey> {
-        let row = rollout.map(|(rollout, selection)| Row {
-            named: named_by(key, rollout, &selection),
-            selection,
-            overlaps: BTreeSet::new(),
+        let row = rollout.map(|(rollout, selection)| {
+            let mut named: Vec<Name> = named_by(key, rollout, &selection).iter().map(Name::of).collect();
+            named.sort_unstable();
+            named.dedup();
+            let row = Row { named: named.into(), selection: Text::of(&selection), overlaps: BTreeSet::new() };
+            (row, selection)
         });
         let mut index = self.lock();
         let same = index.by_rollout.get(key).map(|old| (&old.named, &old.selection))
-            == row.as_ref().map(|new| (&new.named, &new.selection));
+            == row.as_ref().map(|(new, _)| (&new.named, &new.selection));
         if same {
             return BTreeSet::new();
         }
         let mut rivals = index.remove(key);
-        rivals.extend(row.map(|row| index.insert(key, row)).unwrap_or_default());
+        rivals.extend(row.map(|(row, selection)| index.insert(key, row, &selection)).unwrap_or_default());
         rivals
     }
 
@@ -74,10 +101,10 @@ impl References {
     /// The Rollouts that name an object.
     pub fn of(&self, plural: &str, namespace: &str, name: &str) -> Vec<RolloutKey> {
         let index = self.lock();
-        let named = [name, ANY_NAME].map(|name| (plural.to_owned(), namespace.to_owned(), name.to_owned()));
-        let keys: BTreeSet<&RolloutKey> =
+        let named = [name, ANY_NAME].map(|name| digest(plural, namespace, name));
+        let keys: BTreeSet<&Arc<RolloutKey>> =
             named.iter().filter_map(|object| index.by_object.get(object)).flatten().collect();
-        keys.into_iter().cloned().collect()
+        keys.into_iter().map(|key| RolloutKey::clone(key)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Index> {
@@ -91,12 +118,12 @@ impl Index {
         let Some(row) = self.by_rollout.remove(key) else { return BTreeSet::new() };
         let mut rivals = row.overlaps;
         for object in row.named {
-            let Some(keys) = self.by_object.get_mut(&object) else { continue };
+            let Some(keys) = self.by_object.get_mut(&object.digest) else { continue };
             keys.remove(key);
             if keys.is_empty() {
-                self.by_object.remove(&object);
-            } else if may_be_claimed(&object) {
-                rivals.extend(keys.iter().cloned());
+                self.by_object.remove(&object.digest);
+            } else if object.may_be_claimed {
+                rivals.extend(keys.iter().map(|key| RolloutKey::clone(key)));
             }
         }
         for rival in &rivals {
@@ -108,41 +135,38 @@ impl Index {
     }
 
     /// Takes a Rollout in; gives those that share something with it.
-    fn insert(&mut self, key: &RolloutKey, mut row: Row) -> BTreeSet<RolloutKey> {
-        row.overlaps = self.overlaps(key, &row.selection);
+    fn insert(&mut self, key: &RolloutKey, mut row: Row, selection: &Selection) -> BTreeSet<RolloutKey> {
+        row.overlaps = self.overlaps(key, selection);
         for other in &row.overlaps {
             if let Some(other) = self.by_rollout.get_mut(other) {
                 other.overlaps.insert(key.clone());
             }
         }
-        let mut rivals = row.overlaps.clone();
+        let (shared, mut rivals) = (Arc::new(key.clone()), row.overlaps.clone());
         for object in &row.named {
-            let keys = self.by_object.entry(object.clone()).or_default();
-            if may_be_claimed(object) {
-                rivals.extend(keys.iter().cloned());
+            let keys = self.by_object.entry(object.digest).or_default();
+            if object.may_be_claimed {
+                rivals.extend(keys.iter().map(|key| RolloutKey::clone(key)));
             }
-            keys.insert(key.clone());
+            keys.insert(Arc::clone(&shared));
         }
-        self.by_rollout.insert(key.clone(), row);
+        self.by_rollout.insert(shared, row);
         rivals
     }
 
     /// Only Rollouts that share a label with the selector, on either side, are looked at; and only when one changes.
     fn overlaps(&self, key: &RolloutKey, selection: &Selection) -> BTreeSet<RolloutKey> {
-        let under = |word: &str, label: String| self.by_object.get(&(word.to_owned(), key.namespace.clone(), label));
+        let under = |word: &str, label: String| self.by_object.get(&digest(word, &key.namespace, &label));
         let demanded = selection.demands().into_iter().map(|label| under(OFFERS, label));
         let rarest = demanded.min_by_key(|keys| keys.map_or(0, BTreeSet::len)).flatten();
         let demanding = selection.offers().into_iter().filter_map(|label| under(DEMANDS, label));
         let candidates = rarest.into_iter().chain(demanding).flatten();
-        let overlaps =
-            |other: &&RolloutKey| self.by_rollout.get(*other).is_some_and(|other| other.selection.overlaps(selection));
-        candidates.filter(|other| *other != key).filter(overlaps).cloned().collect()
+        let overlaps = |other: &&RolloutKey| {
+            let other = self.by_rollout.get(*other).and_then(|row| row.selection.read::<Selection>().ok());
+            other.is_some_and(|other| other.overlaps(selection))
+        };
+        candidates.map(Arc::as_ref).filter(|other| *other != key).filter(overlaps).cloned().collect()
     }
-}
-
-/// Labels are shared by many.
-fn may_be_claimed((word, ..): &ObjectRef) -> bool {
-    word != OFFERS && word != DEMANDS && word != "referencegrants"
 }
 
 /// The objects that may belong to one Rollout only: Services, the Deployment, the DestinationRule.
@@ -171,8 +195,6 @@ fn named_by(key: &RolloutKey, rollout: &Rollout, selection: &Selection) -> Vec<O
         let consent = router.lists(&context).into_iter().filter(|list| list.is_consent());
         named.extend(consent.map(|list| (list.plural, list.namespace, ANY_NAME.to_owned())));
     }
-    named.sort();
-    named.dedup();
     named
 }
 

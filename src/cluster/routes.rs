@@ -25,11 +25,11 @@ impl Cluster {
                 let Some(table) = self.tables.routes.get(wanted.plural.as_str()) else { continue };
                 let Some(entry) = table.get(&wanted.namespace, &wanted.name) else { continue };
                 other_manager = other_manager.or(entry.value.other_manager.clone());
-                objects.insert(entry.value.object.clone());
+                objects.insert(entry.value.object());
             }
             for wanted in router.lists(context) {
                 let Some(table) = self.tables.routes.get(wanted.plural.as_str()) else { continue };
-                table.group(&wanted.namespace, "").iter().for_each(|entry| objects.insert(entry.value.object.clone()));
+                table.group(&wanted.namespace, "").iter().for_each(|entry| objects.insert(entry.value.object()));
             }
         }
         (objects, other_manager)

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::kinds::CachedDeployment;
 use crate::api::Rollout;
 
 /// What a Rollout selects, and what its own pods are labelled with.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
     selector: LabelSelector,
     labels: BTreeMap<String, String>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{shared::Cluster, snapshot::Snapshot, targets::Split};
+use super::{labels::Labels, shared::Cluster, snapshot::Snapshot, targets::Split};
 use crate::{
     api::{
         REVISION_LABEL,
@@ -48,21 +48,16 @@ impl Cluster {
 
 /// Whether a Service with this selector would have none of a revision's pods. While a release is under way only its steps
 /// wait, so that it can be aborted.
-pub(super) fn excluding(
-    snapshot: &Snapshot,
-    service: &str,
-    selector: &BTreeMap<String, String>,
-    revision: &str,
-) -> Option<Problem> {
+pub(super) fn excluding(snapshot: &Snapshot, service: &str, selector: &Labels, revision: &str) -> Option<Problem> {
     let labels = labels_of(snapshot, revision)?;
     let spec = &snapshot.rollout.spec;
     let roles = [&spec.stable_metadata, &spec.canary_metadata];
-    let by_role = |key: &String, value: &String| {
-        roles.into_iter().flatten().any(|PodMetadata { labels, .. }| labels.get(key) == Some(value))
-    };
-    let astray = |(key, value): &(&String, &String)| {
-        *key != REVISION_LABEL && labels.get(*key) != Some(*value) && !by_role(key, value)
-    };
+    let has =
+        |labels: &BTreeMap<String, String>, key: &str, value: &str| labels.get(key).is_some_and(|known| known == value);
+    let by_role =
+        |key: &str, value: &str| roles.into_iter().flatten().any(|PodMetadata { labels, .. }| has(labels, key, value));
+    let astray =
+        |(key, value): &(&str, &str)| *key != REVISION_LABEL && !has(&labels, key, value) && !by_role(key, value);
     let keys: Vec<String> = selector.iter().filter(astray).map(|(key, value)| format!("{key}={value}")).collect();
     if keys.is_empty() {
         return None;

@@ -94,7 +94,7 @@ impl Cluster {
         let Some(entry) = snapshot.traffic.service(name) else {
             return self.create_service(snapshot, name, revision).await;
         };
-        if entry.value.selector.get(REVISION_LABEL).map(String::as_str) == Some(revision) {
+        if entry.value.selector.get(REVISION_LABEL) == Some(revision) {
             return Ok(());
         }
         if let Some(problem) = selectors::excluding(snapshot, name, &entry.value.selector, revision) {
@@ -113,7 +113,8 @@ impl Cluster {
         let root = snapshot.targets.root.as_ref().and_then(|root| snapshot.traffic.service(root));
         let Some(root) = root else { return Ok(()) };
         let base = base_selector(&root.value);
-        let id = root.value.face.id(&base);
+        let face = root.value.face();
+        let id = face.id(&base);
         for name in [&snapshot.targets.stable, &snapshot.targets.canary].into_iter().flatten() {
             let Some(entry) = snapshot.traffic.service(name) else { continue };
             if !is_made_for(&entry, snapshot) || entry.value.copied.as_deref() == Some(id.as_str()) {
@@ -122,7 +123,6 @@ impl Cluster {
             let gone = entry.value.selector.keys().filter(|key| *key != REVISION_LABEL && !base.contains_key(*key));
             let mut selector = json!(base);
             gone.for_each(|key| selector[key] = Value::Null);
-            let face = &root.value.face;
             let (mut metadata, mut spec) = (entry.condition(), face.spec_patch());
             metadata["labels"] = face.labels();
             metadata["annotations"] = face.annotations(&id);
@@ -178,7 +178,7 @@ fn missing(name: &str, root: Option<&String>) -> WorldError {
 }
 
 fn is_pinned(entry: &Entry<CachedService>) -> bool {
-    entry.value.selector.contains_key(REVISION_LABEL) || entry.value.original.is_some()
+    entry.value.selector.contains_key(REVISION_LABEL) || entry.value.has_original
 }
 
 fn is_made_for(entry: &Entry<CachedService>, snapshot: &Snapshot) -> bool {
@@ -187,23 +187,24 @@ fn is_made_for(entry: &Entry<CachedService>, snapshot: &Snapshot) -> bool {
 
 /// What the user made root select: we add one label and change none.
 fn base_selector(root: &CachedService) -> BTreeMap<String, String> {
-    let mut selector = root.selector.clone();
+    let mut selector = root.selector.to_map();
     selector.remove(REVISION_LABEL);
     selector
 }
 
 fn manifest(snapshot: &Snapshot, name: &str, revision: &str, root: &CachedService) -> Value {
     let mut selector = base_selector(root);
-    let id = root.face.id(&selector);
+    let face = root.face();
+    let id = face.id(&selector);
     selector.insert(REVISION_LABEL.into(), revision.into());
-    let (mut labels, mut spec) = (root.face.labels(), root.face.new_spec());
+    let (mut labels, mut spec) = (face.labels(), face.new_spec());
     labels[ROLLOUT_LABEL] = snapshot.key.name.as_str().into();
     spec["selector"] = json!(selector);
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": {
             "name": name, "namespace": snapshot.key.namespace, "labels": labels,
-            "annotations": root.face.annotations(&id), "ownerReferences": [snapshot.owner(true)],
+            "annotations": face.annotations(&id), "ownerReferences": [snapshot.owner(true)],
         },
         "spec": spec,
     })

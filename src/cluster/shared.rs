@@ -164,8 +164,8 @@ impl Cluster {
     /// Publishes something about a Rollout outside of a tick.
     pub fn tell_about(&self, key: &RolloutKey, notice: &Notice) {
         let entry = self.tables.rollouts.get(&key.namespace, &key.name);
-        if let Some(Ok(rollout)) = entry.as_ref().map(|entry| &entry.value.rollout) {
-            self.events.send(rollout, notice);
+        if let Some(Ok(rollout)) = entry.map(|entry| entry.value.read()) {
+            self.events.send(&rollout, notice);
         }
     }
 

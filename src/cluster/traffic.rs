@@ -49,7 +49,7 @@ impl Traffic {
 
     /// We wrote this route object.
     pub fn wrote_route(&self, written: &DynamicObject) {
-        lock(&self.routes).insert(CachedRoute::keep(written).object);
+        lock(&self.routes).insert(CachedRoute::keep(written).object());
     }
 
     /// We deleted this one.

@@ -45,6 +45,11 @@ impl Unreadable {
         Unreadable { reason, message, knows_status, conditions }
     }
 
+    /// A Rollout that cannot be read for a reason that is not its status.
+    pub fn invalid(fault: String) -> Self {
+        Unreadable::new(Reason::Invalid, fault, None)
+    }
+
     /// The human-readable message, with what to do.
     pub(super) fn text(&self) -> String {
         if self.reason == Reason::Invalid {

@@ -74,9 +74,8 @@ fn verdict(complaint: &str, kinds: &[String]) -> (StatusCode, String) {
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
     let mut rollouts: BTreeMap<(String, String), i64> = BTreeMap::new();
     for entry in pages.cluster.tables().rollouts.all() {
-        let status = entry.value.rollout.as_ref().ok().and_then(|rollout| rollout.status.as_ref());
-        let phase = match (&entry.value.rollout, status.and_then(|status| status.phase)) {
-            (Err(fault), _) => fault.reason.to_string(),
+        let phase = match (entry.value.fault(), entry.value.phase) {
+            (Some(fault), _) => fault.reason.to_string(),
             (_, Some(phase)) => format!("{phase:?}"),
             (_, None) => "Unknown".to_owned(),
         };

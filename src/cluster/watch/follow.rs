@@ -75,8 +75,8 @@ impl Watch {
         if whose(&change.old) != whose(&change.new) {
             for key in &keys {
                 let entry = self.cluster.tables.rollouts.get(&key.namespace, &key.name);
-                let rollout = entry.as_ref().and_then(|entry| entry.value.rollout.as_ref().ok());
-                self.touch(self.cluster.index(key, rollout));
+                let rollout = entry.and_then(|entry| entry.value.read().ok());
+                self.touch(self.cluster.index(key, rollout.as_ref()));
             }
         }
         self.touch(keys);

@@ -94,13 +94,13 @@ impl Process {
 
     pub fn image(&self, name: &str) -> Option<String> {
         let entry = self.cluster.tables.rollouts.get("shop", name)?;
-        let template = entry.value.rollout.as_ref().ok()?.spec.template.clone()?;
+        let template = entry.value.read().ok()?.spec.template?;
         template["image"].as_str().map(str::to_owned)
     }
 
     pub fn fault(&self, name: &str) -> String {
         let entry = self.cluster.tables.rollouts.get("shop", name).unwrap();
-        entry.value.rollout.as_ref().unwrap_err().message.clone()
+        entry.value.read().unwrap_err().message
     }
 
     pub fn trouble(&self) -> Option<String> {

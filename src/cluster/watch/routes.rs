@@ -219,10 +219,9 @@ impl Watch {
         }
         looking.told = now;
         for entry in self.cluster.tables.rollouts.all() {
-            if let Ok(rollout) = &entry.value.rollout
-                && !rollout.spec.traffic.is_empty()
-            {
-                self.cluster.triggers.rollout(RolloutKey::of(rollout));
+            if entry.value.has_mesh {
+                let ObjectKey { namespace, name } = entry.key.clone();
+                self.cluster.triggers.rollout(RolloutKey { namespace, name });
             }
         }
     }
