@@ -444,10 +444,45 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::metadata::{Added, METADATA_ANNOTATION};
+    use crate::{
+        api::metadata::{Added, METADATA_ANNOTATION},
+        cluster::table::Entry,
+    };
 
     fn object(value: Value) -> DynamicObject {
         serde_json::from_value(value).unwrap()
+    }
+
+    /// A fleet rests most of the time: an object is kept in no more bytes than its own text has, and what every entry needs.
+    #[test]
+    fn what_is_kept_is_no_longer_than_the_text_of_the_object() {
+        let containers = json!([{"name": "app", "image": "app:1", "env": [{"name": "A", "value": "1"}]}]);
+        let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": containers}});
+        let fields = json!([{"manager": "kubectl", "fieldsV1": {"f:spec": {"f:template": template}}}]);
+        let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": template.to_string()});
+        let metadata = json!({"name": "web", "namespace": "shop", "managedFields": fields, "annotations": annotations});
+        let rollout = json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": metadata,
+            "spec": {"strategy": {"canary": {"steps": []}}, "template": template}, "status": {"phase": "Healthy"}});
+        let kept = CachedRollout::keep(&object(rollout));
+        let text = kept.object.as_ref().unwrap();
+        assert!(text.len() < template.to_string().len() + 250, "{text:?}");
+        assert_eq!((kept.phase, kept.read().unwrap().spec.template), (Some(Phase::Healthy), Some(template)));
+
+        let route = json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+            "metadata": {"name": "web", "namespace": "shop"}, "spec": {"hosts": ["web"], "http": [{"route": []}]}});
+        let kept = CachedRoute::keep(&object(route.clone()));
+        assert_eq!((kept.object.len(), kept.object()), (route.to_string().len(), route));
+
+        let ports = json!([{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}]);
+        let service = json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}});
+        let kept = CachedService::keep(&object(service.clone()));
+        assert!(kept.face.len() < service.to_string().len() + 40, "{:?}", kept.face);
+        let sizes =
+            [size_of::<Entry<CachedRollout>>(), size_of::<Entry<CachedRoute>>(), size_of::<Entry<CachedSlice>>()];
+        assert!(sizes.iter().all(|size| *size <= 200), "{sizes:?}");
+        let sizes =
+            [size_of::<Entry<CachedService>>(), size_of::<Entry<CachedPod>>(), size_of::<Entry<CachedReplicaSet>>()];
+        assert!(sizes.iter().all(|size| *size <= 400), "{sizes:?}");
     }
 
     #[test]

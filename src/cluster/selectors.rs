@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::{labels::Labels, shared::Cluster, snapshot::Snapshot, targets::Split};
 use crate::{
@@ -77,11 +77,23 @@ fn is_at_rest(status: &RolloutStatus) -> bool {
 /// What the pods of a revision are labeled with by its template.
 fn labels_of(snapshot: &Snapshot, revision: &str) -> Option<BTreeMap<String, String>> {
     let set = snapshot.revisions.iter().find(|entry| entry.value.revision == revision);
-    let template: Value = match (set, snapshot.template.as_ref().filter(|template| template.id == revision)) {
-        (_, Some(template)) => template.raw.clone(),
-        (Some(set), None) => serde_json::from_str(&set.value.template).ok()?,
+    let labeled = match (set, snapshot.template.as_ref().filter(|template| template.id == revision)) {
+        (_, Some(template)) => Labeled::deserialize(&template.raw),
+        (Some(set), None) => serde_json::from_str(&set.value.template),
         (None, None) => return None,
     };
-    let labels = template.pointer("/metadata/labels").cloned().unwrap_or_default();
-    Some(serde_json::from_value(labels).unwrap_or_default())
+    Some(labeled.unwrap_or_default().metadata.labels)
+}
+
+/// Of a template its labels, and nothing else.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Labeled {
+    metadata: LabeledMeta,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LabeledMeta {
+    labels: BTreeMap<String, String>,
 }
