@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A fleet's controller waits for the API server most of the time, and each thread that allocates keeps free memory of its
-/// own: a thread for each core of a large machine would keep more than the fleet.
+/// own: 200 Rollouts rested at 18.8 MB with one worker and at 21.9 MB with two. More than two were not measured.
 const WORKERS: usize = 2;
 
 fn main() -> ExitCode {

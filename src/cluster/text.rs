@@ -1,4 +1,4 @@
-//! Content that is kept as compact JSON text. A tree of it takes three to ten times as many bytes, and most objects rest
+//! Content that is kept as compact JSON text. A tree of it takes several times as many bytes, and most objects rest
 //! most of the time: it is decoded where it is used.
 
 use std::fmt;
