@@ -171,6 +171,8 @@ words! {
         StepsEdited,
         /// A step is complete.
         StepCompleted,
+        /// The time of a pause is over.
+        PauseOver,
         /// All steps are complete.
         Promoting,
         /// The new version is stable.

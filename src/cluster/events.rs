@@ -9,12 +9,19 @@ use kube::{
 use tokio::sync::mpsc;
 
 use super::{call::fenced, fence::Fence};
-use crate::{api::Rollout, engine::Notice, ports::RolloutKey};
+use crate::{
+    api::{Rollout, reason::Reason},
+    engine::Notice,
+    ports::RolloutKey,
+};
 
 /// A fleet that is changed at once makes thousands of events. Those of one Rollout keep their order in one lane.
 const LANES: usize = 8;
 const QUEUE: usize = 2_000;
 const NOTE_LIMIT: usize = 1_000;
+
+/// What the log says and no Event: it comes by itself, and the Event of what follows says that it has come.
+const NOT_PUBLISHED: [Reason; 2] = [Reason::PauseOver, Reason::Promoting];
 
 type Message = (k8s_openapi::api::core::v1::ObjectReference, Event);
 
@@ -38,26 +45,31 @@ impl EventSender {
 
     /// Queues an event; a full queue drops it, since status says the same.
     pub fn send(&self, rollout: &Rollout, notice: &Notice) {
-        let type_ = if notice.warning { EventType::Warning } else { EventType::Normal };
-        let mut note = notice.message.clone();
-        if let Some((end, _)) = note.char_indices().nth(NOTE_LIMIT) {
-            note.truncate(end);
-        }
-        let event = Event {
-            type_,
-            reason: notice.reason.to_string(),
-            note: Some(note),
-            action: "Rollout".into(),
-            secondary: None,
-        };
         let key = RolloutKey::of(rollout);
         tracing::info!(rollout = %key, reason = %notice.reason, "{}", notice.message);
+        if NOT_PUBLISHED.contains(&notice.reason) {
+            return;
+        }
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         let lane = &self.lanes[hasher.finish() as usize % LANES];
-        if lane.try_send((rollout.object_ref(&()), event)).is_err() {
+        if lane.try_send((rollout.object_ref(&()), event_of(notice))).is_err() {
             tracing::warn!(rollout = %key, "the queue of events is full");
         }
+    }
+}
+
+fn event_of(notice: &Notice) -> Event {
+    let mut note = notice.message.clone();
+    if let Some((end, _)) = note.char_indices().nth(NOTE_LIMIT) {
+        note.truncate(end);
+    }
+    Event {
+        type_: if notice.warning { EventType::Warning } else { EventType::Normal },
+        reason: notice.reason.to_string(),
+        note: Some(note),
+        action: "Rollout".into(),
+        secondary: None,
     }
 }
 

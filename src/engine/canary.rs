@@ -204,7 +204,8 @@ pub fn advance(draft: &mut Draft<'_>) {
     };
     let within = sub_step + 1 < items::sub_steps(item);
     if !within {
-        draft.emit(false, Reason::StepCompleted, format!("step {} of {} completed", index + 1, draft.items.len()));
+        let reason = if matches!(item, Item::Pause(Some(_))) { Reason::PauseOver } else { Reason::StepCompleted };
+        draft.emit(false, reason, format!("step {} of {} completed", index + 1, draft.items.len()));
     }
     if let Some(stepping) = draft.status.state.stepping_mut() {
         stepping.move_to(if within { (index, sub_step + 1) } else { (index + 1, 0) }, now);

@@ -94,7 +94,7 @@ fn shown(place: &str) -> String {
 
 /// What was reported last, else the command that did it.
 fn why(before: &RolloutStatus, decision: &Decision) -> String {
-    let beside = |reason: &&Reason| matches!(reason, Reason::Command | Reason::StepCompleted);
+    let beside = |reason: &&Reason| matches!(reason, Reason::Command | Reason::StepCompleted | Reason::PauseOver);
     let told = decision.notices.iter().map(|notice| &notice.reason).rfind(|reason| !beside(reason));
     let taken = decision.status.commands.first().filter(|first| Some(*first) != before.commands.first());
     match (told, taken) {
