@@ -6,7 +6,9 @@ use crate::engine::Action;
 /// The action's kind and the object that it is about.
 pub fn described(action: &Action) -> String {
     match action {
-        Action::EnsureRevision { id, number } => format!("EnsureRevision {id} number={number}"),
+        Action::EnsureRevision { id, number, replicas } => {
+            format!("EnsureRevision {id} number={number} replicas={replicas}")
+        }
         Action::EnsureReplicas { id, replicas } => format!("EnsureReplicas {id} replicas={replicas}"),
         Action::EnsureMetadata { id, .. } => format!("EnsureMetadata {id}"),
         Action::EnsureTarget { target, revision } => format!("EnsureTarget {target:?} revision={revision}"),

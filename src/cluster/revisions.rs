@@ -1,4 +1,4 @@
-//! Our ReplicaSets: one per revision, made with no pods, scaled under preconditions (rules S2, S3, S58).
+//! Our ReplicaSets: one per revision, made with its pods, scaled under preconditions (rules S2, S3, S58).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,14 +25,20 @@ const ALTERNATIVES: u32 = 3;
 
 impl Cluster {
     /// Makes the revision's ReplicaSet, or gives it its number.
-    pub(super) async fn ensure_revision(&self, snapshot: &Snapshot, id: &str, number: u64) -> Result<(), WorldError> {
+    pub(super) async fn ensure_revision(
+        &self,
+        snapshot: &Snapshot,
+        id: &str,
+        number: u64,
+        replicas: u32,
+    ) -> Result<(), WorldError> {
         match self.replica_set(snapshot, id) {
             Some(entry) if entry.value.number == number => Ok(()),
             Some(entry) => {
                 let patch = json!({"metadata": {"uid": entry.uid, "annotations": {NUMBER: number.to_string()}}});
                 self.patch_replica_set(&entry, patch).await
             }
-            None => self.create_replica_set(snapshot, id, number).await,
+            None => self.create_replica_set(snapshot, id, (number, replicas)).await,
         }
     }
 
@@ -94,7 +100,12 @@ impl Cluster {
         Ok(())
     }
 
-    async fn create_replica_set(&self, snapshot: &Snapshot, id: &str, number: u64) -> Result<(), WorldError> {
+    async fn create_replica_set(
+        &self,
+        snapshot: &Snapshot,
+        id: &str,
+        (number, replicas): (u64, u32),
+    ) -> Result<(), WorldError> {
         let template =
             snapshot.template.as_ref().filter(|template| template.id == id).ok_or_else(|| WorldError::Refused {
                 reason: Reason::RevisionLost,
@@ -102,7 +113,7 @@ impl Cluster {
             })?;
         for alternative in 0..=ALTERNATIVES {
             let name = names::replica_set(&snapshot.key.name, id, alternative);
-            let body = manifest(snapshot, &name, id, number, &template.raw);
+            let body = manifest(snapshot, &name, id, (number, replicas), &template.raw);
             let object: DynamicObject =
                 serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
             if let Some(written) = self.create_or_find(snapshot, &name, id, &object).await? {
@@ -175,7 +186,7 @@ pub(super) fn selector_of(snapshot: &Snapshot, id: &str) -> LabelSelector {
     selector
 }
 
-fn manifest(snapshot: &Snapshot, name: &str, id: &str, number: u64, template: &Value) -> Value {
+fn manifest(snapshot: &Snapshot, name: &str, id: &str, (number, replicas): (u64, u32), template: &Value) -> Value {
     let mut template = template.clone();
     if !template["metadata"].is_object() {
         template["metadata"] = json!({});
@@ -193,7 +204,7 @@ fn manifest(snapshot: &Snapshot, name: &str, id: &str, number: u64, template: &V
             "ownerReferences": owners(snapshot),
         },
         "spec": {
-            "replicas": 0, "minReadySeconds": snapshot.rollout.spec.min_ready_seconds.unwrap_or(0),
+            "replicas": replicas, "minReadySeconds": snapshot.rollout.spec.min_ready_seconds.unwrap_or(0),
             "selector": selector_of(snapshot, id), "template": template,
         },
     })

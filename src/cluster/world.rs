@@ -62,7 +62,9 @@ impl Cluster {
         let key = &snapshot.key;
         tracing::debug!(rollout = %key, action = described(action), "carry out");
         match action {
-            Action::EnsureRevision { id, number } => self.ensure_revision(snapshot, id, *number).await,
+            Action::EnsureRevision { id, number, replicas } => {
+                self.ensure_revision(snapshot, id, *number, *replicas).await
+            }
             Action::EnsureReplicas { id, replicas } => self.ensure_replicas(snapshot, id, *replicas).await,
             Action::EnsureMetadata { id, metadata } => self.ensure_metadata(snapshot, id, metadata).await,
             Action::Evict { pod, uid } => self.evict(snapshot, pod, uid).await,

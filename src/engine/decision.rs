@@ -176,12 +176,14 @@ pub struct GateQuestion {
 /// A desired state. Carrying one out twice changes nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// A ReplicaSet for this revision exists (made with 0 replicas from the wanted template) and bears this number.
+    /// A ReplicaSet for this revision exists, made from the wanted template, and bears this number.
     EnsureRevision {
         /// The revision id.
         id: String,
         /// Its number.
         number: u64,
+        /// How many pods it asks for when it is made; one that exists keeps its count.
+        replicas: u32,
     },
     /// The revision's ReplicaSet asks for so many pods.
     EnsureReplicas {

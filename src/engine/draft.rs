@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::{
     RolloutSpec, RolloutStatus,
     common::{HumanDuration, Percent},
+    metadata::PodMetadata,
     reason::{Reason, WakeReason},
     status::{Clock, Course, Phase, Progress, Refusal, Release, ReturnsBecause, RevisionRef, Stage, State, Waiting},
     strategy::{AbTestStrategy, BlueGreenStrategy, CanaryStrategy},
@@ -15,6 +16,7 @@ use super::{
     drift::Contested,
     input::{Input, RevisionSeen},
     items::{self, Item},
+    metadata,
     pods::Counts,
     replicas::Slack,
     runs,
@@ -262,8 +264,24 @@ impl<'a> Draft<'a> {
 
     /// Asks for so many pods of a revision, if it does not ask for them already.
     pub fn ask_replicas(&mut self, id: &str, replicas: u32) {
-        if self.revision(id).is_some_and(|revision| revision.wanted != replicas) {
-            self.ask(Action::EnsureReplicas { id: id.to_owned(), replicas });
+        match self.revision(id) {
+            Some(seen) if seen.wanted != replicas => self.ask(Action::EnsureReplicas { id: id.to_owned(), replicas }),
+            Some(_) => {}
+            None => self.make_with(id, replicas),
+        }
+    }
+
+    /// A ReplicaSet that is about to be made is made with its pods, unless they have to be made with what their role adds.
+    fn make_with(&mut self, id: &str, pods: u32) {
+        if metadata::of_role(self, id) != PodMetadata::default() {
+            return;
+        }
+        let made = self.actions.iter_mut().find_map(|action| match action {
+            Action::EnsureRevision { id: made, replicas, .. } if made == id => Some(replicas),
+            _ => None,
+        });
+        if let Some(replicas) = made {
+            *replicas = pods;
         }
     }
 

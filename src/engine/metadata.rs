@@ -24,7 +24,7 @@ pub fn ensure(draft: &mut Draft<'_>) {
 }
 
 /// The first version is stable from its first pod on: nothing else can be. The canary is one until its pods are gone.
-fn of_role(draft: &Draft<'_>, id: &str) -> PodMetadata {
+pub fn of_role(draft: &Draft<'_>, id: &str) -> PodMetadata {
     let spec = draft.input.spec;
     let (stable, current) = (draft.stable_id(), draft.current_id());
     let metadata = if stable.as_ref().or(current.as_ref()).is_some_and(|stable| stable == id) {

@@ -147,7 +147,7 @@ impl Plan<'_, '_> {
     /// while stable is short of pods, others stay even without traffic.
     fn shrink_or_grow(&mut self, id: &str, wanted: u32) {
         let draft = self.draft;
-        let Some(seen) = draft.revision(id) else { return };
+        let Some(seen) = draft.revision(id) else { return self.ask(id, wanted) };
         let minimum = draft.replicas().saturating_sub(draft.slack().unavailable);
         let others = draft.input.seen.revisions.iter().filter(|other| other.id != id);
         let others = others.map(|other| other.available.min(self.asked(other))).fold(0, u32::saturating_add);

@@ -112,7 +112,7 @@ pub fn ensure_current(draft: &mut Draft<'_>) {
     let Some(current) = draft.status.current_revision.clone() else { return };
     let right = draft.revision(&current.id).is_some_and(|seen| seen.number == current.number);
     if !right {
-        draft.ask(Action::EnsureRevision { id: current.id, number: current.number });
+        draft.ask(Action::EnsureRevision { id: current.id, number: current.number, replicas: 0 });
     }
 }
 

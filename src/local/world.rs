@@ -197,7 +197,13 @@ impl LocalWorld {
         }
     }
 
-    fn ensure_revision(&self, state: &mut State, id: &str, number: u64) -> Result<(), WorldError> {
+    fn ensure_revision(
+        &self,
+        state: &mut State,
+        id: &str,
+        number: u64,
+        replicas: u32,
+    ) -> Result<(), WorldError> {
         if let Some(known) = state.revisions.iter_mut().find(|revision| revision.id == id) {
             known.number = number;
             return Ok(());
@@ -208,6 +214,7 @@ impl LocalWorld {
         };
         let workload = format!("{}-{id}", self.inner.key.name);
         state.revisions.push(Replicas::new(id, number, workload, revision::images(&template), behaviour));
+        self.scale(state, id, replicas);
         Ok(())
     }
 
@@ -378,7 +385,9 @@ impl World for LocalWorld {
         let mut guard = self.inner.state();
         let state = &mut *guard;
         match action {
-            Action::EnsureRevision { id, number } => self.ensure_revision(state, id, *number)?,
+            Action::EnsureRevision { id, number, replicas } => {
+                self.ensure_revision(state, id, *number, *replicas)?;
+            }
             Action::EnsureReplicas { id, replicas } => self.scale(state, id, *replicas),
             Action::EnsureMetadata { id, metadata } => {
                 let known = state.revisions.iter_mut().find(|revision| revision.id == *id);

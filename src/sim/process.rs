@@ -215,7 +215,7 @@ impl Process {
 
     fn apply(&self, cluster: &mut SimCluster, action: &Action) -> Result<(), WorldError> {
         match action {
-            Action::EnsureRevision { id, number } => ensure_revision(cluster, id, *number)?,
+            Action::EnsureRevision { id, number, replicas } => ensure_revision(cluster, id, *number, *replicas)?,
             Action::EnsureReplicas { id, replicas } => {
                 let named = ObjectId::Replicas(id.clone());
                 let wanted = cluster.set(id).map(|set| set.wanted);

@@ -153,10 +153,14 @@ impl Inner {
 
     fn change_placement(&self, state: &mut State, rollout: &Rollout, action: &Action) -> Result<(), WorldError> {
         match action {
-            Action::EnsureRevision { id, number } => {
+            Action::EnsureRevision { id, number, replicas } => {
+                let is_new = state.placement.versions.iter().all(|version| version.id != *id);
                 let wanted = || rollout.spec.template.clone().filter(|template| revision::id(template) == *id);
                 if !state.placement.ensure_version(id, *number, wanted, self.clock.now()) {
                     return Err(unknown_revision(id));
+                }
+                if is_new {
+                    state.placement.want(id, *replicas);
                 }
             }
             Action::EnsureReplicas { id, replicas } => {

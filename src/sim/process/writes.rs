@@ -15,7 +15,12 @@ pub(super) fn refused(reason: Reason, message: String) -> WorldError {
     WorldError::Refused { reason, message }
 }
 
-pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -> Result<(), WorldError> {
+pub(super) fn ensure_revision(
+    cluster: &mut SimCluster,
+    id: &str,
+    number: u64,
+    replicas: u32,
+) -> Result<(), WorldError> {
     if let Some(known) = cluster.sets.iter_mut().find(|set| set.id == id) {
         known.number = number;
         known.version += 1;
@@ -27,6 +32,7 @@ pub(super) fn ensure_revision(cluster: &mut SimCluster, id: &str, number: u64) -
     };
     let (workload, template) = (format!("{}-{id}", cluster.key.name), template.clone());
     cluster.sets.push(Replicas::new(id, number, workload, template));
+    cluster.scale(id, replicas);
     cluster.news = true;
     Ok(())
 }

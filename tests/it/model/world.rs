@@ -228,7 +228,10 @@ impl World {
 
     fn carry_out(&mut self, action: &Action) {
         match action {
-            Action::EnsureRevision { id, number } => self.sets.entry(id.clone()).or_default().number = *number,
+            Action::EnsureRevision { id, number, replicas } => {
+                let made = || Set { wanted: *replicas, ..Set::default() };
+                self.sets.entry(id.clone()).or_insert_with(made).number = *number;
+            }
             Action::EnsureReplicas { id, replicas } => {
                 let set = self.sets.get_mut(id).expect("only a revision that is there is scaled");
                 (set.wanted, set.ready) = (*replicas, set.ready.min(*replicas));

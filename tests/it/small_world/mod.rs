@@ -334,7 +334,13 @@ impl SimWorld {
     pub fn carry_out(&mut self, action: &Action) {
         self.writes.extend(object(action).map(|object| (self.now, object)));
         match action {
-            Action::EnsureRevision { id, number } => self.sets.entry(id.clone()).or_default().number = *number,
+            Action::EnsureRevision { id, number, replicas } => {
+                let is_new = !self.sets.contains_key(id);
+                self.sets.entry(id.clone()).or_default().number = *number;
+                if is_new {
+                    self.scale(id, *replicas);
+                }
+            }
             Action::EnsureReplicas { id, replicas } => {
                 self.scale(id, *replicas);
                 self.sets.entry(id.clone()).and_modify(|set| set.rescaled = false);
