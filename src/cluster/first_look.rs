@@ -37,6 +37,8 @@ impl Cluster {
         if lock(&self.looked_in).get(key) == Some(&term) {
             return Ok(());
         }
+        // Another process may have changed what settles.
+        lock(&self.deferred).remove(key);
         if term.is_some() {
             self.look_at_rollout(key).await?;
         }

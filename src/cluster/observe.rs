@@ -39,6 +39,7 @@ impl Cluster {
     ) -> Result<Option<Observation<Arc<Snapshot>>>, WorldError> {
         self.look_first(key).await?;
         let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else {
+            lock(&self.deferred).remove(key);
             lock(&self.pending_summary).remove(key);
             lock(&self.evidence).remove(key);
             lock(&self.strays).remove(key);

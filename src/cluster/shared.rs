@@ -29,7 +29,7 @@ use super::{
 use crate::{
     engine::Notice,
     metrics::Metrics,
-    ports::{Clock, RolloutKey, WorldError},
+    ports::{Clock, Deferred, RolloutKey, WorldError},
     reconcile::GateDesk,
     router::{RouteScope, WatchedKind},
 };
@@ -70,6 +70,8 @@ pub struct Cluster {
     pub(super) deciding_since: OnceLock<Timestamp>,
     /// The term in which each Rollout was looked at first; `None` without a Lease.
     pub(super) looked_in: Mutex<HashMap<RolloutKey, Option<Term>>>,
+    /// What the last tick of a Rollout did not record.
+    pub(super) deferred: Mutex<HashMap<RolloutKey, Deferred>>,
     /// Since when a Rollout's deferred status differs only in counts and messages.
     pub(super) pending_summary: Mutex<HashMap<RolloutKey, Timestamp>>,
     /// What ended runs have found, as long as a decision may rest on it.
@@ -108,6 +110,7 @@ impl Cluster {
             streams: OnceLock::new(),
             deciding_since: OnceLock::new(),
             looked_in: Mutex::default(),
+            deferred: Mutex::default(),
             pending_summary: Mutex::default(),
             evidence: Mutex::default(),
             strays: Mutex::default(),

@@ -9,7 +9,7 @@ use super::{action_log::described, call, locks::lock, shared::Cluster, snapshot:
 use crate::{
     api::{RolloutStatus, reason::Reason},
     engine::{Action, Notice},
-    ports::{Observation, RolloutKey, World, WorldError},
+    ports::{Deferred, Observation, RolloutKey, World, WorldError},
 };
 
 /// Pods that come one by one change counts and messages with each: they are recorded this often at most.
@@ -46,6 +46,15 @@ impl World for Cluster {
         let now = self.clock.now();
         let since = *lock(&self.pending_summary).entry(key.clone()).or_insert(now);
         now.duration_since(since) < STATUS_WAIT
+    }
+
+    fn take_deferred(&self, key: &RolloutKey) -> Option<Deferred> {
+        lock(&self.deferred).remove(key)
+    }
+
+    fn defer(&self, key: &RolloutKey, deferred: Deferred) -> bool {
+        lock(&self.deferred).insert(key.clone(), deferred);
+        true
     }
 
     async fn tell(&self, observation: &Observation<Arc<Snapshot>>, notice: &Notice) {

@@ -344,8 +344,18 @@ impl<'a> Draft<'a> {
             Some(last) if last.reason == wait.reason => last.since,
             _ => self.now(),
         };
-        let (reason, message, until) = (wait.reason.clone(), wait.message.clone(), wait.ends_at());
-        Some(Waiting { reason, message, since, until })
+        let until = wait.ends_at().or_else(|| self.settles_by(&wait.reason));
+        Some(Waiting { reason: wait.reason.clone(), message: wait.message.clone(), since, until })
+    }
+
+    /// When what this tick writes will have settled, if it is found in place at once.
+    fn settles_by(&self, waits_for: &Reason) -> Option<Timestamp> {
+        let written = self.actions.iter().any(|action| match action {
+            Action::EnsureRoute(_) => *waits_for == Reason::Route,
+            Action::EnsureTarget { .. } => *waits_for == Reason::Endpoints,
+            _ => false,
+        });
+        written.then(|| self.settle().after(self.now()))
     }
 
     /// Keeps the deadline's clock as this tick leaves it: it runs, is stopped, or has ended.

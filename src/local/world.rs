@@ -197,13 +197,7 @@ impl LocalWorld {
         }
     }
 
-    fn ensure_revision(
-        &self,
-        state: &mut State,
-        id: &str,
-        number: u64,
-        replicas: u32,
-    ) -> Result<(), WorldError> {
+    fn ensure_revision(&self, state: &mut State, id: &str, number: u64, replicas: u32) -> Result<(), WorldError> {
         if let Some(known) = state.revisions.iter_mut().find(|revision| revision.id == id) {
             known.number = number;
             return Ok(());

@@ -4,12 +4,14 @@
 //! workloads, routes and status, [`Source`] for numbers, [`GateAsker`] for gates.
 
 mod clock;
+mod deferred;
 pub mod gate;
 pub mod secrets;
 pub mod source;
 pub mod world;
 
 pub use clock::Clock;
+pub use deferred::{Deferred, Place};
 pub use gate::GateAsker;
 pub use source::{Source, SourceError};
 pub use world::{Observation, RolloutKey, World, WorldError};

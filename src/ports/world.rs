@@ -9,6 +9,8 @@ use crate::{
     engine::{Action, Decision, Input, Notice, Seen},
 };
 
+use super::deferred::Deferred;
+
 /// Names one Rollout.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RolloutKey {
@@ -101,6 +103,14 @@ pub trait World: Send + Sync {
     /// Whether a status that differs only in counts and messages may be deferred, to be written together with what
     /// follows.
     fn may_defer_status(&self, _key: &RolloutKey) -> bool {
+        false
+    }
+    /// What the last tick of this process kept and did not record.
+    fn take_deferred(&self, _key: &RolloutKey) -> Option<Deferred> {
+        None
+    }
+    /// Keeps it until the next tick. `false`: this world keeps nothing.
+    fn defer(&self, _key: &RolloutKey, _deferred: Deferred) -> bool {
         false
     }
     /// Looks on while decisions are made: the simulator checks the invariants here.

@@ -6,11 +6,12 @@ use crate::{
     api::{
         Rollout, RolloutStatus, SKIP_HAND_BACK,
         reason::{Reason, WakeReason},
-        status::{Memory, State, TargetMemory},
     },
     engine::{self, Action, Decision, Input, Notice, Wake, refusals},
-    ports::{Clock, Observation, RolloutKey, World, WorldError},
+    ports::{Clock, Deferred, Observation, RolloutKey, World, WorldError},
 };
+
+use super::deferred::{self, Worth};
 
 /// Decisions in one tick at most; what is left over is done by the next.
 const ROUNDS: usize = 12;
@@ -27,7 +28,7 @@ const ECHO: SignedDuration = SignedDuration::from_millis(500);
 /// where it blocks the step that builds on it until it succeeds (S53), and everything else continues in its time.
 pub async fn tick<W: World>(world: &W, key: &RolloutKey, clock: &dyn Clock) -> Result<Option<Decision>, WorldError> {
     let Some(observation) = world.observe(key).await? else { return Ok(None) };
-    let mut tick = Tick::new(world, clock, observation);
+    let mut tick = Tick::new(world, clock, observation, world.take_deferred(key));
     let mut last = Decision::default();
     let mut cut_short = true;
     for _ in 0..ROUNDS {
@@ -54,12 +55,14 @@ pub async fn tick<W: World>(world: &W, key: &RolloutKey, clock: &dyn Clock) -> R
         // What the next decision asks for has no event of its own.
         last.wake = Some(Wake { at: clock.now(), reason: WakeReason::NextDecision });
     }
-    if tick.may_wait(key) {
-        let at = clock.now() + ECHO;
-        let echo = Wake { at, reason: WakeReason::WritesTakeEffect };
-        last.wake = last.wake.filter(|wake| wake.at <= at).or(Some(echo));
-    } else {
-        tick.record().await?;
+    match tick.record_when(key) {
+        When::Now => tick.record().await?,
+        When::Settled => {} // the decision wakes then
+        When::Echo => {
+            let at = clock.now() + ECHO;
+            let echo = Wake { at, reason: WakeReason::WritesTakeEffect };
+            last.wake = last.wake.filter(|wake| wake.at <= at).or(Some(echo));
+        }
     }
     Ok(Some(last))
 }
@@ -75,15 +78,22 @@ struct Tick<'a, W: World> {
     known: RolloutStatus,
     /// What was decided and not reported yet.
     notices: Vec<Notice>,
+    /// Whether a decision of this tick changed the status since the last record.
+    decided: bool,
     /// Whether something was carried out since the last record.
     acted: bool,
 }
 
 impl<'a, W: World> Tick<'a, W> {
-    fn new(world: &'a W, clock: &'a dyn Clock, observation: Observation<W::Snapshot>) -> Self {
+    fn new(
+        world: &'a W,
+        clock: &'a dyn Clock,
+        observation: Observation<W::Snapshot>,
+        deferred: Option<Deferred>,
+    ) -> Self {
         let recorded = observation.rollout.status.clone().unwrap_or_default();
-        let known = recorded.clone();
-        Tick { world, clock, observation, recorded, known, notices: Vec::new(), acted: false }
+        let known = deferred::resume(&recorded, deferred);
+        Tick { world, clock, observation, recorded, known, notices: Vec::new(), decided: false, acted: false }
     }
 
     fn decide(&self, key: &RolloutKey) -> Decision {
@@ -106,9 +116,10 @@ impl<'a, W: World> Tick<'a, W> {
 
     /// Takes a decision over and does what it asks for. `false`: the Rollout is gone.
     async fn follow(&mut self, key: &RolloutKey, decision: &Decision) -> Result<bool, WorldError> {
-        let builds_on_unrecorded = self.known != self.recorded;
+        let builds_on_unrecorded = self.decided;
         // What the decision was made from: its writes are not on record yet, and one that fails is forgotten.
         let before = std::mem::replace(&mut self.known, decision.status.clone());
+        self.decided |= self.known != before;
         self.notices.extend(decision.notices.iter().cloned());
         if decision.actions.is_empty() {
             return Ok(true);
@@ -183,7 +194,7 @@ impl<'a, W: World> Tick<'a, W> {
         if self.known != self.recorded {
             self.world.record(&self.observation, &self.known).await?;
             self.recorded.clone_from(&self.known);
-            self.acted = false;
+            (self.decided, self.acted) = (false, false);
         }
         self.tell().await;
         Ok(())
@@ -201,51 +212,28 @@ impl<'a, W: World> Tick<'a, W> {
         place(&self.known) != place(&self.recorded) && place(next) != place(&self.known)
     }
 
-    /// Whether the record may wait for the effect of what was just written, or for more of the same: the next tick decides
-    /// the same from what it sees, so nothing is lost.
-    fn may_wait(&self, key: &RolloutKey) -> bool {
-        let nothing_new = self.notices.is_empty() && self.known != self.recorded;
-        nothing_new
-            && differ_in_words_only(&self.recorded, &self.known)
-            && (self.acted || self.world.may_defer_status(key))
+    /// When the status is recorded. One that may wait for the effect of what was just written, or for more of the same, is
+    /// decided anew by the next tick from what it sees, so nothing is lost.
+    fn record_when(&self, key: &RolloutKey) -> When {
+        if !self.notices.is_empty() || self.known == self.recorded {
+            return When::Now;
+        }
+        match Worth::of(&self.recorded, &self.known, self.clock.now()) {
+            Worth::Settling if self.world.defer(key, deferred::defer(&self.known)) => When::Settled,
+            Worth::Words if self.acted || self.world.may_defer_status(key) => When::Echo,
+            _ => When::Now,
+        }
     }
 }
 
-/// Whether two statuses differ only in counts, messages, and marks that take effect later.
-fn differ_in_words_only(old: &RolloutStatus, new: &RolloutStatus) -> bool {
-    let target = |old: &TargetMemory, new: &TargetMemory| {
-        let not_there_yet = new.since.is_none() && new.revision != old.revision;
-        if not_there_yet { old.clone() } else { new.clone() }
-    };
-    let (past, memory) = (&old.memory, &new.memory);
-    let fewer_drained = memory.drained.iter().all(|drained| past.drained.contains(drained));
-    let same_words = RolloutStatus {
-        reason: old.reason.clone(),
-        message: old.message.clone(),
-        waiting_for: old.waiting_for.clone(),
-        replicas: old.replicas,
-        ready_replicas: old.ready_replicas,
-        available_replicas: old.available_replicas,
-        updated_replicas: old.updated_replicas,
-        ready_shown: old.ready_shown.clone(),
-        conditions: old.conditions.clone(),
-        state: with_progress_of(&old.state, &new.state),
-        memory: Memory {
-            stable_target: target(&past.stable_target, &memory.stable_target),
-            canary_target: target(&past.canary_target, &memory.canary_target),
-            drained: if fewer_drained { past.drained.clone() } else { memory.drained.clone() },
-            ..memory.clone()
-        },
-        ..new.clone()
-    };
-    same_words == *old
-}
-
-/// A state with the deadline's clock of another.
-fn with_progress_of(old: &State, new: &State) -> State {
-    let mut state = new.clone();
-    *state.progress_mut() = old.progress().cloned();
-    state
+/// When a status is recorded.
+enum When {
+    /// With this tick.
+    Now,
+    /// With what the writes of this tick lead to.
+    Echo,
+    /// With what follows when what was written has settled.
+    Settled,
 }
 
 fn skips_hand_back(rollout: &Rollout) -> bool {

@@ -27,7 +27,7 @@ use crate::{
         reason::Reason,
     },
     engine::{Action, Decision, GateSeen, Input, Notice, Seen, Target, invariants},
-    ports::{Clock, Observation, RolloutKey, World, WorldError},
+    ports::{Clock, Deferred, Observation, RolloutKey, World, WorldError},
     reconcile::{replicas, runs::Judged},
 };
 
@@ -67,6 +67,8 @@ struct Kept {
     /// What it observed last, and the versions of it.
     observed: Option<Observation>,
     versions: BTreeMap<ObjectId, u64>,
+    /// What its last tick did not record.
+    deferred: Option<Deferred>,
     /// Runs as they were judged last.
     judged: BTreeMap<String, (Arc<AnalysisRunSpec>, Judged)>,
     /// Broken invariants.
@@ -414,6 +416,15 @@ impl World for Process {
             }
         }
         self.written(pass).await
+    }
+
+    fn take_deferred(&self, _: &RolloutKey) -> Option<Deferred> {
+        self.kept().deferred.take()
+    }
+
+    fn defer(&self, _: &RolloutKey, deferred: Deferred) -> bool {
+        self.kept().deferred = Some(deferred);
+        true
     }
 
     fn decided(&self, input: &Input<'_>, decision: &Decision) {

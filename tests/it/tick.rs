@@ -14,7 +14,7 @@ use glidepath::{
         traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
     },
     engine::{Action, Notice},
-    ports::{Clock, Observation, RolloutKey, World, WorldError},
+    ports::{Clock, Deferred, Observation, RolloutKey, World, WorldError},
     reconcile::tick::tick,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +26,8 @@ struct Watched {
     sim: Mutex<SimWorld>,
     /// Every status that was recorded.
     records: Mutex<Vec<RolloutStatus>>,
+    /// What the last tick did not record.
+    deferred: Mutex<Option<Deferred>>,
     /// Refuses such actions.
     refuses: fn(&Action) -> bool,
     /// When actions were refused.
@@ -35,11 +37,21 @@ struct Watched {
 impl Watched {
     fn new(spec: RolloutSpec) -> Self {
         let sim = Mutex::new(SimWorld::new(spec, "v1", 1));
-        Watched { sim, records: Mutex::default(), refuses: |_| false, refused: Mutex::default() }
+        Watched {
+            sim,
+            records: Mutex::default(),
+            deferred: Mutex::default(),
+            refuses: |_| false,
+            refused: Mutex::default(),
+        }
     }
 
     fn sim(&self) -> MutexGuard<'_, SimWorld> {
         self.sim.lock().unwrap()
+    }
+
+    fn record(&self) -> RolloutStatus {
+        self.sim().status.clone()
     }
 
     fn key(&self) -> RolloutKey {
@@ -122,6 +134,15 @@ impl World for Watched {
         Ok(())
     }
 
+    fn take_deferred(&self, _: &RolloutKey) -> Option<Deferred> {
+        self.deferred.lock().unwrap().take()
+    }
+
+    fn defer(&self, _: &RolloutKey, deferred: Deferred) -> bool {
+        *self.deferred.lock().unwrap() = Some(deferred);
+        true
+    }
+
     async fn tell(&self, _: &Observation, _: &Notice) {}
 }
 
@@ -155,10 +176,72 @@ async fn s11_every_step_is_on_record_and_none_with_another() {
 
 #[tokio::test]
 async fn what_follows_without_news_is_recorded_together() {
-    for (mesh, most) in [(false, 8), (true, 17)] {
+    for (mesh, most) in [(false, 6), (true, 11)] {
         let records = Watched::new(two_weights(mesh)).release().await;
         assert!(records.len() <= most, "{} records", records.len());
     }
+}
+
+/// A Rollout at the moment when its second weight is written, and that it begins to settle is not on record.
+async fn settling() -> Watched {
+    let world = Watched::new(two_weights(true));
+    world.run_until(|status| status.phase == Some(Phase::Healthy)).await.unwrap();
+    world.sim().template = "v2".into();
+    world.run_until(|status| status.step_index == 2).await.unwrap();
+    assert!(world.deferred.lock().unwrap().is_some(), "it is kept in the process");
+    let weight = world.sim().weight();
+    let status = world.record();
+    assert_eq!((weight, status.memory.route_since), (Percent::whole(50), None));
+    assert!(status.waiting_for.unwrap().until.is_some(), "the status says when it has settled");
+    world
+}
+
+/// How long it takes from now until the next step begins.
+async fn until_settled(world: &Watched) -> SignedDuration {
+    let from = world.now();
+    world.run_until(|status| status.step_index == 3).await.unwrap();
+    world.now().duration_since(from)
+}
+
+const SETTLE: SignedDuration = SignedDuration::from_secs(10);
+
+#[tokio::test]
+async fn s52_what_settles_is_not_on_record_and_ends_in_its_time() {
+    let took = until_settled(&settling().await).await;
+    assert!(took >= SETTLE && took < SETTLE + SignedDuration::from_secs(2), "{took:#}");
+}
+
+#[tokio::test]
+async fn s39_what_settles_settles_anew_in_another_process() {
+    let world = settling().await;
+    world.sim().sleep(SignedDuration::from_secs(1));
+    *world.deferred.lock().unwrap() = None;
+    let took = until_settled(&world).await;
+    assert!(took >= SETTLE && took < SETTLE + SignedDuration::from_secs(2), "{took:#}");
+}
+
+#[tokio::test]
+async fn s53_a_change_from_outside_while_it_settles_begins_it_anew() {
+    let world = settling().await;
+    for _ in 0..3 {
+        world.sim().sleep(SignedDuration::from_secs(1));
+        tick(&world, &world.key(), &world).await.unwrap();
+    }
+    world.sim().drift(Percent::whole(20));
+    let took = until_settled(&world).await;
+    assert_eq!(world.sim().weight(), Percent::whole(50));
+    assert!(took >= SETTLE && took < SETTLE + SignedDuration::from_secs(2), "{took:#}");
+}
+
+/// An abort does not wait for the record of what settles.
+#[tokio::test]
+async fn s33_an_abort_while_it_settles_is_written_first() {
+    let world = settling().await;
+    let records = world.records.lock().unwrap().len();
+    world.sim().command(Verb::Abort, false);
+    tick(&world, &world.key(), &world).await.unwrap();
+    assert_eq!(world.sim().weight(), Percent::ZERO);
+    assert!(world.records.lock().unwrap().len() <= records + 2);
 }
 
 /// W2: what only carrying out finds blocks the step like anything else that is in its way, and is tried again on its
