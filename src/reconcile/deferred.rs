@@ -127,15 +127,20 @@ pub fn defer(status: &RolloutStatus) -> Deferred {
 }
 
 /// The status on record, with what the last tick saw and did not record.
-pub fn resume(recorded: &RolloutStatus, deferred: Option<Deferred>) -> RolloutStatus {
+pub fn resume(recorded: &RolloutStatus, deferred: Option<&Deferred>) -> RolloutStatus {
     let mut status = recorded.clone();
     let Some(deferred) = deferred.filter(|deferred| deferred.place == place(recorded)) else { return status };
     let memory = &mut status.memory;
     memory.route_since = memory.route_since.or(deferred.route_since);
     memory.stable_target.since = memory.stable_target.since.or(deferred.stable_since);
     memory.canary_target.since = memory.canary_target.since.or(deferred.canary_since);
-    *status.state.progress_mut() = deferred.progress;
+    status.state.progress_mut().clone_from(&deferred.progress);
     status
+}
+
+/// Whether a status is still about the place of that one.
+pub fn is_in_place(status: &RolloutStatus, recorded: &RolloutStatus) -> bool {
+    place(status) == place(recorded)
 }
 
 fn place(status: &RolloutStatus) -> Place {

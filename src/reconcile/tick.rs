@@ -29,42 +29,12 @@ const ECHO: SignedDuration = SignedDuration::from_millis(500);
 pub async fn tick<W: World>(world: &W, key: &RolloutKey, clock: &dyn Clock) -> Result<Option<Decision>, WorldError> {
     let Some(observation) = world.observe(key).await? else { return Ok(None) };
     let mut tick = Tick::new(world, clock, observation, world.take_deferred(key));
-    let mut last = Decision::default();
-    let mut cut_short = true;
-    for _ in 0..ROUNDS {
-        let decision = tick.decide(key);
-        let repeated = !decision.actions.is_empty() && decision.actions == last.actions;
-        if repeated {
-            cut_short = false;
-            break;
-        }
-        if tick.completes_second_step(&decision.status) {
-            break;
-        }
-        let quiet = decision.actions.is_empty() && decision.status == tick.known;
-        if !tick.follow(key, &decision).await? {
-            return Ok(None);
-        }
-        last = decision;
-        if quiet {
-            cut_short = false;
-            break;
-        }
+    let ended = tick.run(key).await;
+    // Also when it failed: what settles goes on settling.
+    if !matches!(ended, Ok(None)) {
+        tick.keep_deferred(key);
     }
-    if cut_short {
-        // What the next decision asks for has no event of its own.
-        last.wake = Some(Wake { at: clock.now(), reason: WakeReason::NextDecision });
-    }
-    match tick.record_when(key) {
-        When::Now => tick.record().await?,
-        When::Settled => {} // the decision wakes then
-        When::Echo => {
-            let at = clock.now() + ECHO;
-            let echo = Wake { at, reason: WakeReason::WritesTakeEffect };
-            last.wake = last.wake.filter(|wake| wake.at <= at).or(Some(echo));
-        }
-    }
-    Ok(Some(last))
+    ended
 }
 
 /// A tick that is under way.
@@ -76,6 +46,8 @@ struct Tick<'a, W: World> {
     recorded: RolloutStatus,
     /// The status decided last.
     known: RolloutStatus,
+    /// What of it is kept if it is not recorded.
+    deferred: Option<Deferred>,
     /// What was decided and not reported yet.
     notices: Vec<Notice>,
     /// Whether a decision of this tick changed the status since the last record.
@@ -92,8 +64,49 @@ impl<'a, W: World> Tick<'a, W> {
         deferred: Option<Deferred>,
     ) -> Self {
         let recorded = observation.rollout.status.clone().unwrap_or_default();
-        let known = deferred::resume(&recorded, deferred);
-        Tick { world, clock, observation, recorded, known, notices: Vec::new(), decided: false, acted: false }
+        let known = deferred::resume(&recorded, deferred.as_ref());
+        let notices = Vec::new();
+        Tick { world, clock, observation, recorded, known, deferred, notices, decided: false, acted: false }
+    }
+
+    /// Decides and carries out until nothing follows, then records.
+    async fn run(&mut self, key: &RolloutKey) -> Result<Option<Decision>, WorldError> {
+        let mut last = Decision::default();
+        let mut cut_short = true;
+        for _ in 0..ROUNDS {
+            let decision = self.decide(key);
+            let repeated = !decision.actions.is_empty() && decision.actions == last.actions;
+            if repeated {
+                cut_short = false;
+                break;
+            }
+            if self.completes_second_step(&decision.status) {
+                break;
+            }
+            let quiet = decision.actions.is_empty() && decision.status == self.known;
+            if !self.follow(key, &decision).await? {
+                return Ok(None);
+            }
+            last = decision;
+            if quiet {
+                cut_short = false;
+                break;
+            }
+        }
+        if cut_short {
+            // What the next decision asks for has no event of its own.
+            last.wake = Some(Wake { at: self.clock.now(), reason: WakeReason::NextDecision });
+        }
+        match self.record_when(key) {
+            When::Now => self.record().await?,
+            When::Settled => {} // the decision wakes then
+            When::Echo => {
+                let at = self.clock.now() + ECHO;
+                let echo = Wake { at, reason: WakeReason::WritesTakeEffect };
+                last.wake = last.wake.filter(|wake| wake.at <= at).or(Some(echo));
+            }
+        }
+        Ok(Some(last))
     }
 
     fn decide(&self, key: &RolloutKey) -> Decision {
@@ -120,6 +133,10 @@ impl<'a, W: World> Tick<'a, W> {
         // What the decision was made from: its writes are not on record yet, and one that fails is forgotten.
         let before = std::mem::replace(&mut self.known, decision.status.clone());
         self.decided |= self.known != before;
+        // It says what was found where the record is; what is decided after it has written nothing yet.
+        if deferred::is_in_place(&self.known, &self.recorded) {
+            self.deferred = Some(deferred::defer(&self.known));
+        }
         self.notices.extend(decision.notices.iter().cloned());
         if decision.actions.is_empty() {
             return Ok(true);
@@ -212,6 +229,12 @@ impl<'a, W: World> Tick<'a, W> {
         place(&self.known) != place(&self.recorded) && place(next) != place(&self.known)
     }
 
+    /// Keeps for the next tick what is not on record. Whether this world keeps anything.
+    fn keep_deferred(&self, key: &RolloutKey) -> bool {
+        let deferred = self.deferred.clone().filter(|_| self.known != self.recorded);
+        deferred.is_some_and(|deferred| self.world.defer(key, deferred))
+    }
+
     /// When the status is recorded. One that may wait for the effect of what was just written, or for more of the same, is
     /// decided anew by the next tick from what it sees, so nothing is lost.
     fn record_when(&self, key: &RolloutKey) -> When {
@@ -219,7 +242,7 @@ impl<'a, W: World> Tick<'a, W> {
             return When::Now;
         }
         match Worth::of(&self.recorded, &self.known, self.clock.now()) {
-            Worth::Settling if self.world.defer(key, deferred::defer(&self.known)) => When::Settled,
+            Worth::Settling if self.keep_deferred(key) => When::Settled,
             Worth::Words if self.acted || self.world.may_defer_status(key) => When::Echo,
             _ => When::Now,
         }

@@ -1,6 +1,9 @@
 //! The tick over a simulated world: what is recorded, when, and in which order with the writes.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use glidepath::{
@@ -28,6 +31,8 @@ struct Watched {
     records: Mutex<Vec<RolloutStatus>>,
     /// What the last tick did not record.
     deferred: Mutex<Option<Deferred>>,
+    /// Whether the API server answers no write.
+    mute: AtomicBool,
     /// Refuses such actions.
     refuses: fn(&Action) -> bool,
     /// When actions were refused.
@@ -41,6 +46,7 @@ impl Watched {
             sim,
             records: Mutex::default(),
             deferred: Mutex::default(),
+            mute: AtomicBool::new(false),
             refuses: |_| false,
             refused: Mutex::default(),
         }
@@ -48,6 +54,11 @@ impl Watched {
 
     fn sim(&self) -> MutexGuard<'_, SimWorld> {
         self.sim.lock().unwrap()
+    }
+
+    fn answers(&self) -> Result<(), WorldError> {
+        let mute = self.mute.load(Ordering::Relaxed);
+        if mute { Err(WorldError::Transient("no response from the API server".into())) } else { Ok(()) }
     }
 
     fn record(&self) -> RolloutStatus {
@@ -111,6 +122,7 @@ impl World for Watched {
     }
 
     async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {
+        self.answers()?;
         if (self.refuses)(action) {
             self.refused.lock().unwrap().push(self.now());
             return Err(WorldError::Refused { reason: Reason::Forbidden, message: "cannot write".into() });
@@ -129,6 +141,7 @@ impl World for Watched {
     }
 
     async fn record(&self, _: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
+        self.answers()?;
         self.sim().status = status.clone();
         self.records.lock().unwrap().push(status.clone());
         Ok(())
@@ -231,6 +244,20 @@ async fn s53_a_change_from_outside_while_it_settles_begins_it_anew() {
     let took = until_settled(&world).await;
     assert_eq!(world.sim().weight(), Percent::whole(50));
     assert!(took >= SETTLE && took < SETTLE + SignedDuration::from_secs(2), "{took:#}");
+}
+
+#[tokio::test]
+async fn s39_what_settles_goes_on_settling_while_no_write_is_answered() {
+    let world = settling().await;
+    world.mute.store(true, Ordering::Relaxed);
+    for _ in 0..15 {
+        world.sim().sleep(SignedDuration::from_secs(1));
+        let _unanswered = tick(&world, &world.key(), &world).await;
+    }
+    assert_eq!(world.record().step_index, 2);
+    world.mute.store(false, Ordering::Relaxed);
+    let took = until_settled(&world).await;
+    assert!(took < SignedDuration::from_secs(2), "{took:#}");
 }
 
 /// An abort does not wait for the record of what settles.
