@@ -184,7 +184,9 @@ mod tests {
             let status = Status { code, message: message.into(), ..Status::default() };
             let got = match from_status("create x", &status) {
                 WorldError::Conflict(_) => "conflict".to_owned(),
-                WorldError::Transient(_) | WorldError::NotReady(_) => "transient".to_owned(),
+                WorldError::Transient(_) | WorldError::Interrupted(_) | WorldError::NotReady(_) => {
+                    "transient".to_owned()
+                }
                 WorldError::Refused { reason, message: text } => {
                     assert!(text.contains(message), "{text}");
                     reason.to_string()

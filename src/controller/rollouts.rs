@@ -79,7 +79,7 @@ impl RolloutWork {
         let reason = match error {
             WorldError::NotReady(_) => None,
             WorldError::Conflict(_) => Some("Conflict"),
-            WorldError::Transient(_) => Some("Transient"),
+            WorldError::Transient(_) | WorldError::Interrupted(_) => Some("Transient"),
             WorldError::Refused { reason, .. } => Some(reason.as_str()),
         };
         reason.iter().for_each(|reason| self.metrics.tick_failed(&key.namespace, reason));

@@ -56,6 +56,9 @@ pub enum WorldError {
     /// It may work later: time-outs, throttling, an unreachable server.
     #[error("{0}")]
     Transient(String),
+    /// The same, but what came before it was written: the world answers some of the time.
+    #[error("{0}")]
+    Interrupted(String),
     /// The observation cannot be relied on at this moment; this resolves without intervention.
     #[error("{0}")]
     NotReady(String),

@@ -16,7 +16,8 @@ const NOT_READY: Duration = Duration::from_secs(1);
 
 /// The first wait of a series, which doubles up to the last.
 type Series = (Duration, Duration);
-const FAILED: Series = (Duration::from_secs(1), Duration::from_secs(300));
+/// After an outage of the API server every release continues, or is taken back, within the longest.
+const FAILED: Series = (Duration::from_secs(1), Duration::from_secs(60));
 const SOON: Series = (SHORTEST, Duration::from_secs(2));
 
 /// What a piece of work says when it is over.
@@ -28,6 +29,8 @@ pub enum Next {
     Soon,
     /// It failed: retry with backoff.
     Failed,
+    /// It failed after a part of it was done: the backoff begins anew.
+    Interrupted,
     /// Its object is gone.
     Forget,
 }
@@ -48,6 +51,7 @@ impl Next {
         match error {
             WorldError::NotReady(_) => Next::After(NOT_READY),
             WorldError::Conflict(_) => Next::Soon,
+            WorldError::Interrupted(_) => Next::Interrupted,
             WorldError::Transient(_) | WorldError::Refused { .. } => Next::Failed,
         }
     }
@@ -87,6 +91,7 @@ impl Retries {
             Next::Forget => return None,
             Next::After(wait) => (wait, Retries::default()),
             Next::Soon => (doubled(SOON, soon), Retries { failures: 0, soon: soon.saturating_add(1) }),
+            Next::Interrupted => (doubled(FAILED, 0), Retries { failures: 1, soon: 0 }),
             Next::Failed => (doubled(FAILED, failures), Retries { failures: failures.saturating_add(1), soon: 0 }),
         };
         *self = counted;
@@ -110,7 +115,9 @@ mod tests {
         };
         assert_eq!(waits(Next::Failed, 3), [1_000, 2_000, 4_000]);
         assert_eq!(waits(Next::Soon, 9), [20, 40, 80, 160, 320, 640, 1_280, 2_000, 2_000]);
-        assert_eq!(waits(Next::Failed, 10).last(), Some(&300_000), "and begins anew");
+        assert_eq!(waits(Next::Failed, 10).last(), Some(&60_000), "and begins anew");
+        assert_eq!(waits(Next::Interrupted, 3), [1_000; 3], "a part of it was done");
+        assert_eq!(waits(Next::Failed, 2), [2_000, 4_000]);
         assert_eq!(waits(Next::After(RESYNC), 2), [600_000, 600_000]);
         assert_eq!((waits(Next::Failed, 1), waits(Next::Soon, 1)), (vec![1_000], vec![20]));
         assert_eq!(retries.wait(Next::Forget), None);
@@ -121,6 +128,7 @@ mod tests {
         let text = || "text".to_owned();
         assert_eq!(Next::after_error(&WorldError::Conflict(text())), Next::Soon);
         assert_eq!(Next::after_error(&WorldError::Transient(text())), Next::Failed);
+        assert_eq!(Next::after_error(&WorldError::Interrupted(text())), Next::Interrupted);
         assert_eq!(Next::after_error(&WorldError::NotReady(text())), Next::After(Duration::from_secs(1)));
     }
 }

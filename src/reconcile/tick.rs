@@ -34,7 +34,10 @@ pub async fn tick<W: World>(world: &W, key: &RolloutKey, clock: &dyn Clock) -> R
     if !matches!(ended, Ok(None)) {
         tick.keep_deferred(key);
     }
-    ended
+    match ended {
+        Err(WorldError::Transient(message)) if tick.wrote => Err(WorldError::Interrupted(message)),
+        ended => ended,
+    }
 }
 
 /// A tick that is under way.
@@ -50,6 +53,8 @@ struct Tick<'a, W: World> {
     deferred: Option<Deferred>,
     /// What was decided and not reported yet.
     notices: Vec<Notice>,
+    /// Whether anything was written.
+    wrote: bool,
     /// Whether a decision of this tick changed the status since the last record.
     decided: bool,
     /// Whether something was carried out since the last record.
@@ -66,7 +71,18 @@ impl<'a, W: World> Tick<'a, W> {
         let recorded = observation.rollout.status.clone().unwrap_or_default();
         let known = deferred::resume(&recorded, deferred.as_ref());
         let notices = Vec::new();
-        Tick { world, clock, observation, recorded, known, deferred, notices, decided: false, acted: false }
+        Tick {
+            world,
+            clock,
+            observation,
+            recorded,
+            known,
+            deferred,
+            notices,
+            wrote: false,
+            decided: false,
+            acted: false,
+        }
     }
 
     /// Decides and carries out until nothing follows, then records.
@@ -167,7 +183,10 @@ impl<'a, W: World> Tick<'a, W> {
         self.acted = true;
         for (place, action) in actions.iter().enumerate() {
             match self.world.carry_out(&self.observation, action).await {
-                Ok(()) => refusals::succeeded(&mut self.known, action),
+                Ok(()) => {
+                    self.wrote = true;
+                    refusals::succeeded(&mut self.known, action);
+                }
                 Err(WorldError::Refused { reason, message }) => {
                     engine::forget_write(&mut self.known, before, action);
                     self.refused(action, &reason, &message);
@@ -211,6 +230,7 @@ impl<'a, W: World> Tick<'a, W> {
         if self.known != self.recorded {
             self.world.record(&self.observation, &self.known).await?;
             self.recorded.clone_from(&self.known);
+            self.wrote = true;
             (self.decided, self.acted) = (false, false);
         }
         self.tell().await;
