@@ -52,8 +52,11 @@ impl World for Cluster {
         lock(&self.deferred).remove(key)
     }
 
-    fn defer(&self, key: &RolloutKey, deferred: Deferred) -> bool {
+    fn defer(&self, key: &RolloutKey, deferred: Deferred) {
         lock(&self.deferred).insert(key.clone(), deferred);
+    }
+
+    fn keeps_deferred(&self) -> bool {
         true
     }
 

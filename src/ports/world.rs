@@ -112,8 +112,10 @@ pub trait World: Send + Sync {
     fn take_deferred(&self, _key: &RolloutKey) -> Option<Deferred> {
         None
     }
-    /// Keeps it until the next tick. `false`: this world keeps nothing.
-    fn defer(&self, _key: &RolloutKey, _deferred: Deferred) -> bool {
+    /// Keeps it until the next tick.
+    fn defer(&self, _key: &RolloutKey, _deferred: Deferred) {}
+    /// Whether what is deferred is found again by the next tick.
+    fn keeps_deferred(&self) -> bool {
         false
     }
     /// Looks on while decisions are made: the simulator checks the invariants here.

@@ -30,9 +30,12 @@ pub async fn tick<W: World>(world: &W, key: &RolloutKey, clock: &dyn Clock) -> R
     let Some(observation) = world.observe(key).await? else { return Ok(None) };
     let mut tick = Tick::new(world, clock, observation, world.take_deferred(key));
     let ended = tick.run(key).await;
-    // Also when it failed: what settles goes on settling.
-    if !matches!(ended, Ok(None)) {
-        tick.keep_deferred(key);
+    // Also when it failed: what settles continues to settle.
+    if !matches!(ended, Ok(None))
+        && tick.known != tick.recorded
+        && let Some(deferred) = tick.deferred
+    {
+        world.defer(key, deferred);
     }
     match ended {
         Err(WorldError::Transient(message)) if tick.wrote => Err(WorldError::Interrupted(message)),
@@ -249,12 +252,6 @@ impl<'a, W: World> Tick<'a, W> {
         place(&self.known) != place(&self.recorded) && place(next) != place(&self.known)
     }
 
-    /// Keeps for the next tick what is not on record. Whether this world keeps anything.
-    fn keep_deferred(&self, key: &RolloutKey) -> bool {
-        let deferred = self.deferred.clone().filter(|_| self.known != self.recorded);
-        deferred.is_some_and(|deferred| self.world.defer(key, deferred))
-    }
-
     /// When the status is recorded. One that may wait for the effect of what was just written, or for more of the same, is
     /// decided anew by the next tick from what it sees, so nothing is lost.
     fn record_when(&self, key: &RolloutKey) -> When {
@@ -262,7 +259,7 @@ impl<'a, W: World> Tick<'a, W> {
             return When::Now;
         }
         match Worth::of(&self.recorded, &self.known, self.clock.now()) {
-            Worth::Settling if self.keep_deferred(key) => When::Settled,
+            Worth::Settling if self.deferred.is_some() && self.world.keeps_deferred() => When::Settled,
             Worth::Words if self.acted || self.world.may_defer_status(key) => When::Echo,
             _ => When::Now,
         }

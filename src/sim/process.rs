@@ -422,8 +422,11 @@ impl World for Process {
         self.kept().deferred.take()
     }
 
-    fn defer(&self, _: &RolloutKey, deferred: Deferred) -> bool {
+    fn defer(&self, _: &RolloutKey, deferred: Deferred) {
         self.kept().deferred = Some(deferred);
+    }
+
+    fn keeps_deferred(&self) -> bool {
         true
     }
 
