@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use kube::core::{DynamicObject, ObjectMeta};
 use serde_json::{Map, Value, json};
 
-use crate::cluster::item::{Fields, Unread};
+use crate::{
+    cluster::item::{Fields, Unread},
+    ports::RolloutKey,
+};
 
 /// A namespaced name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +20,11 @@ pub struct ObjectKey {
 }
 
 impl ObjectKey {
+    /// The key of the Rollout of this name.
+    pub fn of_rollout(&self) -> RolloutKey {
+        RolloutKey { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
     /// From its two parts.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         ObjectKey { namespace: namespace.into(), name: name.into() }

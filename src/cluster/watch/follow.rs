@@ -61,7 +61,7 @@ impl Watch {
 
     pub(super) fn rollout_changed(&self, change: &Change<CachedRollout>) {
         let Some(entry) = change.entry() else { return };
-        let key = RolloutKey { namespace: entry.key.namespace.clone(), name: entry.key.name.clone() };
+        let key = entry.key.of_rollout();
         self.cluster.rollout_changed(&key, change);
         self.cluster.triggers.rollout(key);
     }

@@ -23,7 +23,6 @@ use crate::{
         router_kinds::Found,
         table::{Change, Kept, ObjectKey, Table},
     },
-    ports::RolloutKey,
     router::WatchedKind,
 };
 
@@ -220,8 +219,7 @@ impl Watch {
         looking.told = now;
         for entry in self.cluster.tables.rollouts.all() {
             if entry.value.has_mesh {
-                let ObjectKey { namespace, name } = entry.key.clone();
-                self.cluster.triggers.rollout(RolloutKey { namespace, name });
+                self.cluster.triggers.rollout(entry.key.of_rollout());
             }
         }
     }
