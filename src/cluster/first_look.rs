@@ -16,9 +16,9 @@ use kube::{
 };
 
 use super::{
+    cached_rollout::CachedRollout,
     call::read,
     item::Item,
-    kinds::CachedRollout,
     locks::lock,
     resources::{resource, rollouts, runs_resource},
     selection::Selection,

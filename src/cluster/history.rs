@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::api::{ApiResource, DeleteParams, Preconditions, PropagationPolicy};
 
 use super::{
+    cached_rollout::CachedRollout,
     call::is_missing,
-    kinds::CachedRollout,
     locks::lock,
     records::{CachedCommand, CachedRun, EndedRun, ended_of},
     resources::runs_resource,

@@ -10,76 +10,20 @@ use serde_json::Value;
 use super::{
     decode,
     face::{COPIED_FACE, ServiceFace},
-    item::Unread,
     labels::Labels,
     resources::MANAGER,
     table::{Kept, mark},
     text::Text,
-    unreadable::Unreadable,
 };
 use crate::api::{
-    REVISION_LABEL, ROLLOUT_LABEL, Rollout,
+    REVISION_LABEL, ROLLOUT_LABEL,
     metadata::{self, Carried, Mark},
     revision,
-    status::Phase,
 };
 
 pub use crate::api::NUMBER_ANNOTATION as NUMBER;
 /// The annotation on Services that remembers the selector the user wrote, as JSON.
 pub const ORIGINAL_SELECTOR: &str = "glidepath.dev/original-selector";
-
-/// A Rollout, or why it could not be read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CachedRollout {
-    /// The object, or what is at fault.
-    object: Result<Text, Box<Unreadable>>,
-    /// Which installation's it is, as far as that can be read.
-    pub class: Option<Box<str>>,
-    /// Its phase.
-    pub phase: Option<Phase>,
-    /// Whether a mesh splits its traffic.
-    pub has_mesh: bool,
-}
-
-impl CachedRollout {
-    /// The object, or what is at fault.
-    pub fn read(&self) -> Result<Rollout, Box<Unreadable>> {
-        let text = self.object.as_ref().map_err(Clone::clone)?;
-        text.read().map_err(|error| Box::new(Unreadable::invalid(error.to_string())))
-    }
-
-    /// What is at fault.
-    pub fn fault(&self) -> Option<&Unreadable> {
-        self.object.as_ref().err().map(Box::as_ref)
-    }
-}
-
-impl Kept for CachedRollout {
-    fn keep(object: &DynamicObject) -> Self {
-        let class = object.data.pointer("/spec/class").and_then(Value::as_str).map(Into::into);
-        let text = decode::text(object);
-        // A text does not say which field is at fault.
-        let read = text.read::<Rollout>().or_else(|_| decode::decode(object));
-        match read {
-            Ok(Rollout { spec, status, .. }) => CachedRollout {
-                object: Ok(text),
-                class,
-                phase: status.and_then(|status| status.phase),
-                has_mesh: spec.has_mesh(),
-            },
-            Err(fault) => CachedRollout { class, ..CachedRollout::unreadable(Unreadable::of(object, fault)) },
-        }
-    }
-    fn keep_unread(object: &Unread) -> Option<Self> {
-        Some(CachedRollout::unreadable(Unreadable::from(object)))
-    }
-}
-
-impl CachedRollout {
-    fn unreadable(fault: Unreadable) -> Self {
-        CachedRollout { object: Err(Box::new(fault)), class: None, phase: None, has_mesh: false }
-    }
-}
 
 /// A ReplicaSet of ours.
 #[derive(Clone, Debug, PartialEq)]
@@ -456,18 +400,6 @@ mod tests {
     /// A fleet rests most of the time: an object is kept in no more bytes than its own text has, and what every entry needs.
     #[test]
     fn what_is_kept_is_no_longer_than_the_text_of_the_object() {
-        let containers = json!([{"name": "app", "image": "app:1", "env": [{"name": "A", "value": "1"}]}]);
-        let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": containers}});
-        let fields = json!([{"manager": "kubectl", "fieldsV1": {"f:spec": {"f:template": template}}}]);
-        let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": template.to_string()});
-        let metadata = json!({"name": "web", "namespace": "shop", "managedFields": fields, "annotations": annotations});
-        let rollout = json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": metadata,
-            "spec": {"strategy": {"canary": {"steps": []}}, "template": template}, "status": {"phase": "Healthy"}});
-        let kept = CachedRollout::keep(&object(rollout));
-        let text = kept.object.as_ref().unwrap();
-        assert!(text.len() < template.to_string().len() + 250, "{text:?}");
-        assert_eq!((kept.phase, kept.read().unwrap().spec.template), (Some(Phase::Healthy), Some(template)));
-
         let route = json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
             "metadata": {"name": "web", "namespace": "shop"}, "spec": {"hosts": ["web"], "http": [{"route": []}]}});
         let kept = CachedRoute::keep(&object(route.clone()));
@@ -477,20 +409,11 @@ mod tests {
         let service = json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}});
         let kept = CachedService::keep(&object(service.clone()));
         assert!(kept.face.len() < service.to_string().len() + 40, "{:?}", kept.face);
-        let sizes =
-            [size_of::<Entry<CachedRollout>>(), size_of::<Entry<CachedRoute>>(), size_of::<Entry<CachedSlice>>()];
+        let sizes = [size_of::<Entry<CachedRoute>>(), size_of::<Entry<CachedSlice>>()];
         assert!(sizes.iter().all(|size| *size <= 200), "{sizes:?}");
         let sizes =
             [size_of::<Entry<CachedService>>(), size_of::<Entry<CachedPod>>(), size_of::<Entry<CachedReplicaSet>>()];
         assert!(sizes.iter().all(|size| *size <= 400), "{sizes:?}");
-    }
-
-    #[test]
-    fn an_undecodable_rollout_names_the_field() {
-        let kept = CachedRollout::keep(&object(json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
-            "metadata": {"name": "a"}, "spec": {"settle": 5}})));
-        let fault = kept.read().unwrap_err();
-        assert!(fault.message.contains("spec.settle"), "{fault:?}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod action_log;
 mod api_client;
+pub mod cached_rollout;
 mod call;
 mod chain;
 pub mod decode;

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    kinds::{
-        CachedAutoscaler, CachedDeployment, CachedPod, CachedReplicaSet, CachedRollout, CachedRoute, CachedService,
-        CachedSlice,
-    },
+    cached_rollout::CachedRollout,
+    kinds::{CachedAutoscaler, CachedDeployment, CachedPod, CachedReplicaSet, CachedRoute, CachedService, CachedSlice},
     records::{CachedCommand, CachedRun},
     table::Table,
 };

@@ -4,8 +4,9 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Bencher, BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use glidepath::cluster::{
+    cached_rollout::CachedRollout,
     item::Head,
-    kinds::{CachedPod, CachedReplicaSet, CachedRollout, CachedRoute, CachedService, CachedSlice},
+    kinds::{CachedPod, CachedReplicaSet, CachedRoute, CachedService, CachedSlice},
     table::{Kept, Table},
 };
 use kube::core::TypeMeta;

@@ -7,8 +7,9 @@ use kube::api::ApiResource;
 use super::stream::Stream;
 use crate::{
     cluster::{
+        cached_rollout::CachedRollout,
         health::{Health, Streams},
-        kinds::{CachedDeployment, CachedRollout},
+        kinds::CachedDeployment,
         shared::Cluster,
         table::{Change, Entry, Kept, ObjectKey, Table},
         tables::Tables,
