@@ -120,16 +120,7 @@ impl<'a> Head<'a> {
 impl Item {
     /// Reads one object; items of a list may lack their type. An error: not even its name can be read.
     pub fn read(raw: &str, types: &TypeMeta) -> Result<Item, String> {
-        Self::read_briefly(raw, types, |_| None)
-    }
-
-    /// Reads one object, of which `brief` may say that some fields are enough: a list may hold tens of thousands of records.
-    pub fn read_briefly(
-        raw: &str,
-        types: &TypeMeta,
-        brief: impl Fn(&Fields<'_>) -> Option<Map<String, Value>>,
-    ) -> Result<Item, String> {
-        Ok(Head::read(raw)?.rest(types, brief))
+        Ok(Head::read(raw)?.rest(types, |_| None))
     }
 
     /// Its metadata.

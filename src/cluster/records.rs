@@ -247,7 +247,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cluster::item::Item;
+    use crate::cluster::item::{Head, Item};
     use kube::core::TypeMeta;
 
     fn run(phase: &str, owner: &str, key: &str) -> CachedRun {
@@ -283,7 +283,7 @@ mod tests {
             let deep = format!("{}1{}", "[".repeat(9_000), "]".repeat(9_000));
             let status = format!(r#"{{"phase":"{phase}","verdict":"Fail","epoch":3,"metrics":{deep}}}"#);
             let raw = format!(r#"{{"metadata":{{"name":"web-1"}},"spec":{{"metrics":{deep}}},"status":{status}}}"#);
-            Item::read_briefly(&raw, &types, CachedRun::brief).unwrap()
+            Head::read(&raw).unwrap().rest(&types, CachedRun::brief)
         };
         let Item::Whole(ended) = read("Stopped") else { panic!("its outcome can be read") };
         assert_eq!(ended.data, json!({"status": {"phase": "Stopped", "verdict": "Fail", "epoch": 3}}));

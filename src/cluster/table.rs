@@ -90,9 +90,6 @@ impl<T: Kept> Table<T> {
 
     /// An event of the watch. `None` when we know something as new already.
     pub fn seen(&self, item: &Item) -> Option<Change<T>> {
-        if self.knows(item.metadata()) {
-            return None;
-        }
         let row = Row::of(item);
         let mut rows = self.write();
         if rows.is_known(item.metadata()) { None } else { rows.put(row) }
