@@ -54,7 +54,7 @@ async fn turn(site: &Site, stop: &CancellationToken) {
             Err(error) => site.tell_failure(error, &mut told),
         }
         let next = Next::after_tick(&ticked, clock.now());
-        let latest = if next == Next::Failed { LONGEST } else { BEAT };
+        let latest = if matches!(next, Next::Failed | Next::Interrupted) { LONGEST } else { BEAT };
         let wait = retries.wait(next).unwrap_or(BEAT).min(latest);
         tokio::select! {
             () = stop.cancelled() => {}
