@@ -77,10 +77,10 @@ impl Measured {
     }
 
     /// Waits until the controller has made no request for so long, watches and the Lease apart, or gives up.
-    pub async fn quiet(&self, quiet: Duration, patience: Duration) -> Result<()> {
+    pub async fn quiet(&self, quiet: Duration, limit: Duration) -> Result<()> {
         let (began, mut since) = (Instant::now(), Instant::now());
         let mut last = Requests::of_controller(LISTEN)?.of_work();
-        while since.elapsed() < quiet && began.elapsed() < patience {
+        while since.elapsed() < quiet && began.elapsed() < limit {
             tokio::time::sleep(POLL).await;
             let now = Requests::of_controller(LISTEN)?.of_work();
             if now != last {
