@@ -62,11 +62,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cluster::table::Entry;
-
-    fn object(value: Value) -> DynamicObject {
-        serde_json::from_value(value).unwrap()
-    }
+    use crate::cluster::{item::watched, table::Entry};
 
     #[test]
     fn what_is_kept_is_no_longer_than_the_text_of_the_rollout() {
@@ -77,7 +73,7 @@ mod tests {
         let metadata = json!({"name": "web", "namespace": "shop", "managedFields": fields, "annotations": annotations});
         let rollout = json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": metadata,
             "spec": {"strategy": {"canary": {"steps": []}}, "template": template}, "status": {"phase": "Healthy"}});
-        let kept = CachedRollout::keep(&object(rollout));
+        let kept = CachedRollout::keep(&watched(&rollout));
         let text = kept.object.as_ref().unwrap();
         assert!(text.len() < template.to_string().len() + 250, "{text:?}");
         assert_eq!((kept.phase, kept.read().unwrap().spec.template), (Some(Phase::Healthy), Some(template)));
@@ -86,7 +82,7 @@ mod tests {
 
     #[test]
     fn an_undecodable_rollout_names_the_field() {
-        let kept = CachedRollout::keep(&object(json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
+        let kept = CachedRollout::keep(&watched(&json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
             "metadata": {"name": "a"}, "spec": {"settle": 5}})));
         let fault = kept.read().unwrap_err();
         assert!(fault.message.contains("spec.settle"), "{fault:?}");

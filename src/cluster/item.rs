@@ -1,22 +1,22 @@
 //! One object of a list, an event or a response, decoded separately: one that cannot be decoded never stops the others
 //! (kube rule 7).
 //!
-//! Its metadata is read apart from the rest, without recursion and without `managedFields`' field sets, so that an object
-//! whose content cannot be read still has a name, a version and labels.
+//! Its metadata is read apart from the rest, without recursion, and of `managedFields`' field sets only the names of the
+//! spec's fields: an object whose content cannot be read still has a name, a version and labels.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, OwnerReference, Time};
 use kube::{
     api::{DynamicObject, TypeMeta},
     core::ObjectMeta,
 };
 use serde::{
-    Deserialize,
+    Deserialize, Deserializer,
     de::{DeserializeOwned, IgnoredAny},
 };
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::nesting::depth;
 
@@ -55,7 +55,7 @@ impl Page<'_> {
 /// An object as it came.
 #[derive(Clone, Debug)]
 pub enum Item {
-    /// All of it, but for the field sets of `managedFields`.
+    /// All of it, but for what is deeper in the field sets of `managedFields`.
     Whole(Box<DynamicObject>),
     /// Its metadata, and why the rest cannot be read.
     Unread(Box<Unread>),
@@ -180,7 +180,7 @@ struct Meta {
     managed_fields: Option<Vec<Writer>>,
 }
 
-/// An entry of `managedFields` without its field set, which nests as deep as the object.
+/// An entry of `managedFields`. Its field set nests as deep as the object: of it only the fields of the spec are read.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Writer {
@@ -189,8 +189,25 @@ struct Writer {
     subresource: Option<String>,
     /// Anybody may write this field, so it is not trusted to be a time.
     time: Option<String>,
-    #[serde(rename = "fieldsV1")]
-    _fields: Option<IgnoredAny>,
+    #[serde(rename = "fieldsV1", deserialize_with = "spec_fields")]
+    spec_fields: Option<FieldsV1>,
+}
+
+/// The owned fields of a spec, one level of them: `{"f:spec": {"f:replicas": {}}}`.
+#[derive(Deserialize)]
+struct SpecFields {
+    #[serde(rename = "f:spec", default)]
+    spec: BTreeMap<String, IgnoredAny>,
+}
+
+/// Anybody may write a field set, so one of another shape owns nothing.
+fn spec_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FieldsV1>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    let owned = serde_json::from_str::<SpecFields>(raw.get()).ok().filter(|owned| !owned.spec.is_empty());
+    Ok(owned.map(|owned| {
+        let names: Map<String, Value> = owned.spec.into_keys().map(|name| (name, json!({}))).collect();
+        FieldsV1(json!({ "f:spec": names }))
+    }))
 }
 
 impl From<Meta> for ObjectMeta {
@@ -221,9 +238,20 @@ impl From<Writer> for ManagedFieldsEntry {
             operation: writer.operation,
             subresource: writer.subresource,
             time: time.map(Time),
+            fields_v1: writer.spec_fields,
             ..ManagedFieldsEntry::default()
         }
     }
+}
+
+/// An object as a list or a watch decodes it.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "for tests")]
+pub fn watched(object: &Value) -> DynamicObject {
+    let Item::Whole(object) = Item::read(&object.to_string(), &TypeMeta::default()).unwrap() else {
+        unreachable!("it can be read")
+    };
+    *object
 }
 
 #[cfg(test)]
@@ -262,15 +290,25 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_read_whole_but_for_field_sets() {
-        let Item::Whole(object) = Item::read(&rollout(&nested(98), &nested(5_000)), &types()).unwrap() else {
+    fn an_object_is_read_whole_but_for_the_depth_of_field_sets() {
+        let fields = format!(r#"{{"f:status":{{}},"f:spec":{{"f:replicas":{{}},"f:template":{}}}}}"#, nested(5_000));
+        let Item::Whole(object) = Item::read(&rollout(&nested(98), &fields), &types()).unwrap() else {
             panic!("not read")
         };
         assert_eq!(object.types.unwrap().kind, "Rollout");
         assert_eq!(object.data.pointer("/status/phase").unwrap(), "Healthy");
         let writer = &object.metadata.managed_fields.unwrap()[0];
-        assert_eq!((writer.manager.as_deref(), &writer.fields_v1), (Some("kubectl"), &None));
+        let owned = FieldsV1(json!({"f:spec": {"f:replicas": {}, "f:template": {}}}));
+        assert_eq!((writer.manager.as_deref(), &writer.fields_v1), (Some("kubectl"), &Some(owned)));
         assert_eq!(writer.time.as_ref().unwrap().0, "2026-01-01T00:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn a_field_set_of_another_shape_owns_nothing() {
+        for fields in ["null", "7", r#""f:spec""#, "[]", r#"{"f:spec":7}"#, r#"{"f:spec":{}}"#, &nested(5_000)] {
+            let item = Item::read(&rollout("{}", fields), &types()).unwrap();
+            assert_eq!(item.metadata().managed_fields.as_ref().unwrap()[0].fields_v1, None, "{fields}");
+        }
     }
 
     #[test]

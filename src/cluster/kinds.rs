@@ -324,10 +324,7 @@ impl CachedRoute {
 
 impl Kept for CachedRoute {
     fn keep(object: &DynamicObject) -> Self {
-        let fields = object.metadata.managed_fields.as_deref().unwrap_or_default();
-        let others = fields.iter().filter(|f| f.manager.as_deref() != Some(MANAGER) && f.subresource.is_none());
-        let newest = others.max_by_key(|f| f.time.as_ref().map(|t| t.0));
-        let other_manager = newest.and_then(|f| f.manager.clone());
+        let other_manager = newest_other(object, |spec| spec.as_object().is_some_and(|names| !names.is_empty()));
         CachedRoute { object: decode::without_managed_fields(object), other_manager }
     }
     /// All of a namespace belong together: a router may want to see all of a kind.
@@ -339,12 +336,16 @@ impl Kept for CachedRoute {
 /// The field manager other than us that wrote any of these fields of the spec last. The API server takes a field from its
 /// manager when another one changes it, so that after a write of ours there is none.
 fn other_manager(object: &DynamicObject, fields: &[&str]) -> Option<String> {
+    newest_other(object, |spec| fields.iter().any(|field| spec.get(format!("f:{field}")).is_some()))
+}
+
+/// The field manager other than us that wrote last, of those whose fields of the spec count.
+fn newest_other(object: &DynamicObject, counts: impl Fn(&Value) -> bool) -> Option<String> {
     let owns = |entry: &&ManagedFieldsEntry| {
         let spec = entry.fields_v1.as_ref().and_then(|owned| owned.0.get("f:spec"));
-        spec.is_some_and(|spec| fields.iter().any(|field| spec.get(format!("f:{field}")).is_some()))
+        entry.manager.as_deref() != Some(MANAGER) && spec.is_some_and(&counts)
     };
-    let entries = object.metadata.managed_fields.as_deref().unwrap_or_default().iter();
-    let others = entries.filter(|entry| entry.manager.as_deref() != Some(MANAGER)).filter(owns);
+    let others = object.metadata.managed_fields.iter().flatten().filter(owns);
     others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0)).and_then(|entry| entry.manager.clone())
 }
 
@@ -390,24 +391,20 @@ mod tests {
     use super::*;
     use crate::{
         api::metadata::{Added, METADATA_ANNOTATION},
-        cluster::table::Entry,
+        cluster::{item::watched, table::Entry},
     };
-
-    fn object(value: Value) -> DynamicObject {
-        serde_json::from_value(value).unwrap()
-    }
 
     /// A fleet rests most of the time: an object is kept in no more bytes than its own text has, and what every entry needs.
     #[test]
     fn what_is_kept_is_no_longer_than_the_text_of_the_object() {
         let route = json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
             "metadata": {"name": "web", "namespace": "shop"}, "spec": {"hosts": ["web"], "http": [{"route": []}]}});
-        let kept = CachedRoute::keep(&object(route.clone()));
+        let kept = CachedRoute::keep(&watched(&route));
         assert_eq!((kept.object.len(), kept.object()), (route.to_string().len(), route));
 
         let ports = json!([{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}]);
         let service = json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}});
-        let kept = CachedService::keep(&object(service.clone()));
+        let kept = CachedService::keep(&watched(&service));
         assert!(kept.face.len() < service.to_string().len() + 40, "{:?}", kept.face);
         let sizes = [size_of::<Entry<CachedRoute>>(), size_of::<Entry<CachedSlice>>()];
         assert!(sizes.iter().all(|size| *size <= 200), "{sizes:?}");
@@ -432,11 +429,13 @@ mod tests {
         let template = json!({"metadata": {
             "labels": {"app": "a", "tier": "trial", "role": "canary", REVISION_LABEL: "x"},
             "annotations": {"n": "1", METADATA_ANNOTATION: added.text()}, "creationTimestamp": null}});
-        let set = CachedReplicaSet::keep(&object(json!({
+        let set = CachedReplicaSet::keep(&watched(&json!({
             "metadata": {"name": "a"}, "spec": {"template": template}})));
         assert_eq!(set.template, normal_template(pure));
         assert_eq!(set.carried, Carried::Whole(Box::new(added)));
-        let pod = object(json!({"metadata": template["metadata"]}));
+        let mut metadata = template["metadata"].clone();
+        metadata["name"] = "a".into();
+        let pod = watched(&json!({ "metadata": metadata }));
         assert_eq!(CachedPod::keep(&pod).carried, set.carried.mark(), "a pod that was born of it");
         let mut bare = pod.clone();
         bare.metadata.labels.as_mut().unwrap().remove("role");
@@ -456,9 +455,23 @@ mod tests {
             (json!([ours(&replicas), kubectl(&template)]), None),
             (json!([]), None),
         ] {
-            let set = CachedReplicaSet::keep(&object(json!({"metadata": {"name": "a", "managedFields": managers}})));
+            let set = CachedReplicaSet::keep(&watched(&json!({"metadata": {"name": "a", "managedFields": managers}})));
             assert_eq!(set.other_manager.as_deref(), other);
         }
+    }
+
+    /// What others write beside the spec is no drift of routes.
+    #[test]
+    fn s53_who_wrote_the_spec_of_a_route_last_is_known() {
+        let writer = |manager: &str, field: &str, time: &str| json!({"manager": manager, "time": time, "fieldsV1": {field: {"f:http": {}}}});
+        let managers = json!([
+            writer(MANAGER, "f:spec", "2026-01-04T00:00:00Z"),
+            writer("kubectl", "f:spec", "2026-01-01T00:00:00Z"),
+            writer("argocd", "f:spec", "2026-01-02T00:00:00Z"),
+            writer("istiod", "f:status", "2026-01-03T00:00:00Z")
+        ]);
+        let route = watched(&json!({"metadata": {"name": "a", "managedFields": managers}}));
+        assert_eq!(CachedRoute::keep(&route).other_manager.as_deref(), Some("argocd"));
     }
 
     #[test]
@@ -487,7 +500,7 @@ mod tests {
 
     #[test]
     fn endpoints_count_unless_they_say_not_ready() {
-        let slice = CachedSlice::keep(&object(json!({
+        let slice = CachedSlice::keep(&watched(&json!({
             "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
             "endpoints": [
                 {"targetRef": {"name": "b"}, "conditions": {"ready": true}}, {"targetRef": {"name": "a"}},

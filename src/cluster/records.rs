@@ -247,20 +247,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cluster::item::{Head, Item};
+    use crate::cluster::item::{Head, Item, watched};
     use kube::core::TypeMeta;
 
     fn run(phase: &str, owner: &str, key: &str) -> CachedRun {
         let owners = json!([{"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "name": "web", "uid": owner,
             "controller": true}]);
-        CachedRun::keep(
-            &serde_json::from_value(json!({
-                "metadata": {"name": "web-2-1-background", "ownerReferences": owners, "annotations": {KEY: key},
-                    "labels": {ROLLOUT_LABEL: "web"}},
-                "status": {"phase": phase, "verdict": "Fail", "epoch": 3, "message": "x".repeat(5_000)},
-            }))
-            .unwrap(),
-        )
+        CachedRun::keep(&watched(&json!({
+            "metadata": {"name": "web-2-1-background", "ownerReferences": owners, "annotations": {KEY: key},
+                "labels": {ROLLOUT_LABEL: "web"}},
+            "status": {"phase": phase, "verdict": "Fail", "epoch": 3, "message": "x".repeat(5_000)},
+        })))
     }
 
     /// Finding C5: what is kept of 20,000 ended runs and 10,000 commands stays within a few megabytes.
@@ -309,7 +306,7 @@ mod tests {
         let command = |status: Value| {
             let spec = json!({"rollout": "web", "verb": "abort"});
             let object = json!({"metadata": {"name": "c"}, "spec": spec, "status": status});
-            CachedCommand::keep(&serde_json::from_value(object).unwrap())
+            CachedCommand::keep(&watched(&object))
         };
         assert!(command(json!({})).spec.is_some());
         assert_eq!(command(json!({"state": "Taken"})).spec, None);

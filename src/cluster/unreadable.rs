@@ -110,12 +110,12 @@ fn set(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::item::watched;
 
     fn object(spec: Value, status: Value) -> DynamicObject {
-        serde_json::from_value(json!({
+        watched(&json!({
             "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
             "metadata": {"name": "web", "namespace": "shop"}, "spec": spec, "status": status}))
-        .unwrap()
     }
 
     fn unreadable(object: &DynamicObject) -> Unreadable {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::cluster::item::Unread;
+use crate::cluster::item::{Unread, watched};
 
 #[derive(Clone, Debug, PartialEq)]
 struct Colour(String, Option<String>);
@@ -28,10 +28,9 @@ fn object(name: &str, version: u64, colour: &str) -> DynamicObject {
 }
 
 fn born(name: &str, uid: &str, version: u64, colour: &str) -> DynamicObject {
-    serde_json::from_value(json!({
+    watched(&json!({
         "metadata": {"name": name, "namespace": "n", "uid": uid, "resourceVersion": version.to_string()},
         "colour": colour, "group": "g"}))
-    .unwrap()
 }
 
 fn item(name: &str, version: u64, colour: &str) -> Item {

@@ -85,8 +85,9 @@ impl FaultyCluster {
         self.note(format!("{manager} patches {key}"));
         self.edit(|store, now| {
             store.edit(key, now, |object| {
+                let before = object.clone();
                 json_patch::merge(object, patch);
-                note_manager(object, manager, "Update", "", now);
+                note_manager(&before, object, (manager, "Update", ""), now);
             });
         });
     }

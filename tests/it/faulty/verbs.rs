@@ -190,7 +190,7 @@ fn create(store: &mut Store, applied: &mut Applied, call: &Call, now: Timestamp)
     {
         fields.shift_remove("status");
     }
-    note_manager(&mut object, call.manager(), "Update", "", now);
+    note_manager(&Value::Null, &mut object, (call.manager(), "Update", ""), now);
     applied.updated(&key, &Value::Null, &object, call.manager());
     Ok((201, store.put(&key, object, now).as_ref().clone()))
 }
@@ -229,7 +229,7 @@ fn update(
         return Ok((200, store.get(&key).map_or(bare, |object| (**object).clone())));
     }
     applied.updated(&key, &bare, &after, call.manager());
-    note_manager(&mut after, call.manager(), "Update", &call.subresource, now);
+    note_manager(&bare, &mut after, (call.manager(), "Update", &call.subresource), now);
     Ok((200, store.put(&key, after, now).as_ref().clone()))
 }
 
@@ -274,7 +274,7 @@ fn apply(store: &mut Store, applied: &mut Applied, call: &Call, now: Timestamp) 
     let mut after = after.map_err(|message| Refusal::new(409, "Conflict", message))?;
     strip_nulls(&mut after);
     if before.as_ref().is_none_or(|before| !super::patches::changed(before, &after).is_empty()) {
-        note_manager(&mut after, call.manager(), "Apply", "", now);
+        note_manager(&old, &mut after, (call.manager(), "Apply", ""), now);
     }
     let code = if before.is_some() { 200 } else { 201 };
     Ok((code, store.put(&key, after, now).as_ref().clone()))
@@ -294,15 +294,34 @@ fn evict(store: &mut Store, call: &Call, now: Timestamp) -> Answer {
     Ok((201, json!({"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201})))
 }
 
-/// Who wrote last, and when, as `managedFields` says it.
-pub fn note_manager(object: &mut Value, manager: &str, operation: &str, subresource: &str, now: Timestamp) {
+/// Who wrote last, and when, as `managedFields` says it: a writer owns the fields of the spec that it has changed, and nobody
+/// else does any more.
+pub fn note_manager(before: &Value, object: &mut Value, writer: (&str, &str, &str), now: Timestamp) {
+    let (manager, operation, subresource) = writer;
+    let mut all = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    let is_writer =
+        |entry: &Value| entry["manager"] == manager && entry["subresource"].as_str().unwrap_or("") == subresource;
+    let mut owned = match all.iter().position(is_writer) {
+        Some(place) => all.remove(place)["fieldsV1"].take(),
+        None => json!({}),
+    };
+    for name in object["spec"].as_object().into_iter().flat_map(|spec| spec.keys()) {
+        if before["spec"].get(name) != object["spec"].get(name) {
+            let field = format!("f:{name}");
+            for other in &mut all {
+                other
+                    .pointer_mut("/fieldsV1/f:spec")
+                    .and_then(Value::as_object_mut)
+                    .map(|all| all.shift_remove(&field));
+            }
+            owned["f:spec"][field] = json!({});
+        }
+    }
     let mut entry = json!({"manager": manager, "operation": operation, "time": whole_seconds(now),
-        "apiVersion": object["apiVersion"], "fieldsType": "FieldsV1", "fieldsV1": {}});
+        "apiVersion": object["apiVersion"], "fieldsType": "FieldsV1", "fieldsV1": owned});
     if !subresource.is_empty() {
         entry["subresource"] = subresource.into();
     }
-    let mut all = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
-    all.retain(|other| other["manager"] != entry["manager"] || other["subresource"] != entry["subresource"]);
     all.push(entry);
     object["metadata"]["managedFields"] = all.into();
 }

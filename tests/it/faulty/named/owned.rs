@@ -1,5 +1,7 @@
 //! What belongs to a Rollout, and what only looks so.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -27,6 +29,42 @@ async fn a_workload_whose_file_loses_its_replicas_keeps_its_pods() {
         scene.pass(s(60)).await;
         assert_eq!(scene.available(rollout), pods, "{rollout}\n{}", scene.story());
         assert_ne!(count(&scene.get("rollouts", rollout).unwrap(), "/spec/replicas"), 0);
+    }
+}
+
+/// S53: an autoscaler that was pointed at our ReplicaSet, or at an adopted Deployment, was answered without end.
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_keeps_scaling_what_is_ours_is_answered_once_a_minute() {
+    for every in [50, 1_000, 20_000] {
+        let mut scene = Scene::new(4, vec![adopted("legacy", 4), plain("number", 3)]);
+        scene.start_alone();
+        for rollout in ["legacy", "number"] {
+            scene.until_healthy(rollout, "shop/app:1").await;
+        }
+        scene.pass(s(400)).await;
+        let set = format!("number-{}", scene.status("number", "/stableRevision/id"));
+        let scaled = [("replicasets", set.as_str(), 5), ("deployments", "legacy", 2)];
+        let writes = |scene: &Scene| {
+            scaled.map(|(plural, name, _)| scene.cluster.with(|c| c.checks.writes_of(&Key::shop(plural, name))))
+        };
+        let before = writes(&scene);
+        let end = scene.cluster.now() + s(600);
+        while scene.cluster.now() < end {
+            for (plural, name, replicas) in scaled {
+                if scene.get(plural, name).is_none_or(|object| count(&object, "/spec/replicas") != replicas) {
+                    scene.patch_as("keda", plural, name, &json!({"spec": {"replicas": replicas}}));
+                }
+            }
+            scene.pass(Duration::from_millis(every)).await;
+        }
+        for (index, repairs) in writes(&scene).into_iter().enumerate() {
+            let (object, repairs) = (scaled[index], repairs - before[index]);
+            assert!((5..=16).contains(&repairs), "{object:?} every {every} ms: {repairs} repairs in ten minutes");
+        }
+        for rollout in ["legacy", "number"] {
+            let status = scene.get("rollouts", rollout).unwrap()["status"]["conditions"].to_string();
+            assert!(status.contains("ObjectDrift") && status.contains("field manager keda"), "{rollout}: {status}");
+        }
     }
 }
 
