@@ -1,9 +1,13 @@
 //! A Rollout as it is kept: its text, and beside it what is asked of all Rollouts at once.
 
-use kube::core::DynamicObject;
-use serde_json::Value;
+use serde::Deserialize;
 
-use super::{decode, item::Unread, table::Kept, text::Text, unreadable::Unreadable};
+use super::{
+    raw_object::{RawObject, decode},
+    table::Kept,
+    text::Text,
+    unreadable::Unreadable,
+};
 use crate::api::{Rollout, status::Phase};
 
 /// A Rollout, or why it could not be read.
@@ -36,13 +40,18 @@ impl CachedRollout {
     }
 }
 
+/// The class in the spec of a Rollout that may not be readable otherwise.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Classed {
+    class: Option<Box<str>>,
+}
+
 impl Kept for CachedRollout {
-    fn keep(object: &DynamicObject) -> Self {
-        let class = object.data.pointer("/spec/class").and_then(Value::as_str).map(Into::into);
-        let text = decode::text(object);
-        // A text does not say which field is at fault.
-        let read = text.read::<Rollout>().or_else(|_| decode::decode(object));
-        match read {
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        let Classed { class } = object.get("spec").unwrap_or_default();
+        let text = object.kept_text()?;
+        Ok(match decode::<Rollout>(&text) {
             Ok(Rollout { spec, status, .. }) => CachedRollout {
                 object: Ok(text),
                 class,
@@ -50,10 +59,10 @@ impl Kept for CachedRollout {
                 has_mesh: spec.has_mesh(),
             },
             Err(fault) => CachedRollout { class, ..CachedRollout::unreadable(Unreadable::of(object, fault)) },
-        }
+        })
     }
-    fn keep_unread(object: &Unread) -> Option<Self> {
-        Some(CachedRollout::unreadable(Unreadable::from(object)))
+    fn keep_unread(object: &RawObject<'_>, why: &str) -> Option<Self> {
+        Some(CachedRollout::unreadable(Unreadable::too_deep(object, why)))
     }
 }
 
@@ -62,7 +71,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cluster::{item::watched, table::Entry};
+    use crate::cluster::table::{Entry, kept};
 
     #[test]
     fn what_is_kept_is_no_longer_than_the_text_of_the_rollout() {
@@ -73,7 +82,7 @@ mod tests {
         let metadata = json!({"name": "web", "namespace": "shop", "managedFields": fields, "annotations": annotations});
         let rollout = json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": metadata,
             "spec": {"strategy": {"canary": {"steps": []}}, "template": template}, "status": {"phase": "Healthy"}});
-        let kept = CachedRollout::keep(&watched(&rollout));
+        let kept = kept::<CachedRollout>(&rollout);
         let text = kept.object.as_ref().unwrap();
         assert!(text.len() < template.to_string().len() + 250, "{text:?}");
         assert_eq!((kept.phase, kept.read().unwrap().spec.template), (Some(Phase::Healthy), Some(template)));
@@ -82,8 +91,8 @@ mod tests {
 
     #[test]
     fn an_undecodable_rollout_names_the_field() {
-        let kept = CachedRollout::keep(&watched(&json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
-            "metadata": {"name": "a"}, "spec": {"settle": 5}})));
+        let kept = kept::<CachedRollout>(&json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
+            "metadata": {"name": "a"}, "spec": {"settle": 5}}));
         let fault = kept.read().unwrap_err();
         assert!(fault.message.contains("spec.settle"), "{fault:?}");
     }

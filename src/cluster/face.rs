@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kube::core::DynamicObject;
+use kube::core::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -59,22 +59,21 @@ pub struct ServiceFace {
 
 impl ServiceFace {
     /// Reads it out of a Service.
-    pub fn of(object: &DynamicObject) -> Self {
-        let given = object.data.get("spec").cloned().unwrap_or_default();
+    pub fn of(meta: &ObjectMeta, given: &Map<String, Value>) -> Self {
         let fields = |names: &[&str]| -> Map<String, Value> {
             names.iter().filter_map(|name| Some(((*name).to_owned(), given.get(*name)?.clone()))).collect()
         };
         let mut spec = fields(&FIELDS);
-        spec.insert("ports".into(), copied_ports(&given["ports"]));
+        spec.insert("ports".into(), copied_ports(given.get("ports")));
         let mut at_birth = fields(&FIELDS_AT_BIRTH);
-        if given["clusterIP"] == "None" {
+        if given.get("clusterIP").is_some_and(|ip| ip == "None") {
             at_birth.insert("clusterIP".into(), "None".into());
         }
         let copied = |marks: &Option<BTreeMap<String, String>>| -> BTreeMap<String, String> {
             let marks = marks.iter().flatten().filter(|(name, _)| is_copied(name));
             marks.map(|(name, value)| (name.clone(), value.clone())).collect()
         };
-        let (labels, annotations) = (copied(&object.metadata.labels), copied(&object.metadata.annotations));
+        let (labels, annotations) = (copied(&meta.labels), copied(&meta.annotations));
         ServiceFace { labels, annotations, spec, at_birth }
     }
 
@@ -118,11 +117,11 @@ fn is_copied(name: &str) -> bool {
 }
 
 /// What callers see of root's ports; node ports are not shared.
-fn copied_ports(ports: &Value) -> Value {
+fn copied_ports(ports: Option<&Value>) -> Value {
     let copy = |port: &Value| -> Value {
         PORT_FIELDS.iter().filter_map(|field| Some(((*field).to_owned(), port.get(*field)?.clone()))).collect()
     };
-    Value::Array(ports.as_array().into_iter().flatten().map(copy).collect())
+    Value::Array(ports.and_then(Value::as_array).into_iter().flatten().map(copy).collect())
 }
 
 #[cfg(test)]
@@ -132,7 +131,7 @@ mod tests {
     /// Finding L12.
     #[test]
     fn l12_a_made_service_has_roots_face_and_nothing_that_is_roots_alone() {
-        let root = serde_json::from_value(json!({
+        let root = json!({
             "metadata": {"name": "web",
                 "labels": {"team": "shop", "app.kubernetes.io/managed-by": "Helm", "helm.sh/chart": "web-1"},
                 "annotations": {"networking.istio.io/exportTo": ".", "meta.helm.sh/release-name": "web",
@@ -144,9 +143,9 @@ mod tests {
                 "publishNotReadyAddresses": true, "loadBalancerIP": "1.2.3.4", "healthCheckNodePort": 30001,
                 "ports": [{"name": "http", "port": 80, "targetPort": "web", "nodePort": 30080, "protocol": "TCP",
                     "appProtocol": "http"}]},
-        }))
-        .unwrap();
-        let face = ServiceFace::of(&root);
+        });
+        let meta: ObjectMeta = serde_json::from_value(root["metadata"].clone()).unwrap();
+        let face = ServiceFace::of(&meta, root["spec"].as_object().unwrap());
         assert_eq!(face.labels(), json!({"team": "shop"}));
         let annotations = json!({"networking.istio.io/exportTo": ".", COPIED_FACE: "x"});
         assert_eq!(face.annotations("x"), annotations);

@@ -10,15 +10,11 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use kube::{
-    Resource,
-    api::{ApiResource, DynamicObject, GetParams, Request, TypeMeta},
-};
+use kube::api::ApiResource;
 
 use super::{
     cached_rollout::CachedRollout,
     call::read,
-    item::Item,
     locks::lock,
     resources::{resource, rollouts, runs_resource},
     selection::Selection,
@@ -75,34 +71,18 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<(), WorldError> {
-        match self.live(resource, namespace, name).await? {
-            Some(live) => table.wrote_item(&live),
+        let what = format!("get {} {namespace}/{name}", resource.kind);
+        match read(&what, self.api(resource, namespace).get_opt(name)).await? {
+            Some(live) => table.wrote(&live),
             None => drop(table.gone(namespace, name)),
         }
         Ok(())
     }
 
-    /// An object as the API server has it, also one that cannot be read whole.
-    async fn live(&self, resource: &ApiResource, namespace: &str, name: &str) -> Result<Option<Item>, WorldError> {
-        let what = format!("get {} {namespace}/{name}", resource.kind);
-        let fault = |error: &dyn std::fmt::Display| WorldError::Transient(format!("{what}: {error}"));
-        let url = DynamicObject::url_path(resource, Some(namespace));
-        let get = Request::new(url).get(name, &GetParams::default()).map_err(|error| fault(&error))?;
-        let found = read(&what, async {
-            match self.client.request_text(get).await {
-                Ok(text) => Ok(Some(text)),
-                Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-                Err(error) => Err(error),
-            }
-        });
-        let types = TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() };
-        found.await?.map(|text| Item::read(&text, &types).map_err(|error| fault(&error))).transpose()
-    }
-
     /// Takes in what a changed Rollout refers to, and triggers every Rollout whose claims that changes.
     pub(super) fn rollout_changed(&self, key: &RolloutKey, change: &Change<CachedRollout>) {
-        let now = change.new.as_ref().and_then(|entry| entry.value.read().ok());
-        for rival in self.index(key, now.as_ref()) {
+        let now = change.new.as_ref().and_then(|entry| self.recent.read(entry).ok());
+        for rival in self.index(key, now.as_deref()) {
             self.triggers.rollout(rival);
         }
     }

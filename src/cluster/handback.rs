@@ -71,7 +71,7 @@ impl Cluster {
         let patch = json!({"metadata": {"uid": snapshot.uid, "resourceVersion": snapshot.version, "finalizers": rest}});
         let what = format!("remove the finalizer of Rollout {}", snapshot.key);
         let api = self.api(&rollouts(), &snapshot.key.namespace);
-        match self.write(&what, api.patch(&snapshot.key.name, &params(), &Patch::Merge(&patch))).await {
+        match self.write(&what, api.patch(&snapshot.key.name, &params(), &Patch::Merge(patch))).await {
             Ok(_) => {}
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(error),

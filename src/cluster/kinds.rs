@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry, OwnerReference};
-use kube::core::{DynamicObject, ObjectMeta};
+use kube::core::ObjectMeta;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
-    decode,
     face::{COPIED_FACE, ServiceFace},
     labels::Labels,
+    raw_object::RawObject,
     resources::MANAGER,
     table::{Kept, mark},
     text::Text,
@@ -63,30 +63,62 @@ impl Kept for CachedReplicaSet {
         mark(meta.labels.as_ref(), ROLLOUT_LABEL).is_some()
     }
 
-    fn keep(object: &DynamicObject) -> Self {
-        let data = &object.data;
-        let labels = object.metadata.labels.as_ref();
-        let template = data.pointer("/spec/template").cloned().unwrap_or_default();
-        CachedReplicaSet {
-            rollout: mark(labels, ROLLOUT_LABEL).unwrap_or_default().to_owned(),
-            revision: mark(labels, REVISION_LABEL).unwrap_or_default().to_owned(),
-            number: mark(object.metadata.annotations.as_ref(), NUMBER).and_then(|n| n.parse().ok()).unwrap_or(0),
-            controller: controller(object).map(Owner::of),
-            min_ready: count(data, "/spec/minReadySeconds"),
-            wanted: count(data, "/spec/replicas"),
-            pods: count(data, "/status/replicas"),
-            ready: count(data, "/status/readyReplicas"),
-            available: count(data, "/status/availableReplicas"),
-            images: revision::images(&template),
-            carried: Carried::by_template(&template),
-            template: normal_template(template),
-            failure: true_condition(data, "ReplicaFailure"),
-            other_manager: other_manager(object, &["replicas"]),
-        }
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        let meta = object.metadata();
+        let (spec, status): (Workload, WorkloadStatus) = (object.read("spec")?, object.read("status")?);
+        let failure = status.conditions.iter().find(|c| c.type_ == "ReplicaFailure" && c.status == "True");
+        Ok(CachedReplicaSet {
+            rollout: mark(meta.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default().to_owned(),
+            revision: mark(meta.labels.as_ref(), REVISION_LABEL).unwrap_or_default().to_owned(),
+            number: mark(meta.annotations.as_ref(), NUMBER).and_then(|n| n.parse().ok()).unwrap_or(0),
+            controller: controller(meta).map(Owner::of),
+            min_ready: spec.min_ready_seconds,
+            wanted: spec.replicas,
+            pods: status.replicas,
+            ready: status.ready_replicas,
+            available: status.available_replicas,
+            images: revision::images(&spec.template),
+            carried: Carried::by_template(&spec.template),
+            template: normal_template(spec.template),
+            failure: failure.map(|condition| condition.message.clone()),
+            other_manager: other_manager(meta, &["replicas"]),
+        })
     }
     fn group(&self) -> Option<&str> {
         Some(&self.rollout)
     }
+}
+
+/// What we read of the spec of a ReplicaSet or a Deployment.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Workload {
+    replicas: u32,
+    min_ready_seconds: u32,
+    paused: bool,
+    pub(super) selector: LabelSelector,
+    pub(super) template: Value,
+}
+
+/// What we read of the status of a ReplicaSet or a Deployment.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WorkloadStatus {
+    replicas: u32,
+    ready_replicas: u32,
+    available_replicas: u32,
+    conditions: Vec<Condition>,
+}
+
+/// A condition of an object or a pod.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Condition {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
+    reason: String,
+    message: String,
 }
 
 impl CachedReplicaSet {
@@ -144,19 +176,20 @@ impl CachedService {
 }
 
 impl Kept for CachedService {
-    fn keep(object: &DynamicObject) -> Self {
-        let selector = object.data.pointer("/spec/selector");
-        let selector = selector.and_then(|selector| BTreeMap::<String, String>::deserialize(selector).ok());
-        let original = mark(object.metadata.annotations.as_ref(), ORIGINAL_SELECTOR);
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        let meta = object.metadata();
+        let spec: Map<String, Value> = object.read("spec")?;
+        let selector = spec.get("selector").and_then(|selector| BTreeMap::<String, String>::deserialize(selector).ok());
+        let original = mark(meta.annotations.as_ref(), ORIGINAL_SELECTOR);
         let original = original.and_then(|text| serde_json::from_str::<BTreeMap<String, String>>(text).ok());
-        CachedService {
+        Ok(CachedService {
             selector: selector.unwrap_or_default().into(),
-            face: Text::of(&ServiceFace::of(object)),
-            copied: mark(object.metadata.annotations.as_ref(), COPIED_FACE).map(Into::into),
+            face: Text::of(&ServiceFace::of(meta, &spec)),
+            copied: mark(meta.annotations.as_ref(), COPIED_FACE).map(Into::into),
             has_original: original.is_some(),
-            controller: controller(object).map(Owner::of),
-            other_manager: other_manager(object, &["selector"]),
-        }
+            controller: controller(meta).map(Owner::of),
+            other_manager: other_manager(meta, &["selector"]),
+        })
     }
 }
 
@@ -170,23 +203,47 @@ pub struct CachedSlice {
 }
 
 impl Kept for CachedSlice {
-    fn keep(object: &DynamicObject) -> Self {
-        let service = mark(object.metadata.labels.as_ref(), "kubernetes.io/service-name").unwrap_or_default();
-        let endpoints = object.data.get("endpoints").and_then(Value::as_array);
-        let mut ready: Vec<String> = endpoints.into_iter().flatten().filter_map(ready_pod).collect();
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        let service = mark(object.metadata().labels.as_ref(), "kubernetes.io/service-name").unwrap_or_default();
+        let endpoints: Vec<Endpoint> = object.read("endpoints")?;
+        let mut ready: Vec<String> = endpoints.into_iter().filter_map(Endpoint::ready_pod).collect();
         ready.sort();
         ready.dedup();
-        CachedSlice { service: service.to_owned(), ready }
+        Ok(CachedSlice { service: service.to_owned(), ready })
     }
     fn group(&self) -> Option<&str> {
         Some(&self.service)
     }
 }
 
-/// The pod behind an endpoint; an endpoint is ready unless it says otherwise.
-fn ready_pod(endpoint: &Value) -> Option<String> {
-    let ready = endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
-    ready.then(|| endpoint.pointer("/targetRef/name").and_then(Value::as_str).unwrap_or_default().to_owned())
+/// What we read of an endpoint.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Endpoint {
+    conditions: Option<EndpointConditions>,
+    target_ref: Option<Named>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EndpointConditions {
+    ready: Option<bool>,
+}
+
+/// A reference to an object, as far as we follow it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    kind: String,
+    name: String,
+}
+
+impl Endpoint {
+    /// The pod behind it; an endpoint is ready unless it says otherwise.
+    fn ready_pod(self) -> Option<String> {
+        let ready = self.conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
+        ready.then(|| self.target_ref.unwrap_or_default().name)
+    }
 }
 
 /// A pod of one of our revisions.
@@ -209,44 +266,75 @@ impl Kept for CachedPod {
         mark(meta.labels.as_ref(), REVISION_LABEL).is_some()
     }
 
-    fn keep(object: &DynamicObject) -> Self {
-        let (labels, annotations) = (object.metadata.labels.as_ref(), object.metadata.annotations.as_ref());
-        CachedPod {
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        let meta = object.metadata();
+        let (labels, annotations) = (meta.labels.as_ref(), meta.annotations.as_ref());
+        let status: PodStatus = object.read("status")?;
+        Ok(CachedPod {
             revision: mark(labels, REVISION_LABEL).unwrap_or_default().to_owned(),
-            owner: owner(object, "ReplicaSet").unwrap_or_default(),
-            trouble: pod_trouble(&object.data),
-            ready: condition(&object.data, "Ready").is_some_and(|ready| text(ready, "/status") == "True"),
+            owner: owner(meta, "ReplicaSet").unwrap_or_default(),
+            ready: status.condition("Ready").is_some_and(|ready| ready.status == "True"),
+            trouble: status.trouble(),
             carried: Carried::by(labels, annotations).mark(),
-        }
+        })
     }
     fn group(&self) -> Option<&str> {
         Some(&self.owner)
     }
 }
 
-fn condition<'a>(data: &'a Value, kind: &str) -> Option<&'a Value> {
-    let conditions = data.pointer("/status/conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().find(|condition| text(condition, "/type") == kind)
+/// What we read of a pod's status.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PodStatus {
+    conditions: Vec<Condition>,
+    init_container_statuses: Vec<ContainerStatus>,
+    container_statuses: Vec<ContainerStatus>,
 }
 
-/// Unschedulable, an image that cannot be pulled, a container that crashes.
-fn pod_trouble(data: &Value) -> Option<String> {
-    let unscheduled = condition(data, "PodScheduled")
-        .filter(|c| text(c, "/status") == "False")
-        .map(|c| format!("{}: {}", text(c, "/reason"), text(c, "/message")));
-    let lists = ["/status/initContainerStatuses", "/status/containerStatuses"];
-    let statuses = lists.iter().filter_map(|list| data.pointer(list)?.as_array()).flatten();
-    unscheduled.or_else(|| statuses.filter_map(container_trouble).next())
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ContainerStatus {
+    name: String,
+    state: ContainerState,
 }
 
-fn container_trouble(status: &Value) -> Option<String> {
-    let reason = text(status, "/state/waiting/reason");
-    if matches!(reason, "" | "ContainerCreating" | "PodInitializing") {
-        return None;
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ContainerState {
+    waiting: Option<Waiting>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Waiting {
+    reason: String,
+    message: String,
+}
+
+impl PodStatus {
+    fn condition(&self, type_: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.type_ == type_)
     }
-    let (name, message) = (text(status, "/name"), text(status, "/state/waiting/message"));
-    let message = if message.is_empty() { String::new() } else { format!(": {message}") };
-    Some(format!("{reason} in container {name}{message}"))
+
+    /// Unschedulable, an image that cannot be pulled, a container that crashes.
+    fn trouble(&self) -> Option<String> {
+        let unscheduled = self.condition("PodScheduled").filter(|condition| condition.status == "False");
+        let unscheduled = unscheduled.map(|condition| format!("{}: {}", condition.reason, condition.message));
+        let mut containers = self.init_container_statuses.iter().chain(&self.container_statuses);
+        unscheduled.or_else(|| containers.find_map(ContainerStatus::trouble))
+    }
+}
+
+impl ContainerStatus {
+    fn trouble(&self) -> Option<String> {
+        let Waiting { reason, message } = self.state.waiting.as_ref()?;
+        if matches!(reason.as_str(), "" | "ContainerCreating" | "PodInitializing") {
+            return None;
+        }
+        let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+        Some(format!("{reason} in container {}{message}", self.name))
+    }
 }
 
 /// A Deployment.
@@ -271,20 +359,18 @@ pub struct CachedDeployment {
 }
 
 impl Kept for CachedDeployment {
-    fn keep(object: &DynamicObject) -> Self {
-        let data = &object.data;
-        let selector = data.pointer("/spec/selector").cloned().unwrap_or_default();
-        let template = data.pointer("/spec/template").cloned().unwrap_or_default();
-        CachedDeployment {
-            wanted: count(data, "/spec/replicas"),
-            pods: count(data, "/status/replicas"),
-            available: count(data, "/status/availableReplicas"),
-            paused: data.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false),
-            selector: serde_json::from_value(selector).unwrap_or_default(),
-            restarted_at: revision::restarted_at(&template).map(str::to_owned),
-            other_manager: other_manager(object, &["replicas", "paused"]),
-            template: normal_template(template),
-        }
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        let (spec, status): (Workload, WorkloadStatus) = (object.read("spec")?, object.read("status")?);
+        Ok(CachedDeployment {
+            wanted: spec.replicas,
+            pods: status.replicas,
+            available: status.available_replicas,
+            paused: spec.paused,
+            selector: spec.selector,
+            restarted_at: revision::restarted_at(&spec.template).map(str::to_owned),
+            other_manager: other_manager(object.metadata(), &["replicas", "paused"]),
+            template: normal_template(spec.template),
+        })
     }
 }
 
@@ -295,11 +381,17 @@ pub struct CachedAutoscaler {
     pub deployment: String,
 }
 
+/// What we read of the spec of an autoscaler.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Scaler {
+    scale_target_ref: Named,
+}
+
 impl Kept for CachedAutoscaler {
-    fn keep(object: &DynamicObject) -> Self {
-        let target = object.data.pointer("/spec/scaleTargetRef").cloned().unwrap_or_default();
-        let deployment = if text(&target, "/kind") == "Deployment" { text(&target, "/name") } else { "" };
-        CachedAutoscaler { deployment: deployment.to_owned() }
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        let target = object.read::<Scaler>("spec")?.scale_target_ref;
+        Ok(CachedAutoscaler { deployment: if target.kind == "Deployment" { target.name } else { String::new() } })
     }
     fn group(&self) -> Option<&str> {
         Some(&self.deployment)
@@ -323,9 +415,12 @@ impl CachedRoute {
 }
 
 impl Kept for CachedRoute {
-    fn keep(object: &DynamicObject) -> Self {
-        let other_manager = newest_other(object, |spec| spec.as_object().is_some_and(|names| !names.is_empty()));
-        CachedRoute { object: decode::without_managed_fields(object), other_manager }
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        let any_field = |spec: &Value| spec.as_object().is_some_and(|names| !names.is_empty());
+        let text = object.text()?;
+        // What JSON allows and we do not know how to write again must not be taken for nothing later.
+        text.read::<Value>().map_err(|error| error.to_string())?;
+        Ok(CachedRoute { object: text, other_manager: newest_other(object.metadata(), any_field) })
     }
     /// All of a namespace belong together: a router may want to see all of a kind.
     fn group(&self) -> Option<&str> {
@@ -335,17 +430,17 @@ impl Kept for CachedRoute {
 
 /// The field manager other than us that wrote any of these fields of the spec last. The API server takes a field from its
 /// manager when another one changes it, so that after a write of ours there is none.
-fn other_manager(object: &DynamicObject, fields: &[&str]) -> Option<String> {
-    newest_other(object, |spec| fields.iter().any(|field| spec.get(format!("f:{field}")).is_some()))
+fn other_manager(meta: &ObjectMeta, fields: &[&str]) -> Option<String> {
+    newest_other(meta, |spec| fields.iter().any(|field| spec.get(format!("f:{field}")).is_some()))
 }
 
 /// The field manager other than us that wrote last, of those whose fields of the spec count.
-fn newest_other(object: &DynamicObject, counts: impl Fn(&Value) -> bool) -> Option<String> {
+fn newest_other(meta: &ObjectMeta, counts: impl Fn(&Value) -> bool) -> Option<String> {
     let owns = |entry: &&ManagedFieldsEntry| {
         let spec = entry.fields_v1.as_ref().and_then(|owned| owned.0.get("f:spec"));
         entry.manager.as_deref() != Some(MANAGER) && spec.is_some_and(&counts)
     };
-    let others = object.metadata.managed_fields.iter().flatten().filter(owns);
+    let others = meta.managed_fields.iter().flatten().filter(owns);
     others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0)).and_then(|entry| entry.manager.clone())
 }
 
@@ -358,30 +453,14 @@ pub fn normal_template(template: Value) -> Box<str> {
     revision::canonical(&revision::without_restart(&template)).into()
 }
 
-/// The message of a condition that is true.
-fn true_condition(data: &Value, type_: &str) -> Option<String> {
-    let conditions = data.pointer("/status/conditions")?.as_array()?;
-    let found = conditions.iter().find(|c| text(c, "/type") == type_ && text(c, "/status") == "True")?;
-    Some(text(found, "/message").to_owned())
-}
-
 /// Who controls an object: only one owner may.
-pub(super) fn controller(object: &DynamicObject) -> Option<&OwnerReference> {
-    object.metadata.owner_references.as_deref()?.iter().find(|owner| owner.controller == Some(true))
+pub(super) fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
+    meta.owner_references.as_deref()?.iter().find(|owner| owner.controller == Some(true))
 }
 
-fn owner(object: &DynamicObject, kind: &str) -> Option<String> {
-    let owners = object.metadata.owner_references.as_deref()?;
+fn owner(meta: &ObjectMeta, kind: &str) -> Option<String> {
+    let owners = meta.owner_references.as_deref()?;
     owners.iter().find(|owner| owner.kind == kind).map(|owner| owner.name.clone())
-}
-
-fn count(data: &Value, path: &str) -> u32 {
-    data.pointer(path).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
-}
-
-/// A text in an object; empty where there is none.
-pub(super) fn text<'a>(data: &'a Value, path: &str) -> &'a str {
-    data.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -391,7 +470,7 @@ mod tests {
     use super::*;
     use crate::{
         api::metadata::{Added, METADATA_ANNOTATION},
-        cluster::{item::watched, table::Entry},
+        cluster::table::{Entry, kept},
     };
 
     /// A fleet rests most of the time: an object is kept in no more bytes than its own text has, and what every entry needs.
@@ -399,13 +478,13 @@ mod tests {
     fn what_is_kept_is_no_longer_than_the_text_of_the_object() {
         let route = json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
             "metadata": {"name": "web", "namespace": "shop"}, "spec": {"hosts": ["web"], "http": [{"route": []}]}});
-        let kept = CachedRoute::keep(&watched(&route));
-        assert_eq!((kept.object.len(), kept.object()), (route.to_string().len(), route));
+        let virtual_service = kept::<CachedRoute>(&route);
+        assert_eq!((virtual_service.object.len(), virtual_service.object()), (route.to_string().len(), route));
 
         let ports = json!([{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}]);
         let service = json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}});
-        let kept = CachedService::keep(&watched(&service));
-        assert!(kept.face.len() < service.to_string().len() + 40, "{:?}", kept.face);
+        let face = kept::<CachedService>(&service).face;
+        assert!(face.len() < service.to_string().len() + 40, "{face:?}");
         let sizes = [size_of::<Entry<CachedRoute>>(), size_of::<Entry<CachedSlice>>()];
         assert!(sizes.iter().all(|size| *size <= 200), "{sizes:?}");
         let sizes =
@@ -429,17 +508,16 @@ mod tests {
         let template = json!({"metadata": {
             "labels": {"app": "a", "tier": "trial", "role": "canary", REVISION_LABEL: "x"},
             "annotations": {"n": "1", METADATA_ANNOTATION: added.text()}, "creationTimestamp": null}});
-        let set = CachedReplicaSet::keep(&watched(&json!({
-            "metadata": {"name": "a"}, "spec": {"template": template}})));
+        let set = kept::<CachedReplicaSet>(&json!({
+            "metadata": {"name": "a"}, "spec": {"template": template}}));
         assert_eq!(set.template, normal_template(pure));
         assert_eq!(set.carried, Carried::Whole(Box::new(added)));
         let mut metadata = template["metadata"].clone();
         metadata["name"] = "a".into();
-        let pod = watched(&json!({ "metadata": metadata }));
-        assert_eq!(CachedPod::keep(&pod).carried, set.carried.mark(), "a pod that was born of it");
-        let mut bare = pod.clone();
-        bare.metadata.labels.as_mut().unwrap().remove("role");
-        assert_eq!(CachedPod::keep(&bare).carried, Mark::ASTRAY);
+        let mut pod = json!({ "metadata": metadata });
+        assert_eq!(kept::<CachedPod>(&pod).carried, set.carried.mark(), "a pod that was born of it");
+        pod["metadata"]["labels"].as_object_mut().unwrap().remove("role");
+        assert_eq!(kept::<CachedPod>(&pod).carried, Mark::ASTRAY);
     }
 
     /// The field manager that last scaled a ReplicaSet is known from managedFields, also through the scale subresource;
@@ -455,7 +533,7 @@ mod tests {
             (json!([ours(&replicas), kubectl(&template)]), None),
             (json!([]), None),
         ] {
-            let set = CachedReplicaSet::keep(&watched(&json!({"metadata": {"name": "a", "managedFields": managers}})));
+            let set = kept::<CachedReplicaSet>(&json!({"metadata": {"name": "a", "managedFields": managers}}));
             assert_eq!(set.other_manager.as_deref(), other);
         }
     }
@@ -470,8 +548,8 @@ mod tests {
             writer("argocd", "f:spec", "2026-01-02T00:00:00Z"),
             writer("istiod", "f:status", "2026-01-03T00:00:00Z")
         ]);
-        let route = watched(&json!({"metadata": {"name": "a", "managedFields": managers}}));
-        assert_eq!(CachedRoute::keep(&route).other_manager.as_deref(), Some("argocd"));
+        let route = json!({"metadata": {"name": "a", "managedFields": managers}});
+        assert_eq!(kept::<CachedRoute>(&route).other_manager.as_deref(), Some("argocd"));
     }
 
     #[test]
@@ -494,17 +572,18 @@ mod tests {
             (json!({"status": {"containerStatuses": [{"name": "app", "state": {"running": {}}}]}}), None),
         ];
         for (data, expected) in cases {
-            assert_eq!(pod_trouble(&data).as_deref(), expected, "{data}");
+            let pod = json!({"metadata": {"name": "a"}, "status": data["status"]});
+            assert_eq!(kept::<CachedPod>(&pod).trouble.as_deref(), expected, "{data}");
         }
     }
 
     #[test]
     fn endpoints_count_unless_they_say_not_ready() {
-        let slice = CachedSlice::keep(&watched(&json!({
+        let slice = kept::<CachedSlice>(&json!({
             "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
             "endpoints": [
                 {"targetRef": {"name": "b"}, "conditions": {"ready": true}}, {"targetRef": {"name": "a"}},
-                {"targetRef": {"name": "c"}, "conditions": {"ready": false}}]})));
+                {"targetRef": {"name": "c"}, "conditions": {"ready": false}}]}));
         assert_eq!((slice.service.as_str(), slice.ready), ("web", vec!["a".to_owned(), "b".to_owned()]));
     }
 }

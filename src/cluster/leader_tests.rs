@@ -169,14 +169,15 @@ fn world() -> Shop {
 
 impl Shop {
     fn watch_brings(&self, object: &Value) {
-        let item = item::Item::Whole(Box::new(serde_json::from_value(object.clone()).unwrap()));
+        let text = object.to_string();
+        let shown = raw_object::RawObject::of(&text).unwrap();
         let tables = self.cluster.tables();
         match object["kind"].as_str().unwrap() {
-            "Rollout" => drop(tables.rollouts.seen(&item)),
-            "Service" => drop(tables.services.seen(&item)),
-            "AnalysisRun" => drop(tables.runs.seen(&item)),
-            "RolloutCommand" => drop(tables.commands.seen(&item)),
-            _ => drop(tables.routes["virtualservices"].seen(&item)),
+            "Rollout" => drop(tables.rollouts.seen(table::Row::of(&shown))),
+            "Service" => drop(tables.services.seen(table::Row::of(&shown))),
+            "AnalysisRun" => drop(tables.runs.seen(table::Row::of(&shown))),
+            "RolloutCommand" => drop(tables.commands.seen(table::Row::of(&shown))),
+            _ => drop(tables.routes["virtualservices"].seen(table::Row::of(&shown))),
         }
     }
 

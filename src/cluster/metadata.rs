@@ -3,7 +3,7 @@
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DynamicObject, Patch};
+use kube::{api::Patch, core::ObjectMeta};
 use serde_json::{Value, json};
 
 use super::{
@@ -90,10 +90,10 @@ impl Cluster {
         patch["resourceVersion"] = version.into();
         let patch = json!({"metadata": patch});
         let what = format!("patch pod {namespace}/{name}");
-        match self.write(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await {
+        match self.write(&what, api.patch(name, &params(), &Patch::Merge(patch))).await {
             Ok(written) => {
                 self.tables.pods.wrote(&written);
-                kept_as_written(&written, wanted)
+                kept_as_written(&written.metadata, wanted)
             }
             Err(error) if is_missing(&error) => Ok(()),
             Err(error) => Err(error),
@@ -110,12 +110,12 @@ impl Cluster {
 
 /// An admission webhook that removes what was written would make us write it forever: it is reported, and retries back
 /// off.
-fn kept_as_written(written: &DynamicObject, wanted: &Added) -> Result<(), WorldError> {
-    let (labels, annotations) = (written.metadata.labels.as_ref(), written.metadata.annotations.as_ref());
+fn kept_as_written(written: &ObjectMeta, wanted: &Added) -> Result<(), WorldError> {
+    let (labels, annotations) = (written.labels.as_ref(), written.annotations.as_ref());
     if Carried::by(labels, annotations).mark() == Mark::of(wanted) {
         return Ok(());
     }
-    let name = written.metadata.name.as_deref().unwrap_or_default();
+    let name = written.name.as_deref().unwrap_or_default();
     Err(WorldError::Refused {
         reason: Reason::MetadataChanged,
         message: format!(
@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn a_pod_that_does_not_keep_what_was_written_is_told() {
         let added = Added::to(&json!({}), from_value(json!({"labels": {"role": "canary"}})).unwrap());
-        let pod = |labels: Value| -> DynamicObject {
+        let pod = |labels: Value| -> ObjectMeta {
             let annotations = json!({crate::api::metadata::METADATA_ANNOTATION: added.text()});
-            from_value(json!({"metadata": {"name": "web-1", "labels": labels, "annotations": annotations}})).unwrap()
+            from_value(json!({"name": "web-1", "labels": labels, "annotations": annotations})).unwrap()
         };
         assert!(kept_as_written(&pod(json!({"role": "canary"})), &added).is_ok());
         let WorldError::Refused { reason, message } = kept_as_written(&pod(json!({})), &added).unwrap_err() else {

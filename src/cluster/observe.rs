@@ -7,7 +7,6 @@ use kube::api::Patch;
 use serde_json::{Value, json};
 
 use super::{
-    decode::decode,
     kinds::{CachedDeployment, CachedPod, CachedReplicaSet},
     locks::lock,
     problems::{invalid, is_file_invalid},
@@ -51,7 +50,7 @@ impl Cluster {
         if !self.serves(&key.namespace, &key.name) {
             return Ok(None);
         }
-        let rollout = match entry.value.read() {
+        let rollout = match self.recent.read(&entry) {
             Ok(rollout) => rollout,
             Err(fault) => {
                 self.report_unreadable(key, &fault).await;
@@ -65,19 +64,23 @@ impl Cluster {
             return Ok(None);
         }
         let mut rollout = if deleting { rollout } else { self.prepared(rollout, ours).await? };
-        if rollout.spec.replicas.is_none() {
-            rollout.spec.replicas = self.absent_replicas(key, &rollout).map(Count::get);
+        if rollout.spec.replicas.is_none()
+            && let Some(count) = self.absent_replicas(key, &rollout)
+        {
+            Arc::make_mut(&mut rollout).spec.replicas = Some(count.get());
         }
         let findings = invalid(&rollout);
         let old = rollout.status.as_ref().and_then(|status| rollout.spec.on_old_objects(status));
         // An invalid file takes no objects over: until it is fixed those on record are the ones that count.
         let objects_changed = old.is_some() && findings.is_none();
-        rollout.spec = old.unwrap_or(rollout.spec);
+        if let Some(old) = old {
+            Arc::make_mut(&mut rollout).spec = old;
+        }
         let mut snapshot = self.take_snapshot(key, rollout);
         let mut seen = self.seen(&snapshot);
         let blocked = findings.is_some() || seen.problems.iter().any(|problem| problem.blocks_all);
         if !deleting && !blocked && self.keep_in_step(&snapshot).await? {
-            snapshot = self.take_snapshot(key, snapshot.rollout);
+            snapshot = self.take_snapshot(key, Arc::clone(&snapshot.rollout));
             seen = self.seen(&snapshot);
         }
         let runs = self.runs_seen(key, &snapshot.rollout).await?;
@@ -85,11 +88,11 @@ impl Cluster {
         // Problems are reported for the current spec, not for what it replaces.
         seen.problems.splice(0..0, findings);
         seen.file_invalid = is_file_invalid(&snapshot.rollout, &seen.problems);
-        Ok(Some(Observation { rollout: snapshot.rollout.clone(), seen, snapshot: Arc::new(snapshot) }))
+        Ok(Some(Observation { rollout: Arc::clone(&snapshot.rollout), seen, snapshot: Arc::new(snapshot) }))
     }
 
     /// On first sight: our finalizer (S40), and the number of replicas where an autoscaler will own it (S8).
-    async fn prepared(&self, rollout: Rollout, has_finalizer: bool) -> Result<Rollout, WorldError> {
+    async fn prepared(&self, rollout: Arc<Rollout>, has_finalizer: bool) -> Result<Arc<Rollout>, WorldError> {
         let key = RolloutKey::of(&rollout);
         let mut patch = json!({});
         if !has_finalizer {
@@ -108,12 +111,12 @@ impl Cluster {
         patch["metadata"]["resourceVersion"] = rollout.metadata.resource_version.clone().into();
         let api = self.api(&rollouts(), &key.namespace);
         let what = format!("prepare Rollout {key}");
-        let written = self.write(&what, api.patch(&key.name, &params(), &Patch::Merge(&patch))).await?;
+        let written = self.write(&what, api.patch(&key.name, &params(), &Patch::Merge(patch))).await?;
         self.tables.rollouts.wrote(&written);
         if let Some(message) = count.and_then(Count::notice) {
             self.events.send(&rollout, &Notice { warning: true, reason: Reason::ReplicasRestored, message });
         }
-        decode(&written).map_err(WorldError::Transient)
+        written.object()?.decode().map(Arc::new).map_err(WorldError::Transient)
     }
 
     /// The replacement for an absent `spec.replicas`.
@@ -136,7 +139,7 @@ impl Cluster {
         revisions
     }
 
-    fn take_snapshot(&self, key: &RolloutKey, rollout: Rollout) -> Snapshot {
+    fn take_snapshot(&self, key: &RolloutKey, rollout: Arc<Rollout>) -> Snapshot {
         let uid = rollout.metadata.uid.clone().unwrap_or_default();
         let revisions = self.revisions_of(key, &rollout);
         let workload = rollout.spec.workload_ref.as_ref();

@@ -56,7 +56,7 @@ impl Cluster {
                 return None;
             }
             let entry = self.tables.rollouts.get(&other.namespace, &other.name)?;
-            entry.value.read().ok().filter(|rival| turn(rival) < turn(&snapshot.rollout))
+            self.recent.read(&entry).ok().filter(|rival| turn(rival) < turn(&snapshot.rollout))
         };
         for object in references::exclusive(&snapshot.key, &snapshot.rollout) {
             let (plural, namespace, name) = &object;

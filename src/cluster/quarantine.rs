@@ -1,14 +1,9 @@
 //! What is done about objects that cannot be read: their owners are told, and what they say is not taken for nothing.
 
-use kube::{
-    Resource,
-    api::{DynamicObject, Patch, Request, TypeMeta},
-};
+use kube::api::Patch;
 use serde_json::{Value, json};
 
-use super::{
-    item::Item, resources::rollouts, shared::Cluster, snapshot::Snapshot, unreadable::Unreadable, workload::params,
-};
+use super::{resources::rollouts, shared::Cluster, snapshot::Snapshot, unreadable::Unreadable, workload::params};
 use crate::{
     api::{Rollout, RolloutSpec, reason::Reason, status::Course},
     engine::{Notice, Problem},
@@ -21,7 +16,7 @@ impl Cluster {
         let Some(status) = fault.patch(self.clock.now()) else { return };
         let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) else { return };
         let patch = json!({"metadata": entry.condition(), "status": status});
-        match self.patch_unread_status(key, &patch).await {
+        match self.patch_unread_status(key, patch).await {
             Ok(()) => {
                 let mut about = Rollout::new(&key.name, RolloutSpec::default());
                 about.metadata.namespace = Some(key.namespace.clone());
@@ -37,17 +32,11 @@ impl Cluster {
         }
     }
 
-    /// The answer is the whole object, so it is read as carefully as the object was.
-    async fn patch_unread_status(&self, key: &RolloutKey, patch: &Value) -> Result<(), WorldError> {
-        let (what, resource) = (format!("write the status of Rollout {key}"), rollouts());
-        let url = DynamicObject::url_path(&resource, Some(&key.namespace));
-        let request = Request::new(url).patch_subresource("status", &key.name, &params(), &Patch::Merge(patch));
-        let request = request.map_err(|error| WorldError::Transient(format!("{what}: {error}")))?;
-        let answer = self.write(&what, self.client.request_text(request)).await?;
-        let types = TypeMeta { api_version: resource.api_version, kind: resource.kind };
-        if let Ok(item) = Item::read(&answer, &types) {
-            self.tables.rollouts.wrote_item(&item);
-        }
+    async fn patch_unread_status(&self, key: &RolloutKey, patch: Value) -> Result<(), WorldError> {
+        let what = format!("write the status of Rollout {key}");
+        let api = self.api(&rollouts(), &key.namespace);
+        let written = self.write(&what, api.patch_status(&key.name, &params(), &Patch::Merge(patch))).await?;
+        self.tables.rollouts.wrote(&written);
         Ok(())
     }
 }

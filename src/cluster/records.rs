@@ -7,14 +7,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::core::DynamicObject;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use kube::core::ObjectMeta;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
-    decode::decode,
-    item::{Fields, Unread},
-    kinds::{controller, text},
+    kinds::controller,
+    raw_object::{RawObject, decode},
     table::{Kept, mark},
 };
 use crate::api::{
@@ -95,9 +94,9 @@ pub struct RunIdentity {
 
 impl RunIdentity {
     /// What owner and key say, where both name the same Rollout.
-    fn of(object: &DynamicObject) -> Option<Self> {
-        let owner = controller(object).filter(|owner| owner.kind == "Rollout")?;
-        let key = mark(object.metadata.annotations.as_ref(), KEY)?;
+    fn of(meta: &ObjectMeta) -> Option<Self> {
+        let owner = controller(meta).filter(|owner| owner.kind == "Rollout")?;
+        let key = mark(meta.annotations.as_ref(), KEY)?;
         let (uid, _) = key.split_once('/')?;
         (uid == owner.uid).then(|| RunIdentity { owner: digest(uid), key: digest(key) })
     }
@@ -154,22 +153,20 @@ impl CachedRun {
 impl Kept for CachedRun {
     const RECORDS: bool = true;
 
-    /// An ended run is no more than its outcome; its metrics and reports are the larger part of a list.
-    fn brief(fields: &Fields<'_>) -> Option<Map<String, Value>> {
-        let words: RunWords = fields.get("status")?;
-        let status = serde_json::to_value(words).ok().filter(|status| ended(status).is_some())?;
-        Some(Map::from_iter([("status".to_owned(), status)]))
-    }
-
-    fn keep(object: &DynamicObject) -> Self {
-        let state = object.data.get("status").and_then(ended).map_or_else(|| at_work(object), RunState::Ended);
-        let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default();
+    /// Of an ended run nothing is read but its outcome; its metrics and reports are the larger part of a list.
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        let meta = object.metadata();
+        let state = match object.get("status").and_then(RunWords::ended) {
+            Some(ended) => RunState::Ended(ended),
+            None => at_work(object)?,
+        };
+        let rollout = mark(meta.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default();
         let group = group_of(rollout, matches!(state, RunState::Ended(_)));
-        CachedRun { group, identity: RunIdentity::of(object), state }
+        Ok(CachedRun { group, identity: RunIdentity::of(meta), state })
     }
-    fn keep_unread(object: &Unread) -> Option<Self> {
-        let rollout = mark(object.metadata.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default();
-        let state = RunState::Unreadable(object.why.as_str().into());
+    fn keep_unread(object: &RawObject<'_>, why: &str) -> Option<Self> {
+        let rollout = mark(object.metadata().labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default();
+        let state = RunState::Unreadable(why.into());
         Some(CachedRun { group: group_of(rollout, false), identity: None, state })
     }
     fn group(&self) -> Option<&str> {
@@ -177,8 +174,9 @@ impl Kept for CachedRun {
     }
 }
 
-/// The parts of a run's status that say how it ended.
-#[derive(Default, Deserialize, Serialize)]
+/// The parts of a run's status that say how it ended: to decode thousands of ended runs whole would take seconds at each
+/// start. Each is read by itself: a newer version may have other words.
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct RunWords {
     phase: Value,
@@ -186,22 +184,23 @@ struct RunWords {
     epoch: Value,
 }
 
-/// Read field by field: to decode thousands of ended runs whole would take seconds at each start.
-fn ended(status: &Value) -> Option<EndedRun> {
-    let phase = RunPhase::deserialize(status.get("phase")?).ok().filter(|phase| *phase != RunPhase::Running)?;
-    let verdict = status.get("verdict").and_then(|verdict| Verdict::deserialize(verdict).ok()).unwrap_or_default();
-    let epoch = status.get("epoch").and_then(Value::as_u64).and_then(|epoch| u32::try_from(epoch).ok()).unwrap_or(0);
-    Some(EndedRun { phase, verdict, epoch })
+impl RunWords {
+    fn ended(self) -> Option<EndedRun> {
+        let phase = RunPhase::deserialize(self.phase).ok().filter(|phase| *phase != RunPhase::Running)?;
+        let verdict = Verdict::deserialize(self.verdict).unwrap_or_default();
+        let epoch = self.epoch.as_u64().and_then(|epoch| u32::try_from(epoch).ok()).unwrap_or(0);
+        Some(EndedRun { phase, verdict, epoch })
+    }
 }
 
-fn at_work(object: &DynamicObject) -> RunState {
-    match decode::<AnalysisRun>(object) {
+fn at_work(object: &RawObject<'_>) -> Result<RunState, String> {
+    Ok(match decode::<AnalysisRun>(&object.text()?) {
         Ok(run) => {
             let shown = run.status.as_ref().map(AnalysisRunStatus::shown).unwrap_or_default();
             RunState::Running(Box::new(RunningRun { run, shown: Arc::new(shown) }))
         }
         Err(message) => RunState::Unreadable(message.into()),
-    }
+    })
 }
 
 /// A RolloutCommand.
@@ -223,19 +222,33 @@ impl CachedCommand {
     }
 }
 
+/// The parts of a command's status that we read, each by itself: a newer version may have other words.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct CommandWords {
+    state: Option<Value>,
+    taken_at: Option<Value>,
+}
+
+/// Whom a command is for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Addressee {
+    rollout: String,
+}
+
 impl Kept for CachedCommand {
     const RECORDS: bool = true;
 
-    fn keep(object: &DynamicObject) -> Self {
-        let told = object.data.pointer("/status/state");
-        let read = |path: &str| object.data.pointer(path).cloned().unwrap_or(Value::Null);
-        let spec = || serde_json::from_value(read("/spec")).ok().map(Box::new);
-        CachedCommand {
-            group: group_of(text(&object.data, "/spec/rollout"), told.is_some()),
-            spec: if told.is_none() { spec() } else { None },
-            taken_at: serde_json::from_value(read("/status/takenAt")).ok(),
-            state: told.cloned().and_then(|state| serde_json::from_value(state).ok()),
-        }
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        let said: CommandWords = object.read("status")?;
+        let Addressee { rollout } = object.read("spec")?;
+        Ok(CachedCommand {
+            group: group_of(&rollout, said.state.is_some()),
+            spec: if said.state.is_none() { object.get("spec").map(Box::new) } else { None },
+            taken_at: said.taken_at.and_then(|time| serde_json::from_value(time).ok()),
+            state: said.state.and_then(|state| serde_json::from_value(state).ok()),
+        })
     }
     fn group(&self) -> Option<&str> {
         Some(&self.group)
@@ -247,17 +260,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cluster::item::{Head, Item, watched};
-    use kube::core::TypeMeta;
+    use crate::cluster::table::kept;
 
     fn run(phase: &str, owner: &str, key: &str) -> CachedRun {
         let owners = json!([{"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "name": "web", "uid": owner,
             "controller": true}]);
-        CachedRun::keep(&watched(&json!({
+        kept(&json!({
             "metadata": {"name": "web-2-1-background", "ownerReferences": owners, "annotations": {KEY: key},
                 "labels": {ROLLOUT_LABEL: "web"}},
             "status": {"phase": phase, "verdict": "Fail", "epoch": 3, "message": "x".repeat(5_000)},
-        })))
+        }))
     }
 
     /// Finding C5: what is kept of 20,000 ended runs and 10,000 commands stays within a few megabytes.
@@ -275,18 +287,15 @@ mod tests {
     /// A list holds tens of thousands: the metrics of those that have ended are never built.
     #[test]
     fn of_an_ended_run_nothing_but_its_outcome_is_read() {
-        let types = TypeMeta { api_version: "glidepath.dev/v1alpha1".into(), kind: "AnalysisRun".into() };
         let read = |phase: &str| {
             let deep = format!("{}1{}", "[".repeat(9_000), "]".repeat(9_000));
             let status = format!(r#"{{"phase":"{phase}","verdict":"Fail","epoch":3,"metrics":{deep}}}"#);
             let raw = format!(r#"{{"metadata":{{"name":"web-1"}},"spec":{{"metrics":{deep}}},"status":{status}}}"#);
-            Head::read(&raw).unwrap().rest(&types, CachedRun::brief)
+            CachedRun::keep(&RawObject::of(&raw).unwrap())
         };
-        let Item::Whole(ended) = read("Stopped") else { panic!("its outcome can be read") };
-        assert_eq!(ended.data, json!({"status": {"phase": "Stopped", "verdict": "Fail", "epoch": 3}}));
         let outcome = EndedRun { phase: RunPhase::Stopped, verdict: Verdict::Fail, epoch: 3 };
-        assert_eq!(CachedRun::keep(&ended).ended(), Some(outcome));
-        assert!(matches!(read("Running"), Item::Unread(_)), "of a run at work all counts");
+        assert_eq!(read("Stopped").unwrap().ended(), Some(outcome));
+        assert!(read("Running").unwrap_err().contains("levels deep"), "of a run at work all counts");
     }
 
     /// Finding M9.
@@ -306,7 +315,7 @@ mod tests {
         let command = |status: Value| {
             let spec = json!({"rollout": "web", "verb": "abort"});
             let object = json!({"metadata": {"name": "c"}, "spec": spec, "status": status});
-            CachedCommand::keep(&watched(&object))
+            kept::<CachedCommand>(&object)
         };
         assert!(command(json!({})).spec.is_some());
         assert_eq!(command(json!({"state": "Taken"})).spec, None);

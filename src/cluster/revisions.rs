@@ -3,16 +3,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::{api::apps::v1::ReplicaSet, apimachinery::pkg::apis::meta::v1::LabelSelector};
-use kube::api::{DeleteParams, DynamicObject, Patch, PostParams, Preconditions, PropagationPolicy};
+use kube::api::{DeleteParams, Patch, PostParams, Preconditions, PropagationPolicy};
 use serde_json::{Value, json};
 
 use super::{
     call::{is_missing, read},
     kinds::{CachedReplicaSet, NUMBER},
+    objects::Answer,
     resources::resource,
     shared::Cluster,
     snapshot::Snapshot,
-    table::{Entry, Kept},
+    table::Entry,
     workload::params,
 };
 use crate::{
@@ -95,7 +96,7 @@ impl Cluster {
         let (namespace, name) = (&entry.key.namespace, &entry.key.name);
         let api = self.api(&resource::<ReplicaSet>(), namespace);
         let what = format!("patch ReplicaSet {namespace}/{name}");
-        let written = self.write(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
+        let written = self.write(&what, api.patch(name, &params(), &Patch::Merge(patch))).await?;
         self.tables.replica_sets.wrote(&written);
         Ok(())
     }
@@ -114,11 +115,9 @@ impl Cluster {
         for alternative in 0..=ALTERNATIVES {
             let name = names::replica_set(&snapshot.key.name, id, alternative);
             let body = manifest(snapshot, &name, id, (number, replicas), &template.raw);
-            let object: DynamicObject =
-                serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
-            if let Some(written) = self.create_or_find(snapshot, &name, id, &object).await? {
+            if let Some(written) = self.create_or_find(snapshot, &name, id, &body).await? {
                 self.tables.replica_sets.wrote(&written);
-                return self.ensure_label(snapshot, &Entry::new(&written)).await;
+                return self.ensure_label(snapshot, &written.entry()?).await;
             }
         }
         Err(WorldError::Refused {
@@ -147,8 +146,8 @@ impl Cluster {
         snapshot: &Snapshot,
         name: &str,
         id: &str,
-        object: &DynamicObject,
-    ) -> Result<Option<DynamicObject>, WorldError> {
+        object: &Value,
+    ) -> Result<Option<Answer>, WorldError> {
         let namespace = &snapshot.key.namespace;
         let api = self.api(&resource::<ReplicaSet>(), namespace);
         let params = PostParams { field_manager: Some(super::resources::MANAGER.into()), ..PostParams::default() };
@@ -157,11 +156,10 @@ impl Cluster {
             Ok(written) => Ok(Some(written)),
             Err(WorldError::Conflict(_)) => {
                 let found = read(&format!("get ReplicaSet {namespace}/{name}"), api.get_opt(name)).await?;
-                let ours = |object: &DynamicObject| {
-                    let kept = CachedReplicaSet::keep(object);
-                    kept.is_controlled_by(&snapshot.uid) && kept.revision == id
-                };
-                Ok(found.filter(ours))
+                let Some(found) = found else { return Ok(None) };
+                let kept: Entry<CachedReplicaSet> = found.entry()?;
+                let is_ours = kept.value.is_controlled_by(&snapshot.uid) && kept.value.revision == id;
+                Ok(is_ours.then_some(found))
             }
             Err(error) => Err(error),
         }

@@ -1,6 +1,6 @@
 //! Routers' objects: observed once in a tick, planned by `router`, written whole with the resourceVersion observed.
 
-use kube::api::{DeleteParams, DynamicObject, PostParams, TypeMeta};
+use kube::api::{DeleteParams, PostParams};
 use serde_json::Value;
 
 use super::{call::is_missing, resources::watched_kinds, shared::Cluster, snapshot::Snapshot};
@@ -110,10 +110,9 @@ impl Cluster {
         let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
         let Some(watched) = kind_of(kind) else { return Ok(()) };
         let resource = self.route_resource(watched);
-        let mut object: DynamicObject =
-            serde_json::from_value(value.clone()).map_err(|error| WorldError::Transient(error.to_string()))?;
         // The router plans for the newest version; what is written is the one that this cluster serves.
-        object.types = Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
+        let mut object = value.clone();
+        object["apiVersion"] = resource.api_version.as_str().into();
         let api = self.api(&resource, namespace);
         let params = PostParams { field_manager: Some(super::resources::MANAGER.into()), ..PostParams::default() };
         let written = if create {
@@ -121,10 +120,10 @@ impl Cluster {
         } else {
             self.write(&format!("write {kind} {namespace}/{name}"), api.replace(name, &params, &object)).await?
         };
-        snapshot.traffic.wrote_route(&written);
         if let Some(table) = self.tables.routes.get(watched.plural) {
             table.wrote(&written);
         }
+        snapshot.traffic.wrote_route(&written.entry()?.value);
         Ok(())
     }
 }

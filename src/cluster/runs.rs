@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::{
     call::read,
-    decode::decode,
     history::evidence_prefix,
     locks::lock,
     records::{CachedRun, EndedRun, KEY, RunningRun, ended_of},
@@ -89,7 +88,7 @@ impl Cluster {
         let Some(patch) = status_patch(&run.metadata, &run.status, status)? else { return Ok(()) };
         let api = self.api(&runs_resource(), &namespace);
         let what = format!("write the status of AnalysisRun {namespace}/{name}");
-        let written = self.write(&what, api.patch_status(&name, &params(), &Patch::Merge(&patch))).await?;
+        let written = self.write(&what, api.patch_status(&name, &params(), &Patch::Merge(patch))).await?;
         self.tables.runs.wrote(&written);
         if let Some(rollout) = run.labels().get(ROLLOUT_LABEL) {
             let key = RolloutKey { namespace, name: rollout.clone() };
@@ -151,7 +150,7 @@ impl Cluster {
         let Some(found) = found.filter(|found| found.metadata.uid.as_ref() == Some(&entry.uid)) else {
             return Ok(None);
         };
-        let run: AnalysisRun = decode(&found).map_err(WorldError::Transient)?;
+        let run: AnalysisRun = found.object()?.decode().map_err(WorldError::Transient)?;
         Ok(Some(self.remember_evidence(key, name, entry.uid.clone(), &run.status.unwrap_or_default())))
     }
 
@@ -171,7 +170,7 @@ impl Cluster {
     async fn patch_run(&self, namespace: &str, name: &str, patch: Value) -> Result<(), WorldError> {
         let api = self.api(&runs_resource(), namespace);
         let what = format!("patch AnalysisRun {namespace}/{name}");
-        let written = self.write(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
+        let written = self.write(&what, api.patch(name, &params(), &Patch::Merge(patch))).await?;
         self.tables.runs.wrote(&written);
         Ok(())
     }
@@ -188,11 +187,9 @@ impl Cluster {
             },
             "spec": spec,
         });
-        let object = serde_json::from_value(body).map_err(|error| WorldError::Transient(error.to_string()))?;
         let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
         let api = self.api(&resource, namespace);
-        let written =
-            self.write(&format!("create AnalysisRun {namespace}/{name}"), api.create(&params, &object)).await?;
+        let written = self.write(&format!("create AnalysisRun {namespace}/{name}"), api.create(&params, &body)).await?;
         self.tables.runs.wrote(&written);
         Ok(())
     }

@@ -139,14 +139,13 @@ impl Cluster {
         if let Some(problem) = selectors::excluding(snapshot, &root.key.name, &root.value.selector, revision) {
             return Err(WorldError::Refused { reason: problem.reason, message: problem.message });
         }
-        let object = serde_json::from_value(manifest(snapshot, name, revision, &root.value))
-            .map_err(|error| WorldError::Transient(error.to_string()))?;
+        let object = manifest(snapshot, name, revision, &root.value);
         let namespace = &snapshot.key.namespace;
         let api = self.api(&resource::<Service>(), namespace);
         let params = PostParams { field_manager: Some(super::resources::MANAGER.into()), ..PostParams::default() };
         let written = self.write(&format!("create Service {namespace}/{name}"), api.create(&params, &object)).await?;
-        snapshot.traffic.wrote_service(&written);
         self.tables.services.wrote(&written);
+        snapshot.traffic.wrote_service(written.entry()?);
         Ok(())
     }
 
@@ -159,9 +158,9 @@ impl Cluster {
         let (namespace, name) = (&entry.key.namespace, &entry.key.name);
         let api = self.api(&resource::<Service>(), namespace);
         let what = format!("patch Service {namespace}/{name}");
-        let written = self.write(&what, api.patch(name, &params(), &Patch::Merge(&patch))).await?;
-        snapshot.traffic.wrote_service(&written);
+        let written = self.write(&what, api.patch(name, &params(), &Patch::Merge(patch))).await?;
         self.tables.services.wrote(&written);
+        snapshot.traffic.wrote_service(written.entry()?);
         Ok(())
     }
 }

@@ -7,10 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::{
-    Api, Client,
-    api::{ApiResource, DynamicObject},
-};
+use kube::{Client, api::ApiResource};
 
 use super::{
     call::fenced,
@@ -18,6 +15,8 @@ use super::{
     evidence::Evidence,
     fence::{Fence, Term},
     health::Streams,
+    objects::Objects,
+    recent::Recent,
     references::References,
     resources::{route_resource, watched_kinds},
     router_kinds::RouterKinds,
@@ -62,6 +61,7 @@ pub struct Cluster {
     /// Whether this process may write.
     pub(super) fence: Fence,
     pub(super) tables: Tables,
+    pub(super) recent: Recent,
     pub(super) references: References,
     pub(super) router_kinds: RouterKinds,
     /// How the watches fare.
@@ -105,6 +105,7 @@ impl Cluster {
             gates,
             fence,
             tables: Tables { routes, ..Tables::default() },
+            recent: Recent::default(),
             references: References::default(),
             router_kinds: RouterKinds::default(),
             streams: OnceLock::new(),
@@ -167,7 +168,7 @@ impl Cluster {
     /// Publishes something about a Rollout outside of a tick.
     pub fn tell_about(&self, key: &RolloutKey, notice: &Notice) {
         let entry = self.tables.rollouts.get(&key.namespace, &key.name);
-        if let Some(Ok(rollout)) = entry.map(|entry| entry.value.read()) {
+        if let Some(Ok(rollout)) = entry.map(|entry| self.recent.read(&entry)) {
             self.events.send(&rollout, notice);
         }
     }
@@ -180,8 +181,8 @@ impl Cluster {
     }
 
     /// The API of a kind in one namespace.
-    pub(super) fn api(&self, resource: &ApiResource, namespace: &str) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), namespace, resource)
+    pub(super) fn api(&self, resource: &ApiResource, namespace: &str) -> Objects {
+        Objects::new(self.client.clone(), resource, namespace)
     }
 
     /// A router's kind at the version that is watched.

@@ -37,7 +37,7 @@ pub struct Snapshot {
     /// Its resourceVersion.
     pub version: String,
     /// The object.
-    pub rollout: Rollout,
+    pub rollout: Arc<Rollout>,
     /// Its Services and split.
     pub targets: Targets,
     /// Which pods belong to it.

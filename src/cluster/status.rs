@@ -32,7 +32,7 @@ impl Cluster {
         let Some(patch) = rollout_patch(rollout, status)? else { return Ok(()) };
         let what = format!("write the status of Rollout {key}");
         let api = self.api(&rollouts(), &key.namespace);
-        match self.write(&what, api.patch_status(&key.name, &params(), &Patch::Merge(&patch))).await {
+        match self.write(&what, api.patch_status(&key.name, &params(), &Patch::Merge(patch))).await {
             Ok(written) => {
                 self.tables.rollouts.wrote(&written);
                 Ok(())
@@ -72,7 +72,7 @@ impl Cluster {
         });
         let what = format!("answer RolloutCommand {namespace}/{name}");
         let api = self.api(&commands(), namespace);
-        match self.write(&what, api.patch_status(name, &params(), &Patch::Merge(&patch))).await {
+        match self.write(&what, api.patch_status(name, &params(), &Patch::Merge(patch))).await {
             Ok(written) => {
                 self.tables.commands.wrote(&written);
                 Ok(())

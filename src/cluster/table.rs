@@ -15,14 +15,22 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use kube::core::{DynamicObject, ObjectMeta};
+use kube::core::ObjectMeta;
 
-use super::item::Item;
+use super::{objects::Answer, raw_object::RawObject};
 use entry::version_of;
-use rows::{Row, Rows};
+use rows::Rows;
 
 pub use entry::{Change, Entry, Kept, ObjectKey, key_of, mark};
+pub use rows::Row;
 pub use version::number;
+
+/// What is kept of an object that a list or a watch shows.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "for tests")]
+pub fn kept<T: Kept>(object: &serde_json::Value) -> T {
+    T::keep(&super::raw_object::RawObject::of(&object.to_string()).unwrap()).unwrap()
+}
 
 /// The objects of one kind.
 #[derive(Debug)]
@@ -57,6 +65,13 @@ pub struct Listing<T> {
     rows: Vec<Row<T>>,
 }
 
+impl<T> Listing<T> {
+    /// Takes one object of the list.
+    pub fn take(&mut self, row: Row<T>) {
+        self.rows.push(row);
+    }
+}
+
 impl<T: Kept> Table<T> {
     /// One object.
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<Entry<T>>> {
@@ -85,31 +100,23 @@ impl<T: Kept> Table<T> {
 
     /// Whether an event of the watch shows nothing that is newer than what we know, as our own writes do that come back.
     pub fn knows(&self, shown: &ObjectMeta) -> bool {
-        self.write().is_known(shown)
+        self.write().is_known(&key_of(shown), version_of(shown))
     }
 
     /// An event of the watch. `None` when we know something as new already.
-    pub fn seen(&self, item: &Item) -> Option<Change<T>> {
-        let row = Row::of(item);
+    pub fn seen(&self, row: Row<T>) -> Option<Change<T>> {
         let mut rows = self.write();
-        if rows.is_known(item.metadata()) { None } else { rows.put(row) }
+        if rows.is_known(row.key(), row.version()) { None } else { rows.put(row) }
     }
 
     /// The answer to a write of ours. When the watch has gone past it, an object that is not here was deleted since.
-    pub fn wrote(&self, object: &DynamicObject) {
-        self.answered(&object.metadata, || Row::Entry(Arc::new(Entry::new(object))));
-    }
-
-    /// The same for an object that may not be readable.
-    pub fn wrote_item(&self, item: &Item) {
-        self.answered(item.metadata(), || Row::of(item));
-    }
-
-    fn answered(&self, meta: &ObjectMeta, row: impl FnOnce() -> Row<T>) {
+    pub fn wrote(&self, answer: &Answer) {
+        let meta = &answer.metadata;
         if self.read().is_overtaken(meta) {
             return;
         }
-        let row = row();
+        let Ok(object) = answer.object() else { return };
+        let row = Row::of(&object);
         let mut rows = self.write();
         if rows.is_overtaken(meta) {
             return;
@@ -149,12 +156,12 @@ impl<T: Kept> Table<T> {
         Listing { answers: rows.answers, highest: rows.highest, doubtful, rows: Vec::new() }
     }
 
-    /// Takes one object of a list. What the table has already is not pruned again, unless that is doubtful.
-    pub fn take(&self, listing: &mut Listing<T>, item: &Item) {
-        let meta = item.metadata();
+    /// One object of a list. What the table has already is not read again, unless that is doubtful.
+    pub fn listed(&self, listing: &Listing<T>, object: &RawObject<'_>) -> Row<T> {
+        let meta = object.metadata();
         let known = (!listing.doubtful).then(|| self.read().entry(&key_of(meta)).cloned()).flatten();
         let same = known.filter(|entry| meta.uid.as_ref() == Some(&entry.uid) && entry.version == version_of(meta));
-        listing.rows.push(same.map_or_else(|| Row::of(item), Row::Entry));
+        same.map_or_else(|| Row::of(object), Row::known)
     }
 
     /// A list of this version is complete. It contains what was written before it began; it may lack our own newer

@@ -9,12 +9,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use kube::api::{DynamicObject, Preconditions};
+use kube::api::Preconditions;
 
 use super::{
     kinds::{CachedRoute, CachedService},
     locks::lock,
-    table::{Entry, Kept},
+    table::Entry,
 };
 use crate::router::{ObjectRef, Objects, PlannedWrite};
 
@@ -48,8 +48,8 @@ impl Traffic {
     }
 
     /// We wrote this route object.
-    pub fn wrote_route(&self, written: &DynamicObject) {
-        lock(&self.routes).insert(CachedRoute::keep(written).object());
+    pub fn wrote_route(&self, written: &CachedRoute) {
+        lock(&self.routes).insert(written.object());
     }
 
     /// We deleted this one.
@@ -59,9 +59,8 @@ impl Traffic {
     }
 
     /// We wrote this Service.
-    pub fn wrote_service(&self, written: &DynamicObject) {
-        let entry = Arc::new(Entry::new(written));
-        lock(&self.services).insert(entry.key.name.clone(), entry);
+    pub fn wrote_service(&self, written: Entry<CachedService>) {
+        lock(&self.services).insert(written.key.name.clone(), Arc::new(written));
     }
 
     /// Only the very object that was observed may go.

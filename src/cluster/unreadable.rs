@@ -3,10 +3,9 @@
 //! A status of a newer version means "wait": this version does not know its values, so it neither shifts traffic,
 //! scales pods nor executes commands, and writes nothing of the status but the condition that reports this.
 
-use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-use super::{decode::decode, item::Unread};
+use super::raw_object::RawObject;
 use crate::api::{
     Rollout,
     reason::{ConditionType, Reason},
@@ -28,15 +27,18 @@ pub struct Unreadable {
 
 impl Unreadable {
     /// A Rollout with a fault in it.
-    pub fn of(object: &DynamicObject, fault: String) -> Self {
-        let mut bare = object.clone();
-        let status = bare.data.as_object_mut().and_then(|fields| fields.shift_remove("status"));
-        let in_status = decode::<Rollout>(&bare).is_ok();
-        Unreadable::new(
-            if in_status { Reason::StatusFromNewerVersion } else { Reason::Invalid },
-            fault,
-            status.as_ref(),
-        )
+    pub fn of(object: &RawObject<'_>, fault: String) -> Self {
+        let bare = object.text_without_status();
+        let in_status = bare.is_ok_and(|bare| bare.read::<Rollout>().is_ok());
+        let reason = if in_status { Reason::StatusFromNewerVersion } else { Reason::Invalid };
+        Unreadable::new(reason, fault, object.status().as_ref())
+    }
+
+    /// A Rollout that is nested too deep to be read at all.
+    pub fn too_deep(object: &RawObject<'_>, why: &str) -> Self {
+        // A status that could not be taken out of the object may hold anything.
+        let status = object.status().unwrap_or(Value::Null);
+        Unreadable::new(Reason::Invalid, why.to_owned(), Some(&status))
     }
 
     fn new(reason: Reason, message: String, status: Option<&Value>) -> Self {
@@ -79,14 +81,6 @@ impl Unreadable {
     }
 }
 
-impl From<&Unread> for Unreadable {
-    fn from(object: &Unread) -> Self {
-        // A status that could not be taken out of the object may hold anything.
-        let status = object.status.clone().unwrap_or(Value::Null);
-        Unreadable::new(Reason::Invalid, object.why.clone(), Some(&status))
-    }
-}
-
 /// Sets a condition among others, of which some may have fields that this version does not know.
 fn set(
     conditions: &mut Vec<Value>,
@@ -110,16 +104,19 @@ fn set(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::item::watched;
+    use crate::cluster::{
+        cached_rollout::CachedRollout,
+        table::{Row, kept},
+    };
 
-    fn object(spec: Value, status: Value) -> DynamicObject {
-        watched(&json!({
+    fn object(spec: Value, status: Value) -> Value {
+        json!({
             "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout",
-            "metadata": {"name": "web", "namespace": "shop"}, "spec": spec, "status": status}))
+            "metadata": {"name": "web", "namespace": "shop"}, "spec": spec, "status": status})
     }
 
-    fn unreadable(object: &DynamicObject) -> Unreadable {
-        Unreadable::of(object, decode::<Rollout>(object).unwrap_err())
+    fn unreadable(object: &Value) -> Unreadable {
+        *kept::<CachedRollout>(object).read().unwrap_err()
     }
 
     fn now() -> jiff::Timestamp {
@@ -159,12 +156,12 @@ mod tests {
         let mut bad = object(json!({"settle": 5}), json!({"phase": "Healthy"}));
         let fault = unreadable(&bad);
         assert_eq!(fault.reason, Reason::Invalid);
-        bad.data["status"] = merged(bad.data["status"].clone(), &fault.patch(now()).unwrap());
-        assert_eq!(bad.data["status"]["phase"], "Degraded");
+        bad["status"] = merged(bad["status"].clone(), &fault.patch(now()).unwrap());
+        assert_eq!(bad["status"]["phase"], "Degraded");
         assert_eq!(unreadable(&bad).patch(now()), None);
-        bad.data["spec"]["settle"] = json!(6);
+        bad["spec"]["settle"] = json!(6);
         let later = unreadable(&bad).patch("2026-02-01T00:00:00Z".parse().unwrap());
-        let (before, after) = (&bad.data["status"]["conditions"][0], &later.as_ref().unwrap()["conditions"][0]);
+        let (before, after) = (&bad["status"]["conditions"][0], &later.as_ref().unwrap()["conditions"][0]);
         assert_ne!(before["message"], after["message"]);
         assert_eq!(before["lastTransitionTime"], after["lastTransitionTime"], "it was Stalled before");
     }
@@ -174,10 +171,17 @@ mod tests {
         let fault = unreadable(&object(json!({"settle": 5}), json!({"phase": "Baking"})));
         assert_eq!(fault.reason, Reason::Invalid);
         assert_eq!(fault.patch(now()).unwrap().as_object().unwrap().len(), 1);
-        let metadata = object(json!({}), json!({})).metadata;
-        let deep = Unread { metadata, status: None, why: "spec: it nests 140 levels deep".into() };
-        assert_eq!(Unreadable::from(&deep).patch(now()).unwrap().as_object().unwrap().len(), 1);
-        let deep = Unread { status: Some(json!({"phase": "Healthy"})), ..deep };
-        assert_eq!(Unreadable::from(&deep).patch(now()).unwrap()["phase"], "Degraded");
+    }
+
+    #[test]
+    fn a_spec_that_is_too_deep_writes_a_phase_where_the_status_can_be_read() {
+        let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+        for (status, fields) in [(nested(140), 1), (r#"{"phase":"Healthy"}"#.to_owned(), 4)] {
+            let text = format!(r#"{{"metadata":{{"name":"web"}},"spec":{},"status":{status}}}"#, nested(140));
+            let row = Row::<CachedRollout>::of(&RawObject::of(&text).unwrap());
+            assert!(row.fault().unwrap().contains("levels deep"), "{:?}", row.fault());
+            let fault = Unreadable::too_deep(&RawObject::of(&text).unwrap(), row.fault().unwrap());
+            assert_eq!(fault.patch(now()).unwrap().as_object().unwrap().len(), fields, "{status}");
+        }
     }
 }

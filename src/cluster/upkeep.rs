@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::{api::apps::v1::ReplicaSet, apimachinery::pkg::apis::meta::v1::LabelSelector};
-use kube::core::DynamicObject;
+use k8s_openapi::api::apps::v1::ReplicaSet;
 use serde_json::{Value, json};
 
 use super::{
     call::read,
-    kinds::{CachedReplicaSet, controller},
+    kinds::{CachedReplicaSet, Workload, controller},
     locks::lock,
+    raw_object::RawObject,
     resources::resource,
     revisions::{is_named_for, owners, selector_of},
     shared::Cluster,
@@ -74,7 +74,9 @@ impl Cluster {
         let Some(found) = read(&format!("get ReplicaSet {namespace}/{name}"), api.get_opt(name)).await? else {
             return Ok(false);
         };
-        if found.metadata.uid.as_ref() != Some(&stray.uid) || !is_revision_of(snapshot, &found, &stray.value.revision) {
+        if found.metadata.uid.as_ref() != Some(&stray.uid)
+            || !is_revision_of(snapshot, &found.object()?, &stray.value.revision)
+        {
             return Ok(false);
         }
         let mut all = serde_json::to_value(&found.metadata.owner_references).unwrap_or_default();
@@ -143,13 +145,11 @@ fn may_be_adopted(snapshot: &Snapshot, stray: &Entry<CachedReplicaSet>) -> bool 
 }
 
 /// Whether its selector and its template are those of a revision of this Rollout.
-fn is_revision_of(snapshot: &Snapshot, found: &DynamicObject, id: &str) -> bool {
-    let read = |path: &str| found.data.pointer(path).cloned().unwrap_or_default();
-    let selector: LabelSelector = serde_json::from_value(read("/spec/selector")).unwrap_or_default();
+fn is_revision_of(snapshot: &Snapshot, found: &RawObject<'_>, id: &str) -> bool {
+    let Workload { selector, template, .. } = found.get("spec").unwrap_or_default();
     let images = |template: &Value| crate::api::revision::images(template);
-    let template = read("/spec/template");
     let wanted = snapshot.template.as_ref().filter(|wanted| wanted.id == id);
-    controller(found).is_none()
+    controller(found.metadata()).is_none()
         && selector == selector_of(snapshot, id)
         && template["metadata"]["labels"][REVISION_LABEL] == id
         && wanted.is_none_or(|wanted| images(&wanted.raw) == images(&template))

@@ -1,9 +1,9 @@
 //! Writes to the referenced Deployment: held still, scaled (rule S5).
 
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{resources::resource, shared::Cluster, snapshot::Snapshot};
+use super::{objects::Answer, resources::resource, shared::Cluster, snapshot::Snapshot};
 use crate::ports::WorldError;
 
 impl Cluster {
@@ -36,7 +36,7 @@ impl Cluster {
         &self,
         snapshot: &Snapshot,
         patch: &Patch<Value>,
-    ) -> Result<DynamicObject, WorldError> {
+    ) -> Result<Answer, WorldError> {
         let Some(workload) = &snapshot.workload else {
             return Err(WorldError::Conflict("the Deployment is gone".into()));
         };

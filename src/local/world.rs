@@ -372,7 +372,7 @@ impl World for LocalWorld {
         }
         let state = self.inner.state();
         let seen = state.seen(self.inner.clock.now());
-        Ok(Some(Observation { rollout: state.rollout.clone(), seen, snapshot: () }))
+        Ok(Some(Observation { rollout: Arc::new(state.rollout.clone()), seen, snapshot: () }))
     }
 
     async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {

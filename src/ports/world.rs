@@ -1,6 +1,6 @@
 //! The door to workloads, routes, commands and status.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -40,7 +40,7 @@ impl fmt::Display for RolloutKey {
 #[derive(Clone, Debug)]
 pub struct Observation<S = ()> {
     /// The object with its last status.
-    pub rollout: Rollout,
+    pub rollout: Arc<Rollout>,
     /// What was observed.
     pub seen: Seen,
     /// What the world itself needs to carry out what is decided from this.

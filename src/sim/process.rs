@@ -372,7 +372,7 @@ impl World for Process {
         if cluster.file_invalid() {
             rollout = cluster.in_force(&rollout);
         }
-        let observation = Observation { rollout, seen: self.look(&cluster), snapshot: () };
+        let observation = Observation { rollout: Arc::new(rollout), seen: self.look(&cluster), snapshot: () };
         kept.versions = cluster.versions_of_all();
         // Only a cache that can be behind needs to be remembered.
         kept.observed = cluster.faults.blur_the_view().then(|| observation.clone());
@@ -411,7 +411,7 @@ impl World for Process {
             if matches!(pass, Pass::Go) {
                 let mut kept = self.kept();
                 if let (Some(observed), Some(rollout)) = (&mut kept.observed, &cluster.rollout) {
-                    observed.rollout = rollout.clone();
+                    observed.rollout = Arc::new(rollout.clone());
                 }
             }
         }

@@ -5,9 +5,9 @@ use std::hint::black_box;
 use criterion::{BatchSize, Bencher, BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use glidepath::cluster::{
     cached_rollout::CachedRollout,
-    item::Head,
     kinds::{CachedPod, CachedReplicaSet, CachedRoute, CachedService, CachedSlice},
-    table::{Kept, Table},
+    raw_object::RawObject,
+    table::{Kept, Row, Table},
 };
 use kube::core::TypeMeta;
 use serde::Deserialize;
@@ -54,6 +54,6 @@ fn event<T: Kept>(group: &mut BenchmarkGroup<'_, WallTime>, object: &Value) {
 /// What the stream of a watch does with an event. Whether it changed the table.
 fn seen<T: Kept>(table: &Table<T>, event: &str, types: &TypeMeta) -> bool {
     let frame: Frame<'_> = serde_json::from_str(event).unwrap();
-    let head = Head::read(frame.object.get()).unwrap();
-    !table.knows(head.metadata()) && table.seen(&head.rest(types, T::brief)).is_some()
+    let object = RawObject::item(frame.object.get(), types).unwrap();
+    !table.knows(object.metadata()) && table.seen(Row::of(&object)).is_some()
 }

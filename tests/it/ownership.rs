@@ -15,8 +15,8 @@ use glidepath::{
     api::Rollout,
     cluster::{
         Cluster, EventSender, Fence, Settings,
-        item::Item,
-        table::{Kept, ObjectKey, Table},
+        raw_object::RawObject,
+        table::{Kept, ObjectKey, Row, Table},
         watch::Triggers,
     },
     engine::Decision,
@@ -27,7 +27,7 @@ use glidepath::{
     reconcile::{GateDesk, tick::tick},
 };
 use jiff::Timestamp;
-use kube::{Client, core::DynamicObject};
+use kube::Client;
 use serde_json::{Value, json};
 
 /// A cluster with one controller, whose watches are played by hand.
@@ -233,8 +233,8 @@ impl Shop {
 }
 
 fn see<T: Kept>(table: &Table<T>, object: &Value) {
-    let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
-    table.seen(&Item::Whole(Box::new(object)));
+    let text = object.to_string();
+    table.seen(Row::of(&RawObject::of(&text).unwrap()));
 }
 
 fn key(name: &str) -> RolloutKey {

@@ -1,7 +1,7 @@
 //! The tick over a simulated world: what is recorded, when, and in which order with the writes.
 
 use std::sync::{
-    Mutex, MutexGuard,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -118,7 +118,7 @@ impl World for Watched {
         rollout.metadata.namespace = Some(key.namespace.clone());
         rollout.metadata.uid = Some("uid".into());
         rollout.status = Some(sim.status.clone());
-        Ok(Some(Observation { rollout, seen: sim.seen(), snapshot: () }))
+        Ok(Some(Observation { rollout: Arc::new(rollout), seen: sim.seen(), snapshot: () }))
     }
 
     async fn carry_out(&self, _: &Observation, action: &Action) -> Result<(), WorldError> {

@@ -77,7 +77,7 @@ impl Play<'_> {
     }
 
     /// The judges and the engine each do what is due.
-    async fn turn(&self, now: Timestamp) -> Result<(Rollout, Seen), CliError> {
+    async fn turn(&self, now: Timestamp) -> Result<(Arc<Rollout>, Seen), CliError> {
         self.world.judge(now).await;
         let key = self.world.key();
         match tick(&self.world, &key, &*self.clock).await {

@@ -26,8 +26,7 @@ use crate::{
         },
     },
     cluster::{
-        decode::decode,
-        item::{Item, Page},
+        raw_object::{Page, RawObject},
         table::key_of,
     },
     view::phrases,
@@ -132,19 +131,20 @@ fn readable(list: &str) -> Result<(Vec<Rollout>, Vec<Unreadable>), serde_json::E
     let types = TypeMeta { api_version: Rollout::api_version(&()).into(), kind: Rollout::kind(&()).into() };
     let (mut rollouts, mut unreadable) = (Vec::new(), Vec::new());
     for raw in page.items() {
-        let read = Item::read(raw, &types).map(|item| (key_of(item.metadata()), item));
-        let (name, why) = match read {
-            Err(why) => ("a Rollout".to_owned(), why),
-            Ok((key, Item::Unread(unread))) => (format!("Rollout {}/{}", key.namespace, key.name), unread.why),
-            Ok((key, Item::Whole(object))) => match decode(&object) {
-                Ok(rollout) => {
-                    rollouts.push(rollout);
-                    continue;
-                }
-                Err(why) => (format!("Rollout {}/{}", key.namespace, key.name), why),
-            },
+        let object = match RawObject::item(raw, &types) {
+            Ok(object) => object,
+            Err(why) => {
+                unreadable.push(Unreadable { name: "a Rollout".to_owned(), why });
+                continue;
+            }
         };
-        unreadable.push(Unreadable { name, why });
+        match object.decode() {
+            Ok(rollout) => rollouts.push(rollout),
+            Err(why) => {
+                let key = key_of(object.metadata());
+                unreadable.push(Unreadable { name: format!("Rollout {}/{}", key.namespace, key.name), why });
+            }
+        }
     }
     Ok((rollouts, unreadable))
 }

@@ -2,13 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kube::core::{DynamicObject, ObjectMeta};
-use serde_json::{Map, Value, json};
+use kube::core::ObjectMeta;
+use serde_json::{Value, json};
 
-use crate::{
-    cluster::item::{Fields, Unread},
-    ports::RolloutKey,
-};
+use crate::{cluster::raw_object::RawObject, ports::RolloutKey};
 
 /// A namespaced name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,14 +33,10 @@ pub trait Kept: Clone + PartialEq + Send + Sync + Sized + 'static {
     /// Whether nearly all are records of what has ended, of which a cluster may hold thousands.
     const RECORDS: bool = false;
 
-    /// The fields from which `keep` takes all that it keeps, where an object needs no more: no other is read.
-    fn brief(_fields: &Fields<'_>) -> Option<Map<String, Value>> {
-        None
-    }
-    /// Prunes a raw object.
-    fn keep(object: &DynamicObject) -> Self;
+    /// What is kept of an object, or why it cannot be read.
+    fn keep(object: &RawObject<'_>) -> Result<Self, String>;
     /// What is kept of an object that cannot be read; `None`: it counts as absent.
-    fn keep_unread(_object: &Unread) -> Option<Self> {
+    fn keep_unread(_object: &RawObject<'_>, _why: &str) -> Option<Self> {
         None
     }
     /// Whether a watch on the kind shows an object with this metadata; it selects by label.
@@ -117,8 +110,8 @@ impl<T> Entry<T> {
 }
 
 impl<T: Kept> Entry<T> {
-    pub(in crate::cluster) fn new(object: &DynamicObject) -> Self {
-        Entry::with(&object.metadata, T::keep(object))
+    pub(in crate::cluster) fn of(object: &RawObject<'_>) -> Result<Self, String> {
+        Ok(Entry::with(object.metadata(), T::keep(object)?))
     }
 }
 

@@ -15,20 +15,19 @@ use super::{
     entry::{Change, Entry, Kept, ObjectKey, key_of, version_of},
     version::{is_newer, number},
 };
-use crate::cluster::item::Item;
+use crate::cluster::raw_object::RawObject;
 
 /// An object as it goes into the table.
 #[derive(Debug)]
-pub enum Row<T> {
-    /// One that was read.
-    Entry(Arc<Entry<T>>),
-    /// One that exists and cannot be read.
-    Gap(Gap),
+pub struct Row<T> {
+    kept: Result<Arc<Entry<T>>, Gap>,
+    /// Why it cannot be read.
+    fault: Option<String>,
 }
 
-/// An object of which nothing is kept but why.
+/// An object of which nothing is kept but why it cannot be read.
 #[derive(Clone, Debug)]
-pub struct Gap {
+struct Gap {
     key: ObjectKey,
     version: String,
     why: String,
@@ -36,33 +35,35 @@ pub struct Gap {
 
 impl<T: Kept> Row<T> {
     /// What is kept of an object.
-    pub fn of(item: &Item) -> Self {
-        match item {
-            Item::Whole(object) => Row::Entry(Arc::new(Entry::new(object))),
-            Item::Unread(unread) => match T::keep_unread(unread) {
-                Some(value) => Row::Entry(Arc::new(Entry::with(&unread.metadata, value))),
-                None => Row::Gap(Gap {
-                    key: key_of(&unread.metadata),
-                    version: version_of(&unread.metadata).to_owned(),
-                    why: unread.why.clone(),
-                }),
-            },
+    pub fn of(object: &RawObject<'_>) -> Self {
+        match Entry::of(object) {
+            Ok(entry) => Row::known(Arc::new(entry)),
+            Err(why) => {
+                let meta = object.metadata();
+                let gap = || Gap { key: key_of(meta), version: version_of(meta).to_owned(), why: why.clone() };
+                let unread = T::keep_unread(object, &why);
+                Row { kept: unread.map(|value| Arc::new(Entry::with(meta, value))).ok_or_else(gap), fault: Some(why) }
+            }
         }
+    }
+
+    /// What is kept already.
+    pub fn known(entry: Arc<Entry<T>>) -> Self {
+        Row { kept: Ok(entry), fault: None }
+    }
+
+    /// Why it cannot be read.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
     }
 
     /// Its namespace and name.
     pub fn key(&self) -> &ObjectKey {
-        match self {
-            Row::Entry(entry) => &entry.key,
-            Row::Gap(gap) => &gap.key,
-        }
+        self.kept.as_ref().map_or_else(|gap| &gap.key, |entry| &entry.key)
     }
 
-    fn version(&self) -> &str {
-        match self {
-            Row::Entry(entry) => &entry.version,
-            Row::Gap(gap) => &gap.version,
-        }
+    pub(super) fn version(&self) -> &str {
+        self.kept.as_ref().map_or_else(|gap| &gap.version, |entry| &entry.version)
     }
 }
 
@@ -225,12 +226,11 @@ impl<T> Rows<T> {
     }
 
     /// Whether an event of the watch shows nothing new. Our own write that comes back is ours alone no longer.
-    pub fn is_known(&mut self, meta: &ObjectMeta) -> bool {
-        let (key, version) = (key_of(meta), version_of(meta));
+    pub fn is_known(&mut self, key: &ObjectKey, version: &str) -> bool {
         self.reached(version);
-        match self.version(&key) {
+        match self.version(key) {
             Some(known) if known == version => {
-                self.unshown.remove(&key);
+                self.unshown.remove(key);
                 true
             }
             Some(known) => !is_newer(version, known),
@@ -281,7 +281,7 @@ impl<T: Kept> Rows<T> {
     /// Whether a row of a list shows an object as it was before a write of ours that the list must hold: so many answers had
     /// come when it began.
     pub fn undoes(&self, listed: &Row<T>, answers: u64) -> bool {
-        let (Row::Entry(listed), Some((answer, version))) = (listed, self.unshown.writes.get(listed.key())) else {
+        let (Ok(listed), Some((answer, version))) = (&listed.kept, self.unshown.writes.get(listed.key())) else {
             return false;
         };
         let same = self.entry(&listed.key).is_some_and(|known| known.uid == listed.uid);
@@ -299,14 +299,14 @@ impl<T: Kept> Rows<T> {
 
     /// Puts an object in the place of what was there.
     pub fn put(&mut self, row: Row<T>) -> Option<Change<T>> {
-        if let (Row::Entry(new), Some(old)) = (&row, self.entry(row.key()))
+        if let (Ok(new), Some(old)) = (&row.kept, self.entry(row.key()))
             && Arc::ptr_eq(new, old)
         {
             return None;
         }
         let old = self.take(row.key());
-        let new = match row {
-            Row::Entry(new) => {
+        let new = match row.kept {
+            Ok(new) => {
                 if let Some(group) = new.value.group() {
                     let group = ObjectKey::new(&new.key.namespace, group);
                     self.groups.entry(group).or_default().insert(ByName(Arc::clone(&new)));
@@ -314,7 +314,7 @@ impl<T: Kept> Rows<T> {
                 self.objects.insert(ByKey(Arc::clone(&new)));
                 Some(new)
             }
-            Row::Gap(gap) => {
+            Err(gap) => {
                 self.gaps.insert(gap.key.clone(), gap);
                 None
             }

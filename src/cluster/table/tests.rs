@@ -6,14 +6,13 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::cluster::item::{Unread, watched};
+use crate::cluster::objects::Answer;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Colour(String, Option<String>);
 impl Kept for Colour {
-    fn keep(object: &DynamicObject) -> Self {
-        let text = |field: &str| object.data.get(field).and_then(|v| v.as_str()).map(str::to_owned);
-        Colour(text("colour").unwrap_or_default(), text("group"))
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        Ok(Colour(object.read("colour")?, object.get("group")))
     }
     fn group(&self) -> Option<&str> {
         self.1.as_deref()
@@ -23,18 +22,23 @@ impl Kept for Colour {
     }
 }
 
-fn object(name: &str, version: u64, colour: &str) -> DynamicObject {
+fn object(name: &str, version: u64, colour: &str) -> Answer {
     born(name, name, version, colour)
 }
 
-fn born(name: &str, uid: &str, version: u64, colour: &str) -> DynamicObject {
-    watched(&json!({
+fn born(name: &str, uid: &str, version: u64, colour: &str) -> Answer {
+    let object = json!({
         "metadata": {"name": name, "namespace": "n", "uid": uid, "resourceVersion": version.to_string()},
-        "colour": colour, "group": "g"}))
+        "colour": colour, "group": "g"});
+    Answer::new(object.to_string()).unwrap()
 }
 
-fn item(name: &str, version: u64, colour: &str) -> Item {
-    Item::Whole(Box::new(object(name, version, colour)))
+fn row(object: &Answer) -> Row<Colour> {
+    Row::of(&object.object().unwrap())
+}
+
+fn item(name: &str, version: u64, colour: &str) -> Row<Colour> {
+    row(&object(name, version, colour))
 }
 
 fn colour(table: &Table<Colour>, name: &str) -> Option<String> {
@@ -45,10 +49,16 @@ fn names(table: &Table<Colour>) -> Vec<String> {
     table.group("n", "g").iter().map(|entry| entry.key.name.clone()).collect()
 }
 
+/// One object of a list.
+fn take(table: &Table<Colour>, listing: &mut Listing<Colour>, object: &Answer) {
+    let row = table.listed(listing, &object.object().unwrap());
+    listing.take(row);
+}
+
 /// A whole list, during which `meanwhile` happens.
-fn list(table: &Table<Colour>, version: u64, items: &[Item], meanwhile: impl FnOnce()) -> Vec<Change<Colour>> {
+fn list(table: &Table<Colour>, version: u64, objects: &[Answer], meanwhile: impl FnOnce()) -> Vec<Change<Colour>> {
     let mut listing = table.list(false);
-    items.iter().for_each(|item| table.take(&mut listing, item));
+    objects.iter().for_each(|object| take(table, &mut listing, object));
     meanwhile();
     table.replace(listing, &version.to_string()).changes
 }
@@ -57,33 +67,33 @@ fn list(table: &Table<Colour>, version: u64, items: &[Item], meanwhile: impl FnO
 #[test]
 fn a_write_of_ours_that_the_watch_goes_past_was_undone_by_a_restore() {
     let table = Table::<Colour>::default();
-    list(&table, 232, &[item("a", 218, "red")], || ());
+    list(&table, 232, &[object("a", 218, "red")], || ());
     table.wrote(&object("a", 236, "blue"));
-    table.seen(&item("b", 234, "red"));
+    table.seen(item("b", 234, "red"));
     assert_eq!(table.passed_over(), None, "the watch is behind, as it may be");
     table.reached("235");
     assert_eq!(table.passed_over(), None);
     table.reached("237");
     assert_eq!(table.passed_over(), Some(236));
-    list(&table, 240, &[item("a", 218, "red"), item("b", 234, "red")], || ());
+    list(&table, 240, &[object("a", 218, "red"), object("b", 234, "red")], || ());
     assert_eq!((table.passed_over(), colour(&table, "a").as_deref()), (None, Some("red")));
 }
 
 /// The list shows whether it was a restore, or a server that left an event out.
 #[test]
 fn a_list_without_a_write_of_ours_that_it_must_hold_is_from_a_backup() {
-    let restored = |listed: Item, version: u64| {
+    let restored = |listed: Answer, version: u64| {
         let table = Table::<Colour>::default();
-        list(&table, 232, &[item("a", 218, "red")], || ());
+        list(&table, 232, &[object("a", 218, "red")], || ());
         table.wrote(&object("a", 236, "blue"));
         let mut listing = table.list(false);
-        table.take(&mut listing, &listed);
+        take(&table, &mut listing, &listed);
         table.replace(listing, &version.to_string()).restored
     };
-    assert!(restored(item("a", 218, "red"), 240), "our write at 236 is undone");
-    assert!(!restored(item("a", 236, "blue"), 240));
-    assert!(!restored(item("a", 239, "green"), 240), "changed since");
-    let another = Item::Whole(Box::new(born("a", "another", 220, "red")));
+    assert!(restored(object("a", 218, "red"), 240), "our write at 236 is undone");
+    assert!(!restored(object("a", 236, "blue"), 240));
+    assert!(!restored(object("a", 239, "green"), 240), "changed since");
+    let another = born("a", "another", 220, "red");
     assert!(!restored(another, 240), "deleted, and created again by another client");
 }
 
@@ -91,7 +101,7 @@ fn a_list_without_a_write_of_ours_that_it_must_hold_is_from_a_backup() {
 #[test]
 fn a_write_to_an_object_that_the_watch_does_not_select_is_not_waited_for() {
     let table = Table::<Colour>::default();
-    table.seen(&item("a", 100, "red"));
+    table.seen(item("a", 100, "red"));
     let mut unlabelled = object("a", 101, "blue");
     unlabelled.metadata.labels = Some(BTreeMap::from([("hidden".to_owned(), String::new())]));
     table.wrote(&unlabelled);
@@ -104,9 +114,9 @@ fn a_write_to_an_object_that_the_watch_does_not_select_is_not_waited_for() {
 fn a_write_of_ours_that_the_watch_shows_is_not_passed_over() {
     let table = Table::<Colour>::default();
     table.wrote(&object("a", 5, "blue"));
-    table.seen(&item("a", 5, "blue"));
+    table.seen(item("a", 5, "blue"));
     table.wrote(&object("b", 6, "blue"));
-    table.seen(&item("b", 7, "red"));
+    table.seen(item("b", 7, "red"));
     table.wrote(&object("c", 8, "blue"));
     table.deleted(&object("c", 9, "blue").metadata);
     table.wrote(&object("d", 10, "blue"));
@@ -125,14 +135,14 @@ fn a_write_of_ours_that_the_watch_shows_is_not_passed_over() {
 #[test]
 fn an_event_older_than_our_own_write_is_ignored() {
     let table = Table::<Colour>::default();
-    table.seen(&item("a", 1, "red"));
+    table.seen(item("a", 1, "red"));
     table.wrote(&object("a", 5, "blue"));
-    assert!(table.seen(&item("a", 3, "green")).is_none());
+    assert!(table.seen(item("a", 3, "green")).is_none());
     assert_eq!(colour(&table, "a").as_deref(), Some("blue"));
-    assert!(table.seen(&item("a", 5, "blue")).is_none(), "our own write comes back: no trigger");
-    let change = table.seen(&item("a", 6, "blue")).unwrap();
+    assert!(table.seen(item("a", 5, "blue")).is_none(), "our own write comes back: no trigger");
+    let change = table.seen(item("a", 6, "blue")).unwrap();
     assert!(!change.matters(), "only the version moved");
-    assert!(table.seen(&item("a", 10, "red")).unwrap().matters(), "versions are numbers, not texts");
+    assert!(table.seen(item("a", 10, "red")).unwrap().matters(), "versions are numbers, not texts");
 }
 
 /// Our last write, deleted by another client while the watch was broken, is gone with the next list, although nothing
@@ -140,13 +150,13 @@ fn an_event_older_than_our_own_write_is_ignored() {
 #[test]
 fn a_list_removes_what_we_wrote_and_others_deleted_meanwhile() {
     let table = Table::<Colour>::default();
-    table.seen(&item("a", 4, "red"));
+    table.seen(item("a", 4, "red"));
     for (came_back, at) in [(true, 9), (false, 29)] {
         table.wrote(&object("b", at, "blue"));
         if came_back {
-            table.seen(&item("b", at, "blue"));
+            table.seen(item("b", at, "blue"));
         }
-        assert_eq!(list(&table, at + 3, &[item("a", 4, "red")], || ()).len(), 1);
+        assert_eq!(list(&table, at + 3, &[object("a", 4, "red")], || ()).len(), 1);
         assert_eq!(names(&table), ["a"], "came back: {came_back}");
     }
 }
@@ -155,13 +165,13 @@ fn a_list_removes_what_we_wrote_and_others_deleted_meanwhile() {
 #[test]
 fn what_we_wrote_while_a_list_was_taken_stays_when_it_is_newer_than_the_list() {
     let table = Table::<Colour>::default();
-    table.seen(&item("a", 1, "red"));
+    table.seen(item("a", 1, "red"));
     let meanwhile = || {
         table.wrote(&object("a", 11, "blue"));
         table.wrote(&object("b", 12, "blue"));
         table.wrote(&object("c", 8, "blue"));
     };
-    list(&table, 10, &[item("a", 1, "red")], meanwhile);
+    list(&table, 10, &[object("a", 1, "red")], meanwhile);
     assert_eq!(names(&table), ["a", "b"], "the list at 10 would hold c if it had not been deleted");
     assert_eq!(colour(&table, "a").as_deref(), Some("blue"));
 }
@@ -171,14 +181,14 @@ fn what_we_wrote_while_a_list_was_taken_stays_when_it_is_newer_than_the_list() {
 fn after_a_restore_of_etcd_the_list_wins_though_its_versions_are_lower() {
     let table = Table::<Colour>::default();
     for name in ["a", "b"] {
-        table.seen(&item(name, 1000, "new"));
+        table.seen(item(name, 1000, "new"));
     }
     table.wrote(&object("c", 1005, "new"));
-    let changes = list(&table, 501, &[item("a", 400, "old"), item("d", 401, "old")], || ());
+    let changes = list(&table, 501, &[object("a", 400, "old"), object("d", 401, "old")], || ());
     assert_eq!(changes.iter().filter(|change| change.matters()).count(), 4);
     assert_eq!(names(&table), ["a", "d"]);
     assert_eq!(colour(&table, "a").as_deref(), Some("old"));
-    assert!(table.seen(&item("a", 502, "newer")).is_some(), "and events go on from there");
+    assert!(table.seen(item("a", 502, "newer")).is_some(), "and events go on from there");
     table.wrote(&object("a", 503, "ours"));
     assert_eq!(colour(&table, "a").as_deref(), Some("ours"));
 }
@@ -187,7 +197,7 @@ fn after_a_restore_of_etcd_the_list_wins_though_its_versions_are_lower() {
 #[test]
 fn a_late_answer_to_a_write_brings_nothing_back() {
     let table = Table::<Colour>::default();
-    table.seen(&item("a", 1, "red"));
+    table.seen(item("a", 1, "red"));
     table.deleted(&object("a", 7, "red").metadata);
     table.wrote(&object("a", 5, "blue"));
     assert!(names(&table).is_empty());
@@ -200,14 +210,15 @@ fn a_late_answer_to_a_write_brings_nothing_back() {
 #[test]
 fn an_object_that_cannot_be_read_is_absent_and_says_why() {
     let table = Table::<Colour>::default();
-    table.seen(&item("a", 1, "red"));
-    let metadata = object("a", 2, "").metadata;
-    let unread = |metadata| Item::Unread(Box::new(Unread { metadata, status: None, why: "deep".into() }));
-    assert!(table.seen(&unread(metadata.clone())).unwrap().matters());
-    assert_eq!((colour(&table, "a"), table.unreadable("n", "a").as_deref()), (None, Some("deep")));
-    list(&table, 3, &[unread(metadata)], || ());
-    assert_eq!(table.unreadable("n", "a").as_deref(), Some("deep"));
-    table.seen(&item("a", 4, "red"));
+    table.seen(item("a", 1, "red"));
+    let metadata = json!({"name": "a", "namespace": "n", "uid": "a", "resourceVersion": "2"});
+    let unread = Answer::new(json!({"metadata": metadata, "colour": 7}).to_string()).unwrap();
+    let says = |table: &Table<Colour>| table.unreadable("n", "a").is_some_and(|why| why.starts_with("colour: invalid"));
+    assert!(table.seen(row(&unread)).unwrap().matters());
+    assert!(colour(&table, "a").is_none() && says(&table));
+    list(&table, 3, &[unread], || ());
+    assert!(says(&table));
+    table.seen(item("a", 4, "red"));
     assert_eq!((colour(&table, "a").is_some(), table.unreadable("n", "a")), (true, None));
 }
 
@@ -257,13 +268,13 @@ struct Store {
     births: u64,
     /// Writes in all histories: no two have one content, if that is asked for.
     writes: Option<u64>,
-    objects: BTreeMap<String, DynamicObject>,
+    objects: BTreeMap<String, Answer>,
     /// What happened: the object, and whether it was deleted.
-    log: Vec<(u64, DynamicObject, bool)>,
+    log: Vec<(u64, Answer, bool)>,
 }
 
 impl Store {
-    fn write(&mut self, name: u8) -> DynamicObject {
+    fn write(&mut self, name: u8) -> Answer {
         self.version += 1;
         let name = name.to_string();
         let uid = self.objects.get(&name).and_then(|known| known.metadata.uid.clone()).unwrap_or_else(|| {
@@ -289,14 +300,14 @@ impl Store {
 }
 
 /// A list under way: begun, or taken by the server.
-type Taken = (Listing<Colour>, Option<(u64, Vec<DynamicObject>)>);
+type Taken = (Listing<Colour>, Option<(u64, Vec<Answer>)>);
 
 #[derive(Default)]
 struct World {
     store: Store,
     saved: Option<Store>,
     table: Table<Colour>,
-    answers: Vec<DynamicObject>,
+    answers: Vec<Answer>,
     /// Up to where the watch has shown events; `None` while it is broken.
     watch: Option<u64>,
     listing: Option<Taken>,
@@ -337,7 +348,7 @@ impl World {
         if deleted {
             self.table.deleted(&object.metadata);
         } else {
-            self.table.seen(&Item::Whole(Box::new(object)));
+            self.table.seen(row(&object));
         }
         true
     }
@@ -353,7 +364,7 @@ impl World {
             }
             Some((mut listing, Some((version, objects)))) => {
                 for object in objects {
-                    self.table.take(&mut listing, &Item::Whole(Box::new(object)));
+                    take(&self.table, &mut listing, &object);
                 }
                 self.table.replace(listing, &version.to_string());
                 (self.watch, self.doubtful) = (Some(version), false);
@@ -400,7 +411,8 @@ impl World {
 
     fn stored(&self) -> BTreeMap<String, (String, String)> {
         let objects = self.store.objects.iter();
-        let row = |object: &DynamicObject| (version_of(&object.metadata).to_owned(), Colour::keep(object).0);
+        let row =
+            |object: &Answer| (version_of(&object.metadata).to_owned(), object.entry::<Colour>().unwrap().value.0);
         objects.map(|(name, object)| (name.clone(), row(object))).collect()
     }
 }

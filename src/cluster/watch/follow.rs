@@ -76,8 +76,8 @@ impl Watch {
         if whose(&change.old) != whose(&change.new) {
             for key in &keys {
                 let entry = self.cluster.tables.rollouts.get(&key.namespace, &key.name);
-                let rollout = entry.and_then(|entry| entry.value.read().ok());
-                self.touch(self.cluster.index(key, rollout.as_ref()));
+                let rollout = entry.and_then(|entry| self.cluster.recent.read(&entry).ok());
+                self.touch(self.cluster.index(key, rollout.as_deref()));
             }
         }
         self.touch(keys);

@@ -9,8 +9,8 @@ use futures::{AsyncBufRead, AsyncBufReadExt};
 
 use super::failure::Failure;
 use crate::cluster::{
-    item::{Page, PageMeta},
     nesting::Nesting,
+    raw_object::{Page, PageMeta},
 };
 
 /// The longest object. etcd stores objects of 1.5 MiB by default.

@@ -7,7 +7,6 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::DynamicObject;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -19,6 +18,7 @@ use crate::{
     cluster::{
         chain::chain,
         health::{Health, Streams},
+        raw_object::RawObject,
         resources::{resource, route_resource, watched_kinds},
         router_kinds::Found,
         table::{Change, Kept, ObjectKey, Table},
@@ -42,8 +42,8 @@ pub struct CachedDefinition {
 }
 
 impl Kept for CachedDefinition {
-    fn keep(object: &DynamicObject) -> Self {
-        CachedDefinition { version: object.metadata.resource_version.clone() }
+    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
+        Ok(CachedDefinition { version: object.metadata().resource_version.clone() })
     }
 }
 

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::cluster::{
     health::Health,
-    item::{Head, Item, PageMeta},
-    table::{Change, Kept, Listing, ObjectKey, Table, key_of, number},
+    raw_object::{PageMeta, RawObject},
+    table::{Change, Kept, Listing, ObjectKey, Row, Table, key_of, number},
 };
 
 /// Objects a page.
@@ -247,11 +247,13 @@ impl<T: Kept> Stream<'_, T> {
             continue_token: token,
             ..ListParams::default()
         };
-        let known = &progress.unread;
-        let page = self.read_page(&params, |raw| {
-            if let Some(item) = self.head(raw).map(|head| self.rest(head, known)) {
-                unread.extend(matches!(item, Item::Unread(_)).then(|| key_of(item.metadata())));
-                self.table.take(listing, &item);
+        let (known, types) = (&progress.unread, self.types());
+        let page = self.read_page(&params, |text| {
+            if let Some(object) = self.object(text, &types) {
+                let row = self.table.listed(listing, &object);
+                self.note_fault(&row, known);
+                unread.extend(row.fault().map(|_| row.key().clone()));
+                listing.take(row);
             }
         });
         let page = within(if from_memory { WHOLE } else { ANSWER }, page).await;
@@ -294,7 +296,7 @@ impl<T: Kept> Stream<'_, T> {
         }
         let lasts = Duration::from_secs(seconds.into()) + MARGIN;
         let end = Instant::now() + lasts;
-        let mut line = Vec::new();
+        let (mut line, types) = (Vec::new(), self.types());
         loop {
             line.clear();
             let mut bounded = (&mut lines).take(LONGEST_OBJECT as u64);
@@ -313,7 +315,7 @@ impl<T: Kept> Stream<'_, T> {
             }
             let text = String::from_utf8_lossy(&line);
             let frame: Frame<'_> = serde_json::from_str(&text).map_err(|error| Failure::Garbled(error.to_string()))?;
-            let reached = self.take(&frame, &mut progress.unread, changed)?;
+            let reached = self.take(&frame, &types, &mut progress.unread, changed)?;
             progress.events += 1;
             self.health.lives();
             if let Some(version) = reached {
@@ -357,6 +359,7 @@ impl<T: Kept> Stream<'_, T> {
     fn take(
         &self,
         frame: &Frame<'_>,
+        types: &TypeMeta,
         unread: &mut HashSet<ObjectKey>,
         changed: &(impl Fn(&Change<T>) + Send + Sync),
     ) -> Result<Option<String>, Failure> {
@@ -369,46 +372,41 @@ impl<T: Kept> Stream<'_, T> {
             self.table.reached(&mark.metadata.resource_version);
             return Ok(Some(mark.metadata.resource_version).filter(|version| !version.is_empty()));
         }
-        let Some(head) = self.head(frame.object.get()) else { return Ok(None) };
-        let reached = head.metadata().resource_version.clone();
+        let Some(object) = self.object(frame.object.get(), types) else { return Ok(None) };
         let change = if frame.what == "DELETED" {
-            unread.remove(&key_of(head.metadata()));
-            self.table.deleted(head.metadata())
-        } else if self.table.knows(head.metadata()) {
+            unread.remove(&key_of(object.metadata()));
+            self.table.deleted(object.metadata())
+        } else if self.table.knows(object.metadata()) {
             None
         } else {
-            let item = self.rest(head, unread);
-            let key = key_of(item.metadata());
-            if matches!(item, Item::Unread(_)) {
-                unread.insert(key)
-            } else {
-                unread.remove(&key)
+            let row = Row::of(&object);
+            self.note_fault(&row, unread);
+            match row.fault() {
+                Some(_) => unread.insert(row.key().clone()),
+                None => unread.remove(row.key()),
             };
-            self.table.seen(&item)
+            self.table.seen(row)
         };
         change.iter().filter(|change| change.matters()).for_each(changed);
-        Ok(reached)
+        Ok(object.into_metadata().resource_version)
     }
 
     /// Reads the metadata of an object.
-    fn head<'a>(&self, raw: &'a str) -> Option<Head<'a>> {
+    fn object<'o>(&self, text: &'o str, types: &'o TypeMeta) -> Option<RawObject<'o>> {
+        let object = RawObject::item(text, types);
         let kind = &self.resource.kind;
-        let head = Head::read(raw);
-        head.inspect_err(|why| tracing::warn!(%kind, %why, "an object without valid metadata is skipped")).ok()
+        object.inspect_err(|why| tracing::warn!(%kind, %why, "an object without valid metadata is skipped")).ok()
     }
 
-    /// Reads the rest of an object; one that cannot be read is logged the first time.
-    fn rest(&self, head: Head<'_>, unread: &HashSet<ObjectKey>) -> Item {
-        let kind = &self.resource.kind;
-        let types = TypeMeta { api_version: self.resource.api_version.clone(), kind: kind.clone() };
-        let item = head.rest(&types, T::brief);
-        if let Item::Unread(found) = &item
-            && !unread.contains(&key_of(&found.metadata))
-        {
-            let ObjectKey { namespace, name } = key_of(&found.metadata);
-            tracing::warn!(%kind, %namespace, %name, why = %found.why, "cannot read an object");
-        }
-        item
+    /// An object that cannot be read is logged the first time.
+    fn note_fault(&self, row: &Row<T>, unread: &HashSet<ObjectKey>) {
+        let Some(why) = row.fault().filter(|_| !unread.contains(row.key())) else { return };
+        let (kind, ObjectKey { namespace, name }) = (&self.resource.kind, row.key());
+        tracing::warn!(%kind, %namespace, %name, %why, "cannot read an object");
+    }
+
+    fn types(&self) -> TypeMeta {
+        TypeMeta { api_version: self.resource.api_version.clone(), kind: self.resource.kind.clone() }
     }
 }
 

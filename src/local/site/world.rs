@@ -49,7 +49,7 @@ impl World for Site {
             self.inner.keep(&mut state)?;
         }
         let seen = self.inner.seen(&state, &rollout);
-        Ok(Some(Observation { rollout, seen, snapshot: () }))
+        Ok(Some(Observation { rollout: Arc::new(rollout), seen, snapshot: () }))
     }
 
     async fn carry_out(&self, observation: &Observation, action: &Action) -> Result<(), WorldError> {
@@ -72,7 +72,7 @@ impl World for Site {
     }
 
     async fn record(&self, observation: &Observation, status: &RolloutStatus) -> Result<(), WorldError> {
-        let mut rollout = observation.rollout.clone();
+        let mut rollout = (*observation.rollout).clone();
         rollout.status = Some(status.clone());
         match self.inner.objects.replace(kinds::ROLLOUT, &rollout)? {
             Some(_) => Ok(()),
