@@ -60,7 +60,7 @@ impl Measured {
     /// What was used while `work` was running, and what it gave.
     pub async fn phase<T>(&self, work: impl Future<Output = Result<T>>) -> Result<(Phase, T)> {
         Usage::forget_peak(self.server.id())?;
-        let requests = Requests::of_controller(LISTEN)?;
+        let (requests, ticks) = (Requests::of_controller(LISTEN)?, ticks()?);
         let (usage, api, bytes, began) = (self.usage()?, Usage::of(self.api)?, self.meter.bytes(), Instant::now());
         let given = work.await?;
         let (after, took) = (self.usage()?, began.elapsed());
@@ -72,6 +72,7 @@ impl Measured {
             api_cpu: Usage::of(self.api)?.cpu - api.cpu,
             bytes: self.meter.bytes().since(bytes),
             requests: Requests::of_controller(LISTEN)?.since(&requests),
+            ticks: self::ticks()? - ticks,
         };
         Ok((phase, given))
     }
@@ -93,4 +94,11 @@ impl Measured {
     fn usage(&self) -> Result<Usage> {
         Usage::of(self.server.id())
     }
+}
+
+/// How often the controller has looked at a Rollout.
+fn ticks() -> Result<u64> {
+    let page = get_ok(&format!("http://{LISTEN}/metrics"))?;
+    let count = page.lines().find_map(|line| line.strip_prefix("glidepath_reconcile_duration_seconds_count "));
+    Ok(count.context("the controller does not count its ticks")?.parse()?)
 }

@@ -24,6 +24,8 @@ pub struct Phase {
     /// CPU seconds of the API server.
     pub api_cpu: f64,
     pub requests: Requests,
+    /// How often a Rollout was looked at.
+    pub ticks: u64,
     pub bytes: Bytes,
 }
 
@@ -101,7 +103,7 @@ impl Report {
     fn phase(&self, to: &mut Formatter<'_>, name: &str, phase: &Phase) -> Result {
         writeln!(
             to,
-            "| {name} | {:.0} s | {:.1} MB | {:.1} MB | {:.2} s | {:.1} s | {:.1} | {:.1} | {:.1} kB | {:.1} kB |",
+            "| {name} | {:.0} s | {:.1} MB | {:.1} MB | {:.2} s | {:.1} s | {:.1} | {:.1} | {:.1} | {:.1} kB | {:.1} kB |",
             phase.took.as_secs_f64(),
             phase.resident,
             phase.peak,
@@ -109,6 +111,7 @@ impl Report {
             phase.api_cpu,
             self.each(phase.requests.without_events().sum()),
             self.each(phase.requests.events()),
+            self.each(phase.ticks),
             self.each(phase.bytes.read) / 1000.0,
             self.each(phase.bytes.written) / 1000.0,
         )
@@ -125,8 +128,8 @@ impl Display for Report {
         writeln!(to, "\n{}\n", self.workload)?;
         writeln!(
             to,
-            "| part | took | RSS at its end | peak RSS | CPU controller | CPU API server | requests a Rollout | events a Rollout | read a Rollout | written a Rollout |\n\
-             |---|---|---|---|---|---|---|---|---|---|"
+            "| part | took | RSS at its end | peak RSS | CPU controller | CPU API server | requests a Rollout | events a Rollout | ticks a Rollout | read a Rollout | written a Rollout |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|"
         )?;
         self.phase(to, "first deploy", &self.first)?;
         self.phase(to, "at rest", &self.idle)?;
