@@ -81,7 +81,7 @@ impl Cluster {
 
     /// Takes in what a changed Rollout refers to, and triggers every Rollout whose claims that changes.
     pub(super) fn rollout_changed(&self, key: &RolloutKey, change: &Change<CachedRollout>) {
-        let now = change.new.as_ref().and_then(|entry| self.recent.read(entry).ok());
+        let now = change.new.as_ref().and_then(|entry| self.recent.rollout(entry));
         for rival in self.index(key, now.as_deref()) {
             self.triggers.rollout(rival);
         }

@@ -1,8 +1,11 @@
 //! The kinds we watch, pruned to the fields that decide something.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -81,7 +84,7 @@ impl Kept for CachedReplicaSet {
             carried: Carried::by_template(&spec.template),
             template: normal_template(spec.template),
             failure: failure.map(|condition| condition.message.clone()),
-            other_manager: other_manager(meta, &["replicas"]),
+            other_manager: other_manager(object, &["replicas"]),
         })
     }
     fn group(&self) -> Option<&str> {
@@ -188,7 +191,7 @@ impl Kept for CachedService {
             copied: mark(meta.annotations.as_ref(), COPIED_FACE).map(Into::into),
             has_original: original.is_some(),
             controller: controller(meta).map(Owner::of),
-            other_manager: other_manager(meta, &["selector"]),
+            other_manager: other_manager(object, &["selector"]),
         })
     }
 }
@@ -368,7 +371,7 @@ impl Kept for CachedDeployment {
             paused: spec.paused,
             selector: spec.selector,
             restarted_at: revision::restarted_at(&spec.template).map(str::to_owned),
-            other_manager: other_manager(object.metadata(), &["replicas", "paused"]),
+            other_manager: other_manager(object, &["replicas", "paused"]),
             template: normal_template(spec.template),
         })
     }
@@ -416,11 +419,10 @@ impl CachedRoute {
 
 impl Kept for CachedRoute {
     fn keep(object: &RawObject<'_>) -> Result<Self, String> {
-        let any_field = |spec: &Value| spec.as_object().is_some_and(|names| !names.is_empty());
         let text = object.text()?;
         // What JSON allows and we do not know how to write again must not be taken for nothing later.
         text.read::<Value>().map_err(|error| error.to_string())?;
-        Ok(CachedRoute { object: text, other_manager: newest_other(object.metadata(), any_field) })
+        Ok(CachedRoute { object: text, other_manager: newest_other(object, |owned| !owned.is_empty()) })
     }
     /// All of a namespace belong together: a router may want to see all of a kind.
     fn group(&self) -> Option<&str> {
@@ -430,18 +432,14 @@ impl Kept for CachedRoute {
 
 /// The field manager other than us that wrote any of these fields of the spec last. The API server takes a field from its
 /// manager when another one changes it, so that after a write of ours there is none.
-fn other_manager(meta: &ObjectMeta, fields: &[&str]) -> Option<String> {
-    newest_other(meta, |spec| fields.iter().any(|field| spec.get(format!("f:{field}")).is_some()))
+fn other_manager(object: &RawObject<'_>, fields: &[&str]) -> Option<String> {
+    newest_other(object, |owned| fields.iter().any(|field| owned.contains(*field)))
 }
 
 /// The field manager other than us that wrote last, of those whose fields of the spec count.
-fn newest_other(meta: &ObjectMeta, counts: impl Fn(&Value) -> bool) -> Option<String> {
-    let owns = |entry: &&ManagedFieldsEntry| {
-        let spec = entry.fields_v1.as_ref().and_then(|owned| owned.0.get("f:spec"));
-        entry.manager.as_deref() != Some(MANAGER) && spec.is_some_and(&counts)
-    };
-    let others = meta.managed_fields.iter().flatten().filter(owns);
-    others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0)).and_then(|entry| entry.manager.clone())
+fn newest_other(object: &RawObject<'_>, counts: impl Fn(&BTreeSet<String>) -> bool) -> Option<String> {
+    let others = object.writers().into_iter().filter(|writer| writer.manager.as_deref() != Some(MANAGER));
+    others.filter(|writer| counts(&writer.spec_fields)).max_by_key(|writer| writer.time)?.manager
 }
 
 /// The canonical text of a template without the label that we add, and without what a role adds.

@@ -5,6 +5,7 @@
 //! but its watches; every answer to a write goes into the tables at once (kube rule 5).
 
 mod action_log;
+mod answer;
 mod api_client;
 pub mod cached_rollout;
 mod call;
@@ -15,6 +16,7 @@ mod evict;
 mod evidence;
 mod face;
 mod fence;
+mod findings;
 mod first_look;
 mod handback;
 pub mod health;

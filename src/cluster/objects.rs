@@ -4,42 +4,12 @@
 use kube::{
     Client, Error, Resource,
     api::{ApiResource, DeleteParams, DynamicObject, GetParams, Patch, PatchParams, PostParams, Request},
-    core::{ObjectMeta, request},
+    core::request,
 };
 use serde::{Serialize, de::Error as _};
 use serde_json::Value;
 
-use super::{
-    raw_object::RawObject,
-    table::{Entry, Kept},
-};
-use crate::ports::WorldError;
-
-/// What the API server answered with: one object.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    text: String,
-    /// Its metadata.
-    pub metadata: ObjectMeta,
-}
-
-impl Answer {
-    /// Takes an answer, of which the metadata can be read.
-    pub fn new(text: String) -> Result<Self, String> {
-        let metadata = RawObject::of(&text)?.into_metadata();
-        Ok(Answer { text, metadata })
-    }
-
-    /// What is kept of the object.
-    pub fn entry<T: Kept>(&self) -> Result<Entry<T>, WorldError> {
-        Entry::of(&self.object()?).map_err(WorldError::Transient)
-    }
-
-    /// The object.
-    pub fn object(&self) -> Result<RawObject<'_>, WorldError> {
-        RawObject::of(&self.text).map_err(WorldError::Transient)
-    }
-}
+use super::answer::Answer;
 
 /// The objects of one kind in one namespace. No request is sent before it is awaited.
 pub struct Objects {

@@ -7,9 +7,10 @@ use kube::api::Patch;
 use serde_json::{Value, json};
 
 use super::{
+    findings::is_file_invalid,
     kinds::{CachedDeployment, CachedPod, CachedReplicaSet},
     locks::lock,
-    problems::{invalid, is_file_invalid},
+    recent::Decoded,
     resources::rollouts,
     routes::routing,
     shared::Cluster,
@@ -50,15 +51,15 @@ impl Cluster {
         if !self.serves(&key.namespace, &key.name) {
             return Ok(None);
         }
-        let rollout = match self.recent.read(&entry) {
-            Ok(rollout) => rollout,
+        let decoded = match self.recent.read(&entry) {
+            Ok(decoded) => decoded,
             Err(fault) => {
                 self.report_unreadable(key, &fault).await;
                 return Ok(None);
             }
         };
-        let finalizers = rollout.metadata.finalizers.clone().unwrap_or_default();
-        let ours = finalizers.iter().any(|name| name == FINALIZER);
+        let rollout = Arc::clone(&decoded.rollout);
+        let ours = rollout.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER);
         let deleting = rollout.metadata.deletion_timestamp.is_some();
         if deleting && !ours {
             return Ok(None);
@@ -69,18 +70,20 @@ impl Cluster {
         {
             Arc::make_mut(&mut rollout).spec.replicas = Some(count.get());
         }
-        let findings = invalid(&rollout);
+        let mut decoded = decoded.with(rollout);
+        let (rollout, findings) = (&decoded.rollout, decoded.findings());
         let old = rollout.status.as_ref().and_then(|status| rollout.spec.on_old_objects(status));
         // An invalid file takes no objects over: until it is fixed those on record are the ones that count.
         let objects_changed = old.is_some() && findings.is_none();
-        if let Some(old) = old {
-            Arc::make_mut(&mut rollout).spec = old;
+        if let Some(spec) = old {
+            let replaced = Rollout { spec, ..Rollout::clone(rollout) };
+            decoded = decoded.with(Arc::new(replaced));
         }
-        let mut snapshot = self.take_snapshot(key, rollout);
+        let mut snapshot = self.take_snapshot(key, &decoded);
         let mut seen = self.seen(&snapshot);
         let blocked = findings.is_some() || seen.problems.iter().any(|problem| problem.blocks_all);
         if !deleting && !blocked && self.keep_in_step(&snapshot).await? {
-            snapshot = self.take_snapshot(key, Arc::clone(&snapshot.rollout));
+            snapshot = self.take_snapshot(key, &decoded);
             seen = self.seen(&snapshot);
         }
         let runs = self.runs_seen(key, &snapshot.rollout).await?;
@@ -139,7 +142,8 @@ impl Cluster {
         revisions
     }
 
-    fn take_snapshot(&self, key: &RolloutKey, rollout: Arc<Rollout>) -> Snapshot {
+    fn take_snapshot(&self, key: &RolloutKey, decoded: &Decoded) -> Snapshot {
+        let rollout = Arc::clone(&decoded.rollout);
         let uid = rollout.metadata.uid.clone().unwrap_or_default();
         let revisions = self.revisions_of(key, &rollout);
         let workload = rollout.spec.workload_ref.as_ref();
@@ -156,7 +160,7 @@ impl Cluster {
             version: rollout.metadata.resource_version.clone().unwrap_or_default(),
             traffic: self.observe_traffic(key, &targets, &routers, &context),
             targets,
-            template: wanted_template(&rollout, workload.as_deref(), &revisions),
+            template: decoded.template().or_else(|| wanted_template(workload.as_deref(), &revisions)),
             key: key.clone(),
             rollout,
             selector,
@@ -319,18 +323,14 @@ fn selected_revision(snapshot: &Snapshot, service: &str) -> Option<String> {
 
 /// Rule S1: a Deployment's template is compared with our ReplicaSets' first, and the hash only names a new one.
 fn wanted_template(
-    rollout: &Rollout,
     workload: Option<&Entry<CachedDeployment>>,
     revisions: &[Arc<Entry<CachedReplicaSet>>],
-) -> Option<WantedTemplate> {
-    if let Some(raw) = &rollout.spec.template {
-        return Some(WantedTemplate { id: revision::id(raw), raw: raw.clone() });
-    }
+) -> Option<Arc<WantedTemplate>> {
     let workload = workload?;
     let raw: Value = serde_json::from_str(&workload.value.template).ok()?;
     let known = revisions.iter().find(|entry| entry.value.template == workload.value.template);
     let id = known.map_or_else(|| revision::id(&raw), |entry| entry.value.revision.clone());
-    Some(WantedTemplate { id, raw })
+    Some(Arc::new(WantedTemplate { id, raw }))
 }
 
 fn read_routes(snapshot: &Snapshot, objects: &Objects) -> (Option<RouteSeen>, Option<RouteError>) {

@@ -1,16 +1,13 @@
 //! What blocks a Rollout, with what its owner can do.
 
-use super::{references, resources::watched_kinds, shared::Cluster, snapshot::Snapshot, targets::Split};
+use super::{
+    findings::blocking, references, resources::watched_kinds, shared::Cluster, snapshot::Snapshot, targets::Split,
+};
 use crate::{
-    api::{
-        Rollout,
-        reason::Reason,
-        status::Course,
-        validate::{self, Finding, Severity},
-    },
+    api::{Rollout, reason::Reason, status::Course, validate},
     engine::Problem,
     ports::RolloutKey,
-    router::{self, RouteError, Router, WatchedKind},
+    router::{RouteError, Router, WatchedKind},
 };
 
 impl Cluster {
@@ -56,7 +53,7 @@ impl Cluster {
                 return None;
             }
             let entry = self.tables.rollouts.get(&other.namespace, &other.name)?;
-            self.recent.read(&entry).ok().filter(|rival| turn(rival) < turn(&snapshot.rollout))
+            self.recent.rollout(&entry).filter(|rival| turn(rival) < turn(&snapshot.rollout))
         };
         for object in references::exclusive(&snapshot.key, &snapshot.rollout) {
             let (plural, namespace, name) = &object;
@@ -107,21 +104,6 @@ impl Cluster {
     }
 }
 
-/// The findings of `lint`, with the same messages.
-pub(super) fn invalid(rollout: &Rollout) -> Option<Problem> {
-    let mut found = validate::name("Rollout", rollout.metadata.name.as_deref().unwrap_or_default());
-    found.extend(validate::rollout(&rollout.spec));
-    found.extend(router::unmet(&rollout.spec));
-    invalid_by(&found)
-}
-
-/// Whether nothing but the file's own mistakes lets nothing begin, and the objects that were written to are on record.
-pub(super) fn is_file_invalid(rollout: &Rollout, problems: &[Problem]) -> bool {
-    let on_record = rollout.status.as_ref().is_some_and(|status| status.memory.objects.is_some());
-    let mut blocking = problems.iter().filter(|problem| problem.blocks_all).peekable();
-    on_record && blocking.peek().is_some() && blocking.all(|problem| problem.reason == Reason::InvalidSpec)
-}
-
 /// Problems of the Deployment, with the messages of `lint` for the Rollout's own selector and template.
 fn selected_metadata(snapshot: &Snapshot) -> Option<Problem> {
     let workload = snapshot.workload.as_ref()?;
@@ -129,16 +111,7 @@ fn selected_metadata(snapshot: &Snapshot) -> Option<Problem> {
     let template = snapshot.template.as_ref().map(|template| &template.raw["metadata"]);
     let path = format!("Deployment/{}: spec.template.metadata", workload.key.name);
     found.extend(template.map(|metadata| validate::own_keys(&path, metadata)).unwrap_or_default());
-    invalid_by(&found)
-}
-
-fn invalid_by(findings: &[Finding]) -> Option<Problem> {
-    let errors: Vec<String> = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error)
-        .map(|finding| format!("{}: {}", finding.path, finding.message))
-        .collect();
-    (!errors.is_empty()).then(|| problem(Reason::InvalidSpec, errors.join("; "), true))
+    blocking(&found)
 }
 
 fn missing_workload(snapshot: &Snapshot) -> Option<Problem> {

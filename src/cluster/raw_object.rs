@@ -1,20 +1,19 @@
 //! An object as the API server sends it: JSON text, of which each kind reads what it keeps. One that cannot be read never
 //! stops the others (kube rule 7).
 //!
-//! Its metadata is read apart from the rest, without recursion, and of `managedFields`' field sets only the names of the
-//! spec's fields: an object whose content cannot be read still has a name, a version and labels. No tree is built of what
-//! is only kept or passed on.
+//! Its metadata is read apart from the rest, without recursion and without `managedFields`: an object whose content cannot
+//! be read still has a name, a version and labels. No tree is built of what is only kept or passed on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::{api::TypeMeta, core::ObjectMeta};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 
 use super::{nesting::depth, text::Text};
 
@@ -56,6 +55,7 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// An object of which only the metadata was read. Half of all events are our own writes coming back, of which that is enough.
 pub struct RawObject<'a> {
     metadata: ObjectMeta,
+    managed_fields: Option<&'a RawValue>,
     fields: Fields<'a>,
     /// The type of the list that it is from, whose items may bear none.
     types: Option<&'a TypeMeta>,
@@ -71,11 +71,11 @@ impl<'a> RawObject<'a> {
     pub fn of(text: &'a str) -> Result<Self, String> {
         let fields: Fields<'a> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let meta = fields.0.get("metadata").map_or("{}", |meta| meta.get());
-        let meta: Meta = serde_json::from_str(meta).map_err(|error| format!("metadata: {error}"))?;
+        let meta: Meta<'a> = serde_json::from_str(meta).map_err(|error| format!("metadata: {error}"))?;
         if meta.name.is_none() {
             return Err("it has no metadata.name".to_owned());
         }
-        Ok(RawObject { metadata: meta.into(), fields, types: None })
+        Ok(RawObject { managed_fields: meta.managed_fields, metadata: meta.into(), fields, types: None })
     }
 
     /// The same of an item of a list, which may lack its type.
@@ -110,9 +110,14 @@ impl<'a> RawObject<'a> {
         }
     }
 
+    /// Who has written it, as `managedFields` says. Anybody may write these: what has another shape says nothing.
+    pub fn writers(&self) -> Vec<Writer> {
+        self.managed_fields.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default()
+    }
+
     /// Its text without `managedFields`.
     pub fn text(&self) -> Result<Text, String> {
-        self.text_of(pruned(&self.metadata), |_| true)
+        self.text_of(&self.metadata, |_| true)
     }
 
     /// One of our own kinds, or the field at fault.
@@ -122,14 +127,14 @@ impl<'a> RawObject<'a> {
 
     /// Its text without `managedFields` and what `kubectl` remembers of it.
     pub fn kept_text(&self) -> Result<Text, String> {
-        let mut metadata = pruned(&self.metadata);
+        let mut metadata = self.metadata.clone();
         metadata.annotations.as_mut().and_then(|annotations| annotations.remove(LAST_APPLIED));
-        self.text_of(metadata, |_| true)
+        self.text_of(&metadata, |_| true)
     }
 
     /// Its text without its status.
     pub fn text_without_status(&self) -> Result<Text, String> {
-        self.text_of(pruned(&self.metadata), |name| name != "status")
+        self.text_of(&self.metadata, |name| name != "status")
     }
 
     /// Its status, empty when it has none; `None` when it cannot be read.
@@ -138,7 +143,7 @@ impl<'a> RawObject<'a> {
         (depth(text) < DEEPEST).then(|| serde_json::from_str(text).ok()).flatten()
     }
 
-    fn text_of(&self, metadata: ObjectMeta, keeps: impl Fn(&str) -> bool) -> Result<Text, String> {
+    fn text_of(&self, metadata: &ObjectMeta, keeps: impl Fn(&str) -> bool) -> Result<Text, String> {
         let own = |name: &str| self.get::<String>(name);
         let types = own("apiVersion").zip(own("kind"));
         let types = types.or_else(|| self.types.map(|types| (types.api_version.clone(), types.kind.clone())));
@@ -160,7 +165,7 @@ const FIRST: [&str; 3] = ["apiVersion", "kind", "metadata"];
 struct Whole<'a> {
     api_version: String,
     kind: String,
-    metadata: ObjectMeta,
+    metadata: &'a ObjectMeta,
     #[serde(flatten)]
     fields: BTreeMap<&'a str, &'a RawValue>,
 }
@@ -183,28 +188,10 @@ pub fn decode<K: DeserializeOwned>(text: &Text) -> Result<K, String> {
     })
 }
 
-/// Metadata without managedFields, which are the larger half of most objects.
-fn pruned(meta: &ObjectMeta) -> ObjectMeta {
-    ObjectMeta {
-        name: meta.name.clone(),
-        namespace: meta.namespace.clone(),
-        uid: meta.uid.clone(),
-        resource_version: meta.resource_version.clone(),
-        generation: meta.generation,
-        creation_timestamp: meta.creation_timestamp.clone(),
-        deletion_timestamp: meta.deletion_timestamp.clone(),
-        labels: meta.labels.clone(),
-        annotations: meta.annotations.clone(),
-        finalizers: meta.finalizers.clone(),
-        owner_references: meta.owner_references.clone(),
-        ..ObjectMeta::default()
-    }
-}
-
 /// What is read of every object's metadata. Fields that are not named here are skipped without recursion.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Meta {
+struct Meta<'a> {
     name: Option<String>,
     namespace: Option<String>,
     uid: Option<String>,
@@ -216,41 +203,45 @@ struct Meta {
     annotations: Option<BTreeMap<String, String>>,
     finalizers: Option<Vec<String>>,
     owner_references: Option<Vec<OwnerReference>>,
-    managed_fields: Option<Vec<Writer>>,
+    #[serde(borrow)]
+    managed_fields: Option<&'a RawValue>,
 }
 
 /// An entry of `managedFields`. Its field set nests as deep as the object: of it only the fields of the spec are read.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Writer {
-    manager: Option<String>,
-    operation: Option<String>,
-    subresource: Option<String>,
-    /// Anybody may write this field, so it is not trusted to be a time.
-    time: Option<String>,
+pub struct Writer {
+    /// The field manager.
+    pub manager: Option<String>,
+    /// When it wrote last.
+    #[serde(deserialize_with = "time")]
+    pub time: Option<Timestamp>,
+    /// The fields of the spec that it owns, one level of them.
     #[serde(rename = "fieldsV1", deserialize_with = "spec_fields")]
-    spec_fields: Option<FieldsV1>,
+    pub spec_fields: BTreeSet<String>,
 }
 
-/// The owned fields of a spec, one level of them: `{"f:spec": {"f:replicas": {}}}`.
-#[derive(Deserialize)]
-struct SpecFields {
-    #[serde(rename = "f:spec", default)]
-    spec: BTreeMap<String, IgnoredAny>,
-}
-
-/// Anybody may write a field set, so one of another shape owns nothing.
-fn spec_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FieldsV1>, D::Error> {
+/// What is no time is none.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let raw = <&RawValue>::deserialize(deserializer)?;
-    let owned = serde_json::from_str::<SpecFields>(raw.get()).ok().filter(|owned| !owned.spec.is_empty());
-    Ok(owned.map(|owned| {
-        let names: Map<String, Value> = owned.spec.into_keys().map(|name| (name, json!({}))).collect();
-        FieldsV1(json!({ "f:spec": names }))
-    }))
+    Ok(serde_json::from_str(raw.get()).ok())
 }
 
-impl From<Meta> for ObjectMeta {
-    fn from(meta: Meta) -> Self {
+/// The fields of `{"f:spec": {"f:replicas": {}}}`; a field set of another shape owns nothing.
+fn spec_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct FieldSet {
+        #[serde(rename = "f:spec")]
+        spec: BTreeMap<String, IgnoredAny>,
+    }
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    let set: Option<FieldSet> = serde_json::from_str(raw.get()).ok();
+    let names = set.into_iter().flat_map(|set| set.spec.into_keys());
+    Ok(names.filter_map(|name| name.strip_prefix("f:").map(str::to_owned)).collect())
+}
+
+impl From<Meta<'_>> for ObjectMeta {
+    fn from(meta: Meta<'_>) -> Self {
         ObjectMeta {
             name: meta.name,
             namespace: meta.namespace,
@@ -263,28 +254,15 @@ impl From<Meta> for ObjectMeta {
             annotations: meta.annotations,
             finalizers: meta.finalizers,
             owner_references: meta.owner_references,
-            managed_fields: meta.managed_fields.map(|all| all.into_iter().map(ManagedFieldsEntry::from).collect()),
             ..ObjectMeta::default()
-        }
-    }
-}
-
-impl From<Writer> for ManagedFieldsEntry {
-    fn from(writer: Writer) -> Self {
-        let time = writer.time.and_then(|time| time.parse::<Timestamp>().ok());
-        ManagedFieldsEntry {
-            manager: writer.manager,
-            operation: writer.operation,
-            subresource: writer.subresource,
-            time: time.map(Time),
-            fields_v1: writer.spec_fields,
-            ..ManagedFieldsEntry::default()
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, json};
+
     use super::*;
 
     fn nested(levels: usize) -> String {
@@ -326,18 +304,23 @@ mod tests {
         let whole: Value = object.decode().unwrap();
         assert_eq!((&whole["kind"], &whole["status"]["phase"]), (&json!("Rollout"), &json!("Healthy")));
         assert_eq!(whole["metadata"].get("managedFields"), None);
-        let writer = &object.metadata().managed_fields.as_ref().unwrap()[0];
-        let owned = FieldsV1(json!({"f:spec": {"f:replicas": {}, "f:template": {}}}));
-        assert_eq!((writer.manager.as_deref(), &writer.fields_v1), (Some("kubectl"), &Some(owned)));
-        assert_eq!(writer.time.as_ref().unwrap().0, "2026-01-01T00:00:00Z".parse().unwrap());
+        let writer = object.writers().pop().unwrap();
+        let owned = BTreeSet::from(["replicas", "template"].map(str::to_owned));
+        assert_eq!((writer.manager.as_deref(), writer.spec_fields), (Some("kubectl"), owned));
+        assert_eq!(writer.time, Some("2026-01-01T00:00:00Z".parse().unwrap()));
     }
 
     #[test]
     fn a_field_set_of_another_shape_owns_nothing() {
         for fields in ["null", "7", r#""f:spec""#, "[]", r#"{"f:spec":7}"#, r#"{"f:spec":{}}"#, &nested(5_000)] {
             let text = rollout("{}", fields);
-            let object = RawObject::of(&text).unwrap();
-            assert_eq!(object.metadata().managed_fields.as_ref().unwrap()[0].fields_v1, None, "{fields}");
+            let writer = RawObject::of(&text).unwrap().writers().pop().unwrap();
+            assert_eq!((writer.manager.as_deref(), writer.spec_fields.len()), (Some("kubectl"), 0), "{fields}");
+        }
+        for managed in ["null", "7", "[7]", r#"[{"manager":"x","time":7}]"#] {
+            let text = format!(r#"{{"metadata":{{"name":"a","managedFields":{managed}}}}}"#);
+            let writers = RawObject::of(&text).unwrap().writers();
+            assert!(writers.iter().all(|writer| writer.time.is_none()), "{managed}: {writers:?}");
         }
     }
 

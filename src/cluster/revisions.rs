@@ -7,9 +7,9 @@ use kube::api::{DeleteParams, Patch, PostParams, Preconditions, PropagationPolic
 use serde_json::{Value, json};
 
 use super::{
+    answer::Answer,
     call::{is_missing, read},
     kinds::{CachedReplicaSet, NUMBER},
-    objects::Answer,
     resources::resource,
     shared::Cluster,
     snapshot::Snapshot,
@@ -117,7 +117,7 @@ impl Cluster {
             let body = manifest(snapshot, &name, id, (number, replicas), &template.raw);
             if let Some(written) = self.create_or_find(snapshot, &name, id, &body).await? {
                 self.tables.replica_sets.wrote(&written);
-                return self.ensure_label(snapshot, &written.entry()?).await;
+                return self.ensure_label(snapshot, &Entry::answered(&written)?).await;
             }
         }
         Err(WorldError::Refused {
@@ -157,7 +157,7 @@ impl Cluster {
             Err(WorldError::Conflict(_)) => {
                 let found = read(&format!("get ReplicaSet {namespace}/{name}"), api.get_opt(name)).await?;
                 let Some(found) = found else { return Ok(None) };
-                let kept: Entry<CachedReplicaSet> = found.entry()?;
+                let kept: Entry<CachedReplicaSet> = Entry::answered(&found)?;
                 let is_ours = kept.value.is_controlled_by(&snapshot.uid) && kept.value.revision == id;
                 Ok(is_ours.then_some(found))
             }

@@ -1,9 +1,13 @@
 //! Routers' objects: observed once in a tick, planned by `router`, written whole with the resourceVersion observed.
 
+use std::{convert::Infallible, sync::Arc};
+
 use kube::api::{DeleteParams, PostParams};
 use serde_json::Value;
 
-use super::{call::is_missing, resources::watched_kinds, shared::Cluster, snapshot::Snapshot};
+use super::{
+    call::is_missing, kinds::CachedRoute, resources::watched_kinds, shared::Cluster, snapshot::Snapshot, table::Entry,
+};
 use crate::{
     api::Rollout,
     engine::{RouteIntent, Target},
@@ -25,14 +29,19 @@ impl Cluster {
                 let Some(table) = self.tables.routes.get(wanted.plural.as_str()) else { continue };
                 let Some(entry) = table.get(&wanted.namespace, &wanted.name) else { continue };
                 other_manager = other_manager.or(entry.value.other_manager.clone());
-                objects.insert(entry.value.object());
+                objects.insert(self.route(&entry));
             }
             for wanted in router.lists(context) {
                 let Some(table) = self.tables.routes.get(wanted.plural.as_str()) else { continue };
-                table.group(&wanted.namespace, "").iter().for_each(|entry| objects.insert(entry.value.object()));
+                table.group(&wanted.namespace, "").iter().for_each(|entry| objects.insert(self.route(entry)));
             }
         }
         (objects, other_manager)
+    }
+
+    fn route(&self, entry: &Arc<Entry<CachedRoute>>) -> Arc<Value> {
+        let read = self.recent_routes.get(entry, |kept| Ok::<_, Infallible>(kept.object()));
+        read.unwrap_or_else(|never| match never {})
     }
 
     /// Makes all routers' objects say the intent: all of them, also when one fails.
@@ -123,7 +132,7 @@ impl Cluster {
         if let Some(table) = self.tables.routes.get(watched.plural) {
             table.wrote(&written);
         }
-        snapshot.traffic.wrote_route(&written.entry()?.value);
+        snapshot.traffic.wrote_route(&Entry::answered(&written)?.value);
         Ok(())
     }
 }

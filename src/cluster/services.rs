@@ -145,7 +145,7 @@ impl Cluster {
         let params = PostParams { field_manager: Some(super::resources::MANAGER.into()), ..PostParams::default() };
         let written = self.write(&format!("create Service {namespace}/{name}"), api.create(&params, &object)).await?;
         self.tables.services.wrote(&written);
-        snapshot.traffic.wrote_service(written.entry()?);
+        snapshot.traffic.wrote_service(Entry::answered(&written)?);
         Ok(())
     }
 
@@ -160,7 +160,7 @@ impl Cluster {
         let what = format!("patch Service {namespace}/{name}");
         let written = self.write(&what, api.patch(name, &params(), &Patch::Merge(patch))).await?;
         self.tables.services.wrote(&written);
-        snapshot.traffic.wrote_service(written.entry()?);
+        snapshot.traffic.wrote_service(Entry::answered(&written)?);
         Ok(())
     }
 }

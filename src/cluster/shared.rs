@@ -8,15 +8,18 @@ use std::{
 
 use jiff::Timestamp;
 use kube::{Client, api::ApiResource};
+use serde_json::Value;
 
 use super::{
+    cached_rollout::CachedRollout,
     call::fenced,
     events::EventSender,
     evidence::Evidence,
     fence::{Fence, Term},
     health::Streams,
+    kinds::CachedRoute,
     objects::Objects,
-    recent::Recent,
+    recent::{Decoded, Recent},
     references::References,
     resources::{route_resource, watched_kinds},
     router_kinds::RouterKinds,
@@ -61,7 +64,8 @@ pub struct Cluster {
     /// Whether this process may write.
     pub(super) fence: Fence,
     pub(super) tables: Tables,
-    pub(super) recent: Recent,
+    pub(super) recent: Recent<CachedRollout, Decoded>,
+    pub(super) recent_routes: Recent<CachedRoute, Value>,
     pub(super) references: References,
     pub(super) router_kinds: RouterKinds,
     /// How the watches fare.
@@ -106,6 +110,7 @@ impl Cluster {
             fence,
             tables: Tables { routes, ..Tables::default() },
             recent: Recent::default(),
+            recent_routes: Recent::default(),
             references: References::default(),
             router_kinds: RouterKinds::default(),
             streams: OnceLock::new(),
@@ -168,7 +173,7 @@ impl Cluster {
     /// Publishes something about a Rollout outside of a tick.
     pub fn tell_about(&self, key: &RolloutKey, notice: &Notice) {
         let entry = self.tables.rollouts.get(&key.namespace, &key.name);
-        if let Some(Ok(rollout)) = entry.map(|entry| self.recent.read(&entry)) {
+        if let Some(rollout) = entry.and_then(|entry| self.recent.rollout(&entry)) {
             self.events.send(&rollout, notice);
         }
     }

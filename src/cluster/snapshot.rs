@@ -43,7 +43,7 @@ pub struct Snapshot {
     /// Which pods belong to it.
     pub selector: LabelSelector,
     /// The wanted template.
-    pub template: Option<WantedTemplate>,
+    pub template: Option<Arc<WantedTemplate>>,
     /// Its ReplicaSets.
     pub revisions: Vec<Arc<Entry<CachedReplicaSet>>>,
     /// The referenced Deployment.

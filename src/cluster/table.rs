@@ -17,7 +17,7 @@ use std::{
 
 use kube::core::ObjectMeta;
 
-use super::{objects::Answer, raw_object::RawObject};
+use super::{answer::Answer, raw_object::RawObject};
 use entry::version_of;
 use rows::Rows;
 

@@ -3,7 +3,7 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{objects::Answer, resources::resource, shared::Cluster, snapshot::Snapshot};
+use super::{answer::Answer, resources::resource, shared::Cluster, snapshot::Snapshot};
 use crate::ports::WorldError;
 
 impl Cluster {

@@ -1,6 +1,6 @@
 //! The objects around a router as plain JSON: which to read, what was read, and what is to be written.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
@@ -64,34 +64,36 @@ impl ListRef {
 /// What was read. An object that is not in here does not exist.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Objects {
-    by_name: BTreeMap<(String, String, String), Value>,
+    by_name: BTreeMap<(String, String, String), Arc<Value>>,
 }
 
 impl Objects {
     /// Puts an object in, under the kind, namespace and name that it states itself. One that states none is ignored.
-    pub fn insert(&mut self, object: Value) {
+    pub fn insert(&mut self, object: impl Into<Arc<Value>>) {
+        let object = object.into();
         let Some(kind) = object["kind"].as_str() else { return };
         let (Some(namespace), Some(name)) =
             (object["metadata"]["namespace"].as_str(), object["metadata"]["name"].as_str())
         else {
             return;
         };
-        self.by_name.insert((kind.to_owned(), namespace.to_owned(), name.to_owned()), object);
+        let key = (kind.to_owned(), namespace.to_owned(), name.to_owned());
+        self.by_name.insert(key, object);
     }
 
     /// The object of this kind, namespace and name.
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<&Value> {
-        self.by_name.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned()))
+        self.by_name.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned())).map(Arc::as_ref)
     }
 
     /// All objects of a kind in a namespace, by name.
     pub fn of_kind<'a>(&'a self, kind: &'a str, namespace: &'a str) -> impl Iterator<Item = &'a Value> {
-        self.by_name.iter().filter(move |((k, n, _), _)| k == kind && n == namespace).map(|(_, object)| object)
+        self.by_name.iter().filter(move |((k, n, _), _)| k == kind && n == namespace).map(|(_, object)| object.as_ref())
     }
 
     /// All objects, by kind, namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = &Value> {
-        self.by_name.values()
+        self.by_name.values().map(Arc::as_ref)
     }
 
     /// What would be read after these writes. For tests, previews and dry runs.

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use kube::core::ObjectMeta;
 use serde_json::{Value, json};
 
-use crate::{cluster::raw_object::RawObject, ports::RolloutKey};
+use crate::{
+    cluster::{answer::Answer, raw_object::RawObject},
+    ports::{RolloutKey, WorldError},
+};
 
 /// A namespaced name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,6 +115,10 @@ impl<T> Entry<T> {
 impl<T: Kept> Entry<T> {
     pub(in crate::cluster) fn of(object: &RawObject<'_>) -> Result<Self, String> {
         Ok(Entry::with(object.metadata(), T::keep(object)?))
+    }
+
+    pub(in crate::cluster) fn answered(answer: &Answer) -> Result<Self, WorldError> {
+        Entry::of(&answer.object()?).map_err(WorldError::Transient)
     }
 }
 

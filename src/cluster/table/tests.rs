@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::cluster::objects::Answer;
+use crate::cluster::answer::Answer;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Colour(String, Option<String>);
@@ -411,8 +411,9 @@ impl World {
 
     fn stored(&self) -> BTreeMap<String, (String, String)> {
         let objects = self.store.objects.iter();
-        let row =
-            |object: &Answer| (version_of(&object.metadata).to_owned(), object.entry::<Colour>().unwrap().value.0);
+        let row = |object: &Answer| {
+            (version_of(&object.metadata).to_owned(), Entry::<Colour>::answered(object).unwrap().value.0)
+        };
         objects.map(|(name, object)| (name.clone(), row(object))).collect()
     }
 }

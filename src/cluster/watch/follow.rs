@@ -76,7 +76,7 @@ impl Watch {
         if whose(&change.old) != whose(&change.new) {
             for key in &keys {
                 let entry = self.cluster.tables.rollouts.get(&key.namespace, &key.name);
-                let rollout = entry.and_then(|entry| self.cluster.recent.read(&entry).ok());
+                let rollout = entry.and_then(|entry| self.cluster.recent.rollout(&entry));
                 self.touch(self.cluster.index(key, rollout.as_deref()));
             }
         }
