@@ -1,8 +1,11 @@
 //! A Rollout as it is kept: its text, and beside it what is asked of all Rollouts at once.
 
+use std::sync::Mutex;
+
 use serde::Deserialize;
 
 use super::{
+    locks::lock,
     raw_object::{RawObject, decode},
     table::Kept,
     text::Text,
@@ -21,11 +24,32 @@ pub struct CachedRollout {
     pub phase: Option<Phase>,
     /// Whether a mesh splits its traffic.
     pub has_mesh: bool,
+    fresh: Fresh,
+}
+
+/// The object, decoded to find out whether it can be: whoever reads it first takes it.
+#[derive(Debug, Default)]
+struct Fresh(Mutex<Option<Box<Rollout>>>);
+
+impl Clone for Fresh {
+    fn clone(&self) -> Self {
+        Fresh::default()
+    }
+}
+
+impl PartialEq for Fresh {
+    /// It says nothing that the text does not.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl CachedRollout {
     /// The object, or what is at fault.
     pub fn read(&self) -> Result<Rollout, Box<Unreadable>> {
+        if let Some(fresh) = lock(&self.fresh.0).take() {
+            return Ok(*fresh);
+        }
         let text = self.object.as_ref().map_err(Clone::clone)?;
         text.read().map_err(|error| Box::new(Unreadable::invalid(error.to_string())))
     }
@@ -36,7 +60,13 @@ impl CachedRollout {
     }
 
     fn unreadable(fault: Unreadable) -> Self {
-        CachedRollout { object: Err(Box::new(fault)), class: None, phase: None, has_mesh: false }
+        CachedRollout {
+            object: Err(Box::new(fault)),
+            class: None,
+            phase: None,
+            has_mesh: false,
+            fresh: Fresh::default(),
+        }
     }
 }
 
@@ -52,11 +82,12 @@ impl Kept for CachedRollout {
         let Classed { class } = object.get("spec").unwrap_or_default();
         let text = object.kept_text()?;
         Ok(match decode::<Rollout>(&text) {
-            Ok(Rollout { spec, status, .. }) => CachedRollout {
+            Ok(rollout) => CachedRollout {
                 object: Ok(text),
                 class,
-                phase: status.and_then(|status| status.phase),
-                has_mesh: spec.has_mesh(),
+                phase: rollout.status.as_ref().and_then(|status| status.phase),
+                has_mesh: rollout.spec.has_mesh(),
+                fresh: Fresh(Mutex::new(Some(Box::new(rollout)))),
             },
             Err(fault) => CachedRollout { class, ..CachedRollout::unreadable(Unreadable::of(object, fault)) },
         })
@@ -85,7 +116,11 @@ mod tests {
         let kept = kept::<CachedRollout>(&rollout);
         let text = kept.object.as_ref().unwrap();
         assert!(text.len() < template.to_string().len() + 250, "{text:?}");
-        assert_eq!((kept.phase, kept.read().unwrap().spec.template), (Some(Phase::Healthy), Some(template)));
+        for _ in 0..2 {
+            let read = kept.read().unwrap();
+            assert_eq!((kept.phase, read.spec.template.as_ref()), (Some(Phase::Healthy), Some(&template)));
+        }
+        assert!(lock(&kept.fresh.0).is_none(), "at rest it is text alone");
         assert!(size_of::<Entry<CachedRollout>>() <= 200);
     }
 

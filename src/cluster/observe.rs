@@ -115,7 +115,7 @@ impl Cluster {
         let api = self.api(&rollouts(), &key.namespace);
         let what = format!("prepare Rollout {key}");
         let written = self.write(&what, api.patch(&key.name, &params(), &Patch::Merge(patch))).await?;
-        self.tables.rollouts.wrote(&written);
+        self.wrote_rollout(&written);
         if let Some(message) = count.and_then(Count::notice) {
             self.events.send(&rollout, &Notice { warning: true, reason: Reason::ReplicasRestored, message });
         }

@@ -36,7 +36,7 @@ impl Cluster {
         let what = format!("write the status of Rollout {key}");
         let api = self.api(&rollouts(), &key.namespace);
         let written = self.write(&what, api.patch_status(&key.name, &params(), &Patch::Merge(patch))).await?;
-        self.tables.rollouts.wrote(&written);
+        self.wrote_rollout(&written);
         Ok(())
     }
 }

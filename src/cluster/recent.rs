@@ -15,8 +15,8 @@ use crate::{
     engine::Problem,
 };
 
-/// So many of a kind are kept decoded: more than are worked on at the same time.
-const KEPT: usize = 32;
+/// So many of a kind are kept decoded: about as many as are worked on at the same time.
+const KEPT: usize = 16;
 
 /// An object as it is kept, which is of one version and never changes, and decoded.
 type Pair<T, V> = (Arc<Entry<T>>, Arc<V>);

@@ -11,6 +11,7 @@ use kube::{Client, api::ApiResource};
 use serde_json::Value;
 
 use super::{
+    answer::Answer,
     cached_rollout::CachedRollout,
     call::fenced,
     events::EventSender,
@@ -24,7 +25,7 @@ use super::{
     resources::{route_resource, watched_kinds},
     router_kinds::RouterKinds,
     strays::Strays,
-    table::Table,
+    table::{Table, key_of},
     tables::Tables,
     triggers::Triggers,
 };
@@ -168,6 +169,15 @@ impl Cluster {
     /// How many restores of etcd the watches have found.
     pub(super) fn restores(&self) -> u64 {
         self.streams.get().map_or(0, Streams::restores)
+    }
+
+    /// The answer to a write of a Rollout. It was decoded to be taken in, and must not stay so.
+    pub(super) fn wrote_rollout(&self, written: &Answer) {
+        self.tables.rollouts.wrote(written);
+        let key = key_of(&written.metadata);
+        if let Some(entry) = self.tables.rollouts.get(&key.namespace, &key.name) {
+            drop(self.recent.read(&entry));
+        }
     }
 
     /// Publishes something about a Rollout outside of a tick.

@@ -34,7 +34,7 @@ impl Cluster {
         let api = self.api(&rollouts(), &key.namespace);
         match self.write(&what, api.patch_status(&key.name, &params(), &Patch::Merge(patch))).await {
             Ok(written) => {
-                self.tables.rollouts.wrote(&written);
+                self.wrote_rollout(&written);
                 Ok(())
             }
             Err(error) if is_missing(&error) => Ok(()),
