@@ -1,17 +1,19 @@
 //! Numbers from Prometheus servers over their HTTP API: by POST, in fair turns by namespace with at most four questions at
 //! a time per server, each evaluated at its own time, passing failures retried, answers bounded. Windows that are alike are
-//! asked for together. Every question is answered within [`ROUND`], be it by an error.
+//! asked for together, and who asks for the same number shares one request. Every question is answered within [`ROUND`], be
+//! it by an error.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
-use jiff::Timestamp;
 use tokio::{sync::oneshot, time::Instant};
 
 use self::{
     answer::{Answerer, Failed, Samples},
+    ask::Ask,
+    flights::Flights,
     gather::{Asked, Gather},
 };
 use super::{
@@ -28,7 +30,9 @@ use crate::{
 };
 
 mod answer;
+mod ask;
 mod dialect;
+mod flights;
 mod gather;
 mod pack;
 mod promql;
@@ -76,13 +80,7 @@ struct Asker {
     times: Times,
     turns: Turns,
     gather: Gather,
-}
-
-/// One HTTP question.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Ask {
-    text: String,
-    at: Timestamp,
+    flights: Flights,
 }
 
 /// On whose behalf something is asked.
@@ -100,7 +98,7 @@ impl PrometheusSource {
 
     fn with_times(outbound: Outbound, own: Option<OwnPrometheus>, secrets: Arc<dyn Secrets>, times: Times) -> Self {
         let servers = Servers::new(outbound, own, secrets, times.request);
-        let asker = Asker { times, turns: Turns::new(RULES), gather: Gather::default() };
+        let asker = Asker { times, turns: Turns::new(RULES), gather: Gather::default(), flights: Flights::default() };
         PrometheusSource { servers, asker: Arc::new(asker) }
     }
 
@@ -188,11 +186,37 @@ impl Asker {
         asks: Vec<Ask>,
     ) -> HashMap<Ask, Result<Samples, Failed>> {
         let one = |ask: Ask| async move {
-            let answer = tokio::time::timeout_at(behalf.deadline, self.ask_in_turn(server, behalf, &ask)).await;
-            (ask, answer.unwrap_or_else(|_| Err(Failed::silent(server, self.times.round))))
+            let answer = self.ask_in_time(server, behalf, &ask).await;
+            (ask, answer)
         };
         let all = asks.len().max(1);
         stream::iter(asks).map(one).buffer_unordered(all).collect().await
+    }
+
+    async fn ask_in_time(&self, server: &Server, behalf: &Behalf<'_>, ask: &Ask) -> Result<Samples, Failed> {
+        let answer = tokio::time::timeout_at(behalf.deadline, self.ask_in_turn(server, behalf, ask)).await;
+        answer.unwrap_or_else(|_| Err(Failed::silent(server, self.times.round)))
+    }
+
+    /// Asks for a number, or waits for whoever has asked for the same.
+    async fn number(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        namespace: &str,
+        deadline: Instant,
+        ask: Ask,
+    ) -> Result<Samples, Failed> {
+        let begin = |ask: &Ask| {
+            let (asker, server, ask, namespace) =
+                (Arc::clone(self), Arc::clone(server), ask.clone(), namespace.to_owned());
+            async move {
+                let namespaces = [namespace.as_str()];
+                let behalf = Behalf { namespaces: &namespaces, class: Class::Measurement, deadline };
+                asker.ask_in_time(&server, &behalf, &ask).await
+            }
+            .boxed()
+        };
+        self.flights.ask(&server.key, ask, begin).await
     }
 
     /// Dropped while a request is under way, the turn counts as one that nothing came back from.
@@ -240,9 +264,9 @@ impl Source for PrometheusSource {
                 Query::Scalar { .. } => None,
             })
             .collect();
-        let namespaces = [asking.namespace];
-        let behalf = Behalf { namespaces: &namespaces, class: Class::Measurement, deadline };
-        let numbers = self.asker.ask_all(&server, &behalf, distinct(queries)).await;
+        let number = async |ask: Ask| (ask.clone(), self.asker.number(&server, asking.namespace, deadline, ask).await);
+        let numbers = futures::future::join_all(distinct(queries).into_iter().map(number)).await;
+        let numbers: HashMap<Ask, Result<Samples, Failed>> = numbers.into_iter().collect();
         let mut answers = Vec::new();
         for (query, window) in queries.iter().zip(windows) {
             let lost = || Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()));

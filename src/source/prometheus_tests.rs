@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jiff::Timestamp;
 use serde_json::json;
 use wiremock::{
     Mock, MockServer, Request, Respond, ResponseTemplate,
@@ -416,7 +417,7 @@ async fn the_controllers_own_credentials_are_read_from_files_whenever_they_are_n
     for token in ["first", "second"] {
         std::fs::write(&file, format!("{token}\n")).unwrap();
         own.check().await.unwrap();
-        assert!(ask_in(&source, "shop", &RunPrometheus::controller(), &[scalar("a")]).await[0].is_ok());
+        assert!(ask_in(&source, "shop", &RunPrometheus::controller(), &[scalar(token)]).await[0].is_ok());
         let asked = server.received_requests().await.unwrap();
         assert_eq!(asked.last().unwrap().headers["authorization"], format!("Bearer {token}"));
     }
@@ -490,4 +491,24 @@ async fn a_guardrail_beside_eight_rollouts_with_sixteen_heavy_queries_each_is_an
     assert!(matches!(answer, Ok(Answer::Increments { canary: Some(_), .. })), "{answer:?}");
     // 200 ms of gathering, and at the most one heavy query before each of its two.
     assert!(began.elapsed() < GATHER + 3 * HEAVY, "{:?}", began.elapsed());
+}
+
+/// A thousand analyses with one query asked it a thousand times.
+#[tokio::test]
+async fn runs_that_ask_the_same_number_at_the_same_time_share_a_request() {
+    let sample = vector(json!([{"metric": {}, "value": [1_700_000_010, "0.5"]}]));
+    let server = answering(sample.set_delay(Duration::from_millis(50))).await;
+    let (source, prometheus) = (source(), named(&server.uri()));
+    let queries = [scalar("up"), scalar("up")];
+    let runs = (0..40).map(|run| {
+        let (source, prometheus, queries) = (&source, &prometheus, &queries);
+        async move { ask_in(source, &format!("team-{run}"), prometheus, queries).await }
+    });
+    for answers in futures::future::join_all(runs).await {
+        assert_eq!(answers, [Ok(Answer::Scalar(Some(0.5))), Ok(Answer::Scalar(Some(0.5)))]);
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    let later = Query::Scalar { query: "up".into(), at: Timestamp::from_second(1_700_000_020).unwrap() };
+    ask_in(&source, "shop", &prometheus, &[later]).await.remove(0).unwrap();
+    assert_eq!(server.received_requests().await.unwrap().len(), 2, "another time is another question");
 }
