@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     face::{COPIED_FACE, ServiceFace},
     labels::Labels,
-    raw_object::RawObject,
+    raw_object::{RawObject, decode},
     resources::MANAGER,
     table::{Kept, mark},
     text::Text,
@@ -421,7 +421,7 @@ impl Kept for CachedRoute {
     fn keep(object: &RawObject<'_>) -> Result<Self, String> {
         let text = object.text()?;
         // What JSON allows and we do not know how to write again must not be taken for nothing later.
-        text.read::<Value>().map_err(|error| error.to_string())?;
+        decode::<Value>(&text)?;
         Ok(CachedRoute { object: text, other_manager: newest_other(object, |owned| !owned.is_empty()) })
     }
     /// All of a namespace belong together: a router may want to see all of a kind.

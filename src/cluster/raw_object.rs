@@ -4,7 +4,10 @@
 //! Its metadata is read apart from the rest, without recursion and without `managedFields`: an object whose content cannot
 //! be read still has a name, a version and labels. No tree is built of what is only kept or passed on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
@@ -183,9 +186,16 @@ fn readable<'a>(name: &str, field: &'a RawValue) -> Result<&'a RawValue, String>
 pub fn decode<K: DeserializeOwned>(text: &Text) -> Result<K, String> {
     text.read().or_else(|_| {
         // A text does not say which field is at fault.
-        let value: Value = text.read().map_err(|error| error.to_string())?;
-        serde_path_to_error::deserialize(value).map_err(|error| format!("{}: {}", error.path(), error.inner()))
+        let value: Value = by_field(&mut serde_json::Deserializer::from_str(text.as_str()))?;
+        by_field(value)
     })
+}
+
+fn by_field<'de, K: DeserializeOwned, D: Deserializer<'de>>(from: D) -> Result<K, String>
+where
+    D::Error: Display,
+{
+    serde_path_to_error::deserialize(from).map_err(|error| format!("{}: {}", error.path(), error.inner()))
 }
 
 /// What is read of every object's metadata. Fields that are not named here are skipped without recursion.
@@ -340,7 +350,8 @@ mod tests {
             let text = rollout(bad, "{}");
             let object = RawObject::of(&text).unwrap();
             assert!(object.read::<Map<String, Value>>("spec").is_err(), "{bad}");
-            assert!(object.decode::<Value>().is_err(), "{bad}");
+            let why = object.decode::<Value>().unwrap_err();
+            assert!(why.starts_with("spec.template: "), "{bad}: {why}");
         }
         assert!(RawObject::of(r#"{"metadata":{}}"#).is_err());
         assert!(RawObject::of(r#"{"metadata":{"name":"a"},"status":7}"#).is_ok());

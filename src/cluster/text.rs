@@ -21,6 +21,11 @@ impl Text {
         serde_json::from_str(&self.0)
     }
 
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// So many bytes are kept.
     pub fn len(&self) -> usize {
         self.0.len()
