@@ -102,6 +102,29 @@ impl PrometheusSource {
         PrometheusSource { servers, asker: Arc::new(asker) }
     }
 
+    async fn answer_one(
+        &self,
+        server: &Arc<Server>,
+        namespace: &str,
+        query: &Query,
+        deadline: Instant,
+    ) -> Result<Answer, SourceError> {
+        match query {
+            Query::Scalar { query, at } => {
+                let ask = Ask { text: query.clone(), at: *at };
+                only_number(&self.asker.number(server, namespace, deadline, ask).await)
+            }
+            Query::Increments(window) => {
+                let answered = self.window(server, namespace, window.clone(), deadline);
+                let lost = || Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()));
+                match tokio::time::timeout_at(deadline, answered).await {
+                    Ok(answer) => answer.unwrap_or_else(|_| lost()),
+                    Err(_) => Err(Failed::silent(server, self.asker.times.round).error()),
+                }
+            }
+        }
+    }
+
     /// Adds a window to those that are asked together; the answer comes.
     fn window(
         &self,
@@ -257,30 +280,8 @@ impl Source for PrometheusSource {
             Ok(server) => server,
             Err(error) => return queries.iter().map(|_| Err(error.clone())).collect(),
         };
-        let windows: Vec<_> = queries
-            .iter()
-            .map(|query| match query {
-                Query::Increments(window) => Some(self.window(&server, asking.namespace, window.clone(), deadline)),
-                Query::Scalar { .. } => None,
-            })
-            .collect();
-        let number = async |ask: Ask| (ask.clone(), self.asker.number(&server, asking.namespace, deadline, ask).await);
-        let numbers = futures::future::join_all(distinct(queries).into_iter().map(number)).await;
-        let numbers: HashMap<Ask, Result<Samples, Failed>> = numbers.into_iter().collect();
-        let mut answers = Vec::new();
-        for (query, window) in queries.iter().zip(windows) {
-            let lost = || Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()));
-            let late = || Err(Failed::silent(&server, self.asker.times.round).error());
-            answers.push(match (scalar(query), window) {
-                (Some(ask), _) => numbers.get(&ask).map_or_else(lost, only_number),
-                (None, Some(window)) => match tokio::time::timeout_at(deadline, window).await {
-                    Ok(answer) => answer.unwrap_or_else(|_| lost()),
-                    Err(_) => late(),
-                },
-                (None, None) => lost(),
-            });
-        }
-        answers
+        let one = |query| self.answer_one(&server, asking.namespace, query, deadline);
+        futures::future::join_all(queries.iter().map(one)).await
     }
 }
 
@@ -288,23 +289,6 @@ impl Source for PrometheusSource {
 pub fn read_answer(status: u16, body: &[u8]) -> Result<Vec<(String, f64)>, SourceError> {
     let from = Answerer { name: "Prometheus", remedy: "check its address" };
     answer::read(from, status, body).map_err(|failed| failed.error())
-}
-
-fn scalar(query: &Query) -> Option<Ask> {
-    match query {
-        Query::Scalar { query, at } => Some(Ask { text: query.clone(), at: *at }),
-        Query::Increments(_) => None,
-    }
-}
-
-fn distinct(queries: &[Query]) -> Vec<Ask> {
-    let mut distinct: Vec<Ask> = Vec::new();
-    for ask in queries.iter().filter_map(scalar) {
-        if !distinct.contains(&ask) {
-            distinct.push(ask);
-        }
-    }
-    distinct
 }
 
 /// The one sample's number: nothing for an empty answer and for NaN, and for several series their count, since none of them
