@@ -40,8 +40,8 @@ impl Cluster {
     }
 
     fn route(&self, entry: &Arc<Entry<CachedRoute>>) -> Arc<Value> {
-        let read = self.recent_routes.get(entry, |kept| Ok::<_, Infallible>(kept.object()));
-        read.unwrap_or_else(|never| match never {})
+        let Ok(route) = self.recent_routes.get(entry, |kept| Ok::<_, Infallible>(kept.object()));
+        route
     }
 
     /// Makes all routers' objects say the intent: all of them, also when one fails.

@@ -131,22 +131,20 @@ fn readable(list: &str) -> Result<(Vec<Rollout>, Vec<Unreadable>), serde_json::E
     let types = TypeMeta { api_version: Rollout::api_version(&()).into(), kind: Rollout::kind(&()).into() };
     let (mut rollouts, mut unreadable) = (Vec::new(), Vec::new());
     for raw in page.items() {
-        let object = match RawObject::item(raw, &types) {
-            Ok(object) => object,
-            Err(why) => {
-                unreadable.push(Unreadable { name: "a Rollout".to_owned(), why });
-                continue;
-            }
-        };
-        match object.decode() {
+        match rollout(raw, &types) {
             Ok(rollout) => rollouts.push(rollout),
-            Err(why) => {
-                let key = key_of(object.metadata());
-                unreadable.push(Unreadable { name: format!("Rollout {}/{}", key.namespace, key.name), why });
-            }
+            Err(fault) => unreadable.push(fault),
         }
     }
     Ok((rollouts, unreadable))
+}
+
+fn rollout(raw: &str, types: &TypeMeta) -> Result<Rollout, Unreadable> {
+    let object = RawObject::item(raw, types).map_err(|why| Unreadable { name: "a Rollout".to_owned(), why })?;
+    object.decode().map_err(|why| {
+        let key = key_of(object.metadata());
+        Unreadable { name: format!("Rollout {}/{}", key.namespace, key.name), why }
+    })
 }
 
 fn api(connection: &Connection, args: &Args) -> Api<Rollout> {

@@ -188,7 +188,7 @@ fn after_a_restore_of_etcd_the_list_wins_though_its_versions_are_lower() {
     assert_eq!(changes.iter().filter(|change| change.matters()).count(), 4);
     assert_eq!(names(&table), ["a", "d"]);
     assert_eq!(colour(&table, "a").as_deref(), Some("old"));
-    assert!(table.seen(item("a", 502, "newer")).is_some(), "and events go on from there");
+    assert!(table.seen(item("a", 502, "newer")).is_some(), "and later events are applied");
     table.wrote(&object("a", 503, "ours"));
     assert_eq!(colour(&table, "a").as_deref(), Some("ours"));
 }

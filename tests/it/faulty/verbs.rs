@@ -294,8 +294,8 @@ fn evict(store: &mut Store, call: &Call, now: Timestamp) -> Answer {
     Ok((201, json!({"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", "code": 201})))
 }
 
-/// Who wrote last, and when, as `managedFields` says it: a writer owns the fields of the spec that it has changed, and nobody
-/// else does any more.
+/// Who wrote last, and when, as `managedFields` says it: a manager owns the fields of the spec that it has changed, and
+/// no other manager does any more.
 pub fn note_manager(before: &Value, object: &mut Value, writer: (&str, &str, &str), now: Timestamp) {
     let (manager, operation, subresource) = writer;
     let mut all = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
