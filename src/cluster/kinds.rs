@@ -20,7 +20,7 @@ use super::{
 };
 use crate::api::{
     REVISION_LABEL, ROLLOUT_LABEL,
-    metadata::{self, Carried, Mark},
+    metadata::{self, Carried},
     revision,
 };
 
@@ -116,12 +116,12 @@ struct WorkloadStatus {
 /// A condition of an object or a pod.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Condition {
+pub(super) struct Condition {
     #[serde(rename = "type")]
-    type_: String,
-    status: String,
-    reason: String,
-    message: String,
+    pub type_: String,
+    pub status: String,
+    pub reason: String,
+    pub message: String,
 }
 
 impl CachedReplicaSet {
@@ -249,97 +249,6 @@ impl Endpoint {
     }
 }
 
-/// A pod of one of our revisions.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CachedPod {
-    /// The revision id.
-    pub revision: String,
-    /// Its ReplicaSet.
-    pub owner: String,
-    /// Why it does not come up.
-    pub trouble: Option<String>,
-    /// Whether it is ready.
-    pub ready: bool,
-    /// Stands for what it carries for a role.
-    pub carried: Mark,
-}
-
-impl Kept for CachedPod {
-    fn is_selected(meta: &ObjectMeta) -> bool {
-        mark(meta.labels.as_ref(), REVISION_LABEL).is_some()
-    }
-
-    fn keep(object: &RawObject<'_>) -> Result<Self, String> {
-        let meta = object.metadata();
-        let (labels, annotations) = (meta.labels.as_ref(), meta.annotations.as_ref());
-        let status: PodStatus = object.read("status")?;
-        Ok(CachedPod {
-            revision: mark(labels, REVISION_LABEL).unwrap_or_default().to_owned(),
-            owner: owner(meta, "ReplicaSet").unwrap_or_default(),
-            ready: status.condition("Ready").is_some_and(|ready| ready.status == "True"),
-            trouble: status.trouble(),
-            carried: Carried::by(labels, annotations).mark(),
-        })
-    }
-    fn group(&self) -> Option<&str> {
-        Some(&self.owner)
-    }
-}
-
-/// What we read of a pod's status.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct PodStatus {
-    conditions: Vec<Condition>,
-    init_container_statuses: Vec<ContainerStatus>,
-    container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ContainerStatus {
-    name: String,
-    state: ContainerState,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ContainerState {
-    waiting: Option<Waiting>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Waiting {
-    reason: String,
-    message: String,
-}
-
-impl PodStatus {
-    fn condition(&self, type_: &str) -> Option<&Condition> {
-        self.conditions.iter().find(|condition| condition.type_ == type_)
-    }
-
-    /// Unschedulable, an image that cannot be pulled, a container that crashes.
-    fn trouble(&self) -> Option<String> {
-        let unscheduled = self.condition("PodScheduled").filter(|condition| condition.status == "False");
-        let unscheduled = unscheduled.map(|condition| format!("{}: {}", condition.reason, condition.message));
-        let mut containers = self.init_container_statuses.iter().chain(&self.container_statuses);
-        unscheduled.or_else(|| containers.find_map(ContainerStatus::trouble))
-    }
-}
-
-impl ContainerStatus {
-    fn trouble(&self) -> Option<String> {
-        let Waiting { reason, message } = self.state.waiting.as_ref()?;
-        if matches!(reason.as_str(), "" | "ContainerCreating" | "PodInitializing") {
-            return None;
-        }
-        let message = if message.is_empty() { String::new() } else { format!(": {message}") };
-        Some(format!("{reason} in container {}{message}", self.name))
-    }
-}
-
 /// A Deployment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CachedDeployment {
@@ -456,19 +365,17 @@ pub(super) fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
     meta.owner_references.as_deref()?.iter().find(|owner| owner.controller == Some(true))
 }
 
-fn owner(meta: &ObjectMeta, kind: &str) -> Option<String> {
-    let owners = meta.owner_references.as_deref()?;
-    owners.iter().find(|owner| owner.kind == kind).map(|owner| owner.name.clone())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
     use crate::{
-        api::metadata::{Added, METADATA_ANNOTATION},
-        cluster::table::{Entry, kept},
+        api::metadata::{Added, METADATA_ANNOTATION, Mark},
+        cluster::{
+            cached_pod::CachedPod,
+            table::{Entry, kept},
+        },
     };
 
     /// A fleet rests most of the time: an object is kept in no more bytes than its own text has, and what every entry needs.
@@ -548,31 +455,6 @@ mod tests {
         ]);
         let route = json!({"metadata": {"name": "a", "managedFields": managers}});
         assert_eq!(kept::<CachedRoute>(&route).other_manager.as_deref(), Some("argocd"));
-    }
-
-    #[test]
-    fn pods_tell_why_they_do_not_come() {
-        let cases = [
-            (
-                json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                "message": "0/3 nodes are available"}]}}),
-                Some("Unschedulable: 0/3 nodes are available"),
-            ),
-            (
-                json!({"status": {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff",
-                "message": "no such image"}}}]}}),
-                Some("ImagePullBackOff in container app: no such image"),
-            ),
-            (
-                json!({"status": {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ContainerCreating"}}}]}}),
-                None,
-            ),
-            (json!({"status": {"containerStatuses": [{"name": "app", "state": {"running": {}}}]}}), None),
-        ];
-        for (data, expected) in cases {
-            let pod = json!({"metadata": {"name": "a"}, "status": data["status"]});
-            assert_eq!(kept::<CachedPod>(&pod).trouble.as_deref(), expected, "{data}");
-        }
     }
 
     #[test]

@@ -7,8 +7,9 @@ use kube::{api::Patch, core::ObjectMeta};
 use serde_json::{Value, json};
 
 use super::{
+    cached_pod::CachedPod,
     call::{is_missing, read},
-    kinds::{CachedPod, CachedReplicaSet},
+    kinds::CachedReplicaSet,
     resources::resource,
     shared::Cluster,
     snapshot::Snapshot,

@@ -7,6 +7,7 @@
 mod action_log;
 mod answer;
 mod api_client;
+pub mod cached_pod;
 pub mod cached_rollout;
 mod call;
 mod chain;

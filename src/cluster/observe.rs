@@ -7,8 +7,9 @@ use kube::api::Patch;
 use serde_json::{Value, json};
 
 use super::{
+    cached_pod::CachedPod,
     findings::is_file_invalid,
-    kinds::{CachedDeployment, CachedPod, CachedReplicaSet},
+    kinds::{CachedDeployment, CachedReplicaSet},
     locks::lock,
     recent::Decoded,
     resources::rollouts,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
+    cached_pod::CachedPod,
     cached_rollout::CachedRollout,
-    kinds::{CachedAutoscaler, CachedDeployment, CachedPod, CachedReplicaSet, CachedRoute, CachedService, CachedSlice},
+    kinds::{CachedAutoscaler, CachedDeployment, CachedReplicaSet, CachedRoute, CachedService, CachedSlice},
     records::{CachedCommand, CachedRun},
     table::Table,
 };

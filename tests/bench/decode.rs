@@ -4,8 +4,9 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Bencher, BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use glidepath::cluster::{
+    cached_pod::CachedPod,
     cached_rollout::CachedRollout,
-    kinds::{CachedPod, CachedReplicaSet, CachedRoute, CachedService, CachedSlice},
+    kinds::{CachedReplicaSet, CachedRoute, CachedService, CachedSlice},
     raw_object::RawObject,
     table::{Kept, Row, Table},
 };
