@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::{
     Api, Client, Config, ResourceExt,
     api::ListParams,
+    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
@@ -16,6 +17,7 @@ use super::{
     args::global::Global,
     exit::{CliError, innermost},
     local::place::kubeconfig,
+    request_timeout::InTime,
 };
 use crate::{
     api::{REVISION_LABEL, Rollout},
@@ -44,10 +46,13 @@ pub fn now() -> Timestamp {
 /// Reads the kubeconfig (or the pod's own account) and makes a client. Nothing is asked of the server yet.
 pub async fn connect(global: &Global) -> Result<Connection, CliError> {
     let mut config = config(global).await?;
-    config.connect_timeout = Some(Duration::from_secs(5));
+    // Whoever sets the time of a call sets that of connecting too.
+    config.connect_timeout = global.request_timeout.is_none().then_some(Duration::from_secs(5));
     let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let address = config.cluster_url.to_string();
-    let client = Client::try_from(config).map_err(|error| CliError::Kubeconfig(innermost(&error)))?;
+    let client = ClientBuilder::try_from(config).map_err(|error| CliError::Kubeconfig(innermost(&error)))?;
+    let in_time = InTime { timeout: global.request_timeout.unwrap_or_default(), address: address.clone() };
+    let client = client.with_layer(&in_time).build();
     Ok(Connection { client, namespace, address })
 }
 

@@ -23,6 +23,8 @@ pub enum Exit {
     KeptControl,
     /// 14: the rollout waits for an operator.
     WaitsForHuman,
+    /// 130: interrupted by Ctrl-C, as the shell numbers it.
+    Interrupted,
 }
 
 impl Exit {
@@ -37,6 +39,7 @@ impl Exit {
             Exit::Superseded => 12,
             Exit::KeptControl => 13,
             Exit::WaitsForHuman => 14,
+            Exit::Interrupted => 130,
         }
     }
 }
@@ -67,7 +70,8 @@ pub const EXIT_CODES_HELP: &str = "Exit codes:
   11  timed out
   12  superseded by a newer version
   13  an A/B test decided for control
-  14  waits for an operator (returned at once for a wait without an end)";
+  14  waits for an operator (returned at once for a wait without an end)
+  130 interrupted by Ctrl-C; the release continues";
 
 /// Why a command failed. Every message is one line: what, where, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +117,16 @@ pub enum CliError {
         /// What to do, with its separator; may be empty.
         todo: String,
     },
+    /// The API server did not answer within `--timeout`.
+    #[error(
+        "not done after {limit}: no response from the API server at {at}; 'glidepath doctor' checks the connection"
+    )]
+    TimedOut {
+        /// The limit of the command.
+        limit: String,
+        /// The API server's address.
+        at: String,
+    },
     /// Any other error, with its full message.
     #[error("{0}")]
     Failed(String),
@@ -123,6 +137,7 @@ impl CliError {
     pub const fn exit(&self) -> Exit {
         match self {
             CliError::Usage(_) => Exit::Usage,
+            CliError::TimedOut { .. } => Exit::TimedOut,
             _ => Exit::Failed,
         }
     }
@@ -189,6 +204,7 @@ mod tests {
             (Exit::Superseded, 12),
             (Exit::KeptControl, 13),
             (Exit::WaitsForHuman, 14),
+            (Exit::Interrupted, 130),
         ];
         for (exit, code) in all {
             assert_eq!(exit.code(), code);

@@ -7,17 +7,20 @@
 //! - [`demo`] and [`local`]: releases on this machine, without a cluster.
 //! - [`render`]: how text reaches the terminal: the status screen, columns, color, redrawing, `-o`.
 //!
-//! Shared by all of them: [`connect`] (the connection to the API server), [`exit`] (exit codes and errors) and
-//! [`interrupt`] (Ctrl-C).
+//! Shared by all of them: [`connect`] (the connection to the API server), [`request_timeout`] (of each call to it),
+//! [`deadline`] (of a whole command), [`exit`] (exit codes and errors), [`interrupt`] (Ctrl-C) and [`keys`] (`q`).
 
 pub mod args;
 pub mod connect;
+pub mod deadline;
 pub mod demo;
 pub mod exit;
 pub mod interrupt;
+pub mod keys;
 pub mod local;
 pub mod offline;
 pub mod render;
+pub mod request_timeout;
 pub mod root;
 pub mod verbs;
 

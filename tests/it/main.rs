@@ -42,6 +42,7 @@ mod scenarios;
 mod semantics;
 mod soak;
 mod tick;
+mod time_limits;
 mod total;
 mod trust;
 mod upgrade;

@@ -4,7 +4,7 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use clap::ValueEnum;
 
-use crate::cli::render::redraw::Size;
+use crate::cli::{render::redraw::Size, request_timeout::RequestTimeout};
 
 /// Options of every verb. Flatten it into the root of the command line.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -18,6 +18,9 @@ pub struct Global {
     /// The kubeconfig file
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub kubeconfig: Option<PathBuf>,
+    /// The time for one call to the API server, like 10s, 1m or 30 (seconds); 0 for none. Default: 15s
+    #[arg(long, global = true, value_name = "DURATION", help_heading = "Global options")]
+    pub request_timeout: Option<RequestTimeout>,
     /// Use a `glidepath local` on this machine instead of a cluster: its name, its folder, or none for the only one
     /// running
     #[arg(

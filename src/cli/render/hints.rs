@@ -26,6 +26,11 @@ pub fn why(rollout: &Rollout, situation: &Situation) -> Option<(&'static str, St
     is_asked.then(|| ("why", format!("glidepath explain {}", name(rollout))))
 }
 
+/// How to follow what it does.
+pub fn watch(rollout: &Rollout) -> String {
+    format!("glidepath status {} --watch", name(rollout))
+}
+
 /// What an operator is waited for to do.
 pub fn for_operator(rollout: &Rollout, situation: &Situation) -> String {
     let name = name(rollout);

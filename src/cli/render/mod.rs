@@ -7,3 +7,4 @@ pub mod printable;
 pub mod redraw;
 pub mod screen;
 pub mod table;
+pub mod waiting;

@@ -32,14 +32,21 @@ impl Size {
 pub struct Redraw {
     rows: usize,
     whole: String,
+    /// What stands below the text while it is redrawn.
+    foot: &'static str,
 }
 
 impl Redraw {
+    /// With a line below the text that goes when it is over.
+    pub fn with_foot(foot: &'static str) -> Self {
+        Redraw { foot, ..Redraw::default() }
+    }
+
     /// What to write so that the text replaces the one before. What does not fit is cut off below: a terminal cannot go
     /// back to rows that it has scrolled away.
     pub fn frame(&mut self, text: &str, size: Size) -> String {
         self.whole = text.to_owned();
-        self.replace(&fitted(text, size), size)
+        self.replace(&(fitted(text, self.foot, size) + self.foot), size)
     }
 
     /// What to write when it is over: the last text, whole, which stays. Nothing when there was none.
@@ -71,13 +78,13 @@ impl Redraw {
     }
 }
 
-/// The first lines that fit, one row being left for the cursor and one for saying that there is more.
-fn fitted(text: &str, size: Size) -> String {
-    let all: usize = text.lines().map(|line| rows(line, size)).sum();
-    if all < size.rows {
+/// The first lines that fit above the foot, one row being left for the cursor and one for saying that there is more.
+fn fitted(text: &str, foot: &str, size: Size) -> String {
+    let taken = |text: &str| text.lines().map(|line| rows(line, size)).sum::<usize>();
+    if taken(text) + taken(foot) < size.rows {
         return text.to_owned();
     }
-    let room = size.rows.saturating_sub(2).max(1);
+    let room = size.rows.saturating_sub(2 + taken(foot)).max(1);
     let mut used = 0;
     let kept: Vec<&str> = text
         .lines()
@@ -137,6 +144,16 @@ mod tests {
     #[test]
     fn a_full_row_keeps_its_last_character() {
         assert_eq!(Redraw::default().frame("abcdefghij\n", SMALL), "\x1b[Kabcdefghij\n\x1b[J");
+    }
+
+    #[test]
+    fn a_foot_stands_below_the_text_until_the_end() {
+        let wide = Size { columns: 60, rows: 6 };
+        let mut redraw = Redraw::with_foot("q quits\n");
+        let frame = redraw.frame("1\n2\n3\n4\n5\n", wide);
+        assert!(frame.contains("3\x1b[K\n\x1b[K  ... 2 more lines: the terminal is too small"), "{frame:?}");
+        assert!(frame.ends_with("\x1b[Kq quits\x1b[K\n\x1b[J") && frame.matches('\n').count() == 5, "{frame:?}");
+        assert!(!redraw.last(wide).contains("q quits"));
     }
 
     #[test]

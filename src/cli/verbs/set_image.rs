@@ -9,12 +9,13 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::watch::{Follow, Show, Target, follow};
+use super::watch::{Follow, Show, Target, Until, follow};
 use crate::{
     api::{HumanDuration, Rollout},
     cli::{
         args::{global::Global, names},
         connect::{Connection, connect},
+        deadline::{Deadline, within},
         exit::{CliError, EXIT_CODES_HELP, Exit},
         render::output::print,
     },
@@ -30,7 +31,7 @@ pub struct Args {
     /// Wait for the end of the release; the exit code reports the outcome
     #[arg(long)]
     pub wait: bool,
-    /// With --wait: the timeout, like 30m
+    /// With --wait: the timeout, like 30m, for connecting and reading too
     #[arg(long, value_name = "DURATION", requires = "wait")]
     pub timeout: Option<HumanDuration>,
 }
@@ -65,8 +66,9 @@ struct Template {
 /// Patches the template and follows the release if asked.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     let (name, changes) = parse(&args.words)?;
+    let deadline = args.timeout.map(Deadline::after);
     let connection = connect(global).await?;
-    let (before, changed) = apply(&connection, &name, &changes).await?;
+    let (before, changed) = within(deadline, &connection.address, apply(&connection, &name, &changes)).await?;
     if !changed {
         print(&format!("{name}: images unchanged\n"))?;
     } else {
@@ -76,11 +78,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     if !args.wait {
         return Ok(Exit::Done);
     }
-    let first = connection.rollout(&name).await?;
+    let first = within(deadline, &connection.address, connection.rollout(&name)).await?;
     let show = if std::io::stdout().is_terminal() { Show::Screen { color: global.color_on() } } else { Show::Lines };
-    let timeout = args.timeout.map(HumanDuration::get);
     let target = target(&before, changed);
-    follow(&connection, first, Follow { name, target, show, stop_for_human: true, timeout }).await
+    follow(&connection, first, Follow { name, target, show, until: Until::EndOrOperator, deadline }).await
 }
 
 /// The release that is waited for: the next revision, or the current one when nothing changed.

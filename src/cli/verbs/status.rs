@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use super::{
     get,
     set_image::wanted_template,
-    watch::{Follow, Show, Target, follow},
+    watch::{Follow, Show, Target, Until, follow},
 };
 use crate::{
     api::{HumanDuration, Rollout},
@@ -15,6 +15,7 @@ use crate::{
             names,
         },
         connect::{Connection, connect, now},
+        deadline::{Deadline, within},
         exit::{CliError, EXIT_CODES_HELP, Exit},
         render::{
             output::{self, print},
@@ -31,14 +32,15 @@ pub struct Args {
     /// The Rollout; without a name, all in the namespace are listed
     #[arg(value_name = "NAME")]
     pub words: Vec<String>,
-    /// Watch until the end: redrawn in place on a terminal, one line per change elsewhere. On a terminal it keeps
-    /// watching while the rollout waits for an operator
+    /// Watch: on a terminal a screen that is redrawn until `q` or Ctrl-C, also when no release is in progress; elsewhere
+    /// one line per change (with -o json or yaml one object) until the end
     #[arg(short, long)]
     pub watch: bool,
-    /// Wait for the end without showing progress
+    /// Wait for the end without showing progress (with -o json, yaml or name the object at the end); with --watch, watch
+    /// until then
     #[arg(long)]
     pub wait: bool,
-    /// With --watch or --wait: the timeout, like 30m
+    /// With --watch or --wait: the timeout, like 30m, for connecting and reading too
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<HumanDuration>,
 }
@@ -48,6 +50,7 @@ static AFTER_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
         "Examples:
   glidepath status checkout
   glidepath status checkout --watch
+  glidepath status checkout --watch -o json
   glidepath status checkout --wait --timeout 30m
 
 {EXIT_CODES_HELP}"
@@ -68,11 +71,11 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
         return get::run(all, global).await;
     }
     let name = names::one_name(&args.words, "status")?;
+    if args.watch || args.wait {
+        return wait(name, &args, global).await;
+    }
     let connection = connect(global).await?;
     let rollout = connection.rollout(&name).await?;
-    if args.watch || args.wait {
-        return wait(&connection, rollout, name, &args, global).await;
-    }
     show(&connection, &rollout, global).await?;
     Ok(Exit::Done)
 }
@@ -86,23 +89,35 @@ async fn show(connection: &Connection, rollout: &Rollout, global: &Global) -> Re
     print(&screen(&Screen { rollout, pods: &pods, now: now(), color: global.color_on(), width, hints: true }))
 }
 
-async fn wait(
-    connection: &Connection,
-    rollout: Rollout,
-    name: String,
-    args: &Args,
-    global: &Global,
-) -> Result<Exit, CliError> {
+async fn wait(name: String, args: &Args, global: &Global) -> Result<Exit, CliError> {
     let terminal = std::io::stdout().is_terminal();
-    let show = match (args.watch, terminal) {
-        (true, true) => Show::Screen { color: global.color_on() },
-        (true, false) => Show::Lines,
-        (false, _) => Show::End,
+    let show = shown(args, global, terminal)?;
+    let until = if args.watch && !args.wait && terminal { Until::Quit } else { Until::EndOrOperator };
+    let deadline = args.timeout.map(Deadline::after);
+    let connection = connect(global).await?;
+    let first = async {
+        let rollout = connection.rollout(&name).await?;
+        let target = target(&connection, &rollout).await?;
+        Ok((rollout, target))
     };
-    let target = target(connection, &rollout).await?;
-    let stop_for_human = args.wait || !terminal;
-    let timeout = args.timeout.map(HumanDuration::get);
-    follow(connection, rollout, Follow { name, target, show, stop_for_human, timeout }).await
+    let (rollout, target) = within(deadline, &connection.address, first).await?;
+    follow(&connection, rollout, Follow { name, target, show, until, deadline }).await
+}
+
+/// How the wait is shown; an error for a format that says nothing of it.
+fn shown(args: &Args, global: &Global, terminal: bool) -> Result<Show, CliError> {
+    match (global.output, args.watch) {
+        (OutputFormat::Name, true) => {
+            Err(CliError::Usage("a name does not change while it is watched: use -o table, wide, json or yaml".into()))
+        }
+        (format @ (OutputFormat::Json | OutputFormat::Yaml), true) => Ok(Show::Objects(format)),
+        (format @ (OutputFormat::Json | OutputFormat::Yaml | OutputFormat::Name), false) => {
+            Ok(Show::LastObject(format))
+        }
+        (_, true) if terminal => Ok(Show::Screen { color: global.color_on() }),
+        (_, true) => Ok(Show::Lines),
+        (_, false) => Ok(Show::End),
+    }
 }
 
 /// The release that is waited for: the one in progress, or the last. A Deployment's change is none of the Rollout's own, so

@@ -1,23 +1,31 @@
-//! Following one Rollout: a screen redrawn in place on a terminal, one line per change elsewhere, until the end.
+//! Following one Rollout: a screen redrawn in place on a terminal, one line or object per change elsewhere.
 
-use std::time::Duration;
+use std::io::{IsTerminal as _, Write as _};
 
 use futures::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
-use kube::runtime::{WatchStreamExt, watcher};
-use tokio::time::{Instant, sleep_until};
+use kube::{
+    ResourceExt,
+    runtime::{WatchStreamExt, watcher},
+};
+use tokio::time::{Duration, sleep};
 
 use crate::{
     api::Rollout,
     cli::{
+        args::global::OutputFormat,
         connect::{Connection, now},
+        deadline::{Deadline, passed},
         exit::{CliError, Exit},
+        interrupt::Interrupts,
+        keys::Keys,
         render::{
             hints,
-            output::{draw, print},
+            output::{self, draw, print},
             printable::printable,
             redraw::{Redraw, Size},
             screen::{self, Screen},
+            waiting::WaitingLine,
         },
     },
     view::{
@@ -39,10 +47,19 @@ pub struct Follow {
     pub target: Target,
     /// How to show it.
     pub show: Show,
-    /// Whether it ends when the rollout waits for an operator.
-    pub stop_for_human: bool,
+    /// What ends it.
+    pub until: Until,
     /// The longest wait.
-    pub timeout: Option<Duration>,
+    pub deadline: Option<Deadline>,
+}
+
+/// What ends a watch, besides its time limit and Ctrl-C.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The end of the release, or a wait for an operator.
+    EndOrOperator,
+    /// The user, with `q`: the screen waits for the next release too.
+    Quit,
 }
 
 /// Which revision's release is waited for.
@@ -64,8 +81,19 @@ pub enum Show {
     },
     /// One line per change.
     Lines,
+    /// The object, once per change.
+    Objects(OutputFormat),
     /// Only the end.
     End,
+    /// Only the object at the end.
+    LastObject(OutputFormat),
+}
+
+impl Show {
+    /// Whether it changes as time goes by.
+    fn has_clock(self) -> bool {
+        matches!(self, Show::Screen { .. } | Show::End | Show::LastObject(_))
+    }
 }
 
 impl Target {
@@ -92,27 +120,64 @@ impl Target {
     }
 }
 
-/// Watches until the end, a wait for an operator (if requested), or the timeout. The end is printed.
-pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow) -> Result<Exit, CliError> {
-    let mut changes = changes(connection, &follow.name);
-    let deadline = follow.timeout.map(|timeout| Instant::now() + timeout);
-    let mut shown = Shown::default();
-    let mut rollout = first;
-    loop {
-        let pods =
-            if matches!(follow.show, Show::Screen { .. }) { connection.revisions(&rollout).await } else { vec![] };
-        shown.show(&rollout, &pods, follow.show)?;
-        let state = follow.target.resolve(&rollout).map_or(Waited::Continues, |target| waited(&rollout, &target));
-        match &state {
-            Waited::Over(outcome, words) => return shown.end(&follow.name, (*outcome).into(), words),
-            Waited::Failed(words) => return shown.end(&follow.name, Exit::Failed, words),
-            Waited::ForOperator if follow.stop_for_human => {
-                return shown.end(&follow.name, Exit::WaitsForHuman, &for_operator(&rollout));
+/// Why a watch is over before what it waits for has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    TimedOut,
+    Interrupted,
+    Quit,
+}
+
+/// What stops a watch from outside.
+struct Stops {
+    deadline: Option<Deadline>,
+    interrupts: Interrupts,
+    keys: Option<Keys>,
+}
+
+impl Stops {
+    fn of(follow: &Follow) -> Result<Stops, CliError> {
+        let keys = if follow.until == Until::Quit { Keys::read() } else { None };
+        Ok(Stops { deadline: follow.deadline, interrupts: Interrupts::new()?, keys })
+    }
+
+    async fn come(&mut self) -> Stopped {
+        let quit = async {
+            match &mut self.keys {
+                Some(keys) => keys.quit().await,
+                None => std::future::pending().await,
             }
-            Waited::ForOperator | Waited::Continues => {}
-        }
-        let tick = Instant::now() + Duration::from_secs(1);
+        };
         tokio::select! {
+            biased;
+            () = self.interrupts.come() => Stopped::Interrupted,
+            () = quit => Stopped::Quit,
+            () = passed(self.deadline) => Stopped::TimedOut,
+        }
+    }
+}
+
+/// Watches until what it waits for has come, or it is stopped. How it ended is printed.
+pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow) -> Result<Exit, CliError> {
+    let mut stops = Stops::of(&follow)?;
+    let mut changes = changes(connection, &follow.name);
+    let mut shown = Shown::new(follow.show, stops.keys.is_some());
+    let (mut rollout, mut pods) = (first, vec![]);
+    loop {
+        if matches!(follow.show, Show::Screen { .. }) {
+            tokio::select! {
+                biased;
+                stopped = stops.come() => return shown.stopped(stopped, &follow, &rollout),
+                read = connection.revisions(&rollout) => pods = read,
+            }
+        }
+        shown.show(&rollout, &pods)?;
+        if let Some((exit, words)) = follow.end(&rollout) {
+            return shown.end(&rollout, exit, &words);
+        }
+        tokio::select! {
+            biased;
+            stopped = stops.come() => return shown.stopped(stopped, &follow, &rollout),
             change = changes.next() => match change {
                 Some(Ok(watcher::Event::Apply(new) | watcher::Event::InitApply(new))) => rollout = new,
                 Some(Ok(watcher::Event::Delete(_))) => return Err(CliError::Failed(format!("Rollout \"{}\" was deleted", follow.name))),
@@ -120,11 +185,7 @@ pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow)
                 Some(Err(error)) => shown.trouble(&error.to_string()),
                 None => return Err(CliError::Failed("the watch ended".into())),
             },
-            () = sleep_until(tick), if matches!(follow.show, Show::Screen { .. }) => {}
-            () = sleep_until(deadline.unwrap_or(tick)), if deadline.is_some() => {
-                let (exit, words) = timed_out(&follow, &rollout, &state);
-                return shown.end(&follow.name, exit, &words);
-            }
+            () = sleep(Duration::from_secs(1)), if follow.show.has_clock() => {}
         }
     }
 }
@@ -134,45 +195,91 @@ fn changes(connection: &Connection, name: &str) -> BoxStream<'static, watcher::R
     watcher(connection.rollouts(), config).default_backoff().boxed()
 }
 
+impl Follow {
+    fn waited(&mut self, rollout: &Rollout) -> Waited {
+        self.target.resolve(rollout).map_or(Waited::Continues, |target| waited(rollout, &target))
+    }
+
+    /// How it ended, if what it waits for has come.
+    fn end(&mut self, rollout: &Rollout) -> Option<(Exit, String)> {
+        let waited = self.waited(rollout);
+        if self.until == Until::Quit {
+            return None;
+        }
+        match waited {
+            Waited::Over(outcome, words) => Some((outcome.into(), words)),
+            Waited::Failed(words) => Some((Exit::Failed, words)),
+            Waited::ForOperator => Some((Exit::WaitsForHuman, for_operator(rollout))),
+            Waited::Continues => None,
+        }
+    }
+
+    /// What a watch that was stopped says, and its exit code.
+    fn stopped(&self, stopped: Stopped, rollout: &Rollout) -> (Exit, String) {
+        let state = match &self.target {
+            Target::Revision(id) => waited(rollout, id),
+            Target::NotThis(_) => Waited::Continues,
+        };
+        let so_far = match (&self.target, &state) {
+            (Target::NotThis(_), _) if self.until == Until::EndOrOperator => {
+                "no controller has started the new version; check with 'glidepath doctor'".to_owned()
+            }
+            (_, Waited::Over(_, words) | Waited::Failed(words)) => words.clone(),
+            (_, Waited::ForOperator) => for_operator(rollout),
+            (_, Waited::Continues) => {
+                let doing = doing_so_far(&Situation::of(rollout, now()));
+                format!("{doing}; the rollout continues, follow it with '{}'", hints::watch(rollout))
+            }
+        };
+        match (stopped, state) {
+            (Stopped::Interrupted, _) => (Exit::Interrupted, so_far),
+            (Stopped::Quit, _) => (Exit::Done, so_far),
+            (Stopped::TimedOut, Waited::ForOperator) => (Exit::WaitsForHuman, so_far),
+            (Stopped::TimedOut, Waited::Failed(_)) => (Exit::Failed, so_far),
+            (Stopped::TimedOut, Waited::Over(outcome, _)) => (outcome.into(), so_far),
+            (Stopped::TimedOut, Waited::Continues) => {
+                let limit = self.deadline.map(Deadline::limit).unwrap_or_default();
+                (Exit::TimedOut, format!("not done after {limit}: {so_far}"))
+            }
+        }
+    }
+}
+
 fn for_operator(rollout: &Rollout) -> String {
     hints::for_operator(rollout, &Situation::of(rollout, now()))
 }
 
-fn timed_out(follow: &Follow, rollout: &Rollout, state: &Waited) -> (Exit, String) {
-    if *state == Waited::ForOperator {
-        return (Exit::WaitsForHuman, for_operator(rollout));
-    }
-    let limit = follow
-        .timeout
-        .map(|t| phrases::short(jiff::SignedDuration::try_from(t).unwrap_or_default()))
-        .unwrap_or_default();
-    let unseen = matches!(follow.target, Target::NotThis(_));
-    let words = if unseen {
-        format!("not done after {limit}: no controller has started the new version; check with 'glidepath doctor'")
-    } else {
-        let doing = doing_so_far(&Situation::of(rollout, now()));
-        format!("not done after {limit}: {doing}; the rollout continues")
-    };
-    (Exit::TimedOut, words)
-}
-
 /// What is on the terminal already.
-#[derive(Default)]
 struct Shown {
+    how: Show,
     /// The screen.
     screen: Redraw,
-    /// The last line, which is not repeated.
+    /// What is said while there is nothing to show.
+    waiting: WaitingLine,
+    /// The last line or object, which is not repeated.
     last: String,
+    /// The last trouble, which is not repeated.
+    trouble: String,
 }
 
 impl Shown {
-    fn show(&mut self, rollout: &Rollout, pods: &[RevisionView], show: Show) -> Result<(), CliError> {
-        match show {
-            Show::End => Ok(()),
-            Show::Lines => match self.new_line(rollout) {
+    fn new(how: Show, reads_keys: bool) -> Self {
+        let screen = if reads_keys { Redraw::with_foot("  q quits\n") } else { Redraw::default() };
+        Shown { how, screen, waiting: WaitingLine::default(), last: String::new(), trouble: String::new() }
+    }
+
+    fn show(&mut self, rollout: &Rollout, pods: &[RevisionView]) -> Result<(), CliError> {
+        match self.how {
+            Show::End | Show::LastObject(_) => {
+                let doing = doing_so_far(&Situation::of(rollout, now()));
+                self.waiting.say(&format!("waiting for {}: {doing}", rollout.name_any()));
+                Ok(())
+            }
+            Show::Lines => match self.is_new(change_line(rollout)) {
                 Some(line) => print(&format!("{}  {line}\n", now().strftime("%H:%M:%S"))),
                 None => Ok(()),
             },
+            Show::Objects(format) => self.is_new(object(format, rollout)?).map_or(Ok(()), |object| print(&object)),
             Show::Screen { color } => {
                 let size = Size::now();
                 let width = size.layout();
@@ -182,30 +289,56 @@ impl Shown {
         }
     }
 
-    /// The last screen stays; below it is how it ended.
-    fn end(&mut self, name: &str, exit: Exit, words: &str) -> Result<Exit, CliError> {
+    /// The last screen stays; below it is how it ended. Beside objects it is no part of the output.
+    fn end(&mut self, rollout: &Rollout, exit: Exit, words: &str) -> Result<Exit, CliError> {
+        self.waiting.clear();
         draw(&self.screen.last(Size::now()))?;
-        let words = words.trim_end_matches([' ', ':']);
-        print(&format!("{name}: {words}\n"))?;
+        let words = format!("{}: {}", rollout.name_any(), words.trim_end_matches([' ', ':']));
+        match self.how {
+            Show::Objects(_) => tell(&words),
+            Show::LastObject(format) => {
+                tell(&words);
+                print(&object(format, rollout)?)?;
+            }
+            Show::Screen { .. } | Show::Lines | Show::End => print(&format!("{words}\n"))?,
+        }
         Ok(exit)
     }
 
-    fn new_line(&mut self, rollout: &Rollout) -> Option<String> {
-        let line = change_line(rollout);
-        if self.last == line {
+    fn stopped(&mut self, stopped: Stopped, follow: &Follow, rollout: &Rollout) -> Result<Exit, CliError> {
+        let (exit, words) = follow.stopped(stopped, rollout);
+        if stopped == Stopped::Interrupted && std::io::stdout().is_terminal() {
+            // Over the ^C that the terminal has put there.
+            draw("\r")?;
+        }
+        self.end(rollout, exit, &words)
+    }
+
+    fn is_new(&mut self, text: String) -> Option<String> {
+        if self.last == text {
             return None;
         }
-        self.last.clone_from(&line);
-        Some(line)
+        self.last.clone_from(&text);
+        Some(text)
     }
 
     /// A watch that fails is retried, and reported once on stderr.
     fn trouble(&mut self, error: &str) {
-        if self.last != error {
-            eprintln!("watch interrupted, retrying: {}", printable(error));
-            error.clone_into(&mut self.last);
+        if self.trouble != error {
+            self.waiting.clear();
+            tell(&format!("watch interrupted, retrying: {error}"));
+            error.clone_into(&mut self.trouble);
         }
     }
+}
+
+fn object(format: OutputFormat, rollout: &Rollout) -> Result<String, CliError> {
+    Ok(output::objects(format, std::slice::from_ref(rollout), false)?.unwrap_or_default())
+}
+
+/// A line for people beside the output; without a standard error there is no one to tell.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
 }
 
 /// A Rollout in one line that changes only when something happens, not as time goes by.
@@ -240,11 +373,47 @@ mod tests {
 
     #[test]
     fn a_line_is_not_repeated() {
-        let mut shown = Shown::default();
+        let mut shown = Shown::new(Show::Lines, false);
         let sample = samples::healthy();
-        assert!(shown.new_line(&sample.rollout).is_some());
-        assert_eq!(shown.new_line(&sample.rollout), None);
-        assert!(shown.new_line(&samples::held().rollout).is_some());
+        assert!(shown.is_new(change_line(&sample.rollout)).is_some());
+        assert_eq!(shown.is_new(change_line(&sample.rollout)), None);
+        assert!(shown.is_new(change_line(&samples::held().rollout)).is_some());
+    }
+
+    fn follow(until: Until) -> Follow {
+        let target = Target::Revision("k3v9x2m1qa".into());
+        Follow { name: "checkout".into(), target, show: Show::End, until, deadline: None }
+    }
+
+    #[test]
+    fn a_screen_stays_when_the_release_is_over_and_a_wait_ends() {
+        for (sample, exit) in [
+            (samples::aborted(), Some(Exit::RolledBack)),
+            (samples::at_pause(), Some(Exit::WaitsForHuman)),
+            (samples::observing(), None),
+        ] {
+            let ended = |until| follow(until).end(&sample.rollout).map(|(exit, _)| exit);
+            assert_eq!((ended(Until::EndOrOperator), ended(Until::Quit)), (exit, None));
+        }
+    }
+
+    #[test]
+    fn what_is_stopped_says_that_the_release_continues_and_how_to_follow_it() {
+        const GOES_ON: &str = "; the rollout continues, follow it with 'glidepath status checkout --watch'";
+        let observing = samples::observing().rollout;
+        let limit = Deadline::after(crate::api::HumanDuration::secs(300));
+        let wait = Follow { deadline: Some(limit), ..follow(Until::EndOrOperator) };
+        for (stopped, exit, begins) in [
+            (Stopped::Interrupted, Exit::Interrupted, "observing at 25 %"),
+            (Stopped::Quit, Exit::Done, "observing at 25 %"),
+            (Stopped::TimedOut, Exit::TimedOut, "not done after 5m: observing at 25 %"),
+        ] {
+            let (code, words) = wait.stopped(stopped, &observing);
+            assert_eq!(code, exit);
+            assert!(words.starts_with(begins) && words.ends_with(GOES_ON), "{words}");
+        }
+        let over = wait.stopped(Stopped::TimedOut, &samples::aborted().rollout);
+        assert!(over.0 == Exit::RolledBack && !over.1.contains("continues"), "{over:?}");
     }
 
     #[test]
