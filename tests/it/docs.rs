@@ -186,6 +186,46 @@ fn every_link_leads_somewhere() {
     assert!(followed >= 15, "only {followed} links were followed");
 }
 
+/// What people asked who saw the project for the first time.
+const ASKED: [&str; 16] = [
+    "install",
+    "upgrade",
+    "remove",
+    "without a mesh",
+    "routers",
+    "Deployments",
+    "authentication",
+    "judged",
+    "go back",
+    "Argo CD",
+    "Flux",
+    "CI",
+    "promote",
+    "monitor",
+    "notified",
+    "fields",
+];
+
+#[test]
+fn what_newcomers_ask_has_a_heading_that_answers_it() {
+    let readme = Page::read(&root(""), "README.md");
+    for asked in ASKED {
+        let rows = readme.rows();
+        let row = rows.iter().find(|row| row[0].contains(asked) && row[0].ends_with('?'));
+        let answer = &row.unwrap_or_else(|| panic!("README.md has no question about {asked}"))[1];
+        let targets = page::targets(answer);
+        assert!(!targets.is_empty(), "the question about {asked} leads nowhere");
+        for target in targets {
+            let (file, heading) = target.split_once('#').unwrap_or((target.as_str(), ""));
+            let page = Page::read(&root(""), if file.is_empty() { "README.md" } else { file });
+            let text =
+                if heading.is_empty() { std::fs::read_to_string(root(file)).unwrap() } else { page.section(heading) };
+            let words = text.split_whitespace().count();
+            assert!(words >= 20, "{target} answers the question about {asked} in {words} words");
+        }
+    }
+}
+
 #[test]
 fn the_page_of_commands_is_what_the_program_says() {
     same("docs/cli.md", &cli_page::text(), "docs");

@@ -83,13 +83,32 @@ impl Page {
 
     /// Headings as links name them.
     pub fn headings(&self) -> BTreeSet<String> {
-        let titles = self.prose().into_iter().filter_map(|(_, line)| Some(line.strip_prefix('#')?.to_owned()));
-        let anchor = |title: String| -> String {
-            let title = title.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
-            title.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
-        };
-        titles.map(anchor).collect()
+        self.prose().iter().filter_map(|(_, line)| anchor(line)).collect()
     }
+
+    /// The lines of a table whose first cell is not a heading or a rule, in cells.
+    pub fn rows(&self) -> Vec<Vec<String>> {
+        let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
+        self.prose().iter().filter(|(_, line)| line.starts_with("| ")).map(|(_, line)| cells(line)).collect()
+    }
+
+    /// What is written below a heading, up to the next; the whole page below its first.
+    pub fn section(&self, heading: &str) -> String {
+        let below = self.prose().into_iter().skip_while(|(_, line)| anchor(line).as_deref() != Some(heading)).skip(1);
+        below.take_while(|(_, line)| anchor(line).is_none()).map(|(_, line)| line + "\n").collect()
+    }
+}
+
+/// How a link names the heading in this line.
+fn anchor(line: &str) -> Option<String> {
+    let title = line.strip_prefix('#')?.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    Some(title.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect())
+}
+
+/// Where the links in a text lead.
+pub fn targets(text: &str) -> Vec<String> {
+    let link = regex::Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    link.captures_iter(text).map(|found| found[1].to_owned()).collect()
 }
 
 /// The commands of ours in a shell text, in words; `kubectl glidepath` is one too.
