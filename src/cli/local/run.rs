@@ -142,13 +142,18 @@ async fn serve_api(site: &Site) -> Result<JoinHandle<()>, CliError> {
     let config = rest::kubeconfig(address, &token, &key.name, &key.namespace);
     let text = crate::yaml::write(&config).map_err(failed)?;
     site.objects().folder().write_text(place::KUBECONFIG, &text).map_err(failed)?;
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "local".into());
-    let routes = rest::routes(site.clone(), &token, &user);
+    let routes = rest::routes(site.clone(), &token, &user(|name| std::env::var(name).ok()));
     Ok(tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "the API for other commands has stopped");
         }
     }))
+}
+
+/// Who gives the commands: only the user who started it can read the token.
+fn user(variable: impl Fn(&str) -> Option<String>) -> String {
+    let named = ["USER", "LOGNAME"].into_iter().find_map(|name| variable(name).filter(|user| !user.is_empty()));
+    named.unwrap_or_else(|| "local".into())
 }
 
 /// Prints what happens and takes changes of the file over, until it is interrupted.
@@ -204,5 +209,24 @@ impl Watched {
             Ok(_) => format!("{} has changed and was applied", path.display()),
             Err(error) => format!("{} has changed and was not applied: {error}", path.display()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_carry_the_name_of_who_started_it() {
+        let environment = |set: &'static [(&str, &str)]| {
+            move |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        for (set, name) in [
+            (&[("USER", "ann"), ("LOGNAME", "bob")] as &'static [_], "ann"),
+            (&[("USER", ""), ("LOGNAME", "bob")], "bob"),
+            (&[], "local"),
+        ] {
+            assert_eq!(user(environment(set)), name);
+        }
     }
 }
