@@ -17,6 +17,7 @@ use super::{
     args::global::Global,
     exit::{CliError, innermost},
     local::place::kubeconfig,
+    pods::{self, Wanted},
     request_timeout::InTime,
 };
 use crate::{
@@ -144,9 +145,13 @@ impl Connection {
         }
     }
 
-    /// The Rollout's revisions with their pods, newest first. Without the permission to list ReplicaSets: none.
-    pub async fn revisions(&self, rollout: &Rollout) -> Vec<RevisionView> {
-        revision_views(rollout, &self.replica_sets(rollout, REVISION_LABEL).await, now())
+    /// The Rollout's revisions with their pods, newest first. Without the permission to list ReplicaSets: none. Pods are
+    /// read while a revision has too few, or all if they are asked for.
+    pub async fn revisions(&self, rollout: &Rollout, wanted: Wanted) -> Vec<RevisionView> {
+        let mut views = revision_views(rollout, &self.replica_sets(rollout, REVISION_LABEL).await, now());
+        let pods = Api::namespaced(self.client.clone(), &self.namespace);
+        pods::add(&pods, rollout, &mut views, wanted, now()).await;
+        views
     }
 
     /// The pod template of one of the Rollout's revisions, if it can be read.
@@ -211,6 +216,7 @@ fn revision_view(status: &crate::api::RolloutStatus, set: &ReplicaSet, now: Time
         wanted: pods(spec.replicas),
         image: images.join(", "),
         age: set.metadata.creation_timestamp.as_ref().map(|at| now.duration_since(at.0)).unwrap_or_default(),
+        ..RevisionView::default()
     })
 }
 

@@ -7,8 +7,9 @@
 //! - [`demo`] and [`local`]: releases on this machine, without a cluster.
 //! - [`render`]: how text reaches the terminal: the status screen, columns, color, redrawing, `-o`.
 //!
-//! Shared by all of them: [`connect`] (the connection to the API server), [`request_timeout`] (of each call to it),
-//! [`deadline`] (of a whole command), [`exit`] (exit codes and errors), [`interrupt`] (Ctrl-C) and [`keys`] (`q`).
+//! Shared by all of them: [`connect`] (the connection to the API server), [`pods`] (of a Rollout's revisions),
+//! [`request_timeout`] (of each call), [`deadline`] (of a whole command), [`exit`] (exit codes and errors), [`interrupt`]
+//! (Ctrl-C) and [`keys`] (`q`).
 
 pub mod args;
 pub mod connect;
@@ -19,6 +20,7 @@ pub mod interrupt;
 pub mod keys;
 pub mod local;
 pub mod offline;
+pub mod pods;
 pub mod render;
 pub mod request_timeout;
 pub mod root;

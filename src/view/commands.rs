@@ -1,6 +1,7 @@
 //! Which commands make sense now. The engine is asked whether it would accept them: no rule of it is repeated here.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{place::Place, waits::WaitsFor};
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// A command that makes sense now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Offer {
     /// Its effect, in a word or two.
     pub effect: &'static str,

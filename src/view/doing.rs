@@ -26,16 +26,33 @@ fn parts(situation: &Situation) -> (String, String) {
         Place::FirstDeploy { available, desired } => format!("first deploy: {available} of {desired} pods available"),
         Place::Idle { .. } => format!("{stable} receives 100 % of traffic"),
         Place::Held(_) => return ("held".into(), format!(" for {}", short(situation.elapsed))),
-        Place::Paused { in_spec: true } => format!("paused by spec.paused at {}", situation.weight),
-        Place::Paused { in_spec: false } => format!("paused by command at {}", situation.weight),
+        Place::Paused { in_spec } => return (paused(*in_spec, situation), format!(" ({})", short(situation.elapsed))),
         Place::Step { item, sub_step } => return of_step(item, *sub_step, situation),
         Place::StepsDone => "all steps done".into(),
         Place::Promoting(stage) => phrases::stage(*stage).into(),
         Place::Returning => format!("returning to {stable}"),
-        Place::Aborted => format!("rolled back to {stable}"),
+        Place::Aborted => rolled_back(situation, &stable),
         Place::ControlKept => format!("{stable} stays after the test"),
     };
     (what, String::new())
+}
+
+/// Who paused it, and why.
+fn paused(in_spec: bool, situation: &Situation) -> String {
+    match &situation.paused {
+        _ if in_spec => "paused by spec.paused".into(),
+        Some(act) if act.by.is_some() => {
+            let why = act.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("paused{}{why}", act.by())
+        }
+        _ => "paused by command".into(),
+    }
+}
+
+/// Where a rollback went back to, and how far the release was.
+fn rolled_back(situation: &Situation, stable: &str) -> String {
+    let step = situation.ended.as_ref().and_then(|ended| ended.step);
+    format!("rolled back to {stable}{}", step.map(|step| format!(" at step {step}")).unwrap_or_default())
 }
 
 fn of_step(item: &Item, sub_step: u32, situation: &Situation) -> (String, String) {

@@ -6,6 +6,7 @@ use super::{
     phrases,
     place::{Place, is_seen},
     revision::Role,
+    situation::rolled_back,
     waits::WaitsFor,
 };
 use crate::api::{
@@ -43,11 +44,7 @@ pub fn waited(rollout: &Rollout, target: &str) -> Waited {
         // The decision is recorded a moment before the routes are written.
         (Place::Aborted | Place::ControlKept, _) if !is_back(rollout, status) => Waited::Continues,
         (Place::ControlKept, _) => Waited::Over(Outcome::KeptControl, status.message.clone()),
-        (Place::Aborted, _) => {
-            // The engine's message starts with the same text.
-            let why = status.message.strip_prefix(&format!("revision {number} was rolled back: "));
-            Waited::Over(Outcome::RolledBack, format!("{number} was rolled back: {}", why.unwrap_or(&status.message)))
-        }
+        (Place::Aborted, _) => Waited::Over(Outcome::RolledBack, rolled_back(rollout)),
         (Place::FirstDeploy { .. }, Some(Phase::Degraded)) => {
             Waited::Failed(format!("the first deploy failed: {}", status.message))
         }

@@ -30,7 +30,10 @@ pub struct MetricRow<'a> {
 
 /// The rows of a Rollout.
 pub fn evidence(rollout: &Rollout) -> Vec<MetricRow<'_>> {
-    let Some(status) = &rollout.status else { return vec![] };
+    // Once a release is over well, its evidence is of the past.
+    let Some(status) = rollout.status.as_ref().filter(|status| !matches!(status.state, State::Idle(_))) else {
+        return vec![];
+    };
     let waits = WaitsFor::of(&Place::of(rollout), status).is_verdict();
     // Once the steps are over nothing is needed any more.
     let decides = matches!(status.state, State::Stepping(_));
@@ -46,4 +49,19 @@ pub fn evidence(rollout: &Rollout) -> Vec<MetricRow<'_>> {
         }
     });
     rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples;
+
+    #[test]
+    fn the_evidence_of_a_release_that_is_over_well_is_not_shown() {
+        let mut healthy = samples::healthy().rollout;
+        let metrics = samples::observing().rollout.status.unwrap().metrics;
+        healthy.status.as_mut().unwrap().metrics = metrics;
+        assert_eq!(evidence(&healthy), []);
+        assert!(!evidence(&samples::aborted().rollout).is_empty(), "it says why");
+    }
 }

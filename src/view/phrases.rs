@@ -85,6 +85,11 @@ pub fn age(duration: SignedDuration) -> String {
     }
 }
 
+/// A time to the second: `2026-11-21T14:02:10Z`.
+pub fn time(at: Timestamp) -> String {
+    at.strftime("%FT%TZ").to_string()
+}
+
 /// `14:02:10 UTC` for a time of today, else with the date.
 pub fn clock(at: Timestamp, now: Timestamp) -> String {
     let same_day = at.strftime("%F").to_string() == now.strftime("%F").to_string();

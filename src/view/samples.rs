@@ -3,7 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::revision::{RevisionView, Role};
+use super::{
+    pod::PodView,
+    revision::{RevisionView, Role},
+};
 use crate::api::Rollout;
 
 /// 2026-11-21 14:05:22 UTC, the time of every sample.
@@ -28,18 +31,16 @@ pub fn all() -> Vec<(&'static str, Sample)> {
         ("unseen", Sample { rollout: rollout(None), pods: vec![] }),
         ("first_deploy", first_deploy()),
         ("healthy", healthy()),
-        (
-            "moving",
-            stepping(2, json!({ "waitingFor": waiting("CanaryPods", "waiting for 3 of 4 canary pods", Some(420)) })),
-        ),
+        ("moving", moving()),
         ("observing", observing()),
         ("pause", stepping(6, json!({ "phase": "Paused", "waitingFor": waiting("Pause", "waits for promote", None) }))),
         ("approval", at_gate(json!({ "name": "release-manager", "approval": true, "onTimeout": "Abort" }))),
         ("gate", at_gate(json!({ "name": "change-window", "url": "https://gates.example.com/ask?key=1" }))),
-        ("paused_by_command", stepping(3, json!({ "phase": "Paused", "pausedByCommand": true }))),
+        ("paused_by_command", paused_by_command()),
         ("held", held()),
         ("promoting", promoting()),
         ("aborted", aborted()),
+        ("aborted_by_command", aborted_by_command()),
         ("stalled", stalled()),
         ("by_ratio", by_ratio()),
         ("blue_green", blue_green()),
@@ -47,6 +48,21 @@ pub fn all() -> Vec<(&'static str, Sample)> {
         ("ab_test", ab_test()),
         ("kept_control", kept_control()),
     ]
+}
+
+/// Three canary pods are missing, and pods may not be listed.
+fn moving() -> Sample {
+    let waiting = waiting("CanaryPods", "waiting for 3 of 4 canary pods", Some(420));
+    let refused = Some("you may not list pods in namespace shop".into());
+    let canary = RevisionView { pods_unread: refused, ..canary(1, 4) };
+    Sample { pods: vec![canary, stable(12)], ..stepping(2, json!({ "waitingFor": waiting })) }
+}
+
+/// Paused by ann while it observes, with the pause step's own wait on record.
+fn paused_by_command() -> Sample {
+    let waits = waiting("Pause", "paused by command at 25 %", None);
+    let pause = command("pause", "paused until resume", "ann", "lunch", 180);
+    stepping(3, json!({ "phase": "Paused", "pausedByCommand": true, "commands": [pause], "waitingFor": waits }))
 }
 
 /// Without a router.
@@ -60,7 +76,7 @@ fn by_ratio() -> Sample {
     sample
 }
 
-/// A blue-green preview that waits for an operator. Waiting for a gate at 50 %.
+/// Waiting for a gate.
 pub fn at_gate(gate: serde_json::Value) -> Sample {
     let approval = gate.get("approval").is_some();
     let (phase, reason, message) = match approval {
@@ -75,6 +91,7 @@ pub fn at_gate(gate: serde_json::Value) -> Sample {
     sample
 }
 
+/// A blue-green preview that waits for an operator.
 fn blue_green() -> Sample {
     let weights = json!({ "desired": 0, "settled": true });
     let mut sample = stepping(1, json!({ "phase": "Paused", "weights": weights }));
@@ -94,10 +111,14 @@ fn ab_test() -> Sample {
 
 /// Control won.
 fn kept_control() -> Sample {
-    let message = "revision #41 stays stable after the A/B test of revision #42: control won: orders: 9.8 % (982/10,021) vs 12.1 % (1,204/9,950)";
+    let reason = "control won: orders: 9.8 % (982/10,021) vs 12.1 % (1,204/9,950)";
+    let message = format!("revision #41 stays stable after the A/B test of revision #42: {reason}");
     let weights = json!({ "desired": 0, "accepted": 0, "settled": true });
     let status = json!({ "phase": "Healthy", "course": "Kept", "reason": "KeptControl", "message": message,
-        "weights": weights, "metrics": goal("Fail", "ControlWins") });
+        "weights": weights, "metrics": goal("Fail", "ControlWins"), "history": [{
+            "revision": { "id": "k3v9x2m1qa", "number": 42 }, "startedAt": ago(600_000), "endedAt": ago(60),
+            "outcome": "KeptControl", "reason": reason, "attempt": 1, "stepIndex": 1
+        }] });
     tested(stepping(0, status))
 }
 
@@ -155,11 +176,34 @@ pub fn healthy() -> Sample {
 
 /// Aborted by evidence.
 pub fn aborted() -> Sample {
-    let status = json!({
-        "phase": "Degraded", "course": "Aborted", "reason": "EvidenceFailed", "stepIndex": 0,
-        "message": "errors Fail at 25 %: 2.4 % (178/7,412) against 0.1 % (22/22,103)",
-        "weights": { "desired": 0, "accepted": 0, "settled": true }, "metrics": metrics("Fail")
+    rolled_back(
+        "errors Fail at 25 %: 2.4 % (178/7,412) against 0.1 % (22/22,103)",
+        json!({ "metrics": metrics("Fail") }),
+    )
+}
+
+/// Aborted by an operator: the command is recorded in the same tick.
+pub fn aborted_by_command() -> Sample {
+    let abort = command("abort", "shifting all traffic to stable", "ann", "dashboards look odd", 60);
+    let late = json!({ "uid": "c-2", "name": "c-2", "verb": "promote", "state": "Obsolete", "takenAt": ago(40),
+        "message": "the revision was aborted; use retry", "requestedBy": "ann" });
+    rolled_back("by ann: dashboards look odd", json!({ "commands": [late, abort] }))
+}
+
+/// #42 was rolled back at 25 %; the message, the condition and the history say the same.
+fn rolled_back(reason: &str, more: Value) -> Sample {
+    let message = format!("revision #42 was rolled back: {reason}");
+    let mut past = vec![json!({
+        "revision": { "id": "k3v9x2m1qa", "number": 42 }, "images": ["registry/checkout:1.9.0"], "startedAt": ago(1560),
+        "endedAt": ago(60), "outcome": "Aborted", "reason": reason, "attempt": 1, "stepIndex": 3
+    })];
+    past.extend(history().as_array().cloned().unwrap_or_default());
+    let mut status = json!({
+        "phase": "Degraded", "course": "Aborted", "reason": "Aborted", "stepIndex": 0, "message": message, "attempt": 1,
+        "weights": { "desired": 0, "accepted": 0, "settled": true, "observed": 25.1 }, "history": past,
+        "conditions": [{ "type": "Stalled", "status": "True", "reason": "Aborted", "message": message, "lastTransitionTime": NOW }]
     });
+    merge(&mut status, more);
     Sample { rollout: rollout(Some(status)), pods: vec![canary(0, 0), stable(12)] }
 }
 
@@ -181,7 +225,7 @@ pub fn first_deploy() -> Sample {
         "desiredReplicas": 12, "availableReplicas": 5,
         "waitingFor": waiting("Pods", "waiting for 7 more pods: image pull back-off on checkout-k3v9x2m1qa-x", Some(500))
     });
-    let pods = vec![RevisionView { number: 1, ..canary(5, 12) }];
+    let pods = vec![RevisionView { number: 1, pods: not_ready(), more_pods: 5, ..canary(5, 12) }];
     Sample { rollout: rollout(Some(status)), pods }
 }
 
@@ -284,10 +328,31 @@ fn history() -> Value {
 }
 
 fn commands() -> Value {
-    json!([{
-        "uid": "c-1", "name": "checkout-promote-x7k2p", "verb": "promote", "state": "Done", "message": "step 7 ended",
-        "requestedBy": "ada@example.com", "why": "release window", "takenAt": ago(536_100)
-    }])
+    json!([
+        command("promote", "ended the wait at step 7", "ada@example.com", "release window", 536_100),
+        command("abort", "shifting all traffic to stable", "system:serviceaccount:ci:deployer", "smoke test", 599_000)
+    ])
+}
+
+fn command(verb: &str, message: &str, by: &str, why: &str, seconds: i64) -> Value {
+    json!({ "uid": format!("c-{seconds}"), "name": format!("checkout-{verb}-x7k2p"), "verb": verb, "state": "Done",
+        "message": message, "requestedBy": by, "why": why, "takenAt": ago(seconds) })
+}
+
+/// An image that cannot be pulled, and a container that is killed for its memory.
+fn not_ready() -> Vec<PodView> {
+    let pod = |name: &str, state: &str, reason: &str, restarts| PodView {
+        name: name.into(),
+        state: state.into(),
+        ready: false,
+        reason: Some(reason.into()),
+        restarts,
+        age: SignedDuration::from_mins(12),
+    };
+    vec![
+        pod("checkout-k3v9x2m1qa-7xk2p", "ImagePullBackOff", "Back-off pulling image \"registry/checkout:1.9.0\"", 0),
+        pod("checkout-k3v9x2m1qa-9zq4m", "CrashLoopBackOff", "app ended with OOMKilled (exit code 137)", 4),
+    ]
 }
 
 fn canary(available: u32, wanted: u32) -> RevisionView {
@@ -299,6 +364,7 @@ fn canary(available: u32, wanted: u32) -> RevisionView {
         wanted,
         image: "registry/checkout:1.9.0".into(),
         age: SignedDuration::from_mins(12),
+        ..RevisionView::default()
     }
 }
 
@@ -311,5 +377,6 @@ fn stable(available: u32) -> RevisionView {
         wanted: 12,
         image: "registry/checkout:1.8.3".into(),
         age: SignedDuration::from_hours(146),
+        ..RevisionView::default()
     }
 }

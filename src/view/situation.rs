@@ -5,7 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{
+    acts::{self, Act},
     commands::{Offer, offers},
+    history::{self, PastRelease},
+    phrases,
     place::{Place, is_seen},
     step::{Counter, phrase},
     waits::{Until, WaitsFor},
@@ -51,6 +54,10 @@ pub struct Situation {
     pub stalled: Option<String>,
     /// The engine's summary in one line; empty where it says nothing.
     pub summary: String,
+    /// The pause by command that is in force.
+    pub paused: Option<Act>,
+    /// How the release of the current revision ended, if it was rolled back or lost a test.
+    pub ended: Option<PastRelease>,
     /// What the engine says of it that its place does not say.
     pub said: Option<String>,
     /// What it waits for.
@@ -108,7 +115,9 @@ impl Situation {
         let place = Place::of(rollout);
         let waits_for = WaitsFor::of(&place, status);
         let offers = offers(rollout, &place, &waits_for, now);
-        let stalled = stalled(status);
+        let over = matches!(place, Place::Aborted | Place::ControlKept);
+        let ended = history::ended(rollout).filter(|_| over);
+        let stalled = stalled(status, &place);
         Situation {
             name: rollout.metadata.name.clone().unwrap_or_else(|| "?".into()),
             phase: status.phase,
@@ -120,9 +129,11 @@ impl Situation {
             since: if let Place::Held(held) = &place { Some(held.since) } else { status.state.since() },
             elapsed: elapsed(&place, status, now),
             is_seen: is_seen(rollout) || matches!(place, Place::Unseen { .. }),
-            summary: summary(status),
-            said: said(&place, &waits_for, status).filter(|said| stalled.as_ref() != Some(said)),
+            summary: summary(status, &place),
+            said: said(&place, &waits_for, status, ended.as_ref()).filter(|said| stalled.as_ref() != Some(said)),
             stalled,
+            paused: acts::paused(status).filter(|_| place == Place::Paused { in_spec: false }),
+            ended,
             until: Until::of(rollout, &place),
             next: next(rollout, status, &place, &offers),
             rolls_back_when: rolls_back_when(rollout, status),
@@ -133,10 +144,18 @@ impl Situation {
     }
 }
 
-/// How long the step in progress has run, pauses not counted; a hold lasts as long as the time does.
+/// How long the step in progress has run, pauses not counted; a hold and a pause last as long as the time does.
 fn elapsed(place: &Place, status: &RolloutStatus, now: Timestamp) -> SignedDuration {
-    if let Place::Held(held) = place {
-        return now.duration_since(held.since);
+    let stopped_since = match place {
+        Place::Held(held) => Some(held.since),
+        Place::Paused { .. } => {
+            let stopped = status.state.clock().and_then(|clock| clock.stopped_since);
+            acts::paused(status).map(|act| act.at).or(stopped)
+        }
+        _ => None,
+    };
+    if let Some(since) = stopped_since {
+        return now.duration_since(since).max(SignedDuration::ZERO);
     }
     let Some(clock) = status.state.clock() else {
         return status.state.since().map_or(SignedDuration::ZERO, |since| now.duration_since(since));
@@ -144,8 +163,11 @@ fn elapsed(place: &Place, status: &RolloutStatus, now: Timestamp) -> SignedDurat
     clock.elapsed(now).max(SignedDuration::ZERO)
 }
 
-/// The message of the Stalled condition, while it is true.
-fn stalled(status: &RolloutStatus) -> Option<String> {
+/// The message of the Stalled condition, while it is true. Of a hold and a rollback their place says it.
+fn stalled(status: &RolloutStatus, place: &Place) -> Option<String> {
+    if matches!(place, Place::Held(_) | Place::Aborted | Place::ControlKept) {
+        return None;
+    }
     let is_stalled = |c: &&crate::api::conditions::Condition| c.type_ == ConditionType::Stalled && c.status == "True";
     status.conditions.iter().find(is_stalled).map(|condition| condition.message.clone())
 }
@@ -154,18 +176,23 @@ fn wait(status: &RolloutStatus) -> &str {
     status.waiting_for.as_ref().map_or("", |waiting| &waiting.message)
 }
 
-fn summary(status: &RolloutStatus) -> String {
+/// Of a pause there is more to say than the engine's message: who paused it, and why.
+fn summary(status: &RolloutStatus, place: &Place) -> String {
+    if matches!(place, Place::Paused { .. }) {
+        return String::new();
+    }
     let held = status.held().map_or("", |held| &held.message);
     let said = [status.message.as_str(), held, wait(status)].into_iter().find(|text| !text.is_empty());
     said.unwrap_or_default().to_owned()
 }
 
-fn said(place: &Place, waits_for: &WaitsFor, status: &RolloutStatus) -> Option<String> {
+fn said(place: &Place, waits_for: &WaitsFor, status: &RolloutStatus, ended: Option<&PastRelease>) -> Option<String> {
     let text = match place {
-        Place::Unseen { .. } => "",
+        Place::Unseen { .. } | Place::Paused { .. } => "",
         Place::Held(held) => &held.message,
         Place::Idle { pinned: false } if status.phase == Some(Phase::Healthy) => "",
-        Place::Aborted | Place::ControlKept | Place::Idle { .. } => &status.message,
+        Place::Aborted | Place::ControlKept => return Some(why_ended(status, ended)),
+        Place::Idle { .. } => &status.message,
         _ => match waits_for {
             WaitsFor::Metrics(_) | WaitsFor::Promote | WaitsFor::Time | WaitsFor::Approval(_) => "",
             _ if wait(status).is_empty() => &status.message,
@@ -173,6 +200,27 @@ fn said(place: &Place, waits_for: &WaitsFor, status: &RolloutStatus) -> Option<S
         },
     };
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Why a release ended, and what the engine adds to it. The message repeats the reason behind what happened to which
+/// revision.
+fn why_ended(status: &RolloutStatus, ended: Option<&PastRelease>) -> String {
+    let Some(ended) = ended.filter(|ended| !ended.reason.is_empty()) else {
+        // Without a record of its end there is only the message, which names the revision first.
+        return status.message.split_once(" was rolled back: ").map_or(&*status.message, |(_, why)| why).to_owned();
+    };
+    let added = status.message.split_once(&ended.reason).map_or("", |(_, added)| added);
+    ended.why() + added
+}
+
+/// What became of the current revision: `#42 was rolled back by ann: "dashboards look odd"`.
+pub fn rolled_back(rollout: &Rollout) -> String {
+    let empty = RolloutStatus::default();
+    let status = rollout.status.as_ref().unwrap_or(&empty);
+    let number = phrases::number(status.current_revision.as_ref());
+    let ended = history::ended(rollout);
+    let gap = if ended.as_ref().is_some_and(|ended| ended.aborted.is_some()) { " " } else { ": " };
+    format!("{number} was rolled back{gap}{}", why_ended(status, ended.as_ref()))
 }
 
 fn next(rollout: &Rollout, status: &RolloutStatus, place: &Place, offers: &[Offer]) -> Next {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::phrases::short;
+use super::{history, phrases::short};
 use crate::{
     api::{
         Percent, Rollout, RolloutStatus,
@@ -15,18 +17,19 @@ use crate::{
 };
 
 /// One step of the release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepRow {
     /// Its short name; that of a ramp in progress says how far it is.
+    #[serde(rename = "name")]
     pub label: String,
     /// How far it is.
+    #[serde(rename = "state")]
     pub mark: Mark,
 }
 
 /// How far a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Mark {
     /// It is complete.
     Done,
@@ -34,6 +37,8 @@ pub enum Mark {
     Current,
     /// It would be in progress, but the release is held.
     Held,
+    /// The release ended here.
+    Failed,
     /// It is still to come, or no release is in progress.
     Ahead,
 }
@@ -42,8 +47,9 @@ pub enum Mark {
 pub fn steps(rollout: &Rollout) -> Vec<StepRow> {
     let empty = RolloutStatus::default();
     let status = rollout.status.as_ref().unwrap_or(&empty);
+    let stopped_at = stopped_at(rollout, status);
     let row = |(index, item): (usize, Item)| {
-        let mark = mark(index, status);
+        let mark = mark(index, status, stopped_at);
         let done = if mark == Mark::Current { ramp_position(&item, status.sub_step()) } else { None };
         let done = done.map(|(done, all)| format!(" ({done}/{all})")).unwrap_or_default();
         StepRow { label: label(&item) + &done, mark }
@@ -51,14 +57,62 @@ pub fn steps(rollout: &Rollout) -> Vec<StepRow> {
     items(&rollout.spec.strategy.steps()).into_iter().enumerate().map(row).collect()
 }
 
-fn mark(index: usize, status: &RolloutStatus) -> Mark {
+/// The step at which the current revision was rolled back, from 0; the number of steps if that was in its promotion.
+fn stopped_at(rollout: &Rollout, status: &RolloutStatus) -> Option<usize> {
+    let is_over = matches!(status.course(), Course::Aborted | Course::ControlKept);
+    let ended = history::ended(rollout).filter(|_| is_over)?;
+    Some(ended.step.map_or(usize::MAX, |step| step.number - 1))
+}
+
+fn mark(index: usize, status: &RolloutStatus, stopped_at: Option<usize>) -> Mark {
     let at = status.step_index as usize;
-    match status.course() {
+    match (status.course(), stopped_at) {
+        (_, Some(end)) if index < end => Mark::Done,
+        // The step that decides a test has done what it is there for.
+        (Course::ControlKept, Some(end)) if index == end => Mark::Done,
+        (_, Some(end)) if index == end => Mark::Failed,
+        (course, _) => mark_in(course, index, at, status),
+    }
+}
+
+fn mark_in(course: Course, index: usize, at: usize, status: &RolloutStatus) -> Mark {
+    match course {
         Course::Promoting => Mark::Done,
         Course::Stepping if index < at => Mark::Done,
         Course::Stepping if index == at && status.held().is_some() => Mark::Held,
         Course::Stepping if index == at => Mark::Current,
         _ => Mark::Ahead,
+    }
+}
+
+/// How long the steps that are complete took, and how many they are. Only the sum is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// How many steps.
+    pub steps: usize,
+    /// How long they took together, pauses included.
+    pub time: SignedDuration,
+}
+
+impl Spent {
+    /// Of a release whose steps are in progress.
+    pub fn of(rollout: &Rollout) -> Option<Self> {
+        let stepping = rollout.status.as_ref()?.state.stepping()?;
+        // A ramp has a clock for each of its weights.
+        let is_whole = stepping.sub_step == 0 && stepping.step > 0;
+        let time = stepping.clock.since.duration_since(stepping.release.since);
+        is_whole.then_some(Spent { steps: stepping.step as usize, time })
+    }
+}
+
+impl fmt::Display for Spent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = short(self.time);
+        match self.steps {
+            1 => write!(f, "step 1 took {time}"),
+            2 => write!(f, "steps 1 and 2 took {time}"),
+            steps => write!(f, "steps 1 to {steps} took {time}"),
+        }
     }
 }
 
@@ -147,4 +201,34 @@ pub fn gate_name(gate: &Gate) -> String {
 /// A step as its name alone: what it holds besides may be secret, such as the address of a gate.
 pub(super) fn as_phrase<S: Serializer>(item: &Item, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&phrase(item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples::{self, Sample};
+
+    #[test]
+    fn the_step_at_which_a_release_failed_is_marked() {
+        use Mark::{Ahead, Done, Failed};
+        let marks = |sample: Sample| steps(&sample.rollout).into_iter().map(|step| step.mark).collect::<Vec<_>>();
+        assert_eq!(marks(samples::aborted()), [Done, Done, Done, Failed, Ahead, Ahead, Ahead]);
+        let mut in_promotion = samples::aborted();
+        in_promotion.rollout.status.as_mut().unwrap().history[0].step_index = 7;
+        assert_eq!(marks(in_promotion), [Done; 7]);
+        let mut retried = samples::aborted();
+        retried.rollout.status.as_mut().unwrap().history[0].attempt = 7;
+        assert_eq!(marks(retried), [Ahead; 7], "the end of another attempt");
+    }
+
+    #[test]
+    fn only_the_sum_of_the_steps_that_are_complete_is_known() {
+        let spent = |sample: Sample| Spent::of(&sample.rollout).map(|spent| spent.to_string());
+        assert_eq!(spent(samples::observing()).as_deref(), Some("steps 1 to 3 took 21m48s"));
+        let mut second = samples::observing();
+        second.rollout.status.as_mut().unwrap().state.stepping_mut().unwrap().step = 1;
+        assert_eq!(spent(second).as_deref(), Some("step 1 took 21m48s"));
+        assert_eq!(spent(samples::many_steps()), None, "within a ramp");
+        assert_eq!(spent(samples::aborted()), None);
+    }
 }

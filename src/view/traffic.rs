@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::api::{
-    Percent, Rollout,
+    Percent, Rollout, RolloutStatus,
     status::{RevisionRef, Stage, State, Weights},
 };
 
@@ -36,7 +36,7 @@ impl Traffic {
         }
         let weights = &status.weights;
         if !rollout.spec.traffic.is_empty() {
-            return Some(Traffic::Routes(weights.clone()));
+            return Some(Traffic::Routes(current(weights, status)));
         }
         let Some(blue_green) = &rollout.spec.strategy.blue_green else {
             return Some(Traffic::Ratio { planned: weights.desired });
@@ -45,5 +45,36 @@ impl Traffic {
         let selects = if is_switched { &status.current_revision } else { &status.stable_revision };
         let service = blue_green.active_service.clone().unwrap_or_default();
         Some(Traffic::Switch { service, selects: selects.clone() })
+    }
+}
+
+/// The weights without what was counted at an earlier one: the share that was counted is that of the weight that settled last.
+fn current(weights: &Weights, status: &RolloutStatus) -> Weights {
+    let in_release = matches!(status.state, State::Stepping(_) | State::Promoting(_));
+    let is_same = status.memory.settled_weight.is_none_or(|settled| settled == weights.desired);
+    Weights { observed: weights.observed.filter(|_| in_release && weights.settled && is_same), ..weights.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples;
+
+    #[test]
+    fn what_was_counted_at_another_weight_is_not_shown() {
+        let counted = |rollout: &Rollout| match Traffic::of(rollout) {
+            Some(Traffic::Routes(weights)) => weights.observed,
+            other => panic!("{other:?}"),
+        };
+        let mut observing = samples::observing().rollout;
+        assert!(counted(&observing).is_some());
+        observing.status.as_mut().unwrap().memory.settled_weight = Some(Percent::whole(5));
+        assert_eq!(counted(&observing), None, "the weight before");
+        let mut moving = samples::observing().rollout;
+        moving.status.as_mut().unwrap().weights.settled = false;
+        assert_eq!(counted(&moving), None, "not settled");
+        let mut aborted = samples::aborted().rollout;
+        aborted.status.as_mut().unwrap().weights.observed = Some(Percent::whole(52));
+        assert_eq!(counted(&aborted), None, "the traffic is back");
     }
 }

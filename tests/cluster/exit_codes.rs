@@ -58,7 +58,7 @@ fn the_exit_code_says_how_the_release_ended() {
 
     let waiting = waiting_at_pause(&shop, "v4", 4);
     shop.glidepath(&["abort", "web"]).unwrap();
-    ended(&waiting.end(), 10, &["#4 was rolled back: by "]);
+    ended(&waiting.end(), 10, &["#4 was rolled back by "]);
 
     let waiting = waiting_at_pause(&shop, "v5", 5);
     shop.release("v6");

@@ -1,8 +1,9 @@
-//! The documents say what is so: their files lint, their commands parse, their links lead somewhere, and the two
+//! The documents say what is so: their files lint, their commands parse, their links lead somewhere, and the three
 //! reference pages are what the program says about itself (`UPDATE_DOCS=1 cargo test --test it docs` writes them
 //! again).
 
 mod cli_page;
+mod json_page;
 mod page;
 mod reference_page;
 
@@ -229,6 +230,11 @@ fn what_newcomers_ask_has_a_heading_that_answers_it() {
 #[test]
 fn the_page_of_commands_is_what_the_program_says() {
     same("docs/cli.md", &cli_page::text(), "docs");
+}
+
+#[test]
+fn the_page_of_json_shapes_is_what_the_types_say() {
+    same("docs/json.md", &json_page::text(), "docs");
 }
 
 #[test]

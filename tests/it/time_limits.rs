@@ -183,14 +183,13 @@ fn a_watch_prints_an_object_for_every_change() {
     let output = server.command("status web --watch -o json").output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let objects = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
-    let phases: Vec<String> =
-        objects.map(|object| object.unwrap()["status"]["phase"].as_str().unwrap().to_owned()).collect();
+    let phases: Vec<String> = objects.map(|object| object.unwrap()["phase"].as_str().unwrap().to_owned()).collect();
     assert_eq!(phases, ["Progressing", "Healthy"], "the output is objects and nothing else, one for each change");
     assert!(String::from_utf8_lossy(&output.stderr).contains("web: #2 is stable"));
 
     let last = server.command("status web --wait -o json").output().unwrap();
     let object: Value = serde_json::from_slice(&last.stdout).unwrap();
-    assert_eq!((last.status.code(), object["status"]["phase"].as_str()), (Some(0), Some("Healthy")));
+    assert_eq!((last.status.code(), object["phase"].as_str()), (Some(0), Some("Healthy")));
 
     let (code, text, _) = server.run("status web --watch -o name");
     assert!(code == 2 && text.contains("use -o table, wide, json or yaml"), "{text}");

@@ -4,7 +4,10 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use clap::ValueEnum;
 
-use crate::cli::{render::redraw::Size, request_timeout::RequestTimeout};
+use crate::cli::{
+    render::{redraw::Size, table::UNLIMITED},
+    request_timeout::RequestTimeout,
+};
 
 /// Options of every verb. Flatten it into the root of the command line.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -103,12 +106,9 @@ impl Global {
         self.color.on(no_color, std::io::stdout().is_terminal())
     }
 
-    /// The width of the terminal, 100 where there is none.
+    /// The width of the terminal; no limit where there is none.
     pub fn width(&self) -> usize {
-        if !std::io::stdout().is_terminal() {
-            return 100;
-        }
-        Size::now().layout()
+        if std::io::stdout().is_terminal() { Size::now().layout() } else { UNLIMITED }
     }
 }
 

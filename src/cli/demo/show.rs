@@ -166,6 +166,7 @@ impl Show {
                 wanted: seen.wanted,
                 image: seen.images.join(", "),
                 age: frame.now.duration_since(born),
+                ..RevisionView::default()
             });
         }
         shown.sort_by_key(|revision| std::cmp::Reverse(revision.number));

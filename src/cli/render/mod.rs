@@ -1,5 +1,6 @@
 //! How text reaches the terminal: columns, color, redrawing, and the status screen.
 
+pub mod fitted;
 pub mod hints;
 pub mod output;
 pub mod paint;

@@ -7,7 +7,18 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::printable::printable;
-use crate::cli::{args::global::OutputFormat, exit::CliError};
+use crate::{
+    api::Rollout,
+    cli::{args::global::OutputFormat, exit::CliError},
+    view::{
+        document::{Shape, document, schema},
+        explanation::Explanation,
+        history::History,
+        overview::Overview,
+    },
+};
+
+pub use crate::view::document::API_VERSION;
 
 /// The objects in a machine-readable format; `None` for a human-readable one.
 pub fn objects<K>(format: OutputFormat, objects: &[K], as_list: bool) -> Result<Option<String>, CliError>
@@ -21,7 +32,31 @@ where
     if matches!(format, OutputFormat::Table | OutputFormat::Wide) {
         return Ok(None);
     }
-    value(format, &document(objects, as_list)?)
+    value(format, &plain_objects(objects, as_list)?)
+}
+
+/// What an inspecting verb prints of a Rollout in a machine-readable format; `None` for a human-readable one.
+pub fn shape<T: Shape>(
+    format: OutputFormat,
+    rollout: &Rollout,
+    shape: impl FnOnce() -> T,
+) -> Result<Option<String>, CliError> {
+    match format {
+        OutputFormat::Name => objects(format, std::slice::from_ref(rollout), false),
+        OutputFormat::Table | OutputFormat::Wide => Ok(None),
+        OutputFormat::Json | OutputFormat::Yaml => {
+            let document = document(rollout, &shape());
+            value(format, &document.map_err(|error| CliError::Failed(format!("cannot print the status: {error}")))?)
+        }
+    }
+}
+
+/// Every shape: its kind, and the JSON schema of its own fields.
+pub fn shapes() -> [(&'static str, Value); 3] {
+    fn of<T: Shape>() -> (&'static str, Value) {
+        (T::KIND, schema::<T>())
+    }
+    [of::<Overview>(), of::<History>(), of::<Explanation>()]
 }
 
 /// A value as JSON or YAML; `None` for a human-readable format.
@@ -34,7 +69,7 @@ pub fn value(format: OutputFormat, value: &Value) -> Result<Option<String>, CliE
     text.map(Some).map_err(|error| CliError::Failed(format!("cannot print the object: {error}")))
 }
 
-fn document<K>(objects: &[K], as_list: bool) -> Result<Value, CliError>
+fn plain_objects<K>(objects: &[K], as_list: bool) -> Result<Value, CliError>
 where
     K: Resource<DynamicType = ()> + Serialize,
 {

@@ -1,6 +1,7 @@
 //! The status screen: the most important line first, then steps, traffic, revisions, evidence, and what to type next.
 
 mod evidence;
+mod pods;
 mod traffic;
 
 use jiff::Timestamp;
@@ -8,9 +9,10 @@ use jiff::Timestamp;
 use crate::{
     api::Rollout,
     cli::render::{
+        fitted::flow,
         hints,
         paint::{Paint, Tone},
-        table::{Cell, INDENT, columns, label, wrap},
+        table::{Cell, INDENT, UNLIMITED, label, wrap},
     },
     view::{
         doing::doing_so_far,
@@ -19,7 +21,7 @@ use crate::{
         place::Place,
         revision::RevisionView,
         situation::Situation,
-        step::{Mark, StepRow, steps},
+        step::{Mark, Spent, StepRow, steps},
         traffic::Traffic,
         waits::{Then, Until},
     },
@@ -36,7 +38,7 @@ pub struct Screen<'a> {
     pub now: Timestamp,
     /// Whether to paint.
     pub color: bool,
-    /// Columns of the terminal.
+    /// Columns of the terminal, or [`UNLIMITED`] without one.
     pub width: usize,
     /// Whether it ends with the commands that are possible next.
     pub hints: bool,
@@ -46,15 +48,16 @@ pub struct Screen<'a> {
 pub fn screen(screen: &Screen<'_>) -> String {
     let (rollout, width, paint) = (screen.rollout, screen.width, Paint { on: screen.color });
     let situation = Situation::of(rollout, screen.now);
-    let mut out = headline(rollout, &situation, paint);
+    let mut out = headline(rollout, &situation, width, paint);
     out.push_str(&second_lines(&situation, screen.now, width, paint));
     if matches!(situation.place, Place::Unseen { .. }) {
         return out;
     }
     out.push('\n');
-    out.push_str(&step_bar(&steps(rollout), width, paint));
+    out.push_str(&step_bar(&steps(rollout), Spent::of(rollout), width, paint));
     out.push_str(&Traffic::of(rollout).map(|traffic| traffic::line(&traffic, width, paint)).unwrap_or_default());
-    out.push_str(&revisions(screen.pods, paint));
+    out.push_str(&pods::revisions(screen.pods, width, paint));
+    out.push_str(&pods::pods(screen.pods, width, paint));
     out.push_str(&evidence::table(&evidence(rollout), width, paint));
     if screen.hints {
         out.push_str(&next_lines(rollout, &situation, width));
@@ -63,15 +66,20 @@ pub fn screen(screen: &Screen<'_>) -> String {
 }
 
 /// Name, namespace, strategy, phase, step, and what it does: `checkout  shop  canary   Progressing   step 4/7   ...`.
-fn headline(rollout: &Rollout, situation: &Situation, paint: Paint) -> String {
-    let name = paint.text(Tone::Strong, &situation.name);
+fn headline(rollout: &Rollout, situation: &Situation, width: usize, paint: Paint) -> String {
     let namespace = rollout.metadata.namespace.as_deref().unwrap_or("default");
     let phase = situation
         .phase
-        .map_or_else(|| paint.text(Tone::Warn, "Unknown"), |phase| paint.text(phase.into(), &format!("{phase:?}")));
-    let strategy = rollout.spec.strategy.name();
-    let step = situation.counter.map(|counter| format!("   {counter}")).unwrap_or_default();
-    format!("{name}  {namespace}  {strategy}   {phase}{step}   {}\n", doing_so_far(situation))
+        .map_or_else(|| Cell::toned(Tone::Warn, "Unknown"), |phase| Cell::toned(phase.into(), format!("{phase:?}")));
+    let mut parts = vec![
+        (0, Cell::toned(Tone::Strong, situation.name.as_str())),
+        (2, namespace.into()),
+        (2, rollout.spec.strategy.name().into()),
+        (3, phase),
+    ];
+    parts.extend(situation.counter.map(|counter| (3, counter.to_string().into())));
+    parts.push((3, doing_so_far(situation).into()));
+    flow(&parts, "", 2, width, paint)
 }
 
 /// Under the headline: what is wrong, what is waited for, and when that ends.
@@ -81,12 +89,11 @@ fn second_lines(situation: &Situation, now: Timestamp, width: usize, paint: Pain
         out.push_str(&paint.text(Tone::Bad, &wrap(stalled, 2, width)));
     }
     if !situation.is_seen {
-        out.push_str("  the controller has not observed the latest spec yet\n");
+        out.push_str(&wrap("the controller has not observed the latest spec yet", 2, width));
     }
-    let limit = situation.until.map(|until| limit(until, now));
-    for text in situation.said.iter().chain(&limit) {
-        out.push_str(&wrap(text, 2, width));
-    }
+    let tone = if situation.place == Place::Aborted { Tone::Bad } else { Tone::Plain };
+    out.push_str(&situation.said.as_ref().map(|said| paint.text(tone, &wrap(said, 2, width))).unwrap_or_default());
+    out.push_str(&situation.until.map(|until| wrap(&limit(until, now), 2, width)).unwrap_or_default());
     out
 }
 
@@ -103,54 +110,26 @@ fn limit(until: Until, now: Timestamp) -> String {
     format!("at most {left} more, then {then}")
 }
 
-/// `steps     ✓ 5 %  ✓ observe  ▶ 25 %  · pause`, wrapped between steps.
-fn step_bar(steps: &[StepRow], width: usize, paint: Paint) -> String {
+/// `steps     ✓ 5 %  ✓ observe  ▶ 25 %  · pause`, wrapped between steps, and how long those that are complete took.
+fn step_bar(steps: &[StepRow], spent: Option<Spent>, width: usize, paint: Paint) -> String {
     if steps.is_empty() {
         return String::new();
     }
-    let mut out = label("steps");
-    let mut column = INDENT;
-    for step in steps {
-        let (mark, tone) = match step.mark {
-            Mark::Done => ("✓", Tone::Good),
-            Mark::Held => ("‖", Tone::Warn),
-            Mark::Current => ("▶", Tone::Busy),
-            Mark::Ahead => ("·", Tone::Dim),
-        };
-        let item = format!("{mark} {}", step.label);
-        let length = item.chars().count();
-        if column > INDENT && column + 2 + length > width {
-            out.push_str(&format!("\n{}", " ".repeat(INDENT)));
-            column = INDENT;
-        } else if column > INDENT {
-            out.push_str("  ");
-            column += 2;
-        }
-        out.push_str(&paint.text(tone, &item));
-        column += length;
-    }
-    out.push('\n');
-    out
+    let parts: Vec<(usize, Cell)> = steps.iter().map(|step| (2, step_cell(step))).collect();
+    let spent =
+        spent.map(|spent| flow(&[(0, Cell::toned(Tone::Dim, spent.to_string()))], &label(""), INDENT, width, paint));
+    flow(&parts, &label("steps"), INDENT, width, paint) + &spent.unwrap_or_default()
 }
 
-fn revisions(pods: &[RevisionView], paint: Paint) -> String {
-    if pods.is_empty() {
-        return String::new();
-    }
-    let row = |revision: &RevisionView| -> Vec<Cell> {
-        let number = if revision.number == 0 { "#?".into() } else { format!("#{}", revision.number) };
-        let short = revision.available < revision.wanted;
-        let tone = if short { Tone::Warn } else { Tone::Plain };
-        vec![
-            format!("{number} {}", revision.role.word()).into(),
-            revision.id.as_str().into(),
-            Cell::toned(tone, format!("{} of {} available", revision.available, revision.wanted)),
-            revision.image.as_str().into(),
-            Cell::toned(Tone::Dim, phrases::age(revision.age)),
-        ]
+fn step_cell(step: &StepRow) -> Cell {
+    let (mark, tone) = match step.mark {
+        Mark::Done => ("✓", Tone::Good),
+        Mark::Held => ("‖", Tone::Warn),
+        Mark::Failed => ("✗", Tone::Bad),
+        Mark::Current => ("▶", Tone::Busy),
+        Mark::Ahead => ("·", Tone::Dim),
     };
-    let rows: Vec<Vec<Cell>> = pods.iter().map(row).collect();
-    format!("  revisions\n{}", columns(paint, 4, &rows))
+    Cell::toned(tone, format!("{mark} {}", step.label))
 }
 
 /// What to type next: on one line where there is room.
@@ -160,30 +139,45 @@ fn next_lines(rollout: &Rollout, situation: &Situation, width: usize) -> String 
     if typed.is_empty() {
         return String::new();
     }
-    let has_room = typed.join("    ").chars().count() + 2 <= width;
+    let has_room = width != UNLIMITED && typed.join("    ").chars().count() + 2 <= width;
     format!("\n  {}\n", typed.join(if has_room { "    " } else { "\n  " }))
+}
+
+/// A text at the widths of small, usual and large terminals, and without one: the widths are named where texts differ.
+#[cfg(test)]
+pub fn at_widths(shown: impl Fn(usize) -> String) -> String {
+    let texts = [("60", 60), ("80", 80), ("120", 120), ("a pipe", UNLIMITED)].map(|(name, width)| (name, shown(width)));
+    texts.iter().map(|(name, text)| format!("──── {name}\n{text}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::samples;
+    use crate::view::samples::{self, Sample};
 
-    fn shown(sample: &samples::Sample) -> String {
-        screen(&Screen {
-            rollout: &sample.rollout,
-            pods: &sample.pods,
-            now: samples::NOW,
-            color: false,
-            width: 100,
-            hints: true,
-        })
+    fn view<'a>(sample: &'a Sample, width: usize) -> Screen<'a> {
+        Screen { rollout: &sample.rollout, pods: &sample.pods, now: samples::NOW, color: false, width, hints: true }
+    }
+
+    fn shown(sample: &Sample) -> String {
+        screen(&view(sample, 100))
     }
 
     #[test]
     fn screens() {
         for (name, sample) in samples::all() {
-            insta::assert_snapshot!(format!("screen_{name}"), shown(&sample));
+            insta::assert_snapshot!(format!("screen_{name}"), at_widths(|width| screen(&view(&sample, width))));
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for (name, sample) in samples::all() {
+            for width in [60, 80, 100, 120] {
+                let text = screen(&view(&sample, width));
+                let too_wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > width).collect();
+                assert!(too_wide.is_empty(), "{name} at {width}: {too_wide:#?}");
+            }
         }
     }
 
@@ -191,17 +185,11 @@ mod tests {
     fn colour_only_adds_escapes() {
         let escape = regex::Regex::new("\u{1b}\\[[0-9]*m").unwrap();
         for (name, sample) in samples::all() {
-            let view = Screen {
-                rollout: &sample.rollout,
-                pods: &sample.pods,
-                now: samples::NOW,
-                color: true,
-                width: 100,
-                hints: true,
-            };
-            let painted = screen(&view);
-            assert!(painted.contains('\u{1b}'), "{name}");
-            assert_eq!(escape.replace_all(&painted, ""), shown(&sample), "{name}");
+            for width in [60, 100] {
+                let painted = screen(&Screen { color: true, ..view(&sample, width) });
+                assert!(painted.contains('\u{1b}'), "{name}");
+                assert_eq!(escape.replace_all(&painted, ""), screen(&view(&sample, width)), "{name}");
+            }
         }
     }
 
@@ -218,15 +206,7 @@ mod tests {
     #[test]
     fn hints_are_left_out_where_there_is_nobody_to_take_them() {
         for (name, sample) in samples::all() {
-            let view = |hints| Screen {
-                rollout: &sample.rollout,
-                pods: &sample.pods,
-                now: samples::NOW,
-                color: false,
-                width: 100,
-                hints,
-            };
-            let (with, without) = (screen(&view(true)), screen(&view(false)));
+            let (with, without) = (shown(&sample), screen(&Screen { hints: false, ..view(&sample, 100) }));
             assert!(with.starts_with(&without), "{name}");
             assert!(!without.contains("glidepath "), "{name}: {without}");
         }
@@ -234,22 +214,27 @@ mod tests {
 
     #[test]
     fn a_comparison_that_does_not_fit_stands_on_its_own_line() {
-        let sample = samples::observing();
-        let view =
-            Screen { rollout: &sample.rollout, pods: &[], now: samples::NOW, color: false, width: 80, hints: false };
-        let text = screen(&view);
+        let text = screen(&view(&samples::observing(), 80));
         assert!(text.contains("0.10 % (22/22,103)\n      ratio 1.2 [0.5, 2.9] p 1.0\n"), "{text}");
-        assert!(text.lines().skip(1).all(|line| line.chars().count() <= 80), "{text}");
     }
 
     #[test]
     fn many_steps_wrap_at_the_width() {
-        let sample = samples::many_steps();
-        let view =
-            Screen { rollout: &sample.rollout, pods: &[], now: samples::NOW, color: false, width: 60, hints: true };
-        let text = screen(&view);
+        let text = screen(&view(&Sample { pods: vec![], ..samples::many_steps() }, 60));
         let too_long: Vec<&str> = text.lines().filter(|l| l.contains('·') && l.chars().count() > 60).collect();
         assert!(too_long.is_empty(), "{too_long:?}");
         insta::assert_snapshot!("screen_many_steps", text);
+    }
+
+    /// What was counted goes first, then `settled`.
+    #[test]
+    fn the_traffic_line_drops_what_matters_least() {
+        let traffic = |width| {
+            let text = screen(&view(&samples::observing(), width));
+            let line = text.lines().find(|line| line.contains("traffic")).unwrap_or_default();
+            (line.contains("counted"), line.contains("settled"))
+        };
+        assert_eq!([traffic(UNLIMITED), traffic(90), traffic(80)], [(true, true), (false, true), (false, true)]);
+        assert_eq!(traffic(70), (false, false));
     }
 }

@@ -2,23 +2,37 @@
 
 use super::paint::{Paint, Tone};
 
+/// The width of what is not a terminal: nothing is wrapped there, so that every fact is on one line.
+pub const UNLIMITED: usize = usize::MAX;
+
 /// One cell.
 #[derive(Clone, Debug, Default)]
 pub struct Cell {
-    text: String,
-    tone: Tone,
+    pub(super) text: String,
+    pub(super) tone: Tone,
+    painted: Option<String>,
 }
 
 impl Cell {
     /// A cell in a tone.
     pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
-        Cell { text: text.into(), tone }
+        Cell { text: text.into(), tone, painted: None }
+    }
+
+    /// A cell of several tones: its text, and the same painted. It is never wrapped.
+    pub fn painted(text: String, painted: String) -> Self {
+        Cell { text, tone: Tone::Plain, painted: Some(painted) }
+    }
+
+    /// As it is written.
+    pub(super) fn paint(&self, paint: Paint) -> String {
+        self.painted.clone().unwrap_or_else(|| paint.text(self.tone, &self.text))
     }
 }
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Cell { text: text.into(), tone: Tone::Plain }
+        Cell::toned(Tone::Plain, text)
     }
 }
 
@@ -32,27 +46,34 @@ pub fn label(name: &str) -> String {
 
 /// The rows as lines: each column as wide as its widest cell, three blanks between, nothing behind the last text.
 pub fn columns(paint: Paint, indent: usize, rows: &[Vec<Cell>]) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| chars(&cell.text)).max();
-    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
+    let widths = widths(rows);
     rows.iter().map(|row| line(paint, indent, row, &widths)).collect()
 }
 
-fn line(paint: Paint, indent: usize, row: &[Cell], widths: &[usize]) -> String {
+/// How wide each column is.
+pub(super) fn widths(rows: &[Vec<Cell>]) -> Vec<usize> {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| chars(&cell.text)).max();
+    (0..count).map(|column| width(column).unwrap_or(0)).collect()
+}
+
+/// One row as a line.
+pub(super) fn line(paint: Paint, indent: usize, row: &[Cell], widths: &[usize]) -> String {
     let mut out = " ".repeat(indent);
     let last = row.iter().rposition(|cell| !cell.text.is_empty()).unwrap_or(0);
     for (cell, width) in row.iter().zip(widths).take(last) {
-        out.push_str(&paint.text(cell.tone, &cell.text));
+        out.push_str(&cell.paint(paint));
         out.push_str(&" ".repeat(width.saturating_sub(chars(&cell.text)) + 3));
     }
     if let Some(cell) = row.get(last) {
-        out.push_str(&paint.text(cell.tone, &cell.text));
+        out.push_str(&cell.paint(paint));
     }
     out.push('\n');
     out
 }
 
-fn chars(text: &str) -> usize {
+/// How many columns a text takes.
+pub(super) fn chars(text: &str) -> usize {
     text.chars().count()
 }
 
@@ -61,7 +82,12 @@ pub fn wrap(text: &str, indent: usize, width: usize) -> String {
     if text.trim().is_empty() {
         return String::new();
     }
-    let room = width.saturating_sub(indent).max(20);
+    let lines = words(text, width.saturating_sub(indent).max(20));
+    lines.iter().map(|line| format!("{}{line}\n", " ".repeat(indent))).collect()
+}
+
+/// The text broken at blanks into lines of at most `room` characters.
+pub(super) fn words(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let Some(line) = lines.last_mut() else { break };
@@ -74,7 +100,7 @@ pub fn wrap(text: &str, indent: usize, width: usize) -> String {
             line.push_str(word);
         }
     }
-    lines.iter().map(|line| format!("{}{line}\n", " ".repeat(indent))).collect()
+    lines
 }
 
 #[cfg(test)]

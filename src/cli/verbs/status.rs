@@ -17,12 +17,14 @@ use crate::{
         connect::{Connection, connect, now},
         deadline::{Deadline, within},
         exit::{CliError, EXIT_CODES_HELP, Exit},
+        pods::Wanted,
         render::{
             output::{self, print},
             screen::{Screen, screen},
         },
     },
     cluster::kinds::normal_template,
+    view::overview::Overview,
 };
 
 /// Show a Rollout: steps, traffic, pods, analysis, and what it waits for
@@ -52,6 +54,8 @@ static AFTER_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
   glidepath status checkout --watch
   glidepath status checkout --watch -o json
   glidepath status checkout --wait --timeout 30m
+  glidepath status checkout -o wide   with all pods
+  glidepath status checkout -o json   what it shows, for scripts (docs/json.md)
 
 {EXIT_CODES_HELP}"
     )
@@ -81,12 +85,14 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
 }
 
 async fn show(connection: &Connection, rollout: &Rollout, global: &Global) -> Result<(), CliError> {
-    if let Some(text) = output::objects(global.output, std::slice::from_ref(rollout), false)? {
+    let wanted = if global.output == OutputFormat::Wide { Wanted::All } else { Wanted::NotReady };
+    let pods = connection.revisions(rollout, wanted).await;
+    let now = now();
+    if let Some(text) = output::shape(global.output, rollout, || Overview::of(rollout, &pods, now))? {
         return print(&text);
     }
-    let pods = connection.revisions(rollout).await;
-    let width = if global.output == OutputFormat::Wide { 200 } else { global.width() };
-    print(&screen(&Screen { rollout, pods: &pods, now: now(), color: global.color_on(), width, hints: true }))
+    let (color, width) = (global.color_on(), global.width());
+    print(&screen(&Screen { rollout, pods: &pods, now, color, width, hints: true }))
 }
 
 async fn wait(name: String, args: &Args, global: &Global) -> Result<Exit, CliError> {

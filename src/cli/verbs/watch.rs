@@ -19,6 +19,7 @@ use crate::{
         exit::{CliError, Exit},
         interrupt::Interrupts,
         keys::Keys,
+        pods::Wanted,
         render::{
             hints,
             output::{self, draw, print},
@@ -31,6 +32,7 @@ use crate::{
     view::{
         doing::{doing, doing_so_far},
         ending::{Waited, waited},
+        overview::Overview,
         phrases,
         place::{Place, is_seen},
         revision::RevisionView,
@@ -81,7 +83,7 @@ pub enum Show {
     },
     /// One line per change.
     Lines,
-    /// The object, once per change.
+    /// What `-o json` prints, once per change.
     Objects(OutputFormat),
     /// Only the end.
     End,
@@ -90,6 +92,11 @@ pub enum Show {
 }
 
 impl Show {
+    /// Whether it shows revisions and pods.
+    fn has_revisions(self) -> bool {
+        !matches!(self, Show::Lines | Show::End)
+    }
+
     /// Whether it changes as time goes by.
     fn has_clock(self) -> bool {
         matches!(self, Show::Screen { .. } | Show::End | Show::LastObject(_))
@@ -164,11 +171,11 @@ pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow)
     let mut shown = Shown::new(follow.show, stops.keys.is_some());
     let (mut rollout, mut pods) = (first, vec![]);
     loop {
-        if matches!(follow.show, Show::Screen { .. }) {
+        if follow.show.has_revisions() {
             tokio::select! {
                 biased;
                 stopped = stops.come() => return shown.stopped(stopped, &follow, &rollout),
-                read = connection.revisions(&rollout) => pods = read,
+                read = connection.revisions(&rollout, Wanted::NotReady) => pods = read,
             }
         }
         shown.show(&rollout, &pods)?;
@@ -260,17 +267,21 @@ struct Shown {
     last: String,
     /// The last trouble, which is not repeated.
     trouble: String,
+    /// The last revisions, for the object at the end.
+    revisions: Vec<RevisionView>,
 }
 
 impl Shown {
     fn new(how: Show, reads_keys: bool) -> Self {
         let screen = if reads_keys { Redraw::with_foot("  q quits\n") } else { Redraw::default() };
-        Shown { how, screen, waiting: WaitingLine::default(), last: String::new(), trouble: String::new() }
+        let (last, trouble) = (String::new(), String::new());
+        Shown { how, screen, waiting: WaitingLine::default(), last, trouble, revisions: vec![] }
     }
 
     fn show(&mut self, rollout: &Rollout, pods: &[RevisionView]) -> Result<(), CliError> {
         match self.how {
             Show::End | Show::LastObject(_) => {
+                self.revisions = pods.to_vec();
                 let doing = doing_so_far(&Situation::of(rollout, now()));
                 self.waiting.say(&format!("waiting for {}: {doing}", rollout.name_any()));
                 Ok(())
@@ -279,7 +290,11 @@ impl Shown {
                 Some(line) => print(&format!("{}  {line}\n", now().strftime("%H:%M:%S"))),
                 None => Ok(()),
             },
-            Show::Objects(format) => self.is_new(object(format, rollout)?).map_or(Ok(()), |object| print(&object)),
+            // The shape says how long it takes, which is no change.
+            Show::Objects(format) => match self.is_new(serde_json::to_string(rollout).unwrap_or_default()) {
+                Some(_) => print(&object(format, rollout, pods)?),
+                None => Ok(()),
+            },
             Show::Screen { color } => {
                 let size = Size::now();
                 let width = size.layout();
@@ -298,7 +313,7 @@ impl Shown {
             Show::Objects(_) => tell(&words),
             Show::LastObject(format) => {
                 tell(&words);
-                print(&object(format, rollout)?)?;
+                print(&object(format, rollout, &self.revisions)?)?;
             }
             Show::Screen { .. } | Show::Lines | Show::End => print(&format!("{words}\n"))?,
         }
@@ -332,8 +347,9 @@ impl Shown {
     }
 }
 
-fn object(format: OutputFormat, rollout: &Rollout) -> Result<String, CliError> {
-    Ok(output::objects(format, std::slice::from_ref(rollout), false)?.unwrap_or_default())
+/// What `status` prints of it without waiting.
+fn object(format: OutputFormat, rollout: &Rollout, pods: &[RevisionView]) -> Result<String, CliError> {
+    Ok(output::shape(format, rollout, || Overview::of(rollout, pods, now()))?.unwrap_or_default())
 }
 
 /// A line for people beside the output; without a standard error there is no one to tell.

@@ -32,14 +32,23 @@ fn rows(metrics: &[MetricRow<'_>], width: usize, paint: Paint) -> String {
         let all = std::iter::once(head).chain(metrics.iter().map(row));
         columns(paint, 4, &all.map(|row| row.into_iter().take(count).collect()).collect::<Vec<_>>())
     };
-    if table(Paint { on: false }, 5).lines().all(|line| line.chars().count() <= width) {
+    let fits = |count| table(Paint { on: false }, count).lines().all(|line| line.chars().count() <= width);
+    if fits(5) {
         return table(paint, 5);
     }
-    let narrow = table(paint, 4);
+    // Below each row: the comparison, and the values too if they have no room either.
+    let count = if fits(4) { 4 } else { 2 };
+    let narrow = table(paint, count);
     let mut lines = narrow.lines();
-    let mut out = lines.next().map(|head| format!("{head}\n")).unwrap_or_default();
+    // The names of the columns.
+    let mut out = lines.next().filter(|_| count > 2).map(|head| format!("{head}\n")).unwrap_or_default();
     for (line, row) in lines.zip(metrics) {
-        out.push_str(&format!("{line}\n{}", wrap(&row.metric.comparison, 6, width)));
+        out.push_str(&format!("{line}\n"));
+        let (canary, stable) = (&row.metric.canary, &row.metric.stable);
+        if count == 2 && !canary.is_empty() {
+            out.push_str(&wrap(&format!("canary {canary}, stable {stable}"), 6, width));
+        }
+        out.push_str(&wrap(&row.metric.comparison, 6, width));
     }
     out
 }

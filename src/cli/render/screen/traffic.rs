@@ -3,8 +3,9 @@
 use crate::{
     api::{Percent, status::Weights},
     cli::render::{
+        fitted::flow,
         paint::{Paint, Tone},
-        table::label,
+        table::{Cell, INDENT, chars, label},
     },
     view::{phrases, traffic::Traffic},
 };
@@ -18,40 +19,52 @@ const ROOM: usize = 90;
 /// What splits the traffic, and how.
 pub(super) fn line(traffic: &Traffic, width: usize, paint: Paint) -> String {
     let text = match traffic {
-        Traffic::Routes(said) => return weights(said, width, paint) + &extra_routes(said),
+        Traffic::Routes(said) => return weights(said, width, paint) + &extra_routes(said, width, paint),
         Traffic::Ratio { planned } => format!("planned {}   by the ratio of pods", split(*planned)),
         Traffic::Switch { service, selects } => {
             format!("Service {service} selects {}", phrases::number(selects.as_ref()))
         }
     };
-    format!("{}{text}\n", label("traffic"))
+    flow(&[(0, text.into())], &label("traffic"), INDENT, width, paint)
 }
 
-/// What the routes are meant to say and what they say, as a bar and in numbers.
+/// What the routes are meant to say and what they say, as a bar and in numbers. Where there is little room, what was counted
+/// is dropped first, then `settled`; a change that is not settled is always said.
 fn weights(said: &Weights, width: usize, paint: Paint) -> String {
+    let (cells, gap) = if width < ROOM { (SHORT_BAR, 2) } else { (BAR, 3) };
     let shown = said.accepted.unwrap_or(said.desired);
     let seen = said.accepted.map_or_else(|| "not read yet".into(), split);
-    let settled = if said.settled { (Tone::Good, "settled") } else { (Tone::Warn, "not settled yet") };
-    let settled = paint.text(settled.0, settled.1);
-    let planned = split(said.desired);
-    let (cells, gap) = if width < ROOM { (SHORT_BAR, "  ") } else { (BAR, "   ") };
-    let bar = bar(shown, cells, paint);
-    // What was counted says more than what was read back, where there is room for one of them.
-    let seen = match said.observed.map(split) {
-        Some(counted) if width < ROOM => format!("counted {counted}"),
-        Some(counted) => format!("seen {seen}{gap}counted {counted}"),
-        None => format!("seen {seen}"),
+    let mut parts = vec![bar_part(shown, cells, paint), format!("planned {}", split(said.desired)).into()];
+    parts.push(format!("seen {seen}").into());
+    parts.extend(said.observed.map(|counted| Cell::from(format!("counted {}", split(counted)))));
+    let (tone, settled) = if said.settled { (Tone::Good, "settled") } else { (Tone::Warn, "not settled yet") };
+    parts.push(Cell::toned(tone, settled));
+    let is_too_wide = |parts: &[Cell]| {
+        INDENT + parts.iter().map(|cell| chars(&cell.text)).sum::<usize>() + gap * (parts.len() - 1) > width
     };
-    format!("{}stable {bar} canary {gap}planned {planned}{gap}{seen}{gap}{settled}\n", label("traffic"))
+    if said.observed.is_some() && is_too_wide(&parts) {
+        parts.remove(3);
+    }
+    if said.settled && is_too_wide(&parts) {
+        parts.pop();
+    }
+    let parts: Vec<(usize, Cell)> = parts.into_iter().map(|part| (gap, part)).collect();
+    flow(&parts, &label("traffic"), INDENT, width, paint)
+}
+
+fn bar_part(shown: Percent, cells: u32, paint: Paint) -> Cell {
+    let whole = |paint| format!("stable {} canary", bar(shown, cells, paint));
+    Cell::painted(whole(Paint { on: false }), whole(paint))
 }
 
 /// Header routes and a mirror, on a line of their own.
-fn extra_routes(said: &Weights) -> String {
+fn extra_routes(said: &Weights, width: usize, paint: Paint) -> String {
     let headers = (!said.headers.is_empty()).then(|| format!("by header: {}", said.headers.join(", ")));
     let mirror = said.mirror.map(|share| format!("mirror {share}"));
     let sticky = said.sticky.then(|| "users are sticky".to_owned());
-    let parts: Vec<String> = headers.into_iter().chain(mirror).chain(sticky).collect();
-    if parts.is_empty() { String::new() } else { format!("{}{}\n", label(""), parts.join("   ")) }
+    let parts: Vec<(usize, Cell)> =
+        headers.into_iter().chain(mirror).chain(sticky).map(|part| (3, part.into())).collect();
+    if parts.is_empty() { String::new() } else { flow(&parts, &label(""), INDENT, width, paint) }
 }
 
 /// `75/25`: stable's share, then canary's.
