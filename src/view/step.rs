@@ -11,7 +11,7 @@ use crate::{
     api::{
         Percent, Rollout, RolloutStatus,
         status::{Course, State},
-        strategy::Gate,
+        strategy::{Gate, Strategy},
     },
     engine::items::{Item, Scale, items},
 };
@@ -52,7 +52,7 @@ pub fn steps(rollout: &Rollout) -> Vec<StepRow> {
         let mark = mark(index, status, stopped_at);
         let done = if mark == Mark::Current { ramp_position(&item, status.sub_step()) } else { None };
         let done = done.map(|(done, all)| format!(" ({done}/{all})")).unwrap_or_default();
-        StepRow { label: label(&item) + &done, mark }
+        StepRow { label: label_in(&rollout.spec.strategy, &item) + &done, mark }
     };
     items(&rollout.spec.strategy.steps()).into_iter().enumerate().map(row).collect()
 }
@@ -150,6 +150,14 @@ pub fn ramp_position(item: &Item, sub_step: u32) -> Option<(usize, usize)> {
 /// The last weight of a ramp.
 pub fn ramp_end(weights: &[Percent]) -> Percent {
     weights.last().copied().unwrap_or_default()
+}
+
+/// A short name of a step, in the words of its strategy: the pods that a blue-green release brings up are its preview.
+fn label_in(strategy: &Strategy, item: &Item) -> String {
+    match (&strategy.blue_green, item) {
+        (Some(_), Item::SetCanaryScale(_)) => "preview".into(),
+        _ => label(item),
+    }
 }
 
 /// A short name of a step: `25 %`, `pause 10m`, `approval release-manager`.

@@ -65,7 +65,13 @@ fn step(mesh: bool) -> BoxedStrategy<Value> {
     let scale = (1u32..20).prop_map(|replicas| json!({"setCanaryScale": {"replicas": replicas}}));
     let share = (1u32..=200).prop_map(|half| json!({"setCanaryScale": {"percent": f64::from(half) / 2.0}}));
     let mirror = (0u32..=100).prop_map(|percent| json!({"setMirrorRoute": {"percent": percent}}));
-    if mesh { prop_oneof![3 => weight, 1 => scale, 1 => share, 1 => mirror].boxed() } else { weight.boxed() }
+    let testers = json!([{"header": {"name": "x-canary", "exact": "yes"}}]);
+    let header = Just(json!({"setHeaderRoute": {"name": "testers", "match": testers}}));
+    if mesh {
+        prop_oneof![3 => weight, 1 => scale, 1 => share, 1 => mirror, 1 => header].boxed()
+    } else {
+        weight.boxed()
+    }
 }
 
 fn strategy() -> BoxedStrategy<(bool, Value)> {
@@ -75,14 +81,19 @@ fn strategy() -> BoxedStrategy<(bool, Value)> {
             (0u32..=100).prop_map(|share| json!(format!("{share}%")))
         ];
         let steps = proptest::collection::vec(step(mesh), 0..4);
-        (steps, count.clone(), count, 1u32..5).prop_map(move |(steps, surge, unavailable, least)| {
-            let steps: Vec<Value> = steps.into_iter().flat_map(|step| [step, json!({"pause": {}})]).collect();
-            let mut canary = json!({"steps": steps, "maxSurge": surge, "maxUnavailable": unavailable});
-            if mesh {
-                canary["minPodsPerRevision"] = json!(least);
-            }
-            (mesh, json!({"canary": canary}))
-        })
+        (steps, count.clone(), count, 1u32..5, any::<bool>()).prop_map(
+            move |(steps, surge, unavailable, least, dynamic)| {
+                // A scale of its own and a dynamic stable exclude each other.
+                let dynamic = dynamic && steps.iter().all(|step| step.get("setCanaryScale").is_none());
+                let steps: Vec<Value> = steps.into_iter().flat_map(|step| [step, json!({"pause": {}})]).collect();
+                let mut canary = json!({"steps": steps, "maxSurge": surge, "maxUnavailable": unavailable});
+                if mesh {
+                    canary["minPodsPerRevision"] = json!(least);
+                    canary["dynamicStableScale"] = json!(dynamic);
+                }
+                (mesh, json!({"canary": canary}))
+            },
+        )
     });
     let blue_green = (any::<bool>(), proptest::option::of(1u32..6)).prop_map(|(mesh, preview)| {
         let mut strategy =
@@ -126,7 +137,9 @@ proptest! {
         let (seen, most) = played(rollout.clone());
         prop_assert_eq!(&seen, &planned, "the pods of the new version at each pause");
         prop_assert!(most <= most_planned, "{} at a time, planned at most {}", most, most_planned);
-        if mesh || strategy.get("blueGreen").is_some() {
+        // A dynamic stable gives up pods, unless the release goes too fast for that.
+        let dynamic = strategy.pointer("/canary/dynamicStableScale") == Some(&json!(true));
+        if mesh && !dynamic || strategy.get("blueGreen").is_some() {
             prop_assert_eq!(most, most_planned, "a mesh and a switch have no slack");
         }
     }
@@ -146,11 +159,7 @@ fn w7_plan_counts_previews_scales_and_floors() {
     for (file, lines) in [
         (
             format!("{INPUTS}/plan-blue-green.yaml"),
-            [
-                "web  8 pods, no mesh: the active Service is switched",
-                "setCanaryScale  2 pods",
-                "at most 16 pods at a time",
-            ],
+            ["web  8 pods, no mesh: the active Service is switched", "preview    2 pods", "at most 16 pods at a time"],
         ),
         (
             format!("{INPUTS}/plan-min-pods.yaml"),

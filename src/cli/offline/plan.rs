@@ -1,6 +1,10 @@
 //! `glidepath plan`: the timeline of a release as a file describes it, without a cluster.
 
+mod columns;
+
 use std::{path::PathBuf, time::Duration};
+
+use columns::{Columns, Row, labelled, lines};
 
 use super::lint::{check, files::Files};
 use crate::{
@@ -45,7 +49,7 @@ const USUAL_REPLICAS: u32 = 10;
 
 /// Prints one timeline per Rollout in the file.
 pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, CliError> {
-    print(&shown(&plans(args)?, global.output)?)?;
+    print(&shown(&plans(args)?, global.output, global.width())?)?;
     Ok(Exit::Done)
 }
 
@@ -76,12 +80,12 @@ pub fn plans(args: &PlanArgs) -> Result<Vec<Plan>, CliError> {
 
 const LINT: &str = "; 'glidepath lint' checks it";
 
-fn shown(plans: &[Plan], format: OutputFormat) -> Result<String, CliError> {
+fn shown(plans: &[Plan], format: OutputFormat, width: usize) -> Result<String, CliError> {
     if format == OutputFormat::Name {
         return Ok(plans.iter().map(|plan| format!("rollout.glidepath.dev/{}\n", plan.name)).collect());
     }
     let all = serde_json::Value::from_iter(plans.iter().map(json));
-    let text = || plans.iter().map(Plan::text).collect::<Vec<_>>().join("\n");
+    let text = || plans.iter().map(|plan| plan.text(width)).collect::<Vec<_>>().join("\n");
     Ok(output::value(format, &all)?.unwrap_or_else(text))
 }
 
@@ -97,6 +101,8 @@ pub struct Plan {
     least: Duration,
     open_waits: u32,
     most_pods: u32,
+    /// What the strategy calls the step that brings up the new version's pods.
+    scale: &'static str,
     /// What pods carry for their role, by the role's name.
     roles: Vec<(&'static str, PodMetadata)>,
 }
@@ -109,6 +115,12 @@ struct Line {
     what: String,
     detail: String,
     weight: Percent,
+}
+
+impl Line {
+    fn row<'a>(&'a self, at: &'a str) -> Row<'a> {
+        Row { at, number: &self.number, what: &self.what, detail: &self.detail, weight: self.weight }
+    }
 }
 
 fn of_document(document: &Document, replicas: Option<u32>) -> Result<Plan, YamlError> {
@@ -126,6 +138,7 @@ pub fn plan(name: &str, spec: &RolloutSpec, replicas: u32) -> Plan {
         replicas,
         split: release.split(),
         most_pods: release.most_pods(),
+        scale: if spec.strategy.blue_green.is_some() { "preview" } else { "setCanaryScale" },
         roles: roles.filter_map(|(role, metadata)| Some((role, metadata.clone()?))).collect(),
         ..Plan::default()
     };
@@ -155,7 +168,7 @@ impl Plan {
         let number = (index + 1).to_string();
         match item {
             Item::SetWeight(set) => self.line(number, format!("setWeight {set}"), pods_text(pods(0)), weight),
-            Item::SetCanaryScale(_) => self.line(number, "setCanaryScale".to_owned(), pods_text(pods(0)), weight),
+            Item::SetCanaryScale(_) => self.line(number, self.scale.to_owned(), pods_text(pods(0)), weight),
             Item::Pause(Some(duration)) => {
                 self.line(number, format!("pause {duration}"), String::new(), weight);
                 self.least += duration.get();
@@ -216,31 +229,22 @@ impl Plan {
         }
     }
 
-    /// Human-readable: time, step, action, pods, a bar of the weight; and the totals.
-    pub fn text(&self) -> String {
+    /// Human-readable, in so many columns: time, step, action, pods, a bar of the weight; and the totals.
+    pub fn text(&self, width: usize) -> String {
         let split = match self.split {
             Split::Routes => "weights in the mesh",
             Split::Ratio => "no mesh: the ratio of pods",
             Split::Switch => "no mesh: the active Service is switched",
         };
-        let mut text = format!("{}  {}, {split}\n", self.name, pods_text(self.replicas));
-        let width = self.lines.iter().map(|line| line.what.chars().count()).max().unwrap_or(0);
-        let detail = self.lines.iter().map(|line| line.detail.chars().count()).max().unwrap_or(0);
-        for line in &self.lines {
-            let at = format!("+{}", HumanDuration::from(line.at));
-            let row = format!(
-                "{at:>10}  {:>4}  {:<width$}  {:<detail$}  {}",
-                line.number,
-                line.what,
-                line.detail,
-                bar(line.weight)
-            );
-            text += row.trim_end();
-            text.push('\n');
-        }
-        text += &format!("    total   {}\n", self.sum());
+        let heading = format!("{}  {}, {split}", self.name, pods_text(self.replicas));
+        let mut text: String = lines(&heading, width).iter().map(|line| format!("{line}\n")).collect();
+        let times: Vec<String> = self.lines.iter().map(|line| format!("+{}", HumanDuration::from(line.at))).collect();
+        let rows: Vec<Row<'_>> = times.iter().zip(&self.lines).map(|(at, line)| line.row(at)).collect();
+        let columns = Columns::of(&rows, width);
+        text.extend(rows.into_iter().map(|row| columns.lay_out(row)));
+        text += &labelled("total", &self.sum(), width);
         for (role, metadata) in self.roles.iter().filter(|(_, metadata)| !metadata.is_empty()) {
-            text += &format!("{role:>10}  pods carry {}\n", carried(metadata));
+            text += &labelled(role, &format!("pods carry {}", carried(metadata)), width);
         }
         text
     }
@@ -296,13 +300,6 @@ fn pods_text(pods: u32) -> String {
     if pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") }
 }
 
-/// Twenty cells; a weight above 0 always shows.
-fn bar(weight: Percent) -> String {
-    let eighths = (weight.basis_points() * 160).div_ceil(10_000) as usize;
-    let part = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];
-    "█".repeat(eighths / 8) + part
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -320,8 +317,28 @@ mod tests {
         let both = of(json!({"labels": {"role": "canary", "a": "1"}, "annotations": {"example.com/note": "on trial"}}));
         let lines =
             "    canary  pods carry a=1, role=canary, example.com/note=on trial\n    stable  pods carry role=stable\n";
-        assert!(both.text().ends_with(lines), "{}", both.text());
+        assert!(both.text(100).ends_with(lines), "{}", both.text(100));
         assert_eq!(json(&both)["canaryMetadata"]["labels"], json!({"a": "1", "role": "canary"}));
-        assert!(!of(json!({})).text().contains("canary  pods carry"));
+        assert!(!of(json!({})).text(100).contains("canary  pods carry"));
+    }
+
+    #[test]
+    fn it_fits_the_terminal_and_loses_no_word() {
+        let steps = json!([{"setWeight": 25}, {"observe": {"atLeast": "5m", "atMost": "30m"}}, {"pause": {}},
+            {"analysis": {"templates": [{"name": "checkout-load-test"}, {"name": "long-template-name"}]}}]);
+        let spec = json!({"strategy": {"canary": {"steps": steps}}, "stableMetadata": {"labels": {"role": "stable"}}});
+        let plan = plan("web", &serde_json::from_value(spec).unwrap(), 100);
+        let words = |width| {
+            plan.text(width)
+                .split_whitespace()
+                .filter(|word| !word.contains(['█', '▏', '▎', '▍', '▌', '▋', '▊', '▉']))
+                .count()
+        };
+        for width in 60..=140 {
+            let text = plan.text(width);
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{width}\n{text}");
+            assert_eq!(words(width), words(1_000), "{width}\n{text}");
+        }
+        insta::assert_snapshot!("plan_80", plan.text(80));
     }
 }

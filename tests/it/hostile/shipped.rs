@@ -65,7 +65,7 @@ fn run(path: &Path) {
         report.text(glidepath::cli::render::paint::Paint { on: false });
     }
     for plan in plan::plans(&plan::PlanArgs { file: path.to_owned(), replicas: None }).unwrap_or_default() {
-        plan.text();
+        plan.text(80);
     }
     let _ = local::load(path);
     for loaded in simulate::load(path).unwrap_or_default() {
