@@ -18,7 +18,8 @@ mod state;
 pub use earlier::OLD_MEMORY;
 pub use marks::{Held, Outcome, Progress, RevisionRef, Waiting};
 pub use release::{
-    Clock, EvidenceWait, GateMemory, Promoting, Release, Shortcut, ShortcutBecause, Stage, Stepping, StepsDone, Way,
+    ByOperator, Clock, EvidenceWait, GateMemory, Promoting, Release, Shortcut, ShortcutBecause, Stage, Stepping,
+    StepsDone, Way,
 };
 pub use state::{AtRest, Course, FirstDeploy, Returning, ReturnsBecause, State};
 

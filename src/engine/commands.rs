@@ -8,13 +8,13 @@ use crate::api::{
 };
 
 use super::{
-    canary,
+    by_operator, canary,
     decision::Action,
     draft::{Draft, named},
     inconclusive,
     input::{CommandSeen, Input},
     items::Item,
-    outcome, promotion, restart,
+    outcome, promotion, restart, revisions,
 };
 
 /// Commands that are remembered.
@@ -58,7 +58,7 @@ fn answer(draft: &mut Draft<'_>, name: &str, state: CommandState, message: &str)
 fn record(draft: &mut Draft<'_>, command: &CommandSeen, state: CommandState, message: &str) {
     let taken_at = draft.now();
     let spec = &command.spec;
-    let who = spec.requested_by.clone().unwrap_or_else(|| "an unknown user".to_owned());
+    let who = by_operator::who(spec);
     let warning = state != CommandState::Done;
     draft.emit(warning, Reason::Command, format!("{} by {who}: {message}", spec.verb.as_str()));
     draft.status.commands.insert(
@@ -155,7 +155,7 @@ fn abort(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
         Course::Idle | Course::Returning => refused("no release is in progress"),
         Course::Promoting if draft.past_return() => refused("the promotion can no longer be aborted; use undo"),
         Course::Stepping | Course::Promoting => {
-            let who = spec.requested_by.as_deref().unwrap_or("an unknown user");
+            let who = by_operator::who(spec);
             let why = spec.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             outcome::abort(draft, Reason::AbortedByCommand, &format!("by {who}{why}"));
             done("shifting all traffic to stable")
@@ -198,6 +198,7 @@ fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
         Course::ControlKept => return obsolete("the A/B test was decided for control; use retry for another one"),
         Course::Stepping => {}
         Course::Promoting if waits_for_operator(draft) => {
+            by_operator::overrode(draft, spec);
             override_evidence(draft);
             restart_stage(draft);
             return done("resumed, evidence overridden");
@@ -209,13 +210,13 @@ fn promote(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
         return refused(if draft.input.spec.paused { "paused by spec.paused" } else { "paused: resume it first" });
     }
     if spec.full {
-        override_evidence(draft);
+        let skipped = override_rest(draft, spec);
         outcome::promote(draft);
-        return done("skipping the remaining steps");
+        return done(skipped.map_or_else(|| "nothing is left to skip".to_owned(), |what| format!("skipping {what}")));
     }
     match spec.to_step {
-        Some(step) => promote_to(draft, step),
-        None => promote_once(draft),
+        Some(step) => promote_to(draft, spec, step),
+        None => promote_once(draft, spec),
     }
 }
 
@@ -238,6 +239,14 @@ fn override_evidence(draft: &mut Draft<'_>) {
     }
 }
 
+/// Overrides all that is left, and remembers what that was.
+fn override_rest(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Option<String> {
+    let skipped = by_operator::rest(draft);
+    by_operator::promoted(draft, spec, skipped.as_deref());
+    override_evidence(draft);
+    skipped
+}
+
 fn release_hold(draft: &mut Draft<'_>) {
     if let Some(release) = draft.status.state.release_mut()
         && release.held.take().is_some()
@@ -246,7 +255,7 @@ fn release_hold(draft: &mut Draft<'_>) {
     }
 }
 
-fn promote_once(draft: &mut Draft<'_>) -> Answer {
+fn promote_once(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     let was_held = draft.is_held();
     let index = draft.step_index();
     let waits = match draft.item() {
@@ -254,7 +263,7 @@ fn promote_once(draft: &mut Draft<'_>) -> Answer {
         Some(Item::Ramp { .. }) => draft.status.sub_step() % 2 == 1,
         Some(_) => false,
         None => {
-            override_evidence(draft);
+            override_rest(draft, spec);
             return done("promoting without waiting for more evidence");
         }
     };
@@ -262,6 +271,7 @@ fn promote_once(draft: &mut Draft<'_>) -> Answer {
     if !waits && !was_held && !unproved {
         return refused("this step does not wait for an operator");
     }
+    by_operator::ended_wait(draft, spec, waits);
     release_hold(draft);
     if unproved {
         inconclusive::excuse(draft);
@@ -272,7 +282,7 @@ fn promote_once(draft: &mut Draft<'_>) -> Answer {
     done(format!("ended the wait at step {}", index + 1))
 }
 
-fn promote_to(draft: &mut Draft<'_>, step: u32) -> Answer {
+fn promote_to(draft: &mut Draft<'_>, spec: &RolloutCommandSpec, step: u32) -> Answer {
     let (from, steps, now) = (draft.step_index(), draft.items.len(), draft.now());
     let target = step.saturating_sub(1);
     if step == 0 || target as usize > steps {
@@ -285,6 +295,7 @@ fn promote_to(draft: &mut Draft<'_>, step: u32) -> Answer {
     if draft.items[from as usize..(target as usize).min(steps)].iter().any(judged) {
         return refused("there is an analysis in between; only --full skips it");
     }
+    by_operator::jumped(draft, spec, target);
     if let Some(stepping) = draft.status.state.stepping_mut() {
         stepping.move_to((target, 0), now);
     }
@@ -305,8 +316,28 @@ fn undo(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
     if draft.current_id().as_ref() == Some(&id) {
         return done(format!("revision #{number} is already current"));
     }
+    let course = course_of_undo(draft, &id, number);
     draft.status.pinned = (id != file).then_some(Pinned { revision: id, against: file });
-    done(format!("rolling back to revision #{number}, pinned until the template changes"))
+    let pinned = if draft.status.pinned.is_some() { "; pinned until the template changes" } else { "" };
+    done(format!("{course}{pinned}"))
+}
+
+/// How the release of an earlier revision goes: back to stable at once, by the short way, or through all steps.
+fn course_of_undo(draft: &Draft<'_>, id: &str, number: u64) -> String {
+    if draft.stable_id().as_deref() == Some(id) {
+        return format!("shifting all traffic back to revision #{number}, which is stable");
+    }
+    let again = format!("#{number}'s template is released again as #{}", draft.next_number(id));
+    if revisions::shortcut(draft, id).is_some() {
+        return format!("{again}, without steps and analysis: it was stable before");
+    }
+    match draft.items.len() {
+        0 => again,
+        steps => {
+            let steps = if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
+            format!("{again}, through {steps}; 'promote {} --full' skips them", draft.input.name)
+        }
+    }
 }
 
 fn restart(draft: &mut Draft<'_>, command: &CommandSeen) -> Answer {

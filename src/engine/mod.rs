@@ -5,6 +5,7 @@
 //! one after a crash is harmless; and everything that must be remembered is in the status that the decision carries.
 
 mod ab_test;
+mod by_operator;
 mod canary;
 mod checks;
 mod commands;

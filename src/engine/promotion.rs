@@ -8,7 +8,7 @@ use crate::api::{
 };
 
 use super::{
-    canary,
+    by_operator, canary,
     decision::Target,
     draft::{Draft, Split},
     outcome, pods, refusals, runs, settling,
@@ -166,7 +166,10 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
     }
     match stage {
         Some(stage) => move_to(draft, stage),
-        None => outcome::promoted(draft, "all steps passed"),
+        None => {
+            let reason = by_operator::reason(draft);
+            outcome::promoted(draft, &reason);
+        }
     }
 }
 

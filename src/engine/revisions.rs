@@ -95,7 +95,7 @@ fn begin_new(draft: &mut Draft<'_>, wanted: String) {
 
 /// Whether a revision needs no steps and no analysis: one of the last that were stable (S32), or, in blue-green, one that
 /// still has all its pods (S62).
-fn shortcut(draft: &Draft<'_>, wanted: &str) -> Option<Shortcut> {
+pub fn shortcut(draft: &Draft<'_>, wanted: &str) -> Option<Shortcut> {
     let stable = draft.stable_id();
     let mut earlier = draft.status.promoted.iter().filter(|revision| Some(&revision.id) != stable.as_ref());
     let window = draft.input.spec.rollback_window.as_ref().map_or(0, |window| window.revisions as usize);

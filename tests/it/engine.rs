@@ -237,6 +237,65 @@ fn s35_s36_s82_commands_do_what_they_say_or_are_refused() {
     assert!(world.run_until(HOUR, promoted).unwrap());
 }
 
+/// The newest entry of the history, and the events of promotions.
+fn told(world: &SimWorld) -> String {
+    world.status.history.first().map(|entry| entry.reason.clone()).unwrap_or_default()
+}
+
+#[test]
+fn s82_the_record_of_a_promotion_says_what_was_skipped_and_who_decided() {
+    let promoted = |world: &SimWorld| healthy(world) && world.status.stable_revision.as_ref().unwrap().id == "v2";
+    let at_step = |step: u32, steps: Vec<Step>| {
+        let mut world = at_version_one(with_mesh(steps), 10);
+        release(&mut world, "v2", move |world| world.status.step_index == step);
+        world
+    };
+    let steps = || vec![set_weight(10), pause(None), set_weight(50), pause(Some(3600)), set_weight(80)];
+
+    let mut full = at_step(1, steps());
+    let answer = full.command(Verb::Promote, true);
+    assert!(full.run_until(HOUR, promoted).unwrap());
+    assert_eq!(full.answers[&answer].1, "skipping steps 2 to 5");
+    assert_eq!(told(&full), "promoted by ann with --full: steps 2 to 5 skipped");
+
+    // A pause for an operator is passed by one; a timed one is cut short.
+    let mut once = at_step(1, steps());
+    once.command(Verb::Promote, false);
+    assert!(once.run_until(HOUR, |world| world.status.step_index == 3).unwrap());
+    once.command(Verb::Promote, false);
+    assert!(once.run_until(HOUR, promoted).unwrap());
+    assert_eq!(told(&once), "all other steps passed; step 2 promoted by ann; step 4 ended early by ann");
+
+    let mut approved = at_step(1, vec![set_weight(10), pause(None)]);
+    approved.command(Verb::Promote, false);
+    assert!(approved.run_until(HOUR, promoted).unwrap());
+    assert_eq!(told(&approved), "all steps passed; step 2 promoted by ann");
+
+    let mut alone = at_step(1, vec![set_weight(10), pause(Some(5))]);
+    assert!(alone.run_until(HOUR, promoted).unwrap());
+    assert_eq!(told(&alone), "all steps passed");
+}
+
+#[test]
+fn s84_undo_says_what_it_does() {
+    let stable = |id: &'static str| {
+        move |world: &SimWorld| healthy(world) && world.status.stable_revision.as_ref().unwrap().id == id
+    };
+    let mut world = at_version_one(with_mesh(vec![set_weight(50), pause(None)]), 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    world.command(Verb::Promote, false);
+    assert!(world.run_until(HOUR, stable("v2")).unwrap());
+    let undo = world.command(Verb::Undo, false);
+    assert!(world.run_until(HOUR, |world| world.status.step_index == 1).unwrap());
+    let said = "#1's template is released again as #3, through 2 steps; 'promote checkout --full' skips them; \
+                pinned until the template changes";
+    assert_eq!(world.answers[&undo].1, said);
+
+    let back = world.command(Verb::Undo, false);
+    world.settle().unwrap();
+    assert_eq!(world.answers[&back].1, "shifting all traffic back to revision #2, which is stable");
+}
+
 #[test]
 fn s84_undo_pins_an_earlier_revision_until_the_file_changes() {
     let mut world = at_version_one(with_mesh(vec![set_weight(50)]), 4);

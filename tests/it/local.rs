@@ -74,7 +74,12 @@ async fn evidence_promotes_a_good_version_and_takes_a_bad_one_back() {
     }
     // Back to the version before: it still runs where it was promoted from, or says that it must be started.
     let undo = bench.glidepath("undo web");
-    assert_eq!((undo.code, undo.text.contains("rolling back to revision #2")), (0, true), "{}", undo.text);
+    assert_eq!(
+        (undo.code, undo.text.contains("shifting all traffic back to revision #2, which is stable")),
+        (0, true),
+        "{}",
+        undo.text
+    );
     assert_eq!(bench.glidepath("status web --wait --timeout 1m").code, 0);
     let write = bench.glidepath("undo web --write --to-revision 2");
     assert_eq!(write.code, 0, "{}", write.text);

@@ -215,6 +215,7 @@ impl Old {
             evidence_round: memory.evidence_round,
             excused_epoch: memory.excused_epoch,
             overridden: memory.overridden,
+            by_operator: Vec::new(),
             canary_losses: memory.canary_losses,
             canary_lost: memory.canary_lost,
         }

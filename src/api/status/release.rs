@@ -153,6 +153,16 @@ impl ShortcutBecause {
     }
 }
 
+/// What an operator decided in place of a step or an analysis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ByOperator {
+    /// In words, with who: `steps 2 to 3 skipped by ann`.
+    pub said: String,
+    /// Whether something was skipped, and not only decided that waits for an operator.
+    pub skipped: bool,
+}
+
 /// What lasts from the first step of a release to the end of its promotion.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -177,6 +187,9 @@ pub struct Release {
     /// An operator promoted past what is left to observe (S18, S82).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overridden: bool,
+    /// What operators decided in place of steps and analysis, oldest first (S82).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_operator: Vec<ByOperator>,
     /// How often the canary lost all its pods under traffic (S56).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub canary_losses: u32,
@@ -196,6 +209,7 @@ impl Release {
             evidence_round: 0,
             excused_epoch: None,
             overridden: false,
+            by_operator: Vec::new(),
             canary_losses: 0,
             canary_lost: false,
         }

@@ -173,6 +173,7 @@ fn of_a_release(clock: &mut Clock, release: &mut Release, now: Timestamp) {
     // Of the attempt in progress, which is not told here.
     release.analyses_checked = release.analyses_checked.as_ref().map(|_| String::new());
     release.evidence_round = 0;
+    release.by_operator.clear(); // words
 }
 
 fn aged(world: &World) -> Memory {
