@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::watch::failure::Failure;
+use super::{repeated::Repeated, watch::failure::Failure};
 
 /// No response at all on a stream for this long, neither events nor errors: a restart may help, because it reloads
 /// credentials and trust anchors and opens new connections. Below ten minutes kubelet would lengthen its own backoff
@@ -23,6 +23,9 @@ const REFUSED: Duration = Duration::from_secs(30);
 /// A stream of an optional kind that was silent for this long shows what may not be so any more.
 const STALE: Duration = Duration::from_secs(360);
 
+/// An outage that was shorter ends without a word.
+const WORTH_SAYING: Duration = Duration::from_secs(5);
+
 /// One watch stream.
 #[derive(Debug)]
 pub struct Health {
@@ -32,6 +35,8 @@ pub struct Health {
     optional: bool,
     /// How often a restore of etcd was found, by any stream. What was listed before the last one says nothing.
     restores: Arc<Restores>,
+    /// The API server cannot be reached, by any stream.
+    outage: Arc<Repeated>,
     state: Mutex<State>,
 }
 
@@ -82,10 +87,10 @@ struct Trouble {
 }
 
 impl Health {
-    fn new(kind: &str, optional: bool, restores: Arc<Restores>) -> Self {
+    fn new(kind: &str, optional: bool, restores: Arc<Restores>, outage: Arc<Repeated>) -> Self {
         let now = Instant::now();
         let state = State { listed: None, absent: false, lived: now, heard: now, trouble: None, away: false, torn: 0 };
-        Health { kind: kind.to_owned(), optional, restores, state: Mutex::new(state) }
+        Health { kind: kind.to_owned(), optional, restores, outage, state: Mutex::new(state) }
     }
 
     /// A page of a list, the answer to a watch, an event or a bookmark arrived.
@@ -93,6 +98,15 @@ impl Health {
         let mut state = self.lock();
         (state.lived, state.heard) = (Instant::now(), Instant::now());
         (state.absent, state.trouble) = (false, None);
+        drop(state);
+        if let Some(lasted) = self.outage.over().filter(|lasted| *lasted >= WORTH_SAYING) {
+            tracing::info!(after_seconds = lasted.as_secs(), "the API server responds again");
+        }
+    }
+
+    /// The outage that all streams share.
+    pub fn outage(&self) -> &Repeated {
+        &self.outage
     }
 
     /// A list or a watch failed.
@@ -204,6 +218,7 @@ impl Health {
 pub struct Streams {
     all: Arc<Mutex<All>>,
     restores: Arc<Restores>,
+    outage: Arc<Repeated>,
 }
 
 #[derive(Debug, Default)]
@@ -216,12 +231,12 @@ struct All {
 impl Streams {
     /// A stream that the process cannot work without.
     pub fn add(&self, kind: &str) -> Arc<Health> {
-        self.insert(Health::new(kind, false, Arc::clone(&self.restores)))
+        self.insert(Health::new(kind, false, Arc::clone(&self.restores), Arc::clone(&self.outage)))
     }
 
     /// A stream of a kind that a cluster may lack, or not let us see.
     pub fn add_optional(&self, kind: &str) -> Arc<Health> {
-        self.insert(Health::new(kind, true, Arc::clone(&self.restores)))
+        self.insert(Health::new(kind, true, Arc::clone(&self.restores), Arc::clone(&self.outage)))
     }
 
     fn insert(&self, health: Health) -> Arc<Health> {

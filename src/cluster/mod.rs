@@ -37,6 +37,7 @@ pub mod raw_object;
 mod recent;
 pub mod records;
 pub mod references;
+pub mod repeated;
 mod requests;
 mod resources;
 mod revisions;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use store::{KubeLease, LeaseStore};
 
 use crate::{
-    cluster::{Fence, ServerClock, Term},
+    cluster::{Fence, ServerClock, Term, repeated::Repeated},
     metrics::Metrics,
     ports::Clock,
 };
@@ -92,7 +92,7 @@ impl Candidate {
 
     async fn contend(&self, lease: &dyn LeaseStore, stop: &CancellationToken) {
         let (mut state, mut event) = (State::begin(), Event::Woke);
-        let mut stopping = false;
+        let (mut stopping, trouble) = (false, Repeated::default());
         loop {
             let now = Now { at: Instant::now(), wall: self.clock.now() };
             let (next, action) = decide(&self.identity, state, event, now);
@@ -106,7 +106,7 @@ impl Candidate {
                 }
                 // Whatever a call does: a leader's time ends when it ends.
                 () = time_is_up(&state) => Event::Woke,
-                event = perform(lease, action) => match event {
+                event = perform(lease, action, &trouble) => match event {
                     Some(event) => {
                         self.count(&event);
                         event
@@ -160,8 +160,9 @@ async fn time_is_up(state: &State) {
 }
 
 /// Carries an action out. `None`: the election is over.
-async fn perform(lease: &dyn LeaseStore, action: Action) -> Option<Event> {
-    Some(match action {
+async fn perform(lease: &dyn LeaseStore, action: Action, trouble: &Repeated) -> Option<Event> {
+    let failure = |error| failure(error, trouble);
+    let event = match action {
         Action::End => return None,
         Action::Wait(until) => {
             tokio::time::sleep_until(until).await;
@@ -172,7 +173,11 @@ async fn perform(lease: &dyn LeaseStore, action: Action) -> Option<Event> {
         Action::Replace(stored, record) => {
             in_time(lease.replace(&stored, &record)).await.map_or_else(failure, Event::Written)
         }
-    })
+    };
+    if matches!(event, Event::Found(_) | Event::Written(_) | Event::Refused) {
+        trouble.over();
+    }
+    Some(event)
 }
 
 async fn in_time<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
@@ -180,11 +185,13 @@ async fn in_time<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result
     tokio::time::timeout(CALL_DEADLINE, call).await.map_err(late)?
 }
 
-fn failure(error: StoreError) -> Event {
+fn failure(error: StoreError, trouble: &Repeated) -> Event {
     match error {
         StoreError::Conflict => Event::Refused,
         StoreError::Failed(error) => {
-            tracing::warn!(lease = store::NAME, %error, "cannot read or write the Lease; retrying");
+            if trouble.is_due(false) {
+                tracing::warn!(lease = store::NAME, %error, "cannot read or write the Lease; retrying");
+            }
             Event::Failed
         }
     }

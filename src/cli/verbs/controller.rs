@@ -144,6 +144,8 @@ fn log_as(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_client=off"));
     let colours = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    // A line that cannot be written is lost. To say so on the same standard error would panic.
+    let builder = builder.log_internal_errors(false);
     // A second subscriber in one process (tests) is refused, and the first one serves.
     drop(match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

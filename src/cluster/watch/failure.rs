@@ -89,6 +89,11 @@ impl Failure {
         self.code() == Some(410)
     }
 
+    /// Whether the server was not reached at all, which every stream finds at once.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Failure::Broken(_) | Failure::NoAnswer(_))
+    }
+
     /// How long the server asks to be left alone.
     pub fn retry_after(&self) -> Duration {
         let asked = match self {

@@ -148,10 +148,14 @@ impl<T: Kept> Stream<'_, T> {
         self.health.fails(failure);
         let (kind, text) = (&self.resource.kind, failure.to_string());
         let repeats = progress.failure.as_ref() == Some(&text);
-        if failure.is_routine() || repeats {
-            tracing::debug!(%kind, error = text, "watch failed; retrying");
-        } else {
-            tracing::warn!(%kind, error = text, "watch failed; retrying");
+        let is_said = match failure.is_outage() {
+            true => self.health.outage().is_due(repeats),
+            false => !failure.is_routine() && !repeats,
+        };
+        match (is_said, failure.is_outage()) {
+            (true, true) => tracing::warn!(%kind, error = text, "cannot reach the API server; retrying with backoff"),
+            (true, false) => tracing::warn!(%kind, error = text, "watch failed; retrying"),
+            (false, _) => tracing::debug!(%kind, error = text, "watch failed; retrying"),
         }
         progress.failure = Some(text);
     }
