@@ -19,7 +19,10 @@ use crate::{
         args::{global::Global, names::one_name},
         connect::{Connection, connect},
         exit::{CliError, Exit},
-        render::output::{self, print},
+        render::{
+            output::{self, print},
+            waiting::while_waiting,
+        },
     },
     view::commands::meant,
 };
@@ -112,7 +115,8 @@ pub(super) async fn send(
         .create(&PostParams::default(), &wanted)
         .await
         .map_err(|error| connection.error(format!("record the {} of Rollout \"{name}\"", verb.as_str()), &error))?;
-    let command = answer(connection, &commands, created, timeout).await?;
+    let answer = answer(connection, &commands, created, timeout);
+    let command = while_waiting("waiting for a controller to execute it", answer).await?;
     let state = command.status.as_ref().and_then(|status| status.state);
     let exit = if state == Some(CommandState::Done) { Exit::Done } else { Exit::Failed };
     Ok((command, exit))

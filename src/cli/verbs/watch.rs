@@ -223,11 +223,13 @@ impl Follow {
 
     /// What a watch that was stopped says, and its exit code.
     fn stopped(&self, stopped: Stopped, rollout: &Rollout) -> (Exit, String) {
-        let state = match &self.target {
+        // A screen that stays is not about the release that it began with.
+        let target = if self.until == Until::Quit { &Target::current(rollout) } else { &self.target };
+        let state = match target {
             Target::Revision(id) => waited(rollout, id),
             Target::NotThis(_) => Waited::Continues,
         };
-        let so_far = match (&self.target, &state) {
+        let so_far = match (target, &state) {
             (Target::NotThis(_), _) if self.until == Until::EndOrOperator => {
                 "no controller has started the new version; check with 'glidepath doctor'".to_owned()
             }
