@@ -108,6 +108,7 @@ struct Quiet;
 
 impl Triggers for Quiet {
     fn rollout(&self, _: RolloutKey) {}
+    fn rollout_first(&self, _: RolloutKey) {}
     fn rollout_counts(&self, _: RolloutKey) {}
     fn run(&self, _: table::ObjectKey) {}
 }

@@ -25,6 +25,7 @@ use crate::{
         AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, ROLLOUT_LABEL, Rollout,
         analysis::{
             AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, RunPhase, RunPrometheus, TemplateRef,
+            Verdict,
         },
         reason::Reason,
     },
@@ -97,7 +98,10 @@ impl Cluster {
                 let uid = run.metadata.uid.clone().unwrap_or_default();
                 self.remember_evidence(&key, &name, uid, status);
             }
-            self.triggers.rollout(key);
+            match status.verdict {
+                Verdict::Fail => self.triggers.rollout_first(key),
+                _ => self.triggers.rollout(key),
+            }
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ use crate::ports::RolloutKey;
 pub trait Triggers: Send + Sync {
     /// A Rollout, or something around it, changed.
     fn rollout(&self, key: RolloutKey);
+    /// Someone gave the Rollout a command, or its analysis failed: it goes before the others that are due.
+    fn rollout_first(&self, key: RolloutKey);
     /// Counts around a Rollout changed: pods, endpoints. They come in bursts.
     fn rollout_counts(&self, key: RolloutKey);
     /// An AnalysisRun changed.

@@ -72,6 +72,9 @@ impl Triggers for Queues {
     fn rollout(&self, key: RolloutKey) {
         self.rollouts.trigger(key);
     }
+    fn rollout_first(&self, key: RolloutKey) {
+        self.rollouts.trigger_first(key);
+    }
     fn rollout_counts(&self, key: RolloutKey) {
         self.rollouts.trigger_after(GATHER, key);
     }

@@ -39,7 +39,8 @@ impl Namespaced for ObjectKey {
 /// Keys with their due times.
 #[derive(Debug)]
 pub struct Queue<K> {
-    places: usize,
+    /// How many keys are worked on at once, at most.
+    most: usize,
     state: Mutex<State<K>>,
     changed: Notify,
 }
@@ -51,11 +52,11 @@ struct State<K> {
 }
 
 impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Queue<K> {
-    /// An empty queue whose keys are worked on so many at once.
+    /// An empty queue whose keys are worked on so many at once, and a few more that are urgent.
     pub fn new(places: usize) -> Self {
-        let places = places.max(1);
-        let state = State { order: Order::new(places), retries: HashMap::new() };
-        Queue { places, state: Mutex::new(state), changed: Notify::new() }
+        let order = Order::new(places);
+        let (most, state) = (order.most(), State { order, retries: HashMap::new() });
+        Queue { most, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Something changed: the key is due now.
@@ -66,6 +67,12 @@ impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Queue<K> {
     /// Something changed that rarely comes alone: the key is due a moment later, once for all of it.
     pub fn trigger_after(&self, delay: Duration, key: K) {
         self.lock().order.schedule(key, Instant::now() + delay);
+        self.changed.notify_one();
+    }
+
+    /// Users or operators wait for this: the key is due now and goes first.
+    pub fn trigger_first(&self, key: K) {
+        self.lock().order.schedule_first(key, Instant::now());
         self.changed.notify_one();
     }
 
@@ -118,7 +125,7 @@ impl<K: Clone + Ord + Hash + Namespaced + Send + 'static> Backlog for Queue<K> {
     }
 }
 
-/// Runs `work` for every due key, as many at once as the queue has places, until `stop`; then waits for what runs. Dropping
+/// Runs `work` for every due key, as many at once as the queue has places for, until `stop`; then waits for what runs. Dropping
 /// this aborts it.
 pub async fn serve<K, W>(queue: Arc<Queue<K>>, stop: tokio_util::sync::CancellationToken, work: W)
 where
@@ -128,7 +135,7 @@ where
     let mut tasks = tokio::task::JoinSet::new();
     loop {
         while tasks.try_join_next().is_some() {}
-        let room = tasks.len() < queue.places;
+        let room = tasks.len() < queue.most;
         tokio::select! {
             biased;
             () = stop.cancelled() => break,

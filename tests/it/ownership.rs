@@ -55,6 +55,9 @@ impl Triggers for Rung {
     fn rollout(&self, key: RolloutKey) {
         self.0.lock().unwrap().push(key.name);
     }
+    fn rollout_first(&self, key: RolloutKey) {
+        self.rollout(key);
+    }
     fn rollout_counts(&self, key: RolloutKey) {
         self.rollout(key);
     }

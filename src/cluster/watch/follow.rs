@@ -88,6 +88,11 @@ impl Watch {
         keys.into_iter().for_each(|key| self.cluster.triggers.rollout(key));
     }
 
+    /// Looks at Rollouts before any other: someone waits for an answer.
+    pub(super) fn touch_first(&self, keys: BTreeSet<RolloutKey>) {
+        keys.into_iter().for_each(|key| self.cluster.triggers.rollout_first(key));
+    }
+
     /// Looks at Rollouts when the burst of changes is over.
     pub(super) fn touch_counts(&self, keys: BTreeSet<RolloutKey>) {
         keys.into_iter().for_each(|key| self.cluster.triggers.rollout_counts(key));

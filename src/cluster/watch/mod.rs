@@ -93,7 +93,11 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
         commands(),
         None,
         |t| &t.commands,
-        |w, change| w.touch(w.owners(change, |_, kept| vec![kept.rollout().to_owned()])),
+        |w, change| {
+            let whose = w.owners(change, |_, kept| vec![kept.rollout().to_owned()]);
+            let waits = change.new.as_ref().is_some_and(|entry| entry.value.spec.is_some());
+            if waits { w.touch_first(whose) } else { w.touch(whose) }
+        },
     ));
     let definitions = Arc::new(Definitions::new(streams));
     for kind in watched_kinds() {

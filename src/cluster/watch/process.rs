@@ -27,6 +27,9 @@ impl Triggers for Touched {
     fn rollout(&self, key: RolloutKey) {
         self.0.lock().unwrap().push(key.name);
     }
+    fn rollout_first(&self, key: RolloutKey) {
+        self.0.lock().unwrap().push(format!("{} first", key.name));
+    }
     fn rollout_counts(&self, key: RolloutKey) {
         self.rollout(key);
     }

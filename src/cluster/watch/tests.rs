@@ -87,6 +87,29 @@ async fn one_rollout_that_cannot_be_read_stops_no_other() {
     assert_eq!(process.image("bad").as_deref(), Some("fine"), "it was corrected");
 }
 
+/// An abort does not wait for a fleet that is due.
+#[tokio::test(start_paused = true)]
+async fn a_rollout_with_a_command_is_looked_at_first_until_it_is_answered() {
+    let api = served();
+    api.answer(ROLLOUTS, Answer::Items(vec![rollout("web", 50, &image("one"))]));
+    let process = Process::start(&api);
+    process.synced().await;
+    let command = |version: u64, status: serde_json::Value| {
+        json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "RolloutCommand", "spec": {"rollout": "web", "verb": "abort"},
+            "metadata": {"name": "stop", "namespace": "shop", "uid": "c", "resourceVersion": version.to_string()},
+            "status": status})
+        .to_string()
+    };
+    for (kind, version, status, looked_at) in
+        [("ADDED", 101, json!({}), "web first"), ("MODIFIED", 102, json!({"state": "Done", "message": ""}), "web")]
+    {
+        process.touched.0.lock().unwrap().clear();
+        api.send(COMMANDS, kind, &command(version, status));
+        settle().await;
+        assert_eq!(*process.touched.0.lock().unwrap(), [looked_at], "{kind}");
+    }
+}
+
 /// C3: the Rollout says so itself, though the answer to that write cannot be read either.
 #[tokio::test(start_paused = true)]
 async fn a_rollout_that_cannot_be_read_is_reported_in_its_conditions() {

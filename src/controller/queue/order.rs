@@ -2,38 +2,43 @@
 //!
 //! Keys that are due wait in a line of their namespace, and namespaces take turns. One namespace never has all places, and
 //! no more than half of them while others wait, so that slow writes of one team (a hanging admission webhook) do not hold
-//! up the others. No operation looks at more than the keys that it moves.
+//! up the others. An urgent key, one whose users or operators wait, goes before all that are not, and finds one of a few
+//! places that are kept for such keys: an abort does not wait for a fleet that is being updated. No operation looks at
+//! more than the keys that it moves.
+
+mod lines;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet},
     hash::Hash,
     time::Duration,
 };
 
+use lines::Lines;
+pub use lines::Namespaced;
 use tokio::time::Instant;
-
-/// A key that belongs to a namespace.
-pub trait Namespaced {
-    /// The namespace.
-    fn namespace(&self) -> &str;
-}
 
 /// Fewer places than this are not worth keeping one free.
 const SPARE_FROM: usize = 4;
 
+/// One place more for urgent keys for so many.
+const PLACES_PER_URGENT: usize = 8;
+
 /// Keys by when they are due.
 #[derive(Debug)]
 pub struct Order<K> {
-    /// How many keys may be worked on at once.
+    /// How many keys may be worked on at once, urgent ones apart.
     places: usize,
     /// When each key is due, wherever it is.
     due: HashMap<K, Instant>,
+    /// Those that go first.
+    urgent: HashSet<K>,
     /// Keys that are not due yet.
     later: BTreeSet<(Instant, K)>,
-    /// Namespaces with keys that are due and not being worked on, in turn, each once.
-    turns: VecDeque<String>,
-    /// Those keys, by namespace. None is empty.
-    lines: HashMap<String, BTreeSet<(Instant, K)>>,
+    /// Keys that are due and not being worked on.
+    waiting: Lines<K>,
+    /// Urgent ones.
+    first: Lines<K>,
     /// Keys in progress. One that is due again in the meantime is in no queue.
     running: HashSet<K>,
     /// How many of them each namespace has. None is 0.
@@ -46,12 +51,18 @@ impl<K: Clone + Ord + Hash + Namespaced> Order<K> {
         Order {
             places: places.max(1),
             due: HashMap::new(),
+            urgent: HashSet::new(),
             later: BTreeSet::new(),
-            turns: VecDeque::new(),
-            lines: HashMap::new(),
+            waiting: Lines::default(),
+            first: Lines::default(),
             running: HashSet::new(),
             held: HashMap::new(),
         }
+    }
+
+    /// How many keys may be worked on at once, with the urgent ones.
+    pub fn most(&self) -> usize {
+        self.places + if self.places < SPARE_FROM { 0 } else { self.places.div_ceil(PLACES_PER_URGENT) }
     }
 
     /// The key is due then. The earlier of two times counts.
@@ -68,6 +79,19 @@ impl<K: Clone + Ord + Hash + Namespaced> Order<K> {
         }
     }
 
+    /// The key is due now, and goes before all that are not urgent.
+    pub fn schedule_first(&mut self, key: K, now: Instant) {
+        if self.urgent.insert(key.clone())
+            && let Some(known) = self.due.remove(&key)
+        {
+            let entry = (known, key.clone());
+            if !self.later.remove(&entry) {
+                self.waiting.remove(&entry);
+            }
+        }
+        self.schedule(key, now);
+    }
+
     /// The next key, which is being worked on from now on. Else how long until one is due, if any is.
     pub fn pop(&mut self, now: Instant) -> Result<K, Option<Duration>> {
         self.line_up(now);
@@ -75,6 +99,7 @@ impl<K: Clone + Ord + Hash + Namespaced> Order<K> {
             return Err(self.later.first().map(|(at, _)| at.saturating_duration_since(now)));
         };
         self.due.remove(&key);
+        self.urgent.remove(&key);
         *self.held.entry(key.namespace().to_owned()).or_default() += 1;
         self.running.insert(key.clone());
         Ok(key)
@@ -99,15 +124,14 @@ impl<K: Clone + Ord + Hash + Namespaced> Order<K> {
     /// How many keys are due or being worked on.
     pub fn depth(&mut self, now: Instant) -> usize {
         self.line_up(now);
-        self.lines.values().map(BTreeSet::len).sum::<usize>() + self.running.len()
+        self.first.len() + self.waiting.len() + self.running.len()
     }
 
     /// Since when the oldest key waits that is due, also for the end of its own work.
     pub fn oldest_due(&mut self, now: Instant) -> Option<Instant> {
         self.line_up(now);
-        let waiting = self.lines.values().filter_map(|line| line.first()).map(|(at, _)| *at);
         let again = self.running.iter().filter_map(|key| self.due.get(key)).copied().filter(|at| *at <= now);
-        waiting.chain(again).min()
+        again.chain(self.first.oldest()).chain(self.waiting.oldest()).min()
     }
 
     /// Moves keys whose time has come into their lines.
@@ -117,38 +141,32 @@ impl<K: Clone + Ord + Hash + Namespaced> Order<K> {
                 self.later.insert((at, key));
                 return;
             }
-            let line = self.lines.entry(key.namespace().to_owned()).or_default();
-            if line.is_empty() {
-                self.turns.push_back(key.namespace().to_owned());
-            }
-            line.insert((at, key));
+            let lines = if self.urgent.contains(&key) { &mut self.first } else { &mut self.waiting };
+            lines.push(at, key);
         }
     }
 
-    /// The oldest key of the first namespace that may have a place more. At most two namespaces hold half of the places or
-    /// more, so this looks at no more than three.
     fn next_in_turn(&mut self) -> Option<K> {
-        let others_wait = self.turns.len() > 1;
-        let turn = self.turns.iter().position(|namespace| self.has_room(namespace, others_wait))?;
-        let namespace = self.turns.remove(turn)?;
-        let line = self.lines.get_mut(&namespace)?;
-        let (_, key) = line.pop_first()?;
-        if line.is_empty() {
-            self.lines.remove(&namespace);
-        } else {
-            self.turns.push_back(namespace);
+        let (running, extra) = (self.running.len(), self.most() - self.places);
+        let held = |namespace: &str| self.held.get(namespace).copied().unwrap_or(0);
+        if running < self.places + extra {
+            let most = share(self.places, self.first.others_wait()) + extra;
+            if let Some(key) = self.first.pop(|namespace| held(namespace) < most) {
+                return Some(key);
+            }
         }
-        Some(key)
+        let most = share(self.places, self.waiting.others_wait());
+        (running < self.places).then(|| self.waiting.pop(|namespace| held(namespace) < most))?
     }
+}
 
-    fn has_room(&self, namespace: &str, others_wait: bool) -> bool {
-        let most = match (others_wait, self.places) {
-            (true, places) => places.div_ceil(2),
-            // The next one that comes finds a place at once.
-            (false, places) if places >= SPARE_FROM => places - 1,
-            (false, places) => places,
-        };
-        self.held.get(namespace).copied().unwrap_or(0) < most
+/// How many places a namespace may have.
+fn share(places: usize, others_wait: bool) -> usize {
+    match (others_wait, places) {
+        (true, places) => places.div_ceil(2),
+        // The next one that comes finds a place at once.
+        (false, places) if places >= SPARE_FROM => places - 1,
+        (false, places) => places,
     }
 }
 
@@ -202,13 +220,64 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn an_urgent_key_goes_before_those_that_wait_longer_and_finds_a_place() {
+        let now = Instant::now();
+        let mut order = Order::new(16);
+        for namespace in 0..3 {
+            (0..40).for_each(|name| order.schedule(Key(namespace, name), now));
+        }
+        let running: Vec<Key> = std::iter::from_fn(|| order.pop(now).ok()).collect();
+        assert_eq!(running.len(), 16);
+        let later = now + Duration::from_secs(1);
+        order.schedule_first(Key(1, 39), later);
+        assert_eq!(order.pop(later), Ok(Key(1, 39)), "all places are taken, but one is kept for it");
+        order.schedule_first(Key(2, 50), later);
+        order.schedule_first(Key(2, 51), later);
+        assert_eq!(order.pop(later), Ok(Key(2, 50)), "also one that was not due");
+        assert_eq!(order.pop(later), Err(None), "there are two such places");
+        order.finish(&running[0]);
+        assert_eq!(order.pop(later), Ok(Key(2, 51)), "and it goes first");
+        order.finish(&Key(1, 39));
+        assert_eq!(order.pop(later), Err(None), "the others have their 16 places, not more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_becomes_urgent_while_it_is_worked_on_is_first_afterwards() {
+        let now = Instant::now();
+        let mut order = Order::new(1);
+        order.schedule(Key(0, 0), now);
+        assert_eq!(order.pop(now), Ok(Key(0, 0)));
+        (1..9).for_each(|name| order.schedule(Key(0, name), now));
+        order.schedule_first(Key(0, 0), now + Duration::from_secs(1));
+        order.finish(&Key(0, 0));
+        assert_eq!(order.pop(now + Duration::from_secs(1)), Ok(Key(0, 0)));
+        order.finish(&Key(0, 0));
+        order.schedule(Key(0, 0), now + Duration::from_secs(1));
+        assert_eq!(order.pop(now + Duration::from_secs(1)), Ok(Key(0, 1)), "urgent once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn m10_urgent_keys_of_one_namespace_leave_places_to_the_others() {
+        let now = Instant::now();
+        let mut order = Order::new(16);
+        (0..40).for_each(|name| order.schedule_first(Key(0, name), now));
+        (0..40).for_each(|name| order.schedule(Key(1, name), now));
+        let taken: Vec<Key> = std::iter::from_fn(|| order.pop(now).ok()).collect();
+        assert!(held(&taken, 1) == 0 && held(&taken, 0) == 17, "alone it has all but one: {taken:?}");
+        (0..40).for_each(|name| order.schedule_first(Key(1, name), now));
+        taken.iter().take(9).for_each(|key| order.finish(key));
+        let more: Vec<Key> = std::iter::from_fn(|| order.pop(now).ok()).collect();
+        assert!(held(&more, 1) >= 8, "urgent ones of two share: {more:?}");
+    }
+
     proptest! {
         /// Whatever is due and ends in whatever order: no key twice at once, none is forgotten, and a place stays free only
         /// while every namespace that waits has its share.
         #[test]
         fn m10_places_are_shared_fairly(
             places in 1usize..9,
-            steps in prop::collection::vec((0usize..3, 0usize..4, 0usize..12, 0u64..3), 1..300),
+            steps in prop::collection::vec((0usize..4, 0usize..4, 0usize..12, 0u64..3), 1..300),
         ) {
             let (mut now, mut order) = (Instant::now(), Order::new(places));
             let (mut running, mut due) = (Vec::<Key>::new(), BTreeSet::new());
@@ -217,6 +286,11 @@ mod tests {
                     0 => {
                         let key = Key(namespace, name);
                         order.schedule(key.clone(), now + Duration::from_secs(wait));
+                        due.insert(key);
+                    }
+                    3 => {
+                        let key = Key(namespace, name);
+                        order.schedule_first(key.clone(), now);
                         due.insert(key);
                     }
                     1 if !running.is_empty() => order.finish(&running.swap_remove(name % running.len())),

@@ -155,6 +155,7 @@ struct Deaf;
 
 impl watch::Triggers for Deaf {
     fn rollout(&self, _: RolloutKey) {}
+    fn rollout_first(&self, _: RolloutKey) {}
     fn rollout_counts(&self, _: RolloutKey) {}
     fn run(&self, _: ObjectKey) {}
 }
