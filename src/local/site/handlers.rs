@@ -16,8 +16,8 @@ use crate::api::{Rollout, RolloutCommand, command::Verb};
 /// A status write may have been faster: a patch without a version is applied again to the current object.
 const TRIES: u32 = 20;
 
-/// Patches the spec, labels and annotations of the Rollout.
-pub fn patch(site: &Site, name: &str, how: &str, body: &Bytes) -> Result<Arc<Value>, Refusal> {
+/// Patches the spec, labels and annotations of the Rollout. A dry run only shows the result.
+pub fn patch(site: &Site, name: &str, how: &str, body: &Bytes, is_tried: bool) -> Result<Arc<Value>, Refusal> {
     // Other writes wait in the meantime; only a status write, which names its version, can still come between.
     let _turn = site.inner.objects.turn();
     let mut tries = 0;
@@ -26,6 +26,9 @@ pub fn patch(site: &Site, name: &str, how: &str, body: &Bytes) -> Result<Arc<Val
             site.inner.objects.typed_one(kinds::ROLLOUT, name).ok_or_else(|| not_found(kinds::ROLLOUT, name))?;
         let version = there.metadata.resource_version.clone();
         let next = patched(there, how, body)?;
+        if is_tried {
+            return Ok(Arc::new(serde_json::to_value(&next).unwrap_or_default()));
+        }
         let names_another = next.metadata.resource_version != version;
         match site.replace(next) {
             Err(SiteError::Conflict) if !names_another && tries < TRIES => tries += 1,
@@ -80,8 +83,8 @@ fn changed(mut object: Value, how: &str, body: &Bytes) -> Result<Value, Refusal>
     Ok(object)
 }
 
-/// Records a command; the next tick takes it.
-pub fn command(site: &Site, body: &Bytes) -> Result<Arc<Value>, Refusal> {
+/// Records a command; the next tick takes it. A dry run only checks it.
+pub fn command(site: &Site, body: &Bytes, is_tried: bool) -> Result<Arc<Value>, Refusal> {
     let invalid = |message: String| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
     let mut command: RolloutCommand = serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))?;
     let key = site.key();
@@ -102,6 +105,9 @@ pub fn command(site: &Site, body: &Bytes) -> Result<Arc<Value>, Refusal> {
     metadata.uid = Some(random_hex(16));
     metadata.creation_timestamp = Some(site.inner.time());
     command.status = None;
+    if is_tried {
+        return Ok(Arc::new(serde_json::to_value(&command).unwrap_or_default()));
+    }
     let absent = |there: Option<&Value>| there.is_none();
     let written = site
         .inner

@@ -93,6 +93,7 @@ struct Asked {
     timeout_seconds: Option<u64>,
     label_selector: Option<String>,
     field_selector: Option<String>,
+    dry_run: Option<String>,
 }
 
 async fn handle(
@@ -128,6 +129,7 @@ fn answer(
     let kind = named.kind().ok_or_else(missing)?;
     let site = &shared.site;
     let here = named.namespace.is_none_or(|namespace| namespace == site.key().namespace);
+    let is_tried = asked.dry_run.as_deref() == Some("All");
     match (method.as_str(), named.name) {
         ("GET", None) => Selection::read(&asked, here).and_then(|selection| listed(site, kind, &asked, selection)),
         ("GET", Some(name)) => {
@@ -136,10 +138,10 @@ fn answer(
         }
         ("PATCH", Some(name)) if kind == kinds::ROLLOUT && here => {
             let how = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            handlers::patch(site, name, how, body).map(|object| axum::Json(&*object).into_response())
+            handlers::patch(site, name, how, body, is_tried).map(|object| axum::Json(&*object).into_response())
         }
         ("POST", None) if kind == kinds::COMMAND && here => {
-            let object = handlers::command(site, body)?;
+            let object = handlers::command(site, body, is_tried)?;
             Ok((StatusCode::CREATED, axum::Json(&*object)).into_response())
         }
         _ => {

@@ -216,3 +216,19 @@ async fn patches_get_through_while_the_status_is_written() {
     stop.store(true, std::sync::atomic::Ordering::SeqCst);
     assert!(writing.await.unwrap() > 0);
 }
+
+/// `--dry-run=server`: what would be stored is answered, and nothing is stored.
+#[tokio::test]
+async fn a_dry_run_stores_nothing() {
+    let served = served("secret").await;
+    let before = served.site.objects().version();
+    let patch = Patch::Merge(json!({ "spec": { "paused": true } }));
+    let how = PatchParams { dry_run: true, ..PatchParams::default() };
+    assert!(served.rollouts().patch("web", &how, &patch).await.unwrap().spec.paused);
+    let mut command = abort("web");
+    command.metadata.name = Some("a".into());
+    let how = PostParams { dry_run: true, ..PostParams::default() };
+    assert_eq!(served.commands().create(&how, &command).await.unwrap().metadata.name.as_deref(), Some("a"));
+    assert_eq!(served.site.objects().version(), before);
+    assert!(!served.rollouts().get("web").await.unwrap().spec.paused);
+}
