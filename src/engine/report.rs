@@ -180,7 +180,15 @@ fn shown(draft: &mut Draft<'_>) {
     status.step_index = step_index;
     status.step_shown = format!("{at}/{steps}");
     status.weight_shown = status.weights.desired.to_string();
-    status.ready_shown = format!("{}/{}", status.ready_replicas, status.desired_replicas);
+    status.ready_shown = ready(status.ready_replicas, status.desired_replicas);
+}
+
+/// `3/4`, and `4/4 +1` while pods of another revision run beside the desired ones.
+fn ready(ready: u32, desired: u32) -> String {
+    match ready.checked_sub(desired) {
+        Some(more @ 1..) => format!("{desired}/{desired} +{more}"),
+        _ => format!("{ready}/{desired}"),
+    }
 }
 
 fn conditions(draft: &mut Draft<'_>) {
@@ -230,4 +238,18 @@ pub fn toggle(
     now: jiff::Timestamp,
 ) {
     if on { conditions::set(list, type_, true, said, generation, now) } else { conditions::clear(list, &type_) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ready;
+
+    #[test]
+    fn pods_above_the_desired_ones_are_shown_apart() {
+        for (is_ready, desired, shown) in
+            [(0, 4, "0/4"), (3, 4, "3/4"), (4, 4, "4/4"), (5, 4, "4/4 +1"), (1, 0, "0/0 +1")]
+        {
+            assert_eq!(ready(is_ready, desired), shown);
+        }
+    }
 }
