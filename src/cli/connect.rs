@@ -18,6 +18,7 @@ use super::{
     exit::{CliError, innermost},
     local::place::kubeconfig,
     pods::{self, Wanted},
+    program::program,
     request_timeout::InTime,
 };
 use crate::{
@@ -80,7 +81,9 @@ async fn named_config(global: &Global) -> Result<Config, CliError> {
         Ok(file) => file,
         Err(error) => {
             let own = if named { None } else { Config::incluster().ok() };
-            return own.ok_or_else(|| CliError::Kubeconfig(unreadable(&error)));
+            let mut own = own.ok_or_else(|| CliError::Kubeconfig(unreadable(&error)))?;
+            impersonate(global, &mut own);
+            return Ok(own);
         }
     };
     let contexts: Vec<String> = file.contexts.iter().map(|context| context.name.clone()).collect();
@@ -88,7 +91,17 @@ async fn named_config(global: &Global) -> Result<Config, CliError> {
         return Err(CliError::Usage(no_context(wanted, &contexts)));
     }
     let config = Config::from_custom_kubeconfig(file, &options).await;
-    config.map_err(|error| CliError::Kubeconfig(innermost(&error)))
+    let mut config = config.map_err(|error| CliError::Kubeconfig(innermost(&error)))?;
+    impersonate(global, &mut config);
+    Ok(config)
+}
+
+/// `--as` and `--as-group` take the place of what the kubeconfig says.
+fn impersonate(global: &Global, config: &mut Config) {
+    if let Some(user) = &global.as_user {
+        config.auth_info.impersonate = Some(user.clone());
+        config.auth_info.impersonate_groups = (!global.as_groups.is_empty()).then(|| global.as_groups.clone());
+    }
 }
 
 /// Adds the file: kube's innermost message is only `No such file or directory`.
@@ -173,7 +186,7 @@ impl Connection {
 fn what_is_there(name: &str, names: &[String]) -> String {
     const SHOWN: usize = 8;
     if names.is_empty() {
-        return "there are none; use -n for another namespace; 'glidepath get -A' lists all".into();
+        return format!("there are none; use -n for another namespace; '{} get -A' lists all", program());
     }
     let close =
         names.iter().filter(|n| strsim::damerau_levenshtein(n, name) <= 2).min_by_key(|n| strsim::levenshtein(n, name));
@@ -242,6 +255,28 @@ mod tests {
         assert_eq!(config(&global(None)).await.unwrap().cluster_url.to_string(), "http://127.0.0.1:1/");
         let error = config(&global(Some("b"))).await.unwrap_err();
         assert_eq!(error.to_string(), "the kubeconfig has no context \"b\"; there are: a");
+    }
+
+    #[tokio::test]
+    async fn requests_are_sent_as_the_user_that_is_named() {
+        let server = wiremock::MockServer::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let text = format!(
+            "{{apiVersion: v1, kind: Config, clusters: [{{name: a, cluster: {{server: '{}'}}}}], users: [{{name: a, user: {{}}}}], \
+             contexts: [{{name: a, context: {{cluster: a, user: a}}}}], current-context: a}}",
+            server.uri()
+        );
+        std::fs::write(&path, text).unwrap();
+        let as_groups = vec!["on-call".to_owned(), "shop".to_owned()];
+        let global = Global { kubeconfig: Some(path), as_user: Some("ada".into()), as_groups, ..Global::default() };
+        let _ = connect(&global).await.unwrap().rollouts().get("web").await;
+        let headers = &server.received_requests().await.unwrap()[0].headers;
+        let of = |name: &str| headers.get_all(name).iter().map(|v| v.to_str().unwrap().to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            (of("impersonate-user"), of("impersonate-group")),
+            (vec!["ada".into()], vec!["on-call".into(), "shop".into()])
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::program::program;
 use crate::api::status::Outcome;
 
 /// The exit codes. They are an interface: CI pipelines branch on them.
@@ -82,8 +83,14 @@ pub enum CliError {
     /// No kubeconfig, or one that cannot be used.
     #[error("cannot read a kubeconfig: {0}; set --kubeconfig, --context or KUBECONFIG")]
     Kubeconfig(String),
+    /// The same, for a verb that a local rollout could answer.
+    #[error(
+        "cannot read a kubeconfig: {0}; set --kubeconfig, --context or KUBECONFIG, or --local, if '{program} local' runs",
+        program = program()
+    )]
+    NoClusterOrLocal(String),
     /// The API server does not respond.
-    #[error("cannot reach the API server{at}: {why}; 'glidepath doctor' checks the connection")]
+    #[error("cannot reach the API server{at}: {why}; '{program} doctor' checks the connection", program = program())]
     Unreachable {
         /// ` at <url>`, or empty when the address is not known here.
         at: String,
@@ -104,7 +111,8 @@ pub enum CliError {
     },
     /// The CRDs are missing.
     #[error(
-        "the CRD of kind {0} is not installed; install the CRDs with 'glidepath crds | kubectl apply --server-side -f -'"
+        "the CRD of kind {0} is not installed; install the CRDs with '{program} crds | kubectl apply --server-side -f -'",
+        program = program()
     )]
     KindMissing(&'static str),
     /// The API server refused.
@@ -119,7 +127,8 @@ pub enum CliError {
     },
     /// The API server did not answer within `--timeout`.
     #[error(
-        "not done after {limit}: no response from the API server at {at}; 'glidepath doctor' checks the connection"
+        "not done after {limit}: no response from the API server at {at}; '{program} doctor' checks the connection",
+        program = program()
     )]
     TimedOut {
         /// The limit of the command.
@@ -142,18 +151,27 @@ impl CliError {
         }
     }
 
+    /// Without a kubeconfig there may still be a local rollout.
+    #[must_use]
+    pub fn or_local(self) -> Self {
+        match self {
+            CliError::Kubeconfig(why) => CliError::NoClusterOrLocal(why),
+            other => other,
+        }
+    }
+
     /// Puts what was being done to an error of kube's client.
     pub fn kube(doing: impl Into<String>, error: &kube::Error) -> Self {
         let doing = doing.into();
         match error {
             kube::Error::Api(status) => {
                 let todo = match status.code {
-                    401 => "; log in to the cluster again",
-                    403 => "; 'glidepath doctor' lists the permissions you have",
-                    _ => "",
+                    401 => "; log in to the cluster again".into(),
+                    403 => format!("; '{} doctor' lists the permissions you have", program()),
+                    _ => String::new(),
                 };
                 let why = if status.message.is_empty() { &status.reason } else { &status.message };
-                CliError::Refused { doing, why: why.replace('\n', " "), todo: todo.into() }
+                CliError::Refused { doing, why: why.replace('\n', " "), todo }
             }
             other => CliError::Unreachable { at: String::new(), why: innermost(other) },
         }
@@ -191,6 +209,17 @@ mod tests {
         ] {
             assert_eq!(Exit::from(outcome).code(), code, "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn without_a_kubeconfig_a_local_rollout_is_a_way_on() {
+        let error = CliError::Kubeconfig("/home/ann/.kube/config: not found".into()).or_local();
+        assert_eq!(
+            error.to_string(),
+            "cannot read a kubeconfig: /home/ann/.kube/config: not found; set --kubeconfig, --context or KUBECONFIG, or \
+             --local, if 'glidepath local' runs"
+        );
+        assert_eq!(error.exit(), Exit::Failed);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The command line. A guide to the folders:
 //!
-//! - [`root`]: which verbs there are, how help groups them, and where each goes. Begin there.
+//! - [`root`]: which verbs there are, and where each goes. Begin there. [`usage`] writes the help.
 //! - [`args`]: what several verbs take: the options of all, names of Rollouts, how to reach Prometheus.
 //! - [`verbs`]: one file per verb that asks a cluster, or installs and runs the controller.
 //! - [`offline`]: `lint`, `plan` and `simulate`, which need files and no cluster.
@@ -8,8 +8,8 @@
 //! - [`render`]: how text reaches the terminal: the status screen, columns, color, redrawing, `-o`.
 //!
 //! Shared by all of them: [`connect`] (the connection to the API server), [`pods`] (of a Rollout's revisions),
-//! [`request_timeout`] (of each call), [`deadline`] (of a whole command), [`exit`] (exit codes and errors), [`interrupt`]
-//! (Ctrl-C) and [`keys`] (`q`).
+//! [`request_timeout`] (of each call), [`deadline`] (of a whole command), [`exit`] (exit codes and errors), [`program`] (the
+//! name in which hints are written), [`interrupt`] (Ctrl-C) and [`keys`] (`q`).
 
 pub mod args;
 pub mod connect;
@@ -21,9 +21,11 @@ pub mod keys;
 pub mod local;
 pub mod offline;
 pub mod pods;
+pub mod program;
 pub mod render;
 pub mod request_timeout;
 pub mod root;
+pub mod usage;
 pub mod verbs;
 
 pub use root::{command, main};

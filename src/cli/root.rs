@@ -1,26 +1,30 @@
-//! The root of the command line: which verbs there are, how help groups them, and where each goes.
+//! The root of the command line: which verbs there are, and where each goes.
 
-use std::io::Write as _;
+use std::{ffi::OsString, io::Write as _};
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{
+    CommandFactory as _, FromArgMatches as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use super::{
-    args::global::Global,
+    args::{global::Global, known::instead_of, local as local_option, names},
     demo,
     exit::{CliError, Exit},
     local,
     offline::{lint, plan, simulate},
     render::printable::printable,
+    usage::with_help,
     verbs::{
-        command as commands, completions, controller, crds, doctor, explain, get, history, set_image, status, undo,
-        uninstall, version,
+        command as commands, completions, controller, crds, doctor, explain, get, help, history, runs, set_image,
+        status, undo, uninstall, version,
     },
 };
 use crate::api::command::Verb as Asked;
 
 /// Progressive delivery for Kubernetes: canary, blue-green and A/B releases with statistical analysis
 #[derive(clap::Parser, Debug)]
-#[command(name = "glidepath", disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "glidepath", version, disable_help_subcommand = true, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -34,7 +38,10 @@ enum Verb {
     #[command(visible_alias = "list")]
     Get(get::Args),
     /// Show a rollout, watch it, or wait for its end
+    #[command(visible_alias = "describe")]
     Status(status::Args),
+    /// Watch a rollout, like status --watch
+    Watch(status::Args),
     /// Explain a rollout's current state and what happens next
     Explain(explain::Args),
     /// Show the history of a rollout
@@ -42,6 +49,7 @@ enum Verb {
     /// End the current wait, or skip the remaining steps with --full
     Promote(commands::PromoteArgs),
     /// Abort: shift all traffic to stable
+    #[command(visible_alias = "terminate")]
     Abort(commands::Args),
     /// Pause the rollout
     Pause(commands::Args),
@@ -50,6 +58,7 @@ enum Verb {
     /// Start a new attempt after an abort or a hold
     Retry(commands::Args),
     /// Roll back to an earlier revision
+    #[command(visible_alias = "rollback")]
     Undo(undo::UndoArgs),
     /// Restart the pods a few at a time, without a new revision
     Restart(commands::Args),
@@ -67,29 +76,28 @@ enum Verb {
     Controller(Box<controller::Args>),
     Crds(crds::CrdsArgs),
     Uninstall(uninstall::Args),
+    #[command(visible_alias = "completion")]
     Completions(completions::CompletionsArgs),
     Version(version::VersionArgs),
+    Help(help::HelpArgs),
 }
 
 impl Verb {
-    /// Whether it asks an API server about a Rollout, so that `--local` may name one.
-    fn is_about_rollouts(&self) -> bool {
-        use Verb::{Abort, Explain, Get, History, Pause, Promote, Restart, Resume, Retry, Set, Status, Undo};
-        matches!(
-            self,
-            Get(_)
-                | Status(_)
-                | Explain(_)
-                | History(_)
-                | Promote(_)
-                | Abort(_)
-                | Pause(_)
-                | Resume(_)
-                | Retry(_)
-                | Restart(_)
-                | Undo(_)
-                | Set(_)
-        )
+    /// The words of a verb that asks an API server about Rollouts, and whether it is about one of them: where `--local` may
+    /// name one.
+    fn about_rollouts(&mut self) -> Option<(&mut Vec<String>, bool)> {
+        use Verb::{Abort, Explain, Get, History, Pause, Promote, Restart, Resume, Retry, Set, Status, Undo, Watch};
+        Some(match self {
+            Get(args) => (&mut args.words, false),
+            Status(args) | Watch(args) => (&mut args.words, true),
+            Explain(args) => (&mut args.words, true),
+            History(args) => (&mut args.words, true),
+            Promote(args) => (&mut args.common.words, true),
+            Undo(args) => (&mut args.common.words, true),
+            Abort(args) | Pause(args) | Resume(args) | Retry(args) | Restart(args) => (&mut args.words, true),
+            Set(self::Set::Image(args)) => (&mut args.words, true),
+            _ => return None,
+        })
     }
 }
 
@@ -99,30 +107,11 @@ enum Set {
     Image(set_image::Args),
 }
 
-/// The groups of verbs in the help. A test checks that every verb is in a group.
-const GROUPS: [(&str, &[&str]); 5] = [
-    ("Inspect", &["get", "status", "explain", "history"]),
-    ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "restart", "set"]),
-    ("Validate and simulate, without a cluster", &["lint", "plan", "simulate", "demo"]),
-    ("Release without a cluster", &["local"]),
-    ("Install and run", &["controller", "doctor", "crds", "uninstall", "completions", "version"]),
-];
-
-const EXAMPLES: &str = "Examples:
-  glidepath demo                          see a release on this machine
-  glidepath lint rollouts/                validate the files of a repository
-  glidepath plan rollouts/checkout.yaml   preview a release
-  glidepath status checkout --watch       watch a rollout
-  glidepath crds | kubectl apply --server-side -f -";
-
 async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
-    if global.local.is_some() && !verb.is_about_rollouts() {
-        let words = "--local applies to commands on a Rollout: get, status, explain, history, promote, abort and so on";
-        return Err(CliError::Usage(words.into()));
-    }
     match verb {
         Verb::Get(args) => get::run(args, global).await,
-        Verb::Status(args) => status::run(args, global).await,
+        Verb::Status(args) => shown(args, global).await,
+        Verb::Watch(args) => shown(status::Args { watch: true, ..args }, global).await,
         Verb::Explain(args) => explain::run(args, global).await,
         Verb::History(args) => history::run(args, global).await,
         Verb::Promote(args) => commands::promote(args, global).await,
@@ -144,76 +133,85 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Uninstall(args) => uninstall::run(args, global).await,
         Verb::Completions(args) => completions::run(&args, command()),
         Verb::Version(args) => version::run(&args, global),
+        Verb::Help(args) => help::run(&args, command()),
+    }
+}
+
+/// A Rollout, or the AnalysisRun that is named.
+async fn shown(args: status::Args, global: &Global) -> Result<Exit, CliError> {
+    match names::of_runs(&args.words) {
+        Some(_) if args.watch || args.wait => {
+            Err(CliError::Usage("an AnalysisRun is followed with 'get run NAME --watch'".into()))
+        }
+        Some(names) => runs::describe(&names, global).await,
+        None => status::run(args, global).await,
     }
 }
 
 /// Parses the arguments, runs the command, prints its error if any, and returns the exit code.
 pub async fn main() -> Exit {
-    let matches = command().get_matches();
-    let cli = match Cli::from_arg_matches(&matches) {
+    let root = command();
+    let arguments = local_option::in_order(std::env::args_os().collect(), |word| root.find_subcommand(word).is_some());
+    let value = local_option::value(&arguments);
+    let parsed = parser(root, &arguments).try_get_matches_from(&arguments);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => return misused(&error, value.as_deref()),
     };
-    match run(cli.verb, &cli.global).await {
+    match settled_and_run(cli, value.is_some()).await {
         Ok(exit) => exit,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", printable(&error.to_string()));
-            error.exit()
-        }
+        Err(error) => failed(&error),
     }
+}
+
+async fn settled_and_run(mut cli: Cli, is_one_word: bool) -> Result<Exit, CliError> {
+    let about = cli.verb.about_rollouts();
+    let or_local = if about.is_some() { CliError::or_local } else { std::convert::identity };
+    if let Some(local) = &mut cli.global.local {
+        let Some((words, wants_one)) = about else {
+            let words =
+                "--local applies to commands on a Rollout: get, status, explain, history, promote, abort and so on";
+            return Err(CliError::Usage(words.into()));
+        };
+        local_option::settle(local, words, is_one_word, wants_one)?;
+    }
+    run(cli.verb, &cli.global).await.map_err(or_local)
+}
+
+fn failed(error: &CliError) -> Exit {
+    let _ = writeln!(std::io::stderr(), "error: {}", printable(&error.to_string()));
+    error.exit()
+}
+
+/// With `--local` the name of the Rollout may be left out.
+fn parser(root: clap::Command, arguments: &[OsString]) -> clap::Command {
+    let is_local = arguments.iter().any(|word| word.to_string_lossy().starts_with("--local"));
+    if is_local { optional_words(root) } else { root }
+}
+
+fn optional_words(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| if arg.get_id() == "words" { arg.required(false) } else { arg })
+        .mut_subcommands(optional_words)
+}
+
+/// Prints what is wrong with the arguments, or the help or version that was asked for.
+fn misused(error: &clap::Error, local: Option<&str>) -> Exit {
+    let word = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::InvalidSubcommand => instead_of(word),
+        _ => None,
+    };
+    if let Some(words) = word {
+        return failed(&CliError::Usage(words));
+    }
+    let _ = error.print();
+    if let (ErrorKind::MissingRequiredArgument, Some(local)) = (error.kind(), local) {
+        let _ = writeln!(std::io::stderr(), "\nnote: \"{}\" was read as the value of --local", printable(local));
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 /// The command line with grouped help; completions are generated from it.
 pub fn command() -> clap::Command {
-    let command = Cli::command();
-    let verbs = grouped(&command);
-    command
-        .bin_name(called_as(std::env::args().next().as_deref()))
-        .help_template("{about}\n\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}")
-        .after_help(format!("{verbs}{EXAMPLES}\n\nHelp for one verb: glidepath VERB --help"))
-}
-
-/// `kubectl glidepath` when kubectl runs the binary as its plugin.
-fn called_as(arg0: Option<&str>) -> &'static str {
-    let plugin =
-        arg0.is_some_and(|path| path.rsplit(['/', '\\']).next().is_some_and(|name| name.starts_with("kubectl-")));
-    if plugin { "kubectl glidepath" } else { "glidepath" }
-}
-
-fn grouped(command: &clap::Command) -> String {
-    let mut text = String::new();
-    for (heading, names) in GROUPS {
-        let verbs: Vec<_> = names.iter().filter_map(|name| command.find_subcommand(name)).collect();
-        if verbs.is_empty() {
-            continue;
-        }
-        text += &format!("{heading}:\n");
-        for verb in verbs {
-            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-            text += &format!("  {:<12} {}\n", verb.get_name(), about.lines().next().unwrap_or_default());
-        }
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent_and_every_verb_stands_in_one_group() {
-        command().debug_assert();
-        for verb in command().get_subcommands() {
-            let groups = GROUPS.iter().filter(|(_, names)| names.contains(&verb.get_name())).count();
-            assert_eq!(groups, 1, "{} stands in {groups} help groups", verb.get_name());
-            assert!(verb.get_about().is_some(), "{} says nothing about itself", verb.get_name());
-        }
-    }
-
-    #[test]
-    fn kubectl_sees_its_own_name_in_the_help() {
-        assert_eq!(called_as(Some("/usr/local/bin/kubectl-glidepath")), "kubectl glidepath");
-        assert_eq!(called_as(Some("target/debug/glidepath")), "glidepath");
-    }
+    with_help(Cli::command())
 }

@@ -151,7 +151,6 @@ fn without_a_cluster_every_verb_says_what_is_missing_and_ends_with_1() {
         "promote web",
         "undo web --write",
         "set image web a=b",
-        "doctor",
         "controller",
     ] {
         let words: Vec<&str> = args.split(' ').chain(["--kubeconfig", "no-such-file"]).collect();
@@ -159,4 +158,7 @@ fn without_a_cluster_every_verb_says_what_is_missing_and_ends_with_1() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.starts_with("error: cannot read a kubeconfig: no-such-file: "), "{args}: {said}");
     }
+    let doctor = glidepath(&["doctor", "--kubeconfig", "no-such-file"]).assert().code(1).get_output().clone();
+    let list = String::from_utf8(doctor.stdout).unwrap();
+    assert!(list.starts_with("✗ cannot read a kubeconfig: no-such-file: "), "{list}");
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod walk;
+mod words;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -48,5 +48,6 @@ mod total;
 mod trust;
 mod upgrade;
 mod vectors;
+mod words;
 
 use fuzz::bodies::small_world;

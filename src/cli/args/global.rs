@@ -4,6 +4,8 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use clap::ValueEnum;
 
+use super::format::Format;
+pub use super::format::OutputFormat;
 use crate::cli::{
     render::{redraw::Size, table::UNLIMITED},
     request_timeout::RequestTimeout,
@@ -36,13 +38,25 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub local: Option<Option<String>>,
-    /// The output format: table, wide, json, yaml or name
+    /// Act as this user, as far as your permissions allow it
+    #[arg(long = "as", global = true, value_name = "USER", conflicts_with = "local", help_heading = "Global options")]
+    pub as_user: Option<String>,
+    /// With --as: act as a member of this group; may be repeated
+    #[arg(
+        long = "as-group",
+        global = true,
+        value_name = "GROUP",
+        requires = "as_user",
+        help_heading = "Global options"
+    )]
+    pub as_groups: Vec<String>,
+    /// The output format: table, wide, json, yaml, name or jsonpath=TEMPLATE (as kubectl's)
     #[arg(
         short,
         long,
         global = true,
-        value_enum,
-        default_value_t,
+        value_parser = Format,
+        default_value = "table",
         hide_default_value = true,
         hide_possible_values = true,
         value_name = "FORMAT",
@@ -61,22 +75,6 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub color: Color,
-}
-
-/// `-o`.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OutputFormat {
-    /// Human-readable
-    #[default]
-    Table,
-    /// Human-readable, with more columns and absolute times
-    Wide,
-    /// The objects as JSON
-    Json,
-    /// The objects as YAML
-    Yaml,
-    /// Only `kind/name`, one per line
-    Name,
 }
 
 /// `--color`.

@@ -1,5 +1,9 @@
 //! What is typed after more than one verb.
 
+pub mod dry_run;
+mod format;
 pub mod global;
+pub mod known;
+pub mod local;
 pub mod names;
 pub(super) mod prometheus;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    cli::exit::CliError,
+    cli::{exit::CliError, program::program},
     local::site::{folder::Folder, private::private},
 };
 
@@ -35,7 +35,7 @@ pub fn kubeconfig(named: Option<&str>) -> Result<PathBuf, CliError> {
     }
     let what = if folder.join("lock").exists() { "is not running" } else { "was never started" };
     let there = match running(&root()?).as_slice() {
-        [] => "'glidepath local' starts one".to_owned(),
+        [] => format!("'{} local' starts one", program()),
         running => format!("running now: {}", running.join(", ")),
     };
     Err(CliError::Failed(format!("the local rollout at {} {what}; {there}", folder.display())))
@@ -46,8 +46,9 @@ fn only_one(root: &Path) -> Result<PathBuf, CliError> {
         [name] => Ok(root.join(name)),
         [] => {
             let words = format!(
-                "no local rollout with its state in {} is running; start one with 'glidepath local', or use --local FOLDER for one elsewhere",
-                root.display()
+                "no local rollout with its state in {} is running; start one with '{} local', or use --local FOLDER for one elsewhere",
+                root.display(),
+                program()
             );
             Err(CliError::Failed(words))
         }

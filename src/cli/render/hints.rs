@@ -2,15 +2,16 @@
 
 use crate::{
     api::{LOCAL_OPTION, Rollout},
+    cli::program::program,
     view::{commands::Offer, place::Place, situation::Situation, waits::WaitsFor},
 };
 
 /// The commands that are possible now: the effect, and what to type.
 pub fn commands(rollout: &Rollout, situation: &Situation) -> Vec<(&'static str, String)> {
-    let typed = |offer: &Offer| (offer.effect, format!("glidepath {} {}", offer.verb.as_str(), name(rollout)));
+    let typed = |offer: &Offer| (offer.effect, format!("{} {} {}", program(), offer.verb.as_str(), name(rollout)));
     let mut commands: Vec<_> = situation.offers.iter().map(typed).collect();
     if commands.is_empty() && matches!(situation.place, Place::Idle { .. }) {
-        let set = format!("glidepath set image {} CONTAINER=IMAGE{}", situation.name, option(rollout));
+        let set = format!("{} set image {} CONTAINER=IMAGE{}", program(), situation.name, option(rollout));
         commands.push(("release", set));
     }
     commands
@@ -23,26 +24,26 @@ pub fn why(rollout: &Rollout, situation: &Situation) -> Option<(&'static str, St
         Place::Returning | Place::Aborted | Place::ControlKept => true,
         _ => false,
     };
-    is_asked.then(|| ("why", format!("glidepath explain {}", name(rollout))))
+    is_asked.then(|| ("why", format!("{} explain {}", program(), name(rollout))))
 }
 
 /// How to follow what it does.
 pub fn watch(rollout: &Rollout) -> String {
-    format!("glidepath status {} --watch", name(rollout))
+    format!("{} status {} --watch", program(), name(rollout))
 }
 
 /// What an operator is waited for to do.
 pub fn for_operator(rollout: &Rollout, situation: &Situation) -> String {
-    let name = name(rollout);
+    let (program, name) = (program(), name(rollout));
     match (&situation.place, &situation.waits_for) {
         (Place::Held(held), _) => format!(
-            "held: {}; decide with 'glidepath promote {name}', 'glidepath abort {name}' or 'glidepath retry {name}'",
+            "held: {}; decide with '{program} promote {name}', '{program} abort {name}' or '{program} retry {name}'",
             held.message
         ),
         (_, WaitsFor::SpecUnpaused) => "paused by spec.paused; set it to false".into(),
-        (_, WaitsFor::Resume) => format!("paused by command; use 'glidepath resume {name}'"),
-        (_, WaitsFor::Approval(gate)) => format!("waits for approval {gate}: 'glidepath promote {name}'"),
-        _ => format!("at a pause until an operator promotes: 'glidepath promote {name}'"),
+        (_, WaitsFor::Resume) => format!("paused by command; use '{program} resume {name}'"),
+        (_, WaitsFor::Approval(gate)) => format!("waits for approval {gate}: '{program} promote {name}'"),
+        _ => format!("at a pause until an operator promotes: '{program} promote {name}'"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod fitted;
 pub mod hints;
+pub mod jsonpath;
 pub mod output;
 pub mod paint;
 pub mod printable;

@@ -1,4 +1,4 @@
-//! `-o json|yaml|name`: objects for scripts.
+//! `-o json|yaml|name|jsonpath=`: objects for scripts.
 
 use std::io::Write;
 
@@ -44,7 +44,7 @@ pub fn shape<T: Shape>(
     match format {
         OutputFormat::Name => objects(format, std::slice::from_ref(rollout), false),
         OutputFormat::Table | OutputFormat::Wide => Ok(None),
-        OutputFormat::Json | OutputFormat::Yaml => {
+        OutputFormat::Json | OutputFormat::Yaml | OutputFormat::JsonPath(_) => {
             let document = document(rollout, &shape());
             value(format, &document.map_err(|error| CliError::Failed(format!("cannot print the status: {error}")))?)
         }
@@ -64,11 +64,13 @@ pub fn value(format: OutputFormat, value: &Value) -> Result<Option<String>, CliE
     let text = match format {
         OutputFormat::Json => serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|e| e.to_string()),
         OutputFormat::Yaml => crate::yaml::write(value).map_err(|e| e.to_string()),
+        OutputFormat::JsonPath(template) => Ok(template.render(value)),
         OutputFormat::Table | OutputFormat::Wide | OutputFormat::Name => return Ok(None),
     };
     text.map(Some).map_err(|error| CliError::Failed(format!("cannot print the object: {error}")))
 }
 
+/// The objects as `-o json` prints them.
 fn plain_objects<K>(objects: &[K], as_list: bool) -> Result<Value, CliError>
 where
     K: Resource<DynamicType = ()> + Serialize,
@@ -107,7 +109,7 @@ pub fn draw(text: &str) -> Result<(), CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::samples;
+    use crate::{cli::render::jsonpath::Template, view::samples};
 
     #[test]
     fn scripts_get_objects_and_names() {
@@ -123,5 +125,9 @@ mod tests {
             (list["kind"].as_str(), list["items"][0]["metadata"]["name"].as_str()),
             (Some("List"), Some("checkout"))
         );
+        let template: &'static Template =
+            Box::leak(Box::new(Template::read("{.metadata.name} {.status.phase}").unwrap()));
+        let text = objects(OutputFormat::JsonPath(template), &rollouts, false).unwrap();
+        assert_eq!(text.as_deref(), Some("checkout Healthy"));
     }
 }

@@ -36,6 +36,13 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
+impl Cell {
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 /// Where the content of a labeled line begins.
 pub const INDENT: usize = 12;
 
@@ -46,8 +53,21 @@ pub fn label(name: &str) -> String {
 
 /// The rows as lines: each column as wide as its widest cell, three blanks between, nothing behind the last text.
 pub fn columns(paint: Paint, indent: usize, rows: &[Vec<Cell>]) -> String {
-    let widths = widths(rows);
-    rows.iter().map(|row| line(paint, indent, row, &widths)).collect()
+    Widths::default().columns(paint, indent, rows)
+}
+
+/// The widths of columns that were printed, so that later lines stand under them.
+#[derive(Clone, Debug, Default)]
+pub struct Widths(Vec<usize>);
+
+impl Widths {
+    /// The rows as lines below those before: a column only gets wider.
+    pub fn columns(&mut self, paint: Paint, indent: usize, rows: &[Vec<Cell>]) -> String {
+        let new = widths(rows);
+        self.0.resize(self.0.len().max(new.len()), 0);
+        self.0.iter_mut().zip(new).for_each(|(width, new)| *width = new.max(*width));
+        rows.iter().map(|row| line(paint, indent, row, &self.0)).collect()
+    }
 }
 
 /// How wide each column is.
@@ -116,6 +136,17 @@ mod tests {
         ];
         let text = columns(Paint { on: false }, 2, &rows);
         assert_eq!(text, "  NAME       PHASE\n  checkout   Healthy\n  a\n");
+    }
+
+    #[test]
+    fn later_lines_stand_under_the_first() {
+        let mut widths = Widths::default();
+        let mut lines = |rows: &[[&str; 2]]| {
+            let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.map(Into::into).to_vec()).collect();
+            widths.columns(Paint { on: false }, 0, &rows)
+        };
+        assert_eq!(lines(&[["NAME", "PHASE"], ["checkout", "Healthy"]]), "NAME       PHASE\ncheckout   Healthy\n");
+        assert_eq!(lines(&[["web", "Paused"]]), "web        Paused\n");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! `promote`, `abort`, `pause`, `resume`, `retry`, `undo`, `restart`: each creates a `RolloutCommand` and reports its
-//! result.
+//! `promote`, `abort`, `pause`, `resume`, `retry`, `undo`, `restart`: each creates a `RolloutCommand` for every Rollout that is
+//! named and reports its result.
 
 use std::time::Duration;
 
+use futures::{StreamExt as _, stream};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::{
     Api, Resource, ResourceExt,
@@ -16,11 +17,17 @@ use crate::{
         command::{CommandState, RolloutCommandSpec, Verb},
     },
     cli::{
-        args::{global::Global, names::one_name},
+        args::{
+            dry_run::DryRun,
+            global::Global,
+            names::{one_name, some_names},
+        },
         connect::{Connection, connect},
         exit::{CliError, Exit},
+        program::program,
         render::{
             output::{self, print},
+            printable::printable,
             waiting::while_waiting,
         },
     },
@@ -31,16 +38,21 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the answer is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// So many commands are sent, and waited for, at a time.
+const AT_A_TIME: usize = 16;
 
 /// Arguments of abort, pause, resume, retry and restart
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// The Rollout
+    /// The Rollout; several may be named, except for undo
     #[arg(value_name = "NAME", required = true)]
     pub words: Vec<String>,
     /// The reason, recorded in the history
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Whether it is only tried
+    #[command(flatten)]
+    pub dry_run: DryRun,
 }
 
 /// End the current pause or observation, or skip the rest with --full
@@ -49,7 +61,8 @@ pub struct Args {
   glidepath promote checkout               ends the current pause or observation
   glidepath promote checkout --full        skips the remaining steps and analysis
   glidepath promote checkout --to-step 5   as 'glidepath status' numbers the steps
-  glidepath promote checkout --reason \"load test ok\"")]
+  glidepath promote checkout --reason \"load test ok\"
+  glidepath promote checkout search        several at a time")]
 pub struct PromoteArgs {
     /// What every command takes
     #[command(flatten)]
@@ -64,10 +77,28 @@ pub struct PromoteArgs {
 
 /// What a verb adds to the plain command.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Extra {
+struct Extra {
     full: bool,
     to_step: Option<u32>,
     to_revision: Option<u64>,
+}
+
+/// What is asked, of each Rollout that is named.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    verb: Verb,
+    reason: Option<String>,
+    extra: Extra,
+    dry_run: DryRun,
+    /// How long the answer is waited for.
+    timeout: Duration,
+}
+
+impl Order {
+    /// The plain command, waited for so long.
+    pub(super) fn new(verb: Verb, reason: Option<String>, timeout: Duration) -> Self {
+        Order { verb, reason, extra: Extra::default(), dry_run: DryRun::default(), timeout }
+    }
 }
 
 /// `promote`.
@@ -78,6 +109,7 @@ pub async fn promote(args: PromoteArgs, global: &Global) -> Result<Exit, CliErro
 
 /// `undo` by command: the controller pins the revision, and the file stays as it is.
 pub async fn undo(args: Args, to_revision: Option<u64>, global: &Global) -> Result<Exit, CliError> {
+    one_name(&args.words, Verb::Undo.as_str())?;
     give(Verb::Undo, args, Extra { to_revision, ..Extra::default() }, global).await
 }
 
@@ -87,34 +119,84 @@ pub async fn run(verb: Verb, args: Args, global: &Global) -> Result<Exit, CliErr
 }
 
 async fn give(verb: Verb, args: Args, extra: Extra, global: &Global) -> Result<Exit, CliError> {
-    let name = one_name(&args.words, verb.as_str())?;
+    let names = some_names(&args.words, verb.as_str())?;
     let connection = connect(global).await?;
-    let (command, exit) = send(&connection, &name, verb, args.reason, extra, PATIENCE).await?;
-    let text = match output::objects(global.output, std::slice::from_ref(&command), false)? {
-        Some(text) => text,
-        None => answer_line(&name, &command),
-    };
-    print(&text)?;
+    let order = Order { verb, reason: args.reason, extra, dry_run: args.dry_run, timeout: PATIENCE };
+    let sent = send_all(&connection, &names, &order).await;
+    let Results { commands, lines, errors, exit } = results(&names, sent, order.dry_run);
+    let several = names.len() > 1;
+    print(&output::objects(global.output, &commands, several)?.unwrap_or(lines))?;
+    for error in errors {
+        if !several {
+            return Err(error);
+        }
+        eprintln!("error: {}", printable(&error.to_string()));
+    }
     Ok(exit)
 }
 
-/// Creates the command and waits for its answer.
-pub(super) async fn send(
-    connection: &Connection,
-    name: &str,
-    verb: Verb,
-    reason: Option<String>,
-    extra: Extra,
-    timeout: Duration,
-) -> Result<(RolloutCommand, Exit), CliError> {
+/// The command as it is then, and the exit code that goes with it.
+type Sent = Result<(RolloutCommand, Exit), CliError>;
+
+/// The same command for each Rollout. One that fails keeps no other from its command.
+async fn send_all(connection: &Connection, names: &[String], order: &Order) -> Vec<Sent> {
+    let sent = names.iter().map(|name| send(connection, name, order));
+    stream::iter(sent).buffered(AT_A_TIME).collect().await
+}
+
+/// What became of all of them, in the order in which they were named.
+struct Results {
+    commands: Vec<RolloutCommand>,
+    lines: String,
+    errors: Vec<CliError>,
+    exit: Exit,
+}
+
+/// The exit code is that of the worst.
+fn results(names: &[String], sent: Vec<Sent>, dry_run: DryRun) -> Results {
+    let mut all = Results { commands: Vec::new(), lines: String::new(), errors: Vec::new(), exit: Exit::Done };
+    for (name, sent) in names.iter().zip(sent) {
+        let exit = match sent {
+            Ok((command, exit)) => {
+                all.lines.push_str(&match dry_run.mark() {
+                    "" => answer_line(name, &command),
+                    mark => format!("{name}: {} not sent{mark}\n", command.spec.verb.as_str()),
+                });
+                all.commands.push(command);
+                exit
+            }
+            Err(error) => {
+                let exit = error.exit();
+                all.errors.push(error);
+                exit
+            }
+        };
+        if exit.code() > all.exit.code() {
+            all.exit = exit;
+        }
+    }
+    all
+}
+
+/// Creates the command and waits for its answer. A dry run ends before that.
+pub(super) async fn send(connection: &Connection, name: &str, order: &Order) -> Sent {
+    let &Order { verb, extra, dry_run, timeout, .. } = order;
     let rollout = connection.rollout(name).await?;
-    let spec = RolloutCommandSpec { reason, requested_by: who(connection).await, ..spec(&rollout, verb, extra) };
+    let requested_by = who(connection).await;
+    let spec = RolloutCommandSpec { reason: order.reason.clone(), requested_by, ..spec(&rollout, verb, extra) };
     let commands: Api<RolloutCommand> = Api::namespaced(connection.client.clone(), &connection.namespace);
     let wanted = RolloutCommand { metadata: metadata(&rollout, verb), spec, status: None };
+    if dry_run.is_client() {
+        return Ok((wanted, Exit::Done));
+    }
+    let how = PostParams { dry_run: dry_run.is_server(), ..PostParams::default() };
     let created = commands
-        .create(&PostParams::default(), &wanted)
+        .create(&how, &wanted)
         .await
         .map_err(|error| connection.error(format!("record the {} of Rollout \"{name}\"", verb.as_str()), &error))?;
+    if dry_run.is_server() {
+        return Ok((created, Exit::Done));
+    }
     let answer = answer(connection, &commands, created, timeout);
     let command = while_waiting("waiting for a controller to execute it", answer).await?;
     let state = command.status.as_ref().and_then(|status| status.state);
@@ -177,12 +259,14 @@ fn answer_line(rollout: &str, command: &RolloutCommand) -> String {
         Some(CommandState::Refused) => format!("{rollout}: {verb} refused{message}\n"),
         Some(CommandState::Obsolete) => {
             format!(
-                "{rollout}: {verb} rejected as stale{message}; the rollout has moved on: check 'glidepath status {rollout}' and retry\n"
+                "{rollout}: {verb} rejected as stale{message}; the rollout has moved on: check '{} status {rollout}' and retry\n",
+                program()
             )
         }
         None => format!(
-            "{rollout}: no controller responded within {}s; the {verb} is recorded as {name} and will be executed when one runs; check with 'glidepath doctor'\n",
-            PATIENCE.as_secs()
+            "{rollout}: no controller responded within {}s; the {verb} is recorded as {name} and will be executed when one runs; check with '{} doctor'\n",
+            PATIENCE.as_secs(),
+            program()
         ),
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         args::{global::Global, prometheus::Credentials},
         connect::{Connection, connect, now},
         exit::{CliError, Exit, innermost},
+        program::program,
         render::{
             output::print,
             paint::{Paint, Tone},
@@ -97,17 +98,11 @@ impl Check {
 
 /// Runs the checks; each is printed as soon as it is known.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
-    let paint = Paint { on: global.color_on() };
-    let connection = connect(global).await?;
-    let mut all = Tally { paint, wrong: 0 };
-    let server = api_server(&connection).await;
-    let reachable = server.mark == Mark::Well;
-    all.tell(&[server])?;
-    if reachable {
-        all.tell(&[kinds(&connection).await])?;
-        all.tell(&[controller(&connection, now()).await])?;
-        all.tell(&permissions(&connection).await)?;
-        all.tell(&[istio(&connection).await])?;
+    let mut all = Tally { paint: Paint { on: global.color_on() }, wrong: 0 };
+    match connect(global).await {
+        Ok(connection) => cluster(&connection, &mut all).await?,
+        Err(CliError::Kubeconfig(why)) => all.tell(&[no_kubeconfig(&why)])?,
+        Err(error) => return Err(error),
     }
     all.tell(trust_check().as_slice())?;
     if let Some(address) = args.prometheus.clone() {
@@ -116,6 +111,28 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
         all.tell(&[Check::absent("Prometheus not checked", "set --prometheus URL to check it from here")])?;
     }
     Ok(if all.wrong == 0 { Exit::Done } else { Exit::Failed })
+}
+
+/// What a cluster has, if it can be reached.
+async fn cluster(connection: &Connection, all: &mut Tally) -> Result<(), CliError> {
+    let server = api_server(connection).await;
+    let reachable = server.mark == Mark::Well;
+    all.tell(&[server])?;
+    if reachable {
+        all.tell(&[kinds(connection).await])?;
+        all.tell(&[controller(connection, now()).await])?;
+        all.tell(&permissions(connection).await)?;
+        all.tell(&[istio(connection).await])?;
+    }
+    Ok(())
+}
+
+fn no_kubeconfig(why: &str) -> Check {
+    let todo = format!(
+        "set --kubeconfig, --context or KUBECONFIG; without a cluster there are '{0} demo' and '{0} local'",
+        program()
+    );
+    Check::wrong(format!("cannot read a kubeconfig: {why}"), todo)
 }
 
 /// Prints and counts.
@@ -165,7 +182,7 @@ fn kinds_check(served: &[String]) -> Check {
     if missing.is_empty() {
         return Check::well(format!("CRDs of {GROUP_VERSION} are served ({} kinds)", KINDS.len()));
     }
-    let todo = "install them: glidepath crds | kubectl apply --server-side -f -";
+    let todo = format!("install them: {} crds | kubectl apply --server-side -f -", program());
     Check::wrong(format!("CRDs missing: {}", missing.join(", ")), todo)
 }
 
@@ -182,7 +199,10 @@ async fn controller(connection: &Connection, now: Timestamp) -> Check {
 
 /// A Lease whose name begins with `glidepath` and that was renewed within its own duration.
 fn controller_check(leases: &[Lease], now: Timestamp) -> Check {
-    let start = "kubectl apply --server-side -k deploy/crds, then -k deploy/, installs the controller; 'glidepath controller' runs it from here";
+    let start = format!(
+        "kubectl apply --server-side -k deploy/crds, then -k deploy/, installs the controller; '{} controller' runs it from here",
+        program()
+    );
     let ours = leases.iter().filter(|lease| lease.name_any().starts_with("glidepath"));
     let renewed = |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|at| at.0);
     let Some(lease) = ours.max_by_key(|lease| renewed(lease)) else {
@@ -324,6 +344,7 @@ mod tests {
             controller_check(&[lease("glidepath", "pod-1", 3), lease("other", "x", 1)], NOW),
             controller_check(&[lease("glidepath", "pod-1", 300)], NOW),
             controller_check(&[lease("other", "x", 1)], NOW),
+            no_kubeconfig("/home/ann/.kube/config: No such file or directory (os error 2)"),
             Check::absent("Prometheus not checked", "set --prometheus URL to check it from here"),
         ];
         insta::assert_snapshot!("doctor_lines", checks.iter().map(|check| line(check, plain)).collect::<String>());

@@ -8,6 +8,7 @@ use crate::{
         args::{global::Global, names::one_name},
         connect::{connect, now},
         exit::{CliError, Exit},
+        program::quoted_in_its_name,
         render::{
             hints,
             output::{self, print},
@@ -36,7 +37,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     let now = now();
     let text = match output::shape(global.output, &rollout, || Explanation::of(&rollout, now))? {
         Some(text) => text,
-        None => explain(&rollout, now, global.width()),
+        None => quoted_in_its_name(&explain(&rollout, now, global.width())),
     };
     print(&text)?;
     Ok(Exit::Done)

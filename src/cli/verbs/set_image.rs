@@ -13,10 +13,11 @@ use super::watch::{Follow, Show, Target, Until, follow};
 use crate::{
     api::{HumanDuration, Rollout},
     cli::{
-        args::{global::Global, names},
+        args::{dry_run::DryRun, global::Global, names},
         connect::{Connection, connect},
         deadline::{Deadline, within},
         exit::{CliError, EXIT_CODES_HELP, Exit},
+        program::program,
         render::output::print,
     },
 };
@@ -34,6 +35,9 @@ pub struct Args {
     /// With --wait: the timeout, like 30m, for connecting and reading too
     #[arg(long, value_name = "DURATION", requires = "wait")]
     pub timeout: Option<HumanDuration>,
+    /// Whether it is only tried
+    #[command(flatten)]
+    pub dry_run: DryRun,
 }
 
 static AFTER_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
@@ -66,14 +70,18 @@ struct Template {
 /// Patches the template and follows the release if asked.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     let (name, changes) = parse(&args.words)?;
+    if args.wait && !args.dry_run.mark().is_empty() {
+        return Err(CliError::Usage("--wait has nothing to wait for after a --dry-run".into()));
+    }
     let deadline = args.timeout.map(Deadline::after);
     let connection = connect(global).await?;
-    let (before, changed) = within(deadline, &connection.address, apply(&connection, &name, &changes)).await?;
+    let applied = apply(&connection, &name, &changes, args.dry_run);
+    let (before, changed) = within(deadline, &connection.address, applied).await?;
     if !changed {
         print(&format!("{name}: images unchanged\n"))?;
     } else {
         let shown: Vec<String> = changes.iter().map(|c| format!("{}={}", c.container, c.image)).collect();
-        print(&format!("{name}: image set, {}\n", shown.join(", ")))?;
+        print(&format!("{name}: image set, {}{}\n", shown.join(", "), args.dry_run.mark()))?;
     }
     if !args.wait {
         return Ok(Exit::Done);
@@ -104,7 +112,8 @@ fn parse(words: &[String]) -> Result<(String, Vec<Change>), CliError> {
     let name = names::one_name(&plain, "set image")?;
     let changes: Vec<Change> = words.iter().filter(is_change).map(|word| change(word)).collect::<Result<_, _>>()?;
     if changes.is_empty() {
-        return Err(CliError::Usage(format!("no image given: use glidepath set image {name} CONTAINER=IMAGE")));
+        let words = format!("no image given: use {} set image {name} CONTAINER=IMAGE", program());
+        return Err(CliError::Usage(words));
     }
     Ok((name, changes))
 }
@@ -123,16 +132,22 @@ fn not_a_change(word: &str) -> CliError {
 }
 
 /// Patches the template in place. Returns the previous Rollout, and whether anything changed.
-async fn apply(connection: &Connection, name: &str, changes: &[Change]) -> Result<(Rollout, bool), CliError> {
+async fn apply(
+    connection: &Connection,
+    name: &str,
+    changes: &[Change],
+    dry_run: DryRun,
+) -> Result<(Rollout, bool), CliError> {
     let rollout = connection.rollout(name).await?;
     let template = template(connection, &rollout).await?;
     let patch = patch(&template, changes)?;
-    if patch.is_empty() {
-        return Ok((rollout, false));
+    if patch.is_empty() || dry_run.is_client() {
+        return Ok((rollout, !patch.is_empty()));
     }
     let wrong = |error: serde_json::Error| CliError::Failed(format!("cannot build the patch: {error}"));
     let patch = Patch::<()>::Json(serde_json::from_value(Value::Array(patch)).map_err(wrong)?);
-    let how = PatchParams { field_manager: Some("glidepath-cli".into()), ..PatchParams::default() };
+    let field_manager = Some("glidepath-cli".into());
+    let how = PatchParams { field_manager, dry_run: dry_run.is_server(), ..PatchParams::default() };
     let done = match &template.deployment {
         Some(deployment) => deployments(connection).patch(deployment, &how, &patch).await.map(drop),
         None => connection.rollouts().patch(name, &how, &patch).await.map(drop),
@@ -157,7 +172,7 @@ async fn template(connection: &Connection, rollout: &Rollout) -> Result<Template
     }
     let Some(workload) = &rollout.spec.workload_ref else {
         let words =
-            format!("Rollout \"{name}\" has neither template nor workloadRef; 'glidepath lint' checks its file");
+            format!("Rollout \"{name}\" has neither template nor workloadRef; '{} lint' checks its file", program());
         return Err(CliError::Failed(words));
     };
     let owner = format!("Deployment \"{}\"", workload.name);
@@ -296,10 +311,17 @@ mod tests {
         Mock::given(path(at)).respond_with(ResponseTemplate::new(200).set_body_json(deployment)).mount(&server).await;
         let client = kube::Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap();
         let connection = Connection { client, namespace: "shop".into(), address: server.uri() };
-        let (_, changed) = apply(&connection, "checkout", &[change("app=app:2").unwrap()]).await.unwrap();
+        let image = [change("app=app:2").unwrap()];
+        for dry_run in [DryRun::client(), DryRun::server()] {
+            assert!(apply(&connection, "checkout", &image, dry_run).await.unwrap().1);
+        }
+        let (_, changed) = apply(&connection, "checkout", &image, DryRun::default()).await.unwrap();
         assert!(changed);
         let requests = server.received_requests().await.unwrap();
-        let patches: Vec<_> = requests.iter().filter(|r| r.method.as_str() == "PATCH").collect();
+        let patches = requests.iter().filter(|r| r.method.as_str() == "PATCH");
+        let (tried, patches): (Vec<_>, Vec<_>) =
+            patches.partition(|r| r.url.query().unwrap_or_default().contains("dryRun=All"));
+        assert_eq!(tried.len(), 1, "only the server's dry run is sent");
         let bodies: Vec<Value> = patches.iter().map(|r| serde_json::from_slice(&r.body).unwrap()).collect();
         assert_eq!((patches.len(), patches[0].url.path()), (1, at));
         assert_eq!(

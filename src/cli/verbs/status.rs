@@ -18,6 +18,7 @@ use crate::{
         deadline::{Deadline, within},
         exit::{CliError, EXIT_CODES_HELP, Exit},
         pods::Wanted,
+        program::program,
         render::{
             output::{self, print},
             screen::{Screen, screen},
@@ -69,9 +70,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     }
     if names.is_empty() {
         if args.wait || args.timeout.is_some() {
-            return Err(CliError::Usage("no Rollout given: use glidepath status NAME --wait".into()));
+            return Err(CliError::Usage(format!("no Rollout given: use {} status NAME --wait", program())));
         }
-        let all = get::Args { words: vec![], all_namespaces: false, selector: None, watch: args.watch };
+        let all = get::Args { watch: args.watch, ..get::Args::default() };
         return get::run(all, global).await;
     }
     let name = names::one_name(&args.words, "status")?;
@@ -116,10 +117,13 @@ fn shown(args: &Args, global: &Global, terminal: bool) -> Result<Show, CliError>
         (OutputFormat::Name, true) => {
             Err(CliError::Usage("a name does not change while it is watched: use -o table, wide, json or yaml".into()))
         }
-        (format @ (OutputFormat::Json | OutputFormat::Yaml), true) => Ok(Show::Objects(format)),
-        (format @ (OutputFormat::Json | OutputFormat::Yaml | OutputFormat::Name), false) => {
-            Ok(Show::LastObject(format))
+        (format @ (OutputFormat::Json | OutputFormat::Yaml | OutputFormat::JsonPath(_)), true) => {
+            Ok(Show::Objects(format))
         }
+        (
+            format @ (OutputFormat::Json | OutputFormat::Yaml | OutputFormat::Name | OutputFormat::JsonPath(_)),
+            false,
+        ) => Ok(Show::LastObject(format)),
         (_, true) if terminal => Ok(Show::Screen { color: global.color_on() }),
         (_, true) => Ok(Show::Lines),
         (_, false) => Ok(Show::End),

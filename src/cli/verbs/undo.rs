@@ -11,7 +11,7 @@ use super::command;
 use crate::{
     api::{REVISION_LABEL, ROLLOUT_LABEL, Rollout, metadata, revision},
     cli::{
-        args::{global::Global, names::one_name},
+        args::{dry_run::DryRun, global::Global, names::one_name},
         connect::{Connection, connect},
         exit::{CliError, Exit},
         render::output::print,
@@ -67,11 +67,16 @@ pub async fn run(args: UndoArgs, global: &Global) -> Result<Exit, CliError> {
     }
     let name = one_name(&args.common.words, "undo")?;
     let connection = connect(global).await?;
-    print(&write(&connection, &name, args.to_revision).await?)?;
+    print(&write(&connection, &name, args.to_revision, args.common.dry_run).await?)?;
     Ok(Exit::Done)
 }
 
-async fn write(connection: &Connection, name: &str, to_revision: Option<u64>) -> Result<String, CliError> {
+async fn write(
+    connection: &Connection,
+    name: &str,
+    to_revision: Option<u64>,
+    dry_run: DryRun,
+) -> Result<String, CliError> {
     let rollout = connection.rollout(name).await?;
     let kept = kept(connection, &rollout).await?;
     let target = target(&rollout, &kept, to_revision)?;
@@ -88,10 +93,13 @@ async fn write(connection: &Connection, name: &str, to_revision: Option<u64>) ->
     ]);
     let patch =
         serde_json::from_value(patch).map_err(|error| CliError::Failed(format!("cannot build the patch: {error}")))?;
-    let how = PatchParams { field_manager: Some("glidepath-cli".into()), ..PatchParams::default() };
-    let written = dynamic(connection, &holder.resource).patch(&holder.name, &how, &Patch::<()>::Json(patch)).await;
-    written.map_err(|error| connection.error(format!("patch {}", holder.owner), &error))?;
-    Ok(format!("{name}: {} has the template of revision #{number} again\n", holder.owner))
+    let field_manager = Some("glidepath-cli".into());
+    let how = PatchParams { field_manager, dry_run: dry_run.is_server(), ..PatchParams::default() };
+    if !dry_run.is_client() {
+        let written = dynamic(connection, &holder.resource).patch(&holder.name, &how, &Patch::<()>::Json(patch)).await;
+        written.map_err(|error| connection.error(format!("patch {}", holder.owner), &error))?;
+    }
+    Ok(format!("{name}: {} has the template of revision #{number} again{}\n", holder.owner, dry_run.mark()))
 }
 
 fn dynamic(connection: &Connection, resource: &ApiResource) -> Api<DynamicObject> {

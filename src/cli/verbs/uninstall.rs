@@ -15,7 +15,7 @@ use kube::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    command::{self, Extra},
+    command::{self, Order},
     get::list,
 };
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
         args::global::Global,
         connect::{Connection, connect},
         exit::{CliError, Exit},
+        program::program,
         render::output::print,
     },
 };
@@ -157,9 +158,8 @@ impl Scope {
         for rollout in rollouts {
             let namespace = rollout.namespace().unwrap_or_default();
             let connection = Connection { namespace, ..self.connection.clone() };
-            let reason = Some("uninstall".to_owned());
-            let (sent, _) =
-                command::send(&connection, &rollout.name_any(), Verb::Abort, reason, Extra::default(), ANSWER).await?;
+            let order = Order::new(Verb::Abort, Some("uninstall".to_owned()), ANSWER);
+            let (sent, _) = command::send(&connection, &rollout.name_any(), &order).await?;
             let status = sent.status.unwrap_or_default();
             print(&match status.state {
                 Some(CommandState::Done) => format!("{}: aborting\n", shown(rollout)),
@@ -217,10 +217,10 @@ impl Scope {
         let namespace = self.namespaced.then_some(self.connection.namespace.as_str());
         print(&left::report(&self.connection.client, namespace).await)?;
         let next = match namespace {
-            Some(_) => "other namespaces may have Rollouts: glidepath uninstall without -n lists them\n",
-            None => "next: kubectl delete -k deploy/, then kubectl delete -k deploy/crds\n",
+            Some(_) => format!("other namespaces may have Rollouts: {} uninstall without -n lists them\n", program()),
+            None => "next: kubectl delete -k deploy/, then kubectl delete -k deploy/crds\n".to_owned(),
         };
-        print(next)?;
+        print(&next)?;
         Ok(Exit::Done)
     }
 }
@@ -261,7 +261,8 @@ fn still(rollout: &Rollout) -> String {
 fn out_of_time(waiting: &[Rollout]) -> String {
     let lines: String = waiting.iter().map(still).collect();
     format!(
-        "{lines}timed out: the controller has not finished these; check with 'glidepath doctor' that it is running. Nothing was removed by force: run it again\n"
+        "{lines}timed out: the controller has not finished these; check with '{} doctor' that it is running. Nothing was removed by force: run it again\n",
+        program()
     )
 }
 

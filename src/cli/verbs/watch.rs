@@ -20,6 +20,7 @@ use crate::{
         interrupt::Interrupts,
         keys::Keys,
         pods::Wanted,
+        program::program,
         render::{
             hints,
             output::{self, draw, print},
@@ -231,7 +232,7 @@ impl Follow {
         };
         let so_far = match (target, &state) {
             (Target::NotThis(_), _) if self.until == Until::EndOrOperator => {
-                "no controller has started the new version; check with 'glidepath doctor'".to_owned()
+                format!("no controller has started the new version; check with '{} doctor'", program())
             }
             (_, Waited::Over(_, words) | Waited::Failed(words)) => words.clone(),
             (_, Waited::ForOperator) => for_operator(rollout),

@@ -24,7 +24,7 @@ pub fn text() -> String {
     out += &format!("\n## Exit codes\n\n```text\n{}\n```\n", EXIT_CODES_HELP.split_once('\n').unwrap().1);
     out += "\nA command that is refused or rejected as stale exits with 1. `lint` exits with 1 when it found errors or\n\
             nothing to check.\n";
-    let mut verbs: Vec<Command> = root.get_subcommands().cloned().collect();
+    let mut verbs: Vec<Command> = root.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned().collect();
     verbs.sort_by_key(|verb| verb.get_name().to_owned());
     for verb in &verbs {
         out += &section(verb, &format!("glidepath {}", verb.get_name()));

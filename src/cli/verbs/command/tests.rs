@@ -44,6 +44,10 @@ async fn server_with(rollout: &Rollout, status: Value) -> MockServer {
     server
 }
 
+fn order(verb: Verb) -> Order {
+    Order::new(verb, None, PATIENCE)
+}
+
 async fn created(server: &MockServer) -> Value {
     let requests = server.received_requests().await.unwrap();
     let post = requests.iter().find(|r| r.url.path() == COMMANDS).unwrap();
@@ -54,9 +58,8 @@ async fn created(server: &MockServer) -> Value {
 async fn a_promote_says_who_and_what_it_means_and_tells_the_answer() {
     let sample = samples::observing();
     let server = server_with(&sample.rollout, json!({ "state": "Done", "message": "step 4 ended" })).await;
-    let reason = Some("looks good".to_owned());
-    let sent = send(&connection(&server), "checkout", Verb::Promote, reason, Extra::default(), PATIENCE).await;
-    let (command, exit) = sent.unwrap();
+    let order = Order { reason: Some("looks good".to_owned()), ..order(Verb::Promote) };
+    let (command, exit) = send(&connection(&server), "checkout", &order).await.unwrap();
     assert_eq!(exit, Exit::Done);
     assert_eq!(answer_line("checkout", &command), "checkout: promote done: step 4 ended\n");
     let object = created(&server).await;
@@ -77,9 +80,8 @@ async fn a_refused_or_unanswered_command_is_an_error() {
         ),
     ] {
         let server = server_with(&samples::observing().rollout, status).await;
-        let timeout = Duration::from_millis(20);
-        let sent = send(&connection(&server), "checkout", Verb::Promote, None, Extra::default(), timeout).await;
-        let (command, exit) = sent.unwrap();
+        let order = Order { timeout: Duration::from_millis(20), ..order(Verb::Promote) };
+        let (command, exit) = send(&connection(&server), "checkout", &order).await.unwrap();
         assert_eq!((exit, answer_line("checkout", &command).as_str()), (Exit::Failed, told));
     }
 }
@@ -136,4 +138,42 @@ async fn a_cluster_without_the_kind_and_one_that_does_not_answer_say_what_to_do(
         error.starts_with("cannot reach the API server at http://127.0.0.1:1/: ") && error.contains("doctor"),
         "{error}"
     );
+}
+
+/// At 3 a.m. several are aborted at once: one that fails keeps no other from its command, and the exit code says so.
+#[tokio::test]
+async fn several_rollouts_get_the_command_and_one_failure_stops_none() {
+    let server = server_with(&samples::observing().rollout, json!({ "state": "Done", "message": "rolled back" })).await;
+    let missing = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404,
+        "message": "rollouts.glidepath.dev \"nope\" not found", "details": { "name": "nope", "kind": "rollouts" }
+    });
+    let nope = Mock::given(method("GET")).and(path("/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/nope"));
+    nope.respond_with(ResponseTemplate::new(404).set_body_json(missing)).mount(&server).await;
+    let names = ["nope", "checkout"].map(ToOwned::to_owned);
+    let sent = send_all(&connection(&server), &names, &order(Verb::Abort)).await;
+    let results = results(&names, sent, DryRun::default());
+    // The mocked command is a promote, whatever was asked.
+    assert_eq!(results.lines, "checkout: promote done: rolled back\n");
+    assert_eq!((results.exit, results.commands.len(), results.errors.len()), (Exit::Failed, 1, 1));
+    assert!(results.errors[0].to_string().starts_with("Rollout \"nope\" not found"), "{}", results.errors[0]);
+}
+
+/// A dry run on the client sends nothing; one on the server says so to the API server and waits for no controller.
+#[tokio::test]
+async fn a_dry_run_records_nothing() {
+    let names = ["checkout".to_owned()];
+    for (dry_run, line, queries) in [
+        (DryRun::client(), "checkout: abort not sent (dry run)\n", vec![]),
+        (DryRun::server(), "checkout: promote not sent (server dry run)\n", vec![Some("&dryRun=All".to_owned())]),
+    ] {
+        let server = server_with(&samples::observing().rollout, json!({})).await;
+        let order = Order { dry_run, ..order(Verb::Abort) };
+        let results = results(&names, send_all(&connection(&server), &names, &order).await, dry_run);
+        assert_eq!((results.lines.as_str(), results.exit), (line, Exit::Done));
+        let requests = server.received_requests().await.unwrap();
+        let posts = requests.iter().filter(|request| request.url.path() == COMMANDS);
+        assert_eq!(posts.map(|post| post.url.query().map(ToOwned::to_owned)).collect::<Vec<_>>(), queries);
+        assert!(!requests.iter().any(|request| request.url.path().starts_with(&format!("{COMMANDS}/"))));
+    }
 }

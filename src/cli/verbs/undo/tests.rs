@@ -85,7 +85,7 @@ async fn patched(server: &MockServer) -> Option<(String, Value)> {
 #[tokio::test]
 async fn s84_the_template_is_written_as_people_wrote_it_so_that_the_revision_is_the_same() {
     let server = server(&rollout()).await;
-    let said = write(&connection(&server), "checkout", None).await.unwrap();
+    let said = write(&connection(&server), "checkout", None, DryRun::default()).await.unwrap();
     assert_eq!(said, "checkout: Rollout \"checkout\" has the template of revision #1 again\n");
     let (at, patch) = patched(&server).await.unwrap();
     assert_eq!(at, ROLLOUT);
@@ -100,7 +100,7 @@ async fn s84_a_deployments_template_is_written_without_our_label_and_what_a_role
     referring.spec.workload_ref =
         serde_json::from_value(json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "web" })).unwrap();
     let server = server(&referring).await;
-    write(&connection(&server), "checkout", Some(1)).await.unwrap();
+    write(&connection(&server), "checkout", Some(1), DryRun::default()).await.unwrap();
     let (at, patch) = patched(&server).await.unwrap();
     assert_eq!(at, DEPLOYMENT);
     assert_eq!(patch[1]["value"]["spec"]["containers"][0]["image"], "app:1");
@@ -110,10 +110,12 @@ async fn s84_a_deployments_template_is_written_without_our_label_and_what_a_role
 #[tokio::test]
 async fn nothing_is_written_when_there_is_nothing_to_write() {
     let server = server(&rollout()).await;
-    let said = write(&connection(&server), "checkout", Some(2)).await.unwrap();
+    let said = write(&connection(&server), "checkout", Some(2), DryRun::default()).await.unwrap();
     assert!(said.contains("already has the template of revision #2"), "{said}");
-    let error = write(&connection(&server), "checkout", Some(9)).await.unwrap_err();
+    let error = write(&connection(&server), "checkout", Some(9), DryRun::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "this revision is not kept; there are: #1, #2");
+    let said = write(&connection(&server), "checkout", None, DryRun::client()).await.unwrap();
+    assert_eq!(said, "checkout: Rollout \"checkout\" has the template of revision #1 again (dry run)\n");
     assert_eq!(patched(&server).await, None);
 }
 

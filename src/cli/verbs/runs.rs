@@ -1,0 +1,197 @@
+//! AnalysisRuns: `get runs` lists them, `describe run NAME` shows one with its evidence.
+
+use jiff::Timestamp;
+use kube::{Api, ResourceExt, api::ListParams};
+
+use super::get::{Listed, age};
+use crate::{
+    api::{
+        ROLLOUT_LABEL,
+        analysis::{AnalysisRun, AnalysisRunStatus, MetricStatus, RunPhase, Verdict},
+    },
+    cli::{
+        args::global::Global,
+        connect::{Connection, connect, now},
+        exit::{CliError, Exit},
+        program::program,
+        render::{
+            output::{self, print},
+            paint::{Paint, Tone},
+            table::{Cell, columns, label, wrap},
+        },
+    },
+    view::phrases,
+};
+
+/// Shows the one that is named.
+pub async fn describe(names: &[String], global: &Global) -> Result<Exit, CliError> {
+    let [name] = names else {
+        let words = format!("name one AnalysisRun: use {0} describe run NAME; '{0} get runs' lists them", program());
+        return Err(CliError::Usage(words));
+    };
+    let run = AnalysisRun::one(&connect(global).await?, name).await?;
+    let text = match output::objects(global.output, std::slice::from_ref(&run), false)? {
+        Some(text) => text,
+        None => described(&run, now(), global.width(), Paint { on: global.color_on() }),
+    };
+    print(&text)?;
+    Ok(Exit::Done)
+}
+
+impl Listed for AnalysisRun {
+    const KIND: &'static str = "AnalysisRun";
+
+    async fn one(connection: &Connection, name: &str) -> Result<Self, CliError> {
+        let runs: Api<AnalysisRun> = Api::namespaced(connection.client.clone(), &connection.namespace);
+        match runs.get_opt(name).await {
+            Ok(Some(run)) => Ok(run),
+            Ok(None) => Err(not_found(connection, &runs, name).await),
+            Err(error) => Err(connection.error(format!("read AnalysisRun \"{name}\""), &error)),
+        }
+    }
+
+    fn head(wide: bool) -> Vec<&'static str> {
+        let mut head = vec!["NAME", "ROLLOUT", "PHASE", "VERDICT", "METRICS", "AGE"];
+        if wide {
+            head.extend(["STARTED", "CANARY", "STABLE"]);
+        }
+        head.push("MESSAGE");
+        head
+    }
+
+    fn row(&self, wide: bool, now: Timestamp) -> Vec<Cell> {
+        let status = self.status.clone().unwrap_or_default();
+        let mut cells = vec![
+            self.name_any().into(),
+            rollout_of(self).into(),
+            format!("{:?}", status.phase).into(),
+            verdict(&status),
+            metrics(&status).into(),
+            age(self, now),
+        ];
+        if wide {
+            cells.push(status.started_at.map_or_else(|| "-".into(), |at| at.to_string()).into());
+            cells.extend([self.spec.arms.canary.as_str().into(), self.spec.arms.stable.as_str().into()]);
+        }
+        cells.push(status.message.into());
+        cells
+    }
+}
+
+async fn not_found(connection: &Connection, runs: &Api<AnalysisRun>, name: &str) -> CliError {
+    let some = runs.list(&ListParams::default().limit(1)).await;
+    let there = match some.map(|list| list.items.len()) {
+        Ok(0) => "there are none; one begins with a step that has an analysis".to_owned(),
+        _ => format!("'{} get runs' lists them", program()),
+    };
+    CliError::NotFound { kind: "AnalysisRun", name: name.to_owned(), namespace: connection.namespace.clone(), there }
+}
+
+/// The Rollout it belongs to; a run can also be created by hand.
+fn rollout_of(run: &AnalysisRun) -> String {
+    let label = run.labels().get(ROLLOUT_LABEL).cloned();
+    let owner = run.owner_references().iter().find(|owner| owner.kind == "Rollout").map(|owner| owner.name.clone());
+    label.or(owner).unwrap_or_else(|| "-".into())
+}
+
+fn verdict(status: &AnalysisRunStatus) -> Cell {
+    Cell::toned(status.verdict.into(), format!("{:?}", status.verdict))
+}
+
+/// How many metrics have passed, and how many there are; a failed one is named.
+fn metrics(status: &AnalysisRunStatus) -> String {
+    let with = |verdict| status.metrics.iter().filter(move |metric| metric.verdict == verdict);
+    let failed: Vec<&str> = with(Verdict::Fail).map(|metric| metric.name.as_str()).collect();
+    let failed = if failed.is_empty() { String::new() } else { format!(", failed: {}", failed.join(", ")) };
+    format!("{}/{} passed{failed}", with(Verdict::Pass).count(), status.metrics.len())
+}
+
+/// One run: what it is about, since when, and the evidence of each metric.
+fn described(run: &AnalysisRun, now: Timestamp, width: usize, paint: Paint) -> String {
+    let status = run.status.clone().unwrap_or_default();
+    let phase = match (status.phase, run.spec.background) {
+        (RunPhase::Running, true) => "Running in the background".to_owned(),
+        (phase, _) => format!("{phase:?}"),
+    };
+    let head = [run.name_any().into(), run.namespace().unwrap_or_default().into(), phase.into(), verdict(&status)];
+    let mut out = columns(paint, 0, &[head.to_vec()]);
+    out.push_str(&wrap(&status.message, 2, width));
+    let mut line = |name: &str, text: &str| out.push_str(&format!("{}{text}\n", label(name)));
+    line("rollout", &rollout_of(run));
+    line("compares", &format!("canary {} with stable {}", run.spec.arms.canary, run.spec.arms.stable));
+    if let Some(at) = status.started_at {
+        line("started", &format!("{at}, {} ago", phrases::age(now.duration_since(at))));
+    }
+    if !status.metrics.is_empty() {
+        out.push_str(&evidence(&status.metrics, width, paint));
+    }
+    out
+}
+
+fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
+    let head = ["METRIC", "VERDICT", "LAST", "CANARY", "STABLE"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();
+    let rows: Vec<Vec<Cell>> = std::iter::once(head).chain(metrics.iter().map(metric_row)).collect();
+    let table = columns(paint, 2, &rows);
+    let mut lines = table.lines();
+    let mut out = lines.next().map(|line| format!("\n{line}\n")).unwrap_or_default();
+    for (line, metric) in lines.zip(metrics) {
+        out.push_str(&format!("{line}\n{}", wrap(&metric.comparison, 4, width)));
+        let needs = metric.needs.iter().filter(|_| matches!(metric.verdict, Verdict::Continue | Verdict::NoData));
+        needs.for_each(|needs| out.push_str(&wrap(&format!("needs {needs}"), 4, width)));
+        metric.notes.iter().for_each(|note| out.push_str(&wrap(note, 4, width)));
+    }
+    out
+}
+
+fn metric_row(metric: &MetricStatus) -> Vec<Cell> {
+    let optional = if metric.required { "" } else { " (optional)" };
+    let reason = if metric.reason.is_empty() { String::new() } else { format!(" ({})", metric.reason) };
+    let last = metric.measurements.last().map_or("-", |last| last.value.as_str());
+    vec![
+        format!("{}{optional}", metric.name).into(),
+        Cell::toned(metric.verdict.into(), format!("{:?}{reason}", metric.verdict)),
+        last.into(),
+        metric.canary.as_str().into(),
+        metric.stable.as_str().into(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples;
+    use serde_json::json;
+
+    fn run() -> AnalysisRun {
+        let metric = |name: &str, verdict: &str, required: bool| {
+            json!({
+                "name": name, "verdict": verdict, "required": required, "canary": "2.1 % (21/1,000)", "stable": "0.1 % (9/9,000)",
+                "comparison": "ratio 21, 95 % CS 8-55, p < 0.001", "needs": "about 300 more canary requests",
+                "measurements": [{ "value": "2.1 %", "verdict": verdict }], "notes": ["a counter reset was seen"]
+            })
+        };
+        serde_json::from_value(json!({
+            "apiVersion": "glidepath.dev/v1alpha1", "kind": "AnalysisRun",
+            "metadata": {
+                "name": "checkout-42-1-background", "namespace": "shop", "creationTimestamp": samples::ago(720),
+                "labels": { ROLLOUT_LABEL: "checkout" }
+            },
+            "spec": { "background": true, "metrics": [], "arms": { "namespace": "shop", "canary": "checkout-k3", "stable": "checkout-b7" } },
+            "status": {
+                "phase": "Running", "verdict": "Fail", "message": "errors failed", "startedAt": samples::ago(700),
+                "metrics": [metric("errors", "Fail", true), metric("latency", "Continue", false)]
+            }
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_run_in_a_row_and_as_a_whole() {
+        let plain = Paint { on: false };
+        let cells =
+            |wide| vec![AnalysisRun::head(wide).into_iter().map(Cell::from).collect(), run().row(wide, samples::NOW)];
+        insta::assert_snapshot!("run_row", columns(plain, 0, &cells(false)));
+        insta::assert_snapshot!("run_row_wide", columns(plain, 0, &cells(true)));
+        insta::assert_snapshot!("run_described", described(&run(), samples::NOW, 100, plain));
+    }
+}
