@@ -11,6 +11,7 @@ demo: ## Play a good and a bad release on this machine, without a cluster
 
 test: lint-code test-fast test-cluster ## All tests, on the real components too
 
+test-all: export GLIDEPATH_ALL_SHELLS = 1
 test-all: test reintroduced test-long ## What takes longer than CI has, before an issue is called done
 
 test-fast: ## The tests that need no servers

@@ -4,6 +4,7 @@
 //! - [`args`]: what several verbs take: the options of all, names of Rollouts, how to reach Prometheus.
 //! - [`verbs`]: one file per verb that asks a cluster, or installs and runs the controller.
 //! - [`offline`]: `lint`, `plan` and `simulate`, which need files and no cluster.
+//! - [`complete`]: what a word of a half-typed line can be, for the shells.
 //! - [`demo`] and [`local`]: releases on this machine, without a cluster.
 //! - [`render`]: how text reaches the terminal: the status screen, columns, color, redrawing, `-o`.
 //!
@@ -12,6 +13,7 @@
 //! name in which hints are written), [`interrupt`] (Ctrl-C) and [`keys`] (`q`).
 
 pub mod args;
+pub mod complete;
 pub mod connect;
 pub mod deadline;
 pub mod demo;

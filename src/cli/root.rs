@@ -9,14 +9,14 @@ use clap::{
 
 use super::{
     args::{global::Global, known::instead_of, local as local_option, names},
-    demo,
+    complete, demo,
     exit::{CliError, Exit},
     local,
     offline::{lint, plan, simulate},
     render::printable::printable,
     usage::with_help,
     verbs::{
-        command as commands, completions, controller, crds, doctor, explain, get, help, history, runs, set_image,
+        command as commands, completions, controller, crds, doctor, explain, get, help, history, man, runs, set_image,
         status, undo, uninstall, version,
     },
 };
@@ -78,6 +78,8 @@ enum Verb {
     Uninstall(uninstall::Args),
     #[command(visible_alias = "completion")]
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
     Version(version::VersionArgs),
     Help(help::HelpArgs),
 }
@@ -132,6 +134,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Crds(args) => crds::run(&args),
         Verb::Uninstall(args) => uninstall::run(args, global).await,
         Verb::Completions(args) => completions::run(&args, command()),
+        Verb::Man(args) => man::run(&args, command()),
         Verb::Version(args) => version::run(&args, global),
         Verb::Help(args) => help::run(&args, command()),
     }
@@ -150,6 +153,10 @@ async fn shown(args: status::Args, global: &Global) -> Result<Exit, CliError> {
 
 /// Parses the arguments, runs the command, prints its error if any, and returns the exit code.
 pub async fn main() -> Exit {
+    if let Some(words) = complete::asked() {
+        // Whatever goes wrong, a shell at a half-typed line is not the place to say so.
+        return complete::run(words, command()).unwrap_or(Exit::Failed);
+    }
     let root = command();
     let arguments = local_option::in_order(std::env::args_os().collect(), |word| root.find_subcommand(word).is_some());
     let value = local_option::value(&arguments);

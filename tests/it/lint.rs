@@ -77,10 +77,17 @@ fn plan_refuses_a_rollout_that_cannot_work_and_names_the_field() {
 fn version_and_completions_are_printed() {
     let version = glidepath(&["version", "-o", "json"]).assert().success().get_output().stdout.clone();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&version).unwrap()["version"], env!("CARGO_PKG_VERSION"));
-    for shell in ["bash", "zsh", "fish", "powershell"] {
+    // The first four ask the program, which knows the verbs; tests/it/completion.rs runs them. The others have them inside.
+    for shell in ["bash", "zsh", "fish", "kubectl", "powershell", "elvish"] {
         let output = glidepath(&["completions", shell]).assert().success().get_output().stdout.clone();
-        assert!(String::from_utf8(output).unwrap().contains("lint"), "{shell}");
+        let inside = if ["powershell", "elvish"].contains(&shell) { "lint" } else { "__complete" };
+        assert!(String::from_utf8(output).unwrap().contains(inside), "{shell}");
     }
+    let verbs = glidepath(&["__complete", "li"]).assert().success().get_output().stdout.clone();
+    assert_eq!(
+        String::from_utf8(verbs).unwrap().lines().map(|line| line.split('\t').next().unwrap()).collect::<Vec<_>>(),
+        ["list", "lint", ":4"]
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod ab_test;
 mod architecture;
 mod blue_green;
 mod cel;
+mod completion;
 mod controller_log;
 mod crds;
 mod dependencies;

@@ -64,7 +64,7 @@ fn only_one(root: &Path) -> Result<PathBuf, CliError> {
 }
 
 /// The names of those that run, sorted.
-fn running(root: &Path) -> Vec<String> {
+pub fn running(root: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
         .filter(|entry| Folder::is_held(&entry.path()))

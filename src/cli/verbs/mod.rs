@@ -12,6 +12,7 @@ pub mod explain;
 pub mod get;
 pub mod help;
 pub mod history;
+pub mod man;
 pub mod runs;
 pub mod set_image;
 pub mod status;
