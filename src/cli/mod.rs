@@ -10,9 +10,11 @@
 //!
 //! Shared by all of them: [`connect`] (the connection to the API server), [`pods`] (of a Rollout's revisions),
 //! [`request_timeout`] (of each call), [`deadline`] (of a whole command), [`exit`] (exit codes and errors), [`program`] (the
-//! name in which hints are written), [`interrupt`] (Ctrl-C) and [`keys`] (`q`).
+//! name in which hints are written), [`interrupt`] (Ctrl-C), [`keys`] (`q`) and [`changes`] (the log of [`demo`] and
+//! [`local`]).
 
 pub mod args;
+pub mod changes;
 pub mod complete;
 pub mod connect;
 pub mod deadline;

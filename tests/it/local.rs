@@ -183,8 +183,11 @@ async fn a_dead_canary_loses_its_traffic_and_gets_it_back_when_it_answers() {
     bench.glidepath("set image web web=web:v2");
     local.until("step 1 of 2 completed");
     second.stop().await;
-    local.until("no canary pod is available; stable receives all traffic");
-    local.until("CanaryLost");
+    let lost = local.until("CanaryLost");
+    assert!(
+        lost.contains(" -> ") && lost.ends_with("no canary pod is available; stable receives all traffic"),
+        "{lost}"
+    );
     assert_eq!(ask(local.address(), 200, "").await, all_from("v1", 200));
     second.restart("v2", 0).await;
     local.until("Paused  #2  step 2/2  50 %");

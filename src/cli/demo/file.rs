@@ -1,6 +1,6 @@
 //! The file that is played: the embedded one or the user's, made ready for a world without a cluster.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
@@ -10,7 +10,10 @@ use crate::{
     },
     cli::{
         exit::CliError,
-        offline::lint::{check, files::Files},
+        offline::{
+            lint::{check, files::Files},
+            plan::plan,
+        },
     },
     local::template,
     yaml,
@@ -28,6 +31,13 @@ pub struct Manifest {
     pub templates: BTreeMap<String, AnalysisTemplateSpec>,
     /// Whether the times are a user's, not the demo's shortened ones.
     pub own_times: bool,
+}
+
+impl Manifest {
+    /// How long the waits of its steps take at the soonest.
+    pub fn least(&self) -> Duration {
+        plan("", &self.rollout.spec, self.rollout.spec.replicas.unwrap_or_default()).least()
+    }
 }
 
 /// Reads the file, or the embedded one.
@@ -112,6 +122,7 @@ mod tests {
     #[test]
     fn the_embedded_file_is_whole() {
         let manifest = load(None).unwrap();
+        assert_eq!(manifest.least(), Duration::from_secs(10), "two observations");
         let analysis = manifest.rollout.spec.analysis.unwrap();
         assert!(manifest.templates.contains_key(&analysis.templates[0].name));
         let weights: Vec<_> = manifest.rollout.spec.strategy.canary.unwrap().steps;

@@ -5,11 +5,15 @@
 
 mod chapter;
 mod file;
+mod log;
 mod play;
 mod show;
+mod speed;
 mod summary;
 
 use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::SignedDuration;
 
 use super::{
     args::global::Global,
@@ -18,15 +22,17 @@ use super::{
 };
 use crate::{
     api::{HumanDuration, Percent, status::Outcome},
-    clock::SystemClock,
     local::{LocalWorld, pods::Behaviour, proxy::Proxy, serve::Server, traffic::Traffic},
     ports::Clock,
+    view::phrases::short,
 };
 
 use chapter::{Chapter, Ending};
+use file::Manifest;
 use play::Play;
 use show::Show;
-use summary::Account;
+use speed::FastClock;
+use summary::{Account, counted};
 
 /// Run a good and a bad release on this machine, with real requests
 #[derive(clap::Args, Clone, Debug)]
@@ -46,12 +52,18 @@ pub struct DemoArgs {
     /// The random seed
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+    /// Pass time so many times as fast: with 60 a wait of an hour takes a minute. Requests are not sent faster, so there
+    /// are as many fewer of them in each window
+    #[arg(long, value_name = "FACTOR", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub speed: u32,
 }
 
 /// What good versions answer with errors: as real services do, once in 2,000 requests.
 const USUAL_ERROR_RATE: f64 = 0.0005;
 /// How long a pod may take to begin an answer: longer than the users wait.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// A file that takes longer than this is not watched to its end.
+const LONG: Duration = Duration::from_secs(60);
 /// How long a pod takes to start.
 const START_UP: Duration = Duration::from_millis(400);
 
@@ -60,9 +72,9 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let manifest = file::load(args.rollout.as_deref())?;
     let terminal = std::io::stdout().is_terminal();
     let mut show = Show::new(terminal, global.color_on());
-    show.say(&introduction(args, manifest.own_times))?;
+    show.say(&introduction(args, &manifest))?;
     let judged = manifest.rollout.spec.background().is_some();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(FastClock::new(args.speed));
     let loopback =
         |error| CliError::Failed(format!("cannot listen on 127.0.0.1: {error}; the demo needs free ports there"));
     let interrupts = Interrupts::new()?;
@@ -71,7 +83,8 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let server = Server::start(move |request| serving.clone().pass(request)).await.map_err(loopback)?;
     let seed = args.seed.wrapping_add(1);
     let world = LocalWorld::new(manifest.rollout, manifest.templates, proxy, clock.clone(), seed);
-    let mut play = Play { world: world.clone(), clock, traffic: None, show: &mut show, interrupts };
+    let beat = play::BEAT / args.speed;
+    let mut play = Play { world: world.clone(), clock, beat, traffic: None, show: &mut show, interrupts };
     let told = tell_story(&mut play, args, server.address).await;
     let traffic = play.traffic.take();
     let tally = match traffic {
@@ -101,7 +114,7 @@ async fn tell_story(
         }
         if play.traffic.is_none() {
             play.traffic = Some(Traffic::start(address, args.rps));
-            play.show.say(&format!("Load: {} requests per second from now on.\n", args.rps))?;
+            play.show.say(&format!("Load: {} per second from now on.\n", counted(args.rps.into(), "request")))?;
         }
     }
     Ok(endings)
@@ -122,24 +135,52 @@ fn chapters(args: &DemoArgs) -> [Chapter; 3] {
             expected: Some(Outcome::Promoted),
         },
         Chapter {
-            title: format!("a bad release: {} errors", args.error_rate),
+            title: format!("a bad release, {} errors", args.error_rate),
             behaviour: behaviour("v3", args.error_rate.share()),
             expected: Some(Outcome::Aborted),
         },
     ]
 }
 
-fn introduction(args: &DemoArgs, own_times: bool) -> String {
-    let times = if own_times {
-        "Durations are those of the file: waits take as long as in a cluster."
-    } else {
-        "Windows, warm-up, bake and delays are shortened to seconds; a real release takes minutes."
-    };
+fn introduction(args: &DemoArgs, manifest: &Manifest) -> String {
+    let times = if manifest.own_times { own_times(manifest.least(), args.speed) } else { SHORTENED.to_owned() };
     format!(
         "Glidepath demo, on 127.0.0.1 and without a cluster: real HTTP servers as pods, a\n\
-         splitter as router, {} requests a second. v1 is deployed, then v2 (good), then\n\
+         splitter as router, {} a second. v1 is deployed, then v2 (good), then\n\
          v3 ({} errors). The engine and the judges are the controller's own.\n\
          {times}\n",
-        args.rps, args.error_rate
+        counted(args.rps.into(), "request"),
+        args.error_rate
     )
+}
+
+const SHORTENED: &str = "Windows, warm-up, bake and delays are shortened to seconds; a real release takes minutes.";
+
+/// How long the user's file takes, which may be longer than anyone watches.
+fn own_times(least: Duration, speed: u32) -> String {
+    let shown = |time: Duration| short(SignedDuration::try_from(time).unwrap_or_default());
+    let fast = if speed > 1 { format!(", {} at --speed {speed}", shown(least / speed)) } else { String::new() };
+    let long = least / speed > LONG;
+    let hint =
+        if long { "\nCtrl-C sums up what was seen; --speed 60 makes a wait of an hour one of a minute." } else { "" };
+    format!(
+        "Durations are those of the file: the waits of its steps take at least {} in the good\n\
+         release{fast}, longer until the analysis decides.{hint}",
+        shown(least)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_ones_own_says_how_long_it_takes() {
+        let hour = Duration::from_secs(3_600);
+        let text = own_times(hour, 1);
+        assert!(text.contains("at least 1h in the good\nrelease, longer") && text.contains("--speed 60"), "{text}");
+        let fast = own_times(hour, 60);
+        assert!(fast.contains("at least 1h in the good\nrelease, 1m at --speed 60,"), "{fast}");
+        assert!(!own_times(Duration::from_secs(20), 1).contains("--speed"));
+    }
 }

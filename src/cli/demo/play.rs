@@ -23,8 +23,8 @@ use super::{
     show::{Frame, Show},
 };
 
-/// The interval of ticks and of redraws without changes.
-const BEAT: Duration = Duration::from_millis(200);
+/// The interval of ticks and of redraws without changes, at the speed of the real time.
+pub const BEAT: Duration = Duration::from_millis(200);
 /// How long the screen stays on an end while old pods go.
 const LINGER: SignedDuration = SignedDuration::from_secs(6);
 /// How long a manual pause lasts before the demo promotes it.
@@ -34,8 +34,10 @@ const PERSON: SignedDuration = SignedDuration::from_secs(3);
 pub struct Play<'a> {
     /// The cluster on this machine.
     pub world: LocalWorld,
-    /// The real clock.
+    /// The time of this play.
     pub clock: Arc<dyn Clock>,
+    /// The interval of ticks and of redraws without changes.
+    pub beat: Duration,
     /// The users, once there is something to use.
     pub traffic: Option<Traffic>,
     /// The screen.
@@ -67,7 +69,7 @@ impl Play<'_> {
             self.stand_in(&rollout, &status, now)?;
             tokio::select! {
                 () = self.world.changed() => {}
-                () = tokio::time::sleep(BEAT) => {}
+                () = tokio::time::sleep(self.beat) => {}
                 () = self.interrupts.come() => {
                     self.show.end()?;
                     return Ok(Ending { chapter, took: now.duration_since(began), how: How::Interrupted });

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, io::Write};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    api::{Rollout, RolloutStatus, analysis::Verdict},
+    api::Rollout,
     cli::{
+        changes::Line,
         exit::CliError,
         render::{
             paint::{Paint, Tone},
@@ -18,14 +19,13 @@ use crate::{
     engine::{Notice, Seen},
     evidence::grouped,
     local::traffic::Tally,
-    view::{
-        doing::doing_so_far,
-        revision::{RevisionView, Role},
-        situation::Situation,
-    },
+    view::revision::{RevisionView, Role},
 };
 
-use super::summary::seconds;
+use super::{
+    log::Log,
+    summary::{counted, seconds},
+};
 
 /// What there is to show at one moment.
 pub struct Frame<'a> {
@@ -49,10 +49,8 @@ pub struct Show {
     title: String,
     born: BTreeMap<String, Timestamp>,
     screen: Redraw,
-    /// What the last plain lines spoke of.
-    last_place: String,
-    last_text: String,
-    last_verdicts: Vec<Verdict>,
+    /// The lines where there is no terminal.
+    log: Log,
 }
 
 impl Show {
@@ -65,9 +63,7 @@ impl Show {
             title: String::new(),
             born: BTreeMap::new(),
             screen: Redraw::default(),
-            last_place: String::new(),
-            last_text: String::new(),
-            last_verdicts: Vec::new(),
+            log: Log::default(),
         }
     }
 
@@ -80,9 +76,7 @@ impl Show {
     pub fn begin(&mut self, title: &str, now: Timestamp) -> Result<(), CliError> {
         self.began = now;
         self.title = title.to_owned();
-        self.last_place.clear();
-        self.last_text.clear();
-        self.last_verdicts.clear();
+        self.log = Log::default();
         let heading = Paint { on: self.color }.text(Tone::Strong, &format!("── {title}"));
         self.say(&heading)
     }
@@ -119,38 +113,12 @@ impl Show {
     }
 
     fn tell_changes(&mut self, frame: &Frame<'_>) -> Result<(), CliError> {
-        for (at, notice) in frame.notices {
-            let mark = if notice.warning { "!" } else { " " };
-            self.line(*at, &format!("{mark} {}: {}", notice.reason, notice.message))?;
-        }
-        let status = frame.rollout.status.clone().unwrap_or_default();
-        let place = place_key(&status);
-        if place != self.last_place {
-            self.last_place = place;
-            let doing = doing_so_far(&Situation::of(frame.rollout, frame.now));
-            let text = format!("  {doing}; {} of the traffic goes to the canary", status.weights.desired);
-            // The phase may follow a moment later; that alone is no news.
-            if text != self.last_text {
-                self.line(frame.now, &text)?;
-                self.last_text = text;
-            }
-        }
-        let verdicts: Vec<Verdict> = status.metrics.iter().map(|metric| metric.verdict).collect();
-        let counted =
-            status.metrics.iter().any(|metric| metric.fail_progress > 0.0 || metric.verdict != Verdict::Continue);
-        if verdicts != self.last_verdicts && counted {
-            self.last_verdicts = verdicts;
-            for metric in &status.metrics {
-                let (verdict, canary, stable) = (metric.verdict, &metric.canary, &metric.stable);
-                self.line(frame.now, &format!("  {} {verdict:?}: canary {canary}, stable {stable}", metric.name))?;
-            }
+        for Line { at, warning, text } in self.log.lines(frame.rollout, frame.notices, frame.now) {
+            let since = seconds(at.duration_since(self.began).max(SignedDuration::ZERO));
+            let mark = if warning { "!" } else { " " };
+            self.write(&format!("{since:>7} {mark} {}\n", printable(&text)))?;
         }
         Ok(())
-    }
-
-    fn line(&mut self, at: Timestamp, text: &str) -> Result<(), CliError> {
-        let since = seconds(at.duration_since(self.began).max(SignedDuration::ZERO));
-        self.write(&format!("{since:>7} {}\n", printable(text)))
     }
 
     fn revisions(&mut self, frame: &Frame<'_>) -> Vec<RevisionView> {
@@ -180,16 +148,34 @@ impl Show {
     }
 }
 
-/// What makes a new line: not every count, but every step and weight.
-fn place_key(status: &RolloutStatus) -> String {
-    let place = (status.course(), status.stage(), status.step_index, status.sub_step());
-    format!("{:?} {place:?} {}", status.phase, status.weights.desired)
-}
-
 fn users(tally: &Tally) -> String {
     let errors: u64 = tally.versions.values().map(|answers| answers.errors).sum();
-    let by_version: Vec<String> =
+    let mut answered: Vec<String> =
         tally.versions.iter().map(|(version, answers)| format!("{version} {}", grouped(answers.all))).collect();
+    if tally.underway() > 0 {
+        answered.push(format!("{} in flight", grouped(tally.underway())));
+    }
     let lost = tally.refused + tally.transport_failures;
-    format!("users     {} requests ({}), {errors} errors, {lost} lost", grouped(tally.sent), by_version.join(", "))
+    format!(
+        "users     {} ({}), {}, {lost} lost",
+        counted(tally.sent, "request"),
+        answered.join(", "),
+        counted(errors, "error")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::traffic::Answers;
+
+    #[test]
+    fn what_users_have_seen_adds_up_and_is_in_the_right_number() {
+        let answers = |all, errors| Answers { all, errors };
+        let versions = [("v1".to_owned(), answers(1_114, 1)), ("v2".to_owned(), answers(1, 0))];
+        let mut tally = Tally { sent: 1_121, versions: versions.into(), ..Tally::default() };
+        assert_eq!(users(&tally), "users     1,121 requests (v1 1,114, v2 1, 6 in flight), 1 error, 0 lost");
+        tally.sent = 1_115;
+        assert_eq!(users(&tally), "users     1,115 requests (v1 1,114, v2 1), 1 error, 0 lost");
+    }
 }

@@ -82,13 +82,14 @@ fn requests(account: &Account) -> String {
     if let Some(bad) = account.endings.get(2) {
         let met = tally.of(&bad.chapter.behaviour.version);
         let share = 100.0 * met.all as f64 / tally.sent as f64;
-        let (all, bad_errors) = (grouped(met.all), grouped(met.errors));
         out.push_str(&format!(
-            "  {all} of {} requests reached the bad version ({share:.1} %), which returned {bad_errors} errors\n",
-            grouped(tally.sent)
+            "  {} of {} reached the bad version ({share:.1} %), which returned {}\n",
+            grouped(met.all),
+            counted(tally.sent, "request"),
+            counted(met.errors, "error")
         ));
     }
-    out.push_str(&format!("  {} errors in total, including the usual ones of the good versions\n", grouped(errors)));
+    out.push_str(&format!("  {} in total, including the usual ones of the good versions\n", counted(errors, "error")));
     let (sent, answered, counted) = (grouped(tally.sent), grouped(tally.answered()), grouped(account.counted));
     let verdict = if account.none_lost() { "none was lost" } else { "SOME WERE LOST" };
     out.push_str(&format!(
@@ -118,6 +119,11 @@ The demo did not go as expected: the good version promoted, the bad one rolled b
 needs requests, and a fault that is worse than stable by more than the tolerance:
 --rps and --error-rate change that.
 ";
+
+/// `1 error`, `1,200 errors`.
+pub fn counted(count: u64, of: &str) -> String {
+    if count == 1 { format!("1 {of}") } else { format!("{} {of}s", grouped(count)) }
+}
 
 /// `12.3s`, `1m12s`.
 pub fn seconds(duration: SignedDuration) -> String {
@@ -183,6 +189,17 @@ mod tests {
             assert!(text.contains(said), "{said}\nnot in\n{text}");
         }
         assert!(account.as_told() && account.none_lost());
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let mut account = account(over(Outcome::Aborted, "worse"));
+        for answers in account.tally.versions.values_mut() {
+            answers.errors = u64::from(answers.all == 500);
+        }
+        let text = text(&account);
+        assert!(text.contains("which returned 1 error\n  1 error in total,"), "{text}");
+        assert_eq!((counted(0, "error"), counted(1_200, "error")), ("0 errors".into(), "1,200 errors".into()));
     }
 
     #[test]

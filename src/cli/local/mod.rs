@@ -6,6 +6,7 @@
 mod args;
 mod file;
 mod gates;
+mod log;
 pub mod place;
 mod run;
 mod show;

@@ -1,49 +1,41 @@
-//! What is printed while a local rollout runs: where everything is, then a line for whatever happens.
+//! What is printed while a local rollout runs: where everything is, then a line for each event.
 
 use std::{net::SocketAddr, path::Path};
 
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::sync::mpsc;
 
-use super::args::{LocalArgs, option};
+use super::{
+    args::{LocalArgs, option},
+    log::Log,
+};
 use crate::{
     api::{Rollout, revision},
     cli::{
         args::global::Global,
+        changes::Line,
         connect::now,
         exit::CliError,
         render::{
             output::print,
             paint::{Paint, Tone},
         },
-        verbs::watch::change_line,
     },
-    engine::Notice,
-    local::site::{Site, kinds},
+    local::site::{News, Site},
 };
 
 /// The printer.
 pub struct Lines {
     site: Site,
-    heard: mpsc::UnboundedReceiver<(Timestamp, Notice)>,
-    changes: tokio::sync::broadcast::Receiver<crate::local::site::objects::Change>,
+    heard: mpsc::UnboundedReceiver<News>,
     paint: Paint,
-    last: String,
-}
-
-/// Something to print.
-pub enum News {
-    /// A transition.
-    Notice(Timestamp, Notice),
-    /// The Rollout has changed.
-    Status,
+    log: Log,
 }
 
 impl Lines {
     /// Nothing is printed yet.
-    pub fn new(site: &Site, heard: mpsc::UnboundedReceiver<(Timestamp, Notice)>, global: &Global) -> Self {
-        let changes = site.objects().listen();
-        Lines { site: site.clone(), heard, changes, paint: Paint { on: global.color_on() }, last: String::new() }
+    pub fn new(site: &Site, heard: mpsc::UnboundedReceiver<News>, global: &Global) -> Self {
+        Lines { site: site.clone(), heard, paint: Paint { on: global.color_on() }, log: Log::default() }
     }
 
     /// Where everything is and what to type next.
@@ -97,54 +89,39 @@ impl Lines {
 
     /// Waits for something to print.
     pub async fn next(&mut self) -> News {
-        loop {
-            tokio::select! {
-                Some((at, notice)) = self.heard.recv() => return News::Notice(at, notice),
-                change = self.changes.recv() => match change {
-                    Ok(change) if change.kind != kinds::ROLLOUT => {}
-                    _ => return News::Status,
-                },
-            }
+        match self.heard.recv().await {
+            Some(news) => news,
+            None => std::future::pending().await,
         }
     }
 
-    /// Prints it, unless it says the same as the line before.
+    /// Prints what it leads to: a transition waits for the end of its tick.
     pub fn print(&mut self, news: News) -> Result<(), CliError> {
-        match news {
-            News::Notice(at, notice) => {
-                let (mark, tone) = if notice.warning { ("!", Tone::Warn) } else { (" ", Tone::Plain) };
-                let text = self.paint.text(tone, &format!("{mark} {}: {}", notice.reason, notice.message));
-                line(at, &text)
-            }
-            News::Status => {
-                let Some(rollout) = self.site.rollout() else { return Ok(()) };
-                let text = change_line(&rollout);
-                if text == self.last {
-                    return Ok(());
-                }
-                let shown = line(now(), &format!("  {text}"));
-                self.last = text;
-                shown
-            }
-        }
+        self.log.take(news).iter().try_for_each(|line| self.write(line))
+    }
+
+    fn write(&self, line: &Line) -> Result<(), CliError> {
+        let (mark, tone) = if line.warning { ("!", Tone::Warn) } else { (" ", Tone::Plain) };
+        print_line(line.at, &self.paint.text(tone, &format!("{mark} {}", line.text)))
     }
 
     /// Prints a text of our own.
     pub fn say(&self, text: &str) -> Result<(), CliError> {
-        line(now(), &format!("  {text}"))
+        print_line(now(), &format!("  {text}"))
     }
 
     /// The last line.
     pub fn end(&mut self, drained: bool) -> Result<(), CliError> {
-        while let Ok((at, notice)) = self.heard.try_recv() {
-            self.print(News::Notice(at, notice))?;
+        while let Ok(news) = self.heard.try_recv() {
+            self.print(news)?;
         }
+        self.log.rest().iter().try_for_each(|line| self.write(line))?;
         let how = if drained { "all requests were completed" } else { "requests that took too long were canceled" };
-        line(now(), &format!("  stopped: {how}; start it again to resume"))
+        print_line(now(), &format!("  stopped: {how}; start it again to resume"))
     }
 }
 
-fn line(at: Timestamp, text: &str) -> Result<(), CliError> {
+fn print_line(at: Timestamp, text: &str) -> Result<(), CliError> {
     print(&format!("{}  {text}\n", at.to_zoned(TimeZone::system()).strftime("%H:%M:%S")))
 }
 

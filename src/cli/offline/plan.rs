@@ -160,6 +160,11 @@ fn names(templates: &[TemplateRef]) -> String {
 }
 
 impl Plan {
+    /// How long its waits take at the soonest.
+    pub fn least(&self) -> Duration {
+        self.least
+    }
+
     fn line(&mut self, number: String, what: String, detail: String, weight: Percent) {
         self.lines.push(Line { number, at: self.least, what, detail, weight });
     }

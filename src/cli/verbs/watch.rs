@@ -366,6 +366,12 @@ pub fn change_line(rollout: &Rollout) -> String {
     if matches!(situation.place, Place::Unseen { .. }) {
         return doing(&situation);
     }
+    let verdicts = if situation.waits_for.is_verdict() { verdicts(rollout) } else { String::new() };
+    in_one_line(&situation, &verdicts)
+}
+
+/// Phase, revision, step and weight, what it does, and what the caller adds to that.
+pub fn in_one_line(situation: &Situation, more: &str) -> String {
     let phase = situation.phase.map(|phase| format!("{phase:?}")).unwrap_or_default();
     let mut parts = vec![phase, phrases::number(situation.current.as_ref())];
     parts.extend(situation.counter.map(|counter| counter.to_string()));
@@ -374,8 +380,24 @@ pub fn change_line(rollout: &Rollout) -> String {
         true => accepted.to_string(),
         false => format!("{accepted} of {planned}"),
     }));
-    parts.push(if situation.summary.is_empty() { doing(&situation) } else { situation.summary });
+    parts.push(without_counts(situation) + more);
     parts.join("  ")
+}
+
+/// The engine's summary, but not while a verdict is waited for: it has the counts of every window then.
+fn without_counts(situation: &Situation) -> String {
+    if situation.summary.is_empty() || situation.waits_for.is_verdict() {
+        doing(situation)
+    } else {
+        situation.summary.clone()
+    }
+}
+
+/// `: errors Continue, latency Pass`.
+fn verdicts(rollout: &Rollout) -> String {
+    let metrics = rollout.status.iter().flat_map(|status| &status.metrics);
+    let all: Vec<String> = metrics.map(|metric| format!("{} {:?}", metric.name, metric.verdict)).collect();
+    if all.is_empty() { String::new() } else { format!(": {}", all.join(", ")) }
 }
 
 #[cfg(test)]

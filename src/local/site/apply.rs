@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -17,7 +16,7 @@ use super::{
     kinds,
     objects::Objects,
     placement::Placement,
-    state::{Inner, PLACEMENT, State},
+    state::{Inner, News, PLACEMENT, State},
 };
 use crate::{
     api::{
@@ -25,7 +24,6 @@ use crate::{
         analysis::AnalysisTemplateSpec,
         validate::{self, Severity},
     },
-    engine::Notice,
     local::{
         address::Address,
         counters::Counters,
@@ -98,7 +96,7 @@ impl Site {
         folder: Folder,
         setup: Setup,
         clock: Arc<dyn Clock>,
-        news: mpsc::UnboundedSender<(Timestamp, Notice)>,
+        news: mpsc::UnboundedSender<News>,
     ) -> Result<Site, SiteError> {
         let metadata = &setup.rollout.metadata;
         let key = RolloutKey {

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     apply::Site,
     health::{EVERY, Look, Probe},
+    state::News,
 };
 use crate::{
     api::reason::Reason,
@@ -52,6 +53,10 @@ async fn turn(site: &Site, stop: &CancellationToken) {
             Ok(_) => told.clear(),
             Err(WorldError::Conflict(_)) => {}
             Err(error) => site.tell_failure(error, &mut told),
+        }
+        if let Some(rollout) = site.rollout() {
+            // Nobody reads any more: the site is ending.
+            let _ = site.inner.news.send(News::Ticked(Box::new(rollout)));
         }
         let next = Next::after_tick(&ticked, clock.now());
         let latest = if matches!(next, Next::Failed | Next::Interrupted) { LONGEST } else { BEAT };

@@ -22,3 +22,4 @@ mod state;
 mod world;
 
 pub use apply::{Setup, Site, SiteError};
+pub use state::News;

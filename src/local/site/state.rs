@@ -19,7 +19,7 @@ use super::{
     placement::{Endpoint, Placement},
 };
 use crate::{
-    api::{NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, analysis::AnalysisTemplateSpec},
+    api::{NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, Rollout, analysis::AnalysisTemplateSpec},
     engine::Notice,
     local::{
         counters::{Counters, Series},
@@ -31,6 +31,15 @@ use crate::{
 
 /// Which version is where.
 pub const PLACEMENT: &str = "site";
+
+/// What there is to print.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A transition.
+    Notice(Timestamp, Notice),
+    /// A tick is over, and its transitions came before: the Rollout as it is now.
+    Ticked(Box<Rollout>),
+}
 
 /// What all handles of a site share.
 pub struct Inner {
@@ -44,7 +53,7 @@ pub struct Inner {
     pub gates: Arc<GateDesk>,
     pub state: Mutex<State>,
     pub changed: Arc<Notify>,
-    pub news: mpsc::UnboundedSender<(Timestamp, Notice)>,
+    pub news: mpsc::UnboundedSender<News>,
     /// Since when this process decides, where another one did before.
     pub deciding_since: Option<Timestamp>,
 }
@@ -168,6 +177,6 @@ impl Inner {
             tracing::warn!(%error, "an event is not kept");
         }
         // Nobody reads any more: the site is ending.
-        let _ = self.news.send((now, notice));
+        let _ = self.news.send(News::Notice(now, notice));
     }
 }
