@@ -93,7 +93,8 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     };
     server.drain().await;
     world.shut_down().await;
-    let account = Account { endings: told?, tally, counted: world.counters().in_all().total, judged };
+    let account =
+        Account { endings: told?, tally, counted: world.counters().in_all().total, judged, width: global.width() };
     show.say(&summary::text(&account))?;
     Ok(if account.as_told() && account.none_lost() { Exit::Done } else { Exit::Failed })
 }

@@ -16,6 +16,8 @@ pub struct Account {
     pub counted: u64,
     /// Whether the file has an analysis: without one no bad version is detected.
     pub judged: bool,
+    /// How wide the text may be.
+    pub width: usize,
 }
 
 impl Account {
@@ -35,7 +37,7 @@ impl Account {
 pub fn text(account: &Account) -> String {
     let mut out = String::from("What happened\n");
     for ending in &account.endings {
-        out.push_str(&chapter(ending));
+        out.push_str(&chapter(ending, account.width));
     }
     out.push_str(&format!("\n{}", requests(account)));
     let interrupted = account.endings.iter().any(|ending| ending.how == How::Interrupted);
@@ -48,7 +50,7 @@ pub fn text(account: &Account) -> String {
     out
 }
 
-fn chapter(ending: &Ending) -> String {
+fn chapter(ending: &Ending, width: usize) -> String {
     let version = &ending.chapter.behaviour.version;
     let took = seconds(ending.took);
     let (what, why) = match &ending.how {
@@ -66,7 +68,7 @@ fn chapter(ending: &Ending) -> String {
             (format!("{word} after {took}"), why)
         }
     };
-    let why = wrap(&why, 6, 90);
+    let why = wrap(&why, 6, width);
     let why = why.trim_end();
     let why = if why.is_empty() { String::new() } else { format!("\n{why}") };
     format!("  {version}  {}: {what}{why}\n", ending.chapter.title)
@@ -171,7 +173,7 @@ mod tests {
             ending("v2", Some(Outcome::Promoted), over(Outcome::Promoted, "")),
             ending("v3", Some(Outcome::Aborted), third),
         ];
-        Account { endings, tally, counted: 2_000, judged: true }
+        Account { endings, tally, counted: 2_000, judged: true, width: usize::MAX }
     }
 
     #[test]
@@ -189,6 +191,15 @@ mod tests {
             assert!(text.contains(said), "{said}\nnot in\n{text}");
         }
         assert!(account.as_told() && account.none_lost());
+    }
+
+    #[test]
+    fn a_reason_is_whole_where_there_is_no_terminal() {
+        let why = format!("errors failed: {}p = 0.02", "6.00 % (6/100) vs 0.11 % (1/900), ".repeat(4));
+        let mut account = account(over(Outcome::Aborted, &why));
+        assert!(text(&account).contains(&format!("      {why}\n")));
+        account.width = 80;
+        assert!(text(&account).lines().all(|line| line.len() <= 90), "{}", text(&account));
     }
 
     #[test]
