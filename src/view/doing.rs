@@ -51,8 +51,11 @@ fn paused(in_spec: bool, situation: &Situation) -> String {
 
 /// Where a rollback went back to, and how far the release was.
 fn rolled_back(situation: &Situation, stable: &str) -> String {
-    let step = situation.ended.as_ref().and_then(|ended| ended.step);
-    format!("rolled back to {stable}{}", step.map(|step| format!(" at step {step}")).unwrap_or_default())
+    match situation.ended.as_ref().and_then(|ended| ended.step) {
+        Some(step) if step.all_complete => format!("rolled back to {stable} in the promotion"),
+        Some(step) => format!("rolled back to {stable} at step {step}"),
+        None => format!("rolled back to {stable}"),
+    }
 }
 
 fn of_step(item: &Item, sub_step: u32, situation: &Situation) -> (String, String) {

@@ -129,6 +129,9 @@ fn after_rollback(situation: &Situation, stable: &str) -> String {
     let traffic = if is_back { "receives 100 % of traffic" } else { "is getting its traffic back" };
     let step = situation.ended.as_ref().and_then(|ended| ended.step);
     let was = step.map(|step| {
+        if step.all_complete {
+            return format!("All {} steps were complete; ", step.of);
+        }
         let at = step.weight.filter(|weight| !weight.is_zero()).map(|weight| format!(", at {weight}"));
         format!("It was at step {} of {}{}; ", step.number, step.of, at.unwrap_or_default())
     });

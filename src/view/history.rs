@@ -46,7 +46,7 @@ pub struct PastRelease {
     pub ended_at: Timestamp,
     /// How long it took, in seconds.
     pub took_seconds: i64,
-    /// The step at which it ended; absent if it was promoted, or ended in its promotion.
+    /// How far it got; absent if it was promoted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<StepReached>,
     /// The abort that ended it, if one did.
@@ -62,18 +62,21 @@ pub struct PastRelease {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepReached {
-    /// The step, from 1.
+    /// The step at which it ended, from 1; the last one if all were complete.
     pub number: usize,
     /// The number of steps.
     pub of: usize,
-    /// The canary's weight there, in percent; absent in a ramp, where it is not recorded.
+    /// The canary's weight there, in percent; absent in a ramp and in a promotion, where it is not recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<Percent>,
+    /// Whether all steps were complete, so that it ended in its promotion.
+    pub all_complete: bool,
 }
 
 impl fmt::Display for StepReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.number, self.of)?;
+        let after = if self.all_complete { "after " } else { "" };
+        write!(f, "{after}{}/{}", self.number, self.of)?;
         match self.weight.filter(|weight| !weight.is_zero()) {
             Some(weight) => write!(f, ", {weight}"),
             None => Ok(()),
@@ -144,11 +147,19 @@ impl PastRelease {
 impl StepReached {
     /// Of an entry: a promotion is past all steps.
     fn of(entry: &HistoryEntry, steps: &[Item]) -> Option<Self> {
-        let index = entry.step_index as usize;
-        let stopped = !matches!(entry.outcome, Outcome::Promoted | Outcome::FastPromoted) && index < steps.len();
-        let in_ramp = matches!(steps.get(index), Some(Item::Ramp { .. }));
-        let weight = (!in_ramp).then(|| weight_at(steps, entry.step_index, 0));
-        stopped.then_some(StepReached { number: index + 1, of: steps.len(), weight })
+        let (index, of) = (entry.step_index as usize, steps.len());
+        let is_promoted = match entry.outcome {
+            Outcome::Promoted | Outcome::FastPromoted => true,
+            // A blue-green version that still had its pods became active again, without steps.
+            Outcome::RolledBack => index >= of,
+            Outcome::Aborted | Outcome::Superseded | Outcome::KeptControl => false,
+        };
+        if is_promoted || of == 0 {
+            return None;
+        }
+        let has_weight = steps.get(index).is_some_and(|step| !matches!(step, Item::Ramp { .. }));
+        let weight = has_weight.then(|| weight_at(steps, entry.step_index, 0));
+        Some(StepReached { number: (index + 1).min(of), of, weight, all_complete: index >= of })
     }
 }
 
@@ -194,7 +205,7 @@ mod tests {
         let mut sample = samples::aborted();
         assert_eq!(reached(&sample).as_deref(), Some("4/7, 25 %"));
         sample.rollout.status.as_mut().unwrap().history[0].step_index = 7;
-        assert_eq!(reached(&sample), None, "in its promotion");
+        assert_eq!(reached(&sample).as_deref(), Some("after 7/7"), "in its promotion");
         sample.rollout.status.as_mut().unwrap().history[0].step_index = 1;
         sample.rollout.spec.strategy = samples::many_steps().rollout.spec.strategy;
         assert_eq!(reached(&sample).as_deref(), Some("2/11"));

@@ -61,7 +61,7 @@ pub fn steps(rollout: &Rollout) -> Vec<StepRow> {
 fn stopped_at(rollout: &Rollout, status: &RolloutStatus) -> Option<usize> {
     let is_over = matches!(status.course(), Course::Aborted | Course::ControlKept);
     let ended = history::ended(rollout).filter(|_| is_over)?;
-    Some(ended.step.map_or(usize::MAX, |step| step.number - 1))
+    Some(ended.step.filter(|step| !step.all_complete).map_or(usize::MAX, |step| step.number - 1))
 }
 
 fn mark(index: usize, status: &RolloutStatus, stopped_at: Option<usize>) -> Mark {

@@ -69,7 +69,7 @@ fn text(history: &History, style: Style, paint: Paint) -> String {
     if history.releases.is_empty() {
         out.push_str("no rollout has ended yet\n");
     } else {
-        let head = vec!["REVISION", "OUTCOME", "AT STEP", "ENDED", "TOOK", "IMAGES", "REASON"];
+        let head = vec!["REVISION", "OUTCOME", "STEP", "ENDED", "TOOK", "IMAGES", "REASON"];
         let rows = history.releases.iter().map(|release| release_row(release, style)).collect();
         out.push_str(&Table { indent: 0, head, rows }.text(style.width, paint));
     }

@@ -17,6 +17,7 @@ use crate::{
         connect::{Connection, connect},
         deadline::{Deadline, within},
         exit::{CliError, EXIT_CODES_HELP, Exit},
+        pods::Wanted,
         program::program,
         render::output::print,
     },
@@ -87,7 +88,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let first = within(deadline, &connection.address, connection.rollout(&name)).await?;
-    let show = if std::io::stdout().is_terminal() { Show::Screen { color: global.color_on() } } else { Show::Lines };
+    let screen = Show::Screen { color: global.color_on(), pods: Wanted::NotReady };
+    let show = if std::io::stdout().is_terminal() { screen } else { Show::Lines };
     let target = target(&before, changed);
     follow(&connection, first, Follow { name, target, show, until: Until::EndOrOperator, deadline }).await
 }

@@ -86,8 +86,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
 }
 
 async fn show(connection: &Connection, rollout: &Rollout, global: &Global) -> Result<(), CliError> {
-    let wanted = if global.output == OutputFormat::Wide { Wanted::All } else { Wanted::NotReady };
-    let pods = connection.revisions(rollout, wanted).await;
+    let pods = connection.revisions(rollout, wanted(global)).await;
     let now = now();
     if let Some(text) = output::shape(global.output, rollout, || Overview::of(rollout, &pods, now))? {
         return print(&text);
@@ -111,6 +110,10 @@ async fn wait(name: String, args: &Args, global: &Global) -> Result<Exit, CliErr
     follow(&connection, rollout, Follow { name, target, show, until, deadline }).await
 }
 
+fn wanted(global: &Global) -> Wanted {
+    if global.output == OutputFormat::Wide { Wanted::All } else { Wanted::NotReady }
+}
+
 /// How the wait is shown; an error for a format that says nothing of it.
 fn shown(args: &Args, global: &Global, terminal: bool) -> Result<Show, CliError> {
     match (global.output, args.watch) {
@@ -124,7 +127,7 @@ fn shown(args: &Args, global: &Global, terminal: bool) -> Result<Show, CliError>
             format @ (OutputFormat::Json | OutputFormat::Yaml | OutputFormat::Name | OutputFormat::JsonPath(_)),
             false,
         ) => Ok(Show::LastObject(format)),
-        (_, true) if terminal => Ok(Show::Screen { color: global.color_on() }),
+        (_, true) if terminal => Ok(Show::Screen { color: global.color_on(), pods: wanted(global) }),
         (_, true) => Ok(Show::Lines),
         (_, false) => Ok(Show::End),
     }

@@ -81,6 +81,8 @@ pub enum Show {
     Screen {
         /// Whether to paint.
         color: bool,
+        /// Which pods.
+        pods: Wanted,
     },
     /// One line per change.
     Lines,
@@ -93,9 +95,13 @@ pub enum Show {
 }
 
 impl Show {
-    /// Whether it shows revisions and pods.
-    fn has_revisions(self) -> bool {
-        !matches!(self, Show::Lines | Show::End)
+    /// Which pods it shows, with their revisions.
+    fn pods(self) -> Option<Wanted> {
+        match self {
+            Show::Screen { pods, .. } => Some(pods),
+            Show::Objects(_) | Show::LastObject(_) => Some(Wanted::NotReady),
+            Show::Lines | Show::End => None,
+        }
     }
 
     /// Whether it changes as time goes by.
@@ -172,11 +178,11 @@ pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow)
     let mut shown = Shown::new(follow.show, stops.keys.is_some());
     let (mut rollout, mut pods) = (first, vec![]);
     loop {
-        if follow.show.has_revisions() {
+        if let Some(wanted) = follow.show.pods() {
             tokio::select! {
                 biased;
                 stopped = stops.come() => return shown.stopped(stopped, &follow, &rollout),
-                read = connection.revisions(&rollout, Wanted::NotReady) => pods = read,
+                read = connection.revisions(&rollout, wanted) => pods = read,
             }
         }
         shown.show(&rollout, &pods)?;
@@ -298,7 +304,7 @@ impl Shown {
                 Some(_) => print(&object(format, rollout, pods)?),
                 None => Ok(()),
             },
-            Show::Screen { color } => {
+            Show::Screen { color, .. } => {
                 let size = Size::now();
                 let width = size.layout();
                 let text = screen::screen(&Screen { rollout, pods, now: now(), color, width, hints: true });
