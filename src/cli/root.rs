@@ -8,7 +8,11 @@ use clap::{
 };
 
 use super::{
-    args::{global::Global, known::instead_of, local as local_option, names},
+    args::{
+        global::{FOR_CI, Global},
+        known::instead_of,
+        local as local_option, names,
+    },
     complete, demo,
     exit::{CliError, Exit},
     local,
@@ -110,6 +114,9 @@ enum Set {
 }
 
 async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
+    if global.output.is_for_ci() && !matches!(verb, Verb::Lint(_) | Verb::Plan(_) | Verb::Simulate(_)) {
+        return Err(CliError::Usage(FOR_CI.into()));
+    }
     match verb {
         Verb::Get(args) => get::run(args, global).await,
         Verb::Status(args) => shown(args, global).await,

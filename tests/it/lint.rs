@@ -37,7 +37,10 @@ fn standard_input_is_read_and_good_files_end_with_0() {
     let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/rollouts/canary-istio.yaml")).unwrap();
     let output = glidepath(&["lint", "-"]).write_stdin(text).assert().success().get_output().clone();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(said, "0 errors, 0 warnings in 1 file; 2 objects of other kinds not checked\n");
+    assert_eq!(
+        said,
+        "0 errors, 0 warnings in 1 file; 2 objects of other kinds, checked only where a Rollout names them\n"
+    );
 }
 
 #[test]
@@ -46,7 +49,16 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (vec!["lint", "no-such-folder"], "cannot read no-such-folder"),
         (vec!["lint", "src/api"], "there is no .yaml, .yml or .json file in src/api"),
         (vec!["plan", "no-such-file.yaml"], "cannot read no-such-file.yaml"),
-        (vec!["plan", "rollouts"], "rollouts is a folder"),
+        (vec!["plan"], "there is no file to read; name files, folders, or - for standard input"),
+        (vec!["lint"], "there is no file to read"),
+        (vec!["simulate"], "there is no file to read"),
+        (vec!["lint", "rollouts", "-o", "wide"], "lint has no -o wide; it has table, json, yaml, sarif, junit, github"),
+        (vec!["lint", "rollouts", "-o", "name"], "lint has no -o name"),
+        (vec!["plan", "rollouts", "-o", "wide"], "plan has no -o wide"),
+        (vec!["plan", "rollouts", "-o", "sarif"], "plan has no -o sarif"),
+        (vec!["simulate", "rollouts/canary.yaml", "-o", "name"], "simulate has no -o name"),
+        (vec!["get", "-o", "sarif"], "-o sarif, junit and github are formats of lint"),
+        (vec!["status", "web", "--wait", "-o", "junit"], "-o sarif, junit and github are formats of lint"),
         (vec!["lnit"], "unrecognized subcommand 'lnit'"),
     ] {
         let output = glidepath(&args).assert().code(2).get_output().clone();
@@ -68,9 +80,146 @@ fn plan_refuses_a_rollout_that_cannot_work_and_names_the_field() {
     let output = glidepath(&["plan", "tests/golden/lint/bad/fields.yaml"]).assert().code(1).get_output().clone();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("fields.yaml:12:7: spec.template.metadata.labels: ") && said.ends_with("checks it\n"),
+        said.starts_with("error: cannot plan a release with these errors:\ntests/golden/lint/bad/fields.yaml:"),
         "{said}"
     );
+    assert!(said.contains("fields.yaml:12:7   error   spec.template.metadata.labels: "), "{said}");
+}
+
+/// The same mistake has one form in every verb: lint's, on a line of its own, which editors and terminals open.
+#[test]
+fn every_verb_says_what_is_wrong_with_a_file_in_the_same_line() {
+    const LINE: &str = "tests/golden/lint/newcomers/types-and-rules.yaml:7:3   error   spec.paused: must be true or false, got the string \"true\"; write paused: true\n";
+    const FILE: &str = "tests/golden/lint/newcomers/types-and-rules.yaml";
+    let local = ["--stable", "http://127.0.0.1:1", "--canary", "http://127.0.0.1:2", "--listen", "127.0.0.1:0"];
+    for args in [
+        vec!["lint", FILE],
+        vec!["lint", "-f", FILE],
+        vec!["plan", FILE],
+        vec!["plan", "--filename", FILE],
+        vec!["simulate", FILE],
+        vec!["simulate", "-f", FILE],
+        vec!["demo", "--rollout", FILE],
+        [vec!["local", FILE], local.to_vec()].concat(),
+        [vec!["local", "--file", FILE], local.to_vec()].concat(),
+    ] {
+        let output = glidepath(&args).assert().code(1).get_output().clone();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let is_line = |line: &str| LINE.split_whitespace().eq(line.split_whitespace());
+        assert!(said.lines().any(is_line), "{args:?}: {said}");
+    }
+}
+
+/// Files, folders and standard input, several of them, with and without `-f`.
+#[test]
+fn files_are_named_alike_in_every_verb() {
+    let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/rollouts/canary.yaml")).unwrap();
+    let several = ["rollouts/canary.yaml", "-f", "rollouts/blue-green.yaml", "-f", "-"];
+    for (verb, times) in [("lint", "3 files"), ("plan", "checkout  10 pods")] {
+        let mut command = glidepath(&[&[verb], several.as_slice()].concat());
+        let output = command.write_stdin(text.clone()).assert().success().get_output().stdout.clone();
+        assert!(String::from_utf8(output).unwrap().contains(times), "{verb}");
+    }
+    let plans = glidepath(&["plan", "rollouts", "-o", "name"]).assert().success().get_output().stdout.clone();
+    assert_eq!(String::from_utf8(plans).unwrap().lines().count(), 5);
+    let mut command = glidepath(&["simulate", "-f", "-", "rollouts/demo.yaml", "--runs", "1", "-o", "json"]);
+    let output = command.write_stdin(text).assert().success().get_output().stdout.clone();
+    let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    let files: Vec<&str> =
+        report["estimates"].as_array().unwrap().iter().filter_map(|one| one["file"].as_str()).collect();
+    assert_eq!(files, ["rollouts/demo.yaml (checkout)", "standard input (checkout)"]);
+}
+
+/// Scripts read these: a field that is renamed or gone needs another apiVersion.
+#[test]
+fn reports_for_scripts_keep_their_shape() {
+    const FILE: &str = "tests/golden/lint/newcomers/types-and-rules.yaml";
+    let report = |args: &[&str]| {
+        let output = glidepath(args).assert().get_output().stdout.clone();
+        serde_json::from_slice::<serde_json::Value>(&output).unwrap()
+    };
+    let lint = report(&["lint", FILE, "-o", "json"]);
+    golden("lint-report", (serde_json::to_string_pretty(&lint).unwrap() + "\n").as_bytes());
+    let mut estimate = report(&["simulate", "rollouts/blue-green.yaml", "--runs", "1", "-o", "json"]);
+    let mut scenario = report(&["simulate", "--scenario", "tests/scenarios/first-deploy.yaml", "-o", "json"]);
+    for report in [&mut estimate, &mut scenario] {
+        shorten(report);
+    }
+    golden("simulation-estimate", (serde_json::to_string_pretty(&estimate).unwrap() + "\n").as_bytes());
+    golden("simulation-scenario", (serde_json::to_string_pretty(&scenario).unwrap() + "\n").as_bytes());
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md")).unwrap();
+    for report in [lint, estimate, scenario] {
+        for field in fields(&report) {
+            assert!(page.contains(&format!("`{field}`")), "docs/cli.md does not describe {field}");
+        }
+    }
+}
+
+/// The first entry of each list has its shape, and numbers are another test's.
+fn shorten(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Array(all) => {
+            all.truncate(1);
+            all.iter_mut().for_each(shorten);
+        }
+        serde_json::Value::Object(fields) => {
+            fields.remove("outcomes");
+            fields.values_mut().for_each(shorten);
+        }
+        serde_json::Value::Number(number) => *number = 0.into(),
+        _ => {}
+    }
+}
+
+fn fields(value: &serde_json::Value) -> Vec<String> {
+    match value {
+        serde_json::Value::Array(all) => all.iter().flat_map(fields).collect(),
+        serde_json::Value::Object(all) => {
+            all.iter().flat_map(|(name, inner)| [vec![name.clone()], fields(inner)].concat()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What CI systems read: a file with errors fails, a file without objects of ours fails too.
+#[test]
+fn ci_formats_are_printed_and_decide_like_the_table() {
+    const BAD: &str = "tests/golden/lint/newcomers/types-and-rules.yaml";
+    for (format, begins) in
+        [("sarif", "{\n  \"$schema\""), ("junit", "<?xml version"), ("github", "::error file=tests/golden")]
+    {
+        let output = glidepath(&["lint", BAD, "-o", format]).assert().code(1).get_output().stdout.clone();
+        let said = String::from_utf8(output).unwrap();
+        assert!(said.starts_with(begins) && said.contains("spec.replicas"), "{said}");
+        glidepath(&["lint", "rollouts", "-o", format]).assert().success();
+    }
+    let scenario = "tests/scenarios/first-deploy.yaml";
+    let output =
+        glidepath(&["simulate", "--scenario", scenario, "-o", "junit"]).assert().success().get_output().stdout.clone();
+    let said = String::from_utf8(output).unwrap();
+    assert!(
+        said.contains("<testsuites name=\"glidepath simulate\" tests=\"1\" failures=\"0\">") && said.contains(scenario),
+        "{said}"
+    );
+}
+
+/// A folder of a platform team is checked while a developer waits.
+#[test]
+fn a_thousand_files_are_linted_within_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/rollouts/canary-istio.yaml")).unwrap();
+    for index in 0..1_000 {
+        let name = format!("service-{index}");
+        std::fs::write(folder.path().join(format!("{name}.yaml")), text.replace("checkout", &name)).unwrap();
+    }
+    let began = std::time::Instant::now();
+    let output = glidepath(&["lint", folder.path().to_str().unwrap()]).assert().success().get_output().stdout.clone();
+    let said = String::from_utf8(output).unwrap();
+    assert_eq!(
+        said,
+        "0 errors, 0 warnings in 1000 files; 2000 objects of other kinds, checked only where a Rollout names them\n"
+    );
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -98,12 +247,17 @@ fn what_strangers_feed_it_is_answered() {
         (String::new(), 1, "standard input:1:1  warning the file is empty"),
         ("# nothing\n".into(), 1, "the file is empty"),
         ("hello\n".into(), 1, "is not a Kubernetes object"),
-        ("kind: ConfigMap\napiVersion: v1\n".into(), 0, "there is no Glidepath object in these files"),
+        ("kind: ConfigMap\napiVersion: v1\n".into(), 1, "there is no Glidepath object in these files"),
+        (
+            "kind: Canary\napiVersion: flagger.app/v1beta1\n".into(),
+            1,
+            "2:1  warning apiVersion: a Canary of flagger.app/v1beta1 is Flagger's and is not checked; Glidepath's is Rollout of glidepath.dev/v1alpha1",
+        ),
         ("kind: Rollout\n".into(), 1, "1:1  error   apiVersion: is missing; write glidepath.dev/v1alpha1"),
         (
             "kind: Rollout\napiVersion: argoproj.io/v1alpha1\n".into(),
             1,
-            "a Rollout of argoproj.io/v1alpha1 is not checked",
+            "a Rollout of argoproj.io/v1alpha1 is Argo Rollouts' and is not checked",
         ),
         (
             spec("\treplicas: 4\n"),
@@ -136,10 +290,21 @@ fn what_strangers_feed_it_is_answered() {
     }
 }
 
+/// The mistakes of whoever comes from another tool, one file each, and what is said of all of them at once.
+#[test]
+fn mistakes_of_newcomers_are_told_what_to_write() {
+    let output = glidepath(&["lint", "tests/golden/lint/newcomers"]).assert().code(1).get_output().clone();
+    golden("newcomers", &output.stdout);
+}
+
 #[test]
 fn findings_and_plans_are_printed_as_yaml_and_plans_read_standard_input() {
     let output = glidepath(&["lint", "rollouts", "-o", "yaml"]).assert().success().get_output().stdout.clone();
-    assert!(String::from_utf8(output).unwrap().starts_with("errors: 0\n"));
+    assert!(
+        String::from_utf8(output)
+            .unwrap()
+            .starts_with("apiVersion: glidepath.dev/cli/v1\nkind: LintReport\nerrors: 0\n")
+    );
     let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/rollouts/canary.yaml")).unwrap();
     for (format, wanted) in [("yaml", "- rollout: checkout\n"), ("name", "rollout.glidepath.dev/checkout\n")] {
         let mut plan = glidepath(&["plan", "-", "-o", format]);

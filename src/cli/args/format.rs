@@ -24,17 +24,36 @@ pub enum OutputFormat {
     Yaml,
     /// Only `kind/name`, one per line
     Name,
+    /// SARIF 2.1.0, of `lint`
+    Sarif,
+    /// JUnit XML, of `lint` and `simulate`
+    Junit,
+    /// Annotations of GitHub Actions, of `lint`
+    Github,
     /// What a template of kubectl's kind makes of the objects. It is read once and lives as long as the program.
     JsonPath(&'static Template),
 }
 
+/// What is said of the formats for CI where they do not apply.
+pub const FOR_CI: &str = "-o sarif, junit and github are formats of lint (junit also of simulate)";
+
+impl OutputFormat {
+    /// Whether it is one that CI systems read, of findings and test results.
+    pub fn is_for_ci(self) -> bool {
+        matches!(self, OutputFormat::Sarif | OutputFormat::Junit | OutputFormat::Github)
+    }
+}
+
 /// The formats with a plain name, and what they are.
-const NAMED: [(&str, OutputFormat, &str); 5] = [
+const NAMED: [(&str, OutputFormat, &str); 8] = [
     ("table", OutputFormat::Table, "Human-readable"),
     ("wide", OutputFormat::Wide, "Human-readable, with more columns and absolute times"),
     ("json", OutputFormat::Json, "The objects as JSON"),
     ("yaml", OutputFormat::Yaml, "The objects as YAML"),
     ("name", OutputFormat::Name, "Only kind/name, one per line"),
+    ("sarif", OutputFormat::Sarif, "SARIF 2.1.0, of lint"),
+    ("junit", OutputFormat::Junit, "JUnit XML, of lint and simulate"),
+    ("github", OutputFormat::Github, "Annotations of GitHub Actions, of lint"),
 ];
 
 const JSONPATH: &str = "jsonpath=";

@@ -5,7 +5,7 @@ use std::{io::IsTerminal, path::PathBuf};
 use clap::ValueEnum;
 
 use super::format::Format;
-pub use super::format::OutputFormat;
+pub use super::format::{FOR_CI, OutputFormat};
 use crate::cli::{
     render::{redraw::Size, table::UNLIMITED},
     request_timeout::RequestTimeout,
@@ -50,7 +50,7 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub as_groups: Vec<String>,
-    /// The output format: table, wide, json, yaml, name or jsonpath=TEMPLATE (as kubectl's)
+    /// The output format: table, wide, json, yaml, name or jsonpath=TEMPLATE (as kubectl's); for CI sarif, junit and github
     #[arg(
         short,
         long,

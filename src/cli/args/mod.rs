@@ -1,6 +1,7 @@
 //! What is typed after more than one verb.
 
 pub mod dry_run;
+pub mod files;
 mod format;
 pub mod global;
 pub mod known;

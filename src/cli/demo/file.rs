@@ -5,22 +5,23 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::{
-    api::{
-        AnalysisTemplate, ClusterAnalysisTemplate, Rollout, analysis::AnalysisTemplateSpec, crds, validate::Severity,
-    },
+    api::{AnalysisTemplate, ClusterAnalysisTemplate, Rollout, analysis::AnalysisTemplateSpec, crds},
     cli::{
         exit::CliError,
         offline::{
             lint::{check, files::Files},
             plan::plan,
+            refusal::Refusal,
         },
     },
     local::template,
-    yaml,
+    yaml::{self, Document},
 };
 
 /// The demo's own file.
 pub const EMBEDDED: &str = include_str!("../../../rollouts/demo.yaml");
+
+const CANNOT: &str = "cannot play a release with these errors";
 
 /// What is played.
 #[derive(Debug)]
@@ -48,31 +49,30 @@ pub fn load(path: Option<&Path>) -> Result<Manifest, CliError> {
 }
 
 fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> {
-    let wrong = |error: &dyn std::fmt::Display| {
-        CliError::Failed(format!("{name}: {error}; 'glidepath lint {name}' shows the line"))
-    };
+    let mut reader = Files::default();
+    let file = reader.read(name, text.as_bytes())?;
+    let mut refusal = Refusal::default();
+    let documents = refusal.documents(&mut reader, &file);
+    for document in documents.iter().filter(|one| is_ours(one)) {
+        refusal.extend(name, document, check::object(document, None));
+    }
+    refusal.check(CANNOT)?;
     let (mut rollout, mut templates) = (None, BTreeMap::new());
-    for document in yaml::read(text).map_err(|error| wrong(&error))? {
-        let document = document.map_err(|error| wrong(&error))?;
-        let value = document.value.clone();
-        let kind = value.get("kind").and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
-        if crds::kinds().any(|ours| ours == kind)
-            && let Some(finding) = check::object(&document, None).into_iter().find(|f| f.severity == Severity::Error)
-        {
-            let at = document.position(&finding.path);
-            return Err(wrong(&format!("{}:{}: {}: {}", at.line, at.column, finding.path, finding.message)));
-        }
-        match kind.as_str() {
-            "Rollout" if rollout.is_none() => {
-                rollout = Some(yaml::typed::<Rollout>(&value).map_err(|error| wrong(&error))?)
+    for document in &documents {
+        let value = &document.value;
+        let wrong = |error: yaml::YamlError| Refusal::one(CANNOT, name, document.position(""), "", error.to_string());
+        match document.text("/kind").unwrap_or_default() {
+            "Rollout" if rollout.is_none() => rollout = Some(yaml::typed::<Rollout>(value).map_err(wrong)?),
+            "Rollout" => {
+                let two = "there are two Rollouts; the demo runs one".to_owned();
+                return Err(Refusal::one(CANNOT, name, document.position("kind"), "kind", two));
             }
-            "Rollout" => return Err(CliError::Failed(format!("{name}: there are two Rollouts; the demo runs one"))),
             "AnalysisTemplate" => {
-                let template: AnalysisTemplate = yaml::typed(&value).map_err(|error| wrong(&error))?;
+                let template: AnalysisTemplate = yaml::typed(value).map_err(wrong)?;
                 templates.insert(template.metadata.name.unwrap_or_default(), template.spec);
             }
             "ClusterAnalysisTemplate" => {
-                let template: ClusterAnalysisTemplate = yaml::typed(&value).map_err(|error| wrong(&error))?;
+                let template: ClusterAnalysisTemplate = yaml::typed(value).map_err(wrong)?;
                 templates.insert(template.metadata.name.unwrap_or_default(), template.spec.into());
             }
             _ => {}
@@ -85,6 +85,10 @@ fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> 
         )));
     }
     Ok(Manifest { rollout: on_this_machine(rollout), templates, own_times })
+}
+
+fn is_ours(document: &Document) -> bool {
+    document.text("/kind").is_some_and(|kind| crds::kinds().any(|ours| ours == kind))
 }
 
 /// What of the file would be left out in silence.
@@ -143,11 +147,14 @@ mod tests {
     fn what_cannot_be_played_is_said() {
         for (text, said) in [
             ("kind: Service\n", "no Rollout"),
-            ("kind: Rollout\nspec: {replicas: many}\n", "lint shop.yaml"),
-            ("a: [\n", "lint shop.yaml"),
+            (
+                "kind: Rollout\nspec: {replicas: many}\n",
+                "shop.yaml:2:8  error   spec.replicas: must be an integer, got the string \"many\"",
+            ),
+            ("a: [\n", "cannot play a release with these errors:\nshop.yaml:2:1  error   not readable as YAML: "),
             (
                 "apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {name: shop}\nspec: {replcas: 4}\n",
-                "shop.yaml: 4:8: spec.replcas: unknown field; did you mean replicas?",
+                "shop.yaml:4:8  error   spec.replcas: unknown field; did you mean replicas?",
             ),
             (include_str!("../../../rollouts/ab-test.yaml"), "shop.yaml: has an abTest, and the demo's proxy"),
         ] {

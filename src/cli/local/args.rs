@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use super::place;
 use crate::{
     api::{HumanDuration, Rollout},
-    cli::exit::CliError,
+    cli::{args::files::FileArgs, exit::CliError},
     local::address::Address,
 };
 
@@ -22,6 +22,8 @@ use crate::{
   glidepath local -f rollout.yaml --stable http://127.0.0.1:8081 --canary http://127.0.0.1:8082 --listen 127.0.0.1:8080
   glidepath local -f rollout.yaml --stable http://10.0.0.4:80 --canary http://10.0.0.5:80 --listen 0.0.0.0:80 --health /healthz
 
+The files are read again when they change, so that standard input is refused.
+
 In another terminal:
   glidepath status web --local --watch
   glidepath set image web web=web:v2 --local
@@ -29,9 +31,9 @@ In another terminal:
 
 Ctrl-C stops it after requests in flight are finished; after a restart the release resumes. Exit code 0 after a graceful shutdown, 1 when it cannot start, 2 on a usage error.")]
 pub struct LocalArgs {
-    /// The file of the Rollout, with the AnalysisTemplates it references
-    #[arg(short, long, value_name = "FILE")]
-    pub file: PathBuf,
+    /// The file of the Rollout, with the AnalysisTemplates it references.
+    #[command(flatten)]
+    pub files: FileArgs,
     /// The address of the stable version
     #[arg(long, value_name = "URL")]
     pub stable: Address,
@@ -58,6 +60,10 @@ pub struct LocalArgs {
 
 /// What can be said before anything is touched.
 pub(super) fn check(args: &LocalArgs) -> Result<(), CliError> {
+    if args.files.all()?.iter().any(|path| path.as_os_str() == "-") {
+        let words = "local reads its files again when they change; name a file instead of standard input";
+        return Err(CliError::Usage(words.into()));
+    }
     if args.stable == args.canary {
         return Err(CliError::Usage(format!(
             "--stable and --canary are both {}; two versions need two addresses",
@@ -133,6 +139,7 @@ mod tests {
             (format!("{two} --listen 127.0.0.1:8080 --health healthz"), "is not a path"),
             (format!("{two} --listen 127.0.0.1:8080 --timeout 0s"), "above 0"),
             (format!("{two} --listen 8080"), "--listen"),
+            (format!("- {two} --listen 127.0.0.1:8080"), "name a file instead of standard input"),
             ("--stable https://a --canary http://b --listen 127.0.0.1:8080".into(), "https is not supported"),
             (
                 "--stable http://a --canary http://a:80 --listen 127.0.0.1:8080".into(),

@@ -1,25 +1,28 @@
 //! The file of a local rollout: checked as `lint` checks it, and for what two addresses cannot do.
 
-use std::{collections::BTreeMap, path::Path};
-
-use serde_json::Value;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     api::{
         AnalysisTemplate, ClusterAnalysisTemplate, Rollout, RolloutSpec,
         analysis::{AnalysisTemplateSpec, TemplateRef},
-        validate::{Finding, Severity},
+        validate::Finding,
     },
     cli::{
         exit::CliError,
-        offline::lint::{check, files::Files},
+        offline::{
+            lint::{self, check, files::Files},
+            refusal::Refusal,
+        },
     },
     evidence::{BUILTIN_NAMES, builtin},
     local::site::admission,
     yaml::{self, Document, YamlError},
 };
 
-/// What the file says.
+const CANNOT: &str = "cannot release between two addresses with these errors";
+
+/// What the files say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     /// The Rollout, prepared.
@@ -30,105 +33,77 @@ pub struct Manifest {
     pub notes: Vec<String>,
 }
 
-/// Reads and checks the file.
-pub fn load(path: &Path) -> Result<Manifest, CliError> {
-    let file = Files::default().one(path)?;
-    parse(&file.text, &file.name)
+/// Reads and checks the files.
+pub fn load(paths: &[PathBuf]) -> Result<Manifest, CliError> {
+    let mut reader = Files::default();
+    let files = reader.collect(paths)?;
+    parse(&mut reader, &files)
 }
 
-fn parse(text: &str, name: &str) -> Result<Manifest, CliError> {
-    let unreadable = |error: &YamlError| {
-        let at = error.position();
-        CliError::Failed(format!("{name}:{}:{}: not readable as YAML: {error}", at.line, at.column))
-    };
-    let mut documents: Vec<Document> = Vec::new();
-    for document in yaml::read(text).map_err(|error| unreadable(&error))? {
-        documents.push(document.map_err(|error| unreadable(&error))?);
+fn parse(reader: &mut Files, files: &[lint::files::File]) -> Result<Manifest, CliError> {
+    let mut found = Contents::default();
+    let mut documents: Vec<(&str, Document)> = Vec::new();
+    for file in files {
+        let read = found.refusal.documents(reader, file);
+        documents.extend(read.into_iter().map(|one| (file.name.as_str(), one)));
     }
     let mut notes = Vec::new();
-    for document in documents.iter_mut().filter(|document| document.value["kind"] == "Rollout") {
+    for (_, document) in documents.iter_mut().filter(|(_, document)| document.value["kind"] == "Rollout") {
         notes = admission::prepare(&mut document.value);
     }
-    let mut file = File { name, rollout: None, templates: BTreeMap::new(), found: Vec::new() };
-    let all: Vec<&Document> = documents.iter().collect();
+    let all: Vec<&Document> = documents.iter().map(|(_, document)| document).collect();
     for (index, finding) in check::objects(&all) {
-        if finding.severity == Severity::Error {
-            file.point(all[index], vec![finding]);
-        }
+        found.refusal.extend(documents[index].0, all[index], [finding]);
     }
-    file.complain()?;
-    for document in &documents {
-        file.take(document)?;
+    found.refusal.check(CANNOT)?;
+    for (name, document) in &documents {
+        found.take(name, document)?;
     }
-    let Some((document, rollout)) = file.rollout.take() else {
-        return Err(CliError::Failed(format!("{name}: there is no Rollout in this file")));
+    let Some((name, document, rollout)) = found.rollout.take() else {
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        return Err(CliError::Failed(format!("there is no Rollout in {}", names.join(", "))));
     };
-    let findings = admission::check(&rollout.spec).into_iter().chain(file.asked_templates(&rollout.spec)).collect();
-    file.point(document, findings);
-    file.complain()?;
-    Ok(Manifest { rollout, templates: file.templates, notes })
+    let findings = admission::check(&rollout.spec).into_iter().chain(found.asked_templates(&rollout.spec));
+    let findings: Vec<Finding> = findings.collect();
+    found.refusal.extend(name, document, findings);
+    found.refusal.check(CANNOT)?;
+    Ok(Manifest { rollout, templates: found.templates, notes })
 }
 
-/// The file as far as it is read.
-struct File<'a> {
-    name: &'a str,
-    rollout: Option<(&'a Document, Rollout)>,
+/// The files as far as they are read.
+#[derive(Default)]
+struct Contents<'a> {
+    rollout: Option<(&'a str, &'a Document, Rollout)>,
     templates: BTreeMap<String, AnalysisTemplateSpec>,
-    found: Vec<String>,
+    refusal: Refusal,
 }
 
-impl<'a> File<'a> {
-    fn wrong(&self, error: &dyn std::fmt::Display) -> CliError {
-        CliError::Failed(format!("{}: {error}; 'glidepath lint {0}' shows the line", self.name))
-    }
-
-    fn take(&mut self, document: &'a Document) -> Result<(), CliError> {
-        let value = document.value.clone();
-        match value["kind"].as_str().unwrap_or_default() {
+impl<'a> Contents<'a> {
+    fn take(&mut self, name: &'a str, document: &'a Document) -> Result<(), CliError> {
+        let value = &document.value;
+        let wrong = |error: YamlError| Refusal::one(CANNOT, name, document.position(""), "", error.to_string());
+        match document.text("/kind").unwrap_or_default() {
             "Rollout" if self.rollout.is_some() => {
-                let words = "there are two Rollouts; put each into a separate file";
-                return Err(CliError::Failed(format!("{}: {words}", self.name)));
+                let words = "there are two Rollouts; release each with a local of its own".to_owned();
+                return Err(Refusal::one(CANNOT, name, document.position("kind"), "kind", words));
             }
-            "Rollout" => {
-                let rollout = yaml::typed::<Rollout>(&value).map_err(|error| self.wrong(&error))?;
-                self.rollout = Some((document, rollout));
-            }
+            "Rollout" => self.rollout = Some((name, document, yaml::typed::<Rollout>(value).map_err(wrong)?)),
             "AnalysisTemplate" => {
-                let template: AnalysisTemplate = yaml::typed(&value).map_err(|error| self.wrong(&error))?;
-                self.keep(document, &value, template.spec);
+                let template: AnalysisTemplate = yaml::typed(value).map_err(wrong)?;
+                self.keep(name, document, template.spec);
             }
             "ClusterAnalysisTemplate" => {
-                let template: ClusterAnalysisTemplate = yaml::typed(&value).map_err(|error| self.wrong(&error))?;
-                self.keep(document, &value, template.spec.into());
+                let template: ClusterAnalysisTemplate = yaml::typed(value).map_err(wrong)?;
+                self.keep(name, document, template.spec.into());
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn keep(&mut self, document: &Document, value: &Value, spec: AnalysisTemplateSpec) {
-        self.point(document, admission::check_template(&spec));
-        self.templates.insert(value["metadata"]["name"].as_str().unwrap_or_default().to_owned(), spec);
-    }
-
-    /// All that is wrong, at once.
-    fn complain(&self) -> Result<(), CliError> {
-        if self.found.is_empty() {
-            return Ok(());
-        }
-        Err(CliError::Failed(format!(
-            "{} cannot be released between two addresses:\n{}",
-            self.name,
-            self.found.join("\n")
-        )))
-    }
-
-    fn point(&mut self, document: &Document, findings: Vec<Finding>) {
-        for finding in findings {
-            let at = document.position(&finding.path);
-            let Finding { path, message, .. } = finding;
-            self.found.push(format!("{}:{}:{}  error   {path}: {message}", self.name, at.line, at.column));
-        }
+    fn keep(&mut self, name: &str, document: &Document, spec: AnalysisTemplateSpec) {
+        self.refusal.extend(name, document, admission::check_template(&spec));
+        self.templates.insert(document.text("/metadata/name").unwrap_or_default().to_owned(), spec);
     }
 
     /// Templates that the Rollout names and that are not in this file: the built-in ones that count what the proxy counts.
@@ -186,6 +161,12 @@ fn named_templates(spec: &RolloutSpec) -> Vec<(String, TemplateRef)> {
 mod tests {
     use super::*;
 
+    fn parsed(text: &str) -> Result<Manifest, CliError> {
+        let mut reader = Files::default();
+        let file = reader.read("web.yaml", text.as_bytes())?;
+        parse(&mut reader, &[file])
+    }
+
     fn file(spec: &str) -> String {
         format!("apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {{name: web}}\nspec:\n{spec}")
     }
@@ -196,7 +177,7 @@ mod tests {
             "  analysis: {templates: [{name: golden-signals}, {name: own}]}\n  strategy: {canary: {steps: [{setWeight: 10}]}}\n",
         ) + "---\napiVersion: glidepath.dev/v1alpha1\nkind: AnalysisTemplate\nmetadata: {name: own}\nspec:\n  metrics: \
                [{name: e, ratio: {bad: {builtin: errors}, total: {builtin: requests}}}]\n---\nkind: Service\n";
-        let manifest = parse(&text, "web.yaml").unwrap();
+        let manifest = parsed(&text).unwrap();
         assert!(manifest.templates.contains_key("own") && manifest.templates.len() == 1);
         assert_eq!(manifest.rollout.spec.replicas, Some(1));
     }
@@ -205,7 +186,7 @@ mod tests {
     fn what_cannot_be_done_is_pointed_at() {
         let two = file("  strategy: {canary: {}}\n---\n") + &file("  strategy: {canary: {}}\n");
         for (text, said) in [
-            ("kind: Service\n".to_owned(), "web.yaml: there is no Rollout"),
+            ("kind: Service\n".to_owned(), "there is no Rollout in web.yaml"),
             (two, "two Rollouts"),
             (
                 file("  strategy:\n    canary:\n      steps:\n        - setCanaryScale: {replicas: 2}\n"),
@@ -222,7 +203,7 @@ mod tests {
                 "no AnalysisTemplate \"mine\" in these files or built in",
             ),
         ] {
-            let error = parse(&text, "web.yaml").unwrap_err().to_string();
+            let error = parsed(&text).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     io::ErrorKind,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -22,6 +22,7 @@ use crate::{
         args::global::Global,
         exit::{CliError, Exit},
         interrupt::Interrupts,
+        offline::lint::files::Files,
     },
     clock::SystemClock,
     local::{
@@ -46,7 +47,8 @@ const FILE_EVERY: Duration = Duration::from_secs(1);
 /// Runs until it is interrupted.
 pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     check(args)?;
-    let manifest = load(&args.file)?;
+    let paths = args.files.all()?;
+    let manifest = load(&paths)?;
     let path = folder_path(args, &manifest.rollout)?;
     let folder = hold(&path).await?;
     let listener = listen(args.listen).await?;
@@ -66,7 +68,7 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
         let (site, health, stop) = (site.clone(), args.health.clone(), stop.clone());
         async move { drive(&site, health, stop).await }
     });
-    let told = tell(&mut lines, &mut interrupts, &site, &args.file, manifest).await;
+    let told = tell(&mut lines, &mut interrupts, &site, &paths, manifest).await;
     stop.cancel();
     let drained = drain(server, &mut interrupts).await;
     api.abort();
@@ -161,17 +163,17 @@ async fn tell(
     lines: &mut Lines,
     interrupts: &mut Interrupts,
     site: &Site,
-    path: &Path,
+    paths: &[PathBuf],
     manifest: Manifest,
 ) -> Result<(), CliError> {
-    let mut watched = Watched { seen: stamp(path), manifest };
+    let mut watched = Watched { seen: stamps(paths), manifest };
     let mut look = tokio::time::interval(FILE_EVERY);
     loop {
         tokio::select! {
             () = interrupts.come() => return Ok(()),
             news = lines.next() => lines.print(news)?,
             _ = look.tick() => {
-                if let Some(text) = watched.reread(site, path) {
+                if let Some(text) = watched.reread(site, paths) {
                     lines.say(&text)?;
                 }
             }
@@ -179,35 +181,44 @@ async fn tell(
     }
 }
 
-/// The file as it was read last.
+/// The files as they were read last.
 struct Watched {
-    seen: Option<(SystemTime, u64)>,
+    seen: Option<Vec<Stamp>>,
     manifest: Manifest,
 }
 
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
-    let data = std::fs::metadata(path).ok()?;
-    Some((data.modified().ok()?, data.len()))
+/// A file, when it was last written, and its size.
+type Stamp = (PathBuf, SystemTime, u64);
+
+/// All files that the paths name; none while one of them cannot be read.
+fn stamps(paths: &[PathBuf]) -> Option<Vec<Stamp>> {
+    let stamp = |path: PathBuf| {
+        let data = std::fs::metadata(&path).ok()?;
+        Some((path, data.modified().ok()?, data.len()))
+    };
+    Files::default().named(paths).ok()?.into_iter().map(stamp).collect()
 }
 
 impl Watched {
-    /// Takes a changed file over; what there is to say of it.
-    fn reread(&mut self, site: &Site, path: &Path) -> Option<String> {
-        let now = stamp(path)?;
-        if self.seen == Some(now) {
+    /// Takes changed files over; what there is to say of them.
+    fn reread(&mut self, site: &Site, paths: &[PathBuf]) -> Option<String> {
+        let now = stamps(paths)?;
+        if self.seen.as_ref() == Some(&now) {
             return None;
         }
         self.seen = Some(now);
-        let next = match load(path) {
+        let next = match load(paths) {
             Ok(next) if next == self.manifest => return None,
             Ok(next) => next,
             Err(error) => return Some(format!("{error}\n  the previous version of the file stays in effect")),
         };
         let taken = site.apply_templates(next.templates.clone()).and_then(|()| site.apply(next.rollout.clone()));
         self.manifest = next;
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let changed = format!("{} has changed", names.join(", "));
         Some(match taken {
-            Ok(_) => format!("{} has changed and was applied", path.display()),
-            Err(error) => format!("{} has changed and was not applied: {error}", path.display()),
+            Ok(_) => format!("{changed} and was applied"),
+            Err(error) => format!("{changed} and was not applied: {error}"),
         })
     }
 }

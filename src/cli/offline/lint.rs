@@ -1,20 +1,34 @@
 //! `glidepath lint`: checks files without a cluster, and points at file, line, column and field.
 
+mod advice;
 pub(in crate::cli) mod check;
+mod familiar;
 pub(in crate::cli) mod files;
+mod foreign;
+mod formats;
+mod forms;
+pub(in crate::cli) mod indentation;
 mod neighbours;
 pub(in crate::cli) mod object;
 mod pods;
-mod report;
+mod promql;
+mod readable;
+mod references;
+pub(in crate::cli) mod report;
 pub(in crate::cli) mod schema;
 mod templates;
+mod unknown;
 mod written;
 
 use std::path::PathBuf;
 
 use crate::cli::{
-    args::global::Global,
+    args::{
+        files::FileArgs,
+        global::{Global, OutputFormat},
+    },
     exit::{CliError, Exit},
+    offline::format::only,
     render::{
         output::{self, print},
         paint::Paint,
@@ -30,26 +44,47 @@ pub use report::{Report, Reported};
 Checks the fields, types and bounds of every Glidepath object, the templates and arguments that a Rollout references, and its
 pod template (or that of the adopted Deployment, if it is among the files) as the API server validates a Deployment's:
 fields and types of Kubernetes 1.33 to 1.37, names, ports, volumes, probes, resources and selectors.
+Services, VirtualServices, DestinationRules and autoscalers among the files are compared with the Rollouts that they belong to.
+
+Formats for CI: -o sarif (code scanning), -o junit, -o github (annotations of GitHub Actions). The shape of -o json is in
+docs/cli.md.
 
 Examples:
   glidepath lint rollouts/
-  glidepath lint rollout.yaml -o json
+  glidepath lint -f rollout.yaml -f templates/ -o json
+  glidepath lint rollouts/ -o github
   kustomize build . | glidepath lint -")]
 pub struct LintArgs {
-    /// Files, folders (their .yaml, .yml and .json files), or `-` for standard input
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
+    /// What is checked.
+    #[command(flatten)]
+    pub files: FileArgs,
 }
+
+const FORMATS: [OutputFormat; 6] = [
+    OutputFormat::Table,
+    OutputFormat::Json,
+    OutputFormat::Yaml,
+    OutputFormat::Sarif,
+    OutputFormat::Junit,
+    OutputFormat::Github,
+];
 
 /// Prints the findings; an error among them fails the command.
 pub fn run(args: &LintArgs, global: &Global) -> Result<Exit, CliError> {
-    let report = lint(&args.paths)?;
-    let text = match output::value(global.output, &report.json())? {
-        Some(text) => text,
-        None => report.text(Paint { on: global.color_on() }),
-    };
-    print(&text)?;
+    only(global.output, "lint", &FORMATS)?;
+    let report = lint(&args.files.all()?)?;
+    print(&shown(&report, global)?)?;
     Ok(if report.failed() { Exit::Failed } else { Exit::Done })
+}
+
+fn shown(report: &Report, global: &Global) -> Result<String, CliError> {
+    let value = match global.output {
+        OutputFormat::Junit => return Ok(formats::junit(report)),
+        OutputFormat::Github => return Ok(formats::github(report)),
+        OutputFormat::Sarif => output::value(OutputFormat::Json, &formats::sarif(report))?,
+        other => output::value(other, &report.json())?,
+    };
+    Ok(value.unwrap_or_else(|| report.text(Paint { on: global.color_on() })))
 }
 
 /// Checks the files under these paths.

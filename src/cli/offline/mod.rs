@@ -1,5 +1,8 @@
 //! The verbs that need files and no cluster.
 
+mod format;
+mod junit;
 pub mod lint;
 pub mod plan;
+pub(super) mod refusal;
 pub mod simulate;

@@ -2,11 +2,15 @@
 
 mod columns;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use columns::{Columns, Row, labelled, lines};
 
-use super::lint::{check, files::Files};
+use super::{
+    format::only,
+    lint::{check, files::Files},
+    refusal::Refusal,
+};
 use crate::{
     api::{
         analysis::TemplateRef,
@@ -14,10 +18,12 @@ use crate::{
         metadata::PodMetadata,
         pod_count::MOST_PODS,
         rollout::RolloutSpec,
-        validate::Severity,
     },
     cli::{
-        args::global::{Global, OutputFormat},
+        args::{
+            files::FileArgs,
+            global::{Global, OutputFormat},
+        },
         exit::{CliError, Exit},
         render::output::{self, print},
     },
@@ -27,58 +33,57 @@ use crate::{
         peak::Release,
     },
     view::{phrases, step},
-    yaml::{self, Document, Position, YamlError},
+    yaml::{self, Document, YamlError},
 };
 
 /// Preview the release of a Rollout file
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   glidepath plan rollouts/checkout.yaml
+  glidepath plan -f rollouts/ --replicas 20
   kustomize build . | glidepath plan -")]
 pub struct PlanArgs {
-    /// The file, or `-` for standard input
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    /// What is planned.
+    #[command(flatten)]
+    pub files: FileArgs,
     /// The number of pods; default: the file's replicas, else 10
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_PODS)))]
     pub replicas: Option<u32>,
 }
 
+const FORMATS: [OutputFormat; 4] = [OutputFormat::Table, OutputFormat::Json, OutputFormat::Yaml, OutputFormat::Name];
+const CANNOT: &str = "cannot plan a release with these errors";
+
 /// What is planned with when neither the file nor the command line says how many pods there are.
 const USUAL_REPLICAS: u32 = 10;
 
-/// Prints one timeline per Rollout in the file.
+/// Prints one timeline per Rollout in the files.
 pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, CliError> {
+    only(global.output, "plan", &FORMATS)?;
     print(&shown(&plans(args)?, global.output, global.width())?)?;
     Ok(Exit::Done)
 }
 
-/// Reads, checks and plans every Rollout in the file.
+/// Reads, checks and plans every Rollout in the files.
 pub fn plans(args: &PlanArgs) -> Result<Vec<Plan>, CliError> {
-    let mut files = Files::default();
-    let file = files.one(&args.file)?;
-    let placed = |at: Position, text: &str| format!("{}:{}:{}: {text}", file.name, at.line, at.column);
-    let failed = |error: &YamlError| CliError::Failed(placed(error.position(), &error.to_string()) + LINT);
-    let documents: Result<Vec<Document>, _> = files.documents(&file).map_err(|e| failed(&e))?.into_iter().collect();
-    let documents = documents.map_err(|error| failed(&error))?;
-    let rollouts: Vec<&Document> = documents.iter().filter(|d| d.text("/kind") == Some("Rollout")).collect();
-    if rollouts.is_empty() {
-        return Err(CliError::Failed(format!("there is no Rollout in {}", file.name)));
-    }
-    let mut plans = Vec::new();
-    for document in rollouts {
-        let found = check::object(document, None).into_iter().filter(|finding| finding.severity == Severity::Error);
-        let wrong: Vec<String> =
-            found.map(|f| placed(document.position(&f.path), &format!("{}: {}", f.path, f.message))).collect();
-        if !wrong.is_empty() {
-            return Err(CliError::Failed(wrong.join("\nerror: ") + LINT));
+    let mut reader = Files::default();
+    let files = reader.collect(&args.files.all()?)?;
+    let (mut refusal, mut plans) = (Refusal::default(), Vec::new());
+    for file in &files {
+        let documents = refusal.documents(&mut reader, file);
+        for document in documents.iter().filter(|one| one.text("/kind") == Some("Rollout")) {
+            if refusal.extend(&file.name, document, check::object(document, None)) {
+                plans.extend(of_document(document, args.replicas));
+            }
         }
-        plans.push(of_document(document, args.replicas).map_err(|error| failed(&error))?);
+    }
+    refusal.check(CANNOT)?;
+    if plans.is_empty() {
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        return Err(CliError::Failed(format!("there is no Rollout in {}", names.join(", "))));
     }
     Ok(plans)
 }
-
-const LINT: &str = "; 'glidepath lint' checks it";
 
 fn shown(plans: &[Plan], format: OutputFormat, width: usize) -> Result<String, CliError> {
     if format == OutputFormat::Name {

@@ -4,13 +4,17 @@
 
 mod args;
 mod chances;
+mod layout;
 mod read;
+mod report;
 pub(in crate::cli) mod scenario;
 mod statistics;
 mod tell;
+mod without_data;
 
-use serde_json::Value;
+use std::io::IsTerminal as _;
 
+use super::{format::only, junit};
 use crate::{
     cli::{
         args::global::{Global, OutputFormat},
@@ -25,48 +29,82 @@ use crate::{
 
 pub use args::SimulateArgs;
 pub use read::{Loaded, load};
+use report::{Played, Report};
 pub use tell::failure;
+use tell::{Screen, WIDEST};
+
+const FORMATS: [OutputFormat; 4] = [OutputFormat::Table, OutputFormat::Json, OutputFormat::Yaml, OutputFormat::Junit];
 
 /// Plays. A failed expectation fails the command.
 pub fn run(args: &SimulateArgs, global: &Global) -> Result<Exit, CliError> {
     let format = if args.json { OutputFormat::Json } else { global.output };
-    let paint = Paint { on: global.color_on() };
-    if let Some(file) = &args.file {
-        let table = chances::table(file, args)?;
-        print(&match output::value(format, &table.json())? {
-            Some(text) => text,
-            None => table.text(paint),
-        })?;
-        return Ok(if table.broken().is_empty() { Exit::Done } else { Exit::Failed });
-    }
-    let mut passed = true;
-    let mut values = Vec::new();
-    for path in &args.scenario {
-        for loaded in load(path)? {
-            let (value, text, good) = match args.runs.unwrap_or(1) {
-                1 => once(&loaded, args.seed, paint)?,
-                runs => statistics::play(&loaded, args.seed, runs, paint)?,
-            };
-            passed &= good;
-            if output::value(format, &value)?.is_none() {
-                print(&text)?;
-            }
-            values.push(value);
-        }
-    }
-    if let Some(text) = output::value(format, &Value::Array(values))? {
-        print(&text)?;
-    }
-    Ok(if passed { Exit::Done } else { Exit::Failed })
+    only(format, "simulate", &FORMATS)?;
+    let screen = Screen { paint: Paint { on: global.color_on() }, width: width(global) };
+    let report =
+        if args.scenario.is_empty() { estimates(args, format, screen)? } else { scenarios(args, format, screen)? };
+    print(&match format {
+        OutputFormat::Junit => junit::document("glidepath simulate", &[report.suite()]),
+        other => output::value(other, &report.json())?.unwrap_or_default(),
+    })?;
+    Ok(if report.passed() { Exit::Done } else { Exit::Failed })
 }
 
-/// One seed of one scenario: as JSON, human-readable, and whether it passed.
-fn once(loaded: &Loaded, seed: Option<u64>, paint: Paint) -> Result<(Value, String, bool), CliError> {
+/// Whoever reads from a pipe or a file has room.
+fn width(global: &Global) -> usize {
+    if std::io::stdout().is_terminal() { global.width().min(WIDEST) } else { WIDEST }
+}
+
+/// Estimates the outcomes of every Rollout; each is printed when it is done.
+fn estimates(args: &SimulateArgs, format: OutputFormat, screen: Screen) -> Result<Report, CliError> {
+    let mut report = Report::default();
+    let settings = read::rollout_files(&args.files.all()?)?;
+    let alone = settings.len() == 1;
+    for (name, setting) in settings {
+        if let Some(why) = chances::unpredictable(&setting) {
+            if alone {
+                return Err(CliError::Usage(format!("{name}: {why}")));
+            }
+            if format == OutputFormat::Table {
+                print(&format!("{name}  skipped: {why}\n"))?;
+            }
+            report.estimates.push(Played::skipped(&name, why));
+            continue;
+        }
+        let table = chances::table(&name, &setting, args)?;
+        if format == OutputFormat::Table {
+            print(&table.text(screen))?;
+        }
+        report.estimates.push(Played { value: table.json(), case: table.case() });
+    }
+    Ok(report)
+}
+
+/// Plays every scenario; each is printed when it is done.
+fn scenarios(args: &SimulateArgs, format: OutputFormat, screen: Screen) -> Result<Report, CliError> {
+    let mut report = Report::default();
+    for path in &args.scenario {
+        for loaded in load(path)? {
+            let (played, text) = match args.runs.unwrap_or(1) {
+                1 => once(&loaded, args.seed, screen)?,
+                runs => statistics::play(&loaded, args.seed, runs, screen.paint)?,
+            };
+            if format == OutputFormat::Table {
+                print(&text)?;
+            }
+            report.scenarios.push(played);
+        }
+    }
+    Ok(report)
+}
+
+/// One seed of one scenario, and what is printed of it.
+fn once(loaded: &Loaded, seed: Option<u64>, screen: Screen) -> Result<(Played, String), CliError> {
     if let Some(why) = loaded.skipped() {
-        let value = serde_json::json!({ "file": loaded.name, "skipped": why });
-        return Ok((value, format!("{}  skipped: {why}\n", loaded.name), true));
+        return Ok((Played::skipped(&loaded.name, why), format!("{}  skipped: {why}\n", loaded.name)));
     }
     let player = Player::new(&loaded.setting, seed).ok_or_else(|| read::no_rollout(&loaded.name))?;
     let story = player.play();
-    Ok((tell::json(loaded, &story), tell::text(loaded, &story, paint), story.passed()))
+    let failure = story.failure.as_ref().map(|broken| failure(loaded, story.seed, broken, Paint { on: false }));
+    let value = tell::json(loaded, &story);
+    Ok((Played::of(&loaded.name, value, failure), tell::text(loaded, &story, screen)))
 }

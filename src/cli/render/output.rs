@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use super::printable::printable;
 use crate::{
     api::Rollout,
-    cli::{args::global::OutputFormat, exit::CliError},
+    cli::{
+        args::global::{FOR_CI, OutputFormat},
+        exit::CliError,
+    },
     view::{
         document::{Shape, document, schema},
         explanation::Explanation,
@@ -44,7 +47,7 @@ pub fn shape<T: Shape>(
     match format {
         OutputFormat::Name => objects(format, std::slice::from_ref(rollout), false),
         OutputFormat::Table | OutputFormat::Wide => Ok(None),
-        OutputFormat::Json | OutputFormat::Yaml | OutputFormat::JsonPath(_) => {
+        _ => {
             let document = document(rollout, &shape());
             value(format, &document.map_err(|error| CliError::Failed(format!("cannot print the status: {error}")))?)
         }
@@ -66,6 +69,9 @@ pub fn value(format: OutputFormat, value: &Value) -> Result<Option<String>, CliE
         OutputFormat::Yaml => crate::yaml::write(value).map_err(|e| e.to_string()),
         OutputFormat::JsonPath(template) => Ok(template.render(value)),
         OutputFormat::Table | OutputFormat::Wide | OutputFormat::Name => return Ok(None),
+        OutputFormat::Sarif | OutputFormat::Junit | OutputFormat::Github => {
+            return Err(CliError::Usage(FOR_CI.into()));
+        }
     };
     text.map(Some).map_err(|error| CliError::Failed(format!("cannot print the object: {error}")))
 }

@@ -30,8 +30,37 @@ pub fn text() -> String {
     for verb in &verbs {
         out += &section(verb, &format!("glidepath {}", verb.get_name()));
     }
-    out
+    out + REPORTS
 }
+
+/// Kept by a snapshot of each report and by a test that looks for its fields here (`tests/it/lint.rs`).
+const REPORTS: &str = "
+## Reports for scripts
+
+`lint` and `simulate` print a report with `-o json` or `-o yaml`. Its `apiVersion` is `glidepath.dev/cli/v1`, and changes when a
+field is renamed, removed or given another meaning; fields may be added.
+
+`kind` `LintReport`:
+
+| Field | Meaning |
+| --- | --- |
+| `errors`, `warnings` | how many findings are errors and warnings |
+| `files` | how many files were read |
+| `checked` | how many Glidepath objects were checked; 0 fails the command |
+| `otherKinds` | how many objects of other kinds there are |
+| `findings` | by file, line and column: `file`, `line` and `column` (from 1), `severity` (`error` or `warning`), `path` (the field; empty for a file that cannot be read) and `message` |
+
+`kind` `SimulationReport`:
+
+| Field | Meaning |
+| --- | --- |
+| `passed` | whether every expectation was met, and no invariant broke |
+| `scenarios` | of `--scenario`: `file`, `description`, `seed`, `passed`, `failure` (null, or `path`, `line`, `column`, `at`, `wanted`, `seen`, `place`), `end`, `expectationsMet`, `requestsLost`, `versions` (`image`, `requests`, `errors`), `releases` (`image`, `at`, `outcome`, `held`, `ended`, `requests`, `errors`) and `timeline` (`at`, `kind`, `text`). With `--runs`: `runs`, `firstSeed`, `passed` (how many runs), `lastRelease` and `firstFailure`. A scenario for a cluster only has `skipped` |
+| `estimates` | of the files of Rollouts: `file`, `rps`, `runs`, `firstSeed`, `rows`, `withoutData` (`metric`, `template`, `required`, `why`) and `broken` (invariants that broke: bugs) |
+
+A row has the kind of `version`, `when` its fault begins, and the `result`: `releases`, `outcomes` (the share of each),
+`secondsToOutcome` (`p50` and `p90`, or null), and the average `requests` and `errors` of the new version.
+";
 
 fn section(verb: &Command, name: &str) -> String {
     let nested: Vec<&Command> = verb.get_subcommands().collect();

@@ -10,6 +10,7 @@ use std::{
 use fastrand::Rng;
 use glidepath::{
     cli::{
+        args::files::FileArgs,
         local,
         offline::{lint, plan, simulate},
     },
@@ -64,10 +65,12 @@ fn run(path: &Path) {
     if let Ok(report) = lint::lint(&[path.to_owned()]) {
         report.text(glidepath::cli::render::paint::Paint { on: false });
     }
-    for plan in plan::plans(&plan::PlanArgs { file: path.to_owned(), replicas: None }).unwrap_or_default() {
+    for plan in
+        plan::plans(&plan::PlanArgs { files: FileArgs::of(&[path.to_owned()]), replicas: None }).unwrap_or_default()
+    {
         plan.text(80);
     }
-    let _ = local::load(path);
+    let _ = local::load(&[path.to_owned()]);
     for loaded in simulate::load(path).unwrap_or_default() {
         if let Some(player) = Player::new(&loaded.setting, None) {
             let story = player.play();

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     files::{File, Files},
+    foreign,
     neighbours::{self, key},
-    object,
+    object, references,
     report::Report,
     templates::Known,
     written::{LinesOf, as_written},
@@ -14,20 +15,20 @@ use crate::{
     api::{
         GROUP,
         analysis::AnalysisTemplateSpec,
-        crds,
         validate::{Finding, Severity},
     },
     cli::offline::simulate::scenario,
-    yaml::{self, Document, Position, YamlError},
+    yaml::{self, Document, Position},
 };
 
 /// Checks all files together: a Rollout in one may use a template in another.
 pub(super) fn all(files: &[File], reader: &mut Files) -> Report {
-    let mut report = Report { files: files.len(), ..Report::default() };
+    let names = files.iter().map(|file| file.name.clone()).collect();
+    let mut report = Report { names, ..Report::default() };
     let mut documents = Vec::new();
     for file in files {
         let before = report.findings.len();
-        let found = read(file, reader, &mut report);
+        let found = reader.readable(file, &mut report);
         if found.is_empty() && report.findings.len() == before {
             let nothing = "the file is empty".to_owned();
             report.add(&file.name, Position { line: 1, column: 1 }, Severity::Warning, "", nothing);
@@ -36,9 +37,10 @@ pub(super) fn all(files: &[File], reader: &mut Files) -> Report {
     }
     let known = known_templates(documents.iter().map(|(_, document)| document));
     let adopted = adopted(documents.iter().map(|(_, document)| document));
+    let mut mismatches = mismatches(&documents);
     let (mut seen, mut lines) = (HashSet::new(), LinesOf::new(""));
     // Each is dropped when it is checked: the positions of its fields take memory too.
-    for (file, document) in documents {
+    for (index, (file, document)) in documents.into_iter().enumerate() {
         let document = &document;
         let mut found = match what(document) {
             What::Ours => {
@@ -51,6 +53,7 @@ pub(super) fn all(files: &[File], reader: &mut Files) -> Report {
             }
             What::Doubtful(finding) => vec![finding],
         };
+        found.extend(mismatches.remove(&index).unwrap_or_default());
         if is_ours(document) {
             found.extend(repeated(&file.name, document, &mut seen));
         }
@@ -68,20 +71,15 @@ pub(super) fn all(files: &[File], reader: &mut Files) -> Report {
     report
 }
 
-fn read(file: &File, reader: &mut Files, report: &mut Report) -> Vec<Document> {
-    let mut add = |error: &YamlError| {
-        report.add(&file.name, error.position(), Severity::Error, "", format!("not readable as YAML: {error}"));
-    };
-    match reader.documents(file) {
-        Err(error) => {
-            add(&error);
-            Vec::new()
-        }
-        Ok(results) => {
-            let read = results.into_iter().filter_map(|result| result.map_err(|error| add(&error)).ok());
-            read.flat_map(|one| if one.is_list() { one.into_entries("items") } else { vec![one] }).collect()
-        }
+/// What does not fit between objects, by the index of the document where it is written.
+fn mismatches(documents: &[(&File, Document)]) -> HashMap<usize, Vec<Finding>> {
+    let named: Vec<(&str, &Document)> =
+        documents.iter().map(|(file, document)| (file.name.as_str(), document)).collect();
+    let mut by_document: HashMap<usize, Vec<Finding>> = HashMap::new();
+    for (index, finding) in references::check(&named) {
+        by_document.entry(index).or_default().push(finding);
     }
+    by_document
 }
 
 /// Files in the order in which they were named, findings by line.
@@ -97,7 +95,7 @@ fn sort(report: &mut Report, files: &[File]) {
 enum What {
     Ours,
     Other,
-    /// Probably meant to be ours; says why it is not.
+    /// Probably meant to be ours, or another tool's; says why it is not checked.
     Doubtful(Finding),
 }
 
@@ -111,15 +109,7 @@ fn what(document: &Document) -> What {
             "is not a Kubernetes object: a map with apiVersion, kind and metadata",
         ));
     }
-    let kind = document.text("/kind").unwrap_or_default();
-    match document.text("/apiVersion") {
-        _ if !crds::kinds().any(|ours| ours == kind) => What::Other,
-        None => What::Doubtful(Finding::error("apiVersion", "is missing; write glidepath.dev/v1alpha1")),
-        Some(other) => {
-            let words = format!("a {kind} of {other} is not checked; Glidepath's apiVersion is glidepath.dev/v1alpha1");
-            What::Doubtful(Finding::warning("apiVersion", words))
-        }
-    }
+    foreign::mistaken(document).map_or(What::Other, What::Doubtful)
 }
 
 fn is_ours(document: &Document) -> bool {

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::{indentation::explained, report::Report};
 use crate::{
+    api::validate::Severity,
     cli::exit::CliError,
     yaml::{self, Document, YamlError, limits::CALL_BYTES},
 };
@@ -51,6 +53,15 @@ impl Files {
         Ok(files)
     }
 
+    /// The files that the paths name, folders searched, in the order in which they are read.
+    pub fn named(&mut self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+        let mut found = Vec::new();
+        for path in paths {
+            self.search(path, 0, &mut found)?;
+        }
+        Ok(found)
+    }
+
     /// Reads the one file that the path names.
     pub fn one(&mut self, path: &Path) -> Result<File, CliError> {
         if path.is_dir() {
@@ -60,18 +71,24 @@ impl Files {
     }
 
     /// The documents of a file.
-    pub fn documents(&mut self, file: &File) -> Result<Vec<Result<Document, YamlError>>, YamlError> {
+    fn documents(&mut self, file: &File) -> Result<Vec<Result<Document, YamlError>>, YamlError> {
         self.budget.read(&file.text)
     }
 
-    /// The documents of a file in which nothing may be wrong.
-    pub fn whole_documents(&mut self, file: &File) -> Result<Vec<Document>, CliError> {
-        let placed = |error: &YamlError| {
-            let at = error.position();
-            CliError::Failed(format!("{}:{}:{}: not readable as YAML: {error}", file.name, at.line, at.column))
+    /// The documents of a file, those of lists one by one. What is not readable is reported.
+    pub fn readable(&mut self, file: &File, report: &mut Report) -> Vec<Document> {
+        let mut add = |error: &YamlError| {
+            report.add(&file.name, error.position(), Severity::Error, "", explained(&file.text, error));
         };
-        let read = self.documents(file).map_err(|error| placed(&error))?;
-        read.into_iter().map(|document| document.map_err(|error| placed(&error))).collect()
+        match self.documents(file) {
+            Err(error) => {
+                add(&error);
+                Vec::new()
+            }
+            Ok(read) => {
+                read.into_iter().filter_map(|one| one.map_err(|error| add(&error)).ok()).flat_map(entries).collect()
+            }
+        }
     }
 
     fn open(&mut self, path: &Path) -> Result<File, CliError> {
@@ -118,6 +135,11 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// The objects of a list, as `kubectl get -o yaml` prints several; else the document itself.
+fn entries(document: Document) -> Vec<Document> {
+    if document.is_list() { document.into_entries("items") } else { vec![document] }
 }
 
 /// The API server takes UTF-8 alone; a Latin-1 letter would be another one there.

@@ -7,9 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    pods,
+    advice, pods, readable,
     schema::{self, hint},
     templates::{self, Known},
+    unknown::UNKNOWN,
 };
 use crate::{
     api::{
@@ -21,7 +22,7 @@ use crate::{
     evidence::resolve::{self, ResolveError},
     router,
     source::DIALECT,
-    yaml::{self, Document, YamlError},
+    yaml::Document,
 };
 
 /// Everything wrong with one object. Without known templates it is not asked whether those that it names exist.
@@ -39,6 +40,7 @@ pub(in crate::cli) fn check(document: &Document, known: Option<&Known>) -> Vec<F
     let more = match kind {
         "Rollout" => typed(document, &found, |spec: &RolloutSpec| {
             let mut found = validate::rollout(spec);
+            found.extend(advice::rollout(spec));
             found.extend(router::unmet(spec));
             found.extend(known.map(|known| templates::check(spec, known)).unwrap_or_default());
             found
@@ -62,7 +64,7 @@ fn together(mut found: Vec<Finding>, more: Vec<Finding>) -> Vec<Finding> {
 /// A misspelt field leaves its object without the right one; saying both hides which of them is to be fixed.
 fn without_echoes(found: Vec<Finding>) -> Vec<Finding> {
     let mut echoes = HashSet::new();
-    for finding in found.iter().filter(|finding| finding.message.starts_with("unknown field")) {
+    for finding in found.iter().filter(|finding| finding.message.starts_with(UNKNOWN)) {
         let Some((object, _)) = finding.path.rsplit_once('.') else { continue };
         echoes.insert(object.to_owned());
         let meant = finding.message.rsplit_once("did you mean ").map(|(_, name)| name.trim_end_matches('?'));
@@ -90,30 +92,30 @@ fn envelope(document: &Document) -> Vec<Finding> {
     found
 }
 
-/// Checks the spec as its type. What the schema has already reported about a field is not repeated with serde's
-/// message.
+/// Checks the spec as its type, as far as it can be read. What the schema has already reported about a field is not repeated
+/// with serde's message, and nothing is said that follows from a field that cannot be read.
 fn typed<T: DeserializeOwned>(
     document: &Document,
     said: &[Finding],
     check: impl Fn(&T) -> Vec<Finding>,
 ) -> Vec<Finding> {
     let spec = document.value.get("spec").unwrap_or(&Value::Null);
-    match yaml::typed::<T>(spec) {
-        Ok(spec) => check(&spec),
-        Err(_) if spec.is_null() => Vec::new(),
-        Err(YamlError::Shape { path, message }) => {
-            let path = if path == "." { "spec".to_owned() } else { format!("spec.{path}") };
-            // serde stops at the first mistake; the schema's walk names a missing field one level deeper.
-            let known = said.iter().any(|finding| finding.path.starts_with(&path) || path.starts_with(&finding.path));
-            if known { Vec::new() } else { vec![Finding::error(path, message)] }
-        }
-        Err(error) => vec![Finding::error("spec", error.to_string())],
+    if spec.is_null() {
+        return Vec::new();
     }
+    let read = readable::read::<T>(spec);
+    let mut found = read.spec.map(|spec| check(&spec)).unwrap_or_default();
+    found.retain(|finding| !readable::follows(&finding.path, &read.left_out));
+    // serde stops at the first mistake; the schema's walk names a missing field one level deeper.
+    let is_said = |path: &str| said.iter().any(|one| one.path.starts_with(path) || path.starts_with(&one.path));
+    found.extend(read.wrong.filter(|(path, _)| !is_said(path)).map(|(path, message)| Finding::error(path, message)));
+    found
 }
 
 /// The validator's findings first; what only resolving finds (conditions, selectors) is added.
 fn template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     let mut found = validate::template(spec);
+    found.extend(advice::template(spec));
     for error in resolve::check(name, spec, DIALECT) {
         let (field, problem) = match error {
             ResolveError::Invalid { field, problem, .. } => (field, problem),

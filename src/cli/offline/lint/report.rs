@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     api::validate::Severity,
     cli::render::paint::{Paint, Tone},
+    view::document::API_VERSION,
     yaml::Position,
 };
 
@@ -30,16 +31,43 @@ pub struct Reported {
 pub struct Report {
     /// The findings, by file, line and column.
     pub findings: Vec<Reported>,
-    /// How many files were read.
-    pub files: usize,
+    /// The names of the files that were read.
+    pub names: Vec<String>,
     /// How many objects of ours were checked.
     pub checked: usize,
     /// How many objects of other kinds were left alone.
     pub others: usize,
 }
 
+impl Reported {
+    /// The field and what is wrong with it.
+    pub fn text(&self) -> String {
+        if self.path.is_empty() { self.message.clone() } else { format!("{}: {}", self.path, self.message) }
+    }
+
+    /// `file:line:column`.
+    fn place(&self) -> String {
+        format!("{}:{}:{}", self.file, self.line, self.column)
+    }
+
+    /// The finding on a line of its own.
+    pub(super) fn line(&self) -> String {
+        format!("{}  {:<7} {}", self.place(), self.severity, self.text())
+    }
+}
+
 impl Report {
-    pub(super) fn add(&mut self, file: &str, at: Position, severity: Severity, path: &str, message: String) {
+    /// Why files without an object of ours fail.
+    pub const NOTHING: &'static str = "there is no Glidepath object in these files";
+
+    pub(in crate::cli::offline) fn add(
+        &mut self,
+        file: &str,
+        at: Position,
+        severity: Severity,
+        path: &str,
+        message: String,
+    ) {
         self.findings.push(Reported {
             file: file.to_owned(),
             line: at.line,
@@ -50,9 +78,9 @@ impl Report {
         });
     }
 
-    /// Whether the command failed: errors, or nothing at all that could have been checked.
+    /// Whether the command failed: errors, or no object of ours that could have been checked.
     pub fn failed(&self) -> bool {
-        self.errors() > 0 || self.checked + self.others == 0
+        self.errors() > 0 || self.checked == 0
     }
 
     /// How many findings are errors.
@@ -66,41 +94,50 @@ impl Report {
 
     /// One line per finding, `file:line:column severity path: message`, and a summary.
     pub fn text(&self, paint: Paint) -> String {
-        let places: Vec<String> = self.findings.iter().map(|f| format!("{}:{}:{}", f.file, f.line, f.column)).collect();
-        let width = places.iter().map(|place| place.chars().count()).max().unwrap_or(0);
-        let mut text = String::new();
-        for (place, finding) in places.iter().zip(&self.findings) {
-            let tone = if finding.severity == Severity::Error.as_str() { Tone::Bad } else { Tone::Warn };
-            let severity = paint.text(tone, &format!("{:<7}", finding.severity));
-            let path = if finding.path.is_empty() { String::new() } else { format!("{}: ", finding.path) };
-            text += &format!("{place:<width$}  {severity} {path}{}\n", finding.message);
-        }
-        text + &self.summary() + "\n"
+        self.lines(paint) + &self.summary() + "\n"
     }
 
-    fn summary(&self) -> String {
+    /// One line per finding.
+    pub(in crate::cli::offline) fn lines(&self, paint: Paint) -> String {
+        let places: Vec<String> = self.findings.iter().map(Reported::place).collect();
+        let width = places.iter().map(|place| place.chars().count()).max().unwrap_or(0);
+        let line = |(place, finding): (&String, &Reported)| {
+            let tone = if finding.severity == Severity::Error.as_str() { Tone::Bad } else { Tone::Warn };
+            let severity = paint.text(tone, &format!("{:<7}", finding.severity));
+            format!("{place:<width$}  {severity} {}\n", finding.text())
+        };
+        places.iter().zip(&self.findings).map(line).collect()
+    }
+
+    /// How many errors and warnings there are in how many files.
+    pub(super) fn summary(&self) -> String {
         let mut text = format!(
             "{}, {} in {}",
             counted(self.errors(), "error"),
             counted(self.count(Severity::Warning), "warning"),
-            counted(self.files, "file")
+            counted(self.names.len(), "file")
         );
         match self.others {
             0 => {}
-            others => text += &format!("; {} of other kinds not checked", counted(others, "object")),
+            others => {
+                text +=
+                    &format!("; {} of other kinds, checked only where a Rollout names them", counted(others, "object"))
+            }
         }
         if self.checked == 0 {
-            text += "; there is no Glidepath object in these files";
+            text += &format!("; {}", Report::NOTHING);
         }
         text
     }
 
-    /// `{"errors": .., "warnings": .., "findings": [..]}`.
+    /// The report for scripts; docs/cli.md describes it.
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({
+            "apiVersion": API_VERSION,
+            "kind": "LintReport",
             "errors": self.errors(),
             "warnings": self.count(Severity::Warning),
-            "files": self.files,
+            "files": self.names.len(),
             "checked": self.checked,
             "otherKinds": self.others,
             "findings": self.findings,

@@ -10,6 +10,10 @@ use std::{
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::{
+    forms,
+    unknown::{UNKNOWN, explained},
+};
 use crate::{
     api::{common::Delay, pod_count::PodCount, validate::Finding},
     yaml::join,
@@ -19,7 +23,7 @@ use crate::{
 pub(in crate::cli) fn check(schema: &Value, value: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
     walk(schema, value, "", &mut found);
-    first(found)
+    first(explained(schema, found))
 }
 
 /// The limit of findings per object.
@@ -48,7 +52,15 @@ fn walk(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
     if let Some(wanted) = schema.get("type").and_then(Value::as_str)
         && !is_type(wanted, value)
     {
-        found.push(Finding::error(path, format!("must be {}, got {}", article(wanted), kind_of(value))));
+        found.push(Finding::error(
+            path,
+            format!(
+                "must be {}, got {}{}",
+                article(wanted),
+                kind_of(value),
+                forms::advice(schema, wanted, value, path)
+            ),
+        ));
         return;
     }
     bounds(schema, value, path, found);
@@ -88,7 +100,7 @@ fn fields(schema: &Value, object: &Map<String, Value>, path: &str, found: &mut V
             Some(schema) => walk(schema, value, &join(path, key), found),
             None if known.is_some() && !is_open(schema) => {
                 let names: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-                found.push(Finding::error(join(path, key), format!("unknown field{}", hint(key, &names))));
+                found.push(Finding::error(join(path, key), format!("{UNKNOWN}{}", hint(key, &names))));
             }
             None => {}
         }

@@ -78,7 +78,10 @@ fn not_found(reference: &TemplateRef, known: &Known) -> String {
         return format!("no {kind} \"{name}\" in these files or built in; there is one of the other scope: {advice}");
     }
     let in_files = known.keys().filter(|(scope, _)| *scope == reference.cluster_scope).map(|(_, name)| name.as_str());
-    let names: Vec<&str> = in_files.chain(BUILTIN_NAMES).collect();
+    let mut names: Vec<&str> = in_files.collect();
+    // A file's own template of a built-in name takes its place.
+    let others: Vec<&str> = BUILTIN_NAMES.into_iter().filter(|name| !names.contains(name)).collect();
+    names.extend(others);
     let there = nearest(name, &names).map_or_else(
         || names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "),
         |name| format!("\"{name}\""),

@@ -2,13 +2,17 @@
 
 use std::path::PathBuf;
 
+use crate::cli::args::files::FileArgs;
+
 /// Run scenarios in virtual time, or estimate a Rollout's outcomes
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "A scenario describes a cluster, a timeline and expectations (docs/simulate.md). It runs with
 the controller's own engine and judges against a simulated cluster; hours take
 milliseconds. With --runs each scenario runs with several seeds, and statistics are
-printed. With -f only a Rollout's file is needed: it is simulated with a good version and
-bad ones.
+printed. Without --scenario only the files of Rollouts are needed: each is simulated with a
+good version and bad ones.
+
+Formats for CI: -o junit, a test case per scenario. The shape of -o json is in docs/cli.md.
 
 Exit codes: 0 everything was as it should be, 1 an expectation failed, 2 usage error
 
@@ -16,22 +20,23 @@ Examples:
   glidepath simulate --scenario tests/scenarios/*.yaml
   glidepath simulate --scenario bad-version.yaml --seed 7
   glidepath simulate --scenario bad-version.yaml --runs 200
-  glidepath simulate -f rollouts/canary.yaml --rps 50")]
+  glidepath simulate rollouts/canary.yaml --rps 50
+  kustomize build . | glidepath simulate -f -")]
 pub struct SimulateArgs {
+    /// The Rollouts to estimate outcomes for, with their AnalysisTemplates and Deployments.
+    #[command(flatten)]
+    pub files: FileArgs,
     /// Scenario files
-    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "file", conflicts_with = "file")]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["file", "paths"])]
     pub scenario: Vec<PathBuf>,
-    /// A Rollout's file or folder to estimate outcomes for, with its AnalysisTemplates and its Deployment
-    #[arg(short, long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
     /// The random seed; default: the scenario's seed, else 1
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
-    /// Run this many seeds and print statistics; default 1, with -f 200
+    /// Run this many seeds and print statistics; default 1, without --scenario 200
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub runs: Option<u32>,
-    /// Requests per second, with -f
-    #[arg(long, value_name = "NUMBER", default_value_t = 50.0, requires = "file", value_parser = rps)]
+    /// Requests per second, without --scenario
+    #[arg(long, value_name = "NUMBER", default_value_t = 50.0, conflicts_with = "scenario", value_parser = rps)]
     pub rps: f64,
     /// Print JSON, like -o json
     #[arg(long)]

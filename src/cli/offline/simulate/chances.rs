@@ -1,14 +1,13 @@
 //! What a Rollout's chances are: a good version and bad ones, each played with many seeds.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::{
     args::SimulateArgs,
-    read,
+    layout::{self, Row},
     statistics::{Shares, stories},
-    tell::clock,
+    tell::{Screen, WIDEST, clock},
+    without_data::{self, WithoutData},
 };
 use crate::{
     api::{
@@ -19,7 +18,11 @@ use crate::{
     },
     cli::{
         exit::CliError,
-        render::paint::{Paint, Tone},
+        offline::junit::Case,
+        render::{
+            paint::{Paint, Tone},
+            table::wrap,
+        },
     },
     evidence::grouped,
     sim::{
@@ -44,15 +47,8 @@ const GOOD: u32 = 10;
 const BAD: u32 = 100;
 const NEW: &str = "glidepath.dev/new-version";
 
-/// One kind of version.
-struct Row {
-    what: String,
-    when: String,
-    shares: Shares,
-}
-
 /// The chances of a Rollout.
-pub struct Table {
+pub(super) struct Table {
     name: String,
     rps: f64,
     runs: u32,
@@ -60,30 +56,31 @@ pub struct Table {
     rows: Vec<Row>,
     broken: Vec<String>,
     /// Metrics whose queries nothing answers.
-    without_numbers: Vec<String>,
+    without_data: Vec<WithoutData>,
 }
 
-/// Plays a Rollout file.
-pub fn table(file: &Path, args: &SimulateArgs) -> Result<Table, CliError> {
-    let setting = read::rollout_file(file)?;
-    if setting.rollout.as_ref().is_some_and(|rollout| rollout.spec.strategy.ab_test.is_some()) {
-        let name = file.display();
-        return Err(CliError::Usage(format!(
-            "{name}: the outcome of an A/B test depends on its users; set the conversion rate of each version in a scenario (--scenario, docs/simulate.md), or preview it with 'glidepath plan {name}'"
-        )));
-    }
+/// Why the chances of a Rollout cannot be estimated, if they cannot.
+pub(super) fn unpredictable(setting: &Setting) -> Option<&'static str> {
+    setting.rollout.as_ref()?.spec.strategy.ab_test.as_ref()?;
+    Some(
+        "the outcome of an A/B test depends on its users; set the conversion rate of each version in a scenario \
+         (--scenario, docs/simulate.md), or preview it with 'glidepath plan'",
+    )
+}
+
+/// Plays a Rollout.
+pub(super) fn table(name: &str, setting: &Setting, args: &SimulateArgs) -> Result<Table, CliError> {
     let (seed, runs) = (args.seed.unwrap_or(1), args.runs.unwrap_or(RUNS));
     let mut table = Table {
-        name: file.display().to_string(),
+        name: name.to_owned(),
         rps: args.rps,
         runs,
         seed,
         rows: Vec::new(),
         broken: Vec::new(),
-        without_numbers: Vec::new(),
+        without_data: without_data::of(setting),
     };
-    table.without_numbers = without_numbers(&setting);
-    let good = base(&setting, args.rps);
+    let good = base(setting, args.rps);
     table.add("a good version", "", &good)?;
     let usual = table.rows.first().and_then(|row| row.shares.times).map_or(LATE, |(half, _)| half);
     let late = LATE.min(usual / 2) / 10_000 * 10_000;
@@ -93,12 +90,6 @@ pub fn table(file: &Path, args: &SimulateArgs) -> Result<Table, CliError> {
     table.add("all its pods crash", "after 1m", &crashing(&good))?;
     table.add("never becomes ready", "", &never_ready(&good))?;
     Ok(table)
-}
-
-/// Threshold metrics ask for numbers of the user's own, which only a scenario can give.
-fn without_numbers(setting: &Setting) -> Vec<String> {
-    let metrics = setting.templates.values().flat_map(|template| &template.metrics);
-    metrics.filter(|metric| metric.threshold.is_some()).map(|metric| metric.name.clone()).collect()
 }
 
 fn base(setting: &Setting, rps: f64) -> Setting {
@@ -224,13 +215,8 @@ impl Table {
         Ok(())
     }
 
-    /// Invariants that broke: bugs.
-    pub fn broken(&self) -> &[String] {
-        &self.broken
-    }
-
     /// Human-readable.
-    pub fn text(&self, paint: Paint) -> String {
+    pub fn text(&self, screen: Screen) -> String {
         let title = format!(
             "{}: {} rollouts each at {} requests per second, seed {}",
             self.name,
@@ -238,23 +224,16 @@ impl Table {
             self.rps,
             self.seed
         );
-        let mut text = format!("{}\n", paint.text(Tone::Strong, &title));
-        text += &format!(
-            "{:<22} {:<15} {:>11} {:>9} {:>7}  {:>19}  {:>10}  {:>7}\n",
-            "", "", "rolled back", "promoted", "held", "to the end p50/p90", "requests", "errors"
-        );
-        for row in &self.rows {
-            text += &row.text();
+        let mut text = screen.paint.text(Tone::Strong, wrap(&title, 0, screen.width).trim_end()) + "\n";
+        for metric in &self.without_data {
+            let words = wrap(&metric.words(), 11, screen.width);
+            text += &format!("  {}  {}\n", screen.paint.text(Tone::Warn, "no data"), words.trim());
         }
-        text += "  requests and errors are averages of the new version; every pause is promoted at once,\n  and every gate approves\n";
-        if !self.without_numbers.is_empty() {
-            text += &format!(
-                "  the queries of {} have no data here, so a rollout that requires them is held; set the data in a scenario (world.series)\n",
-                self.without_numbers.join(", ")
-            );
-        }
+        text += &layout::rows(&self.rows, screen.width);
+        let averages = "requests and errors are averages of the new version; every pause is promoted at once, and every gate approves";
+        text += &wrap(averages, 2, screen.width);
         for line in self.broken.iter().take(5) {
-            text += &format!("  {}  {line}\n", paint.text(Tone::Bad, "a bug"));
+            text += &format!("  {}  {line}\n", screen.paint.text(Tone::Bad, "a bug"));
         }
         text
     }
@@ -265,24 +244,60 @@ impl Table {
             self.rows.iter().map(|row| json!({ "version": row.what, "when": row.when, "result": row.shares.json() }));
         json!({
             "file": self.name, "rps": self.rps, "runs": self.runs, "firstSeed": self.seed,
-            "rows": rows.collect::<Vec<_>>(), "broken": self.broken,
+            "rows": rows.collect::<Vec<_>>(),
+            "withoutData": self.without_data.iter().map(WithoutData::json).collect::<Vec<_>>(),
+            "broken": self.broken,
         })
+    }
+
+    /// For CI: only an invariant that broke, which is a bug, fails an estimate.
+    pub fn case(&self) -> Case {
+        let failure = self.broken.first().map(|first| (first.clone(), self.broken.join("\n")));
+        let output = self.text(Screen { paint: Paint { on: false }, width: WIDEST });
+        Case { name: self.name.clone(), failure, output, ..Case::default() }
     }
 }
 
-impl Row {
-    fn text(&self) -> String {
-        let Row { what, when, shares } = self;
-        let percent = |outcome: &str| format!("{:.1} %", 100.0 * shares.share(outcome));
-        let times = shares.times.map(|(half, most)| format!("{} / {}", clock(half), clock(most)));
-        format!(
-            "{what:<22} {when:<15} {:>11} {:>9} {:>7}  {:>19}  {:>10}  {:>7.1}\n",
-            percent("Aborted"),
-            percent("Promoted"),
-            percent("held"),
-            times.unwrap_or_else(|| "-".to_owned()),
-            grouped(shares.requests.round() as u64),
-            shares.errors
-        )
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Rollout, RolloutSpec};
+
+    fn table(spec: Value) -> Table {
+        let spec: RolloutSpec = serde_json::from_value(spec).unwrap();
+        let setting = Setting { rollout: Some(Rollout::new("web", spec)), ..Setting::default() };
+        let shares = |outcomes: &[(&str, usize)], times| Shares {
+            all: 200,
+            outcomes: outcomes.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
+            times,
+            requests: 21_304.2,
+            errors: 21.34,
+        };
+        let row = |what: &str, when: &str, shares| Row { what: what.into(), when: when.into(), shares };
+        Table {
+            name: "rollouts/blue-green.yaml".into(),
+            rps: 50.0,
+            runs: 200,
+            seed: 1,
+            rows: vec![
+                row("a good version", "", shares(&[("Promoted", 197), ("held", 3)], Some((2_700_000, 5_025_000)))),
+                row("errors 0.1 % to 1 %", "after 20m", shares(&[("Aborted", 200)], Some((1_385_000, 1_560_000)))),
+                row("never becomes ready", "", shares(&[("held", 200)], None)),
+            ],
+            broken: Vec::new(),
+            without_data: without_data::of(&setting),
+        }
+    }
+
+    #[test]
+    fn the_table_fits_narrow_terminals_and_names_the_metrics_without_data() {
+        let table = table(json!({"strategy": {"blueGreen": {"activeService": "web",
+            "prePromotionAnalysis": {"templates": [{"name": "success-rate"}, {"name": "errors"}]}}}}));
+        for width in [60, 80, 110] {
+            let text = table.text(Screen { paint: Paint { on: false }, width });
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            insta::assert_snapshot!(format!("table_{width}"), text);
+        }
+        assert_eq!(table.json()["withoutData"][0]["template"], "success-rate");
     }
 }

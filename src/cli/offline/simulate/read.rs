@@ -1,15 +1,18 @@
 //! Reads a scenario with the files that it names, and points at the place of every mistake.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::scenario;
 use crate::{
-    api::{AnalysisTemplate, ClusterAnalysisTemplate, Rollout, validate::Severity},
+    api::{AnalysisTemplate, ClusterAnalysisTemplate, Rollout},
     cli::{
         exit::CliError,
-        offline::lint::{check, files::Files},
+        offline::{
+            lint::{check, files::Files},
+            refusal::Refusal,
+        },
     },
     sim::{
         Setting, actions,
@@ -17,6 +20,8 @@ use crate::{
     },
     yaml::{self, Document, Position},
 };
+
+const CANNOT: &str = "cannot simulate with these errors";
 
 /// A scenario, ready to be played.
 pub struct Loaded {
@@ -60,62 +65,93 @@ pub fn load(path: &Path) -> Result<Vec<Loaded>, CliError> {
 
 fn documents(files: &mut Files, path: &Path) -> Result<Source, CliError> {
     let file = files.one(path)?;
-    Ok(Source { documents: files.whole_documents(&file)?, name: file.name })
+    let mut refusal = Refusal::default();
+    let documents = refusal.documents(files, &file);
+    refusal.check(CANNOT)?;
+    Ok(Source { documents, name: file.name })
 }
 
 fn one(files: &mut Files, name: &str, folder: &Path, document: &Document) -> Result<Loaded, CliError> {
     let kind = document.text("/kind").unwrap_or_default();
     if kind != "Scenario" {
-        let at = document.position("kind");
-        return Err(CliError::Failed(format!("{name}:{}:{}: kind is \"{kind}\", wanted Scenario", at.line, at.column)));
+        let message = format!("is \"{kind}\", wanted Scenario; estimate the outcomes of a Rollout without --scenario");
+        return Err(Refusal::one(CANNOT, name, document.position("kind"), "kind", message));
     }
-    let wrong: Vec<String> = errors(name, document, scenario::check(document));
-    let scenario = scenario::read(document).ok().filter(|_| wrong.is_empty());
-    let Some(scenario) = scenario else { return Err(CliError::Failed(wrong.join("\nerror: "))) };
+    let mut refusal = Refusal::default();
+    refusal.extend(name, document, scenario::check(document));
+    refusal.check(CANNOT)?;
+    let scenario = scenario::read(document)
+        .map_err(|error| Refusal::one(CANNOT, name, document.position(""), "", error.to_string()))?;
     let mut sources = vec![Source { name: name.to_owned(), documents: document.clone().into_entries("objects") }];
     for file in &scenario.files {
         sources.push(documents(files, &folder.join(file))?);
     }
     let objects = sources.iter().flat_map(|source| &source.documents).map(|document| document.value.clone()).collect();
-    let setting = setting(name, scenario, &sources)?;
+    let placed = placed(&sources);
+    let mut refusal = Refusal::default();
+    checked(&placed, &mut refusal);
+    refusal.check(CANNOT)?;
+    let setting = setting(name, scenario, placed.into_iter())?;
     Ok(Loaded { name: name.to_owned(), setting, objects, document: document.clone() })
 }
 
-fn errors(name: &str, document: &Document, found: Vec<crate::api::validate::Finding>) -> Vec<String> {
-    let errors = found.into_iter().filter(|finding| finding.severity == Severity::Error);
-    errors
-        .map(|finding| {
-            let at = document.position(&finding.path);
-            format!("{name}:{}:{}: {}: {}", at.line, at.column, finding.path, finding.message)
+/// Every Rollout of the files with what it needs, and what it is called here.
+pub(super) fn rollout_files(paths: &[PathBuf]) -> Result<Vec<(String, Setting)>, CliError> {
+    let mut reader = Files::default();
+    let (mut sources, mut refusal) = (Vec::new(), Refusal::default());
+    for file in reader.collect(paths)? {
+        sources.push(Source { documents: refusal.documents(&mut reader, &file), name: file.name });
+    }
+    let placed = placed(&sources);
+    checked(&placed, &mut refusal);
+    refusal.check(CANNOT)?;
+    let is_rollout = |document: &Document| document.text("/kind") == Some("Rollout");
+    let rollouts: Vec<usize> = (0..placed.len()).filter(|index| is_rollout(placed[*index].1)).collect();
+    if rollouts.is_empty() {
+        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        return Err(no_rollout(&names.join(", ")));
+    }
+    let alone = rollouts.len() == 1;
+    rollouts
+        .into_iter()
+        .map(|index| {
+            let (file, rollout) = placed[index];
+            let others = placed.iter().enumerate().filter(|(other, (_, document))| {
+                *other == index || !is_rollout(document) && !is_deployment_of_another(document, rollout)
+            });
+            let setting = setting(file, Scenario::default(), others.map(|(_, one)| *one))?;
+            let name = rollout.text("/metadata/name").unwrap_or_default();
+            Ok((if alone { file.to_owned() } else { format!("{file} ({name})") }, setting))
         })
         .collect()
 }
 
-/// The objects of a Rollout's file, or of its folder.
-pub fn rollout_file(path: &Path) -> Result<Setting, CliError> {
-    let mut reader = Files::default();
-    let mut sources = Vec::new();
-    for file in reader.collect(&[path.to_owned()])? {
-        sources.push(Source { documents: reader.whole_documents(&file)?, name: file.name });
-    }
-    setting(&path.display().to_string(), Scenario::default(), &sources)
+fn is_deployment_of_another(document: &Document, rollout: &Document) -> bool {
+    let adopted = rollout.text("/spec/workloadRef/name");
+    document.text("/kind") == Some("Deployment") && document.text("/metadata/name") != adopted
 }
 
-/// Puts the objects where they belong. The Rollout passes the same checks as in `lint`.
-fn setting(name: &str, scenario: Scenario, sources: &[Source]) -> Result<Setting, CliError> {
-    let placed: Vec<(&str, &Document)> = sources
-        .iter()
-        .flat_map(|source| source.documents.iter().map(|document| (source.name.as_str(), document)))
-        .collect();
+/// The documents with the names of their files.
+fn placed(sources: &[Source]) -> Vec<(&str, &Document)> {
+    let all = sources.iter().flat_map(|source| source.documents.iter().map(|one| (source.name.as_str(), one)));
+    all.collect()
+}
+
+/// The same checks as in `lint`.
+fn checked(placed: &[(&str, &Document)], refusal: &mut Refusal) {
     let all: Vec<&Document> = placed.iter().map(|(_, document)| *document).collect();
-    let mut wrong = Vec::new();
     for (index, finding) in check::objects(&all) {
         let (name, document) = placed[index];
-        wrong.extend(errors(name, document, vec![finding]));
+        refusal.extend(name, document, [finding]);
     }
-    if !wrong.is_empty() {
-        return Err(CliError::Failed(wrong.join("\nerror: ")));
-    }
+}
+
+/// Puts the objects where they belong.
+fn setting<'a>(
+    name: &str,
+    scenario: Scenario,
+    placed: impl Iterator<Item = (&'a str, &'a Document)>,
+) -> Result<Setting, CliError> {
     let mut setting = Setting { scenario, ..Setting::default() };
     for (name, document) in placed {
         place(&mut setting, name, document)?;
@@ -126,20 +162,17 @@ fn setting(name: &str, scenario: Scenario, sources: &[Source]) -> Result<Setting
 
 fn place(setting: &mut Setting, name: &str, document: &Document) -> Result<(), CliError> {
     let value = &document.value;
-    let unreadable = |error: yaml::YamlError| CliError::Failed(format!("{name}: {error}"));
+    let refused = |path: &str, message: String| Refusal::one(CANNOT, name, document.position(path), path, message);
+    let unreadable = |error: yaml::YamlError| refused("", error.to_string());
     let object_name = document.text("/metadata/name").unwrap_or_default().to_owned();
     match document.text("/kind").unwrap_or_default() {
         "Rollout" if setting.rollout.is_some() => {
-            let at = document.position("kind");
             let message = "a second Rollout is not supported yet; a scenario has one";
-            return Err(CliError::Failed(format!("{name}:{}:{}: {message}", at.line, at.column)));
+            return Err(refused("kind", message.to_owned()));
         }
         "Rollout" => setting.rollout = Some(yaml::typed::<Rollout>(value).map_err(unreadable)?),
         "Deployment" => {
-            let replicas = actions::replicas_of(value).map_err(|why| {
-                let at = document.position("spec.replicas");
-                CliError::Failed(format!("{name}:{}:{}: spec.replicas: {why}", at.line, at.column))
-            })?;
+            let replicas = actions::replicas_of(value).map_err(|why| refused("spec.replicas", why.to_string()))?;
             let template = value.pointer("/spec/template").cloned().unwrap_or(Value::Null);
             setting.deployment = Some((template, replicas.unwrap_or(1)));
         }
@@ -152,9 +185,7 @@ fn place(setting: &mut Setting, name: &str, document: &Document) -> Result<(), C
             setting.templates.insert(object_name, template.spec.into());
         }
         "HorizontalPodAutoscaler" | "ScaledObject" => {
-            let at = document.position("kind");
-            let message = "an autoscaler: not supported yet";
-            return Err(CliError::Failed(format!("{name}:{}:{}: {message}", at.line, at.column)));
+            return Err(refused("kind", "an autoscaler: not supported yet".to_owned()));
         }
         // Services and routes: the simulator's cluster has what the Rollout names.
         _ => {}

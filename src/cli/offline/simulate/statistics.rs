@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     read::{Loaded, no_rollout},
+    report::Played,
     tell,
 };
 use crate::{
@@ -57,14 +58,13 @@ pub fn stories(setting: &Setting, first: u64, runs: u32, play: impl Fn(Player) -
     stories
 }
 
-/// Runs a scenario with many seeds: as JSON, human-readable, and whether all passed.
-pub fn play(loaded: &Loaded, seed: Option<u64>, runs: u32, paint: Paint) -> Result<(Value, String, bool), CliError> {
+/// Runs a scenario with many seeds, and what is printed of it.
+pub(super) fn play(loaded: &Loaded, seed: Option<u64>, runs: u32, paint: Paint) -> Result<(Played, String), CliError> {
     if loaded.setting.rollout.is_none() {
         return Err(no_rollout(&loaded.name));
     }
     if let Some(why) = loaded.skipped() {
-        let value = json!({ "file": loaded.name, "skipped": why });
-        return Ok((value, format!("{}  skipped: {why}\n", loaded.name), true));
+        return Ok((Played::skipped(&loaded.name, why), format!("{}  skipped: {why}\n", loaded.name)));
     }
     let first = seed.or(loaded.setting.scenario.world.seed).unwrap_or(1);
     let stories = stories(&loaded.setting, first, runs, Player::play);
@@ -95,7 +95,9 @@ pub fn play(loaded: &Loaded, seed: Option<u64>, runs: u32, paint: Paint) -> Resu
         "file": loaded.name, "runs": runs, "firstSeed": first, "passed": passed, "lastRelease": shares.json(),
         "firstFailure": first_failure,
     });
-    Ok((value, text + "\n", failed.is_empty()))
+    let broken = failed.first().and_then(|story| Some((story.seed, story.failure.as_ref()?)));
+    let why = broken.map(|(seed, failure)| tell::failure(loaded, seed, failure, Paint { on: false }));
+    Ok((Played::of(&loaded.name, value, why), text + "\n"))
 }
 
 /// How releases ended, how long they took, and what they cost.

@@ -16,32 +16,45 @@ use crate::{
     },
 };
 
-/// Where a line's text begins, and where it ends.
+/// Where a line's text begins.
 const TEXT: usize = 15;
-const WIDTH: usize = 110;
+/// Longer lines are not read easily.
+pub(super) const WIDEST: usize = 110;
+
+/// What is printed on.
+#[derive(Clone, Copy)]
+pub(super) struct Screen {
+    pub paint: Paint,
+    pub width: usize,
+}
 
 /// The timeline, and what it came to.
-pub fn text(loaded: &Loaded, story: &Trace, paint: Paint) -> String {
-    let mut text = heading(loaded, story.seed, paint);
+pub(super) fn text(loaded: &Loaded, story: &Trace, screen: Screen) -> String {
+    let paint = screen.paint;
+    let mut text = heading(loaded, story.seed, screen);
     for line in &story.lines {
-        text += &one_line(line, paint);
+        text += &one_line(line, screen);
     }
     if let Some(broken) = &story.failure {
-        text += &format!("\n{}", failure(loaded, story.seed, broken, paint));
+        text += &format!("\n{}", failure_within(loaded, story.seed, broken, screen));
     } else {
-        text += &format!("  {}  {}\n", paint.text(Tone::Good, "passed"), summary(story));
+        let summary = wrap(&summary(story), 10, screen.width);
+        text += &format!("  {}  {}\n", paint.text(Tone::Good, "passed"), summary.trim());
     }
     text + "\n"
 }
 
-fn heading(loaded: &Loaded, seed: u64, paint: Paint) -> String {
+fn heading(loaded: &Loaded, seed: u64, Screen { paint, width }: Screen) -> String {
     let description = &loaded.setting.scenario.description;
-    let about =
-        if description.is_empty() { String::new() } else { format!("\n{}", wrap(description, 2, 98).trim_end()) };
+    let about = if description.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}", wrap(description, 2, width.min(98)).trim_end())
+    };
     format!("{}  seed {seed}{about}\n", paint.text(Tone::Strong, &loaded.name))
 }
 
-fn one_line(line: &Line, paint: Paint) -> String {
+fn one_line(line: &Line, Screen { paint, width }: Screen) -> String {
     let (sign, tone) = match line.mark {
         Mark::Done => ("▶", Tone::Strong),
         Mark::Told => (" ", Tone::Plain),
@@ -51,7 +64,7 @@ fn one_line(line: &Line, paint: Paint) -> String {
         Mark::Met => ("✓", Tone::Good),
         Mark::Failed => ("✗", Tone::Bad),
     };
-    let text = wrap(&line.text, TEXT, WIDTH);
+    let text = wrap(&line.text, TEXT, width);
     format!("  {:>9}  {} {}\n", clock(line.at), paint.text(tone, sign), paint.text(toned(line.mark, tone), text.trim()))
 }
 
@@ -73,19 +86,21 @@ fn summary(story: &Trace) -> String {
 
 /// What failed, its position, the actual value, and how to reproduce it.
 pub fn failure(loaded: &Loaded, seed: u64, failure: &Failure, paint: Paint) -> String {
+    failure_within(loaded, seed, failure, Screen { paint, width: usize::MAX })
+}
+
+fn failure_within(loaded: &Loaded, seed: u64, failure: &Failure, Screen { paint, width }: Screen) -> String {
     let at = loaded.position(&failure.path);
     let place = format!("{}:{}:{}", loaded.name, at.line, at.column);
-    let mut text = format!(
-        "  {}  {place}  {} at {}\n    wanted  {}\n",
-        paint.text(Tone::Bad, "failed"),
-        failure.path,
-        clock(failure.at),
-        failure.wanted
-    );
+    let said = |label: &str, text: &str| format!("    {label:<6}  {}\n", wrap(text, 12, width).trim());
+    let head = paint.text(Tone::Bad, "failed");
+    let mut text = format!("  {head}  {place}  {} at {}\n", failure.path, clock(failure.at));
+    text += &said("wanted", &failure.wanted);
     for (index, seen) in failure.seen.iter().enumerate() {
-        text += &format!("    {}  {seen}\n", if index == 0 { "seen  " } else { "      " });
+        text += &said(if index == 0 { "seen" } else { "" }, seen);
     }
-    text += &format!("    there   {}\n", failure.place);
+    text += &said("there", &failure.place);
+    // A command is pasted, so it is not wrapped.
     text + &format!("    again   glidepath simulate --scenario {} --seed {seed}\n", loaded.name)
 }
 

@@ -1,0 +1,31 @@
+//! Which `-o` a verb takes.
+
+use clap::ValueEnum as _;
+
+use crate::cli::{args::global::OutputFormat, exit::CliError};
+
+/// Refuses a format that the verb does not have: a script would wait for what never comes.
+pub(super) fn only(format: OutputFormat, verb: &str, known: &[OutputFormat]) -> Result<(), CliError> {
+    if known.contains(&format) {
+        return Ok(());
+    }
+    let names: Vec<String> = known.iter().map(|one| name(*one)).collect();
+    Err(CliError::Usage(format!("{verb} has no -o {}; it has {}", name(format), names.join(", "))))
+}
+
+fn name(format: OutputFormat) -> String {
+    format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_that_a_verb_does_not_have_is_a_usage_error() {
+        let known = [OutputFormat::Table, OutputFormat::Json];
+        assert!(only(OutputFormat::Json, "lint", &known).is_ok());
+        let error = only(OutputFormat::Wide, "lint", &known).unwrap_err();
+        assert_eq!((error.exit().code(), error.to_string().as_str()), (2, "lint has no -o wide; it has table, json"));
+    }
+}

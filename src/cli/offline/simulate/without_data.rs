@@ -1,0 +1,61 @@
+//! Metrics of a Rollout for which the simulator has no data, and why.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::{analysis::AnalysisTemplateSpec, rollout::RolloutSpec},
+    evidence::builtin,
+    sim::Setting,
+};
+
+/// A metric that nothing answers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct WithoutData {
+    template: String,
+    metric: String,
+    required: bool,
+}
+
+/// Threshold metrics ask for numbers of the user's own, which only a scenario can give. The templates are those that the
+/// Rollout names, from its files or built in.
+pub(super) fn of(setting: &Setting) -> Vec<WithoutData> {
+    let Some(rollout) = &setting.rollout else { return Vec::new() };
+    let template =
+        |name: &String| Some((name.clone(), setting.templates.get(name).cloned().or_else(|| builtin(name))?));
+    names(&rollout.spec).iter().filter_map(template).flat_map(|(name, spec)| in_template(&name, &spec)).collect()
+}
+
+fn names(spec: &RolloutSpec) -> BTreeSet<String> {
+    let background = spec.analysis.iter().flat_map(|analysis| &analysis.templates).map(|one| one.name.clone());
+    let judged = spec.strategy.judged().into_iter().flat_map(|(_, judged)| judged.templates.clone());
+    background.chain(judged.map(|one| one.name)).collect()
+}
+
+fn in_template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<WithoutData> {
+    let metrics = spec.metrics.iter().filter(|metric| metric.threshold.is_some());
+    let without = metrics.map(|metric| WithoutData {
+        template: name.to_owned(),
+        metric: metric.name.clone(),
+        required: metric.is_required(),
+    });
+    without.collect()
+}
+
+impl WithoutData {
+    /// Why, what follows, and what to do.
+    pub fn words(&self) -> String {
+        let then = if self.required { "so a rollout that needs its Pass is held" } else { "and it is not required" };
+        format!(
+            "metric {} of template {} runs a query of its own, and simulated pods only count requests and errors, {then}; \
+             set its data in a scenario (world.series)",
+            self.metric, self.template
+        )
+    }
+
+    /// For scripts.
+    pub fn json(&self) -> Value {
+        json!({ "metric": self.metric, "template": self.template, "required": self.required, "why": self.words() })
+    }
+}
