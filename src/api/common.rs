@@ -187,7 +187,7 @@ pub enum DurationError {
     #[error("\"{0}\" is not a duration; write a number with a unit (ms, s, m, h or d), like 90s, 5m or 1h30m")]
     Syntax(String),
     /// A number without a unit, which other tools read as seconds.
-    #[error("{0} is not a duration; write {1}s")]
+    #[error("{0} is not a duration; write {1}s or {1}m")]
     Unit(String, String),
     /// Longer than is allowed.
     #[error("\"{0}\" is longer than a year, which is the maximum")]
@@ -365,8 +365,8 @@ mod tests {
     #[test]
     fn w11_what_is_no_duration_says_how_to_write_one() {
         for (json, words) in [
-            ("10", "10 is not a duration; write 10s"),
-            ("1.5", "1.5 is not a duration; write 1.5s"),
+            ("10", "10 is not a duration; write 10s or 10m"),
+            ("1.5", "1.5 is not a duration; write 1.5s or 1.5m"),
             ("\"10\"", "\"10\" is not a duration; write 10s"),
             ("\"400d\"", "\"400d\" is longer than a year"),
             ("\"5 minutes\"", "\"5 minutes\" is not a duration; write a number with a unit (ms, s, m, h or d)"),
