@@ -174,7 +174,20 @@ pub async fn main() -> Exit {
     };
     match settled_and_run(cli, value.is_some()).await {
         Ok(exit) => exit,
-        Err(error) => failed(&error),
+        Err(error) => {
+            let exit = failed(&error);
+            if let CliError::Usage(_) = error {
+                note(value.as_deref());
+            }
+            exit
+        }
+    }
+}
+
+/// A word that went to `--local` may be the one that is missed elsewhere.
+fn note(local: Option<&str>) {
+    if let Some(local) = local {
+        let _ = writeln!(std::io::stderr(), "\nnote: \"{}\" was read as the value of --local", printable(local));
     }
 }
 
@@ -219,8 +232,8 @@ fn misused(error: &clap::Error, local: Option<&str>) -> Exit {
         return failed(&CliError::Usage(words));
     }
     let _ = error.print();
-    if let (ErrorKind::MissingRequiredArgument, Some(local)) = (error.kind(), local) {
-        let _ = writeln!(std::io::stderr(), "\nnote: \"{}\" was read as the value of --local", printable(local));
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        note(local);
     }
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }

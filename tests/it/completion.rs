@@ -92,7 +92,7 @@ async fn server() -> MockServer {
 /// Lines with the cursor at their end, and every word that is offered there.
 const OFFERED: [(&str, &[&str]); 17] = [
     ("glidepath prom", &["promote"]),
-    ("glidepath status -o j", &["json"]),
+    ("glidepath status -o ya", &["yaml"]),
     ("glidepath status ", &["checkout", "chat", "web"]),
     ("glidepath abort ch", &["checkout", "chat"]),
     ("glidepath promote rollout/che", &["rollout/checkout"]),

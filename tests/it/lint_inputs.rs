@@ -25,7 +25,7 @@ fn linted(name: &str, spec: &str, code: i32) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-const CANARY: &str = "strategy: {canary: {steps: [{setWeight: 50}]}}";
+const CANARY: &str = "strategy: {canary: {steps: [{setWeight: 50}, {pause: {}}]}}";
 
 // W5.
 #[test]

@@ -42,6 +42,11 @@ impl OutputFormat {
     pub fn is_for_ci(self) -> bool {
         matches!(self, OutputFormat::Sarif | OutputFormat::Junit | OutputFormat::Github)
     }
+
+    /// As it is written after `-o`.
+    pub fn name(self) -> &'static str {
+        NAMED.iter().find(|(_, format, _)| *format == self).map_or("jsonpath", |(name, ..)| *name)
+    }
 }
 
 /// The formats with a plain name, and what they are.

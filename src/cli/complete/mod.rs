@@ -46,13 +46,28 @@ fn found(before: &[OsString], current: OsString, command: clap::Command) -> Vec<
     // The long names say more than the short ones, and only one of both is offered.
     let current = if current == "-" { "--".into() } else { current };
     let mut command = with_candidates(command.clone(), &Typed::read(before, command));
+    let typed = current.to_string_lossy().into_owned();
     let words: Vec<OsString> =
         ["glidepath".into()].into_iter().chain(before.iter().cloned()).chain([current]).collect();
     let (last, folder) = (words.len() - 1, std::env::current_dir().ok());
     let mut found = complete(&mut command, words, last, folder.as_deref()).unwrap_or_default();
+    found.iter_mut().for_each(|candidate| by_its_name(candidate, &command, &typed));
     // As in kubectl: options are offered to who has typed a dash.
     found.retain(|candidate| wants_options || !candidate.get_value().as_encoded_bytes().starts_with(b"-"));
     found
+}
+
+/// Of a verb and its aliases the engine offers one, the first by the alphabet: it should be the verb, where that fits what
+/// is typed.
+fn by_its_name(candidate: &mut CompletionCandidate, command: &clap::Command, typed: &str) {
+    let is_alias = |verb: &&clap::Command| {
+        candidate.get_help() == verb.get_about()
+            && verb.get_visible_aliases().any(|alias| candidate.get_value() == alias)
+            && verb.get_name().starts_with(typed)
+    };
+    if let Some(verb) = command.get_subcommands().find(is_alias) {
+        *candidate = CompletionCandidate::new(verb.get_name()).help(verb.get_about().cloned());
+    }
 }
 
 fn answer(found: &[CompletionCandidate]) -> String {
@@ -91,9 +106,10 @@ mod tests {
     fn verbs_options_and_fixed_values_are_offered() {
         for (line, wanted) in [
             ("comp", vec!["completions"]),
+            ("rollb", vec!["rollback"]),
             ("status --wat", vec!["--watch"]),
-            ("status -o j", vec!["json"]),
-            ("status -o=j", vec!["-o=json"]),
+            ("status -o ya", vec!["yaml"]),
+            ("status -o=ya", vec!["-o=yaml"]),
             ("--color=n", vec!["--color=never"]),
             ("completions k", vec!["kubectl"]),
             ("lint rollouts/demo", vec!["rollouts/demo.yaml"]),

@@ -1,7 +1,5 @@
 //! Which `-o` a verb takes.
 
-use clap::ValueEnum as _;
-
 use crate::cli::{args::global::OutputFormat, exit::CliError};
 
 /// Refuses a format that the verb does not have: a script would wait for what never comes.
@@ -14,7 +12,7 @@ pub(super) fn only(format: OutputFormat, verb: &str, known: &[OutputFormat]) -> 
 }
 
 fn name(format: OutputFormat) -> String {
-    format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    format.name().to_owned()
 }
 
 #[cfg(test)]
