@@ -17,6 +17,7 @@ use super::{
     exit::{CliError, Exit},
     local,
     offline::{lint, plan, simulate},
+    program::quoted_in_its_name,
     render::printable::printable,
     usage::with_help,
     verbs::{
@@ -206,7 +207,8 @@ async fn settled_and_run(mut cli: Cli, is_one_word: bool) -> Result<Exit, CliErr
 }
 
 fn failed(error: &CliError) -> Exit {
-    let _ = writeln!(std::io::stderr(), "error: {}", printable(&error.to_string()));
+    let text = quoted_in_its_name(&error.to_string());
+    let _ = writeln!(std::io::stderr(), "error: {}", printable(&text));
     error.exit()
 }
 

@@ -62,7 +62,12 @@ fn hints_are_in_the_name_that_was_called() {
     let folder = tempfile::tempdir().unwrap();
     let plugin = folder.path().join("kubectl-glidepath");
     std::os::unix::fs::symlink(BINARY, &plugin).unwrap();
+    let file = folder.path().join("web.yaml");
+    let moved = "apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {name: web}\nspec: {restartAt: now}\n";
+    std::fs::write(&file, moved).unwrap();
+    let lint = format!("lint {}", file.display());
     for (words, told) in [
+        (lint.as_str(), "use 'kubectl glidepath restart'"),
         ("get", "or --local, if 'kubectl glidepath local' runs"),
         ("cancel", "use 'kubectl glidepath abort NAME'"),
         ("help status", "\n  kubectl glidepath status checkout --watch\n"),

@@ -2,7 +2,12 @@
 
 use jiff::SignedDuration;
 
-use crate::{api::status::Outcome, cli::render::table::wrap, evidence::grouped, local::traffic::Tally};
+use crate::{
+    api::status::Outcome,
+    cli::{program::in_its_name, render::table::wrap},
+    evidence::grouped,
+    local::traffic::Tally,
+};
 
 use super::chapter::{Ending, How};
 
@@ -41,12 +46,12 @@ pub fn text(account: &Account) -> String {
     }
     out.push_str(&format!("\n{}", requests(account)));
     let interrupted = account.endings.iter().any(|ending| ending.how == How::Interrupted);
-    out.push_str(match (account.as_told(), interrupted) {
+    out.push_str(&in_its_name(match (account.as_told(), interrupted) {
         (true, _) => NEXT,
         (false, true) => "",
         (false, false) if !account.judged => NOT_JUDGED,
         (false, false) => NOT_AS_TOLD,
-    });
+    }));
     out
 }
 

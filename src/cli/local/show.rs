@@ -16,6 +16,7 @@ use crate::{
         changes::Line,
         connect::now,
         exit::CliError,
+        program::{program, quoted_in_its_name},
         render::{
             output::print,
             paint::{Paint, Tone},
@@ -52,13 +53,14 @@ impl Lines {
         text.push_str(&self.places());
         text.push_str(&format!("  state {}\n", folder.display()));
         for note in notes {
-            text.push_str(&format!("  note: {note}\n"));
+            text.push_str(&format!("  note: {}\n", quoted_in_its_name(note)));
         }
         let local = option(args);
         text.push_str(&format!(
-            "\nIn another terminal:\n  glidepath status {name} --watch {local}\n  glidepath set image {name} {} {local}\n\
+            "\nIn another terminal:\n  {glidepath} status {name} --watch {local}\n  {glidepath} set image {name} {} {local}\n\
              Ctrl-C stops it; after a restart the release resumes.\n\n",
-            next_image(&rollout)
+            next_image(&rollout),
+            glidepath = program()
         ));
         print(&text)
     }

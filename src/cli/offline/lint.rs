@@ -29,6 +29,7 @@ use crate::cli::{
     },
     exit::{CliError, Exit},
     offline::format::only,
+    program::quoted_in_its_name,
     render::{
         output::{self, print},
         paint::Paint,
@@ -84,7 +85,7 @@ fn shown(report: &Report, global: &Global) -> Result<String, CliError> {
         OutputFormat::Sarif => output::value(OutputFormat::Json, &formats::sarif(report))?,
         other => output::value(other, &report.json())?,
     };
-    Ok(value.unwrap_or_else(|| report.text(Paint { on: global.color_on() })))
+    Ok(value.unwrap_or_else(|| quoted_in_its_name(&report.text(Paint { on: global.color_on() }))))
 }
 
 /// Checks the files under these paths.

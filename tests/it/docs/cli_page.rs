@@ -1,7 +1,7 @@
 //! `docs/cli.md`: every verb with its arguments and options, from what the command line is made of.
 
 use clap::{Arg, Command};
-use glidepath::cli::{exit::EXIT_CODES_HELP, root::command};
+use glidepath::cli::{exit::EXIT_CODES_HELP, root::command, usage::GROUPS};
 
 const HEAD: &str = "# CLI
 
@@ -19,18 +19,29 @@ pub fn text() -> String {
     let mut root = command();
     root.build();
     let mut out = HEAD.to_owned();
+    out += &contents();
     out += "\n## Global options\n\n";
     let verb = root.get_subcommands().next().unwrap();
     out += &options(verb, true);
     out += &format!("\n## Exit codes\n\n```text\n{}\n```\n", EXIT_CODES_HELP.split_once('\n').unwrap().1);
     out += "\nA command that is refused or rejected as stale exits with 1. `lint` exits with 1 when it found errors or\n\
             nothing to check.\n";
-    let mut verbs: Vec<Command> = root.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned().collect();
-    verbs.sort_by_key(|verb| verb.get_name().to_owned());
-    for verb in &verbs {
+    for verb in GROUPS.iter().flat_map(|(_, names)| *names).filter_map(|name| root.find_subcommand(name)) {
         out += &section(verb, &format!("glidepath {}", verb.get_name()));
     }
     out + REPORTS
+}
+
+/// The verbs by task, as in the help.
+fn contents() -> String {
+    let verb = |name: &&str| match *name {
+        "set" => "[set image](#glidepath-set-image)".to_owned(),
+        name => format!("[{name}](#glidepath-{name})"),
+    };
+    let row = |(task, names): &(&str, &[&str])| {
+        format!("| {task} | {} |\n", names.iter().map(verb).collect::<Vec<_>>().join(", "))
+    };
+    format!("\n| | |\n| --- | --- |\n{}", GROUPS.iter().map(row).collect::<String>())
 }
 
 /// Kept by a snapshot of each report and by a test that looks for its fields here (`tests/it/lint.rs`).

@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use super::read::Loaded;
 use crate::{
-    cli::render::{
-        paint::{Paint, Tone},
-        table::wrap,
+    cli::{
+        program::program,
+        render::{
+            paint::{Paint, Tone},
+            table::wrap,
+        },
     },
     evidence::grouped,
     sim::{
@@ -101,7 +104,7 @@ fn failure_within(loaded: &Loaded, seed: u64, failure: &Failure, Screen { paint,
     }
     text += &said("there", &failure.place);
     // A command is pasted, so it is not wrapped.
-    text + &format!("    again   glidepath simulate --scenario {} --seed {seed}\n", loaded.name)
+    text + &format!("    again   {} simulate --scenario {} --seed {seed}\n", program(), loaded.name)
 }
 
 /// The same for scripts.
