@@ -8,7 +8,7 @@ use kube::{
     ResourceExt,
     runtime::{WatchStreamExt, watcher},
 };
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
     api::Rollout,
@@ -40,6 +40,10 @@ use crate::{
         situation::Situation,
     },
 };
+
+/// Revisions and pods are lists, which cost the API server more than a watch: they are read when the Rollout changes, and this
+/// often besides.
+const PODS_EVERY: Duration = Duration::from_secs(3);
 
 /// What to follow, how to show it, and when to stop.
 #[derive(Clone, Debug)]
@@ -177,13 +181,15 @@ pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow)
     let mut changes = changes(connection, &follow.name);
     let mut shown = Shown::new(follow.show, stops.keys.is_some());
     let (mut rollout, mut pods) = (first, vec![]);
+    let mut pods_due = Instant::now();
     loop {
-        if let Some(wanted) = follow.show.pods() {
+        if let Some(wanted) = follow.show.pods().filter(|_| pods_due <= Instant::now()) {
             tokio::select! {
                 biased;
                 stopped = stops.come() => return shown.stopped(stopped, &follow, &rollout),
                 read = connection.revisions(&rollout, wanted) => pods = read,
             }
+            pods_due = Instant::now() + PODS_EVERY;
         }
         shown.show(&rollout, &pods)?;
         if let Some((exit, words)) = follow.end(&rollout) {
@@ -193,7 +199,9 @@ pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow)
             biased;
             stopped = stops.come() => return shown.stopped(stopped, &follow, &rollout),
             change = changes.next() => match change {
-                Some(Ok(watcher::Event::Apply(new) | watcher::Event::InitApply(new))) => rollout = new,
+                Some(Ok(watcher::Event::Apply(new) | watcher::Event::InitApply(new))) => {
+                    (rollout, pods_due) = (new, Instant::now());
+                }
                 Some(Ok(watcher::Event::Delete(_))) => return Err(CliError::Failed(format!("Rollout \"{}\" was deleted", follow.name))),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => shown.trouble(&error.to_string()),
