@@ -21,6 +21,8 @@ use super::{longest, mutate::mutated};
 
 /// How often each file is mutated, if `GLIDEPATH_MUTATIONS` does not say.
 const USUAL: usize = 20;
+/// How many scenarios of one file are played.
+const PLAYED: usize = 8;
 /// Folders whose YAML ships or is what users write.
 const FOLDERS: [&str; 9] = [
     "examples",
@@ -71,7 +73,8 @@ fn run(path: &Path) {
         plan.text(80);
     }
     let _ = local::load(&[path.to_owned()]);
-    for loaded in simulate::load(path).unwrap_or_default() {
+    // A mutation may repeat a document a hundred times, and a hundred scenarios honestly take as long as they do.
+    for loaded in simulate::load(path).unwrap_or_default().into_iter().take(PLAYED) {
         if let Some(player) = Player::new(&loaded.setting, None) {
             let story = player.play();
             if let Some(failed) = &story.failure {
