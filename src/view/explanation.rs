@@ -163,7 +163,7 @@ fn continues_when(situation: &Situation, now: Timestamp) -> String {
         WaitsFor::Nothing => String::new(),
         WaitsFor::Decision => "The weight does not change until an operator decides.".into(),
         WaitsFor::SpecUnpaused => "It resumes when spec.paused is false; a failed analysis still rolls back.".into(),
-        WaitsFor::Resume => "It resumes on 'glidepath resume'; a failed analysis still rolls back.".into(),
+        WaitsFor::Resume => "It continues when an operator resumes it; a failed analysis still rolls back.".into(),
         WaitsFor::Metrics(at_least) => {
             let least = at_least.signed();
             let least = if least.is_zero() { String::new() } else { format!(" and {} have elapsed", short(least)) };
