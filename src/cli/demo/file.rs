@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::{
-    api::{AnalysisTemplate, ClusterAnalysisTemplate, Rollout, analysis::AnalysisTemplateSpec, crds},
+    api::{Rollout, analysis::AnalysisTemplateSpec, crds},
     cli::{
         exit::CliError,
         offline::{
             lint::{check, files::Files},
+            objects::template,
             plan::plan,
             refusal::Refusal,
         },
@@ -59,23 +60,14 @@ fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> 
     refusal.check(CANNOT)?;
     let (mut rollout, mut templates) = (None, BTreeMap::new());
     for document in &documents {
-        let value = &document.value;
         let wrong = |error: yaml::YamlError| Refusal::one(CANNOT, name, document.position(""), "", error.to_string());
         match document.text("/kind").unwrap_or_default() {
-            "Rollout" if rollout.is_none() => rollout = Some(yaml::typed::<Rollout>(value).map_err(wrong)?),
+            "Rollout" if rollout.is_none() => rollout = Some(yaml::typed::<Rollout>(&document.value).map_err(wrong)?),
             "Rollout" => {
                 let two = "there are two Rollouts; the demo runs one".to_owned();
                 return Err(Refusal::one(CANNOT, name, document.position("kind"), "kind", two));
             }
-            "AnalysisTemplate" => {
-                let template: AnalysisTemplate = yaml::typed(value).map_err(wrong)?;
-                templates.insert(template.metadata.name.unwrap_or_default(), template.spec);
-            }
-            "ClusterAnalysisTemplate" => {
-                let template: ClusterAnalysisTemplate = yaml::typed(value).map_err(wrong)?;
-                templates.insert(template.metadata.name.unwrap_or_default(), template.spec.into());
-            }
-            _ => {}
+            _ => templates.extend(template(document).map_err(wrong)?),
         }
     }
     let rollout = rollout.ok_or_else(|| CliError::Failed(format!("{name}: there is no Rollout in this file")))?;

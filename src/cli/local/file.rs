@@ -4,14 +4,15 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
     api::{
-        AnalysisTemplate, ClusterAnalysisTemplate, Rollout, RolloutSpec,
+        Rollout, RolloutSpec,
         analysis::{AnalysisTemplateSpec, TemplateRef},
         validate::Finding,
     },
     cli::{
         exit::CliError,
         offline::{
-            lint::{self, check, files::Files},
+            lint::files::{File, Files},
+            objects::{no_rollout, template},
             refusal::Refusal,
         },
     },
@@ -40,7 +41,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Manifest, CliError> {
     parse(&mut reader, &files)
 }
 
-fn parse(reader: &mut Files, files: &[lint::files::File]) -> Result<Manifest, CliError> {
+fn parse(reader: &mut Files, files: &[File]) -> Result<Manifest, CliError> {
     let mut found = Contents::default();
     let mut documents: Vec<(&str, Document)> = Vec::new();
     for file in files {
@@ -51,17 +52,14 @@ fn parse(reader: &mut Files, files: &[lint::files::File]) -> Result<Manifest, Cl
     for (_, document) in documents.iter_mut().filter(|(_, document)| document.value["kind"] == "Rollout") {
         notes = admission::prepare(&mut document.value);
     }
-    let all: Vec<&Document> = documents.iter().map(|(_, document)| document).collect();
-    for (index, finding) in check::objects(&all) {
-        found.refusal.extend(documents[index].0, all[index], [finding]);
-    }
+    let placed: Vec<(&str, &Document)> = documents.iter().map(|(name, document)| (*name, document)).collect();
+    found.refusal.objects(&placed);
     found.refusal.check(CANNOT)?;
     for (name, document) in &documents {
         found.take(name, document)?;
     }
     let Some((name, document, rollout)) = found.rollout.take() else {
-        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-        return Err(CliError::Failed(format!("there is no Rollout in {}", names.join(", "))));
+        return Err(no_rollout(files));
     };
     let findings = admission::check(&rollout.spec).into_iter().chain(found.asked_templates(&rollout.spec));
     let findings: Vec<Finding> = findings.collect();
@@ -80,30 +78,21 @@ struct Contents<'a> {
 
 impl<'a> Contents<'a> {
     fn take(&mut self, name: &'a str, document: &'a Document) -> Result<(), CliError> {
-        let value = &document.value;
         let wrong = |error: YamlError| Refusal::one(CANNOT, name, document.position(""), "", error.to_string());
         match document.text("/kind").unwrap_or_default() {
             "Rollout" if self.rollout.is_some() => {
                 let words = "there are two Rollouts; release each with a local of its own".to_owned();
                 return Err(Refusal::one(CANNOT, name, document.position("kind"), "kind", words));
             }
-            "Rollout" => self.rollout = Some((name, document, yaml::typed::<Rollout>(value).map_err(wrong)?)),
-            "AnalysisTemplate" => {
-                let template: AnalysisTemplate = yaml::typed(value).map_err(wrong)?;
-                self.keep(name, document, template.spec);
+            "Rollout" => self.rollout = Some((name, document, yaml::typed::<Rollout>(&document.value).map_err(wrong)?)),
+            _ => {
+                if let Some((template, spec)) = template(document).map_err(wrong)? {
+                    self.refusal.extend(name, document, admission::check_template(&spec));
+                    self.templates.insert(template, spec);
+                }
             }
-            "ClusterAnalysisTemplate" => {
-                let template: ClusterAnalysisTemplate = yaml::typed(value).map_err(wrong)?;
-                self.keep(name, document, template.spec.into());
-            }
-            _ => {}
         }
         Ok(())
-    }
-
-    fn keep(&mut self, name: &str, document: &Document, spec: AnalysisTemplateSpec) {
-        self.refusal.extend(name, document, admission::check_template(&spec));
-        self.templates.insert(document.text("/metadata/name").unwrap_or_default().to_owned(), spec);
     }
 
     /// Templates that the Rollout names and that are not in this file: the built-in ones that count what the proxy counts.

@@ -3,6 +3,7 @@
 mod format;
 mod junit;
 pub mod lint;
+pub(super) mod objects;
 pub mod plan;
 pub(super) mod refusal;
 pub mod simulate;

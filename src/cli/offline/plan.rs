@@ -9,6 +9,7 @@ use columns::{Columns, Row, labelled, lines};
 use super::{
     format::only,
     lint::{check, files::Files},
+    objects::no_rollout,
     refusal::Refusal,
 };
 use crate::{
@@ -79,8 +80,7 @@ pub fn plans(args: &PlanArgs) -> Result<Vec<Plan>, CliError> {
     }
     refusal.check(CANNOT)?;
     if plans.is_empty() {
-        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-        return Err(CliError::Failed(format!("there is no Rollout in {}", names.join(", "))));
+        return Err(no_rollout(&files));
     }
     Ok(plans)
 }

@@ -1,6 +1,7 @@
 //! What is wrong with the files of a verb that therefore goes no further, in the lines of `lint`.
 
 use super::lint::{
+    check,
     files::{File, Files},
     report::Report,
 };
@@ -41,6 +42,14 @@ impl Refusal {
             self.add(file, document.position(&path), &path, message);
         }
         self.report.findings.len() == before
+    }
+
+    /// The errors of documents that belong together, each with the name of its file: the same checks as in `lint`.
+    pub fn objects(&mut self, placed: &[(&str, &Document)]) {
+        let all: Vec<&Document> = placed.iter().map(|(_, document)| *document).collect();
+        for (index, finding) in check::objects(&all) {
+            self.extend(placed[index].0, placed[index].1, [finding]);
+        }
     }
 
     /// Ends the verb if there is an error.

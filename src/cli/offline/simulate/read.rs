@@ -6,13 +6,10 @@ use serde_json::Value;
 
 use super::scenario;
 use crate::{
-    api::{AnalysisTemplate, ClusterAnalysisTemplate, Rollout},
+    api::Rollout,
     cli::{
         exit::CliError,
-        offline::{
-            lint::{check, files::Files},
-            refusal::Refusal,
-        },
+        offline::{lint::files::Files, objects::template, refusal::Refusal},
     },
     sim::{
         Setting, actions,
@@ -89,7 +86,7 @@ fn one(files: &mut Files, name: &str, folder: &Path, document: &Document) -> Res
     let objects = sources.iter().flat_map(|source| &source.documents).map(|document| document.value.clone()).collect();
     let placed = placed(&sources);
     let mut refusal = Refusal::default();
-    checked(&placed, &mut refusal);
+    refusal.objects(&placed);
     refusal.check(CANNOT)?;
     let setting = setting(name, scenario, placed.into_iter())?;
     Ok(Loaded { name: name.to_owned(), setting, objects, document: document.clone() })
@@ -103,7 +100,7 @@ pub(super) fn rollout_files(paths: &[PathBuf]) -> Result<Vec<(String, Setting)>,
         sources.push(Source { documents: refusal.documents(&mut reader, &file), name: file.name });
     }
     let placed = placed(&sources);
-    checked(&placed, &mut refusal);
+    refusal.objects(&placed);
     refusal.check(CANNOT)?;
     let is_rollout = |document: &Document| document.text("/kind") == Some("Rollout");
     let rollouts: Vec<usize> = (0..placed.len()).filter(|index| is_rollout(placed[*index].1)).collect();
@@ -137,15 +134,6 @@ fn placed(sources: &[Source]) -> Vec<(&str, &Document)> {
     all.collect()
 }
 
-/// The same checks as in `lint`.
-fn checked(placed: &[(&str, &Document)], refusal: &mut Refusal) {
-    let all: Vec<&Document> = placed.iter().map(|(_, document)| *document).collect();
-    for (index, finding) in check::objects(&all) {
-        let (name, document) = placed[index];
-        refusal.extend(name, document, [finding]);
-    }
-}
-
 /// Puts the objects where they belong.
 fn setting<'a>(
     name: &str,
@@ -164,7 +152,6 @@ fn place(setting: &mut Setting, name: &str, document: &Document) -> Result<(), C
     let value = &document.value;
     let refused = |path: &str, message: String| Refusal::one(CANNOT, name, document.position(path), path, message);
     let unreadable = |error: yaml::YamlError| refused("", error.to_string());
-    let object_name = document.text("/metadata/name").unwrap_or_default().to_owned();
     match document.text("/kind").unwrap_or_default() {
         "Rollout" if setting.rollout.is_some() => {
             let message = "a second Rollout is not supported yet; a scenario has one";
@@ -176,19 +163,11 @@ fn place(setting: &mut Setting, name: &str, document: &Document) -> Result<(), C
             let template = value.pointer("/spec/template").cloned().unwrap_or(Value::Null);
             setting.deployment = Some((template, replicas.unwrap_or(1)));
         }
-        "AnalysisTemplate" => {
-            let template: AnalysisTemplate = yaml::typed(value).map_err(unreadable)?;
-            setting.templates.insert(object_name, template.spec);
-        }
-        "ClusterAnalysisTemplate" => {
-            let template: ClusterAnalysisTemplate = yaml::typed(value).map_err(unreadable)?;
-            setting.templates.insert(object_name, template.spec.into());
-        }
         "HorizontalPodAutoscaler" | "ScaledObject" => {
             return Err(refused("kind", "an autoscaler: not supported yet".to_owned()));
         }
         // Services and routes: the simulator's cluster has what the Rollout names.
-        _ => {}
+        _ => setting.templates.extend(template(document).map_err(unreadable)?),
     }
     Ok(())
 }
