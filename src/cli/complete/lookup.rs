@@ -1,14 +1,11 @@
 //! What can be typed, as the cluster, the kubeconfig or this machine knows it; nothing where one of them does not answer in
 //! the time that a shell can wait.
 
-use std::{future::Future, sync::mpsc, thread, time::Duration};
+use std::{fmt::Debug, future::Future, sync::mpsc, thread, time::Duration};
 
 use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Namespace};
-use kube::{
-    Api, ResourceExt,
-    api::{ListParams, ObjectMeta},
-    config::Kubeconfig,
-};
+use kube::{Api, ResourceExt, api::ListParams, config::Kubeconfig};
+use serde::de::DeserializeOwned;
 use tokio::runtime::Builder;
 
 use super::typed::Typed;
@@ -47,30 +44,33 @@ impl Candidate {
 
 /// The Rollouts of the namespace.
 pub(super) fn rollouts(typed: &Typed) -> Vec<Candidate> {
-    ask(typed, |connection, _| async move {
-        let found = connection.rollouts().list_metadata(&most()).await;
-        let found = found.map_err(|error| connection.error("list Rollouts", &error))?;
-        Ok(found.items.into_iter().filter_map(|object| named(object.metadata)).collect())
-    })
+    ask(typed, |connection, _| async move { names(&connection, &connection.rollouts()).await })
 }
 
 /// The AnalysisRuns of the namespace.
 pub(super) fn runs(typed: &Typed) -> Vec<Candidate> {
     ask(typed, |connection, _| async move {
         let all = Api::<AnalysisRun>::namespaced(connection.client.clone(), &connection.namespace);
-        let found = all.list_metadata(&most()).await;
-        let found = found.map_err(|error| connection.error("list AnalysisRuns", &error))?;
-        Ok(found.items.into_iter().filter_map(|object| named(object.metadata)).collect())
+        names(&connection, &all).await
     })
 }
 
 /// The namespaces of the cluster.
 pub(super) fn namespaces(typed: &Typed) -> Vec<Candidate> {
-    ask(typed, |connection, _| async move {
-        let found = Api::<Namespace>::all(connection.client.clone()).list_metadata(&most()).await;
-        let found = found.map_err(|error| connection.error("list namespaces", &error))?;
-        Ok(found.items.into_iter().filter_map(|object| named(object.metadata)).collect())
-    })
+    ask(
+        typed,
+        |connection, _| async move { names(&connection, &Api::<Namespace>::all(connection.client.clone())).await },
+    )
+}
+
+/// The names of what can be listed there.
+async fn names<K: Clone + DeserializeOwned + Debug>(
+    connection: &Connection,
+    all: &Api<K>,
+) -> Result<Vec<Candidate>, CliError> {
+    let found = all.list_metadata(&ListParams::default().limit(MOST)).await;
+    let found = found.map_err(|error| connection.error("list names", &error))?;
+    Ok(found.items.into_iter().filter_map(|object| object.metadata.name).map(Candidate::plain).collect())
 }
 
 /// The contexts of the kubeconfig, with the cluster and the namespace of each.
@@ -133,14 +133,6 @@ async fn one(connection: &Connection, names: &[String]) -> Result<Rollout, CliEr
         [name] => connection.rollout(name).await,
         _ => Err(CliError::Usage("one Rollout has steps and revisions".into())),
     }
-}
-
-fn named(metadata: ObjectMeta) -> Option<Candidate> {
-    metadata.name.map(Candidate::plain)
-}
-
-fn most() -> ListParams {
-    ListParams::default().limit(MOST)
 }
 
 /// Asks the API server that the line means.

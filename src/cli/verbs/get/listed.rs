@@ -27,7 +27,6 @@ pub struct RowStyle {
 pub(super) const AGE: &str = "AGE";
 
 /// A kind that can be listed.
-#[allow(async_fn_in_trait, reason = "not used across threads")]
 pub trait Listed: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + 'static {
     /// Its kind.
     const KIND: &'static str;
