@@ -73,11 +73,7 @@ impl Page {
     }
 
     pub fn links(&self) -> Vec<(usize, String)> {
-        let link = regex::Regex::new(r#"\]\(([^)\s]+)\)|(?:src|href)="([^"]+)""#).unwrap();
-        let of = |(number, line): (usize, String)| {
-            let found = link.captures_iter(&line).filter_map(|found| found.get(1).or(found.get(2)));
-            found.map(|target| (number, target.as_str().to_owned())).collect::<Vec<_>>()
-        };
+        let of = |(number, line): (usize, String)| targets(&line).into_iter().map(move |target| (number, target));
         self.prose().into_iter().flat_map(of).collect()
     }
 
@@ -107,8 +103,9 @@ fn anchor(line: &str) -> Option<String> {
 
 /// Where the links in a text lead.
 pub fn targets(text: &str) -> Vec<String> {
-    let link = regex::Regex::new(r"\]\(([^)\s]+)\)").unwrap();
-    link.captures_iter(text).map(|found| found[1].to_owned()).collect()
+    let link = regex::Regex::new(r#"\]\(([^)\s]+)\)|(?:src|href)="([^"]+)""#).unwrap();
+    let found = link.captures_iter(text).filter_map(|found| found.get(1).or(found.get(2)));
+    found.map(|target| target.as_str().to_owned()).collect()
 }
 
 /// The commands of ours in a shell text, in words; `kubectl glidepath` is one too.
