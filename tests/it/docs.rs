@@ -199,7 +199,7 @@ const ASKED: [&str; 16] = [
     "Deployments",
     "authentication",
     "judged",
-    "go back",
+    "roll back",
     "Argo CD",
     "Flux",
     "CI",

@@ -101,7 +101,7 @@ fn rollout(promoted: bool) -> Value {
     })
 }
 
-/// A release that stands still: the watch is open, and nothing comes.
+/// A release that does not progress: the watch is open, and nothing comes.
 fn in_progress(path: &str) -> String {
     match (path.contains("watch=true"), path.contains("/rollouts/")) {
         (true, _) => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(),

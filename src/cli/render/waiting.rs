@@ -38,7 +38,7 @@ impl WaitingLine {
         let error = std::io::stderr();
         if error.is_terminal() {
             let text = self.over(&printable(what), Size::now().columns);
-            // Without a terminal any more there is nobody to tell.
+            // The terminal may be closed by now.
             let _ = error.lock().write_all(text.as_bytes());
         }
     }

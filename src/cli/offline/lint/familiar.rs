@@ -1,6 +1,6 @@
 //! Fields of Argo Rollouts, Flagger and Deployments, and where Glidepath has what they say.
 //!
-//! Who moves in writes the names that they know. Each is told its place here; a test compares the places with our schemas.
+//! Who moves in writes the names that they know. Each has its place here; a test compares the places with our schemas.
 
 /// A field that another tool has.
 pub(super) struct Familiar {
