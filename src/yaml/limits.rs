@@ -3,7 +3,7 @@
 /// The most bytes of one document. The API server takes objects of 1.5 MiB; a list of them is larger.
 pub const DOCUMENT_BYTES: usize = 4 << 20;
 /// The most bytes of all files of a call.
-pub const CALL_BYTES: usize = 32 << 20;
+pub const CALL_BYTES: usize = 24 << 20;
 /// The most documents of a call, the entries of lists among them.
 pub const DOCUMENTS: usize = 10_000;
 /// How deep maps and lists may be nested. serde_json reads 128 levels, and an object in a list or an answer of the API
@@ -17,7 +17,7 @@ pub const KEY_BYTES: usize = 4096;
 /// memory that it takes.
 pub const DOCUMENT_VALUES: usize = 400_000;
 /// The most values of a call.
-pub const CALL_VALUES: usize = 2_700_000;
+pub const CALL_VALUES: usize = 2_000_000;
 /// The most bytes of the strings and keys of one document, with its aliases expanded.
 pub const DOCUMENT_TEXTS: usize = 2 * DOCUMENT_BYTES;
 /// The most bytes of texts and keys of a call.

@@ -202,7 +202,7 @@ fn ratio_of_replicas(spec: &RolloutSpec, steps: &[Step], found: &mut Vec<Finding
         let Some(weight) = step.set_weight.filter(|weight| !weight.is_zero()) else { continue };
         let surge = spec.strategy.canary.as_ref().and_then(|canary| canary.max_surge);
         let extra = surge.map_or(1, |surge| surge.round_up(replicas).min(1));
-        let least = 1.0 / f64::from(replicas + extra);
+        let least = 1.0 / (f64::from(replicas) + f64::from(extra));
         if weight.share() < least * 0.75 {
             found.push(Finding::warning(
                 format!("spec.strategy.canary.steps[{index}].setWeight"),

@@ -19,7 +19,7 @@ checked: a file that exceeds one is rejected with its position before memory is 
 
 | scope | limit |
 | --- | --- |
-| all files of an invocation (`simulate`: of a scenario with its files) | 32 MiB, 10,000 documents (including entries of a `List`), 2,700,000 values, 64 MiB of strings |
+| all files of an invocation (`simulate`: of a scenario with its files) | 24 MiB, 10,000 documents (including entries of a `List`), 2,000,000 values, 48 MiB of strings |
 | a document | 4 MiB, 400,000 values, 8 MiB of strings: an alias (`*name`) counts as its expansion each time |
 | a string, a key | 1 MiB, 4,096 bytes |
 | nested maps and lists | 100 levels, as in the controller |

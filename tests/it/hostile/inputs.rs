@@ -142,6 +142,12 @@ fn alike() -> Vec<Input> {
     let maps = format!("[{}{{}}]\n---\n", "{a: {a: 1}},".repeat(79_000));
     let year = "{after: 366d, expect: {phase: Healthy}},".repeat(20);
     vec![
+        (
+            "a Rollout's replicas",
+            &["lint", "plan", "file"],
+            rollout("web", "  replicas: 4294967295\n"),
+            "must be at most 100000, got 4294967295",
+        ),
         ("a Deployment's replicas", &["file"], deployment, "4294967295 is not a number of pods from 0 to 100000"),
         (
             "a patch beyond u32",
@@ -190,9 +196,9 @@ fn alike() -> Vec<Input> {
         ),
         ("10,000 empty Rollouts in a list", &["lint"], list(&rollout("web", ""), 9_990), "two objects"),
         ("a document of 5 MiB", &["lint", "plan"], document.clone() + &document, "more than the limit of 4 MiB"),
-        ("33 MiB of comments", &["lint", "plan"], "#\n".repeat(33 << 19), "exceeds 32 MiB"),
+        ("25 MiB of comments", &["lint", "plan"], "#\n".repeat(25 << 19), "exceeds 24 MiB"),
         ("a million small maps", &["lint"], maps.repeat(8), "check them in several invocations"),
-        ("31 MiB of ordinary documents", &["lint"], vec![document; 7].join("---\n"), "0 errors, 7 warnings"),
+        ("20 MiB of ordinary documents", &["lint"], vec![document; 5].join("---\n"), "0 errors, 5 warnings"),
     ]
 }
 

@@ -178,7 +178,7 @@ mod tests {
         files.read("a.yaml", &half[..]).unwrap();
         files.read("b.yaml", &half[..]).unwrap();
         let error = files.read("c.yaml", std::io::repeat(b'x')).err().unwrap().to_string();
-        assert_eq!(error, "c.yaml: with this file the input exceeds 32 MiB; check the files in several invocations");
+        assert_eq!(error, "c.yaml: with this file the input exceeds 24 MiB; check the files in several invocations");
     }
 
     #[test]
