@@ -12,7 +12,7 @@ use super::{
     draft::{Draft, Split},
     gate, inconclusive,
     items::{self, Item},
-    losses, observing, outcome, pods, refusals, runs,
+    losses, observing, outcome, pods, refusals,
     standing::{self, Arrival, Standing},
     verification,
     wait::Wait,
@@ -70,7 +70,7 @@ fn bring(draft: &mut Draft<'_>) -> Arrival {
             goal: draft.step_weight(),
         }
     } else {
-        let desired = within_evidence(draft, goal);
+        let desired = allowed(draft, goal);
         let (counts, reached) = pods::by_ratio(draft, desired);
         draft.scale(counts);
         draft.status.weights.desired = desired;
@@ -83,15 +83,9 @@ fn bring(draft: &mut Draft<'_>) -> Arrival {
     }
 }
 
-/// Without a mesh pods are traffic: none more while the analysis allows no more (S14).
-fn within_evidence(draft: &Draft<'_>, goal: Percent) -> Percent {
-    if runs::allow_more_traffic(draft) {
-        return goal;
-    }
-    // Where another version took the weight on record, this one has none yet.
-    let has_pods = draft.canary_id().and_then(|id| draft.revision(&id)).is_some_and(|seen| seen.wanted > 0);
-    let has_weight = has_pods || inconclusive::is_found(draft);
-    if has_weight { goal.min(draft.status.weights.desired) } else { Percent::ZERO }
+/// Without a mesh pods are traffic: none more in a pause (S36), nor while the analysis allows no more (S14).
+fn allowed(draft: &Draft<'_>, goal: Percent) -> Percent {
+    if weights::may_rise(draft) { goal } else { goal.min(draft.status.weights.desired) }
 }
 
 /// Completes the current item if it is over, else says what it waits for. While something that the user has to fix
@@ -108,15 +102,27 @@ fn complete(draft: &mut Draft<'_>, arrival: Arrival) {
     }
     let unproved = is_unproved(draft);
     let over = over || unproved && is_held_back(draft, arrival);
-    if !over {
+    if let Some(message) = paused(draft, arrival, over) {
+        draft.wait(Wait::until(Reason::Paused, message, None));
+    } else if !over {
         deadline(draft);
-    } else if draft.is_paused() {
-        draft.wait(Wait::until(Reason::Paused, "paused: the step is complete, resume to continue", None));
     } else if unproved {
         inconclusive::wait(draft, &observing::evidence(draft));
     } else if !refusals::writes_for_a_step(draft) {
         advance(draft);
     }
+}
+
+/// What a pause holds up: the next step, or the traffic of this one (S36).
+fn paused(draft: &Draft<'_>, arrival: Arrival, over: bool) -> Option<String> {
+    if !draft.is_paused() {
+        return None;
+    }
+    if over {
+        return Some("paused: the step is complete, resume to continue".to_owned());
+    }
+    let weight = draft.status.weights.desired;
+    is_held_back(draft, arrival).then(|| format!("paused: the canary stays at {weight}, resume to continue"))
 }
 
 /// What no step completes beside: the loss of the canary's pods, as an observation of nothing would never end (S56), and
@@ -181,7 +187,7 @@ fn is_unproved(draft: &mut Draft<'_>) -> bool {
     unproved
 }
 
-/// Whether nothing but a missing verdict keeps the step from its weight or routes.
+/// Whether nothing but a missing verdict or a pause keeps the step from its weight or routes.
 fn is_held_back(draft: &Draft<'_>, arrival: Arrival) -> bool {
     let sub_step = draft.status.sub_step();
     let moves = match draft.item() {

@@ -18,8 +18,8 @@ use super::{
     weights::{canary_serving, may_send, needs},
 };
 
-/// What the routes are to say in this tick beside this weight.
-pub fn intent(draft: &Draft<'_>, canary: Percent, seen: &RouteSeen) -> RouteIntent {
+/// What the routes are to say in this tick beside this weight. `were_in_force`: all of them have been before.
+pub fn intent(draft: &Draft<'_>, canary: Percent, seen: &RouteSeen, were_in_force: bool) -> RouteIntent {
     let wanted = wanted(draft, canary);
     if wanted == RouteIntent::weight(canary) {
         return wanted;
@@ -32,7 +32,7 @@ pub fn intent(draft: &Draft<'_>, canary: Percent, seen: &RouteSeen) -> RouteInte
     }
     // The same pods as for a weight: what setCanaryScale asked for is enough (S15, S51).
     let need = replicas::pods_for(&needs(draft), Percent::ZERO).canary;
-    let may_begin = may_send(draft, need.max(1), &serving);
+    let may_begin = may_send(draft, need.max(1), &serving, were_in_force);
     let RouteIntent { headers, mirror, sticky, .. } = wanted;
     RouteIntent {
         canary,

@@ -8,7 +8,7 @@ use crate::api::{
 
 use super::{
     decision::{Action, Decision, RouteIntent},
-    draft::Draft,
+    draft::{Draft, Split},
     input::{Input, PodSeen, RouteSeen},
     items,
     replicas::Slack,
@@ -27,6 +27,7 @@ pub fn broken(input: &Input<'_>, decision: &Decision) -> Vec<String> {
     promotion_has_a_reason(input, decision, &mut found);
     one_step_at_a_time(input, decision, &mut found);
     pause_holds(input, decision, &mut found);
+    pause_holds_traffic(input, decision, &mut found);
     minimum_is_kept(input, decision, &mut found);
     evictions_leave_enough(input, decision, &mut found);
     somebody_wakes_it(input, decision, &mut found);
@@ -168,9 +169,39 @@ fn one_step_at_a_time(input: &Input<'_>, decision: &Decision, found: &mut Vec<St
     }
 }
 
+/// I6: the canary gets no more traffic in a pause than it had. What another writer took away comes back.
+fn pause_holds_traffic(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
+    if !is_paused(input, decision) {
+        return;
+    }
+    let same = decision.status.current_revision == input.status.current_revision;
+    let last = input.status.memory.route_written.as_ref().filter(|_| same).map_or(Percent::ZERO, |last| last.weight);
+    if let Some(weight) = written_weight(decision).filter(|weight| *weight > seen_weight(input).max(last)) {
+        found.push(format!("I6: weight raised to {weight} in a pause"));
+    }
+    let seen = input.seen.route.clone().unwrap_or_default();
+    let is_repair = decision.status.memory.route_written.as_ref().is_some_and(|written| written.reached);
+    if let Some(route) = written_route(decision).filter(|_| !is_repair) {
+        let begins = |name: &String| !seen.headers.contains(name);
+        let mirrors = route.mirror.is_some() && seen.mirror.is_none();
+        if mirrors || route.headers.iter().any(|header| begins(&header.name)) {
+            found.push("I6: a header route or a mirror began in a pause".to_owned());
+        }
+    }
+    let before = if same { input.status.weights.desired } else { Percent::ZERO };
+    let after = decision.status.weights.desired;
+    if Split::of(input.spec) == Split::Ratio && after > before {
+        found.push(format!("I6: share of pods raised from {before} to {after} in a pause"));
+    }
+}
+
+fn is_paused(input: &Input<'_>, decision: &Decision) -> bool {
+    input.spec.paused || input.status.paused_by_command && decision.status.paused_by_command
+}
+
 /// I6: a paused rollout does not advance.
 fn pause_holds(input: &Input<'_>, decision: &Decision, found: &mut Vec<String>) {
-    let paused = input.spec.paused || input.status.paused_by_command && decision.status.paused_by_command;
+    let paused = is_paused(input, decision);
     let Some(before) = input.status.state.stepping() else { return };
     let same = decision.status.current_revision == input.status.current_revision;
     let advanced = match &decision.status.state {

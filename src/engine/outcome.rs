@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::{
+    common::Percent,
     reason::Reason,
     rollout::{OnFailure, OnInconclusive},
     status::{
@@ -12,7 +13,7 @@ use crate::api::{
 };
 
 use super::{
-    draft::{Draft, named},
+    draft::{Draft, Split, named},
     standing::Ending,
 };
 
@@ -98,6 +99,10 @@ pub fn begin_shortcut(draft: &mut Draft<'_>, current: RevisionRef, shortcut: Sho
 }
 
 fn enter(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
+    let another = draft.current_id().as_ref() != Some(&current.id);
+    if another && draft.split() == Split::Ratio {
+        draft.status.weights.desired = Percent::ZERO; // pods are traffic, and this revision has none
+    }
     draft.status.current_revision = Some(current);
     draft.status.attempt = attempt;
     draft.status.metrics.clear();

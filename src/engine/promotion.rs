@@ -17,6 +17,8 @@ use super::{
     weights::{self, Route},
 };
 
+const PAUSED: &str = "paused before the promotion continues";
+
 /// One tick of the promotion, whose verdict was read before.
 pub fn walk(draft: &mut Draft<'_>) {
     draft.keep_runs();
@@ -43,6 +45,9 @@ fn by_routes(draft: &mut Draft<'_>, stage: Stage) {
     draft.scale(pods::with_mesh(draft, goal, goal));
     let done = canary::follow(draft, |draft| match stage {
         Stage::Scale => scaled(draft),
+        Stage::RouteToCanary if draft.is_paused() && !route.reached() => {
+            Standing::Waits(Wait::until(Reason::Paused, PAUSED, None))
+        }
         Stage::RouteToCanary => routed(draft, route, 0, "promoting: shifting all traffic to the new version"),
         Stage::PostAnalysis => analysed(draft),
         Stage::MoveStable => stable_moved(draft),
@@ -92,7 +97,7 @@ fn is_judged(draft: &Draft<'_>) -> bool {
 fn by_ratio(draft: &mut Draft<'_>, stage: Stage) {
     draft.point_targets();
     let paused = draft.is_paused();
-    let weight = if paused { draft.step_weight() } else { Percent::FULL };
+    let weight = if paused { draft.step_weight().min(draft.status.weights.desired) } else { Percent::FULL };
     let (counts, there) = pods::by_ratio(draft, weight);
     draft.scale(counts);
     draft.status.weights.desired = weight;
@@ -104,7 +109,10 @@ fn by_ratio(draft: &mut Draft<'_>, stage: Stage) {
     if stage == Stage::Scale && may_move && !paused {
         return next(draft, Some(Stage::MoveStable));
     }
-    if there && !paused && weights::target_settled(draft, Target::Stable) {
+    if paused {
+        return draft.wait(Wait::until(Reason::Paused, PAUSED, None));
+    }
+    if there && weights::target_settled(draft, Target::Stable) {
         return next(draft, None);
     }
     let message = format!("promoting: {available} of {replicas} pods of the new version are available");
@@ -158,7 +166,7 @@ fn next(draft: &mut Draft<'_>, stage: Option<Stage>) {
             return draft.wait(Wait::until(Reason::Held, "held before the promotion continues", None));
         }
         if draft.is_paused() {
-            return draft.wait(Wait::until(Reason::Paused, "paused before the promotion continues", None));
+            return draft.wait(Wait::until(Reason::Paused, PAUSED, None));
         }
     }
     if refusals::blocker(draft).is_some() {

@@ -196,7 +196,7 @@ fn look(draft: &Draft<'_>, goal: Percent) -> Look {
     let seen = draft.input.seen.route.clone().unwrap_or_default();
     let plan = extra_routes::plan(draft, goal);
     let desired = within_capacity(draft, goal, where_it_is(draft, goal, &seen), &plan);
-    let intent = extra_routes::intent(draft, desired, &seen);
+    let intent = extra_routes::intent(draft, desired, &seen, was_reached(draft, &plan));
     let in_place = seen.weight == Some(desired) && extra_routes::in_place(&intent, &seen) && !seen.drifted;
     let (contested, whole) = (is_contested(draft, &seen, &plan), extra_routes::is_whole(draft, &intent));
     Look { to_goal: desired == goal && whole, seen, plan, intent, in_place, contested, whole }
@@ -400,13 +400,18 @@ fn may_raise(draft: &Draft<'_>, goal: Percent, plan: &str, serving: &Option<Stri
     let was_in_force = written.is_some_and(|last| last.plan == plan && last.weight >= goal);
     let need = canary_need(draft, goal).max(1);
     let settled = carries(draft, need, serving) && target_settled(draft, Target::Canary);
-    settled && (was_in_force || runs::allow_more_traffic(draft))
+    settled && (was_in_force || may_rise(draft))
 }
 
-/// Whether the canary target may get more requests: it selects the canary alone, has its pods, and has settled, and the
-/// analyses allow it.
-pub fn may_send(draft: &Draft<'_>, need: u32, serving: &Option<String>) -> bool {
-    carries(draft, need, serving) && target_settled(draft, Target::Canary) && runs::allow_more_traffic(draft)
+/// Whether the canary target may get requests that it did not get before, or that another writer took from it: it selects
+/// the canary alone, has its pods, and has settled.
+pub fn may_send(draft: &Draft<'_>, need: u32, serving: &Option<String>, was_in_force: bool) -> bool {
+    carries(draft, need, serving) && target_settled(draft, Target::Canary) && (was_in_force || may_rise(draft))
+}
+
+/// Whether the canary may get more traffic than it had: not in a pause (S36), and not before the analyses allow it (S14).
+pub fn may_rise(draft: &Draft<'_>) -> bool {
+    !draft.is_paused() && runs::allow_more_traffic(draft)
 }
 
 /// Whether the canary target selects the canary alone, with so many pods.

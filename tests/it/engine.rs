@@ -237,6 +237,56 @@ fn s35_s36_s82_commands_do_what_they_say_or_are_refused() {
     assert!(world.run_until(HOUR, promoted).unwrap());
 }
 
+/// Where the pause comes after the release has begun, and before its first traffic or its promotion's.
+#[test]
+fn s36_no_traffic_begins_or_rises_in_a_pause() {
+    let rests = |world: &mut SimWorld| {
+        world.command(Verb::Pause, false);
+        world.run_until(HOUR, |_| false).unwrap();
+        (world.headers().len(), world.weight(), world.status.reason.clone())
+    };
+    for (steps, at) in [
+        (vec![header_route("testers", true), set_weight(20)], Percent::ZERO),
+        (vec![set_weight(20)], Percent::ZERO),
+        (vec![ramp(20, 60, 10)], Percent::ZERO),
+    ] {
+        let mut world = at_version_one(with_mesh(steps), 10);
+        world.template = "v2".into();
+        world.tick().unwrap();
+        assert_eq!(rests(&mut world), (0, at, Reason::Paused), "{}", world.status.message);
+        assert_eq!(world.status.course(), Course::Stepping, "{}", world.status.message);
+        world.command(Verb::Resume, false);
+        assert!(world.run_until(HOUR, healthy).unwrap());
+    }
+    for spec in [with_mesh(vec![set_weight(20), pause(None)]), without_mesh(vec![set_weight(20), pause(None)])] {
+        let mut world = at_version_one(spec, 10);
+        release(&mut world, "v2", |world| world.status.step_index == 1);
+        world.command(Verb::Promote, true);
+        world.tick().unwrap();
+        assert_eq!(rests(&mut world).2, Reason::Paused, "{}", world.status.message);
+        assert_eq!(world.status.course(), Course::Promoting, "a pause misses no deadline: {}", world.status.message);
+        assert_eq!(world.status.weights.desired, Percent::whole(20));
+        world.command(Verb::Resume, false);
+        assert!(world.run_until(HOUR, healthy).unwrap());
+        assert_eq!(world.status.stable_revision.as_ref().unwrap().id, "v2");
+    }
+}
+
+#[test]
+fn s36_s56_a_canary_lost_in_a_pause_gets_its_traffic_back_when_resumed() {
+    let mut world = at_version_one(with_mesh(vec![header_route("testers", true), set_weight(20), pause(None)]), 10);
+    release(&mut world, "v2", |world| world.status.step_index == 2);
+    world.command(Verb::Pause, false);
+    world.settle().unwrap();
+    world.kill_pods("v2");
+    world.run_until(HOUR, |_| false).unwrap();
+    assert_eq!((world.headers().len(), world.weight()), (0, Percent::ZERO), "{}", world.status.message);
+    assert_eq!(world.status.course(), Course::Stepping);
+    world.command(Verb::Resume, false);
+    world.run_until(MINUTE, |_| false).unwrap();
+    assert_eq!((world.headers().len(), world.weight()), (1, Percent::whole(20)));
+}
+
 /// The newest entry of the history, and the events of promotions.
 fn told(world: &SimWorld) -> String {
     world.status.history.first().map(|entry| entry.reason.clone()).unwrap_or_default()
