@@ -130,8 +130,8 @@ fn paused(draft: &Draft<'_>, arrival: Arrival, over: bool) -> Option<String> {
 fn obstacle(draft: &Draft<'_>) -> Option<Wait> {
     if draft.is_canary_lost() {
         let available = draft.canary_id().map_or(0, |canary| draft.available(&canary));
-        let message = "no canary pod is available; stable receives all traffic";
-        return Some(Wait::progress(Reason::CanaryLost, available, message));
+        let rest = if losses::stable_serves(draft) { "; stable receives all traffic" } else { "" };
+        return Some(Wait::progress(Reason::CanaryLost, available, format!("no canary pod is available{rest}")));
     }
     let (reason, message) = in_the_way(draft)?;
     if draft.input.seen.file_invalid {

@@ -1,9 +1,14 @@
 //! A canary that loses all its pods under traffic (rule S56): the traffic goes to stable until pods are there again, and a
-//! release survives it twice.
+//! release survives it twice. Without a mesh its Service does that by itself.
 
 use crate::api::{common::Percent, reason::Reason};
 
-use super::{draft::Draft, extra_routes, input::RouteSeen, weights};
+use super::{
+    draft::{Draft, Split},
+    extra_routes,
+    input::RouteSeen,
+    weights,
+};
 
 /// Losses of all canary pods under traffic that an attempt survives.
 const SURVIVED: u32 = 2;
@@ -14,7 +19,7 @@ pub fn follow(draft: &mut Draft<'_>) {
     if !draft.has_mesh() || draft.replicas() == 0 || has_traffic_returned(draft) {
         forget_shifting_back(draft);
     }
-    if draft.has_mesh() && draft.replicas() > 0 && !is_shifting_back(draft) {
+    if draft.split() != Split::Switch && draft.replicas() > 0 && !is_shifting_back(draft) {
         follow_pods(draft, &canary);
     }
 }
@@ -40,9 +45,10 @@ fn forget_shifting_back(draft: &mut Draft<'_>) {
 /// Notices that the canary has lost all its pods under traffic, or has them again.
 fn follow_pods(draft: &mut Draft<'_>, canary: &str) {
     let lost = !draft.is_canary_lost() && loses_traffic(draft, canary);
-    let there = canary_there(draft);
+    let there = if draft.has_mesh() { canary_there(draft) } else { draft.available(canary) > 0 };
     if lost {
-        draft.emit(true, Reason::CanaryLost, "no canary pod is available: shifting its traffic to stable");
+        let what = if draft.has_mesh() { ": shifting its traffic to stable" } else { "" };
+        draft.emit(true, Reason::CanaryLost, format!("no canary pod is available{what}"));
     }
     if let Some(release) = draft.status.state.release_mut() {
         release.canary_losses += u32::from(lost);
@@ -52,18 +58,25 @@ fn follow_pods(draft: &mut Draft<'_>, canary: &str) {
 
 /// Whether the canary carries traffic, and has no pod for it.
 fn loses_traffic(draft: &Draft<'_>, canary: &str) -> bool {
-    let alive = draft.available(canary) > 0;
+    if draft.available(canary) > 0 {
+        return false;
+    }
+    if !draft.has_mesh() {
+        return !draft.status.weights.desired.is_zero() && !draft.settled_weight().is_zero();
+    }
     // With no pod on either side nothing is gained by moving (S57).
-    let stable_serves = draft.stable_id().is_some_and(|id| draft.available(&id) > 0);
-    let carries = draft
-        .input
-        .seen
-        .route
-        .as_ref()
-        .and_then(RouteSeen::highest)
-        .is_some_and(|weight| !weight.is_zero() || extra_routes::any(draft))
-        && draft.input.seen.canary_target.as_ref().is_some_and(|target| target.revision.as_deref() == Some(canary));
-    !alive && stable_serves && carries
+    stable_serves(draft) && is_routed_to(draft, canary)
+}
+
+fn is_routed_to(draft: &Draft<'_>, canary: &str) -> bool {
+    let (route, target) = (draft.input.seen.route.as_ref(), draft.input.seen.canary_target.as_ref());
+    route.and_then(RouteSeen::highest).is_some_and(|weight| !weight.is_zero() || extra_routes::any(draft))
+        && target.is_some_and(|target| target.revision.as_deref() == Some(canary))
+}
+
+/// Whether stable has a pod.
+pub fn stable_serves(draft: &Draft<'_>) -> bool {
+    draft.stable_id().is_some_and(|id| draft.available(&id) > 0)
 }
 
 /// Whether the canary has the pods of its step.

@@ -99,9 +99,12 @@ pub fn begin_shortcut(draft: &mut Draft<'_>, current: RevisionRef, shortcut: Sho
 }
 
 fn enter(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
-    let another = draft.current_id().as_ref() != Some(&current.id);
-    if another && draft.split() == Split::Ratio {
-        draft.status.weights.desired = Percent::ZERO; // pods are traffic, and this revision has none
+    if draft.split() == Split::Ratio {
+        // Pods are traffic: what another version or attempt had says nothing of this one's.
+        draft.status.memory.settled_weight = None;
+        if draft.current_id().as_ref() != Some(&current.id) {
+            draft.status.weights.desired = Percent::ZERO;
+        }
     }
     draft.status.current_revision = Some(current);
     draft.status.attempt = attempt;
