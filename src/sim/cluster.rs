@@ -379,6 +379,12 @@ impl SimCluster {
         self.pod_count() + (objects + self.versions.len() + self.laws.versions.len()) as u64
     }
 
+    /// When versions turn bad: what was sent before is answered as before.
+    fn turns(&self) -> impl Iterator<Item = Millis> {
+        let first = |image: &String| self.versions.iter().find(|version| version.image == *image)?.first;
+        self.laws.late.iter().filter_map(move |(image, delay, _)| Some(first(image)? + delay))
+    }
+
     /// The time of the next scheduled event.
     pub fn next_event(&self) -> Option<Millis> {
         let min_ready = self.min_ready();
@@ -387,6 +393,7 @@ impl SimCluster {
         ready
             .chain(routes)
             .chain(self.late_news)
+            .chain(self.turns())
             .chain(self.autoscaler.as_ref().map(Autoscaler::next))
             .chain(self.faults.next_event(self.now))
             .filter(|at| *at > self.now)

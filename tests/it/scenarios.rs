@@ -303,6 +303,17 @@ fn a_rollout_file_gets_its_table_of_chances() {
     assert!(share(1, "Aborted") >= 0.75 && share(2, "Aborted") >= 0.75 && share(4, "Aborted") == 1.0, "{value:#}");
 }
 
+/// Nothing looks at a release that nothing judges for as long as it pauses: its requests are answered in time all the same.
+#[test]
+fn errors_that_begin_later_are_fewer() {
+    let file = folder().join("files/pausing.yaml");
+    let args = ["-f", file.to_str().unwrap(), "--runs", "3", "--rps", "500", "--json"];
+    let output = glidepath(&args).assert().success().get_output().clone();
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let errors = |row: usize| value["estimates"][0]["rows"][row]["result"]["errors"].as_f64().unwrap();
+    assert!(errors(0) * 3.0 < errors(2) && errors(2) < errors(1) * 0.7, "{value:#}");
+}
+
 #[test]
 fn gates_and_approvals_do_not_hold_the_table_up() {
     let file = folder().join("files/gates.yaml");
