@@ -49,9 +49,9 @@ pub fn run(args: &SimulateArgs, global: &Global) -> Result<Exit, CliError> {
     Ok(if report.passed() { Exit::Done } else { Exit::Failed })
 }
 
-/// Whoever reads from a pipe or a file has room.
+/// Long lines are hard to read; what goes into a pipe or a file is one fact a line.
 fn width(global: &Global) -> usize {
-    if std::io::stdout().is_terminal() { global.width().min(WIDEST) } else { WIDEST }
+    if std::io::stdout().is_terminal() { global.width().min(WIDEST) } else { global.width() }
 }
 
 /// Estimates the outcomes of every Rollout; each is printed when it is done.
@@ -89,7 +89,8 @@ fn scenarios(args: &SimulateArgs, format: OutputFormat, screen: Screen) -> Resul
                 runs => statistics::play(&loaded, args.seed, runs, screen.paint)?,
             };
             if format == OutputFormat::Table {
-                print(&text)?;
+                let gap = if report.scenarios.is_empty() { "" } else { "\n" };
+                print(&format!("{gap}{text}"))?;
             }
             report.scenarios.push(played);
         }

@@ -97,7 +97,7 @@ pub(super) fn play(loaded: &Loaded, seed: Option<u64>, runs: u32, paint: Paint) 
     });
     let broken = failed.first().and_then(|story| Some((story.seed, story.failure.as_ref()?)));
     let why = broken.map(|(seed, failure)| tell::failure(loaded, seed, failure, Paint { on: false }));
-    Ok((Played::of(&loaded.name, value, why), text + "\n"))
+    Ok((Played::of(&loaded.name, value, why), text))
 }
 
 /// How releases ended, how long they took, and what they cost.

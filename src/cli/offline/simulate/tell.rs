@@ -44,7 +44,7 @@ pub(super) fn text(loaded: &Loaded, story: &Trace, screen: Screen) -> String {
         let summary = wrap(&summary(story), 10, screen.width);
         text += &format!("  {}  {}\n", paint.text(Tone::Good, "passed"), summary.trim());
     }
-    text + "\n"
+    text
 }
 
 fn heading(loaded: &Loaded, seed: u64, Screen { paint, width }: Screen) -> String {
@@ -52,7 +52,7 @@ fn heading(loaded: &Loaded, seed: u64, Screen { paint, width }: Screen) -> Strin
     let about = if description.is_empty() {
         String::new()
     } else {
-        format!("\n{}", wrap(description, 2, width.min(98)).trim_end())
+        format!("\n{}", wrap(description, 2, width).trim_end())
     };
     format!("{}  seed {seed}{about}\n", paint.text(Tone::Strong, &loaded.name))
 }
