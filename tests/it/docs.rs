@@ -3,6 +3,7 @@
 //! again).
 
 mod cli_page;
+mod console;
 mod json_page;
 mod page;
 mod reference_page;
@@ -226,6 +227,15 @@ fn what_newcomers_ask_has_a_heading_that_answers_it() {
             let words = text.split_whitespace().count();
             assert!(words >= 20, "{target} answers the question about {asked} in {words} words");
         }
+    }
+}
+
+#[test]
+fn what_pages_show_of_a_terminal_is_what_is_printed() {
+    for (name, number) in console::PAGES {
+        let (text, commands) = console::run(name);
+        assert_eq!(commands, number, "{name}");
+        same(name, &text, "docs");
     }
 }
 

@@ -49,11 +49,8 @@ pub(super) fn text(loaded: &Loaded, story: &Trace, screen: Screen) -> String {
 
 fn heading(loaded: &Loaded, seed: u64, Screen { paint, width }: Screen) -> String {
     let description = &loaded.setting.scenario.description;
-    let about = if description.is_empty() {
-        String::new()
-    } else {
-        format!("\n{}", wrap(description, 2, width).trim_end())
-    };
+    let about =
+        if description.is_empty() { String::new() } else { format!("\n{}", wrap(description, 2, width).trim_end()) };
     format!("{}  seed {seed}{about}\n", paint.text(Tone::Strong, &loaded.name))
 }
 
