@@ -176,10 +176,23 @@ fn resume(draft: &mut Draft<'_>) -> Answer {
         return refused("paused by spec.paused: set it to false");
     }
     if !draft.status.paused_by_command {
-        return done("not paused");
+        return done(not_paused(draft));
     }
     draft.status.paused_by_command = false;
     done("resumed")
+}
+
+/// What waits in place of a pause by command, and what ends that.
+fn not_paused(draft: &Draft<'_>) -> String {
+    let promote = format!("'glidepath promote {}'", draft.input.name);
+    let waits = match draft.item() {
+        _ if draft.is_held() => format!("the release is held for an operator: {promote}"),
+        Some(Item::Pause(None)) => format!("the step waits for an operator: {promote}"),
+        Some(Item::Gate(gate)) if gate.is_approval() => format!("the step waits for an approval: {promote}"),
+        Some(Item::Pause(Some(_))) => format!("the step ends by itself, or now with {promote}"),
+        _ => return "not paused".to_owned(),
+    };
+    format!("not paused by command; {waits}")
 }
 
 fn retry(draft: &mut Draft<'_>) -> Answer {
@@ -335,7 +348,7 @@ fn course_of_undo(draft: &Draft<'_>, id: &str, number: u64) -> String {
         0 => again,
         steps => {
             let steps = if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
-            format!("{again}, through {steps}; 'promote {} --full' skips them", draft.input.name)
+            format!("{again}, through {steps}; 'glidepath promote {} --full' skips them", draft.input.name)
         }
     }
 }

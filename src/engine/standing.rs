@@ -143,14 +143,17 @@ fn previewed(draft: &Draft<'_>) -> Standing {
 
 /// A pause is over by time, even if no tick saw its end; without a duration a promote ends it (S13).
 fn paused(draft: &Draft<'_>, duration: Option<HumanDuration>) -> Standing {
+    // A pause by command comes first: nothing promotes before it is lifted.
+    let first = if draft.is_paused() { "paused: resume it first; then " } else { "" };
     let Some(duration) = duration else {
-        return Standing::Waits(Wait::until(Reason::Pause, "paused by its steps until an operator promotes", None));
+        let message = format!("{first}paused by its steps until an operator promotes");
+        return Standing::Waits(Wait::until(Reason::Pause, message, None));
     };
     let until = duration.after(draft.status.state.since().unwrap_or(draft.now()));
     if until <= draft.now() {
         return Standing::Over;
     }
-    Standing::Waits(Wait::until(Reason::Pause, format!("paused by its steps for {duration}"), Some(until)))
+    Standing::Waits(Wait::until(Reason::Pause, format!("{first}paused by its steps for {duration}"), Some(until)))
 }
 
 fn observed(draft: &Draft<'_>, at_least: HumanDuration, at_most: HumanDuration) -> Standing {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{place::Place, waits::WaitsFor};
+use super::{pause, place::Place, waits::WaitsFor};
 use crate::{
     api::{
         Rollout, RolloutStatus,
@@ -25,6 +25,8 @@ pub struct Offer {
 /// What can be done at this place.
 pub fn offers(rollout: &Rollout, place: &Place, waits_for: &WaitsFor, now: Timestamp) -> Vec<Offer> {
     let mut offers = sensible(place, waits_for);
+    let is_aside = pause::aside(rollout, place).is_some();
+    offers.extend(is_aside.then_some(Offer { effect: "resume", verb: Verb::Resume }));
     offers.retain(|offer| is_accepted(rollout, offer.verb, now));
     offers
 }
@@ -57,7 +59,7 @@ fn is_accepted(rollout: &Rollout, verb: Verb, now: Timestamp) -> bool {
 /// What the engine is asked about.
 fn input<'a>(rollout: &'a Rollout, status: &'a RolloutStatus, seen: &'a Seen, now: Timestamp) -> Input<'a> {
     Input {
-        name: "",
+        name: rollout.metadata.name.as_deref().unwrap_or_default(),
         uid: "",
         generation: rollout.metadata.generation,
         deleting: false,
@@ -152,6 +154,34 @@ mod tests {
             }
         }
         assert!(offers > 60, "{offers}");
+    }
+
+    /// A `resume` where no command has paused is no error, but no answer either.
+    #[test]
+    fn a_resume_of_a_pause_by_the_steps_says_what_to_type() {
+        let said = |rollout: &Rollout| answered(rollout, Verb::Resume);
+        let approval = samples::at_gate(serde_json::json!({ "name": "release-manager", "approval": true }));
+        for (sample, waits) in [
+            (samples::at_pause(), "the step waits for an operator"),
+            (approval, "the step waits for an approval"),
+            (samples::held(), "the release is held for an operator"),
+        ] {
+            let wanted = format!("not paused by command; {waits}: 'glidepath promote checkout'");
+            assert_eq!(said(&sample.rollout), (CommandState::Done, wanted));
+        }
+        assert_eq!(said(&samples::observing().rollout).1, "not paused");
+        assert_eq!(said(&samples::paused_by_command().rollout).1, "resumed");
+    }
+
+    #[test]
+    fn a_pause_while_nothing_is_in_progress_can_be_lifted() {
+        let mut idle = samples::healthy().rollout;
+        let offers_resume = |rollout: &Rollout| offered(rollout).iter().any(|offer| offer.verb == Verb::Resume);
+        assert!(!offers_resume(&idle));
+        idle.status.as_mut().unwrap().paused_by_command = true;
+        assert!(offers_resume(&idle));
+        idle.spec.paused = true;
+        assert!(!offers_resume(&idle), "only an edit of the spec lifts it");
     }
 
     #[test]

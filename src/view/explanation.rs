@@ -32,6 +32,9 @@ pub struct Explanation {
     pub blocked_by: Option<String>,
     /// Whether the controller has observed the latest spec.
     pub observed: bool,
+    /// What a pause holds back while nothing is in progress that it could stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub also_paused: Option<String>,
     /// What it waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continues_when: Option<String>,
@@ -64,6 +67,7 @@ impl Explanation {
             summary: where_it_is(rollout, &situation, now),
             blocked_by: situation.stalled.clone(),
             observed: situation.is_seen,
+            also_paused: situation.also_paused.as_ref().map(|aside| format!("It is {aside}.")),
             continues_when: some(continues_when(&situation, now)),
             metrics: awaited.iter().filter(|row| row.is_awaited).map(|row| metric_words(row.metric)).collect(),
             rolls_back_when: situation.rolls_back_when.as_ref().map(rolls_back_when),

@@ -4,7 +4,7 @@
 //! - [`situation`]: where it is, what it waits for, until when, what comes next, what can be done. Begin there. It is made of
 //!   [`place`], [`waits`], [`step`] and [`commands`]; [`doing`] puts it into a phrase.
 //! - [`traffic`], [`revision`], [`pod`] and [`evidence`]: the rows of the screen.
-//! - [`history`] and [`acts`]: the releases and commands of the past, and who gave which command.
+//! - [`history`] and [`acts`]: the releases and commands of the past, and who gave which command; [`pause`]: the one in force.
 //! - [`explanation`]: the situation in sentences. [`overview`]: the situation for scripts, which [`document`] puts into an
 //!   envelope, as it does the other two.
 //! - [`ending`]: whether the release that a command waits for is over, and how.
@@ -20,6 +20,7 @@ pub mod explanation;
 pub mod history;
 mod metric_words;
 pub mod overview;
+pub mod pause;
 pub mod phrases;
 pub mod place;
 pub mod pod;

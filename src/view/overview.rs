@@ -65,6 +65,9 @@ pub struct Overview {
     /// The pause by command that is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<Act>,
+    /// What a pause holds back while nothing is in progress that it could stop, human-readable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub also_paused: Option<String>,
     /// How the release of the current revision ended, if it was rolled back or lost an A/B test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<PastRelease>,
@@ -187,6 +190,7 @@ impl Overview {
             current: situation.current,
             next: if let Next::Steps { coming, .. } = situation.next { coming } else { vec![] },
             paused: situation.paused,
+            also_paused: situation.also_paused,
             ended: situation.ended,
             commands: situation.offers,
         }

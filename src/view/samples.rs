@@ -37,6 +37,7 @@ pub fn all() -> Vec<(&'static str, Sample)> {
         ("approval", at_gate(json!({ "name": "release-manager", "approval": true, "onTimeout": "Abort" }))),
         ("gate", at_gate(json!({ "name": "change-window", "url": "https://gates.example.com/ask?key=1" }))),
         ("paused_by_command", paused_by_command()),
+        ("paused_idle", paused_idle()),
         ("held", held()),
         ("promoting", promoting()),
         ("aborted", aborted()),
@@ -59,10 +60,21 @@ fn moving() -> Sample {
 }
 
 /// Paused by ann while it observes, with the pause step's own wait on record.
-fn paused_by_command() -> Sample {
+pub fn paused_by_command() -> Sample {
     let waits = waiting("Pause", "paused by command at 25 %", None);
     let pause = command("pause", "paused until resume", "ann", "lunch", 180);
     stepping(3, json!({ "phase": "Paused", "pausedByCommand": true, "commands": [pause], "waitingFor": waits }))
+}
+
+/// Paused by ann while no release is in progress.
+fn paused_idle() -> Sample {
+    let mut sample = healthy();
+    let pause = command("pause", "paused until resume", "ann", "change freeze", 180);
+    if let Some(status) = &mut sample.rollout.status {
+        status.paused_by_command = true;
+        status.commands.insert(0, serde_json::from_value(pause).unwrap());
+    }
+    sample
 }
 
 /// Without a router.

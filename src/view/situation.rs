@@ -8,7 +8,7 @@ use super::{
     acts::{self, Act},
     commands::{Offer, offers},
     history::{self, PastRelease},
-    phrases,
+    pause, phrases,
     place::{Place, is_seen},
     step::{Counter, phrase},
     waits::{Until, WaitsFor},
@@ -56,6 +56,8 @@ pub struct Situation {
     pub summary: String,
     /// The pause by command that is in force.
     pub paused: Option<Act>,
+    /// A pause where the place is none, with what it holds back.
+    pub also_paused: Option<String>,
     /// How the release of the current revision ended, if it was rolled back or lost a test.
     pub ended: Option<PastRelease>,
     /// What the engine says of it that its place does not say.
@@ -132,7 +134,8 @@ impl Situation {
             summary: summary(status, &place),
             said: said(&place, &waits_for, status, ended.as_ref()).filter(|said| stalled.as_ref() != Some(said)),
             stalled,
-            paused: acts::paused(status).filter(|_| place == Place::Paused { in_spec: false }),
+            paused: acts::paused(status),
+            also_paused: pause::aside(rollout, &place),
             ended,
             until: Until::of(rollout, &place),
             next: next(rollout, status, &place, &offers),

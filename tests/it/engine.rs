@@ -337,7 +337,7 @@ fn s84_undo_says_what_it_does() {
     assert!(world.run_until(HOUR, stable("v2")).unwrap());
     let undo = world.command(Verb::Undo, false);
     assert!(world.run_until(HOUR, |world| world.status.step_index == 1).unwrap());
-    let said = "#1's template is released again as #3, through 2 steps; 'promote checkout --full' skips them; \
+    let said = "#1's template is released again as #3, through 2 steps; 'glidepath promote checkout --full' skips them; \
                 pinned until the template changes";
     assert_eq!(world.answers[&undo].1, said);
 

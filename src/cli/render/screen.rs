@@ -93,6 +93,7 @@ fn second_lines(situation: &Situation, now: Timestamp, width: usize, paint: Pain
     }
     let tone = if situation.place == Place::Aborted { Tone::Bad } else { Tone::Plain };
     out.push_str(&situation.said.as_ref().map(|said| paint.text(tone, &wrap(said, 2, width))).unwrap_or_default());
+    out.push_str(&situation.also_paused.as_ref().map(|text| wrap(text, 2, width)).unwrap_or_default());
     out.push_str(&situation.until.map(|until| wrap(&limit(until, now), 2, width)).unwrap_or_default());
     out
 }

@@ -53,6 +53,7 @@ pub fn explain(rollout: &Rollout, now: Timestamp, width: usize) -> String {
     if !explanation.observed {
         out.push_str(&wrap("The controller has not observed the latest spec yet.", 0, width));
     }
+    out.push_str(&explanation.also_paused.map(|text| wrap(&text, 0, width)).unwrap_or_default());
     out.push_str(&explanation.continues_when.map(|text| wrap(&text, 0, width)).unwrap_or_default());
     for metric in &explanation.metrics {
         out.push_str(&wrap(metric, 2, width));

@@ -395,6 +395,7 @@ pub fn in_one_line(situation: &Situation, more: &str) -> String {
         false => format!("{accepted} of {planned}"),
     }));
     parts.push(without_counts(situation) + more);
+    parts.extend(situation.also_paused.clone());
     parts.join("  ")
 }
 

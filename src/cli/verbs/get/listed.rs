@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     api::{Rollout, status::RevisionRef},
     cli::{connect::Connection, exit::CliError, program::program, render::table::Cell},
-    view::phrases,
+    view::{doing::in_a_list, phrases},
 };
 
 /// Which columns, and whether painted.
@@ -78,8 +78,7 @@ impl Listed for Rollout {
             cells.push(created(self).map_or_else(|| "-".into(), |at| at.to_string()).into());
             cells.extend([revision(status.stable_revision.as_ref()), revision(status.current_revision.as_ref())]);
         }
-        let unseen = || phrases::unseen(self.spec.class.as_deref());
-        cells.push(if status.phase.is_none() { unseen() } else { status.message.clone() }.into());
+        cells.push(in_a_list(self).into());
         cells
     }
 }
