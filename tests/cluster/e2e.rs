@@ -45,6 +45,7 @@ mod blue_green_routes;
 mod deep_objects;
 mod envoy_pack;
 mod exit_codes;
+mod first_hour;
 mod fleet_cost;
 mod guarded_prometheus;
 mod harness;

@@ -88,6 +88,20 @@ impl Page {
         self.prose().iter().filter(|(_, line)| line.starts_with("| ")).map(|(_, line)| cells(line)).collect()
     }
 
+    /// The page below a heading, up to the next.
+    pub fn part(&self, heading: &str) -> Page {
+        let (mut inside, mut there) = (false, false);
+        let of_part = |line: &&str| {
+            inside ^= line.trim_start().starts_with("```");
+            let anchor = anchor(line).filter(|_| !inside);
+            there = anchor.as_ref().map_or(there, |anchor| anchor == heading);
+            there && anchor.is_none()
+        };
+        let text: Vec<&str> = self.text.lines().filter(of_part).collect();
+        assert!(!text.is_empty(), "{} has no heading #{heading}", self.name);
+        Page { name: self.name.clone(), text: text.join("\n") }
+    }
+
     /// What is written below a heading, up to the next; the whole page below its first.
     pub fn section(&self, heading: &str) -> String {
         let below = self.prose().into_iter().skip_while(|(_, line)| anchor(line).as_deref() != Some(heading)).skip(1);
