@@ -136,7 +136,7 @@ fn after_rollback(situation: &Situation, stable: &str) -> String {
         if step.all_complete {
             return format!("All {} steps were complete; ", step.of);
         }
-        let at = step.weight.filter(|weight| !weight.is_zero()).map(|weight| format!(", at {weight}"));
+        let at = step.weight.map(|weight| format!(", at {weight}"));
         format!("It was at step {} of {}{}; ", step.number, step.of, at.unwrap_or_default())
     });
     format!("{}{stable} {traffic}", was.unwrap_or_default())

@@ -66,7 +66,8 @@ pub struct StepReached {
     pub number: usize,
     /// The number of steps.
     pub of: usize,
-    /// The canary's weight there, in percent; absent in a ramp and in a promotion, where it is not recorded.
+    /// The canary's share of traffic then, in percent; absent where it is not recorded: of an earlier release in a promotion, a
+    /// ramp, or a step that was changing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<Percent>,
     /// Whether all steps were complete, so that it ended in its promotion.
@@ -77,7 +78,7 @@ impl fmt::Display for StepReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let after = if self.all_complete { "after " } else { "" };
         write!(f, "{after}{}/{}", self.number, self.of)?;
-        match self.weight.filter(|weight| !weight.is_zero()) {
+        match self.weight {
             Some(weight) => write!(f, ", {weight}"),
             None => Ok(()),
         }
@@ -129,7 +130,7 @@ impl PastRelease {
             started_at: entry.started_at,
             ended_at: entry.ended_at,
             took_seconds: entry.ended_at.duration_since(entry.started_at).as_secs(),
-            step: StepReached::of(entry, steps),
+            step: StepReached::of(entry, steps, weight_at_end(entry, status)),
             aborted: acts::ended(status, entry),
             reason: entry.reason.clone(),
             images: entry.images.clone(),
@@ -144,9 +145,19 @@ impl PastRelease {
     }
 }
 
+/// What is recorded of the last release alone.
+fn weight_at_end(entry: &HistoryEntry, status: &RolloutStatus) -> Option<Percent> {
+    let is_last = status.history.first() == Some(entry) && is_current(entry, status);
+    status.state.weight_at_end().filter(|_| is_last)
+}
+
+fn is_current(entry: &HistoryEntry, status: &RolloutStatus) -> bool {
+    status.current_revision.as_ref() == Some(&entry.revision) && entry.attempt == status.attempt
+}
+
 impl StepReached {
     /// Of an entry: a promotion is past all steps.
-    fn of(entry: &HistoryEntry, steps: &[Item]) -> Option<Self> {
+    fn of(entry: &HistoryEntry, steps: &[Item], recorded: Option<Percent>) -> Option<Self> {
         let (index, of) = (entry.step_index as usize, steps.len());
         let is_promoted = match entry.outcome {
             Outcome::Promoted | Outcome::FastPromoted => true,
@@ -157,8 +168,10 @@ impl StepReached {
         if is_promoted || of == 0 {
             return None;
         }
-        let has_weight = steps.get(index).is_some_and(|step| !matches!(step, Item::Ramp { .. }));
-        let weight = has_weight.then(|| weight_at(steps, entry.step_index, 0));
+        // A step that waits for something else was reached with its weight in force.
+        let is_there = |step: &Item| !matches!(step, Item::Ramp { .. } | Item::SetWeight(_));
+        let of_step = || steps.get(index).filter(|step| is_there(step)).map(|_| weight_at(steps, entry.step_index, 0));
+        let weight = recorded.or_else(|| of_step().filter(|weight| !weight.is_zero()));
         Some(StepReached { number: (index + 1).min(of), of, weight, all_complete: index >= of })
     }
 }
@@ -181,8 +194,7 @@ impl PastCommand {
 pub fn ended(rollout: &Rollout) -> Option<PastRelease> {
     let status = rollout.status.as_ref()?;
     let entry = status.history.first()?;
-    let is_current = status.current_revision.as_ref() == Some(&entry.revision) && entry.attempt == status.attempt;
-    is_current.then(|| PastRelease::of(entry, status, &items(&rollout.spec.strategy.steps())))
+    is_current(entry, status).then(|| PastRelease::of(entry, status, &items(&rollout.spec.strategy.steps())))
 }
 
 #[cfg(test)]
@@ -196,6 +208,22 @@ mod tests {
             let json = document(&sample.rollout, &History::of(&sample.rollout, 10)).unwrap();
             insta::assert_snapshot!(format!("history_{name}"), serde_json::to_string_pretty(&json).unwrap());
         }
+    }
+
+    /// A canary whose pods never came up has no traffic, whatever its step wants.
+    #[test]
+    fn a_release_ended_with_the_traffic_that_it_had() {
+        let reached = |sample: &samples::Sample| ended(&sample.rollout).unwrap().step.map(|step| step.to_string());
+        let mut sample = samples::aborted();
+        sample.rollout.status.as_mut().unwrap().history[0].step_index = 2;
+        assert_eq!(reached(&sample).as_deref(), Some("3/7"), "an earlier version recorded no weight");
+        for (had, said) in [(0, "3/7, 0 %"), (5, "3/7, 5 %")] {
+            let status = sample.rollout.status.as_mut().unwrap();
+            status.state.at_rest_mut().unwrap().weight = Some(Percent::whole(had));
+            assert_eq!(reached(&sample).as_deref(), Some(said));
+        }
+        let explained = crate::view::explanation::Explanation::of(&sample.rollout, samples::NOW).summary;
+        assert!(explained.contains("It was at step 3 of 7, at 5 %; #41 receives 100 % of traffic."), "{explained}");
     }
 
     /// A promotion is past all steps, and the weight in a ramp is not recorded.

@@ -370,6 +370,33 @@ fn s38_pods_that_never_come_up_miss_the_deadline() {
     assert!(world.status.message.contains("waiting for 2 of 2 canary pods"), "{}", world.status.message);
 }
 
+/// The columns, the history and `explain` read where a release ended and what its canary had from the same record.
+#[test]
+fn s33_a_release_ends_at_its_step_with_the_traffic_that_its_canary_had() {
+    let steps = || vec![set_weight(25), pause(Some(30)), set_weight(50)];
+    for spec in [with_mesh(steps()), without_mesh(steps())] {
+        let mut world = at_version_one(spec, 4);
+        let broken = Behaviour { ready_after: None, ..Behaviour::default() };
+        world.behaviours.insert("v2".into(), broken);
+        release(&mut world, "v2", |world| world.status.course() == Course::Stepping);
+        world.command(Verb::Abort, false);
+        assert!(world.run_until(HOUR, |world| world.status.course() == Course::Aborted).unwrap());
+        assert_eq!(
+            (world.status.state.weight_at_end(), world.status.step_shown.as_str()),
+            (Some(Percent::ZERO), "1/3")
+        );
+
+        release(&mut world, "v3", |world| world.status.step_index == 2);
+        world.command(Verb::Abort, false);
+        assert!(world.run_until(HOUR, |world| world.status.course() == Course::Aborted).unwrap());
+        world.settle().unwrap();
+        assert_eq!(
+            (world.status.state.weight_at_end(), world.status.step_shown.as_str()),
+            (Some(Percent::whole(25)), "3/3")
+        );
+    }
+}
+
 #[test]
 fn s15_header_routes_and_mirrors_hold_until_they_are_taken_away_or_the_steps_end() {
     let steps = vec![
