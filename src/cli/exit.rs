@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::program::program;
+use super::{program::program, target::doctor};
 use crate::api::status::Outcome;
 
 /// The exit codes. They are an interface: CI pipelines branch on them.
@@ -74,6 +74,9 @@ pub const EXIT_CODES_HELP: &str = "Exit codes:
   14  waits for an operator (returned at once for a wait without an end)
   130 interrupted by Ctrl-C; the release continues";
 
+/// What to do about a connection.
+const CHECKS_IT: &str = "'glidepath doctor' checks the connection";
+
 /// Why a command failed. Every message is one line: what, where, what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -90,7 +93,7 @@ pub enum CliError {
     )]
     NoClusterOrLocal(String),
     /// The API server does not respond.
-    #[error("cannot reach the API server{at}: {why}; '{program} doctor' checks the connection", program = program())]
+    #[error("cannot reach the API server{at}: {why}; {}", doctor(CHECKS_IT))]
     Unreachable {
         /// ` at <url>`, or empty when the address is not known here.
         at: String,
@@ -126,10 +129,7 @@ pub enum CliError {
         todo: String,
     },
     /// The API server did not answer within `--timeout`.
-    #[error(
-        "not done after {limit}: no response from the API server at {at}; '{program} doctor' checks the connection",
-        program = program()
-    )]
+    #[error("not done after {limit}: no response from the API server at {at}; {}", doctor(CHECKS_IT))]
     TimedOut {
         /// The limit of the command.
         limit: String,
@@ -167,7 +167,7 @@ impl CliError {
             kube::Error::Api(status) => {
                 let todo = match status.code {
                     401 => "; log in to the cluster again".into(),
-                    403 => format!("; '{} doctor' lists the permissions you have", program()),
+                    403 => format!("; {}", doctor("'glidepath doctor' lists the permissions you have")),
                     _ => String::new(),
                 };
                 let why = if status.message.is_empty() { &status.reason } else { &status.message };

@@ -10,7 +10,8 @@
 //!
 //! Shared by all of them: [`connect`] (the connection to the API server), [`pods`] (of a Rollout's revisions),
 //! [`request_timeout`] (of each call), [`deadline`] (of a whole command), [`exit`] (exit codes and errors), [`program`] (the
-//! name in which hints are written), [`interrupt`] (Ctrl-C), [`keys`] (`q`) and [`changes`] (the log of [`demo`] and
+//! name in which hints are written), [`target`] (the
+//! connection options that hints repeat), [`interrupt`] (Ctrl-C), [`keys`] (`q`) and [`changes`] (the log of [`demo`] and
 //! [`local`]).
 
 pub mod args;
@@ -29,6 +30,7 @@ pub mod program;
 pub mod render;
 pub mod request_timeout;
 pub mod root;
+pub mod target;
 pub mod usage;
 pub mod verbs;
 

@@ -17,8 +17,8 @@ use super::{
     exit::{CliError, Exit},
     local,
     offline::{lint, plan, simulate},
-    program::quoted_in_its_name,
     render::printable::printable,
+    target::{self, pasteable},
     usage::with_help,
     verbs::{
         command as commands, completions, controller, crds, doctor, explain, get, help, history, man, runs, set_image,
@@ -203,11 +203,12 @@ async fn settled_and_run(mut cli: Cli, is_one_word: bool) -> Result<Exit, CliErr
         };
         local_option::settle(local, words, is_one_word, wants_one)?;
     }
+    target::remember(cli.global.typed());
     run(cli.verb, &cli.global).await.map_err(or_local)
 }
 
 fn failed(error: &CliError) -> Exit {
-    let text = quoted_in_its_name(&error.to_string());
+    let text = pasteable(&error.to_string());
     let _ = writeln!(std::io::stderr(), "error: {}", printable(&text));
     error.exit()
 }

@@ -90,6 +90,24 @@ mod tests {
         }
     }
 
+    /// A terminal breaks longer lines, and what is pasted then is two commands.
+    #[test]
+    fn examples_can_be_pasted() {
+        fn examples(command: &clap::Command) -> Vec<String> {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines = help.lines().filter(|line| line.starts_with("  ")).map(str::to_owned).collect::<Vec<_>>();
+            lines.into_iter().chain(command.get_subcommands().flat_map(examples)).collect()
+        }
+        let mut commands = 0;
+        for line in examples(&command()).iter().filter(|line| line.trim_start().starts_with("glidepath ")) {
+            // What stands behind three blanks says what the command does.
+            let typed = line.trim_start().split("   ").next().unwrap_or_default();
+            assert!(typed.chars().count() <= 76, "write it on two lines, with \\ at the end of the first: {line}");
+            commands += 1;
+        }
+        assert!(commands > 30, "{commands}");
+    }
+
     /// `<NAME>...` promises that several names are taken.
     #[test]
     fn usage_lines_tell_how_many_names_a_verb_takes() {

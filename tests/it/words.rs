@@ -73,8 +73,8 @@ fn hints_are_in_the_name_that_was_called() {
         ("help status", "\n  kubectl glidepath status checkout --watch\n"),
         ("help", "\n  kubectl glidepath crds | kubectl apply"),
         ("help undo", "Usage: kubectl glidepath undo [OPTIONS] <NAME>\n"),
-        ("set image web", "use kubectl glidepath set image web CONTAINER=IMAGE"),
-        ("status --wait", "use kubectl glidepath status NAME --wait"),
+        ("set image web", "use 'kubectl glidepath set image web CONTAINER=IMAGE'"),
+        ("status --wait", "use 'kubectl glidepath status NAME --wait'"),
     ] {
         let (_, text) = said(&mut program(&plugin), words);
         assert!(text.contains(told), "{words}: {text}");

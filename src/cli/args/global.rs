@@ -9,6 +9,7 @@ pub use super::format::{FOR_CI, OutputFormat};
 use crate::cli::{
     render::{redraw::Size, table::UNLIMITED},
     request_timeout::RequestTimeout,
+    target::Typed,
 };
 
 /// Options of every verb. Flatten it into the root of the command line.
@@ -27,7 +28,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DURATION", help_heading = "Global options")]
     pub request_timeout: Option<RequestTimeout>,
     /// Use a `glidepath local` on this machine instead of a cluster: its name, its folder, or none for the only one
-    /// running
+    /// running, or the only one that has the Rollout
     #[arg(
         long,
         global = true,
@@ -102,6 +103,20 @@ impl Global {
     pub fn color_on(&self) -> bool {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         self.color.on(no_color, std::io::stdout().is_terminal())
+    }
+
+    /// Where this command line goes, for hints that lead there too.
+    pub fn typed(&self) -> Typed {
+        let file = self.kubeconfig.as_ref().map(|file| ("--kubeconfig", file.display().to_string()));
+        let context = self.context.as_ref().map(|context| ("--context", context.clone()));
+        let user = self.as_user.iter().map(|user| ("--as", user.clone()));
+        let groups = self.as_groups.iter().map(|group| ("--as-group", group.clone()));
+        Typed {
+            namespace: self.namespace.clone(),
+            cluster: context.into_iter().chain(file).collect(),
+            user: user.chain(groups).collect(),
+            local: self.local.clone(),
+        }
     }
 
     /// The width of the terminal; no limit where there is none.

@@ -6,7 +6,7 @@ use std::{ffi::OsString, path::Path};
 use super::names::{is_kind, names};
 use crate::cli::{
     exit::CliError,
-    local::place::{kubeconfig, root},
+    local::place::{kubeconfig, root, with_rollout},
 };
 
 const FLAG: &str = "--local";
@@ -33,9 +33,25 @@ pub fn value(arguments: &[OsString]) -> Option<String> {
     arguments.get(at + 1).map(|word| word.to_string_lossy().into_owned()).filter(|word| !word.starts_with('-'))
 }
 
-/// Reads the words of a verb together with the value of `--local`. Where no Rollout is named, a value that is the name of no
-/// local rollout is the Rollout's; and a verb on one Rollout is about the only one there.
+/// Reads the words of a verb together with the value of `--local`. Of several local rollouts that run, a Rollout's name means
+/// the one that has it.
 pub fn settle(
+    local: &mut Option<String>,
+    words: &mut Vec<String>,
+    is_one_word: bool,
+    wants_one: bool,
+) -> Result<(), CliError> {
+    name_one(local, words, is_one_word, wants_one)?;
+    let named: Vec<String> = names(words).into_iter().filter(|word| !word.contains('=')).collect();
+    if let (None, [name]) = (&local, named.as_slice()) {
+        *local = with_rollout(&root()?, name);
+    }
+    Ok(())
+}
+
+/// Names the Rollout. Where no Rollout is named, a value that is the name of no
+/// local rollout is the Rollout's; and a verb on one Rollout is about the only one there.
+fn name_one(
     local: &mut Option<String>,
     words: &mut Vec<String>,
     is_one_word: bool,

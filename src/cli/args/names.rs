@@ -52,7 +52,7 @@ pub fn some_names(words: &[String], verb: &str) -> Result<Vec<String>, CliError>
 }
 
 fn none_given(verb: &str) -> CliError {
-    CliError::Usage(format!("no Rollout given: use {0} {verb} NAME; '{0} get' lists them", program()))
+    CliError::Usage(format!("no Rollout given: use '{0} {verb} NAME'; '{0} get' lists them", program()))
 }
 
 fn without_kind(word: &str) -> &str {

@@ -19,8 +19,10 @@ use crate::{
 /// version goes where the old one was.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  glidepath local -f rollout.yaml --stable http://127.0.0.1:8081 --canary http://127.0.0.1:8082 --listen 127.0.0.1:8080
-  glidepath local -f rollout.yaml --stable http://10.0.0.4:80 --canary http://10.0.0.5:80 --listen 0.0.0.0:80 --health /healthz
+  glidepath local -f rollout.yaml --listen 127.0.0.1:8080 \\
+    --stable http://127.0.0.1:8081 --canary http://127.0.0.1:8082
+  glidepath local -f rollout.yaml --listen 0.0.0.0:80 --health /healthz \\
+    --stable http://10.0.0.4:80 --canary http://10.0.0.5:80
 
 The files are read again when they change, so that standard input is refused.
 

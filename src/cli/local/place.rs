@@ -63,6 +63,18 @@ fn only_one(root: &Path) -> Result<PathBuf, CliError> {
     }
 }
 
+/// The one that has the Rollout of this name, where several run and only one has it.
+pub fn with_rollout(root: &Path, rollout: &str) -> Option<String> {
+    let running = running(root);
+    if running.len() < 2 || rollout.contains('/') {
+        return None;
+    }
+    let has_it = |name: &&String| root.join(name).join("rollouts").join(format!("{rollout}.json")).is_file();
+    let mut having = running.iter().filter(has_it);
+    let only = having.next()?;
+    having.next().is_none().then(|| only.clone())
+}
+
 /// The names of those that run, sorted.
 pub fn running(root: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
@@ -87,7 +99,16 @@ mod tests {
         let _api = Folder::open(&root.path().join("api")).unwrap();
         let error = only_one(root.path()).unwrap_err();
         assert!(error.to_string().contains("api, web; choose one, for example --local api"), "{error}");
+        for (local, rollout) in [("web", "web"), ("web", "shared"), ("api", "shared"), ("api", "orders")] {
+            let rollouts = root.path().join(local).join("rollouts");
+            std::fs::create_dir_all(&rollouts).unwrap();
+            std::fs::write(rollouts.join(format!("{rollout}.json")), "{}").unwrap();
+        }
+        let has = |rollout| with_rollout(root.path(), rollout);
+        assert_eq!((has("orders").as_deref(), has("web").as_deref()), (Some("api"), Some("web")));
+        assert_eq!((has("shared"), has("../web/rollouts/web"), has("none")), (None, None, None));
         drop(web);
+        assert_eq!(has("orders"), None, "the only one is meant anyway");
         assert_eq!(only_one(root.path()).unwrap(), root.path().join("api"));
 
         let at = |name: &str| kubeconfig(Some(&root.path().join(name).display().to_string()));

@@ -16,11 +16,12 @@ use crate::{
         changes::Line,
         connect::now,
         exit::CliError,
-        program::{program, quoted_in_its_name},
+        program::program,
         render::{
             output::print,
             paint::{Paint, Tone},
         },
+        target::pasteable,
     },
     local::site::{News, Site},
 };
@@ -53,7 +54,7 @@ impl Lines {
         text.push_str(&self.places());
         text.push_str(&format!("  state {}\n", folder.display()));
         for note in notes {
-            text.push_str(&format!("  note: {}\n", quoted_in_its_name(note)));
+            text.push_str(&format!("  note: {}\n", pasteable(note)));
         }
         let local = option(args);
         text.push_str(&format!(

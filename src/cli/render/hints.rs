@@ -2,7 +2,7 @@
 
 use crate::{
     api::{LOCAL_OPTION, Rollout},
-    cli::program::program,
+    cli::{program::program, target},
     view::{commands::Offer, place::Place, situation::Situation, waits::WaitsFor},
 };
 
@@ -47,12 +47,12 @@ pub fn for_operator(rollout: &Rollout, situation: &Situation) -> String {
     }
 }
 
-/// How a command on this Rollout ends: its name, and the option that leads to it when it is a local one.
+/// How a command on this Rollout ends: its name, and the options that lead to it.
 fn name(rollout: &Rollout) -> String {
     rollout.metadata.name.clone().unwrap_or_default() + &option(rollout)
 }
 
 fn option(rollout: &Rollout) -> String {
     let annotations = rollout.metadata.annotations.as_ref();
-    annotations.and_then(|all| all.get(LOCAL_OPTION)).map(|option| format!(" {option}")).unwrap_or_default()
+    target::options(annotations.and_then(|all| all.get(LOCAL_OPTION)).map(String::as_str))
 }

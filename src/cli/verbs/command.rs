@@ -24,12 +24,12 @@ use crate::{
         },
         connect::{Connection, connect},
         exit::{CliError, Exit},
-        program::program,
         render::{
             output::{self, print},
             printable::printable,
             waiting::while_waiting,
         },
+        target::{self, pasteable},
     },
     view::commands::meant,
 };
@@ -130,7 +130,7 @@ async fn give(verb: Verb, args: Args, extra: Extra, global: &Global) -> Result<E
         if !several {
             return Err(error);
         }
-        eprintln!("error: {}", printable(&error.to_string()));
+        eprintln!("error: {}", printable(&pasteable(&error.to_string())));
     }
     Ok(exit)
 }
@@ -254,21 +254,21 @@ fn answer_line(rollout: &str, command: &RolloutCommand) -> String {
     let status = command.status.clone().unwrap_or_default();
     let message = if status.message.is_empty() { String::new() } else { format!(": {}", status.message) };
     let name = command.name_any();
-    match status.state {
+    let line = match status.state {
         Some(CommandState::Done) => format!("{rollout}: {verb} done{message}\n"),
         Some(CommandState::Refused) => format!("{rollout}: {verb} refused{message}\n"),
         Some(CommandState::Obsolete) => {
             format!(
-                "{rollout}: {verb} rejected as stale{message}; the rollout has moved on: check '{} status {rollout}' and retry\n",
-                program()
+                "{rollout}: {verb} rejected as stale{message}; the rollout has moved on: check 'glidepath status {rollout}' and retry\n"
             )
         }
         None => format!(
-            "{rollout}: no controller responded within {}s; the {verb} is recorded as {name} and will be executed when one runs; check with '{} doctor'\n",
+            "{rollout}: no controller responded within {}s; the {verb} is recorded as {name} and will be executed when one runs; {}\n",
             PATIENCE.as_secs(),
-            program()
+            target::doctor("check with 'glidepath doctor'")
         ),
-    }
+    };
+    pasteable(&line)
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use crate::{
         args::{global::Global, names::one_name},
         connect::{connect, now},
         exit::{CliError, Exit},
-        program::quoted_in_its_name,
         render::{
             hints,
             output::{self, print},
             table::wrap,
         },
+        target::pasteable,
     },
     view::{explanation::Explanation, situation::Situation},
 };
@@ -37,7 +37,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     let now = now();
     let text = match output::shape(global.output, &rollout, || Explanation::of(&rollout, now))? {
         Some(text) => text,
-        None => quoted_in_its_name(&explain(&rollout, now, global.width())),
+        None => explain(&rollout, now, global.width()),
     };
     print(&text)?;
     Ok(Exit::Done)
@@ -46,7 +46,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
 /// The explanation: one paragraph per question.
 pub fn explain(rollout: &Rollout, now: Timestamp, width: usize) -> String {
     let explanation = Explanation::of(rollout, now);
-    let mut out = wrap(&explanation.summary, 0, width);
+    let mut out = wrap(&pasteable(&explanation.summary), 0, width);
     if let Some(blocker) = &explanation.blocked_by {
         out.push_str(&wrap(&format!("It needs an external change to proceed: {blocker}"), 0, width));
     }

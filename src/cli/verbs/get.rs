@@ -27,6 +27,7 @@ use crate::{
             output::{self, print},
             printable::printable,
         },
+        target::pasteable,
     },
 };
 
@@ -58,7 +59,7 @@ async fn run_of<K: Listed<Scope = NamespaceResourceScope>>(
         print(&lines.of(&found.objects, now())?)?;
     }
     for error in found.missing {
-        eprintln!("error: {}", printable(&error.to_string()));
+        eprintln!("error: {}", printable(&pasteable(&error.to_string())));
     }
     if args.watch { watch::watch::<K>(connection, args, names, lines).await } else { Ok(exit) }
 }

@@ -17,6 +17,7 @@ use crate::{
             paint::{Paint, Tone},
             table::Cell,
         },
+        target::pasteable,
     },
     view::{
         history::{History, PastCommand, PastRelease},
@@ -110,7 +111,7 @@ fn command_row(command: &PastCommand, style: Style) -> Vec<Cell> {
         command.by.as_deref().unwrap_or("unknown").into(),
         when(command.at, style).into(),
         command.why.as_deref().unwrap_or("-").into(),
-        command.message.as_str().into(),
+        pasteable(&command.message).into(),
     ]
 }
 

@@ -26,7 +26,7 @@ use crate::{
 /// Shows the one that is named.
 pub async fn describe(names: &[String], global: &Global) -> Result<Exit, CliError> {
     let [name] = names else {
-        let words = format!("name one AnalysisRun: use {0} describe run NAME; '{0} get runs' lists them", program());
+        let words = format!("name one AnalysisRun: use '{0} describe run NAME'; '{0} get runs' lists them", program());
         return Err(CliError::Usage(words));
     };
     let run = AnalysisRun::one(&connect(global).await?, name).await?;

@@ -114,7 +114,7 @@ fn parse(words: &[String]) -> Result<(String, Vec<Change>), CliError> {
     let name = names::one_name(&plain, "set image")?;
     let changes: Vec<Change> = words.iter().filter(is_change).map(|word| change(word)).collect::<Result<_, _>>()?;
     if changes.is_empty() {
-        let words = format!("no image given: use {} set image {name} CONTAINER=IMAGE", program());
+        let words = format!("no image given: use '{} set image {name} CONTAINER=IMAGE'", program());
         return Err(CliError::Usage(words));
     }
     Ok((name, changes))

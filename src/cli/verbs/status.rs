@@ -70,7 +70,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     }
     if names.is_empty() {
         if args.wait || args.timeout.is_some() {
-            return Err(CliError::Usage(format!("no Rollout given: use {} status NAME --wait", program())));
+            return Err(CliError::Usage(format!("no Rollout given: use '{} status NAME --wait'", program())));
         }
         let all = get::Args { watch: args.watch, ..get::Args::default() };
         return get::run(all, global).await;

@@ -20,7 +20,6 @@ use crate::{
         interrupt::Interrupts,
         keys::Keys,
         pods::Wanted,
-        program::program,
         render::{
             hints,
             output::{self, draw, print},
@@ -29,6 +28,7 @@ use crate::{
             screen::{self, Screen},
             waiting::WaitingLine,
         },
+        target,
     },
     view::{
         doing::{doing, doing_so_far},
@@ -246,7 +246,8 @@ impl Follow {
         };
         let so_far = match (target, &state) {
             (Target::NotThis(_), _) if self.until == Until::EndOrOperator => {
-                format!("no controller has started the new version; check with '{} doctor'", program())
+                let check = target::doctor("check with 'glidepath doctor'");
+                format!("no controller has started the new version; {check}")
             }
             (_, Waited::Over(_, words) | Waited::Failed(words)) => words.clone(),
             (_, Waited::ForOperator) => for_operator(rollout),

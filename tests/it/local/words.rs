@@ -73,3 +73,16 @@ async fn words_around_local_are_read_as_they_were_meant() {
     assert_eq!(said(home.path(), "describe run nope --local").0, 1);
     local.end();
 }
+
+/// What is pasted from an error must ask the same server as the command did.
+#[test]
+fn an_error_hints_with_the_options_that_were_typed() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("prod.yaml");
+    let config = "{apiVersion: v1, kind: Config, clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}], users: [{name: a, \
+                  user: {}}], contexts: [{name: a, context: {cluster: a, user: a}}], current-context: a}";
+    std::fs::write(&file, config).unwrap();
+    let options = format!("-n shop --context a --kubeconfig {}", file.display());
+    let (code, text) = said(home.path(), &format!("status web {options}"));
+    assert!(code == 1 && text.contains(&format!("; 'glidepath doctor {options}' checks the connection")), "{text}");
+}
