@@ -11,7 +11,7 @@ use crate::{
         exit::CliError,
         render::{
             paint::{Paint, Tone},
-            printable::printable,
+            printable::{one_line, printable},
             redraw::{Redraw, Size},
             screen::{Screen, screen},
         },
@@ -116,7 +116,7 @@ impl Show {
         for Line { at, warning, text } in self.log.lines(frame.rollout, frame.notices, frame.now) {
             let since = seconds(at.duration_since(self.began).max(SignedDuration::ZERO));
             let mark = if warning { "!" } else { " " };
-            self.write(&format!("{since:>7} {mark} {}\n", printable(&text)))?;
+            self.write(&format!("{since:>7} {mark} {}\n", printable(&one_line(&text))))?;
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::{
         render::{
             output::print,
             paint::{Paint, Tone},
+            printable::one_line,
         },
         target::pasteable,
     },
@@ -105,7 +106,7 @@ impl Lines {
 
     fn write(&self, line: &Line) -> Result<(), CliError> {
         let (mark, tone) = if line.warning { ("!", Tone::Warn) } else { (" ", Tone::Plain) };
-        print_line(line.at, &self.paint.text(tone, &format!("{mark} {}", line.text)))
+        print_line(line.at, &self.paint.text(tone, &format!("{mark} {}", one_line(&line.text))))
     }
 
     /// Prints a text of our own.

@@ -1,6 +1,9 @@
 //! Color for states and bars, and for nothing else.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::LazyLock,
+};
 
 use owo_colors::OwoColorize;
 
@@ -13,13 +16,24 @@ use crate::api::{
 const CODES: [&str; 9] =
     ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m", "\x1b[39m", "\x1b[1m", "\x1b[2m", "\x1b[22m", "\x1b[0m"];
 
-/// Whether this process has painted anything. Before that a code can only come from a file or a server.
-static PAINTED: AtomicBool = AtomicBool::new(false);
+/// Stands before every code of ours until it is printed. A file or a server may write the same code, but does not know this:
+/// four characters for private use, other ones in each process.
+static OURS: LazyLock<String> = LazyLock::new(|| {
+    let random = RandomState::new().hash_one("ours");
+    let quarter = |at: u32| u32::try_from(random >> (16 * at) & 0x7fff).ok();
+    (0..4).filter_map(quarter).filter_map(|number| char::from_u32(0xf_0000 + number)).collect()
+});
 
-/// The color code at the start of the text, if colors are enabled.
-pub fn code_at(text: &str) -> Option<&'static str> {
-    let code = CODES.into_iter().find(|code| text.starts_with(code))?;
-    PAINTED.load(Ordering::Relaxed).then_some(code)
+/// The color code of ours at the start of the text, and how long it is with its mark.
+pub fn code_at(text: &str) -> Option<(&'static str, usize)> {
+    let marked = text.strip_prefix(OURS.as_str())?;
+    let code = CODES.into_iter().find(|code| marked.starts_with(code))?;
+    Some((code, OURS.len() + code.len()))
+}
+
+/// Whether the text holds a color of ours.
+pub fn is_painted(text: &str) -> bool {
+    text.contains(OURS.as_str())
 }
 
 /// The meaning of a color.
@@ -82,21 +96,24 @@ pub struct Paint {
 }
 
 impl Paint {
-    /// The text in its tone.
+    /// The text in its tone, as [`printable`](super::printable::printable) passes it on.
     pub fn text(self, tone: Tone, text: &str) -> String {
-        if !self.on {
+        if !self.on || tone == Tone::Plain {
             return text.to_owned();
         }
-        PAINTED.store(true, Ordering::Relaxed);
-        match tone {
-            Tone::Plain => text.to_owned(),
-            Tone::Good => text.green().to_string(),
-            Tone::Warn => text.yellow().to_string(),
-            Tone::Bad => text.red().to_string(),
-            Tone::Busy => text.cyan().to_string(),
-            Tone::Dim => text.dimmed().to_string(),
-            Tone::Strong => text.bold().to_string(),
-        }
+        let of = "x";
+        let painted = match tone {
+            Tone::Plain => of.to_owned(),
+            Tone::Good => of.green().to_string(),
+            Tone::Warn => of.yellow().to_string(),
+            Tone::Bad => of.red().to_string(),
+            Tone::Busy => of.cyan().to_string(),
+            Tone::Dim => of.dimmed().to_string(),
+            Tone::Strong => of.bold().to_string(),
+        };
+        let (begin, end) = painted.split_once(of).unwrap_or_default();
+        let ours = OURS.as_str();
+        format!("{ours}{begin}{text}{ours}{end}")
     }
 }
 
@@ -104,11 +121,30 @@ impl Paint {
 mod tests {
     use super::*;
 
+    use crate::cli::render::printable::printable;
+
     #[test]
     fn every_code_is_known_where_output_is_made_printable() {
-        for tone in [Tone::Good, Tone::Warn, Tone::Bad, Tone::Busy, Tone::Dim, Tone::Strong] {
+        for (tone, shown) in [
+            (Tone::Plain, "x"),
+            (Tone::Good, "\x1b[32mx\x1b[39m"),
+            (Tone::Warn, "\x1b[33mx\x1b[39m"),
+            (Tone::Bad, "\x1b[31mx\x1b[39m"),
+            (Tone::Busy, "\x1b[36mx\x1b[39m"),
+            (Tone::Dim, "\x1b[2mx\x1b[0m"),
+            (Tone::Strong, "\x1b[1mx\x1b[0m"),
+        ] {
             let painted = Paint { on: true }.text(tone, "x");
-            assert_eq!(crate::cli::render::printable::printable(&painted), painted, "{painted:?}");
+            assert_eq!(printable(&painted), shown, "{painted:?}");
         }
+    }
+
+    /// A reason or a message may hold the very codes that we write: it gets none of them to the terminal.
+    #[test]
+    fn a_stranger_paints_nothing_among_our_colours() {
+        let painted = Paint { on: true }.text(Tone::Bad, "a\x1b[32mfine\x1b[39m");
+        let line = format!("{painted} \x1b[1mb\u{f0001}\x1b[0m");
+        let shown = "\x1b[31ma\\u001b[32mfine\\u001b[39m\x1b[39m \\u001b[1mb\u{f0001}\\u001b[0m";
+        assert_eq!(printable(&line), shown);
     }
 }

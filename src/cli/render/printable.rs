@@ -5,18 +5,19 @@ use std::borrow::Cow;
 use super::paint;
 
 /// The text with whatever could steer a terminal, or turn around what is read, written out (`\\u001b`, which JSON and quoted
-/// YAML read back). Files, clusters and servers say what strangers wrote; only our own colours stay.
+/// YAML read back). Files, clusters and servers say what strangers wrote; only the colours of our own [`Paint`](paint::Paint)
+/// stay.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(steers) {
+    if !text.chars().any(steers) && !paint::is_painted(text) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let length = match paint::code_at(rest) {
-            Some(code) => {
+            Some((code, length)) => {
                 out.push_str(code);
-                code.len()
+                length
             }
             None if steers(c) => {
                 out.push_str(&format!("\\u{:04x}", u32::from(c)));
@@ -32,6 +33,14 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The text on one line, for a table, a log or a headline: strangers write several.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\n', '\r', '\t']) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 /// Control characters, and those that change the direction or the end of a line.
 fn steers(c: char) -> bool {
     let turns = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
@@ -41,6 +50,12 @@ fn steers(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_several_lines_is_put_on_one() {
+        assert_eq!(one_line("load test\r\n\tok"), "load test ok");
+        assert_eq!(one_line("two  blanks"), "two  blanks");
+    }
 
     // L1.
     #[test]

@@ -45,8 +45,8 @@ impl Redraw {
     /// What to write so that the text replaces the one before. What does not fit is cut off below: a terminal cannot go
     /// back to rows that it has scrolled away.
     pub fn frame(&mut self, text: &str, size: Size) -> String {
-        self.whole = text.to_owned();
-        self.replace(&(fitted(text, self.foot, size) + self.foot), size)
+        self.whole = printable(text).into_owned();
+        self.replace(&(fitted(&self.whole, self.foot, size) + self.foot), size)
     }
 
     /// What to write when it is over: the last text, whole, which stays. Nothing when there was none.
@@ -60,10 +60,9 @@ impl Redraw {
         written
     }
 
-    /// Line over line, so that nothing flickers, and then the rest away.
+    /// Line over line of what is printable, so that nothing flickers, and then the rest away.
     fn replace(&mut self, text: &str, size: Size) -> String {
         let mut out = if self.rows == 0 { String::new() } else { format!("\x1b[{}A\r", self.rows) };
-        let text = printable(text);
         for line in text.lines() {
             out.push_str("\x1b[K");
             out.push_str(line);
@@ -121,6 +120,7 @@ fn visible(line: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::render::paint::{Paint, Tone};
 
     const SMALL: Size = Size { columns: 10, rows: 5 };
 
@@ -139,6 +139,13 @@ mod tests {
         assert_eq!(redraw.last(SMALL), "\x1b[1A\r\x1b[Ktwo\x1b[K\n\x1b[J");
         assert_eq!(redraw.last(SMALL), "", "the last text is written once");
         assert!(!redraw.frame("three\n", SMALL).contains('A'), "what stays is not written over");
+    }
+
+    #[test]
+    fn a_frame_passes_our_colours_and_no_others() {
+        let text = Paint { on: true }.text(Tone::Bad, "a\x1b[2J");
+        let frame = Redraw::default().frame(&text, Size { columns: 60, rows: 6 });
+        assert_eq!(frame, "\x1b[K\x1b[31ma\\u001b[2J\x1b[39m\x1b[K\n\x1b[J");
     }
 
     #[test]

@@ -154,7 +154,10 @@ pub fn at_widths(shown: impl Fn(usize) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::samples::{self, Sample};
+    use crate::{
+        cli::render::printable::printable,
+        view::samples::{self, Sample},
+    };
 
     fn view<'a>(sample: &'a Sample, width: usize) -> Screen<'a> {
         Screen { rollout: &sample.rollout, pods: &sample.pods, now: samples::NOW, color: false, width, hints: true }
@@ -188,6 +191,7 @@ mod tests {
         for (name, sample) in samples::all() {
             for width in [60, 100] {
                 let painted = screen(&Screen { color: true, ..view(&sample, width) });
+                let painted = printable(&painted);
                 assert!(painted.contains('\u{1b}'), "{name}");
                 assert_eq!(escape.replace_all(&painted, ""), screen(&view(&sample, width)), "{name}");
             }

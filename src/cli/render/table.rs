@@ -1,6 +1,9 @@
 //! Columns without borders, as kubectl prints them.
 
-use super::paint::{Paint, Tone};
+use super::{
+    paint::{Paint, Tone},
+    printable::one_line,
+};
 
 /// The width of what is not a terminal: nothing is wrapped there, so that every fact is on one line.
 pub const UNLIMITED: usize = usize::MAX;
@@ -16,7 +19,7 @@ pub struct Cell {
 impl Cell {
     /// A cell in a tone.
     pub fn toned(tone: Tone, text: impl Into<String>) -> Self {
-        Cell { text: text.into(), tone, painted: None }
+        Cell { text: one_line(&text.into()).into_owned(), tone, painted: None }
     }
 
     /// A cell of several tones: its text, and the same painted. It is never wrapped.
@@ -126,6 +129,13 @@ pub(super) fn words(text: &str, room: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::render::printable::printable;
+
+    #[test]
+    fn a_row_is_one_line() {
+        let rows = [vec!["load test\nok".into(), "x".into()]];
+        assert_eq!(columns(Paint { on: false }, 0, &rows), "load test ok   x\n");
+    }
 
     #[test]
     fn columns_line_up_and_leave_no_trailing_blanks() {
@@ -153,6 +163,7 @@ mod tests {
     fn colour_changes_no_width() {
         let rows = [vec![Cell::toned(Tone::Bad, "ab"), "x".into()], vec!["abcd".into(), "y".into()]];
         let text = columns(Paint { on: true }, 0, &rows);
+        let text = printable(&text);
         assert!(text.starts_with("\u{1b}[31mab\u{1b}[39m     x\n"), "{text:?}");
     }
 

@@ -26,7 +26,7 @@ use crate::{
         exit::{CliError, Exit},
         render::{
             output::{self, print},
-            printable::printable,
+            printable::{one_line, printable},
             waiting::while_waiting,
         },
         target::{self, pasteable},
@@ -252,7 +252,7 @@ async fn answer(
 fn answer_line(rollout: &str, command: &RolloutCommand) -> String {
     let verb = command.spec.verb.as_str();
     let status = command.status.clone().unwrap_or_default();
-    let message = if status.message.is_empty() { String::new() } else { format!(": {}", status.message) };
+    let message = if status.message.is_empty() { String::new() } else { format!(": {}", one_line(&status.message)) };
     let name = command.name_any();
     let line = match status.state {
         Some(CommandState::Done) => format!("{rollout}: {verb} done{message}\n"),

@@ -54,7 +54,7 @@ async fn run_of<K: Listed<Scope = NamespaceResourceScope>>(
     } else if let Some(text) = output::objects(global.output, &found.objects, names.len() != 1)? {
         print(&text)?;
     } else if found.objects.is_empty() && names.is_empty() {
-        eprintln!("no {}s in {}", K::KIND, place(connection, args));
+        eprintln!("no {}s in {}", K::KIND, printable(&place(connection, args)));
     } else {
         print(&lines.of(&found.objects, now())?)?;
     }

@@ -23,7 +23,7 @@ use crate::{
         render::{
             hints,
             output::{self, draw, print},
-            printable::printable,
+            printable::{one_line, printable},
             redraw::{Redraw, Size},
             screen::{self, Screen},
             waiting::WaitingLine,
@@ -397,7 +397,7 @@ pub fn in_one_line(situation: &Situation, more: &str) -> String {
     }));
     parts.push(without_counts(situation) + more);
     parts.extend(situation.also_paused.clone());
-    parts.join("  ")
+    one_line(&parts.join("  ")).into_owned()
 }
 
 /// The engine's summary, but not while a verdict is waited for: it has the counts of every window then.
@@ -435,6 +435,13 @@ mod tests {
         assert!(shown.is_new(change_line(&sample.rollout)).is_some());
         assert_eq!(shown.is_new(change_line(&sample.rollout)), None);
         assert!(shown.is_new(change_line(&samples::held().rollout)).is_some());
+    }
+
+    #[test]
+    fn a_change_is_one_line() {
+        let mut sample = samples::aborted_by_command();
+        sample.rollout.status.as_mut().unwrap().message = "revision #42 was rolled back: by ann: odd\nlatency".into();
+        assert!(change_line(&sample.rollout).ends_with("by ann: odd latency"));
     }
 
     fn follow(until: Until) -> Follow {

@@ -4,7 +4,7 @@ use kube::api::{ListParams, Request, TypeMeta};
 
 use super::{args::Args, listed::Listed};
 use crate::{
-    cli::{connect::Connection, exit::CliError},
+    cli::{connect::Connection, exit::CliError, render::printable::printable},
     cluster::{
         raw_object::{Page, RawObject},
         table::key_of,
@@ -58,7 +58,8 @@ async fn all<K: Listed>(connection: &Connection, args: &Args) -> Result<Found<K>
     let wanted = ListParams { label_selector, field_selector, ..ListParams::default() };
     let (objects, unreadable) = list(connection, args.all_namespaces, &wanted).await?;
     for Unreadable { name, why } in unreadable {
-        eprintln!("warning: {name} cannot be decoded and is not shown: {why}");
+        let warning = format!("warning: {name} cannot be decoded and is not shown: {why}");
+        eprintln!("{}", printable(&warning));
     }
     Ok(Found { objects, missing: Vec::new() })
 }
