@@ -11,10 +11,26 @@ use super::{draft::Draft, items::Item, runs};
 
 /// Decisions that are remembered of one release.
 const KEPT: usize = 10;
+/// So many characters of a reason are kept with a decision; the command has all of them.
+const OF_A_REASON: usize = 200;
 
 /// Who gave a command.
 pub fn who(spec: &RolloutCommandSpec) -> &str {
     spec.requested_by.as_deref().unwrap_or("an unknown user")
+}
+
+/// The reason that was given, on one line.
+pub fn why(spec: &RolloutCommandSpec) -> Option<String> {
+    let reason = spec.reason.as_ref()?.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!reason.is_empty()).then_some(reason)
+}
+
+/// ` ("load test ok")` behind what was decided, or nothing without a reason.
+pub fn because(spec: &RolloutCommandSpec) -> String {
+    let Some(why) = why(spec) else { return String::new() };
+    let short: String = why.chars().take(OF_A_REASON).collect();
+    let cut = if short.len() < why.len() { "..." } else { "" };
+    format!(" (\"{short}{cut}\")")
 }
 
 /// What `--full` skips from here: `steps 2 to 5 and errors`; nothing when all is done and proved.
@@ -60,7 +76,7 @@ fn joined(parts: &[String]) -> Option<String> {
 pub fn promoted(draft: &mut Draft<'_>, spec: &RolloutCommandSpec, skipped: Option<&str>) {
     let how = if spec.full { " with --full" } else { "" };
     let skipped = skipped.map_or_else(|| "nothing was left to skip".to_owned(), |what| format!("{what} skipped"));
-    keep(draft, format!("promoted by {}{how}: {skipped}", who(spec)), true);
+    keep(draft, spec, format!("promoted by {}{how}: {skipped}", who(spec)), true);
 }
 
 /// Remembers that a wait at the step in progress was ended: a hold, the step's own (`waits`), or that for a verdict. A wait
@@ -78,13 +94,13 @@ pub fn ended_wait(draft: &mut Draft<'_>, spec: &RolloutCommandSpec, waits: bool)
         (false, true) if is_theirs => (format!("step {step} promoted"), false),
         (false, true) => (format!("step {step} ended early"), true),
     };
-    keep(draft, format!("{said} by {}", who(spec)), skipped);
+    keep(draft, spec, format!("{said} by {}", who(spec)), skipped);
 }
 
 /// Remembers a jump over steps.
 pub fn jumped(draft: &mut Draft<'_>, spec: &RolloutCommandSpec, until: u32) {
     if let Some(steps) = steps(draft.step_index(), until) {
-        keep(draft, format!("{steps} skipped by {}", who(spec)), true);
+        keep(draft, spec, format!("{steps} skipped by {}", who(spec)), true);
     }
 }
 
@@ -94,10 +110,11 @@ pub fn overrode(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) {
         Some(Stage::PostAnalysis) => "the post-promotion analysis skipped",
         _ => "the hold in the promotion ended",
     };
-    keep(draft, format!("{what} by {}", who(spec)), true);
+    keep(draft, spec, format!("{what} by {}", who(spec)), true);
 }
 
-fn keep(draft: &mut Draft<'_>, said: String, skipped: bool) {
+fn keep(draft: &mut Draft<'_>, spec: &RolloutCommandSpec, said: String, skipped: bool) {
+    let said = said + &because(spec);
     let Some(release) = draft.status.state.release_mut() else { return };
     release.by_operator.push(ByOperator { said, skipped });
     let over = release.by_operator.len().saturating_sub(KEPT);
@@ -121,6 +138,35 @@ pub fn reason(draft: &Draft<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::command::Verb;
+
+    fn with_reason(reason: &str) -> RolloutCommandSpec {
+        RolloutCommandSpec {
+            rollout: "web".into(),
+            verb: Verb::Promote,
+            revision: None,
+            attempt: None,
+            step: None,
+            sub_step: None,
+            stage: None,
+            full: false,
+            to_step: None,
+            to_revision: None,
+            reason: Some(reason.into()),
+            requested_by: None,
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_line_and_not_too_long() {
+        for (reason, said) in
+            [("load test ok", " (\"load test ok\")"), ("load\n\ttest", " (\"load test\")"), ("  ", ""), ("", "")]
+        {
+            assert_eq!(because(&with_reason(reason)), said, "{reason:?}");
+        }
+        let long = because(&with_reason(&"x".repeat(1000)));
+        assert!(long.ends_with("x...\")") && long.chars().count() == 208, "{long}");
+    }
 
     #[test]
     fn steps_are_numbered_as_the_status_numbers_them() {

@@ -60,7 +60,8 @@ fn record(draft: &mut Draft<'_>, command: &CommandSeen, state: CommandState, mes
     let spec = &command.spec;
     let who = by_operator::who(spec);
     let warning = state != CommandState::Done;
-    draft.emit(warning, Reason::Command, format!("{} by {who}: {message}", spec.verb.as_str()));
+    let because = by_operator::because(spec);
+    draft.emit(warning, Reason::Command, format!("{} by {who}{because}: {message}", spec.verb.as_str()));
     draft.status.commands.insert(
         0,
         CommandRecord {
@@ -156,7 +157,7 @@ fn abort(draft: &mut Draft<'_>, spec: &RolloutCommandSpec) -> Answer {
         Course::Promoting if draft.past_return() => refused("the promotion can no longer be aborted; use undo"),
         Course::Stepping | Course::Promoting => {
             let who = by_operator::who(spec);
-            let why = spec.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let why = by_operator::why(spec).map(|reason| format!(": {reason}")).unwrap_or_default();
             outcome::abort(draft, Reason::AbortedByCommand, &format!("by {who}{why}"));
             done("shifting all traffic to stable")
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::api::{
     RolloutStatus,
     command::{CommandState, Verb},
-    status::{CommandRecord, HistoryEntry, RevisionRef},
+    status::{CommandRecord, HistoryEntry, Outcome, RevisionRef},
 };
 
 /// A command that took effect: its author, reason and time.
@@ -29,6 +29,12 @@ impl Act {
         Act { by: record.requested_by.clone(), why: record.why.clone(), at: record.taken_at }
     }
 
+    /// `by ann: "dashboards look odd"`.
+    pub fn words(&self) -> String {
+        let by = self.by.as_deref().unwrap_or("an unknown user");
+        self.why.as_ref().map_or_else(|| format!("by {by}"), |why| format!("by {by}: \"{why}\""))
+    }
+
     /// ` by ann`, or nothing for an author that is unknown.
     pub fn by(&self) -> String {
         self.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default()
@@ -45,10 +51,20 @@ pub fn paused(status: &RolloutStatus) -> Option<Act> {
     since_resume.filter(|record| record.verb == Verb::Pause).last().map(Act::of)
 }
 
+/// The abort that ended a release.
+pub fn aborted(status: &RolloutStatus, entry: &HistoryEntry) -> Option<Act> {
+    ended(Verb::Abort, status, entry)
+}
+
+/// The undo that ended a release, by going back or by releasing another revision.
+pub fn undone(status: &RolloutStatus, entry: &HistoryEntry) -> Option<Act> {
+    ended(Verb::Undo, status, entry).filter(|_| matches!(entry.outcome, Outcome::RolledBack | Outcome::Superseded))
+}
+
 /// The command that ended a release: it is recorded in the same tick as the end.
-pub fn ended(status: &RolloutStatus, entry: &HistoryEntry) -> Option<Act> {
+fn ended(verb: Verb, status: &RolloutStatus, entry: &HistoryEntry) -> Option<Act> {
     let is_it = |record: &&CommandRecord| {
-        record.verb == Verb::Abort && record.state == CommandState::Done && record.taken_at == entry.ended_at
+        record.verb == verb && record.state == CommandState::Done && record.taken_at == entry.ended_at
     };
     status.commands.iter().find(is_it).map(Act::of)
 }

@@ -109,7 +109,11 @@ fn where_it_is(rollout: &Rollout, situation: &Situation, now: Timestamp) -> Stri
             let stage = phrases::stage(*stage);
             format!("{name} is promoting {current}: {}.", stage.strip_prefix("promoting: ").unwrap_or(stage))
         }
-        Place::Returning => format!("{name} is shifting traffic back to {stable}: the spec returned to it."),
+        Place::Returning => {
+            let is_pinned = rollout.status.as_ref().is_some_and(|status| status.pinned.is_some());
+            let why = if is_pinned { "undo pinned it" } else { "the spec returned to it" };
+            format!("{name} is shifting traffic back to {stable}: {why}.")
+        }
         Place::Aborted => {
             format!("{name}: {}. {}.", rolled_back(rollout).trim_end_matches('.'), after_rollback(situation, &stable))
         }

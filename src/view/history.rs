@@ -52,6 +52,9 @@ pub struct PastRelease {
     /// The abort that ended it, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aborted: Option<acts::Act>,
+    /// The undo that ended it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undone: Option<acts::Act>,
     /// Why it ended, human-readable.
     pub reason: String,
     /// The images of its containers.
@@ -131,17 +134,22 @@ impl PastRelease {
             ended_at: entry.ended_at,
             took_seconds: entry.ended_at.duration_since(entry.started_at).as_secs(),
             step: StepReached::of(entry, steps, weight_at_end(entry, status)),
-            aborted: acts::ended(status, entry),
+            aborted: acts::aborted(status, entry),
+            undone: acts::undone(status, entry),
             reason: entry.reason.clone(),
             images: entry.images.clone(),
         }
     }
 
-    /// Why it ended, with the author of an abort: `by ann: "dashboards look odd"`.
+    /// Why it ended, with the author of an abort or undo: `by ann: "dashboards look odd"`.
     pub fn why(&self) -> String {
-        let Some(act) = &self.aborted else { return self.reason.clone() };
-        let by = act.by.as_deref().unwrap_or("an unknown user");
-        act.why.as_ref().map_or_else(|| format!("by {by}"), |why| format!("by {by}: \"{why}\""))
+        match (&self.aborted, &self.undone) {
+            (Some(abort), _) => abort.words(),
+            // The file did not change: undo pins the revision against it.
+            (None, Some(undo)) if self.outcome == Outcome::RolledBack => format!("undo {}", undo.words()),
+            (None, Some(undo)) => format!("{}, undo {}", self.reason, undo.words()),
+            (None, None) => self.reason.clone(),
+        }
     }
 }
 
@@ -224,6 +232,24 @@ mod tests {
         }
         let explained = crate::view::explanation::Explanation::of(&sample.rollout, samples::NOW).summary;
         assert!(explained.contains("It was at step 3 of 7, at 5 %; #41 receives 100 % of traffic."), "{explained}");
+    }
+
+    #[test]
+    fn an_undo_that_ends_a_release_has_an_author() {
+        let mut rollout = samples::aborted_by_command().rollout;
+        for (outcome, reason, why) in [
+            (Outcome::RolledBack, "the spec returned to revision #41", "undo by ann: \"dashboards look odd\""),
+            (
+                Outcome::Superseded,
+                "superseded by revision #43",
+                "superseded by revision #43, undo by ann: \"dashboards look odd\"",
+            ),
+        ] {
+            let status = rollout.status.as_mut().unwrap();
+            status.commands.iter_mut().for_each(|command| command.verb = Verb::Undo);
+            (status.history[0].outcome, status.history[0].reason) = (outcome, reason.into());
+            assert_eq!(History::of(&rollout, 1).releases[0].why(), why);
+        }
     }
 
     /// A promotion is past all steps, and the weight in a ramp is not recorded.

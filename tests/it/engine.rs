@@ -308,6 +308,13 @@ fn s82_the_record_of_a_promotion_says_what_was_skipped_and_who_decided() {
     assert_eq!(full.answers[&answer].1, "skipping steps 2 to 5");
     assert_eq!(told(&full), "promoted by ann with --full: steps 2 to 5 skipped");
 
+    let mut reasoned = at_step(1, steps());
+    let mut spec = reasoned.command_spec(Verb::Promote);
+    (spec.full, spec.reason) = (true, Some("load test\nok".into()));
+    reasoned.command_as(spec);
+    assert!(reasoned.run_until(HOUR, promoted).unwrap());
+    assert_eq!(told(&reasoned), "promoted by ann with --full: steps 2 to 5 skipped (\"load test ok\")");
+
     // A pause for an operator is passed by one; a timed one is cut short.
     let mut once = at_step(1, steps());
     once.command(Verb::Promote, false);
@@ -344,6 +351,8 @@ fn s84_undo_says_what_it_does() {
     let back = world.command(Verb::Undo, false);
     world.settle().unwrap();
     assert_eq!(world.answers[&back].1, "shifting all traffic back to revision #2, which is stable");
+    let (ended, undo) = (&world.status.history[0], &world.status.commands[0]);
+    assert_eq!((ended.ended_at, undo.verb), (undo.taken_at, Verb::Undo), "so that the history knows who ended it");
 }
 
 #[test]
