@@ -39,7 +39,12 @@ pub fn options(own: Option<&str>) -> String {
 /// A text that quotes commands in the plain name (`'glidepath status web'`), with each as it can be pasted: in the name that
 /// was called, with the options that were typed.
 pub fn pasteable(text: &str) -> String {
-    rewritten(text, program(), typed())
+    rewritten(text, program(), typed(), None)
+}
+
+/// The same about a local rollout, which is reached with this option.
+pub fn pasteable_with(own: &str, text: &str) -> String {
+    rewritten(text, program(), typed(), Some(own))
 }
 
 /// A hint at `'glidepath doctor'`. It looks at no local rollout: of one there is only its process to check.
@@ -68,7 +73,7 @@ impl Typed {
     }
 
     /// For this command, which begins with its verb.
-    fn for_command(&self, command: &str) -> String {
+    fn for_command(&self, command: &str, own: Option<&str>) -> String {
         let verb = command.split(' ').next().unwrap_or_default();
         if OFFLINE.contains(&verb) {
             return String::new();
@@ -77,9 +82,9 @@ impl Typed {
             return Typed { local: None, ..self.clone() }.for_rollout(None);
         }
         if command.split(' ').any(|word| word == "-A") {
-            return Typed { namespace: None, ..self.clone() }.for_rollout(None);
+            return Typed { namespace: None, ..self.clone() }.for_rollout(own);
         }
-        self.for_rollout(None)
+        self.for_rollout(own)
     }
 }
 
@@ -87,11 +92,11 @@ fn option(name: &str, value: &str) -> String {
     format!(" {name} {}", for_a_shell(value))
 }
 
-fn rewritten(text: &str, program: &str, typed: &Typed) -> String {
+fn rewritten(text: &str, program: &str, typed: &Typed, own: Option<&str>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, command, after)) = next_command(rest) {
-        let options = typed.for_command(command);
+        let options = typed.for_command(command, own);
         let options = if command.ends_with(&options) { "" } else { &options };
         out.push_str(&format!("{before}'{program} {command}{options}'"));
         rest = after;
@@ -165,13 +170,18 @@ mod tests {
             "check 'kubectl glidepath status web -n shop {CLUSTER}', 'kubectl glidepath get -A {CLUSTER}' or 'kubectl \
              glidepath doctor -n shop {CLUSTER}'; 'kubectl glidepath crds | kubectl apply -f -'"
         );
-        assert_eq!(rewritten(text, "kubectl glidepath", &shop()), of_shop);
-        assert_eq!(rewritten(&of_shop, "kubectl glidepath", &shop()), of_shop, "once is enough");
-        assert_eq!(rewritten("'glidepath status web'", "glidepath", &local(None)), "'glidepath status web --local'");
-        assert_eq!(rewritten("'glidepath doctor'", "glidepath", &local(None)), "'glidepath doctor'");
-        assert_eq!(rewritten(text, "glidepath", &Typed::default()), text);
+        assert_eq!(rewritten(text, "kubectl glidepath", &shop(), None), of_shop);
+        assert_eq!(rewritten(&of_shop, "kubectl glidepath", &shop(), None), of_shop, "once is enough");
+        assert_eq!(
+            rewritten("'glidepath status web'", "glidepath", &local(None), None),
+            "'glidepath status web --local'"
+        );
+        assert_eq!(rewritten("'glidepath doctor'", "glidepath", &local(None), None), "'glidepath doctor'");
+        assert_eq!(rewritten(text, "glidepath", &Typed::default(), None), text);
+        let of_its_log = rewritten("'glidepath promote web'", "glidepath", &Typed::default(), Some("--local api"));
+        assert_eq!(of_its_log, "'glidepath promote web --local api'");
         for unchanged in ["no command", "'glidepath status", "the 'web' of ann"] {
-            assert_eq!(rewritten(unchanged, "glidepath", &shop()), unchanged);
+            assert_eq!(rewritten(unchanged, "glidepath", &shop(), None), unchanged);
         }
     }
 

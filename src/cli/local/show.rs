@@ -22,7 +22,7 @@ use crate::{
             paint::{Paint, Tone},
             printable::one_line,
         },
-        target::pasteable,
+        target::{pasteable, pasteable_with},
     },
     local::site::{News, Site},
 };
@@ -33,12 +33,20 @@ pub struct Lines {
     heard: mpsc::UnboundedReceiver<News>,
     paint: Paint,
     log: Log,
+    /// How other commands reach this one.
+    option: String,
 }
 
 impl Lines {
     /// Nothing is printed yet.
     pub fn new(site: &Site, heard: mpsc::UnboundedReceiver<News>, global: &Global) -> Self {
-        Lines { site: site.clone(), heard, paint: Paint { on: global.color_on() }, log: Log::default() }
+        Lines {
+            site: site.clone(),
+            heard,
+            paint: Paint { on: global.color_on() },
+            log: Log::default(),
+            option: String::new(),
+        }
     }
 
     /// Where everything is and what to type next.
@@ -58,6 +66,7 @@ impl Lines {
             text.push_str(&format!("  note: {}\n", pasteable(note)));
         }
         let local = option(args);
+        self.option.clone_from(&local);
         text.push_str(&format!(
             "\nIn another terminal:\n  {glidepath} status {name} --watch {local}\n  {glidepath} set image {name} {} {local}\n\
              Ctrl-C stops it; after a restart the release resumes.\n\n",
@@ -106,7 +115,8 @@ impl Lines {
 
     fn write(&self, line: &Line) -> Result<(), CliError> {
         let (mark, tone) = if line.warning { ("!", Tone::Warn) } else { (" ", Tone::Plain) };
-        print_line(line.at, &self.paint.text(tone, &format!("{mark} {}", one_line(&line.text))))
+        let text = pasteable_with(&self.option, &one_line(&line.text));
+        print_line(line.at, &self.paint.text(tone, &format!("{mark} {text}")))
     }
 
     /// Prints a text of our own.
