@@ -270,7 +270,13 @@ fn stepping(step: u32, more: Value) -> Sample {
         "memory": { "stepSince": ago(192), "rolloutSince": ago(1500) }
     });
     merge(&mut status, more);
-    Sample { rollout: rollout(Some(status)), pods: vec![canary(4, 4), stable(12)] }
+    let mut rollout = rollout(Some(status));
+    if let Some(release) = rollout.status.as_mut().and_then(|status| status.state.release_mut()) {
+        // The steps that are complete took as long as each other.
+        let end = |done: i64| release.since + SignedDuration::from_secs(1308 * done / i64::from(step));
+        release.step_ends = (1..=i64::from(step)).map(end).collect();
+    }
+    Sample { rollout, pods: vec![canary(4, 4), stable(12)] }
 }
 
 /// The checkout rollout with this status over the defaults.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
@@ -26,6 +25,9 @@ pub struct StepRow {
     /// How far it is.
     #[serde(rename = "state")]
     pub mark: Mark,
+    /// How many seconds it took, pauses included, once it is complete; none if it was skipped.
+    #[serde(rename = "tookSeconds", skip_serializing_if = "Option::is_none")]
+    pub took: Option<i64>,
 }
 
 /// How far a step is.
@@ -47,12 +49,13 @@ pub enum Mark {
 pub fn steps(rollout: &Rollout) -> Vec<StepRow> {
     let empty = RolloutStatus::default();
     let status = rollout.status.as_ref().unwrap_or(&empty);
-    let stopped_at = stopped_at(rollout, status);
+    let (stopped_at, times) = (stopped_at(rollout, status), times(status));
     let row = |(index, item): (usize, Item)| {
         let mark = mark(index, status, stopped_at);
         let done = if mark == Mark::Current { ramp_position(&item, status.sub_step()) } else { None };
         let done = done.map(|(done, all)| format!(" ({done}/{all})")).unwrap_or_default();
-        StepRow { label: label_in(&rollout.spec.strategy, &item) + &done, mark }
+        let took = times.get(index).copied().filter(|seconds| *seconds > 0);
+        StepRow { label: label_in(&rollout.spec.strategy, &item) + &done, mark, took }
     };
     items(&rollout.spec.strategy.steps()).into_iter().enumerate().map(row).collect()
 }
@@ -85,35 +88,11 @@ fn mark_in(course: Course, index: usize, at: usize, status: &RolloutStatus) -> M
     }
 }
 
-/// How long the steps that are complete took, and how many they are. Only the sum is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spent {
-    /// How many steps.
-    pub steps: usize,
-    /// How long they took together, pauses included.
-    pub time: SignedDuration,
-}
-
-impl Spent {
-    /// Of a release whose steps are in progress.
-    pub fn of(rollout: &Rollout) -> Option<Self> {
-        let stepping = rollout.status.as_ref()?.state.stepping()?;
-        // A ramp has a clock for each of its weights.
-        let is_whole = stepping.sub_step == 0 && stepping.step > 0;
-        let time = stepping.clock.since.duration_since(stepping.release.since);
-        is_whole.then_some(Spent { steps: stepping.step as usize, time })
-    }
-}
-
-impl fmt::Display for Spent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = short(self.time);
-        match self.steps {
-            1 => write!(f, "step 1 took {time}"),
-            2 => write!(f, "steps 1 and 2 took {time}"),
-            steps => write!(f, "steps 1 to {steps} took {time}"),
-        }
-    }
+/// How long each of the steps that are complete took, pauses included; those that no time was spent on took none.
+fn times(status: &RolloutStatus) -> Vec<i64> {
+    let Some(release) = status.state.release() else { return Vec::new() };
+    let begins = std::iter::once(&release.since).chain(&release.step_ends);
+    begins.zip(&release.step_ends).map(|(begin, end)| end.duration_since(*begin).as_secs()).collect()
 }
 
 /// The step in progress and how many there are, while steps are in progress.
@@ -230,13 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_sum_of_the_steps_that_are_complete_is_known() {
-        let spent = |sample: Sample| Spent::of(&sample.rollout).map(|spent| spent.to_string());
-        assert_eq!(spent(samples::observing()).as_deref(), Some("steps 1 to 3 took 21m48s"));
-        let mut second = samples::observing();
-        second.rollout.status.as_mut().unwrap().state.stepping_mut().unwrap().step = 1;
-        assert_eq!(spent(second).as_deref(), Some("step 1 took 21m48s"));
-        assert_eq!(spent(samples::many_steps()), None, "within a ramp");
-        assert_eq!(spent(samples::aborted()), None);
+    fn steps_that_are_complete_say_how_long_they_took() {
+        let took = |sample: Sample| steps(&sample.rollout).into_iter().filter_map(|step| step.took).collect::<Vec<_>>();
+        assert_eq!(took(samples::observing()), [436, 436, 436]);
+        assert!(took(samples::aborted()).is_empty());
+        let mut jumped = samples::observing();
+        let release = jumped.rollout.status.as_mut().unwrap().state.release_mut().unwrap();
+        release.step_ends[1] = release.step_ends[0];
+        assert_eq!(took(jumped), [436, 872], "a step that was skipped took no time");
     }
 }

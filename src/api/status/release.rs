@@ -67,6 +67,7 @@ impl Stepping {
 
     /// Another step or sub-step begins now.
     pub fn move_to(&mut self, (step, sub_step): (u32, u32), now: Timestamp) {
+        self.release.walk(self.step, step, now);
         (self.step, self.sub_step) = (step, sub_step);
         (self.clock, self.gate, self.evidence_wait) = (Clock::begin(now), None, None);
     }
@@ -172,6 +173,9 @@ pub struct Release {
     /// A hold: the release is suspended until an operator decides (S34).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// When each of the steps that are complete ended, from the first on; for people alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub step_ends: Vec<Timestamp>,
     /// A hash of the steps up to the current one (rule S20).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps_walked: Option<String>,
@@ -204,6 +208,7 @@ impl Release {
         Release {
             since: now,
             held: None,
+            step_ends: Vec::new(),
             steps_walked: None,
             analyses_checked: None,
             evidence_round: 0,
@@ -212,6 +217,13 @@ impl Release {
             by_operator: Vec::new(),
             canary_losses: 0,
             canary_lost: false,
+        }
+    }
+
+    /// Steps end now. Where the ends of earlier ones are not known, as after an upgrade, none is kept.
+    fn walk(&mut self, from: u32, to: u32, now: Timestamp) {
+        if self.step_ends.len() == from as usize {
+            self.step_ends.resize(to as usize, now);
         }
     }
 }

@@ -4,7 +4,7 @@ mod evidence;
 mod pods;
 mod traffic;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     api::Rollout,
@@ -21,7 +21,7 @@ use crate::{
         place::Place,
         revision::RevisionView,
         situation::Situation,
-        step::{Mark, Spent, StepRow, steps},
+        step::{Mark, StepRow, steps},
         traffic::Traffic,
         waits::{Then, Until},
     },
@@ -54,7 +54,7 @@ pub fn screen(screen: &Screen<'_>) -> String {
         return out;
     }
     out.push('\n');
-    out.push_str(&step_bar(&steps(rollout), Spent::of(rollout), width, paint));
+    out.push_str(&step_bar(&steps(rollout), width, paint));
     out.push_str(&Traffic::of(rollout).map(|traffic| traffic::line(&traffic, width, paint)).unwrap_or_default());
     out.push_str(&pods::revisions(screen.pods, width, paint));
     out.push_str(&pods::pods(screen.pods, width, paint));
@@ -111,15 +111,13 @@ fn limit(until: Until, now: Timestamp) -> String {
     format!("at most {left} more, then {then}")
 }
 
-/// `steps     ✓ 5 %  ✓ observe  ▶ 25 %  · pause`, wrapped between steps, and how long those that are complete took.
-fn step_bar(steps: &[StepRow], spent: Option<Spent>, width: usize, paint: Paint) -> String {
+/// `steps     ✓ 5 % (20s)  ✓ observe (21m)  ▶ 25 %  · pause`, wrapped between steps.
+fn step_bar(steps: &[StepRow], width: usize, paint: Paint) -> String {
     if steps.is_empty() {
         return String::new();
     }
     let parts: Vec<(usize, Cell)> = steps.iter().map(|step| (2, step_cell(step))).collect();
-    let spent =
-        spent.map(|spent| flow(&[(0, Cell::toned(Tone::Dim, spent.to_string()))], &label(""), INDENT, width, paint));
-    flow(&parts, &label("steps"), INDENT, width, paint) + &spent.unwrap_or_default()
+    flow(&parts, &label("steps"), INDENT, width, paint)
 }
 
 fn step_cell(step: &StepRow) -> Cell {
@@ -130,7 +128,8 @@ fn step_cell(step: &StepRow) -> Cell {
         Mark::Current => ("▶", Tone::Busy),
         Mark::Ahead => ("·", Tone::Dim),
     };
-    Cell::toned(tone, format!("{mark} {}", step.label))
+    let took = step.took.map(|seconds| format!(" ({})", short(SignedDuration::from_secs(seconds))));
+    Cell::toned(tone, format!("{mark} {}{}", step.label, took.unwrap_or_default()))
 }
 
 /// What to type next: on one line where there is room.

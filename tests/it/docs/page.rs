@@ -102,10 +102,9 @@ impl Page {
         Page { name: self.name.clone(), text: text.join("\n") }
     }
 
-    /// What is written below a heading, up to the next; the whole page below its first.
+    /// What is written below a heading, up to the next, without blocks of code.
     pub fn section(&self, heading: &str) -> String {
-        let below = self.prose().into_iter().skip_while(|(_, line)| anchor(line).as_deref() != Some(heading)).skip(1);
-        below.take_while(|(_, line)| anchor(line).is_none()).map(|(_, line)| line + "\n").collect()
+        self.part(heading).prose().into_iter().map(|(_, line)| line + "\n").collect()
     }
 }
 

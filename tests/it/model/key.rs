@@ -176,6 +176,7 @@ fn of_a_release(clock: &mut Clock, release: &mut Release, now: Timestamp) {
     release.analyses_checked = release.analyses_checked.as_ref().map(|_| String::new());
     release.evidence_round = 0;
     release.by_operator.clear(); // words
+    release.step_ends.clear(); // times that are only shown
 }
 
 fn aged(world: &World) -> Memory {
