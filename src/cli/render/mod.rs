@@ -6,6 +6,7 @@ pub mod jsonpath;
 pub mod output;
 pub mod paint;
 pub mod printable;
+pub mod progress;
 pub mod redraw;
 pub mod screen;
 pub mod table;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::{printable::printable, redraw::Size};
 
 /// A wait that is shorter needs no words.
-const SILENCE: Duration = Duration::from_secs(1);
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
 /// Waits for this. After a second the terminal says what is waited for, until it has come.
 pub async fn while_waiting<T>(what: &str, wait: impl Future<Output = T>) -> T {

@@ -21,6 +21,7 @@ use crate::{
         offline::junit::Case,
         render::{
             paint::{Paint, Tone},
+            progress::Progress,
             table::wrap,
         },
     },
@@ -36,6 +37,8 @@ use crate::{
 
 /// How many rollouts are played when the command line does not say.
 const RUNS: u32 = 200;
+/// How many kinds of version are played.
+const ROWS: usize = 5;
 /// A release that takes longer is left.
 const LONGEST: Millis = 48 * 3_600_000;
 /// The first deploy takes no longer.
@@ -80,15 +83,20 @@ pub(super) fn table(name: &str, setting: &Setting, args: &SimulateArgs) -> Resul
         broken: Vec::new(),
         without_data: without_data::of(setting),
     };
-    let good = base(setting, args.rps);
-    table.add("a good version", "", &good)?;
+    let (good, progress) = (base(setting, args.rps), Progress::begins());
+    table.add("a good version", "", &good, &progress)?;
     let usual = table.rows.first().and_then(|row| row.shares.times).map_or(LATE, |(half, _)| half);
     let late = LATE.min(usual / 2) / 10_000 * 10_000;
     let words = format!("errors {} to {}", Percent::from_basis_points(GOOD), Percent::from_basis_points(BAD));
-    table.add(&words, "from the start", &with_errors(&good))?;
-    table.add(&words, &format!("after {}", clock(late)), &Setting { late: late_errors(late), ..good.clone() })?;
-    table.add("all its pods crash", "after 1m", &crashing(&good))?;
-    table.add("never becomes ready", "", &never_ready(&good))?;
+    table.add(&words, "from the start", &with_errors(&good), &progress)?;
+    table.add(
+        &words,
+        &format!("after {}", clock(late)),
+        &Setting { late: late_errors(late), ..good.clone() },
+        &progress,
+    )?;
+    table.add("all its pods crash", "after 1m", &crashing(&good), &progress)?;
+    table.add("never becomes ready", "", &never_ready(&good), &progress)?;
     Ok(table)
 }
 
@@ -202,8 +210,11 @@ fn promote() -> CommandEntry {
 }
 
 impl Table {
-    fn add(&mut self, what: &str, when: &str, setting: &Setting) -> Result<(), CliError> {
-        let stories = stories(setting, self.seed, self.runs, play);
+    fn add(&mut self, what: &str, when: &str, setting: &Setting, progress: &Progress) -> Result<(), CliError> {
+        let comma = if when.is_empty() { "" } else { ", " };
+        let row = self.rows.len() + 1;
+        progress.next(format!("{}: row {row} of {ROWS}, {what}{comma}{when}", self.name), self.runs);
+        let stories = stories(setting, self.seed, self.runs, progress, play);
         let mut failures = stories.iter().filter_map(|story| story.failure.as_ref());
         if let Some(too_much) = failures.find(|failure| failure.is_too_much()) {
             return Err(CliError::Failed(format!("{}: {what}: {}", self.name, too_much.seen.join("; "))));

@@ -12,7 +12,10 @@ use super::{
 use crate::{
     cli::{
         exit::CliError,
-        render::paint::{Paint, Tone},
+        render::{
+            paint::{Paint, Tone},
+            progress::Progress,
+        },
     },
     evidence::grouped,
     sim::{
@@ -22,7 +25,13 @@ use crate::{
 };
 
 /// Plays a setting with many seeds on all processors, until one play costs too much; the stories in the order of their seeds.
-pub fn stories(setting: &Setting, first: u64, runs: u32, play: impl Fn(Player) -> Trace + Sync) -> Vec<Trace> {
+pub fn stories(
+    setting: &Setting,
+    first: u64,
+    runs: u32,
+    progress: &Progress,
+    play: impl Fn(Player) -> Trace + Sync,
+) -> Vec<Trace> {
     let next = Mutex::new(0_u32);
     let told: Mutex<Vec<Trace>> = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -49,6 +58,7 @@ pub fn stories(setting: &Setting, first: u64, runs: u32, play: impl Fn(Player) -
                         *next.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = runs;
                     }
                     told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(story);
+                    progress.one_done();
                 }
             });
         }
@@ -67,7 +77,9 @@ pub(super) fn play(loaded: &Loaded, seed: Option<u64>, runs: u32, paint: Paint) 
         return Ok((Played::skipped(&loaded.name, why), format!("{}  skipped: {why}\n", loaded.name)));
     }
     let first = seed.or(loaded.setting.scenario.world.seed).unwrap_or(1);
-    let stories = stories(&loaded.setting, first, runs, Player::play);
+    let progress = Progress::begins();
+    progress.next(loaded.name.as_str(), runs);
+    let stories = stories(&loaded.setting, first, runs, &progress, Player::play);
     let failed: Vec<&Trace> = stories.iter().filter(|story| !story.passed()).collect();
     let releases: Vec<&Release> = stories.iter().filter_map(|story| story.releases.last()).collect();
     let shares = Shares::of(&releases);
