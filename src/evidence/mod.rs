@@ -15,6 +15,7 @@ pub mod resolve;
 mod restart_tests;
 pub mod run;
 mod sample_ratio;
+mod soonest;
 mod windows;
 
 pub use builtin::{BUILTIN_NAMES, builtin};
@@ -24,3 +25,4 @@ pub use no_data::source_error;
 pub use plan::{Answered, Planned, RunPlan};
 pub use query::{Answer, ArmCounts, IncrementsQuery, Query};
 pub use resolve::resolve;
+pub use soonest::{Soonest, soonest};

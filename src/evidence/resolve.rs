@@ -217,7 +217,7 @@ fn duplicates(metrics: &[Metric]) -> Vec<ResolveError> {
 }
 
 /// Every setting with a value: the templates', else the default. Frozen with the run.
-fn settled(wanted: &Wanted<'_>) -> Result<Settings, ResolveError> {
+pub(super) fn settled(wanted: &Wanted<'_>) -> Result<Settings, ResolveError> {
     let all: Vec<&Settings> = wanted.templates.iter().filter_map(|(_, spec)| spec.settings.as_ref()).collect();
     let default = Defaults::settings();
     let bake = |settings: &Settings| settings.bake.clone();

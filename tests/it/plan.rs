@@ -192,3 +192,73 @@ fn w10_no_number_of_pods_overflows() {
         assert!(said.contains(wanted) && !said.contains("panicked"), "{said}");
     }
 }
+
+fn planned_of(yaml: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("release.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let mut plan = Command::cargo_bin("glidepath").unwrap();
+    let output = plan.arg("plan").arg(file).assert().success().get_output().stdout.clone();
+    String::from_utf8(output).unwrap()
+}
+
+const ADOPTS: &str = "{apiVersion: glidepath.dev/v1alpha1, kind: Rollout, metadata: {name: web}, spec: {workloadRef: \
+                      {apiVersion: apps/v1, kind: Deployment, name: web}, strategy: {canary: {steps: STEPS}}, ANALYSIS}}";
+
+fn adopting(steps: &str, analysis: &str) -> String {
+    ADOPTS.replace("STEPS", steps).replace("ANALYSIS", analysis)
+}
+
+#[test]
+fn a_number_of_pods_that_nothing_says_is_marked_as_assumed() {
+    let rollout = adopting("[{setWeight: 50}]", "");
+    let alone = planned_of(&rollout);
+    let assumed = "assumes 10 pods; pass --replicas, or add the file of Deployment \"web\"";
+    assert!(alone.contains(assumed) && alone.contains("web  10 pods"), "{alone}");
+    let deployment = |name: &str, spec: &str| {
+        format!(
+            "{rollout}\n---\n{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: {name}}}, spec: {{{spec}}}}}"
+        )
+    };
+    for (file, pods) in [
+        (deployment("web", "replicas: 6"), "web  6 pods"),
+        (deployment("web", ""), "web  1 pod,"),
+        (deployment("web", "replicas: 0"), "web  1 pod,"),
+    ] {
+        let text = planned_of(&file);
+        assert!(text.contains(pods) && !text.contains("assumes"), "{text}");
+    }
+    assert!(planned_of(&deployment("other", "replicas: 6")).contains(assumed));
+    assert!(!planned("rollouts/canary-istio.yaml", Some("10")).contains("assumes"));
+}
+
+#[test]
+fn an_analysis_is_bounded_by_its_own_rules_at_both_ends() {
+    let template = "{apiVersion: glidepath.dev/v1alpha1, kind: AnalysisTemplate, metadata: {name: load}, spec: {metrics: [\
+                    {name: q, threshold: {query: q, success: 'result < 1', count: 10, interval: 2m}}]}}";
+    let file = |steps: &str, analysis: &str| format!("{}\n---\n{template}", adopting(steps, analysis));
+    let step = planned_of(&file("[{setWeight: 50}, {analysis: {templates: [{name: load}]}}]", ""));
+    let line = "at least 18m, at most 30m, then once more 30m";
+    assert!(step.contains(line) && step.contains("at least 18m of waiting"), "{step}");
+    // Behind the steps it passes 18m after each new weight at the soonest, and the last weight needs a Pass too.
+    let background = "analysis: {templates: [{name: load}], prometheus: {address: 'http://prometheus:9090'}}";
+    let steps = "[{setWeight: 10}, {observe: {}}, {setWeight: 20}, {pause: {duration: 5m}}, {setWeight: 50}]";
+    let text = planned_of(&file(steps, background));
+    assert!(text.contains("at least 41m of waiting") && !text.contains("at least 0s"), "{text}");
+    assert_eq!(text.matches("at most 30m, then once more 30m").count(), 2, "{text}");
+    // A template that is in no file may pass at once.
+    let unknown = planned_of(&adopting("[{setWeight: 50}, {analysis: {templates: [{name: elsewhere}]}}]", ""));
+    assert!(unknown.contains("analysis elsewhere  at most 30m, then once more 30m"), "{unknown}");
+}
+
+#[test]
+fn the_analysis_after_a_switch_is_planned() {
+    let text = planned_of(
+        "{apiVersion: glidepath.dev/v1alpha1, kind: Rollout, metadata: {name: web}, spec: {replicas: 2, workloadRef: \
+         {apiVersion: apps/v1, kind: Deployment, name: web}, analysis: {prometheus: {address: 'http://prometheus:9090'}}, \
+         strategy: {blueGreen: {activeService: web, postPromotionAnalysis: {templates: [{name: golden-signals}], atMost: 10m}}}}}",
+    );
+    let line = "analysis golden-signals  at least 5m15s, at most 10m, then once more 10m";
+    assert!(text.find("promotion").unwrap() < text.find(line).unwrap_or(0), "{text}");
+    assert!(text.contains("at least 5m15s of waiting"), "{text}");
+}

@@ -11,7 +11,7 @@ use crate::{
         offline::{
             lint::{check, files::Files},
             objects::template,
-            plan::plan,
+            plan::{self, Objects},
             refusal::Refusal,
         },
     },
@@ -38,7 +38,7 @@ pub struct Manifest {
 impl Manifest {
     /// How long the waits of its steps take at the soonest.
     pub fn least(&self) -> Duration {
-        plan("", &self.rollout.spec, self.rollout.spec.replicas.unwrap_or_default()).least()
+        plan::least(&self.rollout.spec, &Objects::of_templates(self.templates.clone()))
     }
 }
 
@@ -118,7 +118,11 @@ mod tests {
     #[test]
     fn the_embedded_file_is_whole() {
         let manifest = load(None).unwrap();
-        assert_eq!(manifest.least(), Duration::from_secs(10), "two observations");
+        assert_eq!(
+            manifest.least(),
+            Duration::from_secs(16),
+            "two observations of three windows, each read a window later"
+        );
         let analysis = manifest.rollout.spec.analysis.unwrap();
         assert!(manifest.templates.contains_key(&analysis.templates[0].name));
         let weights: Vec<_> = manifest.rollout.spec.strategy.canary.unwrap().steps;

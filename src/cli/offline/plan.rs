@@ -1,10 +1,16 @@
 //! `glidepath plan`: the timeline of a release as a file describes it, without a cluster.
 
+mod clock;
 mod columns;
+mod objects;
 
 use std::time::Duration;
 
+pub use objects::Objects;
+
+use clock::Clock;
 use columns::{Columns, Row, labelled, lines};
+use objects::Replicas;
 
 use super::{
     format::only,
@@ -19,6 +25,7 @@ use crate::{
         metadata::PodMetadata,
         pod_count::MOST_PODS,
         rollout::RolloutSpec,
+        strategy::{AnalysisStep, DEFAULT_AT_MOST},
     },
     cli::{
         args::{
@@ -33,6 +40,7 @@ use crate::{
         items::{self, Item},
         peak::Release,
     },
+    evidence::Soonest,
     view::{phrases, step},
     yaml::{self, Document, YamlError},
 };
@@ -47,16 +55,13 @@ pub struct PlanArgs {
     /// What is planned.
     #[command(flatten)]
     pub files: FileArgs,
-    /// The number of pods; default: the file's replicas, else 10
+    /// The number of pods; default: that of the files, else 10
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_PODS)))]
     pub replicas: Option<u32>,
 }
 
 const FORMATS: [OutputFormat; 4] = [OutputFormat::Table, OutputFormat::Json, OutputFormat::Yaml, OutputFormat::Name];
 const CANNOT: &str = "cannot plan a release with these errors";
-
-/// What is planned with when neither the file nor the command line says how many pods there are.
-const USUAL_REPLICAS: u32 = 10;
 
 /// Prints one timeline per Rollout in the files.
 pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, CliError> {
@@ -69,15 +74,19 @@ pub fn run(args: &PlanArgs, global: &Global) -> Result<Exit, CliError> {
 pub fn plans(args: &PlanArgs) -> Result<Vec<Plan>, CliError> {
     let mut reader = Files::default();
     let files = reader.collect(&args.files.all()?)?;
-    let (mut refusal, mut plans) = (Refusal::default(), Vec::new());
+    let (mut refusal, mut rollouts, mut objects) = (Refusal::default(), Vec::new(), Objects::default());
     for file in &files {
-        let documents = refusal.documents(&mut reader, file);
-        for document in documents.iter().filter(|one| one.text("/kind") == Some("Rollout")) {
-            if refusal.extend(&file.name, document, check::object(document, None)) {
-                plans.extend(of_document(document, args.replicas));
+        for document in refusal.documents(&mut reader, file) {
+            objects.add(&document);
+            if document.text("/kind") == Some("Rollout")
+                && refusal.extend(&file.name, &document, check::object(&document, None))
+            {
+                rollouts.push(document);
             }
         }
     }
+    let plans: Vec<Plan> =
+        rollouts.iter().filter_map(|document| of_document(document, args.replicas, &objects).ok()).collect();
     refusal.check(CANNOT)?;
     if plans.is_empty() {
         return Err(no_rollout(&files));
@@ -98,12 +107,12 @@ fn shown(plans: &[Plan], format: OutputFormat, width: usize) -> Result<String, C
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     name: String,
-    replicas: u32,
+    replicas: Replicas,
     split: Split,
     lines: Vec<Line>,
     people: u32,
     gates: u32,
-    least: Duration,
+    clock: Clock,
     open_waits: u32,
     most_pods: u32,
     /// What the strategy calls the step that brings up the new version's pods.
@@ -128,36 +137,55 @@ impl Line {
     }
 }
 
-fn of_document(document: &Document, replicas: Option<u32>) -> Result<Plan, YamlError> {
+fn of_document(document: &Document, replicas: Option<u32>, objects: &Objects) -> Result<Plan, YamlError> {
     let spec: RolloutSpec = yaml::typed(&document.value["spec"])?;
     let name = document.text("/metadata/name").unwrap_or("rollout");
-    Ok(plan(name, &spec, replicas.or(spec.replicas).unwrap_or(USUAL_REPLICAS)))
+    let asked = replicas.map(|count| Replicas { count, assumed: None });
+    Ok(plan(name, &spec, asked.unwrap_or_else(|| objects.replicas(&spec)), objects))
 }
 
 /// Walks the steps once, adding up the waiting. The pods are those that the engine will ask for.
-pub fn plan(name: &str, spec: &RolloutSpec, replicas: u32) -> Plan {
-    let release = Release::of(spec, replicas);
+fn plan(name: &str, spec: &RolloutSpec, replicas: Replicas, objects: &Objects) -> Plan {
+    let count = replicas.count;
+    let release = Release::of(spec, count);
     let roles = [("canary", &spec.canary_metadata), ("stable", &spec.stable_metadata)].into_iter();
     let mut plan = Plan {
         name: name.to_owned(),
         replicas,
         split: release.split(),
         most_pods: release.most_pods(),
+        clock: Clock::new(background(spec, release.items(), objects)),
         scale: if spec.strategy.blue_green.is_some() { "preview" } else { "setCanaryScale" },
         roles: roles.filter_map(|(role, metadata)| Some((role, metadata.clone()?))).collect(),
         ..Plan::default()
     };
     let steps = release.items();
     for (index, item) in (0u32..).zip(steps) {
-        plan.step(index, item, items::weight_at(steps, index, 0), |sub| release.canary_pods(index, sub));
+        plan.step(index, item, items::weight_at(steps, index, 0), |sub| release.canary_pods(index, sub), objects);
     }
+    plan.last_observation();
     let pods = match plan.split {
-        Split::Routes => format!("{replicas} new pods, then all traffic"),
-        Split::Switch => format!("{replicas} new pods, then the active Service is switched"),
-        Split::Ratio => pods_text(replicas),
+        Split::Routes => format!("{count} new pods, then all traffic"),
+        Split::Switch => format!("{count} new pods, then the active Service is switched"),
+        Split::Ratio => pods_text(count),
     };
     plan.line(String::new(), "promotion".to_owned(), pods, Percent::FULL);
+    if let Some(analysis) = spec.strategy.blue_green.iter().find_map(|it| it.post_promotion_analysis.as_ref()) {
+        plan.analysis(String::new(), analysis, Percent::FULL, objects);
+    }
     plan
+}
+
+/// The soonest time of a whole release of this spec.
+pub fn least(spec: &RolloutSpec, objects: &Objects) -> Duration {
+    plan("", spec, objects.replicas(spec), objects).clock.now()
+}
+
+/// The step that the background analysis starts with, and how soon it can pass.
+fn background(spec: &RolloutSpec, steps: &[Item], objects: &Objects) -> Option<(u32, Soonest)> {
+    let templates = spec.background()?.templates;
+    let asked = spec.analysis.as_ref().and_then(|analysis| analysis.starting_step).unwrap_or(0);
+    Some((items::first_traffic(steps)?.max(asked), objects.soonest(&templates)))
 }
 
 fn names(templates: &[TemplateRef]) -> String {
@@ -165,40 +193,28 @@ fn names(templates: &[TemplateRef]) -> String {
 }
 
 impl Plan {
-    /// How long its waits take at the soonest.
-    pub fn least(&self) -> Duration {
-        self.least
-    }
-
     fn line(&mut self, number: String, what: String, detail: String, weight: Percent) {
-        self.lines.push(Line { number, at: self.least, what, detail, weight });
+        self.lines.push(Line { number, at: self.clock.now(), what, detail, weight });
     }
 
-    fn step(&mut self, index: u32, item: &Item, weight: Percent, pods: impl Fn(u32) -> u32) {
+    fn step(&mut self, index: u32, item: &Item, weight: Percent, pods: impl Fn(u32) -> u32, objects: &Objects) {
         let number = (index + 1).to_string();
+        self.clock.enter(index, weight);
         match item {
             Item::SetWeight(set) => self.line(number, format!("setWeight {set}"), pods_text(pods(0)), weight),
             Item::SetCanaryScale(_) => self.line(number, self.scale.to_owned(), pods_text(pods(0)), weight),
             Item::Pause(Some(duration)) => {
                 self.line(number, format!("pause {duration}"), String::new(), weight);
-                self.least += duration.get();
+                self.clock.pass(duration.get());
             }
             Item::Pause(None) => {
                 self.line(number, "pause".to_owned(), "until an operator promotes".to_owned(), weight);
                 self.people += 1;
             }
             Item::Observe { at_least, at_most } => {
-                let detail = format!("at least {at_least}, at most {at_most}, then once more {at_most}");
-                self.line(number, "observe".to_owned(), detail, weight);
-                self.least += at_least.get();
-                self.open_waits += 1;
+                self.observe(number, *at_least, *at_most, weight);
             }
-            Item::Analysis(analysis) => {
-                let at_most = analysis.at_most();
-                let what = format!("analysis {}", names(&analysis.templates));
-                self.line(number, what, format!("at most {at_most}"), weight);
-                self.open_waits += 1;
-            }
+            Item::Analysis(analysis) => self.analysis(number, analysis, weight, objects),
             Item::Gate(gate) => {
                 let then = phrases::timeout(gate.on_timeout.unwrap_or_default());
                 let detail = match gate.host() {
@@ -210,9 +226,11 @@ impl Plan {
                 self.gates += u32::from(!gate.is_approval());
             }
             Item::Decide(decide) => {
-                let detail = format!("at least {}, at most {}", decide.at_least, decide.at_most);
+                // No result of the goal's comes sooner.
+                let at_least = decide.at_least.get().max(objects.soonest(&decide.goal.templates).from_start);
+                let detail = format!("{}at most {}", at_least_text(at_least), decide.at_most);
                 self.line(number, format!("test by {}", names(&decide.goal.templates)), detail, weight);
-                self.least += decide.at_least.get();
+                self.clock.pass(at_least);
                 self.open_waits += 1;
             }
             Item::HeaderRoute(route) if route.matches.is_empty() => {
@@ -232,11 +250,35 @@ impl Plan {
     /// Every stride of a ramp is a line of its own (rule S17).
     fn ramp(&mut self, index: u32, weights: &[Percent], every: HumanDuration, pods: impl Fn(u32) -> u32) {
         for (stride, weight) in (0u32..).zip(weights) {
+            self.clock.enter(index, *weight);
             let number = format!("{}.{}", index + 1, stride + 1);
             let detail = format!("{}, for {every}", pods_text(pods(stride * 2)));
             self.line(number, format!("ramp to {weight}"), detail, *weight);
-            self.least += every.get();
+            self.clock.pass(every.get());
         }
+    }
+
+    fn observe(&mut self, number: String, at_least: HumanDuration, at_most: HumanDuration, weight: Percent) {
+        self.line(number, "observe".to_owned(), until_verdict(at_least.get(), at_most), weight);
+        self.clock.observe(at_least.get());
+        self.open_waits += 1;
+    }
+
+    /// Before the promotion, what was not observed at the last weight is.
+    fn last_observation(&mut self) {
+        if self.clock.needs_last_pass() {
+            let weight = self.lines.last().map_or(Percent::ZERO, |line| line.weight);
+            self.observe(String::new(), HumanDuration::default(), DEFAULT_AT_MOST, weight);
+        }
+    }
+
+    /// An analysis of its own starts with its step.
+    fn analysis(&mut self, number: String, analysis: &AnalysisStep, weight: Percent, objects: &Objects) {
+        let at_least = objects.soonest(&analysis.templates).from_start;
+        let what = format!("analysis {}", names(&analysis.templates));
+        self.line(number, what, until_verdict(at_least, analysis.at_most()), weight);
+        self.clock.pass(at_least);
+        self.open_waits += 1;
     }
 
     /// Human-readable, in so many columns: time, step, action, pods, a bar of the weight; and the totals.
@@ -246,8 +288,12 @@ impl Plan {
             Split::Ratio => "no mesh: the ratio of pods",
             Split::Switch => "no mesh: the active Service is switched",
         };
-        let heading = format!("{}  {}, {split}", self.name, pods_text(self.replicas));
-        let mut text: String = lines(&heading, width).iter().map(|line| format!("{line}\n")).collect();
+        let heading = format!("{}  {}, {split}", self.name, pods_text(self.replicas.count));
+        let assumed = self.replicas.assumed.iter();
+        let assumed =
+            assumed.map(|todo| format!("assumes {}; pass --replicas, or {todo}", pods_text(self.replicas.count)));
+        let head = std::iter::once(heading).chain(assumed).flat_map(|line| lines(&line, width));
+        let mut text: String = head.map(|line| format!("{line}\n")).collect();
         let times: Vec<String> = self.lines.iter().map(|line| format!("+{}", HumanDuration::from(line.at))).collect();
         let rows: Vec<Row<'_>> = times.iter().zip(&self.lines).map(|(at, line)| line.row(at)).collect();
         let columns = Columns::of(&rows, width);
@@ -270,9 +316,13 @@ impl Plan {
             1 => ", one gate".to_owned(),
             gates => format!(", {gates} gates"),
         };
-        let evidence = if self.open_waits > 0 { ", longer until the analysis decides" } else { "" };
-        let least = HumanDuration::from(self.least);
-        format!("at least {least} of waiting{evidence}{gates}{people}; at most {} at a time", pods_text(self.most_pods))
+        let waiting = match (HumanDuration::from(self.clock.now()), self.open_waits) {
+            (least, 0) if least.get().is_zero() => "no timed waits".to_owned(),
+            (least, _) if least.get().is_zero() => "waits until the analysis decides".to_owned(),
+            (least, 0) => format!("at least {least} of waiting"),
+            (least, _) => format!("at least {least} of waiting, longer until the analysis decides"),
+        };
+        format!("{waiting}{gates}{people}; at most {} at a time", pods_text(self.most_pods))
     }
 }
 
@@ -288,10 +338,11 @@ fn json(plan: &Plan) -> serde_json::Value {
     });
     let mut json = serde_json::json!({
         "rollout": plan.name,
-        "replicas": plan.replicas,
+        "replicas": plan.replicas.count,
+        "replicasAssumed": plan.replicas.assumed.is_some(),
         "mesh": plan.split == Split::Routes,
         "steps": lines.collect::<Vec<_>>(),
-        "waitsAtLeast": HumanDuration::from(plan.least),
+        "waitsAtLeast": HumanDuration::from(plan.clock.now()),
         "pausesForAPerson": plan.people,
         "podsAtMost": plan.most_pods,
     });
@@ -299,6 +350,15 @@ fn json(plan: &Plan) -> serde_json::Value {
         json[format!("{role}Metadata")] = serde_json::json!(metadata);
     }
     json
+}
+
+/// A wait for a verdict is extended once by as much.
+fn until_verdict(at_least: Duration, at_most: HumanDuration) -> String {
+    format!("{}at most {at_most}, then once more {at_most}", at_least_text(at_least))
+}
+
+fn at_least_text(at_least: Duration) -> String {
+    if at_least.is_zero() { String::new() } else { format!("at least {}, ", HumanDuration::from(at_least)) }
 }
 
 fn carried(metadata: &PodMetadata) -> String {
@@ -323,7 +383,7 @@ mod tests {
                 "canaryMetadata": metadata}))
             .unwrap()
         };
-        let of = |metadata| plan("web", &spec(metadata), 4);
+        let of = |metadata| plan("web", &spec(metadata), Replicas { count: 4, assumed: None }, &Objects::default());
         let both = of(json!({"labels": {"role": "canary", "a": "1"}, "annotations": {"example.com/note": "on trial"}}));
         let lines =
             "    canary  pods carry a=1, role=canary, example.com/note=on trial\n    stable  pods carry role=stable\n";
@@ -337,7 +397,8 @@ mod tests {
         let steps = json!([{"setWeight": 25}, {"observe": {"atLeast": "5m", "atMost": "30m"}}, {"pause": {}},
             {"analysis": {"templates": [{"name": "checkout-load-test"}, {"name": "long-template-name"}]}}]);
         let spec = json!({"strategy": {"canary": {"steps": steps}}, "stableMetadata": {"labels": {"role": "stable"}}});
-        let plan = plan("web", &serde_json::from_value(spec).unwrap(), 100);
+        let pods = Replicas { count: 100, assumed: None };
+        let plan = plan("web", &serde_json::from_value(spec).unwrap(), pods, &Objects::default());
         let words = |width| {
             plan.text(width)
                 .split_whitespace()

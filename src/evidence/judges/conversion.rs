@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Judge, Memory, Problems};
+use super::judge::{Judge, Memory, Problems, Since};
 use crate::{
     api::{
         analysis::{AnalysisRunSpec, ConversionMetric, Measurement, MetricStatus, Verdict},
@@ -90,6 +90,12 @@ impl Judge for ConversionMetric {
         true
     }
 
+    /// A window after the warm-up, read late. What users of an earlier weight did counts on.
+    fn soonest(&self, frozen: &Frozen, since: Since) -> i64 {
+        let first = frozen.warm_up.saturating_add(frozen.window);
+        if since == Since::NewWeight { 0 } else { windows::read_at(first, &read_late(frozen)) }
+    }
+
     fn decides(&self) -> bool {
         true
     }
@@ -167,8 +173,7 @@ impl ConversionMemory {
 
     /// The ends of windows that are due, and when to look again.
     fn due(&self, context: &Context) -> (Vec<i64>, i64) {
-        let late = context.frozen.delay + UNSETTLED_WINDOWS * context.frozen.window;
-        windows::due(self.next_end(context), &Frozen { delay: late, ..context.frozen }, context.now)
+        windows::due(self.next_end(context), &read_late(&context.frozen), context.now)
     }
 
     fn next_end(&self, context: &Context) -> i64 {
@@ -245,6 +250,11 @@ impl ConversionMemory {
             None
         }
     }
+}
+
+/// Conversions come later than their users.
+fn read_late(frozen: &Frozen) -> Frozen {
+    Frozen { delay: frozen.delay + UNSETTLED_WINDOWS * frozen.window, ..*frozen }
 }
 
 /// What one variant did in one window.

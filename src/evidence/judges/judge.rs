@@ -23,6 +23,15 @@ use crate::{
 /// Fields of a metric, for instance `ratio.floor`, each with what is wrong and what to do.
 pub type Problems = Vec<(String, String)>;
 
+/// What the time to a Pass is counted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// The start of the run.
+    Start,
+    /// A new weight, with evidence of an earlier one.
+    NewWeight,
+}
+
 /// How one kind of metric is judged.
 pub trait Judge: AtWork {
     /// What it remembers from window to window; the metric's status records it.
@@ -40,6 +49,9 @@ pub trait Judge: AtWork {
 
     /// Whether its verdict is a test, for which it takes its part of alpha.
     fn takes_alpha(&self) -> bool;
+
+    /// The shortest time to a Pass, in seconds: from the start of a run, or for a run that is under way from a new weight.
+    fn soonest(&self, frozen: &Frozen, since: Since) -> i64;
 
     /// Whether it decides between the variants of an A/B test: it needs users of both at the same time, and its Fail is a
     /// regular result, which does not end a run.

@@ -6,7 +6,7 @@ mod judge;
 mod ratio;
 mod threshold;
 
-pub use judge::{Judge, Memory, Problems};
+pub use judge::{Judge, Memory, Problems, Since};
 
 use super::defaults::Frozen;
 use crate::api::analysis::{AnalysisRunSpec, Metric};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use self::{historical_baseline::HistoricalBaseline, warm_up_guard::WarmUpGuard};
-use super::judge::{Judge, Memory, Problems};
+use super::judge::{Judge, Memory, Problems, Since};
 use crate::{
     api::{
         analysis::{AnalysisRunSpec, Measurement, MetricStatus, RatioMetric, Verdict},
@@ -91,6 +91,12 @@ impl Judge for RatioMetric {
 
     fn takes_alpha(&self) -> bool {
         true
+    }
+
+    /// Whole windows as long as the bake, at least one, and the last is read late.
+    fn soonest(&self, frozen: &Frozen, _since: Since) -> i64 {
+        let windows = frozen.bake_seconds.saturating_add(frozen.window - 1) / frozen.window;
+        windows::read_at(windows.max(1).saturating_mul(frozen.window), frozen)
     }
 
     fn begin(&self, context: &Context) -> RatioMemory {

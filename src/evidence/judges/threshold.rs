@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::{Judge, Memory, Problems};
+use super::judge::{Judge, Memory, Problems, Since};
 use crate::{
     api::{
         analysis::{AnalysisRunSpec, Measurement, MetricStatus, ThresholdMetric, Verdict},
@@ -10,6 +10,7 @@ use crate::{
     },
     evidence::{
         context::{Context, keep_last},
+        defaults::Frozen,
         dialect::Dialect,
         format,
         no_data::NoData,
@@ -77,6 +78,17 @@ impl Judge for ThresholdMetric {
 
     fn takes_alpha(&self) -> bool {
         false
+    }
+
+    /// The first measurement is made at once.
+    fn soonest(&self, _frozen: &Frozen, since: Since) -> i64 {
+        let measurements = match (self.consecutive_success_limit, self.count) {
+            (Some(in_a_row), Some(count)) => in_a_row.min(count),
+            (Some(in_a_row), None) => in_a_row,
+            (None, _) => count(self),
+        };
+        let delay = if since == Since::Start { initial_delay(self) } else { 0 };
+        interval(self).saturating_mul(i64::from(measurements.saturating_sub(1))).saturating_add(delay)
     }
 
     fn begin(&self, context: &Context) -> ThresholdMemory {
@@ -150,8 +162,7 @@ enum Sign {
 impl ThresholdMemory {
     /// When the next measurement is due: after a sleep the latest of the missed ones, for numbers of the past are not asked.
     fn next(&self, metric: &ThresholdMetric, context: &Context) -> i64 {
-        let delay = metric.initial_delay.map_or(0, |delay| delay.get().as_secs().cast_signed());
-        let first = context.started.as_second() + delay;
+        let first = context.started.as_second() + initial_delay(metric);
         let interval = interval(metric);
         let next = self.last.map_or(first, |last| last + interval);
         let missed = (context.now.as_second() - next).max(0) / interval;
@@ -252,6 +263,11 @@ fn measured(at: jiff::Timestamp, value: Option<f64>, sign: Option<Sign>) -> Meas
         Some(Sign::Neither) => Verdict::Inconclusive,
     };
     Measurement { at: Some(at), value: value.map_or_else(|| "no result".to_owned(), format::number), verdict }
+}
+
+/// Seconds before the first measurement.
+fn initial_delay(metric: &ThresholdMetric) -> i64 {
+    metric.initial_delay.map_or(0, |delay| delay.get().as_secs().cast_signed())
 }
 
 /// Seconds between measurements.
