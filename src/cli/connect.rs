@@ -14,6 +14,7 @@ use kube::{
 use serde_json::Value;
 
 use super::{
+    answer,
     args::global::Global,
     exit::{CliError, innermost},
     local::place::kubeconfig,
@@ -132,17 +133,52 @@ impl Connection {
         }
     }
 
+    /// The error of a command's first call, when the server may be any server: what it is, if it is no API server.
+    pub async fn first_error(&self, doing: impl Into<String>, error: &kube::Error) -> CliError {
+        let doing = doing.into();
+        let Some(what) = answer::foreign(error) else { return self.error(doing, error) };
+        if let kube::Error::SerdeError(why) = error
+            && self.version().await.is_ok()
+        {
+            let todo =
+                "install the CRDs of this version of glidepath, or use the version that belongs to the controller";
+            return CliError::Failed(format!("cannot {doing}: it is not what this version expects: {why}; {todo}"));
+        }
+        CliError::NotKubernetes { at: self.address.clone(), what }
+    }
+
+    /// The version of Kubernetes. Any JSON object is read as one, and what it lacks is left empty.
+    pub async fn version(&self) -> Result<String, kube::Error> {
+        let version = self.client.apiserver_version().await?.git_version;
+        let none = || kube::Error::SerdeError(serde::de::Error::custom("a version without gitVersion"));
+        Some(version).filter(|version| !version.is_empty()).ok_or_else(none)
+    }
+
+    /// Why the server does not know a kind: the CRD is missing, or it is no API server.
+    pub async fn kind_missing(&self, kind: &'static str, error: &kube::Error) -> CliError {
+        let version = self.version().await;
+        let is_path =
+            |error: &kube::Error| matches!(error, kube::Error::Api(status) if answer::is_unknown_path(status));
+        let what = match &version {
+            _ if answer::foreign(error).is_some() => answer::foreign(error),
+            Err(other) if is_path(other) => Some("404 page not found".to_owned()),
+            Err(other) => answer::foreign(other),
+            Ok(_) => None,
+        };
+        what.map_or(CliError::KindMissing(kind), |what| CliError::NotKubernetes { at: self.address.clone(), what })
+    }
+
     /// The Rollout of this name, or an error that names those that exist.
     pub async fn rollout(&self, name: &str) -> Result<Rollout, CliError> {
         match self.rollouts().get(name).await {
             Ok(rollout) => Ok(rollout),
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                if status.details.as_ref().is_none_or(|details| details.name.is_empty()) {
-                    return Err(CliError::KindMissing("Rollout"));
+            Err(error) => Err(match &error {
+                kube::Error::Api(status) if answer::is_unknown_path(status) => {
+                    self.kind_missing("Rollout", &error).await
                 }
-                Err(self.not_found(name).await)
-            }
-            Err(error) => Err(self.error(format!("read Rollout \"{name}\""), &error)),
+                kube::Error::Api(status) if status.code == 404 => self.not_found(name).await,
+                _ => self.first_error(format!("read Rollout \"{name}\""), &error).await,
+            }),
         }
     }
 

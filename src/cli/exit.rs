@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{program::program, target::doctor};
+use super::{answer::excerpt, program::program, target::doctor};
 use crate::api::status::Outcome;
 
 /// The exit codes. They are an interface: CI pipelines branch on them.
@@ -118,6 +118,17 @@ pub enum CliError {
         program = program()
     )]
     KindMissing(&'static str),
+    /// What answers is no API server.
+    #[error(
+        "{at} does not answer as a Kubernetes API server: it answered {what}; check the server in the kubeconfig \
+         (--kubeconfig, --context), and proxies in front of it"
+    )]
+    NotKubernetes {
+        /// The server's address.
+        at: String,
+        /// What it answered, in short.
+        what: String,
+    },
     /// The API server refused.
     #[error("the API server rejected the request to {doing}: {why}{todo}")]
     Refused {
@@ -171,9 +182,9 @@ impl CliError {
                     _ => String::new(),
                 };
                 let why = if status.message.is_empty() { &status.reason } else { &status.message };
-                CliError::Refused { doing, why: why.replace('\n', " "), todo }
+                CliError::Refused { doing, why: excerpt(why), todo }
             }
-            other => CliError::Unreachable { at: String::new(), why: innermost(other) },
+            other => CliError::Unreachable { at: String::new(), why: excerpt(&innermost(other)) },
         }
     }
 }

@@ -10,10 +10,11 @@
 //!
 //! Shared by all of them: [`connect`] (the connection to the API server), [`pods`] (of a Rollout's revisions),
 //! [`request_timeout`] (of each call), [`deadline`] (of a whole command), [`exit`] (exit codes and errors), [`program`] (the
-//! name in which hints are written), [`target`] (the
-//! connection options that hints repeat), [`interrupt`] (Ctrl-C), [`keys`] (`q`) and [`changes`] (the log of [`demo`] and
+//! name in which hints are written), [`target`] (the connection options that hints repeat), [`answer`] (what another server
+//! says), [`interrupt`] (Ctrl-C), [`keys`] (`q`) and [`changes`] (the log of [`demo`] and
 //! [`local`]).
 
+pub mod answer;
 pub mod args;
 pub mod changes;
 pub mod complete;

@@ -27,6 +27,9 @@ pub use crate::yaml::DEEPEST;
 /// One page of a list, its objects still as text.
 #[derive(Deserialize)]
 pub struct Page<'a> {
+    /// The kind of the list, for instance `RolloutList`.
+    #[serde(default)]
+    pub kind: String,
     /// The version of the list and the way to the next page.
     #[serde(default)]
     pub metadata: PageMeta,

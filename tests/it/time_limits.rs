@@ -119,6 +119,23 @@ fn promoted(path: &str) -> String {
     in_progress(path) + &format!("{:x}\r\n{event}\r\n", event.len())
 }
 
+/// A server of another kind.
+fn page(_: &str) -> String {
+    let body = format!(
+        "<!doctype html><html><head><title>Sign in</title></head><body>{}</body></html>",
+        "word ".repeat(5_000)
+    );
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+fn page_not_found(path: &str) -> String {
+    page(path).replacen("200 OK", "404 Not Found", 1)
+}
+
+fn other_json(_: &str) -> String {
+    whole(&json!({"ok": true, "items": []}))
+}
+
 fn never(_: &str) -> String {
     String::new()
 }
@@ -158,6 +175,25 @@ fn each_call_has_its_own_limit() {
     }
     let (code, text, _) = Server::start(never).run("get --request-timeout soon");
     assert!(code == 2 && text.contains("\"soon\" is not a duration"), "{text}");
+}
+
+#[test]
+fn a_server_that_is_not_kubernetes_is_said_to_be_none() {
+    for answer in [page as fn(&str) -> String, page_not_found, other_json] {
+        let server = Server::start(answer);
+        for line in
+            ["get", "get runs", "get web", "status web", "abort web", "describe run a", "set image web a=b", "doctor"]
+        {
+            let (code, text, _) = server.run(line);
+            assert_eq!(code, 1, "{line}: {text}");
+            assert!(text.contains("does not answer as a Kubernetes API server: it answered"), "{line}: {text}");
+            assert!(!text.contains("CRD") && text.len() < 1_000, "{line}: {text}");
+        }
+    }
+    let (_, text, _) = Server::start(page_not_found).run("get");
+    assert!(text.contains("it answered 404 with an HTML page, \"Sign in\""), "{text}");
+    let (code, text, _) = Server::start(page).run("abort deployment/web");
+    assert!(code == 2 && text.contains("\"deployment/web\" is an object of another kind"), "{text}");
 }
 
 #[tokio::test]

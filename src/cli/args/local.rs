@@ -42,8 +42,8 @@ pub fn settle(
     wants_one: bool,
 ) -> Result<(), CliError> {
     name_one(local, words, is_one_word, wants_one)?;
-    let named: Vec<String> = names(words).into_iter().filter(|word| !word.contains('=')).collect();
-    if let (None, [name]) = (&local, named.as_slice()) {
+    let plain: Vec<String> = words.iter().filter(|word| !word.contains('=')).cloned().collect();
+    if let (None, [name]) = (&local, names(&plain)?.as_slice()) {
         *local = with_rollout(&root()?, name);
     }
     Ok(())
@@ -76,7 +76,8 @@ fn name_it(words: &mut Vec<String>, name: String) {
 }
 
 fn is_named(words: &[String]) -> bool {
-    names(words).iter().any(|word| !word.contains('='))
+    let kind = words.first().is_some_and(|word| is_kind(word));
+    words.iter().skip(usize::from(kind)).any(|word| !word.contains('='))
 }
 
 /// Whether a local rollout of this name was ever started, or a folder is meant. `rollout/web` is a Rollout.
@@ -128,7 +129,7 @@ mod tests {
         for typed in ["", "rollout", "web=web:v2"] {
             let (mut local, mut typed) = (Some(nowhere.to_owned()), words(typed));
             settle(&mut local, &mut typed, true, true).unwrap();
-            assert_eq!((local, names(&typed)[0].as_str()), (None, nowhere));
+            assert_eq!((local, typed.iter().find(|word| !is_kind(word)).unwrap().as_str()), (None, nowhere));
         }
         let (mut local, mut typed) = (Some(nowhere.to_owned()), words("web"));
         settle(&mut local, &mut typed, true, true).unwrap();

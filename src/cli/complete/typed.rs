@@ -32,7 +32,11 @@ impl Typed {
         }
         let words = words_of(verb);
         let runs = names::of_runs(&words);
-        Typed { global, are_runs: runs.is_some(), names: runs.unwrap_or_else(|| names::names(&words)) }
+        Typed {
+            global,
+            are_runs: runs.is_some(),
+            names: runs.unwrap_or_else(|| names::names(&words).unwrap_or_default()),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use kube::{
 use crate::{
     api::{address::shown, analysis::RunPrometheus},
     cli::{
+        answer::{excerpt, foreign, is_unknown_path},
         args::{global::Global, prometheus::Credentials},
         connect::{Connection, connect, now},
         exit::{CliError, Exit, innermost},
@@ -159,14 +160,20 @@ fn line(check: &Check, paint: Paint) -> String {
 }
 
 async fn api_server(connection: &Connection) -> Check {
-    match connection.client.apiserver_version().await {
-        Ok(version) => {
-            Check::well(format!("API server {} is reachable, version {}", connection.address, version.git_version))
-        }
+    match connection.version().await {
+        Ok(version) => Check::well(format!("API server {} is reachable, version {}", connection.address, version)),
         Err(error) => Check::wrong(
-            format!("API server {} does not respond: {}", connection.address, innermost(&error)),
+            no_version(&connection.address, &error),
             "check the kubeconfig (--kubeconfig, --context), the network and your login",
         ),
+    }
+}
+
+fn no_version(address: &str, error: &kube::Error) -> String {
+    let is_path = matches!(error, kube::Error::Api(status) if is_unknown_path(status));
+    match foreign(error).or(is_path.then(|| "404 page not found".to_owned())) {
+        Some(what) => format!("{address} does not answer as a Kubernetes API server: it answered {what}"),
+        None => format!("API server {address} does not respond: {}", excerpt(&innermost(error))),
     }
 }
 

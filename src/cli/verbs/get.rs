@@ -36,7 +36,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     let connection = connect(global).await?;
     match names::of_runs(&args.words) {
         Some(names) => run_of::<AnalysisRun>(&connection, &args, &names, global).await,
-        None => run_of::<Rollout>(&connection, &args, &names::names(&args.words), global).await,
+        None => run_of::<Rollout>(&connection, &args, &names::names(&args.words)?, global).await,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
         analysis::{AnalysisRun, AnalysisRunStatus, MetricStatus, RunPhase, Verdict},
     },
     cli::{
+        answer::is_unknown_path,
         args::global::Global,
         connect::{Connection, connect, now},
         exit::{CliError, Exit},
@@ -43,10 +44,15 @@ impl Listed for AnalysisRun {
 
     async fn one(connection: &Connection, name: &str) -> Result<Self, CliError> {
         let runs: Api<AnalysisRun> = Api::namespaced(connection.client.clone(), &connection.namespace);
-        match runs.get_opt(name).await {
-            Ok(Some(run)) => Ok(run),
-            Ok(None) => Err(not_found(connection, &runs, name).await),
-            Err(error) => Err(connection.error(format!("read AnalysisRun \"{name}\""), &error)),
+        match runs.get(name).await {
+            Ok(run) => Ok(run),
+            Err(error) => Err(match &error {
+                kube::Error::Api(status) if is_unknown_path(status) => {
+                    connection.kind_missing(Self::KIND, &error).await
+                }
+                kube::Error::Api(status) if status.code == 404 => not_found(connection, &runs, name).await,
+                _ => connection.first_error(format!("read AnalysisRun \"{name}\""), &error).await,
+            }),
         }
     }
 

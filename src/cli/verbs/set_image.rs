@@ -106,7 +106,7 @@ fn target(before: &Rollout, changed: bool) -> Target {
 fn parse(words: &[String]) -> Result<(String, Vec<Change>), CliError> {
     let is_change = |word: &&String| word.contains('=');
     let plain: Vec<String> = words.iter().filter(|word| !is_change(word)).cloned().collect();
-    if let [_, extra, ..] = names::names(&plain).as_slice()
+    if let [_, extra, ..] = names::names(&plain)?.as_slice()
         && plain.len() == words.len()
     {
         return Err(not_a_change(extra));

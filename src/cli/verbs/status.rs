@@ -64,7 +64,7 @@ static AFTER_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
 
 /// Shows one Rollout, or lists all without a name.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
-    let names = names::names(&args.words);
+    let names = names::names(&args.words)?;
     if args.timeout.is_some() && !args.watch && !args.wait {
         return Err(CliError::Usage("--timeout requires --watch or --wait".into()));
     }

@@ -127,6 +127,15 @@ async fn a_missing_rollout_names_those_that_exist() {
 async fn a_cluster_without_the_kind_and_one_that_does_not_answer_say_what_to_do() {
     let server = MockServer::start().await;
     let plain = ResponseTemplate::new(404).set_body_string("404 page not found\n");
+    Mock::given(method("GET")).respond_with(plain.clone()).mount(&server).await;
+    // Many a server says this of every path.
+    let error = connection(&server).rollout("checkout").await.unwrap_err().to_string();
+    assert!(error.contains("does not answer as a Kubernetes API server: it answered 404 page not found"), "{error}");
+    let server = MockServer::start().await;
+    let version = json!({ "major": "1", "minor": "34", "gitVersion": "v1.34.1", "gitCommit": "", "gitTreeState": "", "buildDate": "",
+        "goVersion": "", "compiler": "", "platform": "" });
+    let of_version = Mock::given(method("GET")).and(path("/version"));
+    of_version.respond_with(ResponseTemplate::new(200).set_body_json(version)).mount(&server).await;
     Mock::given(method("GET")).respond_with(plain).mount(&server).await;
     let error = connection(&server).rollout("checkout").await.unwrap_err();
     assert!(matches!(error, CliError::KindMissing("Rollout")), "{error}");

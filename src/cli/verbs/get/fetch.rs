@@ -79,18 +79,31 @@ pub async fn list<K: Listed>(
     all_namespaces: bool,
     wanted: &ListParams,
 ) -> Result<(Vec<K>, Vec<Unreadable>), CliError> {
-    let failed = |error: &kube::Error| match error {
-        kube::Error::Api(status) if status.code == 404 => CliError::KindMissing(K::KIND),
-        error => connection.error(format!("list {}s", K::KIND), error),
-    };
+    match pages(connection, all_namespaces, wanted).await {
+        Ok(read) => Ok(read),
+        Err(error) => Err(match &error {
+            kube::Error::Api(status) if status.code == 404 => connection.kind_missing(K::KIND, &error).await,
+            _ => connection.first_error(format!("list {}s", K::KIND), &error).await,
+        }),
+    }
+}
+
+async fn pages<K: Listed>(
+    connection: &Connection,
+    all_namespaces: bool,
+    wanted: &ListParams,
+) -> Result<(Vec<K>, Vec<Unreadable>), kube::Error> {
     let url = K::url_path(&(), (!all_namespaces).then_some(connection.namespace.as_str()));
-    let request = Request::new(url).list(wanted).map_err(|error| failed(&kube::Error::BuildRequest(error)))?;
-    let text = connection.client.request_text(request).await.map_err(|error| failed(&error))?;
-    readable(&text).map_err(|error| failed(&kube::Error::SerdeError(error)))
+    let request = Request::new(url).list(wanted).map_err(kube::Error::BuildRequest)?;
+    let text = connection.client.request_text(request).await?;
+    readable(&text).map_err(kube::Error::SerdeError)
 }
 
 fn readable<K: Listed>(list: &str) -> Result<(Vec<K>, Vec<Unreadable>), serde_json::Error> {
     let page: Page<'_> = serde_json::from_str(list)?;
+    if !page.kind.ends_with("List") {
+        return Err(serde::de::Error::custom("its kind is not a list"));
+    }
     let types = TypeMeta { api_version: K::api_version(&()).into(), kind: K::kind(&()).into() };
     let (mut objects, mut unreadable) = (Vec::new(), Vec::new());
     for raw in page.items() {
@@ -131,12 +144,12 @@ mod tests {
                 "spec":{{"strategy":{{"canary":{{"steps":[]}}}},"template":{template}}}}}"#
             )
         };
-        let list = format!(r#"{{"items":[{},{},7]}}"#, item("bad", &deep), item("web", "{}"));
+        let list = format!(r#"{{"kind":"RolloutList","items":[{},{},7]}}"#, item("bad", &deep), item("web", "{}"));
         let (rollouts, unreadable) = readable::<Rollout>(&list).unwrap();
         assert_eq!(rollouts.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["web"]);
         assert_eq!(unreadable[0].name, "Rollout shop/bad");
         assert_eq!(unreadable.len(), 2);
-        assert!(readable::<Rollout>(r#"{"items":null}"#).unwrap().0.is_empty());
+        assert!(readable::<Rollout>(r#"{"kind":"RolloutList","items":null}"#).unwrap().0.is_empty());
     }
 
     fn connection(server: &MockServer) -> Connection {
@@ -169,7 +182,8 @@ mod tests {
     async fn selectors_reach_the_server_and_the_result_is_sorted() {
         let server = MockServer::start().await;
         let item = |name: &str| json!({ "metadata": { "name": name, "namespace": "shop" }, "spec": { "strategy": { "canary": { "steps": [] } } } });
-        let list = ResponseTemplate::new(200).set_body_json(json!({ "items": [item("web"), item("api")] }));
+        let list = ResponseTemplate::new(200)
+            .set_body_json(json!({ "kind": "RolloutList", "items": [item("web"), item("api")] }));
         let asked = Mock::given(path(ROLLOUTS)).and(query_param("fieldSelector", "metadata.namespace=shop"));
         asked.and(query_param("labelSelector", "team=a")).respond_with(list).mount(&server).await;
         let args = Args {

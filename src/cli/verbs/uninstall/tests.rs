@@ -52,7 +52,7 @@ async fn a_rollout_that_cannot_be_read_is_named_and_stops_it() {
     let deep = format!("{}1{}", r#"{"a":"#.repeat(140), "}".repeat(140));
     let bad = format!(r#"{{"metadata":{{"name":"bad","namespace":"shop"}},"spec":{{"template":{deep}}}}}"#);
     let good = serde_json::to_string(&rollout("web", false, json!({}))).unwrap();
-    let list = format!(r#"{{"metadata":{{}},"items":[{good},{bad}]}}"#);
+    let list = format!(r#"{{"kind":"RolloutList","metadata":{{}},"items":[{good},{bad}]}}"#);
     let answer = ResponseTemplate::new(200).set_body_raw(list, "application/json");
     Mock::given(method("GET")).and(path(ALL)).respond_with(answer).mount(&server).await;
     let refused = scope(&server).list().await.unwrap_err().to_string();
