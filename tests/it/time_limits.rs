@@ -198,10 +198,14 @@ fn a_server_that_is_not_kubernetes_is_said_to_be_none() {
 
 #[tokio::test]
 async fn a_wait_that_times_out_or_is_interrupted_says_that_the_release_continues() {
-    const FOLLOW: &str = "the rollout continues, follow it with 'glidepath status web --watch'";
     let server = Server::start(in_progress);
+    let config = server.config();
+    let follow = format!(
+        "the rollout continues, follow it with 'glidepath status web --kubeconfig {} --watch'",
+        config.display()
+    );
     let (code, text, _) = server.run("status web --wait --timeout 1s");
-    assert!(code == 11 && text.contains("web: not done after 1s: ") && text.contains(FOLLOW), "{code} {text}");
+    assert!(code == 11 && text.contains("web: not done after 1s: ") && text.contains(&follow), "{code} {text}");
     for line in ["status web --wait", "status web --watch"] {
         let waiting = server.command(line).spawn().unwrap();
         sleep(Duration::from_secs(1)).await;
@@ -209,7 +213,7 @@ async fn a_wait_that_times_out_or_is_interrupted_says_that_the_release_continues
         assert!(interrupt.success());
         let output = waiting.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130), "{}", said(&output));
-        assert!(said(&output).contains(FOLLOW), "{}", said(&output));
+        assert!(said(&output).contains(&follow), "{}", said(&output));
     }
 }
 
