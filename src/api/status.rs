@@ -358,6 +358,9 @@ pub struct HistoryEntry {
     pub attempt: u32,
     /// The step it ended at, from 0.
     pub step_index: u32,
+    /// The share of traffic that the canary had then; absent after a promotion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Percent>,
 }
 
 /// One executed or refused command.

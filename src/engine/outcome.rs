@@ -148,9 +148,22 @@ pub fn record(draft: &mut Draft<'_>, outcome: Outcome, reason: &str) {
         reason: reason.to_owned(),
         attempt: draft.status.attempt,
         step_index: draft.step_index(),
+        weight: weight(draft).filter(|_| !matches!(outcome, Outcome::Promoted | Outcome::FastPromoted)),
     };
     draft.status.history.insert(0, entry);
     draft.status.history.truncate(HISTORY);
+}
+
+/// The share of traffic that the canary has before this decision takes it away.
+fn weight(draft: &Draft<'_>) -> Option<Percent> {
+    let before = draft.input.status;
+    before.state.release()?;
+    match draft.split() {
+        Split::Routes => Some(before.weights.accepted.unwrap_or_default()),
+        Split::Ratio if before.weights.settled => Some(before.weights.desired),
+        Split::Ratio => Some(before.memory.settled_weight.unwrap_or_default()),
+        Split::Switch => None,
+    }
 }
 
 /// When the rollout in progress began.

@@ -7,7 +7,7 @@ use crate::api::{
 };
 
 use super::{
-    draft::{Draft, Split, named},
+    draft::{Draft, named},
     drift,
     input::Problem,
     reach,
@@ -16,7 +16,6 @@ use super::{
 
 /// Fills in everything that follows from the state of the tick.
 pub fn report(draft: &mut Draft<'_>) {
-    note_weight(draft);
     draft.status.observed_generation = draft.input.generation;
     counts(draft);
     if draft.status.memory.deleting_since.is_none() {
@@ -30,24 +29,6 @@ pub fn report(draft: &mut Draft<'_>) {
     shown(draft);
     drift::conditions(draft);
     conditions(draft);
-}
-
-/// A rollback asks the routes for 0 % in the decision that records it: what the canary had is known for the last time.
-fn note_weight(draft: &mut Draft<'_>) {
-    let before = draft.input.status;
-    if before.state.release().is_none() || !draft.course().is_rolled_back() {
-        return;
-    }
-    let reached = || before.memory.settled_weight.unwrap_or_default();
-    let had = match draft.split() {
-        Split::Routes => Some(before.weights.accepted.unwrap_or_default()),
-        Split::Ratio if before.weights.settled => Some(before.weights.desired),
-        Split::Ratio => Some(reached()),
-        Split::Switch => None,
-    };
-    if let Some(rest) = draft.status.state.at_rest_mut() {
-        rest.weight = had;
-    }
 }
 
 /// A write that has to wait is shown beside any other message.

@@ -69,8 +69,8 @@ pub struct StepReached {
     pub number: usize,
     /// The number of steps.
     pub of: usize,
-    /// The canary's share of traffic then, in percent; absent where it is not recorded: of an earlier release in a promotion, a
-    /// ramp, or a step that was changing it.
+    /// The canary's share of traffic then, in percent; absent where it was not recorded (by an earlier version of the
+    /// controller).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<Percent>,
     /// Whether all steps were complete, so that it ended in its promotion.
@@ -133,7 +133,7 @@ impl PastRelease {
             started_at: entry.started_at,
             ended_at: entry.ended_at,
             took_seconds: entry.ended_at.duration_since(entry.started_at).as_secs(),
-            step: StepReached::of(entry, steps, weight_at_end(entry, status)),
+            step: StepReached::of(entry, steps),
             aborted: acts::aborted(status, entry),
             undone: acts::undone(status, entry),
             reason: entry.reason.clone(),
@@ -153,19 +153,13 @@ impl PastRelease {
     }
 }
 
-/// What is recorded of the last release alone.
-fn weight_at_end(entry: &HistoryEntry, status: &RolloutStatus) -> Option<Percent> {
-    let is_last = status.history.first() == Some(entry) && is_current(entry, status);
-    status.state.weight_at_end().filter(|_| is_last)
-}
-
 fn is_current(entry: &HistoryEntry, status: &RolloutStatus) -> bool {
     status.current_revision.as_ref() == Some(&entry.revision) && entry.attempt == status.attempt
 }
 
 impl StepReached {
     /// Of an entry: a promotion is past all steps.
-    fn of(entry: &HistoryEntry, steps: &[Item], recorded: Option<Percent>) -> Option<Self> {
+    fn of(entry: &HistoryEntry, steps: &[Item]) -> Option<Self> {
         let (index, of) = (entry.step_index as usize, steps.len());
         let is_promoted = match entry.outcome {
             Outcome::Promoted | Outcome::FastPromoted => true,
@@ -179,7 +173,7 @@ impl StepReached {
         // A step that waits for something else was reached with its weight in force.
         let is_there = |step: &Item| !matches!(step, Item::Ramp { .. } | Item::SetWeight(_));
         let of_step = || steps.get(index).filter(|step| is_there(step)).map(|_| weight_at(steps, entry.step_index, 0));
-        let weight = recorded.or_else(|| of_step().filter(|weight| !weight.is_zero()));
+        let weight = entry.weight.or_else(|| of_step().filter(|weight| !weight.is_zero()));
         Some(StepReached { number: (index + 1).min(of), of, weight, all_complete: index >= of })
     }
 }
@@ -227,7 +221,7 @@ mod tests {
         assert_eq!(reached(&sample).as_deref(), Some("3/7"), "an earlier version recorded no weight");
         for (had, said) in [(0, "3/7, 0 %"), (5, "3/7, 5 %")] {
             let status = sample.rollout.status.as_mut().unwrap();
-            status.state.at_rest_mut().unwrap().weight = Some(Percent::whole(had));
+            status.history[0].weight = Some(Percent::whole(had));
             assert_eq!(reached(&sample).as_deref(), Some(said));
         }
         let explained = crate::view::explanation::Explanation::of(&sample.rollout, samples::NOW).summary;

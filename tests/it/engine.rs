@@ -390,17 +390,14 @@ fn s33_a_release_ends_at_its_step_with_the_traffic_that_its_canary_had() {
         release(&mut world, "v2", |world| world.status.course() == Course::Stepping);
         world.command(Verb::Abort, false);
         assert!(world.run_until(HOUR, |world| world.status.course() == Course::Aborted).unwrap());
-        assert_eq!(
-            (world.status.state.weight_at_end(), world.status.step_shown.as_str()),
-            (Some(Percent::ZERO), "1/3")
-        );
+        assert_eq!((world.status.history[0].weight, world.status.step_shown.as_str()), (Some(Percent::ZERO), "1/3"));
 
         release(&mut world, "v3", |world| world.status.step_index == 2);
         world.command(Verb::Abort, false);
         assert!(world.run_until(HOUR, |world| world.status.course() == Course::Aborted).unwrap());
         world.settle().unwrap();
         assert_eq!(
-            (world.status.state.weight_at_end(), world.status.step_shown.as_str()),
+            (world.status.history[0].weight, world.status.step_shown.as_str()),
             (Some(Percent::whole(25)), "3/3")
         );
     }

@@ -185,7 +185,7 @@ impl Old {
     }
 
     fn at_rest(self) -> AtRest {
-        AtRest { since: self.since(), progress: self.memory.progress, restart: self.memory.restart, weight: None }
+        AtRest { since: self.since(), progress: self.memory.progress, restart: self.memory.restart }
     }
 
     fn returning(self) -> Returning {

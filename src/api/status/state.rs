@@ -7,8 +7,6 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::common::Percent;
-
 use super::{
     marks::Progress,
     release::{Clock, Promoting, Release, Stepping, StepsDone, Way},
@@ -91,9 +89,6 @@ pub struct AtRest {
     /// Pods that were made before this moment are being replaced (S83).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Timestamp>,
-    /// The share of traffic that the canary had when its release ended; only after a rollback.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weight: Option<Percent>,
 }
 
 /// Traffic shifts back to stable.
@@ -250,14 +245,6 @@ impl State {
     pub fn at_rest_mut(&mut self) -> Option<&mut AtRest> {
         match self {
             State::Idle(rest) | State::Aborted(rest) | State::ControlKept(rest) => Some(rest),
-            _ => None,
-        }
-    }
-
-    /// The share of traffic that the canary had when its release was rolled back, as far as that is recorded.
-    pub fn weight_at_end(&self) -> Option<Percent> {
-        match self {
-            State::Aborted(rest) | State::ControlKept(rest) => rest.weight,
             _ => None,
         }
     }

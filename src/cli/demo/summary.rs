@@ -166,6 +166,7 @@ mod tests {
             reason: reason.into(),
             attempt: 1,
             step_index: 0,
+            weight: None,
         }))
     }
 

@@ -156,7 +156,7 @@ fn state(world: &World) -> State {
     match &mut state {
         State::FirstDeploy(first) => first.since = None,
         State::Idle(rest) | State::Aborted(rest) | State::ControlKept(rest) => {
-            (rest.since, rest.weight) = (Timestamp::UNIX_EPOCH, None); // the weight at the end is only shown
+            rest.since = Timestamp::UNIX_EPOCH;
         }
         State::Returning(returning) => returning.since = Timestamp::UNIX_EPOCH,
         State::Stepping(stepping) => of_a_release(&mut stepping.clock, &mut stepping.release, world.now),
