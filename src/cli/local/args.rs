@@ -42,8 +42,8 @@ pub struct LocalArgs {
     /// The address of the next version
     #[arg(long, value_name = "URL")]
     pub canary: Address,
-    /// The address for clients
-    #[arg(long, value_name = "ADDRESS")]
+    /// The address for clients; :8080 is 127.0.0.1:8080
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
     pub listen: SocketAddr,
     /// The name of the state folder; default: the Rollout's name
     #[arg(long, value_name = "NAME")]
@@ -58,6 +58,17 @@ pub struct LocalArgs {
     /// Response timeout of a version
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub timeout: HumanDuration,
+}
+
+/// Other programs take an address without a host for all addresses; here nobody else is let in unasked.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let whole =
+        text.strip_prefix(':').or_else(|| text.strip_prefix("localhost:")).map(|port| format!("127.0.0.1:{port}"));
+    whole
+        .as_deref()
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| "is not an address; use 127.0.0.1:8080 or :8080 for this machine, 0.0.0.0:8080 for all".to_owned())
 }
 
 /// What can be said before anything is touched.
@@ -129,6 +140,19 @@ mod tests {
         let words = format!("local -f web.yaml {more}");
         let typed = Typed::try_parse_from(words.split_whitespace()).map_err(|error| error.to_string())?;
         check(&typed.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_address_without_a_host_is_on_this_machine() {
+        for (text, wanted) in [
+            (":8080", "127.0.0.1:8080"),
+            ("localhost:80", "127.0.0.1:80"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
+            assert_eq!(listen(text), Ok(wanted.parse().unwrap()), "{text}");
+        }
+        assert!(listen("web:http").unwrap_err().contains("use 127.0.0.1:8080"));
     }
 
     #[test]

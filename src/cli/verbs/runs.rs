@@ -76,7 +76,7 @@ impl Listed for AnalysisRun {
             age(self, now),
         ];
         if wide {
-            cells.push(status.started_at.map_or_else(|| "-".into(), |at| at.to_string()).into());
+            cells.push(status.started_at.map_or_else(|| "-".into(), phrases::time).into());
             cells.extend([self.spec.arms.canary.as_str().into(), self.spec.arms.stable.as_str().into()]);
         }
         cells.push(status.message.into());
@@ -126,7 +126,7 @@ fn described(run: &AnalysisRun, now: Timestamp, width: usize, paint: Paint) -> S
     line("rollout", &rollout_of(run));
     line("compares", &format!("canary {} with stable {}", run.spec.arms.canary, run.spec.arms.stable));
     if let Some(at) = status.started_at {
-        line("started", &format!("{at}, {} ago", phrases::age(now.duration_since(at))));
+        line("started", &format!("{}, {} ago", phrases::time(at), phrases::age(now.duration_since(at))));
     }
     if !status.metrics.is_empty() {
         out.push_str(&evidence(&status.metrics, width, paint));
@@ -196,6 +196,10 @@ mod tests {
         let plain = Paint { on: false };
         let cells =
             |wide| vec![AnalysisRun::head(wide).into_iter().map(Cell::from).collect(), run().row(wide, samples::NOW)];
+        let mut precise = run();
+        precise.status.as_mut().unwrap().started_at = Some("2026-01-01T10:00:00.123456789Z".parse().unwrap());
+        let cells_of = precise.row(true, samples::NOW);
+        assert!(cells_of.iter().any(|cell| cell.text() == "2026-01-01T10:00:00Z"), "whole seconds: {cells_of:?}");
         insta::assert_snapshot!("run_row", columns(plain, 0, &cells(false)));
         insta::assert_snapshot!("run_row_wide", columns(plain, 0, &cells(true)));
         insta::assert_snapshot!("run_described", described(&run(), samples::NOW, 100, plain));

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use kube::ResourceExt;
 
 use super::{
     apply::Site,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{
-        AnalysisRun, Rollout, RolloutCommand, RolloutStatus,
+        AnalysisRun, ROLLOUT_LABEL, Rollout, RolloutCommand, RolloutStatus,
         command::{CommandState, RolloutCommandStatus},
         reason::Reason,
         revision,
@@ -205,6 +206,7 @@ impl Inner {
                 let templates = self.state().templates.clone();
                 let mut run = runs::freeze(&self.key, rollout, request, &templates, DIALECT)?;
                 run.metadata.creation_timestamp = Some(self.time());
+                run.labels_mut().insert(ROLLOUT_LABEL.to_owned(), self.key.name.clone());
                 run
             }
         };

@@ -75,7 +75,7 @@ impl Listed for Rollout {
             age(self, now),
         ];
         if wide {
-            cells.push(created(self).map_or_else(|| "-".into(), |at| at.to_string()).into());
+            cells.push(created(self).map_or_else(|| "-".into(), phrases::time).into());
             cells.extend([revision(status.stable_revision.as_ref()), revision(status.current_revision.as_ref())]);
         }
         cells.push(in_a_list(self).into());
