@@ -21,6 +21,7 @@ use crate::{
             output::print,
             paint::{Paint, Tone},
             printable::one_line,
+            table::{UNLIMITED, wrap},
         },
         target::{pasteable, pasteable_with},
     },
@@ -32,6 +33,7 @@ pub struct Lines {
     site: Site,
     heard: mpsc::UnboundedReceiver<News>,
     paint: Paint,
+    width: usize,
     log: Log,
     /// How other commands reach this one.
     option: String,
@@ -44,6 +46,7 @@ impl Lines {
             site: site.clone(),
             heard,
             paint: Paint { on: global.color_on() },
+            width: global.width(),
             log: Log::default(),
             option: String::new(),
         }
@@ -116,12 +119,22 @@ impl Lines {
     fn write(&self, line: &Line) -> Result<(), CliError> {
         let (mark, tone) = if line.warning { ("!", Tone::Warn) } else { (" ", Tone::Plain) };
         let text = pasteable_with(&self.option, &one_line(&line.text));
-        print_line(line.at, &self.paint.text(tone, &format!("{mark} {text}")))
+        let text = format!("{mark} {}", self.wrapped(&text));
+        print_line(line.at, &self.paint.text(tone, &text))
     }
 
     /// Prints a text of our own.
     pub fn say(&self, text: &str) -> Result<(), CliError> {
-        print_line(now(), &format!("  {text}"))
+        print_line(now(), &format!("  {}", self.wrapped(text)))
+    }
+
+    /// The text behind the time, under itself where it does not fit.
+    fn wrapped(&self, text: &str) -> String {
+        if self.width == UNLIMITED {
+            text.to_owned()
+        } else {
+            wrap(text, "12:00:00  ! ".len(), self.width).trim().to_owned()
+        }
     }
 
     /// The last line.

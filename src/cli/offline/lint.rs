@@ -85,7 +85,8 @@ fn shown(report: &Report, global: &Global) -> Result<String, CliError> {
         OutputFormat::Sarif => output::value(OutputFormat::Json, &formats::sarif(report))?,
         other => output::value(other, &report.json())?,
     };
-    Ok(value.unwrap_or_else(|| quoted_in_its_name(&report.text(Paint { on: global.color_on() }))))
+    Ok(value
+        .unwrap_or_else(|| quoted_in_its_name(&report.text_within(global.width(), Paint { on: global.color_on() }))))
 }
 
 /// Checks the files under these paths.

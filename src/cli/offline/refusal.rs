@@ -7,7 +7,10 @@ use super::lint::{
 };
 use crate::{
     api::validate::{Finding, Severity},
-    cli::{exit::CliError, render::paint::Paint},
+    cli::{
+        exit::CliError,
+        render::{paint::Paint, table::UNLIMITED},
+    },
     yaml::{Document, Position},
 };
 
@@ -58,6 +61,6 @@ impl Refusal {
     }
 
     fn error(&self, what: &str) -> CliError {
-        CliError::Failed(format!("{what}:\n{}", self.report.lines(Paint { on: false }).trim_end()))
+        CliError::Failed(format!("{what}:\n{}", self.report.lines(UNLIMITED, Paint { on: false }).trim_end()))
     }
 }

@@ -2,11 +2,11 @@
 
 use super::{
     paint::{Paint, Tone},
-    table::{Cell, chars, columns, line, widths, words},
+    table::{Cell, Widths, chars, line, words},
 };
 
 /// The least room in which a column is wrapped; with less it moves below its row.
-const LEAST: usize = 28;
+pub const LEAST: usize = 28;
 
 /// A table with a width.
 #[derive(Clone, Debug, Default)]
@@ -23,20 +23,25 @@ impl Table {
     /// Its lines, no wider than `width` where words allow: the last column is wrapped, and columns without any room stand
     /// below their row.
     pub fn text(&self, width: usize, paint: Paint) -> String {
+        self.below_others(&mut Widths::default(), width, paint)
+    }
+
+    /// Its lines below those that were printed before, in columns that only get wider.
+    pub fn below_others(&self, before: &mut Widths, width: usize, paint: Paint) -> String {
         let head = self.head.iter().map(|name| Cell::toned(Tone::Dim, *name)).collect::<Vec<_>>();
         let heads = usize::from(!head.is_empty());
         let all: Vec<Vec<Cell>> = std::iter::once(head).take(heads).chain(self.rows.iter().cloned()).collect();
-        let widths = widths(&all);
+        let widths = before.with(&all);
         let end = |count: usize| self.indent + widths.iter().take(count).map(|width| width + 3).sum::<usize>() - 3;
         let count = widths.len();
         if count < 2 || end(count) <= width {
-            return columns(paint, self.indent, &all);
+            return all.iter().map(|row| line(paint, self.indent, row, widths)).collect();
         }
         if end(count - 1) + 3 + LEAST <= width {
-            return all.iter().map(|row| self.hanging(row, &widths, end(count - 1) + 3, width, paint)).collect();
+            return all.iter().map(|row| self.hanging(row, widths, end(count - 1) + 3, width, paint)).collect();
         }
         let kept = (1..count).rev().find(|kept| end(*kept) <= width).unwrap_or(1);
-        all.iter().enumerate().map(|(at, row)| self.below(row, kept, &widths, width, at < heads, paint)).collect()
+        all.iter().enumerate().map(|(at, row)| self.below(row, kept, widths, width, at < heads, paint)).collect()
     }
 
     /// A row whose last cell continues under itself, from column `at`.

@@ -56,7 +56,9 @@ pub fn label(name: &str) -> String {
 
 /// The rows as lines: each column as wide as its widest cell, three blanks between, nothing behind the last text.
 pub fn columns(paint: Paint, indent: usize, rows: &[Vec<Cell>]) -> String {
-    Widths::default().columns(paint, indent, rows)
+    let mut widths = Widths::default();
+    let widths = widths.with(rows);
+    rows.iter().map(|row| line(paint, indent, row, widths)).collect()
 }
 
 /// The widths of columns that were printed, so that later lines stand under them.
@@ -64,17 +66,17 @@ pub fn columns(paint: Paint, indent: usize, rows: &[Vec<Cell>]) -> String {
 pub struct Widths(Vec<usize>);
 
 impl Widths {
-    /// The rows as lines below those before: a column only gets wider.
-    pub fn columns(&mut self, paint: Paint, indent: usize, rows: &[Vec<Cell>]) -> String {
+    /// With these rows below those before: a column only gets wider.
+    pub(super) fn with(&mut self, rows: &[Vec<Cell>]) -> &[usize] {
         let new = widths(rows);
         self.0.resize(self.0.len().max(new.len()), 0);
         self.0.iter_mut().zip(new).for_each(|(width, new)| *width = new.max(*width));
-        rows.iter().map(|row| line(paint, indent, row, &self.0)).collect()
+        &self.0
     }
 }
 
 /// How wide each column is.
-pub(super) fn widths(rows: &[Vec<Cell>]) -> Vec<usize> {
+fn widths(rows: &[Vec<Cell>]) -> Vec<usize> {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| chars(&cell.text)).max();
     (0..count).map(|column| width(column).unwrap_or(0)).collect()
@@ -153,7 +155,8 @@ mod tests {
         let mut widths = Widths::default();
         let mut lines = |rows: &[[&str; 2]]| {
             let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.map(Into::into).to_vec()).collect();
-            widths.columns(Paint { on: false }, 0, &rows)
+            let widths = widths.with(&rows);
+            rows.iter().map(|row| line(Paint { on: false }, 0, row, widths)).collect::<String>()
         };
         assert_eq!(lines(&[["NAME", "PHASE"], ["checkout", "Healthy"]]), "NAME       PHASE\ncheckout   Healthy\n");
         assert_eq!(lines(&[["web", "Paused"]]), "web        Paused\n");

@@ -26,6 +26,7 @@ use crate::{
         render::{
             output::{self, print},
             printable::printable,
+            table::UNLIMITED,
         },
         target::pasteable,
     },
@@ -48,7 +49,9 @@ async fn run_of<K: Listed<Scope = NamespaceResourceScope>>(
 ) -> Result<Exit, CliError> {
     let found = fetch::<K>(connection, args, names).await?;
     let exit = if found.missing.is_empty() { Exit::Done } else { Exit::Failed };
-    let mut lines = Lines::new(global.output, style(args, global));
+    let style = style(args, global);
+    // As kubectl's: whoever asks for all columns has room for them.
+    let mut lines = Lines::new(global.output, style, if style.wide { UNLIMITED } else { global.width() });
     if args.watch {
         print(&lines.of(&found.objects, now())?)?;
     } else if let Some(text) = output::objects(global.output, &found.objects, names.len() != 1)? {

@@ -16,9 +16,10 @@ use crate::{
         exit::{CliError, Exit},
         program::program,
         render::{
+            fitted::{Table, flow},
             output::{self, print},
-            paint::{Paint, Tone},
-            table::{Cell, columns, label, wrap},
+            paint::Paint,
+            table::{Cell, INDENT, Widths, columns, label, wrap},
         },
     },
     view::phrases,
@@ -122,7 +123,8 @@ fn described(run: &AnalysisRun, now: Timestamp, width: usize, paint: Paint) -> S
     let head = [run.name_any().into(), run.namespace().unwrap_or_default().into(), phase.into(), verdict(&status)];
     let mut out = columns(paint, 0, &[head.to_vec()]);
     out.push_str(&wrap(&status.message, 2, width));
-    let mut line = |name: &str, text: &str| out.push_str(&format!("{}{text}\n", label(name)));
+    let mut line =
+        |name: &str, text: &str| out.push_str(&flow(&[(0, text.into())], &label(name), INDENT, width, paint));
     line("rollout", &rollout_of(run));
     line("compares", &format!("canary {} with stable {}", run.spec.arms.canary, run.spec.arms.stable));
     if let Some(at) = status.started_at {
@@ -135,13 +137,16 @@ fn described(run: &AnalysisRun, now: Timestamp, width: usize, paint: Paint) -> S
 }
 
 fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
-    let head = ["METRIC", "VERDICT", "LAST", "CANARY", "STABLE"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();
-    let rows: Vec<Vec<Cell>> = std::iter::once(head).chain(metrics.iter().map(metric_row)).collect();
-    let table = columns(paint, 2, &rows);
-    let mut lines = table.lines();
-    let mut out = lines.next().map(|line| format!("\n{line}\n")).unwrap_or_default();
-    for (line, metric) in lines.zip(metrics) {
-        out.push_str(&format!("{line}\n{}", wrap(&metric.comparison, 4, width)));
+    let head = vec!["METRIC", "VERDICT", "LAST", "CANARY", "STABLE"];
+    let rows: Vec<Vec<Cell>> = metrics.iter().map(metric_row).collect();
+    let mut widths = Widths::default();
+    // All columns are as wide as their widest cell before the first line is printed.
+    Table { indent: 2, head: head.clone(), rows: rows.clone() }.below_others(&mut widths, width, paint);
+    let mut table = |head, rows| Table { indent: 2, head, rows }.below_others(&mut widths, width, paint);
+    let mut out = format!("\n{}", table(head, Vec::new()));
+    for (row, metric) in rows.into_iter().zip(metrics) {
+        out.push_str(&table(Vec::new(), vec![row]));
+        out.push_str(&wrap(&metric.comparison, 4, width));
         let needs = metric.needs.iter().filter(|_| matches!(metric.verdict, Verdict::Continue | Verdict::NoData));
         needs.for_each(|needs| out.push_str(&wrap(&format!("needs {needs}"), 4, width)));
         metric.notes.iter().for_each(|note| out.push_str(&wrap(note, 4, width)));

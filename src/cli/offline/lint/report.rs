@@ -4,7 +4,11 @@ use serde::Serialize;
 
 use crate::{
     api::validate::Severity,
-    cli::render::paint::{Paint, Tone},
+    cli::render::{
+        fitted::LEAST,
+        paint::{Paint, Tone},
+        table::{UNLIMITED, wrap},
+    },
     view::document::API_VERSION,
     yaml::Position,
 };
@@ -94,17 +98,29 @@ impl Report {
 
     /// One line per finding, `file:line:column severity path: message`, and a summary.
     pub fn text(&self, paint: Paint) -> String {
-        self.lines(paint) + &self.summary() + "\n"
+        self.text_within(UNLIMITED, paint)
     }
 
-    /// One line per finding.
-    pub(in crate::cli::offline) fn lines(&self, paint: Paint) -> String {
+    /// The same for a terminal.
+    pub(super) fn text_within(&self, width: usize, paint: Paint) -> String {
+        self.lines(width, paint) + &wrap(&self.summary(), 0, width)
+    }
+
+    /// One line per finding; what does not fit stands under its text, or indented where that has no room.
+    pub(in crate::cli::offline) fn lines(&self, columns: usize, paint: Paint) -> String {
         let places: Vec<String> = self.findings.iter().map(Reported::place).collect();
         let width = places.iter().map(|place| place.chars().count()).max().unwrap_or(0);
         let line = |(place, finding): (&String, &Reported)| {
             let tone = if finding.severity == Severity::Error.as_str() { Tone::Bad } else { Tone::Warn };
             let severity = paint.text(tone, &format!("{:<7}", finding.severity));
-            format!("{place:<width$}  {severity} {}\n", finding.text())
+            let (text, at) = (finding.text(), width + "  warning ".len());
+            if columns == UNLIMITED || at + text.chars().count() <= columns {
+                format!("{place:<width$}  {severity} {text}\n")
+            } else if at + LEAST <= columns {
+                format!("{place:<width$}  {severity} {}", wrap(&text, at, columns).trim_start())
+            } else {
+                format!("{place}  {severity}\n{}", wrap(&text, 4, columns))
+            }
         };
         places.iter().zip(&self.findings).map(line).collect()
     }
@@ -148,4 +164,25 @@ impl Report {
 /// `1 error`, `2 errors`, `no errors` is `0 errors`.
 fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::render::screen::at_widths;
+
+    #[test]
+    fn findings_fit_the_terminal() {
+        let mut report = Report { names: vec!["web.yaml".into()], checked: 2, others: 3, ..Report::default() };
+        let at = |line, column| Position { line, column };
+        let long = "unknown field `stableService`; in Glidepath it is spec.services.stable, which names the Service of \
+                    the stable version";
+        report.add("web.yaml", at(7, 5), Severity::Error, "spec.strategy.canary.stableService", long.into());
+        report.add("web.yaml", at(120, 11), Severity::Warning, "spec.analysis", "no step observes it".into());
+        let text = |width| report.text_within(width, Paint { on: false });
+        for width in [60, 80, 120] {
+            assert!(text(width).lines().all(|line| line.chars().count() <= width), "{}", text(width));
+        }
+        insta::assert_snapshot!("report", at_widths(text));
+    }
 }

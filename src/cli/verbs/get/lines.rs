@@ -10,8 +10,9 @@ use crate::cli::{
     args::global::OutputFormat,
     exit::CliError,
     render::{
+        fitted::Table,
         output,
-        paint::{Paint, Tone},
+        paint::Paint,
         table::{Cell, Widths},
     },
 };
@@ -20,6 +21,8 @@ use crate::cli::{
 pub(super) struct Lines {
     format: OutputFormat,
     style: RowStyle,
+    /// The columns of the terminal.
+    width: usize,
     widths: Widths,
     has_header: bool,
     last: BTreeMap<(Option<String>, String), Vec<String>>,
@@ -27,8 +30,8 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Nothing is printed yet.
-    pub fn new(format: OutputFormat, style: RowStyle) -> Self {
-        Lines { format, style, widths: Widths::default(), has_header: false, last: BTreeMap::new() }
+    pub fn new(format: OutputFormat, style: RowStyle, width: usize) -> Self {
+        Lines { format, style, width, widths: Widths::default(), has_header: false, last: BTreeMap::new() }
     }
 
     /// The text for those objects that are not there yet as they are now. In a machine-readable format it is one object after
@@ -54,10 +57,10 @@ impl Lines {
                 }
             }
         }
-        if !rows.is_empty() && !std::mem::replace(&mut self.has_header, true) {
-            rows.insert(0, header::<K>(self.style));
-        }
-        text.push_str(&self.widths.columns(Paint { on: self.style.color }, 0, &rows));
+        let is_first = !rows.is_empty() && !std::mem::replace(&mut self.has_header, true);
+        let head = if is_first { header::<K>(self.style) } else { Vec::new() };
+        let table = Table { indent: 0, head, rows };
+        text.push_str(&table.below_others(&mut self.widths, self.width, Paint { on: self.style.color }));
         Ok(text)
     }
 
@@ -67,9 +70,8 @@ impl Lines {
     }
 }
 
-fn header<K: Listed>(style: RowStyle) -> Vec<Cell> {
-    let namespace = style.namespaces.then_some("NAMESPACE");
-    namespace.into_iter().chain(K::head(style.wide)).map(|text| Cell::toned(Tone::Dim, text)).collect()
+fn header<K: Listed>(style: RowStyle) -> Vec<&'static str> {
+    style.namespaces.then_some("NAMESPACE").into_iter().chain(K::head(style.wide)).collect()
 }
 
 fn row<K: Listed>(object: &K, style: RowStyle, now: Timestamp) -> Vec<Cell> {
@@ -80,7 +82,11 @@ fn row<K: Listed>(object: &K, style: RowStyle, now: Timestamp) -> Vec<Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::Rollout, view::samples};
+    use crate::{
+        api::Rollout,
+        cli::render::{screen::at_widths, table::UNLIMITED},
+        view::samples,
+    };
     use jiff::ToSpan as _;
 
     fn rollouts() -> [Rollout; 3] {
@@ -94,16 +100,17 @@ mod tests {
         for (rollout, name) in rollouts.iter_mut().zip(["checkout", "checkout-b", "checkout-c"]) {
             rollout.metadata.name = Some(name.into());
         }
-        let table = |style| Lines::new(OutputFormat::Table, style).of(&rollouts, samples::NOW).unwrap();
-        insta::assert_snapshot!("table", table(RowStyle::default()));
-        insta::assert_snapshot!("table_wide", table(RowStyle { wide: true, namespaces: true, color: false }));
+        let table = |style, width| Lines::new(OutputFormat::Table, style, width).of(&rollouts, samples::NOW).unwrap();
+        insta::assert_snapshot!("table", at_widths(|width| table(RowStyle::default(), width)));
+        let wide = RowStyle { wide: true, namespaces: true, color: false };
+        insta::assert_snapshot!("table_wide", table(wide, UNLIMITED));
     }
 
     /// As kubectl's: the columns stay where they are, and a line that says the same again is none.
     #[test]
     fn a_watch_has_steady_columns_and_repeats_no_line() {
         let [healthy, observing, _] = rollouts();
-        let mut lines = Lines::new(OutputFormat::Table, RowStyle::default());
+        let mut lines = Lines::new(OutputFormat::Table, RowStyle::default(), UNLIMITED);
         let mut of = |rollout: &Rollout, now| lines.of(std::slice::from_ref(rollout), now).unwrap();
         let first = of(&observing, samples::NOW);
         assert_eq!(of(&observing, samples::NOW + 5.minutes()), "", "only its age has changed");
@@ -118,7 +125,7 @@ mod tests {
     fn a_watch_of_objects_is_one_document_after_another() {
         let [healthy, mut other, _] = rollouts();
         other.metadata.name = Some("other".into());
-        let mut lines = Lines::new(OutputFormat::Json, RowStyle::default());
+        let mut lines = Lines::new(OutputFormat::Json, RowStyle::default(), UNLIMITED);
         let text = lines.of(&[healthy.clone(), other], samples::NOW).unwrap();
         let documents = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>();
         let kinds: Vec<_> = documents.map(|document| document.unwrap()["kind"].as_str().map(str::to_owned)).collect();
