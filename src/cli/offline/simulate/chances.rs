@@ -1,5 +1,7 @@
 //! What a Rollout's chances are: a good version and bad ones, each played with many seeds.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -45,6 +47,10 @@ const LONGEST: Millis = 48 * 3_600_000;
 const FIRST_DEPLOY: Millis = 3_600_000;
 /// A late fault begins no later than this after the release.
 const LATE: Millis = 1_200_000;
+/// When its pods crash at the latest.
+const CRASH: Millis = 60_000;
+/// When the release comes, after ten minutes of peace, whatever the first deploy took.
+const RELEASE: Millis = 600_000;
 /// What good versions answer with errors, in basis points; and bad ones.
 const GOOD: u32 = 10;
 const BAD: u32 = 100;
@@ -86,7 +92,7 @@ pub(super) fn table(name: &str, setting: &Setting, args: &SimulateArgs) -> Resul
     let (good, progress) = (base(setting, args.rps), Progress::begins());
     table.add("a good version", "", &good, &progress)?;
     let usual = table.rows.first().and_then(|row| row.shares.times).map_or(LATE, |(half, _)| half);
-    let late = LATE.min(usual / 2) / 10_000 * 10_000;
+    let (late, crash) = (within(usual, LATE), within(usual, CRASH));
     let words = format!("errors {} to {}", Percent::from_basis_points(GOOD), Percent::from_basis_points(BAD));
     table.add(&words, "from the start", &with_errors(&good), &progress)?;
     table.add(
@@ -95,7 +101,7 @@ pub(super) fn table(name: &str, setting: &Setting, args: &SimulateArgs) -> Resul
         &Setting { late: late_errors(late), ..good.clone() },
         &progress,
     )?;
-    table.add("all its pods crash", "after 1m", &crashing(&good), &progress)?;
+    table.add("all its pods crash", &format!("after {}", clock(crash)), &crashing(&good, crash), &progress)?;
     table.add("never becomes ready", "", &never_ready(&good), &progress)?;
     Ok(table)
 }
@@ -132,13 +138,18 @@ fn late_errors(late: Millis) -> Vec<(String, Millis, f64)> {
     vec![(NEW.to_owned(), late, Percent::from_basis_points(BAD).share())]
 }
 
-/// From a minute after the release on its pods die as soon as they are up.
-fn crashing(good: &Setting) -> Setting {
+/// The time at which a version turns bad: in a release that takes less than twice as long, halfway.
+fn within(usual: Millis, at: Millis) -> Millis {
+    let at = at.min(usual / 2);
+    if at < 10_000 { (at / 1_000 * 1_000).max(1_000) } else { at / 10_000 * 10_000 }
+}
+
+/// From then on after the release its pods die as soon as they are up.
+fn crashing(good: &Setting, after: Millis) -> Setting {
     let mut setting = good.clone();
     let target = FaultTarget { revision: Some("r2".to_owned()), count: Some(u32::MAX) };
-    // The release comes 10 minutes after the start, whatever the first deploy took.
     setting.scenario.world.faults = vec![FaultSpec {
-        at: HumanDuration::secs(660),
+        at: HumanDuration::from(Duration::from_millis((RELEASE + after).unsigned_abs())),
         duration: HumanDuration::secs(3600),
         kind: FaultKind::PodCrash,
         probability: None,
@@ -159,7 +170,7 @@ fn play(mut player: Player) -> Trace {
     let played: Played = (|| {
         let healthy = |cluster: &SimCluster| cluster.phase() == Some(Phase::Healthy);
         player.play_until(FIRST_DEPLOY, healthy)?;
-        let release_at = player.now().max(600_000);
+        let release_at = player.now().max(RELEASE);
         player.pass_to(release_at)?;
         let release = Entry { deploy: Some(Deploy { image: NEW.to_owned() }), ..Entry::default() };
         player.act(&release)?;
