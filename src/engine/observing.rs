@@ -3,6 +3,7 @@
 use crate::{
     api::{
         analysis::{MetricStatus, Verdict},
+        reason::MetricReason,
         status::Stage,
     },
     evidence::source_error,
@@ -44,7 +45,8 @@ pub fn missing(metric: &MetricStatus) -> Option<String> {
     if let Some(error) = source_error(metric) {
         return Some(format!("{}: {error}", metric.reason));
     }
-    (metric.verdict == Verdict::NoData || metric.canary.is_empty()).then(|| metric.reason.to_string())
+    let waits = metric.verdict == Verdict::NoData || metric.reason == MetricReason::WarmUp;
+    (waits || metric.canary.is_empty()).then(|| metric.reason.to_string())
 }
 
 #[cfg(test)]
@@ -64,6 +66,8 @@ mod tests {
         assert_eq!(grounds(&refused), " (SourceError: may not read Secret shop/thanos)");
         let idle = metric(Verdict::NoData, "no requests", "NoCanaryRequests", "missed: 2 windows");
         assert_eq!(grounds(&idle), " (NoCanaryRequests)");
+        let warm = metric(Verdict::Continue, "no requests", "WarmUp", "");
+        assert_eq!(grounds(&warm), " (WarmUp)", "requests come, and do not count yet");
         let undecided = metric(Verdict::Continue, "0.12 % (9/7,412)", "Undecided", "");
         assert_eq!(grounds(&undecided), " (0.12 % (9/7,412))");
         assert_eq!(grounds(&metric(Verdict::Pass, "", "", "")), "");
