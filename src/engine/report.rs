@@ -1,6 +1,7 @@
 //! What users read in the status: phase, reason, one line, counts, conditions (semantics.md section 9).
 
 use crate::api::{
+    common::Percent,
     conditions,
     reason::{ConditionType, Reason},
     status::{Course, Phase},
@@ -178,10 +179,12 @@ fn shown(draft: &mut Draft<'_>) {
     // After a rollback the column shows where the release ended, as the history does.
     let ended = draft.status.history.first().filter(|_| draft.course().is_rolled_back()).map(|entry| entry.step_index);
     let at = steps.min((ended.unwrap_or(step_index) as usize).saturating_add(1));
+    // Late in a promotion the routes lead to stable again, which is the new version by then.
+    let weight = if draft.stable_moves() { Percent::FULL } else { draft.status.weights.desired };
     let status = &mut draft.status;
     status.step_index = step_index;
     status.step_shown = format!("{at}/{steps}");
-    status.weight_shown = status.weights.desired.to_string();
+    status.weight_shown = weight.to_string();
     status.ready_shown = ready(status.ready_replicas, status.desired_replicas);
 }
 

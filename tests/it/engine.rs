@@ -237,6 +237,27 @@ fn s35_s36_s82_commands_do_what_they_say_or_are_refused() {
     assert!(world.run_until(HOUR, promoted).unwrap());
 }
 
+/// The routes lead to stable again at its end, which is the new version by then.
+#[test]
+fn s18_the_weight_that_is_shown_never_falls_in_a_promotion() {
+    for spec in [with_mesh(vec![set_weight(50)]), without_mesh(vec![set_weight(50)])] {
+        let mut world = at_version_one(spec, 4);
+        release(&mut world, "v2", |world| world.status.course() == Course::Promoting);
+        let shown = std::cell::RefCell::new(Vec::new());
+        let promoted = world.run_until(HOUR, |world| {
+            if world.status.course() == Course::Promoting {
+                shown.borrow_mut().push(world.status.weight_shown.clone());
+            }
+            healthy(world)
+        });
+        assert!(promoted.unwrap());
+        let mut shown = shown.into_inner();
+        shown.dedup();
+        // Without a mesh the promotion wants all pods at once.
+        assert!(shown == ["50 %", "100 %"] || shown == ["100 %"], "{shown:?}");
+    }
+}
+
 /// Where the pause comes after the release has begun, and before its first traffic or its promotion's.
 #[test]
 fn s36_no_traffic_begins_or_rises_in_a_pause() {
