@@ -31,8 +31,9 @@ use crate::{
     },
     source::{
         OwnPrometheus,
-        outbound::{Outbound, trouble},
-        servers::Servers,
+        outbound::{Outbound, bounded, trouble},
+        prometheus::read_answer,
+        servers::{Server, Servers},
         trust,
     },
     view::phrases,
@@ -298,11 +299,21 @@ async fn prometheus(named: OwnPrometheus) -> Check {
         Ok(server) => server,
         Err(error) => return wrong(error.to_string()),
     };
-    match server.query(&[("query", "vector(1)")]).send().await {
-        Ok(answer) if answer.status().is_success() => Check::well(format!("Prometheus at {address} answers queries")),
-        Ok(answer) => wrong(format!("it answers {}", answer.status())),
-        Err(error) => wrong(trouble(&error).to_string()),
+    match ask(&server).await {
+        Ok(()) => Check::well(format!("Prometheus at {address} answers queries")),
+        Err(why) => wrong(why),
     }
+}
+
+/// A query whose answer is known: a page that says 200 to everything is no Prometheus.
+async fn ask(server: &Server) -> Result<(), String> {
+    const LARGEST: usize = 64 << 10;
+    let answer = server.query(&[("query", "vector(1)")]).send().await.map_err(|error| trouble(&error).to_string())?;
+    let status = answer.status().as_u16();
+    let body = bounded(answer, LARGEST).await.map_err(|trouble| trouble.to_string())?;
+    let samples = read_answer(status, &body).map_err(|error| error.to_string())?;
+    let is_one = matches!(samples.as_slice(), [(_, value)] if *value == 1.0);
+    is_one.then_some(()).ok_or_else(|| "it does not answer the query 'vector(1)' with 1".to_owned())
 }
 
 /// The trust anchors of HTTPS, if they are not the expected ones.
@@ -361,10 +372,15 @@ mod tests {
     async fn prometheus_is_asked_a_query() {
         let server = MockServer::start().await;
         let asked = Mock::given(method("POST")).and(path("/api/v1/query")).and(body_string_contains("query=vector"));
-        asked.respond_with(ResponseTemplate::new(200)).mount(&server).await;
+        let one = json!({"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1.5, "1"]}]}});
+        asked.respond_with(ResponseTemplate::new(200).set_body_json(one)).mount(&server).await;
+        let page = Mock::given(path("/portal/api/v1/query"));
+        page.respond_with(ResponseTemplate::new(200).set_body_string("<html>Welcome</html>")).mount(&server).await;
         let ask = async |address: String| prometheus(Credentials::default().at(address)).await;
         assert_eq!(ask(server.uri()).await.mark, Mark::Well);
         assert_eq!(ask(format!("{}/elsewhere", server.uri())).await.mark, Mark::Wrong);
+        let page = ask(format!("{}/portal", server.uri())).await;
+        assert!(page.mark == Mark::Wrong && page.what.contains("not like a Prometheus"), "{page:?}");
         let refused = ask("http://127.0.0.1:1".into()).await;
         assert!(
             refused.mark == Mark::Wrong && refused.what.contains("127.0.0.1:1 (connection refused)"),
