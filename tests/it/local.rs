@@ -1,6 +1,7 @@
 //! `glidepath local` as users run it: the real program between two real services on loopback, its commands next to it.
 
 mod bench;
+mod keys;
 mod walk;
 mod words;
 

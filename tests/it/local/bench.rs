@@ -144,7 +144,7 @@ impl Bench {
         self.folder.path().join("rollout.yaml")
     }
 
-    fn state(&self) -> PathBuf {
+    pub fn state(&self) -> PathBuf {
         self.folder.path().join("state")
     }
 
