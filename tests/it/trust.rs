@@ -64,13 +64,13 @@ async fn c1_the_controller_starts_without_ca_certificates_and_says_whom_it_trust
     assert_eq!(told.matches(WORDS).count(), 1, "{told}");
 }
 
-/// Answers every request as Prometheus does.
+/// Answers every request as Prometheus answers `vector(1)`.
 fn prometheus() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let body = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+            let body = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1.5,"1"]}]}}"#;
             let (mut read, length) = ([0; 4096], body.len());
             drop(stream.read(&mut read));
             drop(write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"));
