@@ -76,7 +76,8 @@ fn bring(draft: &mut Draft<'_>) -> Arrival {
         draft.status.weights.desired = desired;
         draft.status.weights.accepted = None;
         draft.status.weights.settled = reached;
-        if reached {
+        // At 0 replicas nothing is in force.
+        if reached && draft.replicas() > 0 {
             weights::begin_epoch(draft, desired);
         }
         Arrival { reached: reached && desired == goal, goal }
@@ -85,7 +86,7 @@ fn bring(draft: &mut Draft<'_>) -> Arrival {
 
 /// Without a mesh pods are traffic: none more in a pause (S36), nor while the analysis allows no more (S14).
 fn allowed(draft: &Draft<'_>, goal: Percent) -> Percent {
-    if weights::may_rise(draft) { goal } else { goal.min(draft.status.weights.desired) }
+    if weights::may_rise(draft) { goal } else { goal.min(pods::share_in_force(draft)) }
 }
 
 /// Completes the current item if it is over, else says what it waits for. While something that the user has to fix

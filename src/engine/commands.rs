@@ -266,6 +266,7 @@ fn release_hold(draft: &mut Draft<'_>) {
         && release.held.take().is_some()
     {
         release.evidence_round += 1;
+        release.canary_losses = 0;
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::api::{
     common::Percent,
     status::{Stage, State, Weights},
+    strategy::MirrorRoute,
 };
 
 use super::{
@@ -37,9 +38,14 @@ pub fn intent(draft: &Draft<'_>, canary: Percent, seen: &RouteSeen, were_in_forc
     RouteIntent {
         canary,
         headers: headers.into_iter().filter(|route| may_begin || seen.headers.contains(&route.name)).collect(),
-        mirror: mirror.filter(|mirror| may_begin || seen.mirror == Some(mirror.percent)),
+        mirror: mirror.and_then(|mirror| if may_begin { Some(mirror) } else { no_more(mirror, seen.mirror?) }),
         sticky: sticky.filter(|_| may_begin || seen.sticky),
     }
+}
+
+/// As much of a mirror as there is already.
+fn no_more(mirror: MirrorRoute, seen: Percent) -> Option<MirrorRoute> {
+    Some(MirrorRoute { percent: mirror.percent.min(seen), ..mirror })
 }
 
 /// The steps' routes beside this weight: while they are walked, and in a promotion until the write that moves all traffic.

@@ -11,7 +11,7 @@ use super::{
     draft::{Draft, Split},
     input::{Input, PodSeen, RouteSeen},
     items,
-    replicas::Slack,
+    replicas::{self, Slack},
     runs,
 };
 
@@ -183,20 +183,38 @@ fn pause_holds_traffic(input: &Input<'_>, decision: &Decision, found: &mut Vec<S
     let is_repair = decision.status.memory.route_written.as_ref().is_some_and(|written| written.reached);
     if let Some(route) = written_route(decision).filter(|_| !is_repair) {
         let begins = |name: &String| !seen.headers.contains(name);
-        let mirrors = route.mirror.is_some() && seen.mirror.is_none();
+        let mirror = route.mirror.as_ref().map(|mirror| mirror.percent).unwrap_or_default();
+        let mirrors = mirror > seen.mirror.unwrap_or_default();
         if mirrors || route.headers.iter().any(|header| begins(&header.name)) {
-            found.push("I6: a header route or a mirror began in a pause".to_owned());
+            found.push("I6: a header route or a mirror began or rose in a pause".to_owned());
         }
     }
-    let before = if same { input.status.weights.desired } else { Percent::ZERO };
-    let after = decision.status.weights.desired;
-    if Split::of(input.spec) == Split::Ratio && after > before {
-        found.push(format!("I6: share of pods raised from {before} to {after} in a pause"));
+    if Split::of(input.spec) == Split::Ratio && decision.status.course() == Course::Stepping {
+        let settled = decision.status.memory.settled_weight.unwrap_or_default();
+        pods_hold(input, decision, settled, found);
+    }
+}
+
+/// Without a mesh the canary gets no pod but those that keep the weight that was reached last.
+fn pods_hold(input: &Input<'_>, decision: &Decision, settled: Percent, found: &mut Vec<String>) {
+    let Some(canary) = decision.status.current_revision.as_ref().map(|revision| &revision.id) else { return };
+    let asked = decision.actions.iter().rev().find_map(|action| match action {
+        Action::EnsureReplicas { id, replicas } | Action::EnsureRevision { id, replicas, .. } if id == canary => {
+            Some(*replicas)
+        }
+        _ => None,
+    });
+    let wanted = input.seen.revisions.iter().find(|seen| seen.id == *canary).map_or(0, |seen| seen.wanted);
+    let strategy = input.spec.strategy.canary.clone().unwrap_or_default();
+    let surge = Slack::of(&strategy, input.seen.replicas).surge;
+    let most = wanted.max(replicas::split(input.seen.replicas, settled, surge).0);
+    if let Some(asked) = asked.filter(|asked| *asked > most) {
+        found.push(format!("I6: {asked} canary pods in a pause, of {most}"));
     }
 }
 
 fn is_paused(input: &Input<'_>, decision: &Decision) -> bool {
-    input.spec.paused || input.status.paused_by_command && decision.status.paused_by_command
+    input.spec.paused || input.seen.file_invalid || input.status.paused_by_command && decision.status.paused_by_command
 }
 
 /// I6: a paused rollout does not advance.

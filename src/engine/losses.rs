@@ -7,7 +7,7 @@ use super::{
     draft::{Draft, Split},
     extra_routes,
     input::RouteSeen,
-    weights,
+    pods, weights,
 };
 
 /// Losses of all canary pods under traffic that an attempt survives.
@@ -19,6 +19,7 @@ pub fn follow(draft: &mut Draft<'_>) {
     if !draft.has_mesh() || draft.replicas() == 0 || has_traffic_returned(draft) {
         forget_shifting_back(draft);
     }
+    note_pods(draft, &canary);
     if draft.split() != Split::Switch && draft.replicas() > 0 && !is_shifting_back(draft) {
         follow_pods(draft, &canary);
     }
@@ -42,10 +43,19 @@ fn forget_shifting_back(draft: &mut Draft<'_>) {
     }
 }
 
+/// Pods that are yet to come, at the start or after a scale from zero, are not lost (S37).
+fn note_pods(draft: &mut Draft<'_>, canary: &str) {
+    let (available, replicas) = (draft.available(canary), draft.replicas());
+    if let Some(release) = draft.status.state.release_mut() {
+        release.canary_up = replicas > 0 && (release.canary_up || available > 0);
+    }
+}
+
 /// Notices that the canary has lost all its pods under traffic, or has them again.
 fn follow_pods(draft: &mut Draft<'_>, canary: &str) {
     let lost = !draft.is_canary_lost() && loses_traffic(draft, canary);
-    let there = if draft.has_mesh() { canary_there(draft) } else { draft.available(canary) > 0 };
+    let needs_none = || pods::wanted_by_ratio(draft).0 == 0;
+    let there = if draft.has_mesh() { canary_there(draft) } else { draft.available(canary) > 0 || needs_none() };
     if lost {
         let what = if draft.has_mesh() { ": shifting its traffic to stable" } else { "" };
         draft.emit(true, Reason::CanaryLost, format!("no canary pod is available{what}"));
@@ -58,14 +68,16 @@ fn follow_pods(draft: &mut Draft<'_>, canary: &str) {
 
 /// Whether the canary carries traffic, and has no pod for it.
 fn loses_traffic(draft: &Draft<'_>, canary: &str) -> bool {
-    if draft.available(canary) > 0 {
+    let was_up = draft.release().is_some_and(|release| release.canary_up);
+    if draft.available(canary) > 0 || !was_up {
         return false;
     }
-    if !draft.has_mesh() {
-        return !draft.status.weights.desired.is_zero() && !draft.settled_weight().is_zero();
-    }
     // With no pod on either side nothing is gained by moving (S57).
-    stable_serves(draft) && is_routed_to(draft, canary)
+    if draft.has_mesh() {
+        return stable_serves(draft) && is_routed_to(draft, canary);
+    }
+    let (canary, stable) = pods::wanted_by_ratio(draft);
+    canary > 0 && !draft.settled_weight().is_zero() && (stable == 0 || stable_serves(draft))
 }
 
 fn is_routed_to(draft: &Draft<'_>, canary: &str) -> bool {

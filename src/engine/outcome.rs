@@ -15,6 +15,7 @@ use crate::api::{
 use super::{
     draft::{Draft, Split, named},
     standing::Ending,
+    weights,
 };
 
 const HISTORY: usize = 10;
@@ -102,9 +103,6 @@ fn enter(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
     if draft.split() == Split::Ratio {
         // Pods are traffic: what another version or attempt had says nothing of this one's.
         draft.status.memory.settled_weight = None;
-        if draft.current_id().as_ref() != Some(&current.id) {
-            draft.status.weights.desired = Percent::ZERO;
-        }
     }
     draft.status.current_revision = Some(current);
     draft.status.attempt = attempt;
@@ -159,9 +157,12 @@ fn weight(draft: &Draft<'_>) -> Option<Percent> {
     let before = draft.input.status;
     before.state.release()?;
     match draft.split() {
-        Split::Routes => Some(before.weights.accepted.unwrap_or_default()),
+        Split::Routes => before.weights.accepted.or_else(|| draft.input.seen.route.as_ref()?.highest()),
         Split::Ratio if before.weights.settled => Some(before.weights.desired),
-        Split::Ratio => Some(before.memory.settled_weight.unwrap_or_default()),
+        Split::Ratio => {
+            let available = draft.current_id().map_or(0, |id| draft.available(&id));
+            Some(weights::share_of_pods(available, draft.replicas().max(1)))
+        }
         Split::Switch => None,
     }
 }

@@ -55,6 +55,19 @@ pub fn by_ratio(draft: &Draft<'_>, weight: Percent) -> (Counts, bool) {
     (counts, reached)
 }
 
+/// The canary's share without a mesh: the weight that was reached last, which holds while the replicas change, or what its
+/// pods are where a move is under way.
+pub fn share_in_force(draft: &Draft<'_>) -> Percent {
+    let wanted = draft.current_id().and_then(|id| draft.revision(&id)).map_or(0, |seen| seen.wanted);
+    let share = if draft.replicas() == 0 { Percent::ZERO } else { weights::share_of_pods(wanted, draft.replicas()) };
+    draft.settled_weight().max(share)
+}
+
+/// How many pods the canary gets for the weight that is wanted now without a mesh, and stable.
+pub fn wanted_by_ratio(draft: &Draft<'_>) -> (u32, u32) {
+    replicas::split(draft.replicas(), draft.status.weights.desired, draft.slack().surge)
+}
+
 /// While promoting without a mesh, the stable Service moves before the old revision's last pod goes (S18).
 fn last_stable_pod_waits(draft: &Draft<'_>) -> bool {
     let current = draft.current_id();

@@ -96,8 +96,9 @@ fn is_judged(draft: &Draft<'_>) -> bool {
 
 fn by_ratio(draft: &mut Draft<'_>, stage: Stage) {
     draft.point_targets();
-    let paused = draft.is_paused();
-    let weight = if paused { draft.step_weight().min(draft.status.weights.desired) } else { Percent::FULL };
+    // From the point of no return on a promotion is only finished.
+    let paused = draft.is_paused() && !draft.past_return();
+    let weight = if paused { pods::share_in_force(draft) } else { Percent::FULL };
     let (counts, there) = pods::by_ratio(draft, weight);
     draft.scale(counts);
     draft.status.weights.desired = weight;

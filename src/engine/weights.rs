@@ -384,7 +384,7 @@ fn restored(draft: &Draft<'_>, at: Percent, plan: &str, serving: &Option<String>
 }
 
 /// The share of the traffic that so many pods carry.
-fn share_of_pods(pods: u32, replicas: u32) -> Percent {
+pub fn share_of_pods(pods: u32, replicas: u32) -> Percent {
     let carried = (u64::from(pods) * 10_000).checked_div(u64::from(replicas)).unwrap_or(10_000);
     Percent::from_basis_points(u32::try_from(carried.min(10_000)).unwrap_or(10_000))
 }

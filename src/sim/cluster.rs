@@ -380,7 +380,7 @@ impl SimCluster {
     }
 
     /// When versions turn bad: what was sent before is answered as before.
-    fn turns(&self) -> impl Iterator<Item = Millis> {
+    pub(super) fn turns(&self) -> impl Iterator<Item = Millis> {
         let first = |image: &String| self.versions.iter().find(|version| version.image == *image)?.first;
         self.laws.late.iter().filter_map(move |(image, delay, _)| Some(first(image)? + delay))
     }

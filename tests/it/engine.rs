@@ -7,6 +7,7 @@ use glidepath::{
         analysis::{ShareVerdict, TemplateRef, Verdict},
         command::{CommandState, Verb},
         common::{HumanDuration, Percent},
+        pod_count::PodCount,
         reason::{ConditionType, Reason},
         rollout::{BackgroundAnalysis, OnFailure, RollbackWindow, Verification},
         status::{Course, Outcome, Phase, Stage},
@@ -284,13 +285,86 @@ fn s36_no_traffic_begins_or_rises_in_a_pause() {
         release(&mut world, "v2", |world| world.status.step_index == 1);
         world.command(Verb::Promote, true);
         world.tick().unwrap();
+        let (routed, pods) = (world.weight(), world.wanted("v2"));
         assert_eq!(rests(&mut world).2, Reason::Paused, "{}", world.status.message);
         assert_eq!(world.status.course(), Course::Promoting, "a pause misses no deadline: {}", world.status.message);
-        assert_eq!(world.status.weights.desired, Percent::whole(20));
+        assert_eq!(world.weight(), routed);
+        // With a mesh pods are made ready in a pause; without one they are traffic.
+        assert!(world.wanted("v2") == pods || !world.spec.traffic.is_empty(), "{pods} before");
         world.command(Verb::Resume, false);
         assert!(world.run_until(HOUR, healthy).unwrap());
         assert_eq!(world.status.stable_revision.as_ref().unwrap().id, "v2");
     }
+}
+
+/// The step's weight is on record from its first tick on, before any pod moves: a pause holds the pods that there are.
+#[test]
+fn s36_without_a_mesh_a_pause_holds_the_pods_while_they_are_added() {
+    let mut spec = without_mesh(vec![set_weight(10), pause(Some(1)), set_weight(50)]);
+    spec.strategy.canary.as_mut().unwrap().max_surge = Some(PodCount::Pods(1));
+    spec.strategy.canary.as_mut().unwrap().max_unavailable = Some(PodCount::Pods(0));
+    let mut world = at_version_one(spec, 20);
+    release(&mut world, "v2", |world| world.wanted("v2") > 4);
+    let there = world.wanted("v2");
+    assert!(there < 10, "{there} of 10");
+    world.command(Verb::Pause, false);
+    world.run_until(HOUR, |_| false).unwrap();
+    assert_eq!((world.wanted("v2"), world.status.reason.clone()), (there, Reason::Paused), "{}", world.status.message);
+    world.command(Verb::Resume, false);
+    assert!(world.run_until(HOUR, healthy).unwrap());
+}
+
+#[test]
+fn s54_s56_a_weight_too_small_for_a_pod_is_no_lost_canary() {
+    let mut spec = without_mesh(vec![set_weight(20), pause(Some(30))]);
+    let canary = spec.strategy.canary.as_mut().unwrap();
+    canary.max_surge = Some(PodCount::Pods(0));
+    canary.max_unavailable = Some(PodCount::Pods(1));
+    let mut world = at_version_one(spec, 1);
+    world.template = "v2".into();
+    assert!(
+        world
+            .run_until(HOUR, |world| healthy(world) && world.status.stable_revision.as_ref().unwrap().id == "v2")
+            .unwrap()
+    );
+    assert_eq!(world.status.history[0].outcome, Outcome::Promoted);
+}
+
+#[test]
+fn s37_s56_pods_that_come_back_from_zero_were_not_lost() {
+    for spec in [without_mesh(vec![set_weight(20), pause(None)]), with_mesh(vec![set_weight(20), pause(None)])] {
+        let mut world = at_version_one(spec, 6);
+        release(&mut world, "v2", |world| world.status.step_index == 1);
+        for _ in 0..4 {
+            world.replicas = 0;
+            world.run_until(MINUTE, |_| false).unwrap();
+            // The canary's pods take longer than stable's.
+            world.behaviours.insert(
+                "v2".into(),
+                Behaviour { ready_after: Some(SignedDuration::from_secs(9)), ..Behaviour::default() },
+            );
+            world.replicas = 6;
+            world.run_until(MINUTE, |_| false).unwrap();
+        }
+        let release = world.status.state.release().unwrap();
+        assert_eq!((release.canary_losses, world.status.step_index), (0, 1), "{}", world.status.message);
+    }
+}
+
+#[test]
+fn s34_s56_a_promote_after_a_hold_forgives_the_losses() {
+    let mut spec = with_mesh(vec![set_weight(50), pause(None), set_weight(60), pause(None)]);
+    spec.on_failure = Some(OnFailure::Hold);
+    let mut world = at_version_one(spec, 4);
+    release(&mut world, "v2", |world| world.status.step_index == 1);
+    for _ in 0..3 {
+        world.kill_pods("v2");
+        world.run_until(MINUTE, |_| false).unwrap();
+    }
+    assert!(world.status.held().is_some(), "{}", world.status.message);
+    world.command(Verb::Promote, false);
+    world.run_until(MINUTE, |_| false).unwrap();
+    assert!(world.status.held().is_none(), "{}", world.status.message);
 }
 
 #[test]

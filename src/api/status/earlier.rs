@@ -218,6 +218,7 @@ impl Old {
             overridden: memory.overridden,
             by_operator: Vec::new(),
             canary_losses: memory.canary_losses,
+            canary_up: false,
             canary_lost: memory.canary_lost,
         }
     }

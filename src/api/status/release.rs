@@ -197,6 +197,9 @@ pub struct Release {
     /// How often the canary lost all its pods under traffic (S56).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub canary_losses: u32,
+    /// Whether the canary has had an available pod since the release began, or since the replicas were last 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canary_up: bool,
     /// Whether the canary is lost right now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub canary_lost: bool,
@@ -216,6 +219,7 @@ impl Release {
             overridden: false,
             by_operator: Vec::new(),
             canary_losses: 0,
+            canary_up: false,
             canary_lost: false,
         }
     }

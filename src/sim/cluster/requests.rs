@@ -44,6 +44,9 @@ impl SimCluster {
             .is_some_and(|deployment| deployment.own.pods.iter().any(|pod| pod.ready_at.is_some_and(due)));
         self.news |= news || own_changes;
         self.now = to;
+        if self.turns().any(|at| at == to) {
+            self.count_up();
+        }
         if self.late_news.is_some_and(|at| at <= to) {
             self.late_news = None;
             self.news = true;
