@@ -69,6 +69,26 @@ pub struct RolloutCommandSpec {
     pub requested_by: Option<String>,
 }
 
+impl RolloutCommandSpec {
+    /// A verb on a Rollout, and nothing that narrows it.
+    pub fn of(rollout: impl Into<String>, verb: Verb) -> Self {
+        RolloutCommandSpec {
+            rollout: rollout.into(),
+            verb,
+            revision: None,
+            attempt: None,
+            step: None,
+            sub_step: None,
+            stage: None,
+            full: false,
+            to_step: None,
+            to_revision: None,
+            reason: None,
+            requested_by: None,
+        }
+    }
+}
+
 /// The verbs of commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

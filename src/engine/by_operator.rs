@@ -141,20 +141,7 @@ mod tests {
     use crate::api::command::Verb;
 
     fn with_reason(reason: &str) -> RolloutCommandSpec {
-        RolloutCommandSpec {
-            rollout: "web".into(),
-            verb: Verb::Promote,
-            revision: None,
-            attempt: None,
-            step: None,
-            sub_step: None,
-            stage: None,
-            full: false,
-            to_step: None,
-            to_revision: None,
-            reason: Some(reason.into()),
-            requested_by: None,
-        }
+        RolloutCommandSpec { reason: Some(reason.into()), ..RolloutCommandSpec::of("web", Verb::Promote) }
     }
 
     #[test]

@@ -95,18 +95,12 @@ pub fn meant(rollout: &Rollout, verb: Verb) -> RolloutCommandSpec {
     let steps = rollout.spec.strategy.steps();
     let in_ramp = steps.get(status.step_index as usize).is_some_and(|step| step.ramp.is_some());
     RolloutCommandSpec {
-        rollout: rollout.metadata.name.clone().unwrap_or_default(),
-        verb,
         revision: status.current_revision.as_ref().map(|revision| revision.id.clone()),
         attempt: promote.then_some(status.attempt),
         step: promote.then_some(status.step_index),
         sub_step: (promote && in_ramp).then_some(status.sub_step()),
         stage: status.stage().filter(|_| promote),
-        full: false,
-        to_step: None,
-        to_revision: None,
-        reason: None,
-        requested_by: None,
+        ..RolloutCommandSpec::of(rollout.metadata.name.as_deref().unwrap_or_default(), verb)
     }
 }
 

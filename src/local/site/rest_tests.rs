@@ -89,20 +89,7 @@ fn refused(error: kube::Error) -> (u16, String) {
 
 fn abort(rollout: &str) -> RolloutCommand {
     let metadata = ObjectMeta { generate_name: Some("web-abort-".into()), ..ObjectMeta::default() };
-    let spec = RolloutCommandSpec {
-        rollout: rollout.into(),
-        verb: Verb::Abort,
-        revision: None,
-        attempt: None,
-        step: None,
-        sub_step: None,
-        stage: None,
-        full: false,
-        to_step: None,
-        to_revision: None,
-        reason: None,
-        requested_by: None,
-    };
+    let spec = RolloutCommandSpec::of(rollout, Verb::Abort);
     RolloutCommand { metadata, spec, status: None }
 }
 
