@@ -19,7 +19,7 @@ use std::process::{Child, Stdio};
 /// A section of a page in a namespace of its own.
 struct Walk {
     shop: Shop,
-    /// What the section names and nobody has typed so far.
+    /// What the section names and was not typed so far.
     left: BTreeSet<String>,
 }
 
@@ -62,7 +62,7 @@ impl Walk {
     }
 
     fn end(self) {
-        assert!(self.left.is_empty(), "nobody has typed {:#?}", self.left);
+        assert!(self.left.is_empty(), "not typed: {:#?}", self.left);
     }
 }
 

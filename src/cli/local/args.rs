@@ -60,7 +60,7 @@ pub struct LocalArgs {
     pub timeout: HumanDuration,
 }
 
-/// Other programs take an address without a host for all addresses; here nobody else is let in unasked.
+/// Other programs take an address without a host for all addresses; here other machines are let in only where that is asked for.
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let whole =
         text.strip_prefix(':').or_else(|| text.strip_prefix("localhost:")).map(|port| format!("127.0.0.1:{port}"));

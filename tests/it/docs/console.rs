@@ -46,7 +46,7 @@ pub fn run(name: &str) -> (String, usize) {
     (written, commands)
 }
 
-/// The file that a reader is told to save the next block as.
+/// The file as which the page asks its readers to save the next block.
 fn saved(line: &str) -> Option<String> {
     let save = Regex::new(r"[Ss]ave (?:this|it|them) as `([^`]+)`").unwrap();
     Some(save.captures(line)?[1].to_owned())

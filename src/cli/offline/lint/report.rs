@@ -114,7 +114,7 @@ impl Report {
             let tone = if finding.severity == Severity::Error.as_str() { Tone::Bad } else { Tone::Warn };
             let severity = paint.text(tone, &format!("{:<7}", finding.severity));
             let (text, at) = (finding.text(), width + "  warning ".len());
-            if columns == UNLIMITED || at + text.chars().count() <= columns {
+            if at + text.chars().count() <= columns {
                 format!("{place:<width$}  {severity} {text}\n")
             } else if at + LEAST <= columns {
                 format!("{place:<width$}  {severity} {}", wrap(&text, at, columns).trim_start())

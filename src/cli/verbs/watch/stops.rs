@@ -22,7 +22,7 @@ impl Stops {
         Ok(Stops { deadline: follow.deadline, interrupts: Interrupts::new()?, keys })
     }
 
-    /// Whether the user is told of the key that ends it.
+    /// Whether a key ends it, which the screen then says.
     pub fn reads_keys(&self) -> bool {
         self.keys.is_some()
     }
