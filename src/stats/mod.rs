@@ -6,6 +6,7 @@
 //! | File | Holds |
 //! |---|---|
 //! | [`grid`] | log-uniform grids; sums and means of numbers kept as logarithms |
+//! | [`packed`] | a grid as it is kept in a record |
 //! | [`ratio`] | canary's error rate against stable's: likelihood ratios and their mixtures, towards Fail and Pass |
 //! | [`rate`] | canary's error rate against a fixed rate: floor (Fail) and ceiling (Pass) |
 //! | [`restart`] | the mixture of restarts, which finds a late regression as fast as an early one |
@@ -24,6 +25,7 @@ pub mod conversion;
 mod counts;
 pub mod dispersion;
 pub mod grid;
+mod packed;
 pub mod posterior;
 pub mod rate;
 pub mod ratio;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grid::{PerPoint, log_sum_exp, mixture};
 use super::rate::RateTest;
-use super::{config::RatioConfig, counts::Counts, ratio};
+use super::{config::RatioConfig, counts::Counts, packed, ratio};
 
 /// Seconds of counted windows between two restarts.
 pub const RESTART_EVERY_SECONDS: u64 = 600;
@@ -44,6 +44,8 @@ struct Restart {
     number: u32,
     errors: u64,
     requests: u64,
+    #[serde(with = "packed")]
+    #[schemars(with = "String")]
     ratio: PerPoint,
 }
 

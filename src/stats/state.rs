@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::grid::{PerPoint, log_sum_exp, mixture};
 use super::restart::RestartMixture;
 use super::sequence::{Interval, RatioLikelihood};
-use super::{config::RatioConfig, counts::Counts, rate, ratio};
+use super::{config::RatioConfig, counts::Counts, packed, rate, ratio};
 
 /// The displayed interval has a level of 95 %, whatever alpha the verdict spends.
 const SHOWN_ALPHA: f64 = 0.05;
@@ -48,6 +48,8 @@ struct Highest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct PassEvidence {
+    #[serde(with = "packed")]
+    #[schemars(with = "String")]
     ratio: PerPoint,
     counts: Counts,
     /// The bound was reached: latched for the epoch.
