@@ -105,7 +105,23 @@ fn the_first_rollout_of_the_readme_is_released() {
     assert!(code == Some(14) && seen.contains("glidepath promote web"), "{code:?}: {seen}");
     user.shop.glidepath(&["promote", "web"]).unwrap();
     user.shop.wait_for_stable(2);
+    the_documents_are_printed(&user.shop);
     user.end();
+}
+
+/// The commands of "JSON shapes", each with the kind that the page describes.
+fn the_documents_are_printed(shop: &Shop) {
+    let page = Page::read(Path::new(env!("CARGO_MANIFEST_DIR")), "docs/json.md");
+    let blocks = page.blocks().into_iter().filter(|block| block.language == "sh");
+    let commands: Vec<String> =
+        blocks.flat_map(|block| page::commands(&block.text)).map(|words| line(&words)).collect();
+    let kinds = ["RolloutStatus", "RolloutHistory", "RolloutExplanation"];
+    assert_eq!(commands.len(), kinds.len());
+    for (command, kind) in commands.iter().zip(kinds) {
+        let printed = shop.glidepath(&command.split(' ').collect::<Vec<_>>()).unwrap();
+        let document: serde_json::Value = serde_yaml::from_str(&printed).unwrap();
+        assert_eq!((document["kind"].as_str(), document["name"].as_str()), (Some(kind), Some("web")), "{printed}");
+    }
 }
 
 #[test]

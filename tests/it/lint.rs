@@ -140,6 +140,9 @@ fn reports_for_scripts_keep_their_shape() {
     };
     let lint = report(&["lint", FILE, "-o", "json"]);
     golden("lint-report", (serde_json::to_string_pretty(&lint).unwrap() + "\n").as_bytes());
+    let mut plan = report(&["plan", "rollouts/canary.yaml", "-o", "json"]);
+    shorten(&mut plan);
+    golden("plan-report", (serde_json::to_string_pretty(&plan).unwrap() + "\n").as_bytes());
     let mut estimate = report(&["simulate", "rollouts/blue-green.yaml", "--runs", "1", "-o", "json"]);
     let mut scenario = report(&["simulate", "--scenario", "tests/scenarios/first-deploy.yaml", "-o", "json"]);
     for report in [&mut estimate, &mut scenario] {
@@ -147,10 +150,10 @@ fn reports_for_scripts_keep_their_shape() {
     }
     golden("simulation-estimate", (serde_json::to_string_pretty(&estimate).unwrap() + "\n").as_bytes());
     golden("simulation-scenario", (serde_json::to_string_pretty(&scenario).unwrap() + "\n").as_bytes());
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md")).unwrap();
-    for report in [lint, estimate, scenario] {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();
+    for report in [lint, plan, estimate, scenario] {
         for field in fields(&report) {
-            assert!(page.contains(&format!("`{field}`")), "docs/cli.md does not describe {field}");
+            assert!(page.contains(&format!("`{field}`")), "docs/json.md does not describe {field}");
         }
     }
 }
@@ -304,7 +307,10 @@ fn findings_and_plans_are_printed_as_yaml_and_plans_read_standard_input() {
             .starts_with("apiVersion: glidepath.dev/cli/v1\nkind: LintReport\nerrors: 0\n")
     );
     let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/rollouts/canary.yaml")).unwrap();
-    for (format, wanted) in [("yaml", "- rollout: checkout\n"), ("name", "rollout.glidepath.dev/checkout\n")] {
+    for (format, wanted) in [
+        ("yaml", "apiVersion: glidepath.dev/cli/v1\nkind: PlanReport\nplans:\n- rollout: checkout\n"),
+        ("name", "rollout.glidepath.dev/checkout\n"),
+    ] {
         let mut plan = glidepath(&["plan", "-", "-o", format]);
         let output = plan.write_stdin(text.clone()).assert().success().get_output().stdout.clone();
         assert!(String::from_utf8(output).unwrap().starts_with(wanted), "{format}");

@@ -48,7 +48,7 @@ fields and types of Kubernetes 1.33 to 1.37, names, ports, volumes, probes, reso
 Services, VirtualServices, DestinationRules and autoscalers among the files are compared with the Rollouts that they belong to.
 
 Formats for CI: -o sarif (code scanning), -o junit, -o github (annotations of GitHub Actions). The shape of -o json is in
-docs/cli.md.
+docs/json.md.
 
 Examples:
   glidepath lint rollouts/

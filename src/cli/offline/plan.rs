@@ -41,7 +41,7 @@ use crate::{
         peak::Release,
     },
     evidence::Soonest,
-    view::{phrases, step},
+    view::{document::API_VERSION, phrases, step},
     yaml::{self, Document, YamlError},
 };
 
@@ -98,7 +98,11 @@ fn shown(plans: &[Plan], format: OutputFormat, width: usize) -> Result<String, C
     if format == OutputFormat::Name {
         return Ok(plans.iter().map(|plan| format!("rollout.glidepath.dev/{}\n", plan.name)).collect());
     }
-    let all = serde_json::Value::from_iter(plans.iter().map(json));
+    let all = serde_json::json!({
+        "apiVersion": API_VERSION,
+        "kind": "PlanReport",
+        "plans": plans.iter().map(json).collect::<Vec<_>>(),
+    });
     let text = || plans.iter().map(|plan| plan.text(width)).collect::<Vec<_>>().join("\n");
     Ok(output::value(format, &all)?.unwrap_or_else(text))
 }

@@ -44,7 +44,7 @@ const AT_A_TIME: usize = 16;
 /// Arguments of abort, pause, resume, retry and restart
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// The Rollout; several may be named, except for undo
+    /// The Rollout, or several
     #[arg(value_name = "NAME", required = true)]
     pub words: Vec<String>,
     /// The reason, recorded in the history

@@ -21,6 +21,7 @@ use crate::{
 
 /// Roll back to an earlier revision
 #[derive(clap::Args, Clone, Debug)]
+#[command(mut_arg("words", |name| name.help("The Rollout")))]
 #[command(after_help = "Examples:
   glidepath undo checkout                    roll back to the previous revision
   glidepath undo checkout --to-revision 40   'glidepath history checkout' lists them

@@ -146,7 +146,7 @@ impl Report {
         text
     }
 
-    /// The report for scripts; docs/cli.md describes it.
+    /// The report for scripts; docs/json.md describes it.
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({
             "apiVersion": API_VERSION,

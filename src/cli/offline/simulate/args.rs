@@ -12,7 +12,7 @@ milliseconds. With --runs each scenario runs with several seeds, and statistics 
 printed. Without --scenario only the files of Rollouts are needed: each is simulated with a
 good version and bad ones.
 
-Formats for CI: -o junit, a test case per scenario. The shape of -o json is in docs/cli.md.
+Formats for CI: -o junit, a test case per scenario. The shape of -o json is in docs/json.md.
 
 Exit codes: 0 everything was as it should be, 1 an expectation failed, 2 usage error
 

@@ -44,7 +44,7 @@ impl Report {
         self.scenarios.iter().chain(&self.estimates)
     }
 
-    /// The report for scripts; docs/cli.md describes it.
+    /// The report for scripts; docs/json.md describes it.
     pub fn json(&self) -> Value {
         let values = |all: &[Played]| all.iter().map(|played| played.value.clone()).collect::<Vec<_>>();
         json!({
