@@ -4,6 +4,7 @@
 //! - [`args`]: what several verbs take: the options of all, names of Rollouts, how to reach Prometheus.
 //! - [`verbs`]: one file per verb that asks a cluster, or installs and runs the controller.
 //! - [`offline`]: `lint`, `plan` and `simulate`, which need files and no cluster.
+//! - [`analyze`]: a template judged by any Prometheus, without a cluster.
 //! - [`complete`]: what a word of a half-typed line can be, for the shells.
 //! - [`demo`] and [`local`]: releases on this machine, without a cluster.
 //! - [`render`]: how text reaches the terminal: the status screen, columns, color, redrawing, `-o`.
@@ -14,6 +15,7 @@
 //! says), [`interrupt`] (Ctrl-C), [`keys`] (`q`) and [`changes`] (the log of [`demo`] and
 //! [`local`]).
 
+pub mod analyze;
 pub mod answer;
 pub mod args;
 pub mod changes;

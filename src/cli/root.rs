@@ -8,6 +8,7 @@ use clap::{
 };
 
 use super::{
+    analyze,
     args::{
         global::{FOR_CI, Global},
         known::instead_of,
@@ -73,6 +74,7 @@ enum Verb {
     Lint(lint::LintArgs),
     Plan(plan::PlanArgs),
     Simulate(simulate::SimulateArgs),
+    Analyze(Box<analyze::AnalyzeArgs>),
     Demo(demo::DemoArgs),
     Local(local::LocalArgs),
     /// Check cluster, mesh, metrics and permissions
@@ -135,6 +137,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Lint(args) => lint::run(&args, global),
         Verb::Plan(args) => plan::run(&args, global),
         Verb::Simulate(args) => simulate::run(&args, global),
+        Verb::Analyze(args) => analyze::run(*args, global).await,
         Verb::Demo(args) => demo::run(&args, global).await,
         Verb::Local(args) => local::run(&args, global).await,
         Verb::Doctor(args) => doctor::run(args, global).await,

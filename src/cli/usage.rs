@@ -6,7 +6,7 @@ use super::program::{in_its_name, program};
 pub const GROUPS: [(&str, &[&str]); 5] = [
     ("Inspect", &["get", "status", "watch", "explain", "history"]),
     ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "restart", "set"]),
-    ("Validate and simulate, without a cluster", &["lint", "plan", "simulate", "demo"]),
+    ("Validate, simulate and analyze, without a cluster", &["lint", "plan", "simulate", "analyze", "demo"]),
     ("Release without a cluster", &["local"]),
     ("Install and run", &["controller", "doctor", "crds", "uninstall", "completions", "version", "help"]),
 ];

@@ -235,6 +235,7 @@ impl Cluster {
             stable: set_of(&request.stable)?,
             canary_service: snapshot.targets.canary.clone(),
             stable_service: snapshot.targets.stable.clone(),
+            canary_pods: None,
         })
     }
 

@@ -31,8 +31,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// Times and epoch as they are once this step is done.
-    pub fn of(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, frozen: Frozen, now: Timestamp) -> Context {
+    /// Times and epoch as they are once this step is done, with all of alpha.
+    pub fn of(spec: &AnalysisRunSpec, status: &AnalysisRunStatus, now: Timestamp) -> Context {
         let started = status.started_at.unwrap_or(now);
         let since =
             if status.started_at.is_some() && spec.epoch == status.epoch { status.epoch_since } else { Some(now) };
@@ -42,7 +42,7 @@ impl Context {
             started,
             epoch: spec.epoch,
             epoch_since,
-            frozen,
+            frozen: Frozen::of(&spec.settings, 1.0),
             one_armed: spec.one_armed,
             candidate_share: spec.candidate_share,
         }

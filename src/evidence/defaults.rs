@@ -1,8 +1,11 @@
 //! What settings mean when they are left out: the one place that knows the defaults.
 
-use crate::api::{
-    analysis::{Bake, ConversionMetric, Pack, RatioMetric, Settings},
-    common::{HumanDuration, Percent},
+use crate::{
+    api::{
+        analysis::{Bake, ConversionMetric, Pack, RatioMetric, Settings},
+        common::{HumanDuration, Percent},
+    },
+    stats::dispersion::PHI_WITHOUT_HISTORY,
 };
 
 /// The share of alpha that metrics divide; the tenth is kept for the catastrophic test.
@@ -22,7 +25,7 @@ impl Defaults {
             window: Some(HumanDuration::secs(15)),
             delay: Some(HumanDuration::secs(0)),
             bake: Some(Bake { duration: Some(HumanDuration::secs(300)), requests: Some(100) }),
-            phi: Some(crate::stats::dispersion::PHI_WITHOUT_HISTORY),
+            phi: Some(PHI_WITHOUT_HISTORY),
             pack: None,
         }
     }
@@ -72,11 +75,11 @@ pub struct RatioLimits {
 /// The settings as plain numbers; times in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Frozen {
-    /// Alpha of one required ratio metric.
+    /// Alpha of this ratio metric.
     pub alpha: f64,
     /// Alpha of its test during warm-up.
     pub alpha_catastrophic: f64,
-    /// Alpha of one required conversion metric, which has no test during warm-up.
+    /// Alpha of this conversion metric, which has no test during warm-up.
     pub alpha_conversion: f64,
     /// Beta per epoch.
     pub beta: f64,
@@ -99,15 +102,15 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// Of a run's settings: alpha is divided over its required metrics whose verdict is a test.
-    pub fn of(settings: &Settings, tests: usize) -> Self {
+    /// Of a run's settings, with this part of their alpha.
+    pub fn of(settings: &Settings, part: f64) -> Self {
         let default = Defaults::settings();
         let seconds = |own: Option<HumanDuration>, default: Option<HumanDuration>| {
             i64::try_from(own.or(default).unwrap_or_default().get().as_secs()).unwrap_or(i64::MAX)
         };
         let bake = settings.bake.clone().unwrap_or_default();
         let default_bake = default.bake.unwrap_or_default();
-        let alpha = settings.alpha.or(default.alpha).unwrap_or(0.05) / tests.max(1) as f64;
+        let alpha = settings.alpha.or(default.alpha).unwrap_or(0.05) * part;
         Frozen {
             alpha: alpha * ALPHA_FOR_METRICS,
             alpha_conversion: alpha,
@@ -119,7 +122,7 @@ impl Frozen {
             delay: seconds(settings.delay, default.delay),
             bake_seconds: seconds(bake.duration, default_bake.duration),
             bake_requests: bake.requests.or(default_bake.requests).unwrap_or(0),
-            phi: settings.phi.or(default.phi).unwrap_or(2.0),
+            phi: settings.phi.or(default.phi).unwrap_or(PHI_WITHOUT_HISTORY),
             pack: settings.pack.unwrap_or(Pack::Application),
         }
     }

@@ -24,5 +24,5 @@ pub use format::grouped;
 pub use no_data::source_error;
 pub use plan::{Answered, Planned, RunPlan};
 pub use query::{Answer, ArmCounts, IncrementsQuery, Query};
-pub use resolve::resolve;
+pub use resolve::{compares, resolve};
 pub use soonest::{Soonest, soonest};

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    defaults::Defaults,
+    defaults::{Defaults, Frozen},
     dialect::Dialect,
     judges::{frozen, judge_of},
 };
@@ -122,6 +122,12 @@ pub fn check(name: &str, template: &AnalysisTemplateSpec, dialect: &dyn Dialect)
     errors.extend(judged(name, &filled, dialect));
     errors.extend(duplicates(&filled.metrics));
     errors
+}
+
+/// Whether a metric of a template compares two versions, so that a run of it needs both arms.
+pub fn compares(template: &AnalysisTemplateSpec) -> bool {
+    let (spec, frozen) = (AnalysisRunSpec::default(), Frozen::of(&Settings::default(), 1.0));
+    template.metrics.iter().filter_map(judge_of).any(|judge| judge.window(&spec, &frozen, 0).is_some())
 }
 
 /// The arguments that a field of a template uses, for instance `metrics[0].threshold.success`, in the order of its text.
@@ -253,8 +259,8 @@ fn agreed<T: PartialEq + Clone>(
 
 /// Writes one question of each metric that compares, so that what cannot be asked is refused before anything starts.
 fn arms_told_apart(spec: &AnalysisRunSpec, dialect: &dyn Dialect) -> Option<ResolveError> {
-    let frozen = frozen(spec);
-    let asked = spec.metrics.iter().filter_map(|metric| judge_of(metric)?.window(spec, &frozen, 0));
+    let question = |metric: &Metric| judge_of(metric)?.window(spec, &frozen(spec, metric), 0);
+    let asked = spec.metrics.iter().filter_map(question);
     asked.map(|query| dialect.window(&query)).find_map(Result::err).map(ResolveError::Arms)
 }
 

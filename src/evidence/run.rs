@@ -76,12 +76,12 @@ impl Live {
     /// The status for the record.
     pub fn recorded(&self, spec: &AnalysisRunSpec) -> AnalysisRunStatus {
         let mut status = self.status.clone();
-        let context = self.taken.map(|at| Context::of(spec, &status, frozen(spec), at));
+        let context = self.taken.map(|at| Context::of(spec, &status, at));
         for (metric, kept) in spec.metrics.iter().zip(&self.memories) {
             if let Some(known) = status.metrics.iter_mut().find(|known| known.name == metric.name) {
                 known.accumulator = kept.written(metric);
                 if let (Some(context), Some(judge), Some(memory)) = (&context, judge_of(metric), kept.memory()) {
-                    judge.describes(memory, known, context);
+                    judge.describes(memory, known, &of_metric(context, spec, metric));
                 }
             }
         }
@@ -100,11 +100,11 @@ impl Live {
         if spec.stop {
             return RunPlan { queries: Vec::new(), wake: now };
         }
-        let context = Context::of(spec, status, frozen(spec), now);
+        let context = Context::of(spec, status, now);
         let mut queries = Vec::new();
         let mut wake = now.as_second() + ENDED;
         for (index, (metric, kept)) in spec.metrics.iter().zip(&self.memories).enumerate() {
-            let (own, next) = asked(spec, metric, kept, &context);
+            let (own, next) = asked(spec, metric, kept, &of_metric(&context, spec, metric));
             wake = wake.min(next);
             queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Metric(index), query }));
         }
@@ -129,7 +129,7 @@ impl Live {
             next.message = format!("stopped at {}", word(next.verdict));
             return;
         }
-        let context = Context::of(spec, next, frozen(spec), now);
+        let context = Context::of(spec, next, now);
         next.share = sample_ratio::counted(spec, next, &answers_of(answers, Asker::Share), &context);
         next.started_at = Some(context.started);
         (next.epoch, next.epoch_since) = (context.epoch, Some(context.epoch_since));
@@ -137,7 +137,8 @@ impl Live {
         for (index, (metric, kept)) in spec.metrics.iter().zip(&mut self.memories).enumerate() {
             let place = known.iter().position(|known| known.name == metric.name);
             let status = place.map(|place| known.swap_remove(place)).unwrap_or_default();
-            next.metrics.push(judged(metric, status, kept, &answers_of(answers, Asker::Metric(index)), &context));
+            let own = answers_of(answers, Asker::Metric(index));
+            next.metrics.push(judged(metric, status, kept, &own, &of_metric(&context, spec, metric)));
         }
         next.windows_through = self.memories.iter().filter_map(Kept::through).min().map(windows::instant);
         next.verdict = overall(&next.metrics);
@@ -146,6 +147,11 @@ impl Live {
             next.phase = RunPhase::Finished;
         }
     }
+}
+
+/// The context with the metric's part of alpha.
+fn of_metric(context: &Context, spec: &AnalysisRunSpec, metric: &Metric) -> Context {
+    Context { frozen: frozen(spec, metric), ..*context }
 }
 
 /// A background run continues after a Pass, and after an A/B test's Fail, which is a regular result: the caller decides

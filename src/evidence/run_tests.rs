@@ -320,7 +320,7 @@ fn a_window_is_never_counted_twice() {
     let again = Answered {
         asker: Asker::Metric(0),
         query: Query::Increments(
-            judge_of(&spec.metrics[0]).unwrap().window(&spec, &frozen(&spec), START + 25).unwrap(),
+            judge_of(&spec.metrics[0]).unwrap().window(&spec, &frozen(&spec, &spec.metrics[0]), START + 25).unwrap(),
         ),
         result: answer(&BAD),
     };
@@ -359,7 +359,9 @@ fn a_stopped_run_asks_nothing_and_is_no_success() {
 fn only_required_metrics_decide_and_share_alpha() {
     let advisory = Metric { required: Some(false), ..ratio("shadow") };
     let both = spec(vec![ratio("errors"), advisory]);
-    assert!((frozen(&both).alpha - 0.045).abs() < 1e-12);
+    for metric in &both.metrics {
+        assert!((frozen(&both, metric).alpha - 0.045).abs() < 1e-12, "{}", metric.name);
+    }
     let begun = step(&both, &AnalysisRunStatus::default(), &GOOD, at(0));
     let planned = plan(&both, &begun, at(40 + 15 * 7));
     let results = planned
@@ -371,7 +373,35 @@ fn only_required_metrics_decide_and_share_alpha() {
     assert_eq!((status.metrics[1].verdict, status.phase), (Verdict::Fail, RunPhase::Running));
     assert_ne!(status.verdict, Verdict::Fail);
     let two = spec(vec![ratio("a"), ratio("b")]);
-    assert!((frozen(&two).alpha - 0.0225).abs() < 1e-12);
+    assert!((frozen(&two, &two.metrics[0]).alpha - 0.0225).abs() < 1e-12);
+}
+
+#[test]
+fn alpha_is_divided_by_weight() {
+    let heavy = Metric { weight: Some(3), ..ratio("errors") };
+    let both = spec(vec![heavy, ratio("timeouts")]);
+    let alpha: Vec<f64> = both.metrics.iter().map(|metric| frozen(&both, metric).alpha).collect();
+    assert!((alpha[0] - 0.75 * 0.045).abs() < 1e-12 && (alpha[1] - 0.25 * 0.045).abs() < 1e-12, "{alpha:?}");
+}
+
+/// Ten metrics over a day, with errors, several weights and every note: what is on record stays small.
+#[test]
+fn a_day_of_ten_metrics_fits_into_64_kib() {
+    let mut spec = spec((0..10).map(|index| ratio(&format!("errors-of-a-long-name-{index}"))).collect());
+    let mut live = Live::of(&spec, AnalysisRunStatus::default());
+    let (day, window) = (24 * 3600, 15);
+    for second in (0..=day).step_by(window) {
+        spec.epoch = u32::try_from(second / (3 * 3600)).unwrap();
+        let plan = live.plan(&spec, at(second));
+        let errors = (second.unsigned_abs() / 15) % 3;
+        let counts = [errors, 1_000, 8 + errors, 9_000];
+        let results = plan.queries.iter().map(|_| answer(&Window::Counts(counts))).collect();
+        live.advance(&spec, &plan.answered::<String>(results), at(second));
+    }
+    let status = live.recorded(&spec);
+    assert!(status.windows_through.unwrap() >= at(day - 60), "{:?}", status.windows_through);
+    let bytes = serde_json::to_vec(&status).unwrap().len();
+    assert!(bytes < 64 << 10, "{bytes} bytes");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub struct Soonest {
 pub fn soonest(templates: Vec<(String, AnalysisTemplateSpec)>) -> Soonest {
     let wanted = Wanted { templates, ..Wanted::default() };
     // Templates that disagree are refused elsewhere.
-    let frozen = Frozen::of(&settled(&wanted).unwrap_or_else(|_| Defaults::settings()), 1);
+    let frozen = Frozen::of(&settled(&wanted).unwrap_or_else(|_| Defaults::settings()), 1.0);
     let metrics = wanted.templates.iter().flat_map(|(_, template)| &template.metrics);
     let required: Vec<_> = metrics.filter(|metric| metric.is_required()).filter_map(judge_of).collect();
     let slowest = |since| {

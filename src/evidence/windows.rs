@@ -65,7 +65,7 @@ mod tests {
             let start = Timestamp::from_millisecond((start.parse::<f64>().unwrap() * 1000.0) as i64).unwrap();
             assert_eq!(first_end(start, 15), first, "{start}");
         }
-        let frozen = Frozen { delay: 60, ..Frozen::of(&Settings::default(), 0) };
+        let frozen = Frozen { delay: 60, ..Frozen::of(&Settings::default(), 1.0) };
         assert_eq!(due(1020, &frozen, instant(1094)), (vec![], 1095));
         assert_eq!(due(1020, &frozen, instant(1095)), (vec![1020], 1110));
         let (ends, again) = due(1020, &frozen, instant(100_000));

@@ -46,6 +46,7 @@ pub fn freeze(
             stable: workload(&request.stable),
             canary_service: services.canary,
             stable_service: services.stable,
+            canary_pods: None,
         },
         // The world's own counters.
         prometheus: Some(RunPrometheus::controller()),

@@ -68,7 +68,11 @@ struct Times {
     round: Duration,
     request: Duration,
     margin: Duration,
+    gather: Duration,
 }
+
+/// How long things take where many runs ask.
+const TIMES: Times = Times { round: ROUND, request: TIMEOUT, margin: MARGIN, gather: GATHER };
 
 /// The Prometheus servers that runs name.
 pub struct PrometheusSource {
@@ -93,7 +97,12 @@ struct Behalf<'a> {
 impl PrometheusSource {
     /// A source under a policy. `own` is what runs ask that name no server of their own.
     pub fn new(outbound: Outbound, own: Option<OwnPrometheus>, secrets: Arc<dyn Secrets>) -> Self {
-        Self::with_times(outbound, own, secrets, Times { round: ROUND, request: TIMEOUT, margin: MARGIN })
+        Self::with_times(outbound, own, secrets, TIMES)
+    }
+
+    /// A source for a single run: a window waits for no others.
+    pub fn for_one(outbound: Outbound, own: OwnPrometheus, secrets: Arc<dyn Secrets>) -> Self {
+        Self::with_times(outbound, Some(own), secrets, Times { gather: Duration::ZERO, ..TIMES })
     }
 
     fn with_times(outbound: Outbound, own: Option<OwnPrometheus>, secrets: Arc<dyn Secrets>, times: Times) -> Self {
@@ -138,7 +147,7 @@ impl PrometheusSource {
         if self.asker.gather.add(&server.key, asked) {
             let (asker, server) = (Arc::clone(&self.asker), Arc::clone(server));
             tokio::spawn(async move {
-                tokio::time::sleep(GATHER).await;
+                tokio::time::sleep(asker.times.gather).await;
                 let groups = asker.gather.take(&server.key).into_iter();
                 futures::future::join_all(groups.map(|group| asker.answer_together(&server, group))).await;
             });

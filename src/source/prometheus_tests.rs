@@ -41,6 +41,7 @@ const SHORT: Times = Times {
     round: Duration::from_millis(900),
     request: Duration::from_millis(600),
     margin: Duration::from_millis(100),
+    gather: GATHER,
 };
 
 /// A source that may ask on this machine.

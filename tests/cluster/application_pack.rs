@@ -22,6 +22,10 @@ fn the_applications_own_metrics_promote_a_good_version_and_roll_back_a_bad_one()
     assert!(canary.1 >= 100 && canary.1 <= shop.served("v2").0, "{canary:?} of what {:?} served", shop.served("v2"));
     assert!(stable.1 >= 100 && stable.1 <= shop.served("v1").0, "{stable:?} of what {:?} served", shop.served("v1"));
     assert_eq!((canary.0, stable.0), (0, 0), "nobody failed");
+    let template = lane().folder().join("plain-template.yaml");
+    std::fs::write(&template, include_str!("config/plain.yaml").replace("NAMESPACE", "plain")).unwrap();
+    let (code, said) = judged.replayed(&template);
+    assert_eq!(code, Some(0), "{said}");
 
     let users = shop.users();
     let waiting = Waiting::start("plain", &["web", "web=v3"]).unwrap();
@@ -36,6 +40,8 @@ fn the_applications_own_metrics_promote_a_good_version_and_roll_back_a_bad_one()
     assert!(bad.text.contains("errors"), "the metric is named: {}", bad.text);
     let judged = Judged::of("plain", 3);
     assert_eq!((judged.pack(), judged.verdict(), judged.counted("stable").0), ("application", "Fail", 0));
+    let (code, said) = judged.replayed(&template);
+    assert_eq!(code, Some(10), "{said}");
     shop.answers("v2");
     let tally = users.stop().unwrap();
     assert_eq!(tally.lost(), 0, "{tally:?}");

@@ -1,7 +1,9 @@
 //! What a release was judged by: its background AnalysisRun, as users read it.
 
-use crate::lane;
+use crate::lane::PROMETHEUS_URL;
+use crate::{glidepath, lane};
 use serde_json::Value;
+use std::path::Path;
 
 /// The background run of one revision.
 pub struct Judged(Value);
@@ -10,6 +12,21 @@ impl Judged {
     /// Of the first attempt of revision `number` of the Rollout `web`.
     pub fn of(namespace: &str, number: u64) -> Self {
         Self(lane().get(namespace, "gar", &format!("web-{number}-1-background")).unwrap())
+    }
+
+    /// What `glidepath analyze` says of the same versions over the same time, by its exit code: it is told the template, the
+    /// workloads and when the run began, and asks Prometheus alone.
+    pub fn replayed(&self, template: &Path) -> (Option<i32>, String) {
+        let text = |at: &str| self.0.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let output = glidepath()
+            .args(["analyze", "--prometheus", PROMETHEUS_URL, "-n", &text("/spec/arms/namespace"), "-f"])
+            .arg(template)
+            .args(["--canary", &text("/spec/arms/canary"), "--stable", &text("/spec/arms/stable")])
+            .args(["--pack", self.pack(), "--replay", &format!("{}..", text("/status/startedAt"))])
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
     }
 
     /// The metric pack that its counters came from.

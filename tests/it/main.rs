@@ -8,6 +8,7 @@
 )]
 
 mod ab_test;
+mod analyze;
 mod architecture;
 mod blue_green;
 mod cel;

@@ -23,6 +23,11 @@ pub struct Metric {
     /// `false` makes the metric advisory: it is reported but does not affect the verdict. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,
+    /// Its weight in the division of `alpha` among the required metrics that are tests: with 3 beside a metric with 1 it
+    /// takes three quarters, and finds a regression sooner. Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub weight: Option<u32>,
     /// The error rate of canary against stable, by an always-valid sequential test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<RatioMetric>,
@@ -68,6 +73,11 @@ impl Metric {
             texts.extend(threshold.failure.as_mut().map(|text| ("threshold.failure".to_owned(), text)));
         }
         texts
+    }
+
+    /// Its weight in the division of alpha.
+    pub fn weight(&self) -> u32 {
+        self.weight.unwrap_or(1).max(1)
     }
 
     /// Whether its verdict counts.

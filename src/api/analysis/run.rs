@@ -77,6 +77,11 @@ pub struct Arms {
     /// The stable Service, for client-side packs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stable_service: Option<String>,
+    /// Compares one workload with itself: `canary` and `stable` are the same, and the pods whose whole names match this
+    /// regular expression are the canary's. Not for client-side packs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub canary_pods: Option<String>,
 }
 
 /// The phase of a run.

@@ -1,8 +1,11 @@
-//! The flags that name a Prometheus and how to authenticate there, alike for `controller` and `doctor`.
+//! The flags that name a Prometheus and how to authenticate there, alike in every verb that asks one.
 
 use std::path::PathBuf;
 
-use crate::source::OwnPrometheus;
+use crate::{
+    ports::secrets::{SecretData, SecretError, Secrets},
+    source::OwnPrometheus,
+};
 
 /// Authentication to `--prometheus`: by files, so that no secret is in a command line or a manifest.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -46,5 +49,15 @@ impl Credentials {
             bearer_token_file: self.prometheus_bearer_token_file,
             ca_file: self.prometheus_ca_file,
         }
+    }
+}
+
+/// A Prometheus named on the command line has its credentials in files.
+pub struct NoSecrets;
+
+#[async_trait::async_trait]
+impl Secrets for NoSecrets {
+    async fn read(&self, namespace: &str, name: &str) -> Result<SecretData, SecretError> {
+        Err(SecretError::Missing(format!("{namespace}/{name}")))
     }
 }

@@ -16,7 +16,10 @@ use crate::{
     api::{address::shown, analysis::RunPrometheus},
     cli::{
         answer::{excerpt, foreign, is_unknown_path},
-        args::{global::Global, prometheus::Credentials},
+        args::{
+            global::Global,
+            prometheus::{Credentials, NoSecrets},
+        },
         connect::{Connection, connect, now},
         exit::{CliError, Exit, innermost},
         program::program,
@@ -25,10 +28,7 @@ use crate::{
             paint::{Paint, Tone},
         },
     },
-    ports::{
-        secrets::{SecretData, SecretError, Secrets},
-        source::Asking,
-    },
+    ports::source::Asking,
     source::{
         OwnPrometheus,
         outbound::{Outbound, bounded, trouble},
@@ -321,16 +321,6 @@ fn trust_check() -> Option<Check> {
     let todo = "install ca-certificates, or set SSL_CERT_FILE to a bundle";
     let what = "no CA certificates on this machine: HTTPS trusts the Mozilla roots built into this binary";
     (!trust::has_system_roots()).then(|| Check::absent(what, todo))
-}
-
-/// The controller's own Prometheus has its credentials in files.
-struct NoSecrets;
-
-#[async_trait::async_trait]
-impl Secrets for NoSecrets {
-    async fn read(&self, namespace: &str, name: &str) -> Result<SecretData, SecretError> {
-        Err(SecretError::Missing(format!("{namespace}/{name}")))
-    }
 }
 
 #[cfg(test)]

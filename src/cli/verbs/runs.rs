@@ -114,7 +114,7 @@ fn metrics(status: &AnalysisRunStatus) -> String {
 }
 
 /// One run: what it is about, since when, and the evidence of each metric.
-fn described(run: &AnalysisRun, now: Timestamp, width: usize, paint: Paint) -> String {
+pub(in crate::cli) fn described(run: &AnalysisRun, now: Timestamp, width: usize, paint: Paint) -> String {
     let status = run.status.clone().unwrap_or_default();
     let phase = match (status.phase, run.spec.background) {
         (RunPhase::Running, true) => "Running in the background".to_owned(),
@@ -125,8 +125,13 @@ fn described(run: &AnalysisRun, now: Timestamp, width: usize, paint: Paint) -> S
     out.push_str(&wrap(&status.message, 2, width));
     let mut line =
         |name: &str, text: &str| out.push_str(&flow(&[(0, text.into())], &label(name), INDENT, width, paint));
-    line("rollout", &rollout_of(run));
-    line("compares", &format!("canary {} with stable {}", run.spec.arms.canary, run.spec.arms.stable));
+    let (rollout, arms) = (rollout_of(run), &run.spec.arms);
+    if rollout != "-" {
+        line("rollout", &rollout);
+    }
+    if !arms.canary.is_empty() {
+        line("compares", &format!("canary {} with stable {}", arms.canary, arms.stable));
+    }
     if let Some(at) = status.started_at {
         line("started", &format!("{}, {} ago", phrases::time(at), phrases::age(now.duration_since(at))));
     }

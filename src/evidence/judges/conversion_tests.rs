@@ -85,7 +85,7 @@ fn step(
     let due = plan(spec, status, at(second));
     let end = |query: &Query| match query {
         Query::Increments(IncrementsQuery { end, .. }) => end.as_second() - START,
-        Query::Scalar { .. } => panic!("a conversion asks for windows"),
+        _ => panic!("a conversion asks for windows"),
     };
     let results = due.queries.iter().map(|planned| source(end(&planned.query)).map(answer)).collect();
     step_run(spec, status, &due.answered(results), at(second))
@@ -260,9 +260,9 @@ fn source_errors_are_no_data_and_nothing_is_lost() {
 #[test]
 fn alpha_is_shared_with_the_guardrails() {
     let mut both = spec(None);
-    assert_eq!(frozen(&both).alpha_conversion, 0.05);
+    assert_eq!(frozen(&both, &both.metrics[0]).alpha_conversion, 0.05);
     both.metrics.push(Metric { name: "errors".into(), ratio: Some(RatioMetric::default()), ..Metric::default() });
-    let frozen = frozen(&both);
+    let frozen = frozen(&both, &both.metrics[0]);
     assert!((frozen.alpha_conversion + frozen.alpha + frozen.alpha_catastrophic - 0.05).abs() < 1e-12);
     let builtin = |builtin| Counter { builtin: Some(builtin), prometheus: None };
     both.metrics[1].ratio = Some(RatioMetric {

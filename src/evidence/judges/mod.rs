@@ -21,9 +21,12 @@ pub fn judge_of(metric: &Metric) -> Option<&dyn Judge> {
     judges.into_iter().flatten().next()
 }
 
-/// A run's settings as plain numbers: its required metrics that are tests divide alpha.
-pub fn frozen(spec: &AnalysisRunSpec) -> Frozen {
-    let required = spec.metrics.iter().filter(|metric| metric.is_required());
-    let tests = required.filter_map(judge_of).filter(|judge| judge.takes_alpha()).count();
-    Frozen::of(&spec.settings, tests)
+/// A run's settings as plain numbers for one of its metrics: the required metrics that are tests divide alpha by their
+/// weights. An advisory one takes as much as if it were one of them, and spends nothing of theirs.
+pub fn frozen(spec: &AnalysisRunSpec, metric: &Metric) -> Frozen {
+    let is_test = |metric: &&Metric| judge_of(metric).is_some_and(|judge| judge.takes_alpha());
+    let tests = spec.metrics.iter().filter(|metric| metric.is_required()).filter(is_test);
+    let all: f64 = tests.map(|metric| f64::from(metric.weight())).sum();
+    let own = f64::from(metric.weight());
+    Frozen::of(&spec.settings, own / all.max(own))
 }

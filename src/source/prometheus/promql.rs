@@ -27,6 +27,11 @@ pub enum PromqlError {
     /// A selector that cannot be extended.
     #[error(transparent)]
     Selector(#[from] SelectorError),
+    /// Pods of callers cannot be divided.
+    #[error(
+        "the pack counts at the callers, so that the pods of one workload cannot be compared; set the pack istio or application"
+    )]
+    CallersPods,
     /// A Service is not named.
     #[error("the envoy pack distinguishes arms by Service: set services.stable and services.canary of the Rollout")]
     NoService,
@@ -47,8 +52,11 @@ pub struct IncrementsText {
     pub total: String,
 }
 
-/// Whether one pair of queries can answer both: alike but for their arms.
+/// Whether one pair of queries can answer both: alike but for their arms, none of which is divided by pods.
 pub fn are_alike(one: &IncrementsQuery, other: &IncrementsQuery) -> bool {
+    if one.arms.canary_pods.is_some() || other.arms.canary_pods.is_some() {
+        return false;
+    }
     let but_arms = |query: &IncrementsQuery| IncrementsQuery { arms: Arms::default(), ..query.clone() };
     but_arms(one) == but_arms(other)
 }
@@ -57,6 +65,9 @@ pub fn are_alike(one: &IncrementsQuery, other: &IncrementsQuery) -> bool {
 pub fn increments(queries: &[&IncrementsQuery]) -> Result<IncrementsText, PromqlError> {
     Ok(IncrementsText { bad: text(queries, true)?, total: text(queries, false)? })
 }
+
+/// The arm of the pods that are chosen out of one workload; no workload is called so.
+const CHOSEN_PODS: &str = "chosen";
 
 /// What the label `arm` says for the canary and for stable.
 pub fn arm_names(query: &IncrementsQuery) -> Result<(String, String), PromqlError> {
@@ -71,6 +82,9 @@ pub fn arm_names(query: &IncrementsQuery) -> Result<(String, String), PromqlErro
         }
     };
     let arms = &query.arms;
+    if arms.canary_pods.is_some() {
+        return Ok((CHOSEN_PODS.to_owned(), name(&arms.stable, &arms.stable_service)?));
+    }
     Ok((name(&arms.canary, &arms.canary_service)?, name(&arms.stable, &arms.stable_service)?))
 }
 
@@ -114,6 +128,9 @@ struct Series {
 fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> {
     let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
     let counted = counted(first, if bad { &first.bad } else { &first.total }, bad)?;
+    if first.arms.canary_pods.is_some() && counted.by.by == ArmKind::Service {
+        return Err(PromqlError::CallersPods);
+    }
     let mut arms = Vec::new();
     for query in queries {
         let (canary, stable) = arm_patterns(counted.by.by, &query.arms)?;
@@ -127,7 +144,12 @@ fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> 
     for series in &counted.reports {
         parts.push(series_text(first, &counted.by, series, &place)?);
     }
-    Ok(format!("sum by (arm) ({})", named(&counted.by, &parts.join(" or "))))
+    let series = named(&counted.by, &parts.join(" or "));
+    let series = match &first.arms.canary_pods {
+        Some(pods) => chosen(&counted.by, &series, pods),
+        None => series,
+    };
+    Ok(format!("sum by (arm) ({series})"))
 }
 
 /// Where the arms are, as regular expressions.
@@ -149,6 +171,17 @@ fn named(by: &ArmsBy, series: &str) -> String {
             format!(r#"label_replace({series}, "arm", "$2", "{label}", "(.*[|])?([^.|]+[.][^.]+)[.]svc([.].*)?")"#)
         }
     }
+}
+
+/// Gives the pods that a regular expression matches an arm of their own.
+fn chosen(by: &ArmsBy, series: &str, pods: &str) -> String {
+    let label = if by.by == ArmKind::Pod { by.label.as_str() } else { "pod" };
+    format!("label_replace({series}, \"arm\", \"{CHOSEN_PODS}\", \"{label}\", {})", quoted(pods))
+}
+
+/// A string of PromQL, whose escapes are Go's.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 
 /// A builtin counter is the pack's; a counter of the user's own lies on the serving pods.
@@ -255,6 +288,7 @@ mod tests {
                 stable: "checkout-b7d0c41hze".into(),
                 canary_service: Some("checkout-canary".into()),
                 stable_service: Some("checkout".into()),
+                canary_pods: None,
             },
             end: Timestamp::UNIX_EPOCH,
             window_seconds: 15,

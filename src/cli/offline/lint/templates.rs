@@ -106,6 +106,7 @@ fn arguments(
         stable: "rollout-stable".to_owned(),
         canary_service: targets.canary,
         stable_service: targets.stable,
+        canary_pods: None,
     };
     let wanted = Wanted {
         templates: templates.clone(),

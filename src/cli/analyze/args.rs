@@ -1,0 +1,91 @@
+//! The arguments of `glidepath analyze`.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    api::{HumanDuration, analysis::Pack},
+    cli::{
+        args::prometheus::{Credentials, NoSecrets},
+        exit::CliError,
+    },
+    source::{Outbound, PrometheusSource},
+};
+
+/// Judge a template by any Prometheus, without a cluster
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  glidepath analyze golden-signals --canary web-7c9d --stable web-5d8f \\
+      -n shop --prometheus http://localhost:9090
+  glidepath analyze -f template.yaml --arg service=checkout --for 5m \\
+      --prometheus http://localhost:9090
+  glidepath analyze golden-signals --canary web-7c9d --stable web-5d8f \\
+      -n shop --prometheus http://localhost:9090 --replay -2h..-1h
+  glidepath analyze golden-signals --stable web-5d8f --aa --since 24h \\
+      -n shop --prometheus http://localhost:9090
+
+The last asks how often it would have aborted a version that was fine.
+--canary and --stable are workloads (ReplicaSets), as the metrics call them; a template of thresholds needs none.
+
+Exit codes: 0 Pass, 10 Fail, 11 no verdict within --for, 14 no data or inconclusive, 1 an error, 2 usage error,
+130 interrupted")]
+pub struct AnalyzeArgs {
+    /// Templates: built in, or in the files. Default: all in the files
+    #[arg(value_name = "TEMPLATE")]
+    pub templates: Vec<String>,
+    /// Files or folders with AnalysisTemplates, or `-` for standard input; can be repeated
+    #[arg(short, long, visible_alias = "filename", value_name = "PATH")]
+    pub file: Vec<PathBuf>,
+    /// An argument of the templates; can be repeated
+    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    pub args: Vec<String>,
+    /// The workload of the version that is judged
+    #[arg(long, value_name = "WORKLOAD")]
+    pub canary: Option<String>,
+    /// The workload that it is compared with
+    #[arg(long, value_name = "WORKLOAD")]
+    pub stable: Option<String>,
+    /// The Service of the version that is judged, for metrics of callers
+    #[arg(long, value_name = "SERVICE")]
+    pub canary_service: Option<String>,
+    /// The Service that it is compared with, for metrics of callers
+    #[arg(long, value_name = "SERVICE")]
+    pub stable_service: Option<String>,
+    /// Where builtin counters come from, unless a template says it
+    #[arg(long, value_name = "PACK", value_parser = pack)]
+    pub pack: Option<Pack>,
+    /// End after this time without a verdict
+    #[arg(long = "for", value_name = "DURATION", conflicts_with_all = ["replay", "aa"])]
+    pub longest: Option<HumanDuration>,
+    /// Judge past data: START..END, each a time like 2026-11-28T10:00Z, or one before now like -2h
+    #[arg(long, value_name = "START..END", allow_hyphen_values = true, conflicts_with = "aa")]
+    pub replay: Option<String>,
+    /// Judge the pods of --stable against each other on past data: every Fail is a false one
+    #[arg(long, requires = "stable", conflicts_with = "canary")]
+    pub aa: bool,
+    /// With --aa: how far back; default 24h
+    #[arg(long, value_name = "DURATION", requires = "aa")]
+    pub since: Option<HumanDuration>,
+    /// With --aa: how long each analysis lasts; default 1h
+    #[arg(long, value_name = "DURATION", requires = "aa")]
+    pub each: Option<HumanDuration>,
+    /// The Prometheus to query
+    #[arg(long, env = "GLIDEPATH_PROMETHEUS", value_name = "URL")]
+    pub prometheus: Option<String>,
+    /// How to authenticate there
+    #[command(flatten)]
+    pub credentials: Credentials,
+}
+
+impl AnalyzeArgs {
+    /// Where the numbers come from.
+    pub async fn source(&self) -> Result<PrometheusSource, CliError> {
+        let missing = || CliError::Usage("name the Prometheus to query with --prometheus URL".into());
+        let own = self.credentials.clone().at(self.prometheus.clone().ok_or_else(missing)?);
+        own.check().await.map_err(|error| CliError::Usage(error.to_string()))?;
+        Ok(PrometheusSource::for_one(Outbound::default(), own, Arc::new(NoSecrets)))
+    }
+}
+
+fn pack(text: &str) -> Result<Pack, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
+}
