@@ -60,8 +60,45 @@ pub struct Bake {
 pub enum Pack {
     /// Istio's `istio_requests_total`, reported by the destination.
     Istio,
+    /// Linkerd's `response_total`, reported by the proxy of the serving pod.
+    Linkerd,
+    /// Consul service mesh: Envoy's `envoy_cluster_upstream_rq`, reported by the sidecar of the serving pod.
+    Consul,
     /// Envoy's `envoy_cluster_upstream_rq`, on the client side.
     Envoy,
     /// The application's own `http_requests_total` by pod.
     Application,
+    /// The application's own `http.server.request.duration` of OpenTelemetry by pod.
+    Otel,
+    /// The application's own `http.server.requests` of Micrometer (Spring Boot) by pod.
+    Micrometer,
+    /// The gRPC server's own `grpc_server_handled_total` by pod.
+    Grpc,
+}
+
+impl Pack {
+    /// Every pack.
+    pub const ALL: [Pack; 8] = [
+        Pack::Istio,
+        Pack::Linkerd,
+        Pack::Consul,
+        Pack::Envoy,
+        Pack::Application,
+        Pack::Otel,
+        Pack::Micrometer,
+        Pack::Grpc,
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_packs_are_listed() {
+        let schema = serde_json::to_value(schemars::schema_for!(Pack)).unwrap();
+        let named = |pack: &Pack| serde_json::to_value(pack).unwrap().to_string();
+        assert!(Pack::ALL.iter().all(|pack| schema.to_string().contains(&named(pack))), "{schema}");
+        assert_eq!(schema["oneOf"].as_array().unwrap().len(), Pack::ALL.len(), "{schema}");
+    }
 }

@@ -270,13 +270,17 @@ fn escaped(name: &str) -> String {
 }
 
 #[cfg(test)]
+#[path = "packs_tests.rs"]
+mod packs_tests;
+
+#[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::*;
     use crate::api::analysis::{Pack, PrometheusCounter};
 
-    fn query(pack: Pack) -> IncrementsQuery {
+    pub(super) fn query(pack: Pack) -> IncrementsQuery {
         let builtin = |builtin| Counter { builtin: Some(builtin), prometheus: None };
         IncrementsQuery {
             bad: builtin(Builtin::Errors),
@@ -305,7 +309,7 @@ mod tests {
         IncrementsQuery { bad, total, warm_up_seconds: 0, ..query(Pack::Istio) }
     }
 
-    fn shown(query: &IncrementsQuery) -> String {
+    pub(super) fn shown(query: &IncrementsQuery) -> String {
         let text = increments(&[query]).unwrap();
         format!("bad:\n{}\n\ntotal:\n{}\n", text.bad, text.total)
     }
