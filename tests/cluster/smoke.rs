@@ -65,9 +65,13 @@ fn prometheus_agrees() {
 }
 
 #[test]
-fn promtool_finds_the_vectors_of_increments_right() {
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/increments.promtool.yml");
+fn promtool_finds_every_vector_right() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let promtool = find("promtool").expect("promtool ships with Prometheus");
-    let printed = output(Command::new(promtool).args(["test", "rules"]).arg(vectors)).unwrap();
-    assert!(printed.contains("SUCCESS"), "{printed}");
+    let listed = [vectors.clone(), vectors.join("packs")].map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = listed.into_iter().flatten().map(|entry| entry.unwrap().path());
+    for file in files.filter(|file| file.to_string_lossy().ends_with(".promtool.yml")) {
+        let printed = output(Command::new(&promtool).args(["test", "rules"]).arg(&file)).unwrap();
+        assert!(printed.contains("SUCCESS"), "{}: {printed}", file.display());
+    }
 }
