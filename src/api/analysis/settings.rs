@@ -58,8 +58,10 @@ pub struct Bake {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pack {
-    /// Istio's `istio_requests_total`, reported by the destination.
+    /// Istio's `istio_requests_total`, reported by the destination's sidecar.
     Istio,
+    /// Istio's `istio_requests_total` in ambient mode, reported by the waypoint.
+    Ambient,
     /// Linkerd's `response_total`, reported by the proxy of the serving pod.
     Linkerd,
     /// Consul service mesh: Envoy's `envoy_cluster_upstream_rq`, reported by the sidecar of the serving pod.
@@ -78,8 +80,9 @@ pub enum Pack {
 
 impl Pack {
     /// Every pack.
-    pub const ALL: [Pack; 8] = [
+    pub const ALL: [Pack; 9] = [
         Pack::Istio,
+        Pack::Ambient,
         Pack::Linkerd,
         Pack::Consul,
         Pack::Envoy,

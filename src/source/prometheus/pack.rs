@@ -74,6 +74,7 @@ static FILES: LazyLock<Vec<(Pack, Result<PackFile, String>)>> =
 const fn text(pack: Pack) -> &'static str {
     match pack {
         Pack::Istio => include_str!("../../../analysis/packs/istio.yaml"),
+        Pack::Ambient => include_str!("../../../analysis/packs/ambient.yaml"),
         Pack::Linkerd => include_str!("../../../analysis/packs/linkerd.yaml"),
         Pack::Consul => include_str!("../../../analysis/packs/consul.yaml"),
         Pack::Envoy => include_str!("../../../analysis/packs/envoy.yaml"),
