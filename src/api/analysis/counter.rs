@@ -44,7 +44,50 @@ pub enum Builtin {
 #[serde(rename_all = "camelCase")]
 pub struct PrometheusCounter {
     /// A selector of counter series with the labels `namespace` and `pod`, for example
-    /// `http_requests_total{code=~"5..",app="{{args.app}}"}`. No functions: Glidepath computes the increments.
+    /// `http_requests_total{code=~"5..",app="{{args.app}}"}`, or with quoted names `{"http.requests", "code"=~"5.."}`.
+    /// No functions: Glidepath computes the increments.
     #[schemars(length(min = 1, max = 2048))]
     pub counter: String,
+    /// The label that holds the name of the serving pod, for example `exported_pod`. Default `pod`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub pod_label: Option<String>,
+    /// The label that holds that pod's namespace, for example `exported_namespace`. Default `namespace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub namespace_label: Option<String>,
+}
+
+impl PrometheusCounter {
+    /// A selector whose series have the usual labels.
+    pub fn of(selector: &str) -> Self {
+        PrometheusCounter { counter: selector.to_owned(), ..PrometheusCounter::default() }
+    }
+
+    /// The label with the pod's name.
+    pub fn pod_label(&self) -> &str {
+        self.pod_label.as_deref().unwrap_or("pod")
+    }
+
+    /// The label with the pod's namespace.
+    pub fn namespace_label(&self) -> &str {
+        self.namespace_label.as_deref().unwrap_or("namespace")
+    }
+
+    /// Labels that cannot be ones, with their field.
+    pub fn problems(&self) -> Vec<(&'static str, &'static str)> {
+        let wrong = |label: &Option<String>| {
+            label.as_ref().is_some_and(|label| label.is_empty() || label.chars().any(char::is_control))
+        };
+        let mut problems = Vec::new();
+        for (field, label) in [("podLabel", &self.pod_label), ("namespaceLabel", &self.namespace_label)] {
+            if wrong(label) {
+                problems.push((field, "is not a label's name; remove it for the default"));
+            }
+        }
+        if self.pod_label() == self.namespace_label() {
+            problems.push(("podLabel", "is the same label as namespaceLabel"));
+        }
+        problems
+    }
 }

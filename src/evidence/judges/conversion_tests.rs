@@ -39,7 +39,7 @@ const fn both(kc: u64, nc: u64, kb: u64, nb: u64) -> Window {
 }
 
 fn counter(text: &str) -> Counter {
-    Counter { builtin: None, prometheus: Some(PrometheusCounter { counter: text.into() }) }
+    Counter { builtin: None, prometheus: Some(PrometheusCounter::of(text)) }
 }
 
 fn goal() -> Metric {

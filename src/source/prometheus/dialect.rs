@@ -18,6 +18,9 @@ impl Dialect for PromQl {
         match (&counter.builtin, &counter.prometheus) {
             (Some(_), None) => Ok(()),
             (None, Some(own)) => {
+                if let Some((field, problem)) = own.problems().first() {
+                    return Err(format!("prometheus.{field}: {problem}"));
+                }
                 Selector::parse(&own.counter).map(drop).map_err(|error| format!("prometheus.counter: {error}"))
             }
             _ => Err(PromqlError::NoCounter.to_string()),

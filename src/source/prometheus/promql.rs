@@ -14,10 +14,10 @@
 
 use super::{
     pack::{ArmKind, ArmsBy, Report, Side, pack_file},
-    selector::{Selector, SelectorError},
+    selector::{Selector, SelectorError, in_string, label_name},
 };
 use crate::{
-    api::analysis::{Arms, Builtin, Counter},
+    api::analysis::{Arms, Builtin, Counter, PrometheusCounter},
     evidence::{Answer, ArmCounts, IncrementsQuery},
 };
 
@@ -123,6 +123,8 @@ struct Series {
     side: Side,
     selectors: Vec<String>,
     witness: String,
+    /// The label with the name of the pod that counts, as PromQL writes it.
+    pod: String,
 }
 
 fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> {
@@ -160,7 +162,8 @@ struct ArmMatchers {
 
 /// Gives every series its arm: `namespace/ReplicaSet`, or `service.namespace`.
 fn named(by: &ArmsBy, series: &str) -> String {
-    let (label, namespace) = (&by.label, by.namespace_label.as_deref().unwrap_or("namespace"));
+    // They are in strings here: a quote or a backslash in a label's name would end one.
+    let (label, namespace) = (in_string(&by.label), in_string(by.namespace_label.as_deref().unwrap_or("namespace")));
     match by.by {
         ArmKind::Workload => format!(r#"label_join({series}, "arm", "/", "{namespace}", "{label}")"#),
         // A pod is called like its ReplicaSet and five characters more.
@@ -176,7 +179,7 @@ fn named(by: &ArmsBy, series: &str) -> String {
 /// Gives the pods that a regular expression matches an arm of their own.
 fn chosen(by: &ArmsBy, series: &str, pods: &str) -> String {
     let label = if by.by == ArmKind::Pod { by.label.as_str() } else { "pod" };
-    format!("label_replace({series}, \"arm\", \"{CHOSEN_PODS}\", \"{label}\", {})", quoted(pods))
+    format!("label_replace({series}, \"arm\", \"{CHOSEN_PODS}\", \"{}\", {})", in_string(label), quoted(pods))
 }
 
 /// A string of PromQL, whose escapes are Go's.
@@ -187,11 +190,15 @@ fn quoted(text: &str) -> String {
 /// A builtin counter is the pack's; a counter of the user's own lies on the serving pods.
 fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Counted, PromqlError> {
     if let Some(own) = &counter.prometheus {
-        let by = ArmsBy { by: ArmKind::Pod, label: "pod".to_owned(), namespace_label: Some("namespace".to_owned()) };
+        let label = own.pod_label().to_owned();
+        let by = ArmsBy { by: ArmKind::Pod, label, namespace_label: Some(own.namespace_label().to_owned()) };
         // The total of the same pods is the better witness: it has series before the first bad event.
-        let witness = query.total.prometheus.as_ref().unwrap_or(own).counter.clone();
-        let series = Series { side: Side::Server, selectors: vec![own.counter.clone()], witness };
-        return Ok(Counted { by, reports: vec![series] });
+        let labels = |counter: &&PrometheusCounter| {
+            counter.pod_label() == own.pod_label() && counter.namespace_label() == own.namespace_label()
+        };
+        let witness = query.total.prometheus.as_ref().filter(labels).unwrap_or(own).counter.clone();
+        let (selectors, pod) = (vec![own.counter.clone()], label_name(own.pod_label()));
+        return Ok(Counted { by, reports: vec![Series { side: Side::Server, selectors, witness, pod }] });
     }
     if counter.builtin.is_none() {
         return Err(PromqlError::NoCounter);
@@ -202,6 +209,7 @@ fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Coun
         side: report.side,
         selectors: if errors { report.errors.clone() } else { report.requests.clone() },
         witness: report.witness.clone(),
+        pod: "pod".to_owned(),
     };
     Ok(Counted { by: file.arms.clone(), reports: file.reports.iter().map(series).collect() })
 }
@@ -211,21 +219,25 @@ fn bad_counter(counter: &Counter, bad: bool) -> bool {
     counter.builtin.map_or(bad, |builtin| builtin == Builtin::Errors)
 }
 
+/// A selector of the arms' series alone.
+fn bound(by: &ArmsBy, place: &ArmMatchers, text: &str) -> Result<String, PromqlError> {
+    let mut selector = Selector::parse(text)?;
+    if let Some(label) = &by.namespace_label {
+        selector.push(&format!(r#"{}=~"{}""#, label_name(label), place.namespaces));
+    }
+    selector.push(&format!(r#"{}=~"{}""#, label_name(&by.label), place.arms));
+    Ok(selector.to_string())
+}
+
 fn series_text(
     query: &IncrementsQuery,
     by: &ArmsBy,
     series: &Series,
     place: &ArmMatchers,
 ) -> Result<String, PromqlError> {
-    let bound = |text: &str| -> Result<String, PromqlError> {
-        let mut selector = Selector::parse(text)?;
-        if let Some(label) = &by.namespace_label {
-            selector.push(&format!(r#"{label}=~"{}""#, place.namespaces));
-        }
-        selector.push(&format!(r#"{}=~"{}""#, by.label, place.arms));
-        Ok(selector.to_string())
-    };
+    let bound = |text: &str| bound(by, place, text);
     let window = query.window_seconds;
+    let pod = &series.pod;
     let witness = bound(&series.witness)?;
     let mut parts = Vec::new();
     for selector in &series.selectors {
@@ -233,7 +245,7 @@ fn series_text(
         let born = if query.whole_pods {
             format!("({m} unless {m} offset {window}s)")
         } else {
-            format!("(({m} unless {m} offset {window}s) and on (pod) group by (pod) ({witness} offset {window}s))")
+            format!("(({m} unless {m} offset {window}s) and on ({pod}) group by ({pod}) ({witness} offset {window}s))")
         };
         parts.push(format!("({m} - {m} offset {window}s >= 0) or ({m} < ({m} offset {window}s) / 2) or {born}"));
     }
@@ -242,10 +254,8 @@ fn series_text(
         return Ok(grown);
     }
     // Warm-up is per serving pod. A caller cannot see pods: there an arm is warm once this caller knew it that long ago.
-    let (on, ago) = (
-        if series.side == Side::Server { "pod".to_owned() } else { format!("pod, {}", by.label) },
-        query.warm_up_seconds,
-    );
+    let (on, ago) =
+        (if series.side == Side::Server { pod.clone() } else { format!("{pod}, {}", by.label) }, query.warm_up_seconds);
     Ok(format!("({grown} and on ({on}) group by ({on}) ({witness} offset {ago}s))"))
 }
 
@@ -278,7 +288,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::api::analysis::{Pack, PrometheusCounter};
+    use crate::api::analysis::Pack;
 
     pub(super) fn query(pack: Pack) -> IncrementsQuery {
         let builtin = |builtin| Counter { builtin: Some(builtin), prometheus: None };
@@ -303,8 +313,7 @@ mod tests {
     }
 
     fn own_counters() -> IncrementsQuery {
-        let own =
-            |counter: &str| Counter { builtin: None, prometheus: Some(PrometheusCounter { counter: counter.into() }) };
+        let own = |counter: &str| Counter { builtin: None, prometheus: Some(PrometheusCounter::of(counter)) };
         let (bad, total) = (own(r#"orders_total{outcome="lost"}"#), own("orders_total"));
         IncrementsQuery { bad, total, warm_up_seconds: 0, ..query(Pack::Istio) }
     }
@@ -329,7 +338,7 @@ mod tests {
             serde_yaml::from_str(include_str!("../../../tests/vectors/increments.promtool.yml")).unwrap();
         let proved = vectors["tests"][0]["promql_expr_test"][0]["expr"].as_str().unwrap();
         let mut query = query(Pack::Application);
-        query.total = Counter { builtin: None, prometheus: Some(PrometheusCounter { counter: "req".into() }) };
+        query.total = Counter { builtin: None, prometheus: Some(PrometheusCounter::of("req")) };
         query.warm_up_seconds = 0;
         let matchers = r#"{namespace=~"shop",pod=~"checkout-k3v9x2m1qa-.*|checkout-b7d0c41hze-.*"}"#;
         let text = increments(&[&query]).unwrap().total.replace(matchers, "");
@@ -353,6 +362,30 @@ mod tests {
                 assert!(ours.iter().any(|text| *text == proved["expr"].as_str().unwrap()), "{proved:?}");
             }
         }
+    }
+
+    /// Counters of a federation or a gateway name the serving pod in another label, and OpenTelemetry's names have dots.
+    #[test]
+    fn own_counters_name_the_pod_in_any_label() {
+        let own = |counter: &str, pod: &str, namespace: &str| {
+            let labels = (Some(pod.to_owned()), Some(namespace.to_owned()));
+            let own =
+                PrometheusCounter { pod_label: labels.0, namespace_label: labels.1, ..PrometheusCounter::of(counter) };
+            Counter { builtin: None, prometheus: Some(own) }
+        };
+        let (bad, total) = (r#"{"http.requests","code"=~"5.."}"#, r#"{"http.requests"}"#);
+        let otel = IncrementsQuery {
+            bad: own(bad, "k8s.pod.name", "k8s.namespace.name"),
+            total: own(total, "k8s.pod.name", "k8s.namespace.name"),
+            ..query(Pack::Istio)
+        };
+        insta::assert_snapshot!("own_counters_with_quoted_names", shown(&otel));
+        let exported = IncrementsQuery { total: own("all", "exported_pod", "exported_namespace"), ..otel };
+        let text = increments(&[&exported]).unwrap();
+        assert!(text.total.contains(r#"all{exported_namespace=~"shop",exported_pod=~"checkout-"#), "{}", text.total);
+        assert!(text.total.contains("and on (exported_pod) group by (exported_pod) (all{"), "{}", text.total);
+        assert!(!text.bad.contains("exported_pod"), "a counter with other labels is no witness: {}", text.bad);
+        assert_eq!(arm_names(&exported).unwrap().0, "shop/checkout-k3v9x2m1qa");
     }
 
     #[test]

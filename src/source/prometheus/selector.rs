@@ -1,11 +1,15 @@
-//! PromQL series selectors, as far as matchers can be added to them: `name{matchers}`.
+//! PromQL series selectors, as far as matchers can be added to them: `name{matchers}`, and with the quoted names of
+//! Prometheus 3: `{"http.requests", "k8s.pod.name"="x"}`.
 
 use std::fmt;
+
+/// What ends a string.
+const QUOTES: [char; 3] = ['"', '\'', '`'];
 
 /// Why a text is not a plain series selector.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`{0}` is not a series selector; write name{{label=\"value\"}} without functions, ranges or offsets: Glidepath computes the increments"
+    "`{0}` is not a series selector; write name{{label=\"value\"}}, or with dots {{\"name\",\"label\"=\"value\"}}, without functions, ranges or offsets: Glidepath computes the increments"
 )]
 pub struct SelectorError(pub String);
 
@@ -13,6 +17,7 @@ pub struct SelectorError(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector {
     name: String,
+    /// Between the braces: matchers, and the metric's name if it is quoted.
     matchers: Vec<String>,
 }
 
@@ -28,8 +33,10 @@ impl Selector {
             _ => rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(wrong)?,
         };
         let matchers = split_matchers(inner).ok_or_else(wrong)?;
-        let plain = matchers.iter().all(|matcher| is_matcher(matcher));
-        if !is_name(name) || !plain || (name.is_empty() && matchers.is_empty()) {
+        let quoted_names = matchers.iter().filter(|part| is_quoted_name(part)).count();
+        let plain = matchers.iter().all(|part| is_quoted_name(part) || is_matcher(part));
+        let names = quoted_names + usize::from(!name.is_empty());
+        if !is_name(name) || !plain || names > 1 || (name.is_empty() && matchers.is_empty()) {
             return Err(wrong());
         }
         Ok(Selector { name: name.to_owned(), matchers })
@@ -51,6 +58,17 @@ impl fmt::Display for Selector {
     }
 }
 
+/// A label as PromQL names it: in quotes where it holds more than letters, digits and `_`.
+pub fn label_name(label: &str) -> String {
+    let plain = is_name(label) && !label.is_empty() && !label.contains(':');
+    if plain { label.to_owned() } else { format!("\"{}\"", in_string(label)) }
+}
+
+/// A text as it stands between double quotes.
+pub fn in_string(text: &str) -> String {
+    text.replace('\\', r"\\").replace('"', r#"\""#)
+}
+
 /// Parts between commas outside of strings; `None` when a string does not end or a brace is outside of one.
 fn split_matchers(inner: &str) -> Option<Vec<String>> {
     let (mut parts, mut part, mut quote, mut escape) = (Vec::new(), String::new(), None, false);
@@ -60,7 +78,7 @@ fn split_matchers(inner: &str) -> Option<Vec<String>> {
             Some('"' | '\'') if letter == '\\' => escape = true,
             Some(open) if letter == open => quote = None,
             Some(_) => {}
-            None if matches!(letter, '"' | '\'' | '`') => quote = Some(letter),
+            None if QUOTES.contains(&letter) => quote = Some(letter),
             None if matches!(letter, '{' | '}') => return None,
             None if letter == ',' => {
                 parts.push(std::mem::take(&mut part));
@@ -76,15 +94,45 @@ fn split_matchers(inner: &str) -> Option<Vec<String>> {
     quote.is_none().then(|| parts.iter().map(|part| part.trim().to_owned()).collect())
 }
 
+/// `label="value"` or `"label"="value"`, with any of the four operators.
 fn is_matcher(text: &str) -> bool {
-    let Some(at) = text.find(['=', '!']) else { return false };
-    let (label, rest) = text.split_at(at);
-    let value =
-        ["=~", "!~", "!=", "="].iter().find_map(|operator| rest.strip_prefix(operator)).unwrap_or_default().trim();
-    let quoted =
-        ['"', '\'', '`'].iter().any(|quote| value.len() >= 2 && value.starts_with(*quote) && value.ends_with(*quote));
-    let label = label.trim();
-    !label.is_empty() && is_name(label) && quoted
+    let Some(rest) = after_label(text) else { return false };
+    let value = ["=~", "!~", "!=", "="].iter().find_map(|operator| rest.strip_prefix(operator)).unwrap_or_default();
+    is_string(value.trim())
+}
+
+/// What stands behind the label's name.
+fn after_label(text: &str) -> Option<&str> {
+    if let Some(end) = string_end(text) {
+        return (end > 2).then(|| text[end..].trim_start());
+    }
+    let (label, rest) = text.split_at(text.find(['=', '!'])?);
+    let label = label.trim_end();
+    (!label.is_empty() && is_name(label)).then_some(rest)
+}
+
+/// The metric's name in quotes: a string alone, and not an empty one.
+fn is_quoted_name(text: &str) -> bool {
+    is_string(text) && text.len() > 2
+}
+
+fn is_string(text: &str) -> bool {
+    string_end(text) == Some(text.len())
+}
+
+/// Where the string ends that a text begins with.
+fn string_end(text: &str) -> Option<usize> {
+    let open = text.chars().next().filter(|first| QUOTES.contains(first))?;
+    let mut escape = false;
+    for (at, letter) in text.char_indices().skip(1) {
+        match letter {
+            _ if escape => escape = false,
+            '\\' if open != '`' => escape = true,
+            letter if letter == open => return Some(at + letter.len_utf8()),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn is_name(text: &str) -> bool {
@@ -103,6 +151,10 @@ mod tests {
             (r#"a:b{c="d"}"#, r#"a:b{c="d",pod="x"}"#),
             (r#"a{c=~"x{2},\"y",d!='e', }"#, r#"a{c=~"x{2},\"y",d!='e',pod="x"}"#),
             (r#"{__name__="a"}"#, r#"{__name__="a",pod="x"}"#),
+            (r#"{"http.requests"}"#, r#"{"http.requests",pod="x"}"#),
+            (r#"{"a=b,{", "k8s.pod.name" =~ "y"}"#, r#"{"a=b,{","k8s.pod.name" =~ "y",pod="x"}"#),
+            (r#"a{"label.with=dots"!="b"}"#, r#"a{"label.with=dots"!="b",pod="x"}"#),
+            (r#"{code='5',"http.\"x\""}"#, r#"{code='5',"http.\"x\"",pod="x"}"#),
         ] {
             let mut selector = Selector::parse(text).unwrap();
             selector.push(r#"pod="x""#);
@@ -125,8 +177,24 @@ mod tests {
             "a{b=\"c\"}[5m]",
             "a or b",
             "a{b=\"c\"} or a{d=\"e\"}",
+            "http.requests{a=\"b\"}",
+            "a{\"b\"}",
+            "{\"a\",\"b\"}",
+            "{\"\"}",
+            "{\"\"=\"a\"}",
+            "{\"a\"b=\"c\"}",
+            "{\"a\" or \"b\"}",
+            "{\"a\"=b}",
+            "{a=\"b\" or c=\"d\"}",
         ] {
             assert!(Selector::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_are_quoted_where_they_have_to_be() {
+        for (label, name) in [("pod", "pod"), ("k8s.pod.name", r#""k8s.pod.name""#), ("a\"b\\", r#""a\"b\\""#)] {
+            assert_eq!(label_name(label), name);
         }
     }
 }
