@@ -1,20 +1,24 @@
 //! Metrics and their judges: templates, and the AnalysisRuns that apply them.
 
+mod auth;
 mod conversion;
 mod counter;
+mod header;
 mod metric;
 mod prometheus;
 mod run;
 mod settings;
 mod template;
 
+pub use auth::{
+    Auth, AwsSecretRef, BasicAuth, BasicSecretRef, BearerAuth, CertificateSecretRef, OAuth2, OAuth2SecretRef, ONE_AUTH,
+    SecretKeyRef, SigV4, Tls,
+};
 pub use conversion::ConversionMetric;
 pub use counter::{Builtin, Counter, PrometheusCounter};
+pub use header::Header;
 pub use metric::{Metric, ONE_JUDGE, RatioMetric, RatioPass, ThresholdMetric};
-pub use prometheus::{
-    BasicAuth, BasicSecretRef, BearerAuth, NO_USERINFO, ONE_AUTH, Prometheus, PrometheusAuth, PrometheusOwner,
-    PrometheusTls, RunPrometheus, SecretKeyRef,
-};
+pub use prometheus::{NO_USERINFO, Prometheus, PrometheusOwner, RunPrometheus};
 pub use run::{
     AnalysisRun, AnalysisRunSpec, AnalysisRunStatus, Arms, Measurement, MetricStatus, RunPhase, ShareStatus,
     ShareVerdict, Verdict,

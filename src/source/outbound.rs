@@ -26,10 +26,19 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub enum Purpose {
     /// A gate of a Rollout.
     Gate,
-    /// The Prometheus that a Rollout names.
+    /// A metrics server that a Rollout or a template names, at a path of ours.
     Prometheus,
+    /// A URL of the user's own with its path: a `web` metric's, or one that issues tokens. As a gate it may act.
+    Web,
     /// An address set by the operator of this process: it may be anywhere, and uses the environment's proxies.
     Own,
+}
+
+impl Purpose {
+    /// Whether the path is the user's, so that the request may do more than read.
+    fn may_act(self) -> bool {
+        matches!(self, Purpose::Gate | Purpose::Web)
+    }
 }
 
 /// Why no client can be made.
@@ -114,14 +123,14 @@ impl Outbound {
         if purpose == Purpose::Own || self.lists(&host, url.port_or_known_default()) {
             return Ok(url);
         }
-        // A gate is asked to act: once there is a list it says where. Metrics are only read.
-        if purpose == Purpose::Gate && !self.allowed.is_empty() {
+        // It may act: once there is a list it says where. Metrics are only read.
+        if purpose.may_act() && !self.allowed.is_empty() {
             return Err(Denied::NotListed { host });
         }
         let what = match host.parse::<IpAddr>() {
             Ok(address) => unwelcome(purpose, address),
             Err(_) if host == "localhost" || host.ends_with(".localhost") => Some("a loopback address"),
-            Err(_) if purpose == Purpose::Gate && is_internal_name(&host) => Some("a name inside the cluster"),
+            Err(_) if purpose.may_act() && is_internal_name(&host) => Some("a name inside the cluster"),
             Err(_) => None,
         };
         what.map_or(Ok(url), |what| Err(Denied::Refused { host, what }))
@@ -172,7 +181,7 @@ fn covers(entry: &str, host: &str, port: Option<u16>) -> bool {
 
 /// What makes an address one that this purpose does not go to.
 fn unwelcome(purpose: Purpose, address: IpAddr) -> Option<&'static str> {
-    let inside = || (purpose == Purpose::Gate && is_internal(address)).then_some("an address inside the cluster");
+    let inside = || (purpose.may_act() && is_internal(address)).then_some("an address inside the cluster");
     if purpose == Purpose::Own { None } else { refused(address).or_else(inside) }
 }
 

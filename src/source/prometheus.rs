@@ -17,6 +17,7 @@ use self::{
     gather::{Asked, Gather},
 };
 use super::{
+    credentials::Unsent,
     outbound::{self, Outbound, Trouble},
     servers::{OwnPrometheus, Server, Servers},
 };
@@ -271,8 +272,10 @@ impl Asker {
         let (time, timeout) = (ask.at.as_second().to_string(), format!("{}ms", evaluation.as_millis()));
         let form = [("query", ask.text.as_str()), ("time", &time), ("timeout", &timeout)];
         let unreachable = |trouble: &Trouble| Failed::unreachable(server, trouble, self.times.request);
-        let sent = server.query(&form).send().await;
-        let response = sent.map_err(|error| unreachable(&outbound::trouble(&error)))?;
+        let response = server.query(&form).await.map_err(|unsent| match unsent {
+            Unsent::Credentials(error) => Failed::unauthenticated(error),
+            Unsent::Failed(error) => unreachable(&outbound::trouble(&error)),
+        })?;
         let status = response.status().as_u16();
         let body = outbound::bounded(response, LARGEST).await.map_err(|trouble| unreachable(&trouble))?;
         answer::read(Answerer { name: &server.name, remedy: server.remedy }, status, &body)
@@ -313,3 +316,7 @@ fn only_number(answer: &Result<Samples, Failed>) -> Result<Answer, SourceError> 
 #[cfg(test)]
 #[path = "prometheus_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "prometheus_auth_tests.rs"]
+mod auth_tests;

@@ -1,10 +1,10 @@
 //! Against a server that answers as Prometheus does.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+pub use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
-use serde_json::json;
-use wiremock::{
+pub use serde_json::json;
+pub use wiremock::{
     Mock, MockServer, Request, Respond, ResponseTemplate,
     matchers::{body_string_contains, method, path},
 };
@@ -12,8 +12,7 @@ use wiremock::{
 use super::*;
 use crate::{
     api::analysis::{
-        Arms, BasicAuth, BasicSecretRef, BearerAuth, Builtin, Counter, Pack, PrometheusAuth, PrometheusTls,
-        RunPrometheus, SecretKeyRef,
+        Arms, Auth, BasicAuth, BasicSecretRef, BearerAuth, Builtin, Counter, Pack, RunPrometheus, SecretKeyRef, Tls,
     },
     evidence::ArmCounts,
     ports::secrets::{SecretData, SecretError},
@@ -55,11 +54,11 @@ fn own(address: &str) -> PrometheusSource {
     PrometheusSource::new(Outbound::default(), Some(own), Arc::new(ShopSecrets))
 }
 
-fn named(address: &str) -> RunPrometheus {
+pub fn named(address: &str) -> RunPrometheus {
     RunPrometheus { address: address.to_owned(), ..RunPrometheus::default() }
 }
 
-async fn ask_in(
+pub async fn ask_in(
     source: &PrometheusSource,
     namespace: &str,
     prometheus: &RunPrometheus,
@@ -100,11 +99,11 @@ fn window_of(name: &str) -> Query {
     })
 }
 
-fn scalar(query: &str) -> Query {
+pub fn scalar(query: &str) -> Query {
     Query::Scalar { query: query.into(), at: Timestamp::from_second(1_700_000_010).unwrap() }
 }
 
-fn vector(samples: serde_json::Value) -> ResponseTemplate {
+pub fn vector(samples: serde_json::Value) -> ResponseTemplate {
     ResponseTemplate::new(200)
         .set_body_json(json!({"status": "success", "data": {"resultType": "vector", "result": samples}}))
 }
@@ -116,7 +115,7 @@ fn of_arms(canary: &str, stable: &str) -> ResponseTemplate {
     ]))
 }
 
-async fn answering(response: impl Respond + 'static) -> MockServer {
+pub async fn answering(response: impl Respond + 'static) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("POST")).and(path("/api/v1/query")).respond_with(response).mount(&server).await;
     server
@@ -345,14 +344,14 @@ async fn no_foreign_servers_words_are_told() {
     assert!(error.contains("bad_data): 1:5: parse [2J error xxx") && error.len() < 350, "{error}");
 }
 
-fn basic(secret: &str) -> PrometheusAuth {
+fn basic(secret: &str) -> Auth {
     let secret_ref = BasicSecretRef { name: secret.into(), ..BasicSecretRef::default() };
-    PrometheusAuth { basic: Some(BasicAuth { secret_ref }), bearer: None }
+    Auth { basic: Some(BasicAuth { secret_ref }), ..Auth::default() }
 }
 
-fn bearer(secret: &str, key: Option<&str>) -> PrometheusAuth {
+fn bearer(secret: &str, key: Option<&str>) -> Auth {
     let secret_ref = SecretKeyRef { name: secret.into(), key: key.map(str::to_owned) };
-    PrometheusAuth { bearer: Some(BearerAuth { secret_ref }), basic: None }
+    Auth { bearer: Some(BearerAuth { secret_ref }), ..Auth::default() }
 }
 
 /// H9: credentials are named, not written.
@@ -360,7 +359,7 @@ fn bearer(secret: &str, key: Option<&str>) -> PrometheusAuth {
 async fn credentials_come_from_secrets_of_the_runs_namespace() {
     let server = answering(vector(json!([{"metric": {}, "value": [1, "1"]}]))).await;
     let source = source();
-    let with = |auth: PrometheusAuth| RunPrometheus { auth: Some(auth), ..named(&server.uri()) };
+    let with = |auth: Auth| RunPrometheus { auth: Some(auth), ..named(&server.uri()) };
     for (auth, sent) in [(basic("prom"), "Basic cmVhZGVyOmh1bnRlcjI="), (bearer("prom", None), "Bearer t0ken")] {
         assert!(ask_in(&source, "shop", &with(auth), &[scalar("a")]).await[0].is_ok());
         let asked = server.received_requests().await.unwrap();
@@ -377,14 +376,14 @@ async fn credentials_come_from_secrets_of_the_runs_namespace() {
         ),
         ("shop", bearer("prom", Some("missing")), "Secret shop/prom has no key missing"),
         ("shop", bearer("prom", Some("odd")), "a credential of analysis.prometheus contains a line break"),
-        ("shop", PrometheusAuth::default(), "set exactly one of basic and bearer"),
+        ("shop", Auth::default(), "set exactly one of basic, bearer, oauth2 and sigv4"),
     ] {
         let error = ask_in(&source, namespace, &with(auth), &[scalar("a")]).await.remove(0).unwrap_err();
         assert_eq!(error.fault, Fault::Denied, "{error}");
         assert!(error.message.contains(why) && !error.message.contains("hunter2"), "{error}");
     }
     let ca_secret_ref = Some(SecretKeyRef { name: "ca".into(), key: None });
-    let tls = Some(PrometheusTls { ca_secret_ref, server_name: None });
+    let tls = Some(Tls { ca_secret_ref, ..Tls::default() });
     let error = error_of(&source, &RunPrometheus { tls, ..named("https://127.0.0.1:1") }).await;
     assert!(error.message.contains("its CA is not a PEM certificate"), "{error}");
     let published = error_of(&source, &named("http://admin:hunter2@127.0.0.1:1")).await.message;
@@ -396,7 +395,7 @@ async fn credentials_come_from_secrets_of_the_runs_namespace() {
 #[tokio::test]
 async fn a_server_under_another_name_is_where_its_address_says() {
     let server = answering(vector(json!([{"metric": {}, "value": [1, "1"]}]))).await;
-    let tls = Some(PrometheusTls { ca_secret_ref: None, server_name: Some("prometheus.internal".into()) });
+    let tls = Some(Tls { server_name: Some("prometheus.internal".into()), ..Tls::default() });
     let prometheus = RunPrometheus { tls, ..named(&server.uri()) };
     assert!(ask_in(&source(), "shop", &prometheus, &[scalar("a")]).await[0].is_ok());
     let asked = server.received_requests().await.unwrap();

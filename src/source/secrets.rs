@@ -52,7 +52,7 @@ impl Seen {
                 data
             }
         };
-        data.map_err(|error| SourceError::new(Fault::Denied, format!("cannot authenticate to Prometheus: {error}")))
+        data.map_err(|error| SourceError::new(Fault::Denied, format!("cannot authenticate: {error}")))
     }
 
     /// One value of a Secret.
@@ -64,7 +64,7 @@ impl Seen {
 /// One of a Secret's values.
 pub fn value_of(data: &SecretData, namespace: &str, name: &str, key: &str) -> Result<Vec<u8>, SourceError> {
     let missing = || {
-        let message = format!("cannot authenticate to Prometheus: Secret {namespace}/{name} has no key {key}");
+        let message = format!("cannot authenticate: Secret {namespace}/{name} has no key {key}");
         SourceError::new(Fault::Denied, message)
     };
     data.get(key).cloned().ok_or_else(missing)

@@ -1,24 +1,29 @@
-//! From what a run names to a server that can be asked: its URL as the policy permits it, its credentials, a client
-//! that checks its certificate. All of it is reloaded within seconds, so that a rotated password needs no restart.
+//! From what a run names to a Prometheus that can be asked: its URL as the policy permits it, its credentials, a client
+//! that checks its certificate.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
-use reqwest::{Client, RequestBuilder, Url, header::HOST};
+use reqwest::{
+    Client, Response, Url,
+    header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue},
+};
 
 use super::{
-    outbound::{Denied, Outbound, Purpose, SetUpError},
-    secrets::{Seen, trimmed, value_of},
+    access::{Access, Reader},
+    clients::ClientKey,
+    credentials::{self, Credentials, Unsent},
+    outbound::{Denied, Outbound, Purpose},
+    secrets::trimmed,
     trust,
 };
 use crate::{
     api::{
         address::{self, shown},
-        analysis::{PrometheusAuth, PrometheusOwner, PrometheusTls},
+        analysis::{PrometheusOwner, RunPrometheus},
     },
     ports::{
         secrets::Secrets,
@@ -26,8 +31,10 @@ use crate::{
     },
 };
 
-/// Clients kept: one for each CA and server name in use.
-const CLIENTS: usize = 64;
+/// Where a Rollout names its Prometheus.
+const FIELD: &str = "analysis.prometheus";
+/// The header that names a tenant of Mimir and Cortex.
+const TENANT: &str = "x-scope-orgid";
 /// The largest file with credentials or certificates, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
 
@@ -84,13 +91,6 @@ impl OwnPrometheus {
     }
 }
 
-/// How we say who we are. It has no `Debug`, so that nothing shows it.
-#[derive(Clone)]
-enum Credentials {
-    Basic { username: String, password: String },
-    Bearer(String),
-}
-
 /// A server that can be asked.
 pub struct Server {
     /// Tells servers apart whose questions may not be asked together.
@@ -105,41 +105,31 @@ pub struct Server {
     query: Url,
     /// The host that is asked for when the certificate has another name.
     host: Option<String>,
+    headers: HeaderMap,
+    /// What Thanos is asked to do when a store is down.
+    partial_response: Option<bool>,
     credentials: Option<Credentials>,
 }
 
 impl Server {
-    /// A POST of one query.
-    pub fn query(&self, form: &[(&str, &str)]) -> RequestBuilder {
-        let request = self.client.post(self.query.clone()).form(form);
+    /// The answer to one query.
+    pub async fn query(&self, form: &[(&str, &str)]) -> Result<Response, Unsent> {
+        let mut form = form.to_vec();
+        let partial = self.partial_response.map(|partial| partial.to_string());
+        form.extend(partial.iter().map(|partial| ("partial_response", partial.as_str())));
+        let request = self.client.post(self.query.clone()).headers(self.headers.clone()).form(&form);
         let request = match &self.host {
             Some(host) => request.header(HOST, host),
             None => request,
         };
-        match &self.credentials {
-            Some(Credentials::Basic { username, password }) => request.basic_auth(username, Some(password)),
-            Some(Credentials::Bearer(token)) => request.bearer_auth(token),
-            None => request,
-        }
+        credentials::send(request, self.credentials.as_ref()).await
     }
 }
 
 /// The servers that runs name.
 pub struct Servers {
-    outbound: Outbound,
+    access: Access,
     own: Option<OwnPrometheus>,
-    secrets: Seen,
-    timeout: Duration,
-    clients: Mutex<HashMap<ClientKey, Client>>,
-}
-
-/// What makes a client another one.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct ClientKey {
-    purpose: Purpose,
-    ca: Option<Vec<u8>>,
-    /// The host behind another name.
-    instead: Option<String>,
 }
 
 /// A server as it is named, before anything is looked up.
@@ -149,12 +139,13 @@ struct NamedServer {
     key: String,
     name: String,
     remedy: &'static str,
+    origin: String,
 }
 
 impl Servers {
     /// Servers under a policy; a question takes `timeout` at the most.
     pub fn new(outbound: Outbound, own: Option<OwnPrometheus>, secrets: Arc<dyn Secrets>, timeout: Duration) -> Self {
-        Servers { outbound, own, secrets: Seen::new(secrets), timeout, clients: Mutex::default() }
+        Servers { access: Access::new(outbound, secrets, timeout), own }
     }
 
     /// The server of a run.
@@ -171,7 +162,7 @@ impl Servers {
         let wanted = asking.prometheus;
         // A run of an older release has the controller's address, and a Rollout may name it too.
         let own = self.own.as_ref().filter(|own| {
-            let plain = wanted.auth.is_none() && wanted.tls.is_none();
+            let plain = is_plain(wanted);
             let same = own.address.trim_end_matches('/') == wanted.address.trim_end_matches('/');
             wanted.source == PrometheusOwner::Controller || same && plain
         });
@@ -179,10 +170,8 @@ impl Servers {
             let remedy = "check the controller's --prometheus; 'glidepath doctor --prometheus' does";
             let name = "the controller's Prometheus".to_owned();
             let url = self.url(Purpose::Own, &own.address).map_err(|denied| forbidden(&name, &denied, remedy))?;
-            return Ok((
-                NamedServer { purpose: Purpose::Own, url, key: "controller".to_owned(), name, remedy },
-                Some(own),
-            ));
+            let (key, origin) = ("controller".to_owned(), url.origin().ascii_serialization());
+            return Ok((NamedServer { purpose: Purpose::Own, url, key, name, remedy, origin }, Some(own)));
         }
         if wanted.source == PrometheusOwner::Controller {
             let message = "the controller has no Prometheus; set its --prometheus, or analysis.prometheus.address";
@@ -191,17 +180,14 @@ impl Servers {
         let remedy = "check spec.analysis.prometheus.address";
         let name = format!("Prometheus at {}", shown(&wanted.address));
         let url = self.url(Purpose::Prometheus, &wanted.address).map_err(|denied| forbidden(&name, &denied, remedy))?;
-        let key = if wanted.auth.is_none() && wanted.tls.is_none() {
-            url.to_string()
-        } else {
-            format!("{url} {} {:?} {:?}", asking.namespace, wanted.auth, wanted.tls)
-        };
-        Ok((NamedServer { purpose: Purpose::Prometheus, url, key, name, remedy }, None))
+        let key = if is_plain(wanted) { url.to_string() } else { format!("{url} {} {wanted:?}", asking.namespace) };
+        let origin = url.origin().ascii_serialization();
+        Ok((NamedServer { purpose: Purpose::Prometheus, url, key, name, remedy, origin }, None))
     }
 
     /// The address of queries. A question mark or a fragment in a base URL would make it another path's.
     fn url(&self, purpose: Purpose, base: &str) -> Result<Url, Denied> {
-        let mut url = self.outbound.permit(purpose, base)?;
+        let mut url = self.access.outbound().permit(purpose, base)?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err(Denied::NoUrl);
         }
@@ -230,95 +216,60 @@ impl Servers {
             Some(path) => Some(read(path).await?),
             None => None,
         };
-        self.server(named, credentials, ca, None)
+        let cannot = |why: String| SourceError::new(Fault::Denied, format!("cannot query {}: {why}", named.name));
+        let key = ClientKey { purpose: named.purpose, ca, identity: None, instead: None };
+        let client = self.access.client(key).map_err(cannot)?;
+        Ok(named.server(client, credentials))
     }
 
-    async fn of_rollout(&self, named: NamedServer, asking: &Asking<'_>) -> Result<Server, SourceError> {
-        let credentials = match &asking.prometheus.auth {
-            Some(auth) => Some(self.credentials(asking.namespace, auth).await?),
-            None => None,
-        };
-        let tls = asking.prometheus.tls.clone().unwrap_or_default();
-        let ca = match &tls.ca_secret_ref {
-            Some(ca) => {
-                let key = ca.key.as_deref().unwrap_or("ca.crt");
-                Some(self.secrets.value(asking.namespace, &ca.name, key).await?)
-            }
-            None => None,
-        };
-        self.server(named, credentials, ca, Some(&tls))
-    }
-
-    async fn credentials(&self, namespace: &str, auth: &PrometheusAuth) -> Result<Credentials, SourceError> {
-        match (&auth.basic, &auth.bearer) {
-            (Some(basic), None) => {
-                let of = &basic.secret_ref;
-                let all = self.secrets.read(namespace, &of.name).await?;
-                let text = |key: &Option<String>, usual: &str| {
-                    value_of(&all, namespace, &of.name, key.as_deref().unwrap_or(usual))
-                        .and_then(|value| text_of(&value))
-                };
-                let username = text(&of.username_key, "username")?;
-                Ok(Credentials::Basic { username, password: text(&of.password_key, "password")? })
-            }
-            (None, Some(bearer)) => {
-                let key = bearer.secret_ref.key.as_deref().unwrap_or("token");
-                let token = self.secrets.value(namespace, &bearer.secret_ref.name, key).await?;
-                Ok(Credentials::Bearer(text_of(&token)?))
-            }
-            _ => Err(SourceError::new(
-                Fault::Denied,
-                "analysis.prometheus.auth: set exactly one of basic and bearer".into(),
-            )),
+    async fn of_rollout(&self, mut named: NamedServer, asking: &Asking<'_>) -> Result<Server, SourceError> {
+        let (reader, prometheus) = (Reader { namespace: asking.namespace, field: FIELD }, asking.prometheus);
+        let mut headers = self.access.headers(reader, &prometheus.headers).await?;
+        if let Some(tenant) = &prometheus.tenant {
+            let wrong = |_| SourceError::new(Fault::Denied, format!("{FIELD}.tenant is not the value of a header"));
+            headers.insert(TENANT, HeaderValue::from_str(tenant).map_err(wrong)?);
         }
-    }
-
-    fn server(
-        &self,
-        named: NamedServer,
-        credentials: Option<Credentials>,
-        ca: Option<Vec<u8>>,
-        tls: Option<&PrometheusTls>,
-    ) -> Result<Server, SourceError> {
-        let NamedServer { purpose, url: mut query, key, name, remedy } = named;
-        let origin = query.origin().ascii_serialization();
-        let cannot = |what: &str| SourceError::new(Fault::Denied, format!("cannot query {name}: {what}"));
+        let credentials = match &prometheus.auth {
+            Some(auth) => Some(self.access.credentials(reader, auth).await?),
+            None => None,
+        };
+        if credentials.is_some() {
+            headers.remove(AUTHORIZATION);
+        }
         let (mut host, mut instead) = (None, None);
-        if let Some(server_name) = tls.and_then(|tls| tls.server_name.as_deref()) {
-            let real = query.host_str().unwrap_or_default().to_owned();
-            host = Some(query.port().map_or_else(|| real.clone(), |port| format!("{real}:{port}")));
+        let server_name = prometheus.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+        if let Some(server_name) = server_name {
+            let real = named.url.host_str().unwrap_or_default().to_owned();
+            host = Some(named.url.port().map_or_else(|| real.clone(), |port| format!("{real}:{port}")));
             instead = Some(real.trim_matches(['[', ']']).to_owned());
-            query.set_host(Some(server_name)).map_err(|_| cannot("tls.serverName is not a host name"))?;
+            let wrong = |_| {
+                let message = format!("cannot query {}: tls.serverName is not a host name", named.name);
+                SourceError::new(Fault::Denied, message)
+            };
+            named.url.set_host(Some(server_name)).map_err(wrong)?;
         }
-        let client = self.client(ClientKey { purpose, ca, instead }).map_err(|why| cannot(&why))?;
-        Ok(Server { key, origin, name, remedy, client, query, host, credentials })
+        let client = self.access.client_for(reader, named.purpose, prometheus.tls.as_ref(), instead).await?;
+        let partial_response = prometheus.partial_response;
+        Ok(Server { host, headers, partial_response, ..named.server(client, credentials) })
     }
+}
 
-    fn client(&self, key: ClientKey) -> Result<Client, String> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = clients.get(&key) {
-            return Ok(known.clone());
-        }
-        let builder = match &key.ca {
-            Some(pem) => trust::trusting(pem).ok_or("its CA is not a PEM certificate")?,
-            None => trust::builder(),
-        };
-        let made = self.outbound.client(builder, key.purpose, self.timeout, key.instead.clone());
-        let made = made.map_err(|error: SetUpError| error.to_string())?;
-        if clients.len() >= CLIENTS {
-            clients.clear();
-        }
-        clients.insert(key, made.clone());
-        Ok(made)
+impl NamedServer {
+    fn server(self, client: Client, credentials: Option<Credentials>) -> Server {
+        let NamedServer { url: query, key, name, remedy, origin, .. } = self;
+        let headers = HeaderMap::new();
+        Server { key, origin, name, remedy, client, query, host: None, headers, partial_response: None, credentials }
     }
+}
+
+/// Whether nothing but the address says how to ask: then namespaces share its answers.
+fn is_plain(prometheus: &RunPrometheus) -> bool {
+    let RunPrometheus { auth, tls, tenant, headers, partial_response, .. } = prometheus;
+    auth.is_none() && tls.is_none() && tenant.is_none() && headers.is_empty() && partial_response.is_none()
 }
 
 fn forbidden(name: &str, denied: &Denied, remedy: &str) -> SourceError {
     SourceError::new(Fault::Denied, format!("cannot query {name}: {denied}; {remedy}"))
-}
-
-fn text_of(value: &[u8]) -> Result<String, SourceError> {
-    trimmed(value).map_err(|why| SourceError::new(Fault::Denied, format!("a credential of analysis.prometheus {why}")))
 }
 
 /// A file of bounded size. Its error messages are fixed: a path may point anywhere by mistake.

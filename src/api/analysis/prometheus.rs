@@ -1,11 +1,14 @@
-//! The Prometheus to query and its authentication. Credentials are never written here: they are referenced by Secret.
+//! The Prometheus to query. Credentials are never written here: they are referenced by Secret.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The message for authentication with no method or with two.
-pub const ONE_AUTH: &str = "set exactly one of basic and bearer";
+use super::{
+    auth::{Auth, Tls},
+    header::Header,
+};
+
 /// The message for an address that contains credentials.
 pub const NO_USERINFO: &str =
     "must not contain credentials, which every reader of this object would see; name a Secret under auth";
@@ -20,82 +23,22 @@ pub struct Prometheus {
     pub address: String,
     /// Authentication. The Secrets are in the Rollout's namespace, and the controller must be allowed to read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<PrometheusAuth>,
-    /// TLS verification. Default: the CAs that the controller's host trusts.
+    pub auth: Option<Auth>,
+    /// TLS verification and the client certificate. Default: the CAs that the controller's host trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<PrometheusTls>,
-}
-
-/// Authentication. Exactly one of `basic`, `bearer`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("has(self.basic) != has(self.bearer)", ONE_AUTH))]
-pub struct PrometheusAuth {
-    /// Basic authentication.
+    pub tls: Option<Tls>,
+    /// The tenant of Mimir, Cortex or Loki, sent as `X-Scope-OrgID`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub basic: Option<BasicAuth>,
-    /// A bearer token.
+    #[schemars(length(min = 1, max = 150))]
+    pub tenant: Option<String>,
+    /// More headers of every request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub headers: Vec<Header>,
+    /// Sent to Thanos as `partial_response`: `false` makes a query fail when a store is down. A response that warns of
+    /// partial data is no data in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bearer: Option<BearerAuth>,
-}
-
-/// Basic authentication with a username and a password from a Secret.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BasicAuth {
-    /// The Secret.
-    pub secret_ref: BasicSecretRef,
-}
-
-/// A Secret with a username and a password, such as one of type `kubernetes.io/basic-auth`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BasicSecretRef {
-    /// The Secret's name.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// The key of the username. Default `username`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub username_key: Option<String>,
-    /// The key of the password. Default `password`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub password_key: Option<String>,
-}
-
-/// A bearer token from a Secret.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BearerAuth {
-    /// The Secret and key. Default key: `token`.
-    pub secret_ref: SecretKeyRef,
-}
-
-/// One key of a Secret.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretKeyRef {
-    /// The Secret's name.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// The key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub key: Option<String>,
-}
-
-/// TLS verification of a server.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PrometheusTls {
-    /// The CA certificates (PEM) to trust, instead of the host's. Default key: `ca.crt`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_secret_ref: Option<SecretKeyRef>,
-    /// The expected name on the certificate, if it differs from the host of the address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub server_name: Option<String>,
+    pub partial_response: Option<bool>,
 }
 
 /// The Prometheus of an AnalysisRun: the controller's, or the Rollout's by its address.
@@ -111,10 +54,21 @@ pub struct RunPrometheus {
     pub address: String,
     /// Authentication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<PrometheusAuth>,
-    /// TLS verification.
+    pub auth: Option<Auth>,
+    /// TLS verification and the client certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<PrometheusTls>,
+    pub tls: Option<Tls>,
+    /// The tenant, sent as `X-Scope-OrgID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 150))]
+    pub tenant: Option<String>,
+    /// More headers of every request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub headers: Vec<Header>,
+    /// Sent to Thanos as `partial_response`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial_response: Option<bool>,
 }
 
 /// Where a Prometheus is configured.
@@ -142,6 +96,9 @@ impl From<&Prometheus> for RunPrometheus {
             address: named.address.trim_end_matches('/').to_owned(),
             auth: named.auth.clone(),
             tls: named.tls.clone(),
+            tenant: named.tenant.clone(),
+            headers: named.headers.clone(),
+            partial_response: named.partial_response,
         }
     }
 }

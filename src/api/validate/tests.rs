@@ -164,8 +164,29 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             "error spec.analysis.prometheus.address: must be a base URL, without ? and #",
         ),
         (
+            vec![(
+                "/analysis/prometheus",
+                json!({"address": "https://p", "headers": [{"name": "Host", "value": "x"}]}),
+            )],
+            "error spec.analysis.prometheus.headers[0]: Host cannot be set",
+        ),
+        (
+            vec![(
+                "/analysis/prometheus",
+                json!({"address": "https://p", "tenant": "a", "headers": [{"name": "x-scope-orgid", "value": "b"}]}),
+            )],
+            "error spec.analysis.prometheus.headers[0]: X-Scope-OrgID is set by tenant",
+        ),
+        (
+            vec![(
+                "/analysis/prometheus",
+                json!({"address": "https://p", "auth": {"oauth2": {"tokenUrl": "https://a:b@c", "secretRef": {"name": "s"}}}}),
+            )],
+            "error spec.analysis.prometheus.auth.oauth2.tokenUrl: must not contain credentials",
+        ),
+        (
             vec![("/analysis/prometheus", json!({"address": "https://p", "auth": {}}))],
-            "error spec.analysis.prometheus.auth: set exactly one of basic and bearer",
+            "error spec.analysis.prometheus.auth: set exactly one of basic, bearer, oauth2 and sigv4",
         ),
         (
             vec![(

@@ -31,7 +31,7 @@ use crate::{
     ports::source::Asking,
     source::{
         OwnPrometheus,
-        outbound::{Outbound, bounded, trouble},
+        outbound::{Outbound, bounded},
         prometheus::read_answer,
         servers::{Server, Servers},
         trust,
@@ -308,7 +308,7 @@ async fn prometheus(named: OwnPrometheus) -> Check {
 /// A query whose answer is known: a page that says 200 to everything is no Prometheus.
 async fn ask(server: &Server) -> Result<(), String> {
     const LARGEST: usize = 64 << 10;
-    let answer = server.query(&[("query", "vector(1)")]).send().await.map_err(|error| trouble(&error).to_string())?;
+    let answer = server.query(&[("query", "vector(1)")]).await.map_err(|unsent| unsent.to_string())?;
     let status = answer.status().as_u16();
     let body = bounded(answer, LARGEST).await.map_err(|trouble| trouble.to_string())?;
     let samples = read_answer(status, &body).map_err(|error| error.to_string())?;

@@ -58,6 +58,11 @@ impl Failed {
         }
     }
 
+    /// There are no credentials for the request.
+    pub fn unauthenticated(error: SourceError) -> Self {
+        Failed { fault: error.fault, message: error.message, passing: false, outage: false }
+    }
+
     /// The request failed.
     pub fn unreachable(server: &Server, trouble: &Trouble, time: Duration) -> Self {
         let lasting = |fault, why: String| Failed { fault, message: why, passing: false, outage: false };
