@@ -8,7 +8,9 @@ mod metric;
 mod prometheus;
 mod run;
 mod settings;
+mod sources;
 mod template;
+mod threshold;
 
 pub use auth::{
     Auth, AwsSecretRef, BasicAuth, BasicSecretRef, BearerAuth, CertificateSecretRef, OAuth2, OAuth2SecretRef, ONE_AUTH,
@@ -17,14 +19,20 @@ pub use auth::{
 pub use conversion::ConversionMetric;
 pub use counter::{Builtin, Counter, PrometheusCounter};
 pub use header::Header;
-pub use metric::{Metric, ONE_JUDGE, RatioMetric, RatioPass, ThresholdMetric};
+pub use metric::{Metric, ONE_JUDGE, RatioMetric, RatioPass};
 pub use prometheus::{NO_USERINFO, Prometheus, PrometheusOwner, RunPrometheus};
 pub use run::{
     AnalysisRun, AnalysisRunSpec, AnalysisRunStatus, Arms, Measurement, MetricStatus, RunPhase, ShareStatus,
     ShareVerdict, Verdict,
 };
 pub use settings::{Bake, Pack, Settings};
+pub use sources::{
+    CloudWatchQuery, DatadogQuery, DatadogSecretRef, Dimension, ExternalQuery, GraphiteQuery, InfluxdbQuery,
+    MetricDataQuery, MetricStat, NewRelicQuery, NewRelicRegion, ONE_CALCULATION, ONE_SOURCE, StatMetric, WebMethod,
+    WebQuery,
+};
 pub use template::{
     ARGUMENT_NAME, AnalysisTemplate, AnalysisTemplateSpec, Arg, ClusterAnalysisTemplate, ClusterAnalysisTemplateSpec,
     TemplateRef,
 };
+pub use threshold::ThresholdMetric;

@@ -11,6 +11,7 @@ mod metadata;
 mod names;
 mod prometheus;
 mod routes;
+mod sources;
 mod steps;
 mod templates;
 mod workload;
@@ -23,6 +24,7 @@ use super::{
 pub use finding::{Finding, Severity};
 pub use metadata::{own_keys, own_labels, selected_by};
 pub use names::{name, object_metadata};
+pub use sources::source_problems;
 use templates::arguments;
 pub use templates::template;
 

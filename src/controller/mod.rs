@@ -25,7 +25,7 @@ use crate::{
     reconcile::GateDesk,
     router::RouteScope,
     server::{self, Metrics, Pages},
-    source::{HttpGates, Outbound, OwnPrometheus, PrometheusSource, trust},
+    source::{HttpGates, Outbound, OwnPrometheus, Sources, trust},
 };
 pub use error::ControllerError;
 use lease::{Candidate, KubeLease, Leadership, LeaseStore};
@@ -116,7 +116,7 @@ impl Environment {
             no_retry_client,
             server_clock,
             clock,
-            source: Arc::new(PrometheusSource::new(outbound.clone(), settings.prometheus.clone(), Arc::new(secrets))),
+            source: Arc::new(Sources::new(outbound.clone(), settings.prometheus.clone(), Arc::new(secrets))),
             gates: Arc::new(HttpGates::new(outbound)?),
             metrics,
         })

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::api::analysis::{Arms, Counter, Pack};
+use crate::api::analysis::{Arms, Counter, ExternalQuery, Pack};
 
 /// A question to a source.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most questions are of the largest kind, and there are few at a time")]
 pub enum Query {
     /// How many bad and total events each arm had in the window that ends at `end`.
     Increments(IncrementsQuery),
@@ -16,6 +17,23 @@ pub enum Query {
         /// The evaluation time.
         at: Timestamp,
     },
+    /// One number from a source other than Prometheus.
+    External {
+        /// Which, and what it is asked; arguments filled in.
+        query: ExternalQuery,
+        /// The time of the measurement.
+        at: Timestamp,
+    },
+}
+
+impl Query {
+    /// The time of the measurement, of a question for one number.
+    pub fn measured_at(&self) -> Option<Timestamp> {
+        match self {
+            Query::Scalar { at, .. } | Query::External { at, .. } => Some(*at),
+            Query::Increments(_) => None,
+        }
+    }
 }
 
 /// A question for the increments of one window (analysis.md section 2).

@@ -69,7 +69,8 @@ pub fn resolve(wanted: Wanted<'_>, dialect: &dyn Dialect) -> Result<AnalysisRunS
         errors.push(ResolveError::NothingRequired);
     }
     let known = |named: &RunPrometheus| named.source == PrometheusOwner::Controller || !named.address.is_empty();
-    if !wanted.prometheus.as_ref().is_some_and(known) {
+    let has_prometheus = wanted.prometheus.as_ref().is_some_and(known);
+    if !has_prometheus && !metrics.iter().all(is_external) {
         errors.push(ResolveError::NoPrometheus);
     }
     let settings = settled(&wanted).unwrap_or_else(|error| {
@@ -85,7 +86,8 @@ pub fn resolve(wanted: Wanted<'_>, dialect: &dyn Dialect) -> Result<AnalysisRunS
         stop: false,
         epoch: wanted.epoch,
         one_armed: wanted.one_armed,
-        share: wanted.share,
+        // Prometheus counts it.
+        share: wanted.share.filter(|_| has_prometheus),
         candidate_share: wanted.candidate_share,
     };
     if errors.is_empty() {
@@ -212,6 +214,11 @@ fn decides(metric: &Metric) -> bool {
     judge_of(metric).is_some_and(|judge| judge.decides())
 }
 
+/// Whether its numbers come from elsewhere than Prometheus.
+fn is_external(metric: &Metric) -> bool {
+    metric.threshold.as_ref().is_some_and(|threshold| threshold.external().is_some())
+}
+
 fn duplicates(metrics: &[Metric]) -> Vec<ResolveError> {
     let again = |(index, metric): &(usize, &Metric)| metrics.iter().take(*index).any(|other| other.name == metric.name);
     metrics
@@ -318,6 +325,19 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_asks_no_prometheus_needs_none() {
+        let yaml = "args: [{name: app, value: web}]\n\
+                    metrics: [{name: q, threshold: {web: {url: 'https://x.example/{{args.app}}'}, success: result < 1}}]";
+        let share = Some(Percent::whole(5));
+        let spec = resolve(Wanted { prometheus: None, share, ..wanted(vec![template(yaml)]) }, DIALECT).unwrap();
+        assert_eq!(spec.metrics[0].threshold.clone().unwrap().web.unwrap().url, "https://x.example/web");
+        assert_eq!(spec.share, None, "nothing counts it");
+        let both = format!("{yaml}\n").replace("}}]", "}}, {name: p, threshold: {query: x, success: result < 1}}]");
+        let found = resolve(Wanted { prometheus: None, ..wanted(vec![template(&both)]) }, DIALECT).unwrap_err();
+        assert_eq!(found, [ResolveError::NoPrometheus]);
+    }
+
+    #[test]
     fn arguments_are_put_in_literally() {
         let args = [Arg { name: "app".into(), value: Some("a\"$1".into()) }];
         let yaml = "args: [{name: app}, {name: most, value: '3'}]\n\
@@ -348,6 +368,10 @@ mod tests {
             ("metrics: [{name: e, conversion: {successes: {prometheus: {counter: a}}, trials: {prometheus: {counter: a}}}}]".into(), "metrics[0].conversion.successes: successes and trials are the same counter"),
             ("metrics: [{name: e, conversion: {successes: {prometheus: {counter: 'rate(a[1m])'}}, trials: {builtin: requests}}}]".into(), "metrics[0].conversion.successes: prometheus.counter: `rate(a[1m])` is not a series selector"),
             ("metrics: [{name: e, conversion: {successes: {prometheus: {counter: '{{args.z}}'}}, trials: {builtin: requests}}}]".into(), "metrics[0].conversion.successes.prometheus.counter uses {{args.z}}, which is not among its args"),
+            ("metrics: [{name: e, threshold: {success: result < 1}}]".into(), "metrics[0].threshold: set exactly one of query, web"),
+            ("metrics: [{name: e, threshold: {query: x, web: {url: 'https://x'}, success: result < 1}}]".into(), "metrics[0].threshold: set exactly one of query, web"),
+            ("metrics: [{name: e, threshold: {web: {url: x}, success: result < 1}}]".into(), "metrics[0].threshold.web.url: must start with https:// or http://"),
+            ("metrics: [{name: e, threshold: {web: {url: 'https://x/{{args.z}}'}, success: result < 1}}]".into(), "metrics[0].threshold.web.url uses {{args.z}}, which is not among its args"),
             ("metrics: [{name: e}]".into(), "metrics[0]: a metric must have exactly one judge: ratio, threshold or conversion"),
             ("metrics: [{name: e, threshold: {query: x, success: result < 1}}, {name: e, threshold: {query: x, success: result < 1}}]".into(), "metric e occurs twice"),
             ("metrics: [{name: e, ratio: {bad: {prometheus: {counter: 'rate(a[1m])'}}, total: {builtin: requests}}}]".into(), "metrics[0].ratio.bad: prometheus.counter: `rate(a[1m])` is not a series selector"),

@@ -112,7 +112,7 @@ impl Live {
         wake = wake.min(next);
         queries.extend(own.into_iter().map(|query| Planned { asker: Asker::Share, query }));
         // Guardrails first: a release may have to be rolled back because of them. The order of each metric's stays.
-        queries.sort_by_key(|planned| matches!(planned.query, Query::Scalar { .. }));
+        queries.sort_by_key(|planned| planned.query.measured_at().is_some());
         let more = queries.len() > MOST_QUESTIONS;
         queries.truncate(MOST_QUESTIONS);
         RunPlan { queries, wake: if more { now } else { windows::instant(wake).max(now) } }

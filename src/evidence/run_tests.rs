@@ -517,7 +517,7 @@ proptest! {
             }
             let index = |query: &Query| match query {
                 Query::Increments(query) => ((query.end.as_second() - START - 25) / 15) as usize,
-                Query::Scalar { .. } => unreachable!("ratio metrics ask for windows"),
+                other => unreachable!("ratio metrics ask for windows, not {other:?}"),
             };
             let results = due.queries.iter().map(|planned| answer(&windows[index(&planned.query)])).collect();
             status = advance(&spec, &status, &due.answered::<String>(results), late);
@@ -573,7 +573,7 @@ fn one_look_asks_a_bounded_number_of_questions_and_guardrails_first() {
         (asked, looks) = (asked + plan.queries.len(), looks + 1);
         let results = plan.queries.iter().map(|planned| match planned.query {
             Query::Increments(_) => answer(&GOOD),
-            Query::Scalar { .. } => answer(&Window::Number(1.0)),
+            Query::Scalar { .. } | Query::External { .. } => answer(&Window::Number(1.0)),
         });
         let results = results.collect();
         status = advance(&spec, &status, &plan.answered::<String>(results), later);

@@ -139,6 +139,10 @@ impl Source for Counters {
         let answer = |query: &Query| match query {
             Query::Increments(increments) => self.increments(increments),
             Query::Scalar { .. } => Ok(Answer::Scalar(None)),
+            Query::External { .. } => {
+                let message = "local mode asks no source outside; its metrics are the requests that it counts";
+                Err(SourceError::new(Fault::Refused, message.into()))
+            }
         };
         queries.iter().map(answer).collect()
     }

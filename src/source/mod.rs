@@ -3,20 +3,30 @@
 
 mod access;
 mod clients;
+mod cloud_watch;
 mod credentials;
+mod datadog;
 pub mod gate;
+mod graphite;
+mod http;
+mod influxdb;
+mod new_relic;
+mod number;
 mod oauth2;
 pub mod outbound;
 pub mod prometheus;
 mod secrets;
 pub mod servers;
 mod sigv4;
+mod sources;
 pub mod trust;
+mod web;
 
 pub use gate::HttpGates;
 pub use outbound::Outbound;
 pub use prometheus::PrometheusSource;
 pub use servers::OwnPrometheus;
+pub use sources::Sources;
 
 use crate::evidence::Dialect;
 

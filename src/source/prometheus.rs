@@ -124,6 +124,9 @@ impl PrometheusSource {
                 let ask = Ask { text: query.clone(), at: *at };
                 only_number(&self.asker.number(server, namespace, deadline, ask).await)
             }
+            Query::External { .. } => {
+                Err(SourceError::new(Fault::Refused, "a Prometheus answers no query of another source".to_owned()))
+            }
             Query::Increments(window) => {
                 let answered = self.window(server, namespace, window.clone(), deadline);
                 let lost = || Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()));

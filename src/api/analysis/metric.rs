@@ -3,8 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{conversion::ConversionMetric, counter::Counter};
-use crate::api::common::{HumanDuration, Percent};
+use super::{conversion::ConversionMetric, counter::Counter, threshold::ThresholdMetric};
+use crate::api::common::Percent;
 
 /// The message for a metric without a judge, or with more than one.
 pub const ONE_JUDGE: &str = "a metric must have exactly one judge: ratio, threshold or conversion";
@@ -31,7 +31,7 @@ pub struct Metric {
     /// The error rate of canary against stable, by an always-valid sequential test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<RatioMetric>,
-    /// A condition on a query's result, as in Argo Rollouts and Flagger.
+    /// A condition on one number, as in Argo Rollouts and Flagger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ThresholdMetric>,
     /// The conversion rate of candidate against control in an A/B test, by an always-valid confidence interval.
@@ -66,13 +66,8 @@ impl Metric {
             let own = counters.filter_map(|(field, counter)| Some((field, counter.own_mut()?)));
             return own.map(|(field, (part, text))| (format!("{field}.{part}"), text)).collect();
         }
-        let mut texts = Vec::new();
-        if let Some(threshold) = &mut self.threshold {
-            texts.push(("threshold.query".to_owned(), &mut threshold.query));
-            texts.extend(threshold.success.as_mut().map(|text| ("threshold.success".to_owned(), text)));
-            texts.extend(threshold.failure.as_mut().map(|text| ("threshold.failure".to_owned(), text)));
-        }
-        texts
+        let threshold = self.threshold.iter_mut().flat_map(ThresholdMetric::texts_mut);
+        threshold.map(|(field, text)| (format!("threshold.{field}"), text)).collect()
     }
 
     /// Its weight in the division of alpha.
@@ -115,44 +110,4 @@ pub struct RatioPass {
     /// A canary rate of this absolute value; above the floor. Default 0.5 %.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling: Option<Percent>,
-}
-
-/// A condition on a query's result.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("has(self.success) || has(self.failure)", "set a success or a failure condition"))]
-pub struct ThresholdMetric {
-    /// The PromQL query; its single value is `result`. A result with several series is no data: aggregate it.
-    #[schemars(length(min = 1, max = 8192))]
-    pub query: String,
-    /// A CEL condition on `result` for a successful measurement.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    pub success: Option<String>,
-    /// A CEL condition on `result` for a failed measurement.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
-    pub failure: Option<String>,
-    /// The interval between measurements. Default 1m.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<HumanDuration>,
-    /// The delay before the first measurement. Default 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub initial_delay: Option<HumanDuration>,
-    /// The metric passes after this many successful measurements. Default 1 in an analysis step; a background analysis
-    /// never ends by count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub count: Option<u32>,
-    /// The metric fails with more than this many failed measurements. Default 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure_limit: Option<u32>,
-    /// The metric is inconclusive with more than this many measurements that neither succeeded nor failed. Default 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inconclusive_limit: Option<u32>,
-    /// The metric has no data with more than this many consecutive source errors. Default 4.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consecutive_error_limit: Option<u32>,
-    /// The metric passes after this many consecutive successful measurements. Off if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consecutive_success_limit: Option<u32>,
 }

@@ -2,7 +2,8 @@
 
 use super::finding::Finding;
 use crate::api::analysis::{
-    AnalysisTemplateSpec, Arg, ConversionMetric, Counter, Metric, ONE_JUDGE, RatioMetric, Settings, ThresholdMetric,
+    AnalysisTemplateSpec, Arg, ConversionMetric, Counter, Metric, ONE_JUDGE, ONE_SOURCE, RatioMetric, Settings,
+    ThresholdMetric,
 };
 
 /// The defaults of the ratio judge (analysis.md section 3), to compare with what a template sets.
@@ -115,6 +116,9 @@ fn check_counter(counter: &Counter, path: &str, args: &[Arg], found: &mut Vec<Fi
 }
 
 fn check_threshold(threshold: &ThresholdMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    if !threshold.has_one_source() {
+        found.push(Finding::error(path, ONE_SOURCE));
+    }
     if threshold.success.is_none() && threshold.failure.is_none() {
         found.push(Finding::error(path, "set a success or a failure condition"));
     }
@@ -127,9 +131,8 @@ fn check_threshold(threshold: &ThresholdMetric, path: &str, args: &[Arg], found:
     if threshold.count == Some(0) {
         found.push(Finding::error(format!("{path}.count"), "must be at least 1; remove it for the default"));
     }
-    unknown_args(&threshold.query, &format!("{path}.query"), args, found);
-    for (field, condition) in [("success", &threshold.success), ("failure", &threshold.failure)] {
-        unknown_args(condition.as_deref().unwrap_or_default(), &format!("{path}.{field}"), args, found);
+    for (field, text) in threshold.clone().texts_mut() {
+        unknown_args(text, &format!("{path}.{field}"), args, found);
     }
 }
 

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Judge, Memory, Problems, Since};
 use crate::{
     api::{
-        analysis::{AnalysisRunSpec, Measurement, MetricStatus, ThresholdMetric, Verdict},
+        analysis::{AnalysisRunSpec, Measurement, MetricStatus, ONE_SOURCE, ThresholdMetric, Verdict},
         reason::MetricReason,
+        validate::source_problems,
     },
     evidence::{
         context::{Context, keep_last},
@@ -53,6 +54,9 @@ impl Judge for ThresholdMetric {
 
     fn problems(&self, _dialect: &dyn Dialect) -> Problems {
         let mut problems = Problems::new();
+        if !self.has_one_source() {
+            problems.push(("threshold".to_owned(), ONE_SOURCE.to_owned()));
+        }
         let mut add = |field: &str, problem: String| problems.push((format!("threshold.{field}"), problem));
         for (field, text) in [("success", &self.success), ("failure", &self.failure)] {
             if let Some(Err(error)) = text.as_deref().map(expr::check) {
@@ -62,7 +66,10 @@ impl Judge for ThresholdMetric {
         if self.success.is_none() && self.failure.is_none() {
             add("success", "set a success or a failure condition".to_owned());
         }
-        if self.query.trim().is_empty() {
+        if let Some(query) = self.external() {
+            source_problems(&query).into_iter().for_each(|(field, problem)| add(&field, problem));
+        }
+        if !self.query.is_empty() && self.query.trim().is_empty() {
             add("query", "is empty".to_owned());
         }
         if self.interval.is_some_and(|interval| interval.get().is_zero() || interval.get().subsec_nanos() != 0) {
@@ -100,7 +107,11 @@ impl Judge for ThresholdMetric {
         if next > context.now.as_second() {
             return (Vec::new(), next);
         }
-        let query = Query::Scalar { query: self.query.clone(), at: windows::instant(next) };
+        let at = windows::instant(next);
+        let query = match self.external() {
+            Some(query) => Query::External { query, at },
+            None => Query::Scalar { query: self.query.clone(), at },
+        };
         (vec![query], next + interval(self))
     }
 
@@ -112,7 +123,7 @@ impl Judge for ThresholdMetric {
         context: &Context,
     ) {
         for answer in answers {
-            let Query::Scalar { at, .. } = &answer.query else { continue };
+            let Some(at) = answer.query.measured_at() else { continue };
             if memory.last.is_some_and(|last| at.as_second() <= last) {
                 continue; // measured before
             }
@@ -122,7 +133,7 @@ impl Judge for ThresholdMetric {
                     memory.count(at.as_second(), None, None, context);
                     memory.several = Some(*series);
                     let value = several(*series);
-                    status.measurements.push(Measurement { at: Some(*at), value, verdict: Verdict::NoData });
+                    status.measurements.push(Measurement { at: Some(at), value, verdict: Verdict::NoData });
                 }
                 Ok(Answer::Scalar(value)) => {
                     // NaN and a division by zero say nothing about the service.
@@ -131,7 +142,7 @@ impl Judge for ThresholdMetric {
                         Ok(sign) => {
                             memory.silence.answered();
                             memory.count(at.as_second(), value, sign, context);
-                            status.measurements.push(measured(*at, value, sign));
+                            status.measurements.push(measured(at, value, sign));
                         }
                         Err(error) => memory.silence.failed(&error.to_string(), context),
                     }

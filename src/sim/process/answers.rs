@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::Process;
 use crate::{
-    api::analysis::{Builtin, Counter, Metric},
+    api::analysis::{Builtin, Counter, Metric, ThresholdMetric},
     evidence::{Answer, ArmCounts, IncrementsQuery, Query},
     ports::source::{Asking, Fault, Source, SourceError},
     sim::{
@@ -41,7 +41,14 @@ fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError
     }
     match query {
         Query::Increments(query) => Ok(increments(cluster, query)),
-        Query::Scalar { query, at } => Ok(Answer::Scalar(scalar(cluster, query, moment(*at)))),
+        Query::Scalar { query, at } => {
+            let asks = |threshold: &ThresholdMetric| threshold.query == *query;
+            Ok(Answer::Scalar(scalar(cluster, asks, moment(*at))))
+        }
+        Query::External { query, at } => {
+            let asks = |threshold: &ThresholdMetric| threshold.external().as_ref() == Some(query);
+            Ok(Answer::Scalar(scalar(cluster, asks, moment(*at))))
+        }
         #[expect(unreachable_patterns, reason = "the judges learn questions before the simulator does")]
         _ => Err(SourceError::new(Fault::Refused, "the simulator cannot answer this kind of question yet".into())),
     }
@@ -69,10 +76,10 @@ fn increments(cluster: &SimCluster, query: &IncrementsQuery) -> Answer {
 }
 
 /// The series of the metric that asks this.
-fn scalar(cluster: &SimCluster, query: &str, at: Millis) -> Option<f64> {
+fn scalar(cluster: &SimCluster, asks: impl Fn(&ThresholdMetric) -> bool, at: Millis) -> Option<f64> {
     let metrics = cluster.runs.values().flat_map(|run| &run.spec.metrics);
-    let asks = |metric: &&Metric| metric.threshold.as_ref().is_some_and(|t| t.query == query);
-    let mut names = metrics.filter(asks).map(|metric| &metric.name);
+    let asking = |metric: &&Metric| metric.threshold.as_ref().is_some_and(&asks);
+    let mut names = metrics.filter(asking).map(|metric| &metric.name);
     let series = names.find_map(|name| cluster.laws.series.get(name))?;
     series.iter().rev().find(|point| millis(point.at) <= at)?.value
 }

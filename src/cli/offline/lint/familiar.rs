@@ -84,8 +84,16 @@ const FAMILIAR: &[Familiar] = &[
     argo("steps.plugin", Nothing("an external decision is a gate step")),
     argo(
         "metrics.provider",
-        Is(&["spec.metrics.threshold.query"], ": write threshold: {query: PROMQL, success: CONDITION}"),
+        Is(
+            &["spec.metrics.threshold.query"],
+            ": write threshold: {query: PROMQL, success: CONDITION}, or one of web, datadog, newRelic, cloudWatch, graphite and \
+             influxdb in place of query",
+        ),
     ),
+    argo("web.jsonBody", Is(&["spec.metrics.threshold.web.body"], ", a text")),
+    argo("web.timeoutSeconds", Is(&["spec.metrics.threshold.web.timeout"], ", with a unit: 10s")),
+    argo("web.authentication", Is(&["spec.metrics.threshold.web.auth"], "")),
+    argo("web.insecure", Nothing("a server's certificate is always verified; name its CA under tls.caSecretRef")),
     argo("metrics.successCondition", Is(&["spec.metrics.threshold.success"], "")),
     argo("metrics.failureCondition", Is(&["spec.metrics.threshold.failure"], "")),
     argo("dryRun", Is(&["spec.metrics.required"], ": false in the metric")),

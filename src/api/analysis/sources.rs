@@ -1,0 +1,36 @@
+//! Numbers from elsewhere than Prometheus: each source with its query, its own file below.
+
+mod cloud_watch;
+mod datadog;
+mod graphite;
+mod influxdb;
+mod interval;
+mod new_relic;
+mod web;
+
+pub use cloud_watch::{CloudWatchQuery, Dimension, MetricDataQuery, MetricStat, ONE_CALCULATION, StatMetric};
+pub use datadog::{DatadogQuery, DatadogSecretRef};
+pub use graphite::GraphiteQuery;
+pub use influxdb::InfluxdbQuery;
+pub use new_relic::{NewRelicQuery, NewRelicRegion};
+pub use web::{WebMethod, WebQuery};
+
+/// The message for a threshold with no source or with several.
+pub const ONE_SOURCE: &str = "set exactly one of query, web, datadog, newRelic, cloudWatch, graphite and influxdb";
+
+/// A query to a source other than Prometheus.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExternalQuery {
+    /// A web endpoint with a JSON response.
+    Web(Box<WebQuery>),
+    /// Datadog.
+    Datadog(Box<DatadogQuery>),
+    /// New Relic.
+    NewRelic(Box<NewRelicQuery>),
+    /// Amazon CloudWatch.
+    CloudWatch(Box<CloudWatchQuery>),
+    /// Graphite.
+    Graphite(Box<GraphiteQuery>),
+    /// InfluxDB.
+    Influxdb(Box<InfluxdbQuery>),
+}
