@@ -4,6 +4,7 @@ mod auth;
 mod conversion;
 mod counter;
 mod header;
+mod latency;
 mod metric;
 mod prometheus;
 mod run;
@@ -19,6 +20,7 @@ pub use auth::{
 pub use conversion::ConversionMetric;
 pub use counter::{Builtin, Counter, PrometheusCounter};
 pub use header::Header;
+pub use latency::{BuiltinHistogram, Histogram, LatencyMetric, LatencySlo, PrometheusHistogram, TimeUnit};
 pub use metric::{Metric, ONE_JUDGE, RatioMetric, RatioPass};
 pub use prometheus::{NO_USERINFO, Prometheus, PrometheusOwner, RunPrometheus};
 pub use run::{

@@ -70,6 +70,8 @@ words! {
         NoCandidateUsers,
         /// The control of an A/B test has had no users for long.
         NoControlUsers,
+        /// The histogram has no buckets that both arms can be compared by.
+        NoHistogram,
         /// The query has no result.
         NoResult,
         /// The query returns several series.

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{
-        analysis::{Bake, ConversionMetric, Pack, RatioMetric, Settings},
+        analysis::{Bake, ConversionMetric, LatencyMetric, Pack, RatioMetric, Settings},
         common::{HumanDuration, Percent},
     },
     stats::dispersion::PHI_WITHOUT_HISTORY,
@@ -38,6 +38,17 @@ impl Defaults {
         }
     }
 
+    /// A latency metric's limits.
+    pub fn latency(metric: &LatencyMetric) -> LatencyLimits {
+        let slo = metric.slo.as_ref();
+        LatencyLimits {
+            tolerance: metric.tolerance.unwrap_or(Percent::whole(20)).share(),
+            slo_seconds: slo.map(|slo| slo.under.get().as_secs_f64()),
+            ceiling: slo.map(|slo| slo.share.unwrap_or(Percent::whole(1)).share()),
+            pass_ratio: 2.0,
+        }
+    }
+
     /// A ratio metric's limits.
     pub fn ratio(metric: &RatioMetric) -> RatioLimits {
         let pass = metric.pass.clone().unwrap_or_default();
@@ -57,6 +68,19 @@ pub struct ConversionLimits {
     pub difference: f64,
     /// Users of both variants at which the interval is narrowest.
     pub planned_users: f64,
+}
+
+/// A latency metric's limits with defaults filled in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LatencyLimits {
+    /// How much slower the canary may be, 0.2 for 20 %.
+    pub tolerance: f64,
+    /// Requests slower than this are slow, where there is an SLO.
+    pub slo_seconds: Option<f64>,
+    /// The share of slow requests that must be ruled out to pass, where there is an SLO.
+    pub ceiling: Option<f64>,
+    /// How many times stable's slow requests must be ruled out to pass.
+    pub pass_ratio: f64,
 }
 
 /// A ratio metric's limits with defaults filled in.

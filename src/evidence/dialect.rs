@@ -1,6 +1,6 @@
 //! The door through which a run is checked against the language of its source before anything is asked.
 
-use crate::api::analysis::Counter;
+use crate::api::analysis::{Counter, Histogram};
 
 use super::query::IncrementsQuery;
 
@@ -9,6 +9,9 @@ use super::query::IncrementsQuery;
 pub trait Dialect: Sync {
     /// Why this counter cannot be counted. Where one of its fields is at fault, the message begins with that field.
     fn counter(&self, counter: &Counter) -> Result<(), String>;
+
+    /// Why this histogram cannot be counted, in the same form.
+    fn histogram(&self, histogram: &Histogram) -> Result<(), String>;
 
     /// Why no query can be written for this question, for instance because it cannot tell its arms apart.
     fn window(&self, question: &IncrementsQuery) -> Result<(), String>;

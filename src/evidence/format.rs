@@ -1,7 +1,7 @@
 //! Formatting of numbers and notes for display.
 
 pub(crate) use crate::stats::p_value;
-use crate::stats::{Assessment, Counts, significant};
+use crate::stats::{Assessment, Counts, Interval, significant};
 
 /// `7,412`.
 pub fn grouped(value: u64) -> String {
@@ -43,6 +43,31 @@ pub fn comparison(seen: &Assessment) -> String {
         parts.push(p_value(seen.p));
     }
     parts.join(", ")
+}
+
+/// `ratio 3, 95 % CS 2.1-4.4, p = 0.0002`.
+pub fn evidence_of(ratio: Option<f64>, interval: Option<Interval>, p: f64) -> String {
+    let ratio = ratio.map(|ratio| format!("ratio {}", significant(ratio, 3)));
+    let interval = interval.map(|interval| format!("95 % CS {interval}"));
+    ratio.into_iter().chain(interval).chain([p_value(p)]).collect::<Vec<_>>().join(", ")
+}
+
+/// A response time in seconds: `82 ms`, `2.5 ms`, `1.25 s`.
+pub fn time(seconds: f64) -> String {
+    let milliseconds = seconds * 1000.0;
+    if seconds >= 0.9995 {
+        format!("{} s", significant(seconds, 3))
+    } else if milliseconds >= 9.95 {
+        format!("{milliseconds:.0} ms")
+    } else {
+        format!("{} ms", significant(milliseconds, 2))
+    }
+}
+
+/// A share of requests: `12.1 %`, `0.045 %`.
+pub fn share(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent == 0.0 || percent >= 0.95 { format!("{percent:.1} %") } else { format!("{} %", significant(percent, 2)) }
 }
 
 /// `1,900`: a forecast, rounded up to two digits.
@@ -93,6 +118,13 @@ mod tests {
     #[test]
     fn what_is_left_of_a_sum_is_no_points() {
         assert_eq!([1e-14, 0.0, -1e-14, 0.043, 2e-8].map(points), ["0", "0", "0", "4.3", "0.000002"]);
+    }
+
+    #[test]
+    fn response_times_and_shares_read_as_people_write_them() {
+        let times = [0.0822, 0.25, 0.0025, 1.25, 0.99964, 0.0, 12.345].map(time);
+        assert_eq!(times, ["82 ms", "250 ms", "2.5 ms", "1.25 s", "1 s", "0 ms", "12.3 s"]);
+        assert_eq!([0.1214, 0.04, 0.0, 0.00045, 1.0].map(share), ["12.1 %", "4.0 %", "0.0 %", "0.045 %", "100.0 %"]);
     }
 
     #[test]

@@ -18,11 +18,12 @@ mod sample_ratio;
 mod soonest;
 mod windows;
 
+pub use crate::stats::histogram::{Bucket, Histogram};
 pub use builtin::{BUILTIN_NAMES, builtin};
 pub use dialect::Dialect;
 pub use format::grouped;
 pub use no_data::source_error;
 pub use plan::{Answered, Planned, RunPlan};
-pub use query::{Answer, ArmCounts, IncrementsQuery, Query};
+pub use query::{Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, Query};
 pub use resolve::{compares, resolve};
 pub use soonest::{Soonest, soonest};

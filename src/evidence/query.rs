@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::api::analysis::{Arms, Counter, ExternalQuery, Pack};
+use crate::{
+    api::analysis::{Arms, Counter, ExternalQuery, Histogram as HistogramOf, Pack},
+    stats::histogram::Histogram,
+};
 
 /// A question to a source.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,6 +13,8 @@ use crate::api::analysis::{Arms, Counter, ExternalQuery, Pack};
 pub enum Query {
     /// How many bad and total events each arm had in the window that ends at `end`.
     Increments(IncrementsQuery),
+    /// How many requests of each arm fell into each bucket in the window that ends at `end`.
+    Buckets(BucketsQuery),
     /// One number: the only value at `at` of the user's own query.
     Scalar {
         /// Its text in the language of the source, arguments filled in.
@@ -31,7 +36,7 @@ impl Query {
     pub fn measured_at(&self) -> Option<Timestamp> {
         match self {
             Query::Scalar { at, .. } | Query::External { at, .. } => Some(*at),
-            Query::Increments(_) => None,
+            Query::Increments(_) | Query::Buckets(_) => None,
         }
     }
 }
@@ -61,6 +66,36 @@ pub struct IncrementsQuery {
     pub bad_comes_later: bool,
 }
 
+/// A question for the increments of a histogram's buckets in one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BucketsQuery {
+    /// The histogram.
+    pub histogram: HistogramOf,
+    /// Which of its series are read.
+    pub kind: BucketKind,
+    /// Where a builtin histogram comes from.
+    pub pack: Pack,
+    /// The two sides.
+    pub arms: Arms,
+    /// The window's end.
+    pub end: Timestamp,
+    /// The window's length in whole seconds.
+    pub window_seconds: u32,
+    /// How old a pod's series must be to count, in seconds.
+    pub warm_up_seconds: u32,
+    /// Whether a pod that is younger than the window counts with all it has counted so far.
+    pub whole_pods: bool,
+}
+
+/// How a histogram is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BucketKind {
+    /// As one native series.
+    Native,
+    /// As one series per bound, of which these are read, in the unit of the histogram; all where none is named.
+    Classic(Vec<f64>),
+}
+
 /// Events of one arm in one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArmCounts {
@@ -79,6 +114,17 @@ pub enum Answer {
         canary: Option<ArmCounts>,
         /// Stable's.
         stable: Option<ArmCounts>,
+        /// Notes for users.
+        notes: Vec<String>,
+    },
+    /// The requests of both arms by response time; `None` for an arm without any series.
+    Buckets {
+        /// The canary's.
+        canary: Option<Histogram>,
+        /// Stable's.
+        stable: Option<Histogram>,
+        /// How many seconds the unit of the bounds is.
+        unit: f64,
         /// Notes for users.
         notes: Vec<String>,
     },

@@ -112,6 +112,15 @@ pub fn check(name: &str, template: &AnalysisTemplateSpec, dialect: &dyn Dialect)
         .collect();
     let mut checked = template.clone();
     for metric in &mut checked.metrics {
+        if let Some(latency) = &mut metric.latency {
+            let unreadable = dialect.histogram(&latency.histogram).is_err();
+            if let Some(own) = latency.histogram.prometheus.as_mut()
+                && unreadable
+                && open.iter().any(|open| own.histogram.contains(open))
+            {
+                own.histogram = "histogram_by_argument".to_owned();
+            }
+        }
         for (number, (_, counter)) in metric.counters_mut().into_iter().enumerate() {
             let unreadable = dialect.counter(counter).is_err();
             let Some((_, selector)) = counter.own_mut() else { continue };
@@ -372,7 +381,7 @@ mod tests {
             ("metrics: [{name: e, threshold: {query: x, web: {url: 'https://x'}, success: result < 1}}]".into(), "metrics[0].threshold: set exactly one of query, web"),
             ("metrics: [{name: e, threshold: {web: {url: x}, success: result < 1}}]".into(), "metrics[0].threshold.web.url: must start with https:// or http://"),
             ("metrics: [{name: e, threshold: {web: {url: 'https://x/{{args.z}}'}, success: result < 1}}]".into(), "metrics[0].threshold.web.url uses {{args.z}}, which is not among its args"),
-            ("metrics: [{name: e}]".into(), "metrics[0]: a metric must have exactly one judge: ratio, threshold or conversion"),
+            ("metrics: [{name: e}]".into(), "metrics[0]: a metric must have exactly one judge: ratio, latency, threshold or conversion"),
             ("metrics: [{name: e, threshold: {query: x, success: result < 1}}, {name: e, threshold: {query: x, success: result < 1}}]".into(), "metric e occurs twice"),
             ("metrics: [{name: e, ratio: {bad: {prometheus: {counter: 'rate(a[1m])'}}, total: {builtin: requests}}}]".into(), "metrics[0].ratio.bad: prometheus.counter: `rate(a[1m])` is not a series selector"),
         ] {

@@ -138,6 +138,11 @@ impl Source for Counters {
     async fn answer(&self, _: &Asking<'_>, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
         let answer = |query: &Query| match query {
             Query::Increments(increments) => self.increments(increments),
+            Query::Buckets(_) => {
+                let message =
+                    "response times are not counted in local mode; use a ratio of the proxy's builtin counters";
+                Err(SourceError::new(Fault::Refused, message.into()))
+            }
             Query::Scalar { .. } => Ok(Answer::Scalar(None)),
             Query::External { .. } => {
                 let message = "local mode asks no source outside; its metrics are the requests that it counts";

@@ -235,6 +235,11 @@ impl Pod {
         })
     }
 
+    /// All requests that its counters show at this time.
+    pub fn requests_until(&self, at: Millis) -> Option<u64> {
+        self.value(at).map(|counts| counts.answers.total)
+    }
+
     /// Whether nothing can ask about it any more.
     pub fn is_forgotten(&self, now: Millis) -> bool {
         self.samples.last().is_none_or(|sample| sample.at < now - KEPT)

@@ -164,6 +164,20 @@ pub struct LatencySpec {
     /// The standard deviation of the logarithm.
     #[schemars(range(min = 0, max = 5))]
     pub sigma: Option<f64>,
+    /// Some take longer.
+    pub delayed: Option<DelayedSpec>,
+    /// Whether they are exported as a native histogram. Default: as a classic one.
+    pub native: bool,
+}
+
+/// Answers that take longer than the others.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DelayedSpec {
+    /// How many.
+    pub share: Percent,
+    /// How much longer.
+    pub by: HumanDuration,
 }
 
 /// A value that holds from a time on.

@@ -8,13 +8,15 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use jiff::Timestamp;
 use tokio::{sync::oneshot, time::Instant};
 
 use self::{
     answer::{Answerer, Failed, Samples},
     ask::Ask,
+    buckets::BucketSamples,
     flights::Flights,
-    gather::{Asked, Gather},
+    gather::{Asked, Gather, Window},
 };
 use super::{
     credentials::Unsent,
@@ -22,7 +24,7 @@ use super::{
     servers::{OwnPrometheus, Server, Servers},
 };
 use crate::{
-    evidence::{Answer, IncrementsQuery, Query},
+    evidence::{Answer, BucketsQuery, IncrementsQuery, Query},
     ports::{
         secrets::Secrets,
         source::{Asking, Fault, Source, SourceError},
@@ -32,6 +34,7 @@ use crate::{
 
 mod answer;
 mod ask;
+mod buckets;
 mod dialect;
 mod flights;
 mod gather;
@@ -88,11 +91,32 @@ struct Asker {
     flights: Flights,
 }
 
+/// Reads an answer: who gave it, its HTTP status, its body.
+type Reader<T> = fn(Answerer<'_>, u16, &[u8]) -> Result<T, Failed>;
+
 /// On whose behalf something is asked.
 struct Behalf<'a> {
     namespaces: &'a [&'a str],
     class: Class,
     deadline: Instant,
+}
+
+/// What a group of windows was answered.
+enum Sampled {
+    /// Bad events, and all.
+    Increments(Samples, Samples),
+    Buckets(BucketSamples),
+}
+
+impl Sampled {
+    /// One window's part of it.
+    fn answer(&self, window: &Window) -> Result<Answer, promql::PromqlError> {
+        match (self, window) {
+            (Sampled::Increments(bad, total), Window::Increments(query)) => promql::counts(query, bad, total),
+            (Sampled::Buckets(samples), Window::Buckets(query)) => buckets::answer(query, samples),
+            _ => Err(promql::PromqlError::NoCounter), // a group has windows of one kind
+        }
+    }
 }
 
 impl PrometheusSource {
@@ -128,13 +152,25 @@ impl PrometheusSource {
                 Err(SourceError::new(Fault::Refused, "a Prometheus answers no query of another source".to_owned()))
             }
             Query::Increments(window) => {
-                let answered = self.window(server, namespace, window.clone(), deadline);
-                let lost = || Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()));
-                match tokio::time::timeout_at(deadline, answered).await {
-                    Ok(answer) => answer.unwrap_or_else(|_| lost()),
-                    Err(_) => Err(Failed::silent(server, self.asker.times.round).error()),
-                }
+                self.in_time(server, namespace, Window::Increments(window.clone()), deadline).await
             }
+            Query::Buckets(window) => self.in_time(server, namespace, Window::Buckets(window.clone()), deadline).await,
+        }
+    }
+
+    /// A window's answer, or an error by the deadline.
+    async fn in_time(
+        &self,
+        server: &Arc<Server>,
+        namespace: &str,
+        window: Window,
+        deadline: Instant,
+    ) -> Result<Answer, SourceError> {
+        let answered = self.window(server, namespace, window, deadline);
+        let lost = || Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()));
+        match tokio::time::timeout_at(deadline, answered).await {
+            Ok(answer) => answer.unwrap_or_else(|_| lost()),
+            Err(_) => Err(Failed::silent(server, self.asker.times.round).error()),
         }
     }
 
@@ -143,7 +179,7 @@ impl PrometheusSource {
         &self,
         server: &Arc<Server>,
         namespace: &str,
-        query: IncrementsQuery,
+        query: Window,
         deadline: Instant,
     ) -> oneshot::Receiver<Result<Answer, SourceError>> {
         let (answer, answered) = oneshot::channel();
@@ -176,42 +212,57 @@ impl Asker {
                 Err(failed) => group.into_iter().for_each(|asked| {
                     drop(asked.answer.send(Err(failed.error())));
                 }),
-                Ok((bad, total)) => group.into_iter().for_each(|asked| {
-                    let answer = promql::counts(&asked.query, &bad, &total);
+                Ok(sampled) => group.into_iter().for_each(|asked| {
                     let unusable = |error: promql::PromqlError| SourceError::new(Fault::Refused, error.to_string());
-                    drop(asked.answer.send(answer.map_err(unusable)));
+                    drop(asked.answer.send(sampled.answer(&asked.query).map_err(unusable)));
                 }),
             }
         }
         .boxed()
     }
 
-    async fn ask_together(
+    /// The group's samples, of whichever kind its windows are.
+    async fn ask_together(&self, server: &Server, group: Vec<Asked>) -> (Vec<Asked>, Result<Sampled, Failed>) {
+        let mut namespaces: Vec<&str> = group.iter().map(|asked| asked.namespace.as_str()).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        let Some(first) = group.first() else { return (group, Ok(Sampled::Buckets(Vec::new()))) };
+        let behalf = Behalf { namespaces: &namespaces, class: Class::Guardrail, deadline: first.deadline };
+        let increments = group.iter().filter_map(|asked| asked.query.increments());
+        let histograms = group.iter().filter_map(|asked| asked.query.buckets());
+        let sampled = match first.query {
+            Window::Increments(_) => self.counters(server, &behalf, &increments.collect::<Vec<_>>()).await,
+            Window::Buckets(_) => self.histograms(server, &behalf, &histograms.collect::<Vec<_>>()).await,
+        };
+        (group, sampled)
+    }
+
+    async fn counters(
         &self,
         server: &Server,
-        group: Vec<Asked>,
-    ) -> (Vec<Asked>, Result<(Samples, Samples), Failed>) {
-        let queries: Vec<&IncrementsQuery> = group.iter().map(|asked| &asked.query).collect();
-        let (Some(first), text) = (group.first(), promql::increments(&queries)) else {
-            return (group, Ok((Vec::new(), Vec::new())));
-        };
-        let answers = match text {
-            Err(error) => Err(Failed::lasting(error.to_string())),
-            Ok(text) => {
-                let asks = [text.bad, text.total].map(|text| Ask { text, at: first.query.end });
-                let mut distinct = asks.to_vec();
-                distinct.dedup();
-                let mut namespaces: Vec<&str> = group.iter().map(|asked| asked.namespace.as_str()).collect();
-                namespaces.sort_unstable();
-                namespaces.dedup();
-                let behalf = Behalf { namespaces: &namespaces, class: Class::Guardrail, deadline: first.deadline };
-                let answers = self.ask_all(server, &behalf, distinct).await;
-                let lost = || Err(Failed::lasting("the query was not sent".to_owned()));
-                let got = |ask: &Ask| answers.get(ask).cloned().unwrap_or_else(lost);
-                got(&asks[0]).and_then(|bad| Ok((bad, got(&asks[1])?)))
-            }
-        };
-        (group, answers)
+        behalf: &Behalf<'_>,
+        windows: &[&IncrementsQuery],
+    ) -> Result<Sampled, Failed> {
+        let text = promql::increments(windows).map_err(|error| Failed::lasting(error.to_string()))?;
+        let end = windows.first().map_or(Timestamp::UNIX_EPOCH, |window| window.end);
+        let asks = [text.bad, text.total].map(|text| Ask { text, at: end });
+        let mut distinct = asks.to_vec();
+        distinct.dedup();
+        let answers = self.ask_all(server, behalf, distinct).await;
+        let lost = || Err(Failed::lasting("the query was not sent".to_owned()));
+        let [bad, total] = asks.map(|ask| answers.get(&ask).cloned().unwrap_or_else(lost));
+        Ok(Sampled::Increments(bad?, total?))
+    }
+
+    async fn histograms(
+        &self,
+        server: &Server,
+        behalf: &Behalf<'_>,
+        windows: &[&BucketsQuery],
+    ) -> Result<Sampled, Failed> {
+        let text = buckets::text(windows).map_err(|error| Failed::lasting(error.to_string()))?;
+        let at = windows.first().map_or(Timestamp::UNIX_EPOCH, |window| window.end);
+        self.ask_in_time(server, behalf, &Ask { text, at }, buckets::read).await.map(Sampled::Buckets)
     }
 
     /// Asks once per distinct question.
@@ -222,15 +273,21 @@ impl Asker {
         asks: Vec<Ask>,
     ) -> HashMap<Ask, Result<Samples, Failed>> {
         let one = |ask: Ask| async move {
-            let answer = self.ask_in_time(server, behalf, &ask).await;
+            let answer = self.ask_in_time(server, behalf, &ask, answer::read).await;
             (ask, answer)
         };
         let all = asks.len().max(1);
         stream::iter(asks).map(one).buffer_unordered(all).collect().await
     }
 
-    async fn ask_in_time(&self, server: &Server, behalf: &Behalf<'_>, ask: &Ask) -> Result<Samples, Failed> {
-        let answer = tokio::time::timeout_at(behalf.deadline, self.ask_in_turn(server, behalf, ask)).await;
+    async fn ask_in_time<T>(
+        &self,
+        server: &Server,
+        behalf: &Behalf<'_>,
+        ask: &Ask,
+        read: Reader<T>,
+    ) -> Result<T, Failed> {
+        let answer = tokio::time::timeout_at(behalf.deadline, self.ask_in_turn(server, behalf, ask, read)).await;
         answer.unwrap_or_else(|_| Err(Failed::silent(server, self.times.round)))
     }
 
@@ -248,7 +305,7 @@ impl Asker {
             async move {
                 let namespaces = [namespace.as_str()];
                 let behalf = Behalf { namespaces: &namespaces, class: Class::Measurement, deadline };
-                asker.ask_in_time(&server, &behalf, &ask).await
+                asker.ask_in_time(&server, &behalf, &ask, answer::read).await
             }
             .boxed()
         };
@@ -256,7 +313,13 @@ impl Asker {
     }
 
     /// Dropped while a request is under way, the turn counts as one that nothing came back from.
-    async fn ask_in_turn(&self, server: &Server, behalf: &Behalf<'_>, ask: &Ask) -> Result<Samples, Failed> {
+    async fn ask_in_turn<T>(
+        &self,
+        server: &Server,
+        behalf: &Behalf<'_>,
+        ask: &Ask,
+        read: Reader<T>,
+    ) -> Result<T, Failed> {
         let turn = self.turns.enter(&server.origin, behalf.namespaces, behalf.class).await;
         let turn = turn.map_err(|no: NoTurn| Failed::busy(server, &no))?;
         let backoff = ExponentialBuilder::default()
@@ -264,13 +327,13 @@ impl Asker {
             .with_max_delay(Duration::from_secs(2))
             .with_jitter()
             .with_max_times(RETRIES);
-        let attempt = || self.ask(server, ask);
+        let attempt = || self.ask(server, ask, read);
         let answer = attempt.retry(backoff).when(Failed::is_passing).await;
         turn.ended(!answer.as_ref().is_err_and(Failed::is_outage));
         answer
     }
 
-    async fn ask(&self, server: &Server, ask: &Ask) -> Result<Samples, Failed> {
+    async fn ask<T>(&self, server: &Server, ask: &Ask, read: Reader<T>) -> Result<T, Failed> {
         let evaluation = self.times.request.saturating_sub(self.times.margin);
         let (time, timeout) = (ask.at.as_second().to_string(), format!("{}ms", evaluation.as_millis()));
         let form = [("query", ask.text.as_str()), ("time", &time), ("timeout", &timeout)];
@@ -281,7 +344,7 @@ impl Asker {
         })?;
         let status = response.status().as_u16();
         let body = outbound::bounded(response, LARGEST).await.map_err(|trouble| unreachable(&trouble))?;
-        answer::read(Answerer { name: &server.name, remedy: server.remedy }, status, &body)
+        read(Answerer { name: &server.name, remedy: server.remedy }, status, &body)
     }
 }
 

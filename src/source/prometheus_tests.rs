@@ -12,9 +12,10 @@ pub use wiremock::{
 use super::*;
 use crate::{
     api::analysis::{
-        Arms, Auth, BasicAuth, BasicSecretRef, BearerAuth, Builtin, Counter, Pack, RunPrometheus, SecretKeyRef, Tls,
+        Arms, Auth, BasicAuth, BasicSecretRef, BearerAuth, Builtin, BuiltinHistogram, Counter, Histogram, Pack,
+        RunPrometheus, SecretKeyRef, Tls,
     },
-    evidence::ArmCounts,
+    evidence::{ArmCounts, BucketKind, BucketsQuery, IncrementsQuery},
     ports::secrets::{SecretData, SecretError},
 };
 
@@ -101,6 +102,53 @@ fn window_of(name: &str) -> Query {
 
 pub fn scalar(query: &str) -> Query {
     Query::Scalar { query: query.into(), at: Timestamp::from_second(1_700_000_010).unwrap() }
+}
+
+fn buckets(kind: BucketKind) -> Query {
+    let Query::Increments(window) = window() else { unreachable!() };
+    Query::Buckets(BucketsQuery {
+        histogram: Histogram { builtin: Some(BuiltinHistogram::Duration), prometheus: None },
+        kind,
+        pack: window.pack,
+        arms: window.arms,
+        end: window.end,
+        window_seconds: 15,
+        warm_up_seconds: 120,
+        whole_pods: false,
+    })
+}
+
+/// A histogram is one question, whichever its form, at the window's end.
+#[tokio::test]
+async fn buckets_of_both_forms_are_read() {
+    let bucket = |arm: &str, le: &str, count: &str| json!({"metric": {"arm": format!("shop/{arm}"), "le": le}, "value": [1_700_000_010, count]});
+    let classic = vector(json!([
+        bucket("web-2", "0.25", "60"),
+        bucket("web-2", "+Inf", "75"),
+        bucket("web-1", "0.25", "660"),
+        bucket("web-1", "+Inf", "675"),
+    ]));
+    let native = vector(json!([{"metric": {"arm": "shop/web-2"}, "histogram": [1_700_000_010, {
+        "count": "75", "sum": "12.5", "buckets": [[0, "0.125", "0.25", "60"], [0, "0.25", "0.5", "15"]],
+    }]}]));
+    let server = MockServer::start().await;
+    let asked = |part: &str| {
+        Mock::given(method("POST")).and(body_string_contains(part)).and(body_string_contains("time=1700000010"))
+    };
+    asked("_bucket").respond_with(classic).expect(1).mount(&server).await;
+    asked("histogram_count").respond_with(native).expect(1).mount(&server).await;
+    let slow = |answer: Result<Answer, String>| match answer {
+        Ok(Answer::Buckets { canary, stable, unit, .. }) => {
+            assert_eq!(unit, 1.0);
+            [canary, stable].map(|arm| arm.and_then(|arm| Some((arm.above(0.25)?, arm.total()))))
+        }
+        other => panic!("{other:?}"),
+    };
+    let classic = one(&server, buckets(BucketKind::Classic(vec![0.25]))).await;
+    assert_eq!(slow(classic), [Some((15, 75)), Some((15, 675))]);
+    assert_eq!(slow(one(&server, buckets(BucketKind::Native)).await), [Some((15, 75)), None]);
+    let refused = one(&answering(ResponseTemplate::new(503)).await, buckets(BucketKind::Native)).await;
+    assert!(refused.unwrap_err().contains("HTTP 503"));
 }
 
 pub fn vector(samples: serde_json::Value) -> ResponseTemplate {

@@ -12,6 +12,9 @@
 //! | [`restart`] | the mixture of restarts, which finds a late regression as fast as an early one |
 //! | [`sequence`] | the rate ratio people see, with its confidence sequence |
 //! | [`share`] | whether requests reach the canary in the planned share |
+//! | [`histogram`] | buckets of durations: what lies above a bound, quantiles |
+//! | [`bounds`] | which bucket bounds the latency judge tests |
+//! | [`latency`] | the latency judge: the average of restart mixtures over bucket bounds |
 //! | [`conversion`] | the A/B judge: shares of users that convert, after a check of who was assigned where |
 //! | [`posterior`] | which of two shares is believed to be higher: shown, never decided by |
 //! | [`dispersion`] | how much clustered errors weaken every piece of evidence (phi) |
@@ -20,12 +23,17 @@
 //! so rejecting at E >= 1/alpha errs with chance at most alpha. All logarithms are natural. Every function is total:
 //! no count, however large or absurd (more errors than requests), gives a panic or a NaN.
 
+pub mod bounds;
 mod config;
 pub mod conversion;
 mod counts;
 pub mod dispersion;
+mod epochs;
 pub mod grid;
+pub mod histogram;
+pub mod latency;
 mod packed;
+mod pass;
 pub mod posterior;
 pub mod rate;
 pub mod ratio;
@@ -38,6 +46,7 @@ mod state;
 pub use config::RatioConfig;
 pub use counts::Counts;
 pub use dispersion::Dispersion;
+pub use latency::{LatencyAssessment, LatencyState, Slow};
 pub use sequence::Interval;
 pub(crate) use shown::{p_value, significant};
 pub use state::{Assessment, RatioState};

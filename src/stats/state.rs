@@ -3,19 +3,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::grid::{PerPoint, log_sum_exp, mixture};
+use super::epochs::Epochs;
+use super::pass::PassEvidence;
 use super::restart::RestartMixture;
 use super::sequence::{Interval, RatioLikelihood};
-use super::{config::RatioConfig, counts::Counts, packed, rate, ratio};
+use super::{config::RatioConfig, counts::Counts};
 
 /// The displayed interval has a level of 95 %, whatever alpha the verdict spends.
 const SHOWN_ALPHA: f64 = 0.05;
 
 /// Weight epochs kept apart; past it the two neighbours with the most alike traffic split are added together.
 const MOST_EPOCHS: usize = 16;
-
-/// How many times the traffic seen so far is looked ahead for a Pass.
-const FARTHEST_LOOK_AHEAD: f64 = 1e6;
 
 /// What the ratio judge knows after some windows. Fail evidence runs through; Pass evidence belongs to a weight epoch.
 ///
@@ -30,7 +28,7 @@ pub struct RatioState {
     failed: bool,
     pass: PassEvidence,
     /// Sums per weight epoch, the current one last.
-    epochs: Vec<Counts>,
+    epochs: Epochs,
     /// Windows in which an arm saw no traffic.
     skipped: u64,
     /// Windows that counted more errors than requests.
@@ -42,18 +40,6 @@ pub struct RatioState {
 struct Highest {
     fail: f64,
     ratio: f64,
-}
-
-/// Evidence of the current weight epoch that the canary is fine.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct PassEvidence {
-    #[serde(with = "packed")]
-    #[schemars(with = "String")]
-    ratio: PerPoint,
-    counts: Counts,
-    /// The bound was reached: latched for the epoch.
-    passed: bool,
 }
 
 /// The state of the evidence.
@@ -109,7 +95,7 @@ impl RatioState {
             return;
         }
         let window = window.clamped();
-        self.add_to_epoch(window);
+        self.epochs.add(window);
         self.fail.observe(config, window, window_seconds);
         self.pass.observe(config, window);
         self.note_bounds(config, window);
@@ -118,18 +104,13 @@ impl RatioState {
     /// The settled route set changed: Pass evidence is reset, Fail evidence continues to accumulate.
     pub fn begin_epoch(&mut self) {
         self.pass = PassEvidence::default();
-        if self.epochs.last().is_some_and(|epoch| *epoch != Counts::default()) {
-            self.epochs.push(Counts::default());
-        }
-        while self.epochs.len() > MOST_EPOCHS {
-            self.merge_most_alike();
-        }
+        self.epochs.begin(MOST_EPOCHS);
     }
 
     /// All comparable windows so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.epochs.iter().copied().sum()
+        self.epochs.total()
     }
 
     /// Those of this weight epoch.
@@ -154,7 +135,7 @@ impl RatioState {
     #[must_use]
     pub fn assess(&self, config: &RatioConfig) -> Assessment {
         let (log_e_fail, log_e_pass) = (self.fail.log_e(config), self.pass.log_e(config, 1.0));
-        let likelihood = RatioLikelihood::new(&self.epochs, config.phi());
+        let likelihood = RatioLikelihood::new(self.epochs.all(), config.phi());
         let passes = self.pass.passed;
         Assessment {
             log_e_fail,
@@ -169,16 +150,9 @@ impl RatioState {
             epoch_counts: self.pass.counts,
             fail_share: if self.failed { 1.0 } else { share(log_e_fail, config.fail_bound()) },
             pass_share: if passes { 1.0 } else { share(log_e_pass, config.pass_bound()) },
-            canary_requests_needed: if passes { Some(0) } else { self.pass.canary_requests_needed(config) },
+            canary_requests_needed: self.pass.canary_requests_needed(config),
             skipped_windows: self.skipped,
             clamped_windows: self.clamped,
-        }
-    }
-
-    fn add_to_epoch(&mut self, window: Counts) {
-        match self.epochs.last_mut() {
-            Some(epoch) => *epoch = epoch.plus(window),
-            None => self.epochs.push(window),
         }
     }
 
@@ -191,68 +165,11 @@ impl RatioState {
             self.highest.ratio = self.highest.ratio.max(self.fail.log_e_ratio_from_start(config));
             self.failed |= log_e >= config.fail_bound() && self.counts().kc >= config.min_errors;
         }
-        self.pass.passed |= self.pass.log_e(config, 1.0) >= config.pass_bound();
-    }
-
-    fn merge_most_alike(&mut self) {
-        let split = |epoch: &Counts| (epoch.nc.max(1) as f64).ln() - (epoch.nb.max(1) as f64).ln();
-        let gap = |pair: &[Counts]| match pair {
-            [one, two] => (split(one) - split(two)).abs(),
-            _ => f64::INFINITY,
-        };
-        // The current epoch, last and still empty, is not a candidate.
-        let closed = self.epochs.len().saturating_sub(1);
-        let gaps = self.epochs.get(..closed).unwrap_or_default().windows(2).map(gap).enumerate();
-        let at = gaps.min_by(|one, two| one.1.total_cmp(&two.1)).map_or(0, |(at, _)| at);
-        let merged = self.epochs.remove(at);
-        if let Some(next) = self.epochs.get_mut(at) {
-            *next = next.plus(merged);
-        }
+        self.pass.note_bound(config);
     }
 }
 
-impl PassEvidence {
-    fn observe(&mut self, config: &RatioConfig, window: Counts) {
-        self.counts = self.counts.plus(window);
-        ratio::add(&mut self.ratio, &ratio::towards_pass(window, config.pass_ratio()));
-    }
-
-    /// ln E if all that was seen had been seen `times` over: every log term is linear in the counts.
-    fn log_e(&self, config: &RatioConfig, times: f64) -> f64 {
-        let phi = config.phi() / times;
-        let ratio = mixture(&self.ratio, phi);
-        let ceiling = config.ceiling().map(|ceiling| rate::below_ceiling(self.counts.kc, self.counts.nc, ceiling, phi));
-        match ceiling {
-            ceiling if config.one_armed => ceiling.unwrap_or(0.0),
-            Some(ceiling) => log_sum_exp(&[ratio, ceiling]) - std::f64::consts::LN_2,
-            None => ratio,
-        }
-    }
-
-    /// Without traffic as yet: what it takes if the canary has no error.
-    fn canary_requests_needed(&self, config: &RatioConfig) -> Option<u64> {
-        if self.counts.nc == 0 {
-            let clean = Counts { nc: 1, ..Counts::default() };
-            return Self { counts: clean, ..Self::default() }.canary_requests_needed(config);
-        }
-        let reaches = |times: f64| self.log_e(config, times) >= config.pass_bound();
-        let (mut short, mut enough) = (1.0_f64, FARTHEST_LOOK_AHEAD);
-        if !reaches(enough) {
-            return None;
-        }
-        while enough / short > 1.001 {
-            let middle = (short * enough).sqrt();
-            if reaches(middle) {
-                enough = middle;
-            } else {
-                short = middle;
-            }
-        }
-        Some(((enough - 1.0) * self.counts.nc as f64).ceil() as u64)
-    }
-}
-
-fn share(log_e: f64, bound: f64) -> f64 {
+pub(super) fn share(log_e: f64, bound: f64) -> f64 {
     (log_e / bound).clamp(0.0, 1.0)
 }
 
@@ -373,7 +290,7 @@ mod tests {
         let (one, two) = (state.assess(&CONFIG), back.assess(&CONFIG));
         assert!((one.log_e_fail - two.log_e_fail).abs() < 1e-9 * one.log_e_fail.abs());
         assert_eq!((one.counts, one.epoch_counts), (two.counts, two.epoch_counts));
-        assert!(state.epochs.len() <= MOST_EPOCHS);
+        assert!(state.epochs.all().len() <= MOST_EPOCHS);
     }
 
     #[test]

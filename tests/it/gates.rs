@@ -5,6 +5,7 @@
 //! `cargo test --test it gates -- --nocapture` prints what was measured.
 
 mod conversion;
+mod latency;
 
 use glidepath::stats::{Counts, Dispersion, RatioConfig, RatioState};
 use rand::rngs::StdRng;

@@ -3,17 +3,17 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{conversion::ConversionMetric, counter::Counter, threshold::ThresholdMetric};
+use super::{conversion::ConversionMetric, counter::Counter, latency::LatencyMetric, threshold::ThresholdMetric};
 use crate::api::common::Percent;
 
 /// The message for a metric without a judge, or with more than one.
-pub const ONE_JUDGE: &str = "a metric must have exactly one judge: ratio, threshold or conversion";
+pub const ONE_JUDGE: &str = "a metric must have exactly one judge: ratio, latency, threshold or conversion";
 
-/// A metric with its queries and judge. Exactly one of `ratio`, `threshold`, `conversion`.
+/// A metric with its queries and judge. Exactly one of `ratio`, `latency`, `threshold`, `conversion`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "(has(self.ratio) ? 1 : 0) + (has(self.threshold) ? 1 : 0) + (has(self.conversion) ? 1 : 0) == 1",
+    "(has(self.ratio) ? 1 : 0) + (has(self.latency) ? 1 : 0) + (has(self.threshold) ? 1 : 0) + (has(self.conversion) ? 1 : 0) == 1",
     ONE_JUDGE
 ))]
 pub struct Metric {
@@ -31,6 +31,9 @@ pub struct Metric {
     /// The error rate of canary against stable, by an always-valid sequential test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<RatioMetric>,
+    /// The response time of canary against stable, by an always-valid sequential test on histograms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<LatencyMetric>,
     /// A condition on one number, as in Argo Rollouts and Flagger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ThresholdMetric>,
@@ -42,7 +45,8 @@ pub struct Metric {
 impl Metric {
     /// Whether it has exactly one judge.
     pub fn has_one_judge(&self) -> bool {
-        let judges = [self.ratio.is_some(), self.threshold.is_some(), self.conversion.is_some()];
+        let judges =
+            [self.ratio.is_some(), self.latency.is_some(), self.threshold.is_some(), self.conversion.is_some()];
         judges.into_iter().filter(|given| *given).count() == 1
     }
 
@@ -61,13 +65,16 @@ impl Metric {
 
     /// The texts in which arguments are substituted, each with its field.
     pub fn texts_mut(&mut self) -> Vec<(String, &mut String)> {
-        if self.threshold.is_none() {
+        if self.threshold.is_none() && self.latency.is_none() {
             let counters = self.counters_mut().into_iter();
             let own = counters.filter_map(|(field, counter)| Some((field, counter.own_mut()?)));
             return own.map(|(field, (part, text))| (format!("{field}.{part}"), text)).collect();
         }
         let threshold = self.threshold.iter_mut().flat_map(ThresholdMetric::texts_mut);
-        threshold.map(|(field, text)| (format!("threshold.{field}"), text)).collect()
+        let threshold = threshold.map(|(field, text)| (format!("threshold.{field}"), text));
+        let own = self.latency.as_mut().and_then(|latency| latency.histogram.prometheus.as_mut());
+        let histogram = own.map(|own| ("latency.histogram.prometheus.histogram".to_owned(), &mut own.histogram));
+        histogram.into_iter().chain(threshold).collect()
     }
 
     /// Its weight in the division of alpha.

@@ -2,8 +2,8 @@
 
 use super::finding::Finding;
 use crate::api::analysis::{
-    AnalysisTemplateSpec, Arg, ConversionMetric, Counter, Metric, ONE_JUDGE, ONE_SOURCE, RatioMetric, Settings,
-    ThresholdMetric,
+    AnalysisTemplateSpec, Arg, ConversionMetric, Counter, LatencyMetric, Metric, ONE_JUDGE, ONE_SOURCE, RatioMetric,
+    Settings, ThresholdMetric,
 };
 
 /// The defaults of the ratio judge (analysis.md section 3), to compare with what a template sets.
@@ -45,6 +45,9 @@ fn check_metric(metric: &Metric, path: &str, args: &[Arg], found: &mut Vec<Findi
         check_counter(&ratio.bad, &format!("{path}.bad"), args, found);
         check_counter(&ratio.total, &format!("{path}.total"), args, found);
     }
+    if let Some(latency) = &metric.latency {
+        check_latency(latency, &format!("{path}.latency"), args, found);
+    }
     if let Some(threshold) = &metric.threshold {
         check_threshold(threshold, &format!("{path}.threshold"), args, found);
     }
@@ -65,6 +68,19 @@ fn check_conversion(conversion: &ConversionMetric, path: &str, args: &[Arg], fou
             "counts requests, not users: a user with ten visits counts ten times, and the judge is overconfident; count first \
              exposures in the application",
         ));
+    }
+}
+
+fn check_latency(latency: &LatencyMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    for (field, problem) in latency.problems() {
+        found.push(Finding::error(format!("{path}.{field}"), problem));
+    }
+    let Some(own) = &latency.histogram.prometheus else { return };
+    let path = format!("{path}.histogram.prometheus.histogram");
+    let name = check_selector(&own.histogram, &path, args, found);
+    if let Some(base) = ["_bucket", "_count", "_sum"].iter().find_map(|part| name.strip_suffix(part)) {
+        let message = format!("write the histogram's name, {base}: Glidepath adds what its series are called");
+        found.push(Finding::error(path, message));
     }
 }
 
@@ -102,17 +118,22 @@ fn check_counter(counter: &Counter, path: &str, args: &[Arg], found: &mut Vec<Fi
         found.push(Finding::error(path, "a counter is either builtin or prometheus"));
     }
     let Some(own) = &counter.prometheus else { return };
-    let path = format!("{path}.prometheus.counter");
-    let selector = own.counter.trim();
+    check_selector(&own.counter, &format!("{path}.prometheus.counter"), args, found);
+}
+
+/// Gives the name outside of the braces.
+fn check_selector<'s>(selector: &'s str, path: &str, args: &[Arg], found: &mut Vec<Finding>) -> &'s str {
+    let selector = selector.trim();
     let outside = selector.split_once('{').map_or(selector, |(name, _)| name);
     if outside.contains(['(', ')', '[', ' ']) || selector.ends_with(']') {
         found.push(Finding::error(
-            path.clone(),
+            path,
             "must be a plain series selector like name{label=\"value\"}, without functions or ranges: \
              Glidepath counts the increments itself",
         ));
     }
-    unknown_args(selector, &path, args, found);
+    unknown_args(selector, path, args, found);
+    outside
 }
 
 fn check_threshold(threshold: &ThresholdMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {

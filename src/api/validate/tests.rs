@@ -369,6 +369,13 @@ fn goal(changes: Value) -> Value {
     json!({"name": "orders", "conversion": judge})
 }
 
+/// A metric of response times, with changes to its judge.
+fn timed(changes: Value) -> Value {
+    let mut judge = json!({"histogram": {"builtin": "duration"}, "slo": {"under": "300ms"}});
+    judge.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    json!({"name": "latency", "latency": judge})
+}
+
 #[test]
 fn each_mistake_in_an_ab_test_is_named_with_its_field() {
     let goal = || json!({"templates": [{"name": "orders"}]});
@@ -472,7 +479,7 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
         (
             "/metrics/0/conversion",
             json!({"successes": {"builtin": "errors"}, "trials": {"builtin": "requests"}}),
-            "error spec.metrics[0]: a metric must have exactly one judge: ratio, threshold or conversion",
+            "error spec.metrics[0]: a metric must have exactly one judge: ratio, latency, threshold or conversion",
         ),
         (
             "/metrics/0",
@@ -495,6 +502,28 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
             "/metrics/0",
             goal(json!({"trials": {"builtin": "requests"}})),
             "warning spec.metrics[0].conversion.trials: counts requests, not users",
+        ),
+        ("/metrics/0", timed(json!({"slo": {"under": "0s"}})), "metrics[0].latency.slo.under: must be above 0"),
+        (
+            "/metrics/0",
+            timed(json!({"slo": {"under": "1s", "share": 0}})),
+            "metrics[0].latency.slo.share: must be above 0",
+        ),
+        ("/metrics/0", timed(json!({"tolerance": 0})), "metrics[0].latency.tolerance: must be above 0"),
+        (
+            "/metrics/0",
+            timed(json!({"histogram": {}})),
+            "metrics[0].latency.histogram: a histogram is either builtin or prometheus",
+        ),
+        (
+            "/metrics/0",
+            timed(json!({"histogram": {"prometheus": {"histogram": "rpc_seconds_bucket"}}})),
+            "metrics[0].latency.histogram.prometheus.histogram: write the histogram's name, rpc_seconds:",
+        ),
+        (
+            "/metrics/0",
+            timed(json!({"histogram": {"prometheus": {"histogram": "rate(x[1m])"}}})),
+            "metrics[0].latency.histogram.prometheus.histogram: must be a plain series selector",
         ),
         ("/settings", json!({"alpha": 0.9}), "spec.settings.alpha: must be between"),
         ("/settings", json!({"phi": 0.5}), "spec.settings.phi: must be between 1 and 20"),

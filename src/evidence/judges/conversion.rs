@@ -132,9 +132,7 @@ impl Judge for ConversionMetric {
                     format::note(&mut status.notes, notes);
                     memory.silence.answered();
                 }
-                Ok(Answer::Scalar(_) | Answer::Several(_)) => {
-                    memory.silence.failed("got a number instead of counts", context)
-                }
+                Ok(_) => memory.silence.failed("got a number instead of counts", context),
                 Err(error) => memory.silence.failed(error, context),
             }
             if memory.silence.errors > 0 {

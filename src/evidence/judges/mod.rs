@@ -3,6 +3,7 @@
 
 mod conversion;
 mod judge;
+mod latency;
 mod ratio;
 mod threshold;
 
@@ -15,6 +16,7 @@ use crate::api::analysis::{AnalysisRunSpec, Metric};
 pub fn judge_of(metric: &Metric) -> Option<&dyn Judge> {
     let judges: [Option<&dyn Judge>; _] = [
         metric.ratio.as_ref().map(|judge| judge as _),
+        metric.latency.as_ref().map(|judge| judge as _),
         metric.threshold.as_ref().map(|judge| judge as _),
         metric.conversion.as_ref().map(|judge| judge as _),
     ];

@@ -184,7 +184,7 @@ impl RatioMemory {
     fn take_before(&mut self, answer: &Answered, context: &Context) {
         match &answer.result {
             Ok(Answer::Increments { stable, .. }) => self.before.answered(*stable),
-            Ok(Answer::Scalar(_) | Answer::Several(_)) => self.silence.failed(NO_COUNTS, context),
+            Ok(_) => self.silence.failed(NO_COUNTS, context),
             Err(error) => self.silence.failed(error, context),
         }
     }
@@ -193,7 +193,7 @@ impl RatioMemory {
     fn take_window(&mut self, config: &RatioConfig, status: &mut MetricStatus, answer: &Answered, context: &Context) {
         let (canary, stable, notes) = match &answer.result {
             Ok(Answer::Increments { canary, stable, notes }) => (*canary, *stable, notes),
-            Ok(Answer::Scalar(_) | Answer::Several(_)) => return self.silence.failed(NO_COUNTS, context),
+            Ok(_) => return self.silence.failed(NO_COUNTS, context),
             Err(error) => return self.silence.failed(error, context),
         };
         let (end, counts) = (windows::instant(self.next_end(context)), joined(canary, stable));

@@ -147,7 +147,7 @@ impl Judge for ThresholdMetric {
                         Err(error) => memory.silence.failed(&error.to_string(), context),
                     }
                 }
-                Ok(Answer::Increments { .. }) => memory.silence.failed("got counts instead of a number", context),
+                Ok(_) => memory.silence.failed("got counts instead of a number", context),
                 Err(error) => memory.silence.failed(error, context),
             }
         }

@@ -3,12 +3,14 @@
 use super::{Laws, SimCluster, Target, Version};
 use crate::{
     api::Percent,
-    evidence::ArmCounts,
+    evidence::{ArmCounts, Histogram},
     routing::targets::Split,
     sim::{
         flow::Flow,
+        latency::Law,
         pods::{Pod, PodCounts, Rates, sum, sum_counts},
         replicas::Replicas,
+        rng::Rng,
         time::Millis,
     },
 };
@@ -117,6 +119,40 @@ impl SimCluster {
         let gone = self.gone.iter().filter(|(name, _)| name == workload).map(|(_, pod)| pod);
         alive.chain(gone).filter_map(|pod| pod.increments(end, window, warm_up)).reduce(sum_counts)
     }
+
+    /// How an arm's requests in a window took, or all of them until its end. Nothing where the version's response times are not
+    /// exported in this form.
+    pub fn response_times(&self, workload: &str, window: &TimesQuery) -> Option<Histogram> {
+        let alive = self.sets.iter().filter(|set| set.workload == workload).flat_map(|set| set.pods.iter());
+        let gone = self.gone.iter().filter(|(name, _)| name == workload).map(|(_, pod)| pod);
+        let pods: Vec<&Pod> = alive.chain(gone).collect();
+        let image = &self.versions.get(pods.first()?.version)?.image;
+        let law = self.laws.versions.get(image)?.latency.as_ref().and_then(Law::of)?;
+        let (end, length) = (window.end, window.length);
+        let requests = |pod: &&Pod| match window.whole_pods {
+            true => pod.requests_until(end),
+            false => Some(pod.increments(end, length, window.warm_up)?.answers.total),
+        };
+        let requests = pods.iter().filter_map(requests).reduce(|sum, more| sum + more)?;
+        let place = workload.bytes().fold(end.unsigned_abs(), |hash, byte| hash.rotate_left(7) ^ u64::from(byte));
+        let dice = &mut Rng::new(self.laws.seed, place);
+        (law.is_native() == window.native).then(|| law.counted(requests, dice))
+    }
+}
+
+/// Which response times are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct TimesQuery {
+    /// The window's end.
+    pub end: Millis,
+    /// Its length.
+    pub length: Millis,
+    /// How old pods must be.
+    pub warm_up: Millis,
+    /// All that pods counted until the end.
+    pub whole_pods: bool,
+    /// Native histograms; else classic ones.
+    pub native: bool,
 }
 
 /// How a version's answers turn out now.

@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use super::Process;
 use crate::{
     api::analysis::{Builtin, Counter, Metric, ThresholdMetric},
-    evidence::{Answer, ArmCounts, IncrementsQuery, Query},
+    evidence::{Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, Query},
     ports::source::{Asking, Fault, Source, SourceError},
     sim::{
-        cluster::SimCluster,
+        cluster::{SimCluster, TimesQuery},
         scenario::FaultKind,
         time::{Millis, millis, moment},
     },
@@ -41,6 +41,7 @@ fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError
     }
     match query {
         Query::Increments(query) => Ok(increments(cluster, query)),
+        Query::Buckets(query) => Ok(buckets(cluster, query)),
         Query::Scalar { query, at } => {
             let asks = |threshold: &ThresholdMetric| threshold.query == *query;
             Ok(Answer::Scalar(scalar(cluster, asks, moment(*at))))
@@ -73,6 +74,21 @@ fn increments(cluster: &SimCluster, query: &IncrementsQuery) -> Answer {
         Some(ArmCounts { bad, total: pick(&query.total, |counts| counts.total, &counts) })
     };
     Answer::Increments { canary: arm(&query.arms.canary), stable: arm(&query.arms.stable), notes: Vec::new() }
+}
+
+/// Whatever the histogram is called: each version has one.
+fn buckets(cluster: &SimCluster, query: &BucketsQuery) -> Answer {
+    let millis = |seconds: u32| Millis::from(seconds) * 1000;
+    let window = TimesQuery {
+        end: moment(query.end),
+        length: millis(query.window_seconds),
+        warm_up: millis(query.warm_up_seconds),
+        whole_pods: query.whole_pods,
+        native: query.kind == BucketKind::Native,
+    };
+    let [canary, stable] =
+        [&query.arms.canary, &query.arms.stable].map(|workload| cluster.response_times(workload, &window));
+    Answer::Buckets { canary, stable, unit: 1.0, notes: Vec::new() }
 }
 
 /// The series of the metric that asks this.

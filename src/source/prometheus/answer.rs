@@ -110,10 +110,11 @@ impl Failed {
 
 /// Prometheus's answer, as far as it is used. Values are [time, "number"].
 #[derive(Deserialize)]
-struct Envelope {
+#[serde(bound(deserialize = "S: Deserialize<'de>"))]
+struct Envelope<S> {
     status: Status,
     #[serde(default)]
-    data: Option<Data>,
+    data: Option<Data<S>>,
     #[serde(default)]
     error: Option<String>,
     #[serde(rename = "errorType", default)]
@@ -159,10 +160,14 @@ impl Kind {
 
 #[derive(Deserialize)]
 #[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
-enum Data {
-    Vector(Vec<Sample>),
+pub(super) enum Data<S> {
+    /// One sample for each series.
+    Vector(Vec<S>),
+    /// One number without a series.
     Scalar((f64, String)),
+    /// Series over time.
     Matrix(IgnoredAny),
+    /// A text.
     String(IgnoredAny),
 }
 
@@ -185,12 +190,27 @@ pub struct Answerer<'a> {
 
 /// The samples in an answer.
 pub fn read(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<Samples, Failed> {
+    match data(from, status, body)? {
+        Some(Data::Vector(samples)) => samples.into_iter().map(sample).collect(),
+        Some(Data::Scalar(value)) => Ok(vec![(String::new(), number(&value.1)?)]),
+        _ => {
+            Err(Failed::lasting("the query returns no instant vector or scalar; aggregate it to one number".to_owned()))
+        }
+    }
+}
+
+/// The data of an answer that is a success, its samples read as `S`.
+pub(super) fn data<S: for<'de> Deserialize<'de>>(
+    from: Answerer<'_>,
+    status: u16,
+    body: &[u8],
+) -> Result<Option<Data<S>>, Failed> {
     let name = from.name;
     if matches!(status, 401 | 403) {
         let message = format!("{name} rejected the credentials (HTTP {status}); check its auth");
         return Err(Failed { fault: Fault::Denied, ..Failed::lasting(message) });
     }
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else { return Err(foreign(from, status)) };
+    let Ok(envelope) = serde_json::from_slice::<Envelope<S>>(body) else { return Err(foreign(from, status)) };
     if matches!(envelope.status, Status::Error) {
         return Err(match envelope.kind {
             Some(kind) => refused(name, status, Kind::of(&kind, status), envelope.error.as_deref().unwrap_or_default()),
@@ -200,13 +220,7 @@ pub fn read(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<Samples, Fai
     if envelope.warnings.iter().any(|warning| warning.to_lowercase().contains("partial")) {
         return Err(Failed::lasting(format!("{name} returned partial data, according to a warning in its response")));
     }
-    match envelope.data {
-        Some(Data::Vector(samples)) => samples.into_iter().map(sample).collect(),
-        Some(Data::Scalar(value)) => Ok(vec![(String::new(), number(&value.1)?)]),
-        _ => {
-            Err(Failed::lasting("the query returns no instant vector or scalar; aggregate it to one number".to_owned()))
-        }
-    }
+    Ok(envelope.data)
 }
 
 /// A server that is not a Prometheus, or a proxy in front of one.
@@ -251,6 +265,6 @@ fn sample(sample: Sample) -> Result<(String, f64), Failed> {
 }
 
 /// `NaN`, `+Inf` and `-Inf` as Prometheus writes them are read as well.
-fn number(text: &str) -> Result<f64, Failed> {
+pub(super) fn number(text: &str) -> Result<f64, Failed> {
     text.parse().map_err(|_| Failed::lasting("the query returns a value that is not a number".to_owned()))
 }

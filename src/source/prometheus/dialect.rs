@@ -1,11 +1,12 @@
 //! PromQL as a [`Dialect`]: what can be written in it is what its queries can be written for.
 
 use super::{
+    buckets,
     promql::{self, PromqlError},
     selector::Selector,
 };
 use crate::{
-    api::analysis::Counter,
+    api::analysis::{Counter, Histogram},
     evidence::{Dialect, IncrementsQuery},
 };
 
@@ -25,6 +26,11 @@ impl Dialect for PromQl {
             }
             _ => Err(PromqlError::NoCounter.to_string()),
         }
+    }
+
+    fn histogram(&self, histogram: &Histogram) -> Result<(), String> {
+        let Some(own) = &histogram.prometheus else { return Ok(()) };
+        buckets::own(own).map(drop).map_err(|error| format!("prometheus.histogram: {error}"))
     }
 
     fn window(&self, question: &IncrementsQuery) -> Result<(), String> {

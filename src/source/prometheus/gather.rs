@@ -8,19 +8,49 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::promql;
+use super::{buckets, promql};
 use crate::{
-    evidence::{Answer, IncrementsQuery},
+    evidence::{Answer, BucketsQuery, IncrementsQuery},
     ports::SourceError,
 };
 
-/// Questions that one pair of queries answers at most: a bound on the text and on the series behind it.
+/// Questions that one query, or a pair, answers at most: a bound on the text and on the series behind it.
 pub const TOGETHER: usize = 32;
+
+/// A question about a window.
+#[derive(Clone)]
+pub enum Window {
+    /// Of counters.
+    Increments(IncrementsQuery),
+    /// Of a histogram.
+    Buckets(BucketsQuery),
+}
+
+impl Window {
+    /// The question, if it is one of counters.
+    pub fn increments(&self) -> Option<&IncrementsQuery> {
+        if let Window::Increments(query) = self { Some(query) } else { None }
+    }
+
+    /// The question, if it is one of a histogram.
+    pub fn buckets(&self) -> Option<&BucketsQuery> {
+        if let Window::Buckets(query) = self { Some(query) } else { None }
+    }
+
+    /// Whether the same queries can answer both.
+    fn is_like(&self, other: &Window) -> bool {
+        match (self, other) {
+            (Window::Increments(one), Window::Increments(other)) => promql::are_alike(one, other),
+            (Window::Buckets(one), Window::Buckets(other)) => buckets::are_alike(one, other),
+            _ => false,
+        }
+    }
+}
 
 /// A window that is waited for.
 pub struct Asked {
     /// The question.
-    pub query: IncrementsQuery,
+    pub query: Window,
     /// For whom.
     pub namespace: String,
     /// When an answer is of no use any more.
@@ -44,14 +74,13 @@ impl Gather {
         all.len() == 1
     }
 
-    /// Everything that waits for a server, in groups that one pair of queries answers.
+    /// Everything that waits for a server, in groups that the same queries answer.
     pub fn take(&self, server: &str) -> Vec<Vec<Asked>> {
         let all = self.lock().remove(server).unwrap_or_default();
         let mut groups: Vec<Vec<Asked>> = Vec::new();
         for asked in all {
             let fits = |group: &&mut Vec<Asked>| {
-                group.len() < TOGETHER
-                    && group.first().is_some_and(|first| promql::are_alike(&first.query, &asked.query))
+                group.len() < TOGETHER && group.first().is_some_and(|first| first.query.is_like(&asked.query))
             };
             match groups.iter_mut().find(fits) {
                 Some(group) => group.push(asked),

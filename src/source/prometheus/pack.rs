@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::api::analysis::Pack;
+use crate::api::analysis::{Pack, TimeUnit};
 
 /// A pack's file.
 #[derive(Clone, Debug, Deserialize)]
@@ -52,8 +52,21 @@ pub struct Report {
     pub requests: Vec<String>,
     /// Selectors of the failed ones, disjoint.
     pub errors: Vec<String>,
+    /// The response times of the requests.
+    #[serde(default)]
+    pub duration: Option<Duration>,
     /// Shows that a pod was being scraped at some time, which distinguishes a new series from a new pod.
     pub witness: String,
+}
+
+/// A histogram of response times.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Duration {
+    /// Its selector, without `_bucket`.
+    pub histogram: String,
+    /// The unit of its bounds.
+    pub unit: TimeUnit,
 }
 
 /// Who counts.
@@ -102,7 +115,8 @@ mod tests {
     #[test]
     fn every_pack_reads() {
         for pack in Pack::ALL {
-            assert!(!pack_file(pack).unwrap().reports.is_empty(), "{pack:?}");
+            let file = pack_file(pack).unwrap();
+            assert_eq!(file.reports.iter().filter(|report| report.duration.is_some()).count(), 1, "{pack:?}");
         }
     }
 }

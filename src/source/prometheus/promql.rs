@@ -38,6 +38,15 @@ pub enum PromqlError {
     /// A defect of the binary.
     #[error("the built-in metric pack is invalid: {0}")]
     Pack(&'static str),
+    /// A pack that has no histogram.
+    #[error("the metric pack has no duration; name your own histogram: {{prometheus: {{histogram: NAME}}}}")]
+    NoDuration,
+    /// A histogram with neither source.
+    #[error("a histogram is either builtin or prometheus")]
+    NoHistogram,
+    /// Braces alone name no histogram to which `_bucket` can be added.
+    #[error("`{0}` does not name a histogram; write name{{label=\"value\"}}")]
+    NoName(String),
     /// A counter with neither source.
     #[error("a counter is either builtin or prometheus")]
     NoCounter,
@@ -71,17 +80,20 @@ const CHOSEN_PODS: &str = "chosen";
 
 /// What the label `arm` says for the canary and for stable.
 pub fn arm_names(query: &IncrementsQuery) -> Result<(String, String), PromqlError> {
-    let kind = counted(query, &query.total, false)?.by.by;
+    arms_called(counted(query, &query.total, false)?.by.by, &query.arms)
+}
+
+/// The same for arms that are distinguished by such a label.
+pub(super) fn arms_called(kind: ArmKind, arms: &Arms) -> Result<(String, String), PromqlError> {
     let name = |workload: &str, service: &Option<String>| -> Result<String, PromqlError> {
         match kind {
-            ArmKind::Workload | ArmKind::Pod => Ok(format!("{}/{workload}", query.arms.namespace)),
+            ArmKind::Workload | ArmKind::Pod => Ok(format!("{}/{workload}", arms.namespace)),
             ArmKind::Service => {
                 let service = service.as_deref().ok_or(PromqlError::NoService)?;
-                Ok(format!("{service}.{}", query.arms.namespace))
+                Ok(format!("{service}.{}", arms.namespace))
             }
         }
     };
-    let arms = &query.arms;
     if arms.canary_pods.is_some() {
         return Ok((CHOSEN_PODS.to_owned(), name(&arms.stable, &arms.stable_service)?));
     }
@@ -119,45 +131,67 @@ struct Counted {
     reports: Vec<Series>,
 }
 
-struct Series {
-    side: Side,
-    selectors: Vec<String>,
-    witness: String,
+/// Series of one side's view.
+pub(super) struct Series {
+    pub side: Side,
+    pub selectors: Vec<String>,
+    pub witness: String,
     /// The label with the name of the pod that counts, as PromQL writes it.
-    pod: String,
+    pub pod: String,
+}
+
+/// Over what time, and of which pods.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    pub window_seconds: u32,
+    pub warm_up_seconds: u32,
+    pub whole_pods: bool,
 }
 
 fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> {
     let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
     let counted = counted(first, if bad { &first.bad } else { &first.total }, bad)?;
-    if first.arms.canary_pods.is_some() && counted.by.by == ArmKind::Service {
-        return Err(PromqlError::CallersPods);
-    }
-    let mut arms = Vec::new();
-    for query in queries {
-        let (canary, stable) = arm_patterns(counted.by.by, &query.arms)?;
-        arms.extend([canary, stable]);
-    }
-    let mut namespaces: Vec<&str> = queries.iter().map(|query| query.arms.namespace.as_str()).collect();
-    namespaces.sort_unstable();
-    namespaces.dedup();
-    let place = ArmMatchers { namespaces: namespaces.join("|"), arms: arms.join("|") };
+    let arms: Vec<&Arms> = queries.iter().map(|query| &query.arms).collect();
+    let place = ArmMatchers::of(&counted.by, &arms)?;
+    let IncrementsQuery { window_seconds, warm_up_seconds, whole_pods, .. } = **first;
+    let span = Span { window_seconds, warm_up_seconds, whole_pods };
     let mut parts = Vec::new();
     for series in &counted.reports {
-        parts.push(series_text(first, &counted.by, series, &place)?);
+        parts.push(series_text(span, &counted.by, series, &place)?);
     }
-    let series = named(&counted.by, &parts.join(" or "));
-    let series = match &first.arms.canary_pods {
-        Some(pods) => chosen(&counted.by, &series, pods),
-        None => series,
-    };
+    let series = by_arm(&counted.by, &parts.join(" or "), &first.arms)?;
     Ok(format!("sum by (arm) ({series})"))
 }
 
 /// Where the arms are, as regular expressions.
-struct ArmMatchers {
+pub(super) struct ArmMatchers {
     namespaces: String,
     arms: String,
+}
+
+impl ArmMatchers {
+    /// Of one or several pairs of arms.
+    pub fn of(by: &ArmsBy, pairs: &[&Arms]) -> Result<Self, PromqlError> {
+        let mut arms = Vec::new();
+        for pair in pairs {
+            let (canary, stable) = arm_patterns(by.by, pair)?;
+            arms.extend([canary, stable]);
+        }
+        let mut namespaces: Vec<&str> = pairs.iter().map(|pair| pair.namespace.as_str()).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        Ok(ArmMatchers { namespaces: namespaces.join("|"), arms: arms.join("|") })
+    }
+
+    /// A selector of the series of these arms alone.
+    pub fn bind(&self, by: &ArmsBy, text: &str) -> Result<Selector, PromqlError> {
+        let mut selector = Selector::parse(text)?;
+        if let Some(label) = &by.namespace_label {
+            selector.push(&format!(r#"{}=~"{}""#, label_name(label), self.namespaces));
+        }
+        selector.push(&format!(r#"{}=~"{}""#, label_name(&by.label), self.arms));
+        Ok(selector)
+    }
 }
 
 /// Gives every series its arm: `namespace/ReplicaSet`, or `service.namespace`.
@@ -173,6 +207,15 @@ fn named(by: &ArmsBy, series: &str) -> String {
         ArmKind::Service => {
             format!(r#"label_replace({series}, "arm", "$2", "{label}", "(.*[|])?([^.|]+[.][^.]+)[.]svc([.].*)?")"#)
         }
+    }
+}
+
+/// The series with their arms, also where the canary is some pods of a workload.
+pub(super) fn by_arm(by: &ArmsBy, series: &str, arms: &Arms) -> Result<String, PromqlError> {
+    match &arms.canary_pods {
+        Some(_) if by.by == ArmKind::Service => Err(PromqlError::CallersPods),
+        Some(pods) => Ok(chosen(by, &named(by, series), pods)),
+        None => Ok(named(by, series)),
     }
 }
 
@@ -214,49 +257,55 @@ fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Coun
     Ok(Counted { by: file.arms.clone(), reports: file.reports.iter().map(series).collect() })
 }
 
+/// How the arms of a user's own series are distinguished: they lie on the serving pods.
+pub(super) fn by_pod() -> ArmsBy {
+    ArmsBy { by: ArmKind::Pod, label: "pod".to_owned(), namespace_label: Some("namespace".to_owned()) }
+}
+
 /// The counter defines its own type, wherever it is used.
 fn bad_counter(counter: &Counter, bad: bool) -> bool {
     counter.builtin.map_or(bad, |builtin| builtin == Builtin::Errors)
 }
 
-/// A selector of the arms' series alone.
-fn bound(by: &ArmsBy, place: &ArmMatchers, text: &str) -> Result<String, PromqlError> {
-    let mut selector = Selector::parse(text)?;
-    if let Some(label) = &by.namespace_label {
-        selector.push(&format!(r#"{}=~"{}""#, label_name(label), place.namespaces));
-    }
-    selector.push(&format!(r#"{}=~"{}""#, label_name(&by.label), place.arms));
-    Ok(selector.to_string())
-}
-
-fn series_text(
-    query: &IncrementsQuery,
+/// What each series grew by in the window.
+pub(super) fn series_text(
+    span: Span,
     by: &ArmsBy,
     series: &Series,
     place: &ArmMatchers,
 ) -> Result<String, PromqlError> {
-    let bound = |text: &str| bound(by, place, text);
-    let window = query.window_seconds;
+    let bound = |text: &str| place.bind(by, text).map(|selector| selector.to_string());
+    let window = span.window_seconds;
     let pod = &series.pod;
     let witness = bound(&series.witness)?;
     let mut parts = Vec::new();
     for selector in &series.selectors {
         let m = bound(selector)?;
-        let born = if query.whole_pods {
+        let born = if span.whole_pods {
             format!("({m} unless {m} offset {window}s)")
         } else {
             format!("(({m} unless {m} offset {window}s) and on ({pod}) group by ({pod}) ({witness} offset {window}s))")
         };
         parts.push(format!("({m} - {m} offset {window}s >= 0) or ({m} < ({m} offset {window}s) / 2) or {born}"));
     }
-    let grown = format!("({})", parts.join(" or "));
-    if query.warm_up_seconds == 0 {
-        return Ok(grown);
+    Ok(warm(span, by, (series.side, pod), &parts.join(" or "), |ago| format!("{witness} offset {ago}s")))
+}
+
+/// The series of pods that are warm: those of which `there` shows one so many seconds ago.
+pub(super) fn warm(
+    span: Span,
+    by: &ArmsBy,
+    (side, pod): (Side, &str),
+    grown: &str,
+    there: impl FnOnce(u32) -> String,
+) -> String {
+    if span.warm_up_seconds == 0 {
+        return format!("({grown})");
     }
     // Warm-up is per serving pod. A caller cannot see pods: there an arm is warm once this caller knew it that long ago.
     let (on, ago) =
-        (if series.side == Side::Server { pod.clone() } else { format!("{pod}, {}", by.label) }, query.warm_up_seconds);
-    Ok(format!("({grown} and on ({on}) group by ({on}) ({witness} offset {ago}s))"))
+        (if side == Side::Server { pod.to_owned() } else { format!("{pod}, {}", by.label) }, span.warm_up_seconds);
+    format!("(({grown}) and on ({on}) group by ({on}) ({}))", there(ago))
 }
 
 /// Regular expressions (anchored by PromQL) for the arm label of canary and stable.

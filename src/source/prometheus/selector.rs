@@ -42,6 +42,16 @@ impl Selector {
         Ok(Selector { name: name.to_owned(), matchers })
     }
 
+    /// The metric's name; empty where braces alone select.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same of the series with this ending of the name: a classic histogram's `_bucket` and `_count`.
+    pub fn ending(&self, ending: &str) -> Self {
+        Selector { name: format!("{}{ending}", self.name), matchers: self.matchers.clone() }
+    }
+
     /// Adds a matcher.
     pub fn push(&mut self, matcher: &str) {
         self.matchers.push(matcher.to_owned());

@@ -34,6 +34,9 @@ fn world(scenario: &Scenario, found: &mut Vec<(String, String)>) {
         note(true, format!("world.faults[{index}]"), "a fault by the file's clock");
     }
     for (image, version) in &world.versions {
+        let latency = version.latency.as_ref();
+        let odd = latency.is_some_and(|latency| latency.delayed.is_some() || latency.native);
+        note(odd, format!("world.versions.{image}.latency"), "a native histogram, or a share of slow answers,");
         note(version.conversion.is_some(), format!("world.versions.{image}.conversion"), "converting users");
     }
 }

@@ -241,6 +241,7 @@ impl Source for ByImage {
                 Answer::Increments { canary, stable, notes: Vec::new() }
             }
             Query::Scalar { .. } | Query::External { .. } => Answer::Scalar(Some(0.0)),
+            Query::Buckets(_) => Answer::Buckets { canary: None, stable: None, unit: 1.0, notes: Vec::new() },
         };
         queries.iter().map(|query| Ok(answer(query))).collect()
     }

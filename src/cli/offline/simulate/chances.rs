@@ -32,15 +32,19 @@ use crate::{
         Millis, Player, Setting,
         cluster::SimCluster,
         play::Played,
-        scenario::{CommandEntry, Deploy, Entry, FaultKind, FaultSpec, FaultTarget, GateSpec, VersionSpec},
+        scenario::{
+            CommandEntry, DelayedSpec, Deploy, Entry, FaultKind, FaultSpec, FaultTarget, GateSpec, LatencySpec,
+            VersionSpec,
+        },
         trace::Trace,
     },
 };
 
 /// How many rollouts are played when the command line does not say.
 const RUNS: u32 = 200;
-/// How many kinds of version are played.
+/// How many kinds of version are played; more where response times are judged.
 const ROWS: usize = 5;
+const ROWS_OF_LATENCY: usize = 2;
 /// A release that takes longer is left.
 const LONGEST: Millis = 48 * 3_600_000;
 /// The first deploy takes no longer.
@@ -54,6 +58,9 @@ const RELEASE: Millis = 600_000;
 /// What good versions answer with errors, in basis points; and bad ones.
 const GOOD: u32 = 10;
 const BAD: u32 = 100;
+/// How long good versions take: the median in milliseconds, and the spread of its logarithm.
+const MEDIAN: u64 = 80;
+const SIGMA: f64 = 0.6;
 const NEW: &str = "glidepath.dev/new-version";
 
 /// The chances of a Rollout.
@@ -63,6 +70,8 @@ pub(super) struct Table {
     runs: u32,
     seed: u64,
     rows: Vec<Row>,
+    /// How many rows there will be.
+    all: usize,
     broken: Vec<String>,
     /// Metrics whose queries nothing answers.
     without_data: Vec<WithoutData>,
@@ -86,6 +95,7 @@ pub(super) fn table(name: &str, setting: &Setting, args: &SimulateArgs) -> Resul
         runs,
         seed,
         rows: Vec::new(),
+        all: ROWS + if without_data::judges_latency(setting) { ROWS_OF_LATENCY } else { 0 },
         broken: Vec::new(),
         without_data: without_data::of(setting),
     };
@@ -103,10 +113,17 @@ pub(super) fn table(name: &str, setting: &Setting, args: &SimulateArgs) -> Resul
     )?;
     table.add("all its pods crash", &format!("after {}", clock(crash)), &crashing(&good, crash), &progress)?;
     table.add("never becomes ready", "", &never_ready(&good), &progress)?;
+    if without_data::judges_latency(setting) {
+        let start = "from the start";
+        table.add("latency x1.5", start, &responding(&good, MEDIAN * 3 / 2, None), &progress)?;
+        let delayed = DelayedSpec { share: Percent::whole(2), by: HumanDuration::secs(1) };
+        table.add("2 % of requests + 1 s", start, &responding(&good, MEDIAN, Some(delayed)), &progress)?;
+    }
     Ok(table)
 }
 
 fn base(setting: &Setting, rps: f64) -> Setting {
+    let latency = without_data::judges_latency(setting).then(|| taking(MEDIAN, None));
     let mut setting = setting.clone();
     setting.scenario.world.traffic.rps = rps;
     if let Some(rollout) = &mut setting.rollout {
@@ -114,7 +131,8 @@ fn base(setting: &Setting, rps: f64) -> Setting {
         let own = setting.deployment.as_ref().map(|(template, _)| template.clone());
         let template = rollout.spec.template.clone().or(own).unwrap_or_default();
         let images = crate::api::revision::images(&template);
-        let usual = VersionSpec { error_rate: Some(Percent::from_basis_points(GOOD)), ..VersionSpec::default() };
+        let error_rate = Some(Percent::from_basis_points(GOOD));
+        let usual = VersionSpec { error_rate, latency, ..VersionSpec::default() };
         for image in images.into_iter().take(1).chain([NEW.to_owned()]) {
             setting.scenario.world.versions.insert(image, usual.clone());
         }
@@ -128,9 +146,22 @@ fn base(setting: &Setting, rps: f64) -> Setting {
 }
 
 fn with_errors(good: &Setting) -> Setting {
+    changed(good, |new| new.error_rate = Some(Percent::from_basis_points(BAD)))
+}
+
+fn responding(good: &Setting, median: u64, delayed: Option<DelayedSpec>) -> Setting {
+    changed(good, |new| new.latency = Some(taking(median, delayed)))
+}
+
+fn taking(median: u64, delayed: Option<DelayedSpec>) -> LatencySpec {
+    let median = Some(HumanDuration::from(Duration::from_millis(median)));
+    LatencySpec { median, sigma: Some(SIGMA), delayed, ..LatencySpec::default() }
+}
+
+/// The same with another new version.
+fn changed(good: &Setting, change: impl FnOnce(&mut VersionSpec)) -> Setting {
     let mut setting = good.clone();
-    let bad = VersionSpec { error_rate: Some(Percent::from_basis_points(BAD)), ..VersionSpec::default() };
-    setting.scenario.world.versions.insert(NEW.to_owned(), bad);
+    change(setting.scenario.world.versions.entry(NEW.to_owned()).or_default());
     setting
 }
 
@@ -159,10 +190,7 @@ fn crashing(good: &Setting, after: Millis) -> Setting {
 }
 
 fn never_ready(good: &Setting) -> Setting {
-    let mut setting = good.clone();
-    let never = VersionSpec { ready: Some(Delay::Never), ..VersionSpec::default() };
-    setting.scenario.world.versions.insert(NEW.to_owned(), never);
-    setting
+    changed(good, |new| new.ready = Some(Delay::Never))
 }
 
 /// The first deploy, ten minutes of peace, then the release to its end. Somebody promotes at once at every pause and approval, and gates say yes.
@@ -224,7 +252,7 @@ impl Table {
     fn add(&mut self, what: &str, when: &str, setting: &Setting, progress: &Progress) -> Result<(), CliError> {
         let comma = if when.is_empty() { "" } else { ", " };
         let row = self.rows.len() + 1;
-        progress.next(format!("{}: row {row} of {ROWS}, {what}{comma}{when}", self.name), self.runs);
+        progress.next(format!("{}: row {row} of {}, {what}{comma}{when}", self.name, self.all), self.runs);
         let stories = stories(setting, self.seed, self.runs, progress, play);
         let mut failures = stories.iter().filter_map(|story| story.failure.as_ref());
         if let Some(too_much) = failures.find(|failure| failure.is_too_much()) {
@@ -306,6 +334,7 @@ mod tests {
                 row("errors 0.1 % to 1 %", "after 20m", shares(&[("Aborted", 200)], Some((1_385_000, 1_560_000)))),
                 row("never becomes ready", "", shares(&[("held", 200)], None)),
             ],
+            all: ROWS,
             broken: Vec::new(),
             without_data: without_data::of(&setting),
         }

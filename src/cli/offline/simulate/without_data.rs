@@ -18,13 +18,22 @@ pub(super) struct WithoutData {
     required: bool,
 }
 
-/// Threshold metrics ask for numbers of the user's own, which only a scenario can give. The templates are those that the
-/// Rollout names, from its files or built in.
+/// Threshold metrics ask for numbers of the user's own, which only a scenario can give.
 pub(super) fn of(setting: &Setting) -> Vec<WithoutData> {
+    templates(setting).iter().flat_map(|(name, spec)| in_template(name, spec)).collect()
+}
+
+/// Whether response times are judged.
+pub(super) fn judges_latency(setting: &Setting) -> bool {
+    templates(setting).iter().flat_map(|(_, spec)| &spec.metrics).any(|metric| metric.latency.is_some())
+}
+
+/// The templates that the Rollout names, from its files or built in.
+fn templates(setting: &Setting) -> Vec<(String, AnalysisTemplateSpec)> {
     let Some(rollout) = &setting.rollout else { return Vec::new() };
     let template =
         |name: &String| Some((name.clone(), setting.templates.get(name).cloned().or_else(|| builtin(name))?));
-    names(&rollout.spec).iter().filter_map(template).flat_map(|(name, spec)| in_template(&name, &spec)).collect()
+    names(&rollout.spec).iter().filter_map(template).collect()
 }
 
 fn names(spec: &RolloutSpec) -> BTreeSet<String> {

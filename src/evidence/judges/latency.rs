@@ -1,0 +1,372 @@
+//! The latency judge joined to a metric: histograms of windows in, a metric's status out.
+
+use serde::{Deserialize, Serialize};
+
+use self::{
+    choice::{Choice, Chosen},
+    presence::Presence,
+    shown::Times,
+};
+use super::judge::{Judge, Memory, Problems, Since};
+use crate::{
+    api::{
+        analysis::{
+            AnalysisRunSpec, Builtin, Counter, LatencyMetric, Measurement, MetricStatus, PrometheusCounter, Verdict,
+        },
+        common::HumanDuration,
+        reason::MetricReason,
+    },
+    evidence::{
+        context::{Context, keep_last},
+        defaults::{Defaults, Frozen},
+        dialect::Dialect,
+        format,
+        no_data::NoData,
+        plan::Answered,
+        query::{Answer, BucketKind, IncrementsQuery, Query},
+        windows,
+    },
+    stats::{Counts, LatencyAssessment, LatencyState, RatioConfig, Slow, bounds::Bound, histogram::Histogram},
+};
+
+mod choice;
+mod presence;
+mod shown;
+
+/// Slow canary requests that a Fail needs at least.
+const FEWEST_SLOW: u64 = 3;
+/// Windows in a row whose buckets show none of the bounds, before there is no data.
+const HIDDEN_WINDOWS: u32 = 3;
+
+/// What the judge remembers. Times are unix seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LatencyMemory {
+    /// The end of the last counted window.
+    through: Option<i64>,
+    epoch: u32,
+    /// Comparable time of this epoch.
+    baked: i64,
+    /// Windows in a row with requests of both arms whose buckets show none of the bounds.
+    hidden: u32,
+    presence: Presence,
+    /// Since when there is nothing to judge, and when to ask again after an error.
+    silence: NoData,
+    /// What is tested.
+    choice: Choice,
+    /// The canary's response times, and stable's.
+    times: [Times; 2],
+    state: LatencyState,
+}
+
+impl Judge for LatencyMetric {
+    type Memory = LatencyMemory;
+
+    fn problems(&self, dialect: &dyn Dialect) -> Problems {
+        let wrong = LatencyMetric::problems(self).into_iter().map(|(field, problem)| (field, problem.to_owned()));
+        let unread = dialect.histogram(&self.histogram).err().map(|problem| ("histogram", problem));
+        wrong.chain(unread).map(|(field, problem)| (format!("latency.{field}"), problem)).collect()
+    }
+
+    /// The arms of a histogram are distinguished as those of a counter from the same place.
+    fn window(&self, spec: &AnalysisRunSpec, frozen: &Frozen, end: i64) -> Option<IncrementsQuery> {
+        let counter = self.histogram.prometheus.as_ref().map(|own| own.histogram.clone());
+        let own = counter.map(|counter| PrometheusCounter { counter, ..PrometheusCounter::default() });
+        let requests = match own {
+            Some(own) => Counter { builtin: None, prometheus: Some(own) },
+            None => Counter::of_pack(Builtin::Requests),
+        };
+        Some(windows::question(spec, frozen, [&requests, &requests], end))
+    }
+
+    fn takes_alpha(&self) -> bool {
+        true
+    }
+
+    /// Whole windows as long as the bake, at least one, and the last is read late.
+    fn soonest(&self, frozen: &Frozen, _since: Since) -> i64 {
+        let windows = frozen.bake_seconds.saturating_add(frozen.window - 1) / frozen.window;
+        windows::read_at(windows.max(1).saturating_mul(frozen.window), frozen)
+    }
+
+    fn begin(&self, context: &Context) -> LatencyMemory {
+        LatencyMemory { epoch: context.epoch, ..LatencyMemory::default() }
+    }
+
+    fn ask(&self, memory: &LatencyMemory, spec: &AnalysisRunSpec, context: &Context) -> (Vec<Query>, i64) {
+        let Some(chosen) = memory.choice.frozen() else { return memory.choice.ask(self, spec, context) };
+        let (ends, next) = windows::due(memory.next_end(chosen, context), &context.frozen, context.now);
+        let kind = || match chosen.native {
+            true => BucketKind::Native,
+            false => BucketKind::Classic(chosen.bounds.read.clone()),
+        };
+        let ask = |end| Query::Buckets(choice::question(self, spec, context, kind(), end));
+        (ends.into_iter().map(ask).collect(), next)
+    }
+
+    fn advance(&self, memory: &mut LatencyMemory, status: &mut MetricStatus, answers: &[&Answered], context: &Context) {
+        match memory.choice.frozen().cloned() {
+            None => memory.choice.take(self, answers, &mut memory.silence, context),
+            Some(chosen) => {
+                for answer in answers {
+                    let Query::Buckets(query) = &answer.query else { continue };
+                    if query.whole_pods || query.end.as_second() != memory.next_end(&chosen, context) {
+                        continue; // read before: a window is never revised
+                    }
+                    memory.take_window(self, &chosen, status, answer, context);
+                    if memory.silence.errors > 0 {
+                        break; // later windows wait, so that all are counted in order
+                    }
+                }
+            }
+        }
+        keep_last(&mut status.measurements);
+        judge(self, status, memory, context);
+    }
+
+    fn describe(&self, memory: &LatencyMemory, status: &mut MetricStatus, context: &Context) {
+        let Some(chosen) = memory.choice.frozen() else { return };
+        let seen = memory.assess(self, chosen, context);
+        let [canary, stable] = &memory.times;
+        (status.canary, status.stable) = (canary.text(chosen), stable.text(chosen));
+        let bound = seen.bound.and_then(|bound| chosen.bounds.tested.get(bound));
+        status.comparison = bound.map(|bound| compared(self, chosen, bound, &seen, context)).unwrap_or_default();
+        let needs = needs(self, memory, chosen, &seen, context);
+        let open = !matches!(status.verdict, Verdict::Fail | Verdict::Pass);
+        status.needs = (open && !needs.is_empty()).then(|| needs.join(" and "));
+        status.fail_progress = seen.fail_share;
+    }
+}
+
+impl Memory for LatencyMemory {
+    fn silence(&self) -> &NoData {
+        &self.silence
+    }
+
+    fn through(&self) -> Option<i64> {
+        self.through
+    }
+}
+
+impl LatencyMemory {
+    /// The end of the next window to read: those that chose the bounds are not judged by them.
+    fn next_end(&self, chosen: &Chosen, context: &Context) -> i64 {
+        let window = context.frozen.window;
+        let first = context.started.max(windows::instant(chosen.since));
+        self.through.map_or_else(|| windows::first_end(first, window), |through| through + window)
+    }
+
+    /// Counts the answer about the next window.
+    fn take_window(
+        &mut self,
+        metric: &LatencyMetric,
+        chosen: &Chosen,
+        status: &mut MetricStatus,
+        answer: &Answered,
+        context: &Context,
+    ) {
+        let (canary, stable, notes) = match &answer.result {
+            Ok(Answer::Buckets { canary, stable, notes, .. }) => (canary, stable, notes),
+            Ok(_) => return self.silence.failed("got another answer than a histogram", context),
+            Err(error) => return self.silence.failed(error, context),
+        };
+        let none = Histogram::default();
+        let arms = [canary.as_ref().unwrap_or(&none), stable.as_ref().unwrap_or(&none)];
+        let end = self.next_end(chosen, context);
+        let shown = self.count(metric, chosen, arms, end, context);
+        status.measurements.push(measured(end, arms, shown));
+        format::note(&mut status.notes, notes);
+        self.silence.answered();
+    }
+
+    /// Gives the counts at the bound of the Pass, with the bound in words.
+    fn count(
+        &mut self,
+        metric: &LatencyMetric,
+        chosen: &Chosen,
+        arms: [&Histogram; 2],
+        end: i64,
+        context: &Context,
+    ) -> Option<(Counts, String)> {
+        let length = context.frozen.window;
+        if self.epoch != context.epoch && end - length >= context.epoch_since.as_second() {
+            self.state.begin_epoch();
+            (self.epoch, self.baked) = (context.epoch, 0);
+        }
+        self.through = Some(end);
+        let slow = |bound: &Bound, tolerance: f64| {
+            let config = config(metric, chosen, bound, context);
+            match chosen.bounds.slow(bound.at, tolerance, arms) {
+                Some((window, r0)) => Slow { config: RatioConfig { r0, ..config }, window: Some(window) },
+                None => Slow { config, window: None },
+            }
+        };
+        let tolerance = Defaults::latency(metric).tolerance;
+        let tested: Vec<Slow> = chosen.bounds.tested.iter().map(|bound| slow(bound, tolerance)).collect();
+        let pass = match &chosen.bounds.pass {
+            Some(bound) => Slow { config: pass_config(metric, chosen, context), ..slow(bound, 0.0) },
+            None => Slow { config: pass_config(metric, chosen, context), window: None },
+        };
+        if self.presence.count(end, arms.map(Histogram::total), context) {
+            let hidden = tested.iter().all(|bound| bound.window.is_none());
+            self.hidden = if hidden { self.hidden.saturating_add(1) } else { 0 };
+            self.baked += if hidden { 0 } else { length };
+            for (times, window) in self.times.iter_mut().zip(arms) {
+                times.add(window, &chosen.bounds.read);
+            }
+        }
+        self.state.observe(&tested, &pass, length.unsigned_abs());
+        let at = chosen.bounds.pass?.at * chosen.unit;
+        Some((pass.window?, format::time(at)))
+    }
+
+    /// Whether this epoch has lasted long enough and seen requests enough for a Pass.
+    fn is_baked(&self, context: &Context) -> bool {
+        let frozen = &context.frozen;
+        self.baked >= frozen.bake_seconds && self.state.epoch_counts().nc >= frozen.bake_requests
+    }
+
+    fn assess(&self, metric: &LatencyMetric, chosen: &Chosen, context: &Context) -> LatencyAssessment {
+        let tested = chosen.bounds.tested.iter();
+        let configs: Vec<RatioConfig> = tested.map(|bound| config(metric, chosen, bound, context)).collect();
+        self.state.assess(&configs, &pass_config(metric, chosen, context))
+    }
+}
+
+/// The verdict alone: the displayed numbers cost more and are computed only when needed ([`Judge::describe`]).
+fn judge(metric: &LatencyMetric, status: &mut MetricStatus, memory: &mut LatencyMemory, context: &Context) {
+    let (verdict, reason) = standing(memory, context);
+    let (verdict, reason) = memory.silence.timed(verdict, reason, context);
+    status.verdict = verdict;
+    status.reason = reason;
+    status.errors_in_a_row = memory.silence.errors;
+    format::note(&mut status.notes, &notes(metric, memory, context));
+    memory.silence.told(&mut status.notes);
+    if memory.choice.frozen().is_some() {
+        status.notes.retain(|note| !note.starts_with("histogram: "));
+    }
+}
+
+fn standing(memory: &LatencyMemory, context: &Context) -> (Verdict, MetricReason) {
+    let passes = memory.epoch == context.epoch && memory.state.passes();
+    let unreadable = memory.choice.missing().is_some() || memory.hidden >= HIDDEN_WINDOWS;
+    if memory.state.fails() {
+        (Verdict::Fail, MetricReason::WorseThanStable)
+    } else if passes && memory.is_baked(context) {
+        (Verdict::Pass, MetricReason::NotWorse)
+    } else if memory.silence.errors > 0 {
+        (Verdict::NoData, MetricReason::SourceError)
+    } else if unreadable {
+        (Verdict::NoData, MetricReason::NoHistogram)
+    } else if let Some(missing) = memory.through.and_then(|through| memory.presence.missing(through, context)) {
+        (Verdict::NoData, missing)
+    } else if memory.presence.compared == 0 {
+        (Verdict::Continue, MetricReason::WarmUp)
+    } else if passes {
+        (Verdict::Continue, MetricReason::Bake)
+    } else {
+        (Verdict::Continue, MetricReason::Undecided)
+    }
+}
+
+/// What a Pass still needs, one part each; none when it has all.
+fn needs(
+    metric: &LatencyMetric,
+    memory: &LatencyMemory,
+    chosen: &Chosen,
+    seen: &LatencyAssessment,
+    context: &Context,
+) -> Vec<String> {
+    let frozen = &context.frozen;
+    if let (None, Some(slo)) = (chosen.bounds.pass, &metric.slo) {
+        return vec![format!("a bucket bound of at least {}", slo.under)];
+    }
+    let current = memory.epoch == context.epoch;
+    let (requests, baked) = if current { (seen.epoch_counts.nc, memory.baked) } else { (0, 0) };
+    let mut parts = Vec::new();
+    match seen.canary_requests_needed.filter(|_| current) {
+        Some(needed) => {
+            let needed = needed.max(frozen.bake_requests.saturating_sub(requests));
+            parts.extend((needed > 0).then(|| format!("about {} more canary requests", format::about(needed))));
+        }
+        None if current => parts.push("fewer slow canary requests".to_owned()),
+        None => parts.push("traffic at the new weight".to_owned()),
+    }
+    let short = u64::try_from(frozen.bake_seconds - baked).unwrap_or(0);
+    parts.extend((short > 0).then(|| format!("{} more of counted time", HumanDuration::secs(short))));
+    parts
+}
+
+fn notes(metric: &LatencyMetric, memory: &LatencyMemory, context: &Context) -> Vec<String> {
+    let Some(chosen) = memory.choice.frozen() else { return memory.choice.missing().into_iter().collect() };
+    let mut notes = vec![shown::chosen(chosen)];
+    let limits = Defaults::latency(metric);
+    let first = chosen.bounds.tested.first();
+    let honored = first.is_some_and(|bound| chosen.bounds.pair(bound.at, limits.tolerance, None).r0 == 1.0);
+    if metric.tolerance.is_some() && !honored {
+        notes.push(
+            "tolerance: these buckets cannot honor it; up to 1.25 times as many slow requests as stable's are accepted"
+                .to_owned(),
+        );
+    }
+    if memory.hidden >= HIDDEN_WINDOWS {
+        notes.push(
+            "canary: its buckets have none of stable's bounds; export the same buckets from both versions".to_owned(),
+        );
+    }
+    if context.one_armed {
+        notes.push("OneArmed: no comparable traffic at stable; compared with its response times before".to_owned());
+    }
+    notes
+}
+
+fn compared(
+    metric: &LatencyMetric,
+    chosen: &Chosen,
+    bound: &Bound,
+    seen: &LatencyAssessment,
+    context: &Context,
+) -> String {
+    let pair = chosen.bounds.pair(bound.at, Defaults::latency(metric).tolerance, None);
+    shown::comparison(seen, pair, context.one_armed.then_some(bound.before), chosen.unit)
+}
+
+/// How slow requests at a bound are judged. Without a concurrent baseline, as a share against stable's before.
+fn config(metric: &LatencyMetric, chosen: &Chosen, bound: &Bound, context: &Context) -> RatioConfig {
+    let (limits, frozen) = (Defaults::latency(metric), &context.frozen);
+    let r0 = chosen.bounds.pair(bound.at, limits.tolerance, None).r0;
+    RatioConfig {
+        r0,
+        floor: if context.one_armed { r0 * bound.before } else { 0.0 },
+        one_armed: context.one_armed,
+        pass_ratio: limits.pass_ratio,
+        ceiling: limits.ceiling,
+        phi: frozen.phi,
+        alpha: frozen.alpha,
+        beta: frozen.beta,
+        min_errors: FEWEST_SLOW,
+    }
+}
+
+fn pass_config(metric: &LatencyMetric, chosen: &Chosen, context: &Context) -> RatioConfig {
+    let bound = chosen.bounds.pass.unwrap_or(Bound { at: 0.0, before: 0.0 });
+    let config = config(metric, chosen, &bound, context);
+    let before = (context.one_armed && bound.before > 0.0).then_some(config.pass_ratio * bound.before);
+    RatioConfig { ceiling: config.ceiling.or(before), ..config }
+}
+
+fn measured(end: i64, arms: [&Histogram; 2], shown: Option<(Counts, String)>) -> Measurement {
+    let [canary, stable] = arms.map(Histogram::total);
+    let verdict = if canary > 0 && stable > 0 { Verdict::Continue } else { Verdict::NoData };
+    let value = match shown {
+        Some((counts, bound)) => {
+            format!("canary {}/{}, stable {}/{} slower than {bound}", counts.kc, counts.nc, counts.kb, counts.nb)
+        }
+        None => format!("canary {canary}, stable {stable} requests"),
+    };
+    Measurement { at: Some(windows::instant(end)), value, verdict }
+}
+
+#[cfg(test)]
+#[path = "latency_tests.rs"]
+mod tests;
