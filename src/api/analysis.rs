@@ -1,6 +1,8 @@
 //! Metrics and their judges: templates, and the AnalysisRuns that apply them.
 
+mod anomaly;
 mod auth;
+mod burn_rate;
 mod conversion;
 mod counter;
 mod header;
@@ -13,10 +15,12 @@ mod sources;
 mod template;
 mod threshold;
 
+pub use anomaly::{AnomalyMetric, OnAnomaly};
 pub use auth::{
     Auth, AwsSecretRef, BasicAuth, BasicSecretRef, BearerAuth, CertificateSecretRef, OAuth2, OAuth2SecretRef, ONE_AUTH,
     SecretKeyRef, SigV4, Tls,
 };
+pub use burn_rate::{BurnRateMetric, BurnScope};
 pub use conversion::ConversionMetric;
 pub use counter::{Builtin, Counter, PrometheusCounter};
 pub use header::Header;

@@ -41,7 +41,15 @@ words! {
         EnoughSuccesses,
         /// The candidate of an A/B test converts more.
         CandidateWins,
+        /// The error budget does not burn too fast.
+        WithinBudget,
+        /// The number is as usual at this time of the day.
+        Usual,
         // Under Fail.
+        /// The service's error budget burns too fast, and did not before the analysis began.
+        ServiceBurns,
+        /// The canary alone burns the error budget too fast.
+        CanaryBurns,
         /// The canary is worse than stable by more than the margin, or breaks a bound.
         WorseThanStable,
         /// The canary fails so much that no sequential test is needed.
@@ -72,6 +80,8 @@ words! {
         NoControlUsers,
         /// The histogram has no buckets that both arms can be compared by.
         NoHistogram,
+        /// The service has had no requests.
+        NoRequests,
         /// The query has no result.
         NoResult,
         /// The query returns several series.
@@ -79,6 +89,12 @@ words! {
         // Under Inconclusive.
         /// More samples than `inconclusiveLimit` met neither condition.
         TooManyInconclusive,
+        /// The service's error budget burns too fast, and did so before the analysis began.
+        BurnedBefore,
+        /// The number is far from what is usual at this time of the day; a Fail with `onAnomaly: Abort`.
+        Anomalous,
+        /// There are too few earlier days to know what is usual.
+        NoHistory,
         /// A difference that matters is ruled out.
         NoDifference,
         /// Users were not assigned as planned, so the other results cannot be trusted.

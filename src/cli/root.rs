@@ -23,7 +23,7 @@ use super::{
     usage::with_help,
     verbs::{
         command as commands, completions, controller, crds, doctor, explain, get, help, history, man, runs, set_image,
-        status, undo, uninstall, version,
+        slo, status, undo, uninstall, version,
     },
 };
 use crate::api::command::Verb as Asked;
@@ -52,6 +52,7 @@ enum Verb {
     Explain(explain::Args),
     /// Show the history of a rollout
     History(history::Args),
+    Slo(slo::Args),
     /// End the current wait, or skip the remaining steps with --full
     Promote(commands::PromoteArgs),
     /// Abort: shift all traffic to stable
@@ -126,6 +127,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Watch(args) => shown(status::Args { watch: true, ..args }, global).await,
         Verb::Explain(args) => explain::run(args, global).await,
         Verb::History(args) => history::run(args, global).await,
+        Verb::Slo(args) => slo::run(args, global).await,
         Verb::Promote(args) => commands::promote(args, global).await,
         Verb::Undo(args) => undo::run(args, global).await,
         Verb::Abort(args) => commands::run(Asked::Abort, args, global).await,

@@ -1,15 +1,23 @@
 //! What settings mean when they are left out: the one place that knows the defaults.
 
+use std::time::Duration;
+
 use crate::{
     api::{
-        analysis::{Bake, ConversionMetric, LatencyMetric, Pack, RatioMetric, Settings},
+        analysis::{
+            AnomalyMetric, Bake, BurnRateMetric, ConversionMetric, LatencyMetric, OnAnomaly, Pack, RatioMetric,
+            Settings,
+        },
         common::{HumanDuration, Percent},
     },
-    stats::dispersion::PHI_WITHOUT_HISTORY,
+    stats::{dispersion::PHI_WITHOUT_HISTORY, slo::Slo},
 };
 
-/// The share of alpha that metrics divide; the tenth is kept for the catastrophic test.
+/// The share of alpha that metrics divide; the tenth is kept for the catastrophic test and the canary's burn rate.
 const ALPHA_FOR_METRICS: f64 = 0.9;
+
+/// The period of an objective.
+pub const BURN_RATE_PERIOD: HumanDuration = HumanDuration::secs(30 * 86_400);
 
 /// The defaults of analysis.md section 1.
 pub struct Defaults;
@@ -49,6 +57,21 @@ impl Defaults {
         }
     }
 
+    /// A burn rate metric's objective.
+    pub fn burn_rate(metric: &BurnRateMetric) -> Slo {
+        let period = metric.period.unwrap_or(BURN_RATE_PERIOD);
+        Slo { objective: metric.objective.share(), period_seconds: period.get().as_secs() }
+    }
+
+    /// An anomaly metric's history and its effect.
+    pub fn anomaly(metric: &AnomalyMetric) -> AnomalyLimits {
+        AnomalyLimits {
+            season: metric.season(),
+            lookback: metric.lookback(),
+            aborts: metric.on_anomaly.unwrap_or_default() == OnAnomaly::Abort,
+        }
+    }
+
     /// A ratio metric's limits.
     pub fn ratio(metric: &RatioMetric) -> RatioLimits {
         let pass = metric.pass.clone().unwrap_or_default();
@@ -83,6 +106,24 @@ pub struct LatencyLimits {
     pub pass_ratio: f64,
 }
 
+/// An anomaly metric's settings with defaults filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnomalyLimits {
+    /// After how long the number repeats itself.
+    pub season: Duration,
+    /// How far the history goes back.
+    pub lookback: Duration,
+    /// Whether an anomaly fails the metric.
+    pub aborts: bool,
+}
+
+impl AnomalyLimits {
+    /// The earlier seasons that are compared with, at least 1.
+    pub fn seasons(&self) -> u64 {
+        (self.lookback.as_secs() / self.season.as_secs().max(1)).max(1)
+    }
+}
+
 /// A ratio metric's limits with defaults filled in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RatioLimits {
@@ -101,7 +142,7 @@ pub struct RatioLimits {
 pub struct Frozen {
     /// Alpha of this ratio metric.
     pub alpha: f64,
-    /// Alpha of its test during warm-up.
+    /// Alpha of its test during warm-up, and of one burn rate metric's test of the canary.
     pub alpha_catastrophic: f64,
     /// Alpha of this conversion metric, which has no test during warm-up.
     pub alpha_conversion: f64,
@@ -126,6 +167,18 @@ pub struct Frozen {
 }
 
 impl Frozen {
+    /// With the tenth of alpha that is kept shared with burn rates of the canary: this part of it is this metric's.
+    /// Conversions have no part in that tenth, and give theirs.
+    #[must_use]
+    pub fn sharing_reserve(self, settings: &Settings, part: f64) -> Self {
+        let alpha = settings.alpha.or(Defaults::settings().alpha).unwrap_or(0.05);
+        Frozen {
+            alpha_catastrophic: alpha * (1.0 - ALPHA_FOR_METRICS) * part,
+            alpha_conversion: self.alpha_conversion * ALPHA_FOR_METRICS,
+            ..self
+        }
+    }
+
     /// Of a run's settings, with this part of their alpha.
     pub fn of(settings: &Settings, part: f64) -> Self {
         let default = Defaults::settings();
@@ -149,5 +202,18 @@ impl Frozen {
             phi: settings.phi.or(default.phi).unwrap_or(PHI_WITHOUT_HISTORY),
             pack: settings.pack.unwrap_or(Pack::Application),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_season_has_a_long_lookback() {
+        let metric = |season| AnomalyMetric { season, ..AnomalyMetric::default() };
+        assert_eq!(Defaults::anomaly(&metric(None)).seasons(), 7);
+        assert_eq!(Defaults::anomaly(&metric(Some(HumanDuration::secs(7_200)))).seasons(), 28);
+        assert_eq!(Defaults::anomaly(&metric(Some(HumanDuration::secs(7 * 86_400)))).seasons(), 4);
     }
 }

@@ -29,6 +29,17 @@ pub enum Query {
         /// The time of the measurement.
         at: Timestamp,
     },
+    /// One number after another: the values of the user's own query from `start` through `end`.
+    Range {
+        /// Its text in the language of the source, arguments filled in.
+        query: String,
+        /// The first evaluation time.
+        start: Timestamp,
+        /// The last one.
+        end: Timestamp,
+        /// Seconds between them, at least 1.
+        step_seconds: u32,
+    },
 }
 
 impl Query {
@@ -36,9 +47,22 @@ impl Query {
     pub fn measured_at(&self) -> Option<Timestamp> {
         match self {
             Query::Scalar { at, .. } | Query::External { at, .. } => Some(*at),
+            Query::Range { end, .. } => Some(*end),
             Query::Increments(_) | Query::Buckets(_) => None,
         }
     }
+}
+
+/// Whose events are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of each arm.
+    #[default]
+    Arms,
+    /// Those of the service as a whole: of all revisions' pods, where the arms are two of the revisions.
+    Service,
+    /// Those of every series that a counter of the user's own selects, whoever's they are.
+    Selected,
 }
 
 /// A question for the increments of one window (analysis.md section 2).
@@ -52,10 +76,15 @@ pub struct IncrementsQuery {
     pub pack: Pack,
     /// The two sides.
     pub arms: Arms,
+    /// Whose events are counted.
+    pub scope: Scope,
     /// The window's end.
     pub end: Timestamp,
     /// The window's length in whole seconds.
     pub window_seconds: u32,
+    /// The length of the pieces that a long window is counted in, of which it holds a whole number: a pod that is gone at
+    /// its end, or was not there at its start, counts in all pieces that it saw whole. `None`: in one piece.
+    pub piece_seconds: Option<u32>,
     /// How old a pod's counters must be to count, in seconds.
     pub warm_up_seconds: u32,
     /// Whether a pod that is younger than the window counts with all it has counted so far. In a short window most of that
@@ -128,6 +157,15 @@ pub enum Answer {
         /// Notes for users.
         notes: Vec<String>,
     },
+    /// What the whole service counted; `None` without any series.
+    Events {
+        /// Its events.
+        counts: Option<ArmCounts>,
+        /// Notes for users.
+        notes: Vec<String>,
+    },
+    /// The numbers with the seconds of their evaluations, those without a number left out.
+    Series(Vec<(i64, f64)>),
     /// The number; `None` for an empty vector or NaN.
     Scalar(Option<f64>),
     /// So many series where one number was asked for: none of them is the one that was meant.

@@ -141,6 +141,18 @@ pub fn compares(template: &AnalysisTemplateSpec) -> bool {
     template.metrics.iter().filter_map(judge_of).any(|judge| judge.window(&spec, &frozen, 0).is_some())
 }
 
+/// A template with its arguments put in, whose questions can be asked in this dialect.
+pub fn filled(
+    name: &str,
+    template: &AnalysisTemplateSpec,
+    args: &[Arg],
+    dialect: &dyn Dialect,
+) -> Result<AnalysisTemplateSpec, Vec<ResolveError>> {
+    let (filled, mut errors) = fill(name, template, args);
+    errors.extend(judged(name, &filled, dialect));
+    if errors.is_empty() { Ok(filled) } else { Err(errors) }
+}
+
 /// The arguments that a field of a template uses, for instance `metrics[0].threshold.success`, in the order of its text.
 pub fn arguments_of(template: &AnalysisTemplateSpec, field: &str) -> Vec<String> {
     let mut metrics = template.metrics.clone();
@@ -381,7 +393,7 @@ mod tests {
             ("metrics: [{name: e, threshold: {query: x, web: {url: 'https://x'}, success: result < 1}}]".into(), "metrics[0].threshold: set exactly one of query, web"),
             ("metrics: [{name: e, threshold: {web: {url: x}, success: result < 1}}]".into(), "metrics[0].threshold.web.url: must start with https:// or http://"),
             ("metrics: [{name: e, threshold: {web: {url: 'https://x/{{args.z}}'}, success: result < 1}}]".into(), "metrics[0].threshold.web.url uses {{args.z}}, which is not among its args"),
-            ("metrics: [{name: e}]".into(), "metrics[0]: a metric must have exactly one judge: ratio, latency, threshold or conversion"),
+            ("metrics: [{name: e}]".into(), "metrics[0]: a metric must have exactly one judge: "),
             ("metrics: [{name: e, threshold: {query: x, success: result < 1}}, {name: e, threshold: {query: x, success: result < 1}}]".into(), "metric e occurs twice"),
             ("metrics: [{name: e, ratio: {bad: {prometheus: {counter: 'rate(a[1m])'}}, total: {builtin: requests}}}]".into(), "metrics[0].ratio.bad: prometheus.counter: `rate(a[1m])` is not a series selector"),
         ] {

@@ -7,13 +7,17 @@
 
 use jiff::Timestamp;
 
-use crate::api::{
-    analysis::{AnalysisRunSpec, AnalysisRunStatus, Metric, MetricStatus, RunPhase, Verdict},
-    reason::MetricReason,
+use crate::{
+    api::{
+        analysis::{AnalysisRunSpec, AnalysisRunStatus, Metric, MetricStatus, RunPhase, Verdict},
+        reason::MetricReason,
+    },
+    stats::ebh,
 };
 
 use super::{
     context::Context,
+    defaults::Defaults,
     judges::{Memory, frozen, judge_of},
     memory::{Kept, NO_JUDGE},
     no_data::source_error,
@@ -86,9 +90,27 @@ impl Live {
             }
         }
         if self.taken.is_some() && status.phase != RunPhase::Stopped {
-            status.message = message(spec, &status);
+            let moved = context.map(|context| self.moved(spec, &context)).unwrap_or_default();
+            status.message = message(spec, &status) + &moved;
         }
         status
+    }
+
+    /// `; moved: errors, latency`: of several required tests those whose evidence counts for all of them together, by e-BH.
+    /// A metric alone says it by its verdict.
+    fn moved(&self, spec: &AnalysisRunSpec, context: &Context) -> String {
+        let tests = spec.metrics.iter().zip(&self.memories).filter(|(metric, _)| metric.is_required());
+        let weighed = tests.filter_map(|(metric, kept)| {
+            Some((metric.name.as_str(), judge_of(metric)?.weighs(kept.memory()?, &of_metric(context, spec, metric))?))
+        });
+        let (names, log_e): (Vec<&str>, Vec<f64>) = weighed.unzip();
+        if names.len() < 2 {
+            return String::new();
+        }
+        let alpha = spec.settings.alpha.or(Defaults::settings().alpha).unwrap_or(0.05);
+        let named = names.into_iter().zip(ebh::moved(&log_e, alpha)).filter(|(_, moved)| *moved);
+        let named: Vec<&str> = named.map(|(name, _)| name).collect();
+        if named.is_empty() { String::new() } else { format!("; moved: {}", named.join(", ")) }
     }
 
     /// What to ask now. Nothing once the run has ended or is asked to stop.

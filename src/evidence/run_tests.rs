@@ -582,3 +582,27 @@ fn one_look_asks_a_bounded_number_of_questions_and_guardrails_first() {
     let through = status.windows_through;
     assert_eq!(through, Some(at(25 + 15 * 19)), "nothing is left out");
 }
+
+#[test]
+fn of_several_tests_those_that_moved_are_named() {
+    let both = spec(vec![ratio("errors"), ratio("lost-orders")]);
+    let run = |answers: [&Window; 2]| {
+        let mut status = step(&both, &AnalysisRunStatus::default(), &Window::Empty, at(0));
+        for index in 0..8 {
+            let now = at(40 + 15 * index);
+            let plan = plan(&both, &status, now);
+            let of = |planned: &crate::evidence::plan::Planned| match planned.asker {
+                Asker::Metric(metric) => answer(answers[metric]),
+                Asker::Share => answer(&Window::Empty),
+            };
+            let results = plan.queries.iter().map(of).collect();
+            status = advance(&both, &status, &plan.answered::<String>(results), now);
+        }
+        status.message
+    };
+    assert!(run([&BAD, &BAD]).ends_with("; moved: errors, lost-orders"), "{}", run([&BAD, &BAD]));
+    assert!(run([&GOOD, &BAD]).ends_with("; moved: lost-orders"), "{}", run([&GOOD, &BAD]));
+    assert!(!run([&GOOD, &GOOD]).contains("moved"));
+    let alone = drive(&spec(vec![ratio("errors")]), &[BAD, BAD, BAD, BAD]);
+    assert!(!alone.message.contains("moved"), "its verdict says it: {}", alone.message);
+}

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 
 use crate::api::analysis::{AnalysisRunSpec, Counter};
 
-use super::{defaults::Frozen, query::IncrementsQuery};
+use super::{
+    defaults::Frozen,
+    query::{IncrementsQuery, Scope},
+};
 
 /// Windows read in one step of a run: a controller that slept catches up in several.
 const MOST_AT_ONCE: usize = 20;
@@ -24,13 +27,38 @@ pub fn read_at(end: i64, frozen: &Frozen) -> i64 {
 
 /// The ends, in order, of windows that are due from `next` on; and when to look again.
 pub fn due(next: i64, frozen: &Frozen, now: Timestamp) -> (Vec<i64>, i64) {
+    due_every(frozen.window, next, frozen, now)
+}
+
+/// The ends, in order, of windows of this length that are due from `next` on; and when to look again. They are read as late as
+/// others.
+pub fn due_every(length: i64, next: i64, frozen: &Frozen, now: Timestamp) -> (Vec<i64>, i64) {
     let mut ends = Vec::new();
     let mut end = next;
     while read_at(end, frozen) <= now.as_second() && ends.len() < MOST_AT_ONCE {
         ends.push(end);
-        end += frozen.window;
+        end += length;
     }
     (ends, read_at(end, frozen))
+}
+
+/// The same question about the whole service and so many seconds, in pieces that lie on their own grid: its end is at most a
+/// piece earlier. Short pieces miss little of pods that come and go, long ones keep the query small.
+pub fn of_service(question: IncrementsQuery, seconds: u64) -> IncrementsQuery {
+    let piece = match seconds {
+        ..=3_600 => 60,
+        3_601..=259_200 => 300,
+        _ => 3_600,
+    };
+    let end = question.end.as_second();
+    IncrementsQuery {
+        scope: Scope::Service,
+        end: instant(end - end.rem_euclid(i64::from(piece))),
+        window_seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
+        piece_seconds: Some(piece),
+        warm_up_seconds: 0,
+        ..question
+    }
 }
 
 /// How many events of the two counters each arm had in the window that ends at `end`.
@@ -41,8 +69,10 @@ pub fn question(spec: &AnalysisRunSpec, frozen: &Frozen, [bad, total]: [&Counter
         total: total.clone(),
         pack: frozen.pack,
         arms: spec.arms.clone(),
+        scope: Scope::Arms,
         end: instant(end),
         window_seconds: seconds(frozen.window),
+        piece_seconds: None,
         warm_up_seconds: seconds(frozen.warm_up),
         whole_pods: false,
         bad_comes_later: false,

@@ -13,15 +13,16 @@ use async_trait::async_trait;
 
 use crate::{
     api::analysis::Builtin,
-    evidence::{Answer, ArmCounts, IncrementsQuery, Query},
+    evidence::{Answer, ArmCounts, IncrementsQuery, Query, Scope},
     ports::{
         Clock,
         source::{Asking, Fault, Source, SourceError},
     },
 };
 
-/// How long buckets are kept, in seconds: longer than any window that is read back.
-const KEPT: i64 = 3_600;
+/// How long buckets are kept, in seconds: longer than any window that is read back, and as long as the longest window of a burn
+/// rate.
+const KEPT: i64 = 21_600;
 
 /// One pod's counts.
 pub struct Series {
@@ -36,6 +37,14 @@ struct Counts {
     all: ArmCounts,
     by_second: BTreeMap<i64, ArmCounts>,
     ended: Option<i64>,
+}
+
+impl Counts {
+    fn between(&self, start: i64, end: i64) -> ArmCounts {
+        let mut sum = ArmCounts::default();
+        self.by_second.range(start..end).for_each(|(_, bucket)| add(&mut sum, *bucket));
+        sum
+    }
 }
 
 impl Series {
@@ -69,9 +78,12 @@ impl Series {
         if gone || self.born + warm_up > end {
             return None;
         }
-        let mut sum = ArmCounts::default();
-        counts.by_second.range(start..end).for_each(|(_, bucket)| add(&mut sum, *bucket));
-        Some(sum)
+        Some(counts.between(start, end))
+    }
+
+    /// The same of a pod that may be new or gone.
+    fn between(&self, start: i64, end: i64) -> ArmCounts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).between(start, end)
     }
 }
 
@@ -125,11 +137,27 @@ impl Counters {
         let end = query.end.as_second();
         let start = end - i64::from(query.window_seconds);
         let warm_up = i64::from(query.warm_up_seconds);
+        if query.scope != Scope::Arms {
+            return self.service(start, end, bad, total);
+        }
         let arm = |workload: &str| {
             let counted = |series: &Series| series.window(start, end, warm_up).filter(|_| series.workload == workload);
             self.sum(counted).map(|counts| ArmCounts { bad: pick(bad, counts), total: pick(total, counts) })
         };
         Ok(Answer::Increments { canary: arm(&query.arms.canary), stable: arm(&query.arms.stable), notes: Vec::new() })
+    }
+}
+
+impl Counters {
+    /// What all pods counted, the ones that are gone included.
+    fn service(&self, start: i64, end: i64, bad: Builtin, total: Builtin) -> Result<Answer, SourceError> {
+        if end - start > KEPT {
+            let message = format!("local mode keeps counts for {} h; a longer window needs a Prometheus", KEPT / 3600);
+            return Err(SourceError::new(Fault::Refused, message));
+        }
+        let sum = self.sum(|series| Some(series.between(start, end)));
+        let counts = sum.map(|counts| ArmCounts { bad: pick(bad, counts), total: pick(total, counts) });
+        Ok(Answer::Events { counts, notes: Vec::new() })
     }
 }
 
@@ -146,6 +174,10 @@ impl Source for Counters {
             Query::Scalar { .. } => Ok(Answer::Scalar(None)),
             Query::External { .. } => {
                 let message = "local mode asks no source outside; its metrics are the requests that it counts";
+                Err(SourceError::new(Fault::Refused, message.into()))
+            }
+            Query::Range { .. } => {
+                let message = "local mode has no history of a query: an anomaly metric needs a Prometheus";
                 Err(SourceError::new(Fault::Refused, message.into()))
             }
         };
@@ -172,7 +204,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::api::analysis::{Arms, Counter, Pack, RunPrometheus};
+    use crate::{
+        api::analysis::{Arms, Counter, Pack, RunPrometheus},
+        evidence::Scope,
+    };
 
     struct Hand(AtomicI64);
 
@@ -196,6 +231,8 @@ mod tests {
             arms: Arms { canary: "shop-new".into(), stable: "shop-old".into(), ..Arms::default() },
             end: Timestamp::from_second(end).unwrap(),
             window_seconds: 2,
+            piece_seconds: None,
+            scope: Scope::Arms,
             warm_up_seconds: 3,
             whole_pods: false,
             bad_comes_later: false,
@@ -233,6 +270,12 @@ mod tests {
             let answer = answered(&counters, &[ask(end)]).await.remove(0).unwrap();
             assert_eq!(answer, Answer::Increments { canary, stable, notes: Vec::new() }, "window to {end}: {why}");
         }
+        let Query::Increments(alike) = ask(112) else { unreachable!() };
+        let service = |window_seconds| IncrementsQuery { scope: Scope::Service, window_seconds, ..alike.clone() };
+        let answer = answered(&counters, &[Query::Increments(service(12))]).await.remove(0).unwrap();
+        assert_eq!(answer, Answer::Events { counts: counts(9, 25), notes: Vec::new() }, "the pods of all versions");
+        let month = answered(&counters, &[Query::Increments(service(2_592_000))]).await.remove(0).unwrap_err();
+        assert!(month.to_string().contains("keeps counts for 6 h"), "{month}");
         assert_eq!(counters.so_far("shop-new"), ArmCounts { bad: 8, total: 8 });
         assert_eq!(counters.in_all(), ArmCounts { bad: 9, total: 25 });
     }
@@ -243,6 +286,9 @@ mod tests {
         let at = Timestamp::from_second(100).unwrap();
         let scalar = answered(&counters, &[Query::Scalar { query: "up".into(), at }]).await;
         assert_eq!(scalar, [Ok(Answer::Scalar(None))]);
+        let range = Query::Range { query: "up".into(), start: at, end: at, step_seconds: 60 };
+        let refused = answered(&counters, &[range]).await.remove(0).unwrap_err();
+        assert!(refused.to_string().contains("needs a Prometheus"), "{refused}");
         let Query::Increments(mut foreign) = ask(100) else { unreachable!() };
         foreign.bad = Counter::default();
         let refused = answered(&counters, &[Query::Increments(foreign)]).await.remove(0).unwrap_err();

@@ -240,6 +240,28 @@ impl Pod {
         self.value(at).map(|counts| counts.answers.total)
     }
 
+    /// What it counted in the window that ends at `end`, whether or not it was there at both ends; `None` when it was not
+    /// there at all, as far as its samples reach back.
+    pub fn counted(&self, end: Millis, window: Millis) -> Option<PodCounts> {
+        let last = |at: Millis| {
+            let after = self.samples.partition_point(|sample| sample.at <= at);
+            self.samples.get(after.checked_sub(1)?)
+        };
+        let now = last(end).filter(|sample| sample.at > end - window)?.counts;
+        // A pod begins with nothing counted; of a window that is older than all samples the first of them is its beginning.
+        let first = self.samples.first().filter(|_| window > KEPT);
+        let before = last(end - window).or(first).map(|sample| sample.counts).unwrap_or_default();
+        let less = |now: u64, before: u64| if now >= before { now - before } else { now };
+        Some(PodCounts {
+            answers: ArmCounts {
+                bad: less(now.answers.bad, before.answers.bad),
+                total: less(now.answers.total, before.answers.total),
+            },
+            users: less(now.users, before.users),
+            converted: less(now.converted, before.converted),
+        })
+    }
+
     /// Whether nothing can ask about it any more.
     pub fn is_forgotten(&self, now: Millis) -> bool {
         self.samples.last().is_none_or(|sample| sample.at < now - KEPT)

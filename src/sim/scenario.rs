@@ -72,7 +72,7 @@ pub struct WorldSpec {
     pub traffic: TrafficSpec,
     /// How versions behave, by image. The rest is perfect.
     pub versions: BTreeMap<String, VersionSpec>,
-    /// What the queries of threshold metrics answer, by metric name.
+    /// What the queries of threshold and anomaly metrics answer, by metric name. Before the scenario it is the first value.
     pub series: BTreeMap<String, Vec<Point>>,
     /// What goes wrong, and when.
     #[schemars(length(max = MOST_LAWS))]

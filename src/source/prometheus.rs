@@ -17,6 +17,7 @@ use self::{
     buckets::BucketSamples,
     flights::Flights,
     gather::{Asked, Gather, Window},
+    range::{RangeAsk, only_series},
 };
 use super::{
     credentials::Unsent,
@@ -40,6 +41,7 @@ mod flights;
 mod gather;
 mod pack;
 mod promql;
+mod range;
 mod selector;
 
 pub use dialect::PromQl;
@@ -150,6 +152,10 @@ impl PrometheusSource {
             }
             Query::External { .. } => {
                 Err(SourceError::new(Fault::Refused, "a Prometheus answers no query of another source".to_owned()))
+            }
+            Query::Range { query, start, end, step_seconds } => {
+                let ask = RangeAsk { text: query.clone(), start: *start, end: *end, step_seconds: *step_seconds };
+                self.asker.series(server, namespace, deadline, &ask).await
             }
             Query::Increments(window) => {
                 self.in_time(server, namespace, Window::Increments(window.clone()), deadline).await
@@ -291,6 +297,22 @@ impl Asker {
         answer.unwrap_or_else(|_| Err(Failed::silent(server, self.times.round)))
     }
 
+    /// Asks for the one series of a query.
+    async fn series(
+        &self,
+        server: &Server,
+        namespace: &str,
+        deadline: Instant,
+        ask: &RangeAsk,
+    ) -> Result<Answer, SourceError> {
+        let namespaces = [namespace];
+        let behalf = Behalf { namespaces: &namespaces, class: Class::Measurement, deadline };
+        let asked = self.in_turn(server, &behalf, || ask.of(server, self.times.request, self.times.margin));
+        let answer = tokio::time::timeout_at(deadline, asked).await;
+        let answer = answer.unwrap_or_else(|_| Err(Failed::silent(server, self.times.round)));
+        Ok(only_series(answer.map_err(|failed| failed.error())?))
+    }
+
     /// Asks for a number, or waits for whoever has asked for the same.
     async fn number(
         self: &Arc<Self>,
@@ -312,13 +334,22 @@ impl Asker {
         self.flights.ask(&server.key, ask, begin).await
     }
 
-    /// Dropped while a request is under way, the turn counts as one that nothing came back from.
     async fn ask_in_turn<T>(
         &self,
         server: &Server,
         behalf: &Behalf<'_>,
         ask: &Ask,
         read: Reader<T>,
+    ) -> Result<T, Failed> {
+        self.in_turn(server, behalf, || self.ask(server, ask, read)).await
+    }
+
+    /// Dropped while a request is under way, the turn counts as one that nothing came back from.
+    async fn in_turn<T, F: Future<Output = Result<T, Failed>>>(
+        &self,
+        server: &Server,
+        behalf: &Behalf<'_>,
+        attempt: impl FnMut() -> F,
     ) -> Result<T, Failed> {
         let turn = self.turns.enter(&server.origin, behalf.namespaces, behalf.class).await;
         let turn = turn.map_err(|no: NoTurn| Failed::busy(server, &no))?;
@@ -327,7 +358,6 @@ impl Asker {
             .with_max_delay(Duration::from_secs(2))
             .with_jitter()
             .with_max_times(RETRIES);
-        let attempt = || self.ask(server, ask, read);
         let answer = attempt.retry(backoff).when(Failed::is_passing).await;
         turn.ended(!answer.as_ref().is_err_and(Failed::is_outage));
         answer

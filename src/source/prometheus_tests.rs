@@ -15,7 +15,7 @@ use crate::{
         Arms, Auth, BasicAuth, BasicSecretRef, BearerAuth, Builtin, BuiltinHistogram, Counter, Histogram, Pack,
         RunPrometheus, SecretKeyRef, Tls,
     },
-    evidence::{ArmCounts, BucketKind, BucketsQuery, IncrementsQuery},
+    evidence::{ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, Scope},
     ports::secrets::{SecretData, SecretError},
 };
 
@@ -94,6 +94,8 @@ fn window_of(name: &str) -> Query {
         },
         end: Timestamp::from_second(1_700_000_010).unwrap(),
         window_seconds: 15,
+        piece_seconds: None,
+        scope: Scope::Arms,
         warm_up_seconds: 120,
         whole_pods: false,
         bad_comes_later: false,
@@ -559,4 +561,41 @@ async fn runs_that_ask_the_same_number_at_the_same_time_share_a_request() {
     let later = Query::Scalar { query: "up".into(), at: Timestamp::from_second(1_700_000_020).unwrap() };
     ask_in(&source, "shop", &prometheus, &[later]).await.remove(0).unwrap();
     assert_eq!(server.received_requests().await.unwrap().len(), 2, "another time is another question");
+}
+
+fn history() -> Query {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    Query::Range { query: "up".into(), start: at(1_700_000_000), end: at(1_700_000_120), step_seconds: 60 }
+}
+
+/// What a server answers to a query over a range of time.
+async fn over_time(result: serde_json::Value) -> Result<Answer, String> {
+    let server = MockServer::start().await;
+    let body = json!({"status": "success", "data": {"resultType": "matrix", "result": result}});
+    let asked = Mock::given(method("POST"))
+        .and(path("/api/v1/query_range"))
+        .and(body_string_contains("start=1700000000&end=1700000120&step=60"));
+    asked.respond_with(ResponseTemplate::new(200).set_body_json(body)).expect(1).mount(&server).await;
+    one(&server, history()).await
+}
+
+#[tokio::test]
+async fn a_history_is_one_series_over_time() {
+    let points = json!([[1_700_000_000, "1"], [1_700_000_060, "NaN"], [1_700_000_120.001, "2.5"]]);
+    let found = over_time(json!([{"metric": {}, "values": points}])).await;
+    assert_eq!(found, Ok(Answer::Series(vec![(1_700_000_000, 1.0), (1_700_000_120, 2.5)])));
+    assert_eq!(over_time(json!([])).await, Ok(Answer::Series(Vec::new())));
+    let two = json!([{"metric": {"a": "b"}, "values": points}, {"metric": {}, "values": []}]);
+    assert_eq!(over_time(two).await, Ok(Answer::Several(2)));
+    let text = over_time(json!([{"metric": {}, "values": [[1_700_000_000, "high"]]}])).await;
+    assert!(text.unwrap_err().contains("not a number"));
+}
+
+#[tokio::test]
+async fn a_history_of_too_many_points_is_not_asked_for() {
+    let server = answering(vector(json!([]))).await;
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let query = Query::Range { query: "up".into(), start: at(0), end: at(1_700_000_000), step_seconds: 0 };
+    assert!(one(&server, query).await.unwrap_err().contains("more than 11000"));
+    assert!(server.received_requests().await.unwrap().is_empty());
 }

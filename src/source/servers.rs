@@ -51,6 +51,8 @@ pub struct OwnPrometheus {
     pub bearer_token_file: Option<PathBuf>,
     /// The CA certificates (PEM) that its certificate must be signed by.
     pub ca_file: Option<PathBuf>,
+    /// Named on the command line of a verb, so that messages may show the address and name the option.
+    pub is_typed: bool,
 }
 
 /// Why the controller's own Prometheus cannot be used as it was named.
@@ -114,10 +116,23 @@ pub struct Server {
 impl Server {
     /// The answer to one query.
     pub async fn query(&self, form: &[(&str, &str)]) -> Result<Response, Unsent> {
+        self.post(self.query.clone(), form).await
+    }
+
+    /// The answer to one query over a range of time.
+    pub async fn query_range(&self, form: &[(&str, &str)]) -> Result<Response, Unsent> {
+        let mut url = self.query.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop().push("query_range");
+        }
+        self.post(url, form).await
+    }
+
+    async fn post(&self, url: Url, form: &[(&str, &str)]) -> Result<Response, Unsent> {
         let mut form = form.to_vec();
         let partial = self.partial_response.map(|partial| partial.to_string());
         form.extend(partial.iter().map(|partial| ("partial_response", partial.as_str())));
-        let request = self.client.post(self.query.clone()).headers(self.headers.clone()).form(&form);
+        let request = self.client.post(url).headers(self.headers.clone()).form(&form);
         let request = match &self.host {
             Some(host) => request.header(HOST, host),
             None => request,
@@ -167,8 +182,13 @@ impl Servers {
             wanted.source == PrometheusOwner::Controller || same && plain
         });
         if let Some(own) = own {
-            let remedy = "check the controller's --prometheus; 'glidepath doctor --prometheus' does";
-            let name = "the controller's Prometheus".to_owned();
+            let (name, remedy) = match own.is_typed {
+                true => (format!("Prometheus at {}", shown(&own.address)), "check --prometheus"),
+                false => (
+                    "the controller's Prometheus".to_owned(),
+                    "check the controller's --prometheus; 'glidepath doctor --prometheus' does",
+                ),
+            };
             let url = self.url(Purpose::Own, &own.address).map_err(|denied| forbidden(&name, &denied, remedy))?;
             let (key, origin) = ("controller".to_owned(), url.origin().ascii_serialization());
             return Ok((NamedServer { purpose: Purpose::Own, url, key, name, remedy, origin }, Some(own)));

@@ -18,16 +18,21 @@
 //! | [`conversion`] | the A/B judge: shares of users that convert, after a check of who was assigned where |
 //! | [`posterior`] | which of two shares is believed to be higher: shown, never decided by |
 //! | [`dispersion`] | how much clustered errors weaken every piece of evidence (phi) |
+//! | [`slo`] | service level objectives: error budget, burn rates and the alerts on them |
+//! | [`ebh`] | which of several metrics moved, with a bound on false ones |
+//! | [`anomaly`] | a number against the same time of earlier days |
 //!
 //! Evidence is an e-value E, kept as ln E: under the null hypothesis its expectation is at most 1 however often we look,
 //! so rejecting at E >= 1/alpha errs with chance at most alpha. All logarithms are natural. Every function is total:
 //! no count, however large or absurd (more errors than requests), gives a panic or a NaN.
 
+pub mod anomaly;
 pub mod bounds;
 mod config;
 pub mod conversion;
 mod counts;
 pub mod dispersion;
+pub mod ebh;
 mod epochs;
 pub mod grid;
 pub mod histogram;
@@ -41,6 +46,7 @@ pub mod restart;
 pub mod sequence;
 pub mod share;
 mod shown;
+pub mod slo;
 mod state;
 
 pub use config::RatioConfig;

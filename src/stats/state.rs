@@ -107,6 +107,12 @@ impl RatioState {
         self.epochs.begin(MOST_EPOCHS);
     }
 
+    /// ln E towards Fail, now.
+    #[must_use]
+    pub fn log_e_fail(&self, config: &RatioConfig) -> f64 {
+        self.fail.log_e(config)
+    }
+
     /// All comparable windows so far.
     #[must_use]
     pub fn counts(&self) -> Counts {

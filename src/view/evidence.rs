@@ -11,8 +11,13 @@ use crate::api::{
 };
 
 /// Reasons that only say the verdict again.
-const PLAIN_REASONS: [MetricReason; 3] =
-    [MetricReason::NotWorse, MetricReason::WorseThanStable, MetricReason::Undecided];
+const PLAIN_REASONS: [MetricReason; 5] = [
+    MetricReason::NotWorse,
+    MetricReason::WorseThanStable,
+    MetricReason::Undecided,
+    MetricReason::WithinBudget,
+    MetricReason::Usual,
+];
 
 /// What one metric says.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -66,3 +66,29 @@ fn w11_names_of_our_own_routes_are_refused() {
         assert!(refused("Rollout", &named(name)).contains("are reserved for routes of Glidepath"), "{name}");
     }
 }
+
+/// A metric names one judge, whichever it is.
+#[test]
+fn a_metric_has_exactly_one_judge() {
+    let of = |judges: Value| {
+        let mut metric = json!({"name": "m"});
+        metric.as_object_mut().unwrap().extend(judges.as_object().unwrap().clone());
+        let spec = json!({"metrics": [metric]});
+        let object = json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "AnalysisTemplate", "metadata": {"name": "t"}, "spec": spec});
+        refused("AnalysisTemplate", &object)
+    };
+    let judges = [
+        json!({"threshold": {"query": "q", "success": "result < 1"}}),
+        json!({"ratio": {"bad": {"builtin": "errors"}, "total": {"builtin": "requests"}}}),
+        json!({"burnRate": {"objective": "99.9%"}}),
+        json!({"anomaly": {"query": "q"}}),
+    ];
+    let one = "a metric must have exactly one judge";
+    assert!(of(json!({})).contains(one));
+    for (index, judge) in judges.iter().enumerate() {
+        assert_eq!(of(judge.clone()), "");
+        let mut two = judge.clone();
+        two.as_object_mut().unwrap().extend(judges[(index + 1) % judges.len()].as_object().unwrap().clone());
+        assert!(of(two.clone()).contains(one), "{two}");
+    }
+}

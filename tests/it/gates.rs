@@ -4,6 +4,7 @@
 //! warm-up or bake. The seed is fixed, so a figure moves only when the judge does.
 //! `cargo test --test it gates -- --nocapture` prints what was measured.
 
+mod anomaly;
 mod conversion;
 mod latency;
 

@@ -5,6 +5,7 @@
 //! `GLIDEPATH_VECTORS`, separated by colons.
 
 mod latency;
+mod slo;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,11 @@ use glidepath::stats::{Counts, Dispersion, RatioConfig, rate, ratio, share};
 use serde_json::{Value, json};
 
 type Method = fn(&Value) -> Value;
+
+/// The methods of all judges: each has its own in a file here.
+fn built_methods() -> impl Iterator<Item = &'static (&'static str, Method)> {
+    BUILT.iter().chain(latency::METHODS).chain(slo::METHODS)
+}
 
 /// Methods by the start of their name: what follows in a vector's name are its inputs said in words.
 const BUILT: &[(&str, Method)] = &[
@@ -63,18 +69,13 @@ fn every_method_is_built_or_listed_as_not_built() {
 #[test]
 fn every_built_method_has_a_vector() {
     let methods: Vec<String> = vectors().iter().map(|vector| text(vector, "method")).collect();
-    for (name, _) in all_methods() {
+    for (name, _) in built_methods() {
         assert!(methods.iter().any(|method| method.starts_with(name)), "no vector for `{name}`");
     }
 }
 
-/// Those above, and those of the judges with a file of their own.
-fn all_methods() -> impl Iterator<Item = &'static (&'static str, Method)> {
-    BUILT.iter().chain(latency::METHODS)
-}
-
 fn built(method: &str) -> Option<Method> {
-    all_methods().find(|(name, _)| method.starts_with(name)).map(|(_, run)| *run)
+    built_methods().find(|(name, _)| method.starts_with(name)).map(|(_, run)| *run)
 }
 
 fn check(vector: &Value) -> Result<(), String> {

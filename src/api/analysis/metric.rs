@@ -3,17 +3,21 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{conversion::ConversionMetric, counter::Counter, latency::LatencyMetric, threshold::ThresholdMetric};
+use super::{
+    anomaly::AnomalyMetric, burn_rate::BurnRateMetric, conversion::ConversionMetric, counter::Counter,
+    latency::LatencyMetric, threshold::ThresholdMetric,
+};
 use crate::api::common::Percent;
 
 /// The message for a metric without a judge, or with more than one.
-pub const ONE_JUDGE: &str = "a metric must have exactly one judge: ratio, latency, threshold or conversion";
+pub const ONE_JUDGE: &str =
+    "a metric must have exactly one judge: ratio, latency, threshold, conversion, burnRate or anomaly";
 
-/// A metric with its queries and judge. Exactly one of `ratio`, `latency`, `threshold`, `conversion`.
+/// A metric with its queries and judge. Exactly one of `ratio`, `latency`, `threshold`, `conversion`, `burnRate`, `anomaly`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "(has(self.ratio) ? 1 : 0) + (has(self.latency) ? 1 : 0) + (has(self.threshold) ? 1 : 0) + (has(self.conversion) ? 1 : 0) == 1",
+    "[has(self.ratio), has(self.latency), has(self.threshold), has(self.conversion), has(self.burnRate), has(self.anomaly)].filter(given, given).size() == 1",
     ONE_JUDGE
 ))]
 pub struct Metric {
@@ -40,13 +44,25 @@ pub struct Metric {
     /// The conversion rate of candidate against control in an A/B test, by an always-valid confidence interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversion: Option<ConversionMetric>,
+    /// How fast the error budget of a service level objective burns, for the service and for the canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burn_rate: Option<BurnRateMetric>,
+    /// A query's result against the same time of earlier days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<AnomalyMetric>,
 }
 
 impl Metric {
     /// Whether it has exactly one judge.
     pub fn has_one_judge(&self) -> bool {
-        let judges =
-            [self.ratio.is_some(), self.latency.is_some(), self.threshold.is_some(), self.conversion.is_some()];
+        let judges = [
+            self.ratio.is_some(),
+            self.latency.is_some(),
+            self.threshold.is_some(),
+            self.conversion.is_some(),
+            self.burn_rate.is_some(),
+            self.anomaly.is_some(),
+        ];
         judges.into_iter().filter(|given| *given).count() == 1
     }
 
@@ -60,12 +76,16 @@ impl Metric {
             counters.push(("conversion.successes", &mut conversion.successes));
             counters.push(("conversion.trials", &mut conversion.trials));
         }
+        if let Some(burn_rate) = &mut self.burn_rate {
+            counters.extend(burn_rate.bad.as_mut().map(|bad| ("burnRate.bad", bad)));
+            counters.extend(burn_rate.total.as_mut().map(|total| ("burnRate.total", total)));
+        }
         counters
     }
 
     /// The texts in which arguments are substituted, each with its field.
     pub fn texts_mut(&mut self) -> Vec<(String, &mut String)> {
-        if self.threshold.is_none() && self.latency.is_none() {
+        if self.threshold.is_none() && self.latency.is_none() && self.anomaly.is_none() {
             let counters = self.counters_mut().into_iter();
             let own = counters.filter_map(|(field, counter)| Some((field, counter.own_mut()?)));
             return own.map(|(field, (part, text))| (format!("{field}.{part}"), text)).collect();
@@ -74,7 +94,8 @@ impl Metric {
         let threshold = threshold.map(|(field, text)| (format!("threshold.{field}"), text));
         let own = self.latency.as_mut().and_then(|latency| latency.histogram.prometheus.as_mut());
         let histogram = own.map(|own| ("latency.histogram.prometheus.histogram".to_owned(), &mut own.histogram));
-        histogram.into_iter().chain(threshold).collect()
+        let anomaly = self.anomaly.as_mut().map(|anomaly| ("anomaly.query".to_owned(), &mut anomaly.query));
+        histogram.into_iter().chain(threshold).chain(anomaly).collect()
     }
 
     /// Its weight in the division of alpha.

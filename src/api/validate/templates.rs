@@ -2,8 +2,8 @@
 
 use super::finding::Finding;
 use crate::api::analysis::{
-    AnalysisTemplateSpec, Arg, ConversionMetric, Counter, LatencyMetric, Metric, ONE_JUDGE, ONE_SOURCE, RatioMetric,
-    Settings, ThresholdMetric,
+    AnalysisTemplateSpec, AnomalyMetric, Arg, BurnRateMetric, ConversionMetric, Counter, LatencyMetric, Metric,
+    ONE_JUDGE, ONE_SOURCE, RatioMetric, Settings, ThresholdMetric,
 };
 
 /// The defaults of the ratio judge (analysis.md section 3), to compare with what a template sets.
@@ -54,6 +54,30 @@ fn check_metric(metric: &Metric, path: &str, args: &[Arg], found: &mut Vec<Findi
     if let Some(conversion) = &metric.conversion {
         check_conversion(conversion, &format!("{path}.conversion"), args, found);
     }
+    if let Some(burn_rate) = &metric.burn_rate {
+        check_burn_rate(burn_rate, &format!("{path}.burnRate"), args, found);
+    }
+    if let Some(anomaly) = &metric.anomaly {
+        check_anomaly(anomaly, &format!("{path}.anomaly"), args, found);
+    }
+}
+
+fn check_burn_rate(burn_rate: &BurnRateMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    for (field, problem) in burn_rate.problems() {
+        found.push(Finding::error(format!("{path}.{field}"), problem));
+    }
+    for (field, counter) in [("bad", &burn_rate.bad), ("total", &burn_rate.total)] {
+        if let Some(counter) = counter {
+            check_counter(counter, &format!("{path}.{field}"), args, found);
+        }
+    }
+}
+
+fn check_anomaly(anomaly: &AnomalyMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    for (field, problem) in anomaly.problems() {
+        found.push(Finding::error(format!("{path}.{field}"), problem));
+    }
+    unknown_args(&anomaly.query, &format!("{path}.query"), args, found);
 }
 
 fn check_conversion(conversion: &ConversionMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {

@@ -48,6 +48,7 @@ impl Credentials {
             password_file: self.prometheus_password_file,
             bearer_token_file: self.prometheus_bearer_token_file,
             ca_file: self.prometheus_ca_file,
+            is_typed: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::cli::{args::global::OutputFormat, exit::CliError};
 
 /// Refuses a format that the verb does not have: a script would wait for what never comes.
-pub(super) fn only(format: OutputFormat, verb: &str, known: &[OutputFormat]) -> Result<(), CliError> {
+pub(in crate::cli) fn only(format: OutputFormat, verb: &str, known: &[OutputFormat]) -> Result<(), CliError> {
     // What is printed as JSON can be picked from, too.
     let has_json = known.contains(&OutputFormat::Json);
     if known.contains(&format) || has_json && matches!(format, OutputFormat::JsonPath(_)) {

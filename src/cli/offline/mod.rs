@@ -1,6 +1,6 @@
 //! The verbs that need files and no cluster.
 
-mod format;
+pub(super) mod format;
 mod junit;
 pub mod lint;
 pub(super) mod objects;

@@ -15,6 +15,7 @@ pub mod history;
 pub mod man;
 pub mod runs;
 pub mod set_image;
+pub mod slo;
 pub mod status;
 pub mod undo;
 pub mod uninstall;

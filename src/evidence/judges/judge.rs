@@ -50,6 +50,11 @@ pub trait Judge: AtWork {
     /// Whether its verdict is a test, for which it takes its part of alpha.
     fn takes_alpha(&self) -> bool;
 
+    /// Whether it takes a part of the tenth of alpha that is kept for coarse tests.
+    fn takes_reserve(&self) -> bool {
+        false
+    }
+
     /// The shortest time to a Pass, in seconds: from the start of a run, or for a run that is under way from a new weight.
     fn soonest(&self, frozen: &Frozen, since: Since) -> i64;
 
@@ -79,6 +84,14 @@ pub trait Judge: AtWork {
     where
         Self: Sized,
     {
+    }
+
+    /// The logarithm of its e-value that the canary is worse, where its verdict is such a test.
+    fn log_e(&self, _memory: &Self::Memory, _context: &Context) -> Option<f64>
+    where
+        Self: Sized,
+    {
+        None
     }
 
     /// What a run's message says of the metric, where the usual sentences do not fit.
@@ -118,6 +131,8 @@ pub trait AtWork {
     ) -> Result<(), NotItsMemory>;
     /// See [`Judge::describe`].
     fn describes(&self, memory: &dyn Memory, status: &mut MetricStatus, context: &Context);
+    /// See [`Judge::log_e`].
+    fn weighs(&self, memory: &dyn Memory, context: &Context) -> Option<f64>;
 }
 
 /// A judge was given the memory of another.
@@ -159,6 +174,10 @@ impl<J: Judge> AtWork for J {
         if let Some(memory) = own::<J>(memory) {
             self.describe(memory, status, context);
         }
+    }
+
+    fn weighs(&self, memory: &dyn Memory, context: &Context) -> Option<f64> {
+        self.log_e(own::<J>(memory)?, context)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The judges: each turns the answers about one kind of metric into its verdict. A new judge is a file here and its line in
 //! [`judge_of`].
 
+mod anomaly;
+mod burn_rate;
 mod conversion;
 mod judge;
 mod latency;
@@ -19,16 +21,22 @@ pub fn judge_of(metric: &Metric) -> Option<&dyn Judge> {
         metric.latency.as_ref().map(|judge| judge as _),
         metric.threshold.as_ref().map(|judge| judge as _),
         metric.conversion.as_ref().map(|judge| judge as _),
+        metric.burn_rate.as_ref().map(|judge| judge as _),
+        metric.anomaly.as_ref().map(|judge| judge as _),
     ];
     judges.into_iter().flatten().next()
 }
 
 /// A run's settings as plain numbers for one of its metrics: the required metrics that are tests divide alpha by their
-/// weights. An advisory one takes as much as if it were one of them, and spends nothing of theirs.
+/// weights. An advisory one takes as much as if it were one of them, and spends nothing of theirs. Of the tenth that is kept
+/// burn rates of the canary have a part by their weights, too.
 pub fn frozen(spec: &AnalysisRunSpec, metric: &Metric) -> Frozen {
-    let is_test = |metric: &&Metric| judge_of(metric).is_some_and(|judge| judge.takes_alpha());
-    let tests = spec.metrics.iter().filter(|metric| metric.is_required()).filter(is_test);
-    let all: f64 = tests.map(|metric| f64::from(metric.weight())).sum();
+    let weights = |has_part: fn(&dyn Judge) -> bool| -> f64 {
+        let has_part = |metric: &&Metric| metric.is_required() && judge_of(metric).is_some_and(has_part);
+        spec.metrics.iter().filter(has_part).map(|metric| f64::from(metric.weight())).sum()
+    };
+    let (tests, burns) = (weights(|judge| judge.takes_alpha()), weights(|judge| judge.takes_reserve()));
     let own = f64::from(metric.weight());
-    Frozen::of(&spec.settings, own / all.max(own))
+    let frozen = Frozen::of(&spec.settings, own / tests.max(own));
+    if burns > 0.0 { frozen.sharing_reserve(&spec.settings, own / (tests + burns).max(own)) } else { frozen }
 }

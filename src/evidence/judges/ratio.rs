@@ -134,6 +134,10 @@ impl Judge for RatioMetric {
         judge(status, memory, context);
     }
 
+    fn log_e(&self, memory: &RatioMemory, context: &Context) -> Option<f64> {
+        Some(memory.state.log_e_fail(&config(self, context, memory)))
+    }
+
     fn describe(&self, memory: &RatioMemory, status: &mut MetricStatus, context: &Context) {
         let config = config(self, context, memory);
         let seen = if memory.crude.fails() { memory.crude.seen(context) } else { memory.state.assess(&config) };

@@ -112,6 +112,14 @@ impl SimCluster {
         self.versions.iter().find(|version| version.image == image).map(|v| v.answered).unwrap_or_default()
     }
 
+    /// What the pods of all revisions counted in a window, those that came or went within it included.
+    pub fn service_increments(&self, end: Millis, window: Millis) -> Option<PodCounts> {
+        let alive = self.sets.iter().flat_map(|set| set.pods.iter());
+        let own = self.deployment.iter().flat_map(|deployment| deployment.own.pods.iter());
+        let gone = self.gone.iter().map(|(_, pod)| pod);
+        alive.chain(own).chain(gone).filter_map(|pod| pod.counted(end, window)).reduce(sum_counts)
+    }
+
     /// What an arm counted in a window.
     pub fn increments(&self, workload: &str, end: Millis, window: Millis, warm_up: Millis) -> Option<PodCounts> {
         let own = |set: &&Replicas| set.workload == workload;

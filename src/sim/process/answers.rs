@@ -1,11 +1,14 @@
 //! The simulator's Prometheus: what the pods have counted, and the series of the scenario.
 
+use std::ops::RangeInclusive;
+
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::Process;
 use crate::{
-    api::analysis::{Builtin, Counter, Metric, ThresholdMetric},
-    evidence::{Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, Query},
+    api::analysis::{Builtin, Counter, Metric},
+    evidence::{Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, Query, Scope},
     ports::source::{Asking, Fault, Source, SourceError},
     sim::{
         cluster::{SimCluster, TimesQuery},
@@ -43,12 +46,16 @@ fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError
         Query::Increments(query) => Ok(increments(cluster, query)),
         Query::Buckets(query) => Ok(buckets(cluster, query)),
         Query::Scalar { query, at } => {
-            let asks = |threshold: &ThresholdMetric| threshold.query == *query;
+            let asks = |metric: &Metric| metric.threshold.as_ref().is_some_and(|threshold| threshold.query == *query);
             Ok(Answer::Scalar(scalar(cluster, asks, moment(*at))))
         }
         Query::External { query, at } => {
-            let asks = |threshold: &ThresholdMetric| threshold.external().as_ref() == Some(query);
+            let asks =
+                |metric: &Metric| metric.threshold.as_ref().is_some_and(|own| own.external().as_ref() == Some(query));
             Ok(Answer::Scalar(scalar(cluster, asks, moment(*at))))
+        }
+        Query::Range { query, start, end, step_seconds } => {
+            Ok(Answer::Series(series(cluster, query, start.as_second()..=end.as_second(), *step_seconds)))
         }
         #[expect(unreachable_patterns, reason = "the judges learn questions before the simulator does")]
         _ => Err(SourceError::new(Fault::Refused, "the simulator cannot answer this kind of question yet".into())),
@@ -64,6 +71,14 @@ fn increments(cluster: &SimCluster, query: &IncrementsQuery) -> Answer {
         Some(Builtin::Errors) => counts.bad,
         None => own(counts),
     };
+    if query.scope != Scope::Arms {
+        let counted = cluster.service_increments(end, window);
+        let pair = |counts: &ArmCounts| ArmCounts {
+            bad: pick(&query.bad, |counts| counts.bad, counts),
+            total: pick(&query.total, |counts| counts.total, counts),
+        };
+        return Answer::Events { counts: counted.map(|counted| pair(&counted.answers)), notes: Vec::new() };
+    }
     let arm = |workload: &str| {
         let counted = cluster.increments(workload, end, window, warm_up)?;
         let counts = counted.answers;
@@ -92,10 +107,17 @@ fn buckets(cluster: &SimCluster, query: &BucketsQuery) -> Answer {
 }
 
 /// The series of the metric that asks this.
-fn scalar(cluster: &SimCluster, asks: impl Fn(&ThresholdMetric) -> bool, at: Millis) -> Option<f64> {
+fn scalar(cluster: &SimCluster, asks: impl Fn(&Metric) -> bool, at: Millis) -> Option<f64> {
     let metrics = cluster.runs.values().flat_map(|run| &run.spec.metrics);
-    let asking = |metric: &&Metric| metric.threshold.as_ref().is_some_and(&asks);
-    let mut names = metrics.filter(asking).map(|metric| &metric.name);
+    let mut names = metrics.filter(|metric| asks(metric)).map(|metric| &metric.name);
     let series = names.find_map(|name| cluster.laws.series.get(name))?;
     series.iter().rev().find(|point| millis(point.at) <= at)?.value
+}
+
+/// The same over time, in seconds. Before the scenario begins every day was as its first second.
+fn series(cluster: &SimCluster, query: &str, over: RangeInclusive<i64>, step_seconds: u32) -> Vec<(i64, f64)> {
+    let step = usize::try_from(step_seconds).unwrap_or(usize::MAX).max(1);
+    let at = |second: i64| Timestamp::from_second(second).map_or(0, moment).max(0);
+    let asks = |metric: &Metric| metric.anomaly.as_ref().is_some_and(|anomaly| anomaly.query == query);
+    over.step_by(step).filter_map(|second| Some((second, scalar(cluster, asks, at(second))?))).collect()
 }

@@ -166,7 +166,7 @@ pub(super) enum Data<S> {
     /// One number without a series.
     Scalar((f64, String)),
     /// Series over time.
-    Matrix(IgnoredAny),
+    Matrix(Vec<Row>),
     /// A text.
     String(IgnoredAny),
 }
@@ -177,6 +177,13 @@ struct Sample {
     metric: HashMap<String, String>,
     #[serde(default)]
     value: Option<(f64, String)>,
+}
+
+/// A series over time.
+#[derive(Deserialize)]
+pub(super) struct Row {
+    #[serde(default)]
+    values: Vec<(f64, String)>,
 }
 
 /// Who answers, for messages.
@@ -196,6 +203,15 @@ pub fn read(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<Samples, Fai
         _ => {
             Err(Failed::lasting("the query returns no instant vector or scalar; aggregate it to one number".to_owned()))
         }
+    }
+}
+
+/// The series in an answer over a range of time, each as seconds and numbers.
+pub fn read_range(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<Vec<Vec<(i64, f64)>>, Failed> {
+    let point = |(second, text): (f64, String)| Ok((second.round() as i64, number(&text)?));
+    match data::<IgnoredAny>(from, status, body)? {
+        Some(Data::Matrix(rows)) => rows.into_iter().map(|row| row.values.into_iter().map(point).collect()).collect(),
+        _ => Err(Failed::lasting("the query returns no series over time; aggregate it to one number".to_owned())),
     }
 }
 

@@ -120,7 +120,7 @@ pub fn text(queries: &[&BucketsQuery]) -> Result<String, PromqlError> {
             let witness = source.selector.ending("_count").to_string();
             let series =
                 Series { side: source.side, selectors: vec![buckets.to_string()], witness, pod: POD.to_owned() };
-            let grown = series_text(span, &source.by, &series, &place)?;
+            let grown = series_text(span, &source.by, &series, Some(&place))?;
             Ok(format!("sum by (arm, le) ({})", by_arm(&source.by, &grown, &first.arms)?))
         }
         BucketKind::Native => {

@@ -9,6 +9,10 @@
 //! or ((m unless m offset W) and on (pod) group by (pod) (t offset W))   born in a pod that was there before
 //! ```
 //!
+//! A long window is the sum of such pieces (`sum_over_time` of a subquery, whose steps lie on the same grid), so that pods
+//! that came and went within it are counted too. A service is all revisions of a Rollout: the ReplicaSets, or their pods,
+//! that are called like an arm but for the revision's id; to callers, both Services.
+//!
 //! A fall by less than half is no reset and counts nothing. A pod's first scrape counts nothing either: how much of it
 //! lies in this window is not known.
 
@@ -18,7 +22,7 @@ use super::{
 };
 use crate::{
     api::analysis::{Arms, Builtin, Counter, PrometheusCounter},
-    evidence::{Answer, ArmCounts, IncrementsQuery},
+    evidence::{Answer, ArmCounts, IncrementsQuery, Scope},
 };
 
 /// Why no query can be written.
@@ -100,8 +104,35 @@ pub(super) fn arms_called(kind: ArmKind, arms: &Arms) -> Result<(String, String)
     Ok((name(&arms.canary, &arms.canary_service)?, name(&arms.stable, &arms.stable_service)?))
 }
 
+/// What the label `arm` says for the parts of a service.
+fn service_names(query: &IncrementsQuery) -> Result<Vec<String>, PromqlError> {
+    if query.scope == Scope::Selected {
+        return Ok(vec![String::new()]);
+    }
+    let kind = counted(query, &query.total, false)?.by.by;
+    let mut names = match kind {
+        ArmKind::Service => {
+            let (canary, stable) = arm_names(query)?;
+            vec![canary, stable]
+        }
+        ArmKind::Workload | ArmKind::Pod => {
+            service_workloads(&query.arms).map(|name| format!("{}/{name}", query.arms.namespace)).to_vec()
+        }
+    };
+    names.dedup();
+    Ok(names)
+}
+
+/// The arms' names without the revisions' ids.
+fn service_workloads(arms: &Arms) -> [&str; 2] {
+    [&arms.canary, &arms.stable].map(|arm| arm.rsplit_once('-').map_or(arm.as_str(), |(name, _)| name))
+}
+
 /// Reads one question's answer out of the samples of both queries, given as (value of the label `arm`, value).
 pub fn counts(query: &IncrementsQuery, bad: &[(String, f64)], total: &[(String, f64)]) -> Result<Answer, PromqlError> {
+    if query.scope != Scope::Arms {
+        return events(query, bad, total);
+    }
     let (canary, stable) = arm_names(query)?;
     let of = |samples: &[(String, f64)], arm: &str| {
         samples
@@ -123,6 +154,20 @@ pub fn counts(query: &IncrementsQuery, bad: &[(String, f64)], total: &[(String, 
     };
     let (canary, stable) = (arm("canary", &canary), arm("stable", &stable));
     Ok(Answer::Increments { canary, stable, notes })
+}
+
+/// The same of a whole service.
+fn events(query: &IncrementsQuery, bad: &[(String, f64)], total: &[(String, f64)]) -> Result<Answer, PromqlError> {
+    let names = service_names(query)?;
+    let sum = |samples: &[(String, f64)]| {
+        let own = samples.iter().filter(|(arm, value)| names.contains(arm) && value.is_finite());
+        own.map(|(_, value)| value.round().max(0.0) as u64).reduce(u64::saturating_add)
+    };
+    let Some(total) = sum(total) else { return Ok(Answer::Events { counts: None, notes: Vec::new() }) };
+    let bad = sum(bad).unwrap_or(0);
+    let odd =
+        (bad > total).then(|| format!("service: {bad} bad of {total} events (scraped apart); counted as {total}"));
+    Ok(Answer::Events { counts: Some(ArmCounts { bad: bad.min(total), total }), notes: odd.into_iter().collect() })
 }
 
 /// One counter's selectors, with what is needed to count new series and to distinguish the arms.
@@ -151,16 +196,33 @@ pub(super) struct Span {
 fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> {
     let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
     let counted = counted(first, if bad { &first.bad } else { &first.total }, bad)?;
-    let arms: Vec<&Arms> = queries.iter().map(|query| &query.arms).collect();
-    let place = ArmMatchers::of(&counted.by, &arms)?;
-    let IncrementsQuery { window_seconds, warm_up_seconds, whole_pods, .. } = **first;
+    let mut arms = Vec::new();
+    for query in queries {
+        arms.extend(patterns(counted.by.by, query)?);
+    }
+    let namespaces = queries.iter().map(|query| query.arms.namespace.as_str()).collect();
+    let place = (first.scope != Scope::Selected).then(|| ArmMatchers::joined(namespaces, arms));
+    let IncrementsQuery { warm_up_seconds, whole_pods, .. } = **first;
+    let window_seconds = first.piece_seconds.unwrap_or(first.window_seconds).min(first.window_seconds);
     let span = Span { window_seconds, warm_up_seconds, whole_pods };
     let mut parts = Vec::new();
     for series in &counted.reports {
-        parts.push(series_text(span, &counted.by, series, &place)?);
+        parts.push(series_text(span, &counted.by, series, place.as_ref())?);
     }
-    let series = by_arm(&counted.by, &parts.join(" or "), &first.arms)?;
-    Ok(format!("sum by (arm) ({series})"))
+    let parts = parts.join(" or ");
+    let series = match first.scope {
+        Scope::Arms => by_arm(&counted.by, &parts, &first.arms)?,
+        scope => named(scope, &counted.by, &parts),
+    };
+    Ok(over_time(first, format!("sum by (arm) ({series})")))
+}
+
+/// The sum of the pieces of a long window. The steps of a subquery lie on the grid of its resolution.
+fn over_time(query: &IncrementsQuery, piece: String) -> String {
+    match query.piece_seconds.filter(|seconds| *seconds < query.window_seconds) {
+        Some(seconds) => format!("sum_over_time(({piece})[{}s:{seconds}s])", query.window_seconds),
+        None => piece,
+    }
 }
 
 /// Where the arms are, as regular expressions.
@@ -177,10 +239,14 @@ impl ArmMatchers {
             let (canary, stable) = arm_patterns(by.by, pair)?;
             arms.extend([canary, stable]);
         }
-        let mut namespaces: Vec<&str> = pairs.iter().map(|pair| pair.namespace.as_str()).collect();
+        Ok(Self::joined(pairs.iter().map(|pair| pair.namespace.as_str()).collect(), arms))
+    }
+
+    fn joined(mut namespaces: Vec<&str>, mut arms: Vec<String>) -> Self {
         namespaces.sort_unstable();
         namespaces.dedup();
-        Ok(ArmMatchers { namespaces: namespaces.join("|"), arms: arms.join("|") })
+        arms.dedup();
+        ArmMatchers { namespaces: namespaces.join("|"), arms: arms.join("|") }
     }
 
     /// A selector of the series of these arms alone.
@@ -194,11 +260,18 @@ impl ArmMatchers {
     }
 }
 
-/// Gives every series its arm: `namespace/ReplicaSet`, or `service.namespace`.
-fn named(by: &ArmsBy, series: &str) -> String {
+/// Gives every series its arm: `namespace/ReplicaSet`, or `service.namespace`; of a whole service, without the revision's id.
+fn named(scope: Scope, by: &ArmsBy, series: &str) -> String {
     // They are in strings here: a quote or a backslash in a label's name would end one.
     let (label, namespace) = (in_string(&by.label), in_string(by.namespace_label.as_deref().unwrap_or("namespace")));
+    let without = |parts: &str| {
+        let joined = format!(r#"label_join({series}, "arm", "/", "{namespace}", "{label}")"#);
+        format!(r#"label_replace({joined}, "arm", "$1", "arm", "(.*){parts}")"#)
+    };
     match by.by {
+        _ if scope == Scope::Selected => series.to_owned(),
+        ArmKind::Workload if scope == Scope::Service => without("-[^-]*"),
+        ArmKind::Pod if scope == Scope::Service => without("-[^-]*-[^-]*"),
         ArmKind::Workload => format!(r#"label_join({series}, "arm", "/", "{namespace}", "{label}")"#),
         // A pod is called like its ReplicaSet and five characters more.
         ArmKind::Pod => format!(
@@ -214,8 +287,8 @@ fn named(by: &ArmsBy, series: &str) -> String {
 pub(super) fn by_arm(by: &ArmsBy, series: &str, arms: &Arms) -> Result<String, PromqlError> {
     match &arms.canary_pods {
         Some(_) if by.by == ArmKind::Service => Err(PromqlError::CallersPods),
-        Some(pods) => Ok(chosen(by, &named(by, series), pods)),
-        None => Ok(named(by, series)),
+        Some(pods) => Ok(chosen(by, &named(Scope::Arms, by, series), pods)),
+        None => Ok(named(Scope::Arms, by, series)),
     }
 }
 
@@ -272,9 +345,12 @@ pub(super) fn series_text(
     span: Span,
     by: &ArmsBy,
     series: &Series,
-    place: &ArmMatchers,
+    place: Option<&ArmMatchers>,
 ) -> Result<String, PromqlError> {
-    let bound = |text: &str| place.bind(by, text).map(|selector| selector.to_string());
+    let bound = |text: &str| match place {
+        Some(place) => place.bind(by, text).map(|selector| selector.to_string()),
+        None => Ok(Selector::parse(text)?.to_string()),
+    };
     let window = span.window_seconds;
     let pod = &series.pod;
     let witness = bound(&series.witness)?;
@@ -306,6 +382,21 @@ pub(super) fn warm(
     let (on, ago) =
         (if side == Side::Server { pod.to_owned() } else { format!("{pod}, {}", by.label) }, span.warm_up_seconds);
     format!("(({grown}) and on ({on}) group by ({on}) ({}))", there(ago))
+}
+
+/// Regular expressions for the arm label of what a question counts.
+fn patterns(kind: ArmKind, query: &IncrementsQuery) -> Result<[String; 2], PromqlError> {
+    let of_service = |id: &str| service_workloads(&query.arms).map(|name| format!("{}-{id}", escaped(name)));
+    match kind {
+        _ if query.scope == Scope::Selected => Ok([String::new(), String::new()]),
+        ArmKind::Workload if query.scope == Scope::Service => Ok(of_service("[a-z0-9]+")),
+        // An id has 8 to 10 characters and a pod's own suffix has 5: pods of another workload whose name goes on are none.
+        ArmKind::Pod if query.scope == Scope::Service => Ok(of_service("[a-z0-9]{8,10}-[a-z0-9]{5}")),
+        _ => {
+            let (canary, stable) = arm_patterns(kind, &query.arms)?;
+            Ok([canary, stable])
+        }
+    }
 }
 
 /// Regular expressions (anchored by PromQL) for the arm label of canary and stable.
@@ -355,6 +446,8 @@ mod tests {
             },
             end: Timestamp::UNIX_EPOCH,
             window_seconds: 15,
+            piece_seconds: None,
+            scope: Scope::Arms,
             warm_up_seconds: 120,
             whole_pods: false,
             bad_comes_later: false,
@@ -402,7 +495,10 @@ mod tests {
         let vectors: serde_yaml::Value =
             serde_yaml::from_str(include_str!("../../../tests/vectors/packs.promtool.yml")).unwrap();
         let mut ours: Vec<String> = Vec::new();
-        for query in [Pack::Istio, Pack::Envoy, Pack::Application].map(query).into_iter().chain([own_counters()]) {
+        let service =
+            IncrementsQuery { scope: Scope::Service, window_seconds: 300, piece_seconds: Some(60), ..own_counters() };
+        let packs = [Pack::Istio, Pack::Envoy, Pack::Application].map(query);
+        for query in packs.into_iter().chain([own_counters(), service]) {
             let text = increments(&[&query]).unwrap();
             ours.extend([text.bad, text.total]);
         }
@@ -470,6 +566,64 @@ mod tests {
             IncrementsQuery { window_seconds: 3600, warm_up_seconds: 0, whole_pods: true, ..query(Pack::Application) };
         let total = increments(&[&long]).unwrap().total;
         assert!(total.contains("offset 3600s)") && !total.contains("group by (pod)"), "{total}");
+    }
+
+    #[test]
+    fn a_service_is_all_revisions_counted_in_pieces() {
+        let service = |pack| IncrementsQuery {
+            scope: Scope::Service,
+            window_seconds: 3600,
+            piece_seconds: Some(60),
+            warm_up_seconds: 0,
+            ..query(pack)
+        };
+        insta::assert_snapshot!("service_by_pods", shown(&service(Pack::Application)));
+        let istio = increments(&[&service(Pack::Istio)]).unwrap().total;
+        assert!(istio.contains(r#"destination_workload=~"checkout-[a-z0-9]+""#), "{istio}");
+        assert!(istio.starts_with("sum_over_time((sum by (arm) (") && istio.ends_with(")[3600s:60s])"), "{istio}");
+        assert!(istio.contains("offset 60s") && !istio.contains("offset 3600s"), "{istio}");
+        let short = IncrementsQuery { window_seconds: 60, ..service(Pack::Istio) };
+        assert!(!increments(&[&short]).unwrap().total.contains("sum_over_time"), "one piece needs no subquery");
+        let envoy = increments(&[&service(Pack::Envoy)]).unwrap().total;
+        assert!(envoy.contains("checkout-canary[.]shop[.]svc") && envoy.contains("checkout[.]shop[.]svc"), "{envoy}");
+        assert!(!are_alike(&service(Pack::Istio), &query(Pack::Istio)));
+    }
+
+    #[test]
+    fn a_services_samples_are_summed() {
+        let samples = |list: &[(&str, f64)]| -> Vec<(String, f64)> {
+            list.iter().map(|(arm, value)| ((*arm).to_owned(), *value)).collect()
+        };
+        let service = |pack| IncrementsQuery { scope: Scope::Service, ..query(pack) };
+        let total = samples(&[("shop/checkout", 600.4), ("shop/checkout-api", 9.0), ("cart/checkout", 7.0)]);
+        let answer = counts(&service(Pack::Application), &samples(&[("shop/checkout", 3.0)]), &total).unwrap();
+        let expected = |bad, total| Answer::Events { counts: Some(ArmCounts { bad, total }), notes: Vec::new() };
+        assert_eq!(answer, expected(3, 600));
+        let both = samples(&[("checkout.shop", 500.0), ("checkout-canary.shop", 50.0)]);
+        assert_eq!(counts(&service(Pack::Envoy), &[], &both).unwrap(), expected(0, 550));
+        let none = Answer::Events { counts: None, notes: Vec::new() };
+        assert_eq!(counts(&service(Pack::Istio), &[], &[]).unwrap(), none);
+        let Answer::Events { counts: clamped, notes } =
+            counts(&service(Pack::Istio), &samples(&[("shop/checkout", 9.0)]), &samples(&[("shop/checkout", 5.0)]))
+                .unwrap()
+        else {
+            panic!("no events")
+        };
+        assert_eq!((clamped, notes.len()), (Some(ArmCounts { bad: 5, total: 5 }), 1));
+    }
+
+    #[test]
+    fn counters_of_the_users_own_are_taken_as_they_select() {
+        let selected = IncrementsQuery { scope: Scope::Selected, ..own_counters() };
+        let text = increments(&[&selected]).unwrap();
+        assert!(
+            text.bad.contains(r#"orders_total{outcome="lost"} offset 15s"#) && !text.bad.contains("=~"),
+            "{}",
+            text.bad
+        );
+        let one = |value| vec![(String::new(), value)];
+        let answer = counts(&selected, &one(2.0), &one(80.0)).unwrap();
+        assert_eq!(answer, Answer::Events { counts: Some(ArmCounts { bad: 2, total: 80 }), notes: Vec::new() });
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn text() -> String {
     out += &options(verb, true);
     out += &format!("\n## Exit codes\n\n```text\n{}\n```\n", EXIT_CODES_HELP.split_once('\n').unwrap().1);
     out += "\nA command that is refused or rejected as stale exits with 1. `lint` exits with 1 when it found errors or\n\
-            nothing to check.\n";
+            nothing to check. `slo` exits with 10 when the objective is missed.\n";
     for verb in GROUPS.iter().flat_map(|(_, names)| *names).filter_map(|name| root.find_subcommand(name)) {
         out += &section(verb, &format!("glidepath {}", verb.get_name()));
     }

@@ -240,8 +240,7 @@ impl Source for ByImage {
                 let (canary, stable) = (arm(&query.arms.canary), arm(&query.arms.stable));
                 Answer::Increments { canary, stable, notes: Vec::new() }
             }
-            Query::Scalar { .. } | Query::External { .. } => Answer::Scalar(Some(0.0)),
-            Query::Buckets(_) => Answer::Buckets { canary: None, stable: None, unit: 1.0, notes: Vec::new() },
+            _ => Answer::Scalar(Some(0.0)),
         };
         queries.iter().map(|query| Ok(answer(query))).collect()
     }

@@ -20,8 +20,11 @@ pub(super) fn rollout(spec: &RolloutSpec) -> Vec<Finding> {
 /// Advice about a template.
 pub(super) fn template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     let queries = spec.metrics.iter().enumerate().filter_map(|(index, metric)| {
-        let why = unbalanced(&metric.threshold.as_ref()?.query)?;
-        let path = format!("spec.metrics[{index}].threshold.query");
+        let threshold = metric.threshold.as_ref().map(|threshold| ("threshold", &threshold.query));
+        let anomaly = metric.anomaly.as_ref().map(|anomaly| ("anomaly", &anomaly.query));
+        let (judge, query) = threshold.or(anomaly)?;
+        let why = unbalanced(query)?;
+        let path = format!("spec.metrics[{index}].{judge}.query");
         Some(Finding::warning(path, format!("Prometheus cannot read it: {why}")))
     });
     queries.collect()

@@ -18,7 +18,7 @@ pub(super) struct WithoutData {
     required: bool,
 }
 
-/// Threshold metrics ask for numbers of the user's own, which only a scenario can give.
+/// Threshold and anomaly metrics ask for numbers of the user's own, which only a scenario can give.
 pub(super) fn of(setting: &Setting) -> Vec<WithoutData> {
     templates(setting).iter().flat_map(|(name, spec)| in_template(name, spec)).collect()
 }
@@ -43,7 +43,7 @@ fn names(spec: &RolloutSpec) -> BTreeSet<String> {
 }
 
 fn in_template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<WithoutData> {
-    let metrics = spec.metrics.iter().filter(|metric| metric.threshold.is_some());
+    let metrics = spec.metrics.iter().filter(|metric| metric.threshold.is_some() || metric.anomaly.is_some());
     let without = metrics.map(|metric| WithoutData {
         template: name.to_owned(),
         metric: metric.name.clone(),

@@ -1,0 +1,175 @@
+//! What `slo` prints. An SLO of latency is to be a second row beside the availability, from the pack's histogram.
+
+use serde_json::{Value, json};
+
+use super::subject::Subject;
+use crate::{
+    cli::render::{
+        fitted::Table,
+        output::API_VERSION,
+        paint::{Paint, Tone},
+        table::Cell,
+    },
+    evidence::{
+        grouped,
+        slo::{ALERTS, Events, FAST, SLOW, availability, budget, burn, is_on, sli, span, within_slo},
+    },
+};
+
+/// What was counted in one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// Its length.
+    pub seconds: u64,
+    /// Its events.
+    pub events: Events,
+    /// Notes of the source.
+    pub notes: Vec<String>,
+}
+
+/// A service and its objective, with what was counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    subject: Subject,
+    windows: Vec<(u64, Events)>,
+    /// Notes for users.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// Nothing counted yet.
+    pub fn new(subject: Subject) -> Self {
+        Report { subject, windows: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Adds a window.
+    pub fn add(&mut self, window: Window) {
+        self.windows.push((window.seconds, window.events));
+        self.notes.extend(window.notes);
+    }
+
+    /// The service.
+    pub fn name(&self) -> &str {
+        &self.subject.name
+    }
+
+    /// The period: `30d`.
+    pub fn period(&self) -> String {
+        span(self.subject.slo.period_seconds)
+    }
+
+    fn events(&self, seconds: u64) -> Events {
+        self.windows.iter().find(|(length, _)| *length == seconds).map(|(_, events)| *events).unwrap_or_default()
+    }
+
+    fn whole(&self) -> Events {
+        self.events(self.subject.slo.period_seconds)
+    }
+
+    /// Whether the objective is met over the period; `None` without events.
+    pub fn is_within(&self) -> Option<bool> {
+        sli(self.whole()).map(|sli| within_slo(sli, self.subject.slo.objective))
+    }
+
+    fn budget_left(&self) -> Option<f64> {
+        self.subject.slo.budget_left(self.whole())
+    }
+
+    fn exhausted_in(&self) -> Option<u64> {
+        let slo = &self.subject.slo;
+        let hour = slo.burn(self.events(FAST.long_seconds))?;
+        slo.exhausted_in(self.budget_left()?, hour).map(|seconds| seconds as u64)
+    }
+
+    /// The alerts that are on.
+    fn burning(&self) -> Vec<&'static str> {
+        let on = |alert| is_on(alert, &self.subject.slo, &self.windows);
+        [("fast", on(&FAST)), ("slow", on(&SLOW))].into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
+    }
+
+    /// The burn rate at which the alert of a window fires, if it is one of an alert.
+    fn limit(&self, seconds: u64) -> Option<f64> {
+        let alert = ALERTS.iter().find(|alert| alert.long_seconds == seconds || alert.short_seconds == seconds);
+        // Windows of the slower alerts are the long ones of a faster one, which comes first.
+        alert.map(|alert| alert.burn(self.subject.slo.period_seconds))
+    }
+
+    /// For scripts (docs/json.md).
+    pub fn json(&self) -> Value {
+        let slo = &self.subject.slo;
+        let window = |(seconds, events): &(u64, Events)| {
+            json!({
+                "seconds": seconds, "bad": events.bad, "total": events.total, "burn": slo.burn(*events).map(rounded),
+                "limit": self.limit(*seconds),
+            })
+        };
+        json!({
+            "apiVersion": API_VERSION,
+            "kind": "SloReport",
+            "name": self.subject.name,
+            "namespace": self.subject.namespace,
+            "objective": percent(slo.objective),
+            "periodSeconds": slo.period_seconds,
+            "availability": sli(self.whole()).map(percent),
+            "within": self.is_within(),
+            "budgetLeft": self.budget_left().map(percent),
+            "exhaustedInSeconds": self.exhausted_in(),
+            "burning": self.burning(),
+            "windows": self.windows.iter().map(window).collect::<Vec<_>>(),
+            "notes": self.notes,
+        })
+    }
+
+    /// For people.
+    pub fn text(&self, width: usize, paint: Paint) -> String {
+        let mut out = self.head(paint);
+        let head = vec!["WINDOW", "BURN", "LIMIT", "BAD", "EVENTS"];
+        let rows = self.windows.iter().map(|window| self.row(*window)).collect();
+        out += &Table { indent: 2, head, rows }.text(width, paint);
+        for name in self.burning() {
+            let line = format!("the {name} burn alert is on: both of its windows are above their limit");
+            out += &format!("\n{}\n", paint.text(Tone::Bad, &line));
+        }
+        out + &self.notes.iter().map(|note| format!("\nnote: {note}\n")).collect::<String>()
+    }
+
+    fn head(&self, paint: Paint) -> String {
+        let objective = percent(self.subject.slo.objective);
+        let (tone, word) = match self.is_within() {
+            Some(true) => (Tone::Good, "within"),
+            Some(false) => (Tone::Bad, "missed"),
+            None => (Tone::Dim, "no requests"),
+        };
+        let share = availability(self.whole()).map(|share| format!("{share} over {}", self.period()));
+        let left = self.budget_left().map(budget);
+        let exhausted = self.exhausted_in().filter(|seconds| *seconds > 0);
+        let exhausted = exhausted.map(|seconds| format!("exhausted in {} at the last hour's burn", span(seconds)));
+        let word = format!("objective {objective} %: {}", paint.text(tone, word));
+        let parts =
+            [Some(self.subject.name.clone()).filter(|name| !name.is_empty()), share, Some(word), left, exhausted];
+        format!("{}\n\n", parts.into_iter().flatten().collect::<Vec<_>>().join("   "))
+    }
+
+    fn row(&self, (seconds, events): (u64, Events)) -> Vec<Cell> {
+        let (rate, limit) = (self.subject.slo.burn(events), self.limit(seconds));
+        let above = rate.zip(limit).is_some_and(|(rate, limit)| rate > limit);
+        let tone = if above { Tone::Warn } else { Tone::Plain };
+        let shown = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), burn);
+        vec![
+            span(seconds).into(),
+            Cell::toned(tone, shown(rate)),
+            shown(limit).into(),
+            grouped(events.bad).into(),
+            grouped(events.total).into(),
+        ]
+    }
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+/// A share in percent, without the digits that a binary number adds.
+fn percent(share: f64) -> f64 {
+    rounded(share * 100.0)
+}

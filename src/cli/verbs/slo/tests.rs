@@ -1,0 +1,164 @@
+//! `slo` against a server that answers as Prometheus does.
+
+use serde_json::json;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers::path};
+
+use super::*;
+use crate::{
+    api::common::{HumanDuration, Percent},
+    cli::{args::prometheus::Credentials, render::table::UNLIMITED},
+};
+
+/// Bad events and all of the last minutes, hours and days, by the length of the window in the query.
+struct Counts(Vec<(&'static str, u64, u64)>);
+
+impl Respond for Counts {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let of = |length: &str| body.contains(&format!("%5B{length}s%3A"));
+        let found = self.0.iter().find(|(length, ..)| of(length));
+        let is_bad = body.contains("code");
+        let value = found.map(|(_, bad, total)| if is_bad { bad } else { total }.to_string());
+        let samples: Vec<_> =
+            value.iter().map(|value| json!({"metric": {"arm": "shop/checkout"}, "value": [1, value]})).collect();
+        ResponseTemplate::new(200)
+            .set_body_json(json!({"status": "success", "data": {"resultType": "vector", "result": samples}}))
+    }
+}
+
+async fn server(counts: &[(&'static str, u64, u64)]) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(path("/api/v1/query")).respond_with(Counts(counts.to_vec())).mount(&server).await;
+    server
+}
+
+const CALM: [(&str, u64, u64); 6] = [
+    ("300", 3, 1_000),
+    ("1800", 12, 6_000),
+    ("3600", 25, 12_000),
+    ("21600", 90, 72_000),
+    ("259200", 600, 864_000),
+    ("2592000", 4_500, 8_640_000),
+];
+
+fn args(address: &str) -> Args {
+    Args {
+        service: Some("checkout".into()),
+        file: None,
+        args: Vec::new(),
+        objective: Some(Percent::from_basis_points(9_990)),
+        period: None,
+        pack: None,
+        prometheus: Some(address.to_owned()),
+        credentials: Credentials::default(),
+    }
+}
+
+fn global() -> Global {
+    Global { namespace: Some("shop".into()), ..Global::default() }
+}
+
+async fn report(args: &Args) -> Result<Report, CliError> {
+    let subject = subject(args, &global()).await?;
+    let server = OwnPrometheus { is_typed: true, ..args.credentials.clone().at(subject.prometheus.clone()) };
+    counted(subject, server).await
+}
+
+#[tokio::test]
+async fn a_service_within_its_objective() {
+    let server = server(&CALM).await;
+    let args = args(&server.uri());
+    let report = report(&args).await.unwrap();
+    assert_eq!(report.is_within(), Some(true));
+    insta::assert_snapshot!("slo_within", report.text(UNLIMITED, Paint { on: false }));
+    insta::assert_snapshot!("slo_within_json", serde_json::to_string_pretty(&report.json()).unwrap());
+    assert_eq!(run(args, &global()).await.unwrap(), Exit::Done);
+}
+
+#[tokio::test]
+async fn a_missed_objective_is_the_code_of_a_failed_release() {
+    let mut counts = CALM;
+    counts[0].1 = 40;
+    counts[2].1 = 200;
+    counts[5].1 = 9_600;
+    let server = server(&counts).await;
+    let args = args(&server.uri());
+    let report = report(&args).await.unwrap();
+    insta::assert_snapshot!("slo_missed", report.text(UNLIMITED, Paint { on: false }));
+    assert_eq!(run(args, &global()).await.unwrap().code(), 10);
+}
+
+#[tokio::test]
+async fn without_requests_or_an_answer_nothing_is_claimed() {
+    let silent = server(&[]).await;
+    let error = run(args(&silent.uri()), &global()).await.unwrap_err();
+    assert_eq!((error.exit(), error.to_string().as_str()), (Exit::Failed, "checkout had no requests in 30d"));
+    let error = run(args("http://127.0.0.1:1"), &global()).await.unwrap_err().to_string();
+    assert!(error.starts_with("cannot count the last 5m: cannot reach Prometheus at http://127.0.0.1:1"), "{error}");
+    assert!(error.contains("check --prometheus") && !error.contains("controller"), "{error}");
+    let error = run(args("http://user:pw@127.0.0.1:1"), &global()).await.unwrap_err();
+    assert!(error.exit() == Exit::Usage && !error.to_string().contains("pw@"), "{error}");
+}
+
+fn template(yaml: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    let head = "apiVersion: glidepath.dev/v1alpha1\nkind: AnalysisTemplate\nmetadata: {name: orders}\nspec:\n";
+    std::fs::write(file.path(), format!("{head}{yaml}")).unwrap();
+    file
+}
+
+async fn of_file(yaml: &str, change: impl Fn(&mut Args)) -> Result<Subject, CliError> {
+    let file = template(yaml);
+    let mut args =
+        Args { service: None, objective: None, file: Some(file.path().to_owned()), ..args("http://127.0.0.1:1") };
+    change(&mut args);
+    subject(&args, &global()).await
+}
+
+const OWN: &str = "  args: [{name: app}]\n  metrics:\n    - name: a\n      burnRate: {objective: 99.5%, period: 28d, \
+                   bad: {prometheus: {counter: 'lost_total{app=\"{{args.app}}\"}'}}, total: {prometheus: {counter: orders_total}}}\n";
+
+#[tokio::test]
+async fn a_template_says_what_is_counted_and_how_good_it_has_to_be() {
+    let found = of_file(OWN, |args| args.args = vec!["app=web".into()]).await.unwrap();
+    assert_eq!((found.slo.objective, found.slo.period_seconds), (0.995, 28 * 86_400));
+    assert_eq!(found.counted, slo::Counted::Selected);
+    assert_eq!(found.counters.0.prometheus.unwrap().counter, "lost_total{app=\"web\"}");
+    let stricter = of_file(OWN, |args| {
+        args.args = vec!["app=web".into()];
+        args.objective = Some(Percent::whole(99));
+        args.service = Some("checkout".into());
+    });
+    let stricter = stricter.await.unwrap();
+    assert_eq!(stricter.slo.objective, 0.99);
+    assert!(matches!(stricter.counted, slo::Counted::Service { .. }));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_with_what_to_give() {
+    let ratio = "  metrics:\n    - name: e\n      ratio: {bad: {builtin: errors}, total: {builtin: requests}}\n";
+    let threshold = "  metrics:\n    - name: q\n      threshold: {query: q, success: result < 1}\n";
+    let bare = Args { service: None, ..args("http://127.0.0.1:1") };
+    let no_objective = Args { objective: None, ..args("http://127.0.0.1:1") };
+    let full = Args { objective: Some(Percent::FULL), ..args("http://127.0.0.1:1") };
+    let short = Args { period: Some(HumanDuration::secs(3_600)), ..args("http://127.0.0.1:1") };
+    for (found, words) in [
+        (subject(&bare, &global()).await, "name a SERVICE"),
+        (subject(&no_objective, &global()).await, "like --objective 99.9%"),
+        (subject(&full, &global()).await, "--objective must be above 0 and below 100 %"),
+        (subject(&short, &global()).await, "--period must be from 7d to 90d"),
+        (of_file(OWN, |_| ()).await, "argument app has no value"),
+        (of_file(OWN, |args| args.args = vec!["app".into()]).await, "--arg app is not NAME=VALUE"),
+        (of_file(ratio, |args| args.objective = Some(Percent::whole(99))).await, "name the SERVICE whose requests"),
+        (of_file(ratio, |_| ()).await, "there is no objective"),
+        (of_file(threshold, |_| ()).await, "no burnRate metric and no ratio metric"),
+    ] {
+        let error = found.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn every_pack_has_its_name() {
+    assert_eq!(args::PACKS.map(subject::named), crate::api::analysis::Pack::ALL);
+}
