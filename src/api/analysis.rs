@@ -5,6 +5,7 @@ mod auth;
 mod burn_rate;
 mod conversion;
 mod counter;
+mod gauge;
 mod header;
 mod latency;
 mod metric;
@@ -23,6 +24,7 @@ pub use auth::{
 pub use burn_rate::{BurnRateMetric, BurnScope};
 pub use conversion::ConversionMetric;
 pub use counter::{Builtin, Counter, PrometheusCounter};
+pub use gauge::{GaugeDirection, GaugeMetric, GaugePer};
 pub use header::Header;
 pub use latency::{BuiltinHistogram, Histogram, LatencyMetric, LatencySlo, PrometheusHistogram, TimeUnit};
 pub use metric::{Metric, ONE_JUDGE, RatioMetric, RatioPass};

@@ -74,6 +74,10 @@ words! {
         NoCanaryRequests,
         /// Stable has had no requests to compare with for long.
         NoBaseline,
+        /// No pod of the canary has had a value above 0 for long.
+        NoCanaryValues,
+        /// No pod of stable has had a value above 0 for long.
+        NoStableValues,
         /// The candidate of an A/B test has had no users for long.
         NoCandidateUsers,
         /// The control of an A/B test has had no users for long.

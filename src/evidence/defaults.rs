@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     api::{
         analysis::{
-            AnomalyMetric, Bake, BurnRateMetric, ConversionMetric, LatencyMetric, OnAnomaly, Pack, RatioMetric,
-            Settings,
+            AnomalyMetric, Bake, BurnRateMetric, ConversionMetric, GaugeMetric, LatencyMetric, OnAnomaly, Pack,
+            RatioMetric, Settings,
         },
         common::{HumanDuration, Percent},
     },
@@ -70,6 +70,11 @@ impl Defaults {
             lookback: metric.lookback(),
             aborts: metric.on_anomaly.unwrap_or_default() == OnAnomaly::Abort,
         }
+    }
+
+    /// How much worse than stable a gauge may be.
+    pub fn gauge(metric: &GaugeMetric) -> f64 {
+        metric.tolerance.unwrap_or(Percent::whole(20)).share()
     }
 
     /// A ratio metric's limits.

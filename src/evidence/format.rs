@@ -84,6 +84,11 @@ pub fn number(value: f64) -> String {
     significant(value, 4)
 }
 
+/// A ratio: `13.5`.
+pub fn ratio(value: f64) -> String {
+    significant(value, 3)
+}
+
 /// `0.003`, `1.8`: two digits.
 pub fn few_digits(value: f64) -> String {
     significant(value, 2)

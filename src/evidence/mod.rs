@@ -25,6 +25,6 @@ pub use dialect::Dialect;
 pub use format::grouped;
 pub use no_data::source_error;
 pub use plan::{Answered, Planned, RunPlan};
-pub use query::{Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, Query, Scope};
+pub use query::{Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, PodValue, PodsQuery, Query, Scope};
 pub use resolve::{compares, resolve};
 pub use soonest::{Soonest, soonest};

@@ -15,6 +15,8 @@ pub enum Query {
     Increments(IncrementsQuery),
     /// How many requests of each arm fell into each bucket in the window that ends at `end`.
     Buckets(BucketsQuery),
+    /// The value of each pod at `at`.
+    Pods(PodsQuery),
     /// One number: the only value at `at` of the user's own query.
     Scalar {
         /// Its text in the language of the source, arguments filled in.
@@ -48,7 +50,7 @@ impl Query {
         match self {
             Query::Scalar { at, .. } | Query::External { at, .. } => Some(*at),
             Query::Range { end, .. } => Some(*end),
-            Query::Increments(_) | Query::Buckets(_) => None,
+            Query::Increments(_) | Query::Buckets(_) | Query::Pods(_) => None,
         }
     }
 }
@@ -125,6 +127,34 @@ pub enum BucketKind {
     Classic(Vec<f64>),
 }
 
+/// A question for one value per pod, by the user's own query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodsQuery {
+    /// Its text in the language of the source, arguments filled in.
+    pub query: String,
+    /// The label with a pod's name.
+    pub pod_label: String,
+    /// The label with its namespace.
+    pub namespace_label: String,
+    /// The two sides.
+    pub arms: Arms,
+    /// The evaluation time.
+    pub at: Timestamp,
+    /// A pod counts that had a value so many seconds before.
+    pub warm_up_seconds: u32,
+}
+
+/// The value of one pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodValue {
+    /// Its namespace; empty where the source says none.
+    pub namespace: String,
+    /// Its name.
+    pub pod: String,
+    /// The value, which may be no number.
+    pub value: f64,
+}
+
 /// Events of one arm in one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArmCounts {
@@ -166,6 +196,8 @@ pub enum Answer {
     },
     /// The numbers with the seconds of their evaluations, those without a number left out.
     Series(Vec<(i64, f64)>),
+    /// The pods with a value.
+    Pods(Vec<PodValue>),
     /// The number; `None` for an empty vector or NaN.
     Scalar(Option<f64>),
     /// So many series where one number was asked for: none of them is the one that was meant.

@@ -14,7 +14,7 @@ use crate::{
 use super::{
     defaults::{Defaults, Frozen},
     dialect::Dialect,
-    judges::{frozen, judge_of},
+    judges::{Judge, frozen, judge_of},
 };
 
 mod error;
@@ -65,6 +65,7 @@ pub fn resolve(wanted: Wanted<'_>, dialect: &dyn Dialect) -> Result<AnalysisRunS
     errors.extend(duplicates(&metrics));
     errors.extend(wanted.goal.then(|| no_goal(&metrics)).flatten());
     errors.extend(wanted.one_armed.then(|| one_armed_conversion(&metrics)).flatten());
+    errors.extend(wanted.one_armed.then(|| one_armed_pods(&metrics)).flatten());
     if !metrics.iter().any(Metric::is_required) {
         errors.push(ResolveError::NothingRequired);
     }
@@ -138,7 +139,8 @@ pub fn check(name: &str, template: &AnalysisTemplateSpec, dialect: &dyn Dialect)
 /// Whether a metric of a template compares two versions, so that a run of it needs both arms.
 pub fn compares(template: &AnalysisTemplateSpec) -> bool {
     let (spec, frozen) = (AnalysisRunSpec::default(), Frozen::of(&Settings::default(), 1.0));
-    template.metrics.iter().filter_map(judge_of).any(|judge| judge.window(&spec, &frozen, 0).is_some())
+    let compares = |judge: &dyn Judge| judge.compares_pods() || judge.window(&spec, &frozen, 0).is_some();
+    template.metrics.iter().filter_map(judge_of).any(compares)
 }
 
 /// A template with its arguments put in, whose questions can be asked in this dialect.
@@ -298,6 +300,13 @@ fn one_armed_conversion(metrics: &[Metric]) -> Option<ResolveError> {
     Some(ResolveError::NoControl(conversion.name.clone()))
 }
 
+/// Pods that serve are not compared with pods that idle. A metric that is not required may find nothing to compare.
+fn one_armed_pods(metrics: &[Metric]) -> Option<ResolveError> {
+    let compares =
+        |metric: &&Metric| metric.is_required() && judge_of(metric).is_some_and(|judge| judge.compares_pods());
+    metrics.iter().find(compares).map(|metric| ResolveError::NoTrafficAtStable(metric.name.clone()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,7 +402,10 @@ mod tests {
             ("metrics: [{name: e, threshold: {query: x, web: {url: 'https://x'}, success: result < 1}}]".into(), "metrics[0].threshold: set exactly one of query, web"),
             ("metrics: [{name: e, threshold: {web: {url: x}, success: result < 1}}]".into(), "metrics[0].threshold.web.url: must start with https:// or http://"),
             ("metrics: [{name: e, threshold: {web: {url: 'https://x/{{args.z}}'}, success: result < 1}}]".into(), "metrics[0].threshold.web.url uses {{args.z}}, which is not among its args"),
-            ("metrics: [{name: e}]".into(), "metrics[0]: a metric must have exactly one judge: "),
+            ("metrics: [{name: e, gauge: {query: cpu, tolerance: 0}}]".into(), "metrics[0].gauge.tolerance: must be above 0"),
+            ("metrics: [{name: e, gauge: {query: '{{args.z}}'}}]".into(), "metrics[0].gauge.query uses {{args.z}}, which is not among its args"),
+            ("metrics: [{name: e, gauge: {query: cpu, per: request}}]\nsettings: {pack: envoy}".into(), "distinguishes arms by Service"),
+            ("metrics: [{name: e}]".into(), "metrics[0]: a metric must have exactly one judge:"),
             ("metrics: [{name: e, threshold: {query: x, success: result < 1}}, {name: e, threshold: {query: x, success: result < 1}}]".into(), "metric e occurs twice"),
             ("metrics: [{name: e, ratio: {bad: {prometheus: {counter: 'rate(a[1m])'}}, total: {builtin: requests}}}]".into(), "metrics[0].ratio.bad: prometheus.counter: `rate(a[1m])` is not a series selector"),
         ] {
@@ -417,6 +429,18 @@ mod tests {
             found.contains(&ResolveError::UnknownArgument { arg: "ap".into(), hint: "; did you mean app?".into() })
         );
         assert!(found.contains(&ResolveError::Disagree("window")) && found.contains(&ResolveError::NoPrometheus));
+    }
+
+    #[test]
+    fn pods_are_not_compared_where_stable_has_no_traffic() {
+        let yaml = |rest: &str| {
+            format!(
+                "metrics: [{{name: q, threshold: {{query: x, success: result < 1}}}}, {{name: cpu, {rest} gauge: {{query: cpu}}}}]"
+            )
+        };
+        let resolved = |rest: &str| resolve(Wanted { one_armed: true, ..wanted(vec![template(&yaml(rest))]) }, DIALECT);
+        assert_eq!(resolved("").unwrap_err(), [ResolveError::NoTrafficAtStable("cpu".into())]);
+        assert!(resolved("required: false,").is_ok());
     }
 
     #[test]

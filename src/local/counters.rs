@@ -180,6 +180,10 @@ impl Source for Counters {
                 let message = "local mode has no history of a query: an anomaly metric needs a Prometheus";
                 Err(SourceError::new(Fault::Refused, message.into()))
             }
+            Query::Pods(_) => {
+                let message = "values of pods are not available in local mode; remove the gauge metric";
+                Err(SourceError::new(Fault::Refused, message.into()))
+            }
         };
         queries.iter().map(answer).collect()
     }

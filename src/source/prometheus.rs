@@ -40,6 +40,7 @@ mod dialect;
 mod flights;
 mod gather;
 mod pack;
+mod pods;
 mod promql;
 mod range;
 mod selector;
@@ -156,6 +157,12 @@ impl PrometheusSource {
             Query::Range { query, start, end, step_seconds } => {
                 let ask = RangeAsk { text: query.clone(), start: *start, end: *end, step_seconds: *step_seconds };
                 self.asker.series(server, namespace, deadline, &ask).await
+            }
+            Query::Pods(query) => {
+                let ask = Ask { text: pods::text(query), at: query.at };
+                let samples = self.asker.number(server, namespace, deadline, ask).await;
+                let pods = samples.and_then(|samples| pods::read(query, samples));
+                pods.map(Answer::Pods).map_err(|failed| failed.error())
             }
             Query::Increments(window) => {
                 self.in_time(server, namespace, Window::Increments(window.clone()), deadline).await

@@ -15,7 +15,7 @@ use crate::{
         Arms, Auth, BasicAuth, BasicSecretRef, BearerAuth, Builtin, BuiltinHistogram, Counter, Histogram, Pack,
         RunPrometheus, SecretKeyRef, Tls,
     },
-    evidence::{ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, Scope},
+    evidence::{ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, PodsQuery, Scope},
     ports::secrets::{SecretData, SecretError},
 };
 
@@ -250,6 +250,31 @@ async fn the_same_question_is_asked_once() {
     let answers = ask(&source, &server.uri(), &[scalar("a"), scalar("b"), scalar("a")]).await;
     assert_eq!(answers, vec![Ok(Answer::Scalar(Some(0.5))); 3]);
     assert_eq!(server.received_requests().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn values_of_pods_are_read_by_their_labels() {
+    let samples = json!([
+        {"metric": {"arm": "shop/web-2-abcde", "pod": "web-2-abcde"}, "value": [1, "0.5"]},
+        {"metric": {"arm": "shop/web-1-fghij"}, "value": [1, "NaN"]},
+    ]);
+    let server = MockServer::start().await;
+    let asked =
+        Mock::given(method("POST")).and(body_string_contains("label_join")).and(body_string_contains("time=17000"));
+    asked.respond_with(vector(samples)).expect(1).mount(&server).await;
+    let query = Query::Pods(PodsQuery {
+        query: "cpu".into(),
+        pod_label: "pod".into(),
+        namespace_label: "namespace".into(),
+        arms: Arms::default(),
+        at: Timestamp::from_second(1_700_000_010).unwrap(),
+        warm_up_seconds: 120,
+    });
+    let Ok(Answer::Pods(pods)) = one(&server, query.clone()).await else { panic!("no pods") };
+    assert_eq!((pods[0].namespace.as_str(), pods[0].pod.as_str(), pods[0].value), ("shop", "web-2-abcde", 0.5));
+    assert!(pods[1].value.is_nan());
+    let nameless = answering(vector(json!([{"metric": {"arm": "shop/"}, "value": [1, "0.5"]}]))).await;
+    assert!(one(&nameless, query).await.unwrap_err().contains("without the label pod"));
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@
 //! | [`latency`] | the latency judge: the average of restart mixtures over bucket bounds |
 //! | [`conversion`] | the A/B judge: shares of users that convert, after a check of who was assigned where |
 //! | [`posterior`] | which of two shares is believed to be higher: shown, never decided by |
+//! | [`gauge`] | the gauge judge: a t-test of log ratios that may be looked at every minute |
 //! | [`dispersion`] | how much clustered errors weaken every piece of evidence (phi) |
 //! | [`slo`] | service level objectives: error budget, burn rates and the alerts on them |
 //! | [`ebh`] | which of several metrics moved, with a bound on false ones |
@@ -34,6 +35,7 @@ mod counts;
 pub mod dispersion;
 pub mod ebh;
 mod epochs;
+pub mod gauge;
 pub mod grid;
 pub mod histogram;
 pub mod latency;

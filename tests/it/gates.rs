@@ -6,6 +6,7 @@
 
 mod anomaly;
 mod conversion;
+mod gauge;
 mod latency;
 
 use glidepath::stats::{Counts, Dispersion, RatioConfig, RatioState};

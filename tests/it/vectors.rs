@@ -4,6 +4,7 @@
 //! `tests/vectors/not-built.txt`; one that is neither, or both, fails. Further files in the same format are named in
 //! `GLIDEPATH_VECTORS`, separated by colons.
 
+mod gauge;
 mod latency;
 mod slo;
 
@@ -22,7 +23,7 @@ type Method = fn(&Value) -> Value;
 
 /// The methods of all judges: each has its own in a file here.
 fn built_methods() -> impl Iterator<Item = &'static (&'static str, Method)> {
-    BUILT.iter().chain(latency::METHODS).chain(slo::METHODS)
+    BUILT.iter().chain(latency::METHODS).chain(gauge::METHODS).chain(slo::METHODS)
 }
 
 /// Methods by the start of their name: what follows in a vector's name are its inputs said in words.

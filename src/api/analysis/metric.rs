@@ -5,19 +5,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     anomaly::AnomalyMetric, burn_rate::BurnRateMetric, conversion::ConversionMetric, counter::Counter,
-    latency::LatencyMetric, threshold::ThresholdMetric,
+    gauge::GaugeMetric, latency::LatencyMetric, threshold::ThresholdMetric,
 };
 use crate::api::common::Percent;
 
 /// The message for a metric without a judge, or with more than one.
 pub const ONE_JUDGE: &str =
-    "a metric must have exactly one judge: ratio, latency, threshold, conversion, burnRate or anomaly";
+    "a metric must have exactly one judge: ratio, latency, gauge, threshold, conversion, burnRate or anomaly";
 
-/// A metric with its queries and judge. Exactly one of `ratio`, `latency`, `threshold`, `conversion`, `burnRate`, `anomaly`.
+/// A metric with its queries and judge. Exactly one of `ratio`, `latency`, `gauge`, `threshold`, `conversion`, `burnRate`,
+/// `anomaly`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "[has(self.ratio), has(self.latency), has(self.threshold), has(self.conversion), has(self.burnRate), has(self.anomaly)].filter(given, given).size() == 1",
+    "[has(self.ratio), has(self.latency), has(self.gauge), has(self.threshold), has(self.conversion), has(self.burnRate), has(self.anomaly)].filter(given, given).size() == 1",
     ONE_JUDGE
 ))]
 pub struct Metric {
@@ -38,6 +39,9 @@ pub struct Metric {
     /// The response time of canary against stable, by an always-valid sequential test on histograms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyMetric>,
+    /// A gauge of the canary's pods against that of stable's pods, by an always-valid sequential test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gauge: Option<GaugeMetric>,
     /// A condition on one number, as in Argo Rollouts and Flagger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ThresholdMetric>,
@@ -58,6 +62,7 @@ impl Metric {
         let judges = [
             self.ratio.is_some(),
             self.latency.is_some(),
+            self.gauge.is_some(),
             self.threshold.is_some(),
             self.conversion.is_some(),
             self.burn_rate.is_some(),
@@ -85,17 +90,18 @@ impl Metric {
 
     /// The texts in which arguments are substituted, each with its field.
     pub fn texts_mut(&mut self) -> Vec<(String, &mut String)> {
-        if self.threshold.is_none() && self.latency.is_none() && self.anomaly.is_none() {
+        if self.threshold.is_none() && self.latency.is_none() && self.anomaly.is_none() && self.gauge.is_none() {
             let counters = self.counters_mut().into_iter();
             let own = counters.filter_map(|(field, counter)| Some((field, counter.own_mut()?)));
             return own.map(|(field, (part, text))| (format!("{field}.{part}"), text)).collect();
         }
+        let gauge = self.gauge.iter_mut().map(|gauge| ("gauge.query".to_owned(), &mut gauge.query));
         let threshold = self.threshold.iter_mut().flat_map(ThresholdMetric::texts_mut);
         let threshold = threshold.map(|(field, text)| (format!("threshold.{field}"), text));
         let own = self.latency.as_mut().and_then(|latency| latency.histogram.prometheus.as_mut());
         let histogram = own.map(|own| ("latency.histogram.prometheus.histogram".to_owned(), &mut own.histogram));
         let anomaly = self.anomaly.as_mut().map(|anomaly| ("anomaly.query".to_owned(), &mut anomaly.query));
-        histogram.into_iter().chain(threshold).chain(anomaly).collect()
+        histogram.into_iter().chain(threshold).chain(anomaly).chain(gauge).collect()
     }
 
     /// Its weight in the division of alpha.

@@ -2,8 +2,8 @@
 
 use super::finding::Finding;
 use crate::api::analysis::{
-    AnalysisTemplateSpec, AnomalyMetric, Arg, BurnRateMetric, ConversionMetric, Counter, LatencyMetric, Metric,
-    ONE_JUDGE, ONE_SOURCE, RatioMetric, Settings, ThresholdMetric,
+    AnalysisTemplateSpec, AnomalyMetric, Arg, BurnRateMetric, ConversionMetric, Counter, GaugeMetric, LatencyMetric,
+    Metric, ONE_JUDGE, ONE_SOURCE, RatioMetric, Settings, ThresholdMetric,
 };
 
 /// The defaults of the ratio judge (analysis.md section 3), to compare with what a template sets.
@@ -47,6 +47,9 @@ fn check_metric(metric: &Metric, path: &str, args: &[Arg], found: &mut Vec<Findi
     }
     if let Some(latency) = &metric.latency {
         check_latency(latency, &format!("{path}.latency"), args, found);
+    }
+    if let Some(gauge) = &metric.gauge {
+        check_gauge(gauge, &format!("{path}.gauge"), args, found);
     }
     if let Some(threshold) = &metric.threshold {
         check_threshold(threshold, &format!("{path}.threshold"), args, found);
@@ -106,6 +109,13 @@ fn check_latency(latency: &LatencyMetric, path: &str, args: &[Arg], found: &mut 
         let message = format!("write the histogram's name, {base}: Glidepath adds what its series are called");
         found.push(Finding::error(path, message));
     }
+}
+
+fn check_gauge(gauge: &GaugeMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    for (field, problem) in gauge.problems() {
+        found.push(Finding::error(format!("{path}.{field}"), problem));
+    }
+    unknown_args(&gauge.query, &format!("{path}.query"), args, found);
 }
 
 fn check_ratio(ratio: &RatioMetric, path: &str, found: &mut Vec<Finding>) {

@@ -376,6 +376,13 @@ fn timed(changes: Value) -> Value {
     json!({"name": "latency", "latency": judge})
 }
 
+/// A gauge metric, with changes.
+fn gauge(changes: Value) -> Value {
+    let mut judge = json!({"query": "sum by (namespace, pod) (cpu)"});
+    judge.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    json!({"name": "cpu", "gauge": judge})
+}
+
 #[test]
 fn each_mistake_in_an_ab_test_is_named_with_its_field() {
     let goal = || json!({"templates": [{"name": "orders"}]});
@@ -479,7 +486,7 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
         (
             "/metrics/0/conversion",
             json!({"successes": {"builtin": "errors"}, "trials": {"builtin": "requests"}}),
-            "error spec.metrics[0]: a metric must have exactly one judge: ",
+            "error spec.metrics[0]: a metric must have exactly one judge:",
         ),
         (
             "/metrics/0",
@@ -525,6 +532,11 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
             timed(json!({"histogram": {"prometheus": {"histogram": "rate(x[1m])"}}})),
             "metrics[0].latency.histogram.prometheus.histogram: must be a plain series selector",
         ),
+        ("/metrics/0", gauge(json!({"tolerance": 0})), "metrics[0].gauge.tolerance: must be above 0"),
+        ("/metrics/0", gauge(json!({"podLabel": "the-pod"})), "metrics[0].gauge.podLabel: is not a label's name"),
+        ("/metrics/0", gauge(json!({"namespaceLabel": "1"})), "metrics[0].gauge.namespaceLabel: is not a label's name"),
+        ("/metrics/0", gauge(json!({"query": " "})), "metrics[0].gauge.query: is empty"),
+        ("/metrics/0", gauge(json!({"query": "x{{args.b}}"})), "metrics[0].gauge.query: there is no argument \"b\""),
         ("/settings", json!({"alpha": 0.9}), "spec.settings.alpha: must be between"),
         ("/settings", json!({"phi": 0.5}), "spec.settings.phi: must be between 1 and 20"),
         ("/settings", json!({"window": "1500ms"}), "error spec.settings.window: 1s500ms is not a whole number"),

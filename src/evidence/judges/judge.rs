@@ -64,6 +64,11 @@ pub trait Judge: AtWork {
         false
     }
 
+    /// Whether it compares what pods of both arms do under traffic: without any at stable it has nothing to compare with.
+    fn compares_pods(&self) -> bool {
+        false
+    }
+
     /// The memory at the start of a run.
     fn begin(&self, context: &Context) -> Self::Memory
     where

@@ -4,6 +4,7 @@
 mod anomaly;
 mod burn_rate;
 mod conversion;
+mod gauge;
 mod judge;
 mod latency;
 mod ratio;
@@ -19,6 +20,7 @@ pub fn judge_of(metric: &Metric) -> Option<&dyn Judge> {
     let judges: [Option<&dyn Judge>; _] = [
         metric.ratio.as_ref().map(|judge| judge as _),
         metric.latency.as_ref().map(|judge| judge as _),
+        metric.gauge.as_ref().map(|judge| judge as _),
         metric.threshold.as_ref().map(|judge| judge as _),
         metric.conversion.as_ref().map(|judge| judge as _),
         metric.burn_rate.as_ref().map(|judge| judge as _),

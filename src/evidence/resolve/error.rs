@@ -48,6 +48,11 @@ pub enum ResolveError {
     /// A conversion metric, but stable receives no traffic in parallel to the canary.
     #[error("metric {0} compares conversions, but stable has no users in parallel to the new version")]
     NoControl(String),
+    /// A metric that compares pods under traffic, but stable receives none in parallel to the canary.
+    #[error(
+        "metric {0} compares the pods of both versions under traffic, but stable has none in parallel to the new version; use a threshold, or set `required: false`"
+    )]
+    NoTrafficAtStable(String),
     /// Several metrics, or none of the kind that decides between variants.
     #[error("the goal of an A/B test must be exactly one conversion metric; its templates have {0}")]
     NoGoal(String),

@@ -57,6 +57,10 @@ fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError
         Query::Range { query, start, end, step_seconds } => {
             Ok(Answer::Series(series(cluster, query, start.as_second()..=end.as_second(), *step_seconds)))
         }
+        Query::Pods(_) => Err(SourceError::new(
+            Fault::Refused,
+            "simulated pods have no gauges; remove the metric or set `required: false`".into(),
+        )),
         #[expect(unreachable_patterns, reason = "the judges learn questions before the simulator does")]
         _ => Err(SourceError::new(Fault::Refused, "the simulator cannot answer this kind of question yet".into())),
     }

@@ -22,7 +22,8 @@ pub(super) fn template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     let queries = spec.metrics.iter().enumerate().filter_map(|(index, metric)| {
         let threshold = metric.threshold.as_ref().map(|threshold| ("threshold", &threshold.query));
         let anomaly = metric.anomaly.as_ref().map(|anomaly| ("anomaly", &anomaly.query));
-        let (judge, query) = threshold.or(anomaly)?;
+        let gauge = metric.gauge.as_ref().map(|gauge| ("gauge", &gauge.query));
+        let (judge, query) = threshold.or(anomaly).or(gauge)?;
         let why = unbalanced(query)?;
         let path = format!("spec.metrics[{index}].{judge}.query");
         Some(Finding::warning(path, format!("Prometheus cannot read it: {why}")))

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{analysis::AnalysisTemplateSpec, rollout::RolloutSpec},
+    api::{
+        analysis::{AnalysisTemplateSpec, Metric},
+        rollout::RolloutSpec,
+    },
     evidence::builtin,
     sim::Setting,
 };
@@ -16,9 +19,11 @@ pub(super) struct WithoutData {
     template: String,
     metric: String,
     required: bool,
+    /// Whether a scenario can set its data.
+    settable: bool,
 }
 
-/// Threshold and anomaly metrics ask for numbers of the user's own, which only a scenario can give.
+/// Threshold, anomaly and gauge metrics ask for numbers of the user's own.
 pub(super) fn of(setting: &Setting) -> Vec<WithoutData> {
     templates(setting).iter().flat_map(|(name, spec)| in_template(name, spec)).collect()
 }
@@ -43,11 +48,13 @@ fn names(spec: &RolloutSpec) -> BTreeSet<String> {
 }
 
 fn in_template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<WithoutData> {
-    let metrics = spec.metrics.iter().filter(|metric| metric.threshold.is_some() || metric.anomaly.is_some());
+    let asks = |metric: &&Metric| metric.threshold.is_some() || metric.anomaly.is_some() || metric.gauge.is_some();
+    let metrics = spec.metrics.iter().filter(asks);
     let without = metrics.map(|metric| WithoutData {
         template: name.to_owned(),
         metric: metric.name.clone(),
         required: metric.is_required(),
+        settable: metric.gauge.is_none(),
     });
     without.collect()
 }
@@ -56,9 +63,13 @@ impl WithoutData {
     /// Why, what follows, and what to do.
     pub fn words(&self) -> String {
         let then = if self.required { "so a rollout that needs its Pass is held" } else { "and it is not required" };
+        let what_to_do = match self.settable {
+            true => "set its data in a scenario (world.series)",
+            false => "simulate it with `required: false`",
+        };
         format!(
             "metric {} of template {} runs a query of its own, and simulated pods only count requests and errors, {then}; \
-             set its data in a scenario (world.series)",
+             {what_to_do}",
             self.metric, self.template
         )
     }
