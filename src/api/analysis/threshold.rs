@@ -40,7 +40,8 @@ pub struct ThresholdMetric {
     /// A query to InfluxDB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub influxdb: Option<InfluxdbQuery>,
-    /// A CEL condition on `result` for a successful measurement.
+    /// A CEL condition on `result` for a successful measurement, for example `result < 100`. An empty or NaN result is no
+    /// data, unless a condition handles it: `default(result, 0) < 100`, `isNaN(result)`, `isInf(result)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub success: Option<String>,

@@ -42,6 +42,8 @@ pub struct ThresholdMemory {
     neither: u32,
     /// The last number; `None` when the answer held none.
     value: Option<f64>,
+    /// Whether the last measurement says nothing.
+    says_nothing: bool,
     /// How many series the last answer had, where it had more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     several: Option<usize>,
@@ -135,18 +137,15 @@ impl Judge for ThresholdMetric {
                     let value = several(*series);
                     status.measurements.push(Measurement { at: Some(at), value, verdict: Verdict::NoData });
                 }
-                Ok(Answer::Scalar(value)) => {
-                    // NaN and a division by zero say nothing about the service.
-                    let value = value.filter(|value| value.is_finite());
-                    match value.map(|value| signed(self, value)).transpose() {
-                        Ok(sign) => {
-                            memory.silence.answered();
-                            memory.count(at.as_second(), value, sign, context);
-                            status.measurements.push(measured(at, value, sign));
-                        }
-                        Err(error) => memory.silence.failed(&error.to_string(), context),
+                Ok(Answer::Scalar(value)) => match signed(self, *value) {
+                    Ok(sign) => {
+                        let value = value.filter(|value| value.is_finite());
+                        memory.silence.answered();
+                        memory.count(at.as_second(), value, sign, context);
+                        status.measurements.push(measured(at, value, sign));
                     }
-                }
+                    Err(error) => memory.silence.failed(&error.to_string(), context),
+                },
                 Ok(_) => memory.silence.failed("got counts instead of a number", context),
                 Err(error) => memory.silence.failed(error, context),
             }
@@ -187,6 +186,7 @@ impl ThresholdMemory {
             (self.epoch, self.good, self.good_in_a_row) = (context.epoch, 0, 0);
         }
         (self.last, self.value, self.several) = (Some(at), value, None);
+        self.says_nothing = sign.is_none();
         let Some(sign) = sign else { return };
         self.good_in_a_row = if sign == Sign::Good { self.good_in_a_row.saturating_add(1) } else { 0 };
         let counter = match sign {
@@ -232,7 +232,7 @@ fn standing(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Contex
         (Verdict::NoData, MetricReason::SourceError)
     } else if memory.several.is_some() {
         (Verdict::NoData, MetricReason::SeveralSeries)
-    } else if memory.last.is_some() && memory.value.is_none() {
+    } else if memory.says_nothing {
         (Verdict::NoData, MetricReason::NoResult)
     } else if memory.last.is_none() {
         (Verdict::Continue, MetricReason::NotMeasured)
@@ -252,13 +252,30 @@ fn needs(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Context) 
     (short > 0).then(|| format!("{short} more successful measurement{plural}{how}"))
 }
 
-fn signed(metric: &ThresholdMetric, value: f64) -> Result<Sign, ExprError> {
-    let holds = |text: &Option<String>| text.as_deref().map(|text| Condition::compile(text)?.holds(value)).transpose();
-    Ok(match (holds(&metric.success)?, holds(&metric.failure)?) {
+/// What a result says; nothing where it is no number and no condition handles that: NaN and a division by zero say nothing
+/// about the service.
+fn signed(metric: &ThresholdMetric, value: Option<f64>) -> Result<Option<Sign>, ExprError> {
+    let conditions = [&metric.success, &metric.failure].map(|text| text.as_deref().map(Condition::compile).transpose());
+    let [success, failure] = conditions;
+    let (success, failure) = (success?, failure?);
+    let is_number = value.is_some_and(f64::is_finite);
+    let handles = |condition: &Option<Condition>| condition.as_ref().is_some_and(Condition::handles_no_number);
+    if !is_number && !handles(&success) && !handles(&failure) {
+        return Ok(None);
+    }
+    // A condition that does not handle it does not hold.
+    let holds = |condition: &Option<Condition>| {
+        let asked = |condition: &Condition| match is_number || condition.handles_no_number() {
+            true => condition.holds(value.unwrap_or(f64::NAN)),
+            false => Ok(false),
+        };
+        condition.as_ref().map(asked).transpose()
+    };
+    Ok(Some(match (holds(&success)?, holds(&failure)?) {
         (_, Some(true)) | (Some(false), None) => Sign::Bad,
         (Some(true), _) | (None, Some(false)) => Sign::Good,
         (Some(false), Some(false)) | (None, None) => Sign::Neither,
-    })
+    }))
 }
 
 fn condition_text(metric: &ThresholdMetric) -> String {
@@ -288,4 +305,43 @@ fn interval(metric: &ThresholdMetric) -> i64 {
 
 fn count(metric: &ThresholdMetric) -> u32 {
     metric.count.unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric(success: &str, failure: &str) -> ThresholdMetric {
+        let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        ThresholdMetric { success: set(success), failure: set(failure), ..ThresholdMetric::default() }
+    }
+
+    #[test]
+    fn a_result_is_good_bad_neither_or_says_nothing() {
+        let (nan, inf) = (Some(f64::NAN), Some(f64::INFINITY));
+        let (good, bad, neither) = (Some(Sign::Good), Some(Sign::Bad), Some(Sign::Neither));
+        for (success, failure, value, says) in [
+            ("result < 5", "", Some(1.0), good),
+            ("result < 5", "", Some(5.0), bad),
+            ("", "result > 5", Some(5.0), good),
+            ("", "result > 5", Some(6.0), bad),
+            ("result < 5", "result > 9", Some(7.0), neither),
+            // What is no number says nothing, unless a condition handles it.
+            ("result < 5", "", None, None),
+            ("result < 5", "", nan, None),
+            ("result < 5", "result >= 5", inf, None),
+            ("default(result, 0) < 5", "", None, good),
+            ("default(result, 0) < 5", "", nan, good),
+            ("default(result, 9) < 5", "", None, bad),
+            ("default(result, 0) < 5", "", inf, bad),
+            ("!isNaN(result) && result < 5", "", nan, bad),
+            ("isNaN(result) || result < 5", "", Some(7.0), bad),
+            ("result < 5", "isNaN(result)", None, bad),
+            ("result < 5", "isNaN(result)", inf, neither),
+            ("result < 5", "isInf(result)", inf, bad),
+            ("default(result, 0) < 5", "result > 5", None, good),
+        ] {
+            assert_eq!(signed(&metric(success, failure), value), Ok(says), "{success} {failure} of {value:?}");
+        }
+    }
 }
