@@ -9,7 +9,6 @@ use crate::{
 
 /// A question to a source.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "most questions are of the largest kind, and there are few at a time")]
 pub enum Query {
     /// How many bad and total events each arm had in the window that ends at `end`.
     Increments(IncrementsQuery),

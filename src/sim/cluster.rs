@@ -38,8 +38,6 @@ use super::{
     time::{Millis, instant, millis},
 };
 
-pub use requests::TimesQuery;
-
 /// Prometheus scrapes this often, unless a template's windows are shorter.
 const SCRAPE: Millis = 15_000;
 

@@ -5,7 +5,7 @@
 
 use statrs::function::erf::erfc;
 
-use super::{rng::Rng, scenario::LatencySpec};
+use super::{rng::Rng, scenario::LatencySpec, time::Millis};
 use crate::evidence::{Bucket, Histogram};
 
 /// The buckets of classic histograms, as client libraries have them, in seconds.
@@ -15,6 +15,21 @@ const NATIVE_PER_OCTAVE: i32 = 8;
 const NATIVE: std::ops::RangeInclusive<i32> = -9 * NATIVE_PER_OCTAVE..=6 * NATIVE_PER_OCTAVE;
 /// Without a spread every response takes the median; a law needs some.
 const LEAST_SIGMA: f64 = 1e-6;
+
+/// Which response times are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct TimesQuery {
+    /// The window's end.
+    pub end: Millis,
+    /// Its length.
+    pub length: Millis,
+    /// How old pods must be.
+    pub warm_up: Millis,
+    /// All that pods counted until the end.
+    pub whole_pods: bool,
+    /// Native histograms; else classic ones.
+    pub native: bool,
+}
 
 /// How long a version's responses take.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ pub const FEWEST_REQUESTS: u64 = 100;
 /// The share of stable's requests above a tested bound of classic buckets.
 const CLASSIC_TAILS: std::ops::RangeInclusive<f64> = 0.0005..=0.6;
 /// The same with exponential buckets.
-const NATIVE_TAILS: std::ops::RangeInclusive<f64> = 0.002..=0.5;
+const NATIVE_TAILS: std::ops::RangeInclusive<f64> = 0.0005..=0.5;
 /// How many times as many slow requests as stable's are accepted where the tolerance is not in the bounds.
 const SLOWER: f64 = 1.25;
 /// Without an SLO a Pass is about the bound that nearly this share of stable's requests exceeds.
@@ -80,7 +80,7 @@ impl Bounds {
         let (first, last) = (*tested.first()?, *tested.last()?);
         let pass = slo.map_or_else(|| nearest(&tested, history), |under| at_least(&candidates, schema, under));
         let mut read = tested.clone();
-        read.extend(candidates.iter().copied().filter(|bound| *bound < first).next_back());
+        read.extend(candidates.iter().copied().rfind(|bound| *bound < first));
         read.extend(candidates.iter().copied().find(|bound| *bound > last));
         read.extend(pass);
         read.sort_by(f64::total_cmp);

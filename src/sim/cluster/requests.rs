@@ -7,7 +7,7 @@ use crate::{
     routing::targets::Split,
     sim::{
         flow::Flow,
-        latency::Law,
+        latency::{Law, TimesQuery},
         pods::{Pod, PodCounts, Rates, sum, sum_counts},
         replicas::Replicas,
         rng::Rng,
@@ -146,21 +146,6 @@ impl SimCluster {
         let dice = &mut Rng::new(self.laws.seed, place);
         (law.is_native() == window.native).then(|| law.counted(requests, dice))
     }
-}
-
-/// Which response times are asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct TimesQuery {
-    /// The window's end.
-    pub end: Millis,
-    /// Its length.
-    pub length: Millis,
-    /// How old pods must be.
-    pub warm_up: Millis,
-    /// All that pods counted until the end.
-    pub whole_pods: bool,
-    /// Native histograms; else classic ones.
-    pub native: bool,
 }
 
 /// How a version's answers turn out now.

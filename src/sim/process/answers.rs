@@ -11,7 +11,8 @@ use crate::{
     evidence::{Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, Query, Scope},
     ports::source::{Asking, Fault, Source, SourceError},
     sim::{
-        cluster::{SimCluster, TimesQuery},
+        cluster::SimCluster,
+        latency::TimesQuery,
         scenario::FaultKind,
         time::{Millis, millis, moment},
     },

@@ -167,7 +167,7 @@ fn spellings(bounds: &[f64]) -> String {
 fn spelled(bound: f64) -> Vec<String> {
     let plain = bound.to_string();
     let point = if plain.contains('.') { None } else { Some(format!("{plain}.0")) };
-    let exponent = (bound >= 1e6 || bound < 1e-4).then(|| {
+    let exponent = (!(1e-4..1e6).contains(&bound)).then(|| {
         let text = format!("{bound:e}");
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
