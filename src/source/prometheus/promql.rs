@@ -196,6 +196,9 @@ pub(super) struct Span {
 fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> {
     let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
     let counted = counted(first, if bad { &first.bad } else { &first.total }, bad)?;
+    if first.scope == Scope::Arms && first.arms.canary_pods.is_some() && counted.by.by == ArmKind::Service {
+        return Err(PromqlError::CallersPods);
+    }
     let mut arms = Vec::new();
     for query in queries {
         arms.extend(patterns(counted.by.by, query)?);
