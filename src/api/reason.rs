@@ -58,6 +58,8 @@ words! {
         TooManyFailures,
         /// The control of an A/B test converts more.
         ControlWins,
+        /// The score is below `marginal`.
+        ScoreTooLow,
         // Under Continue.
         /// No window could be compared yet.
         WarmUp,
@@ -101,6 +103,8 @@ words! {
         NoHistory,
         /// A difference that matters is ruled out.
         NoDifference,
+        /// The score is between `marginal` and `pass`.
+        MarginalScore,
         /// Users were not assigned as planned, so the other results cannot be trusted.
         Invalid,
         /// The stored evidence cannot be decoded.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     api::{
         analysis::{
-            AnomalyMetric, Bake, BurnRateMetric, ConversionMetric, GaugeMetric, LatencyMetric, OnAnomaly, Pack,
-            RatioMetric, Settings,
+            AnomalyMetric, Bake, BurnRateMetric, ConversionMetric, GaugeMetric, KayentaMetric, LatencyMetric,
+            OnAnomaly, Pack, RatioMetric, Settings,
         },
         common::{HumanDuration, Percent},
     },
@@ -77,6 +77,14 @@ impl Defaults {
         metric.tolerance.unwrap_or(Percent::whole(20)).share()
     }
 
+    /// The scores of a kayenta metric.
+    pub fn kayenta(metric: &KayentaMetric) -> KayentaLimits {
+        KayentaLimits {
+            pass: metric.pass.unwrap_or(Percent::whole(95)).share() * 100.0,
+            marginal: metric.marginal.unwrap_or(Percent::whole(75)).share() * 100.0,
+        }
+    }
+
     /// A ratio metric's limits.
     pub fn ratio(metric: &RatioMetric) -> RatioLimits {
         let pass = metric.pass.clone().unwrap_or_default();
@@ -127,6 +135,15 @@ impl AnomalyLimits {
     pub fn seasons(&self) -> u64 {
         (self.lookback.as_secs() / self.season.as_secs().max(1)).max(1)
     }
+}
+
+/// The scores of a kayenta metric, 0 to 100, with defaults filled in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KayentaLimits {
+    /// It passes from here up.
+    pub pass: f64,
+    /// It fails below.
+    pub marginal: f64,
 }
 
 /// A ratio metric's limits with defaults filled in.

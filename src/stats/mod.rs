@@ -18,6 +18,7 @@
 //! | [`conversion`] | the A/B judge: shares of users that convert, after a check of who was assigned where |
 //! | [`posterior`] | which of two shares is believed to be higher: shown, never decided by |
 //! | [`gauge`] | the gauge judge: a t-test of log ratios that may be looked at every minute |
+//! | [`kayenta`] | Spinnaker's judge: a Mann-Whitney test per series, and a score |
 //! | [`dispersion`] | how much clustered errors weaken every piece of evidence (phi) |
 //! | [`slo`] | service level objectives: error budget, burn rates and the alerts on them |
 //! | [`ebh`] | which of several metrics moved, with a bound on false ones |
@@ -38,6 +39,7 @@ mod epochs;
 pub mod gauge;
 pub mod grid;
 pub mod histogram;
+pub mod kayenta;
 pub mod latency;
 mod packed;
 mod pass;

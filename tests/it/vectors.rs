@@ -5,6 +5,7 @@
 //! `GLIDEPATH_VECTORS`, separated by colons.
 
 mod gauge;
+mod kayenta;
 mod latency;
 mod slo;
 
@@ -23,7 +24,7 @@ type Method = fn(&Value) -> Value;
 
 /// The methods of all judges: each has its own in a file here.
 fn built_methods() -> impl Iterator<Item = &'static (&'static str, Method)> {
-    BUILT.iter().chain(latency::METHODS).chain(gauge::METHODS).chain(slo::METHODS)
+    BUILT.iter().chain(latency::METHODS).chain(gauge::METHODS).chain(kayenta::METHODS).chain(slo::METHODS)
 }
 
 /// Methods by the start of their name: what follows in a vector's name are its inputs said in words.

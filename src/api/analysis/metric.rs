@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     anomaly::AnomalyMetric, burn_rate::BurnRateMetric, conversion::ConversionMetric, counter::Counter,
-    gauge::GaugeMetric, latency::LatencyMetric, threshold::ThresholdMetric,
+    gauge::GaugeMetric, kayenta::KayentaMetric, latency::LatencyMetric, threshold::ThresholdMetric,
 };
 use crate::api::common::Percent;
 
 /// The message for a metric without a judge, or with more than one.
 pub const ONE_JUDGE: &str =
-    "a metric must have exactly one judge: ratio, latency, gauge, threshold, conversion, burnRate or anomaly";
+    "a metric must have exactly one judge: ratio, latency, gauge, threshold, conversion, burnRate, anomaly or kayenta";
 
 /// A metric with its queries and judge. Exactly one of `ratio`, `latency`, `gauge`, `threshold`, `conversion`, `burnRate`,
-/// `anomaly`.
+/// `anomaly`, `kayenta`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "[has(self.ratio), has(self.latency), has(self.gauge), has(self.threshold), has(self.conversion), has(self.burnRate), has(self.anomaly)].filter(given, given).size() == 1",
+    "[has(self.ratio), has(self.latency), has(self.gauge), has(self.threshold), has(self.conversion), has(self.burnRate), has(self.anomaly), has(self.kayenta)].filter(given, given).size() == 1",
     ONE_JUDGE
 ))]
 pub struct Metric {
@@ -54,6 +54,9 @@ pub struct Metric {
     /// A query's result against the same time of earlier days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anomaly: Option<AnomalyMetric>,
+    /// Spinnaker's Kayenta: Mann-Whitney tests of series of canary and stable, and a score, for people who move from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kayenta: Option<KayentaMetric>,
 }
 
 impl Metric {
@@ -67,6 +70,7 @@ impl Metric {
             self.conversion.is_some(),
             self.burn_rate.is_some(),
             self.anomaly.is_some(),
+            self.kayenta.is_some(),
         ];
         judges.into_iter().filter(|given| *given).count() == 1
     }
@@ -90,7 +94,12 @@ impl Metric {
 
     /// The texts in which arguments are substituted, each with its field.
     pub fn texts_mut(&mut self) -> Vec<(String, &mut String)> {
-        if self.threshold.is_none() && self.latency.is_none() && self.anomaly.is_none() && self.gauge.is_none() {
+        if self.threshold.is_none()
+            && self.latency.is_none()
+            && self.anomaly.is_none()
+            && self.gauge.is_none()
+            && self.kayenta.is_none()
+        {
             let counters = self.counters_mut().into_iter();
             let own = counters.filter_map(|(field, counter)| Some((field, counter.own_mut()?)));
             return own.map(|(field, (part, text))| (format!("{field}.{part}"), text)).collect();
@@ -101,7 +110,9 @@ impl Metric {
         let own = self.latency.as_mut().and_then(|latency| latency.histogram.prometheus.as_mut());
         let histogram = own.map(|own| ("latency.histogram.prometheus.histogram".to_owned(), &mut own.histogram));
         let anomaly = self.anomaly.as_mut().map(|anomaly| ("anomaly.query".to_owned(), &mut anomaly.query));
-        histogram.into_iter().chain(threshold).chain(anomaly).chain(gauge).collect()
+        let kayenta = self.kayenta.iter_mut().flat_map(|kayenta| kayenta.metrics.iter_mut().enumerate());
+        let kayenta = kayenta.map(|(index, series)| (format!("kayenta.metrics[{index}].query"), &mut series.query));
+        histogram.into_iter().chain(threshold).chain(anomaly).chain(gauge).chain(kayenta).collect()
     }
 
     /// Its weight in the division of alpha.

@@ -2,8 +2,8 @@
 
 use super::finding::Finding;
 use crate::api::analysis::{
-    AnalysisTemplateSpec, AnomalyMetric, Arg, BurnRateMetric, ConversionMetric, Counter, GaugeMetric, LatencyMetric,
-    Metric, ONE_JUDGE, ONE_SOURCE, RatioMetric, Settings, ThresholdMetric,
+    AnalysisTemplateSpec, AnomalyMetric, Arg, BurnRateMetric, ConversionMetric, Counter, GaugeMetric, KayentaMetric,
+    LatencyMetric, Metric, ONE_JUDGE, ONE_SOURCE, RatioMetric, Settings, ThresholdMetric,
 };
 
 /// The defaults of the ratio judge (analysis.md section 3), to compare with what a template sets.
@@ -53,6 +53,9 @@ fn check_metric(metric: &Metric, path: &str, args: &[Arg], found: &mut Vec<Findi
     }
     if let Some(threshold) = &metric.threshold {
         check_threshold(threshold, &format!("{path}.threshold"), args, found);
+    }
+    if let Some(kayenta) = &metric.kayenta {
+        check_kayenta(kayenta, &format!("{path}.kayenta"), args, found);
     }
     if let Some(conversion) = &metric.conversion {
         check_conversion(conversion, &format!("{path}.conversion"), args, found);
@@ -116,6 +119,15 @@ fn check_gauge(gauge: &GaugeMetric, path: &str, args: &[Arg], found: &mut Vec<Fi
         found.push(Finding::error(format!("{path}.{field}"), problem));
     }
     unknown_args(&gauge.query, &format!("{path}.query"), args, found);
+}
+
+fn check_kayenta(kayenta: &KayentaMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
+    for (field, problem) in kayenta.problems() {
+        found.push(Finding::error(format!("{path}.{field}"), problem));
+    }
+    for (index, series) in kayenta.metrics.iter().enumerate() {
+        unknown_args(&series.query, &format!("{path}.metrics[{index}].query"), args, found);
+    }
 }
 
 fn check_ratio(ratio: &RatioMetric, path: &str, found: &mut Vec<Finding>) {

@@ -376,6 +376,13 @@ fn timed(changes: Value) -> Value {
     json!({"name": "latency", "latency": judge})
 }
 
+/// A kayenta metric, with changes.
+fn kayenta(changes: Value) -> Value {
+    let mut judge = json!({"metrics": [{"name": "cpu", "query": "cpu{pod=~\"${scope}-.*\"}"}]});
+    judge.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    json!({"name": "legacy", "kayenta": judge})
+}
+
 /// A gauge metric, with changes.
 fn gauge(changes: Value) -> Value {
     let mut judge = json!({"query": "sum by (namespace, pod) (cpu)"});
@@ -537,6 +544,18 @@ fn each_mistake_in_a_template_is_named_with_its_field() {
         ("/metrics/0", gauge(json!({"namespaceLabel": "1"})), "metrics[0].gauge.namespaceLabel: is not a label's name"),
         ("/metrics/0", gauge(json!({"query": " "})), "metrics[0].gauge.query: is empty"),
         ("/metrics/0", gauge(json!({"query": "x{{args.b}}"})), "metrics[0].gauge.query: there is no argument \"b\""),
+        ("/metrics/0", kayenta(json!({"metrics": []})), "metrics[0].kayenta.metrics: set at least one"),
+        (
+            "/metrics/0",
+            kayenta(json!({"metrics": [{"name": "cpu", "query": "cpu{{args.b}}"}]})),
+            "metrics[0].kayenta.metrics[0].query: there is no argument \"b\"",
+        ),
+        (
+            "/metrics/0",
+            kayenta(json!({"metrics": [{"name": "cpu", "query": "cpu"}]})),
+            "metrics[0].kayenta.metrics[0].query: does not contain ${scope}",
+        ),
+        ("/metrics/0", kayenta(json!({"marginal": 99})), "metrics[0].kayenta.marginal: must be at most pass"),
         ("/settings", json!({"alpha": 0.9}), "spec.settings.alpha: must be between"),
         ("/settings", json!({"phi": 0.5}), "spec.settings.phi: must be between 1 and 20"),
         ("/settings", json!({"window": "1500ms"}), "error spec.settings.window: 1s500ms is not a whole number"),

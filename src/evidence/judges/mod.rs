@@ -6,6 +6,7 @@ mod burn_rate;
 mod conversion;
 mod gauge;
 mod judge;
+mod kayenta;
 mod latency;
 mod ratio;
 mod threshold;
@@ -25,6 +26,7 @@ pub fn judge_of(metric: &Metric) -> Option<&dyn Judge> {
         metric.conversion.as_ref().map(|judge| judge as _),
         metric.burn_rate.as_ref().map(|judge| judge as _),
         metric.anomaly.as_ref().map(|judge| judge as _),
+        metric.kayenta.as_ref().map(|judge| judge as _),
     ];
     judges.into_iter().flatten().next()
 }

@@ -48,7 +48,9 @@ fn names(spec: &RolloutSpec) -> BTreeSet<String> {
 }
 
 fn in_template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<WithoutData> {
-    let asks = |metric: &&Metric| metric.threshold.is_some() || metric.anomaly.is_some() || metric.gauge.is_some();
+    let asks = |metric: &&Metric| {
+        metric.threshold.is_some() || metric.anomaly.is_some() || metric.gauge.is_some() || metric.kayenta.is_some()
+    };
     let metrics = spec.metrics.iter().filter(asks);
     let without = metrics.map(|metric| WithoutData {
         template: name.to_owned(),
