@@ -159,13 +159,17 @@ mod tests {
 
     /// 1,000 requests in each bucket of an octave, then one slow one.
     fn native(schema: i32) -> Histogram {
+        native_with(schema, 1_000)
+    }
+
+    fn native_with(schema: i32, each: u64) -> Histogram {
         let bucket = |index: i32, count| Bucket {
             lo: bound_at(schema, f64::from(index - 1)),
             hi: bound_at(schema, f64::from(index)),
             count,
         };
         let octave = 1 << schema;
-        Histogram::new((-4 * octave..-3 * octave).map(|index| bucket(index, 1_000)).chain([bucket(octave, 1)]))
+        Histogram::new((-4 * octave..-3 * octave).map(|index| bucket(index, each)).chain([bucket(octave, 1)]))
     }
 
     #[test]
@@ -205,7 +209,7 @@ mod tests {
             let pair = bounds.pair(bound.at, 0.2, Some(3));
             assert_eq!((pair.r0, index_of(3, pair.stable)), (1.0, index - 2.0));
         }
-        let coarse = Bounds::choose(&native(0), 0.2, None);
+        let coarse = Bounds::choose(&native_with(0, 10_000), 0.2, None);
         assert_eq!(coarse, None, "one octave in one bucket: all or nothing is above its bounds");
     }
 
