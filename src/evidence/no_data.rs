@@ -43,21 +43,29 @@ impl NoData {
         self.error = Some(error.chars().take(LONGEST_ERROR).collect());
     }
 
-    /// NoData that lasts becomes Inconclusive; anything else ends the silence.
-    pub fn timed(&mut self, verdict: Verdict, reason: MetricReason, context: &Context) -> (Verdict, MetricReason) {
+    /// Writes a verdict with its reason into the status: NoData that lasts becomes Inconclusive, and the current error of the
+    /// source, if any, is a note.
+    pub fn conclude(
+        &mut self,
+        (verdict, reason): (Verdict, MetricReason),
+        status: &mut MetricStatus,
+        context: &Context,
+    ) {
+        (status.verdict, status.reason) = (self.timed(verdict, context), reason);
+        status.errors_in_a_row = self.errors;
+        status.notes.retain(|note| !note.starts_with(NOTE));
+        status.notes.extend(self.error.iter().map(|error| format!("{NOTE}{error}")));
+    }
+
+    /// Anything but NoData ends the silence.
+    fn timed(&mut self, verdict: Verdict, context: &Context) -> Verdict {
         if verdict != Verdict::NoData {
             self.since = None;
-            return (verdict, reason);
+            return verdict;
         }
         let now = context.now.as_second();
         let since = *self.since.get_or_insert(now);
-        if now - since >= context.frozen.no_data_timeout { (Verdict::Inconclusive, reason) } else { (verdict, reason) }
-    }
-
-    /// The notes with the current error, if any, and no earlier one.
-    pub fn told(&self, notes: &mut Vec<String>) {
-        notes.retain(|note| !note.starts_with(NOTE));
-        notes.extend(self.error.iter().map(|error| format!("{NOTE}{error}")));
+        if now - since >= context.frozen.no_data_timeout { Verdict::Inconclusive } else { verdict }
     }
 }
 

@@ -404,6 +404,19 @@ fn a_day_of_ten_metrics_fits_into_64_kib() {
     assert!(bytes < 64 << 10, "{bytes} bytes");
 }
 
+/// A run under way is continued by another version of the controller.
+#[test]
+fn the_record_of_a_ratio_keeps_its_fields() {
+    let status = drive(&spec(vec![ratio("errors")]), &vec![GOOD; 3]);
+    let record = status.metrics[0].accumulator.clone().unwrap();
+    let (last, end) = (record["lastCanary"].as_i64(), record["through"].as_i64());
+    assert!(last.is_some() && last == end && record["lastStable"].as_i64() == end, "{record}");
+    assert_eq!(
+        (record["epoch"].as_i64(), record["baked"].as_i64(), record["compared"].as_i64()),
+        (Some(0), Some(45), Some(45))
+    );
+}
+
 #[test]
 fn memory_that_cannot_be_read_is_not_begun_anew() {
     let spec = spec(vec![ratio("errors")]);

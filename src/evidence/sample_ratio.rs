@@ -79,9 +79,8 @@ fn known(status: &AnalysisRunStatus, context: &Context) -> ShareStatus {
 }
 
 fn next_end(share: &ShareStatus, context: &Context) -> i64 {
-    let window = context.frozen.window;
-    let first = || windows::first_end(context.epoch_since, window);
-    share.through.map_or_else(first, |through| through.as_second() + window)
+    let through = share.through.map(|through| through.as_second());
+    windows::next_end(through, context.epoch_since, context.frozen.window)
 }
 
 fn question(spec: &AnalysisRunSpec, frozen: &Frozen, end: i64) -> IncrementsQuery {

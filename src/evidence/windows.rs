@@ -20,6 +20,17 @@ pub fn first_end(start: Timestamp, window: i64) -> i64 {
     on_grid + window
 }
 
+/// The end of the window after the last one that was read; of the first that lies wholly after `start`, where none was.
+pub fn next_end(through: Option<i64>, start: Timestamp, window: i64) -> i64 {
+    through.map_or_else(|| first_end(start, window), |through| through + window)
+}
+
+/// When a bake that begins with a run can be over: whole windows as long, at least one, and the last is read late.
+pub fn baked_at(frozen: &Frozen) -> i64 {
+    let windows = frozen.bake_seconds.saturating_add(frozen.window - 1) / frozen.window;
+    read_at(windows.max(1).saturating_mul(frozen.window), frozen)
+}
+
 /// When the window that ends at `end` is read: a window later, so that every series was scraped, plus the source's lag.
 pub fn read_at(end: i64, frozen: &Frozen) -> i64 {
     end + frozen.window + frozen.delay

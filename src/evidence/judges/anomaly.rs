@@ -99,11 +99,8 @@ impl Judge for AnomalyMetric {
             Ok(false) => {}
         }
         keep_last(&mut status.measurements);
-        let (verdict, reason) = standing(&Defaults::anomaly(self), memory, context);
-        let (verdict, reason) = memory.silence.timed(verdict, reason, context);
-        (status.verdict, status.reason) = (verdict, reason);
-        status.errors_in_a_row = memory.silence.errors;
-        memory.silence.told(&mut status.notes);
+        let standing = standing(&Defaults::anomaly(self), memory, context);
+        memory.silence.conclude(standing, status, context);
         show(status, memory, context);
     }
 

@@ -109,11 +109,8 @@ impl Judge for BurnRateMetric {
             Ok(()) => {}
         }
         keep_last(&mut status.measurements);
-        let (verdict, reason) = standing(self, memory, context);
-        let (verdict, reason) = memory.silence.timed(verdict, reason, context);
-        (status.verdict, status.reason) = (verdict, reason);
-        status.errors_in_a_row = memory.silence.errors;
-        memory.silence.told(&mut status.notes);
+        let standing = standing(self, memory, context);
+        memory.silence.conclude(standing, status, context);
     }
 
     fn describe(&self, memory: &BurnRateMemory, status: &mut MetricStatus, context: &Context) {

@@ -176,9 +176,7 @@ impl ConversionMemory {
 
     fn next_end(&self, context: &Context) -> i64 {
         let Frozen { window, warm_up, .. } = context.frozen;
-        let first =
-            || windows::first_end(windows::instant(context.started.as_second().saturating_add(warm_up)), window);
-        self.through.map_or_else(first, |through| through + window)
+        windows::next_end(self.through, windows::instant(context.started.as_second().saturating_add(warm_up)), window)
     }
 
     /// Remembers a change of weight until its windows are read.
@@ -274,11 +272,10 @@ fn judge(metric: &ConversionMetric, status: &mut MetricStatus, memory: &mut Conv
         planned_users: limits.planned_users,
     };
     let seen = memory.state.assess(&config);
-    let (verdict, reason) = standing(memory, &seen, context);
-    let (verdict, reason) = memory.silence.timed(verdict, reason, context);
-    let counts = seen.counts;
-    status.verdict = verdict;
-    status.reason = reason;
+    format::note(&mut status.notes, &notes(memory, &seen, context));
+    let standing = standing(memory, &seen, context);
+    memory.silence.conclude(standing, status, context);
+    let (verdict, counts) = (status.verdict, seen.counts);
     status.canary = converted(counts.kc, counts.nc);
     status.stable = converted(counts.kb, counts.nb);
     status.comparison = match (seen.decision, &seen.split) {
@@ -287,9 +284,6 @@ fn judge(metric: &ConversionMetric, status: &mut MetricStatus, memory: &mut Conv
     };
     status.needs = matches!(verdict, Verdict::Continue | Verdict::NoData).then(|| needs(&seen)).flatten();
     status.fail_progress = fail_progress(&seen);
-    status.errors_in_a_row = memory.silence.errors;
-    format::note(&mut status.notes, &notes(memory, &seen, context));
-    memory.silence.told(&mut status.notes);
 }
 
 fn standing(memory: &ConversionMemory, seen: &ConversionSeen, context: &Context) -> (Verdict, MetricReason) {

@@ -6,7 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use self::arms::{Arm, Missing};
-use super::judge::{Judge, Memory, Problems, Since};
+use super::{
+    bake::Bake,
+    judge::{Judge, Memory, Problems, Since},
+};
 use crate::{
     api::{
         analysis::{
@@ -42,9 +45,7 @@ const SILENT_MINUTES: i64 = 3;
 pub struct GaugeMemory {
     /// The last minute that was read.
     through: Option<i64>,
-    epoch: u32,
-    /// Compared time of this epoch.
-    baked: i64,
+    bake: Bake,
     /// The canary's requests of this epoch, where they are counted.
     requests: u64,
     /// Whether any minute was compared.
@@ -89,7 +90,7 @@ impl Judge for GaugeMetric {
     }
 
     fn begin(&self, context: &Context) -> GaugeMemory {
-        GaugeMemory { epoch: context.epoch, ..GaugeMemory::default() }
+        GaugeMemory { bake: Bake::begin(context), ..GaugeMemory::default() }
     }
 
     fn ask(&self, memory: &GaugeMemory, spec: &AnalysisRunSpec, context: &Context) -> (Vec<Query>, i64) {
@@ -144,7 +145,7 @@ impl Memory for GaugeMemory {
 
 impl GaugeMemory {
     fn next_end(&self, context: &Context) -> i64 {
-        self.through.map_or_else(|| windows::first_end(context.started, MINUTE), |through| through + MINUTE)
+        windows::next_end(self.through, context.started, MINUTE)
     }
 
     /// Counts the next minute.
@@ -157,16 +158,16 @@ impl GaugeMemory {
     ) {
         let end = self.next_end(context);
         self.through = Some(end);
-        if self.epoch != context.epoch && end - MINUTE >= context.epoch_since.as_second() {
+        if self.bake.begins_anew(end - MINUTE, context) {
             self.state.begin_epoch();
-            (self.epoch, self.baked, self.requests) = (context.epoch, 0, 0);
+            self.requests = 0;
         }
         self.silence.answered();
         let at = Some(windows::instant(end));
         match minute {
             Ok((canary, stable)) => {
                 (self.last_canary, self.last_stable, self.compared) = (Some(end), Some(end), true);
-                self.baked += MINUTE;
+                self.bake.add(MINUTE);
                 self.requests = self.requests.saturating_add(canary.requests.unwrap_or(0));
                 // Without comparable traffic at stable its pods are idle, and no measure of the canary's.
                 if !context.one_armed {
@@ -189,7 +190,7 @@ impl GaugeMemory {
     fn is_baked(&self, metric: &GaugeMetric, context: &Context) -> bool {
         let counts = metric.per.unwrap_or_default() == GaugePer::Request;
         let requests = if counts { context.frozen.bake_requests } else { 0 };
-        self.baked >= context.frozen.bake_seconds && self.requests >= requests
+        self.bake.has_lasted(context) && self.requests >= requests
     }
 
     /// What is missing to judge at all.
@@ -242,19 +243,16 @@ fn answers_of<'a>(
 
 /// The verdict alone.
 fn judge(metric: &GaugeMetric, status: &mut MetricStatus, memory: &mut GaugeMemory, context: &Context) {
-    let (verdict, reason) = standing(metric, memory, context);
-    let (verdict, reason) = memory.silence.timed(verdict, reason, context);
-    (status.verdict, status.reason) = (verdict, reason);
     if context.one_armed {
         let note = "OneArmed: no comparable traffic at stable, so its pods are no measure; use a threshold";
         format::note(&mut status.notes, &[note.to_owned()]);
     }
-    status.errors_in_a_row = memory.silence.errors;
-    memory.silence.told(&mut status.notes);
+    let standing = standing(metric, memory, context);
+    memory.silence.conclude(standing, status, context);
 }
 
 fn standing(metric: &GaugeMetric, memory: &GaugeMemory, context: &Context) -> (Verdict, MetricReason) {
-    let passes = memory.epoch == context.epoch && memory.state.passes();
+    let passes = memory.bake.is_current(context) && memory.state.passes();
     if memory.state.fails() {
         (Verdict::Fail, MetricReason::WorseThanStable)
     } else if passes && memory.is_baked(metric, context) {
@@ -287,11 +285,10 @@ fn comparison(seen: &GaugeSeen) -> String {
 
 /// What a Pass still needs, one part each; none when it has all.
 fn needs(metric: &GaugeMetric, memory: &GaugeMemory, seen: &GaugeSeen, context: &Context) -> Vec<String> {
-    let current = memory.epoch == context.epoch;
-    let (minutes, baked, requests) =
-        if current { (seen.minutes_of_weight, memory.baked, memory.requests) } else { (0, 0, 0) };
+    let current = memory.bake.is_current(context);
+    let (minutes, requests) = if current { (seen.minutes_of_weight, memory.requests) } else { (0, 0) };
     let fewest = FEWEST_MINUTES.saturating_sub(minutes);
-    let short = u64::try_from(context.frozen.bake_seconds - baked).unwrap_or(0).div_ceil(60);
+    let short = memory.bake.missing_seconds(context).div_ceil(60);
     let forecast = seen.minutes_needed.filter(|_| current);
     let more = fewest.max(short).max(forecast.unwrap_or(0));
     let mut parts = Vec::new();

@@ -160,15 +160,12 @@ impl KayentaMemory {
 }
 
 fn judge(metric: &KayentaMetric, status: &mut MetricStatus, memory: &mut KayentaMemory, context: &Context) {
-    let (verdict, reason) = standing(metric, memory, context);
-    let (verdict, reason) = memory.silence.timed(verdict, reason, context);
-    (status.verdict, status.reason) = (verdict, reason);
     let limits = Defaults::kayenta(metric);
     let below = memory.judgment.as_ref().and_then(|judgment| judgment.score).map_or(0.0, |score| 100.0 - score);
     status.fail_progress =
         if memory.failed { 1.0 } else { (below / (100.0 - limits.marginal).max(1.0)).clamp(0.0, 1.0) };
-    status.errors_in_a_row = memory.silence.errors;
-    memory.silence.told(&mut status.notes);
+    let standing = standing(metric, memory, context);
+    memory.silence.conclude(standing, status, context);
 }
 
 fn standing(metric: &KayentaMetric, memory: &KayentaMemory, context: &Context) -> (Verdict, MetricReason) {

@@ -4,16 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     choice::{Choice, Chosen},
-    presence::Presence,
     shown::Times,
 };
-use super::judge::{Judge, Memory, Problems, Since};
+use super::{
+    bake::Bake,
+    judge::{Judge, Memory, Problems, Since},
+    presence::Presence,
+};
 use crate::{
     api::{
         analysis::{
             AnalysisRunSpec, Builtin, Counter, LatencyMetric, Measurement, MetricStatus, PrometheusCounter, Verdict,
         },
-        common::HumanDuration,
         reason::MetricReason,
     },
     evidence::{
@@ -30,7 +32,6 @@ use crate::{
 };
 
 mod choice;
-mod presence;
 mod shown;
 
 /// Slow canary requests that a Fail needs at least.
@@ -44,12 +45,12 @@ const HIDDEN_WINDOWS: u32 = 3;
 pub struct LatencyMemory {
     /// The end of the last counted window.
     through: Option<i64>,
-    epoch: u32,
-    /// Comparable time of this epoch.
-    baked: i64,
+    bake: Bake,
     /// Windows in a row with requests of both arms whose buckets show none of the bounds.
     hidden: u32,
     presence: Presence,
+    /// The canary's requests in comparable time.
+    requests: u64,
     /// Since when there is nothing to judge, and when to ask again after an error.
     silence: NoData,
     /// What is tested.
@@ -83,14 +84,12 @@ impl Judge for LatencyMetric {
         true
     }
 
-    /// Whole windows as long as the bake, at least one, and the last is read late.
     fn soonest(&self, frozen: &Frozen, _since: Since) -> i64 {
-        let windows = frozen.bake_seconds.saturating_add(frozen.window - 1) / frozen.window;
-        windows::read_at(windows.max(1).saturating_mul(frozen.window), frozen)
+        windows::baked_at(frozen)
     }
 
     fn begin(&self, context: &Context) -> LatencyMemory {
-        LatencyMemory { epoch: context.epoch, ..LatencyMemory::default() }
+        LatencyMemory { bake: Bake::begin(context), ..LatencyMemory::default() }
     }
 
     fn ask(&self, memory: &LatencyMemory, spec: &AnalysisRunSpec, context: &Context) -> (Vec<Query>, i64) {
@@ -151,9 +150,8 @@ impl Memory for LatencyMemory {
 impl LatencyMemory {
     /// The end of the next window to read: those that chose the bounds are not judged by them.
     fn next_end(&self, chosen: &Chosen, context: &Context) -> i64 {
-        let window = context.frozen.window;
         let first = context.started.max(windows::instant(chosen.since));
-        self.through.map_or_else(|| windows::first_end(first, window), |through| through + window)
+        windows::next_end(self.through, first, context.frozen.window)
     }
 
     /// Counts the answer about the next window.
@@ -189,9 +187,8 @@ impl LatencyMemory {
         context: &Context,
     ) -> Option<(Counts, String)> {
         let length = context.frozen.window;
-        if self.epoch != context.epoch && end - length >= context.epoch_since.as_second() {
+        if self.bake.begins_anew(end - length, context) {
             self.state.begin_epoch();
-            (self.epoch, self.baked) = (context.epoch, 0);
         }
         self.through = Some(end);
         let slow = |bound: &Bound, tolerance: f64| {
@@ -210,7 +207,8 @@ impl LatencyMemory {
         if self.presence.count(end, arms.map(Histogram::total), context) {
             let hidden = tested.iter().all(|bound| bound.window.is_none());
             self.hidden = if hidden { self.hidden.saturating_add(1) } else { 0 };
-            self.baked += if hidden { 0 } else { length };
+            self.bake.add(if hidden { 0 } else { length });
+            self.requests = self.requests.saturating_add(arms[0].total());
             for (times, window) in self.times.iter_mut().zip(arms) {
                 times.add(window, &chosen.bounds.read);
             }
@@ -218,12 +216,6 @@ impl LatencyMemory {
         self.state.observe(&tested, &pass, length.unsigned_abs());
         let at = chosen.bounds.pass?.at * chosen.unit;
         Some((pass.window?, format::time(at)))
-    }
-
-    /// Whether this epoch has lasted long enough and seen requests enough for a Pass.
-    fn is_baked(&self, context: &Context) -> bool {
-        let frozen = &context.frozen;
-        self.baked >= frozen.bake_seconds && self.state.epoch_counts().nc >= frozen.bake_requests
     }
 
     fn assess(&self, metric: &LatencyMetric, chosen: &Chosen, context: &Context) -> LatencyAssessment {
@@ -235,30 +227,26 @@ impl LatencyMemory {
 
 /// The verdict alone: the displayed numbers cost more and are computed only when needed ([`Judge::describe`]).
 fn judge(metric: &LatencyMetric, status: &mut MetricStatus, memory: &mut LatencyMemory, context: &Context) {
-    let (verdict, reason) = standing(memory, context);
-    let (verdict, reason) = memory.silence.timed(verdict, reason, context);
-    status.verdict = verdict;
-    status.reason = reason;
-    status.errors_in_a_row = memory.silence.errors;
     format::note(&mut status.notes, &notes(metric, memory, context));
-    memory.silence.told(&mut status.notes);
+    let standing = standing(memory, context);
+    memory.silence.conclude(standing, status, context);
     if memory.choice.frozen().is_some() {
         status.notes.retain(|note| !note.starts_with("histogram: "));
     }
 }
 
 fn standing(memory: &LatencyMemory, context: &Context) -> (Verdict, MetricReason) {
-    let passes = memory.epoch == context.epoch && memory.state.passes();
+    let passes = memory.bake.is_current(context) && memory.state.passes();
     let unreadable = memory.choice.missing().is_some() || memory.hidden >= HIDDEN_WINDOWS;
     if memory.state.fails() {
         (Verdict::Fail, MetricReason::WorseThanStable)
-    } else if passes && memory.is_baked(context) {
+    } else if passes && memory.bake.is_over(memory.state.epoch_counts().nc, context) {
         (Verdict::Pass, MetricReason::NotWorse)
     } else if memory.silence.errors > 0 {
         (Verdict::NoData, MetricReason::SourceError)
     } else if unreadable {
         (Verdict::NoData, MetricReason::NoHistogram)
-    } else if let Some(missing) = memory.through.and_then(|through| memory.presence.missing(through, context)) {
+    } else if let Some(missing) = memory.through.and_then(|at| memory.presence.missing(at, memory.requests, context)) {
         (Verdict::NoData, missing)
     } else if memory.presence.compared == 0 {
         (Verdict::Continue, MetricReason::WarmUp)
@@ -277,24 +265,10 @@ fn needs(
     seen: &LatencyAssessment,
     context: &Context,
 ) -> Vec<String> {
-    let frozen = &context.frozen;
     if let (None, Some(slo)) = (chosen.bounds.pass, &metric.slo) {
         return vec![format!("a bucket bound of at least {}", slo.under)];
     }
-    let current = memory.epoch == context.epoch;
-    let (requests, baked) = if current { (seen.epoch_counts.nc, memory.baked) } else { (0, 0) };
-    let mut parts = Vec::new();
-    match seen.canary_requests_needed.filter(|_| current) {
-        Some(needed) => {
-            let needed = needed.max(frozen.bake_requests.saturating_sub(requests));
-            parts.extend((needed > 0).then(|| format!("about {} more canary requests", format::about(needed))));
-        }
-        None if current => parts.push("fewer slow canary requests".to_owned()),
-        None => parts.push("traffic at the new weight".to_owned()),
-    }
-    let short = u64::try_from(frozen.bake_seconds - baked).unwrap_or(0);
-    parts.extend((short > 0).then(|| format!("{} more of counted time", HumanDuration::secs(short))));
-    parts
+    memory.bake.needs(seen.epoch_counts.nc, seen.canary_requests_needed, "fewer slow canary requests", context)
 }
 
 fn notes(metric: &LatencyMetric, memory: &LatencyMemory, context: &Context) -> Vec<String> {

@@ -7,7 +7,7 @@ use crate::{
             AnalysisRunStatus, Arms, Bake, BuiltinHistogram, Histogram as HistogramOf, LatencySlo, Metric, Pack,
             RunPrometheus, Settings,
         },
-        common::Percent,
+        common::{HumanDuration, Percent},
     },
     evidence::{
         query::BucketsQuery,

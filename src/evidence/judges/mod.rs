@@ -2,12 +2,14 @@
 //! [`judge_of`].
 
 mod anomaly;
+mod bake;
 mod burn_rate;
 mod conversion;
 mod gauge;
 mod judge;
 mod kayenta;
 mod latency;
+mod presence;
 mod ratio;
 mod threshold;
 

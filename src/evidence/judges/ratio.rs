@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use self::{historical_baseline::HistoricalBaseline, warm_up_guard::WarmUpGuard};
-use super::judge::{Judge, Memory, Problems, Since};
+use super::{
+    bake::Bake,
+    judge::{Judge, Memory, Problems, Since},
+    presence::Presence,
+};
 use crate::{
     api::{
         analysis::{AnalysisRunSpec, Measurement, MetricStatus, RatioMetric, Verdict},
-        common::HumanDuration,
         reason::MetricReason,
     },
     evidence::{
@@ -20,7 +23,7 @@ use crate::{
         query::{Answer, ArmCounts, IncrementsQuery, Query},
         windows,
     },
-    stats::{Assessment, Counts, RatioConfig, RatioState},
+    stats::{Counts, RatioConfig, RatioState},
 };
 
 mod historical_baseline;
@@ -28,10 +31,6 @@ mod warm_up_guard;
 
 /// Canary errors that a Fail needs at least.
 const MIN_ERRORS: u64 = 3;
-/// Windows without a canary request before there is no data.
-const SILENT_WINDOWS: i64 = 3;
-/// Canary requests that ought to have come before there is no data.
-const SILENT_REQUESTS: i64 = 10;
 
 /// The error of an answer to another question.
 const NO_COUNTS: &str = "got a number instead of counts";
@@ -42,15 +41,12 @@ const NO_COUNTS: &str = "got a number instead of counts";
 pub struct RatioMemory {
     /// The end of the last counted window.
     through: Option<i64>,
-    epoch: u32,
-    /// Comparable time of this epoch.
-    baked: i64,
-    /// Comparable time.
-    compared: i64,
+    #[serde(flatten)]
+    bake: Bake,
+    #[serde(flatten)]
+    presence: Presence,
     /// Windows that had no series at all, after some that had.
     missed: u32,
-    last_canary: Option<i64>,
-    last_stable: Option<i64>,
     /// Since when there is nothing to judge, and when to ask again after an error.
     silence: NoData,
     /// The test during warm-up.
@@ -93,14 +89,12 @@ impl Judge for RatioMetric {
         true
     }
 
-    /// Whole windows as long as the bake, at least one, and the last is read late.
     fn soonest(&self, frozen: &Frozen, _since: Since) -> i64 {
-        let windows = frozen.bake_seconds.saturating_add(frozen.window - 1) / frozen.window;
-        windows::read_at(windows.max(1).saturating_mul(frozen.window), frozen)
+        windows::baked_at(frozen)
     }
 
     fn begin(&self, context: &Context) -> RatioMemory {
-        RatioMemory { epoch: context.epoch, ..RatioMemory::default() }
+        RatioMemory { bake: Bake::begin(context), ..RatioMemory::default() }
     }
 
     fn ask(&self, memory: &RatioMemory, spec: &AnalysisRunSpec, context: &Context) -> (Vec<Query>, i64) {
@@ -147,7 +141,8 @@ impl Judge for RatioMetric {
             _ => format::rate(seen.counts.kb, seen.counts.nb),
         };
         status.comparison = format::comparison(&seen);
-        let needs = needs(memory, &seen, context);
+        let (requests, forecast) = (seen.epoch_counts.nc, seen.canary_requests_needed);
+        let needs = memory.bake.needs(requests, forecast, "a lower canary error rate", context);
         let open = !matches!(status.verdict, Verdict::Fail | Verdict::Pass);
         status.needs = (open && !needs.is_empty()).then(|| needs.join(" and "));
         status.fail_progress = seen.fail_share;
@@ -167,8 +162,7 @@ impl Memory for RatioMemory {
 impl RatioMemory {
     /// The end of the next window to read.
     fn next_end(&self, context: &Context) -> i64 {
-        let window = context.frozen.window;
-        self.through.map_or_else(|| windows::first_end(context.started, window), |through| through + window)
+        windows::next_end(self.through, context.started, context.frozen.window)
     }
 }
 
@@ -204,7 +198,7 @@ impl RatioMemory {
         self.count(config, counts, context);
         status.measurements.push(measured(end, counts, canary.is_some() && stable.is_some()));
         format::note(&mut status.notes, notes);
-        if canary.is_none() && stable.is_none() && self.compared > 0 {
+        if canary.is_none() && stable.is_none() && self.presence.compared > 0 {
             self.missed += 1;
             let text = format!("missed: {} windows without any series, past retention or not scraped", self.missed);
             format::note(&mut status.notes, &[text]);
@@ -215,103 +209,51 @@ impl RatioMemory {
     fn count(&mut self, config: &RatioConfig, window: Counts, context: &Context) {
         let end = self.next_end(context);
         let length = context.frozen.window;
-        if self.epoch != context.epoch && end - length >= context.epoch_since.as_second() {
+        if self.bake.begins_anew(end - length, context) {
             self.state.begin_epoch();
-            (self.epoch, self.baked) = (context.epoch, 0);
         }
         self.state.observe(config, window, length.unsigned_abs());
-        if window.nc > 0 {
-            self.last_canary = Some(end);
-        }
-        if window.nb > 0 {
-            self.last_stable = Some(end);
-        }
-        if window.is_comparable() || (context.one_armed && window.nc > 0) {
-            self.baked += length;
-            self.compared += length;
+        if self.presence.count(end, [window.nc, window.nb], context) {
+            self.bake.add(length);
         }
         self.through = Some(end);
-    }
-
-    /// Whether this epoch has lasted long enough and seen requests enough for a Pass.
-    fn is_baked(&self, context: &Context) -> bool {
-        let frozen = &context.frozen;
-        self.baked >= frozen.bake_seconds && self.state.epoch_counts().nc >= frozen.bake_requests
-    }
-
-    /// What is missing to judge at all.
-    fn missing(&self, context: &Context) -> Option<MetricReason> {
-        let frozen = &context.frozen;
-        let at = self.through?;
-        // Before the first request there was none to be had: pods were new.
-        let begun = context.started.as_second() + frozen.warm_up;
-        let ten = i64::try_from(self.state.counts().nc).unwrap_or(i64::MAX).max(1);
-        let allowed_silence = (SILENT_WINDOWS * frozen.window).max(SILENT_REQUESTS.saturating_mul(self.compared) / ten);
-        let silent = |last: Option<i64>| at - last.unwrap_or(begun) >= allowed_silence;
-        if silent(self.last_canary) {
-            Some(MetricReason::NoCanaryRequests)
-        } else if silent(self.last_stable) && !context.one_armed {
-            Some(MetricReason::NoBaseline)
-        } else {
-            None
-        }
     }
 }
 
 /// The verdict alone: the displayed numbers cost more and are computed only when needed ([`Judge::describe`]).
 fn judge(status: &mut MetricStatus, memory: &mut RatioMemory, context: &Context) {
-    let (verdict, reason) = standing(memory, context);
-    let (verdict, reason) = memory.silence.timed(verdict, reason, context);
-    status.verdict = verdict;
-    status.reason = reason;
     if context.one_armed {
         format::note(
             &mut status.notes,
             &["OneArmed: no comparable traffic at stable; judged by floor and ceiling".to_owned()],
         );
     }
-    status.errors_in_a_row = memory.silence.errors;
-    memory.silence.told(&mut status.notes);
+    let standing = standing(memory, context);
+    memory.silence.conclude(standing, status, context);
 }
 
 fn standing(memory: &RatioMemory, context: &Context) -> (Verdict, MetricReason) {
-    let passes = memory.epoch == context.epoch && memory.state.passes();
+    let passes = memory.bake.is_current(context) && memory.state.passes();
+    let requests = || memory.state.counts().nc;
     if memory.crude.fails() {
         (Verdict::Fail, MetricReason::Catastrophic)
     } else if memory.state.fails() {
         (Verdict::Fail, MetricReason::WorseThanStable)
-    } else if passes && memory.is_baked(context) {
+    } else if passes && memory.bake.is_over(memory.state.epoch_counts().nc, context) {
         (Verdict::Pass, MetricReason::NotWorse)
     } else if memory.silence.errors > 0 {
         (Verdict::NoData, MetricReason::SourceError)
-    } else if let Some(missing) = memory.missing(context) {
+    } else if let Some(missing) =
+        memory.through.and_then(|through| memory.presence.missing(through, requests(), context))
+    {
         (Verdict::NoData, missing)
-    } else if memory.compared == 0 {
+    } else if memory.presence.compared == 0 {
         (Verdict::Continue, MetricReason::WarmUp)
     } else if passes {
         (Verdict::Continue, MetricReason::Bake)
     } else {
         (Verdict::Continue, MetricReason::Undecided)
     }
-}
-
-/// What a Pass still needs, one part each; none when it has all.
-fn needs(memory: &RatioMemory, seen: &Assessment, context: &Context) -> Vec<String> {
-    let frozen = &context.frozen;
-    let current = memory.epoch == context.epoch;
-    let (requests, baked) = if current { (seen.epoch_counts.nc, memory.baked) } else { (0, 0) };
-    let mut parts = Vec::new();
-    match seen.canary_requests_needed.filter(|_| current) {
-        Some(needed) => {
-            let needed = needed.max(frozen.bake_requests.saturating_sub(requests));
-            parts.extend((needed > 0).then(|| format!("about {} more canary requests", format::about(needed))));
-        }
-        None if current => parts.push("a lower canary error rate".to_owned()),
-        None => parts.push("traffic at the new weight".to_owned()),
-    }
-    let short = u64::try_from(frozen.bake_seconds - baked).unwrap_or(0);
-    parts.extend((short > 0).then(|| format!("{} more of counted time", HumanDuration::secs(short))));
-    parts
 }
 
 fn config(metric: &RatioMetric, context: &Context, memory: &RatioMemory) -> RatioConfig {

@@ -199,17 +199,13 @@ impl ThresholdMemory {
 }
 
 fn judge(metric: &ThresholdMetric, status: &mut MetricStatus, memory: &mut ThresholdMemory, context: &Context) {
-    let (verdict, reason) = standing(metric, memory, context);
-    let (verdict, reason) = memory.silence.timed(verdict, reason, context);
-    let failure_limit = metric.failure_limit.unwrap_or(0);
-    status.verdict = verdict;
-    status.reason = reason;
+    let standing = standing(metric, memory, context);
+    memory.silence.conclude(standing, status, context);
+    let (verdict, failure_limit) = (status.verdict, metric.failure_limit.unwrap_or(0));
     status.canary = memory.value.map(format::number).unwrap_or_default();
     status.comparison = condition_text(metric);
     status.needs = needs(metric, memory, context).filter(|_| matches!(verdict, Verdict::Continue | Verdict::NoData));
     status.fail_progress = (f64::from(memory.bad) / (f64::from(failure_limit) + 1.0)).min(1.0);
-    status.errors_in_a_row = memory.silence.errors;
-    memory.silence.told(&mut status.notes);
     status.notes.retain(|note| !note.ends_with(AGGREGATE));
     status.notes.extend(memory.several.map(several));
 }

@@ -65,7 +65,7 @@ impl CanaryBurn {
     }
 
     fn next_end(&self, context: &Context) -> i64 {
-        self.through.map_or_else(|| windows::first_end(context.started, MINUTE), |through| through + MINUTE)
+        windows::next_end(self.through, context.started, MINUTE)
     }
 
     /// Counts the answered minutes in order; behind an error the later ones wait.

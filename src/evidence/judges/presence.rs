@@ -17,8 +17,6 @@ pub struct Presence {
     last_stable: Option<i64>,
     /// Comparable time.
     pub compared: i64,
-    /// The canary's requests in it.
-    requests: u64,
 }
 
 impl Presence {
@@ -33,15 +31,15 @@ impl Presence {
         let comparable = canary > 0 && (stable > 0 || context.one_armed);
         if comparable {
             self.compared += context.frozen.window;
-            self.requests = self.requests.saturating_add(canary);
         }
         comparable
     }
 
-    /// Which arm has had no request for max(3 windows, the time for 10 expected ones), at `through`.
-    pub fn missing(&self, through: i64, context: &Context) -> Option<MetricReason> {
+    /// Which arm has had no request for max(3 windows, the time for 10 expected ones), at `through`; the canary has had so many
+    /// requests in the comparable time.
+    pub fn missing(&self, through: i64, requests: u64, context: &Context) -> Option<MetricReason> {
         let begun = context.started.as_second() + context.frozen.warm_up; // before, pods were new
-        let requests = i64::try_from(self.requests).unwrap_or(i64::MAX).max(1);
+        let requests = i64::try_from(requests).unwrap_or(i64::MAX).max(1);
         let allowed =
             (SILENT_WINDOWS * context.frozen.window).max(SILENT_REQUESTS.saturating_mul(self.compared) / requests);
         let silent = |last: Option<i64>| through - last.unwrap_or(begun) >= allowed;
