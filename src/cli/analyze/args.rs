@@ -1,14 +1,14 @@
 //! The arguments of `glidepath analyze`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use crate::{
     api::{HumanDuration, analysis::Pack},
     cli::{
-        args::prometheus::{Credentials, NoSecrets},
+        args::{pack::packs, prometheus::Credentials},
         exit::CliError,
     },
-    source::{Outbound, PrometheusSource},
+    source::PrometheusSource,
 };
 
 /// Judge a template by any Prometheus, without a cluster
@@ -51,7 +51,7 @@ pub struct AnalyzeArgs {
     #[arg(long, value_name = "SERVICE")]
     pub stable_service: Option<String>,
     /// Where builtin counters come from, unless a template says it
-    #[arg(long, value_name = "PACK", value_parser = pack)]
+    #[arg(long, value_name = "PACK", value_parser = packs())]
     pub pack: Option<Pack>,
     /// End after this time without a verdict
     #[arg(long = "for", value_name = "DURATION", conflicts_with_all = ["replay", "aa"])]
@@ -80,12 +80,6 @@ impl AnalyzeArgs {
     /// Where the numbers come from.
     pub async fn source(&self) -> Result<PrometheusSource, CliError> {
         let missing = || CliError::Usage("name the Prometheus to query with --prometheus URL".into());
-        let own = self.credentials.clone().at(self.prometheus.clone().ok_or_else(missing)?);
-        own.check().await.map_err(|error| CliError::Usage(error.to_string()))?;
-        Ok(PrometheusSource::for_one(Outbound::default(), own, Arc::new(NoSecrets)))
+        self.credentials.source(self.prometheus.clone().ok_or_else(missing)?).await
     }
-}
-
-fn pack(text: &str) -> Result<Pack, String> {
-    serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }

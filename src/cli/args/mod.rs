@@ -7,4 +7,5 @@ pub mod global;
 pub mod known;
 pub mod local;
 pub mod names;
+pub(super) mod pack;
 pub(super) mod prometheus;

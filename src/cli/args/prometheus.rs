@@ -1,10 +1,11 @@
 //! The flags that name a Prometheus and how to authenticate there, alike in every verb that asks one.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
+    cli::exit::CliError,
     ports::secrets::{SecretData, SecretError, Secrets},
-    source::OwnPrometheus,
+    source::{Outbound, OwnPrometheus, PrometheusSource},
 };
 
 /// Authentication to `--prometheus`: by files, so that no secret is in a command line or a manifest.
@@ -50,6 +51,13 @@ impl Credentials {
             ca_file: self.prometheus_ca_file,
             is_typed: false,
         }
+    }
+
+    /// The Prometheus at the address that was typed, asked for a single run.
+    pub async fn source(&self, address: String) -> Result<PrometheusSource, CliError> {
+        let own = OwnPrometheus { is_typed: true, ..self.clone().at(address) };
+        own.check().await.map_err(|error| CliError::Usage(error.to_string()))?;
+        Ok(PrometheusSource::for_one(Outbound::default(), own, Arc::new(NoSecrets)))
     }
 }
 

@@ -1,7 +1,5 @@
 //! `slo`: whether a service meets its objective, from any Prometheus: availability, error budget, burn rates.
 
-use std::sync::Arc;
-
 use self::{
     report::{Report, Window},
     subject::{Subject, subject},
@@ -9,10 +7,7 @@ use self::{
 use crate::{
     api::analysis::RunPrometheus,
     cli::{
-        args::{
-            global::{Global, OutputFormat},
-            prometheus::NoSecrets,
-        },
+        args::global::{Global, OutputFormat},
         connect::now,
         exit::{CliError, Exit},
         offline::format::only,
@@ -26,7 +21,6 @@ use crate::{
         slo::{self, REPORTED},
     },
     ports::source::{Asking, Source, SourceError},
-    source::{Outbound, OwnPrometheus, PrometheusSource},
 };
 
 mod args;
@@ -41,9 +35,8 @@ const FORMATS: [OutputFormat; 3] = [OutputFormat::Table, OutputFormat::Json, Out
 pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     only(global.output, "slo", &FORMATS)?;
     let subject = subject(&args, global).await?;
-    let server = OwnPrometheus { is_typed: true, ..args.credentials.clone().at(subject.prometheus.clone()) };
-    server.check().await.map_err(|error| CliError::Usage(error.to_string()))?;
-    let report = counted(subject, server).await?;
+    let source = args.credentials.source(subject.prometheus.clone()).await?;
+    let report = counted(subject, &source).await?;
     let paint = Paint { on: global.color_on() };
     print(&output::value(global.output, &report.json())?.unwrap_or_else(|| report.text(global.width(), paint)))?;
     match report.is_within() {
@@ -54,7 +47,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
 }
 
 /// Asks for all windows at once. A window that cannot be answered is a note, and the whole period an error.
-async fn counted(subject: Subject, server: OwnPrometheus) -> Result<Report, CliError> {
+async fn counted(subject: Subject, source: &dyn Source) -> Result<Report, CliError> {
     let seconds: Vec<u64> = REPORTED.into_iter().chain([subject.slo.period_seconds]).collect();
     let end = now().as_second();
     let ask = |seconds: &u64| Query::Increments(subject.question(end, *seconds));
@@ -62,7 +55,6 @@ async fn counted(subject: Subject, server: OwnPrometheus) -> Result<Report, CliE
     // An hour at the beginning of the period: without series there Prometheus may not keep as much.
     let begin = end.saturating_sub_unsigned(subject.slo.period_seconds) + 3_600;
     queries.push(Query::Increments(subject.question(begin, 3_600)));
-    let source = PrometheusSource::for_one(Outbound::default(), server, Arc::new(NoSecrets));
     let prometheus = RunPrometheus::controller();
     let asking = Asking { namespace: &subject.namespace, prometheus: &prometheus };
     let mut answers = source.answer(&asking, &queries).await;

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use crate::{
-    api::common::{HumanDuration, Percent},
-    cli::args::prometheus::Credentials,
+    api::{
+        analysis::Pack,
+        common::{HumanDuration, Percent},
+    },
+    cli::args::{pack::packs, prometheus::Credentials},
 };
-
-/// The names of the packs.
-pub const PACKS: [&str; 9] =
-    ["istio", "ambient", "linkerd", "consul", "envoy", "application", "otel", "micrometer", "grpc"];
 
 /// Check a service level objective: availability, error budget and burn rates
 #[derive(clap::Args, Clone, Debug)]
@@ -45,8 +44,8 @@ pub struct Args {
     pub period: Option<HumanDuration>,
     /// The metric pack that counts requests and errors; default: istio for a Rollout that is read from the cluster and has
     /// traffic.istio, else application
-    #[arg(long, value_name = "PACK", value_parser = PACKS)]
-    pub pack: Option<String>,
+    #[arg(long, value_name = "PACK", value_parser = packs())]
+    pub pack: Option<Pack>,
     /// The URL of the Prometheus to query, as reachable from here; default: the one that the Rollout names
     #[arg(long, value_name = "URL")]
     pub prometheus: Option<String>,

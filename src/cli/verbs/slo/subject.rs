@@ -76,7 +76,7 @@ pub async fn subject(args: &Args, global: &Global) -> Result<Subject, CliError> 
         Some(service) => Counted::Service { namespace: namespace.clone(), name: service.clone() },
         None => Counted::Selected,
     };
-    let pack = args.pack.as_deref().map_or_else(|| pack_of(rollout.as_ref()), named);
+    let pack = args.pack.unwrap_or_else(|| pack_of(rollout.as_ref()));
     let slo = Defaults::burn_rate(&metric);
     let prometheus = address(args, rollout.as_ref())?;
     Ok(Subject { name, namespace, counted, counters, pack, slo, prometheus })
@@ -161,11 +161,6 @@ fn selected(args: &Args, (bad, total): &(Counter, Counter)) -> Result<(), CliErr
 fn pack_of(rollout: Option<&Rollout>) -> Pack {
     let has_istio = rollout.is_some_and(|rollout| rollout.spec.traffic.iter().any(|router| router.istio.is_some()));
     if has_istio { Pack::Istio } else { Pack::Application }
-}
-
-/// The pack of a name that the command line takes.
-pub fn named(pack: &str) -> Pack {
-    serde_json::from_value(pack.into()).unwrap_or(Pack::Application)
 }
 
 fn address(args: &Args, rollout: Option<&Rollout>) -> Result<String, CliError> {

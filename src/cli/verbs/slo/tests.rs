@@ -60,8 +60,8 @@ fn global() -> Global {
 
 async fn report(args: &Args) -> Result<Report, CliError> {
     let subject = subject(args, &global()).await?;
-    let server = OwnPrometheus { is_typed: true, ..args.credentials.clone().at(subject.prometheus.clone()) };
-    counted(subject, server).await
+    let source = args.credentials.source(subject.prometheus.clone()).await?;
+    counted(subject, &source).await
 }
 
 #[tokio::test]
@@ -156,9 +156,4 @@ async fn what_is_missing_is_said_with_what_to_give() {
         let error = found.unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
-}
-
-#[test]
-fn every_pack_has_its_name() {
-    assert_eq!(args::PACKS.map(subject::named), crate::api::analysis::Pack::ALL);
 }
