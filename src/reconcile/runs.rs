@@ -83,7 +83,7 @@ fn find(
 pub async fn advance(run: &AnalysisRun, source: &dyn Source, now: Timestamp) -> Option<AnalysisRunStatus> {
     let recorded = run.status.clone().unwrap_or_default();
     let mut judged = Judged::newest(None, &run.spec, run.status.as_ref());
-    judged.judge(&run.spec, source, &|| now).await;
+    judge(&mut judged.live, &run.spec, source, &|| now).await;
     let next = judged.live.recorded(&run.spec);
     (next != recorded).then_some(next)
 }
@@ -132,7 +132,7 @@ impl Judged {
             return Look { record: None, wake: None };
         }
         let before = told(self.status());
-        let (wake, now) = self.judge(spec, source, clock).await;
+        let (wake, now) = judge(&mut self.live, spec, source, clock).await;
         let write = !is_recorded || before != told(self.status()) || is_old(spec, self.written, now);
         if write {
             self.written = now;
@@ -143,26 +143,26 @@ impl Judged {
         }
     }
 
-    /// Asks what is due and judges it. Gives when the next question falls due, and when the answers were there.
-    async fn judge(
-        &mut self,
-        spec: &AnalysisRunSpec,
-        source: &dyn Source,
-        clock: &(dyn Fn() -> Timestamp + Sync),
-    ) -> (Timestamp, Timestamp) {
-        let asked_at = clock();
-        let plan = self.live.plan(spec, asked_at);
-        let (questions, wake) = (plan.questions(), plan.wake);
-        let asking = Asking { namespace: &spec.arms.namespace, prometheus: &spec.prometheus };
-        let answers = if questions.is_empty() { Vec::new() } else { source.answer(&asking, &questions).await };
-        let now = clock().max(asked_at);
-        self.live.advance(spec, &plan.answered(answers), now);
-        (wake, now)
-    }
-
     fn is_over(&self) -> bool {
         self.status().phase != RunPhase::Running
     }
+}
+
+/// Asks what is due and judges it. Gives when the next question falls due, and when the answers were there.
+pub async fn judge(
+    live: &mut Live,
+    spec: &AnalysisRunSpec,
+    source: &dyn Source,
+    clock: &(dyn Fn() -> Timestamp + Sync),
+) -> (Timestamp, Timestamp) {
+    let asked_at = clock();
+    let plan = live.plan(spec, asked_at);
+    let (questions, wake) = (plan.questions(), plan.wake);
+    let asking = Asking { namespace: &spec.arms.namespace, prometheus: &spec.prometheus };
+    let answers = if questions.is_empty() { Vec::new() } else { source.answer(&asking, &questions).await };
+    let now = clock().max(asked_at);
+    live.advance(spec, &plan.answered(answers), now);
+    (wake, now)
 }
 
 /// A run is looked at again no sooner.

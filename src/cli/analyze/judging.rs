@@ -17,10 +17,8 @@ use crate::{
         render::{output::print, progress::Progress},
     },
     evidence::run::Live,
-    ports::{
-        Source,
-        source::{Asking, asked},
-    },
+    ports::Source,
+    reconcile::runs,
     view::phrases,
 };
 
@@ -118,13 +116,7 @@ impl Judge {
 
     /// Asks what is due at this time, and judges it. Gives when the next question falls due.
     async fn look(&mut self, source: &dyn Source, at: Timestamp) -> Timestamp {
-        let spec = &self.run.spec;
-        let plan = self.live.plan(spec, at);
-        let (questions, wake) = (plan.questions(), plan.wake);
-        let asking = Asking { namespace: &spec.arms.namespace, prometheus: &spec.prometheus };
-        let answers = asked(source, &asking, &questions).await;
-        self.live.advance(spec, &plan.answered(answers), at);
-        wake
+        runs::judge(&mut self.live, &self.run.spec, source, &|| at).await.0
     }
 
     fn is_over(&self) -> bool {
