@@ -1,5 +1,7 @@
 //! Analysis templates: metrics with one judge each, settings that a judge supports, arguments that exist.
 
+use std::fmt::Display;
+
 use super::finding::Finding;
 use crate::api::analysis::{
     AnalysisTemplateSpec, AnomalyMetric, Arg, BurnRateMetric, ConversionMetric, Counter, GaugeMetric, KayentaMetric,
@@ -68,10 +70,18 @@ fn check_metric(metric: &Metric, path: &str, args: &[Arg], found: &mut Vec<Findi
     }
 }
 
+/// What a judge's own values break, each with its field.
+fn add_problems<P: Into<String>>(
+    problems: impl IntoIterator<Item = (impl Display, P)>,
+    path: &str,
+    found: &mut Vec<Finding>,
+) {
+    let error = |(field, problem)| Finding::error(format!("{path}.{field}"), problem);
+    found.extend(problems.into_iter().map(error));
+}
+
 fn check_burn_rate(burn_rate: &BurnRateMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
-    for (field, problem) in burn_rate.problems() {
-        found.push(Finding::error(format!("{path}.{field}"), problem));
-    }
+    add_problems(burn_rate.problems(), path, found);
     for (field, counter) in [("bad", &burn_rate.bad), ("total", &burn_rate.total)] {
         if let Some(counter) = counter {
             check_counter(counter, &format!("{path}.{field}"), args, found);
@@ -80,16 +90,12 @@ fn check_burn_rate(burn_rate: &BurnRateMetric, path: &str, args: &[Arg], found: 
 }
 
 fn check_anomaly(anomaly: &AnomalyMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
-    for (field, problem) in anomaly.problems() {
-        found.push(Finding::error(format!("{path}.{field}"), problem));
-    }
+    add_problems(anomaly.problems(), path, found);
     unknown_args(&anomaly.query, &format!("{path}.query"), args, found);
 }
 
 fn check_conversion(conversion: &ConversionMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
-    for (field, problem) in conversion.problems() {
-        found.push(Finding::error(format!("{path}.{field}"), problem));
-    }
+    add_problems(conversion.problems(), path, found);
     check_counter(&conversion.successes, &format!("{path}.successes"), args, found);
     check_counter(&conversion.trials, &format!("{path}.trials"), args, found);
     if conversion.trials.builtin.is_some() {
@@ -102,9 +108,7 @@ fn check_conversion(conversion: &ConversionMetric, path: &str, args: &[Arg], fou
 }
 
 fn check_latency(latency: &LatencyMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
-    for (field, problem) in latency.problems() {
-        found.push(Finding::error(format!("{path}.{field}"), problem));
-    }
+    add_problems(latency.problems(), path, found);
     let Some(own) = &latency.histogram.prometheus else { return };
     let path = format!("{path}.histogram.prometheus.histogram");
     let name = check_selector(&own.histogram, &path, args, found);
@@ -115,16 +119,12 @@ fn check_latency(latency: &LatencyMetric, path: &str, args: &[Arg], found: &mut 
 }
 
 fn check_gauge(gauge: &GaugeMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
-    for (field, problem) in gauge.problems() {
-        found.push(Finding::error(format!("{path}.{field}"), problem));
-    }
+    add_problems(gauge.problems(), path, found);
     unknown_args(&gauge.query, &format!("{path}.query"), args, found);
 }
 
 fn check_kayenta(kayenta: &KayentaMetric, path: &str, args: &[Arg], found: &mut Vec<Finding>) {
-    for (field, problem) in kayenta.problems() {
-        found.push(Finding::error(format!("{path}.{field}"), problem));
-    }
+    add_problems(kayenta.problems(), path, found);
     for (index, series) in kayenta.metrics.iter().enumerate() {
         unknown_args(&series.query, &format!("{path}.metrics[{index}].query"), args, found);
     }
