@@ -20,8 +20,7 @@ use self::{
     range::{RangeAsk, only_series},
 };
 use super::{
-    credentials::Unsent,
-    outbound::{self, Outbound, Trouble},
+    outbound::Outbound,
     servers::{OwnPrometheus, Server, Servers},
 };
 use crate::{
@@ -374,13 +373,7 @@ impl Asker {
         let evaluation = self.times.request.saturating_sub(self.times.margin);
         let (time, timeout) = (ask.at.as_second().to_string(), format!("{}ms", evaluation.as_millis()));
         let form = [("query", ask.text.as_str()), ("time", &time), ("timeout", &timeout)];
-        let unreachable = |trouble: &Trouble| Failed::unreachable(server, trouble, self.times.request);
-        let response = server.query(&form).await.map_err(|unsent| match unsent {
-            Unsent::Credentials(error) => Failed::unauthenticated(error),
-            Unsent::Failed(error) => unreachable(&outbound::trouble(&error)),
-        })?;
-        let status = response.status().as_u16();
-        let body = outbound::bounded(response, LARGEST).await.map_err(|trouble| unreachable(&trouble))?;
+        let (status, body) = ask::received(server, server.query(&form).await, self.times.request, LARGEST).await?;
         read(Answerer { name: &server.name, remedy: server.remedy }, status, &body)
     }
 }

@@ -2,15 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::answer::{self, Answerer, Failed};
-use crate::{
-    evidence::Answer,
-    source::{
-        credentials::Unsent,
-        outbound::{self, Trouble},
-        servers::Server,
-    },
+use super::{
+    answer::{self, Answerer, Failed},
+    ask,
 };
+use crate::{evidence::Answer, source::servers::Server};
 
 /// The most points of one question: Prometheus itself refuses more than 11,000.
 const MOST_POINTS: i64 = 11_000;
@@ -50,13 +46,7 @@ impl RangeAsk {
         let timeout = format!("{}ms", request.saturating_sub(margin).as_millis());
         let form =
             [("query", self.text.as_str()), ("start", &start), ("end", &end), ("step", &step), ("timeout", &timeout)];
-        let unreachable = |trouble: &Trouble| Failed::unreachable(server, trouble, request);
-        let response = server.query_range(&form).await.map_err(|unsent| match unsent {
-            Unsent::Credentials(error) => Failed::unauthenticated(error),
-            Unsent::Failed(error) => unreachable(&outbound::trouble(&error)),
-        })?;
-        let status = response.status().as_u16();
-        let body = outbound::bounded(response, LARGEST).await.map_err(|trouble| unreachable(&trouble))?;
+        let (status, body) = ask::received(server, server.query_range(&form).await, request, LARGEST).await?;
         answer::read_range(Answerer { name: &server.name, remedy: server.remedy }, status, &body)
     }
 }
