@@ -23,7 +23,7 @@ pub async fn ask(http: &Http, namespace: &str, query: &InfluxdbQuery) -> Result<
     read(&body).map_err(|why| call.unusable(why))
 }
 
-/// Reads CSV: a header, then rows; another header where the columns change. Tables are told apart by their number.
+/// Reads CSV: a header, then rows; another header where the columns change. The number of a table distinguishes it.
 fn read(body: &[u8]) -> Result<Answer, &'static str> {
     const NO_VALUE: &str = "its response has no table with a _value";
     let mut rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(body);

@@ -102,14 +102,14 @@ pub struct BurnAlert {
     pub budget_share: f64,
     /// Seconds over which the burn has to matter.
     pub long_seconds: u64,
-    /// Seconds in which it has to go on still.
+    /// Seconds in which it must burn as fast still.
     pub short_seconds: u64,
 }
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
 
-/// 14.4 times over an hour (of 30 days): somebody is paged.
+/// 14.4 times over an hour (of 30 days): a page.
 pub const FAST: BurnAlert = BurnAlert { budget_share: 0.02, long_seconds: HOUR, short_seconds: 5 * MINUTE };
 /// 6 times over six hours.
 pub const SLOW: BurnAlert = BurnAlert { budget_share: 0.05, long_seconds: 6 * HOUR, short_seconds: 30 * MINUTE };

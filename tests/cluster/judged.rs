@@ -14,7 +14,7 @@ impl Judged {
         Self(lane().get(namespace, "gar", &format!("web-{number}-1-background")).unwrap())
     }
 
-    /// What `glidepath analyze` says of the same versions over the same time, by its exit code: it is told the template, the
+    /// What `glidepath analyze` says of the same versions over the same time, by its exit code: it gets the template, the
     /// workloads and when the run began, and asks Prometheus alone.
     pub fn replayed(&self, template: &Path) -> (Option<i32>, String) {
         let text = |at: &str| self.0.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
