@@ -43,6 +43,7 @@ mod pods;
 mod promql;
 mod range;
 mod selector;
+mod service_names;
 
 pub use dialect::PromQl;
 

@@ -68,6 +68,12 @@ pub enum Pack {
     Consul,
     /// Envoy's `envoy_cluster_upstream_rq`, on the client side.
     Envoy,
+    /// Contour's Envoys: `envoy_cluster_upstream_rq`, by Service.
+    Contour,
+    /// Traefik's `traefik_service_requests_total`, by Service.
+    Traefik,
+    /// ingress-nginx' `nginx_ingress_controller_requests`, by Service.
+    Nginx,
     /// The application's own `http_requests_total` by pod.
     Application,
     /// The application's own `http.server.request.duration` of OpenTelemetry by pod.
@@ -80,12 +86,15 @@ pub enum Pack {
 
 impl Pack {
     /// Every pack.
-    pub const ALL: [Pack; 9] = [
+    pub const ALL: [Pack; 12] = [
         Pack::Istio,
         Pack::Ambient,
         Pack::Linkerd,
         Pack::Consul,
         Pack::Envoy,
+        Pack::Contour,
+        Pack::Traefik,
+        Pack::Nginx,
         Pack::Application,
         Pack::Otel,
         Pack::Micrometer,

@@ -19,7 +19,20 @@ mod tests {
     fn every_pack_has_its_name() {
         let command = || clap::Command::new("x").no_binary_name(true).arg(clap::Arg::new("pack").value_parser(packs()));
         let read = |name: &str| *command().get_matches_from([name]).get_one::<Pack>("pack").unwrap();
-        let names = ["istio", "ambient", "linkerd", "consul", "envoy", "application", "otel", "micrometer", "grpc"];
+        let names = [
+            "istio",
+            "ambient",
+            "linkerd",
+            "consul",
+            "envoy",
+            "contour",
+            "traefik",
+            "nginx",
+            "application",
+            "otel",
+            "micrometer",
+            "grpc",
+        ];
         assert_eq!(names.map(read), Pack::ALL);
     }
 }

@@ -73,18 +73,23 @@ pub fn own(own: &PrometheusHistogram) -> Result<(Selector, TimeUnit), PromqlErro
     Ok((selector, unit))
 }
 
-fn source(query: &BucketsQuery) -> Result<Source, PromqlError> {
+/// The first and the other places of its series; the units are the same.
+fn sources(query: &BucketsQuery) -> Result<(Source, Vec<Source>), PromqlError> {
     if let Some(named) = &query.histogram.prometheus {
         let (selector, unit) = own(named)?;
-        return Ok(Source { by: by_pod(), side: Side::Server, selector, unit });
+        return Ok((Source { by: by_pod(), side: Side::Server, selector, unit }, Vec::new()));
     }
     if query.histogram.builtin.is_none() {
         return Err(PromqlError::NoHistogram);
     }
     let file = pack_file(query.pack).map_err(PromqlError::Pack)?;
-    let with = file.reports.iter().find_map(|report| Some((report.side, report.duration.as_ref()?)));
-    let (side, duration) = with.ok_or(PromqlError::NoDuration)?;
-    Ok(Source { by: file.arms.clone(), side, selector: Selector::parse(&duration.histogram)?, unit: duration.unit })
+    let mut sources = file.reports.iter().filter_map(|report| {
+        let (by, duration) = (report.arms.as_ref().unwrap_or(&file.arms).clone(), report.duration.as_ref()?);
+        let selector = Selector::parse(&duration.histogram);
+        Some(selector.map(|selector| Source { by, side: report.side, selector, unit: duration.unit }))
+    });
+    let first = sources.next().ok_or(PromqlError::NoDuration)??;
+    Ok((first, sources.collect::<Result<_, _>>()?))
 }
 
 /// Whether one query can answer both: alike but for their arms and bounds.
@@ -105,30 +110,39 @@ pub fn are_alike(one: &BucketsQuery, other: &BucketsQuery) -> bool {
 /// The query's text for one or several questions that are alike, to be evaluated at the window's end.
 pub fn text(queries: &[&BucketsQuery]) -> Result<String, PromqlError> {
     let Some(first) = queries.first() else { return Err(PromqlError::NoHistogram) };
-    let source = source(first)?;
+    let (source, others) = sources(first)?;
+    let all: Vec<Source> = std::iter::once(source).chain(others).collect();
+    if first.arms.canary_pods.is_some() && all.iter().all(|source| source.side == Side::Caller) {
+        return Err(PromqlError::CallersPods);
+    }
+    let parts: Result<Vec<String>, _> = all.into_iter().map(|source| grown(source, queries, first)).collect();
+    let labels = if matches!(first.kind, BucketKind::Native) { "arm" } else { "arm, le" };
+    Ok(format!("sum by ({labels}) ({})", parts?.join(" or ")))
+}
+
+/// What the series of one place grew by, with their arms.
+fn grown(source: Source, queries: &[&BucketsQuery], first: &BucketsQuery) -> Result<String, PromqlError> {
     let arms: Vec<&Arms> = queries.iter().map(|query| &query.arms).collect();
     let place = ArmMatchers::of(&source.by, &arms)?;
-    let BucketsQuery { window_seconds, warm_up_seconds, whole_pods, .. } = **first;
+    let BucketsQuery { window_seconds, warm_up_seconds, whole_pods, .. } = *first;
     let span = Span { window_seconds, warm_up_seconds, whole_pods };
-    match &first.kind {
+    let grown = match &first.kind {
         BucketKind::Classic(_) => {
             let mut buckets = source.selector.ending("_bucket");
             let bounds = all_bounds(queries);
             if !bounds.is_empty() {
                 buckets.push(&format!(r#"le=~"{}""#, spellings(&bounds)));
             }
-            let witness = source.selector.ending("_count").to_string();
-            let series =
-                Series { side: source.side, selectors: vec![buckets.to_string()], witness, pod: POD.to_owned() };
-            let grown = series_text(span, &source.by, &series, Some(&place))?;
-            Ok(format!("sum by (arm, le) ({})", by_arm(&source.by, &grown, &first.arms)?))
+            let (witness, selectors) = (source.selector.ending("_count").to_string(), vec![buckets.to_string()]);
+            let (by, pod) = (source.by.clone(), POD.to_owned());
+            series_text(span, &Series { by, side: source.side, selectors, witness, pod }, Some(&place))?
         }
         BucketKind::Native => {
             let m = place.bind(&source.by, &source.selector.to_string())?;
-            let grown = native(span, &source, &m.to_string());
-            Ok(format!("sum by (arm) ({})", by_arm(&source.by, &grown, &first.arms)?))
+            native(span, &source, &m.to_string())
         }
-    }
+    };
+    by_arm(&source.by, &grown, &first.arms)
 }
 
 /// The bounds that any of them asks for.
@@ -186,8 +200,8 @@ pub fn read(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<BucketSample
 
 /// Both arms' histograms. A window with a negative count, after a reset that nothing else shows, is dropped with a note.
 pub fn answer(query: &BucketsQuery, samples: &[Sample]) -> Result<Answer, PromqlError> {
-    let source = source(query)?;
-    let (canary, stable) = arms_called(source.by.by, &query.arms)?;
+    let (source, _) = sources(query)?;
+    let (canary, stable) = arms_called(&source.by, &query.arms)?;
     let arm = |name: &str| {
         let own: Vec<&Sample> =
             samples.iter().filter(|sample| sample.metric.get("arm").is_some_and(|arm| arm == name)).collect();

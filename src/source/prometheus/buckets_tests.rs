@@ -95,6 +95,20 @@ fn several_rollouts_share_a_query_whatever_their_bounds() {
 }
 
 #[test]
+fn a_pack_with_several_places_sums_them_all() {
+    let nginx = query(Pack::Nginx, BucketKind::Classic(vec![0.1]));
+    let text = text(&[&nginx]).unwrap();
+    assert!(text.starts_with("sum by (arm, le) (label_replace(") && text.matches("label_join(").count() == 2, "{text}");
+    assert!(
+        text.contains(r#"response_duration_seconds_bucket{canary!~"-?",le=~"0[.]1|[+]Inf",canary=~"shop-"#),
+        "{text}"
+    );
+    assert!(text.contains(r#"exported_namespace=~"shop",exported_service=~"checkout-canary|checkout""#), "{text}");
+    let pods = BucketsQuery { arms: Arms { canary_pods: Some("x".into()), ..nginx.arms.clone() }, ..nginx };
+    assert_eq!(super::text(&[&pods]), Err(PromqlError::CallersPods));
+}
+
+#[test]
 fn what_names_no_histogram_is_refused() {
     let named = |histogram: &str| own(&PrometheusHistogram { histogram: histogram.into(), unit: None });
     assert!(named("rate(a[1m])").is_err());

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::service_names::ServiceNames;
 use crate::api::analysis::{Pack, TimeUnit};
 
 /// A pack's file.
@@ -28,6 +29,9 @@ pub struct ArmsBy {
     /// The label with the namespace, where the arm's label alone is not unique in a cluster.
     #[serde(default)]
     pub namespace_label: Option<String>,
+    /// How the label names a Service.
+    #[serde(default)]
+    pub names: ServiceNames,
 }
 
 /// What an arm's label holds.
@@ -38,7 +42,7 @@ pub enum ArmKind {
     Workload,
     /// The pod's name, which begins with the ReplicaSet's.
     Pod,
-    /// A cluster name that holds the Service's FQDN.
+    /// A name that the proxy made of the Service's.
     Service,
 }
 
@@ -48,6 +52,9 @@ pub enum ArmKind {
 pub struct Report {
     /// Who counts.
     pub side: Side,
+    /// The labels that distinguish the arms here, if not those of the pack. The arms are called alike.
+    #[serde(default)]
+    pub arms: Option<ArmsBy>,
     /// Selectors of all requests, disjoint.
     pub requests: Vec<String>,
     /// Selectors of the failed ones, disjoint.
@@ -91,6 +98,9 @@ const fn text(pack: Pack) -> &'static str {
         Pack::Linkerd => include_str!("../../../analysis/packs/linkerd.yaml"),
         Pack::Consul => include_str!("../../../analysis/packs/consul.yaml"),
         Pack::Envoy => include_str!("../../../analysis/packs/envoy.yaml"),
+        Pack::Contour => include_str!("../../../analysis/packs/contour.yaml"),
+        Pack::Traefik => include_str!("../../../analysis/packs/traefik.yaml"),
+        Pack::Nginx => include_str!("../../../analysis/packs/nginx.yaml"),
         Pack::Application => include_str!("../../../analysis/packs/application.yaml"),
         Pack::Otel => include_str!("../../../analysis/packs/otel.yaml"),
         Pack::Micrometer => include_str!("../../../analysis/packs/micrometer.yaml"),
@@ -116,7 +126,9 @@ mod tests {
     fn every_pack_reads() {
         for pack in Pack::ALL {
             let file = pack_file(pack).unwrap();
-            assert_eq!(file.reports.iter().filter(|report| report.duration.is_some()).count(), 1, "{pack:?}");
+            let durations: Vec<_> = file.reports.iter().filter_map(|report| report.duration.as_ref()).collect();
+            assert!(!durations.is_empty(), "{pack:?}");
+            assert!(durations.iter().all(|duration| duration.unit == durations[0].unit), "{pack:?}");
         }
     }
 }

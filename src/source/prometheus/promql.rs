@@ -19,6 +19,7 @@
 use super::{
     pack::{ArmKind, ArmsBy, Report, Side, pack_file},
     selector::{Selector, SelectorError, in_string, label_name},
+    service_names::ServiceNames,
 };
 use crate::{
     api::analysis::{Arms, Builtin, Counter, PrometheusCounter},
@@ -33,11 +34,12 @@ pub enum PromqlError {
     Selector(#[from] SelectorError),
     /// Pods of callers cannot be divided.
     #[error(
-        "the pack counts at the callers, so that the pods of one workload cannot be compared; set the pack istio or application"
+        "the metric pack counts at the callers, which do not see the pod that served a request, so the pods of one workload \
+         cannot be compared; set a pack that counts at the pods, such as istio or application"
     )]
     CallersPods,
     /// A Service is not named.
-    #[error("the envoy pack distinguishes arms by Service: set services.stable and services.canary of the Rollout")]
+    #[error("the metric pack distinguishes arms by Service: set services.stable and services.canary of the Rollout")]
     NoService,
     /// A defect of the binary.
     #[error("the built-in metric pack is invalid: {0}")]
@@ -84,17 +86,17 @@ const CHOSEN_PODS: &str = "chosen";
 
 /// What the label `arm` says for the canary and for stable.
 pub fn arm_names(query: &IncrementsQuery) -> Result<(String, String), PromqlError> {
-    arms_called(counted(query, &query.total, false)?.by.by, &query.arms)
+    arms_called(&counted(query, &query.total, false)?.by, &query.arms)
 }
 
 /// The same for arms that are distinguished by such a label.
-pub(super) fn arms_called(kind: ArmKind, arms: &Arms) -> Result<(String, String), PromqlError> {
+pub(super) fn arms_called(by: &ArmsBy, arms: &Arms) -> Result<(String, String), PromqlError> {
     let name = |workload: &str, service: &Option<String>| -> Result<String, PromqlError> {
-        match kind {
+        match by.by {
             ArmKind::Workload | ArmKind::Pod => Ok(format!("{}/{workload}", arms.namespace)),
             ArmKind::Service => {
                 let service = service.as_deref().ok_or(PromqlError::NoService)?;
-                Ok(format!("{service}.{}", arms.namespace))
+                Ok(by.names.arm(service, &arms.namespace))
             }
         }
     };
@@ -178,6 +180,7 @@ struct Counted {
 
 /// Series of one side's view.
 pub(super) struct Series {
+    pub by: ArmsBy,
     pub side: Side,
     pub selectors: Vec<String>,
     pub witness: String,
@@ -196,28 +199,39 @@ pub(super) struct Span {
 fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> {
     let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
     let counted = counted(first, if bad { &first.bad } else { &first.total }, bad)?;
-    if first.scope == Scope::Arms && first.arms.canary_pods.is_some() && counted.by.by == ArmKind::Service {
+    let callers = counted.reports.iter().all(|series| series.side == Side::Caller);
+    if first.scope == Scope::Arms && first.arms.canary_pods.is_some() && callers {
         return Err(PromqlError::CallersPods);
     }
-    let mut arms = Vec::new();
-    for query in queries {
-        arms.extend(patterns(counted.by.by, query)?);
-    }
-    let namespaces = queries.iter().map(|query| query.arms.namespace.as_str()).collect();
-    let place = (first.scope != Scope::Selected).then(|| ArmMatchers::joined(namespaces, arms));
     let IncrementsQuery { warm_up_seconds, whole_pods, .. } = **first;
     let window_seconds = first.piece_seconds.unwrap_or(first.window_seconds).min(first.window_seconds);
     let span = Span { window_seconds, warm_up_seconds, whole_pods };
-    let mut parts = Vec::new();
-    for series in &counted.reports {
-        parts.push(series_text(span, &counted.by, series, place.as_ref())?);
+    let mut all = Vec::new();
+    for alike in counted.reports.chunk_by(|one, other| one.by == other.by) {
+        let Some(Series { by, .. }) = alike.first() else { continue };
+        let place = place_of(by, queries)?;
+        let parts: Result<Vec<String>, _> =
+            alike.iter().map(|series| series_text(span, series, place.as_ref())).collect();
+        let parts = parts?.join(" or ");
+        all.push(match first.scope {
+            Scope::Arms => by_arm(by, &parts, &first.arms)?,
+            scope => named(scope, by, &parts),
+        });
     }
-    let parts = parts.join(" or ");
-    let series = match first.scope {
-        Scope::Arms => by_arm(&counted.by, &parts, &first.arms)?,
-        scope => named(scope, &counted.by, &parts),
-    };
-    Ok(over_time(first, format!("sum by (arm) ({series})")))
+    Ok(over_time(first, format!("sum by (arm) ({})", all.join(" or "))))
+}
+
+/// Where the questions' series are, if they distinguish arms.
+fn place_of(by: &ArmsBy, queries: &[&IncrementsQuery]) -> Result<Option<ArmMatchers>, PromqlError> {
+    if queries.iter().any(|query| query.scope == Scope::Selected) {
+        return Ok(None);
+    }
+    let mut arms = Vec::new();
+    for query in queries {
+        arms.extend(patterns(by, query)?);
+    }
+    let namespaces = queries.iter().map(|query| query.arms.namespace.as_str()).collect();
+    Ok(Some(ArmMatchers::joined(namespaces, arms)))
 }
 
 /// The sum of the pieces of a long window. The steps of a subquery lie on the grid of its resolution.
@@ -239,7 +253,7 @@ impl ArmMatchers {
     pub fn of(by: &ArmsBy, pairs: &[&Arms]) -> Result<Self, PromqlError> {
         let mut arms = Vec::new();
         for pair in pairs {
-            let (canary, stable) = arm_patterns(by.by, pair)?;
+            let (canary, stable) = arm_patterns(by, pair)?;
             arms.extend([canary, stable]);
         }
         Ok(Self::joined(pairs.iter().map(|pair| pair.namespace.as_str()).collect(), arms))
@@ -263,7 +277,8 @@ impl ArmMatchers {
     }
 }
 
-/// Gives every series its arm: `namespace/ReplicaSet`, or `service.namespace`; of a whole service, without the revision's id.
+/// Gives every series its arm: `namespace/ReplicaSet`, or the Service as the proxy names it; of a whole service, without the
+/// revision's id.
 fn named(scope: Scope, by: &ArmsBy, series: &str) -> String {
     // They are in strings here: a quote or a backslash in a label's name would end one.
     let (label, namespace) = (in_string(&by.label), in_string(by.namespace_label.as_deref().unwrap_or("namespace")));
@@ -280,9 +295,7 @@ fn named(scope: Scope, by: &ArmsBy, series: &str) -> String {
         ArmKind::Pod => format!(
             r#"label_replace(label_join({series}, "arm", "/", "{namespace}", "{label}"), "arm", "$1", "arm", "(.*)-[^-]*")"#
         ),
-        ArmKind::Service => {
-            format!(r#"label_replace({series}, "arm", "$2", "{label}", "(.*[|])?([^.|]+[.][^.]+)[.]svc([.].*)?")"#)
-        }
+        ArmKind::Service => by.names.named(series, &label, &namespace),
     }
 }
 
@@ -310,14 +323,16 @@ fn quoted(text: &str) -> String {
 fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Counted, PromqlError> {
     if let Some(own) = &counter.prometheus {
         let label = own.pod_label().to_owned();
-        let by = ArmsBy { by: ArmKind::Pod, label, namespace_label: Some(own.namespace_label().to_owned()) };
+        let namespace_label = Some(own.namespace_label().to_owned());
+        let by = ArmsBy { by: ArmKind::Pod, label, namespace_label, names: ServiceNames::default() };
         // The total of the same pods is the better witness: it has series before the first bad event.
         let labels = |counter: &&PrometheusCounter| {
             counter.pod_label() == own.pod_label() && counter.namespace_label() == own.namespace_label()
         };
         let witness = query.total.prometheus.as_ref().filter(labels).unwrap_or(own).counter.clone();
         let (selectors, pod) = (vec![own.counter.clone()], label_name(own.pod_label()));
-        return Ok(Counted { by, reports: vec![Series { side: Side::Server, selectors, witness, pod }] });
+        let series = Series { by: by.clone(), side: Side::Server, selectors, witness, pod };
+        return Ok(Counted { by, reports: vec![series] });
     }
     if counter.builtin.is_none() {
         return Err(PromqlError::NoCounter);
@@ -325,6 +340,7 @@ fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Coun
     let errors = bad_counter(counter, bad);
     let file = pack_file(query.pack).map_err(PromqlError::Pack)?;
     let series = |report: &Report| Series {
+        by: report.arms.as_ref().unwrap_or(&file.arms).clone(),
         side: report.side,
         selectors: if errors { report.errors.clone() } else { report.requests.clone() },
         witness: report.witness.clone(),
@@ -335,7 +351,8 @@ fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Coun
 
 /// How the arms of a user's own series are distinguished: they lie on the serving pods.
 pub(super) fn by_pod() -> ArmsBy {
-    ArmsBy { by: ArmKind::Pod, label: "pod".to_owned(), namespace_label: Some("namespace".to_owned()) }
+    let (label, namespace_label) = ("pod".to_owned(), Some("namespace".to_owned()));
+    ArmsBy { by: ArmKind::Pod, label, namespace_label, names: ServiceNames::default() }
 }
 
 /// The counter defines its own type, wherever it is used.
@@ -344,12 +361,8 @@ fn bad_counter(counter: &Counter, bad: bool) -> bool {
 }
 
 /// What each series grew by in the window.
-pub(super) fn series_text(
-    span: Span,
-    by: &ArmsBy,
-    series: &Series,
-    place: Option<&ArmMatchers>,
-) -> Result<String, PromqlError> {
+pub(super) fn series_text(span: Span, series: &Series, place: Option<&ArmMatchers>) -> Result<String, PromqlError> {
+    let by = &series.by;
     let bound = |text: &str| match place {
         Some(place) => place.bind(by, text).map(|selector| selector.to_string()),
         None => Ok(Selector::parse(text)?.to_string()),
@@ -388,29 +401,29 @@ pub(super) fn warm(
 }
 
 /// Regular expressions for the arm label of what a question counts.
-fn patterns(kind: ArmKind, query: &IncrementsQuery) -> Result<[String; 2], PromqlError> {
+fn patterns(by: &ArmsBy, query: &IncrementsQuery) -> Result<[String; 2], PromqlError> {
     let of_service = |id: &str| service_workloads(&query.arms).map(|name| format!("{}-{id}", escaped(name)));
-    match kind {
+    match by.by {
         _ if query.scope == Scope::Selected => Ok([String::new(), String::new()]),
         ArmKind::Workload if query.scope == Scope::Service => Ok(of_service("[a-z0-9]+")),
         // An id has 8 to 10 characters and a pod's own suffix has 5: pods of a workload whose name only begins so do not match.
         ArmKind::Pod if query.scope == Scope::Service => Ok(of_service("[a-z0-9]{8,10}-[a-z0-9]{5}")),
         _ => {
-            let (canary, stable) = arm_patterns(kind, &query.arms)?;
+            let (canary, stable) = arm_patterns(by, &query.arms)?;
             Ok([canary, stable])
         }
     }
 }
 
 /// Regular expressions (anchored by PromQL) for the arm label of canary and stable.
-fn arm_patterns(kind: ArmKind, arms: &Arms) -> Result<(String, String), PromqlError> {
+fn arm_patterns(by: &ArmsBy, arms: &Arms) -> Result<(String, String), PromqlError> {
     let pattern = |workload: &str, service: &Option<String>| -> Result<String, PromqlError> {
-        match kind {
+        match by.by {
             ArmKind::Workload => Ok(escaped(workload)),
             ArmKind::Pod => Ok(format!("{}-.*", escaped(workload))),
             ArmKind::Service => {
                 let service = service.as_deref().ok_or(PromqlError::NoService)?;
-                Ok(format!("(.*[|])?{}[.]{}[.]svc([.].*)?", escaped(service), escaped(&arms.namespace)))
+                Ok(by.names.pattern(&escaped(service), &escaped(&arms.namespace)))
             }
         }
     };
