@@ -33,7 +33,7 @@ impl Defaults {
             window: Some(HumanDuration::secs(15)),
             delay: Some(HumanDuration::secs(0)),
             bake: Some(Bake { duration: Some(HumanDuration::secs(300)), requests: Some(100) }),
-            phi: Some(PHI_WITHOUT_HISTORY),
+            phi: None,
             pack: None,
         }
     }
@@ -184,6 +184,8 @@ pub struct Frozen {
     pub bake_requests: u64,
     /// Dispersion.
     pub phi: f64,
+    /// Whether it is measured on stable's pods.
+    pub measures_phi: bool,
     /// Where builtin counters come from.
     pub pack: Pack,
 }
@@ -221,7 +223,8 @@ impl Frozen {
             delay: seconds(settings.delay, default.delay),
             bake_seconds: seconds(bake.duration, default_bake.duration),
             bake_requests: bake.requests.or(default_bake.requests).unwrap_or(0),
-            phi: settings.phi.or(default.phi).unwrap_or(PHI_WITHOUT_HISTORY),
+            phi: settings.phi.unwrap_or(PHI_WITHOUT_HISTORY),
+            measures_phi: settings.phi.is_none(),
             pack: settings.pack.unwrap_or(Pack::Application),
         }
     }

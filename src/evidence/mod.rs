@@ -25,6 +25,8 @@ pub use dialect::Dialect;
 pub use format::grouped;
 pub use no_data::source_error;
 pub use plan::{Answered, Planned, RunPlan};
-pub use query::{Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, PodValue, PodsQuery, Query, Scope};
+pub use query::{
+    Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, PodValue, PodsQuery, Query, Scope, SpreadQuery,
+};
 pub use resolve::{compares, resolve};
 pub use soonest::{Soonest, soonest};

@@ -16,6 +16,8 @@ pub enum Query {
     Buckets(BucketsQuery),
     /// The value of each pod at `at`.
     Pods(PodsQuery),
+    /// How many bad and total events each of stable's pods had, window by window.
+    Spread(SpreadQuery),
     /// One number: the only value at `at` of the user's own query.
     Scalar {
         /// Its text in the language of the source, arguments filled in.
@@ -49,7 +51,7 @@ impl Query {
         match self {
             Query::Scalar { at, .. } | Query::External { at, .. } => Some(*at),
             Query::Range { end, .. } => Some(*end),
-            Query::Increments(_) | Query::Buckets(_) | Query::Pods(_) => None,
+            Query::Increments(_) | Query::Buckets(_) | Query::Pods(_) | Query::Spread(_) => None,
         }
     }
 }
@@ -154,6 +156,15 @@ pub struct PodValue {
     pub value: f64,
 }
 
+/// A question for what stable's pods counted, each for itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpreadQuery {
+    /// The last window; the others end before it, one window apart.
+    pub window: IncrementsQuery,
+    /// The end of the first window.
+    pub first_end: Timestamp,
+}
+
 /// Events of one arm in one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArmCounts {
@@ -197,6 +208,9 @@ pub enum Answer {
     Series(Vec<(i64, f64)>),
     /// The pods with a value.
     Pods(Vec<PodValue>),
+    /// What each pod counted in each window, oldest first; pods without requests may be left out. `None` where pods are not
+    /// distinguished.
+    Spread(Option<Vec<Vec<ArmCounts>>>),
     /// The number; `None` for an empty vector or NaN.
     Scalar(Option<f64>),
     /// So many series where one number was asked for: none of them is the one that was meant.

@@ -271,7 +271,7 @@ pub(super) fn settled(wanted: &Wanted<'_>) -> Result<Settings, ResolveError> {
         window: duration("window", |settings| settings.window)?,
         delay: duration("delay", |settings| settings.delay)?,
         bake: Some(Bake { duration: bake_duration, requests: bake_requests }),
-        phi: agreed("phi", &all, |settings| settings.phi)?.or(default.phi),
+        phi: agreed("phi", &all, |settings| settings.phi)?,
         pack: agreed("pack", &all, |settings| settings.pack)?.or(wanted.pack).or(Some(Pack::Application)),
     })
 }
@@ -335,7 +335,7 @@ mod tests {
         let spec = resolve(wanted, DIALECT).unwrap();
         assert_eq!(spec.prometheus.address, "http://prometheus:9090");
         assert_eq!(spec.settings.alpha, Some(0.025));
-        assert_eq!((spec.settings.phi, spec.settings.pack), (Some(2.0), Some(Pack::Istio)));
+        assert_eq!((spec.settings.phi, spec.settings.pack), (None, Some(Pack::Istio)));
         assert_eq!(spec.settings.window, Some(HumanDuration::secs(15)));
         assert_eq!(spec.metrics.len(), 1);
     }

@@ -171,6 +171,7 @@ impl Source for Counters {
                     "response times are not counted in local mode; use a ratio of the proxy's builtin counters";
                 Err(SourceError::new(Fault::Refused, message.into()))
             }
+            Query::Spread(_) => Ok(Answer::Spread(None)), // there are no pods
             Query::Scalar { .. } => Ok(Answer::Scalar(None)),
             Query::External { .. } => {
                 let message = "local mode asks no source outside; its metrics are the requests that it counts";

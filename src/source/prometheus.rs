@@ -7,14 +7,12 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
-use jiff::Timestamp;
+use futures::{FutureExt, StreamExt, stream};
 use tokio::{sync::oneshot, time::Instant};
 
 use self::{
-    answer::{Answerer, Failed, Samples},
+    answer::{Answerer, Failed, Samples, Series},
     ask::Ask,
-    buckets::BucketSamples,
     flights::Flights,
     gather::{Asked, Gather, Window},
     range::{RangeAsk, only_series},
@@ -24,7 +22,7 @@ use super::{
     servers::{OwnPrometheus, Server, Servers},
 };
 use crate::{
-    evidence::{Answer, BucketsQuery, IncrementsQuery, Query},
+    evidence::{Answer, Query},
     ports::{
         secrets::Secrets,
         source::{Asking, Fault, Source, SourceError},
@@ -44,6 +42,8 @@ mod promql;
 mod range;
 mod selector;
 mod service_names;
+mod spread;
+mod together;
 
 pub use dialect::PromQl;
 
@@ -104,24 +104,6 @@ struct Behalf<'a> {
     deadline: Instant,
 }
 
-/// What a group of windows was answered.
-enum Sampled {
-    /// Bad events, and all.
-    Increments(Samples, Samples),
-    Buckets(BucketSamples),
-}
-
-impl Sampled {
-    /// One window's part of it.
-    fn answer(&self, window: &Window) -> Result<Answer, promql::PromqlError> {
-        match (self, window) {
-            (Sampled::Increments(bad, total), Window::Increments(query)) => promql::counts(query, bad, total),
-            (Sampled::Buckets(samples), Window::Buckets(query)) => buckets::answer(query, samples),
-            _ => Err(promql::PromqlError::NoCounter), // a group has windows of one kind
-        }
-    }
-}
-
 impl PrometheusSource {
     /// A source under a policy. `own` is what runs ask that name no server of their own.
     pub fn new(outbound: Outbound, own: Option<OwnPrometheus>, secrets: Arc<dyn Secrets>) -> Self {
@@ -168,6 +150,7 @@ impl PrometheusSource {
                 self.in_time(server, namespace, Window::Increments(window.clone()), deadline).await
             }
             Query::Buckets(window) => self.in_time(server, namespace, Window::Buckets(window.clone()), deadline).await,
+            Query::Spread(window) => self.in_time(server, namespace, Window::Spread(window.clone()), deadline).await,
         }
     }
 
@@ -210,74 +193,6 @@ impl PrometheusSource {
 }
 
 impl Asker {
-    /// Asks for windows that are alike. When a server refuses them together they are asked for in halves: it may limit the
-    /// samples of one query.
-    fn answer_together<'a>(&'a self, server: &'a Server, group: Vec<Asked>) -> BoxFuture<'a, ()> {
-        async move {
-            let (group, answers) = self.ask_together(server, group).await;
-            match answers {
-                Err(failed) if failed.splits() && group.len() > 1 => {
-                    let mut first = group;
-                    let second = first.split_off(first.len() / 2);
-                    let halves = [first, second].map(|half| self.answer_together(server, half));
-                    futures::future::join_all(halves).await;
-                }
-                Err(failed) => group.into_iter().for_each(|asked| {
-                    drop(asked.answer.send(Err(failed.error())));
-                }),
-                Ok(sampled) => group.into_iter().for_each(|asked| {
-                    let unusable = |error: promql::PromqlError| SourceError::new(Fault::Refused, error.to_string());
-                    drop(asked.answer.send(sampled.answer(&asked.query).map_err(unusable)));
-                }),
-            }
-        }
-        .boxed()
-    }
-
-    /// The group's samples, of whichever kind its windows are.
-    async fn ask_together(&self, server: &Server, group: Vec<Asked>) -> (Vec<Asked>, Result<Sampled, Failed>) {
-        let mut namespaces: Vec<&str> = group.iter().map(|asked| asked.namespace.as_str()).collect();
-        namespaces.sort_unstable();
-        namespaces.dedup();
-        let Some(first) = group.first() else { return (group, Ok(Sampled::Buckets(Vec::new()))) };
-        let behalf = Behalf { namespaces: &namespaces, class: Class::Guardrail, deadline: first.deadline };
-        let increments = group.iter().filter_map(|asked| asked.query.increments());
-        let histograms = group.iter().filter_map(|asked| asked.query.buckets());
-        let sampled = match first.query {
-            Window::Increments(_) => self.counters(server, &behalf, &increments.collect::<Vec<_>>()).await,
-            Window::Buckets(_) => self.histograms(server, &behalf, &histograms.collect::<Vec<_>>()).await,
-        };
-        (group, sampled)
-    }
-
-    async fn counters(
-        &self,
-        server: &Server,
-        behalf: &Behalf<'_>,
-        windows: &[&IncrementsQuery],
-    ) -> Result<Sampled, Failed> {
-        let text = promql::increments(windows).map_err(|error| Failed::lasting(error.to_string()))?;
-        let end = windows.first().map_or(Timestamp::UNIX_EPOCH, |window| window.end);
-        let asks = [text.bad, text.total].map(|text| Ask { text, at: end });
-        let mut distinct = asks.to_vec();
-        distinct.dedup();
-        let answers = self.ask_all(server, behalf, distinct).await;
-        let lost = || Err(Failed::lasting("the query was not sent".to_owned()));
-        let [bad, total] = asks.map(|ask| answers.get(&ask).cloned().unwrap_or_else(lost));
-        Ok(Sampled::Increments(bad?, total?))
-    }
-
-    async fn histograms(
-        &self,
-        server: &Server,
-        behalf: &Behalf<'_>,
-        windows: &[&BucketsQuery],
-    ) -> Result<Sampled, Failed> {
-        let text = buckets::text(windows).map_err(|error| Failed::lasting(error.to_string()))?;
-        let at = windows.first().map_or(Timestamp::UNIX_EPOCH, |window| window.end);
-        self.ask_in_time(server, behalf, &Ask { text, at }, buckets::read).await.map(Sampled::Buckets)
-    }
-
     /// Asks once per distinct question.
     async fn ask_all(
         &self,
@@ -314,10 +229,13 @@ impl Asker {
     ) -> Result<Answer, SourceError> {
         let namespaces = [namespace];
         let behalf = Behalf { namespaces: &namespaces, class: Class::Measurement, deadline };
-        let asked = self.in_turn(server, &behalf, || ask.of(server, self.times.request, self.times.margin));
-        let answer = tokio::time::timeout_at(deadline, asked).await;
-        let answer = answer.unwrap_or_else(|_| Err(Failed::silent(server, self.times.round)));
-        Ok(only_series(answer.map_err(|failed| failed.error())?))
+        Ok(only_series(self.all_series(server, &behalf, ask).await.map_err(|failed| failed.error())?))
+    }
+
+    async fn all_series(&self, server: &Server, behalf: &Behalf<'_>, ask: &RangeAsk) -> Result<Vec<Series>, Failed> {
+        let asked = self.in_turn(server, behalf, || ask.of(server, self.times.request, self.times.margin));
+        let answer = tokio::time::timeout_at(behalf.deadline, asked).await;
+        answer.unwrap_or_else(|_| Err(Failed::silent(server, self.times.round)))
     }
 
     /// Asks for a number, or waits for whoever has asked for the same.

@@ -15,7 +15,7 @@ use crate::{
         Arms, Auth, BasicAuth, BasicSecretRef, BearerAuth, Builtin, BuiltinHistogram, Counter, Histogram, Pack,
         RunPrometheus, SecretKeyRef, Tls,
     },
-    evidence::{ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, PodsQuery, Scope},
+    evidence::{ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, PodsQuery, Scope, SpreadQuery},
     ports::secrets::{SecretData, SecretError},
 };
 
@@ -623,4 +623,28 @@ async fn a_history_of_too_many_points_is_not_asked_for() {
     let query = Query::Range { query: "up".into(), start: at(0), end: at(1_700_000_000), step_seconds: 0 };
     assert!(one(&server, query).await.unwrap_err().contains("more than 11000"));
     assert!(server.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_pods_of_stable_are_read_over_many_windows_for_several_runs_in_one_request() {
+    let spread = |name: &str| {
+        let Query::Increments(window) = window_of(name) else { panic!("a window") };
+        let first_end = Timestamp::from_second(window.end.as_second() - 900).unwrap();
+        Query::Spread(SpreadQuery { first_end, window: IncrementsQuery { window_seconds: 300, ..window } })
+    };
+    let server = MockServer::start().await;
+    let at = 1_700_000_000;
+    let row = |arm: &str, of: &str, value: &str| json!({"metric": {"arm": arm, "of": of, "pod": "a"}, "values": [[at, value]]});
+    let [one, other] = ["web", "cart"].map(spread);
+    let stable = |query: &Query| match query {
+        Query::Spread(query) => format!("{}/{}", query.window.arms.namespace, query.window.arms.stable),
+        _ => panic!("a spread"),
+    };
+    let rows = [row(&stable(&one), "total", "90"), row(&stable(&one), "bad", "3"), row(&stable(&other), "total", "70")];
+    let body = json!({"status": "success", "data": {"resultType": "matrix", "result": rows}});
+    let asked = Mock::given(method("POST")).and(path("/api/v1/query_range")).and(body_string_contains("&step=300"));
+    asked.respond_with(ResponseTemplate::new(200).set_body_json(body)).expect(1).mount(&server).await;
+    let answers = ask(&own(&server.uri()), &server.uri(), &[one, other]).await;
+    let counts = |bad, total| Ok(Answer::Spread(Some(vec![vec![ArmCounts { bad, total }]])));
+    assert_eq!(answers, [counts(3, 90), counts(0, 70)]);
 }

@@ -18,6 +18,7 @@ fn the_applications_own_metrics_promote_a_good_version_and_roll_back_a_bad_one()
     assert_all_well(&users.stop().unwrap());
     let judged = Judged::of("plain", 2);
     assert_eq!((judged.pack(), judged.verdict()), ("application", "Pass"));
+    assert!(judged.notes().contains(&"phi: 2, stable has no hour of history"), "{:?}", judged.notes());
     let (canary, stable) = (judged.counted("canary"), judged.counted("stable"));
     assert!(canary.1 >= 100 && canary.1 <= shop.served("v2").0, "{canary:?} of what {:?} served", shop.served("v2"));
     assert!(stable.1 >= 100 && stable.1 <= shop.served("v1").0, "{stable:?} of what {:?} served", shop.served("v1"));

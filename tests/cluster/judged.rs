@@ -34,6 +34,12 @@ impl Judged {
         self.0["spec"]["settings"]["pack"].as_str().unwrap_or_default()
     }
 
+    /// The notes of its first metric.
+    pub fn notes(&self) -> Vec<&str> {
+        let notes = self.0["status"]["metrics"][0]["notes"].as_array();
+        notes.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     pub fn verdict(&self) -> &str {
         self.0["status"]["verdict"].as_str().unwrap_or_default()
     }

@@ -33,7 +33,8 @@ pub struct Settings {
     /// Minimum evidence for a Pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake: Option<Bake>,
-    /// Overdispersion of errors, 1 (independent) to 20: it divides all evidence. Default 2.
+    /// Overdispersion of errors, 1 (independent) to 20: it divides all evidence. By default it is measured for ratio metrics on
+    /// stable's pods over the 6 hours before the analysis, and 2 where that is not possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1.0, max = 20.0))]
     pub phi: Option<f64>,

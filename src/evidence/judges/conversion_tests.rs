@@ -83,11 +83,12 @@ fn step(
     second: i64,
 ) -> AnalysisRunStatus {
     let due = plan(spec, status, at(second));
-    let end = |query: &Query| match query {
-        Query::Increments(IncrementsQuery { end, .. }) => end.as_second() - START,
-        _ => panic!("a conversion asks for windows"),
+    let said = |query: &Query| match query {
+        Query::Increments(IncrementsQuery { end, .. }) => source(end.as_second() - START).map(answer),
+        Query::Spread(_) => Ok(Answer::Spread(None)),
+        _ => panic!("a conversion and its guardrails ask for windows"),
     };
-    let results = due.queries.iter().map(|planned| source(end(&planned.query)).map(answer)).collect();
+    let results = due.queries.iter().map(|planned| said(&planned.query)).collect();
     step_run(spec, status, &due.answered(results), at(second))
 }
 

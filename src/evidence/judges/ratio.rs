@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use self::{historical_baseline::HistoricalBaseline, warm_up_guard::WarmUpGuard};
+use self::{historical_baseline::HistoricalBaseline, spread::Spread, warm_up_guard::WarmUpGuard};
 use super::{
     bake::Bake,
     judge::{Judge, Memory, Problems, Since},
@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod historical_baseline;
+mod spread;
 mod warm_up_guard;
 
 /// Canary errors that a Fail needs at least.
@@ -34,6 +35,9 @@ const MIN_ERRORS: u64 = 3;
 
 /// The error of an answer to another question.
 const NO_COUNTS: &str = "got a number instead of counts";
+
+/// The same of stable's pods.
+const NO_SPREAD: &str = "got something else than the counts of pods";
 
 /// What the judge remembers. Times are unix seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,6 +57,8 @@ pub struct RatioMemory {
     crude: WarmUpGuard,
     /// Stable in the hour before, where it sees no comparable traffic now.
     before: HistoricalBaseline,
+    /// How the errors of stable's pods were spread before.
+    spread: Spread,
     state: RatioState,
 }
 
@@ -104,10 +110,15 @@ impl Judge for RatioMetric {
         let crude = if context.frozen.warm_up > 0 { memory.crude.due(context) } else { Vec::new() };
         let before = memory.before.question(spec, self, context);
         let questions = before.into_iter().chain(ends.into_iter().map(ask)).chain(crude.into_iter().map(warming));
-        (questions.map(Query::Increments).collect(), next)
+        let spread = memory.spread.question(spec, self, context).map(Query::Spread);
+        (spread.into_iter().chain(questions.map(Query::Increments)).collect(), next)
     }
 
     fn advance(&self, memory: &mut RatioMemory, status: &mut MetricStatus, answers: &[&Answered], context: &Context) {
+        memory.take_spread(answers, context);
+        let context = &memory.spread.measured(context);
+        // All evidence is weighed alike: without phi nothing is counted, and the windows are asked for again.
+        let answers = if memory.spread.is_known(context) { answers } else { &[] };
         for answer in answers {
             let Query::Increments(query) = &answer.query else { continue };
             if HistoricalBaseline::is_asked_by(query, context) {
@@ -129,10 +140,13 @@ impl Judge for RatioMetric {
     }
 
     fn log_e(&self, memory: &RatioMemory, context: &Context) -> Option<f64> {
+        let context = &memory.spread.measured(context);
         Some(memory.state.log_e_fail(&config(self, context, memory)))
     }
 
     fn describe(&self, memory: &RatioMemory, status: &mut MetricStatus, context: &Context) {
+        let context = &memory.spread.measured(context);
+        format::note(&mut status.notes, memory.spread.note(context).as_slice());
         let config = config(self, context, memory);
         let seen = if memory.crude.fails() { memory.crude.seen(context) } else { memory.state.assess(&config) };
         status.canary = format::rate(seen.counts.kc, seen.counts.nc);
@@ -176,6 +190,21 @@ impl RatioMemory {
     fn count_crude(&mut self, query: &IncrementsQuery, answer: &Answered, context: &Context) {
         if let Ok(Answer::Increments { canary, stable, .. }) = &answer.result {
             self.crude.count(query.end.as_second(), joined(*canary, *stable), context);
+        }
+    }
+
+    fn take_spread(&mut self, answers: &[&Answered], context: &Context) {
+        let answer = answers.iter().find(|answer| matches!(answer.query, Query::Spread(_)));
+        match answer.map(|answer| &answer.result) {
+            Some(Ok(Answer::Spread(windows))) => self.spread.answered(windows.as_deref()),
+            Some(Ok(_)) => self.silence.failed(NO_SPREAD, context),
+            Some(Err(error)) => {
+                self.silence.failed(error, context);
+                if answers.iter().any(|answer| answer.result.is_ok()) {
+                    self.spread.refused(error);
+                }
+            }
+            None => {}
         }
     }
 
@@ -283,3 +312,7 @@ fn measured(end: jiff::Timestamp, counts: Counts, both: bool) -> Measurement {
     let verdict = if both && counts.is_comparable() { Verdict::Continue } else { Verdict::NoData };
     Measurement { at: Some(end), value, verdict }
 }
+
+#[cfg(test)]
+#[path = "ratio_tests.rs"]
+mod tests;

@@ -62,6 +62,7 @@ fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError
             Fault::Refused,
             "simulated pods have no gauges; remove the metric or set `required: false`".into(),
         )),
+        Query::Spread(_) => Ok(Answer::Spread(None)), // requests are drawn for a version, not for each pod
         #[expect(unreachable_patterns, reason = "the judges learn questions before the simulator does")]
         _ => Err(SourceError::new(Fault::Refused, "the simulator cannot answer this kind of question yet".into())),
     }

@@ -182,9 +182,22 @@ struct Sample {
 /// A series over time.
 #[derive(Deserialize)]
 pub(super) struct Row {
+    /// Its labels.
+    #[serde(default)]
+    metric: HashMap<String, String>,
     #[serde(default)]
     values: Vec<(f64, String)>,
 }
+
+impl Row {
+    /// Its points: seconds and numbers.
+    fn points(self) -> Result<Vec<(i64, f64)>, Failed> {
+        self.values.into_iter().map(|(second, text)| Ok((second.round() as i64, number(&text)?))).collect()
+    }
+}
+
+/// A series over time, with its labels.
+pub type Series = (HashMap<String, String>, Vec<(i64, f64)>);
 
 /// Who answers, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -206,11 +219,12 @@ pub fn read(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<Samples, Fai
     }
 }
 
-/// The series in an answer over a range of time, each as seconds and numbers.
-pub fn read_range(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<Vec<Vec<(i64, f64)>>, Failed> {
-    let point = |(second, text): (f64, String)| Ok((second.round() as i64, number(&text)?));
+/// The series in an answer over a range of time.
+pub fn read_range(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<Vec<Series>, Failed> {
     match data::<IgnoredAny>(from, status, body)? {
-        Some(Data::Matrix(rows)) => rows.into_iter().map(|row| row.values.into_iter().map(point).collect()).collect(),
+        Some(Data::Matrix(rows)) => {
+            rows.into_iter().map(|mut row| Ok((std::mem::take(&mut row.metric), row.points()?))).collect()
+        }
         _ => Err(Failed::lasting("the query returns no series over time; aggregate it to one number".to_owned())),
     }
 }

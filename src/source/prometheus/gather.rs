@@ -8,9 +8,9 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{buckets, promql};
+use super::{buckets, promql, spread};
 use crate::{
-    evidence::{Answer, BucketsQuery, IncrementsQuery},
+    evidence::{Answer, BucketsQuery, IncrementsQuery, SpreadQuery},
     ports::SourceError,
 };
 
@@ -24,6 +24,8 @@ pub enum Window {
     Increments(IncrementsQuery),
     /// Of a histogram.
     Buckets(BucketsQuery),
+    /// Of each of stable's pods, over many windows.
+    Spread(SpreadQuery),
 }
 
 impl Window {
@@ -37,11 +39,17 @@ impl Window {
         if let Window::Buckets(query) = self { Some(query) } else { None }
     }
 
+    /// The question, if it is one of stable's pods.
+    pub fn spread(&self) -> Option<&SpreadQuery> {
+        if let Window::Spread(query) = self { Some(query) } else { None }
+    }
+
     /// Whether the same queries can answer both.
     fn is_like(&self, other: &Window) -> bool {
         match (self, other) {
             (Window::Increments(one), Window::Increments(other)) => promql::are_alike(one, other),
             (Window::Buckets(one), Window::Buckets(other)) => buckets::are_alike(one, other),
+            (Window::Spread(one), Window::Spread(other)) => spread::are_alike(one, other),
             _ => false,
         }
     }

@@ -203,11 +203,27 @@ fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> 
     if first.scope == Scope::Arms && first.arms.canary_pods.is_some() && callers {
         return Err(PromqlError::CallersPods);
     }
+    Ok(over_time(first, format!("sum by (arm) ({})", grown(queries, &counted.reports)?)))
+}
+
+/// The same of each pod, as the pods themselves count it: the query's samples have the pod in the only label beside `arm`.
+/// `None` where callers count alone.
+pub(super) fn by_pods(queries: &[&IncrementsQuery], bad: bool) -> Result<Option<String>, PromqlError> {
+    let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
+    let mut reports = counted(first, if bad { &first.bad } else { &first.total }, bad)?.reports;
+    reports.retain(|series| series.side == Side::Server);
+    let Some(Series { pod, .. }) = reports.first() else { return Ok(None) };
+    Ok(Some(format!("sum by (arm, {pod}) ({})", grown(queries, &reports)?)))
+}
+
+/// What the series of the questions, which are alike, grew by in the window, each with its arm.
+fn grown(queries: &[&IncrementsQuery], reports: &[Series]) -> Result<String, PromqlError> {
+    let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
     let IncrementsQuery { warm_up_seconds, whole_pods, .. } = **first;
     let window_seconds = first.piece_seconds.unwrap_or(first.window_seconds).min(first.window_seconds);
     let span = Span { window_seconds, warm_up_seconds, whole_pods };
     let mut all = Vec::new();
-    for alike in counted.reports.chunk_by(|one, other| one.by == other.by) {
+    for alike in reports.chunk_by(|one, other| one.by == other.by) {
         let Some(Series { by, .. }) = alike.first() else { continue };
         let place = place_of(by, queries)?;
         let parts: Result<Vec<String>, _> =
@@ -218,7 +234,7 @@ fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> 
             scope => named(scope, by, &parts),
         });
     }
-    Ok(over_time(first, format!("sum by (arm) ({})", all.join(" or "))))
+    Ok(all.join(" or "))
 }
 
 /// Where the questions' series are, if they distinguish arms.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    answer::{self, Answerer, Failed},
+    answer::{self, Answerer, Failed, Series},
     ask,
 };
 use crate::{evidence::Answer, source::servers::Server};
@@ -11,7 +11,7 @@ use crate::{evidence::Answer, source::servers::Server};
 /// The most points of one question: Prometheus itself refuses more than 11,000.
 const MOST_POINTS: i64 = 11_000;
 /// The largest answer read, in bytes: a point has about thirty.
-const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 4 << 20;
 
 /// A query and the times of its evaluations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl RangeAsk {
         server: &Server,
         request: std::time::Duration,
         margin: std::time::Duration,
-    ) -> Result<Vec<Vec<(i64, f64)>>, Failed> {
+    ) -> Result<Vec<Series>, Failed> {
         if self.points() > MOST_POINTS {
             return Err(Failed::lasting(format!("{} points in one query, more than {MOST_POINTS}", self.points())));
         }
@@ -52,11 +52,11 @@ impl RangeAsk {
 }
 
 /// The one series; for several their count, since none of them is the one that was meant.
-pub fn only_series(mut series: Vec<Vec<(i64, f64)>>) -> Answer {
+pub fn only_series(mut series: Vec<Series>) -> Answer {
     if series.len() > 1 {
         return Answer::Several(series.len());
     }
-    let mut points = series.pop().unwrap_or_default();
+    let (_, mut points) = series.pop().unwrap_or_default();
     points.retain(|(_, value)| value.is_finite());
     Answer::Series(points)
 }

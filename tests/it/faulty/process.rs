@@ -240,6 +240,7 @@ impl Source for ByImage {
                 let (canary, stable) = (arm(&query.arms.canary), arm(&query.arms.stable));
                 Answer::Increments { canary, stable, notes: Vec::new() }
             }
+            Query::Spread(_) => Answer::Spread(None),
             _ => Answer::Scalar(Some(0.0)),
         };
         queries.iter().map(|query| Ok(answer(query))).collect()
