@@ -231,6 +231,10 @@ words! {
         ProgressDeadlineExceeded,
         /// All canary pods were lost under traffic.
         CanaryLost,
+        /// More containers of the new version were OOM-killed than are allowed.
+        OOMKilled,
+        /// Containers of the new version restarted more often than is allowed.
+        ContainerRestarts,
         /// No pod of the stable version is available.
         StableLost,
         /// The stable target lists no pod of the stable version.

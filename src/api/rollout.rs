@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    analysis::{Arg, Prometheus, TemplateRef},
+    analysis::{Arg, Guards, Prometheus, TemplateRef},
     common::{Delay, HumanDuration},
     metadata::PodMetadata,
     objects::{Services, SwitchedServices, UserObjects},
@@ -174,7 +174,7 @@ pub enum ScaleDown {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "has(self.prometheus) || has(self.successfulRunHistoryLimit) || has(self.unsuccessfulRunHistoryLimit) || \
+    "has(self.prometheus) || has(self.guards) || has(self.successfulRunHistoryLimit) || has(self.unsuccessfulRunHistoryLimit) || \
      (has(self.templates) && size(self.templates) > 0)",
     "set at least one template"
 ))]
@@ -194,6 +194,10 @@ pub struct BackgroundAnalysis {
     /// The Prometheus server to query. Default: the controller's `--prometheus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<Prometheus>,
+    /// Limits on OOM kills and restarts of the new version's containers. They hold for every release with a stable version
+    /// to return to, with or without templates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<Guards>,
     /// The number of finished AnalysisRuns to keep that did not fail. Default 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000))]
@@ -226,6 +230,11 @@ impl RolloutSpec {
             return None;
         }
         Some(Judged { templates: analysis.templates.clone(), args: analysis.args.clone() })
+    }
+
+    /// What the containers of the new version may do before the release fails.
+    pub fn guards(&self) -> Guards {
+        self.analysis.as_ref().and_then(|analysis| analysis.guards.clone()).unwrap_or_default()
     }
 
     /// The user's objects that this spec writes to (rule S20).

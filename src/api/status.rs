@@ -18,8 +18,8 @@ mod state;
 pub use earlier::OLD_MEMORY;
 pub use marks::{Held, Outcome, Progress, RevisionRef, Waiting};
 pub use release::{
-    ByOperator, Clock, EvidenceWait, GateMemory, Promoting, Release, Shortcut, ShortcutBecause, Stage, Stepping,
-    StepsDone, Way,
+    ByOperator, Clock, EndedBefore, EvidenceWait, GateMemory, Promoting, Release, Shortcut, ShortcutBecause, Stage,
+    Stepping, StepsDone, Way,
 };
 pub use state::{AtRest, Course, FirstDeploy, Returning, ReturnsBecause, State};
 
@@ -71,6 +71,9 @@ pub struct RolloutStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub metrics: Vec<MetricStatus>,
+    /// What the guards count of the new version's containers in this attempt; absent while it is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guards: Option<GuardCounts>,
     /// The number of desired replicas.
     pub desired_replicas: u32,
     /// Pods of all revisions, never above the desired replicas (surge must not ratchet an autoscaler).
@@ -207,6 +210,18 @@ pub struct Weights {
     /// The canary's share of the requests counted since the weight settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<Percent>,
+}
+
+/// What the guards count of the new version's containers in one attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GuardCounts {
+    /// OOM kills.
+    pub oom_kills: u32,
+    /// Restarts.
+    pub restarts: u32,
+    /// Which containers of which pods, with their exit codes, in one line.
+    pub evidence: String,
 }
 
 /// The revision pinned by `undo` (rule S84).

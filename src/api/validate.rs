@@ -102,7 +102,8 @@ fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     let Some(analysis) = &spec.analysis else { return };
     // The other strategies, and a canary with analysis steps alone, take the address and the history limits from here.
     let limits = analysis.successful_run_history_limit.or(analysis.unsuccessful_run_history_limit);
-    if analysis.templates.is_empty() && limits.is_none() && spec.strategy.canary.is_some() {
+    let alone = limits.is_some() || analysis.guards.is_some();
+    if analysis.templates.is_empty() && !alone && spec.strategy.canary.is_some() {
         found.push(Finding::error("spec.analysis.templates", "set at least one template"));
     }
     arguments(&analysis.args, "spec.analysis.args", found);

@@ -1,12 +1,13 @@
 //! A pod of one of our revisions, as it is kept: whether it is ready, and why it does not come up.
 
 use kube::core::ObjectMeta;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     kinds::Condition,
     raw_object::RawObject,
     table::{Kept, mark},
+    termination::{End, Ends, Termination},
 };
 use crate::api::{
     REVISION_LABEL,
@@ -26,6 +27,8 @@ pub struct CachedPod {
     pub ready: bool,
     /// Stands for what it carries for a role.
     pub carried: Mark,
+    /// Its containers that have ended; none of a pod that the cluster itself ends.
+    pub terminations: Box<[Termination]>,
 }
 
 impl Kept for CachedPod {
@@ -43,6 +46,7 @@ impl Kept for CachedPod {
             ready: status.condition("Ready").is_some_and(|ready| ready.status == "True"),
             trouble: status.trouble(),
             carried: Carried::by(labels, annotations).mark(),
+            terminations: status.terminations(),
         })
     }
     fn group(&self) -> Option<&str> {
@@ -54,22 +58,27 @@ impl Kept for CachedPod {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct PodStatus {
+    phase: String,
     conditions: Vec<Condition>,
     init_container_statuses: Vec<ContainerStatus>,
     container_statuses: Vec<ContainerStatus>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct ContainerStatus {
     name: String,
     state: ContainerState,
+    last_state: ContainerState,
+    restart_count: u32,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ContainerState {
     waiting: Option<Waiting>,
+    running: Option<IgnoredAny>,
+    terminated: Option<End>,
 }
 
 #[derive(Default, Deserialize)]
@@ -82,6 +91,20 @@ struct Waiting {
 impl PodStatus {
     fn condition(&self, type_: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == type_)
+    }
+
+    /// A pod whose containers restart themselves fails only by the node: evicted, preempted, shut down.
+    fn terminations(&self) -> Box<[Termination]> {
+        let disrupted = self.condition("DisruptionTarget").is_some_and(|condition| condition.status == "True");
+        if disrupted || self.phase == "Failed" {
+            return Box::default();
+        }
+        Termination::all(self.container_statuses.iter().map(|status| Ends {
+            name: &status.name,
+            last: status.state.terminated.as_ref().or(status.last_state.terminated.as_ref()),
+            restarts: status.restart_count,
+            is_running: status.state.running.is_some(),
+        }))
     }
 
     /// Unschedulable, an image that cannot be pulled, a container that crashes.

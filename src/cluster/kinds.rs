@@ -125,6 +125,14 @@ pub(super) struct Condition {
 }
 
 impl CachedReplicaSet {
+    /// The names of the containers that its template lists, without init containers.
+    pub fn container_names(&self) -> Vec<String> {
+        let template: Value = serde_json::from_str(&self.template).unwrap_or_default();
+        let containers = template.pointer("/spec/containers").and_then(Value::as_array);
+        let name = |container: &Value| Some(container.get("name")?.as_str()?.to_owned());
+        containers.into_iter().flatten().filter_map(name).collect()
+    }
+
     /// Whether the Rollout of this uid controls it.
     pub fn is_controlled_by(&self, uid: &str) -> bool {
         self.controller.as_ref().is_some_and(|owner| &*owner.uid == uid)

@@ -56,6 +56,8 @@ mod strays;
 pub mod table;
 mod tables;
 pub mod targets;
+mod termination;
+mod terminations_seen;
 mod text;
 mod traffic;
 mod triggers;

@@ -18,6 +18,7 @@ use super::{
     snapshot::{Snapshot, WantedTemplate},
     table::Entry,
     targets::{self, Split, Targets},
+    terminations_seen,
     traffic::Traffic,
     workload::params,
 };
@@ -232,6 +233,7 @@ impl Cluster {
             metadata: set.carried.added().given,
             metadata_astray: self.metadata_astray(entry),
             other_manager: set.other_manager.clone(),
+            terminations: terminations_seen::seen(set, &pods()),
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     by_operator, canary,
     decision::Action,
     draft::{Draft, named},
-    inconclusive,
+    guards, inconclusive,
     input::{CommandSeen, Input},
     items::Item,
     outcome, promotion, restart, revisions,
@@ -267,6 +267,7 @@ fn release_hold(draft: &mut Draft<'_>) {
     {
         release.evidence_round += 1;
         release.canary_losses = 0;
+        guards::begin(draft);
     }
 }
 

@@ -148,6 +148,27 @@ pub struct RevisionSeen {
     pub metadata_astray: bool,
     /// The field manager that set `wanted` last, when it is not ours.
     pub other_manager: Option<String>,
+    /// The containers of its template that have ended, in pods that are not going.
+    pub terminations: Vec<TerminationSeen>,
+}
+
+/// A container of a pod that has ended at least once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TerminationSeen {
+    /// The pod's name.
+    pub pod: String,
+    /// The container's name.
+    pub container: String,
+    /// How often it has ended, whether or not it has started again.
+    pub ended: u32,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Whether it was OOM-killed the last time.
+    pub oom_killed: bool,
+    /// Its last exit code.
+    pub exit_code: i32,
+    /// The kubelet's word for its last end: `Error`, `Completed`.
+    pub reason: String,
 }
 
 /// The routers' objects as read back.

@@ -15,6 +15,7 @@ mod drift;
 mod extra_routes;
 mod fingerprint;
 mod gate;
+mod guards;
 mod inconclusive;
 pub mod input;
 pub mod invariants;
@@ -52,7 +53,7 @@ pub use decision::{
 pub use draft::{DEFAULT_SCALE_DOWN_DELAY, Split};
 pub use input::{
     CommandSeen, GateAnswer, GateSeen, Input, PodSeen, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen,
-    TemplateSeen, WorkloadSeen,
+    TemplateSeen, TerminationSeen, WorkloadSeen,
 };
 
 pub use runs::run_prefix;

@@ -14,6 +14,7 @@ use crate::api::{
 
 use super::{
     draft::{Draft, Split, named},
+    guards,
     standing::Ending,
     weights,
 };
@@ -89,6 +90,7 @@ pub fn begin(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
         Some(_) => State::Stepping(Box::new(Stepping::begin(now))),
         None => State::FirstDeploy(FirstDeploy { since: Some(now), progress: None }),
     };
+    guards::begin(draft);
 }
 
 /// Begins a revision that was stable before: at its promotion.
@@ -107,6 +109,7 @@ fn enter(draft: &mut Draft<'_>, current: RevisionRef, attempt: u32) {
     draft.status.current_revision = Some(current);
     draft.status.attempt = attempt;
     draft.status.metrics.clear();
+    draft.status.guards = None;
 }
 
 /// Goes from the steps to the promotion.
@@ -129,6 +132,7 @@ pub fn promoted(draft: &mut Draft<'_>, message: &str) {
     draft.status.promoted.retain(|revision| revision.id != current.id);
     draft.status.promoted.insert(0, current.clone());
     draft.status.promoted.truncate(20);
+    draft.status.guards = None;
     draft.status.state = State::Idle(at_rest(draft));
     draft.emit(false, Reason::Promoted, format!("{} is stable: {message}", named(Some(&current))));
 }

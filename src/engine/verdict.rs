@@ -1,12 +1,12 @@
 //! What fails a release is read before its traffic is decided: the same decision that finds a failure shifts the traffic
-//! back (rules S14, S33, S34 and S56).
+//! back (rules S14, S21, S33, S34 and S56).
 
 use crate::api::{
     reason::Reason,
     status::{Course, Stage},
 };
 
-use super::{canary, draft::Draft, losses, outcome, runs};
+use super::{canary, draft::Draft, guards, losses, outcome, runs};
 
 /// Reads what the analyses and the canary's pods say of a release in progress.
 pub fn read(draft: &mut Draft<'_>) {
@@ -18,6 +18,7 @@ pub fn read(draft: &mut Draft<'_>) {
         Course::Promoting => canary::stop_clocks(draft),
         _ => return,
     }
+    guards::follow(draft);
     let Some((reason, message)) = failure(draft) else { return };
     draft.show_evidence();
     outcome::fail(draft, reason, &message);
@@ -28,6 +29,9 @@ fn failure(draft: &Draft<'_>) -> Option<(Reason, String)> {
     let steps = draft.course() == Course::Stepping;
     if steps && draft.replicas() == 0 || !steps && draft.stage() != Some(Stage::PostAnalysis) {
         return None;
+    }
+    if let Some(failure) = guards::failure(draft) {
+        return Some(failure);
     }
     if let Some(message) = losses::failure(draft).filter(|_| steps) {
         return Some((Reason::CanaryLost, message.to_owned()));

@@ -127,6 +127,7 @@ impl Replicas {
             trouble: self.trouble.clone(),
             metadata: self.metadata.clone(),
             other_manager: None,
+            terminations: Vec::new(),
             metadata_astray: false,
         }
     }

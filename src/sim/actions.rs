@@ -227,7 +227,7 @@ pub fn drift(cluster: &mut SimCluster) {
 }
 
 /// Pods crash.
-pub fn crash(cluster: &mut SimCluster, target: &FaultTarget) {
+pub fn crash(cluster: &mut SimCluster, kind: FaultKind, target: &FaultTarget) {
     let status = cluster.status();
     let id = |revision: Option<RevisionRef>| revision.map(|revision| revision.id);
     let (stable, current) = (id(status.stable_revision), id(status.current_revision));
@@ -239,6 +239,6 @@ pub fn crash(cluster: &mut SimCluster, target: &FaultTarget) {
         None => canary.or(stable),
     };
     if let Some(id) = hit {
-        cluster.crash(&id, target.count.unwrap_or(1));
+        cluster.crash(&id, target.count.unwrap_or(1), kind);
     }
 }

@@ -33,7 +33,7 @@ impl Fault {
 
     /// Occurs on its own, not on a call of the controller.
     fn comes_by_itself(&self) -> bool {
-        matches!(self.kind, FaultKind::RouteDrift | FaultKind::PodCrash)
+        self.kind == FaultKind::RouteDrift || self.kind.hits_pods()
     }
 }
 
@@ -187,6 +187,8 @@ pub fn word(kind: FaultKind) -> &'static str {
         FaultKind::RouteDrift => "routeDrift",
         FaultKind::RouterLag => "routerLag",
         FaultKind::PodCrash => "podCrash",
+        FaultKind::OomKill => "oomKill",
+        FaultKind::ContainerRestart => "containerRestart",
     }
 }
 

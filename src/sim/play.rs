@@ -362,7 +362,7 @@ impl Player {
             let mut cluster = self.cluster();
             match kind {
                 FaultKind::RouteDrift => actions::drift(&mut cluster),
-                FaultKind::PodCrash => actions::crash(&mut cluster, &target),
+                kind if kind.hits_pods() => actions::crash(&mut cluster, kind, &target),
                 _ => {}
             }
         }

@@ -80,6 +80,10 @@ pub struct Pod {
     pub born: Millis,
     /// What it carries for its revision's role.
     pub metadata: PodMetadata,
+    /// How often its container was restarted.
+    pub restarts: u32,
+    /// Whether that was an OOM kill the last time.
+    pub was_oom_killed: bool,
     /// What reaches it now.
     pub sent: Sent,
     counts: PodCounts,
@@ -102,6 +106,8 @@ impl Pod {
             ready_at,
             born,
             metadata: PodMetadata::default(),
+            restarts: 0,
+            was_oom_killed: false,
             sent: Sent::default(),
             counts: PodCounts::default(),
             samples: Vec::new(),

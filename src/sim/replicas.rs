@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     api::{metadata::PodMetadata, revision},
-    engine::{PodSeen, RevisionSeen},
+    engine::{PodSeen, RevisionSeen, TerminationSeen},
 };
 
 use super::{
@@ -77,6 +77,21 @@ impl Replicas {
         })
     }
 
+    /// The containers that have ended: of each pod the first that the template lists.
+    fn terminations(&self) -> Vec<TerminationSeen> {
+        let container = self.template.pointer("/spec/containers/0/name").and_then(Value::as_str).unwrap_or("app");
+        let ended = self.pods.iter().filter(|pod| pod.restarts > 0).map(|pod| TerminationSeen {
+            pod: format!("{}-{}", self.workload, pod.serial),
+            container: container.to_owned(),
+            ended: pod.restarts,
+            restarts: pod.restarts,
+            oom_killed: pod.was_oom_killed,
+            exit_code: if pod.was_oom_killed { 137 } else { 1 },
+            reason: if pod.was_oom_killed { "OOMKilled" } else { "Error" }.to_owned(),
+        });
+        ended.collect()
+    }
+
     /// How the engine sees it.
     pub fn seen(&self, now: Millis, min_ready: Millis) -> RevisionSeen {
         let room = self.without_room > 0;
@@ -92,6 +107,7 @@ impl Replicas {
             trouble: room.then(|| format!("{} pods are unschedulable: no room on any node", self.without_room)),
             metadata: self.metadata.clone(),
             other_manager: None,
+            terminations: self.terminations(),
             metadata_astray: self.pods.iter().any(|pod| pod.metadata != self.metadata),
         }
     }

@@ -206,7 +206,7 @@ pub struct FaultSpec {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// Whom it hits (podCrash).
+    /// Whom it hits (podCrash, oomKill, containerRestart).
     #[serde(default)]
     pub target: Option<FaultTarget>,
 }
@@ -239,6 +239,17 @@ pub enum FaultKind {
     RouterLag,
     /// Pods crash and start again.
     PodCrash,
+    /// A container of each pod is OOM-killed and restarts.
+    OomKill,
+    /// A container of each pod ends with exit code 1 and restarts.
+    ContainerRestart,
+}
+
+impl FaultKind {
+    /// Whether it hits pods.
+    pub fn hits_pods(self) -> bool {
+        matches!(self, FaultKind::PodCrash | FaultKind::OomKill | FaultKind::ContainerRestart)
+    }
 }
 
 /// Whom a fault hits.

@@ -9,6 +9,7 @@ use super::{
     commands::Offer,
     document::Shape,
     evidence::evidence,
+    guards,
     metric_words::metric_words,
     phrases::{self, short},
     place::Place,
@@ -40,6 +41,9 @@ pub struct Explanation {
     pub continues_when: Option<String>,
     /// The metrics that it waits for, one sentence each.
     pub metrics: Vec<String>,
+    /// What its containers have done that the guards count: OOM kills and restarts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guards: Option<String>,
     /// What would roll it back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rolls_back_when: Option<String>,
@@ -70,6 +74,8 @@ impl Explanation {
             also_paused: situation.also_paused.as_ref().map(|aside| format!("It is {aside}.")),
             continues_when: some(continues_when(&situation, now)),
             metrics: awaited.iter().filter(|row| row.is_awaited).map(|row| metric_words(row.metric)).collect(),
+            guards: guards::counted(rollout)
+                .map(|counts| format!("Guards: {}.", guards::counts_in_words(counts, &rollout.spec.guards()))),
             rolls_back_when: situation.rolls_back_when.as_ref().map(rolls_back_when),
             without_verdict: situation.until.and_then(|until| no_verdict(until, now)),
             next: next(&situation.next),
@@ -219,7 +225,7 @@ fn waiting_sentence(message: &str) -> String {
 }
 
 fn rolls_back_when(rolls_back: &RollsBackWhen) -> String {
-    let RollsBackWhen { metrics, is_judged, deadline, policy } = rolls_back;
+    let RollsBackWhen { metrics, is_judged, guards, deadline, policy } = rolls_back;
     let fails = |(name, progress): &(String, f64)| {
         format!("{name} fails (now at {:.0} % of the required evidence), when ", progress * 100.0)
     };
@@ -227,6 +233,7 @@ fn rolls_back_when(rolls_back: &RollsBackWhen) -> String {
     if metrics.is_empty() && *is_judged {
         causes = "the analysis fails, when ".into();
     }
+    causes.extend(guards.iter().map(|guard| format!("{guard}, when ")));
     let deadline = short(deadline.signed());
     let causes = format!("{causes}pods or routes make no progress for {deadline}, or when an operator aborts it");
     match policy {

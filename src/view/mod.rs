@@ -17,6 +17,7 @@ pub mod doing;
 pub mod ending;
 pub mod evidence;
 pub mod explanation;
+pub mod guards;
 pub mod history;
 mod metric_words;
 pub mod overview;

@@ -10,6 +10,7 @@ use super::{
     document::Shape,
     doing::doing_so_far,
     evidence::{MetricRow, evidence},
+    guards,
     history::PastRelease,
     revision::RevisionView,
     situation::{Next, Situation},
@@ -20,7 +21,7 @@ use super::{
 use crate::api::{
     Percent, Rollout,
     analysis::Verdict,
-    status::{Phase, RevisionRef},
+    status::{GuardCounts, Phase, RevisionRef},
 };
 
 /// What the status screen shows.
@@ -75,6 +76,9 @@ pub struct Overview {
     pub revisions: Vec<RevisionView>,
     /// The evidence, per metric.
     pub metrics: Vec<MetricNow>,
+    /// What the guards count of the new version's containers, while a release is in progress; absent while it is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guards: Option<GuardCounts>,
     /// The commands that would be accepted now.
     pub commands: Vec<Offer>,
 }
@@ -184,6 +188,7 @@ impl Overview {
             waits_for: Wait::of(&situation),
             revisions: revisions.to_vec(),
             metrics: evidence(rollout).iter().map(MetricNow::of).collect(),
+            guards: guards::counted(rollout).cloned(),
             message: situation.said,
             blocked_by: situation.stalled,
             stable: situation.stable,

@@ -33,7 +33,7 @@ pub fn all() -> Vec<(&'static str, Sample)> {
         ("healthy", healthy()),
         ("moving", moving()),
         ("observing", observing()),
-        ("pause", stepping(6, json!({ "phase": "Paused", "waitingFor": waiting("Pause", "waits for promote", None) }))),
+        ("pause", pause()),
         ("approval", at_gate(json!({ "name": "release-manager", "approval": true, "onTimeout": "Abort" }))),
         ("gate", at_gate(json!({ "name": "change-window", "url": "https://gates.example.com/ask?key=1" }))),
         ("paused_by_command", paused_by_command()),
@@ -49,6 +49,18 @@ pub fn all() -> Vec<(&'static str, Sample)> {
         ("ab_test", ab_test()),
         ("kept_control", kept_control()),
     ]
+}
+
+/// A container of the canary has restarted once.
+fn pause() -> Sample {
+    let evidence = "container app of pod checkout-b2-x7k restarted (exit code 1, Error)";
+    stepping(
+        6,
+        json!({
+            "phase": "Paused", "waitingFor": waiting("Pause", "waits for promote", None),
+            "guards": { "oomKills": 0, "restarts": 1, "evidence": evidence },
+        }),
+    )
 }
 
 /// Three canary pods are missing, and pods may not be listed.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     acts::{self, Act},
     commands::{Offer, offers},
+    guards,
     history::{self, PastRelease},
     pause, phrases,
     place::{Place, is_seen},
@@ -103,6 +104,8 @@ pub struct RollsBackWhen {
     pub metrics: Vec<(String, f64)>,
     /// Whether any analysis can fail it.
     pub is_judged: bool,
+    /// What the containers of the new version may not do, each as it follows `when`.
+    pub guards: Vec<String>,
     /// No progress for so long.
     pub deadline: HumanDuration,
     /// Whether it rolls back at once or holds.
@@ -253,6 +256,7 @@ fn rolls_back_when(rollout: &Rollout, status: &RolloutStatus) -> Option<RollsBac
     Some(RollsBackWhen {
         metrics: required.map(|metric| (metric.name.clone(), metric.fail_progress)).collect(),
         is_judged: own || spec.background().is_some(),
+        guards: guards::causes(&spec.guards()),
         deadline: spec.progress_deadline(),
         policy: spec.on_failure.unwrap_or_default(),
     })

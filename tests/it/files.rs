@@ -31,6 +31,16 @@ fn shipped_templates_lint_without_a_finding() {
     assert!(report.findings.is_empty(), "{}", report.text(Paint { on: false }));
 }
 
+/// The scenario of the example is a question that users have: what happens when the new version leaks memory?
+#[test]
+fn the_shipped_scenario_is_played_as_it_says() {
+    let mut simulate = assert_cmd::Command::cargo_bin("glidepath").unwrap();
+    let played =
+        simulate.args(["simulate", "--scenario"]).arg(root("examples/checkout/oom-kill.yaml")).assert().success();
+    let text = String::from_utf8_lossy(&played.get_output().stdout).into_owned();
+    assert!(text.contains("1 OOM kill, 0 allowed: container app of pod checkout-"), "{text}");
+}
+
 #[test]
 fn every_shipped_rollout_has_a_plan() {
     for file in ["rollouts/canary.yaml", "rollouts/canary-istio.yaml", "examples/checkout/rollout.yaml"] {

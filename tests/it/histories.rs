@@ -96,6 +96,8 @@ fn fault() -> impl Strategy<Value = Value> {
         "routeDrift",
         "routerLag",
         "podCrash",
+        "oomKill",
+        "containerRestart",
     ];
     (kind, 0i64..300, 1i64..100, 1u32..=10).prop_map(|(kind, at, lasts, tenths)| {
         let probability = f64::from(tenths) / 10.0;

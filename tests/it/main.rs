@@ -25,6 +25,7 @@ mod files;
 mod fuzz;
 mod gate_step;
 mod gates;
+mod guards;
 mod histories;
 mod hostile;
 mod layers;

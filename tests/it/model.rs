@@ -67,6 +67,7 @@ fn chances(spec: &RolloutSpec) -> Vec<(&'static str, Left)> {
         ("any command, the controller dies or is away", Left { commands: 1, deaths: 1, ..release }),
         ("the new version loses its pods three times", Left { losses: 3, ..release }),
         ("each version loses its pods once", Left { losses: 1, first_losses: 1, ..release }),
+        ("any command, a container of the new version is OOM-killed", Left { commands: 1, ooms: 1, ..release }),
     ];
     if spec.strategy.ab_test.is_some() {
         chances.truncate(3); // pods are lost in a test as in any other step

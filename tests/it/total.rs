@@ -12,7 +12,7 @@ use glidepath::{
         strategy::{BlueGreenStrategy, CanaryScale, CanaryStrategy, MirrorRoute, Step, Strategy as Release},
     },
     engine::{
-        Input, RevisionSeen, RouteSeen, Seen, TargetSeen, TemplateSeen, WorkloadSeen, invariants,
+        Input, RevisionSeen, RouteSeen, Seen, TargetSeen, TemplateSeen, TerminationSeen, WorkloadSeen, invariants,
         replicas::{Pods, PodsNeeded, Slack, next_move, split},
         step,
     },
@@ -82,9 +82,15 @@ fn revision(id: &'static str) -> impl Strategy<Value = RevisionSeen> {
             pods,
             ready: available,
             available,
+            terminations: vec![termination("a", wanted, available), termination("b", pods, pods)],
             ..RevisionSeen::default()
         },
     )
+}
+
+fn termination(pod: &str, ended: u32, restarts: u32) -> TerminationSeen {
+    let oom_killed = ended % 2 == 1;
+    TerminationSeen { pod: pod.into(), ended, restarts, oom_killed, ..TerminationSeen::default() }
 }
 
 fn target() -> impl Strategy<Value = TargetSeen> {

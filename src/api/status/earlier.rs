@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use super::{
     marks::{Held, Outcome, Progress, RevisionRef, Waiting},
     release::{
-        Clock, EvidenceWait, GateMemory, Promoting, Release, Shortcut, ShortcutBecause, Stage, Stepping, StepsDone, Way,
+        Clock, EndedBefore, EvidenceWait, GateMemory, Promoting, Release, Shortcut, ShortcutBecause, Stage, Stepping,
+        StepsDone, Way,
     },
     state::{AtRest, Course, FirstDeploy, Returning, ReturnsBecause, State},
 };
@@ -220,6 +221,7 @@ impl Old {
             canary_losses: memory.canary_losses,
             canary_up: false,
             canary_lost: memory.canary_lost,
+            ended_before: EndedBefore::default(),
         }
     }
 

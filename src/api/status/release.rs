@@ -1,5 +1,7 @@
 //! A release under way: its walk over the steps, its promotion, and what lasts from one to the other.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -203,6 +205,29 @@ pub struct Release {
     /// Whether the canary is lost right now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub canary_lost: bool,
+    /// What the containers of the new version had done before the guards began to count.
+    #[serde(default, skip_serializing_if = "EndedBefore::is_empty")]
+    pub ended_before: EndedBefore,
+}
+
+/// How often containers had ended before the guards began to count: when the attempt began, or when an operator overrode
+/// a hold. It is on record, so that a controller that restarts, or another one, counts the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndedBefore {
+    /// How often, by `pod/container`; the rest had ended `others` times at most.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub containers: BTreeMap<String, u32>,
+    /// Of more containers than are listed, the most often.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub others: u32,
+}
+
+impl EndedBefore {
+    /// Whether no container had ended.
+    pub fn is_empty(&self) -> bool {
+        self.containers.is_empty() && self.others == 0
+    }
 }
 
 impl Release {
@@ -221,6 +246,7 @@ impl Release {
             canary_losses: 0,
             canary_up: false,
             canary_lost: false,
+            ended_before: EndedBefore::default(),
         }
     }
 

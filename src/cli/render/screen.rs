@@ -17,6 +17,7 @@ use crate::{
     view::{
         doing::doing_so_far,
         evidence::evidence,
+        guards,
         phrases::{self, short},
         place::Place,
         revision::RevisionView,
@@ -59,6 +60,9 @@ pub fn screen(screen: &Screen<'_>) -> String {
     out.push_str(&pods::revisions(screen.pods, width, paint));
     out.push_str(&pods::pods(screen.pods, width, paint));
     out.push_str(&evidence::table(&evidence(rollout), width, paint));
+    if let Some(counts) = guards::counted(rollout) {
+        out.push_str(&wrap(&format!("guards: {}", guards::counts_in_words(counts, &rollout.spec.guards())), 2, width));
+    }
     if screen.hints {
         out.push_str(&next_lines(rollout, &situation, width));
     }

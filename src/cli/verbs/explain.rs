@@ -58,7 +58,7 @@ pub fn explain(rollout: &Rollout, now: Timestamp, width: usize) -> String {
     for metric in &explanation.metrics {
         out.push_str(&wrap(metric, 2, width));
     }
-    let more = [explanation.rolls_back_when, explanation.without_verdict, explanation.next];
+    let more = [explanation.guards, explanation.rolls_back_when, explanation.without_verdict, explanation.next];
     for text in more.into_iter().flatten() {
         out.push_str(&wrap(&text, 0, width));
     }

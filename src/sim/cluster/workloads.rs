@@ -9,6 +9,7 @@ use crate::{
     sim::{
         pods::{Pod, sum},
         replicas::{Replicas, count, first_image},
+        scenario::FaultKind,
         time::{Millis, millis},
     },
 };
@@ -163,14 +164,18 @@ impl SimCluster {
         self.autoscaler = Some(autoscaler);
     }
 
-    /// Crashes so many pods of a revision: their processes start again.
-    pub fn crash(&mut self, id: &str, pods: u32) {
+    /// Crashes so many pods of a revision: their processes start again, and where a container ended the kubelet counts it.
+    pub fn crash(&mut self, id: &str, pods: u32, kind: FaultKind) {
         let Some(index) = self.sets.iter().position(|set| set.id == id) else { return };
         let ready_at = self.ready_time(&self.sets[index].image());
         let now = self.now;
         let set = &mut self.sets[index];
         for pod in set.pods.iter_mut().filter(|pod| pod.is_ready(now)).take(pods as usize) {
             pod.crash(ready_at);
+            if kind != FaultKind::PodCrash {
+                pod.restarts += 1;
+                pod.was_oom_killed = kind == FaultKind::OomKill;
+            }
         }
         set.version += 1;
         self.news = true;

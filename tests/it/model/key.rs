@@ -35,8 +35,8 @@ const PATIENCE: i64 = 601;
 struct Key<'a> {
     status: RolloutStatus,
     template: &'a str,
-    /// (id, rank of its number, wanted, ready)
-    sets: Vec<(&'a str, usize, u32, u32)>,
+    /// (id, rank of its number, wanted, ready, whether a container was OOM-killed)
+    sets: Vec<(&'a str, usize, u32, u32, bool)>,
     targets: [&'a Option<String>; 2],
     weight: u32,
     runs: Vec<RunKey<'a>>,
@@ -63,7 +63,11 @@ pub fn of(world: &World) -> u64 {
     let key = Key {
         status: lasting(world, &ranks),
         template: world.template,
-        sets: world.sets.iter().map(|(id, set)| (id.as_str(), ranks(set.number), set.wanted, set.ready)).collect(),
+        sets: world
+            .sets
+            .iter()
+            .map(|(id, set)| (id.as_str(), ranks(set.number), set.wanted, set.ready, set.oom))
+            .collect(),
         targets: [&world.stable_target, &world.canary_target],
         weight: world.weight.basis_points(),
         runs: runs(world),

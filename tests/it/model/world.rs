@@ -13,7 +13,7 @@ use glidepath::{
     },
     engine::{
         self, Action, CommandSeen, Decision, Input, RevisionSeen, RouteSeen, RunSeen, Seen, Target, TargetSeen,
-        TemplateSeen,
+        TemplateSeen, TerminationSeen,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +30,8 @@ pub struct Set {
     pub number: u64,
     pub wanted: u32,
     pub ready: u32,
+    /// A container of one of the pods was OOM-killed.
+    pub oom: bool,
 }
 
 /// An AnalysisRun with its judge's last word.
@@ -54,6 +56,8 @@ pub struct Left {
     pub losses: u8,
     /// Losses of all pods of version 1.
     pub first_losses: u8,
+    /// OOM kills of a container of version 2.
+    pub ooms: u8,
     /// Deaths of the controller between two writes, and times without one.
     pub deaths: u8,
 }
@@ -73,6 +77,8 @@ pub enum Act {
     PodUp(&'static str),
     /// All pods of this version are lost.
     PodsLost(&'static str),
+    /// A container of version 2 is OOM-killed and starts again.
+    OomKill,
     /// The run of this place in the list is judged.
     Judge(usize, Verdict),
     /// An operator commands.
@@ -97,7 +103,7 @@ impl Act {
         match self {
             Act::Tick | Act::Clock | Act::PodUp(_) | Act::Judge(..) => By::Itself,
             Act::Command(..) | Act::Deploy(_) => By::Person,
-            Act::Die(_) | Act::Away | Act::PodsLost(_) => By::Fault,
+            Act::Die(_) | Act::Away | Act::PodsLost(_) | Act::OomKill => By::Fault,
         }
     }
 }
@@ -235,6 +241,7 @@ impl World {
             Action::EnsureReplicas { id, replicas } => {
                 let set = self.sets.get_mut(id).expect("only a revision that is there is scaled");
                 (set.wanted, set.ready) = (*replicas, set.ready.min(*replicas));
+                set.oom &= set.wanted > 0;
             }
             Action::EnsureTarget { target: Target::Stable, revision } => self.stable_target = Some(revision.clone()),
             Action::EnsureTarget { target: Target::Canary, revision } => self.canary_target = Some(revision.clone()),
@@ -275,11 +282,12 @@ impl World {
     /// What may happen here next to the controller's own doing.
     pub fn acts(&self) -> Vec<Act> {
         let mut acts = Vec::new();
-        let Left { commands, deploys, losses, first_losses, .. } = self.left();
+        let Left { commands, deploys, losses, first_losses, ooms, .. } = self.left();
         for (id, set) in &self.sets {
             acts.extend((set.ready < set.wanted).then_some(Act::PodUp(version(id))));
             let losses = if id == "v1" { first_losses } else { losses };
             acts.extend((set.ready > 0 && losses > 0).then_some(Act::PodsLost(version(id))));
+            acts.extend((id == "v2" && set.ready > 0 && ooms > 0).then_some(Act::OomKill));
         }
         for (place, run) in (0..).zip(self.runs.values()).filter(|(_, run)| run.goes_on()) {
             if run.goal && run.verdict != Verdict::Continue {
@@ -308,6 +316,10 @@ impl World {
             Act::PodsLost(id) => {
                 *(if id == "v1" { &mut self.left.first_losses } else { &mut self.left.losses }) -= 1;
                 self.sets.get_mut(id).unwrap().ready = 0;
+            }
+            Act::OomKill => {
+                self.left.ooms -= 1;
+                self.sets.get_mut("v2").unwrap().oom = true;
             }
             Act::Judge(place, verdict) => {
                 let run = self.runs.values_mut().nth(place).unwrap();
@@ -393,6 +405,19 @@ fn revision(id: &str, set: &Set) -> RevisionSeen {
         pods: set.wanted,
         ready: set.ready,
         available: set.ready,
+        terminations: set.oom.then(|| oom_kill(id)).into_iter().collect(),
         ..RevisionSeen::default()
+    }
+}
+
+fn oom_kill(id: &str) -> TerminationSeen {
+    TerminationSeen {
+        pod: format!("checkout-{id}-1"),
+        container: "app".into(),
+        ended: 1,
+        restarts: 1,
+        oom_killed: true,
+        exit_code: 137,
+        reason: "OOMKilled".into(),
     }
 }

@@ -199,6 +199,13 @@ impl SimWorld {
         }
     }
 
+    /// The container of a revision's first pod ends, and starts again at once.
+    pub fn restart_container(&mut self, id: &str, oom_killed: bool) {
+        if let Some(pod) = self.sets.get_mut(id).and_then(|set| set.pods.first_mut()) {
+            (pod.restarts, pod.oom_killed) = (pod.restarts + 1, oom_killed);
+        }
+    }
+
     /// Faults end: all pods come up soon.
     pub fn end_faults(&mut self) {
         self.behaviours.clear();
@@ -252,7 +259,7 @@ impl SimWorld {
             return;
         };
         self.serials += 1;
-        let new = SimPod { serial: self.serials, created: self.now, ready_at: self.ready_at(&id) };
+        let new = SimPod::new(self.serials, self.now, self.ready_at(&id));
         let pods = self.sets.get_mut(&id).into_iter().flat_map(|set| &mut set.pods);
         pods.filter(|pod| is_it(pod)).for_each(|pod| *pod = new);
     }
@@ -387,7 +394,7 @@ impl SimWorld {
             set.pods.truncate(replicas as usize);
             while set.pods.len() < replicas as usize {
                 self.serials += 1;
-                set.pods.push(SimPod { serial: self.serials, created: self.now, ready_at });
+                set.pods.push(SimPod::new(self.serials, self.now, ready_at));
             }
         }
     }

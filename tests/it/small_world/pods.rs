@@ -20,6 +20,15 @@ pub(super) struct SimPod {
     pub(super) created: Timestamp,
     /// When it becomes ready; `None`: never.
     pub(super) ready_at: Option<Timestamp>,
+    /// How often its container was restarted, and whether it was OOM-killed the last time.
+    pub(super) restarts: u32,
+    pub(super) oom_killed: bool,
+}
+
+impl SimPod {
+    pub(super) fn new(serial: u64, created: Timestamp, ready_at: Option<Timestamp>) -> Self {
+        SimPod { serial, created, ready_at, restarts: 0, oom_killed: false }
+    }
 }
 
 #[derive(Clone, Debug)]

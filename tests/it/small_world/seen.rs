@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use super::{
     SimWorld,
-    pods::{ReplicaSet, SimRun, is_ready, ready},
+    pods::{ReplicaSet, SimPod, SimRun, is_ready, ready},
 };
 use glidepath::{
     api::analysis::{AnalysisRunStatus, MetricStatus, RunPhase, ShareStatus, Verdict},
-    engine::{GateSeen, PodSeen, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen},
+    engine::{GateSeen, PodSeen, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen, TemplateSeen, TerminationSeen},
 };
 
 impl SimWorld {
@@ -117,5 +117,18 @@ fn revision(id: &str, set: &ReplicaSet, now: Timestamp) -> RevisionSeen {
         metadata: set.metadata.clone(),
         metadata_astray: false,
         other_manager: set.rescaled.then(|| "kubectl".to_owned()),
+        terminations: set.pods.iter().filter(|pod| pod.restarts > 0).map(termination).collect(),
+    }
+}
+
+fn termination(pod: &SimPod) -> TerminationSeen {
+    TerminationSeen {
+        pod: format!("checkout-{}", pod.serial),
+        container: "app".to_owned(),
+        ended: pod.restarts,
+        restarts: pod.restarts,
+        oom_killed: pod.oom_killed,
+        exit_code: if pod.oom_killed { 137 } else { 1 },
+        reason: "Error".to_owned(),
     }
 }

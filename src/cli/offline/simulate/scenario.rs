@@ -108,18 +108,21 @@ fn objects(document: &Document, found: &mut Vec<Finding>) {
 }
 
 fn faults(scenario: &Scenario, found: &mut Vec<Finding>) {
-    use FaultKind::{ControllerRestart, LeaderChange, PodCrash, RouteDrift};
+    use FaultKind::{ControllerRestart, LeaderChange, RouteDrift};
     for (index, fault) in scenario.world.faults.iter().enumerate() {
         let path = format!("world.faults[{index}]");
-        let once = matches!(fault.kind, ControllerRestart | LeaderChange | PodCrash | RouteDrift);
+        let once = fault.kind.hits_pods() || matches!(fault.kind, ControllerRestart | LeaderChange | RouteDrift);
         if fault.duration.get().is_zero() && !once {
             found.push(Finding::error(
                 format!("{path}.for"),
                 format!("is missing; {} has a duration", word(fault.kind)),
             ));
         }
-        if fault.target.is_some() && fault.kind != PodCrash {
-            found.push(Finding::error(format!("{path}.target"), "only podCrash has a target"));
+        if fault.target.is_some() && !fault.kind.hits_pods() {
+            found.push(Finding::error(
+                format!("{path}.target"),
+                "only podCrash, oomKill and containerRestart have a target",
+            ));
         }
     }
 }
