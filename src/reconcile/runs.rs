@@ -94,6 +94,8 @@ pub struct Judged {
     live: Live,
     /// When it was put on record last.
     written: Timestamp,
+    /// Whether it is put on record only when something is decided.
+    rarely: bool,
 }
 
 /// What came of one look at a run.
@@ -112,7 +114,13 @@ impl Judged {
         known.filter(|known| known.status().windows_through >= through).unwrap_or_else(|| Judged {
             live: Live::of(spec, recorded.cloned().unwrap_or_default()),
             written: Timestamp::MIN,
+            rarely: false,
         })
+    }
+
+    /// A run whose numbers between two decisions nobody reads: neither people, nor a process that takes over.
+    pub fn recorded_rarely(self) -> Self {
+        Judged { rarely: true, ..self }
     }
 
     /// As it was judged last.
@@ -133,7 +141,8 @@ impl Judged {
         }
         let before = told(self.status());
         let (wake, now) = judge(&mut self.live, spec, source, clock).await;
-        let write = !is_recorded || before != told(self.status()) || is_old(spec, self.written, now);
+        let old = !self.rarely && is_old(spec, self.written, now);
+        let write = !is_recorded || before != told(self.status()) || old;
         if write {
             self.written = now;
         }

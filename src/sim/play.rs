@@ -87,7 +87,7 @@ pub struct Player {
     current: usize,
     work: Work,
     /// Makes the story's lines; statistics do without.
-    pub tells: bool,
+    tells: bool,
 }
 
 /// A failure ends the play.
@@ -137,6 +137,17 @@ impl Player {
             work: Work::default(),
             tells: true,
         })
+    }
+
+    /// For statistics: without the story's lines, and without records of runs that nothing follows from. They are kept
+    /// where a process may have to take over.
+    #[must_use]
+    pub fn for_statistics(mut self) -> Self {
+        self.tells = false;
+        if self.scenario.world.faults.is_empty() {
+            self.process.record_rarely();
+        }
+        self
     }
 
     /// Makes the first process die at one of its writes.

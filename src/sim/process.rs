@@ -71,6 +71,8 @@ struct Kept {
     deferred: Option<Deferred>,
     /// Runs as they were judged last.
     judged: BTreeMap<String, (Arc<AnalysisRunSpec>, Judged)>,
+    /// Whether runs are put on record only when something is decided.
+    records_rarely: bool,
     /// Broken invariants.
     broken: Vec<String>,
     /// Until when its call in progress is suspended; `Millis::MAX` forever.
@@ -114,6 +116,11 @@ impl Process {
 
     fn cluster(&self) -> MutexGuard<'_, SimCluster> {
         locked(&self.cluster)
+    }
+
+    /// Puts runs on record only when something is decided: for statistics, where no process takes over.
+    pub fn record_rarely(&self) {
+        self.kept().records_rarely = true;
     }
 
     /// What it would see now.
@@ -308,9 +315,14 @@ impl Process {
     fn take_up(&self, name: &str) -> Option<(Arc<AnalysisRunSpec>, Judged, bool)> {
         let cluster = self.cluster();
         let run = cluster.runs.get(name)?;
-        let (known_spec, known) = self.kept().judged.remove(name).unzip();
+        let (rarely, known) = {
+            let mut kept = self.kept();
+            (kept.records_rarely, kept.judged.remove(name))
+        };
+        let (known_spec, known) = known.unzip();
         let spec = known_spec.filter(|spec| **spec == run.spec).unwrap_or_else(|| Arc::new(run.spec.clone()));
         let judged = Judged::newest(known, &spec, run.status.as_ref());
+        let judged = if rarely { judged.recorded_rarely() } else { judged };
         Some((spec, judged, run.status.is_some()))
     }
 

@@ -58,9 +58,7 @@ fn main() {
     let (began, mut hours, mut ticks, mut requests, mut seed) = (now(), 0.0, 0, 0, 0);
     while began.elapsed() < MEASURED {
         seed += 1;
-        let mut player = Player::new(&setting, Some(seed)).unwrap();
-        player.tells = false;
-        let story = player.play();
+        let story = Player::new(&setting, Some(seed)).unwrap().for_statistics().play();
         assert!(story.passed(), "seed {seed}: {:?}", story.failure);
         hours += story.end as f64 / 3_600_000.0;
         ticks += story.ticks;

@@ -65,6 +65,17 @@ fn the_same_seed_is_the_same_story() {
     }
 }
 
+/// Statistics leave out what nothing follows from, and so count the same.
+#[test]
+fn statistics_are_those_of_the_stories() {
+    for loaded in all() {
+        let player = || Player::new(&loaded.setting, None).unwrap();
+        let (story, counted) = (player().play(), player().for_statistics().play());
+        let seen = |story: Trace| (story.releases, story.end, story.versions, story.lost, story.met, story.state);
+        assert_eq!(seen(story), seen(counted), "{}", loaded.name);
+    }
+}
+
 /// Faults come at other moments with each seed, and everything holds all the same.
 #[test]
 fn faults_change_no_end_whatever_the_seed() {

@@ -48,11 +48,10 @@ pub fn stories(
                     if number >= runs {
                         return;
                     }
-                    let Some(mut player) = Player::new(setting, Some(first.wrapping_add(u64::from(number)))) else {
+                    let Some(player) = Player::new(setting, Some(first.wrapping_add(u64::from(number)))) else {
                         return;
                     };
-                    player.tells = false;
-                    let story = play(player);
+                    let story = play(player.for_statistics());
                     // The others would cost as much.
                     if story.failure.as_ref().is_some_and(Failure::is_too_much) {
                         *next.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = runs;
