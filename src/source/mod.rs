@@ -14,6 +14,7 @@ mod new_relic;
 mod number;
 mod oauth2;
 pub mod outbound;
+mod own_headers;
 pub mod prometheus;
 mod secrets;
 pub mod servers;

@@ -506,6 +506,30 @@ async fn the_controllers_own_credentials_are_read_from_files_whenever_they_are_n
     );
 }
 
+#[tokio::test]
+async fn a_named_prometheus_gets_its_tenant_and_the_headers_of_a_file() {
+    let server = answering(vector(json!([{"metric": {}, "value": [1, "1"]}]))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let [headers, token] = ["headers", "token"].map(|name| folder.path().join(name));
+    std::fs::write(&headers, "X-Team: shop\nAuthorization: Basic eDp5\n").unwrap();
+    std::fs::write(&token, "first").unwrap();
+    let mut own = OwnPrometheus { address: server.uri(), ..OwnPrometheus::default() };
+    (own.tenant, own.headers_file) = (Some("team-a".into()), Some(headers.clone()));
+    for (token_file, authorization) in [(None, "Basic eDp5"), (Some(token), "Bearer first")] {
+        own.bearer_token_file = token_file;
+        own.check().await.unwrap();
+        let source = PrometheusSource::new(Outbound::default(), Some(own.clone()), Arc::new(ShopSecrets));
+        assert!(ask_in(&source, "shop", &RunPrometheus::controller(), &[scalar("a")]).await[0].is_ok());
+        let asked = server.received_requests().await.unwrap();
+        for (name, value) in [("x-team", "shop"), ("x-scope-orgid", "team-a"), ("authorization", authorization)] {
+            assert_eq!(asked.last().unwrap().headers.get_all(name).iter().collect::<Vec<_>>(), [value]);
+        }
+    }
+    std::fs::write(&headers, "Cookie hunter2").unwrap();
+    let refused = own.check().await.unwrap_err().to_string();
+    assert!(refused.ends_with("line 1: write NAME: VALUE") && !refused.contains("hunter2"), "{refused}");
+}
+
 /// The first of several series is any one: a threshold on it would judge by chance.
 #[tokio::test]
 async fn several_series_are_no_number() {

@@ -17,6 +17,7 @@ use super::{
     clients::ClientKey,
     credentials::{self, Credentials, Unsent},
     outbound::{Denied, Outbound, Purpose},
+    own_headers::{self, TENANT},
     secrets::trimmed,
     trust,
 };
@@ -33,8 +34,6 @@ use crate::{
 
 /// Where a Rollout names its Prometheus.
 const FIELD: &str = "analysis.prometheus";
-/// The header that names a tenant of Mimir and Cortex.
-const TENANT: &str = "x-scope-orgid";
 /// The largest file with credentials or certificates, in bytes.
 const LARGEST_FILE: u64 = 1 << 20;
 
@@ -51,6 +50,10 @@ pub struct OwnPrometheus {
     pub bearer_token_file: Option<PathBuf>,
     /// The CA certificates (PEM) that its certificate must be signed by.
     pub ca_file: Option<PathBuf>,
+    /// The tenant, for Mimir and Cortex.
+    pub tenant: Option<String>,
+    /// More headers, one a line.
+    pub headers_file: Option<PathBuf>,
     /// Named on the command line of a verb, so that messages may show the address and name the option.
     pub is_typed: bool,
 }
@@ -67,6 +70,12 @@ pub enum OwnError {
     /// A file that cannot be read.
     #[error("cannot read {}: {}", .0.display(), .1)]
     File(PathBuf, &'static str),
+    /// A tenant that cannot be sent.
+    #[error("--prometheus-tenant {0}")]
+    Tenant(&'static str),
+    /// Headers that cannot be sent.
+    #[error("--prometheus-headers-file: {}: {}", .0.display(), .1)]
+    Headers(PathBuf, String),
 }
 
 impl OwnPrometheus {
@@ -89,7 +98,21 @@ impl OwnPrometheus {
         {
             return Err(OwnError::File(path.clone(), "it contains no certificate"));
         }
-        Ok(())
+        self.headers().await.map(drop)
+    }
+
+    /// The headers of a request, without credentials.
+    async fn headers(&self) -> Result<HeaderMap, OwnError> {
+        let mut headers = HeaderMap::new();
+        if let Some(path) = &self.headers_file {
+            let text = file(path).await.map_err(|why| OwnError::File(path.clone(), why))?;
+            let lines = own_headers::of_lines(&String::from_utf8_lossy(&text));
+            headers = lines.map_err(|why| OwnError::Headers(path.clone(), why))?;
+        }
+        if let Some(tenant) = &self.tenant {
+            headers.insert(TENANT, own_headers::tenant(tenant).map_err(OwnError::Tenant)?);
+        }
+        Ok(headers)
     }
 }
 
@@ -236,10 +259,15 @@ impl Servers {
             Some(path) => Some(read(path).await?),
             None => None,
         };
-        let cannot = |why: String| SourceError::new(Fault::Denied, format!("cannot query {}: {why}", named.name));
+        let name = named.name.clone();
+        let cannot = |why: String| SourceError::new(Fault::Denied, format!("cannot query {name}: {why}"));
         let key = ClientKey { purpose: named.purpose, ca, identity: None, instead: None };
         let client = self.access.client(key).map_err(cannot)?;
-        Ok(named.server(client, credentials))
+        let mut headers = own.headers().await.map_err(|error| cannot(error.to_string()))?;
+        if credentials.is_some() {
+            headers.remove(AUTHORIZATION);
+        }
+        Ok(Server { headers, ..named.server(client, credentials) })
     }
 
     async fn of_rollout(&self, mut named: NamedServer, asking: &Asking<'_>) -> Result<Server, SourceError> {

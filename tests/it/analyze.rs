@@ -133,7 +133,7 @@ async fn what_is_missing_is_said() {
         (&["-f", "template.yaml", "--arg", "service=x"], 2, "with --canary and --stable"),
         (&["golden-signal", "--canary", "a", "--stable", "b"], 2, "there are golden-signals"),
         (&[], 2, "name a template with -f FILE, or one that is built in: golden-signals"),
-        (&["golden-signals", "--arg", "x", "--canary", "a", "--stable", "b"], 2, "--arg x: write NAME=VALUE"),
+        (&["golden-signals", "--arg", "x", "--canary", "a", "--stable", "b"], 2, "write NAME=VALUE"),
         (&["golden-signals", "--canary", "a", "--stable", "b", "--replay", "-1h"], 2, "write START..END"),
         (&["golden-signals", "--stable", "b", "--aa", "--since", "10m"], 2, "holds no piece"),
         (&["golden-signals", "--stable", "b", "--aa", "--pack", "envoy"], 1, "counts at the callers"),

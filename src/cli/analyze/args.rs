@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use crate::{
-    api::{HumanDuration, analysis::Pack},
+    api::{
+        HumanDuration,
+        analysis::{Arg, Pack},
+    },
     cli::{
-        args::{pack::packs, prometheus::Credentials},
+        args::{pack::packs, prometheus::Credentials, template_args::template_arg},
         exit::CliError,
     },
     source::PrometheusSource,
@@ -36,8 +39,8 @@ pub struct AnalyzeArgs {
     #[arg(short, long, visible_alias = "filename", value_name = "PATH")]
     pub file: Vec<PathBuf>,
     /// An argument of the templates; can be repeated
-    #[arg(long = "arg", value_name = "NAME=VALUE")]
-    pub args: Vec<String>,
+    #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = template_arg)]
+    pub args: Vec<Arg>,
     /// The workload of the version that is judged
     #[arg(long, value_name = "WORKLOAD")]
     pub canary: Option<String>,

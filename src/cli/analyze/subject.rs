@@ -8,7 +8,7 @@ use super::args::AnalyzeArgs;
 use crate::{
     api::{
         AnalysisRun,
-        analysis::{AnalysisTemplateSpec, Arg, Arms, RunPrometheus},
+        analysis::{AnalysisTemplateSpec, Arms, RunPrometheus},
     },
     cli::{
         args::global::Global,
@@ -56,10 +56,9 @@ pub fn frozen(args: &AnalyzeArgs, templates: Templates, arms: Arms) -> Result<An
     let names: Vec<&str> = templates.iter().map(|(name, _)| name.as_str()).collect();
     let metadata =
         ObjectMeta { name: Some(names.join("-")), namespace: Some(arms.namespace.clone()), ..ObjectMeta::default() };
-    let given = arguments(&args.args)?;
     let wanted = Wanted {
         templates,
-        args: &given,
+        args: &args.args,
         pack: args.pack,
         arms,
         prometheus: Some(RunPrometheus::controller()),
@@ -109,12 +108,4 @@ fn in_files(args: &AnalyzeArgs) -> Result<BTreeMap<String, AnalysisTemplateSpec>
         true => Err(CliError::Failed("there is no AnalysisTemplate in the files".into())),
         false => Ok(found),
     }
-}
-
-fn arguments(texts: &[String]) -> Result<Vec<Arg>, CliError> {
-    let read = |text: &String| match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok(Arg { name: name.to_owned(), value: Some(value.to_owned()) }),
-        _ => Err(CliError::Usage(format!("--arg {text}: write NAME=VALUE"))),
-    };
-    texts.iter().map(read).collect()
 }

@@ -9,3 +9,4 @@ pub mod local;
 pub mod names;
 pub(super) mod pack;
 pub(super) mod prometheus;
+pub(super) mod template_args;

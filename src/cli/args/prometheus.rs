@@ -38,6 +38,12 @@ pub struct Credentials {
     /// A file with the CA certificates to verify --prometheus; default: the system's
     #[arg(long, env = "GLIDEPATH_PROMETHEUS_CA_FILE", value_name = "FILE")]
     prometheus_ca_file: Option<PathBuf>,
+    /// The tenant at --prometheus (X-Scope-OrgID), for Mimir and Cortex
+    #[arg(long, env = "GLIDEPATH_PROMETHEUS_TENANT", value_name = "NAME")]
+    prometheus_tenant: Option<String>,
+    /// A file with more headers for --prometheus, `NAME: VALUE` on each line
+    #[arg(long, env = "GLIDEPATH_PROMETHEUS_HEADERS_FILE", value_name = "FILE")]
+    prometheus_headers_file: Option<PathBuf>,
 }
 
 impl Credentials {
@@ -49,6 +55,8 @@ impl Credentials {
             password_file: self.prometheus_password_file,
             bearer_token_file: self.prometheus_bearer_token_file,
             ca_file: self.prometheus_ca_file,
+            tenant: self.prometheus_tenant,
+            headers_file: self.prometheus_headers_file,
             is_typed: false,
         }
     }

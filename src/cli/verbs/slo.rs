@@ -5,7 +5,6 @@ use self::{
     subject::{Subject, subject},
 };
 use crate::{
-    api::analysis::RunPrometheus,
     cli::{
         args::global::{Global, OutputFormat},
         connect::now,
@@ -20,11 +19,12 @@ use crate::{
         Answer, Query,
         slo::{self, REPORTED},
     },
-    ports::source::{Asking, Source, SourceError},
+    ports::source::{Fault, Source, SourceError},
 };
 
 mod args;
 mod report;
+mod seen;
 mod subject;
 
 pub use args::Args;
@@ -42,40 +42,37 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     match report.is_within() {
         Some(true) => Ok(Exit::Done),
         Some(false) => Ok(Exit::RolledBack),
-        None => Err(CliError::Failed(format!("{} had no requests in {}", report.name(), report.period()))),
+        None => Err(CliError::Failed(report.nothing())),
     }
 }
 
-/// Asks for all windows at once. A window that cannot be answered is a note, and the whole period an error.
+/// Asks for all windows at once. An error of any is one of the report.
 async fn counted(subject: Subject, source: &dyn Source) -> Result<Report, CliError> {
-    let seconds: Vec<u64> = REPORTED.into_iter().chain([subject.slo.period_seconds]).collect();
-    let end = now().as_second();
-    let ask = |seconds: &u64| Query::Increments(subject.question(end, *seconds));
-    let mut queries: Vec<Query> = seconds.iter().map(ask).collect();
-    // An hour at the beginning of the period: without series there Prometheus may not keep as much.
-    let begin = end.saturating_sub_unsigned(subject.slo.period_seconds) + 3_600;
-    queries.push(Query::Increments(subject.question(begin, 3_600)));
-    let prometheus = RunPrometheus::controller();
-    let asking = Asking { namespace: &subject.namespace, prometheus: &prometheus };
-    let mut answers = source.answer(&asking, &queries).await;
-    let oldest = answers.pop();
+    let (end, period) = (now().as_second(), subject.slo.period_seconds);
+    let mut queries: Vec<Query> =
+        REPORTED.iter().map(|seconds| Query::Increments(subject.question(end, *seconds))).collect();
+    // The longest of these has shorter pieces than the rest of the period, and so more of a young service.
+    let longest = REPORTED.iter().copied().max().unwrap_or_default();
+    let rest_ends = end.saturating_sub_unsigned(longest);
+    queries.push(Query::Increments(subject.question(rest_ends, period.saturating_sub(longest))));
+    let mut answers = subject.ask(source, &queries).await.into_iter();
     let mut report = Report::new(subject);
-    for (seconds, answer) in seconds.into_iter().zip(answers) {
+    for (seconds, answer) in REPORTED.into_iter().zip(answers.by_ref()) {
         report.add(window(seconds, answer)?);
     }
-    if matches!(oldest, Some(Ok(Answer::Events { counts: None, .. }))) {
-        report.notes.push(format!(
-            "no series at the beginning of the period: the service may be younger than {}, or Prometheus keeps less",
-            report.period()
-        ));
-    }
+    report.add_rest(window(period, answers.next().unwrap_or_else(unanswered))?);
+    report.seen = seen::of(&report.subject, source, end).await;
     Ok(report)
+}
+
+fn unanswered() -> Result<Answer, SourceError> {
+    Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()))
 }
 
 fn window(seconds: u64, answer: Result<Answer, SourceError>) -> Result<Window, CliError> {
     match answer {
         Ok(Answer::Events { counts, notes }) => {
-            Ok(Window { seconds, events: counts.unwrap_or_default().into(), notes })
+            Ok(Window { seconds, has_series: counts.is_some(), events: counts.unwrap_or_default().into(), notes })
         }
         Ok(_) => Err(CliError::Failed("got other numbers than counts".to_owned())),
         Err(error) => Err(CliError::Failed(format!("cannot count the last {}: {error}", slo::span(seconds)))),

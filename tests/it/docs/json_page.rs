@@ -56,6 +56,7 @@ What `glidepath slo` counted.
 | --- | --- |
 | `name`, `namespace` | the Rollout, or the template's name |
 | `objective`, `periodSeconds` | the share of good events that is wanted, in percent, and over how long |
+| `seenSeconds` | how much of the period the counters have series of: less than the period for a younger service, or where Prometheus keeps less |
 | `availability`, `within` | the share of good events in the period, in percent, and whether it meets the objective; null without requests |
 | `budgetLeft`, `exhaustedInSeconds` | the part of the error budget that is left, in percent (below 0 when it is overspent), and when it is spent at the burn rate of the last hour; null at a burn of 1 or less |
 | `burning` | the alerts that are on: `fast` (5m and 1h), `slow` (30m and 6h) |

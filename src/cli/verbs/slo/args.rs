@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use crate::{
     api::{
-        analysis::Pack,
+        analysis::{Arg, Pack},
         common::{HumanDuration, Percent},
     },
-    cli::args::{pack::packs, prometheus::Credentials},
+    cli::args::{pack::packs, prometheus::Credentials, template_args::template_arg},
 };
 
 /// Check a service level objective: availability, error budget and burn rates
@@ -34,8 +34,8 @@ pub struct Args {
     #[arg(short, long, visible_alias = "filename", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// The value of an argument of that template, like app=checkout; can be repeated
-    #[arg(long = "arg", value_name = "NAME=VALUE", requires = "file")]
-    pub args: Vec<String>,
+    #[arg(long = "arg", value_name = "NAME=VALUE", requires = "file", value_parser = template_arg)]
+    pub args: Vec<Arg>,
     /// The share of events that has to be good, like 99.9%
     #[arg(long, value_name = "PERCENT")]
     pub objective: Option<Percent>,

@@ -12,7 +12,7 @@ use crate::{
     },
     evidence::{
         grouped,
-        slo::{ALERTS, Events, FAST, SLOW, availability, budget, burn, is_on, sli, span, within_slo},
+        slo::{ALERTS, Counted, Events, FAST, SLOW, availability, budget, burn, is_on, sli, span, within_slo},
     },
 };
 
@@ -21,6 +21,8 @@ use crate::{
 pub struct Window {
     /// Its length.
     pub seconds: u64,
+    /// Whether the counters have series in it.
+    pub has_series: bool,
     /// Its events.
     pub events: Events,
     /// Notes of the source.
@@ -30,8 +32,12 @@ pub struct Window {
 /// A service and its objective, with what was counted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    subject: Subject,
+    /// What it is about.
+    pub subject: Subject,
     windows: Vec<(u64, Events)>,
+    has_series: bool,
+    /// How much of the period has series, if not all of it.
+    pub seen: Option<u64>,
     /// Notes for users.
     pub notes: Vec<String>,
 }
@@ -39,23 +45,60 @@ pub struct Report {
 impl Report {
     /// Nothing counted yet.
     pub fn new(subject: Subject) -> Self {
-        Report { subject, windows: Vec::new(), notes: Vec::new() }
+        Report { subject, windows: Vec::new(), has_series: false, seen: None, notes: Vec::new() }
     }
 
-    /// Adds a window.
+    /// Adds a window, the shortest first. A longer one has at least the events of a shorter one: its pieces are longer, and
+    /// pods that are younger than a piece have none in it.
     pub fn add(&mut self, window: Window) {
-        self.windows.push((window.seconds, window.events));
+        let shorter = self.windows.last().map(|(_, events)| *events).unwrap_or_default();
+        let events = if window.events.total < shorter.total { shorter } else { window.events };
+        self.windows.push((window.seconds, events));
+        self.has_series |= window.has_series;
         self.notes.extend(window.notes);
     }
 
-    /// The service.
-    pub fn name(&self) -> &str {
-        &self.subject.name
+    /// Adds the period: what was counted of it before the longest window, and that window.
+    pub fn add_rest(&mut self, rest: Window) {
+        let longest = self.windows.last().map(|(_, events)| *events).unwrap_or_default();
+        self.add(Window { events: rest.events.plus(longest), ..rest });
+    }
+
+    /// Why nothing can be said.
+    pub fn nothing(&self) -> String {
+        let Subject { name, namespace, .. } = &self.subject;
+        match (&self.subject.counted, self.has_series) {
+            (_, true) => format!("{name} had no requests in {}", self.covered()),
+            (Counted::Service { .. }, false) => format!(
+                "no series of {name} in namespace {namespace} within {}: check its name, --namespace and --pack; a new pod \
+                 counts from its second scrape on",
+                self.period()
+            ),
+            (Counted::Selected, false) => format!("the counters of {name} select no series within {}", self.period()),
+        }
     }
 
     /// The period: `30d`.
-    pub fn period(&self) -> String {
+    fn period(&self) -> String {
         span(self.subject.slo.period_seconds)
+    }
+
+    /// What of the period was seen: `30d`, `2h of 30d`.
+    fn covered(&self) -> String {
+        match self.seen {
+            Some(0) => format!("less than 2m of {}", self.period()),
+            Some(seconds) => format!("{} of {}", span(seconds), self.period()),
+            None => self.period(),
+        }
+    }
+
+    /// The notes of the source, and how much of the period was seen.
+    fn notes(&self) -> Vec<String> {
+        let seen = self.seen.map(|_| {
+            let covered = self.covered();
+            format!("{covered} seen: the service is younger, or Prometheus keeps less; all figures are of that time")
+        });
+        self.notes.iter().cloned().chain(seen).collect()
     }
 
     fn events(&self, seconds: u64) -> Events {
@@ -110,13 +153,14 @@ impl Report {
             "namespace": self.subject.namespace,
             "objective": percent(slo.objective),
             "periodSeconds": slo.period_seconds,
+            "seenSeconds": self.seen.unwrap_or(slo.period_seconds),
             "availability": sli(self.whole()).map(percent),
             "within": self.is_within(),
             "budgetLeft": self.budget_left().map(percent),
             "exhaustedInSeconds": self.exhausted_in(),
             "burning": self.burning(),
             "windows": self.windows.iter().map(window).collect::<Vec<_>>(),
-            "notes": self.notes,
+            "notes": self.notes(),
         })
     }
 
@@ -130,7 +174,7 @@ impl Report {
             let line = format!("the {name} burn alert is on: both of its windows are above their limit");
             out += &format!("\n{}\n", paint.text(Tone::Bad, &line));
         }
-        out + &self.notes.iter().map(|note| format!("\nnote: {note}\n")).collect::<String>()
+        out + &self.notes().iter().map(|note| format!("\nnote: {note}\n")).collect::<String>()
     }
 
     fn head(&self, paint: Paint) -> String {
@@ -140,7 +184,7 @@ impl Report {
             Some(false) => (Tone::Bad, "missed"),
             None => (Tone::Dim, "no requests"),
         };
-        let share = availability(self.whole()).map(|share| format!("{share} over {}", self.period()));
+        let share = availability(self.whole()).map(|share| format!("{share} over {}", self.covered()));
         let left = self.budget_left().map(budget);
         let exhausted = self.exhausted_in().filter(|seconds| *seconds > 0);
         let exhausted = exhausted.map(|seconds| format!("exhausted in {} at the last hour's burn", span(seconds)));

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::args::Args;
 use crate::{
     api::{
         Rollout,
-        analysis::{AnalysisTemplateSpec, Arg, Builtin, BurnRateMetric, Counter, Pack},
+        analysis::{AnalysisTemplateSpec, Arg, Builtin, BurnRateMetric, Counter, Pack, RunPrometheus},
         common::Percent,
     },
     cli::{
@@ -19,11 +21,12 @@ use crate::{
         },
     },
     evidence::{
-        IncrementsQuery,
+        Answer, IncrementsQuery, Query,
         defaults::{BURN_RATE_PERIOD, Defaults},
         resolve::filled,
         slo::{Counted, Slo, question},
     },
+    ports::source::{Asking, Source, SourceError},
     source::DIALECT,
 };
 
@@ -50,6 +53,18 @@ impl Subject {
     /// How many events were bad in the window of so many seconds that ends then.
     pub fn question(&self, end: i64, seconds: u64) -> IncrementsQuery {
         question(&self.counted, [&self.counters.0, &self.counters.1], self.pack, end, seconds)
+    }
+
+    /// What there is at one time: series count from their first sample on.
+    pub fn moment(&self, at: i64) -> IncrementsQuery {
+        let end = Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH);
+        IncrementsQuery { end, piece_seconds: None, whole_pods: true, ..self.question(at, 60) }
+    }
+
+    /// Asks the Prometheus that was named.
+    pub async fn ask(&self, source: &dyn Source, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
+        let prometheus = RunPrometheus::controller();
+        source.answer(&Asking { namespace: &self.namespace, prometheus: &prometheus }, queries).await
     }
 }
 
@@ -119,7 +134,7 @@ fn in_template(spec: &AnalysisTemplateSpec) -> Result<BurnRateMetric, CliError> 
 }
 
 /// The first template in a file, with its arguments filled in.
-fn template(file: &Path, args: &[String]) -> Result<(String, AnalysisTemplateSpec), CliError> {
+fn template(file: &Path, args: &[Arg]) -> Result<(String, AnalysisTemplateSpec), CliError> {
     let (mut files, mut report) = (Files::default(), Report::default());
     let read = files.one(file)?;
     let documents = files.readable(&read, &mut report);
@@ -132,19 +147,11 @@ fn template(file: &Path, args: &[String]) -> Result<(String, AnalysisTemplateSpe
         return Err(CliError::Failed(format!("there is no AnalysisTemplate in {}", read.name)));
     };
     let (name, spec) = found.map_err(|error| broken(&error))?;
-    let filled = filled(&name, &spec, &values(args)?, DIALECT);
+    let filled = filled(&name, &spec, args, DIALECT);
     let wrong = |errors: Vec<crate::evidence::resolve::ResolveError>| {
         CliError::Failed(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     };
     Ok((name, filled.map_err(wrong)?))
-}
-
-fn values(args: &[String]) -> Result<Vec<Arg>, CliError> {
-    let value = |text: &String| match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok(Arg { name: name.to_owned(), value: Some(value.to_owned()) }),
-        _ => Err(CliError::Usage(format!("--arg {text} is not NAME=VALUE"))),
-    };
-    args.iter().map(value).collect()
 }
 
 /// Without a service nothing but the user's own counters says what is counted.
