@@ -28,5 +28,5 @@ pub use plan::{Answered, Planned, RunPlan};
 pub use query::{
     Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, PodValue, PodsQuery, Query, Scope, SpreadQuery,
 };
-pub use resolve::{compares, resolve};
+pub use resolve::{Workloads, needs_prometheus, resolve, workloads};
 pub use soonest::{Soonest, soonest};

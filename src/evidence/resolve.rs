@@ -15,6 +15,7 @@ use super::{
     defaults::{Defaults, Frozen},
     dialect::Dialect,
     judges::{Judge, frozen, judge_of},
+    query::Scope,
 };
 
 mod error;
@@ -136,11 +137,33 @@ pub fn check(name: &str, template: &AnalysisTemplateSpec, dialect: &dyn Dialect)
     errors
 }
 
-/// Whether a metric of a template compares two versions, so that a run of it needs both arms.
-pub fn compares(template: &AnalysisTemplateSpec) -> bool {
+/// Which workloads a run of a template has to name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Workloads {
+    /// None.
+    #[default]
+    None,
+    /// One of a service, all of which is counted.
+    Service,
+    /// The two that are compared.
+    Both,
+}
+
+/// What the metrics of a template count.
+pub fn workloads(template: &AnalysisTemplateSpec) -> Workloads {
     let (spec, frozen) = (AnalysisRunSpec::default(), Frozen::of(&Settings::default(), 1.0));
-    let compares = |judge: &dyn Judge| judge.compares_pods() || judge.window(&spec, &frozen, 0).is_some();
-    template.metrics.iter().filter_map(judge_of).any(compares)
+    let of = |judge: &dyn Judge| match judge.window(&spec, &frozen, 0) {
+        _ if judge.compares_pods() => Workloads::Both,
+        Some(query) if query.scope == Scope::Arms => Workloads::Both,
+        Some(_) => Workloads::Service,
+        None => Workloads::None,
+    };
+    template.metrics.iter().filter_map(judge_of).map(of).max().unwrap_or_default()
+}
+
+/// Whether a metric of a template has its numbers from Prometheus.
+pub fn needs_prometheus(template: &AnalysisTemplateSpec) -> bool {
+    !template.metrics.iter().all(is_external)
 }
 
 /// A template with its arguments put in, whose questions can be asked in this dialect.

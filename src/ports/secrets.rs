@@ -21,6 +21,17 @@ pub enum SecretError {
     /// The API server did not answer, or not so that it could be read.
     #[error("Secret {0} cannot be read from the API server")]
     Unavailable(String),
+    /// There is no cluster, and it is not given in its place.
+    #[error("Secret {0} is not given: name the folder with its keys as files, FOLDER/{0}/KEY, with --secrets FOLDER")]
+    NotGiven(String),
+    /// It is not in the folder that is given.
+    #[error("Secret {name} cannot be read: {folder} is no folder with its keys as files of at most 1 MiB")]
+    NoFolder {
+        /// Its name.
+        name: String,
+        /// The folder.
+        folder: String,
+    },
 }
 
 /// Reads Secrets.

@@ -111,8 +111,8 @@ impl PrometheusSource {
     }
 
     /// A source for a single run: a window waits for no others.
-    pub fn for_one(outbound: Outbound, own: OwnPrometheus, secrets: Arc<dyn Secrets>) -> Self {
-        Self::with_times(outbound, Some(own), secrets, Times { gather: Duration::ZERO, ..TIMES })
+    pub fn for_one(outbound: Outbound, own: Option<OwnPrometheus>, secrets: Arc<dyn Secrets>) -> Self {
+        Self::with_times(outbound, own, secrets, Times { gather: Duration::ZERO, ..TIMES })
     }
 
     fn with_times(outbound: Outbound, own: Option<OwnPrometheus>, secrets: Arc<dyn Secrets>, times: Times) -> Self {

@@ -34,6 +34,12 @@ impl Sources {
         Sources { prometheus: PrometheusSource::new(outbound, own, secrets), http }
     }
 
+    /// The same for a single run, which waits for no others.
+    pub fn for_one(outbound: Outbound, own: Option<OwnPrometheus>, secrets: Arc<dyn Secrets>) -> Self {
+        let http = Http::new(outbound.clone(), Arc::clone(&secrets));
+        Sources { prometheus: PrometheusSource::for_one(outbound, own, secrets), http }
+    }
+
     async fn external(&self, namespace: &str, query: &ExternalQuery, at: Timestamp) -> Result<Answer, SourceError> {
         match query {
             ExternalQuery::Web(query) => web::ask(&self.http, namespace, query).await,

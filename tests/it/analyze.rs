@@ -145,3 +145,92 @@ async fn what_is_missing_is_said() {
     }
     assert!(server.received_requests().await.unwrap().is_empty(), "nothing was asked");
 }
+
+const BURN: &str = "apiVersion: glidepath.dev/v1alpha1
+kind: AnalysisTemplate
+metadata: {name: availability}
+spec:
+  metrics: [{name: availability, burnRate: {objective: 99.9%, scope: service}}]
+";
+
+/// A template of its own in a folder with a Secret.
+async fn judged(template: &str, words: &[&str]) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("own.yaml"), template).unwrap();
+    std::fs::create_dir_all(folder.path().join("secrets/keys")).unwrap();
+    for (key, value) in [("api-key", "hunter2-api"), ("app-key", "hunter2-app")] {
+        std::fs::write(folder.path().join("secrets/keys").join(key), format!("{value}\n")).unwrap();
+    }
+    let mut command = Command::cargo_bin("glidepath").unwrap();
+    command.current_dir(folder.path()).args(["analyze", "-f", "own.yaml", "-n", "shop"]).args(words);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(!text.contains("hunter2"), "{text}");
+    (output.status.code().unwrap(), text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_burn_of_a_service_is_counted_by_one_workload() {
+    let server = MockServer::start().await;
+    let result = json!([{"metric": {"arm": "shop/web"}, "value": [0, "1000"]}]);
+    let none = json!([{"metric": {"arm": "shop/web"}, "value": [0, "0"]}]);
+    let respond = move |request: &Request| {
+        let is_bad = String::from_utf8_lossy(&request.body).contains("code");
+        let result = if is_bad { &none } else { &result };
+        ResponseTemplate::new(200)
+            .set_body_json(json!({"status": "success", "data": {"resultType": "vector", "result": result}}))
+    };
+    Mock::given(path("/api/v1/query")).respond_with(respond).mount(&server).await;
+    let uri = server.uri();
+    let (code, said) = judged(BURN, &["--prometheus", &uri, "--replay=-1h.."]).await;
+    assert!(code == 2 && said.contains("a whole service; name a workload of it with --stable"), "{code}: {said}");
+    let words = ["--prometheus", &uri, "--replay=-1h..", "--stable", "web-5d8f7c6b9"];
+    let (code, said) = judged(BURN, &words).await;
+    assert!(code == 0 && said.contains("service 100 % over 30d") && !said.contains("compares"), "{code}: {said}");
+    let asked = server.received_requests().await.unwrap();
+    let asked: Vec<String> = asked.iter().map(|request| String::from_utf8(request.body.clone()).unwrap()).collect();
+    assert!(asked.iter().all(|body| body.contains("web-%5Ba-z0-9%5D%7B8%2C10%7D")), "{:?}", asked.first());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_sources_are_asked_with_secrets_of_a_folder() {
+    let server = MockServer::start().await;
+    let points = json!([[1_700_000_060_000.0, 4.5]]);
+    let series = json!([{"metric": "errors", "scope": "a:b", "pointlist": points}]);
+    let answer = ResponseTemplate::new(200).set_body_json(json!({"status": "ok", "series": series, "error": ""}));
+    Mock::given(path("/api/v1/query")).respond_with(answer).mount(&server).await;
+    let threshold = |source: &str| {
+        format!(
+            "{}  metrics: [{{name: q, threshold: {{{source}, success: result < 5, count: 1, interval: 1m}}}}]\n",
+            BURN.split_once("  metrics").unwrap().0
+        )
+    };
+    let uri = server.uri();
+    let datadog =
+        threshold(&format!("datadog: {{address: '{uri}', query: 'sum:errors{{a:b}}', secretRef: {{name: keys}}}}"));
+    let replay = ["--replay=-10m..", "--allow-hosts", "127.0.0.1"];
+    let (code, said) = judged(&datadog, &replay).await;
+    assert!(
+        code == 2 && said.contains("Secret keys is not given") && said.contains("--secrets FOLDER"),
+        "{code}: {said}"
+    );
+    let other = datadog.replace("name: keys", "name: other");
+    let (code, said) = judged(&other, &[&replay[..], &["--secrets", "secrets"]].concat()).await;
+    assert!(code == 2 && said.contains("Secret other cannot be read"), "{code}: {said}");
+    let web = threshold("web: {url: 'https://example.com/x', jsonPath: $.a}");
+    let (code, said) = judged(&web, &replay).await;
+    assert!(
+        code == 2 && said.contains("queries a web endpoint, which answers for the present alone"),
+        "{code}: {said}"
+    );
+    assert!(server.received_requests().await.unwrap().is_empty(), "nothing was asked");
+    let (code, said) = judged(&datadog, &[&replay[..], &["--secrets", "secrets"]].concat()).await;
+    assert!(code == 0 && said.contains("Pass after"), "{code}: {said}");
+    let asked = server.received_requests().await.unwrap();
+    assert_eq!(asked[0].headers["dd-api-key"], "hunter2-api");
+    let (code, said) = judged(&datadog, &["--replay=-10m..", "--secrets", "secrets"]).await;
+    assert!(
+        code == 14 && said.contains("--allow-hosts"),
+        "a local address is not asked unless it is listed: {code}: {said}"
+    );
+}

@@ -34,3 +34,23 @@ pub enum ExternalQuery {
     /// InfluxDB.
     Influxdb(Box<InfluxdbQuery>),
 }
+
+impl ExternalQuery {
+    /// What is queried, in messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ExternalQuery::Web(_) => "a web endpoint",
+            ExternalQuery::Datadog(_) => "Datadog",
+            ExternalQuery::NewRelic(_) => "New Relic",
+            ExternalQuery::CloudWatch(_) => "CloudWatch",
+            ExternalQuery::Graphite(_) => "Graphite",
+            ExternalQuery::Influxdb(_) => "InfluxDB",
+        }
+    }
+
+    /// Whether it is asked for the time of the measurement, so that a past one can be judged. The others answer for the
+    /// present, whatever time is meant.
+    pub fn knows_the_past(&self) -> bool {
+        matches!(self, ExternalQuery::Datadog(_) | ExternalQuery::CloudWatch(_) | ExternalQuery::Graphite(_))
+    }
+}

@@ -1,17 +1,18 @@
 //! The arguments of `glidepath analyze`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     api::{
         HumanDuration,
-        analysis::{Arg, Pack},
+        analysis::{AnalysisTemplateSpec, Arg, Pack},
     },
     cli::{
-        args::{pack::packs, prometheus::Credentials, template_args::template_arg},
+        args::{pack::packs, prometheus::Credentials, secrets::SecretFolder, template_args::template_arg},
         exit::CliError,
     },
-    source::PrometheusSource,
+    evidence::needs_prometheus,
+    source::{Outbound, Sources},
 };
 
 /// Judge a template by any Prometheus, without a cluster
@@ -27,7 +28,8 @@ use crate::{
       -n shop --prometheus http://localhost:9090
 
 The last asks how often it would have aborted a version that was fine.
---canary and --stable are workloads (ReplicaSets), as the metrics call them; a template of thresholds needs none.
+--canary and --stable are workloads (ReplicaSets), as the metrics call them; a template of thresholds needs none, and one
+of a service's burn rate --stable alone.
 
 Exit codes: 0 Pass, 10 Fail, 11 no verdict within --for, 14 no data or inconclusive, 1 an error, 2 usage error,
 130 interrupted")]
@@ -71,18 +73,35 @@ pub struct AnalyzeArgs {
     /// With --aa: how long each analysis lasts; default 1h
     #[arg(long, value_name = "DURATION", requires = "aa")]
     pub each: Option<HumanDuration>,
-    /// The Prometheus to query
+    /// The Prometheus to query; metrics of other sources need none
     #[arg(long, env = "GLIDEPATH_PROMETHEUS", value_name = "URL")]
     pub prometheus: Option<String>,
     /// How to authenticate there
     #[command(flatten)]
     pub credentials: Credentials,
+    /// How to authenticate to other sources
+    #[command(flatten)]
+    pub secrets: SecretFolder,
+    /// Comma-separated hosts that metrics of other sources may use, including internal ones, as the controller's option
+    #[arg(long, env = "GLIDEPATH_ALLOW_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    pub allow_hosts: Vec<String>,
 }
 
 impl AnalyzeArgs {
-    /// Where the numbers come from.
-    pub async fn source(&self) -> Result<PrometheusSource, CliError> {
-        let missing = || CliError::Usage("name the Prometheus to query with --prometheus URL".into());
-        self.credentials.source(self.prometheus.clone().ok_or_else(missing)?).await
+    /// Where the numbers of these templates come from.
+    pub async fn source(&self, templates: &[(String, AnalysisTemplateSpec)]) -> Result<Sources, CliError> {
+        let own = match &self.prometheus {
+            Some(address) => Some(self.credentials.typed(address.clone()).await?),
+            None if templates.iter().any(|(_, spec)| needs_prometheus(spec)) => {
+                return Err(CliError::Usage("name the Prometheus to query with --prometheus URL".into()));
+            }
+            None => None,
+        };
+        for (name, spec) in templates {
+            let missing = |error| CliError::Usage(format!("template {name}: {error}"));
+            self.secrets.has_all(spec).await.map_err(missing)?;
+        }
+        let outbound = Outbound::new(self.allow_hosts.clone());
+        Ok(Sources::for_one(outbound, own, Arc::new(self.secrets.clone())))
     }
 }

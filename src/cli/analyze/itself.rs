@@ -4,7 +4,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{args::AnalyzeArgs, judging, period::Period, subject};
+use super::{
+    args::AnalyzeArgs,
+    judging,
+    period::Period,
+    subject::{self, Templates},
+};
 use crate::{
     api::{
         HumanDuration,
@@ -58,7 +63,13 @@ impl Counts {
 }
 
 /// Judges every piece and prints how they ended. A false Fail is the exit code of a Fail.
-pub async fn run(args: &AnalyzeArgs, global: &Global, source: &dyn Source, now: Timestamp) -> Result<Exit, CliError> {
+pub async fn run(
+    args: &AnalyzeArgs,
+    global: &Global,
+    templates: &Templates,
+    source: &dyn Source,
+    now: Timestamp,
+) -> Result<Exit, CliError> {
     let (since, each) = (args.since.unwrap_or(SINCE), args.each.unwrap_or(EACH));
     let period = Period { start: now.checked_sub(since.signed()).unwrap_or(Timestamp::MIN), end: now };
     let pieces: Vec<Period> = period.pieces(each.signed().max(SignedDuration::from_mins(1))).collect();
@@ -70,7 +81,7 @@ pub async fn run(args: &AnalyzeArgs, global: &Global, source: &dyn Source, now: 
     let progress = Progress::begins();
     let (mut counts, mut why) = (Counts::default(), None);
     for (index, piece) in (0_usize..).zip(&pieces) {
-        let run = subject::frozen(args, subject::named(args)?, halves(args, global, index))?;
+        let run = subject::frozen(args, templates.clone(), halves(args, global, index))?;
         progress.next(format!("seconds replayed, part {} of {}", index + 1, pieces.len()), seconds(*piece));
         let judged = judging::through(source, run, *piece, &progress).await;
         let status = judged.run.status.unwrap_or_default();

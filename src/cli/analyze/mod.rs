@@ -31,11 +31,15 @@ use crate::{
 pub async fn run(args: AnalyzeArgs, global: &Global) -> Result<Exit, CliError> {
     let at = now();
     let period = args.replay.as_deref().map(|text| Period::read(text, at)).transpose()?;
-    let source = args.source().await?;
-    if args.aa {
-        return itself::run(&args, global, &source, at).await;
+    let templates = subject::named(&args)?;
+    if period.is_some() || args.aa {
+        subject::have_a_past(&templates)?;
     }
-    let run = subject::of(&args, global)?;
+    let source = args.source(&templates).await?;
+    if args.aa {
+        return itself::run(&args, global, &templates, &source, at).await;
+    }
+    let run = subject::of(&args, global, templates)?;
     let judged = match period {
         Some(period) => judging::replayed(&source, run, period).await?,
         None => live(&args, global, &source, run).await?,

@@ -8,7 +8,7 @@ use super::args::AnalyzeArgs;
 use crate::{
     api::{
         AnalysisRun,
-        analysis::{AnalysisTemplateSpec, Arms, RunPrometheus},
+        analysis::{AnalysisTemplateSpec, Arms, RunPrometheus, ThresholdMetric},
     },
     cli::{
         args::global::Global,
@@ -16,29 +16,55 @@ use crate::{
         offline::{lint::files::Files, objects::template, refusal::Refusal},
     },
     evidence::{
-        BUILTIN_NAMES, builtin, compares,
+        BUILTIN_NAMES, Workloads, builtin,
         resolve::{Wanted, resolve},
+        workloads,
     },
     source::DIALECT,
 };
 
 const CANNOT: &str = "cannot analyze with these errors";
 
-type Templates = Vec<(String, AnalysisTemplateSpec)>;
+/// Templates by name.
+pub type Templates = Vec<(String, AnalysisTemplateSpec)>;
 
 /// The run, not begun.
-pub fn of(args: &AnalyzeArgs, global: &Global) -> Result<AnalysisRun, CliError> {
-    let templates = named(args)?;
-    if templates.iter().any(|(_, spec)| compares(spec)) && (args.canary.is_none() || args.stable.is_none()) {
-        let words = "a metric compares two versions; name their workloads with --canary and --stable";
-        return Err(CliError::Usage(words.into()));
-    }
-    let arms = Arms {
-        canary: args.canary.clone().unwrap_or_default(),
-        stable: args.stable.clone().unwrap_or_default(),
-        ..arms(args, global)
+pub fn of(args: &AnalyzeArgs, global: &Global, templates: Templates) -> Result<AnalysisRun, CliError> {
+    let needed = templates.iter().map(|(_, spec)| workloads(spec)).max().unwrap_or_default();
+    let (canary, stable) = match (needed, args.canary.clone(), args.stable.clone()) {
+        (Workloads::Both, None, _) | (Workloads::Both, _, None) => {
+            let words = "a metric compares two versions; name their workloads with --canary and --stable";
+            return Err(CliError::Usage(words.into()));
+        }
+        (Workloads::Service, None, None) => {
+            let words = "a metric counts a whole service; name a workload of it with --stable";
+            return Err(CliError::Usage(words.into()));
+        }
+        // The service of both is one.
+        (Workloads::Service, canary, stable) => (canary.clone().or(stable.clone()), stable.or(canary)),
+        (_, canary, stable) => (canary, stable),
     };
-    frozen(args, templates, arms)
+    let mut arms = arms(args, global);
+    if needed == Workloads::Service {
+        arms.canary_service = arms.canary_service.or_else(|| arms.stable_service.clone());
+    }
+    frozen(args, templates, Arms { canary: canary.unwrap_or_default(), stable: stable.unwrap_or_default(), ..arms })
+}
+
+/// Whether the sources can be asked for a time of the past; some answer for the present alone.
+pub fn have_a_past(templates: &Templates) -> Result<(), CliError> {
+    let metrics = templates.iter().flat_map(|(name, spec)| spec.metrics.iter().map(move |metric| (name, metric)));
+    for (name, metric) in metrics {
+        let external = metric.threshold.as_ref().and_then(ThresholdMetric::external);
+        if let Some(query) = external.filter(|query| !query.knows_the_past()) {
+            let (source, metric) = (query.name(), &metric.name);
+            return Err(CliError::Usage(format!(
+                "metric {metric} of template {name} queries {source}, which answers for the present alone: --replay and \
+                 --aa need the past"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The namespace and the Services.

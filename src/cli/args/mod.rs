@@ -9,4 +9,5 @@ pub mod local;
 pub mod names;
 pub(super) mod pack;
 pub(super) mod prometheus;
+pub(super) mod secrets;
 pub(super) mod template_args;

@@ -61,11 +61,17 @@ impl Credentials {
         }
     }
 
-    /// The Prometheus at the address that was typed, asked for a single run.
-    pub async fn source(&self, address: String) -> Result<PrometheusSource, CliError> {
+    /// The Prometheus at the address that was typed.
+    pub async fn typed(&self, address: String) -> Result<OwnPrometheus, CliError> {
         let own = OwnPrometheus { is_typed: true, ..self.clone().at(address) };
         own.check().await.map_err(|error| CliError::Usage(error.to_string()))?;
-        Ok(PrometheusSource::for_one(Outbound::default(), own, Arc::new(NoSecrets)))
+        Ok(own)
+    }
+
+    /// The same, asked for a single run.
+    pub async fn source(&self, address: String) -> Result<PrometheusSource, CliError> {
+        let own = self.typed(address).await?;
+        Ok(PrometheusSource::for_one(Outbound::default(), Some(own), Arc::new(NoSecrets)))
     }
 }
 

@@ -129,7 +129,7 @@ pub(in crate::cli) fn described(run: &AnalysisRun, now: Timestamp, width: usize,
     if rollout != "-" {
         line("rollout", &rollout);
     }
-    if !arms.canary.is_empty() {
+    if !arms.canary.is_empty() && arms.canary != arms.stable {
         line("compares", &format!("canary {} with stable {}", arms.canary, arms.stable));
     }
     if let Some(at) = status.started_at {

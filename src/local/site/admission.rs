@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     api::{
         RolloutSpec,
-        analysis::{AnalysisTemplateSpec, Counter},
+        analysis::{AnalysisTemplateSpec, Counter, ExternalQuery, ThresholdMetric},
         strategy::{CanaryStrategy, Step},
         validate::Finding,
     },
@@ -103,8 +103,11 @@ pub fn check_template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
                 }
             }
         } else {
-            let message =
-                "queries Prometheus, which is not available in local mode; use a ratio of the proxy's builtin counters";
+            let external = metric.threshold.as_ref().and_then(ThresholdMetric::external);
+            let source = external.as_ref().map_or("Prometheus", ExternalQuery::name);
+            let message = format!(
+                "queries {source}, which is not available in local mode; use a ratio of the proxy's builtin counters"
+            );
             found.push(Finding::error(path, message));
         }
     }
@@ -176,6 +179,21 @@ mod tests {
         assert_eq!(check_template(&builtin("golden-signals").unwrap()), []);
         for name in ["errors", "success-rate"] {
             assert!(!check_template(&builtin(name).unwrap()).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_is_refused_by_its_source() {
+        for (source, name) in [
+            ("query: up", "Prometheus"),
+            ("web: {url: 'https://x'}", "a web endpoint"),
+            ("datadog: {query: q, secretRef: {name: s}}", "Datadog"),
+            ("graphite: {address: 'https://x', target: t}", "Graphite"),
+        ] {
+            let yaml = format!("metrics: [{{name: q, threshold: {{{source}, success: result < 1}}}}]");
+            let found = check_template(&serde_yaml::from_str(&yaml).unwrap());
+            let words = format!("queries {name}, which is not available in local mode;");
+            assert!(found.len() == 1 && found[0].message.starts_with(&words), "{found:?}");
         }
     }
 }
