@@ -39,6 +39,11 @@ pub enum Builtin {
     Errors,
 }
 
+/// The label with a pod's name, where no other is named.
+pub(super) const POD: &str = "pod";
+/// The label with its namespace.
+pub(super) const NAMESPACE: &str = "namespace";
+
 /// A counter as a PromQL series selector.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -66,28 +71,30 @@ impl PrometheusCounter {
 
     /// The label with the pod's name.
     pub fn pod_label(&self) -> &str {
-        self.pod_label.as_deref().unwrap_or("pod")
+        self.pod_label.as_deref().unwrap_or(POD)
     }
 
     /// The label with the pod's namespace.
     pub fn namespace_label(&self) -> &str {
-        self.namespace_label.as_deref().unwrap_or("namespace")
+        self.namespace_label.as_deref().unwrap_or(NAMESPACE)
     }
 
     /// Labels that cannot be ones, with their field.
     pub fn problems(&self) -> Vec<(&'static str, &'static str)> {
-        let wrong = |label: &Option<String>| {
-            label.as_ref().is_some_and(|label| label.is_empty() || label.chars().any(char::is_control))
-        };
-        let mut problems = Vec::new();
-        for (field, label) in [("podLabel", &self.pod_label), ("namespaceLabel", &self.namespace_label)] {
-            if wrong(label) {
-                problems.push((field, "is not a label's name; remove it for the default"));
-            }
-        }
-        if self.pod_label() == self.namespace_label() {
-            problems.push(("podLabel", "is the same label as namespaceLabel"));
-        }
-        problems
+        label_problems(self.pod_label.as_deref(), self.namespace_label.as_deref())
     }
+}
+
+/// What is wrong with the labels of a pod's series, with their field.
+pub(super) fn label_problems(pod: Option<&str>, namespace: Option<&str>) -> Vec<(&'static str, &'static str)> {
+    let mut problems = Vec::new();
+    for (field, label) in [("podLabel", pod), ("namespaceLabel", namespace)] {
+        if label.is_some_and(|label| label.is_empty() || label.chars().any(char::is_control)) {
+            problems.push((field, "is not a label's name; remove it for the default"));
+        }
+    }
+    if pod.unwrap_or(POD) == namespace.unwrap_or(NAMESPACE) {
+        problems.push(("podLabel", "is the same label as namespaceLabel"));
+    }
+    problems
 }

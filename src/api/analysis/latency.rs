@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::counter::{NAMESPACE, POD, label_problems};
 use crate::api::common::{HumanDuration, Percent};
 
 /// A judge that compares response times: how many of the canary's requests are slower than each of several bounds of a
@@ -63,7 +64,7 @@ pub enum BuiltinHistogram {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrometheusHistogram {
-    /// A selector of the histogram without `_bucket`, with the labels `namespace` and `pod`, for example
+    /// A selector of the histogram without `_bucket`, with the labels `namespace` and `pod` or those named below, for example
     /// `http_request_duration_seconds{app="{{args.app}}"}`. It may be native or classic. No functions: Glidepath computes
     /// the increments.
     #[schemars(length(min = 1, max = 2048))]
@@ -71,6 +72,36 @@ pub struct PrometheusHistogram {
     /// The unit of its bounds. Default `milliseconds` if its name ends in `_milliseconds` or `_ms`, else `seconds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<TimeUnit>,
+    /// The label that holds the name of the serving pod, for example `exported_pod`. Default `pod`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub pod_label: Option<String>,
+    /// The label that holds that pod's namespace, for example `exported_namespace`. Default `namespace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub namespace_label: Option<String>,
+}
+
+impl PrometheusHistogram {
+    /// A selector whose series have the usual labels.
+    pub fn of(selector: &str) -> Self {
+        PrometheusHistogram { histogram: selector.to_owned(), ..PrometheusHistogram::default() }
+    }
+
+    /// The label with the pod's name.
+    pub fn pod_label(&self) -> &str {
+        self.pod_label.as_deref().unwrap_or(POD)
+    }
+
+    /// The label with the pod's namespace.
+    pub fn namespace_label(&self) -> &str {
+        self.namespace_label.as_deref().unwrap_or(NAMESPACE)
+    }
+
+    /// Labels that cannot be ones, with their field.
+    pub fn problems(&self) -> Vec<(&'static str, &'static str)> {
+        label_problems(self.pod_label.as_deref(), self.namespace_label.as_deref())
+    }
 }
 
 /// The unit of a histogram's bounds.

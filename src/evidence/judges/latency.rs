@@ -14,7 +14,8 @@ use super::{
 use crate::{
     api::{
         analysis::{
-            AnalysisRunSpec, Builtin, Counter, LatencyMetric, Measurement, MetricStatus, PrometheusCounter, Verdict,
+            AnalysisRunSpec, Builtin, Counter, LatencyMetric, Measurement, MetricStatus, PrometheusCounter,
+            PrometheusHistogram, Verdict,
         },
         reason::MetricReason,
     },
@@ -71,8 +72,12 @@ impl Judge for LatencyMetric {
 
     /// The arms of a histogram are distinguished as those of a counter from the same place.
     fn window(&self, spec: &AnalysisRunSpec, frozen: &Frozen, end: i64) -> Option<IncrementsQuery> {
-        let counter = self.histogram.prometheus.as_ref().map(|own| own.histogram.clone());
-        let own = counter.map(|counter| PrometheusCounter { counter, ..PrometheusCounter::default() });
+        let counter = |own: &PrometheusHistogram| PrometheusCounter {
+            counter: own.histogram.clone(),
+            pod_label: own.pod_label.clone(),
+            namespace_label: own.namespace_label.clone(),
+        };
+        let own = self.histogram.prometheus.as_ref().map(counter);
         let requests = match own {
             Some(own) => Counter { builtin: None, prometheus: Some(own) },
             None => Counter::of_pack(Builtin::Requests),

@@ -21,7 +21,7 @@ use super::{
     answer::{Answerer, Data, Failed, data, number},
     pack::{ArmsBy, Side, pack_file},
     promql::{ArmMatchers, PromqlError, Series, Span, arms_called, by_arm, by_pod, series_text, warm},
-    selector::Selector,
+    selector::{Selector, label_name},
 };
 use crate::{
     api::analysis::{Arms, PrometheusHistogram, TimeUnit},
@@ -30,9 +30,6 @@ use crate::{
 
 /// Buckets that an arm's answer has at most. The finest native histogram has 160.
 const MOST_BUCKETS: usize = 1024;
-
-/// The label with the pod that counts.
-const POD: &str = "pod";
 
 /// Samples of an answer.
 pub type BucketSamples = Vec<Sample>;
@@ -61,6 +58,8 @@ struct Source {
     side: Side,
     selector: Selector,
     unit: TimeUnit,
+    /// The label with the name of the pod that counts, as PromQL writes it.
+    pod: String,
 }
 
 /// The selector and unit of a histogram of the user's own.
@@ -77,7 +76,8 @@ pub fn own(own: &PrometheusHistogram) -> Result<(Selector, TimeUnit), PromqlErro
 fn sources(query: &BucketsQuery) -> Result<(Source, Vec<Source>), PromqlError> {
     if let Some(named) = &query.histogram.prometheus {
         let (selector, unit) = own(named)?;
-        return Ok((Source { by: by_pod(), side: Side::Server, selector, unit }, Vec::new()));
+        let (by, pod) = (by_pod(named.pod_label(), named.namespace_label()), label_name(named.pod_label()));
+        return Ok((Source { by, side: Side::Server, selector, unit, pod }, Vec::new()));
     }
     if query.histogram.builtin.is_none() {
         return Err(PromqlError::NoHistogram);
@@ -86,7 +86,8 @@ fn sources(query: &BucketsQuery) -> Result<(Source, Vec<Source>), PromqlError> {
     let mut sources = file.reports.iter().filter_map(|report| {
         let (by, duration) = (report.arms.as_ref().unwrap_or(&file.arms).clone(), report.duration.as_ref()?);
         let selector = Selector::parse(&duration.histogram);
-        Some(selector.map(|selector| Source { by, side: report.side, selector, unit: duration.unit }))
+        let (side, unit, pod) = (report.side, duration.unit, "pod".to_owned());
+        Some(selector.map(|selector| Source { by, side, selector, unit, pod }))
     });
     let first = sources.next().ok_or(PromqlError::NoDuration)??;
     Ok((first, sources.collect::<Result<_, _>>()?))
@@ -134,7 +135,7 @@ fn grown(source: Source, queries: &[&BucketsQuery], first: &BucketsQuery) -> Res
                 buckets.push(&format!(r#"le=~"{}""#, spellings(&bounds)));
             }
             let (witness, selectors) = (source.selector.ending("_count").to_string(), vec![buckets.to_string()]);
-            let (by, pod) = (source.by.clone(), POD.to_owned());
+            let (by, pod) = (source.by.clone(), source.pod.clone());
             series_text(span, &Series { by, side: source.side, selectors, witness, pod }, Some(&place))?
         }
         BucketKind::Native => {
@@ -156,17 +157,17 @@ fn all_bounds(queries: &[&BucketsQuery]) -> Vec<f64> {
 }
 
 fn native(span: Span, source: &Source, m: &str) -> String {
-    let window = span.window_seconds;
+    let (window, pod) = (span.window_seconds, &source.pod);
     let (now, before) = (format!("histogram_count({m})"), format!("histogram_count({m} offset {window}s)"));
     let born = if span.whole_pods {
         format!("({m} unless {m} offset {window}s)")
     } else {
-        format!("(({m} unless {m} offset {window}s) and on (pod) group by (pod) ({before}))")
+        format!("(({m} unless {m} offset {window}s) and on ({pod}) group by ({pod}) ({before}))")
     };
     let grown = format!(
         "(({m} - {m} offset {window}s) and ({now} - {before} >= 0)) or ({m} and ({now} < {before} / 2)) or {born}"
     );
-    warm(span, &source.by, (source.side, POD), &grown, |ago| format!("histogram_count({m} offset {ago}s)"))
+    warm(span, &source.by, (source.side, pod), &grown, |ago| format!("histogram_count({m} offset {ago}s)"))
 }
 
 /// A regular expression of how these bounds, and infinity, may be written.

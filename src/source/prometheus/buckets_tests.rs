@@ -25,7 +25,7 @@ fn query(pack: Pack, kind: BucketKind) -> BucketsQuery {
 }
 
 fn own_histogram(selector: &str, kind: BucketKind) -> BucketsQuery {
-    let named = PrometheusHistogram { histogram: selector.into(), unit: None };
+    let named = PrometheusHistogram::of(selector);
     let histogram = HistogramOf { builtin: None, prometheus: Some(named) };
     BucketsQuery { histogram, warm_up_seconds: 0, ..query(Pack::Istio, kind) }
 }
@@ -108,9 +108,36 @@ fn a_pack_with_several_places_sums_them_all() {
     assert_eq!(super::text(&[&pods]), Err(PromqlError::CallersPods));
 }
 
+/// A federation or a gateway names the serving pod in another label, and OpenTelemetry's names have dots.
+#[test]
+fn own_histograms_name_the_pod_in_any_label() {
+    for kind in [BucketKind::Classic(vec![0.1]), BucketKind::Native] {
+        let mut query = BucketsQuery { warm_up_seconds: 120, ..own_histogram("rpc_seconds", kind) };
+        let labels = |pod: &str, namespace: &str| PrometheusHistogram {
+            pod_label: Some(pod.into()),
+            namespace_label: Some(namespace.into()),
+            ..PrometheusHistogram::of("rpc_seconds")
+        };
+        query.histogram.prometheus = Some(labels("exported_pod", "exported_namespace"));
+        let exported = text(&[&query]).unwrap();
+        assert!(
+            exported.contains(r#"exported_namespace=~"shop",exported_pod=~"checkout-k3v9x2m1qa-.*|checkout-"#)
+                && exported.contains(r#"label_replace(label_join("#)
+                && exported.contains(r#""arm", "/", "exported_namespace", "exported_pod")"#),
+            "{exported}"
+        );
+        assert_eq!(exported.matches("on (exported_pod) group by (exported_pod)").count(), 2, "born, warm: {exported}");
+        assert!(!exported.contains("on (pod)") && !exported.contains("{pod=~"), "{exported}");
+        query.histogram.prometheus = Some(labels("k8s.pod.name", "k8s.namespace.name"));
+        let dotted = text(&[&query]).unwrap();
+        assert!(dotted.contains(r#""k8s.pod.name"=~"checkout-"#), "{dotted}");
+        assert_eq!(dotted.matches(r#"on ("k8s.pod.name") group by ("k8s.pod.name")"#).count(), 2, "{dotted}");
+    }
+}
+
 #[test]
 fn what_names_no_histogram_is_refused() {
-    let named = |histogram: &str| own(&PrometheusHistogram { histogram: histogram.into(), unit: None });
+    let named = |histogram: &str| own(&PrometheusHistogram::of(histogram));
     assert!(named("rate(a[1m])").is_err());
     assert_eq!(
         named("{__name__=\"a\"}").unwrap_err().to_string(),

@@ -30,6 +30,9 @@ impl Dialect for PromQl {
 
     fn histogram(&self, histogram: &Histogram) -> Result<(), String> {
         let Some(own) = &histogram.prometheus else { return Ok(()) };
+        if let Some((field, problem)) = own.problems().first() {
+            return Err(format!("prometheus.{field}: {problem}"));
+        }
         buckets::own(own).map(drop).map_err(|error| format!("prometheus.histogram: {error}"))
     }
 

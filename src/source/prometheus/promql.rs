@@ -338,9 +338,7 @@ fn quoted(text: &str) -> String {
 /// A builtin counter is the pack's; a counter of the user's own lies on the serving pods.
 fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Counted, PromqlError> {
     if let Some(own) = &counter.prometheus {
-        let label = own.pod_label().to_owned();
-        let namespace_label = Some(own.namespace_label().to_owned());
-        let by = ArmsBy { by: ArmKind::Pod, label, namespace_label, names: ServiceNames::default() };
+        let by = by_pod(own.pod_label(), own.namespace_label());
         // The total of the same pods is the better witness: it has series before the first bad event.
         let labels = |counter: &&PrometheusCounter| {
             counter.pod_label() == own.pod_label() && counter.namespace_label() == own.namespace_label()
@@ -366,8 +364,8 @@ fn counted(query: &IncrementsQuery, counter: &Counter, bad: bool) -> Result<Coun
 }
 
 /// How the arms of a user's own series are distinguished: they lie on the serving pods.
-pub(super) fn by_pod() -> ArmsBy {
-    let (label, namespace_label) = ("pod".to_owned(), Some("namespace".to_owned()));
+pub(super) fn by_pod(label: &str, namespace_label: &str) -> ArmsBy {
+    let (label, namespace_label) = (label.to_owned(), Some(namespace_label.to_owned()));
     ArmsBy { by: ArmKind::Pod, label, namespace_label, names: ServiceNames::default() }
 }
 
