@@ -109,10 +109,14 @@ pub struct BucketsQuery {
     pub pack: Pack,
     /// The two sides.
     pub arms: Arms,
+    /// Whose requests are counted.
+    pub scope: Scope,
     /// The window's end.
     pub end: Timestamp,
     /// The window's length in whole seconds.
     pub window_seconds: u32,
+    /// The length of the pieces that a long window is counted in, as of counters. `None`: in one piece.
+    pub piece_seconds: Option<u32>,
     /// How old a pod's series must be to count, in seconds.
     pub warm_up_seconds: u32,
     /// Whether a pod that is younger than the window counts with all it has counted so far.
@@ -192,6 +196,15 @@ pub enum Answer {
         canary: Option<Histogram>,
         /// Stable's.
         stable: Option<Histogram>,
+        /// How many seconds the unit of the bounds is.
+        unit: f64,
+        /// Notes for users.
+        notes: Vec<String>,
+    },
+    /// The requests of a whole service by response time; `None` without any series.
+    Times {
+        /// Its requests.
+        times: Option<Histogram>,
         /// How many seconds the unit of the bounds is.
         unit: f64,
         /// Notes for users.

@@ -2,12 +2,12 @@
 //! show them. What was not measured is not claimed.
 
 use crate::{
-    api::analysis::{Arms, Counter, Pack},
+    api::analysis::{Arms, Counter, Histogram, Pack},
     stats::slo::BurnAlert,
 };
 
 use super::{
-    query::{ArmCounts, IncrementsQuery, Scope},
+    query::{ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, Scope},
     windows,
 };
 
@@ -56,6 +56,22 @@ pub fn question(counted: &Counted, [bad, total]: [&Counter; 2], pack: Pack, end:
         bad_comes_later: false,
     };
     IncrementsQuery { scope, ..windows::of_service(window, seconds) }
+}
+
+/// How many requests had which response time in that window.
+pub fn times_question(like: &IncrementsQuery, histogram: &Histogram, kind: BucketKind) -> BucketsQuery {
+    BucketsQuery {
+        histogram: histogram.clone(),
+        kind,
+        pack: like.pack,
+        arms: like.arms.clone(),
+        scope: like.scope,
+        end: like.end,
+        window_seconds: like.window_seconds,
+        piece_seconds: like.piece_seconds,
+        warm_up_seconds: like.warm_up_seconds,
+        whole_pods: like.whole_pods,
+    }
 }
 
 /// Arms of a Rollout whose revisions are not known: a service is all of them.

@@ -113,8 +113,10 @@ fn buckets(kind: BucketKind) -> Query {
         kind,
         pack: window.pack,
         arms: window.arms,
+        scope: window.scope,
         end: window.end,
         window_seconds: 15,
+        piece_seconds: None,
         warm_up_seconds: 120,
         whole_pods: false,
     })

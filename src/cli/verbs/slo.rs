@@ -2,6 +2,7 @@
 
 use self::{
     report::{Report, Window},
+    reports::Reports,
     subject::{Subject, subject},
 };
 use crate::{
@@ -19,11 +20,14 @@ use crate::{
         Answer, Query,
         slo::{self, REPORTED},
     },
-    ports::source::{Fault, Source, SourceError},
+    ports::source::{Source, SourceError},
 };
 
 mod args;
+mod latency;
+mod latency_objective;
 mod report;
+mod reports;
 mod seen;
 mod subject;
 
@@ -36,37 +40,39 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     only(global.output, "slo", &FORMATS)?;
     let subject = subject(&args, global).await?;
     let source = args.credentials.source(subject.prometheus.clone()).await?;
-    let report = counted(subject, &source).await?;
+    let reports = reports(subject, &source).await?;
     let paint = Paint { on: global.color_on() };
-    print(&output::value(global.output, &report.json())?.unwrap_or_else(|| report.text(global.width(), paint)))?;
-    match report.is_within() {
-        Some(true) => Ok(Exit::Done),
-        Some(false) => Ok(Exit::RolledBack),
-        None => Err(CliError::Failed(report.nothing())),
+    print(&output::value(global.output, &reports.json())?.unwrap_or_else(|| reports.text(global.width(), paint)))?;
+    reports.exit()
+}
+
+/// Both objectives, as far as they are wanted.
+async fn reports(subject: Subject, source: &dyn Source) -> Result<Reports, CliError> {
+    let end = now().as_second();
+    let availability = counted(subject.clone(), source, end).await?;
+    let mut latency = match &subject.latency {
+        Some(latency) => Some(latency::counted(&subject, latency, source, end).await?),
+        None => None,
+    };
+    if let Some(latency) = &mut latency {
+        latency.seen = availability.seen;
     }
+    Ok(Reports { availability, latency })
 }
 
 /// Asks for all windows at once. An error of any is one of the report.
-async fn counted(subject: Subject, source: &dyn Source) -> Result<Report, CliError> {
-    let (end, period) = (now().as_second(), subject.slo.period_seconds);
-    let mut queries: Vec<Query> =
-        REPORTED.iter().map(|seconds| Query::Increments(subject.question(end, *seconds))).collect();
-    // The longest of these has shorter pieces than the rest of the period, and so more of a young service.
-    let longest = REPORTED.iter().copied().max().unwrap_or_default();
-    let rest_ends = end.saturating_sub_unsigned(longest);
-    queries.push(Query::Increments(subject.question(rest_ends, period.saturating_sub(longest))));
-    let mut answers = subject.ask(source, &queries).await.into_iter();
+async fn counted(subject: Subject, source: &dyn Source, end: i64) -> Result<Report, CliError> {
+    let windows = subject.windows(end);
+    let queries: Vec<Query> = windows.iter().map(|(_, question)| Query::Increments(question.clone())).collect();
+    let answers = subject.ask(source, &queries).await;
+    let mut counted = windows.into_iter().zip(answers).map(|((seconds, _), answer)| window(seconds, answer));
     let mut report = Report::new(subject);
-    for (seconds, answer) in REPORTED.into_iter().zip(answers.by_ref()) {
-        report.add(window(seconds, answer)?);
+    for shorter in counted.by_ref().take(REPORTED.len()) {
+        report.add(shorter?);
     }
-    report.add_rest(window(period, answers.next().unwrap_or_else(unanswered))?);
+    report.add_rest(counted.next().unwrap_or_else(|| Err(CliError::Failed("no window was counted".into())))?);
     report.seen = seen::of(&report.subject, source, end).await;
     Ok(report)
-}
-
-fn unanswered() -> Result<Answer, SourceError> {
-    Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()))
 }
 
 fn window(seconds: u64, answer: Result<Answer, SourceError>) -> Result<Window, CliError> {

@@ -45,6 +45,9 @@ fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError
     }
     match query {
         Query::Increments(query) => Ok(increments(cluster, query)),
+        Query::Buckets(query) if query.scope != Scope::Arms => {
+            Err(SourceError::new(Fault::Refused, "the simulator has no histogram of a whole service".to_owned()))
+        }
         Query::Buckets(query) => Ok(buckets(cluster, query)),
         Query::Scalar { query, at } => {
             let asks = |metric: &Metric| metric.threshold.as_ref().is_some_and(|threshold| threshold.query == *query);

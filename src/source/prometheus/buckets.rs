@@ -20,12 +20,14 @@ use serde::Deserialize;
 use super::{
     answer::{Answerer, Data, Failed, data, number},
     pack::{ArmsBy, Side, pack_file},
-    promql::{ArmMatchers, PromqlError, Series, Span, arms_called, by_arm, by_pod, series_text, warm},
+    promql::{
+        PromqlError, Series, Span, arms_called, by_arm, by_pod, over_time, place_of, series_text, service_names, warm,
+    },
     selector::{Selector, label_name},
 };
 use crate::{
     api::analysis::{Arms, PrometheusHistogram, TimeUnit},
-    evidence::{Answer, Bucket, BucketKind, BucketsQuery, Histogram},
+    evidence::{Answer, Bucket, BucketKind, BucketsQuery, Histogram, Scope},
 };
 
 /// Buckets that an arm's answer has at most. The finest native histogram has 160.
@@ -113,19 +115,24 @@ pub fn text(queries: &[&BucketsQuery]) -> Result<String, PromqlError> {
     let Some(first) = queries.first() else { return Err(PromqlError::NoHistogram) };
     let (source, others) = sources(first)?;
     let all: Vec<Source> = std::iter::once(source).chain(others).collect();
-    if first.arms.canary_pods.is_some() && all.iter().all(|source| source.side == Side::Caller) {
+    if first.scope == Scope::Arms
+        && first.arms.canary_pods.is_some()
+        && all.iter().all(|source| source.side == Side::Caller)
+    {
         return Err(PromqlError::CallersPods);
     }
     let parts: Result<Vec<String>, _> = all.into_iter().map(|source| grown(source, queries, first)).collect();
     let labels = if matches!(first.kind, BucketKind::Native) { "arm" } else { "arm, le" };
-    Ok(format!("sum by ({labels}) ({})", parts?.join(" or ")))
+    let sum = format!("sum by ({labels}) ({})", parts?.join(" or "));
+    Ok(over_time(first.window_seconds, first.piece_seconds, sum))
 }
 
 /// What the series of one place grew by, with their arms.
 fn grown(source: Source, queries: &[&BucketsQuery], first: &BucketsQuery) -> Result<String, PromqlError> {
     let arms: Vec<&Arms> = queries.iter().map(|query| &query.arms).collect();
-    let place = ArmMatchers::of(&source.by, &arms)?;
-    let BucketsQuery { window_seconds, warm_up_seconds, whole_pods, .. } = *first;
+    let place = place_of(&source.by, first.scope, &arms)?;
+    let BucketsQuery { warm_up_seconds, whole_pods, .. } = *first;
+    let window_seconds = first.piece_seconds.unwrap_or(first.window_seconds).min(first.window_seconds);
     let span = Span { window_seconds, warm_up_seconds, whole_pods };
     let grown = match &first.kind {
         BucketKind::Classic(_) => {
@@ -136,14 +143,18 @@ fn grown(source: Source, queries: &[&BucketsQuery], first: &BucketsQuery) -> Res
             }
             let (witness, selectors) = (source.selector.ending("_count").to_string(), vec![buckets.to_string()]);
             let (by, pod) = (source.by.clone(), source.pod.clone());
-            series_text(span, &Series { by, side: source.side, selectors, witness, pod }, Some(&place))?
+            series_text(span, &Series { by, side: source.side, selectors, witness, pod }, place.as_ref())?
         }
         BucketKind::Native => {
-            let m = place.bind(&source.by, &source.selector.to_string())?;
-            native(span, &source, &m.to_string())
+            let text = source.selector.to_string();
+            let m = match &place {
+                Some(place) => place.bind(&source.by, &text)?.to_string(),
+                None => text,
+            };
+            native(span, &source, &m)
         }
     };
-    by_arm(&source.by, &grown, &first.arms)
+    by_arm(first.scope, &source.by, &grown, &first.arms)
 }
 
 /// The bounds that any of them asks for.
@@ -199,28 +210,41 @@ pub fn read(from: Answerer<'_>, status: u16, body: &[u8]) -> Result<BucketSample
     }
 }
 
-/// Both arms' histograms. A window with a negative count, after a reset that nothing else shows, is dropped with a note.
+/// Both arms' histograms, or the service's. A window with a negative count, after a reset that nothing else shows, is dropped
+/// with a note.
 pub fn answer(query: &BucketsQuery, samples: &[Sample]) -> Result<Answer, PromqlError> {
     let (source, _) = sources(query)?;
-    let (canary, stable) = arms_called(&source.by, &query.arms)?;
-    let arm = |name: &str| {
-        let own: Vec<&Sample> =
-            samples.iter().filter(|sample| sample.metric.get("arm").is_some_and(|arm| arm == name)).collect();
-        match &query.kind {
-            _ if own.is_empty() => Ok(None),
-            BucketKind::Native => {
-                own.iter().find_map(|sample| sample.histogram.as_ref()).map(|(_, n)| filled(n)).transpose()
-            }
-            BucketKind::Classic(_) => classic(&own).map(Some),
-        }
-    };
     let unit = source.unit.seconds();
-    Ok(match (arm(&canary), arm(&stable)) {
+    if query.scope != Scope::Arms {
+        let names = service_names(query.scope, &source.by, &query.arms)?;
+        return Ok(match of_arms(&query.kind, samples, &names) {
+            Ok(times) => Answer::Times { times, unit, notes: Vec::new() },
+            Err(odd) => Answer::Times { times: None, unit, notes: vec![format!("dropped windows: {odd}")] },
+        });
+    }
+    let (canary, stable) = arms_called(&source.by, &query.arms)?;
+    let arm = |name: String| of_arms(&query.kind, samples, &[name]);
+    Ok(match (arm(canary), arm(stable)) {
         (Ok(canary), Ok(stable)) => Answer::Buckets { canary, stable, unit, notes: Vec::new() },
         (Err(odd), _) | (_, Err(odd)) => {
             Answer::Buckets { canary: None, stable: None, unit, notes: vec![format!("dropped windows: {odd}")] }
         }
     })
+}
+
+/// The histogram of some arms together.
+fn of_arms(kind: &BucketKind, samples: &[Sample], names: &[String]) -> Result<Option<Histogram>, Odd> {
+    let is_own = |sample: &&Sample| names.contains(sample.metric.get("arm").unwrap_or(&String::new()));
+    let own: Vec<&Sample> = samples.iter().filter(is_own).collect();
+    match kind {
+        _ if own.is_empty() => Ok(None),
+        BucketKind::Native => {
+            let all = own.iter().filter_map(|sample| sample.histogram.as_ref()).map(|(_, native)| filled(native));
+            let all = all.collect::<Result<Vec<_>, Odd>>()?;
+            Ok((!all.is_empty()).then(|| Histogram::new(all.into_iter().flatten())))
+        }
+        BucketKind::Classic(_) => classic(&own).map(Some),
+    }
 }
 
 /// What is wrong with an arm's buckets.
@@ -234,7 +258,7 @@ enum Odd {
     TooMany,
 }
 
-fn filled(native: &Native) -> Result<Histogram, Odd> {
+fn filled(native: &Native) -> Result<Vec<Bucket>, Odd> {
     if native.buckets.len() > MOST_BUCKETS {
         return Err(Odd::TooMany);
     }
@@ -243,7 +267,7 @@ fn filled(native: &Native) -> Result<Histogram, Odd> {
         // The zero bucket reaches below zero; a duration does not.
         Ok(Bucket { lo: lo?.max(0.0), hi: hi?, count: whole(count)? })
     };
-    Ok(Histogram::new(native.buckets.iter().map(bucket).collect::<Result<Vec<_>, _>>()?))
+    native.buckets.iter().map(bucket).collect()
 }
 
 fn classic(samples: &[&Sample]) -> Result<Histogram, Odd> {

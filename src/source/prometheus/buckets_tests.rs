@@ -17,8 +17,10 @@ fn query(pack: Pack, kind: BucketKind) -> BucketsQuery {
             stable_service: Some("checkout".into()),
             canary_pods: None,
         },
+        scope: Scope::Arms,
         end: Timestamp::UNIX_EPOCH,
         window_seconds: 15,
+        piece_seconds: None,
         warm_up_seconds: 120,
         whole_pods: false,
     }
@@ -133,6 +135,37 @@ fn own_histograms_name_the_pod_in_any_label() {
         assert!(dotted.contains(r#""k8s.pod.name"=~"checkout-"#), "{dotted}");
         assert_eq!(dotted.matches(r#"on ("k8s.pod.name") group by ("k8s.pod.name")"#).count(), 2, "{dotted}");
     }
+}
+
+#[test]
+fn a_whole_service_is_counted_in_pieces() {
+    let month = |query: BucketsQuery| BucketsQuery {
+        scope: Scope::Service,
+        window_seconds: 2_592_000,
+        piece_seconds: Some(3_600),
+        warm_up_seconds: 0,
+        ..query
+    };
+    for kind in [BucketKind::Classic(vec![]), BucketKind::Native] {
+        let text = text(&[&month(query(Pack::Application, kind.clone()))]).unwrap();
+        assert!(text.starts_with("sum_over_time((sum by (arm") && text.ends_with(")[2592000s:3600s])"), "{text}");
+        assert!(text.contains(r#"pod=~"checkout-[a-z0-9]{8,10}-[a-z0-9]{5}"#), "all revisions: {text}");
+        assert!(text.contains("offset 3600s") && !text.contains("offset 2592000s"), "{text}");
+    }
+    let service = month(query(Pack::Application, BucketKind::Classic(vec![])));
+    let result = json!([bucket("checkout", "0.1", "6"), bucket("checkout", "+Inf", "10"), bucket("cart", "+Inf", "9")]);
+    let samples = read(Answerer { name: "p", remedy: "r" }, 200, &body(result)).unwrap();
+    let Answer::Times { times, unit, notes } = answer(&service, &samples).unwrap() else { panic!("no times") };
+    let times = times.unwrap();
+    assert_eq!((times.total(), times.above(0.1), unit, notes), (10, Some(4), 1.0, vec![]));
+    let own = BucketsQuery { scope: Scope::Selected, ..own_histogram("rpc_seconds", BucketKind::Native) };
+    let selected = text(&[&own]).unwrap();
+    assert!(selected.contains("rpc_seconds offset 15s") && !selected.contains("label_"), "no arms: {selected}");
+    let native =
+        json!([{"metric": {}, "histogram": [0, {"count": "3", "sum": "1", "buckets": [[0, "0.2", "0.4", "3"]]}]}]);
+    let samples = read(Answerer { name: "p", remedy: "r" }, 200, &body(native)).unwrap();
+    let Answer::Times { times, .. } = answer(&own, &samples).unwrap() else { panic!("no times") };
+    assert_eq!(times.unwrap().above(0.2), Some(3));
 }
 
 #[test]

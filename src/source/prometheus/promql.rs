@@ -107,18 +107,17 @@ pub(super) fn arms_called(by: &ArmsBy, arms: &Arms) -> Result<(String, String), 
 }
 
 /// What the label `arm` says for the parts of a service.
-fn service_names(query: &IncrementsQuery) -> Result<Vec<String>, PromqlError> {
-    if query.scope == Scope::Selected {
+pub(super) fn service_names(scope: Scope, by: &ArmsBy, arms: &Arms) -> Result<Vec<String>, PromqlError> {
+    if scope == Scope::Selected {
         return Ok(vec![String::new()]);
     }
-    let kind = counted(query, &query.total, false)?.by.by;
-    let mut names = match kind {
+    let mut names = match by.by {
         ArmKind::Service => {
-            let (canary, stable) = arm_names(query)?;
+            let (canary, stable) = arms_called(by, arms)?;
             vec![canary, stable]
         }
         ArmKind::Workload | ArmKind::Pod => {
-            service_workloads(&query.arms).map(|name| format!("{}/{name}", query.arms.namespace)).to_vec()
+            service_workloads(arms).map(|name| format!("{}/{name}", arms.namespace)).to_vec()
         }
     };
     names.dedup();
@@ -160,7 +159,7 @@ pub fn counts(query: &IncrementsQuery, bad: &[(String, f64)], total: &[(String, 
 
 /// The same of a whole service.
 fn events(query: &IncrementsQuery, bad: &[(String, f64)], total: &[(String, f64)]) -> Result<Answer, PromqlError> {
-    let names = service_names(query)?;
+    let names = service_names(query.scope, &counted(query, &query.total, false)?.by, &query.arms)?;
     let sum = |samples: &[(String, f64)]| {
         let own = samples.iter().filter(|(arm, value)| names.contains(arm) && value.is_finite());
         own.map(|(_, value)| value.round().max(0.0) as u64).reduce(u64::saturating_add)
@@ -203,7 +202,8 @@ fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> 
     if first.scope == Scope::Arms && first.arms.canary_pods.is_some() && callers {
         return Err(PromqlError::CallersPods);
     }
-    Ok(over_time(first, format!("sum by (arm) ({})", grown(queries, &counted.reports)?)))
+    let sum = format!("sum by (arm) ({})", grown(queries, &counted.reports)?);
+    Ok(over_time(first.window_seconds, first.piece_seconds, sum))
 }
 
 /// The same of each pod, as the pods themselves count it: the query's samples have the pod in the only label beside `arm`.
@@ -222,38 +222,36 @@ fn grown(queries: &[&IncrementsQuery], reports: &[Series]) -> Result<String, Pro
     let IncrementsQuery { warm_up_seconds, whole_pods, .. } = **first;
     let window_seconds = first.piece_seconds.unwrap_or(first.window_seconds).min(first.window_seconds);
     let span = Span { window_seconds, warm_up_seconds, whole_pods };
+    let pairs: Vec<&Arms> = queries.iter().map(|query| &query.arms).collect();
     let mut all = Vec::new();
     for alike in reports.chunk_by(|one, other| one.by == other.by) {
         let Some(Series { by, .. }) = alike.first() else { continue };
-        let place = place_of(by, queries)?;
+        let place = place_of(by, first.scope, &pairs)?;
         let parts: Result<Vec<String>, _> =
             alike.iter().map(|series| series_text(span, series, place.as_ref())).collect();
         let parts = parts?.join(" or ");
-        all.push(match first.scope {
-            Scope::Arms => by_arm(by, &parts, &first.arms)?,
-            scope => named(scope, by, &parts),
-        });
+        all.push(by_arm(first.scope, by, &parts, &first.arms)?);
     }
     Ok(all.join(" or "))
 }
 
 /// Where the questions' series are, if they distinguish arms.
-fn place_of(by: &ArmsBy, queries: &[&IncrementsQuery]) -> Result<Option<ArmMatchers>, PromqlError> {
-    if queries.iter().any(|query| query.scope == Scope::Selected) {
+pub(super) fn place_of(by: &ArmsBy, scope: Scope, pairs: &[&Arms]) -> Result<Option<ArmMatchers>, PromqlError> {
+    if scope == Scope::Selected {
         return Ok(None);
     }
     let mut arms = Vec::new();
-    for query in queries {
-        arms.extend(patterns(by, query)?);
+    for pair in pairs {
+        arms.extend(patterns(by, scope, pair)?);
     }
-    let namespaces = queries.iter().map(|query| query.arms.namespace.as_str()).collect();
+    let namespaces = pairs.iter().map(|pair| pair.namespace.as_str()).collect();
     Ok(Some(ArmMatchers::joined(namespaces, arms)))
 }
 
 /// The sum of the pieces of a long window. The steps of a subquery lie on the grid of its resolution.
-fn over_time(query: &IncrementsQuery, piece: String) -> String {
-    match query.piece_seconds.filter(|seconds| *seconds < query.window_seconds) {
-        Some(seconds) => format!("sum_over_time(({piece})[{}s:{seconds}s])", query.window_seconds),
+pub(super) fn over_time(window_seconds: u32, piece_seconds: Option<u32>, piece: String) -> String {
+    match piece_seconds.filter(|seconds| *seconds < window_seconds) {
+        Some(seconds) => format!("sum_over_time(({piece})[{window_seconds}s:{seconds}s])"),
         None => piece,
     }
 }
@@ -265,16 +263,6 @@ pub(super) struct ArmMatchers {
 }
 
 impl ArmMatchers {
-    /// Of one or several pairs of arms.
-    pub fn of(by: &ArmsBy, pairs: &[&Arms]) -> Result<Self, PromqlError> {
-        let mut arms = Vec::new();
-        for pair in pairs {
-            let (canary, stable) = arm_patterns(by, pair)?;
-            arms.extend([canary, stable]);
-        }
-        Ok(Self::joined(pairs.iter().map(|pair| pair.namespace.as_str()).collect(), arms))
-    }
-
     fn joined(mut namespaces: Vec<&str>, mut arms: Vec<String>) -> Self {
         namespaces.sort_unstable();
         namespaces.dedup();
@@ -316,11 +304,11 @@ fn named(scope: Scope, by: &ArmsBy, series: &str) -> String {
 }
 
 /// The series with their arms, also where the canary is some pods of a workload.
-pub(super) fn by_arm(by: &ArmsBy, series: &str, arms: &Arms) -> Result<String, PromqlError> {
-    match &arms.canary_pods {
+pub(super) fn by_arm(scope: Scope, by: &ArmsBy, series: &str, arms: &Arms) -> Result<String, PromqlError> {
+    match arms.canary_pods.as_ref().filter(|_| scope == Scope::Arms) {
         Some(_) if by.by == ArmKind::Service => Err(PromqlError::CallersPods),
-        Some(pods) => Ok(chosen(by, &named(Scope::Arms, by, series), pods)),
-        None => Ok(named(Scope::Arms, by, series)),
+        Some(pods) => Ok(chosen(by, &named(scope, by, series), pods)),
+        None => Ok(named(scope, by, series)),
     }
 }
 
@@ -415,15 +403,15 @@ pub(super) fn warm(
 }
 
 /// Regular expressions for the arm label of what a question counts.
-fn patterns(by: &ArmsBy, query: &IncrementsQuery) -> Result<[String; 2], PromqlError> {
-    let of_service = |id: &str| service_workloads(&query.arms).map(|name| format!("{}-{id}", escaped(name)));
+fn patterns(by: &ArmsBy, scope: Scope, arms: &Arms) -> Result<[String; 2], PromqlError> {
+    let of_service = |id: &str| service_workloads(arms).map(|name| format!("{}-{id}", escaped(name)));
     match by.by {
-        _ if query.scope == Scope::Selected => Ok([String::new(), String::new()]),
-        ArmKind::Workload if query.scope == Scope::Service => Ok(of_service("[a-z0-9]+")),
+        _ if scope == Scope::Selected => Ok([String::new(), String::new()]),
+        ArmKind::Workload if scope == Scope::Service => Ok(of_service("[a-z0-9]+")),
         // An id has 8 to 10 characters and a pod's own suffix has 5: pods of a workload whose name only begins so do not match.
-        ArmKind::Pod if query.scope == Scope::Service => Ok(of_service("[a-z0-9]{8,10}-[a-z0-9]{5}")),
+        ArmKind::Pod if scope == Scope::Service => Ok(of_service("[a-z0-9]{8,10}-[a-z0-9]{5}")),
         _ => {
-            let (canary, stable) = arm_patterns(by, &query.arms)?;
+            let (canary, stable) = arm_patterns(by, arms)?;
             Ok([canary, stable])
         }
     }

@@ -62,6 +62,7 @@ What `glidepath slo` counted.
 | `burning` | the alerts that are on: `fast` (5m and 1h), `slow` (30m and 6h) |
 | `windows` | `seconds`, `bad`, `total`, `burn` (null without events) and `limit` (the burn rate of its alert, or null); the last is the period |
 | `notes` | human-readable notes |
+| `latency` | null without an objective for response times; else the same of requests slower than `underSeconds`, which are `bad`: their counterpart is `share` instead of `availability` |
 ";
 
 /// What stands before the fields.

@@ -1,12 +1,12 @@
-//! What `slo` prints. An SLO of latency is to be a second row beside the availability, from the pack's histogram.
+//! What `slo` prints of one objective.
 
 use serde_json::{Value, json};
 
 use super::subject::Subject;
 use crate::{
+    api::common::HumanDuration,
     cli::render::{
         fitted::Table,
-        output::API_VERSION,
         paint::{Paint, Tone},
         table::Cell,
     },
@@ -36,6 +36,8 @@ pub struct Report {
     pub subject: Subject,
     windows: Vec<(u64, Events)>,
     has_series: bool,
+    /// Of response times: a request that takes longer is bad.
+    pub under: Option<HumanDuration>,
     /// How much of the period has series, if not all of it.
     pub seen: Option<u64>,
     /// Notes for users.
@@ -45,7 +47,7 @@ pub struct Report {
 impl Report {
     /// Nothing counted yet.
     pub fn new(subject: Subject) -> Self {
-        Report { subject, windows: Vec::new(), has_series: false, seen: None, notes: Vec::new() }
+        Report { subject, windows: Vec::new(), has_series: false, under: None, seen: None, notes: Vec::new() }
     }
 
     /// Adds a window, the shortest first. A longer one has at least the events of a shorter one: its pieces are longer, and
@@ -68,6 +70,9 @@ impl Report {
     pub fn nothing(&self) -> String {
         let Subject { name, namespace, .. } = &self.subject;
         match (&self.subject.counted, self.has_series) {
+            (_, false) if self.under.is_some() => {
+                format!("no buckets of response times of {name} within {}: is its histogram exported?", self.period())
+            }
             (_, true) => format!("{name} had no requests in {}", self.covered()),
             (Counted::Service { .. }, false) => format!(
                 "no series of {name} in namespace {namespace} within {}: check its name, --namespace and --pack; a new pod \
@@ -94,7 +99,7 @@ impl Report {
 
     /// The notes of the source, and how much of the period was seen.
     fn notes(&self) -> Vec<String> {
-        let seen = self.seen.map(|_| {
+        let seen = self.seen.filter(|_| self.under.is_none() && self.has_series).map(|_| {
             let covered = self.covered();
             format!("{covered} seen: the service is younger, or Prometheus keeps less; all figures are of that time")
         });
@@ -137,8 +142,8 @@ impl Report {
         alert.map(|alert| alert.burn(self.subject.slo.period_seconds))
     }
 
-    /// For scripts (docs/json.md).
-    pub fn json(&self) -> Value {
+    /// Its numbers, for scripts (docs/json.md).
+    pub fn figures(&self) -> Value {
         let slo = &self.subject.slo;
         let window = |(seconds, events): &(u64, Events)| {
             json!({
@@ -146,28 +151,35 @@ impl Report {
                 "limit": self.limit(*seconds),
             })
         };
-        json!({
-            "apiVersion": API_VERSION,
-            "kind": "SloReport",
-            "name": self.subject.name,
-            "namespace": self.subject.namespace,
+        let share = json!(sli(self.whole()).map(percent));
+        let (name, under) = match self.under {
+            Some(under) => ("share", json!(under.get().as_secs_f64())),
+            None => ("availability", Value::Null),
+        };
+        let mut figures = json!({
+            "underSeconds": under,
             "objective": percent(slo.objective),
             "periodSeconds": slo.period_seconds,
             "seenSeconds": self.seen.unwrap_or(slo.period_seconds),
-            "availability": sli(self.whole()).map(percent),
+            name: share,
             "within": self.is_within(),
             "budgetLeft": self.budget_left().map(percent),
             "exhaustedInSeconds": self.exhausted_in(),
             "burning": self.burning(),
             "windows": self.windows.iter().map(window).collect::<Vec<_>>(),
             "notes": self.notes(),
-        })
+        });
+        if let (Value::Object(fields), None) = (&mut figures, self.under) {
+            fields.remove("underSeconds");
+        }
+        figures
     }
 
     /// For people.
     pub fn text(&self, width: usize, paint: Paint) -> String {
         let mut out = self.head(paint);
-        let head = vec!["WINDOW", "BURN", "LIMIT", "BAD", "EVENTS"];
+        let bad = if self.under.is_some() { "SLOW" } else { "BAD" };
+        let head = vec!["WINDOW", "BURN", "LIMIT", bad, "EVENTS"];
         let rows = self.windows.iter().map(|window| self.row(*window)).collect();
         out += &Table { indent: 2, head, rows }.text(width, paint);
         for name in self.burning() {
@@ -184,7 +196,8 @@ impl Report {
             Some(false) => (Tone::Bad, "missed"),
             None => (Tone::Dim, "no requests"),
         };
-        let share = availability(self.whole()).map(|share| format!("{share} over {}", self.covered()));
+        let under = self.under.map(|under| format!(" under {under}")).unwrap_or_default();
+        let share = availability(self.whole()).map(|share| format!("{share}{under} over {}", self.covered()));
         let left = self.budget_left().map(budget);
         let exhausted = self.exhausted_in().filter(|seconds| *seconds > 0);
         let exhausted = exhausted.map(|seconds| format!("exhausted in {} at the last hour's burn", span(seconds)));

@@ -10,8 +10,24 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
 /// Ages that are tried below a day, in seconds; above it every day is.
-const AGES: [u64; 10] =
-    [2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 40 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 16 * HOUR];
+const AGES: [u64; 16] = [
+    2 * MINUTE,
+    5 * MINUTE,
+    10 * MINUTE,
+    20 * MINUTE,
+    30 * MINUTE,
+    45 * MINUTE,
+    HOUR,
+    90 * MINUTE,
+    2 * HOUR,
+    3 * HOUR,
+    4 * HOUR,
+    6 * HOUR,
+    8 * HOUR,
+    12 * HOUR,
+    16 * HOUR,
+    20 * HOUR,
+];
 
 /// The longest of some ages at which there were series; `None` for the whole period, or where that cannot be found out.
 pub async fn of(subject: &Subject, source: &dyn Source, end: i64) -> Option<u64> {

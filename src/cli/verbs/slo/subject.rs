@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::args::Args;
+use super::{args::Args, latency_objective::LatencyObjective};
 use crate::{
     api::{
         Rollout,
@@ -24,7 +24,7 @@ use crate::{
         Answer, IncrementsQuery, Query,
         defaults::{BURN_RATE_PERIOD, Defaults},
         resolve::filled,
-        slo::{Counted, Slo, question},
+        slo::{Counted, REPORTED, Slo, question},
     },
     ports::source::{Asking, Source, SourceError},
     source::DIALECT,
@@ -45,6 +45,8 @@ pub struct Subject {
     pub pack: Pack,
     /// The objective.
     pub slo: Slo,
+    /// That of response times, if there is one.
+    pub latency: Option<LatencyObjective>,
     /// The address of the Prometheus.
     pub prometheus: String,
 }
@@ -53,6 +55,16 @@ impl Subject {
     /// How many events were bad in the window of so many seconds that ends then.
     pub fn question(&self, end: i64, seconds: u64) -> IncrementsQuery {
         question(&self.counted, [&self.counters.0, &self.counters.1], self.pack, end, seconds)
+    }
+
+    /// The windows of a report, the shortest first, each with what asks for its events; the period is last. What is asked of
+    /// it is what lies before the longest of the others, whose shorter pieces have more of a young service.
+    pub fn windows(&self, end: i64) -> Vec<(u64, IncrementsQuery)> {
+        let period = self.slo.period_seconds;
+        let longest = REPORTED.iter().copied().max().unwrap_or_default();
+        let rest = self.question(end.saturating_sub_unsigned(longest), period.saturating_sub(longest));
+        let windows = REPORTED.iter().map(|seconds| (*seconds, self.question(end, *seconds)));
+        windows.chain([(period, rest)]).collect()
     }
 
     /// What there is at one time: series count from their first sample on.
@@ -75,6 +87,7 @@ pub async fn subject(args: &Args, global: &Global) -> Result<Subject, CliError> 
         None => None,
     };
     let metric = metric(args, template.as_ref().map(|(_, spec)| spec))?;
+    let latency = LatencyObjective::of(args, template.as_ref().map(|(_, spec)| spec))?;
     let counters = metric.counters();
     let name = args.service.clone().or(template.map(|(name, _)| name)).unwrap_or_default();
     if args.service.is_none() {
@@ -94,7 +107,7 @@ pub async fn subject(args: &Args, global: &Global) -> Result<Subject, CliError> 
     let pack = args.pack.unwrap_or_else(|| pack_of(rollout.as_ref()));
     let slo = Defaults::burn_rate(&metric);
     let prometheus = address(args, rollout.as_ref())?;
-    Ok(Subject { name, namespace, counted, counters, pack, slo, prometheus })
+    Ok(Subject { name, namespace, counted, counters, pack, slo, latency, prometheus })
 }
 
 /// The objective as a metric, which says what is wrong with it.

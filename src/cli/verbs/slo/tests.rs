@@ -28,13 +28,26 @@ impl Respond for Counts {
         } else {
             found
         };
+        if body.contains("histogram_count") {
+            return answered(&[]);
+        }
+        if let Some((_, slow, total)) = found.filter(|_| body.contains("_bucket")) {
+            let below = [("0.25", total - 2 * slow), ("0.5", total - slow), ("+Inf", total)];
+            return answered(&below.map(
+                |(le, count)| json!({"metric": {"arm": "shop/checkout", "le": le}, "value": [1, count.to_string()]}),
+            ));
+        }
         let is_bad = body.contains("code");
         let value = found.map(|(_, bad, total)| if is_bad { bad } else { total }.to_string());
         let samples: Vec<_> =
             value.iter().map(|value| json!({"metric": {"arm": "shop/checkout"}, "value": [1, value]})).collect();
-        ResponseTemplate::new(200)
-            .set_body_json(json!({"status": "success", "data": {"resultType": "vector", "result": samples}}))
+        answered(&samples)
     }
+}
+
+fn answered(samples: &[serde_json::Value]) -> ResponseTemplate {
+    ResponseTemplate::new(200)
+        .set_body_json(json!({"status": "success", "data": {"resultType": "vector", "result": samples}}))
 }
 
 async fn server(counts: &[(&'static str, u64, u64)]) -> MockServer {
@@ -62,6 +75,8 @@ fn args(address: &str) -> Args {
         file: None,
         args: Vec::new(),
         objective: Some(Percent::from_basis_points(9_990)),
+        latency: None,
+        latency_objective: None,
         period: None,
         pack: None,
         prometheus: Some(address.to_owned()),
@@ -73,20 +88,24 @@ fn global() -> Global {
     Global { namespace: Some("shop".into()), ..Global::default() }
 }
 
-async fn report(args: &Args) -> Result<Report, CliError> {
+async fn all(args: &Args) -> Result<Reports, CliError> {
     let subject = subject(args, &global()).await?;
     let source = args.credentials.source(subject.prometheus.clone()).await?;
-    counted(subject, &source).await
+    reports(subject, &source).await
+}
+
+async fn report(args: &Args) -> Result<Report, CliError> {
+    all(args).await.map(|all| all.availability)
 }
 
 #[tokio::test]
 async fn a_service_within_its_objective() {
     let server = server(&CALM).await;
     let args = args(&server.uri());
-    let report = report(&args).await.unwrap();
-    assert_eq!(report.is_within(), Some(true));
-    insta::assert_snapshot!("slo_within", report.text(UNLIMITED, Paint { on: false }));
-    insta::assert_snapshot!("slo_within_json", serde_json::to_string_pretty(&report.json()).unwrap());
+    let all = all(&args).await.unwrap();
+    assert_eq!(all.availability.is_within(), Some(true));
+    insta::assert_snapshot!("slo_within", all.text(UNLIMITED, Paint { on: false }));
+    insta::assert_snapshot!("slo_within_json", serde_json::to_string_pretty(&all.json()).unwrap());
     assert_eq!(run(args, &global()).await.unwrap(), Exit::Done);
 }
 
@@ -113,11 +132,41 @@ async fn without_requests_or_an_answer_nothing_is_claimed() {
     let words = "no series of checkout in namespace shop within 30d: check its name, --namespace and --pack; a new pod counts \
                  from its second scrape on";
     assert_eq!((error.exit(), error.to_string().as_str()), (Exit::Failed, words));
+    let shown = report(&args(&unknown.uri())).await.unwrap().text(UNLIMITED, Paint { on: false });
+    assert!(!shown.contains("younger"), "it is not known at all: {shown}");
     let error = run(args("http://127.0.0.1:1"), &global()).await.unwrap_err().to_string();
     assert!(error.starts_with("cannot count the last 5m: cannot reach Prometheus at http://127.0.0.1:1"), "{error}");
     assert!(error.contains("check --prometheus") && !error.contains("controller"), "{error}");
     let error = run(args("http://user:pw@127.0.0.1:1"), &global()).await.unwrap_err();
     assert!(error.exit() == Exit::Usage && !error.to_string().contains("pw@"), "{error}");
+}
+
+/// 300 ms lie between two bounds: in effect the objective is about the next one.
+#[tokio::test]
+async fn response_times_have_an_objective_of_their_own() {
+    let server = server(&CALM).await;
+    let args = Args { latency: Some("300ms".parse().unwrap()), ..args(&server.uri()) };
+    let met = all(&args).await.unwrap();
+    insta::assert_snapshot!("slo_latency", met.text(UNLIMITED, Paint { on: false }));
+    let json = met.json();
+    assert_eq!((&json["latency"]["share"], &json["latency"]["underSeconds"]), (&json!(99.947917), &json!(0.3)));
+    assert_eq!((&json["availability"], &json["latency"]["objective"]), (&json!(99.947917), &json!(99.0)));
+    assert_eq!(met.exit().unwrap(), Exit::Done);
+    let strict = Args { latency_objective: Some(Percent::from_basis_points(9_999)), ..args.clone() };
+    assert_eq!(all(&strict).await.unwrap().exit().unwrap(), Exit::RolledBack);
+    assert_eq!(run(strict, &global()).await.unwrap().code(), 10);
+    let beyond = Args { latency: Some("600ms".parse().unwrap()), ..args.clone() };
+    let error = run(beyond, &global()).await.unwrap_err().to_string();
+    assert_eq!(error, "the histogram has no bound of at least 600ms, set a smaller --latency");
+    let counters: Vec<_> = CALM.iter().map(|(length, ..)| (*length, 0, 1)).collect();
+    let none = MockServer::start().await;
+    let bare = move |request: &Request| {
+        let is_times = String::from_utf8_lossy(&request.body).contains("duration_seconds");
+        if is_times { answered(&[]) } else { Counts(counters.clone(), 40 * 86_400).respond(request) }
+    };
+    Mock::given(path("/api/v1/query")).respond_with(bare).mount(&none).await;
+    let error = run(Args { prometheus: Some(none.uri()), ..args }, &global()).await.unwrap_err().to_string();
+    assert_eq!(error, "no buckets of response times of checkout within 30d: is its histogram exported?");
 }
 
 /// Pieces of five minutes or an hour have nothing of pods that are younger.
@@ -127,7 +176,7 @@ async fn a_young_service_has_the_figures_of_what_there_is() {
     for (age, seen, text) in [(700, 600, "10m of 30d"), (9_000, 7_200, "2h of 30d"), (90, 0, "less than 2m of 30d")] {
         let report = report(&args(&server_of(&minutes, age).await.uri())).await.unwrap();
         assert_eq!((report.seen, report.is_within()), (Some(seen), Some(false)));
-        let (shown, json) = (report.text(UNLIMITED, Paint { on: false }), report.json());
+        let (shown, json) = (report.text(UNLIMITED, Paint { on: false }), report.figures());
         assert!(shown.contains(&format!("99.875 % over {text}")), "{shown}");
         assert!(
             shown.contains(&format!("note: {text} seen: the service is younger, or Prometheus keeps less")),
@@ -168,6 +217,12 @@ async fn a_template_says_what_is_counted_and_how_good_it_has_to_be() {
     });
     let stricter = stricter.await.unwrap();
     assert_eq!(stricter.slo.objective, 0.99);
+    let latency = "    - name: l\n      latency: {histogram: {prometheus: {histogram: order_seconds}}, slo: {under: 2s, share: 5%}}\n";
+    let both =
+        of_file(&format!("{OWN}{latency}"), |args| args.args = vec![template_arg("app=web").unwrap()]).await.unwrap();
+    let latency = both.latency.unwrap();
+    assert_eq!((latency.under, latency.objective), (HumanDuration::secs(2), Percent::whole(95)));
+    assert_eq!(latency.histogram.prometheus.unwrap().histogram, "order_seconds");
     assert!(matches!(stricter.counted, slo::Counted::Service { .. }));
 }
 
@@ -177,10 +232,14 @@ async fn what_is_missing_is_said_with_what_to_give() {
     let threshold = "  metrics:\n    - name: q\n      threshold: {query: q, success: result < 1}\n";
     let bare = Args { service: None, ..args("http://127.0.0.1:1") };
     let no_objective = Args { objective: None, ..args("http://127.0.0.1:1") };
+    let no_latency = Args { latency_objective: Some(Percent::whole(99)), ..args("http://127.0.0.1:1") };
+    let no_time = Args { latency: Some(HumanDuration::secs(0)), ..args("http://127.0.0.1:1") };
     let full = Args { objective: Some(Percent::FULL), ..args("http://127.0.0.1:1") };
     let short = Args { period: Some(HumanDuration::secs(3_600)), ..args("http://127.0.0.1:1") };
     for (found, words) in [
         (subject(&bare, &global()).await, "name a SERVICE"),
+        (subject(&no_latency, &global()).await, "--latency-objective needs --latency"),
+        (subject(&no_time, &global()).await, "--latency must be above 0"),
         (subject(&no_objective, &global()).await, "like --objective 99.9%"),
         (subject(&full, &global()).await, "--objective must be above 0 and below 100 %"),
         (subject(&short, &global()).await, "--period must be from 7d to 90d"),

@@ -11,7 +11,7 @@ use crate::{
         format,
         no_data::NoData,
         plan::Answered,
-        query::{Answer, BucketKind, BucketsQuery, Query},
+        query::{Answer, BucketKind, BucketsQuery, Query, Scope},
         windows::{self, instant},
     },
     stats::{
@@ -153,8 +153,10 @@ pub fn question(
         kind,
         pack: context.frozen.pack,
         arms: spec.arms.clone(),
+        scope: Scope::Arms,
         end: instant(end),
         window_seconds: seconds(context.frozen.window),
+        piece_seconds: None,
         warm_up_seconds: seconds(context.frozen.warm_up),
         whole_pods: false,
     }
