@@ -104,10 +104,10 @@ impl JsonSchema for Allowed {
     fn inline_schema() -> bool {
         true
     }
-    /// The API server has no "number or word": the field has no type there, but bounds that hold for whichever it is.
+    /// The bounds hold for a number, the pattern for a text.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "x-kubernetes-preserve-unknown-fields": true,
+            "x-kubernetes-int-or-string": true,
             "minimum": 0,
             "maximum": MOST,
             "pattern": "^unlimited$",
