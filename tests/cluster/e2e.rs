@@ -43,6 +43,7 @@ mod bad_input;
 mod blue_green;
 mod blue_green_routes;
 mod deep_objects;
+mod detection;
 mod envoy_pack;
 mod exit_codes;
 mod first_hour;

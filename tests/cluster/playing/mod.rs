@@ -15,6 +15,7 @@ mod telling;
 mod users;
 
 pub use refused::refused;
+pub use setting::tell;
 
 use crate::lane::Lane;
 use ::glidepath::cli::offline::simulate::Loaded;

@@ -92,7 +92,8 @@ fn behaviour(scenario: &Scenario) -> Behaviour {
     Behaviour { startup, versions: versions.collect() }
 }
 
-async fn tell(namespace: &str, behaviour: &Behaviour) -> Result<()> {
+/// Tells the node harness how a namespace's pods behave.
+pub async fn tell(namespace: &str, behaviour: &Behaviour) -> Result<()> {
     let url = format!("{NODE_URL}/behaviour/{namespace}");
     let answer = reqwest::Client::new().put(&url).json(behaviour).send().await?;
     ensure!(answer.status().is_success(), "{url} answered {}", answer.status());
