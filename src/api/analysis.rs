@@ -39,9 +39,9 @@ pub use run::{
 };
 pub use settings::{Bake, Pack, Settings};
 pub use sources::{
-    CloudWatchQuery, DatadogQuery, DatadogSecretRef, Dimension, ExternalQuery, GraphiteQuery, InfluxdbQuery,
-    MetricDataQuery, MetricStat, NewRelicQuery, NewRelicRegion, ONE_CALCULATION, ONE_SOURCE, StatMetric, WebMethod,
-    WebQuery,
+    CloudWatchQuery, DatadogQuery, DatadogSecretRef, Dimension, ExternalQuery, GraphiteQuery, InfluxdbQuery, JobQuery,
+    LONGEST_JOB, MetricDataQuery, MetricStat, NewRelicQuery, NewRelicRegion, ONE_CALCULATION, ONE_SOURCE, StatMetric,
+    WebMethod, WebQuery,
 };
 pub use template::{
     ARGUMENT_NAME, AnalysisTemplate, AnalysisTemplateSpec, Arg, ClusterAnalysisTemplate, ClusterAnalysisTemplateSpec,

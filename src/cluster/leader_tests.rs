@@ -17,11 +17,16 @@ use super::{locks::lock, snapshot::Snapshot, triggers::Triggers, *};
 use crate::{
     api::{
         AnalysisRun, FINALIZER, Percent, ROLLOUT_LABEL, RolloutStatus,
-        analysis::{AnalysisRunSpec, Verdict},
+        analysis::{AnalysisRunSpec, JobQuery, Verdict},
         command::CommandState,
     },
     engine::{Action, GateAnswer, GateQuestion, RouteIntent, Target},
-    ports::{Clock, GateAsker, Observation, RolloutKey, World, WorldError},
+    evidence::Answer,
+    ports::{
+        Clock, GateAsker, Observation, RolloutKey, World, WorldError,
+        jobs::{JobOwner, Jobs},
+        source::Fault,
+    },
     reconcile::GateDesk,
 };
 
@@ -55,6 +60,13 @@ impl ApiServer {
         let version = body["metadata"]["resourceVersion"].as_str().unwrap_or("none").to_owned();
         lock(&self.requests).push(format!("{method} {path} at {version}"));
         let mut objects = lock(&self.objects);
+        if method == Method::POST {
+            let name = body["metadata"]["name"].as_str().unwrap_or_default();
+            return match objects.insert(format!("{path}/{name}"), body.clone()) {
+                None => answer(&body),
+                Some(_) => status(409),
+            };
+        }
         let Some(stored) = objects.get_mut(&path) else { return status(404) };
         if method == Method::GET {
             return answer(stored);
@@ -91,7 +103,9 @@ fn answer(object: &Value) -> Response<Body> {
 }
 
 fn status(code: u16) -> Response<Body> {
-    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "code": code});
+    let reason = if code == 404 { "NotFound" } else { "Conflict" };
+    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": reason,
+        "code": code});
     Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
 }
 
@@ -313,4 +327,43 @@ async fn c6_a_tick_under_way_writes_nothing_once_its_process_has_stopped_leading
     let status = RolloutStatus { message: "late".into(), ..RolloutStatus::default() };
     assert!(world.cluster.record(&observation, &status).await.is_err());
     assert!(world.server.requested("P").is_empty(), "{:?}", world.server.requested("P"));
+}
+
+/// A measurement by a Job: started once, found again, read when it has ended, and by a leader alone.
+#[tokio::test(start_paused = true)]
+async fn a_job_is_started_once_and_read_when_it_has_ended() {
+    const JOBS: &str = "/apis/batch/v1/namespaces/shop/jobs";
+    let Shop { server, cluster, fence, .. } = world();
+    let owner = JobOwner { namespace: "shop", run: "web-2-1-background", uid: "run-1" };
+    let query: JobQuery =
+        serde_json::from_value(json!({"template": {"spec": {"containers": [{"name": "a"}]}}})).unwrap();
+    let measure = || cluster.measure(owner, &query, 60);
+    assert_eq!(measure().await.unwrap_err().fault, Fault::Unreachable, "nobody leads");
+    assert!(server.requested(&format!("POST {JOBS}")).is_empty());
+    fence.hold(Term(1), Instant::now() + Duration::from_secs(10));
+    for _ in 0..3 {
+        assert_eq!(measure().await, Ok(Answer::Unfinished));
+    }
+    assert_eq!(server.requested(&format!("POST {JOBS}")).len(), 1);
+    let path = lock(&server.objects).keys().find(|path| path.starts_with(JOBS)).unwrap().clone();
+    let set = |path: &str, object: Value| drop(lock(&server.objects).insert(path.to_owned(), object));
+    let mut job = lock(&server.objects)[&path].clone();
+    job["status"] = json!({"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]});
+    set(&path, job.clone());
+    let exited = json!({"name": "a", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"exitCode": 3}}});
+    set(
+        "/api/v1/namespaces/shop/pods",
+        json!({"kind": "PodList", "apiVersion": "v1", "metadata": {},
+        "items": [{"metadata": {"name": "p"}, "status": {"containerStatuses": [exited]}}]}),
+    );
+    set("/api/v1/namespaces/shop/pods/p/log", json!("no such host"));
+    let Ok(Answer::Job(end)) = measure().await else { panic!("it has ended") };
+    assert_eq!(end.exit_code, 3);
+    assert!(end.log.contains("no such host"), "{}", end.log);
+    job["metadata"]["ownerReferences"][0]["uid"] = json!("another");
+    set(&path, job);
+    let foreign = measure().await.unwrap_err();
+    assert!(foreign.message.contains("is not of this run"), "{foreign}");
+    assert_eq!(server.requested(&format!("POST {JOBS}")).len(), 1);
 }

@@ -22,6 +22,7 @@ mod first_look;
 mod handback;
 pub mod health;
 mod history;
+pub mod jobs;
 pub mod kinds;
 mod labels;
 #[cfg(test)]

@@ -11,16 +11,20 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::FutureExt;
+use futures::{FutureExt, future::join_all};
 
 use super::queue::AsyncWork;
 use crate::{
-    api::{AnalysisRun, analysis::AnalysisRunStatus},
+    api::{
+        AnalysisRun,
+        analysis::{AnalysisRunStatus, ExternalQuery, JobQuery},
+    },
     cluster::{Cluster, table::ObjectKey},
     evidence::{Answer, Query},
     ports::{
         Clock, Source, SourceError, WorldError,
-        source::{Asking, Fault, asked},
+        jobs::{JobOwner, Jobs},
+        source::{ASKING, Asking, Fault, asked},
     },
     reconcile::{
         retry::Next,
@@ -97,7 +101,7 @@ impl RunWork {
         };
         let mut judged = Judged::newest(self.take(key, run), &run.spec, run.status.as_ref());
         let failed_before = errors_in_a_row(judged.status());
-        let source = Asked { work: self, key, failed_before };
+        let source = Asked { work: self, key, uid: run.metadata.uid.as_deref().unwrap_or_default(), failed_before };
         let look = judged.look(&run.spec, run.status.is_some(), &source, &|| self.clock.now()).await;
         // Not all metrics are asked each time: one that fails still is not over.
         if failed_before > 0 && errors_in_a_row(judged.status()) == 0 {
@@ -147,18 +151,58 @@ impl RunWork {
 struct Asked<'a> {
     work: &'a RunWork,
     key: &'a ObjectKey,
+    uid: &'a str,
     failed_before: u32,
+}
+
+impl Asked<'_> {
+    /// The answers: Jobs are the cluster's own, all else is asked of the source.
+    ///
+    /// Whose Secrets are read, and where Jobs run, is the namespace of the run itself: that of its arms is a text that
+    /// whoever made the run has written.
+    async fn answers(&self, asking: &Asking<'_>, questions: &[Query]) -> Vec<Result<Answer, SourceError>> {
+        let namespace = self.key.namespace.as_str();
+        let owner = JobOwner { namespace, run: &self.key.name, uid: self.uid };
+        let (jobs, rest): (Vec<_>, Vec<_>) =
+            questions.iter().map(job_of).zip(questions).partition(|(job, _)| job.is_some());
+        let rest: Vec<Query> = rest.into_iter().map(|(_, query)| query.clone()).collect();
+        let asking = in_namespace(asking, namespace);
+        let jobs = jobs.into_iter().filter_map(|(job, _)| job);
+        let measured = join_all(jobs.map(|(query, at)| async move {
+            let late =
+                || SourceError::new(Fault::Silent, "the API server took too long to answer for a Job".to_owned());
+            let measured = tokio::time::timeout(ASKING, self.work.cluster.measure(owner, query, at)).await;
+            measured.unwrap_or_else(|_| Err(late()))
+        }));
+        let (measured, rest) = tokio::join!(measured, asked(self.work.source.as_ref(), &asking, &rest));
+        let (mut measured, mut rest) = (measured.into_iter(), rest.into_iter());
+        let lost = || Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()));
+        let next = |question: &Query| if job_of(question).is_some() { measured.next() } else { rest.next() };
+        questions.iter().map(next).map(|answer| answer.unwrap_or_else(lost)).collect()
+    }
+}
+
+fn in_namespace<'a>(asking: &Asking<'a>, namespace: &'a str) -> Asking<'a> {
+    Asking { namespace, ..*asking }
+}
+
+/// The Job that a question asks for, and the time of its measurement in unix seconds.
+fn job_of(question: &Query) -> Option<(&JobQuery, i64)> {
+    match question {
+        Query::External { query: ExternalQuery::Job(query), at } => Some((query, at.as_second())),
+        _ => None,
+    }
 }
 
 #[async_trait]
 impl Source for Asked<'_> {
     /// Every question gets an answer, or an error within a bounded time.
     async fn answer(&self, asking: &Asking<'_>, questions: &[Query]) -> Vec<Result<Answer, SourceError>> {
-        let Asked { work, key, failed_before } = self;
+        let Asked { work, key, failed_before, .. } = self;
         work.metrics.asked(questions.len());
         let answers = match work.places.enter("runs", &[&key.namespace], Class::Guardrail).await {
             Ok(place) => {
-                let answers = asked(work.source.as_ref(), asking, questions).await;
+                let answers = self.answers(asking, questions).await;
                 place.ended(true);
                 answers
             }
@@ -172,4 +216,18 @@ impl Source for Asked<'_> {
 /// The most questions in a row that a metric of this run had no answer to.
 fn errors_in_a_row(status: &AnalysisRunStatus) -> u32 {
     status.metrics.iter().map(|metric| metric.errors_in_a_row).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::analysis::RunPrometheus;
+
+    /// A run made by hand may name any namespace for its arms; Secrets are read in its own.
+    #[test]
+    fn secrets_and_jobs_are_those_of_the_runs_own_namespace() {
+        let prometheus = RunPrometheus::controller();
+        let asking = Asking { namespace: "kube-system", prometheus: &prometheus };
+        assert_eq!(in_namespace(&asking, "shop").namespace, "shop");
+    }
 }

@@ -26,7 +26,8 @@ pub use format::grouped;
 pub use no_data::source_error;
 pub use plan::{Answered, Planned, RunPlan};
 pub use query::{
-    Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, PodValue, PodsQuery, Query, Scope, SpreadQuery,
+    Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, JobEnd, PodValue, PodsQuery, Query, Scope,
+    SpreadQuery,
 };
 pub use resolve::{Workloads, needs_prometheus, resolve, workloads};
 pub use soonest::{Soonest, soonest};

@@ -226,6 +226,21 @@ pub enum Answer {
     Spread(Option<Vec<Vec<ArmCounts>>>),
     /// The number; `None` for an empty vector or NaN.
     Scalar(Option<f64>),
+    /// How a Job ended: its exit code is the number.
+    Job(JobEnd),
+    /// The measurement ended without a number, and why. Like an error it is no data; unlike it, it is over.
+    Unmeasured(String),
+    /// The measurement has begun and takes longer than an answer may: the same question is asked again.
+    Unfinished,
     /// So many series where one number was asked for: none of them is the one that was meant.
     Several(usize),
+}
+
+/// How a Job ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobEnd {
+    /// The exit code of the container that failed, else 0.
+    pub exit_code: i32,
+    /// The end of that container's log: one bounded line, for users alone.
+    pub log: String,
 }

@@ -6,6 +6,7 @@
 mod clock;
 mod deferred;
 pub mod gate;
+pub mod jobs;
 pub mod secrets;
 pub mod source;
 pub mod world;

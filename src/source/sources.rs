@@ -43,6 +43,10 @@ impl Sources {
     async fn external(&self, namespace: &str, query: &ExternalQuery, at: Timestamp) -> Result<Answer, SourceError> {
         match query {
             ExternalQuery::Web(query) => web::ask(&self.http, namespace, query).await,
+            ExternalQuery::Job(_) => Err(SourceError::new(
+                Fault::Refused,
+                "a job metric is measured only by the controller in a cluster".to_owned(),
+            )),
             ExternalQuery::Datadog(query) => datadog::ask(&self.http, namespace, query, at).await,
             ExternalQuery::NewRelic(query) => new_relic::ask(&self.http, namespace, query).await,
             ExternalQuery::CloudWatch(query) => cloud_watch::ask(&self.http, namespace, query, at).await,

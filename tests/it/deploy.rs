@@ -74,6 +74,17 @@ fn the_controller_may_do_what_it_does_and_no_more() {
     assert_eq!(texts(&leader["rules"][0]["verbs"]), words("create get update"));
 }
 
+/// Jobs are opt-in: the role exists, holds what is sent, and is bound to nobody.
+#[test]
+fn the_rights_to_jobs_are_bound_to_nobody() {
+    let all = documents("rbac.yaml");
+    let role = all.iter().find(|d| d["metadata"]["name"] == "glidepath-jobs").unwrap();
+    let rules = role["rules"].as_array().unwrap().iter().map(|rule| (texts(&rule["resources"]), texts(&rule["verbs"])));
+    let of = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(rules.collect::<Vec<_>>(), [(of(&["jobs"]), of(&["create", "get"])), (of(&["pods/log"]), of(&["get"]))]);
+    assert!(all.iter().all(|document| document["roleRef"]["name"] != "glidepath-jobs"));
+}
+
 /// Pods are labelled for their role and evicted, never deleted or written whole.
 #[test]
 fn pods_may_be_patched_and_nothing_more() {

@@ -5,6 +5,7 @@ mod datadog;
 mod graphite;
 mod influxdb;
 mod interval;
+mod job;
 mod new_relic;
 mod web;
 
@@ -12,17 +13,20 @@ pub use cloud_watch::{CloudWatchQuery, Dimension, MetricDataQuery, MetricStat, O
 pub use datadog::{DatadogQuery, DatadogSecretRef};
 pub use graphite::GraphiteQuery;
 pub use influxdb::InfluxdbQuery;
+pub use job::{JobQuery, LONGEST_JOB};
 pub use new_relic::{NewRelicQuery, NewRelicRegion};
 pub use web::{WebMethod, WebQuery};
 
 /// The message for a threshold with no source or with several.
-pub const ONE_SOURCE: &str = "set exactly one of query, web, datadog, newRelic, cloudWatch, graphite and influxdb";
+pub const ONE_SOURCE: &str = "set exactly one of query, web, job, datadog, newRelic, cloudWatch, graphite and influxdb";
 
 /// A query to a source other than Prometheus.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExternalQuery {
     /// A web endpoint with a JSON response.
     Web(Box<WebQuery>),
+    /// A Kubernetes Job.
+    Job(Box<JobQuery>),
     /// Datadog.
     Datadog(Box<DatadogQuery>),
     /// New Relic.
@@ -40,6 +44,7 @@ impl ExternalQuery {
     pub fn name(&self) -> &'static str {
         match self {
             ExternalQuery::Web(_) => "a web endpoint",
+            ExternalQuery::Job(_) => "a Kubernetes Job",
             ExternalQuery::Datadog(_) => "Datadog",
             ExternalQuery::NewRelic(_) => "New Relic",
             ExternalQuery::CloudWatch(_) => "CloudWatch",

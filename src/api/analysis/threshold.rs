@@ -4,16 +4,18 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::sources::{
-    CloudWatchQuery, DatadogQuery, ExternalQuery, GraphiteQuery, InfluxdbQuery, NewRelicQuery, ONE_SOURCE, WebQuery,
+    CloudWatchQuery, DatadogQuery, ExternalQuery, GraphiteQuery, InfluxdbQuery, JobQuery, NewRelicQuery, ONE_SOURCE,
+    WebQuery,
 };
 use crate::api::common::HumanDuration;
 
-/// A condition on a query's result. Exactly one of `query`, `web`, `datadog`, `newRelic`, `cloudWatch`, `graphite`, `influxdb`.
+/// A condition on a query's result. Exactly one of `query`, `web`, `job`, `datadog`, `newRelic`,
+/// `cloudWatch`, `graphite`, `influxdb`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = ("has(self.success) || has(self.failure)", "set a success or a failure condition"))]
 #[x_kube(validation = (
-    "(has(self.query) ? 1 : 0) + (has(self.web) ? 1 : 0) + (has(self.datadog) ? 1 : 0) + (has(self.newRelic) ? 1 : 0) + \
+    "(has(self.query) ? 1 : 0) + (has(self.web) ? 1 : 0) + (has(self.job) ? 1 : 0) + (has(self.datadog) ? 1 : 0) + (has(self.newRelic) ? 1 : 0) + \
      (has(self.cloudWatch) ? 1 : 0) + (has(self.graphite) ? 1 : 0) + (has(self.influxdb) ? 1 : 0) == 1",
     ONE_SOURCE
 ))]
@@ -25,6 +27,9 @@ pub struct ThresholdMetric {
     /// A request to a web endpoint with a JSON response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web: Option<WebQuery>,
+    /// A Kubernetes Job, whose exit code is `result`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobQuery>,
     /// A query to Datadog.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datadog: Option<DatadogQuery>,
@@ -78,6 +83,7 @@ impl ThresholdMetric {
     pub fn external(&self) -> Option<ExternalQuery> {
         let sources = [
             self.web.clone().map(|query| ExternalQuery::Web(Box::new(query))),
+            self.job.clone().map(|query| ExternalQuery::Job(Box::new(query))),
             self.datadog.clone().map(|query| ExternalQuery::Datadog(Box::new(query))),
             self.new_relic.clone().map(|query| ExternalQuery::NewRelic(Box::new(query))),
             self.cloud_watch.clone().map(|query| ExternalQuery::CloudWatch(Box::new(query))),
@@ -92,6 +98,7 @@ impl ThresholdMetric {
         let sources = [
             !self.query.is_empty(),
             self.web.is_some(),
+            self.job.is_some(),
             self.datadog.is_some(),
             self.new_relic.is_some(),
             self.cloud_watch.is_some(),
@@ -109,6 +116,7 @@ impl ThresholdMetric {
         }
         let below = |source: &'static str| move |(field, text)| (format!("{source}.{field}"), text);
         texts.extend(self.web.iter_mut().flat_map(WebQuery::texts_mut).map(below("web")));
+        texts.extend(self.job.iter_mut().flat_map(JobQuery::texts_mut).map(below("job")));
         texts.extend(self.datadog.iter_mut().flat_map(DatadogQuery::texts_mut).map(below("datadog")));
         texts.extend(self.new_relic.iter_mut().flat_map(NewRelicQuery::texts_mut).map(below("newRelic")));
         texts.extend(self.cloud_watch.iter_mut().flat_map(CloudWatchQuery::texts_mut).map(below("cloudWatch")));

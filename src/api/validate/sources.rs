@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::api::{
     address::base_url,
     analysis::{
-        Auth, CloudWatchQuery, DatadogQuery, ExternalQuery, GraphiteQuery, Header, InfluxdbQuery, NewRelicQuery,
-        ONE_AUTH, ONE_CALCULATION, Tls, WebMethod, WebQuery,
+        Auth, CloudWatchQuery, DatadogQuery, ExternalQuery, GraphiteQuery, Header, InfluxdbQuery, JobQuery,
+        NewRelicQuery, ONE_AUTH, ONE_CALCULATION, Tls, WebMethod, WebQuery,
     },
     common::HumanDuration,
     strategy::host,
@@ -22,6 +22,7 @@ pub fn source_problems(query: &ExternalQuery) -> Vec<(String, String)> {
     let mut found = Found::default();
     let source = match query {
         ExternalQuery::Web(query) => found.web(query),
+        ExternalQuery::Job(query) => found.job(query),
         ExternalQuery::Datadog(query) => found.datadog(query),
         ExternalQuery::NewRelic(query) => found.new_relic(query),
         ExternalQuery::CloudWatch(query) => found.cloud_watch(query),
@@ -59,6 +60,11 @@ impl Found {
         self.auth(query.auth.as_ref());
         self.tls(query.tls.as_ref());
         "web"
+    }
+
+    fn job(&mut self, query: &JobQuery) -> &'static str {
+        self.0.extend(query.problems());
+        "job"
     }
 
     fn datadog(&mut self, query: &DatadogQuery) -> &'static str {

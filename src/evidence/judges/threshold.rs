@@ -47,9 +47,24 @@ pub struct ThresholdMemory {
     /// How many series the last answer had, where it had more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     several: Option<usize>,
+    /// A measurement that has begun, and is asked for again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<Unfinished>,
     /// Since when there is nothing to judge, and when to ask again after an error.
     silence: NoData,
 }
+
+/// A measurement that takes longer than an answer may. Times are unix seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Unfinished {
+    /// The time that it is for.
+    at: i64,
+    /// When it is asked for again.
+    again: i64,
+}
+
+/// Seconds between questions for an unfinished measurement.
+const AGAIN: i64 = 5;
 
 impl Judge for ThresholdMetric {
     type Memory = ThresholdMemory;
@@ -105,16 +120,18 @@ impl Judge for ThresholdMetric {
     }
 
     fn ask(&self, memory: &ThresholdMemory, _spec: &AnalysisRunSpec, context: &Context) -> (Vec<Query>, i64) {
-        let next = memory.next(self, context);
-        if next > context.now.as_second() {
-            return (Vec::new(), next);
+        let next = memory.unfinished.map_or_else(|| memory.next(self, context), |begun| begun.at);
+        let due = memory.unfinished.map_or(next, |begun| begun.again);
+        if due > context.now.as_second() {
+            return (Vec::new(), due);
         }
         let at = windows::instant(next);
+        let wake = if self.job.is_some() { context.now.as_second() + AGAIN } else { next + interval(self) };
         let query = match self.external() {
             Some(query) => Query::External { query, at },
             None => Query::Scalar { query: self.query.clone(), at },
         };
-        (vec![query], next + interval(self))
+        (vec![query], wake)
     }
 
     fn advance(
@@ -129,6 +146,10 @@ impl Judge for ThresholdMetric {
             if memory.last.is_some_and(|last| at.as_second() <= last) {
                 continue; // measured before
             }
+            // After an error the measurement may still be going on.
+            if answer.result.is_ok() {
+                memory.unfinished = None;
+            }
             match &answer.result {
                 Ok(Answer::Several(series)) => {
                     memory.silence.answered();
@@ -137,21 +158,47 @@ impl Judge for ThresholdMetric {
                     let value = several(*series);
                     status.measurements.push(Measurement { at: Some(at), value, verdict: Verdict::NoData });
                 }
-                Ok(Answer::Scalar(value)) => match signed(self, *value) {
-                    Ok(sign) => {
-                        let value = value.filter(|value| value.is_finite());
-                        memory.silence.answered();
-                        memory.count(at.as_second(), value, sign, context);
-                        status.measurements.push(measured(at, value, sign));
+                Ok(Answer::Unfinished) => {
+                    memory.silence.answered();
+                    memory.unfinished = Some(Unfinished { at: at.as_second(), again: context.now.as_second() + AGAIN });
+                }
+                Ok(Answer::Unmeasured(why)) => {
+                    memory.last = Some(at.as_second());
+                    memory.silence.failed(why, context);
+                }
+                Ok(Answer::Job(end)) => {
+                    self.measure(memory, status, (at, Some(f64::from(end.exit_code))), context);
+                    if let Some(last) = status.measurements.last_mut().filter(|_| !end.log.is_empty()) {
+                        last.value = format!("exit code {}: {}", end.exit_code, end.log);
                     }
-                    Err(error) => memory.silence.failed(&error.to_string(), context),
-                },
+                }
+                Ok(Answer::Scalar(value)) => self.measure(memory, status, (at, *value), context),
                 Ok(_) => memory.silence.failed("got counts instead of a number", context),
                 Err(error) => memory.silence.failed(error, context),
             }
         }
         keep_last(&mut status.measurements);
         judge(self, status, memory, context);
+    }
+}
+
+impl ThresholdMetric {
+    fn measure(
+        &self,
+        memory: &mut ThresholdMemory,
+        status: &mut MetricStatus,
+        (at, value): (jiff::Timestamp, Option<f64>),
+        context: &Context,
+    ) {
+        match signed(self, value) {
+            Ok(sign) => {
+                let value = value.filter(|value| value.is_finite());
+                memory.silence.answered();
+                memory.count(at.as_second(), value, sign, context);
+                status.measurements.push(measured(at, value, sign));
+            }
+            Err(error) => memory.silence.failed(&error.to_string(), context),
+        }
     }
 }
 
@@ -302,6 +349,10 @@ fn interval(metric: &ThresholdMetric) -> i64 {
 fn count(metric: &ThresholdMetric) -> u32 {
     metric.count.unwrap_or(1)
 }
+
+#[cfg(test)]
+#[path = "threshold_job_tests.rs"]
+mod job_tests;
 
 #[cfg(test)]
 mod tests {
