@@ -13,7 +13,7 @@
 //! that came and went within it are counted too. A service is all revisions of a Rollout: the ReplicaSets, or their pods,
 //! that are called like an arm but for the revision's id; to callers, both Services.
 //!
-//! A fall by less than half is no reset and counts nothing. A pod's first scrape counts nothing either: how much of it
+//! A fall by less than half is no reset and counts nothing; that of a total is noted. A pod's first scrape counts nothing either: how much of it
 //! lies in this window is not known.
 
 use super::{
@@ -25,6 +25,9 @@ use crate::{
     api::analysis::{Arms, Builtin, Counter, PrometheusCounter},
     evidence::{Answer, ArmCounts, IncrementsQuery, Scope},
 };
+
+/// What precedes an arm's name where its falls are counted.
+const FELL: &str = "fell ";
 
 /// Why no query can be written.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -143,6 +146,12 @@ pub fn counts(query: &IncrementsQuery, bad: &[(String, f64)], total: &[(String, 
     };
     let mut notes = Vec::new();
     let mut arm = |side: &str, name: &str| {
+        if let Some(series) = of(total, &format!("{FELL}{name}")).filter(|series| *series > 0) {
+            let plural = if series == 1 { "" } else { "s" };
+            notes.push(format!(
+                "{side}: {series} counter{plural} fell by less than half, which is no reset; counted as 0"
+            ));
+        }
         let total = of(total, name)?;
         let bad = of(bad, name).unwrap_or(0);
         if query.bad_comes_later {
@@ -203,6 +212,10 @@ fn text(queries: &[&IncrementsQuery], bad: bool) -> Result<String, PromqlError> 
         return Err(PromqlError::CallersPods);
     }
     let sum = format!("sum by (arm) ({})", grown(queries, &counted.reports)?);
+    // In a long window a fall says nothing, and of bad events there are too few series for the price.
+    if !bad && first.scope == Scope::Arms && first.piece_seconds.is_none() && !first.whole_pods {
+        return Ok(format!("{sum} or {}", falls(queries, &counted.reports)?));
+    }
     Ok(over_time(first.window_seconds, first.piece_seconds, sum))
 }
 
@@ -233,6 +246,35 @@ fn grown(queries: &[&IncrementsQuery], reports: &[Series]) -> Result<String, Pro
         all.push(by_arm(first.scope, by, &parts, &first.arms)?);
     }
     Ok(all.join(" or "))
+}
+
+/// How many series fell by less than half, by arm, which is called `fell ARM` here: an expression of the same query, not a query
+/// more.
+fn falls(queries: &[&IncrementsQuery], reports: &[Series]) -> Result<String, PromqlError> {
+    let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
+    let pairs: Vec<&Arms> = queries.iter().map(|query| &query.arms).collect();
+    let mut all = Vec::new();
+    for alike in reports.chunk_by(|one, other| one.by == other.by) {
+        let Some(Series { by, .. }) = alike.first() else { continue };
+        let place = place_of(by, first.scope, &pairs)?;
+        let mut parts = Vec::new();
+        for selector in alike.iter().flat_map(|series| &series.selectors) {
+            let m = bound(by, place.as_ref(), selector)?;
+            parts.push(format!("(({m} / {m} offset {}s < 1) >= 0.5)", first.window_seconds));
+        }
+        let fallen = by_arm(first.scope, by, &format!("({})", parts.join(" or ")), &first.arms)?;
+        all.push(format!(r#"label_replace({fallen}, "arm", "{FELL}$1", "arm", "(.+)")"#));
+    }
+    Ok(format!("count by (arm) ({})", all.join(" or ")))
+}
+
+/// A selector of the arms' series alone, where they are distinguished.
+fn bound(by: &ArmsBy, place: Option<&ArmMatchers>, text: &str) -> Result<String, PromqlError> {
+    let selector = match place {
+        Some(place) => place.bind(by, text)?,
+        None => Selector::parse(text)?,
+    };
+    Ok(selector.to_string())
 }
 
 /// Where the questions' series are, if they distinguish arms.
@@ -365,10 +407,7 @@ fn bad_counter(counter: &Counter, bad: bool) -> bool {
 /// What each series grew by in the window.
 pub(super) fn series_text(span: Span, series: &Series, place: Option<&ArmMatchers>) -> Result<String, PromqlError> {
     let by = &series.by;
-    let bound = |text: &str| match place {
-        Some(place) => place.bind(by, text).map(|selector| selector.to_string()),
-        None => Ok(Selector::parse(text)?.to_string()),
-    };
+    let bound = |text: &str| bound(by, place, text);
     let window = span.window_seconds;
     let pod = &series.pod;
     let witness = bound(&series.witness)?;

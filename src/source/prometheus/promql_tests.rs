@@ -84,6 +84,22 @@ fn the_proved_texts_of_the_packs_are_these() {
     }
 }
 
+/// A fall by less than half counts 0, and is in the same answer.
+#[test]
+fn the_proved_text_of_a_small_fall_is_this() {
+    let vectors: serde_yaml::Value =
+        serde_yaml::from_str(include_str!("../../../tests/vectors/falls.promtool.yml")).unwrap();
+    let proved = vectors["tests"][0]["promql_expr_test"].as_sequence().unwrap();
+    let ours = increments(&[&query(Pack::Application)]).unwrap().total;
+    assert!(!proved.is_empty() && proved.iter().all(|proved| proved["expr"].as_str() == Some(&ours)), "{ours}");
+    let service = IncrementsQuery { scope: Scope::Service, ..query(Pack::Application) };
+    let hour = IncrementsQuery { whole_pods: true, ..query(Pack::Application) };
+    for query in [service, hour] {
+        assert!(!increments(&[&query]).unwrap().total.contains("fell"), "where no one reads it, it is not asked for");
+    }
+    assert!(!increments(&[&query(Pack::Application)]).unwrap().bad.contains("fell"));
+}
+
 /// Counters of a federation or a gateway name the serving pod in another label, and OpenTelemetry's names have dots.
 #[test]
 fn own_counters_name_the_pod_in_any_label() {
@@ -127,6 +143,10 @@ fn samples_become_counts_by_arm() {
     assert_eq!(canary, Some(ArmCounts { bad: 2, total: 2 }));
     assert_eq!(stable, Some(ArmCounts { bad: 0, total: 600 }));
     assert_eq!(notes, ["canary: 3 bad of 2 events (scraped apart); counted as 2"]);
+    let fallen = samples(&[("shop/checkout-b7d0c41hze", 600.0), ("fell shop/checkout-b7d0c41hze", 2.0)]);
+    let answer = counts(&query, &[], &fallen).unwrap();
+    let Answer::Increments { notes, .. } = answer else { panic!("not increments") };
+    assert_eq!(notes, ["stable: 2 counters fell by less than half, which is no reset; counted as 0"]);
     let none = counts(&query, &[], &[]).unwrap();
     assert_eq!(none, Answer::Increments { canary: None, stable: None, notes: vec![] });
     let later = IncrementsQuery { bad_comes_later: true, ..query };
