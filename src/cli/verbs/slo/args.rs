@@ -24,7 +24,7 @@ docs/json.md.
 Examples:
   glidepath slo checkout --objective 99.9% --prometheus http://prom:9090
   glidepath slo checkout -n shop --objective 99.95% --period 28d --pack istio
-  glidepath slo checkout --objective 99.9% \
+  glidepath slo checkout --objective 99.9% \\
     --latency 300ms --latency-objective 99%
   glidepath slo -f slo.yaml --arg app=web --prometheus http://prom:9090
   glidepath slo checkout --objective 99.9% -o json
