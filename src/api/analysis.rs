@@ -17,6 +17,7 @@ mod settings;
 mod sources;
 mod template;
 mod threshold;
+mod trail;
 
 pub use anomaly::{AnomalyMetric, OnAnomaly};
 pub use auth::{
@@ -48,3 +49,4 @@ pub use template::{
     TemplateRef,
 };
 pub use threshold::ThresholdMetric;
+pub use trail::{Trail, TrailEvidence, TrailPoint, TrailWindow};

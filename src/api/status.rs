@@ -12,11 +12,13 @@ use serde_path_to_error::Track;
 
 mod earlier;
 mod marks;
+pub mod past_weights;
 pub mod release;
 mod state;
 
 pub use earlier::OLD_MEMORY;
 pub use marks::{Held, Outcome, Progress, RevisionRef, Waiting};
+pub use past_weights::PastWeight;
 pub use release::{
     ByOperator, Clock, EndedBefore, EvidenceWait, GateMemory, Promoting, Release, Shortcut, ShortcutBecause, Stage,
     Stepping, StepsDone, Way,
@@ -376,6 +378,10 @@ pub struct HistoryEntry {
     /// The share of traffic that the canary had then; absent after a promotion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<Percent>,
+    /// The canary's desired weights in its course, at most 32; for people alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub weights: Vec<PastWeight>,
 }
 
 /// One executed or refused command.

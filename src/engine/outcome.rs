@@ -151,6 +151,7 @@ pub fn record(draft: &mut Draft<'_>, outcome: Outcome, reason: &str) {
         attempt: draft.status.attempt,
         step_index: draft.step_index(),
         weight: weight(draft).filter(|_| !matches!(outcome, Outcome::Promoted | Outcome::FastPromoted)),
+        weights: draft.status.state.release().map(|release| release.weights.clone()).unwrap_or_default(),
     };
     draft.status.history.insert(0, entry);
     draft.status.history.truncate(HISTORY);

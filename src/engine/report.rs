@@ -4,7 +4,7 @@ use crate::api::{
     common::Percent,
     conditions,
     reason::{ConditionType, Reason},
-    status::{Course, Phase},
+    status::{Course, Phase, past_weights},
 };
 
 use super::{
@@ -181,7 +181,11 @@ fn shown(draft: &mut Draft<'_>) {
     let at = steps.min((ended.unwrap_or(step_index) as usize).saturating_add(1));
     // Late in a promotion the routes lead to stable again, which is the new version by then.
     let weight = if draft.stable_moves() { Percent::FULL } else { draft.status.weights.desired };
+    let now = draft.now();
     let status = &mut draft.status;
+    if let Some(release) = status.state.release_mut() {
+        past_weights::note(&mut release.weights, now, weight);
+    }
     status.step_index = step_index;
     status.step_shown = format!("{at}/{steps}");
     status.weight_shown = weight.to_string();

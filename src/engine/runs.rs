@@ -226,5 +226,6 @@ fn readable(metric: &MetricStatus, decides: bool) -> MetricStatus {
         // The judges' memory and their last measurements are most of a metric, and stay with the run.
         accumulator: None,
         measurements: Vec::new(),
+        trail: None,
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::defaults::Frozen;
 use crate::api::{
-    analysis::{AnalysisRunSpec, AnalysisRunStatus, Measurement},
+    analysis::{AnalysisRunSpec, AnalysisRunStatus, Measurement, MetricStatus, Trail},
     common::Percent,
 };
 
@@ -28,6 +28,8 @@ pub struct Context {
     pub one_armed: bool,
     /// The planned share of the candidate's assignments.
     pub candidate_share: Option<Percent>,
+    /// Whether the course of the evidence is kept.
+    pub keeps_trails: bool,
 }
 
 impl Context {
@@ -45,8 +47,14 @@ impl Context {
             frozen: Frozen::of(&spec.settings, 1.0),
             one_armed: spec.one_armed,
             candidate_share: spec.candidate_share,
+            keeps_trails: true,
         }
     }
+}
+
+/// The course of a metric's evidence, if it is kept.
+pub fn trail<'s>(status: &'s mut MetricStatus, context: &Context) -> Option<&'s mut Trail> {
+    context.keeps_trails.then(|| &mut **status.trail.get_or_insert_default())
 }
 
 /// Keeps the last 20 measurements.

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod context;
+mod course;
 pub mod defaults;
 mod dialect;
 mod format;
@@ -13,6 +14,7 @@ mod query;
 pub mod resolve;
 #[cfg(test)]
 mod restart_tests;
+mod room;
 pub mod run;
 mod sample_ratio;
 pub mod slo;
@@ -21,6 +23,7 @@ mod windows;
 
 pub use crate::stats::histogram::{Bucket, Histogram};
 pub use builtin::{BUILTIN_NAMES, builtin};
+pub use course::with_intervals;
 pub use dialect::Dialect;
 pub use format::grouped;
 pub use no_data::source_error;

@@ -21,11 +21,14 @@ const LONGEST_ERROR: usize = 300;
 #[serde(rename_all = "camelCase", default)]
 pub struct NoData {
     /// Since when the verdict would be NoData.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
     /// Source errors in a row.
     pub errors: u32,
     /// Not to be asked before.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 

@@ -23,7 +23,7 @@ use super::{
     no_data::source_error,
     plan::{Answered, Asker, Planned, RunPlan},
     query::Query,
-    sample_ratio, windows,
+    room, sample_ratio, windows,
 };
 
 /// Questions of one look at a run: what is left over is asked in the next, which follows at once.
@@ -40,6 +40,7 @@ pub struct Live {
     memories: Vec<Kept>,
     /// When results were last processed: the displayed numbers are computed when the status is written.
     taken: Option<Timestamp>,
+    keeps_trails: bool,
 }
 
 /// The queries to run now, for a caller with a recorded status only.
@@ -69,7 +70,12 @@ impl Live {
             Kept::take(metric, known)
         };
         let memories = spec.metrics.iter().map(take).collect();
-        Live { status, memories, taken: None }
+        Live { status, memories, taken: None, keeps_trails: true }
+    }
+
+    /// Without the course of the evidence: where nobody reads it, it need not be computed.
+    pub fn without_trails(self) -> Live {
+        Live { keeps_trails: false, ..self }
     }
 
     /// Verdicts and times. The judges' state and the displayed numbers are only in [`Live::recorded`].
@@ -93,6 +99,7 @@ impl Live {
             let moved = context.map(|context| self.moved(spec, &context)).unwrap_or_default();
             status.message = message(spec, &status) + &moved;
         }
+        room::fit(&mut status);
         status
     }
 
@@ -151,7 +158,7 @@ impl Live {
             next.message = format!("stopped at {}", word(next.verdict));
             return;
         }
-        let context = Context::of(spec, next, now);
+        let context = Context { keeps_trails: self.keeps_trails, ..Context::of(spec, next, now) };
         next.share = sample_ratio::counted(spec, next, &answers_of(answers, Asker::Share), &context);
         next.started_at = Some(context.started);
         (next.epoch, next.epoch_since) = (context.epoch, Some(context.epoch_since));
@@ -197,6 +204,22 @@ fn answers_of(answers: &[Answered], asker: Asker) -> Vec<&Answered> {
 
 fn find<'a>(status: &'a AnalysisRunStatus, metric: &Metric) -> Option<&'a MetricStatus> {
     status.metrics.iter().find(|known| known.name == metric.name)
+}
+
+/// A question about a window of each metric, as its judge asks it an hour after the start: for people who want to ask it too.
+pub fn questions(spec: &AnalysisRunSpec, started: Timestamp) -> Vec<(&str, Query)> {
+    let status = AnalysisRunStatus {
+        started_at: Some(started),
+        epoch: spec.epoch,
+        epoch_since: Some(started),
+        ..AnalysisRunStatus::default()
+    };
+    let context = Context::of(spec, &status, windows::instant(started.as_second().saturating_add(3600)));
+    let first = |metric: &Metric| {
+        let (all, _) = asked(spec, metric, &Kept::take(metric, None), &of_metric(&context, spec, metric));
+        all.into_iter().find(|query| !matches!(query, Query::Spread(_)))
+    };
+    spec.metrics.iter().filter_map(|metric| Some((metric.name.as_str(), first(metric)?))).collect()
 }
 
 /// A metric's due questions, and when the next one is.

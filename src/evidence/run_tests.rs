@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     api::{
-        analysis::{Arms, Bake, Builtin, Counter, Pack, RatioMetric, RunPrometheus, Settings, ThresholdMetric},
+        analysis::{
+            Arms, Bake, Builtin, Counter, Pack, RatioMetric, RunPrometheus, Settings, ThresholdMetric, TrailWindow,
+        },
         common::HumanDuration,
     },
     evidence::{
@@ -402,6 +404,12 @@ fn a_day_of_ten_metrics_fits_into_64_kib() {
     assert!(status.windows_through.unwrap() >= at(day - 60), "{:?}", status.windows_through);
     let bytes = serde_json::to_vec(&status).unwrap().len();
     assert!(bytes < 64 << 10, "{bytes} bytes");
+    let trails = status.metrics.iter().map(|metric| metric.trail.as_ref().unwrap().points().len());
+    assert!(trails.min().unwrap() >= 3, "the trails take what is left");
+    // A restart ends with the same trails.
+    let again = Live::of(&spec, stored(&status)).recorded(&spec);
+    let trails = |status: &AnalysisRunStatus| status.metrics.iter().map(|m| m.trail.clone()).collect::<Vec<_>>();
+    assert_eq!(trails(&again), trails(&status));
 }
 
 /// A run under way is continued by another version of the controller.
@@ -618,4 +626,68 @@ fn of_several_tests_those_that_moved_are_named() {
     assert!(!run([&GOOD, &GOOD]).contains("moved"));
     let alone = drive(&spec(vec![ratio("errors")]), &[BAD, BAD, BAD, BAD]);
     assert!(!alone.message.contains("moved"), "its verdict says it: {}", alone.message);
+}
+
+/// What charts are drawn from: every window is counted in it, and its last point has the evidence that is shown.
+#[test]
+fn the_trail_keeps_counts_and_evidence() {
+    let spec = spec(vec![ratio("errors")]);
+    let mut windows = vec![GOOD; 80];
+    windows.extend(vec![BAD; 6]);
+    let status = drive(&spec, &windows);
+    let metric = &status.metrics[0];
+    let points = crate::evidence::with_intervals(&spec, &spec.metrics[0], metric.trail.as_ref().unwrap());
+    assert!((30..=60).contains(&points.len()), "{}", points.len());
+    let counts = points.iter().map(|point| match point.window {
+        Some(TrailWindow::Counts { canary, stable }) => [canary[0], canary[1], stable[0], stable[1]],
+        _ => panic!("no counts: {point:?}"),
+    });
+    let sums = counts.fold([0; 4], |sum, counts| std::array::from_fn(|index| sum[index] + counts[index]));
+    let counted = status.metrics[0].canary.clone();
+    assert_eq!(metric.verdict, Verdict::Fail, "{metric:?}");
+    assert!(sums[0] >= 10 && sums[1] % 200 == 0 && sums[3] % 1800 == 0, "{sums:?}");
+    assert!(counted.ends_with(&format!("({}/{})", sums[0], crate::evidence::grouped(sums[1]))), "{counted} {sums:?}");
+    let last = points.last().unwrap().evidence;
+    assert_eq!(last.fail, 1.0);
+    // Of all windows, most of which were good: the restarts of the test found the bad ones.
+    let (low, high) = last.interval.unwrap();
+    let shown = format!("95 % CS {}", crate::stats::Interval { low, high });
+    assert!(metric.comparison.contains(&shown), "{shown} is not in {}", metric.comparison);
+    assert!(points.iter().any(|point| point.evidence.pass == 1.0), "it had passed before: {points:?}");
+}
+
+#[test]
+fn the_trail_of_a_threshold_keeps_the_values() {
+    let judge = ThresholdMetric {
+        success: Some("result < 100".into()),
+        failure_limit: Some(3),
+        count: Some(10),
+        ..ThresholdMetric::default()
+    };
+    let spec = spec(vec![threshold(judge)]);
+    let status = drive(&spec, &[Window::Number(5.0), Window::Number(120.0), Window::Empty, Window::Number(130.0)]);
+    let points = status.metrics[0].trail.as_ref().unwrap().points();
+    let last = points.last().unwrap();
+    assert_eq!((last.window, last.evidence.fail), (Some(TrailWindow::Value(130.0)), 0.5));
+    assert!(points.iter().all(|point| point.evidence.interval.is_none()));
+}
+
+/// An abort is read by people: its message has the numbers, and nothing where there are none.
+#[test]
+fn a_failure_says_its_numbers() {
+    let judge = ThresholdMetric { success: Some("result < 100".into()), ..ThresholdMetric::default() };
+    let failed = drive(&spec(vec![threshold(judge)]), &[Window::Number(120.0)]);
+    assert_eq!(failed.message, "queue failed: 120, requires result < 100");
+    let failed = drive(&spec(vec![ratio("errors")]), &[GOOD, BAD, BAD, BAD]);
+    assert!(failed.message.starts_with("errors failed: canary "), "{}", failed.message);
+    assert!(failed.message.contains(", stable 0.11 % (") && failed.message.contains("95 % CS"), "{}", failed.message);
+}
+
+/// A question of each metric, for a report.
+#[test]
+fn each_metric_has_a_question_that_people_can_ask() {
+    let spec = spec(vec![ratio("errors"), threshold(ThresholdMetric::default())]);
+    let asked = questions(&spec, at(0));
+    assert_eq!(asked.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["errors", "queue"]);
+    assert!(matches!(asked[0].1, Query::Increments(_)) && matches!(asked[1].1, Query::Scalar { .. }));
 }

@@ -123,6 +123,11 @@ impl Judged {
         Judged { rarely: true, ..self }
     }
 
+    /// Without the course of the evidence, which nobody reads of a simulated run.
+    pub fn without_trails(self) -> Self {
+        Judged { live: self.live.without_trails(), ..self }
+    }
+
     /// As it was judged last.
     pub fn status(&self) -> &AnalysisRunStatus {
         self.live.status()

@@ -321,7 +321,7 @@ impl Process {
         };
         let (known_spec, known) = known.unzip();
         let spec = known_spec.filter(|spec| **spec == run.spec).unwrap_or_else(|| Arc::new(run.spec.clone()));
-        let judged = Judged::newest(known, &spec, run.status.as_ref());
+        let judged = Judged::newest(known, &spec, run.status.as_ref()).without_trails();
         let judged = if rarely { judged.recorded_rarely() } else { judged };
         Some((spec, judged, run.status.is_some()))
     }

@@ -23,6 +23,11 @@ pub(super) struct PassEvidence {
 }
 
 impl PassEvidence {
+    /// Whether no window of the epoch was taken in.
+    pub fn is_new(&self) -> bool {
+        *self == PassEvidence::default()
+    }
+
     /// Takes in one window, clamped.
     pub fn observe(&mut self, config: &RatioConfig, window: Counts) {
         self.counts = self.counts.plus(window);

@@ -26,6 +26,7 @@ pub struct RatioState {
     highest: Highest,
     /// The Fail bound was reached, with enough canary errors.
     failed: bool,
+    #[serde(default, skip_serializing_if = "PassEvidence::is_new")]
     pass: PassEvidence,
     /// Sums per weight epoch, the current one last.
     epochs: Epochs,
@@ -107,6 +108,11 @@ impl RatioState {
         self.epochs.begin(MOST_EPOCHS);
     }
 
+    /// Evidence towards Pass is of no use, where a Fail alone is looked for: it takes a third of the record.
+    pub fn forget_pass(&mut self) {
+        self.pass = PassEvidence::default();
+    }
+
     /// ln E towards Fail, now.
     #[must_use]
     pub fn log_e_fail(&self, config: &RatioConfig) -> f64 {
@@ -135,6 +141,25 @@ impl RatioState {
     #[must_use]
     pub const fn passes(&self) -> bool {
         self.pass.passed
+    }
+
+    /// How much of the evidence that would fail, and of that which would pass, is there (0 to 1): what [`Self::assess`] says,
+    /// at a part of its price.
+    #[must_use]
+    pub fn shares(&self, config: &RatioConfig) -> (f64, f64) {
+        let fail = if self.failed { 1.0 } else { share(self.fail.log_e(config), config.fail_bound()) };
+        let pass = if self.pass.passed { 1.0 } else { share(self.pass.log_e(config, 1.0), config.pass_bound()) };
+        (fail, pass)
+    }
+
+    /// The interval of the ratio after each of these stretches of time: what [`Self::assess`] says then.
+    #[must_use]
+    pub fn intervals(stretches: &[Counts], config: &RatioConfig) -> Vec<Option<Interval>> {
+        let until = |index: usize| {
+            let likelihood = RatioLikelihood::new(stretches.get(..=index).unwrap_or_default(), config.phi());
+            likelihood.interval(SHOWN_ALPHA).filter(|_| !config.one_armed)
+        };
+        (0..stretches.len()).map(until).collect()
     }
 
     /// The state of the evidence after the observed windows.
@@ -347,6 +372,7 @@ mod tests {
             prop_assert!((0.0..=1.0).contains(&seen.fail_share) && (0.0..=1.0).contains(&seen.pass_share));
             prop_assert!(serde_json::from_str::<RatioState>(&serde_json::to_string(&state).unwrap()).is_ok());
             prop_assert!(!seen.to_string().contains("NaN"));
+            prop_assert_eq!(state.shares(&config), (seen.fail_share, seen.pass_share));
         }
 
         #[test]

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{metric::Metric, prometheus::RunPrometheus, settings::Settings};
+use super::{metric::Metric, prometheus::RunPrometheus, settings::Settings, trail::Trail};
 use crate::api::{common::Percent, reason::MetricReason};
 
 /// One analysis, in progress or finished, with its evidence.
@@ -159,6 +159,7 @@ impl AnalysisRunStatus {
             notes: metric.notes.clone(),
             accumulator: None,
             measurements: Vec::new(),
+            trail: None,
             ..*metric
         });
         let (message, share) = (self.message.clone(), self.share.clone());
@@ -245,6 +246,9 @@ pub struct MetricStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub measurements: Vec<Measurement>,
+    /// How the evidence developed, for charts: at most 60 points, absent where the judge keeps none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trail: Option<Box<Trail>>,
 }
 
 /// One window or one query's result.

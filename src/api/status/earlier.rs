@@ -212,6 +212,7 @@ impl Old {
             since: memory.rollout_since.unwrap_or(self.since()),
             held: self.held.clone(),
             step_ends: Vec::new(),
+            weights: Vec::new(),
             steps_walked: memory.steps_walked.clone(),
             analyses_checked: memory.analyses_checked.clone(),
             evidence_round: memory.evidence_round,

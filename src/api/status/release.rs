@@ -6,7 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::marks::{Held, Outcome, Progress, is_zero};
+use super::{
+    marks::{Held, Outcome, Progress, is_zero},
+    past_weights::PastWeight,
+};
 
 /// The stages of a promotion (S18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -178,6 +181,10 @@ pub struct Release {
     /// When each of the steps that are complete ended, from the first on; for people alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub step_ends: Vec<Timestamp>,
+    /// The canary's desired weights so far, at most 32; for people alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub weights: Vec<PastWeight>,
     /// A hash of the steps up to the current one (rule S20).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps_walked: Option<String>,
@@ -237,6 +244,7 @@ impl Release {
             since: now,
             held: None,
             step_ends: Vec::new(),
+            weights: Vec::new(),
             steps_walked: None,
             analyses_checked: None,
             evidence_round: 0,

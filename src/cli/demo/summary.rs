@@ -167,6 +167,7 @@ mod tests {
             attempt: 1,
             step_index: 0,
             weight: None,
+            weights: Vec::new(),
         }))
     }
 

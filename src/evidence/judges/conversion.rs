@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Judge, Memory, Problems, Since};
 use crate::{
     api::{
-        analysis::{AnalysisRunSpec, ConversionMetric, Measurement, MetricStatus, Verdict},
+        analysis::{AnalysisRunSpec, ConversionMetric, Measurement, MetricStatus, TrailEvidence, TrailWindow, Verdict},
         common::Percent,
         reason::MetricReason,
     },
     evidence::{
-        context::{Context, keep_last},
+        context::{Context, keep_last, trail},
         defaults::{Defaults, Frozen},
         dialect::Dialect,
         format,
@@ -127,6 +127,11 @@ impl Judge for ConversionMetric {
                 Ok(Answer::Increments { canary, stable, notes }) => {
                     let of = |arm: &ArmCounts| Seen { conversions: arm.bad, users: arm.total };
                     let (candidate, control) = (canary.as_ref().map(of), stable.as_ref().map(of));
+                    if let Some(trail) = trail(status, context) {
+                        let before = || evidence(&memory.state.assess(&config(self, context)));
+                        let window = context.frozen.window;
+                        trail.take(query.end.as_second(), window, trail_window(candidate, control), before);
+                    }
                     memory.count(candidate, control, context);
                     status.measurements.push(measured(query.end, candidate, control));
                     format::note(&mut status.notes, notes);
@@ -264,13 +269,17 @@ fn joined(candidate: Seen, control: Seen) -> Counts {
     Counts { kc: candidate.conversions, nc: candidate.users, kb: control.conversions, nb: control.users }
 }
 
-fn judge(metric: &ConversionMetric, status: &mut MetricStatus, memory: &mut ConversionMemory, context: &Context) {
+fn config(metric: &ConversionMetric, context: &Context) -> ConversionConfig {
     let limits = Defaults::conversion(metric);
-    let config = ConversionConfig {
+    ConversionConfig {
         alpha: context.frozen.alpha_conversion,
         difference: limits.difference,
         planned_users: limits.planned_users,
-    };
+    }
+}
+
+fn judge(metric: &ConversionMetric, status: &mut MetricStatus, memory: &mut ConversionMemory, context: &Context) {
+    let config = config(metric, context);
     let seen = memory.state.assess(&config);
     format::note(&mut status.notes, &notes(memory, &seen, context));
     let standing = standing(memory, &seen, context);
@@ -284,6 +293,9 @@ fn judge(metric: &ConversionMetric, status: &mut MetricStatus, memory: &mut Conv
     };
     status.needs = matches!(verdict, Verdict::Continue | Verdict::NoData).then(|| needs(&seen)).flatten();
     status.fail_progress = fail_progress(&seen);
+    if let Some(trail) = &mut status.trail {
+        trail.weigh(evidence(&seen));
+    }
 }
 
 fn standing(memory: &ConversionMemory, seen: &ConversionSeen, context: &Context) -> (Verdict, MetricReason) {
@@ -302,11 +314,28 @@ fn standing(memory: &ConversionMemory, seen: &ConversionSeen, context: &Context)
 }
 
 fn fail_progress(seen: &ConversionSeen) -> f64 {
-    let towards = |difference: &crate::stats::conversion::Difference| {
-        let part = -difference.value / difference.half_width;
-        if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 }
-    };
-    seen.difference.as_ref().map_or(0.0, towards)
+    (-part(seen)).max(0.0) + 0.0 // no minus zero
+}
+
+/// How far the difference is from 0, in half widths of its interval: at 1 the candidate wins, at -1 the control.
+fn part(seen: &ConversionSeen) -> f64 {
+    let part = seen.difference.as_ref().map_or(0.0, |difference| difference.value / difference.half_width);
+    if part.is_finite() { part.clamp(-1.0, 1.0) } else { 0.0 }
+}
+
+/// For the trail: towards either winner, and the interval of the quotient of both rates.
+fn evidence(seen: &ConversionSeen) -> TrailEvidence {
+    let lift = seen.difference.as_ref().and_then(|difference| difference.lift());
+    TrailEvidence {
+        fail: fail_progress(seen),
+        pass: part(seen).max(0.0),
+        interval: lift.map(|(_, low, high)| ((1.0 + low).max(0.0), Some(1.0 + high))),
+    }
+}
+
+fn trail_window(candidate: Option<Seen>, control: Option<Seen>) -> TrailWindow {
+    let counts = |seen: Option<Seen>| seen.map_or([0, 0], |seen| [seen.conversions, seen.users]);
+    TrailWindow::Counts { canary: counts(candidate), stable: counts(control) }
 }
 
 /// What a decision still needs.

@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     api::{
-        analysis::{AnalysisRunSpec, Measurement, MetricStatus, RatioMetric, Verdict},
+        analysis::{AnalysisRunSpec, Measurement, MetricStatus, RatioMetric, TrailEvidence, TrailWindow, Verdict},
         reason::MetricReason,
     },
     evidence::{
-        context::{Context, keep_last},
+        context::{Context, keep_last, trail},
         defaults::{Defaults, Frozen},
         dialect::Dialect,
         format,
@@ -56,6 +56,7 @@ pub struct RatioMemory {
     /// The test during warm-up.
     crude: WarmUpGuard,
     /// Stable in the hour before, where it sees no comparable traffic now.
+    #[serde(skip_serializing_if = "HistoricalBaseline::is_unasked")]
     before: HistoricalBaseline,
     /// How the errors of stable's pods were spread before.
     spread: Spread,
@@ -160,6 +161,9 @@ impl Judge for RatioMetric {
         let open = !matches!(status.verdict, Verdict::Fail | Verdict::Pass);
         status.needs = (open && !needs.is_empty()).then(|| needs.join(" and "));
         status.fail_progress = seen.fail_share;
+        if let Some(trail) = &mut status.trail {
+            trail.weigh(evidence((seen.fail_share, seen.pass_share)));
+        }
     }
 }
 
@@ -224,6 +228,11 @@ impl RatioMemory {
             Err(error) => return self.silence.failed(error, context),
         };
         let (end, counts) = (windows::instant(self.next_end(context)), joined(canary, stable));
+        if let Some(trail) = trail(status, context) {
+            let seen = TrailWindow::Counts { canary: [counts.kc, counts.nc], stable: [counts.kb, counts.nb] };
+            trail.phi = Some(context.frozen.phi);
+            trail.take(end.as_second(), context.frozen.window, seen, || evidence(self.state.shares(config)));
+        }
         self.count(config, counts, context);
         status.measurements.push(measured(end, counts, canary.is_some() && stable.is_some()));
         format::note(&mut status.notes, notes);
@@ -283,6 +292,13 @@ fn standing(memory: &RatioMemory, context: &Context) -> (Verdict, MetricReason) 
     } else {
         (Verdict::Continue, MetricReason::Undecided)
     }
+}
+
+/// The shares of what a Fail and a Pass need, for the trail. The interval follows from the counts ([`with_intervals`]).
+///
+/// [`with_intervals`]: crate::evidence::with_intervals
+fn evidence((fail, pass): (f64, f64)) -> TrailEvidence {
+    TrailEvidence { fail, pass, interval: None }
 }
 
 fn config(metric: &RatioMetric, context: &Context, memory: &RatioMemory) -> RatioConfig {

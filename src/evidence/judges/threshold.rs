@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Judge, Memory, Problems, Since};
 use crate::{
     api::{
-        analysis::{AnalysisRunSpec, Measurement, MetricStatus, ONE_SOURCE, ThresholdMetric, Verdict},
+        analysis::{
+            AnalysisRunSpec, Measurement, MetricStatus, ONE_SOURCE, ThresholdMetric, TrailEvidence, TrailWindow,
+            Verdict,
+        },
         reason::MetricReason,
         validate::source_problems,
     },
     evidence::{
-        context::{Context, keep_last},
+        context::{Context, keep_last, trail},
         defaults::Frozen,
         dialect::Dialect,
         format,
@@ -194,6 +197,12 @@ impl ThresholdMetric {
             Ok(sign) => {
                 let value = value.filter(|value| value.is_finite());
                 memory.silence.answered();
+                if let Some(value) = value
+                    && let Some(trail) = trail(status, context)
+                {
+                    let before = || evidence(self, memory, context);
+                    trail.take(at.as_second(), interval(self), TrailWindow::Value(value), before);
+                }
                 memory.count(at.as_second(), value, sign, context);
                 status.measurements.push(measured(at, value, sign));
             }
@@ -248,11 +257,14 @@ impl ThresholdMemory {
 fn judge(metric: &ThresholdMetric, status: &mut MetricStatus, memory: &mut ThresholdMemory, context: &Context) {
     let standing = standing(metric, memory, context);
     memory.silence.conclude(standing, status, context);
-    let (verdict, failure_limit) = (status.verdict, metric.failure_limit.unwrap_or(0));
+    let (verdict, evidence) = (status.verdict, evidence(metric, memory, context));
     status.canary = memory.value.map(format::number).unwrap_or_default();
     status.comparison = condition_text(metric);
     status.needs = needs(metric, memory, context).filter(|_| matches!(verdict, Verdict::Continue | Verdict::NoData));
-    status.fail_progress = (f64::from(memory.bad) / (f64::from(failure_limit) + 1.0)).min(1.0);
+    status.fail_progress = evidence.fail;
+    if let Some(trail) = &mut status.trail {
+        trail.weigh(evidence);
+    }
     status.notes.retain(|note| !note.ends_with(AGGREGATE));
     status.notes.extend(memory.several.map(several));
 }
@@ -284,13 +296,29 @@ fn standing(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Contex
     }
 }
 
-fn needs(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Context) -> Option<String> {
-    let fresh = memory.epoch == context.epoch;
-    let (have, want, how) = match metric.consecutive_success_limit {
+/// The failed and the successful measurements as shares of what is needed.
+fn evidence(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Context) -> TrailEvidence {
+    let failure_limit = metric.failure_limit.unwrap_or(0);
+    let (have, needed, _) = successes(metric, memory, context);
+    TrailEvidence {
+        fail: (f64::from(memory.bad) / (f64::from(failure_limit) + 1.0)).min(1.0),
+        pass: (f64::from(have) / f64::from(needed.max(1))).min(1.0),
+        interval: None,
+    }
+}
+
+/// The successful measurements of this epoch, how many a Pass needs, and whether in a row.
+fn successes(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Context) -> (u32, u32, &'static str) {
+    let (have, needed, how) = match metric.consecutive_success_limit {
         Some(limit) if metric.count.is_none() => (memory.good_in_a_row, limit, " in a row"),
         _ => (memory.good, count(metric), ""),
     };
-    let short = want.saturating_sub(if fresh { have } else { 0 });
+    (if memory.epoch == context.epoch { have } else { 0 }, needed, how)
+}
+
+fn needs(metric: &ThresholdMetric, memory: &ThresholdMemory, context: &Context) -> Option<String> {
+    let (have, needed, how) = successes(metric, memory, context);
+    let short = needed.saturating_sub(have);
     let plural = if short == 1 { "" } else { "s" };
     (short > 0).then(|| format!("{short} more successful measurement{plural}{how}"))
 }

@@ -181,6 +181,7 @@ fn of_a_release(clock: &mut Clock, release: &mut Release, now: Timestamp) {
     release.evidence_round = 0;
     release.by_operator.clear(); // words
     release.step_ends.clear(); // times that are only shown
+    release.weights.clear(); // the same
 }
 
 fn aged(world: &World) -> Memory {

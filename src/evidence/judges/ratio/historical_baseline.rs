@@ -27,6 +27,11 @@ pub struct HistoricalBaseline {
 }
 
 impl HistoricalBaseline {
+    /// Whether there is nothing to remember: it was not asked for.
+    pub fn is_unasked(&self) -> bool {
+        !self.asked
+    }
+
     /// The question, until it is answered.
     pub fn question(&self, spec: &AnalysisRunSpec, ratio: &RatioMetric, context: &Context) -> Option<IncrementsQuery> {
         (context.one_armed && !self.asked).then(|| IncrementsQuery {

@@ -35,6 +35,7 @@ impl WarmUpGuard {
             return;
         }
         self.state.observe(&config(context), window, context.frozen.window.unsigned_abs());
+        self.state.forget_pass();
         self.through = Some(end);
     }
 
