@@ -10,7 +10,7 @@
 //!         sim · local     adapters: cluster  router  source
 //!              └──► reconcile ◄┘                   one tick, one step of a run: the same in every world
 //!                       │
-//!             ports · routing · view             traits and plain structs; a split of traffic; what is shown
+//!         ports · routing · view · chart         traits and plain structs; a split of traffic; what is shown, drawn
 //!                       │
 //!                    engine                        pure: step(&Input) -> Decision
 //!                       │
@@ -24,6 +24,7 @@
 //! Start reading at [`engine::step`]: everything else gathers its input or carries out its decision.
 
 pub mod api;
+mod chart;
 pub mod cli;
 mod clock;
 pub mod cluster;

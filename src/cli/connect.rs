@@ -23,11 +23,14 @@ use super::{
     request_timeout::InTime,
 };
 use crate::{
-    api::{REVISION_LABEL, Rollout},
+    api::{AnalysisRun, REVISION_LABEL, ROLLOUT_LABEL, Rollout},
     clock::SystemClock,
     ports::Clock,
     source::trust,
-    view::revision::{RevisionView, Role},
+    view::{
+        courses::Courses,
+        revision::{RevisionView, Role},
+    },
 };
 
 /// A client with the namespace that is meant.
@@ -192,6 +195,13 @@ impl Connection {
             namespace: self.namespace.clone(),
             there: what_is_there(name, &names),
         }
+    }
+
+    /// How the evidence of the current release developed. Nothing where AnalysisRuns may not be listed: it is an ornament.
+    pub async fn courses(&self, rollout: &Rollout) -> Courses {
+        let runs: Api<AnalysisRun> = Api::namespaced(self.client.clone(), &self.namespace);
+        let label = ListParams::default().labels(&format!("{ROLLOUT_LABEL}={}", rollout.name_any()));
+        runs.list(&label).await.map(|list| Courses::of(rollout, &list.items)).unwrap_or_default()
     }
 
     /// The Rollout's revisions with their pods, newest first. Without the permission to list ReplicaSets: none. Pods are

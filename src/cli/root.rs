@@ -22,8 +22,8 @@ use super::{
     target::{self, pasteable},
     usage::with_help,
     verbs::{
-        command as commands, completions, controller, crds, doctor, explain, get, help, history, man, runs, set_image,
-        slo, status, undo, uninstall, version,
+        command as commands, completions, controller, crds, doctor, explain, get, help, history, man, report, runs,
+        set_image, slo, status, undo, uninstall, version,
     },
 };
 use crate::api::command::Verb as Asked;
@@ -53,6 +53,7 @@ enum Verb {
     /// Show the history of a rollout
     History(history::Args),
     Slo(slo::Args),
+    Report(report::Args),
     /// End the current wait, or skip the remaining steps with --full
     Promote(commands::PromoteArgs),
     /// Abort: shift all traffic to stable
@@ -96,12 +97,15 @@ impl Verb {
     /// The words of a verb that asks an API server about Rollouts, and whether it is about one of them: where `--local` may
     /// name one.
     fn about_rollouts(&mut self) -> Option<(&mut Vec<String>, bool)> {
-        use Verb::{Abort, Explain, Get, History, Pause, Promote, Restart, Resume, Retry, Set, Status, Undo, Watch};
+        use Verb::{
+            Abort, Explain, Get, History, Pause, Promote, Report, Restart, Resume, Retry, Set, Status, Undo, Watch,
+        };
         Some(match self {
             Get(args) => (&mut args.words, false),
             Status(args) | Watch(args) => (&mut args.words, true),
             Explain(args) => (&mut args.words, true),
             History(args) => (&mut args.words, true),
+            Report(args) => (&mut args.words, true),
             Promote(args) => (&mut args.common.words, true),
             Undo(args) => (&mut args.common.words, true),
             Abort(args) | Pause(args) | Resume(args) | Retry(args) | Restart(args) => (&mut args.words, true),
@@ -128,6 +132,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Explain(args) => explain::run(args, global).await,
         Verb::History(args) => history::run(args, global).await,
         Verb::Slo(args) => slo::run(args, global).await,
+        Verb::Report(args) => report::run(args, global).await,
         Verb::Promote(args) => commands::promote(args, global).await,
         Verb::Undo(args) => undo::run(args, global).await,
         Verb::Abort(args) => commands::run(Asked::Abort, args, global).await,
@@ -202,8 +207,7 @@ async fn settled_and_run(mut cli: Cli, is_one_word: bool) -> Result<Exit, CliErr
     let or_local = if about.is_some() { CliError::or_local } else { std::convert::identity };
     if let Some(local) = &mut cli.global.local {
         let Some((words, wants_one)) = about else {
-            let words =
-                "--local applies to commands on a Rollout: get, status, explain, history, promote, abort and so on";
+            let words = "--local applies to commands on a Rollout: get, status, explain, history, report, promote, abort and so on";
             return Err(CliError::Usage(words.into()));
         };
         local_option::settle(local, words, is_one_word, wants_one)?;

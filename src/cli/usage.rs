@@ -4,7 +4,7 @@ use super::program::{in_its_name, program};
 
 /// The groups of verbs in the help. A test checks that every verb is in a group.
 pub const GROUPS: [(&str, &[&str]); 5] = [
-    ("Inspect", &["get", "status", "watch", "explain", "history", "slo"]),
+    ("Inspect", &["get", "status", "watch", "explain", "history", "report", "slo"]),
     ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "restart", "set"]),
     ("Validate, simulate and analyze, without a cluster", &["lint", "plan", "simulate", "analyze", "demo"]),
     ("Release without a cluster", &["local"]),
@@ -19,7 +19,7 @@ const EXAMPLES: &str = "Examples:
   glidepath crds | kubectl apply --server-side -f -";
 
 /// Verbs on one Rollout. Their argument takes `web`, `rollout web` and `rollout/web`, which clap writes as several names.
-const ON_ONE: [&str; 5] = ["status", "watch", "explain", "history", "undo"];
+const ON_ONE: [&str; 6] = ["status", "watch", "explain", "history", "report", "undo"];
 
 /// The command line with its help.
 pub fn with_help(command: clap::Command) -> clap::Command {
@@ -117,6 +117,7 @@ mod tests {
             ("status", "glidepath status [OPTIONS] [NAME]"),
             ("explain", "glidepath explain [OPTIONS] <NAME>"),
             ("history", "glidepath history [OPTIONS] <NAME>"),
+            ("report", "glidepath report [OPTIONS] <NAME>"),
             ("undo", "glidepath undo [OPTIONS] <NAME>"),
             ("abort", "glidepath abort [OPTIONS] <NAME>..."),
             ("promote", "glidepath promote [OPTIONS] <NAME>..."),

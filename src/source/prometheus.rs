@@ -42,10 +42,12 @@ mod promql;
 mod range;
 mod selector;
 mod service_names;
+mod shown;
 mod spread;
 mod together;
 
 pub use dialect::PromQl;
+pub use shown::texts;
 
 /// How long a question may take in all, with its turn and its retries: less than [`crate::ports::source::ASKING`].
 const ROUND: Duration = Duration::from_secs(28);

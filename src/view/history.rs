@@ -125,7 +125,7 @@ impl History {
 }
 
 impl PastRelease {
-    fn of(entry: &HistoryEntry, status: &RolloutStatus, steps: &[Item]) -> Self {
+    pub(super) fn of(entry: &HistoryEntry, status: &RolloutStatus, steps: &[Item]) -> Self {
         PastRelease {
             revision: entry.revision.clone(),
             attempt: entry.attempt,
@@ -179,7 +179,7 @@ impl StepReached {
 }
 
 impl PastCommand {
-    fn of(record: &CommandRecord, status: &RolloutStatus) -> Self {
+    pub(super) fn of(record: &CommandRecord, status: &RolloutStatus) -> Self {
         PastCommand {
             verb: record.verb,
             state: record.state,

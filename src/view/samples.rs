@@ -7,7 +7,10 @@ use super::{
     pod::PodView,
     revision::{RevisionView, Role},
 };
-use crate::api::Rollout;
+use crate::api::{
+    AnalysisRun, Rollout,
+    analysis::{Trail, TrailEvidence, TrailWindow},
+};
 
 /// 2026-11-21 14:05:22 UTC, the time of every sample.
 pub const NOW: Timestamp = Timestamp::constant(1_795_269_922, 0);
@@ -409,4 +412,42 @@ fn stable(available: u32) -> RevisionView {
         age: SignedDuration::from_hours(146),
         ..RevisionView::default()
     }
+}
+
+/// The background analysis of #42, in which errors fail: one minute a point, and twelve of them until a minute ago.
+pub fn runs() -> Vec<AnalysisRun> {
+    let evidence = |minute: u64| {
+        let share = minute as f64 / 11.0;
+        TrailEvidence { fail: share * share, pass: 0.0, interval: None }
+    };
+    let mut trail = Trail::default();
+    for minute in 0..12_u64 {
+        let bad = if minute < 4 { 0 } else { minute };
+        let end = ago(720).as_second() + 60 * i64::try_from(minute).unwrap_or_default();
+        let window = TrailWindow::Counts { canary: [bad, 600], stable: [2, 1_800] };
+        trail.take(end, 60, window, || evidence(minute.saturating_sub(1)));
+    }
+    trail.weigh(evidence(11));
+    let ratio = json!({ "bad": { "builtin": "errors" }, "total": { "builtin": "requests" }, "tolerance": "25%" });
+    let run = json!({
+        "apiVersion": "glidepath.dev/v1alpha1", "kind": "AnalysisRun",
+        "metadata": {
+            "name": "checkout-42-1-background", "namespace": "shop", "creationTimestamp": ago(1_400),
+            "labels": { "glidepath.dev/rollout": "checkout" }
+        },
+        "spec": {
+            "background": true, "arms": { "namespace": "shop", "canary": "checkout-k3v9x2m1qa", "stable": "checkout-b7d0c41hze" },
+            "metrics": [{ "name": "errors", "ratio": ratio }], "settings": { "pack": "istio" }
+        },
+        "status": {
+            "phase": "Finished", "verdict": "Fail", "startedAt": ago(1_400), "windowsThrough": ago(60),
+            "message": "errors failed: canary 0.83 % (60/7,200), stable 0.11 % (24/21,600), ratio 7.5, 95 % CS 2.6-26, p = 0.004",
+            "metrics": [{
+                "name": "errors", "verdict": "Fail", "reason": "WorseThanStable", "canary": "0.83 % (60/7,200)",
+                "stable": "0.11 % (24/21,600)", "comparison": "ratio 7.5, 95 % CS 2.6-26, p = 0.004", "failProgress": 1.0,
+                "notes": ["clamped: 1 window"], "trail": serde_json::to_value(&trail).unwrap()
+            }]
+        }
+    });
+    vec![serde_json::from_value(run).unwrap()]
 }

@@ -104,6 +104,7 @@ impl Show {
             color: self.color,
             width,
             hints: false,
+            courses: None,
         });
         if let Some(tally) = frame.tally {
             text.push_str(&format!("\n  {}\n", users(tally)));

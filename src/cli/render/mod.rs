@@ -8,6 +8,7 @@ pub mod paint;
 pub mod printable;
 pub mod progress;
 pub mod redraw;
+pub mod report;
 pub mod screen;
 pub mod table;
 pub mod waiting;

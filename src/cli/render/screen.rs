@@ -15,6 +15,7 @@ use crate::{
         table::{Cell, INDENT, UNLIMITED, label, wrap},
     },
     view::{
+        courses::Courses,
         doing::doing_so_far,
         evidence::evidence,
         guards,
@@ -43,6 +44,8 @@ pub struct Screen<'a> {
     pub width: usize,
     /// Whether it ends with the commands that are possible next.
     pub hints: bool,
+    /// How the evidence developed, for sparklines: on a terminal.
+    pub courses: Option<&'a Courses>,
 }
 
 /// The screen, with a line feed at its end.
@@ -59,7 +62,8 @@ pub fn screen(screen: &Screen<'_>) -> String {
     out.push_str(&Traffic::of(rollout).map(|traffic| traffic::line(&traffic, width, paint)).unwrap_or_default());
     out.push_str(&pods::revisions(screen.pods, width, paint));
     out.push_str(&pods::pods(screen.pods, width, paint));
-    out.push_str(&evidence::table(&evidence(rollout), width, paint));
+    let courses = screen.courses.filter(|_| width != UNLIMITED);
+    out.push_str(&evidence::table(&evidence(rollout), courses, width, paint));
     if let Some(counts) = guards::counted(rollout) {
         out.push_str(&wrap(&format!("guards: {}", guards::counts_in_words(counts, &rollout.spec.guards())), 2, width));
     }
@@ -163,7 +167,15 @@ mod tests {
     };
 
     fn view<'a>(sample: &'a Sample, width: usize) -> Screen<'a> {
-        Screen { rollout: &sample.rollout, pods: &sample.pods, now: samples::NOW, color: false, width, hints: true }
+        Screen {
+            rollout: &sample.rollout,
+            pods: &sample.pods,
+            now: samples::NOW,
+            color: false,
+            width,
+            hints: true,
+            courses: None,
+        }
     }
 
     fn shown(sample: &Sample) -> String {
@@ -224,6 +236,22 @@ mod tests {
     fn a_comparison_that_does_not_fit_stands_on_its_own_line() {
         let text = screen(&view(&samples::observing(), 80));
         assert!(text.contains("0.10 % (22/22,103)\n      ratio 1.2 [0.5, 2.9] p 1.0\n"), "{text}");
+    }
+
+    /// They go before anything else does, and no pipe gets any.
+    #[test]
+    fn sparklines_need_room_and_a_terminal() {
+        let sample = samples::aborted();
+        let courses = Courses::of(&sample.rollout, &samples::runs());
+        let shown = |width| screen(&Screen { courses: Some(&courses), ..view(&sample, width) });
+        let wide = shown(140);
+        assert!(wide.contains("▁▁▁▁▁▂▃▃▄▅▆█\n"), "{wide}");
+        assert!(wide.contains("towards Fail"), "{wide}");
+        for width in [60, 80, UNLIMITED] {
+            assert_eq!(shown(width), screen(&view(&sample, width)), "at {width}");
+        }
+        let at_rest = Screen { courses: Some(&Courses::default()), ..view(&sample, 140) };
+        assert_eq!(screen(&at_rest), screen(&view(&sample, 140)), "without a course");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod get;
 pub mod help;
 pub mod history;
 pub mod man;
+pub mod report;
 pub mod runs;
 pub mod set_image;
 pub mod slo;

@@ -9,6 +9,7 @@ use crate::{
         ROLLOUT_LABEL,
         analysis::{AnalysisRun, AnalysisRunStatus, MetricStatus, RunPhase, Verdict},
     },
+    chart::spark::spark,
     cli::{
         answer::is_unknown_path,
         args::global::Global,
@@ -19,11 +20,14 @@ use crate::{
             fitted::{Table, flow},
             output::{self, print},
             paint::Paint,
-            table::{Cell, INDENT, Widths, columns, label, wrap},
+            table::{Cell, INDENT, UNLIMITED, Widths, columns, label, wrap},
         },
     },
     view::phrases,
 };
+
+/// Characters of a sparkline.
+const SPARK: usize = 30;
 
 /// Shows the one that is named.
 pub async fn describe(names: &[String], global: &Global) -> Result<Exit, CliError> {
@@ -152,11 +156,22 @@ fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
     for (row, metric) in rows.into_iter().zip(metrics) {
         out.push_str(&table(Vec::new(), vec![row]));
         out.push_str(&wrap(&metric.comparison, 4, width));
+        out.push_str(&course(metric, width));
         let needs = metric.needs.iter().filter(|_| matches!(metric.verdict, Verdict::Continue | Verdict::NoData));
         needs.for_each(|needs| out.push_str(&wrap(&format!("needs {needs}"), 4, width)));
         metric.notes.iter().for_each(|note| out.push_str(&wrap(note, 4, width)));
     }
     out
+}
+
+/// How its evidence towards Fail developed, on a terminal.
+fn course(metric: &MetricStatus, width: usize) -> String {
+    let points = metric.trail.as_ref().map(|trail| trail.points()).unwrap_or_default();
+    if points.is_empty() || width == UNLIMITED {
+        return String::new();
+    }
+    let shares: Vec<f64> = points.iter().map(|point| point.evidence.fail).collect();
+    wrap(&format!("towards Fail {}", spark(&shares, SPARK)), 4, width)
 }
 
 fn metric_row(metric: &MetricStatus) -> Vec<Cell> {
@@ -213,5 +228,9 @@ mod tests {
         insta::assert_snapshot!("run_row", columns(plain, 0, &cells(false)));
         insta::assert_snapshot!("run_row_wide", columns(plain, 0, &cells(true)));
         insta::assert_snapshot!("run_described", described(&run(), samples::NOW, 100, plain));
+        let with_course = samples::runs().remove(0);
+        let shown = |width| described(&with_course, samples::NOW, width, plain);
+        assert!(shown(100).contains("    towards Fail ▁▁▁▁▁▂▃▃▄▅▆█\n"), "{}", shown(100));
+        assert!(!shown(UNLIMITED).contains("towards Fail"), "no pipe gets any");
     }
 }

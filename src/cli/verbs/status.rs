@@ -22,10 +22,11 @@ use crate::{
         render::{
             output::{self, print},
             screen::{Screen, screen},
+            table::UNLIMITED,
         },
     },
     cluster::kinds::normal_template,
-    view::overview::Overview,
+    view::{courses::Courses, overview::Overview},
 };
 
 /// Show a Rollout: steps, traffic, pods, analysis, and what it waits for
@@ -92,7 +93,8 @@ async fn show(connection: &Connection, rollout: &Rollout, global: &Global) -> Re
         return print(&text);
     }
     let (color, width) = (global.color_on(), global.width());
-    print(&screen(&Screen { rollout, pods: &pods, now, color, width, hints: true }))
+    let courses = if width == UNLIMITED { Courses::default() } else { connection.courses(rollout).await };
+    print(&screen(&Screen { rollout, pods: &pods, now, color, width, hints: true, courses: Some(&courses) }))
 }
 
 async fn wait(name: String, args: &Args, global: &Global) -> Result<Exit, CliError> {

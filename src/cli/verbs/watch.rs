@@ -20,19 +20,22 @@ use crate::{
         connect::Connection,
         exit::{CliError, Exit},
     },
+    view::courses::Courses,
 };
 
 /// Revisions and pods are lists, which cost the API server more than a watch: they are read when the Rollout changes, and this
 /// often besides.
 const PODS_EVERY: Duration = Duration::from_secs(3);
+/// The course of the evidence is recorded once a minute, and long.
+const COURSES_EVERY: Duration = Duration::from_secs(30);
 
 /// Watches until what it waits for has come, or it is stopped. How it ended is printed.
 pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow) -> Result<Exit, CliError> {
     let mut stops = Stops::of(&follow)?;
     let mut changes = changes(connection, &follow.name);
     let mut shown = Shown::new(follow.show, stops.reads_keys());
-    let (mut rollout, mut pods) = (first, vec![]);
-    let mut pods_due = Instant::now();
+    let (mut rollout, mut pods, mut courses) = (first, vec![], Courses::default());
+    let (mut pods_due, mut courses_due) = (Instant::now(), Instant::now());
     loop {
         if let Some(wanted) = follow.show.pods().filter(|_| pods_due <= Instant::now()) {
             tokio::select! {
@@ -42,7 +45,15 @@ pub async fn follow(connection: &Connection, first: Rollout, mut follow: Follow)
             }
             pods_due = Instant::now() + PODS_EVERY;
         }
-        shown.show(&rollout, &pods)?;
+        if follow.show.is_screen() && courses_due <= Instant::now() {
+            tokio::select! {
+                biased;
+                stopped = stops.come() => return shown.stopped(stopped, &follow, &rollout),
+                read = connection.courses(&rollout) => courses = read,
+            }
+            courses_due = Instant::now() + COURSES_EVERY;
+        }
+        shown.show(&rollout, &pods, &courses)?;
         if let Some((exit, words)) = follow.end(&rollout) {
             return shown.end(&rollout, exit, &words);
         }

@@ -1,19 +1,23 @@
 //! The part of the status screen that shows the evidence.
 
 use crate::{
+    chart::spark::spark,
     cli::render::{
         paint::{Paint, Tone},
         table::{Cell, columns, wrap},
     },
-    view::evidence::MetricRow,
+    view::{courses::Courses, evidence::MetricRow},
 };
 
+/// Characters of a sparkline.
+const SPARK: usize = 20;
+
 /// The evidence of each metric, then what the undecided ones still need.
-pub(super) fn table(metrics: &[MetricRow<'_>], width: usize, paint: Paint) -> String {
+pub(super) fn table(metrics: &[MetricRow<'_>], courses: Option<&Courses>, width: usize, paint: Paint) -> String {
     if metrics.is_empty() {
         return String::new();
     }
-    let mut out = format!("  evidence\n{}", rows(metrics, width, paint));
+    let mut out = format!("  evidence\n{}", rows(metrics, courses, width, paint));
     for MetricRow { metric, needs, .. } in metrics {
         if let Some(needs) = needs {
             out.push_str(&wrap(&format!("{} needs {needs}", metric.name), 4, width));
@@ -25,14 +29,21 @@ pub(super) fn table(metrics: &[MetricRow<'_>], width: usize, paint: Paint) -> St
     out
 }
 
-/// One row per metric. If it gets too wide, the comparison is on a separate line.
-fn rows(metrics: &[MetricRow<'_>], width: usize, paint: Paint) -> String {
+/// One row per metric. If it gets too wide, the sparkline goes first, then the comparison is on a separate line.
+fn rows(metrics: &[MetricRow<'_>], courses: Option<&Courses>, width: usize, paint: Paint) -> String {
+    let course = |name: &str| courses.map(|courses| spark(courses.of_metric(name), SPARK)).unwrap_or_default();
+    let has_course = metrics.iter().any(|row| !course(&row.metric.name).is_empty());
     let table = |paint: Paint, count: usize| {
-        let head = ["", "", "canary", "stable", "compared"].map(|text| Cell::toned(Tone::Dim, text)).to_vec();
-        let all = std::iter::once(head).chain(metrics.iter().map(row));
+        let head = ["", "", "canary", "stable", "compared", "towards Fail"];
+        let head = head.map(|text| Cell::toned(Tone::Dim, text)).to_vec();
+        let with_course = |of: &MetricRow<'_>| row(of).into_iter().chain([course(&of.metric.name).into()]).collect();
+        let all = std::iter::once(head).chain(metrics.iter().map(with_course));
         columns(paint, 4, &all.map(|row| row.into_iter().take(count).collect()).collect::<Vec<_>>())
     };
     let fits = |count| table(Paint { on: false }, count).lines().all(|line| line.chars().count() <= width);
+    if has_course && fits(6) {
+        return table(paint, 6);
+    }
     if fits(5) {
         return table(paint, 5);
     }

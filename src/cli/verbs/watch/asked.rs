@@ -76,6 +76,11 @@ impl Show {
         }
     }
 
+    /// Whether it has room for sparklines.
+    pub(super) fn is_screen(self) -> bool {
+        matches!(self, Show::Screen { .. })
+    }
+
     /// Whether it changes as time goes by.
     pub(super) fn has_clock(self) -> bool {
         matches!(self, Show::Screen { .. } | Show::End | Show::LastObject(_))

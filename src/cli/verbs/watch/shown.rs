@@ -22,7 +22,7 @@ use crate::{
             waiting::WaitingLine,
         },
     },
-    view::{doing::doing_so_far, overview::Overview, revision::RevisionView, situation::Situation},
+    view::{courses::Courses, doing::doing_so_far, overview::Overview, revision::RevisionView, situation::Situation},
 };
 
 /// What is on the terminal already.
@@ -49,7 +49,7 @@ impl Shown {
     }
 
     /// Shows the Rollout as it is now.
-    pub fn show(&mut self, rollout: &Rollout, pods: &[RevisionView]) -> Result<(), CliError> {
+    pub fn show(&mut self, rollout: &Rollout, pods: &[RevisionView], courses: &Courses) -> Result<(), CliError> {
         match self.how {
             Show::End | Show::LastObject(_) => {
                 self.revisions = pods.to_vec();
@@ -69,7 +69,8 @@ impl Shown {
             Show::Screen { color, .. } => {
                 let size = Size::now();
                 let width = size.layout();
-                let text = screen::screen(&Screen { rollout, pods, now: now(), color, width, hints: true });
+                let courses = Some(courses);
+                let text = screen::screen(&Screen { rollout, pods, now: now(), color, width, hints: true, courses });
                 draw(&self.screen.frame(&text, size))
             }
         }
