@@ -171,7 +171,8 @@ impl Judge for ThresholdMetric {
                 }
                 Ok(Answer::Job(end)) => {
                     self.measure(memory, status, (at, Some(f64::from(end.exit_code))), context);
-                    if let Some(last) = status.measurements.last_mut().filter(|_| !end.log.is_empty()) {
+                    let last = status.measurements.last_mut().filter(|last| last.at == Some(at) && !end.log.is_empty());
+                    if let Some(last) = last {
                         last.value = format!("exit code {}: {}", end.exit_code, end.log);
                     }
                 }
