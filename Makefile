@@ -2,7 +2,7 @@
 
 include tests/cluster/cluster.mk
 
-.PHONY: bench demo fuzz lint-code reintroduced scale soak test test-all test-fast test-long
+.PHONY: bench demo fuzz gates lint-code reintroduced scale soak test test-all test-fast test-long
 
 demo: ## Play a good and a bad release on this machine, without a cluster
 	@echo "building glidepath (the first time takes about 5 minutes on 2 cores) ..."
@@ -35,6 +35,13 @@ soak: ## A million random histories of the engine, 20,000 of the simulated clust
 
 reintroduced: ## Old faults put back one by one in a copy: within how many random histories is each found?
 	tests/it/faulty/reintroduced/measure
+
+# Tests are built with optimization 2; the release profile is for size.
+GATES := $(or $(CARGO_TARGET_DIR),target)/gates.txt
+gates: ## How often the judges err and how fast they are, at full sizes, in a table of accepted and achieved
+	@mkdir -p $(dir $(GATES)); GLIDEPATH_GATES=full cargo test --test it gates:: -- --nocapture >$(GATES); status=$$?; \
+		printf '| gate | what | accepted | achieved |\n| --- | --- | --- | --- |\n'; grep -oE '[|] G[0-9]+ [|].*[|]$$' $(GATES) | sort -V; \
+		test $$status -eq 0 || grep -E 'panicked|is over|is under' $(GATES); exit $$status
 
 bench: ## What a watch event, a decision, a plan and a record cost, and how fast the simulator is
 	cargo bench --bench costs

@@ -8,7 +8,7 @@ use glidepath::stats::anomaly::{Finding, Usual, anomalies, is_anomalous};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, Normal};
 
-use super::at_most;
+use super::{at_most, times};
 
 const DAY: usize = 1_440;
 const DAYS: usize = 15;
@@ -44,16 +44,16 @@ const FIRST: usize = SEASONS * DAY + AROUND;
 
 /// False alarms a day.
 fn alarms(correlation: f64) -> f64 {
-    const RUNS: usize = 10;
+    let runs = 10 * times() as usize;
     let mut rng = StdRng::seed_from_u64(15);
     let mut alarms = 0;
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         let minutes = minutes(&mut rng, correlation);
         let scores: Vec<f64> = (FIRST..minutes.len()).map(|at| usual(&minutes, at).z(minutes[at])).collect();
         let on: Vec<bool> = (5..=scores.len()).map(|end| is_anomalous(&scores[..end])).collect();
         alarms += on.windows(2).filter(|pair| !pair[0] && pair[1]).count();
     }
-    let days = (RUNS * (DAYS * DAY - FIRST)) as f64 / DAY as f64;
+    let days = (runs * (DAYS * DAY - FIRST)) as f64 / DAY as f64;
     alarms as f64 / days
 }
 
@@ -65,9 +65,9 @@ fn g15_false_alarms() {
 
 #[test]
 fn g15_a_rise_by_half() {
-    const RUNS: usize = 300;
+    let runs = 300 * times() as usize;
     let mut rng = StdRng::seed_from_u64(16);
-    let late = (0..RUNS)
+    let late = (0..runs)
         .filter(|_| {
             let mut minutes = minutes(&mut rng, 0.5);
             let onset = rng.random_range(FIRST..minutes.len() - 5);
@@ -77,5 +77,5 @@ fn g15_a_rise_by_half() {
             !matches!(anomalies(&minutes[onset..onset + 5], &days), Finding::Anomalous { .. })
         })
         .count();
-    at_most("G15 a rise by half takes over 5 minutes", late as f64 / RUNS as f64, 0.05);
+    at_most("G15 a rise by half takes over 5 minutes", late as f64 / runs as f64, 0.05);
 }

@@ -11,7 +11,7 @@ use glidepath::stats::{
 use rand::{SeedableRng, rngs::StdRng};
 use rand_distr::{Distribution, Poisson};
 
-use super::{HOUR, RUNS, WINDOW_SECONDS, WINDOWS_PER_MINUTE, at_most};
+use super::{HOUR, WINDOW_SECONDS, WINDOWS_PER_MINUTE, at_most, runs};
 
 const CLASSIC: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const SCHEMA: i32 = 3;
@@ -67,7 +67,7 @@ fn buckets() -> [(&'static str, Vec<f64>); 2] {
 fn minutes(bounds: &[f64], canary: Version) -> Vec<f64> {
     let mut rng = StdRng::seed_from_u64(12);
     let (canary, stable) = (canary.shares(bounds), GOOD.shares(bounds));
-    let mut all: Vec<f64> = (0..RUNS).map(|_| run(&canary, &stable, &mut rng)).collect();
+    let mut all: Vec<f64> = (0..runs()).map(|_| run(&canary, &stable, &mut rng)).collect();
     all.sort_by(f64::total_cmp);
     all
 }
