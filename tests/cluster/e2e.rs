@@ -57,6 +57,7 @@ mod istio_versions;
 mod many_records;
 mod metadata;
 mod pod_templates;
+mod pods_that_end;
 mod relay;
 mod releases;
 mod restart;
