@@ -43,6 +43,12 @@ fn the_applications_own_metrics_promote_a_good_version_and_roll_back_a_bad_one()
     assert_eq!((judged.pack(), judged.verdict(), judged.counted("stable").0), ("application", "Fail", 0));
     let (code, said) = judged.replayed(&template);
     assert_eq!(code, Some(10), "{said}");
+    let page = lane().folder().join("report.html");
+    let report = shop.glidepath(&["report", "web", "--html", &page.display().to_string()]).unwrap();
+    let page = std::fs::read_to_string(page).unwrap();
+    for part in ["release #3 was rolled back", "<svg", "errors", "http_requests_total"] {
+        assert!(page.contains(part), "no {part} in the report; it said {report}");
+    }
     shop.answers("v2");
     let tally = users.stop().unwrap();
     assert_eq!(tally.lost(), 0, "{tally:?}");
