@@ -220,14 +220,17 @@ struct ByImage {
 impl Source for ByImage {
     async fn answer(&self, _: &Asking<'_>, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
         sleep(Duration::from_millis(20)).await;
-        let now = self.cluster.now();
-        match self.cluster.with(|c| c.faults.of_source(now)) {
-            Some((Fault::SourceHangs, until)) => sleep(until - now).await,
-            Some(_) => {
-                let error = || SourceError::new(Unreachable, "cannot reach Prometheus".into());
-                return queries.iter().map(|_| Err(error())).collect();
+        // When one fault ends another may be under way.
+        loop {
+            let now = self.cluster.now();
+            match self.cluster.with(|c| c.faults.of_source(now)) {
+                Some((Fault::SourceHangs, until)) => sleep(until - now).await,
+                Some(_) => {
+                    let error = || SourceError::new(Unreachable, "cannot reach Prometheus".into());
+                    return queries.iter().map(|_| Err(error())).collect();
+                }
+                None => break,
             }
-            None => {}
         }
         let arm = |set: &str| {
             let key = Key::shop("replicasets", set);
