@@ -13,8 +13,8 @@
 //! that came and went within it are counted too. A service is all revisions of a Rollout: the ReplicaSets, or their pods,
 //! that are called like an arm but for the revision's id; to callers, both Services.
 //!
-//! A fall by less than half is no reset and counts nothing; that of a total is noted. A pod's first scrape counts nothing either: how much of it
-//! lies in this window is not known.
+//! A fall by less than half is no reset and counts nothing; that of a total is noted. A pod's first scrape counts nothing
+//! either: how much of it lies in this window is not known.
 
 use super::{
     pack::{ArmKind, ArmsBy, Report, Side, pack_file},
@@ -235,37 +235,46 @@ fn grown(queries: &[&IncrementsQuery], reports: &[Series]) -> Result<String, Pro
     let IncrementsQuery { warm_up_seconds, whole_pods, .. } = **first;
     let window_seconds = first.piece_seconds.unwrap_or(first.window_seconds).min(first.window_seconds);
     let span = Span { window_seconds, warm_up_seconds, whole_pods };
-    let pairs: Vec<&Arms> = queries.iter().map(|query| &query.arms).collect();
-    let mut all = Vec::new();
-    for alike in reports.chunk_by(|one, other| one.by == other.by) {
-        let Some(Series { by, .. }) = alike.first() else { continue };
-        let place = place_of(by, first.scope, &pairs)?;
-        let parts: Result<Vec<String>, _> =
-            alike.iter().map(|series| series_text(span, series, place.as_ref())).collect();
-        let parts = parts?.join(" or ");
-        all.push(by_arm(first.scope, by, &parts, &first.arms)?);
-    }
-    Ok(all.join(" or "))
+    let all = with_arms(queries, reports, |alike, place| {
+        let parts: Result<Vec<String>, _> = alike.iter().map(|series| series_text(span, series, place)).collect();
+        Ok(parts?.join(" or "))
+    });
+    Ok(all?.join(" or "))
 }
 
 /// How many series fell by less than half, by arm, which is called `fell ARM` here: an expression of the same query, not a query
 /// more.
 fn falls(queries: &[&IncrementsQuery], reports: &[Series]) -> Result<String, PromqlError> {
     let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
+    let all = with_arms(queries, reports, |alike, place| {
+        let mut parts = Vec::new();
+        for series in alike {
+            for selector in &series.selectors {
+                let m = bound(&series.by, place, selector)?;
+                parts.push(format!("(({m} / {m} offset {}s < 1) >= 0.5)", first.window_seconds));
+            }
+        }
+        Ok(format!("({})", parts.join(" or ")))
+    })?;
+    let fell = |fallen: &String| format!(r#"label_replace({fallen}, "arm", "{FELL}$1", "arm", "(.+)")"#);
+    Ok(format!("count by (arm) ({})", all.iter().map(fell).collect::<Vec<_>>().join(" or ")))
+}
+
+/// An expression of the reports' series with their arms, for each group of reports that distinguish the arms alike.
+fn with_arms(
+    queries: &[&IncrementsQuery],
+    reports: &[Series],
+    expression: impl Fn(&[Series], Option<&ArmMatchers>) -> Result<String, PromqlError>,
+) -> Result<Vec<String>, PromqlError> {
+    let Some(first) = queries.first() else { return Err(PromqlError::NoCounter) };
     let pairs: Vec<&Arms> = queries.iter().map(|query| &query.arms).collect();
     let mut all = Vec::new();
     for alike in reports.chunk_by(|one, other| one.by == other.by) {
         let Some(Series { by, .. }) = alike.first() else { continue };
         let place = place_of(by, first.scope, &pairs)?;
-        let mut parts = Vec::new();
-        for selector in alike.iter().flat_map(|series| &series.selectors) {
-            let m = bound(by, place.as_ref(), selector)?;
-            parts.push(format!("(({m} / {m} offset {}s < 1) >= 0.5)", first.window_seconds));
-        }
-        let fallen = by_arm(first.scope, by, &format!("({})", parts.join(" or ")), &first.arms)?;
-        all.push(format!(r#"label_replace({fallen}, "arm", "{FELL}$1", "arm", "(.+)")"#));
+        all.push(by_arm(first.scope, by, &expression(alike, place.as_ref())?, &first.arms)?);
     }
-    Ok(format!("count by (arm) ({})", all.join(" or ")))
+    Ok(all)
 }
 
 /// A selector of the arms' series alone, where they are distinguished.
@@ -482,4 +491,4 @@ mod packs_tests;
 
 #[cfg(test)]
 #[path = "promql_tests.rs"]
-mod tests;
+pub(super) mod tests;
