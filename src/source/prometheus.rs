@@ -57,8 +57,6 @@ const TIMEOUT: Duration = Duration::from_secs(25);
 const MARGIN: Duration = Duration::from_secs(1);
 /// So long a window waits for others like it before all are asked together.
 const GATHER: Duration = Duration::from_millis(200);
-/// The largest answer read, in bytes: aggregated answers are a few hundred.
-const LARGEST: usize = 4 << 20;
 /// How often a passing failure is retried within one question.
 const RETRIES: usize = 2;
 /// How servers are shared.
@@ -294,7 +292,7 @@ impl Asker {
         let evaluation = self.times.request.saturating_sub(self.times.margin);
         let (time, timeout) = (ask.at.as_second().to_string(), format!("{}ms", evaluation.as_millis()));
         let form = [("query", ask.text.as_str()), ("time", &time), ("timeout", &timeout)];
-        let (status, body) = ask::received(server, server.query(&form).await, self.times.request, LARGEST).await?;
+        let (status, body) = ask::received(server, server.query(&form).await, self.times.request, ask::LARGEST).await?;
         read(Answerer { name: &server.name, remedy: server.remedy }, status, &body)
     }
 }

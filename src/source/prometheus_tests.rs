@@ -327,7 +327,7 @@ async fn answers_that_cannot_be_used_are_errors() {
         let error = one(&server, scalar("a")).await.unwrap_err();
         assert!(error.contains(words), "{error}");
     }
-    let large = answering(ResponseTemplate::new(200).set_body_string(" ".repeat(LARGEST + 1))).await;
+    let large = answering(ResponseTemplate::new(200).set_body_string(" ".repeat(ask::LARGEST + 1))).await;
     assert!(one(&large, scalar("a")).await.unwrap_err().contains("more than 4 MiB"));
     let page = answering(ResponseTemplate::new(200).set_body_string("<html>secret</html>")).await;
     assert!(one(&page, scalar("a")).await.unwrap_err().contains("not like a Prometheus; check spec"));

@@ -37,16 +37,10 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit}
 subjects: [{kind: User, name: bob, apiGroup: rbac.authorization.k8s.io}]
 ";
 
-/// A service without a mesh whose releases wait for an operator, at half of the pods.
+/// A service whose releases wait for an operator, and those who may be one.
 fn shop(namespace: &'static str) -> Shop {
-    let changes = [
-        ("replicas: 4", "replicas: 2"),
-        ("  analysis: {templates: [{name: errors}]}\n", ""),
-        ("observe: {atLeast: 4s, atMost: 3m}", "pause: {}"),
-    ];
-    let shop = Shop::apply(namespace, &changed(include_str!("config/plain.yaml"), &changes));
+    let shop = Shop::promoted_by_hand(namespace);
     lane().apply(&PEOPLE.replace("NAMESPACE", namespace)).unwrap();
-    shop.wait_for_stable(1);
     shop
 }
 

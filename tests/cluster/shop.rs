@@ -38,6 +38,18 @@ impl Shop {
         shop
     }
 
+    /// A service without a mesh and without an analysis, whose releases wait for an operator at half of its two pods.
+    pub fn promoted_by_hand(namespace: &'static str) -> Self {
+        let changes = [
+            ("replicas: 4", "replicas: 2"),
+            ("  analysis: {templates: [{name: errors}]}\n", ""),
+            ("observe: {atLeast: 4s, atMost: 3m}", "pause: {}"),
+        ];
+        let shop = Self::apply(namespace, &changed(include_str!("config/plain.yaml"), &changes));
+        shop.wait_for_stable(1);
+        shop
+    }
+
     /// A shop made of some YAML in which NAMESPACE represents the namespace.
     pub fn apply(namespace: &'static str, yaml: &str) -> Self {
         controller().check();

@@ -12,6 +12,9 @@ use crate::source::{
     servers::Server,
 };
 
+/// The largest answer read, in bytes: aggregated answers are a few hundred, and a point in time has about thirty.
+pub const LARGEST: usize = 4 << 20;
+
 /// A query and the time of its evaluation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ask {

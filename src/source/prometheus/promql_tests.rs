@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::api::analysis::Pack;
 
-pub(super) fn query(pack: Pack) -> IncrementsQuery {
+pub(in crate::source::prometheus) fn query(pack: Pack) -> IncrementsQuery {
     let builtin = |builtin| Counter { builtin: Some(builtin), prometheus: None };
     IncrementsQuery {
         bad: builtin(Builtin::Errors),

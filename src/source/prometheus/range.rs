@@ -10,8 +10,6 @@ use crate::{evidence::Answer, source::servers::Server};
 
 /// The most points of one question: Prometheus itself refuses more than 11,000.
 const MOST_POINTS: i64 = 11_000;
-/// The largest answer read, in bytes: a point has about thirty.
-const LARGEST: usize = 4 << 20;
 
 /// A query and the times of its evaluations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +44,7 @@ impl RangeAsk {
         let timeout = format!("{}ms", request.saturating_sub(margin).as_millis());
         let form =
             [("query", self.text.as_str()), ("start", &start), ("end", &end), ("step", &step), ("timeout", &timeout)];
-        let (status, body) = ask::received(server, server.query_range(&form).await, request, LARGEST).await?;
+        let (status, body) = ask::received(server, server.query_range(&form).await, request, ask::LARGEST).await?;
         answer::read_range(Answerer { name: &server.name, remedy: server.remedy }, status, &body)
     }
 }

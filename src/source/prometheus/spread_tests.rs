@@ -6,33 +6,14 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    api::analysis::{Arms, Builtin, Counter, Pack, PrometheusCounter},
-    evidence::{IncrementsQuery, Scope},
+    api::analysis::{Counter, Pack, PrometheusCounter},
+    evidence::IncrementsQuery,
 };
 
 fn query(pack: Pack) -> SpreadQuery {
-    let builtin = |builtin| Counter { builtin: Some(builtin), prometheus: None };
     let at = |second| Timestamp::from_second(second).unwrap();
-    let window = IncrementsQuery {
-        bad: builtin(Builtin::Errors),
-        total: builtin(Builtin::Requests),
-        pack,
-        arms: Arms {
-            namespace: "shop".into(),
-            canary: "checkout-k3v9x2m1qa".into(),
-            stable: "checkout-b7d0c41hze".into(),
-            canary_service: Some("checkout-canary".into()),
-            stable_service: Some("checkout".into()),
-            canary_pods: None,
-        },
-        end: at(21_600),
-        window_seconds: 300,
-        piece_seconds: None,
-        scope: Scope::Arms,
-        warm_up_seconds: 0,
-        whole_pods: false,
-        bad_comes_later: false,
-    };
+    let of_one = promql::tests::query(pack);
+    let window = IncrementsQuery { end: at(21_600), window_seconds: 300, warm_up_seconds: 0, ..of_one };
     SpreadQuery { window, first_end: at(300) }
 }
 
