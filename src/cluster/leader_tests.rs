@@ -338,7 +338,7 @@ async fn a_job_is_started_once_and_read_when_it_has_ended() {
     let query: JobQuery =
         serde_json::from_value(json!({"template": {"spec": {"containers": [{"name": "a"}]}}})).unwrap();
     let measure = || cluster.measure(owner, &query, 60);
-    assert_eq!(measure().await.unwrap_err().fault, Fault::Unreachable, "nobody leads");
+    assert_eq!(measure().await.unwrap_err().fault, Fault::Unreachable, "no controller leads");
     assert!(server.requested(&format!("POST {JOBS}")).is_empty());
     fence.hold(Term(1), Instant::now() + Duration::from_secs(10));
     for _ in 0..3 {

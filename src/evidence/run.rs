@@ -73,7 +73,7 @@ impl Live {
         Live { status, memories, taken: None, keeps_trails: true }
     }
 
-    /// Without the course of the evidence: where nobody reads it, it need not be computed.
+    /// Without the course of the evidence: where it is not read, it need not be computed.
     pub fn without_trails(self) -> Live {
         Live { keeps_trails: false, ..self }
     }

@@ -118,12 +118,12 @@ impl Judged {
         })
     }
 
-    /// A run whose numbers between two decisions nobody reads: neither people, nor a process that takes over.
+    /// A run whose numbers between two decisions are not read: neither by a user, nor by a process that takes over.
     pub fn recorded_rarely(self) -> Self {
         Judged { rarely: true, ..self }
     }
 
-    /// Without the course of the evidence, which nobody reads of a simulated run.
+    /// Without the course of the evidence, which is not read of a simulated run.
     pub fn without_trails(self) -> Self {
         Judged { live: self.live.without_trails(), ..self }
     }

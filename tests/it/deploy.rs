@@ -74,9 +74,9 @@ fn the_controller_may_do_what_it_does_and_no_more() {
     assert_eq!(texts(&leader["rules"][0]["verbs"]), words("create get update"));
 }
 
-/// Jobs are opt-in: the role exists, holds what is sent, and is bound to nobody.
+/// Jobs are opt-in: the role exists, holds what is sent, and is bound to no one.
 #[test]
-fn the_rights_to_jobs_are_bound_to_nobody() {
+fn the_rights_to_jobs_are_bound_to_no_one() {
     let all = documents("rbac.yaml");
     let role = all.iter().find(|d| d["metadata"]["name"] == "glidepath-jobs").unwrap();
     let rules = role["rules"].as_array().unwrap().iter().map(|rule| (texts(&rule["resources"]), texts(&rule["verbs"])));
