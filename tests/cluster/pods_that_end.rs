@@ -29,14 +29,14 @@ fn pods(namespace: &str, label: &str) -> Vec<String> {
 
 #[test]
 fn an_oom_kill_of_the_canary_rolls_the_release_back() {
-    let shop = Shop::promoted_by_hand("guarded");
+    let shop = Shop::promoted_by_hand("oom-killed");
     shop.release("v2");
     let status = shop.wait_for_pause(1);
     let canary = format!("glidepath.dev/revision={}", status["currentRevision"]["id"].as_str().unwrap());
-    let pod = pods("guarded", &canary).remove(0);
+    let pod = pods("oom-killed", &canary).remove(0);
     let killed = json!({"name": "web", "image": "v2", "imageID": "", "ready": true, "restartCount": 1,
         "state": {"running": {}}, "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}});
-    end_container("guarded", &pod, "Running", &killed);
+    end_container("oom-killed", &pod, "Running", &killed);
     shop.wait("the rollback", |status| status["course"] == "Aborted");
     let (outcome, reason) = shop.last_outcome();
     let said = format!("container web of pod {pod} was OOM-killed (exit code 137)");

@@ -7,6 +7,9 @@ use crate::wait::{wait_for, wait_until};
 use crate::{glidepath, lane};
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 /// The longest wait for anything that should be a matter of seconds.
@@ -52,6 +55,7 @@ impl Shop {
 
     /// A shop made of some YAML in which NAMESPACE represents the namespace.
     pub fn apply(namespace: &'static str, yaml: &str) -> Self {
+        assert_not_taken(namespace);
         controller().check();
         lane().apply(&yaml.replace("NAMESPACE", namespace)).unwrap();
         Self { namespace }
@@ -199,6 +203,16 @@ impl Shop {
         let text = |field: &str| last[field].as_str().unwrap_or_default().to_owned();
         (text("outcome"), text("reason"))
     }
+}
+
+/// No other test has this namespace: what one left there would be what the next one finds, depending on which ran first.
+#[track_caller]
+fn assert_not_taken(namespace: &'static str) {
+    static TAKEN: Mutex<BTreeMap<&str, String>> = Mutex::new(BTreeMap::new());
+    let test = thread::current().name().unwrap_or("main").to_owned();
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let by = taken.entry(namespace).or_insert_with(|| test.clone());
+    assert_eq!(*by, test, "both use the namespace {namespace}");
 }
 
 /// No request was lost, and every answer was a good one.
