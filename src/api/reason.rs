@@ -311,6 +311,8 @@ words! {
         MissingVirtualService,
         /// A DestinationRule is missing.
         MissingDestinationRule,
+        /// Another route object is missing, such as an HTTPRoute.
+        MissingRoute,
         /// The owner of a route does not allow this Rollout to write to it.
         RouteNotAllowed,
         /// Routes of other namespaces are not allowed.

@@ -14,6 +14,7 @@ mod routes;
 mod sources;
 mod steps;
 mod templates;
+mod traffic;
 mod workload;
 
 use super::{
@@ -35,7 +36,7 @@ pub fn rollout(spec: &RolloutSpec) -> Vec<Finding> {
     metadata::check(spec, &mut found);
     names::check(spec, &mut found);
     services(spec, &mut found);
-    traffic(spec, &mut found);
+    traffic::check(spec, &mut found);
     background(spec, &mut found);
     verification(spec, &mut found);
     judged(spec, &mut found);
@@ -62,39 +63,6 @@ fn services(spec: &RolloutSpec, found: &mut Vec<Finding>) {
                 "is also the root Service; all client traffic would go to one revision",
             ));
         }
-    }
-}
-
-fn traffic(spec: &RolloutSpec, found: &mut Vec<Finding>) {
-    for (index, router) in spec.traffic.iter().enumerate() {
-        let path = format!("spec.traffic[{index}]");
-        let Some(istio) = &router.istio else {
-            found.push(Finding::error(path, "set one router, for example istio"));
-            continue;
-        };
-        let path = format!("{path}.istio");
-        if istio.virtual_services.is_empty() {
-            found.push(Finding::error(format!("{path}.virtualServices"), "set at least one VirtualService"));
-        }
-        match &istio.destination_rule {
-            Some(rule) if rule.stable_subset == rule.canary_subset => found.push(Finding::error(
-                format!("{path}.destinationRule.canarySubset"),
-                "stableSubset and canarySubset must differ",
-            )),
-            Some(_) => {}
-            None => host_split(spec, &path, found),
-        }
-    }
-}
-
-/// A split by Service host pins root to the stable version, and makes the Services that are absent from it (rule S6).
-fn host_split(spec: &RolloutSpec, path: &str, found: &mut Vec<Finding>) {
-    if spec.services.as_ref().is_none_or(|services| services.root.is_none()) {
-        found.push(Finding::error(
-            if spec.services.is_some() { "spec.services" } else { path },
-            "services.root is required to split traffic by Service; set the Service that clients use, or split by subset with \
-             destinationRule",
-        ));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The kinds that are read and written, as the API server is asked for them, and the name under which we write.
 
+use std::collections::BTreeSet;
+
 use kube::{Resource, api::ApiResource};
 
 use crate::{
@@ -12,7 +14,8 @@ pub const MANAGER: &str = FIELD_MANAGER;
 
 /// The kinds of objects that routers write, each once.
 pub fn watched_kinds() -> impl Iterator<Item = &'static WatchedKind> {
-    ROUTERS.iter().flat_map(|router| router.watches)
+    let mut known = BTreeSet::new();
+    ROUTERS.iter().flat_map(|router| router.watches).filter(move |kind| known.insert((kind.group, kind.plural)))
 }
 
 pub(super) fn resource<K: Resource<DynamicType = ()>>() -> ApiResource {

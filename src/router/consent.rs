@@ -9,14 +9,34 @@ use serde_json::Value;
 
 use super::{
     context::{CrossNamespace, RouteContext},
+    error::RouteError,
     objects::{ObjectRef, Objects, REFERENCE_GRANT},
 };
 
 /// The annotation on a route object: the namespaces whose Rollouts may write it, separated by commas; `*` means all.
 pub const ALLOW_NAMESPACES: &str = "glidepath.dev/allow-namespaces";
 
+/// The object, where this Rollout may write it.
+pub fn written<'o>(ctx: &RouteContext, reference: &ObjectRef, current: &'o Objects) -> Result<&'o Value, RouteError> {
+    let found = current.get(&reference.kind, &reference.namespace, &reference.name);
+    let allowed = found.filter(|object| allows(ctx, reference, object, current));
+    allowed.ok_or_else(|| unwritable(ctx, reference))
+}
+
+/// Of another namespace's object it is not said whether it exists.
+fn unwritable(ctx: &RouteContext, reference: &ObjectRef) -> RouteError {
+    let ObjectRef { kind, namespace, name, .. } = reference.clone();
+    if namespace == ctx.namespace {
+        return RouteError::Missing { kind, namespace, name };
+    }
+    match ctx.scope.cross_namespace {
+        CrossNamespace::Deny => RouteError::CrossNamespaceDenied { kind, namespace, name },
+        CrossNamespace::Consent => RouteError::NoConsent { kind, namespace, name, ours: ctx.namespace.clone() },
+    }
+}
+
 /// Whether the Rollout may write this object.
-pub fn allows(ctx: &RouteContext, reference: &ObjectRef, object: &Value, current: &Objects) -> bool {
+fn allows(ctx: &RouteContext, reference: &ObjectRef, object: &Value, current: &Objects) -> bool {
     if reference.namespace == ctx.namespace {
         return true;
     }

@@ -5,20 +5,24 @@ use crate::api::{Percent, reason::Reason};
 /// Why a route cannot be read or planned. `place` names route and object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    /// A VirtualService that the Rollout names is not there.
-    #[error("VirtualService {namespace}/{name} does not exist; create it or fix spec.traffic")]
-    MissingVirtualService {
+    /// An object that the Rollout names is not there.
+    #[error("{kind} {namespace}/{name} does not exist; create it or fix spec.traffic")]
+    Missing {
+        /// Its kind.
+        kind: String,
         /// Its namespace.
         namespace: String,
         /// Its name.
         name: String,
     },
-    /// A VirtualService of another namespace that is not there, or whose owner has not consented: which of the two is not
+    /// A route object of another namespace that is not there, or whose owner has not consented: which of the two is not
     /// the Rollout's owner's business.
     #[error(
-        "VirtualService {namespace}/{name} cannot be used from namespace {ours}: it does not exist, or its owner has not allowed it; the owner must set the annotation glidepath.dev/allow-namespaces: {ours} on it, or create a ReferenceGrant"
+        "{kind} {namespace}/{name} cannot be used from namespace {ours}: it does not exist, or its owner has not allowed it; the owner must set the annotation glidepath.dev/allow-namespaces: {ours} on it, or create a ReferenceGrant"
     )]
     NoConsent {
+        /// Its kind.
+        kind: String,
         /// Its namespace.
         namespace: String,
         /// Its name.
@@ -28,9 +32,11 @@ pub enum RouteError {
     },
     /// The controller writes no routes of other namespaces.
     #[error(
-        "VirtualService {namespace}/{name} is in another namespace, and this controller runs with --cross-namespace=deny; use a VirtualService in the Rollout's namespace"
+        "{kind} {namespace}/{name} is in another namespace, and this controller runs with --cross-namespace=deny; use one in the Rollout's namespace"
     )]
     CrossNamespaceDenied {
+        /// Its kind.
+        kind: String,
         /// Its namespace.
         namespace: String,
         /// Its name.
@@ -43,14 +49,6 @@ pub enum RouteError {
     SharedRoute {
         /// The route.
         place: String,
-    },
-    /// The DestinationRule that the Rollout names is not there.
-    #[error("DestinationRule {namespace}/{name} does not exist; create it or fix spec.traffic")]
-    MissingDestinationRule {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
     },
     /// The DestinationRule has no such subset.
     #[error("DestinationRule {rule} has no subset `{subset}`; it has {exist}")]
@@ -221,11 +219,10 @@ impl RouteError {
     /// A CamelCase reason for conditions and events.
     pub fn reason(&self) -> Reason {
         match self {
-            RouteError::MissingVirtualService { .. } => Reason::MissingVirtualService,
+            RouteError::Missing { kind, .. } => missing(kind),
             RouteError::NoConsent { .. } => Reason::RouteNotAllowed,
             RouteError::CrossNamespaceDenied { .. } => Reason::CrossNamespaceDenied,
             RouteError::SharedRoute { .. } => Reason::SharedRoute,
-            RouteError::MissingDestinationRule { .. } => Reason::MissingDestinationRule,
             RouteError::SubsetNotFound { .. } => Reason::SubsetNotFound,
             RouteError::RouteNotFound { .. } | RouteError::NoHttpRoute { .. } => Reason::RouteNotFound,
             RouteError::RouteNameNeeded { .. } => Reason::RouteNameNeeded,
@@ -242,6 +239,15 @@ impl RouteError {
             RouteError::MirrorTaken { .. } => Reason::MirrorTaken,
             RouteError::NotOurs { .. } => Reason::DestinationRuleNotOurs,
         }
+    }
+}
+
+/// Istio's kinds have reasons of their own.
+fn missing(kind: &str) -> Reason {
+    match kind {
+        "VirtualService" => Reason::MissingVirtualService,
+        "DestinationRule" => Reason::MissingDestinationRule,
+        _ => Reason::MissingRoute,
     }
 }
 

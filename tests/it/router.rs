@@ -90,13 +90,15 @@ impl Asked {
 }
 
 #[test]
-fn golden_cases_of_istio() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/istio");
-    let mut cases: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    assert!(cases.len() >= 15, "the golden folder has lost cases: {}", cases.len());
-    let wrong: Vec<String> = cases.iter().filter_map(|case| golden_difference(case)).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+fn golden_cases_of_every_router() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for kind in ROUTERS {
+        let mut cases: Vec<_> = fs::read_dir(root.join(kind.key)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        cases.sort();
+        assert!(cases.len() >= 5, "{}: the golden folder has lost cases: {}", kind.key, cases.len());
+        let wrong: Vec<String> = cases.iter().filter_map(|case| golden_difference(case)).collect();
+        assert!(wrong.is_empty(), "{}: {}", kind.key, wrong.join("\n"));
+    }
 }
 
 fn golden_difference(case: &Path) -> Option<String> {

@@ -28,9 +28,11 @@ pub(super) fn reference(namespace: &str, name: &str, required: bool) -> ObjectRe
 
 /// The rule that a subset split names.
 pub(super) fn find<'o>(ctx: &RouteContext, current: &'o Objects, name: &str) -> Result<&'o Value, RouteError> {
-    current
-        .get(DESTINATION_RULE, &ctx.namespace, name)
-        .ok_or_else(|| RouteError::MissingDestinationRule { namespace: ctx.namespace.clone(), name: name.to_owned() })
+    current.get(DESTINATION_RULE, &ctx.namespace, name).ok_or_else(|| RouteError::Missing {
+        kind: DESTINATION_RULE.to_owned(),
+        namespace: ctx.namespace.clone(),
+        name: name.to_owned(),
+    })
 }
 
 /// The full name of the host that a rule is about.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     hosts::{self, Arm, Arms},
-    kinds::{VIRTUAL_SERVICE, virtual_service_ref},
+    kinds::virtual_service_ref,
     own_routes::OwnRoutes,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     engine::{RouteIntent, Target},
     router::{
         consent,
-        context::{CrossNamespace, RouteContext},
+        context::RouteContext,
         error::RouteError,
         objects::{FIELD_MANAGER, Objects},
         weights::{self, Pair, Unexpressible},
@@ -36,17 +36,7 @@ struct Weighed {
 impl RouteEditor<'_> {
     /// The object, where this Rollout may write it.
     pub(super) fn object<'o>(&self, current: &'o Objects) -> Result<&'o Value, RouteError> {
-        let (namespace, name) = (self.namespace.to_owned(), self.reference.name.clone());
-        let reference = virtual_service_ref(&namespace, &name);
-        let found = current.get(VIRTUAL_SERVICE, &namespace, &name);
-        let allowed = found.filter(|object| consent::allows(self.ctx, &reference, object, current));
-        allowed.ok_or_else(|| match self.is_foreign() {
-            false => RouteError::MissingVirtualService { namespace, name },
-            true if self.ctx.scope.cross_namespace == CrossNamespace::Deny => {
-                RouteError::CrossNamespaceDenied { namespace, name }
-            }
-            true => RouteError::NoConsent { namespace, name, ours: self.ctx.namespace.clone() },
-        })
+        consent::written(self.ctx, &virtual_service_ref(self.namespace, &self.reference.name), current)
     }
 
     /// Whether the object belongs to another namespace than the Rollout.

@@ -106,7 +106,7 @@ fn refusal(
 /// The field below the reference that the error concerns, and the error on one line. Consent is given in the cluster.
 fn said(error: &RouteError, reference: &VirtualServiceRef, object: &Value) -> Option<(String, String)> {
     match error {
-        RouteError::NoConsent { .. } | RouteError::MissingDestinationRule { .. } | RouteError::NotOurs { .. } => None,
+        RouteError::NoConsent { .. } | RouteError::Missing { .. } | RouteError::NotOurs { .. } => None,
         RouteError::RouteNotFound { route, .. } => {
             let index = reference.routes.iter().position(|name| name == route)?;
             Some((format!(".routes[{index}]"), error.to_string()))

@@ -1,17 +1,7 @@
-//! Traffic routing: one entry of `spec.traffic` per router.
+//! Istio in `spec.traffic`.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
-
-/// One router. Exactly one key.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("has(self.istio)", "set one router, for example istio"))]
-pub struct TrafficRouter {
-    /// Istio: weights of VirtualService routes, by Service host or by DestinationRule subset.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub istio: Option<IstioTraffic>,
-}
 
 /// Traffic routing with Istio.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
