@@ -1,4 +1,4 @@
-//! The documents say what is so: their files lint, their commands parse, their links lead somewhere, and the three
+//! The documents say what is so: their files lint, their commands parse, their links lead somewhere, and the four
 //! reference pages are what the program says about itself (`UPDATE_DOCS=1 cargo test --test it docs` writes them
 //! again).
 
@@ -7,6 +7,7 @@ mod console;
 mod json_page;
 mod page;
 mod reference_page;
+mod routers_page;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -252,6 +253,11 @@ fn the_page_of_json_shapes_is_what_the_types_say() {
 #[test]
 fn the_reference_is_what_the_definitions_say() {
     same("docs/reference.md", &reference_page::text(), "docs");
+}
+
+#[test]
+fn the_page_of_routers_is_what_the_table_says() {
+    same("docs/routers.md", &routers_page::text(), "docs");
 }
 
 /// A page as it is.
