@@ -20,10 +20,12 @@ use super::{
     selection::Selection,
     shared::Cluster,
     table::{Change, Kept, Table},
+    targets::route_context,
 };
 use crate::{
     api::Rollout,
     ports::{RolloutKey, WorldError},
+    router::{RouteScope, routers_of},
 };
 
 impl Cluster {
@@ -82,8 +84,24 @@ impl Cluster {
     /// Takes in what a changed Rollout refers to, and triggers every Rollout whose claims that changes.
     pub(super) fn rollout_changed(&self, key: &RolloutKey, change: &Change<CachedRollout>) {
         let now = change.new.as_ref().and_then(|entry| self.recent.rollout(entry));
+        if let Some(rollout) = &now {
+            self.need_kinds(key, rollout);
+        }
         for rival in self.index(key, now.as_deref()) {
             self.triggers.rollout(rival);
+        }
+    }
+
+    /// The kinds of its routers are watched from now on, those of objects that it has yet to restore included.
+    fn need_kinds(&self, key: &RolloutKey, rollout: &Rollout) {
+        let status = rollout.status.as_ref();
+        let earlier = status.and_then(|status| status.memory.objects.as_ref()).map(|objects| &objects.traffic);
+        let context = route_context(key, rollout, &RouteScope::default());
+        let entries = rollout.spec.traffic.iter().chain(earlier.into_iter().flatten());
+        for router in entries.flat_map(routers_of) {
+            let objects = router.objects(&context).into_iter().map(|object| object.plural);
+            let lists = router.lists(&context).into_iter().map(|list| list.plural);
+            objects.chain(lists).for_each(|plural| self.router_kinds.need(&plural));
         }
     }
 

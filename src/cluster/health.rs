@@ -64,8 +64,10 @@ impl Restores {
 struct State {
     /// The restores that the last complete list came after.
     listed: Option<u64>,
-    /// There is nothing to watch: the cluster does not have the kind.
+    /// There is nothing to watch: the cluster does not have the kind, or no Rollout needs it.
     absent: bool,
+    /// When a Rollout first needed the kind.
+    needed: Option<Instant>,
     /// The last sign of life; at first the beginning.
     lived: Instant,
     /// The last time that the API server said anything; at first the beginning.
@@ -74,6 +76,15 @@ struct State {
     /// The server was away, not a connection alone: it may be back from a backup, so a new list is needed.
     away: bool,
     torn: u64,
+}
+
+impl State {
+    /// No more than ten seconds, and never for a kind that is refused.
+    fn is_first_listing(&self) -> bool {
+        let recent = self.needed.is_some_and(|since| since.elapsed() < OPTIONAL);
+        let refused = self.trouble.as_ref().is_some_and(|trouble| matches!(trouble.code, Some(403 | 404)));
+        recent && self.listed.is_none() && !self.absent && !refused
+    }
 }
 
 /// What is in a stream's way.
@@ -89,7 +100,16 @@ struct Trouble {
 impl Health {
     fn new(kind: &str, optional: bool, restores: Arc<Restores>, outage: Arc<Repeated>) -> Self {
         let now = Instant::now();
-        let state = State { listed: None, absent: false, lived: now, heard: now, trouble: None, away: false, torn: 0 };
+        let state = State {
+            listed: None,
+            absent: false,
+            needed: None,
+            lived: now,
+            heard: now,
+            trouble: None,
+            away: false,
+            torn: 0,
+        };
         Health { kind: kind.to_owned(), optional, restores, outage, state: Mutex::new(state) }
     }
 
@@ -138,12 +158,13 @@ impl Health {
         state.listed == Some(restores) && !state.away
     }
 
-    /// Whether it was listed once, and has to be listed again before what is known is relied on. An optional kind is waited
-    /// for as long as a short trouble may last.
+    /// Whether it has to be listed before what is known is relied on: again, or for the first Rollout that needs it. An
+    /// optional kind is waited for as long as a short trouble may last.
     fn is_relisting(&self) -> bool {
         let listed = self.is_listed();
         let state = self.lock();
-        !listed && state.listed.is_some() && (!self.optional || state.lived.elapsed() < REFUSED)
+        let again = state.listed.is_some() && (!self.optional || state.lived.elapsed() < REFUSED);
+        !listed && (again || state.is_first_listing())
     }
 
     /// How many restores were found.
@@ -171,10 +192,16 @@ impl Health {
         self.restores()
     }
 
-    /// The cluster does not have the kind.
+    /// The cluster does not have the kind, or no Rollout needs it.
     pub fn absent(&self) {
         let mut state = self.lock();
         (state.absent, state.listed, state.away, state.trouble) = (true, None, false, None);
+    }
+
+    /// A Rollout needs the kind: from now on it is looked for.
+    pub fn needed(&self) {
+        let (mut state, now) = (self.lock(), Instant::now());
+        (state.absent, state.needed, state.lived, state.heard) = (false, Some(now), now, now);
     }
 
     /// Whether the server says that it does not have the kind.

@@ -1,9 +1,13 @@
 //! Routers' kinds in this cluster: at which version each is watched, or why it cannot be used.
+//!
+//! A kind is looked for once a Rollout needs it: a cluster's Ingresses cost nothing where no Rollout splits traffic by them.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
+
+use tokio::sync::watch;
 
 use super::{health::Health, locks::lock};
 use crate::router::WatchedKind;
@@ -23,6 +27,7 @@ pub enum Found {
 struct Watched {
     found: Found,
     health: Arc<Health>,
+    needed: watch::Sender<bool>,
 }
 
 /// What is known of each kind, by its plural.
@@ -32,10 +37,23 @@ pub struct RouterKinds {
 }
 
 impl RouterKinds {
-    /// Begins to look for a kind.
-    pub fn watch(&self, kind: &'static WatchedKind, health: Arc<Health>) {
+    /// A kind that is not needed yet; the receiver says when it is.
+    pub fn add(&self, kind: &'static WatchedKind, health: Arc<Health>) -> watch::Receiver<bool> {
         let found = Found::Unknown("not checked yet".to_owned());
-        lock(&self.kinds).insert(kind.plural, Watched { found, health });
+        let (needed, receiver) = watch::channel(false);
+        health.absent();
+        lock(&self.kinds).insert(kind.plural, Watched { found, health, needed });
+        receiver
+    }
+
+    /// A Rollout needs a kind.
+    pub fn need(&self, plural: &str) {
+        let kinds = lock(&self.kinds);
+        if let Some(watched) = kinds.get(plural)
+            && !watched.needed.send_replace(true)
+        {
+            watched.health.needed();
+        }
     }
 
     /// What a look has found.

@@ -26,5 +26,5 @@ pub use error::RouteError;
 pub use kind::{Capabilities, RbacRule, Router, RouterKind, WatchedKind};
 pub use needs::unmet;
 pub use objects::{FIELD_MANAGER, ListRef, ObjectRef, Objects, Plan, PlannedWrite};
-pub use registry::{ROUTERS, pack, routers};
+pub use registry::{ROUTERS, pack, routers, routers_of};
 pub use together::read_all;

@@ -4,7 +4,7 @@ use super::{
     istio,
     kind::{Router, RouterKind},
 };
-use crate::api::{RolloutSpec, analysis::Pack};
+use crate::api::{RolloutSpec, analysis::Pack, traffic::TrafficRouter};
 
 /// Every router, in the order of the documentation.
 pub static ROUTERS: &[RouterKind] = &[istio::KIND];
@@ -17,6 +17,11 @@ pub fn routers(spec: &RolloutSpec) -> Vec<Box<dyn Router>> {
 /// How the proxies of a Rollout's first router count requests; none without a router.
 pub fn pack(spec: &RolloutSpec) -> Option<Pack> {
     named(spec).map(|(kind, _)| kind.pack).next()
+}
+
+/// The router of an entry; none where it has no key that we know.
+pub fn routers_of(entry: &TrafficRouter) -> impl Iterator<Item = Box<dyn Router>> {
+    ROUTERS.iter().filter_map(|kind| (kind.build)(entry))
 }
 
 fn named(spec: &RolloutSpec) -> impl Iterator<Item = (&'static RouterKind, Box<dyn Router>)> {

@@ -107,9 +107,17 @@ impl Watch {
         stream.follow(changed).await;
     }
 
-    /// Looks for a kind until the end of time, and follows it while it is there.
-    pub async fn optional(self, kind: &'static WatchedKind, health: Arc<Health>, definitions: Arc<Definitions>) {
-        self.cluster.router_kinds.watch(kind, Arc::clone(&health));
+    /// Looks for a kind until the end of time, once a Rollout needs it, and follows it while it is there.
+    pub async fn optional(
+        self,
+        kind: &'static WatchedKind,
+        health: Arc<Health>,
+        mut needed: watch::Receiver<bool>,
+        definitions: Arc<Definitions>,
+    ) {
+        if needed.wait_for(|needed| *needed).await.is_err() {
+            return;
+        }
         let changes = definitions.changes.subscribe();
         let (backoff, running, told) = (Backoff::new(kind.kind), None, None);
         let mut looking = Looking { kind, health, definitions, changes, backoff, running, told };

@@ -52,6 +52,11 @@ fn istio(api: &FakeApi, versions: &[&str]) {
     api.answer(DEFINITIONS, Answer::Items(vec![definition("virtualservices"), definition("destinationrules")]));
 }
 
+/// The one Rollout is behind Istio.
+fn web() -> Answer {
+    Answer::Items(vec![rollout("web", 50, &image("one"))])
+}
+
 fn served() -> FakeApi {
     let api = FakeApi::default();
     api.version(100);
@@ -184,12 +189,37 @@ async fn an_older_istio_is_watched_at_the_version_that_it_serves() {
     for version in ["v1beta1", "v1alpha3"] {
         let api = served();
         istio(&api, &[version]);
+        api.answer(ROLLOUTS, web());
         let process = Process::start(&api);
         assert_eq!(process.synced().await, 0);
         assert_eq!((process.version(), process.trouble()), (version, None));
         let resource = process.cluster.route_resource(watched_kinds().next().unwrap());
         assert_eq!(resource.api_version, format!("networking.istio.io/{version}"));
     }
+}
+
+/// A cluster's route objects cost nothing as long as no Rollout names their kind; the first that does waits for their list.
+#[tokio::test(start_paused = true)]
+async fn a_kind_is_watched_once_a_rollout_needs_it() {
+    let api = served();
+    let routes = format!("{ISTIO}/v1/virtualservices");
+    let process = Process::start(&api);
+    assert_eq!(process.synced().await, 0);
+    process.pass(600, &[DEFINITIONS]).await;
+    assert_eq!((api.requests(ISTIO), api.watched_from(&routes).len()), (0, 0));
+    assert!(process.streams.ages().iter().all(|(kind, _)| kind != "VirtualService"), "nothing is late");
+
+    api.answer(&routes, Answer::Silence);
+    api.send(ROLLOUTS, "ADDED", &rollout("web", 101, &image("one")));
+    settle().await;
+    assert_eq!(process.streams.relisting(), ["VirtualService"]);
+    assert!(process.streams.unsynced().is_empty(), "readiness stays");
+    process.pass(11, &[]).await;
+    assert!(process.streams.relisting().is_empty() && process.trouble().is_some(), "it is not waited for without end");
+    api.answer(&routes, Answer::Items(Vec::new()));
+    process.pass(120, &[]).await;
+    assert_eq!(process.trouble(), None);
+    assert_eq!(api.watched_from(&routes).first().map(String::as_str), Some("100"));
 }
 
 /// Kinds that are not served, or cannot be listed, or whose list never arrives block only the Rollouts that reference
@@ -227,6 +257,7 @@ async fn an_optional_kind_that_cannot_be_listed_blocks_neither_start_nor_livenes
 async fn a_change_of_served_versions_is_noticed() {
     let api = FakeApi::default();
     api.version(100);
+    api.answer(ROLLOUTS, web());
     let process = Process::start(&api);
     assert_eq!(process.synced().await, 0);
     assert!(process.trouble().unwrap().contains("does not serve VirtualService"));
@@ -264,6 +295,7 @@ async fn without_access_to_definitions_discovery_finds_routers() {
     api.version(100);
     istio(&api, &[]);
     api.answer(DEFINITIONS, Answer::Refuse(403));
+    api.answer("/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts", web());
     let process = Process::start_in(&api, Some("shop"));
     assert!(process.synced().await <= 1);
     assert!(process.trouble().is_some());
