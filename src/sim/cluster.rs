@@ -30,6 +30,7 @@ use crate::{
 use super::{
     autoscaler::Autoscaler,
     faults::Faults,
+    incidents::Incidents,
     load::{Load, Ways},
     pods::Pod,
     replicas::Replicas,
@@ -56,6 +57,8 @@ pub struct Laws {
     pub versions: BTreeMap<String, VersionSpec>,
     /// Versions that turn bad only this long after their first pod: (image, delay, error rate).
     pub late: Vec<(String, Millis, f64)>,
+    /// Damage that all versions share.
+    pub incidents: Incidents,
     /// What the queries of threshold metrics answer, by metric name.
     pub series: BTreeMap<String, Vec<Point>>,
     /// What gates answer, by name.
@@ -382,7 +385,8 @@ impl SimCluster {
     /// When versions turn bad: what was sent before is answered as before.
     pub(super) fn turns(&self) -> impl Iterator<Item = Millis> {
         let first = |image: &String| self.versions.iter().find(|version| version.image == *image)?.first;
-        self.laws.late.iter().filter_map(move |(image, delay, _)| Some(first(image)? + delay))
+        let late = self.laws.late.iter().filter_map(move |(image, delay, _)| Some(first(image)? + delay));
+        late.chain(self.laws.incidents.turns())
     }
 
     /// The time of the next scheduled event.

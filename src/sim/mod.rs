@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod expect;
 pub mod faults;
 mod flow;
+pub mod incidents;
 pub mod latency;
 pub mod load;
 pub mod play;

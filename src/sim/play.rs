@@ -19,6 +19,7 @@ use super::{
     cluster::{Laws, SimCluster},
     expect,
     faults::Faults,
+    incidents::Incidents,
     process::{Crash, Process, Shared, locked},
     scenario::{Entry, Expect, FaultKind, Scenario},
     time::{Millis, millis, shown},
@@ -105,6 +106,7 @@ impl Player {
             traffic: world.traffic.clone(),
             versions: world.versions.clone(),
             late: setting.late.clone(),
+            incidents: Incidents::new(&world.incidents),
             series: world.series.clone(),
             gates: world.gates.clone(),
             hpa: world.hpa.clone(),
@@ -364,7 +366,8 @@ impl Player {
         let (changes, due) = {
             let mut cluster = self.cluster();
             let now = cluster.now;
-            (cluster.faults.changes(now), cluster.faults.due(now))
+            let changes = [cluster.faults.changes(now), cluster.laws.incidents.changes(now)].concat();
+            (changes, cluster.faults.due(now))
         };
         for text in changes {
             self.line(Mark::Fault, text);

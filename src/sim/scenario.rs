@@ -17,7 +17,7 @@ use crate::api::{
 
 /// The most entries of a timeline.
 pub const MOST_ENTRIES: usize = 10_000;
-/// The most files, objects, versions, faults, kinds of requests, points of a series and answers of a gate.
+/// The most files, objects, versions, faults, incidents, kinds of requests, points of a series and answers of a gate.
 pub const MOST_LAWS: usize = 1_000;
 
 /// A scenario: a world, what happens in it, and what must be seen.
@@ -77,6 +77,9 @@ pub struct WorldSpec {
     /// What goes wrong, and when.
     #[schemars(length(max = MOST_LAWS))]
     pub faults: Vec<FaultSpec>,
+    /// Damage that all versions share, and when.
+    #[schemars(length(max = MOST_LAWS))]
+    pub incidents: Vec<IncidentSpec>,
     /// An autoscaler.
     pub hpa: Option<HpaSpec>,
     /// What gates answer from a time on, by the gate's name. Before that, and without an entry, they do not answer.
@@ -209,6 +212,20 @@ pub struct FaultSpec {
     /// Whom it hits (podCrash, oomKill, containerRestart).
     #[serde(default)]
     pub target: Option<FaultTarget>,
+}
+
+/// Damage that all versions share.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IncidentSpec {
+    /// Since the start.
+    #[serde(default)]
+    pub at: HumanDuration,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub duration: HumanDuration,
+    /// The share of requests answered with an error, whatever the version's own rate.
+    pub error_rate: Percent,
 }
 
 /// The kinds of faults.

@@ -312,6 +312,20 @@ fn a_rollout_file_gets_its_table_of_chances() {
     };
     assert!(share(0, "Promoted") >= 0.75, "{value:#}");
     assert!(share(1, "Aborted") >= 0.75 && share(2, "Aborted") >= 0.75 && share(4, "Aborted") == 1.0, "{value:#}");
+    let rows = value["estimates"][0]["rows"].as_array().unwrap();
+    let named = |name: &str| rows.iter().position(|row| row["version"] == name).unwrap_or_else(|| panic!("{value:#}"));
+    let number = |row: usize, pointer: &str| rows[row].pointer(pointer).unwrap().as_f64().unwrap();
+    let (crash, leak) = (named("all its pods crash"), named("OOM-killed by a leak"));
+    let end = "/result/secondsToOutcome/p90";
+    assert!(
+        share(leak, "Aborted") == 1.0 && number(leak, end) < number(crash, end) / 5.0,
+        "the guard waits for nothing"
+    );
+    for shared in ["error burst in both", "incident in both"].map(named) {
+        let errors = number(shared, "/result/errors") / number(shared, "/result/requests");
+        let usual = number(0, "/result/errors") / number(0, "/result/requests");
+        assert!(share(shared, "Aborted") == 0.0 && errors > 1.5 * usual, "row {shared}: {value:#}");
+    }
 }
 
 /// Nothing looks at a release that nothing judges for as long as it pauses: its requests are answered in time all the same.

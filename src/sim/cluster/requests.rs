@@ -153,10 +153,11 @@ pub(super) fn rates(laws: &Laws, version: &Version, now: Millis) -> Rates {
     let spec = laws.versions.get(&version.image);
     let conversion = spec.and_then(|version| version.conversion).map_or(0.0, Percent::share);
     let burst = spec.and_then(|version| version.error_burst).map_or(1, u64::from);
-    Rates { errors: error_rate(laws, version, now), burst, conversion }
+    let errors = laws.incidents.error_rate(own_error_rate(laws, version, now), now);
+    Rates { errors, burst, conversion }
 }
 
-fn error_rate(laws: &Laws, version: &Version, now: Millis) -> f64 {
+fn own_error_rate(laws: &Laws, version: &Version, now: Millis) -> f64 {
     let late = laws.late.iter().find(|(image, ..)| *image == version.image);
     if let Some((_, delay, rate)) = late
         && version.first.is_some_and(|first| now - first > *delay)

@@ -170,15 +170,19 @@ impl SimCluster {
         let ready_at = self.ready_time(&self.sets[index].image());
         let now = self.now;
         let set = &mut self.sets[index];
+        let mut crashed = false;
         for pod in set.pods.iter_mut().filter(|pod| pod.is_ready(now)).take(pods as usize) {
+            crashed = true;
             pod.crash(ready_at);
             if kind != FaultKind::PodCrash {
                 pod.restarts += 1;
                 pod.was_oom_killed = kind == FaultKind::OomKill;
             }
         }
-        set.version += 1;
-        self.news = true;
+        if crashed {
+            set.version += 1;
+            self.news = true;
+        }
     }
 
     /// Writes the routes. They reach the proxies a moment later.

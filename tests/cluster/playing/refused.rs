@@ -33,6 +33,9 @@ fn world(scenario: &Scenario, found: &mut Vec<(String, String)>) {
     for index in 0..world.faults.len() {
         note(true, format!("world.faults[{index}]"), "a fault by the file's clock");
     }
+    for index in 0..world.incidents.len() {
+        note(true, format!("world.incidents[{index}]"), "an incident by the file's clock");
+    }
     for (image, version) in &world.versions {
         let latency = version.latency.as_ref();
         let odd = latency.is_some_and(|latency| latency.delayed.is_some() || latency.native);

@@ -33,8 +33,8 @@ use crate::{
         cluster::SimCluster,
         play::Played,
         scenario::{
-            CommandEntry, DelayedSpec, Deploy, Entry, FaultKind, FaultSpec, FaultTarget, GateSpec, LatencySpec,
-            VersionSpec,
+            CommandEntry, DelayedSpec, Deploy, Entry, FaultKind, FaultSpec, FaultTarget, GateSpec, IncidentSpec,
+            LatencySpec, VersionSpec,
         },
         trace::Trace,
     },
@@ -43,7 +43,7 @@ use crate::{
 /// How many rollouts are played when the command line does not say.
 const RUNS: u32 = 200;
 /// How many kinds of version are played; more where response times are judged.
-const ROWS: usize = 5;
+const ROWS: usize = 8;
 const ROWS_OF_LATENCY: usize = 2;
 /// A release that takes longer is left.
 const LONGEST: Millis = 48 * 3_600_000;
@@ -51,13 +51,17 @@ const LONGEST: Millis = 48 * 3_600_000;
 const FIRST_DEPLOY: Millis = 3_600_000;
 /// A late fault begins no later than this after the release.
 const LATE: Millis = 1_200_000;
-/// When its pods crash at the latest.
+/// When its pods crash or run out of memory at the latest.
 const CRASH: Millis = 60_000;
 /// When the release comes, after ten minutes of peace, whatever the first deploy took.
 const RELEASE: Millis = 600_000;
 /// What good versions answer with errors, in basis points; and bad ones.
 const GOOD: u32 = 10;
 const BAD: u32 = 100;
+/// What an incident that all versions share adds, for how long, and how long before the release one may begin.
+const SHARED: u32 = 500;
+const INCIDENT: Millis = 180_000;
+const EARLY: Millis = 120_000;
 /// How long good versions take: the median in milliseconds, and the spread of its logarithm.
 const MEDIAN: u64 = 80;
 const SIGMA: f64 = 0.6;
@@ -111,14 +115,21 @@ pub(super) fn table(name: &str, setting: &Setting, args: &SimulateArgs) -> Resul
         &Setting { late: late_errors(late), ..good.clone() },
         &progress,
     )?;
-    table.add("all its pods crash", &format!("after {}", clock(crash)), &crashing(&good, crash), &progress)?;
+    let pods_end = |kind| crashing(&good, kind, crash);
+    let after = format!("after {}", clock(crash));
+    table.add("all its pods crash", &after, &pods_end(FaultKind::PodCrash), &progress)?;
     table.add("never becomes ready", "", &never_ready(&good), &progress)?;
+    table.add("OOM-killed by a leak", &after, &pods_end(FaultKind::OomKill), &progress)?;
     if without_data::judges_latency(setting) {
         let start = "from the start";
         table.add("latency x1.5", start, &responding(&good, MEDIAN * 3 / 2, None), &progress)?;
         let delayed = DelayedSpec { share: Percent::whole(2), by: HumanDuration::secs(1) };
         table.add("2 % of requests + 1 s", start, &responding(&good, MEDIAN, Some(delayed)), &progress)?;
     }
+    let burst = incident(&good, RELEASE + late, INCIDENT);
+    table.add("error burst in both", &format!("after {}", clock(late)), &burst, &progress)?;
+    let early = incident(&good, RELEASE - EARLY, EARLY + INCIDENT);
+    table.add("incident in both", &format!("from {} before", clock(EARLY)), &early, &progress)?;
     Ok(table)
 }
 
@@ -175,14 +186,26 @@ fn within(usual: Millis, at: Millis) -> Millis {
     if at < 10_000 { (at / 1_000 * 1_000).max(1_000) } else { at / 10_000 * 10_000 }
 }
 
+/// A good version, and an incident that it shares with stable.
+fn incident(good: &Setting, at: Millis, long: Millis) -> Setting {
+    let mut setting = good.clone();
+    let error_rate = Percent::from_basis_points(SHARED);
+    setting.scenario.world.incidents = vec![IncidentSpec { at: span(at), duration: span(long), error_rate }];
+    setting
+}
+
+fn span(millis: Millis) -> HumanDuration {
+    HumanDuration::from(Duration::from_millis(millis.unsigned_abs()))
+}
+
 /// From then on after the release its pods die as soon as they are up.
-fn crashing(good: &Setting, after: Millis) -> Setting {
+fn crashing(good: &Setting, kind: FaultKind, after: Millis) -> Setting {
     let mut setting = good.clone();
     let target = FaultTarget { revision: Some("r2".to_owned()), count: Some(u32::MAX) };
     setting.scenario.world.faults = vec![FaultSpec {
-        at: HumanDuration::from(Duration::from_millis((RELEASE + after).unsigned_abs())),
+        at: span(RELEASE + after),
         duration: HumanDuration::secs(3600),
-        kind: FaultKind::PodCrash,
+        kind,
         probability: None,
         target: Some(target),
     }];

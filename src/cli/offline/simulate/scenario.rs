@@ -32,6 +32,7 @@ pub(in crate::cli) fn check(document: &Document) -> Vec<Finding> {
             source(&scenario, &mut found);
             objects(document, &mut found);
             faults(&scenario, &mut found);
+            incidents(&scenario, &mut found);
             for (index, entry) in scenario.timeline.iter().enumerate() {
                 let value = &document.value["timeline"][index];
                 one_entry(entry, value, &format!("timeline[{index}]"), &mut found);
@@ -123,6 +124,14 @@ fn faults(scenario: &Scenario, found: &mut Vec<Finding>) {
                 format!("{path}.target"),
                 "only podCrash, oomKill and containerRestart have a target",
             ));
+        }
+    }
+}
+
+fn incidents(scenario: &Scenario, found: &mut Vec<Finding>) {
+    for (index, incident) in scenario.world.incidents.iter().enumerate() {
+        if incident.duration.get().is_zero() {
+            found.push(Finding::error(format!("world.incidents[{index}].for"), "must be above 0: an incident lasts"));
         }
     }
 }
@@ -256,6 +265,11 @@ mod tests {
             ("timeline: [{scale: 1}]\nworld: {hpa: {min: 1}}", "5:world.hpa.max is missing"),
             ("timeline: [{scale: 1}]\nworld: {faults: [{kind: apiConflict}]}", "world.faults[0].for is missing"),
             ("timeline: [{scale: 1}]\nworld: {faults: [{kind: apiConflit, for: 1s}]}", "did you mean apiConflict?"),
+            (
+                "timeline: [{scale: 1}]\nworld: {incidents: [{at: 1s, for: 0s, errorRate: 5%}]}",
+                "5:world.incidents[0].for must be above 0",
+            ),
+            ("timeline: [{scale: 1}]\nworld: {incidents: [{for: 1m}]}", "world.incidents[0].errorRate is missing"),
             ("timeline: [{scale: 1}]\nworld: {versions: {\"a:1\": {errorRte: 1%}}}", "did you mean errorRate?"),
             ("timeline: [{command: {verb: abrot}}]", "did you mean abort?"),
             ("timeline: []", "timeline is missing"),
