@@ -182,7 +182,7 @@ impl Source for Counters {
                 Err(SourceError::new(Fault::Refused, message.into()))
             }
             Query::Pods(_) => {
-                let message = "values of pods are not available in local mode; remove the gauge metric";
+                let message = "local mode has no pods, and knows no gauge of a process: remove the gauge metric";
                 Err(SourceError::new(Fault::Refused, message.into()))
             }
         };

@@ -241,6 +241,11 @@ impl Pod {
         })
     }
 
+    /// Whether it has series at this time, and had them so long before.
+    pub fn has_series(&self, at: Millis, warm_up: Millis) -> bool {
+        self.value(at).is_some() && (warm_up == 0 || self.value(at - warm_up).is_some())
+    }
+
     /// All requests that its counters show at this time.
     pub fn requests_until(&self, at: Millis) -> Option<u64> {
         self.value(at).map(|counts| counts.answers.total)

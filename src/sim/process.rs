@@ -1,6 +1,7 @@
 //! A controller's process: what it has seen, and its calls, which may go wrong. The cluster outlives it.
 
 mod answers;
+mod series;
 mod writes;
 
 use std::{

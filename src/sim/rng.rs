@@ -41,6 +41,12 @@ impl Rng {
         probability >= 1.0 || (probability > 0.0 && self.share() < probability)
     }
 
+    /// Around 0 with a standard deviation of 1 (Box and Muller, 1958).
+    pub fn normal(&mut self) -> f64 {
+        let (radius, turn) = ((-2.0 * (1.0 - self.share()).ln()).sqrt(), std::f64::consts::TAU * self.share());
+        radius * turn.cos()
+    }
+
     /// How many events come when `mean` are expected.
     pub fn poisson(&mut self, mean: f64) -> u64 {
         if mean <= 0.0 {

@@ -72,7 +72,8 @@ pub struct WorldSpec {
     pub traffic: TrafficSpec,
     /// How versions behave, by image. The rest is perfect.
     pub versions: BTreeMap<String, VersionSpec>,
-    /// What the queries of threshold and anomaly metrics answer, by metric name. Before the scenario it is the first value.
+    /// What the queries of threshold, anomaly and gauge metrics answer, by metric name. Before the scenario it is the first
+    /// value.
     pub series: BTreeMap<String, Vec<Point>>,
     /// What goes wrong, and when.
     #[schemars(length(max = MOST_LAWS))]
@@ -189,8 +190,13 @@ pub struct DelayedSpec {
 pub struct Point {
     /// Since the start.
     pub at: HumanDuration,
-    /// The value; `null` means that the query finds nothing.
+    /// The value, of a gauge that of each pod; `null` means that the query finds nothing.
     pub value: Option<f64>,
+    /// Other values of a gauge, by the pods' image.
+    pub versions: BTreeMap<String, Option<f64>>,
+    /// How much a value varies, each time and for each pod: the standard deviation of its logarithm. Default 0.
+    #[schemars(range(min = 0, max = 5))]
+    pub sigma: f64,
 }
 
 /// Something that goes wrong.

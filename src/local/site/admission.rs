@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     api::{
         RolloutSpec,
-        analysis::{AnalysisTemplateSpec, Counter, ExternalQuery, ThresholdMetric},
+        analysis::{AnalysisTemplateSpec, Counter, ExternalQuery, Metric, ThresholdMetric},
         strategy::{CanaryStrategy, Step},
         validate::Finding,
     },
@@ -103,15 +103,28 @@ pub fn check_template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
                 }
             }
         } else {
-            let external = metric.threshold.as_ref().and_then(ThresholdMetric::external);
-            let source = external.as_ref().map_or("Prometheus", ExternalQuery::name);
-            let message = format!(
-                "queries {source}, which is not available in local mode; use a ratio of the proxy's builtin counters"
-            );
-            found.push(Finding::error(path, message));
+            found.push(Finding::error(
+                path,
+                format!("{}; use a ratio of the proxy's builtin counters", unknown(metric)),
+            ));
         }
     }
     found
+}
+
+/// What a metric would have to know: of the processes behind its addresses the proxy sees the answers alone.
+fn unknown(metric: &Metric) -> String {
+    if metric.gauge.is_some() {
+        return "compares a value of the pods of both versions: local mode has no pods, and knows no gauge of a process (CPU, \
+                memory, queue length)"
+            .to_owned();
+    }
+    if metric.anomaly.is_some() {
+        return "compares a query's result with earlier days, and local mode has no history".to_owned();
+    }
+    let external = metric.threshold.as_ref().and_then(ThresholdMetric::external);
+    let source = external.as_ref().map_or("Prometheus", ExternalQuery::name);
+    format!("queries {source}, which is not available in local mode")
 }
 
 #[cfg(test)]
@@ -179,6 +192,19 @@ mod tests {
         assert_eq!(check_template(&builtin("golden-signals").unwrap()), []);
         for name in ["errors", "success-rate"] {
             assert!(!check_template(&builtin(name).unwrap()).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_gauge_and_an_anomaly_are_refused_by_what_is_not_known_here() {
+        for (judge, words) in [
+            ("gauge: {query: memory}", "local mode has no pods, and knows no gauge of a process"),
+            ("anomaly: {query: traffic}", "local mode has no history"),
+        ] {
+            let yaml = format!("metrics: [{{name: q, {judge}}}]");
+            let found = check_template(&serde_yaml::from_str(&yaml).unwrap());
+            let message = found.first().map(|finding| finding.message.clone()).unwrap_or_default();
+            assert!(found.len() == 1 && message.contains(words) && message.contains("use a ratio"), "{found:?}");
         }
     }
 

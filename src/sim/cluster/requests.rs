@@ -128,6 +128,17 @@ impl SimCluster {
         alive.chain(gone).filter_map(|pod| pod.increments(end, window, warm_up)).reduce(sum_counts)
     }
 
+    /// The pods of all revisions that have series at this time, and had them so long before: name, number and image.
+    pub fn scraped_pods(&self, at: Millis, warm_up: Millis) -> impl Iterator<Item = (String, u64, &str)> {
+        let alive = self.sets.iter().flat_map(|set| set.pods.iter().map(|pod| (&set.workload, pod)));
+        let gone = self.gone.iter().map(|(workload, pod)| (workload, pod));
+        let all = alive.chain(gone).filter(move |(_, pod)| pod.has_series(at, warm_up));
+        all.filter_map(|(workload, pod)| {
+            let image = &self.versions.get(pod.version)?.image;
+            Some((format!("{workload}-{}", pod.serial), pod.serial, image.as_str()))
+        })
+    }
+
     /// How an arm's requests in a window took, or all of them until its end. Nothing where the version's response times are not
     /// exported in this form.
     pub fn response_times(&self, workload: &str, window: &TimesQuery) -> Option<Histogram> {

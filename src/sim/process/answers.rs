@@ -1,11 +1,6 @@
-//! The simulator's Prometheus: what the pods have counted, and the series of the scenario.
+//! The simulator's Prometheus: what the pods have counted, and the series of the scenario ([`series`]).
 
-use std::ops::RangeInclusive;
-
-use async_trait::async_trait;
-use jiff::Timestamp;
-
-use super::Process;
+use super::{Process, series};
 use crate::{
     api::analysis::{Builtin, Counter, Metric},
     evidence::{Answer, ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, Query, Scope},
@@ -14,9 +9,10 @@ use crate::{
         cluster::SimCluster,
         latency::TimesQuery,
         scenario::FaultKind,
-        time::{Millis, millis, moment},
+        time::{Millis, moment},
     },
 };
+use async_trait::async_trait;
 
 #[async_trait]
 impl Source for Process {
@@ -51,24 +47,27 @@ fn answer(cluster: &mut SimCluster, query: &Query) -> Result<Answer, SourceError
         Query::Buckets(query) => Ok(buckets(cluster, query)),
         Query::Scalar { query, at } => {
             let asks = |metric: &Metric| metric.threshold.as_ref().is_some_and(|threshold| threshold.query == *query);
-            Ok(Answer::Scalar(scalar(cluster, asks, moment(*at))))
+            Ok(Answer::Scalar(series::scalar(cluster, asks, moment(*at))))
         }
         Query::External { query, at } => {
             let asks =
                 |metric: &Metric| metric.threshold.as_ref().is_some_and(|own| own.external().as_ref() == Some(query));
-            Ok(Answer::Scalar(scalar(cluster, asks, moment(*at))))
+            Ok(Answer::Scalar(series::scalar(cluster, asks, moment(*at))))
         }
         Query::Range { query, start, end, step_seconds } => {
-            Ok(Answer::Series(series(cluster, query, start.as_second()..=end.as_second(), *step_seconds)))
+            let over = start.as_second()..=end.as_second();
+            Ok(Answer::Series(series::over_time(cluster, query, over, *step_seconds)))
         }
-        Query::Pods(_) => Err(SourceError::new(
-            Fault::Refused,
-            "simulated pods have no gauges; remove the metric or set `required: false`".into(),
-        )),
+        Query::Pods(query) => series::of_pods(cluster, query).map(Answer::Pods).ok_or_else(no_gauge),
         Query::Spread(_) => Ok(Answer::Spread(None)), // requests are drawn for a version, not for each pod
         #[expect(unreachable_patterns, reason = "the judges learn questions before the simulator does")]
         _ => Err(SourceError::new(Fault::Refused, "the simulator cannot answer this kind of question yet".into())),
     }
+}
+
+fn no_gauge() -> SourceError {
+    let why = "the scenario has no series for this gauge; set world.series under the metric's name";
+    SourceError::new(Fault::Refused, why.to_owned())
 }
 
 fn increments(cluster: &SimCluster, query: &IncrementsQuery) -> Answer {
@@ -113,20 +112,4 @@ fn buckets(cluster: &SimCluster, query: &BucketsQuery) -> Answer {
     let [canary, stable] =
         [&query.arms.canary, &query.arms.stable].map(|workload| cluster.response_times(workload, &window));
     Answer::Buckets { canary, stable, unit: 1.0, notes: Vec::new() }
-}
-
-/// The series of the metric that asks this.
-fn scalar(cluster: &SimCluster, asks: impl Fn(&Metric) -> bool, at: Millis) -> Option<f64> {
-    let metrics = cluster.runs.values().flat_map(|run| &run.spec.metrics);
-    let mut names = metrics.filter(|metric| asks(metric)).map(|metric| &metric.name);
-    let series = names.find_map(|name| cluster.laws.series.get(name))?;
-    series.iter().rev().find(|point| millis(point.at) <= at)?.value
-}
-
-/// The same over time, in seconds. Before the scenario begins every day was as its first second.
-fn series(cluster: &SimCluster, query: &str, over: RangeInclusive<i64>, step_seconds: u32) -> Vec<(i64, f64)> {
-    let step = usize::try_from(step_seconds).unwrap_or(usize::MAX).max(1);
-    let at = |second: i64| Timestamp::from_second(second).map_or(0, moment).max(0);
-    let asks = |metric: &Metric| metric.anomaly.as_ref().is_some_and(|anomaly| anomaly.query == query);
-    over.step_by(step).filter_map(|second| Some((second, scalar(cluster, asks, at(second))?))).collect()
 }

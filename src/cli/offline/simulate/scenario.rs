@@ -192,6 +192,9 @@ fn sizes(scenario: &Scenario, found: &mut Vec<Finding>) {
     check("world.gates".to_owned(), world.gates.len());
     for (name, points) in &world.series {
         check(format!("world.series.{name}"), points.len());
+        for (index, point) in points.iter().enumerate() {
+            check(format!("world.series.{name}[{index}].versions"), point.versions.len());
+        }
     }
     for (name, answers) in &world.gates {
         check(format!("world.gates.{name}"), answers.len());

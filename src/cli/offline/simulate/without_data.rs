@@ -56,7 +56,7 @@ fn in_template(name: &str, spec: &AnalysisTemplateSpec) -> Vec<WithoutData> {
         template: name.to_owned(),
         metric: metric.name.clone(),
         required: metric.is_required(),
-        settable: metric.gauge.is_none(),
+        settable: metric.kayenta.is_none(),
     });
     without.collect()
 }
