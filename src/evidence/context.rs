@@ -52,6 +52,18 @@ impl Context {
     }
 }
 
+impl Context {
+    /// How long the current weight had lasted at this unix second, in seconds.
+    pub fn weight_lasted(&self, until: i64) -> i64 {
+        (until - self.epoch_since.max(self.started).as_second()).max(0)
+    }
+
+    /// So many seconds as a part of the bake, 0 to 1.
+    pub fn part_of_bake(&self, seconds: i64) -> f64 {
+        (seconds as f64 / self.frozen.bake_seconds.max(1) as f64).clamp(0.0, 1.0)
+    }
+}
+
 /// The course of a metric's evidence, if it is kept.
 pub fn trail<'s>(status: &'s mut MetricStatus, context: &Context) -> Option<&'s mut Trail> {
     context.keeps_trails.then(|| &mut **status.trail.get_or_insert_default())

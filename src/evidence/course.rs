@@ -1,4 +1,5 @@
-//! The interval of a ratio metric in its course, from the counts of its trail: at every window it would cost more than all else.
+//! The interval of a ratio or latency metric in its course, from the counts of its trail: at every window it would cost more than
+//! all else.
 
 use crate::{
     api::analysis::{AnalysisRunSpec, Metric, Trail, TrailPoint, TrailWindow},
@@ -7,10 +8,10 @@ use crate::{
 
 use super::judges::frozen;
 
-/// The points of a metric's trail, those of a ratio with the interval of canary over stable.
+/// The points of a metric's trail, those of counts of both arms with the interval of canary over stable.
 pub fn with_intervals(spec: &AnalysisRunSpec, metric: &Metric, trail: &Trail) -> Vec<TrailPoint> {
     let mut points = trail.points();
-    if metric.ratio.is_none() {
+    if metric.ratio.is_none() && metric.latency.is_none() {
         return points;
     }
     let phi = trail.phi.unwrap_or_else(|| frozen(spec, metric).phi);

@@ -26,3 +26,7 @@ fn trails(status: &mut AnalysisRunStatus) -> impl Iterator<Item = &mut Trail> {
 fn size(status: &AnalysisRunStatus) -> usize {
     serde_json::to_vec(status).map_or(0, |text| text.len())
 }
+
+#[cfg(test)]
+#[path = "room_tests.rs"]
+mod tests;

@@ -342,26 +342,41 @@ impl GaugeState {
         evidence(&self.worse)
     }
 
-    /// The numbers that people see.
+    /// How much of the evidence that would fail, and of that which would pass, is there (0 to 1), at a part of the price of
+    /// [`Self::assess`].
     #[must_use]
-    pub fn assess(&self, config: &GaugeConfig) -> GaugeSeen {
+    pub fn shares(&self, config: &GaugeConfig) -> (f64, f64) {
+        let fail = (self.highest / bound(config.alpha)).clamp(0.0, 1.0);
+        let pass = if self.passed { 1.0 } else { (evidence(&self.better) / bound(config.beta)).clamp(0.0, 1.0) };
+        (fail, pass)
+    }
+
+    /// The geometric mean of the minutes' ratios, and its confidence sequence; `None` before the first.
+    #[must_use]
+    pub fn ratio(&self, config: &GaugeConfig) -> Option<(f64, Option<Interval>)> {
         let test = self.worse.test(PRIOR, Autocorrelation::Cautious);
         let up = test.mean + self.tolerated / (self.worse.len() as f64).max(1.0);
         let sign = if config.lower_is_worse { -1.0 } else { 1.0 };
-        let any = !self.worse.is_empty();
         let ratio = |log: f64| (sign * log).exp();
         let interval = test.half_width(PRIOR, SHOWN_ALPHA).map(|half| {
             let (one, other) = (ratio(up - half), ratio(up + half));
             Interval { low: one.min(other), high: Some(one.max(other)) }
         });
+        (!self.worse.is_empty()).then(|| (ratio(up), interval))
+    }
+
+    /// The numbers that people see.
+    #[must_use]
+    pub fn assess(&self, config: &GaugeConfig) -> GaugeSeen {
+        let ratio = self.ratio(config);
         GaugeSeen {
-            ratio: any.then(|| ratio(up)),
-            interval: interval.filter(|_| any),
+            ratio: ratio.map(|(ratio, _)| ratio),
+            interval: ratio.and_then(|(_, interval)| interval),
             p: (-self.highest).exp().min(1.0),
             tau: self.tau,
             minutes: self.worse.len(),
             minutes_of_weight: self.better.len(),
-            fail_share: (self.highest / bound(config.alpha)).clamp(0.0, 1.0),
+            fail_share: self.shares(config).0,
             minutes_needed: self.minutes_needed(config.beta),
         }
     }

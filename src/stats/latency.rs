@@ -141,6 +141,18 @@ impl LatencyState {
         }
     }
 
+    /// How much of the evidence that would fail, and of that which would pass, is there (0 to 1): what [`Self::assess`] says,
+    /// at a part of its price.
+    #[must_use]
+    pub fn shares(&self, bounds: &[RatioConfig], pass: &RatioConfig) -> (f64, f64) {
+        let first = bounds.first().filter(|_| !self.fails());
+        let fail = first.map_or(f64::from(u8::from(self.fails())), |config| {
+            share(log_mean_exp(&self.logs(bounds.iter())), config.fail_bound())
+        });
+        let passed = if self.passes() { 1.0 } else { share(self.pass.log_e(pass, 1.0), pass.pass_bound()) };
+        (fail, passed)
+    }
+
     fn logs<'c>(&self, configs: impl Iterator<Item = &'c RatioConfig>) -> Vec<f64> {
         self.bounds.iter().zip(configs).map(|(bound, config)| bound.fail.log_e(config)).collect()
     }
@@ -197,6 +209,19 @@ mod tests {
         assert!(state.fails() && !state.passes(), "{seen:?}");
         assert_eq!((seen.bound, seen.counts), (Some(1), Counts { kc: 120, nc: 900, kb: 324, nb: 8100 }));
         assert!(seen.p <= CONFIG.alpha && seen.fail_share == 1.0 && seen.interval.unwrap().low > 2.0, "{seen:?}");
+    }
+
+    #[test]
+    fn shares_are_those_of_the_assessment() {
+        for (windows, bounds) in
+            [(0, [slow(0, 0); 2]), (3, [slow(10, 27), slow(0, 1)]), (12, [slow(30, 270), slow(10, 27)])]
+        {
+            let (state, seen) = after(windows, &bounds, slow(3, 27));
+            let (fail, pass) = state.shares(&bounds.map(|bound| bound.config), &CONFIG);
+            assert_eq!(fail, seen.fail_share, "{windows}");
+            assert_eq!(pass == 1.0, state.passes());
+        }
+        assert!(after(5, &[slow(3, 27)], slow(0, 1)).0.shares(&[CONFIG], &CONFIG).1 > 0.0);
     }
 
     #[test]

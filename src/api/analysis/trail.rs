@@ -10,8 +10,12 @@ pub const MOST_POINTS: usize = 60;
 pub const MOST_BYTES: usize = 3 * 1024;
 /// The names of the fields and the start, with what separates them.
 const FRAME: usize = 212;
+/// The same of the column that few metrics have.
+const REFERENCE_FRAME: usize = 16;
 /// No measured value is kept beyond: it is far from anything that a chart can show.
 const FARTHEST: f64 = 1e15;
+/// And none that is nearer to 0.
+const NEAREST: f64 = 1e-15;
 
 /// How the evidence of a metric developed: columns of equal length, one entry a point, in time order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +53,11 @@ pub struct Trail {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 60))]
     pub value: Vec<f64>,
+    /// What each value is compared with: stable's value of a gauge, what is usual, or the limit of a burn rate. 0 where there is
+    /// none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 60))]
+    pub reference: Vec<f64>,
     /// The lower end of the interval of canary over stable at each point's end. Empty where nothing is compared, and where it
     /// follows from the counts, as that of a ratio metric does.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -78,6 +87,13 @@ pub enum TrailWindow {
     },
     /// One number.
     Value(f64),
+    /// One number, and what it is compared with.
+    Compared {
+        /// The number, of a gauge the canary's.
+        value: f64,
+        /// Stable's, what is usual, or a limit.
+        reference: f64,
+    },
 }
 
 /// The evidence at one time.
@@ -171,7 +187,12 @@ impl Trail {
             let stable = [count(&self.stable_bad)?, count(&self.stable_total)?];
             Some(TrailWindow::Counts { canary, stable })
         };
-        counts().or_else(|| self.value.get(index).copied().map(TrailWindow::Value))
+        let reference = self.reference.get(index).copied().filter(|reference| *reference != 0.0);
+        let measured = |value| match reference {
+            Some(reference) => TrailWindow::Compared { value, reference },
+            None => TrailWindow::Value(value),
+        };
+        counts().or_else(|| self.value.get(index).copied().map(measured))
     }
 
     fn evidence(&self, index: usize) -> TrailEvidence {
@@ -189,7 +210,7 @@ impl Trail {
     fn is_broken(&self) -> bool {
         let length = self.at.len();
         let counts = [&self.canary_bad, &self.canary_total, &self.stable_bad, &self.stable_total];
-        let optional = [&self.value, &self.low, &self.high];
+        let optional = [&self.value, &self.reference, &self.low, &self.high];
         length > MOST_POINTS + 1
             || self.every == 0 && length > 0
             || counts.iter().any(|column| !column.is_empty() && column.len() != length)
@@ -206,7 +227,7 @@ impl Trail {
         self.at.push(at);
         self.fail.push(0);
         self.pass.push(0);
-        [&mut self.low, &mut self.high]
+        [&mut self.low, &mut self.high, &mut self.reference]
             .into_iter()
             .filter(|column| !column.is_empty())
             .for_each(|column| column.push(0.0));
@@ -220,7 +241,17 @@ impl Trail {
                     .for_each(|(column, count)| column.push(count));
             }
             TrailWindow::Value(value) => self.value.push(rounded(value)),
+            TrailWindow::Compared { value, reference } => {
+                self.value.push(significant(value));
+                self.refer(reference);
+            }
         }
+    }
+
+    /// Notes what the last value is compared with.
+    fn refer(&mut self, reference: f64) {
+        self.reference.resize(self.at.len(), 0.0);
+        put_last(&mut self.reference, significant(reference));
     }
 
     fn add_to_last(&mut self, at: u32, window: TrailWindow) {
@@ -235,7 +266,14 @@ impl Trail {
                     }
                 }
             }
-            TrailWindow::Value(value) => put_last(&mut self.value, rounded(value)),
+            TrailWindow::Value(value) => {
+                put_last(&mut self.value, rounded(value));
+                put_last(&mut self.reference, 0.0);
+            }
+            TrailWindow::Compared { value, reference } => {
+                put_last(&mut self.value, significant(value));
+                self.refer(reference);
+            }
         }
     }
 
@@ -248,7 +286,7 @@ impl Trail {
         for column in [&mut self.canary_bad, &mut self.canary_total, &mut self.stable_bad, &mut self.stable_total] {
             *column = sums(column, &is_last);
         }
-        for column in [&mut self.value, &mut self.low, &mut self.high] {
+        for column in [&mut self.value, &mut self.reference, &mut self.low, &mut self.high] {
             *column = lasts(column, &is_last);
         }
         for column in [&mut self.fail, &mut self.pass] {
@@ -263,9 +301,10 @@ impl Trail {
         let counts = counts.into_iter().flatten().map(|count| digits(*count) + 1).sum::<usize>();
         let times = self.at.iter().map(|at| digits((*at).into()) + 1).sum::<usize>();
         let shares = self.fail.iter().chain(&self.pass).map(|share| digits((*share).into()) + 1).sum::<usize>();
-        let numbers = [&self.value, &self.low, &self.high];
+        let numbers = [&self.value, &self.reference, &self.low, &self.high];
         let numbers = numbers.into_iter().flatten().map(|number| written(*number) + 1).sum::<usize>();
-        FRAME + counts + times + shares + numbers
+        let rare = if self.reference.is_empty() { 0 } else { REFERENCE_FRAME };
+        FRAME + rare + counts + times + shares + numbers
     }
 }
 
@@ -295,12 +334,16 @@ fn digits(value: u64) -> usize {
     value.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-/// How long a rounded number is: `0.123`, `12.3`, `-123000.0`.
+/// How long a rounded number is at most: `0.123`, `12.3`, `-123000.0`, `0.0000123`.
 fn written(value: f64) -> usize {
     let sign = usize::from(value < 0.0);
     let value = value.abs();
     let is_whole = value.fract() == 0.0;
-    sign + if is_whole { digits(value as u64) + 2 } else { 5 }
+    sign + match value {
+        _ if is_whole => digits(value as u64) + 2,
+        _ if value < 0.1 => 9,
+        _ => 5,
+    }
 }
 
 /// Whole percent; 100 only when it is reached.
@@ -320,6 +363,14 @@ fn rounded(value: f64) -> f64 {
     // What a sum of binary fractions leaves behind would be written with all its digits.
     let text = if unit < 1.0 { format!("{rounded:.3}") } else { format!("{rounded:.0}") };
     text.parse().unwrap_or(0.0)
+}
+
+/// Three digits of any size that is measured: CPU seconds a request are few, and bytes of memory many.
+fn significant(value: f64) -> f64 {
+    if !value.is_finite() || value.abs() >= 1.0 || value.abs() < NEAREST {
+        return rounded(value);
+    }
+    format!("{value:.2e}").parse().unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -95,21 +95,59 @@ fn numbers_are_short() {
     }
 }
 
+/// A gauge's value may be of any size, and its digits count.
+#[test]
+fn small_values_that_are_compared_keep_their_digits() {
+    for (value, shown) in [
+        (0.000_212_34, "0.000212"),
+        (0.000_012_345, "0.0000123"),
+        (1.234_5e-9, "1.23e-9"),
+        (-0.5, "-0.5"),
+        (345_678_901.0, "346000000.0"),
+        (1e-16, "0.0"),
+        (f64::INFINITY, "0.0"),
+    ] {
+        assert_eq!(serde_json::to_string(&significant(value)).unwrap(), shown);
+    }
+}
+
+#[test]
+fn a_value_keeps_what_it_is_compared_with_and_one_without_it_stays_alone() {
+    let mut trail = Trail::default();
+    let windows = [
+        TrailWindow::Value(5.0),
+        TrailWindow::Compared { value: 6.0, reference: 0.002 },
+        TrailWindow::Value(7.0),
+        TrailWindow::Compared { value: 8.0, reference: 100.0 },
+    ];
+    for (minute, window) in windows.into_iter().enumerate() {
+        trail.take(60 * (1 + minute as i64), 60, window, TrailEvidence::default);
+    }
+    assert_eq!(trail.points().iter().filter_map(|point| point.window).collect::<Vec<_>>(), windows);
+    trail.merge_pairs();
+    assert_eq!(trail.points().iter().filter_map(|point| point.window).collect::<Vec<_>>(), [windows[1], windows[3]]);
+    let broken = Trail { reference: vec![1.0], ..trail };
+    assert!(broken.points().is_empty());
+}
+
 proptest! {
     /// A day of any windows stays within the points and bytes, reads back as it is, and what is read back continues alike.
     #[test]
     fn any_windows_stay_small_and_a_restart_changes_nothing(
         windows in prop::collection::vec((1_i64..4, any::<[u64; 4]>(), any::<u8>(), any::<(f64, f64, f64)>()), 1..200),
-        restart in any::<prop::sample::Index>(), length in 1_i64..120, is_value in any::<bool>(),
+        restart in any::<prop::sample::Index>(), length in 1_i64..120, kind in 0_u8..4,
     ) {
         let mut end = 1_000_000;
         let (mut whole, mut restarted) = (Trail::default(), Trail::default());
         let at = restart.index(windows.len());
         for (index, (gap, [a, b, c, d], shift, (fail, pass, low))) in windows.into_iter().enumerate() {
             end += gap * length;
-            let window = match is_value {
-                true => TrailWindow::Value(fail),
-                false => TrailWindow::Counts { canary: [a >> (shift % 60), b], stable: [c >> (shift % 50), d] },
+            let window = match kind {
+                0 => TrailWindow::Value(fail),
+                1 => TrailWindow::Compared { value: fail, reference: pass },
+                2 if shift % 2 == 0 => TrailWindow::Value(pass),
+                2 => TrailWindow::Compared { value: pass, reference: low },
+                _ => TrailWindow::Counts { canary: [a >> (shift % 60), b], stable: [c >> (shift % 50), d] },
             };
             let share = |value: f64| if value.is_finite() { value.abs().fract() } else { 0.0 };
             let evidence = TrailEvidence { fail: share(fail), pass: share(pass), interval: Some((share(low), None)) };

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::judge::{Judge, Memory, Problems, Since};
 use crate::{
     api::{
-        analysis::{AnalysisRunSpec, AnomalyMetric, Measurement, MetricStatus, Verdict},
+        analysis::{AnalysisRunSpec, AnomalyMetric, Measurement, MetricStatus, TrailEvidence, TrailWindow, Verdict},
         reason::MetricReason,
     },
     evidence::{
-        context::{Context, keep_last},
+        context::{Context, keep_last, trail},
         defaults::{AnomalyLimits, Defaults, Frozen},
         dialect::Dialect,
         format,
@@ -93,7 +93,7 @@ impl Judge for AnomalyMetric {
     }
 
     fn advance(&self, memory: &mut AnomalyMemory, status: &mut MetricStatus, answers: &[&Answered], context: &Context) {
-        match memory.take(self, answers, status) {
+        match memory.take(self, answers, status, context) {
             Err(error) => memory.silence.failed(&error, context),
             Ok(true) => memory.silence.answered(),
             Ok(false) => {}
@@ -164,6 +164,7 @@ impl AnomalyMemory {
         metric: &AnomalyMetric,
         answers: &[&Answered],
         status: &mut MetricStatus,
+        context: &Context,
     ) -> Result<bool, String> {
         let Some((first, last, now)) = newest(answers) else { return Ok(false) };
         if self.through.is_some_and(|through| first <= through) {
@@ -182,6 +183,7 @@ impl AnomalyMemory {
         self.several = None;
         for at in (first..=last).step_by(usize::try_from(MINUTE).unwrap_or(1)) {
             let value = values.iter().find(|(second, _)| *second == at).map(|(_, value)| *value);
+            self.draw(at, value, status, context);
             self.count(at, value);
             status.measurements.push(self.measured(at));
         }
@@ -208,6 +210,17 @@ impl AnomalyMemory {
         self.usual = (0..AHEAD).map(usual).collect();
         self.usual_from = first;
         Ok(true)
+    }
+
+    /// Takes a minute with a value into the trail.
+    fn draw(&self, at: i64, value: Option<f64>, status: &mut MetricStatus, context: &Context) {
+        let Some(value) = value else { return };
+        let Some(trail) = trail(status, context) else { return };
+        let window = match self.usual_at(at) {
+            Some(usual) => TrailWindow::Compared { value, reference: usual.median() },
+            None => TrailWindow::Value(value),
+        };
+        trail.take(at, MINUTE, window, || evidence(self, context));
     }
 
     fn count(&mut self, at: i64, value: Option<f64>) {
@@ -266,7 +279,6 @@ fn standing(limits: &AnomalyLimits, memory: &AnomalyMemory, context: &Context) -
             (Verdict::Continue, MetricReason::NotMeasured)
         };
     };
-    let since = context.epoch_since.max(context.started).as_second();
     if outliers(&scores) >= OUTLIERS {
         let verdict = if limits.aborts { Verdict::Fail } else { Verdict::Inconclusive };
         (verdict, MetricReason::Anomalous)
@@ -278,7 +290,7 @@ fn standing(limits: &AnomalyLimits, memory: &AnomalyMemory, context: &Context) -
         (Verdict::NoData, MetricReason::NoResult)
     } else if scores.len() < OUTLIERS {
         (Verdict::Inconclusive, MetricReason::NoHistory)
-    } else if through - since < CALM {
+    } else if context.weight_lasted(through) < CALM {
         (Verdict::Continue, MetricReason::Undecided)
     } else {
         (Verdict::Pass, MetricReason::Usual)
@@ -291,15 +303,28 @@ fn show(status: &mut MetricStatus, memory: &AnomalyMemory, context: &Context) {
     let usual = last.usual.map(|usual| format!("usually {}", format::number(usual)));
     let value = last.value.map(format::number);
     status.canary = value.into_iter().chain(usual).collect::<Vec<_>>().join(", ");
-    let beyond = outliers(&memory.scores());
+    let (beyond, evidence) = (outliers(&memory.scores()), evidence(memory, context));
     let z = last.z.map(|z| format!("z {z:.1}"));
     let odd = (beyond > 0).then(|| format!("{beyond} of the last {} minutes beyond {OUTLIER}", memory.recent.len()));
     status.comparison = z.into_iter().chain(odd).collect::<Vec<_>>().join(", ");
-    status.fail_progress = (beyond as f64 / OUTLIERS as f64).min(1.0);
-    let calm =
-        memory.through.map_or(0, |through| through - context.epoch_since.max(context.started).as_second()).max(0);
-    let left = u64::try_from(CALM - calm).unwrap_or(0).div_ceil(MINUTE.unsigned_abs());
+    status.fail_progress = evidence.fail;
+    if let Some(trail) = &mut status.trail {
+        trail.weigh(evidence);
+    }
+    let left = u64::try_from(CALM - calm(memory, context)).unwrap_or(0).div_ceil(MINUTE.unsigned_abs());
     status.needs = (status.verdict == Verdict::Continue && left > 0).then(|| format!("{left} more minutes as usual"));
+}
+
+/// How long this weight was looked at, in seconds.
+fn calm(memory: &AnomalyMemory, context: &Context) -> i64 {
+    memory.through.map_or(0, |through| context.weight_lasted(through))
+}
+
+/// For the trail: minutes beyond as a part of those that make an anomaly, and calm minutes as a part of those that pass.
+fn evidence(memory: &AnomalyMemory, context: &Context) -> TrailEvidence {
+    let fail = (outliers(&memory.scores()) as f64 / OUTLIERS as f64).min(1.0);
+    let pass = if fail < 1.0 { (calm(memory, context) as f64 / CALM as f64).min(1.0) } else { 0.0 };
+    TrailEvidence { fail, pass, interval: None }
 }
 
 #[cfg(test)]

@@ -199,3 +199,26 @@ fn what_cannot_be_judged_is_refused_with_its_field() {
     );
     assert_eq!(of(AnomalyMetric { season: hours(2), ..judge() }), Vec::<String>::new());
 }
+
+#[test]
+fn the_trail_keeps_the_number_beside_what_is_usual() {
+    let spec = spec(AnomalyMetric::default());
+    let status = drive(&spec, 0..16, AnalysisRunStatus::default(), &from(600, 1.5));
+    let points = status.metrics[0].trail.as_ref().unwrap().points();
+    assert_eq!(points.len(), 20, "four minutes before the start too");
+    let compared = |index: usize| match points[index].window {
+        Some(TrailWindow::Compared { value, reference }) => (value, reference),
+        other => panic!("{other:?}"),
+    };
+    let ((calm, before), (high, after)) = (compared(10), compared(19));
+    assert!((calm - before).abs() < 6.0 && high > 1.4 * after, "{points:?}");
+    let evidence = |index: usize| (points[index].evidence.fail, points[index].evidence.pass);
+    assert_eq!((evidence(12), evidence(19)), ((0.0, 1.0), (1.0, 0.0)));
+    let young = |at: i64| (at >= START - 3_600).then(|| usual(at));
+    let status = drive(&spec, 0..6, AnalysisRunStatus::default(), &young);
+    let points = status.metrics[0].trail.as_ref().unwrap().points();
+    assert!(
+        points.iter().all(|point| matches!(point.window, Some(TrailWindow::Value(_)))),
+        "without history: {points:?}"
+    );
+}

@@ -11,7 +11,7 @@ use self::{
 use super::judge::{Judge, Memory, Problems, Since};
 use crate::{
     api::{
-        analysis::{AnalysisRunSpec, BurnRateMetric, BurnScope, MetricStatus, Verdict},
+        analysis::{AnalysisRunSpec, BurnRateMetric, BurnScope, MetricStatus, TrailEvidence, Verdict},
         common::HumanDuration,
         reason::MetricReason,
     },
@@ -101,8 +101,15 @@ impl Judge for BurnRateMetric {
         context: &Context,
     ) {
         let slo = Defaults::burn_rate(self);
+        let alone = !self.judges(BurnScope::Canary) && !answers.is_empty();
+        let before = alone.then(|| (memory.service.through(), evidence(self, memory, context)));
+        let beside = memory.service.progress(&slo);
         let taken = memory.service.take(&slo, answers, context, &mut status.notes);
-        let counted = memory.canary.take(&canary::config(&slo, &context.frozen), answers, status, context);
+        if let Some((_, before)) = before.filter(|(looked, _)| *looked != memory.service.through()) {
+            memory.service.draw(&slo, status, before, context);
+        }
+        let config = canary::config(&slo, &context.frozen);
+        let counted = memory.canary.take(&config, beside, answers, status, context);
         match taken.and(counted) {
             Err(error) => memory.silence.failed(&error, context),
             Ok(()) if !answers.is_empty() => memory.silence.answered(),
@@ -116,14 +123,16 @@ impl Judge for BurnRateMetric {
     fn describe(&self, memory: &BurnRateMemory, status: &mut MetricStatus, context: &Context) {
         let slo = Defaults::burn_rate(self);
         let service = memory.service.shown(&slo);
-        let config = canary::config(&slo, &context.frozen);
         let by_canary = self.judges(BurnScope::Canary);
         (status.canary, status.comparison) = match by_canary {
             true => (memory.canary.shown(&slo), service),
             false => (service, String::new()),
         };
-        let canary = if by_canary { memory.canary.progress(&config) } else { 0.0 };
-        status.fail_progress = canary.max(memory.service.progress(&slo));
+        let evidence = evidence(self, memory, context);
+        status.fail_progress = evidence.fail;
+        if let Some(trail) = &mut status.trail {
+            trail.weigh(evidence);
+        }
         let left = u64::try_from(context.frozen.bake_seconds - baked(self, memory, context)).unwrap_or(0);
         let bakes = status.verdict == Verdict::Continue && left > 0;
         status.needs = bakes.then(|| format!("{} more at this weight", HumanDuration::secs(left)));
@@ -164,7 +173,16 @@ fn baked(metric: &BurnRateMetric, memory: &BurnRateMemory, context: &Context) ->
     let canary = metric.judges(BurnScope::Canary).then(|| memory.canary.through());
     let service = metric.judges(BurnScope::Service).then(|| memory.service.through());
     let through = canary.into_iter().chain(service).min().flatten();
-    through.map_or(0, |through| (through - context.epoch_since.max(context.started).as_second()).max(0))
+    through.map_or(0, |through| context.weight_lasted(through))
+}
+
+/// For the trail: the nearest burn, and the part of the bake that is over.
+fn evidence(metric: &BurnRateMetric, memory: &BurnRateMemory, context: &Context) -> TrailEvidence {
+    let slo = Defaults::burn_rate(metric);
+    let config = canary::config(&slo, &context.frozen);
+    let canary = if metric.judges(BurnScope::Canary) { memory.canary.progress(&config) } else { 0.0 };
+    let pass = context.part_of_bake(baked(metric, memory, context));
+    TrailEvidence { fail: canary.max(memory.service.progress(&slo)), pass, interval: None }
 }
 
 fn standing(metric: &BurnRateMetric, memory: &BurnRateMemory, context: &Context) -> (Verdict, MetricReason) {

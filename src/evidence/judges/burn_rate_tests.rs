@@ -300,3 +300,35 @@ fn a_burn_rate_takes_its_alpha_from_the_tenth_that_is_kept() {
     let ratio = frozen(&spec, &spec.metrics[1]);
     assert!((ratio.alpha_catastrophic - 0.005).abs() < 1e-12, "the service's burn is no test");
 }
+
+#[test]
+fn the_trail_keeps_the_canarys_events_or_the_services_burn() {
+    use crate::api::analysis::TrailWindow;
+    let bad =
+        World { service: &|at| if at >= 600 { 0.02 } else { 0.0 }, canary: &|at| if at >= 600 { 0.05 } else { 0.0 } };
+    let course = |scope| {
+        let status = begun(&spec(judge(scope)), 16, &bad);
+        (status.metrics[0].fail_progress, status.metrics[0].trail.as_ref().unwrap().points())
+    };
+    let (progress, points) = course(None);
+    let counts = points.iter().map(|point| match point.window {
+        Some(TrailWindow::Counts { canary, .. }) => canary,
+        other => panic!("{other:?}"),
+    });
+    let [bad, all] = counts.fold([0, 0], |[bad, all], [more, total]| [bad + more, all + total]);
+    assert!(bad > 0 && bad % 15 == 0 && all == 300 * points.len() as u64, "{bad} of {all}");
+    let last = points.last().unwrap().evidence;
+    assert!((last.fail - progress).abs() < 0.01 && last.fail > 0.5 && points[3].evidence.fail == 0.0, "{points:?}");
+    let (_, points) = course(Some(BurnScope::Service));
+    let burns: Vec<f64> = points
+        .iter()
+        .map(|point| match point.window {
+            Some(TrailWindow::Compared { value, reference: 14.4 }) => value,
+            Some(TrailWindow::Value(value)) => panic!("{value} without its limit"),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(burns[2] == 0.0 && *burns.last().unwrap() > 10.0, "{burns:?}");
+    let baked = [0, 1, 8].map(|index| points[index].evidence.pass);
+    assert_eq!(baked, [0.0, 0.33, 1.0], "0, 40 seconds and all of two minutes");
+}

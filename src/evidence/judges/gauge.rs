@@ -14,13 +14,13 @@ use crate::{
     api::{
         analysis::{
             AnalysisRunSpec, Builtin, Counter, GaugeDirection, GaugeMetric, GaugePer, Measurement, MetricStatus,
-            Verdict,
+            TrailEvidence, TrailWindow, Verdict,
         },
         common::HumanDuration,
         reason::MetricReason,
     },
     evidence::{
-        context::{Context, keep_last},
+        context::{Context, keep_last, trail},
         defaults::{Defaults, Frozen},
         dialect::Dialect,
         format,
@@ -126,6 +126,9 @@ impl Judge for GaugeMetric {
         let needs = needs(self, memory, &seen, context);
         status.needs = (open && !needs.is_empty()).then(|| needs.join(" and "));
         status.fail_progress = seen.fail_share;
+        if let Some(trail) = &mut status.trail {
+            trail.weigh(evidence(&memory.state, &config(self, context)));
+        }
         let tolerated = format!("tolerated: {} %, as stable's pods differ much", format::points(seen.tau));
         if seen.tau > Defaults::gauge(self) {
             format::note(&mut status.notes, &[tolerated]);
@@ -171,7 +174,12 @@ impl GaugeMemory {
                 self.requests = self.requests.saturating_add(canary.requests.unwrap_or(0));
                 // Without comparable traffic at stable its pods are idle, and no measure of the canary's.
                 if !context.one_armed {
-                    self.state.observe(&config(metric, context), arms::minute(&canary, &stable));
+                    let config = config(metric, context);
+                    if let Some(trail) = trail(status, context) {
+                        let window = TrailWindow::Compared { value: canary.value(), reference: stable.value() };
+                        trail.take(end, MINUTE, window, || evidence(&self.state, &config));
+                    }
+                    self.state.observe(&config, arms::minute(&canary, &stable));
                 }
                 let value = format!("canary {}, stable {}", canary.shown(metric), stable.shown(metric));
                 status.measurements.push(Measurement { at, value, verdict: Verdict::Continue });
@@ -304,6 +312,13 @@ fn needs(metric: &GaugeMetric, memory: &GaugeMemory, seen: &GaugeSeen, context: 
     let counts = metric.per.unwrap_or_default() == GaugePer::Request && missing > 0;
     parts.extend(counts.then(|| format!("about {} more canary requests", format::about(missing))));
     parts
+}
+
+/// For the trail.
+fn evidence(state: &GaugeState, config: &GaugeConfig) -> TrailEvidence {
+    let (fail, pass) = state.shares(config);
+    let interval = state.ratio(config).and_then(|(_, interval)| interval);
+    TrailEvidence { fail, pass, interval: interval.map(|interval| (interval.low, interval.high)) }
 }
 
 fn config(metric: &GaugeMetric, context: &Context) -> GaugeConfig {

@@ -233,3 +233,20 @@ fn missed_minutes_are_read_back_in_order() {
     assert_eq!(slept.metrics[0].accumulator, awake.metrics[0].accumulator);
     assert!(serde_json::to_string(&slept.metrics[0].accumulator).unwrap().len() < 2_000);
 }
+
+#[test]
+fn the_trail_keeps_both_values_and_the_interval() {
+    let spec = spec(GaugeMetric::default());
+    let status = drive(&spec, &noisy(&said(&[200.0, 220.0], &[100.0, 104.0, 96.0]), 14));
+    let points = status.metrics[0].trail.as_ref().unwrap().points();
+    assert_eq!(points.len(), 8, "it ends with its Fail");
+    assert_eq!(points[2].window, Some(TrailWindow::Compared { value: 210.0, reference: 100.0 }));
+    assert!(points[3].evidence.fail < 1.0 && points[7].evidence.fail == 1.0, "{points:?}");
+    let (low, high) = points[7].evidence.interval.unwrap();
+    let shown = format!("95 % CS {}", crate::stats::Interval { low, high });
+    assert!(status.metrics[0].comparison.contains(&shown), "{shown} is not in {}", status.metrics[0].comparison);
+    let alike = drive(&spec, &noisy(&said(&[100.0], &[100.0, 104.0, 96.0]), 14));
+    assert_eq!(alike.metrics[0].trail.as_ref().unwrap().points()[13].evidence.pass, 1.0);
+    let nothing = drive(&spec, &noisy(&said(&[], &[100.0]), 5));
+    assert_eq!(nothing.metrics[0].trail, None, "minutes without a ratio have no point");
+}

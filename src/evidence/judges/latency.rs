@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use self::{
     choice::{Choice, Chosen},
     shown::Times,
+    slow::{configs, pass_config, seen_at},
 };
 use super::{
     bake::Bake,
@@ -15,12 +16,12 @@ use crate::{
     api::{
         analysis::{
             AnalysisRunSpec, Builtin, Counter, LatencyMetric, Measurement, MetricStatus, PrometheusCounter,
-            PrometheusHistogram, Verdict,
+            PrometheusHistogram, TrailEvidence, TrailWindow, Verdict,
         },
         reason::MetricReason,
     },
     evidence::{
-        context::{Context, keep_last},
+        context::{Context, keep_last, trail},
         defaults::{Defaults, Frozen},
         dialect::Dialect,
         format,
@@ -29,14 +30,13 @@ use crate::{
         query::{Answer, BucketKind, IncrementsQuery, Query},
         windows,
     },
-    stats::{Counts, LatencyAssessment, LatencyState, RatioConfig, Slow, bounds::Bound, histogram::Histogram},
+    stats::{Counts, LatencyAssessment, LatencyState, Slow, bounds::Bound, histogram::Histogram},
 };
 
 mod choice;
 mod shown;
+mod slow;
 
-/// Slow canary requests that a Fail needs at least.
-const FEWEST_SLOW: u64 = 3;
 /// Windows in a row whose buckets show none of the bounds, before there is no data.
 const HIDDEN_WINDOWS: u32 = 3;
 
@@ -139,6 +139,9 @@ impl Judge for LatencyMetric {
         let open = !matches!(status.verdict, Verdict::Fail | Verdict::Pass);
         status.needs = (open && !needs.is_empty()).then(|| needs.join(" and "));
         status.fail_progress = seen.fail_share;
+        if let Some(trail) = &mut status.trail {
+            trail.weigh(memory.evidence(self, chosen, context));
+        }
     }
 }
 
@@ -176,39 +179,36 @@ impl LatencyMemory {
         let none = Histogram::default();
         let arms = [canary.as_ref().unwrap_or(&none), stable.as_ref().unwrap_or(&none)];
         let end = self.next_end(chosen, context);
-        let shown = self.count(metric, chosen, arms, end, context);
+        let (tested, pass) = seen_at(metric, chosen, arms, context);
+        // One bound for the whole course, so that its counts add up.
+        let drawn = if chosen.bounds.pass.is_some() { pass.window } else { tested.last().and_then(|slow| slow.window) };
+        if let Some(counts) = drawn
+            && let Some(trail) = trail(status, context)
+        {
+            let window = TrailWindow::Counts { canary: [counts.kc, counts.nc], stable: [counts.kb, counts.nb] };
+            trail.phi = Some(context.frozen.phi);
+            trail.take(end, context.frozen.window, window, || self.evidence(metric, chosen, context));
+        }
+        self.count(&tested, &pass, chosen, (end, arms), context);
+        let shown = pass.window.zip(chosen.bounds.pass.map(|bound| format::time(bound.at * chosen.unit)));
         status.measurements.push(measured(end, arms, shown));
         format::note(&mut status.notes, notes);
         self.silence.answered();
     }
 
-    /// Gives the counts at the bound of the Pass, with the bound in words.
     fn count(
         &mut self,
-        metric: &LatencyMetric,
+        tested: &[Slow],
+        pass: &Slow,
         chosen: &Chosen,
-        arms: [&Histogram; 2],
-        end: i64,
+        (end, arms): (i64, [&Histogram; 2]),
         context: &Context,
-    ) -> Option<(Counts, String)> {
+    ) {
         let length = context.frozen.window;
         if self.bake.begins_anew(end - length, context) {
             self.state.begin_epoch();
         }
         self.through = Some(end);
-        let slow = |bound: &Bound, tolerance: f64| {
-            let config = config(metric, chosen, bound, context);
-            match chosen.bounds.slow(bound.at, tolerance, arms) {
-                Some((window, r0)) => Slow { config: RatioConfig { r0, ..config }, window: Some(window) },
-                None => Slow { config, window: None },
-            }
-        };
-        let tolerance = Defaults::latency(metric).tolerance;
-        let tested: Vec<Slow> = chosen.bounds.tested.iter().map(|bound| slow(bound, tolerance)).collect();
-        let pass = match &chosen.bounds.pass {
-            Some(bound) => Slow { config: pass_config(metric, chosen, context), ..slow(bound, 0.0) },
-            None => Slow { config: pass_config(metric, chosen, context), window: None },
-        };
         if self.presence.count(end, arms.map(Histogram::total), context) {
             let hidden = tested.iter().all(|bound| bound.window.is_none());
             self.hidden = if hidden { self.hidden.saturating_add(1) } else { 0 };
@@ -218,15 +218,20 @@ impl LatencyMemory {
                 times.add(window, &chosen.bounds.read);
             }
         }
-        self.state.observe(&tested, &pass, length.unsigned_abs());
-        let at = chosen.bounds.pass?.at * chosen.unit;
-        Some((pass.window?, format::time(at)))
+        self.state.observe(tested, pass, length.unsigned_abs());
     }
 
     fn assess(&self, metric: &LatencyMetric, chosen: &Chosen, context: &Context) -> LatencyAssessment {
-        let tested = chosen.bounds.tested.iter();
-        let configs: Vec<RatioConfig> = tested.map(|bound| config(metric, chosen, bound, context)).collect();
-        self.state.assess(&configs, &pass_config(metric, chosen, context))
+        self.state.assess(&configs(metric, chosen, context), &pass_config(metric, chosen, context))
+    }
+
+    /// For the trail. The interval follows from the counts at its bound ([`with_intervals`]).
+    ///
+    /// [`with_intervals`]: crate::evidence::with_intervals
+    fn evidence(&self, metric: &LatencyMetric, chosen: &Chosen, context: &Context) -> TrailEvidence {
+        let pass = pass_config(metric, chosen, context);
+        let (fail, pass) = self.state.shares(&configs(metric, chosen, context), &pass);
+        TrailEvidence { fail, pass, interval: None }
     }
 }
 
@@ -308,30 +313,6 @@ fn compared(
 ) -> String {
     let pair = chosen.bounds.pair(bound.at, Defaults::latency(metric).tolerance, None);
     shown::comparison(seen, pair, context.one_armed.then_some(bound.before), chosen.unit)
-}
-
-/// How slow requests at a bound are judged. Without a concurrent baseline, as a share against stable's before.
-fn config(metric: &LatencyMetric, chosen: &Chosen, bound: &Bound, context: &Context) -> RatioConfig {
-    let (limits, frozen) = (Defaults::latency(metric), &context.frozen);
-    let r0 = chosen.bounds.pair(bound.at, limits.tolerance, None).r0;
-    RatioConfig {
-        r0,
-        floor: if context.one_armed { r0 * bound.before } else { 0.0 },
-        one_armed: context.one_armed,
-        pass_ratio: limits.pass_ratio,
-        ceiling: limits.ceiling,
-        phi: frozen.phi,
-        alpha: frozen.alpha,
-        beta: frozen.beta,
-        min_errors: FEWEST_SLOW,
-    }
-}
-
-fn pass_config(metric: &LatencyMetric, chosen: &Chosen, context: &Context) -> RatioConfig {
-    let bound = chosen.bounds.pass.unwrap_or(Bound { at: 0.0, before: 0.0 });
-    let config = config(metric, chosen, &bound, context);
-    let before = (context.one_armed && bound.before > 0.0).then_some(config.pass_ratio * bound.before);
-    RatioConfig { ceiling: config.ceiling.or(before), ..config }
 }
 
 fn measured(end: i64, arms: [&Histogram; 2], shown: Option<(Counts, String)>) -> Measurement {

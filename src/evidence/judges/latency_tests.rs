@@ -322,3 +322,33 @@ fn the_memory_of_a_day_is_bounded() {
     let size = serde_json::to_string(&status).unwrap().len();
     assert!(size < 24 * 1024, "{size} bytes");
 }
+
+/// What charts are drawn from: slow requests at one bound, that of the Pass, and the evidence of all bounds.
+#[test]
+fn the_trail_keeps_the_slow_requests_at_the_bound_of_the_pass() {
+    let under = HumanDuration::from(std::time::Duration::from_millis(500));
+    let slo = LatencySlo { under, share: Some(Percent::whole(1)) };
+    let spec = spec(LatencyMetric { slo: Some(slo), ..metric() });
+    let course = |canary| {
+        let status = drive(&spec, &World::of_classic(canary), 12);
+        let metric = status.metrics[0].clone();
+        let points = crate::evidence::with_intervals(&spec, &spec.metrics[0], metric.trail.as_ref().unwrap());
+        (metric, points)
+    };
+    let (metric, points) = course([10, 48, 36, 4, 2, 0]);
+    let counts = points.iter().map(|point| match point.window {
+        Some(TrailWindow::Counts { canary, stable }) => [canary[0], canary[1], stable[0], stable[1]],
+        _ => panic!("no counts: {point:?}"),
+    });
+    let sums = counts.fold([0; 4], |sum, counts| std::array::from_fn(|index| sum[index] + counts[index]));
+    let windows = points.len() as u64;
+    assert_eq!(sums, [2 * windows, 100 * windows, windows, 900 * windows], "above half a second");
+    assert!(windows >= 2 && points[0].evidence.fail < 1.0, "{points:?}");
+    let last = points.last().unwrap().evidence;
+    assert_eq!((last.fail, metric.fail_progress), (1.0, 1.0));
+    let (low, high) = last.interval.unwrap();
+    assert!(low > 1.0 && low < 18.0 && high.is_none_or(|high| high > 18.0), "{low} {high:?}");
+    let (_, points) = course(GOOD);
+    assert_eq!((points.last().unwrap().evidence.fail, points.last().unwrap().evidence.pass), (0.0, 1.0));
+    assert!(points[2].evidence.pass < 1.0, "it took some windows");
+}

@@ -7,7 +7,10 @@ use super::sources::Sources;
 use crate::{
     api::{
         AnalysisRun, ROLLOUT_LABEL,
-        analysis::{AnalysisRunSpec, Metric, MetricStatus, RunPhase, Trail, TrailPoint, TrailWindow, Verdict},
+        analysis::{
+            AnalysisRunSpec, BurnScope, GaugeDirection, GaugeMetric, Metric, MetricStatus, RunPhase, Trail, TrailPoint,
+            TrailWindow, Verdict,
+        },
         status::RevisionRef,
     },
     evidence::{defaults::Defaults, with_intervals},
@@ -46,6 +49,8 @@ pub struct MetricPart {
     pub tolerance: Option<f64>,
     /// What it counts, where it counts.
     pub counts: Counted,
+    /// What its value is and what that is compared with, where it measures two numbers.
+    pub compares: Option<[&'static str; 2]>,
     /// What its numbers mean.
     pub sentence: String,
 }
@@ -55,6 +60,8 @@ pub struct MetricPart {
 pub enum Counted {
     /// Bad events out of all.
     Failures,
+    /// Requests slower than a bound, out of all.
+    Slow,
     /// Users, and those who converted.
     Conversions,
 }
@@ -103,7 +110,6 @@ impl RunPart {
 impl MetricPart {
     fn of(status: &MetricStatus, spec: Option<&Metric>, run: &AnalysisRunSpec) -> MetricPart {
         let trail = status.trail.as_deref();
-        let ratio = spec.and_then(|spec| spec.ratio.as_ref());
         let (words, comparison) = (metric_words(status), &status.comparison);
         let is_said = comparison.is_empty() || words.contains(comparison.as_str());
         MetricPart {
@@ -111,17 +117,15 @@ impl MetricPart {
                 (Some(trail), Some(spec)) => with_intervals(run, spec, trail),
                 (trail, _) => trail.map(Trail::points).unwrap_or_default(),
             },
-            counts: match spec.is_some_and(|spec| spec.conversion.is_some()) {
-                true => Counted::Conversions,
-                false => Counted::Failures,
-            },
-            tolerance: ratio.map(|ratio| Defaults::ratio(ratio).r0),
+            counts: counted(spec),
+            compares: spec.and_then(compares),
+            tolerance: spec.and_then(tolerance),
             sentence: if is_said { words } else { format!("{words} Compared: {comparison}.") },
             status: status.clone(),
         }
     }
 
-    /// The canary's bad events and events, where they are counted.
+    /// The canary's bad events and events, where failures are counted.
     pub fn canary_counts(&self) -> Option<(u64, u64)> {
         let failures = self.points.iter().filter(|_| self.counts == Counted::Failures);
         let counts = failures.filter_map(|point| match point.window {
@@ -140,4 +144,31 @@ impl MetricPart {
             |point: &&TrailPoint| matches!(point.window, Some(TrailWindow::Counts { canary: [bad, _], .. }) if bad > 0);
         self.points.iter().find(is_bad).map(|point| point.at)
     }
+}
+
+fn counted(spec: Option<&Metric>) -> Counted {
+    match spec {
+        Some(Metric { conversion: Some(_), .. }) => Counted::Conversions,
+        Some(Metric { latency: Some(_), .. }) => Counted::Slow,
+        _ => Counted::Failures,
+    }
+}
+
+fn compares(spec: &Metric) -> Option<[&'static str; 2]> {
+    let burns = spec.burn_rate.as_ref().is_some_and(|burn| !burn.judges(BurnScope::Canary));
+    match spec {
+        Metric { gauge: Some(_), .. } => Some(["canary", "stable"]),
+        Metric { anomaly: Some(_), .. } => Some(["value", "usual"]),
+        _ => burns.then_some(["burn rate", "limit"]),
+    }
+}
+
+/// A ratio's accepted one; a gauge's, which of one that may not fall is below 1.
+fn tolerance(spec: &Metric) -> Option<f64> {
+    let gauge = |gauge: &GaugeMetric| {
+        let most = 1.0 + Defaults::gauge(gauge);
+        if gauge.direction == Some(GaugeDirection::Decrease) { 1.0 / most } else { most }
+    };
+    let ratio = spec.ratio.as_ref().map(|ratio| Defaults::ratio(ratio).r0);
+    ratio.or_else(|| spec.gauge.as_ref().map(gauge))
 }

@@ -5,13 +5,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::analysis::{Measurement, MetricStatus, Verdict},
+    api::analysis::{Measurement, MetricStatus, TrailEvidence, TrailWindow, Verdict},
     evidence::{
-        context::Context,
+        context::{Context, trail},
         defaults::Frozen,
         format,
         plan::Answered,
-        query::{Answer, Query, Scope},
+        query::{Answer, ArmCounts, Query, Scope},
         slo, windows,
     },
     stats::{
@@ -68,10 +68,12 @@ impl CanaryBurn {
         windows::next_end(self.through, context.started, MINUTE)
     }
 
-    /// Counts the answered minutes in order; behind an error the later ones wait.
+    /// Counts the answered minutes in order; behind an error the later ones wait. `beside` is how near the service is to
+    /// burning too fast.
     pub fn take(
         &mut self,
         config: &RatioConfig,
+        beside: f64,
         answers: &[&Answered],
         status: &mut MetricStatus,
         context: &Context,
@@ -82,9 +84,13 @@ impl CanaryBurn {
                 continue;
             }
             match &answer.result {
-                Ok(Answer::Increments { canary, notes, .. }) => {
+                Ok(Answer::Increments { canary, stable, notes }) => {
                     format::note(&mut status.notes, notes);
                     let minute: Events = canary.unwrap_or_default().into();
+                    if let Some(trail) = trail(status, context) {
+                        let before = || self.evidence(config, beside, context);
+                        trail.take(query.end.as_second(), MINUTE, drawn(*canary, *stable), before);
+                    }
                     self.count(config, minute, query.end.as_second());
                     status.measurements.push(measured(query.end, minute));
                 }
@@ -93,6 +99,12 @@ impl CanaryBurn {
             }
         }
         Ok(())
+    }
+
+    fn evidence(&self, config: &RatioConfig, beside: f64, context: &Context) -> TrailEvidence {
+        let lasted = self.through.map_or(0, |through| context.weight_lasted(through));
+        let pass = context.part_of_bake(lasted);
+        TrailEvidence { fail: self.progress(config).max(beside), pass, interval: None }
     }
 
     fn count(&mut self, config: &RatioConfig, minute: Events, end: i64) {
@@ -143,6 +155,12 @@ impl CanaryBurn {
         let Some(burn) = slo.burn(long) else { return format::rate(0, 0) };
         format!("{} in {}m, burn {}", format::rate(long.bad, long.total), self.minutes.len(), slo::burn(burn))
     }
+}
+
+/// Both arms' events: the canary's are judged, and stable's are drawn beside them.
+fn drawn(canary: Option<ArmCounts>, stable: Option<ArmCounts>) -> TrailWindow {
+    let [canary, stable] = [canary, stable].map(|arm| arm.map_or([0, 0], |arm| [arm.bad, arm.total]));
+    TrailWindow::Counts { canary, stable }
 }
 
 fn measured(end: jiff::Timestamp, minute: Events) -> Measurement {

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api::analysis::{MetricStatus, TrailEvidence, TrailWindow},
     evidence::{
-        context::Context,
+        context::{Context, trail},
         format,
         plan::Answered,
         query::{Answer, IncrementsQuery, Query, Scope},
@@ -126,6 +127,15 @@ impl ServiceBurn {
     /// A burn in the short window alone, which is enough to say that one has begun, or is not over.
     fn burns_in(&self, slo: &Slo, alert: &BurnAlert, seconds: u64) -> bool {
         slo.burn(self.events(seconds)).is_some_and(|burn| burn > alert.burn(slo.period_seconds))
+    }
+
+    /// Takes the burn of the last minutes into the trail, beside its limit.
+    pub fn draw(&self, slo: &Slo, status: &mut MetricStatus, before: TrailEvidence, context: &Context) {
+        let Some((end, value)) = self.through.zip(slo.burn(self.events(FAST.short_seconds))) else { return };
+        let window = TrailWindow::Compared { value, reference: FAST.burn(slo.period_seconds) };
+        if let Some(trail) = trail(status, context) {
+            trail.take(end, MINUTE, window, || before);
+        }
     }
 
     fn take_period(&mut self, query: &IncrementsQuery, answer: &Answered) {

@@ -27,6 +27,11 @@ pub(super) struct Arm {
 }
 
 impl Arm {
+    /// What is compared.
+    pub(super) fn value(&self) -> f64 {
+        self.value
+    }
+
     /// `312 (3 pods)`, `0.0021 per request (3 pods)`.
     pub(super) fn shown(&self, metric: &GaugeMetric) -> String {
         let per = if metric.per.unwrap_or_default() == GaugePer::Request { " per request" } else { "" };
