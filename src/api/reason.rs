@@ -349,6 +349,8 @@ words! {
         MirrorTaken,
         /// A DestinationRule of the needed name is not ours.
         DestinationRuleNotOurs,
+        /// The router cannot do what the steps ask for.
+        RouteNotSupported,
 
         // Answers of the API server.
         /// A quota is exceeded.

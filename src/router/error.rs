@@ -1,6 +1,9 @@
 //! Why a route cannot be read or planned, with what its owner can do.
 
-use crate::api::{Percent, reason::Reason};
+use crate::{
+    api::{Percent, reason::Reason},
+    engine::Target,
+};
 
 /// Why a route cannot be read or planned. `place` names route and object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -192,6 +195,28 @@ pub enum RouteError {
         /// The canary's host.
         host: String,
     },
+    /// What the steps ask for is beyond the router. It is also refused when the Rollout is validated.
+    #[error("the router {router} cannot {what}; remove it from the steps or use another router")]
+    Unsupported {
+        /// The router's key.
+        router: &'static str,
+        /// What it cannot do.
+        what: &'static str,
+    },
+    /// A list of weights lacks one of our two Services.
+    #[error("{place} has no entry for Service `{service}`; add to {list}:\n{lines}")]
+    EntryMissing {
+        /// The object.
+        place: String,
+        /// Which of the two.
+        target: Target,
+        /// The Service.
+        service: String,
+        /// The path of the list.
+        list: String,
+        /// YAML to add.
+        lines: String,
+    },
 }
 
 /// The placeholder for content of an object that must not be revealed.
@@ -237,6 +262,9 @@ impl RouteError {
             RouteError::HeaderTaken { .. } => Reason::HeaderTaken,
             RouteError::CookieTaken { .. } => Reason::CookieTaken,
             RouteError::MirrorTaken { .. } => Reason::MirrorTaken,
+            RouteError::Unsupported { .. } => Reason::RouteNotSupported,
+            RouteError::EntryMissing { target: Target::Stable, .. } => Reason::StableDestinationMissing,
+            RouteError::EntryMissing { target: Target::Canary, .. } => Reason::CanaryDestinationMissing,
             RouteError::NotOurs { .. } => Reason::DestinationRuleNotOurs,
         }
     }

@@ -130,6 +130,11 @@ pub struct WatchedKind {
 }
 
 impl WatchedKind {
+    /// The `apiVersion` of the version to prefer.
+    pub fn newest(&self) -> String {
+        format!("{}/{}", self.group, self.versions.first().copied().unwrap_or_default())
+    }
+
     /// The name of its CustomResourceDefinition.
     pub fn definition(&self) -> String {
         format!("{}.{}", self.plural, self.group)

@@ -18,6 +18,8 @@ mod needs;
 mod objects;
 mod registry;
 mod together;
+pub mod traefik;
+mod weighted_list;
 pub mod weights;
 
 pub use consent::ALLOW_NAMESPACES;

@@ -44,7 +44,7 @@ fn spec(test: AbTestStrategy) -> RolloutSpec {
     let istio = IstioTraffic { virtual_services: vec![service], destination_rule: None };
     RolloutSpec {
         strategy: Strategy { ab_test: Some(test), ..Strategy::default() },
-        traffic: vec![TrafficRouter { istio: Some(istio) }],
+        traffic: vec![TrafficRouter { istio: Some(istio), ..TrafficRouter::default() }],
         settle: Some(HumanDuration::secs(1)),
         scale_down_delay: Some(HumanDuration::secs(60)),
         ..RolloutSpec::default()

@@ -42,7 +42,7 @@ fn blue_green(strategy: BlueGreenStrategy) -> RolloutSpec {
 fn by_route(mut spec: RolloutSpec) -> RolloutSpec {
     let service = VirtualServiceRef { name: "checkout".into(), ..VirtualServiceRef::default() };
     let istio = IstioTraffic { virtual_services: vec![service], destination_rule: None };
-    spec.traffic = vec![TrafficRouter { istio: Some(istio) }];
+    spec.traffic = vec![TrafficRouter { istio: Some(istio), ..TrafficRouter::default() }];
     spec
 }
 

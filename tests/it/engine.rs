@@ -70,7 +70,7 @@ pub fn with_mesh(steps: Vec<Step>) -> RolloutSpec {
     let service = VirtualServiceRef { name: "checkout".into(), ..VirtualServiceRef::default() };
     let istio = IstioTraffic { virtual_services: vec![service], destination_rule: None };
     RolloutSpec {
-        traffic: vec![TrafficRouter { istio: Some(istio) }],
+        traffic: vec![TrafficRouter { istio: Some(istio), ..TrafficRouter::default() }],
         settle: Some(HumanDuration::secs(1)),
         scale_down_delay: Some(HumanDuration::secs(5)),
         ..without_mesh(steps)

@@ -168,7 +168,8 @@ fn two_weights(mesh: bool) -> RolloutSpec {
     let canary = CanaryStrategy { steps: vec![weight(20), pause(), weight(50), pause()], ..CanaryStrategy::default() };
     let service = VirtualServiceRef { name: "checkout".into(), ..VirtualServiceRef::default() };
     let istio = IstioTraffic { virtual_services: vec![service], destination_rule: None };
-    let traffic = if mesh { vec![TrafficRouter { istio: Some(istio) }] } else { Vec::new() };
+    let traffic =
+        if mesh { vec![TrafficRouter { istio: Some(istio), ..TrafficRouter::default() }] } else { Vec::new() };
     RolloutSpec {
         strategy: Strategy { canary: Some(canary), ..Strategy::default() },
         traffic,

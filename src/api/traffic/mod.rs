@@ -1,26 +1,31 @@
 //! Traffic routing: one entry of `spec.traffic` per router, one file per router.
 
 mod istio;
+mod traefik;
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 pub use istio::{DestinationRuleRef, IstioTraffic, VirtualServiceRef};
+pub use traefik::{TraefikServiceRef, TraefikTraffic};
 
 /// One router. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("[has(self.istio)].exists_one(set, set)", "set one router, for example istio"))]
+#[x_kube(validation = ("[has(self.istio), has(self.traefik)].exists_one(set, set)", "set one router, for example istio"))]
 pub struct TrafficRouter {
     /// Istio: weights of VirtualService routes, by Service host or by DestinationRule subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub istio: Option<IstioTraffic>,
+    /// Traefik: weights of a weighted TraefikService.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traefik: Option<TraefikTraffic>,
 }
 
 impl TrafficRouter {
     /// The keys that are set; a valid entry has one.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
-        let keys = [("istio", self.istio.is_some())];
+        let keys = [("istio", self.istio.is_some()), ("traefik", self.traefik.is_some())];
         keys.into_iter().filter(|(_, set)| *set).map(|(key, _)| key)
     }
 }

@@ -85,6 +85,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         derived(spec, services, found);
     }
     routers(spec, found);
+    traefik(spec, found);
 }
 
 fn routers(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -101,6 +102,19 @@ fn routers(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         }
         if let Some(rule) = &istio.destination_rule {
             named(&rule.name, &format!("{path}.destinationRule.name"), subdomain, found);
+        }
+    }
+}
+
+fn traefik(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let entries = spec.traffic.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.traefik.as_ref()?)));
+    for (index, traefik) in entries {
+        for (number, reference) in traefik.services.iter().enumerate() {
+            let path = format!("spec.traffic[{index}].traefik.services[{number}]");
+            named(&reference.name, &format!("{path}.name"), subdomain, found);
+            if let Some(namespace) = &reference.namespace {
+                named(namespace, &format!("{path}.namespace"), label, found);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use crate::api::{
     rollout::RolloutSpec,
-    traffic::{IstioTraffic, TrafficRouter},
+    traffic::{IstioTraffic, TraefikTraffic, TrafficRouter},
 };
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -21,6 +21,9 @@ fn router(spec: &RolloutSpec, entry: &TrafficRouter, path: &str, found: &mut Vec
     if let Some(config) = &entry.istio {
         istio(spec, config, &format!("{path}.istio"), found);
     }
+    if let Some(config) = &entry.traefik {
+        traefik(spec, config, &format!("{path}.traefik"), found);
+    }
 }
 
 fn istio(spec: &RolloutSpec, config: &IstioTraffic, path: &str, found: &mut Vec<Finding>) {
@@ -37,6 +40,13 @@ fn istio(spec: &RolloutSpec, config: &IstioTraffic, path: &str, found: &mut Vec<
             by_service(spec, path, "; set the Service that clients use, or split by subset with destinationRule", found)
         }
     }
+}
+
+fn traefik(spec: &RolloutSpec, config: &TraefikTraffic, path: &str, found: &mut Vec<Finding>) {
+    if config.services.is_empty() {
+        found.push(Finding::error(format!("{path}.services"), "set at least one TraefikService"));
+    }
+    by_service(spec, path, "; set the Service that clients use", found);
 }
 
 /// A split by Service pins root to the stable version, and makes the Services that are absent from it (rule S6).

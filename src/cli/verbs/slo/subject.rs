@@ -27,6 +27,7 @@ use crate::{
         slo::{Counted, REPORTED, Slo, question},
     },
     ports::source::{Asking, Source, SourceError},
+    router,
     source::DIALECT,
 };
 
@@ -179,8 +180,7 @@ fn selected(args: &Args, (bad, total): &(Counter, Counter)) -> Result<(), CliErr
 }
 
 fn pack_of(rollout: Option<&Rollout>) -> Pack {
-    let has_istio = rollout.is_some_and(|rollout| rollout.spec.traffic.iter().any(|router| router.istio.is_some()));
-    if has_istio { Pack::Istio } else { Pack::Application }
+    rollout.and_then(|rollout| router::pack(&rollout.spec)).unwrap_or(Pack::Application)
 }
 
 fn address(args: &Args, rollout: Option<&Rollout>) -> Result<String, CliError> {

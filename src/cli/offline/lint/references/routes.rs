@@ -89,7 +89,10 @@ fn refusal(
     objects: &router::Objects,
 ) -> Option<RouteError> {
     let alone = IstioTraffic { virtual_services: vec![reference.clone()], ..istio.clone() };
-    let spec = api::RolloutSpec { traffic: vec![TrafficRouter { istio: Some(alone) }], ..rollout.spec.clone() };
+    let spec = api::RolloutSpec {
+        traffic: vec![TrafficRouter { istio: Some(alone), ..TrafficRouter::default() }],
+        ..rollout.spec.clone()
+    };
     let headers: Vec<HeaderRoute> = spec
         .strategy
         .steps()
