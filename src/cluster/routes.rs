@@ -119,7 +119,7 @@ impl Cluster {
         let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
         let Some(watched) = kind_of(kind) else { return Ok(()) };
         let resource = self.route_resource(watched);
-        // The router plans for the newest version; what is written is the one that this cluster serves.
+        // What a router makes is of the newest version, what it changes of the one that was read; this cluster serves that.
         let mut object = value.clone();
         object["apiVersion"] = resource.api_version.as_str().into();
         let api = self.api(&resource, namespace);

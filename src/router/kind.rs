@@ -121,7 +121,8 @@ pub struct RbacRule {
 pub struct WatchedKind {
     /// The API group.
     pub group: &'static str,
-    /// The versions that we read and write, the one to prefer first. Their objects look the same.
+    /// The versions that we read and write, the one to prefer first. Objects are written at the version that they are
+    /// watched at: they look the same in all of them, or the router plans for the `apiVersion` of the object as read.
     pub versions: &'static [&'static str],
     /// The kind.
     pub kind: &'static str,

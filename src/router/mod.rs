@@ -17,6 +17,7 @@ mod kind;
 mod needs;
 mod objects;
 mod registry;
+pub mod smi;
 mod together;
 pub mod traefik;
 mod weighted_list;

@@ -41,6 +41,11 @@ pub(super) trait ListForm: Send + Sync + Debug {
     /// The weight of an entry, in any unit that is the same for all of a list; `None` when it is not a valid one.
     fn weight(&self, entry: &Value) -> Option<u64>;
 
+    /// Whether the weight of an entry is spelled as this version of the object wants it.
+    fn is_well_spelled(&self, _version: &str, _entry: &Value) -> bool {
+        true
+    }
+
     /// Puts a weight into an entry.
     fn write(&self, version: &str, entry: &mut Value, weight: u64);
 
@@ -170,9 +175,12 @@ impl<F: ListForm> Listed<'_, F> {
             Unexpressible::TooLarge => RouteError::WeightNotExpressible { place: self.place(), weight: canary },
         })?;
         let version = version_of(object);
-        if next == weights {
+        let well_spelled = entries::<F>(object).iter().all(|entry| self.form.is_well_spelled(version, entry));
+        if next == weights && well_spelled {
             return Ok(None);
         }
+        // The weights as read may be in another unit than what is written.
+        let next = if next == weights { weights::lowest_terms(&weights) } else { next };
         let mut written = object.clone();
         let list = written.pointer_mut(F::LIST).and_then(Value::as_array_mut).into_iter().flatten();
         list.zip(next).for_each(|(entry, weight)| self.form.write(version, entry, weight));

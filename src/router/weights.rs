@@ -49,6 +49,12 @@ pub fn share(stable: u64, canary: u64) -> Option<Percent> {
     u32::try_from(points).ok().map(Percent::from_basis_points)
 }
 
+/// The smallest whole numbers of the same proportions.
+pub fn lowest_terms(weights: &[u64]) -> Vec<u64> {
+    let divisor = weights.iter().fold(0, |a, b| common_divisor(a, u128::from(*b))).max(1);
+    weights.iter().map(|weight| u64::try_from(u128::from(*weight) / divisor).unwrap_or(*weight)).collect()
+}
+
 /// `weight` on a router's grain, rounded toward stable (rule S50). A step that would become nothing is refused.
 pub fn on_grain(weight: Percent, grain: Percent) -> Result<Percent, RouteError> {
     let step = grain.basis_points().max(1);
@@ -136,6 +142,15 @@ mod tests {
         assert_eq!(on_grain(points(99), grain).map_err(|e| e.reason()), Err(Reason::WeightTooFine));
         assert_eq!(on_grain(Percent::ZERO, grain), Ok(Percent::ZERO));
         assert_eq!(on_grain(points(1), points(1)), Ok(points(1)));
+    }
+
+    #[test]
+    fn the_lowest_terms_have_the_same_proportions() {
+        for (weights, wanted) in
+            [(vec![950, 50], vec![19, 1]), (vec![1000, 0, 500], vec![2, 0, 1]), (vec![0, 0], vec![0, 0])]
+        {
+            assert_eq!(lowest_terms(&weights), wanted);
+        }
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! Traffic routing: one entry of `spec.traffic` per router, one file per router.
 
 mod istio;
+mod smi;
 mod traefik;
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 pub use istio::{DestinationRuleRef, IstioTraffic, VirtualServiceRef};
+pub use smi::{SmiTraffic, TrafficSplitRef};
 pub use traefik::{TraefikServiceRef, TraefikTraffic};
 
 /// One router. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("[has(self.istio), has(self.traefik)].exists_one(set, set)", "set one router, for example istio"))]
+#[x_kube(validation = ("[has(self.istio), has(self.traefik), has(self.smi)].exists_one(set, set)", "set one router, for example istio"))]
 pub struct TrafficRouter {
     /// Istio: weights of VirtualService routes, by Service host or by DestinationRule subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -20,12 +22,15 @@ pub struct TrafficRouter {
     /// Traefik: weights of a weighted TraefikService.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traefik: Option<TraefikTraffic>,
+    /// Service Mesh Interface: weights of TrafficSplits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smi: Option<SmiTraffic>,
 }
 
 impl TrafficRouter {
     /// The keys that are set; a valid entry has one.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
-        let keys = [("istio", self.istio.is_some()), ("traefik", self.traefik.is_some())];
+        let keys = [("istio", self.istio.is_some()), ("traefik", self.traefik.is_some()), ("smi", self.smi.is_some())];
         keys.into_iter().filter(|(_, set)| *set).map(|(key, _)| key)
     }
 }

@@ -86,6 +86,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     }
     routers(spec, found);
     traefik(spec, found);
+    smi(spec, found);
 }
 
 fn routers(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -115,6 +116,16 @@ fn traefik(spec: &RolloutSpec, found: &mut Vec<Finding>) {
             if let Some(namespace) = &reference.namespace {
                 named(namespace, &format!("{path}.namespace"), label, found);
             }
+        }
+    }
+}
+
+fn smi(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let entries = spec.traffic.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.smi.as_ref()?)));
+    for (index, smi) in entries {
+        for (number, reference) in smi.traffic_splits.iter().enumerate() {
+            let path = format!("spec.traffic[{index}].smi.trafficSplits[{number}].name");
+            named(&reference.name, &path, subdomain, found);
         }
     }
 }

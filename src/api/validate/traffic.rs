@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use crate::api::{
     rollout::RolloutSpec,
-    traffic::{IstioTraffic, TraefikTraffic, TrafficRouter},
+    traffic::{IstioTraffic, SmiTraffic, TraefikTraffic, TrafficRouter},
 };
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -23,6 +23,9 @@ fn router(spec: &RolloutSpec, entry: &TrafficRouter, path: &str, found: &mut Vec
     }
     if let Some(config) = &entry.traefik {
         traefik(spec, config, &format!("{path}.traefik"), found);
+    }
+    if let Some(config) = &entry.smi {
+        smi(spec, config, &format!("{path}.smi"), found);
     }
 }
 
@@ -45,6 +48,13 @@ fn istio(spec: &RolloutSpec, config: &IstioTraffic, path: &str, found: &mut Vec<
 fn traefik(spec: &RolloutSpec, config: &TraefikTraffic, path: &str, found: &mut Vec<Finding>) {
     if config.services.is_empty() {
         found.push(Finding::error(format!("{path}.services"), "set at least one TraefikService"));
+    }
+    by_service(spec, path, "; set the Service that clients use", found);
+}
+
+fn smi(spec: &RolloutSpec, config: &SmiTraffic, path: &str, found: &mut Vec<Finding>) {
+    if config.traffic_splits.is_empty() {
+        found.push(Finding::error(format!("{path}.trafficSplits"), "set at least one TrafficSplit"));
     }
     by_service(spec, path, "; set the Service that clients use", found);
 }
