@@ -351,6 +351,8 @@ words! {
         DestinationRuleNotOurs,
         /// The router cannot do what the steps ask for.
         RouteNotSupported,
+        /// A canary Ingress of the same path, or an Ingress of the needed name, is not ours.
+        CanaryIngressTaken,
 
         // Answers of the API server.
         /// A quota is exceeded.

@@ -217,6 +217,42 @@ pub enum RouteError {
         /// YAML to add.
         lines: String,
     },
+    /// A header route that annotations of an Ingress cannot hold.
+    #[error("header route `{route}` does not fit into the annotations of a canary Ingress: {problem}")]
+    MatchNotExpressible {
+        /// The name of the header route.
+        route: String,
+        /// Why, and what to do.
+        problem: String,
+    },
+    /// The user's Ingress leads elsewhere.
+    #[error("Ingress {ingress} has no path to Service `{service}`, but to {exist}; let its paths lead to `{service}`")]
+    NoPathToStable {
+        /// `namespace/name`.
+        ingress: String,
+        /// The stable Service.
+        service: String,
+        /// The Services that it leads to, for display.
+        exist: String,
+    },
+    /// Another canary Ingress has the same path, and ingress-nginx reads one of them.
+    #[error("Ingress {namespace}/{name} is a canary Ingress of {place} already; delete it")]
+    CanaryIngressTaken {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Host and path.
+        place: String,
+    },
+    /// An Ingress has the name of ours and is not ours.
+    #[error("Ingress {namespace}/{name} exists and was not created by this Rollout; rename or delete it")]
+    IngressNotOurs {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// The placeholder for content of an object that must not be revealed.
@@ -262,7 +298,9 @@ impl RouteError {
             RouteError::HeaderTaken { .. } => Reason::HeaderTaken,
             RouteError::CookieTaken { .. } => Reason::CookieTaken,
             RouteError::MirrorTaken { .. } => Reason::MirrorTaken,
-            RouteError::Unsupported { .. } => Reason::RouteNotSupported,
+            RouteError::IngressNotOurs { .. } | RouteError::CanaryIngressTaken { .. } => Reason::CanaryIngressTaken,
+            RouteError::NoPathToStable { .. } => Reason::StableDestinationMissing,
+            RouteError::MatchNotExpressible { .. } | RouteError::Unsupported { .. } => Reason::RouteNotSupported,
             RouteError::EntryMissing { target: Target::Stable, .. } => Reason::StableDestinationMissing,
             RouteError::EntryMissing { target: Target::Canary, .. } => Reason::CanaryDestinationMissing,
             RouteError::NotOurs { .. } => Reason::DestinationRuleNotOurs,

@@ -15,6 +15,7 @@ mod error;
 pub mod istio;
 mod kind;
 mod needs;
+pub mod nginx;
 mod objects;
 mod registry;
 pub mod smi;

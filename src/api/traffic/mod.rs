@@ -1,6 +1,7 @@
 //! Traffic routing: one entry of `spec.traffic` per router, one file per router.
 
 mod istio;
+mod nginx;
 mod smi;
 mod traefik;
 
@@ -8,13 +9,14 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 pub use istio::{DestinationRuleRef, IstioTraffic, VirtualServiceRef};
+pub use nginx::NginxTraffic;
 pub use smi::{SmiTraffic, TrafficSplitRef};
 pub use traefik::{TraefikServiceRef, TraefikTraffic};
 
 /// One router. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("[has(self.istio), has(self.traefik), has(self.smi)].exists_one(set, set)", "set one router, for example istio"))]
+#[x_kube(validation = ("[has(self.istio), has(self.traefik), has(self.smi), has(self.nginx)].exists_one(set, set)", "set one router, for example istio"))]
 pub struct TrafficRouter {
     /// Istio: weights of VirtualService routes, by Service host or by DestinationRule subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,12 +27,20 @@ pub struct TrafficRouter {
     /// Service Mesh Interface: weights of TrafficSplits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smi: Option<SmiTraffic>,
+    /// ingress-nginx: a canary Ingress with weight, header and cookie annotations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nginx: Option<NginxTraffic>,
 }
 
 impl TrafficRouter {
     /// The keys that are set; a valid entry has one.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
-        let keys = [("istio", self.istio.is_some()), ("traefik", self.traefik.is_some()), ("smi", self.smi.is_some())];
+        let keys = [
+            ("istio", self.istio.is_some()),
+            ("traefik", self.traefik.is_some()),
+            ("smi", self.smi.is_some()),
+            ("nginx", self.nginx.is_some()),
+        ];
         keys.into_iter().filter(|(_, set)| *set).map(|(key, _)| key)
     }
 }

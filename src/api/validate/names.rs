@@ -87,6 +87,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     routers(spec, found);
     traefik(spec, found);
     smi(spec, found);
+    nginx(spec, found);
 }
 
 fn routers(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -127,6 +128,14 @@ fn smi(spec: &RolloutSpec, found: &mut Vec<Finding>) {
             let path = format!("spec.traffic[{index}].smi.trafficSplits[{number}].name");
             named(&reference.name, &path, subdomain, found);
         }
+    }
+}
+
+fn nginx(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let entries = spec.traffic.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.nginx.as_ref()?)));
+    for (index, nginx) in entries {
+        named(&nginx.ingress, &format!("spec.traffic[{index}].nginx.ingress"), subdomain, found);
+        named(nginx.annotation_prefix(), &format!("spec.traffic[{index}].nginx.annotationPrefix"), subdomain, found);
     }
 }
 

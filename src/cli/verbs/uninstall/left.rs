@@ -8,17 +8,21 @@ use kube::{
 use crate::api::ROLLOUT_LABEL;
 
 /// Kinds that we make, and what to do about one that stays.
-const KINDS: [(&str, &str, &str, &str); 3] = [
+const KINDS: [(&str, &str, &str, &str); 4] = [
     ("apps", "v1", "ReplicaSet", "its pods keep running; create a Deployment for them, then delete it"),
     ("", "v1", "Service", "clients or routes may use it; delete it when unused"),
     ("networking.istio.io", "v1", "DestinationRule", "delete it with the canary Service"),
+    ("networking.k8s.io", "v1", "Ingress", "it sends requests to the canary Service; delete it"),
 ];
 
 /// One line per object that is left, or that there is none.
 pub(super) async fn report(client: &Client, namespace: Option<&str>) -> String {
     let mut lines = String::new();
     for (group, version, kind, todo) in KINDS {
-        let plural = format!("{}s", kind.to_lowercase());
+        let plural = match kind {
+            "Ingress" => "ingresses".to_owned(),
+            _ => format!("{}s", kind.to_lowercase()),
+        };
         let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
         let resource =
             ApiResource { group: group.into(), version: version.into(), api_version, kind: kind.into(), plural };
