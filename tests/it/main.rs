@@ -42,6 +42,7 @@ mod pod_templates;
 mod reach;
 mod record;
 mod router;
+mod router_weights;
 mod scenarios;
 mod semantics;
 mod soak;

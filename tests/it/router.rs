@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::fuzz::bodies::routes::context;
 
-fn router(entry: Value) -> Box<dyn Router> {
+pub fn router(entry: Value) -> Box<dyn Router> {
     let entry: TrafficRouter = serde_json::from_value(entry).unwrap();
     routers(&RolloutSpec { traffic: vec![entry], ..RolloutSpec::default() }).pop().unwrap()
 }
@@ -422,11 +422,11 @@ fn foreign_value() -> impl Strategy<Value = Value> {
 }
 
 /// Fields that no router knows.
-fn foreign_fields() -> impl Strategy<Value = Vec<(String, Value)>> {
+pub fn foreign_fields() -> impl Strategy<Value = Vec<(String, Value)>> {
     prop::collection::vec(("x-[a-z]{1,6}", foreign_value()), 0..3)
 }
 
-fn with_fields(mut object: Value, fields: Vec<(String, Value)>) -> Value {
+pub fn with_fields(mut object: Value, fields: Vec<(String, Value)>) -> Value {
     object.as_object_mut().unwrap().extend(fields);
     object
 }

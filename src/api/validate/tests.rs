@@ -140,6 +140,31 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             "error spec.traffic[0].istio.virtualServices: set at least one",
         ),
         (vec![("/traffic/0", json!({}))], "error spec.traffic[0]: set one router"),
+        (vec![("/traffic/0/nginx", json!({"ingress": "web"}))], "error spec.traffic[0]: set one router"),
+        (
+            vec![("/traffic/0", json!({"traefik": {"services": []}}))],
+            "error spec.traffic[0].traefik.services: set at least one TraefikService",
+        ),
+        (
+            vec![("/traffic/0", json!({"traefik": {"services": [{"name": "web", "namespace": "A"}]}}))],
+            "error spec.traffic[0].traefik.services[0].namespace: ",
+        ),
+        (
+            vec![("/traffic/0", json!({"smi": {"trafficSplits": []}}))],
+            "error spec.traffic[0].smi.trafficSplits: set at least one TrafficSplit",
+        ),
+        (
+            vec![("/traffic/0", json!({"smi": {"trafficSplits": [{"name": "a_b"}]}}))],
+            "error spec.traffic[0].smi.trafficSplits[0].name: ",
+        ),
+        (
+            vec![("/services", Value::Null), ("/traffic/0", json!({"nginx": {"ingress": "web"}}))],
+            "error spec.traffic[0].nginx: services.root is required to split traffic by Service",
+        ),
+        (
+            vec![("/traffic/0", json!({"nginx": {"ingress": "web", "annotationPrefix": "a/b"}}))],
+            "error spec.traffic[0].nginx.annotationPrefix: ",
+        ),
         (
             vec![("/traffic/0/istio/destinationRule", json!({"name": "d", "stableSubset": "a", "canarySubset": "a"}))],
             "stableSubset and canarySubset must differ",

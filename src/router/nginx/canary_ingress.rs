@@ -25,7 +25,6 @@ const CLASS: &str = "kubernetes.io/ingress.class";
 const COPIED: [&str; 3] = ["load-balance", "upstream-hash-by", "affinity-canary-behavior"];
 
 /// The canary Ingress of one `nginx` entry.
-#[derive(Clone, Copy)]
 pub(super) struct CanaryIngress<'a> {
     pub(super) ctx: &'a RouteContext,
     pub(super) config: &'a NginxTraffic,

@@ -61,12 +61,25 @@ fn unchanged_but_for_ours(before: &Objects, writes: &[PlannedWrite]) {
         let text = |path: &str| next.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let old = before.get(text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
         let old = old.unwrap_or_else(|| panic!("what does not exist is replaced: {next}"));
-        if text("/kind") == "VirtualService" {
-            assert_eq!(bare(old).to_string(), bare(next).to_string());
-        } else {
-            assert_eq!(text("/metadata/name"), "checkout-canary-glidepath", "{next}");
+        match text("/kind") {
+            "VirtualService" => assert_eq!(bare(old).to_string(), bare(next).to_string()),
+            "TraefikService" => unchanged_but_for_weights(old, next, "/spec/weighted/services"),
+            "TrafficSplit" => unchanged_but_for_weights(old, next, "/spec/backends"),
+            "Ingress" => assert_eq!(text("/metadata/name"), "checkout-checkout-canary", "{next}"),
+            _ => assert_eq!(text("/metadata/name"), "checkout-canary-glidepath", "{next}"),
         }
     }
+}
+
+/// The objects are the same but for the weights of their lists.
+fn unchanged_but_for_weights(old: &Value, next: &Value, list: &str) {
+    let bare = |object: &Value| {
+        let mut bare = object.clone();
+        let entries = bare.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        entries.filter_map(Value::as_object_mut).for_each(|entry| drop(entry.shift_remove("weight")));
+        bare.to_string()
+    };
+    assert_eq!(bare(old), bare(next));
 }
 
 /// A VirtualService without what may be ours.
@@ -99,7 +112,7 @@ pub fn context() -> RouteContext {
 }
 
 /// Entries of `spec.traffic`.
-fn entries() -> [Value; 4] {
+fn entries() -> [Value; 8] {
     [
         json!({"istio": {"virtualServices": [{"name": "checkout", "routes": ["b", "a"]}]}}),
         json!({"istio": {"virtualServices": [{"name": "single"}]}}),
@@ -108,6 +121,10 @@ fn entries() -> [Value; 4] {
             "virtualServices": [{"name": "subsets"}],
             "destinationRule": {"name": "checkout", "stableSubset": "stable", "canarySubset": "canary"},
         }}),
+        json!({"traefik": {"services": [{"name": "checkout"}]}}),
+        json!({"traefik": {"services": [{"name": "ingress", "namespace": "gateway"}, {"name": "checkout"}]}}),
+        json!({"smi": {"trafficSplits": [{"name": "checkout"}]}}),
+        json!({"nginx": {"ingress": "checkout"}}),
     ]
 }
 
@@ -127,12 +144,12 @@ fn objects(choices: &mut Choices<'_>) -> Objects {
     changed.collect()
 }
 
-fn cluster() -> [Value; 6] {
+fn cluster() -> Vec<Value> {
     let to = |host: &str, weight: u32| json!({"destination": {"host": host, "port": {"number": 80}}, "weight": weight});
     let subset = |name: &str| json!({"destination": {"host": "checkout", "subset": name}});
     let full = |arm: &str| format!("checkout-{arm}.shop.svc.cluster.local");
     let cookie = json!({"response": {"add": {"set-cookie": "variant=glidepath.old.candidate; Path=/"}}});
-    [
+    let mut all = vec![
         virtual_service(
             "shop",
             "checkout",
@@ -177,6 +194,46 @@ fn cluster() -> [Value; 6] {
             "metadata": {"name": "stable-policy", "namespace": "shop"},
             "spec": {"host": "checkout-stable", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}, "exportTo": ["."]},
         }),
+    ];
+    all.extend(weights_and_ingresses());
+    all
+}
+
+/// The objects of the routers that have no routes of their own.
+fn weights_and_ingresses() -> [Value; 5] {
+    let traefik = |namespace: &str, name: &str| {
+        let to =
+            |service: &str, weight: u32| json!({"name": service, "namespace": "shop", "port": 80, "weight": weight});
+        json!({
+            "apiVersion": "traefik.io/v1alpha1", "kind": "TraefikService",
+            "metadata": {"name": name, "namespace": namespace, "annotations": {"glidepath.dev/allow-namespaces": "shop"}},
+            "spec": {"weighted": {"services": [to("checkout-stable", 3), to("legacy", 1), to("checkout-canary", 1)]}},
+        })
+    };
+    let ingress = |name: &str, service: &str, label: &str, annotations: Value| {
+        let paths = json!([{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}}]);
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+            "metadata": {"name": name, "namespace": "shop", "labels": {"glidepath.dev/rollout": label}, "annotations": annotations},
+            "spec": {"ingressClassName": "nginx", "rules": [{"host": "shop.example", "http": {"paths": paths}}]},
+        })
+    };
+    let canary = json!({
+        "nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/canary-weight": "5",
+        "nginx.ingress.kubernetes.io/canary-weight-total": "100", "glidepath.dev/header-routes": "testers",
+        "nginx.ingress.kubernetes.io/canary-by-header": "x-tester",
+    });
+    [
+        traefik("shop", "checkout"),
+        traefik("gateway", "ingress"),
+        json!({
+            "apiVersion": "split.smi-spec.io/v1alpha2", "kind": "TrafficSplit",
+            "metadata": {"name": "checkout", "namespace": "shop"},
+            "spec": {"service": "checkout", "backends": [
+                {"service": "checkout-stable", "weight": "950m"}, {"service": "checkout-canary", "weight": 1}]},
+        }),
+        ingress("checkout", "checkout-stable", "", json!({})),
+        ingress("checkout-checkout-canary", "checkout-canary", "checkout", canary),
     ]
 }
 
