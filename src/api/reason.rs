@@ -347,6 +347,16 @@ words! {
         CookieTaken,
         /// The route has a mirror of its own.
         MirrorTaken,
+        /// A route may not refer to the Services of another namespace.
+        BackendNotGranted,
+        /// A route would get more rules or matches than its API server accepts.
+        TooManyRules,
+        /// A kind of route, or its implementation, cannot do what the strategy asks for.
+        RouteUnsupported,
+        /// The API server drops the share of a mirror.
+        MirrorShareDropped,
+        /// The implementation of a route does not accept it.
+        RouteNotAccepted,
         /// A DestinationRule of the needed name is not ours.
         DestinationRuleNotOurs,
         /// The router cannot do what the steps ask for.

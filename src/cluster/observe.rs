@@ -343,7 +343,9 @@ fn read_routes(snapshot: &Snapshot, objects: &Objects) -> (Option<RouteSeen>, Op
     match router::read_all(&snapshot.routers, &snapshot.context, objects, &known_routes(snapshot)) {
         Ok(seen) => {
             let other_manager = snapshot.traffic.other_manager.clone();
-            (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), None)
+            let routers = snapshot.routers.iter();
+            let not_accepted = routers.filter_map(|router| router.not_accepted(&snapshot.context, objects)).next();
+            (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), not_accepted)
         }
         Err(error) => {
             let back = RouteIntent::default();

@@ -10,11 +10,19 @@ use serde_json::Value;
 use super::{
     context::{CrossNamespace, RouteContext},
     error::RouteError,
-    objects::{ObjectRef, Objects, REFERENCE_GRANT},
+    kind::{RbacRule, WatchedKind},
+    objects::{GRANT_GROUP, ObjectRef, Objects, REFERENCE_GRANT},
 };
 
 /// The annotation on a route object: the namespaces whose Rollouts may write it, separated by commas; `*` means all.
 pub const ALLOW_NAMESPACES: &str = "glidepath.dev/allow-namespaces";
+
+/// The kind of grants, for routers that write objects of other namespaces.
+pub(super) const GRANTS: WatchedKind =
+    WatchedKind { group: GRANT_GROUP, versions: &["v1", "v1beta1"], kind: REFERENCE_GRANT, plural: "referencegrants" };
+/// What reading them takes.
+pub(super) const RBAC: RbacRule =
+    RbacRule { group: GRANT_GROUP, resources: &["referencegrants"], verbs: &["list", "watch"] };
 
 /// The object, where this Rollout may write it.
 pub fn written<'o>(ctx: &RouteContext, reference: &ObjectRef, current: &'o Objects) -> Result<&'o Value, RouteError> {
@@ -40,7 +48,9 @@ fn allows(ctx: &RouteContext, reference: &ObjectRef, object: &Value, current: &O
     if reference.namespace == ctx.namespace {
         return true;
     }
-    let granted = || current.of_kind(REFERENCE_GRANT, &reference.namespace).any(|grant| grants(ctx, reference, grant));
+    let rollout = Referrer { group: "glidepath.dev", kind: "Rollout", namespace: &ctx.namespace };
+    let group = reference.api_version.split('/').next().unwrap_or_default();
+    let granted = || granted(current, &reference.namespace, rollout, (group, &reference.kind, &reference.name));
     ctx.scope.cross_namespace == CrossNamespace::Consent && (annotated(ctx, object) || granted())
 }
 
@@ -49,18 +59,33 @@ fn annotated(ctx: &RouteContext, object: &Value) -> bool {
     list.split(',').map(str::trim).any(|allowed| allowed == ctx.namespace || allowed == "*")
 }
 
-/// A grant names who may refer (group, kind, namespace) and to what (group, kind, perhaps a name).
-fn grants(ctx: &RouteContext, reference: &ObjectRef, grant: &Value) -> bool {
-    let entries = |field: &str| grant["spec"][field].as_array().map_or(&[][..], Vec::as_slice);
-    let group = reference.api_version.split('/').next().unwrap_or_default();
-    let from = entries("from").iter().any(|from| {
-        from["group"] == "glidepath.dev" && from["kind"] == "Rollout" && from["namespace"] == ctx.namespace.as_str()
-    });
-    let to = entries("to").iter().any(|to| {
-        let name = to["name"].as_str().is_none_or(|name| name == reference.name);
-        to["group"] == group && to["kind"] == reference.kind.as_str() && name
-    });
-    from && to
+/// Who refers to an object of another namespace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Referrer<'a> {
+    pub(super) group: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) namespace: &'a str,
+}
+
+/// Whether a ReferenceGrant of the object's namespace allows it: it names who may refer (group, kind, namespace) and to what
+/// (group, kind, perhaps a name).
+pub(super) fn granted(
+    current: &Objects,
+    namespace: &str,
+    referrer: Referrer<'_>,
+    (group, kind, name): (&str, &str, &str),
+) -> bool {
+    let is_from = |from: &Value| {
+        from["group"] == referrer.group && from["kind"] == referrer.kind && from["namespace"] == referrer.namespace
+    };
+    let is_to = |to: &Value| {
+        let named = to["name"].as_str().is_none_or(|named| named == name);
+        to["group"] == group && to["kind"] == kind && named
+    };
+    current.of_kind(REFERENCE_GRANT, namespace).any(|grant| {
+        let entries = |field: &str| grant["spec"][field].as_array().map_or(&[][..], Vec::as_slice);
+        entries("from").iter().any(is_from) && entries("to").iter().any(is_to)
+    })
 }
 
 #[cfg(test)]

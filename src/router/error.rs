@@ -1,5 +1,6 @@
 //! Why a route cannot be read or planned, with what its owner can do.
 
+use super::gateway::error::GatewayError;
 use crate::{
     api::{Percent, reason::Reason},
     engine::Target,
@@ -172,7 +173,9 @@ pub enum RouteError {
         header: String,
     },
     /// A destination's answers set a cookie of the user's already.
-    #[error("{place} sets `set-cookie` in a destination's headers.response; a sticky cookie cannot be added there")]
+    #[error(
+        "{place} sets `set-cookie` in the response headers of a destination; a sticky cookie cannot be added there"
+    )]
     CookieTaken {
         /// The route.
         place: String,
@@ -183,6 +186,9 @@ pub enum RouteError {
         /// The route.
         place: String,
     },
+    /// What concerns the Gateway API alone.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// An object has the name of ours and is not ours.
     #[error(
         "DestinationRule {namespace}/{name} exists and was not created by this Rollout; rename or delete it, or set its host to {host}"
@@ -272,6 +278,7 @@ impl RouteError {
                 hint.clear();
                 *lines = without_port(lines);
             }
+            RouteError::Gateway(error) => *error = error.clone().without_content(),
             _ => {}
         }
         self
@@ -281,6 +288,7 @@ impl RouteError {
     pub fn reason(&self) -> Reason {
         match self {
             RouteError::Missing { kind, .. } => missing(kind),
+            RouteError::Gateway(error) => error.reason(),
             RouteError::NoConsent { .. } => Reason::RouteNotAllowed,
             RouteError::CrossNamespaceDenied { .. } => Reason::CrossNamespaceDenied,
             RouteError::SharedRoute { .. } => Reason::SharedRoute,

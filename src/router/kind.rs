@@ -27,6 +27,11 @@ pub trait Router: Send + Sync + std::fmt::Debug {
     /// Rollout's steps: one that exists under its name must be equal, else it has drifted.
     fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError>;
 
+    /// Why the mesh does not use the objects as they are, where it says so (rule S52). It says nothing about their weights.
+    fn not_accepted(&self, _ctx: &RouteContext, _current: &Objects) -> Option<RouteError> {
+        None
+    }
+
     /// Every write that brings the objects to `intent`, and what blocks others. For an abort, which writes what it can.
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan;
 

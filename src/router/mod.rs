@@ -12,6 +12,7 @@
 mod consent;
 mod context;
 mod error;
+pub mod gateway;
 pub mod istio;
 mod kind;
 mod needs;
@@ -27,6 +28,7 @@ pub mod weights;
 pub use consent::ALLOW_NAMESPACES;
 pub use context::{CrossNamespace, RouteContext, RouteScope};
 pub use error::RouteError;
+pub use gateway::error::GatewayError;
 pub use kind::{Capabilities, RbacRule, Router, RouterKind, WatchedKind};
 pub use needs::unmet;
 pub use objects::{FIELD_MANAGER, ListRef, ObjectRef, Objects, Plan, PlannedWrite};

@@ -14,6 +14,17 @@ pub const GRANT_GROUP: &str = "gateway.networking.k8s.io";
 /// The field manager of our writes.
 pub const FIELD_MANAGER: &str = "glidepath";
 
+/// The field manager other than ours that last wrote this field of an object's spec. A list of routes or rules has one owner:
+/// it is atomic to the API server.
+pub(super) fn other_manager(object: &Value, field: &str) -> Option<String> {
+    let entries = object["metadata"]["managedFields"].as_array()?;
+    let others = entries.iter().filter(|entry| {
+        entry["manager"].as_str() != Some(FIELD_MANAGER) && entry["fieldsV1"]["f:spec"].get(field).is_some()
+    });
+    let latest = others.max_by(|a, b| a["time"].as_str().cmp(&b["time"].as_str()))?;
+    latest["manager"].as_str().map(str::to_owned)
+}
+
 /// One object by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {

@@ -29,17 +29,50 @@ const WHOLES: [u128; 2] = [100, 10_000];
 /// 10,000 can express every share, the smallest whole that can is used, since Istio's weights are relative.
 pub fn split(weights: &[u64], pair: Pair, canary: Percent) -> Result<Vec<u64>, Unexpressible> {
     let exact = exact_shares(weights, pair, canary)?;
-    let whole: u128 = exact.iter().sum();
-    let total: u128 = weights.iter().map(|w| u128::from(*w)).sum();
-    let says_so = weights.iter().zip(&exact).all(|(now, share)| u128::from(*now) * whole == share * total);
-    if total > 0 && says_so {
+    if says(weights, &exact) {
         return Ok(weights.to_vec());
     }
+    let whole: u128 = exact.iter().sum();
     let written = WHOLES.into_iter().find(|w| w.is_multiple_of(whole)).unwrap_or(whole);
     if written > i32::MAX as u128 {
         return Err(Unexpressible::TooLarge);
     }
     exact.iter().map(|share| u64::try_from(share * (written / whole)).map_err(|_| Unexpressible::TooLarge)).collect()
+}
+
+/// Like [`split`], in the smallest whole numbers, none above `largest`. Where ours alone can say it, the others keep not only
+/// their shares but their numbers.
+pub fn smallest(weights: &[u64], pair: Pair, canary: Percent, largest: u64) -> Result<Vec<u64>, Unexpressible> {
+    let exact = exact_shares(weights, pair, canary)?;
+    if says(weights, &exact) {
+        return Ok(weights.to_vec());
+    }
+    let of = |index: usize| weights.get(index).copied().map_or(0, u128::from);
+    let ours = of(pair.stable) + of(pair.canary);
+    let others = weights.iter().map(|weight| u128::from(*weight)).sum::<u128>() > ours;
+    let parts = ours * u128::from(canary.basis_points());
+    let written = if others && parts.is_multiple_of(10_000) {
+        let canary = parts / 10_000;
+        let keep = |(index, weight): (usize, &u64)| match index {
+            i if i == pair.canary => canary,
+            i if i == pair.stable => ours - canary,
+            _ => u128::from(*weight),
+        };
+        weights.iter().enumerate().map(keep).collect()
+    } else {
+        exact
+    };
+    let fits = |weight: u128| u64::try_from(weight).ok().filter(|weight| *weight <= largest);
+    written.into_iter().map(|weight| fits(weight).ok_or(Unexpressible::TooLarge)).collect()
+}
+
+/// The canary's share in all routes, if they agree; else the lowest and the highest. A route that weighs neither destination
+/// sends the canary nothing.
+pub fn agreed(shares: &[Option<Percent>]) -> (Option<Percent>, Option<(Percent, Percent)>) {
+    let weight = shares.first().copied().flatten().filter(|first| shares.iter().all(|share| *share == Some(*first)));
+    let all = || shares.iter().map(|share| share.unwrap_or(Percent::ZERO));
+    let spread = all().min().zip(all().max()).filter(|_| weight.is_none());
+    (weight, spread)
 }
 
 /// The canary's part of our two weights, rounded down to a basis point. `None` when neither has any.
@@ -63,6 +96,13 @@ pub fn on_grain(weight: Percent, grain: Percent) -> Result<Percent, RouteError> 
         return Err(RouteError::WeightTooFine { weight, grain });
     }
     Ok(rounded)
+}
+
+/// Whether weights say these shares, in whatever whole.
+fn says(weights: &[u64], exact: &[u128]) -> bool {
+    let whole: u128 = exact.iter().sum();
+    let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
+    total > 0 && weights.iter().zip(exact).all(|(now, share)| u128::from(*now) * whole == share * total)
 }
 
 /// The smallest whole numbers that express the wanted shares.
@@ -126,6 +166,27 @@ mod tests {
                 "{now:?} to {points} basis points"
             );
         }
+    }
+
+    #[test]
+    fn the_smallest_weights_change_no_other_where_ours_suffice() {
+        for (now, points, wanted) in [
+            (vec![1, 1], 0, vec![1, 0]),
+            (vec![1, 0], 500, vec![19, 1]),
+            (vec![19, 1], 5000, vec![1, 1]),
+            (vec![1, 1], 10_000, vec![0, 1]),
+            (vec![95, 5], 500, vec![95, 5]),
+            (vec![0, 0], 1000, vec![9, 1]),
+            // A fifth belongs to another backend.
+            (vec![80, 0, 20], 2500, vec![60, 20, 20]),
+            (vec![4, 0, 1], 500, vec![19, 1, 5]),
+        ] {
+            let written = smallest(&now, FIRST_TWO, Percent::from_basis_points(points), 1_000_000);
+            assert_eq!(written, Ok(wanted), "{now:?} to {points} basis points");
+        }
+        let five = Percent::whole(5);
+        assert_eq!(smallest(&[0, 0, 1], FIRST_TWO, five, 1_000_000), Err(Unexpressible::NothingLeft));
+        assert_eq!(smallest(&[999_983, 0, 999_979], FIRST_TWO, five, 1_000_000), Err(Unexpressible::TooLarge));
     }
 
     #[test]

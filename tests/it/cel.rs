@@ -54,6 +54,19 @@ fn w5_services_named_after_a_long_root_are_refused() {
     assert_eq!(refused("Rollout", &rollout("web", &json!({"services": {"root": "r".repeat(57)}}))), "");
 }
 
+/// An entry of spec.traffic names one router, whichever it is.
+#[test]
+fn an_entry_of_traffic_has_exactly_one_router() {
+    let of = |entry: Value| refused("Rollout", &rollout("web", &json!({"traffic": [entry]})));
+    let (istio, gateway) = (json!({"virtualServices": [{"name": "web"}]}), json!({"routes": [{"name": "web"}]}));
+    assert_eq!(of(json!({"istio": istio})), "");
+    assert_eq!(of(json!({"gateway": gateway})), "");
+    for entry in [json!({}), json!({"istio": istio, "gateway": gateway})] {
+        assert!(of(entry.clone()).contains("set one router"), "{entry}");
+    }
+    assert!(of(json!({"gateway": {"routes": []}})).contains("set at least one route"));
+}
+
 // W11.
 #[test]
 fn w11_names_of_our_own_routes_are_refused() {

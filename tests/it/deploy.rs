@@ -35,7 +35,7 @@ fn no_role_has_wildcards_or_secrets() {
 
 /// What the adapters send, resource by resource; a verb more would be a gift to whoever steals the token. The faulty API server
 /// and the end-to-end tests run the controller with exactly these rules, so one too few fails there.
-const SENT: [(&str, &str); 22] = [
+const SENT: [(&str, &str); 26] = [
     ("rollouts", "get list patch watch"),
     ("rollouts/status", "patch"),
     ("analysistemplates", "get"),
@@ -58,6 +58,10 @@ const SENT: [(&str, &str); 22] = [
     ("traefikservices", "list update watch"),
     ("trafficsplits", "list update watch"),
     ("ingresses", "create delete list update watch"),
+    ("httproutes", "list update watch"),
+    ("grpcroutes", "list update watch"),
+    ("tcproutes", "list update watch"),
+    ("tlsroutes", "list update watch"),
 ];
 
 #[test]

@@ -3,6 +3,8 @@
 //! A golden case is a folder with `current.yaml` (objects), `intent.yaml` and `desired.yaml` (the objects afterwards,
 //! or the refusal). `GLIDEPATH_BLESS=1` rewrites `desired.yaml`; read the difference before it is committed.
 
+mod gateway;
+
 use std::{fs, path::Path};
 
 use glidepath::{
@@ -120,6 +122,19 @@ fn golden_difference(case: &Path) -> Option<String> {
     }
     let wanted = documents(&file);
     (wanted != actual).then(|| format!("{name}:\n{}", serde_yaml::to_string(&actual).unwrap()))
+}
+
+/// What is there after a plan: a second one finds nothing to do, it is read back as it was meant, and one write was enough.
+fn settles(router: &dyn Router, before: &Objects, intent: &RouteIntent) -> Objects {
+    let writes = router.plan(&context(), before, intent).unwrap();
+    assert!(writes.len() <= 1);
+    let after = before.after(&writes);
+    assert_eq!(router.plan(&context(), &after, intent), Ok(vec![]));
+    let seen = router.read(&context(), &after, intent).unwrap();
+    let mirror = intent.mirror.as_ref().map(|mirror| mirror.percent);
+    assert_eq!((seen.weight, seen.mirror, seen.drifted), (Some(intent.canary), mirror, false));
+    assert_eq!(seen.sticky, intent.sticky.is_some());
+    after
 }
 
 fn documents(file: &Path) -> Vec<Value> {
@@ -510,14 +525,8 @@ proptest! {
         let canary = Percent::from_basis_points(points);
         let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout", "routes": ["b", "a"] }] } }));
         let before: Objects = [object.clone()].into_iter().collect();
-        let writes = istio.plan(&context(), &before, &weight(canary)).unwrap();
-        prop_assert!(writes.len() <= 1);
-        let after = before.after(&writes);
+        let after = settles(istio.as_ref(), &before, &weight(canary));
         let next = after.get("VirtualService", "shop", "checkout").unwrap();
-
-        prop_assert_eq!(istio.plan(&context(), &after, &weight(canary)), Ok(vec![]));
-        let seen = istio.read(&context(), &after, &RouteIntent::default()).unwrap();
-        prop_assert_eq!((seen.weight, seen.drifted), (Some(canary), false));
         // Byte for byte, the order of fields included.
         prop_assert_eq!(without_weights(&object).to_string(), without_weights(next).to_string());
 
@@ -540,13 +549,11 @@ proptest! {
         let cookie = Sticky { cookie: "variant".to_owned(), ttl: None };
         let sticky = Some(Stickiness { cookie, test: "k3v9-1".to_owned() });
         let intent = RouteIntent { sticky, ..weight(canary) };
-        let during = before.after(&istio.plan(&context(), &before, &intent).unwrap());
-        let seen = istio.read(&context(), &during, &intent).unwrap();
-        prop_assert_eq!((seen.weight, seen.sticky, seen.drifted), (Some(canary), true, false));
+        let during = settles(istio.as_ref(), &before, &intent);
         // Another test's cookies are drift, and so are cookies without a test.
         prop_assert!(istio.read(&context(), &during, &RouteIntent::default()).unwrap().drifted);
-        let plain = before.after(&istio.plan(&context(), &before, &weight(canary)).unwrap());
-        let after = during.after(&istio.plan(&context(), &during, &weight(canary)).unwrap());
+        let plain = settles(istio.as_ref(), &before, &weight(canary));
+        let after = settles(istio.as_ref(), &during, &weight(canary));
         prop_assert_eq!(after.get("VirtualService", "shop", "checkout"), plain.get("VirtualService", "shop", "checkout"));
         prop_assert!(!istio.read(&context(), &after, &intent).unwrap().sticky);
     }

@@ -1,5 +1,6 @@
 //! Traffic routing: one entry of `spec.traffic` per router, one file per router.
 
+mod gateway;
 mod istio;
 mod nginx;
 mod smi;
@@ -8,6 +9,7 @@ mod traefik;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+pub use gateway::{GatewayRoute, GatewayTraffic, RouteKind};
 pub use istio::{DestinationRuleRef, IstioTraffic, VirtualServiceRef};
 pub use nginx::NginxTraffic;
 pub use smi::{SmiTraffic, TrafficSplitRef};
@@ -16,11 +18,14 @@ pub use traefik::{TraefikServiceRef, TraefikTraffic};
 /// One router. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("[has(self.istio), has(self.traefik), has(self.smi), has(self.nginx)].exists_one(set, set)", "set one router, for example istio"))]
+#[x_kube(validation = ("[has(self.istio), has(self.gateway), has(self.traefik), has(self.smi), has(self.nginx)].exists_one(set, set)", "set one router, for example istio"))]
 pub struct TrafficRouter {
     /// Istio: weights of VirtualService routes, by Service host or by DestinationRule subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub istio: Option<IstioTraffic>,
+    /// Gateway API: weights of HTTPRoute, GRPCRoute, TCPRoute and TLSRoute rules, of a gateway or of a mesh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<GatewayTraffic>,
     /// Traefik: weights of a weighted TraefikService.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traefik: Option<TraefikTraffic>,
@@ -37,6 +42,7 @@ impl TrafficRouter {
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
         let keys = [
             ("istio", self.istio.is_some()),
+            ("gateway", self.gateway.is_some()),
             ("traefik", self.traefik.is_some()),
             ("smi", self.smi.is_some()),
             ("nginx", self.nginx.is_some()),

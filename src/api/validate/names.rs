@@ -91,20 +91,27 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
 }
 
 fn routers(spec: &RolloutSpec, found: &mut Vec<Finding>) {
-    for (index, istio) in
-        spec.traffic.iter().enumerate().filter_map(|(index, router)| Some((index, router.istio.as_ref()?)))
-    {
-        let path = format!("spec.traffic[{index}].istio");
-        for (number, reference) in istio.virtual_services.iter().enumerate() {
-            let path = format!("{path}.virtualServices[{number}]");
-            named(&reference.name, &format!("{path}.name"), subdomain, found);
-            if let Some(namespace) = &reference.namespace {
-                named(namespace, &format!("{path}.namespace"), label, found);
-            }
+    for (index, entry) in spec.traffic.iter().enumerate() {
+        let path = format!("spec.traffic[{index}]");
+        for (number, reference) in entry.istio.iter().flat_map(|istio| &istio.virtual_services).enumerate() {
+            let path = format!("{path}.istio.virtualServices[{number}]");
+            route(&reference.name, reference.namespace.as_deref(), &path, found);
         }
-        if let Some(rule) = &istio.destination_rule {
-            named(&rule.name, &format!("{path}.destinationRule.name"), subdomain, found);
+        for (number, reference) in entry.gateway.iter().flat_map(|gateway| &gateway.routes).enumerate() {
+            let path = format!("{path}.gateway.routes[{number}]");
+            route(&reference.name, reference.namespace.as_deref(), &path, found);
         }
+        if let Some(rule) = entry.istio.as_ref().and_then(|istio| istio.destination_rule.as_ref()) {
+            named(&rule.name, &format!("{path}.istio.destinationRule.name"), subdomain, found);
+        }
+    }
+}
+
+/// A route object of the user's.
+fn route(name: &str, namespace: Option<&str>, path: &str, found: &mut Vec<Finding>) {
+    named(name, &format!("{path}.name"), subdomain, found);
+    if let Some(namespace) = namespace {
+        named(namespace, &format!("{path}.namespace"), label, found);
     }
 }
 

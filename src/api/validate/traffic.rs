@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use crate::api::{
     rollout::RolloutSpec,
-    traffic::{IstioTraffic, SmiTraffic, TraefikTraffic, TrafficRouter},
+    traffic::{GatewayTraffic, IstioTraffic, SmiTraffic, TraefikTraffic, TrafficRouter},
 };
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -20,6 +20,9 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
 fn router(spec: &RolloutSpec, entry: &TrafficRouter, path: &str, found: &mut Vec<Finding>) {
     if let Some(config) = &entry.istio {
         istio(spec, config, &format!("{path}.istio"), found);
+    }
+    if let Some(config) = &entry.gateway {
+        gateway(spec, config, &format!("{path}.gateway"), found);
     }
     if let Some(config) = &entry.traefik {
         traefik(spec, config, &format!("{path}.traefik"), found);
@@ -46,6 +49,13 @@ fn istio(spec: &RolloutSpec, config: &IstioTraffic, path: &str, found: &mut Vec<
             by_service(spec, path, "; set the Service that clients use, or split by subset with destinationRule", found)
         }
     }
+}
+
+fn gateway(spec: &RolloutSpec, config: &GatewayTraffic, path: &str, found: &mut Vec<Finding>) {
+    if config.routes.is_empty() {
+        found.push(Finding::error(format!("{path}.routes"), "set at least one route"));
+    }
+    by_service(spec, path, "; set the Service that clients use", found);
 }
 
 fn traefik(spec: &RolloutSpec, config: &TraefikTraffic, path: &str, found: &mut Vec<Finding>) {

@@ -10,10 +10,11 @@ mod virtual_service;
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use super::{
+    consent,
     context::RouteContext,
     error::RouteError,
     kind::{Capabilities, RbacRule, Router, RouterKind, WatchedKind},
-    objects::{GRANT_GROUP, ListRef, ObjectRef, Objects, Plan, PlannedWrite, REFERENCE_GRANT},
+    objects::{self, ListRef, ObjectRef, Objects, Plan, PlannedWrite},
     weights,
 };
 use crate::{
@@ -46,17 +47,12 @@ pub const KIND: RouterKind = RouterKind {
             resources: &["destinationrules"],
             verbs: &["list", "watch", "create", "update", "delete"],
         },
-        RbacRule { group: GRANT_GROUP, resources: &["referencegrants"], verbs: &["list", "watch"] },
+        consent::RBAC,
     ],
     watches: &[
         WatchedKind { group: GROUP, versions: VERSIONS, kind: VIRTUAL_SERVICE, plural: "virtualservices" },
         WatchedKind { group: GROUP, versions: VERSIONS, kind: DESTINATION_RULE, plural: "destinationrules" },
-        WatchedKind {
-            group: GRANT_GROUP,
-            versions: &["v1", "v1beta1"],
-            kind: REFERENCE_GRANT,
-            plural: "referencegrants",
-        },
+        consent::GRANTS,
     ],
     build: |entry| entry.istio.clone().map(|config| Box::new(Istio { config }) as Box<dyn Router>),
 };
@@ -142,14 +138,10 @@ impl Router for Istio {
             mirror = mirror.or(found.mirror);
             sticky |= found.sticky;
             if !editor.is_foreign() {
-                other_manager = other_manager.or_else(|| virtual_service::other_manager(object));
+                other_manager = other_manager.or_else(|| objects::other_manager(object, "f:http"));
             }
         }
-        let weight = match shares.first() {
-            Some(first) if shares.iter().all(|share| share == first) => *first,
-            _ => None,
-        };
-        let disagreement = (weight.is_none()).then(|| spread(&shares)).flatten();
+        let (weight, disagreement) = weights::agreed(&shares);
         headers.sort();
         headers.dedup();
         let drifted = match weight {
@@ -259,12 +251,6 @@ impl Istio {
         }
         plan
     }
-}
-
-/// The lowest and the highest of the canary's shares; a route that weighs neither destination sends it nothing.
-fn spread(shares: &[Option<Percent>]) -> Option<(Percent, Percent)> {
-    let shares = || shares.iter().map(|share| share.unwrap_or(Percent::ZERO));
-    shares().min().zip(shares().max())
 }
 
 fn subset_name(reference: &DestinationRuleRef, target: Target) -> &str {

@@ -14,7 +14,7 @@ use crate::{
         consent,
         context::RouteContext,
         error::RouteError,
-        objects::{FIELD_MANAGER, Objects},
+        objects::Objects,
         weights::{self, Pair, Unexpressible},
     },
 };
@@ -218,16 +218,6 @@ impl RouteEditor<'_> {
             None => format!("http route {} {of}", index + 1),
         }
     }
-}
-
-/// The other field manager that last wrote the http routes. The list is atomic to the API server: it has one owner.
-pub(super) fn other_manager(object: &Value) -> Option<String> {
-    let entries = object["metadata"]["managedFields"].as_array()?;
-    let others = entries.iter().filter(|entry| {
-        entry["manager"].as_str() != Some(FIELD_MANAGER) && entry["fieldsV1"]["f:spec"].get("f:http").is_some()
-    });
-    let latest = others.max_by(|a, b| a["time"].as_str().cmp(&b["time"].as_str()))?;
-    latest["manager"].as_str().map(str::to_owned)
 }
 
 fn http_routes(object: &Value) -> &[Value] {

@@ -75,11 +75,15 @@ impl SimCluster {
         })
     }
 
-    pub(super) fn missing_route(&self) -> Option<String> {
-        let spec = &self.rollout.as_ref()?.spec;
-        let mut named = spec.traffic.iter().filter_map(|t| t.istio.as_ref()).flat_map(|i| i.virtual_services.iter());
-        let gone = |name: &String| self.missing.contains(&("VirtualService".to_owned(), name.clone()));
-        named.find(|service| gone(&service.name)).map(|service| service.name.clone())
+    /// The kind and name of a route object that is missing.
+    pub(super) fn missing_route(&self) -> Option<(&'static str, &str)> {
+        let traffic = &self.rollout.as_ref()?.spec.traffic;
+        let services =
+            traffic.iter().filter_map(|entry| entry.istio.as_ref()).flat_map(|istio| &istio.virtual_services);
+        let routes = traffic.iter().filter_map(|entry| entry.gateway.as_ref()).flat_map(|gateway| &gateway.routes);
+        let named = services.map(|service| ("VirtualService", service.name.as_str()));
+        let mut named = named.chain(routes.map(|route| (route.kind.as_str(), route.name.as_str())));
+        named.find(|(kind, name)| self.missing.contains(&((*kind).to_owned(), (*name).to_owned())))
     }
 
     pub(super) fn problems(&self) -> Vec<Problem> {
@@ -100,9 +104,11 @@ impl SimCluster {
             let message = format!("Missing Service/{root}: referenced by services.root; create it or fix the name");
             found.push(problem(Reason::MissingService, message, false));
         }
-        if let Some(name) = self.missing_route() {
-            let message = format!("Missing VirtualService/{name}: create it, or remove it from spec.traffic");
-            found.push(problem(Reason::MissingVirtualService, message, false));
+        if let Some((kind, name)) = self.missing_route() {
+            let message = format!("Missing {kind}/{name}: create it, or remove it from spec.traffic");
+            let is_istio = kind == "VirtualService";
+            let reason = if is_istio { Reason::MissingVirtualService } else { Reason::MissingRoute };
+            found.push(problem(reason, message, false));
         }
         found
     }

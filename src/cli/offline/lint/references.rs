@@ -3,6 +3,7 @@
 //! Files rarely hold everything that is in a cluster, so an object that is missing is only pointed at when the files have one
 //! whose name is nearly the same. What is there must fit.
 
+mod named_routes;
 mod objects;
 mod routes;
 mod scalers;

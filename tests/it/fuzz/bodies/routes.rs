@@ -7,7 +7,7 @@ use glidepath::{
         strategy::{HeaderRoute, MirrorRoute, Sticky},
     },
     engine::{RouteIntent, Stickiness, Target},
-    router::{Objects, PlannedWrite, RouteContext, RouteScope, Router, routers},
+    router::{Objects, PlannedWrite, ROUTERS, RouteContext, RouteScope, Router, routers},
 };
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub fn run(bytes: &[u8]) {
     let mut choices = Choices::of(bytes);
     let Some(router) = router(choices.pick(&entries())) else { return };
     let before = objects(&mut choices);
-    let intent = intent(&mut choices);
+    let intent = on_grain(router.as_ref(), intent(&mut choices));
     let ctx = context();
     let _ = router.read(&ctx, &before, &intent);
     let returned = before.after(&router.hand_back(&ctx, &before));
@@ -32,6 +32,14 @@ pub fn run(bytes: &[u8]) {
         settled(router.as_ref(), &before.after(&some.writes), &intent);
     }
     target(router.as_ref(), &before, &mut choices);
+}
+
+/// A weight that the router can express: a finer one is rounded toward stable, and read back as such.
+fn on_grain(router: &dyn Router, intent: RouteIntent) -> RouteIntent {
+    let kind = ROUTERS.iter().find(|kind| kind.key == router.key());
+    let grain = kind.map_or(1, |kind| kind.capabilities.grain.basis_points());
+    let canary = Percent::from_basis_points(intent.canary.basis_points() / grain * grain);
+    RouteIntent { canary, ..intent }
 }
 
 fn settled(router: &dyn Router, after: &Objects, intent: &RouteIntent) {
@@ -66,6 +74,7 @@ fn unchanged_but_for_ours(before: &Objects, writes: &[PlannedWrite]) {
             "TraefikService" => unchanged_but_for_weights(old, next, "/spec/weighted/services"),
             "TrafficSplit" => unchanged_but_for_weights(old, next, "/spec/backends"),
             "Ingress" => assert_eq!(text("/metadata/name"), "checkout-checkout-canary", "{next}"),
+            "HTTPRoute" | "GRPCRoute" | "TCPRoute" => unchanged_rules(old, next),
             _ => assert_eq!(text("/metadata/name"), "checkout-canary-glidepath", "{next}"),
         }
     }
@@ -99,6 +108,52 @@ fn bare(object: &Value) -> Value {
     bare
 }
 
+/// A written route has all that it had, but for weights, filters of ours and the record; its rules in their order, with ours
+/// between them.
+fn unchanged_rules(old: &Value, next: &Value) {
+    let rules = |object: &Value| -> Vec<String> {
+        let rules = object["spec"]["rules"].as_array().into_iter().flatten();
+        rules.map(|rule| bare_rule(rule).to_string()).collect()
+    };
+    let (before, after) = (rules(old), rules(next));
+    let mut left = after.iter();
+    assert!(before.iter().all(|rule| left.any(|one| one == rule)), "{before:#?}\n{after:#?}");
+    assert_eq!(without_rules(old).to_string(), without_rules(next).to_string());
+}
+
+fn bare_rule(rule: &Value) -> Value {
+    let mut bare = rule.clone();
+    let Some(fields) = bare.as_object_mut() else { return bare };
+    fields.shift_remove("filters");
+    let backends = fields.get_mut("backendRefs").and_then(Value::as_array_mut).into_iter().flatten();
+    for backend in backends.filter_map(Value::as_object_mut) {
+        backend.shift_remove("weight");
+        backend.shift_remove("filters");
+    }
+    bare
+}
+
+fn without_rules(object: &Value) -> Value {
+    let mut bare = object.clone();
+    if let Some(spec) = bare["spec"].as_object_mut() {
+        spec.shift_remove("rules");
+    }
+    let metadata = bare["metadata"].as_object_mut();
+    let Some(metadata) = metadata else { return bare };
+    let kept = match metadata.get_mut("annotations") {
+        Some(Value::Object(annotations)) => {
+            annotations.shift_remove("glidepath.dev/rules");
+            !annotations.is_empty()
+        }
+        // No API server stores another shape.
+        _ => false,
+    };
+    if !kept {
+        metadata.shift_remove("annotations");
+    }
+    bare
+}
+
 /// A Rollout `checkout` in namespace `shop`; the tests of routers use it too.
 pub fn context() -> RouteContext {
     RouteContext {
@@ -112,7 +167,7 @@ pub fn context() -> RouteContext {
 }
 
 /// Entries of `spec.traffic`.
-fn entries() -> [Value; 8] {
+fn entries() -> [Value; 11] {
     [
         json!({"istio": {"virtualServices": [{"name": "checkout", "routes": ["b", "a"]}]}}),
         json!({"istio": {"virtualServices": [{"name": "single"}]}}),
@@ -125,6 +180,9 @@ fn entries() -> [Value; 8] {
         json!({"traefik": {"services": [{"name": "ingress", "namespace": "gateway"}, {"name": "checkout"}]}}),
         json!({"smi": {"trafficSplits": [{"name": "checkout"}]}}),
         json!({"nginx": {"ingress": "checkout"}}),
+        json!({"gateway": {"routes": [{"name": "checkout"}]}}),
+        json!({"gateway": {"routes": [{"name": "ingress", "namespace": "gateway"}, {"kind": "GRPCRoute", "name": "checkout"}]}}),
+        json!({"gateway": {"routes": [{"kind": "TCPRoute", "name": "checkout"}]}}),
     ]
 }
 
@@ -196,6 +254,7 @@ fn cluster() -> Vec<Value> {
         }),
     ];
     all.extend(weights_and_ingresses());
+    all.extend(gateway_routes());
     all
 }
 
@@ -235,6 +294,70 @@ fn weights_and_ingresses() -> [Value; 5] {
         ingress("checkout", "checkout-stable", "", json!({})),
         ingress("checkout-checkout-canary", "checkout-canary", "checkout", canary),
     ]
+}
+
+/// Routes of the Gateway API, and a grant.
+fn gateway_routes() -> [Value; 5] {
+    [
+        http_route(),
+        route(
+            "HTTPRoute",
+            "gateway",
+            "ingress",
+            json!([{"backendRefs": [
+                {"name": "checkout-stable", "namespace": "shop", "port": 80}, {"name": "checkout-canary", "namespace": "shop", "port": 80},
+            ]}]),
+        ),
+        route(
+            "GRPCRoute",
+            "shop",
+            "checkout",
+            json!([{"matches": [{"method": {"service": "shop.Checkout"}}], "backendRefs": [
+                {"name": "checkout-stable", "port": 80, "weight": 9}, {"name": "legacy", "weight": 3}, {"name": "checkout-canary", "port": 80, "weight": 1},
+            ]}]),
+        ),
+        route(
+            "TCPRoute",
+            "shop",
+            "checkout",
+            json!([{"backendRefs": [{"name": "checkout-stable", "port": 80}, {"name": "checkout-canary", "port": 80, "weight": 0}]}]),
+        ),
+        json!({
+            "apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": "ReferenceGrant",
+            "metadata": {"name": "gateway", "namespace": "shop"},
+            "spec": {"from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "gateway"}],
+                     "to": [{"group": "", "kind": "Service"}]},
+        }),
+    ]
+}
+
+fn http_route() -> Value {
+    let mirror =
+        |name: &str| json!({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": name, "port": 80}}});
+    let cookie = json!([{"type": "ResponseHeaderModifier", "responseHeaderModifier": {
+        "add": [{"name": "set-cookie", "value": "variant=glidepath.old.candidate; Path=/"}], "remove": ["x"]}}]);
+    route(
+        "HTTPRoute",
+        "shop",
+        "checkout",
+        json!([
+            {"matches": [{"path": {"type": "PathPrefix", "value": "/static"}}], "filters": [mirror("shadow")],
+             "backendRefs": [{"name": "static", "port": 80}]},
+            {"matches": [{"path": {"type": "PathPrefix", "value": "/"}, "headers": [{"name": "a", "value": "b"}]}],
+             "filters": [mirror("shadow"), mirror("checkout-canary")], "timeouts": {"request": "5s"},
+             "backendRefs": [{"name": "checkout-stable", "port": 80, "weight": 95},
+                             {"name": "checkout-canary", "port": 80, "weight": 5, "filters": cookie}]},
+        ]),
+    )
+}
+
+fn route(kind: &str, namespace: &str, name: &str, rules: Value) -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": kind,
+        "metadata": {"name": name, "namespace": namespace, "resourceVersion": "41",
+                     "annotations": {"glidepath.dev/allow-namespaces": "shop"}},
+        "spec": {"parentRefs": [{"name": "edge"}], "rules": rules},
+    })
 }
 
 fn virtual_service(namespace: &str, name: &str, http: Value) -> Value {

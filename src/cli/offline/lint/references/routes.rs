@@ -2,76 +2,66 @@
 
 use serde_json::Value;
 
-use super::objects::{Found, Objects, Rollout};
+use super::{
+    named_routes::{Named, named},
+    objects::{Found, Objects, Rollout},
+};
 use crate::{
-    api::{
-        self,
-        strategy::HeaderRoute,
-        traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
-        validate::Finding,
-    },
+    api::{self, strategy::HeaderRoute, validate::Finding},
     cluster::targets::route_context,
-    engine::RouteIntent,
+    engine::{RouteIntent, Stickiness},
     ports::RolloutKey,
-    router::{self, RouteError, RouteScope},
+    router::{self, GatewayError, RouteError, RouteScope},
 };
 
-const ISTIO: &str = "networking.istio.io";
 /// Where kubectl puts what names no namespace.
 const DEFAULT: &str = "default";
 
-/// Each VirtualService and the DestinationRule, as far as they are in the files.
+/// Each route object, and what else the entry names, as far as they are in the files.
 pub(super) fn check(rollout: &Rollout<'_>, files: &Objects<'_>, found: &mut Found) {
-    let routers = rollout.spec.traffic.iter().enumerate();
-    for (index, istio) in routers.filter_map(|(index, entry)| Some((index, entry.istio.as_ref()?))) {
-        let path = format!("spec.traffic[{index}].istio");
-        for (number, reference) in istio.virtual_services.iter().enumerate() {
-            let path = format!("{path}.virtualServices[{number}]");
-            found.extend(route(rollout, files, (istio, reference), &path).map(|one| (rollout.index, one)));
-        }
-        if let Some(words) = istio.destination_rule.as_ref().and_then(|rule| files.near("DestinationRule", &rule.name))
-        {
-            found.push((rollout.index, Finding::warning(format!("{path}.destinationRule.name"), words)));
+    for (index, entry) in rollout.spec.traffic.iter().enumerate() {
+        let path = format!("spec.traffic[{index}]");
+        found.extend(
+            named(entry, &path)
+                .iter()
+                .filter_map(|route| judged(rollout, files, route))
+                .map(|one| (rollout.index, one)),
+        );
+        let rule = entry.istio.as_ref().and_then(|istio| istio.destination_rule.as_ref());
+        if let Some(words) = rule.and_then(|rule| files.near("DestinationRule", &rule.name)) {
+            found.push((rollout.index, Finding::warning(format!("{path}.istio.destinationRule.name"), words)));
         }
     }
 }
 
-/// What the router says of one VirtualService.
-fn route(
-    rollout: &Rollout<'_>,
-    files: &Objects<'_>,
-    (istio, reference): (&IstioTraffic, &VirtualServiceRef),
-    path: &str,
-) -> Option<Finding> {
+/// What the router says of one route object.
+fn judged(rollout: &Rollout<'_>, files: &Objects<'_>, route: &Named<'_>) -> Option<Finding> {
     let own = files.namespace(rollout.index);
-    let namespace = reference.namespace.as_deref().or(own);
-    let Some(index) = files.find(rollout.index, ISTIO, "VirtualService", &reference.name, namespace) else {
-        return files
-            .near("VirtualService", &reference.name)
-            .map(|words| Finding::warning(format!("{path}.name"), words));
+    let namespace = route.namespace.or(own);
+    let Some(index) = files.find(rollout.index, route.group, route.kind, route.name, namespace) else {
+        let words = files.near(route.kind, route.name)?;
+        return Some(Finding::warning(format!("{}.name", route.path), words));
     };
     let object = &files.document(index).value;
     // A patch of an overlay has no routes.
-    if !object["spec"]["http"].is_array() {
+    if !object["spec"][route.list].is_array() {
         return None;
     }
-    let rule = istio
-        .destination_rule
-        .as_ref()
-        .map(|rule| files.find(rollout.index, ISTIO, "DestinationRule", &rule.name, own));
-    let rule = match rule {
+    let rule = match route.rule {
         None => None,
         // Only the rule knows the host.
-        Some(None) => return None,
-        Some(Some(index)) => Some(&files.document(index).value).filter(|rule| rule["spec"]["subsets"].is_array()),
+        Some(name) => {
+            let rule = files.find(rollout.index, route.group, "DestinationRule", name, own)?;
+            Some(&files.document(rule).value).filter(|rule| rule["spec"]["subsets"].is_array())
+        }
     };
     let namespace = own.unwrap_or(DEFAULT);
-    let place = reference.namespace.as_deref().unwrap_or(namespace);
+    let place = route.namespace.unwrap_or(namespace);
     let objects: router::Objects =
         [placed(object, place)].into_iter().chain(rule.map(|rule| placed(rule, namespace))).collect();
-    let error = refusal(rollout, (istio, reference), namespace, &objects)?;
-    let (field, message) = said(&error, reference, object)?;
-    Some(Finding::error(format!("{path}{field}"), message))
+    let error = refusal(rollout, route, namespace, &objects)?;
+    let (field, message) = said(&error, route, object)?;
+    Some(Finding::error(format!("{}{field}", route.path), message))
 }
 
 /// The object in the namespace that it will be in.
@@ -81,63 +71,82 @@ fn placed(object: &Value, namespace: &str) -> Value {
     object
 }
 
-/// Why the router cannot write this VirtualService.
-fn refusal(
-    rollout: &Rollout<'_>,
-    (istio, reference): (&IstioTraffic, &VirtualServiceRef),
-    namespace: &str,
-    objects: &router::Objects,
-) -> Option<RouteError> {
-    let alone = IstioTraffic { virtual_services: vec![reference.clone()], ..istio.clone() };
-    let spec = api::RolloutSpec {
-        traffic: vec![TrafficRouter { istio: Some(alone), ..TrafficRouter::default() }],
-        ..rollout.spec.clone()
-    };
-    let headers: Vec<HeaderRoute> = spec
-        .strategy
-        .steps()
-        .iter()
-        .filter_map(|step| step.set_header_route.clone())
-        .filter(|route| !route.matches.is_empty())
-        .collect();
+/// Why the router cannot write this object.
+fn refusal(rollout: &Rollout<'_>, route: &Named<'_>, namespace: &str, objects: &router::Objects) -> Option<RouteError> {
+    let spec = api::RolloutSpec { traffic: vec![route.alone.clone()], ..rollout.spec.clone() };
     let key = RolloutKey { namespace: namespace.to_owned(), name: rollout.name.to_owned() };
     let context = route_context(&key, &api::Rollout::new(rollout.name, spec.clone()), &RouteScope::default());
-    let intent = RouteIntent { headers, ..RouteIntent::default() };
-    router::routers(&spec).first()?.plan(&context, objects, &intent).err()
+    router::routers(&spec).first()?.plan(&context, objects, &everything(&spec)).err()
+}
+
+/// All that the strategy may ask for beside a weight.
+fn everything(spec: &api::RolloutSpec) -> RouteIntent {
+    let steps = spec.strategy.steps();
+    let mut headers: Vec<HeaderRoute> = Vec::new();
+    for route in steps.iter().filter_map(|step| step.set_header_route.as_ref()) {
+        if !route.matches.is_empty() && headers.iter().all(|known| known.name != route.name) {
+            headers.push(route.clone());
+        }
+    }
+    let mut mirrors = steps.iter().rev().filter_map(|step| step.set_mirror_route.as_ref());
+    let mirror = mirrors.find(|mirror| !mirror.percent.is_zero()).cloned();
+    let sticky = spec.strategy.ab_test.as_ref().and_then(|test| test.sticky.clone());
+    let sticky = sticky.map(|cookie| Stickiness { cookie, test: "lint".to_owned() });
+    RouteIntent { headers, mirror, sticky, ..RouteIntent::default() }
 }
 
 /// The field below the reference that the error concerns, and the error on one line. Consent is given in the cluster.
-fn said(error: &RouteError, reference: &VirtualServiceRef, object: &Value) -> Option<(String, String)> {
+fn said(error: &RouteError, route: &Named<'_>, object: &Value) -> Option<(String, String)> {
     match error {
-        RouteError::NoConsent { .. } | RouteError::Missing { .. } | RouteError::NotOurs { .. } => None,
-        RouteError::RouteNotFound { route, .. } => {
-            let index = reference.routes.iter().position(|name| name == route)?;
-            Some((format!(".routes[{index}]"), error.to_string()))
+        RouteError::NoConsent { .. }
+        | RouteError::Missing { .. }
+        | RouteError::NotOurs { .. }
+        | RouteError::Gateway(GatewayError::BackendNotGranted { .. }) => None,
+        RouteError::RouteNotFound { route: name, .. }
+        | RouteError::Gateway(GatewayError::RuleNotFound { rule: name, .. }) => {
+            let index = route.names.iter().position(|known| known == name)?;
+            Some((format!(".{}[{index}]", route.names_field), error.to_string()))
         }
         RouteError::StableDestinationMissing { place, wanted, hint, .. }
         | RouteError::CanaryDestinationMissing { place, wanted, hint, .. } => {
-            let message = format!("{place} has no destination {wanted}{hint}; its destinations are {}", hosts(object));
+            let there = shown(&hosts(object));
+            Some((String::new(), format!("{place} has no destination {wanted}{hint}; its destinations are {there}")))
+        }
+        RouteError::Gateway(GatewayError::BackendMissing { place, service, .. }) => {
+            let there = shown(&backends(object));
+            let message =
+                format!("{place} has no backendRef to Service {service}; the route's backendRefs are {there}");
             Some((String::new(), message))
         }
         _ => Some((String::new(), error.to_string())),
     }
 }
 
-/// The destinations of all routes, as they are written.
-fn hosts(object: &Value) -> String {
-    let routes = object["spec"]["http"].as_array().into_iter().flatten();
-    let entries = routes.flat_map(|route| route["route"].as_array().into_iter().flatten());
-    let mut names: Vec<String> = Vec::new();
-    for name in entries.filter_map(|entry| shown(&entry["destination"])) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+/// The destinations of all routes of a VirtualService, as they are written.
+fn hosts(object: &Value) -> Vec<String> {
+    let routes = list(&object["spec"]["http"]);
+    routes.flat_map(|route| list(&route["route"])).filter_map(|entry| destination(&entry["destination"])).collect()
 }
 
-fn shown(destination: &Value) -> Option<String> {
+fn destination(destination: &Value) -> Option<String> {
     let host = destination["host"].as_str()?;
     let subset = destination["subset"].as_str().map(|subset| format!(" subset `{subset}`"));
     Some(format!("`{host}`{}", subset.unwrap_or_default()))
+}
+
+/// The backends of all rules of a route, by name.
+fn backends(object: &Value) -> Vec<String> {
+    let entries = list(&object["spec"]["rules"]).flat_map(|rule| list(&rule["backendRefs"]));
+    entries.filter_map(|entry| Some(format!("`{}`", entry["name"].as_str()?))).collect()
+}
+
+/// Each name once.
+fn shown(all: &[String]) -> String {
+    let first = all.iter().enumerate().filter(|(index, name)| !all[..*index].contains(name));
+    let names: Vec<&str> = first.map(|(_, name)| name.as_str()).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }

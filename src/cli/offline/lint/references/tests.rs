@@ -143,6 +143,70 @@ fn subsets_are_looked_up_in_the_destination_rule() {
     assert_eq!(said(&text), Vec::<String>::new(), "the rule is elsewhere");
 }
 
+/// The same for a route of the Gateway API.
+#[test]
+fn routes_of_the_gateway_api_are_judged_by_their_router() {
+    let route = "
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: shop}
+spec:
+  rules:
+    - backendRefs:
+        - {name: web-stable, port: 80, weight: 1}
+        - {name: web-canary, port: 80, weight: 0}
+";
+    let gateway = ROLLOUT.replacen(
+        "{istio: {virtualServices: [{name: web, routes: [primary]}]}}",
+        "{gateway: {routes: [{name: web}]}}",
+        1,
+    );
+    let whole = format!("{gateway}{route}");
+    assert_eq!(said(&whole), Vec::<String>::new());
+    let at = "Rollout error spec.traffic[0].gateway.routes[0]";
+    for (right, wrong, wanted) in [
+        (
+            "routes: [{name: web}]",
+            "routes: [{name: wob}]",
+            "Rollout warning spec.traffic[0].gateway.routes[0].name: no HTTPRoute \"wob\" in these files; did you mean web?".to_owned(),
+        ),
+        (
+            "routes: [{name: web}]",
+            "routes: [{name: web, ruleNames: [api]}]",
+            format!("{at}.ruleNames[0]: HTTPRoute shop/web has no rule named `api`; it has 1 without a name"),
+        ),
+        (
+            "{name: web-canary, port: 80, weight: 0}",
+            "{name: web-canry, port: 80, weight: 0}",
+            format!("{at}: rule 1 of HTTPRoute shop/web has no backendRef to Service `web-canary`; the route's backendRefs are `web-stable`, `web-canry`"),
+        ),
+        (
+            "[{setWeight: 5}]",
+            "[{setHeaderRoute: {name: a, match: [{header: {name: a, exact: b}}]}}, {setWeight: 5}]",
+            String::new(),
+        ),
+    ] {
+        let text = whole.replacen(right, wrong, 1);
+        assert_ne!(text, whole, "{right}");
+        let wanted: Vec<String> = Some(wanted).filter(|wanted| !wanted.is_empty()).into_iter().collect();
+        assert_eq!(said(&text), wanted, "{wrong}");
+    }
+    let tcp = whole.replace("kind: HTTPRoute", "kind: TCPRoute").replacen(
+        "{name: web}]}}]",
+        "{kind: TCPRoute, name: web}]}}]",
+        1,
+    );
+    assert_eq!(said(&tcp), Vec::<String>::new());
+    let mirror = "[{setCanaryScale: {replicas: 1}}, {setMirrorRoute: {percent: 10}}]";
+    let found = said(&tcp.replacen("[{setWeight: 5}]", mirror, 1));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with(&format!("{at}: TCPRoute shop/web cannot have a mirror: it splits connections")),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn overlays_and_other_namespaces_are_left_alone() {
     let two = ROLLOUT.replacen("routes: [primary]", "routes: [primry]", 1);

@@ -1,0 +1,83 @@
+//! What the implementation says of a route: the conditions Accepted and ResolvedRefs of each parent (rule S52).
+
+use serde_json::Value;
+
+use super::error::GatewayError;
+
+/// The types of condition that must not be False.
+const MUST_HOLD: [&str; 2] = ["Accepted", "ResolvedRefs"];
+
+/// The first condition that is False at the generation of the object. Some implementations never set observedGeneration:
+/// what they say counts without it. A condition that is absent says nothing.
+pub(super) fn refusal(object: &Value, route: &str) -> Option<GatewayError> {
+    let generation = &object["metadata"]["generation"];
+    let is_current = |condition: &Value| match condition.get("observedGeneration") {
+        None | Some(Value::Null) => true,
+        Some(observed) => observed == generation,
+    };
+    let refuses = |condition: &&Value| {
+        let kind = condition["type"].as_str().unwrap_or_default();
+        MUST_HOLD.contains(&kind) && condition["status"] == "False" && is_current(condition)
+    };
+    let mut parents = object["status"]["parents"].as_array().into_iter().flatten();
+    parents.find_map(|parent| {
+        let condition = parent["conditions"].as_array()?.iter().find(refuses)?;
+        Some(not_accepted(route, parent, condition))
+    })
+}
+
+/// Whether Linkerd is among the implementations: it turns a backend with a filter that it does not know into failures.
+pub(super) fn is_linkerd(object: &Value) -> bool {
+    let mut parents = object["status"]["parents"].as_array().into_iter().flatten();
+    parents.any(|parent| parent["controllerName"] == "linkerd.io/policy-controller")
+}
+
+/// Messages of others are cut: they have no bound.
+const LONGEST: usize = 200;
+
+fn not_accepted(route: &str, parent: &Value, condition: &Value) -> GatewayError {
+    let text = |value: &Value| value.as_str().unwrap_or_default().chars().take(LONGEST).collect::<String>();
+    let name = text(&parent["parentRef"]["name"]);
+    let kind = parent["parentRef"]["kind"].as_str().unwrap_or("Gateway");
+    let message = Some(text(&condition["message"])).filter(|message| !message.is_empty());
+    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+    GatewayError::NotAccepted {
+        route: route.to_owned(),
+        by: format!(" by {} for {kind} {name}", text(&parent["controllerName"])),
+        condition: text(&condition["type"]),
+        why: format!(" ({}){message}", text(&condition["reason"])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(status: Value) -> Option<String> {
+        let object = json!({"metadata": {"generation": 7}, "status": status});
+        refusal(&object, "HTTPRoute shop/web").map(|error| error.to_string())
+    }
+
+    #[test]
+    fn s52_a_condition_that_is_false_at_our_generation_refuses() {
+        let parent = |condition: Value| {
+            json!({"parents": [{"parentRef": {"name": "edge"}, "controllerName": "example.com/gateway",
+                "conditions": [{"type": "Programmed", "status": "False"}, condition]}]})
+        };
+        let refs = |status: &str, observed: Value| {
+            parent(json!({"type": "ResolvedRefs", "status": status, "reason": "InvalidKind", "message": "no such kind",
+                "observedGeneration": observed}))
+        };
+        let wanted = "HTTPRoute shop/web is not accepted by example.com/gateway for Gateway edge: ResolvedRefs is False \
+                      (InvalidKind): no such kind";
+        assert_eq!(said(refs("False", json!(7))).as_deref(), Some(wanted));
+        assert_eq!(said(refs("False", json!(null))).as_deref(), Some(wanted), "Linkerd sets no observedGeneration");
+        for status in [refs("False", json!(6)), refs("True", json!(7)), refs("Unknown", json!(7)), json!(null)] {
+            assert_eq!(said(status.clone()), None, "{status}");
+        }
+        let bare = said(parent(json!({"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners"})));
+        assert!(bare.unwrap().ends_with("Accepted is False (NotAllowedByListeners)"));
+    }
+}

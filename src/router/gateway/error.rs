@@ -1,0 +1,136 @@
+//! Why a route of the Gateway API cannot be read or planned.
+
+use crate::{api::reason::Reason, engine::Target};
+
+/// Why a route of the Gateway API cannot be read or planned. `place` names rule and route.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// The route has no rule of this name.
+    #[error("{route} has no rule named `{rule}`; it has {exist}")]
+    RuleNotFound {
+        /// Kind, namespace and name.
+        route: String,
+        /// The name that was looked for.
+        rule: String,
+        /// What it has, for display.
+        exist: String,
+    },
+    /// No rule names one of our Services.
+    #[error(
+        "{route} has no rule with a backendRef to Service {stable} or {canary}; add both to the `backendRefs` of the rules to split"
+    )]
+    NoRule {
+        /// Kind, namespace and name.
+        route: String,
+        /// The stable Service.
+        stable: String,
+        /// The canary Service.
+        canary: String,
+    },
+    /// A rule has one of our Services and not the other, or neither.
+    #[error("{place} has no backendRef to Service {service}; add to its `backendRefs`:\n{lines}")]
+    BackendMissing {
+        /// The rule.
+        place: String,
+        /// Which of the two is missing.
+        target: Target,
+        /// Its name.
+        service: String,
+        /// YAML to add.
+        lines: String,
+    },
+    /// The route is in another namespace than our Services, and may not refer to them.
+    #[error(
+        "{route} may not refer to Service {services} of namespace {ours}; create a ReferenceGrant in {ours} from {from} to these Services"
+    )]
+    BackendNotGranted {
+        /// Kind, namespace and name.
+        route: String,
+        /// Its kind and namespace, for display.
+        from: String,
+        /// The Services without a grant.
+        services: String,
+        /// The Rollout's namespace.
+        ours: String,
+    },
+    /// More than the API server accepts.
+    #[error("{place} would get {what}; the Gateway API allows {most}: move rules or matches to another route")]
+    TooMany {
+        /// The rule.
+        place: String,
+        /// How many of what.
+        what: String,
+        /// The limit.
+        most: usize,
+    },
+    /// A TCPRoute or TLSRoute distinguishes no requests; a gRPC client keeps no cookies.
+    #[error("{route} cannot have a {what}: {why}; remove it from the strategy, or the route from spec.traffic")]
+    Unsupported {
+        /// Kind, namespace and name.
+        route: String,
+        /// What was asked for.
+        what: &'static str,
+        /// Why it cannot.
+        why: &'static str,
+    },
+    /// The installed version of the Gateway API dropped the share of a mirror, so that every request would be mirrored.
+    #[error(
+        "{route}: the installed Gateway API drops `percent` of a RequestMirror filter and would mirror all requests; upgrade its CRDs to v1.3 or later, or mirror 100 %"
+    )]
+    MirrorShareDropped {
+        /// Kind, namespace and name.
+        route: String,
+    },
+    /// The implementation does not accept the route as it is.
+    #[error("{route} is not accepted{by}: {condition} is False{why}")]
+    NotAccepted {
+        /// Kind, namespace and name.
+        route: String,
+        /// The parent and its controller, for display.
+        by: String,
+        /// The type of the condition.
+        condition: String,
+        /// Its reason and message, for display.
+        why: String,
+    },
+}
+
+/// The placeholder for content of an object that must not be revealed.
+const WITHHELD: &str = "others (not shown, because it belongs to another namespace)";
+
+impl GatewayError {
+    /// The same error without anything that was read from the object.
+    pub fn without_content(mut self) -> Self {
+        match &mut self {
+            GatewayError::RuleNotFound { exist, .. } => WITHHELD.clone_into(exist),
+            GatewayError::BackendMissing { lines, .. } => {
+                let kept = lines.lines().filter(|line| !line.trim_start().starts_with("port:"));
+                *lines = kept.collect::<Vec<_>>().join("\n");
+            }
+            GatewayError::TooMany { what, .. } => "more rules or matches than allowed".clone_into(what),
+            GatewayError::NotAccepted { by, why, .. } => {
+                by.clear();
+                " (reason not shown)".clone_into(why);
+            }
+            GatewayError::NoRule { .. }
+            | GatewayError::BackendNotGranted { .. }
+            | GatewayError::Unsupported { .. }
+            | GatewayError::MirrorShareDropped { .. } => {}
+        }
+        self
+    }
+
+    /// A CamelCase reason for conditions and events.
+    pub fn reason(&self) -> Reason {
+        match self {
+            GatewayError::RuleNotFound { .. } | GatewayError::NoRule { .. } => Reason::RouteNotFound,
+            GatewayError::BackendMissing { target: Target::Stable, .. } => Reason::StableDestinationMissing,
+            GatewayError::BackendMissing { target: Target::Canary, .. } => Reason::CanaryDestinationMissing,
+            GatewayError::BackendNotGranted { .. } => Reason::BackendNotGranted,
+            GatewayError::TooMany { .. } => Reason::TooManyRules,
+            GatewayError::Unsupported { .. } => Reason::RouteUnsupported,
+            GatewayError::MirrorShareDropped { .. } => Reason::MirrorShareDropped,
+            GatewayError::NotAccepted { .. } => Reason::RouteNotAccepted,
+        }
+    }
+}

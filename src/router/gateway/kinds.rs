@@ -1,0 +1,34 @@
+//! Gateway API's route kinds, as the API server is asked for them.
+
+use crate::{
+    api::traffic::RouteKind,
+    router::{
+        kind::WatchedKind,
+        objects::{GRANT_GROUP, ObjectRef},
+    },
+};
+
+pub(super) const GROUP: &str = GRANT_GROUP;
+
+/// The newest version is planned for; the older ones that a cluster may serve instead have the same fields.
+pub(super) const fn watched(kind: RouteKind) -> WatchedKind {
+    let (versions, kind, plural): (&[&str], _, _) = match kind {
+        RouteKind::Http => (&["v1", "v1beta1"], "HTTPRoute", "httproutes"),
+        RouteKind::Grpc => (&["v1", "v1alpha2"], "GRPCRoute", "grpcroutes"),
+        RouteKind::Tcp => (&["v1", "v1alpha2"], "TCPRoute", "tcproutes"),
+        RouteKind::Tls => (&["v1", "v1alpha3", "v1alpha2"], "TLSRoute", "tlsroutes"),
+    };
+    WatchedKind { group: GROUP, versions, kind, plural }
+}
+
+pub(super) fn route_ref(kind: RouteKind, namespace: &str, name: &str) -> ObjectRef {
+    let watched = watched(kind);
+    ObjectRef {
+        api_version: format!("{GROUP}/v1"),
+        kind: watched.kind.to_owned(),
+        plural: watched.plural.to_owned(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        required: true,
+    }
+}

@@ -1,0 +1,224 @@
+//! Gateway API: weights of the rules of HTTPRoutes, GRPCRoutes, TCPRoutes and TLSRoutes, of a gateway or of a mesh.
+
+mod backends;
+mod conditions;
+pub mod error;
+mod kinds;
+mod matches;
+mod mirror;
+mod own_rules;
+mod record;
+mod route;
+mod sticky;
+
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
+use super::{
+    consent,
+    context::RouteContext,
+    error::RouteError,
+    kind::{Capabilities, RbacRule, Router, RouterKind},
+    objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite, other_manager},
+    weights,
+};
+use crate::{
+    api::{
+        Percent,
+        analysis::Pack,
+        strategy::MirrorRoute,
+        traffic::{GatewayRoute, GatewayTraffic, RouteKind},
+    },
+    engine::{RouteIntent, RouteSeen},
+};
+use error::GatewayError;
+use kinds::{GROUP, route_ref, watched};
+use route::RouteEditor;
+
+const GRAIN: Percent = Percent::whole(1);
+
+/// The Gateway API in the registry.
+pub const KIND: RouterKind = RouterKind {
+    key: "gateway",
+    summary: "Gateway API: weights of HTTPRoute, GRPCRoute, TCPRoute and TLSRoute rules, with a Gateway or a Service as parent",
+    docs: DOCS,
+    example: EXAMPLE,
+    capabilities: Capabilities { grain: GRAIN, header: true, cookie: true, mirror: true, sticky: true },
+    pack: Pack::Envoy,
+    rbac: &[
+        RbacRule {
+            group: GROUP,
+            resources: &["httproutes", "grpcroutes", "tcproutes", "tlsroutes"],
+            verbs: &["list", "watch", "update"],
+        },
+        consent::RBAC,
+    ],
+    watches: &[
+        watched(RouteKind::Http),
+        watched(RouteKind::Grpc),
+        watched(RouteKind::Tcp),
+        watched(RouteKind::Tls),
+        consent::GRANTS,
+    ],
+    build: |entry| entry.gateway.clone().map(|config| Box::new(Gateway { config }) as Box<dyn Router>),
+};
+
+const DOCS: &str = "\
+Each rule to split needs two backendRefs: the stable and the canary Service. Without `ruleNames` these are all rules of \
+the route that name either; a rule that names only one of them is refused, with the lines to add. Only the weights of \
+these two are written, as the smallest whole numbers that say the split (5 % is 19 and 1); other backends keep their \
+share. The parent may be a Gateway, or a Service of a mesh (GAMMA, Linkerd).
+
+A header route, and a mirror or sticky cookie of some requests, is a rule of its own directly before the rule that it was \
+made from, with that rule's matches joined with its own and everything else copied. Glidepath recognizes its rules by \
+the annotation `glidepath.dev/rules`. A prefix or a cookie is a `RegularExpression` match, which an implementation may not \
+support. A mirror is a `RequestMirror` filter; a share below 100 % needs the Gateway API 1.3, and is refused once the API \
+server has dropped it. Users of an A/B test stay by a cookie that `ResponseHeaderModifier` filters of the two backendRefs \
+set. A TCPRoute or TLSRoute takes weights alone, a GRPCRoute no sticky cookie, a route of Linkerd no mirror, and a rule \
+with other backends weights alone.
+
+A route that an implementation reports as not accepted (`Accepted` or `ResolvedRefs` is False at its generation) holds the \
+release where it is.
+
+A route of another namespace is written only when its owner consents: by the annotation \
+`glidepath.dev/allow-namespaces: shop` on it (a list, or `*`), or by a ReferenceGrant there, from Rollouts of `shop` to \
+routes of its kind. It also needs a ReferenceGrant in `shop` to the two Services.";
+
+const EXAMPLE: &str = "\
+gateway:
+  routes:
+    - kind: HTTPRoute
+      name: checkout
+";
+
+/// One `gateway` entry of `spec.traffic`.
+#[derive(Clone, Debug)]
+struct Gateway {
+    config: GatewayTraffic,
+}
+
+impl Router for Gateway {
+    fn key(&self) -> &'static str {
+        KIND.key
+    }
+
+    fn objects(&self, ctx: &RouteContext) -> Vec<ObjectRef> {
+        self.routes(ctx).iter().map(|(namespace, route)| route_ref(route.kind, namespace, &route.name)).collect()
+    }
+
+    fn lists(&self, ctx: &RouteContext) -> Vec<ListRef> {
+        let routes = self.routes(ctx);
+        let foreign: BTreeSet<&String> = routes.iter().map(|(of, _)| of).filter(|of| **of != ctx.namespace).collect();
+        let ours = foreign.first().map(|_| &ctx.namespace);
+        foreign.iter().copied().chain(ours).map(|namespace| ListRef::grants(namespace)).collect()
+    }
+
+    fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError> {
+        let (mut shares, mut headers, mut mirror, mut sticky) = (Vec::new(), Vec::new(), None, false);
+        let (mut other, mut share_dropped) = (None, false);
+        for (namespace, route) in &self.routes(ctx) {
+            let editor = RouteEditor::of(ctx, namespace, route);
+            let object = editor.object(current)?;
+            shares.extend(editor.shares(object)?);
+            let found = editor.own().read(object);
+            headers.extend(found.headers);
+            mirror = mirror.or(found.mirror);
+            sticky |= found.sticky;
+            share_dropped |= editor.own().is_share_dropped(object);
+            if !editor.is_foreign() {
+                other = other.or_else(|| other_manager(object, "f:rules"));
+            }
+        }
+        let (weight, disagreement) = weights::agreed(&shares);
+        headers.sort();
+        headers.dedup();
+        let there = known.headers.iter().filter(|route| headers.contains(&route.name)).cloned().collect();
+        let copied = match mirror {
+            Some(percent) => Some(MirrorRoute { percent, ..known.mirror.clone().unwrap_or_default() }),
+            None => known.mirror.clone().filter(|_| share_dropped),
+        };
+        let kept = known.sticky.clone().filter(|_| sticky);
+        let intent = |canary| RouteIntent { canary, headers: there, mirror: copied, sticky: kept };
+        let drifted = match weight {
+            Some(canary) => self.differs(ctx, current, &intent(canary))?,
+            None => true,
+        };
+        Ok(RouteSeen {
+            weight,
+            disagreement,
+            headers,
+            mirror,
+            sticky,
+            drifted,
+            other_manager: other,
+            ..RouteSeen::default()
+        })
+    }
+
+    fn not_accepted(&self, ctx: &RouteContext, current: &Objects) -> Option<RouteError> {
+        self.routes(ctx).iter().find_map(|(namespace, route)| {
+            let editor = RouteEditor::of(ctx, namespace, route);
+            editor.not_accepted(editor.object(current).ok()?)
+        })
+    }
+
+    fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
+        match weights::on_grain(intent.canary, GRAIN) {
+            Ok(canary) => self.plan_routes(ctx, current, canary, intent),
+            Err(refusal) => Plan { refused: vec![refusal], ..Plan::default() },
+        }
+    }
+
+    fn hand_back(&self, ctx: &RouteContext, current: &Objects) -> Vec<PlannedWrite> {
+        self.plan_routes(ctx, current, Percent::ZERO, &RouteIntent::weight(Percent::ZERO)).writes
+    }
+}
+
+impl Gateway {
+    /// Each route with its namespace, once: entries that name the same one are taken together, and one that names no rules
+    /// means all.
+    fn routes(&self, ctx: &RouteContext) -> Vec<(String, GatewayRoute)> {
+        let mut all: BTreeMap<(RouteKind, String, String), GatewayRoute> = BTreeMap::new();
+        for entry in &self.config.routes {
+            let namespace = entry.namespace.clone().unwrap_or_else(|| ctx.namespace.clone());
+            match all.entry((entry.kind, namespace, entry.name.clone())) {
+                Entry::Vacant(place) => drop(place.insert(entry.clone())),
+                Entry::Occupied(mut known) => {
+                    let known = &mut known.get_mut().rule_names;
+                    match known.is_empty() || entry.rule_names.is_empty() {
+                        true => known.clear(),
+                        false => known.extend(entry.rule_names.iter().cloned()),
+                    }
+                }
+            }
+        }
+        all.into_iter().map(|((_, namespace, _), route)| (namespace, route)).collect()
+    }
+
+    /// Whether anything would be written. A mirror whose share the API server drops is refused when it is written.
+    fn differs(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Result<bool, RouteError> {
+        let plan = self.plan_routes(ctx, current, intent.canary, intent);
+        let is_known =
+            |error: &RouteError| matches!(error, RouteError::Gateway(GatewayError::MirrorShareDropped { .. }));
+        match plan.refused.into_iter().find(|error| !is_known(error)) {
+            Some(refusal) => Err(refusal),
+            None => Ok(!plan.writes.is_empty()),
+        }
+    }
+
+    /// One write for each route that says something else.
+    fn plan_routes(&self, ctx: &RouteContext, current: &Objects, canary: Percent, intent: &RouteIntent) -> Plan {
+        let mut plan = Plan::default();
+        for (namespace, route) in &self.routes(ctx) {
+            let editor = RouteEditor::of(ctx, namespace, route);
+            match editor.object(current) {
+                Ok(object) => {
+                    let (next, refused) = editor.with_intent(object, canary, intent);
+                    plan.refused.extend(refused);
+                    plan.writes.extend((next != *object).then_some(PlannedWrite::Replace(next)));
+                }
+                Err(refusal) => plan.refused.push(refusal),
+            }
+        }
+        plan
+    }
+}

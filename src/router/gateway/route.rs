@@ -1,0 +1,256 @@
+//! The rules of one route: which are chosen, which backends are ours, and their weights.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{
+    backends::{self, Backends},
+    conditions,
+    error::GatewayError,
+    kinds::{GROUP, route_ref},
+    own_rules::{self, OwnRules},
+    record::Record,
+};
+use crate::{
+    api::{Percent, traffic::GatewayRoute},
+    engine::{RouteIntent, Target},
+    router::{
+        consent::{self, Referrer},
+        context::RouteContext,
+        error::RouteError,
+        objects::Objects,
+        weights::{self, Pair, Unexpressible},
+    },
+};
+
+/// The largest weight that the API server accepts.
+const LARGEST: u64 = 1_000_000;
+
+/// Reads and writes the chosen rules of one route.
+pub(super) struct RouteEditor<'a> {
+    ctx: &'a RouteContext,
+    route: &'a GatewayRoute,
+    namespace: &'a str,
+    /// `HTTPRoute shop/checkout`.
+    shown: String,
+}
+
+/// The two backends of a rule and all its weights.
+struct Weighed {
+    weights: Vec<u64>,
+    pair: Pair,
+}
+
+impl<'a> RouteEditor<'a> {
+    pub(super) fn of(ctx: &'a RouteContext, namespace: &'a str, route: &'a GatewayRoute) -> Self {
+        RouteEditor { ctx, route, namespace, shown: format!("{} {namespace}/{}", route.kind, route.name) }
+    }
+
+    /// The object, where this Rollout may write it and it may refer to the Rollout's Services.
+    pub(super) fn object<'o>(&self, current: &'o Objects) -> Result<&'o Value, RouteError> {
+        let reference = route_ref(self.route.kind, self.namespace, &self.route.name);
+        let object = consent::written(self.ctx, &reference, current)?;
+        let missing: Vec<String> = [Target::Stable, Target::Canary]
+            .into_iter()
+            .map(|target| self.backends().service(target))
+            .filter(|service| self.is_foreign() && !self.may_refer(service, current))
+            .map(|service| format!("`{service}`"))
+            .collect();
+        if missing.is_empty() {
+            return Ok(object);
+        }
+        let from = format!("{} ({GROUP}) of namespace {}", self.route.kind, self.namespace);
+        let (route, services, ours) = (self.shown.clone(), missing.join(" and "), self.ctx.namespace.clone());
+        Err(GatewayError::BackendNotGranted { route, from, services, ours }.into())
+    }
+
+    fn may_refer(&self, service: &str, current: &Objects) -> bool {
+        let from = Referrer { group: GROUP, kind: self.route.kind.as_str(), namespace: self.namespace };
+        consent::granted(current, &self.ctx.namespace, from, ("", "Service", service))
+    }
+
+    /// Whether the object belongs to another namespace than the Rollout.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.namespace != self.ctx.namespace
+    }
+
+    /// An error that reveals nothing of another namespace's object.
+    fn reported(&self, error: impl Into<RouteError>) -> RouteError {
+        if self.is_foreign() { error.into().without_content() } else { error.into() }
+    }
+
+    /// Why the implementation does not use the object as it is.
+    pub(super) fn not_accepted(&self, object: &Value) -> Option<RouteError> {
+        conditions::refusal(object, &self.shown).map(|error| self.reported(error))
+    }
+
+    fn backends(&self) -> Backends<'a> {
+        Backends { ctx: self.ctx, namespace: self.namespace }
+    }
+
+    /// Glidepath's own rules in addition to the weights.
+    pub(super) fn own(&self) -> OwnRules<'_> {
+        OwnRules { backends: self.backends(), kind: self.route.kind, shown: &self.shown }
+    }
+
+    /// The canary's share in each chosen rule; `None` where neither backend has weight.
+    pub(super) fn shares(&self, object: &Value) -> Result<Vec<Option<Percent>>, RouteError> {
+        let bare = self.own().without(object);
+        let rules = own_rules::rules(&bare);
+        let share_of = |index: usize| {
+            let Weighed { weights, pair } = self.weighed(&rules[index], index)?;
+            Ok(weights::share(weights[pair.stable], weights[pair.canary]))
+        };
+        let chosen = self.chosen(rules).map_err(|error| self.reported(error))?;
+        chosen.into_iter().map(|index| share_of(index).map_err(|error: RouteError| self.reported(error))).collect()
+    }
+
+    /// The object with the intent in every chosen rule that can have it, and why others cannot.
+    pub(super) fn with_intent(
+        &self,
+        object: &Value,
+        canary: Percent,
+        intent: &RouteIntent,
+    ) -> (Value, Vec<RouteError>) {
+        let mut next = self.own().without(object);
+        let chosen = match self.chosen(own_rules::rules(&next)) {
+            Ok(chosen) => chosen,
+            Err(refusal) => return (object.clone(), vec![self.reported(refusal)]),
+        };
+        let (intent, mut refused) = self.possible(object, intent);
+        let share_dropped = !refused.is_empty() && self.own().is_share_dropped(object);
+        let mut record = Record { share_dropped, ..Record::default() };
+        let mut later = Vec::new();
+        let Some(rules) = next.pointer_mut("/spec/rules").and_then(Value::as_array_mut) else {
+            return (object.clone(), refused);
+        };
+        // From the last to the first: what is inserted moves only what comes behind it.
+        for index in chosen.into_iter().rev() {
+            let place = self.place(&rules[index], index);
+            let written = self.write_weights(&mut rules[index], index, canary);
+            let written = written.and_then(|()| self.own().insert(rules, index, &intent, &mut record, &place));
+            later.splice(0..0, written.err().map(|error| self.reported(error)));
+        }
+        let share = intent.mirror.as_ref().is_some_and(|mirror| mirror.percent != Percent::FULL);
+        record.mirror_share = share && later.is_empty();
+        record.write(self.ctx, &mut next);
+        refused.extend(later);
+        (next, refused)
+    }
+
+    /// The intent without a mirror that this route cannot have, and why.
+    fn possible<'i>(&self, object: &Value, intent: &'i RouteIntent) -> (Cow<'i, RouteIntent>, Vec<RouteError>) {
+        let Some(mirror) = &intent.mirror else { return (Cow::Borrowed(intent), Vec::new()) };
+        let route = self.shown.clone();
+        let error = if conditions::is_linkerd(object) {
+            GatewayError::Unsupported { route, what: "mirror", why: "Linkerd cannot mirror requests" }
+        } else if mirror.percent != Percent::FULL && self.own().is_share_dropped(object) {
+            GatewayError::MirrorShareDropped { route }
+        } else {
+            return (Cow::Borrowed(intent), Vec::new());
+        };
+        (Cow::Owned(RouteIntent { mirror: None, ..intent.clone() }), vec![error.into()])
+    }
+
+    fn write_weights(&self, rule: &mut Value, index: usize, canary: Percent) -> Result<(), RouteError> {
+        let Weighed { weights, pair } = self.weighed(rule, index)?;
+        let next = weights::smallest(&weights, pair, canary, LARGEST).map_err(|why| match why {
+            Unexpressible::NothingLeft => RouteError::NoShareLeft { place: self.place(rule, index) },
+            Unexpressible::TooLarge => {
+                RouteError::WeightNotExpressible { place: self.place(rule, index), weight: canary }
+            }
+        })?;
+        let entries = rule.get_mut("backendRefs").and_then(Value::as_array_mut).into_iter().flatten();
+        for ((entry, now), next) in entries.zip(weights).zip(next) {
+            if now != next {
+                entry["weight"] = Value::from(next);
+            }
+        }
+        Ok(())
+    }
+
+    /// The indices of the rules that the Rollout names, or of those that name one of its Services.
+    fn chosen(&self, rules: &[Value]) -> Result<Vec<usize>, RouteError> {
+        let names = &self.route.rule_names;
+        let ours = |rule: &Value| backends::list(rule).iter().any(|backend| self.backends().is_ours(backend));
+        let is_chosen = |rule: &Value| match names.is_empty() {
+            true => ours(rule),
+            false => rule["name"].as_str().is_some_and(|name| names.iter().any(|known| known == name)),
+        };
+        let has = |name: &&String| rules.iter().any(|rule| rule["name"].as_str() == Some(name.as_str()));
+        if let Some(rule) = names.iter().find(|name| !has(name)) {
+            let (route, rule, exist) = (self.shown.clone(), rule.clone(), shown_names(rules));
+            return Err(GatewayError::RuleNotFound { route, rule, exist }.into());
+        }
+        let chosen: Vec<usize> =
+            rules.iter().enumerate().filter(|(_, rule)| is_chosen(rule)).map(|(index, _)| index).collect();
+        if chosen.is_empty() {
+            let [stable, canary] = [Target::Stable, Target::Canary].map(|target| self.backends().service(target));
+            let (stable, canary) = (format!("`{stable}`"), format!("`{canary}`"));
+            return Err(GatewayError::NoRule { route: self.shown.clone(), stable, canary }.into());
+        }
+        Ok(chosen)
+    }
+
+    fn weighed(&self, rule: &Value, index: usize) -> Result<Weighed, RouteError> {
+        let pair = Pair {
+            stable: self.position(rule, index, Target::Stable)?,
+            canary: self.position(rule, index, Target::Canary)?,
+        };
+        let weight = |entry: &Value| {
+            weight_of(entry).ok_or_else(|| RouteError::InvalidWeight {
+                place: self.place(rule, index),
+                weight: entry["weight"].to_string(),
+            })
+        };
+        let weights = backends::list(rule).iter().map(weight).collect::<Result<_, _>>()?;
+        Ok(Weighed { weights, pair })
+    }
+
+    fn position(&self, rule: &Value, index: usize, target: Target) -> Result<usize, RouteError> {
+        let backends = self.backends();
+        let mut ours = backends::list(rule).iter().enumerate().filter(|(_, entry)| backends.leads_to(entry, target));
+        let service = format!("`{}`", backends.service(target));
+        let Some((position, _)) = ours.next() else {
+            let (place, lines) = (self.place(rule, index), backends.lines(rule, target));
+            return Err(GatewayError::BackendMissing { place, target, service, lines }.into());
+        };
+        match ours.count() {
+            0 => Ok(position),
+            more => Err(RouteError::AmbiguousDestination {
+                place: self.place(rule, index),
+                wanted: service,
+                count: more + 1,
+            }),
+        }
+    }
+
+    /// ``rule `api` of HTTPRoute shop/checkout``.
+    fn place(&self, rule: &Value, index: usize) -> String {
+        let named = rule["name"].as_str();
+        match named.filter(|name| !self.is_foreign() || self.route.rule_names.iter().any(|known| known == name)) {
+            Some(name) => format!("rule `{name}` of {}", self.shown),
+            None => format!("rule {} of {}", index + 1, self.shown),
+        }
+    }
+}
+
+/// A weight as the API server accepts it. Absent means 1.
+fn weight_of(entry: &Value) -> Option<u64> {
+    match entry.get("weight") {
+        None | Some(Value::Null) => Some(1),
+        Some(weight) => weight.as_u64().filter(|weight| *weight <= LARGEST),
+    }
+}
+
+/// The names of rules, for display: `` `api`, `web` and 1 without a name``.
+fn shown_names(rules: &[Value]) -> String {
+    let names: Vec<String> =
+        rules.iter().filter_map(|rule| rule["name"].as_str()).map(|name| format!("`{name}`")).collect();
+    match (names.is_empty(), rules.len() - names.len()) {
+        (true, unnamed) => format!("{unnamed} without a name"),
+        (false, 0) => names.join(", "),
+        (false, unnamed) => format!("{} and {unnamed} without a name", names.join(", ")),
+    }
+}
