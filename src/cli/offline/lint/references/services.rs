@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::objects::{Found, Objects, Rollout};
+use super::{
+    named_routes,
+    objects::{Found, Objects, Rollout},
+};
 use crate::api::{GROUP, metadata::PodMetadata, validate::Finding};
 
 /// Each Service that the Rollout names, as far as it is in the files.
@@ -90,40 +93,69 @@ fn target_ports(rollout: &Rollout<'_>, template: &Value, spec: &Value) -> Vec<Fi
     wrong.collect()
 }
 
-/// Ports that routes send to and the Service of the host does not have.
+/// Ports that routes send to and the Service there does not have.
 fn ports_of_routes(rollout: &Rollout<'_>, files: &Objects<'_>, found: &mut Found) {
     let own = files.namespace(rollout.index);
-    let routers = rollout.spec.traffic.iter().filter_map(|entry| entry.istio.as_ref());
-    for reference in routers.flat_map(|istio| &istio.virtual_services) {
-        let namespace = reference.namespace.as_deref().or(own);
-        let Some(index) =
-            files.find(rollout.index, "networking.istio.io", "VirtualService", &reference.name, namespace)
-        else {
-            continue;
-        };
+    for route in rollout.spec.traffic.iter().flat_map(|entry| named_routes::named(entry, "")) {
+        let namespace = route.namespace.or(own);
+        let Some(index) = files.find(rollout.index, route.group, route.kind, route.name, namespace) else { continue };
         let spec = &files.document(index).value["spec"];
-        for (number, route) in list(&spec["http"]).enumerate() {
-            for (entry, destination) in list(&route["route"]).map(|entry| &entry["destination"]).enumerate() {
-                let path = format!("spec.http[{number}].route[{entry}].destination.port.number");
-                found.extend(missing_port(index, files, destination, &path).map(|one| (index, one)));
-            }
-        }
+        let all = if route.kind == "VirtualService" { destinations(spec) } else { backends(spec) };
+        found.extend(all.iter().filter_map(|to| missing_port(index, files, to)).map(|one| (index, one)));
     }
 }
 
-fn missing_port(from: usize, files: &Objects<'_>, destination: &Value, path: &str) -> Option<Finding> {
-    let port = destination["port"]["number"].as_u64()?;
-    let host = destination["host"].as_str()?;
-    let (name, namespace) = match host.split_once('.') {
-        Some((name, rest)) => (name, rest.split('.').next()),
-        None => (host, files.namespace(from)),
-    };
-    let service = files.find(from, "", "Service", name, namespace)?;
+/// Where requests are sent to.
+struct Sent<'a> {
+    /// Where the port is written.
+    path: String,
+    port: Option<u64>,
+    service: Option<&'a str>,
+    namespace: Option<&'a str>,
+}
+
+/// The destinations of a VirtualService.
+fn destinations(spec: &Value) -> Vec<Sent<'_>> {
+    let mut all = Vec::new();
+    for (number, route) in list(&spec["http"]).enumerate() {
+        for (entry, to) in list(&route["route"]).map(|entry| &entry["destination"]).enumerate() {
+            let host = to["host"].as_str();
+            let split = host.and_then(|host| host.split_once('.'));
+            all.push(Sent {
+                path: format!("spec.http[{number}].route[{entry}].destination.port.number"),
+                port: to["port"]["number"].as_u64(),
+                service: split.map(|(name, _)| name).or(host),
+                namespace: split.and_then(|(_, rest)| rest.split('.').next()),
+            });
+        }
+    }
+    all
+}
+
+/// The backendRefs of a route of the Gateway API that are Services.
+fn backends(spec: &Value) -> Vec<Sent<'_>> {
+    let mut all = Vec::new();
+    for (number, rule) in list(&spec["rules"]).enumerate() {
+        for (entry, to) in list(&rule["backendRefs"]).enumerate() {
+            all.push(Sent {
+                path: format!("spec.rules[{number}].backendRefs[{entry}].port"),
+                port: to["port"].as_u64(),
+                service: to["name"].as_str().filter(|_| to["kind"].as_str().is_none_or(|kind| kind == "Service")),
+                namespace: to["namespace"].as_str(),
+            });
+        }
+    }
+    all
+}
+
+fn missing_port(from: usize, files: &Objects<'_>, to: &Sent<'_>) -> Option<Finding> {
+    let (port, name) = (to.port?, to.service?);
+    let service = files.find(from, "", "Service", name, to.namespace.or(files.namespace(from)))?;
     let ports: Vec<u64> =
         list(&files.document(service).value["spec"]["ports"]).filter_map(|port| port["port"].as_u64()).collect();
     (!ports.is_empty() && !ports.contains(&port)).then(|| {
         let there: Vec<String> = ports.iter().map(u64::to_string).collect();
-        Finding::error(path, format!("Service \"{name}\" has no port {port}; it has {}", there.join(", ")))
+        Finding::error(&to.path, format!("Service \"{name}\" has no port {port}; it has {}", there.join(", ")))
     })
 }
 

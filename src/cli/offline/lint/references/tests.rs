@@ -182,6 +182,11 @@ spec:
             format!("{at}: rule 1 of HTTPRoute shop/web has no backendRef to Service `web-canary`; the route's backendRefs are `web-stable`, `web-canry`"),
         ),
         (
+            "{name: web-canary, port: 80, weight: 0}",
+            "{name: web-canary, port: 80, weight: 0}\n        - {name: web, port: 81, weight: 0}",
+            "HTTPRoute error spec.rules[0].backendRefs[2].port: Service \"web\" has no port 81; it has 80".to_owned(),
+        ),
+        (
             "[{setWeight: 5}]",
             "[{setHeaderRoute: {name: a, match: [{header: {name: a, exact: b}}]}}, {setWeight: 5}]",
             String::new(),
