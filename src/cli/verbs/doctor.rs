@@ -1,7 +1,11 @@
 //! `doctor`: what a working installation needs, checked one by one, each failure with what to do.
 
+mod check;
+mod routers;
+
 use std::{sync::Arc, time::Duration};
 
+use check::{Check, Mark};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
@@ -39,7 +43,7 @@ use crate::{
     view::phrases,
 };
 
-/// Check API server, CRDs, controller, permissions, Prometheus and Istio
+/// Check API server, CRDs, controller, permissions, Prometheus, Istio and Gateway API
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   glidepath doctor
@@ -68,36 +72,6 @@ const PERMISSIONS: [(&str, &str, &str, &str); 6] = [
     ("patch", "apps", "deployments", "set image with workloadRef"),
 ];
 
-/// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
-    Well,
-    Wrong,
-    Absent,
-}
-
-/// One line of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Check {
-    mark: Mark,
-    what: String,
-    todo: Option<String>,
-}
-
-impl Check {
-    fn well(what: impl Into<String>) -> Self {
-        Check { mark: Mark::Well, what: what.into(), todo: None }
-    }
-
-    fn wrong(what: impl Into<String>, todo: impl Into<String>) -> Self {
-        Check { mark: Mark::Wrong, what: what.into(), todo: Some(todo.into()) }
-    }
-
-    fn absent(what: impl Into<String>, todo: impl Into<String>) -> Self {
-        Check { mark: Mark::Absent, what: what.into(), todo: Some(todo.into()) }
-    }
-}
-
 /// Runs the checks; each is printed as soon as it is known.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     let mut all = Tally { paint: Paint { on: global.color_on() }, wrong: 0 };
@@ -124,7 +98,7 @@ async fn cluster(connection: &Connection, all: &mut Tally) -> Result<(), CliErro
         all.tell(&[kinds(connection).await])?;
         all.tell(&[controller(connection, now()).await])?;
         all.tell(&permissions(connection).await)?;
-        all.tell(&[istio(connection).await])?;
+        all.tell(&routers::checks(connection).await)?;
     }
     Ok(())
 }
@@ -266,19 +240,6 @@ async fn permissions(connection: &Connection) -> Vec<Check> {
         });
     }
     checks
-}
-
-async fn istio(connection: &Connection) -> Check {
-    for version in ["networking.istio.io/v1", "networking.istio.io/v1beta1"] {
-        let served = connection.client.list_api_group_resources(version).await;
-        if served.is_ok_and(|list| list.resources.iter().any(|resource| resource.kind == "VirtualService")) {
-            return Check::well(format!("Istio's {version} is served"));
-        }
-    }
-    Check::absent(
-        "Istio is not installed",
-        "only Rollouts with traffic.istio need it; without it the ratio of replicas splits traffic",
-    )
 }
 
 /// Asks as the controller does.
