@@ -113,6 +113,20 @@ pub fn virtual_service() -> Value {
     )
 }
 
+pub fn http_route() -> Value {
+    let backend = |target: &str, weight: u32| json!({"group": "", "kind": "Service", "name": format!("{NAME}-{target}"), "port": 80, "weight": weight});
+    let path = |prefix: &str| json!([{"path": {"type": "PathPrefix", "value": prefix}}]);
+    object(
+        "gateway.networking.k8s.io/v1",
+        "HTTPRoute",
+        NAME,
+        json!({"spec": {"parentRefs": [{"name": "edge"}], "hostnames": ["shop.example.com"], "rules": [
+            {"matches": path("/healthz"), "backendRefs": [{"group": "", "kind": "Service", "name": NAME, "port": 80, "weight": 1}]},
+            {"matches": path("/"), "timeouts": {"request": "15s"}, "backendRefs": [backend("stable", 1), backend("canary", 0)]},
+        ]}}),
+    )
+}
+
 /// A pod template of usual size.
 fn template(labels: Value) -> Value {
     let setting = |n: usize| json!({"name": format!("SETTING_{n}"), "value": format!("value-{n}-of-{NAME}")});
