@@ -39,8 +39,8 @@ pub const AT_ONCE: usize = 4096;
 /// Runs that ask at the same time. Those that wait together are asked for together, and one namespace whose sources hang
 /// leaves half of the places to the others.
 const PLACES: Rules = Rules {
-    at_once: 256,
-    per_lane: 128,
+    at_once: 2048,
+    per_lane: 1024,
     waiting: AT_ONCE,
     failures: u32::MAX,
     rest: Duration::ZERO,

@@ -195,10 +195,10 @@ fn told(status: &AnalysisRunStatus) -> Told {
     (status.phase, status.verdict, status.epoch, status.epoch_since, metrics)
 }
 
-/// Whether the recorded numbers are older than a minute, or than four of the run's windows.
+/// Whether the recorded numbers are older than a minute, or than six of the run's windows.
 fn is_old(spec: &AnalysisRunSpec, written: Timestamp, now: Timestamp) -> bool {
     let window = spec.settings.window.map_or(WINDOW, |window| window.get().as_secs().max(1) as i64);
-    now.as_second().saturating_sub(written.as_second()) >= WRITE_EVERY.min(4 * window)
+    now.as_second().saturating_sub(written.as_second()) >= WRITE_EVERY.min(6 * window)
 }
 
 #[cfg(test)]
@@ -227,7 +227,9 @@ mod tests {
             spec
         };
         let at = |second| Timestamp::from_second(second).unwrap();
-        for (window, age, old) in [(15, 59, false), (15, 60, true), (2, 7, false), (2, 8, true), (60, 60, true)] {
+        for (window, age, old) in
+            [(15, 59, false), (15, 60, true), (10, 59, false), (2, 11, false), (2, 12, true), (60, 60, true)]
+        {
             assert_eq!(is_old(&spec(window), at(1000), at(1000 + age)), old, "window {window}, age {age}");
         }
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Questions that one query, or a pair, answers at most: a bound on the text and on the series behind it.
-pub const TOGETHER: usize = 32;
+pub const TOGETHER: usize = 256;
 
 /// A question about a window.
 #[derive(Clone)]
