@@ -47,12 +47,14 @@ bench: ## What a watch event, a decision, a plan and a record cost, and how fast
 	cargo bench --bench costs
 	cargo bench --bench simulate
 
-test-long: cluster-check ## On the test cluster: 200 faults of two controllers, 20 bad and 50 good releases, 20,000 finished runs (55 minutes and a release build)
+test-long: cluster-check ## On the test cluster: 200 faults of two controllers, 20 bad and 50 good releases, 20,000 finished runs, 1,000 in progress (60 minutes and a release build)
 	GLIDEPATH_PAUSES=$(or $(PAUSES),200) $(MAKE) test-cluster TESTS=two_leaders
 	GLIDEPATH_TRIALS=$(or $(TRIALS),10) $(MAKE) test-cluster TESTS=detection
 	cargo build --release --bin glidepath
 	GLIDEPATH_RECORDS=$(or $(RECORDS),20000) GLIDEPATH_MEASURED=$(abspath $(or $(CARGO_TARGET_DIR),target)/release/glidepath) \
 		$(MAKE) test-cluster TESTS=many_records
+	GLIDEPATH_MEASURED=$(abspath $(or $(CARGO_TARGET_DIR),target)/release/glidepath) \
+		$(MAKE) test-cluster TESTS='many_analyses --ignored'
 
 scale: cluster-check ## A fleet, idle and updated at once, next to docs/performance.json: make scale SCALE="--rollouts 1000 --mesh"
 	cargo build --release --bin glidepath

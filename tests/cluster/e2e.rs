@@ -22,6 +22,7 @@ mod kubectl;
 mod lane;
 mod limits;
 mod load;
+mod measured;
 mod namespace;
 mod node;
 mod obtain;
@@ -48,14 +49,17 @@ mod envoy_pack;
 mod exit_codes;
 mod first_hour;
 mod fleet_cost;
+mod gateway_routes;
 mod guarded_prometheus;
 mod harness;
 mod header_routes;
 mod image;
 mod interruptions;
 mod istio_versions;
+mod many_analyses;
 mod many_records;
 mod metadata;
+mod other_routers;
 mod pod_templates;
 mod pods_that_end;
 mod relay;
@@ -76,7 +80,9 @@ use std::sync::OnceLock;
 /// The lane all tests share, brought up by the first that asks. A bring-up that failed fails every test with its reason.
 pub fn lane() -> &'static Lane {
     static LANE: OnceLock<Result<Lane, String>> = OnceLock::new();
-    let lane = LANE.get_or_init(|| Lane::start(Options::default()).map_err(|error| format!("{error:#}")));
+    let lane = LANE.get_or_init(|| {
+        Lane::start(Options { gateway_api: true, ..Options::default() }).map_err(|error| format!("{error:#}"))
+    });
     match lane {
         Ok(lane) => lane,
         Err(reason) => panic!("no test cluster: {reason}"),

@@ -9,6 +9,7 @@
 use crate::controller::{Apart, away};
 use crate::http::get_ok;
 use crate::lane;
+use crate::measured::{memory, processor_time, program};
 use crate::node;
 use crate::relay::leader;
 use crate::say::say;
@@ -20,8 +21,6 @@ use glidepath::api::{AnalysisRun, ROLLOUT_LABEL, RolloutCommand};
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use std::fs;
-use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -49,7 +48,7 @@ struct Usage {
 fn measure(identity: &'static str) -> Usage {
     let apart = Apart::new(identity, "127.0.0.1:8096", "127.0.0.1:6443".parse().unwrap());
     let began = Instant::now();
-    let mut server = apart.start_program(&measured());
+    let mut server = apart.start_program(&program());
     wait_until(PATIENCE * 3, "the controller to be ready", || {
         server.check().unwrap();
         get_ok("http://127.0.0.1:8096/readyz").is_ok()
@@ -60,24 +59,6 @@ fn measure(identity: &'static str) -> Usage {
     let (memory, most) = (memory(server.id(), "VmRSS"), memory(server.id(), "VmHWM"));
     server.leave().unwrap();
     Usage { start, busy, memory, most }
-}
-
-fn measured() -> PathBuf {
-    std::env::var_os("GLIDEPATH_MEASURED").map_or_else(|| env!("CARGO_BIN_EXE_glidepath").into(), PathBuf::from)
-}
-
-/// A line of the process' status, in bytes.
-fn memory(id: u32, field: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
-
-/// What the process has used, in user and system mode; the kernel counts in hundredths of a second.
-fn processor_time(id: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
-    Duration::from_millis(fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum())
 }
 
 /// A finished run and an answered command, as the controller leaves them.

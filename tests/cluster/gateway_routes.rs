@@ -1,0 +1,153 @@
+//! Gateway API: the same releases through an HTTPRoute of a Service, which Istio's control plane sends to Envoy; and what
+//! the API server with Gateway API's own definitions says to the objects that we write.
+
+use serde_json::Value;
+
+use crate::lane;
+use crate::load::{Load, Plan};
+use crate::shop::{PATIENCE, Shop, TWO_WEIGHTS, assert_all_well, changed};
+use crate::wait::wait_until;
+
+const HTTP_ROUTE: &str = "
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: NAMESPACE}
+spec:
+  parentRefs: [{group: '', kind: Service, name: web, port: 80}]
+  rules:
+  - matches: [{path: {type: PathPrefix, value: /}}]
+    backendRefs:
+    - {name: web-stable, port: 80, weight: 100}
+    - {name: web-canary, port: 80, weight: 0}
+";
+const ISTIO: &str = "  - istio: {virtualServices: [{name: web, routes: [primary]}]}\n";
+const GATEWAY: &str = "  - gateway: {routes: [{name: web}]}\n";
+const TESTERS: &str = "
+      - setHeaderRoute: {name: testers, match: [{header: {name: X-Canary, exact: 'true'}}]}
+      - pause: {}
+      - setWeight: 20
+      - pause: {}
+      - setWeight: 50
+      - pause: {}
+";
+
+/// The shop behind an HTTPRoute instead of a VirtualService.
+fn yaml(changes: &[(&str, &str)]) -> String {
+    let yaml = Shop::yaml_without("VirtualService") + HTTP_ROUTE;
+    changed(&yaml, &[&[(ISTIO, GATEWAY)], changes].concat())
+}
+
+fn open(namespace: &'static str, changes: &[(&str, &str)]) -> Shop {
+    let shop = Shop::apply(namespace, &yaml(changes));
+    shop.wait_for_stable(1);
+    shop.answers("v1");
+    shop
+}
+
+fn rules(shop: &Shop) -> Vec<Value> {
+    let route = lane().get(shop.namespace, "httproute", "web").unwrap();
+    route["spec"]["rules"].as_array().cloned().unwrap_or_default()
+}
+
+#[track_caller]
+fn testers_reach(shop: &Shop, requests: u64, version: &str) {
+    let plan = Plan::mesh(&format!("web.{}", shop.namespace), 1000.0).limit(requests).header("x-canary", "true");
+    let tally = Load::launch(plan).finish().unwrap();
+    assert_all_well(&tally);
+    assert_eq!(tally.of(version), requests, "{tally:?}");
+}
+
+#[test]
+fn shares_and_testers_are_those_of_the_steps_and_no_request_is_lost() {
+    let shop = open("gateway", &[("  analysis: {templates: [{name: errors}]}\n", ""), (TWO_WEIGHTS, TESTERS)]);
+    let users = shop.users();
+    shop.release("v2");
+    shop.wait_for_pause(1);
+    testers_reach(&shop, 10_000, "v2");
+    let tally = users.tally();
+    assert_eq!(tally.of("v1"), tally.sent, "at weight 0 only testers: {tally:?}");
+    for (pause, share) in [(3, 0.2), (5, 0.5)] {
+        shop.glidepath(&["promote", "web"]).unwrap();
+        shop.wait_for_pause(pause);
+        shop.assert_share("v2", share);
+        testers_reach(&shop, 1000, "v2");
+    }
+
+    lane().kubectl(&["annotate", "httproute", "web", "-n", "gateway", "example.com/team=shop"]).unwrap();
+    shop.glidepath(&["promote", "web"]).unwrap();
+    shop.wait_for_stable(2);
+    shop.answers("v2");
+    assert_all_well(&users.stop().unwrap());
+    let route = lane().get("gateway", "httproute", "web").unwrap();
+    assert_eq!(route["metadata"]["annotations"]["example.com/team"], "shop");
+    assert_eq!(rules(&shop).len(), 1, "the header route has gone: {route:#}");
+}
+
+#[test]
+fn a_bad_version_is_rolled_back_and_deleting_the_rollout_hands_the_route_back() {
+    let shop = open("gateway-bad", &[]);
+    let users = shop.users();
+    shop.release_with_errors("v2", "0.3");
+    shop.wait_longer(PATIENCE * 2, "the rollback", |status| status["course"] == "Aborted");
+    shop.answers("v1");
+    assert_eq!(users.stop().unwrap().lost(), 0);
+    let weights = |rule: &Value| [0, 1].map(|at| rule["backendRefs"][at]["weight"].as_u64());
+    let [stable, canary] = weights(&rules(&shop)[0]);
+    assert!(stable > Some(0) && canary == Some(0), "{stable:?} {canary:?}");
+    lane().kubectl(&["delete", "gro", "web", "-n", "gateway-bad", "--timeout=60s"]).unwrap();
+    assert_eq!(weights(&rules(&shop)[0])[1], Some(0));
+}
+
+const OTHER_ROUTES: &str = "
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: grpc, namespace: NAMESPACE}
+spec:
+  parentRefs: [{name: ingress}]
+  rules:
+  - matches: [{method: {service: shop.Web}}]
+    backendRefs: [{name: web-stable, port: 80}, {name: web-canary, port: 80, weight: 0}]
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TCPRoute
+metadata: {name: tcp, namespace: NAMESPACE}
+spec:
+  parentRefs: [{name: ingress}]
+  rules:
+  - backendRefs: [{name: web-stable, port: 80}, {name: web-canary, port: 80, weight: 0}]
+---
+apiVersion: gateway.networking.k8s.io/v1alpha2
+kind: TLSRoute
+metadata: {name: tls, namespace: NAMESPACE}
+spec:
+  parentRefs: [{name: ingress}]
+  hostnames: [web.example.com]
+  rules:
+  - backendRefs: [{name: web-stable, port: 80}, {name: web-canary, port: 80, weight: 0}]
+";
+
+#[test]
+fn every_kind_of_route_takes_the_weights_of_a_step() {
+    let routes =
+        "[{name: web}, {kind: GRPCRoute, name: grpc}, {kind: TCPRoute, name: tcp}, {kind: TLSRoute, name: tls}]";
+    let all = format!("  - gateway: {{routes: {routes}}}\n");
+    let steps = "\n      - setWeight: 20\n      - pause: {}\n";
+    let changes = [(GATEWAY, all.as_str()), ("  analysis: {templates: [{name: errors}]}\n", ""), (TWO_WEIGHTS, steps)];
+    let shop = Shop::apply("gateway-kinds", &changed(&(yaml(&[]) + OTHER_ROUTES), &changes));
+    shop.wait_for_stable(1);
+    shop.release("v2");
+    shop.wait_for_pause(1);
+    let shares = || {
+        let kinds = [("httproute", "web"), ("grpcroute", "grpc"), ("tcproute", "tcp"), ("tlsroute", "tls")];
+        kinds.map(|(kind, name)| {
+            let route = lane().get("gateway-kinds", kind, name).unwrap();
+            let weight = |at: usize| route["spec"]["rules"][0]["backendRefs"][at]["weight"].as_f64().unwrap_or(1.0);
+            weight(1) / (weight(0) + weight(1))
+        })
+    };
+    assert_eq!(shares(), [0.2; 4]);
+    shop.glidepath(&["abort", "web"]).unwrap();
+    wait_until(PATIENCE, "all weights to go back", || shares() == [0.0; 4]);
+}
