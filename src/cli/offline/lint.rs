@@ -45,7 +45,7 @@ pub use report::{Report, Reported};
 Checks the fields, types and bounds of every Glidepath object, the templates and arguments that a Rollout references, and its
 pod template (or that of the adopted Deployment, if it is among the files) as the API server validates a Deployment's:
 fields and types of Kubernetes 1.33 to 1.37, names, ports, volumes, probes, resources and selectors.
-Services, VirtualServices, DestinationRules and autoscalers among the files are compared with the Rollouts that they belong to.
+Services, autoscalers and what spec.traffic names among the files are compared with the Rollouts that they belong to.
 
 Formats for CI: -o sarif (code scanning), -o junit, -o github (annotations of GitHub Actions). The shape of -o json is in
 docs/json.md.

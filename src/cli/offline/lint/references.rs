@@ -36,4 +36,6 @@ fn deployment(rollout: &Rollout<'_>, files: &Objects<'_>, found: &mut Found) {
 }
 
 #[cfg(test)]
+mod router_tests;
+#[cfg(test)]
 mod tests;

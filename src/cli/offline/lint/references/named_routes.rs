@@ -1,25 +1,32 @@
 //! The route objects that an entry of `spec.traffic` names, each with an entry that names it alone.
 
-use crate::api::traffic::{GatewayTraffic, IstioTraffic, TrafficRouter};
+use crate::api::traffic::{GatewayTraffic, IstioTraffic, NginxTraffic, SmiTraffic, TraefikTraffic, TrafficRouter};
 
 const ISTIO: &str = "networking.istio.io";
 const GATEWAY: &str = "gateway.networking.k8s.io";
+const TRAEFIK: &str = "traefik.io";
+const SMI: &str = "split.smi-spec.io";
+const INGRESS: &str = "networking.k8s.io";
 
 /// A route object of an entry.
 pub(super) struct Named<'a> {
     /// The entry with this object alone.
     pub alone: TrafficRouter,
-    /// Where it is named.
+    /// The reference to it, or the field that is its name.
     pub path: String,
+    /// Where in it the name is.
+    pub name_field: &'static str,
     pub group: &'static str,
     pub kind: &'static str,
     pub name: &'a str,
     pub namespace: Option<&'a str>,
-    /// The field of its spec that holds its routes or rules.
-    pub list: &'static str,
-    /// The field of the reference that names some of them, and these.
+    /// Where its spec holds its routes, rules or weights.
+    pub lists: &'static [&'static str],
+    /// The field of the reference that names some of its routes or rules, and these.
     pub names_field: &'static str,
     pub names: &'a [String],
+    /// Whether its router looks at all objects of its kind.
+    pub is_listed: bool,
     /// The DestinationRule without which it cannot be judged.
     pub rule: Option<&'a str>,
 }
@@ -28,7 +35,10 @@ pub(super) struct Named<'a> {
 pub(super) fn named<'a>(entry: &'a TrafficRouter, path: &str) -> Vec<Named<'a>> {
     let istio = entry.istio.iter().flat_map(|istio| virtual_services(istio, path));
     let gateway = entry.gateway.iter().flat_map(|gateway| routes(gateway, path));
-    istio.chain(gateway).collect()
+    let traefik = entry.traefik.iter().flat_map(|traefik| weighted_services(traefik, path));
+    let smi = entry.smi.iter().flat_map(|smi| traffic_splits(smi, path));
+    let nginx = entry.nginx.iter().map(|nginx| ingress(nginx, path));
+    istio.chain(gateway).chain(traefik).chain(smi).chain(nginx).collect()
 }
 
 fn virtual_services<'a>(istio: &'a IstioTraffic, path: &str) -> impl Iterator<Item = Named<'a>> {
@@ -38,13 +48,15 @@ fn virtual_services<'a>(istio: &'a IstioTraffic, path: &str) -> impl Iterator<It
         Named {
             alone: TrafficRouter { istio: Some(alone), ..TrafficRouter::default() },
             path: format!("{path}.istio.virtualServices[{number}]"),
+            name_field: ".name",
             group: ISTIO,
             kind: "VirtualService",
             name: &reference.name,
             namespace: reference.namespace.as_deref(),
-            list: "http",
+            lists: &["/http"],
             names_field: "routes",
             names: &reference.routes,
+            is_listed: false,
             rule: istio.destination_rule.as_ref().map(|rule| rule.name.as_str()),
         }
     })
@@ -57,14 +69,76 @@ fn routes<'a>(gateway: &'a GatewayTraffic, path: &str) -> impl Iterator<Item = N
         Named {
             alone: TrafficRouter { gateway: Some(alone), ..TrafficRouter::default() },
             path: format!("{path}.gateway.routes[{number}]"),
+            name_field: ".name",
             group: GATEWAY,
             kind: reference.kind.as_str(),
             name: &reference.name,
             namespace: reference.namespace.as_deref(),
-            list: "rules",
+            lists: &["/rules"],
             names_field: "ruleNames",
             names: &reference.rule_names,
+            is_listed: false,
             rule: None,
         }
     })
+}
+
+fn weighted_services<'a>(traefik: &'a TraefikTraffic, path: &str) -> impl Iterator<Item = Named<'a>> {
+    let all = traefik.services.iter().enumerate();
+    all.map(move |(number, reference)| {
+        let alone = TraefikTraffic { services: vec![reference.clone()] };
+        Named {
+            alone: TrafficRouter { traefik: Some(alone), ..TrafficRouter::default() },
+            path: format!("{path}.traefik.services[{number}]"),
+            name_field: ".name",
+            group: TRAEFIK,
+            kind: "TraefikService",
+            name: &reference.name,
+            namespace: reference.namespace.as_deref(),
+            // One that mirrors has no weights, and the router says so.
+            lists: &["/weighted/services", "/mirroring"],
+            names_field: "",
+            names: &[],
+            is_listed: false,
+            rule: None,
+        }
+    })
+}
+
+fn traffic_splits<'a>(smi: &'a SmiTraffic, path: &str) -> impl Iterator<Item = Named<'a>> {
+    let all = smi.traffic_splits.iter().enumerate();
+    all.map(move |(number, reference)| {
+        let alone = SmiTraffic { traffic_splits: vec![reference.clone()] };
+        Named {
+            alone: TrafficRouter { smi: Some(alone), ..TrafficRouter::default() },
+            path: format!("{path}.smi.trafficSplits[{number}]"),
+            name_field: ".name",
+            group: SMI,
+            kind: "TrafficSplit",
+            name: &reference.name,
+            namespace: None,
+            lists: &["/backends"],
+            names_field: "",
+            names: &[],
+            is_listed: false,
+            rule: None,
+        }
+    })
+}
+
+fn ingress<'a>(nginx: &'a NginxTraffic, path: &str) -> Named<'a> {
+    Named {
+        alone: TrafficRouter { nginx: Some(nginx.clone()), ..TrafficRouter::default() },
+        path: format!("{path}.nginx.ingress"),
+        name_field: "",
+        group: INGRESS,
+        kind: "Ingress",
+        name: &nginx.ingress,
+        namespace: None,
+        lists: &["/rules", "/defaultBackend"],
+        names_field: "",
+        names: &[],
+        is_listed: true,
+        rule: None,
+    }
 }

@@ -98,6 +98,12 @@ impl<'a> Objects<'a> {
         }
     }
 
+    /// All objects of a kind that another one may mean, of each name one.
+    pub fn all(&self, from: usize, group: &str, kind: &str, namespace: Option<&str>) -> Vec<usize> {
+        let names = self.names.get(kind).filter(|names| names.len() <= MOST_NAMES);
+        names.into_iter().flatten().filter_map(|name| self.find(from, group, kind, name, namespace)).collect()
+    }
+
     /// `no Service "chekout" in these files; did you mean checkout?`, if one is near and none has the name.
     pub fn near(&self, kind: &str, name: &str) -> Option<String> {
         let names = self.names.get(kind).filter(|names| names.len() <= MOST_NAMES && !self.has(kind, name))?;

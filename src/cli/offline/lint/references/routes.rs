@@ -40,11 +40,12 @@ fn judged(rollout: &Rollout<'_>, files: &Objects<'_>, route: &Named<'_>) -> Opti
     let namespace = route.namespace.or(own);
     let Some(index) = files.find(rollout.index, route.group, route.kind, route.name, namespace) else {
         let words = files.near(route.kind, route.name)?;
-        return Some(Finding::warning(format!("{}.name", route.path), words));
+        return Some(Finding::warning(format!("{}{}", route.path, route.name_field), words));
     };
     let object = &files.document(index).value;
     // A patch of an overlay has no routes.
-    if !object["spec"][route.list].is_array() {
+    let lists = route.lists.iter().filter_map(|list| object["spec"].pointer(list));
+    if !lists.into_iter().any(|list| list.is_array() || list.is_object()) {
         return None;
     }
     let rule = match route.rule {
@@ -57,10 +58,14 @@ fn judged(rollout: &Rollout<'_>, files: &Objects<'_>, route: &Named<'_>) -> Opti
     };
     let namespace = own.unwrap_or(DEFAULT);
     let place = route.namespace.unwrap_or(namespace);
-    let objects: router::Objects =
-        [placed(object, place)].into_iter().chain(rule.map(|rule| placed(rule, namespace))).collect();
-    let error = refusal(rollout, route, namespace, &objects)?;
-    let (field, message) = said(&error, route, object)?;
+    let mut objects: router::Objects = rule.map(|rule| placed(rule, namespace)).into_iter().collect();
+    if route.is_listed {
+        let all = files.all(rollout.index, route.group, route.kind, own);
+        all.into_iter().for_each(|index| objects.insert(placed(&files.document(index).value, namespace)));
+    }
+    objects.insert(placed(object, place));
+    let refused = refusals(rollout, route, namespace, &objects);
+    let (field, message) = refused.iter().find_map(|error| said(error, route, object))?;
     Some(Finding::error(format!("{}{field}", route.path), message))
 }
 
@@ -72,11 +77,12 @@ fn placed(object: &Value, namespace: &str) -> Value {
 }
 
 /// Why the router cannot write this object.
-fn refusal(rollout: &Rollout<'_>, route: &Named<'_>, namespace: &str, objects: &router::Objects) -> Option<RouteError> {
+fn refusals(rollout: &Rollout<'_>, route: &Named<'_>, namespace: &str, objects: &router::Objects) -> Vec<RouteError> {
     let spec = api::RolloutSpec { traffic: vec![route.alone.clone()], ..rollout.spec.clone() };
     let key = RolloutKey { namespace: namespace.to_owned(), name: rollout.name.to_owned() };
     let context = route_context(&key, &api::Rollout::new(rollout.name, spec.clone()), &RouteScope::default());
-    router::routers(&spec).first()?.plan(&context, objects, &everything(&spec)).err()
+    let routers = router::routers(&spec);
+    routers.first().map(|router| router.plan_all(&context, objects, &everything(&spec)).refused).unwrap_or_default()
 }
 
 /// All that the strategy may ask for beside a weight.
@@ -95,12 +101,15 @@ fn everything(spec: &api::RolloutSpec) -> RouteIntent {
     RouteIntent { headers, mirror, sticky, ..RouteIntent::default() }
 }
 
-/// The field below the reference that the error concerns, and the error on one line. Consent is given in the cluster.
+/// The field below the reference that the error concerns, and the error on one line. Consent is given in the cluster, and
+/// what a router cannot do is said of the step that asks for it.
 fn said(error: &RouteError, route: &Named<'_>, object: &Value) -> Option<(String, String)> {
     match error {
         RouteError::NoConsent { .. }
         | RouteError::Missing { .. }
         | RouteError::NotOurs { .. }
+        | RouteError::Unsupported { .. }
+        | RouteError::MatchNotExpressible { .. }
         | RouteError::Gateway(GatewayError::BackendNotGranted { .. }) => None,
         RouteError::RouteNotFound { route: name, .. }
         | RouteError::Gateway(GatewayError::RuleNotFound { rule: name, .. }) => {
@@ -116,6 +125,11 @@ fn said(error: &RouteError, route: &Named<'_>, object: &Value) -> Option<(String
             let there = shown(&backends(object));
             let message =
                 format!("{place} has no backendRef to Service {service}; the route's backendRefs are {there}");
+            Some((String::new(), message))
+        }
+        RouteError::EntryMissing { place, service, list, .. } => {
+            let there = shown(&entries(object));
+            let message = format!("{place} has no entry for Service `{service}` in {list}; its entries are {there}");
             Some((String::new(), message))
         }
         _ => Some((String::new(), error.to_string())),
@@ -138,6 +152,14 @@ fn destination(destination: &Value) -> Option<String> {
 fn backends(object: &Value) -> Vec<String> {
     let entries = list(&object["spec"]["rules"]).flat_map(|rule| list(&rule["backendRefs"]));
     entries.filter_map(|entry| Some(format!("`{}`", entry["name"].as_str()?))).collect()
+}
+
+/// The Services of a list of weights: of a TraefikService by `name`, of a TrafficSplit by `service`.
+fn entries(object: &Value) -> Vec<String> {
+    let spec = &object["spec"];
+    let all = list(&spec["weighted"]["services"]).map(|entry| &entry["name"]);
+    let all = all.chain(list(&spec["backends"]).map(|entry| &entry["service"]));
+    all.filter_map(|name| Some(format!("`{}`", name.as_str()?))).collect()
 }
 
 /// Each name once.

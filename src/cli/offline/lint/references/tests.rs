@@ -1,7 +1,7 @@
 use super::*;
 use crate::yaml;
 
-const ROLLOUT: &str = "
+pub(super) const ROLLOUT: &str = "
 apiVersion: glidepath.dev/v1alpha1
 kind: Rollout
 metadata: {name: web, namespace: shop}
@@ -39,7 +39,7 @@ spec: {scaleTargetRef: {apiVersion: glidepath.dev/v1alpha1, kind: Rollout, name:
 ";
 
 /// The kind of each document with what is said of it.
-fn said(text: &str) -> Vec<String> {
+pub(super) fn said(text: &str) -> Vec<String> {
     let documents: Vec<Document> = yaml::read(text).unwrap().into_iter().map(Result::unwrap).collect();
     let named: Vec<(&str, &Document)> = documents.iter().map(|document| ("a.yaml", document)).collect();
     let shown = |(index, one): &(usize, Finding)| {

@@ -1,0 +1,150 @@
+//! Objects of routers that are neither routes nor VirtualServices: what is said of them.
+
+use super::tests::{ROLLOUT, said};
+
+/// The entry `istio` of the Rollout replaced by another, and the VirtualService by another object.
+fn split_by(entry: &str, object: &str) -> String {
+    let istio = "{istio: {virtualServices: [{name: web, routes: [primary]}]}}";
+    let documents: Vec<&str> = ROLLOUT.split("---").filter(|one| !one.contains("kind: VirtualService")).collect();
+    let text = format!("{}---\n{object}", documents.join("---").replacen(istio, entry, 1));
+    assert!(text.contains(entry), "{text}");
+    text
+}
+
+/// What is said of each change of the text; each change is one of `text`.
+fn each_is_said(text: &str, changes: &[(&str, &str, &str)]) {
+    assert_eq!(said(text), Vec::<String>::new());
+    for (right, wrong, wanted) in changes {
+        let changed = text.replacen(right, wrong, 1);
+        assert_ne!(changed, text, "{right}");
+        let wanted: Vec<&str> = Some(*wanted).filter(|wanted| !wanted.is_empty()).into_iter().collect();
+        assert_eq!(said(&changed), wanted, "{wrong}");
+    }
+}
+
+#[test]
+fn traefik_services_are_judged_by_their_router() {
+    let service = "
+apiVersion: traefik.io/v1alpha1
+kind: TraefikService
+metadata: {name: web, namespace: shop}
+spec:
+  weighted:
+    services:
+      - {name: web-stable, port: 80, weight: 100}
+      - {name: web-canary, port: 80, weight: 0}
+";
+    let text = split_by("{traefik: {services: [{name: web}]}}", service);
+    each_is_said(
+        &text,
+        &[
+            (
+                "services: [{name: web}]",
+                "services: [{name: wob}]",
+                "Rollout warning spec.traffic[0].traefik.services[0].name: no TraefikService \"wob\" in these files; did you mean web?",
+            ),
+            (
+                "{name: web-canary,",
+                "{name: web-canry,",
+                "Rollout error spec.traffic[0].traefik.services[0]: TraefikService shop/web has no entry for Service `web-canary` in spec.weighted.services; its entries are `web-stable`, `web-canry`",
+            ),
+            (
+                "weighted:\n    services:\n      - {name: web-stable, port: 80, weight: 100}\n      - {name: web-canary, port: 80, weight: 0}",
+                "mirroring: {name: web-stable, port: 80}",
+                "Rollout error spec.traffic[0].traefik.services[0]: TraefikService shop/web has no entry for Service `web-stable` in spec.weighted.services; its entries are none",
+            ),
+            (
+                "port: 80, weight: 0}",
+                "port: 80, weight: 1.5}",
+                "Rollout error spec.traffic[0].traefik.services[0]: TraefikService shop/web has weight 1.5, which is not a non-negative integer; fix it",
+            ),
+            // A patch of an overlay.
+            ("spec:\n  weighted:", "spec: {}\nx:\n  weighted:", ""),
+            // What no TraefikService can do is said of the step; what else is wrong is said of the object.
+            ("[{setWeight: 5}]", "[{setCanaryScale: {replicas: 1}}, {setMirrorRoute: {percent: 10}}]", ""),
+        ],
+    );
+    let mirror = "[{setCanaryScale: {replicas: 1}}, {setMirrorRoute: {percent: 10}}]";
+    let both = text.replacen("[{setWeight: 5}]", mirror, 1).replacen("{name: web-stable, port", "{name: web, port", 1);
+    let found = said(&both);
+    assert!(found.len() == 1 && found[0].contains("no entry for Service `web-stable`"), "{found:?}");
+}
+
+#[test]
+fn traffic_splits_are_judged_by_their_router() {
+    let split = "
+apiVersion: split.smi-spec.io/v1alpha2
+kind: TrafficSplit
+metadata: {name: web, namespace: shop}
+spec:
+  service: web
+  backends: [{service: web-stable, weight: 100}, {service: web-canary, weight: 0}]
+";
+    each_is_said(
+        &split_by("{smi: {trafficSplits: [{name: web}]}}", split),
+        &[
+            (
+                "trafficSplits: [{name: web}]",
+                "trafficSplits: [{name: wbe}]",
+                "Rollout warning spec.traffic[0].smi.trafficSplits[0].name: no TrafficSplit \"wbe\" in these files; did you mean web?",
+            ),
+            (
+                "{service: web-stable,",
+                "{service: web,",
+                "Rollout error spec.traffic[0].smi.trafficSplits[0]: TrafficSplit shop/web has no entry for Service `web-stable` in spec.backends; its entries are `web`, `web-canary`",
+            ),
+            (
+                "weight: 0}]",
+                "weight: 0}, {service: web-canary, weight: 1}]",
+                "Rollout error spec.traffic[0].smi.trafficSplits[0]: TrafficSplit shop/web has Service `web-canary` in 2 destinations; keep one, so that its weight is unambiguous",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn ingresses_are_judged_by_their_router() {
+    let ingress = "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: front, namespace: shop}
+spec:
+  rules: [{host: shop.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web-stable, port: {number: 80}}}}]}}]
+";
+    let text = split_by("{nginx: {ingress: front}}", ingress);
+    let header = |name: &str, header: &str| {
+        format!("{{setHeaderRoute: {{name: {name}, match: [{{header: {{name: {header}, exact: b}}}}]}}}}")
+    };
+    let two = format!("[{}, {{setHeaderRoute: {{name: a}}}}, {}]", header("a", "x-one"), header("b", "x-two"));
+    each_is_said(
+        &text,
+        &[
+            (
+                "{ingress: front}",
+                "{ingress: frnt}",
+                "Rollout warning spec.traffic[0].nginx.ingress: no Ingress \"frnt\" in these files; did you mean front?",
+            ),
+            (
+                "{service: {name: web-stable,",
+                "{service: {name: web,",
+                "Rollout error spec.traffic[0].nginx.ingress: Ingress shop/front has no path to Service `web-stable`, but to `web`; let its paths lead to `web-stable`",
+            ),
+            // One after the other; what does not fit is said of the step.
+            ("[{setWeight: 5}]", &two, ""),
+        ],
+    );
+    let canary = |name: &str, path: &str| {
+        let annotations = "annotations: {nginx.ingress.kubernetes.io/canary: \"true\"}";
+        let other = ingress
+            .replacen("{name: front, namespace: shop}", &format!("{{name: {name}, {annotations}}}"), 1)
+            .replacen("path: /", &format!("path: {path}"), 1);
+        said(&format!("{text}---{other}"))
+    };
+    assert_eq!(
+        canary("mine", "/"),
+        [
+            "Rollout error spec.traffic[0].nginx.ingress: Ingress shop/mine is a canary Ingress of shop.example.com/ already; delete it"
+        ]
+    );
+    assert_eq!(canary("mine", "/other"), Vec::<String>::new());
+}
