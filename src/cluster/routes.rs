@@ -12,7 +12,7 @@ use crate::{
     api::Rollout,
     engine::{RouteIntent, Target},
     ports::{RolloutKey, WorldError},
-    router::{Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, WatchedKind},
+    router::{ObjectRef, Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, WatchedKind},
 };
 
 impl Cluster {
@@ -28,7 +28,7 @@ impl Cluster {
             for wanted in router.objects(context) {
                 let Some(table) = self.tables.routes.get(wanted.plural.as_str()) else { continue };
                 let Some(entry) = table.get(&wanted.namespace, &wanted.name) else { continue };
-                other_manager = other_manager.or(entry.value.other_manager.clone());
+                other_manager = other_manager.or_else(|| other_writer(context, &wanted, &entry.value));
                 objects.insert(self.route(&entry));
             }
             for wanted in router.lists(context) {
@@ -147,6 +147,47 @@ pub(super) fn refused(error: &RouteError) -> WorldError {
     WorldError::Refused { reason: error.reason(), message: error.to_string() }
 }
 
+/// Who else wrote a route object last, as the reason why it drifted: one that we write, in the Rollout's own namespace. Who
+/// writes in another namespace is not shown (H7).
+fn other_writer(context: &RouteContext, wanted: &ObjectRef, route: &CachedRoute) -> Option<String> {
+    let is_ours = wanted.is_written && wanted.namespace == context.namespace;
+    route.other_manager.clone().filter(|_| is_ours)
+}
+
 fn kind_of(kind: &str) -> Option<&'static WatchedKind> {
     watched_kinds().find(|watched| watched.kind == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{cluster::table::kept, router::ROUTERS};
+
+    /// Each object of an entry with the writer whom a drift would be blamed on, were it `argocd` everywhere.
+    fn blamed(entry: Value) -> Vec<String> {
+        let entry = serde_json::from_value(entry).unwrap();
+        let router = ROUTERS.iter().find_map(|kind| (kind.build)(&entry)).unwrap();
+        let context = RouteContext { namespace: "shop".into(), rollout_name: "web".into(), ..RouteContext::default() };
+        let writer = json!([{"manager": "argocd", "fieldsV1": {"f:spec": {"f:rules": {}}}}]);
+        let route = kept::<CachedRoute>(&json!({"metadata": {"name": "a", "managedFields": writer}}));
+        let shown = |wanted: ObjectRef| {
+            let writer = other_writer(&context, &wanted, &route);
+            format!("{}/{} {}", wanted.namespace, wanted.name, writer.unwrap_or_default())
+        };
+        router.objects(&context).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn s53_a_drift_is_blamed_on_writers_of_what_we_write() {
+        assert_eq!(blamed(json!({"nginx": {"ingress": "api"}})), ["shop/api ", "shop/web-api-canary argocd"]);
+        assert_eq!(blamed(json!({"smi": {"trafficSplits": [{"name": "api"}]}})), ["shop/api argocd"]);
+    }
+
+    #[test]
+    fn h7_writers_of_another_namespace_are_not_shown() {
+        let services = json!([{"name": "api"}, {"name": "edge", "namespace": "gateway"}]);
+        assert_eq!(blamed(json!({"traefik": {"services": services}})), ["gateway/edge ", "shop/api argocd"]);
+    }
 }

@@ -108,6 +108,7 @@ mod tests {
             namespace: namespace.into(),
             name: "ingress".into(),
             required: true,
+            is_written: true,
         }
     }
 

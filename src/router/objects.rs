@@ -40,6 +40,8 @@ pub struct ObjectRef {
     pub name: String,
     /// Whether it is the user's and must exist. `false`: an object of our own that may not be there yet.
     pub required: bool,
+    /// Whether the router writes it. What it only reads cannot drift, and its writers are not blamed.
+    pub is_written: bool,
 }
 
 /// All objects of a kind in one namespace.

@@ -149,6 +149,7 @@ impl<F: ListForm> Listed<'_, F> {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
             required: true,
+            is_written: true,
         }
     }
 

@@ -30,5 +30,6 @@ pub(super) fn route_ref(kind: RouteKind, namespace: &str, name: &str) -> ObjectR
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         required: true,
+        is_written: true,
     }
 }

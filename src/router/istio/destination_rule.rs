@@ -23,6 +23,7 @@ pub(super) fn reference(namespace: &str, name: &str, required: bool) -> ObjectRe
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         required,
+        is_written: true,
     }
 }
 

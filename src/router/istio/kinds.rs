@@ -17,5 +17,6 @@ pub(super) fn virtual_service_ref(namespace: &str, name: &str) -> ObjectRef {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         required: true,
+        is_written: true,
     }
 }

@@ -17,6 +17,8 @@ pub(super) fn reference(namespace: &str, name: &str, required: bool) -> ObjectRe
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         required,
+        // The user's is only read.
+        is_written: !required,
     }
 }
 
