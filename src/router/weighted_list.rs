@@ -90,13 +90,7 @@ impl<F: ListForm> Router for WeightedLists<F> {
     fn read(&self, ctx: &RouteContext, current: &Objects, _known: &RouteIntent) -> Result<RouteSeen, RouteError> {
         let shares: Vec<Option<Percent>> =
             self.listed(ctx).iter().map(|one| one.share(one.object(current)?)).collect::<Result<_, _>>()?;
-        let weight = match shares.first() {
-            Some(first) if shares.iter().all(|share| share == first) => *first,
-            _ => None,
-        };
-        // Where neither has weight the canary gets nothing.
-        let canary = || shares.iter().map(|share| share.unwrap_or(Percent::ZERO));
-        let disagreement = weight.is_none().then(|| canary().min().zip(canary().max())).flatten();
+        let (weight, disagreement) = weights::agreed(&shares);
         let drifted = match weight {
             Some(canary) => !self.plan(ctx, current, &RouteIntent::weight(canary))?.is_empty(),
             None => true,
