@@ -3,7 +3,7 @@
 use super::{
     context::RouteContext,
     error::RouteError,
-    objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite},
+    objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite, REFERENCE_GRANT},
 };
 use crate::{
     api::{Percent, analysis::Pack, traffic::TrafficRouter},
@@ -95,6 +95,18 @@ pub struct RouterKind {
     pub build: fn(&TrafficRouter) -> Option<Box<dyn Router>>,
 }
 
+impl RouterKind {
+    /// What it is called: the summary up to its colon.
+    pub fn name(&self) -> &'static str {
+        self.summary.split(':').next().unwrap_or(self.key)
+    }
+
+    /// The kinds that it writes.
+    pub fn written(&self) -> impl Iterator<Item = &'static WatchedKind> {
+        self.watches.iter().filter(|kind| !kind.is_consent())
+    }
+}
+
 /// What a router can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -139,6 +151,11 @@ impl WatchedKind {
     /// The `apiVersion` of the version to prefer.
     pub fn newest(&self) -> String {
         format!("{}/{}", self.group, self.versions.first().copied().unwrap_or_default())
+    }
+
+    /// Whether it says who may write, and is no object to write.
+    pub fn is_consent(&self) -> bool {
+        self.kind == REFERENCE_GRANT
     }
 
     /// The name of its CustomResourceDefinition.

@@ -43,7 +43,7 @@ use crate::{
     view::phrases,
 };
 
-/// Check API server, CRDs, controller, permissions, Prometheus, Istio and Gateway API
+/// Check API server, CRDs, controller, permissions, Prometheus and the kinds of routers
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   glidepath doctor
