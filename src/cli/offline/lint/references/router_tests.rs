@@ -58,6 +58,11 @@ spec:
                 "port: 80, weight: 1.5}",
                 "Rollout error spec.traffic[0].traefik.services[0]: TraefikService shop/web has weight 1.5, which is not a non-negative integer; fix it",
             ),
+            (
+                "port: 80, weight: 0}",
+                "port: 80, weight: 0}\n      - {name: web, port: 8080}",
+                "TraefikService error spec.weighted.services[2].port: Service \"web\" has no port 8080; it has 80",
+            ),
             // A patch of an overlay.
             ("spec:\n  weighted:", "spec: {}\nx:\n  weighted:", ""),
             // What no TraefikService can do is said of the step; what else is wrong is said of the object.
@@ -128,6 +133,11 @@ spec:
                 "{service: {name: web-stable,",
                 "{service: {name: web,",
                 "Rollout error spec.traffic[0].nginx.ingress: Ingress shop/front has no path to Service `web-stable`, but to `web`; let its paths lead to `web-stable`",
+            ),
+            (
+                "paths: [{path: /,",
+                "paths: [{path: /all, pathType: Prefix, backend: {service: {name: web, port: {number: 8080}}}}, {path: /,",
+                "Ingress error spec.rules[0].http.paths[0].backend.service.port.number: Service \"web\" has no port 8080; it has 80",
             ),
             // One after the other; what does not fit is said of the step.
             ("[{setWeight: 5}]", &two, ""),

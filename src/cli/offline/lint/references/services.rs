@@ -100,7 +100,12 @@ fn ports_of_routes(rollout: &Rollout<'_>, files: &Objects<'_>, found: &mut Found
         let namespace = route.namespace.or(own);
         let Some(index) = files.find(rollout.index, route.group, route.kind, route.name, namespace) else { continue };
         let spec = &files.document(index).value["spec"];
-        let all = if route.kind == "VirtualService" { destinations(spec) } else { backends(spec) };
+        let all = match route.kind {
+            "VirtualService" => destinations(spec),
+            "TraefikService" => weighted(spec),
+            "Ingress" => paths(spec),
+            _ => backends(spec),
+        };
         found.extend(all.iter().filter_map(|to| missing_port(index, files, to)).map(|one| (index, one)));
     }
 }
@@ -142,6 +147,35 @@ fn backends(spec: &Value) -> Vec<Sent<'_>> {
                 port: to["port"].as_u64(),
                 service: to["name"].as_str().filter(|_| to["kind"].as_str().is_none_or(|kind| kind == "Service")),
                 namespace: to["namespace"].as_str(),
+            });
+        }
+    }
+    all
+}
+
+/// The Services of a weighted TraefikService.
+fn weighted(spec: &Value) -> Vec<Sent<'_>> {
+    let all = list(&spec["weighted"]["services"]).enumerate();
+    let sent = all.map(|(entry, to)| Sent {
+        path: format!("spec.weighted.services[{entry}].port"),
+        port: to["port"].as_u64(),
+        service: to["name"].as_str().filter(|_| to["kind"].as_str().is_none_or(|kind| kind == "Service")),
+        namespace: to["namespace"].as_str(),
+    });
+    sent.collect()
+}
+
+/// The backends of the paths of an Ingress.
+fn paths(spec: &Value) -> Vec<Sent<'_>> {
+    let mut all = Vec::new();
+    for (number, rule) in list(&spec["rules"]).enumerate() {
+        for (entry, path) in list(&rule["http"]["paths"]).enumerate() {
+            let to = &path["backend"]["service"];
+            all.push(Sent {
+                path: format!("spec.rules[{number}].http.paths[{entry}].backend.service.port.number"),
+                port: to["port"]["number"].as_u64(),
+                service: to["name"].as_str(),
+                namespace: None,
             });
         }
     }
