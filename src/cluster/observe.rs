@@ -81,15 +81,16 @@ impl Cluster {
             let replaced = Rollout { spec, ..Rollout::clone(rollout) };
             decoded = decoded.with(Arc::new(replaced));
         }
-        let mut snapshot = self.take_snapshot(key, &decoded);
+        let observe = || Snapshot { objects_changed, ..self.take_snapshot(key, &decoded) };
+        let mut snapshot = observe();
         let mut seen = self.seen(&snapshot);
         let blocked = findings.is_some() || seen.problems.iter().any(|problem| problem.blocks_all);
         if !deleting && !blocked && self.keep_in_step(&snapshot).await? {
-            snapshot = self.take_snapshot(key, &decoded);
+            snapshot = observe();
             seen = self.seen(&snapshot);
         }
         let runs = self.runs_seen(key, &snapshot.rollout).await?;
-        let mut seen = Seen { objects_changed, runs, ..seen };
+        let mut seen = Seen { runs, ..seen };
         // Problems are reported for the current spec, not for what it replaces.
         seen.problems.splice(0..0, findings);
         seen.file_invalid = is_file_invalid(&snapshot.rollout, &seen.problems);
@@ -158,6 +159,7 @@ impl Cluster {
         let (routers, context) = routing(key, &rollout, &self.settings.routes);
         let targets = targets::of(&rollout.spec);
         Snapshot {
+            objects_changed: false,
             uid,
             version: rollout.metadata.resource_version.clone().unwrap_or_default(),
             traffic: self.observe_traffic(key, &targets, &routers, &context),
@@ -206,7 +208,7 @@ impl Cluster {
             commands: self.commands_seen(&snapshot.key),
             gate: self.gates.seen(&snapshot.key),
             problems: self.problems(snapshot, error.as_ref()),
-            objects_changed: false,
+            objects_changed: snapshot.objects_changed,
             file_invalid: false,
             deciding_since: self.deciding_since.get().copied(),
             selector: selector_text(&snapshot.selector),

@@ -4,7 +4,12 @@ use super::{
     findings::blocking, references, resources::watched_kinds, shared::Cluster, snapshot::Snapshot, targets::Split,
 };
 use crate::{
-    api::{Rollout, reason::Reason, status::Course, validate},
+    api::{
+        Rollout,
+        reason::Reason,
+        status::{Course, RolloutStatus},
+        validate,
+    },
     engine::Problem,
     ports::RolloutKey,
     router::{RouteError, Router, WatchedKind},
@@ -27,7 +32,7 @@ impl Cluster {
     }
 
     /// A router's kind that cannot be seen. A Rollout at rest keeps its pods as they are wanted; one that has anything under
-    /// way stays exactly as it is.
+    /// way stays exactly as it is. Objects that it no longer names, of a kind that has gone, have nothing to be restored.
     fn unavailable_router(&self, snapshot: &Snapshot) -> Option<Problem> {
         // Without ReferenceGrants there is no consent but by annotation.
         let lists = |router: &dyn Router| {
@@ -41,8 +46,11 @@ impl Cluster {
                     || lists(router.as_ref()).any(|list| list.plural == kind.plural)
             })
         };
-        let message = watched_kinds().filter(named).find_map(|kind| self.router_kinds.trouble(kind))?;
-        let rests = snapshot.rollout.status.as_ref().is_some_and(|status| status.course() == Course::Idle);
+        let gone = |kind: &&WatchedKind| snapshot.objects_changed && self.router_kinds.is_absent(kind);
+        let mut named = watched_kinds().filter(named).filter(|kind| !gone(kind));
+        let message = named.find_map(|kind| self.router_kinds.trouble(kind))?;
+        let course = snapshot.rollout.status.as_ref().map(RolloutStatus::course);
+        let rests = matches!(course, Some(Course::Idle | Course::Aborted | Course::ControlKept));
         Some(Problem { reason: Reason::RouterUnavailable, message, blocks_all: !rests })
     }
 

@@ -73,6 +73,11 @@ impl RouterKinds {
         served.or_else(|| kind.versions.first().copied()).unwrap_or_default()
     }
 
+    /// Whether no version that we know is served: there are no objects of it.
+    pub fn is_absent(&self, kind: &WatchedKind) -> bool {
+        lock(&self.kinds).get(kind.plural).is_some_and(|watched| watched.found == Found::Absent)
+    }
+
     /// Why a kind cannot be used, and what to do; `None` when it can.
     pub fn trouble(&self, kind: &WatchedKind) -> Option<String> {
         let kinds = lock(&self.kinds);

@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub version: String,
     /// The object.
     pub rollout: Arc<Rollout>,
+    /// Whether its objects are those on record, which the spec does not name any more.
+    pub objects_changed: bool,
     /// Its Services and split.
     pub targets: Targets,
     /// Which pods belong to it.

@@ -15,6 +15,7 @@ const RUNS: &str = "/apis/glidepath.dev/v1alpha1/analysisruns";
 const SERVICES: &str = "/api/v1/services";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const ISTIO: &str = "/apis/networking.istio.io";
+const VIRTUAL_SERVICE: &str = r#"[{"istio":{"virtualServices":[{"name":"web"}]}}]"#;
 
 fn rollout(name: &str, version: u64, template: &str) -> String {
     format!(
@@ -148,6 +149,28 @@ async fn only_rollouts_that_name_an_unavailable_kind_are_blocked() {
         let problems = process.observe(name).await.unwrap().seen.problems;
         let found = problems.iter().find(|problem| problem.reason == Reason::RouterUnavailable);
         assert_eq!(found.map(|problem| problem.blocks_all), blocks_all, "{name}: {problems:?}");
+    }
+}
+
+/// Istio has gone, and the Rollout names an HTTPRoute instead: nothing of Istio's is left to be restored.
+#[tokio::test(start_paused = true)]
+async fn a_rollout_leaves_a_kind_that_has_gone() {
+    for (traffic, blocks) in [(r#"[{"gateway":{"routes":[{"name":"web"}]}}]"#, false), (VIRTUAL_SERVICE, true)] {
+        let api = FakeApi::default();
+        api.version(100);
+        let status = format!(
+            r#""status":{{"course":"Stepping","memory":{{"objects":{{"services":{{"root":"web"}},"traffic":{VIRTUAL_SERVICE}}}}}}}"#
+        );
+        let template = r#"{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"web","image":"one"}]}},
+            "selector":{"matchLabels":{"app":"web"}},"services":{"root":"web"}"#;
+        let web = rollout("web", 50, template).replace(VIRTUAL_SERVICE, traffic);
+        let web = web.replace(r#""status":{"course":"Stepping"}"#, &status);
+        api.answer(ROLLOUTS, Answer::Items(vec![web]));
+        let process = Process::start(&api);
+        process.synced().await;
+        let problems = process.observe("web").await.unwrap().seen.problems;
+        let found = problems.iter().any(|problem| problem.reason == Reason::RouterUnavailable && problem.blocks_all);
+        assert_eq!(found, blocks, "{traffic}: {problems:?}");
     }
 }
 
