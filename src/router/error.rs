@@ -251,6 +251,18 @@ pub enum RouteError {
         /// Host and path.
         place: String,
     },
+    /// An Ingress that is no canary leads to the canary Service: the canary Ingress would have no effect.
+    #[error(
+        "Ingress {namespace}/{name} leads to Service {service} without being a canary Ingress, so ingress-nginx would ignore the canary's weight; give that Ingress a Service of its own"
+    )]
+    CanaryServiceTaken {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The canary Service.
+        service: String,
+    },
     /// An Ingress has the name of ours and is not ours.
     #[error("Ingress {namespace}/{name} exists and was not created by this Rollout; rename or delete it")]
     IngressNotOurs {
@@ -306,7 +318,9 @@ impl RouteError {
             RouteError::HeaderTaken { .. } => Reason::HeaderTaken,
             RouteError::CookieTaken { .. } => Reason::CookieTaken,
             RouteError::MirrorTaken { .. } => Reason::MirrorTaken,
-            RouteError::IngressNotOurs { .. } | RouteError::CanaryIngressTaken { .. } => Reason::CanaryIngressTaken,
+            RouteError::IngressNotOurs { .. }
+            | RouteError::CanaryIngressTaken { .. }
+            | RouteError::CanaryServiceTaken { .. } => Reason::CanaryIngressTaken,
             RouteError::NoPathToStable { .. } => Reason::StableDestinationMissing,
             RouteError::MatchNotExpressible { .. } | RouteError::Unsupported { .. } => Reason::RouteNotSupported,
             RouteError::EntryMissing { target: Target::Stable, .. } => Reason::StableDestinationMissing,

@@ -22,7 +22,14 @@ const HEADER_ROUTES: &str = "glidepath.dev/header-routes";
 /// The class as an annotation, from before `spec.ingressClassName`.
 const CLASS: &str = "kubernetes.io/ingress.class";
 /// What ingress-nginx reads of a canary Ingress beside the canary annotations; the rest comes from the user's.
-const COPIED: [&str; 3] = ["load-balance", "upstream-hash-by", "affinity-canary-behavior"];
+const COPIED: [&str; 6] = [
+    "load-balance",
+    "upstream-hash-by",
+    "upstream-hash-by-subset",
+    "upstream-hash-by-subset-size",
+    "service-upstream",
+    "affinity-canary-behavior",
+];
 
 /// The canary Ingress of one `nginx` entry.
 pub(super) struct CanaryIngress<'a> {
@@ -146,8 +153,10 @@ impl CanaryIngress<'_> {
         Some(next)
     }
 
-    /// That no canary Ingress of another leads from the same host and path: ingress-nginx reads one of them.
+    /// That no canary Ingress of another leads from the same host and path: ingress-nginx reads one of them. Nor may an Ingress
+    /// that is no canary lead to the canary Service: the upstream would be that one's, and without our weight.
     fn alone(&self, current: &Objects, spec: &Value) -> Result<(), RouteError> {
+        self.no_plain_way(current)?;
         let ours = places(spec);
         let others = current.of_kind(INGRESS, &self.ctx.namespace).filter(|other| {
             annotation(other, &self.key("canary")) == Some("true") && other["metadata"]["name"] != self.name().as_str()
@@ -162,6 +171,25 @@ impl CanaryIngress<'_> {
             }
         }
         Ok(())
+    }
+
+    fn no_plain_way(&self, current: &Objects) -> Result<(), RouteError> {
+        let plain = |other: &&Value| annotation(other, &self.key("canary")) != Some("true");
+        let mut others = current.of_kind(INGRESS, &self.ctx.namespace).filter(plain);
+        let leads = |other: &Value| {
+            let paths = other["spec"]["rules"].as_array().into_iter().flatten();
+            let paths = paths.flat_map(|rule| rule["http"]["paths"].as_array().into_iter().flatten());
+            let backends = paths.map(|path| &path["backend"]).chain([&other["spec"]["defaultBackend"]]);
+            backends.into_iter().any(|backend| backend["service"]["name"] == self.ctx.canary_service.as_str())
+        };
+        match others.find(|other| leads(other)) {
+            None => Ok(()),
+            Some(other) => Err(RouteError::CanaryServiceTaken {
+                namespace: self.ctx.namespace.clone(),
+                name: other["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+                service: self.ctx.canary_service.clone(),
+            }),
+        }
     }
 
     fn annotations(&self, users: &Value, intent: &RouteIntent) -> Result<Map<String, Value>, RouteError> {

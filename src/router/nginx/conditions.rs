@@ -85,12 +85,10 @@ fn name_of(what: &str, value: &ValueMatch) -> Result<String, String> {
 /// The value or the pattern of a header. nginx looks for a pattern anywhere in the value, a `regex` is all of it.
 fn test_of(value: &ValueMatch) -> Result<(&'static str, String), String> {
     if let Some(exact) = &value.exact {
-        let allowed = |c: char| is_plain(c) || c == ' ';
-        let fits = !exact.trim().is_empty() && exact.trim() == exact && exact.chars().all(allowed);
-        return match fits {
+        return match !exact.is_empty() && exact.chars().all(is_plain) {
             true => Ok(("canary-by-header-value", exact.clone())),
             false => Err(format!(
-                "the annotation canary-by-header-value cannot hold `{exact}`: use letters, digits, spaces and any of -._~/:"
+                "the annotation canary-by-header-value cannot hold `{exact}`: use letters, digits and any of -._~/:"
             )),
         };
     }

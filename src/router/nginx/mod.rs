@@ -44,8 +44,8 @@ a second Ingress, `<rollout>-<ingress>-canary`, with the same hosts and paths to
 Rollout and is deleted when the weight is 0 again: ingress-nginx keeps a user with a session cookie of the canary there \
 even at weight 0.
 
-The class, TLS and the annotations `load-balance`, `upstream-hash-by` and `affinity-canary-behavior` are copied; \
-ingress-nginx takes everything else from your Ingress.
+The class, TLS and the annotations `load-balance`, `upstream-hash-by` with its two `-subset` settings, `service-upstream` \
+and `affinity-canary-behavior` are copied; ingress-nginx takes everything else from your Ingress.
 
 Header routes are `canary-by-header` with a value or a pattern, and `canary-by-cookie`, which sends requests whose cookie \
 is `always` to the canary and those whose cookie is `never` to stable. There is one of each at a time: a second header \
