@@ -9,7 +9,8 @@ demo: ## Play a good and a bad release on this machine, without a cluster
 	@cargo build --bin glidepath
 	@cargo run --quiet --bin glidepath -- demo
 
-test: lint-code test-fast test-cluster ## All tests, on the real components too
+test: ## All tests, on the real components too; says what each part took
+	@tests/timed lint-code test-fast test-cluster
 
 test-all: export GLIDEPATH_ALL_SHELLS = 1
 test-all: test reintroduced test-long ## What takes longer than CI has, before an issue is called done
