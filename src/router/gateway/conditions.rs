@@ -1,4 +1,5 @@
-//! What the implementation says of a route: the conditions Accepted and ResolvedRefs of each parent (rule S52).
+//! What the implementation says of a route: the conditions Accepted, ResolvedRefs and PartiallyInvalid of each parent
+//! (rule S52).
 
 use serde_json::Value;
 
@@ -6,9 +7,12 @@ use super::error::GatewayError;
 
 /// The types of condition that must not be False.
 const MUST_HOLD: [&str; 2] = ["Accepted", "ResolvedRefs"];
+/// The type of condition that must not be True: rules were dropped, or the route of before stays in force.
+const MUST_NOT_HOLD: &str = "PartiallyInvalid";
 
-/// The first condition that is False at the generation of the object. Some implementations never set observedGeneration:
-/// what they say counts without it. A condition that is absent says nothing.
+/// The first condition that says that the object is not used as it is: one that must hold and is False at the generation of
+/// the object, or PartiallyInvalid of any generation, as its parent may still use an object of before. Some implementations
+/// never set observedGeneration: what they say counts without it. A condition that is absent says nothing.
 pub(super) fn refusal(object: &Value, route: &str) -> Option<GatewayError> {
     let generation = &object["metadata"]["generation"];
     let is_current = |condition: &Value| match condition.get("observedGeneration") {
@@ -17,7 +21,8 @@ pub(super) fn refusal(object: &Value, route: &str) -> Option<GatewayError> {
     };
     let refuses = |condition: &&Value| {
         let kind = condition["type"].as_str().unwrap_or_default();
-        MUST_HOLD.contains(&kind) && condition["status"] == "False" && is_current(condition)
+        let is_broken = MUST_HOLD.contains(&kind) && condition["status"] == "False" && is_current(condition);
+        is_broken || kind == MUST_NOT_HOLD && condition["status"] == "True"
     };
     let mut parents = object["status"]["parents"].as_array().into_iter().flatten();
     parents.find_map(|parent| {
@@ -44,7 +49,7 @@ fn not_accepted(route: &str, parent: &Value, condition: &Value) -> GatewayError 
     GatewayError::NotAccepted {
         route: route.to_owned(),
         by: format!(" by {} for {kind} {name}", text(&parent["controllerName"])),
-        condition: text(&condition["type"]),
+        condition: format!("{} is {}", text(&condition["type"]), text(&condition["status"])),
         why: format!(" ({}){message}", text(&condition["reason"])),
     }
 }
@@ -79,5 +84,19 @@ mod tests {
         }
         let bare = said(parent(json!({"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners"})));
         assert!(bare.unwrap().ends_with("Accepted is False (NotAllowedByListeners)"));
+    }
+
+    #[test]
+    fn s52_a_route_that_is_used_in_part_is_not_accepted_whatever_the_generation() {
+        let partly = |status: &str, observed: Value| {
+            json!({"parents": [{"conditions": [{"type": "Accepted", "status": "True", "observedGeneration": 7},
+                {"type": "PartiallyInvalid", "status": status, "reason": "UnsupportedValue", "message": "Dropped Rule 2",
+                    "observedGeneration": observed}]}]})
+        };
+        for observed in [json!(7), json!(6), json!(null)] {
+            let refused = said(partly("True", observed.clone())).unwrap();
+            assert!(refused.ends_with("PartiallyInvalid is True (UnsupportedValue): Dropped Rule 2"), "{refused}");
+            assert_eq!(said(partly("False", observed)), None);
+        }
     }
 }

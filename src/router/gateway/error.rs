@@ -82,13 +82,13 @@ pub enum GatewayError {
         route: String,
     },
     /// The implementation does not accept the route as it is.
-    #[error("{route} is not accepted{by}: {condition} is False{why}")]
+    #[error("{route} is not accepted{by}: {condition}{why}")]
     NotAccepted {
         /// Kind, namespace and name.
         route: String,
         /// The parent and its controller, for display.
         by: String,
-        /// The type of the condition.
+        /// The condition, for display: `Accepted is False`.
         condition: String,
         /// Its reason and message, for display.
         why: String,

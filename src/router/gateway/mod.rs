@@ -76,8 +76,8 @@ server has dropped it. Users of an A/B test stay by a cookie that `ResponseHeade
 set. A TCPRoute or TLSRoute takes weights alone, a GRPCRoute no sticky cookie, a route of Linkerd no mirror, and a rule \
 with other backends weights alone.
 
-A route that an implementation reports as not accepted (`Accepted` or `ResolvedRefs` is False at its generation) holds the \
-release where it is.
+A route that an implementation reports as not accepted (`Accepted` or `ResolvedRefs` is False at its generation, or \
+`PartiallyInvalid` is True) holds the release where it is.
 
 A route of another namespace is written only when its owner consents: by the annotation \
 `glidepath.dev/allow-namespaces: shop` on it (a list, or `*`), or by a ReferenceGrant there, from Rollouts of `shop` to \
