@@ -157,7 +157,9 @@ impl Router for Gateway {
     fn not_accepted(&self, ctx: &RouteContext, current: &Objects) -> Option<RouteError> {
         self.routes(ctx).iter().find_map(|(namespace, route)| {
             let editor = RouteEditor::of(ctx, namespace, route);
-            editor.not_accepted(editor.object(current).ok()?)
+            let object = editor.object(current).ok()?;
+            editor.may_lead(current).ok()?;
+            editor.not_accepted(object)
         })
     }
 
@@ -210,7 +212,8 @@ impl Gateway {
         let mut plan = Plan::default();
         for (namespace, route) in &self.routes(ctx) {
             let editor = RouteEditor::of(ctx, namespace, route);
-            match editor.object(current) {
+            let granted = || if intent.is_nothing() { Ok(()) } else { editor.may_lead(current) };
+            match editor.object(current).and_then(|object| granted().map(|()| object)) {
                 Ok(object) => {
                     let (next, refused) = editor.with_intent(object, canary, intent);
                     plan.refused.extend(refused);

@@ -118,6 +118,7 @@ impl OwnRules<'_> {
         }
         within_limits(rules, &ours, place)?;
         ours.iter().for_each(|(name, rule)| record.add(name, self.digest(rule)));
+        record.mirror_share |= intent.mirror.as_ref().is_some_and(|mirror| mirror.percent != Percent::FULL);
         rules.splice(index..=index, ours.into_iter().map(|(_, rule)| rule).chain([changed]));
         Ok(())
     }

@@ -47,10 +47,13 @@ impl<'a> RouteEditor<'a> {
         RouteEditor { ctx, route, namespace, shown: format!("{} {namespace}/{}", route.kind, route.name) }
     }
 
-    /// The object, where this Rollout may write it and it may refer to the Rollout's Services.
+    /// The object, where this Rollout may write it.
     pub(super) fn object<'o>(&self, current: &'o Objects) -> Result<&'o Value, RouteError> {
-        let reference = route_ref(self.route.kind, self.namespace, &self.route.name);
-        let object = consent::written(self.ctx, &reference, current)?;
+        consent::written(self.ctx, &route_ref(self.route.kind, self.namespace, &self.route.name), current)
+    }
+
+    /// Whether the route may refer to the Rollout's Services. The way back does not need it: it sends them no request anew.
+    pub(super) fn may_lead(&self, current: &Objects) -> Result<(), RouteError> {
         let missing: Vec<String> = [Target::Stable, Target::Canary]
             .into_iter()
             .map(|target| self.backends().service(target))
@@ -58,7 +61,7 @@ impl<'a> RouteEditor<'a> {
             .map(|service| format!("`{service}`"))
             .collect();
         if missing.is_empty() {
-            return Ok(object);
+            return Ok(());
         }
         let from = format!("{} ({GROUP}) of namespace {}", self.route.kind, self.namespace);
         let (route, services, ours) = (self.shown.clone(), missing.join(" and "), self.ctx.namespace.clone());
@@ -102,7 +105,10 @@ impl<'a> RouteEditor<'a> {
             let Weighed { weights, pair } = self.weighed(&rules[index], index)?;
             Ok(weights::share(weights[pair.stable], weights[pair.canary]))
         };
-        let chosen = self.chosen(rules).map_err(|error| self.reported(error))?;
+        let (chosen, missing) = self.chosen(rules);
+        if let Some(missing) = missing {
+            return Err(self.reported(missing));
+        }
         chosen.into_iter().map(|index| share_of(index).map_err(|error: RouteError| self.reported(error))).collect()
     }
 
@@ -114,10 +120,12 @@ impl<'a> RouteEditor<'a> {
         intent: &RouteIntent,
     ) -> (Value, Vec<RouteError>) {
         let mut next = self.own().without(object);
-        let chosen = match self.chosen(own_rules::rules(&next)) {
-            Ok(chosen) => chosen,
-            Err(refusal) => return (object.clone(), vec![self.reported(refusal)]),
-        };
+        let (chosen, missing) = self.chosen(own_rules::rules(&next));
+        let missing = missing.map(|missing| self.reported(missing));
+        if chosen.is_empty() {
+            let kept = if intent.is_nothing() { next } else { object.clone() };
+            return (kept, missing.into_iter().collect());
+        }
         let (intent, mut refused) = self.possible(object, intent);
         let share_dropped = !refused.is_empty() && self.own().is_share_dropped(object);
         let mut record = Record { share_dropped, ..Record::default() };
@@ -125,6 +133,7 @@ impl<'a> RouteEditor<'a> {
         let Some(rules) = next.pointer_mut("/spec/rules").and_then(Value::as_array_mut) else {
             return (object.clone(), refused);
         };
+        refused.extend(missing);
         // From the last to the first: what is inserted moves only what comes behind it.
         for index in chosen.into_iter().rev() {
             let place = self.place(&rules[index], index);
@@ -132,8 +141,6 @@ impl<'a> RouteEditor<'a> {
             let written = written.and_then(|()| self.own().insert(rules, index, &intent, &mut record, &place));
             later.splice(0..0, written.err().map(|error| self.reported(error)));
         }
-        let share = intent.mirror.as_ref().is_some_and(|mirror| mirror.percent != Percent::FULL);
-        record.mirror_share = share && later.is_empty();
         record.write(self.ctx, &mut next);
         refused.extend(later);
         (next, refused)
@@ -170,27 +177,32 @@ impl<'a> RouteEditor<'a> {
         Ok(())
     }
 
-    /// The indices of the rules that the Rollout names, or of those that name one of its Services.
-    fn chosen(&self, rules: &[Value]) -> Result<Vec<usize>, RouteError> {
+    /// The indices of the rules that the Rollout names, or of those that name one of its Services; and what is missing.
+    fn chosen(&self, rules: &[Value]) -> (Vec<usize>, Option<GatewayError>) {
         let names = &self.route.rule_names;
         let ours = |rule: &Value| backends::list(rule).iter().any(|backend| self.backends().is_ours(backend));
         let is_chosen = |rule: &Value| match names.is_empty() {
             true => ours(rule),
             false => rule["name"].as_str().is_some_and(|name| names.iter().any(|known| known == name)),
         };
-        let has = |name: &&String| rules.iter().any(|rule| rule["name"].as_str() == Some(name.as_str()));
-        if let Some(rule) = names.iter().find(|name| !has(name)) {
-            let (route, rule, exist) = (self.shown.clone(), rule.clone(), shown_names(rules));
-            return Err(GatewayError::RuleNotFound { route, rule, exist }.into());
-        }
         let chosen: Vec<usize> =
             rules.iter().enumerate().filter(|(_, rule)| is_chosen(rule)).map(|(index, _)| index).collect();
-        if chosen.is_empty() {
+        let missing = self.missing(rules, &chosen);
+        (chosen, missing)
+    }
+
+    /// A name that no rule has, or that no rule was chosen.
+    fn missing(&self, rules: &[Value], chosen: &[usize]) -> Option<GatewayError> {
+        let has = |name: &&String| rules.iter().any(|rule| rule["name"].as_str() == Some(name.as_str()));
+        if let Some(rule) = self.route.rule_names.iter().find(|name| !has(name)) {
+            let (route, rule, exist) = (self.shown.clone(), rule.clone(), shown_names(rules));
+            return Some(GatewayError::RuleNotFound { route, rule, exist });
+        }
+        chosen.is_empty().then(|| {
             let [stable, canary] = [Target::Stable, Target::Canary].map(|target| self.backends().service(target));
             let (stable, canary) = (format!("`{stable}`"), format!("`{canary}`"));
-            return Err(GatewayError::NoRule { route: self.shown.clone(), stable, canary }.into());
-        }
-        Ok(chosen)
+            GatewayError::NoRule { route: self.shown.clone(), stable, canary }
+        })
     }
 
     fn weighed(&self, rule: &Value, index: usize) -> Result<Weighed, RouteError> {

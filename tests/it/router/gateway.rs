@@ -141,6 +141,45 @@ fn a_share_that_the_api_server_drops_is_refused_once_and_the_mirror_goes() {
     assert_eq!(found(&back), found(&before));
 }
 
+/// One rule takes the mirror, another does not: what was written is recorded.
+#[test]
+fn a_share_that_is_dropped_is_seen_when_another_rule_was_refused() {
+    let (gateway, ctx) = (whole(), context());
+    let mirrored = RouteIntent { mirror: everything(Percent::ZERO).mirror, ..weight(Percent::ZERO) };
+    let mut shared = two(1, 0);
+    shared.as_array_mut().unwrap().push(json!({ "name": "legacy", "port": 80, "weight": 1 }));
+    let before = objects(&route("shop", json!([{ "backendRefs": two(1, 0) }, { "backendRefs": shared }])));
+    let plan = gateway.plan_all(&ctx, &before, &mirrored);
+    assert_eq!(plan.refused.iter().map(RouteError::reason).collect::<Vec<_>>(), [Reason::SharedRoute]);
+    let mut kept = found(&before.after(&plan.writes)).clone();
+    let filter = kept.pointer_mut("/spec/rules/0/filters/0/requestMirror").unwrap().as_object_mut().unwrap();
+    assert_eq!(filter.shift_remove("percent"), Some(json!(10)));
+    let again = gateway.plan_all(&ctx, &objects(&kept), &mirrored);
+    assert_eq!(again.refused.first().map(RouteError::reason), Some(Reason::MirrorShareDropped));
+}
+
+/// Whoever renames the rule that ours was made from leaves ours behind: it goes with the way back.
+#[test]
+fn the_way_back_takes_our_rules_away_when_no_chosen_rule_is_left() {
+    let (ctx, rules) = (context(), json!([{ "name": "web", "backendRefs": two(1, 0) }]));
+    let gateway = router(json!({ "gateway": { "routes": [{ "name": "checkout", "ruleNames": ["web"] }] } }));
+    let before = objects(&route("shop", rules));
+    let intent = RouteIntent { headers: vec![testers()], ..weight(Percent::ZERO) };
+    let mut during = found(&before.after(&gateway.plan(&ctx, &before, &intent).unwrap())).clone();
+    during["spec"]["rules"][1]["name"] = "other".into();
+    let during = objects(&during);
+    assert_eq!(gateway.plan_all(&ctx, &during, &intent).writes, [], "on the way there nothing is changed");
+    let plan = gateway.plan_all(&ctx, &during, &RouteIntent::default());
+    assert_eq!(plan.refused.iter().map(RouteError::reason).collect::<Vec<_>>(), [Reason::RouteNotFound]);
+    let back = during.after(&plan.writes);
+    assert_eq!(
+        back.get("HTTPRoute", "shop", "checkout"),
+        during.after(&gateway.hand_back(&ctx, &during)).get("HTTPRoute", "shop", "checkout")
+    );
+    assert_eq!(found(&back)["spec"]["rules"], json!([{ "name": "other", "backendRefs": two(1, 0) }]));
+    assert_eq!(found(&back)["metadata"], found(&before)["metadata"]);
+}
+
 /// The API server sorts fields and adds defaults to what it stores. The user changes the rule that ours was made from.
 #[test]
 fn own_rules_are_recognized_after_defaults_and_after_an_edit_of_their_base() {
@@ -256,7 +295,8 @@ fn s7_a_route_of_another_namespace_is_written_only_with_its_owners_consent() {
         let planned = gateway.plan(&ctx, &current, &weight(Percent::whole(50)));
         assert_eq!(planned.as_ref().err().map(RouteError::reason), refused);
         assert_eq!(gateway.read(&ctx, &current, &RouteIntent::default()).is_err(), refused.is_some());
-        assert_eq!(gateway.hand_back(&ctx, &current).len(), usize::from(refused.is_none()), "nor on the way back");
+        let back = matches!(refused, None | Some(Reason::BackendNotGranted));
+        assert_eq!(gateway.hand_back(&ctx, &current).len(), usize::from(back), "the way back needs consent alone");
         let lists: Vec<String> = gateway.lists(&ctx).into_iter().map(|list| list.namespace).collect();
         assert_eq!(lists, ["edge", "shop"], "both namespaces' grants are looked at");
     }
