@@ -33,3 +33,12 @@ pub(super) fn route_ref(kind: RouteKind, namespace: &str, name: &str) -> ObjectR
         is_written: true,
     }
 }
+
+/// Why a route of this kind has weights alone, or no sticky cookie.
+pub(super) fn limit(kind: RouteKind, is_sticky: bool) -> Option<&'static str> {
+    match kind {
+        RouteKind::Tcp | RouteKind::Tls => Some("it splits connections, by weight alone"),
+        RouteKind::Grpc if is_sticky => Some("gRPC clients keep no cookies"),
+        RouteKind::Http | RouteKind::Grpc => None,
+    }
+}

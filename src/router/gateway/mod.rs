@@ -6,6 +6,7 @@ pub mod error;
 mod kinds;
 mod matches;
 mod mirror;
+mod needs;
 mod own_rules;
 mod record;
 mod route;
@@ -32,6 +33,7 @@ use crate::{
 };
 use error::GatewayError;
 use kinds::{GROUP, route_ref, watched};
+pub use needs::unmet;
 use route::RouteEditor;
 
 const GRAIN: Percent = Percent::whole(1);

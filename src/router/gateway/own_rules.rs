@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     backends::{self, Backends},
     error::GatewayError,
+    kinds,
     matches::{self, MOST_MATCHES},
     mirror,
     record::Record,
@@ -149,12 +150,10 @@ impl OwnRules<'_> {
             (false, true) => "mirror",
             (false, false) => "header route",
         };
-        let why = match self.kind {
-            RouteKind::Tcp | RouteKind::Tls => "it splits connections, by weight alone",
-            RouteKind::Grpc if sticky => "gRPC clients keep no cookies",
-            RouteKind::Http | RouteKind::Grpc => return Ok(()),
-        };
-        Err(GatewayError::Unsupported { route: self.shown.to_owned(), what, why }.into())
+        match kinds::limit(self.kind, sticky) {
+            Some(why) => Err(GatewayError::Unsupported { route: self.shown.to_owned(), what, why }.into()),
+            None => Ok(()),
+        }
     }
 
     /// The names under which a rule was recorded, if it is ours: it also leads to our Services alone, as another Rollout may
