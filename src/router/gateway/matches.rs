@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::error::GatewayError;
 use crate::{
-    api::strategy::{RequestMatch, ValueMatch},
+    api::{
+        strategy::{RequestMatch, ValueMatch},
+        traffic::RouteKind,
+    },
     router::error::RouteError,
 };
 
@@ -13,8 +16,9 @@ pub(super) const MOST_MATCHES: usize = 64;
 const MOST_HEADERS: usize = 16;
 
 /// Each match of the base joined with each of ours; a base without any matches everything.
-pub(super) fn joined(base: &Value, ours: &[RequestMatch], place: &str) -> Result<Value, RouteError> {
-    let everything = [json!({})];
+pub(super) fn joined(kind: RouteKind, base: &Value, ours: &[RequestMatch], place: &str) -> Result<Value, RouteError> {
+    let mut everything = [json!({})];
+    everything.iter_mut().for_each(|one| complete(kind, one));
     let theirs = base["matches"].as_array().filter(|list| !list.is_empty()).map_or(&everything[..], Vec::as_slice);
     let count = theirs.len() * ours.len();
     if count > MOST_MATCHES {
@@ -27,6 +31,15 @@ pub(super) fn joined(base: &Value, ours: &[RequestMatch], place: &str) -> Result
         }
     }
     Ok(Value::Array(all))
+}
+
+/// Adds the path that the API server adds to a match of an HTTPRoute without one.
+pub(super) fn complete(kind: RouteKind, one: &mut Value) {
+    let fields = one.as_object_mut().filter(|_| kind == RouteKind::Http);
+    let path = fields.map(|fields| fields.entry("path").or_insert(Value::Null));
+    if let Some(path) = path.filter(|path| path.is_null()) {
+        *path = json!({ "type": "PathPrefix", "value": "/" });
+    }
 }
 
 /// A match that also requires this header. The same header in both would mean one or the other, never both.

@@ -137,7 +137,7 @@ impl OwnRules<'_> {
             ours.push((route.name.as_str(), self.rule_to(base, &route.matches, Target::Canary, place)?));
         }
         if let Some(mirror) = intent.mirror.as_ref().filter(|mirror| !mirror.matches.is_empty()) {
-            ours.push((MIRROR, derived(base, &mirror.matches, place)?));
+            ours.push((MIRROR, derived(self.kind, base, &mirror.matches, place)?));
         }
         Ok(ours)
     }
@@ -167,10 +167,13 @@ impl OwnRules<'_> {
         record.names(&self.digest(rule)).collect()
     }
 
-    /// Identifies an own rule by what no write of ours changes and no API server adds or drops: neither weights nor mirrors.
+    /// Identifies an own rule by what no write of ours changes and no API server adds or drops: neither weights nor mirrors,
+    /// and a path that is the default counts as given.
     fn digest(&self, rule: &Value) -> String {
         let mut stripped = rule.clone();
         self.strip(&mut stripped);
+        let matches = stripped.get_mut("matches").and_then(Value::as_array_mut).into_iter().flatten();
+        matches.for_each(|one| matches::complete(self.kind, one));
         for backend in backends_of(&mut stripped) {
             if let Some(fields) = backend.as_object_mut() {
                 fields.shift_remove("weight");
@@ -205,7 +208,7 @@ impl OwnRules<'_> {
         target: Target,
         place: &str,
     ) -> Result<Value, RouteError> {
-        let mut rule = derived(base, matches, place)?;
+        let mut rule = derived(self.kind, base, matches, place)?;
         let mut backend = self.backends.find(base, target).cloned().unwrap_or_default();
         backend["weight"] = json!(1);
         rule["backendRefs"] = json!([backend]);
@@ -221,9 +224,9 @@ impl OwnRules<'_> {
 }
 
 /// A rule with the matches of its base joined with these. Names are unique in a route: it has none.
-fn derived(base: &Value, ours: &[RequestMatch], place: &str) -> Result<Value, RouteError> {
+fn derived(kind: RouteKind, base: &Value, ours: &[RequestMatch], place: &str) -> Result<Value, RouteError> {
     let mut rule = base.clone();
-    rule["matches"] = matches::joined(base, ours, place)?;
+    rule["matches"] = matches::joined(kind, base, ours, place)?;
     if let Some(fields) = rule.as_object_mut() {
         fields.shift_remove("name");
     }

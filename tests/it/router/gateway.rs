@@ -200,6 +200,24 @@ fn own_rules_are_recognized_after_defaults_and_after_an_edit_of_their_base() {
     assert!(rules.iter().all(|rule| rule["timeouts"]["request"] == "3s"), "made anew from the rule as it is");
 }
 
+/// The API server gives each match of an HTTPRoute a path; a base with an empty list of matches has none to copy.
+#[test]
+fn own_rules_of_a_base_without_matches_are_recognized_after_the_default_path() {
+    let (gateway, ctx) = (whole(), context());
+    let intent = RouteIntent { headers: vec![testers()], ..weight(Percent::whole(5)) };
+    for matches in [json!([]), json!([{ "method": "POST" }])] {
+        let before = objects(&route("shop", json!([{ "matches": matches, "backendRefs": two(1, 0) }])));
+        let mut stored = found(&before.after(&gateway.plan(&ctx, &before, &intent).unwrap())).clone();
+        for one in stored["spec"]["rules"][0]["matches"].as_array_mut().unwrap() {
+            one.as_object_mut().unwrap().entry("path").or_insert(json!({ "type": "PathPrefix", "value": "/" }));
+        }
+        let stored = objects(&stored);
+        assert_eq!(gateway.read(&ctx, &stored, &intent).unwrap().headers, ["testers"], "{matches}");
+        let back = stored.after(&gateway.hand_back(&ctx, &stored));
+        assert_eq!(found(&back), found(&before), "{matches}");
+    }
+}
+
 /// Whoever applies the rules anew takes ours away; what the annotation still records matches nothing.
 #[test]
 fn rules_that_were_applied_over_come_back() {
