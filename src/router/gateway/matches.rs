@@ -33,6 +33,28 @@ pub(super) fn joined(kind: RouteKind, base: &Value, ours: &[RequestMatch], place
     Ok(Value::Array(all))
 }
 
+/// A rule that replaces the prefix of a path may have one match alone: each match becomes a rule of its own.
+pub(super) fn split(rule: Value) -> Vec<Value> {
+    let matches = rule["matches"].as_array().cloned().unwrap_or_default();
+    if matches.len() < 2 || !replaces_prefix(&rule) {
+        return vec![rule];
+    }
+    let alone = |one| {
+        let mut single = rule.clone();
+        single["matches"] = json!([one]);
+        single
+    };
+    matches.into_iter().map(alone).collect()
+}
+
+fn replaces_prefix(rule: &Value) -> bool {
+    let mut filters = rule["filters"].as_array().into_iter().flatten();
+    filters.any(|filter| {
+        let fields = ["urlRewrite", "requestRedirect"];
+        fields.iter().any(|field| filter[field]["path"]["type"] == "ReplacePrefixMatch")
+    })
+}
+
 /// Adds the path that the API server adds to a match of an HTTPRoute without one.
 pub(super) fn complete(kind: RouteKind, one: &mut Value) {
     let fields = one.as_object_mut().filter(|_| kind == RouteKind::Http);

@@ -114,8 +114,9 @@ impl OwnRules<'_> {
             self.keep_users(&mut changed, sticky, place)?;
         }
         if let Some(mirror) = &intent.mirror {
-            let mirroring = ours.iter_mut().find(|(name, _)| *name == MIRROR).map(|(_, rule)| rule);
-            self.copy(mirroring.unwrap_or(&mut changed), &base, mirror, place)?;
+            let own = ours.iter_mut().filter(|(name, _)| *name == MIRROR).map(|(_, rule)| rule);
+            let whole = mirror.matches.is_empty().then_some(&mut changed);
+            own.chain(whole).try_for_each(|rule| self.copy(rule, &base, mirror, place))?;
         }
         within_limits(rules, &ours, place)?;
         ours.iter().for_each(|(name, rule)| record.add(name, self.digest(rule)));
@@ -139,7 +140,10 @@ impl OwnRules<'_> {
         if let Some(mirror) = intent.mirror.as_ref().filter(|mirror| !mirror.matches.is_empty()) {
             ours.push((MIRROR, derived(self.kind, base, &mirror.matches, place)?));
         }
-        Ok(ours)
+        Ok(ours
+            .into_iter()
+            .flat_map(|(name, rule)| matches::split(rule).into_iter().map(move |one| (name, one)))
+            .collect())
     }
 
     /// What a kind of route cannot do at all.
