@@ -2,7 +2,9 @@
 //! users (rule S70).
 //!
 //! An own rule directly precedes the rule that it was derived from. It has that rule's filters, timeouts and the like, and
-//! its matches, each combined with each own match; so it is more specific than that rule and captures nothing from others.
+//! its matches, each combined with each own match; so it is more specific than that rule. The Gateway API ranks all rules of a
+//! host by path, method, and the numbers of headers and query parameters, then by order: a sibling rule for the same path
+//! with query parameters, or with as many headers and a later place, loses such requests to an own rule.
 //! Every plan removes and re-adds all own rules. They are recognized by the record in the object, and because they lead
 //! to our Services alone.
 
