@@ -5,13 +5,15 @@
 //! ReferenceGrant in its namespace. Without consent nothing of the object reaches the Rollout's owner, not even whether it
 //! exists.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{
     context::{CrossNamespace, RouteContext},
     error::RouteError,
     kind::{RbacRule, WatchedKind},
-    objects::{GRANT_GROUP, ObjectRef, Objects, REFERENCE_GRANT},
+    objects::{GRANT_GROUP, ListRef, ObjectRef, Objects, REFERENCE_GRANT},
 };
 
 /// The annotation on a route object: the namespaces whose Rollouts may write it, separated by commas; `*` means all.
@@ -23,6 +25,12 @@ pub(super) const GRANTS: WatchedKind =
 /// What reading them takes.
 pub(super) const RBAC: RbacRule =
     RbacRule { group: GRANT_GROUP, resources: &["referencegrants"], verbs: &["list", "watch"] };
+
+/// The ReferenceGrants of those of these namespaces that are not the Rollout's, each once.
+pub(super) fn foreign_grants<'n>(ctx: &RouteContext, namespaces: impl Iterator<Item = &'n String>) -> Vec<ListRef> {
+    let foreign: BTreeSet<&String> = namespaces.filter(|namespace| **namespace != ctx.namespace).collect();
+    foreign.into_iter().map(|namespace| ListRef::grants(namespace)).collect()
+}
 
 /// The object, where this Rollout may write it.
 pub fn written<'o>(ctx: &RouteContext, reference: &ObjectRef, current: &'o Objects) -> Result<&'o Value, RouteError> {

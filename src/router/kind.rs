@@ -153,6 +153,29 @@ impl WatchedKind {
         format!("{}/{}", self.group, self.versions.first().copied().unwrap_or_default())
     }
 
+    /// An object of the user's that is written.
+    pub fn reference(&self, namespace: &str, name: &str) -> ObjectRef {
+        ObjectRef {
+            api_version: self.newest(),
+            kind: self.kind.to_owned(),
+            plural: self.plural.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            required: true,
+            is_written: true,
+        }
+    }
+
+    /// All objects of the kind in a namespace.
+    pub fn all(&self, namespace: &str) -> ListRef {
+        ListRef {
+            api_version: self.newest(),
+            kind: self.kind.to_owned(),
+            plural: self.plural.to_owned(),
+            namespace: namespace.to_owned(),
+        }
+    }
+
     /// Whether it says who may write, and is no object to write.
     pub fn is_consent(&self) -> bool {
         self.kind == REFERENCE_GRANT

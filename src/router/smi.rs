@@ -20,7 +20,7 @@ const GROUP: &str = "split.smi-spec.io";
 const QUANTITIES: &str = "v1alpha1";
 const VERSIONS: &[&str] = &["v1alpha4", "v1alpha3", "v1alpha2", QUANTITIES];
 
-static TRAFFIC_SPLIT: WatchedKind =
+const TRAFFIC_SPLIT: WatchedKind =
     WatchedKind { group: GROUP, versions: VERSIONS, kind: "TrafficSplit", plural: "trafficsplits" };
 
 /// The Service Mesh Interface in the registry.
@@ -33,7 +33,7 @@ pub const KIND: RouterKind = RouterKind {
     // Which mesh is behind a TrafficSplit, and so what its proxies report, is not to be known from it.
     pack: Pack::Application,
     rbac: &[RbacRule { group: GROUP, resources: &["trafficsplits"], verbs: &["list", "watch", "update"] }],
-    watches: &[WatchedKind { group: GROUP, versions: VERSIONS, kind: "TrafficSplit", plural: "trafficsplits" }],
+    watches: &[TRAFFIC_SPLIT],
     build: |entry| entry.smi.clone().map(|config| Box::new(WeightedLists(Smi { config })) as Box<dyn Router>),
 };
 

@@ -3,16 +3,16 @@
 use serde_json::Value;
 
 use super::{
+    consent,
     context::RouteContext,
     kind::{Capabilities, RbacRule, Router, RouterKind, WatchedKind},
-    objects::{GRANT_GROUP, REFERENCE_GRANT},
     weighted_list::{GRAIN, ListForm, WeightedLists, whole},
 };
 use crate::api::{analysis::Pack, traffic::TraefikTraffic};
 
 const GROUP: &str = "traefik.io";
 
-static TRAEFIK_SERVICE: WatchedKind =
+const TRAEFIK_SERVICE: WatchedKind =
     WatchedKind { group: GROUP, versions: &["v1alpha1"], kind: "TraefikService", plural: "traefikservices" };
 
 /// Traefik in the registry.
@@ -25,17 +25,9 @@ pub const KIND: RouterKind = RouterKind {
     pack: Pack::Traefik,
     rbac: &[
         RbacRule { group: GROUP, resources: &["traefikservices"], verbs: &["list", "watch", "update"] },
-        RbacRule { group: GRANT_GROUP, resources: &["referencegrants"], verbs: &["list", "watch"] },
+        consent::RBAC,
     ],
-    watches: &[
-        WatchedKind { group: GROUP, versions: &["v1alpha1"], kind: "TraefikService", plural: "traefikservices" },
-        WatchedKind {
-            group: GRANT_GROUP,
-            versions: &["v1", "v1beta1"],
-            kind: REFERENCE_GRANT,
-            plural: "referencegrants",
-        },
-    ],
+    watches: &[TRAEFIK_SERVICE, consent::GRANTS],
     build: |entry| entry.traefik.clone().map(|config| Box::new(WeightedLists(Traefik { config })) as Box<dyn Router>),
 };
 

@@ -13,7 +13,7 @@ use super::{
     error::RouteError,
     kind::{Router, WatchedKind},
     objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite},
-    weights::{self, Pair, Unexpressible},
+    weights::{self, Pair},
 };
 use crate::{
     api::Percent,
@@ -81,10 +81,7 @@ impl<F: ListForm> Router for WeightedLists<F> {
     }
 
     fn lists(&self, ctx: &RouteContext) -> Vec<ListRef> {
-        let listed = self.listed(ctx);
-        let foreign: BTreeSet<&str> =
-            listed.iter().filter(|one| one.is_foreign()).map(|one| one.namespace.as_str()).collect();
-        foreign.into_iter().map(ListRef::grants).collect()
+        consent::foreign_grants(ctx, self.listed(ctx).iter().map(|one| &one.namespace))
     }
 
     fn read(&self, ctx: &RouteContext, current: &Objects, _known: &RouteIntent) -> Result<RouteSeen, RouteError> {
@@ -136,15 +133,7 @@ impl<F: ListForm> WeightedLists<F> {
 
 impl<F: ListForm> Listed<'_, F> {
     fn reference(&self) -> ObjectRef {
-        ObjectRef {
-            api_version: F::KIND.newest(),
-            kind: F::KIND.kind.to_owned(),
-            plural: F::KIND.plural.to_owned(),
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-            required: true,
-            is_written: true,
-        }
+        F::KIND.reference(&self.namespace, &self.name)
     }
 
     fn is_foreign(&self) -> bool {
@@ -165,10 +154,7 @@ impl<F: ListForm> Listed<'_, F> {
     /// The object with the canary's weight; `None` where it says so already.
     fn next(&self, object: &Value, canary: Percent) -> Result<Option<Value>, RouteError> {
         let Weighed { weights, pair } = self.weighed(object)?;
-        let next = weights::split(&weights, pair, canary).map_err(|why| match why {
-            Unexpressible::NothingLeft => RouteError::NoShareLeft { place: self.place() },
-            Unexpressible::TooLarge => RouteError::WeightNotExpressible { place: self.place(), weight: canary },
-        })?;
+        let next = weights::split(&weights, pair, canary).map_err(|why| why.at(self.place(), canary))?;
         let version = version_of(object);
         let well_spelled = entries::<F>(object).iter().all(|entry| self.form.is_well_spelled(version, entry));
         if next == weights && well_spelled {

@@ -21,6 +21,16 @@ pub enum Unexpressible {
     TooLarge,
 }
 
+impl Unexpressible {
+    /// The refusal to write `weight` into `place`.
+    pub fn at(self, place: String, weight: Percent) -> RouteError {
+        match self {
+            Unexpressible::NothingLeft => RouteError::NoShareLeft { place },
+            Unexpressible::TooLarge => RouteError::WeightNotExpressible { place, weight },
+        }
+    }
+}
+
 /// A whole, as routers count it: percents where they suffice, else basis points.
 const WHOLES: [u128; 2] = [100, 10_000];
 

@@ -2,10 +2,7 @@
 
 use crate::{
     api::traffic::RouteKind,
-    router::{
-        kind::WatchedKind,
-        objects::{GRANT_GROUP, ObjectRef},
-    },
+    router::{kind::WatchedKind, objects::GRANT_GROUP},
 };
 
 pub(super) const GROUP: &str = GRANT_GROUP;
@@ -19,19 +16,6 @@ pub(super) const fn watched(kind: RouteKind) -> WatchedKind {
         RouteKind::Tls => (&["v1", "v1alpha3", "v1alpha2"], "TLSRoute", "tlsroutes"),
     };
     WatchedKind { group: GROUP, versions, kind, plural }
-}
-
-pub(super) fn route_ref(kind: RouteKind, namespace: &str, name: &str) -> ObjectRef {
-    let watched = watched(kind);
-    ObjectRef {
-        api_version: format!("{GROUP}/v1"),
-        kind: watched.kind.to_owned(),
-        plural: watched.plural.to_owned(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        required: true,
-        is_written: true,
-    }
 }
 
 /// Why a route of this kind has weights alone, or no sticky cookie.

@@ -12,7 +12,7 @@ mod record;
 mod route;
 mod sticky;
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::{
     consent,
@@ -32,7 +32,7 @@ use crate::{
     engine::{RouteIntent, RouteSeen},
 };
 use error::GatewayError;
-use kinds::{GROUP, route_ref, watched};
+use kinds::{GROUP, watched};
 pub use needs::unmet;
 use route::RouteEditor;
 
@@ -104,14 +104,19 @@ impl Router for Gateway {
     }
 
     fn objects(&self, ctx: &RouteContext) -> Vec<ObjectRef> {
-        self.routes(ctx).iter().map(|(namespace, route)| route_ref(route.kind, namespace, &route.name)).collect()
+        self.routes(ctx)
+            .iter()
+            .map(|(namespace, route)| watched(route.kind).reference(namespace, &route.name))
+            .collect()
     }
 
     fn lists(&self, ctx: &RouteContext) -> Vec<ListRef> {
         let routes = self.routes(ctx);
-        let foreign: BTreeSet<&String> = routes.iter().map(|(of, _)| of).filter(|of| **of != ctx.namespace).collect();
-        let ours = foreign.first().map(|_| &ctx.namespace);
-        foreign.iter().copied().chain(ours).map(|namespace| ListRef::grants(namespace)).collect()
+        let mut grants = consent::foreign_grants(ctx, routes.iter().map(|(of, _)| of));
+        // A route of another namespace refers to our Services.
+        let ours = (!grants.is_empty()).then(|| ListRef::grants(&ctx.namespace));
+        grants.extend(ours);
+        grants
     }
 
     fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError> {

@@ -8,7 +8,7 @@ use super::{
     backends::{self, Backends},
     conditions,
     error::GatewayError,
-    kinds::{GROUP, route_ref},
+    kinds::{GROUP, watched},
     own_rules::{self, OwnRules},
     record::Record,
 };
@@ -20,7 +20,7 @@ use crate::{
         context::RouteContext,
         error::RouteError,
         objects::Objects,
-        weights::{self, Pair, Unexpressible},
+        weights::{self, Pair},
     },
 };
 
@@ -49,7 +49,7 @@ impl<'a> RouteEditor<'a> {
 
     /// The object, where this Rollout may write it.
     pub(super) fn object<'o>(&self, current: &'o Objects) -> Result<&'o Value, RouteError> {
-        consent::written(self.ctx, &route_ref(self.route.kind, self.namespace, &self.route.name), current)
+        consent::written(self.ctx, &watched(self.route.kind).reference(self.namespace, &self.route.name), current)
     }
 
     /// Whether the route may refer to the Rollout's Services. The way back does not need it: it sends them no request anew.
@@ -162,12 +162,8 @@ impl<'a> RouteEditor<'a> {
 
     fn write_weights(&self, rule: &mut Value, index: usize, canary: Percent) -> Result<(), RouteError> {
         let Weighed { weights, pair } = self.weighed(rule, index)?;
-        let next = weights::smallest(&weights, pair, canary, LARGEST).map_err(|why| match why {
-            Unexpressible::NothingLeft => RouteError::NoShareLeft { place: self.place(rule, index) },
-            Unexpressible::TooLarge => {
-                RouteError::WeightNotExpressible { place: self.place(rule, index), weight: canary }
-            }
-        })?;
+        let next = weights::smallest(&weights, pair, canary, LARGEST)
+            .map_err(|why| why.at(self.place(rule, index), canary))?;
         let entries = rule.get_mut("backendRefs").and_then(Value::as_array_mut).into_iter().flatten();
         for ((entry, now), next) in entries.zip(weights).zip(next) {
             if now != next {

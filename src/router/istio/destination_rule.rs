@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     hosts,
-    kinds::{API_VERSION, DESTINATION_RULE},
+    kinds::{API_VERSION, DESTINATION_RULE, DESTINATION_RULES},
 };
 use crate::{
     api::{REVISION_LABEL, ROLLOUT_LABEL, traffic::DestinationRuleRef},
@@ -14,18 +14,6 @@ use crate::{
         objects::{ObjectRef, Objects, PlannedWrite},
     },
 };
-
-pub(super) fn reference(namespace: &str, name: &str, required: bool) -> ObjectRef {
-    ObjectRef {
-        api_version: API_VERSION.to_owned(),
-        kind: DESTINATION_RULE.to_owned(),
-        plural: "destinationrules".to_owned(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        required,
-        is_written: true,
-    }
-}
 
 /// The rule that a subset split names.
 pub(super) fn find<'o>(ctx: &RouteContext, current: &'o Objects, name: &str) -> Result<&'o Value, RouteError> {
@@ -93,7 +81,7 @@ pub(super) fn without_revisions(
 
 /// Our own rule, which may not exist.
 pub(super) fn owned_reference(ctx: &RouteContext) -> ObjectRef {
-    reference(&ctx.namespace, &owned_name(ctx), false)
+    ObjectRef { required: false, ..DESTINATION_RULES.reference(&ctx.namespace, &owned_name(ctx)) }
 }
 
 /// What our own rule needs: the stable host's policy says nothing about the canary's host, so a copy of it must. A rule

@@ -7,13 +7,13 @@ mod own_routes;
 mod sticky;
 mod virtual_service;
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::{
     consent,
     context::RouteContext,
     error::RouteError,
-    kind::{Capabilities, RbacRule, Router, RouterKind, WatchedKind},
+    kind::{Capabilities, RbacRule, Router, RouterKind},
     objects::{self, ListRef, ObjectRef, Objects, Plan, PlannedWrite},
     weights,
 };
@@ -27,7 +27,7 @@ use crate::{
     engine::{RouteIntent, RouteSeen, Target, TargetSeen},
 };
 use hosts::{Arm, Arms};
-use kinds::{API_VERSION, DESTINATION_RULE, GROUP, VERSIONS, VIRTUAL_SERVICE, virtual_service_ref};
+use kinds::{DESTINATION_RULES, GROUP, VIRTUAL_SERVICES};
 use virtual_service::RouteEditor;
 
 const GRAIN: Percent = Percent::from_basis_points(1);
@@ -49,11 +49,7 @@ pub const KIND: RouterKind = RouterKind {
         },
         consent::RBAC,
     ],
-    watches: &[
-        WatchedKind { group: GROUP, versions: VERSIONS, kind: VIRTUAL_SERVICE, plural: "virtualservices" },
-        WatchedKind { group: GROUP, versions: VERSIONS, kind: DESTINATION_RULE, plural: "destinationrules" },
-        consent::GRANTS,
-    ],
+    watches: &[VIRTUAL_SERVICES, DESTINATION_RULES, consent::GRANTS],
     build: |entry| entry.istio.clone().map(|config| Box::new(Istio { config }) as Box<dyn Router>),
 };
 
@@ -104,9 +100,9 @@ impl Router for Istio {
 
     fn objects(&self, ctx: &RouteContext) -> Vec<ObjectRef> {
         let mut wanted: Vec<ObjectRef> =
-            self.virtual_services(ctx).iter().map(|(namespace, vs)| virtual_service_ref(namespace, &vs.name)).collect();
+            self.virtual_services(ctx).iter().map(|(of, vs)| VIRTUAL_SERVICES.reference(of, &vs.name)).collect();
         wanted.push(match &self.config.destination_rule {
-            Some(rule) => destination_rule::reference(&ctx.namespace, &rule.name, true),
+            Some(rule) => DESTINATION_RULES.reference(&ctx.namespace, &rule.name),
             None => destination_rule::owned_reference(ctx),
         });
         wanted
@@ -114,14 +110,8 @@ impl Router for Istio {
 
     fn lists(&self, ctx: &RouteContext) -> Vec<ListRef> {
         let routes = self.virtual_services(ctx);
-        let foreign: BTreeSet<&String> = routes.iter().map(|(of, _)| of).filter(|of| **of != ctx.namespace).collect();
-        let grants = foreign.into_iter().map(|namespace| ListRef::grants(namespace));
-        let rules = (!self.splits_by_subset()).then(|| ListRef {
-            api_version: API_VERSION.to_owned(),
-            kind: DESTINATION_RULE.to_owned(),
-            plural: "destinationrules".to_owned(),
-            namespace: ctx.namespace.clone(),
-        });
+        let grants = consent::foreign_grants(ctx, routes.iter().map(|(of, _)| of));
+        let rules = (!self.splits_by_subset()).then(|| DESTINATION_RULES.all(&ctx.namespace));
         rules.into_iter().chain(grants).collect()
     }
 

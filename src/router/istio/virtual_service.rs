@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     hosts::{self, Arm, Arms},
-    kinds::virtual_service_ref,
+    kinds::VIRTUAL_SERVICES,
     own_routes::OwnRoutes,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         context::RouteContext,
         error::RouteError,
         objects::Objects,
-        weights::{self, Pair, Unexpressible},
+        weights::{self, Pair},
     },
 };
 
@@ -36,7 +36,7 @@ struct Weighed {
 impl RouteEditor<'_> {
     /// The object, where this Rollout may write it.
     pub(super) fn object<'o>(&self, current: &'o Objects) -> Result<&'o Value, RouteError> {
-        consent::written(self.ctx, &virtual_service_ref(self.namespace, &self.reference.name), current)
+        consent::written(self.ctx, &VIRTUAL_SERVICES.reference(self.namespace, &self.reference.name), current)
     }
 
     /// Whether the object belongs to another namespace than the Rollout.
@@ -89,12 +89,7 @@ impl RouteEditor<'_> {
     /// The weights to write, by destination; those that stay as they are have none.
     fn next_weights(&self, route: &Value, index: usize, canary: Percent) -> Result<Vec<Option<u64>>, RouteError> {
         let Weighed { weights, pair } = self.weighed(route, index)?;
-        let next = weights::split(&weights, pair, canary).map_err(|why| match why {
-            Unexpressible::NothingLeft => RouteError::NoShareLeft { place: self.place(route, index) },
-            Unexpressible::TooLarge => {
-                RouteError::WeightNotExpressible { place: self.place(route, index), weight: canary }
-            }
-        })?;
+        let next = weights::split(&weights, pair, canary).map_err(|why| why.at(self.place(route, index), canary))?;
         Ok(weights.iter().zip(next).map(|(now, next)| (*now != next).then_some(next)).collect())
     }
 

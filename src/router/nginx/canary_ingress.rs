@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     conditions::Conditions,
-    kinds::{API_VERSION, INGRESS, annotation, reference},
+    kinds::{API_VERSION, INGRESS, INGRESSES, annotation, users},
 };
 use crate::{
     api::{Percent, ROLLOUT_LABEL, traffic::NginxTraffic},
@@ -47,7 +47,7 @@ impl CanaryIngress<'_> {
     }
 
     pub(super) fn reference(&self) -> ObjectRef {
-        reference(&self.ctx.namespace, &self.name(), false)
+        ObjectRef { required: false, ..INGRESSES.reference(&self.ctx.namespace, &self.name()) }
     }
 
     /// The canary Ingress as it is; an error where another's has its name.
@@ -79,7 +79,7 @@ impl CanaryIngress<'_> {
     /// What makes it as intended.
     pub(super) fn next(&self, current: &Objects, intent: &RouteIntent) -> Result<Option<PlannedWrite>, RouteError> {
         let present = self.present(current)?;
-        let users = reference(&self.ctx.namespace, &self.config.ingress, true);
+        let users = users(&self.ctx.namespace, &self.config.ingress);
         let users = consent::written(self.ctx, &users, current)?;
         let spec = self.spec(users, present)?;
         self.alone(current, &spec)?;

@@ -2,24 +2,19 @@
 
 use serde_json::Value;
 
-use crate::router::objects::ObjectRef;
+use crate::router::{kind::WatchedKind, objects::ObjectRef};
 
 pub(super) const GROUP: &str = "networking.k8s.io";
 pub(super) const API_VERSION: &str = "networking.k8s.io/v1";
 pub(super) const INGRESS: &str = "Ingress";
 pub(super) const PLURAL: &str = "ingresses";
 
-pub(super) fn reference(namespace: &str, name: &str, required: bool) -> ObjectRef {
-    ObjectRef {
-        api_version: API_VERSION.to_owned(),
-        kind: INGRESS.to_owned(),
-        plural: PLURAL.to_owned(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        required,
-        // The user's is only read.
-        is_written: !required,
-    }
+pub(super) const INGRESSES: WatchedKind =
+    WatchedKind { group: GROUP, versions: &["v1"], kind: INGRESS, plural: PLURAL };
+
+/// The user's Ingress, which is only read.
+pub(super) fn users(namespace: &str, name: &str) -> ObjectRef {
+    ObjectRef { is_written: false, ..INGRESSES.reference(namespace, name) }
 }
 
 /// The text of an annotation.

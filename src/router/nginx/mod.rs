@@ -11,7 +11,7 @@ mod needs;
 use super::{
     context::RouteContext,
     error::RouteError,
-    kind::{Capabilities, RbacRule, Router, RouterKind, WatchedKind},
+    kind::{Capabilities, RbacRule, Router, RouterKind},
     objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     engine::{RouteIntent, RouteSeen},
 };
 use canary_ingress::CanaryIngress;
-use kinds::{API_VERSION, GROUP, INGRESS, PLURAL, reference};
+use kinds::{GROUP, INGRESSES, PLURAL, users};
 pub use needs::unmet;
 
 const GRAIN: Percent = Percent::from_basis_points(1);
@@ -33,7 +33,7 @@ pub const KIND: RouterKind = RouterKind {
     capabilities: Capabilities { grain: GRAIN, header: true, cookie: true, mirror: false, sticky: false },
     pack: Pack::Nginx,
     rbac: &[RbacRule { group: GROUP, resources: &[PLURAL], verbs: &["list", "watch", "create", "update", "delete"] }],
-    watches: &[WatchedKind { group: GROUP, versions: &["v1"], kind: INGRESS, plural: PLURAL }],
+    watches: &[INGRESSES],
     build: |entry| entry.nginx.clone().map(|config| Box::new(Nginx { config }) as Box<dyn Router>),
 };
 
@@ -73,17 +73,12 @@ impl Router for Nginx {
     }
 
     fn objects(&self, ctx: &RouteContext) -> Vec<ObjectRef> {
-        vec![reference(&ctx.namespace, &self.config.ingress, true), self.canary(ctx).reference()]
+        vec![users(&ctx.namespace, &self.config.ingress), self.canary(ctx).reference()]
     }
 
     /// All Ingresses: another's canary of the same path is in the way.
     fn lists(&self, ctx: &RouteContext) -> Vec<ListRef> {
-        vec![ListRef {
-            api_version: API_VERSION.to_owned(),
-            kind: INGRESS.to_owned(),
-            plural: PLURAL.to_owned(),
-            namespace: ctx.namespace.clone(),
-        }]
+        vec![INGRESSES.all(&ctx.namespace)]
     }
 
     fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError> {
