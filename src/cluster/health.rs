@@ -82,8 +82,11 @@ impl State {
     /// No more than ten seconds, and never for a kind that is refused.
     fn is_first_listing(&self) -> bool {
         let recent = self.needed.is_some_and(|since| since.elapsed() < OPTIONAL);
-        let refused = self.trouble.as_ref().is_some_and(|trouble| matches!(trouble.code, Some(403 | 404)));
-        recent && self.listed.is_none() && !self.absent && !refused
+        recent && self.listed.is_none() && !self.absent && !self.is_refused()
+    }
+
+    fn is_refused(&self) -> bool {
+        self.trouble.as_ref().is_some_and(Trouble::is_refusal)
     }
 }
 
@@ -95,6 +98,13 @@ struct Trouble {
     text: String,
     /// The connection broke, and was not re-established since.
     broken: bool,
+}
+
+impl Trouble {
+    /// The server does not let us watch the kind, or says that it does not have it.
+    fn is_refusal(&self) -> bool {
+        matches!(self.code, Some(403 | 404))
+    }
 }
 
 impl Health {
@@ -215,7 +225,7 @@ impl Health {
         let state = self.lock();
         let trouble = state.trouble.as_ref();
         let text = || trouble.map_or_else(|| "not listed yet".to_owned(), |trouble| trouble.text.clone());
-        let refused = trouble.is_some_and(|t| matches!(t.code, Some(403 | 404)) && t.since.elapsed() >= REFUSED);
+        let refused = trouble.is_some_and(|trouble| trouble.is_refusal() && trouble.since.elapsed() >= REFUSED);
         (!listed || refused || state.lived.elapsed() >= STALE).then(text)
     }
 
@@ -223,8 +233,7 @@ impl Health {
     fn is_settled(&self, waited: bool) -> bool {
         let state = self.lock();
         let listed = state.listed.is_some();
-        let refused = || state.trouble.as_ref().is_some_and(|trouble| matches!(trouble.code, Some(403 | 404)));
-        listed || self.optional && (state.absent || waited || refused())
+        listed || self.optional && (state.absent || waited || state.is_refused())
     }
 
     /// The kind, and what is in its way.
