@@ -9,6 +9,7 @@ const SMI: &str = "split.smi-spec.io";
 const INGRESS: &str = "networking.k8s.io";
 
 /// A route object of an entry.
+#[derive(Default)]
 pub(super) struct Named<'a> {
     /// The entry with this object alone.
     pub alone: TrafficRouter,
@@ -56,8 +57,8 @@ fn virtual_services<'a>(istio: &'a IstioTraffic, path: &str) -> impl Iterator<It
             lists: &["/http"],
             names_field: "routes",
             names: &reference.routes,
-            is_listed: false,
             rule: istio.destination_rule.as_ref().map(|rule| rule.name.as_str()),
+            ..Named::default()
         }
     })
 }
@@ -77,8 +78,7 @@ fn routes<'a>(gateway: &'a GatewayTraffic, path: &str) -> impl Iterator<Item = N
             lists: &["/rules"],
             names_field: "ruleNames",
             names: &reference.rule_names,
-            is_listed: false,
-            rule: None,
+            ..Named::default()
         }
     })
 }
@@ -97,10 +97,7 @@ fn weighted_services<'a>(traefik: &'a TraefikTraffic, path: &str) -> impl Iterat
             namespace: reference.namespace.as_deref(),
             // One that mirrors has no weights, and the router says so.
             lists: &["/weighted/services", "/mirroring"],
-            names_field: "",
-            names: &[],
-            is_listed: false,
-            rule: None,
+            ..Named::default()
         }
     })
 }
@@ -116,12 +113,8 @@ fn traffic_splits<'a>(smi: &'a SmiTraffic, path: &str) -> impl Iterator<Item = N
             group: SMI,
             kind: "TrafficSplit",
             name: &reference.name,
-            namespace: None,
             lists: &["/backends"],
-            names_field: "",
-            names: &[],
-            is_listed: false,
-            rule: None,
+            ..Named::default()
         }
     })
 }
@@ -130,15 +123,11 @@ fn ingress<'a>(nginx: &'a NginxTraffic, path: &str) -> Named<'a> {
     Named {
         alone: TrafficRouter { nginx: Some(nginx.clone()), ..TrafficRouter::default() },
         path: format!("{path}.nginx.ingress"),
-        name_field: "",
         group: INGRESS,
         kind: "Ingress",
         name: &nginx.ingress,
-        namespace: None,
         lists: &["/rules", "/defaultBackend"],
-        names_field: "",
-        names: &[],
         is_listed: true,
-        rule: None,
+        ..Named::default()
     }
 }
