@@ -18,6 +18,7 @@ mod kind;
 mod needs;
 pub mod nginx;
 mod objects;
+mod own;
 mod registry;
 pub mod smi;
 mod together;

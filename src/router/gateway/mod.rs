@@ -20,13 +20,13 @@ use super::{
     error::RouteError,
     kind::{Capabilities, RbacRule, Router, RouterKind},
     objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite, other_manager},
+    own::OwnSeen,
     weights,
 };
 use crate::{
     api::{
         Percent,
         analysis::Pack,
-        strategy::MirrorRoute,
         traffic::{GatewayRoute, GatewayTraffic, RouteKind},
     },
     engine::{RouteIntent, RouteSeen},
@@ -120,35 +120,29 @@ impl Router for Gateway {
     }
 
     fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError> {
-        let (mut shares, mut headers, mut mirror, mut sticky) = (Vec::new(), Vec::new(), None, false);
+        let (mut shares, mut own) = (Vec::new(), OwnSeen::default());
         let (mut other, mut share_dropped) = (None, false);
         for (namespace, route) in &self.routes(ctx) {
             let editor = RouteEditor::of(ctx, namespace, route);
             let object = editor.object(current)?;
             shares.extend(editor.shares(object)?);
-            let found = editor.own().read(object);
-            headers.extend(found.headers);
-            mirror = mirror.or(found.mirror);
-            sticky |= found.sticky;
+            own.add(editor.own().read(object));
             share_dropped |= editor.own().is_share_dropped(object);
             if !editor.is_foreign() {
                 other = other.or_else(|| other_manager(object, "f:rules"));
             }
         }
         let (weight, disagreement) = weights::agreed(&shares);
-        headers.sort();
-        headers.dedup();
-        let there = known.headers.iter().filter(|route| headers.contains(&route.name)).cloned().collect();
-        let copied = match mirror {
-            Some(percent) => Some(MirrorRoute { percent, ..known.mirror.clone().unwrap_or_default() }),
-            None => known.mirror.clone().filter(|_| share_dropped),
+        let dropped = || known.mirror.clone().filter(|_| share_dropped);
+        let intent = |canary| {
+            let seen = own.intent(canary, known);
+            RouteIntent { mirror: seen.mirror.or_else(dropped), ..seen }
         };
-        let kept = known.sticky.clone().filter(|_| sticky);
-        let intent = |canary| RouteIntent { canary, headers: there, mirror: copied, sticky: kept };
         let drifted = match weight {
             Some(canary) => self.differs(ctx, current, &intent(canary))?,
             None => true,
         };
+        let OwnSeen { headers, mirror, sticky } = own;
         Ok(RouteSeen {
             weight,
             disagreement,

@@ -26,7 +26,7 @@ use crate::{
         traffic::RouteKind,
     },
     engine::{RouteIntent, Stickiness, Target},
-    router::error::RouteError,
+    router::{error::RouteError, own::OwnSeen},
 };
 
 /// The rule of a mirror that copies only some requests, in the record.
@@ -42,20 +42,9 @@ pub(super) struct OwnRules<'a> {
     pub(super) shown: &'a str,
 }
 
-/// What of ours is in an object.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// The names of the header routes, sorted.
-    pub(super) headers: Vec<String>,
-    /// The share that is copied.
-    pub(super) mirror: Option<Percent>,
-    /// Whether anything keeps users on a version.
-    pub(super) sticky: bool,
-}
-
 impl OwnRules<'_> {
     /// What of ours is there.
-    pub(super) fn read(&self, object: &Value) -> Found {
+    pub(super) fn read(&self, object: &Value) -> OwnSeen {
         let record = Record::of(self.backends.ctx, object);
         let rules = rules(object);
         let names: Vec<&str> = rules.iter().flat_map(|rule| self.names(&record, rule)).collect();
@@ -66,7 +55,7 @@ impl OwnRules<'_> {
         let mut ours = rules.iter().flat_map(backends::list).filter(|backend| self.backends.is_ours(backend));
         let cookies = ours.any(sticky::is_set);
         let mirrors = rules.iter().find_map(|rule| mirror::of(&self.backends, rule));
-        Found {
+        OwnSeen {
             headers,
             mirror: mirrors.map(|share| share.unwrap_or(Percent::FULL)),
             sticky: cookies || names.iter().any(|name| sticky::is_rule(name)),

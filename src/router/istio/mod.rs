@@ -15,13 +15,13 @@ use super::{
     error::RouteError,
     kind::{Capabilities, RbacRule, Router, RouterKind},
     objects::{self, ListRef, ObjectRef, Objects, Plan, PlannedWrite},
+    own::OwnSeen,
     weights,
 };
 use crate::{
     api::{
         Percent,
         analysis::Pack,
-        strategy::MirrorRoute,
         traffic::{DestinationRuleRef, IstioTraffic, VirtualServiceRef},
     },
     engine::{RouteIntent, RouteSeen, Target, TargetSeen},
@@ -117,33 +117,22 @@ impl Router for Istio {
 
     fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError> {
         let arms = self.arms(ctx, current)?;
-        let (mut shares, mut headers, mut mirror, mut sticky) = (Vec::new(), Vec::new(), None, false);
-        let mut other_manager = None;
+        let (mut shares, mut own, mut other_manager) = (Vec::new(), OwnSeen::default(), None);
         for (namespace, reference) in &self.virtual_services(ctx) {
             let editor = RouteEditor { ctx, arms: &arms, namespace, reference };
             let object = editor.object(current)?;
             shares.extend(editor.shares(object)?);
-            let found = editor.own().read(object);
-            headers.extend(found.headers);
-            mirror = mirror.or(found.mirror);
-            sticky |= found.sticky;
+            own.add(editor.own().read(object));
             if !editor.is_foreign() {
                 other_manager = other_manager.or_else(|| objects::other_manager(object, "f:http"));
             }
         }
         let (weight, disagreement) = weights::agreed(&shares);
-        headers.sort();
-        headers.dedup();
         let drifted = match weight {
-            Some(canary) => {
-                let there = known.headers.iter().filter(|route| headers.contains(&route.name)).cloned().collect();
-                let copied = mirror.map(|percent| MirrorRoute { percent, ..known.mirror.clone().unwrap_or_default() });
-                let kept = known.sticky.clone().filter(|_| sticky);
-                let intent = RouteIntent { canary, headers: there, mirror: copied, sticky: kept };
-                !self.plan(ctx, current, &intent)?.is_empty()
-            }
+            Some(canary) => !self.plan(ctx, current, &own.intent(canary, known))?.is_empty(),
             None => true,
         };
+        let OwnSeen { headers, mirror, sticky } = own;
         Ok(RouteSeen { weight, disagreement, headers, mirror, sticky, drifted, other_manager, ..RouteSeen::default() })
     }
 

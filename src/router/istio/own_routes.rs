@@ -18,7 +18,7 @@ use crate::{
         strategy::{MirrorRoute, RequestMatch, ValueMatch},
     },
     engine::{RouteIntent, Stickiness, Target},
-    router::{context::RouteContext, error::RouteError},
+    router::{context::RouteContext, error::RouteError, own::OwnSeen},
 };
 
 const PREFIX: &str = "glidepath-";
@@ -32,20 +32,9 @@ pub(super) struct OwnRoutes<'a> {
     pub(super) namespace: &'a str,
 }
 
-/// What of ours is in an object.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// The names of the header routes, sorted.
-    pub(super) headers: Vec<String>,
-    /// The share that is copied.
-    pub(super) mirror: Option<Percent>,
-    /// Whether anything keeps users on a version.
-    pub(super) sticky: bool,
-}
-
 impl OwnRoutes<'_> {
     /// What of ours is there.
-    pub(super) fn read(&self, object: &Value) -> Found {
+    pub(super) fn read(&self, object: &Value) -> OwnSeen {
         let entries = object["spec"]["http"].as_array().map_or(&[][..], Vec::as_slice);
         let ours = entries.iter().filter(|entry| self.is_ours(entry));
         let names: Vec<&str> = ours.filter_map(|entry| entry["name"].as_str()?.strip_prefix(PREFIX)).collect();
@@ -54,7 +43,7 @@ impl OwnRoutes<'_> {
         headers.sort();
         headers.dedup();
         let cookies = entries.iter().flat_map(destinations).any(|to| self.is_either(to) && sticky::is_set(to));
-        Found {
+        OwnSeen {
             headers,
             mirror: entries.iter().find_map(|entry| self.copied(entry)),
             sticky: cookies || names.iter().any(|name| sticky::is_entry(name)),

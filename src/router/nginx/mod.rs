@@ -13,6 +13,7 @@ use super::{
     error::RouteError,
     kind::{Capabilities, RbacRule, Router, RouterKind},
     objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite},
+    own::OwnSeen,
 };
 use crate::{
     api::{Percent, analysis::Pack, traffic::NginxTraffic},
@@ -86,10 +87,10 @@ impl Router for Nginx {
         let present = canary.present(current)?;
         let weight = present.map_or(Some(Percent::ZERO), |object| canary.weight(object));
         let headers = present.map(CanaryIngress::header_routes).unwrap_or_default();
-        let there = known.headers.iter().filter(|route| headers.contains(&route.name)).cloned().collect();
-        let intent = RouteIntent { headers: there, ..RouteIntent::weight(weight.unwrap_or_default()) };
+        let own = OwnSeen { headers, ..OwnSeen::default() };
+        let intent = own.intent(weight.unwrap_or_default(), known);
         let drifted = !self.plan(ctx, current, &intent)?.is_empty() || weight.is_none();
-        Ok(RouteSeen { weight, headers, drifted, ..RouteSeen::default() })
+        Ok(RouteSeen { weight, headers: own.headers, drifted, ..RouteSeen::default() })
     }
 
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
