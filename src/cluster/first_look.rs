@@ -99,9 +99,9 @@ impl Cluster {
         let context = route_context(key, rollout, &RouteScope::default());
         let entries = rollout.spec.traffic.iter().chain(earlier.into_iter().flatten());
         for router in entries.flat_map(routers_of) {
-            let objects = router.objects(&context).into_iter().map(|object| object.plural);
-            let lists = router.lists(&context).into_iter().map(|list| list.plural);
-            objects.chain(lists).for_each(|plural| self.router_kinds.need(&plural));
+            let objects = router.objects(&context).into_iter().map(|object| object.resource());
+            let lists = router.lists(&context).into_iter().map(|list| list.resource());
+            objects.chain(lists).for_each(|resource| self.router_kinds.need(&resource));
         }
     }
 

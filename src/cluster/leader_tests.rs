@@ -28,6 +28,7 @@ use crate::{
         source::Fault,
     },
     reconcile::GateDesk,
+    router::GroupResource,
 };
 
 const ROLLOUT: &str = "/apis/glidepath.dev/v1alpha1/namespaces/shop/rollouts/web";
@@ -192,7 +193,10 @@ impl Shop {
             "Service" => drop(tables.services.seen(table::Row::of(&shown))),
             "AnalysisRun" => drop(tables.runs.seen(table::Row::of(&shown))),
             "RolloutCommand" => drop(tables.commands.seen(table::Row::of(&shown))),
-            _ => drop(tables.routes["virtualservices"].seen(table::Row::of(&shown))),
+            _ => drop(
+                tables.routes[&GroupResource::of("networking.istio.io/v1", "virtualservices")]
+                    .seen(table::Row::of(&shown)),
+            ),
         }
     }
 

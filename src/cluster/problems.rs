@@ -42,8 +42,8 @@ impl Cluster {
         let named = |kind: &&WatchedKind| {
             let mut routers = snapshot.routers.iter();
             routers.any(|router| {
-                router.objects(&snapshot.context).iter().any(|object| object.plural == kind.plural)
-                    || lists(router.as_ref()).any(|list| list.plural == kind.plural)
+                router.objects(&snapshot.context).iter().any(|object| object.resource() == kind.resource())
+                    || lists(router.as_ref()).any(|list| list.resource() == kind.resource())
             })
         };
         let gone = |kind: &&WatchedKind| snapshot.objects_changed && self.router_kinds.is_absent(kind);

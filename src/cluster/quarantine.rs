@@ -63,7 +63,7 @@ impl Cluster {
         let route = || {
             let mut objects = snapshot.routers.iter().flat_map(|router| router.objects(&snapshot.context));
             objects.find_map(|object| {
-                let table = self.tables.routes.get(object.plural.as_str())?;
+                let table = self.tables.routes.get(&object.resource())?;
                 let why = table.unreadable(&object.namespace, &object.name)?;
                 Some(said(format!("{} {}/{}", object.kind, object.namespace, object.name), why))
             })

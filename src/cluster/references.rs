@@ -18,12 +18,14 @@ use super::{
     text::Text,
 };
 
-/// An object that a Rollout names: the resource's plural, the namespace, the name.
+/// An object that a Rollout names: the resource, the namespace, the name. Routers' resources bear their group.
 pub type ObjectRef = (String, String, String);
 
 /// These keys contain labels of pods, and labels of selectors.
 const OFFERS: &str = "labels of pods";
 const DEMANDS: &str = "labels of selectors";
+/// Those who consent, as a router's resource.
+const GRANTS: &str = "referencegrants.gateway.networking.k8s.io";
 /// Stands for every object of a kind in a namespace.
 const ANY_NAME: &str = "";
 
@@ -38,7 +40,7 @@ struct Name {
 
 impl Name {
     fn of((word, namespace, name): &ObjectRef) -> Self {
-        let may_be_claimed = word != OFFERS && word != DEMANDS && word != "referencegrants";
+        let may_be_claimed = word != OFFERS && word != DEMANDS && word != GRANTS;
         Name { digest: digest(word, namespace, name), may_be_claimed }
     }
 }
@@ -191,9 +193,9 @@ fn named_by(key: &RolloutKey, rollout: &Rollout, selection: &Selection) -> Vec<O
     // Only the names count here, and these do not depend on the controller's settings.
     let context = targets::route_context(key, rollout, &RouteScope::default());
     for router in router::routers(&rollout.spec) {
-        named.extend(router.objects(&context).into_iter().map(|o| (o.plural, o.namespace, o.name)));
+        named.extend(router.objects(&context).into_iter().map(|o| (o.resource().to_string(), o.namespace, o.name)));
         let consent = router.lists(&context).into_iter().filter(|list| list.is_consent());
-        named.extend(consent.map(|list| (list.plural, list.namespace, ANY_NAME.to_owned())));
+        named.extend(consent.map(|list| (list.resource().to_string(), list.namespace, ANY_NAME.to_owned())));
     }
     named
 }

@@ -15,7 +15,7 @@ pub const MANAGER: &str = FIELD_MANAGER;
 /// The kinds of objects that routers write, each once.
 pub fn watched_kinds() -> impl Iterator<Item = &'static WatchedKind> {
     let mut known = BTreeSet::new();
-    ROUTERS.iter().flat_map(|router| router.watches).filter(move |kind| known.insert((kind.group, kind.plural)))
+    ROUTERS.iter().flat_map(|router| router.watches).filter(move |kind| known.insert(kind.resource()))
 }
 
 pub(super) fn resource<K: Resource<DynamicType = ()>>() -> ApiResource {
@@ -24,11 +24,11 @@ pub(super) fn resource<K: Resource<DynamicType = ()>>() -> ApiResource {
 
 pub(super) fn route_resource(kind: &WatchedKind, version: &str) -> ApiResource {
     ApiResource {
-        group: kind.group.into(),
+        group: kind.group.to_string(),
         version: version.into(),
         api_version: format!("{}/{version}", kind.group),
-        kind: kind.kind.into(),
-        plural: kind.plural.into(),
+        kind: kind.kind.to_string(),
+        plural: kind.plural.to_string(),
     }
 }
 

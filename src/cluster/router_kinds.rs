@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{health::Health, locks::lock};
-use crate::router::WatchedKind;
+use crate::router::{GroupResource, WatchedKind};
 
 /// What discovery says of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Found {
     /// No version that we know is served.
     Absent,
     /// The version to use.
-    Served(&'static str),
+    Served(String),
 }
 
 #[derive(Debug)]
@@ -30,26 +30,26 @@ struct Watched {
     needed: watch::Sender<bool>,
 }
 
-/// What is known of each kind, by its plural.
+/// What is known of each kind.
 #[derive(Debug, Default)]
 pub struct RouterKinds {
-    kinds: Mutex<BTreeMap<&'static str, Watched>>,
+    kinds: Mutex<BTreeMap<GroupResource, Watched>>,
 }
 
 impl RouterKinds {
     /// A kind that is not needed yet; the receiver says when it is.
-    pub fn add(&self, kind: &'static WatchedKind, health: Arc<Health>) -> watch::Receiver<bool> {
+    pub fn add(&self, kind: &WatchedKind, health: Arc<Health>) -> watch::Receiver<bool> {
         let found = Found::Unknown("not checked yet".to_owned());
         let (needed, receiver) = watch::channel(false);
         health.absent();
-        lock(&self.kinds).insert(kind.plural, Watched { found, health, needed });
+        lock(&self.kinds).insert(kind.resource(), Watched { found, health, needed });
         receiver
     }
 
     /// A Rollout needs a kind.
-    pub fn need(&self, plural: &str) {
+    pub fn need(&self, resource: &GroupResource) {
         let kinds = lock(&self.kinds);
-        if let Some(watched) = kinds.get(plural)
+        if let Some(watched) = kinds.get(resource)
             && !watched.needed.send_replace(true)
         {
             watched.health.needed();
@@ -58,30 +58,28 @@ impl RouterKinds {
 
     /// What a look has found.
     pub fn found(&self, kind: &WatchedKind, found: Found) {
-        if let Some(watched) = lock(&self.kinds).get_mut(kind.plural) {
+        if let Some(watched) = lock(&self.kinds).get_mut(&kind.resource()) {
             watched.found = found;
         }
     }
 
     /// The version that is watched, and so the one to write.
-    pub fn version(&self, kind: &WatchedKind) -> &'static str {
-        let served = |watched: &Watched| match watched.found {
-            Found::Served(version) => Some(version),
-            _ => None,
-        };
-        let served = lock(&self.kinds).get(kind.plural).and_then(served);
-        served.or_else(|| kind.versions.first().copied()).unwrap_or_default()
+    pub fn version(&self, kind: &WatchedKind) -> String {
+        match lock(&self.kinds).get(&kind.resource()).map(|watched| &watched.found) {
+            Some(Found::Served(version)) => version.clone(),
+            _ => kind.versions.newest().to_owned(),
+        }
     }
 
     /// Whether no version that we know is served: there are no objects of it.
     pub fn is_absent(&self, kind: &WatchedKind) -> bool {
-        lock(&self.kinds).get(kind.plural).is_some_and(|watched| watched.found == Found::Absent)
+        lock(&self.kinds).get(&kind.resource()).is_some_and(|watched| watched.found == Found::Absent)
     }
 
     /// Why a kind cannot be used, and what to do; `None` when it can.
     pub fn trouble(&self, kind: &WatchedKind) -> Option<String> {
         let kinds = lock(&self.kinds);
-        let watched = kinds.get(kind.plural)?;
+        let watched = kinds.get(&kind.resource())?;
         let WatchedKind { group, kind: name, plural, .. } = kind;
         match &watched.found {
             Found::Unknown(why) => Some(format!(
@@ -90,7 +88,7 @@ impl RouterKinds {
             Found::Absent => Some(format!(
                 "the API server does not serve {name} ({group}) in version {}; install its CustomResourceDefinition, or remove the \
                  router from spec.traffic",
-                kind.versions.join(", "),
+                kind.versions,
             )),
             Found::Served(version) => watched.health.unreliable().map(|why| {
                 format!(

@@ -12,7 +12,7 @@ use crate::{
     api::Rollout,
     engine::{RouteIntent, Target},
     ports::{RolloutKey, WorldError},
-    router::{ObjectRef, Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, WatchedKind},
+    router::{ObjectRef, Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, WatchedKind, group_of},
 };
 
 impl Cluster {
@@ -26,13 +26,13 @@ impl Cluster {
         let mut other_manager = None;
         for router in routers {
             for wanted in router.objects(context) {
-                let Some(table) = self.tables.routes.get(wanted.plural.as_str()) else { continue };
+                let Some(table) = self.tables.routes.get(&wanted.resource()) else { continue };
                 let Some(entry) = table.get(&wanted.namespace, &wanted.name) else { continue };
                 other_manager = other_manager.or_else(|| other_writer(context, &wanted, &entry.value));
                 objects.insert(self.route(&entry));
             }
             for wanted in router.lists(context) {
-                let Some(table) = self.tables.routes.get(wanted.plural.as_str()) else { continue };
+                let Some(table) = self.tables.routes.get(&wanted.resource()) else { continue };
                 table.group(&wanted.namespace, "").iter().for_each(|entry| objects.insert(self.route(entry)));
             }
         }
@@ -95,7 +95,7 @@ impl Cluster {
             PlannedWrite::Create(object) => self.put_route(snapshot, object, true).await,
             PlannedWrite::Replace(object) => self.put_route(snapshot, object, false).await,
             PlannedWrite::Delete(gone) => {
-                let Some(kind) = kind_of(&gone.kind) else { return Ok(()) };
+                let Some(kind) = kind_of(&gone.api_version, &gone.kind) else { return Ok(()) };
                 let api = self.api(&self.route_resource(kind), &gone.namespace);
                 let what = format!("delete {} {}/{}", gone.kind, gone.namespace, gone.name);
                 let preconditions = snapshot.traffic.preconditions(gone);
@@ -104,7 +104,7 @@ impl Cluster {
                     Err(error) if !is_missing(&error) => Err(error),
                     _ => {
                         snapshot.traffic.deleted_route(gone);
-                        if let Some(table) = self.tables.routes.get(kind.plural) {
+                        if let Some(table) = self.tables.routes.get(&kind.resource()) {
                             table.gone(&gone.namespace, &gone.name);
                         }
                         Ok(())
@@ -117,7 +117,7 @@ impl Cluster {
     async fn put_route(&self, snapshot: &Snapshot, value: &Value, create: bool) -> Result<(), WorldError> {
         let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
-        let Some(watched) = kind_of(kind) else { return Ok(()) };
+        let Some(watched) = kind_of(text("/apiVersion"), kind) else { return Ok(()) };
         let resource = self.route_resource(watched);
         // What a router makes is of the newest version, what it changes of the one that was read; this cluster serves that.
         let mut object = value.clone();
@@ -129,7 +129,7 @@ impl Cluster {
         } else {
             self.write(&format!("write {kind} {namespace}/{name}"), api.replace(name, &params, &object)).await?
         };
-        if let Some(table) = self.tables.routes.get(watched.plural) {
+        if let Some(table) = self.tables.routes.get(&watched.resource()) {
             table.wrote(&written);
         }
         snapshot.traffic.wrote_route(&Entry::answered(&written)?.value);
@@ -154,8 +154,9 @@ fn other_writer(context: &RouteContext, wanted: &ObjectRef, route: &CachedRoute)
     route.other_manager.clone().filter(|_| is_ours)
 }
 
-fn kind_of(kind: &str) -> Option<&'static WatchedKind> {
-    watched_kinds().find(|watched| watched.kind == kind)
+fn kind_of(api_version: &str, kind: &str) -> Option<&'static WatchedKind> {
+    let group = group_of(api_version);
+    watched_kinds().find(|watched| watched.group == group && watched.kind == kind)
 }
 
 #[cfg(test)]

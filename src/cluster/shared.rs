@@ -99,7 +99,7 @@ impl Cluster {
         gates: Arc<GateDesk>,
         fence: Fence,
     ) -> Self {
-        let routes = watched_kinds().map(|kind| (kind.plural, Table::default())).collect();
+        let routes = watched_kinds().map(|kind| (kind.resource(), Table::default())).collect();
         Cluster {
             client,
             no_retry,
@@ -202,6 +202,6 @@ impl Cluster {
 
     /// A router's kind at the version that is watched.
     pub(super) fn route_resource(&self, kind: &WatchedKind) -> ApiResource {
-        route_resource(kind, self.router_kinds.version(kind))
+        route_resource(kind, &self.router_kinds.version(kind))
     }
 }

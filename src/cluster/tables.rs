@@ -9,6 +9,7 @@ use super::{
     records::{CachedCommand, CachedRun},
     table::Table,
 };
+use crate::router::GroupResource;
 
 /// A table of each kind.
 #[derive(Debug, Default)]
@@ -31,6 +32,6 @@ pub struct Tables {
     pub runs: Table<CachedRun>,
     /// RolloutCommands, grouped by Rollout; those that are answered apart.
     pub commands: Table<CachedCommand>,
-    /// Routers' objects by the plural of their kind.
-    pub routes: BTreeMap<&'static str, Table<CachedRoute>>,
+    /// Routers' objects by their kind.
+    pub routes: BTreeMap<GroupResource, Table<CachedRoute>>,
 }

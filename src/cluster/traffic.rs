@@ -66,7 +66,7 @@ impl Traffic {
     /// Only the very object that was observed may go.
     pub fn preconditions(&self, gone: &ObjectRef) -> Option<Preconditions> {
         let routes = lock(&self.routes);
-        let object = routes.get(&gone.kind, &gone.namespace, &gone.name)?;
+        let object = routes.find(gone)?;
         let text = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
         Some(Preconditions { uid: text("uid"), resource_version: text("resourceVersion") })
     }

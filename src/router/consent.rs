@@ -14,6 +14,7 @@ use super::{
     error::RouteError,
     kind::{RbacRule, WatchedKind},
     objects::{GRANT_GROUP, ListRef, ObjectRef, Objects, REFERENCE_GRANT},
+    resource::group_of,
 };
 
 /// The annotation on a route object: the namespaces whose Rollouts may write it, separated by commas; `*` means all.
@@ -21,7 +22,7 @@ pub const ALLOW_NAMESPACES: &str = "glidepath.dev/allow-namespaces";
 
 /// The kind of grants, for routers that write objects of other namespaces.
 pub(super) const GRANTS: WatchedKind =
-    WatchedKind { group: GRANT_GROUP, versions: &["v1", "v1beta1"], kind: REFERENCE_GRANT, plural: "referencegrants" };
+    WatchedKind::known(GRANT_GROUP, &["v1", "v1beta1"], REFERENCE_GRANT, "referencegrants");
 /// What reading them takes.
 pub(super) const RBAC: RbacRule =
     RbacRule { group: GRANT_GROUP, resources: &["referencegrants"], verbs: &["list", "watch"] };
@@ -34,7 +35,7 @@ pub(super) fn foreign_grants<'n>(ctx: &RouteContext, namespaces: impl Iterator<I
 
 /// The object, where this Rollout may write it.
 pub fn written<'o>(ctx: &RouteContext, reference: &ObjectRef, current: &'o Objects) -> Result<&'o Value, RouteError> {
-    let found = current.get(&reference.kind, &reference.namespace, &reference.name);
+    let found = current.find(reference);
     let allowed = found.filter(|object| allows(ctx, reference, object, current));
     allowed.ok_or_else(|| unwritable(ctx, reference))
 }
@@ -57,7 +58,7 @@ fn allows(ctx: &RouteContext, reference: &ObjectRef, object: &Value, current: &O
         return true;
     }
     let rollout = Referrer { group: "glidepath.dev", kind: "Rollout", namespace: &ctx.namespace };
-    let group = reference.api_version.split('/').next().unwrap_or_default();
+    let group = group_of(&reference.api_version);
     let granted = || granted(current, &reference.namespace, rollout, (group, &reference.kind, &reference.name));
     ctx.scope.cross_namespace == CrossNamespace::Consent && (annotated(ctx, object) || granted())
 }

@@ -1,9 +1,12 @@
 //! What a router is: the contract of one entry of `spec.traffic` at work, and what there is to say of its kind before.
 
+use std::{borrow::Cow, fmt};
+
 use super::{
     context::RouteContext,
     error::RouteError,
     objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite, REFERENCE_GRANT},
+    resource::GroupResource,
 };
 use crate::{
     api::{Percent, analysis::Pack, traffic::TrafficRouter},
@@ -133,32 +136,83 @@ pub struct RbacRule {
     pub verbs: &'static [&'static str],
 }
 
-/// A kind to watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The versions of a kind that are read and written, the one to prefer first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Versions {
+    /// Those that a router knows.
+    Known(&'static [&'static str]),
+    /// The one that a Rollout names.
+    Named(String),
+}
+
+impl Versions {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let (known, named) = match self {
+            Versions::Known(known) => (*known, None),
+            Versions::Named(named) => (&[][..], Some(named.as_str())),
+        };
+        known.iter().copied().chain(named)
+    }
+
+    /// The one to prefer.
+    pub fn newest(&self) -> &str {
+        self.iter().next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.iter().collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A kind to watch: one that a router always writes, or one that a Rollout names.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchedKind {
     /// The API group.
-    pub group: &'static str,
-    /// The versions that we read and write, the one to prefer first. Objects are written at the version that they are
-    /// watched at: they look the same in all of them, or the router plans for the `apiVersion` of the object as read.
-    pub versions: &'static [&'static str],
+    pub group: Cow<'static, str>,
+    /// The versions that we read and write. Objects are written at the version that they are watched at: they look the same
+    /// in all of them, or the router plans for the `apiVersion` of the object as read.
+    pub versions: Versions,
     /// The kind.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The resource in the API's paths.
-    pub plural: &'static str,
+    pub plural: Cow<'static, str>,
 }
 
 impl WatchedKind {
+    /// A kind that a router always writes.
+    pub const fn known(
+        group: &'static str,
+        versions: &'static [&'static str],
+        kind: &'static str,
+        plural: &'static str,
+    ) -> Self {
+        WatchedKind {
+            group: Cow::Borrowed(group),
+            versions: Versions::Known(versions),
+            kind: Cow::Borrowed(kind),
+            plural: Cow::Borrowed(plural),
+        }
+    }
+
+    /// Which kind it is, whatever its version.
+    pub fn resource(&self) -> GroupResource {
+        GroupResource { group: self.group.to_string(), plural: self.plural.to_string() }
+    }
+
     /// The `apiVersion` of the version to prefer.
     pub fn newest(&self) -> String {
-        format!("{}/{}", self.group, self.versions.first().copied().unwrap_or_default())
+        format!("{}/{}", self.group, self.versions.newest())
     }
 
     /// An object of the user's that is written.
     pub fn reference(&self, namespace: &str, name: &str) -> ObjectRef {
         ObjectRef {
             api_version: self.newest(),
-            kind: self.kind.to_owned(),
-            plural: self.plural.to_owned(),
+            kind: self.kind.to_string(),
+            plural: self.plural.to_string(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             required: true,
@@ -170,8 +224,8 @@ impl WatchedKind {
     pub fn all(&self, namespace: &str) -> ListRef {
         ListRef {
             api_version: self.newest(),
-            kind: self.kind.to_owned(),
-            plural: self.plural.to_owned(),
+            kind: self.kind.to_string(),
+            plural: self.plural.to_string(),
             namespace: namespace.to_owned(),
         }
     }
@@ -183,6 +237,6 @@ impl WatchedKind {
 
     /// The name of its CustomResourceDefinition.
     pub fn definition(&self) -> String {
-        format!("{}.{}", self.plural, self.group)
+        self.resource().to_string()
     }
 }

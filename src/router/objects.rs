@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-use super::error::RouteError;
+use super::{
+    error::RouteError,
+    resource::{GroupResource, group_of},
+};
 
 /// Gateway API's kind for the same consent.
 pub const REFERENCE_GRANT: &str = "ReferenceGrant";
@@ -57,7 +60,19 @@ pub struct ListRef {
     pub namespace: String,
 }
 
+impl ObjectRef {
+    /// Which kind it is, whatever its version.
+    pub fn resource(&self) -> GroupResource {
+        GroupResource::of(&self.api_version, &self.plural)
+    }
+}
+
 impl ListRef {
+    /// Which kind it is, whatever its version.
+    pub fn resource(&self) -> GroupResource {
+        GroupResource::of(&self.api_version, &self.plural)
+    }
+
     /// The ReferenceGrants of a namespace.
     pub fn grants(namespace: &str) -> Self {
         ListRef {
@@ -74,14 +89,17 @@ impl ListRef {
     }
 }
 
+/// Kind, namespace, name and API group: two groups may have a kind of one name.
+type Key = (String, String, String, String);
+
 /// What was read. An object that is not in here does not exist.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Objects {
-    by_name: BTreeMap<(String, String, String), Arc<Value>>,
+    by_name: BTreeMap<Key, Arc<Value>>,
 }
 
 impl Objects {
-    /// Puts an object in, under the kind, namespace and name that it states itself. One that states none is ignored.
+    /// Puts an object in, under the kind, namespace, name and API group that it states itself. One that states none is ignored.
     pub fn insert(&mut self, object: impl Into<Arc<Value>>) {
         let object = object.into();
         let Some(kind) = object["kind"].as_str() else { return };
@@ -90,18 +108,29 @@ impl Objects {
         else {
             return;
         };
-        let key = (kind.to_owned(), namespace.to_owned(), name.to_owned());
+        let group = group_of(object["apiVersion"].as_str().unwrap_or_default());
+        let key = (kind.to_owned(), namespace.to_owned(), name.to_owned(), group.to_owned());
         self.by_name.insert(key, object);
     }
 
     /// The object of this kind, namespace and name.
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<&Value> {
-        self.by_name.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned())).map(Arc::as_ref)
+        let first = (kind.to_owned(), namespace.to_owned(), name.to_owned(), String::new());
+        let (key, object) = self.by_name.range(first..).next()?;
+        (key.0 == kind && key.1 == namespace && key.2 == name).then_some(object.as_ref())
+    }
+
+    /// The object that a reference names.
+    pub fn find(&self, reference: &ObjectRef) -> Option<&Value> {
+        self.by_name.get(&key_of(reference)).map(Arc::as_ref)
     }
 
     /// All objects of a kind in a namespace, by name.
     pub fn of_kind<'a>(&'a self, kind: &'a str, namespace: &'a str) -> impl Iterator<Item = &'a Value> {
-        self.by_name.iter().filter(move |((k, n, _), _)| k == kind && n == namespace).map(|(_, object)| object.as_ref())
+        self.by_name
+            .iter()
+            .filter(move |((k, n, _, _), _)| k == kind && n == namespace)
+            .map(|(_, object)| object.as_ref())
     }
 
     /// All objects, by kind, namespace and name.
@@ -116,12 +145,17 @@ impl Objects {
             match write {
                 PlannedWrite::Create(object) | PlannedWrite::Replace(object) => next.insert(object.clone()),
                 PlannedWrite::Delete(gone) => {
-                    next.by_name.remove(&(gone.kind.clone(), gone.namespace.clone(), gone.name.clone()));
+                    next.by_name.remove(&key_of(gone));
                 }
             }
         }
         next
     }
+}
+
+fn key_of(reference: &ObjectRef) -> Key {
+    let ObjectRef { kind, namespace, name, api_version, .. } = reference;
+    (kind.clone(), namespace.clone(), name.clone(), group_of(api_version).to_owned())
 }
 
 impl FromIterator<Value> for Objects {

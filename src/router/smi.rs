@@ -20,8 +20,7 @@ const GROUP: &str = "split.smi-spec.io";
 const QUANTITIES: &str = "v1alpha1";
 const VERSIONS: &[&str] = &["v1alpha4", "v1alpha3", "v1alpha2", QUANTITIES];
 
-const TRAFFIC_SPLIT: WatchedKind =
-    WatchedKind { group: GROUP, versions: VERSIONS, kind: "TrafficSplit", plural: "trafficsplits" };
+const TRAFFIC_SPLIT: WatchedKind = WatchedKind::known(GROUP, VERSIONS, "TrafficSplit", "trafficsplits");
 
 /// The Service Mesh Interface in the registry.
 pub const KIND: RouterKind = RouterKind {

@@ -12,8 +12,7 @@ use crate::api::{analysis::Pack, traffic::TraefikTraffic};
 
 const GROUP: &str = "traefik.io";
 
-const TRAEFIK_SERVICE: WatchedKind =
-    WatchedKind { group: GROUP, versions: &["v1alpha1"], kind: "TraefikService", plural: "traefikservices" };
+const TRAEFIK_SERVICE: WatchedKind = WatchedKind::known(GROUP, &["v1alpha1"], "TraefikService", "traefikservices");
 
 /// Traefik in the registry.
 pub const KIND: RouterKind = RouterKind {

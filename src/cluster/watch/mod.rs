@@ -101,7 +101,7 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
     ));
     let definitions = Arc::new(Definitions::new(streams));
     for kind in watched_kinds() {
-        let health = streams.add_optional(kind.kind);
+        let health = streams.add_optional(&kind.kind);
         let needed = cluster.router_kinds.add(kind, Arc::clone(&health));
         tasks.spawn(watch.clone().optional(kind, health, needed, Arc::clone(&definitions)));
     }

@@ -111,7 +111,7 @@ impl Process {
         istio.find_map(|kind| self.cluster.router_kinds.trouble(kind))
     }
 
-    pub fn version(&self) -> &'static str {
+    pub fn version(&self) -> String {
         self.cluster.router_kinds.version(watched_kinds().next().unwrap())
     }
 }

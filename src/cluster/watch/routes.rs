@@ -80,7 +80,7 @@ struct Looking {
     changes: watch::Receiver<u64>,
     backoff: Backoff,
     /// The version that is being watched, by a task that ends when it is dropped.
-    running: Option<(&'static str, JoinSet<()>)>,
+    running: Option<(String, JoinSet<()>)>,
     /// Why the kind cannot be used, as reported to the Rollouts that reference it.
     told: Option<String>,
 }
@@ -119,7 +119,7 @@ impl Watch {
             return;
         }
         let changes = definitions.changes.subscribe();
-        let (backoff, running, told) = (Backoff::new(kind.kind), None, None);
+        let (backoff, running, told) = (Backoff::new(&kind.kind), None, None);
         let mut looking = Looking { kind, health, definitions, changes, backoff, running, told };
         let mut missed = false;
         loop {
@@ -136,11 +136,11 @@ impl Watch {
 
     /// Asks discovery for the version to watch.
     async fn look(&self, kind: &WatchedKind) -> Found {
-        for version in kind.versions {
+        for version in kind.versions.iter() {
             let path = format!("{}/{version}", kind.group);
             match timeout(ANSWER, self.cluster.no_retry.list_api_group_resources(&path)).await {
                 Ok(Ok(list)) if list.resources.iter().any(|served| served.name == kind.plural) => {
-                    return Found::Served(version);
+                    return Found::Served(version.to_owned());
                 }
                 Ok(Ok(_)) => {}
                 Ok(Err(kube::Error::Api(status))) if status.code == 404 => {}
@@ -158,11 +158,11 @@ impl Watch {
         match found {
             Found::Served(version) if looking.running.as_ref().is_some_and(|(running, _)| running == version) => {}
             Found::Served(version) => {
-                tracing::info!(kind = kind.kind, group = kind.group, version, "watching");
+                tracing::info!(kind = %kind.kind, group = %kind.group, version, "watching");
                 self.cluster.router_kinds.found(kind, found.clone());
                 let mut task = JoinSet::new();
-                task.spawn(self.clone().follow_route(kind, version, Arc::clone(&looking.health)));
-                looking.running = Some((version, task));
+                task.spawn(self.clone().follow_route(kind, version.clone(), Arc::clone(&looking.health)));
+                looking.running = Some((version.clone(), task));
             }
             // An existing watch continues as long as it can.
             Found::Unknown(_) if looking.running.is_some() => {}
@@ -176,18 +176,21 @@ impl Watch {
         }
     }
 
-    async fn follow_route(self, kind: &'static WatchedKind, version: &'static str, health: Arc<Health>) {
-        if let Some(table) = self.cluster.tables.routes.get(kind.plural) {
-            let changed = |change: &Change<_>| self.touch(self.naming(kind.plural, change, |key, _| key.name.clone()));
-            self.follow(&route_resource(kind, version), None, table, &health, changed).await;
+    async fn follow_route(self, kind: &'static WatchedKind, version: String, health: Arc<Health>) {
+        let resource = kind.resource();
+        if let Some(table) = self.cluster.tables.routes.get(&resource) {
+            let named = resource.to_string();
+            let changed = |change: &Change<_>| self.touch(self.naming(&named, change, |key, _| key.name.clone()));
+            self.follow(&route_resource(kind, &version), None, table, &health, changed).await;
         }
     }
 
     /// The definition is gone, and all objects with it.
     fn clear(&self, kind: &WatchedKind) {
-        let Some(table) = self.cluster.tables.routes.get(kind.plural) else { return };
-        let lost = table.clear();
-        lost.iter().for_each(|change| self.touch(self.naming(kind.plural, change, |key, _| key.name.clone())));
+        let resource = kind.resource();
+        let Some(table) = self.cluster.tables.routes.get(&resource) else { return };
+        let (lost, named) = (table.clear(), resource.to_string());
+        lost.iter().for_each(|change| self.touch(self.naming(&named, change, |key, _| key.name.clone())));
     }
 
     /// Waits until discovery may say something else.

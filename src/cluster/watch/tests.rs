@@ -215,7 +215,7 @@ async fn an_older_istio_is_watched_at_the_version_that_it_serves() {
         api.answer(ROLLOUTS, web());
         let process = Process::start(&api);
         assert_eq!(process.synced().await, 0);
-        assert_eq!((process.version(), process.trouble()), (version, None));
+        assert_eq!((process.version().as_str(), process.trouble()), (version, None));
         let resource = process.cluster.route_resource(watched_kinds().next().unwrap());
         assert_eq!(resource.api_version, format!("networking.istio.io/{version}"));
     }
@@ -300,7 +300,7 @@ async fn a_change_of_served_versions_is_noticed() {
             api.send(DEFINITIONS, "MODIFIED", &changed(plural, at));
         }
         process.pass(3, &[]).await;
-        assert_eq!((process.version(), process.trouble()), (watched, None));
+        assert_eq!((process.version().as_str(), process.trouble()), (watched, None));
     }
     istio(&api, &[]);
     for plural in ["virtualservices", "destinationrules"] {

@@ -15,7 +15,7 @@ pub(super) const fn watched(kind: RouteKind) -> WatchedKind {
         RouteKind::Tcp => (&["v1", "v1alpha2"], "TCPRoute", "tcproutes"),
         RouteKind::Tls => (&["v1", "v1alpha3", "v1alpha2"], "TLSRoute", "tlsroutes"),
     };
-    WatchedKind { group: GROUP, versions, kind, plural }
+    WatchedKind::known(GROUP, versions, kind, plural)
 }
 
 /// Why a route of this kind has weights alone, or no sticky cookie.

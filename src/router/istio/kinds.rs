@@ -10,6 +10,6 @@ const VIRTUAL_SERVICE: &str = "VirtualService";
 pub(super) const DESTINATION_RULE: &str = "DestinationRule";
 
 pub(super) const VIRTUAL_SERVICES: WatchedKind =
-    WatchedKind { group: GROUP, versions: VERSIONS, kind: VIRTUAL_SERVICE, plural: "virtualservices" };
+    WatchedKind::known(GROUP, VERSIONS, VIRTUAL_SERVICE, "virtualservices");
 pub(super) const DESTINATION_RULES: WatchedKind =
-    WatchedKind { group: GROUP, versions: VERSIONS, kind: DESTINATION_RULE, plural: "destinationrules" };
+    WatchedKind::known(GROUP, VERSIONS, DESTINATION_RULE, "destinationrules");

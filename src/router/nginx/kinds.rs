@@ -9,8 +9,7 @@ pub(super) const API_VERSION: &str = "networking.k8s.io/v1";
 pub(super) const INGRESS: &str = "Ingress";
 pub(super) const PLURAL: &str = "ingresses";
 
-pub(super) const INGRESSES: WatchedKind =
-    WatchedKind { group: GROUP, versions: &["v1"], kind: INGRESS, plural: PLURAL };
+pub(super) const INGRESSES: WatchedKind = WatchedKind::known(GROUP, &["v1"], INGRESS, PLURAL);
 
 /// The user's Ingress, which is only read.
 pub(super) fn users(namespace: &str, name: &str) -> ObjectRef {

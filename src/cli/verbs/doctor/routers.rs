@@ -13,7 +13,7 @@ use crate::{
     cli::{connect::Connection, exit::innermost, verbs::get::list},
     cluster::targets::route_context,
     ports::RolloutKey,
-    router::{self, ROUTERS, RouteScope, RouterKind, WatchedKind},
+    router::{self, GroupResource, ROUTERS, RouteScope, RouterKind, WatchedKind},
 };
 
 /// The group of the kinds that are no CustomResourceDefinitions.
@@ -21,11 +21,11 @@ const BUILT_IN: &str = "networking.k8s.io";
 /// So many Rollouts are looked at.
 const MOST_ROLLOUTS: u32 = 500;
 
-/// The kinds that Rollouts need, by plural, each with the first Rollout that does.
-type Needs = BTreeMap<String, RolloutKey>;
+/// The kinds that Rollouts need, each with the first Rollout that does.
+type Needs = BTreeMap<GroupResource, RolloutKey>;
 
 /// A kind, and the version of it that the controller would use.
-type Found = (WatchedKind, Option<&'static str>);
+type Found<'k> = (&'k WatchedKind, Option<&'k str>);
 
 /// A line for each router that there is something to say of; one line where there is none.
 pub(super) async fn checks(connection: &Connection) -> Vec<Check> {
@@ -71,7 +71,7 @@ fn needs(rollouts: &[Rollout]) -> Needs {
         let context = route_context(&key, rollout, &RouteScope::default());
         let objects = router::routers(&rollout.spec).into_iter().flat_map(|router| router.objects(&context));
         for object in objects.filter(|object| object.required) {
-            needs.entry(object.plural).or_insert_with(|| key.clone());
+            needs.entry(object.resource()).or_insert_with(|| key.clone());
         }
     }
     needs
@@ -84,25 +84,29 @@ struct Served {
 }
 
 impl Served {
-    async fn kinds(&mut self, connection: &Connection, router: &RouterKind) -> Result<Vec<Found>, kube::Error> {
+    async fn kinds(
+        &mut self,
+        connection: &Connection,
+        router: &RouterKind,
+    ) -> Result<Vec<Found<'static>>, kube::Error> {
         let mut found = Vec::new();
         for kind in router.written() {
-            found.push((*kind, self.version(connection, kind).await?));
+            found.push((kind, self.version(connection, kind).await?));
         }
         Ok(found)
     }
 
-    async fn version(
+    async fn version<'k>(
         &mut self,
         connection: &Connection,
-        kind: &WatchedKind,
-    ) -> Result<Option<&'static str>, kube::Error> {
-        for version in kind.versions {
+        kind: &'k WatchedKind,
+    ) -> Result<Option<&'k str>, kube::Error> {
+        for version in kind.versions.iter() {
             let of = format!("{}/{version}", kind.group);
             if !self.plurals.contains_key(&of) {
                 self.plurals.insert(of.clone(), plurals(connection, &of).await?);
             }
-            if self.plurals.get(&of).is_some_and(|plurals| plurals.iter().any(|plural| plural == kind.plural)) {
+            if self.plurals.get(&of).is_some_and(|plurals| plurals.iter().any(|plural| *plural == kind.plural)) {
                 return Ok(Some(version));
             }
         }
@@ -120,22 +124,22 @@ async fn plurals(connection: &Connection, group_version: &str) -> Result<Vec<Str
 }
 
 /// What there is to say of one router, if anything.
-fn check(name: &str, found: &[Found], needs: &Needs) -> Option<Check> {
-    let missing = || found.iter().filter(|(_, version)| version.is_none()).map(|(kind, _)| kind);
-    if let Some((kind, rollout)) = missing().find_map(|kind| Some((kind, needs.get(kind.plural)?))) {
-        let versions = kind.versions.join(", ");
+fn check(name: &str, found: &[Found<'_>], needs: &Needs) -> Option<Check> {
+    let missing = || found.iter().filter(|(_, version)| version.is_none()).map(|(kind, _)| *kind);
+    if let Some((kind, rollout)) = missing().find_map(|kind| Some((kind, needs.get(&kind.resource())?))) {
+        let versions = &kind.versions;
         return Some(Check::wrong(
             format!("{name}: Rollout {rollout} needs {}, which is not served", kind.kind),
             format!("install {name} with the CustomResourceDefinition {} ({versions})", kind.definition()),
         ));
     }
-    let says = |kind: &WatchedKind| kind.group != BUILT_IN || needs.contains_key(kind.plural);
+    let says = |kind: &WatchedKind| kind.group != BUILT_IN || needs.contains_key(&kind.resource());
     let there: Vec<String> =
         found.iter().filter_map(|(kind, version)| version.map(|version| format!("{} {version}", kind.kind))).collect();
     if !found.iter().any(|(kind, version)| version.is_some() && says(kind)) {
         return None;
     }
-    let missing: Vec<&str> = missing().map(|kind| kind.kind).collect();
+    let missing: Vec<&str> = missing().map(|kind| kind.kind.as_ref()).collect();
     let without = if missing.is_empty() { String::new() } else { format!("; not served: {}", missing.join(", ")) };
     Some(Check::well(format!("kinds of {name} are served: {}{without}", there.join(", "))))
 }
