@@ -1,6 +1,6 @@
 //! Why a route cannot be read or planned, with what its owner can do.
 
-use super::gateway::error::GatewayError;
+use super::{consul::error::ConsulError, gateway::error::GatewayError};
 use crate::{
     api::{Percent, reason::Reason},
     engine::Target,
@@ -189,6 +189,9 @@ pub enum RouteError {
     /// What concerns the Gateway API alone.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// What concerns Consul alone.
+    #[error(transparent)]
+    Consul(#[from] ConsulError),
     /// An object has the name of ours and is not ours.
     #[error(
         "DestinationRule {namespace}/{name} exists and was not created by this Rollout; rename or delete it, or set its host to {host}"
@@ -291,6 +294,7 @@ impl RouteError {
                 *lines = without_port(lines);
             }
             RouteError::Gateway(error) => *error = error.clone().without_content(),
+            RouteError::Consul(error) => *error = error.clone().without_content(),
             _ => {}
         }
         self
@@ -301,6 +305,7 @@ impl RouteError {
         match self {
             RouteError::Missing { kind, .. } => missing(kind),
             RouteError::Gateway(error) => error.reason(),
+            RouteError::Consul(error) => error.reason(),
             RouteError::NoConsent { .. } => Reason::RouteNotAllowed,
             RouteError::CrossNamespaceDenied { .. } => Reason::CrossNamespaceDenied,
             RouteError::SharedRoute { .. } => Reason::SharedRoute,

@@ -10,6 +10,7 @@
 //! that come nearest to a step's weight.
 
 mod consent;
+pub mod consul;
 mod context;
 mod error;
 pub mod gateway;
@@ -28,6 +29,7 @@ mod weighted_list;
 pub mod weights;
 
 pub use consent::ALLOW_NAMESPACES;
+pub use consul::error::ConsulError;
 pub use context::{CrossNamespace, RouteContext, RouteScope};
 pub use error::RouteError;
 pub use gateway::error::GatewayError;
