@@ -345,9 +345,13 @@ fn read_routes(snapshot: &Snapshot, objects: &Objects) -> (Option<RouteSeen>, Op
     match router::read_all(&snapshot.routers, &snapshot.context, objects, &known_routes(snapshot)) {
         Ok(seen) => {
             let other_manager = snapshot.traffic.other_manager.clone();
-            let routers = snapshot.routers.iter();
-            let not_accepted = routers.filter_map(|router| router.not_accepted(&snapshot.context, objects)).next();
-            (seen.map(|seen| RouteSeen { other_manager: seen.other_manager.or(other_manager), ..seen }), not_accepted)
+            let routers = || snapshot.routers.iter();
+            let not_accepted = routers().find_map(|router| router.not_accepted(&snapshot.context, objects));
+            let refused = || not_accepted.as_ref().map(RouteError::to_string);
+            let pending = routers().find_map(|router| router.pending(&snapshot.context, objects)).or_else(refused);
+            let other_manager = |seen: &mut RouteSeen| seen.other_manager.take().or(other_manager);
+            let seen = seen.map(|mut seen| RouteSeen { other_manager: other_manager(&mut seen), pending, ..seen });
+            (seen, not_accepted)
         }
         Err(error) => {
             let back = RouteIntent::default();

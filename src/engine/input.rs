@@ -190,6 +190,8 @@ pub struct RouteSeen {
     pub other_manager: Option<String>,
     /// Where one object cannot be read: whether another does not lead to stable alone yet, and can be made to.
     pub returnable: bool,
+    /// Why the proxies may still use the routes as they were before, where their controllers say that: in words.
+    pub pending: Option<String>,
 }
 
 impl RouteSeen {

@@ -136,8 +136,11 @@ fn routed(draft: &Draft<'_>, route: Route, mark: u32, message: &str) -> Standing
         return Standing::Over;
     }
     // The routes follow once the target that they lead to has settled.
-    let settles_at = settling::route(draft).or(settling::target(draft, Target::Canary));
-    Standing::Waits(Wait::settling(settles_at, Reason::Route, mark, message))
+    let on_the_way = settling::target(draft, Target::Canary).filter(|_| settling::route(draft).is_none());
+    Standing::Waits(match on_the_way {
+        Some(settles_at) => Wait::settling(Some(settles_at), Reason::Route, mark, message),
+        None => settling::of_routes(draft, mark, message),
+    })
 }
 
 fn stable_moved(draft: &Draft<'_>) -> Standing {

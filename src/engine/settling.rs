@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{decision::Target, draft::Draft};
+use crate::api::reason::Reason;
+
+use super::{decision::Target, draft::Draft, wait::Wait, weights};
 
 /// Until when a target that is in place settles; `None` when it is not in place, or has settled.
 pub fn target(draft: &Draft<'_>, target: Target) -> Option<Timestamp> {
@@ -16,6 +18,14 @@ pub fn target(draft: &Draft<'_>, target: Target) -> Option<Timestamp> {
 /// Until when routes that are in place settle; `None` when they are not in place, or have settled.
 pub fn route(draft: &Draft<'_>) -> Option<Timestamp> {
     still_to_come(draft, draft.status.memory.route_since)
+}
+
+/// The wait for routes to be taken over by their controllers, which is progress, and then to settle.
+pub fn of_routes(draft: &Draft<'_>, reached: u32, message: impl Into<String>) -> Wait {
+    match weights::pending(draft) {
+        Some(why) => Wait::progress(Reason::Route, reached, format!("{}: {why}", message.into())),
+        None => Wait::settling(route(draft), Reason::Route, reached, message),
+    }
 }
 
 fn still_to_come(draft: &Draft<'_>, since: Option<Timestamp>) -> Option<Timestamp> {

@@ -95,8 +95,7 @@ fn for_weight(draft: &Draft<'_>, goal: Percent) -> Wait {
         draft.input.seen.canary_target.as_ref().filter(|target| target.revision.as_deref() == Some(&canary));
     match on_canary.map(|target| weights::listed(draft, target, &canary)) {
         None if !draft.status.weights.settled => {
-            let message = "shifting the traffic of the previous revision back to stable first";
-            Wait::settling(settling::route(draft), Reason::Route, 0, message)
+            settling::of_routes(draft, 0, "shifting the traffic of the previous revision back to stable first")
         }
         None => Wait::progress(Reason::Endpoints, 0, "switching the canary target to the new revision"),
         Some(listed) if listed < need => {
@@ -109,7 +108,7 @@ fn for_weight(draft: &Draft<'_>, goal: Percent) -> Wait {
         Some(_) => {
             let message =
                 format!("shifting traffic to {}, waiting for the routes to settle", extra_routes::shown(draft, goal));
-            Wait::settling(settling::route(draft), Reason::Route, 1, message)
+            settling::of_routes(draft, 1, message)
         }
     }
 }

@@ -207,7 +207,8 @@ pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
     let look = look(draft, goal);
     let desired = look.intent.canary;
     let as_before = draft.status.weights.desired == desired && extra_routes::is_as_before(draft, &look.intent);
-    if !look.in_place || !as_before {
+    let pending = look.seen.pending.is_some() && !(as_before && draft.status.weights.settled);
+    if !look.in_place || !as_before || pending {
         draft.status.memory.route_since = None;
     }
     if let Some(written) = &mut draft.status.memory.route_written {
@@ -227,10 +228,13 @@ pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
     if writes || reached {
         draft.status.memory.route_written = Some(written(draft, &look, reached));
     }
-    let settled = look.in_place && settle_route(draft);
+    let settled = look.in_place && !pending && settle_route(draft);
     let weights = &mut draft.status.weights;
     weights.desired = desired;
-    weights.accepted = if look.seen.drifted || look.contested { None } else { look.seen.weight };
+    weights.accepted = match pending {
+        true => weights.accepted,
+        false => look.seen.weight.filter(|_| !look.seen.drifted && !look.contested),
+    };
     weights.settled = settled;
     extra_routes::remember(weights, &look.intent);
     if settled {
@@ -329,6 +333,12 @@ fn may_be_ours(draft: &Draft<'_>, seen: &RouteSeen) -> bool {
         _ => return false,
     };
     !seen.drifted && seen.weight == Some(planned)
+}
+
+/// Why routes that are written do not begin to settle: their controllers have not taken them over (rule S52). Once settled
+/// they stay so, whatever is written beside them later: the proxies keep what they have.
+pub fn pending<'a>(draft: &Draft<'a>) -> Option<&'a str> {
+    draft.input.seen.route.as_ref()?.pending.as_deref().filter(|_| !draft.status.weights.settled)
 }
 
 fn settle_route(draft: &mut Draft<'_>) -> bool {

@@ -35,6 +35,11 @@ pub trait Router: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// Why the mesh may still use the objects as they were before, where it says how far it is (rule S52).
+    fn pending(&self, _ctx: &RouteContext, _current: &Objects) -> Option<String> {
+        None
+    }
+
     /// Every write that brings the objects to `intent`, and what blocks others. For an abort, which writes what it can.
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan;
 

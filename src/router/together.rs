@@ -30,6 +30,7 @@ pub fn read_all(
                 sticky: before.sticky || seen.sticky,
                 other_manager: before.other_manager.or(seen.other_manager),
                 returnable: false,
+                pending: None,
             },
         });
     }

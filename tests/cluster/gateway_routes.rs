@@ -1,7 +1,7 @@
 //! Gateway API: the same releases through an HTTPRoute of a Service, which Istio's control plane sends to Envoy; and what
 //! the API server with Gateway API's own definitions says to the objects that we write.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::lane;
 use crate::load::{Load, Plan};
@@ -150,4 +150,47 @@ fn every_kind_of_route_takes_the_weights_of_a_step() {
     assert_eq!(shares(), [0.2; 4]);
     shop.glidepath(&["abort", "web"]).unwrap();
     wait_until(PATIENCE, "all weights to go back", || shares() == [0.0; 4]);
+}
+
+/// A controller that has seen this generation of the HTTPRoute `web`.
+fn reconciled(namespace: &str, generation: &Value) {
+    let condition = json!({"type": "Accepted", "status": "True", "reason": "Accepted", "message": "",
+        "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let parent =
+        json!({"parentRef": {"name": "ingress"}, "controllerName": "example.com/gateway", "conditions": [condition]});
+    let patch = json!({"status": {"parents": [parent]}}).to_string();
+    let args = ["patch", "httproute", "web", "-n", namespace, "--subresource=status", "--type=merge", "-p", &patch];
+    lane().kubectl(&args).unwrap();
+}
+
+#[test]
+fn s52_a_route_settles_once_its_controller_has_seen_it_and_so_does_an_abort() {
+    const NAMESPACE: &str = "gateway-behind";
+    let steps = "\n      - setWeight: 20\n      - pause: {}\n";
+    let parent = "{group: '', kind: Service, name: web, port: 80}";
+    let changes =
+        [(parent, "{name: ingress}"), ("  analysis: {templates: [{name: errors}]}\n", ""), (TWO_WEIGHTS, steps)];
+    let shop = Shop::apply(NAMESPACE, &changed(&yaml(&[]), &changes));
+    shop.wait_for_stable(1);
+    let generation = || lane().get(NAMESPACE, "httproute", "web").unwrap()["metadata"]["generation"].take();
+    let canary_pods =
+        || lane().counts(NAMESPACE).unwrap().iter().filter(|pod| pod.version == "v2" && !pod.gone).count();
+    reconciled(NAMESPACE, &generation());
+    let waits = |status: &Value| {
+        let message = status["message"].as_str().unwrap_or_default();
+        message.ends_with(&format!("the controller of HTTPRoute {NAMESPACE}/web has not reconciled it yet"))
+    };
+    shop.release("v2");
+    shop.wait("the controller to be named", waits);
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert_eq!(shop.status()["stepIndex"], 0, "settle is 1 s");
+    reconciled(NAMESPACE, &generation());
+    shop.wait_for_pause(1);
+    shop.glidepath(&["abort", "web"]).unwrap();
+    let weights = || rules(&shop)[0]["backendRefs"][1]["weight"].take();
+    wait_until(PATIENCE, "the weight to go back", || weights() == 0);
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert!(canary_pods() > 0, "the gateway may still send them requests");
+    reconciled(NAMESPACE, &generation());
+    wait_until(PATIENCE, "the canary's pods to go", || canary_pods() == 0);
 }

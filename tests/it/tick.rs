@@ -250,6 +250,63 @@ async fn s53_a_change_from_outside_while_it_settles_begins_it_anew() {
     assert!(took >= SETTLE && took < SETTLE + SignedDuration::from_secs(2), "{took:#}");
 }
 
+impl Watched {
+    /// Looks once a second for a minute.
+    async fn for_a_minute(&self) {
+        for _ in 0..60 {
+            self.sim().sleep(SignedDuration::from_secs(1));
+            tick(self, &self.key(), self).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn s52_routes_settle_once_their_controllers_have_taken_them_over() {
+    let world = settling().await;
+    let records = world.records.lock().unwrap().len();
+    world.sim().pending = true;
+    world.for_a_minute().await;
+    let status = world.record();
+    assert_eq!((status.step_index, status.weights.settled), (2, false));
+    assert!(status.message.ends_with("waiting for the routes to settle: the gateway has not seen it"), "{status:?}");
+    assert!(world.records.lock().unwrap().len() <= records + 2, "they are recorded once");
+    world.sim().pending = false;
+    let took = until_settled(&world).await;
+    assert!(took >= SETTLE && took < SETTLE + SignedDuration::from_secs(2), "{took:#}");
+    world.sim().pending = true;
+    tick(&world, &world.key(), &world).await.unwrap();
+    assert!(world.sim().status.weights.settled, "what has settled stays so, whatever is written beside it");
+}
+
+#[tokio::test]
+async fn s38_routes_that_no_controller_takes_over_miss_the_deadline() {
+    let world = settling().await;
+    world.sim().pending = true;
+    let begun = world.now();
+    for _ in 0..9 {
+        world.for_a_minute().await;
+    }
+    assert_eq!(world.record().course(), Course::Stepping);
+    world.run_until(|status| status.course() == Course::Aborted).await.unwrap();
+    let took = world.now().duration_since(begun);
+    assert!(took >= SignedDuration::from_mins(10) && took < SignedDuration::from_mins(11), "{took:#}");
+}
+
+#[tokio::test]
+async fn s19_the_canary_keeps_its_pods_until_the_way_back_is_taken_over() {
+    let world = settling().await;
+    world.sim().pending = true;
+    world.sim().command(Verb::Abort, false);
+    world.for_a_minute().await;
+    world.for_a_minute().await;
+    let weight = world.sim().weight();
+    assert_eq!((weight, world.record().course()), (Percent::ZERO, Course::Aborted));
+    assert!(world.sim().wanted("v2") > 0, "requests still reach them");
+    world.sim().pending = false;
+    world.for_a_minute().await;
+    assert_eq!(world.sim().wanted("v2"), 0);
+}
+
 #[tokio::test]
 async fn s39_what_settles_continues_while_no_write_is_answered() {
     let world = settling().await;

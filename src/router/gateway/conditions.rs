@@ -14,11 +14,8 @@ const MUST_NOT_HOLD: &str = "PartiallyInvalid";
 /// the object, or PartiallyInvalid of any generation, as its parent may still use an object of before. Some implementations
 /// never set observedGeneration: what they say counts without it. A condition that is absent says nothing.
 pub(super) fn refusal(object: &Value, route: &str) -> Option<GatewayError> {
-    let generation = &object["metadata"]["generation"];
-    let is_current = |condition: &Value| match condition.get("observedGeneration") {
-        None | Some(Value::Null) => true,
-        Some(observed) => observed == generation,
-    };
+    let generation = number(&object["metadata"]["generation"]);
+    let is_current = |condition: &Value| observed(condition).is_none_or(|observed| Some(observed) == generation);
     let refuses = |condition: &&Value| {
         let kind = condition["type"].as_str().unwrap_or_default();
         let is_broken = MUST_HOLD.contains(&kind) && condition["status"] == "False" && is_current(condition);
@@ -29,6 +26,37 @@ pub(super) fn refusal(object: &Value, route: &str) -> Option<GatewayError> {
         let condition = parent["conditions"].as_array()?.iter().find(refuses)?;
         Some(not_accepted(route, parent, condition))
     })
+}
+
+/// Whether a parent that says which generation it has seen has not seen this one. A parent that the route no longer names
+/// says nothing, nor does an implementation that another one has followed for the same parent.
+pub(super) fn is_pending(object: &Value) -> bool {
+    let Some(generation) = number(&object["metadata"]["generation"]) else { return false };
+    let named = object["spec"]["parentRefs"].as_array().into_iter().flatten();
+    named.map(|parent| newest_seen(object, parent)).any(|newest| newest.is_some_and(|newest| newest < generation))
+}
+
+/// The newest generation that any implementation has accepted or refused for a parent.
+fn newest_seen(object: &Value, parent: &Value) -> Option<i64> {
+    let all = object["status"]["parents"].as_array().into_iter().flatten();
+    let of_it = all.filter(|one| same_parent(&one["parentRef"], parent));
+    let conditions = of_it.filter_map(|one| one["conditions"].as_array()).flatten();
+    conditions.filter(|condition| condition["type"] == MUST_HOLD[0]).filter_map(observed).max()
+}
+
+/// Fields that tell parents apart. An implementation may write defaults that the route leaves out, so kind and namespace
+/// say less than the name, the section and the port.
+fn same_parent(one: &Value, other: &Value) -> bool {
+    ["name", "sectionName", "port"].iter().all(|field| one.get(*field) == other.get(*field))
+}
+
+fn observed(condition: &Value) -> Option<i64> {
+    number(condition.get("observedGeneration")?)
+}
+
+/// Some implementations write the number as text.
+fn number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
 /// Whether Linkerd is among the implementations: it turns a backend with a filter that it does not know into failures.
@@ -84,6 +112,32 @@ mod tests {
         }
         let bare = said(parent(json!({"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners"})));
         assert!(bare.unwrap().ends_with("Accepted is False (NotAllowedByListeners)"));
+    }
+
+    fn waits(parents: &[Value]) -> bool {
+        let spec = json!({"parentRefs": [{"name": "edge", "sectionName": "https"}, {"name": "mesh"}]});
+        is_pending(&json!({"metadata": {"generation": 7}, "spec": spec, "status": {"parents": parents}}))
+    }
+
+    #[test]
+    fn s52_a_parent_that_has_not_seen_our_generation_is_waited_for() {
+        let parent = |name: Value, observed: Value| {
+            json!({"parentRef": name, "conditions": [{"type": "Accepted", "status": "True", "observedGeneration": observed},
+                {"type": "Programmed", "status": "True", "observedGeneration": 1}]})
+        };
+        let edge = |observed| parent(json!({"name": "edge", "sectionName": "https", "kind": "Gateway"}), observed);
+        let mesh = |observed| parent(json!({"name": "mesh"}), observed);
+        assert!(waits(&[edge(json!(6)), mesh(json!(7))]));
+        assert!(waits(&[edge(json!(7)), mesh(json!("6"))]), "a number may be text");
+        for ready in [
+            vec![],
+            vec![edge(json!(7)), mesh(json!(8))],
+            vec![edge(json!("7")), mesh(json!(null))],
+            vec![edge(json!(3)), edge(json!(7))],
+            vec![parent(json!({"name": "gone"}), json!(3))],
+        ] {
+            assert!(!waits(&ready), "{ready:?}");
+        }
     }
 
     #[test]

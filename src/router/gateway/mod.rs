@@ -165,6 +165,13 @@ impl Router for Gateway {
     }
 
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
+    fn pending(&self, ctx: &RouteContext, current: &Objects) -> Option<String> {
+        self.routes(ctx).iter().find_map(|(namespace, route)| {
+            let editor = RouteEditor::of(ctx, namespace, route);
+            editor.pending(editor.object(current).ok()?)
+        })
+    }
+
         match weights::on_grain(intent.canary, GRAIN) {
             Ok(canary) => self.plan_routes(ctx, current, canary, intent),
             Err(refusal) => Plan { refused: vec![refusal], ..Plan::default() },

@@ -89,6 +89,11 @@ impl<'a> RouteEditor<'a> {
     }
 
     fn backends(&self) -> Backends<'a> {
+    /// Whose work on the object as it is now is not done yet.
+    pub(super) fn pending(&self, object: &Value) -> Option<String> {
+        conditions::is_pending(object).then(|| format!("the controller of {} has not reconciled it yet", self.shown))
+    }
+
         Backends { ctx: self.ctx, namespace: self.namespace }
     }
 

@@ -65,6 +65,8 @@ pub struct SimWorld {
     pub template: String,
     /// Desired replicas.
     pub replicas: u32,
+    /// The routes' controllers have not taken over what was written.
+    pub pending: bool,
     /// Since when this controller decides.
     pub deciding_since: Option<Timestamp>,
     /// How templates behave, by id; the rest is perfect.
@@ -118,6 +120,7 @@ impl SimWorld {
             status: RolloutStatus::default(),
             template: template.to_owned(),
             replicas,
+            pending: false,
             deciding_since: None,
             behaviours: BTreeMap::new(),
             gates: BTreeMap::new(),

@@ -32,6 +32,7 @@ impl SimWorld {
                 headers: self.headers(),
                 mirror: self.mirror(),
                 sticky: self.route.sticky.is_some(),
+                pending: self.pending.then(|| "the gateway has not seen it".to_owned()),
                 ..RouteSeen::default()
             }),
             stable_target: self.target(&self.stable_target).map(|target| match self.unlisted {
