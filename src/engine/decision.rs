@@ -103,7 +103,12 @@ impl RouteIntent {
 
     /// Whether no request reaches the canary target.
     pub fn is_nothing(&self) -> bool {
-        self.canary.is_zero() && self.headers.is_empty() && self.mirror.is_none() && self.sticky.is_none()
+        self.canary.is_zero() && self.is_weight_alone()
+    }
+
+    /// Whether nothing leads to the canary target beside the weight.
+    pub fn is_weight_alone(&self) -> bool {
+        self.headers.is_empty() && self.mirror.is_none() && self.sticky.is_none()
     }
 }
 

@@ -63,6 +63,16 @@ pub enum GatewayError {
         /// The limit.
         most: usize,
     },
+    /// A rule of ours would outrank another rule of the route.
+    #[error(
+        "{place} cannot have a route of its own for some requests: with one more header to match, that would take requests from rule {other}, which has the same path; give rule {other} a longer path or a method of its own, or split it too"
+    )]
+    TakesRequests {
+        /// The rule.
+        place: String,
+        /// The position of the rule that would lose requests.
+        other: usize,
+    },
     /// A TCPRoute or TLSRoute distinguishes no requests; a gRPC client keeps no cookies.
     #[error("{route} cannot have a {what}: {why}; remove it from the strategy, or the route from spec.traffic")]
     Unsupported {
@@ -113,6 +123,7 @@ impl GatewayError {
                 " (reason not shown)".clone_into(why);
             }
             GatewayError::NoRule { .. }
+            | GatewayError::TakesRequests { .. }
             | GatewayError::BackendNotGranted { .. }
             | GatewayError::Unsupported { .. }
             | GatewayError::MirrorShareDropped { .. } => {}
@@ -128,6 +139,7 @@ impl GatewayError {
             GatewayError::BackendMissing { target: Target::Canary, .. } => Reason::CanaryDestinationMissing,
             GatewayError::BackendNotGranted { .. } => Reason::BackendNotGranted,
             GatewayError::TooMany { .. } => Reason::TooManyRules,
+            GatewayError::TakesRequests { .. } => Reason::RouteUnsupported,
             GatewayError::Unsupported { .. } => Reason::RouteUnsupported,
             GatewayError::MirrorShareDropped { .. } => Reason::MirrorShareDropped,
             GatewayError::NotAccepted { .. } => Reason::RouteNotAccepted,

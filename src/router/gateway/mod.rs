@@ -8,6 +8,7 @@ mod matches;
 mod mirror;
 mod needs;
 mod own_rules;
+mod precedence;
 mod record;
 mod route;
 mod sticky;
@@ -164,7 +165,6 @@ impl Router for Gateway {
         })
     }
 
-    fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
     fn pending(&self, ctx: &RouteContext, current: &Objects) -> Option<String> {
         self.routes(ctx).iter().find_map(|(namespace, route)| {
             let editor = RouteEditor::of(ctx, namespace, route);
@@ -172,6 +172,7 @@ impl Router for Gateway {
         })
     }
 
+    fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
         match weights::on_grain(intent.canary, GRAIN) {
             Ok(canary) => self.plan_routes(ctx, current, canary, intent),
             Err(refusal) => Plan { refused: vec![refusal], ..Plan::default() },

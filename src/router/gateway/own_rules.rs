@@ -2,9 +2,8 @@
 //! users (rule S70).
 //!
 //! An own rule directly precedes the rule that it was derived from. It has that rule's filters, timeouts and the like, and
-//! its matches, each combined with each own match; so it is more specific than that rule. The Gateway API ranks all rules of a
-//! host by path, method, and the numbers of headers and query parameters, then by order: a sibling rule for the same path
-//! with query parameters, or with as many headers and a later place, loses such requests to an own rule.
+//! its matches, each combined with each own match; so it is more specific than that rule, and must not take requests from
+//! any other.
 //! Every plan removes and re-adds all own rules. They are recognized by the record in the object, and because they lead
 //! to our Services alone.
 
@@ -16,6 +15,7 @@ use super::{
     kinds,
     matches::{self, MOST_MATCHES},
     mirror,
+    precedence::{self, Placed},
     record::Record,
     sticky,
 };
@@ -82,7 +82,8 @@ impl OwnRules<'_> {
     }
 
     /// Inserts the own rules before the rule at `index`, which has none. `place` names the rule in messages. A rule that
-    /// also has other backends is not changed: a rule before it would capture their requests.
+    /// also has other backends is not changed: a rule before it would capture their requests. Nor is one that would take
+    /// requests from the `others`, which are not split.
     pub(super) fn insert(
         &self,
         rules: &mut Vec<Value>,
@@ -90,9 +91,10 @@ impl OwnRules<'_> {
         intent: &RouteIntent,
         record: &mut Record,
         place: &str,
+        others: &[Placed<'_>],
     ) -> Result<(), RouteError> {
         let Some(base) = rules.get(index).cloned() else { return Ok(()) };
-        if intent.sticky.is_none() && intent.headers.is_empty() && intent.mirror.is_none() {
+        if intent.is_weight_alone() {
             return Ok(());
         }
         self.supported(intent)?;
@@ -101,6 +103,10 @@ impl OwnRules<'_> {
         }
         let mut changed = base.clone();
         let mut ours = self.own(&base, intent, place)?;
+        let placed = Placed { index, rule: &base };
+        if let Some(other) = ours.iter().find_map(|(_, own)| precedence::loser(self.kind, placed, own, others)) {
+            return Err(GatewayError::TakesRequests { place: place.to_owned(), other: other.index + 1 }.into());
+        }
         if let Some(sticky) = &intent.sticky {
             self.keep_users(&mut changed, sticky, place)?;
         }

@@ -10,6 +10,7 @@ use super::{
     error::GatewayError,
     kinds::{GROUP, watched},
     own_rules::{self, OwnRules},
+    precedence::Placed,
     record::Record,
 };
 use crate::{
@@ -88,12 +89,12 @@ impl<'a> RouteEditor<'a> {
         conditions::refusal(object, &self.shown).map(|error| self.reported(error))
     }
 
-    fn backends(&self) -> Backends<'a> {
     /// Whose work on the object as it is now is not done yet.
     pub(super) fn pending(&self, object: &Value) -> Option<String> {
         conditions::is_pending(object).then(|| format!("the controller of {} has not reconciled it yet", self.shown))
     }
 
+    fn backends(&self) -> Backends<'a> {
         Backends { ctx: self.ctx, namespace: self.namespace }
     }
 
@@ -135,6 +136,9 @@ impl<'a> RouteEditor<'a> {
         let share_dropped = !refused.is_empty() && self.own().is_share_dropped(object);
         let mut record = Record { share_dropped, ..Record::default() };
         let mut later = Vec::new();
+        let bare = if intent.is_weight_alone() { Value::Null } else { next.clone() };
+        let others = own_rules::rules(&bare).iter().enumerate().map(|(index, rule)| Placed { index, rule });
+        let others: Vec<Placed<'_>> = others.filter(|other| !chosen.contains(&other.index)).collect();
         let Some(rules) = next.pointer_mut("/spec/rules").and_then(Value::as_array_mut) else {
             return (object.clone(), refused);
         };
@@ -143,7 +147,7 @@ impl<'a> RouteEditor<'a> {
         for index in chosen.into_iter().rev() {
             let place = self.place(&rules[index], index);
             let written = self.write_weights(&mut rules[index], index, canary);
-            let written = written.and_then(|()| self.own().insert(rules, index, &intent, &mut record, &place));
+            let written = written.and_then(|()| self.own().insert(rules, index, &intent, &mut record, &place, &others));
             later.splice(0..0, written.err().map(|error| self.reported(error)));
         }
         record.write(self.ctx, &mut next);
