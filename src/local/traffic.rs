@@ -9,7 +9,10 @@ use std::{
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
+use hyper::{
+    Request, StatusCode,
+    header::{HeaderName, HeaderValue},
+};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -26,6 +29,34 @@ use super::{
 const BEAT: Duration = Duration::from_millis(5);
 /// After this long a request counts as failed.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One of so many requests is a tester's.
+const TESTERS: u64 = 50;
+
+/// Who sends requests.
+#[derive(Clone, Debug, Default)]
+pub struct Users {
+    /// Requests a second, evenly spaced.
+    pub rps: u32,
+    /// What testers' requests carry, in turn; without any all users are alike.
+    pub testers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Users {
+    /// All alike.
+    pub fn at(rps: u32) -> Self {
+        Users { rps, testers: Vec::new() }
+    }
+
+    /// What the request of this number carries.
+    fn carried(&self, number: u64) -> Option<(HeaderName, HeaderValue)> {
+        if !number.is_multiple_of(TESTERS) {
+            return None;
+        }
+        let turn = (number / TESTERS).checked_rem(self.testers.len() as u64)?;
+        self.testers.get(turn as usize).cloned()
+    }
+}
 
 /// What one version answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +76,8 @@ pub struct Tally {
     pub versions: BTreeMap<String, Answers>,
     /// Answers by status code.
     pub statuses: BTreeMap<u16, u64>,
+    /// Those of testers among them.
+    pub testers: BTreeMap<String, u64>,
     /// Requests that the proxy answered itself because no pod could.
     pub refused: u64,
     /// Requests without a whole answer: refused or broken connections, time-outs.
@@ -77,10 +110,10 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Sends `rps` requests a second to `address`, evenly spaced.
-    pub fn start(address: SocketAddr, rps: u32) -> Traffic {
+    /// Sends the users' requests to `address`.
+    pub fn start(address: SocketAddr, users: Users) -> Traffic {
         let (tally, stop, requests) = (Arc::<Mutex<Tally>>::default(), CancellationToken::new(), TaskTracker::new());
-        let sending = tokio::spawn(send(address, rps, tally.clone(), stop.clone(), requests.clone()));
+        let sending = tokio::spawn(send(address, users, tally.clone(), stop.clone(), requests.clone()));
         Traffic { tally, stop, sending, requests }
     }
 
@@ -105,7 +138,13 @@ fn locked(tally: &Mutex<Tally>) -> std::sync::MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn send(address: SocketAddr, rps: u32, tally: Arc<Mutex<Tally>>, stop: CancellationToken, requests: TaskTracker) {
+async fn send(
+    address: SocketAddr,
+    users: Users,
+    tally: Arc<Mutex<Tally>>,
+    stop: CancellationToken,
+    requests: TaskTracker,
+) {
     let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(connector());
     let mut beat = tokio::time::interval(BEAT);
     let started = Instant::now();
@@ -116,18 +155,24 @@ async fn send(address: SocketAddr, rps: u32, tally: Arc<Mutex<Tally>>, stop: Can
             _ = beat.tick() => {}
         }
         // After a suspension at most one second of requests is made up for, not a flood.
-        let due = (started.elapsed().as_secs_f64() * f64::from(rps)) as u64;
-        sent = sent.max(due.saturating_sub(u64::from(rps)));
+        let due = (started.elapsed().as_secs_f64() * f64::from(users.rps)) as u64;
+        sent = sent.max(due.saturating_sub(u64::from(users.rps)));
         while sent < due {
             sent += 1;
             locked(&tally).sent += 1;
-            requests.spawn(ask(client.clone(), address, tally.clone()));
+            requests.spawn(ask(client.clone(), address, users.carried(sent), tally.clone()));
         }
     }
 }
 
-async fn ask(client: Client<HttpConnector, Empty<Bytes>>, address: SocketAddr, tally: Arc<Mutex<Tally>>) {
-    let outcome = tokio::time::timeout(PATIENCE, exchange(client, address)).await;
+async fn ask(
+    client: Client<HttpConnector, Empty<Bytes>>,
+    address: SocketAddr,
+    carried: Option<(HeaderName, HeaderValue)>,
+    tally: Arc<Mutex<Tally>>,
+) {
+    let is_tester = carried.is_some();
+    let outcome = tokio::time::timeout(PATIENCE, exchange(client, address, carried)).await;
     let mut tally = locked(&tally);
     let Ok(Some(seen)) = outcome else {
         tally.transport_failures += 1;
@@ -136,6 +181,9 @@ async fn ask(client: Client<HttpConnector, Empty<Bytes>>, address: SocketAddr, t
     *tally.statuses.entry(seen.status.as_u16()).or_default() += 1;
     match seen.version {
         Some(version) => {
+            if is_tester {
+                *tally.testers.entry(version.clone()).or_default() += 1;
+            }
             let answers = tally.versions.entry(version).or_default();
             answers.all += 1;
             answers.errors += u64::from(seen.status.is_server_error());
@@ -151,8 +199,13 @@ struct SeenAnswer {
 }
 
 /// One request with its whole answer; `None` when the connection broke.
-async fn exchange(client: Client<HttpConnector, Empty<Bytes>>, address: SocketAddr) -> Option<SeenAnswer> {
-    let request = Request::get(format!("http://{address}/")).body(Empty::new()).ok()?;
+async fn exchange(
+    client: Client<HttpConnector, Empty<Bytes>>,
+    address: SocketAddr,
+    carried: Option<(HeaderName, HeaderValue)>,
+) -> Option<SeenAnswer> {
+    let mut request = Request::get(format!("http://{address}/")).body(Empty::new()).ok()?;
+    request.headers_mut().extend(carried);
     let response = client.request(request).await.ok()?;
     let status = response.status();
     let header = |name| response.headers().get(name)?.to_str().ok().map(str::to_owned);

@@ -1,6 +1,6 @@
 //! The demo's cluster, in memory: one Rollout, its pods as real servers, and the proxy as its router.
 //!
-//! The proxy replaces a mesh's routes: it has a stable and a canary target and a weight. Without any router in the
+//! The proxy replaces a mesh's routes: it has a stable and a canary target, and what the routes say. Without any router in the
 //! file it spreads requests over all ready pods, as a Service does, and the ratio of replicas determines the weight.
 
 use std::{
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     api::{
-        AnalysisRun, Percent, Rollout, RolloutStatus,
+        AnalysisRun, Rollout, RolloutStatus,
         analysis::AnalysisTemplateSpec,
         command::{CommandState, RolloutCommandSpec},
         revision,
@@ -64,7 +64,7 @@ struct State {
     revisions: Vec<Replicas>,
     stable_target: Option<String>,
     canary_target: Option<String>,
-    weight: Option<Percent>,
+    route: Option<RouteIntent>,
     runs: BTreeMap<String, AnalysisRun>,
     commands: Vec<CommandSeen>,
     notices: Vec<(Timestamp, Notice)>,
@@ -259,7 +259,7 @@ impl Inner {
 
     /// Brings the proxy's table in line with pods, targets and weight.
     fn reroute(&self, state: &State) {
-        self.proxy.set(if state.has_router() { state.split_by_weight() } else { state.split_by_replicas() });
+        self.proxy.set(if state.has_router() { state.split_by_route() } else { state.split_by_replicas() });
     }
 }
 
@@ -275,7 +275,7 @@ impl State {
             revisions: Vec::new(),
             stable_target: None,
             canary_target: None,
-            weight: None,
+            route: None,
             runs: BTreeMap::new(),
             commands: Vec::new(),
             notices: Vec::new(),
@@ -295,16 +295,15 @@ impl State {
         !self.rollout.spec.traffic.is_empty()
     }
 
-    fn split_by_weight(&self) -> Table {
+    fn split_by_route(&self) -> Table {
         let of = |target: &String| -> Vec<Backend> {
             let selected = self.revisions.iter().filter(|revision| revision.id == *target);
             selected.flat_map(Replicas::endpoints).collect()
         };
-        let weight = RouteIntent { canary: self.weight.unwrap_or_default(), ..RouteIntent::default() };
         Table {
             stable: self.stable_target.as_ref().map(of).unwrap_or_default(),
             canary: self.canary_target.as_ref().map(of),
-            choice: Choice::new(&weight),
+            choice: self.route.as_ref().map(Choice::new).unwrap_or_default(),
         }
     }
 
@@ -324,6 +323,19 @@ impl State {
         })
     }
 
+    fn route_seen(&self) -> RouteSeen {
+        let Some(route) = &self.route else { return RouteSeen::default() };
+        let mut headers: Vec<String> = route.headers.iter().map(|header| header.name.clone()).collect();
+        headers.sort();
+        RouteSeen {
+            weight: Some(route.canary),
+            headers,
+            mirror: route.mirror.as_ref().map(|mirror| mirror.percent),
+            sticky: route.sticky.is_some(),
+            ..RouteSeen::default()
+        }
+    }
+
     fn seen(&self, now: Timestamp) -> Seen {
         let spec = &self.rollout.spec;
         let template = spec.template.as_ref();
@@ -336,7 +348,7 @@ impl State {
             replicas: spec.replicas.unwrap_or(1),
             revisions: self.revisions.iter().map(|r| r.seen(spec.min_ready_seconds.unwrap_or(0), now)).collect(),
             pods: None,
-            route: self.has_router().then_some(RouteSeen { weight: self.weight, ..RouteSeen::default() }),
+            route: self.has_router().then(|| self.route_seen()),
             stable_target: self.target_seen(&self.stable_target),
             canary_target: self.target_seen(&self.canary_target),
             workload: None,
@@ -389,7 +401,7 @@ impl World for LocalWorld {
             }
             Action::EnsureTarget { target: Target::Stable, revision } => state.stable_target = Some(revision.clone()),
             Action::EnsureTarget { target: Target::Canary, revision } => state.canary_target = Some(revision.clone()),
-            Action::EnsureRoute(intent) => state.weight = Some(intent.canary),
+            Action::EnsureRoute(intent) => state.route = Some(intent.clone()),
             Action::EnsureRun(request) => self.ensure_run(state, request)?,
             Action::CheckRun(request) => {
                 runs::freeze(&self.inner.key, &state.rollout, request, &self.inner.templates, DIALECT)?;

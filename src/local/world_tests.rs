@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    api::status::{Outcome, Phase},
+    api::{
+        Percent,
+        status::{Outcome, Phase},
+    },
     clock::SystemClock,
     local::{
         proxy::Proxy,
         serve::Server,
-        traffic::{Tally, Traffic},
+        traffic::{Tally, Traffic, Users},
     },
     reconcile::tick::tick,
 };
@@ -74,7 +77,7 @@ async fn three_versions(text: &str) -> (RolloutStatus, Tally, u64) {
     world.release(version("v1", 0.0));
     let first = until_over(&world).await;
     assert_eq!(first.phase, Some(Phase::Healthy), "{}", first.message);
-    let traffic = Traffic::start(server.address, 500);
+    let traffic = Traffic::start(server.address, Users::at(500));
     world.release(version("v2", 0.0));
     let good = until_over(&world).await;
     assert_eq!(good.history[0].outcome, Outcome::Promoted, "{}", good.message);
@@ -98,6 +101,43 @@ async fn a_good_version_is_promoted_and_a_bad_one_taken_back_without_losing_a_re
         assert!(tally.of("v2").all > 0 && tally.of("v3").errors >= 3, "{tally:?}");
         assert_eq!(tally.of("v1").errors + tally.of("v2").errors, 0);
     }
+}
+
+/// Testers reach the new version at weight 0, and copies reach it whose answers no user sees.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn header_routes_and_mirrors_lead_to_the_new_version() {
+    const STEPS: &str = "{setHeaderRoute: {name: testers, match: [{cookie: {name: beta, exact: on}}]}}, \
+                         {setMirrorRoute: {percent: 50}}, {pause: {}}";
+    let text = format!("{ROLLOUT}{ROUTER}").replace("{setWeight: 50}, {observe: {}}", STEPS);
+    let proxy = Arc::new(Proxy::new(3, Duration::from_secs(60), "no ready pod"));
+    let world = world(&text, proxy.clone());
+    let router = proxy.clone();
+    let server = Server::start(move |request| proxy.clone().pass(request)).await.unwrap();
+    world.release(version("v1", 0.0));
+    until_over(&world).await;
+    world.release(version("v2", 0.0));
+    let seen = loop {
+        world.judge(SystemClock.now()).await;
+        tick(&world, &world.key(), &SystemClock).await.unwrap();
+        if world.rollout().status.unwrap().phase == Some(Phase::Paused) {
+            break world.observe(&world.key()).await.unwrap().unwrap().seen.route.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!((seen.headers, seen.mirror), (vec!["testers".to_owned()], Some(Percent::whole(50))));
+    let carried = [("cookie".parse().unwrap(), "beta=on".parse().unwrap())];
+    let traffic = Traffic::start(server.address, Users { rps: 500, testers: carried.to_vec() });
+    while traffic.tally().sent < 1_000 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let tally = traffic.stop().await;
+    world.shut_down().await;
+    server.drain().await;
+    assert_eq!(tally.testers, BTreeMap::from([("v2".to_owned(), tally.of("v2").all)]), "{tally:?}");
+    assert!(tally.of("v2").all >= 20 && tally.answered() == tally.sent, "{tally:?}");
+    let (all, mirrored) = (world.counters().in_all().total, router.mirrored());
+    assert_eq!(all, tally.sent + mirrored);
+    assert!((350..=650).contains(&mirrored), "half of those of stable: {mirrored}");
 }
 
 #[tokio::test]

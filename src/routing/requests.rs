@@ -1,7 +1,10 @@
 //! Matching of requests by header and cookie, for worlds that route requests themselves: the local proxy and the
 //! simulator.
 
-use hyper::{HeaderMap, header};
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderName, HeaderValue},
+};
 use regex::Regex;
 
 use crate::api::strategy::{RequestMatch, ValueMatch};
@@ -41,6 +44,18 @@ impl AnyOf {
     pub fn fits(&self, headers: &HeaderMap) -> bool {
         self.0.iter().any(|one| one.fits(headers))
     }
+}
+
+/// A header that makes a request match one of these; none where all of them are expressions.
+pub fn example(matches: &[RequestMatch]) -> Option<(HeaderName, HeaderValue)> {
+    matches.iter().find_map(|one| {
+        let value = |of: &ValueMatch| of.exact.clone().or_else(|| of.prefix.clone());
+        let (name, value) = match (&one.cookie, &one.header) {
+            (Some(cookie), _) => ("cookie", format!("{}={}", cookie.name, value(cookie)?)),
+            (None, header) => (header.as_ref()?.name.as_str(), value(header.as_ref()?)?),
+        };
+        Some((name.parse().ok()?, value.parse().ok()?))
+    })
 }
 
 impl Match {

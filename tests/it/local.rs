@@ -7,6 +7,8 @@ mod words;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use glidepath::local::traffic::{Traffic, Users};
+
 use bench::{Bench, Service, ask, is_binomial};
 
 /// Steps of a canary around a common file. `more` are further fields of the spec.
@@ -49,7 +51,7 @@ async fn evidence_promotes_a_good_version_and_takes_a_bad_one_back() {
     let bench = Bench::new(&judged());
     let mut local = bench.start(&first, &second, &[]);
     local.until("revision #1 is stable: first deploy");
-    let users = glidepath::local::traffic::Traffic::start(local.address(), 200);
+    let users = Traffic::start(local.address(), Users::at(200));
 
     let set = bench.glidepath("set image web web=web:v2 --wait --timeout 2m");
     assert_eq!(set.code, 0, "{}", set.text);

@@ -71,9 +71,9 @@ fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> 
         }
     }
     let rollout = rollout.ok_or_else(|| CliError::Failed(format!("{name}: there is no Rollout in this file")))?;
-    if let Some(what) = beyond_weights(&rollout) {
+    if rollout.spec.strategy.ab_test.is_some() {
         return Err(CliError::Failed(format!(
-            "{name}: has {what}, and the demo's proxy splits by weight only; use 'glidepath simulate' for such files"
+            "{name}: has an abTest, which only an application's own users decide; use 'glidepath simulate' for such files"
         )));
     }
     Ok(Manifest { rollout: on_this_machine(rollout), templates, own_times })
@@ -81,21 +81,6 @@ fn parse(text: &str, name: &str, own_times: bool) -> Result<Manifest, CliError> 
 
 fn is_ours(document: &Document) -> bool {
     document.text("/kind").is_some_and(|kind| crds::kinds().any(|ours| ours == kind))
-}
-
-/// What of the file would be left out in silence.
-fn beyond_weights(rollout: &Rollout) -> Option<&'static str> {
-    let strategy = &rollout.spec.strategy;
-    let steps = strategy.steps();
-    if strategy.ab_test.is_some() {
-        Some("an abTest")
-    } else if steps.iter().any(|step| step.set_header_route.is_some()) {
-        Some("a setHeaderRoute step")
-    } else if steps.iter().any(|step| step.set_mirror_route.is_some()) {
-        Some("a setMirrorRoute step")
-    } else {
-        None
-    }
 }
 
 /// There is no Deployment here, and no operator to unset `paused`: the template is the Rollout's own.
@@ -152,7 +137,7 @@ mod tests {
                 "apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {name: shop}\nspec: {replcas: 4}\n",
                 "shop.yaml:4:8  error   spec.replcas: unknown field; did you mean replicas?",
             ),
-            (include_str!("../../../rollouts/ab-test.yaml"), "shop.yaml: has an abTest, and the demo's proxy"),
+            (include_str!("../../../rollouts/ab-test.yaml"), "shop.yaml: has an abTest, which only"),
         ] {
             let error = parse(text, "shop.yaml", true).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

@@ -13,6 +13,7 @@ mod summary;
 
 use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
 
+use hyper::header::{HeaderName, HeaderValue};
 use jiff::SignedDuration;
 
 use super::{
@@ -22,8 +23,16 @@ use super::{
 };
 use crate::{
     api::{HumanDuration, Percent, status::Outcome},
-    local::{LocalWorld, pods::Behaviour, proxy::Proxy, serve::Server, traffic::Traffic},
+    engine::items::{header_routes, items},
+    local::{
+        LocalWorld,
+        pods::Behaviour,
+        proxy::Proxy,
+        serve::Server,
+        traffic::{Traffic, Users},
+    },
     ports::Clock,
+    routing::requests::example,
     view::phrases::short,
 };
 
@@ -74,18 +83,19 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     let mut show = Show::new(terminal, global.color_on());
     show.say(&introduction(args, &manifest))?;
     let judged = manifest.rollout.spec.background().is_some();
+    let testers = testers(&manifest);
     let clock: Arc<dyn Clock> = Arc::new(FastClock::new(args.speed));
     let loopback =
         |error| CliError::Failed(format!("cannot listen on 127.0.0.1: {error}; the demo needs free ports there"));
     let interrupts = Interrupts::new()?;
     let proxy = Arc::new(Proxy::new(args.seed, TIMEOUT, "no ready pod behind this route"));
-    let serving = proxy.clone();
+    let (serving, router) = (proxy.clone(), proxy.clone());
     let server = Server::start(move |request| serving.clone().pass(request)).await.map_err(loopback)?;
     let seed = args.seed.wrapping_add(1);
     let world = LocalWorld::new(manifest.rollout, manifest.templates, proxy, clock.clone(), seed);
     let beat = play::BEAT / args.speed;
     let mut play = Play { world: world.clone(), clock, beat, traffic: None, show: &mut show, interrupts };
-    let told = tell_story(&mut play, args, server.address).await;
+    let told = tell_story(&mut play, args, server.address, &testers).await;
     let traffic = play.traffic.take();
     let tally = match traffic {
         Some(traffic) => traffic.stop().await,
@@ -93,10 +103,16 @@ pub async fn run(args: &DemoArgs, global: &Global) -> Result<Exit, CliError> {
     };
     server.drain().await;
     world.shut_down().await;
-    let account =
-        Account { endings: told?, tally, counted: world.counters().in_all().total, judged, width: global.width() };
+    let (counted, mirrored) = (world.counters().in_all().total, router.mirrored());
+    let account = Account { endings: told?, tally, counted, mirrored, judged, width: global.width() };
     show.say(&summary::text(&account))?;
     Ok(if account.as_told() && account.none_lost() { Exit::Done } else { Exit::Failed })
+}
+
+/// What the requests carry that the file's header routes match: all but what only an expression describes.
+fn testers(manifest: &Manifest) -> Vec<(HeaderName, HeaderValue)> {
+    let steps = items(&manifest.rollout.spec.strategy.steps());
+    header_routes(&steps).iter().filter_map(|route| example(&route.matches)).collect()
 }
 
 /// The chapters, until one does not go as expected.
@@ -104,6 +120,7 @@ async fn tell_story(
     play: &mut Play<'_>,
     args: &DemoArgs,
     address: std::net::SocketAddr,
+    testers: &[(HeaderName, HeaderValue)],
 ) -> Result<Vec<Ending>, CliError> {
     let mut endings = Vec::new();
     for chapter in chapters(args) {
@@ -114,7 +131,8 @@ async fn tell_story(
             break;
         }
         if play.traffic.is_none() {
-            play.traffic = Some(Traffic::start(address, args.rps));
+            let users = Users { rps: args.rps, testers: testers.to_vec() };
+            play.traffic = Some(Traffic::start(address, users));
             play.show.say(&format!("Load: {} per second from now on.\n", counted(args.rps.into(), "request")))?;
         }
     }

@@ -19,6 +19,8 @@ pub struct Account {
     pub tally: Tally,
     /// What the pods counted.
     pub counted: u64,
+    /// Copies of requests that pods answered too.
+    pub mirrored: u64,
     /// Whether the file has an analysis: without one no bad version is detected.
     pub judged: bool,
     /// How wide the text may be.
@@ -34,7 +36,8 @@ impl Account {
     /// Whether every request that was sent was answered by a pod, by both counts.
     pub fn none_lost(&self) -> bool {
         let tally = &self.tally;
-        tally.sent == tally.answered() && tally.sent == self.counted && tally.refused + tally.transport_failures == 0
+        let counted = tally.sent + self.mirrored == self.counted;
+        tally.sent == tally.answered() && counted && tally.refused + tally.transport_failures == 0
     }
 }
 
@@ -97,6 +100,7 @@ fn requests(account: &Account) -> String {
         ));
     }
     out.push_str(&format!("  {} in total, including the usual ones of the good versions\n", counted(errors, "error")));
+    out.push_str(&beside_the_weight(account));
     let (sent, answered, counted) = (grouped(tally.sent), grouped(tally.answered()), grouped(account.counted));
     let verdict = if account.none_lost() { "none was lost" } else { "SOME WERE LOST" };
     out.push_str(&format!(
@@ -104,6 +108,23 @@ fn requests(account: &Account) -> String {
          {} failed in transit, {} found no pod\n",
         tally.transport_failures, tally.refused
     ));
+    out
+}
+
+/// What header routes and mirrors did; nothing without any.
+fn beside_the_weight(account: &Account) -> String {
+    let mut out = String::new();
+    let testers = &account.tally.testers;
+    if !testers.is_empty() {
+        let of: Vec<String> =
+            testers.iter().map(|(version, count)| format!("{} by {version}", grouped(*count))).collect();
+        let all = counted(testers.values().sum(), "request");
+        out.push_str(&format!("  {all} carried what a header route matches, answered {}\n", of.join(", ")));
+    }
+    if account.mirrored > 0 {
+        let copies = counted(account.mirrored, "request");
+        out.push_str(&format!("  {copies} mirrored to the canary, whose answers no user saw\n"));
+    }
     out
 }
 
@@ -180,7 +201,7 @@ mod tests {
             ending("v2", Some(Outcome::Promoted), over(Outcome::Promoted, "")),
             ending("v3", Some(Outcome::Aborted), third),
         ];
-        Account { endings, tally, counted: 2_000, judged: true, width: usize::MAX }
+        Account { endings, tally, counted: 2_000, mirrored: 0, judged: true, width: usize::MAX }
     }
 
     #[test]
@@ -198,6 +219,19 @@ mod tests {
             assert!(text.contains(said), "{said}\nnot in\n{text}");
         }
         assert!(account.as_told() && account.none_lost());
+    }
+
+    #[test]
+    fn testers_and_mirrored_requests_are_in_the_account() {
+        let mut account = account(over(Outcome::Aborted, "worse"));
+        account.tally.testers = BTreeMap::from([("v1".to_owned(), 10), ("v2".to_owned(), 1_200)]);
+        (account.mirrored, account.counted) = (40, 2_040);
+        let text = text(&account);
+        assert!(
+            text.contains("  1,210 requests carried what a header route matches, answered 10 by v1, 1,200 by v2\n")
+        );
+        assert!(text.contains("  40 requests mirrored to the canary, whose answers no user saw\n"));
+        assert!(account.none_lost() && text.contains("2,000 answers seen, 2,040 counted by the pods"), "{text}");
     }
 
     #[test]

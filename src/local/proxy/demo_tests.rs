@@ -12,7 +12,7 @@ use crate::{
         pods::{Behaviour, Pod},
         proxy::Choice,
         serve::Server,
-        traffic::{Tally, Traffic},
+        traffic::{Tally, Traffic, Users},
     },
 };
 
@@ -87,7 +87,7 @@ async fn shares_follow_the_weight_and_both_counts_agree() {
     let (old, new) = (bench.pods("v1", 3, 0).await, bench.pods("v2", 1, 0).await);
     let (proxy, server) = proxy(11).await;
     proxy.set(table(&old, &new, 25));
-    let traffic = Traffic::start(server.address, 2_000);
+    let traffic = Traffic::start(server.address, Users::at(2_000));
     until_answered(&traffic, 4_000).await;
     let tally = traffic.stop().await;
     server.drain().await;
@@ -107,7 +107,7 @@ async fn nothing_is_lost_while_weights_flip_and_pods_go() {
     let mut old = bench.pods("v1", 4, 10).await;
     let (proxy, server) = proxy(12).await;
     proxy.set(table(&old, &[], 0));
-    let traffic = Traffic::start(server.address, 500);
+    let traffic = Traffic::start(server.address, Users::at(500));
     let mut answered = 0;
     for round in 0..8 {
         let mut new = bench.pods("v2", 2, 10).await;
@@ -135,7 +135,7 @@ async fn nothing_is_lost_while_weights_flip_and_pods_go() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_route_without_pods_answers_503_and_says_so() {
     let (_, server) = proxy(13).await;
-    let traffic = Traffic::start(server.address, 200);
+    let traffic = Traffic::start(server.address, Users::at(200));
     until_answered(&traffic, 20).await;
     let tally = traffic.stop().await;
     assert_eq!(tally.refused, tally.sent);
@@ -150,7 +150,7 @@ async fn a_bad_version_answers_500_at_its_rate() {
     let pods = vec![bench.pod(&bad).await];
     let (proxy, server) = proxy(14).await;
     proxy.set(table(&pods, &[], 0));
-    let traffic = Traffic::start(server.address, 2_000);
+    let traffic = Traffic::start(server.address, Users::at(2_000));
     until_answered(&traffic, 2_000).await;
     let tally = traffic.stop().await;
     server.drain().await;

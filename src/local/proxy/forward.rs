@@ -2,7 +2,10 @@
 
 use std::{
     error::Error,
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicUsize},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,6 +44,7 @@ pub struct Proxy {
     timeout: Duration,
     unavailable: &'static str,
     copies: Arc<Semaphore>,
+    mirrored: AtomicU64,
     /// An address could not be reached: its health should be looked at now.
     pub unreached: Notify,
 }
@@ -55,6 +59,7 @@ impl Proxy {
             timeout,
             unavailable,
             copies: Arc::new(Semaphore::new(COPIES)),
+            mirrored: AtomicU64::new(0),
             unreached: Notify::new(),
         }
     }
@@ -62,6 +67,11 @@ impl Proxy {
     /// Puts another table in force. From here on no request begins on a backend that is not in it.
     pub fn set(&self, table: Table) {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+    }
+
+    /// Copies of requests that the canary has answered.
+    pub fn mirrored(&self) -> u64 {
+        self.mirrored.load(Ordering::Relaxed)
     }
 
     /// Passes one request on and its answer back.
@@ -138,6 +148,9 @@ impl Proxy {
 
     async fn discard(self: Arc<Self>, copy: Request<AnyBody>, canary: Open, _permit: OwnedSemaphorePermit) {
         let response = self.send(copy, canary, None).await;
+        if !response.headers().contains_key(OWN_RESPONSE_HEADER) {
+            self.mirrored.fetch_add(1, Ordering::Relaxed);
+        }
         // An answer without end is no error of the version: a caller would hang up too.
         let _ = tokio::time::timeout(self.timeout, response.into_body().collect()).await;
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use glidepath::local::traffic::Traffic;
+use glidepath::local::traffic::{Traffic, Users};
 use regex::Regex;
 
 use super::bench::{Bench, Local, Service, get};
@@ -111,7 +111,7 @@ impl Played {
                 self.local = Some(local);
             }
             ["curl", ..] => prints(command, &format!("hello from {}", get(self.address(), "/").await)),
-            ["while", ..] => self.users = Some(Traffic::start(self.address(), 300)),
+            ["while", ..] => self.users = Some(Traffic::start(self.address(), Users::at(300))),
             ["kill", "%1"] => self.services.get_mut("8081").unwrap().stop().await,
             ["glidepath", typed @ ..] => {
                 let typed: Vec<&str> = typed.iter().copied().filter(|word| *word != "--local").collect();

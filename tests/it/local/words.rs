@@ -5,6 +5,8 @@ use std::{
     process::{Command, Output},
 };
 
+use glidepath::local::traffic::{Traffic, Users};
+
 use super::{
     bench::{Bench, Local, Service},
     judged,
@@ -61,7 +63,7 @@ async fn words_around_local_are_read_as_they_were_meant() {
         assert!(was == code && text.contains(told), "{words}: {was} {text}");
     }
 
-    let users = glidepath::local::traffic::Traffic::start(local.address(), 200);
+    let users = Traffic::start(local.address(), Users::at(200));
     let (code, text) = said(home.path(), "set image --local web=web:v2 --wait --timeout 2m");
     assert_eq!(code, 0, "{text}");
     users.stop().await;
