@@ -1,6 +1,8 @@
 //! `doctor`: what a working installation needs, checked one by one, each failure with what to do.
 
 mod check;
+mod linkerd;
+mod reader;
 mod routers;
 
 use std::{sync::Arc, time::Duration};
@@ -98,7 +100,9 @@ async fn cluster(connection: &Connection, all: &mut Tally) -> Result<(), CliErro
         all.tell(&[kinds(connection).await])?;
         all.tell(&[controller(connection, now()).await])?;
         all.tell(&permissions(connection).await)?;
-        all.tell(&routers::checks(connection).await)?;
+        let rollouts = routers::rollouts(connection).await;
+        all.tell(&routers::checks(connection, &rollouts).await)?;
+        all.tell(&linkerd::checks(connection, &rollouts).await)?;
     }
     Ok(())
 }

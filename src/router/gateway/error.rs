@@ -39,6 +39,16 @@ pub enum GatewayError {
         /// YAML to add.
         lines: String,
     },
+    /// A backend without a port in a route with a Service as parent.
+    #[error("{place} names Service `{service}` without a port; add `port` to the backendRef: a mesh needs it")]
+    PortMissing {
+        /// The rule.
+        place: String,
+        /// Which of the two.
+        target: Target,
+        /// Its name.
+        service: String,
+    },
     /// The route is in another namespace than our Services, and may not refer to them.
     #[error(
         "{route} may not refer to Service {services} of namespace {ours}; create a ReferenceGrant in {ours} from {from} to these Services"
@@ -124,6 +134,7 @@ impl GatewayError {
             }
             GatewayError::NoRule { .. }
             | GatewayError::TakesRequests { .. }
+            | GatewayError::PortMissing { .. }
             | GatewayError::BackendNotGranted { .. }
             | GatewayError::Unsupported { .. }
             | GatewayError::MirrorShareDropped { .. } => {}
@@ -135,8 +146,10 @@ impl GatewayError {
     pub fn reason(&self) -> Reason {
         match self {
             GatewayError::RuleNotFound { .. } | GatewayError::NoRule { .. } => Reason::RouteNotFound,
-            GatewayError::BackendMissing { target: Target::Stable, .. } => Reason::StableDestinationMissing,
-            GatewayError::BackendMissing { target: Target::Canary, .. } => Reason::CanaryDestinationMissing,
+            GatewayError::BackendMissing { target, .. } | GatewayError::PortMissing { target, .. } => match target {
+                Target::Stable => Reason::StableDestinationMissing,
+                Target::Canary => Reason::CanaryDestinationMissing,
+            },
             GatewayError::BackendNotGranted { .. } => Reason::BackendNotGranted,
             GatewayError::TooMany { .. } => Reason::TooManyRules,
             GatewayError::TakesRequests { .. } => Reason::RouteUnsupported,

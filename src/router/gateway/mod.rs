@@ -4,6 +4,7 @@ mod backends;
 mod conditions;
 pub mod error;
 mod kinds;
+pub mod linkerd;
 mod matches;
 mod mirror;
 mod needs;
@@ -76,8 +77,8 @@ made from, with that rule's matches joined with its own and everything else copi
 the annotation `glidepath.dev/rules`. A prefix or a cookie is a `RegularExpression` match, which an implementation may not \
 support. A mirror is a `RequestMirror` filter; a share below 100 % needs the Gateway API 1.3, and is refused once the API \
 server has dropped it. Users of an A/B test stay by a cookie that `ResponseHeaderModifier` filters of the two backendRefs \
-set. A TCPRoute or TLSRoute takes weights alone, a GRPCRoute no sticky cookie, a route of Linkerd no mirror, and a rule \
-with other backends weights alone.
+set. A TCPRoute or TLSRoute takes weights alone, a GRPCRoute no sticky cookie, a route of Linkerd neither mirror nor \
+sticky cookie, and a rule with other backends weights alone.
 
 A route that an implementation reports as not accepted (`Accepted` or `ResolvedRefs` is False at its generation, or \
 `PartiallyInvalid` is True) holds the release where it is.

@@ -9,6 +9,7 @@ use super::{
     conditions,
     error::GatewayError,
     kinds::{GROUP, watched},
+    linkerd,
     own_rules::{self, OwnRules},
     precedence::Placed,
     record::Record,
@@ -107,8 +108,12 @@ impl<'a> RouteEditor<'a> {
     pub(super) fn shares(&self, object: &Value) -> Result<Vec<Option<Percent>>, RouteError> {
         let bare = self.own().without(object);
         let rules = own_rules::rules(&bare);
+        let is_mesh = !linkerd::parents(object, self.namespace).is_empty();
         let share_of = |index: usize| {
             let Weighed { weights, pair } = self.weighed(&rules[index], index)?;
+            if is_mesh {
+                self.have_ports(&rules[index], index, pair)?;
+            }
             Ok(weights::share(weights[pair.stable], weights[pair.canary]))
         };
         let (chosen, missing) = self.chosen(rules);
@@ -155,18 +160,26 @@ impl<'a> RouteEditor<'a> {
         (next, refused)
     }
 
-    /// The intent without a mirror that this route cannot have, and why.
+    /// The intent without what this route cannot have, and why.
     fn possible<'i>(&self, object: &Value, intent: &'i RouteIntent) -> (Cow<'i, RouteIntent>, Vec<RouteError>) {
-        let Some(mirror) = &intent.mirror else { return (Cow::Borrowed(intent), Vec::new()) };
-        let route = self.shown.clone();
-        let error = if conditions::is_linkerd(object) {
-            GatewayError::Unsupported { route, what: "mirror", why: "Linkerd cannot mirror requests" }
-        } else if mirror.percent != Percent::FULL && self.own().is_share_dropped(object) {
-            GatewayError::MirrorShareDropped { route }
-        } else {
-            return (Cow::Borrowed(intent), Vec::new());
-        };
-        (Cow::Owned(RouteIntent { mirror: None, ..intent.clone() }), vec![error.into()])
+        let (mut kept, mut refused) = (Cow::Borrowed(intent), Vec::new());
+        let is_linkerd = conditions::is_linkerd(object);
+        let unsupported = |what, why| GatewayError::Unsupported { route: self.shown.clone(), what, why };
+        if let Some(mirror) = &intent.mirror {
+            let share_drops = mirror.percent != Percent::FULL && self.own().is_share_dropped(object);
+            let dropped = share_drops.then(|| GatewayError::MirrorShareDropped { route: self.shown.clone() });
+            let refusal = is_linkerd.then(|| unsupported("mirror", "Linkerd cannot mirror requests")).or(dropped);
+            if refusal.is_some() {
+                kept.to_mut().mirror = None;
+            }
+            refused.extend(refusal.map(RouteError::from));
+        }
+        if intent.sticky.is_some() && is_linkerd {
+            kept.to_mut().sticky = None;
+            let why = "Linkerd fails all requests to a backend with a filter that its version does not know";
+            refused.push(unsupported("sticky cookie", why).into());
+        }
+        (kept, refused)
     }
 
     fn write_weights(&self, rule: &mut Value, index: usize, canary: Percent) -> Result<(), RouteError> {
@@ -223,6 +236,18 @@ impl<'a> RouteEditor<'a> {
         };
         let weights = backends::list(rule).iter().map(weight).collect::<Result<_, _>>()?;
         Ok(Weighed { weights, pair })
+    }
+
+    /// Ours of the backends have a port: with a Service as parent each request to another one would fail.
+    fn have_ports(&self, rule: &Value, index: usize, pair: Pair) -> Result<(), RouteError> {
+        for (position, target) in [(pair.stable, Target::Stable), (pair.canary, Target::Canary)] {
+            let backend = backends::list(rule).get(position);
+            if backend.is_none_or(|backend| backend["port"].as_u64().is_none()) {
+                let (place, service) = (self.place(rule, index), self.backends().service(target).to_owned());
+                return Err(GatewayError::PortMissing { place, target, service }.into());
+            }
+        }
+        Ok(())
     }
 
     fn position(&self, rule: &Value, index: usize, target: Target) -> Result<usize, RouteError> {

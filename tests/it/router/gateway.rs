@@ -421,3 +421,21 @@ proptest! {
         prop_assert_eq!(without_weights(&object), without_weights(found(&back)));
     }
 }
+
+/// With a Service as parent a backend without a port makes requests fail; the way back does not wait for the port.
+#[test]
+fn backends_of_a_mesh_without_a_port_are_refused() {
+    let (gateway, ctx) = (whole(), context());
+    let mut object = route("shop", json!([{ "backendRefs": two(50, 50) }]));
+    object["spec"]["rules"][0]["backendRefs"][1].as_object_mut().unwrap().shift_remove("port");
+    assert!(
+        gateway.read(&ctx, &objects(&object), &RouteIntent::default()).is_ok(),
+        "a Gateway's implementation may know it"
+    );
+    object["spec"]["parentRefs"] = json!([{ "group": "core", "kind": "Service", "name": "checkout" }]);
+    let refused = gateway.read(&ctx, &objects(&object), &RouteIntent::default()).unwrap_err();
+    let wanted = "rule 1 of HTTPRoute shop/checkout names Service `checkout-canary` without a port; add `port` to the backendRef: a mesh needs it";
+    assert_eq!((refused.reason(), refused.to_string().as_str()), (Reason::CanaryDestinationMissing, wanted));
+    let back = gateway.plan(&ctx, &objects(&object), &weight(Percent::ZERO)).unwrap();
+    assert_eq!(back.len(), 1);
+}

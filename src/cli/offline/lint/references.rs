@@ -3,6 +3,7 @@
 //! Files rarely hold everything that is in a cluster, so an object that is missing is only pointed at when the files have one
 //! whose name is nearly the same. What is there must fit.
 
+mod linkerd;
 mod named_routes;
 mod objects;
 mod routes;
@@ -21,6 +22,7 @@ pub(super) fn check(documents: &[(&str, &Document)]) -> Found {
     for rollout in files.rollouts() {
         deployment(&rollout, &files, &mut found);
         routes::check(&rollout, &files, &mut found);
+        linkerd::check(&rollout, &files, &mut found);
         services::check(&rollout, &files, &mut found);
         scaled.push(Scaled::of(&rollout));
     }

@@ -28,8 +28,8 @@ type Needs = BTreeMap<GroupResource, RolloutKey>;
 type Found<'k> = (&'k WatchedKind, Option<&'k str>);
 
 /// A line for each router that there is something to say of; one line where there is none.
-pub(super) async fn checks(connection: &Connection) -> Vec<Check> {
-    let needs = needs(&rollouts(connection).await);
+pub(super) async fn checks(connection: &Connection, rollouts: &[Rollout]) -> Vec<Check> {
+    let needs = needs(rollouts);
     let (mut served, mut checks) = (Served::default(), Vec::new());
     for router in ROUTERS {
         match served.kinds(connection, router).await {
@@ -54,7 +54,7 @@ fn unknown(error: &kube::Error) -> Check {
 }
 
 /// Rollouts of all namespaces, or of one where only that may be read.
-async fn rollouts(connection: &Connection) -> Vec<Rollout> {
+pub(super) async fn rollouts(connection: &Connection) -> Vec<Rollout> {
     let first = ListParams::default().limit(MOST_ROLLOUTS);
     for all_namespaces in [true, false] {
         if let Ok((rollouts, _)) = list(connection, all_namespaces, &first).await {
@@ -179,7 +179,8 @@ mod tests {
         serves(&server, rollouts, json!({"kind": "RolloutList", "metadata": {}, "items": [rollout]})).await;
         let client = kube::Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap();
         let connection = Connection { client, namespace: "shop".into(), address: server.uri() };
-        checks(&connection).await.into_iter().map(|check| (check.mark, check.what)).collect()
+        let rollouts = super::rollouts(&connection).await;
+        checks(&connection, &rollouts).await.into_iter().map(|check| (check.mark, check.what)).collect()
     }
 
     const ALL: &str = "/apis/glidepath.dev/v1alpha1/rollouts";
@@ -232,7 +233,7 @@ mod tests {
         Mock::given(method("GET")).respond_with(refused).mount(&server).await;
         let client = kube::Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap();
         let connection = Connection { client, namespace: "shop".into(), address: server.uri() };
-        let checks = checks(&connection).await;
+        let checks = checks(&connection, &super::rollouts(&connection).await).await;
         assert!(checks.len() == 1 && checks[0].what.starts_with("kinds of routers not checked"), "{checks:?}");
         assert_eq!(checks[0].mark, Mark::Absent);
     }

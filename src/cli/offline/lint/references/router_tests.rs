@@ -158,3 +158,51 @@ spec:
     );
     assert_eq!(canary("mine", "/other"), Vec::<String>::new());
 }
+
+const MESH_ROUTE: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: shop}
+spec:
+  parentRefs: [{group: core, kind: Service, name: web, port: 80}]
+  rules:
+    - backendRefs: [{name: web-stable, port: 80, weight: 1}, {name: web-canary, port: 80, weight: 0}]
+";
+
+#[test]
+fn what_takes_effect_instead_of_a_route_of_linkerd_is_pointed_at() {
+    let text = split_by("{gateway: {routes: [{name: web}]}}", MESH_ROUTE);
+    each_is_said(
+        &text,
+        &[
+            (
+                "{name: web-canary, port: 80, weight: 0}",
+                "{name: web-canary, weight: 0}",
+                "HTTPRoute error spec.rules[0].backendRefs[1].port: a backendRef to a Service needs a port; add that of Service \"web-canary\"",
+            ),
+            (
+                "gateway.networking.k8s.io/v1",
+                "policy.linkerd.io/v1beta3",
+                "Rollout error spec.traffic[0].gateway.routes[0].name: HTTPRoute \"web\" is of policy.linkerd.io, which Glidepath does not write; change its apiVersion to gateway.networking.k8s.io/v1",
+            ),
+        ],
+    );
+    let beside = |object: &str| said(&format!("{text}---\n{object}"));
+    let profile = "{apiVersion: linkerd.io/v1alpha2, kind: ServiceProfile, metadata: {name: web.shop.svc.cluster.local, namespace: shop}}";
+    assert_eq!(
+        beside(profile),
+        [
+            "Rollout error spec.traffic[0].gateway.routes[0]: ServiceProfile shop/web.shop.svc.cluster.local takes effect instead of HTTPRoute shop/web: Linkerd uses no route of a Service that has a ServiceProfile; delete the ServiceProfile; timeouts and retries can be annotations of the route"
+        ]
+    );
+    assert_eq!(beside(&profile.replace("web.shop", "other.shop")), Vec::<String>::new());
+    let grpc = MESH_ROUTE.replace("HTTPRoute", "GRPCRoute").replace("{name: web, namespace: shop}", "{name: calls}");
+    assert_eq!(
+        beside(&grpc),
+        [
+            "Rollout error spec.traffic[0].gateway.routes[0]: GRPCRoute shop/calls takes effect instead of HTTPRoute shop/web: both have Service shop/web as parent, and Linkerd uses the routes of one kind; list GRPCRoute shop/calls in spec.traffic[].gateway.routes, or delete it"
+        ]
+    );
+    let both = text.replacen("routes: [{name: web}]", "routes: [{name: web}, {kind: GRPCRoute, name: calls}]", 1);
+    assert_eq!(said(&format!("{both}---\n{grpc}")), Vec::<String>::new(), "both are written");
+}
