@@ -52,7 +52,7 @@ impl CanaryIngress<'_> {
 
     /// The canary Ingress as it is; an error where another's has its name.
     pub(super) fn present<'o>(&self, current: &'o Objects) -> Result<Option<&'o Value>, RouteError> {
-        let present = current.get(INGRESS, &self.ctx.namespace, &self.name());
+        let present = current.find(&self.reference());
         match present.is_none_or(|object| self.is_ours(object)) {
             true => Ok(present),
             false => Err(RouteError::IngressNotOurs { namespace: self.ctx.namespace.clone(), name: self.name() }),
