@@ -325,7 +325,7 @@ words! {
         RouteNotFound,
         /// Several routes fit, and none is named.
         RouteNameNeeded,
-        /// A route delegates to another VirtualService.
+        /// A route delegates to another VirtualService, or the one that should delegate to it does not, or excludes its requests.
         DelegateRoute,
         /// No destination of a route is the stable target.
         StableDestinationMissing,

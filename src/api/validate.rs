@@ -98,6 +98,9 @@ fn verification(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     let missing = match (spec.has_mesh(), spec.background().is_some()) {
         (false, _) => "needs a router in spec.traffic: without a mesh the share of requests is not measured",
         (true, false) => "needs spec.analysis (or an A/B test's guardrails), whose AnalysisRun counts the requests",
+        (true, true) if spec.traffic.iter().all(super::traffic::TrafficRouter::splits_connections_alone) => {
+            "counts requests, and the routes in spec.traffic split connections; use settled"
+        }
         (true, true) => return,
     };
     found.push(Finding::error("spec.verification", format!("observed {missing}")));

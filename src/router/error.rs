@@ -90,8 +90,70 @@ pub enum RouteError {
         /// What it has, for display.
         exist: String,
     },
+    /// The VirtualService has no such tcp or tls route.
+    #[error("VirtualService {virtual_service} has no {list} route{wanted}; it has {exist}")]
+    ConnectionRouteNotFound {
+        /// `namespace/name`.
+        virtual_service: String,
+        /// The list: `tcp` or `tls`.
+        list: &'static str,
+        /// What it should match, for display.
+        wanted: String,
+        /// What it has, for display.
+        exist: String,
+    },
+    /// Several tcp or tls routes and nothing that tells which.
+    #[error(
+        "VirtualService {virtual_service} has several {list} routes ({exist}); set what the one to split matches in spec.traffic[].istio.virtualServices[].{list}Routes"
+    )]
+    ConnectionRouteUnclear {
+        /// `namespace/name`.
+        virtual_service: String,
+        /// The list: `tcp` or `tls`.
+        list: &'static str,
+        /// What it has, for display.
+        exist: String,
+    },
+    /// Two routers that a mesh does not use together.
+    #[error(
+        "{one} and {other} are both for the callers inside of the mesh, which uses one of the two; remove one from spec.traffic"
+    )]
+    MixedRoutes {
+        /// Kind, namespace and name.
+        one: String,
+        /// Kind, namespace and name.
+        other: String,
+    },
+    /// More than weights for a route of connections.
+    #[error(
+        "{place} splits connections: header routes, mirrors and sticky cookies are for http routes; remove them from the strategy, or the route from spec.traffic"
+    )]
+    ConnectionsOnly {
+        /// The route.
+        place: String,
+    },
+    /// The root that the Rollout names does not delegate to its VirtualService.
+    #[error("VirtualService {root} does not delegate to {virtual_service}; fix `delegateOf` in spec.traffic")]
+    NotDelegated {
+        /// `namespace/name`.
+        root: String,
+        /// `namespace/name` of the VirtualService that the Rollout splits.
+        virtual_service: String,
+    },
+    /// The root's matches exclude the delegate's.
+    #[error(
+        "{place}: the matches of its root VirtualService exclude {what}, and Istio would drop them; change the match in one of the two"
+    )]
+    DelegateExcluded {
+        /// The route.
+        place: String,
+        /// What of it.
+        what: &'static str,
+    },
     /// The route hands over to another VirtualService.
-    #[error("{place} delegates to VirtualService {delegate}; reference that one in spec.traffic instead")]
+    #[error(
+        "{place} delegates to VirtualService {delegate}; reference that one in spec.traffic instead, and this one as its `delegateOf`"
+    )]
     DelegateRoute {
         /// The route.
         place: String,
@@ -285,6 +347,8 @@ impl RouteError {
         match &mut self {
             RouteError::RouteNotFound { exist, .. }
             | RouteError::RouteNameNeeded { exist, .. }
+            | RouteError::ConnectionRouteNotFound { exist, .. }
+            | RouteError::ConnectionRouteUnclear { exist, .. }
             | RouteError::SubsetNotFound { exist, .. } => WITHHELD.clone_into(exist),
             RouteError::DelegateRoute { delegate, .. } => "(not shown)".clone_into(delegate),
             RouteError::InvalidWeight { weight, .. } => "(not shown)".clone_into(weight),
@@ -311,8 +375,11 @@ impl RouteError {
             RouteError::SharedRoute { .. } => Reason::SharedRoute,
             RouteError::SubsetNotFound { .. } => Reason::SubsetNotFound,
             RouteError::RouteNotFound { .. } | RouteError::NoHttpRoute { .. } => Reason::RouteNotFound,
-            RouteError::RouteNameNeeded { .. } => Reason::RouteNameNeeded,
-            RouteError::DelegateRoute { .. } => Reason::DelegateRoute,
+            RouteError::ConnectionRouteNotFound { .. } => Reason::RouteNotFound,
+            RouteError::RouteNameNeeded { .. } | RouteError::ConnectionRouteUnclear { .. } => Reason::RouteNameNeeded,
+            RouteError::DelegateRoute { .. }
+            | RouteError::NotDelegated { .. }
+            | RouteError::DelegateExcluded { .. } => Reason::DelegateRoute,
             RouteError::StableDestinationMissing { .. } => Reason::StableDestinationMissing,
             RouteError::CanaryDestinationMissing { .. } => Reason::CanaryDestinationMissing,
             RouteError::AmbiguousDestination { .. } => Reason::AmbiguousDestination,
@@ -327,7 +394,10 @@ impl RouteError {
             | RouteError::CanaryIngressTaken { .. }
             | RouteError::CanaryServiceTaken { .. } => Reason::CanaryIngressTaken,
             RouteError::NoPathToStable { .. } => Reason::StableDestinationMissing,
-            RouteError::MatchNotExpressible { .. } | RouteError::Unsupported { .. } => Reason::RouteNotSupported,
+            RouteError::MixedRoutes { .. } => Reason::RouteUnsupported,
+            RouteError::MatchNotExpressible { .. }
+            | RouteError::Unsupported { .. }
+            | RouteError::ConnectionsOnly { .. } => Reason::RouteNotSupported,
             RouteError::EntryMissing { target: Target::Stable, .. } => Reason::StableDestinationMissing,
             RouteError::EntryMissing { target: Target::Canary, .. } => Reason::CanaryDestinationMissing,
             RouteError::NotOurs { .. } => Reason::DestinationRuleNotOurs,

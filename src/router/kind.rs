@@ -40,6 +40,11 @@ pub trait Router: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// A route of it, for display, that takes effect for the callers inside of a mesh: no other router may have one too.
+    fn mesh_route(&self, _ctx: &RouteContext, _current: &Objects) -> Option<String> {
+        None
+    }
+
     /// Every write that brings the objects to `intent`, and what blocks others. For an abort, which writes what it can.
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan;
 

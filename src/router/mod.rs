@@ -9,6 +9,7 @@
 //! requests. Then [`routers`] returns an empty list, `Seen::route` stays `None`, and the engine chooses the pod counts
 //! that come nearest to a step's weight.
 
+mod asked;
 mod consent;
 pub mod consul;
 mod context;

@@ -1,7 +1,7 @@
 //! What the steps of a Rollout need of its routers: checked before the first deploy, with the same messages in `lint`
 //! and in the controller.
 
-use super::{gateway, kind::Capabilities, nginx, registry::ROUTERS, weights::on_grain};
+use super::{gateway, istio, kind::Capabilities, nginx, registry::ROUTERS, weights::on_grain};
 use crate::{
     api::{
         Percent, RolloutSpec,
@@ -15,7 +15,7 @@ use crate::{
 pub fn unmet(spec: &RolloutSpec) -> Vec<Finding> {
     let kinds = ROUTERS.iter().filter(|kind| spec.traffic.iter().any(|entry| (kind.build)(entry).is_some()));
     let of_kinds = kinds.flat_map(|kind| unmet_by(kind.key, kind.capabilities, spec));
-    of_kinds.chain(nginx::unmet(spec)).chain(gateway::unmet(spec)).collect()
+    of_kinds.chain(nginx::unmet(spec)).chain(gateway::unmet(spec)).chain(istio::unmet(spec)).collect()
 }
 
 fn unmet_by(router: &str, can: Capabilities, spec: &RolloutSpec) -> Vec<Finding> {

@@ -13,6 +13,9 @@ pub fn read_all(
     current: &Objects,
     known: &RouteIntent,
 ) -> Result<Option<RouteSeen>, RouteError> {
+    if let Some(mixed) = mixed(routers, ctx, current) {
+        return Err(mixed);
+    }
     let mut together: Option<RouteSeen> = None;
     for router in routers {
         let seen = router.read(ctx, current, known)?;
@@ -35,6 +38,16 @@ pub fn read_all(
         });
     }
     Ok(together)
+}
+
+/// Routes of two routers for the callers inside of one mesh: it uses those of one of them.
+fn mixed(routers: &[Box<dyn Router>], ctx: &RouteContext, current: &Objects) -> Option<RouteError> {
+    let inside: Vec<(&str, String)> =
+        routers.iter().filter_map(|router| Some((router.key(), router.mesh_route(ctx, current)?))).collect();
+    let (key, one) = inside.first()?;
+    let (_, other) = inside.iter().find(|(other, _)| other != key)?;
+    let (one, other) = (one.clone(), other.clone());
+    Some(RouteError::MixedRoutes { one, other })
 }
 
 /// The lowest and the highest weight of two routers that do not say the same.

@@ -81,6 +81,87 @@ spec:
 }
 
 #[test]
+fn a_route_of_linkerd_takes_the_weights_and_doctor_names_what_keeps_it_from_being_used() {
+    lane().apply(include_str!("config/linkerd-crds.yaml")).unwrap();
+    lane().kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).unwrap();
+    let shop = at_a_quarter(
+        "linkerd",
+        "  - gateway: {routes: [{name: web}]}\n",
+        "apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: NAMESPACE}
+spec:
+  parentRefs: [{group: '', kind: Service, name: web, port: 80}]
+  rules:
+  - backendRefs:
+    - {name: web-stable, port: 80, weight: 1}
+    - {name: web-canary, port: 80, weight: 0}
+",
+    );
+    let said = || {
+        let out = crate::glidepath().args(["doctor", "-n", shop.namespace]).output().unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        text.lines().filter(|line| line.contains("Rollout linkerd/web")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(said(), Vec::<String>::new());
+    let stable = shop.status()["stableRevision"]["id"].as_str().unwrap().to_owned();
+    lane()
+        .apply(&format!(
+            "apiVersion: linkerd.io/v1alpha2
+kind: ServiceProfile
+metadata: {{name: web.linkerd.svc.cluster.local, namespace: linkerd}}
+spec: {{routes: []}}
+---
+apiVersion: policy.linkerd.io/v1beta1
+kind: Server
+metadata: {{name: stable-only, namespace: linkerd}}
+spec: {{podSelector: {{matchLabels: {{glidepath.dev/revision: '{stable}'}}}}, port: 8080}}
+---
+apiVersion: policy.linkerd.io/v1alpha1
+kind: AuthorizationPolicy
+metadata: {{name: callers, namespace: linkerd}}
+spec: {{targetRef: {{group: policy.linkerd.io, kind: Server, name: stable-only}}, requiredAuthenticationRefs: []}}
+"
+        ))
+        .unwrap();
+    let all = said().join("\n");
+    for wanted in [
+        "ServiceProfile linkerd/web.linkerd.svc.cluster.local takes effect instead of HTTPRoute linkerd/web",
+        "Server stable-only, and with it AuthorizationPolicy callers, holds for the pods of stable and not for those of the canary",
+    ] {
+        assert!(all.contains(wanted), "{wanted}\n{all}");
+    }
+    let backends = || weights(&shop, "httproute", "/spec/rules/0/backendRefs");
+    goes_back(&shop, || share(&backends()));
+}
+
+/// Connections of Istio: what its own definitions take.
+#[test]
+fn tcp_routes_of_a_virtual_service_take_the_weights_of_a_step() {
+    let shop = at_a_quarter(
+        "istio-connections",
+        "  - istio: {virtualServices: [{name: web, tcpRoutes: [{port: 80}]}]}\n",
+        "apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web, namespace: NAMESPACE}
+spec:
+  hosts: [web]
+  tcp:
+  - match: [{port: 80}]
+    route:
+    - {destination: {host: web-stable, port: {number: 80}}, weight: 100}
+    - {destination: {host: web-canary, port: {number: 80}}, weight: 0}
+  - match: [{port: 81}]
+    route:
+    - destination: {host: other}
+",
+    );
+    let before = lane().get(shop.namespace, "virtualservice", "web").unwrap()["spec"]["tcp"][1].clone();
+    goes_back(&shop, || share(&weights(&shop, "virtualservice", "/spec/tcp/0/route")));
+    assert_eq!(lane().get(shop.namespace, "virtualservice", "web").unwrap()["spec"]["tcp"][1], before);
+}
+
+#[test]
 fn nginx_has_a_canary_ingress_while_the_canary_gets_requests() {
     let shop = at_a_quarter(
         "nginx",

@@ -4,6 +4,7 @@
 //! or the refusal). `GLIDEPATH_BLESS=1` rewrites `desired.yaml`; read the difference before it is committed.
 
 mod gateway;
+mod users;
 
 use std::{fs, path::Path};
 
@@ -248,6 +249,36 @@ fn routers_that_disagree_have_no_common_weight() {
         let spread = weight.is_none().then_some((Percent::whole(10), Percent::whole(20)));
         assert_eq!(seen.disagreement, spread);
     }
+}
+
+/// Inside of one mesh the routes of one of two routers take effect; at a gateway they are apart.
+#[test]
+fn two_routers_for_the_inside_of_one_mesh_are_refused() {
+    let traffic = json!([
+        { "gateway": { "routes": [{ "name": "edge" }] } },
+        { "istio": { "virtualServices": [{ "name": "checkout" }] } },
+        { "gateway": { "routes": [{ "name": "checkout" }] } },
+    ]);
+    let both = routers(&RolloutSpec { traffic: serde_json::from_value(traffic).unwrap(), ..RolloutSpec::default() });
+    let refused = |gateways: Value, parent: Value| {
+        let mut inside = virtual_service("checkout", json!([{ "route": two(100, 0) }]));
+        inside["spec"]["gateways"] = gateways;
+        let backend = |name: &str, weight: u32| json!({ "name": name, "port": 80, "weight": weight });
+        let rules = json!([{ "backendRefs": [backend("checkout-stable", 1), backend("checkout-canary", 0)] }]);
+        let route = json!({ "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": { "name": "checkout", "namespace": "shop" },
+            "spec": { "parentRefs": [parent], "rules": rules } });
+        let mut edge = route.clone();
+        edge["metadata"]["name"] = "edge".into();
+        edge["spec"]["parentRefs"] = json!([{ "name": "edge" }]);
+        let current: Objects = [inside, route, edge].into_iter().collect();
+        read_all(&both, &context(), &current, &RouteIntent::default()).err().map(|error| error.reason())
+    };
+    let service = json!({ "group": "", "kind": "Service", "name": "checkout" });
+    let gateway = json!({ "name": "edge" });
+    assert_eq!(refused(json!(null), service.clone()), Some(Reason::RouteUnsupported));
+    assert_eq!(refused(json!(["mesh", "edge"]), service.clone()), Some(Reason::RouteUnsupported));
+    assert_eq!(refused(json!(["edge"]), service), None, "one at the edge, one inside");
+    assert_eq!(refused(json!(null), gateway), None);
 }
 
 /// The gateway's VirtualService, with this annotation, as a Rollout of namespace shop finds it.

@@ -10,7 +10,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 pub use gateway::{GatewayRoute, GatewayTraffic, RouteKind};
-pub use istio::{DestinationRuleRef, IstioTraffic, VirtualServiceRef};
+pub use istio::{DestinationRuleRef, IstioTraffic, RootRef, TcpRouteRef, TlsRouteRef, VirtualServiceRef};
 pub use nginx::NginxTraffic;
 pub use smi::{SmiTraffic, TrafficSplitRef};
 pub use traefik::{TraefikServiceRef, TraefikTraffic};
@@ -38,6 +38,14 @@ pub struct TrafficRouter {
 }
 
 impl TrafficRouter {
+    /// Whether its routes distinguish connections alone: none of them counts requests.
+    pub fn splits_connections_alone(&self) -> bool {
+        let istio = self.istio.as_ref().map(|istio| !istio.virtual_services.iter().any(VirtualServiceRef::has_http));
+        let gateway =
+            self.gateway.as_ref().map(|gateway| !gateway.routes.iter().any(|route| route.kind.has_requests()));
+        istio.or(gateway).unwrap_or_default()
+    }
+
     /// The keys that are set; a valid entry has one.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
         let keys = [

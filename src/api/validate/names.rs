@@ -96,6 +96,9 @@ fn routers(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         for (number, reference) in entry.istio.iter().flat_map(|istio| &istio.virtual_services).enumerate() {
             let path = format!("{path}.istio.virtualServices[{number}]");
             route(&reference.name, reference.namespace.as_deref(), &path, found);
+            if let Some(root) = &reference.delegate_of {
+                route(&root.name, root.namespace.as_deref(), &format!("{path}.delegateOf"), found);
+            }
         }
         for (number, reference) in entry.gateway.iter().flat_map(|gateway| &gateway.routes).enumerate() {
             let path = format!("{path}.gateway.routes[{number}]");

@@ -139,6 +139,25 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             vec![("/traffic/0/istio/virtualServices", json!([]))],
             "error spec.traffic[0].istio.virtualServices: set at least one",
         ),
+        (
+            vec![(
+                "/traffic/0/istio/virtualServices",
+                json!([{"name": "a"}, {"name": "a", "tcpRoutes": [{"port": 3306}]}]),
+            )],
+            "error spec.traffic[0].istio.virtualServices[1].name: VirtualService \"a\" is listed twice",
+        ),
+        (
+            vec![("/traffic/0/istio/virtualServices", json!([{"name": "a", "delegateOf": {"name": "a"}}]))],
+            "error spec.traffic[0].istio.virtualServices[0].delegateOf: VirtualService \"a\" cannot delegate to itself",
+        ),
+        (
+            vec![("/traffic/0/istio/virtualServices", json!([{"name": "a", "delegateOf": {"name": "A"}}]))],
+            "error spec.traffic[0].istio.virtualServices[0].delegateOf.name: ",
+        ),
+        (
+            vec![("/traffic/0/istio/virtualServices", json!([{"name": "a", "tlsRoutes": [{"sniHosts": [""]}]}]))],
+            "error spec.traffic[0].istio.virtualServices[0].tlsRoutes[0].sniHosts: a server name must not be empty",
+        ),
         (vec![("/traffic/0", json!({}))], "error spec.traffic[0]: set one router"),
         (vec![("/traffic/0/nginx", json!({"ingress": "web"}))], "error spec.traffic[0]: set one router"),
         (
@@ -173,6 +192,20 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
         (
             vec![("/analysis", Value::Null), ("/verification", json!("observed")), (steps, json!([{"setWeight": 5}]))],
             "error spec.verification: observed needs spec.analysis",
+        ),
+        (
+            vec![
+                ("/traffic", json!([{"istio": {"virtualServices": [{"name": "db", "tcpRoutes": [{"port": 3306}]}]}}])),
+                ("/verification", json!("observed")),
+            ],
+            "error spec.verification: observed counts requests, and the routes in spec.traffic split connections; use settled",
+        ),
+        (
+            vec![
+                ("/traffic", json!([{"gateway": {"routes": [{"kind": "TCPRoute", "name": "db"}]}}])),
+                ("/verification", json!("observed")),
+            ],
+            "error spec.verification: observed counts requests, and the routes in spec.traffic split connections; use settled",
         ),
         (
             vec![("/traffic", Value::Null), ("/verification", json!("observed"))],

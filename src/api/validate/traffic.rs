@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use crate::api::{
     rollout::RolloutSpec,
-    traffic::{GatewayTraffic, IstioTraffic, SmiTraffic, TraefikTraffic, TrafficRouter},
+    traffic::{GatewayTraffic, IstioTraffic, SmiTraffic, TraefikTraffic, TrafficRouter, VirtualServiceRef},
 };
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -39,6 +39,7 @@ fn istio(spec: &RolloutSpec, config: &IstioTraffic, path: &str, found: &mut Vec<
     if config.virtual_services.is_empty() {
         found.push(Finding::error(format!("{path}.virtualServices"), "set at least one VirtualService"));
     }
+    virtual_services(config, path, found);
     match &config.destination_rule {
         Some(rule) if rule.stable_subset == rule.canary_subset => found.push(Finding::error(
             format!("{path}.destinationRule.canarySubset"),
@@ -47,6 +48,32 @@ fn istio(spec: &RolloutSpec, config: &IstioTraffic, path: &str, found: &mut Vec<
         Some(_) => {}
         None => {
             by_service(spec, path, "; set the Service that clients use, or split by subset with destinationRule", found)
+        }
+    }
+}
+
+/// One that is named twice, where one entry means its only http route: the two together would not.
+fn virtual_services(config: &IstioTraffic, path: &str, found: &mut Vec<Finding>) {
+    let all = &config.virtual_services;
+    for (number, reference) in all.iter().enumerate() {
+        let is_same =
+            |other: &&VirtualServiceRef| (&other.name, &other.namespace) == (&reference.name, &reference.namespace);
+        let has_connections = |one: &VirtualServiceRef| !one.tcp_routes.is_empty() || !one.tls_routes.is_empty();
+        let mut earlier = all[..number].iter().filter(is_same);
+        if earlier.any(|other| has_connections(other) || has_connections(reference)) {
+            let message =
+                format!("VirtualService \"{}\" is listed twice; list all its routes in one entry", reference.name);
+            found.push(Finding::error(format!("{path}.virtualServices[{number}].name"), message));
+        }
+        if let Some(root) = reference.delegate_of.as_ref().filter(|_| reference.is_its_own_root()) {
+            let message = format!("VirtualService \"{}\" cannot delegate to itself", root.name);
+            found.push(Finding::error(format!("{path}.virtualServices[{number}].delegateOf"), message));
+        }
+        for (tls, entry) in reference.tls_routes.iter().enumerate() {
+            if entry.sni_hosts.iter().any(String::is_empty) {
+                let path = format!("{path}.virtualServices[{number}].tlsRoutes[{tls}].sniHosts");
+                found.push(Finding::error(path, "a server name must not be empty"));
+            }
         }
     }
 }

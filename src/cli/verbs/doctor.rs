@@ -1,6 +1,7 @@
 //! `doctor`: what a working installation needs, checked one by one, each failure with what to do.
 
 mod check;
+mod istio;
 mod linkerd;
 mod reader;
 mod routers;
@@ -102,6 +103,7 @@ async fn cluster(connection: &Connection, all: &mut Tally) -> Result<(), CliErro
         all.tell(&permissions(connection).await)?;
         let rollouts = routers::rollouts(connection).await;
         all.tell(&routers::checks(connection, &rollouts).await)?;
+        all.tell(&istio::checks(connection, &rollouts).await)?;
         all.tell(&linkerd::checks(connection, &rollouts).await)?;
     }
     Ok(())

@@ -173,6 +173,14 @@ impl Router for Gateway {
         })
     }
 
+    fn mesh_route(&self, ctx: &RouteContext, current: &Objects) -> Option<String> {
+        self.routes(ctx).iter().find_map(|(namespace, route)| {
+            let object = RouteEditor::of(ctx, namespace, route).object(current).ok()?;
+            let is_inside = !linkerd::parents(object, namespace).is_empty();
+            is_inside.then(|| format!("{} {namespace}/{}", route.kind, route.name))
+        })
+    }
+
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
         match weights::on_grain(intent.canary, GRAIN) {
             Ok(canary) => self.plan_routes(ctx, current, canary, intent),

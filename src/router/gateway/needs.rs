@@ -1,57 +1,23 @@
 //! What a strategy asks for that a kind of route cannot do, found before the first deploy.
 
 use super::{error::GatewayError, kinds};
-use crate::api::{RolloutSpec, strategy::Strategy, traffic::GatewayRoute, validate::Finding};
+use crate::{
+    api::{RolloutSpec, traffic::GatewayRoute, validate::Finding},
+    router::asked::{Asked, asked},
+};
 
 /// What the routes of a Rollout cannot do; nothing where none of its routers is `gateway`.
 pub fn unmet(spec: &RolloutSpec) -> Vec<Finding> {
     let asked = asked(&spec.strategy);
     let routes = || spec.traffic.iter().filter_map(|entry| entry.gateway.as_ref()).flat_map(|gateway| &gateway.routes);
-    asked.iter().filter_map(|one| routes().find_map(|route| one.refused_by(route))).collect()
+    asked.iter().filter_map(|one| routes().find_map(|route| refused_by(one, route))).collect()
 }
 
-/// Something that is more than weights.
-struct Asked {
-    /// The field that asks for it.
-    field: String,
-    what: &'static str,
-    is_sticky: bool,
-}
-
-impl Asked {
-    fn refused_by(&self, route: &GatewayRoute) -> Option<Finding> {
-        let why = kinds::limit(route.kind, self.is_sticky)?;
-        let route = format!("{} {}", route.kind, route.name);
-        let error = GatewayError::Unsupported { route, what: self.what, why };
-        Some(Finding::error(&self.field, error.to_string()))
-    }
-}
-
-fn asked(strategy: &Strategy) -> Vec<Asked> {
-    let ask = |field: String, what| Asked { field, what, is_sticky: false };
-    let mut all = Vec::new();
-    for (index, step) in strategy.steps().iter().enumerate() {
-        let [header, mirror] = fields(strategy, index);
-        let is_set = step.set_header_route.as_ref().is_some_and(|route| !route.matches.is_empty());
-        all.extend(is_set.then(|| ask(header, "header route")));
-        let is_set = step.set_mirror_route.as_ref().is_some_and(|mirror| !mirror.percent.is_zero());
-        all.extend(is_set.then(|| ask(mirror, "mirror")));
-    }
-    if strategy.ab_test.as_ref().is_some_and(|test| test.sticky.is_some()) {
-        all.push(Asked { field: "spec.strategy.abTest.sticky".to_owned(), what: "sticky cookie", is_sticky: true });
-    }
-    all
-}
-
-/// The fields that the header route and the mirror of a step come from.
-fn fields(strategy: &Strategy, index: usize) -> [String; 2] {
-    match (&strategy.canary, &strategy.blue_green) {
-        (Some(_), _) => {
-            ["setHeaderRoute", "setMirrorRoute"].map(|field| format!("spec.strategy.canary.steps[{index}].{field}"))
-        }
-        (None, Some(_)) => ["previewMatch", "previewMirror"].map(|field| format!("spec.strategy.blueGreen.{field}")),
-        (None, None) => ["match", "match"].map(|field| format!("spec.strategy.abTest.{field}")),
-    }
+fn refused_by(asked: &Asked, route: &GatewayRoute) -> Option<Finding> {
+    let why = kinds::limit(route.kind, asked.is_sticky)?;
+    let route = format!("{} {}", route.kind, route.name);
+    let error = GatewayError::Unsupported { route, what: asked.what, why };
+    Some(Finding::error(&asked.field, error.to_string()))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::{
 
 /// The rule that a subset split names.
 pub(super) fn find<'o>(ctx: &RouteContext, current: &'o Objects, name: &str) -> Result<&'o Value, RouteError> {
-    current.get(DESTINATION_RULE, &ctx.namespace, name).ok_or_else(|| RouteError::Missing {
+    current.find(&DESTINATION_RULES.reference(&ctx.namespace, name)).ok_or_else(|| RouteError::Missing {
         kind: DESTINATION_RULE.to_owned(),
         namespace: ctx.namespace.clone(),
         name: name.to_owned(),
@@ -87,7 +87,7 @@ pub(super) fn owned_reference(ctx: &RouteContext) -> ObjectRef {
 /// What our own rule needs: the stable host's policy says nothing about the canary's host, so a copy of it must. A rule
 /// that the user wrote for the canary host is not changed.
 pub(super) fn plan_owned(ctx: &RouteContext, current: &Objects) -> Result<Option<PlannedWrite>, RouteError> {
-    let present = current.get(DESTINATION_RULE, &ctx.namespace, &owned_name(ctx));
+    let present = current.find(&owned_reference(ctx));
     let Some(spec) = wanted_spec(ctx, current) else { return Ok(remove_owned(ctx, current)) };
     let Some(present) = present else { return Ok(Some(PlannedWrite::Create(new_rule(ctx, spec)))) };
     if !is_ours(ctx, present) {
@@ -105,7 +105,7 @@ pub(super) fn plan_owned(ctx: &RouteContext, current: &Objects) -> Result<Option
 
 /// The removal of our own rule, if it is there.
 pub(super) fn remove_owned(ctx: &RouteContext, current: &Objects) -> Option<PlannedWrite> {
-    let present = current.get(DESTINATION_RULE, &ctx.namespace, &owned_name(ctx))?;
+    let present = current.find(&owned_reference(ctx))?;
     is_ours(ctx, present).then(|| PlannedWrite::Delete(owned_reference(ctx)))
 }
 

@@ -1,9 +1,14 @@
-//! Istio: weights of VirtualService http routes, by Service host or by DestinationRule subset.
+//! Istio: weights of VirtualService routes, by Service host or by DestinationRule subset.
 
+pub mod ambient;
+mod chosen;
+mod delegate;
 mod destination_rule;
 mod hosts;
 mod kinds;
+mod needs;
 mod own_routes;
+pub mod sidecars;
 mod sticky;
 mod virtual_service;
 
@@ -28,6 +33,7 @@ use crate::{
 };
 use hosts::{Arm, Arms};
 use kinds::{DESTINATION_RULES, GROUP, VIRTUAL_SERVICES};
+pub use needs::unmet;
 use virtual_service::RouteEditor;
 
 const GRAIN: Percent = Percent::from_basis_points(1);
@@ -78,7 +84,11 @@ route, a mirror or a sticky cookie there would take requests of others, and is r
 Users of an A/B test stay where they are by a cookie: the answers of both destinations set it \
 (`headers.response.add.set-cookie`), and two entries, `glidepath-sticky-candidate` and `glidepath-sticky-control`, \
 send whoever has it to where it says. A destination that sets a cookie of yours there is refused: set it in the \
-application, or in the route's own `headers`.";
+application, or in the route's own `headers`.
+
+`tcpRoutes` and `tlsRoutes` choose routes of connections, by the port and the server names of their matches: they take \
+weights alone. A route that delegates is refused: name the VirtualService that it delegates to, and this one as its \
+`delegateOf`, so that what its matches exclude, and Istio would drop without a word, is refused.";
 
 const EXAMPLE: &str = "\
 istio:
@@ -99,8 +109,11 @@ impl Router for Istio {
     }
 
     fn objects(&self, ctx: &RouteContext) -> Vec<ObjectRef> {
-        let mut wanted: Vec<ObjectRef> =
-            self.virtual_services(ctx).iter().map(|(of, vs)| VIRTUAL_SERVICES.reference(of, &vs.name)).collect();
+        let mut wanted = Vec::new();
+        for (of, vs) in &self.virtual_services(ctx) {
+            wanted.push(VIRTUAL_SERVICES.reference(of, &vs.name));
+            wanted.extend(vs.delegate_of.as_ref().map(|root| delegate::root_reference(ctx, root)));
+        }
         wanted.push(match &self.config.destination_rule {
             Some(rule) => DESTINATION_RULES.reference(&ctx.namespace, &rule.name),
             None => destination_rule::owned_reference(ctx),
@@ -110,7 +123,8 @@ impl Router for Istio {
 
     fn lists(&self, ctx: &RouteContext) -> Vec<ListRef> {
         let routes = self.virtual_services(ctx);
-        let grants = consent::foreign_grants(ctx, routes.iter().map(|(of, _)| of));
+        let roots = routes.iter().filter_map(|(_, vs)| vs.delegate_of.as_ref()?.namespace.as_ref());
+        let grants = consent::foreign_grants(ctx, routes.iter().map(|(of, _)| of).chain(roots));
         let rules = (!self.splits_by_subset()).then(|| DESTINATION_RULES.all(&ctx.namespace));
         rules.into_iter().chain(grants).collect()
     }
@@ -124,7 +138,8 @@ impl Router for Istio {
             shares.extend(editor.shares(object)?);
             own.add(editor.own().read(object));
             if !editor.is_foreign() {
-                other_manager = other_manager.or_else(|| objects::other_manager(object, "f:http"));
+                let mut lists = chosen::protocols(reference).map(chosen::Protocol::managed);
+                other_manager = other_manager.or_else(|| lists.find_map(|list| objects::other_manager(object, list)));
             }
         }
         let (weight, disagreement) = weights::agreed(&shares);
@@ -134,6 +149,14 @@ impl Router for Istio {
         };
         let OwnSeen { headers, mirror, sticky } = own;
         Ok(RouteSeen { weight, disagreement, headers, mirror, sticky, drifted, other_manager, ..RouteSeen::default() })
+    }
+
+    fn mesh_route(&self, ctx: &RouteContext, current: &Objects) -> Option<String> {
+        self.virtual_services(ctx).iter().find_map(|(namespace, reference)| {
+            let reference = VIRTUAL_SERVICES.reference(namespace, &reference.name);
+            let object = consent::written(ctx, &reference, current).ok()?;
+            ambient::is_for_the_mesh(object).then(|| format!("VirtualService {namespace}/{}", reference.name))
+        })
     }
 
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
@@ -192,7 +215,7 @@ impl Istio {
             let namespace = entry.namespace.clone().unwrap_or_else(|| ctx.namespace.clone());
             match all.entry((namespace, entry.name.clone())) {
                 Entry::Vacant(place) => drop(place.insert(entry.clone())),
-                Entry::Occupied(mut known) => known.get_mut().routes.extend(entry.routes.iter().cloned()),
+                Entry::Occupied(mut known) => join(known.get_mut(), entry),
             }
         }
         all.into_iter().map(|((namespace, _), reference)| (namespace, reference)).collect()
@@ -221,7 +244,9 @@ impl Istio {
             let editor = RouteEditor { ctx, arms: &arms, namespace, reference };
             match editor.object(current) {
                 Ok(object) => {
-                    let (next, refused) = editor.with_intent(object.clone(), canary, intent);
+                    let root = editor.root(current);
+                    plan.refused.extend(root.as_ref().err().cloned().filter(|_| !intent.is_nothing()));
+                    let (next, refused) = editor.with_intent(object, canary, intent, root.ok().flatten().as_ref());
                     plan.refused.extend(refused);
                     plan.writes.extend((next != *object).then_some(PlannedWrite::Replace(next)));
                 }
@@ -230,6 +255,14 @@ impl Istio {
         }
         plan
     }
+}
+
+/// Takes in another entry that names the same VirtualService.
+fn join(known: &mut VirtualServiceRef, entry: &VirtualServiceRef) {
+    known.routes.extend(entry.routes.iter().cloned());
+    known.tcp_routes.extend(entry.tcp_routes.iter().cloned());
+    known.tls_routes.extend(entry.tls_routes.iter().cloned());
+    known.delegate_of = known.delegate_of.take().or_else(|| entry.delegate_of.clone());
 }
 
 fn subset_name(reference: &DestinationRuleRef, target: Target) -> &str {

@@ -1,8 +1,10 @@
-//! The http routes of a VirtualService: which are chosen, which destinations are ours, and their weights.
+//! The chosen routes of a VirtualService: which destinations are ours, and their weights.
 
 use serde_json::Value;
 
 use super::{
+    chosen::{At, Protocol, chosen},
+    delegate::{Delegated, root_reference},
     hosts::{self, Arm, Arms},
     kinds::VIRTUAL_SERVICES,
     own_routes::OwnRoutes,
@@ -39,6 +41,19 @@ impl RouteEditor<'_> {
         consent::written(self.ctx, &VIRTUAL_SERVICES.reference(self.namespace, &self.reference.name), current)
     }
 
+    /// What the root VirtualService that the Rollout names delegates to this one.
+    pub(super) fn root<'o>(&self, current: &'o Objects) -> Result<Option<Delegated<'o>>, RouteError> {
+        let Some(root) = &self.reference.delegate_of else { return Ok(None) };
+        let object = consent::written(self.ctx, &root_reference(self.ctx, root), current)?;
+        match Delegated::of(object, self.namespace, &self.reference.name) {
+            Some(delegated) => Ok(Some(delegated)),
+            None => Err(RouteError::NotDelegated {
+                root: format!("{}/{}", root.namespace.as_ref().unwrap_or(&self.ctx.namespace), root.name),
+                virtual_service: format!("{}/{}", self.namespace, self.reference.name),
+            }),
+        }
+    }
+
     /// Whether the object belongs to another namespace than the Rollout.
     pub(super) fn is_foreign(&self) -> bool {
         self.namespace != self.ctx.namespace
@@ -57,86 +72,98 @@ impl RouteEditor<'_> {
     /// The canary's share in each chosen route; `None` where neither destination has weight.
     pub(super) fn shares(&self, object: &Value) -> Result<Vec<Option<Percent>>, RouteError> {
         let bare = self.own().without(object);
-        let routes = http_routes(&bare);
-        let share_of = |index: usize| {
-            let Weighed { weights, pair } = self.weighed(&routes[index], index)?;
+        let share_of = |at: At| {
+            let Weighed { weights, pair } = self.weighed(at.route(&bare), at)?;
             Ok(weights::share(weights[pair.stable], weights[pair.canary]))
         };
-        let chosen = self.chosen(routes).map_err(|error| self.told(error))?;
-        chosen.into_iter().map(|index| share_of(index).map_err(|error| self.told(error))).collect()
+        let chosen = chosen(&bare, self.reference, self.namespace).map_err(|error| self.told(error))?;
+        chosen.into_iter().map(|at| share_of(at).map_err(|error| self.told(error))).collect()
     }
 
     /// The object with the intent in every chosen route that can have it, and why others cannot. `canary` is the intent's
-    /// weight on Istio's grain.
-    pub(super) fn with_intent(&self, object: Value, canary: Percent, intent: &RouteIntent) -> (Value, Vec<RouteError>) {
-        let mut next = self.own().without(&object);
-        let chosen = match self.chosen(http_routes(&next)) {
+    /// weight on Istio's grain, `root` what a root VirtualService delegates to this one.
+    pub(super) fn with_intent(
+        &self,
+        object: &Value,
+        canary: Percent,
+        intent: &RouteIntent,
+        root: Option<&Delegated<'_>>,
+    ) -> (Value, Vec<RouteError>) {
+        let mut next = self.own().without(object);
+        let chosen = match chosen(&next, self.reference, self.namespace) {
             Ok(chosen) => chosen,
-            Err(refusal) => return (object, vec![self.told(refusal)]),
+            Err(refusal) => return (object.clone(), vec![self.told(refusal)]),
         };
         let mut refused = Vec::new();
         // From the last to the first: what is inserted moves only what comes behind it.
-        for index in chosen.into_iter().rev() {
-            let place = self.place(&next["spec"]["http"][index], index);
-            let route = &mut next["spec"]["http"][index];
-            let written = self.next_weights(route, index, canary).map(|weights| write_weights(route, &weights));
-            let written = written.and_then(|()| self.own().insert(&mut next, index, intent, &place));
+        for at in chosen.into_iter().rev() {
+            let place = self.place(at.route(&next), at);
+            let written = self.write_weights(&mut next, at, canary);
+            let written = written.and_then(|()| self.add_own(&mut next, at, intent, root, &place));
             refused.splice(0..0, written.err().map(|error| self.told(error)));
         }
         (next, refused)
     }
 
+    fn write_weights(&self, object: &mut Value, at: At, canary: Percent) -> Result<(), RouteError> {
+        let next = self.next_weights(at.route(object), at, canary)?;
+        if let Some(route) = at.route_mut(object) {
+            write_weights(route, &next);
+        }
+        Ok(())
+    }
+
+    /// Everything beside the weights. A route that does not get it stays without.
+    fn add_own(
+        &self,
+        object: &mut Value,
+        at: At,
+        intent: &RouteIntent,
+        root: Option<&Delegated<'_>>,
+        place: &str,
+    ) -> Result<(), RouteError> {
+        if at.protocol != Protocol::Http {
+            let refusal = (!is_weight_alone(intent)).then(|| RouteError::ConnectionsOnly { place: place.to_owned() });
+            return refusal.map_or(Ok(()), Err);
+        }
+        let Some(root) = root else { return self.own().insert(object, at.index, intent, place) };
+        let excluded = |what| RouteError::DelegateExcluded { place: place.to_owned(), what };
+        if !intent.is_nothing() && !root.reaches(at.route(object)) {
+            return Err(excluded("all requests of this route"));
+        }
+        let before = object.clone();
+        self.own().insert(object, at.index, intent, place)?;
+        let (was, now) = (list(&before), list(object));
+        let (ours, base) = (&now[at.index..], at.route(&before));
+        let inserted = &ours[..now.len() - was.len()];
+        if inserted.iter().all(|own| root.reaches_as(own, base)) {
+            return Ok(());
+        }
+        *object = before;
+        Err(excluded("some requests of a header route, mirror or sticky cookie"))
+    }
+
     /// The weights to write, by destination; those that stay as they are have none.
-    fn next_weights(&self, route: &Value, index: usize, canary: Percent) -> Result<Vec<Option<u64>>, RouteError> {
-        let Weighed { weights, pair } = self.weighed(route, index)?;
-        let next = weights::split(&weights, pair, canary).map_err(|why| why.at(self.place(route, index), canary))?;
+    fn next_weights(&self, route: &Value, at: At, canary: Percent) -> Result<Vec<Option<u64>>, RouteError> {
+        let Weighed { weights, pair } = self.weighed(route, at)?;
+        let next = weights::split(&weights, pair, canary).map_err(|why| why.at(self.place(route, at), canary))?;
         Ok(weights.iter().zip(next).map(|(now, next)| (*now != next).then_some(next)).collect())
     }
 
-    /// The indices of the routes that the Rollout names, or the only one there is.
-    fn chosen(&self, routes: &[Value]) -> Result<Vec<usize>, RouteError> {
-        let virtual_service = format!("{}/{}", self.namespace, self.reference.name);
-        if routes.is_empty() {
-            return Err(RouteError::NoHttpRoute { virtual_service });
-        }
-        if self.reference.routes.is_empty() {
-            return match routes.len() {
-                1 => Ok(vec![0]),
-                _ => Err(RouteError::RouteNameNeeded { virtual_service, exist: shown_names(routes) }),
-            };
-        }
-        let mut chosen = Vec::new();
-        for name in &self.reference.routes {
-            let found = routes.iter().enumerate().filter(|(_, r)| r["name"].as_str() == Some(name)).map(|(i, _)| i);
-            let before = chosen.len();
-            chosen.extend(found);
-            if chosen.len() == before {
-                return Err(RouteError::RouteNotFound {
-                    virtual_service,
-                    route: name.clone(),
-                    exist: shown_names(routes),
-                });
-            }
-        }
-        chosen.sort_unstable();
-        chosen.dedup();
-        Ok(chosen)
-    }
-
-    fn weighed(&self, route: &Value, index: usize) -> Result<Weighed, RouteError> {
+    fn weighed(&self, route: &Value, at: At) -> Result<Weighed, RouteError> {
         if let Some(delegate) = route.get("delegate").filter(|d| !d.is_null()) {
             let name = delegate["name"].as_str().unwrap_or("?");
             let namespace = delegate["namespace"].as_str().unwrap_or(self.namespace);
             let delegate = format!("{namespace}/{name}");
-            return Err(RouteError::DelegateRoute { place: self.place(route, index), delegate });
+            return Err(RouteError::DelegateRoute { place: self.place(route, at), delegate });
         }
         let pair = Pair {
-            stable: self.position(route, index, Target::Stable)?,
-            canary: self.position(route, index, Target::Canary)?,
+            stable: self.position(route, at, Target::Stable)?,
+            canary: self.position(route, at, Target::Canary)?,
         };
         let weight = |entry: &Value| {
             weight_of(entry).ok_or_else(|| RouteError::InvalidWeight {
-                place: self.place(route, index),
+                place: self.place(route, at),
                 weight: entry["weight"].to_string(),
             })
         };
@@ -144,24 +171,24 @@ impl RouteEditor<'_> {
         Ok(Weighed { weights, pair })
     }
 
-    fn position(&self, route: &Value, index: usize, target: Target) -> Result<usize, RouteError> {
+    fn position(&self, route: &Value, at: At, target: Target) -> Result<usize, RouteError> {
         let arm = self.arms.of(target);
         let mut ours =
             destinations(route).iter().enumerate().filter(|(_, e)| arm.receives(self.ctx, self.namespace, e));
-        let Some((position, _)) = ours.next() else { return Err(self.missing(route, index, target)) };
+        let Some((position, _)) = ours.next() else { return Err(self.missing(route, at, target)) };
         match ours.count() {
             0 => Ok(position),
             more => Err(RouteError::AmbiguousDestination {
-                place: self.place(route, index),
+                place: self.place(route, at),
                 wanted: arm.shown(),
                 count: more + 1,
             }),
         }
     }
 
-    fn missing(&self, route: &Value, index: usize, target: Target) -> RouteError {
+    fn missing(&self, route: &Value, at: At, target: Target) -> RouteError {
         let arm = self.arms.of(target);
-        let (place, wanted, hint) = (self.place(route, index), arm.shown(), self.hint(route, arm));
+        let (place, wanted, hint) = (self.place(route, at), arm.shown(), self.hint(route, arm));
         let lines = self.lines(route, target);
         match target {
             Target::Stable => RouteError::StableDestinationMissing { place, wanted, hint, lines },
@@ -205,17 +232,21 @@ impl RouteEditor<'_> {
     }
 
     /// `route `primary` of VirtualService shop/checkout`.
-    fn place(&self, route: &Value, index: usize) -> String {
+    fn place(&self, route: &Value, at: At) -> String {
         let of = format!("of VirtualService {}/{}", self.namespace, self.reference.name);
         let named = route["name"].as_str();
         match named.filter(|name| !self.is_foreign() || self.reference.routes.iter().any(|known| known == name)) {
             Some(name) => format!("route `{name}` {of}"),
-            None => format!("http route {} {of}", index + 1),
+            None => format!("{} route {} {of}", at.protocol.list(), at.index + 1),
         }
     }
 }
 
-fn http_routes(object: &Value) -> &[Value] {
+fn is_weight_alone(intent: &RouteIntent) -> bool {
+    intent.headers.is_empty() && intent.mirror.is_none() && intent.sticky.is_none()
+}
+
+fn list(object: &Value) -> &[Value] {
     object["spec"]["http"].as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -237,15 +268,5 @@ fn write_weights(route: &mut Value, next: &[Option<u64>]) {
         if let Some(weight) = weight {
             entry["weight"] = Value::from(*weight);
         }
-    }
-}
-
-/// The names of routes, for display: `` `primary`, `beta` and 1 without a name``.
-fn shown_names(routes: &[Value]) -> String {
-    let names: Vec<String> = routes.iter().filter_map(|r| r["name"].as_str()).map(|n| format!("`{n}`")).collect();
-    match (names.is_empty(), routes.len() - names.len()) {
-        (true, unnamed) => format!("{unnamed} without a name"),
-        (false, 0) => names.join(", "),
-        (false, unnamed) => format!("{} and {unnamed} without a name", names.join(", ")),
     }
 }

@@ -4,6 +4,7 @@
 //! whose name is nearly the same. What is there must fit.
 
 mod linkerd;
+mod mesh;
 mod named_routes;
 mod objects;
 mod routes;
@@ -23,6 +24,7 @@ pub(super) fn check(documents: &[(&str, &Document)]) -> Found {
         deployment(&rollout, &files, &mut found);
         routes::check(&rollout, &files, &mut found);
         linkerd::check(&rollout, &files, &mut found);
+        mesh::check(&rollout, &files, &mut found);
         services::check(&rollout, &files, &mut found);
         scaled.push(Scaled::of(&rollout));
     }

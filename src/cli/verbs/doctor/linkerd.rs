@@ -17,6 +17,8 @@ use crate::{
     router::gateway::linkerd::{POLICY, PROFILES, obstacles, parents},
 };
 
+use servers::Servers;
+
 const GATEWAY: &str = "gateway.networking.k8s.io";
 const SERVICE_PROFILES: Kind =
     Kind { group: PROFILES, versions: &["v1alpha2"], kind: "ServiceProfile", plural: "serviceprofiles" };
@@ -46,13 +48,13 @@ pub(super) async fn checks(connection: &Connection, rollouts: &[Rollout]) -> Vec
         }
     }
     let objects = Found { profiles, routes: found };
-    let (mut checks, mut meshed) = (Vec::new(), 0);
+    let (mut checks, mut meshed, mut servers) = (Vec::new(), 0, Servers::default());
     for rollout in in_question {
         let (wrong, is_meshed) = objects.of(rollout);
         checks.extend(wrong);
         if is_meshed {
             meshed += 1;
-            checks.extend(servers::checks(connection, &mut reader, rollout).await);
+            checks.extend(servers.checks(connection, &mut reader, rollout).await);
         }
     }
     if checks.is_empty() && meshed > 0 {

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::check::Check;
 use crate::cli::{connect::Connection, exit::innermost};
 
-/// So many objects of a kind are looked at.
-const MOST: u32 = 500;
+/// So many objects are asked for at a time, and so many times: of more than that the rest is not looked at.
+const PAGE: u32 = 500;
+const MOST_PAGES: u32 = 20;
 
 /// A kind to read.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +44,8 @@ impl<'c> Reader<'c> {
                 Some(namespace) => Api::namespaced_with(client, namespace, &resource),
                 None => Api::all_with(client, &resource),
             };
-            match api.list(&ListParams::default().limit(MOST)).await {
-                Ok(list) => return Some(list.items.into_iter().map(|object| value(kind, version, object)).collect()),
+            match pages(&api).await {
+                Ok(all) => return Some(all.into_iter().map(|object| value(kind, version, object)).collect()),
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 Err(error) => {
                     self.unread.push(format!("{} ({})", kind.plural, innermost(&error)));
@@ -65,10 +66,24 @@ impl<'c> Reader<'c> {
     }
 }
 
+async fn pages(api: &Api<DynamicObject>) -> Result<Vec<DynamicObject>, kube::Error> {
+    let (mut all, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
+    for _ in 0..MOST_PAGES {
+        let list = api.list(&page).await?;
+        all.extend(list.items);
+        match list.metadata.continue_.filter(|more| !more.is_empty()) {
+            Some(more) => page = page.continue_token(&more),
+            None => break,
+        }
+    }
+    Ok(all)
+}
+
 /// An object with its kind, which the entries of a list need not have.
 fn value(kind: &Kind, version: &str, object: DynamicObject) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
-    value["apiVersion"] = format!("{}/{version}", kind.group).into();
+    let group = if kind.group.is_empty() { String::new() } else { format!("{}/", kind.group) };
+    value["apiVersion"] = format!("{group}{version}").into();
     value["kind"] = kind.kind.into();
     value
 }

@@ -67,7 +67,8 @@ fn unchanged_but_for_ours(before: &Objects, writes: &[PlannedWrite]) {
     for write in writes {
         let PlannedWrite::Replace(next) = write else { continue };
         let text = |path: &str| next.pointer(path).and_then(Value::as_str).unwrap_or_default();
-        let old = before.get(text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
+        let identity = ["/apiVersion", "/kind", "/metadata/namespace", "/metadata/name"];
+        let old = before.iter().find(|old| identity.iter().all(|path| old.pointer(path) == next.pointer(path)));
         let old = old.unwrap_or_else(|| panic!("what does not exist is replaced: {next}"));
         match text("/kind") {
             "VirtualService" => assert_eq!(bare(old).to_string(), bare(next).to_string()),
@@ -94,6 +95,11 @@ fn unchanged_but_for_weights(old: &Value, next: &Value, list: &str) {
 /// A VirtualService without what may be ours.
 fn bare(object: &Value) -> Value {
     let mut bare = object.clone();
+    for list in ["/spec/tcp", "/spec/tls"] {
+        let routes = bare.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        let to = routes.filter_map(|route| route.get_mut("route").and_then(Value::as_array_mut)).flatten();
+        to.filter_map(Value::as_object_mut).for_each(|to| drop(to.shift_remove("weight")));
+    }
     let entries = bare.pointer_mut("/spec/http").and_then(Value::as_array_mut);
     let Some(entries) = entries else { return bare };
     entries.retain(|entry| !entry["name"].as_str().is_some_and(|name| name.starts_with("glidepath-")));
@@ -167,7 +173,7 @@ pub fn context() -> RouteContext {
 }
 
 /// Entries of `spec.traffic`.
-fn entries() -> [Value; 11] {
+fn entries() -> [Value; 13] {
     [
         json!({"istio": {"virtualServices": [{"name": "checkout", "routes": ["b", "a"]}]}}),
         json!({"istio": {"virtualServices": [{"name": "single"}]}}),
@@ -176,6 +182,10 @@ fn entries() -> [Value; 11] {
             "virtualServices": [{"name": "subsets"}],
             "destinationRule": {"name": "checkout", "stableSubset": "stable", "canarySubset": "canary"},
         }}),
+        json!({"istio": {"virtualServices": [
+            {"name": "connections", "tcpRoutes": [{"port": 3306}], "tlsRoutes": [{"sniHosts": ["a.example.com"]}]}, {"name": "single"},
+        ]}}),
+        json!({"istio": {"virtualServices": [{"name": "delegate", "delegateOf": {"name": "root"}}]}}),
         json!({"traefik": {"services": [{"name": "checkout"}]}}),
         json!({"traefik": {"services": [{"name": "ingress", "namespace": "gateway"}, {"name": "checkout"}]}}),
         json!({"smi": {"trafficSplits": [{"name": "checkout"}]}}),
@@ -253,9 +263,28 @@ fn cluster() -> Vec<Value> {
             "spec": {"host": "checkout-stable", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}, "exportTo": ["."]},
         }),
     ];
+    all.extend(connections_and_delegates());
     all.extend(weights_and_ingresses());
     all.extend(gateway_routes());
     all
+}
+
+/// VirtualServices that split connections, and one to which another delegates.
+fn connections_and_delegates() -> [Value; 3] {
+    let to = |host: &str, weight: u32| json!({"destination": {"host": host}, "weight": weight});
+    let mut connections = virtual_service("shop", "connections", json!([{"route": [to("other", 1)]}]));
+    connections["spec"]["tcp"] = json!([
+        {"match": [{"port": 3306}], "route": [to("checkout-stable", 9), to("checkout-canary", 1)]},
+        {"match": [{"port": 80}], "route": [to("other", 1)]},
+    ]);
+    connections["spec"]["tls"] = json!([
+        {"match": [{"port": 443, "sniHosts": ["a.example.com"]}],
+         "route": [to("checkout-canary", 10), to("legacy", 5), to("checkout-stable", 85)]},
+    ]);
+    let delegating = json!([{"match": [{"uri": {"prefix": "/pay"}}], "delegate": {"name": "delegate"}}]);
+    let delegate = json!([{"match": [{"uri": {"prefix": "/pay/now"}}, {"headers": {"x": {"exact": "y"}}}],
+        "route": [to("checkout-stable", 9), to("checkout-canary", 1)]}]);
+    [connections, virtual_service("shop", "root", delegating), virtual_service("shop", "delegate", delegate)]
 }
 
 /// The objects of the routers that have no routes of their own.

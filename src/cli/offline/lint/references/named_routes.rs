@@ -28,6 +28,8 @@ pub(super) struct Named<'a> {
     pub names: &'a [String],
     /// Whether its router looks at all objects of its kind.
     pub is_listed: bool,
+    /// Its root VirtualService, which its router also reads.
+    pub root: Option<(&'a str, Option<&'a str>)>,
     /// The DestinationRule without which it cannot be judged.
     pub rule: Option<&'a str>,
 }
@@ -54,9 +56,10 @@ fn virtual_services<'a>(istio: &'a IstioTraffic, path: &str) -> impl Iterator<It
             kind: "VirtualService",
             name: &reference.name,
             namespace: reference.namespace.as_deref(),
-            lists: &["/http"],
+            lists: &["/http", "/tcp", "/tls"],
             names_field: "routes",
             names: &reference.routes,
+            root: reference.delegate_of.as_ref().map(|root| (root.name.as_str(), root.namespace.as_deref())),
             rule: istio.destination_rule.as_ref().map(|rule| rule.name.as_str()),
             ..Named::default()
         }

@@ -206,3 +206,91 @@ fn what_takes_effect_instead_of_a_route_of_linkerd_is_pointed_at() {
     let both = text.replacen("routes: [{name: web}]", "routes: [{name: web}, {kind: GRPCRoute, name: calls}]", 1);
     assert_eq!(said(&format!("{both}---\n{grpc}")), Vec::<String>::new(), "both are written");
 }
+
+#[test]
+fn two_routers_for_the_inside_of_one_mesh_are_pointed_at() {
+    let istio = "{istio: {virtualServices: [{name: web, routes: [primary]}]}}";
+    let both = ROLLOUT.replacen(istio, &format!("{istio}, {{gateway: {{routes: [{{name: web}}]}}}}"), 1);
+    let inside = both.replacen("spec:\n  http:", "spec:\n  hosts: [web]\n  http:", 1);
+    let text = format!("{inside}---\n{MESH_ROUTE}");
+    assert_eq!(
+        said(&text),
+        [
+            "Rollout error spec.traffic[1].gateway.routes[0]: VirtualService \"web\" and HTTPRoute \"web\" are both for the callers inside of the mesh, which uses one of the two; remove one from spec.traffic"
+        ]
+    );
+    for (inside, edge) in [
+        ("hosts: [web]", "hosts: [web]\n  gateways: [edge]"),
+        ("{group: core, kind: Service, name: web, port: 80}", "{name: edge}"),
+    ] {
+        assert_eq!(said(&text.replacen(inside, edge, 1)), Vec::<String>::new(), "{edge}");
+    }
+}
+
+#[test]
+fn ambient_mode_without_a_waypoint_is_pointed_at() {
+    let text = ROLLOUT.replacen("spec:\n  http:", "spec:\n  hosts: [web]\n  http:", 1);
+    let namespace =
+        "{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient}}}";
+    let ambient = format!("{text}---\n{namespace}");
+    assert_eq!(
+        said(&ambient),
+        [
+            "Rollout error spec.traffic[0].istio.virtualServices[0]: pods in ambient mode whose Service has no waypoint: VirtualServices have no effect; deploy a waypoint and label the Service or its namespace istio.io/use-waypoint; in ambient mode the router `gateway` is the better choice"
+        ]
+    );
+    let with = ambient.replace("dataplane-mode: ambient", "dataplane-mode: ambient, istio.io/use-waypoint: waypoint");
+    assert_eq!(said(&with), Vec::<String>::new());
+    assert_eq!(said(&text), Vec::<String>::new(), "the namespace is not in the files");
+}
+
+#[test]
+fn routes_of_connections_and_delegates_are_judged_by_their_router() {
+    let service = "
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db, namespace: shop}
+spec:
+  hosts: [web]
+  gateways: [edge]
+  tcp:
+    - match: [{port: 3306}]
+      route: [{destination: {host: web-stable}, weight: 100}, {destination: {host: web-canary}, weight: 0}]
+    - match: [{port: 3307}]
+      route: [{destination: {host: web, port: {number: 80}}}]
+";
+    let text = split_by("{istio: {virtualServices: [{name: db, tcpRoutes: [{port: 3306}]}]}}", service);
+    each_is_said(
+        &text,
+        &[
+            (
+                "tcpRoutes: [{port: 3306}]",
+                "tcpRoutes: [{port: 3308}]",
+                "Rollout error spec.traffic[0].istio.virtualServices[0]: VirtualService shop/db has no tcp route that matches port 3308; it has one for port 3306, one for port 3307",
+            ),
+            (
+                "host: web-canary}",
+                "host: web-canry}",
+                "Rollout error spec.traffic[0].istio.virtualServices[0]: tcp route 1 of VirtualService shop/db has no destination `web-canary.shop.svc.cluster.local`; its destinations are `web-stable`, `web-canry`, `web`",
+            ),
+            (
+                "number: 80}}}]",
+                "number: 81}}}]",
+                "VirtualService error spec.tcp[1].route[0].destination.port.number: Service \"web\" has no port 81; it has 80",
+            ),
+        ],
+    );
+    let header = "[{setHeaderRoute: {name: asia, match: [{header: {name: x-region, exact: asia}}]}}]";
+    let root = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: site, namespace: shop}, spec: {hosts: [a], gateways: [edge], http: [{match: [{headers: {x-region: {exact: eu}}}], delegate: {name: web}}]}}";
+    let named = ROLLOUT
+        .replacen("routes: [primary]", "delegateOf: {name: site}", 1)
+        .replacen("[{setWeight: 5}]", header, 1)
+        .replacen("        - {destination: {host: web, port: {number: 80}}, weight: 0}\n", "", 1);
+    assert_eq!(
+        said(&format!("{named}---\n{root}")),
+        [
+            "Rollout error spec.traffic[0].istio.virtualServices[0]: route `primary` of VirtualService shop/web: the matches of its root VirtualService exclude some requests of a header route, mirror or sticky cookie, and Istio would drop them; change the match in one of the two"
+        ]
+    );
+    assert_eq!(said(&named), Vec::<String>::new(), "the root is not in the files");
+}

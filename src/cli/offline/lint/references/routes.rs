@@ -63,6 +63,11 @@ fn judged(rollout: &Rollout<'_>, files: &Objects<'_>, route: &Named<'_>) -> Opti
         let all = files.all(rollout.index, route.group, route.kind, own);
         all.into_iter().for_each(|index| objects.insert(placed(&files.document(index).value, namespace)));
     }
+    if let Some((name, of)) = route.root {
+        let root = files.find(rollout.index, route.group, route.kind, name, of.or(own));
+        let root = root.map(|index| placed(&files.document(index).value, of.unwrap_or(namespace)));
+        root.into_iter().for_each(|root| objects.insert(root));
+    }
     objects.insert(placed(object, place));
     let refused = refusals(rollout, route, namespace, &objects);
     let (field, message) = refused.iter().find_map(|error| said(error, route, object))?;
@@ -109,6 +114,7 @@ fn said(error: &RouteError, route: &Named<'_>, object: &Value) -> Option<(String
         | RouteError::Missing { .. }
         | RouteError::NotOurs { .. }
         | RouteError::Unsupported { .. }
+        | RouteError::ConnectionsOnly { .. }
         | RouteError::MatchNotExpressible { .. }
         | RouteError::Gateway(GatewayError::BackendNotGranted { .. }) => None,
         RouteError::RouteNotFound { route: name, .. }
@@ -138,7 +144,7 @@ fn said(error: &RouteError, route: &Named<'_>, object: &Value) -> Option<(String
 
 /// The destinations of all routes of a VirtualService, as they are written.
 fn hosts(object: &Value) -> Vec<String> {
-    let routes = list(&object["spec"]["http"]);
+    let routes = ["http", "tcp", "tls"].into_iter().flat_map(|protocol| list(&object["spec"][protocol]));
     routes.flat_map(|route| list(&route["route"])).filter_map(|entry| destination(&entry["destination"])).collect()
 }
 

@@ -122,12 +122,15 @@ struct Sent<'a> {
 /// The destinations of a VirtualService.
 fn destinations(spec: &Value) -> Vec<Sent<'_>> {
     let mut all = Vec::new();
-    for (number, route) in list(&spec["http"]).enumerate() {
+    let routes = ["http", "tcp", "tls"].into_iter().flat_map(|protocol| {
+        list(&spec[protocol]).enumerate().map(move |(number, route)| (format!("spec.{protocol}[{number}]"), route))
+    });
+    for (path, route) in routes {
         for (entry, to) in list(&route["route"]).map(|entry| &entry["destination"]).enumerate() {
             let host = to["host"].as_str();
             let split = host.and_then(|host| host.split_once('.'));
             all.push(Sent {
-                path: format!("spec.http[{number}].route[{entry}].destination.port.number"),
+                path: format!("{path}.route[{entry}].destination.port.number"),
                 port: to["port"]["number"].as_u64(),
                 service: split.map(|(name, _)| name).or(host),
                 namespace: split.and_then(|(_, rest)| rest.split('.').next()),

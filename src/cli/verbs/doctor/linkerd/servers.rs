@@ -29,18 +29,38 @@ const SERVER_AUTHORIZATIONS: Kind = Kind {
 
 type Labels = BTreeMap<String, String>;
 
-/// A line for each Server that the canary's pods of a Rollout escape.
-pub(super) async fn checks(connection: &Connection, reader: &mut Reader<'_>, rollout: &Rollout) -> Vec<Check> {
-    let key = RolloutKey::of(rollout);
-    let Some((stable, canary)) = labels(connection, rollout).await else { return Vec::new() };
-    let servers = reader.list(&SERVERS, Some(&key.namespace)).await.unwrap_or_default();
-    let partial: Vec<&Value> = servers.iter().filter(|server| selects_one(server, &stable, &canary)).collect();
-    if partial.is_empty() {
-        return Vec::new();
+/// The Servers of namespaces, each read once.
+#[derive(Default)]
+pub(super) struct Servers {
+    by_namespace: BTreeMap<String, Vec<Value>>,
+}
+
+impl Servers {
+    /// A line for each Server that the canary's pods of a Rollout escape.
+    pub(super) async fn checks(
+        &mut self,
+        connection: &Connection,
+        reader: &mut Reader<'_>,
+        rollout: &Rollout,
+    ) -> Vec<Check> {
+        let key = RolloutKey::of(rollout);
+        if !self.by_namespace.contains_key(&key.namespace) {
+            let read = reader.list(&SERVERS, Some(&key.namespace)).await.unwrap_or_default();
+            self.by_namespace.insert(key.namespace.clone(), read);
+        }
+        let servers = self.by_namespace.get(&key.namespace).map_or(&[][..], Vec::as_slice);
+        if servers.is_empty() {
+            return Vec::new();
+        }
+        let Some((stable, canary)) = labels(connection, rollout).await else { return Vec::new() };
+        let partial: Vec<&Value> = servers.iter().filter(|server| selects_one(server, &stable, &canary)).collect();
+        if partial.is_empty() {
+            return Vec::new();
+        }
+        let mut policies = reader.list(&AUTHORIZATION_POLICIES, Some(&key.namespace)).await.unwrap_or_default();
+        policies.extend(reader.list(&SERVER_AUTHORIZATIONS, Some(&key.namespace)).await.unwrap_or_default());
+        partial.into_iter().map(|server| check(&key, server, &policies)).collect()
     }
-    let mut policies = reader.list(&AUTHORIZATION_POLICIES, Some(&key.namespace)).await.unwrap_or_default();
-    policies.extend(reader.list(&SERVER_AUTHORIZATIONS, Some(&key.namespace)).await.unwrap_or_default());
-    partial.into_iter().map(|server| check(&key, server, &policies)).collect()
 }
 
 fn check(key: &RolloutKey, server: &Value, policies: &[Value]) -> Check {
