@@ -42,6 +42,9 @@ pub fn read_all(
 
 /// Routes of two routers for the callers inside of one mesh: it uses those of one of them.
 fn mixed(routers: &[Box<dyn Router>], ctx: &RouteContext, current: &Objects) -> Option<RouteError> {
+    if routers.len() < 2 {
+        return None;
+    }
     let inside: Vec<(&str, String)> =
         routers.iter().filter_map(|router| Some((router.key(), router.mesh_route(ctx, current)?))).collect();
     let (key, one) = inside.first()?;

@@ -74,9 +74,10 @@ fn placed(files: &Objects<'_>, index: usize, namespace: &str) -> Value {
 
 fn without_port(route: &Value) -> Vec<Finding> {
     let mut all = Vec::new();
+    let is_service = |backend: &Value| backend["kind"].as_str().is_none_or(|kind| kind == "Service");
     for (number, rule) in list(&route["spec"]["rules"]).enumerate() {
-        for (entry, backend) in list(&rule["backendRefs"]).enumerate().filter(|(_, backend)| backend["port"].is_null())
-        {
+        let backends = list(&rule["backendRefs"]).enumerate();
+        for (entry, backend) in backends.filter(|(_, backend)| is_service(backend) && backend["port"].is_null()) {
             let name = backend["name"].as_str().unwrap_or("?");
             let message = format!("a backendRef to a Service needs a port; add that of Service \"{name}\"");
             all.push(Finding::error(format!("spec.rules[{number}].backendRefs[{entry}].port"), message));

@@ -180,6 +180,8 @@ fn what_takes_effect_instead_of_a_route_of_linkerd_is_pointed_at() {
                 "{name: web-canary, weight: 0}",
                 "HTTPRoute error spec.rules[0].backendRefs[1].port: a backendRef to a Service needs a port; add that of Service \"web-canary\"",
             ),
+            // Another kind has no port.
+            ("weight: 0}]", "weight: 0}, {group: example.com, kind: Other, name: sink, weight: 0}]", ""),
             (
                 "gateway.networking.k8s.io/v1",
                 "policy.linkerd.io/v1beta3",
