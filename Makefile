@@ -13,7 +13,7 @@ test: ## All tests, on the real components too; says what each part took
 	@tests/timed lint-code test-fast test-cluster
 
 test-all: export GLIDEPATH_ALL_SHELLS = 1
-test-all: test reintroduced test-long ## What takes longer than CI has, before an issue is called done
+test-all: test reintroduced test-meshes test-long ## What takes longer than CI has, before an issue is called done
 
 test-fast: ## The tests that need no servers
 	cargo test --lib --bins --test it

@@ -2,7 +2,7 @@
 
 CLUSTER := cargo run --quiet --example cluster --
 
-.PHONY: cluster cluster-check cluster-fetch cluster-shell test-cluster
+.PHONY: cluster cluster-check cluster-fetch cluster-shell test-cluster test-meshes
 
 cluster: ## bring the test cluster up and keep it until Ctrl-C
 	$(CLUSTER) up
@@ -21,3 +21,8 @@ test-cluster: cluster-check ## end-to-end tests on real Kubernetes, Istio, Envoy
 	cargo test --no-run --test cluster
 	$(CLUSTER) fetch
 	$(CLUSTER) within cargo test --offline --test cluster -- --test-threads=1 --nocapture $(TESTS)
+
+test-meshes: cluster-check ## end-to-end tests on a real Consul with Envoy, which is built the first time
+	cargo test --no-run --test cluster
+	$(CLUSTER) fetch consul
+	$(CLUSTER) within cargo test --offline --test cluster -- --test-threads=1 --nocapture --ignored $(or $(TESTS),consul::)

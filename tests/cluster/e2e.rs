@@ -14,6 +14,7 @@
 
 mod audit;
 mod component;
+mod consul;
 mod controller;
 mod front;
 mod http;

@@ -1,4 +1,4 @@
-//! A blocking GET over plain HTTP on the loopback: enough to ask the lane's own servers.
+//! Blocking requests over plain HTTP on the loopback: enough to ask the lane's own servers.
 
 use anyhow::{Context, Result, ensure};
 use std::io::{Read, Write};
@@ -15,20 +15,25 @@ pub struct Reply {
 
 /// Fetches `http://HOST:PORT/PATH`, with more headers where wanted (a `Host` header replaces the address).
 pub fn get(url: &str, headers: &[(&str, &str)]) -> Result<Reply> {
+    send("GET", url, headers, "")
+}
+
+/// Sends a request with a body.
+pub fn send(method: &str, url: &str, headers: &[(&str, &str)], sent: &str) -> Result<Reply> {
     let rest = url.strip_prefix("http://").with_context(|| format!("{url} is no http:// address"))?;
     let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
     let target = if address.contains(':') { address.to_owned() } else { format!("{address}:80") };
     let mut stream = TcpStream::connect(&target).with_context(|| format!("{target} answers no connection"))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let named = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
-    let mut request = format!("GET /{path} HTTP/1.1\r\nConnection: close\r\n");
+    let mut request = format!("{method} /{path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", sent.len());
     if !named {
         request.push_str(&format!("Host: {address}\r\n"));
     }
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
-    stream.write_all(format!("{request}\r\n").as_bytes())?;
+    stream.write_all(format!("{request}\r\n{sent}").as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).with_context(|| format!("{url} broke off"))?;
     parse(&bytes).with_context(|| format!("{url} gave no HTTP answer"))

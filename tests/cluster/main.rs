@@ -39,7 +39,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// Find every program, or obtain it into the cache
-    Fetch,
+    Fetch {
+        /// Also these, which only some tests need: consul
+        extras: Vec<String>,
+    },
     /// Say whether this machine allows a network namespace
     Check,
     /// Bring the cluster up and keep it until Ctrl-C
@@ -94,7 +97,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
     // Only the first caller installs it; a second one finds the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match verb {
-        Verb::Fetch => programs::fetch().map(|()| ExitCode::SUCCESS),
+        Verb::Fetch { extras } => programs::fetch(&extras).map(|()| ExitCode::SUCCESS),
         Verb::Check => namespace::check().map(|()| ExitCode::SUCCESS),
         Verb::Up { dir, gateway_api, bare } => up(dir, Options { istio: !bare, prometheus: !bare, gateway_api }),
         Verb::Enter { dir, command } => enter(dir, command),
@@ -112,7 +115,7 @@ fn up(dir: Option<PathBuf>, options: Options) -> Result<ExitCode> {
         return stay_up(options);
     }
     let folder = folder_of(dir)?;
-    programs::fetch()?;
+    programs::fetch(&[])?;
     if folder.exists() {
         anyhow::ensure!(
             !folder.join("entrance").exists() || namespace::visit(&folder, &[]).is_err(),
@@ -201,7 +204,7 @@ fn scale(args: &scale::Args) -> Result<ExitCode> {
         threads()?.block_on(scale::run(args))?;
         return Ok(ExitCode::SUCCESS);
     }
-    programs::fetch()?;
+    programs::fetch(&[])?;
     in_new_namespace()
 }
 

@@ -53,6 +53,15 @@ pub static ISTIO: GoModule = GoModule {
     minutes: 5,
 };
 
+/// Only for the tests that need it (`programs::EXTRAS`). It is under the Business Source License: never shipped.
+pub static CONSUL: GoModule = GoModule {
+    name: "consul",
+    packages: &["github.com/hashicorp/consul"],
+    linker_flags: "-s -w",
+    data: &[],
+    minutes: 5,
+};
+
 /// The folder in the cache that holds, or will hold, what `source` gives.
 pub fn folder(source: &Source) -> Result<PathBuf> {
     let name = match source {

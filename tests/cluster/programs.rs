@@ -40,21 +40,29 @@ pub static PROGRAMS: &[Program] = &[
     Program { on_path: false, ..program("gateway-crds.yaml", "GATEWAY_CRDS", Source::Go(&obtain::ISTIO)) },
 ];
 
+/// What no lane starts: obtained only when it is named, for the tests that start it themselves.
+pub static EXTRAS: &[Program] = &[program("consul", "CONSUL", Source::Go(&obtain::CONSUL))];
+
 /// The path of a program that is already on this machine.
 pub fn find(name: &str) -> Result<PathBuf> {
-    let program = PROGRAMS.iter().find(|p| p.name == name).with_context(|| format!("no program is called {name}"))?;
+    let program = named(name)?;
     match locate(program)? {
         Some((path, _)) => Ok(path),
-        None => bail!(
-            "{name} is missing: run `cargo run --example cluster -- fetch` (or `make cluster-fetch`), or set {}",
-            program.env
-        ),
+        None => {
+            let also = if EXTRAS.iter().any(|extra| extra.name == name) { format!(" {name}") } else { String::new() };
+            bail!("{name} is missing: run `cargo run --example cluster -- fetch{also}`, or set {}", program.env)
+        }
     }
 }
 
-/// Finds or obtains every program, and says where each is.
-pub fn fetch() -> Result<()> {
-    for program in PROGRAMS {
+fn named(name: &str) -> Result<&'static Program> {
+    PROGRAMS.iter().chain(EXTRAS).find(|p| p.name == name).with_context(|| format!("no program is called {name}"))
+}
+
+/// Finds or obtains every program of a lane and the extras that are named, and says where each is.
+pub fn fetch(extras: &[String]) -> Result<()> {
+    let extras = extras.iter().map(|name| named(name)).collect::<Result<Vec<_>>>()?;
+    for program in PROGRAMS.iter().chain(extras) {
         if locate(program)?.is_none() {
             obtain::obtain(&program.source)?;
         }
