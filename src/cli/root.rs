@@ -78,7 +78,7 @@ enum Verb {
     Simulate(simulate::SimulateArgs),
     Analyze(Box<analyze::AnalyzeArgs>),
     Demo(demo::DemoArgs),
-    Local(local::LocalArgs),
+    Local(Box<local::LocalArgs>),
     /// Check cluster, mesh, metrics and permissions
     Doctor(doctor::Args),
     /// Run the controller in the foreground

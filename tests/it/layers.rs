@@ -29,7 +29,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
         &["metrics", "api", "engine", "evidence", "ports", "reconcile", "router", "routing", "source", "clock", "yaml"],
     ),
     ("sim", &["api", "engine", "evidence", "ports", "reconcile", "routing", "source", "stats"]),
-    ("local", &["api", "clock", "engine", "evidence", "ports", "reconcile", "routing", "source", "stats"]),
+    ("local", &["api", "clock", "engine", "evidence", "ports", "reconcile", "router", "routing", "source", "stats"]),
     ("server", &["metrics", "cluster"]),
     (
         "controller",

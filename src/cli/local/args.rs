@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use super::place;
+use super::{consul::ConsulArgs, place};
 use crate::{
     api::{HumanDuration, Rollout},
     cli::{args::files::FileArgs, exit::CliError},
-    local::address::Address,
+    local::{address::Address, site::admission::Routing},
 };
 
 /// Release between two addresses on this machine, without a cluster
@@ -17,12 +17,18 @@ use crate::{
 /// Start the new version at the address that has no traffic, then name it: with 'glidepath set image NAME ... --local', or
 /// in the file, which is read again whenever it changes. After a promotion the two addresses have swapped roles: the next
 /// version goes where the old one was.
+///
+/// With --consul there is no address for clients: both versions are registered as instances of one service in Consul's mesh, and
+/// its sidecars split the requests.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   glidepath local -f rollout.yaml --listen 127.0.0.1:8080 \\
     --stable http://127.0.0.1:8081 --canary http://127.0.0.1:8082
   glidepath local -f rollout.yaml --listen 0.0.0.0:80 --health /healthz \\
     --stable http://10.0.0.4:80 --canary http://10.0.0.5:80
+  CONSUL_HTTP_TOKEN_FILE=/etc/web/token glidepath local -f rollout.yaml \\
+    --consul http://127.0.0.1:8500 --consul-service web \\
+    --stable http://127.0.0.1:8081 --canary http://127.0.0.1:8082
 
 The files are read again when they change, so that standard input is refused.
 
@@ -43,8 +49,11 @@ pub struct LocalArgs {
     #[arg(long, value_name = "URL")]
     pub canary: Address,
     /// The address for clients; :8080 is 127.0.0.1:8080
-    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
-    pub listen: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", value_parser = listen, required_unless_present = "consul")]
+    pub listen: Option<SocketAddr>,
+    /// Consul as the router.
+    #[command(flatten)]
+    pub consul: ConsulArgs,
     /// The name of the state folder; default: the Rollout's name
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -83,14 +92,8 @@ pub(super) fn check(args: &LocalArgs) -> Result<(), CliError> {
             args.stable
         )));
     }
-    let here = |address: &Address| address.port() == args.listen.port() && address.is_loopback();
-    let reaches_loopback = args.listen.ip().is_loopback() || args.listen.ip().is_unspecified();
-    for (flag, address) in [("--stable", &args.stable), ("--canary", &args.canary)] {
-        if reaches_loopback && args.listen.port() != 0 && here(address) {
-            let words =
-                format!("--listen {} is the address of {flag}; use a different address for clients", args.listen);
-            return Err(CliError::Usage(words));
-        }
+    if let Some(listen) = args.listen {
+        check_listen(args, listen)?;
     }
     if let Some(path) = args.health.as_ref().filter(|path| !path.starts_with('/')) {
         return Err(CliError::Usage(format!("--health {path} is not a path; use a path like /healthz")));
@@ -99,6 +102,23 @@ pub(super) fn check(args: &LocalArgs) -> Result<(), CliError> {
         return Err(CliError::Usage("--timeout must be above 0".into()));
     }
     Ok(())
+}
+
+fn check_listen(args: &LocalArgs, listen: SocketAddr) -> Result<(), CliError> {
+    let here = |address: &Address| address.port() == listen.port() && address.is_loopback();
+    let reaches_loopback = listen.ip().is_loopback() || listen.ip().is_unspecified();
+    for (flag, address) in [("--stable", &args.stable), ("--canary", &args.canary)] {
+        if reaches_loopback && listen.port() != 0 && here(address) {
+            let words = format!("--listen {listen} is the address of {flag}; use a different address for clients");
+            return Err(CliError::Usage(words));
+        }
+    }
+    Ok(())
+}
+
+/// What routes between the two addresses.
+pub(super) fn routing(args: &LocalArgs) -> Routing {
+    args.consul.routing()
 }
 
 /// Where the state is kept.
@@ -159,6 +179,7 @@ mod tests {
     fn addresses_that_make_no_sense_are_refused_in_words() {
         let two = "--stable http://127.0.0.1:8081 --canary http://127.0.0.1:8082";
         assert_eq!(typed(&format!("{two} --listen 127.0.0.1:8080")), Ok(()));
+        assert_eq!(typed(&format!("{two} --consul http://127.0.0.1:8500")), Ok(()));
         for (more, said) in [
             (format!("{two} --listen 127.0.0.1:8081"), "is the address of --stable"),
             (format!("{two} --listen 0.0.0.0:8082"), "is the address of --canary"),
@@ -166,13 +187,17 @@ mod tests {
             (format!("{two} --listen 127.0.0.1:8080 --timeout 0s"), "above 0"),
             (format!("{two} --listen 8080"), "--listen"),
             (format!("- {two} --listen 127.0.0.1:8080"), "name a file instead of standard input"),
+            (two.to_owned(), "--listen"),
+            (format!("{two} --listen 127.0.0.1:8080 --consul http://127.0.0.1:8500"), "cannot be used with"),
+            (format!("{two} --listen 127.0.0.1:8080 --consul-service web"), "cannot be used with"),
+            (format!("{two} --listen 127.0.0.1:8080 --prometheus http://a"), "--prometheus"),
             ("--stable https://a --canary http://b --listen 127.0.0.1:8080".into(), "https is not supported"),
             (
                 "--stable http://a --canary http://a:80 --listen 127.0.0.1:8080".into(),
                 "two versions need two addresses",
             ),
         ] {
-            let error = typed(&more).unwrap_err();
+            let error = typed(&more).expect_err(&more);
             assert!(error.contains(said), "{more}: {error}");
         }
     }

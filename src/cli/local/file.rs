@@ -17,7 +17,7 @@ use crate::{
         },
     },
     evidence::{BUILTIN_NAMES, builtin},
-    local::site::admission,
+    local::site::admission::{self, Routing},
     yaml::{self, Document, YamlError},
 };
 
@@ -34,15 +34,15 @@ pub struct Manifest {
     pub notes: Vec<String>,
 }
 
-/// Reads and checks the files.
-pub fn load(paths: &[PathBuf]) -> Result<Manifest, CliError> {
+/// Reads and checks the files for what routes.
+pub fn load(paths: &[PathBuf], routing: Routing) -> Result<Manifest, CliError> {
     let mut reader = Files::default();
     let files = reader.collect(paths)?;
-    parse(&mut reader, &files)
+    parse(&mut reader, &files, routing)
 }
 
-fn parse(reader: &mut Files, files: &[File]) -> Result<Manifest, CliError> {
-    let mut found = Contents::default();
+fn parse(reader: &mut Files, files: &[File], routing: Routing) -> Result<Manifest, CliError> {
+    let mut found = Contents { routing, ..Contents::default() };
     let mut documents: Vec<(&str, Document)> = Vec::new();
     for file in files {
         let read = found.refusal.documents(reader, file);
@@ -50,7 +50,7 @@ fn parse(reader: &mut Files, files: &[File]) -> Result<Manifest, CliError> {
     }
     let mut notes = Vec::new();
     for (_, document) in documents.iter_mut().filter(|(_, document)| document.value["kind"] == "Rollout") {
-        notes = admission::prepare(&mut document.value);
+        notes = admission::prepare(&mut document.value, routing);
     }
     let placed: Vec<(&str, &Document)> = documents.iter().map(|(name, document)| (*name, document)).collect();
     found.refusal.objects(&placed);
@@ -61,7 +61,7 @@ fn parse(reader: &mut Files, files: &[File]) -> Result<Manifest, CliError> {
     let Some((name, document, rollout)) = found.rollout.take() else {
         return Err(no_rollout(files));
     };
-    let findings = admission::check(&rollout.spec).into_iter().chain(found.asked_templates(&rollout.spec));
+    let findings = admission::check(&rollout.spec, routing).into_iter().chain(found.asked_templates(&rollout.spec));
     let findings: Vec<Finding> = findings.collect();
     found.refusal.extend(name, document, findings);
     found.refusal.check(CANNOT)?;
@@ -71,6 +71,7 @@ fn parse(reader: &mut Files, files: &[File]) -> Result<Manifest, CliError> {
 /// The files as far as they are read.
 #[derive(Default)]
 struct Contents<'a> {
+    routing: Routing,
     rollout: Option<(&'a str, &'a Document, Rollout)>,
     templates: BTreeMap<String, AnalysisTemplateSpec>,
     refusal: Refusal,
@@ -87,7 +88,7 @@ impl<'a> Contents<'a> {
             "Rollout" => self.rollout = Some((name, document, yaml::typed::<Rollout>(&document.value).map_err(wrong)?)),
             _ => {
                 if let Some((template, spec)) = template(document).map_err(wrong)? {
-                    self.refusal.extend(name, document, admission::check_template(&spec));
+                    self.refusal.extend(name, document, admission::check_template(&spec, self.routing));
                     self.templates.insert(template, spec);
                 }
             }
@@ -103,10 +104,10 @@ impl<'a> Contents<'a> {
             let name = named.name;
             // One that is nowhere is found by the checks of `lint`.
             let spec = builtin(&name)?;
-            let first = admission::check_template(&spec).into_iter().next()?;
-            let usable = BUILTIN_NAMES
-                .into_iter()
-                .filter(|name| builtin(name).is_some_and(|spec| admission::check_template(&spec).is_empty()));
+            let first = admission::check_template(&spec, self.routing).into_iter().next()?;
+            let usable = BUILTIN_NAMES.into_iter().filter(|name| {
+                builtin(name).is_some_and(|spec| admission::check_template(&spec, self.routing).is_empty())
+            });
             let usable: Vec<&str> = usable.collect();
             Some(Finding::error(
                 path,
@@ -153,7 +154,7 @@ mod tests {
     fn parsed(text: &str) -> Result<Manifest, CliError> {
         let mut reader = Files::default();
         let file = reader.read("web.yaml", text.as_bytes())?;
-        parse(&mut reader, &[file])
+        parse(&mut reader, &[file], Routing::Proxy)
     }
 
     fn file(spec: &str) -> String {

@@ -4,6 +4,7 @@
 //! and an orderly beginning and end.
 
 mod args;
+mod consul;
 mod file;
 mod gates;
 mod log;

@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    args::{LocalArgs, check, folder_path, option},
+    args::{LocalArgs, check, folder_path, option, routing},
     file::{Manifest, load},
     gates, place,
     show::Lines,
@@ -48,21 +48,25 @@ const FILE_EVERY: Duration = Duration::from_secs(1);
 pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     check(args)?;
     let paths = args.files.all()?;
-    let manifest = load(&paths)?;
+    let routing = routing(args);
+    let manifest = load(&paths, routing)?;
     let path = folder_path(args, &manifest.rollout)?;
     let folder = hold(&path).await?;
-    let listener = listen(args.listen).await?;
+    let listener = match args.listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let (news, heard) = mpsc::unbounded_channel();
-    let site = Site::open(folder, setup(args, &manifest), Arc::new(SystemClock), news).map_err(failed)?;
+    let setup = setup(args, &manifest).await?;
+    let site = Site::open(folder, setup, Arc::new(SystemClock), news).map_err(failed)?;
     site.apply_templates(manifest.templates.clone()).map_err(failed)?;
     site.look(args.health.as_deref()).await;
     let api = serve_api(&site).await?;
-    let proxy = site.proxy().clone();
-    let server = Server::on(listener, Some(IDLE), move |request| proxy.clone().pass(request)).map_err(failed)?;
+    let server = listener.map(|listener| serve(&site, listener)).transpose()?;
 
     let mut interrupts = Interrupts::new()?;
     let mut lines = Lines::new(&site, heard, global);
-    lines.begin(args, &manifest.notes, server.address, &path)?;
+    lines.begin(args, &manifest.notes, server.as_ref().map(|server| server.address), &path)?;
     let stop = CancellationToken::new();
     let driving = tokio::spawn({
         let (site, health, stop) = (site.clone(), args.health.clone(), stop.clone());
@@ -70,7 +74,10 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     });
     let told = tell(&mut lines, &mut interrupts, &site, &paths, manifest).await;
     stop.cancel();
-    let drained = drain(server, &mut interrupts).await;
+    let drained = match server {
+        Some(server) => Some(drain(server, &mut interrupts).await),
+        None => None,
+    };
     api.abort();
     if let Err(error) = driving.await {
         tracing::error!(%error, "the engine ended unexpectedly");
@@ -80,8 +87,13 @@ pub async fn run(args: &LocalArgs, global: &Global) -> Result<Exit, CliError> {
     told.map(|()| Exit::Done)
 }
 
-fn setup(args: &LocalArgs, manifest: &Manifest) -> Setup {
-    Setup {
+fn serve(site: &Site, listener: TcpListener) -> Result<Server, CliError> {
+    let proxy = site.proxy().clone();
+    Server::on(listener, Some(IDLE), move |request| proxy.clone().pass(request)).map_err(failed)
+}
+
+async fn setup(args: &LocalArgs, manifest: &Manifest) -> Result<Setup, CliError> {
+    Ok(Setup {
         rollout: manifest.rollout.clone(),
         templates: manifest.templates.clone(),
         option: option(args),
@@ -89,7 +101,9 @@ fn setup(args: &LocalArgs, manifest: &Manifest) -> Setup {
         addresses: [args.stable.clone(), args.canary.clone()],
         timeout: args.timeout.get(),
         seed: u64::try_from(SystemClock.now().as_nanosecond()).unwrap_or(1),
-    }
+        mesh: args.consul.mesh(&manifest.rollout, args.health.as_ref())?,
+        source: args.consul.source().await?,
+    })
 }
 
 /// Waits for requests in flight, up to a timeout or another signal. Returns whether all have ended.
@@ -207,7 +221,7 @@ impl Watched {
             return None;
         }
         self.seen = Some(now);
-        let next = match load(paths) {
+        let next = match load(paths, site.routing()) {
             Ok(next) if next == self.manifest => return None,
             Ok(next) => next,
             Err(error) => return Some(format!("{error}\n  the previous version of the file stays in effect")),

@@ -57,12 +57,17 @@ impl Lines {
         &mut self,
         args: &LocalArgs,
         notes: &[String],
-        address: SocketAddr,
+        address: Option<SocketAddr>,
         folder: &Path,
     ) -> Result<(), CliError> {
         let rollout = self.site.rollout().unwrap_or_else(|| Rollout::new("", Default::default()));
         let name = rollout.metadata.name.clone().unwrap_or_default();
-        let mut text = format!("{}: clients use http://{address}\n", self.paint.text(Tone::Strong, &name));
+        let way = match (address, self.site.mesh()) {
+            (Some(address), _) => format!("clients use http://{address}"),
+            (None, Some(mesh)) => format!("clients use {}", mesh.place()),
+            (None, None) => "no client has a way here".to_owned(),
+        };
+        let mut text = format!("{}: {way}\n", self.paint.text(Tone::Strong, &name));
         text.push_str(&self.places());
         text.push_str(&format!("  state {}\n", folder.display()));
         for note in notes {
@@ -138,12 +143,16 @@ impl Lines {
     }
 
     /// The last line.
-    pub fn end(&mut self, drained: bool) -> Result<(), CliError> {
+    pub fn end(&mut self, drained: Option<bool>) -> Result<(), CliError> {
         while let Ok(news) = self.heard.try_recv() {
             self.print(news)?;
         }
         self.log.rest().iter().try_for_each(|line| self.write(line))?;
-        let how = if drained { "all requests were completed" } else { "requests that took too long were canceled" };
+        let how = match drained {
+            Some(true) => "all requests were completed",
+            Some(false) => "requests that took too long were canceled",
+            None => "Consul continues to route as it does now",
+        };
         print_line(now(), &format!("  stopped: {how}; start it again to resume"))
     }
 }

@@ -15,8 +15,21 @@ use crate::{
 /// The placeholder router in the object for the proxy: the engine checks only whether there is one.
 const STAND_IN: &str = "glidepath-local";
 
+/// What routes between the two addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routing {
+    /// The built-in proxy, which also counts.
+    #[default]
+    Proxy,
+    /// A mesh of Consul.
+    Consul {
+        /// Whether there is a Prometheus to ask.
+        has_metrics: bool,
+    },
+}
+
 /// Makes a Rollout's raw object what is released here, and says what a reader of the file should know.
-pub fn prepare(object: &mut Value) -> Vec<String> {
+pub fn prepare(object: &mut Value, routing: Routing) -> Vec<String> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return Vec::new() };
     let mut notes = Vec::new();
@@ -25,7 +38,8 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
     }
     let proxy = json!([{ "istio": { "virtualServices": [{ "name": STAND_IN }] } }]);
     if spec.insert("traffic".into(), proxy.clone()).is_some_and(|traffic| traffic != proxy) {
-        notes.push("spec.traffic is not used: the built-in proxy routes".to_owned());
+        let routes = if routing == Routing::Proxy { "the built-in proxy routes" } else { "Consul routes (--consul)" };
+        notes.push(format!("spec.traffic is not used: {routes}"));
     }
     spec.insert("services".into(), json!({ "root": name }));
     if spec.remove("workloadRef").is_some() {
@@ -42,8 +56,9 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
         let any = json!({ "matchExpressions": [{ "key": "no-pods", "operator": "DoesNotExist" }] });
         spec.insert("selector".into(), any);
     }
-    // The proxy's table is swapped in one moment.
-    spec.entry("settle").or_insert_with(|| json!("0s"));
+    // The proxy's table is swapped in one moment; sidecars follow within a second.
+    let settle = if routing == Routing::Proxy { "0s" } else { "5s" };
+    spec.entry("settle").or_insert_with(|| json!(settle));
     if spec.get("strategy").is_some_and(|strategy| strategy.get("abTest").is_some()) {
         notes.push("the goal of the test is not measured in local mode: decide with promote or abort".to_owned());
     }
@@ -53,9 +68,12 @@ pub fn prepare(object: &mut Value) -> Vec<String> {
     notes
 }
 
-/// What of this spec has no meaning on two addresses.
-pub fn check(spec: &RolloutSpec) -> Vec<Finding> {
+/// What of this spec has no meaning on two addresses, or cannot be routed there.
+pub fn check(spec: &RolloutSpec, routing: Routing) -> Vec<Finding> {
     let mut found = Vec::new();
+    if routing != Routing::Proxy {
+        check_consul(spec, &mut found);
+    }
     if let Some(canary) = &spec.strategy.canary {
         check_canary(canary, &mut found);
     }
@@ -65,6 +83,26 @@ pub fn check(spec: &RolloutSpec) -> Vec<Finding> {
         found.push(Finding::error("spec.strategy.blueGreen.previewReplicas", message));
     }
     found
+}
+
+/// What Consul cannot do between two versions of one service.
+fn check_consul(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let mut refuse = |path: String, message: &str| found.push(Finding::error(path, message));
+    let steps = spec.strategy.canary.iter().flat_map(|canary| &canary.steps).enumerate();
+    for (index, _) in steps.filter(|(_, step)| step.set_mirror_route.is_some()) {
+        let message = "Consul does not mirror requests; remove the step";
+        refuse(format!("spec.strategy.canary.steps[{index}].setMirrorRoute"), message);
+    }
+    if spec.strategy.ab_test.as_ref().is_some_and(|test| test.sticky.is_some()) {
+        let message =
+            "Consul does not keep users on a version, only on an instance of it; remove it, or match a header";
+        refuse("spec.strategy.abTest.sticky".to_owned(), message);
+    }
+    if spec.strategy.blue_green.is_some() {
+        let message = "with --consul the filter of a subset changes only while it receives no requests, and blue-green would \
+                       switch it under them; use canary with the step setWeight: 100";
+        refuse("spec.strategy.blueGreen".to_owned(), message);
+    }
 }
 
 fn check_canary(canary: &CanaryStrategy, found: &mut Vec<Finding>) {
@@ -88,7 +126,10 @@ fn check_canary(canary: &CanaryStrategy, found: &mut Vec<Finding>) {
 
 /// What of a template cannot be measured here. The goal of an A/B test is decided by an operator: only the application
 /// knows who converts.
-pub fn check_template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
+pub fn check_template(spec: &AnalysisTemplateSpec, routing: Routing) -> Vec<Finding> {
+    if let Routing::Consul { has_metrics } = routing {
+        return check_measured(spec, has_metrics);
+    }
     let mut found = Vec::new();
     for (index, metric) in spec.metrics.iter().enumerate() {
         let path = format!("spec.metrics[{index}]");
@@ -110,6 +151,22 @@ pub fn check_template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// In a mesh no proxy of ours counts: what is measured is a query of a Prometheus that was named.
+fn check_measured(spec: &AnalysisTemplateSpec, has_metrics: bool) -> Vec<Finding> {
+    let is_query = |metric: &Metric| metric.threshold.as_ref().is_some_and(|threshold| threshold.external().is_none());
+    let refused = spec.metrics.iter().enumerate().filter(|(_, metric)| metric.conversion.is_none());
+    let refused = refused.filter(|(_, metric)| !(has_metrics && is_query(metric)));
+    let finding = |(index, metric): (usize, &Metric)| {
+        let message = if is_query(metric) {
+            "queries Prometheus; name it with --prometheus"
+        } else {
+            "with --consul there is no proxy that counts by version, and no pods; use a threshold with a query, and --prometheus"
+        };
+        Finding::error(format!("spec.metrics[{index}]"), message)
+    };
+    refused.map(finding).collect()
 }
 
 /// What a metric would have to know: of the processes behind its addresses the proxy sees the answers alone.
@@ -145,9 +202,13 @@ mod tests {
             "canaryMetadata": { "labels": { "role": "canary" } }, "stableMetadata": { "labels": { "role": "stable" } },
             "strategy": { "canary": { "steps": [{ "setWeight": 10 }] } },
         }));
-        assert_eq!(prepare(&mut object).len(), 5);
+        assert_eq!(prepare(&mut object, Routing::Proxy).len(), 5);
         let first = object.clone();
-        assert_eq!((prepare(&mut object), &object), (vec![], &first), "what was prepared stays as it is");
+        assert_eq!(
+            (prepare(&mut object, Routing::Proxy), &object),
+            (vec![], &first),
+            "what was prepared stays as it is"
+        );
         let spec = serde_json::from_value::<Rollout>(object).unwrap().spec;
         assert_eq!((spec.replicas, spec.traffic.len(), spec.settle), (Some(1), 1, Some(HumanDuration::secs(0))));
         assert!(spec.template.is_some() && spec.workload_ref.is_none());
@@ -163,7 +224,7 @@ mod tests {
             json!({ "setHeaderRoute": { "name": "a", "match": [{ "header": { "name": "x", "exact": "1" } }] } });
         for strategy in [json!({ "canary": { "steps": [route] } }), json!({ "blueGreen": {} })] {
             let mut object = rollout(json!({ "strategy": strategy }));
-            assert_eq!(prepare(&mut object), Vec::<String>::new());
+            assert_eq!(prepare(&mut object, Routing::Proxy), Vec::<String>::new());
             let spec = serde_json::from_value::<Rollout>(object).unwrap().spec;
             let errors: Vec<_> =
                 validate::rollout(&spec).into_iter().filter(|f| f.severity == validate::Severity::Error).collect();
@@ -178,7 +239,7 @@ mod tests {
             "steps": [{ "setWeight": 10 }, { "setCanaryScale": { "replicas": 2 } }],
         } } }));
         let spec = serde_json::from_value::<Rollout>(object).unwrap().spec;
-        let paths: Vec<String> = check(&spec).into_iter().map(|finding| finding.path).collect();
+        let paths: Vec<String> = check(&spec, Routing::Proxy).into_iter().map(|finding| finding.path).collect();
         assert_eq!(
             paths,
             ["dynamicStableScale", "minPodsPerRevision", "steps[1].setCanaryScale"]
@@ -189,9 +250,9 @@ mod tests {
     #[test]
     fn templates_that_ask_prometheus_are_named() {
         use crate::evidence::builtin;
-        assert_eq!(check_template(&builtin("golden-signals").unwrap()), []);
+        assert_eq!(check_template(&builtin("golden-signals").unwrap(), Routing::Proxy), []);
         for name in ["errors", "success-rate"] {
-            assert!(!check_template(&builtin(name).unwrap()).is_empty(), "{name}");
+            assert!(!check_template(&builtin(name).unwrap(), Routing::Proxy).is_empty(), "{name}");
         }
     }
 
@@ -202,7 +263,7 @@ mod tests {
             ("anomaly: {query: traffic}", "local mode has no history"),
         ] {
             let yaml = format!("metrics: [{{name: q, {judge}}}]");
-            let found = check_template(&serde_yaml::from_str(&yaml).unwrap());
+            let found = check_template(&serde_yaml::from_str(&yaml).unwrap(), Routing::Proxy);
             let message = found.first().map(|finding| finding.message.clone()).unwrap_or_default();
             assert!(found.len() == 1 && message.contains(words) && message.contains("use a ratio"), "{found:?}");
         }
@@ -217,7 +278,7 @@ mod tests {
             ("graphite: {address: 'https://x', target: t}", "Graphite"),
         ] {
             let yaml = format!("metrics: [{{name: q, threshold: {{{source}, success: result < 1}}}}]");
-            let found = check_template(&serde_yaml::from_str(&yaml).unwrap());
+            let found = check_template(&serde_yaml::from_str(&yaml).unwrap(), Routing::Proxy);
             let words = format!("queries {name}, which is not available in local mode;");
             assert!(found.len() == 1 && found[0].message.starts_with(&words), "{found:?}");
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{
-    admission::check,
+    admission::{Routing, check},
     folder::{Folder, FolderError},
     health::Health,
     kinds,
@@ -26,10 +26,11 @@ use crate::{
     },
     local::{
         address::Address,
+        consul::Mesh,
         counters::Counters,
         proxy::{Backend, Proxy},
     },
-    ports::{Clock, GateAsker, RolloutKey},
+    ports::{Clock, GateAsker, RolloutKey, Source},
     reconcile::GateDesk,
 };
 
@@ -52,6 +53,10 @@ pub struct Setup {
     pub timeout: Duration,
     /// The random seed of the proxy.
     pub seed: u64,
+    /// What routes in place of the proxy.
+    pub mesh: Option<Mesh>,
+    /// Where numbers come from in place of what the proxy counts.
+    pub source: Option<Arc<dyn Source>>,
 }
 
 /// Why a site cannot be opened or changed.
@@ -112,9 +117,14 @@ impl Site {
         };
         let addresses = in_order(&placement, setup.addresses);
         let state = State::new(placement, setup.templates);
+        let counters = Arc::new(Counters::new(clock.clone()));
+        let has_metrics = setup.source.is_some();
         let inner = Inner {
             deciding_since: restored.then(|| clock.now()),
-            counters: Arc::new(Counters::new(clock.clone())),
+            source: setup.source.unwrap_or_else(|| counters.clone()),
+            counters,
+            has_metrics,
+            mesh: setup.mesh,
             proxy: Arc::new(Proxy::new(setup.seed, setup.timeout, NOTHING_SERVES)),
             objects: Objects::open(folder)?,
             state: Mutex::new(state),
@@ -135,6 +145,16 @@ impl Site {
     /// The Rollout's name.
     pub fn key(&self) -> RolloutKey {
         self.inner.key.clone()
+    }
+
+    /// What routes here.
+    pub fn routing(&self) -> Routing {
+        self.inner.routing()
+    }
+
+    /// What routes in place of the proxy.
+    pub fn mesh(&self) -> Option<&Mesh> {
+        self.inner.mesh.as_ref()
     }
 
     /// The objects.
@@ -221,8 +241,10 @@ impl Site {
 
     /// Writes a spec that came from a command, if the Rollout is still the one it was made from.
     pub fn replace(&self, mut next: Rollout) -> Result<Arc<Value>, SiteError> {
-        let first =
-            validate::rollout(&next.spec).into_iter().chain(check(&next.spec)).find(|f| f.severity == Severity::Error);
+        let first = validate::rollout(&next.spec)
+            .into_iter()
+            .chain(check(&next.spec, self.routing()))
+            .find(|f| f.severity == Severity::Error);
         if let Some(finding) = first {
             return Err(SiteError::Invalid(format!("{}: {}", finding.path, finding.message)));
         }

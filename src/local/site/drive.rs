@@ -45,14 +45,15 @@ async fn turn(site: &Site, stop: &CancellationToken) {
     let mut retries = Retries::default();
     while !stop.is_cancelled() {
         let judged = site.judge(clock.now()).await;
+        let enrolled = site.enroll().await;
         let ticked = match judged {
             Ok(()) => tick(site, &key, &*clock).await,
             Err(error) => Err(error),
         };
-        match &ticked {
-            Ok(_) => told.clear(),
-            Err(WorldError::Conflict(_)) => {}
-            Err(error) => site.tell_failure(error, &mut told),
+        match (&ticked, &enrolled) {
+            (Ok(_), Ok(())) => told.clear(),
+            (Err(WorldError::Conflict(_)), _) => {}
+            (Err(error), _) | (Ok(_), Err(error)) => site.tell_failure(error, &mut told),
         }
         if let Some(rollout) = site.rollout() {
             // Nobody reads any more: the site is ending.

@@ -52,7 +52,7 @@ fn site(folder: &tempfile::TempDir) -> Site {
         "apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": { "name": "web" },
         "spec": { "strategy": { "canary": { "steps": [{ "setWeight": 10 }] } } },
     });
-    admission::prepare(&mut object);
+    admission::prepare(&mut object, admission::Routing::Proxy);
     let setup = Setup {
         rollout: serde_json::from_value(object).unwrap(),
         templates: BTreeMap::new(),
@@ -61,6 +61,8 @@ fn site(folder: &tempfile::TempDir) -> Site {
         addresses: ["http://127.0.0.1:1", "http://127.0.0.1:2"].map(|address| address.parse().unwrap()),
         timeout: Duration::from_secs(1),
         seed: 1,
+        mesh: None,
+        source: None,
     };
     let (news, _) = mpsc::unbounded_channel();
     Site::open(Folder::open(folder.path()).unwrap(), setup, Arc::new(SystemClock), news).unwrap()

@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
+    admission::Routing,
     folder::FolderError,
     health::Health,
     kinds,
@@ -22,10 +23,11 @@ use crate::{
     api::{NUMBER_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, Rollout, analysis::AnalysisTemplateSpec},
     engine::Notice,
     local::{
+        consul::Mesh,
         counters::{Counters, Series},
         proxy::{Backend, Choice, Proxy, Table},
     },
-    ports::{Clock, RolloutKey},
+    ports::{Clock, RolloutKey, Source},
     reconcile::GateDesk,
 };
 
@@ -47,7 +49,13 @@ pub struct Inner {
     pub clock: Arc<dyn Clock>,
     pub objects: Objects,
     pub counters: Arc<Counters>,
+    /// Where numbers come from: the counters of the proxy, or a server.
+    pub source: Arc<dyn Source>,
     pub proxy: Arc<Proxy>,
+    /// What routes in place of the proxy.
+    pub mesh: Option<Mesh>,
+    /// Whether a server of metrics is known.
+    pub has_metrics: bool,
     pub backends: [Backend; 2],
     pub option: String,
     pub gates: Arc<GateDesk>,
@@ -76,6 +84,14 @@ impl State {
 }
 
 impl Inner {
+    /// What routes here.
+    pub fn routing(&self) -> Routing {
+        match &self.mesh {
+            Some(_) => Routing::Consul { has_metrics: self.has_metrics },
+            None => Routing::Proxy,
+        }
+    }
+
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

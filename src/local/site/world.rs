@@ -18,13 +18,14 @@ use crate::{
         command::{CommandState, RolloutCommandStatus},
         reason::Reason,
         revision,
+        status::Course,
     },
     engine::{Action, CommandSeen, Notice, RunRequest, Seen, TemplateSeen},
     local::{
         unsupported::{not_local, unknown_revision},
         world::run_seen,
     },
-    ports::{Observation, RolloutKey, Source, World, WorldError},
+    ports::{Observation, RolloutKey, World, WorldError},
     reconcile::runs,
     source::DIALECT,
 };
@@ -44,12 +45,17 @@ impl World for Site {
 
     async fn observe(&self, key: &RolloutKey) -> Result<Option<Observation>, WorldError> {
         let Some(rollout) = self.rollout().filter(|_| *key == self.inner.key) else { return Ok(None) };
-        let mut state = self.inner.state();
-        let health = state.health.clone();
-        if state.placement.settle(&health) {
-            self.inner.keep(&mut state)?;
+        let (mut seen, written) = {
+            let mut state = self.inner.state();
+            let health = state.health.clone();
+            if state.placement.settle(&health) {
+                self.inner.keep(&mut state)?;
+            }
+            (self.inner.seen(&state, &rollout), state.placement.route.clone())
+        };
+        if let Some(mesh) = &self.inner.mesh {
+            mesh.fill(&mut seen, written.map(Into::into), rests(&rollout), self.inner.clock.now()).await;
         }
-        let seen = self.inner.seen(&state, &rollout);
         Ok(Some(Observation { rollout: Arc::new(rollout), seen, snapshot: () }))
     }
 
@@ -65,6 +71,13 @@ impl World for Site {
                 return Ok(());
             }
             _ => {}
+        }
+        if let Some(mesh) = &self.inner.mesh {
+            match action {
+                Action::EnsureTarget { target, revision } => mesh.aim(*target, revision).await?,
+                Action::EnsureRoute(intent) => mesh.route(intent).await?,
+                _ => {}
+            }
         }
         let mut state = self.inner.state();
         self.inner.change_placement(&mut state, &observation.rollout, action)?;
@@ -86,11 +99,17 @@ impl World for Site {
     }
 }
 
+/// Whether no release is under way.
+fn rests(rollout: &Rollout) -> bool {
+    let course = rollout.status.as_ref().map(RolloutStatus::course);
+    matches!(course, Some(Course::Idle | Course::Aborted | Course::ControlKept))
+}
+
 impl Site {
     /// Reads the windows that are due and runs the judges. Their numbers are persisted at once.
     pub async fn judge(&self, now: Timestamp) -> Result<(), WorldError> {
         for mut run in self.inner.objects.typed::<AnalysisRun>(kinds::RUN) {
-            let source: &dyn Source = self.inner.counters.as_ref();
+            let source = self.inner.source.as_ref();
             if let Some(status) = runs::advance(&run, source, now).await {
                 run.status = Some(status);
                 self.inner.objects.put(kinds::RUN, &run)?;

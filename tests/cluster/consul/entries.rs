@@ -3,12 +3,13 @@
 
 use super::Mesh;
 use super::instance::Instance;
-use super::mesh::plan;
+use super::mesh::{UPSTREAM, plan};
+use crate::http::get;
 use crate::limits::binomial_999;
 use crate::load::Load;
 use crate::wait::wait_until;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn instance(version: &str, address: std::net::SocketAddr, port: u16) -> Value {
     json!({
@@ -68,5 +69,23 @@ fn conflicts_and_writes_without_a_change_answer_with_success_and_envoy_follows_t
     assert_eq!((tally.lost(), counted.0 + counted.1), (0, 4000), "{tally:?}");
     assert!(binomial_999(4000, 0.1).contains(&counted.1), "{counted:?} of 4000 at 10 %");
     assert_eq!(ask(1000, &[("x-cohort", "beta")]).of("v2"), 1000);
+    println!("write of a splitter to the first answer of the other version: {:?}", propagation(&mesh));
     mesh.check().unwrap();
+}
+
+/// How long each of some flips takes until an answer says so.
+fn propagation(mesh: &Mesh) -> Vec<Duration> {
+    let flip = |round: u32| {
+        let (weights, version) = if round.is_multiple_of(2) { ((0, 100), "v2") } else { ((100, 0), "v1") };
+        mesh.write(&splitter(weights.0, weights.1)).unwrap();
+        let written = Instant::now();
+        wait_until(Duration::from_secs(30), "the other version to answer", || {
+            let reply = get(&format!("http://{UPSTREAM}/"), &[]).unwrap();
+            reply.headers.iter().any(|(name, value)| name == "x-version" && value == version)
+        });
+        written.elapsed()
+    };
+    let mut all: Vec<Duration> = (0..6).map(flip).collect();
+    all.sort();
+    all
 }

@@ -5,9 +5,11 @@
 //! prints the bootstrap, and we start Envoy ourselves.
 
 pub mod instance;
+pub mod local;
 pub mod mesh;
 
 pub use mesh::Mesh;
 
 // The tests.
 mod entries;
+mod releases;

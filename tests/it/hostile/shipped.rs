@@ -72,7 +72,7 @@ fn run(path: &Path) {
     {
         plan.text(80);
     }
-    let _ = local::load(&[path.to_owned()]);
+    let _ = local::load(&[path.to_owned()], Default::default());
     // A mutation may repeat a document a hundred times, and a hundred scenarios honestly take as long as they do.
     for loaded in simulate::load(path).unwrap_or_default().into_iter().take(PLAYED) {
         if let Some(player) = Player::new(&loaded.setting, None) {
