@@ -22,7 +22,8 @@ test-cluster: cluster-check ## end-to-end tests on real Kubernetes, Istio, Envoy
 	$(CLUSTER) fetch
 	$(CLUSTER) within cargo test --offline --test cluster -- --test-threads=1 --nocapture $(TESTS)
 
-test-meshes: cluster-check ## end-to-end tests on a real Consul with Envoy, which is built the first time
+test-meshes: cluster-check ## end-to-end tests on a real Consul, Traefik and NGINX, of which the first two are built once
 	cargo test --no-run --test cluster
-	$(CLUSTER) fetch consul
-	$(CLUSTER) within cargo test --offline --test cluster -- --test-threads=1 --nocapture --ignored $(or $(TESTS),consul::)
+	$(CLUSTER) fetch consul nginx traefik traefik-crds.yaml
+	$(CLUSTER) within cargo test --offline --test cluster -- --test-threads=1 --nocapture --ignored \
+		$(or $(TESTS),consul:: nginx:: traefik::)

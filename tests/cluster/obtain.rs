@@ -25,6 +25,9 @@ pub struct GoModule {
     linker_flags: &'static str,
     /// Data files of modules it depends on: (module, file or folder in it, name in the cache).
     data: &'static [(&'static str, &'static str, &'static str)],
+    /// Modules that are built from a copy, with files of ours in it: (module and version, folder). Its `replace` lines name
+    /// the folders, and `added/FOLDER` has the files.
+    copies: &'static [(&'static str, &'static str)],
     /// Minutes on two quiet cores with nothing cached.
     minutes: u32,
 }
@@ -39,6 +42,7 @@ pub static KUBERNETES: GoModule = GoModule {
     linker_flags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.33.13 \
         -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=33",
     data: &[],
+    copies: &[],
     minutes: 5,
 };
 
@@ -50,6 +54,7 @@ pub static ISTIO: GoModule = GoModule {
         ("istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml", "istio-crds.yaml"),
         ("sigs.k8s.io/gateway-api", "config/crd/experimental", "gateway-crds.yaml"),
     ],
+    copies: &[],
     minutes: 5,
 };
 
@@ -59,6 +64,21 @@ pub static CONSUL: GoModule = GoModule {
     packages: &["github.com/hashicorp/consul"],
     linker_flags: "-s -w",
     data: &[],
+    copies: &[],
+    minutes: 5,
+};
+
+/// Only for the tests that need it. As it is published it does not build as a dependency: docs/traefik.md says what is missing.
+pub static TRAEFIK: GoModule = GoModule {
+    name: "traefik",
+    packages: &["github.com/traefik/traefik/v3/cmd/traefik"],
+    linker_flags: "-s -w",
+    data: &[(
+        "github.com/traefik/traefik/v3",
+        "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
+        "traefik-crds.yaml",
+    )],
+    copies: &[("github.com/go-acme/lego/v5@v5.4.1", "lego"), ("github.com/gorilla/mux@v1.8.1", "mux")],
     minutes: 5,
 };
 
@@ -131,7 +151,7 @@ fn debian(package: &str, draft: &Path) -> Result<()> {
     fs::remove_dir_all(&own)?;
     let archive = only_file(draft, "deb")?;
     output(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(draft))?;
-    for program in fs::read_dir(draft.join("usr/bin")).into_iter().flatten() {
+    for program in ["usr/bin", "usr/sbin"].into_iter().flat_map(|inside| fs::read_dir(draft.join(inside))).flatten() {
         let program = program?;
         fs::rename(program.path(), draft.join(program.file_name()))?;
     }
@@ -177,7 +197,8 @@ fn go(module: &GoModule, draft: &Path) -> Result<()> {
         "{} must be built and there is no Go: install Go 1.26 or newer, or put the programs on PATH",
         module.packages.join(", ")
     );
-    let tools = tools().join(module.name);
+    let own = tools().join(module.name);
+    let tools = if module.copies.is_empty() { own } else { with_copies(module, &own, &draft.join("source"))? };
     let names: Vec<_> = module.packages.iter().filter_map(|p| p.rsplit('/').next()).collect();
     let mut build = Command::new("go");
     build.current_dir(&tools).args(["build", "-mod=readonly", "-trimpath", "-ldflags", module.linker_flags, "-o"]);
@@ -188,6 +209,27 @@ fn go(module: &GoModule, draft: &Path) -> Result<()> {
         fs::write(draft.join(name), documents(&Path::new(at.trim()).join(inside))?)?;
     }
     Ok(())
+}
+
+/// The tools module in a folder of its own, with the copies that its `replace` lines name.
+fn with_copies(module: &GoModule, tools: &Path, folder: &Path) -> Result<PathBuf> {
+    copy(tools, folder)?;
+    for (version, name) in module.copies {
+        let mut download = Command::new("go");
+        // Outside of any module: in ours the copies are missing still.
+        download.current_dir(std::env::temp_dir()).args(["mod", "download", "-json", version]);
+        let found: serde_json::Value = serde_json::from_str(&output(&mut download)?)?;
+        let at = found["Dir"].as_str().with_context(|| format!("{version} has no folder"))?;
+        copy(Path::new(at), &folder.join(name))?;
+        copy(&folder.join("added").join(name), &folder.join(name))?;
+    }
+    Ok(folder.to_owned())
+}
+
+/// Puts what is in a folder into another one, and may write there what is read-only here.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    output(Command::new("cp").args(["-r", "--no-preserve=mode"]).arg(from.join(".")).arg(to)).map(drop)
 }
 
 /// One YAML file, or all of a folder but the kustomization that lists them.

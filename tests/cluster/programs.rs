@@ -41,7 +41,12 @@ pub static PROGRAMS: &[Program] = &[
 ];
 
 /// What no lane starts: obtained only when it is named, for the tests that start it themselves.
-pub static EXTRAS: &[Program] = &[program("consul", "CONSUL", Source::Go(&obtain::CONSUL))];
+pub static EXTRAS: &[Program] = &[
+    program("consul", "CONSUL", Source::Go(&obtain::CONSUL)),
+    program("nginx", "NGINX", Source::Debian { package: "nginx" }),
+    program("traefik", "TRAEFIK", Source::Go(&obtain::TRAEFIK)),
+    Program { on_path: false, ..program("traefik-crds.yaml", "TRAEFIK_CRDS", Source::Go(&obtain::TRAEFIK)) },
+];
 
 /// The path of a program that is already on this machine.
 pub fn find(name: &str) -> Result<PathBuf> {
