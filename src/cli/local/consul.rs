@@ -15,10 +15,9 @@ use crate::{
 /// Consul as the router.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct ConsulArgs {
-    /// Split traffic in the mesh of Consul instead of by a proxy: the HTTP API of the agent on this machine
-    ///
-    /// As in Consul's own tools CONSUL_HTTP_TOKEN_FILE or CONSUL_HTTP_TOKEN is the ACL token, CONSUL_CACERT the CA of an https
-    /// address, CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY our own certificate.
+    /// Split traffic in Consul's mesh instead of by a proxy: the HTTP API of the agent on this machine. As in Consul's own tools
+    /// CONSUL_HTTP_TOKEN_FILE or CONSUL_HTTP_TOKEN gives the ACL token, CONSUL_CACERT the CA of an https address,
+    /// CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY our own certificate
     #[arg(long, value_name = "URL", conflicts_with = "listen")]
     consul: Option<String>,
     /// The name of the service in Consul; default: the Rollout's name
