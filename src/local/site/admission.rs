@@ -248,6 +248,26 @@ mod tests {
     }
 
     #[test]
+    fn what_consul_cannot_route_or_count_is_named() {
+        use crate::evidence::builtin;
+        let consul = |has_metrics| Routing::Consul { has_metrics };
+        let paths = |strategy: Value| {
+            let spec = serde_json::from_value::<Rollout>(rollout(json!({ "strategy": strategy }))).unwrap().spec;
+            check(&spec, consul(true)).into_iter().map(|finding| finding.path).collect::<Vec<_>>()
+        };
+        let mirror = json!({ "canary": { "steps": [{ "setWeight": 5 }, { "setMirrorRoute": { "percent": 10 } }] } });
+        assert_eq!(paths(mirror), ["spec.strategy.canary.steps[1].setMirrorRoute"]);
+        assert_eq!(paths(json!({ "blueGreen": {} })), ["spec.strategy.blueGreen"]);
+        assert_eq!(paths(json!({ "canary": { "steps": [{ "setWeight": 5 }] } })), Vec::<String>::new());
+
+        let query = "metrics: [{name: q, threshold: {query: up, success: result > 0}}]";
+        let query: AnalysisTemplateSpec = serde_yaml::from_str(query).unwrap();
+        assert_eq!(check_template(&query, consul(true)), []);
+        assert!(check_template(&query, consul(false))[0].message.ends_with("name it with --prometheus"));
+        assert!(!check_template(&builtin("golden-signals").unwrap(), consul(true)).is_empty(), "no proxy counts");
+    }
+
+    #[test]
     fn templates_that_ask_prometheus_are_named() {
         use crate::evidence::builtin;
         assert_eq!(check_template(&builtin("golden-signals").unwrap(), Routing::Proxy), []);
