@@ -30,6 +30,8 @@ impl Default for RouteScope {
 pub struct RouteContext {
     /// The Rollout's namespace, where its Services are.
     pub namespace: String,
+    /// The Service that clients use, where there is one.
+    pub root_service: Option<String>,
     /// The Service of the stable version.
     pub stable_service: String,
     /// The Service of the new version.

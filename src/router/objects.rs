@@ -113,7 +113,7 @@ impl Objects {
         self.by_name.insert(key, object);
     }
 
-    /// The object of this kind, namespace and name.
+    /// The object of this kind, namespace and name, of whichever API group. For tests: a reference says which group.
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<&Value> {
         let first = (kind.to_owned(), namespace.to_owned(), name.to_owned(), String::new());
         let (key, object) = self.by_name.range(first..).next()?;

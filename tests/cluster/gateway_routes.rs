@@ -194,3 +194,27 @@ fn s52_a_route_settles_once_its_controller_has_seen_it_and_so_does_an_abort() {
     reconciled(NAMESPACE, &generation());
     wait_until(PATIENCE, "the canary's pods to go", || canary_pods() == 0);
 }
+
+#[test]
+fn a_created_route_is_made_splits_and_stays_when_the_rollout_goes() {
+    const NAMESPACE: &str = "gateway-created";
+    let created = "  - gateway: {createRoute: {parentRefs: [{kind: Service, name: web, port: 80}], port: 80}}\n";
+    let steps = "\n      - setWeight: 20\n      - pause: {}\n";
+    let without = Shop::yaml_without("VirtualService");
+    let changes = [(ISTIO, created), ("  analysis: {templates: [{name: errors}]}\n", ""), (TWO_WEIGHTS, steps)];
+    let shop = Shop::apply(NAMESPACE, &changed(&without, &changes));
+    shop.wait_for_stable(1);
+    shop.answers("v1");
+    shop.release("v2");
+    shop.wait_for_pause(1);
+    let backends = || rules(&shop)[0]["backendRefs"].take();
+    assert_eq!((backends()[0]["weight"].take(), backends()[1]["weight"].take()), (json!(4), json!(1)));
+    lane().kubectl(&["delete", "httproute", "web", "-n", NAMESPACE]).unwrap();
+    wait_until(PATIENCE, "the route to be made again", || lane().get(NAMESPACE, "httproute", "web").is_ok());
+    shop.glidepath(&["promote", "web"]).unwrap();
+    shop.wait_for_stable(2);
+    lane().kubectl(&["delete", "gro", "web", "-n", NAMESPACE]).unwrap();
+    assert_eq!(backends()[0]["name"], "web");
+    assert!(backends()[1].is_null());
+    shop.answers("v2");
+}

@@ -64,7 +64,11 @@ fn an_entry_of_traffic_has_exactly_one_router() {
     for entry in [json!({}), json!({"istio": istio, "gateway": gateway})] {
         assert!(of(entry.clone()).contains("set one router"), "{entry}");
     }
-    assert!(of(json!({"gateway": {"routes": []}})).contains("set at least one route"));
+    let created = json!({"parentRefs": [{"name": "edge"}], "port": 80});
+    assert_eq!(of(json!({"gateway": {"createRoute": created}})), "");
+    for routes in [json!({"routes": []}), json!({}), json!({"routes": [{"name": "web"}], "createRoute": created})] {
+        assert!(of(json!({ "gateway": routes })).contains("set at least one route"), "{routes}");
+    }
 }
 
 // W11.

@@ -9,7 +9,7 @@ mod traefik;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-pub use gateway::{GatewayRoute, GatewayTraffic, RouteKind};
+pub use gateway::{CreatedRoute, GatewayRoute, GatewayTraffic, RouteKind, RouteParent};
 pub use istio::{DestinationRuleRef, IstioTraffic, RootRef, TcpRouteRef, TlsRouteRef, VirtualServiceRef};
 pub use nginx::NginxTraffic;
 pub use smi::{SmiTraffic, TrafficSplitRef};

@@ -8,6 +8,7 @@ use crate::api::{
     names::{self, MOST_LABEL, NameError, label, label_value, qualified_name, subdomain},
     objects::Services,
     rollout::RolloutSpec,
+    traffic::CreatedRoute,
 };
 
 /// What is wrong with an object's own name. A Rollout's is also the value of a label.
@@ -104,9 +105,26 @@ fn routers(spec: &RolloutSpec, found: &mut Vec<Finding>) {
             let path = format!("{path}.gateway.routes[{number}]");
             route(&reference.name, reference.namespace.as_deref(), &path, found);
         }
+        if let Some(created) = entry.gateway.as_ref().and_then(|gateway| gateway.create_route.as_ref()) {
+            created_route(created, &format!("{path}.gateway.createRoute"), found);
+        }
         if let Some(rule) = entry.istio.as_ref().and_then(|istio| istio.destination_rule.as_ref()) {
             named(&rule.name, &format!("{path}.istio.destinationRule.name"), subdomain, found);
         }
+    }
+}
+
+/// A route that Glidepath makes, with all that it names.
+fn created_route(created: &CreatedRoute, path: &str, found: &mut Vec<Finding>) {
+    if let Some(name) = &created.name {
+        named(name, &format!("{path}.name"), subdomain, found);
+    }
+    for (number, parent) in created.parent_refs.iter().enumerate() {
+        route(&parent.name, parent.namespace.as_deref(), &format!("{path}.parentRefs[{number}]"), found);
+    }
+    for (number, hostname) in created.hostnames.iter().enumerate() {
+        let bare = hostname.strip_prefix("*.").unwrap_or(hostname);
+        named(bare, &format!("{path}.hostnames[{number}]"), subdomain, found);
     }
 }
 

@@ -79,8 +79,18 @@ fn virtual_services(config: &IstioTraffic, path: &str, found: &mut Vec<Finding>)
 }
 
 fn gateway(spec: &RolloutSpec, config: &GatewayTraffic, path: &str, found: &mut Vec<Finding>) {
-    if config.routes.is_empty() {
-        found.push(Finding::error(format!("{path}.routes"), "set at least one route"));
+    match (config.routes.is_empty(), &config.create_route) {
+        (true, None) => found.push(Finding::error(format!("{path}.routes"), "set at least one route, or createRoute")),
+        (false, Some(_)) => {
+            found.push(Finding::error(format!("{path}.createRoute"), "cannot be set together with routes"));
+        }
+        (true, Some(created)) if created.parent_refs.is_empty() => {
+            found.push(Finding::error(format!("{path}.createRoute.parentRefs"), "set at least one Gateway or Service"));
+        }
+        (true, Some(created)) if created.port == 0 => {
+            found.push(Finding::error(format!("{path}.createRoute.port"), "must be from 1 to 65535"));
+        }
+        _ => {}
     }
     by_service(spec, path, "; set the Service that clients use", found);
 }

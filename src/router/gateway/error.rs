@@ -73,6 +73,14 @@ pub enum GatewayError {
         /// The limit.
         most: usize,
     },
+    /// `createRoute` names a route that is there, and is not ours.
+    #[error(
+        "{route} exists and was not made for this Rollout; name it in `routes` instead of `createRoute`, or set another `createRoute.name`"
+    )]
+    RouteNotOurs {
+        /// Kind, namespace and name.
+        route: String,
+    },
     /// A rule of ours would outrank another rule of the route.
     #[error(
         "{place} cannot have a route of its own for some requests: with one more header to match, that would take requests from rule {other}, which has the same path; give rule {other} a longer path or a method of its own, or split it too"
@@ -135,6 +143,7 @@ impl GatewayError {
             GatewayError::NoRule { .. }
             | GatewayError::TakesRequests { .. }
             | GatewayError::PortMissing { .. }
+            | GatewayError::RouteNotOurs { .. }
             | GatewayError::BackendNotGranted { .. }
             | GatewayError::Unsupported { .. }
             | GatewayError::MirrorShareDropped { .. } => {}
@@ -153,6 +162,7 @@ impl GatewayError {
             GatewayError::BackendNotGranted { .. } => Reason::BackendNotGranted,
             GatewayError::TooMany { .. } => Reason::TooManyRules,
             GatewayError::TakesRequests { .. } => Reason::RouteUnsupported,
+            GatewayError::RouteNotOurs { .. } => Reason::NameTaken,
             GatewayError::Unsupported { .. } => Reason::RouteUnsupported,
             GatewayError::MirrorShareDropped { .. } => Reason::MirrorShareDropped,
             GatewayError::NotAccepted { .. } => Reason::RouteNotAccepted,

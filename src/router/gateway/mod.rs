@@ -2,6 +2,7 @@
 
 mod backends;
 mod conditions;
+mod created;
 pub mod error;
 mod kinds;
 pub mod linkerd;
@@ -14,7 +15,12 @@ mod record;
 mod route;
 mod sticky;
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, btree_map::Entry},
+};
+
+use serde_json::Value;
 
 use super::{
     consent,
@@ -33,6 +39,7 @@ use crate::{
     },
     engine::{RouteIntent, RouteSeen},
 };
+use created::Created;
 use error::GatewayError;
 use kinds::{GROUP, watched};
 pub use needs::unmet;
@@ -54,6 +61,8 @@ pub const KIND: RouterKind = RouterKind {
             resources: &["httproutes", "grpcroutes", "tcproutes", "tlsroutes"],
             verbs: &["list", "watch", "update"],
         },
+        // For `createRoute` alone.
+        RbacRule { group: GROUP, resources: &["httproutes"], verbs: &["create"] },
         consent::RBAC,
     ],
     watches: &[
@@ -79,6 +88,9 @@ support. A mirror is a `RequestMirror` filter; a share below 100 % needs the Gat
 server has dropped it. Users of an A/B test stay by a cookie that `ResponseHeaderModifier` filters of the two backendRefs \
 set. A TCPRoute or TLSRoute takes weights alone, a GRPCRoute no sticky cookie, a route of Linkerd neither mirror nor \
 sticky cookie, and a rule with other backends weights alone.
+
+With `createRoute` instead of `routes` the HTTPRoute is Glidepath's own, made with one rule for every request: nothing in your \
+files, and no GitOps tool, writes its weights. It stays when the Rollout is deleted, and leads to the root Service.
 
 A route that an implementation reports as not accepted (`Accepted` or `ResolvedRefs` is False at its generation, or \
 `PartiallyInvalid` is True) holds the release where it is.
@@ -106,10 +118,11 @@ impl Router for Gateway {
     }
 
     fn objects(&self, ctx: &RouteContext) -> Vec<ObjectRef> {
-        self.routes(ctx)
-            .iter()
-            .map(|(namespace, route)| watched(route.kind).reference(namespace, &route.name))
-            .collect()
+        if let Some(created) = self.created(ctx) {
+            return vec![created.reference()];
+        }
+        let routes = self.routes(ctx);
+        routes.iter().map(|(namespace, route)| watched(route.kind).reference(namespace, &route.name)).collect()
     }
 
     fn lists(&self, ctx: &RouteContext) -> Vec<ListRef> {
@@ -126,12 +139,12 @@ impl Router for Gateway {
         let (mut other, mut share_dropped) = (None, false);
         for (namespace, route) in &self.routes(ctx) {
             let editor = RouteEditor::of(ctx, namespace, route);
-            let object = editor.object(current)?;
-            shares.extend(editor.shares(object)?);
-            own.add(editor.own().read(object));
-            share_dropped |= editor.own().is_share_dropped(object);
+            let object = self.object(ctx, &editor, current)?;
+            shares.extend(editor.shares(&object)?);
+            own.add(editor.own().read(&object));
+            share_dropped |= editor.own().is_share_dropped(&object);
             if !editor.is_foreign() {
-                other = other.or_else(|| other_manager(object, "f:rules"));
+                other = other.or_else(|| other_manager(&object, "f:rules"));
             }
         }
         let (weight, disagreement) = weights::agreed(&shares);
@@ -189,14 +202,37 @@ impl Router for Gateway {
     }
 
     fn hand_back(&self, ctx: &RouteContext, current: &Objects) -> Vec<PlannedWrite> {
+        if let Some(created) = self.created(ctx) {
+            return created.left(current).map(PlannedWrite::Replace).into_iter().collect();
+        }
         self.plan_routes(ctx, current, Percent::ZERO, &RouteIntent::weight(Percent::ZERO)).writes
     }
 }
 
 impl Gateway {
+    fn created<'a>(&'a self, ctx: &'a RouteContext) -> Option<Created<'a>> {
+        self.config.create_route.as_ref().map(|config| Created { ctx, config })
+    }
+
+    /// A route's object, where this Rollout may write it; one that is to be created, as it would be.
+    fn object<'o>(
+        &self,
+        ctx: &RouteContext,
+        editor: &RouteEditor<'_>,
+        current: &'o Objects,
+    ) -> Result<Cow<'o, Value>, RouteError> {
+        match self.created(ctx) {
+            Some(created) => created.object(current),
+            None => editor.object(current).map(Cow::Borrowed),
+        }
+    }
+
     /// Each route with its namespace, once: entries that name the same one are taken together, and one that names no rules
     /// means all.
     fn routes(&self, ctx: &RouteContext) -> Vec<(String, GatewayRoute)> {
+        if let Some(created) = self.created(ctx) {
+            return vec![(ctx.namespace.clone(), created.route())];
+        }
         let mut all: BTreeMap<(RouteKind, String, String), GatewayRoute> = BTreeMap::new();
         for entry in &self.config.routes {
             let namespace = entry.namespace.clone().unwrap_or_else(|| ctx.namespace.clone());
@@ -231,11 +267,14 @@ impl Gateway {
         for (namespace, route) in &self.routes(ctx) {
             let editor = RouteEditor::of(ctx, namespace, route);
             let granted = || if intent.is_nothing() { Ok(()) } else { editor.may_lead(current) };
-            match editor.object(current).and_then(|object| granted().map(|()| object)) {
+            match self.object(ctx, &editor, current).and_then(|object| granted().map(|()| object)) {
                 Ok(object) => {
-                    let (next, refused) = editor.with_intent(object, canary, intent);
+                    let (next, refused) = editor.with_intent(&object, canary, intent);
                     plan.refused.extend(refused);
-                    plan.writes.extend((next != *object).then_some(PlannedWrite::Replace(next)));
+                    plan.writes.extend(match editor.found(current) {
+                        None => Some(PlannedWrite::Create(next)),
+                        Some(found) => (next != *found).then_some(PlannedWrite::Replace(next)),
+                    });
                 }
                 Err(refusal) => plan.refused.push(refusal),
             }

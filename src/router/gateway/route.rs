@@ -54,6 +54,11 @@ impl<'a> RouteEditor<'a> {
         consent::written(self.ctx, &watched(self.route.kind).reference(self.namespace, &self.route.name), current)
     }
 
+    /// The object, whoever may write it.
+    pub(super) fn found<'o>(&self, current: &'o Objects) -> Option<&'o Value> {
+        current.find(&watched(self.route.kind).reference(self.namespace, &self.route.name))
+    }
+
     /// Whether the route may refer to the Rollout's Services. The way back does not need it: it sends them no request anew.
     pub(super) fn may_lead(&self, current: &Objects) -> Result<(), RouteError> {
         let missing: Vec<String> = [Target::Stable, Target::Canary]

@@ -439,3 +439,32 @@ fn backends_of_a_mesh_without_a_port_are_refused() {
     let back = gateway.plan(&ctx, &objects(&object), &weight(Percent::ZERO)).unwrap();
     assert_eq!(back.len(), 1);
 }
+
+fn creating() -> Box<dyn Router> {
+    router(json!({ "gateway": { "createRoute": { "parentRefs": [{ "name": "edge" }], "port": 80 } } }))
+}
+
+/// A route that is to be created sends the canary nothing yet, and what is created reads as it was meant.
+#[test]
+fn a_created_route_is_made_repaired_and_left_to_the_users_service() {
+    let (gateway, ctx) = (creating(), context());
+    let nothing = Objects::default();
+    let seen = gateway.read(&ctx, &nothing, &RouteIntent::default()).unwrap();
+    assert_eq!((seen.weight, seen.drifted), (Some(Percent::ZERO), true));
+    assert!(!gateway.objects(&ctx)[0].required, "it is no file of the user's");
+    let all = everything(Percent::whole(20));
+    let made = nothing.after(&gateway.plan(&ctx, &nothing, &all).unwrap());
+    settles(gateway.as_ref(), &made, &all);
+    let mut cut = found(&made).clone();
+    cut["spec"]["rules"] = json!([{ "backendRefs": [{ "name": "elsewhere", "port": 80 }] }]);
+    let cut = objects(&cut);
+    assert!(gateway.read(&ctx, &cut, &all).unwrap().drifted);
+    let repaired = cut.after(&gateway.plan(&ctx, &cut, &all).unwrap());
+    assert_eq!(found(&repaired)["spec"], found(&made)["spec"]);
+    let left = made.after(&gateway.hand_back(&ctx, &made));
+    let backends = &found(&left)["spec"]["rules"][0]["backendRefs"];
+    assert_eq!(backends, &json!([{ "group": "", "kind": "Service", "name": "checkout", "port": 80, "weight": 1 }]));
+    assert!(gateway.hand_back(&ctx, &left).is_empty() && gateway.hand_back(&ctx, &nothing).is_empty());
+    let again = left.after(&gateway.plan(&ctx, &left, &all).unwrap());
+    assert_eq!(found(&again)["spec"], found(&made)["spec"], "a Rollout that comes back takes its route again");
+}

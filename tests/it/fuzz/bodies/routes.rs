@@ -164,6 +164,7 @@ fn without_rules(object: &Value) -> Value {
 pub fn context() -> RouteContext {
     RouteContext {
         namespace: "shop".to_owned(),
+        root_service: Some("checkout".to_owned()),
         stable_service: "checkout-stable".to_owned(),
         canary_service: "checkout-canary".to_owned(),
         scope: RouteScope::default(),
@@ -173,7 +174,7 @@ pub fn context() -> RouteContext {
 }
 
 /// Entries of `spec.traffic`.
-fn entries() -> [Value; 13] {
+fn entries() -> [Value; 14] {
     [
         json!({"istio": {"virtualServices": [{"name": "checkout", "routes": ["b", "a"]}]}}),
         json!({"istio": {"virtualServices": [{"name": "single"}]}}),
@@ -193,6 +194,7 @@ fn entries() -> [Value; 13] {
         json!({"gateway": {"routes": [{"name": "checkout"}]}}),
         json!({"gateway": {"routes": [{"name": "ingress", "namespace": "gateway"}, {"kind": "GRPCRoute", "name": "checkout"}]}}),
         json!({"gateway": {"routes": [{"kind": "TCPRoute", "name": "checkout"}]}}),
+        json!({"gateway": {"createRoute": {"parentRefs": [{"name": "edge"}], "port": 80}}}),
     ]
 }
 

@@ -69,7 +69,7 @@ fn virtual_services<'a>(istio: &'a IstioTraffic, path: &str) -> impl Iterator<It
 fn routes<'a>(gateway: &'a GatewayTraffic, path: &str) -> impl Iterator<Item = Named<'a>> {
     let all = gateway.routes.iter().enumerate();
     all.map(move |(number, reference)| {
-        let alone = GatewayTraffic { routes: vec![reference.clone()] };
+        let alone = GatewayTraffic { routes: vec![reference.clone()], ..GatewayTraffic::default() };
         Named {
             alone: TrafficRouter { gateway: Some(alone), ..TrafficRouter::default() },
             path: format!("{path}.gateway.routes[{number}]"),
