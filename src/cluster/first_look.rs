@@ -25,7 +25,7 @@ use super::{
 use crate::{
     api::Rollout,
     ports::{RolloutKey, WorldError},
-    router::{RouteScope, routers_of},
+    router::{RouteScope, WatchedKind, routers_of},
 };
 
 impl Cluster {
@@ -99,9 +99,23 @@ impl Cluster {
         let context = route_context(key, rollout, &RouteScope::default());
         let entries = rollout.spec.traffic.iter().chain(earlier.into_iter().flatten());
         for router in entries.flat_map(routers_of) {
+            router.kinds().iter().for_each(|kind| self.name_kind(key, kind));
             let objects = router.objects(&context).into_iter().map(|object| object.resource());
             let lists = router.lists(&context).into_iter().map(|list| list.resource());
             objects.chain(lists).for_each(|resource| self.router_kinds.need(&resource));
+        }
+    }
+
+    /// A kind that only Rollouts name: it is watched from the first that does on, as far as there is room.
+    fn name_kind(&self, key: &RolloutKey, kind: &WatchedKind) {
+        let Some(streams) = self.streams.get() else { return };
+        // The table is there before the task that fills it.
+        let health = || {
+            self.tables.routes.add(kind.resource());
+            streams.add_optional(&kind.kind)
+        };
+        if self.router_kinds.name(kind, &key.namespace, health) {
+            tracing::info!(rollout = %key, kind = %kind.kind, group = %kind.group, "a Rollout names a kind of its own");
         }
     }
 

@@ -194,7 +194,10 @@ impl Shop {
             "AnalysisRun" => drop(tables.runs.seen(table::Row::of(&shown))),
             "RolloutCommand" => drop(tables.commands.seen(table::Row::of(&shown))),
             _ => drop(
-                tables.routes[&GroupResource::of("networking.istio.io/v1", "virtualservices")]
+                tables
+                    .routes
+                    .get(&GroupResource::of("networking.istio.io/v1", "virtualservices"))
+                    .unwrap()
                     .seen(table::Row::of(&shown)),
             ),
         }

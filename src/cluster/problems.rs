@@ -1,8 +1,6 @@
 //! What blocks a Rollout, with what its owner can do.
 
-use super::{
-    findings::blocking, references, resources::watched_kinds, shared::Cluster, snapshot::Snapshot, targets::Split,
-};
+use super::{findings::blocking, references, shared::Cluster, snapshot::Snapshot, targets::Split};
 use crate::{
     api::{
         Rollout,
@@ -12,7 +10,7 @@ use crate::{
     },
     engine::Problem,
     ports::RolloutKey,
-    router::{RouteError, Router, WatchedKind},
+    router::{GroupResource, RouteError, Router},
 };
 
 impl Cluster {
@@ -39,16 +37,13 @@ impl Cluster {
             let lists = router.lists(&snapshot.context);
             lists.into_iter().filter(|list| !list.is_consent())
         };
-        let named = |kind: &&WatchedKind| {
-            let mut routers = snapshot.routers.iter();
-            routers.any(|router| {
-                router.objects(&snapshot.context).iter().any(|object| object.resource() == kind.resource())
-                    || lists(router.as_ref()).any(|list| list.resource() == kind.resource())
-            })
-        };
-        let gone = |kind: &&WatchedKind| snapshot.objects_changed && self.router_kinds.is_absent(kind);
-        let mut named = watched_kinds().filter(named).filter(|kind| !gone(kind));
-        let message = named.find_map(|kind| self.router_kinds.trouble(kind))?;
+        let named = snapshot.routers.iter().flat_map(|router| {
+            let objects = router.objects(&snapshot.context).into_iter().map(|object| object.resource());
+            objects.chain(lists(router.as_ref()).map(|list| list.resource())).collect::<Vec<_>>()
+        });
+        let gone = |kind: &GroupResource| snapshot.objects_changed && self.router_kinds.is_absent(kind);
+        let mut named = named.filter(|kind| !gone(kind));
+        let message = named.find_map(|kind| self.router_kinds.trouble(&kind, &snapshot.key.namespace))?;
         let course = snapshot.rollout.status.as_ref().map(RolloutStatus::course);
         let rests = matches!(course, Some(Course::Idle | Course::Aborted | Course::ControlKept));
         Some(Problem { reason: Reason::RouterUnavailable, message, blocks_all: !rests })

@@ -6,16 +6,17 @@ use kube::{Resource, api::ApiResource};
 
 use crate::{
     api::{AnalysisRun, Rollout, RolloutCommand},
-    router::{FIELD_MANAGER, ROUTERS, WatchedKind},
+    router::{FIELD_MANAGER, ROUTERS, WatchedKind, custom::presets},
 };
 
 /// The field manager of our writes.
 pub const MANAGER: &str = FIELD_MANAGER;
 
-/// The kinds of objects that routers write, each once.
+/// The kinds of objects that routers write, those of presets too, each once. Rollouts may name more.
 pub fn watched_kinds() -> impl Iterator<Item = &'static WatchedKind> {
     let mut known = BTreeSet::new();
-    ROUTERS.iter().flat_map(|router| router.watches).filter(move |kind| known.insert(kind.resource()))
+    let routers = ROUTERS.iter().flat_map(|router| router.watches);
+    routers.chain(presets().map(|preset| &preset.kind)).filter(move |kind| known.insert(kind.resource()))
 }
 
 pub(super) fn resource<K: Resource<DynamicType = ()>>() -> ApiResource {

@@ -12,7 +12,10 @@ use crate::{
     api::Rollout,
     engine::{RouteIntent, Target},
     ports::{RolloutKey, WorldError},
-    router::{ObjectRef, Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, WatchedKind, group_of},
+    router::{
+        GroupResource, ObjectRef, Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, WatchedKind,
+        group_of,
+    },
 };
 
 impl Cluster {
@@ -95,8 +98,8 @@ impl Cluster {
             PlannedWrite::Create(object) => self.put_route(snapshot, object, true).await,
             PlannedWrite::Replace(object) => self.put_route(snapshot, object, false).await,
             PlannedWrite::Delete(gone) => {
-                let Some(kind) = kind_of(&gone.api_version, &gone.kind) else { return Ok(()) };
-                let api = self.api(&self.route_resource(kind), &gone.namespace);
+                let Some(kind) = self.kind_of(&gone.resource()) else { return Ok(()) };
+                let api = self.api(&self.route_resource(&kind), &gone.namespace);
                 let what = format!("delete {} {}/{}", gone.kind, gone.namespace, gone.name);
                 let preconditions = snapshot.traffic.preconditions(gone);
                 let params = DeleteParams { preconditions, ..DeleteParams::default() };
@@ -114,11 +117,20 @@ impl Cluster {
         }
     }
 
+    /// A kind that is written.
+    fn kind_of(&self, resource: &GroupResource) -> Option<WatchedKind> {
+        let known = || watched_kinds().find(|kind| kind.resource() == *resource).cloned();
+        self.router_kinds.kind(resource).or_else(known)
+    }
+
     async fn put_route(&self, snapshot: &Snapshot, value: &Value, create: bool) -> Result<(), WorldError> {
         let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
-        let Some(watched) = kind_of(text("/apiVersion"), kind) else { return Ok(()) };
-        let resource = self.route_resource(watched);
+        let place = (group_of(text("/apiVersion")), kind, namespace, name);
+        let Some(watched) = resource_of(snapshot, place).and_then(|resource| self.kind_of(&resource)) else {
+            return Ok(());
+        };
+        let resource = self.route_resource(&watched);
         // What a router makes is of the newest version, what it changes of the one that was read; this cluster serves that.
         let mut object = value.clone();
         object["apiVersion"] = resource.api_version.as_str().into();
@@ -154,9 +166,14 @@ fn other_writer(context: &RouteContext, wanted: &ObjectRef, route: &CachedRoute)
     route.other_manager.clone().filter(|_| is_ours)
 }
 
-fn kind_of(api_version: &str, kind: &str) -> Option<&'static WatchedKind> {
-    let group = group_of(api_version);
-    watched_kinds().find(|watched| watched.group == group && watched.kind == kind)
+/// The resource of an object that is written, by group, kind, namespace and name: the routers name all that they write.
+fn resource_of(snapshot: &Snapshot, place: (&str, &str, &str, &str)) -> Option<GroupResource> {
+    let mut named = snapshot.routers.iter().flat_map(|router| router.objects(&snapshot.context));
+    let object = named.find(|object| {
+        let ObjectRef { kind, namespace, name, .. } = object;
+        (group_of(&object.api_version), kind.as_str(), namespace.as_str(), name.as_str()) == place
+    })?;
+    Some(object.resource())
 }
 
 #[cfg(test)]

@@ -25,8 +25,8 @@ use super::{
     resources::{route_resource, watched_kinds},
     router_kinds::RouterKinds,
     strays::Strays,
-    table::{Table, key_of},
-    tables::Tables,
+    table::key_of,
+    tables::{RouteTables, Tables},
     triggers::Triggers,
 };
 use crate::{
@@ -99,7 +99,8 @@ impl Cluster {
         gates: Arc<GateDesk>,
         fence: Fence,
     ) -> Self {
-        let routes = watched_kinds().map(|kind| (kind.resource(), Table::default())).collect();
+        let routes = RouteTables::default();
+        watched_kinds().for_each(|kind| routes.add(kind.resource()));
         Cluster {
             client,
             no_retry,

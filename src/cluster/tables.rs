@@ -1,6 +1,9 @@
 //! Everything the watches have seen, by kind.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use super::{
     cached_pod::CachedPod,
@@ -33,5 +36,23 @@ pub struct Tables {
     /// RolloutCommands, grouped by Rollout; those that are answered apart.
     pub commands: Table<CachedCommand>,
     /// Routers' objects by their kind.
-    pub routes: BTreeMap<GroupResource, Table<CachedRoute>>,
+    pub routes: RouteTables,
+}
+
+/// Routers' objects. Kinds are added while the process runs, as Rollouts name them.
+#[derive(Debug, Default)]
+pub struct RouteTables {
+    tables: RwLock<BTreeMap<GroupResource, Arc<Table<CachedRoute>>>>,
+}
+
+impl RouteTables {
+    /// The objects of a kind; `None` where the kind is not watched.
+    pub fn get(&self, resource: &GroupResource) -> Option<Arc<Table<CachedRoute>>> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).get(resource).cloned()
+    }
+
+    /// Makes a table for a kind that has none.
+    pub fn add(&self, resource: GroupResource) {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner).entry(resource).or_default();
+    }
 }

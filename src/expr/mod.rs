@@ -7,6 +7,8 @@
 //!
 //! An empty result is NaN. It reaches only conditions that name one of these functions: all others say nothing of it.
 
+pub mod object;
+
 use kube::core::cel::cel::{
     Context, ExecutionError, IdedExpr, Program, Value,
     common::ast::{Expr, LiteralValue, operators},
@@ -76,6 +78,9 @@ pub enum ExprError {
         /// As it is written.
         form: &'static str,
     },
+    /// A part of CEL that conditions on an object do not have.
+    #[error("{0}; use comparisons of `object.status` and `object.metadata.generation`, with `has`, `exists` and `all`")]
+    Object(String),
     /// It computes something else than true or false.
     #[error("`{0}` is not a boolean; use a comparison, as in `result < 100`")]
     NotBoolean(String),

@@ -118,6 +118,7 @@ mod tests {
             name: "ingress".into(),
             required: true,
             is_written: true,
+            is_named: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Why a route cannot be read or planned, with what its owner can do.
 
-use super::{consul::error::ConsulError, gateway::error::GatewayError};
+use super::{consul::error::ConsulError, custom::error::CustomError, gateway::error::GatewayError};
 use crate::{
     api::{Percent, reason::Reason},
     engine::Target,
@@ -254,6 +254,9 @@ pub enum RouteError {
     /// What concerns Consul alone.
     #[error(transparent)]
     Consul(#[from] ConsulError),
+    /// What concerns kinds that Rollouts name alone.
+    #[error(transparent)]
+    Custom(#[from] CustomError),
     /// An object has the name of ours and is not ours.
     #[error(
         "DestinationRule {namespace}/{name} exists and was not created by this Rollout; rename or delete it, or set its host to {host}"
@@ -359,6 +362,7 @@ impl RouteError {
             }
             RouteError::Gateway(error) => *error = error.clone().without_content(),
             RouteError::Consul(error) => *error = error.clone().without_content(),
+            RouteError::Custom(error) => *error = error.clone().without_content(),
             _ => {}
         }
         self
@@ -370,6 +374,7 @@ impl RouteError {
             RouteError::Missing { kind, .. } => missing(kind),
             RouteError::Gateway(error) => error.reason(),
             RouteError::Consul(error) => error.reason(),
+            RouteError::Custom(error) => error.reason(),
             RouteError::NoConsent { .. } => Reason::RouteNotAllowed,
             RouteError::CrossNamespaceDenied { .. } => Reason::CrossNamespaceDenied,
             RouteError::SharedRoute { .. } => Reason::SharedRoute,

@@ -18,6 +18,21 @@ pub trait Router: Send + Sync + std::fmt::Debug {
     /// The key of `spec.traffic[]` that it comes from.
     fn key(&self) -> &'static str;
 
+    /// The kinds that only its entry names; those of its [`RouterKind`] are known without it.
+    fn kinds(&self) -> Vec<WatchedKind> {
+        Vec::new()
+    }
+
+    /// What its entry declares that it can do, where that is not the same for all entries of its [`RouterKind`].
+    fn declared(&self) -> Option<Capabilities> {
+        None
+    }
+
+    /// How its proxies count requests, where its entry says it.
+    fn pack(&self) -> Option<Pack> {
+        None
+    }
+
     /// The user's objects and our own that it wants to see.
     fn objects(&self, ctx: &RouteContext) -> Vec<ObjectRef>;
 
@@ -209,7 +224,10 @@ impl WatchedKind {
 
     /// Which kind it is, whatever its version.
     pub fn resource(&self) -> GroupResource {
-        GroupResource { group: self.group.to_string(), plural: self.plural.to_string() }
+        match self.versions {
+            Versions::Known(_) => GroupResource::of(&self.newest(), &self.plural),
+            Versions::Named(_) => GroupResource::named(&self.newest(), &self.kind, &self.plural),
+        }
     }
 
     /// The `apiVersion` of the version to prefer.
@@ -227,6 +245,7 @@ impl WatchedKind {
             name: name.to_owned(),
             required: true,
             is_written: true,
+            is_named: matches!(self.versions, Versions::Named(_)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the steps of a Rollout need of its routers: checked before the first deploy, with the same messages in `lint`
 //! and in the controller.
 
-use super::{gateway, istio, kind::Capabilities, nginx, registry::ROUTERS, weights::on_grain};
+use super::{custom, gateway, istio, kind::Capabilities, nginx, registry::ROUTERS, weights::on_grain};
 use crate::{
     api::{
         Percent, RolloutSpec,
@@ -13,9 +13,22 @@ use crate::{
 
 /// What a Rollout asks of a router that cannot do it.
 pub fn unmet(spec: &RolloutSpec) -> Vec<Finding> {
-    let kinds = ROUTERS.iter().filter(|kind| spec.traffic.iter().any(|entry| (kind.build)(entry).is_some()));
-    let of_kinds = kinds.flat_map(|kind| unmet_by(kind.key, kind.capabilities, spec));
-    of_kinds.chain(nginx::unmet(spec)).chain(gateway::unmet(spec)).chain(istio::unmet(spec)).collect()
+    let mut abilities: Vec<(&str, Capabilities)> = Vec::new();
+    for kind in ROUTERS {
+        let built = spec.traffic.iter().filter_map(kind.build);
+        for can in built.map(|router| (kind.key, router.declared().unwrap_or(kind.capabilities))) {
+            if !abilities.contains(&can) {
+                abilities.push(can);
+            }
+        }
+    }
+    let of_kinds = abilities.into_iter().flat_map(|(key, can)| unmet_by(key, can, spec));
+    of_kinds
+        .chain(nginx::unmet(spec))
+        .chain(gateway::unmet(spec))
+        .chain(istio::unmet(spec))
+        .chain(custom::unmet(spec))
+        .collect()
 }
 
 fn unmet_by(router: &str, can: Capabilities, spec: &RolloutSpec) -> Vec<Finding> {

@@ -45,6 +45,8 @@ pub struct ObjectRef {
     pub required: bool,
     /// Whether the router writes it. What it only reads cannot drift, and its writers are not blamed.
     pub is_written: bool,
+    /// Whether only a Rollout names its kind, at this version.
+    pub is_named: bool,
 }
 
 /// All objects of a kind in one namespace.
@@ -61,8 +63,11 @@ pub struct ListRef {
 }
 
 impl ObjectRef {
-    /// Which kind it is, whatever its version.
+    /// Which kind it is.
     pub fn resource(&self) -> GroupResource {
+        if self.is_named {
+            return GroupResource::named(&self.api_version, &self.kind, &self.plural);
+        }
         GroupResource::of(&self.api_version, &self.plural)
     }
 }

@@ -1,14 +1,14 @@
 //! Every router there is, and those of a Rollout.
 
 use super::{
-    gateway, istio,
+    custom, gateway, istio,
     kind::{Router, RouterKind},
     nginx, smi, traefik,
 };
 use crate::api::{RolloutSpec, analysis::Pack, traffic::TrafficRouter};
 
 /// Every router, in the order of the documentation.
-pub static ROUTERS: &[RouterKind] = &[istio::KIND, gateway::KIND, traefik::KIND, smi::KIND, nginx::KIND];
+pub static ROUTERS: &[RouterKind] = &[istio::KIND, gateway::KIND, traefik::KIND, smi::KIND, nginx::KIND, custom::KIND];
 
 /// The routers of a Rollout, in the order they are written. Empty: the ratio of replicas is the split.
 pub fn routers(spec: &RolloutSpec) -> Vec<Box<dyn Router>> {
@@ -17,7 +17,7 @@ pub fn routers(spec: &RolloutSpec) -> Vec<Box<dyn Router>> {
 
 /// How the proxies of a Rollout's first router count requests; none without a router.
 pub fn pack(spec: &RolloutSpec) -> Option<Pack> {
-    named(spec).map(|(kind, _)| kind.pack).next()
+    named(spec).map(|(kind, router)| router.pack().unwrap_or(kind.pack)).next()
 }
 
 /// The router of an entry; none where it has no key that we know.

@@ -80,6 +80,58 @@ spec:
     goes_back(&smi, || share(&weights(&smi, "trafficsplit", "/spec/backends")));
 }
 
+/// A kind that no release knows: its definition, and the right to write it.
+#[test]
+fn custom_takes_the_weights_of_a_step_at_the_path_of_an_entry() {
+    lane().apply(include_str!("config/custom-route.yaml")).unwrap();
+    lane().kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).unwrap();
+    let shop = at_a_quarter(
+        "custom",
+        "  - custom:
+      apiVersion: mesh.example.com/v1
+      kind: Route
+      name: web
+      backends: {path: 'spec.routes[*].backends', service: service}
+      total: 1000
+      verified: '!has(object.status) || object.status.state != \"Rejected\"'
+",
+        "apiVersion: mesh.example.com/v1
+kind: Route
+metadata: {name: web, namespace: NAMESPACE}
+spec:
+  routes:
+  - path: /
+    timeout: 5s
+    backends:
+    - {service: web-stable, weight: 1000}
+    - {service: web-canary, weight: 0}
+",
+    );
+    let route = || lane().get(shop.namespace, "routes.mesh.example.com", "web").unwrap();
+    assert_eq!(route().pointer("/spec/routes/0/backends/0/weight"), Some(&Value::from(750)));
+    assert_eq!(route().pointer("/spec/routes/0/timeout"), Some(&Value::from("5s")));
+    goes_back(&shop, || share(&weights(&shop, "routes.mesh.example.com", "/spec/routes/0/backends")));
+}
+
+/// A kind that the controller may not list: its Rollout waits and names the rule to add, and no other is affected.
+#[test]
+fn custom_names_the_right_that_is_absent() {
+    lane().apply(include_str!("config/custom-route.yaml")).unwrap();
+    lane().kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).unwrap();
+    let istio = "  - istio: {virtualServices: [{name: web, routes: [primary]}]}\n";
+    let entry = "  - custom: {apiVersion: mesh.example.com/v1, kind: Sealed, plural: sealed, name: web, fields: {canary: spec.weight}}\n";
+    let analysis = "  analysis: {templates: [{name: errors}]}\n";
+    let changes = [(analysis, ""), (istio, entry), (crate::shop::TWO_WEIGHTS, STEPS)];
+    let shop = Shop::apply("custom-denied", &changed(&Shop::yaml_without("VirtualService"), &changes));
+    let rule = "{apiGroups: [mesh.example.com], resources: [sealed], verbs: [list, watch, update]}";
+    shop.wait("the rule to add", |status| {
+        status["conditions"].as_array().into_iter().flatten().any(|condition| {
+            condition["reason"] == "RouterUnavailable"
+                && condition["message"].as_str().is_some_and(|message| message.contains(rule))
+        })
+    });
+}
+
 #[test]
 fn a_route_of_linkerd_takes_the_weights_and_doctor_names_what_keeps_it_from_being_used() {
     lane().apply(include_str!("config/linkerd-crds.yaml")).unwrap();

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use glidepath::router::ROUTERS;
-use serde_json::Value;
+use glidepath::router::{ROUTERS, custom::presets};
+use serde_json::{Value, json};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
 
@@ -17,8 +17,15 @@ fn texts(value: &Value) -> BTreeSet<String> {
 }
 
 fn controller_rules() -> Vec<Value> {
-    let role = documents("rbac.yaml").into_iter().find(|d| d["metadata"]["name"] == "glidepath-controller").unwrap();
-    role["rules"].as_array().unwrap().clone()
+    rules_of("glidepath-controller")
+}
+
+fn rules_of(name: &str) -> Vec<Value> {
+    role(name)["rules"].as_array().unwrap().clone()
+}
+
+fn role(name: &str) -> Value {
+    documents("rbac.yaml").into_iter().find(|d| d["kind"] == "ClusterRole" && d["metadata"]["name"] == name).unwrap()
 }
 
 #[test]
@@ -103,7 +110,7 @@ fn pods_may_be_patched_and_nothing_more() {
 
 #[test]
 fn every_router_may_do_what_it_says() {
-    let rules = controller_rules();
+    let rules = [controller_rules(), rules_of("glidepath-presets")].concat();
     let mut said: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
     for wanted in ROUTERS.iter().flat_map(|router| router.rbac) {
         for resource in wanted.resources {
@@ -117,6 +124,21 @@ fn every_router_may_do_what_it_says() {
         let granted: BTreeSet<String> = rules.iter().filter(about).flat_map(|rule| texts(&rule["verbs"])).collect();
         assert_eq!(granted, verbs, "{group} {resource}");
     }
+}
+
+/// Whoever may create ClusterRoles grants a kind that no release knows; what presets write is granted the same way.
+#[test]
+fn kinds_of_custom_are_granted_by_roles_with_a_label() {
+    let collected = role("glidepath-custom-routes");
+    let label = &collected["aggregationRule"]["clusterRoleSelectors"][0]["matchLabels"];
+    assert_eq!(*label, json!({"glidepath.dev/aggregate-to-controller": "true"}));
+    assert_eq!(role("glidepath-presets")["metadata"]["labels"], *label);
+    let bound = documents("rbac.yaml").into_iter().find(|d| d["roleRef"]["name"] == "glidepath-custom-routes").unwrap();
+    assert_eq!(bound["subjects"][0]["name"], "glidepath");
+    let granted: BTreeSet<String> =
+        rules_of("glidepath-presets").iter().flat_map(|rule| texts(&rule["resources"])).collect();
+    let written: BTreeSet<String> = presets().map(|preset| preset.kind.plural.to_string()).collect();
+    assert_eq!(granted, written);
 }
 
 /// The files of a folder but for its kustomization.

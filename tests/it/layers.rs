@@ -22,7 +22,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
     ("view", &["api", "evidence", "engine"]),
     ("reconcile", &["api", "evidence", "engine", "ports"]),
     ("clock", &["ports"]),
-    ("router", &["api", "engine", "ports", "yaml"]),
+    ("router", &["api", "engine", "expr", "ports", "yaml"]),
     ("source", &["api", "evidence", "ports", "reconcile", "yaml"]),
     (
         "cluster",

@@ -18,6 +18,7 @@ use crate::{
 enum List {
     Traefik,
     Smi(&'static str),
+    Custom,
 }
 
 impl List {
@@ -25,11 +26,17 @@ impl List {
         match self {
             List::Traefik => json!({"traefik": {"services": [{"name": "checkout"}]}}),
             List::Smi(_) => json!({"smi": {"trafficSplits": [{"name": "checkout"}]}}),
+            List::Custom => json!({"custom": {"apiVersion": "mesh.example.com/v1", "kind": "Route", "name": "checkout",
+                "backends": {"path": "spec.backends", "service": "name"}}}),
         }
     }
 
     fn kind(self) -> &'static str {
-        if matches!(self, List::Traefik) { "TraefikService" } else { "TrafficSplit" }
+        match self {
+            List::Traefik => "TraefikService",
+            List::Smi(_) => "TrafficSplit",
+            List::Custom => "Route",
+        }
     }
 
     fn path(self) -> &'static str {
@@ -38,7 +45,7 @@ impl List {
 
     fn one(self, service: &str, weight: u64) -> Value {
         match self {
-            List::Traefik => json!({"name": service, "port": 80, "weight": weight}),
+            List::Traefik | List::Custom => json!({"name": service, "port": 80, "weight": weight}),
             List::Smi("v1alpha1") => json!({"service": service, "weight": format!("{weight}m")}),
             List::Smi(_) => json!({"service": service, "weight": weight}),
         }
@@ -47,6 +54,7 @@ impl List {
     fn object(self, entries: Vec<Value>) -> Value {
         let (version, spec) = match self {
             List::Traefik => ("traefik.io/v1alpha1".to_owned(), json!({"weighted": {"services": entries}})),
+            List::Custom => ("mesh.example.com/v1".to_owned(), json!({"backends": entries})),
             List::Smi(version) => {
                 (format!("split.smi-spec.io/{version}"), json!({"service": "checkout", "backends": entries}))
             }
@@ -82,7 +90,7 @@ impl List {
 }
 
 fn list() -> impl Strategy<Value = List> {
-    let lists = [List::Traefik, List::Smi("v1alpha1"), List::Smi("v1alpha2"), List::Smi("v1alpha4")];
+    let lists = [List::Traefik, List::Smi("v1alpha1"), List::Smi("v1alpha2"), List::Smi("v1alpha4"), List::Custom];
     prop::sample::select(lists.to_vec())
 }
 

@@ -1,5 +1,6 @@
 //! Traffic routing: one entry of `spec.traffic` per router, one file per router.
 
+mod custom;
 mod gateway;
 mod istio;
 mod nginx;
@@ -9,6 +10,7 @@ mod traefik;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+pub use custom::{CustomBackends, CustomFields, CustomTraffic};
 pub use gateway::{CreatedRoute, GatewayRoute, GatewayTraffic, RouteKind, RouteParent};
 pub use istio::{DestinationRuleRef, IstioTraffic, RootRef, TcpRouteRef, TlsRouteRef, VirtualServiceRef};
 pub use nginx::NginxTraffic;
@@ -18,7 +20,7 @@ pub use traefik::{TraefikServiceRef, TraefikTraffic};
 /// One router. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("[has(self.istio), has(self.gateway), has(self.traefik), has(self.smi), has(self.nginx)].exists_one(set, set)", "set one router, for example istio"))]
+#[x_kube(validation = ("[has(self.istio), has(self.gateway), has(self.traefik), has(self.smi), has(self.nginx), has(self.custom)].exists_one(set, set)", "set one router, for example istio"))]
 pub struct TrafficRouter {
     /// Istio: weights of VirtualService routes, by Service host or by DestinationRule subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,6 +37,9 @@ pub struct TrafficRouter {
     /// ingress-nginx: a canary Ingress with weight, header and cookie annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nginx: Option<NginxTraffic>,
+    /// Any other mesh or gateway: weights at the paths of a preset, or of your own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom: Option<CustomTraffic>,
 }
 
 impl TrafficRouter {
@@ -54,6 +59,7 @@ impl TrafficRouter {
             ("traefik", self.traefik.is_some()),
             ("smi", self.smi.is_some()),
             ("nginx", self.nginx.is_some()),
+            ("custom", self.custom.is_some()),
         ];
         keys.into_iter().filter(|(_, set)| *set).map(|(key, _)| key)
     }

@@ -89,6 +89,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     traefik(spec, found);
     smi(spec, found);
     nginx(spec, found);
+    custom(spec, found);
 }
 
 fn routers(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -156,6 +157,13 @@ fn smi(spec: &RolloutSpec, found: &mut Vec<Finding>) {
             let path = format!("spec.traffic[{index}].smi.trafficSplits[{number}].name");
             named(&reference.name, &path, subdomain, found);
         }
+    }
+}
+
+fn custom(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let entries = spec.traffic.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.custom.as_ref()?)));
+    for (index, custom) in entries {
+        route(&custom.name, custom.namespace.as_deref(), &format!("spec.traffic[{index}].custom"), found);
     }
 }
 

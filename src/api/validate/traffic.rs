@@ -30,6 +30,9 @@ fn router(spec: &RolloutSpec, entry: &TrafficRouter, path: &str, found: &mut Vec
     if let Some(config) = &entry.smi {
         smi(spec, config, &format!("{path}.smi"), found);
     }
+    if entry.custom.is_some() {
+        by_service(spec, &format!("{path}.custom"), "; set the Service that clients use", found);
+    }
     if entry.nginx.is_some() {
         by_service(spec, &format!("{path}.nginx"), "; set the Service that other clients use", found);
     }

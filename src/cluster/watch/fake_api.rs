@@ -129,7 +129,7 @@ impl State {
             }
             Answer::Cut(items) => Response::new(self.begun(&items).into()),
             Answer::Resources(plurals) => {
-                let resource = |plural: &&str| json!({"name": plural, "singularName": "", "namespaced": true, "kind": "", "verbs": ["list", "watch"]});
+                let resource = |plural: &&str| json!({"name": plural, "singularName": "", "namespaced": true, "kind": if *plural == "routes" { "Route" } else { "" }, "verbs": ["list", "watch"]});
                 let resources: Vec<_> = plurals.iter().map(resource).collect();
                 Response::new(json!({"groupVersion": "", "resources": resources}).to_string().into())
             }

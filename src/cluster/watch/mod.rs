@@ -102,9 +102,10 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
     let definitions = Arc::new(Definitions::new(streams));
     for kind in watched_kinds() {
         let health = streams.add_optional(&kind.kind);
-        let needed = cluster.router_kinds.add(kind, Arc::clone(&health));
-        tasks.spawn(watch.clone().optional(kind, health, needed, Arc::clone(&definitions)));
+        let new = cluster.router_kinds.add(kind, health);
+        tasks.spawn(watch.clone().optional(new, Arc::clone(&definitions)));
     }
+    tasks.spawn(watch.clone().named(Arc::clone(&definitions)));
     tasks.spawn(watch.definitions(definitions));
     tasks
 }

@@ -108,7 +108,7 @@ impl Process {
 
     pub fn trouble(&self) -> Option<String> {
         let mut istio = watched_kinds().filter(|kind| kind.group == "networking.istio.io");
-        istio.find_map(|kind| self.cluster.router_kinds.trouble(kind))
+        istio.find_map(|kind| self.cluster.router_kinds.trouble(&kind.resource(), "shop"))
     }
 
     pub fn version(&self) -> String {

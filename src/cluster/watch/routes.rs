@@ -19,11 +19,11 @@ use crate::{
         chain::chain,
         health::{Health, Streams},
         raw_object::RawObject,
-        resources::{resource, route_resource, watched_kinds},
-        router_kinds::Found,
+        resources::{resource, route_resource},
+        router_kinds::{Found, NewKind},
         table::{Change, Kept, ObjectKey, Table},
     },
-    router::WatchedKind,
+    router::{Versions, WatchedKind},
 };
 
 /// A look at discovery takes no longer.
@@ -74,7 +74,7 @@ impl Definitions {
 
 /// What is known of a kind between two looks.
 struct Looking {
-    kind: &'static WatchedKind,
+    kind: WatchedKind,
     health: Arc<Health>,
     definitions: Arc<Definitions>,
     changes: watch::Receiver<u64>,
@@ -98,7 +98,7 @@ impl Watch {
             table: &definitions.table,
             health: &definitions.health,
         };
-        let ours = |key: &ObjectKey| watched_kinds().any(|kind| kind.definition() == key.name);
+        let ours = |key: &ObjectKey| self.cluster.router_kinds.has_definition(&key.name);
         let changed = |change: &Change<CachedDefinition>| {
             if change.entry().is_some_and(|entry| ours(&entry.key)) {
                 definitions.changes.send_modify(|count| *count += 1);
@@ -107,14 +107,18 @@ impl Watch {
         stream.follow(changed).await;
     }
 
+    /// Looks for every kind that a Rollout names, until the end of time.
+    pub async fn named(self, definitions: Arc<Definitions>) {
+        let mut tasks = JoinSet::new();
+        loop {
+            let new = self.cluster.router_kinds.next_named().await;
+            tasks.spawn(self.clone().optional(new, Arc::clone(&definitions)));
+        }
+    }
+
     /// Looks for a kind until the end of time, once a Rollout needs it, and follows it while it is there.
-    pub async fn optional(
-        self,
-        kind: &'static WatchedKind,
-        health: Arc<Health>,
-        mut needed: watch::Receiver<bool>,
-        definitions: Arc<Definitions>,
-    ) {
+    pub async fn optional(self, new: NewKind, definitions: Arc<Definitions>) {
+        let NewKind { kind, health, mut needed } = new;
         if needed.wait_for(|needed| *needed).await.is_err() {
             return;
         }
@@ -124,7 +128,7 @@ impl Watch {
         let mut missed = false;
         loop {
             looking.changes.mark_unchanged();
-            let found = self.look(kind).await;
+            let found = self.look(&looking.kind).await;
             let unsure = matches!(found, Found::Absent) && looking.running.is_some() && !missed;
             missed = unsure;
             if !unsure {
@@ -139,7 +143,7 @@ impl Watch {
         for version in kind.versions.iter() {
             let path = format!("{}/{version}", kind.group);
             match timeout(ANSWER, self.cluster.no_retry.list_api_group_resources(&path)).await {
-                Ok(Ok(list)) if list.resources.iter().any(|served| served.name == kind.plural) => {
+                Ok(Ok(list)) if list.resources.iter().any(|served| is_it(kind, &served.name, &served.kind)) => {
                     return Found::Served(version.to_owned());
                 }
                 Ok(Ok(_)) => {}
@@ -154,34 +158,35 @@ impl Watch {
     }
 
     fn found(&self, looking: &mut Looking, found: &Found) {
-        let kind = looking.kind;
+        let kind = &looking.kind;
+        let resource = kind.resource();
         match found {
             Found::Served(version) if looking.running.as_ref().is_some_and(|(running, _)| running == version) => {}
             Found::Served(version) => {
                 tracing::info!(kind = %kind.kind, group = %kind.group, version, "watching");
-                self.cluster.router_kinds.found(kind, found.clone());
+                self.cluster.router_kinds.found(&resource, found.clone());
                 let mut task = JoinSet::new();
-                task.spawn(self.clone().follow_route(kind, version.clone(), Arc::clone(&looking.health)));
+                task.spawn(self.clone().follow_route(kind.clone(), version.clone(), Arc::clone(&looking.health)));
                 looking.running = Some((version.clone(), task));
             }
             // An existing watch continues as long as it can.
             Found::Unknown(_) if looking.running.is_some() => {}
-            Found::Unknown(_) => self.cluster.router_kinds.found(kind, found.clone()),
+            Found::Unknown(_) => self.cluster.router_kinds.found(&resource, found.clone()),
             Found::Absent => {
                 looking.running = None;
                 looking.health.absent();
-                self.cluster.router_kinds.found(kind, found.clone());
+                self.cluster.router_kinds.found(&resource, found.clone());
                 self.clear(kind);
             }
         }
     }
 
-    async fn follow_route(self, kind: &'static WatchedKind, version: String, health: Arc<Health>) {
+    async fn follow_route(self, kind: WatchedKind, version: String, health: Arc<Health>) {
         let resource = kind.resource();
         if let Some(table) = self.cluster.tables.routes.get(&resource) {
             let named = resource.to_string();
             let changed = |change: &Change<_>| self.touch(self.naming(&named, change, |key, _| key.name.clone()));
-            self.follow(&route_resource(kind, &version), None, table, &health, changed).await;
+            self.follow(&route_resource(&kind, &version), None, &table, &health, changed).await;
         }
     }
 
@@ -205,7 +210,7 @@ impl Watch {
             let due = match found {
                 _ if unsure => Some(AGAIN),
                 Found::Unknown(_) => Some(retry),
-                Found::Absent if looking.definitions.has(looking.kind) => Some(retry),
+                Found::Absent if looking.definitions.has(&looking.kind) => Some(retry),
                 Found::Served(_) if looking.health.is_missing() => Some(AGAIN),
                 Found::Absent | Found::Served(_) => (!looking.definitions.are_watched()).then_some(POLL),
             };
@@ -223,7 +228,7 @@ impl Watch {
 
     /// Has the Rollouts that use a router looked at, when what is wrong with its kind has changed.
     fn tell(&self, looking: &mut Looking) {
-        let now = self.cluster.router_kinds.trouble(looking.kind);
+        let now = self.cluster.router_kinds.trouble(&looking.kind.resource(), "");
         if now == looking.told {
             return;
         }
@@ -234,4 +239,9 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether a resource that is served is the kind: of one that a Rollout names, not only the resource is as it says.
+fn is_it(kind: &WatchedKind, resource: &str, served: &str) -> bool {
+    resource == kind.plural && (matches!(kind.versions, Versions::Known(_)) || served == kind.kind)
 }

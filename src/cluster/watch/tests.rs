@@ -1,6 +1,6 @@
 //! The watches against a small API server, in virtual time.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     fake_api::{Answer, FakeApi},
@@ -243,6 +243,54 @@ async fn a_kind_is_watched_once_a_rollout_needs_it() {
     process.pass(120, &[]).await;
     assert_eq!(process.trouble(), None);
     assert_eq!(api.watched_from(&routes).first().map(String::as_str), Some("100"));
+}
+
+/// The Rollout with another entry of `spec.traffic`.
+fn split_by(name: &str, version: u64, entry: &Value) -> String {
+    let mut rollout: Value = serde_json::from_str(&rollout(name, version, &image("one"))).unwrap();
+    rollout["spec"]["traffic"] = json!([entry]);
+    rollout.to_string()
+}
+
+/// A kind that no release knows is looked for, and watched, from the first Rollout on that names it.
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_only_a_rollout_names_is_watched() {
+    const MESH: &str = "/apis/mesh.example.com/v1";
+    let routes = format!("{MESH}/routes");
+    let entry = json!({"custom": {"apiVersion": "mesh.example.com/v1", "kind": "Route", "name": "web",
+        "backends": {"path": "spec.backends", "service": "name"}}});
+    let router = crate::router::routers_of(&serde_json::from_value(entry.clone()).unwrap()).next().unwrap();
+    let kind = router.kinds().remove(0).resource();
+    let api = served();
+    api.answer(MESH, Answer::Refuse(404));
+    let process = Process::start(&api);
+    assert_eq!(process.synced().await, 0);
+    let trouble = || process.cluster.router_kinds.trouble(&kind, "shop").unwrap_or_default();
+    assert_eq!((trouble().as_str(), api.requests(MESH)), ("", 0));
+
+    api.send(ROLLOUTS, "ADDED", &split_by("web", 101, &entry));
+    settle().await;
+    assert!(trouble().contains("does not serve Route (mesh.example.com) in version v1 as routes"), "{}", trouble());
+    let observed = process.observe("web").await.unwrap();
+    assert!(observed.seen.problems.iter().any(|problem| problem.reason == Reason::RouterUnavailable));
+
+    api.answer(MESH, Answer::Resources(vec!["routes"]));
+    api.answer(&routes, Answer::Refuse(403));
+    let definition =
+        json!({"metadata": {"name": "routes.mesh.example.com", "uid": "routes", "resourceVersion": "102"}});
+    api.send(DEFINITIONS, "ADDED", &definition.to_string());
+    process.pass(60, &[DEFINITIONS]).await;
+    let rule = "{apiGroups: [mesh.example.com], resources: [routes], verbs: [list, watch, update]}";
+    assert!(trouble().contains("responded 403") && trouble().contains(rule), "{}", trouble());
+
+    let backends = json!([{"name": "web-stable", "weight": 100}, {"name": "web-canary", "weight": 0}]);
+    let object = json!({"apiVersion": "mesh.example.com/v1", "kind": "Route", "spec": {"backends": backends},
+        "metadata": {"name": "web", "namespace": "shop", "uid": "r", "resourceVersion": "103"}});
+    api.answer(&routes, Answer::Items(vec![object.to_string()]));
+    process.pass(120, &[DEFINITIONS]).await;
+    assert_eq!(trouble(), "");
+    let route = process.cluster.tables.routes.get(&kind).unwrap().get("shop", "web").unwrap();
+    assert_eq!(route.value.object()["spec"]["backends"], backends);
 }
 
 /// Kinds that are not served, or cannot be listed, or whose list never arrives block only the Rollouts that reference

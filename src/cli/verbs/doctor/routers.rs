@@ -37,6 +37,12 @@ pub(super) async fn checks(connection: &Connection, rollouts: &[Rollout]) -> Vec
             Err(error) => return vec![unknown(&error)],
         }
     }
+    for kind in named_kinds(rollouts) {
+        match served.version(connection, &kind).await {
+            Ok(version) => checks.extend(named_check(&kind, version, &needs)),
+            Err(error) => return vec![unknown(&error)],
+        }
+    }
     if checks.is_empty() {
         checks.push(Check::absent(
             "no mesh or gateway that Glidepath writes routes for is installed",
@@ -75,6 +81,34 @@ fn needs(rollouts: &[Rollout]) -> Needs {
         }
     }
     needs
+}
+
+/// The kinds that only Rollouts name, each once.
+fn named_kinds(rollouts: &[Rollout]) -> Vec<WatchedKind> {
+    let mut kinds: Vec<WatchedKind> = Vec::new();
+    let routers = rollouts.iter().flat_map(|rollout| router::routers(&rollout.spec));
+    for kind in routers.flat_map(|router| router.kinds()) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
+}
+
+/// Whether the API server serves a kind that a Rollout names.
+fn named_check(kind: &WatchedKind, version: Option<&str>, needs: &Needs) -> Option<Check> {
+    let rollout = needs.get(&kind.resource())?;
+    let what = format!("{} ({})", kind.kind, kind.newest());
+    Some(match version {
+        Some(_) => Check::well(format!("a kind of the router custom is served: {what}")),
+        None => Check::wrong(
+            format!("custom: Rollout {rollout} needs {what}, which is not served as {}", kind.plural),
+            format!(
+                "install the CustomResourceDefinition {}, or fix apiVersion, kind and plural in spec.traffic",
+                kind.definition()
+            ),
+        ),
+    })
 }
 
 /// What the API server serves, by group and version, each asked for once.
@@ -222,6 +256,21 @@ mod tests {
         let some: [(&str, &[&str]); 1] = [("gateway.networking.k8s.io/v1", &["httproutes"])];
         let wanted = (Mark::Wrong, "Gateway API: Rollout shop/web needs TCPRoute, which is not served".to_owned());
         assert_eq!(said(&some, ALL, tcp).await, [wanted]);
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_only_a_rollout_names_has_a_line() {
+        let traffic = json!([
+            {"custom": {"preset": "contour", "name": "web"}},
+            {"custom": {"apiVersion": "mesh.example.com/v1", "kind": "Route", "name": "web",
+                "backends": {"path": "spec.backends", "service": "name"}}},
+        ]);
+        let groups: [(&str, &[&str]); 1] = [("projectcontour.io/v1", &["httpproxies"])];
+        let wanted = [
+            (Mark::Well, "a kind of the router custom is served: HTTPProxy (projectcontour.io/v1)"),
+            (Mark::Wrong, "custom: Rollout shop/web needs Route (mesh.example.com/v1), which is not served as routes"),
+        ];
+        assert_eq!(said(&groups, ALL, traffic).await, wanted.map(|(mark, what)| (mark, what.to_owned())));
     }
 
     #[tokio::test]

@@ -37,7 +37,8 @@ pub fn run(bytes: &[u8]) {
 /// A weight that the router can express: a finer one is rounded toward stable, and read back as such.
 fn on_grain(router: &dyn Router, intent: RouteIntent) -> RouteIntent {
     let kind = ROUTERS.iter().find(|kind| kind.key == router.key());
-    let grain = kind.map_or(1, |kind| kind.capabilities.grain.basis_points());
+    let can = router.declared().or_else(|| kind.map(|kind| kind.capabilities));
+    let grain = can.map_or(1, |can| can.grain.basis_points());
     let canary = Percent::from_basis_points(intent.canary.basis_points() / grain * grain);
     RouteIntent { canary, ..intent }
 }
@@ -74,6 +75,7 @@ fn unchanged_but_for_ours(before: &Objects, writes: &[PlannedWrite]) {
             "VirtualService" => assert_eq!(bare(old).to_string(), bare(next).to_string()),
             "TraefikService" => unchanged_but_for_weights(old, next, "/spec/weighted/services"),
             "TrafficSplit" => unchanged_but_for_weights(old, next, "/spec/backends"),
+            "HTTPProxy" | "Route" | "Split" => assert_eq!(without_numbers(old), without_numbers(next)),
             "Ingress" => assert_eq!(text("/metadata/name"), "checkout-checkout-canary", "{next}"),
             "HTTPRoute" | "GRPCRoute" | "TCPRoute" => unchanged_rules(old, next),
             _ => assert_eq!(text("/metadata/name"), "checkout-canary-glidepath", "{next}"),
@@ -90,6 +92,23 @@ fn unchanged_but_for_weights(old: &Value, next: &Value, list: &str) {
         bare.to_string()
     };
     assert_eq!(bare(old), bare(next));
+}
+
+/// An object as text, without the weights of the kinds that a Rollout names.
+fn without_numbers(object: &Value) -> String {
+    let mut bare = object.clone();
+    let mut rest: Vec<&mut Value> = bare.get_mut("spec").into_iter().collect();
+    while let Some(value) = rest.pop() {
+        match value {
+            Value::Object(fields) => {
+                ["weight", "share"].iter().for_each(|field| drop(fields.shift_remove(*field)));
+                rest.extend(fields.values_mut());
+            }
+            Value::Array(items) => rest.extend(items),
+            _ => {}
+        }
+    }
+    bare.to_string()
 }
 
 /// A VirtualService without what may be ours.
@@ -174,7 +193,7 @@ pub fn context() -> RouteContext {
 }
 
 /// Entries of `spec.traffic`.
-fn entries() -> [Value; 14] {
+fn entries() -> [Value; 17] {
     [
         json!({"istio": {"virtualServices": [{"name": "checkout", "routes": ["b", "a"]}]}}),
         json!({"istio": {"virtualServices": [{"name": "single"}]}}),
@@ -195,6 +214,11 @@ fn entries() -> [Value; 14] {
         json!({"gateway": {"routes": [{"name": "ingress", "namespace": "gateway"}, {"kind": "GRPCRoute", "name": "checkout"}]}}),
         json!({"gateway": {"routes": [{"kind": "TCPRoute", "name": "checkout"}]}}),
         json!({"gateway": {"createRoute": {"parentRefs": [{"name": "edge"}], "port": 80}}}),
+        json!({"custom": {"preset": "contour", "name": "checkout"}}),
+        json!({"custom": {"apiVersion": "mesh.example.com/v1", "kind": "Route", "name": "checkout", "total": 1000,
+            "backends": {"path": "spec.backends", "service": "to.name", "weight": "to.share", "defaultWeight": 1}}}),
+        json!({"custom": {"apiVersion": "mesh.example.com/v1", "kind": "Split", "name": "checkout",
+            "fields": {"canary": "spec.canary.weight", "stable": "spec.stable.weight"}}}),
     ]
 }
 
@@ -268,6 +292,7 @@ fn cluster() -> Vec<Value> {
     all.extend(connections_and_delegates());
     all.extend(weights_and_ingresses());
     all.extend(gateway_routes());
+    all.extend(named_by_rollouts());
     all
 }
 
@@ -324,6 +349,35 @@ fn weights_and_ingresses() -> [Value; 5] {
         }),
         ingress("checkout", "checkout-stable", "", json!({})),
         ingress("checkout-checkout-canary", "checkout-canary", "checkout", canary),
+    ]
+}
+
+/// Objects of kinds that only a Rollout names.
+fn named_by_rollouts() -> [Value; 3] {
+    let object = |api_version: &str, kind: &str, spec: Value| {
+        json!({"apiVersion": api_version, "kind": kind,
+            "metadata": {"name": "checkout", "namespace": "shop", "resourceVersion": "41"}, "spec": spec})
+    };
+    let service = |name: &str, weight: u32| json!({"name": name, "port": 80, "weight": weight});
+    [
+        object(
+            "projectcontour.io/v1",
+            "HTTPProxy",
+            json!({"routes": [
+                {"conditions": [{"prefix": "/a"}], "services": [{"name": "static", "port": 80}]},
+                {"services": [service("checkout-stable", 90), service("legacy", 5), service("checkout-canary", 5)]},
+                {"services": [service("checkout-canary", 1), service("checkout-stable", 3)]},
+            ]}),
+        ),
+        object(
+            "mesh.example.com/v1",
+            "Route",
+            json!({"backends": [
+                {"to": {"name": "checkout-stable", "share": 900}}, {"to": {"name": "checkout-canary"}},
+                {"to": {"name": "legacy", "share": 99}, "note": "theirs"},
+            ]}),
+        ),
+        object("mesh.example.com/v1", "Split", json!({"stable": {"weight": 95, "name": "a"}, "canary": {"weight": 5}})),
     ]
 }
 

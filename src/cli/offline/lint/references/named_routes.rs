@@ -1,6 +1,11 @@
 //! The route objects that an entry of `spec.traffic` names, each with an entry that names it alone.
 
-use crate::api::traffic::{GatewayTraffic, IstioTraffic, NginxTraffic, SmiTraffic, TraefikTraffic, TrafficRouter};
+use crate::{
+    api::traffic::{
+        CustomTraffic, GatewayTraffic, IstioTraffic, NginxTraffic, SmiTraffic, TraefikTraffic, TrafficRouter,
+    },
+    router::custom::named_kind,
+};
 
 const ISTIO: &str = "networking.istio.io";
 const GATEWAY: &str = "gateway.networking.k8s.io";
@@ -17,8 +22,8 @@ pub(super) struct Named<'a> {
     pub path: String,
     /// Where in it the name is.
     pub name_field: &'static str,
-    pub group: &'static str,
-    pub kind: &'static str,
+    pub group: &'a str,
+    pub kind: &'a str,
     pub name: &'a str,
     pub namespace: Option<&'a str>,
     /// Where its spec holds its routes, rules or weights.
@@ -41,7 +46,24 @@ pub(super) fn named<'a>(entry: &'a TrafficRouter, path: &str) -> Vec<Named<'a>> 
     let traefik = entry.traefik.iter().flat_map(|traefik| weighted_services(traefik, path));
     let smi = entry.smi.iter().flat_map(|smi| traffic_splits(smi, path));
     let nginx = entry.nginx.iter().map(|nginx| ingress(nginx, path));
-    istio.chain(gateway).chain(traefik).chain(smi).chain(nginx).collect()
+    let custom = entry.custom.iter().filter_map(|custom| any_object(custom, path));
+    istio.chain(gateway).chain(traefik).chain(smi).chain(nginx).chain(custom).collect()
+}
+
+/// The object of a `custom` entry; `None` where the entry says no kind.
+fn any_object<'a>(custom: &'a CustomTraffic, path: &str) -> Option<Named<'a>> {
+    let (group, kind) = named_kind(custom)?;
+    Some(Named {
+        alone: TrafficRouter { custom: Some(custom.clone()), ..TrafficRouter::default() },
+        path: format!("{path}.custom"),
+        name_field: ".name",
+        group,
+        kind,
+        name: &custom.name,
+        namespace: custom.namespace.as_deref(),
+        lists: &[""],
+        ..Named::default()
+    })
 }
 
 fn virtual_services<'a>(istio: &'a IstioTraffic, path: &str) -> impl Iterator<Item = Named<'a>> {

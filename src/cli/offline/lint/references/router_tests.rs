@@ -296,3 +296,42 @@ spec:
     );
     assert_eq!(said(&named), Vec::<String>::new(), "the root is not in the files");
 }
+
+#[test]
+fn objects_of_any_kind_are_judged_by_the_paths_of_their_entry() {
+    let object = "
+apiVersion: mesh.example.com/v1
+kind: Route
+metadata: {name: web, namespace: shop}
+spec:
+  routes:
+    - backends: [{service: web-stable, weight: 100}, {service: web-canary, weight: 0}]
+";
+    let entry = "{custom: {apiVersion: mesh.example.com/v1, kind: Route, name: web, backends: {path: 'spec.routes[*].backends', service: service}}}";
+    let text = split_by(entry, object);
+    each_is_said(
+        &text,
+        &[
+            (
+                "kind: Route, name: web,",
+                "kind: Route, name: wob,",
+                "Rollout warning spec.traffic[0].custom.name: no Route \"wob\" in these files; did you mean web?",
+            ),
+            (
+                ", {service: web-canary, weight: 0}",
+                "",
+                "Rollout error spec.traffic[0].custom: Route shop/web has a list at spec.routes[*].backends without an entry for Service `web-canary`",
+            ),
+            (
+                "path: 'spec.routes[*].backends'",
+                "path: 'spec.rules[*].backends'",
+                "Rollout error spec.traffic[0].custom: Route shop/web has no list at `spec.rules[*].backends` with an entry for Service `web-stable` or `web-canary`; add both to the lists to split, or fix spec.traffic[].custom.backends",
+            ),
+            (
+                "weight: 100}",
+                "weight: half}",
+                "Rollout error spec.traffic[0].custom: Route shop/web has weight \"half\", which is not a non-negative integer; fix it",
+            ),
+        ],
+    );
+}

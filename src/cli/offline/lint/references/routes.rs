@@ -11,7 +11,7 @@ use crate::{
     cluster::targets::route_context,
     engine::{RouteIntent, Stickiness},
     ports::RolloutKey,
-    router::{self, GatewayError, RouteError, RouteScope},
+    router::{self, CustomError, GatewayError, RouteError, RouteScope},
 };
 
 /// Where kubectl puts what names no namespace.
@@ -116,6 +116,7 @@ fn said(error: &RouteError, route: &Named<'_>, object: &Value) -> Option<(String
         | RouteError::Unsupported { .. }
         | RouteError::ConnectionsOnly { .. }
         | RouteError::MatchNotExpressible { .. }
+        | RouteError::Custom(CustomError::Invalid { .. })
         | RouteError::Gateway(GatewayError::BackendNotGranted { .. }) => None,
         RouteError::RouteNotFound { route: name, .. }
         | RouteError::Gateway(GatewayError::RuleNotFound { rule: name, .. }) => {
@@ -132,6 +133,9 @@ fn said(error: &RouteError, route: &Named<'_>, object: &Value) -> Option<(String
             let message =
                 format!("{place} has no backendRef to Service {service}; the route's backendRefs are {there}");
             Some((String::new(), message))
+        }
+        RouteError::EntryMissing { place, service, list, .. } if route.alone.custom.is_some() => {
+            Some((String::new(), format!("{place} has a list at {list} without an entry for Service `{service}`")))
         }
         RouteError::EntryMissing { place, service, list, .. } => {
             let there = shown(&entries(object));

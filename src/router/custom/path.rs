@@ -1,0 +1,260 @@
+//! Paths into an object: field names joined by dots, `[*]` for each entry of a list, `[name=checkout]` for some of them.
+//!
+//! A small part of JSONPath that can also be written to: no wildcards over fields, no indices, which would name another entry
+//! once one is inserted, and no expressions.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// The most steps of a path.
+const MOST_STEPS: usize = 16;
+
+/// A path that leads to any number of values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Path {
+    text: String,
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Field(String),
+    /// Each entry of a list.
+    Each,
+    /// The entries of a list whose field has this text.
+    Where(String, String),
+}
+
+impl Path {
+    /// Reads a path; or what is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| Err(format!("`{text}` is not a path: {why}"));
+        let mut steps = Vec::new();
+        for part in split(text) {
+            let (field, brackets) = part.split_at(part.find('[').unwrap_or(part.len()));
+            if !is_field(field) {
+                return wrong(
+                    "it is field names joined by dots, each perhaps followed by `[*]` or `[name=value]`, as in `spec.routes[*].services`",
+                );
+            }
+            steps.push(Step::Field(field.to_owned()));
+            for bracket in brackets.split_inclusive(']') {
+                match selector(bracket) {
+                    Some(step) => steps.push(step),
+                    None => return wrong("behind a list stands `[*]` or `[name=value]`, with a value without `]`"),
+                }
+            }
+        }
+        match steps.len() > MOST_STEPS {
+            true => wrong("it has more than 16 steps"),
+            false => Ok(Path { text: text.to_owned(), steps }),
+        }
+    }
+
+    /// Its first field.
+    pub(super) fn root(&self) -> &str {
+        match self.steps.first() {
+            Some(Step::Field(field)) => field,
+            _ => "",
+        }
+    }
+
+    /// The path of what holds its last field, and that field; `None` where it ends with a list or is a single field.
+    pub(super) fn parent(&self) -> Option<(Path, &str)> {
+        let (last, steps) = self.steps.split_last()?;
+        match last {
+            Step::Field(field) if !steps.is_empty() => {
+                Some((Path { text: self.text.clone(), steps: steps.to_vec() }, field))
+            }
+            _ => None,
+        }
+    }
+
+    /// Everything that it leads to, in the order of the object.
+    pub(super) fn find<'o>(&self, object: &'o Value) -> Vec<&'o Value> {
+        self.steps
+            .iter()
+            .fold(vec![object], |found, step| found.into_iter().flat_map(|value| step.values_of(value)).collect())
+    }
+
+    /// The same, to be changed.
+    pub(super) fn find_mut<'o>(&self, object: &'o mut Value) -> Vec<&'o mut Value> {
+        self.steps
+            .iter()
+            .fold(vec![object], |found, step| found.into_iter().flat_map(|value| step.values_of_mut(value)).collect())
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Step {
+    fn values_of<'o>(&self, value: &'o Value) -> Vec<&'o Value> {
+        match self {
+            Step::Field(field) => value.get(field.as_str()).into_iter().collect(),
+            _ => value.as_array().into_iter().flatten().filter(|entry| self.selects(entry)).collect(),
+        }
+    }
+
+    fn values_of_mut<'o>(&self, value: &'o mut Value) -> Vec<&'o mut Value> {
+        match self {
+            Step::Field(field) => value.get_mut(field.as_str()).into_iter().collect(),
+            _ => value.as_array_mut().into_iter().flatten().filter(|entry| self.selects(entry)).collect(),
+        }
+    }
+
+    fn selects(&self, entry: &Value) -> bool {
+        match self {
+            Step::Where(field, text) => entry[field.as_str()].as_str() == Some(text),
+            _ => true,
+        }
+    }
+}
+
+/// The parts between the dots that stand outside of brackets.
+fn split(text: &str) -> Vec<&str> {
+    let mut inside = false;
+    text.split(|letter| {
+        inside = letter == '[' || inside && letter != ']';
+        letter == '.' && !inside
+    })
+    .collect()
+}
+
+fn selector(bracket: &str) -> Option<Step> {
+    let inner = bracket.strip_prefix('[')?.strip_suffix(']')?;
+    if inner == "*" {
+        return Some(Step::Each);
+    }
+    let (field, text) = inner.split_once('=')?;
+    (is_field(field) && !text.is_empty()).then(|| Step::Where(field.to_owned(), text.to_owned()))
+}
+
+fn is_field(text: &str) -> bool {
+    let letters = text.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'_' || letter == b'-');
+    !text.is_empty() && letters
+}
+
+/// Fields within an entry of a list, joined by dots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fields(Vec<String>);
+
+impl Fields {
+    /// Reads field names; or what is wrong with them.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let fields: Vec<String> = text.split('.').map(str::to_owned).collect();
+        let well = fields.len() <= MOST_STEPS && fields.iter().all(|field| is_field(field));
+        well.then_some(Fields(fields)).ok_or_else(|| {
+            format!("`{text}` is not a field of an entry: it is field names joined by dots, as in `destination.name`")
+        })
+    }
+
+    /// What they lead to.
+    pub(super) fn get<'o>(&self, entry: &'o Value) -> Option<&'o Value> {
+        self.0.iter().try_fold(entry, |value, field| value.get(field.as_str())).filter(|value| !value.is_null())
+    }
+
+    /// Puts a value there. `false`, and nothing changed, where something that is no object is in the way.
+    pub(super) fn set(&self, entry: &mut Value, value: Value) -> bool {
+        if !self.fits(entry) {
+            return false;
+        }
+        let mut place = entry;
+        for field in &self.0 {
+            if place.is_null() {
+                *place = Value::Object(serde_json::Map::new());
+            }
+            place = match place.as_object_mut() {
+                Some(object) => object.entry(field.as_str()).or_insert(Value::Null),
+                None => return false,
+            };
+        }
+        *place = value;
+        true
+    }
+
+    /// Whether a value can be put there.
+    pub(super) fn fits(&self, entry: &Value) -> bool {
+        let mut place = Some(entry);
+        self.0.iter().all(|field| {
+            let open = place.is_none_or(|value| value.is_object() || value.is_null());
+            place = place.and_then(|value| value.get(field.as_str()));
+            open
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_leads_to_every_value_that_it_names() {
+        let object = json!({"spec": {"http": [
+            {"name": "a.b", "backends": [1, 2]}, {"name": "c", "backends": [3]}, {"name": "a.b"}, 7], "weight": 5}});
+        for (text, found) in [
+            ("spec.weight", json!([5])),
+            ("spec.http[*].backends", json!([[1, 2], [3]])),
+            ("spec.http[*].backends[*]", json!([1, 2, 3])),
+            ("spec.http[name=a.b].backends", json!([[1, 2]])),
+            ("spec.http[name=d].backends", json!([])),
+            ("spec.weight[*]", json!([])),
+            ("spec.http.backends", json!([])),
+            ("status", json!([])),
+        ] {
+            let path = Path::parse(text).unwrap();
+            assert_eq!(json!(path.find(&object)), found, "{text}");
+            let mut changed = object.clone();
+            assert_eq!(json!(path.find_mut(&mut changed)), found, "{text}");
+            assert_eq!(path.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        let long = vec!["a"; 17].join(".");
+        for text in [
+            "", ".", "spec.", "spec..a", "$.spec", "spec[0]", "spec[]", "spec[*", "spec]", "[*]", "a b", "a[b=]", &long,
+        ] {
+            let error = Path::parse(text).unwrap_err();
+            assert!(error.starts_with(&format!("`{text}` is not a path: ")), "{error}");
+        }
+        assert_eq!(Path::parse(&vec!["a"; 16].join(".")).map(|path| path.steps.len()), Ok(16));
+        for text in ["", "a[*]", "a..b", "a."] {
+            assert!(Fields::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_ends_with_a_field_or_has_no_parent() {
+        let parent = |text: &str| {
+            let path = Path::parse(text).unwrap();
+            path.parent().map(|(parent, field)| (parent.steps.len(), field.to_owned()))
+        };
+        assert_eq!(parent("spec.routes[name=a].weight"), Some((3, "weight".to_owned())));
+        assert_eq!(parent("spec"), None);
+        assert_eq!(parent("spec.routes[*]"), None);
+    }
+
+    #[test]
+    fn a_field_is_set_unless_something_is_in_the_way() {
+        let fields = Fields::parse("a.b").unwrap();
+        for (entry, wanted) in [
+            (json!({}), Some(json!({"a": {"b": 1}}))),
+            (json!({"a": null}), Some(json!({"a": {"b": 1}}))),
+            (json!({"x": 0, "a": {"b": 2, "c": 3}}), Some(json!({"x": 0, "a": {"b": 1, "c": 3}}))),
+            (json!({"a": 5}), None),
+            (json!([]), None),
+        ] {
+            let mut written = entry.clone();
+            assert_eq!(fields.set(&mut written, json!(1)), wanted.is_some(), "{entry}");
+            assert_eq!(written, wanted.unwrap_or(entry));
+        }
+    }
+}
