@@ -91,7 +91,7 @@ pub(super) fn granted(
         let named = to["name"].as_str().is_none_or(|named| named == name);
         to["group"] == group && to["kind"] == kind && named
     };
-    current.of_kind(REFERENCE_GRANT, namespace).any(|grant| {
+    current.of_kind((GRANT_GROUP, REFERENCE_GRANT), namespace).any(|grant| {
         let entries = |field: &str| grant["spec"][field].as_array().map_or(&[][..], Vec::as_slice);
         entries("from").iter().any(is_from) && entries("to").iter().any(is_to)
     })
@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn h7_a_reference_grant_names_who_and_what() {
         let grant = |namespace: &str, from: Value, to: Value| {
-            json!({"kind": REFERENCE_GRANT, "metadata": {"namespace": namespace, "name": "g"},
-                "spec": {"from": [from], "to": [to]}})
+            json!({"apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": REFERENCE_GRANT,
+                "metadata": {"namespace": namespace, "name": "g"}, "spec": {"from": [from], "to": [to]}})
         };
         let from = |namespace: &str| json!({"group": "glidepath.dev", "kind": "Rollout", "namespace": namespace});
         let to = json!({"group": "networking.istio.io", "kind": "VirtualService"});
@@ -169,6 +169,25 @@ mod tests {
             let current: Objects = [grant.clone()].into_iter().collect();
             let ctx = context(CrossNamespace::Consent);
             assert_eq!(allows(&ctx, &reference("gateway"), &json!({}), &current), expected, "{grant}");
+        }
+    }
+
+    /// H7: whoever may create objects of any kind of that name could else give consent for the owner.
+    #[test]
+    fn h7_a_kind_of_another_group_by_the_same_name_is_no_consent() {
+        for (group, expected) in [(GRANT_GROUP, true), ("mesh.example.com", false)] {
+            let api_version = format!("{group}/v1beta1");
+            let grant = json!({"apiVersion": api_version, "kind": REFERENCE_GRANT,
+                "metadata": {"namespace": "gateway", "name": "g"},
+                "spec": {"from": [{"group": "glidepath.dev", "kind": "Rollout", "namespace": "shop"}],
+                    "to": [{"group": "networking.istio.io", "kind": "VirtualService"}]}});
+            let current: Objects = [grant].into_iter().collect();
+            let ctx = context(CrossNamespace::Consent);
+            assert_eq!(allows(&ctx, &reference("gateway"), &json!({}), &current), expected, "{group}");
+            let list = ListRef { api_version, ..ListRef::grants("gateway") };
+            assert_eq!(list.is_consent(), expected, "{group}");
+            let kind = WatchedKind { group: group.into(), ..GRANTS };
+            assert_eq!(kind.is_consent(), expected, "{group}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use super::{
     context::RouteContext,
     error::RouteError,
-    objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite, REFERENCE_GRANT},
+    objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite, is_grant},
     resource::GroupResource,
 };
 use crate::{
@@ -261,7 +261,7 @@ impl WatchedKind {
 
     /// Whether it says who may write, and is no object to write.
     pub fn is_consent(&self) -> bool {
-        self.kind == REFERENCE_GRANT
+        is_grant(&self.group, &self.kind)
     }
 
     /// The name of its CustomResourceDefinition.

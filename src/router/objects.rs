@@ -14,6 +14,11 @@ pub const REFERENCE_GRANT: &str = "ReferenceGrant";
 /// Its API group.
 pub const GRANT_GROUP: &str = "gateway.networking.k8s.io";
 
+/// Whether a kind is the one of such consent. Another API group may have a kind of the same name.
+pub(super) fn is_grant(group: &str, kind: &str) -> bool {
+    (group, kind) == (GRANT_GROUP, REFERENCE_GRANT)
+}
+
 /// The field manager of our writes.
 pub const FIELD_MANAGER: &str = "glidepath";
 
@@ -90,7 +95,7 @@ impl ListRef {
 
     /// Whether a change in it may change what a Rollout is allowed to write.
     pub fn is_consent(&self) -> bool {
-        self.kind == REFERENCE_GRANT
+        is_grant(group_of(&self.api_version), &self.kind)
     }
 }
 
@@ -130,11 +135,15 @@ impl Objects {
         self.by_name.get(&key_of(reference)).map(Arc::as_ref)
     }
 
-    /// All objects of a kind in a namespace, by name.
-    pub fn of_kind<'a>(&'a self, kind: &'a str, namespace: &'a str) -> impl Iterator<Item = &'a Value> {
+    /// All objects of a kind of one API group in a namespace, by name.
+    pub fn of_kind<'a>(
+        &'a self,
+        (group, kind): (&'a str, &'a str),
+        namespace: &'a str,
+    ) -> impl Iterator<Item = &'a Value> {
         self.by_name
             .iter()
-            .filter(move |((k, n, _, _), _)| k == kind && n == namespace)
+            .filter(move |((k, n, _, g), _)| k == kind && n == namespace && g == group)
             .map(|(_, object)| object.as_ref())
     }
 

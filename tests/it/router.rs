@@ -602,9 +602,9 @@ proptest! {
         });
         let before: Objects = [object, policy.clone()].into_iter().collect();
         let during = before.after(&istio.plan(&context(), &before, &weight(Percent::whole(30))).unwrap());
-        prop_assert_eq!(during.of_kind("DestinationRule", "shop").count(), 2);
+        prop_assert_eq!(during.of_kind(("networking.istio.io", "DestinationRule"), "shop").count(), 2);
         let after = during.after(&istio.hand_back(&context(), &during));
-        prop_assert_eq!(after.of_kind("DestinationRule", "shop").collect::<Vec<_>>(), vec![&policy]);
+        prop_assert_eq!(after.of_kind(("networking.istio.io", "DestinationRule"), "shop").collect::<Vec<_>>(), vec![&policy]);
         prop_assert_eq!(istio.read(&context(), &after, &RouteIntent::default()).unwrap().weight, Some(Percent::ZERO));
         prop_assert_eq!(istio.hand_back(&context(), &after), vec![]);
     }

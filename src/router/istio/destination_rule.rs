@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     hosts,
-    kinds::{API_VERSION, DESTINATION_RULE, DESTINATION_RULES},
+    kinds::{API_VERSION, DESTINATION_RULE, DESTINATION_RULES, GROUP},
 };
 use crate::{
     api::{REVISION_LABEL, ROLLOUT_LABEL, traffic::DestinationRuleRef},
@@ -114,7 +114,7 @@ fn wanted_spec(ctx: &RouteContext, current: &Objects) -> Option<Value> {
     let about = |service: &str| hosts::full(ctx, service, &ctx.namespace);
     let (stable, canary) = (about(&ctx.stable_service), about(&ctx.canary_service));
     let foreign: Vec<&Value> =
-        current.of_kind(DESTINATION_RULE, &ctx.namespace).filter(|rule| !is_ours(ctx, rule)).collect();
+        current.of_kind((GROUP, DESTINATION_RULE), &ctx.namespace).filter(|rule| !is_ours(ctx, rule)).collect();
     if foreign.iter().any(|rule| host(ctx, rule) == canary) {
         return None;
     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     conditions::Conditions,
-    kinds::{API_VERSION, INGRESS, INGRESSES, annotation, users},
+    kinds::{API_VERSION, GROUP, INGRESS, INGRESSES, annotation, users},
 };
 use crate::{
     api::{Percent, ROLLOUT_LABEL, traffic::NginxTraffic},
@@ -158,7 +158,7 @@ impl CanaryIngress<'_> {
     fn alone(&self, current: &Objects, spec: &Value) -> Result<(), RouteError> {
         self.no_plain_way(current)?;
         let ours = places(spec);
-        let others = current.of_kind(INGRESS, &self.ctx.namespace).filter(|other| {
+        let others = current.of_kind((GROUP, INGRESS), &self.ctx.namespace).filter(|other| {
             annotation(other, &self.key("canary")) == Some("true") && other["metadata"]["name"] != self.name().as_str()
         });
         for other in others {
@@ -175,7 +175,7 @@ impl CanaryIngress<'_> {
 
     fn no_plain_way(&self, current: &Objects) -> Result<(), RouteError> {
         let plain = |other: &&Value| annotation(other, &self.key("canary")) != Some("true");
-        let mut others = current.of_kind(INGRESS, &self.ctx.namespace).filter(plain);
+        let mut others = current.of_kind((GROUP, INGRESS), &self.ctx.namespace).filter(plain);
         let leads = |other: &Value| {
             let paths = other["spec"]["rules"].as_array().into_iter().flatten();
             let paths = paths.flat_map(|rule| rule["http"]["paths"].as_array().into_iter().flatten());

@@ -254,7 +254,7 @@ fn h7_messages_about_another_namespaces_route_repeat_nothing_of_it() {
     };
     let ours = |service: &str| json!({ "name": service, "namespace": "shop", "port": 4711, "weight": 1 });
     let rule = |backends: Value| json!([{ "name": "project-x", "matches": [{ "path": { "value": "/merger" } }], "backendRefs": backends }]);
-    let grant = json!({ "kind": "ReferenceGrant", "metadata": { "name": "edge", "namespace": "shop" }, "spec": {
+    let grant = json!({ "apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": "ReferenceGrant", "metadata": { "name": "edge", "namespace": "shop" }, "spec": {
         "from": [{ "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "edge" }],
         "to": [{ "group": "", "kind": "Service" }] } });
     for (gateway, rules) in [
@@ -288,7 +288,7 @@ fn h7_messages_about_another_namespaces_route_repeat_nothing_of_it() {
 #[test]
 fn s7_a_route_of_another_namespace_is_written_only_with_its_owners_consent() {
     let gateway = router(json!({ "gateway": { "routes": [{ "name": "checkout", "namespace": "edge" }] } }));
-    let grant = |namespace: &str, from: Value, to: Value| json!({ "kind": "ReferenceGrant", "metadata": { "name": "g", "namespace": namespace }, "spec": { "from": [from], "to": [to] } });
+    let grant = |namespace: &str, from: Value, to: Value| json!({ "apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": "ReferenceGrant", "metadata": { "name": "g", "namespace": namespace }, "spec": { "from": [from], "to": [to] } });
     let rollouts = json!({ "group": "glidepath.dev", "kind": "Rollout", "namespace": "shop" });
     let routes = json!({ "group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "edge" });
     let to = |kind: &str| json!({ "group": "gateway.networking.k8s.io", "kind": kind });
