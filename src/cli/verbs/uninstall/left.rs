@@ -8,10 +8,11 @@ use kube::{
 use crate::api::ROLLOUT_LABEL;
 
 /// Kinds that we make, and what to do about one that stays.
-const KINDS: [(&str, &str, &str, &str); 4] = [
+const KINDS: [(&str, &str, &str, &str); 5] = [
     ("apps", "v1", "ReplicaSet", "its pods keep running; create a Deployment for them, then delete it"),
     ("", "v1", "Service", "clients or routes may use it; delete it when unused"),
     ("networking.istio.io", "v1", "DestinationRule", "delete it with the canary Service"),
+    ("gateway.networking.k8s.io", "v1", "HTTPRoute", "it leads to the root Service; delete it when unused"),
     ("networking.k8s.io", "v1", "Ingress", "it sends requests to the canary Service; delete it"),
 ];
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
-    matchers::{method, path},
+    matchers::{method, path, query_param},
 };
 
 use super::*;
@@ -129,11 +129,18 @@ async fn what_is_left_is_named_with_what_to_do() {
         "items": [{"metadata": {"name": "web-1", "namespace": "shop"}}]});
     let answer = ResponseTemplate::new(200).set_body_json(sets);
     Mock::given(method("GET")).and(path("/apis/apps/v1/replicasets")).respond_with(answer).mount(&server).await;
+    let routes = json!({"kind": "HTTPRouteList", "apiVersion": "gateway.networking.k8s.io/v1", "metadata": {},
+        "items": [{"metadata": {"name": "web", "namespace": "shop"}}]});
+    let answer = ResponseTemplate::new(200).set_body_json(routes);
+    let ours = query_param("labelSelector", "glidepath.dev/rollout");
+    let made = Mock::given(method("GET")).and(path("/apis/gateway.networking.k8s.io/v1/httproutes")).and(ours);
+    made.respond_with(answer).mount(&server).await;
     let missing = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "message": "", "reason": "NotFound"});
     Mock::given(method("GET")).respond_with(ResponseTemplate::new(404).set_body_json(missing)).mount(&server).await;
     let text = left::report(&scope(&server).connection.client, None).await;
     assert_eq!(
         text,
-        "left: ReplicaSet shop/web-1: its pods keep running; create a Deployment for them, then delete it\n"
+        "left: ReplicaSet shop/web-1: its pods keep running; create a Deployment for them, then delete it\n\
+         left: HTTPRoute shop/web: it leads to the root Service; delete it when unused\n"
     );
 }
