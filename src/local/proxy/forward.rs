@@ -69,7 +69,8 @@ impl Proxy {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
-    /// Copies of requests that the canary has answered.
+    /// Copies of requests that were sent to the canary: what its pods have counted beside the requests of callers, once they
+    /// are drained.
     pub fn mirrored(&self) -> u64 {
         self.mirrored.load(Ordering::Relaxed)
     }
@@ -102,11 +103,16 @@ impl Proxy {
     }
 
     async fn send(&self, request: Request<AnyBody>, open: Open, upgrade: Option<Upgrade>) -> Response<AnyBody> {
-        let backend = open.backend();
-        let version = request.version();
-        let Some(request) = backend.aimed(request) else {
+        let Some(request) = open.backend().aimed(request) else {
             return own(StatusCode::BAD_REQUEST, "the request target is invalid");
         };
+        self.send_aimed(request, open, upgrade).await
+    }
+
+    /// Sends a request that leads to its backend. Whatever becomes of it, it is counted there.
+    async fn send_aimed(&self, request: Request<AnyBody>, open: Open, upgrade: Option<Upgrade>) -> Response<AnyBody> {
+        let backend = open.backend();
+        let version = request.version();
         let answer = tokio::time::timeout(self.timeout, backend.send(request)).await;
         let mut counted = Counted::at(backend);
         counted.bad = !matches!(answer, Ok(Ok(_)));
@@ -136,21 +142,20 @@ impl Proxy {
         own(StatusCode::BAD_GATEWAY, &why)
     }
 
-    /// Sends a copy of the request to the canary, whose answer is discarded.
+    /// Sends a copy of the request to the canary, whose answer is discarded. It is counted before it is under way, so that
+    /// none is missing when the canary's pods are drained.
     async fn mirror(self: Arc<Self>, request: Request<Incoming>, canary: Open) -> Request<AnyBody> {
         let Ok(permit) = self.copies.clone().try_acquire_owned() else { return request.map(streamed) };
         let (request, copy) = doubled(request).await;
-        if let Some(copy) = copy {
+        if let Some(copy) = copy.and_then(|copy| canary.backend().aimed(copy)) {
+            self.mirrored.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(self.discard(copy, canary, permit));
         }
         request
     }
 
     async fn discard(self: Arc<Self>, copy: Request<AnyBody>, canary: Open, _permit: OwnedSemaphorePermit) {
-        let response = self.send(copy, canary, None).await;
-        if !response.headers().contains_key(OWN_RESPONSE_HEADER) {
-            self.mirrored.fetch_add(1, Ordering::Relaxed);
-        }
+        let response = self.send_aimed(copy, canary, None).await;
         // An answer without end is no error of the version: a caller would hang up too.
         let _ = tokio::time::timeout(self.timeout, response.into_body().collect()).await;
     }

@@ -84,7 +84,11 @@ fn counted(address: &Address) -> (u64, u64) {
 
 /// A proxy before this table, and where it listens.
 async fn split(table: Table) -> String {
-    let proxy = Arc::new(Proxy::new(1, Duration::from_millis(300), "no version is serving yet"));
+    serving(&Arc::new(Proxy::new(1, Duration::from_millis(300), "no version is serving yet")), table).await
+}
+
+async fn serving(proxy: &Arc<Proxy>, table: Table) -> String {
+    let proxy = proxy.clone();
     proxy.set(table);
     let server = Server::start(move |request| proxy.clone().pass(request)).await.unwrap();
     let address = server.address.to_string();
@@ -201,11 +205,38 @@ async fn bodies_stream_both_ways() {
     until_counted(&address, (0, 1)).await;
 }
 
+/// Every request goes to stable, and a copy of it to the canary.
+fn mirroring() -> Choice {
+    let mirror = Some(MirrorRoute { percent: Percent::whole(100), matches: Vec::new() });
+    Choice::new(&RouteIntent { mirror, ..RouteIntent::default() })
+}
+
+/// The demo adds up what its users sent and what was mirrored, and compares it with what the pods counted.
+#[tokio::test]
+async fn a_copy_is_in_the_account_whatever_becomes_of_it() {
+    let (stable, _) = upstream("v1").await;
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refusing: Address = format!("http://{}", gone.local_addr().unwrap()).parse().unwrap();
+    drop(gone);
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let late: Address = format!("http://{}", silent.local_addr().unwrap()).parse().unwrap();
+    for canary in [late, refusing] {
+        let proxy = Arc::new(Proxy::new(1, Duration::from_millis(300), "no version is serving yet"));
+        let pod = backend(&canary);
+        let table = Table { stable: vec![backend(&stable)], canary: Some(vec![pod.clone()]), choice: mirroring() };
+        let address = serving(&proxy, table).await;
+        assert!(get(&address, "/", "").await.ends_with("v1"));
+        assert_eq!(proxy.mirrored(), 1, "before the canary answers");
+        proxy.set(Table::default());
+        pod.drained().await;
+        assert_eq!((counted(&canary), proxy.mirrored()), ((1, 1), 1));
+    }
+}
+
 #[tokio::test]
 async fn copies_carry_the_body_and_their_answers_reach_nobody() {
     let ((stable, asked), (canary, copied)) = (upstream("v1").await, upstream("v2").await);
-    let mirror = Some(MirrorRoute { percent: Percent::whole(100), matches: Vec::new() });
-    let choice = Choice::new(&RouteIntent { mirror, ..RouteIntent::default() });
+    let choice = mirroring();
     let table = Table { stable: vec![backend(&stable)], canary: Some(vec![backend(&canary)]), choice };
     let proxy = split(table).await;
     let body = "x".repeat(1000);
