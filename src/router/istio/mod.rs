@@ -242,11 +242,9 @@ impl Istio {
             };
         for (namespace, reference) in &self.virtual_services(ctx) {
             let editor = RouteEditor { ctx, arms: &arms, namespace, reference };
-            match editor.object(current) {
-                Ok(object) => {
-                    let root = editor.root(current);
-                    plan.refused.extend(root.as_ref().err().cloned().filter(|_| !intent.is_nothing()));
-                    let (next, refused) = editor.with_intent(object, canary, intent, root.ok().flatten().as_ref());
+            match editor.object(current).and_then(|object| Ok((object, editor.root_for(current, intent)?))) {
+                Ok((object, root)) => {
+                    let (next, refused) = editor.with_intent(object, canary, intent, root.as_ref());
                     plan.refused.extend(refused);
                     plan.writes.extend((next != *object).then_some(PlannedWrite::Replace(next)));
                 }
@@ -271,3 +269,7 @@ fn subset_name(reference: &DestinationRuleRef, target: Target) -> &str {
         Target::Canary => &reference.canary_subset,
     }
 }
+
+#[cfg(test)]
+#[path = "delegate_tests.rs"]
+mod delegate_tests;

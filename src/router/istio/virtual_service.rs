@@ -41,8 +41,20 @@ impl RouteEditor<'_> {
         consent::written(self.ctx, &VIRTUAL_SERVICES.reference(self.namespace, &self.reference.name), current)
     }
 
+    /// What the root delegates to this one, as far as the intent needs it: the way back goes without.
+    pub(super) fn root_for<'o>(
+        &self,
+        current: &'o Objects,
+        intent: &RouteIntent,
+    ) -> Result<Option<Delegated<'o>>, RouteError> {
+        match self.root(current) {
+            Err(_) if intent.is_nothing() => Ok(None),
+            root => root,
+        }
+    }
+
     /// What the root VirtualService that the Rollout names delegates to this one.
-    pub(super) fn root<'o>(&self, current: &'o Objects) -> Result<Option<Delegated<'o>>, RouteError> {
+    fn root<'o>(&self, current: &'o Objects) -> Result<Option<Delegated<'o>>, RouteError> {
         let Some(root) = &self.reference.delegate_of else { return Ok(None) };
         let object = consent::written(self.ctx, &root_reference(self.ctx, root), current)?;
         match Delegated::of(object, self.namespace, &self.reference.name) {
@@ -94,7 +106,12 @@ impl RouteEditor<'_> {
             Ok(chosen) => chosen,
             Err(refusal) => return (object.clone(), vec![self.told(refusal)]),
         };
-        let mut refused = Vec::new();
+        // Weights that no request of the root meets are no way forward: the object stays as it is.
+        let excluded = chosen.iter().filter_map(|at| self.excluded(&next, *at, intent, root));
+        let mut refused: Vec<RouteError> = excluded.map(|error| self.told(error)).collect();
+        if !refused.is_empty() {
+            return (object.clone(), refused);
+        }
         // From the last to the first: what is inserted moves only what comes behind it.
         for at in chosen.into_iter().rev() {
             let place = self.place(at.route(&next), at);
@@ -103,6 +120,20 @@ impl RouteEditor<'_> {
             refused.splice(0..0, written.err().map(|error| self.told(error)));
         }
         (next, refused)
+    }
+
+    /// Why a chosen route gets nothing of what its root delegates.
+    fn excluded(
+        &self,
+        object: &Value,
+        at: At,
+        intent: &RouteIntent,
+        root: Option<&Delegated<'_>>,
+    ) -> Option<RouteError> {
+        let route = at.route(object);
+        let root = root.filter(|_| at.protocol == Protocol::Http && !intent.is_nothing())?;
+        (!root.reaches(route))
+            .then(|| RouteError::DelegateExcluded { place: self.place(route, at), what: "all requests of this route" })
     }
 
     fn write_weights(&self, object: &mut Value, at: At, canary: Percent) -> Result<(), RouteError> {
@@ -127,10 +158,6 @@ impl RouteEditor<'_> {
             return refusal.map_or(Ok(()), Err);
         }
         let Some(root) = root else { return self.own().insert(object, at.index, intent, place) };
-        let excluded = |what| RouteError::DelegateExcluded { place: place.to_owned(), what };
-        if !intent.is_nothing() && !root.reaches(at.route(object)) {
-            return Err(excluded("all requests of this route"));
-        }
         let before = object.clone();
         self.own().insert(object, at.index, intent, place)?;
         let (was, now) = (list(&before), list(object));
@@ -140,7 +167,8 @@ impl RouteEditor<'_> {
             return Ok(());
         }
         *object = before;
-        Err(excluded("some requests of a header route, mirror or sticky cookie"))
+        let what = "some requests of a header route, mirror or sticky cookie";
+        Err(RouteError::DelegateExcluded { place: place.to_owned(), what })
     }
 
     /// The weights to write, by destination; those that stay as they are have none.
