@@ -34,10 +34,19 @@ fn text<'l>(labels: &'l Value, key: &str) -> Option<&'l str> {
     labels.get(key).and_then(Value::as_str)
 }
 
-/// Whether a VirtualService is for the callers inside of the mesh, rather than for gateways alone.
+/// Whether a VirtualService is for the callers inside of the mesh, rather than for gateways alone. One without hosts says
+/// nothing of that itself: it is for whom its root is.
 pub fn is_for_the_mesh(virtual_service: &Value) -> bool {
+    if is_delegate(virtual_service) {
+        return false;
+    }
     let gateways = virtual_service["spec"]["gateways"].as_array().filter(|gateways| !gateways.is_empty());
     gateways.is_none_or(|gateways| gateways.iter().any(|gateway| gateway == "mesh"))
+}
+
+/// Whether requests reach a VirtualService by way of another alone.
+pub(super) fn is_delegate(virtual_service: &Value) -> bool {
+    virtual_service["spec"]["hosts"].as_array().is_none_or(Vec::is_empty)
 }
 
 #[cfg(test)]
@@ -71,7 +80,8 @@ mod tests {
         for (gateways, mesh) in
             [(json!(null), true), (json!([]), true), (json!(["edge"]), false), (json!(["edge", "mesh"]), true)]
         {
-            assert_eq!(is_for_the_mesh(&json!({"spec": {"gateways": gateways}})), mesh);
+            assert_eq!(is_for_the_mesh(&json!({"spec": {"hosts": ["web"], "gateways": gateways}})), mesh);
+            assert!(!is_for_the_mesh(&json!({"spec": {"gateways": gateways}})), "a delegate does not say it");
         }
     }
 }

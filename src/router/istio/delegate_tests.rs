@@ -80,3 +80,17 @@ fn a_weight_that_its_root_refuses_is_not_written() {
         assert_eq!((back.refused.len(), back.writes), (0, vec![PlannedWrite::Replace(delegate(0))]), "{what}");
     }
 }
+
+#[test]
+fn a_delegate_is_for_whom_its_root_is() {
+    let for_mesh = |objects: Vec<Value>| router("shop").mesh_route(&context(), &objects.into_iter().collect());
+    let with_root = |gateways: Value| for_mesh(vec![delegate(0), root("shop", gateways, "/checkout")]);
+    assert_eq!(with_root(json!(["edge"])), None, "for an ingress gateway alone");
+    let shown = Some("VirtualService shop/checkout".to_owned());
+    assert_eq!(with_root(json!(["edge", "mesh"])), shown);
+    assert_eq!(with_root(json!([])), shown);
+    assert_eq!(for_mesh(vec![delegate(0)]), None, "an unknown root");
+    let mut own = delegate(0);
+    own["spec"]["hosts"] = json!(["checkout"]);
+    assert_eq!(for_mesh(vec![own]), shown, "it has hosts");
+}

@@ -153,8 +153,11 @@ impl Router for Istio {
 
     fn mesh_route(&self, ctx: &RouteContext, current: &Objects) -> Option<String> {
         self.virtual_services(ctx).iter().find_map(|(namespace, reference)| {
-            let reference = VIRTUAL_SERVICES.reference(namespace, &reference.name);
-            let object = consent::written(ctx, &reference, current).ok()?;
+            let own = VIRTUAL_SERVICES.reference(namespace, &reference.name);
+            let mut object = consent::written(ctx, &own, current).ok()?;
+            if let Some(root) = reference.delegate_of.as_ref().filter(|_| ambient::is_delegate(object)) {
+                object = consent::written(ctx, &delegate::root_reference(ctx, root), current).ok()?;
+            }
             ambient::is_for_the_mesh(object).then(|| format!("VirtualService {namespace}/{}", reference.name))
         })
     }

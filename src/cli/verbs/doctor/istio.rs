@@ -194,7 +194,8 @@ mod tests {
     async fn ambient_mode_without_a_waypoint_is_named() {
         let what = "Istio: Rollout shop/web: its pods are in ambient mode and Service web has no waypoint: its VirtualServices have no effect";
         let ambient = json!({"istio.io/dataplane-mode": "ambient"});
-        let route = |gateways: Value| json!([object("web", json!({}), json!({"gateways": gateways}))]);
+        let route =
+            |gateways: Value| json!([object("web", json!({}), json!({"hosts": ["web"], "gateways": gateways}))]);
         let in_namespace = json!([object("shop", ambient.clone(), json!({}))]);
         let deployment = object("web", json!({}), json!({"template": {"metadata": {"labels": ambient}}}));
         let base = [(ALL_SIDECARS, json!([])), (ROUTES, route(json!([])))];
