@@ -248,7 +248,7 @@ impl RolloutSpec {
 
     /// This spec with the objects that were last written to, if it names others now (rule S20).
     pub fn on_old_objects(&self, status: &RolloutStatus) -> Option<RolloutSpec> {
-        let old = status.memory.objects.as_ref().filter(|old| **old != self.objects())?;
+        let old = status.memory.objects.as_ref().filter(|old| !old.are_those_of(&self.objects()))?;
         Some(self.with_objects(old))
     }
 

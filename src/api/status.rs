@@ -244,6 +244,9 @@ pub struct Memory {
     /// When the routes were first read back as `weights.desired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route_since: Option<Timestamp>,
+    /// Since when the routes' controllers are waited for, to take over what was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_pending_since: Option<Timestamp>,
     /// The weight that was settled last; a change of it starts a new epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_weight: Option<Percent>,

@@ -347,8 +347,7 @@ fn read_routes(snapshot: &Snapshot, objects: &Objects) -> (Option<RouteSeen>, Op
             let other_manager = snapshot.traffic.other_manager.clone();
             let routers = || snapshot.routers.iter();
             let not_accepted = routers().find_map(|router| router.not_accepted(&snapshot.context, objects));
-            let refused = || not_accepted.as_ref().map(RouteError::to_string);
-            let pending = routers().find_map(|router| router.pending(&snapshot.context, objects)).or_else(refused);
+            let pending = routers().find_map(|router| router.pending(&snapshot.context, objects));
             let other_manager = |seen: &mut RouteSeen| seen.other_manager.take().or(other_manager);
             let seen = seen.map(|mut seen| RouteSeen { other_manager: other_manager(&mut seen), pending, ..seen });
             (seen, not_accepted)

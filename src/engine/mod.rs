@@ -196,8 +196,6 @@ fn returning(draft: &mut Draft<'_>) {
     if back {
         retarget::has_returned(draft);
     } else {
-        let why = weights::pending(draft).map(|why| format!(": {why}")).unwrap_or_default();
-        let message = format!("shifting traffic and pods back to stable{why}");
-        draft.wait(Wait::until(Reason::Returning, message, None));
+        draft.wait(Wait::until(Reason::Returning, "shifting traffic and pods back to stable", None));
     }
 }

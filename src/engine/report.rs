@@ -13,6 +13,7 @@ use super::{
     input::Problem,
     reach,
     wait::Wait,
+    weights,
 };
 
 /// Fills in everything that follows from the state of the tick.
@@ -125,15 +126,17 @@ fn said(draft: &Draft<'_>) -> Option<Said> {
         Course::Idle => idle(draft),
         Course::Returning if draft.input.seen.objects_changed => progressing(waited.unwrap_or_default()),
         Course::Returning => {
-            let message = "the spec returned to stable: shifting traffic and pods back".to_owned();
+            let message = format!("the spec returned to stable: shifting traffic and pods back{}", pending(draft));
             progressing((Reason::Returning, message))
         }
         Course::Aborted => {
-            (Phase::Degraded, Reason::Aborted, format!("{current} was rolled back: {}", last_reason(draft)))
+            let message = format!("{current} was rolled back: {}{}", last_reason(draft), pending(draft));
+            (Phase::Degraded, Reason::Aborted, message)
         }
         Course::ControlKept => {
             let stable = named(draft.status.stable_revision.as_ref());
-            let message = format!("{stable} stays stable after the A/B test of {current}: {}", last_reason(draft));
+            let (why, pending) = (last_reason(draft), pending(draft));
+            let message = format!("{stable} stays stable after the A/B test of {current}: {why}{pending}");
             (Phase::Healthy, Reason::KeptControl, message)
         }
         Course::Stepping | Course::Promoting if draft.replicas() == 0 => return None,
@@ -144,6 +147,11 @@ fn said(draft: &Draft<'_>) -> Option<Said> {
             (phase, reason, message)
         }
     })
+}
+
+/// Why traffic that goes back to stable has not arrived there.
+fn pending(draft: &Draft<'_>) -> String {
+    weights::pending(draft).map(|why| format!("; its traffic has not returned to stable: {why}")).unwrap_or_default()
 }
 
 fn progressing((reason, message): (Reason, String)) -> Said {

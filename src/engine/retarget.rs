@@ -41,7 +41,10 @@ pub fn walk(draft: &mut Draft<'_>) {
     if returned && alone(draft) {
         draft.status.memory.giving_back = true;
     }
-    let message = "the spec references other objects: shifting traffic to stable before the old objects are restored";
+    let why = super::weights::pending(draft).map(|why| format!(": {why}")).unwrap_or_default();
+    let message = format!(
+        "the spec references other objects: shifting traffic to stable before the old objects are restored{why}"
+    );
     draft.wait(Wait::progress(Reason::HandingOver, 0, message));
 }
 

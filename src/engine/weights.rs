@@ -207,10 +207,11 @@ pub fn route(draft: &mut Draft<'_>, goal: Percent) -> Route {
     let look = look(draft, goal);
     let desired = look.intent.canary;
     let as_before = draft.status.weights.desired == desired && extra_routes::is_as_before(draft, &look.intent);
-    let pending = look.seen.pending.is_some() && !(as_before && draft.status.weights.settled);
-    if !look.in_place || !as_before || pending {
-        draft.status.memory.route_since = None;
+    if !look.in_place || !as_before {
+        (draft.status.memory.route_since, draft.status.memory.route_pending_since) = (None, None);
     }
+    let begun = as_before && draft.status.weights.settled || draft.status.memory.route_since.is_some();
+    let pending = look.in_place && !begun && is_pending(draft, &look);
     if let Some(written) = &mut draft.status.memory.route_written {
         written.confirmed |= says(&look.seen, written);
     }
@@ -335,8 +336,31 @@ fn may_be_ours(draft: &Draft<'_>, seen: &RouteSeen) -> bool {
     !seen.drifted && seen.weight == Some(planned)
 }
 
-/// Why routes that are written do not begin to settle: their controllers have not taken them over (rule S52). Once settled
-/// they stay so, whatever is written beside them later: the proxies keep what they have.
+/// Whether the routes' controllers are still to take over what was written (rule S52). Once they have, it settles and stays
+/// so, whatever is written beside it later: the proxies keep what they have. On the way back there is no deadline that would end
+/// the wait for a controller that has gone for good; it ends like one.
+fn is_pending(draft: &mut Draft<'_>, look: &Look) -> bool {
+    let Some(why) = &look.seen.pending else {
+        draft.status.memory.route_pending_since = None;
+        return false;
+    };
+    let now = draft.now();
+    let since = *draft.status.memory.route_pending_since.get_or_insert(now);
+    if !look.intent.is_nothing() {
+        return true;
+    }
+    let allowed = draft.input.spec.progress_deadline();
+    let until = draft.not_before_first_look(allowed.after(since));
+    if until > now {
+        draft.wake(until, WakeReason::RouteSettles);
+        return true;
+    }
+    let message = format!("{why} after {allowed}: the way back to stable is taken for settled without it");
+    draft.emit(true, Reason::RouteNotAccepted, message);
+    false
+}
+
+/// Why routes that are written do not begin to settle: their controllers have not taken them over.
 pub fn pending<'a>(draft: &Draft<'a>) -> Option<&'a str> {
     draft.input.seen.route.as_ref()?.pending.as_deref().filter(|_| !draft.status.weights.settled)
 }

@@ -100,6 +100,8 @@ fn differ_in_words_only(old: &RolloutStatus, new: &RolloutStatus) -> bool {
         memory: Memory {
             stable_target: target(&past.stable_target, &memory.stable_target),
             canary_target: target(&past.canary_target, &memory.canary_target),
+            route_pending_since: past.route_pending_since,
+            route_written: as_confirmed(past.route_written.as_ref(), memory.route_written.as_ref()),
             drained: if fewer_drained { past.drained.clone() } else { memory.drained.clone() },
             ..memory.clone()
         },

@@ -65,7 +65,7 @@ const SENT: [(&str, &str); 26] = [
     ("traefikservices", "list update watch"),
     ("trafficsplits", "list update watch"),
     ("ingresses", "create delete list update watch"),
-    ("httproutes", "create list update watch"),
+    ("httproutes", "list update watch"),
     ("grpcroutes", "list update watch"),
     ("tcproutes", "list update watch"),
     ("tlsroutes", "list update watch"),

@@ -159,7 +159,9 @@ impl World for Watched {
         true
     }
 
-    async fn tell(&self, _: &Observation, _: &Notice) {}
+    async fn tell(&self, _: &Observation, notice: &Notice) {
+        self.sim().notices.push(notice.clone());
+    }
 }
 
 fn two_weights(mesh: bool) -> RolloutSpec {
@@ -213,6 +215,17 @@ async fn settling() -> Watched {
     world
 }
 
+/// A Rollout at the moment when its second weight is written, and no controller has taken that over.
+async fn pending() -> Watched {
+    let world = Watched::new(two_weights(true));
+    world.run_until(|status| status.phase == Some(Phase::Healthy)).await.unwrap();
+    world.sim().template = "v2".into();
+    world.run_until(|status| status.step_index == 1).await.unwrap();
+    world.sim().pending = true;
+    world.run_until(|status| status.step_index == 2).await.unwrap();
+    world
+}
+
 /// How long it takes from now until the next step begins.
 async fn until_settled(world: &Watched) -> SignedDuration {
     let from = world.now();
@@ -262,9 +275,8 @@ impl Watched {
 
 #[tokio::test]
 async fn s52_routes_settle_once_their_controllers_have_taken_them_over() {
-    let world = settling().await;
+    let world = pending().await;
     let records = world.records.lock().unwrap().len();
-    world.sim().pending = true;
     world.for_a_minute().await;
     let status = world.record();
     assert_eq!((status.step_index, status.weights.settled), (2, false));
@@ -280,8 +292,7 @@ async fn s52_routes_settle_once_their_controllers_have_taken_them_over() {
 
 #[tokio::test]
 async fn s38_routes_that_no_controller_takes_over_miss_the_deadline() {
-    let world = settling().await;
-    world.sim().pending = true;
+    let world = pending().await;
     let begun = world.now();
     for _ in 0..9 {
         world.for_a_minute().await;
@@ -302,9 +313,39 @@ async fn s19_the_canary_keeps_its_pods_until_the_way_back_is_taken_over() {
     let weight = world.sim().weight();
     assert_eq!((weight, world.record().course()), (Percent::ZERO, Course::Aborted));
     assert!(world.sim().wanted("v2") > 0, "requests still reach them");
+    let message = world.record().message;
+    assert!(message.ends_with("its traffic has not returned to stable: the gateway has not seen it"), "{message}");
     world.sim().pending = false;
     world.for_a_minute().await;
     assert_eq!(world.sim().wanted("v2"), 0);
+}
+
+/// A controller that was uninstalled never sees it: there is no other end on the way back.
+#[tokio::test]
+async fn s19_the_way_back_waits_for_a_controller_no_longer_than_the_deadline() {
+    let world = settling().await;
+    world.sim().pending = true;
+    world.sim().command(Verb::Abort, false);
+    for _ in 0..9 {
+        world.for_a_minute().await;
+    }
+    assert!(world.sim().wanted("v2") > 0);
+    for _ in 0..3 {
+        world.for_a_minute().await;
+    }
+    assert_eq!(world.sim().wanted("v2"), 0);
+    let given_up = |notice: &Notice| notice.reason == Reason::RouteNotAccepted;
+    assert_eq!(world.sim().notices.iter().filter(|notice| given_up(notice)).count(), 1);
+}
+
+/// Others write into a shared route as well: the clock that runs is not theirs to begin anew.
+#[tokio::test]
+async fn s52_what_has_begun_to_settle_settles_whatever_is_written_beside_it() {
+    let world = settling().await;
+    tick(&world, &world.key(), &world).await.unwrap();
+    world.sim().pending = true;
+    let took = until_settled(&world).await;
+    assert!(took < SETTLE + SignedDuration::from_secs(2), "{took:#}");
 }
 
 #[tokio::test]

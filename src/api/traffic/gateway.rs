@@ -20,6 +20,13 @@ pub struct GatewayTraffic {
     pub create_route: Option<CreatedRoute>,
 }
 
+impl GatewayTraffic {
+    /// Whether none of its routes distinguishes requests.
+    pub fn splits_connections_alone(&self) -> bool {
+        self.create_route.is_none() && !self.routes.iter().any(|route| route.kind.has_requests())
+    }
+}
+
 /// An HTTPRoute of Glidepath's own in the Rollout's namespace, with one rule that sends every request to the two Services.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

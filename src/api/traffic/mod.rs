@@ -46,8 +46,7 @@ impl TrafficRouter {
     /// Whether its routes distinguish connections alone: none of them counts requests.
     pub fn splits_connections_alone(&self) -> bool {
         let istio = self.istio.as_ref().map(|istio| !istio.virtual_services.iter().any(VirtualServiceRef::has_http));
-        let gateway =
-            self.gateway.as_ref().map(|gateway| !gateway.routes.iter().any(|route| route.kind.has_requests()));
+        let gateway = self.gateway.as_ref().map(GatewayTraffic::splits_connections_alone);
         istio.or(gateway).unwrap_or_default()
     }
 

@@ -21,7 +21,7 @@ use crate::{
     },
     engine::Target,
     router::{
-        context::RouteContext,
+        context::{CrossNamespace, RouteContext},
         error::RouteError,
         objects::{ObjectRef, Objects},
     },
@@ -46,6 +46,7 @@ impl<'a> Created<'a> {
 
     /// As it is to be beside weights and own rules; an error where another's has its name.
     pub(super) fn object<'o>(&self, current: &'o Objects) -> Result<Cow<'o, Value>, RouteError> {
+        self.may_be_attached()?;
         let Some(found) = self.found(current)? else { return Ok(Cow::Owned(self.first())) };
         let mut next = found.clone();
         self.spec().into_iter().for_each(|(field, value)| set(&mut next["spec"], field, value));
@@ -53,6 +54,11 @@ impl<'a> Created<'a> {
             next["spec"]["rules"] = self.rules();
         }
         Ok(if next == *found { Cow::Borrowed(found) } else { Cow::Owned(next) })
+    }
+
+    /// Whether its rules are there and are others': no one knows where they lead.
+    pub(super) fn is_overwritten(&self, current: &Objects) -> bool {
+        self.found(current).is_ok_and(|found| found.is_some_and(|object| !self.splits(object)))
     }
 
     /// What it says once the Rollout has gone; none where it is absent or says so already.
@@ -64,6 +70,20 @@ impl<'a> Created<'a> {
         let rules = next.pointer_mut("/spec/rules").and_then(Value::as_array_mut)?;
         rules.iter_mut().for_each(|rule| rule["backendRefs"] = json!([self.backend(root, 1)]));
         (next != *found).then_some(next)
+    }
+
+    /// Where Rollouts write nothing of other namespaces, they attach nothing there either. A Gateway says itself which
+    /// namespaces' routes it takes.
+    fn may_be_attached(&self) -> Result<(), RouteError> {
+        let namespace = |parent: &RouteParent| parent.namespace.clone().filter(|name| *name != self.ctx.namespace);
+        let mut foreign = self.config.parent_refs.iter().filter_map(|parent| Some((parent, namespace(parent)?)));
+        match foreign.next() {
+            Some((parent, namespace)) if self.ctx.scope.cross_namespace == CrossNamespace::Deny => {
+                let kind = parent.kind.clone().unwrap_or_else(|| "Gateway".to_owned());
+                Err(RouteError::CrossNamespaceDenied { kind, namespace, name: parent.name.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn name(&self) -> &'a str {

@@ -61,8 +61,6 @@ pub const KIND: RouterKind = RouterKind {
             resources: &["httproutes", "grpcroutes", "tcproutes", "tlsroutes"],
             verbs: &["list", "watch", "update"],
         },
-        // For `createRoute` alone.
-        RbacRule { group: GROUP, resources: &["httproutes"], verbs: &["create"] },
         consent::RBAC,
     ],
     watches: &[
@@ -135,6 +133,10 @@ impl Router for Gateway {
     }
 
     fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError> {
+        if self.created(ctx).is_some_and(|created| created.is_overwritten(current)) {
+            let anything = Some((Percent::ZERO, Percent::FULL));
+            return Ok(RouteSeen { disagreement: anything, drifted: true, ..RouteSeen::default() });
+        }
         let (mut shares, mut own) = (Vec::new(), OwnSeen::default());
         let (mut other, mut share_dropped) = (None, false);
         for (namespace, route) in &self.routes(ctx) {

@@ -62,6 +62,17 @@ impl OwnRules<'_> {
         }
     }
 
+    /// Whether what the intent has beside the weight is there already.
+    pub(super) fn has_all(&self, object: &Value, intent: &RouteIntent) -> bool {
+        if intent.is_weight_alone() {
+            return true;
+        }
+        let there = self.read(object);
+        intent.headers.iter().all(|route| there.headers.contains(&route.name))
+            && (intent.mirror.is_none() || there.mirror.is_some())
+            && (intent.sticky.is_none() || there.sticky)
+    }
+
     /// Whether a share that was written for the mirror is missing: the API server dropped it, now or before.
     pub(super) fn is_share_dropped(&self, object: &Value) -> bool {
         let record = Record::of(self.backends.ctx, object);

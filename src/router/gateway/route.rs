@@ -95,9 +95,19 @@ impl<'a> RouteEditor<'a> {
         conditions::refusal(object, &self.shown).map(|error| self.reported(error))
     }
 
-    /// Whose work on the object as it is now is not done yet.
+    /// Why the implementation may still use the object as it was before.
     pub(super) fn pending(&self, object: &Value) -> Option<String> {
-        conditions::is_pending(object).then(|| format!("the controller of {} has not reconciled it yet", self.shown))
+        let Some(status) = conditions::lagging(object) else {
+            return self
+                .not_accepted(object)
+                .filter(|_| conditions::keeps_the_old(object))
+                .map(|error| error.to_string());
+        };
+        let (controller, parent) = conditions::shown(status);
+        Some(match self.is_foreign() {
+            true => format!("the controller of {} has not reconciled it yet", self.shown),
+            false => format!("{controller} has not reconciled {} for {parent} yet", self.shown),
+        })
     }
 
     fn backends(&self) -> Backends<'a> {
@@ -146,7 +156,8 @@ impl<'a> RouteEditor<'a> {
         let share_dropped = !refused.is_empty() && self.own().is_share_dropped(object);
         let mut record = Record { share_dropped, ..Record::default() };
         let mut later = Vec::new();
-        let bare = if intent.is_weight_alone() { Value::Null } else { next.clone() };
+        // What is in force stays: only what is new takes requests from others.
+        let bare = if self.own().has_all(object, &intent) { Value::Null } else { next.clone() };
         let others = own_rules::rules(&bare).iter().enumerate().map(|(index, rule)| Placed { index, rule });
         let others: Vec<Placed<'_>> = others.filter(|other| !chosen.contains(&other.index)).collect();
         let Some(rules) = next.pointer_mut("/spec/rules").and_then(Value::as_array_mut) else {

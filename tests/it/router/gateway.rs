@@ -270,12 +270,14 @@ fn h7_messages_about_another_namespaces_route_repeat_nothing_of_it() {
     ] {
         let mut object = route("edge", rules.clone());
         object["metadata"]["annotations"][ALLOW_NAMESPACES] = "shop".into();
+        object["spec"]["parentRefs"] = json!([{ "name": "project-x" }]);
         object["status"]["parents"] = json!([{ "parentRef": { "name": "project-x" }, "controllerName": "merger",
             "conditions": [{ "type": "Accepted", "status": "False", "reason": "Merger", "message": "dataroom" }] }]);
         let current: Objects = [object, grant.clone()].into_iter().collect();
         let refused = gateway.plan(&context(), &current, &weight(Percent::whole(5))).unwrap_err();
         let not_accepted = gateway.not_accepted(&context(), &current).unwrap();
-        for message in [refused.to_string(), not_accepted.to_string()] {
+        let pending = gateway.pending(&context(), &current).unwrap();
+        for message in [refused.to_string(), not_accepted.to_string(), pending] {
             for word in ["project-x", "erger", "dataroom", "4711"] {
                 assert!(!message.contains(word), "{message}\n{rules}");
             }
@@ -458,7 +460,9 @@ fn a_created_route_is_made_repaired_and_left_to_the_users_service() {
     let mut cut = found(&made).clone();
     cut["spec"]["rules"] = json!([{ "backendRefs": [{ "name": "elsewhere", "port": 80 }] }]);
     let cut = objects(&cut);
-    assert!(gateway.read(&ctx, &cut, &all).unwrap().drifted);
+    let seen = gateway.read(&ctx, &cut, &all).unwrap();
+    let (weight, worst) = (seen.weight, Some((Percent::ZERO, Percent::FULL)));
+    assert_eq!((weight, seen.disagreement, seen.drifted), (None, worst, true), "no one knows where it leads");
     let repaired = cut.after(&gateway.plan(&ctx, &cut, &all).unwrap());
     assert_eq!(found(&repaired)["spec"], found(&made)["spec"]);
     let left = made.after(&gateway.hand_back(&ctx, &made));
@@ -467,4 +471,31 @@ fn a_created_route_is_made_repaired_and_left_to_the_users_service() {
     assert!(gateway.hand_back(&ctx, &left).is_empty() && gateway.hand_back(&ctx, &nothing).is_empty());
     let again = left.after(&gateway.plan(&ctx, &left, &all).unwrap());
     assert_eq!(found(&again)["spec"], found(&made)["spec"], "a Rollout that comes back takes its route again");
+}
+
+#[test]
+fn a_created_route_is_attached_in_its_own_namespace_where_others_are_denied() {
+    let edge = json!({ "parentRefs": [{ "name": "edge", "namespace": "gateways" }], "port": 80 });
+    let gateway = router(json!({ "gateway": { "createRoute": edge } }));
+    for (scope, refused) in [(CrossNamespace::Consent, false), (CrossNamespace::Deny, true)] {
+        let ctx = RouteContext { scope: RouteScope { cross_namespace: scope, ..RouteScope::default() }, ..context() };
+        assert_eq!(gateway.plan(&ctx, &Objects::default(), &weight(Percent::ZERO)).is_err(), refused);
+    }
+}
+
+/// What was in force when a sibling came, or when this was not looked at yet, stays, and is read as it is.
+#[test]
+fn a_rule_that_is_in_force_is_not_refused_for_a_sibling_that_came_later() {
+    let (gateway, ctx) = (whole(), context());
+    let intent = RouteIntent { headers: vec![testers()], ..weight(Percent::whole(50)) };
+    let path = json!([{ "path": { "type": "PathPrefix", "value": "/" } }]);
+    let before = objects(&route("shop", json!([{ "matches": path, "backendRefs": two(1, 0) }])));
+    let after = before.after(&gateway.plan(&ctx, &before, &intent).unwrap());
+    let mut shared = found(&after).clone();
+    let query = json!([{ "path": path[0]["path"], "queryParams": [{ "name": "v", "value": "2" }] }]);
+    let sibling = json!({ "matches": query, "backendRefs": [{ "name": "other", "port": 80 }] });
+    shared["spec"]["rules"].as_array_mut().unwrap().push(sibling.clone());
+    settles(gateway.as_ref(), &objects(&shared), &intent);
+    let new = objects(&route("shop", json!([{ "matches": path, "backendRefs": two(1, 0) }, sibling])));
+    assert_eq!(gateway.plan(&ctx, &new, &intent).unwrap_err().reason(), Reason::RouteUnsupported);
 }
