@@ -209,7 +209,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata: {name: glidepath-makes-routes}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: glidepath-makes-routes}
-subjects: [{kind: ServiceAccount, name: glidepath-controller, namespace: glidepath-system}]
+subjects: [{kind: ServiceAccount, name: glidepath, namespace: glidepath}]
 ";
 
 #[test]
@@ -219,6 +219,7 @@ fn a_created_route_is_made_splits_and_stays_when_the_rollout_goes() {
     let steps = "\n      - setWeight: 20\n      - pause: {}\n";
     let without = Shop::yaml_without("VirtualService");
     let changes = [(ISTIO, created), ("  analysis: {templates: [{name: errors}]}\n", ""), (TWO_WEIGHTS, steps)];
+    assert!(include_str!("../../docs/gateway-api.md").contains(MAKES_ROUTES.trim()));
     lane().apply(MAKES_ROUTES).unwrap();
     let shop = Shop::apply(NAMESPACE, &changed(&without, &changes));
     shop.wait_for_stable(1);
