@@ -32,6 +32,9 @@ pub use status::RolloutStatus;
 pub const GROUP: &str = "glidepath.dev";
 /// The label that names the revision on ReplicaSets and pods (rule S2).
 pub const REVISION_LABEL: &str = "glidepath.dev/revision";
+/// The annotation that names the revision on pods where a mesh reads annotations and not our label: Consul puts it into the Meta
+/// of a pod's instance, under the key `glidepath_revision`.
+pub const REVISION_ANNOTATION: &str = "consul.hashicorp.com/service-meta-glidepath_revision";
 /// The label that names the owning Rollout on objects that Glidepath creates.
 pub const ROLLOUT_LABEL: &str = "glidepath.dev/rollout";
 /// The annotation on ReplicaSets that holds the revision's number.

@@ -295,6 +295,8 @@ words! {
         InvalidAnalysis,
         /// A Service's own selector excludes the pods.
         SelectorExcludesPods,
+        /// Ready pods lack the annotation by which a mesh learns their revision.
+        PodsNotAnnotated,
         /// A router's kind cannot be listed.
         RouterUnavailable,
         /// The ReplicaSet of a revision is gone, and with it its template.

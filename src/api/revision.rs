@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::{REVISION_ANNOTATION, REVISION_LABEL};
+
 /// The version of the hash below; a change of the algorithm gets another number and keeps the old one readable.
 pub const HASH_VERSION: &str = "1";
 
@@ -39,6 +41,21 @@ pub fn without_restart(template: &Value) -> Cow<'_, Value> {
         if annotations.is_empty() {
             metadata.remove("annotations");
         }
+    }
+    template
+}
+
+/// The template of a ReplicaSet without what says its revision, and so as it was before it was one.
+pub fn without_marks(mut template: Value) -> Value {
+    let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) else { return template };
+    if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+        labels.shift_remove(REVISION_LABEL);
+    }
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
+        && annotations.shift_remove(REVISION_ANNOTATION).is_some()
+        && annotations.is_empty()
+    {
+        metadata.shift_remove("annotations");
     }
     template
 }

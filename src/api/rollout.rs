@@ -61,7 +61,7 @@ use super::{
 #[x_kube(validation = (
     "!has(self.services) || !has(self.services.root) || size(self.services.root) <= 56 || !has(self.traffic) || \
      size(self.traffic) == 0 || (has(self.services.stable) && has(self.services.canary)) || has(self.strategy.blueGreen) || \
-     self.traffic.exists(t, has(t.istio) && has(t.istio.destinationRule))",
+     self.traffic.exists(t, has(t.consul) || (has(t.istio) && has(t.istio.destinationRule)))",
     "services.root must be no more than 56 characters because the stable and canary Services are named after it"
 ))]
 pub struct RolloutSpec {

@@ -10,7 +10,7 @@ use super::{
     termination::{End, Ends, Termination},
 };
 use crate::api::{
-    REVISION_LABEL,
+    REVISION_ANNOTATION, REVISION_LABEL,
     metadata::{Carried, Mark},
 };
 
@@ -25,6 +25,8 @@ pub struct CachedPod {
     pub trouble: Option<String>,
     /// Whether it is ready.
     pub ready: bool,
+    /// Whether it says its revision to a mesh that reads annotations.
+    pub is_annotated: bool,
     /// Stands for what it carries for a role.
     pub carried: Mark,
     /// Its containers that have ended; none of a pod that the cluster itself ends.
@@ -40,8 +42,10 @@ impl Kept for CachedPod {
         let meta = object.metadata();
         let (labels, annotations) = (meta.labels.as_ref(), meta.annotations.as_ref());
         let status: PodStatus = object.read("status")?;
+        let revision = mark(labels, REVISION_LABEL).unwrap_or_default().to_owned();
         Ok(CachedPod {
-            revision: mark(labels, REVISION_LABEL).unwrap_or_default().to_owned(),
+            is_annotated: mark(annotations, REVISION_ANNOTATION) == Some(revision.as_str()),
+            revision,
             owner: owner(meta, "ReplicaSet").unwrap_or_default(),
             ready: status.condition("Ready").is_some_and(|ready| ready.status == "True"),
             trouble: status.trouble(),

@@ -19,7 +19,7 @@ use super::{
     text::Text,
 };
 use crate::api::{
-    REVISION_LABEL, ROLLOUT_LABEL,
+    REVISION_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL,
     metadata::{self, Carried},
     revision,
 };
@@ -53,6 +53,8 @@ pub struct CachedReplicaSet {
     pub template: Box<str>,
     /// What was added to its template for a role.
     pub carried: Carried,
+    /// Whether its template says the revision to a mesh that reads annotations.
+    pub is_annotated: bool,
     /// The images of its containers.
     pub images: Vec<String>,
     /// The message of a ReplicaFailure condition: quota, admission.
@@ -70,7 +72,10 @@ impl Kept for CachedReplicaSet {
         let meta = object.metadata();
         let (spec, status): (Workload, WorkloadStatus) = (object.read("spec")?, object.read("status")?);
         let failure = status.conditions.iter().find(|c| c.type_ == "ReplicaFailure" && c.status == "True");
+        let annotated =
+            spec.template.pointer("/metadata/annotations").and_then(|all| all[REVISION_ANNOTATION].as_str());
         Ok(CachedReplicaSet {
+            is_annotated: annotated.is_some() && annotated == mark(meta.labels.as_ref(), REVISION_LABEL),
             rollout: mark(meta.labels.as_ref(), ROLLOUT_LABEL).unwrap_or_default().to_owned(),
             revision: mark(meta.labels.as_ref(), REVISION_LABEL).unwrap_or_default().to_owned(),
             number: mark(meta.annotations.as_ref(), NUMBER).and_then(|n| n.parse().ok()).unwrap_or(0),
@@ -359,12 +364,9 @@ fn newest_other(object: &RawObject<'_>, counts: impl Fn(&BTreeSet<String>) -> bo
     others.filter(|writer| counts(&writer.spec_fields)).max_by_key(|writer| writer.time)?.manager
 }
 
-/// The canonical text of a template without the label that we add, and without what a role adds.
+/// The canonical text of a template without what says its revision, and without what a role adds.
 pub fn normal_template(template: Value) -> Box<str> {
-    let mut template = metadata::without(template);
-    if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
-        labels.shift_remove(REVISION_LABEL);
-    }
+    let template = revision::without_marks(metadata::without(template));
     revision::canonical(&revision::without_restart(&template)).into()
 }
 
@@ -409,6 +411,23 @@ mod tests {
     fn our_label_does_not_make_a_template_differ() {
         let with = json!({"metadata": {"labels": {"app": "a", REVISION_LABEL: "x"}, "creationTimestamp": null}});
         assert_eq!(&*normal_template(with), r#"{"metadata":{"labels":{"app":"a"}}}"#);
+        let with = json!({"metadata": {"annotations": {REVISION_ANNOTATION: "x"}}});
+        assert_eq!(&*normal_template(with), r#"{"metadata":{}}"#);
+        let with = json!({"metadata": {"annotations": {REVISION_ANNOTATION: "x", "n": "1"}}});
+        assert_eq!(&*normal_template(with), r#"{"metadata":{"annotations":{"n":"1"}}}"#);
+    }
+
+    #[test]
+    fn a_revision_is_said_by_the_annotation_only_where_it_is_the_same() {
+        for (annotation, is_annotated) in [("x", true), ("y", false)] {
+            let metadata = json!({"labels": {REVISION_LABEL: "x"}, "annotations": {REVISION_ANNOTATION: annotation}});
+            let set = json!({"metadata": {"name": "a", "labels": {REVISION_LABEL: "x"}}, "spec": {"template": {"metadata": metadata}}});
+            assert_eq!(kept::<CachedReplicaSet>(&set).is_annotated, is_annotated);
+            let mut pod = json!({ "metadata": metadata });
+            pod["metadata"]["name"] = "a-1".into();
+            assert_eq!(kept::<CachedPod>(&pod).is_annotated, is_annotated);
+        }
+        assert!(!kept::<CachedReplicaSet>(&json!({"metadata": {"name": "a"}})).is_annotated);
     }
 
     /// What the Rollout's or Deployment's template is compared with, and what a hand-back writes into the Deployment.

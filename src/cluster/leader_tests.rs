@@ -16,9 +16,10 @@ use tokio::time::Instant;
 use super::{locks::lock, snapshot::Snapshot, triggers::Triggers, *};
 use crate::{
     api::{
-        AnalysisRun, FINALIZER, Percent, ROLLOUT_LABEL, RolloutStatus,
+        AnalysisRun, FINALIZER, Percent, REVISION_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, RolloutStatus,
         analysis::{AnalysisRunSpec, JobQuery, Verdict},
         command::CommandState,
+        reason::Reason,
     },
     engine::{Action, GateAnswer, GateQuestion, RouteIntent, Target},
     evidence::Answer,
@@ -192,14 +193,14 @@ impl Shop {
             "Rollout" => drop(tables.rollouts.seen(table::Row::of(&shown))),
             "Service" => drop(tables.services.seen(table::Row::of(&shown))),
             "AnalysisRun" => drop(tables.runs.seen(table::Row::of(&shown))),
+            "ReplicaSet" => drop(tables.replica_sets.seen(table::Row::of(&shown))),
+            "Pod" => drop(tables.pods.seen(table::Row::of(&shown))),
             "RolloutCommand" => drop(tables.commands.seen(table::Row::of(&shown))),
-            _ => drop(
-                tables
-                    .routes
-                    .get(&GroupResource::of("networking.istio.io/v1", "virtualservices"))
-                    .unwrap()
-                    .seen(table::Row::of(&shown)),
-            ),
+            kind => {
+                let plural = format!("{}s", kind.to_lowercase());
+                let resource = GroupResource::of(object["apiVersion"].as_str().unwrap(), &plural);
+                drop(tables.routes.get(&resource).unwrap().seen(table::Row::of(&shown)));
+            }
         }
     }
 
@@ -322,6 +323,49 @@ async fn c6_s58_a_selector_is_moved_on_condition_of_the_version_that_was_observe
     let refused = world.cluster.carry_out(&observation, &pin).await;
     assert!(matches!(refused, Err(WorldError::Conflict(_))), "{refused:?}");
     assert_eq!(world.server.requested("PATCH"), [format!("PATCH {SERVICE} at 20")]);
+}
+
+/// Consul registers a pod with the annotations that it has by then: those that are older than the router stay without.
+#[tokio::test(start_paused = true)]
+async fn no_subset_selects_pods_that_do_not_say_their_revision() {
+    const RESOLVER: &str = "/apis/consul.hashicorp.com/v1alpha1/namespaces/shop/serviceresolvers/web";
+    const SET: &str = "/apis/apps/v1/namespaces/shop/replicasets/web-r1";
+    let world = world();
+    world.lead(1);
+    let traffic = json!([{"consul": {"service": "web"}}]);
+    world.watch_brings(&world.server.change(ROLLOUT, "/spec/traffic", traffic));
+    let owned = |kind: &str, name: &str, uid: &str| json!([{"apiVersion": "v1", "kind": kind, "name": name, "uid": uid, "controller": true}]);
+    let resolver = json!({"apiVersion": "consul.hashicorp.com/v1alpha1", "kind": "ServiceResolver",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u6", "resourceVersion": "60"},
+        "spec": {"defaultSubset": "stable", "subsets": {"stable": {}, "canary": {}}}});
+    world.add(RESOLVER, resolver);
+    let set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": {"name": "web-r1", "namespace": "shop", "uid": "u7", "resourceVersion": "70",
+            "labels": {ROLLOUT_LABEL: "web", REVISION_LABEL: "r1"}, "ownerReferences": owned("Rollout", "web", "u1")},
+        "spec": {"replicas": 1, "template": {"metadata": {"labels": {"app": "web", REVISION_LABEL: "r1"}}}}});
+    world.add(SET, set);
+    let pod = |version: &str, annotations: Value| {
+        json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "web-r1-a", "namespace": "shop", "uid": "u8", "resourceVersion": version,
+                "labels": {REVISION_LABEL: "r1"}, "annotations": annotations, "ownerReferences": owned("ReplicaSet", "web-r1", "u7")},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
+    };
+    world.watch_brings(&pod("80", json!({})));
+    let aim = Action::EnsureTarget { target: Target::Stable, revision: "r1".into() };
+    let observation = world.observe().await.unwrap();
+    let template = lock(&world.server.objects)[SET]["spec"]["template"]["metadata"]["annotations"].clone();
+    assert_eq!(template, json!({REVISION_ANNOTATION: "r1"}), "the pods to come say it");
+    let refused = world.cluster.carry_out(&observation, &aim).await.unwrap_err();
+    let WorldError::Refused { reason, message } = refused else { panic!("{refused:?}") };
+    assert!(reason == Reason::PodsNotAnnotated && message.starts_with("1 of 1 ready pods of revision r1"), "{message}");
+    assert!(world.server.requested("PUT").is_empty());
+
+    world.watch_brings(&pod("81", json!({REVISION_ANNOTATION: "r1"})));
+    let observation = world.observe().await.unwrap();
+    world.cluster.carry_out(&observation, &aim).await.unwrap();
+    assert_eq!(world.server.requested("PUT"), [format!("PUT {RESOLVER} at 60")]);
+    let filter = lock(&world.server.objects)[RESOLVER]["spec"]["subsets"]["stable"]["filter"].clone();
+    assert_eq!(filter, "Service.Meta.glidepath_revision == \"r1\"");
 }
 
 #[tokio::test(start_paused = true)]

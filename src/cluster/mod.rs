@@ -41,6 +41,7 @@ pub mod references;
 pub mod repeated;
 mod requests;
 mod resources;
+mod revision_annotation;
 mod revisions;
 mod router_kinds;
 mod routes;

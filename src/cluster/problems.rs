@@ -25,6 +25,7 @@ impl Cluster {
         problems.extend(self.autoscaled(snapshot));
         problems.extend(self.missing_root(snapshot));
         problems.extend(self.excluding_selector(snapshot));
+        problems.extend(self.unannotated_stable(snapshot));
         problems.extend(route.map(|error| problem(error.reason(), error.to_string(), false)));
         problems
     }

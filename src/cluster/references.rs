@@ -171,7 +171,8 @@ impl Index {
     }
 }
 
-/// The objects that may belong to one Rollout only: Services, the Deployment, the DestinationRule.
+/// The objects that may belong to one Rollout only: Services, the Deployment, the DestinationRule, the ServiceResolver. One of
+/// another namespace is not claimed: its owner decides whose it is.
 pub fn exclusive(key: &RolloutKey, rollout: &Rollout) -> Vec<ObjectRef> {
     let here = |plural: &str, name: &str| (plural.to_owned(), key.namespace.clone(), name.to_owned());
     let targets = targets::of(&rollout.spec);
@@ -181,6 +182,9 @@ pub fn exclusive(key: &RolloutKey, rollout: &Rollout) -> Vec<ObjectRef> {
     named.extend(rollout.spec.workload_ref.iter().map(|workload| here("deployments", &workload.name)));
     let rules = rollout.spec.traffic.iter().filter_map(|t| t.istio.as_ref()?.destination_rule.as_ref());
     named.extend(rules.map(|rule| here("destinationrules", &rule.name)));
+    let services = rollout.spec.traffic.iter().filter_map(|entry| entry.consul.as_ref());
+    let own = services.filter(|consul| consul.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace));
+    named.extend(own.map(|consul| here("serviceresolvers", &consul.service)));
     named
 }
 

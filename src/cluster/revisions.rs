@@ -11,13 +11,14 @@ use super::{
     call::{is_missing, read},
     kinds::{CachedReplicaSet, NUMBER},
     resources::resource,
+    revision_annotation,
     shared::Cluster,
     snapshot::Snapshot,
     table::Entry,
     workload::params,
 };
 use crate::{
-    api::{REVISION_LABEL, ROLLOUT_LABEL, names, reason::Reason},
+    api::{REVISION_ANNOTATION, REVISION_LABEL, ROLLOUT_LABEL, names, reason::Reason},
     ports::WorldError,
 };
 
@@ -189,10 +190,10 @@ fn manifest(snapshot: &Snapshot, name: &str, id: &str, (number, replicas): (u64,
     if !template["metadata"].is_object() {
         template["metadata"] = json!({});
     }
-    if !template["metadata"]["labels"].is_object() {
-        template["metadata"]["labels"] = json!({});
+    mark(&mut template["metadata"]["labels"], REVISION_LABEL, id);
+    if revision_annotation::is_needed(snapshot) {
+        mark(&mut template["metadata"]["annotations"], REVISION_ANNOTATION, id);
     }
-    template["metadata"]["labels"][REVISION_LABEL] = id.into();
     json!({
         "apiVersion": "apps/v1", "kind": "ReplicaSet",
         "metadata": {
@@ -206,6 +207,13 @@ fn manifest(snapshot: &Snapshot, name: &str, id: &str, (number, replicas): (u64,
             "selector": selector_of(snapshot, id), "template": template,
         },
     })
+}
+
+fn mark(all: &mut Value, key: &str, id: &str) {
+    if !all.is_object() {
+        *all = json!({});
+    }
+    all[key] = id.into();
 }
 
 /// The Rollout controls it. The Deployment is a second owner, so that deleting the Rollout in the foreground removes

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::Rollout,
-    engine::{RouteIntent, Target},
+    engine::{Problem, RouteIntent, Target},
     ports::{RolloutKey, WorldError},
     router::{
         GroupResource, ObjectRef, Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, WatchedKind,
@@ -65,13 +65,16 @@ impl Cluster {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Makes a subset select the revision.
+    /// Makes a subset select the revision, once its pods can be found by it.
     pub(super) async fn ensure_subset(
         &self,
         snapshot: &Snapshot,
         target: Target,
         revision: &str,
     ) -> Result<(), WorldError> {
+        if let Some(Problem { reason, message, .. }) = self.unannotated(snapshot, revision) {
+            return Err(WorldError::Refused { reason, message });
+        }
         for router in &snapshot.routers {
             let objects = snapshot.traffic.routes();
             let writes = router.plan_target(&snapshot.context, &objects, target, revision).map_err(|e| refused(&e))?;

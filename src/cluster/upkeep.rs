@@ -1,5 +1,5 @@
-//! What is kept in step without a decision: ReplicaSets without an owner are adopted, `minReadySeconds` reaches those that
-//! exist, Services that we made follow root. And whom the label alone does not make ours is named once (rule S2).
+//! What is kept in step without a decision: ReplicaSets without an owner are adopted, `minReadySeconds` and the
+//! annotation for a mesh reach those that exist, Services that we made follow root. And whom the label alone does not make ours is named once (rule S2).
 
 use std::collections::BTreeSet;
 
@@ -28,6 +28,7 @@ impl Cluster {
     pub(super) async fn keep_in_step(&self, snapshot: &Snapshot) -> Result<bool, WorldError> {
         for entry in &snapshot.revisions {
             tolerated(self.keep_min_ready(snapshot, entry).await)?;
+            tolerated(self.keep_revision_annotation(snapshot, entry).await)?;
         }
         tolerated(self.keep_made_services(snapshot).await)?;
         self.sort_out_strays(snapshot).await

@@ -79,6 +79,12 @@ pub trait Router: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether its subsets select pods by the annotation [`REVISION_ANNOTATION`](crate::api::REVISION_ANNOTATION), which the
+    /// pods then have to have.
+    fn selects_by_annotation(&self) -> bool {
+        false
+    }
+
     /// Which revision a subset selects. `None` where targets are Services or the object is missing.
     fn target(&self, _ctx: &RouteContext, _current: &Objects, _target: Target) -> Option<TargetSeen> {
         None
@@ -129,7 +135,7 @@ impl RouterKind {
         self.summary.split(':').next().unwrap_or(self.key)
     }
 
-    /// The kinds that it writes.
+    /// The kinds that it writes, and those that it reads beside them.
     pub fn written(&self) -> impl Iterator<Item = &'static WatchedKind> {
         self.watches.iter().filter(|kind| !kind.is_consent())
     }

@@ -1,14 +1,15 @@
 //! Every router there is, and those of a Rollout.
 
 use super::{
-    custom, gateway, istio,
+    consul, custom, gateway, istio,
     kind::{Router, RouterKind},
     nginx, smi, traefik,
 };
 use crate::api::{RolloutSpec, analysis::Pack, traffic::TrafficRouter};
 
 /// Every router, in the order of the documentation.
-pub static ROUTERS: &[RouterKind] = &[istio::KIND, gateway::KIND, traefik::KIND, smi::KIND, nginx::KIND, custom::KIND];
+pub static ROUTERS: &[RouterKind] =
+    &[istio::KIND, gateway::KIND, traefik::KIND, smi::KIND, nginx::KIND, consul::KIND, custom::KIND];
 
 /// The routers of a Rollout, in the order they are written. Empty: the ratio of replicas is the split.
 pub fn routers(spec: &RolloutSpec) -> Vec<Box<dyn Router>> {

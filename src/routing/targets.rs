@@ -1,7 +1,7 @@
 //! What a Rollout's traffic is split between: two Services, two subsets, or nothing but replica counts (rule S6). The same
 //! for every world.
 
-use crate::api::RolloutSpec;
+use crate::api::{RolloutSpec, traffic::TrafficRouter};
 
 /// How traffic is distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Split {
     Replicas,
     /// By Service host: stable and canary Services; root is pinned to stable.
     Host,
-    /// By subset of a DestinationRule; Services stay as they are.
+    /// By subset of a DestinationRule or of a resolver of Consul; Services stay as they are.
     Subset,
     /// Blue-green without a router: the active Service selects one or the other.
     Switch,
@@ -32,7 +32,7 @@ pub struct Targets {
 /// Reads the targets out of a spec.
 pub fn of(spec: &RolloutSpec) -> Targets {
     let services = spec.services.clone().unwrap_or_default();
-    let subset = spec.traffic.iter().any(|t| t.istio.as_ref().is_some_and(|istio| istio.destination_rule.is_some()));
+    let subset = spec.traffic.iter().any(TrafficRouter::splits_by_subset);
     let blue_green = spec.strategy.blue_green.as_ref();
     let split = match (spec.traffic.is_empty(), subset, blue_green) {
         (true, _, None) => Split::Replicas,
@@ -77,6 +77,7 @@ mod tests {
             (istio(false), json!({"root": "web"}), (Split::Host, Some("web-stable"), Some("web-canary"))),
             (istio(false), json!({"root": "web", "stable": "s"}), (Split::Host, Some("s"), Some("web-canary"))),
             (istio(true), json!({"root": "web"}), (Split::Subset, None, None)),
+            (json!([{"consul": {"service": "web"}}]), json!({}), (Split::Subset, None, None)),
         ];
         for (traffic, services, (split, stable, canary)) in cases {
             let spec: RolloutSpec = serde_json::from_value(

@@ -44,6 +44,7 @@ mod application_pack;
 mod bad_input;
 mod blue_green;
 mod blue_green_routes;
+mod consul_routes;
 mod deep_objects;
 mod detection;
 mod envoy_pack;

@@ -42,7 +42,7 @@ fn no_role_has_wildcards_or_secrets() {
 
 /// What the adapters send, resource by resource; a verb more would be a gift to whoever steals the token. The faulty API server
 /// and the end-to-end tests run the controller with exactly these rules, so one too few fails there.
-const SENT: [(&str, &str); 26] = [
+const SENT: [(&str, &str); 31] = [
     ("rollouts", "get list patch watch"),
     ("rollouts/status", "patch"),
     ("analysistemplates", "get"),
@@ -65,6 +65,11 @@ const SENT: [(&str, &str); 26] = [
     ("traefikservices", "list update watch"),
     ("trafficsplits", "list update watch"),
     ("ingresses", "create delete list update watch"),
+    ("servicesplitters", "list update watch"),
+    ("serviceresolvers", "list update watch"),
+    ("servicerouters", "create delete list update watch"),
+    ("servicedefaults", "list watch"),
+    ("proxydefaults", "list watch"),
     ("httproutes", "list update watch"),
     ("grpcroutes", "list update watch"),
     ("tcproutes", "list update watch"),

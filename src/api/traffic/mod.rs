@@ -1,5 +1,6 @@
 //! Traffic routing: one entry of `spec.traffic` per router, one file per router.
 
+mod consul;
 mod custom;
 mod gateway;
 mod istio;
@@ -10,6 +11,7 @@ mod traefik;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+pub use consul::{ConsulTraffic, META_KEY};
 pub use custom::{CustomBackends, CustomFields, CustomTraffic};
 pub use gateway::{CreatedRoute, GatewayRoute, GatewayTraffic, RouteKind, RouteParent};
 pub use istio::{DestinationRuleRef, IstioTraffic, RootRef, TcpRouteRef, TlsRouteRef, VirtualServiceRef};
@@ -20,7 +22,7 @@ pub use traefik::{TraefikServiceRef, TraefikTraffic};
 /// One router. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("[has(self.istio), has(self.gateway), has(self.traefik), has(self.smi), has(self.nginx), has(self.custom)].exists_one(set, set)", "set one router, for example istio"))]
+#[x_kube(validation = ("[has(self.istio), has(self.gateway), has(self.traefik), has(self.smi), has(self.nginx), has(self.consul), has(self.custom)].exists_one(set, set)", "set one router, for example istio"))]
 pub struct TrafficRouter {
     /// Istio: weights of VirtualService routes, by Service host or by DestinationRule subset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,6 +39,9 @@ pub struct TrafficRouter {
     /// ingress-nginx: a canary Ingress with weight, header and cookie annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nginx: Option<NginxTraffic>,
+    /// Consul: weights of a ServiceSplitter, by subsets of its ServiceResolver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consul: Option<ConsulTraffic>,
     /// Any other mesh or gateway: weights at the paths of a preset, or of your own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomTraffic>,
@@ -50,6 +55,11 @@ impl TrafficRouter {
         istio.or(gateway).unwrap_or_default()
     }
 
+    /// Whether it splits traffic by two subsets of one Service, rather than by two Services.
+    pub fn splits_by_subset(&self) -> bool {
+        self.consul.is_some() || self.istio.as_ref().is_some_and(|istio| istio.destination_rule.is_some())
+    }
+
     /// The keys that are set; a valid entry has one.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
         let keys = [
@@ -58,6 +68,7 @@ impl TrafficRouter {
             ("traefik", self.traefik.is_some()),
             ("smi", self.smi.is_some()),
             ("nginx", self.nginx.is_some()),
+            ("consul", self.consul.is_some()),
             ("custom", self.custom.is_some()),
         ];
         keys.into_iter().filter(|(_, set)| *set).map(|(key, _)| key)

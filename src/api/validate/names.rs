@@ -8,7 +8,7 @@ use crate::api::{
     names::{self, MOST_LABEL, NameError, label, label_value, qualified_name, subdomain},
     objects::Services,
     rollout::RolloutSpec,
-    traffic::CreatedRoute,
+    traffic::{CreatedRoute, TrafficRouter},
 };
 
 /// What is wrong with an object's own name. A Rollout's is also the value of a label.
@@ -89,6 +89,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     traefik(spec, found);
     smi(spec, found);
     nginx(spec, found);
+    consul(spec, found);
     custom(spec, found);
 }
 
@@ -175,6 +176,20 @@ fn nginx(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     }
 }
 
+fn consul(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    let entries = spec.traffic.iter().enumerate().filter_map(|(index, entry)| Some((index, entry.consul.as_ref()?)));
+    for (index, consul) in entries {
+        let path = format!("spec.traffic[{index}].consul");
+        named(&consul.service, &format!("{path}.service"), subdomain, found);
+        if let Some(namespace) = &consul.namespace {
+            named(namespace, &format!("{path}.namespace"), label, found);
+        }
+        for (field, subset) in [("stableSubset", &consul.stable_subset), ("canarySubset", &consul.canary_subset)] {
+            service(subset, &format!("{path}.{field}"), found);
+        }
+    }
+}
+
 /// An empty one has its own message.
 fn service(name: &Option<String>, path: &str, found: &mut Vec<Finding>) {
     if let Some(name) = name.as_deref().filter(|name| !name.is_empty()) {
@@ -194,8 +209,7 @@ fn invalid(name: &str, error: &NameError) -> String {
 
 /// Where traffic is split by Service, the two that the file does not name are called after root.
 fn derived(spec: &RolloutSpec, services: &Services, found: &mut Vec<Finding>) {
-    let by_subset =
-        spec.traffic.iter().filter_map(|router| router.istio.as_ref()).any(|istio| istio.destination_rule.is_some());
+    let by_subset = spec.traffic.iter().any(TrafficRouter::splits_by_subset);
     if !spec.has_mesh() || by_subset || services.root.as_deref().is_none_or(|root| label(root).is_err()) {
         return;
     }

@@ -3,7 +3,9 @@
 use super::finding::Finding;
 use crate::api::{
     rollout::RolloutSpec,
-    traffic::{GatewayTraffic, IstioTraffic, SmiTraffic, TraefikTraffic, TrafficRouter, VirtualServiceRef},
+    traffic::{
+        ConsulTraffic, GatewayTraffic, IstioTraffic, SmiTraffic, TraefikTraffic, TrafficRouter, VirtualServiceRef,
+    },
 };
 
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
@@ -15,6 +17,21 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
             found.push(Finding::error(path, "set one router, for example istio"));
         }
     }
+    one_way(spec, found);
+}
+
+/// All routers of a Rollout split by Service, or all by subset: a split by subset leaves the Services as they are (rule S6).
+fn one_way(spec: &RolloutSpec, found: &mut Vec<Finding>) {
+    if !spec.traffic.iter().any(TrafficRouter::splits_by_subset) {
+        return;
+    }
+    let by_service = spec.traffic.iter().enumerate().filter(|(_, entry)| !entry.splits_by_subset());
+    found.extend(by_service.map(|(index, _)| {
+        Finding::error(
+            format!("spec.traffic[{index}]"),
+            "splits by Service, but another router of this Rollout splits by subset; use routers that split alike",
+        )
+    }));
 }
 
 fn router(spec: &RolloutSpec, entry: &TrafficRouter, path: &str, found: &mut Vec<Finding>) {
@@ -35,6 +52,9 @@ fn router(spec: &RolloutSpec, entry: &TrafficRouter, path: &str, found: &mut Vec
     }
     if entry.nginx.is_some() {
         by_service(spec, &format!("{path}.nginx"), "; set the Service that other clients use", found);
+    }
+    if let Some(config) = &entry.consul {
+        consul(config, &format!("{path}.consul"), found);
     }
 }
 
@@ -110,6 +130,12 @@ fn smi(spec: &RolloutSpec, config: &SmiTraffic, path: &str, found: &mut Vec<Find
         found.push(Finding::error(format!("{path}.trafficSplits"), "set at least one TrafficSplit"));
     }
     by_service(spec, path, "; set the Service that clients use", found);
+}
+
+fn consul(config: &ConsulTraffic, path: &str, found: &mut Vec<Finding>) {
+    if config.stable_subset() == config.canary_subset() {
+        found.push(Finding::error(format!("{path}.canarySubset"), "stableSubset and canarySubset must differ"));
+    }
 }
 
 /// A split by Service pins root to the stable version, and makes the Services that are absent from it (rule S6).

@@ -4,6 +4,7 @@ mod check;
 mod istio;
 mod linkerd;
 mod reader;
+mod route_objects;
 mod routers;
 
 use std::{sync::Arc, time::Duration};
@@ -46,7 +47,7 @@ use crate::{
     view::phrases,
 };
 
-/// Check API server, CRDs, controller, permissions, Prometheus and the kinds of routers
+/// Check API server, CRDs, controller, permissions, Prometheus, and the kinds and objects of routers
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   glidepath doctor
@@ -105,6 +106,7 @@ async fn cluster(connection: &Connection, all: &mut Tally) -> Result<(), CliErro
         all.tell(&routers::checks(connection, &rollouts).await)?;
         all.tell(&istio::checks(connection, &rollouts).await)?;
         all.tell(&linkerd::checks(connection, &rollouts).await)?;
+        all.tell(&route_objects::checks(connection, &rollouts).await)?;
     }
     Ok(())
 }

@@ -118,12 +118,10 @@ async fn kept(connection: &Connection, rollout: &Rollout) -> Result<Vec<Kept>, C
 }
 
 fn of_replica_set(set: &DynamicObject) -> Option<Kept> {
-    let mut template = metadata::without(set.data.pointer("/spec/template")?.clone());
+    let template = metadata::without(set.data.pointer("/spec/template")?.clone());
+    let mut template = revision::without_marks(template);
     if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("creationTimestamp");
-        if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
-            labels.remove(REVISION_LABEL);
-        }
     }
     let number = set.annotations().get(NUMBER).and_then(|number| number.parse().ok())?;
     Some(Kept { id: set.labels().get(REVISION_LABEL)?.clone(), number, template })

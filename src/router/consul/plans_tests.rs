@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ConsulService, META_KEY, Spelling, protocol, resolver, service_router, splitter};
+use super::{ConsulService, Spelling, protocol, resolver, service_router, splitter};
 use crate::{
-    api::{Percent, reason::Reason, strategy::HeaderRoute},
+    api::{Percent, reason::Reason, strategy::HeaderRoute, traffic::META_KEY},
     engine::Target,
     router::error::RouteError,
 };

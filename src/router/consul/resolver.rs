@@ -108,19 +108,22 @@ fn is_blank(value: &Value) -> bool {
 
 /// The owner's part of a filter and ours, which comes last.
 fn parts<'f>(service: &ConsulService, filter: &'f str) -> Filter<'f> {
-    let all = Filter { theirs: filter, revision: None };
-    let start = format!("Service.Meta.{} == \"", service.meta_key);
-    let Some((before, revision)) = filter.strip_suffix('"').and_then(|rest| rest.rsplit_once(&start)) else {
-        return all;
-    };
-    let theirs = match before {
-        "" => Some(""),
-        _ => before.strip_suffix(") and ").and_then(|rest| rest.strip_prefix('(')),
-    };
-    match theirs {
-        Some(theirs) if !revision.contains('"') => Filter { theirs, revision: Some(revision) },
-        _ => all,
+    let mut parts = Filter { theirs: filter, revision: None };
+    while let Some((theirs, revision)) = last_part(service, parts.theirs) {
+        parts = Filter { theirs, revision: parts.revision.or(Some(revision)) };
     }
+    parts
+}
+
+/// What precedes a revision at the end of a filter, and the revision.
+fn last_part<'f>(service: &ConsulService, filter: &'f str) -> Option<(&'f str, &'f str)> {
+    let start = format!("Service.Meta.{} == \"", service.meta_key);
+    let (before, revision) = filter.strip_suffix('"')?.rsplit_once(&start)?;
+    let theirs = match before {
+        "" => "",
+        _ => before.strip_suffix(") and ")?.strip_prefix('(')?,
+    };
+    (!revision.contains('"')).then_some((theirs, revision))
 }
 
 fn missing(service: &ConsulService, resolver: &Value, target: Target) -> ConsulError {

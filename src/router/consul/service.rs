@@ -5,9 +5,6 @@ use serde_json::Value;
 use super::spelling::Spelling;
 use crate::engine::Target;
 
-/// The key of a service instance's Meta that has its revision.
-pub const META_KEY: &str = "glidepath_revision";
-
 /// A service of Consul that is split by two subsets of its resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsulService {

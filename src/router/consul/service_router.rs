@@ -76,7 +76,7 @@ fn own_name<'v>(service: &ConsulService, route: &'v Value) -> Option<&'v str> {
         return None;
     }
     let http = spelling.field(spelling.field(route, "match"), "http");
-    spelling.list(http, "header").iter().find_map(|header| {
+    spelling.list(http, "header").iter().rev().find_map(|header| {
         let name = spelling.field(header, "name").as_str()?.strip_prefix(MARK)?;
         let is_absent = spelling.field(header, "present") == true && spelling.field(header, "invert") == true;
         is_absent.then_some(name)

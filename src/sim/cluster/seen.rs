@@ -82,6 +82,8 @@ impl SimCluster {
             traffic.iter().filter_map(|entry| entry.istio.as_ref()).flat_map(|istio| &istio.virtual_services);
         let routes = traffic.iter().filter_map(|entry| entry.gateway.as_ref()).flat_map(|gateway| &gateway.routes);
         let named = services.map(|service| ("VirtualService", service.name.as_str()));
+        let splitters = traffic.iter().filter_map(|entry| entry.consul.as_ref());
+        let named = named.chain(splitters.map(|consul| ("ServiceSplitter", consul.service.as_str())));
         let mut named = named.chain(routes.map(|route| (route.kind.as_str(), route.name.as_str())));
         named.find(|(kind, name)| self.missing.contains(&((*kind).to_owned(), (*name).to_owned())))
     }

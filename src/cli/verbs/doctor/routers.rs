@@ -113,7 +113,7 @@ fn named_check(kind: &WatchedKind, version: Option<&str>, needs: &Needs) -> Opti
 
 /// What the API server serves, by group and version, each asked for once.
 #[derive(Default)]
-struct Served {
+pub(super) struct Served {
     plurals: BTreeMap<String, Vec<String>>,
 }
 
@@ -130,7 +130,7 @@ impl Served {
         Ok(found)
     }
 
-    async fn version<'k>(
+    pub(super) async fn version<'k>(
         &mut self,
         connection: &Connection,
         kind: &'k WatchedKind,

@@ -8,12 +8,13 @@ use kube::{
 use crate::api::ROLLOUT_LABEL;
 
 /// Kinds that we make, and what to do about one that stays.
-const KINDS: [(&str, &str, &str, &str); 5] = [
+const KINDS: [(&str, &str, &str, &str); 6] = [
     ("apps", "v1", "ReplicaSet", "its pods keep running; create a Deployment for them, then delete it"),
     ("", "v1", "Service", "clients or routes may use it; delete it when unused"),
     ("networking.istio.io", "v1", "DestinationRule", "delete it with the canary Service"),
     ("gateway.networking.k8s.io", "v1", "HTTPRoute", "it leads to the root Service; delete it when unused"),
     ("networking.k8s.io", "v1", "Ingress", "it sends requests to the canary Service; delete it"),
+    ("consul.hashicorp.com", "v1alpha1", "ServiceRouter", "it sends requests to the canary subset; delete it"),
 ];
 
 /// One line per object that is left, or that there is none.

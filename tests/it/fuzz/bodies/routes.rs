@@ -76,6 +76,8 @@ fn unchanged_but_for_ours(before: &Objects, writes: &[PlannedWrite]) {
             "TraefikService" => unchanged_but_for_weights(old, next, "/spec/weighted/services"),
             "TrafficSplit" => unchanged_but_for_weights(old, next, "/spec/backends"),
             "HTTPProxy" | "Route" | "Split" => assert_eq!(without_numbers(old), without_numbers(next)),
+            "ServiceSplitter" => unchanged_but_for_weights(old, next, "/spec/splits"),
+            "ServiceRouter" => unchanged_routes(old, next),
             "Ingress" => assert_eq!(text("/metadata/name"), "checkout-checkout-canary", "{next}"),
             "HTTPRoute" | "GRPCRoute" | "TCPRoute" => unchanged_rules(old, next),
             _ => assert_eq!(text("/metadata/name"), "checkout-canary-glidepath", "{next}"),
@@ -109,6 +111,19 @@ fn without_numbers(object: &Value) -> String {
         }
     }
     bare.to_string()
+}
+
+/// A ServiceRouter has the routes that it had but for ours, in their order.
+fn unchanged_routes(old: &Value, next: &Value) {
+    let users = |object: &Value| {
+        let mut bare = object.clone();
+        let is_ours = |route: &Value| route["match"]["http"]["header"].to_string().contains("glidepath-route-");
+        if let Some(routes) = bare.pointer_mut("/spec/routes").and_then(Value::as_array_mut) {
+            routes.retain(|route| !is_ours(route));
+        }
+        bare.to_string()
+    };
+    assert_eq!(users(old), users(next));
 }
 
 /// A VirtualService without what may be ours.
@@ -193,7 +208,7 @@ pub fn context() -> RouteContext {
 }
 
 /// Entries of `spec.traffic`.
-fn entries() -> [Value; 17] {
+fn entries() -> [Value; 19] {
     [
         json!({"istio": {"virtualServices": [{"name": "checkout", "routes": ["b", "a"]}]}}),
         json!({"istio": {"virtualServices": [{"name": "single"}]}}),
@@ -219,6 +234,8 @@ fn entries() -> [Value; 17] {
             "backends": {"path": "spec.backends", "service": "to.name", "weight": "to.share", "defaultWeight": 1}}}),
         json!({"custom": {"apiVersion": "mesh.example.com/v1", "kind": "Split", "name": "checkout",
             "fields": {"canary": "spec.canary.weight", "stable": "spec.stable.weight"}}}),
+        json!({"consul": {"service": "checkout"}}),
+        json!({"consul": {"service": "ingress", "namespace": "gateway", "stableSubset": "now", "consulNamespace": "team"}}),
     ]
 }
 
@@ -293,6 +310,7 @@ fn cluster() -> Vec<Value> {
     all.extend(weights_and_ingresses());
     all.extend(gateway_routes());
     all.extend(named_by_rollouts());
+    all.extend(consul_entries());
     all
 }
 
@@ -378,6 +396,44 @@ fn named_by_rollouts() -> [Value; 3] {
             ]}),
         ),
         object("mesh.example.com/v1", "Split", json!({"stable": {"weight": 95, "name": "a"}, "canary": {"weight": 5}})),
+    ]
+}
+
+/// Config entries of Consul as custom resources.
+fn consul_entries() -> Vec<Value> {
+    let entry = |kind: &str, namespace: &str, name: &str, spec: Value| {
+        json!({
+            "apiVersion": "consul.hashicorp.com/v1alpha1", "kind": kind,
+            "metadata": {"name": name, "namespace": namespace, "annotations": {"glidepath.dev/allow-namespaces": "shop"}},
+            "spec": spec,
+        })
+    };
+    let mark = json!({"name": "glidepath-route-old", "present": true, "invert": true});
+    let routes = json!([
+        {"match": {"http": {"pathPrefix": "/admin"}}, "destination": {"service": "admin"}},
+        {"match": {"http": {"header": [{"name": "x-old", "exact": "1"}, mark]}}, "destination": {"service": "checkout", "serviceSubset": "canary"}},
+        {"match": {"http": {"pathExact": "/pay", "header": [{"name": "a", "present": true}]}}, "destination": {"numRetries": 3}},
+        {"destination": {"serviceSubset": "canary"}},
+    ]);
+    let splits = json!([{"weight": 66.67, "serviceSubset": "stable"}, {"weight": 33.33, "serviceSubset": "canary"}]);
+    let shared = json!([{"weight": 80, "service": "ingress", "namespace": "team", "serviceSubset": "now"},
+        {"weight": 20, "service": "legacy"}, {"weight": 0, "serviceSubset": "canary"}]);
+    let ours = "Service.Meta.glidepath_revision == \"k3v8\"";
+    let subsets =
+        json!({"stable": {"filter": ours}, "canary": {"filter": format!("(a == b) and {ours}"), "onlyPassing": false}});
+    vec![
+        entry("ServiceSplitter", "shop", "checkout", json!({"splits": splits})),
+        entry("ServiceResolver", "shop", "checkout", json!({"connectTimeout": "5s", "subsets": subsets})),
+        entry("ServiceRouter", "shop", "checkout", json!({"routes": routes})),
+        entry("ServiceDefaults", "shop", "checkout", json!({"protocol": "http"})),
+        entry("ServiceSplitter", "gateway", "ingress", json!({"splits": shared})),
+        entry(
+            "ServiceResolver",
+            "gateway",
+            "ingress",
+            json!({"defaultSubset": "now", "subsets": {"now": {}, "canary": {}}}),
+        ),
+        entry("ServiceRouter", "gateway", "ingress", json!({"routes": [{"match": {"http": {"pathPrefix": "/"}}}]})),
     ]
 }
 

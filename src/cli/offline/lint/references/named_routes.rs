@@ -2,7 +2,8 @@
 
 use crate::{
     api::traffic::{
-        CustomTraffic, GatewayTraffic, IstioTraffic, NginxTraffic, SmiTraffic, TraefikTraffic, TrafficRouter,
+        ConsulTraffic, CustomTraffic, GatewayTraffic, IstioTraffic, NginxTraffic, SmiTraffic, TraefikTraffic,
+        TrafficRouter,
     },
     router::custom::named_kind,
 };
@@ -12,6 +13,7 @@ const GATEWAY: &str = "gateway.networking.k8s.io";
 const TRAEFIK: &str = "traefik.io";
 const SMI: &str = "split.smi-spec.io";
 const INGRESS: &str = "networking.k8s.io";
+const CONSUL: &str = "consul.hashicorp.com";
 
 /// A route object of an entry.
 #[derive(Default)]
@@ -31,6 +33,8 @@ pub(super) struct Named<'a> {
     /// The field of the reference that names some of its routes or rules, and these.
     pub names_field: &'static str,
     pub names: &'a [String],
+    /// Whether it need not exist.
+    pub is_optional: bool,
     /// Whether its router looks at all objects of its kind.
     pub is_listed: bool,
     /// Its root VirtualService, which its router also reads.
@@ -47,7 +51,8 @@ pub(super) fn named<'a>(entry: &'a TrafficRouter, path: &str) -> Vec<Named<'a>> 
     let smi = entry.smi.iter().flat_map(|smi| traffic_splits(smi, path));
     let nginx = entry.nginx.iter().map(|nginx| ingress(nginx, path));
     let custom = entry.custom.iter().filter_map(|custom| any_object(custom, path));
-    istio.chain(gateway).chain(traefik).chain(smi).chain(nginx).chain(custom).collect()
+    let consul = entry.consul.iter().flat_map(|consul| config_entries(consul, path));
+    istio.chain(gateway).chain(traefik).chain(smi).chain(nginx).chain(consul).chain(custom).collect()
 }
 
 /// The object of a `custom` entry; `None` where the entry says no kind.
@@ -155,4 +160,25 @@ fn ingress<'a>(nginx: &'a NginxTraffic, path: &str) -> Named<'a> {
         is_listed: true,
         ..Named::default()
     }
+}
+
+/// The config entries of a service as custom resources, each judged alone.
+fn config_entries<'a>(consul: &'a ConsulTraffic, path: &str) -> impl Iterator<Item = Named<'a>> {
+    let kinds: [(&str, &[&str], bool); 3] = [
+        ("ServiceSplitter", &["/splits"], false),
+        // One that redirects has no subsets, and the router says so.
+        ("ServiceResolver", &["/subsets", "/redirect"], false),
+        ("ServiceDefaults", &[""], true),
+    ];
+    kinds.into_iter().map(move |(kind, lists, is_optional)| Named {
+        alone: TrafficRouter { consul: Some(consul.clone()), ..TrafficRouter::default() },
+        path: format!("{path}.consul.service"),
+        group: CONSUL,
+        kind,
+        name: &consul.service,
+        namespace: consul.namespace.as_deref(),
+        lists,
+        is_optional,
+        ..Named::default()
+    })
 }

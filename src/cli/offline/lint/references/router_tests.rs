@@ -335,3 +335,54 @@ spec:
         ],
     );
 }
+
+#[test]
+fn config_entries_of_consul_are_judged_by_their_router() {
+    let entries = "
+apiVersion: consul.hashicorp.com/v1alpha1
+kind: ServiceSplitter
+metadata: {name: web, namespace: shop}
+spec: {splits: [{weight: 100, serviceSubset: stable}, {weight: 0, serviceSubset: canary}]}
+---
+apiVersion: consul.hashicorp.com/v1alpha1
+kind: ServiceResolver
+metadata: {name: web, namespace: shop}
+spec: {defaultSubset: stable, subsets: {stable: {onlyPassing: true}, canary: {onlyPassing: true}}}
+---
+apiVersion: consul.hashicorp.com/v1alpha1
+kind: ServiceDefaults
+metadata: {name: web, namespace: shop}
+spec: {protocol: http}
+";
+    let text = split_by("{consul: {service: web}}", entries);
+    each_is_said(
+        &text,
+        &[
+            (
+                "0, serviceSubset: canary}",
+                "0, serviceSubset: canry}",
+                "Rollout error spec.traffic[0].consul.service: ServiceSplitter shop/web has no split for subset `canary` of service web",
+            ),
+            (
+                "canary: {onlyPassing: true}",
+                "canry: {onlyPassing: true}",
+                "Rollout error spec.traffic[0].consul.service: ServiceResolver shop/web has no subset `canary`; it has `stable`, `canry`",
+            ),
+            (
+                "{defaultSubset: stable, ",
+                "{defaultSubset: canary, ",
+                "Rollout error spec.traffic[0].consul.service: ServiceResolver shop/web has the default subset `canary`; set spec.defaultSubset: stable: requests without a subset must reach the stable version",
+            ),
+            (
+                "protocol: http}",
+                "protocol: tcp}",
+                "Rollout error spec.traffic[0].consul.service: Consul does not split service web: its protocol is `tcp`, not http, http2 or grpc; set the protocol in its service-defaults or in the proxy-defaults",
+            ),
+            (
+                "defaultSubset: stable, subsets: {stable: {onlyPassing: true}, canary: {onlyPassing: true}}",
+                "connectTimeout: 5s",
+                "",
+            ),
+        ],
+    );
+}

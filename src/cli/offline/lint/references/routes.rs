@@ -11,7 +11,7 @@ use crate::{
     cluster::targets::route_context,
     engine::{RouteIntent, Stickiness},
     ports::RolloutKey,
-    router::{self, CustomError, GatewayError, RouteError, RouteScope},
+    router::{self, ConsulError, CustomError, GatewayError, RouteError, RouteScope},
 };
 
 /// Where kubectl puts what names no namespace.
@@ -39,7 +39,7 @@ fn judged(rollout: &Rollout<'_>, files: &Objects<'_>, route: &Named<'_>) -> Opti
     let own = files.namespace(rollout.index);
     let namespace = route.namespace.or(own);
     let Some(index) = files.find(rollout.index, route.group, route.kind, route.name, namespace) else {
-        let words = files.near(route.kind, route.name)?;
+        let words = files.near(route.kind, route.name).filter(|_| !route.is_optional)?;
         return Some(Finding::warning(format!("{}{}", route.path, route.name_field), words));
     };
     let object = &files.document(index).value;
@@ -133,6 +133,12 @@ fn said(error: &RouteError, route: &Named<'_>, object: &Value) -> Option<(String
             let message =
                 format!("{place} has no backendRef to Service {service}; the route's backendRefs are {there}");
             Some((String::new(), message))
+        }
+        RouteError::Consul(ConsulError::SplitMissing { place, what, .. }) => {
+            Some((String::new(), format!("{place} has no split for {what}")))
+        }
+        RouteError::Consul(ConsulError::SubsetMissing { place, subset, exist, .. }) => {
+            Some((String::new(), format!("{place} has no subset `{subset}`; it has {exist}")))
         }
         RouteError::EntryMissing { place, service, list, .. } if route.alone.custom.is_some() => {
             Some((String::new(), format!("{place} has a list at {list} without an entry for Service `{service}`")))
