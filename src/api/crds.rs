@@ -19,6 +19,10 @@ const ONE: [&str; 3] = ["items", "additionalProperties", "not"];
 /// Keys under which a schema holds a list of schemas.
 const LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 
+/// What the status remembers of a spec. Its fields are described there, and once is enough: `kubectl apply` keeps a copy of a
+/// whole CRD in an annotation, which is bounded.
+const ON_RECORD: &str = "/schema/openAPIV3Schema/properties/status/properties/memory/properties/objects";
+
 /// Why a derived schema is not valid for an API server. Always a bug in the types.
 #[derive(Debug, thiserror::Error)]
 #[error("the schema of {kind} is not a CustomResourceDefinition any more")]
@@ -70,6 +74,9 @@ fn structural(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition,
             mend(root);
             describe_envelope(root);
         }
+        if let Some(Value::Object(record)) = version.pointer_mut(ON_RECORD) {
+            children(record).into_iter().for_each(refer_to_spec);
+        }
     }
     serde_json::from_value(value).map_err(wrap)
 }
@@ -92,6 +99,14 @@ fn mend(schema: &mut Map<String, Value>) {
         mark_opaque(child);
     });
     alternatives(schema).into_iter().for_each(mend);
+}
+
+/// Says where a schema and everything below it is described.
+fn refer_to_spec(schema: &mut Map<String, Value>) {
+    if let Some(description) = schema.get_mut("description") {
+        *description = "As in the spec.".into();
+    }
+    children(schema).into_iter().for_each(refer_to_spec);
 }
 
 /// Optional enums are derived as the variants plus `null`; an absent field needs no null.
