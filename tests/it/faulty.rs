@@ -3,11 +3,12 @@
 //!
 //! From the bottom up: [`kinds`], [`store`], [`patches`] and [`verbs`] are an API server; [`wire`] and [`watching`] are the
 //! way to it, on which [`faults`] happen and which [`roles`] guard; [`life`] makes pods; [`checks`] and [`leadership`] say what must hold;
-//! [`process`] is a controller; [`scene`] puts them together for [`named`] tests, and [`histories`] for random ones, made of
-//! [`deeds`].
+//! [`process`] is a controller; [`scene`] puts them together for [`named`] tests, [`contract`] for those of every router, and
+//! [`histories`] for random ones, made of [`deeds`].
 
 mod checks;
 mod cluster;
+mod contract;
 mod deeds;
 mod faults;
 mod histories;

@@ -26,7 +26,7 @@ const fn cluster_wide(kind: Kind) -> Kind {
     Kind { namespaced: false, ..kind }
 }
 
-pub static KINDS: [Kind; 16] = [
+pub static KINDS: [Kind; 31] = [
     kind("glidepath.dev", "v1alpha1", "Rollout", "rollouts", true),
     kind("glidepath.dev", "v1alpha1", "AnalysisRun", "analysisruns", true),
     kind("glidepath.dev", "v1alpha1", "RolloutCommand", "rolloutcommands", true),
@@ -43,6 +43,22 @@ pub static KINDS: [Kind; 16] = [
     kind("networking.istio.io", "v1", "VirtualService", "virtualservices", false),
     kind("networking.istio.io", "v1", "DestinationRule", "destinationrules", false),
     kind("events.k8s.io", "v1", "Event", "events", false),
+    // Those of the other routers, which nothing looks for before a Rollout names the router.
+    kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", true),
+    kind("gateway.networking.k8s.io", "v1alpha2", "TCPRoute", "tcproutes", true),
+    kind("traefik.io", "v1alpha1", "TraefikService", "traefikservices", false),
+    kind("split.smi-spec.io", "v1alpha4", "TrafficSplit", "trafficsplits", false),
+    kind("networking.k8s.io", "v1", "Ingress", "ingresses", true),
+    kind("consul.hashicorp.com", "v1alpha1", "ServiceSplitter", "servicesplitters", true),
+    kind("consul.hashicorp.com", "v1alpha1", "ServiceResolver", "serviceresolvers", true),
+    kind("consul.hashicorp.com", "v1alpha1", "ServiceRouter", "servicerouters", true),
+    kind("consul.hashicorp.com", "v1alpha1", "ServiceDefaults", "servicedefaults", true),
+    kind("consul.hashicorp.com", "v1alpha1", "ProxyDefaults", "proxydefaults", true),
+    kind("apisix.apache.org", "v2", "ApisixRoute", "apisixroutes", true),
+    kind("projectcontour.io", "v1", "HTTPProxy", "httpproxies", true),
+    kind("gateway.solo.io", "v1", "RouteTable", "routetables", true),
+    kind("gloo.solo.io", "v1", "UpstreamGroup", "upstreamgroups", true),
+    kind("kuma.io", "v1alpha1", "MeshHTTPRoute", "meshhttproutes", false),
 ];
 
 impl Kind {

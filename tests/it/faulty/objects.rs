@@ -28,6 +28,13 @@ pub fn canary_with(name: &'static str, replicas: u32, steps: Value, more: Value)
     set
 }
 
+/// A release by a router with this entry of `spec.traffic`. Its route objects are not among them.
+pub fn canary_by(name: &'static str, replicas: u32, strategy: Value, entry: &Value) -> Set {
+    let mut rollout = rollout(name, replicas, strategy);
+    rollout["spec"]["traffic"] = json!([entry]);
+    Set { objects: vec![("rollouts", name.into(), rollout), service(name)] }
+}
+
 /// A canary by numbers of pods, without a mesh.
 pub fn plain(name: &'static str, replicas: u32) -> Set {
     let steps = json!([{"setWeight": 25}, {"pause": {"duration": "5s"}}]);

@@ -32,7 +32,7 @@ struct Rule {
 static GRANTED: LazyLock<BTreeSet<(String, String, String)>> = LazyLock::new(|| {
     let text = include_str!("../../../deploy/rbac.yaml");
     let roles = text.split("\n---\n").map(|document| serde_yaml::from_str::<Role>(document).unwrap());
-    let ours = ["glidepath-controller", "glidepath-leader"];
+    let ours = ["glidepath-controller", "glidepath-leader", "glidepath-presets"];
     let ours = roles.filter(|role| role.kind.ends_with("Role") && ours.contains(&role.metadata.name.as_str()));
     ours.flat_map(|role| role.rules).flat_map(granted).collect()
 });
