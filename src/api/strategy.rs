@@ -7,19 +7,21 @@ mod gate;
 mod judged;
 mod requests;
 mod step;
+mod sticky;
 
 use std::borrow::Cow;
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-pub use ab_test::{AbTestStrategy, CANDIDATE, DEFAULT_TTL, OnNoDifference, OnWin, Sticky};
+pub use ab_test::{AbTestStrategy, CANDIDATE, OnNoDifference, OnWin};
 pub use blue_green::{AutoPromotion, BlueGreenStrategy};
 pub use canary::CanaryStrategy;
 pub use gate::{Gate, ONE_WAY, OnTimeout, host};
 pub use judged::Judged;
 pub use requests::{HeaderRoute, MirrorRoute, OWN_ROUTES, RequestMatch, ValueMatch};
 pub use step::{AnalysisStep, CanaryScale, DEFAULT_AT_MOST, Decide, Observe, Pause, Ramp, Step};
+pub use sticky::{DEFAULT_TTL, MOST_STICKY_WEIGHTS, Sticky};
 
 /// The release strategy. Exactly one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]

@@ -13,6 +13,7 @@ mod prometheus;
 mod routes;
 mod sources;
 mod steps;
+mod sticky;
 mod templates;
 mod traffic;
 mod workload;

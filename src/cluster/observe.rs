@@ -368,7 +368,7 @@ fn known_routes(snapshot: &Snapshot) -> RouteIntent {
     let steps = items::items(&snapshot.rollout.spec.strategy.steps());
     let status = snapshot.rollout.status.as_ref();
     let (_, mirror) = items::routes_at(&steps, status.map_or(0, |status| status.step_index));
-    let sticky = status.and_then(|status| engine::stickiness(&snapshot.rollout.spec, status));
+    let sticky = status.and_then(|status| engine::stickiness_of_release(&snapshot.rollout.spec, status));
     RouteIntent { headers: items::header_routes(&steps), mirror, sticky, ..RouteIntent::default() }
 }
 

@@ -1,14 +1,13 @@
-//! An A/B test: who stays where, and what its goal metric's word does (rules S70 to S73).
+//! An A/B test: what its goal metric's word does (rules S70 to S73).
 
 use crate::api::{
-    RolloutSpec, RolloutStatus,
     analysis::{MetricStatus, Verdict},
     reason::{MetricReason, Reason},
     strategy::{AbTestStrategy, Decide, OnNoDifference, OnWin},
 };
 
 use super::{
-    decision::{Notice, Stickiness},
+    decision::Notice,
     draft::Draft,
     observing::missing,
     runs,
@@ -29,13 +28,6 @@ enum Goal {
     Invalid,
     /// It continues.
     Open,
-}
-
-/// The stickiness of the test in progress. Its name changes with the revision and with every try.
-pub fn stickiness(spec: &RolloutSpec, status: &RolloutStatus) -> Option<Stickiness> {
-    let cookie = spec.strategy.ab_test.as_ref()?.sticky.clone()?;
-    let candidate = &status.current_revision.as_ref()?.id;
-    Some(Stickiness { cookie, test: format!("{candidate}-{}", status.attempt) })
 }
 
 /// Where the test stands: over when the candidate is to be promoted.

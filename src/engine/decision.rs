@@ -10,8 +10,10 @@ use crate::api::{
     metadata::PodMetadata,
     reason::{Reason, WakeReason},
     status::RevisionRef,
-    strategy::{DEFAULT_TTL, HeaderRoute, MirrorRoute, Sticky},
+    strategy::{HeaderRoute, MirrorRoute},
 };
+
+pub use super::{stickiness::Stickiness, target::Target};
 
 /// The outcome of one tick.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,15 +48,6 @@ pub struct Notice {
     pub message: String,
 }
 
-/// The two targets of traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Target {
-    /// The stable Service (and root) or subset.
-    Stable,
-    /// The canary Service or subset.
-    Canary,
-}
-
 /// What the routes should say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteIntent {
@@ -64,35 +57,8 @@ pub struct RouteIntent {
     pub headers: Vec<HeaderRoute>,
     /// Requests that are copied to the canary target; above 0 %.
     pub mirror: Option<MirrorRoute>,
-    /// Users stay on the target of their first answer.
+    /// Users stay on one version.
     pub sticky: Option<Stickiness>,
-}
-
-/// Users who stay on one version.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stickiness {
-    /// The cookie.
-    pub cookie: Sticky,
-    /// What its value names: another test draws anew.
-    pub test: String,
-}
-
-impl Stickiness {
-    /// The cookie's value for users of a version: `glidepath.<test>.<variant>`.
-    pub fn value(&self, target: Target) -> String {
-        let variant = match target {
-            Target::Stable => "control",
-            Target::Canary => "candidate",
-        };
-        format!("glidepath.{}.{variant}", self.test)
-    }
-
-    /// The Set-Cookie header that keeps users on a version.
-    pub fn set_cookie(&self, target: Target) -> String {
-        let ttl = self.cookie.ttl.unwrap_or(DEFAULT_TTL).get().as_secs();
-        let (name, value) = (&self.cookie.cookie, self.value(target));
-        format!("{name}={value}; Path=/; Max-Age={ttl}; HttpOnly; SameSite=Lax")
-    }
 }
 
 impl RouteIntent {

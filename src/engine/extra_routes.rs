@@ -11,11 +11,10 @@ use crate::api::{
 };
 
 use super::{
-    ab_test,
-    decision::RouteIntent,
+    decision::{RouteIntent, Stickiness},
     draft::Draft,
     input::RouteSeen,
-    items, replicas,
+    items, replicas, stickiness,
     weights::{canary_serving, may_send, needs},
 };
 
@@ -48,25 +47,32 @@ fn no_more(mirror: MirrorRoute, seen: Percent) -> Option<MirrorRoute> {
     Some(MirrorRoute { percent: mirror.percent.min(seen), ..mirror })
 }
 
-/// The steps' routes beside this weight: while they are walked, and in a promotion until the write that moves all traffic.
-/// A lost canary has none.
+/// The steps' routes beside this weight: while they are walked, and in a promotion until the write that moves all traffic; from
+/// then on the cookies of sticky users are cleared. A lost canary has none.
 fn wanted(draft: &Draft<'_>, canary: Percent) -> RouteIntent {
-    let in_force = match &draft.status.state {
-        State::Stepping(stepping) => !stepping.taking_back,
+    let (is_split, is_over) = match &draft.status.state {
+        State::Stepping(stepping) => (!stepping.taking_back, false),
         State::Promoting(promoting) if promoting.way.shortcut().is_none() => match promoting.stage {
-            Stage::Scale => true,
-            Stage::RouteToCanary => canary != Percent::FULL,
-            Stage::MoveStable | Stage::PostAnalysis | Stage::RouteToStable => false,
+            Stage::Scale => (true, false),
+            Stage::RouteToCanary => (canary != Percent::FULL, true),
+            Stage::MoveStable | Stage::PostAnalysis => (false, true),
+            Stage::RouteToStable => (false, false),
         },
-        _ => false,
+        _ => (false, false),
     };
     let nobody = draft.replicas() == 0 || draft.is_canary_lost();
-    if !in_force || nobody {
+    if nobody || !is_split && !is_over {
         return RouteIntent::weight(canary);
     }
+    let sticky = stickiness::of_release(draft.input.spec, &draft.status);
+    // Only where users had cookies there are some to clear.
+    let clears = |sticky: &Stickiness| sticky.clears(canary) && draft.status.weights.sticky;
+    if !is_split {
+        return RouteIntent { sticky: sticky.filter(clears), ..RouteIntent::weight(canary) };
+    }
     let (headers, mirror) = items::routes_at(&draft.items, draft.step_index());
-    // No user is to stay with a version that gets no users.
-    let sticky = ab_test::stickiness(draft.input.spec, &draft.status).filter(|_| !canary.is_zero());
+    // No user is to stay with a version that gets no users, and none has to with the one that gets all.
+    let sticky = sticky.filter(|sticky| sticky.splits(canary) || clears(sticky));
     RouteIntent { canary, headers, mirror, sticky }
 }
 

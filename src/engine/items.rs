@@ -3,7 +3,7 @@
 use crate::api::{
     common::{HumanDuration, Percent},
     status::State,
-    strategy::{AnalysisStep, CanaryScale, Decide, Gate, HeaderRoute, MirrorRoute, Ramp, Step},
+    strategy::{AnalysisStep, CanaryScale, Decide, Gate, HeaderRoute, MirrorRoute, Step},
 };
 
 /// One step.
@@ -77,7 +77,7 @@ fn item(step: &Step) -> Item {
     } else if let Some(decide) = &step.decide {
         Item::Decide(decide.clone())
     } else if let Some(ramp) = &step.ramp {
-        Item::Ramp { weights: ramp_weights(ramp), by: ramp.by, every: ramp.every }
+        Item::Ramp { weights: ramp.weights(), by: ramp.by, every: ramp.every }
     } else {
         Item::Pause(step.pause.as_ref().and_then(|pause| pause.duration))
     }
@@ -89,18 +89,6 @@ fn canary_scale(scale: &CanaryScale) -> Scale {
         (None, Some(share)) => Scale::Share(share),
         (None, None) => Scale::MatchWeight,
     }
-}
-
-/// The weights of a ramp, clamped to its end. A stride of 0 (refused by the validator) goes straight to the end.
-pub fn ramp_weights(ramp: &Ramp) -> Vec<Percent> {
-    let (from, to, by) = (ramp.from.basis_points(), ramp.to.basis_points(), ramp.by.basis_points());
-    let mut weights = vec![ramp.from];
-    let mut at = from;
-    while at < to {
-        at = if by == 0 { to } else { (at + by).min(to) };
-        weights.push(Percent::from_basis_points(at));
-    }
-    weights
 }
 
 /// How many sub-steps an item has: 1, or two per weight of a ramp.
@@ -190,7 +178,7 @@ pub fn first_traffic(items: &[Item]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::strategy::RequestMatch;
+    use crate::api::strategy::{Ramp, RequestMatch};
 
     fn ramp(from: u32, to: u32, by: u32) -> Ramp {
         Ramp {
@@ -206,7 +194,7 @@ mod tests {
         for (given, wanted) in
             [(ramp(10, 35, 10), vec![10, 20, 30, 35]), (ramp(5, 5, 1), vec![5]), (ramp(0, 50, 50), vec![0, 50])]
         {
-            assert_eq!(ramp_weights(&given), wanted.into_iter().map(Percent::whole).collect::<Vec<_>>());
+            assert_eq!(given.weights(), wanted.into_iter().map(Percent::whole).collect::<Vec<_>>());
         }
     }
 

@@ -37,7 +37,9 @@ mod revisions;
 mod runs;
 mod settling;
 mod standing;
+mod stickiness;
 mod suspended;
+mod target;
 mod teardown;
 mod verdict;
 mod verification;
@@ -45,7 +47,6 @@ mod wait;
 mod walked;
 mod weights;
 
-pub use ab_test::stickiness;
 pub use commands::answer_to;
 pub use decision::{
     Action, Decision, GateQuestion, Goal, Notice, Restore, RouteIntent, RunRequest, Stickiness, Target, Wake,
@@ -55,6 +56,7 @@ pub use input::{
     CommandSeen, GateAnswer, GateSeen, Input, PodSeen, Problem, RevisionSeen, RouteSeen, RunSeen, Seen, TargetSeen,
     TemplateSeen, TerminationSeen, WorkloadSeen,
 };
+pub use stickiness::{Assignment, StickyUsers, of_release as stickiness_of_release, stickiness};
 
 pub use runs::run_prefix;
 

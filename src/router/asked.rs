@@ -24,8 +24,11 @@ pub(super) fn asked(strategy: &Strategy) -> Vec<Asked> {
         let is_set = step.set_mirror_route.as_ref().is_some_and(|mirror| !mirror.percent.is_zero());
         all.extend(is_set.then(|| ask(mirror, "mirror")));
     }
-    if strategy.ab_test.as_ref().is_some_and(|test| test.sticky.is_some()) {
-        all.push(Asked { field: "spec.strategy.abTest.sticky".to_owned(), what: "sticky cookie", is_sticky: true });
+    let canary = strategy.canary.as_ref().is_some_and(|canary| canary.sticky.is_some());
+    let test = strategy.ab_test.as_ref().is_some_and(|test| test.sticky.is_some());
+    for (is_asked, field) in [(canary, "spec.strategy.canary.sticky"), (test, "spec.strategy.abTest.sticky")] {
+        let ask = || Asked { field: field.to_owned(), what: "sticky cookie", is_sticky: true };
+        all.extend(is_asked.then(ask));
     }
     all
 }

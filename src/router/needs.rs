@@ -2,13 +2,10 @@
 //! and in the controller.
 
 use super::{custom, gateway, istio, kind::Capabilities, nginx, registry::ROUTERS, weights::on_grain};
-use crate::{
-    api::{
-        Percent, RolloutSpec,
-        strategy::{RequestMatch, Step},
-        validate::Finding,
-    },
-    engine::items::ramp_weights,
+use crate::api::{
+    Percent, RolloutSpec,
+    strategy::{RequestMatch, Step},
+    validate::Finding,
 };
 
 /// What a Rollout asks of a router that cannot do it.
@@ -36,6 +33,9 @@ fn unmet_by(router: &str, can: Capabilities, spec: &RolloutSpec) -> Vec<Finding>
     let strategy = &spec.strategy;
     let steps = strategy.canary.iter().flat_map(|canary| &canary.steps).enumerate();
     steps.for_each(|(index, step)| needs.step(step, &format!("spec.strategy.canary.steps[{index}]")));
+    if strategy.canary.as_ref().is_some_and(|canary| canary.sticky.is_some()) && !can.sticky {
+        needs.cannot("spec.strategy.canary.sticky", "route users by sticky cookie");
+    }
     if let Some(blue_green) = &strategy.blue_green {
         needs.matches(&blue_green.preview_match, "spec.strategy.blueGreen.previewMatch");
         if let Some(mirror) = &blue_green.preview_mirror {
@@ -62,7 +62,7 @@ impl Needs<'_> {
     fn step(&mut self, step: &Step, path: &str) {
         step.set_weight.into_iter().for_each(|weight| self.weight(weight, &format!("{path}.setWeight")));
         if let Some(ramp) = &step.ramp {
-            ramp_weights(ramp).into_iter().take(1).for_each(|weight| self.weight(weight, &format!("{path}.ramp.from")));
+            ramp.weights().into_iter().take(1).for_each(|weight| self.weight(weight, &format!("{path}.ramp.from")));
             self.weight(ramp.to, &format!("{path}.ramp.to"));
         }
         if let Some(route) = &step.set_header_route {
@@ -170,6 +170,10 @@ mod tests {
             (
                 json!({"blueGreen": {"previewMirror": {"percent": 5}}}),
                 "error spec.strategy.blueGreen.previewMirror: the router simple cannot".into(),
+            ),
+            (
+                json!({"canary": {"sticky": {"cookie": "v"}, "steps": [{"setWeight": 5}]}}),
+                "error spec.strategy.canary.sticky: the router simple cannot route users".into(),
             ),
             (
                 json!({"abTest": {"weight": 50, "goal": goal, "sticky": {"cookie": "v"}}}),

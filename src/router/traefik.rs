@@ -41,7 +41,7 @@ written only when its owner consents: by the annotation `glidepath.dev/allow-nam
 or by a Gateway API ReferenceGrant there, from Rollouts of `shop` to TraefikServices. \
 `controller --cross-namespace=deny` forbids it for all.
 
-Header and cookie routes, mirrors and the sticky cookie of an A/B test are rejected when the Rollout is validated: a \
+Header and cookie routes, mirrors and sticky cookies are rejected when the Rollout is validated: a \
 weighted TraefikService has weights alone. Its own `spec.weighted.sticky` stays as it is; users whom it keeps on stable \
 do not follow the weights.
 

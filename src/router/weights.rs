@@ -98,6 +98,14 @@ pub fn lowest_terms(weights: &[u64]) -> Vec<u64> {
     weights.iter().map(|weight| u64::try_from(u128::from(*weight) / divisor).unwrap_or(*weight)).collect()
 }
 
+/// The weights of stable and canary for users who were assigned to stable at the weight `before` and are assigned again at
+/// `now`: the canary gets (now - before) / (1 - before) of them.
+pub fn reassigned(before: Percent, now: Percent) -> [u64; 2] {
+    let [before, now] = [before, now].map(|weight| u64::from(weight.basis_points()));
+    let weights = lowest_terms(&[10_000_u64.saturating_sub(now), now.saturating_sub(before)]);
+    [0, 1].map(|index| weights.get(index).copied().unwrap_or_default())
+}
+
 /// `weight` on a router's grain, rounded toward stable (rule S50). A step that would become nothing is refused.
 pub fn on_grain(weight: Percent, grain: Percent) -> Result<Percent, RouteError> {
     let step = grain.basis_points().max(1);
@@ -221,6 +229,20 @@ mod tests {
             [(vec![950, 50], vec![19, 1]), (vec![1000, 0, 500], vec![2, 0, 1]), (vec![0, 0], vec![0, 0])]
         {
             assert_eq!(lowest_terms(&weights), wanted);
+        }
+    }
+
+    #[test]
+    fn users_of_stable_are_assigned_again_by_what_is_left_of_them() {
+        for (before, now, wanted) in [
+            (500, 2_500, [15, 4]),
+            (2_500, 5_000, [2, 1]),
+            (500, 500, [1, 0]),
+            (1, 2, [9_998, 1]),
+            (100, 9_999, [1, 9_899]),
+        ] {
+            let [before, now] = [before, now].map(Percent::from_basis_points);
+            assert_eq!(reassigned(before, now), wanted, "{before} to {now}");
         }
     }
 

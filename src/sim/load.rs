@@ -1,7 +1,8 @@
 //! The users: how many requests they send, what these carry, and where each user stays.
 //!
 //! Without a number of users every request is another user's. With one, users send alike often, a user counts once where
-//! users are counted, and sticky routes keep each where they were drawn.
+//! users are counted, and sticky routes keep each where they were drawn. Those of a canary assign the users of stable again
+//! at each weight, with their next request: so the share of requests follows the weight at once.
 
 use hyper::HeaderMap;
 
@@ -26,6 +27,8 @@ pub struct Load {
     met: [f64; 2],
     /// The test and the new version that they have met.
     meeting: (Option<String>, Option<String>),
+    /// The weight at which they have met it.
+    at: f64,
 }
 
 /// What the routes do with the users' requests.
@@ -39,6 +42,8 @@ pub struct Ways {
     copied: f64,
     /// The test whose users stay where they were drawn.
     sticky: Option<String>,
+    /// Whether users of stable are assigned again when the weight rises.
+    again: bool,
 }
 
 /// What becomes of the requests at this moment.
@@ -81,6 +86,7 @@ impl Load {
             by_header,
             copied: if rest > 0.0 { mirrored / rest } else { 0.0 },
             sticky: route.sticky.as_ref().map(|sticky| sticky.test.clone()),
+            again: route.sticky.as_ref().is_some_and(|sticky| !sticky.weights.is_empty()),
         }
     }
 
@@ -88,7 +94,12 @@ impl Load {
     pub fn meet(&mut self, ways: &Ways, canary: Option<&String>) {
         let meeting = (ways.sticky.clone(), canary.cloned());
         if self.meeting != meeting {
-            (self.meeting, self.met) = (meeting, [0.0; 2]);
+            (self.meeting, self.met, self.at) = (meeting, [0.0; 2], ways.weight);
+        }
+        if ways.again && ways.weight > self.at {
+            // Of the users of stable these are left there.
+            self.met[0] *= (1.0 - ways.weight) / (1.0 - self.at);
+            self.at = ways.weight;
         }
     }
 
@@ -96,6 +107,11 @@ impl Load {
     pub fn shares(&self, ways: &Ways) -> Shares {
         let (weight, first) = match self.number {
             None => (ways.weight, [1.0; 2]),
+            Some(number) if ways.again => {
+                let users = [number * (1.0 - ways.weight), number * ways.weight];
+                let new = |arm: usize| if users[arm] > 0.0 { (1.0 - self.met[arm] / users[arm]).max(0.0) } else { 0.0 };
+                (ways.weight, [0, 1].map(new))
+            }
             Some(number) if ways.sticky.is_some() => {
                 let undrawn = (number - self.met[0] - self.met[1]).max(0.0);
                 let drawn = [undrawn * (1.0 - ways.weight), undrawn * ways.weight];
@@ -113,7 +129,12 @@ impl Load {
         let Some(number) = self.number.filter(|_| self.came) else { return };
         let asked = self.rps * span as f64 / 1000.0 / number;
         let shares = self.shares(ways);
-        if ways.sticky.is_some() {
+        if ways.again {
+            let users = [number * (1.0 - ways.weight), number * ways.weight];
+            for (met, all) in self.met.iter_mut().zip(users) {
+                *met += (all - *met).max(0.0) * -(-asked).exp_m1();
+            }
+        } else if ways.sticky.is_some() {
             let newly = (number - self.met[0] - self.met[1]).max(0.0) * -(-asked).exp_m1();
             self.met[0] += newly * (1.0 - ways.weight);
             self.met[1] += newly * ways.weight;
@@ -206,6 +227,27 @@ mod tests {
         let other = users.ways(&sticky(10_000, "b"));
         users.meet(&other, None);
         assert_eq!(users.shares(&other), Shares { canary: 1.0, copied: 0.0, first: [0.0, 1.0] });
+    }
+
+    #[test]
+    fn sticky_users_of_a_canary_follow_its_weight_and_only_those_who_move_are_new_there() {
+        let mut users = users(json!({"rps": 100, "users": 1_000}));
+        let at = |weight: u32| RouteIntent {
+            sticky: Some(Stickiness {
+                test: "a".into(),
+                weights: [2_000, 6_000].map(Percent::from_basis_points).to_vec(),
+                ..Stickiness::default()
+            }),
+            ..RouteIntent::weight(Percent::from_basis_points(weight))
+        };
+        let low = users.ways(&at(2_000));
+        users.meet(&low, None);
+        users.pass(&low, 3_600_000);
+        let high = users.ways(&at(6_000));
+        users.meet(&high, None);
+        let now = users.shares(&high);
+        assert!((now.canary - 0.6).abs() < 1e-12, "{now:?}");
+        assert!(now.first[0] < 1e-6 && (now.first[1] - 2.0 / 3.0).abs() < 1e-6, "400 of 600 come from stable: {now:?}");
     }
 
     #[test]

@@ -1103,7 +1103,7 @@ proptest! {
     fn every_history_keeps_the_invariants_and_comes_to_rest(
         mesh in any::<bool>(), analysed in any::<bool>(), hold in any::<bool>(), replicas in 1u32..12,
         blue_green in proptest::option::weighted(0.3, blue_green()), dynamic in any::<bool>(), window in 0u32..3,
-        test in proptest::option::weighted(0.2, ab_test()),
+        test in proptest::option::weighted(0.2, ab_test()), sticky in proptest::bool::weighted(0.3),
         steps in proptest::collection::vec(step(), 0..6), events in proptest::collection::vec(event(), 1..25),
     ) {
         let pods_cannot = |step: &Step| step.set_header_route.is_some() || step.set_mirror_route.is_some();
@@ -1118,6 +1118,7 @@ proptest! {
         let mut spec = RolloutSpec { on_failure, rollback_window, ..spec };
         if let Some(canary) = &mut spec.strategy.canary {
             canary.dynamic_stable_scale = dynamic;
+            canary.sticky = sticky.then(|| Sticky { cookie: "release".into(), ttl: None });
         }
         if let Some(mut blue_green) = blue_green {
             if !mesh {

@@ -260,6 +260,48 @@ async fn users_of_a_sticky_test_stay_on_their_version() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s22_users_of_a_sticky_canary_stay_on_it_and_those_of_stable_are_assigned_again() {
+    let rollout = "apiVersion: glidepath.dev/v1alpha1\nkind: Rollout\nmetadata: {name: web}\nspec:\n  strategy:\n    canary:\n      \
+                   sticky: {cookie: release}\n      steps:\n        - setWeight: 30\n        - pause: {}\n        \
+                   - setWeight: 60\n        - pause: {}\n";
+    let (first, second) = (Service::start("v1", 0).await, Service::start("v2", 0).await);
+    let bench = Bench::new(rollout);
+    let mut local = bench.start(&first, &second, &[]);
+    local.until("revision #1 is stable: first deploy");
+    bench.glidepath("set image web web=web:v2");
+    local.until("step 1 of 4 completed");
+    let mut users = Vec::new();
+    for _ in 0..60 {
+        let user = bench::visit(local.address(), "").await;
+        assert_eq!(bench::visit(local.address(), &user.1).await, (user.0.clone(), String::new()), "{}", user.1);
+        users.push(user);
+    }
+    assert_eq!(bench.glidepath("promote web").code, 0);
+    local.until("step 3 of 4 completed");
+    let (mut moved, mut stayed) = (0, 0);
+    for (version, cookie) in &mut users {
+        let (again, next) = bench::visit(local.address(), cookie).await;
+        match (version.as_str(), again.as_str()) {
+            ("v2", again) => assert_eq!((again, next.as_str()), ("v2", ""), "{cookie}"),
+            (_, "v2") => moved += 1,
+            _ => stayed += 1,
+        }
+        if version == "v1" {
+            assert_ne!(next, "", "a user of stable is assigned once at each weight");
+            assert_eq!(bench::visit(local.address(), &next).await, (again.clone(), String::new()), "{next}");
+            (*version, *cookie) = (again, next);
+        }
+    }
+    assert!(moved > 0 && stayed > 0, "{moved} moved, {stayed} stayed");
+    assert_eq!(bench.glidepath("abort web").code, 0);
+    bench.glidepath("status web --wait --timeout 1m");
+    for (_, cookie) in &users {
+        assert_eq!(bench::visit(local.address(), cookie).await, ("v1".to_owned(), String::new()), "{cookie}");
+    }
+    local.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_say_what_is_wrong_and_what_to_do() {
     let (first, second) = (Service::start("v1", 0).await, Service::start("v2", 0).await);
     let bench = Bench::new(&canary("        - setWeight: 50\n", ""));

@@ -46,6 +46,7 @@ mod router_weights;
 mod scenarios;
 mod semantics;
 mod soak;
+mod sticky_canary;
 mod tick;
 mod time_limits;
 mod total;

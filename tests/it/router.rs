@@ -60,6 +60,15 @@ struct Asked {
 struct AskedStickiness {
     cookie: Sticky,
     test: String,
+    #[serde(default)]
+    weights: Vec<Percent>,
+}
+
+impl AskedStickiness {
+    fn stickiness(&self) -> Stickiness {
+        let AskedStickiness { cookie, test, weights } = self;
+        Stickiness { cookie: cookie.clone(), test: test.clone(), weights: weights.clone() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -84,7 +93,7 @@ impl Asked {
             canary: self.canary.unwrap(),
             headers: self.headers.clone(),
             mirror: self.mirror.clone(),
-            sticky: sticky.map(|asked| Stickiness { cookie: asked.cookie.clone(), test: asked.test.clone() }),
+            sticky: sticky.map(AskedStickiness::stickiness),
         };
         match self.whatever_can_be {
             true => Ok(router.plan_all(&ctx, current, &intent).writes),
@@ -350,7 +359,11 @@ fn entries_without_destinations_stay_as_they_are() {
 #[test]
 fn an_object_of_another_shape_is_refused() {
     let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout" }] } }));
-    let sticky = Stickiness { cookie: Sticky { cookie: "v".to_owned(), ttl: None }, test: "t".to_owned() };
+    let sticky = Stickiness {
+        cookie: Sticky { cookie: "v".to_owned(), ttl: None },
+        test: "t".to_owned(),
+        ..Stickiness::default()
+    };
     let intent = RouteIntent { sticky: Some(sticky), ..weight(Percent::whole(50)) };
     let mut odd = two(50, 50);
     odd[1]["headers"] = json!("none");
@@ -417,7 +430,11 @@ fn h7_a_route_shared_with_others_takes_weights_alone() {
     let current: Objects = [virtual_service("checkout", json!([{ "route": shared }]))].into_iter().collect();
     let header: HeaderRoute =
         serde_json::from_value(json!({"name": "all", "match": [{"header": {"name": "x", "regex": ".*"}}]})).unwrap();
-    let sticky = Stickiness { cookie: Sticky { cookie: "v".to_owned(), ttl: None }, test: "t".to_owned() };
+    let sticky = Stickiness {
+        cookie: Sticky { cookie: "v".to_owned(), ttl: None },
+        test: "t".to_owned(),
+        ..Stickiness::default()
+    };
     for intent in [
         RouteIntent { headers: vec![header], ..weight(Percent::ZERO) },
         RouteIntent {
@@ -585,7 +602,7 @@ proptest! {
         let istio = router(json!({ "istio": { "virtualServices": [{ "name": "checkout", "routes": ["b", "a"] }] } }));
         let before: Objects = [object].into_iter().collect();
         let cookie = Sticky { cookie: "variant".to_owned(), ttl: None };
-        let sticky = Some(Stickiness { cookie, test: "k3v9-1".to_owned() });
+        let sticky = Some(Stickiness { cookie, test: "k3v9-1".to_owned(), ..Stickiness::default() });
         let intent = RouteIntent { sticky, ..weight(canary) };
         let during = settles(istio.as_ref(), &before, &intent);
         // Another test's cookies are drift, and so are cookies without a test.

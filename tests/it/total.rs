@@ -9,7 +9,7 @@ use glidepath::{
             AtRest, Promoting, Release as UnderWay, Returning, ReturnsBecause, RevisionRef, Shortcut, ShortcutBecause,
             Stage, State, Stepping, StepsDone, Way, Weights,
         },
-        strategy::{BlueGreenStrategy, CanaryScale, CanaryStrategy, MirrorRoute, Step, Strategy as Release},
+        strategy::{BlueGreenStrategy, CanaryScale, CanaryStrategy, MirrorRoute, Step, Sticky, Strategy as Release},
     },
     engine::{
         Input, RevisionSeen, RouteSeen, Seen, TargetSeen, TemplateSeen, TerminationSeen, WorkloadSeen, invariants,
@@ -65,6 +65,7 @@ fn spec() -> impl Strategy<Value = RolloutSpec> {
                     max_unavailable: unavailable,
                     min_pods_per_revision: least,
                     dynamic_stable_scale: dynamic,
+                    sticky: dynamic.then(|| Sticky { cookie: "release".into(), ttl: None }),
                 };
                 Release { canary: Some(canary), ..Release::default() }
             }

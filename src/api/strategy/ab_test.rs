@@ -8,6 +8,7 @@ use super::{
     judged::Judged,
     requests::{HeaderRoute, RequestMatch},
     step::{CanaryScale, Decide, Step},
+    sticky::Sticky,
 };
 use crate::api::common::{HumanDuration, Percent};
 
@@ -15,8 +16,6 @@ use crate::api::common::{HumanDuration, Percent};
 pub const CANDIDATE: &str = "candidate";
 /// The default maximum duration of a test: two weeks.
 pub const DEFAULT_MAX_DURATION: HumanDuration = HumanDuration::secs(14 * 24 * 3600);
-/// The default lifetime of the sticky cookie: thirty days.
-pub const DEFAULT_TTL: HumanDuration = HumanDuration::secs(30 * 24 * 3600);
 
 /// An A/B test: the stable version (`control`) and the new one (`candidate`) run side by side until a goal metric
 /// decides between them. Requires a router.
@@ -55,18 +54,6 @@ pub struct AbTestStrategy {
     /// Action when there is no relevant difference: `KeepControl` (default) or `Promote`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_no_difference: Option<OnNoDifference>,
-}
-
-/// Sticky sessions: users stay on their variant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Sticky {
-    /// The name of the cookie. Its value identifies the test and the variant, so another test assigns users again.
-    #[schemars(length(min = 1, max = 64))]
-    pub cookie: String,
-    /// The lifetime of the cookie. Default 720h (thirty days).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<HumanDuration>,
 }
 
 /// Action when the candidate wins: `Promote` (default), or `Hold`, which waits for an operator.

@@ -3,8 +3,14 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::step::Step;
-use crate::api::pod_count::{MOST_PODS, PodCount};
+use super::{
+    step::{Ramp, Step},
+    sticky::Sticky,
+};
+use crate::api::{
+    common::Percent,
+    pod_count::{MOST_PODS, PodCount},
+};
 
 /// A canary release: a list of steps, executed in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -31,4 +37,19 @@ pub struct CanaryStrategy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = MOST_PODS))]
     pub min_pods_per_revision: Option<u32>,
+    /// With a mesh: a cookie keeps a user who has seen the new version on it until the release ends. Weights must not fall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
+}
+
+impl CanaryStrategy {
+    /// The weights of the steps between 0 and 100 %, ascending, each once.
+    pub fn partial_weights(&self) -> Vec<Percent> {
+        let ramps = self.steps.iter().filter_map(|step| step.ramp.as_ref()).flat_map(Ramp::weights);
+        let mut weights: Vec<Percent> = self.steps.iter().filter_map(|step| step.set_weight).chain(ramps).collect();
+        weights.retain(|weight| !weight.is_zero() && *weight != Percent::FULL);
+        weights.sort();
+        weights.dedup();
+        weights
+    }
 }

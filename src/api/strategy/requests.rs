@@ -7,14 +7,14 @@ use crate::api::common::Percent;
 
 /// Names that header routes cannot have, because Glidepath's other entries in a route object use them
 /// (`glidepath-mirror`).
-pub const OWN_ROUTES: [&str; 3] = ["mirror", "sticky-control", "sticky-candidate"];
+pub const OWN_ROUTES: [&str; 4] = ["mirror", "sticky-control", "sticky-candidate", "sticky-reassign"];
 
 /// Routes requests with a header or cookie to the new version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = (
-    "!(self.name in ['mirror', 'sticky-control', 'sticky-candidate'])",
-    "mirror, sticky-control and sticky-candidate are reserved for routes of Glidepath"
+    "!(self.name in ['mirror', 'sticky-control', 'sticky-candidate', 'sticky-reassign'])",
+    "mirror, sticky-control, sticky-candidate and sticky-reassign are reserved for routes of Glidepath"
 ))]
 pub struct HeaderRoute {
     /// The name of the route; in the mesh it is `glidepath-<name>`.

@@ -165,6 +165,20 @@ pub struct Ramp {
     pub every: HumanDuration,
 }
 
+impl Ramp {
+    /// Its weights, clamped to its end. An increment of 0 (refused by the validator) goes straight to the end.
+    pub fn weights(&self) -> Vec<Percent> {
+        let (from, to, by) = (self.from.basis_points(), self.to.basis_points(), self.by.basis_points());
+        let mut weights = vec![self.from];
+        let mut at = from;
+        while at < to {
+            at = if by == 0 { to } else { (at + by).min(to) };
+            weights.push(Percent::from_basis_points(at));
+        }
+        weights
+    }
+}
+
 /// The wait for a decision: the internal step of an A/B test.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,6 +1,6 @@
 //! An A/B test: one way to split users, a router that can, a goal, and times in order.
 
-use super::{finding::Finding, routes};
+use super::{finding::Finding, routes, sticky};
 use crate::api::{
     common::Percent,
     rollout::RolloutSpec,
@@ -14,8 +14,9 @@ pub(super) fn check(spec: &RolloutSpec, test: &AbTestStrategy, found: &mut Vec<F
         found.push(Finding::error(PATH, "needs a router under spec.traffic: the ratio of pods cannot assign users"));
     }
     split(test, found);
-    if let Some(sticky) = &test.sticky {
-        stickiness(test, sticky, found);
+    if let Some(cookie) = &test.sticky {
+        stickiness(test, cookie, found);
+        sticky::not_observed(spec, found);
     }
     let (least, most) = (test.min_duration.unwrap_or_default(), test.max_duration());
     if least > most {
@@ -45,21 +46,12 @@ fn split(test: &AbTestStrategy, found: &mut Vec<Finding>) {
     }
 }
 
-fn stickiness(test: &AbTestStrategy, sticky: &Sticky, found: &mut Vec<Finding>) {
+fn stickiness(test: &AbTestStrategy, cookie: &Sticky, found: &mut Vec<Finding>) {
     if test.weight.is_none() {
         found.push(Finding::error(
             format!("{PATH}.sticky"),
             "requires weight: with match, a user's header or cookie already selects the variant",
         ));
     }
-    // RFC 6265: a cookie's name is a token.
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if sticky.cookie.is_empty() || !sticky.cookie.chars().all(token) {
-        let message =
-            format!("`{}` is not a valid cookie name: use letters, digits and -_.!#$%&'*+^`|~ only", sticky.cookie);
-        found.push(Finding::error(format!("{PATH}.sticky.cookie"), message));
-    }
-    if sticky.ttl.is_some_and(|ttl| ttl.get().is_zero()) {
-        found.push(Finding::error(format!("{PATH}.sticky.ttl"), "must be above 0, or no user is sticky"));
-    }
+    sticky::cookie(cookie, &format!("{PATH}.sticky"), found);
 }

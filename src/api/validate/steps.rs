@@ -1,6 +1,6 @@
 //! The steps of a canary: one kind each, weights and pods that fit together, waits that can end.
 
-use super::{ab_test, blue_green, finding::Finding, gates, routes};
+use super::{ab_test, blue_green, finding::Finding, gates, routes, sticky};
 use crate::api::{
     common::Percent,
     rollout::RolloutSpec,
@@ -26,6 +26,7 @@ pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     dynamic_scale(spec, canary, found);
     scale_under_weight(&canary.steps, found);
     routes::check(spec, &canary.steps, found);
+    sticky::canary(spec, canary, found);
     if spec.has_mesh() {
         waits_before_traffic(&canary.steps, found);
     } else {

@@ -43,6 +43,12 @@ fn change(object: &mut Value, pointer: &str, value: Value) {
     }
 }
 
+/// A canary with sticky users and these steps, without analysis.
+fn sticky_canary(steps: Value) -> Vec<(&'static str, Value)> {
+    let canary = json!({"sticky": {"cookie": "release"}, "steps": steps});
+    vec![("/analysis", Value::Null), ("/strategy/canary", canary)]
+}
+
 fn shown(findings: &[Finding]) -> String {
     let lines = findings.iter().map(|f| format!("{} {}: {}", f.severity.as_str(), f.path, f.message));
     lines.collect::<Vec<_>>().join("\n")
@@ -134,6 +140,50 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
         (
             step(json!({"setHeaderRoute": {"name": "mirror", "match": [{"header": {"name": "a", "exact": "b"}}]}})),
             "error spec.strategy.canary.steps[1].setHeaderRoute.name: `mirror` is reserved for a route of Glidepath",
+        ),
+        (
+            sticky_canary(json!([{"setWeight": 50}, {"setWeight": 20}])),
+            "error spec.strategy.canary.steps[1].setWeight: 20 % is below the 50 % of an earlier step, and with sticky users",
+        ),
+        (
+            sticky_canary(json!([{"ramp": {"from": 10, "to": 50, "by": 20, "every": "1m"}}, {"setWeight": 40}])),
+            "error spec.strategy.canary.steps[1].setWeight: 40 % is below the 50 % of an earlier step",
+        ),
+        (
+            sticky_canary(json!([{"setWeight": 50}, {"ramp": {"from": 10, "to": 60, "by": 50, "every": "1m"}}])),
+            "error spec.strategy.canary.steps[1].ramp.from: 10 % is below the 50 % of an earlier step",
+        ),
+        (
+            sticky_canary(json!([{"ramp": {"from": 1, "to": 99, "by": 1, "every": "1m"}}])),
+            "error spec.strategy.canary.sticky: the steps have 99 weights between 0 and 100 %, and at most 12 are allowed",
+        ),
+        (
+            sticky_canary(json!([{"setWeight": 0}, {"setWeight": 100}])),
+            "error spec.strategy.canary.sticky: has no effect: no step sets a weight between 0 and 100 %",
+        ),
+        (
+            sticky_canary(json!([{"setMirrorRoute": {"percent": 5}}, {"setWeight": 5}])),
+            "error spec.strategy.canary.steps[0].setMirrorRoute: cannot be in effect while users are sticky",
+        ),
+        (
+            sticky_canary(json!([{"setWeight": 5}, {"setMirrorRoute": {"percent": 5}}])),
+            "error spec.strategy.canary.steps[1].setMirrorRoute: cannot be in effect while users are sticky",
+        ),
+        (
+            [sticky_canary(json!([{"setWeight": 5}])), vec![("/verification", json!("observed"))]].concat(),
+            "error spec.verification: observed compares shares of requests, and a sticky cookie splits users",
+        ),
+        (
+            [sticky_canary(json!([{"setWeight": 5}])), vec![("/traffic", Value::Null)]].concat(),
+            "error spec.strategy.canary.sticky: needs a router under spec.traffic",
+        ),
+        (
+            vec![("/strategy/canary/sticky", json!({"cookie": "a;b"}))],
+            "error spec.strategy.canary.sticky.cookie: `a;b` is not a valid cookie name",
+        ),
+        (
+            vec![("/strategy/canary/sticky", json!({"cookie": "a", "ttl": "0s"}))],
+            "error spec.strategy.canary.sticky.ttl: must be above 0",
         ),
         (
             vec![("/traffic/0/istio/virtualServices", json!([]))],
@@ -460,6 +510,9 @@ fn each_mistake_in_an_ab_test_is_named_with_its_field() {
     };
     assert_eq!(test(&[]), "");
     assert_eq!(test(&[("/weight", Value::Null), ("/sticky", Value::Null), ("/match", header.clone())]), "");
+    let ab_test = json!({ "abTest": good() });
+    let observed = [("/analysis", Value::Null), ("/strategy", ab_test), ("/verification", json!("observed"))];
+    assert!(rollout_findings(&observed).contains("error spec.verification: observed compares shares of requests"));
     let cases: Vec<(Vec<(&str, Value)>, &str)> = vec![
         (vec![("/weight", Value::Null)], "error spec.strategy.abTest: set match or weight"),
         (

@@ -4,8 +4,8 @@ use hyper::HeaderMap;
 
 use crate::{
     api::common::Percent,
-    engine::{RouteIntent, Stickiness, Target},
-    routing::requests::{AnyOf, cookies},
+    engine::{Assignment, RouteIntent, Stickiness, Target},
+    routing::requests::AnyOf,
 };
 
 /// The routes, ready to be asked.
@@ -15,6 +15,8 @@ pub struct Choice {
     headers: Vec<AnyOf>,
     mirror: Option<(Percent, AnyOf)>,
     sticky: Option<Stickiness>,
+    /// Users with its cookie, in the order in which they are looked for.
+    users: Vec<(AnyOf, Assignment)>,
 }
 
 /// Where one request goes.
@@ -24,7 +26,7 @@ pub struct Chosen {
     pub target: Target,
     /// And a copy of it to the canary.
     pub copied: bool,
-    /// The Set-Cookie header that keeps its user there.
+    /// The Set-Cookie header that keeps its user there, or clears the cookie that did.
     pub keep: Option<String>,
 }
 
@@ -34,6 +36,7 @@ impl Choice {
         Choice {
             weight: route.canary,
             headers: route.headers.iter().map(|header| AnyOf::new(&header.matches)).collect(),
+            users: route.sticky.as_ref().map(|sticky| known_users(sticky, route.canary)).unwrap_or_default(),
             sticky: route.sticky.clone(),
             mirror: route.mirror.as_ref().map(|mirror| (mirror.percent, AnyOf::new(&mirror.matches))),
         }
@@ -44,20 +47,24 @@ impl Choice {
         if self.headers.iter().any(|any| any.fits(headers)) {
             return Chosen { target: Target::Canary, copied: false, keep: None };
         }
-        if let Some(target) = self.stays(headers) {
-            return Chosen { target, copied: false, keep: None };
-        }
-        let drawn = if dice() < self.weight.share() { Target::Canary } else { Target::Stable };
-        let keep = self.sticky.as_ref().map(|sticky| sticky.set_cookie(drawn));
+        let known = self.users.iter().find(|(requests, _)| requests.fits(headers));
+        let share = match known.map(|(_, assignment)| *assignment) {
+            Some(Assignment::Stays(target)) => {
+                let sticky = self.sticky.as_ref().filter(|sticky| sticky.clears(self.weight));
+                let keep = sticky.map(|sticky| sticky.set_cookie(target, self.weight));
+                return Chosen { target, copied: false, keep };
+            }
+            Some(Assignment::Again(before)) => {
+                let before = before.share();
+                (self.weight.share() - before) / (1.0 - before)
+            }
+            None => self.weight.share(),
+        };
+        let drawn = if dice() < share { Target::Canary } else { Target::Stable };
+        let sticky = self.sticky.as_ref().filter(|sticky| !sticky.clears(self.weight));
+        let keep = sticky.map(|sticky| sticky.set_cookie(drawn, self.weight));
         let copied = drawn == Target::Stable && self.is_copied(headers, dice);
         Chosen { target: drawn, copied, keep }
-    }
-
-    /// Where the user's cookie says that they belong.
-    fn stays(&self, headers: &HeaderMap) -> Option<Target> {
-        let sticky = self.sticky.as_ref()?;
-        let (_, value) = cookies(headers).find(|(name, _)| *name == sticky.cookie.cookie)?;
-        [Target::Stable, Target::Canary].into_iter().find(|target| sticky.value(*target) == value)
     }
 
     fn is_copied(&self, headers: &HeaderMap, mut dice: impl FnMut() -> f64) -> bool {
@@ -65,6 +72,10 @@ impl Choice {
             .as_ref()
             .is_some_and(|(percent, any)| (any.is_empty() || any.fits(headers)) && dice() < percent.share())
     }
+}
+
+fn known_users(sticky: &Stickiness, weight: Percent) -> Vec<(AnyOf, Assignment)> {
+    sticky.users(weight).into_iter().map(|users| (AnyOf::new(&[users.requests]), users.assignment)).collect()
 }
 
 #[cfg(test)]
@@ -145,5 +156,42 @@ mod tests {
         assert_eq!(again("abc-1"), Chosen { target: Target::Canary, copied: false, keep: None });
         assert_eq!(again("abc-2").target, Target::Stable);
         assert!(again("abc-2").keep.unwrap().contains("abc-2.control"));
+    }
+
+    #[test]
+    fn users_of_a_canary_stay_on_it_and_those_of_stable_are_assigned_again_at_each_weight() {
+        let at = |weight: u32, run: &str| {
+            choice(
+                json!({ "weight": weight, "sticky": { "cookie": { "cookie": "c" }, "test": run, "weights": [20, 60] } }),
+            )
+        };
+        let carrying = |cookie: &str| headers(&[("cookie", cookie)]);
+        let chosen = |route: &Choice, cookie: &str, dice: f64| {
+            let chosen = route.choose(&carrying(cookie), || dice);
+            let set = chosen.keep.unwrap_or_default();
+            (chosen.target, set.split(';').next().unwrap_or_default().to_owned())
+        };
+        let (stable, canary) = (Target::Stable, Target::Canary);
+        let (first, second) = (at(20, "v2-1"), at(60, "v2-1"));
+        assert_eq!(chosen(&first, "a=b", 0.19), (canary, "c=glidepath.v2-1.canary".into()));
+        assert_eq!(chosen(&first, "a=b", 0.2), (stable, "c=glidepath.v2-1.stable-2000".into()));
+        for dice in [0.0, 0.99] {
+            assert_eq!(chosen(&first, "c=glidepath.v2-1.stable-2000", dice), (stable, String::new()), "its own weight");
+            assert_eq!(chosen(&second, "c=glidepath.v2-1.canary", dice), (canary, String::new()));
+            assert_eq!(chosen(&second, "c=glidepath.v2-1.stable-6000", dice), (stable, String::new()));
+        }
+        // (60 - 20) / (100 - 20) is a half.
+        assert_eq!(chosen(&second, "c=glidepath.v2-1.stable-2000", 0.49), (canary, "c=glidepath.v2-1.canary".into()));
+        assert_eq!(
+            chosen(&second, "c=glidepath.v2-1.stable-2000", 0.5),
+            (stable, "c=glidepath.v2-1.stable-6000".into())
+        );
+        let all = at(100, "v2-1");
+        for cookie in ["c=glidepath.v2-1.canary", "c=glidepath.v2-1.stable-6000"] {
+            assert_eq!(chosen(&all, cookie, 0.99), (canary, "c=".into()), "cleared");
+        }
+        assert_eq!(chosen(&all, "c=glidepath.v1-1.canary", 0.99), (canary, String::new()));
+        // Of an earlier release or attempt: as if without a cookie.
+        assert_eq!(chosen(&second, "c=glidepath.v1-1.canary", 0.6), (stable, "c=glidepath.v2-1.stable-6000".into()));
     }
 }

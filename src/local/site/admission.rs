@@ -93,10 +93,12 @@ fn check_consul(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         let message = "Consul does not mirror requests; remove the step";
         refuse(format!("spec.strategy.canary.steps[{index}].setMirrorRoute"), message);
     }
-    if spec.strategy.ab_test.as_ref().is_some_and(|test| test.sticky.is_some()) {
+    let test = spec.strategy.ab_test.as_ref().is_some_and(|test| test.sticky.is_some());
+    let canary = spec.strategy.canary.as_ref().is_some_and(|canary| canary.sticky.is_some());
+    for (_, field) in [(canary, "canary"), (test, "abTest")].into_iter().filter(|(is_sticky, _)| *is_sticky) {
         let message =
             "Consul does not keep users on a version, only on an instance of it; remove it, or match a header";
-        refuse("spec.strategy.abTest.sticky".to_owned(), message);
+        refuse(format!("spec.strategy.{field}.sticky"), message);
     }
     if spec.strategy.blue_green.is_some() {
         let message = "with --consul the filter of a subset changes only while it receives no requests, and blue-green would \

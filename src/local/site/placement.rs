@@ -89,12 +89,15 @@ pub struct StickyRoute {
     pub cookie: Sticky,
     /// What its value names.
     pub test: String,
+    /// The weights of a canary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<Percent>,
 }
 
 impl From<RouteIntent> for Route {
     fn from(intent: RouteIntent) -> Self {
         let RouteIntent { canary, headers, mirror, sticky } = intent;
-        let sticky = sticky.map(|Stickiness { cookie, test }| StickyRoute { cookie, test });
+        let sticky = sticky.map(|Stickiness { cookie, test, weights }| StickyRoute { cookie, test, weights });
         Route { weight: canary, headers, mirror, sticky }
     }
 }
@@ -102,7 +105,7 @@ impl From<RouteIntent> for Route {
 impl From<Route> for RouteIntent {
     fn from(route: Route) -> Self {
         let Route { weight, headers, mirror, sticky } = route;
-        let sticky = sticky.map(|StickyRoute { cookie, test }| Stickiness { cookie, test });
+        let sticky = sticky.map(|StickyRoute { cookie, test, weights }| Stickiness { cookie, test, weights });
         RouteIntent { canary: weight, headers, mirror, sticky }
     }
 }

@@ -84,7 +84,7 @@ Header and cookie routes are routes of the ServiceRouter, each directly before t
 and last for requests that none of yours matches. Without a ServiceRouter Glidepath creates one and deletes it when the \
 last header route goes. Its routes are known by a header match that always holds: no header `glidepath-route-<name>`.
 
-Mirrors and the sticky cookie of an A/B test are rejected when the Rollout is validated: Consul has no mirror, and keeps \
+Mirrors and sticky cookies are rejected when the Rollout is validated: Consul has no mirror, and keeps \
 users on an instance within a subset only.
 
 Consul splits http, http2 and grpc: another protocol in the ServiceDefaults, or in the ProxyDefaults of the same namespace, \

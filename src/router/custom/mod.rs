@@ -71,7 +71,7 @@ the finest weight is one part of it, and other entries keep their numbers.
 
 `verified` is a CEL condition on the object's status: after a write the step waits until it is true.
 
-Header and cookie routes, mirrors and the sticky cookie of an A/B test are rejected when the Rollout is validated.
+Header and cookie routes, mirrors and sticky cookies are rejected when the Rollout is validated.
 
 Kinds of Kubernetes, of Glidepath, of the other routers, and whatever holds secrets are refused. The controller needs \
 `list`, `watch` and `update` on the kind: presets have them, a kind of your own needs a ClusterRole with the label \

@@ -1,11 +1,13 @@
 //! Gateway API's route kinds, as the API server is asked for them.
 
 use crate::{
-    api::traffic::RouteKind,
+    api::{Percent, traffic::RouteKind},
     router::{kind::WatchedKind, objects::GRANT_GROUP},
 };
 
 pub(super) const GROUP: &str = GRANT_GROUP;
+/// The finest weight.
+pub(super) const GRAIN: Percent = Percent::whole(1);
 
 /// The newest version is planned for; the older ones that a cluster may serve instead have the same fields.
 pub(super) const fn watched(kind: RouteKind) -> WatchedKind {

@@ -41,11 +41,9 @@ use crate::{
 };
 use created::Created;
 use error::GatewayError;
-use kinds::{GROUP, watched};
+use kinds::{GRAIN, GROUP, watched};
 pub use needs::unmet;
 use route::RouteEditor;
-
-const GRAIN: Percent = Percent::whole(1);
 
 /// The Gateway API in the registry.
 pub const KIND: RouterKind = RouterKind {
@@ -83,8 +81,8 @@ A header route, and a mirror or sticky cookie of some requests, is a rule of its
 made from, with that rule's matches joined with its own and everything else copied. Glidepath recognizes its rules by \
 the annotation `glidepath.dev/rules`. A prefix or a cookie is a `RegularExpression` match, which an implementation may not \
 support. A mirror is a `RequestMirror` filter; a share below 100 % needs the Gateway API 1.3, and is refused once the API \
-server has dropped it. Users of an A/B test stay by a cookie that `ResponseHeaderModifier` filters of the two backendRefs \
-set. A TCPRoute or TLSRoute takes weights alone, a GRPCRoute no sticky cookie, a route of Linkerd neither mirror nor \
+server has dropped it. Users of an A/B test, or of a canary with `sticky`, stay by a cookie that `ResponseHeaderModifier` filters of the two \
+backendRefs set; a canary has a rule more for the users of each earlier weight. A TCPRoute or TLSRoute takes weights alone, a GRPCRoute no sticky cookie, a route of Linkerd neither mirror nor \
 sticky cookie, and a rule with other backends weights alone.
 
 With `createRoute` instead of `routes` the HTTPRoute is Glidepath's own, made with one rule for every request: nothing in your \

@@ -1,5 +1,5 @@
 //! Glidepath's rules in a route in addition to the weights: header routes to the canary, mirrors (rule S15), and sticky
-//! users (rule S70).
+//! users (rules S22 and S70).
 //!
 //! An own rule directly precedes the rule that it was derived from. It has that rule's filters, timeouts and the like, and
 //! its matches, each combined with each own match; so it is more specific than that rule, and must not take requests from
@@ -25,7 +25,7 @@ use crate::{
         strategy::{MirrorRoute, RequestMatch},
         traffic::RouteKind,
     },
-    engine::{RouteIntent, Stickiness, Target},
+    engine::{Assignment, RouteIntent, Stickiness, Target},
     router::{error::RouteError, own::OwnSeen},
 };
 
@@ -118,8 +118,8 @@ impl OwnRules<'_> {
         if let Some(other) = ours.iter().find_map(|(_, own)| precedence::loser(self.kind, placed, own, others)) {
             return Err(GatewayError::TakesRequests { place: place.to_owned(), other: other.index + 1 }.into());
         }
-        if let Some(sticky) = &intent.sticky {
-            self.keep_users(&mut changed, sticky, place)?;
+        if let Some(sticky) = intent.sticky.as_ref().filter(|sticky| !sticky.clears(intent.canary)) {
+            self.keep_users(&mut changed, sticky, intent.canary, place)?;
         }
         if let Some(mirror) = &intent.mirror {
             let own = ours.iter_mut().filter(|(name, _)| *name == MIRROR).map(|(_, rule)| rule);
@@ -136,14 +136,28 @@ impl OwnRules<'_> {
     /// The rules to insert, with the name of each.
     fn own<'i>(&self, base: &Value, intent: &'i RouteIntent, place: &str) -> Result<Vec<(&'i str, Value)>, RouteError> {
         let mut ours = Vec::new();
-        if let Some(sticky) = &intent.sticky {
-            for target in [Target::Canary, Target::Stable] {
-                let rule = self.rule_to(base, &[sticky::of(sticky, target)], target, place)?;
-                ours.push((sticky::rule_name(target), rule));
-            }
-        }
         for route in &intent.headers {
             ours.push((route.name.as_str(), self.rule_to(base, &route.matches, Target::Canary, place)?));
+        }
+        if let Some(sticky) = &intent.sticky {
+            for users in sticky.users(intent.canary) {
+                let rule = match users.assignment {
+                    Assignment::Stays(target) => {
+                        let mut rule = self.rule_to(base, &[users.requests], target, place)?;
+                        if sticky.clears(intent.canary) {
+                            self.keep_users(&mut rule, sticky, intent.canary, place)?;
+                        }
+                        rule
+                    }
+                    Assignment::Again(before) => {
+                        let mut rule = derived(self.kind, base, &[users.requests], place)?;
+                        self.keep_users(&mut rule, sticky, intent.canary, place)?;
+                        self.split_again(&mut rule, sticky::reassigned(before, intent.canary));
+                        rule
+                    }
+                };
+                ours.push((sticky::rule_name(users.assignment), rule));
+            }
         }
         if let Some(mirror) = intent.mirror.as_ref().filter(|mirror| !mirror.matches.is_empty()) {
             ours.push((MIRROR, derived(self.kind, base, &mirror.matches, place)?));
@@ -200,16 +214,29 @@ impl OwnRules<'_> {
         mirror::drop_from(&self.backends, rule);
     }
 
-    /// Lets the responses of both backends set the cookie.
-    fn keep_users(&self, rule: &mut Value, sticky: &Stickiness, place: &str) -> Result<(), RouteError> {
+    /// Lets the responses of our backends set the cookie.
+    fn keep_users(
+        &self,
+        rule: &mut Value,
+        sticky: &Stickiness,
+        weight: Percent,
+        place: &str,
+    ) -> Result<(), RouteError> {
         for backend in backends_of(rule) {
             for target in [Target::Canary, Target::Stable] {
-                if self.backends.leads_to(backend, target) && !sticky::set(backend, sticky, target) {
+                if self.backends.leads_to(backend, target) && !sticky::set(backend, sticky, target, weight) {
                     return Err(RouteError::CookieTaken { place: place.to_owned() });
                 }
             }
         }
         Ok(())
+    }
+
+    /// Splits a rule for users who are assigned again.
+    fn split_again(&self, rule: &mut Value, [stable, canary]: [u64; 2]) {
+        for backend in backends_of(rule) {
+            backend["weight"] = json!(if self.backends.leads_to(backend, Target::Stable) { stable } else { canary });
+        }
     }
 
     /// The base's requests that match any of these matches, all to one backend.

@@ -8,7 +8,7 @@ use super::{
     backends::{self, Backends},
     conditions,
     error::GatewayError,
-    kinds::{GROUP, watched},
+    kinds::{GRAIN, GROUP, watched},
     linkerd,
     own_rules::{self, OwnRules},
     precedence::Placed,
@@ -22,7 +22,7 @@ use crate::{
         context::RouteContext,
         error::RouteError,
         objects::Objects,
-        weights::{self, Pair},
+        weights::{self, Pair, on_grain},
     },
 };
 
@@ -153,11 +153,15 @@ impl<'a> RouteEditor<'a> {
             return (kept, missing.into_iter().collect());
         }
         let (intent, mut refused) = self.possible(object, intent);
+        let begins = !self.own().has_all(object, &intent);
+        if let Some(refusal) = begins.then(|| self.refused_later(object, &intent)).flatten() {
+            return (object.clone(), vec![refusal]);
+        }
         let share_dropped = !refused.is_empty() && self.own().is_share_dropped(object);
         let mut record = Record { share_dropped, ..Record::default() };
         let mut later = Vec::new();
         // What is in force stays: only what is new takes requests from others.
-        let bare = if self.own().has_all(object, &intent) { Value::Null } else { next.clone() };
+        let bare = if begins { next.clone() } else { Value::Null };
         let others = own_rules::rules(&bare).iter().enumerate().map(|(index, rule)| Placed { index, rule });
         let others: Vec<Placed<'_>> = others.filter(|other| !chosen.contains(&other.index)).collect();
         let Some(rules) = next.pointer_mut("/spec/rules").and_then(Value::as_array_mut) else {
@@ -174,6 +178,17 @@ impl<'a> RouteEditor<'a> {
         record.write(self.ctx, &mut next);
         refused.extend(later);
         (next, refused)
+    }
+
+    /// Why the rules for sticky users will not fit at the last weight of the release: it is refused at the first.
+    fn refused_later(&self, object: &Value, intent: &RouteIntent) -> Option<RouteError> {
+        let last = *intent.sticky.as_ref()?.weights.last()?;
+        if last <= intent.canary {
+            return None;
+        }
+        let later = RouteIntent { canary: last, ..intent.clone() };
+        let (_, refused) = self.with_intent(object, on_grain(last, GRAIN).ok()?, &later);
+        refused.into_iter().find(|error| matches!(error, RouteError::Gateway(GatewayError::TooMany { .. })))
     }
 
     /// The intent without what this route cannot have, and why.

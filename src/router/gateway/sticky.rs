@@ -1,50 +1,54 @@
-//! Sticky users: a cookie that the responses of both versions set, and two rules that route by its value (rule S70).
+//! Sticky users: a cookie that the responses of both versions set, and rules that route by its value (rules S22 and S70).
 //!
-//! The cookie is added by a ResponseHeaderModifier on the two backendRefs. Its value is `glidepath.<test>.<variant>`, which
-//! identifies the test and marks the header as Glidepath's: a user's own Set-Cookie is rejected, never overwritten. A
-//! backendRef can have one such filter, so a user's is added to.
+//! The cookie is added by a ResponseHeaderModifier on the two backendRefs. Its value is `glidepath.<test>.<version>`, which
+//! identifies the test or release and marks the header as Glidepath's: a user's own Set-Cookie is rejected, never overwritten.
+//! A backendRef can have one such filter, so a user's is added to.
 
 use serde_json::{Value, json};
 
+use super::kinds::GRAIN;
 use crate::{
-    api::strategy::{RequestMatch, ValueMatch},
-    engine::{Stickiness, Target},
+    api::Percent,
+    engine::{Assignment, Stickiness, Target},
+    router::weights,
 };
 
+/// The rules, in the record.
+const NAMES: [&str; 3] = ["sticky-control", "sticky-candidate", "sticky-reassign"];
 const SET_COOKIE: &str = "set-cookie";
 const MARK: &str = "=glidepath.";
 const FILTER: &str = "ResponseHeaderModifier";
 const FIELD: &str = "responseHeaderModifier";
 
-/// The name of the rule that leads there, in the record.
-pub(super) fn rule_name(target: Target) -> &'static str {
-    match target {
-        Target::Stable => "sticky-control",
-        Target::Canary => "sticky-candidate",
+/// The name of the rule for users who belong there, in the record.
+pub(super) fn rule_name(assignment: Assignment) -> &'static str {
+    match assignment {
+        Assignment::Stays(Target::Stable) => NAMES[0],
+        Assignment::Stays(Target::Canary) => NAMES[1],
+        Assignment::Again(_) => NAMES[2],
     }
 }
 
 /// Whether a rule of this name is one of these.
 pub(super) fn is_rule(name: &str) -> bool {
-    [Target::Stable, Target::Canary].map(rule_name).contains(&name)
+    NAMES.contains(&name)
 }
 
-/// Requests of users who belong there.
-pub(super) fn of(sticky: &Stickiness, target: Target) -> RequestMatch {
-    let cookie =
-        ValueMatch { name: sticky.cookie.cookie.clone(), exact: Some(sticky.value(target)), ..ValueMatch::default() };
-    RequestMatch { cookie: Some(cookie), ..RequestMatch::default() }
+/// The weights of stable and canary for users who are assigned again, by the weights as they are written.
+pub(super) fn reassigned(before: Percent, now: Percent) -> [u64; 2] {
+    let [before, now] = [before, now].map(|weight| weights::on_grain(weight, GRAIN).unwrap_or_default());
+    weights::reassigned(before, now)
 }
 
 /// Lets a backend's responses set the cookie. `false`: they set one already, which is not ours, or cannot set any.
-pub(super) fn set(backend: &mut Value, sticky: &Stickiness, target: Target) -> bool {
+pub(super) fn set(backend: &mut Value, sticky: &Stickiness, target: Target, weight: Percent) -> bool {
     let Some(backend) = backend.as_object_mut() else { return false };
     let filters = backend.entry("filters").or_insert(Value::Null);
     if filters.is_null() {
         *filters = json!([]);
     }
     let Some(filters) = filters.as_array_mut() else { return false };
-    let header = json!({ "name": SET_COOKIE, "value": sticky.set_cookie(target) });
+    let header = json!({ "name": SET_COOKIE, "value": sticky.set_cookie(target, weight) });
     let Some(modifier) = filters.iter_mut().find(|filter| filter["type"] == FILTER) else {
         filters.push(json!({ "type": FILTER, FIELD: { "add": [header] } }));
         return true;

@@ -81,9 +81,10 @@ route, or one more of its `mirrors` where it has that; with a `match` it is an e
 steps or the rollout say so. A route that also has destinations which are not ours takes weights alone: a header \
 route, a mirror or a sticky cookie there would take requests of others, and is refused.
 
-Users of an A/B test stay where they are by a cookie: the answers of both destinations set it \
+Users of an A/B test, or of a canary with `sticky`, stay where they are by a cookie: the answers of both destinations set it \
 (`headers.response.add.set-cookie`), and two entries, `glidepath-sticky-candidate` and `glidepath-sticky-control`, \
-send whoever has it to where it says. A destination that sets a cookie of yours there is refused: set it in the \
+send whoever has it to where it says. A canary has a `glidepath-sticky-reassign` more for the users of each earlier weight. A \
+destination that sets a cookie of yours there is refused: set it in the \
 application, or in the route's own `headers`.
 
 `tcpRoutes` and `tlsRoutes` choose routes of connections, by the port and the server names of their matches: they take \

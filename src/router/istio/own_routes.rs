@@ -1,5 +1,5 @@
 //! Glidepath's entries in a VirtualService in addition to the weights: header routes to the canary, mirrors (rule S15),
-//! and sticky users (rule S70).
+//! and sticky users (rules S22 and S70).
 //!
 //! An own entry is called `glidepath-<name>`, routes (or mirrors) to one of the two destinations, and directly precedes
 //! the route that it was derived from, so that it captures nothing from earlier routes. It has that route's timeouts,
@@ -17,8 +17,8 @@ use crate::{
         Percent,
         strategy::{MirrorRoute, RequestMatch, ValueMatch},
     },
-    engine::{RouteIntent, Stickiness, Target},
-    router::{context::RouteContext, error::RouteError, own::OwnSeen},
+    engine::{Assignment, RouteIntent, Stickiness, Target},
+    router::{context::RouteContext, error::RouteError, own::OwnSeen, weights},
 };
 
 const PREFIX: &str = "glidepath-";
@@ -80,15 +80,34 @@ impl OwnRoutes<'_> {
             return Err(RouteError::SharedRoute { place: place.to_owned() });
         }
         let mut ours = Vec::new();
-        if let Some(sticky) = &intent.sticky {
-            self.keep_users(&mut entries[index], sticky, place)?;
-            for target in [Target::Canary, Target::Stable] {
-                let matches = [sticky::of(sticky, target)];
-                ours.push(self.entry_to(&base, sticky::entry_name(target), &matches, target, place)?);
-            }
-        }
         for route in &intent.headers {
             ours.push(self.entry_to(&base, &route.name, &route.matches, Target::Canary, place)?);
+        }
+        if let Some(sticky) = &intent.sticky {
+            let clears = sticky.clears(intent.canary);
+            if !clears {
+                self.keep_users(&mut entries[index], sticky, intent.canary, place)?;
+            }
+            let assigning = &entries[index];
+            for users in sticky.users(intent.canary) {
+                let name = sticky::entry_name(users.assignment);
+                ours.push(match users.assignment {
+                    Assignment::Stays(target) => {
+                        let mut entry = self.entry_to(&base, name, &[users.requests], target, place)?;
+                        if clears {
+                            self.keep_users(&mut entry, sticky, intent.canary, place)?;
+                        }
+                        entry
+                    }
+                    Assignment::Again(before) => {
+                        let mut entry = assigning.clone();
+                        entry["name"] = format!("{PREFIX}{name}").into();
+                        entry["match"] = joined(&base, &[users.requests], place)?;
+                        self.split_again(&mut entry, weights::reassigned(before, intent.canary));
+                        entry
+                    }
+                });
+            }
         }
         match &intent.mirror {
             Some(mirror) if mirror.matches.is_empty() => self.copy(&mut entries[index], &base, mirror, place)?,
@@ -108,24 +127,40 @@ impl OwnRoutes<'_> {
     /// By its name, and because it leads to a destination of ours: another Rollout may have entries in the same object.
     fn is_ours(&self, entry: &Value) -> bool {
         let Some(name) = entry["name"].as_str().and_then(|name| name.strip_prefix(PREFIX)) else { return false };
-        let target = if name == sticky::entry_name(Target::Stable) { Target::Stable } else { Target::Canary };
-        let arm = self.arms.of(target);
+        let receives = |to: &Value| match sticky::only_target(name) {
+            Some(target) => self.arms.of(target).receives(self.ctx, self.namespace, to),
+            None => self.is_either(to),
+        };
         let mut to = destinations(entry).peekable();
-        let leads = to.peek().is_some() && to.all(|to| arm.receives(self.ctx, self.namespace, to));
+        let leads = to.peek().is_some() && to.all(receives);
         leads || self.copied(entry).is_some()
     }
 
-    /// Lets the answers of both destinations set the cookie.
-    fn keep_users(&self, entry: &mut Value, sticky: &Stickiness, place: &str) -> Result<(), RouteError> {
+    /// Lets the answers of our destinations set the cookie.
+    fn keep_users(
+        &self,
+        entry: &mut Value,
+        sticky: &Stickiness,
+        weight: Percent,
+        place: &str,
+    ) -> Result<(), RouteError> {
         for to in entry["route"].as_array_mut().into_iter().flatten() {
             for target in [Target::Canary, Target::Stable] {
                 let ours = self.arms.of(target).receives(self.ctx, self.namespace, to);
-                if ours && !sticky::set(to, sticky, target) {
+                if ours && !sticky::set(to, sticky, target, weight) {
                     return Err(RouteError::CookieTaken { place: place.to_owned() });
                 }
             }
         }
         Ok(())
+    }
+
+    /// Splits an entry for users who are assigned again.
+    fn split_again(&self, entry: &mut Value, [stable, canary]: [u64; 2]) {
+        for to in entry["route"].as_array_mut().into_iter().flatten() {
+            let is_stable = self.arms.stable.receives(self.ctx, self.namespace, to);
+            to["weight"] = json!(if is_stable { stable } else { canary });
+        }
     }
 
     /// The base's requests that match any of these matches, all to one destination.
@@ -268,8 +303,9 @@ mod tests {
     // W11: a header route of such a name would be read back as the entry of something else.
     #[test]
     fn w11_no_header_route_can_have_the_name_of_another_entry() {
-        let sticky = [Target::Stable, Target::Canary].map(sticky::entry_name);
-        let own = sticky.into_iter().chain(MIRROR.strip_prefix(PREFIX));
+        let stays = [Target::Stable, Target::Canary].map(Assignment::Stays);
+        let sticky = stays.into_iter().chain([Assignment::Again(Percent::ZERO)]).map(sticky::entry_name);
+        let own = sticky.chain(MIRROR.strip_prefix(PREFIX));
         own.for_each(|name| assert!(OWN_ROUTES.contains(&name), "{name}"));
     }
 }

@@ -1,25 +1,26 @@
-//! Sticky users: a cookie that the responses of both versions set, and two entries that route by its value (rule S70).
+//! Sticky users: a cookie that the responses of both versions set, and entries that route by its value (rules S22 and S70).
 //!
-//! The cookie's value is `glidepath.<test>.<variant>`. It identifies the test, so that another test assigns users
+//! The cookie's value is `glidepath.<test>.<version>`. It identifies the test or release, so that another one assigns users
 //! again, and it marks the header as Glidepath's: a user's own Set-Cookie is rejected, never overwritten.
 
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::strategy::{RequestMatch, ValueMatch},
-    engine::{Stickiness, Target},
+    api::Percent,
+    engine::{Assignment, Stickiness, Target},
 };
 
 /// The entries, after the common prefix.
-const NAMES: [&str; 2] = ["sticky-control", "sticky-candidate"];
+const NAMES: [&str; 3] = ["sticky-control", "sticky-candidate", "sticky-reassign"];
 const SET_COOKIE: &str = "set-cookie";
 const MARK: &str = "=glidepath.";
 
-/// The name of the entry that leads there, after the common prefix.
-pub(super) fn entry_name(target: Target) -> &'static str {
-    match target {
-        Target::Stable => NAMES[0],
-        Target::Canary => NAMES[1],
+/// The name of the entry for users who belong there, after the common prefix.
+pub(super) fn entry_name(assignment: Assignment) -> &'static str {
+    match assignment {
+        Assignment::Stays(Target::Stable) => NAMES[0],
+        Assignment::Stays(Target::Canary) => NAMES[1],
+        Assignment::Again(_) => NAMES[2],
     }
 }
 
@@ -28,15 +29,17 @@ pub(super) fn is_entry(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-/// Requests of users who belong there.
-pub(super) fn of(sticky: &Stickiness, target: Target) -> RequestMatch {
-    let cookie =
-        ValueMatch { name: sticky.cookie.cookie.clone(), exact: Some(sticky.value(target)), ..ValueMatch::default() };
-    RequestMatch { cookie: Some(cookie), ..RequestMatch::default() }
+/// Where all destinations of an entry of this name lead, if to one version.
+pub(super) fn only_target(name: &str) -> Option<Target> {
+    match name {
+        _ if name == NAMES[0] => Some(Target::Stable),
+        _ if name == NAMES[2] => None,
+        _ => Some(Target::Canary),
+    }
 }
 
 /// Lets a destination's answers set the cookie. `false`: they set one already, which is not ours, or cannot set any.
-pub(super) fn set(destination: &mut Value, sticky: &Stickiness, target: Target) -> bool {
+pub(super) fn set(destination: &mut Value, sticky: &Stickiness, target: Target, weight: Percent) -> bool {
     if header_names(destination).any(|name| name.eq_ignore_ascii_case(SET_COOKIE)) {
         return false;
     }
@@ -49,7 +52,7 @@ pub(super) fn set(destination: &mut Value, sticky: &Stickiness, target: Target) 
         }
     }
     let Some(added) = place.as_object_mut() else { return false };
-    added.insert(SET_COOKIE.to_owned(), sticky.set_cookie(target).into());
+    added.insert(SET_COOKIE.to_owned(), sticky.set_cookie(target, weight).into());
     true
 }
 

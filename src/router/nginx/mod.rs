@@ -51,7 +51,7 @@ and `affinity-canary-behavior` are copied; ingress-nginx takes everything else f
 Header routes are `canary-by-header` with a value or a pattern, and `canary-by-cookie`, which sends requests whose cookie \
 is `always` to the canary and those whose cookie is `never` to stable. There is one of each at a time: a second header \
 or cookie, another value of a cookie, and characters that ingress-nginx drops are rejected when the Rollout is validated, \
-and so are mirrors and the sticky cookie of an A/B test.
+and so are mirrors and sticky cookies.
 
 ingress-nginx reads one canary Ingress for a path: where there is one of yours, the Rollout waits until it is deleted.
 

@@ -54,6 +54,7 @@ fn everything(canary: Percent) -> RouteIntent {
         sticky: Some(Stickiness {
             cookie: Sticky { cookie: "variant".to_owned(), ttl: None },
             test: "k3v9-1".to_owned(),
+            ..Stickiness::default()
         }),
         ..weight(canary)
     }

@@ -1,5 +1,5 @@
 //! Sticky users, by the routes as they are written: a small proxy reads them, and browsers keep the cookies that it sets.
-//! After each plan the share of users on the candidate is the weight, and no user of a test changes sides.
+//! After each plan the share of users on the candidate is the weight, no user of a test changes sides, and none leaves a canary.
 
 use glidepath::{
     api::{Percent, strategy::Sticky},
@@ -14,6 +14,7 @@ use crate::fuzz::bodies::routes::context;
 
 const USERS: u64 = 4_000;
 const COOKIE: &str = "variant";
+const CANARY: &str = "checkout-canary";
 
 /// One place that a proxy may send a request to.
 struct To {
@@ -103,9 +104,38 @@ impl Draw {
 /// Browsers, each with its cookie and the version of its last answer.
 struct Browsers(Vec<(Option<String>, Option<String>)>);
 
+/// What some users met.
+#[derive(Default)]
+struct Visit {
+    users: u64,
+    on_canary: u64,
+    /// How often a user's next answer came from stable after one from the canary.
+    left: u64,
+}
+
 impl Browsers {
     fn new() -> Self {
         Browsers(vec![(None, None); usize::try_from(USERS).unwrap()])
+    }
+
+    /// Half of the users send some requests: others come first, or return, at a later weight.
+    fn half_visit(&mut self, proxy: &Proxy, draw: &mut Draw) -> Visit {
+        let mut visit = Visit::default();
+        for (cookie, last) in &mut self.0 {
+            if draw.below(2) == 0 {
+                continue;
+            }
+            for _ in 0..1 + draw.below(3) {
+                let to = proxy.send(cookie.as_deref().unwrap_or_default(), draw);
+                visit.left += u64::from(last.as_deref() == Some(CANARY) && to.service != CANARY);
+                *last = Some(to.service.clone());
+                let set = to.set_cookie.as_ref().and_then(|set| set.split(';').next()).map(str::to_owned);
+                *cookie = set.or(cookie.take());
+            }
+            visit.users += 1;
+            visit.on_canary += u64::from(last.as_deref() == Some(CANARY));
+        }
+        visit
     }
 
     /// Each user sends some requests. How many users changed sides in it, and how many are on the candidate at its end.
@@ -121,7 +151,7 @@ impl Browsers {
                 *cookie = set.or(cookie.take());
             }
         }
-        let candidate = self.0.iter().filter(|(_, last)| last.as_deref() == Some("checkout-canary")).count();
+        let candidate = self.0.iter().filter(|(_, last)| last.as_deref() == Some(CANARY)).count();
         (moved, u64::try_from(candidate).unwrap())
     }
 
@@ -177,16 +207,29 @@ fn only(objects: &Objects) -> &Value {
 fn sticky(points: u32, test: &str) -> RouteIntent {
     let cookie = Sticky { cookie: COOKIE.to_owned(), ttl: None };
     RouteIntent {
-        sticky: Some(Stickiness { cookie, test: test.to_owned() }),
+        sticky: Some(Stickiness { cookie, test: test.to_owned(), ..Stickiness::default() }),
         ..weight(Percent::from_basis_points(points))
     }
 }
 
+/// A canary with these weights.
+fn canary(points: u32, run: &str, weights: &[u32]) -> RouteIntent {
+    let mut intent = sticky(points, run);
+    if let Some(sticky) = &mut intent.sticky {
+        sticky.weights = weights.iter().copied().map(Percent::from_basis_points).collect();
+    }
+    intent
+}
+
 /// Five standard deviations: at most one of a million other draws would be outside.
 fn is_share(candidate: u64, points: u32) {
-    let (count, share) = (USERS as f64, f64::from(points) / 10_000.0);
+    is_share_of(USERS, candidate, points);
+}
+
+fn is_share_of(users: u64, candidate: u64, points: u32) {
+    let (count, share) = (users as f64, f64::from(points) / 10_000.0);
     let wide = 5.0 * (count * share * (1.0 - share)).sqrt();
-    assert!((candidate as f64 - count * share).abs() <= wide, "{candidate} of {USERS} users at {share}");
+    assert!((candidate as f64 - count * share).abs() <= wide, "{candidate} of {users} users at {share}");
 }
 
 #[test]
@@ -207,6 +250,67 @@ fn s70_the_share_of_users_is_the_weight_and_no_user_changes_sides() {
                 }
             }
         }
+    }
+}
+
+/// Random weights that rise, in whole percents (which every router has).
+fn rising(draw: &mut Draw) -> Vec<u32> {
+    let mut weights: Vec<u32> = (0..2 + draw.below(4)).map(|_| (1 + draw.below(98) as u32) * 100).collect();
+    weights.sort_unstable();
+    weights.dedup();
+    weights
+}
+
+#[test]
+fn s22_the_share_of_users_is_the_weight_at_each_step_and_no_user_leaves_the_canary() {
+    for (router, object, proxy_of) in kinds() {
+        let mut draw = Draw(22);
+        for round in 0..4 {
+            let mut objects: Objects = [object.clone()].into_iter().collect();
+            let mut browsers = Browsers::new();
+            for run in ["k3v9-1", "k3v9-2"] {
+                // The cookies of another attempt count as none: its users are all assigned again.
+                browsers.another_test();
+                let weights = rising(&mut draw);
+                for points in &weights {
+                    objects = after(router.as_ref(), &objects, &canary(*points, run, &weights));
+                    let visit = browsers.half_visit(&proxy_of(only(&objects)), &mut draw);
+                    assert_eq!(visit.left, 0, "{} {round} {run} {weights:?} at {points}", router.key());
+                    is_share_of(visit.users, visit.on_canary, *points);
+                }
+            }
+            let aborted = after(router.as_ref(), &objects, &weight(Percent::ZERO));
+            let promoted = after(router.as_ref(), &objects, &canary(10_000, "k3v9-2", &[2_000]));
+            let proxy = proxy_of(only(&promoted));
+            let visit = browsers.half_visit(&proxy, &mut draw);
+            assert_eq!((visit.users, visit.left), (visit.on_canary, 0), "{}", router.key());
+            browsers.visit(&proxy, &mut draw);
+            let kept =
+                browsers.0.iter().filter(|(cookie, _)| cookie.as_ref().is_some_and(|own| own.contains("k3v9-2")));
+            assert_eq!(kept.count(), 0, "{}: a promotion clears the cookies", router.key());
+            assert_eq!(browsers.half_visit(&proxy_of(only(&aborted)), &mut draw).on_canary, 0, "{}", router.key());
+        }
+    }
+}
+
+#[test]
+fn s22_testers_come_before_users_who_stay() {
+    for (router, object, _) in kinds() {
+        let testers =
+            serde_json::from_value(json!({"name": "testers", "match": [{"header": {"name": "x", "exact": "1"}}]}));
+        let intent = RouteIntent { headers: vec![testers.unwrap()], ..canary(5_000, "k3v9-1", &[2_000, 5_000]) };
+        let objects = after(router.as_ref(), &[object].into_iter().collect(), &intent);
+        let spec = &only(&objects)["spec"];
+        let (rules, is_first) = match spec["http"].as_array() {
+            Some(http) => (http, http[0]["name"] == "glidepath-testers"),
+            None => (spec["rules"].as_array().unwrap(), spec["rules"][0]["matches"][0]["headers"][0]["name"] == "x"),
+        };
+        assert!(is_first, "{spec}");
+        assert_eq!(
+            rules.len(),
+            5,
+            "testers, the canary's users, those of 20 %, the other users of stable, the rest: {spec}"
+        );
     }
 }
 

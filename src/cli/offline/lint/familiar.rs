@@ -128,7 +128,7 @@ const FAMILIAR: &[Familiar] = &[
     flagger("mirrorWeight", Is(&["spec.strategy.canary.steps.setMirrorRoute.percent"], "")),
     flagger("webhooks", Is(&["spec.strategy.canary.steps.gate"], "")),
     flagger("alerts", Nothing("Glidepath emits events and metrics")),
-    flagger("sessionAffinity", Is(&["spec.strategy.abTest.sticky"], "")),
+    flagger("sessionAffinity", Is(&["spec.strategy.canary.sticky", "spec.strategy.abTest.sticky"], "")),
     flagger("primaryReadyThreshold", Nothing("a step waits for all of its pods")),
     flagger("canaryReadyThreshold", Nothing("a step waits for all of its pods")),
     deployment("progressDeadlineSeconds", Is(&["spec.progressDeadline"], ", with a unit: 10m")),

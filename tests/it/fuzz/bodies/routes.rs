@@ -536,7 +536,9 @@ fn intent(choices: &mut Choices<'_>) -> RouteIntent {
     }
     if choices.one_in(3) {
         let cookie = Sticky { cookie: "variant".to_owned(), ttl: None };
-        intent.sticky = Some(Stickiness { cookie, test: "k3v9-1".to_owned() });
+        let weights = if choices.one_in(2) { vec![5, 30, 80] } else { Vec::new() };
+        let weights = weights.into_iter().map(Percent::whole).collect();
+        intent.sticky = Some(Stickiness { cookie, test: "k3v9-1".to_owned(), weights });
     }
     intent
 }

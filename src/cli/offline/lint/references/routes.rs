@@ -9,7 +9,7 @@ use super::{
 use crate::{
     api::{self, strategy::HeaderRoute, validate::Finding},
     cluster::targets::route_context,
-    engine::{RouteIntent, Stickiness},
+    engine::{RouteIntent, stickiness},
     ports::RolloutKey,
     router::{self, ConsulError, CustomError, GatewayError, RouteError, RouteScope},
 };
@@ -101,9 +101,10 @@ fn everything(spec: &api::RolloutSpec) -> RouteIntent {
     }
     let mut mirrors = steps.iter().rev().filter_map(|step| step.set_mirror_route.as_ref());
     let mirror = mirrors.find(|mirror| !mirror.percent.is_zero()).cloned();
-    let sticky = spec.strategy.ab_test.as_ref().and_then(|test| test.sticky.clone());
-    let sticky = sticky.map(|cookie| Stickiness { cookie, test: "lint".to_owned() });
-    RouteIntent { headers, mirror, sticky, ..RouteIntent::default() }
+    let sticky = stickiness(spec, "lint".to_owned());
+    // A canary's last weight has the most routes for sticky users.
+    let canary = sticky.as_ref().and_then(|sticky| sticky.weights.last().copied()).unwrap_or_default();
+    RouteIntent { canary, headers, mirror, sticky }
 }
 
 /// The field below the reference that the error concerns, and the error on one line. Consent is given in the cluster, and
