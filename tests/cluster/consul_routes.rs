@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use crate::definitions;
 use crate::lane;
 use crate::shop::{PATIENCE, Shop, changed};
 use crate::wait::wait_until;
@@ -76,8 +77,7 @@ fn filters(shop: &Shop) -> [Value; 2] {
 
 #[test]
 fn consul_splits_by_subsets_whose_pods_say_their_revision() {
-    lane().apply(include_str!("config/consul-crds.yaml")).unwrap();
-    lane().kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).unwrap();
+    definitions::install("consul", include_str!("config/consul-crds.yaml"));
     let shop = shop();
     let before = ["servicesplitter", "serviceresolver"].map(|kind| spec(&shop, kind));
     for kind in ["servicesplitter", "serviceresolver"] {
@@ -97,7 +97,13 @@ fn consul_splits_by_subsets_whose_pods_say_their_revision() {
     let both = format!("(Service.Meta.env == \"prod\") and {}", ours(&canary));
     assert_eq!(filters(&shop), [json!(ours(&stable)), json!(both)]);
     let route = spec(&shop, "servicerouter")["routes"][0].take();
-    assert_eq!(route["destination"], json!({"service": "web", "serviceSubset": "canary"}));
+    let own = json!({"name": "glidepath-route-testers", "present": true, "invert": true});
+    let headers = json!([{"name": "x-tester", "exact": "yes"}, own]);
+    let destination = json!({"service": "web", "serviceSubset": "canary"});
+    let wrote = json!({"match": {"http": {"header": headers}}, "destination": destination});
+    assert_eq!(route, wrote, "no field was dropped");
+    let split = &spec(&shop, "servicesplitter")["splits"][1];
+    assert_eq!(split["responseHeaders"], json!({"add": {"x-arm": "canary"}}));
     let pods = lane().kubectl(&["get", "pods", "-n", shop.namespace, "-o", "json"]).unwrap();
     let pods: Value = serde_json::from_str(&pods).unwrap();
     let ours = pods["items"].as_array().unwrap().iter().map(|pod| &pod["metadata"]);

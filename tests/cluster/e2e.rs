@@ -16,6 +16,7 @@ mod audit;
 mod component;
 mod consul;
 mod controller;
+mod definitions;
 mod front;
 mod http;
 mod judged;

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::definitions;
 use crate::lane;
 use crate::shop::{PATIENCE, Shop, changed};
 use crate::wait::wait_until;
@@ -134,8 +135,7 @@ fn custom_names_the_right_that_is_absent() {
 
 #[test]
 fn a_route_of_linkerd_takes_the_weights_and_doctor_names_what_keeps_it_from_being_used() {
-    lane().apply(include_str!("config/linkerd-crds.yaml")).unwrap();
-    lane().kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).unwrap();
+    definitions::install("linkerd", include_str!("config/linkerd-crds.yaml"));
     let shop = at_a_quarter(
         "linkerd",
         "  - gateway: {routes: [{name: web}]}\n",
