@@ -22,8 +22,8 @@ test-cluster: cluster-check ## end-to-end tests on real Kubernetes, Istio, Envoy
 	$(CLUSTER) fetch
 	$(CLUSTER) within cargo test --offline --test cluster -- --test-threads=1 --nocapture $(TESTS)
 
-test-meshes: cluster-check ## end-to-end tests on a real Consul, Traefik and NGINX, of which the first two are built once
+test-meshes: cluster-check ## end-to-end tests on a real Consul, Traefik and NGINX, and on the definitions of other meshes
 	cargo test --no-run --test cluster
-	$(CLUSTER) fetch consul nginx traefik traefik-crds.yaml
+	$(CLUSTER) fetch consul nginx traefik traefik-crds.yaml contour-crds.yaml smi-crds.yaml
 	$(CLUSTER) within cargo test --offline --test cluster -- --test-threads=1 --nocapture --ignored \
-		$(or $(TESTS),consul:: nginx:: traefik::)
+		$(or $(TESTS),consul:: nginx:: traefik:: presets::)

@@ -66,6 +66,7 @@ mod nginx;
 mod other_routers;
 mod pod_templates;
 mod pods_that_end;
+mod presets;
 mod relay;
 mod releases;
 mod restart;

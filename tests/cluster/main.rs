@@ -40,7 +40,7 @@ struct Cli {
 enum Verb {
     /// Find every program, or obtain it into the cache
     Fetch {
-        /// Also these, which only some tests need: consul, nginx, traefik, traefik-crds.yaml
+        /// Also these, which only some tests need: consul, nginx, traefik, traefik-crds.yaml, contour-crds.yaml, smi-crds.yaml
         extras: Vec<String>,
     },
     /// Say whether this machine allows a network namespace

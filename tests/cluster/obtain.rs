@@ -82,6 +82,19 @@ pub static TRAEFIK: GoModule = GoModule {
     minutes: 5,
 };
 
+/// Only for the tests of what these projects' own definitions accept.
+pub static CRDS: GoModule = GoModule {
+    name: "crds",
+    packages: &[],
+    linker_flags: "",
+    data: &[
+        ("github.com/projectcontour/contour", "examples/contour/01-crds.yaml", "contour-crds.yaml"),
+        ("github.com/servicemeshinterface/smi-sdk-go", "crds/split.yaml", "smi-crds.yaml"),
+    ],
+    copies: &[],
+    minutes: 1,
+};
+
 /// The folder in the cache that holds, or will hold, what `source` gives.
 pub fn folder(source: &Source) -> Result<PathBuf> {
     let name = match source {
@@ -194,21 +207,37 @@ fn wheel(draft: &Path) -> Result<()> {
 fn go(module: &GoModule, draft: &Path) -> Result<()> {
     ensure!(
         on_path("go").is_some(),
-        "{} must be built and there is no Go: install Go 1.26 or newer, or put the programs on PATH",
-        module.packages.join(", ")
+        "{} must be obtained and there is no Go: install Go 1.26 or newer, or put the programs on PATH",
+        module
+            .packages
+            .iter()
+            .copied()
+            .chain(module.data.iter().map(|(_, _, name)| *name))
+            .collect::<Vec<_>>()
+            .join(", ")
     );
     let own = tools().join(module.name);
     let tools = if module.copies.is_empty() { own } else { with_copies(module, &own, &draft.join("source"))? };
-    let names: Vec<_> = module.packages.iter().filter_map(|p| p.rsplit('/').next()).collect();
-    let mut build = Command::new("go");
-    build.current_dir(&tools).args(["build", "-mod=readonly", "-trimpath", "-ldflags", module.linker_flags, "-o"]);
-    build.arg(draft).args(module.packages);
-    patiently(&mut build, &format!("building {}", names.join(", ")), module.minutes, &draft.join("build.log"))?;
+    if module.packages.is_empty() {
+        let modules = module.data.iter().map(|(dependency, ..)| *dependency);
+        say(format_args!("downloading {}", modules.clone().collect::<Vec<_>>().join(", ")));
+        output(Command::new("go").current_dir(&tools).args(["mod", "download"]).args(modules))?;
+    } else {
+        build(module, &tools, draft)?;
+    }
     for (dependency, inside, name) in module.data {
         let at = output(Command::new("go").current_dir(&tools).args(["list", "-m", "-f", "{{.Dir}}", dependency]))?;
         fs::write(draft.join(name), documents(&Path::new(at.trim()).join(inside))?)?;
     }
     Ok(())
+}
+
+fn build(module: &GoModule, tools: &Path, draft: &Path) -> Result<()> {
+    let names: Vec<_> = module.packages.iter().filter_map(|p| p.rsplit('/').next()).collect();
+    let mut build = Command::new("go");
+    build.current_dir(tools).args(["build", "-mod=readonly", "-trimpath", "-ldflags", module.linker_flags, "-o"]);
+    build.arg(draft).args(module.packages);
+    patiently(&mut build, &format!("building {}", names.join(", ")), module.minutes, &draft.join("build.log"))
 }
 
 /// The tools module in a folder of its own, with the copies that its `replace` lines name.

@@ -46,6 +46,8 @@ pub static EXTRAS: &[Program] = &[
     program("nginx", "NGINX", Source::Debian { package: "nginx" }),
     program("traefik", "TRAEFIK", Source::Go(&obtain::TRAEFIK)),
     Program { on_path: false, ..program("traefik-crds.yaml", "TRAEFIK_CRDS", Source::Go(&obtain::TRAEFIK)) },
+    Program { on_path: false, ..program("contour-crds.yaml", "CONTOUR_CRDS", Source::Go(&obtain::CRDS)) },
+    Program { on_path: false, ..program("smi-crds.yaml", "SMI_CRDS", Source::Go(&obtain::CRDS)) },
 ];
 
 /// The path of a program that is already on this machine.
