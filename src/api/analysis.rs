@@ -10,6 +10,7 @@ mod guards;
 mod header;
 mod kayenta;
 mod latency;
+mod load;
 mod metric;
 mod prometheus;
 mod run;
@@ -32,6 +33,7 @@ pub use guards::{Allowed, Guards};
 pub use header::Header;
 pub use kayenta::{EffectSize, KayentaDirection, KayentaMetric, KayentaSeries, NanStrategy, Outliers};
 pub use latency::{BuiltinHistogram, Histogram, LatencyMetric, LatencySlo, PrometheusHistogram, TimeUnit};
+pub use load::{Load, LoadJob, LoadStatus};
 pub use metric::{Metric, ONE_JUDGE, RatioMetric, RatioPass};
 pub use prometheus::{NO_USERINFO, Prometheus, PrometheusOwner, RunPrometheus};
 pub use run::{

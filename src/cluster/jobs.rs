@@ -39,17 +39,7 @@ impl Jobs for Cluster {
         let name = name(owner, query, at);
         let (what, api) = (format!("Job {}/{name}", owner.namespace), self.jobs(owner.namespace));
         match read(&format!("get {what}"), api.get_opt(&name)).await.map_err(|error| failed(&error, "read"))? {
-            None => {
-                let job = serde_json::from_value(manifest(owner, query, &name))
-                    .map_err(|_| SourceError::new(Fault::Refused, "job.template is not a pod template".to_owned()))?;
-                let params = PostParams::default();
-                let created = self.write(&format!("create {what}"), api.create(&params, &job)).await;
-                match created {
-                    // Somebody was faster: another controller, or this one a moment ago.
-                    Ok(_) | Err(WorldError::Conflict(_)) => Ok(Answer::Unfinished),
-                    Err(error) => Err(failed(&error, "create")),
-                }
-            }
+            None => self.create_job(owner, query, &name).await.map(|()| Answer::Unfinished),
             Some(job) if !is_owned(&job, owner.uid) => {
                 Err(SourceError::new(Fault::Refused, format!("a {what} exists that is not of this run; delete it")))
             }
@@ -59,12 +49,29 @@ impl Jobs for Cluster {
 }
 
 impl Cluster {
-    fn jobs(&self, namespace: &str) -> Api<DynamicObject> {
+    /// Creates a Job, unless there is one of this name.
+    pub(super) async fn create_job(
+        &self,
+        owner: JobOwner<'_>,
+        query: &JobQuery,
+        name: &str,
+    ) -> Result<(), SourceError> {
+        let job = serde_json::from_value(manifest(owner, query, name))
+            .map_err(|_| SourceError::new(Fault::Refused, "job.template is not a pod template".to_owned()))?;
+        let (what, api) = (format!("create Job {}/{name}", owner.namespace), self.jobs(owner.namespace));
+        match self.write(&what, api.create(&PostParams::default(), &job)).await {
+            // Another controller was faster, or this one a moment ago.
+            Ok(_) | Err(WorldError::Conflict(_)) => Ok(()),
+            Err(error) => Err(failed(&error, "create")),
+        }
+    }
+
+    pub(super) fn jobs(&self, namespace: &str) -> Api<DynamicObject> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("batch", "v1", "Job"));
         Api::namespaced_with(self.no_retry.clone(), namespace, &resource)
     }
 
-    async fn result(
+    pub(super) async fn result(
         &self,
         namespace: &str,
         name: &str,
@@ -103,7 +110,12 @@ impl Cluster {
 }
 
 fn name(owner: JobOwner<'_>, query: &JobQuery, at: i64) -> String {
-    let hash = revision::id(&json!({"run": owner.uid, "template": query.template, "at": at}));
+    named(owner, &json!({"run": owner.uid, "template": query.template, "at": at}))
+}
+
+/// A name after the run, and a hash of what the Job is for.
+pub(super) fn named(owner: JobOwner<'_>, what: &Value) -> String {
+    let hash = revision::id(what);
     let run: String = owner.run.chars().take(LONGEST_NAME).map(|c| if c == '.' { '-' } else { c }).collect();
     format!("{}-{hash}", run.trim_end_matches('-'))
 }
@@ -132,19 +144,19 @@ fn manifest(owner: JobOwner<'_>, query: &JobQuery, name: &str) -> Value {
     })
 }
 
-fn is_owned(job: &DynamicObject, uid: &str) -> bool {
+pub(super) fn is_owned(job: &DynamicObject, uid: &str) -> bool {
     job.metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)
 }
 
 /// How a Job has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
+pub(super) enum Ended {
     Complete,
     Failed,
     Late,
 }
 
-fn ended(job: &Value) -> Option<Ended> {
+pub(super) fn ended(job: &Value) -> Option<Ended> {
     let conditions = job.pointer("/status/conditions").and_then(Value::as_array)?;
     let is = |condition: &&Value, type_: &str| condition["type"] == type_ && condition["status"] == "True";
     if conditions.iter().any(|condition| is(&condition, "Complete")) {
@@ -181,7 +193,7 @@ fn shown(log: &str) -> String {
     clean.get(clean.len().saturating_sub(SHOWN)..).unwrap_or_default().iter().collect()
 }
 
-fn failed(error: &WorldError, what: &str) -> SourceError {
+pub(super) fn failed(error: &WorldError, what: &str) -> SourceError {
     match error {
         WorldError::Refused { reason, .. } if *reason == Reason::Forbidden => SourceError::new(
             Fault::Denied,

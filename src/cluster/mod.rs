@@ -16,6 +16,8 @@ mod events;
 mod evict;
 mod evidence;
 mod face;
+#[cfg(test)]
+pub(crate) mod fake_objects;
 mod fence;
 mod findings;
 mod first_look;
@@ -27,6 +29,7 @@ pub mod kinds;
 mod labels;
 #[cfg(test)]
 mod leader_tests;
+pub mod load;
 mod locks;
 mod metadata;
 mod nesting;

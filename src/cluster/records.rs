@@ -76,6 +76,8 @@ pub struct EndedRun {
     pub verdict: Verdict,
     /// The epoch of its Pass evidence.
     pub epoch: u32,
+    /// Whether a Job of its load is still on record: it is to be deleted.
+    pub has_load: bool,
 }
 
 impl EndedRun {
@@ -141,6 +143,11 @@ impl CachedRun {
         }
     }
 
+    /// Whether there is work to do on it: it measures, or its load is to be stopped.
+    pub fn has_work(&self) -> bool {
+        self.running().is_some() || self.ended().is_some_and(|ended| ended.has_load)
+    }
+
     /// What is left of it, once it has ended.
     pub fn ended(&self) -> Option<EndedRun> {
         match &self.state {
@@ -182,6 +189,7 @@ struct RunWords {
     phase: Value,
     verdict: Value,
     epoch: Value,
+    load: Value,
 }
 
 impl RunWords {
@@ -189,7 +197,8 @@ impl RunWords {
         let phase = RunPhase::deserialize(self.phase).ok().filter(|phase| *phase != RunPhase::Running)?;
         let verdict = Verdict::deserialize(self.verdict).unwrap_or_default();
         let epoch = self.epoch.as_u64().and_then(|epoch| u32::try_from(epoch).ok()).unwrap_or(0);
-        Some(EndedRun { phase, verdict, epoch })
+        let jobs = self.load.as_array().is_some_and(|loads| loads.iter().any(|load| load["job"].is_string()));
+        Some(EndedRun { phase, verdict, epoch, has_load: jobs })
     }
 }
 
@@ -276,12 +285,25 @@ mod tests {
     #[test]
     fn c5_an_ended_run_and_an_answered_command_are_kept_in_a_few_bytes() {
         let ended = run("Finished", "u1", "u1/abc/background/1/0");
-        let expected = EndedRun { phase: RunPhase::Finished, verdict: Verdict::Fail, epoch: 3 };
+        let expected = EndedRun { phase: RunPhase::Finished, verdict: Verdict::Fail, epoch: 3, has_load: false };
         assert_eq!((ended.ended(), ended.rollout(), ended.group()), (Some(expected), "web", Some("web/ended")));
         assert!(!expected.succeeded());
         let size = size_of::<CachedRun>().max(size_of::<CachedCommand>());
         assert!(size <= 80, "{size} bytes, besides the name of the group");
         assert!(size_of::<super::super::table::Entry<CachedRun>>() <= 256);
+    }
+
+    /// A controller that takes over deletes what its predecessor could not.
+    #[test]
+    fn an_ended_run_has_work_while_a_job_of_its_load_is_on_record() {
+        let has_work = |load: Value| {
+            kept::<CachedRun>(&json!({"metadata": {"name": "a"}, "status": {"phase": "Stopped", "load": load}}))
+                .has_work()
+        };
+        assert!(has_work(json!([{"started": 2}, {"job": "web-2", "started": 1}])));
+        assert!(
+            !has_work(json!([{"started": 2}])) && !has_work(json!({"job": "a newer form"})) && !has_work(json!(null))
+        );
     }
 
     /// A list holds tens of thousands: the metrics of those that have ended are never built.
@@ -293,7 +315,7 @@ mod tests {
             let raw = format!(r#"{{"metadata":{{"name":"web-1"}},"spec":{{"metrics":{deep}}},"status":{status}}}"#);
             CachedRun::keep(&RawObject::of(&raw).unwrap())
         };
-        let outcome = EndedRun { phase: RunPhase::Stopped, verdict: Verdict::Fail, epoch: 3 };
+        let outcome = EndedRun { phase: RunPhase::Stopped, verdict: Verdict::Fail, epoch: 3, has_load: false };
         assert_eq!(read("Stopped").unwrap().ended(), Some(outcome));
         assert!(read("Running").unwrap_err().contains("levels deep"), "of a run at work all counts");
     }

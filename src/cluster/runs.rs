@@ -131,7 +131,7 @@ impl Cluster {
         for entry in self.tables.runs.named(&key.namespace, &ended_of(&key.name), &prefix) {
             let Some(ended) = entry.value.ended().filter(|_| ours(&entry)) else { continue };
             let Some(status) = self.evidence_of(key, &entry).await? else { continue };
-            let EndedRun { phase, verdict, epoch } = ended;
+            let EndedRun { phase, verdict, epoch, .. } = ended;
             let run = RunSeen { phase, verdict, epoch_wanted: epoch, stop: phase == RunPhase::Stopped, status };
             seen.insert(entry.key.name.clone(), run);
         }
@@ -144,18 +144,24 @@ impl Cluster {
         key: &RolloutKey,
         entry: &Entry<CachedRun>,
     ) -> Result<Option<Arc<AnalysisRunStatus>>, WorldError> {
-        let (namespace, name) = (&entry.key.namespace, &entry.key.name);
+        let name = &entry.key.name;
         let same = |(uid, status): &(String, Arc<AnalysisRunStatus>)| (*uid == entry.uid).then(|| Arc::clone(status));
         if let Some(known) = lock(&self.evidence).get(key).and_then(|known| same(known.get(name)?)) {
             return Ok(Some(known));
         }
+        let Some(run) = self.ended_run(entry).await? else { return Ok(None) };
+        Ok(Some(self.remember_evidence(key, name, entry.uid.clone(), &run.status.unwrap_or_default())))
+    }
+
+    /// The whole of an ended run, of which the table has its outcome alone. `None`: it is gone.
+    pub async fn ended_run(&self, entry: &Entry<CachedRun>) -> Result<Option<AnalysisRun>, WorldError> {
+        let (namespace, name) = (&entry.key.namespace, &entry.key.name);
         let api = self.api(&runs_resource(), namespace);
         let found = read(&format!("get AnalysisRun {namespace}/{name}"), api.get_opt(name)).await?;
         let Some(found) = found.filter(|found| found.metadata.uid.as_ref() == Some(&entry.uid)) else {
             return Ok(None);
         };
-        let run: AnalysisRun = found.object()?.decode().map_err(WorldError::Transient)?;
-        Ok(Some(self.remember_evidence(key, name, entry.uid.clone(), &run.status.unwrap_or_default())))
+        found.object()?.decode().map(Some).map_err(WorldError::Transient)
     }
 
     fn remember_evidence(

@@ -2,6 +2,7 @@
 
 mod error;
 mod lease;
+mod load;
 pub mod queue;
 mod rollouts;
 mod runs;

@@ -6,20 +6,25 @@
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use futures::{FutureExt, future::join_all};
+use jiff::Timestamp;
 
-use super::queue::AsyncWork;
+use super::{load, queue::AsyncWork};
 use crate::{
     api::{
         AnalysisRun,
         analysis::{AnalysisRunStatus, ExternalQuery, JobQuery},
     },
-    cluster::{Cluster, table::ObjectKey},
+    cluster::{
+        Cluster,
+        records::CachedRun,
+        table::{Entry, ObjectKey},
+    },
     evidence::{Answer, Query},
     ports::{
         Clock, Source, SourceError, WorldError,
@@ -47,8 +52,17 @@ const PLACES: Rules = Rules {
     longest_rest: Duration::ZERO,
 };
 
-/// What has been judged, with the uids of the objects.
-type Memory = HashMap<ObjectKey, (Option<String>, Judged)>;
+/// What has been judged.
+type Memory = HashMap<ObjectKey, Known>;
+
+/// A run as it was left.
+struct Known {
+    /// Of which object.
+    uid: Option<String>,
+    judged: Judged,
+    /// When its load is looked at again, if it has one.
+    load_due: Option<Timestamp>,
+}
 
 /// The work on AnalysisRuns.
 #[derive(Clone)]
@@ -97,9 +111,14 @@ impl RunWork {
         let entry = entry.filter(|entry| self.cluster.serves(&key.namespace, entry.value.rollout()));
         let Some(run) = entry.as_ref().and_then(|entry| entry.value.running()).map(|running| &running.run) else {
             self.forget(key);
-            return Ok(Next::Forget);
+            return match entry {
+                Some(entry) if entry.value.has_work() => self.stop_load(&entry).await,
+                _ => Ok(Next::Forget),
+            };
         };
-        let mut judged = Judged::newest(self.take(key, run), &run.spec, run.status.as_ref());
+        let known = self.take(key, run);
+        let mut load_due = known.as_ref().and_then(|known| known.load_due);
+        let mut judged = Judged::newest(known.map(|known| known.judged), &run.spec, run.status.as_ref());
         let failed_before = errors_in_a_row(judged.status());
         let source = Asked { work: self, key, uid: run.metadata.uid.as_deref().unwrap_or_default(), failed_before };
         let look = judged.look(&run.spec, run.status.is_some(), &source, &|| self.clock.now()).await;
@@ -114,9 +133,27 @@ impl RunWork {
         if let Some(status) = look.record {
             self.cluster.record_run(run, &status).await?;
         }
-        let Some(wake) = look.wake else { return Ok(Next::Forget) };
-        self.keep(key, run, judged);
+        let Some(wake) = look.wake else {
+            // From here on its load is work of its own.
+            let has_load = judged.status().load.iter().any(|load| load.job.is_some());
+            return Ok(if has_load { Next::After(Duration::ZERO) } else { Next::Forget });
+        };
+        if load_due.is_none_or(|due| due <= now) {
+            load_due = load::keep(&self.cluster, run, &mut judged, now).await;
+        }
+        let wake = load_due.map_or(wake, |due| wake.min(due));
+        let uid = run.metadata.uid.clone();
+        self.judged_all().insert(key.clone(), Known { uid, judged, load_due });
         Ok(Next::After(Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO)))
+    }
+
+    /// Ends the synthetic traffic of a run that has ended.
+    async fn stop_load(&self, entry: &Entry<CachedRun>) -> Result<Next, WorldError> {
+        let Some(run) = self.cluster.ended_run(entry).await? else { return Ok(Next::Forget) };
+        let load = load::stop(&self.cluster, &run).await?;
+        let status = AnalysisRunStatus { load, ..run.status.clone().unwrap_or_default() };
+        self.cluster.record_run(&run, &status).await?;
+        Ok(Next::Forget)
     }
 
     /// Counts the answers, and logs the beginning of a run's trouble with its source.
@@ -132,18 +169,16 @@ impl RunWork {
     }
 
     /// Takes out what is in memory of this very object.
-    fn take(&self, key: &ObjectKey, run: &AnalysisRun) -> Option<Judged> {
-        let known = self.judged.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        known.filter(|(uid, _)| *uid == run.metadata.uid).map(|(_, judged)| judged)
+    fn take(&self, key: &ObjectKey, run: &AnalysisRun) -> Option<Known> {
+        self.judged_all().remove(key).filter(|known| known.uid == run.metadata.uid)
     }
 
-    fn keep(&self, key: &ObjectKey, run: &AnalysisRun, judged: Judged) {
-        let mut all = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(key.clone(), (run.metadata.uid.clone(), judged));
+    fn judged_all(&self) -> MutexGuard<'_, Memory> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget(&self, key: &ObjectKey) {
-        self.judged.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.judged_all().remove(key);
     }
 }
 
@@ -217,6 +252,10 @@ impl Source for Asked<'_> {
 fn errors_in_a_row(status: &AnalysisRunStatus) -> u32 {
     status.metrics.iter().map(|metric| metric.errors_in_a_row).max().unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod load_tests;
 
 #[cfg(test)]
 mod tests {

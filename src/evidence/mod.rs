@@ -7,6 +7,7 @@ pub mod defaults;
 mod dialect;
 mod format;
 mod judges;
+pub mod load;
 mod memory;
 mod no_data;
 mod plan;

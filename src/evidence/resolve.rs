@@ -1,12 +1,9 @@
 //! From templates and arguments to the frozen spec of one AnalysisRun, or every reason why not.
 
-use std::collections::BTreeMap;
-
-use regex::{Captures, Regex};
-
 use crate::{
     api::analysis::{
-        AnalysisRunSpec, AnalysisTemplateSpec, Arg, Arms, Bake, Metric, Pack, PrometheusOwner, RunPrometheus, Settings,
+        AnalysisRunSpec, AnalysisTemplateSpec, Arg, Arms, Bake, Load, Metric, Pack, PrometheusOwner, RunPrometheus,
+        Settings,
     },
     api::common::{HumanDuration, Percent},
 };
@@ -18,9 +15,12 @@ use super::{
     query::Scope,
 };
 
+mod arguments;
 mod error;
 mod problems;
 
+pub use arguments::arguments_of;
+use arguments::{fill, unknown_arguments};
 pub use error::ResolveError;
 use problems::judged;
 
@@ -55,13 +55,14 @@ pub struct Wanted<'a> {
 
 /// The frozen spec of one run, whose questions can be asked in this dialect.
 pub fn resolve(wanted: Wanted<'_>, dialect: &dyn Dialect) -> Result<AnalysisRunSpec, Vec<ResolveError>> {
-    let mut errors = unknown_arguments(&wanted);
-    let mut metrics: Vec<Metric> = Vec::new();
+    let mut errors = unknown_arguments(&wanted.templates, wanted.args);
+    let (mut metrics, mut load): (Vec<Metric>, Vec<Load>) = (Vec::new(), Vec::new());
     for (name, template) in &wanted.templates {
         let (filled, missing) = fill(name, template, wanted.args);
         errors.extend(missing);
         errors.extend(judged(name, &filled, dialect));
         metrics.extend(filled.metrics);
+        load.extend(filled.load);
     }
     errors.extend(duplicates(&metrics));
     errors.extend(wanted.goal.then(|| no_goal(&metrics)).flatten());
@@ -91,6 +92,7 @@ pub fn resolve(wanted: Wanted<'_>, dialect: &dyn Dialect) -> Result<AnalysisRunS
         // Prometheus counts it.
         share: wanted.share.filter(|_| has_prometheus),
         candidate_share: wanted.candidate_share,
+        load,
     };
     if errors.is_empty() {
         errors.extend(arms_told_apart(&spec, dialect));
@@ -176,74 +178,6 @@ pub fn filled(
     let (filled, mut errors) = fill(name, template, args);
     errors.extend(judged(name, &filled, dialect));
     if errors.is_empty() { Ok(filled) } else { Err(errors) }
-}
-
-/// The arguments that a field of a template uses, for instance `metrics[0].threshold.success`, in the order of its text.
-pub fn arguments_of(template: &AnalysisTemplateSpec, field: &str) -> Vec<String> {
-    let mut metrics = template.metrics.clone();
-    let mut names = Vec::new();
-    for (index, metric) in metrics.iter_mut().enumerate() {
-        for (text_field, text) in metric.texts_mut() {
-            if format!("metrics[{index}].{text_field}").starts_with(field) {
-                // With no argument declared every one that is used is named.
-                names.extend(substitute(text, &BTreeMap::new(), &|_| false).1);
-            }
-        }
-    }
-    names
-}
-
-fn unknown_arguments(wanted: &Wanted<'_>) -> Vec<ResolveError> {
-    let known: Vec<&str> =
-        wanted.templates.iter().flat_map(|(_, spec)| &spec.args).map(|arg| arg.name.as_str()).collect();
-    let unknown = wanted.args.iter().filter(|arg| !known.contains(&arg.name.as_str()));
-    let error = |arg: &Arg| {
-        // Longer ones are not near, and the distance costs the product of both lengths.
-        let alike = |known: &&&str| known.len().abs_diff(arg.name.len()) <= 8;
-        let near = known.iter().filter(alike).find(|known| strsim::damerau_levenshtein(known, &arg.name) <= 2);
-        let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        ResolveError::UnknownArgument { arg: arg.name.clone(), hint }
-    };
-    unknown.map(error).collect()
-}
-
-/// The template with its arguments put in literally.
-fn fill(name: &str, template: &AnalysisTemplateSpec, given: &[Arg]) -> (AnalysisTemplateSpec, Vec<ResolveError>) {
-    let mut errors = Vec::new();
-    let mut values = BTreeMap::new();
-    for arg in &template.args {
-        let value = given.iter().find(|given| given.name == arg.name).and_then(|given| given.value.clone());
-        match value.or_else(|| arg.value.clone()) {
-            Some(value) => drop(values.insert(arg.name.clone(), value)),
-            None => errors.push(ResolveError::MissingValue { template: name.to_owned(), arg: arg.name.clone() }),
-        }
-    }
-    let declared = |arg: &str| template.args.iter().any(|known| known.name == arg);
-    let mut filled = template.clone();
-    for (index, metric) in filled.metrics.iter_mut().enumerate() {
-        for (field, text) in metric.texts_mut() {
-            let (put_in, undeclared) = substitute(text, &values, &declared);
-            *text = put_in;
-            let field = format!("metrics[{index}].{field}");
-            let error = |arg| ResolveError::Undeclared { template: name.to_owned(), field: field.clone(), arg };
-            errors.extend(undeclared.into_iter().map(error));
-        }
-    }
-    (filled, errors)
-}
-
-/// The text with values in place of `{{args.name}}`, and the names that are not declared.
-fn substitute(text: &str, values: &BTreeMap<String, String>, declared: &dyn Fn(&str) -> bool) -> (String, Vec<String>) {
-    let Ok(place) = Regex::new(r"\{\{\s*args\.([A-Za-z0-9_.-]+)\s*\}\}") else { return (text.to_owned(), Vec::new()) };
-    let mut undeclared = Vec::new();
-    let put_in = place.replace_all(text, |found: &Captures<'_>| {
-        let name = &found[1];
-        if !declared(name) {
-            undeclared.push(name.to_owned());
-        }
-        values.get(name).cloned().unwrap_or_else(|| found[0].to_owned())
-    });
-    (put_in.into_owned(), undeclared)
 }
 
 /// An A/B test has one goal: two could each win for another variant.
@@ -399,6 +333,25 @@ mod tests {
         let threshold = spec.metrics[0].threshold.clone().unwrap();
         assert_eq!(threshold.query, "x{a=\"a\"$1\"} a\"$1");
         assert_eq!(threshold.success.as_deref(), Some("result < 3"));
+    }
+
+    #[test]
+    fn a_load_takes_arguments_and_is_checked_by_its_fields() {
+        let yaml = |container: &str| {
+            format!(
+                "args: [{{name: host, value: web}}]\n\
+                 metrics: [{{name: e, threshold: {{query: x, success: result < 1}}}}]\n\
+                 load: {{job: {{template: {{spec: {{containers: {container}}}}}}}}}"
+            )
+        };
+        let spec = resolve(wanted(vec![template(&yaml("[{args: ['http://{{args.host}}/']}]"))]), DIALECT).unwrap();
+        assert_eq!(spec.load[0].job.template["spec"]["containers"][0]["args"][0], "http://web/");
+        let undeclared = errors(&yaml("[{args: ['{{args.port}}']}]"));
+        let field = "template t: load.job.template.spec.containers[0].args[0]";
+        assert!(undeclared.contains(&format!("{field} uses {{{{args.port}}}}")), "{undeclared}");
+        assert_eq!(errors(&yaml("[]")), "template t: load.job.template.spec.containers: set at least one container");
+        let (_, used) = template(&yaml("[{args: ['{{args.host}}']}]"));
+        assert_eq!(arguments_of(&used, "load.job.template.spec.containers[0]"), ["host"]);
     }
 
     #[test]

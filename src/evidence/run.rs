@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{
-        analysis::{AnalysisRunSpec, AnalysisRunStatus, Metric, MetricStatus, RunPhase, Verdict},
+        analysis::{AnalysisRunSpec, AnalysisRunStatus, LoadStatus, Metric, MetricStatus, RunPhase, Verdict},
         reason::MetricReason,
     },
     stats::ebh,
@@ -19,6 +19,7 @@ use super::{
     context::Context,
     defaults::Defaults,
     judges::{Memory, frozen, judge_of},
+    load,
     memory::{Kept, NO_JUDGE},
     no_data::source_error,
     plan::{Answered, Asker, Planned, RunPlan},
@@ -83,6 +84,13 @@ impl Live {
         &self.status
     }
 
+    /// Takes up what is known of the loads, and says whether it must go on record.
+    pub fn set_load(&mut self, load: Vec<LoadStatus>) -> bool {
+        let changes = self.status.load != load;
+        self.status.load = load;
+        changes
+    }
+
     /// The status for the record.
     pub fn recorded(&self, spec: &AnalysisRunSpec) -> AnalysisRunStatus {
         let mut status = self.status.clone();
@@ -97,7 +105,7 @@ impl Live {
         }
         if self.taken.is_some() && status.phase != RunPhase::Stopped {
             let moved = context.map(|context| self.moved(spec, &context)).unwrap_or_default();
-            status.message = message(spec, &status) + &moved;
+            status.message = message(spec, &status) + &moved + &load::sentence(&status.load);
         }
         room::fit(&mut status);
         status

@@ -9,8 +9,8 @@ use crate::{
     api::{
         AnalysisRun, Rollout,
         analysis::{
-            AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, Pack, RunPhase, RunPrometheus, TemplateRef,
-            Verdict,
+            AnalysisRunSpec, AnalysisRunStatus, AnalysisTemplateSpec, Arms, LoadStatus, Pack, RunPhase, RunPrometheus,
+            TemplateRef, Verdict,
         },
         reason::{MetricReason, Reason},
     },
@@ -96,6 +96,8 @@ pub struct Judged {
     written: Timestamp,
     /// Whether it is put on record only when something is decided.
     rarely: bool,
+    /// Whether its loads are not on record as they are.
+    has_new_load: bool,
 }
 
 /// What came of one look at a run.
@@ -115,6 +117,7 @@ impl Judged {
             live: Live::of(spec, recorded.cloned().unwrap_or_default()),
             written: Timestamp::MIN,
             rarely: false,
+            has_new_load: false,
         })
     }
 
@@ -133,6 +136,16 @@ impl Judged {
         self.live.status()
     }
 
+    /// Takes up what is known of its loads: it goes on record with the next look.
+    pub fn set_load(&mut self, load: Vec<LoadStatus>) {
+        self.has_new_load |= self.live.set_load(load);
+    }
+
+    /// Whether a Job of a load may be created or deleted only after the next look.
+    pub fn has_new_load(&self) -> bool {
+        self.has_new_load
+    }
+
     /// Asks what is due, judges it, and says what follows.
     pub async fn look(
         &mut self,
@@ -147,9 +160,9 @@ impl Judged {
         let before = told(self.status());
         let (wake, now) = judge(&mut self.live, spec, source, clock).await;
         let old = !self.rarely && is_old(spec, self.written, now);
-        let write = !is_recorded || before != told(self.status()) || old;
+        let write = !is_recorded || before != told(self.status()) || old || self.has_new_load;
         if write {
-            self.written = now;
+            (self.written, self.has_new_load) = (now, false);
         }
         Look {
             record: write.then(|| self.live.recorded(spec)),

@@ -1,4 +1,5 @@
-//! Containers that end: a canary's OOM kill fails the release (rule S21), and a Job's exit code is a measurement. Their ends
+//! Containers that end: a canary's OOM kill fails the release (rule S21), a Job's exit code is a measurement, and a Job that
+//! sends traffic is followed by the next. Their ends
 //! are written into the pods' status, as a kubelet does; the rest is the API server's, its Job controller's and ours.
 
 use serde_json::{Value, json};
@@ -83,6 +84,10 @@ fn a_job_measures_where_its_author_and_the_controller_may_create_jobs() {
     });
     let refused = create("AnalysisTemplate", &template, &["--as=tim"]).unwrap_err();
     assert!(refused.contains("tim may not create Jobs here"), "{refused}");
+    let query = json!([{"name": "up", "threshold": {"query": "up", "success": "result > 0"}}]);
+    let sends = json!({"metrics": query, "load": {"job": {"template": {"spec": {"containers": [{"name": "a"}]}}}}});
+    let refused = create("AnalysisTemplate", &sends, &["--as=tim"]).unwrap_err();
+    assert!(refused.contains("tim may not create Jobs here"), "{refused}");
 
     let arms = json!({"namespace": "jobs", "canary": "web-2", "stable": "web-1"});
     create("AnalysisRun", &json!({"arms": arms, "metrics": metrics()}), &[]).unwrap();
@@ -101,4 +106,49 @@ fn a_job_measures_where_its_author_and_the_controller_may_create_jobs() {
     wait_until(PATIENCE, "the run to pass", || run()["verdict"] == "Pass");
     let jobs = lane().kubectl(&["get", "jobs", "-n", "jobs", "-o", "name"]).unwrap();
     assert_eq!(jobs.lines().count(), 1, "{jobs}");
+}
+
+/// Synthetic traffic: one Job beside the measurements, the next after one that fails, none once the run has ended.
+#[test]
+fn a_load_is_kept_running_until_its_run_ends() {
+    controller().check();
+    const NAMESPACE: &str = "load-jobs";
+    let kubectl = |args: &[&str]| lane().kubectl(&[args, &["-n", NAMESPACE]].concat()).unwrap();
+    lane().kubectl(&["create", "namespace", NAMESPACE]).unwrap();
+    let to = "--serviceaccount=glidepath:glidepath";
+    kubectl(&["create", "rolebinding", "glidepath-jobs", "--clusterrole=glidepath-jobs", to]);
+    let job = json!({"template": {"spec": {"containers": [{"name": "hey", "image": "hey:1"}]}}});
+    let metrics =
+        json!([{"name": "up", "threshold": {"query": "vector(1)", "success": "result == 1", "interval": "60s"}}]);
+    let run = json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "AnalysisRun",
+        "metadata": {"name": "sends", "namespace": NAMESPACE},
+        "spec": {"arms": {"namespace": NAMESPACE, "canary": "web-2", "stable": "web-1"}, "background": true,
+            "metrics": metrics, "load": [{"job": job}]}});
+    feed(lane().folder(), &["create", "-f", "-"], &run.to_string()).unwrap();
+
+    let load = || {
+        let run = lane().get(NAMESPACE, "gar", "sends").unwrap();
+        run.pointer("/status/load/0").cloned().unwrap_or_default()
+    };
+    let jobs = || {
+        let names = kubectl(&["get", "jobs", "-o", "jsonpath={.items[*].metadata.name}"]);
+        names.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    wait_until(PATIENCE, "the pod of the first Job", || !pods(NAMESPACE, "job-name").is_empty());
+    let first = jobs();
+    assert_eq!(first, [load()["job"].as_str().unwrap()]);
+    let ended = json!({"name": "hey", "image": "hey:1", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"terminated": {"reason": "Error", "exitCode": 3}}});
+    end_container(NAMESPACE, &pods(NAMESPACE, "job-name")[0], "Failed", &ended);
+    wait_until(PATIENCE, "the failure to be noted", || load()["note"].to_string().contains("failed: exit code 3"));
+    wait_until(PATIENCE * 2, "the pod of the second Job", || {
+        load()["started"] == 2 && !pods(NAMESPACE, "job-name").is_empty()
+    });
+
+    kubectl(&["patch", "gar", "sends", "--type=merge", "-p", r#"{"spec":{"stop":true}}"#]);
+    wait_until(PATIENCE, "the second Job and its pod to be deleted", || {
+        load().get("job").is_none() && jobs() == first && pods(NAMESPACE, "job-name").is_empty()
+    });
+    kubectl(&["delete", "gar", "sends"]);
+    wait_until(PATIENCE, "the first Job to go with the run", || jobs().is_empty());
 }

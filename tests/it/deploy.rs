@@ -100,7 +100,10 @@ fn the_rights_to_jobs_are_bound_to_no_one() {
     let role = all.iter().find(|d| d["metadata"]["name"] == "glidepath-jobs").unwrap();
     let rules = role["rules"].as_array().unwrap().iter().map(|rule| (texts(&rule["resources"]), texts(&rule["verbs"])));
     let of = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<BTreeSet<_>>();
-    assert_eq!(rules.collect::<Vec<_>>(), [(of(&["jobs"]), of(&["create", "get"])), (of(&["pods/log"]), of(&["get"]))]);
+    assert_eq!(
+        rules.collect::<Vec<_>>(),
+        [(of(&["jobs"]), of(&["create", "delete", "get"])), (of(&["pods/log"]), of(&["get"]))]
+    );
     assert!(all.iter().all(|document| document["roleRef"]["name"] != "glidepath-jobs"));
 }
 

@@ -5,7 +5,13 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{metric::Metric, prometheus::RunPrometheus, settings::Settings, trail::Trail};
+use super::{
+    load::{Load, LoadStatus},
+    metric::Metric,
+    prometheus::RunPrometheus,
+    settings::Settings,
+    trail::Trail,
+};
 use crate::api::{common::Percent, reason::MetricReason};
 
 /// One analysis, in progress or finished, with its evidence.
@@ -59,6 +65,10 @@ pub struct AnalysisRunSpec {
     /// check, and the metric's notes say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate_share: Option<Percent>,
+    /// Synthetic traffic while it runs, resolved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub load: Vec<Load>,
 }
 
 /// The two arms of a run, by workload: ReplicaSet names are the arm labels of the packs.
@@ -143,6 +153,10 @@ pub struct AnalysisRunStatus {
     /// The canary's measured share of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<ShareStatus>,
+    /// The Jobs of each load, in the order of the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub load: Vec<LoadStatus>,
 }
 
 impl AnalysisRunStatus {
@@ -163,7 +177,7 @@ impl AnalysisRunStatus {
             ..*metric
         });
         let (message, share) = (self.message.clone(), self.share.clone());
-        AnalysisRunStatus { metrics: metrics.collect(), message, share, ..*self }
+        AnalysisRunStatus { metrics: metrics.collect(), message, share, load: Vec::new(), ..*self }
     }
 }
 

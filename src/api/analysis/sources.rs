@@ -14,6 +14,7 @@ pub use datadog::{DatadogQuery, DatadogSecretRef};
 pub use graphite::GraphiteQuery;
 pub use influxdb::InfluxdbQuery;
 pub use job::{JobQuery, LONGEST_JOB};
+pub(super) use job::{raw_object, template_problems, template_texts};
 pub use new_relic::{NewRelicQuery, NewRelicRegion};
 pub use web::{WebMethod, WebQuery};
 

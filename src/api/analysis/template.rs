@@ -3,7 +3,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{metric::Metric, settings::Settings};
+use super::{load::Load, metric::Metric, settings::Settings};
 
 /// Valid argument names: only these are recognized in `{{args.NAME}}`.
 pub const ARGUMENT_NAME: &str = "^[A-Za-z0-9_.-]+$";
@@ -33,6 +33,9 @@ pub struct AnalysisTemplateSpec {
     /// Settings of the judges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
+    /// Synthetic traffic while the analysis runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
 }
 
 /// Reusable metrics with arguments, for the Rollouts of the whole cluster.
@@ -59,11 +62,14 @@ pub struct ClusterAnalysisTemplateSpec {
     /// Settings of the judges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
+    /// Synthetic traffic while the analysis runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
 }
 
 impl From<ClusterAnalysisTemplateSpec> for AnalysisTemplateSpec {
     fn from(spec: ClusterAnalysisTemplateSpec) -> Self {
-        AnalysisTemplateSpec { args: spec.args, metrics: spec.metrics, settings: spec.settings }
+        AnalysisTemplateSpec { args: spec.args, metrics: spec.metrics, settings: spec.settings, load: spec.load }
     }
 }
 

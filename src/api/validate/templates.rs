@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::finding::Finding;
 use crate::api::analysis::{
     AnalysisTemplateSpec, AnomalyMetric, Arg, BurnRateMetric, ConversionMetric, Counter, GaugeMetric, KayentaMetric,
-    LatencyMetric, Metric, ONE_JUDGE, ONE_SOURCE, RatioMetric, Settings, ThresholdMetric,
+    LatencyMetric, Load, Metric, ONE_JUDGE, ONE_SOURCE, RatioMetric, Settings, ThresholdMetric,
 };
 
 /// The defaults of the ratio judge (analysis.md section 3), to compare with what a template sets.
@@ -34,6 +34,9 @@ pub fn template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
         found.push(Finding::warning("spec.metrics", "no metric is required, so nothing can pass or fail"));
     }
     settings(spec.settings.as_ref(), &mut found);
+    if let Some(load) = &spec.load {
+        check_load(load, &spec.args, &mut found);
+    }
     found
 }
 
@@ -67,6 +70,13 @@ fn check_metric(metric: &Metric, path: &str, args: &[Arg], found: &mut Vec<Findi
     }
     if let Some(anomaly) = &metric.anomaly {
         check_anomaly(anomaly, &format!("{path}.anomaly"), args, found);
+    }
+}
+
+fn check_load(load: &Load, args: &[Arg], found: &mut Vec<Finding>) {
+    add_problems(load.problems(), "spec", found);
+    for (field, text) in load.clone().texts_mut() {
+        unknown_args(text, &format!("spec.{field}"), args, found);
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     render::{
         output::{self, print},
         paint::Paint,
+        printable::printable,
     },
     verbs::runs,
 };
@@ -36,6 +37,9 @@ pub async fn run(args: AnalyzeArgs, global: &Global) -> Result<Exit, CliError> {
         subject::have_a_past(&templates)?;
     }
     let source = args.source(&templates).await?;
+    for (name, _) in templates.iter().filter(|(_, spec)| spec.load.is_some()) {
+        eprintln!("note: spec.load of template {} is not run: analyze starts no Jobs", printable(name));
+    }
     if args.aa {
         return itself::run(&args, global, &templates, &source, at).await;
     }

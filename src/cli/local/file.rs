@@ -65,6 +65,9 @@ fn parse(reader: &mut Files, files: &[File], routing: Routing) -> Result<Manifes
     let findings: Vec<Finding> = findings.collect();
     found.refusal.extend(name, document, findings);
     found.refusal.check(CANNOT)?;
+    for (name, _) in found.templates.iter().filter(|(_, template)| template.load.is_some()) {
+        notes.push(format!("spec.load of template {name} is not run: local mode starts no Jobs"));
+    }
     Ok(Manifest { rollout, templates: found.templates, notes })
 }
 

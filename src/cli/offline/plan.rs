@@ -4,7 +4,7 @@ mod clock;
 mod columns;
 mod objects;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 pub use objects::Objects;
 
@@ -121,6 +121,8 @@ pub struct Plan {
     most_pods: u32,
     /// What the strategy calls the step that brings up the new version's pods.
     scale: &'static str,
+    /// The templates whose Jobs send traffic while they are measured.
+    load: BTreeSet<String>,
     /// What pods carry for their role, by the role's name.
     roles: Vec<(&'static str, PodMetadata)>,
 }
@@ -159,6 +161,7 @@ fn plan(name: &str, spec: &RolloutSpec, replicas: Replicas, objects: &Objects) -
         split: release.split(),
         most_pods: release.most_pods(),
         clock: Clock::new(background(spec, release.items(), objects)),
+        load: objects.with_load(spec),
         scale: if spec.strategy.blue_green.is_some() { "preview" } else { "setCanaryScale" },
         roles: roles.filter_map(|(role, metadata)| Some((role, metadata.clone()?))).collect(),
         ..Plan::default()
@@ -303,6 +306,10 @@ impl Plan {
         let columns = Columns::of(&rows, width);
         text.extend(rows.into_iter().map(|row| columns.lay_out(row)));
         text += &labelled("total", &self.sum(), width);
+        for template in &self.load {
+            let words = format!("a Job of template {template} sends traffic while it is measured");
+            text += &labelled("load", &words, width);
+        }
         for (role, metadata) in self.roles.iter().filter(|(_, metadata)| !metadata.is_empty()) {
             text += &labelled(role, &format!("pods carry {}", carried(metadata)), width);
         }
@@ -350,6 +357,9 @@ fn json(plan: &Plan) -> serde_json::Value {
         "pausesForAPerson": plan.people,
         "podsAtMost": plan.most_pods,
     });
+    if !plan.load.is_empty() {
+        json["load"] = serde_json::json!(plan.load);
+    }
     for (role, metadata) in &plan.roles {
         json[format!("{role}Metadata")] = serde_json::json!(metadata);
     }
@@ -394,6 +404,19 @@ mod tests {
         assert!(both.text(100).ends_with(lines), "{}", both.text(100));
         assert_eq!(json(&both)["canaryMetadata"]["labels"], json!({"a": "1", "role": "canary"}));
         assert!(!of(json!({})).text(100).contains("canary  pods carry"));
+    }
+
+    #[test]
+    fn a_plan_names_the_templates_that_send_traffic() {
+        let template = |load| serde_json::from_value(json!({"metrics": [], "load": load})).unwrap();
+        let job = json!({"job": {"template": {"spec": {"containers": [{"name": "hey"}]}}}});
+        let templates = [("a".to_owned(), template(job)), ("b".to_owned(), template(json!(null)))];
+        let steps = json!([{"analysis": {"templates": [{"name": "a"}, {"name": "b"}]}}]);
+        let spec = serde_json::from_value(json!({"strategy": {"canary": {"steps": steps}}})).unwrap();
+        let objects = Objects::of_templates(templates.into());
+        let plan = plan("web", &spec, Replicas { count: 4, assumed: None }, &objects);
+        assert!(plan.text(100).ends_with("load  a Job of template a sends traffic while it is measured\n"));
+        assert_eq!(json(&plan)["load"], json!(["a"]));
     }
 
     #[test]

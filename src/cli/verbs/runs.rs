@@ -7,7 +7,7 @@ use super::get::{Listed, age};
 use crate::{
     api::{
         ROLLOUT_LABEL,
-        analysis::{AnalysisRun, AnalysisRunStatus, MetricStatus, RunPhase, Verdict},
+        analysis::{AnalysisRun, AnalysisRunStatus, LoadStatus, MetricStatus, RunPhase, Verdict},
     },
     chart::spark::spark,
     cli::{
@@ -139,10 +139,25 @@ pub(in crate::cli) fn described(run: &AnalysisRun, now: Timestamp, width: usize,
     if let Some(at) = status.started_at {
         line("started", &format!("{}, {} ago", phrases::time(at), phrases::age(now.duration_since(at))));
     }
+    for load in &status.load {
+        line("load", &sent(load));
+    }
     if !status.metrics.is_empty() {
         out.push_str(&evidence(&status.metrics, width, paint));
     }
     out
+}
+
+/// Who sends synthetic traffic.
+fn sent(load: &LoadStatus) -> String {
+    let jobs = if load.started == 1 { "1 Job".to_owned() } else { format!("{} Jobs", load.started) };
+    let now = match (&load.job, load.next_at) {
+        (Some(job), _) => format!("Job {job} sends traffic"),
+        (None, Some(at)) => format!("the next Job starts at {}", phrases::time(at)),
+        (None, None) => "no Job runs".to_owned(),
+    };
+    let note = load.note.iter().map(|note| format!("; {note}")).collect::<String>();
+    format!("{now}, {jobs} started{note}")
 }
 
 fn evidence(metrics: &[MetricStatus], width: usize, paint: Paint) -> String {
@@ -228,6 +243,13 @@ mod tests {
         insta::assert_snapshot!("run_row", columns(plain, 0, &cells(false)));
         insta::assert_snapshot!("run_row_wide", columns(plain, 0, &cells(true)));
         insta::assert_snapshot!("run_described", described(&run(), samples::NOW, 100, plain));
+        let mut with_load = run();
+        let ended = LoadStatus { started: 2, note: Some("Job b failed: exit code 3".into()), ..LoadStatus::default() };
+        let runs = LoadStatus { job: Some("checkout-42-1-background-a".into()), started: 1, ..LoadStatus::default() };
+        with_load.status.as_mut().unwrap().load = vec![runs, ended];
+        let text = described(&with_load, samples::NOW, 100, plain);
+        assert!(text.contains("load      Job checkout-42-1-background-a sends traffic, 1 Job started\n"), "{text}");
+        assert!(text.contains("load      no Job runs, 2 Jobs started; Job b failed: exit code 3\n"), "{text}");
         let with_course = samples::runs().remove(0);
         let shown = |width| described(&with_course, samples::NOW, width, plain);
         assert!(shown(100).contains("    towards Fail ▁▁▁▁▁▂▃▃▄▅▆█\n"), "{}", shown(100));

@@ -84,8 +84,8 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
         |t| &t.runs,
         |w, change| {
             let both = change.old.iter().chain(&change.new);
-            let running = both.filter(|entry| entry.value.running().is_some());
-            running.for_each(|entry| w.cluster.triggers.run(entry.key.clone()));
+            let busy = both.filter(|entry| entry.value.has_work());
+            busy.for_each(|entry| w.cluster.triggers.run(entry.key.clone()));
             w.touch(w.owners(change, |_, kept| vec![kept.rollout().to_owned()]));
         },
     ));

@@ -1,7 +1,7 @@
 //! Invalid values of a template, with their fields: values that no judge supports, selectors that cannot be parsed.
 
 use crate::{
-    api::analysis::{AnalysisTemplateSpec, ONE_JUDGE, Settings},
+    api::analysis::{AnalysisTemplateSpec, Load, ONE_JUDGE, Settings},
     evidence::{
         dialect::Dialect,
         judges::{Problems, judge_of},
@@ -23,6 +23,7 @@ pub(super) fn judged(template: &str, spec: &AnalysisTemplateSpec, dialect: &dyn 
             None => problems.push((metric_path, ONE_JUDGE.to_owned())),
         }
     }
+    problems.extend(spec.load.iter().flat_map(Load::problems));
     let error = |(field, problem)| ResolveError::Invalid { template: template.to_owned(), field, problem };
     problems.into_iter().map(error).collect()
 }

@@ -30,7 +30,7 @@ What `glidepath plan` says of each Rollout in the files.
 
 | field | |
 | --- | --- |
-| `plans` | by file and place in it: `rollout` (its name), `replicas`, `replicasAssumed` (whether neither a file nor `--replicas` gave that number), `mesh` (whether routes split the traffic; otherwise the numbers of pods do), `steps`, `waitsAtLeast` (waiting time of the whole release), `pausesForAPerson`, `podsAtMost`, and `canaryMetadata` and `stableMetadata`, where they are set |
+| `plans` | by file and place in it: `rollout` (its name), `replicas`, `replicasAssumed` (whether neither a file nor `--replicas` gave that number), `mesh` (whether routes split the traffic; otherwise the numbers of pods do), `steps`, `waitsAtLeast` (waiting time of the whole release), `pausesForAPerson`, `podsAtMost`, and `load` (the templates whose Jobs send traffic), `canaryMetadata` and `stableMetadata`, where they are set |
 
 A step has its number as `step` (empty where a line is none of the steps), `notBefore` (waiting time until it begins, at the soonest), `what`,
 `detail` (both human-readable) and the canary's `weight`.
@@ -43,7 +43,7 @@ What `glidepath simulate` played.
 | --- | --- |
 | `passed` | whether every expectation was met, and no invariant broke |
 | `scenarios` | of `--scenario`: `file`, `description`, `seed`, `passed`, `failure` (null, or `path`, `line`, `column`, `at`, `wanted`, `seen`, `place`), `end`, `expectationsMet`, `requestsLost`, `versions` (`image`, `requests`, `errors`), `releases` (`image`, `at`, `outcome`, `held`, `ended`, `requests`, `errors`) and `timeline` (`at`, `kind`, `text`). With `--runs`: `runs`, `firstSeed`, `passed` (how many runs), `lastRelease` and `firstFailure`. A scenario for a cluster only has `skipped` |
-| `estimates` | of the files of Rollouts: `file`, `rps`, `runs`, `firstSeed`, `rows`, `withoutData` (`metric`, `template`, `required`, `why`) and `broken` (invariants that broke: bugs) |
+| `estimates` | of the files of Rollouts: `file`, `rps`, `runs`, `firstSeed`, `rows`, `withoutData` (`metric`, `template`, `required`, `why`), `load` (what is said of the templates whose Jobs are not run; absent without one) and `broken` (invariants that broke: bugs) |
 
 A row has the kind of `version`, `when` its fault begins, and the `result`: `releases`, `outcomes` (the share of each),
 `secondsToOutcome` (`p50` and `p90`, or null), and the average `requests` and `errors` of the new version.

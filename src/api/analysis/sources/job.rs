@@ -35,40 +35,52 @@ impl JobQuery {
 
     /// The texts in which arguments are substituted, each with its field: every text of the pod's spec.
     pub fn texts_mut(&mut self) -> Vec<(String, &mut String)> {
-        let mut texts = Vec::new();
-        if let Some(spec) = self.template.get_mut("spec") {
-            collect("template.spec".to_owned(), spec, DEEPEST, &mut texts);
-        }
-        texts
+        template_texts(&mut self.template)
     }
 
     /// What is wrong with it, each with its field.
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        let mut add = |field: &str, problem: &str| found.push((field.to_owned(), problem.to_owned()));
         let timeout = self.timeout.unwrap_or(TIMEOUT);
         if timeout.get().as_secs() == 0 || timeout.get().subsec_nanos() != 0 || timeout > LONGEST_JOB {
-            add("timeout", "must be whole seconds, from 1s to 1h");
+            found.push(("timeout".to_owned(), "must be whole seconds, from 1s to 1h".to_owned()));
         }
-        if size(&self.template, DEEPEST) > MOST_VALUES {
-            add("template", "is too large or nested too deep");
-        }
-        let spec = self.template.get("spec").and_then(Value::as_object);
-        let containers = spec.and_then(|spec| spec.get("containers")).and_then(Value::as_array);
-        if containers.is_none_or(Vec::is_empty) {
-            add("template.spec.containers", "set at least one container");
-        }
-        if spec.and_then(|spec| spec.get("restartPolicy")).is_some_and(|policy| policy != "Never") {
-            add("template.spec.restartPolicy", "must be Never: a measurement is not retried within its pod");
-        }
-        for field in ["labels", "annotations"] {
-            let ours = self.template.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
-            if ours.is_some_and(|marks| marks.keys().any(|key| key.starts_with("glidepath.dev/"))) {
-                add(&format!("template.metadata.{field}"), "must not contain a key of glidepath.dev");
-            }
-        }
+        found.extend(template_problems(&self.template));
         found
     }
+}
+
+/// The texts of a Job's pod template in which arguments are substituted, each with its field.
+pub(in crate::api::analysis) fn template_texts(template: &mut Value) -> Vec<(String, &mut String)> {
+    let mut texts = Vec::new();
+    if let Some(spec) = template.get_mut("spec") {
+        collect("template.spec".to_owned(), spec, DEEPEST, &mut texts);
+    }
+    texts
+}
+
+/// What is wrong with a Job's pod template, each with its field.
+pub(in crate::api::analysis) fn template_problems(template: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut add = |field: &str, problem: &str| found.push((field.to_owned(), problem.to_owned()));
+    if size(template, DEEPEST) > MOST_VALUES {
+        add("template", "is too large or nested too deep");
+    }
+    let spec = template.get("spec").and_then(Value::as_object);
+    let containers = spec.and_then(|spec| spec.get("containers")).and_then(Value::as_array);
+    if containers.is_none_or(Vec::is_empty) {
+        add("template.spec.containers", "set at least one container");
+    }
+    if spec.and_then(|spec| spec.get("restartPolicy")).is_some_and(|policy| policy != "Never") {
+        add("template.spec.restartPolicy", "must be Never: a pod that fails is not retried");
+    }
+    for field in ["labels", "annotations"] {
+        let ours = template.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
+        if ours.is_some_and(|marks| marks.keys().any(|key| key.starts_with("glidepath.dev/"))) {
+            add(&format!("template.metadata.{field}"), "must not contain a key of glidepath.dev");
+        }
+    }
+    found
 }
 
 fn collect<'a>(path: String, value: &'a mut Value, depth: usize, texts: &mut Vec<(String, &'a mut String)>) {
@@ -97,7 +109,7 @@ fn size(value: &Value, depth: usize) -> usize {
     }
 }
 
-fn raw_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(in crate::api::analysis) fn raw_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }
 

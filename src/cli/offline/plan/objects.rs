@@ -1,6 +1,6 @@
 //! What else in the files says how a release will go: the templates of its analyses, and the Deployment that it adopts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     api::{
@@ -51,11 +51,22 @@ impl Objects {
 
     /// How soon these templates can pass. Of one that is in no file nothing is known.
     pub fn soonest(&self, names: &[TemplateRef]) -> Soonest {
-        let find = |name: &String| self.templates.get(name).cloned().or_else(|| builtin(name));
-        let found = |one: &TemplateRef| Some((one.name.clone(), find(&one.name)?));
+        let found = |one: &TemplateRef| Some((one.name.clone(), self.find(&one.name)?));
         let known = soonest(names.iter().filter_map(found).collect());
-        let is_unknown = names.iter().any(|one| find(&one.name).is_none());
+        let is_unknown = names.iter().any(|one| self.find(&one.name).is_none());
         Soonest { is_required: known.is_required || is_unknown, ..known }
+    }
+
+    /// Those of the Rollout's templates that have a load.
+    pub fn with_load(&self, spec: &RolloutSpec) -> BTreeSet<String> {
+        let background = spec.background().map(|background| background.templates).unwrap_or_default();
+        let judged = spec.strategy.judged().into_iter().flat_map(|(_, judged)| judged.templates.clone());
+        let names = background.into_iter().chain(judged).map(|template| template.name);
+        names.filter(|name| self.find(name).is_some_and(|template| template.load.is_some())).collect()
+    }
+
+    fn find(&self, name: &str) -> Option<AnalysisTemplateSpec> {
+        self.templates.get(name).cloned().or_else(|| builtin(name))
     }
 
     /// The pods of a Rollout: its own number, else that of the Deployment that it adopts.

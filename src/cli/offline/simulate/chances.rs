@@ -79,6 +79,8 @@ pub(super) struct Table {
     broken: Vec<String>,
     /// Metrics whose queries nothing answers.
     without_data: Vec<WithoutData>,
+    /// What is said of a template's load.
+    load: Option<String>,
 }
 
 /// Why the chances of a Rollout cannot be estimated, if they cannot.
@@ -102,6 +104,7 @@ pub(super) fn table(name: &str, setting: &Setting, args: &SimulateArgs) -> Resul
         all: ROWS + if without_data::judges_latency(setting) { ROWS_OF_LATENCY } else { 0 },
         broken: Vec::new(),
         without_data: without_data::of(setting),
+        load: without_data::load(setting),
     };
     let (good, progress) = (base(setting, args.rps), Progress::begins());
     table.add("a good version", "", &good, &progress)?;
@@ -302,6 +305,9 @@ impl Table {
             let words = wrap(&metric.words(), 11, screen.width);
             text += &format!("  {}  {}\n", screen.paint.text(Tone::Warn, "no data"), words.trim());
         }
+        if let Some(load) = &self.load {
+            text += &format!("  load     {}\n", wrap(load, 11, screen.width).trim());
+        }
         text += &layout::rows(&self.rows, screen.width);
         let averages = "requests and errors are averages of the new version; every pause is promoted at once, and every gate approves";
         text += &wrap(averages, 2, screen.width);
@@ -315,12 +321,16 @@ impl Table {
     pub fn json(&self) -> Value {
         let rows =
             self.rows.iter().map(|row| json!({ "version": row.what, "when": row.when, "result": row.shares.json() }));
-        json!({
+        let mut json = json!({
             "file": self.name, "rps": self.rps, "runs": self.runs, "firstSeed": self.seed,
             "rows": rows.collect::<Vec<_>>(),
             "withoutData": self.without_data.iter().map(WithoutData::json).collect::<Vec<_>>(),
             "broken": self.broken,
-        })
+        });
+        if let Some(load) = &self.load {
+            json["load"] = json!(load);
+        }
+        json
     }
 
     /// For CI: only an invariant that broke, which is a bug, fails an estimate.
@@ -360,6 +370,7 @@ mod tests {
             all: ROWS,
             broken: Vec::new(),
             without_data: without_data::of(&setting),
+            load: without_data::load(&setting),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::read::Loaded;
+use super::{read::Loaded, without_data};
 use crate::{
     cli::{
         program::program,
@@ -51,7 +51,8 @@ fn heading(loaded: &Loaded, seed: u64, Screen { paint, width }: Screen) -> Strin
     let description = &loaded.setting.scenario.description;
     let about =
         if description.is_empty() { String::new() } else { format!("\n{}", wrap(description, 2, width).trim_end()) };
-    format!("{}  seed {seed}{about}\n", paint.text(Tone::Strong, &loaded.name))
+    let load = without_data::load(&loaded.setting).map(|load| wrap(&format!("load: {load}"), 2, width));
+    format!("{}  seed {seed}{about}\n{}", paint.text(Tone::Strong, &loaded.name), load.unwrap_or_default())
 }
 
 fn one_line(line: &Line, Screen { paint, width }: Screen) -> String {

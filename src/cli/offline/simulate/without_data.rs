@@ -33,6 +33,13 @@ pub(super) fn judges_latency(setting: &Setting) -> bool {
     templates(setting).iter().flat_map(|(_, spec)| &spec.metrics).any(|metric| metric.latency.is_some())
 }
 
+/// What is not run of the Rollout's templates, for the user.
+pub(super) fn load(setting: &Setting) -> Option<String> {
+    let with_load = templates(setting).into_iter().filter(|(_, spec)| spec.load.is_some()).map(|(name, _)| name);
+    let names = with_load.collect::<Vec<_>>().join(", ");
+    (!names.is_empty()).then(|| format!("the Job of template {names} is not run: the simulated traffic stands for it"))
+}
+
 /// The templates that the Rollout names, from its files or built in.
 fn templates(setting: &Setting) -> Vec<(String, AnalysisTemplateSpec)> {
     let Some(rollout) = &setting.rollout else { return Vec::new() };
