@@ -187,7 +187,8 @@ fn a_histogram_without_buckets_is_no_data_with_the_reason() {
     for (found, note) in [
         (
             None,
-            "histogram: stable has no series of it with buckets; check its name, its labels and that stable has requests",
+            "histogram: stable has no series of it with buckets; check its name, its labels and that stable has requests \
+             (Prometheus 2.42 cannot subtract native histograms)",
         ),
         (Some(few), "histogram: stable had 6 requests before the run; bounds are chosen by at least 100"),
         (

@@ -124,7 +124,8 @@ impl Choice {
     pub fn missing(&self) -> Option<String> {
         let text = match self.lacks.filter(|_| self.frozen.is_none())? {
             Lack::Series => {
-                "stable has no series of it with buckets; check its name, its labels and that stable has requests"
+                "stable has no series of it with buckets; check its name, its labels and that stable has requests \
+                 (Prometheus 2.42 cannot subtract native histograms)"
                     .to_owned()
             }
             Lack::Requests(seen) => format!(
