@@ -10,7 +10,8 @@ use crate::{
     },
     evidence::{
         query::{Answer, ArmCounts, PodValue},
-        run::{advance, plan},
+        restart_tests::{shown, stored},
+        run::{Live, advance, plan},
     },
 };
 
@@ -76,7 +77,7 @@ fn drive(spec: &AnalysisRunSpec, minutes: &[Said]) -> AnalysisRunStatus {
 fn resume(spec: &AnalysisRunSpec, mut status: AnalysisRunStatus, minutes: &[Said], from: usize) -> AnalysisRunStatus {
     let at = |second: i64| Timestamp::from_second(START + second).unwrap();
     let empty = Vec::<Result<Answer, String>>::new();
-    if from == 0 {
+    if from == 0 && status.started_at.is_none() {
         let begin = plan(spec, &status, at(0));
         status = advance(spec, &status, &begin.answered(empty), at(0));
     }
@@ -249,4 +250,22 @@ fn the_trail_keeps_both_values_and_the_interval() {
     assert_eq!(alike.metrics[0].trail.as_ref().unwrap().points()[13].evidence.pass, 1.0);
     let nothing = drive(&spec, &noisy(&said(&[], &[100.0]), 5));
     assert_eq!(nothing.metrics[0].trail, None, "minutes without a ratio have no point");
+}
+
+/// A process that never stops, and one that knows no more than what is on record after each minute.
+#[test]
+fn a_restart_at_any_minute_changes_nothing() {
+    let spec = spec(GaugeMetric { per: Some(GaugePer::Request), ..GaugeMetric::default() });
+    let minutes = noisy(&said(&[12.0, 13.0], &[100.0, 104.0, 96.0]), 14);
+    let at = |minute: usize| Timestamp::from_second(START + 75 + 60 * minute as i64).unwrap();
+    let mut restarted = drive(&spec, &[]);
+    let mut live = Live::of(&spec, restarted.clone());
+    for (index, minute) in minutes.iter().enumerate() {
+        let due = live.plan(&spec, at(index));
+        let results = due.queries.iter().map(|planned| answer(&planned.query, minute)).collect();
+        live.advance(&spec, &due.answered::<String>(results), at(index));
+        restarted = stored(&resume(&spec, stored(&restarted), std::slice::from_ref(minute), index));
+    }
+    assert_eq!(shown(&restarted), shown(&live.recorded(&spec)));
+    assert_ne!(restarted.metrics[0].verdict, Verdict::NoData);
 }
