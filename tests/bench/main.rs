@@ -1,11 +1,12 @@
 //! What the controller's work on one Rollout costs, each part apart: a watch event until it is kept, a decision, a plan of
-//! routes, a record of the status.
+//! routes, a record of the status, a window of evidence.
 //!
 //! `make bench`; one part of it: `cargo bench --bench costs -- decode`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark, as a test")]
 
 mod decode;
 mod events;
+mod judges;
 mod moments;
 mod plan;
 mod record;
@@ -25,6 +26,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
-    targets = decode::benchmarks, step::benchmarks, plan::benchmarks, record::benchmarks
+    targets = decode::benchmarks, step::benchmarks, plan::benchmarks, record::benchmarks, judges::benchmarks
 }
 criterion_main!(benches);
