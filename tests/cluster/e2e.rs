@@ -69,6 +69,7 @@ mod other_routers;
 mod pod_templates;
 mod pods_that_end;
 mod presets;
+mod propagation;
 mod relay;
 mod releases;
 mod restart;
