@@ -10,7 +10,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{error::ConsulError, service::ConsulService, spelling::Spelling};
-use crate::api::strategy::{HeaderRoute, RequestMatch, ValueMatch};
+use crate::{
+    api::strategy::{HeaderRoute, RequestMatch},
+    router::expression,
+};
 
 /// The kind as a custom resource.
 pub(super) const SERVICE_ROUTER: &str = "ServiceRouter";
@@ -137,7 +140,7 @@ fn header_match(spelling: &Spelling, own: &RequestMatch) -> Value {
     let mut header = Map::new();
     if let Some(cookie) = &own.cookie {
         spelling.set(&mut header, "name", "cookie");
-        spelling.set(&mut header, "regex", cookie_expression(cookie));
+        spelling.set(&mut header, "regex", expression::cookie(cookie));
         return Value::Object(header);
     }
     let value = own.header.clone().unwrap_or_default();
@@ -149,13 +152,4 @@ fn header_match(spelling: &Spelling, own: &RequestMatch) -> Value {
         (None, None, None) => spelling.set(&mut header, "present", true),
     }
     Value::Object(header)
-}
-
-fn cookie_expression(cookie: &ValueMatch) -> String {
-    let value = match (&cookie.exact, &cookie.prefix, &cookie.regex) {
-        (Some(exact), _, _) => regex::escape(exact),
-        (_, Some(prefix), _) => format!("{}[^;]*", regex::escape(prefix)),
-        (_, _, regex) => format!("(?:{})", regex.as_deref().unwrap_or("[^;]*")),
-    };
-    format!("^(.*;\\s*)?{}={value}(;.*)?$", regex::escape(&cookie.name))
 }

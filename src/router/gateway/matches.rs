@@ -8,7 +8,7 @@ use crate::{
         strategy::{RequestMatch, ValueMatch},
         traffic::RouteKind,
     },
-    router::error::RouteError,
+    router::{error::RouteError, expression},
 };
 
 /// The API server accepts so many in a rule, and so many headers in each.
@@ -97,7 +97,7 @@ enum Expected {
 /// The header's name and its match; a cookie is an expression on the cookie header.
 fn header_match(own: &RequestMatch) -> (String, Value) {
     let (name, expected) = match (&own.cookie, &own.header) {
-        (Some(cookie), _) => ("cookie".to_owned(), Expected::Like(cookie_expression(cookie))),
+        (Some(cookie), _) => ("cookie".to_owned(), Expected::Like(expression::cookie(cookie))),
         (None, Some(header)) => (header.name.to_ascii_lowercase(), expected(header)),
         (None, None) => (String::new(), Expected::Like(String::new())),
     };
@@ -108,22 +108,11 @@ fn header_match(own: &RequestMatch) -> (String, Value) {
     (name, entry)
 }
 
-/// The whole value, or else an expression for it. Anchored: whether an implementation anchors by itself is its own affair.
-/// An empty value has no other spelling: the schema requires at least one character.
+/// The whole value, or else an expression for it. An empty value has no other spelling: the schema requires at least one
+/// character.
 fn expected(value: &ValueMatch) -> Expected {
-    match (&value.exact, &value.prefix, &value.regex) {
-        (Some(exact), _, _) if exact.is_empty() => Expected::Like("^$".to_owned()),
-        (Some(exact), _, _) => Expected::Exactly(exact.clone()),
-        (_, Some(prefix), _) => Expected::Like(format!("^{}.*$", regex::escape(prefix))),
-        (_, _, regex) => Expected::Like(format!("^(?:{})$", regex.as_deref().unwrap_or(".*"))),
+    match &value.exact {
+        Some(exact) if !exact.is_empty() => Expected::Exactly(exact.clone()),
+        _ => Expected::Like(expression::value(value)),
     }
-}
-
-fn cookie_expression(cookie: &ValueMatch) -> String {
-    let value = match (&cookie.exact, &cookie.prefix, &cookie.regex) {
-        (Some(exact), _, _) => regex::escape(exact),
-        (_, Some(prefix), _) => format!("{}[^;]*", regex::escape(prefix)),
-        (_, _, regex) => format!("(?:{})", regex.as_deref().unwrap_or("[^;]*")),
-    };
-    format!("^(.*;\\s*)?{}={value}(;.*)?$", regex::escape(&cookie.name))
 }

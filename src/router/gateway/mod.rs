@@ -11,7 +11,6 @@ mod mirror;
 mod needs;
 mod own_rules;
 mod precedence;
-mod record;
 mod route;
 mod sticky;
 

@@ -16,7 +16,6 @@ use super::{
     matches::{self, MOST_MATCHES},
     mirror,
     precedence::{self, Placed},
-    record::Record,
     sticky,
 };
 use crate::{
@@ -26,7 +25,7 @@ use crate::{
         traffic::RouteKind,
     },
     engine::{Assignment, RouteIntent, Stickiness, Target},
-    router::{error::RouteError, own::OwnSeen},
+    router::{error::RouteError, own::OwnSeen, record::Record},
 };
 
 /// The rule of a mirror that copies only some requests, in the record.

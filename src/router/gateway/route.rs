@@ -12,7 +12,6 @@ use super::{
     linkerd,
     own_rules::{self, OwnRules},
     precedence::Placed,
-    record::Record,
 };
 use crate::{
     api::{Percent, traffic::GatewayRoute},
@@ -22,6 +21,7 @@ use crate::{
         context::RouteContext,
         error::RouteError,
         objects::Objects,
+        record::Record,
         weights::{self, Pair, on_grain},
     },
 };

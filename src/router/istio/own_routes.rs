@@ -18,7 +18,7 @@ use crate::{
         strategy::{MirrorRoute, RequestMatch, ValueMatch},
     },
     engine::{Assignment, RouteIntent, Stickiness, Target},
-    router::{context::RouteContext, error::RouteError, own::OwnSeen, weights},
+    router::{context::RouteContext, error::RouteError, expression, own::OwnSeen, weights},
 };
 
 const PREFIX: &str = "glidepath-";
@@ -275,13 +275,7 @@ fn with_header(one: &Value, header: &str, value: Value) -> Option<Value> {
 /// A header by Istio's lower-case name; a cookie as an expression on the cookie header.
 fn header_match(own: &RequestMatch) -> (String, Value) {
     if let Some(cookie) = &own.cookie {
-        let value = match (&cookie.exact, &cookie.prefix, &cookie.regex) {
-            (Some(exact), _, _) => regex::escape(exact),
-            (_, Some(prefix), _) => format!("{}[^;]*", regex::escape(prefix)),
-            (_, _, regex) => format!("(?:{})", regex.as_deref().unwrap_or("[^;]*")),
-        };
-        let expression = format!("^(.*;\\s*)?{}={value}(;.*)?$", regex::escape(&cookie.name));
-        return ("cookie".to_owned(), json!({"regex": expression}));
+        return ("cookie".to_owned(), json!({"regex": expression::cookie(cookie)}));
     }
     let header = own.header.clone().unwrap_or_default();
     (header.name.to_ascii_lowercase(), text_match(&header))
