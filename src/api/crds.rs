@@ -19,6 +19,9 @@ const ONE: [&str; 3] = ["items", "additionalProperties", "not"];
 /// Keys under which a schema holds a list of schemas.
 const LISTS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 
+/// Keys that bound what a schema accepts.
+const BOUNDS: [&str; 6] = ["maxItems", "maxLength", "minItems", "minLength", "pattern", "x-kubernetes-validations"];
+
 /// What the status remembers of a spec. Its fields are described there, and once is enough: `kubectl apply` keeps a copy of a
 /// whole CRD in an annotation, which is bounded.
 const ON_RECORD: &str = "/schema/openAPIV3Schema/properties/status/properties/memory/properties/objects";
@@ -101,11 +104,13 @@ fn mend(schema: &mut Map<String, Value>) {
     alternatives(schema).into_iter().for_each(mend);
 }
 
-/// Says where a schema and everything below it is described.
+/// Says where a schema and everything below it is described. What the spec may say was decided when it was written: bounds and
+/// rules once more would refuse the record of what a release began with, once a later version of them is narrower.
 fn refer_to_spec(schema: &mut Map<String, Value>) {
     if let Some(description) = schema.get_mut("description") {
         *description = "As in the spec.".into();
     }
+    BOUNDS.iter().for_each(|bound| drop(schema.remove(*bound)));
     children(schema).into_iter().for_each(refer_to_spec);
 }
 
