@@ -42,6 +42,15 @@ impl Objects {
         self.send(self.requests.replace(name, params, text_of(object)?)).await
     }
 
+    /// The same, unless the schema of the kind lacks a field of it: that would be dropped in silence.
+    pub async fn replace_strictly(&self, name: &str, params: &PostParams, object: &Value) -> kube::Result<Answer> {
+        let mut call = self.requests.replace(name, params, text_of(object)?).map_err(Error::BuildRequest)?;
+        let strict = format!("{}&fieldValidation=Strict", call.uri());
+        *call.uri_mut() =
+            strict.parse().map_err(|why| Error::BuildRequest(request::Error::BuildRequest(Into::into(why))))?;
+        self.send(Ok(call)).await
+    }
+
     /// Changes an object.
     pub async fn patch(&self, name: &str, params: &PatchParams, patch: &Patch<Value>) -> kube::Result<Answer> {
         self.send(self.requests.patch(name, params, patch)).await
@@ -68,4 +77,47 @@ type Call = axum::http::Request<Vec<u8>>;
 
 fn text_of(object: &impl Serialize) -> kube::Result<Vec<u8>> {
     serde_json::to_vec(object).map_err(Error::SerdeError)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{Arc, Mutex},
+    };
+
+    use axum::http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::{super::locks::lock, *};
+
+    #[tokio::test]
+    async fn only_a_strict_write_is_refused_for_a_field_that_the_schema_lacks() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = asked.clone();
+        let answer = move |request: Request<Body>| {
+            lock(&seen).push(request.uri().to_string());
+            async { Ok::<_, Infallible>(Response::new(Body::from(b"{}".to_vec()))) }
+        };
+        let client = Client::new(tower::service_fn(answer), "shop");
+        let kind = ApiResource {
+            group: "mesh.example.com".into(),
+            version: "v1".into(),
+            api_version: "mesh.example.com/v1".into(),
+            kind: "Route".into(),
+            plural: "routes".into(),
+        };
+        let objects = Objects::new(client, &kind, "shop");
+        let params = PostParams { field_manager: Some("glidepath".into()), ..PostParams::default() };
+        // The answer says nothing that matters here.
+        let _ = objects.replace("web", &params, &json!({})).await;
+        let _ = objects.replace_strictly("web", &params, &json!({})).await;
+        let asked = lock(&asked);
+        assert_eq!(asked.len(), 2);
+        assert!(
+            asked[0].contains("/apis/mesh.example.com/v1/namespaces/shop/routes/web?") && !asked[0].contains("Strict")
+        );
+        assert_eq!(asked[1], format!("{}&fieldValidation=Strict", asked[0]));
+    }
 }

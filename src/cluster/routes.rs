@@ -13,8 +13,8 @@ use crate::{
     engine::{Problem, RouteIntent, Target},
     ports::{RolloutKey, WorldError},
     router::{
-        GroupResource, ObjectRef, Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, WatchedKind,
-        group_of,
+        GroupResource, ObjectRef, Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, Versions,
+        WatchedKind, group_of,
     },
 };
 
@@ -142,7 +142,12 @@ impl Cluster {
         let written = if create {
             self.write(&format!("create {kind} {namespace}/{name}"), api.create(&params, &object)).await?
         } else {
-            self.write(&format!("write {kind} {namespace}/{name}"), api.replace(name, &params, &object)).await?
+            let what = format!("write {kind} {namespace}/{name}");
+            match watched.versions {
+                // No release knows the schema: a match that it lacks would be dropped, and the rule match everything.
+                Versions::Named(_) => self.write(&what, api.replace_strictly(name, &params, &object)).await?,
+                Versions::Known(_) => self.write(&what, api.replace(name, &params, &object)).await?,
+            }
         };
         if let Some(table) = self.tables.routes.get(&watched.resource()) {
             table.wrote(&written);
