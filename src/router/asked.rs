@@ -1,6 +1,6 @@
 //! What a strategy asks of routes that is more than weights, each with the field that asks for it.
 
-use crate::api::strategy::Strategy;
+use crate::api::strategy::{RequestMatch, Strategy};
 
 /// Something that is more than weights.
 #[derive(Debug)]
@@ -29,6 +29,19 @@ pub(super) fn asked(strategy: &Strategy) -> Vec<Asked> {
     for (is_asked, field) in [(canary, "spec.strategy.canary.sticky"), (test, "spec.strategy.abTest.sticky")] {
         let ask = || Asked { field: field.to_owned(), what: "sticky cookie", is_sticky: true };
         all.extend(is_asked.then(ask));
+    }
+    all
+}
+
+/// Every match of a header route that a strategy asks for, with its field and the name of the route.
+pub(super) fn matches(strategy: &Strategy) -> Vec<(String, String, RequestMatch)> {
+    let mut all = Vec::new();
+    for (index, step) in strategy.steps().iter().enumerate() {
+        let Some(route) = &step.set_header_route else { continue };
+        let [field, _] = fields(strategy, index);
+        let list = if strategy.canary.is_some() { format!("{field}.match") } else { field };
+        let numbered = route.matches.iter().enumerate();
+        all.extend(numbered.map(|(number, own)| (format!("{list}[{number}]"), route.name.clone(), own.clone())));
     }
     all
 }

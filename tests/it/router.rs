@@ -4,6 +4,7 @@
 //! or the refusal). `GLIDEPATH_BLESS=1` rewrites `desired.yaml`; read the difference before it is committed.
 
 mod consul;
+mod custom;
 mod gateway;
 mod users;
 

@@ -2,6 +2,7 @@
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Traffic routing with any kind of object that holds weights: a preset, or what the fields say. A field that is set
 /// overrides that of the preset.
@@ -44,6 +45,10 @@ pub struct CustomTraffic {
     /// Fields that hold the weights of the object itself, for a kind without a list of backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<CustomFields>,
+    /// How header routes are written: each is a copy of a rule, one of the entries of the last list in the path of `backends`,
+    /// before that rule. Default: those of the preset; header routes are refused where there is neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<CustomHeaders>,
     /// What all weights add up to, for a kind that requires a fixed sum: 100, 1000 or 10000. Default: 100 with `fields`;
     /// with `backends` weights are relative and have no fixed sum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,4 +103,41 @@ pub struct CustomFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub stable: Option<String>,
+}
+
+/// How a rule says which headers a request must have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomHeaders {
+    /// The field of a rule that lists alternatives. Default: a rule has none, and is one itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub any_of: Option<String>,
+    /// The field of an alternative that lists what all must match.
+    #[schemars(length(min = 1, max = 253))]
+    pub all_of: String,
+    /// An entry of that list for a header with a value, for example `{name: "{name}", exact: "{value}"}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "raw_object")]
+    pub exact: Option<Value>,
+    /// The same for the beginning of a value. Default: by `regex`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "raw_object")]
+    pub prefix: Option<Value>,
+    /// The same for an RE2 regular expression, by which cookies are matched, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "raw_object")]
+    pub regex: Option<Value>,
+    /// The field of a rule that holds its name, where names are unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub rule_name: Option<String>,
+    /// For a mesh that orders rules by how specific they are: the fields that it compares before it counts headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub precedence: Vec<String>,
+}
+
+fn raw_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }

@@ -12,7 +12,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 pub use consul::{ConsulTraffic, META_KEY};
-pub use custom::{CustomBackends, CustomFields, CustomTraffic};
+pub use custom::{CustomBackends, CustomFields, CustomHeaders, CustomTraffic};
 pub use gateway::{CreatedRoute, GatewayRoute, GatewayTraffic, RouteKind, RouteParent};
 pub use istio::{DestinationRuleRef, IstioTraffic, RootRef, TcpRouteRef, TlsRouteRef, VirtualServiceRef};
 pub use nginx::NginxTraffic;

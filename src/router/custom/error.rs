@@ -53,6 +53,36 @@ pub enum CustomError {
         /// What is there, for display.
         found: String,
     },
+    /// A match that the entry does not say how to write.
+    #[error(
+        "header route `{route}` matches {what}, for which the router custom needs spec.traffic[].custom.{field}: set it if the mesh has such a match, or match otherwise"
+    )]
+    Undeclared {
+        /// The name of the header route.
+        route: String,
+        /// What it matches, for display.
+        what: String,
+        /// The field of the entry.
+        field: &'static str,
+    },
+    /// A rule that matches everything because it says nothing.
+    #[error("{place} has nothing in `{field}` that a header could be added to; write there what it matches")]
+    NoAlternatives {
+        /// The rule.
+        place: String,
+        /// The list of its alternatives.
+        field: String,
+    },
+    /// A header route would outrank another rule.
+    #[error(
+        "{place} cannot have a header route: with one more header to match, that would take requests from rule {other}, which has the same path; give rule {other} a longer path, or split it too"
+    )]
+    TakesRequests {
+        /// The rule.
+        place: String,
+        /// The position of the rule that would lose requests.
+        other: usize,
+    },
 }
 
 impl CustomError {
@@ -76,7 +106,8 @@ impl CustomError {
     /// A CamelCase reason for conditions and events.
     pub fn reason(&self) -> Reason {
         match self {
-            CustomError::Invalid { .. } => Reason::RouteNotSupported,
+            CustomError::Invalid { .. } | CustomError::Undeclared { .. } => Reason::RouteNotSupported,
+            CustomError::NoAlternatives { .. } | CustomError::TakesRequests { .. } => Reason::RouteUnsupported,
             CustomError::NoList { .. } | CustomError::NotOneField { .. } => Reason::RouteNotFound,
         }
     }

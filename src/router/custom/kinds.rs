@@ -3,7 +3,8 @@
 //!
 //! The controller may write more than the author of a Rollout: workloads, Services, its own records, the routes of the other
 //! routers under their rules. Of a kind that it may write for `custom` alone, only numbers change, and only at the path and in
-//! the entries that name the Rollout's Services.
+//! the entries that name the Rollout's Services; and rules are added that are copies of the rules of these lists, with a match
+//! that [`template`](super::template) bounds.
 
 use kube::core::{ApiResource, GroupVersionKind};
 use std::borrow::Cow;

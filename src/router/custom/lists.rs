@@ -23,6 +23,7 @@ use crate::{
 const MOST_LINES: usize = 500;
 
 /// The lists of one object.
+#[derive(Clone, Copy)]
 pub(super) struct Lists<'a> {
     pub(super) ctx: &'a RouteContext,
     pub(super) place: &'a Place,
@@ -138,7 +139,7 @@ impl Lists<'_> {
     }
 
     /// By the Service's name and namespace: an entry that names no namespace means the object's.
-    fn is_for(&self, entry: &Value, target: Target) -> bool {
+    pub(super) fn is_for(&self, entry: &Value, target: Target) -> bool {
         let named = self.backends.service.get(entry).and_then(Value::as_str) == Some(&self.value(target));
         let namespace = self.backends.namespace.as_ref().and_then(|field| field.get(entry)?.as_str());
         named && namespace.unwrap_or(&self.place.namespace) == self.ctx.namespace

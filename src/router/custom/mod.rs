@@ -2,14 +2,19 @@
 //! knows.
 
 pub mod error;
+mod header_rules;
+mod headers;
 mod kinds;
 mod lists;
+mod matched;
 mod needs;
 mod object;
 mod path;
 mod place;
 mod presets;
 mod shape;
+mod specificity;
+mod template;
 mod two_fields;
 
 use super::{
@@ -18,6 +23,7 @@ use super::{
     error::RouteError,
     kind::{Capabilities, RbacRule, Router, RouterKind, WatchedKind},
     objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite},
+    own::OwnSeen,
     weights,
 };
 use crate::{
@@ -25,6 +31,7 @@ use crate::{
     engine::{RouteIntent, RouteSeen},
 };
 use error::{CustomError, Defect};
+use headers::Headers;
 pub use needs::unmet;
 use object::CustomObject;
 pub use presets::{Preset, presets};
@@ -41,8 +48,8 @@ pub const KIND: RouterKind = RouterKind {
     example: EXAMPLE,
     capabilities: Capabilities {
         grain: Percent::from_basis_points(1),
-        header: false,
-        cookie: false,
+        header: true,
+        cookie: true,
         mirror: false,
         sticky: false,
     },
@@ -60,7 +67,7 @@ pub const KIND: RouterKind = RouterKind {
 };
 
 const DOCS: &str = "\
-One object of any namespaced kind, in which the weights of the stable and the canary Service are written and nothing else. \
+One object of any namespaced kind, in which the weights of the stable and the canary Service are written. \
 A preset says which kind and where: `apisix`, `contour`, `gloo`, `gloo-upstream-group`, `kuma`. Without one the fields do: \
 `apiVersion` and `kind`; `backends` with the path of the lists of backends and the fields of an entry, or `fields` with the \
 paths of the weights. A field that is set overrides the preset.
@@ -71,7 +78,11 @@ the finest weight is one part of it, and other entries keep their numbers.
 
 `verified` is a CEL condition on the object's status: after a write the step waits until it is true.
 
-Header and cookie routes, mirrors and sticky cookies are rejected when the Rollout is validated.
+With `headers`, which the presets `contour`, `gloo` and `kuma` have, a header route is a rule of its own directly before each \
+rule that is split: a copy of that rule with one more match, which leads to the canary alone. Glidepath recognizes its rules \
+by the annotation `glidepath.dev/rules`. A prefix or a cookie is a regular expression where there is no other form. Without \
+`headers`, or without a form for a match, header and cookie routes are rejected when the Rollout is validated, as mirrors and \
+sticky cookies always are.
 
 Kinds of Kubernetes, of Glidepath, of the other routers, and whatever holds secrets are refused. The controller needs \
 `list`, `watch` and `update` on the kind: presets have them, a kind of your own needs a ClusterRole with the label \
@@ -103,7 +114,13 @@ impl Router for Custom {
 
     fn declared(&self) -> Option<Capabilities> {
         let shape = self.shape.as_ref().ok()?;
-        Some(Capabilities { grain: shape.grain(), ..KIND.capabilities })
+        let headers = shape.headers.as_ref();
+        Some(Capabilities {
+            grain: shape.grain(),
+            header: headers.is_some(),
+            cookie: headers.is_some_and(Headers::has_regex),
+            ..KIND.capabilities
+        })
     }
 
     fn pack(&self) -> Option<Pack> {
@@ -119,14 +136,16 @@ impl Router for Custom {
         consent::foreign_grants(ctx, self.object(ctx).iter().map(CustomObject::namespace))
     }
 
-    fn read(&self, ctx: &RouteContext, current: &Objects, _known: &RouteIntent) -> Result<RouteSeen, RouteError> {
+    fn read(&self, ctx: &RouteContext, current: &Objects, known: &RouteIntent) -> Result<RouteSeen, RouteError> {
         let object = self.object(ctx)?;
         let (weight, disagreement) = weights::agreed(&object.shares(current)?);
+        let own = OwnSeen { headers: object.header_routes(current)?, ..OwnSeen::default() };
         let says = |canary| {
-            let (next, refused) = object.next(current, canary);
+            let (next, refused) = object.next(current, &own.intent(canary, known));
             next.is_none() && refused.is_empty()
         };
-        Ok(RouteSeen { weight, disagreement, drifted: !weight.is_some_and(says), ..RouteSeen::default() })
+        let drifted = !weight.is_some_and(says);
+        Ok(RouteSeen { weight, disagreement, headers: own.headers, drifted, ..RouteSeen::default() })
     }
 
     fn pending(&self, ctx: &RouteContext, current: &Objects) -> Option<String> {
@@ -135,13 +154,13 @@ impl Router for Custom {
 
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan {
         let mut plan = Plan::default();
-        if !(intent.headers.is_empty() && intent.mirror.is_none() && intent.sticky.is_none()) {
-            let what = "route requests by anything but weight";
-            plan.refused.push(RouteError::Unsupported { router: KIND.key, what });
-        }
+        let unsupported =
+            [(intent.mirror.is_some(), "mirror requests"), (intent.sticky.is_some(), "route users by sticky cookie")];
+        let unsupported = unsupported.into_iter().filter(|(is_asked, _)| *is_asked);
+        plan.refused.extend(unsupported.map(|(_, what)| RouteError::Unsupported { router: KIND.key, what }));
         match self.object(ctx) {
             Ok(object) => {
-                let (next, refused) = object.next(current, intent.canary);
+                let (next, refused) = object.next(current, intent);
                 plan.writes.extend(next.map(PlannedWrite::Replace));
                 plan.refused.extend(refused);
             }

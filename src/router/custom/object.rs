@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::{
+    error::CustomError,
+    header_rules::HeaderRules,
     lists::Lists,
     path::Path,
     place::Place,
@@ -11,6 +13,7 @@ use super::{
 };
 use crate::{
     api::Percent,
+    engine::RouteIntent,
     expr::object::ObjectCondition,
     router::{
         consent,
@@ -52,36 +55,63 @@ impl<'a> CustomObject<'a> {
 
     /// The canary's share, once for each place that has one.
     pub(super) fn shares(&self, current: &Objects) -> Result<Vec<Option<Percent>>, RouteError> {
-        let object = self.present(current)?;
+        let object = self.bare(self.present(current)?);
         let shares = match &self.shape.weights {
-            Weights::Lists(_) => self.lists().map_or(Ok(Vec::new()), |lists| lists.shares(object)),
+            Weights::Lists(_) => self.lists().map_or(Ok(Vec::new()), |lists| lists.shares(&object)),
             Weights::Fields { canary, stable } => {
-                self.two_fields(canary, stable.as_ref()).share(object).map(|share| vec![share])
+                self.two_fields(canary, stable.as_ref()).share(&object).map(|share| vec![share])
             }
         };
         shares.map_err(|error| self.shown(error))
     }
 
-    /// The object with the canary's weight where that differs, and what blocks the rest.
-    pub(super) fn next(&self, current: &Objects, canary: Percent) -> (Option<Value>, Vec<RouteError>) {
-        let planned = self.present(current).and_then(|object| Ok((object, on_grain(canary, self.shape.grain())?)));
+    /// The names of the header routes that are there.
+    pub(super) fn header_routes(&self, current: &Objects) -> Result<Vec<String>, RouteError> {
+        let object = self.present(current)?;
+        Ok(self.header_rules().map(|rules| rules.read(object)).unwrap_or_default())
+    }
+
+    /// The object with the intent where it says something else, and what blocks the rest.
+    pub(super) fn next(&self, current: &Objects, intent: &RouteIntent) -> (Option<Value>, Vec<RouteError>) {
+        let grain = self.shape.grain();
+        let planned = self.present(current).and_then(|object| Ok((object, on_grain(intent.canary, grain)?)));
         let (object, canary) = match planned {
             Ok(planned) => planned,
             Err(refusal) => return (None, vec![refusal]),
         };
-        let (next, refused) = match &self.shape.weights {
-            Weights::Lists(_) => {
-                self.lists().map_or_else(|| (object.clone(), Vec::new()), |lists| lists.with_weight(object, canary))
-            }
-            Weights::Fields { canary: path, stable } => {
-                match self.two_fields(path, stable.as_ref()).with_weight(object, canary) {
-                    Ok(next) => (next, Vec::new()),
-                    Err(refusal) => (object.clone(), vec![refusal]),
-                }
-            }
-        };
+        let (mut next, mut refused) = self.with_weight(self.bare(object), canary);
+        match self.header_rules() {
+            _ if intent.headers.is_empty() => {}
+            Some(rules) => refused.extend(rules.insert(&mut next, object, &intent.headers)),
+            None => refused.push(not_declared()),
+        }
         let refused = refused.into_iter().map(|error| self.shown(error)).collect();
         ((next != *object).then_some(next), refused)
+    }
+
+    /// An object without header routes of ours, with the canary's weight.
+    fn with_weight(&self, object: Value, canary: Percent) -> (Value, Vec<RouteError>) {
+        match &self.shape.weights {
+            Weights::Lists(_) => match self.lists() {
+                Some(lists) => lists.with_weight(&object, canary),
+                None => (object, Vec::new()),
+            },
+            Weights::Fields { canary: path, stable } => {
+                match self.two_fields(path, stable.as_ref()).with_weight(&object, canary) {
+                    Ok(next) => (next, Vec::new()),
+                    Err(refusal) => (object, vec![refusal]),
+                }
+            }
+        }
+    }
+
+    /// An object without header routes of ours.
+    fn bare(&self, object: &Value) -> Value {
+        self.header_rules().map_or_else(|| object.clone(), |rules| rules.without(object))
+    }
+
+    fn header_rules(&self) -> Option<HeaderRules<'_>> {
+        Some(HeaderRules { lists: self.lists()?, headers: self.shape.headers.as_ref()? })
     }
 
     /// Why the condition of the entry does not say yet that the mesh uses the object as it is.
@@ -110,4 +140,10 @@ impl<'a> CustomObject<'a> {
     fn shown(&self, error: RouteError) -> RouteError {
         if self.place.is_foreign { error.without_content() } else { error }
     }
+}
+
+/// The refusal of a header route where nothing says how to write it. It is also refused when the Rollout is validated.
+fn not_declared() -> RouteError {
+    let message = "header routes need it: it says what a match of a header looks like".to_owned();
+    CustomError::Invalid { field: "headers", message }.into()
 }

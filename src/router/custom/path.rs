@@ -17,6 +17,15 @@ pub(super) struct Path {
     steps: Vec<Step>,
 }
 
+/// The rules that a path to lists of backends leads through: the entries of the last list on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rules {
+    lists: Path,
+    step: Step,
+    /// The list of backends in a rule.
+    pub(super) backends: Fields,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Field(String),
@@ -71,6 +80,19 @@ impl Path {
         }
     }
 
+    /// The rules on the way; `None` where no list is, or nothing behind it.
+    pub(super) fn rules(&self) -> Option<Rules> {
+        let last = self.steps.iter().rposition(|step| !matches!(step, Step::Field(_)))?;
+        let (lists, rest) = (self.steps.get(..last)?, self.steps.get(last + 1..)?);
+        let fields = rest.iter().filter_map(|step| match step {
+            Step::Field(field) => Some(field.clone()),
+            _ => None,
+        });
+        let backends = Fields(fields.collect());
+        let lists = Path { text: self.text.clone(), steps: lists.to_vec() };
+        (!backends.0.is_empty()).then(|| Rules { lists, step: self.steps[last].clone(), backends })
+    }
+
     /// Everything that it leads to, in the order of the object.
     pub(super) fn find<'o>(&self, object: &'o Value) -> Vec<&'o Value> {
         self.steps
@@ -89,6 +111,31 @@ impl Path {
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+impl Rules {
+    /// Every rule of an object, whether the path selects it or not.
+    pub(super) fn all<'o>(&self, object: &'o Value) -> Vec<&'o Value> {
+        self.lists.find(object).into_iter().filter_map(Value::as_array).flatten().collect()
+    }
+
+    /// The lists of rules, to be changed.
+    pub(super) fn lists_mut<'o>(&self, object: &'o mut Value) -> Vec<&'o mut Vec<Value>> {
+        self.lists.find_mut(object).into_iter().filter_map(Value::as_array_mut).collect()
+    }
+
+    /// Whether the path selects a rule.
+    pub(super) fn selects(&self, rule: &Value) -> bool {
+        self.step.selects(rule)
+    }
+
+    /// The field by which the path selects rules.
+    pub(super) fn name_field(&self) -> Option<Fields> {
+        match &self.step {
+            Step::Where(field, _) => Some(Fields(vec![field.clone()])),
+            _ => None,
+        }
     }
 }
 
@@ -134,9 +181,16 @@ fn selector(bracket: &str) -> Option<Step> {
     (is_field(field) && !text.is_empty()).then(|| Step::Where(field.to_owned(), text.to_owned()))
 }
 
-fn is_field(text: &str) -> bool {
+/// Whether a text is the name of a field.
+pub(super) fn is_field(text: &str) -> bool {
     let letters = text.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'_' || letter == b'-');
     !text.is_empty() && letters
+}
+
+impl fmt::Display for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("."))
+    }
 }
 
 /// Fields within an entry of a list, joined by dots.
@@ -228,6 +282,21 @@ mod tests {
         assert_eq!(Path::parse(&vec!["a"; 16].join(".")).map(|path| path.steps.len()), Ok(16));
         for text in ["", "a[*]", "a..b", "a."] {
             assert!(Fields::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_rules_are_the_entries_of_the_last_list() {
+        let object = json!({"spec": {"to": [{"rules": [{"name": "a", "default": {"refs": [1]}}, 7]}, {"rules": []}]}});
+        let of = |text: &str| Path::parse(text).unwrap().rules();
+        let rules = of("spec.to[*].rules[name=a].default.refs").unwrap();
+        assert_eq!(rules.backends, Fields::parse("default.refs").unwrap());
+        assert_eq!(rules.name_field(), Some(Fields::parse("name").unwrap()));
+        assert_eq!(json!(rules.all(&object)), object["spec"]["to"][0]["rules"]);
+        assert_eq!(rules.lists_mut(&mut object.clone()).len(), 2);
+        assert!(rules.selects(&json!({"name": "a"})) && !rules.selects(&json!({"name": "b"})));
+        for without in ["spec.destinations", "spec.lists[*]", "spec.rules[*].lists[*]"] {
+            assert_eq!(of(without), None, "{without}");
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{
     api::{
         analysis::Pack,
-        traffic::{CustomBackends, CustomFields, CustomTraffic},
+        traffic::{CustomBackends, CustomFields, CustomHeaders, CustomTraffic},
     },
     router::kind::WatchedKind,
     yaml,
@@ -56,6 +56,7 @@ struct Fields {
     plural: String,
     backends: Option<CustomBackends>,
     fields: Option<CustomFields>,
+    headers: Option<CustomHeaders>,
     total: Option<u32>,
     verified: Option<String>,
 }
@@ -72,6 +73,7 @@ fn parse(name: &'static str, text: &str) -> Result<Preset, String> {
         plural: Some(custom.plural),
         backends: custom.backends,
         fields: custom.fields,
+        headers: custom.headers,
         total: custom.total,
         verified: custom.verified,
         ..CustomTraffic::default()
@@ -92,12 +94,16 @@ pub(super) fn preset(name: &str) -> Option<&'static Preset> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::shape::Shape, *};
 
     #[test]
     fn every_preset_reads() {
         let defects: Vec<_> = PRESETS.iter().filter_map(|preset| preset.as_ref().err()).collect();
         assert!(defects.is_empty(), "{defects:?}");
         assert_eq!(presets().count(), FILES.len());
+        let named =
+            |preset: &Preset| CustomTraffic { preset: Some(preset.name.to_owned()), ..CustomTraffic::default() };
+        let defects: Vec<_> = presets().filter_map(|preset| Shape::of(&named(preset)).err()).flatten().collect();
+        assert_eq!(defects, []);
     }
 }

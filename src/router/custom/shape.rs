@@ -11,9 +11,10 @@ use crate::{
 
 use super::{
     error::Defect,
+    headers::Headers,
     kinds::kind_of,
     path::{Fields, Path},
-    presets::{preset, presets},
+    presets::{Preset, preset, presets},
 };
 
 /// The parts of an object that no weight is in.
@@ -32,6 +33,8 @@ pub(super) struct Shape {
     pub(super) total: Option<u32>,
     /// The text of the condition.
     pub(super) verified: Option<String>,
+    /// How header routes are written.
+    pub(super) headers: Option<Headers>,
 }
 
 /// Where the weights are.
@@ -67,9 +70,13 @@ impl Shape {
         if let Some(Err(error)) = config.verified.as_deref().map(ObjectCondition::compile) {
             defects.push(Defect::new("verified", error.to_string()));
         }
+        if let Some(why) = kind.as_ref().filter(|_| entry.headers.is_some()).and_then(declared_by_preset) {
+            defects.push(Defect::new("headers", why));
+        }
+        let headers = headers(&config, weights.as_ref(), &mut defects);
         match (kind, weights) {
             (Some(kind), Some(weights)) if defects.is_empty() => {
-                Ok(Shape { kind, weights, total, verified: config.verified })
+                Ok(Shape { kind, weights, total, verified: config.verified, headers })
             }
             _ => Err(defects),
         }
@@ -107,9 +114,27 @@ fn with_preset(entry: &CustomTraffic) -> Result<CustomTraffic, Defect> {
         plural: entry.plural.clone().or_else(|| known.plural.clone().filter(|_| !names_kind)),
         backends: entry.backends.clone().or_else(|| known.backends.clone().filter(|_| !names_weights)),
         fields: entry.fields.clone().or_else(|| known.fields.clone().filter(|_| !names_weights)),
+        headers: entry.headers.clone().or_else(|| known.headers.clone().filter(|_| has_same_rules(entry, known))),
         total: entry.total.or(known.total),
         verified: entry.verified.clone().or_else(|| known.verified.clone()),
         ..entry.clone()
+    })
+}
+
+/// Whether the lists of an entry are where those of its preset are: other lists are in rules of another shape.
+fn has_same_rules(entry: &CustomTraffic, known: &CustomTraffic) -> bool {
+    let path = |config: &CustomTraffic| config.backends.as_ref().map(|backends| backends.path.clone());
+    entry.fields.is_none() && (entry.backends.is_none() || path(entry) == path(known))
+}
+
+/// Why an entry cannot say how header routes of a kind are written: the controller may write the kinds of presets without a
+/// ClusterRole of the user's, and a Rollout must not be a way to write anything else into them (H7).
+fn declared_by_preset(kind: &WatchedKind) -> Option<String> {
+    let same = |preset: &&Preset| preset.kind.group == kind.group && preset.kind.plural == kind.plural;
+    let preset = presets().find(same)?;
+    Some(match preset.custom.headers {
+        Some(_) => format!("the preset `{}` says it for {}; remove this", preset.name, kind.kind),
+        None => format!("the preset `{}` has no header routes for {}; remove this", preset.name, kind.kind),
     })
 }
 
@@ -153,6 +178,18 @@ fn lists(config: &CustomBackends, defects: &mut Vec<Defect>) -> Option<Backends>
         None => None,
     };
     Some(Backends { path, service, service_value, namespace, weight, default_weight })
+}
+
+fn headers(config: &CustomTraffic, weights: Option<&Weights>, defects: &mut Vec<Defect>) -> Option<Headers> {
+    let headers = config.headers.as_ref()?;
+    match weights? {
+        Weights::Lists(backends) => Headers::of(headers, &backends.path, defects),
+        Weights::Fields { .. } => {
+            defects
+                .push(Defect::new("headers", "header routes are rules beside others: they need backends, not fields"));
+            None
+        }
+    }
 }
 
 /// Stands for the name of a Service.

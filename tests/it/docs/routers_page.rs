@@ -30,8 +30,11 @@ pub fn text() -> String {
 
 fn row(kind: &RouterKind) -> String {
     let can = kind.capabilities;
+    // What an entry declares is not the same for all of them.
+    let example = serde_yaml::from_str(kind.example).ok().and_then(|entry| (kind.build)(&entry));
+    let can_do = if example.is_some_and(|router| router.declared().is_some()) { "where declared" } else { "yes" };
     let [header, cookie, mirror, sticky] =
-        [can.header, can.cookie, can.mirror, can.sticky].map(|can| if can { "yes" } else { "refused" });
+        [can.header, can.cookie, can.mirror, can.sticky].map(|can| if can { can_do } else { "refused" });
     let RouterKind { key, .. } = kind;
     format!("| [`{key}`](#{key}) | {} | {header} | {cookie} | {mirror} | {sticky} |\n", can.grain)
 }

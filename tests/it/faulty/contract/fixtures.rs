@@ -233,7 +233,7 @@ fn contour() -> Fixture {
             "services": [to("legacy", 20), to("web-stable", 80), to("web-canary", 0)]},
     ]});
     let basic = custom("contour", "httpproxies", "spec.routes[*].services", "/name", spec);
-    Fixture { takes_over: Some(valid), ..basic }
+    Fixture { takes_over: Some(valid), ..with_header_routes(basic) }
 }
 
 /// What Contour says of each HTTPProxy that it has taken over.
@@ -249,7 +249,8 @@ fn gloo() -> Fixture {
         {"matchers": [{"prefix": "/old"}], "routeAction": {"single": {"kube": {"ref": {"name": "legacy"}, "port": 80}}}},
         {"matchers": [{"prefix": "/"}], "options": {"timeout": "3s"}, "routeAction": {"multi": {"destinations": destinations()}}},
     ]});
-    custom("gloo", "routetables", "spec.routes[*].routeAction.multi.destinations", "/destination/kube/ref/name", spec)
+    let path = "spec.routes[*].routeAction.multi.destinations";
+    with_header_routes(custom("gloo", "routetables", path, "/destination/kube/ref/name", spec))
 }
 
 fn gloo_group() -> Fixture {
@@ -270,7 +271,13 @@ fn kuma() -> Fixture {
         {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
             "default": {"backendRefs": [to("legacy", 20), to("web-stable", 80), to("web-canary", 0)]}},
     ]}]});
-    custom("kuma", "meshhttproutes", "spec.to[*].rules[*].default.backendRefs", "/name", spec)
+    with_header_routes(custom("kuma", "meshhttproutes", "spec.to[*].rules[*].default.backendRefs", "/name", spec))
+}
+
+/// A preset that can route by header.
+fn with_header_routes(preset: Fixture) -> Fixture {
+    let cannot = Cannot { strategy: mirror(), because: "cannot mirror requests", ..preset.cannot };
+    Fixture { cannot, ..preset }
 }
 
 /// Writes the status of all objects of a kind.

@@ -75,11 +75,15 @@ fn unchanged_but_for_ours(before: &Objects, writes: &[PlannedWrite]) {
             "VirtualService" => assert_eq!(bare(old).to_string(), bare(next).to_string()),
             "TraefikService" => unchanged_but_for_weights(old, next, "/spec/weighted/services"),
             "TrafficSplit" => unchanged_but_for_weights(old, next, "/spec/backends"),
-            "HTTPProxy" | "Route" | "Split" => assert_eq!(without_numbers(old), without_numbers(next)),
+            "HTTPProxy" => unchanged_rules(old, next, "routes", &without_numbers),
+            "Ruled" => unchanged_rules(old, next, "rules", &without_numbers),
+            "Route" | "Split" => assert_eq!(without_numbers(old), without_numbers(next)),
             "ServiceSplitter" => unchanged_but_for_weights(old, next, "/spec/splits"),
             "ServiceRouter" => unchanged_routes(old, next),
             "Ingress" => assert_eq!(text("/metadata/name"), "checkout-checkout-canary", "{next}"),
-            "HTTPRoute" | "GRPCRoute" | "TCPRoute" => unchanged_rules(old, next),
+            "HTTPRoute" | "GRPCRoute" | "TCPRoute" => {
+                unchanged_rules(old, next, "rules", &|rule| bare_rule(rule).to_string())
+            }
             _ => assert_eq!(text("/metadata/name"), "checkout-canary-glidepath", "{next}"),
         }
     }
@@ -96,10 +100,13 @@ fn unchanged_but_for_weights(old: &Value, next: &Value, list: &str) {
     assert_eq!(bare(old), bare(next));
 }
 
-/// An object as text, without the weights of the kinds that a Rollout names.
+/// An object or a rule as text, without the weights of the kinds that a Rollout names.
 fn without_numbers(object: &Value) -> String {
     let mut bare = object.clone();
-    let mut rest: Vec<&mut Value> = bare.get_mut("spec").into_iter().collect();
+    let mut rest: Vec<&mut Value> = match bare.get("spec").is_some() {
+        true => bare.get_mut("spec").into_iter().collect(),
+        false => vec![&mut bare],
+    };
     while let Some(value) = rest.pop() {
         match value {
             Value::Object(fields) => {
@@ -150,15 +157,13 @@ fn bare(object: &Value) -> Value {
 
 /// A written route has all that it had, but for weights, filters of ours and the record; its rules in their order, with ours
 /// between them.
-fn unchanged_rules(old: &Value, next: &Value) {
-    let rules = |object: &Value| -> Vec<String> {
-        let rules = object["spec"]["rules"].as_array().into_iter().flatten();
-        rules.map(|rule| bare_rule(rule).to_string()).collect()
-    };
+fn unchanged_rules(old: &Value, next: &Value, list: &str, bare: &dyn Fn(&Value) -> String) {
+    let rules =
+        |object: &Value| -> Vec<String> { object["spec"][list].as_array().into_iter().flatten().map(bare).collect() };
     let (before, after) = (rules(old), rules(next));
     let mut left = after.iter();
     assert!(before.iter().all(|rule| left.any(|one| one == rule)), "{before:#?}\n{after:#?}");
-    assert_eq!(without_rules(old).to_string(), without_rules(next).to_string());
+    assert_eq!(without_rules(old, list).to_string(), without_rules(next, list).to_string());
 }
 
 fn bare_rule(rule: &Value) -> Value {
@@ -173,10 +178,10 @@ fn bare_rule(rule: &Value) -> Value {
     bare
 }
 
-fn without_rules(object: &Value) -> Value {
+fn without_rules(object: &Value, list: &str) -> Value {
     let mut bare = object.clone();
     if let Some(spec) = bare["spec"].as_object_mut() {
-        spec.shift_remove("rules");
+        spec.shift_remove(list);
     }
     let metadata = bare["metadata"].as_object_mut();
     let Some(metadata) = metadata else { return bare };
@@ -208,7 +213,7 @@ pub fn context() -> RouteContext {
 }
 
 /// Entries of `spec.traffic`.
-fn entries() -> [Value; 19] {
+fn entries() -> [Value; 20] {
     [
         json!({"istio": {"virtualServices": [{"name": "checkout", "routes": ["b", "a"]}]}}),
         json!({"istio": {"virtualServices": [{"name": "single"}]}}),
@@ -234,6 +239,10 @@ fn entries() -> [Value; 19] {
             "backends": {"path": "spec.backends", "service": "to.name", "weight": "to.share", "defaultWeight": 1}}}),
         json!({"custom": {"apiVersion": "mesh.example.com/v1", "kind": "Split", "name": "checkout",
             "fields": {"canary": "spec.canary.weight", "stable": "spec.stable.weight"}}}),
+        json!({"custom": {"apiVersion": "mesh.example.com/v1", "kind": "Ruled", "name": "checkout",
+            "backends": {"path": "spec.rules[*].then.to", "service": "name", "defaultWeight": 0},
+            "headers": {"anyOf": "if", "allOf": "all", "ruleName": "id", "precedence": ["path"],
+                "exact": {"name": "{name}", "is": "{value}"}, "regex": {"name": "{name}", "is": "{value}", "like": true}}}}),
         json!({"consul": {"service": "checkout"}}),
         json!({"consul": {"service": "ingress", "namespace": "gateway", "stableSubset": "now", "consulNamespace": "team"}}),
     ]
@@ -371,7 +380,7 @@ fn weights_and_ingresses() -> [Value; 5] {
 }
 
 /// Objects of kinds that only a Rollout names.
-fn named_by_rollouts() -> [Value; 3] {
+fn named_by_rollouts() -> [Value; 4] {
     let object = |api_version: &str, kind: &str, spec: Value| {
         json!({"apiVersion": api_version, "kind": kind,
             "metadata": {"name": "checkout", "namespace": "shop", "resourceVersion": "41"}, "spec": spec})
@@ -393,6 +402,16 @@ fn named_by_rollouts() -> [Value; 3] {
             json!({"backends": [
                 {"to": {"name": "checkout-stable", "share": 900}}, {"to": {"name": "checkout-canary"}},
                 {"to": {"name": "legacy", "share": 99}, "note": "theirs"},
+            ]}),
+        ),
+        object(
+            "mesh.example.com/v1",
+            "Ruled",
+            json!({"rules": [
+                {"id": "a", "if": [{"path": "/a"}], "then": {"to": [service("other", 1)]}},
+                {"id": "b", "if": [{"path": "/b", "all": [{"name": "x-tester", "is": "b"}]}, {"path": "/c"}],
+                 "then": {"to": [service("checkout-canary", 1), service("checkout-stable", 3)]}},
+                {"id": "c", "if": [{"path": "/"}], "then": {"to": [service("checkout-stable", 1), service("checkout-canary", 0)]}},
             ]}),
         ),
         object("mesh.example.com/v1", "Split", json!({"stable": {"weight": 95, "name": "a"}, "canary": {"weight": 5}})),
