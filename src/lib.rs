@@ -27,6 +27,8 @@ pub mod api;
 mod chart;
 pub mod cli;
 mod clock;
+#[cfg(test)]
+mod closed;
 pub mod cluster;
 pub mod controller;
 pub mod engine;

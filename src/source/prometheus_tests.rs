@@ -15,6 +15,7 @@ use crate::{
         Arms, Auth, BasicAuth, BasicSecretRef, BearerAuth, Builtin, BuiltinHistogram, Counter, Histogram, Pack,
         RunPrometheus, SecretKeyRef, Tls,
     },
+    closed::Closed,
     evidence::{ArmCounts, BucketKind, BucketsQuery, IncrementsQuery, PodsQuery, Scope, SpreadQuery},
     ports::secrets::{SecretData, SecretError},
 };
@@ -333,15 +334,10 @@ async fn answers_that_cannot_be_used_are_errors() {
     assert!(one(&page, scalar("a")).await.unwrap_err().contains("not like a Prometheus; check spec"));
 }
 
-/// An address without a listener.
-fn closed() -> String {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", gone.local_addr().unwrap())
-}
-
 #[tokio::test]
 async fn an_address_that_does_not_answer_is_told_with_the_remedy() {
-    let address = closed();
+    let closed = Closed::new();
+    let address = format!("http://{}", closed.address);
     let error = ask(&source(), &address, &[window()]).await.remove(0).unwrap_err();
     let told =
         format!("cannot reach Prometheus at {address} (connection refused); check spec.analysis.prometheus.address");
@@ -362,7 +358,8 @@ async fn the_controllers_own_prometheus_may_lie_anywhere_and_its_address_is_not_
     assert_eq!(answer, Ok(Answer::Scalar(Some(1.0))));
     // A run of an older release names it by its address.
     assert!(ask(&up, &format!("{}/", server.uri()), &[scalar("a")]).await[0].is_ok());
-    let address = closed();
+    let closed = Closed::new();
+    let address = format!("http://{}", closed.address);
     let error = error_of(&own(&address), &controller).await;
     let told = "cannot reach the controller's Prometheus (connection refused); check the controller's --prometheus; \
                 'glidepath doctor --prometheus' does";

@@ -9,6 +9,7 @@ use wiremock::{
 use super::*;
 use crate::{
     api::analysis::{RunPrometheus, ThresholdMetric},
+    closed::Closed,
     ports::secrets::{SecretData, SecretError},
 };
 
@@ -338,9 +339,8 @@ async fn a_server_that_is_slow_or_gone_is_an_error_in_time() {
     assert_eq!(error.fault, Fault::Silent);
     assert!(error.message.starts_with("no response from web at http://127.0.0.1"), "{error}");
     assert!(error.message.ends_with("within 1 s"), "{error}");
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", gone.local_addr().unwrap());
-    drop(gone);
+    let closed = Closed::new();
+    let address = format!("http://{}", closed.address);
     let error = ask(WEB, &address).await.unwrap_err();
     assert_eq!(error.fault, Fault::Unreachable);
     assert!(error.message.ends_with("(connection refused)"), "{error}");

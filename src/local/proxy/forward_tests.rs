@@ -1,9 +1,6 @@
 //! What is passed on, answered and counted over HTTP/1.1.
 
-use std::{
-    convert::Infallible,
-    sync::{Mutex, OnceLock},
-};
+use std::{convert::Infallible, sync::Mutex};
 
 use http_body_util::Full;
 use hyper::{body::Frame, server::conn::http1, service::service_fn};
@@ -21,6 +18,7 @@ use super::*;
 use crate::{
     api::{Percent, strategy::MirrorRoute},
     clock::SystemClock,
+    closed::Closed,
     engine::RouteIntent,
     evidence::ArmCounts,
     local::{
@@ -68,17 +66,14 @@ async fn upstream(name: &'static str) -> (Address, Asked) {
     (address, asked)
 }
 
-fn counters() -> &'static Counters {
-    static COUNTERS: OnceLock<Counters> = OnceLock::new();
-    COUNTERS.get_or_init(|| Counters::new(Arc::new(SystemClock)))
-}
-
+/// A backend with a series of its own: another test may be given the same port once this one is over.
 fn backend(address: &Address) -> Backend {
-    Backend::new(address.clone()).counted_in(Some(counters().series(&address.to_string())))
+    let counters = Counters::new(Arc::new(SystemClock));
+    Backend::new(address.clone()).counted_in(Some(counters.series("pod")))
 }
 
-fn counted(address: &Address) -> (u64, u64) {
-    let ArmCounts { bad, total } = counters().so_far(&address.to_string());
+fn counted(pod: &Backend) -> (u64, u64) {
+    let ArmCounts { bad, total } = pod.series.as_ref().unwrap().so_far();
     (bad, total)
 }
 
@@ -96,8 +91,8 @@ async fn serving(proxy: &Arc<Proxy>, table: Table) -> String {
     address
 }
 
-async fn only(address: &Address) -> String {
-    split(Table { stable: vec![backend(address)], ..Table::default() }).await
+async fn only(pod: &Backend) -> String {
+    split(Table { stable: vec![pod.clone()], ..Table::default() }).await
 }
 
 /// Sends these bytes on a connection of their own and reads until the other side closes.
@@ -114,20 +109,20 @@ async fn get(address: &str, path: &str, headers: &str) -> String {
 }
 
 /// Waits until so many requests are counted: a request is counted when its answer is over, a moment after it is read.
-async fn until_counted(address: &Address, wanted: (u64, u64)) {
+async fn until_counted(pod: &Backend, wanted: (u64, u64)) {
     let waiting = async {
-        while counted(address) != wanted {
+        while counted(pod) != wanted {
             tokio::task::yield_now().await;
         }
     };
     let in_time = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-    assert!(in_time.is_ok(), "counted {:?}, not {wanted:?}", counted(address));
+    assert!(in_time.is_ok(), "counted {:?}, not {wanted:?}", counted(pod));
 }
 
 #[tokio::test]
 async fn what_belongs_to_one_connection_stays_there_and_the_origin_is_told() {
     let (address, asked) = upstream("v1").await;
-    let proxy = only(&address).await;
+    let proxy = only(&backend(&address)).await;
     let sent = "x-forwarded-for: 10.1.1.1\r\nkeep-alive: timeout=5\r\nte: trailers\r\nx-own: 1\r\n";
     let answer = get(&proxy, "/hop?a=b", sent).await;
     assert!(answer.contains("x-public: 1") && !answer.contains("x-private"), "{answer}");
@@ -142,17 +137,18 @@ async fn what_belongs_to_one_connection_stays_there_and_the_origin_is_told() {
 #[tokio::test]
 async fn each_answer_counts_once_for_its_version() {
     let (address, _) = upstream("v1").await;
-    let proxy = only(&address).await;
+    let pod = backend(&address);
+    let proxy = only(&pod).await;
     for (path, status) in [("/", "200"), ("/bad", "500"), ("/", "200")] {
         assert!(get(&proxy, path, "").await.starts_with(&format!("HTTP/1.1 {status}")));
     }
-    until_counted(&address, (1, 3)).await;
+    until_counted(&pod, (1, 3)).await;
     let slow = get(&proxy, "/slow", "").await;
     assert!(slow.starts_with("HTTP/1.1 504") && slow.contains("did not respond within 0.3 s"), "{slow}");
-    until_counted(&address, (2, 4)).await;
+    until_counted(&pod, (2, 4)).await;
 
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let gone: Address = format!("http://{gone}").parse().unwrap();
+    let closed = Closed::new();
+    let gone = backend(&closed.address.into());
     let refused = get(&only(&gone).await, "/", "").await;
     assert!(refused.starts_with("HTTP/1.1 502") && refused.contains("did not respond"), "{refused}");
     until_counted(&gone, (1, 1)).await;
@@ -164,7 +160,7 @@ async fn what_cannot_be_passed_on_is_said() {
     let answer = get(&empty, "/", "").await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("glidepath: no version is serving yet"), "{answer}");
     let (address, asked) = upstream("v1").await;
-    let proxy = only(&address).await;
+    let proxy = only(&backend(&address)).await;
     let tunnel = exchange(&proxy, "CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\nconnection: close\r\n\r\n").await;
     assert!(tunnel.starts_with("HTTP/1.1 501"), "{tunnel}");
     assert!(asked.lock().unwrap().is_empty());
@@ -184,7 +180,8 @@ async fn bodies_stream_both_ways() {
             );
         http1::Builder::new().serve_connection(TokioIo::new(stream), echo).await.unwrap();
     });
-    let proxy = only(&address).await;
+    let pod = backend(&address);
+    let proxy = only(&pod).await;
     let client: Client<HttpConnector, AnyBody> = Client::builder(TokioExecutor::new()).build_http();
     let (pieces, mut coming) = mpsc::channel::<Bytes>(1);
     let frames =
@@ -202,7 +199,7 @@ async fn bodies_stream_both_ways() {
     }
     drop(pieces);
     assert!(answer.frame().await.is_none());
-    until_counted(&address, (0, 1)).await;
+    until_counted(&pod, (0, 1)).await;
 }
 
 /// Every request goes to stable, and a copy of it to the canary.
@@ -215,9 +212,8 @@ fn mirroring() -> Choice {
 #[tokio::test]
 async fn a_copy_is_in_the_account_whatever_becomes_of_it() {
     let (stable, _) = upstream("v1").await;
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let refusing: Address = format!("http://{}", gone.local_addr().unwrap()).parse().unwrap();
-    drop(gone);
+    let closed = Closed::new();
+    let refusing = closed.address.into();
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let late: Address = format!("http://{}", silent.local_addr().unwrap()).parse().unwrap();
     for canary in [late, refusing] {
@@ -229,15 +225,15 @@ async fn a_copy_is_in_the_account_whatever_becomes_of_it() {
         assert_eq!(proxy.mirrored(), 1, "before the canary answers");
         proxy.set(Table::default());
         pod.drained().await;
-        assert_eq!((counted(&canary), proxy.mirrored()), ((1, 1), 1));
+        assert_eq!((counted(&pod), proxy.mirrored()), ((1, 1), 1));
     }
 }
 
 #[tokio::test]
 async fn copies_carry_the_body_and_their_answers_reach_nobody() {
     let ((stable, asked), (canary, copied)) = (upstream("v1").await, upstream("v2").await);
-    let choice = mirroring();
-    let table = Table { stable: vec![backend(&stable)], canary: Some(vec![backend(&canary)]), choice };
+    let (stable, canary, choice) = (backend(&stable), backend(&canary), mirroring());
+    let table = Table { stable: vec![stable.clone()], canary: Some(vec![canary.clone()]), choice };
     let proxy = split(table).await;
     let body = "x".repeat(1000);
     let post = |body: &str| {
@@ -262,7 +258,8 @@ async fn copies_carry_the_body_and_their_answers_reach_nobody() {
 async fn a_caller_that_goes_away_is_no_error_and_an_answer_that_breaks_off_is_one() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: Address = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    let proxy = only(&address).await;
+    let pod = backend(&address);
+    let proxy = only(&pod).await;
     // An answer of which only a part comes.
     tokio::spawn(async move {
         for part in ["part", "half"] {
@@ -278,14 +275,14 @@ async fn a_caller_that_goes_away_is_no_error_and_an_answer_that_breaks_off_is_on
         }
     });
     get(&proxy, "/", "").await;
-    until_counted(&address, (1, 1)).await;
+    until_counted(&pod, (1, 1)).await;
 
     let mut stream = TcpStream::connect(&proxy).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut begun = [0; 12];
     stream.read_exact(&mut begun).await.unwrap();
     drop(stream);
-    until_counted(&address, (1, 2)).await;
+    until_counted(&pod, (1, 2)).await;
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use super::{super::body::BodyError, *};
 use crate::{
     api::Percent,
     clock::SystemClock,
+    closed::Closed,
     engine::RouteIntent,
     evidence::ArmCounts,
     local::{
@@ -304,8 +305,8 @@ async fn what_cannot_be_passed_on_over_http_2_is_said() {
         "{text}"
     );
     bench.until_counted("v1", (1, 1)).await;
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    bench.proxy.set(Table { stable: vec![bench.backend("gone", gone)], ..Table::default() });
+    let closed = Closed::new();
+    bench.proxy.set(Table { stable: vec![bench.backend("gone", closed.address)], ..Table::default() });
     let (status, text, _) = call(&mut sender, "/").await;
     assert!(status == StatusCode::BAD_GATEWAY && text.contains("did not respond: "), "{text}");
     bench.until_counted("gone", (1, 1)).await;
