@@ -66,6 +66,7 @@ mod terminations_seen;
 mod text;
 mod traffic;
 mod triggers;
+mod unavailable;
 mod unreadable;
 mod upkeep;
 pub mod watch;

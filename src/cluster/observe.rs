@@ -20,6 +20,7 @@ use super::{
     targets::{self, Split, Targets},
     terminations_seen,
     traffic::Traffic,
+    unavailable::Unavailable,
     workload::params,
 };
 use crate::{
@@ -191,7 +192,8 @@ impl Cluster {
 
     fn seen(&self, snapshot: &Snapshot) -> Seen {
         let objects = snapshot.traffic.routes();
-        let (route, error) = read_routes(snapshot, &objects);
+        let unavailable = self.unavailable(snapshot);
+        let (route, error) = read_routes(snapshot, &unavailable, &objects);
         Seen {
             template: snapshot.template.as_ref().map(|t| TemplateSeen {
                 id: t.id.clone(),
@@ -207,7 +209,7 @@ impl Cluster {
             runs: BTreeMap::new(),
             commands: self.commands_seen(&snapshot.key),
             gate: self.gates.seen(&snapshot.key),
-            problems: self.problems(snapshot, error.as_ref()),
+            problems: self.problems(snapshot, &unavailable, error.as_ref()),
             objects_changed: snapshot.objects_changed,
             file_invalid: false,
             deciding_since: self.deciding_since.get().copied(),
@@ -338,9 +340,21 @@ fn wanted_template(
     Some(Arc::new(WantedTemplate { id, raw }))
 }
 
-fn read_routes(snapshot: &Snapshot, objects: &Objects) -> (Option<RouteSeen>, Option<RouteError>) {
+fn read_routes(
+    snapshot: &Snapshot,
+    unavailable: &Unavailable,
+    objects: &Objects,
+) -> (Option<RouteSeen>, Option<RouteError>) {
     if snapshot.routers.is_empty() {
         return (None, None);
+    }
+    let returnable = || {
+        let back = RouteIntent::default();
+        let plans = |router: &dyn Router| router.plan_all(&snapshot.context, objects, &back);
+        unavailable.others(&snapshot.routers).into_iter().any(|router| !plans(router).writes.is_empty())
+    };
+    if !unavailable.is_none() {
+        return (Some(RouteSeen { unseen: true, returnable: returnable(), ..RouteSeen::default() }), None);
     }
     match router::read_all(&snapshot.routers, &snapshot.context, objects, &known_routes(snapshot)) {
         Ok(seen) => {
@@ -352,14 +366,7 @@ fn read_routes(snapshot: &Snapshot, objects: &Objects) -> (Option<RouteSeen>, Op
             let seen = seen.map(|mut seen| RouteSeen { other_manager: other_manager(&mut seen), pending, ..seen });
             (seen, not_accepted)
         }
-        Err(error) => {
-            let back = RouteIntent::default();
-            let returnable = snapshot
-                .routers
-                .iter()
-                .any(|router| !router.plan_all(&snapshot.context, objects, &back).writes.is_empty());
-            (Some(RouteSeen { returnable, ..RouteSeen::default() }), Some(error))
-        }
+        Err(error) => (Some(RouteSeen { returnable: returnable(), ..RouteSeen::default() }), Some(error)),
     }
 }
 

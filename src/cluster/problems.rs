@@ -1,23 +1,25 @@
 //! What blocks a Rollout, with what its owner can do.
 
-use super::{findings::blocking, references, shared::Cluster, snapshot::Snapshot, targets::Split};
+use super::{
+    findings::blocking, references, shared::Cluster, snapshot::Snapshot, targets::Split, unavailable::Unavailable,
+};
 use crate::{
-    api::{
-        Rollout,
-        reason::Reason,
-        status::{Course, RolloutStatus},
-        validate,
-    },
+    api::{Rollout, reason::Reason, validate},
     engine::Problem,
     ports::RolloutKey,
-    router::{GroupResource, RouteError, Router},
+    router::RouteError,
 };
 
 impl Cluster {
     /// All problems that can be found before anything is written.
-    pub(super) fn problems(&self, snapshot: &Snapshot, route: Option<&RouteError>) -> Vec<Problem> {
+    pub(super) fn problems(
+        &self,
+        snapshot: &Snapshot,
+        unavailable: &Unavailable,
+        route: Option<&RouteError>,
+    ) -> Vec<Problem> {
         let mut problems = Vec::new();
-        problems.extend(self.unavailable_router(snapshot));
+        problems.extend(unavailable.problem(snapshot));
         problems.extend(self.unreadable_objects(snapshot));
         problems.extend(self.claims(snapshot));
         problems.extend(missing_workload(snapshot));
@@ -28,26 +30,6 @@ impl Cluster {
         problems.extend(self.unannotated_stable(snapshot));
         problems.extend(route.map(|error| problem(error.reason(), error.to_string(), false)));
         problems
-    }
-
-    /// A router's kind that cannot be seen. A Rollout at rest keeps its pods as they are wanted; one that has anything under
-    /// way stays exactly as it is. Objects that it no longer names, of a kind that has gone, have nothing to be restored.
-    fn unavailable_router(&self, snapshot: &Snapshot) -> Option<Problem> {
-        // Without ReferenceGrants there is no consent but by annotation.
-        let lists = |router: &dyn Router| {
-            let lists = router.lists(&snapshot.context);
-            lists.into_iter().filter(|list| !list.is_consent())
-        };
-        let named = snapshot.routers.iter().flat_map(|router| {
-            let objects = router.objects(&snapshot.context).into_iter().map(|object| object.resource());
-            objects.chain(lists(router.as_ref()).map(|list| list.resource())).collect::<Vec<_>>()
-        });
-        let gone = |kind: &GroupResource| snapshot.objects_changed && self.router_kinds.is_absent(kind);
-        let mut named = named.filter(|kind| !gone(kind));
-        let message = named.find_map(|kind| self.router_kinds.trouble(&kind, &snapshot.key.namespace))?;
-        let course = snapshot.rollout.status.as_ref().map(RolloutStatus::course);
-        let rests = matches!(course, Some(Course::Idle | Course::Aborted | Course::ControlKept));
-        Some(Problem { reason: Reason::RouterUnavailable, message, blocks_all: !rests })
     }
 
     /// Rule S7: each object, and each pod, has one Rollout: of those that name it, the one that comes first.

@@ -47,10 +47,11 @@ impl Cluster {
         route
     }
 
-    /// Makes all routers' objects say the intent: all of them, also when one fails.
+    /// Makes all routers' objects say the intent: all of them, also when one fails. Those that cannot be seen are left; that
+    /// they cannot is on record as a problem.
     pub(super) async fn ensure_route(&self, snapshot: &Snapshot, intent: &RouteIntent) -> Result<(), WorldError> {
         let mut failure = None;
-        for router in &snapshot.routers {
+        for router in self.unavailable(snapshot).others(&snapshot.routers) {
             let objects = snapshot.traffic.routes();
             let plan = router.plan_all(&snapshot.context, &objects, intent);
             for write in &plan.writes {

@@ -190,6 +190,8 @@ pub struct RouteSeen {
     pub other_manager: Option<String>,
     /// Where one object cannot be read: whether another does not lead to stable alone yet, and can be made to.
     pub returnable: bool,
+    /// Some of them cannot be seen at all: what they say is not known.
+    pub unseen: bool,
     /// Why the proxies may still use the routes as they were before, where their controllers say that: in words.
     pub pending: Option<String>,
 }
@@ -208,6 +210,11 @@ impl RouteSeen {
     /// The canary's weight in the route that sends it the least; `None` when they cannot be read.
     pub fn lowest(&self) -> Option<Percent> {
         self.weight.or(self.disagreement.map(|(lowest, _)| lowest))
+    }
+
+    /// Whether routes that cannot be read send nothing we know of: an object is missing, and the others have returned.
+    pub fn sends_nothing_known(&self) -> bool {
+        self.highest().is_none() && !self.returnable && !self.unseen
     }
 
     /// Whether they say, as read back, that no request reaches the canary.

@@ -36,7 +36,7 @@ pub fn walk(draft: &mut Draft<'_>) {
     }
     let route = super::rest(draft);
     // Routes that disagree can be read, and are brought to stable first.
-    let unreadable = draft.input.seen.route.as_ref().is_some_and(|route| route.highest().is_none());
+    let unreadable = draft.input.seen.route.as_ref().is_some_and(|route| route.highest().is_none() && !route.unseen);
     let returned = unreadable || route.is_some_and(|route| route.reached());
     if returned && alone(draft) {
         draft.status.memory.giving_back = true;

@@ -137,9 +137,8 @@ fn may_move_canary(draft: &Draft<'_>, seen: &TargetSeen) -> bool {
         return true;
     }
     let weights = &draft.status.weights;
-    // Routes that cannot be read (their object is missing) send nothing we know of, once the others have returned.
     let route = draft.input.seen.route.as_ref();
-    let returned = route.is_none_or(|route| route.highest().is_none() && !route.returnable);
+    let returned = route.is_none_or(RouteSeen::sends_nothing_known);
     weights.desired.is_zero()
         && !extra_routes::is_meant(draft)
         && (weights.settled || returned && !draft.input.seen.problems.is_empty())

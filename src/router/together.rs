@@ -33,6 +33,7 @@ pub fn read_all(
                 sticky: before.sticky || seen.sticky,
                 other_manager: before.other_manager.or(seen.other_manager),
                 returnable: false,
+                unseen: false,
                 pending: None,
             },
         });

@@ -750,8 +750,14 @@ fn s33_an_abort_with_an_object_missing_returns_those_that_are_left() {
     let message = "VirtualService shop/front does not exist".to_owned();
     seen.problems = vec![Problem { reason: Reason::MissingVirtualService, message, blocks_all: false }];
     let mut status = world.status.clone();
-    for (returnable, route, target) in [(true, true, false), (false, false, true)] {
-        seen.route = Some(RouteSeen { returnable, ..RouteSeen::default() });
+    // One that cannot be seen may still lead to the canary.
+    for (returnable, unseen, route, target) in [
+        (true, false, true, false),
+        (true, true, true, false),
+        (false, true, false, false),
+        (false, false, false, true),
+    ] {
+        seen.route = Some(RouteSeen { returnable, unseen, ..RouteSeen::default() });
         let decision = shown(&world, &status, &seen, world.now);
         assert_eq!(decision.status.course(), Course::Aborted);
         let asks = |wanted: fn(&Action) -> bool| decision.actions.iter().any(wanted);

@@ -1,6 +1,8 @@
 //! Routers' kinds, as they come, go, and cannot be seen.
 
 use super::*;
+use crate::{engine::RouteIntent, ports::Observation};
+
 /// H3: whom a kind that cannot be listed blocks, and how far.
 #[tokio::test(start_paused = true)]
 async fn only_rollouts_that_name_an_unavailable_kind_are_blocked() {
@@ -212,4 +214,38 @@ async fn without_access_to_definitions_discovery_finds_routers() {
     assert_eq!(api.watched_from(&format!("{ISTIO}/v1/namespaces/shop/virtualservices")).len(), 1);
     process.pass(3_600, &[]).await;
     assert!(process.streams.dead().is_empty());
+}
+
+/// Of two routers one cannot be seen: the other leads back to stable, and the canary keeps its Service until all do.
+#[tokio::test(start_paused = true)]
+async fn s33_traffic_returns_by_the_router_that_can_be_seen() {
+    let api = served();
+    let both = r#"[{"istio":{"virtualServices":[{"name":"web"}]}},{"gateway":{"routes":[{"name":"web"}]}}]"#;
+    let services = r#"{"image":"one"},"services":{"root":"web","stable":"web-stable","canary":"web-canary"}"#;
+    api.answer(ROLLOUTS, Answer::Items(vec![rollout("web", 50, services).replace(VIRTUAL_SERVICE, both)]));
+    let to = |host: &str, weight: u8| json!({"destination": {"host": host}, "weight": weight});
+    let route = |stable: u8, canary: u8| json!([to("web-stable", stable), to("web-canary", canary)]);
+    let half = json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "v", "resourceVersion": "60"},
+        "spec": {"hosts": ["web"], "http": [{"route": route(50, 50)}]}});
+    api.answer(&format!("{ISTIO}/v1/virtualservices"), Answer::Items(vec![half.to_string()]));
+    let written = format!("{ISTIO}/v1/namespaces/shop/virtualservices/web");
+    api.answer(&written, Answer::Object(half.to_string()));
+    let (gateway, routes) = ("/apis/gateway.networking.k8s.io/v1", "/apis/gateway.networking.k8s.io/v1/httproutes");
+    api.answer(gateway, Answer::Resources(vec!["httproutes"]));
+    api.answer(routes, Answer::Refuse(403));
+    let process = Process::start(&api);
+    process.synced().await;
+    process.observe("web").await.unwrap();
+    process.pass(15, &[]).await;
+    let Observation { seen, snapshot, .. } = process.observe("web").await.unwrap();
+    let told: Vec<(&Reason, bool)> = seen.problems.iter().map(|told| (&told.reason, told.blocks_all)).collect();
+    assert!(told.contains(&(&Reason::RouterUnavailable, false)), "{:?}", seen.problems);
+    let route_seen = seen.route.unwrap();
+    assert!(route_seen.unseen && route_seen.returnable && route_seen.weight.is_none(), "{route_seen:?}");
+    process.cluster.ensure_route(&snapshot, &RouteIntent::default()).await.unwrap();
+    let writes = api.writes();
+    let (_, object) = writes.iter().find(|(path, _)| *path == written).unwrap();
+    assert_eq!(object["spec"]["http"][0]["route"], route(100, 0));
+    assert!(!writes.iter().any(|(path, _)| path.contains("httproutes")), "{writes:?}");
 }
