@@ -6,14 +6,15 @@ use kube::api::{DeleteParams, PostParams};
 use serde_json::Value;
 
 use super::{
-    call::is_missing, kinds::CachedRoute, resources::watched_kinds, shared::Cluster, snapshot::Snapshot, table::Entry,
+    answer::Answer, call::is_missing, kinds::CachedRoute, resources::watched_kinds, shared::Cluster,
+    snapshot::Snapshot, table::Entry,
 };
 use crate::{
     api::Rollout,
     engine::{Problem, RouteIntent, Target},
     ports::{RolloutKey, WorldError},
     router::{
-        GroupResource, ObjectRef, Objects, PlannedWrite, RouteContext, RouteError, RouteScope, Router, Versions,
+        GroupResource, ObjectRef, Objects, Plan, PlannedWrite, RouteContext, RouteError, RouteScope, Router, Versions,
         WatchedKind, group_of,
     },
 };
@@ -52,8 +53,13 @@ impl Cluster {
     pub(super) async fn ensure_route(&self, snapshot: &Snapshot, intent: &RouteIntent) -> Result<(), WorldError> {
         let mut failure = None;
         for router in self.unavailable(snapshot).others(&snapshot.routers) {
-            let objects = snapshot.traffic.routes();
-            let plan = router.plan_all(&snapshot.context, &objects, intent);
+            let plan = match self.plan_route(snapshot, router, intent).await {
+                Ok(plan) => plan,
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    continue;
+                }
+            };
             for write in &plan.writes {
                 if let Err(error) = self.write_route(snapshot, write).await {
                     failure.get_or_insert(error);
@@ -64,6 +70,33 @@ impl Cluster {
             }
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// The writes of a router. Where the API server may drop a field it is asked first, by a dry run, and the plan is made of
+    /// what it answers: nothing is in force for a moment that would then be taken back.
+    async fn plan_route(
+        &self,
+        snapshot: &Snapshot,
+        router: &dyn Router,
+        intent: &RouteIntent,
+    ) -> Result<Plan, WorldError> {
+        let mut objects = snapshot.traffic.routes();
+        let plan = router.plan_all(&snapshot.context, &objects, intent);
+        let doubtful: Vec<&PlannedWrite> = plan
+            .writes
+            .iter()
+            .filter(|write| write.object().is_some_and(|next| router.is_doubtful(&snapshot.context, &objects, next)))
+            .collect();
+        if doubtful.is_empty() {
+            return Ok(plan);
+        }
+        for write in doubtful {
+            if let Some(answered) = self.rehearse(snapshot, write).await? {
+                objects.insert(answered);
+            }
+        }
+        let shown = router.plan_all(&snapshot.context, &objects, intent);
+        Ok(if shown.refused.len() > plan.refused.len() { shown } else { plan })
     }
 
     /// Makes a subset select the revision, once its pods can be found by it.
@@ -99,8 +132,7 @@ impl Cluster {
 
     async fn write_route(&self, snapshot: &Snapshot, write: &PlannedWrite) -> Result<(), WorldError> {
         match write {
-            PlannedWrite::Create(object) => self.put_route(snapshot, object, true).await,
-            PlannedWrite::Replace(object) => self.put_route(snapshot, object, false).await,
+            PlannedWrite::Create(_) | PlannedWrite::Replace(_) => self.put_route(snapshot, write).await,
             PlannedWrite::Delete(gone) => {
                 let Some(kind) = self.kind_of(&gone.resource()) else { return Ok(()) };
                 let api = self.api(&self.route_resource(&kind), &gone.namespace);
@@ -127,20 +159,42 @@ impl Cluster {
         self.router_kinds.kind(resource).or_else(known)
     }
 
-    async fn put_route(&self, snapshot: &Snapshot, value: &Value, create: bool) -> Result<(), WorldError> {
+    async fn put_route(&self, snapshot: &Snapshot, write: &PlannedWrite) -> Result<(), WorldError> {
+        let Some((written, watched)) = self.send_route(snapshot, write, false).await? else { return Ok(()) };
+        if let Some(table) = self.tables.routes.get(&watched.resource()) {
+            table.wrote(&written);
+        }
+        snapshot.traffic.wrote_route(&Entry::answered(&written)?.value);
+        Ok(())
+    }
+
+    /// What the API server would make of a write.
+    async fn rehearse(&self, snapshot: &Snapshot, write: &PlannedWrite) -> Result<Option<Value>, WorldError> {
+        let answered = self.send_route(snapshot, write, true).await?;
+        answered.map(|(answer, _)| Ok(Entry::<CachedRoute>::answered(&answer)?.value.object())).transpose()
+    }
+
+    /// Sends an object of a kind that is watched.
+    async fn send_route(
+        &self,
+        snapshot: &Snapshot,
+        write: &PlannedWrite,
+        dry_run: bool,
+    ) -> Result<Option<(Answer, WatchedKind)>, WorldError> {
+        let Some(value) = write.object() else { return Ok(None) };
         let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
         let place = (group_of(text("/apiVersion")), kind, namespace, name);
         let Some(watched) = resource_of(snapshot, place).and_then(|resource| self.kind_of(&resource)) else {
-            return Ok(());
+            return Ok(None);
         };
         let resource = self.route_resource(&watched);
         // What a router makes is of the newest version, what it changes of the one that was read; this cluster serves that.
         let mut object = value.clone();
         object["apiVersion"] = resource.api_version.as_str().into();
         let api = self.api(&resource, namespace);
-        let params = PostParams { field_manager: Some(super::resources::MANAGER.into()), ..PostParams::default() };
-        let written = if create {
+        let params = PostParams { dry_run, field_manager: Some(super::resources::MANAGER.into()) };
+        let written = if matches!(write, PlannedWrite::Create(_)) {
             self.write(&format!("create {kind} {namespace}/{name}"), api.create(&params, &object)).await?
         } else {
             let what = format!("write {kind} {namespace}/{name}");
@@ -150,11 +204,7 @@ impl Cluster {
                 Versions::Known(_) => self.write(&what, api.replace(name, &params, &object)).await?,
             }
         };
-        if let Some(table) = self.tables.routes.get(&watched.resource()) {
-            table.wrote(&written);
-        }
-        snapshot.traffic.wrote_route(&Entry::answered(&written)?.value);
-        Ok(())
+        Ok(Some((written, watched)))
     }
 }
 
@@ -218,3 +268,7 @@ mod tests {
         assert_eq!(blamed(json!({"traefik": {"services": services}})), ["gateway/edge ", "shop/api argocd"]);
     }
 }
+
+#[cfg(test)]
+#[path = "rehearsal_tests.rs"]
+mod rehearsal;

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use serde_json::Value;
+
 use super::{
     context::RouteContext,
     error::RouteError,
@@ -62,6 +64,12 @@ pub trait Router: Send + Sync + std::fmt::Debug {
 
     /// Every write that brings the objects to `intent`, and what blocks others. For an abort, which writes what it can.
     fn plan_all(&self, ctx: &RouteContext, current: &Objects, intent: &RouteIntent) -> Plan;
+
+    /// Whether the API server may drop a field of this write without a word, as an older schema does: a dry run then shows
+    /// first what it makes of it.
+    fn is_doubtful(&self, _ctx: &RouteContext, _current: &Objects, _write: &Value) -> bool {
+        false
+    }
 
     /// The writes that make the objects say `intent`: none when they do, an error when any of them cannot.
     fn plan(

@@ -112,15 +112,14 @@ impl Objects {
     /// Puts an object in, under the kind, namespace, name and API group that it states itself. One that states none is ignored.
     pub fn insert(&mut self, object: impl Into<Arc<Value>>) {
         let object = object.into();
-        let Some(kind) = object["kind"].as_str() else { return };
-        let (Some(namespace), Some(name)) =
-            (object["metadata"]["namespace"].as_str(), object["metadata"]["name"].as_str())
-        else {
-            return;
-        };
-        let group = group_of(object["apiVersion"].as_str().unwrap_or_default());
-        let key = (kind.to_owned(), namespace.to_owned(), name.to_owned(), group.to_owned());
-        self.by_name.insert(key, object);
+        if let Some(key) = key_in(&object) {
+            self.by_name.insert(key, object);
+        }
+    }
+
+    /// The object that another one is to replace.
+    pub fn replaced_by(&self, next: &Value) -> Option<&Value> {
+        self.by_name.get(&key_in(next)?).map(Arc::as_ref)
     }
 
     /// The object of this kind, namespace and name, of whichever API group. For tests: a reference says which group.
@@ -172,6 +171,14 @@ fn key_of(reference: &ObjectRef) -> Key {
     (kind.clone(), namespace.clone(), name.clone(), group_of(api_version).to_owned())
 }
 
+/// The key that an object states itself; `None` when it states none.
+fn key_in(object: &Value) -> Option<Key> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let metadata = &object["metadata"];
+    let group = group_of(object["apiVersion"].as_str().unwrap_or_default()).to_owned();
+    Some((text(&object["kind"])?, text(&metadata["namespace"])?, text(&metadata["name"])?, group))
+}
+
 impl FromIterator<Value> for Objects {
     fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
         let mut objects = Objects::default();
@@ -189,6 +196,16 @@ pub enum PlannedWrite {
     Replace(Value),
     /// An object of our own that is no longer wanted.
     Delete(ObjectRef),
+}
+
+impl PlannedWrite {
+    /// What is to be there after it.
+    pub fn object(&self) -> Option<&Value> {
+        match self {
+            PlannedWrite::Create(object) | PlannedWrite::Replace(object) => Some(object),
+            PlannedWrite::Delete(_) => None,
+        }
+    }
 }
 
 /// Every possible write, and what blocks the others.

@@ -3,11 +3,11 @@
 mod backoff;
 pub(super) mod failure;
 #[cfg(test)]
-mod fake_api;
+pub(super) mod fake_api;
 mod follow;
 mod list_body;
 #[cfg(test)]
-mod process;
+pub(super) mod process;
 mod routes;
 mod stream;
 #[cfg(test)]

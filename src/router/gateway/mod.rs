@@ -28,6 +28,7 @@ use super::{
     kind::{Capabilities, RbacRule, Router, RouterKind},
     objects::{ListRef, ObjectRef, Objects, Plan, PlannedWrite, other_manager},
     own::OwnSeen,
+    record::Record,
     weights,
 };
 use crate::{
@@ -79,9 +80,10 @@ share. The parent may be a Gateway, or a Service of a mesh (GAMMA, Linkerd).
 A header route, and a mirror or sticky cookie of some requests, is a rule of its own directly before the rule that it was \
 made from, with that rule's matches joined with its own and everything else copied. Glidepath recognizes its rules by \
 the annotation `glidepath.dev/rules`. A prefix or a cookie is a `RegularExpression` match, which an implementation may not \
-support. A mirror is a `RequestMirror` filter; a share below 100 % needs the Gateway API 1.3, and is refused once the API \
-server has dropped it. Users of an A/B test, or of a canary with `sticky`, stay by a cookie that `ResponseHeaderModifier` filters of the two \
-backendRefs set; a canary has a rule more for the users of each earlier weight. A TCPRoute or TLSRoute takes weights alone, a GRPCRoute no sticky cookie, a route of Linkerd neither mirror nor \
+support. A mirror is a `RequestMirror` filter; a share below 100 % needs the Gateway API 1.3, and is refused where a dry \
+run shows that the API server drops it. Users of an A/B test, or of a canary with `sticky`, stay by a cookie that \
+`ResponseHeaderModifier` filters of the two backendRefs set; a canary has a rule more for the users of each earlier weight. \
+A TCPRoute or TLSRoute takes weights alone, a GRPCRoute no sticky cookie, a route of Linkerd neither mirror nor \
 sticky cookie, and a rule with other backends weights alone.
 
 With `createRoute` instead of `routes` the HTTPRoute is Glidepath's own, made with one rule for every request: nothing in your \
@@ -198,6 +200,12 @@ impl Router for Gateway {
             Ok(canary) => self.plan_routes(ctx, current, canary, intent),
             Err(refusal) => Plan { refused: vec![refusal], ..Plan::default() },
         }
+    }
+
+    /// The first share of a mirror: before v1.3 of the Gateway API the field is dropped, and all requests are mirrored.
+    fn is_doubtful(&self, ctx: &RouteContext, current: &Objects, write: &Value) -> bool {
+        let has_share = |route: &Value| Record::of(ctx, route).mirror_share;
+        has_share(write) && !current.replaced_by(write).is_some_and(has_share)
     }
 
     fn hand_back(&self, ctx: &RouteContext, current: &Objects) -> Vec<PlannedWrite> {
