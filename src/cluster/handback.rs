@@ -34,7 +34,10 @@ impl Cluster {
             stable.and_then(|stable| snapshot.revisions.iter().find(|entry| entry.value.revision == stable.id));
         let mut patch = vec![json!({"op": "replace", "path": "/metadata/resourceVersion", "value": workload.version})];
         if let Some(stable) = stable.filter(|stable| stable.value.template != workload.value.template) {
-            let template: Value = serde_json::from_str(&stable.value.template)
+            let template: Value = stable
+                .value
+                .template
+                .read()
                 .map_err(|error| WorldError::Transient(format!("the template of {}: {error}", stable.key.name)))?;
             patch.push(json!({"op": "replace", "path": "/spec/template", "value": template}));
         }

@@ -50,7 +50,7 @@ pub struct CachedReplicaSet {
     /// Pods that are available.
     pub available: u32,
     /// The canonical text of its template without our label, and without what was added for a role.
-    pub template: Box<str>,
+    pub template: Text,
     /// What was added to its template for a role.
     pub carried: Carried,
     /// Whether its template says the revision to a mesh that reads annotations.
@@ -87,7 +87,7 @@ impl Kept for CachedReplicaSet {
             available: status.available_replicas,
             images: revision::images(&spec.template),
             carried: Carried::by_template(&spec.template),
-            template: normal_template(spec.template),
+            template: normal_template(spec.template).into(),
             failure: failure.map(|condition| condition.message.clone()),
             other_manager: other_manager(object, &["replicas"]),
         })
@@ -132,7 +132,7 @@ pub(super) struct Condition {
 impl CachedReplicaSet {
     /// The names of the containers that its template lists, without init containers.
     pub fn container_names(&self) -> Vec<String> {
-        let template: Value = serde_json::from_str(&self.template).unwrap_or_default();
+        let template: Value = self.template.read().unwrap_or_default();
         let containers = template.pointer("/spec/containers").and_then(Value::as_array);
         let name = |container: &Value| Some(container.get("name")?.as_str()?.to_owned());
         containers.into_iter().flatten().filter_map(name).collect()
@@ -276,7 +276,7 @@ pub struct CachedDeployment {
     /// Its selector.
     pub selector: LabelSelector,
     /// Its template as canonical text.
-    pub template: Box<str>,
+    pub template: Text,
     /// When its pods were asked to be replaced, as written into the template.
     pub restarted_at: Option<String>,
     /// Who set its replicas or `paused` last, when it was not us.
@@ -294,7 +294,7 @@ impl Kept for CachedDeployment {
             selector: spec.selector,
             restarted_at: revision::restarted_at(&spec.template).map(str::to_owned),
             other_manager: other_manager(object, &["replicas", "paused"]),
-            template: normal_template(spec.template),
+            template: normal_template(spec.template).into(),
         })
     }
 }
@@ -394,7 +394,8 @@ mod tests {
         let route = json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
             "metadata": {"name": "web", "namespace": "shop"}, "spec": {"hosts": ["web"], "http": [{"route": []}]}});
         let virtual_service = kept::<CachedRoute>(&route);
-        assert_eq!((virtual_service.object.len(), virtual_service.object()), (route.to_string().len(), route));
+        assert!(virtual_service.object.len() < route.to_string().len());
+        assert_eq!(virtual_service.object(), route);
 
         let ports = json!([{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}]);
         let service = json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}});
@@ -442,7 +443,7 @@ mod tests {
             "annotations": {"n": "1", METADATA_ANNOTATION: added.text()}, "creationTimestamp": null}});
         let set = kept::<CachedReplicaSet>(&json!({
             "metadata": {"name": "a"}, "spec": {"template": template}}));
-        assert_eq!(set.template, normal_template(pure));
+        assert_eq!(set.template, normal_template(pure).into());
         assert_eq!(set.carried, Carried::Whole(Box::new(added)));
         let mut metadata = template["metadata"].clone();
         metadata["name"] = "a".into();

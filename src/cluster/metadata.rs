@@ -37,7 +37,10 @@ impl Cluster {
         let Some(set) = self.replica_set(snapshot, id) else {
             return Err(WorldError::Conflict(format!("revision {id} has no ReplicaSet")));
         };
-        let template: Value = serde_json::from_str(&set.value.template)
+        let template: Value = set
+            .value
+            .template
+            .read()
             .map_err(|error| WorldError::Transient(format!("the template of {}: {error}", set.key.name)))?;
         let wanted = Added::to(&template, metadata.clone());
         if set.value.carried.mark() != Mark::of(&wanted) {

@@ -334,7 +334,7 @@ fn wanted_template(
     revisions: &[Arc<Entry<CachedReplicaSet>>],
 ) -> Option<Arc<WantedTemplate>> {
     let workload = workload?;
-    let raw: Value = serde_json::from_str(&workload.value.template).ok()?;
+    let raw: Value = workload.value.template.read().ok()?;
     let known = revisions.iter().find(|entry| entry.value.template == workload.value.template);
     let id = known.map_or_else(|| revision::id(&raw), |entry| entry.value.revision.clone());
     Some(Arc::new(WantedTemplate { id, raw }))

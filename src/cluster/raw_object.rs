@@ -189,7 +189,8 @@ fn readable<'a>(name: &str, field: &'a RawValue) -> Result<&'a RawValue, String>
 pub fn decode<K: DeserializeOwned>(text: &Text) -> Result<K, String> {
     text.read().or_else(|_| {
         // A text does not say which field is at fault.
-        let value: Value = by_field(&mut serde_json::Deserializer::from_str(text.as_str()))?;
+        let json = text.json().map_err(|error| error.to_string())?;
+        let value: Value = by_field(&mut serde_json::Deserializer::from_slice(&json))?;
         by_field(value)
     })
 }

@@ -26,7 +26,7 @@ impl Selection {
                 Selection { selector: spec.selector.clone().unwrap_or_default(), labels: labels(template) }
             }
             (None, Some(workload)) => {
-                let template: Value = serde_json::from_str(&workload.template).unwrap_or_default();
+                let template: Value = workload.template.read().unwrap_or_default();
                 Selection { selector: workload.selector.clone(), labels: labels(&template) }
             }
             (None, None) => Selection::default(),

@@ -79,7 +79,7 @@ fn labels_of(snapshot: &Snapshot, revision: &str) -> Option<BTreeMap<String, Str
     let set = snapshot.revisions.iter().find(|entry| entry.value.revision == revision);
     let labeled = match (set, snapshot.template.as_ref().filter(|template| template.id == revision)) {
         (_, Some(template)) => Labeled::deserialize(&template.raw),
-        (Some(set), None) => serde_json::from_str(&set.value.template),
+        (Some(set), None) => set.value.template.read(),
         (None, None) => return None,
     };
     Some(labeled.unwrap_or_default().metadata.labels)
