@@ -19,6 +19,7 @@ mod face;
 #[cfg(test)]
 pub(crate) mod fake_objects;
 mod fence;
+mod few;
 mod findings;
 mod first_look;
 mod handback;

@@ -13,6 +13,7 @@ use crate::{
 };
 
 use super::{
+    few::Few,
     selection::Selection,
     targets::{self, Split},
     text::Text,
@@ -53,7 +54,7 @@ fn digest(word: &str, namespace: &str, name: &str) -> u64 {
 
 #[derive(Debug, Default)]
 struct Index {
-    by_object: HashMap<u64, BTreeSet<Arc<RolloutKey>>>,
+    by_object: HashMap<u64, Few<Arc<RolloutKey>>>,
     by_rollout: HashMap<Arc<RolloutKey>, Row>,
 }
 
@@ -105,7 +106,7 @@ impl References {
         let index = self.lock();
         let named = [name, ANY_NAME].map(|name| digest(plural, namespace, name));
         let keys: BTreeSet<&Arc<RolloutKey>> =
-            named.iter().filter_map(|object| index.by_object.get(object)).flatten().collect();
+            named.iter().filter_map(|object| index.by_object.get(object)).flat_map(Few::iter).collect();
         keys.into_iter().map(|key| RolloutKey::clone(key)).collect()
     }
 
@@ -160,9 +161,9 @@ impl Index {
     fn overlaps(&self, key: &RolloutKey, selection: &Selection) -> BTreeSet<RolloutKey> {
         let under = |word: &str, label: String| self.by_object.get(&digest(word, &key.namespace, &label));
         let demanded = selection.demands().into_iter().map(|label| under(OFFERS, label));
-        let rarest = demanded.min_by_key(|keys| keys.map_or(0, BTreeSet::len)).flatten();
+        let rarest = demanded.min_by_key(|keys| keys.map_or(0, Few::len)).flatten();
         let demanding = selection.offers().into_iter().filter_map(|label| under(DEMANDS, label));
-        let candidates = rarest.into_iter().chain(demanding).flatten();
+        let candidates = rarest.into_iter().chain(demanding).flat_map(Few::iter);
         let overlaps = |other: &&RolloutKey| {
             let other = self.by_rollout.get(*other).and_then(|row| row.selection.read::<Selection>().ok());
             other.is_some_and(|other| other.overlaps(selection))

@@ -43,7 +43,7 @@ impl Fleet {
         .context("cannot create the fleet")
     }
 
-    /// The Services of a Rollout and its VirtualService.
+    /// The Services of a Rollout and its routes.
     async fn create_mesh(&self, namespace: &str, name: &str) -> Result<()> {
         let [stable, canary] = targets(name);
         for target in [name, &stable, &canary] {
@@ -51,9 +51,19 @@ impl Fleet {
             let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
             services.create(&PostParams::default(), &service).await?;
         }
-        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("networking.istio.io", "v1", "VirtualService"));
+        let virtual_services = GroupVersionKind::gvk("networking.istio.io", "v1", "VirtualService");
+        self.create_route(&virtual_services, namespace, virtual_service(name)).await?;
+        if self.workload.ingress {
+            let http_routes = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute");
+            self.create_route(&http_routes, namespace, http_route(name)).await?;
+        }
+        Ok(())
+    }
+
+    async fn create_route(&self, kind: &GroupVersionKind, namespace: &str, route: Value) -> Result<()> {
+        let kind = ApiResource::from_gvk(kind);
         let routes: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &kind);
-        routes.create(&PostParams::default(), &serde_json::from_value(virtual_service(name))?).await?;
+        routes.create(&PostParams::default(), &serde_json::from_value(route)?).await?;
         Ok(())
     }
 
@@ -103,7 +113,11 @@ fn rollout(name: &str, workload: &Workload) -> Value {
     if workload.mesh {
         let [stable, canary] = targets(name);
         rollout["spec"]["services"] = json!({"root": name, "stable": stable, "canary": canary});
-        rollout["spec"]["traffic"] = json!([{"istio": {"virtualServices": [{"name": name, "routes": ["primary"]}]}}]);
+        let mut traffic = vec![json!({"istio": {"virtualServices": [{"name": name, "routes": ["primary"]}]}})];
+        if workload.ingress {
+            traffic.push(json!({"gateway": {"routes": [{"name": name}]}}));
+        }
+        rollout["spec"]["traffic"] = traffic.into();
     }
     if let Some((settle, scale_down)) = workload.delays() {
         rollout["spec"]["settle"] = settle.into();
@@ -146,5 +160,19 @@ fn virtual_service(name: &str) -> Value {
         "spec": {"hosts": [name], "http": [{"name": "primary", "route": [
             {"destination": {"host": stable}, "weight": 100}, {"destination": {"host": canary}, "weight": 0},
         ]}]},
+    })
+}
+
+/// A route of a Gateway that no controller answers for.
+fn http_route(name: &str) -> Value {
+    let [stable, canary] = targets(name);
+    let backends = json!([{"name": stable, "port": 80, "weight": 1}, {"name": canary, "port": 80, "weight": 0}]);
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": name},
+        "spec": {
+            "parentRefs": [{"name": "public", "namespace": "gateways", "sectionName": "https"}],
+            "hostnames": [format!("{name}.example.com")],
+            "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": backends}],
+        },
     })
 }

@@ -67,7 +67,7 @@ pub async fn run(args: &Args) -> Result<()> {
 /// The four parts of a run, and which Rollouts did not walk through their steps as they should.
 async fn measure(args: &Args, controller: &Path) -> Result<(Report, Vec<String>)> {
     let workload = args.workload;
-    let lane = tokio::task::block_in_place(|| bring_up(workload.mesh))?;
+    let lane = tokio::task::block_in_place(|| bring_up(&workload))?;
     let client = node::client(&lane.kubeconfig()).await?;
     let (courses, following) = Courses::follow(client.clone());
     let measured = Measured::start(&lane, controller).await?;
@@ -104,9 +104,9 @@ async fn measure(args: &Args, controller: &Path) -> Result<(Report, Vec<String>)
 }
 
 /// Kubernetes alone; for a mesh the CRDs too, since routes are only written here and not obeyed.
-fn bring_up(mesh: bool) -> Result<Lane> {
-    let lane = Lane::start(Options { istio: false, prometheus: false, gateway_api: false })?;
-    if mesh {
+fn bring_up(workload: &Workload) -> Result<Lane> {
+    let lane = Lane::start(Options { istio: false, prometheus: false, gateway_api: workload.ingress })?;
+    if workload.mesh {
         let crds = std::fs::read_to_string(find("istio-crds.yaml")?)?;
         kubectl::apply(lane.folder(), &crds)?;
         lane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"])?;

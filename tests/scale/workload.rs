@@ -15,6 +15,9 @@ pub struct Workload {
     /// Give each Rollout a VirtualService, and two Services more
     #[arg(long)]
     pub mesh: bool,
+    /// Give each Rollout an HTTPRoute of a Gateway beside its VirtualService
+    #[arg(long, requires = "mesh")]
+    pub ingress: bool,
     /// Shorten settle, pauses and the delay before old pods go; `make test` does
     #[arg(long)]
     pub short: bool,
@@ -45,7 +48,11 @@ impl Workload {
 /// The name under which its figures are accepted: `1000 Rollouts, mesh`.
 impl fmt::Display for Workload {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mesh = if self.mesh { "mesh" } else { "no mesh" };
+        let mesh = match (self.mesh, self.ingress) {
+            (true, true) => "mesh and ingress",
+            (true, false) => "mesh",
+            (false, _) => "no mesh",
+        };
         write!(to, "{} Rollouts, {mesh}", self.rollouts)?;
         if self.replicas != 1 {
             write!(to, ", {} pods each", self.replicas)?;
