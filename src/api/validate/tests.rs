@@ -209,7 +209,10 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
             "error spec.traffic[0].istio.virtualServices[0].tlsRoutes[0].sniHosts: a server name must not be empty",
         ),
         (vec![("/traffic/0", json!({}))], "error spec.traffic[0]: set one router"),
-        (vec![("/traffic/0/nginx", json!({"ingress": "web"}))], "error spec.traffic[0]: set one router"),
+        (
+            vec![("/traffic/0/nginx", json!({"ingress": "web"}))],
+            "error spec.traffic[0]: has istio and nginx: set one router, and give the other an entry of its own",
+        ),
         (
             vec![("/traffic/0", json!({"traefik": {"services": []}}))],
             "error spec.traffic[0].traefik.services: set at least one TraefikService",

@@ -11,10 +11,13 @@ use crate::api::{
 pub(super) fn check(spec: &RolloutSpec, found: &mut Vec<Finding>) {
     for (index, entry) in spec.traffic.iter().enumerate() {
         let path = format!("spec.traffic[{index}]");
-        if entry.keys().count() == 1 {
-            router(spec, entry, &path, found);
-        } else {
-            found.push(Finding::error(path, "set one router, for example istio"));
+        match entry.keys().collect::<Vec<_>>()[..] {
+            [_] => router(spec, entry, &path, found),
+            [] => found.push(Finding::error(path, "set one router, for example istio")),
+            [first, second, ..] => {
+                let why = format!("has {first} and {second}: set one router, and give the other an entry of its own");
+                found.push(Finding::error(path, why));
+            }
         }
     }
     one_way(spec, found);

@@ -129,11 +129,11 @@ async fn what_is_left_is_named_with_what_to_do() {
         "items": [{"metadata": {"name": "web-1", "namespace": "shop"}}]});
     let answer = ResponseTemplate::new(200).set_body_json(sets);
     Mock::given(method("GET")).and(path("/apis/apps/v1/replicasets")).respond_with(answer).mount(&server).await;
-    let routes = json!({"kind": "HTTPRouteList", "apiVersion": "gateway.networking.k8s.io/v1", "metadata": {},
+    let routes = json!({"kind": "HTTPRouteList", "apiVersion": "gateway.networking.k8s.io/v1beta1", "metadata": {},
         "items": [{"metadata": {"name": "web", "namespace": "shop"}}]});
     let answer = ResponseTemplate::new(200).set_body_json(routes);
     let ours = query_param("labelSelector", "glidepath.dev/rollout");
-    let made = Mock::given(method("GET")).and(path("/apis/gateway.networking.k8s.io/v1/httproutes")).and(ours);
+    let made = Mock::given(method("GET")).and(path("/apis/gateway.networking.k8s.io/v1beta1/httproutes")).and(ours);
     made.respond_with(answer).mount(&server).await;
     let missing = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "message": "", "reason": "NotFound"});
     Mock::given(method("GET")).respond_with(ResponseTemplate::new(404).set_body_json(missing)).mount(&server).await;
