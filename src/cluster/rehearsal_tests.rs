@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    api::{FINALIZER, Percent, reason::Reason, strategy::MirrorRoute},
+    api::{FINALIZER, Percent, strategy::MirrorRoute},
     cluster::watch::{
         fake_api::{Answer as Says, FakeApi},
         process::Process,

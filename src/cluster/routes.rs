@@ -10,7 +10,7 @@ use super::{
     snapshot::Snapshot, table::Entry,
 };
 use crate::{
-    api::Rollout,
+    api::{Rollout, reason::Reason},
     engine::{Problem, RouteIntent, Target},
     ports::{RolloutKey, WorldError},
     router::{
@@ -119,15 +119,17 @@ impl Cluster {
         Ok(())
     }
 
-    /// Leaves the routers' objects without us.
+    /// Leaves the routers' objects without us: all that can be seen, and then those that cannot are waited for.
     pub(super) async fn release_routes(&self, snapshot: &Snapshot) -> Result<(), WorldError> {
-        for router in &snapshot.routers {
+        let unavailable = self.unavailable(snapshot);
+        for router in unavailable.others(&snapshot.routers) {
             let objects = snapshot.traffic.routes();
             for write in router.hand_back(&snapshot.context, &objects) {
                 self.write_route(snapshot, &write).await?;
             }
         }
-        Ok(())
+        let refused = |why: &str| WorldError::Refused { reason: Reason::RouterUnavailable, message: why.to_owned() };
+        unavailable.first().map_or(Ok(()), |why| Err(refused(why)))
     }
 
     async fn write_route(&self, snapshot: &Snapshot, write: &PlannedWrite) -> Result<(), WorldError> {

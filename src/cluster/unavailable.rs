@@ -21,6 +21,11 @@ impl Unavailable {
         self.0.iter().all(Option::is_none)
     }
 
+    /// The first reason.
+    pub fn first(&self) -> Option<&str> {
+        self.0.iter().flatten().next().map(String::as_str)
+    }
+
     /// Those that can be used.
     pub fn others<'a>(&self, routers: &'a [Box<dyn Router>]) -> Vec<&'a dyn Router> {
         let usable = routers.iter().zip(&self.0).filter(|(_, trouble)| trouble.is_none());
@@ -30,7 +35,7 @@ impl Unavailable {
     /// A Rollout at rest keeps its pods as they are wanted; one that has anything under way stays exactly as it is, unless it
     /// has another router, by which its traffic can return.
     pub fn problem(&self, snapshot: &Snapshot) -> Option<Problem> {
-        let message = self.0.iter().flatten().next()?.clone();
+        let message = self.first()?.to_owned();
         let course = snapshot.rollout.status.as_ref().map(RolloutStatus::course);
         let rests = matches!(course, Some(Course::Idle | Course::Aborted | Course::ControlKept));
         let all = self.0.iter().all(Option::is_some);
@@ -44,12 +49,13 @@ impl Cluster {
         Unavailable(snapshot.routers.iter().map(|router| self.trouble(snapshot, router.as_ref())).collect())
     }
 
-    /// What keeps a router from being used. Objects that the Rollout no longer names, of a kind that has gone, have nothing to
-    /// be restored; and without ReferenceGrants there is no consent but by annotation.
+    /// What keeps a router from being used. Of a kind that has gone there is nothing to be restored, for a Rollout that goes or
+    /// no longer names it; and without ReferenceGrants there is no consent but by annotation.
     fn trouble(&self, snapshot: &Snapshot, router: &dyn Router) -> Option<String> {
         let objects = router.objects(&snapshot.context).into_iter().map(|object| object.resource());
         let lists = router.lists(&snapshot.context).into_iter().filter(|list| !list.is_consent());
-        let gone = |kind: &GroupResource| snapshot.objects_changed && self.router_kinds.is_absent(kind);
+        let leaves = snapshot.objects_changed || snapshot.rollout.metadata.deletion_timestamp.is_some();
+        let gone = |kind: &GroupResource| leaves && self.router_kinds.is_absent(kind);
         let mut kinds = objects.chain(lists.map(|list| list.resource())).filter(|kind| !gone(kind));
         kinds.find_map(|kind| self.router_kinds.trouble(&kind, &snapshot.key.namespace))
     }

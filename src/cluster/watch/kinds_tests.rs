@@ -1,7 +1,10 @@
 //! Routers' kinds, as they come, go, and cannot be seen.
 
 use super::*;
-use crate::{engine::RouteIntent, ports::Observation};
+use crate::{
+    engine::RouteIntent,
+    ports::{Observation, WorldError},
+};
 
 /// H3: whom a kind that cannot be listed blocks, and how far.
 #[tokio::test(start_paused = true)]
@@ -248,4 +251,25 @@ async fn s33_traffic_returns_by_the_router_that_can_be_seen() {
     let (_, object) = writes.iter().find(|(path, _)| *path == written).unwrap();
     assert_eq!(object["spec"]["http"][0]["route"], route(100, 0));
     assert!(!writes.iter().any(|(path, _)| path.contains("httproutes")), "{writes:?}");
+}
+
+/// Of a Rollout that is deleted: a route that cannot be seen may still lead to the canary, one whose kind has gone does not.
+#[tokio::test(start_paused = true)]
+async fn s40_a_hand_back_waits_for_a_kind_that_cannot_be_seen_and_not_for_one_that_has_gone() {
+    for (listed, waits) in [(Some(403), true), (None, false)] {
+        let api = served();
+        let deleted = rollout("web", 50, &image("one"))
+            .replace("\"finalizers\"", "\"deletionTimestamp\":\"2026-01-01T00:00:00Z\",\"finalizers\"");
+        api.answer(ROLLOUTS, Answer::Items(vec![deleted]));
+        match listed {
+            Some(code) => api.answer(&format!("{ISTIO}/v1/virtualservices"), Answer::Refuse(code)),
+            None => istio(&api, &[]),
+        }
+        let process = Process::start(&api);
+        process.synced().await;
+        let snapshot = process.observe("web").await.unwrap().snapshot;
+        let released = process.cluster.release_routes(&snapshot).await;
+        let told = matches!(&released, Err(WorldError::Refused { reason: Reason::RouterUnavailable, .. }));
+        assert_eq!((told, released.is_err()), (waits, waits), "{released:?}");
+    }
 }
