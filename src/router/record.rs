@@ -1,9 +1,9 @@
 //! What of a route object is ours, as an annotation of the object records it.
 //!
 //! A rule of the Gateway API has no field for a mark of ours that every served version keeps: `name` came with v1.4 and is
-//! pruned before. A rule of a kind that only a Rollout names may have none at all. So the rules that were added are recorded by digest, per Rollout, in the same write. Whoever applies the
-//! list of rules anew takes ours away with it; what the annotation then still records matches nothing and goes with the
-//! next write.
+//! pruned before. A rule of a kind that only a Rollout names may have none at all. So the rules that were added are recorded
+//! by digest, per Rollout, in the same write. Whoever applies the list of rules anew takes ours away with it; what the
+//! annotation then still records matches nothing and goes with the next write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
