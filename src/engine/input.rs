@@ -186,6 +186,8 @@ pub struct RouteSeen {
     pub sticky: bool,
     /// Whether anything we own in them differs from the plan for that weight.
     pub drifted: bool,
+    /// Whether any of them keeps sessions: their users stay where they are when the weight changes.
+    pub keeps_sessions: bool,
     /// Who else wrote our fields, if known.
     pub other_manager: Option<String>,
     /// Where one object cannot be read: whether another does not lead to stable alone yet, and can be made to.

@@ -153,8 +153,10 @@ fn request(draft: &Draft<'_>, kind: Kind, name: String, judged: Judged) -> Optio
 
 /// Without a mesh connections are spread over pods, and their requests say little.
 fn planned_share(draft: &Draft<'_>) -> Option<Percent> {
-    // Requests that come by header or as copies cannot be told from those that come by weight.
-    draft.status.memory.settled_weight.filter(|_| draft.has_mesh() && !extra_routes::any(draft))
+    // Requests that come by header or as copies cannot be told from those that come by weight, and those of sessions come by the
+    // weight of before.
+    let keeps_sessions = draft.input.seen.route.as_ref().is_some_and(|route| route.keeps_sessions);
+    draft.status.memory.settled_weight.filter(|_| draft.has_mesh() && !keeps_sessions && !extra_routes::any(draft))
 }
 
 /// What a run says about the traffic that is settled now: a Pass of an earlier epoch is none.

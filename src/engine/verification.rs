@@ -41,8 +41,14 @@ pub fn standing(draft: &Draft<'_>) -> Standing {
         return Standing::Over;
     }
     let counted = counted(draft).unwrap_or_default();
+    let keeps_sessions = draft.input.seen.route.as_ref().is_some_and(|route| route.keeps_sessions);
     match counted.verdict {
         ShareVerdict::Verified => Standing::Over,
+        ShareVerdict::Counting if keeps_sessions => {
+            let message = "the share of requests is not compared: a rule keeps sessions (sessionPersistence), whose users do not \
+                           follow the weight; set spec.verification to settled";
+            Standing::Waits(Wait::until(Reason::Verification, message, None))
+        }
         ShareVerdict::Counting => {
             let message =
                 format!("verifying that the canary gets {} of the requests: {}", planned(draft), seen(&counted));

@@ -31,6 +31,7 @@ pub fn read_all(
                 headers: union(before.headers, seen.headers),
                 mirror: before.mirror.or(seen.mirror),
                 sticky: before.sticky || seen.sticky,
+                keeps_sessions: before.keeps_sessions || seen.keeps_sessions,
                 other_manager: before.other_manager.or(seen.other_manager),
                 returnable: false,
                 unseen: false,

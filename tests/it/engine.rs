@@ -663,6 +663,12 @@ fn s52_steps_wait_for_counted_requests_where_the_file_says_so() {
     assert_eq!(world.status.weights.observed, Some(Percent::whole(25)));
     assert_eq!(verified(&world).as_deref(), Some("True"));
 
+    let mut world = at_version_one(spec.clone(), 4);
+    world.keeps_sessions = true;
+    world.behaviours.insert("v2".into(), share(ShareVerdict::Counting));
+    release(&mut world, "v2", |world| world.status.reason == Reason::Verification);
+    assert!(world.status.message.contains("a rule keeps sessions (sessionPersistence)"), "{}", world.status.message);
+
     let mut world = at_version_one(spec, 4);
     world.behaviours.insert("v2".into(), share(ShareVerdict::Broken));
     release(&mut world, "v2", |world| world.status.course() == Course::Aborted);

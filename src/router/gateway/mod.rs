@@ -12,6 +12,7 @@ mod needs;
 mod own_rules;
 mod precedence;
 mod route;
+pub mod sessions;
 mod sticky;
 
 use std::{
@@ -137,13 +138,14 @@ impl Router for Gateway {
             return Ok(RouteSeen { disagreement: anything, drifted: true, ..RouteSeen::default() });
         }
         let (mut shares, mut own) = (Vec::new(), OwnSeen::default());
-        let (mut other, mut share_dropped) = (None, false);
+        let (mut other, mut share_dropped, mut keeps_sessions) = (None, false, false);
         for (namespace, route) in &self.routes(ctx) {
             let editor = RouteEditor::of(ctx, namespace, route);
             let object = self.object(ctx, &editor, current)?;
             shares.extend(editor.shares(&object)?);
             own.add(editor.own().read(&object));
             share_dropped |= editor.own().is_share_dropped(&object);
+            keeps_sessions |= editor.keeps_sessions(&object);
             if !editor.is_foreign() {
                 other = other.or_else(|| other_manager(&object, "f:rules"));
             }
@@ -166,6 +168,7 @@ impl Router for Gateway {
             mirror,
             sticky,
             drifted,
+            keeps_sessions,
             other_manager: other,
             ..RouteSeen::default()
         })

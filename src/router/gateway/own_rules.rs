@@ -16,7 +16,7 @@ use super::{
     matches::{self, MOST_MATCHES},
     mirror,
     precedence::{self, Placed},
-    sticky,
+    sessions, sticky,
 };
 use crate::{
     api::{
@@ -136,7 +136,9 @@ impl OwnRules<'_> {
     fn own<'i>(&self, base: &Value, intent: &'i RouteIntent, place: &str) -> Result<Vec<(&'i str, Value)>, RouteError> {
         let mut ours = Vec::new();
         for route in &intent.headers {
-            ours.push((route.name.as_str(), self.rule_to(base, &route.matches, Target::Canary, place)?));
+            let mut rule = self.rule_to(base, &route.matches, Target::Canary, place)?;
+            sessions::rename(&mut rule, &route.name);
+            ours.push((route.name.as_str(), rule));
         }
         if let Some(sticky) = &intent.sticky {
             for users in sticky.users(intent.canary) {

@@ -12,6 +12,7 @@ use super::{
     linkerd,
     own_rules::{self, OwnRules},
     precedence::Placed,
+    sessions,
 };
 use crate::{
     api::{Percent, traffic::GatewayRoute},
@@ -138,6 +139,13 @@ impl<'a> RouteEditor<'a> {
         chosen.into_iter().map(|index| share_of(index).map_err(|error: RouteError| self.reported(error))).collect()
     }
 
+    /// Whether a chosen rule keeps sessions.
+    pub(super) fn keeps_sessions(&self, object: &Value) -> bool {
+        let rules = own_rules::rules(object);
+        let (chosen, _) = self.chosen(rules);
+        chosen.into_iter().filter_map(|index| rules.get(index)).any(sessions::kept_by)
+    }
+
     /// The object with the intent in every chosen rule that can have it, and why others cannot.
     pub(super) fn with_intent(
         &self,
@@ -205,9 +213,11 @@ impl<'a> RouteEditor<'a> {
             }
             refused.extend(refusal.map(RouteError::from));
         }
-        if intent.sticky.is_some() && is_linkerd {
+        let linkerd = "Linkerd fails all requests to a backend with a filter that its version does not know";
+        let sessions = "a rule with sessionPersistence keeps users on their backend whatever the cookie says; remove one of the two";
+        let against = [(is_linkerd, linkerd), (self.keeps_sessions(object), sessions)];
+        if let Some((_, why)) = against.into_iter().find(|(is_so, _)| *is_so && intent.sticky.is_some()) {
             kept.to_mut().sticky = None;
-            let why = "Linkerd fails all requests to a backend with a filter that its version does not know";
             refused.push(unsupported("sticky cookie", why).into());
         }
         (kept, refused)

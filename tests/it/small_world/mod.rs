@@ -91,6 +91,8 @@ pub struct SimWorld {
     other_route: Option<Percent>,
     /// Another writer changed our routes in addition to the weight.
     spoiled: bool,
+    /// A route keeps sessions.
+    pub keeps_sessions: bool,
     /// The stable target lists none of its pods.
     unlisted: bool,
     runs: BTreeMap<String, SimRun>,
@@ -134,6 +136,7 @@ impl SimWorld {
             route: RouteIntent::default(),
             other_route: None,
             spoiled: false,
+            keeps_sessions: false,
             unlisted: false,
             writes: Vec::new(),
             runs: BTreeMap::new(),

@@ -32,6 +32,7 @@ impl SimWorld {
                 headers: self.headers(),
                 mirror: self.mirror(),
                 sticky: self.route.sticky.is_some(),
+                keeps_sessions: self.keeps_sessions,
                 pending: self.pending.then(|| "the gateway has not seen it".to_owned()),
                 ..RouteSeen::default()
             }),

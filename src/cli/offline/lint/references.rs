@@ -10,6 +10,7 @@ mod objects;
 mod routes;
 mod scalers;
 mod services;
+mod sessions;
 
 use crate::{api::validate::Finding, yaml::Document};
 use objects::{Found, Objects, Rollout};
@@ -25,6 +26,7 @@ pub(super) fn check(documents: &[(&str, &Document)]) -> Found {
         routes::check(&rollout, &files, &mut found);
         linkerd::check(&rollout, &files, &mut found);
         mesh::check(&rollout, &files, &mut found);
+        sessions::check(&rollout, &files, &mut found);
         services::check(&rollout, &files, &mut found);
         scaled.push(Scaled::of(&rollout));
     }

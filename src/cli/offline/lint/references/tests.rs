@@ -187,6 +187,11 @@ spec:
             "HTTPRoute error spec.rules[0].backendRefs[2].port: Service \"web\" has no port 81; it has 80".to_owned(),
         ),
         (
+            "    - backendRefs:\n        - {name: web-stable, port: 80",
+            "    - sessionPersistence: {sessionName: cart}\n      backendRefs:\n        - {name: web-stable, port: 80",
+            "Rollout warning spec.traffic[0].gateway.routes[0]: rule 1 of HTTPRoute \"web\" keeps sessions (sessionPersistence): a user with one follows neither a weight nor an abort until its pod is gone, and the counted share of requests is not compared with the weight".to_owned(),
+        ),
+        (
             "[{setWeight: 5}]",
             "[{setHeaderRoute: {name: a, match: [{header: {name: a, exact: b}}]}}, {setWeight: 5}]",
             String::new(),
