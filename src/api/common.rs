@@ -46,6 +46,12 @@ impl Percent {
         self.0 == 0
     }
 
+    /// The largest multiple of `grain` that is no more.
+    pub fn rounded_down(self, grain: Percent) -> Percent {
+        let step = grain.0.max(1);
+        Percent(self.0 / step * step)
+    }
+
     /// The smallest whole number of `total` that is at least this share: `ceil(w * total / 100)`.
     pub fn ceil_of(self, total: u32) -> u32 {
         let product = u64::from(self.0) * u64::from(total);

@@ -77,7 +77,7 @@ pub struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// An empty decision over the last status.
     pub fn new(input: &'a Input<'a>) -> Self {
-        let items = items::items(&input.spec.strategy.steps());
+        let items = items::on_grain(items::items(&input.spec.strategy.steps()), input.seen.grain);
         Draft {
             input,
             status: RolloutStatus { is_old: false, ..input.status.clone() },

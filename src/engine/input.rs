@@ -69,6 +69,8 @@ pub struct Seen {
     pub pods: Option<Vec<PodSeen>>,
     /// The routers' objects as read back. `None` without a mesh.
     pub route: Option<RouteSeen>,
+    /// The finest weight that all routers can write; 0 where they can write every one.
+    pub grain: Percent,
     /// The stable target: the stable Service (and root with it), or the stable subset. `None` when there is none.
     pub stable_target: Option<TargetSeen>,
     /// The canary target.

@@ -59,6 +59,23 @@ pub fn items(steps: &[Step]) -> Vec<Item> {
     steps.iter().map(item).collect()
 }
 
+/// The steps with their weights as routers of this grain write them: rounded toward stable (S50). What would become nothing
+/// stays, for the router to refuse it.
+pub fn on_grain(mut items: Vec<Item>, grain: Percent) -> Vec<Item> {
+    let round = |weight: &mut Percent| {
+        let rounded = weight.rounded_down(grain);
+        *weight = if rounded.is_zero() { *weight } else { rounded };
+    };
+    for item in &mut items {
+        match item {
+            Item::SetWeight(weight) => round(weight),
+            Item::Ramp { weights, .. } => weights.iter_mut().for_each(round),
+            _ => {}
+        }
+    }
+    items
+}
+
 fn item(step: &Step) -> Item {
     if let Some(weight) = step.set_weight {
         Item::SetWeight(weight)
@@ -196,6 +213,17 @@ mod tests {
         {
             assert_eq!(given.weights(), wanted.into_iter().map(Percent::whole).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn s50_weights_are_rounded_toward_stable_and_never_to_nothing() {
+        let weights = |points: &[u32]| points.iter().copied().map(Percent::from_basis_points).collect::<Vec<_>>();
+        let ramp = |points| Item::Ramp { weights: weights(points), by: Percent::ZERO, every: HumanDuration::secs(60) };
+        let items =
+            vec![Item::SetWeight(Percent::from_basis_points(1_250)), Item::Pause(None), ramp(&[50, 1_099, 2_000])];
+        let rounded = [Item::SetWeight(Percent::whole(12)), Item::Pause(None), ramp(&[50, 1_000, 2_000])];
+        assert_eq!(on_grain(items.clone(), Percent::whole(1)), rounded);
+        assert_eq!(on_grain(items.clone(), Percent::ZERO), items, "without a router");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     api::{
-        AnalysisRun, Rollout, RolloutStatus,
+        AnalysisRun, Percent, Rollout, RolloutStatus,
         analysis::AnalysisTemplateSpec,
         command::{CommandState, RolloutCommandSpec},
         revision,
@@ -349,6 +349,7 @@ impl State {
             revisions: self.revisions.iter().map(|r| r.seen(spec.min_ready_seconds.unwrap_or(0), now)).collect(),
             pods: None,
             route: self.has_router().then(|| self.route_seen()),
+            grain: Percent::ZERO,
             stable_target: self.target_seen(&self.stable_target),
             canary_target: self.target_seen(&self.canary_target),
             workload: None,

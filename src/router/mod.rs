@@ -41,6 +41,6 @@ pub use gateway::error::GatewayError;
 pub use kind::{Capabilities, RbacRule, Router, RouterKind, Versions, WatchedKind};
 pub use needs::unmet;
 pub use objects::{FIELD_MANAGER, ListRef, ObjectRef, Objects, Plan, PlannedWrite};
-pub use registry::{ROUTERS, pack, routers, routers_of};
+pub use registry::{ROUTERS, grain, pack, routers, routers_of};
 pub use resource::{GroupResource, group_of};
 pub use together::read_all;

@@ -5,7 +5,7 @@ use super::{
     kind::{Router, RouterKind},
     nginx, smi, traefik,
 };
-use crate::api::{RolloutSpec, analysis::Pack, traffic::TrafficRouter};
+use crate::api::{Percent, RolloutSpec, analysis::Pack, traffic::TrafficRouter};
 
 /// Every router, in the order of the documentation.
 pub static ROUTERS: &[RouterKind] =
@@ -14,6 +14,12 @@ pub static ROUTERS: &[RouterKind] =
 /// The routers of a Rollout, in the order they are written. Empty: the ratio of replicas is the split.
 pub fn routers(spec: &RolloutSpec) -> Vec<Box<dyn Router>> {
     named(spec).map(|(_, router)| router).collect()
+}
+
+/// The finest weight that every router of a Rollout can write; 0 without a router.
+pub fn grain(spec: &RolloutSpec) -> Percent {
+    let grain = |(kind, router): (&RouterKind, Box<dyn Router>)| router.declared().unwrap_or(kind.capabilities).grain;
+    named(spec).map(grain).max().unwrap_or_default()
 }
 
 /// How the proxies of a Rollout's first router count requests; none without a router.

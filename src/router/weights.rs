@@ -108,8 +108,7 @@ pub fn reassigned(before: Percent, now: Percent) -> [u64; 2] {
 
 /// `weight` on a router's grain, rounded toward stable (rule S50). A step that would become nothing is refused.
 pub fn on_grain(weight: Percent, grain: Percent) -> Result<Percent, RouteError> {
-    let step = grain.basis_points().max(1);
-    let rounded = Percent::from_basis_points(weight.basis_points() / step * step);
+    let rounded = weight.rounded_down(grain);
     if rounded.is_zero() && !weight.is_zero() {
         return Err(RouteError::WeightTooFine { weight, grain });
     }

@@ -191,6 +191,10 @@ impl Checks {
     fn route(&mut self, store: &Store, key: &Key, write: &Write<'_>) {
         let rollout = key.rollout().to_owned();
         for route in write.after["spec"]["http"].as_array().into_iter().flatten() {
+            // Users who stay are split again by what is left of them.
+            if text(route, "/name") == "glidepath-sticky-reassign" {
+                continue;
+            }
             let weights: Vec<u64> =
                 route["route"].as_array().into_iter().flatten().filter_map(|to| to["weight"].as_u64()).collect();
             // Fractions of a percent are written as parts of 10,000.
@@ -315,13 +319,35 @@ pub fn canary_weight(object: &Value) -> Option<u64> {
     Some(u64::from(canary_share(object)?.basis_points() / 100))
 }
 
-/// The object without the entries that are Glidepath's own.
+/// The object without the entries and cookies that are Glidepath's own.
 fn without_own_routes(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(routes) = object.pointer_mut("/spec/http").and_then(Value::as_array_mut) {
         routes.retain(|route| !text(route, "/name").starts_with("glidepath-"));
+        for to in routes.iter_mut().filter_map(|route| route.get_mut("route")?.as_array_mut()).flatten() {
+            drop_cookie(to);
+        }
     }
     object
+}
+
+/// Takes our cookie out of a destination's answers, and what is empty without it.
+fn drop_cookie(to: &mut Value) {
+    if !text(to, "/headers/response/add/set-cookie").contains("=glidepath.") {
+        return;
+    }
+    let fields = [
+        ("/headers/response/add", "set-cookie"),
+        ("/headers/response", "add"),
+        ("/headers", "response"),
+        ("", "headers"),
+    ];
+    for (place, field) in fields {
+        let Some(fields) = to.pointer_mut(place).and_then(Value::as_object_mut) else { return };
+        if field == "set-cookie" || fields[field].as_object().is_some_and(|inner| inner.is_empty()) {
+            fields.shift_remove(field);
+        }
+    }
 }
 
 /// The revision that a Service selects.

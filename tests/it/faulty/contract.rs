@@ -9,7 +9,7 @@ mod place;
 
 use std::{sync::Arc, time::Duration};
 
-use glidepath::router::{ROUTERS, custom::presets};
+use glidepath::router::{ROUTERS, RouterKind, custom::presets};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -96,6 +96,49 @@ fn an_abort_gives_stable_everything_in_one_write_of_each_object() {
             );
         }
         fixture.is_as_before(&scene);
+    });
+}
+
+#[test]
+fn s22_users_who_stay_leave_nothing_behind_by_every_router_that_keeps_them() {
+    for ends_by in ["abort", "promote"] {
+        each(async |fixture| {
+            let keeps = |kind: &RouterKind| kind.key == fixture.router() && kind.capabilities.sticky;
+            if !ROUTERS.iter().any(keeps) {
+                return;
+            }
+            let mut scene = fixture.at_half_with_users_who_stay().await;
+            let keys = fixture.written();
+            let before: Vec<u64> = keys.iter().map(|key| written(&scene, key)).collect();
+            scene.command("web", ends_by);
+            match ends_by {
+                "abort" => {
+                    let what = format!("{}: it is aborted", fixture.title);
+                    scene.until(&what, PATIENCE, |scene| scene.phase("web") == "Degraded").await;
+                }
+                _ => scene.until_healthy("web", SECOND).await,
+            }
+            scene.pass(REST).await;
+            assert_eq!(fixture.share(&scene), 0, "{}", fixture.title);
+            fixture.is_as_before(&scene);
+            // All traffic to the new version, and back with it as stable.
+            let most = if ends_by == "abort" { 1 } else { 2 };
+            for (key, before) in keys.iter().zip(before) {
+                let writes = written(&scene, key) - before;
+                assert!(writes <= most, "{}: {key} was written {writes} times\n{}", fixture.title, scene.story());
+            }
+        });
+    }
+}
+
+#[test]
+fn s50_a_weight_finer_than_a_router_is_rounded_and_not_waited_for() {
+    each(async |fixture| {
+        let mut scene = fixture.open(json!([{"setWeight": 12.5}, {"pause": {"duration": "5s"}}]));
+        scene.start_alone();
+        scene.until_healthy("web", FIRST).await;
+        scene.deploy("web", SECOND);
+        scene.until_healthy("web", SECOND).await;
     });
 }
 
@@ -198,6 +241,27 @@ impl Fixture {
         scene.deploy("web", SECOND);
         let what = format!("{}: it waits at 20 %", self.title);
         scene.until(&what, PATIENCE, |scene| scene.phase("web") == "Paused" && self.share(scene) == 2_000).await;
+        scene
+    }
+
+    /// Waits for an operator with half of the users at the canary, of whom some came when it was a fifth.
+    async fn at_half_with_users_who_stay(&self) -> Scene {
+        let steps = json!([{"setWeight": 20}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]);
+        let strategy = json!({"canary": {"sticky": {"cookie": "release"}, "steps": steps}});
+        let mut scene = self.open_with(&self.entry, strategy);
+        scene.start_alone();
+        scene.until_healthy("web", FIRST).await;
+        scene.deploy("web", SECOND);
+        let key = self.place.key();
+        let waits_with = |scene: &Scene, cookie: &str| {
+            let object = scene.get(key.plural, &key.name).map(|object| object.to_string());
+            scene.phase("web") == "Paused" && object.is_some_and(|object| object.contains(cookie))
+        };
+        let what = format!("{}: it waits at 20 %", self.title);
+        scene.until(&what, PATIENCE, |scene| waits_with(scene, ".stable-2000;")).await;
+        scene.command("web", "promote");
+        let what = format!("{}: it waits at 50 %", self.title);
+        scene.until(&what, PATIENCE, |scene| waits_with(scene, ".stable-5000;")).await;
         scene
     }
 
