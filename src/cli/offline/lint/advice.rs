@@ -31,9 +31,13 @@ pub(super) fn template(spec: &AnalysisTemplateSpec) -> Vec<Finding> {
     queries.collect()
 }
 
-/// A weight below an earlier one takes users back from the new version. 0 is a way to say just that.
+/// A weight below an earlier one takes users back from the new version. 0 is a way to say just that. With sticky users it is an
+/// error already.
 fn falling(canary: &CanaryStrategy) -> Vec<Finding> {
     let mut found = Vec::new();
+    if canary.sticky.is_some() {
+        return found;
+    }
     let mut reached = Percent::ZERO;
     for (index, step) in canary.steps.iter().enumerate() {
         let ramp = step.ramp.as_ref();
@@ -97,6 +101,9 @@ mod tests {
             found[1].starts_with("spec.strategy.canary.steps[2].ramp.from: the weight falls from 20 % to 10 %"),
             "{found:?}"
         );
+        let mut sticky = steps(json!([{"setWeight": 25}, {"setWeight": 20}]));
+        sticky["strategy"]["canary"]["sticky"] = json!({"cookie": "release"});
+        assert_eq!(said(sticky), Vec::<String>::new(), "an error says it");
         assert!(
             said(steps(json!([{"setWeight": 25}, {"setWeight": 0}, {"setWeight": 25}, {"setWeight": 25}]))).is_empty()
         );
