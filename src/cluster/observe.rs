@@ -214,7 +214,7 @@ impl Cluster {
             file_invalid: false,
             deciding_since: self.deciding_since.get().copied(),
             selector: selector_text(&snapshot.selector),
-            grain: router::grain(&snapshot.rollout.spec),
+            grain: router::grain(&snapshot.routers),
             route,
         }
     }

@@ -16,10 +16,11 @@ pub fn routers(spec: &RolloutSpec) -> Vec<Box<dyn Router>> {
     named(spec).map(|(_, router)| router).collect()
 }
 
-/// The finest weight that every router of a Rollout can write; 0 without a router.
-pub fn grain(spec: &RolloutSpec) -> Percent {
-    let grain = |(kind, router): (&RouterKind, Box<dyn Router>)| router.declared().unwrap_or(kind.capabilities).grain;
-    named(spec).map(grain).max().unwrap_or_default()
+/// The finest weight that every one of these routers can write; 0 without a router.
+pub fn grain(routers: &[Box<dyn Router>]) -> Percent {
+    let of_kind = |key| ROUTERS.iter().find(|kind| kind.key == key).map(|kind| kind.capabilities);
+    let able = routers.iter().filter_map(|router| router.declared().or_else(|| of_kind(router.key())));
+    able.map(|able| able.grain).max().unwrap_or_default()
 }
 
 /// How the proxies of a Rollout's first router count requests; none without a router.
