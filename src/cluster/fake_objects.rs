@@ -67,12 +67,11 @@ impl ApiServer {
         if method == Method::GET {
             return answer(stored);
         }
-        let is_free = method == Method::DELETE;
-        if !is_free && stored["metadata"]["resourceVersion"] != version.as_str() {
-            return status(409);
-        }
         if method == Method::DELETE {
             return objects.remove(&path).map_or_else(|| status(404), |gone| answer(&gone));
+        }
+        if stored["metadata"]["resourceVersion"] != version.as_str() {
+            return status(409);
         }
         match method {
             Method::PUT => *stored = body,
@@ -214,6 +213,7 @@ impl Shop {
         let intent = RouteIntent::weight(Percent::whole(percent));
         self.cluster.carry_out(observation, &Action::EnsureRoute(intent)).await
     }
+
     /// Stores an object, and has the watch bring it.
     pub fn add(&self, path: &str, object: Value) {
         self.watch_brings(&object);

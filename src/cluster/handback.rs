@@ -3,7 +3,10 @@
 use kube::api::Patch;
 use serde_json::{Value, json};
 
-use super::{call::is_missing, resources::rollouts, shared::Cluster, snapshot::Snapshot, workload::params};
+use super::{
+    call::is_missing, resources::rollouts, revisions::template_of, shared::Cluster, snapshot::Snapshot,
+    workload::params,
+};
 use crate::{api::FINALIZER, engine::decision::Restore, ports::WorldError};
 
 impl Cluster {
@@ -34,11 +37,7 @@ impl Cluster {
             stable.and_then(|stable| snapshot.revisions.iter().find(|entry| entry.value.revision == stable.id));
         let mut patch = vec![json!({"op": "replace", "path": "/metadata/resourceVersion", "value": workload.version})];
         if let Some(stable) = stable.filter(|stable| stable.value.template != workload.value.template) {
-            let template: Value = stable
-                .value
-                .template
-                .read()
-                .map_err(|error| WorldError::Transient(format!("the template of {}: {error}", stable.key.name)))?;
+            let template = template_of(stable)?;
             patch.push(json!({"op": "replace", "path": "/spec/template", "value": template}));
         }
         if workload.value.paused {

@@ -4,13 +4,14 @@
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{api::Patch, core::ObjectMeta};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     cached_pod::CachedPod,
     call::{is_missing, read},
     kinds::CachedReplicaSet,
     resources::resource,
+    revisions::template_of,
     shared::Cluster,
     snapshot::Snapshot,
     table::Entry,
@@ -37,11 +38,7 @@ impl Cluster {
         let Some(set) = self.replica_set(snapshot, id) else {
             return Err(WorldError::Conflict(format!("revision {id} has no ReplicaSet")));
         };
-        let template: Value = set
-            .value
-            .template
-            .read()
-            .map_err(|error| WorldError::Transient(format!("the template of {}: {error}", set.key.name)))?;
+        let template = template_of(&set)?;
         let wanted = Added::to(&template, metadata.clone());
         if set.value.carried.mark() != Mark::of(&wanted) {
             self.patch_template(&set, &wanted).await?;
@@ -130,7 +127,7 @@ fn kept_as_written(written: &ObjectMeta, wanted: &Added) -> Result<(), WorldErro
 
 #[cfg(test)]
 mod tests {
-    use serde_json::from_value;
+    use serde_json::{Value, from_value};
 
     use super::*;
 

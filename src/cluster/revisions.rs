@@ -25,6 +25,12 @@ use crate::{
 /// How many other names a ReplicaSet may get where its own is taken.
 const ALTERNATIVES: u32 = 3;
 
+/// The template of a revision, without what is ours in it.
+pub(super) fn template_of(set: &Entry<CachedReplicaSet>) -> Result<Value, WorldError> {
+    let unreadable = |error| WorldError::Transient(format!("the template of {}: {error}", set.key.name));
+    set.value.template.read().map_err(unreadable)
+}
+
 impl Cluster {
     /// Makes the revision's ReplicaSet, or gives it its number.
     pub(super) async fn ensure_revision(

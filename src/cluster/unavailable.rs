@@ -18,7 +18,7 @@ pub(super) struct Unavailable(Vec<Option<String>>);
 impl Unavailable {
     /// Whether all can be used.
     pub fn is_none(&self) -> bool {
-        self.0.iter().all(Option::is_none)
+        self.first().is_none()
     }
 
     /// The first reason.

@@ -97,6 +97,13 @@ pub struct Seen {
     pub selector: String,
 }
 
+impl Seen {
+    /// Whether a route keeps sessions.
+    pub fn keeps_sessions(&self) -> bool {
+        self.route.as_ref().is_some_and(|route| route.keeps_sessions)
+    }
+}
+
 /// A template as observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TemplateSeen {

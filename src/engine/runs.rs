@@ -155,7 +155,7 @@ fn request(draft: &Draft<'_>, kind: Kind, name: String, judged: Judged) -> Optio
 fn planned_share(draft: &Draft<'_>) -> Option<Percent> {
     // Requests that come by header or as copies cannot be told from those that come by weight, and those of sessions come by the
     // weight of before.
-    let keeps_sessions = draft.input.seen.route.as_ref().is_some_and(|route| route.keeps_sessions);
+    let keeps_sessions = draft.input.seen.keeps_sessions();
     draft.status.memory.settled_weight.filter(|_| draft.has_mesh() && !keeps_sessions && !extra_routes::any(draft))
 }
 

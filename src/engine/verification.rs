@@ -41,7 +41,7 @@ pub fn standing(draft: &Draft<'_>) -> Standing {
         return Standing::Over;
     }
     let counted = counted(draft).unwrap_or_default();
-    let keeps_sessions = draft.input.seen.route.as_ref().is_some_and(|route| route.keeps_sessions);
+    let keeps_sessions = draft.input.seen.keeps_sessions();
     match counted.verdict {
         ShareVerdict::Verified => Standing::Over,
         ShareVerdict::Counting if keeps_sessions => {
