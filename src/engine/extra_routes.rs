@@ -60,8 +60,8 @@ fn wanted(draft: &Draft<'_>, canary: Percent) -> RouteIntent {
         },
         _ => (false, false),
     };
-    let nobody = draft.replicas() == 0 || draft.is_canary_lost();
-    if nobody || !is_split && !is_over {
+    let has_no_users = draft.replicas() == 0 || draft.is_canary_lost();
+    if has_no_users || !is_split && !is_over {
         return RouteIntent::weight(canary);
     }
     let sticky = stickiness::of_release(draft.input.spec, &draft.status);

@@ -2,7 +2,7 @@
 //! canary alone.
 //!
 //! They are known again by the record in the object, by what they match, and because they lead to the canary alone. So one
-//! that somebody else has edited otherwise is still ours, and goes with the others.
+//! of which others have edited anything else is still ours, and goes with the others.
 
 use serde_json::{Value, json};
 
