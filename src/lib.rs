@@ -7,7 +7,7 @@
 //!       ┌─────────────┼──────────────┐
 //!      cli        controller       server          drivers: async, side effects
 //!       └──────┬──────┴──────┬───────┘
-//!         sim · local     adapters: cluster  router  source
+//!         sim · local     adapters: cluster  router  source  mesh
 //!              └──► reconcile ◄┘                   one tick, one step of a run: the same in every world
 //!                       │
 //!         ports · routing · view · chart         traits and plain structs; a split of traffic; what is shown, drawn
@@ -35,6 +35,7 @@ pub mod engine;
 pub mod evidence;
 pub mod expr;
 pub mod local;
+pub mod mesh;
 pub mod metrics;
 pub mod ports;
 pub mod reconcile;

@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt as _;
 use serde_json::{Map, Value};
 
-use super::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Rollout, RolloutCommand};
+use super::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, MeshPolicy, Rollout, RolloutCommand};
 
 /// The number formats that OpenAPI v3 of the API server knows; others only earn warnings.
 const KNOWN_FORMATS: [&str; 6] = ["int32", "int64", "float", "double", "date-time", "byte"];
@@ -42,15 +42,20 @@ pub fn all() -> Result<Vec<CustomResourceDefinition>, CrdError> {
         .collect()
 }
 
+/// The CRDs of mesh policies, which only a controller that runs with `--mesh` reconciles.
+pub fn mesh() -> Result<Vec<CustomResourceDefinition>, CrdError> {
+    [MeshPolicy::crd()].into_iter().map(structural).collect()
+}
+
 /// The file that a CRD is kept in, under `deploy/crds`.
 pub fn file_name(crd: &CustomResourceDefinition) -> String {
     format!("{}.yaml", crd.spec.names.plural)
 }
 
-/// The kinds with their schemas, in the order of [`all`]. Deriving them takes milliseconds, and a file may hold a thousand
+/// The kinds with their schemas, in the order of [`all`] and [`mesh`]. Deriving them takes milliseconds, and a file may hold a thousand
 /// objects.
 static SCHEMAS: LazyLock<Vec<(String, Value)>> =
-    LazyLock::new(|| all().unwrap_or_default().into_iter().filter_map(served).collect());
+    LazyLock::new(|| [all(), mesh()].into_iter().flatten().flatten().filter_map(served).collect());
 
 /// The schema of one kind's objects, as the API server gets it; `None` for a kind that is not ours.
 pub fn schema(kind: &str) -> Option<&'static Value> {
@@ -231,7 +236,7 @@ mod tests {
     #[test]
     fn schemas_are_built_once() {
         assert!(std::ptr::eq(schema("Rollout").unwrap(), schema("Rollout").unwrap()));
-        assert_eq!(kinds().count(), all().unwrap().len(), "every kind has a schema");
+        assert_eq!(kinds().count(), all().unwrap().len() + mesh().unwrap().len(), "every kind has a schema");
     }
 
     #[test]
@@ -244,9 +249,9 @@ mod tests {
 
     #[test]
     fn short_names_and_categories_are_those_people_type() {
-        let names: Vec<_> = all().unwrap().into_iter().map(|crd| crd.spec.names).collect();
+        let names: Vec<_> = all().unwrap().into_iter().chain(mesh().unwrap()).map(|crd| crd.spec.names).collect();
         let short: Vec<_> = names.iter().flat_map(|n| n.short_names.clone().unwrap_or_default()).collect();
-        assert_eq!(short, ["gro", "gat", "gcat", "gar", "groc"]);
+        assert_eq!(short, ["gro", "gat", "gcat", "gar", "groc", "gmp"]);
         for name in &names {
             assert!(name.categories.as_ref().unwrap().contains(&"glidepath".to_owned()), "{}", name.kind);
         }

@@ -14,6 +14,7 @@ pub mod metadata;
 pub mod names;
 pub mod objects;
 pub mod pod_count;
+pub mod policy;
 pub mod reason;
 pub mod revision;
 pub mod rollout;
@@ -25,6 +26,7 @@ pub mod validate;
 pub use analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate};
 pub use command::RolloutCommand;
 pub use common::{HumanDuration, Percent};
+pub use policy::MeshPolicy;
 pub use rollout::{Rollout, RolloutSpec};
 pub use status::RolloutStatus;
 

@@ -9,6 +9,7 @@ mod finding;
 mod gates;
 mod metadata;
 mod names;
+mod policy;
 mod prometheus;
 mod routes;
 mod sources;
@@ -26,6 +27,7 @@ use super::{
 pub use finding::{Finding, Severity};
 pub use metadata::{own_keys, own_labels, selected_by};
 pub use names::{name, object_metadata};
+pub use policy::policy;
 pub use sources::source_problems;
 use templates::arguments;
 pub use templates::template;

@@ -27,6 +27,7 @@ pub mod exit;
 pub mod interrupt;
 pub mod keys;
 pub mod local;
+pub mod mesh;
 pub mod offline;
 pub mod pods;
 pub mod program;

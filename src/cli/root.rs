@@ -16,7 +16,7 @@ use super::{
     },
     complete, demo,
     exit::{CliError, Exit},
-    local,
+    local, mesh,
     offline::{lint, plan, simulate},
     render::printable::printable,
     target::{self, pasteable},
@@ -79,6 +79,7 @@ enum Verb {
     Analyze(Box<analyze::AnalyzeArgs>),
     Demo(demo::DemoArgs),
     Local(Box<local::LocalArgs>),
+    Mesh(mesh::MeshArgs),
     /// Check cluster, mesh, metrics and permissions
     Doctor(doctor::Args),
     /// Run the controller in the foreground
@@ -147,6 +148,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Analyze(args) => analyze::run(*args, global).await,
         Verb::Demo(args) => demo::run(&args, global).await,
         Verb::Local(args) => local::run(&args, global).await,
+        Verb::Mesh(args) => mesh::run(&args, global),
         Verb::Doctor(args) => doctor::run(args, global).await,
         Verb::Controller(args) => controller::run(*args, global).await,
         Verb::Crds(args) => crds::run(&args),

@@ -3,11 +3,12 @@
 use super::program::{in_its_name, program};
 
 /// The groups of verbs in the help. A test checks that every verb is in a group.
-pub const GROUPS: [(&str, &[&str]); 5] = [
+pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Inspect", &["get", "status", "watch", "explain", "history", "report", "slo"]),
     ("Act on a rollout", &["promote", "abort", "pause", "resume", "retry", "undo", "restart", "set"]),
     ("Validate, simulate and analyze, without a cluster", &["lint", "plan", "simulate", "analyze", "demo"]),
     ("Release without a cluster", &["local"]),
+    ("Mesh policies", &["mesh"]),
     ("Install and run", &["controller", "doctor", "crds", "uninstall", "completions", "version", "help"]),
 ];
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use read::{File, paths, product};
 
 /// Each top-level module and those it may name besides itself. An arrow points only downward (lib.rs draws it).
-const MAY_NAME: [(&str, &[&str]); 21] = [
+const MAY_NAME: [(&str, &[&str]); 22] = [
     ("api", &[]),
     ("yaml", &[]),
     ("stats", &[]),
@@ -23,6 +23,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
     ("reconcile", &["api", "evidence", "engine", "ports"]),
     ("clock", &["ports"]),
     ("router", &["api", "engine", "expr", "ports", "yaml"]),
+    ("mesh", &["api", "router", "yaml"]),
     ("source", &["api", "evidence", "ports", "reconcile", "yaml"]),
     (
         "cluster",
@@ -60,6 +61,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
             "evidence",
             "expr",
             "local",
+            "mesh",
             "ports",
             "reconcile",
             "router",
@@ -79,7 +81,7 @@ fn module(file: &File) -> Option<String> {
 }
 
 /// Modules without I/O, clocks and randomness.
-const PURE: [&str; 7] = ["api", "stats", "expr", "evidence", "engine", "view", "chart"];
+const PURE: [&str; 8] = ["api", "stats", "expr", "evidence", "engine", "mesh", "view", "chart"];
 /// What they may not name. kube's derives, its CEL and its plain types are fine; its client is not.
 const IMPURE: [&str; 12] = [
     "kube::Client",

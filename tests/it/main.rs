@@ -32,6 +32,7 @@ mod layers;
 mod lint;
 mod lint_inputs;
 mod local;
+mod mesh;
 mod model;
 mod ownership;
 mod performance;

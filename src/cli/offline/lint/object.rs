@@ -45,6 +45,7 @@ pub(in crate::cli) fn check(document: &Document, known: Option<&Known>) -> Vec<F
             found.extend(known.map(|known| templates::check(spec, known)).unwrap_or_default());
             found
         }),
+        "MeshPolicy" => typed(document, &found, validate::policy),
         "AnalysisTemplate" | "ClusterAnalysisTemplate" => typed(document, &found, |spec| {
             let name = document.text("/metadata/name").unwrap_or_default();
             template(name, spec)

@@ -1,0 +1,235 @@
+//! What is known of Services and workloads: the names in a policy are looked up here.
+//!
+//! From Kubernetes objects as plain JSON, those of a cluster's caches or those of files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// Labels, by key.
+type Labels = BTreeMap<String, String>;
+
+/// Services and workloads, and how the mesh names identities.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The trust domain of the mesh's identities.
+    pub trust_domain: String,
+    /// The namespace whose policies are for the whole mesh.
+    pub root_namespace: String,
+    /// The domain of the cluster's DNS names.
+    pub cluster_domain: String,
+    services: BTreeMap<(String, String), Service>,
+    workloads: Vec<Workload>,
+    accounts: BTreeSet<Account>,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Facts {
+            trust_domain: "cluster.local".to_owned(),
+            root_namespace: "istio-system".to_owned(),
+            cluster_domain: "cluster.local".to_owned(),
+            services: BTreeMap::new(),
+            workloads: Vec::new(),
+            accounts: BTreeSet::new(),
+        }
+    }
+}
+
+/// A Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The labels of its pods.
+    pub selector: Labels,
+    /// Its ports.
+    pub ports: Vec<Port>,
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its number.
+    pub number: u16,
+    /// Its name; empty without one.
+    pub name: String,
+    /// The port of the pods, a number or a name.
+    pub target: String,
+    /// What is spoken.
+    pub protocol: Protocol,
+}
+
+/// What is spoken at a port, as its `appProtocol` or the prefix of its name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP of any version.
+    Http,
+    /// gRPC.
+    Grpc,
+    /// Anything else over TCP.
+    Tcp,
+    /// It is not said; most meshes look at the first bytes.
+    Unknown,
+}
+
+/// Something that makes pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// Its kind, for example `Deployment`.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The labels of its pods.
+    pub labels: Labels,
+    /// The name of its pods' ServiceAccount.
+    pub account: String,
+}
+
+/// A ServiceAccount: the identity of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Account {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Kinds whose pods are described at `spec.template`. A CronJob's are deeper, and its Jobs are seen themselves.
+const WORKLOADS: [&str; 6] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Rollout"];
+
+impl Facts {
+    /// Adds what an object says. One of another kind says nothing.
+    pub fn add(&mut self, object: &Value) {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
+        match kind.as_str() {
+            "Service" => {
+                let selector = labels(&object["spec"]["selector"]);
+                let ports = object["spec"]["ports"].as_array().into_iter().flatten().filter_map(port).collect();
+                let key = (namespace.clone(), name.clone());
+                self.services.insert(key, Service { namespace, name, selector, ports });
+            }
+            "ServiceAccount" => drop(self.accounts.insert(Account { namespace, name })),
+            "Pod" => self.workload(kind, namespace, name, object),
+            _ if WORKLOADS.contains(&kind.as_str()) && object["spec"]["template"].is_object() => {
+                self.workload(kind, namespace, name, &object["spec"]["template"]);
+            }
+            _ => {}
+        }
+    }
+
+    fn workload(&mut self, kind: String, namespace: String, name: String, pod: &Value) {
+        let account = pod["spec"]["serviceAccountName"].as_str().unwrap_or("default").to_owned();
+        self.accounts.insert(Account { namespace: namespace.clone(), name: account.clone() });
+        let labels = labels(&pod["metadata"]["labels"]);
+        self.workloads.push(Workload { kind, namespace, name, labels, account });
+    }
+
+    /// The Service of this name.
+    pub fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
+        self.services.get(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// The Services of a namespace, by name.
+    pub fn services_of(&self, namespace: &str) -> impl Iterator<Item = &Service> {
+        let first = (namespace.to_owned(), String::new());
+        self.services.range(first..).map(|(_, service)| service).take_while(move |one| one.namespace == namespace)
+    }
+
+    /// Whether anything is known of a ServiceAccount: it is there, or pods have it.
+    pub fn has_account(&self, namespace: &str, name: &str) -> bool {
+        self.accounts.contains(&Account { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+
+    /// What makes the pods that have these labels. No labels: none, as a Service without a selector has no pods.
+    pub fn workloads<'a>(&'a self, namespace: &'a str, labels: &'a Labels) -> impl Iterator<Item = &'a Workload> {
+        let has = |workload: &&Workload| labels.iter().all(|(key, value)| workload.labels.get(key) == Some(value));
+        self.workloads.iter().filter(move |one| one.namespace == namespace && !labels.is_empty()).filter(has)
+    }
+
+    /// The ServiceAccounts of a Service's pods.
+    pub fn accounts(&self, service: &Service) -> BTreeSet<Account> {
+        let accounts = self.workloads(&service.namespace, &service.selector);
+        accounts.map(|one| Account { namespace: one.namespace.clone(), name: one.account.clone() }).collect()
+    }
+}
+
+impl Service {
+    /// Its DNS name in a cluster of this domain.
+    pub fn host(&self, facts: &Facts) -> String {
+        format!("{}.{}.svc.{}", self.name, self.namespace, facts.cluster_domain)
+    }
+}
+
+fn labels(value: &Value) -> Labels {
+    let entries = value.as_object().into_iter().flatten();
+    entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+fn port(value: &Value) -> Option<Port> {
+    let number = u16::try_from(value["port"].as_u64()?).ok()?;
+    let name = value["name"].as_str().unwrap_or_default().to_owned();
+    let target = match &value["targetPort"] {
+        Value::String(named) => named.clone(),
+        Value::Number(target) => target.to_string(),
+        _ => number.to_string(),
+    };
+    let said = value["appProtocol"].as_str().unwrap_or_else(|| name.split('-').next().unwrap_or_default());
+    Some(Port { number, target, protocol: protocol(said), name })
+}
+
+fn protocol(said: &str) -> Protocol {
+    match said {
+        "http" | "http2" | "https" | "kubernetes.io/h2c" | "kubernetes.io/ws" => Protocol::Http,
+        "grpc" | "grpc-web" => Protocol::Grpc,
+        "tcp" | "tls" | "mongo" | "mysql" | "redis" => Protocol::Tcp,
+        _ => Protocol::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_services_accounts_are_those_of_its_pods() {
+        let mut facts = Facts::default();
+        for object in [
+            json!({"kind": "Service", "metadata": {"namespace": "shop", "name": "web"},
+                "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "name": "http-web", "targetPort": 8080}]}}),
+            json!({"kind": "Deployment", "metadata": {"namespace": "shop", "name": "web"},
+                "spec": {"template": {"metadata": {"labels": {"app": "web", "v": "1"}}, "spec": {"serviceAccountName": "front"}}}}),
+            json!({"kind": "StatefulSet", "metadata": {"namespace": "shop", "name": "db"},
+                "spec": {"template": {"metadata": {"labels": {"app": "db"}}, "spec": {}}}}),
+            json!({"kind": "Deployment", "metadata": {"namespace": "other", "name": "web"},
+                "spec": {"template": {"metadata": {"labels": {"app": "web"}}, "spec": {}}}}),
+        ] {
+            facts.add(&object);
+        }
+        let web = facts.service("shop", "web").unwrap();
+        let front = Account { namespace: "shop".into(), name: "front".into() };
+        assert_eq!(facts.accounts(web), BTreeSet::from([front]));
+        assert_eq!(
+            web.ports,
+            [Port { number: 80, name: "http-web".into(), target: "8080".into(), protocol: Protocol::Http }]
+        );
+        assert!(facts.has_account("shop", "default") && !facts.has_account("shop", "back"));
+        assert_eq!(web.host(&facts), "web.shop.svc.cluster.local");
+    }
+
+    #[test]
+    fn a_service_without_a_selector_has_no_pods() {
+        let mut facts = Facts::default();
+        facts.add(&json!({"kind": "Deployment", "metadata": {"namespace": "shop", "name": "web"},
+            "spec": {"template": {"metadata": {"labels": {"app": "web"}}, "spec": {}}}}));
+        let bare = Service { namespace: "shop".into(), name: "bare".into(), ..Service::default() };
+        assert!(facts.accounts(&bare).is_empty());
+    }
+}

@@ -1,0 +1,145 @@
+//! A policy whose names are looked up: which pods and Services its target is, and who its callers are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{
+    facts::{Account, Facts, Service},
+    plan::Refusal,
+};
+use crate::api::{
+    MeshPolicy,
+    policy::{MeshPolicySpec, Source},
+};
+
+/// The label on objects of a policy's own: its name.
+pub(super) const POLICY_LABEL: &str = "glidepath.dev/policy";
+
+/// What a policy wants of a mesh.
+#[derive(Debug)]
+pub struct Intent<'a> {
+    /// The mesh.
+    pub mesh: &'static str,
+    /// The policy's namespace.
+    pub namespace: &'a str,
+    /// The policy's name.
+    pub policy: &'a str,
+    /// What it is for.
+    pub target: Target<'a>,
+    /// Its settings, with those of profile and presets.
+    pub spec: MeshPolicySpec,
+    /// Where names are looked up.
+    pub facts: &'a Facts,
+}
+
+/// What a policy is for.
+#[derive(Clone, Debug)]
+pub enum Target<'a> {
+    /// A Service and its pods.
+    Service(&'a Service),
+    /// Pods.
+    Workload(BTreeMap<String, String>),
+    /// A namespace.
+    Namespace,
+    /// The mesh.
+    Mesh,
+}
+
+impl<'a> Intent<'a> {
+    /// Looks up what a policy is for.
+    pub(super) fn of(
+        mesh: &'static str,
+        policy: &'a MeshPolicy,
+        spec: MeshPolicySpec,
+        facts: &'a Facts,
+    ) -> Result<Self, Refusal> {
+        let namespace = policy.metadata.namespace.as_deref().unwrap_or("default");
+        let name = policy.metadata.name.as_deref().unwrap_or_default();
+        let target = target(&spec, namespace, facts).map_err(|(field, why)| Refusal { field, mesh, why })?;
+        Ok(Intent { mesh, namespace, policy: name, target, spec, facts })
+    }
+
+    /// The labels of the target's pods; none for all pods of the namespace or of the mesh.
+    pub fn selector(&self) -> Option<&BTreeMap<String, String>> {
+        match &self.target {
+            Target::Service(service) => Some(&service.selector),
+            Target::Workload(labels) => Some(labels),
+            Target::Namespace | Target::Mesh => None,
+        }
+    }
+
+    /// The target's Services.
+    pub fn services(&self) -> Vec<&Service> {
+        match &self.target {
+            Target::Service(service) => vec![service],
+            Target::Workload(labels) => {
+                let selects = |service: &&Service| {
+                    !service.selector.is_empty()
+                        && service.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+                };
+                self.facts.services_of(self.namespace).filter(selects).collect()
+            }
+            Target::Namespace => self.facts.services_of(self.namespace).collect(),
+            Target::Mesh => Vec::new(),
+        }
+    }
+
+    /// The ServiceAccounts that a source of the policy means. None for a source that is not about accounts.
+    pub fn accounts(&self, source: &Source, place: &str) -> Result<BTreeSet<Account>, Refusal> {
+        let namespace = source.namespace.as_deref().unwrap_or(self.namespace);
+        if let Some(name) = &source.service_account {
+            if !self.facts.has_account(namespace, name) {
+                return Err(self.refusal(place, format!("there is no ServiceAccount {namespace}/{name}")));
+            }
+            return Ok(BTreeSet::from([Account { namespace: namespace.to_owned(), name: name.clone() }]));
+        }
+        let Some(name) = &source.service else { return Ok(BTreeSet::new()) };
+        let Some(service) = self.facts.service(namespace, name) else {
+            return Err(self.refusal(place, format!("there is no Service {namespace}/{name}")));
+        };
+        let accounts = self.facts.accounts(service);
+        if accounts.is_empty() {
+            let why =
+                format!("Service {namespace}/{name} has no pods, so their identity is unknown; name a serviceAccount");
+            return Err(self.refusal(place, why));
+        }
+        Ok(accounts)
+    }
+
+    /// A refusal of this policy.
+    pub fn refusal(&self, field: impl Into<String>, why: impl Into<String>) -> Refusal {
+        Refusal { field: field.into(), mesh: self.mesh, why: why.into() }
+    }
+
+    /// An object of the policy's own. Several of one section are told apart by `suffix`.
+    pub fn own(&self, api_version: &str, kind: &str, suffix: &str, spec: Value) -> Value {
+        json!({
+            "apiVersion": api_version,
+            "kind": kind,
+            "metadata": {
+                "name": format!("{}-{suffix}", self.policy),
+                "namespace": self.namespace,
+                "labels": {POLICY_LABEL: self.policy},
+            },
+            "spec": spec,
+        })
+    }
+}
+
+fn target<'a>(spec: &MeshPolicySpec, namespace: &str, facts: &'a Facts) -> Result<Target<'a>, (String, String)> {
+    if let Some(name) = &spec.target.service {
+        let missing = || ("target.service".to_owned(), format!("there is no Service {namespace}/{name}"));
+        return facts.service(namespace, name).map(Target::Service).ok_or_else(missing);
+    }
+    if let Some(labels) = &spec.target.workload {
+        return Ok(Target::Workload(labels.clone()));
+    }
+    if spec.target.mesh == Some(true) {
+        let root = &facts.root_namespace;
+        let elsewhere =
+            || format!("a policy for the whole mesh must be in its root namespace, {root}, not in {namespace}");
+        return if root == namespace { Ok(Target::Mesh) } else { Err(("target.mesh".to_owned(), elsewhere())) };
+    }
+    Ok(Target::Namespace)
+}

@@ -1,0 +1,35 @@
+//! What a mesh is to policies: its table, what it must be allowed to do, and how it plans.
+
+use super::{cells::Cell, intent::Intent, plan::MeshPlan};
+use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
+
+/// A kind of mesh.
+#[derive(Debug)]
+pub struct MeshKind {
+    /// Its name in `spec.mesh`.
+    pub key: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// What a user should know, in Markdown.
+    pub docs: &'static str,
+    /// What each field becomes, or why it is refused.
+    pub cells: &'static [Cell],
+    /// What the controller must be allowed to do.
+    pub rbac: &'static [RbacRule],
+    /// The kinds that it writes or reads. The first one says whether the mesh is installed.
+    pub kinds: &'static [WatchedKind],
+    /// How it plans.
+    pub provider: &'static dyn MeshProvider,
+}
+
+/// How a mesh carries out a policy. Pure: what it reads is listed before, and what it writes is planned.
+pub trait MeshProvider: Sync + std::fmt::Debug {
+    /// The objects of others and our own that it wants to see.
+    fn objects(&self, intent: &Intent<'_>) -> Vec<ObjectRef>;
+
+    /// What it wants to see all of.
+    fn lists(&self, intent: &Intent<'_>) -> Vec<ListRef>;
+
+    /// What to write, with only fields in the intent that its table knows. Refusals are of values and combinations.
+    fn plan(&self, intent: &Intent<'_>, current: &Objects) -> MeshPlan;
+}

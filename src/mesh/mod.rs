@@ -1,0 +1,27 @@
+//! Mesh policies: how one [`MeshPolicy`](crate::api::MeshPolicy) becomes the objects of a mesh, or why it cannot.
+//!
+//! Pure. A policy is read with its profile and presets ([`settings`]), its names are looked up in what is known of the
+//! cluster ([`Facts`]), and a mesh of [`MESHES`] plans the writes. Each mesh has a table ([`Cell`]) that says of every field
+//! what it becomes or why the mesh does not have it; a policy with such a field is refused as a whole, unless it calls the field
+//! `optional`. Nothing is dropped in silence, and nothing is written by half.
+
+mod cells;
+mod facts;
+mod intent;
+pub mod istio;
+mod kind;
+mod paths;
+mod plan;
+mod registry;
+mod render;
+mod settings;
+
+pub use cells::{Becomes, Cell};
+pub use facts::{Account, Facts, Port, Protocol, Service, Workload};
+pub use intent::{Intent, Target};
+pub use kind::{MeshKind, MeshProvider};
+pub use paths::fields;
+pub use plan::{Conflict, MeshPlan, MeshWrite, Refusal};
+pub use registry::{MESHES, mesh, plan};
+pub use render::render;
+pub use settings::PROFILES;

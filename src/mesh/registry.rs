@@ -1,0 +1,113 @@
+//! Every mesh there is, and the plan of a policy on one of them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{
+    cells::{Becomes, Cell, cell, is_within},
+    facts::Facts,
+    intent::Intent,
+    istio,
+    kind::MeshKind,
+    paths,
+    plan::{MeshPlan, Refusal},
+    settings,
+};
+use crate::{api::MeshPolicy, router::Objects, yaml};
+
+/// Every mesh, in the order of the documentation.
+pub static MESHES: &[MeshKind] = &[istio::KIND];
+
+/// The mesh of this name.
+pub fn mesh(key: &str) -> Option<&'static MeshKind> {
+    MESHES.iter().find(|kind| kind.key == key)
+}
+
+/// What a policy would write on a mesh, with `current` the objects that the mesh asked for.
+pub fn plan(kind: &'static MeshKind, policy: &MeshPolicy, facts: &Facts, current: &Objects) -> MeshPlan {
+    let mut plan = MeshPlan::default();
+    let Some(spec) = fitting(kind, policy, &mut plan) else { return plan.whole() };
+    let read = match yaml::typed(&spec) {
+        Ok(read) => read,
+        Err(error) => return refused(kind, plan, "", error.to_string()),
+    };
+    match Intent::of(kind.key, policy, read, facts) {
+        Ok(intent) => plan.add(kind.provider.plan(&intent, current)),
+        Err(refusal) => plan.refused.push(refusal),
+    }
+    plan.whole()
+}
+
+fn refused(kind: &'static MeshKind, mut plan: MeshPlan, field: &str, why: String) -> MeshPlan {
+    plan.refused.push(Refusal { field: field.to_owned(), mesh: kind.key, why });
+    plan.whole()
+}
+
+/// The policy's settings, with those of its profile and presets, without what it calls optional and the mesh does not have.
+fn fitting(kind: &'static MeshKind, policy: &MeshPolicy, plan: &mut MeshPlan) -> Option<Value> {
+    let settings = match settings::of(&policy.spec) {
+        Ok(settings) => settings,
+        Err(problem) => {
+            plan.refused.push(Refusal { field: problem.field.to_owned(), mesh: kind.key, why: problem.why });
+            return None;
+        }
+    };
+    let unknown = |optional: &&String| !paths::fields().iter().any(|field| is_within(field, optional));
+    for optional in policy.spec.optional.iter().filter(unknown) {
+        let why = format!("there is no field {optional}; lists are written like failover[].from");
+        plan.refused.push(Refusal { field: "optional".to_owned(), mesh: kind.key, why });
+    }
+    let mut spec = settings.spec;
+    let mut said = BTreeSet::new();
+    for set in paths::set(&spec.clone()) {
+        let Some(Cell { path, becomes: Becomes::Refused(why) }) = cell(kind.cells, &set.field) else { continue };
+        let place = set.around(path);
+        if !said.insert(place.clone()) {
+            continue;
+        }
+        let origin = settings.origins.iter().find(|origin| is_within(&set.field, &origin.field));
+        let from = origin.map(|origin| format!(" (from {})", origin.from)).unwrap_or_default();
+        if policy.spec.optional.iter().any(|optional| is_within(path, optional)) {
+            paths::remove(&mut spec, path);
+            plan.notes.push(format!("spec.{place}{from} is left out: {} {why}", kind.key));
+        } else {
+            let why = format!("{} {why}{from}; remove it, or add {path} to spec.optional", kind.key);
+            plan.refused.push(Refusal { field: place, mesh: kind.key, why });
+        }
+    }
+    Some(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mesh_answers_for_every_field() {
+        let fields = paths::fields();
+        assert!(fields.len() > 60, "{fields:?}");
+        for kind in MESHES {
+            let silent: Vec<_> = fields.iter().filter(|field| cell(kind.cells, field).is_none()).collect();
+            assert!(silent.is_empty(), "{}: no line in the table for {silent:?}", kind.key);
+            let idle: Vec<_> =
+                kind.cells.iter().filter(|cell| !fields.iter().any(|field| is_within(field, cell.path))).collect();
+            assert!(idle.is_empty(), "{}: there are no such fields: {idle:?}", kind.key);
+        }
+    }
+
+    #[test]
+    fn a_reason_follows_the_meshs_name_and_ends_without_a_full_stop() {
+        for kind in MESHES {
+            for cell in kind.cells {
+                if let Becomes::Refused(why) = cell.becomes {
+                    assert!(
+                        why.starts_with("has no") || why.starts_with("cannot") || why.starts_with("always"),
+                        "{why}"
+                    );
+                    assert!(!why.ends_with('.'), "{why}");
+                }
+            }
+        }
+    }
+}
