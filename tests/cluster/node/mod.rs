@@ -1,5 +1,5 @@
 //! The node harness: one process that plays every node of the test cluster. It binds each pod, gives it an address of
-//! 10.244.0.0/16, serves real HTTP there, reports the pod ready and finishes its deletion.
+//! 10.244.0.0/16, serves real HTTP and one gRPC method there (`grpc`), reports the pod ready and finishes its deletion.
 //!
 //! What a pod does is set by its first container's environment: `VERSION` (default: the image), `ERROR_RATE` (0 to 1),
 //! `LATENCY_MS` (mean of an exponential), `START_DELAY_S`, `NEVER_READY`, `DRAIN_MS` (how long it still serves once
@@ -9,6 +9,7 @@
 pub mod behaviour;
 mod control;
 mod fleet;
+pub mod grpc;
 mod metrics;
 mod pod;
 

@@ -1,13 +1,15 @@
-//! One pod: what it was configured to do, the HTTP server on its own address, and what it counted.
+//! One pod: what it was configured to do, the server on its own address, and what it counted.
 
 use super::behaviour::{Latency, Told};
 use super::control::PodCount;
+use super::grpc::{self, Body};
 use super::metrics::{Counts, Owner};
 use anyhow::{Context, Result};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
 use k8s_openapi::api::core::v1::Pod as Object;
 use kube::ResourceExt;
 use std::collections::BTreeMap;
@@ -88,7 +90,7 @@ impl Pod {
         };
     }
 
-    /// Serves HTTP on the pod's own address until `closed`.
+    /// Serves HTTP/1 and HTTP/2 without TLS, gRPC among it, on the pod's own address until `closed`.
     pub async fn serve(self: Arc<Self>, address: Ipv4Addr) -> Result<()> {
         let at = SocketAddrV4::new(address, self.orders.port);
         let listener =
@@ -109,7 +111,8 @@ impl Pod {
         let _ = stream.set_nodelay(true);
         let pod = Arc::clone(&self);
         let service = hyper::service::service_fn(move |request| Arc::clone(&pod).answer(request));
-        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let builder = Builder::new(TokioExecutor::new());
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,
@@ -119,9 +122,9 @@ impl Pod {
         let _ = connection.await;
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         if request.uri().path() == "/metrics" {
-            return Ok(Response::new(Full::from(self.metrics())));
+            return Ok(Response::new(whole(self.metrics())));
         }
         let began = Instant::now();
         let mood = *lock(&self.mood);
@@ -132,17 +135,22 @@ impl Pod {
             tokio::time::sleep(Duration::from_secs_f64(mood.latency_ms / 1000.0 * draw)).await;
         }
         let code = if rand::random::<f64>() < mood.error_rate { 500 } else { 200 };
-        let host = request.headers().get("host").and_then(|h| h.to_str().ok()).unwrap_or_default();
+        // HTTP/2 has the host in the URI.
+        let header = request.headers().get("host").and_then(|h| h.to_str().ok());
+        let host = header.or(request.uri().host()).unwrap_or_default();
         let service = host.split(['.', ':']).next().unwrap_or_default();
         lock(&self.counts).record(service, code, began.elapsed());
+        if code == 200 && grpc::is_call(&request) {
+            return Ok(grpc::answer(&self, &request));
+        }
         let response = Response::builder()
             .status(code)
             .header("x-version", &self.orders.version)
             .header("x-pod", &self.name)
             .header("x-host", host)
-            .body(Full::from(self.orders.version.clone()));
+            .body(whole(self.orders.version.clone()));
         // Only a version that is no header value can fail here.
-        Ok(response.unwrap_or_else(|_| Response::new(Full::from("the version is not a valid header value"))))
+        Ok(response.unwrap_or_else(|_| Response::new(whole("the version is not a valid header value".to_owned()))))
     }
 
     fn metrics(&self) -> String {
@@ -195,6 +203,10 @@ impl Orders {
             ..own
         }
     }
+}
+
+fn whole(text: String) -> Body {
+    Full::from(text).boxed_unsync()
 }
 
 fn owner_name(object: &Object) -> String {
