@@ -17,6 +17,7 @@ mod steps;
 mod sticky;
 mod templates;
 mod traffic;
+mod verification;
 mod workload;
 
 use super::{
@@ -41,7 +42,7 @@ pub fn rollout(spec: &RolloutSpec) -> Vec<Finding> {
     services(spec, &mut found);
     traffic::check(spec, &mut found);
     background(spec, &mut found);
-    verification(spec, &mut found);
+    verification::check(spec, &mut found);
     judged(spec, &mut found);
     steps::check(spec, &mut found);
     found
@@ -91,22 +92,6 @@ fn background(spec: &RolloutSpec, found: &mut Vec<Finding>) {
         };
         found.push(Finding::error("spec.analysis.startingStep", message));
     }
-}
-
-/// Requests are counted by the background analysis, by the arms of a mesh.
-fn verification(spec: &RolloutSpec, found: &mut Vec<Finding>) {
-    if spec.verification != Some(super::rollout::Verification::Observed) {
-        return;
-    }
-    let missing = match (spec.has_mesh(), spec.background().is_some()) {
-        (false, _) => "needs a router in spec.traffic: without a mesh the share of requests is not measured",
-        (true, false) => "needs spec.analysis (or an A/B test's guardrails), whose AnalysisRun counts the requests",
-        (true, true) if spec.traffic.iter().all(super::traffic::TrafficRouter::splits_connections_alone) => {
-            "counts requests, and the routes in spec.traffic split connections; use settled"
-        }
-        (true, true) => return,
-    };
-    found.push(Finding::error("spec.verification", format!("observed {missing}")));
 }
 
 /// Every analysis that the strategy names has templates, and gives each argument once.

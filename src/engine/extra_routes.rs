@@ -115,6 +115,12 @@ pub fn any(draft: &Draft<'_>) -> bool {
     there || is_meant(draft)
 }
 
+/// The routes that are meant, or else those that are there, as messages say them.
+pub fn text_in_effect(draft: &Draft<'_>) -> String {
+    let there = || draft.input.seen.route.as_ref().map(text_of_seen).unwrap_or_default();
+    Some(text(draft)).filter(|text| !text.is_empty()).unwrap_or_else(there)
+}
+
 /// The routes of the status as one text, to tell sets apart.
 pub fn text(draft: &Draft<'_>) -> String {
     let weights = &draft.status.weights;

@@ -12,9 +12,9 @@ use super::{
     checks,
     decision::{Action, Goal, RunRequest},
     draft::Draft,
-    extra_routes, inconclusive,
+    inconclusive,
     input::RunSeen,
-    items,
+    items, verification,
 };
 
 /// The step that the background analysis starts with, if there is one and any step sends traffic.
@@ -153,10 +153,7 @@ fn request(draft: &Draft<'_>, kind: Kind, name: String, judged: Judged) -> Optio
 
 /// Without a mesh connections are spread over pods, and their requests say little.
 fn planned_share(draft: &Draft<'_>) -> Option<Percent> {
-    // Requests that come by header or as copies cannot be told from those that come by weight, and those of sessions come by the
-    // weight of before.
-    let keeps_sessions = draft.input.seen.keeps_sessions();
-    draft.status.memory.settled_weight.filter(|_| draft.has_mesh() && !keeps_sessions && !extra_routes::any(draft))
+    draft.status.memory.settled_weight.filter(|_| draft.has_mesh() && verification::not_compared(draft).is_none())
 }
 
 /// What a run says about the traffic that is settled now: a Pass of an earlier epoch is none.

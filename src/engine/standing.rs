@@ -61,7 +61,10 @@ pub enum Ending {
 /// Where the step in progress stands; all steps done, where the observation after them does.
 pub fn of_step(draft: &Draft<'_>, arrival: Arrival) -> Standing {
     match draft.item() {
-        Some(Item::SetWeight(_) | Item::HeaderRoute(_) | Item::MirrorRoute(_)) => moved(draft, arrival),
+        Some(Item::SetWeight(_)) => moved(draft, arrival),
+        // A change of weight is what is verified (S52): requests beside it are not its share.
+        Some(Item::HeaderRoute(_) | Item::MirrorRoute(_)) if arrival.reached => Standing::Over,
+        Some(Item::HeaderRoute(_) | Item::MirrorRoute(_)) => Standing::Waits(for_weight(draft, arrival.goal)),
         Some(Item::Ramp { every, .. }) if draft.status.sub_step() % 2 == 1 => paused(draft, Some(*every)),
         Some(Item::Ramp { .. }) => moved(draft, arrival),
         Some(Item::Pause(duration)) => paused(draft, *duration),

@@ -8,7 +8,7 @@ use crate::api::{
     rollout::Verification,
 };
 
-use super::{draft::Draft, runs, standing::Standing, wait::Wait};
+use super::{draft::Draft, extra_routes, runs, standing::Standing, wait::Wait};
 
 /// Shows the counted share: in the weights, and as a condition once the counts say something.
 pub fn show(draft: &mut Draft<'_>) {
@@ -41,21 +41,30 @@ pub fn standing(draft: &Draft<'_>) -> Standing {
         return Standing::Over;
     }
     let counted = counted(draft).unwrap_or_default();
-    let keeps_sessions = draft.input.seen.keeps_sessions();
     match counted.verdict {
         ShareVerdict::Verified => Standing::Over,
-        ShareVerdict::Counting if keeps_sessions => {
-            let message = "the share of requests is not compared: a rule keeps sessions (sessionPersistence), whose users do not \
-                           follow the weight; set spec.verification to settled";
-            Standing::Waits(Wait::until(Reason::Verification, message, None))
-        }
         ShareVerdict::Counting => {
-            let message =
-                format!("verifying that the canary gets {} of the requests: {}", planned(draft), seen(&counted));
+            let message = match not_compared(draft) {
+                Some(why) => {
+                    format!("the share of requests is not compared: {why}; set spec.verification to settled")
+                }
+                None => {
+                    format!("verifying that the canary gets {} of the requests: {}", planned(draft), seen(&counted))
+                }
+            };
             Standing::Waits(Wait::until(Reason::Verification, message, None))
         }
         ShareVerdict::Broken => Standing::Waits(Wait::progress(Reason::Verification, 0, text(draft, &counted))),
     }
+}
+
+/// Why the canary's share of the requests says nothing about the weight, where it does not.
+pub fn not_compared(draft: &Draft<'_>) -> Option<String> {
+    if draft.input.seen.keeps_sessions() {
+        return Some("a rule keeps sessions (sessionPersistence), whose users do not follow the weight".to_owned());
+    }
+    let routes = extra_routes::any(draft).then(|| extra_routes::text_in_effect(draft))?;
+    Some(format!("requests reach the canary beside the weight ({routes})"))
 }
 
 /// What the background run has counted at the settled weight.

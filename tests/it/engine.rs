@@ -669,6 +669,24 @@ fn s52_steps_wait_for_counted_requests_where_the_file_says_so() {
     release(&mut world, "v2", |world| world.status.reason == Reason::Verification);
     assert!(world.status.message.contains("a rule keeps sessions (sessionPersistence)"), "{}", world.status.message);
 
+    let beside = |steps| {
+        let mut spec = with_analysis(with_mesh(steps));
+        spec.verification = Some(Verification::Observed);
+        let mut world = at_version_one(spec, 4);
+        world.behaviours.insert("v2".into(), share(ShareVerdict::Counting));
+        world
+    };
+    // A header route and a mirror change no weight.
+    let mut world =
+        beside(vec![header_route("testers", true), mirror(10), header_route("testers", false), pause(None)]);
+    release(&mut world, "v2", |world| world.status.step_index == 3);
+    // A release of an earlier version, in which this was no error.
+    let mut world = beside(vec![header_route("testers", true), mirror(10), set_weight(25), pause(None)]);
+    release(&mut world, "v2", |world| world.status.reason == Reason::Verification);
+    let why =
+        "is not compared: requests reach the canary beside the weight (testers, mirror 10 %); set spec.verification";
+    assert!(world.status.message.contains(why), "{}", world.status.message);
+
     let mut world = at_version_one(spec, 4);
     world.behaviours.insert("v2".into(), share(ShareVerdict::Broken));
     release(&mut world, "v2", |world| world.status.course() == Course::Aborted);

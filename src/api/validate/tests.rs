@@ -72,6 +72,7 @@ fn good_objects_have_no_findings() {
 #[test]
 fn each_mistake_in_a_rollout_is_named_with_its_field() {
     let steps = "/strategy/canary/steps";
+    let testers = json!({"name": "testers", "match": [{"header": {"name": "x-canary", "exact": "true"}}]});
     let step = |value: Value| vec![(steps, json!([{"setWeight": 5}, value]))];
     let gate = |given: Value| {
         let mut gate = json!({"name": "window"});
@@ -263,6 +264,26 @@ fn each_mistake_in_a_rollout_is_named_with_its_field() {
         (
             vec![("/traffic", Value::Null), ("/verification", json!("observed"))],
             "error spec.verification: observed needs a router in spec.traffic",
+        ),
+        (
+            vec![
+                ("/verification", json!("observed")),
+                (steps, json!([{"setHeaderRoute": testers}, {"pause": {}}, {"setWeight": 5}])),
+            ],
+            "error spec.strategy.canary.steps[2].setWeight: cannot be compared with the share of requests (verification: observed) \
+             while the header route `testers` is in effect, which sends others to the canary; end it before (setHeaderRoute: \
+             {name: testers}), or set spec.verification to settled",
+        ),
+        (
+            vec![
+                ("/verification", json!("observed")),
+                (
+                    steps,
+                    json!([{"setMirrorRoute": {"percent": 5}}, {"ramp": {"from": 5, "to": 9, "by": 1, "every": "1m"}}]),
+                ),
+            ],
+            "error spec.strategy.canary.steps[1].ramp: cannot be compared with the share of requests (verification: observed) \
+             while the mirror is in effect, which sends others to the canary; end it before (setMirrorRoute: {percent: 0})",
         ),
         (vec![("/analysis/templates", json!([]))], "error spec.analysis.templates: set at least one template"),
         // H9: a password in an address is published with the object.
@@ -499,6 +520,17 @@ fn gauge(changes: Value) -> Value {
     let mut judge = json!({"query": "sum by (namespace, pod) (cpu)"});
     judge.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     json!({"name": "cpu", "gauge": judge})
+}
+
+#[test]
+fn observed_weights_may_follow_routes_that_have_ended() {
+    let testers = json!({"name": "testers", "match": [{"header": {"name": "x-canary", "exact": "true"}}]});
+    let steps = json!([
+        {"setHeaderRoute": testers}, {"pause": {}}, {"setHeaderRoute": {"name": "testers"}},
+        {"setMirrorRoute": {"percent": 5}}, {"setMirrorRoute": {"percent": 0}}, {"setWeight": 5}, {"observe": {"atMost": "5m"}}
+    ]);
+    let found = rollout_findings(&[("/verification", json!("observed")), ("/strategy/canary/steps", steps)]);
+    assert_eq!(found, "");
 }
 
 #[test]
