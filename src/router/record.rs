@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::router::context::RouteContext;
+use crate::{
+    api::strategy::{HeaderRoute, RequestMatch},
+    router::context::RouteContext,
+};
 
 /// The annotation: by Rollout, `namespace/name`, what it added.
 const ANNOTATION: &str = "glidepath.dev/rules";
@@ -22,6 +25,9 @@ pub(super) struct Record {
     /// The digests of the rules that were added, by what they are for: the name of a header route, or one of our own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) rules: BTreeMap<String, BTreeSet<String>>,
+    /// The headers that the rules of each header route require, in lower case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) headers: BTreeMap<String, BTreeSet<String>>,
     /// Whether the mirror was written with a share below 100 %.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) mirror_share: bool,
@@ -47,6 +53,13 @@ impl Record {
         self.rules.entry(name.to_owned()).or_default().insert(digest);
     }
 
+    /// Notes which headers the rules of these header routes require, where any were added.
+    pub(super) fn require(&mut self, routes: &[HeaderRoute]) {
+        for route in routes.iter().filter(|route| self.rules.contains_key(&route.name)) {
+            self.headers.insert(route.name.clone(), route.matches.iter().map(RequestMatch::header_name).collect());
+        }
+    }
+
     /// The names under which a rule of this digest was added: header routes may have the same matches.
     pub(super) fn names<'r>(&'r self, digest: &str) -> impl Iterator<Item = &'r str> {
         self.rules.iter().filter(move |(_, digests)| digests.contains(digest)).map(|(name, _)| name.as_str())
@@ -59,7 +72,10 @@ impl Record {
         let written = object.pointer("/metadata/annotations").and_then(|all| all.get(ANNOTATION)).is_some();
         let Some(mut all) = all(object).or_else(|| (!nothing || !written).then(Map::new)) else { return };
         let own = serde_json::to_value(self).ok().filter(|_| !nothing);
-        if all.get(&key(ctx)) == own.as_ref() {
+        let known = Self::of(ctx, object);
+        // An earlier version noted no headers: that alone is no reason to write.
+        let is_as_before = known.headers.is_empty() && known == Record { headers: BTreeMap::new(), ..self.clone() };
+        if all.get(&key(ctx)) == own.as_ref() || !nothing && is_as_before {
             return;
         }
         all.remove(&key(ctx));
@@ -77,6 +93,30 @@ impl Record {
         if let Some(annotations) = annotations.as_object_mut() {
             annotations.insert(ANNOTATION.to_owned(), json!(sorted).to_string().into());
         }
+    }
+}
+
+/// What is on record of an object, beside the rules that it has.
+pub(super) struct Recorded {
+    pub(super) record: Record,
+    /// The digests of rules that are there.
+    there: BTreeSet<String>,
+}
+
+impl Recorded {
+    /// A record, and the digests of the rules that may be ours.
+    pub(super) fn new(record: Record, digests: impl Iterator<Item = String>) -> Self {
+        let there = if record.headers.is_empty() { BTreeSet::new() } else { digests.collect() };
+        Recorded { record, there }
+    }
+
+    /// The header route that a rule without a record was made for, of which others have edited the match: a rule of that route is
+    /// missing, and this one has something of it by the route's name and a header that it requires.
+    pub(super) fn edited(&self, has: impl Fn(&str, &str) -> bool) -> Option<&str> {
+        let missing = |name: &str| self.record.rules.get(name).is_some_and(|digests| !digests.is_subset(&self.there));
+        let mut routes = self.record.headers.iter().filter(|(name, _)| missing(name));
+        let found = routes.find(|(name, headers)| headers.iter().any(|header| has(name, header)));
+        found.map(|(name, _)| name.as_str())
     }
 }
 
@@ -124,6 +164,25 @@ mod tests {
         assert_eq!(names(&object, "k3v9"), ["testers"]);
         Record::default().write(&one, &mut object);
         assert_eq!(object, bare);
+    }
+
+    #[test]
+    fn what_an_earlier_version_recorded_without_headers_is_written_only_with_something_else() {
+        let ctx = context("one");
+        let testers: HeaderRoute =
+            serde_json::from_value(json!({"name": "testers", "match": [{"cookie": {"name": "beta", "exact": "1"}}]}))
+                .unwrap();
+        let mut record = Record::default();
+        record.add("testers", "k3v9".to_owned());
+        let mut object = json!({"metadata": {}});
+        record.write(&ctx, &mut object);
+        let earlier = object.clone();
+        record.require(std::slice::from_ref(&testers));
+        record.write(&ctx, &mut object);
+        assert_eq!(object, earlier);
+        record.add("testers", "x7aa".to_owned());
+        record.write(&ctx, &mut object);
+        assert_eq!(Record::of(&ctx, &object).headers["testers"].iter().collect::<Vec<_>>(), ["cookie"]);
     }
 
     #[test]

@@ -51,6 +51,13 @@ pub struct RequestMatch {
     pub cookie: Option<ValueMatch>,
 }
 
+impl RequestMatch {
+    /// The header that a request must have, in lower case: cookies are in one.
+    pub fn header_name(&self) -> String {
+        self.header.as_ref().map_or_else(|| "cookie".to_owned(), |header| header.name.to_ascii_lowercase())
+    }
+}
+
 /// A match on a named value. Exactly one of `exact`, `prefix`, `regex`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

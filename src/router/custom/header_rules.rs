@@ -2,7 +2,8 @@
 //! canary alone.
 //!
 //! They are known again by the record in the object, by what they match, and because they lead to the canary alone. So one
-//! of which others have edited anything else is still ours, and goes with the others.
+//! of which others have edited anything else is still ours, and goes with the others. So does one of which others have edited
+//! the match, as long as it has our name or requires the header of the route.
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,10 @@ use crate::{
         strategy::{HeaderRoute, RequestMatch},
     },
     engine::Target,
-    router::{error::RouteError, record::Record},
+    router::{
+        error::RouteError,
+        record::{Record, Recorded},
+    },
 };
 
 /// The weight of the only entry of a list, where weights have no fixed sum.
@@ -28,10 +32,10 @@ pub(super) struct HeaderRules<'a> {
 impl HeaderRules<'_> {
     /// The names of the header routes that are there, sorted, each once.
     pub(super) fn read(&self, object: &Value) -> Vec<String> {
-        let record = Record::of(self.lists.ctx, object);
+        let recorded = self.recorded(object);
         let rules = self.headers.rules.all(object);
         let mut names: Vec<String> =
-            rules.into_iter().flat_map(|rule| self.names(&record, rule)).map(str::to_owned).collect();
+            rules.into_iter().flat_map(|rule| self.names(&recorded, rule)).map(str::to_owned).collect();
         names.sort();
         names.dedup();
         names
@@ -39,10 +43,10 @@ impl HeaderRules<'_> {
 
     /// The object without anything of ours.
     pub(super) fn without(&self, object: &Value) -> Value {
-        let (mut bare, record) = (object.clone(), Record::of(self.lists.ctx, object));
+        let (mut bare, recorded) = (object.clone(), self.recorded(object));
         Record::default().write(self.lists.ctx, &mut bare);
         for rules in self.headers.rules.lists_mut(&mut bare) {
-            rules.retain(|rule| self.names(&record, rule).is_empty());
+            rules.retain(|rule| self.names(&recorded, rule).is_empty());
         }
         bare
     }
@@ -50,9 +54,9 @@ impl HeaderRules<'_> {
     /// Inserts the header routes before each rule of `next`, which has none of ours, that is split. `current` is the object
     /// as it was read. What blocks some of them is returned.
     pub(super) fn insert(&self, next: &mut Value, current: &Value, wanted: &[HeaderRoute]) -> Vec<RouteError> {
-        let record = Record::of(self.lists.ctx, current);
+        let recorded = self.recorded(current);
         let known: Vec<&Value> = self.headers.rules.all(current);
-        let known: Vec<&Value> = known.into_iter().filter(|rule| !self.names(&record, rule).is_empty()).collect();
+        let known: Vec<&Value> = known.into_iter().filter(|rule| !self.names(&recorded, rule).is_empty()).collect();
         let there = self.read(current);
         // What is in force stays: only what is new takes requests from others.
         let is_new = wanted.iter().any(|route| !there.contains(&route.name));
@@ -76,6 +80,7 @@ impl HeaderRules<'_> {
             }
             refused.extend(later);
         }
+        record.require(wanted);
         record.write(self.lists.ctx, next);
         refused
     }
@@ -170,15 +175,29 @@ impl HeaderRules<'_> {
         self.headers.rules.backends.get(rule).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// The names under which a rule was recorded, if it is ours: it also leads to the canary alone, as another Rollout may have
-    /// rules in the same object.
-    fn names<'r>(&self, record: &'r Record, rule: &Value) -> Vec<&'r str> {
+    fn recorded(&self, object: &Value) -> Recorded {
+        let rules = self.headers.rules.all(object);
+        let ours = rules.into_iter().filter(|rule| self.leads(rule));
+        Recorded::new(Record::of(self.lists.ctx, object), ours.map(|rule| self.digest(rule)))
+    }
+
+    /// Whether a rule leads to the canary alone: another Rollout may have rules in the same object.
+    fn leads(&self, rule: &Value) -> bool {
         let to = self.backends(rule);
-        if record.rules.is_empty() || to.is_empty() || !to.iter().all(|entry| self.lists.is_for(entry, Target::Canary))
-        {
+        !to.is_empty() && to.iter().all(|entry| self.lists.is_for(entry, Target::Canary))
+    }
+
+    /// The names under which a rule was recorded, if it is ours.
+    fn names<'r>(&self, recorded: &'r Recorded, rule: &Value) -> Vec<&'r str> {
+        if recorded.record.rules.is_empty() || !self.leads(rule) {
             return Vec::new();
         }
-        record.names(&self.digest(rule)).collect()
+        let names: Vec<&str> = recorded.record.names(&self.digest(rule)).collect();
+        if !names.is_empty() {
+            return names;
+        }
+        let has = |route: &str, header: &str| self.headers.is_named(rule, route) || self.headers.required(rule, header);
+        recorded.edited(has).into_iter().collect()
     }
 
     /// Identifies a rule by its name, where it has one, and by what it matches.

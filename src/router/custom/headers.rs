@@ -18,6 +18,8 @@ use crate::{
 const EXACT: &str = "headers.exact";
 const PREFIX: &str = "headers.prefix";
 const REGEX: &str = "headers.regex";
+/// Between the name of a rule and that of the header route that a copy of it is for.
+const MARK: &str = "-glidepath-";
 
 /// What `headers` of an entry says.
 #[derive(Clone, Debug)]
@@ -118,6 +120,21 @@ impl Headers {
         forms.filter_map(|form| form.header(entry)).any(|name| name.eq_ignore_ascii_case(header))
     }
 
+    /// Whether any alternative of a rule requires this header, whatever its value.
+    pub(super) fn required(&self, rule: &Value, header: &str) -> bool {
+        let alternatives = match &self.any_of {
+            None => std::slice::from_ref(rule),
+            Some(field) => field.get(rule).and_then(Value::as_array).map_or(&[][..], Vec::as_slice),
+        };
+        let lists = alternatives.iter().filter_map(|one| self.all_of.get(one)?.as_array());
+        lists.flatten().any(|entry| self.is_for(entry, header))
+    }
+
+    /// Whether a rule has a name that a rule of this route was given.
+    pub(super) fn is_named(&self, rule: &Value, route: &str) -> bool {
+        self.name(rule).is_some_and(|name| name.contains(&format!("{MARK}{route}")))
+    }
+
     /// The name of a rule, where rules have names.
     pub(super) fn name<'v>(&self, rule: &'v Value) -> Option<&'v str> {
         self.rule_name.as_ref()?.get(rule)?.as_str()
@@ -125,7 +142,7 @@ impl Headers {
 
     /// Gives a copy of a rule a name of its own, where rules have names.
     pub(super) fn rename(&self, rule: &mut Value, route: &str) {
-        let name = self.name(rule).map(|base| format!("{base}-glidepath-{route}"));
+        let name = self.name(rule).map(|base| format!("{base}{MARK}{route}"));
         if let (Some(name), Some(field)) = (name, &self.rule_name) {
             field.set(rule, name.into());
         }

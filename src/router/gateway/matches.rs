@@ -64,6 +64,13 @@ pub(super) fn complete(kind: RouteKind, one: &mut Value) {
     }
 }
 
+/// Whether any match of a rule requires this header, whatever its value.
+pub(super) fn requires(rule: &Value, header: &str) -> bool {
+    let all = rule["matches"].as_array().into_iter().flatten();
+    let mut headers = all.flat_map(|one| one["headers"].as_array().into_iter().flatten());
+    headers.any(|known| known["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(header)))
+}
+
 /// A match that also requires this header. The same header in both would mean one or the other, never both.
 fn with_header(one: &Value, own: &RequestMatch, place: &str) -> Result<Value, RouteError> {
     let (header, entry) = header_match(own);

@@ -5,7 +5,7 @@
 //! its matches, each combined with each own match; so it is more specific than that rule, and must not take requests from
 //! any other.
 //! Every plan removes and re-adds all own rules. They are recognized by the record in the object, and because they lead
-//! to our Services alone.
+//! to our Services alone. A header route of which others have edited the match is ours as long as it requires its header.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,11 @@ use crate::{
         traffic::RouteKind,
     },
     engine::{Assignment, RouteIntent, Stickiness, Target},
-    router::{error::RouteError, own::OwnSeen, record::Record},
+    router::{
+        error::RouteError,
+        own::OwnSeen,
+        record::{Record, Recorded},
+    },
 };
 
 /// The rule of a mirror that copies only some requests, in the record.
@@ -44,9 +48,8 @@ pub(super) struct OwnRules<'a> {
 impl OwnRules<'_> {
     /// What of ours is there.
     pub(super) fn read(&self, object: &Value) -> OwnSeen {
-        let record = Record::of(self.backends.ctx, object);
-        let rules = rules(object);
-        let names: Vec<&str> = rules.iter().flat_map(|rule| self.names(&record, rule)).collect();
+        let (recorded, rules) = (self.recorded(object), rules(object));
+        let names: Vec<&str> = rules.iter().flat_map(|rule| self.names(&recorded, rule)).collect();
         let header = |name: &&str| *name != MIRROR && !sticky::is_rule(name);
         let mut headers: Vec<String> = names.iter().copied().filter(header).map(str::to_owned).collect();
         headers.sort();
@@ -81,12 +84,11 @@ impl OwnRules<'_> {
 
     /// The object without anything of ours.
     pub(super) fn without(&self, object: &Value) -> Value {
-        let mut bare = object.clone();
-        let record = Record::of(self.backends.ctx, object);
+        let (mut bare, recorded) = (object.clone(), self.recorded(object));
         Record::default().write(self.backends.ctx, &mut bare);
         // Not by `[]`, which adds what is absent.
         let Some(rules) = bare.pointer_mut("/spec/rules").and_then(Value::as_array_mut) else { return bare };
-        rules.retain(|rule| self.names(&record, rule).is_empty());
+        rules.retain(|rule| self.names(&recorded, rule).is_empty());
         rules.iter_mut().for_each(|rule| self.strip(rule));
         bare
     }
@@ -183,15 +185,28 @@ impl OwnRules<'_> {
         }
     }
 
-    /// The names under which a rule was recorded, if it is ours: it also leads to our Services alone, as another Rollout may
-    /// have rules in the same object.
-    fn names<'r>(&self, record: &'r Record, rule: &Value) -> Vec<&'r str> {
+    fn recorded(&self, object: &Value) -> Recorded {
+        let ours = rules(object).iter().filter(|rule| self.leads(rule));
+        Recorded::new(Record::of(self.backends.ctx, object), ours.map(|rule| self.digest(rule)))
+    }
+
+    /// Whether a rule leads to our Services alone: another Rollout may have rules in the same object.
+    fn leads(&self, rule: &Value) -> bool {
         let to = backends::list(rule);
-        let leads = !to.is_empty() && to.iter().all(|backend| self.backends.is_ours(backend));
-        if record.rules.is_empty() || !leads {
+        !to.is_empty() && to.iter().all(|backend| self.backends.is_ours(backend))
+    }
+
+    /// The names under which a rule was recorded, if it is ours.
+    fn names<'r>(&self, recorded: &'r Recorded, rule: &Value) -> Vec<&'r str> {
+        if recorded.record.rules.is_empty() || !self.leads(rule) {
             return Vec::new();
         }
-        record.names(&self.digest(rule)).collect()
+        let names: Vec<&str> = recorded.record.names(&self.digest(rule)).collect();
+        let is_header_route = || matches!(backends::list(rule), [to] if self.backends.leads_to(to, Target::Canary));
+        if !names.is_empty() || !is_header_route() {
+            return names;
+        }
+        recorded.edited(|_, header| matches::requires(rule, header)).into_iter().collect()
     }
 
     /// Identifies an own rule by what no write of ours changes and no API server adds or drops: neither weights nor mirrors,

@@ -183,6 +183,7 @@ impl<'a> RouteEditor<'a> {
             let written = written.and_then(|()| self.own().insert(rules, index, &intent, &mut record, &place, &others));
             later.splice(0..0, written.err().map(|error| self.reported(error)));
         }
+        record.require(&intent.headers);
         record.write(self.ctx, &mut next);
         refused.extend(later);
         (next, refused)

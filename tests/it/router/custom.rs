@@ -175,6 +175,41 @@ fn defaults_that_the_api_server_adds_stay() {
     assert_eq!(after, before);
 }
 
+/// Others edit the match of a rule of ours: it is written anew, and goes with an abort.
+#[test]
+fn a_rule_of_ours_with_an_edited_match_is_still_ours() {
+    let both = ["checkout-stable", "checkout-canary"].map(|name| json!({"name": name, "port": 80, "weight": 50}));
+    let intent = RouteIntent { headers: vec![testers()], ..weight(Percent::whole(50)) };
+    for kind in [Kind::Contour, Kind::Kuma, Kind::Named] {
+        let router = kind.router();
+        let object = kind.object(vec![kind.rule("/", None, both.to_vec())]);
+        let before: Objects = [object].into_iter().collect();
+        let during = settles(router.as_ref(), &before, &intent);
+        let edit = |from: &str, to: &str| -> Objects {
+            let text = during.iter().next().unwrap().to_string();
+            assert!(text.contains(from), "{text}");
+            [serde_json::from_str::<Value>(&text.replace(from, to)).unwrap()].into_iter().collect()
+        };
+        let edited = edit("\"yes\"", "\"no\"");
+        let seen = router.read(&context(), &edited, &intent).unwrap();
+        assert_eq!((seen.headers.as_slice(), seen.drifted), (&["testers".to_owned()][..], true), "{kind:?}");
+        assert_eq!(settles(router.as_ref(), &edited, &intent), during, "{kind:?}: written anew");
+        assert_eq!(settles(router.as_ref(), &edited, &weight(Percent::whole(50))), before, "{kind:?}: an abort");
+        // A rule of theirs in the place of ours has nothing of ours: it stays.
+        let mut theirs = during.iter().next().unwrap().clone();
+        let list = if matches!(kind, Kind::Kuma) { "/spec/to/1/rules" } else { "/spec/routes" };
+        let rules = theirs.pointer_mut(list).unwrap().as_array_mut().unwrap();
+        let backends = kind.backends(&mut rules[0]).as_array().unwrap().clone();
+        let stays = kind.rule("/qa", Some("x-qa"), backends);
+        rules[0] = stays.clone();
+        let theirs: Objects = [theirs].into_iter().collect();
+        let after = theirs.after(&router.plan_all(&context(), &theirs, &weight(Percent::ZERO)).writes);
+        let kept: Vec<String> = kind.rules(&after).into_iter().map(|rule| kind.bare(rule)).collect();
+        let user = kind.bare(kind.rule("/", None, both.to_vec()));
+        assert_eq!(kept, [kind.bare(stays), user], "{kind:?}");
+    }
+}
+
 /// H7: nothing of another namespace's rules is repeated.
 #[test]
 fn h7_a_refused_header_route_shows_nothing_of_another_namespace() {

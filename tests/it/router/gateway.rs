@@ -201,6 +201,46 @@ fn own_rules_are_recognized_after_defaults_and_after_an_edit_of_their_base() {
     assert!(rules.iter().all(|rule| rule["timeouts"]["request"] == "3s"), "made anew from the rule as it is");
 }
 
+/// Others edit the match of a rule of ours: it is written anew, and goes with an abort.
+#[test]
+fn a_rule_of_ours_with_an_edited_match_is_still_ours() {
+    let ctx = context();
+    let gateway = router(json!({ "gateway": { "routes": [{ "name": "checkout", "ruleNames": ["web"] }] } }));
+    let intent = RouteIntent { headers: vec![testers()], ..weight(Percent::ZERO) };
+    let before = objects(&route("shop", json!([{ "name": "web", "backendRefs": two(1, 0) }])));
+    let during = settles(gateway.as_ref(), &before, &intent);
+    let with_match = |one: Value| {
+        let mut edited = found(&during).clone();
+        edited["spec"]["rules"][0]["matches"] = json!([one]);
+        objects(&edited)
+    };
+    let [path, header] =
+        ["path", "headers"].map(|field| found(&during)["spec"]["rules"][0]["matches"][0][field].clone());
+    let beta = json!({ "type": "PathPrefix", "value": "/beta" });
+    for (edited_path, edited_header) in [
+        (path.clone(), json!([{ "type": "Exact", "name": "x-tester", "value": "no" }])),
+        (beta, json!([{ "name": "X-Tester", "value": "yes" }, { "name": "x-region", "value": "eu" }])),
+    ] {
+        let edited = with_match(json!({ "path": edited_path, "headers": edited_header }));
+        let seen = gateway.read(&ctx, &edited, &intent).unwrap();
+        assert_eq!((seen.headers.as_slice(), seen.drifted), (&["testers".to_owned()][..], true));
+        assert_eq!(settles(gateway.as_ref(), &edited, &intent), during, "written anew");
+        assert_eq!(settles(gateway.as_ref(), &edited, &weight(Percent::ZERO)), before, "an abort");
+        assert_eq!(found(&edited.after(&gateway.hand_back(&ctx, &edited))), found(&before));
+    }
+    // A rule of theirs in the place of ours has nothing of ours: it stays.
+    let theirs = with_match(json!({ "path": path, "headers": [{ "type": "Exact", "name": "x-qa", "value": "yes" }] }));
+    let after = settles(gateway.as_ref(), &theirs, &weight(Percent::ZERO));
+    assert_eq!(found(&after)["spec"], found(&theirs)["spec"]);
+    // Nor is one that has the same header, beside ours as it was written, in the way.
+    let mut beside = found(&during).clone();
+    let copy = json!({ "matches": [{ "path": { "type": "PathPrefix", "value": "/beta" }, "headers": header }],
+        "backendRefs": [two(0, 1)[1]] });
+    beside["spec"]["rules"].as_array_mut().unwrap().insert(0, copy.clone());
+    let after = settles(gateway.as_ref(), &objects(&beside), &weight(Percent::ZERO));
+    assert_eq!(found(&after)["spec"]["rules"], json!([copy, { "name": "web", "backendRefs": two(1, 0) }]));
+}
+
 /// The API server gives each match of an HTTPRoute a path; a base with an empty list of matches has none to copy.
 #[test]
 fn own_rules_of_a_base_without_matches_are_recognized_after_the_default_path() {
