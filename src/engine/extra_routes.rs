@@ -137,9 +137,12 @@ pub fn text_of_seen(seen: &RouteSeen) -> String {
     joined(&seen.headers, seen.mirror, seen.sticky)
 }
 
-/// All that the steps want of the routes in this tick, as one text: this weight and what belongs beside it.
+/// All that the file wants of the routes in this tick, as one text: this weight and what belongs beside it. The steps are edited
+/// by a new attempt, sticky users by another plan: what is then written anew is no repair.
 pub fn plan(draft: &Draft<'_>, goal: Percent) -> String {
-    format!("{goal} {}", text_of(&wanted(draft, goal))).trim_end().to_owned()
+    let wanted = wanted(draft, goal);
+    let sticky = wanted.sticky.as_ref().map(|sticky| sticky.text(goal)).unwrap_or_default();
+    format!("{goal} {} {sticky}", text_of(&wanted)).trim_end().to_owned()
 }
 
 /// As messages say it: `0 % with testers, mirror 20 %`.

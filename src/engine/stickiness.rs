@@ -69,6 +69,13 @@ impl Stickiness {
         weight == Percent::FULL && !self.weights.is_empty()
     }
 
+    /// What routes at this weight say of it, as one text, to tell an edit from what others changed.
+    pub fn text(&self, weight: Percent) -> String {
+        let earlier = self.weights.iter().filter(|before| **before < weight);
+        let earlier: Vec<String> = earlier.map(Percent::to_string).collect();
+        format!("{}, {}", self.set_cookie(Target::Stable, weight), earlier.join(", "))
+    }
+
     /// The Set-Cookie header for users who are assigned to a version at this weight.
     pub fn set_cookie(&self, target: Target, weight: Percent) -> String {
         let name = &self.cookie.cookie;

@@ -4,6 +4,7 @@ use glidepath::api::{
     RolloutSpec,
     command::Verb,
     common::{HumanDuration, Percent},
+    reason::Reason,
     status::{Course, Outcome, Phase},
     strategy::{CanaryStrategy, Pause, Step, Sticky, Strategy},
     traffic::{IstioTraffic, TrafficRouter, VirtualServiceRef},
@@ -104,4 +105,24 @@ fn s22_a_canary_that_comes_back_gets_its_users_again() {
     assert_eq!(world.sticky(), None, "users of a lost canary are served by stable");
     comes_to(&mut world, |world| world.weight() == Percent::whole(25));
     assert_eq!(world.sticky(), Some("v2-1".to_owned()), "the same release: its cookies count");
+}
+
+#[test]
+fn s53_an_edit_of_the_cookie_is_no_drift() {
+    let repairs = |world: &SimWorld| world.notices.iter().filter(|told| told.reason == Reason::RouteRepaired).count();
+    let sticky = |ttl| Some(Sticky { cookie: "release".into(), ttl: Some(HumanDuration::secs(ttl)) });
+    let mut world = at_a_quarter();
+    for ttl in 1..=10 {
+        world.spec.strategy.canary.as_mut().unwrap().sticky = sticky(ttl);
+        // The routes do not say what is meant now.
+        world.spoil_routes();
+        let writes = world.writes_since(world.now, "route");
+        world.tick().unwrap();
+        assert_eq!(world.writes_since(world.now, "route"), writes + 1, "edit {ttl} is written at once");
+        comes_to(&mut world, |world| waits_at(world, 1) && world.status.weights.settled);
+    }
+    assert_eq!(repairs(&world), 0);
+    world.spoil_routes();
+    world.tick().unwrap();
+    assert_eq!(repairs(&world), 1, "what another writer edits is drift");
 }
