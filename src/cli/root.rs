@@ -79,7 +79,7 @@ enum Verb {
     Analyze(Box<analyze::AnalyzeArgs>),
     Demo(demo::DemoArgs),
     Local(Box<local::LocalArgs>),
-    Mesh(mesh::MeshArgs),
+    Mesh(Box<mesh::MeshArgs>),
     /// Check cluster, mesh, metrics and permissions
     Doctor(doctor::Args),
     /// Run the controller in the foreground
@@ -148,7 +148,7 @@ async fn run(verb: Verb, global: &Global) -> Result<Exit, CliError> {
         Verb::Analyze(args) => analyze::run(*args, global).await,
         Verb::Demo(args) => demo::run(&args, global).await,
         Verb::Local(args) => local::run(&args, global).await,
-        Verb::Mesh(args) => mesh::run(&args, global),
+        Verb::Mesh(args) => mesh::run(&args, global).await,
         Verb::Doctor(args) => doctor::run(args, global).await,
         Verb::Controller(args) => controller::run(*args, global).await,
         Verb::Crds(args) => crds::run(&args),

@@ -60,6 +60,12 @@ impl<'a> Intent<'a> {
         Ok(Intent { mesh, namespace, policy: name, target, spec, facts })
     }
 
+    /// An intent for one Service that asks for nothing: to read what objects say of its pods.
+    pub(super) fn for_service(mesh: &'static str, service: &'a Service, facts: &'a Facts) -> Self {
+        let target = Target::Service(service);
+        Intent { mesh, namespace: &service.namespace, policy: "", target, spec: MeshPolicySpec::default(), facts }
+    }
+
     /// The labels of the target's pods; none for all pods of the namespace or of the mesh.
     pub fn selector(&self) -> Option<&BTreeMap<String, String>> {
         match &self.target {
@@ -70,7 +76,7 @@ impl<'a> Intent<'a> {
     }
 
     /// The target's Services.
-    pub fn services(&self) -> Vec<&Service> {
+    pub fn services(&self) -> Vec<&'a Service> {
         match &self.target {
             Target::Service(service) => vec![service],
             Target::Workload(labels) => {

@@ -1,6 +1,14 @@
 //! What a mesh is to policies: its table, what it must be allowed to do, and how it plans.
 
-use super::{cells::Cell, intent::Intent, plan::MeshPlan};
+use jiff::Timestamp;
+
+use super::{
+    cells::Cell,
+    check::{Access, Caller, CallerQuery},
+    facts::Service,
+    intent::Intent,
+    plan::MeshPlan,
+};
 use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
 
 /// A kind of mesh.
@@ -32,4 +40,19 @@ pub trait MeshProvider: Sync + std::fmt::Debug {
 
     /// What to write, with only fields in the intent that its table knows. Refusals are of values and combinations.
     fn plan(&self, intent: &Intent<'_>, current: &Objects) -> MeshPlan;
+
+    /// Who may call the target, as these objects say it; `None` where the mesh's metrics do not say who called.
+    fn access(&self, _intent: &Intent<'_>, _objects: &Objects) -> Option<Access> {
+        None
+    }
+
+    /// What asks a Prometheus for the callers of a Service in so many seconds before now.
+    fn caller_queries(&self, _service: &Service, _seconds: u64) -> Vec<CallerQuery> {
+        Vec::new()
+    }
+
+    /// The caller that the label `arm` of an answer names.
+    fn caller(&self, _label: &str, _count: f64, _last_seen: Option<Timestamp>, _is_http: bool) -> Option<Caller> {
+        None
+    }
 }

@@ -6,6 +6,7 @@
 //! `optional`. Nothing is dropped in silence, and nothing is written by half.
 
 mod cells;
+pub mod check;
 mod facts;
 mod intent;
 pub mod istio;
@@ -22,6 +23,6 @@ pub use intent::{Intent, Target};
 pub use kind::{MeshKind, MeshProvider};
 pub use paths::fields;
 pub use plan::{Conflict, MeshPlan, MeshWrite, Refusal};
-pub use registry::{MESHES, mesh, plan};
+pub use registry::{MESHES, check_service, mesh, plan, services};
 pub use render::render;
 pub use settings::PROFILES;

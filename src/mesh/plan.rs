@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::router::ObjectRef;
+use crate::router::{ObjectRef, Objects};
 
 /// The writes of one policy, in the order in which they are safe, or why there are none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,12 +33,41 @@ impl MeshPlan {
         self
     }
 
+    /// What would be read after these writes. For checks, previews and tests.
+    pub fn after(&self, current: &Objects) -> Objects {
+        let mut next = current.clone();
+        for write in &self.writes {
+            match write {
+                MeshWrite::Own(object) | MeshWrite::Replace(object) => next.insert(object.clone()),
+                MeshWrite::Fields(fields) => {
+                    let mut merged = next.replaced_by(fields).cloned().unwrap_or_else(|| fields.clone());
+                    merge(&mut merged, fields);
+                    next.insert(merged);
+                }
+                MeshWrite::Delete(gone) => next.remove(gone),
+            }
+        }
+        next
+    }
+
     /// Also what another part of the policy says.
     pub(super) fn add(&mut self, other: MeshPlan) {
         self.writes.extend(other.writes);
         self.refused.extend(other.refused);
         self.conflicts.extend(other.conflicts);
         self.notes.extend(other.notes);
+    }
+}
+
+/// Puts fields into an object, as server-side apply does with maps.
+fn merge(into: &mut Value, fields: &Value) {
+    match (into.as_object_mut(), fields) {
+        (Some(object), Value::Object(fields)) => {
+            for (name, value) in fields {
+                merge(object.entry(name.clone()).or_insert(Value::Null), value);
+            }
+        }
+        _ => *into = fields.clone(),
     }
 }
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     cells::{Becomes, Cell, cell, is_within},
-    facts::Facts,
+    check::{self, Caller, Checked},
+    facts::{Facts, Service},
     intent::Intent,
     istio,
     kind::MeshKind,
@@ -37,6 +38,26 @@ pub fn plan(kind: &'static MeshKind, policy: &MeshPolicy, facts: &Facts, current
         Err(refusal) => plan.refused.push(refusal),
     }
     plan.whole()
+}
+
+/// What becomes of the callers of one of the policy's Services under the objects as they would be after a plan. `None` where the
+/// mesh's metrics do not say who called.
+pub fn check_service(
+    kind: &'static MeshKind,
+    service: &Service,
+    facts: &Facts,
+    after: &Objects,
+    callers: Vec<Caller>,
+) -> Option<Checked> {
+    let intent = Intent::for_service(kind.key, service, facts);
+    let access = kind.provider.access(&intent, after)?;
+    Some(check::check(&access, callers))
+}
+
+/// The Services that a policy is for.
+pub fn services<'a>(policy: &'a MeshPolicy, facts: &'a Facts) -> Vec<&'a Service> {
+    let intent = Intent::of("", policy, policy.spec.clone(), facts);
+    intent.map(|intent| intent.services()).unwrap_or_default()
 }
 
 fn refused(kind: &'static MeshKind, mut plan: MeshPlan, field: &str, why: String) -> MeshPlan {

@@ -117,6 +117,11 @@ impl Objects {
         }
     }
 
+    /// Takes an object out.
+    pub fn remove(&mut self, gone: &ObjectRef) {
+        self.by_name.remove(&key_of(gone));
+    }
+
     /// The object that another one is to replace.
     pub fn replaced_by(&self, next: &Value) -> Option<&Value> {
         self.by_name.get(&key_in(next)?).map(Arc::as_ref)
@@ -157,9 +162,7 @@ impl Objects {
         for write in writes {
             match write {
                 PlannedWrite::Create(object) | PlannedWrite::Replace(object) => next.insert(object.clone()),
-                PlannedWrite::Delete(gone) => {
-                    next.by_name.remove(&key_of(gone));
-                }
+                PlannedWrite::Delete(gone) => next.remove(gone),
             }
         }
         next

@@ -8,6 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use futures::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
 use tokio::{sync::oneshot, time::Instant};
 
 use self::{
@@ -119,6 +120,19 @@ impl PrometheusSource {
         let servers = Servers::new(outbound, own, secrets, times.request);
         let asker = Asker { times, turns: Turns::new(RULES), gather: Gather::default(), flights: Flights::default() };
         PrometheusSource { servers, asker: Arc::new(asker) }
+    }
+
+    /// The samples of a query, each with its label `arm`.
+    pub async fn samples(
+        &self,
+        asking: &Asking<'_>,
+        query: String,
+        at: Timestamp,
+    ) -> Result<Vec<(String, f64)>, SourceError> {
+        let deadline = Instant::now() + self.asker.times.round;
+        let server = self.servers.find(asking).await?;
+        let answer = self.asker.number(&server, asking.namespace, deadline, Ask { text: query, at }).await;
+        answer.map_err(|failed| failed.error())
     }
 
     async fn answer_one(

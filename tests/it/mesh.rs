@@ -4,6 +4,8 @@
 //! and objects of the mesh that are there) and `planned.yaml` (what is written, in order; or what is refused, in conflict, noted).
 //! `GLIDEPATH_BLESS=1` writes the second: read it.
 
+mod oracle;
+
 use std::{fmt::Write as _, fs, path::Path};
 
 use glidepath::{

@@ -1,6 +1,8 @@
-//! `glidepath mesh`: policies of a mesh, from files.
+//! `glidepath mesh`: policies of a mesh, from files: what they become, and whom they would cut.
 
+mod check;
 mod input;
+mod planned;
 mod render;
 
 use crate::cli::{
@@ -11,21 +13,20 @@ use crate::cli::{
 /// Work with mesh policies
 #[derive(clap::Args, Clone, Debug)]
 pub struct MeshArgs {
-    /// What to do.
     #[command(subcommand)]
-    pub verb: MeshVerb,
+    verb: MeshVerb,
 }
 
-/// What to do with policies.
 #[derive(clap::Subcommand, Clone, Debug)]
-pub enum MeshVerb {
-    /// Print the native objects that a policy becomes
+enum MeshVerb {
     Render(render::RenderArgs),
+    Check(check::CheckArgs),
 }
 
 /// Runs one of the verbs.
-pub fn run(args: &MeshArgs, global: &Global) -> Result<Exit, CliError> {
+pub async fn run(args: &MeshArgs, global: &Global) -> Result<Exit, CliError> {
     match &args.verb {
         MeshVerb::Render(args) => render::run(args, global),
+        MeshVerb::Check(args) => check::run(args, global).await,
     }
 }

@@ -3,15 +3,21 @@
 //! Sources: the reference of each kind at istio.io/latest/docs/reference/config. An own object is named
 //! `<policy>-<section>`; what a user's object says stays, see `docs/policies.md`.
 
+mod access;
 mod authorization;
+mod callers;
 mod jwt;
 mod kinds;
 mod mtls;
+
+use jiff::Timestamp;
 
 use kinds::{AUTHORIZATION_POLICIES, PEER_AUTHENTICATIONS, REQUEST_AUTHENTICATIONS, SECURITY};
 
 use super::{
     cells::{Cell, native, refused},
+    check::{Access, Caller, CallerQuery},
+    facts::Service,
     intent::Intent,
     kind::{MeshKind, MeshProvider},
     plan::MeshPlan,
@@ -63,6 +69,18 @@ impl MeshProvider for Istio {
 
     fn lists(&self, intent: &Intent<'_>) -> Vec<ListRef> {
         vec![PEER_AUTHENTICATIONS.all(intent.namespace)]
+    }
+
+    fn access(&self, intent: &Intent<'_>, objects: &Objects) -> Option<Access> {
+        Some(access::read(intent, objects))
+    }
+
+    fn caller_queries(&self, service: &Service, seconds: u64) -> Vec<CallerQuery> {
+        callers::queries(service, seconds)
+    }
+
+    fn caller(&self, label: &str, count: f64, last_seen: Option<Timestamp>, is_http: bool) -> Option<Caller> {
+        callers::read(label, count, last_seen, is_http)
     }
 
     /// Who may call comes before what is denied: a policy that closes a door is written after the one that opens it.

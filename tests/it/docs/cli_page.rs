@@ -19,7 +19,7 @@ pub fn text() -> String {
     let mut root = command();
     root.build();
     let mut out = HEAD.to_owned();
-    out += &contents();
+    out += &contents(&root);
     out += "\n## Global options\n\n";
     let verb = root.get_subcommands().next().unwrap();
     out += &options(verb, true);
@@ -32,14 +32,16 @@ pub fn text() -> String {
     out
 }
 
-/// The verbs by task, as in the help.
-fn contents() -> String {
-    let verb = |name: &&str| match *name {
-        "set" => "[set image](#glidepath-set-image)".to_owned(),
-        name => format!("[{name}](#glidepath-{name})"),
+/// The verbs by task, as in the help; of one that only groups others, these.
+fn contents(root: &Command) -> String {
+    let link = |name: &str| format!("[{name}](#glidepath-{})", name.replace(' ', "-"));
+    let links = |name: &&str| {
+        let nested = root.find_subcommand(name).into_iter().flat_map(Command::get_subcommands);
+        let nested: Vec<String> = nested.map(|inner| link(&format!("{name} {}", inner.get_name()))).collect();
+        if nested.is_empty() { vec![link(name)] } else { nested }
     };
     let row = |(task, names): &(&str, &[&str])| {
-        format!("| {task} | {} |\n", names.iter().map(verb).collect::<Vec<_>>().join(", "))
+        format!("| {task} | {} |\n", names.iter().flat_map(links).collect::<Vec<_>>().join(", "))
     };
     format!("\n| | |\n| --- | --- |\n{}", GROUPS.iter().map(row).collect::<String>())
 }

@@ -1,0 +1,64 @@
+//! Who called a Service, from the metrics of its pods' proxies.
+//!
+//! Source: istio.io/latest/docs/reference/config/metrics. The receiving proxy knows the caller's identity (`source_principal`)
+//! and whether it used mutual TLS (`connection_security_policy`). No metric has the port, the path or the method.
+
+use jiff::Timestamp;
+
+use crate::mesh::{
+    check::{Caller, CallerQuery, Identity},
+    facts::Service,
+};
+
+/// What is known of a caller, as the parts of the joined label.
+const LABELS: [&str; 4] =
+    ["source_workload_namespace", "source_workload", "source_principal", "connection_security_policy"];
+
+/// The counters of requests and of connections that were admitted. A denied request has the status 403 and the flag UAEX or
+/// RBAC's; 403 of the application itself is left out too, which only makes the count smaller.
+const COUNTERS: [(&str, &str, bool); 2] =
+    [("istio_requests_total", ",response_code!=\"403\"", true), ("istio_tcp_connections_opened_total", "", false)];
+
+/// What asks for the callers of a Service in the seconds before now: their counts, and when they called last.
+pub(super) fn queries(service: &Service, seconds: u64) -> Vec<CallerQuery> {
+    let by = LABELS.join(",");
+    let joined = LABELS.map(|label| format!("\"{label}\"")).join(",");
+    let Service { name, namespace, .. } = service;
+    let query = |(counter, admitted, is_http): (&str, &str, bool)| {
+        let series = format!(
+            "{counter}{{reporter=\"destination\",destination_service_namespace=\"{namespace}\",\
+             destination_service_name=\"{name}\"{admitted}}}"
+        );
+        let arm = |inner: String| format!("label_join({inner},\"arm\",\"|\",{joined})");
+        let at_all = format!("(sum by ({by}) (increase({series}[{seconds}s])) > 0)");
+        // An evaluation every 300 s, with what came in the 300 s before it.
+        let last = format!("max_over_time((timestamp(sum by ({by}) (rate({series}[5m])) > 0))[{seconds}s:5m])");
+        CallerQuery { counts: arm(at_all), last_seen: arm(last), is_http }
+    };
+    COUNTERS.into_iter().map(query).collect()
+}
+
+/// A caller of the joined label.
+pub(super) fn read(label: &str, count: f64, last_seen: Option<Timestamp>, is_http: bool) -> Option<Caller> {
+    let mut parts = label.split('|');
+    let (namespace, workload, principal, policy) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_known = |text: &str| !text.is_empty() && text != "unknown";
+    let workload = if is_known(workload) { format!("{namespace}/{workload}") } else { String::new() };
+    let is_mutual = policy == "mutual_tls";
+    let identity = Identity::of(principal).filter(|_| is_mutual);
+    Some(Caller { workload, identity, is_mutual, address: None, port: None, is_http, count, last_seen })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_read_from_its_labels() {
+        let web = read("shop|web|spiffe://cluster.local/ns/shop/sa/front|mutual_tls", 12.0, None, true).unwrap();
+        assert_eq!(web.to_string(), "shop/web as ServiceAccount shop/front");
+        let outside = read("unknown|unknown|unknown|none", 3.0, None, true).unwrap();
+        assert_eq!((outside.to_string().as_str(), outside.is_mutual), ("an unknown workload in plaintext", false));
+        assert_eq!(read("shop|web", 1.0, None, true), None);
+    }
+}
