@@ -6,6 +6,7 @@
 //! `optional`. Nothing is dropped in silence, and nothing is written by half.
 
 mod cells;
+pub mod change;
 pub mod check;
 mod facts;
 mod intent;

@@ -7,6 +7,7 @@ mod authorization;
 mod change;
 mod mtls;
 mod resilience;
+mod state;
 mod surroundings;
 mod target;
 
@@ -20,6 +21,7 @@ pub use resilience::{
     Algorithm, Breaker, BreakerPreset, Connections, FailoverRule, Hash, HttpCookie, KeepAlive, LoadBalancer, RateLimit,
     Retries, RetryOn, RetryPreset, Timeouts,
 };
+pub use state::{Baking, Held, HeldAt, HoldReason, InWave, Phase, PolicyState, RevertReason, Reverted, Since, Until};
 pub use surroundings::{AccessLog, Egress, EgressDefault, ExternalHost, Telemetry, TelemetryTag};
 pub use target::PolicyTarget;
 
