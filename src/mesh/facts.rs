@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::pods::{self, ContainerPort, Probe};
+use crate::api::REVISION_LABEL;
+
 /// Labels, by key.
 type Labels = BTreeMap<String, String>;
 
@@ -88,6 +91,12 @@ pub struct Workload {
     pub labels: Labels,
     /// The name of its pods' ServiceAccount.
     pub account: String,
+    /// The annotations of its pods.
+    pub annotations: Labels,
+    /// The ports that its pods declare.
+    pub ports: Vec<ContainerPort>,
+    /// How its pods are probed.
+    pub probes: Vec<Probe>,
 }
 
 /// A ServiceAccount: the identity of a pod.
@@ -109,7 +118,9 @@ impl Facts {
         let (kind, namespace, name) = (text("/kind"), text("/metadata/namespace"), text("/metadata/name"));
         match kind.as_str() {
             "Service" => {
-                let selector = labels(&object["spec"]["selector"]);
+                let mut selector = labels(&object["spec"]["selector"]);
+                // A Rollout pins its Services to a revision. A policy is for the next one too.
+                selector.remove(REVISION_LABEL);
                 let ports = object["spec"]["ports"].as_array().into_iter().flatten().filter_map(port).collect();
                 let key = (namespace.clone(), name.clone());
                 self.services.insert(key, Service { namespace, name, selector, ports });
@@ -126,8 +137,16 @@ impl Facts {
     fn workload(&mut self, kind: String, namespace: String, name: String, pod: &Value) {
         let account = pod["spec"]["serviceAccountName"].as_str().unwrap_or("default").to_owned();
         self.accounts.insert(Account { namespace: namespace.clone(), name: account.clone() });
-        let labels = labels(&pod["metadata"]["labels"]);
-        self.workloads.push(Workload { kind, namespace, name, labels, account });
+        self.workloads.push(Workload {
+            kind,
+            namespace,
+            name,
+            labels: labels(&pod["metadata"]["labels"]),
+            account,
+            annotations: labels(&pod["metadata"]["annotations"]),
+            ports: pods::ports(&pod["spec"]),
+            probes: pods::probes(&pod["spec"]),
+        });
     }
 
     /// The Service of this name.
@@ -150,6 +169,11 @@ impl Facts {
     pub fn workloads<'a>(&'a self, namespace: &'a str, labels: &'a Labels) -> impl Iterator<Item = &'a Workload> {
         let has = |workload: &&Workload| labels.iter().all(|(key, value)| workload.labels.get(key) == Some(value));
         self.workloads.iter().filter(move |one| one.namespace == namespace && !labels.is_empty()).filter(has)
+    }
+
+    /// Everything that makes pods in a namespace.
+    pub fn workloads_of<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Workload> {
+        self.workloads.iter().filter(move |one| one.namespace == namespace)
     }
 
     /// The ServiceAccounts of a Service's pods.
@@ -222,6 +246,14 @@ mod tests {
         );
         assert!(facts.has_account("shop", "default") && !facts.has_account("shop", "back"));
         assert_eq!(web.host(&facts), "web.shop.svc.cluster.local");
+    }
+
+    #[test]
+    fn the_pin_of_a_rollout_is_not_part_of_a_services_selector() {
+        let mut facts = Facts::default();
+        facts.add(&json!({"kind": "Service", "metadata": {"namespace": "shop", "name": "web"},
+            "spec": {"selector": {"app": "web", (REVISION_LABEL): "3x8k2m9q0a"}}}));
+        assert_eq!(facts.service("shop", "web").unwrap().selector, labels(&json!({"app": "web"})));
     }
 
     #[test]

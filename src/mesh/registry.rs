@@ -11,14 +11,14 @@ use super::{
     intent::Intent,
     istio,
     kind::MeshKind,
-    paths,
+    linkerd, paths,
     plan::{MeshPlan, Refusal},
     settings,
 };
 use crate::{api::MeshPolicy, router::Objects, yaml};
 
 /// Every mesh, in the order of the documentation.
-pub static MESHES: &[MeshKind] = &[istio::KIND];
+pub static MESHES: &[MeshKind] = &[istio::KIND, linkerd::KIND];
 
 /// The mesh of this name.
 pub fn mesh(key: &str) -> Option<&'static MeshKind> {

@@ -5,12 +5,17 @@
 //! `GLIDEPATH_BLESS=1` writes the second: read it.
 
 mod oracle;
+mod schemas;
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use glidepath::{
     api::MeshPolicy,
-    mesh::{Facts, MESHES, MeshKind, MeshPlan, plan, render},
+    mesh::{Facts, MESHES, MeshKind, MeshPlan, MeshWrite, plan, render},
     router::Objects,
     yaml,
 };
@@ -19,13 +24,60 @@ use glidepath::{
 fn golden_policies_of_every_mesh() {
     let mut wrong = Vec::new();
     for kind in MESHES {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mesh").join(kind.key);
-        let mut cases: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        cases.sort();
+        let cases = cases(kind);
         assert!(cases.len() >= 3, "{}: the golden folder has lost cases", kind.key);
         wrong.extend(cases.iter().filter_map(|case| difference(kind, case)));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The golden cases of a mesh.
+fn cases(kind: &MeshKind) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mesh").join(kind.key);
+    let mut cases: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}
+
+#[test]
+fn every_planned_object_fits_the_definitions_of_its_mesh() {
+    for kind in MESHES {
+        let schemas = schemas::of(kind.key);
+        for case in cases(kind) {
+            let Input { policy, facts, current } = read(&fs::read_to_string(case.join("input.yaml")).unwrap());
+            for write in plan(kind, &policy, &facts, &current).writes {
+                let (MeshWrite::Own(object) | MeshWrite::Replace(object)) = write else { continue };
+                let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+                let key = (text(&object["apiVersion"]), text(&object["kind"]));
+                let Some(schema) = schemas.get(&key) else {
+                    let is_others =
+                        !["policy.linkerd.io", "consul.hashicorp.com"].iter().any(|group| key.0.starts_with(group));
+                    assert!(is_others || schemas.is_empty(), "{}: there is no definition of {key:?}", case.display());
+                    continue;
+                };
+                let problems = schemas::problems(schema, &object);
+                assert!(problems.is_empty(), "{}: {} {problems:?}", case.display(), object["metadata"]["name"]);
+            }
+        }
+    }
+}
+
+/// Once its writes are carried out, a policy wants them again and nothing else: no deletion, no change of an entry.
+#[test]
+fn planning_twice_is_the_same() {
+    for kind in MESHES {
+        for case in cases(kind) {
+            let Input { policy, facts, current } = read(&fs::read_to_string(case.join("input.yaml")).unwrap());
+            let first = plan(kind, &policy, &facts, &current);
+            assert_eq!(first, plan(kind, &policy, &facts, &current), "{}", case.display());
+            let after = first.after(&current);
+            let second = plan(kind, &policy, &facts, &after);
+            let kept = |write: &&MeshWrite| matches!(write, MeshWrite::Own(_) | MeshWrite::Fields(_));
+            let wanted: Vec<&MeshWrite> = first.writes.iter().filter(kept).collect();
+            assert_eq!(second.writes.iter().collect::<Vec<_>>(), wanted, "{}", case.display());
+            assert_eq!((second.refused, second.conflicts), (first.refused, first.conflicts), "{}", case.display());
+        }
+    }
 }
 
 fn difference(kind: &'static MeshKind, case: &Path) -> Option<String> {
@@ -39,16 +91,28 @@ fn difference(kind: &'static MeshKind, case: &Path) -> Option<String> {
     (planned != wanted).then(shown)
 }
 
-/// What is planned for the policy of a file, as text.
-fn planned(kind: &'static MeshKind, input: &str) -> String {
+/// What a file says.
+struct Input {
+    policy: MeshPolicy,
+    facts: Facts,
+    current: Objects,
+}
+
+/// A file with one policy.
+fn read(input: &str) -> Input {
     let documents: Vec<_> = yaml::read(input).unwrap().into_iter().map(|document| document.unwrap().value).collect();
     let mut facts = Facts::default();
     documents.iter().for_each(|object| facts.add(object));
-    let current: Objects = documents.iter().cloned().collect();
     let policies = documents.iter().filter(|object| object["kind"] == "MeshPolicy");
-    let policies: Vec<MeshPolicy> = policies.map(|policy| yaml::typed(policy).unwrap()).collect();
+    let mut policies: Vec<MeshPolicy> = policies.map(|policy| yaml::typed(policy).unwrap()).collect();
     assert_eq!(policies.len(), 1, "one policy in a case");
-    text(&plan(kind, &policies[0], &facts, &current))
+    Input { policy: policies.remove(0), facts, current: documents.into_iter().collect() }
+}
+
+/// What is planned for the policy of a file, as text.
+fn planned(kind: &'static MeshKind, input: &str) -> String {
+    let Input { policy, facts, current } = read(input);
+    text(&plan(kind, &policy, &facts, &current))
 }
 
 fn text(plan: &MeshPlan) -> String {
