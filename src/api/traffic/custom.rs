@@ -14,7 +14,8 @@ use serde_json::Value;
 ))]
 #[x_kube(validation = ("!(has(self.backends) && has(self.fields))", "set one of backends and fields"))]
 pub struct CustomTraffic {
-    /// A mesh or gateway whose kind and paths Glidepath knows: `apisix`, `contour`, `gloo`, `gloo-upstream-group` or `kuma`.
+    /// A mesh or gateway whose kind and paths Glidepath knows: `apisix`, `contour`, `gloo`, `gloo-upstream-group`, `kuma` or
+    /// `kuma-labels`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub preset: Option<String>,
@@ -70,7 +71,8 @@ pub struct CustomBackends {
     /// The path of the lists, for example `spec.routes[*].services`. Lists that name neither Service stay as they are.
     #[schemars(length(min = 1, max = 512))]
     pub path: String,
-    /// The field of an entry that names the Service, for example `name` or `destination.ref.name`.
+    /// The field of an entry that names the Service, for example `name`, `destination.ref.name` or
+    /// `labels['example.com/name']`.
     #[schemars(length(min = 1, max = 253))]
     pub service: String,
     /// What that field says for a Service, if it is not its name: `{service}` and `{namespace}` stand for the name and the

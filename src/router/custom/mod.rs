@@ -68,7 +68,7 @@ pub const KIND: RouterKind = RouterKind {
 
 const DOCS: &str = "\
 One object of any namespaced kind, in which the weights of the stable and the canary Service are written. \
-A preset says which kind and where: `apisix`, `contour`, `gloo`, `gloo-upstream-group`, `kuma`. Without one the fields do: \
+A preset says which kind and where: `apisix`, `contour`, `gloo`, `gloo-upstream-group`, `kuma`, `kuma-labels`. Without one the fields do: \
 `apiVersion` and `kind`; `backends` with the path of the lists of backends and the fields of an entry, or `fields` with the \
 paths of the weights. A field that is set overrides the preset.
 
@@ -78,7 +78,7 @@ the finest weight is one part of it, and other entries keep their numbers.
 
 `verified` is a CEL condition on the object's status: after a write the step waits until it is true.
 
-With `headers`, which the presets `contour`, `gloo` and `kuma` have, a header route is a rule of its own directly before each \
+With `headers`, which the presets `contour`, `gloo`, `kuma` and `kuma-labels` have, a header route is a rule of its own directly before each \
 rule that is split: a copy of that rule with one more match, which leads to the canary alone. Glidepath recognizes its rules \
 by the annotation `glidepath.dev/rules`. A prefix or a cookie is a regular expression where there is no other form. Without \
 `headers`, or without a form for a match, header and cookie routes are rejected when the Rollout is validated, as mirrors and \

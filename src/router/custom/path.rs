@@ -181,6 +181,18 @@ fn selector(bracket: &str) -> Option<Step> {
     (is_field(field) && !text.is_empty()).then(|| Step::Where(field.to_owned(), text.to_owned()))
 }
 
+/// A field, and those behind it in brackets and quotes.
+fn names(part: &str) -> Option<Vec<String>> {
+    let (field, brackets) = part.split_at(part.find('[').unwrap_or(part.len()));
+    let first = is_field(field).then(|| field.to_owned());
+    std::iter::once(first).chain(brackets.split_inclusive(']').map(quoted)).collect()
+}
+
+fn quoted(bracket: &str) -> Option<String> {
+    let name = bracket.strip_prefix("['")?.strip_suffix("']")?;
+    (!name.is_empty() && !name.contains(['\'', '['])).then(|| name.to_owned())
+}
+
 /// Whether a text is the name of a field.
 pub(super) fn is_field(text: &str) -> bool {
     let letters = text.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'_' || letter == b'-');
@@ -189,21 +201,30 @@ pub(super) fn is_field(text: &str) -> bool {
 
 impl fmt::Display for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("."))
+        for (at, field) in self.0.iter().enumerate() {
+            match (is_field(field), at) {
+                (true, 0) => f.write_str(field)?,
+                (true, _) => write!(f, ".{field}")?,
+                (false, _) => write!(f, "['{field}']")?,
+            }
+        }
+        Ok(())
     }
 }
 
-/// Fields within an entry of a list, joined by dots.
+/// Fields within an entry of a list, joined by dots; one with dots in its name stands in `['']`, like a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fields(Vec<String>);
 
 impl Fields {
     /// Reads field names; or what is wrong with them.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let fields: Vec<String> = text.split('.').map(str::to_owned).collect();
-        let well = fields.len() <= MOST_STEPS && fields.iter().all(|field| is_field(field));
-        well.then_some(Fields(fields)).ok_or_else(|| {
-            format!("`{text}` is not a field of an entry: it is field names joined by dots, as in `destination.name`")
+        let names = split(text).into_iter().map(names).collect::<Option<Vec<_>>>().map(|all| all.concat());
+        names.filter(|names| names.len() <= MOST_STEPS).map(Fields).ok_or_else(|| {
+            format!(
+                "`{text}` is not a field of an entry: it is field names joined by dots, as in `destination.name` or \
+                 `labels['example.com/name']`"
+            )
         })
     }
 
@@ -280,9 +301,13 @@ mod tests {
             assert!(error.starts_with(&format!("`{text}` is not a path: ")), "{error}");
         }
         assert_eq!(Path::parse(&vec!["a"; 16].join(".")).map(|path| path.steps.len()), Ok(16));
-        for text in ["", "a[*]", "a..b", "a."] {
+        for text in ["", "a[*]", "a..b", "a.", "['a']", "a[b]", "a['']", "a['b", "a['b'c]", "a['b']c", "a['b''c']"] {
             assert!(Fields::parse(text).is_err(), "{text:?}");
         }
+        let names = |text: &str| Fields::parse(text).unwrap().0;
+        assert_eq!(names("a.b"), ["a", "b"]);
+        assert_eq!(names("labels['example.com/name']"), ["labels", "example.com/name"]);
+        assert_eq!(names("a['b.c']['d'].e"), ["a", "b.c", "d", "e"]);
     }
 
     #[test]

@@ -16,12 +16,13 @@ use crate::{
 use super::kinds::kind_of;
 
 /// The files, by the name of the preset.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("apisix", include_str!("presets/apisix.yaml")),
     ("contour", include_str!("presets/contour.yaml")),
     ("gloo", include_str!("presets/gloo.yaml")),
     ("gloo-upstream-group", include_str!("presets/gloo-upstream-group.yaml")),
     ("kuma", include_str!("presets/kuma.yaml")),
+    ("kuma-labels", include_str!("presets/kuma-labels.yaml")),
 ];
 
 /// A preset.

@@ -46,7 +46,20 @@ impl Fixture {
 
 /// All of them.
 pub fn fixtures() -> Vec<Fixture> {
-    vec![istio(), gateway(), traefik(), smi(), nginx(), consul(), apisix(), contour(), gloo(), gloo_group(), kuma()]
+    vec![
+        istio(),
+        gateway(),
+        traefik(),
+        smi(),
+        nginx(),
+        consul(),
+        apisix(),
+        contour(),
+        gloo(),
+        gloo_group(),
+        kuma(),
+        kuma_labels(),
+    ]
 }
 
 fn header_route() -> Value {
@@ -264,14 +277,26 @@ fn destinations() -> Value {
 }
 
 fn kuma() -> Fixture {
-    let to = |name: &str, weight: u32| json!({"kind": "MeshService", "name": name, "port": 80, "weight": weight});
-    let spec = json!({"targetRef": {"kind": "Mesh"}, "to": [{"targetRef": {"kind": "MeshService", "name": "web"}, "rules": [
-        {"matches": [{"path": {"type": "PathPrefix", "value": "/old"}}],
-            "default": {"backendRefs": [{"kind": "MeshService", "name": "legacy", "port": 80}]}},
+    kuma_by("kuma", "/name", |name| json!({"name": name, "namespace": "shop"}))
+}
+
+fn kuma_labels() -> Fixture {
+    let labels = |name: &str| json!({"labels": {"kuma.io/display-name": name, "k8s.kuma.io/namespace": "shop"}});
+    kuma_by("kuma-labels", "/labels/kuma.io~1display-name", labels)
+}
+
+fn kuma_by(preset: &'static str, name: &'static str, selects: impl Fn(&str) -> Value) -> Fixture {
+    let to = |name: &str, weight: u32| {
+        let mut backend = selects(name);
+        json_patch::merge(&mut backend, &json!({"kind": "MeshService", "port": 80, "weight": weight}));
+        backend
+    };
+    let spec = json!({"targetRef": {"kind": "Mesh"}, "to": [{"targetRef": {"kind": "MeshService"}, "rules": [
+        {"matches": [{"path": {"type": "PathPrefix", "value": "/old"}}], "default": {"backendRefs": [to("legacy", 1)]}},
         {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
             "default": {"backendRefs": [to("legacy", 20), to("web-stable", 80), to("web-canary", 0)]}},
     ]}]});
-    with_header_routes(custom("kuma", "meshhttproutes", "spec.to[*].rules[*].default.backendRefs", "/name", spec))
+    with_header_routes(custom(preset, "meshhttproutes", "spec.to[*].rules[*].default.backendRefs", name, spec))
 }
 
 /// A preset that can route by header.
