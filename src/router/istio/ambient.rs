@@ -45,7 +45,7 @@ pub fn is_for_the_mesh(virtual_service: &Value) -> bool {
 }
 
 /// Whether requests reach a VirtualService by way of another alone.
-pub(super) fn is_delegate(virtual_service: &Value) -> bool {
+pub fn is_delegate(virtual_service: &Value) -> bool {
     virtual_service["spec"]["hosts"].as_array().is_none_or(Vec::is_empty)
 }
 

@@ -16,6 +16,11 @@ pub(super) fn root_reference(ctx: &RouteContext, root: &RootRef) -> ObjectRef {
     ObjectRef { is_written: false, ..VIRTUAL_SERVICES.reference(namespace, &root.name) }
 }
 
+/// Whether a VirtualService delegates to this one.
+pub fn delegates_to(root: &Value, namespace: &str, name: &str) -> bool {
+    Delegated::of(root, namespace, name).is_some()
+}
+
 /// What a root delegates to one VirtualService: of each such route its matches.
 pub(super) struct Delegated<'r> {
     routes: Vec<Vec<&'r Value>>,

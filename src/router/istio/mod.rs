@@ -2,7 +2,7 @@
 
 pub mod ambient;
 mod chosen;
-mod delegate;
+pub mod delegate;
 mod destination_rule;
 mod hosts;
 mod kinds;

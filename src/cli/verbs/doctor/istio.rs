@@ -10,14 +10,18 @@ use super::{
     reader::{Kind, Reader},
 };
 use crate::{
-    api::{Rollout, traffic::IstioTraffic},
+    api::{
+        Rollout,
+        traffic::{IstioTraffic, VirtualServiceRef},
+    },
     cli::connect::Connection,
     cluster::targets::{Split, of, route_context},
     ports::RolloutKey,
     router::{
         RouteScope,
         istio::{
-            ambient::{AmbientLabels, TODO, is_for_the_mesh},
+            ambient::{AmbientLabels, TODO, is_delegate, is_for_the_mesh},
+            delegate::delegates_to,
             sidecars::missing_hosts,
         },
     },
@@ -64,11 +68,12 @@ fn entries(rollout: &Rollout) -> impl Iterator<Item = &IstioTraffic> {
     rollout.spec.traffic.iter().filter_map(|entry| entry.istio.as_ref())
 }
 
-/// The Rollout's namespace, and those of its VirtualServices.
+/// The Rollout's namespace, and those of its VirtualServices and of their roots.
 fn namespaces_of(rollout: &Rollout) -> Vec<String> {
     let routes = entries(rollout).flat_map(|istio| &istio.virtual_services);
-    let foreign = routes.filter_map(|route| route.namespace.clone());
-    [RolloutKey::of(rollout).namespace].into_iter().chain(foreign).collect()
+    let foreign =
+        routes.flat_map(|route| [route.namespace.clone(), route.delegate_of.clone().and_then(|root| root.namespace)]);
+    [RolloutKey::of(rollout).namespace].into_iter().chain(foreign.flatten()).collect()
 }
 
 /// What of one namespace decides.
@@ -115,15 +120,29 @@ fn of_sidecars(rollout: &Rollout, sidecars: &[Value]) -> Vec<Check> {
     sidecars.iter().filter_map(check).collect()
 }
 
+/// Whether a VirtualService of a Rollout is for the callers inside of the mesh. A delegate is where its root is: the one that it
+/// names, or any that delegates to it among those that were read.
+fn is_inside(route: &VirtualServiceRef, own: &str, known: &BTreeMap<String, Place>) -> bool {
+    let of = |namespace: &str, name: &str| named(&known.get(namespace)?.virtual_services, name);
+    let namespace = route.namespace.as_deref().unwrap_or(own);
+    let Some(object) = of(namespace, &route.name) else { return false };
+    if !is_delegate(object) {
+        return is_for_the_mesh(object);
+    }
+    match &route.delegate_of {
+        Some(root) => of(root.namespace.as_deref().unwrap_or(own), &root.name).is_some_and(is_for_the_mesh),
+        None => {
+            let mut all = known.values().flat_map(|place| &place.virtual_services);
+            all.any(|root| is_for_the_mesh(root) && delegates_to(root, namespace, &route.name))
+        }
+    }
+}
+
 fn of_ambient(rollout: &Rollout, namespaces: &[Value], known: &BTreeMap<String, Place>) -> Option<Check> {
     let key = RolloutKey::of(rollout);
     let place = known.get(&key.namespace)?;
-    let routes = entries(rollout).flat_map(|istio| &istio.virtual_services);
-    let mut objects = routes.filter_map(|route| {
-        let namespace = route.namespace.as_ref().unwrap_or(&key.namespace);
-        named(&known.get(namespace)?.virtual_services, &route.name)
-    });
-    objects.find(|object| is_for_the_mesh(object))?;
+    let mut routes = entries(rollout).flat_map(|istio| &istio.virtual_services);
+    routes.find(|route| is_inside(route, &key.namespace, known))?;
     let root = of(&rollout.spec).root?;
     let labels = |object: Option<&Value>, path: &str| object.and_then(|object| object.pointer(path)).cloned();
     let deployment = rollout.spec.workload_ref.as_ref().and_then(|workload| named(&place.deployments, &workload.name));
@@ -153,13 +172,18 @@ mod tests {
 
     /// What is said of one Rollout where these objects are there.
     async fn said(objects: &[(&str, Value)]) -> Vec<(Mark, String)> {
+        said_of(json!({"name": "web"}), objects).await
+    }
+
+    /// The same, of a Rollout that names this VirtualService.
+    async fn said_of(route: Value, objects: &[(&str, Value)]) -> Vec<(Mark, String)> {
         let server = MockServer::start().await;
         for (at, items) in objects {
             let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
             let answer = ResponseTemplate::new(200).set_body_json(list);
             Mock::given(method("GET")).and(path(*at)).respond_with(answer).mount(&server).await;
         }
-        let traffic = json!([{"istio": {"virtualServices": [{"name": "web"}]}}]);
+        let traffic = json!([{"istio": {"virtualServices": [route]}}]);
         let spec = json!({"strategy": {"canary": {"steps": []}}, "services": {"root": "web"}, "traffic": traffic,
             "workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}});
         let rollout: Rollout =
@@ -207,5 +231,32 @@ mod tests {
         }
         let edge = [(ALL_SIDECARS, json!([])), (ROUTES, route(json!(["edge"]))), (ALL_NAMESPACES, in_namespace)];
         assert_eq!(said(&edge).await.first().unwrap().0, Mark::Well, "a gateway reads it");
+    }
+    #[tokio::test]
+    async fn ambient_mode_without_a_waypoint_is_named_for_a_delegate_whose_root_is_for_the_mesh() {
+        const EDGE: &str = "/apis/networking.istio.io/v1/namespaces/edge/virtualservices";
+        let delegate = object("web", json!({}), json!({"http": []}));
+        let root = |gateways: Value, to: Value| {
+            let http = json!([{"delegate": to}]);
+            json!({"metadata": {"name": "site", "namespace": "edge"},
+                "spec": {"hosts": ["site"], "gateways": gateways, "http": http}})
+        };
+        let in_namespace = json!([object("shop", json!({"istio.io/dataplane-mode": "ambient"}), json!({}))]);
+        let objects = |own: Value, edge: Value| {
+            [(ALL_SIDECARS, json!([])), (ALL_NAMESPACES, in_namespace.clone()), (ROUTES, own), (EDGE, edge)]
+        };
+        let to = json!({"name": "web", "namespace": "shop"});
+        let named = json!({"name": "web", "delegateOf": {"name": "site", "namespace": "edge"}});
+        for (gateways, mark) in [(json!([]), Mark::Wrong), (json!(["edge"]), Mark::Well)] {
+            let objects = objects(json!([delegate]), json!([root(gateways, to.clone())]));
+            assert_eq!(said_of(named.clone(), &objects).await.first().unwrap().0, mark);
+        }
+        // Not named as its root, but seen to delegate to it.
+        for (to, mark) in [(to.clone(), Mark::Wrong), (json!({"name": "other"}), Mark::Well)] {
+            let mut root = root(json!([]), to);
+            root["metadata"]["namespace"] = "shop".into();
+            let objects = objects(json!([delegate, root]), json!([]));
+            assert_eq!(said(&objects).await.first().unwrap().0, mark);
+        }
     }
 }

@@ -47,10 +47,18 @@ fn inside<'n>(rollout: &Rollout<'_>, files: &Objects<'_>, route: &'n Named<'n>) 
     let index = files.find(rollout.index, route.group, route.kind, route.name, route.namespace.or(own))?;
     let object = &files.document(index).value;
     let is_istio = route.kind == "VirtualService";
-    let is_inside = match is_istio {
+    let has_hosts = |object: &Value| object["spec"]["hosts"].is_array();
+    let is_inside = match (is_istio, route.root) {
         // A patch of an overlay says nothing of its gateways.
-        true => object["spec"]["hosts"].is_array() && is_for_the_mesh(object),
-        false => !parents(object, route.namespace.or(own).unwrap_or("default")).is_empty(),
+        (true, _) if has_hosts(object) => is_for_the_mesh(object),
+        // A delegate is for whom its root is.
+        (true, Some((name, namespace))) => {
+            let root = files.find(rollout.index, route.group, route.kind, name, namespace.or(own));
+            let root = root.map(|root| &files.document(root).value);
+            root.is_some_and(|root| has_hosts(root) && is_for_the_mesh(root))
+        }
+        (true, None) => false,
+        (false, _) => !parents(object, route.namespace.or(own).unwrap_or("default")).is_empty(),
     };
     is_inside.then_some(Inside { route, is_istio })
 }

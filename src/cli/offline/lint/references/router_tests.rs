@@ -244,6 +244,16 @@ fn ambient_mode_without_a_waypoint_is_pointed_at() {
     let with = ambient.replace("dataplane-mode: ambient", "dataplane-mode: ambient, istio.io/use-waypoint: waypoint");
     assert_eq!(said(&with), Vec::<String>::new());
     assert_eq!(said(&text), Vec::<String>::new(), "the namespace is not in the files");
+
+    let root = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: site, namespace: shop}, spec: {hosts: [site], http: [{delegate: {name: web}}]}}";
+    let delegated = format!("{ROLLOUT}---\n{namespace}\n---\n{root}").replacen(
+        "virtualServices: [{name: web",
+        "virtualServices: [{name: web, delegateOf: {name: site}",
+        1,
+    );
+    assert!(said(&delegated)[0].contains("pods in ambient mode whose Service has no waypoint"), "{delegated}");
+    let edge = delegated.replacen("hosts: [site],", "hosts: [site], gateways: [edge],", 1);
+    assert_eq!(said(&edge), Vec::<String>::new());
 }
 
 #[test]
