@@ -64,6 +64,7 @@ mod interruptions;
 mod istio_versions;
 mod many_analyses;
 mod many_records;
+mod mesh_check;
 mod metadata;
 mod native_histograms;
 mod nginx;

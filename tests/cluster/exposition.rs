@@ -61,6 +61,11 @@ impl Served {
 
 /// Serves what a pod has served, until the process ends. Its metrics are for scrapers that take protobuf.
 pub fn serve(served: Arc<Mutex<Served>>) -> SocketAddr {
+    serve_page(TYPE, move || served.lock().unwrap_or_else(PoisonError::into_inner).page())
+}
+
+/// Serves a page of metrics, until the process ends.
+pub fn serve_page(content_type: &'static str, page: impl Fn() -> Vec<u8> + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -69,9 +74,9 @@ pub fn serve(served: Arc<Mutex<Served>>) -> SocketAddr {
             if stream.read(&mut request).is_err() {
                 continue;
             }
-            let page = served.lock().unwrap_or_else(PoisonError::into_inner).page();
+            let page = page();
             let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: {TYPE}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                 page.len()
             );
             // A scrape that broke off is followed by the next.

@@ -123,7 +123,7 @@ fn rules(access: &Access, caller: &Caller) -> Answer {
     }
     let allowed = access.allow.as_deref().map_or(Known::Yes, |allow| matched(allow, Effect::Allow));
     if allowed == Known::No {
-        return Answer::Cut(format!("no rule allows it{}", of(access.allow.as_deref().unwrap_or_default())));
+        return Answer::Cut(format!("no rule{} allows it", of(access.allow.as_deref().unwrap_or_default())));
     }
     let external = access.external.as_ref().map(|_| Known::Depends("an external authorizer"));
     match Known::all([!denied, allowed].into_iter().chain(external)) {

@@ -30,9 +30,12 @@ pub(super) fn queries(service: &Service, seconds: u64) -> Vec<CallerQuery> {
              destination_service_name=\"{name}\"{admitted}}}"
         );
         let arm = |inner: String| format!("label_join({inner},\"arm\",\"|\",{joined})");
-        let at_all = format!("(sum by ({by}) (increase({series}[{seconds}s])) > 0)");
-        // An evaluation every 300 s, with what came in the 300 s before it.
-        let last = format!("max_over_time((timestamp(sum by ({by}) (rate({series}[5m])) > 0))[{seconds}s:5m])");
+        // A series that began in the window has counted from 0, which `increase` does not know: a caller with one request.
+        let born = format!("(last_over_time({series}[{seconds}s]) unless {series} offset {seconds}s)");
+        let at_all = format!("(sum by ({by}) ({born} or increase({series}[{seconds}s])) > 0)");
+        let recent = format!("(timestamp(sum by ({by}) (rate({series}[5m])) > 0))");
+        let step = (seconds / 60).clamp(15, 300);
+        let last = format!("({recent} or max_over_time({recent}[{seconds}s:{step}s]))");
         CallerQuery { counts: arm(at_all), last_seen: arm(last), is_http }
     };
     COUNTERS.into_iter().map(query).collect()

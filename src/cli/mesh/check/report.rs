@@ -59,11 +59,13 @@ fn cells(caller: &Caller, answer: &Answer, now: Timestamp) -> Vec<Cell> {
         Answer::Depends(_) => Tone::Warn,
         Answer::Cut(_) => Tone::Bad,
     };
-    let unit = if caller.is_http { "requests" } else { "connections" };
+    let count = caller.count.round() as u64;
+    let unit = if caller.is_http { "request" } else { "connection" };
+    let plural = if count == 1 { "" } else { "s" };
     let seen = caller.last_seen.map(|seen| format!("{} ago", phrases::age(now.duration_since(seen))));
     vec![
         Cell::from(caller.to_string()),
-        Cell::from(format!("{} {unit}", grouped(caller.count.round() as u64))),
+        Cell::from(format!("{} {unit}{plural}", grouped(count))),
         Cell::from(seen.unwrap_or_else(|| "-".to_owned())),
         Cell::toned(tone, answer.to_string()),
     ]
