@@ -78,11 +78,11 @@ pub struct RolloutStatus {
     pub guards: Option<GuardCounts>,
     /// The number of desired replicas.
     pub desired_replicas: u32,
-    /// Pods of all revisions, never above the desired replicas (surge must not ratchet an autoscaler).
+    /// Pods of all revisions but old ones that go within a minute, never above the desired replicas (surge must not ratchet an autoscaler).
     pub replicas: u32,
-    /// Ready pods of all revisions.
+    /// Ready pods of all revisions but old ones that go within a minute.
     pub ready_replicas: u32,
-    /// Available pods of all revisions.
+    /// Available pods of all revisions but old ones that go within a minute.
     pub available_replicas: u32,
     /// Pods of the current revision.
     pub updated_replicas: u32,

@@ -66,6 +66,8 @@ pub struct Draft<'a> {
     pub notices: Vec<Notice>,
     /// Times to look again; the earliest counts.
     pub wakes: Vec<Wake>,
+    /// Old revisions whose pods are about to go.
+    pub leaving: Vec<String>,
     /// What this tick found itself waiting for; the last one said counts.
     pub waits: Option<Wait>,
     /// Writes that have to wait because another writer undoes them (S53).
@@ -85,6 +87,7 @@ impl<'a> Draft<'a> {
             actions: Vec::new(),
             notices: Vec::new(),
             wakes: Vec::new(),
+            leaving: Vec::new(),
             waits: None,
             contested: Vec::new(),
             refusal: None,
@@ -291,6 +294,7 @@ impl<'a> Draft<'a> {
             self.ask_replicas(id, *replicas);
         }
         self.status.memory.drained = counts.drained;
+        self.leaving = counts.leaving;
         self.wakes.extend(counts.wakes);
     }
 

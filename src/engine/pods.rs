@@ -1,6 +1,6 @@
 //! How many pods each revision gets now, and when an old one may give up its pods (rules S10, S19, S33, S54, section 5).
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{
     common::{Delay, Percent},
@@ -17,6 +17,9 @@ use super::{
     weights,
 };
 
+/// Old pods that go within this are no longer counted: that they are gone is then no news, and needs no record.
+const LEAVING: SignedDuration = SignedDuration::from_mins(1);
+
 /// What a tick wants of the pods.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
@@ -24,6 +27,8 @@ pub struct Counts {
     pub replicas: Vec<(String, u32)>,
     /// Since when no route leads to the revisions that give up theirs.
     pub drained: Vec<Drained>,
+    /// Old revisions whose pods go within a minute.
+    pub leaving: Vec<String>,
     /// When the next one may.
     pub wakes: Vec<Wake>,
 }
@@ -43,14 +48,15 @@ pub fn by_ratio(draft: &Draft<'_>, weight: Percent) -> (Counts, bool) {
         next.stable = next.stable.max(1).min(stable_pods.wanted);
     }
     let there = |pods: Pods, target: u32| pods.wanted == target && pods.available >= target;
-    let reached = there(stable_pods, target.1)
-        && there(canary_pods, target.0)
-        && older_pods.iter().all(|pods| pods.available == 0);
+    // At rest, as in the promotion before it, the pods of the version that was replaced need not have ended.
+    let at_rest = draft.course() == Course::Idle;
+    let gone = |pods: &Pods| pods.available == 0 || at_rest && pods.wanted == 0;
+    let reached = there(stable_pods, target.1) && there(canary_pods, target.0) && older_pods.iter().all(gone);
     let old = older.iter().map(|old| old.id.clone()).zip(next.older);
     let counts = Counts {
         replicas: [(stable, next.stable), (canary, next.canary)].into_iter().chain(old).collect(),
         drained: draft.status.memory.drained.clone(),
-        wakes: Vec::new(),
+        ..Counts::default()
     };
     (counts, reached)
 }
@@ -179,6 +185,9 @@ impl Plan<'_, '_> {
         let since = self.drained_since(id);
         let Delay::After(delay) = delay else { return };
         let until = delay.after(since);
+        if until.duration_since(self.draft.now()) <= LEAVING {
+            self.counts.leaving.push(id.to_owned());
+        }
         if until <= self.draft.now() {
             self.shrink_or_grow(id, 0);
         } else {

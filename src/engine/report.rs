@@ -10,7 +10,7 @@ use crate::api::{
 use super::{
     draft::{Draft, named},
     drift,
-    input::Problem,
+    input::{Problem, RevisionSeen},
     reach,
     wait::Wait,
     weights,
@@ -75,10 +75,14 @@ fn refused(draft: &mut Draft<'_>) {
     }
 }
 
+/// The pods of all revisions but old ones that are about to go.
 fn counts(draft: &mut Draft<'_>) {
     let seen = draft.input.seen;
-    let sum =
-        |count: fn(&super::input::RevisionSeen) -> u32| seen.revisions.iter().map(count).fold(0, u32::saturating_add);
+    let older = draft.older();
+    let is_leaving =
+        |id: &str| older.iter().any(|old| old.id == id && (old.wanted == 0 || draft.leaving.iter().any(|l| l == id)));
+    let counted: Vec<_> = seen.revisions.iter().filter(|seen| !is_leaving(&seen.id)).collect();
+    let sum = |count: fn(&RevisionSeen) -> u32| counted.iter().map(|seen| count(seen)).fold(0, u32::saturating_add);
     let (pods, ready, available) = (sum(|seen| seen.pods), sum(|seen| seen.ready), sum(|seen| seen.available));
     let updated = draft.current_id().and_then(|id| draft.revision(&id)).map_or(0, |seen| seen.pods);
     let status = &mut draft.status;

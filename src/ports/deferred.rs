@@ -15,12 +15,21 @@ pub struct Deferred {
     pub place: Place,
     /// Since when the routes are as written.
     pub route_since: Option<Timestamp>,
-    /// Since when the stable target selects its revision.
-    pub stable_since: Option<Timestamp>,
-    /// Since when the canary target selects its revision.
-    pub canary_since: Option<Timestamp>,
+    /// What the stable target selects, and since when.
+    pub stable: Option<InPlace>,
+    /// What the canary target selects, and since when.
+    pub canary: Option<InPlace>,
     /// The deadline's clock.
     pub progress: Option<Progress>,
+}
+
+/// A revision that a target selects, with endpoints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InPlace {
+    /// The revision's id.
+    pub revision: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Where a Rollout is, as far as it decides what is written.
@@ -38,6 +47,4 @@ pub struct Place {
     pub stage: Option<Stage>,
     /// The weight that is wanted.
     pub weight: Percent,
-    /// What the targets select.
-    pub targets: [Option<String>; 2],
 }

@@ -12,7 +12,7 @@ pub mod source;
 pub mod world;
 
 pub use clock::Clock;
-pub use deferred::{Deferred, Place};
+pub use deferred::{Deferred, InPlace, Place};
 pub use gate::GateAsker;
 pub use source::{Source, SourceError};
 pub use world::{Observation, RolloutKey, World, WorldError};

@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     api::{
         RolloutStatus,
-        status::{Memory, RouteWritten, State, TargetMemory, Waiting, Weights},
+        status::{Memory, RouteWritten, State, TargetMemory, Weights},
     },
-    ports::{Deferred, Place},
+    ports::{Deferred, InPlace, Place},
 };
 
 /// What settles for longer is shown meanwhile.
@@ -23,16 +23,24 @@ pub enum Worth {
     News,
     /// Counts, messages, and marks that take effect later.
     Words,
-    /// That what was written is in place and begins to settle: it is recorded with what follows when it has.
+    /// That what was written is in place and begins to settle: it is recorded with what follows when it has, and so are the
+    /// counts and messages that brought it about.
     Settling,
+    /// That an old revision's pods are gone: they were not counted any more, and nothing but this waits for a record.
+    Nothing,
 }
 
 impl Worth {
     /// Of this status after that one.
     pub fn of(old: &RolloutStatus, new: &RolloutStatus, now: Timestamp) -> Self {
-        if settles_soon(new, now) && begins_to_settle(old, new) {
+        let as_drained = with_drained_of(old, new.clone());
+        if as_drained == *old {
+            return Worth::Nothing;
+        }
+        let as_worded = with_words_of(old, as_drained);
+        if settles_soon(new, now) && with_settling_of(old, as_worded.clone()) == *old {
             Worth::Settling
-        } else if differ_in_words_only(old, new) {
+        } else if as_worded == *old {
             Worth::Words
         } else {
             Worth::News
@@ -45,48 +53,22 @@ fn settles_soon(status: &RolloutStatus, now: Timestamp) -> bool {
     until.is_some_and(|until| until > now && until.duration_since(now) <= LONGEST_SETTLE)
 }
 
-/// Whether two statuses differ only in what is in place by now, and since when.
-fn begins_to_settle(old: &RolloutStatus, new: &RolloutStatus) -> bool {
-    let (past, memory) = (&old.memory, &new.memory);
-    let same_since = RolloutStatus {
-        waiting_for: new.waiting_for.as_ref().map(|waiting| Waiting {
-            until: old.waiting_for.as_ref().and_then(|waiting| waiting.until),
-            ..waiting.clone()
-        }),
-        weights: Weights { accepted: old.weights.accepted, ..new.weights.clone() },
-        state: with_progress_of(&old.state, &new.state),
-        memory: Memory {
-            route_since: past.route_since.and(memory.route_since),
-            route_written: as_confirmed(past.route_written.as_ref(), memory.route_written.as_ref()),
-            stable_target: in_place_since(&past.stable_target, &memory.stable_target),
-            canary_target: in_place_since(&past.canary_target, &memory.canary_target),
-            ..memory.clone()
-        },
-        ..new.clone()
-    };
-    same_since == *old
+/// A status that has lost no drained revision since that one.
+fn with_drained_of(old: &RolloutStatus, mut new: RolloutStatus) -> RolloutStatus {
+    if new.memory.drained.iter().all(|drained| old.memory.drained.contains(drained)) {
+        new.memory.drained.clone_from(&old.memory.drained);
+    }
+    new
 }
 
-/// What was written to the routes, confirmed as far as it was.
-fn as_confirmed(old: Option<&RouteWritten>, new: Option<&RouteWritten>) -> Option<RouteWritten> {
-    let (confirmed, reached) = old.map_or((false, false), |old| (old.confirmed, old.reached));
-    new.map(|new| RouteWritten { confirmed, reached, ..new.clone() })
-}
-
-/// A target that was recorded as written, without that it is in place by now.
-fn in_place_since(old: &TargetMemory, new: &TargetMemory) -> TargetMemory {
-    TargetMemory { since: old.since.and(new.since), ..new.clone() }
-}
-
-/// Whether two statuses differ only in counts, messages, and marks that take effect later.
-fn differ_in_words_only(old: &RolloutStatus, new: &RolloutStatus) -> bool {
-    let target = |old: &TargetMemory, new: &TargetMemory| {
+/// A status with the counts, messages and marks that take effect later of that one.
+fn with_words_of(old: &RolloutStatus, new: RolloutStatus) -> RolloutStatus {
+    let target = |old: &TargetMemory, new: TargetMemory| {
         let not_there_yet = new.since.is_none() && new.revision != old.revision;
-        if not_there_yet { old.clone() } else { new.clone() }
+        if not_there_yet { old.clone() } else { new }
     };
-    let (past, memory) = (&old.memory, &new.memory);
-    let fewer_drained = memory.drained.iter().all(|drained| past.drained.contains(drained));
-    let same_words = RolloutStatus {
+    let (past, memory) = (&old.memory, new.memory);
+    RolloutStatus {
         reason: old.reason.clone(),
         message: old.message.clone(),
         waiting_for: old.waiting_for.clone(),
@@ -96,36 +78,69 @@ fn differ_in_words_only(old: &RolloutStatus, new: &RolloutStatus) -> bool {
         updated_replicas: old.updated_replicas,
         ready_shown: old.ready_shown.clone(),
         conditions: old.conditions.clone(),
-        state: with_progress_of(&old.state, &new.state),
+        state: with_marks_of(&old.state, new.state),
         memory: Memory {
-            stable_target: target(&past.stable_target, &memory.stable_target),
-            canary_target: target(&past.canary_target, &memory.canary_target),
+            stable_target: target(&past.stable_target, memory.stable_target),
+            canary_target: target(&past.canary_target, memory.canary_target),
             route_pending_since: past.route_pending_since,
-            route_written: as_confirmed(past.route_written.as_ref(), memory.route_written.as_ref()),
-            drained: if fewer_drained { past.drained.clone() } else { memory.drained.clone() },
-            ..memory.clone()
+            route_written: as_confirmed(past.route_written.as_ref(), memory.route_written),
+            ..memory
         },
-        ..new.clone()
-    };
-    same_words == *old
+        ..new
+    }
 }
 
-/// A state with the deadline's clock of another.
-fn with_progress_of(old: &State, new: &State) -> State {
-    let mut state = new.clone();
-    *state.progress_mut() = old.progress().cloned();
-    state
+/// A status in which nothing has come into place since that one.
+fn with_settling_of(old: &RolloutStatus, new: RolloutStatus) -> RolloutStatus {
+    let (past, memory) = (&old.memory, new.memory);
+    RolloutStatus {
+        weights: Weights { accepted: old.weights.accepted, ..new.weights },
+        memory: Memory {
+            route_since: past.route_since.and(memory.route_since),
+            stable_target: before_it_was_in_place(&past.stable_target, memory.stable_target),
+            canary_target: before_it_was_in_place(&past.canary_target, memory.canary_target),
+            ..memory
+        },
+        ..new
+    }
+}
+
+/// What was written to the routes, confirmed as far as it was.
+fn as_confirmed(old: Option<&RouteWritten>, new: Option<RouteWritten>) -> Option<RouteWritten> {
+    let (confirmed, reached) = old.map_or((false, false), |old| (old.confirmed, old.reached));
+    new.map(|new| RouteWritten { confirmed, reached, ..new })
+}
+
+/// A target as it was, if it has come into place since.
+fn before_it_was_in_place(old: &TargetMemory, new: TargetMemory) -> TargetMemory {
+    let is_new = old.since.is_none() || old.revision != new.revision;
+    if is_new && new.since.is_some() { old.clone() } else { new }
+}
+
+/// A state with the deadline's clock of another, and without that the canary's pods have come.
+fn with_marks_of(old: &State, mut new: State) -> State {
+    *new.progress_mut() = old.progress().cloned();
+    let was_up = old.release().is_some_and(|release| release.canary_up);
+    if let Some(release) = new.release_mut() {
+        release.canary_up &= was_up;
+    }
+    new
 }
 
 /// What is kept of a status that was not recorded.
 pub fn defer(status: &RolloutStatus) -> Deferred {
+    let memory = &status.memory;
     Deferred {
         place: place(status),
-        route_since: status.memory.route_since,
-        stable_since: status.memory.stable_target.since,
-        canary_since: status.memory.canary_target.since,
+        route_since: memory.route_since,
+        stable: in_place(&memory.stable_target),
+        canary: in_place(&memory.canary_target),
         progress: status.state.progress().cloned(),
     }
+}
+
+fn in_place(target: &TargetMemory) -> Option<InPlace> {
+    Some(InPlace { revision: target.revision.clone()?, since: target.since? })
 }
 
 /// The status on record, with what the last tick saw and did not record.
@@ -134,10 +149,19 @@ pub fn resume(recorded: &RolloutStatus, deferred: Option<&Deferred>) -> RolloutS
     let Some(deferred) = deferred.filter(|deferred| deferred.place == place(recorded)) else { return status };
     let memory = &mut status.memory;
     memory.route_since = memory.route_since.or(deferred.route_since);
-    memory.stable_target.since = memory.stable_target.since.or(deferred.stable_since);
-    memory.canary_target.since = memory.canary_target.since.or(deferred.canary_since);
+    put_in_place(&mut memory.stable_target, deferred.stable.as_ref());
+    put_in_place(&mut memory.canary_target, deferred.canary.as_ref());
     status.state.progress_mut().clone_from(&deferred.progress);
     status
+}
+
+/// What is in place was written, whoever wrote it.
+fn put_in_place(target: &mut TargetMemory, seen: Option<&InPlace>) {
+    let Some(InPlace { revision, since }) = seen else { return };
+    let (revision, since) = (Some(revision.clone()), Some(*since));
+    if target.since.is_none() || target.revision != revision {
+        *target = TargetMemory { written: revision.clone(), revision, since };
+    }
 }
 
 /// Whether a status is still about the place of that one.
@@ -146,7 +170,6 @@ pub fn is_in_place(status: &RolloutStatus, recorded: &RolloutStatus) -> bool {
 }
 
 fn place(status: &RolloutStatus) -> Place {
-    let memory = &status.memory;
     Place {
         generation: status.observed_generation,
         revision: status.current_revision.clone(),
@@ -154,6 +177,5 @@ fn place(status: &RolloutStatus) -> Place {
         step: (status.step_index, status.sub_step()),
         stage: status.stage(),
         weight: status.weights.desired,
-        targets: [memory.stable_target.revision.clone(), memory.canary_target.revision.clone()],
     }
 }

@@ -119,6 +119,7 @@ impl<'a, W: World> Tick<'a, W> {
         match self.record_when(key) {
             When::Now => self.record().await?,
             When::Settled => {} // the decision wakes then
+            When::Never => self.deferred = None,
             When::Echo => {
                 let at = self.clock.now() + ECHO;
                 let echo = Wake { at, reason: WakeReason::WritesTakeEffect };
@@ -259,6 +260,7 @@ impl<'a, W: World> Tick<'a, W> {
             return When::Now;
         }
         match Worth::of(&self.recorded, &self.known, self.clock.now()) {
+            Worth::Nothing => When::Never,
             Worth::Settling if self.deferred.is_some() && self.world.keeps_deferred() => When::Settled,
             Worth::Words if self.acted || self.world.may_defer_status(key) => When::Echo,
             _ => When::Now,
@@ -274,6 +276,8 @@ enum When {
     Echo,
     /// With what follows when what was written has settled.
     Settled,
+    /// With whatever is recorded next.
+    Never,
 }
 
 fn skips_hand_back(rollout: &Rollout) -> bool {

@@ -24,6 +24,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::small_world::SimWorld;
 
+mod records;
+
 /// A simulated world behind the door that the controller uses.
 struct Watched {
     sim: Mutex<SimWorld>,
@@ -195,7 +197,7 @@ async fn s11_every_step_is_on_record_and_none_with_another() {
 
 #[tokio::test]
 async fn what_follows_without_news_is_recorded_together() {
-    for (mesh, most) in [(false, 6), (true, 11)] {
+    for (mesh, most) in [(false, 6), (true, 9)] {
         let records = Watched::new(two_weights(mesh)).release().await;
         assert!(records.len() <= most, "{} records", records.len());
     }

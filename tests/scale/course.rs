@@ -1,5 +1,6 @@
 //! The course of every Rollout as its status reported it, every version of it: a watch loses none.
 
+use super::records::Record;
 use futures::TryStreamExt;
 use glidepath::api::common::Percent;
 use glidepath::api::status::{Course, Outcome};
@@ -31,6 +32,9 @@ struct Walk {
     /// When a revision was first seen to be stable and the Rollout at rest.
     stable: HashMap<u64, Instant>,
     last: Option<RolloutStatus>,
+    /// What was written while a revision was the current one, and what began it.
+    records: HashMap<u64, Vec<Record>>,
+    began: HashMap<u64, Instant>,
 }
 
 type Walks = HashMap<(String, String), Walk>;
@@ -83,7 +87,17 @@ impl Courses {
         if status.course() == Course::Idle && status.stable_revision.as_ref() == Some(current) {
             walk.stable.entry(current.number).or_insert_with(Instant::now);
         }
-        walk.last = Some(status.clone());
+        let began = *walk.began.entry(current.number).or_insert_with(Instant::now);
+        let last = walk.last.replace(status.clone()).unwrap_or_default();
+        walk.records.entry(current.number).or_default().extend(Record::of(began.elapsed(), &last, status));
+    }
+
+    /// The records of a revision: those of a Rollout with as many as most have, and of one that has the most.
+    pub fn records(&self, number: u64) -> [Vec<Record>; 2] {
+        let walks = self.lock();
+        let mut all: Vec<&Vec<Record>> = walks.values().filter_map(|walk| walk.records.get(&number)).collect();
+        all.sort_by_key(|records| records.len());
+        [all.len() / 2, all.len().saturating_sub(1)].map(|at| all.get(at).map_or_else(Vec::new, |all| (*all).clone()))
     }
 
     /// When each Rollout that has come so far had this revision as its stable one.

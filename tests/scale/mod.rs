@@ -11,6 +11,7 @@ mod fleet;
 mod measured;
 mod meter;
 mod process;
+mod records;
 mod report;
 mod requests;
 mod workload;
@@ -47,6 +48,9 @@ pub struct Args {
     /// How long the idle fleet is watched, in seconds
     #[arg(long, default_value_t = 60)]
     idle: u64,
+    /// List the records of one Rollout's update: each status that was written, and the fields that it changed
+    #[arg(long)]
+    records: bool,
     /// Write the figures to docs/performance.json in place of comparing them with it
     #[arg(long)]
     accept: bool,
@@ -96,11 +100,21 @@ async fn measure(args: &Args, controller: &Path) -> Result<(Report, Vec<String>)
     let server = Requests::of_server(&lane)?.since(&before.0);
     let events = Events::of_controller(&fleet.client).await?.since(&before.1);
     drop(following);
+    if args.records {
+        list_records(&courses);
+    }
     let mut promoted: Vec<f64> = courses.stable_at(2).into_iter().map(|at| seconds(began, at)).collect();
     promoted.sort_by(f64::total_cmp);
     let faults = courses.faults(&fleet.keys(), 2, workload.pause());
     let release = !controller.components().any(|part| part.as_os_str() == "debug");
     Ok((Report { workload, release, first, idle, update, tail, promoted, server, events }, faults))
+}
+
+fn list_records(courses: &Courses) {
+    for (records, whose) in courses.records(2).iter().zip(["as many as most have", "the most"]) {
+        println!("{} records of a Rollout with {whose}:", records.len());
+        records.iter().for_each(|record| print!("{record}"));
+    }
 }
 
 /// Kubernetes alone; for a mesh the CRDs too, since routes are only written here and not obeyed.
