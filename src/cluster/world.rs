@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{action_log::described, call, locks::lock, shared::Cluster, snapshot::Snapshot};
 use crate::{
@@ -42,10 +42,10 @@ impl World for Cluster {
         Ok(())
     }
 
-    fn may_defer_status(&self, key: &RolloutKey) -> bool {
+    fn defers_words_until(&self, key: &RolloutKey) -> Option<Timestamp> {
         let now = self.clock.now();
         let since = *lock(&self.pending_summary).entry(key.clone()).or_insert(now);
-        now.duration_since(since) < STATUS_WAIT
+        since.checked_add(STATUS_WAIT).ok()
     }
 
     fn take_deferred(&self, key: &RolloutKey) -> Option<Deferred> {

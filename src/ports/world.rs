@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::{
     api::{Rollout, RolloutStatus, reason::Reason},
@@ -103,10 +104,10 @@ pub trait World: Send + Sync {
     /// Writes the status, on condition that the Rollout is still the one observed.
     async fn record(&self, observation: &Observation<Self::Snapshot>, status: &RolloutStatus)
     -> Result<(), WorldError>;
-    /// Whether a status that differs only in counts and messages may be deferred, to be written together with what
-    /// follows.
-    fn may_defer_status(&self, _key: &RolloutKey) -> bool {
-        false
+    /// Until when a status that differs only in counts and messages may be deferred, to be written together with what
+    /// follows; `None`: it is written at once.
+    fn defers_words_until(&self, _key: &RolloutKey) -> Option<Timestamp> {
+        None
     }
     /// What the last tick of this process kept and did not record.
     fn take_deferred(&self, _key: &RolloutKey) -> Option<Deferred> {

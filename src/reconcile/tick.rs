@@ -1,6 +1,6 @@
 //! One tick: observe, decide, carry out, until nothing follows any more; then record. The same for every world.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     api::{
@@ -120,8 +120,7 @@ impl<'a, W: World> Tick<'a, W> {
             When::Now => self.record().await?,
             When::Settled => {} // the decision wakes then
             When::Never => self.deferred = None,
-            When::Echo => {
-                let at = self.clock.now() + ECHO;
+            When::Echo(at) => {
                 let echo = Wake { at, reason: WakeReason::WritesTakeEffect };
                 last.wake = last.wake.filter(|wake| wake.at <= at).or(Some(echo));
             }
@@ -259,10 +258,16 @@ impl<'a, W: World> Tick<'a, W> {
         if !self.notices.is_empty() || self.known == self.recorded {
             return When::Now;
         }
-        match Worth::of(&self.recorded, &self.known, self.clock.now()) {
+        let now = self.clock.now();
+        match Worth::of(&self.recorded, &self.known, now) {
             Worth::Nothing => When::Never,
             Worth::Settling if self.deferred.is_some() && self.world.keeps_deferred() => When::Settled,
-            Worth::Words if self.acted || self.world.may_defer_status(key) => When::Echo,
+            Worth::Words => {
+                // What comes of the writes has events of its own: this is only for the case that nothing does.
+                let echo = self.acted.then(|| now + ECHO);
+                let until = echo.max(self.world.defers_words_until(key));
+                until.filter(|until| *until > now).map_or(When::Now, When::Echo)
+            }
             _ => When::Now,
         }
     }
@@ -272,8 +277,8 @@ impl<'a, W: World> Tick<'a, W> {
 enum When {
     /// With this tick.
     Now,
-    /// With what the writes of this tick lead to.
-    Echo,
+    /// With what the writes of this tick lead to, or then.
+    Echo(Timestamp),
     /// With what follows when what was written has settled.
     Settled,
     /// With whatever is recorded next.
