@@ -80,10 +80,10 @@ struct Classed {
 impl Kept for CachedRollout {
     fn keep(object: &RawObject<'_>) -> Result<Self, String> {
         let Classed { class } = object.get("spec").unwrap_or_default();
-        let text = object.kept_text()?;
-        Ok(match decode::<Rollout>(&text) {
+        let json = object.kept_json()?;
+        Ok(match decode::<Rollout>(&json) {
             Ok(rollout) => CachedRollout {
-                object: Ok(text),
+                object: Ok(json.into()),
                 class,
                 phase: rollout.status.as_ref().and_then(|status| status.phase),
                 has_mesh: rollout.spec.has_mesh(),

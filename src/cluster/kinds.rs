@@ -341,10 +341,10 @@ impl CachedRoute {
 
 impl Kept for CachedRoute {
     fn keep(object: &RawObject<'_>) -> Result<Self, String> {
-        let text = object.text()?;
+        let json = object.json()?;
         // What JSON allows and we do not know how to write again must not be taken for nothing later.
-        decode::<Value>(&text)?;
-        Ok(CachedRoute { object: text, other_manager: newest_other(object, |owned| !owned.is_empty()) })
+        decode::<Value>(&json)?;
+        Ok(CachedRoute { object: json.into(), other_manager: newest_other(object, |owned| !owned.is_empty()) })
     }
     /// All of a namespace belong together: a router may want to see all of a kind.
     fn group(&self) -> Option<&str> {

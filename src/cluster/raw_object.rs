@@ -122,25 +122,25 @@ impl<'a> RawObject<'a> {
     }
 
     /// Its text without `managedFields`.
-    pub fn text(&self) -> Result<Text, String> {
-        self.text_of(&self.metadata, |_| true)
+    pub fn json(&self) -> Result<Vec<u8>, String> {
+        self.json_of(&self.metadata, |_| true)
     }
 
     /// One of our own kinds, or the field at fault.
     pub fn decode<K: DeserializeOwned>(&self) -> Result<K, String> {
-        decode(&self.text()?)
+        decode(&self.json()?)
     }
 
     /// Its text without `managedFields` and what `kubectl` remembers of it.
-    pub fn kept_text(&self) -> Result<Text, String> {
+    pub fn kept_json(&self) -> Result<Vec<u8>, String> {
         let mut metadata = self.metadata.clone();
         metadata.annotations.as_mut().and_then(|annotations| annotations.remove(LAST_APPLIED));
-        self.text_of(&metadata, |_| true)
+        self.json_of(&metadata, |_| true)
     }
 
     /// Its text without its status.
     pub fn text_without_status(&self) -> Result<Text, String> {
-        self.text_of(&self.metadata, |name| name != "status")
+        self.json_of(&self.metadata, |name| name != "status").map(Text::from)
     }
 
     /// Its status, empty when it has none; `None` when it cannot be read.
@@ -149,7 +149,7 @@ impl<'a> RawObject<'a> {
         (depth(text) < DEEPEST).then(|| serde_json::from_str(text).ok()).flatten()
     }
 
-    fn text_of(&self, metadata: &ObjectMeta, keeps: impl Fn(&str) -> bool) -> Result<Text, String> {
+    fn json_of(&self, metadata: &ObjectMeta, keeps: impl Fn(&str) -> bool) -> Result<Vec<u8>, String> {
         let own = |name: &str| self.get::<String>(name);
         let types = own("apiVersion").zip(own("kind"));
         let types = types.or_else(|| self.types.map(|types| (types.api_version.clone(), types.kind.clone())));
@@ -158,7 +158,7 @@ impl<'a> RawObject<'a> {
         for (name, field) in self.fields.0.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()) && keeps(name)) {
             fields.insert(name.as_str(), readable(name, field)?);
         }
-        Ok(Text::of(&Whole { api_version, kind, metadata, fields }))
+        serde_json::to_vec(&Whole { api_version, kind, metadata, fields }).map_err(|error| error.to_string())
     }
 }
 
@@ -185,12 +185,11 @@ fn readable<'a>(name: &str, field: &'a RawValue) -> Result<&'a RawValue, String>
     Ok(field)
 }
 
-/// Reads one of our own kinds; the message names the field at fault.
-pub fn decode<K: DeserializeOwned>(text: &Text) -> Result<K, String> {
-    text.read().or_else(|_| {
+/// Reads one of our own kinds from its text; the message names the field at fault.
+pub fn decode<K: DeserializeOwned>(json: &[u8]) -> Result<K, String> {
+    serde_json::from_slice(json).or_else(|_| {
         // A text does not say which field is at fault.
-        let json = text.json().map_err(|error| error.to_string())?;
-        let value: Value = by_field(&mut serde_json::Deserializer::from_slice(&json))?;
+        let value: Value = by_field(&mut serde_json::Deserializer::from_slice(json))?;
         by_field(value)
     })
 }
@@ -301,7 +300,7 @@ mod tests {
             assert_eq!(object.metadata().resource_version.as_deref(), Some("7"));
             assert_eq!(object.metadata().labels.as_ref().unwrap()["team"], "x");
             assert_eq!(object.status().unwrap()["conditions"][0]["type"], "Ready");
-            let why = object.text().unwrap_err();
+            let why = object.json().unwrap_err();
             assert!(why.contains(&format!("spec: it is nested {} levels", levels + 2)), "{why}");
             if levels > 128 {
                 assert_eq!(object.read::<Map<String, Value>>("spec").unwrap_err(), why);

@@ -203,7 +203,7 @@ impl RunWords {
 }
 
 fn at_work(object: &RawObject<'_>) -> Result<RunState, String> {
-    Ok(match decode::<AnalysisRun>(&object.text()?) {
+    Ok(match decode::<AnalysisRun>(&object.json()?) {
         Ok(run) => {
             let shown = run.status.as_ref().map(AnalysisRunStatus::shown).unwrap_or_default();
             RunState::Running(Box::new(RunningRun { run, shown: Arc::new(shown) }))

@@ -22,11 +22,7 @@ pub struct Text(Box<[u8]>);
 impl Text {
     /// The text of a value; one that cannot be told is null.
     pub fn of(value: &impl Serialize) -> Self {
-        Text::pack(&serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()))
-    }
-
-    fn pack(text: &[u8]) -> Self {
-        Text(compress_prepend_size_with_dict(text, SAMPLE).into())
+        serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()).into()
     }
 
     /// The value.
@@ -45,9 +41,15 @@ impl Text {
     }
 }
 
+impl From<Vec<u8>> for Text {
+    fn from(text: Vec<u8>) -> Self {
+        Text(compress_prepend_size_with_dict(&text, SAMPLE).into())
+    }
+}
+
 impl From<Box<str>> for Text {
     fn from(text: Box<str>) -> Self {
-        Text::pack(text.as_bytes())
+        String::from(text).into_bytes().into()
     }
 }
 
