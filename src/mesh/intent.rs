@@ -49,14 +49,14 @@ pub enum Target<'a> {
 impl<'a> Intent<'a> {
     /// Looks up what a policy is for.
     pub(super) fn of(
-        mesh: &'static str,
+        (mesh, root): (&'static str, &str),
         policy: &'a MeshPolicy,
         spec: MeshPolicySpec,
         facts: &'a Facts,
     ) -> Result<Self, Refusal> {
         let namespace = policy.metadata.namespace.as_deref().unwrap_or("default");
         let name = policy.metadata.name.as_deref().unwrap_or_default();
-        let target = target(&spec, namespace, facts).map_err(|(field, why)| Refusal { field, mesh, why })?;
+        let target = target(&spec, namespace, root, facts).map_err(|(field, why)| Refusal { field, mesh, why })?;
         Ok(Intent { mesh, namespace, policy: name, target, spec, facts })
     }
 
@@ -133,7 +133,12 @@ impl<'a> Intent<'a> {
     }
 }
 
-fn target<'a>(spec: &MeshPolicySpec, namespace: &str, facts: &'a Facts) -> Result<Target<'a>, (String, String)> {
+fn target<'a>(
+    spec: &MeshPolicySpec,
+    namespace: &str,
+    root: &str,
+    facts: &'a Facts,
+) -> Result<Target<'a>, (String, String)> {
     if let Some(name) = &spec.target.service {
         let missing = || ("target.service".to_owned(), format!("there is no Service {namespace}/{name}"));
         return facts.service(namespace, name).map(Target::Service).ok_or_else(missing);
@@ -142,7 +147,6 @@ fn target<'a>(spec: &MeshPolicySpec, namespace: &str, facts: &'a Facts) -> Resul
         return Ok(Target::Workload(labels.clone()));
     }
     if spec.target.mesh == Some(true) {
-        let root = &facts.root_namespace;
         let elsewhere =
             || format!("a policy for the whole mesh must be in its root namespace, {root}, not in {namespace}");
         return if root == namespace { Ok(Target::Mesh) } else { Err(("target.mesh".to_owned(), elsewhere())) };

@@ -16,6 +16,8 @@ use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
 pub struct MeshKind {
     /// Its name in `spec.mesh`.
     pub key: &'static str,
+    /// The namespace whose policies are for the whole mesh, where it is not Istio's, which is known from the cluster.
+    pub root_namespace: Option<&'static str>,
     /// One line.
     pub summary: &'static str,
     /// What a user should know, in Markdown.

@@ -8,6 +8,8 @@
 mod cells;
 pub mod change;
 pub mod check;
+pub mod consul;
+mod durations;
 mod facts;
 mod intent;
 pub mod istio;

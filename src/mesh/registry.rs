@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     cells::{Becomes, Cell, cell, is_within},
     check::{self, Caller, Checked},
+    consul,
     facts::{Facts, Service},
     intent::Intent,
     istio,
@@ -18,7 +19,7 @@ use super::{
 use crate::{api::MeshPolicy, router::Objects, yaml};
 
 /// Every mesh, in the order of the documentation.
-pub static MESHES: &[MeshKind] = &[istio::KIND, linkerd::KIND];
+pub static MESHES: &[MeshKind] = &[istio::KIND, linkerd::KIND, consul::KIND];
 
 /// The mesh of this name.
 pub fn mesh(key: &str) -> Option<&'static MeshKind> {
@@ -33,7 +34,8 @@ pub fn plan(kind: &'static MeshKind, policy: &MeshPolicy, facts: &Facts, current
         Ok(read) => read,
         Err(error) => return refused(kind, plan, "", error.to_string()),
     };
-    match Intent::of(kind.key, policy, read, facts) {
+    let root = kind.root_namespace.unwrap_or(&facts.root_namespace);
+    match Intent::of((kind.key, root), policy, read, facts) {
         Ok(intent) => plan.add(kind.provider.plan(&intent, current)),
         Err(refusal) => plan.refused.push(refusal),
     }
@@ -56,7 +58,7 @@ pub fn check_service(
 
 /// The Services that a policy is for.
 pub fn services<'a>(policy: &'a MeshPolicy, facts: &'a Facts) -> Vec<&'a Service> {
-    let intent = Intent::of("", policy, policy.spec.clone(), facts);
+    let intent = Intent::of(("", &facts.root_namespace), policy, policy.spec.clone(), facts);
     intent.map(|intent| intent.services()).unwrap_or_default()
 }
 

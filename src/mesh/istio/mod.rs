@@ -27,6 +27,7 @@ use crate::router::{ListRef, ObjectRef, Objects, RbacRule};
 /// The registry entry.
 pub(super) const KIND: MeshKind = MeshKind {
     key: "istio",
+    root_namespace: None,
     summary: "Istio: sidecars, or ambient with waypoints",
     docs: "",
     cells: CELLS,

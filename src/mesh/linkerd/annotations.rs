@@ -14,6 +14,7 @@ use crate::{
         policy::{Breaker, Retries, RetryOn, Timeouts},
     },
     mesh::{
+        durations::in_one_unit,
         facts::Service,
         intent::Intent,
         plan::{Conflict, MeshPlan, MeshWrite, Refusal},
@@ -76,10 +77,10 @@ fn breaker(intent: &Intent<'_>, breaker: &Breaker) -> Result<Annotations, Refusa
     found.insert(ACCRUAL.to_owned(), json!("consecutive"));
     found.insert(format!("{ACCRUAL}-consecutive-max-failures"), json!(errors.to_string()));
     if let Some(time) = breaker.base_ejection_time {
-        found.insert(format!("{ACCRUAL}-consecutive-min-penalty"), json!(duration(time)));
+        found.insert(format!("{ACCRUAL}-consecutive-min-penalty"), json!(in_one_unit(time)));
         // Linkerd ignores the breaker of a Service whose shortest time is longer than its longest one.
         if time > MAX_PENALTY {
-            found.insert(format!("{ACCRUAL}-consecutive-max-penalty"), json!(duration(time)));
+            found.insert(format!("{ACCRUAL}-consecutive-max-penalty"), json!(in_one_unit(time)));
         }
     }
     Ok(found)
@@ -128,7 +129,7 @@ fn retries(intent: &Intent<'_>, retries: &Retries, notes: &mut Vec<String>) -> R
         found.insert("retry.linkerd.io/limit".to_owned(), json!(attempts.to_string()));
     }
     if let Some(time) = retries.per_try {
-        found.insert("retry.linkerd.io/timeout".to_owned(), json!(duration(time)));
+        found.insert("retry.linkerd.io/timeout".to_owned(), json!(in_one_unit(time)));
     }
     Ok(found)
 }
@@ -136,13 +137,7 @@ fn retries(intent: &Intent<'_>, retries: &Retries, notes: &mut Vec<String>) -> R
 fn timeouts(timeouts: &Timeouts) -> Annotations {
     let given = [("request", timeouts.request), ("idle", timeouts.idle)];
     let given = given.into_iter().filter_map(|(name, time)| Some((name, time?)));
-    given.map(|(name, time)| (format!("timeout.linkerd.io/{name}"), json!(duration(time)))).collect()
-}
-
-/// One number with one unit, which is all that Linkerd reads.
-fn duration(time: HumanDuration) -> String {
-    let millis = time.get().as_millis();
-    if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
+    given.map(|(name, time)| (format!("timeout.linkerd.io/{name}"), json!(in_one_unit(time)))).collect()
 }
 
 /// What proxies follow instead of these annotations.

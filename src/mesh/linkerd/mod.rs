@@ -34,6 +34,7 @@ const WRITE: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 /// The registry entry.
 pub(super) const KIND: MeshKind = MeshKind {
     key: "linkerd",
+    root_namespace: Some("linkerd"),
     summary: "Linkerd, with the policy kinds of 2.16 or later",
     docs: "",
     cells: CELLS,

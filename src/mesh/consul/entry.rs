@@ -1,0 +1,115 @@
+//! A config entry that a policy shares with its author, a Rollout and other policies: only single fields are the policy's.
+//!
+//! Which ones is in an annotation of the entry. A field that is there and not ours is left, if it says the same, or it is a
+//! conflict. So every field of ours was absent before, and what the policy no longer wants is taken out again. An entry that no
+//! one has is made, and deleted when nothing is left in it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{kinds::V1ALPHA1, path};
+use crate::{
+    mesh::{
+        intent::{Intent, POLICY_LABEL},
+        plan::{Conflict, MeshPlan, MeshWrite},
+    },
+    router::{Objects, WatchedKind},
+};
+
+/// Before the name of the policy whose fields an annotation lists.
+const FIELDS: &str = "mesh.glidepath.dev/";
+
+/// What is wanted of an entry: the values of fields of its spec.
+pub(super) type Fields = Vec<(String, Value)>;
+
+/// Adds what makes an entry have these fields of ours and no others.
+pub(super) fn plan(
+    intent: &Intent<'_>,
+    current: &Objects,
+    (kind, name): (&WatchedKind, &str),
+    wanted: &Fields,
+    plan: &mut MeshPlan,
+) {
+    let reference = kind.reference(intent.namespace, name);
+    let Some(present) = current.find(&reference) else {
+        if !wanted.is_empty() {
+            plan.writes.push(MeshWrite::Own(made(intent, &kind.kind, name, wanted)));
+        }
+        return;
+    };
+    let mut next = present.clone();
+    let mut ours = owned(present, intent.policy);
+    for gone in ours.clone().iter().filter(|field| !wanted.iter().any(|(path, _)| path == *field)) {
+        path::remove(&mut next, &format!("spec.{gone}"));
+        ours.remove(gone);
+    }
+    for (field, value) in wanted {
+        if let Some(manager) = other(intent, present, field, value, &ours) {
+            plan.conflicts.push(Conflict { object: shown(present), field: format!("spec.{field}"), manager });
+        } else if path::get(&next["spec"], field) != Some(value) {
+            if !path::set(&mut next, &format!("spec.{field}"), value.clone()) {
+                let manager = "its author".to_owned();
+                plan.conflicts.push(Conflict { object: shown(present), field: format!("spec.{field}"), manager });
+            }
+            ours.insert(field.clone());
+        }
+    }
+    mark(&mut next, intent.policy, &ours);
+    let is_made = present["metadata"]["labels"][POLICY_LABEL].as_str() == Some(intent.policy);
+    let is_bare = next["spec"].as_object().is_none_or(serde_json::Map::is_empty);
+    if is_made && is_bare {
+        plan.writes.push(MeshWrite::Delete(reference));
+    } else if next != *present {
+        plan.writes.push(MeshWrite::Replace(next));
+    }
+}
+
+/// Whose a field is, if it is not ours and in the way.
+fn other(intent: &Intent<'_>, present: &Value, field: &str, value: &Value, ours: &BTreeSet<String>) -> Option<String> {
+    let annotations = present["metadata"]["annotations"].as_object().into_iter().flatten();
+    let policies = annotations.filter_map(|(key, _)| key.strip_prefix(FIELDS)).filter(|name| *name != intent.policy);
+    let policy = policies.into_iter().find(|policy| owned(present, policy).contains(field));
+    let there = path::get(&present["spec"], field);
+    let is_others = there.is_some_and(|there| there != value) && !ours.contains(field);
+    policy.map(|policy| format!("MeshPolicy {policy}")).or_else(|| is_others.then(|| "its author".to_owned()))
+}
+
+/// The fields of a policy.
+pub(super) fn owned(entry: &Value, policy: &str) -> BTreeSet<String> {
+    let listed = entry["metadata"]["annotations"][format!("{FIELDS}{policy}")].as_str().unwrap_or_default();
+    listed.split(',').filter(|field| !field.is_empty()).map(str::to_owned).collect()
+}
+
+pub(super) fn mark(entry: &mut Value, policy: &str, fields: &BTreeSet<String>) {
+    let key = format!("{FIELDS}{policy}");
+    let listed: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let Some(metadata) = entry["metadata"].as_object_mut() else { return };
+    if !fields.is_empty() {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        annotations.as_object_mut().into_iter().for_each(|all| drop(all.insert(key.clone(), json!(listed.join(",")))));
+        return;
+    }
+    let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) else { return };
+    if annotations.shift_remove(&key).is_some() && annotations.is_empty() {
+        metadata.shift_remove("annotations");
+    }
+}
+
+fn made(intent: &Intent<'_>, kind: &str, name: &str, wanted: &Fields) -> Value {
+    let mut spec = json!({});
+    for (field, value) in wanted {
+        path::set(&mut spec, field, value.clone());
+    }
+    let mut object = intent.own(V1ALPHA1, kind, "", spec);
+    object["metadata"]["name"] = json!(name);
+    mark(&mut object, intent.policy, &wanted.iter().map(|(field, _)| field.clone()).collect());
+    object
+}
+
+/// `Kind namespace/name`.
+pub(super) fn shown(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let metadata = &object["metadata"];
+    format!("{} {}/{}", text(&object["kind"]), text(&metadata["namespace"]), text(&metadata["name"]))
+}
