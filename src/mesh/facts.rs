@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::pods::{self, ContainerPort, Probe};
-use crate::api::REVISION_LABEL;
+use crate::{
+    api::{MeshPolicy, REVISION_LABEL, names, objects::Services},
+    yaml,
+};
 
 /// Labels, by key.
 type Labels = BTreeMap<String, String>;
@@ -24,6 +27,8 @@ pub struct Facts {
     services: BTreeMap<(String, String), Service>,
     workloads: Vec<Workload>,
     accounts: BTreeSet<Account>,
+    policies: Vec<MeshPolicy>,
+    releases: Vec<Release>,
 }
 
 impl Default for Facts {
@@ -35,6 +40,8 @@ impl Default for Facts {
             services: BTreeMap::new(),
             workloads: Vec::new(),
             accounts: BTreeSet::new(),
+            policies: Vec::new(),
+            releases: Vec::new(),
         }
     }
 }
@@ -108,6 +115,23 @@ pub struct Account {
     pub name: String,
 }
 
+/// The Services that a Rollout splits traffic between.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// The Rollout's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub rollout: String,
+    /// The Service that clients use.
+    pub root: Option<String>,
+    /// The Service of the stable version; none where it splits by the subsets of one.
+    pub stable: Option<String>,
+    /// The Service of the new version; none where it splits by the subsets of one.
+    pub canary: Option<String>,
+    /// Whether it writes the weights of route objects.
+    pub is_routed: bool,
+}
+
 /// Kinds whose pods are described at `spec.template`. A CronJob's are deeper, and its Jobs are seen themselves.
 const WORKLOADS: [&str; 6] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Rollout"];
 
@@ -126,8 +150,10 @@ impl Facts {
                 self.services.insert(key, Service { namespace, name, selector, ports });
             }
             "ServiceAccount" => drop(self.accounts.insert(Account { namespace, name })),
+            "MeshPolicy" => self.policies.extend(yaml::typed::<MeshPolicy>(object)),
             "Pod" => self.workload(kind, namespace, name, object),
             _ if WORKLOADS.contains(&kind.as_str()) && object["spec"]["template"].is_object() => {
+                self.releases.extend(release(&namespace, &name, object));
                 self.workload(kind, namespace, name, &object["spec"]["template"]);
             }
             _ => {}
@@ -147,6 +173,16 @@ impl Facts {
             ports: pods::ports(&pod["spec"]),
             probes: pods::probes(&pod["spec"]),
         });
+    }
+
+    /// All policies.
+    pub fn policies(&self) -> &[MeshPolicy] {
+        &self.policies
+    }
+
+    /// The Rollouts of a namespace that split traffic.
+    pub fn releases<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Release> {
+        self.releases.iter().filter(move |release| release.namespace == namespace)
     }
 
     /// The Service of this name.
@@ -188,6 +224,27 @@ impl Service {
     pub fn host(&self, facts: &Facts) -> String {
         format!("{}.{}.svc.{}", self.name, self.namespace, facts.cluster_domain)
     }
+}
+
+/// The Services of one of our Rollouts. A blue-green one switches the selector of a Service, which stays one host.
+fn release(namespace: &str, name: &str, object: &Value) -> Option<Release> {
+    let is_ours = object["kind"] == "Rollout"
+        && object["apiVersion"].as_str().is_some_and(|version| version.starts_with("glidepath.dev/"));
+    if !is_ours || object["spec"]["strategy"]["blueGreen"].is_object() {
+        return None;
+    }
+    let services: Services = yaml::typed(&object["spec"]["services"]).ok()?;
+    let routes: Vec<&Value> = object["spec"]["traffic"].as_array().into_iter().flatten().collect();
+    let by_subset = routes.iter().any(|route| route["istio"]["destinationRule"].is_object());
+    let split = |service: Option<String>| service.filter(|_| !by_subset);
+    Some(Release {
+        namespace: namespace.to_owned(),
+        rollout: name.to_owned(),
+        stable: split(names::stable_service(&services)),
+        canary: split(names::canary_service(&services)),
+        root: services.root,
+        is_routed: !routes.is_empty(),
+    })
 }
 
 fn labels(value: &Value) -> Labels {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     facts::{Account, Facts, Service},
+    others::{self, Other},
     plan::Refusal,
 };
 use crate::api::{
@@ -31,6 +32,8 @@ pub struct Intent<'a> {
     pub spec: MeshPolicySpec,
     /// Where names are looked up.
     pub facts: &'a Facts,
+    /// The other policies of the mesh.
+    pub others: Vec<Other<'a>>,
 }
 
 /// What a policy is for.
@@ -57,13 +60,15 @@ impl<'a> Intent<'a> {
         let namespace = policy.metadata.namespace.as_deref().unwrap_or("default");
         let name = policy.metadata.name.as_deref().unwrap_or_default();
         let target = target(&spec, namespace, root, facts).map_err(|(field, why)| Refusal { field, mesh, why })?;
-        Ok(Intent { mesh, namespace, policy: name, target, spec, facts })
+        let others = others::others(mesh, policy, facts);
+        Ok(Intent { mesh, namespace, policy: name, target, spec, facts, others })
     }
 
     /// An intent for one Service that asks for nothing: to read what objects say of its pods.
     pub(super) fn for_service(mesh: &'static str, service: &'a Service, facts: &'a Facts) -> Self {
         let target = Target::Service(service);
-        Intent { mesh, namespace: &service.namespace, policy: "", target, spec: MeshPolicySpec::default(), facts }
+        let spec = MeshPolicySpec::default();
+        Intent { mesh, namespace: &service.namespace, policy: "", target, spec, facts, others: Vec::new() }
     }
 
     /// The labels of the target's pods; none for all pods of the namespace or of the mesh.

@@ -7,7 +7,7 @@ use super::{
     check::{Access, Caller, CallerQuery},
     facts::Service,
     intent::Intent,
-    plan::MeshPlan,
+    plan::{MeshPlan, MeshWrite, PolicyName},
 };
 use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
 
@@ -26,7 +26,8 @@ pub struct MeshKind {
     pub cells: &'static [Cell],
     /// What the controller must be allowed to do.
     pub rbac: &'static [RbacRule],
-    /// The kinds that it writes or reads. The first one says whether the mesh is installed.
+    /// The kinds that it writes or reads, in the order in which a policy's objects are deleted. The first one says whether the
+    /// mesh is installed.
     pub kinds: &'static [WatchedKind],
     /// How it plans.
     pub provider: &'static dyn MeshProvider,
@@ -56,5 +57,11 @@ pub trait MeshProvider: Sync + std::fmt::Debug {
     /// The caller that the label `arm` of an answer names.
     fn caller(&self, _label: &str, _count: f64, _last_seen: Option<Timestamp>, _is_http: bool) -> Option<Caller> {
         None
+    }
+
+    /// The objects of the user's in whose lists the policy has changed entries, as they were before. Its own objects and its
+    /// fields in others are not asked for: those go by their label and their field manager.
+    fn restore(&self, _policy: PolicyName<'_>, _current: &Objects) -> Vec<MeshWrite> {
+        Vec::new()
     }
 }

@@ -50,12 +50,20 @@ impl MeshPlan {
         next
     }
 
-    /// Also what another part of the policy says.
+    /// Also what another part of the policy says. What both say is said once.
     pub(super) fn add(&mut self, other: MeshPlan) {
         self.writes.extend(other.writes);
-        self.refused.extend(other.refused);
-        self.conflicts.extend(other.conflicts);
-        self.notes.extend(other.notes);
+        add_new(&mut self.refused, other.refused);
+        add_new(&mut self.conflicts, other.conflicts);
+        add_new(&mut self.notes, other.notes);
+    }
+}
+
+fn add_new<T: PartialEq>(known: &mut Vec<T>, other: Vec<T>) {
+    for one in other {
+        if !known.contains(&one) {
+            known.push(one);
+        }
     }
 }
 
@@ -69,6 +77,15 @@ fn merge(into: &mut Value, fields: &Value) {
         }
         _ => *into = fields.clone(),
     }
+}
+
+/// A policy by its name.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyName<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
 }
 
 /// One write.

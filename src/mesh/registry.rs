@@ -12,8 +12,8 @@ use super::{
     intent::Intent,
     istio,
     kind::MeshKind,
-    linkerd, paths,
-    plan::{MeshPlan, Refusal},
+    leftover, linkerd, others, paths,
+    plan::{MeshPlan, MeshWrite, PolicyName, Refusal},
     settings,
 };
 use crate::{api::MeshPolicy, router::Objects, yaml};
@@ -36,7 +36,13 @@ pub fn plan(kind: &'static MeshKind, policy: &MeshPolicy, facts: &Facts, current
     };
     let root = kind.root_namespace.unwrap_or(&facts.root_namespace);
     match Intent::of((kind.key, root), policy, read, facts) {
-        Ok(intent) => plan.add(kind.provider.plan(&intent, current)),
+        Ok(intent) => {
+            plan.conflicts.extend(others::conflicts(policy, &intent.others));
+            plan.add(kind.provider.plan(&intent, current));
+            plan.conflicts.extend(leftover::taken(intent.policy, current, &plan.writes));
+            let name = PolicyName { namespace: intent.namespace, name: intent.policy };
+            plan.writes.extend(leftover::leftovers(kind, name, current, &plan.writes));
+        }
         Err(refusal) => plan.refused.push(refusal),
     }
     plan.whole()
@@ -60,6 +66,14 @@ pub fn check_service(
 pub fn services<'a>(policy: &'a MeshPolicy, facts: &'a Facts) -> Vec<&'a Service> {
     let intent = Intent::of(("", &facts.root_namespace), policy, policy.spec.clone(), facts);
     intent.map(|intent| intent.services()).unwrap_or_default()
+}
+
+/// What to write when a policy goes: its objects are deleted, its fields in those of the user's released, its entries in their
+/// lists as they were before. `current` are all objects of the mesh's kinds in the policy's namespace.
+pub fn hand_back(kind: &'static MeshKind, policy: PolicyName<'_>, current: &Objects) -> Vec<MeshWrite> {
+    let mut writes = kind.provider.restore(policy, current);
+    writes.extend(leftover::leftovers(kind, policy, current, &[]));
+    writes
 }
 
 fn refused(kind: &'static MeshKind, mut plan: MeshPlan, field: &str, why: String) -> MeshPlan {

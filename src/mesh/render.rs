@@ -1,8 +1,9 @@
 //! A plan as native objects, for people and for `kubectl`.
 
-use serde_json::Value;
-
-use super::plan::{MeshPlan, MeshWrite};
+use super::{
+    fields::name,
+    plan::{MeshPlan, MeshWrite},
+};
 use crate::yaml;
 
 /// The objects of a plan in the order of its writes. What is a patch of an object of the user's says so in a comment.
@@ -15,17 +16,13 @@ fn document(write: &MeshWrite) -> Result<String, yaml::YamlError> {
     Ok(match write {
         MeshWrite::Own(object) => yaml::write(object)?,
         MeshWrite::Fields(fields) => {
-            format!("# patch of {}: its other fields stay\n{}", name(fields), yaml::write(fields)?)
+            let releases = fields.get("spec").is_none() && fields["metadata"].get("annotations").is_none();
+            let what = if releases { "releases this policy's fields" } else { "its other fields stay" };
+            format!("# patch of {}: {what}\n{}", name(fields), yaml::write(fields)?)
         }
         MeshWrite::Replace(object) => {
             format!("# {} with this policy's entries\n{}", name(object), yaml::write(object)?)
         }
         MeshWrite::Delete(gone) => format!("# delete {} {}/{}\n", gone.kind, gone.namespace, gone.name),
     })
-}
-
-fn name(object: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let metadata = &object["metadata"];
-    format!("{} {}/{}", text(&object["kind"]), text(&metadata["namespace"]), text(&metadata["name"]))
 }

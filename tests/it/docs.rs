@@ -6,6 +6,7 @@ mod cli_page;
 mod console;
 mod json_page;
 mod page;
+mod policies_page;
 mod reference_page;
 mod routers_page;
 
@@ -258,6 +259,11 @@ fn the_reference_is_what_the_definitions_say() {
 #[test]
 fn the_page_of_routers_is_what_the_table_says() {
     same("docs/routers.md", &routers_page::text(), "docs");
+}
+
+#[test]
+fn the_page_of_policies_is_what_the_tables_say() {
+    same("docs/policies.md", &policies_page::text(), "docs");
 }
 
 /// A page as it is.

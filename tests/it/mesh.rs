@@ -1,9 +1,10 @@
 //! Meshes: golden folders of policies.
 //!
 //! A case is a folder `tests/golden/mesh/MESH/CASE` with `input.yaml` (a MeshPolicy, the Services and workloads that it names,
-//! and objects of the mesh that are there) and `planned.yaml` (what is written, in order; or what is refused, in conflict, noted).
-//! `GLIDEPATH_BLESS=1` writes the second: read it.
+//! objects of the mesh that are there, and after it other policies) and `planned.yaml` (what is written, in order; or what is
+//! refused, in conflict, noted). `GLIDEPATH_BLESS=1` writes the second: read it.
 
+mod foreign;
 mod oracle;
 mod schemas;
 
@@ -99,14 +100,13 @@ struct Input {
     current: Objects,
 }
 
-/// A file with one policy.
+/// A file whose first policy is planned.
 fn read(input: &str) -> Input {
     let documents: Vec<_> = yaml::read(input).unwrap().into_iter().map(|document| document.unwrap().value).collect();
     let mut facts = Facts::default();
     documents.iter().for_each(|object| facts.add(object));
     let policies = documents.iter().filter(|object| object["kind"] == "MeshPolicy");
     let mut policies: Vec<MeshPolicy> = policies.map(|policy| yaml::typed(policy).unwrap()).collect();
-    assert_eq!(policies.len(), 1, "one policy in a case");
     Input { policy: policies.remove(0), facts, current: documents.into_iter().collect() }
 }
 

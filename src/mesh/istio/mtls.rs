@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::kinds::{SECURITY, SECURITY_V1, selected};
+use super::kinds::{PEER_AUTHENTICATIONS, SECURITY_V1, others_for_the_same_pods, selected};
 use crate::{
     api::policy::{Mtls, MtlsMode, TlsVersion},
     mesh::{
-        intent::{Intent, POLICY_LABEL, Target},
-        plan::{Conflict, MeshPlan, MeshWrite},
+        intent::Intent,
+        plan::{MeshPlan, MeshWrite},
     },
     router::Objects,
 };
@@ -21,7 +21,7 @@ pub(super) fn plan(intent: &Intent<'_>, current: &Objects) -> MeshPlan {
     }
     plan.notes.extend(installers(mtls));
     if mtls.mode.is_some() || !mtls.ports.is_empty() {
-        plan.conflicts.extend(others(intent, current));
+        plan.conflicts.extend(others_for_the_same_pods(intent, current, &PEER_AUTHENTICATIONS, "spec.mtls"));
         plan.writes.push(MeshWrite::Own(peer_authentication(intent, mtls)));
     }
     plan
@@ -57,28 +57,4 @@ fn installers(mtls: &Mtls) -> Option<String> {
     let lines: Vec<String> = version.into_iter().chain(ciphers).collect();
     let text = || format!("set in Istio's installation: meshConfig: {{meshMTLS: {{{}}}}}", lines.join(", "));
     (!lines.is_empty()).then(text)
-}
-
-/// PeerAuthentications of others for the same pods: Istio uses the oldest, so ours could be without effect.
-fn others(intent: &Intent<'_>, current: &Objects) -> Vec<Conflict> {
-    let ours = intent.selector().map(|labels| json!(labels));
-    let same = |object: &&Value| {
-        let theirs = object["spec"]["selector"]["matchLabels"].as_object().filter(|labels| !labels.is_empty());
-        theirs.map(|labels| Value::Object(labels.clone())) == ours
-            && object["metadata"]["labels"][POLICY_LABEL].as_str() != Some(intent.policy)
-    };
-    let found = current.of_kind((SECURITY, "PeerAuthentication"), intent.namespace).filter(same);
-    let conflict = |object: &Value| {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let of = object["metadata"]["labels"][POLICY_LABEL].as_str();
-        Conflict {
-            object: format!("PeerAuthentication {}/{name}", intent.namespace),
-            field: match intent.target {
-                Target::Namespace | Target::Mesh => "spec.mtls of all pods".to_owned(),
-                Target::Service(_) | Target::Workload(_) => "spec.mtls of the same pods".to_owned(),
-            },
-            manager: of.map_or_else(|| "its author".to_owned(), |policy| format!("MeshPolicy {policy}")),
-        }
-    };
-    found.map(conflict).collect()
 }

@@ -200,7 +200,8 @@ mod tests {
     fn closed_of(rules: &[(Requests, u8)]) -> Result<Admitted, Refusal> {
         let facts = Facts::default();
         let (spec, target) = (MeshPolicySpec::default(), Target::Namespace);
-        let intent = Intent { mesh: "linkerd", namespace: "shop", policy: "p", target, spec, facts: &facts };
+        let intent =
+            Intent { mesh: "linkerd", namespace: "shop", policy: "p", target, spec, facts: &facts, others: Vec::new() };
         let mut admitted = Admitted::new();
         for (requests, caller) in rules {
             admitted.entry(requests.clone()).or_default().0.join(&caller_of(*caller));

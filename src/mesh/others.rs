@@ -1,0 +1,77 @@
+//! Other policies of the same mesh: which sections they have, and for what.
+
+use std::collections::BTreeSet;
+
+use super::{cells::is_within, facts::Facts, paths, plan::Conflict, settings};
+use crate::api::{MeshPolicy, policy::PolicyTarget};
+
+/// Another policy.
+#[derive(Clone, Debug)]
+pub struct Other<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// What it is for.
+    pub target: &'a PolicyTarget,
+    /// The fields that it sets, with those of its profile: `breaker.interval`.
+    pub fields: BTreeSet<String>,
+    /// Whether it was there before this one.
+    pub is_older: bool,
+}
+
+impl Other<'_> {
+    /// Whether it sets a field, or one below it.
+    pub fn sets(&self, field: &str) -> bool {
+        self.fields.iter().any(|set| is_within(set, field))
+    }
+}
+
+/// The other policies that are known, but for those of another mesh.
+pub(super) fn others<'a>(mesh: &str, policy: &MeshPolicy, facts: &'a Facts) -> Vec<Other<'a>> {
+    let is_other = |other: &&MeshPolicy| identity(other) != identity(policy);
+    let is_here = |other: &&MeshPolicy| other.spec.mesh.as_deref().is_none_or(|named| named == mesh);
+    let others = facts.policies().iter().filter(is_other).filter(is_here);
+    let other = |other: &'a MeshPolicy| {
+        let (namespace, name) = identity(other);
+        let is_older = (age(other), name) < (age(policy), identity(policy).1);
+        Other { namespace, name, target: &other.spec.target, fields: fields(other), is_older }
+    };
+    others.map(other).collect()
+}
+
+fn identity(policy: &MeshPolicy) -> (&str, &str) {
+    let metadata = &policy.metadata;
+    (metadata.namespace.as_deref().unwrap_or("default"), metadata.name.as_deref().unwrap_or_default())
+}
+
+/// One from a file, without a time, is younger than any in the cluster.
+fn age(policy: &MeshPolicy) -> (bool, Option<String>) {
+    let created = policy.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string());
+    (created.is_none(), created)
+}
+
+fn fields(policy: &MeshPolicy) -> BTreeSet<String> {
+    let Ok(settings) = settings::of(&policy.spec) else { return BTreeSet::new() };
+    paths::set(&settings.spec).into_iter().map(|set| set.field).collect()
+}
+
+fn section(field: &str) -> &str {
+    field.split(['.', '[']).next().unwrap_or(field)
+}
+
+/// The sections of this policy that an older one has for the same target: that one stands.
+pub(super) fn conflicts(policy: &MeshPolicy, others: &[Other<'_>]) -> Vec<Conflict> {
+    let fields = fields(policy);
+    let ours: BTreeSet<&str> = fields.iter().map(|field| section(field)).collect();
+    let same = |other: &&Other<'_>| other.namespace == identity(policy).0 && *other.target == policy.spec.target;
+    let older = others.iter().filter(same).filter(|other| other.is_older);
+    let shared =
+        older.flat_map(|other| ours.iter().filter(|section| other.sets(section)).map(move |section| (other, section)));
+    let conflict = |(other, section): (&Other<'_>, &&str)| Conflict {
+        object: format!("MeshPolicy {}/{}", other.namespace, other.name),
+        field: format!("spec.{section} of the same target"),
+        manager: "its author".to_owned(),
+    };
+    shared.map(conflict).collect()
+}
