@@ -28,7 +28,7 @@ use super::{
 pub use finding::{Finding, Severity};
 pub use metadata::{own_keys, own_labels, selected_by};
 pub use names::{name, object_metadata};
-pub use policy::policy;
+pub use policy::{is_security, policy};
 pub use sources::source_problems;
 use templates::arguments;
 pub use templates::template;

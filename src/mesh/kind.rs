@@ -26,9 +26,12 @@ pub struct MeshKind {
     pub cells: &'static [Cell],
     /// What the controller must be allowed to do.
     pub rbac: &'static [RbacRule],
-    /// The kinds that it writes or reads, in the order in which a policy's objects are deleted. The first one says whether the
+    /// The kinds that it writes or reads. The first one says whether the
     /// mesh is installed.
     pub kinds: &'static [WatchedKind],
+    /// The kinds of a policy's own objects, in the order in which those that are no longer wanted are deleted. A kind whose objects
+    /// policies share is not among them.
+    pub own: &'static [WatchedKind],
     /// How it plans.
     pub provider: &'static dyn MeshProvider,
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::router::{ObjectRef, Objects, WatchedKind};
 
-/// What to delete and release once `writes` are done, in the order of the mesh's kinds: the one that closes a door goes
+/// What to delete and release once `writes` are done, in the mesh's order: the one that closes a door goes
 /// before the one that opens it.
 pub(super) fn leftovers(
     kind: &MeshKind,
@@ -19,7 +19,7 @@ pub(super) fn leftovers(
     writes: &[MeshWrite],
 ) -> Vec<MeshWrite> {
     let mut found = Vec::new();
-    for watched in kind.kinds {
+    for watched in kind.own {
         let objects = current.of_kind((&watched.group, &watched.kind), policy.namespace);
         let unwanted = objects.filter(|object| !writes.iter().any(|write| is_of(write, object)));
         found.extend(unwanted.filter_map(|object| leftover(watched, policy, object)));
@@ -67,14 +67,12 @@ fn is_of(write: &MeshWrite, object: &Value) -> bool {
             && group(&other["apiVersion"]) == group(&object["apiVersion"])
     };
     match write {
-        MeshWrite::Own(own) => same(own),
-        MeshWrite::Fields(fields) => same(fields),
+        MeshWrite::Own(written) | MeshWrite::Fields(written) | MeshWrite::Replace(written) => same(written),
         MeshWrite::Delete(gone) => {
             object["kind"] == *gone.kind
                 && object["metadata"]["name"] == *gone.name
                 && group(&object["apiVersion"]) == gone.api_version.split_once('/').map(|(group, _)| group)
         }
-        MeshWrite::Replace(_) => false,
     }
 }
 

@@ -24,7 +24,6 @@ mod pods;
 mod registry;
 mod render;
 mod settings;
-mod stale;
 
 pub use cells::{Becomes, Cell};
 pub use facts::{Account, Facts, Port, Protocol, Release, Service, Workload};

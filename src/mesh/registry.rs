@@ -16,7 +16,11 @@ use super::{
     plan::{MeshPlan, MeshWrite, PolicyName, Refusal},
     settings,
 };
-use crate::{api::MeshPolicy, router::Objects, yaml};
+use crate::{
+    api::{MeshPolicy, validate::is_security},
+    router::Objects,
+    yaml,
+};
 
 /// Every mesh, in the order of the documentation.
 pub static MESHES: &[MeshKind] = &[istio::KIND, linkerd::KIND, consul::KIND];
@@ -109,7 +113,8 @@ fn fitting(kind: &'static MeshKind, policy: &MeshPolicy, plan: &mut MeshPlan) ->
             paths::remove(&mut spec, path);
             plan.notes.push(format!("spec.{place}{from} is left out: {} {why}", kind.key));
         } else {
-            let why = format!("{} {why}{from}; remove it, or add {path} to spec.optional", kind.key);
+            let or = if is_security(path) { String::new() } else { format!(", or add {path} to spec.optional") };
+            let why = format!("{} {why}{from}; remove it{or}", kind.key);
             plan.refused.push(Refusal { field: place, mesh: kind.key, why });
         }
     }

@@ -10,6 +10,11 @@ use crate::api::policy::{
 /// Sections that no mesh may leave out.
 const SECURITY: [&str; 3] = ["mtls", "authorization", "jwt"];
 
+/// Whether a field is of a section that no mesh may leave out.
+pub fn is_security(field: &str) -> bool {
+    SECURITY.iter().any(|section| field.split(['.', '[']).next() == Some(*section))
+}
+
 /// Everything that is wrong or odd in a policy's spec.
 pub fn policy(spec: &MeshPolicySpec) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -39,7 +44,8 @@ fn target(target: &PolicyTarget, found: &mut Vec<Finding>) {
 /// A rule without one of its conditions admits more than it says, and a mesh without mutual TLS everyone.
 fn optional(optional: &[String], found: &mut Vec<Finding>) {
     for (index, field) in optional.iter().enumerate() {
-        if let Some(section) = SECURITY.iter().find(|section| field.split(['.', '[']).next() == Some(*section)) {
+        if is_security(field) {
+            let section = field.split(['.', '[']).next().unwrap_or_default();
             let message =
                 format!("{section} is security, which a mesh must not leave out; set the field on meshes that have it");
             found.push(Finding::error(format!("spec.optional[{index}]"), message));

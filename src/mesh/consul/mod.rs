@@ -22,7 +22,6 @@ use super::{
     intent::{Intent, Target},
     kind::{MeshKind, MeshProvider},
     plan::{Conflict, MeshPlan, Refusal},
-    stale,
 };
 use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
 
@@ -46,6 +45,7 @@ pub(super) const KIND: MeshKind = MeshKind {
         verbs: &["get", "list", "watch", "create", "update", "patch", "delete"],
     }],
     kinds: KINDS,
+    own: &[INTENTIONS],
     provider: &Consul,
 };
 
@@ -130,7 +130,6 @@ impl MeshProvider for Consul {
             Ok(shared) => plan.add(shared),
             Err(refusal) => plan.refused.push(refusal),
         }
-        plan.writes.extend(stale::deletes(intent, current, &[INTENTIONS], &plan.writes));
         plan
     }
 }

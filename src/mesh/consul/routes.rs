@@ -138,7 +138,6 @@ fn leads_to(service: &Service, route: &Value) -> bool {
 }
 
 fn matches_all(route: &Value) -> bool {
-    let http = route["match"]["http"].as_object().into_iter().flatten();
-    let mut narrows = http.filter(|(key, value)| !(*key == "pathPrefix" && *value == "/") && !value.is_null());
-    narrows.next().is_none()
+    let mut http = route["match"]["http"].as_object().into_iter().flatten();
+    http.all(|(key, value)| value.is_null() || (*key == "pathPrefix" && *value == "/"))
 }

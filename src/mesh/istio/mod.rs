@@ -33,7 +33,7 @@ use super::{
     kind::{MeshKind, MeshProvider},
     plan::{MeshPlan, MeshWrite, PolicyName, Refusal},
 };
-use crate::router::{ListRef, ObjectRef, Objects, RbacRule};
+use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
 
 const ALL: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
@@ -63,20 +63,23 @@ pub(super) const KIND: MeshKind = MeshKind {
         RbacRule { group: TELEMETRY, resources: &["telemetries"], verbs: ALL },
         RbacRule { group: GATEWAY, resources: &["httproutes"], verbs: &["get", "list", "watch"] },
     ],
-    kinds: &[
-        PEER_AUTHENTICATIONS,
-        AUTHORIZATION_POLICIES,
-        REQUEST_AUTHENTICATIONS,
-        DESTINATION_RULES,
-        VIRTUAL_SERVICES,
-        ENVOY_FILTERS,
-        SIDECARS,
-        SERVICE_ENTRIES,
-        TELEMETRIES,
-        HTTP_ROUTES,
-    ],
+    kinds: KINDS,
+    own: KINDS,
     provider: &Istio,
 };
+
+const KINDS: &[WatchedKind] = &[
+    PEER_AUTHENTICATIONS,
+    AUTHORIZATION_POLICIES,
+    REQUEST_AUTHENTICATIONS,
+    DESTINATION_RULES,
+    VIRTUAL_SERVICES,
+    ENVOY_FILTERS,
+    SIDECARS,
+    SERVICE_ENTRIES,
+    TELEMETRIES,
+    HTTP_ROUTES,
+];
 
 const CELLS: &[Cell] = &[
     native("mtls.mode", "PeerAuthentication `mtls.mode`"),

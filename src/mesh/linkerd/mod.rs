@@ -25,7 +25,6 @@ use super::{
     intent::Intent,
     kind::{MeshKind, MeshProvider},
     plan::MeshPlan,
-    stale,
 };
 use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
 
@@ -58,35 +57,24 @@ pub(super) const KIND: MeshKind = MeshKind {
         RbacRule { group: "", resources: &["services"], verbs: &["patch"] },
     ],
     kinds: KINDS,
+    own: KINDS,
     provider: &Linkerd,
 };
 
+/// In the order in which objects of the policy's own that are no longer wanted are deleted: what denies by default before what it
+/// asks.
 const KINDS: &[WatchedKind] = &[
     SERVERS,
-    HTTP_ROUTES,
-    AUTHORIZATION_POLICIES,
-    MESH_TLS,
-    NETWORKS,
-    RATE_LIMITS,
     EGRESS_NETWORKS,
+    RATE_LIMITS,
+    AUTHORIZATION_POLICIES,
+    HTTP_ROUTES,
     GATEWAY_HTTP,
     GATEWAY_GRPC,
     GATEWAY_TLS,
-    SERVICE_PROFILES,
-];
-
-/// The kinds of the policy's own objects, in the order in which those that are no longer wanted are deleted: what denies by
-/// default before what it asks.
-const OWN: &[WatchedKind] = &[
-    SERVERS,
-    EGRESS_NETWORKS,
-    RATE_LIMITS,
-    AUTHORIZATION_POLICIES,
-    HTTP_ROUTES,
-    GATEWAY_HTTP,
-    GATEWAY_TLS,
     MESH_TLS,
     NETWORKS,
+    SERVICE_PROFILES,
 ];
 
 const SERVER: &str = "a Server for each port of the pods. Strict: an AuthorizationPolicy with a MeshTLSAuthentication of `*`; \
@@ -170,7 +158,6 @@ impl MeshProvider for Linkerd {
         plan.add(annotations::plan(intent, current));
         plan.add(inbound::plan(intent, current));
         plan.add(egress::plan(intent, current));
-        plan.writes.extend(stale::deletes(intent, current, OWN, &plan.writes));
         plan
     }
 }
