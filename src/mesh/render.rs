@@ -15,14 +15,20 @@ pub fn render(plan: &MeshPlan) -> Result<String, yaml::YamlError> {
 fn document(write: &MeshWrite) -> Result<String, yaml::YamlError> {
     Ok(match write {
         MeshWrite::Own(object) => yaml::write(object)?,
+        MeshWrite::Fields(fields) if is_release(fields) => {
+            format!("# {}: remove the fields that this policy has set\n", name(fields))
+        }
         MeshWrite::Fields(fields) => {
-            let releases = fields.get("spec").is_none() && fields["metadata"].get("annotations").is_none();
-            let what = if releases { "releases this policy's fields" } else { "its other fields stay" };
-            format!("# patch of {}: {what}\n{}", name(fields), yaml::write(fields)?)
+            format!("# patch of {}: its other fields stay\n{}", name(fields), yaml::write(fields)?)
         }
         MeshWrite::Replace(object) => {
             format!("# {} with this policy's entries\n{}", name(object), yaml::write(object)?)
         }
         MeshWrite::Delete(gone) => format!("# delete {} {}/{}\n", gone.kind, gone.namespace, gone.name),
     })
+}
+
+/// Whether a patch has no fields left: see docs/decisions.md on why it is not written as one.
+fn is_release(fields: &serde_json::Value) -> bool {
+    fields.get("spec").is_none() && fields["metadata"].get("annotations").is_none()
 }

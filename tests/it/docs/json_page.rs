@@ -63,6 +63,19 @@ What `glidepath slo` counted.
 | `windows` | `seconds`, `bad`, `total`, `burn` (null without events) and `limit` (the burn rate of its alert, or null); the last is the period |
 | `notes` | human-readable notes |
 | `latency` | null without an objective for response times; else the same of requests slower than `underSeconds`, which are `bad`: their counterpart is `share` instead of `availability` |
+
+## MeshCheckReport
+
+What `glidepath mesh check` says of the callers of each Service that a policy is for.
+
+| field | |
+| --- | --- |
+| `services` | by policy and Service: `service`, `sinceSeconds` (how far back was looked), `verdict` and `callers` |
+
+A verdict is `Allowed` (every caller may call), `Cut` (at least one may not), `Depends` or `Unknown` (no caller was seen). A caller has
+its `workload` (`namespace/name`; empty where metrics do not know it), `principal` (null without an identity), `mutualTLS`, `protocol`
+(`HTTP` or `TCP`), `count` of requests or connections, `lastSeen` (or null), and the `answer` (`Allowed`, `Cut`, `Depends`) with its
+`reason`: why it would be cut, human-readable, or what it depends on; null where it is allowed.
 ";
 
 /// What stands before the fields.
@@ -87,7 +100,7 @@ Every document has these fields:
 | field | |
 | --- | --- |
 | `apiVersion` | `{API_VERSION}`. Fields may be added to a version; they are renamed or removed, or mean something else, only in another one. |
-| `kind` | `RolloutStatus`, `RolloutHistory`, `RolloutExplanation`, `LintReport`, `PlanReport`, `SimulationReport` or `SloReport` |
+| `kind` | `RolloutStatus`, `RolloutHistory`, `RolloutExplanation`, `LintReport`, `PlanReport`, `SimulationReport`, `SloReport` or `MeshCheckReport` |
 | `name`, `namespace` | of the Rollout, in the first three |
 
 Times are RFC 3339, percentages are numbers, lengths of time are whole seconds. Fields marked optional are absent when there is

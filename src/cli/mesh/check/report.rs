@@ -79,7 +79,7 @@ pub(super) fn json(rows: &[Row]) -> Value {
     let service = |row: &Row| {
         json!({
             "service": row.service,
-            "since": row.since,
+            "sinceSeconds": row.since.get().as_secs(),
             "verdict": format!("{:?}", row.checked.verdict()),
             "callers": callers(&row.checked),
         })
