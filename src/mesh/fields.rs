@@ -5,7 +5,10 @@
 
 use serde_json::{Value, json};
 
-use super::plan::Conflict;
+use super::{
+    ownership::{AUTHOR, name},
+    plan::Conflict,
+};
 
 /// What the name of a policy's field manager begins with.
 const MANAGER: &str = "glidepath-mesh-";
@@ -58,16 +61,9 @@ fn conflict(object: &Value, path: &[String], manager: &str) -> Option<Conflict> 
     let owner = match latest {
         Some(entry) => entry["manager"].as_str().unwrap_or("another field manager"),
         None if !owners.is_empty() => return None,
-        None => "its author",
+        None => AUTHOR,
     };
     Some(Conflict { object: name(object), field: path.join("."), manager: owner.to_owned() })
-}
-
-/// `DestinationRule shop/web`.
-pub(super) fn name(object: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let metadata = &object["metadata"];
-    format!("{} {}/{}", text(&object["kind"]), text(&metadata["namespace"]), text(&metadata["name"]))
 }
 
 /// Every leaf by its path. A list is one leaf, as the API server sees lists without keys.

@@ -7,15 +7,13 @@ use serde_json::{Value, json};
 use super::{
     facts::{Account, Facts, Service},
     others::{self, Other},
+    ownership::POLICY_LABEL,
     plan::Refusal,
 };
 use crate::api::{
     MeshPolicy,
     policy::{MeshPolicySpec, Source},
 };
-
-/// The label on objects of a policy's own: its name.
-pub(super) const POLICY_LABEL: &str = "glidepath.dev/policy";
 
 /// What a policy wants of a mesh.
 #[derive(Debug)]
@@ -123,13 +121,18 @@ impl<'a> Intent<'a> {
         Refusal { field: field.into(), mesh: self.mesh, why: why.into() }
     }
 
-    /// An object of the policy's own. Several of one section are told apart by `suffix`.
+    /// An object of the policy's own. The suffix distinguishes several of one section.
     pub fn own(&self, api_version: &str, kind: &str, suffix: &str, spec: Value) -> Value {
+        self.own_named(api_version, kind, &format!("{}-{suffix}", self.policy), spec)
+    }
+
+    /// The same, where the mesh gives it its name.
+    pub fn own_named(&self, api_version: &str, kind: &str, name: &str, spec: Value) -> Value {
         json!({
             "apiVersion": api_version,
             "kind": kind,
             "metadata": {
-                "name": format!("{}-{suffix}", self.policy),
+                "name": name,
                 "namespace": self.namespace,
                 "labels": {POLICY_LABEL: self.policy},
             },

@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use super::{
     fields,
-    intent::POLICY_LABEL,
     kind::MeshKind,
+    ownership::{conflict, is_own},
     plan::{Conflict, MeshWrite, PolicyName},
 };
-use crate::router::{ObjectRef, Objects, WatchedKind};
+use crate::router::{ObjectRef, Objects, WatchedKind, group_of};
 
 /// What to delete and release once `writes` are done, in the mesh's order: the one that closes a door goes
 /// before the one that opens it.
@@ -40,22 +40,7 @@ fn leftover(kind: &WatchedKind, policy: PolicyName<'_>, object: &Value) -> Optio
 pub(super) fn taken(policy: &str, current: &Objects, writes: &[MeshWrite]) -> Vec<Conflict> {
     let own = writes.iter().filter_map(|write| if let MeshWrite::Own(object) = write { Some(object) } else { None });
     let there = own.filter_map(|object| current.replaced_by(object)).filter(|there| !is_own(there, policy));
-    let conflict = |there: &Value| Conflict {
-        object: fields::name(there),
-        field: String::new(),
-        manager: owner(there).unwrap_or_else(|| "its author".to_owned()),
-    };
-    there.map(conflict).collect()
-}
-
-/// Whether an object is a policy's own.
-pub(super) fn is_own(object: &Value, policy: &str) -> bool {
-    object["metadata"]["labels"][POLICY_LABEL] == policy
-}
-
-/// The policy that an object is the own of, for display.
-pub(super) fn owner(object: &Value) -> Option<String> {
-    object["metadata"]["labels"][POLICY_LABEL].as_str().map(|policy| format!("MeshPolicy {policy}"))
+    there.map(|there| conflict(there, "")).collect()
 }
 
 /// Whether a write is of this object. Two API groups may have a kind of one name.
@@ -64,18 +49,18 @@ fn is_of(write: &MeshWrite, object: &Value) -> bool {
         other["kind"] == object["kind"]
             && other["metadata"]["name"] == object["metadata"]["name"]
             && other["metadata"]["namespace"] == object["metadata"]["namespace"]
-            && group(&other["apiVersion"]) == group(&object["apiVersion"])
+            && group(other) == group(object)
     };
     match write {
         MeshWrite::Own(written) | MeshWrite::Fields(written) | MeshWrite::Replace(written) => same(written),
         MeshWrite::Delete(gone) => {
             object["kind"] == *gone.kind
                 && object["metadata"]["name"] == *gone.name
-                && group(&object["apiVersion"]) == gone.api_version.split_once('/').map(|(group, _)| group)
+                && group(object) == group_of(&gone.api_version)
         }
     }
 }
 
-fn group(api_version: &Value) -> Option<&str> {
-    api_version.as_str()?.split_once('/').map(|(group, _)| group)
+fn group(object: &Value) -> &str {
+    group_of(object["apiVersion"].as_str().unwrap_or_default())
 }

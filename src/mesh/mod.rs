@@ -18,6 +18,7 @@ mod kind;
 mod leftover;
 pub mod linkerd;
 mod others;
+mod ownership;
 mod paths;
 mod plan;
 mod pods;

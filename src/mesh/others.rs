@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{cells::is_within, facts::Facts, paths, plan::Conflict, settings};
+use super::{cells::is_within, facts::Facts, ownership::AUTHOR, paths, plan::Conflict, settings};
 use crate::api::{MeshPolicy, policy::PolicyTarget};
 
 /// Another policy.
@@ -71,7 +71,7 @@ pub(super) fn conflicts(policy: &MeshPolicy, others: &[Other<'_>]) -> Vec<Confli
     let conflict = |(other, section): (&Other<'_>, &&str)| Conflict {
         object: format!("MeshPolicy {}/{}", other.namespace, other.name),
         field: format!("spec.{section} of the same target"),
-        manager: "its author".to_owned(),
+        manager: AUTHOR.to_owned(),
     };
     shared.map(conflict).collect()
 }

@@ -1,7 +1,7 @@
 //! A plan as native objects, for people and for `kubectl`.
 
 use super::{
-    fields::name,
+    ownership::name,
     plan::{MeshPlan, MeshWrite},
 };
 use crate::yaml;

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::{kinds::V1ALPHA1, path};
 use crate::{
     mesh::{
-        intent::{Intent, POLICY_LABEL},
+        intent::Intent,
+        ownership::{self, AUTHOR, is_own},
         plan::{Conflict, MeshPlan, MeshWrite},
     },
     router::{Objects, WatchedKind},
@@ -46,17 +47,21 @@ pub(super) fn plan(
     }
     for (field, value) in wanted {
         if let Some(manager) = other(intent, present, field, value, &ours) {
-            plan.conflicts.push(Conflict { object: shown(present), field: format!("spec.{field}"), manager });
+            plan.conflicts.push(Conflict { object: ownership::name(present), field: format!("spec.{field}"), manager });
         } else if path::get(&next["spec"], field) != Some(value) {
             if !path::set(&mut next, &format!("spec.{field}"), value.clone()) {
-                let manager = "its author".to_owned();
-                plan.conflicts.push(Conflict { object: shown(present), field: format!("spec.{field}"), manager });
+                let manager = AUTHOR.to_owned();
+                plan.conflicts.push(Conflict {
+                    object: ownership::name(present),
+                    field: format!("spec.{field}"),
+                    manager,
+                });
             }
             ours.insert(field.clone());
         }
     }
     mark(&mut next, intent.policy, &ours);
-    let is_made = present["metadata"]["labels"][POLICY_LABEL].as_str() == Some(intent.policy);
+    let is_made = is_own(present, intent.policy);
     let is_bare = next["spec"].as_object().is_none_or(serde_json::Map::is_empty);
     if is_made && is_bare {
         plan.writes.push(MeshWrite::Delete(reference));
@@ -72,7 +77,7 @@ fn other(intent: &Intent<'_>, present: &Value, field: &str, value: &Value, ours:
     let policy = policies.into_iter().find(|policy| owned(present, policy).contains(field));
     let there = path::get(&present["spec"], field);
     let is_others = there.is_some_and(|there| there != value) && !ours.contains(field);
-    policy.map(|policy| format!("MeshPolicy {policy}")).or_else(|| is_others.then(|| "its author".to_owned()))
+    policy.map(|policy| format!("MeshPolicy {policy}")).or_else(|| is_others.then(|| AUTHOR.to_owned()))
 }
 
 /// The fields of a policy.
@@ -101,15 +106,7 @@ fn made(intent: &Intent<'_>, kind: &str, name: &str, wanted: &Fields) -> Value {
     for (field, value) in wanted {
         path::set(&mut spec, field, value.clone());
     }
-    let mut object = intent.own(V1ALPHA1, kind, "", spec);
-    object["metadata"]["name"] = json!(name);
+    let mut object = intent.own_named(V1ALPHA1, kind, name, spec);
     mark(&mut object, intent.policy, &wanted.iter().map(|(field, _)| field.clone()).collect());
     object
-}
-
-/// `Kind namespace/name`.
-pub(super) fn shown(object: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let metadata = &object["metadata"];
-    format!("{} {}/{}", text(&object["kind"]), text(&metadata["namespace"]), text(&metadata["name"]))
 }

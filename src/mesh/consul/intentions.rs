@@ -13,7 +13,8 @@ use crate::{
     api::policy::{AccessRule, Authorization, GrpcMethod, MtlsMode, Operation, Source},
     mesh::{
         facts::Service,
-        intent::{Intent, POLICY_LABEL},
+        intent::Intent,
+        ownership::{conflict, is_own},
         plan::{Conflict, MeshPlan, MeshWrite, Refusal},
     },
     router::Objects,
@@ -199,17 +200,8 @@ fn conflicts(intent: &Intent<'_>, current: &Objects, service: &str) -> Vec<Confl
     let theirs = current.iter().filter(|object| {
         let is_intentions = object["kind"] == "ServiceIntentions"
             && object["apiVersion"].as_str().is_some_and(|version| version.starts_with(GROUP));
-        let is_own = object["metadata"]["labels"][POLICY_LABEL].as_str() == Some(intent.policy)
-            && object["metadata"]["namespace"] == intent.namespace;
-        is_intentions && !is_own && object["spec"]["destination"]["name"] == service
+        let is_ours = is_own(object, intent.policy) && object["metadata"]["namespace"] == intent.namespace;
+        is_intentions && !is_ours && object["spec"]["destination"]["name"] == service
     });
-    let conflict = |object: &Value| {
-        let policy = object["metadata"]["labels"][POLICY_LABEL].as_str();
-        Conflict {
-            object: super::entry::shown(object),
-            field: "spec.sources of the same service".to_owned(),
-            manager: policy.map_or_else(|| "its author".to_owned(), |policy| format!("MeshPolicy {policy}")),
-        }
-    };
-    theirs.map(conflict).collect()
+    theirs.map(|object| conflict(object, "spec.sources of the same service")).collect()
 }

@@ -21,6 +21,7 @@ use super::{
     facts::Service,
     intent::{Intent, Target},
     kind::{MeshKind, MeshProvider},
+    ownership,
     plan::{Conflict, MeshPlan, Refusal},
 };
 use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
@@ -205,5 +206,5 @@ fn elsewhere(intent: &Intent<'_>, current: &Objects, kind: &WatchedKind, name: &
     let object = only(current, &kind.kind, name)?;
     let is_here = object["metadata"]["namespace"] == intent.namespace;
     let manager = "its author, in another namespace than the policy".to_owned();
-    (!is_here).then(|| Conflict { object: entry::shown(object), field: "spec".to_owned(), manager })
+    (!is_here).then(|| Conflict { object: ownership::name(object), field: "spec".to_owned(), manager })
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{
-    entry::{mark, owned, shown},
+    entry::{mark, owned},
     kinds::{ROUTERS, V1ALPHA1},
     path::{remove, set},
 };
@@ -17,7 +17,8 @@ use crate::{
     mesh::{
         durations::in_one_unit,
         facts::Service,
-        intent::{Intent, POLICY_LABEL},
+        intent::Intent,
+        ownership::{AUTHOR, is_own, name},
         plan::{Conflict, MeshPlan, MeshWrite},
     },
     router::Objects,
@@ -59,61 +60,72 @@ pub(super) fn plan(
     plan: &mut MeshPlan,
 ) {
     let reference = ROUTERS.reference(&service.namespace, &service.name);
-    let names: BTreeSet<String> = wanted.keys().cloned().collect();
     let Some(present) = current.find(&reference) else {
-        if !wanted.is_empty() {
-            let mut object = intent.own(V1ALPHA1, "ServiceRouter", "", json!({"routes": [last(wanted)]}));
-            object["metadata"]["name"] = json!(service.name);
-            mark(&mut object, intent.policy, &names.into_iter().chain([LAST.to_owned()]).collect());
-            plan.writes.push(MeshWrite::Own(object));
-        }
+        plan.writes.extend((!wanted.is_empty()).then(|| MeshWrite::Own(made(intent, service, wanted))));
         return;
     };
     let ours = owned(present, intent.policy);
     if wanted.is_empty() && ours.is_empty() {
         return;
     }
-    let mut next = present.clone();
     let mut routes: Vec<Value> = present["spec"]["routes"].as_array().cloned().unwrap_or_default();
-    let has_last = ours.contains(LAST);
-    for (index, route) in routes.iter_mut().enumerate().filter(|(_, route)| leads_to(service, route)) {
-        for field in ours.iter().filter(|field| !wanted.contains_key(*field)) {
-            remove(route, &format!("destination.{field}"));
-        }
-        for (field, value) in wanted {
-            let there = &route["destination"][field];
-            // One that says the same is also in the way: it would be taken out with ours.
-            if !there.is_null() && !ours.contains(field) {
-                let field = format!("spec.routes[{index}].destination.{field}");
-                plan.conflicts.push(Conflict { object: shown(present), field, manager: "its author".to_owned() });
-                continue;
-            }
-            set(route, &format!("destination.{field}"), value.clone());
-        }
-    }
-    let is_bare = |route: &Value| *route == json!({"match": {"http": {"pathPrefix": "/"}}});
-    let mut marked: BTreeSet<String> = names;
-    if has_last && routes.last().is_some_and(is_bare) {
-        routes.pop();
-    } else if !wanted.is_empty() && !routes.iter().any(|route| !is_rollouts(route) && matches_all(route)) {
-        routes.push(last(wanted));
-        marked.insert(LAST.to_owned());
-    } else if has_last && !wanted.is_empty() {
-        marked.insert(LAST.to_owned());
-    }
-    let is_made = present["metadata"]["labels"][POLICY_LABEL].as_str() == Some(intent.policy);
-    if is_made && routes.is_empty() {
+    let taken = edit(&mut routes, service, wanted, &ours);
+    let others = |field: String| Conflict { object: name(present), field, manager: AUTHOR.to_owned() };
+    plan.conflicts.extend(taken.into_iter().map(others));
+    let mut marked: BTreeSet<String> = wanted.keys().cloned().collect();
+    marked.extend(end(&mut routes, wanted, ours.contains(LAST)).then(|| LAST.to_owned()));
+    if is_own(present, intent.policy) && routes.is_empty() {
         plan.writes.push(MeshWrite::Delete(reference));
         return;
     }
+    let mut next = present.clone();
     if !set(&mut next, "spec.routes", json!(routes)) {
-        let (field, manager) = ("spec".to_owned(), "its author".to_owned());
-        plan.conflicts.push(Conflict { object: shown(present), field, manager });
+        plan.conflicts.push(others("spec".to_owned()));
     }
     mark(&mut next, intent.policy, &marked);
     if next != *present {
         plan.writes.push(MeshWrite::Replace(next));
     }
+}
+
+/// A router where there is none.
+fn made(intent: &Intent<'_>, service: &Service, wanted: &Map<String, Value>) -> Value {
+    let mut object = intent.own_named(V1ALPHA1, "ServiceRouter", &service.name, json!({"routes": [last(wanted)]}));
+    mark(&mut object, intent.policy, &wanted.keys().cloned().chain([LAST.to_owned()]).collect());
+    object
+}
+
+/// Gives the routes that lead to the service the wanted fields, and takes out those of ours that are not wanted. The fields that
+/// others have set are left, and named: one that says the same is also in the way, as it would be taken out with ours.
+fn edit(routes: &mut [Value], service: &Service, wanted: &Map<String, Value>, ours: &BTreeSet<String>) -> Vec<String> {
+    let mut taken = Vec::new();
+    for (index, route) in routes.iter_mut().enumerate().filter(|(_, route)| leads_to(service, route)) {
+        for field in ours.iter().filter(|field| !wanted.contains_key(*field)) {
+            remove(route, &format!("destination.{field}"));
+        }
+        for (field, value) in wanted {
+            if !route["destination"][field].is_null() && !ours.contains(field) {
+                taken.push(format!("spec.routes[{index}].destination.{field}"));
+                continue;
+            }
+            set(route, &format!("destination.{field}"), value.clone());
+        }
+    }
+    taken
+}
+
+/// Adds or takes out our own route, the last; whether there is one then.
+fn end(routes: &mut Vec<Value>, wanted: &Map<String, Value>, has_last: bool) -> bool {
+    let is_bare = |route: &Value| *route == json!({"match": {"http": {"pathPrefix": "/"}}});
+    if has_last && routes.last().is_some_and(is_bare) {
+        routes.pop();
+        return false;
+    }
+    let is_needed = !wanted.is_empty() && !routes.iter().any(|route| !is_rollouts(route) && matches_all(route));
+    if is_needed {
+        routes.push(last(wanted));
+    }
+    is_needed || has_last && !wanted.is_empty()
 }
 
 /// Our own route: what no other one has.

@@ -14,6 +14,7 @@ use crate::{
         check::{Access, AccessSource, AddressRange, Grant, Operations, Pattern, PlaintextCaller, TlsMode},
         facts::Service,
         intent::Intent,
+        ownership::name,
     },
     router::Objects,
 };
@@ -28,19 +29,12 @@ pub(super) fn read(intent: &Intent<'_>, objects: &Objects) -> Access {
         let grants = grants(object);
         match action {
             "DENY" => access.deny.extend(grants),
-            "CUSTOM" => access.external = Some(shown(object)),
+            "CUSTOM" => access.external = Some(name(object)),
             "AUDIT" => {}
             _ => access.allow.get_or_insert_default().extend(grants),
         }
     }
     access
-}
-
-/// `Kind namespace/name`.
-fn shown(object: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let metadata = &object["metadata"];
-    format!("{} {}/{}", text(&object["kind"]), text(&metadata["namespace"]), text(&metadata["name"]))
 }
 
 /// Whether an object's selector selects the target's pods: the labels that are known of them.
@@ -106,7 +100,7 @@ fn is_dry_run(object: &Value) -> bool {
 fn grants(object: &Value) -> Vec<Grant> {
     let rules = object["spec"]["rules"].as_array().into_iter().flatten();
     let grant = |rule: &Value| Grant {
-        object: shown(object),
+        object: name(object),
         from: entries(&rule["from"], "source").map(source).collect(),
         to: entries(&rule["to"], "operation").map(operation).collect(),
         when: rule["when"].as_array().into_iter().flatten().map(condition).collect(),
@@ -203,7 +197,7 @@ fn plaintext(intent: &Intent<'_>, objects: &Objects) -> Vec<PlaintextCaller> {
     let told = |rule: &Value| {
         let namespace = rule["metadata"]["namespace"].as_str().unwrap_or_default();
         PlaintextCaller {
-            object: shown(rule),
+            object: name(rule),
             namespace: (!everywhere.contains(&namespace)).then(|| namespace.to_owned()),
         }
     };

@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use super::{
     hosts::{self, Hosts},
-    kinds::{DESTINATION_RULES, NETWORKING, NETWORKING_V1},
+    kinds::{NETWORKING, NETWORKING_V1},
     traffic_policy,
 };
 use crate::{
     mesh::{
         fields,
         intent::Intent,
-        leftover,
         others::Other,
+        ownership::{conflict, is_own, name},
         plan::{Conflict, MeshPlan, MeshWrite},
     },
-    router::Objects,
+    router::{Objects, group_of},
 };
 
 const KIND: &str = "DestinationRule";
@@ -73,7 +73,7 @@ fn write(intent: &Intent<'_>, current: &Objects, hosts: &Hosts<'_>, name: &str, 
 /// The rule of others for a host that all callers use: as Istio does, the oldest.
 fn rule<'o>(intent: &'o Intent<'_>, current: &'o Objects, host: &str) -> Option<&'o Value> {
     let rules = current.of_kind((NETWORKING, KIND), intent.namespace);
-    let is_others = |rule: &&Value| !leftover::is_own(rule, intent.policy);
+    let is_others = |rule: &&Value| !is_own(rule, intent.policy);
     let is_for_all = |rule: &&Value| rule["spec"].get("workloadSelector").is_none();
     let same = |rule: &&Value| host_of(intent, rule) == host;
     let age = |rule: &&Value| {
@@ -131,7 +131,7 @@ fn rivals(rule: &Value, policy: &Value, manager: &str) -> Vec<Conflict> {
 
 /// What of the user's rule replaces the policy's fields: settings of a port or a subset do, section by section.
 fn overridden(rule: &Value, policy: &Value) -> Vec<String> {
-    let name = fields::name(rule);
+    let name = name(rule);
     let sections: Vec<&String> = policy.as_object().into_iter().flatten().map(|(section, _)| section).collect();
     let theirs = |policy: &Value| sections.iter().any(|section| policy.get(section.as_str()).is_some());
     let subsets = rule["spec"]["subsets"].as_array().into_iter().flatten();
@@ -168,11 +168,7 @@ fn maker<'i, 'a>(intent: &'i Intent<'a>, hosts: &Hosts<'_>) -> Option<&'i Other<
 fn hidden(intent: &Intent<'_>, current: &Objects, host: &str) -> Option<Conflict> {
     let mut rules = current.of_kind((NETWORKING, KIND), intent.namespace);
     let rule = rules.find(|rule| is_wildcard_of(&host_of(intent, rule), host))?;
-    Some(Conflict {
-        object: fields::name(rule),
-        field: format!("spec.host {}, which a rule for {host} would hide", host_of(intent, rule)),
-        manager: leftover::owner(rule).unwrap_or_else(|| "its author".to_owned()),
-    })
+    Some(conflict(rule, format!("spec.host {}, which a rule for {host} would hide", host_of(intent, rule))))
 }
 
 fn is_wildcard_of(wildcard: &str, host: &str) -> bool {
@@ -184,19 +180,15 @@ fn elsewhere(intent: &Intent<'_>, current: &Objects, host: &str, plan: &mut Mesh
     let root = intent.facts.root_namespace.as_str();
     for rule in current.iter().filter(|rule| rule["kind"] == KIND) {
         let namespace = rule["metadata"]["namespace"].as_str().unwrap_or_default();
-        if namespace == intent.namespace || !DESTINATION_RULES.newest().starts_with(group(rule)) {
+        if namespace == intent.namespace || group_of(rule["apiVersion"].as_str().unwrap_or_default()) != NETWORKING {
             continue;
         }
         let theirs = host_of(intent, rule);
-        let name = fields::name(rule);
+        let name = name(rule);
         if namespace == root && is_wildcard_of(&theirs, host) {
             plan.notes.push(format!("{name} for {theirs} is no longer used for {host}"));
         } else if theirs == host && namespace != root {
             plan.notes.push(format!("{name} is used by callers in namespace {namespace} instead"));
         }
     }
-}
-
-fn group(object: &Value) -> &str {
-    object["apiVersion"].as_str().and_then(|version| version.split_once('/')).map_or("", |(group, _)| group)
 }

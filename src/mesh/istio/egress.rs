@@ -16,7 +16,7 @@ use crate::{
     mesh::{
         fields,
         intent::{Intent, Target},
-        leftover,
+        ownership::{conflict, is_own, name, owner},
         plan::{Conflict, MeshPlan, MeshWrite, Refusal},
     },
     router::Objects,
@@ -80,7 +80,7 @@ const fn protocol(port: u16) -> (&'static str, &'static str) {
 /// Makes a host known, unless a ServiceEntry of others does: Istio would use the oldest of two.
 fn entry(intent: &Intent<'_>, current: &Objects, host: &str, ports: &BTreeSet<u16>, plan: &mut MeshPlan) {
     let entries = current.of_kind((NETWORKING, "ServiceEntry"), intent.namespace);
-    let others = entries.filter(|entry| !leftover::is_own(entry, intent.policy));
+    let others = entries.filter(|entry| !is_own(entry, intent.policy));
     let has_host =
         |entry: &&Value| entry["spec"]["hosts"].as_array().is_some_and(|hosts| hosts.iter().any(|known| known == host));
     let there: Vec<&Value> = others.filter(has_host).collect();
@@ -94,13 +94,9 @@ fn entry(intent: &Intent<'_>, current: &Objects, host: &str, ports: &BTreeSet<u1
     let has_port = |port: &&u16| there.iter().any(|entry| known_ports(entry).contains(port));
     let missing: Vec<String> = ports.iter().filter(|port| !has_port(port)).map(u16::to_string).collect();
     if missing.is_empty() {
-        plan.notes.push(format!("{host} is known by {}", fields::name(first)));
+        plan.notes.push(format!("{host} is known by {}", name(first)));
     } else {
-        plan.conflicts.push(Conflict {
-            object: fields::name(first),
-            field: format!("spec.ports of {host} without {}", missing.join(", ")),
-            manager: leftover::owner(first).unwrap_or_else(|| "its author".to_owned()),
-        });
+        plan.conflicts.push(conflict(first, format!("spec.ports of {host} without {}", missing.join(", "))));
     }
 }
 
@@ -135,7 +131,7 @@ fn sidecar(intent: &Intent<'_>, current: &Objects, default: EgressDefault, plan:
         EgressDefault::Deny => "REGISTRY_ONLY",
     };
     let all = current.of_kind((NETWORKING, "Sidecar"), intent.namespace);
-    let others: Vec<&Value> = all.filter(|sidecar| !leftover::is_own(sidecar, intent.policy)).collect();
+    let others: Vec<&Value> = all.filter(|sidecar| !is_own(sidecar, intent.policy)).collect();
     if let Some(theirs) = others.iter().find(|sidecar| is_for_the_same_pods(intent, sidecar, SELECTOR)) {
         let mut patch = fields::patch(theirs);
         patch["spec"]["outboundTrafficPolicy"]["mode"] = json!(mode);
@@ -151,13 +147,9 @@ fn sidecar(intent: &Intent<'_>, current: &Objects, default: EgressDefault, plan:
 /// A Sidecar of the whole namespace, which one with a selector replaces for its pods with all that it says.
 fn replaced(intent: &Intent<'_>, others: &[&Value]) -> Option<Conflict> {
     intent.selector()?;
-    let is_wide = |sidecar: &&&Value| labels(sidecar).is_none() && leftover::owner(sidecar).is_none();
+    let is_wide = |sidecar: &&&Value| labels(sidecar).is_none() && owner(sidecar).is_none();
     let wide = others.iter().find(is_wide)?;
-    Some(Conflict {
-        object: fields::name(wide),
-        field: "what these pods may reach, which a Sidecar of their own would replace".to_owned(),
-        manager: "its author".to_owned(),
-    })
+    Some(conflict(wide, "what these pods may reach, which a Sidecar of their own would replace"))
 }
 
 /// Sidecars of some pods of the target: those keep their own.
@@ -166,7 +158,7 @@ fn narrower(intent: &Intent<'_>, others: &[&Value]) -> Vec<String> {
         return Vec::new();
     }
     let some = others.iter().filter(|sidecar| labels(sidecar).is_some());
-    some.map(|sidecar| format!("the pods of {} keep its outboundTrafficPolicy", fields::name(sidecar))).collect()
+    some.map(|sidecar| format!("the pods of {} keep its outboundTrafficPolicy", name(sidecar))).collect()
 }
 
 fn labels(sidecar: &Value) -> Option<&serde_json::Map<String, Value>> {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     api::HumanDuration,
     mesh::{
-        intent::{Intent, POLICY_LABEL, Target},
+        intent::{Intent, Target},
+        ownership::{conflict, is_own},
         plan::Conflict,
     },
     router::{Objects, WatchedKind},
@@ -91,23 +92,14 @@ pub(super) fn others_for_the_same_pods(
     field: &str,
 ) -> Vec<Conflict> {
     let same = |object: &&Value| {
-        is_for_the_same_pods(intent, object, "/selector/matchLabels")
-            && object["metadata"]["labels"][POLICY_LABEL].as_str() != Some(intent.policy)
+        is_for_the_same_pods(intent, object, "/selector/matchLabels") && !is_own(object, intent.policy)
+    };
+    let pods = match intent.target {
+        Target::Namespace | Target::Mesh => "all pods",
+        Target::Service(_) | Target::Workload(_) => "the same pods",
     };
     let found = current.of_kind((&kind.group, &kind.kind), intent.namespace).filter(same);
-    let conflict = |object: &Value| {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let of = object["metadata"]["labels"][POLICY_LABEL].as_str();
-        Conflict {
-            object: format!("{} {}/{name}", kind.kind, intent.namespace),
-            field: match intent.target {
-                Target::Namespace | Target::Mesh => format!("{field} of all pods"),
-                Target::Service(_) | Target::Workload(_) => format!("{field} of the same pods"),
-            },
-            manager: of.map_or_else(|| "its author".to_owned(), |policy| format!("MeshPolicy {policy}")),
-        }
-    };
-    found.map(conflict).collect()
+    found.map(|object| conflict(object, format!("{field} of {pods}"))).collect()
 }
 
 /// A time as Istio's resources take it: `30s`, `25ms`. Nothing finer.

@@ -16,9 +16,8 @@ use crate::{
         policy::{MeshPolicySpec, PolicyTarget},
     },
     mesh::{
-        fields,
         intent::{Intent, Target},
-        leftover,
+        ownership::{AUTHOR, conflict, is_own, name, owner},
         plan::{Conflict, MeshPlan, MeshWrite, PolicyName, Refusal},
     },
     router::Objects,
@@ -52,7 +51,7 @@ pub(super) fn plan(intent: &Intent<'_>, current: &Objects) -> MeshPlan {
 /// Every VirtualService as it was before a policy.
 pub(super) fn restore(policy: PolicyName<'_>, current: &Objects) -> Vec<MeshWrite> {
     let objects = current.of_kind((NETWORKING, KIND), policy.namespace);
-    let others = objects.filter(|object| !leftover::is_own(object, policy.name));
+    let others = objects.filter(|object| !is_own(object, policy.name));
     let next = others.map(|object| (object, entries::with(object, policy.name, |_| Wanted::default())));
     next.filter(|(object, next)| next != *object).map(|(_, next)| MeshWrite::Replace(next)).collect()
 }
@@ -115,11 +114,8 @@ fn reach(intent: &Intent<'_>, current: &Objects, hosts: &Hosts<'_>, wanted: &Wan
         return;
     }
     if let Some(route) = gateway_route(intent, current, hosts) {
-        plan.conflicts.push(Conflict {
-            object: fields::name(route),
-            field: format!("the routes to Service {service}, which a VirtualService would hide"),
-            manager: leftover::owner(route).unwrap_or_else(|| "its author".to_owned()),
-        });
+        let field = format!("the routes to Service {service}, which a VirtualService would hide");
+        plan.conflicts.push(conflict(route, field));
         return;
     }
     let virtual_services: Vec<&Value> = others(intent, current).collect();
@@ -132,11 +128,7 @@ fn reach(intent: &Intent<'_>, current: &Objects, hosts: &Hosts<'_>, wanted: &Wan
     if let Some(other) =
         virtual_services.iter().find(|object| is_for_callers(object) && has_host(intent, object, &host))
     {
-        plan.conflicts.push(Conflict {
-            object: fields::name(other),
-            field: format!("spec.hosts {host}, and leads elsewhere"),
-            manager: leftover::owner(other).unwrap_or_else(|| "its author".to_owned()),
-        });
+        plan.conflicts.push(conflict(other, format!("spec.hosts {host}, and leads elsewhere")));
     } else if let Some(release) = hosts.release.filter(|release| release.is_routed) {
         let why =
             format!("Rollout {} splits Service {service} by a route that is not known here; add it", release.rollout);
@@ -158,14 +150,12 @@ fn replace(intent: &Intent<'_>, current: &Objects, targets: &[(Hosts<'_>, Wanted
         let led: Vec<Led<'_>> = entries::list(object).iter().map(|entry| led(intent, targets, entry)).collect();
         let partly = led.iter().enumerate().filter(|(_, led)| matches!(led, Led::Partly));
         plan.conflicts.extend(partly.map(|(index, _)| Conflict {
-            object: fields::name(object),
+            object: name(object),
             field: format!("spec.http[{index}], which also leads to hosts without these settings"),
-            manager: "its author".to_owned(),
+            manager: AUTHOR.to_owned(),
         }));
-        match leftover::owner(object).filter(|_| led.iter().any(|led| matches!(led, Led::To(_)))) {
-            Some(manager) => {
-                plan.conflicts.push(Conflict { object: fields::name(object), field: "spec.http".to_owned(), manager });
-            }
+        match owner(object).filter(|_| led.iter().any(|led| matches!(led, Led::To(_)))) {
+            Some(_) => plan.conflicts.push(conflict(object, "spec.http")),
             None => {
                 let wanted = |entry: &Value| match self::led(intent, targets, entry) {
                     Led::To(wanted) => wanted.clone(),
@@ -207,7 +197,7 @@ fn led<'w>(intent: &Intent<'_>, targets: &'w [(Hosts<'_>, Wanted)], entry: &Valu
 /// The VirtualServices of the namespace but for the policy's own.
 fn others<'o>(intent: &'o Intent<'_>, current: &'o Objects) -> impl Iterator<Item = &'o Value> {
     let all = current.of_kind((NETWORKING, KIND), intent.namespace);
-    all.filter(|object| !leftover::is_own(object, intent.policy))
+    all.filter(|object| !is_own(object, intent.policy))
 }
 
 fn leads(intent: &Intent<'_>, hosts: &Hosts<'_>, entry: &Value) -> bool {

@@ -4,10 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    kinds::{GATEWAY, POLICY, PROFILE},
-    servers::conflict,
-};
+use super::kinds::{GATEWAY, POLICY, PROFILE};
 use crate::{
     api::{
         HumanDuration,
@@ -17,6 +14,7 @@ use crate::{
         durations::in_one_unit,
         facts::Service,
         intent::Intent,
+        ownership::conflict,
         plan::{Conflict, MeshPlan, MeshWrite, Refusal},
     },
     router::Objects,
@@ -170,7 +168,7 @@ fn is_parent(service: &Service, route: &Value) -> bool {
 fn overrides(route: &Value, group: &str) -> Option<Conflict> {
     let annotations = route["metadata"]["annotations"].as_object().into_iter().flatten();
     if let Some((key, _)) = annotations.into_iter().find(|(key, _)| key.starts_with(group)) {
-        return Some(conflict(route, &format!("the annotation {key}")));
+        return Some(conflict(route, format!("the annotation {key}")));
     }
     let mut rules = route["spec"]["rules"].as_array().into_iter().flatten();
     let has_timeout = group.starts_with("timeout") && rules.any(|rule| rule["timeouts"].is_object());

@@ -1,17 +1,15 @@
 //! `egress`: an EgressNetwork, and a route on it for each host that may be called.
 //!
-//! An EgressNetwork is for all pods of its namespace, and hosts are told apart by the server name of TLS or the host of HTTP.
+//! An EgressNetwork is for all pods of its namespace, and hosts are distinguished by the server name of TLS or the host of HTTP.
 
 use serde_json::{Value, json};
 
-use super::{
-    kinds::{POLICY, V1ALPHA1},
-    servers::{conflict, is_own},
-};
+use super::kinds::{POLICY, V1ALPHA1};
 use crate::{
     api::policy::{Egress, EgressDefault, ExternalHost},
     mesh::{
         intent::{Intent, Target},
+        ownership::{conflict, is_own},
         plan::{MeshPlan, MeshWrite, Refusal},
     },
     router::Objects,
@@ -24,7 +22,8 @@ pub(super) fn plan(intent: &Intent<'_>, current: &Objects) -> MeshPlan {
         Ok(objects) => plan.writes.extend(objects.into_iter().map(MeshWrite::Own)),
         Err(refusal) => plan.refused.push(refusal),
     }
-    let others = current.of_kind((POLICY, "EgressNetwork"), intent.namespace).filter(|object| !is_own(intent, object));
+    let others =
+        current.of_kind((POLICY, "EgressNetwork"), intent.namespace).filter(|object| !is_own(object, intent.policy));
     plan.conflicts.extend(others.map(|object| conflict(object, "spec.trafficPolicy of the namespace's pods")));
     plan
 }

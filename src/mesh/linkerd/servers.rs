@@ -8,7 +8,8 @@ use super::{kinds::POLICY, ports};
 use crate::{
     mesh::{
         facts::Workload,
-        intent::{Intent, POLICY_LABEL},
+        intent::Intent,
+        ownership::{conflict, is_own},
         plan::Conflict,
     },
     router::Objects,
@@ -17,7 +18,7 @@ use crate::{
 /// Servers of others for a port of a pod that one of ours is for.
 pub(super) fn conflicts(intent: &Intent<'_>, current: &Objects, ours: &[Value]) -> Vec<Conflict> {
     let workloads = ports::workloads(intent);
-    let theirs = current.of_kind((POLICY, "Server"), intent.namespace).filter(|object| !is_own(intent, object));
+    let theirs = current.of_kind((POLICY, "Server"), intent.namespace).filter(|object| !is_own(object, intent.policy));
     let meets = |object: &&Value| {
         ours.iter().any(|server| {
             object["spec"]["podSelector"].is_object()
@@ -41,23 +42,6 @@ pub(super) fn notes(intent: &Intent<'_>, current: &Objects) -> Vec<String> {
         )
     })
     .collect()
-}
-
-/// Whether an object is one of the policy's own.
-pub(super) fn is_own(intent: &Intent<'_>, object: &Value) -> bool {
-    object["metadata"]["labels"][POLICY_LABEL].as_str() == Some(intent.policy)
-}
-
-/// An object of others that is in the way.
-pub(super) fn conflict(object: &Value, field: &str) -> Conflict {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let metadata = &object["metadata"];
-    let policy = metadata["labels"][POLICY_LABEL].as_str();
-    Conflict {
-        object: format!("{} {}/{}", text(&object["kind"]), text(&metadata["namespace"]), text(&metadata["name"])),
-        field: field.to_owned(),
-        manager: policy.map_or_else(|| "its author".to_owned(), |policy| format!("MeshPolicy {policy}")),
-    }
 }
 
 /// Whether a Server's port, a number or a name, is this number.

@@ -1,0 +1,33 @@
+//! Whose an object is: a policy's own, by its label, or someone else's, who is named in a conflict.
+
+use serde_json::Value;
+
+use super::plan::Conflict;
+
+/// The label on objects of a policy's own: its name.
+pub(super) const POLICY_LABEL: &str = "glidepath.dev/policy";
+/// Whoever wrote an object or a field that no manager is known of.
+pub(super) const AUTHOR: &str = "its author";
+
+/// `DestinationRule shop/web`.
+pub(super) fn name(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let metadata = &object["metadata"];
+    format!("{} {}/{}", text(&object["kind"]), text(&metadata["namespace"]), text(&metadata["name"]))
+}
+
+/// Whether an object is a policy's own.
+pub(super) fn is_own(object: &Value, policy: &str) -> bool {
+    object["metadata"]["labels"][POLICY_LABEL] == policy
+}
+
+/// The policy that an object is the own of, for display.
+pub(super) fn owner(object: &Value) -> Option<String> {
+    object["metadata"]["labels"][POLICY_LABEL].as_str().map(|policy| format!("MeshPolicy {policy}"))
+}
+
+/// An object of others that is in the way, or a field of it.
+pub(super) fn conflict(object: &Value, field: impl Into<String>) -> Conflict {
+    let manager = owner(object).unwrap_or_else(|| AUTHOR.to_owned());
+    Conflict { object: name(object), field: field.into(), manager }
+}
