@@ -9,7 +9,7 @@ use super::{
     intent::Intent,
     plan::{MeshPlan, MeshWrite, PolicyName},
 };
-use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
+use crate::router::{Objects, RbacRule, WatchedKind};
 
 /// A kind of mesh.
 #[derive(Debug)]
@@ -20,14 +20,11 @@ pub struct MeshKind {
     pub root_namespace: Option<&'static str>,
     /// One line.
     pub summary: &'static str,
-    /// What a user should know, in Markdown.
-    pub docs: &'static str,
     /// What each field becomes, or why it is refused.
     pub cells: &'static [Cell],
     /// What the controller must be allowed to do.
     pub rbac: &'static [RbacRule],
-    /// The kinds that it writes or reads. The first one says whether the
-    /// mesh is installed.
+    /// The kinds that it writes or reads. The first one says whether the mesh is installed.
     pub kinds: &'static [WatchedKind],
     /// The kinds of a policy's own objects, in the order in which those that are no longer wanted are deleted. A kind whose objects
     /// policies share is not among them.
@@ -36,14 +33,8 @@ pub struct MeshKind {
     pub provider: &'static dyn MeshProvider,
 }
 
-/// How a mesh carries out a policy. Pure: what it reads is listed before, and what it writes is planned.
+/// How a mesh carries out a policy. Pure: it is given the objects of its kinds, and what it writes is planned.
 pub trait MeshProvider: Sync + std::fmt::Debug {
-    /// The objects of others and our own that it wants to see.
-    fn objects(&self, intent: &Intent<'_>) -> Vec<ObjectRef>;
-
-    /// What it wants to see all of.
-    fn lists(&self, intent: &Intent<'_>) -> Vec<ListRef>;
-
     /// What to write, with only fields in the intent that its table knows. Refusals are of values and combinations.
     fn plan(&self, intent: &Intent<'_>, current: &Objects) -> MeshPlan;
 

@@ -24,14 +24,13 @@ use super::{
     ownership,
     plan::{Conflict, MeshPlan, Refusal},
 };
-use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
+use crate::router::{Objects, RbacRule, WatchedKind};
 
 /// The registry entry.
 pub(super) const KIND: MeshKind = MeshKind {
     key: "consul",
     root_namespace: Some("consul"),
     summary: "Consul on Kubernetes, by the custom resources of consul-k8s",
-    docs: "",
     cells: CELLS,
     rbac: &[RbacRule {
         group: GROUP,
@@ -115,14 +114,6 @@ const CELLS: &[Cell] = &[
 struct Consul;
 
 impl MeshProvider for Consul {
-    fn objects(&self, _intent: &Intent<'_>) -> Vec<ObjectRef> {
-        Vec::new()
-    }
-
-    fn lists(&self, intent: &Intent<'_>) -> Vec<ListRef> {
-        KINDS.iter().map(|kind| kind.all(intent.namespace)).collect()
-    }
-
     /// Who may call is written before a mode that shuts the others out.
     fn plan(&self, intent: &Intent<'_>, current: &Objects) -> MeshPlan {
         let mut plan = MeshPlan::default();

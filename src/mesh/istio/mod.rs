@@ -33,7 +33,7 @@ use super::{
     kind::{MeshKind, MeshProvider},
     plan::{MeshPlan, MeshWrite, PolicyName, Refusal},
 };
-use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
+use crate::router::{Objects, RbacRule, WatchedKind};
 
 const ALL: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
@@ -42,7 +42,6 @@ pub(super) const KIND: MeshKind = MeshKind {
     key: "istio",
     root_namespace: None,
     summary: "Istio: sidecars",
-    docs: "",
     cells: CELLS,
     rbac: &[
         RbacRule {
@@ -142,16 +141,6 @@ const CELLS: &[Cell] = &[
 struct Istio;
 
 impl MeshProvider for Istio {
-    fn objects(&self, _intent: &Intent<'_>) -> Vec<ObjectRef> {
-        Vec::new()
-    }
-
-    fn lists(&self, intent: &Intent<'_>) -> Vec<ListRef> {
-        let here = KIND.kinds.iter().map(|kind| kind.all(intent.namespace));
-        let root = [DESTINATION_RULES.all(&intent.facts.root_namespace)];
-        here.chain(root.into_iter().filter(|list| list.namespace != intent.namespace)).collect()
-    }
-
     fn access(&self, intent: &Intent<'_>, objects: &Objects) -> Option<Access> {
         Some(access::read(intent, objects))
     }

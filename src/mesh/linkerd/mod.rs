@@ -26,7 +26,7 @@ use super::{
     kind::{MeshKind, MeshProvider},
     plan::MeshPlan,
 };
-use crate::router::{ListRef, ObjectRef, Objects, RbacRule, WatchedKind};
+use crate::router::{Objects, RbacRule, WatchedKind};
 
 const WRITE: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
@@ -35,7 +35,6 @@ pub(super) const KIND: MeshKind = MeshKind {
     key: "linkerd",
     root_namespace: Some("linkerd"),
     summary: "Linkerd, with the policy kinds of 2.16 or later",
-    docs: "",
     cells: CELLS,
     rbac: &[
         RbacRule {
@@ -144,14 +143,6 @@ const CELLS: &[Cell] = &[
 struct Linkerd;
 
 impl MeshProvider for Linkerd {
-    fn objects(&self, _intent: &Intent<'_>) -> Vec<ObjectRef> {
-        Vec::new()
-    }
-
-    fn lists(&self, intent: &Intent<'_>) -> Vec<ListRef> {
-        KINDS.iter().map(|kind| kind.all(intent.namespace)).collect()
-    }
-
     fn plan(&self, intent: &Intent<'_>, current: &Objects) -> MeshPlan {
         let mut plan = MeshPlan::default();
         plan.add(installer::plan(intent));
