@@ -2,6 +2,8 @@
 //!
 //! The CRD's schema says where a list or a map begins: an entry of a list is `[]`, and a map (claims, tags, ports) is one field.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use crate::api::crds;
@@ -12,14 +14,14 @@ const AROUND: [&str; 6] = ["target", "mesh", "profile", "optional", "callers", "
 /// Every field of a policy that a mesh has to have an answer for.
 pub fn fields() -> Vec<String> {
     let mut found = Vec::new();
-    every(&schema(), "", &mut found);
+    every(&SCHEMA, "", &mut found);
     found
 }
 
 /// The fields that a spec sets, each with its place in the spec (`authorization.allow[0].from[1].cidr`).
 pub(super) fn set(spec: &Value) -> Vec<Set> {
     let mut found = Vec::new();
-    walk(&schema(), spec, &Set::default(), &mut found);
+    walk(&SCHEMA, spec, &Set::default(), &mut found);
     found
 }
 
@@ -52,13 +54,13 @@ fn join(path: &str, name: &str) -> String {
 }
 
 /// The schema of the settings in a policy's spec.
-fn schema() -> Value {
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let mut spec = crds::schema("MeshPolicy").map(|schema| schema["properties"]["spec"].clone()).unwrap_or_default();
     if let Some(properties) = spec["properties"].as_object_mut() {
         properties.retain(|name, _| !AROUND.contains(&name.as_str()));
     }
     spec
-}
+});
 
 fn every(schema: &Value, path: &str, found: &mut Vec<String>) {
     if let Some(properties) = schema["properties"].as_object() {
