@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use crate::api::revision::canonical;
 
 /// The annotation: policies, their entries, the fields of those.
 const ANNOTATION: &str = "glidepath.dev/mesh-former";
@@ -74,22 +76,10 @@ pub(super) fn keys(entries: &[Value]) -> Vec<String> {
     entries.iter().map(&mut key).collect()
 }
 
+/// The API server sorts the fields of an object; files need not.
 fn digest(entry: &Value) -> String {
     let routes = entry["route"].as_array().into_iter().flatten();
-    let destinations: Vec<String> = routes.map(|route| sorted(&route["destination"]).to_string()).collect();
-    let text = format!("{}{}", sorted(&entry["match"]), destinations.join(","));
+    let destinations: Vec<String> = routes.map(|route| canonical(&route["destination"])).collect();
+    let text = format!("{}{}", canonical(&entry["match"]), destinations.join(","));
     Sha256::digest(text).iter().take(5).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The API server sorts the fields of an object; files need not.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let sorted: BTreeMap<&String, Value> =
-                fields.iter().map(|(name, value)| (name, self::sorted(value))).collect();
-            Value::Object(sorted.into_iter().map(|(name, value)| (name.clone(), value)).collect::<Map<_, _>>())
-        }
-        Value::Array(entries) => Value::Array(entries.iter().map(sorted).collect()),
-        other => other.clone(),
-    }
 }
