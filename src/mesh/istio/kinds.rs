@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     api::HumanDuration,
     mesh::{
+        durations::in_one_unit,
         intent::{Intent, Target},
         ownership::{conflict, is_own},
         plan::Conflict,
@@ -104,9 +105,7 @@ pub(super) fn others_for_the_same_pods(
 
 /// A time as Istio's resources take it: `30s`, `25ms`. Nothing finer.
 pub(super) fn time(time: HumanDuration) -> Value {
-    let time = time.get();
-    let whole = time.subsec_nanos() == 0;
-    json!(if whole { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) })
+    json!(in_one_unit(time))
 }
 
 /// Whether a time can be written: Istio refuses what is shorter than a millisecond.
