@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Labels, by key.
-type Labels = BTreeMap<String, String>;
+pub(super) type Labels = BTreeMap<String, String>;
 
 /// Services and workloads, and how the mesh names identities.
 #[derive(Clone, Debug)]
@@ -203,8 +203,7 @@ impl Facts {
 
     /// What makes the pods that have these labels. No labels: none, as a Service without a selector has no pods.
     pub fn workloads<'a>(&'a self, namespace: &'a str, labels: &'a Labels) -> impl Iterator<Item = &'a Workload> {
-        let has = |workload: &&Workload| labels.iter().all(|(key, value)| workload.labels.get(key) == Some(value));
-        self.workloads.iter().filter(move |one| one.namespace == namespace && !labels.is_empty()).filter(has)
+        self.workloads_of(namespace).filter(move |one| !labels.is_empty() && selects(labels, &one.labels))
     }
 
     /// Everything that makes pods in a namespace.
@@ -247,7 +246,13 @@ fn release(namespace: &str, name: &str, object: &Value) -> Option<Release> {
     })
 }
 
-fn labels(value: &Value) -> Labels {
+/// Whether a selector selects what has these labels; one without labels selects everything.
+pub(super) fn selects(selector: &Labels, labels: &Labels) -> bool {
+    selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+/// The labels in a field of an object.
+pub(super) fn labels(value: &Value) -> Labels {
     let entries = value.as_object().into_iter().flatten();
     entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }

@@ -1,18 +1,18 @@
 //! A policy whose names are looked up: which pods and Services its target is, and who its callers are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::{
-    facts::{Account, Facts, Service},
+    facts::{Account, Facts, Labels, Service, selects},
     others::{self, Other},
     ownership::POLICY_LABEL,
     plan::Refusal,
 };
 use crate::api::{
     MeshPolicy,
-    policy::{MeshPolicySpec, Source},
+    policy::{MeshPolicySpec, PolicyTarget, Source},
 };
 
 /// What a policy wants of a mesh.
@@ -40,11 +40,50 @@ pub enum Target<'a> {
     /// A Service and its pods.
     Service(&'a Service),
     /// Pods.
-    Workload(BTreeMap<String, String>),
+    Workload(Labels),
     /// A namespace.
     Namespace,
     /// The mesh.
     Mesh,
+}
+
+impl<'a> Target<'a> {
+    /// What the target of a policy in this namespace is; the field that is wrong, and why.
+    pub(super) fn of(
+        target: &PolicyTarget,
+        (namespace, root): (&str, &str),
+        facts: &'a Facts,
+    ) -> Result<Self, (&'static str, String)> {
+        if let Some(name) = &target.service {
+            let missing = || ("target.service", format!("there is no Service {namespace}/{name}"));
+            return facts.service(namespace, name).map(Target::Service).ok_or_else(missing);
+        }
+        if let Some(labels) = &target.workload {
+            return Ok(Target::Workload(labels.clone()));
+        }
+        match target.mesh {
+            Some(true) if root != namespace => {
+                let why =
+                    format!("a policy for the whole mesh must be in its root namespace, {root}, not in {namespace}");
+                Err(("target.mesh", why))
+            }
+            Some(true) => Ok(Target::Mesh),
+            _ => Ok(Target::Namespace),
+        }
+    }
+
+    /// Its Services.
+    pub(super) fn services(&self, namespace: &str, facts: &'a Facts) -> Vec<&'a Service> {
+        let all = facts.services_of(namespace);
+        match self {
+            Target::Service(service) => vec![service],
+            Target::Workload(labels) => {
+                all.filter(|one| !one.selector.is_empty() && selects(&one.selector, labels)).collect()
+            }
+            Target::Namespace => all.collect(),
+            Target::Mesh => Vec::new(),
+        }
+    }
 }
 
 impl<'a> Intent<'a> {
@@ -55,9 +94,9 @@ impl<'a> Intent<'a> {
         spec: MeshPolicySpec,
         facts: &'a Facts,
     ) -> Result<Self, Refusal> {
-        let namespace = policy.metadata.namespace.as_deref().unwrap_or("default");
-        let name = policy.metadata.name.as_deref().unwrap_or_default();
-        let target = target(&spec, namespace, root, facts).map_err(|(field, why)| Refusal { field, mesh, why })?;
+        let (namespace, name) = others::identity(policy);
+        let refusal = |(field, why): (&str, String)| Refusal { field: field.to_owned(), mesh, why };
+        let target = Target::of(&spec.target, (namespace, root), facts).map_err(refusal)?;
         let others = others::others(mesh, policy, facts);
         Ok(Intent { mesh, namespace, policy: name, target, spec, facts, others })
     }
@@ -70,7 +109,7 @@ impl<'a> Intent<'a> {
     }
 
     /// The labels of the target's pods; none for all pods of the namespace or of the mesh.
-    pub fn selector(&self) -> Option<&BTreeMap<String, String>> {
+    pub fn selector(&self) -> Option<&Labels> {
         match &self.target {
             Target::Service(service) => Some(&service.selector),
             Target::Workload(labels) => Some(labels),
@@ -80,18 +119,7 @@ impl<'a> Intent<'a> {
 
     /// The target's Services.
     pub fn services(&self) -> Vec<&'a Service> {
-        match &self.target {
-            Target::Service(service) => vec![service],
-            Target::Workload(labels) => {
-                let selects = |service: &&Service| {
-                    !service.selector.is_empty()
-                        && service.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-                };
-                self.facts.services_of(self.namespace).filter(selects).collect()
-            }
-            Target::Namespace => self.facts.services_of(self.namespace).collect(),
-            Target::Mesh => Vec::new(),
-        }
+        self.target.services(self.namespace, self.facts)
     }
 
     /// The ServiceAccounts that a source of the policy means. None for a source that is not about accounts.
@@ -139,25 +167,4 @@ impl<'a> Intent<'a> {
             "spec": spec,
         })
     }
-}
-
-fn target<'a>(
-    spec: &MeshPolicySpec,
-    namespace: &str,
-    root: &str,
-    facts: &'a Facts,
-) -> Result<Target<'a>, (String, String)> {
-    if let Some(name) = &spec.target.service {
-        let missing = || ("target.service".to_owned(), format!("there is no Service {namespace}/{name}"));
-        return facts.service(namespace, name).map(Target::Service).ok_or_else(missing);
-    }
-    if let Some(labels) = &spec.target.workload {
-        return Ok(Target::Workload(labels.clone()));
-    }
-    if spec.target.mesh == Some(true) {
-        let elsewhere =
-            || format!("a policy for the whole mesh must be in its root namespace, {root}, not in {namespace}");
-        return if root == namespace { Ok(Target::Mesh) } else { Err(("target.mesh".to_owned(), elsewhere())) };
-    }
-    Ok(Target::Namespace)
 }

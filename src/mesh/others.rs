@@ -40,7 +40,8 @@ pub(super) fn others<'a>(mesh: &str, policy: &MeshPolicy, facts: &'a Facts) -> V
     others.map(other).collect()
 }
 
-fn identity(policy: &MeshPolicy) -> (&str, &str) {
+/// Namespace and name.
+pub(super) fn identity(policy: &MeshPolicy) -> (&str, &str) {
     let metadata = &policy.metadata;
     (metadata.namespace.as_deref().unwrap_or("default"), metadata.name.as_deref().unwrap_or_default())
 }

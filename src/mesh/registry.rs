@@ -9,7 +9,7 @@ use super::{
     check::{self, Caller, Checked},
     consul,
     facts::{Facts, Service},
-    intent::Intent,
+    intent::{Intent, Target},
     istio,
     kind::MeshKind,
     leftover, linkerd, others, paths,
@@ -67,9 +67,10 @@ pub fn check_service(
 }
 
 /// The Services that a policy is for.
-pub fn services<'a>(policy: &'a MeshPolicy, facts: &'a Facts) -> Vec<&'a Service> {
-    let intent = Intent::of(("", &facts.root_namespace), policy, policy.spec.clone(), facts);
-    intent.map(|intent| intent.services()).unwrap_or_default()
+pub fn services<'a>(policy: &MeshPolicy, facts: &'a Facts) -> Vec<&'a Service> {
+    let (namespace, _) = others::identity(policy);
+    let target = Target::of(&policy.spec.target, (namespace, &facts.root_namespace), facts);
+    target.map(|target| target.services(namespace, facts)).unwrap_or_default()
 }
 
 /// What to write when a policy goes: its objects are deleted, its fields in those of the user's released, its entries in their
@@ -94,14 +95,15 @@ fn fitting(kind: &'static MeshKind, policy: &MeshPolicy, plan: &mut MeshPlan) ->
             return None;
         }
     };
-    let unknown = |optional: &&String| !paths::fields().iter().any(|field| is_within(field, optional));
+    let known = paths::fields();
+    let unknown = |optional: &&String| !known.iter().any(|field| is_within(field, optional));
     for optional in policy.spec.optional.iter().filter(unknown) {
         let why = format!("there is no field {optional}; lists are written like failover[].from");
         plan.refused.push(Refusal { field: "optional".to_owned(), mesh: kind.key, why });
     }
-    let mut spec = settings.spec;
+    let (set, mut spec) = (paths::set(&settings.spec), settings.spec);
     let mut said = BTreeSet::new();
-    for set in paths::set(&spec.clone()) {
+    for set in set {
         let Some(Cell { path, becomes: Becomes::Refused(why) }) = cell(kind.cells, &set.field) else { continue };
         let place = set.around(path);
         if !said.insert(place.clone()) {

@@ -4,22 +4,21 @@
 //! PeerAuthentication applies, of several the oldest; AuthorizationPolicies of the root namespace, the namespace and the pods
 //! apply together. A rule with a field that only HTTP has never allows a connection, and denies it without that field.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
-use super::kinds::SECURITY;
+use super::{
+    hosts,
+    kinds::{NETWORKING, SECURITY},
+};
 use crate::{
     mesh::{
         check::{Access, AccessSource, AddressRange, Grant, Operations, Pattern, PlaintextCaller, TlsMode},
-        facts::Service,
+        facts::{self, Labels, Service, labels},
         intent::Intent,
         ownership::name,
     },
     router::Objects,
 };
-
-const NETWORKING: &str = "networking.istio.io";
 
 /// What the objects say of the target's pods. Of a namespace or mesh: of pods without labels that are selected by none.
 pub(super) fn read(intent: &Intent<'_>, objects: &Objects) -> Access {
@@ -38,12 +37,9 @@ pub(super) fn read(intent: &Intent<'_>, objects: &Objects) -> Access {
 }
 
 /// Whether an object's selector selects the target's pods: the labels that are known of them.
-fn selects(object: &Value, labels: Option<&BTreeMap<String, String>>) -> bool {
-    let mut wanted = object["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
-    let has = |(key, value): (&String, &Value)| {
-        labels.is_some_and(|labels| labels.get(key).map(String::as_str) == value.as_str())
-    };
-    wanted.all(has)
+fn selects(object: &Value, pods: Option<&Labels>) -> bool {
+    let selector = labels(&object["spec"]["selector"]["matchLabels"]);
+    pods.map_or_else(|| selector.is_empty(), |pods| facts::selects(&selector, pods))
 }
 
 fn has_selector(object: &Value) -> bool {
@@ -207,12 +203,9 @@ fn plaintext(intent: &Intent<'_>, objects: &Objects) -> Vec<PlaintextCaller> {
 /// Whether a host of a DestinationRule is the Service: its short name in its namespace, its long one, or a wildcard.
 fn is_host(host: &str, namespace: &str, service: &Service, intent: &Intent<'_>) -> bool {
     let long = service.host(intent.facts);
-    if let Some(suffix) = host.strip_prefix('*') {
-        return long.ends_with(suffix);
-    }
-    let of_service = || format!("{}.{}", service.name, service.namespace);
-    host == long
-        || (host == service.name && namespace == service.namespace)
-        || host == of_service()
-        || host == format!("{}.svc", of_service())
+    let of_service = format!("{}.{}", service.name, service.namespace);
+    hosts::full_in(intent, host, namespace) == long
+        || hosts::is_wildcard_of(host, &long)
+        || host == of_service
+        || host.strip_suffix(".svc") == Some(&of_service)
 }

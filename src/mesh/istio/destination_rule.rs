@@ -167,12 +167,8 @@ fn maker<'i, 'a>(intent: &'i Intent<'a>, hosts: &Hosts<'_>) -> Option<&'i Other<
 /// A rule for a wildcard that one of our own would hide: Istio uses the most specific host's alone.
 fn hidden(intent: &Intent<'_>, current: &Objects, host: &str) -> Option<Conflict> {
     let mut rules = current.of_kind((NETWORKING, KIND), intent.namespace);
-    let rule = rules.find(|rule| is_wildcard_of(&host_of(intent, rule), host))?;
+    let rule = rules.find(|rule| hosts::is_wildcard_of(&host_of(intent, rule), host))?;
     Some(conflict(rule, format!("spec.host {}, which a rule for {host} would hide", host_of(intent, rule))))
-}
-
-fn is_wildcard_of(wildcard: &str, host: &str) -> bool {
-    wildcard.strip_prefix('*').is_some_and(|end| host.ends_with(end))
 }
 
 /// Rules of other namespaces: callers there use them first, and the root namespace's is hidden.
@@ -185,7 +181,7 @@ fn elsewhere(intent: &Intent<'_>, current: &Objects, host: &str, plan: &mut Mesh
         }
         let theirs = host_of(intent, rule);
         let name = name(rule);
-        if namespace == root && is_wildcard_of(&theirs, host) {
+        if namespace == root && hosts::is_wildcard_of(&theirs, host) {
             plan.notes.push(format!("{name} for {theirs} is no longer used for {host}"));
         } else if theirs == host && namespace != root {
             plan.notes.push(format!("{name} is used by callers in namespace {namespace} instead"));

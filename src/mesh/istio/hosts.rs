@@ -162,3 +162,8 @@ pub(super) fn full_in(intent: &Intent<'_>, host: &str, namespace: &str) -> Strin
     }
     format!("{host}.{namespace}.svc.{}", intent.facts.cluster_domain)
 }
+
+/// Whether a host is a wildcard of this one.
+pub(super) fn is_wildcard_of(wildcard: &str, host: &str) -> bool {
+    wildcard.strip_prefix('*').is_some_and(|end| host.ends_with(end))
+}

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mesh::{
-    facts::{Protocol, Service, Workload},
+    facts::{Protocol, Service, Workload, selects},
     intent::{Intent, Target},
     plan::Refusal,
     pods::Probe,
 };
 
-/// Ports that Linkerd does not look into unless it is told to, as it is installed: their servers speak first.
+/// Ports that are opaque to Linkerd by default: their servers speak first.
 const OPAQUE: [u16; 8] = [25, 587, 3306, 4444, 5432, 6379, 9300, 11211];
 const OPAQUE_PORTS: &str = "config.linkerd.io/opaque-ports";
 
@@ -67,9 +67,8 @@ pub(super) fn ports(intent: &Intent<'_>) -> Result<BTreeMap<u16, PodPort>, Refus
 fn services<'a>(intent: &'a Intent<'a>, workloads: &[&Workload]) -> Vec<&'a Service> {
     let leads = |service: &&Service| {
         let is_target = matches!(&intent.target, Target::Service(target) if target.name == service.name);
-        let selects =
-            |workload: &&Workload| service.selector.iter().all(|(key, value)| workload.labels.get(key) == Some(value));
-        is_target || (!service.selector.is_empty() && workloads.iter().any(selects))
+        let is_one = |workload: &&Workload| selects(&service.selector, &workload.labels);
+        is_target || (!service.selector.is_empty() && workloads.iter().any(is_one))
     };
     intent.facts.services_of(intent.namespace).filter(leads).collect()
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{kinds::POLICY, ports};
 use crate::{
     mesh::{
-        facts::Workload,
+        facts::{self, Workload},
         intent::Intent,
         ownership::{conflict, is_own},
         plan::Conflict,
@@ -67,9 +67,8 @@ fn overlap(intent: &Intent<'_>, theirs: &Value, workloads: &[&Workload]) -> bool
 
 /// Whether a label selector selects pods with these labels.
 fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
-    let mut equal = selector["matchLabels"].as_object().into_iter().flatten();
     let mut expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    equal.all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str())
+    facts::selects(&facts::labels(&selector["matchLabels"]), labels)
         && expressions.all(|expression| {
             let own = expression["key"].as_str().and_then(|key| labels.get(key));
             let values = expression["values"].as_array().into_iter().flatten();
