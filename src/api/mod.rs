@@ -5,6 +5,7 @@
 //! report the same messages.
 
 pub mod address;
+pub mod address_range;
 pub mod analysis;
 pub mod command;
 pub mod common;

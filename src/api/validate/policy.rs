@@ -1,10 +1,11 @@
 //! MeshPolicies: what the CEL rules on the types say, and what CEL cannot.
 
-use std::net::IpAddr;
-
 use super::finding::Finding;
-use crate::api::policy::{
-    AccessRule, Algorithm, Authorization, Change, LoadBalancer, MeshPolicySpec, Operation, PolicyTarget, Source,
+use crate::api::{
+    address_range::AddressRange,
+    policy::{
+        AccessRule, Algorithm, Authorization, Change, LoadBalancer, MeshPolicySpec, Operation, PolicyTarget, Source,
+    },
 };
 
 /// Sections that no mesh may leave out.
@@ -123,17 +124,10 @@ fn source(from: &Source, path: &str, found: &mut Vec<Finding>) {
             found.push(Finding::error(format!("{path}.{field}"), "must be true; remove the entry if it is not meant"));
         }
     }
-    if let Some(cidr) = from.cidr.as_deref().filter(|cidr| !is_cidr(cidr)) {
+    if let Some(cidr) = from.cidr.as_deref().filter(|cidr| AddressRange::of(cidr).is_none()) {
         let message = format!("\"{cidr}\" is not a range of addresses; write it like 10.0.0.0/8");
         found.push(Finding::error(format!("{path}.cidr"), message));
     }
-}
-
-fn is_cidr(text: &str) -> bool {
-    let (address, size) = text.split_once('/').map_or((text, None), |(address, size)| (address, Some(size)));
-    let Ok(address) = address.parse::<IpAddr>() else { return false };
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    size.is_none_or(|size| size.parse::<u8>().is_ok_and(|size| size <= most))
 }
 
 fn operation(to: &Operation, path: &str, found: &mut Vec<Finding>) {

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    caller::Caller,
-    known::Known,
-    pattern::{AddressRange, Pattern},
-};
+use super::{caller::Caller, known::Known, pattern::Pattern};
+use crate::api::address_range::AddressRange;
 
 /// What a port accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +30,7 @@ pub struct Access {
     pub allow: Option<Vec<Grant>>,
     /// An object outside of the mesh's rules that decides too, for display.
     pub external: Option<String>,
-    /// Callers that are told to use plaintext to the target.
+    /// Callers whose proxies use plaintext to the target.
     pub plaintext: Vec<PlaintextCaller>,
 }
 

@@ -13,4 +13,4 @@ pub use access::{Access, AccessSource, Grant, Operations, PlaintextCaller, TlsMo
 pub use answer::{Answer, Checked, Verdict, check};
 pub use caller::{Caller, CallerQuery, Identity};
 pub use known::Known;
-pub use pattern::{AddressRange, Pattern};
+pub use pattern::Pattern;

@@ -11,8 +11,9 @@ use super::{
     kinds::{NETWORKING, SECURITY},
 };
 use crate::{
+    api::address_range::AddressRange,
     mesh::{
-        check::{Access, AccessSource, AddressRange, Grant, Operations, Pattern, PlaintextCaller, TlsMode},
+        check::{Access, AccessSource, Grant, Operations, Pattern, PlaintextCaller, TlsMode},
         facts::{self, Labels, Service, labels},
         intent::Intent,
         ownership::name,
