@@ -122,6 +122,13 @@ impl PrometheusSource {
         PrometheusSource { servers, asker: Arc::new(asker) }
     }
 
+    /// The server that is asked, or an error by the deadline.
+    async fn server(&self, asking: &Asking<'_>, deadline: Instant) -> Result<Arc<Server>, SourceError> {
+        let found = tokio::time::timeout_at(deadline, self.servers.find(asking)).await;
+        let late = || Err(SourceError::new(Fault::Silent, "its Secrets could not be read in time".to_owned()));
+        found.unwrap_or_else(|_| late())
+    }
+
     /// The samples of a query, each with its label `arm`.
     pub async fn samples(
         &self,
@@ -130,7 +137,7 @@ impl PrometheusSource {
         at: Timestamp,
     ) -> Result<Vec<(String, f64)>, SourceError> {
         let deadline = Instant::now() + self.asker.times.round;
-        let server = self.servers.find(asking).await?;
+        let server = self.server(asking, deadline).await?;
         let answer = self.asker.number(&server, asking.namespace, deadline, Ask { text: query, at }).await;
         answer.map_err(|failed| failed.error())
     }
@@ -315,9 +322,7 @@ impl Asker {
 impl Source for PrometheusSource {
     async fn answer(&self, asking: &Asking<'_>, queries: &[Query]) -> Vec<Result<Answer, SourceError>> {
         let deadline = Instant::now() + self.asker.times.round;
-        let found = tokio::time::timeout_at(deadline, self.servers.find(asking)).await;
-        let late = || Err(SourceError::new(Fault::Silent, "its Secrets could not be read in time".to_owned()));
-        let server = match found.unwrap_or_else(|_| late()) {
+        let server = match self.server(asking, deadline).await {
             Ok(server) => server,
             Err(error) => return queries.iter().map(|_| Err(error.clone())).collect(),
         };
