@@ -109,9 +109,7 @@ fn same(one: &Value, other: &Value) -> bool {
 /// Applies nothing to what was patched: what the user wrote is there, and nothing else.
 fn released(users: &[Value], before: &[Value], planned: &[(bool, Value)]) {
     for (user, before) in users.iter().zip(before) {
-        let same =
-            |object: &Value| object["kind"] == user["kind"] && object["metadata"]["name"] == user["metadata"]["name"];
-        if planned.iter().any(|(is_whole, object)| !is_whole && same(object)) {
+        if planned.iter().any(|(is_whole, object)| !is_whole && same(user, object)) {
             let metadata = json!({"name": user["metadata"]["name"], "namespace": NAMESPACE});
             apply(
                 "glidepath-mesh-checkout",

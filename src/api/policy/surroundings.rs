@@ -1,4 +1,4 @@
-//! What leaves the mesh, and what is told of it: egress, traces, access logs.
+//! Calls that leave the mesh, and observability: egress, traces, access logs.
 
 use std::collections::BTreeMap;
 

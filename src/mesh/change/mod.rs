@@ -1,7 +1,8 @@
 //! A change of a policy: checked against the callers seen, audited, in waves, watched, taken back (rules P1 to P7, F4).
 //!
 //! Pure, like the engine of releases: [`step`] looks at what is seen and says which state follows and what the objects of the
-//! mesh have to say in it. The state is all that outlives a step, so that a controller which dies anywhere goes on from it.
+//! mesh have to say in it. The state is all that outlives a step, so a controller can resume from it wherever the one before it
+//! died.
 
 mod decision;
 mod input;

@@ -28,7 +28,7 @@ impl AmbientLabels<'_> {
 }
 
 /// What a Rollout does about it.
-pub const TODO: &str = "deploy a waypoint and label the Service or its namespace istio.io/use-waypoint; in ambient mode the router `gateway` is the better choice";
+pub const REMEDY: &str = "deploy a waypoint and label the Service or its namespace istio.io/use-waypoint; in ambient mode the router `gateway` is the better choice";
 
 fn text<'l>(labels: &'l Value, key: &str) -> Option<&'l str> {
     labels.get(key).and_then(Value::as_str)

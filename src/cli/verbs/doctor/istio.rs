@@ -20,7 +20,7 @@ use crate::{
     router::{
         RouteScope,
         istio::{
-            ambient::{AmbientLabels, TODO, is_delegate, is_for_the_mesh},
+            ambient::{AmbientLabels, REMEDY, is_delegate, is_for_the_mesh},
             delegate::delegates_to,
             sidecars::missing_hosts,
         },
@@ -155,7 +155,7 @@ fn of_ambient(rollout: &Rollout, namespaces: &[Value], known: &BTreeMap<String, 
         let what = format!(
             "Istio: Rollout {key}: its pods are in ambient mode and Service {root} has no waypoint: its VirtualServices have no effect"
         );
-        Check::wrong(what, TODO)
+        Check::wrong(what, REMEDY)
     })
 }
 

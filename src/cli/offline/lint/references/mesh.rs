@@ -11,7 +11,7 @@ use crate::{
     api::validate::Finding,
     router::{
         gateway::linkerd::parents,
-        istio::ambient::{AmbientLabels, TODO, is_for_the_mesh},
+        istio::ambient::{AmbientLabels, REMEDY, is_for_the_mesh},
     },
 };
 
@@ -37,7 +37,7 @@ pub(super) fn check(rollout: &Rollout<'_>, files: &Objects<'_>, found: &mut Foun
     }
     if let Some(route) = of(true).filter(|_| lacks_a_waypoint(rollout, files)) {
         let message =
-            format!("pods in ambient mode whose Service has no waypoint: VirtualServices have no effect; {TODO}");
+            format!("pods in ambient mode whose Service has no waypoint: VirtualServices have no effect; {REMEDY}");
         found.push((rollout.index, Finding::error(&route.path, message)));
     }
 }
