@@ -25,10 +25,11 @@ pub struct Facts {
     /// The domain of the cluster's DNS names.
     pub cluster_domain: String,
     services: BTreeMap<(String, String), Service>,
-    workloads: Vec<Workload>,
+    /// By namespace, kind and name.
+    workloads: BTreeMap<(String, String, String), Workload>,
     accounts: BTreeSet<Account>,
-    policies: Vec<MeshPolicy>,
-    releases: Vec<Release>,
+    policies: BTreeMap<(String, String), MeshPolicy>,
+    releases: BTreeMap<(String, String), Release>,
 }
 
 impl Default for Facts {
@@ -38,10 +39,10 @@ impl Default for Facts {
             root_namespace: "istio-system".to_owned(),
             cluster_domain: "cluster.local".to_owned(),
             services: BTreeMap::new(),
-            workloads: Vec::new(),
+            workloads: BTreeMap::new(),
             accounts: BTreeSet::new(),
-            policies: Vec::new(),
-            releases: Vec::new(),
+            policies: BTreeMap::new(),
+            releases: BTreeMap::new(),
         }
     }
 }
@@ -150,39 +151,60 @@ impl Facts {
                 self.services.insert(key, Service { namespace, name, selector, ports });
             }
             "ServiceAccount" => drop(self.accounts.insert(Account { namespace, name })),
-            "MeshPolicy" => self.policies.extend(yaml::typed::<MeshPolicy>(object)),
+            "MeshPolicy" => {
+                let policy = yaml::typed::<MeshPolicy>(object).ok();
+                self.policies.extend(policy.map(|policy| ((namespace, name), policy)));
+            }
             "Pod" => self.workload(kind, namespace, name, object),
             _ if WORKLOADS.contains(&kind.as_str()) && object["spec"]["template"].is_object() => {
-                self.releases.extend(release(&namespace, &name, object));
+                let release = release(&namespace, &name, object);
+                self.releases.extend(release.map(|release| ((namespace.clone(), name.clone()), release)));
                 self.workload(kind, namespace, name, &object["spec"]["template"]);
             }
             _ => {}
         }
     }
 
+    /// Forgets an object, before it is added again or because it is gone.
+    pub fn remove(&mut self, kind: &str, namespace: &str, name: &str) {
+        let key = (namespace.to_owned(), name.to_owned());
+        match kind {
+            "Service" => drop(self.services.remove(&key)),
+            "ServiceAccount" => drop(self.accounts.remove(&Account { namespace: key.0, name: key.1 })),
+            "MeshPolicy" => drop(self.policies.remove(&key)),
+            _ => {
+                if kind == "Rollout" {
+                    self.releases.remove(&key);
+                }
+                self.workloads.remove(&(key.0, kind.to_owned(), key.1));
+            }
+        }
+    }
+
     fn workload(&mut self, kind: String, namespace: String, name: String, pod: &Value) {
-        let account = pod["spec"]["serviceAccountName"].as_str().unwrap_or("default").to_owned();
-        self.accounts.insert(Account { namespace: namespace.clone(), name: account.clone() });
-        self.workloads.push(Workload {
+        let workload = Workload {
             kind,
             namespace,
             name,
             labels: labels(&pod["metadata"]["labels"]),
-            account,
+            account: pod["spec"]["serviceAccountName"].as_str().unwrap_or("default").to_owned(),
             annotations: labels(&pod["metadata"]["annotations"]),
             ports: pods::ports(&pod["spec"]),
             probes: pods::probes(&pod["spec"]),
-        });
+        };
+        let key = (workload.namespace.clone(), workload.kind.clone(), workload.name.clone());
+        self.workloads.insert(key, workload);
     }
 
     /// All policies.
-    pub fn policies(&self) -> &[MeshPolicy] {
-        &self.policies
+    pub fn policies(&self) -> impl Iterator<Item = &MeshPolicy> {
+        self.policies.values()
     }
 
     /// The Rollouts of a namespace that split traffic.
     pub fn releases<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Release> {
-        self.releases.iter().filter(move |release| release.namespace == namespace)
+        let first = (namespace.to_owned(), String::new());
+        self.releases.range(first..).map(|(_, release)| release).take_while(move |one| one.namespace == namespace)
     }
 
     /// The Service of this name.
@@ -198,7 +220,8 @@ impl Facts {
 
     /// Whether anything is known of a ServiceAccount: it is there, or pods have it.
     pub fn has_account(&self, namespace: &str, name: &str) -> bool {
-        self.accounts.contains(&Account { namespace: namespace.to_owned(), name: name.to_owned() })
+        let of_pods = || self.workloads_of(namespace).any(|one| one.account == name);
+        self.accounts.contains(&Account { namespace: namespace.to_owned(), name: name.to_owned() }) || of_pods()
     }
 
     /// What makes the pods that have these labels. No labels: none, as a Service without a selector has no pods.
@@ -208,7 +231,8 @@ impl Facts {
 
     /// Everything that makes pods in a namespace.
     pub fn workloads_of<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Workload> {
-        self.workloads.iter().filter(move |one| one.namespace == namespace)
+        let first = (namespace.to_owned(), String::new(), String::new());
+        self.workloads.range(first..).map(|(_, workload)| workload).take_while(move |one| one.namespace == namespace)
     }
 
     /// The ServiceAccounts of a Service's pods.
@@ -316,6 +340,24 @@ mod tests {
         facts.add(&json!({"kind": "Service", "metadata": {"namespace": "shop", "name": "web"},
             "spec": {"selector": {"app": "web", (REVISION_LABEL): "3x8k2m9q0a"}}}));
         assert_eq!(facts.service("shop", "web").unwrap().selector, labels(&json!({"app": "web"})));
+    }
+
+    #[test]
+    fn what_is_removed_is_forgotten_and_the_rest_stays() {
+        let workload = |kind: &str| {
+            json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": kind, "metadata": {"namespace": "shop", "name": "web"},
+                "spec": {"services": {"root": "web"}, "traffic": [{"istio": {}}],
+                    "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"serviceAccountName": "front"}}}})
+        };
+        let mut facts = Facts::default();
+        ["Rollout", "Deployment"].iter().for_each(|kind| facts.add(&workload(kind)));
+        facts.add(&json!({"kind": "Service", "metadata": {"namespace": "shop", "name": "web"}}));
+        facts.remove("Rollout", "shop", "web");
+        assert_eq!((facts.workloads_of("shop").count(), facts.releases("shop").count()), (1, 0));
+        assert!(facts.service("shop", "web").is_some() && facts.has_account("shop", "front"));
+        facts.remove("Deployment", "shop", "web");
+        facts.remove("Service", "shop", "web");
+        assert!(facts.service("shop", "web").is_none() && !facts.has_account("shop", "front"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Other<'_> {
 pub(super) fn others<'a>(mesh: &str, policy: &MeshPolicy, facts: &'a Facts) -> Vec<Other<'a>> {
     let is_other = |other: &&MeshPolicy| identity(other) != identity(policy);
     let is_here = |other: &&MeshPolicy| other.spec.mesh.as_deref().is_none_or(|named| named == mesh);
-    let others = facts.policies().iter().filter(is_other).filter(is_here);
+    let others = facts.policies().filter(is_other).filter(is_here);
     let other = |other: &'a MeshPolicy| {
         let (namespace, name) = identity(other);
         let is_older = (age(other), name) < (age(policy), identity(policy).1);
