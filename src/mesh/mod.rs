@@ -10,6 +10,7 @@ pub mod change;
 pub mod check;
 pub mod consul;
 mod durations;
+mod effect;
 mod facts;
 mod fields;
 mod intent;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::router::{ObjectRef, Objects};
+use crate::router::ObjectRef;
 
 /// The writes of one policy, in the order in which they are safe, or why there are none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,23 +33,6 @@ impl MeshPlan {
         self
     }
 
-    /// What would be read after these writes. For checks, previews and tests.
-    pub fn after(&self, current: &Objects) -> Objects {
-        let mut next = current.clone();
-        for write in &self.writes {
-            match write {
-                MeshWrite::Own(object) | MeshWrite::Replace(object) => next.insert(object.clone()),
-                MeshWrite::Fields(fields) => {
-                    let mut merged = next.replaced_by(fields).cloned().unwrap_or_else(|| fields.clone());
-                    merge(&mut merged, fields);
-                    next.insert(merged);
-                }
-                MeshWrite::Delete(gone) => next.remove(gone),
-            }
-        }
-        next
-    }
-
     /// Also what another part of the policy says. What both say is said once.
     pub(super) fn add(&mut self, other: MeshPlan) {
         self.writes.extend(other.writes);
@@ -67,18 +50,6 @@ fn add_new<T: PartialEq>(known: &mut Vec<T>, other: Vec<T>) {
     }
 }
 
-/// Puts fields into an object, as server-side apply does with maps.
-fn merge(into: &mut Value, fields: &Value) {
-    match (into.as_object_mut(), fields) {
-        (Some(object), Value::Object(fields)) => {
-            for (name, value) in fields {
-                merge(object.entry(name.clone()).or_insert(Value::Null), value);
-            }
-        }
-        _ => *into = fields.clone(),
-    }
-}
-
 /// A policy by its name.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyName<'a> {
@@ -91,9 +62,9 @@ pub struct PolicyName<'a> {
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MeshWrite {
-    /// An object of the policy's own, whole. It is deleted with the policy.
+    /// An object of the policy's own, whole: it replaces the one that is there. It is deleted with the policy.
     Own(Value),
-    /// Fields of an object of the user's. Its other fields stay, and a field that another manager owns is a conflict.
+    /// A JSON merge patch (RFC 7386) of an object of the user's: fields that it sets, and `null` for those that it takes out.
     Fields(Value),
     /// An object of the user's as read, with entries of its lists changed; its resourceVersion is kept.
     Replace(Value),
