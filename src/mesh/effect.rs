@@ -3,24 +3,32 @@
 //!
 //! An API server adds defaults to an object, so one of a policy's own is compared by the leaves of the plan. That alone would not
 //! see a leaf that the plan no longer has, nor could managedFields tell whose it is (istiod's writes of `status` drop them). So
-//! the object carries a digest of what was planned when it was written.
+//! the object carries a digest of what was planned when it was written. A policy may have made an object that other policies have
+//! fields in: they stay.
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::plan::{MeshPlan, MeshWrite};
+use super::{
+    fields,
+    plan::{MeshPlan, MeshWrite},
+};
 use crate::{api::revision::canonical, router::Objects};
 
 /// The annotation of an object of a policy's own: the digest of the object as it was planned.
 const DIGEST: &str = "glidepath.dev/mesh-digest";
+/// What others write into the metadata of an object of a policy's own, and the version as read, which makes a concurrent
+/// write fail.
+const KEPT: [&str; 3] = ["resourceVersion", "finalizers", "ownerReferences"];
 /// What the API server, or its controllers, write.
 const NOT_OURS: [&str; 5] = ["resourceVersion", "managedFields", "generation", "creationTimestamp", "uid"];
 
 impl MeshPlan {
     /// The writes that would change what is read, in their order and ready to be made: an object of the policy's own has its
-    /// digest. Who changes an object of a plan does so before; a plan that is carried out has none.
+    /// digest, and of the one that it replaces the resourceVersion, finalizers and fields of other policies. Who changes an
+    /// object of a plan does so before; a plan that is carried out has none.
     pub fn pending(&self, current: &Objects) -> Vec<MeshWrite> {
-        self.writes.iter().filter(|write| is_pending(write, current)).map(ready).collect()
+        self.writes.iter().filter(|write| is_pending(write, current)).map(|write| ready(write, current)).collect()
     }
 
     /// What would be read after these writes. For checks, previews and tests.
@@ -28,13 +36,9 @@ impl MeshPlan {
         let mut next = current.clone();
         for write in &self.writes {
             match write {
-                MeshWrite::Own(object) => next.insert(with_digest(object)),
+                MeshWrite::Own(object) => next.insert(own(object, next.replaced_by(object))),
                 MeshWrite::Replace(object) => next.insert(object.clone()),
-                MeshWrite::Fields(fields) => {
-                    let mut merged = next.replaced_by(fields).cloned().unwrap_or_else(|| fields.clone());
-                    merge(&mut merged, fields);
-                    next.insert(merged);
-                }
+                MeshWrite::Fields(patch) => next.insert(patched(next.replaced_by(patch).unwrap_or(patch), patch)),
                 MeshWrite::Delete(gone) => next.remove(gone),
             }
         }
@@ -47,27 +51,32 @@ fn is_pending(write: &MeshWrite, current: &Objects) -> bool {
         MeshWrite::Own(object) => current.replaced_by(object).is_none_or(|there| {
             there["metadata"]["annotations"][DIGEST] != digest(object).as_str() || !holds(there, object)
         }),
-        MeshWrite::Fields(patch) => current.replaced_by(patch).is_none_or(|there| {
-            let mut next = there.clone();
-            merge(&mut next, patch);
-            is_other(&next, there)
-        }),
+        MeshWrite::Fields(patch) => {
+            current.replaced_by(patch).is_none_or(|there| is_other(&patched(there, patch), there))
+        }
         MeshWrite::Replace(object) => current.replaced_by(object).is_none_or(|there| is_other(object, there)),
         MeshWrite::Delete(gone) => current.find(gone).is_some(),
     }
 }
 
-fn ready(write: &MeshWrite) -> MeshWrite {
+fn ready(write: &MeshWrite, current: &Objects) -> MeshWrite {
     match write {
-        MeshWrite::Own(object) => MeshWrite::Own(with_digest(object)),
+        MeshWrite::Own(object) => MeshWrite::Own(own(object, current.replaced_by(object))),
         other => other.clone(),
     }
 }
 
-/// An object of a policy's own as it is written.
-pub(super) fn with_digest(object: &Value) -> Value {
+/// An object of a policy's own as it is written in the place of the one that is there.
+fn own(object: &Value, there: Option<&Value>) -> Value {
     let mut next = object.clone();
     next["metadata"]["annotations"][DIGEST] = Value::String(digest(object));
+    let Some(there) = there else { return next };
+    for field in KEPT {
+        if let (Some(kept), true) = (there["metadata"].get(field), next["metadata"].get(field).is_none()) {
+            next["metadata"][field] = kept.clone();
+        }
+    }
+    fields::keep(&mut next, there);
     next
 }
 
@@ -75,8 +84,21 @@ fn digest(object: &Value) -> String {
     Sha256::digest(canonical(object)).iter().take(10).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// An object after a patch. Of annotations without entries the API server stores nothing.
+fn patched(object: &Value, patch: &Value) -> Value {
+    let mut next = object.clone();
+    merge(&mut next, patch);
+    let metadata = next.get_mut("metadata").and_then(Value::as_object_mut);
+    if let Some(metadata) = metadata
+        && metadata.get("annotations").and_then(Value::as_object).is_some_and(Map::is_empty)
+    {
+        metadata.shift_remove("annotations");
+    }
+    next
+}
+
 /// A JSON merge patch (RFC 7386): `null` takes a field out, a list is replaced whole.
-pub(super) fn merge(into: &mut Value, patch: &Value) {
+fn merge(into: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else { return *into = patch.clone() };
     if !into.is_object() {
         *into = Value::Object(Map::new());

@@ -29,6 +29,9 @@ pub struct MeshKind {
     /// The kinds of a policy's own objects, in the order in which those that are no longer wanted are deleted. A kind whose objects
     /// policies share is not among them.
     pub own: &'static [WatchedKind],
+    /// Groups and kinds of the user's objects that get fields of policies, which are released by their record. `current` of a
+    /// plan has those of the policy's namespace, also where they are no kind of the mesh's own.
+    pub patched: &'static [(&'static str, &'static str)],
     /// How it plans.
     pub provider: &'static dyn MeshProvider,
 }
@@ -54,7 +57,7 @@ pub trait MeshProvider: Sync + std::fmt::Debug {
     }
 
     /// The objects of the user's in whose lists the policy has changed entries, as they were before. Its own objects and its
-    /// fields in others are not asked for: those go by their label and their field manager.
+    /// fields in others are not asked for: those go by their label and their record.
     fn restore(&self, _policy: PolicyName<'_>, _current: &Objects) -> Vec<MeshWrite> {
         Vec::new()
     }

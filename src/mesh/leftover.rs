@@ -22,25 +22,30 @@ pub(super) fn leftovers(
     for watched in kind.own {
         let objects = current.of_kind((&watched.group, &watched.kind), policy.namespace);
         let unwanted = objects.filter(|object| !writes.iter().any(|write| is_of(write, object)));
-        found.extend(unwanted.filter_map(|object| leftover(watched, policy, object)));
+        found.extend(unwanted.filter_map(|object| own(watched, policy, object)));
+    }
+    for kind in kind.patched {
+        let objects = current.of_kind(*kind, policy.namespace);
+        let unwanted = objects.filter(|object| !writes.iter().any(|write| is_of(write, object)));
+        found.extend(unwanted.filter_map(|object| fields::release(object, policy.name)));
     }
     found
 }
 
-fn leftover(kind: &WatchedKind, policy: PolicyName<'_>, object: &Value) -> Option<MeshWrite> {
-    if is_own(object, policy.name) {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        return Some(MeshWrite::Delete(ObjectRef { required: false, ..kind.reference(policy.namespace, name) }));
-    }
-    let is_ours = fields::is_managed(object, &fields::manager(policy.name));
-    is_ours.then(|| MeshWrite::Fields(fields::patch(object)))
+fn own(kind: &WatchedKind, policy: PolicyName<'_>, object: &Value) -> Option<MeshWrite> {
+    let name = object["metadata"]["name"].as_str()?;
+    let delete = || MeshWrite::Delete(ObjectRef { required: false, ..kind.reference(policy.namespace, name) });
+    is_own(object, policy.name).then(delete)
 }
 
-/// Objects of others that have the name of an object of this plan's own.
+/// Objects of others that have the name of an object of this plan's own, and fields of other policies in it.
 pub(super) fn taken(policy: &str, current: &Objects, writes: &[MeshWrite]) -> Vec<Conflict> {
     let own = writes.iter().filter_map(|write| if let MeshWrite::Own(object) = write { Some(object) } else { None });
-    let there = own.filter_map(|object| current.replaced_by(object)).filter(|there| !is_own(there, policy));
-    there.map(|there| conflict(there, "")).collect()
+    let replaced = own.filter_map(|object| current.replaced_by(object).map(|there| (object, there)));
+    let taken = |(object, there): (&Value, &Value)| {
+        if is_own(there, policy) { fields::claimed(object, policy, there) } else { vec![conflict(there, "")] }
+    };
+    replaced.flat_map(taken).collect()
 }
 
 /// Whether a write is of this object. Two API groups may have a kind of one name.

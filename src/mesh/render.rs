@@ -15,20 +15,12 @@ pub fn render(plan: &MeshPlan) -> Result<String, yaml::YamlError> {
 fn document(write: &MeshWrite) -> Result<String, yaml::YamlError> {
     Ok(match write {
         MeshWrite::Own(object) => yaml::write(object)?,
-        MeshWrite::Fields(fields) if is_release(fields) => {
-            format!("# {}: remove the fields that this policy has set\n", name(fields))
-        }
-        MeshWrite::Fields(fields) => {
-            format!("# patch of {}: its other fields stay\n{}", name(fields), yaml::write(fields)?)
+        MeshWrite::Fields(patch) => {
+            format!("# {} (kubectl patch --type=merge; its other fields stay)\n{}", name(patch), yaml::write(patch)?)
         }
         MeshWrite::Replace(object) => {
             format!("# {} with this policy's entries\n{}", name(object), yaml::write(object)?)
         }
         MeshWrite::Delete(gone) => format!("# delete {} {}/{}\n", gone.kind, gone.namespace, gone.name),
     })
-}
-
-/// Whether a patch has no fields left: see docs/decisions.md on why it is not written as one.
-fn is_release(fields: &serde_json::Value) -> bool {
-    fields.get("spec").is_none() && fields["metadata"].get("annotations").is_none()
 }

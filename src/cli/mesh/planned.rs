@@ -7,7 +7,8 @@ use crate::{
         exit::CliError,
         offline::refusal::Refusal,
     },
-    mesh::{self, MESHES, MeshKind, MeshPlan},
+    mesh::{self, MESHES, MeshKind, MeshPlan, MeshWrite},
+    router::Objects,
 };
 
 /// Which policies, on which mesh.
@@ -33,14 +34,26 @@ pub(super) fn planned(args: &PolicyArgs, global: &Global, cannot: &str) -> Resul
     let mut refusal = Refusal::default();
     let mut input = input::read(&args.files, global.namespace.as_deref().unwrap_or("default"), &mut refusal)?;
     let mut all = Vec::new();
+    let mut objects = input.objects.clone();
     for written in std::mem::take(&mut input.policies) {
         let Some(kind) = kind_of(&written, args.mesh.as_deref(), &mut refusal) else { continue };
-        let plan = mesh::plan(kind, &written.policy, &input.facts, &input.objects);
+        let plan = mesh::plan(kind, &written.policy, &input.facts, &objects);
+        objects = with_shared(&plan, &objects);
         say(&plan, &written, &mut refusal);
         all.push(Planned { kind, written, plan });
     }
     refusal.check(cannot)?;
     Ok((all, input))
+}
+
+/// Objects of the user's as a plan leaves them: the next policy with fields in one adds to the record that is there then.
+fn with_shared(plan: &MeshPlan, objects: &Objects) -> Objects {
+    let is_shared = |write: &&MeshWrite| match write {
+        MeshWrite::Fields(object) | MeshWrite::Replace(object) => objects.replaced_by(object).is_some(),
+        MeshWrite::Own(_) | MeshWrite::Delete(_) => false,
+    };
+    let writes = plan.writes.iter().filter(is_shared).cloned().collect();
+    MeshPlan { writes, ..MeshPlan::default() }.after(objects)
 }
 
 /// The mesh of a policy: the one that it names, or the one of the command line.

@@ -15,7 +15,7 @@ use crate::{
         ownership::{self, AUTHOR, is_own},
         plan::{Conflict, MeshPlan, MeshWrite},
     },
-    router::{Objects, WatchedKind},
+    router::{ObjectRef, Objects, WatchedKind},
 };
 
 /// Before the name of the policy whose fields an annotation lists.
@@ -39,12 +39,7 @@ pub(super) fn plan(
         }
         return;
     };
-    let mut next = present.clone();
-    let mut ours = owned(present, intent.policy);
-    for gone in ours.clone().iter().filter(|field| !wanted.iter().any(|(path, _)| path == *field)) {
-        path::remove(&mut next, &format!("spec.{gone}"));
-        ours.remove(gone);
-    }
+    let (mut next, mut ours) = keeping(present, intent.policy, wanted);
     for (field, value) in wanted {
         if let Some(manager) = other(intent, present, field, value, &ours) {
             plan.conflicts.push(Conflict { object: ownership::name(present), field: format!("spec.{field}"), manager });
@@ -61,13 +56,36 @@ pub(super) fn plan(
         }
     }
     mark(&mut next, intent.policy, &ours);
-    let is_made = is_own(present, intent.policy);
+    plan.writes.extend(write(present, next, intent.policy, reference));
+}
+
+/// What takes the fields of a policy out of an entry.
+pub(super) fn restore(present: &Value, policy: &str, reference: ObjectRef) -> Option<MeshWrite> {
+    let (mut next, ours) = keeping(present, policy, &Fields::new());
+    mark(&mut next, policy, &ours);
+    write(present, next, policy, reference)
+}
+
+/// An entry without the fields of a policy that are not wanted, and those that are left.
+fn keeping(present: &Value, policy: &str, wanted: &Fields) -> (Value, BTreeSet<String>) {
+    let (mut next, mut ours) = (present.clone(), owned(present, policy));
+    ours.retain(|field| {
+        let is_wanted = wanted.iter().any(|(path, _)| path == field);
+        if !is_wanted {
+            path::remove(&mut next, &format!("spec.{field}"));
+        }
+        is_wanted
+    });
+    (next, ours)
+}
+
+/// An entry that the policy has made goes when it is empty.
+fn write(present: &Value, next: Value, policy: &str, reference: ObjectRef) -> Option<MeshWrite> {
     let is_bare = next["spec"].as_object().is_none_or(serde_json::Map::is_empty);
-    if is_made && is_bare {
-        plan.writes.push(MeshWrite::Delete(reference));
-    } else if next != *present {
-        plan.writes.push(MeshWrite::Replace(next));
+    if is_own(present, policy) && is_bare {
+        return Some(MeshWrite::Delete(reference));
     }
+    (next != *present).then_some(MeshWrite::Replace(next))
 }
 
 /// Whose a field is, if it is not ours and in the way.

@@ -22,7 +22,7 @@ use super::{
     intent::{Intent, Target},
     kind::{MeshKind, MeshProvider},
     ownership,
-    plan::{Conflict, MeshPlan, Refusal},
+    plan::{Conflict, MeshPlan, MeshWrite, PolicyName, Refusal},
 };
 use crate::router::{Objects, RbacRule, WatchedKind};
 
@@ -46,6 +46,7 @@ pub(super) const KIND: MeshKind = MeshKind {
     }],
     kinds: KINDS,
     own: &[INTENTIONS],
+    patched: &[],
     provider: &Consul,
 };
 
@@ -123,6 +124,22 @@ impl MeshProvider for Consul {
             Err(refusal) => plan.refused.push(refusal),
         }
         plan
+    }
+
+    fn restore(&self, policy: PolicyName<'_>, current: &Objects) -> Vec<MeshWrite> {
+        let mut found = Vec::new();
+        for kind in entries::SHARED.iter().chain([&ROUTERS]) {
+            for present in current.of_kind((GROUP, &kind.kind), policy.namespace) {
+                let reference =
+                    kind.reference(policy.namespace, present["metadata"]["name"].as_str().unwrap_or_default());
+                found.extend(if *kind == ROUTERS {
+                    routes::restore(present, policy.name, &reference)
+                } else {
+                    entry::restore(present, policy.name, reference)
+                });
+            }
+        }
+        found
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::KIND;
 use crate::{
     api::MeshPolicy,
-    mesh::{Facts, MeshPlan, MeshWrite, plan},
+    mesh::{Facts, MeshPlan, MeshWrite, PolicyName, hand_back, plan},
     router::Objects,
     yaml,
 };
@@ -111,11 +111,14 @@ proptest! {
         prop_assert_eq!(&router["spec"]["routes"][1]["destination"]["numRetries"], &json!(3));
         prop_assert_eq!(&router["spec"]["routes"][3]["destination"]["requestTimeout"], &json!("3s"));
         prop_assert!(planned(&spec, &after).writes.is_empty());
-        let gone = planned(&json!({}), &after).after(&after);
-        for object in &before {
-            let name = object["metadata"]["name"].as_str().unwrap();
-            let now = gone.get(object["kind"].as_str().unwrap(), "shop", name).unwrap();
-            prop_assert_eq!(now.to_string(), object.to_string());
+        let ended = hand_back(&KIND, PolicyName { namespace: "shop", name: "p" }, &after);
+        for gone in [planned(&json!({}), &after), MeshPlan { writes: ended, ..MeshPlan::default() }] {
+            let gone = gone.after(&after);
+            for object in &before {
+                let name = object["metadata"]["name"].as_str().unwrap();
+                let now = gone.get(object["kind"].as_str().unwrap(), "shop", name).unwrap();
+                prop_assert_eq!(now.to_string(), object.to_string());
+            }
         }
     }
 }

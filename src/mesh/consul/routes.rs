@@ -21,7 +21,7 @@ use crate::{
         ownership::{AUTHOR, is_own, name},
         plan::{Conflict, MeshPlan, MeshWrite},
     },
-    router::Objects,
+    router::{ObjectRef, Objects},
 };
 
 /// The header of a Rollout's own routes begins so.
@@ -64,28 +64,41 @@ pub(super) fn plan(
         plan.writes.extend((!wanted.is_empty()).then(|| MeshWrite::Own(made(intent, service, wanted))));
         return;
     };
-    let ours = owned(present, intent.policy);
-    if wanted.is_empty() && ours.is_empty() {
-        return;
-    }
-    let mut routes: Vec<Value> = present["spec"]["routes"].as_array().cloned().unwrap_or_default();
-    let taken = edit(&mut routes, service, wanted, &ours);
+    let (taken, write) = edited(present, intent.policy, &reference, wanted);
     let others = |field: String| Conflict { object: name(present), field, manager: AUTHOR.to_owned() };
     plan.conflicts.extend(taken.into_iter().map(others));
+    plan.writes.extend(write);
+}
+
+/// What takes the fields of a policy out of a router, and its own route.
+pub(super) fn restore(present: &Value, policy: &str, reference: &ObjectRef) -> Option<MeshWrite> {
+    edited(present, policy, reference, &Map::new()).1
+}
+
+/// The router of a service with the wanted fields of a policy and no others; which fields are in the way.
+fn edited(
+    present: &Value,
+    policy: &str,
+    reference: &ObjectRef,
+    wanted: &Map<String, Value>,
+) -> (Vec<String>, Option<MeshWrite>) {
+    let ours = owned(present, policy);
+    if wanted.is_empty() && ours.is_empty() {
+        return (Vec::new(), None);
+    }
+    let mut routes: Vec<Value> = present["spec"]["routes"].as_array().cloned().unwrap_or_default();
+    let mut taken = edit(&mut routes, &reference.name, wanted, &ours);
     let mut marked: BTreeSet<String> = wanted.keys().cloned().collect();
     marked.extend(end(&mut routes, wanted, ours.contains(LAST)).then(|| LAST.to_owned()));
-    if is_own(present, intent.policy) && routes.is_empty() {
-        plan.writes.push(MeshWrite::Delete(reference));
-        return;
+    if is_own(present, policy) && routes.is_empty() {
+        return (taken, Some(MeshWrite::Delete(reference.clone())));
     }
     let mut next = present.clone();
     if !set(&mut next, "spec.routes", json!(routes)) {
-        plan.conflicts.push(others("spec".to_owned()));
+        taken.push("spec".to_owned());
     }
-    mark(&mut next, intent.policy, &marked);
-    if next != *present {
-        plan.writes.push(MeshWrite::Replace(next));
-    }
+    mark(&mut next, policy, &marked);
+    (taken, (next != *present).then_some(MeshWrite::Replace(next)))
 }
 
 /// A router where there is none.
@@ -97,7 +110,7 @@ fn made(intent: &Intent<'_>, service: &Service, wanted: &Map<String, Value>) -> 
 
 /// Gives the routes that lead to the service the wanted fields, and takes out those of ours that are not wanted. The fields that
 /// others have set are left, and named: one that says the same is also in the way, as it would be taken out with ours.
-fn edit(routes: &mut [Value], service: &Service, wanted: &Map<String, Value>, ours: &BTreeSet<String>) -> Vec<String> {
+fn edit(routes: &mut [Value], service: &str, wanted: &Map<String, Value>, ours: &BTreeSet<String>) -> Vec<String> {
     let mut taken = Vec::new();
     for (index, route) in routes.iter_mut().enumerate().filter(|(_, route)| leads_to(service, route)) {
         for field in ours.iter().filter(|field| !wanted.contains_key(*field)) {
@@ -142,11 +155,11 @@ fn is_rollouts(route: &Value) -> bool {
 }
 
 /// A destination without a service is the router's own.
-fn leads_to(service: &Service, route: &Value) -> bool {
+fn leads_to(service: &str, route: &Value) -> bool {
     let destination = &route["destination"];
     let name = destination["service"].as_str().unwrap_or_default();
     let is_whole = route.is_object() && (destination.is_null() || destination.is_object());
-    is_whole && !is_rollouts(route) && (name.is_empty() || name == service.name)
+    is_whole && !is_rollouts(route) && (name.is_empty() || name == service)
 }
 
 fn matches_all(route: &Value) -> bool {

@@ -58,10 +58,10 @@ fn write(intent: &Intent<'_>, current: &Objects, hosts: &Hosts<'_>, name: &str, 
     match maker(intent, hosts).filter(|_| current.replaced_by(&own).is_none()) {
         Some(other) => {
             let name = format!("{}-{name}", other.name);
-            let mut fields = json!({"apiVersion": NETWORKING_V1, "kind": KIND, "metadata": {"name": name, "namespace": intent.namespace}});
-            fields["spec"]["trafficPolicy"] = policy.clone();
             plan.notes.push(format!("DestinationRule {name} is MeshPolicy {}'s; apply that one first", other.name));
-            plan.writes.push(MeshWrite::Fields(fields));
+            let metadata = json!({"name": name, "namespace": intent.namespace});
+            let bare = json!({"apiVersion": NETWORKING_V1, "kind": KIND, "metadata": metadata});
+            fields::plan(&bare, intent.policy, &json!({"spec": {"trafficPolicy": policy}}), plan);
         }
         None => {
             plan.conflicts.extend(hidden(intent, current, &host));
@@ -91,25 +91,21 @@ fn host_of(intent: &Intent<'_>, rule: &Value) -> String {
 
 /// The policy's leaves in the user's rule.
 fn patch(intent: &Intent<'_>, rule: &Value, policy: &Value, plan: &mut MeshPlan) {
-    let manager = fields::manager(intent.policy);
-    let mut patch = fields::patch(rule);
-    patch["spec"]["trafficPolicy"] = policy.clone();
-    plan.conflicts.extend(fields::conflicts(rule, &patch, &manager));
-    plan.conflicts.extend(rivals(rule, policy, &manager));
+    let next = fields::plan(rule, intent.policy, &json!({"spec": {"trafficPolicy": policy}}), plan);
+    plan.conflicts.extend(rivals(&next, policy));
     plan.notes.extend(overridden(rule, policy));
-    plan.writes.push(MeshWrite::Fields(patch));
 }
 
 /// Keys of a hash, of which Istio takes one.
 const HASHES: [&str; 4] = [
-    "consistentHash.httpHeaderName",
-    "consistentHash.httpCookie",
-    "consistentHash.useSourceIp",
-    "consistentHash.httpQueryParameterName",
+    "consistentHash/httpHeaderName",
+    "consistentHash/httpCookie",
+    "consistentHash/useSourceIp",
+    "consistentHash/httpQueryParameterName",
 ];
 
-/// Fields of which Istio takes one.
-fn rivals(rule: &Value, policy: &Value, manager: &str) -> Vec<Conflict> {
+/// Fields of which Istio takes one, in the rule as it would be.
+fn rivals(next: &Value, policy: &Value) -> Vec<Conflict> {
     let balancer = &policy["loadBalancer"];
     let mut fields = Vec::new();
     if balancer["simple"].is_string() {
@@ -120,12 +116,12 @@ fn rivals(rule: &Value, policy: &Value, manager: &str) -> Vec<Conflict> {
         fields.extend(HASHES.iter().filter(|field| !hash.keys().any(|key| field.ends_with(key.as_str()))));
     }
     if balancer["localityLbSetting"].is_object() {
-        fields.extend(["localityLbSetting.distribute", "localityLbSetting.failoverPriority"]);
+        fields.extend(["localityLbSetting/distribute", "localityLbSetting/failoverPriority"]);
     }
     if balancer["warmup"].is_object() {
         fields.push("warmupDurationSecs");
     }
-    let rival = |field| fields::rival(rule, &format!("spec.trafficPolicy.loadBalancer.{field}"), manager);
+    let rival = |field| fields::rival(next, &format!("/spec/trafficPolicy/loadBalancer/{field}"));
     fields.into_iter().filter_map(rival).collect()
 }
 

@@ -133,10 +133,8 @@ fn sidecar(intent: &Intent<'_>, current: &Objects, default: EgressDefault, plan:
     let all = current.of_kind((NETWORKING, "Sidecar"), intent.namespace);
     let others: Vec<&Value> = all.filter(|sidecar| !is_own(sidecar, intent.policy)).collect();
     if let Some(theirs) = others.iter().find(|sidecar| is_for_the_same_pods(intent, sidecar, SELECTOR)) {
-        let mut patch = fields::patch(theirs);
-        patch["spec"]["outboundTrafficPolicy"]["mode"] = json!(mode);
-        plan.conflicts.extend(fields::conflicts(theirs, &patch, &fields::manager(intent.policy)));
-        return plan.writes.push(MeshWrite::Fields(patch));
+        fields::plan(theirs, intent.policy, &json!({"spec": {"outboundTrafficPolicy": {"mode": mode}}}), plan);
+        return;
     }
     plan.conflicts.extend(replaced(intent, &others));
     plan.notes.extend(narrower(intent, &others));

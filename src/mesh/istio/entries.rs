@@ -2,7 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::former::{self, Entries, Former};
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    api::revision::canonical,
+    mesh::{
+        former::{self, Former, Record},
+        plan::Conflict,
+        pointer::escaped,
+    },
+};
 
 /// What a policy writes into an entry: each `None` leaves the field to the user.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,23 +30,25 @@ impl Wanted {
     }
 }
 
-/// The object with what `wanted` says of each entry; what it says nothing of is as it was before this policy.
-pub(super) fn with(object: &Value, policy: &str, wanted: impl Fn(&Value) -> Wanted) -> Value {
-    let before = former::read(object, policy);
-    let mut after = Entries::new();
+/// The object with what `wanted` says of each entry; what it says nothing of is as it was before this policy. A conflict where
+/// that is not known.
+pub(super) fn with(object: &Value, policy: &str, wanted: impl Fn(&Value) -> Wanted) -> Result<Value, Conflict> {
+    let records = former::all(object)?;
+    let before = records.get(policy).cloned().unwrap_or_default();
+    let mut after = Record::new();
     let mut next = object.clone();
-    let keys = former::keys(list(object));
+    let keys = keys(list(object));
     for (entry, key) in next.pointer_mut("/spec/http").and_then(Value::as_array_mut).into_iter().flatten().zip(keys) {
         let Wanted { timeout, retries } = wanted(entry);
         for (field, value) in [("timeout", timeout), ("retries", retries)] {
-            let known = before.get(&key).and_then(|fields| fields.get(field));
-            if let Some(changed) = change(entry, field, value.as_ref(), known) {
-                after.entry(key.clone()).or_default().insert(field.to_owned(), changed);
+            let place = format!("/spec/http/{}/{field}", escaped(&key));
+            if let Some(changed) = change(entry, field, value.as_ref(), before.get(&place)) {
+                after.insert(place, changed);
             }
         }
     }
-    former::write(&mut next, policy, after);
-    next
+    former::write(&mut next, records, policy, after);
+    former::overfull(&next).map_or(Ok(next), Err)
 }
 
 /// Changes a field of an entry; what to remember, if it is not the user's now.
@@ -52,7 +65,7 @@ fn change(entry: &mut Value, field: &str, wanted: Option<&Value>, known: Option<
     if next != there {
         put(entry, field, next);
     }
-    written.filter(|_| is_changed).map(|written| Former { former, written })
+    written.filter(|_| is_changed).map(|written| Former { former, written, made: 0 })
 }
 
 /// Fields of ours, and those of the user's that we do not set.
@@ -69,6 +82,27 @@ fn put(entry: &mut Value, field: &str, value: Option<Value>) {
         (None, Some(fields)) => drop(fields.shift_remove(field)),
         (_, None) => {}
     }
+}
+
+/// What each entry of a list is known by: its name, else a digest of what it matches and where it leads. A Rollout's weights
+/// are no part of it. Entries that are alike are counted.
+fn keys(entries: &[Value]) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut key = |entry: &Value| {
+        let base = entry["name"].as_str().filter(|name| !name.is_empty()).map_or_else(|| digest(entry), str::to_owned);
+        let count = seen.entry(base.clone()).or_default();
+        *count += 1;
+        if *count == 1 { base } else { format!("{base}/{count}") }
+    };
+    entries.iter().map(&mut key).collect()
+}
+
+/// The API server sorts the fields of an object; files need not.
+fn digest(entry: &Value) -> String {
+    let routes = entry["route"].as_array().into_iter().flatten();
+    let destinations: Vec<String> = routes.map(|route| canonical(&route["destination"])).collect();
+    let text = format!("{}{}", canonical(&entry["match"]), destinations.join(","));
+    Sha256::digest(text).iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The `http` entries.

@@ -9,7 +9,6 @@ mod callers;
 mod destination_rule;
 mod egress;
 mod entries;
-mod former;
 mod hosts;
 mod jwt;
 mod kinds;
@@ -64,6 +63,7 @@ pub(super) const KIND: MeshKind = MeshKind {
     ],
     kinds: KINDS,
     own: KINDS,
+    patched: &[(NETWORKING, "DestinationRule"), (NETWORKING, "Sidecar")],
     provider: &Istio,
 };
 

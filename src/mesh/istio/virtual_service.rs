@@ -53,7 +53,9 @@ pub(super) fn restore(policy: PolicyName<'_>, current: &Objects) -> Vec<MeshWrit
     let objects = current.of_kind((NETWORKING, KIND), policy.namespace);
     let others = objects.filter(|object| !is_own(object, policy.name));
     let next = others.map(|object| (object, entries::with(object, policy.name, |_| Wanted::default())));
-    next.filter(|(object, next)| next != *object).map(|(_, next)| MeshWrite::Replace(next)).collect()
+    // Where the record cannot be read, nothing is known to put back.
+    let next = next.filter_map(|(object, next)| next.ok().filter(|next| next != object));
+    next.map(MeshWrite::Replace).collect()
 }
 
 /// The fields of a policy that are kept here, as far as a spec sets them.
@@ -161,8 +163,10 @@ fn replace(intent: &Intent<'_>, current: &Objects, targets: &[(Hosts<'_>, Wanted
                     Led::To(wanted) => wanted.clone(),
                     Led::Partly | Led::Elsewhere => Wanted::default(),
                 };
-                let next = entries::with(object, intent.policy, wanted);
-                plan.writes.extend((next != *object).then_some(MeshWrite::Replace(next)));
+                match entries::with(object, intent.policy, wanted) {
+                    Ok(next) => plan.writes.extend((next != *object).then_some(MeshWrite::Replace(next))),
+                    Err(conflict) => plan.conflicts.push(conflict),
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::kinds::{GATEWAY, POLICY, PROFILE};
+use super::kinds::{GATEWAY, POLICY, PROFILE, SERVICES};
 use crate::{
     api::{
         HumanDuration,
@@ -13,9 +13,10 @@ use crate::{
     mesh::{
         durations::in_one_unit,
         facts::Service,
+        fields,
         intent::Intent,
         ownership::conflict,
-        plan::{Conflict, MeshPlan, MeshWrite, Refusal},
+        plan::{Conflict, MeshPlan, Refusal},
     },
     router::Objects,
 };
@@ -52,14 +53,20 @@ pub(super) fn plan(intent: &Intent<'_>, current: &Objects) -> MeshPlan {
     }
     for service in services.into_iter().filter(|_| !annotations.is_empty()) {
         plan.conflicts.extend(conflicts(intent, current, service, &annotations));
-        plan.writes.push(MeshWrite::Fields(patch(service, &annotations)));
+        let mut objects = current.of_kind(SERVICES, &service.namespace);
+        let object = objects.find(|object| object["metadata"]["name"] == *service.name);
+        match object {
+            Some(object) => {
+                fields::plan(object, intent.policy, &json!({"metadata": {"annotations": annotations}}), &mut plan);
+            }
+            None => {
+                let why =
+                    format!("the annotations of Service {}/{} are not known; add it", service.namespace, service.name);
+                plan.refused.push(intent.refusal(section, why));
+            }
+        }
     }
     plan
-}
-
-fn patch(service: &Service, annotations: &Annotations) -> Value {
-    let metadata = json!({"name": service.name, "namespace": service.namespace, "annotations": annotations});
-    json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata})
 }
 
 fn breaker(intent: &Intent<'_>, breaker: &Breaker) -> Result<Annotations, Refusal> {

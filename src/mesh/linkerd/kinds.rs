@@ -31,6 +31,8 @@ pub(super) const GATEWAY_HTTP: WatchedKind = WatchedKind::known(GATEWAY, &["v1"]
 pub(super) const GATEWAY_GRPC: WatchedKind = WatchedKind::known(GATEWAY, &["v1"], "GRPCRoute", "grpcroutes");
 /// The version that Linkerd reads.
 pub(super) const GATEWAY_TLS: WatchedKind = WatchedKind::known(GATEWAY, &["v1alpha2"], "TLSRoute", "tlsroutes");
+/// Kubernetes' Services, whose annotations are Linkerd's settings. Every controller knows them, so they are no kind of the mesh's.
+pub(super) const SERVICES: (&str, &str) = ("", "Service");
 pub(super) const SERVICE_PROFILES: WatchedKind =
     WatchedKind::known(PROFILE, &["v1alpha2"], "ServiceProfile", "serviceprofiles");
 

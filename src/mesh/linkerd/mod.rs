@@ -17,7 +17,7 @@ mod servers;
 
 use kinds::{
     AUTHORIZATION_POLICIES, EGRESS_NETWORKS, GATEWAY, GATEWAY_GRPC, GATEWAY_HTTP, GATEWAY_TLS, HTTP_ROUTES, MESH_TLS,
-    NETWORKS, POLICY, PROFILE, RATE_LIMITS, SERVERS, SERVICE_PROFILES,
+    NETWORKS, POLICY, PROFILE, RATE_LIMITS, SERVERS, SERVICE_PROFILES, SERVICES,
 };
 
 use super::{
@@ -57,6 +57,7 @@ pub(super) const KIND: MeshKind = MeshKind {
     ],
     kinds: KINDS,
     own: KINDS,
+    patched: &[SERVICES],
     provider: &Linkerd,
 };
 

@@ -1,17 +1,16 @@
-//! What belongs to others survives a policy, and is as it was once the policy is gone: any DestinationRule, any VirtualService.
+//! What belongs to others survives a policy, and is as it was once the policy is gone: any DestinationRule, any VirtualService,
+//! any annotations of a Service.
 
 use std::collections::BTreeMap;
 
 use glidepath::{
     api::MeshPolicy,
-    mesh::{Facts, MeshWrite, PolicyName, hand_back, mesh, plan},
+    mesh::{Facts, MeshKind, MeshWrite, PolicyName, hand_back, mesh, plan},
     router::Objects,
     yaml,
 };
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
-
-const MANAGER: &str = "glidepath-mesh-limits";
+use serde_json::{Value, json};
 
 /// Objects by kind and name.
 type World = BTreeMap<(String, String), Value>;
@@ -25,72 +24,41 @@ fn objects(world: &World) -> Objects {
     world.values().cloned().collect()
 }
 
-/// The world after these writes, with server-side apply as the API server does it.
+/// The world after these writes, as an API server makes them.
 fn after(world: &World, writes: &[MeshWrite]) -> World {
     let mut next = world.clone();
     for write in writes {
         match write {
             MeshWrite::Own(object) | MeshWrite::Replace(object) => drop(next.insert(key(object), object.clone())),
             MeshWrite::Delete(gone) => drop(next.remove(&(gone.kind.clone(), gone.name.clone())).unwrap()),
-            MeshWrite::Fields(fields) => apply(next.get_mut(&key(fields)).unwrap(), fields),
+            MeshWrite::Fields(patch) => {
+                let object = next.get_mut(&key(patch)).unwrap();
+                assert_eq!(object["metadata"]["resourceVersion"], patch["metadata"]["resourceVersion"]);
+                merge(object, patch);
+                // Which the API server does not store.
+                if object["metadata"].get("annotations") == Some(&json!({})) {
+                    object["metadata"].as_object_mut().unwrap().shift_remove("annotations");
+                }
+            }
         }
     }
     next
 }
 
-fn apply(object: &mut Value, fields: &Value) {
-    let managers = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
-    let (ours, mut others): (Vec<_>, Vec<_>) = managers.into_iter().partition(|entry| entry["manager"] == MANAGER);
-    let spec = fields.get("spec").cloned().unwrap_or_else(|| json!({}));
-    for entry in ours {
-        let theirs: Vec<&Value> = others.iter().map(|entry| &entry["fieldsV1"]["f:spec"]).collect();
-        release(&mut object["spec"], &entry["fieldsV1"]["f:spec"], &spec, &theirs);
+/// MergePatch of RFC 7386, section 2.
+fn merge(target: &mut Value, patch: &Value) {
+    let Some(patch) = patch.as_object() else { return *target = patch.clone() };
+    if !target.is_object() {
+        *target = json!({});
     }
-    merge(&mut object["spec"], &spec);
-    if fields.get("spec").is_some() {
-        others
-            .push(json!({"manager": MANAGER, "operation": "Apply", "time": "3", "fieldsV1": {"f:spec": owned(&spec)}}));
-    }
-    object["metadata"]["managedFields"] = Value::Array(others);
-}
-
-fn owned(value: &Value) -> Value {
-    let Some(fields) = value.as_object() else { return json!({}) };
-    Value::Object(fields.iter().map(|(name, value)| (format!("f:{name}"), owned(value))).collect())
-}
-
-/// Takes out what was owned, is no longer applied and is not another manager's too, with the objects that it leaves empty.
-fn release(there: &mut Value, owned: &Value, applied: &Value, others: &[&Value]) {
-    let (Some(there), Some(owned)) = (there.as_object_mut(), owned.as_object()) else { return };
-    for (field, inner) in owned {
-        let name = field.strip_prefix("f:").unwrap();
-        let others: Vec<&Value> = others.iter().filter_map(|other| other.get(field)).collect();
-        let is_leaf = inner.as_object().is_some_and(Map::is_empty);
-        if let Some(value) = there.get_mut(name) {
-            if !is_leaf {
-                release(value, inner, &applied[name], &others);
-            }
-            let is_empty = !is_leaf && value.as_object().is_some_and(Map::is_empty);
-            if others.is_empty() && ((is_leaf && applied.get(name).is_none()) || is_empty) {
-                there.shift_remove(name);
-            }
+    let target = target.as_object_mut().unwrap();
+    for (name, value) in patch {
+        if value.is_null() {
+            target.shift_remove(name);
+        } else {
+            merge(target.entry(name.clone()).or_insert(Value::Null), value);
         }
     }
-}
-
-fn merge(there: &mut Value, applied: &Value) {
-    match applied.as_object().filter(|fields| !fields.is_empty()) {
-        Some(fields) => fields.iter().for_each(|(name, value)| merge(&mut there[name], value)),
-        None if applied.is_object() => {}
-        None => *there = applied.clone(),
-    }
-}
-
-/// An object with what its managers own left out: it is no field of the user's.
-fn bare(object: &Value) -> Value {
-    let mut bare = object.clone();
-    bare["metadata"].as_object_mut().unwrap().shift_remove("managedFields");
-    bare
 }
 
 /// Every leaf that is there must be there with the same value.
@@ -131,32 +99,53 @@ fn rule() -> impl Strategy<Value = Value> {
         any::<bool>(),
         any::<bool>(),
     );
-    (host, policy, any::<bool>()).prop_map(|(host, (tls, connections, retries, has_interval, has_port), has_subset)| {
-        let mut spec = json!({"host": host});
-        let mut put = |pointer: &[&str], value: Value| {
-            let at = pointer.iter().fold(&mut spec["trafficPolicy"], |at, name| &mut at[*name]);
-            *at = value;
-        };
-        tls.into_iter().for_each(|tls| put(&["tls"], tls));
-        connections.into_iter().for_each(|most| put(&["connectionPool", "tcp", "maxConnections"], json!(most)));
-        retries.into_iter().for_each(|most| put(&["connectionPool", "http", "maxRetries"], json!(most)));
-        if has_interval {
-            put(&["outlierDetection", "splitExternalLocalOriginErrors"], json!(true));
-        }
-        if has_port {
-            put(&["portLevelSettings"], json!([{"port": {"number": 81}, "tls": {"mode": "DISABLE"}}]));
-        }
-        if has_subset {
-            spec["subsets"] = json!([{"name": "v1", "labels": {"version": "v1"}}]);
-        }
-        json!({
-            "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
-            "metadata": {"namespace": "shop", "name": "by-hand", "managedFields": [
-                {"manager": "kubectl", "operation": "Update", "time": "1", "fieldsV1": {"f:spec": owned(&spec)}},
-            ]},
-            "spec": spec,
-        })
-    })
+    let maps = prop::collection::vec(
+        prop_oneof![
+            Just("/outlierDetection"),
+            Just("/connectionPool"),
+            Just("/connectionPool/tcp"),
+            Just("/loadBalancer"),
+            Just("")
+        ],
+        0..3,
+    );
+    let rest = (any::<bool>(), maps, any::<bool>());
+    (host, policy, rest).prop_map(
+        |(host, (tls, connections, retries, has_interval, has_port), (has_subset, maps, is_annotated))| {
+            let mut spec = json!({"host": host});
+            // What is empty means something to Istio, and is the user's.
+            for map in maps {
+                let names = map.split('/').skip(1);
+                let at = names.fold(&mut spec["trafficPolicy"], |at, name| &mut at[name]);
+                *at = json!({});
+            }
+            let mut put = |pointer: &[&str], value: Value| {
+                let at = pointer.iter().fold(&mut spec["trafficPolicy"], |at, name| &mut at[*name]);
+                *at = value;
+            };
+            tls.into_iter().for_each(|tls| put(&["tls"], tls));
+            connections.into_iter().for_each(|most| put(&["connectionPool", "tcp", "maxConnections"], json!(most)));
+            retries.into_iter().for_each(|most| put(&["connectionPool", "http", "maxRetries"], json!(most)));
+            if has_interval {
+                put(&["outlierDetection", "splitExternalLocalOriginErrors"], json!(true));
+            }
+            if has_port {
+                put(&["portLevelSettings"], json!([{"port": {"number": 81}, "tls": {"mode": "DISABLE"}}]));
+            }
+            if has_subset {
+                spec["subsets"] = json!([{"name": "v1", "labels": {"version": "v1"}}]);
+            }
+            let mut object = json!({
+                "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+                "metadata": {"namespace": "shop", "name": "by-hand", "resourceVersion": "3"},
+                "spec": spec,
+            });
+            if is_annotated {
+                object["metadata"]["annotations"] = json!({"team": "shop"});
+            }
+            object
+        },
+    )
 }
 
 fn entry() -> impl Strategy<Value = Value> {
@@ -227,36 +216,114 @@ fn facts() -> Facts {
     facts
 }
 
+/// A second policy, with fields beside those of the first, in the same maps.
+fn neighbor() -> Value {
+    json!({
+        "apiVersion": "glidepath.dev/v1alpha1", "kind": "MeshPolicy",
+        "metadata": {"namespace": "shop", "name": "beside"},
+        "spec": {"target": {"service": "checkout"}, "connections": {"connectTimeout": "2s"},
+            "breaker": {"maxEjectionPercent": "50%"}, "loadBalancer": {"algorithm": "RoundRobin"}},
+    })
+}
+
 /// The world with a policy carried out; none where it is refused or in conflict, and then it would write nothing.
-fn with(world: &World, policy: &Value) -> Option<World> {
+fn with(world: &World, mesh: &'static MeshKind, policy: &Value, facts: &Facts) -> Option<World> {
     let policy: MeshPolicy = yaml::typed(policy).unwrap();
-    let planned = plan(mesh("istio").unwrap(), &policy, &facts(), &objects(world));
+    let planned = plan(mesh, &policy, facts, &objects(world));
     assert!(planned.is_clear() || planned.writes.is_empty());
-    planned.is_clear().then(|| after(world, &planned.writes))
+    let next = after(world, &planned.pending(&objects(world)));
+    if planned.is_clear() {
+        let again = plan(mesh, &policy, facts, &objects(&next));
+        assert!(again.is_clear(), "{again:?}");
+        assert_eq!(again.pending(&objects(&next)), [], "twice is once");
+    }
+    planned.is_clear().then_some(next)
+}
+
+fn without(world: &World, mesh: &'static MeshKind, policy: &str) -> World {
+    let name = PolicyName { namespace: "shop", name: policy };
+    let next = after(world, &hand_back(mesh, name, &objects(world)));
+    assert_eq!(hand_back(mesh, name, &objects(&next)), []);
+    next
+}
+
+fn service() -> impl Strategy<Value = Value> {
+    let annotation = prop_oneof![
+        Just(("timeout.linkerd.io/request", "1s")),
+        Just(("timeout.linkerd.io/request", "9s")),
+        Just(("balancer.linkerd.io/failure-accrual", "consecutive")),
+        Just(("team", "shop")),
+    ];
+    prop::collection::vec(annotation, 0..3).prop_map(|annotations| {
+        let mut object = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"namespace": "shop", "name": "checkout", "resourceVersion": "5"},
+            "spec": {"selector": {"app": "checkout"}, "ports": [{"port": 80, "name": "http"}]},
+        });
+        annotations.iter().for_each(|(key, value)| object["metadata"]["annotations"][*key] = json!(value));
+        object
+    })
+}
+
+/// A policy whose fields are annotations on Linkerd.
+fn requests() -> impl Strategy<Value = Value> {
+    let number = || prop::option::of(1u32..4);
+    (number(), number(), number()).prop_map(|(errors, request, idle)| {
+        let mut spec = json!({"target": {"service": "checkout"}});
+        errors.into_iter().for_each(|errors| spec["breaker"] = json!({"consecutiveErrors": errors}));
+        request.into_iter().for_each(|seconds| spec["timeouts"]["request"] = json!(format!("{seconds}s")));
+        idle.into_iter().for_each(|seconds| spec["timeouts"]["idle"] = json!(format!("{seconds}s")));
+        json!({
+            "apiVersion": "glidepath.dev/v1alpha1", "kind": "MeshPolicy",
+            "metadata": {"namespace": "shop", "name": "limits"}, "spec": spec,
+        })
+    })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
-    /// Through a policy, an edit of it, and its end.
+    /// Through a policy, an edit of it, another one beside it, an edit of the user's, and their ends in any order.
     #[test]
     fn foreign_fields_survive_a_policy_and_are_alone_after_it(
         rule in rule(), virtual_service in virtual_service(), first in policy(), second in policy(),
+        (has_neighbor, is_edited, is_first_out) in any::<(bool, bool, bool)>(),
     ) {
-        let before: World = [&rule, &virtual_service].map(|object| (key(object), object.clone())).into();
+        let istio = mesh("istio").unwrap();
+        let mut before: World = [&rule, &virtual_service].map(|object| (key(object), object.clone())).into();
         let mut world = before.clone();
-        for policy in [&first, &first, &second] {
-            let Some(next) = with(&world, policy) else { continue };
+        let neighbor = neighbor();
+        let policies = [Some(&first), has_neighbor.then_some(&neighbor), Some(&first), Some(&second)];
+        for policy in policies.into_iter().flatten() {
+            let Some(next) = with(&world, istio, policy, &facts()) else { continue };
             prop_assert!(holds(&next[&key(&rule)]["spec"], &rule["spec"]));
             prop_assert_eq!(without_settings(&next[&key(&virtual_service)]), without_settings(&virtual_service));
-            prop_assert_eq!(with(&next, policy), Some(next.clone()), "twice is once");
             world = next;
         }
-        let istio = mesh("istio").unwrap();
-        let limits = PolicyName { namespace: "shop", name: "limits" };
-        world = after(&world, &hand_back(istio, limits, &objects(&world)));
-        let bared = |world: &World| -> Vec<Value> { world.values().map(bare).collect() };
-        prop_assert_eq!(bared(&world), bared(&before));
-        prop_assert_eq!(hand_back(istio, limits, &objects(&world)), vec![]);
+        if is_edited {
+            for world in [&mut world, &mut before] {
+                world.get_mut(&key(&rule)).unwrap()["spec"]["trafficPolicy"]["connectionPool"]["tcp"]["tcpKeepalive"] = json!({"probes": 3});
+            }
+        }
+        let mut names = ["limits", "beside"];
+        if is_first_out {
+            names.reverse();
+        }
+        let after = names.iter().fold(world, |world, name| without(&world, istio, name));
+        prop_assert_eq!(after, before);
+    }
+
+    #[test]
+    fn annotations_of_a_service_are_as_they_were_after_a_policy(service in service(), first in requests(), second in requests()) {
+        let linkerd = mesh("linkerd").unwrap();
+        let before: World = [(key(&service), service.clone())].into();
+        let mut facts = Facts::default();
+        facts.add(&service);
+        let mut world = before.clone();
+        for policy in [&first, &second] {
+            world = with(&world, linkerd, policy, &facts).unwrap_or(world);
+            prop_assert!(holds(&world[&key(&service)], &service));
+        }
+        prop_assert_eq!(without(&world, linkerd, "limits"), before);
     }
 }
