@@ -10,7 +10,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt as _;
 use serde_json::{Map, Value};
 
-use super::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, MeshPolicy, Rollout, RolloutCommand};
+use super::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, MeshFault, MeshPolicy, Rollout, RolloutCommand};
 
 /// The number formats that OpenAPI v3 of the API server knows; others only earn warnings.
 const KNOWN_FORMATS: [&str; 6] = ["int32", "int64", "float", "double", "date-time", "byte"];
@@ -42,9 +42,9 @@ pub fn all() -> Result<Vec<CustomResourceDefinition>, CrdError> {
         .collect()
 }
 
-/// The CRDs of mesh policies, which only a controller that runs with `--mesh` reconciles.
+/// The CRDs of mesh policies and faults, which only a controller that runs with `--mesh` reconciles.
 pub fn mesh() -> Result<Vec<CustomResourceDefinition>, CrdError> {
-    [MeshPolicy::crd()].into_iter().map(structural).collect()
+    [MeshPolicy::crd(), MeshFault::crd()].into_iter().map(structural).collect()
 }
 
 /// The file that a CRD is kept in, under `deploy/crds`.
@@ -251,7 +251,7 @@ mod tests {
     fn short_names_and_categories_are_those_people_type() {
         let names: Vec<_> = all().unwrap().into_iter().chain(mesh().unwrap()).map(|crd| crd.spec.names).collect();
         let short: Vec<_> = names.iter().flat_map(|n| n.short_names.clone().unwrap_or_default()).collect();
-        assert_eq!(short, ["gro", "gat", "gcat", "gar", "groc", "gmp"]);
+        assert_eq!(short, ["gro", "gat", "gcat", "gar", "groc", "gmp", "gmf"]);
         for name in &names {
             assert!(name.categories.as_ref().unwrap().contains(&"glidepath".to_owned()), "{}", name.kind);
         }

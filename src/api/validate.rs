@@ -5,6 +5,7 @@
 
 mod ab_test;
 mod blue_green;
+mod fault;
 mod finding;
 mod gates;
 mod metadata;
@@ -25,6 +26,7 @@ use super::{
     rollout::RolloutSpec,
 };
 
+pub use fault::fault;
 pub use finding::{Finding, Severity};
 pub use metadata::{own_keys, own_labels, selected_by};
 pub use names::{name, object_metadata};

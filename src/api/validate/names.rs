@@ -5,26 +5,38 @@ use serde_json::Value;
 use super::finding::Finding;
 use crate::api::{
     ROLLOUT_LABEL,
+    fault::FAULT_LABEL,
     names::{self, MOST_LABEL, NameError, label, label_value, qualified_name, subdomain},
     objects::Services,
     rollout::RolloutSpec,
     traffic::{CreatedRoute, TrafficRouter},
 };
 
-/// What is wrong with an object's own name. A Rollout's is also the value of a label.
+/// What is wrong with an object's own name. That of a Rollout or a fault is also the value of a label.
 pub fn name(kind: &str, name: &str) -> Vec<Finding> {
     let path = "metadata.name";
     let size = name.chars().count();
     match subdomain(name) {
         Err(error) => vec![Finding::error(path, invalid(name, &error))],
-        Ok(()) if kind == "Rollout" && size > MOST_LABEL => {
-            let message = format!(
-                "\"{name}\" is invalid: must be no more than {MOST_LABEL} characters, got {size}: it is the value of \
-                 the label {ROLLOUT_LABEL}"
-            );
-            vec![Finding::error(path, message)]
+        Ok(()) => {
+            let label = label_of(kind).filter(|_| size > MOST_LABEL);
+            let too_long = |label: &str| {
+                format!(
+                    "\"{name}\" is invalid: must be no more than {MOST_LABEL} characters, got {size}: it is the value of \
+                     the label {label}"
+                )
+            };
+            label.map(|label| Finding::error(path, too_long(label))).into_iter().collect()
         }
-        Ok(()) => Vec::new(),
+    }
+}
+
+/// The label whose value is the name of an object of this kind.
+fn label_of(kind: &str) -> Option<&'static str> {
+    match kind {
+        "Rollout" => Some(ROLLOUT_LABEL),
+        "MeshFault" => Some(FAULT_LABEL),
+        _ => None,
     }
 }
 

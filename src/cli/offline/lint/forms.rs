@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 /// Fields that hold an object and are often written as its one value, with the field that the value belongs to.
-const SHORT: [(&str, &str); 6] = [
+const SHORT: [(&str, &str); 7] = [
+    ("guard", "objective"),
     ("observe", "atLeast"),
     ("pause", "duration"),
     ("rollbackWindow", "revisions"),
@@ -40,6 +41,7 @@ fn object(schema: &Value, value: &Value, path: &str) -> Option<String> {
         "setCanaryScale" if value.parse::<u32>().is_ok() => "replicas",
         "setCanaryScale" if value.ends_with('%') => "percent",
         "autoPromotion" if value != "true" && value != "false" => "after",
+        "guard" if value == "none" => return Some("{none: true}".to_owned()),
         "analysis" => return Some(format!("{{templates: [{{name: {value}}}]}}")),
         key => SHORT.iter().find(|(known, _)| *known == key).map_or("name", |(_, field)| field),
     };

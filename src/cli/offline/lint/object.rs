@@ -16,6 +16,7 @@ use crate::{
     api::{
         analysis::AnalysisTemplateSpec,
         crds,
+        fault::LONGEST,
         rollout::RolloutSpec,
         validate::{self, Finding, Severity},
     },
@@ -46,6 +47,7 @@ pub(in crate::cli) fn check(document: &Document, known: Option<&Known>) -> Vec<F
             found
         }),
         "MeshPolicy" => typed(document, &found, validate::policy),
+        "MeshFault" => typed(document, &found, |spec| validate::fault(spec, LONGEST)),
         "AnalysisTemplate" | "ClusterAnalysisTemplate" => typed(document, &found, |spec| {
             let name = document.text("/metadata/name").unwrap_or_default();
             template(name, spec)
