@@ -56,6 +56,8 @@ pub struct Service {
     pub name: String,
     /// The labels of its pods.
     pub selector: Labels,
+    /// The revision that a Rollout pins it to.
+    pub pin: Option<String>,
     /// Its ports.
     pub ports: Vec<Port>,
 }
@@ -131,6 +133,10 @@ pub struct Release {
     pub canary: Option<String>,
     /// Whether it writes the weights of route objects.
     pub is_routed: bool,
+    /// The stable revision; none before the first.
+    pub stable_revision: Option<String>,
+    /// The revision that is wanted: the stable one, or the one that is being released.
+    pub current_revision: Option<String>,
 }
 
 /// Kinds whose pods are described at `spec.template`. A CronJob's are deeper, and its Jobs are seen themselves.
@@ -145,10 +151,10 @@ impl Facts {
             "Service" => {
                 let mut selector = labels(&object["spec"]["selector"]);
                 // A Rollout pins its Services to a revision. A policy is for the next one too.
-                selector.remove(REVISION_LABEL);
+                let pin = selector.remove(REVISION_LABEL);
                 let ports = object["spec"]["ports"].as_array().into_iter().flatten().filter_map(port).collect();
                 let key = (namespace.clone(), name.clone());
-                self.services.insert(key, Service { namespace, name, selector, ports });
+                self.services.insert(key, Service { namespace, name, selector, pin, ports });
             }
             "ServiceAccount" => drop(self.accounts.insert(Account { namespace, name })),
             "MeshPolicy" => {
@@ -260,6 +266,7 @@ fn release(namespace: &str, name: &str, object: &Value) -> Option<Release> {
     let routes: Vec<&Value> = object["spec"]["traffic"].as_array().into_iter().flatten().collect();
     let by_subset = routes.iter().any(|route| route["istio"]["destinationRule"].is_object());
     let split = |service: Option<String>| service.filter(|_| !by_subset);
+    let revision = |of: &str| object["status"][of]["id"].as_str().map(str::to_owned);
     Some(Release {
         namespace: namespace.to_owned(),
         rollout: name.to_owned(),
@@ -267,6 +274,8 @@ fn release(namespace: &str, name: &str, object: &Value) -> Option<Release> {
         canary: split(names::canary_service(&services)),
         root: services.root,
         is_routed: !routes.is_empty(),
+        stable_revision: revision("stableRevision"),
+        current_revision: revision("currentRevision"),
     })
 }
 
@@ -339,7 +348,8 @@ mod tests {
         let mut facts = Facts::default();
         facts.add(&json!({"kind": "Service", "metadata": {"namespace": "shop", "name": "web"},
             "spec": {"selector": {"app": "web", (REVISION_LABEL): "3x8k2m9q0a"}}}));
-        assert_eq!(facts.service("shop", "web").unwrap().selector, labels(&json!({"app": "web"})));
+        let web = facts.service("shop", "web").unwrap();
+        assert_eq!((&web.selector, web.pin.as_deref()), (&labels(&json!({"app": "web"})), Some("3x8k2m9q0a")));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{
     cells::Cell,
     check::{Access, Caller, CallerQuery},
     facts::Service,
+    fault::intent::FaultIntent,
     intent::Intent,
     plan::{MeshPlan, MeshWrite, PolicyName},
 };
@@ -20,8 +21,10 @@ pub struct MeshKind {
     pub root_namespace: Option<&'static str>,
     /// One line.
     pub summary: &'static str,
-    /// What each field becomes, or why it is refused.
+    /// What each field of a policy becomes, or why it is refused.
     pub cells: &'static [Cell],
+    /// The same for the fields of a fault.
+    pub faults: &'static [Cell],
     /// What the controller must be allowed to do.
     pub rbac: &'static [RbacRule],
     /// The kinds that it writes or reads. The first one says whether the mesh is installed.
@@ -40,6 +43,11 @@ pub struct MeshKind {
 pub trait MeshProvider: Sync + std::fmt::Debug {
     /// What to write, with only fields in the intent that its table knows. Refusals are of values and combinations.
     fn plan(&self, intent: &Intent<'_>, current: &Objects) -> MeshPlan;
+
+    /// What to write for a fault, with only fields in the intent that its table knows.
+    fn fault(&self, _intent: &FaultIntent<'_>, _current: &Objects) -> MeshPlan {
+        MeshPlan::default()
+    }
 
     /// Who may call the target, as these objects say it; `None` where the mesh's metrics do not say who called.
     fn access(&self, _intent: &Intent<'_>, _objects: &Objects) -> Option<Access> {

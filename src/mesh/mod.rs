@@ -4,6 +4,8 @@
 //! cluster ([`Facts`]), and a mesh of [`MESHES`] plans the writes. Each mesh has a table ([`Cell`]) that says of every field
 //! what it becomes or why the mesh does not have it; a policy with such a field is refused as a whole, unless it calls the field
 //! `optional`. Nothing is dropped in silence, and nothing is written by half.
+//!
+//! A [`MeshFault`](crate::api::MeshFault) becomes objects of a mesh in the same way: see [`fault`].
 
 mod cells;
 pub mod change;
@@ -12,6 +14,7 @@ pub mod consul;
 mod durations;
 mod effect;
 mod facts;
+pub mod fault;
 mod fields;
 mod former;
 mod intent;
@@ -34,7 +37,7 @@ pub use facts::{Account, Facts, Port, Protocol, Release, Service, Workload};
 pub use intent::{Intent, Target};
 pub use kind::{MeshKind, MeshProvider};
 pub use others::Other;
-pub use paths::fields;
+pub use paths::{fault_fields, fields};
 pub use plan::{Conflict, MeshPlan, MeshWrite, PolicyName, Refusal};
 pub use pods::{ContainerPort, Probe};
 pub use registry::{MESHES, check_service, hand_back, mesh, plan, services};

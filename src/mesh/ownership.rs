@@ -1,8 +1,9 @@
-//! Whose an object is: a policy's own, by its label, or someone else's, who is named in a conflict.
+//! Whose an object is: a policy's or a fault's own, by its label, or someone else's, who is named in a conflict.
 
 use serde_json::Value;
 
 use super::plan::Conflict;
+use crate::api::fault::FAULT_LABEL;
 
 /// The label on objects of a policy's own: its name.
 pub(super) const POLICY_LABEL: &str = "glidepath.dev/policy";
@@ -21,9 +22,16 @@ pub(super) fn is_own(object: &Value, policy: &str) -> bool {
     object["metadata"]["labels"][POLICY_LABEL] == policy
 }
 
-/// The policy that an object is the own of, for display.
+/// Whether an object is a fault's own.
+pub(super) fn is_of_fault(object: &Value, fault: &str) -> bool {
+    object["metadata"]["labels"][FAULT_LABEL] == fault
+}
+
+/// The policy or the fault that an object is the own of, for display.
 pub(super) fn owner(object: &Value) -> Option<String> {
-    object["metadata"]["labels"][POLICY_LABEL].as_str().map(|policy| format!("MeshPolicy {policy}"))
+    let named =
+        |label: &str, kind: &str| object["metadata"]["labels"][label].as_str().map(|name| format!("{kind} {name}"));
+    named(POLICY_LABEL, "MeshPolicy").or_else(|| named(FAULT_LABEL, "MeshFault"))
 }
 
 /// An object of others that is in the way, or a field of it.

@@ -1,4 +1,4 @@
-//! The fields that a spec sets, by the paths of the tables; and which there are at all.
+//! The fields that the spec of a policy or a fault sets, by the paths of the tables; and which there are at all.
 //!
 //! The CRD's schema says where a list or a map begins: an entry of a list is `[]`, and a map (claims, tags, ports) is one field.
 
@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use crate::api::crds;
 
-/// Fields of the spec that are no settings of a mesh: they say what the policy is for and how it changes.
+/// Fields of a policy that are no settings of a mesh: they say what the policy is for and how it changes.
 const AROUND: [&str; 6] = ["target", "mesh", "profile", "optional", "callers", "change"];
+/// The same of a fault.
+const AROUND_A_FAULT: [&str; 3] = ["target.service", "mesh", "guard"];
 
 /// Every field of a policy that a mesh has to have an answer for.
 pub fn fields() -> Vec<String> {
@@ -18,10 +20,26 @@ pub fn fields() -> Vec<String> {
     found
 }
 
-/// The fields that a spec sets, each with its place in the spec (`authorization.allow[0].from[1].cidr`).
-pub(super) fn set(spec: &Value) -> Vec<Set> {
+/// Every field of a fault that a mesh has to have an answer for.
+pub fn fault_fields() -> Vec<String> {
     let mut found = Vec::new();
-    walk(&SCHEMA, spec, &Set::default(), &mut found);
+    every(&FAULT_SCHEMA, "", &mut found);
+    found
+}
+
+/// The fields that a policy's spec sets, each with its place in the spec (`authorization.allow[0].from[1].cidr`).
+pub(super) fn set(spec: &Value) -> Vec<Set> {
+    set_by(&SCHEMA, spec)
+}
+
+/// The same of a fault's spec.
+pub(super) fn set_by_fault(spec: &Value) -> Vec<Set> {
+    set_by(&FAULT_SCHEMA, spec)
+}
+
+fn set_by(schema: &Value, spec: &Value) -> Vec<Set> {
+    let mut found = Vec::new();
+    walk(schema, spec, &Set::default(), &mut found);
     found
 }
 
@@ -54,13 +72,20 @@ fn join(path: &str, name: &str) -> String {
 }
 
 /// The schema of the settings in a policy's spec.
-static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-    let mut spec = crds::schema("MeshPolicy").map(|schema| schema["properties"]["spec"].clone()).unwrap_or_default();
-    if let Some(properties) = spec["properties"].as_object_mut() {
-        properties.retain(|name, _| !AROUND.contains(&name.as_str()));
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| settings("MeshPolicy", &AROUND));
+/// The schema of the settings in a fault's spec.
+static FAULT_SCHEMA: LazyLock<Value> = LazyLock::new(|| settings("MeshFault", &AROUND_A_FAULT));
+
+fn settings(kind: &str, around: &[&str]) -> Value {
+    let mut spec = crds::schema(kind).map(|schema| schema["properties"]["spec"].clone()).unwrap_or_default();
+    for field in around {
+        let mut names: Vec<&str> = field.split('.').collect();
+        let last = names.pop().unwrap_or_default();
+        let outer = names.iter().fold(&mut spec, |schema, name| &mut schema["properties"][*name]);
+        outer["properties"].as_object_mut().into_iter().for_each(|properties| drop(properties.shift_remove(last)));
     }
     spec
-});
+}
 
 fn every(schema: &Value, path: &str, found: &mut Vec<String>) {
     if let Some(properties) = schema["properties"].as_object() {
@@ -134,6 +159,7 @@ mod tests {
             ]
         );
         let every = fields();
+        assert!(!fault_fields().iter().any(|field| field.starts_with("guard") || field == "target.service"));
         assert!(found.iter().all(|found| {
             let field = found.split(' ').next().unwrap();
             every.iter().any(|known| known == field || known.starts_with(&format!("{field}[]")))

@@ -129,13 +129,15 @@ mod tests {
 
     #[test]
     fn every_mesh_answers_for_every_field() {
-        let fields = paths::fields();
+        let (fields, faults) = (paths::fields(), paths::fault_fields());
         assert!(fields.len() > 60, "{fields:?}");
-        for kind in MESHES {
-            let silent: Vec<_> = fields.iter().filter(|field| cell(kind.cells, field).is_none()).collect();
+        assert_eq!(faults.len(), 7, "{faults:?}");
+        let tables = MESHES.iter().flat_map(|kind| [(kind, kind.cells, &fields), (kind, kind.faults, &faults)]);
+        for (kind, cells, fields) in tables {
+            let silent: Vec<_> = fields.iter().filter(|field| cell(cells, field).is_none()).collect();
             assert!(silent.is_empty(), "{}: no line in the table for {silent:?}", kind.key);
             let idle: Vec<_> =
-                kind.cells.iter().filter(|cell| !fields.iter().any(|field| is_within(field, cell.path))).collect();
+                cells.iter().filter(|cell| !fields.iter().any(|field| is_within(field, cell.path))).collect();
             assert!(idle.is_empty(), "{}: there are no such fields: {idle:?}", kind.key);
         }
     }
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn a_reason_follows_the_meshs_name_and_ends_without_a_full_stop() {
         for kind in MESHES {
-            for cell in kind.cells {
+            for cell in kind.cells.iter().chain(kind.faults) {
                 if let Becomes::Refused(why) = cell.becomes {
                     assert!(
                         why.starts_with("has no") || why.starts_with("cannot") || why.starts_with("always"),

@@ -4,6 +4,7 @@
 //! objects of the mesh that are there, and after it other policies) and `planned.yaml` (what is written, in order; or what is
 //! refused, in conflict, noted). `GLIDEPATH_BLESS=1` writes the second: read it.
 
+mod faults;
 mod foreign;
 mod oracle;
 mod schemas;

@@ -5,7 +5,7 @@ mod seen;
 
 use report::{Row, text};
 
-use super::planned::{Planned, PolicyArgs, planned};
+use super::planned::{AllPlanned, Planned, PolicyArgs, planned};
 use crate::{
     api::common::HumanDuration,
     cli::{
@@ -58,14 +58,17 @@ const GUARD: HumanDuration = HumanDuration::secs(3600);
 /// Asks for the callers of every policy's Services, and prints what would become of them.
 pub async fn run(args: &CheckArgs, global: &Global) -> Result<Exit, CliError> {
     only(global.output, "mesh check", &FORMATS)?;
-    let (all, input) = planned(&args.policies, global, "cannot check")?;
+    let AllPlanned { policies: all, input, .. } = planned(&args.policies, global, now(), "cannot check")?;
+    if all.is_empty() {
+        return Err(CliError::Failed("there is no MeshPolicy in the files, and a fault cuts no caller".to_owned()));
+    }
     let source = args.credentials.source(args.prometheus.clone()).await?;
     let mut rows = Vec::new();
     for Planned { kind, written, plan } in &all {
         let after = plan.after(&input.objects);
-        let guard = written.policy.spec.change.as_ref().and_then(|change| change.guard);
+        let guard = written.object.spec.change.as_ref().and_then(|change| change.guard);
         let since = args.since.or(guard).unwrap_or(GUARD);
-        let services = mesh::services(&written.policy, &input.facts);
+        let services = mesh::services(&written.object, &input.facts);
         if services.is_empty() {
             return Err(CliError::Failed(format!("{}: no Service of its target is in the files", written.file)));
         }

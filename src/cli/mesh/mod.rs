@@ -1,4 +1,4 @@
-//! `glidepath mesh`: policies of a mesh, from files: what they become, and whom they would cut.
+//! `glidepath mesh`: policies and faults of a mesh, from files: what they become, and whom they would cut.
 
 mod check;
 mod input;
@@ -10,7 +10,7 @@ use crate::cli::{
     exit::{CliError, Exit},
 };
 
-/// Work with mesh policies
+/// Work with mesh policies and faults
 #[derive(clap::Args, Clone, Debug)]
 pub struct MeshArgs {
     #[command(subcommand)]

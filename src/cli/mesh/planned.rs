@@ -1,7 +1,10 @@
-//! The policies of files with their plans, or every reason why one cannot be carried out.
+//! The policies and faults of files with their plans, or every reason why one cannot be carried out.
+
+use jiff::Timestamp;
 
 use super::input::{self, Input, Written};
 use crate::{
+    api::MeshPolicy,
     cli::{
         args::{files::FileArgs, global::Global},
         exit::CliError,
@@ -11,13 +14,13 @@ use crate::{
     router::Objects,
 };
 
-/// Which policies, on which mesh.
+/// Which policies and faults, on which mesh.
 #[derive(clap::Args, Clone, Debug)]
 pub struct PolicyArgs {
-    /// What is read: policies, and the Services, workloads and objects of the mesh around them.
+    /// What is read: policies, faults, and the Services, workloads and objects of the mesh around them.
     #[command(flatten)]
     pub files: FileArgs,
-    /// The mesh, for policies that do not name one
+    /// The mesh, for policies and faults that do not name one
     #[arg(long, value_name = "MESH")]
     pub mesh: Option<String>,
 }
@@ -25,25 +28,56 @@ pub struct PolicyArgs {
 /// A policy with its plan.
 pub(super) struct Planned {
     pub kind: &'static MeshKind,
-    pub written: Written,
+    pub written: Written<MeshPolicy>,
     pub plan: MeshPlan,
 }
 
-/// Reads files and plans every policy in them; `cannot` is what an error begins with.
-pub(super) fn planned(args: &PolicyArgs, global: &Global, cannot: &str) -> Result<(Vec<Planned>, Input), CliError> {
+/// A fault with its plan.
+pub(super) struct PlannedFault {
+    pub until: Timestamp,
+    /// Whether its status says when it ends; else it begins now.
+    pub has_begun: bool,
+    pub plan: MeshPlan,
+}
+
+/// What was planned, and what was read around it.
+pub(super) struct AllPlanned {
+    pub policies: Vec<Planned>,
+    pub faults: Vec<PlannedFault>,
+    pub input: Input,
+}
+
+/// Reads files and plans every policy and fault in them; `cannot` is what an error begins with.
+pub(super) fn planned(
+    args: &PolicyArgs,
+    global: &Global,
+    now: Timestamp,
+    cannot: &str,
+) -> Result<AllPlanned, CliError> {
     let mut refusal = Refusal::default();
     let mut input = input::read(&args.files, global.namespace.as_deref().unwrap_or("default"), &mut refusal)?;
-    let mut all = Vec::new();
+    let (mut policies, mut faults) = (Vec::new(), Vec::new());
     let mut objects = input.objects.clone();
     for written in std::mem::take(&mut input.policies) {
-        let Some(kind) = kind_of(&written, args.mesh.as_deref(), &mut refusal) else { continue };
-        let plan = mesh::plan(kind, &written.policy, &input.facts, &objects);
+        let named = written.object.spec.mesh.as_deref().or(args.mesh.as_deref());
+        let Some(kind) = kind_of(&written, named, &mut refusal) else { continue };
+        let plan = mesh::plan(kind, &written.object, &input.facts, &objects);
         objects = with_shared(&plan, &objects);
         say(&plan, &written, &mut refusal);
-        all.push(Planned { kind, written, plan });
+        policies.push(Planned { kind, written, plan });
+    }
+    for written in std::mem::take(&mut input.faults) {
+        let named = written.object.spec.mesh.as_deref().or(args.mesh.as_deref());
+        let Some(kind) = kind_of(&written, named, &mut refusal) else { continue };
+        let fault = &written.object;
+        let begun = fault.status.as_ref().and_then(|status| status.state.as_ref()?.until());
+        let until = begun.unwrap_or_else(|| fault.spec.duration.after(whole_second(now)));
+        let plan = mesh::fault::plan(kind, fault, until, &input.facts, &input.objects);
+        say(&plan, &written, &mut refusal);
+        faults.push(PlannedFault { until, has_begun: begun.is_some(), plan });
     }
     refusal.check(cannot)?;
-    Ok((all, input))
+    Ok(AllPlanned { policies, faults, input })
 }
 
 /// Objects of the user's as a plan leaves them: the next policy with fields in one adds to the record that is there then.
@@ -56,10 +90,14 @@ fn with_shared(plan: &MeshPlan, objects: &Objects) -> Objects {
     MeshPlan { writes, ..MeshPlan::default() }.after(objects)
 }
 
-/// The mesh of a policy: the one that it names, or the one of the command line.
-fn kind_of(written: &Written, asked: Option<&str>, refusal: &mut Refusal) -> Option<&'static MeshKind> {
+/// An end that a reader can compare with a clock.
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// The mesh that an object or the command line names.
+fn kind_of<T>(written: &Written<T>, named: Option<&str>, refusal: &mut Refusal) -> Option<&'static MeshKind> {
     let known: Vec<&str> = MESHES.iter().map(|kind| kind.key).collect();
-    let named = written.policy.spec.mesh.as_deref().or(asked);
     let kind = named.and_then(mesh::mesh);
     if kind.is_none() {
         let message = match named {
@@ -72,7 +110,7 @@ fn kind_of(written: &Written, asked: Option<&str>, refusal: &mut Refusal) -> Opt
 }
 
 /// What is in the way of a plan, at the field that it is about.
-fn say(plan: &MeshPlan, written: &Written, refusal: &mut Refusal) {
+fn say<T>(plan: &MeshPlan, written: &Written<T>, refusal: &mut Refusal) {
     for refused in &plan.refused {
         let path = format!("spec.{}", refused.field);
         refusal.add(&written.file, written.document.position(&path), &path, refused.why.clone());

@@ -32,6 +32,7 @@ pub(super) const KIND: MeshKind = MeshKind {
     root_namespace: Some("consul"),
     summary: "Consul on Kubernetes, by the custom resources of consul-k8s",
     cells: CELLS,
+    faults: FAULTS,
     rbac: &[RbacRule {
         group: GROUP,
         resources: &[
@@ -108,6 +109,15 @@ const CELLS: &[Cell] = &[
     refused("telemetry.provider", "has no named providers; write envoy_tracing_json in ProxyDefaults"),
     refused("telemetry.tags", "cannot add tags by a setting; write envoy_listener_tracing_json in ProxyDefaults"),
     native("telemetry.accessLog", "ProxyDefaults `accessLogs.enabled`, for the whole mesh; `errors` is refused"),
+];
+
+const NO_FAULTS: &str = "cannot take this from a fault yet";
+
+const FAULTS: &[Cell] = &[
+    refused("target.revision", NO_FAULTS),
+    refused("delay", "has no extension of its proxies that can wait"),
+    refused("abort", NO_FAULTS),
+    refused("duration", NO_FAULTS),
 ];
 
 /// Consul.

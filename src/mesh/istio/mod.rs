@@ -9,6 +9,7 @@ mod callers;
 mod destination_rule;
 mod egress;
 mod entries;
+mod fault;
 mod hosts;
 mod jwt;
 mod kinds;
@@ -28,6 +29,7 @@ use super::{
     cells::{Cell, native, refused},
     check::{Access, Caller, CallerQuery},
     facts::Service,
+    fault::intent::FaultIntent,
     intent::{Intent, Target},
     kind::{MeshKind, MeshProvider},
     plan::{MeshPlan, MeshWrite, PolicyName, Refusal},
@@ -42,6 +44,7 @@ pub(super) const KIND: MeshKind = MeshKind {
     root_namespace: None,
     summary: "Istio: sidecars",
     cells: CELLS,
+    faults: FAULTS,
     rbac: &[
         RbacRule {
             group: SECURITY,
@@ -136,6 +139,16 @@ const CELLS: &[Cell] = &[
     ),
 ];
 
+const FAULTS: &[Cell] = &[
+    native("target.revision", "EnvoyFilter `workloadSelector`, with the label of the Rollout's revision"),
+    native("delay.fixed", "header `x-envoy-fault-delay-request` for Envoy's `fault` filter, inbound"),
+    native("delay.share", "`delay.percentage` of that filter, to 0.01 %"),
+    native("abort.status", "header `x-envoy-fault-abort-request` for the same filter"),
+    native("abort.grpc", "header `x-envoy-fault-abort-grpc-request` for the same filter"),
+    native("abort.share", "`abort.percentage` of the same filter, to 0.01 %"),
+    native("duration", "a Lua filter adds these headers until the end, with no controller and no istiod"),
+];
+
 /// Istio.
 #[derive(Debug)]
 struct Istio;
@@ -166,6 +179,10 @@ impl MeshProvider for Istio {
         plan.add(egress::plan(intent, current));
         plan.add(telemetry::plan(intent, current));
         plan
+    }
+
+    fn fault(&self, intent: &FaultIntent<'_>, _current: &Objects) -> MeshPlan {
+        fault::plan(intent)
     }
 
     fn restore(&self, policy: PolicyName<'_>, current: &Objects) -> Vec<MeshWrite> {

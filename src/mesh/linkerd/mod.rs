@@ -36,6 +36,7 @@ pub(super) const KIND: MeshKind = MeshKind {
     root_namespace: Some("linkerd"),
     summary: "Linkerd, with the policy kinds of 2.16 or later",
     cells: CELLS,
+    faults: FAULTS,
     rbac: &[
         RbacRule {
             group: POLICY,
@@ -137,6 +138,17 @@ const CELLS: &[Cell] = &[
         "telemetry.accessLog",
         "`config.linkerd.io/access-log`, or `proxy.accessLog` of its Helm values: the line is printed; `errors` is refused",
     ),
+];
+
+/// Why there is no fault: one reason for all of its fields.
+const NO_FAULTS: &str =
+    "has no faults in its proxies; send a share of the requests to a backend that fails or waits, by an HTTPRoute";
+
+const FAULTS: &[Cell] = &[
+    refused("target.revision", NO_FAULTS),
+    refused("delay", NO_FAULTS),
+    refused("abort", NO_FAULTS),
+    refused("duration", NO_FAULTS),
 ];
 
 /// Linkerd.
