@@ -1,6 +1,7 @@
-//! `glidepath mesh`: policies and faults of a mesh, from files: what they become, and whom they would cut.
+//! `glidepath mesh`: policies and faults of a mesh: what they become, whom they would cut, and faults in a cluster.
 
 mod check;
+mod fault;
 mod input;
 mod planned;
 mod render;
@@ -21,6 +22,7 @@ pub struct MeshArgs {
 enum MeshVerb {
     Render(render::RenderArgs),
     Check(check::CheckArgs),
+    Fault(fault::FaultArgs),
 }
 
 /// Runs one of the verbs.
@@ -28,5 +30,6 @@ pub async fn run(args: &MeshArgs, global: &Global) -> Result<Exit, CliError> {
     match &args.verb {
         MeshVerb::Render(args) => render::run(args, global),
         MeshVerb::Check(args) => check::run(args, global).await,
+        MeshVerb::Fault(args) => fault::run(args, global).await,
     }
 }

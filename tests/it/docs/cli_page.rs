@@ -36,14 +36,20 @@ pub fn text() -> String {
 fn contents(root: &Command) -> String {
     let link = |name: &str| format!("[{name}](#glidepath-{})", name.replace(' ', "-"));
     let links = |name: &&str| {
-        let nested = root.find_subcommand(name).into_iter().flat_map(Command::get_subcommands);
-        let nested: Vec<String> = nested.map(|inner| link(&format!("{name} {}", inner.get_name()))).collect();
-        if nested.is_empty() { vec![link(name)] } else { nested }
+        let named = root.find_subcommand(name).map(|verb| leaves(verb, name));
+        named.unwrap_or_else(|| vec![(*name).to_owned()]).iter().map(|name| link(name)).collect::<Vec<_>>()
     };
     let row = |(task, names): &(&str, &[&str])| {
         format!("| {task} | {} |\n", names.iter().flat_map(links).collect::<Vec<_>>().join(", "))
     };
     format!("\n| | |\n| --- | --- |\n{}", GROUPS.iter().map(row).collect::<String>())
+}
+
+/// The names of the verbs that do something: a verb itself, or those that it groups.
+fn leaves(verb: &Command, name: &str) -> Vec<String> {
+    let inner: Vec<String> =
+        verb.get_subcommands().flat_map(|inner| leaves(inner, &format!("{name} {}", inner.get_name()))).collect();
+    if inner.is_empty() { vec![name.to_owned()] } else { inner }
 }
 
 fn section(verb: &Command, name: &str) -> String {
