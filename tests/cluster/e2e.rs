@@ -65,6 +65,7 @@ mod istio_versions;
 mod many_analyses;
 mod many_records;
 mod mesh_check;
+mod mesh_faults;
 mod mesh_policies;
 mod metadata;
 mod native_histograms;
