@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::pods::{self, ContainerPort, Probe};
 use crate::{
-    api::{MeshPolicy, REVISION_LABEL, names, objects::Services},
+    api::{MeshPolicy, REVISION_LABEL, names, objects::Services, traffic::TrafficRouter},
     yaml,
 };
 
@@ -162,12 +162,14 @@ impl Facts {
                 self.policies.extend(policy.map(|policy| ((namespace, name), policy)));
             }
             "Pod" => self.workload(kind, namespace, name, object),
-            _ if WORKLOADS.contains(&kind.as_str()) && object["spec"]["template"].is_object() => {
+            _ => {
+                // Also without a template: with a workloadRef that is in the Deployment, which makes no other pods.
                 let release = release(&namespace, &name, object);
                 self.releases.extend(release.map(|release| ((namespace.clone(), name.clone()), release)));
-                self.workload(kind, namespace, name, &object["spec"]["template"]);
+                if WORKLOADS.contains(&kind.as_str()) && object["spec"]["template"].is_object() {
+                    self.workload(kind, namespace, name, &object["spec"]["template"]);
+                }
             }
-            _ => {}
         }
     }
 
@@ -264,7 +266,8 @@ fn release(namespace: &str, name: &str, object: &Value) -> Option<Release> {
     }
     let services: Services = yaml::typed(&object["spec"]["services"]).ok()?;
     let routes: Vec<&Value> = object["spec"]["traffic"].as_array().into_iter().flatten().collect();
-    let by_subset = routes.iter().any(|route| route["istio"]["destinationRule"].is_object());
+    let routers = routes.iter().filter_map(|route| yaml::typed::<TrafficRouter>(route).ok());
+    let by_subset = routers.into_iter().any(|router| router.splits_by_subset());
     let split = |service: Option<String>| service.filter(|_| !by_subset);
     let revision = |of: &str| object["status"][of]["id"].as_str().map(str::to_owned);
     Some(Release {
@@ -368,6 +371,34 @@ mod tests {
         facts.remove("Deployment", "shop", "web");
         facts.remove("Service", "shop", "web");
         assert!(facts.service("shop", "web").is_none() && !facts.has_account("shop", "front"));
+    }
+
+    #[test]
+    fn a_rollout_that_references_a_deployment_splits_its_services_too() {
+        let mut facts = Facts::default();
+        facts.add(&json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": {"namespace": "shop", "name": "web"},
+            "spec": {"workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "services": {"root": "web"}, "traffic": [{"istio": {"virtualServices": [{"name": "web"}]}}]}}));
+        let release = facts.releases("shop").next().unwrap();
+        assert_eq!((release.stable.as_deref(), release.canary.as_deref()), (Some("web-stable"), Some("web-canary")));
+        assert_eq!(facts.workloads_of("shop").count(), 0, "the Deployment has the template");
+    }
+
+    #[test]
+    fn a_split_by_subsets_has_one_service() {
+        for (entry, canary) in [
+            (json!({"istio": {"virtualServices": [{"name": "web"}]}}), Some("web-canary")),
+            (
+                json!({"istio": {"virtualServices": [{"name": "web"}], "destinationRule": {"name": "web", "stableSubset": "a", "canarySubset": "b"}}}),
+                None,
+            ),
+            (json!({"consul": {"service": "web"}}), None),
+        ] {
+            let mut facts = Facts::default();
+            facts.add(&json!({"apiVersion": "glidepath.dev/v1alpha1", "kind": "Rollout", "metadata": {"namespace": "shop", "name": "web"},
+                "spec": {"template": {}, "services": {"root": "web"}, "traffic": [entry]}}));
+            assert_eq!(facts.releases("shop").next().unwrap().canary.as_deref(), canary, "{entry}");
+        }
     }
 
     #[test]
