@@ -51,7 +51,25 @@ pub(super) fn of(policy: &MeshPolicySpec) -> Result<Settings, Problem> {
         }
         fill(&mut settings, section, &values, &format!("preset {name}"));
     }
-    Ok(settings)
+    match contradiction(policy, &settings) {
+        Some(problem) => Err(problem),
+        None => Ok(settings),
+    }
+}
+
+/// What the policy itself says of its change, and its profile would skip. Where both are its own, validation refuses it.
+fn contradiction(policy: &MeshPolicySpec, settings: &Settings) -> Option<Problem> {
+    let from = settings.origins.iter().find(|origin| origin.field == "change.now")?;
+    let change = policy.change.as_ref().filter(|_| settings.spec["change"]["now"] == true)?;
+    let skipped = [
+        ("change.guard", change.guard.is_some()),
+        ("change.audit", change.audit.is_some()),
+        ("change.waves", !change.waves.is_empty()),
+        ("change.bake", change.bake.is_some()),
+    ];
+    let (field, _) = skipped.into_iter().find(|(_, is_set)| *is_set)?;
+    let why = format!("{} sets change.now, which skips it; set change.now: false, or remove it", from.from);
+    Some(Problem { field, why })
 }
 
 fn profile(name: &str) -> Result<Value, Problem> {
@@ -134,6 +152,20 @@ mod tests {
         assert_eq!(spec["mtls"], json!({"mode": "Strict"}));
         assert_eq!(spec["telemetry"]["sampling"], json!(1));
         assert_eq!(spec["change"]["guard"], json!("168h"));
+    }
+
+    #[test]
+    fn a_change_that_the_profile_would_skip_is_refused_by_field() {
+        let spec = |change: Value| {
+            yaml::typed(&json!({"target": {"service": "web"}, "profile": "dev", "change": change})).unwrap()
+        };
+        for (change, field) in [(json!({"guard": "1h"}), "change.guard"), (json!({"bake": "5m"}), "change.bake")] {
+            let problem = of(&spec(change)).unwrap_err();
+            assert_eq!(problem.field, field);
+            assert_eq!(problem.why, "profile dev sets change.now, which skips it; set change.now: false, or remove it");
+        }
+        assert_eq!(of(&spec(json!({"guard": "1h", "now": false}))).unwrap().spec["change"]["now"], false);
+        assert!(of(&spec(json!({"onFailure": "Hold"}))).is_ok());
     }
 
     #[test]
