@@ -190,6 +190,34 @@ mod tests {
     }
 
     #[test]
+    fn an_own_object_keeps_the_fields_of_other_policies_when_it_is_written() {
+        let rule = |policy: Value| {
+            plan(MeshWrite::Own(json!({
+                "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+                "metadata": {"namespace": "shop", "name": "all-web", "labels": {"glidepath.dev/policy": "all"}},
+                "spec": {"host": "web", "trafficPolicy": policy},
+            })))
+        };
+        let (first, second) = (rule(json!({"tls": {"mode": "SIMPLE"}})), rule(json!({"tls": {"mode": "DISABLE"}})));
+        let mut there = first.after(&Objects::default()).get("DestinationRule", "shop", "all-web").unwrap().clone();
+        there["metadata"]["resourceVersion"] = json!("7");
+        let mut beside = MeshPlan::default();
+        let limit = json!({"spec": {"trafficPolicy": {"connectionPool": {"tcp": {"maxConnections": 5}}}}});
+        let there = fields::plan(&there, "limits", &limit, &mut beside);
+        let current: Objects = [there.clone()].into_iter().collect();
+        assert_eq!(first.pending(&current), [], "it is there as planned");
+        let Some(MeshWrite::Own(next)) = second.pending(&current).pop() else { panic!() };
+        assert_eq!(next["spec"]["trafficPolicy"]["tls"]["mode"], "DISABLE");
+        assert_eq!(next["metadata"]["resourceVersion"], "7");
+        let Some(MeshWrite::Fields(release)) = fields::release(&next, "limits") else { panic!() };
+        assert_eq!(
+            patched(&next, &release)["spec"],
+            json!({"host": "web", "trafficPolicy": {"tls": {"mode": "DISABLE"}}})
+        );
+        assert_eq!(fields::claimed(&limit, "all", &next).len(), 1);
+    }
+
+    #[test]
     fn what_changes_nothing_is_not_written() {
         let rule = json!({
             "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
