@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::pods::{self, ContainerPort, Probe};
+use super::{
+    pods::{self, ContainerPort, Probe},
+    settings,
+};
 use crate::{
     api::{MeshPolicy, REVISION_LABEL, names, objects::Services, traffic::TrafficRouter},
     yaml,
@@ -28,7 +31,7 @@ pub struct Facts {
     /// By namespace, kind and name.
     workloads: BTreeMap<(String, String, String), Workload>,
     accounts: BTreeSet<Account>,
-    policies: BTreeMap<(String, String), MeshPolicy>,
+    policies: BTreeMap<(String, String), KnownPolicy>,
     releases: BTreeMap<(String, String), Release>,
 }
 
@@ -45,6 +48,13 @@ impl Default for Facts {
             releases: BTreeMap::new(),
         }
     }
+}
+
+/// A policy, with the fields that it and its profile set: every plan of another policy asks for them.
+#[derive(Clone, Debug)]
+struct KnownPolicy {
+    policy: MeshPolicy,
+    fields: BTreeSet<String>,
 }
 
 /// A Service.
@@ -159,7 +169,8 @@ impl Facts {
             "ServiceAccount" => drop(self.accounts.insert(Account { namespace, name })),
             "MeshPolicy" => {
                 let policy = yaml::typed::<MeshPolicy>(object).ok();
-                self.policies.extend(policy.map(|policy| ((namespace, name), policy)));
+                let known = policy.map(|policy| KnownPolicy { fields: settings::fields(&policy.spec), policy });
+                self.policies.extend(known.map(|known| ((namespace, name), known)));
             }
             "Pod" => self.workload(kind, namespace, name, object),
             _ => {
@@ -206,7 +217,12 @@ impl Facts {
 
     /// All policies.
     pub fn policies(&self) -> impl Iterator<Item = &MeshPolicy> {
-        self.policies.values()
+        self.policies.values().map(|known| &known.policy)
+    }
+
+    /// All policies with the fields that each sets.
+    pub(super) fn policies_with_fields(&self) -> impl Iterator<Item = (&MeshPolicy, &BTreeSet<String>)> {
+        self.policies.values().map(|known| (&known.policy, &known.fields))
     }
 
     /// The Rollouts of a namespace that split traffic.

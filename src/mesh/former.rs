@@ -55,6 +55,11 @@ pub(super) fn all(object: &Value) -> Result<Records, Conflict> {
     }
 }
 
+/// Whether there is a record in an object.
+pub(super) fn is_kept(object: &Value) -> bool {
+    object["metadata"]["annotations"].get(ANNOTATION).is_some()
+}
+
 /// Puts what a policy has changed into an object that had these records; nothing takes it out.
 pub(super) fn write(object: &mut Value, mut records: Records, policy: &str, record: Record) {
     if records.get(policy).cloned().unwrap_or_default() == record {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    fields,
+    fields, former,
     kind::MeshKind,
     ownership::{conflict, is_own},
     plan::{Conflict, MeshWrite, PolicyName},
@@ -21,21 +21,20 @@ pub(super) fn leftovers(
     let mut found = Vec::new();
     for watched in kind.own {
         let objects = current.of_kind((&watched.group, &watched.kind), policy.namespace);
-        let unwanted = objects.filter(|object| !writes.iter().any(|write| is_of(write, object)));
-        found.extend(unwanted.filter_map(|object| own(watched, policy, object)));
+        let unwanted = objects.filter(|object| is_own(object, policy.name) && !is_written(writes, object));
+        found.extend(unwanted.filter_map(|object| deletion(watched, policy, object)));
     }
     for kind in kind.patched {
         let objects = current.of_kind(*kind, policy.namespace);
-        let unwanted = objects.filter(|object| !writes.iter().any(|write| is_of(write, object)));
+        let unwanted = objects.filter(|object| former::is_kept(object) && !is_written(writes, object));
         found.extend(unwanted.filter_map(|object| fields::release(object, policy.name)));
     }
     found
 }
 
-fn own(kind: &WatchedKind, policy: PolicyName<'_>, object: &Value) -> Option<MeshWrite> {
+fn deletion(kind: &WatchedKind, policy: PolicyName<'_>, object: &Value) -> Option<MeshWrite> {
     let name = object["metadata"]["name"].as_str()?;
-    let delete = || MeshWrite::Delete(ObjectRef { required: false, ..kind.reference(policy.namespace, name) });
-    is_own(object, policy.name).then(delete)
+    Some(MeshWrite::Delete(ObjectRef { required: false, ..kind.reference(policy.namespace, name) }))
 }
 
 /// Objects of others that have the name of an object of this plan's own, and fields of other policies in it.
@@ -46,6 +45,10 @@ pub(super) fn taken(policy: &str, current: &Objects, writes: &[MeshWrite]) -> Ve
         if is_own(there, policy) { fields::claimed(object, policy, there) } else { vec![conflict(there, "")] }
     };
     replaced.flat_map(taken).collect()
+}
+
+fn is_written(writes: &[MeshWrite], object: &Value) -> bool {
+    writes.iter().any(|write| is_of(write, object))
 }
 
 /// Whether a write is of this object. Two API groups may have a kind of one name.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{cells::is_within, facts::Facts, ownership::AUTHOR, paths, plan::Conflict, settings};
+use jiff::Timestamp;
+
+use super::{cells::is_within, facts::Facts, ownership::AUTHOR, plan::Conflict};
 use crate::api::{MeshPolicy, policy::PolicyTarget};
 
 /// Another policy.
@@ -15,7 +17,7 @@ pub struct Other<'a> {
     /// What it is for.
     pub target: &'a PolicyTarget,
     /// The fields that it sets, with those of its profile: `breaker.interval`.
-    pub fields: BTreeSet<String>,
+    pub fields: &'a BTreeSet<String>,
     /// Whether it was there before this one.
     pub is_older: bool,
 }
@@ -29,13 +31,14 @@ impl Other<'_> {
 
 /// The other policies that are known, but for those of another mesh.
 pub(super) fn others<'a>(mesh: &str, policy: &MeshPolicy, facts: &'a Facts) -> Vec<Other<'a>> {
-    let is_other = |other: &&MeshPolicy| identity(other) != identity(policy);
-    let is_here = |other: &&MeshPolicy| other.spec.mesh.as_deref().is_none_or(|named| named == mesh);
-    let others = facts.policies().filter(is_other).filter(is_here);
-    let other = |other: &'a MeshPolicy| {
+    let is_here = |other: &MeshPolicy| other.spec.mesh.as_deref().is_none_or(|named| named == mesh);
+    let here = facts.policies_with_fields();
+    let others = here.filter(|(other, _)| identity(other) != identity(policy) && is_here(other));
+    let (age_of_this, name_of_this) = (age(policy), identity(policy).1);
+    let other = |(other, fields): (&'a MeshPolicy, &'a BTreeSet<String>)| {
         let (namespace, name) = identity(other);
-        let is_older = (age(other), name) < (age(policy), identity(policy).1);
-        Other { namespace, name, target: &other.spec.target, fields: fields(other), is_older }
+        let is_older = (age(other), name) < (age_of_this, name_of_this);
+        Other { namespace, name, target: &other.spec.target, fields, is_older }
     };
     others.map(other).collect()
 }
@@ -47,14 +50,9 @@ pub(super) fn identity(policy: &MeshPolicy) -> (&str, &str) {
 }
 
 /// One from a file, without a time, is younger than any in the cluster.
-fn age(policy: &MeshPolicy) -> (bool, Option<String>) {
-    let created = policy.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string());
+fn age(policy: &MeshPolicy) -> (bool, Option<Timestamp>) {
+    let created = policy.metadata.creation_timestamp.as_ref().map(|time| time.0);
     (created.is_none(), created)
-}
-
-fn fields(policy: &MeshPolicy) -> BTreeSet<String> {
-    let Ok(settings) = settings::of(&policy.spec) else { return BTreeSet::new() };
-    paths::set(&settings.spec).into_iter().map(|set| set.field).collect()
 }
 
 fn section(field: &str) -> &str {
@@ -62,8 +60,7 @@ fn section(field: &str) -> &str {
 }
 
 /// The sections of this policy that an older one has for the same target: that one stands.
-pub(super) fn conflicts(policy: &MeshPolicy, others: &[Other<'_>]) -> Vec<Conflict> {
-    let fields = fields(policy);
+pub(super) fn conflicts(policy: &MeshPolicy, fields: &BTreeSet<String>, others: &[Other<'_>]) -> Vec<Conflict> {
     let ours: BTreeSet<&str> = fields.iter().map(|field| section(field)).collect();
     let same = |other: &&Other<'_>| other.namespace == identity(policy).0 && *other.target == policy.spec.target;
     let older = others.iter().filter(same).filter(|other| other.is_older);

@@ -33,7 +33,7 @@ pub fn mesh(key: &str) -> Option<&'static MeshKind> {
 /// What a policy would write on a mesh, with `current` the objects that the mesh asked for.
 pub fn plan(kind: &'static MeshKind, policy: &MeshPolicy, facts: &Facts, current: &Objects) -> MeshPlan {
     let mut plan = MeshPlan::default();
-    let Some(spec) = fitting(kind, policy, &mut plan) else { return plan.whole() };
+    let Some((spec, fields)) = fitting(kind, policy, &mut plan) else { return plan.whole() };
     let read = match yaml::typed(&spec) {
         Ok(read) => read,
         Err(error) => return refused(kind, plan, "", error.to_string()),
@@ -41,7 +41,7 @@ pub fn plan(kind: &'static MeshKind, policy: &MeshPolicy, facts: &Facts, current
     let root = kind.root_namespace.unwrap_or(&facts.root_namespace);
     match Intent::of((kind.key, root), policy, read, facts) {
         Ok(intent) => {
-            plan.conflicts.extend(others::conflicts(policy, &intent.others));
+            plan.conflicts.extend(others::conflicts(policy, &fields, &intent.others));
             plan.add(kind.provider.plan(&intent, current));
             plan.conflicts.extend(leftover::taken(intent.policy, current, &plan.writes));
             let name = PolicyName { namespace: intent.namespace, name: intent.policy };
@@ -86,8 +86,9 @@ fn refused(kind: &'static MeshKind, mut plan: MeshPlan, field: &str, why: String
     plan.whole()
 }
 
-/// The policy's settings, with those of its profile and presets, without what it calls optional and the mesh does not have.
-fn fitting(kind: &'static MeshKind, policy: &MeshPolicy, plan: &mut MeshPlan) -> Option<Value> {
+/// The policy's settings, with those of its profile and presets, without what it calls optional and the mesh does not have; and
+/// which fields it sets.
+fn fitting(kind: &'static MeshKind, policy: &MeshPolicy, plan: &mut MeshPlan) -> Option<(Value, BTreeSet<String>)> {
     let settings = match settings::of(&policy.spec) {
         Ok(settings) => settings,
         Err(problem) => {
@@ -95,15 +96,14 @@ fn fitting(kind: &'static MeshKind, policy: &MeshPolicy, plan: &mut MeshPlan) ->
             return None;
         }
     };
-    let known = paths::fields();
-    let unknown = |optional: &&String| !known.iter().any(|field| is_within(field, optional));
+    let unknown = |optional: &&String| !paths::fields().iter().any(|field| is_within(field, optional));
     for optional in policy.spec.optional.iter().filter(unknown) {
         let why = format!("there is no field {optional}; lists are written like failover[].from");
         plan.refused.push(Refusal { field: "optional".to_owned(), mesh: kind.key, why });
     }
     let (set, mut spec) = (paths::set(&settings.spec), settings.spec);
     let mut said = BTreeSet::new();
-    for set in set {
+    for set in &set {
         let Some(Cell { path, becomes: Becomes::Refused(why) }) = cell(kind.cells, &set.field) else { continue };
         let place = set.around(path);
         if !said.insert(place.clone()) {
@@ -120,7 +120,7 @@ fn fitting(kind: &'static MeshKind, policy: &MeshPolicy, plan: &mut MeshPlan) ->
             plan.refused.push(Refusal { field: place, mesh: kind.key, why });
         }
     }
-    Some(spec)
+    Some((spec, set.into_iter().map(|set| set.field).collect()))
 }
 
 #[cfg(test)]

@@ -2,8 +2,11 @@
 //!
 //! What the policy says itself comes first, then its presets, then its profile. Profiles are files in `profiles/`.
 
+use std::{collections::BTreeSet, sync::LazyLock};
+
 use serde_json::{Map, Value, json};
 
+use super::paths;
 use crate::{
     api::policy::{BreakerPreset, MeshPolicySpec, RetryPreset},
     yaml,
@@ -42,8 +45,7 @@ pub(super) fn of(policy: &MeshPolicySpec) -> Result<Settings, Problem> {
     let written = serde_json::to_value(policy).map_err(|error| Problem { field: "", why: error.to_string() })?;
     let mut settings = Settings { spec: written, origins: Vec::new() };
     if let Some(name) = &policy.profile {
-        let profile = profile(name)?;
-        fill(&mut settings, "", &profile, &format!("profile {name}"));
+        fill(&mut settings, "", profile(name)?, &format!("profile {name}"));
     }
     for (section, values, name) in presets(&settings.spec) {
         if let Some(section) = settings.spec[section].as_object_mut() {
@@ -55,6 +57,12 @@ pub(super) fn of(policy: &MeshPolicySpec) -> Result<Settings, Problem> {
         Some(problem) => Err(problem),
         None => Ok(settings),
     }
+}
+
+/// The fields that a policy and its profile set: `breaker.interval`. None where its settings are refused.
+pub(super) fn fields(policy: &MeshPolicySpec) -> BTreeSet<String> {
+    let set = of(policy).map(|settings| paths::set(&settings.spec)).unwrap_or_default();
+    set.into_iter().map(|set| set.field).collect()
 }
 
 /// What the policy itself says of its change, and its profile would skip. Where both are its own, validation refuses it.
@@ -72,16 +80,23 @@ fn contradiction(policy: &MeshPolicySpec, settings: &Settings) -> Option<Problem
     Some(Problem { field, why })
 }
 
-fn profile(name: &str) -> Result<Value, Problem> {
+fn profile(name: &str) -> Result<&'static Value, Problem> {
+    /// Each is read once: every plan of every policy asks.
+    static READ: LazyLock<[Result<Value, String>; 3]> = LazyLock::new(|| PROFILES.map(|(_, text)| read(text)));
     let unknown = || {
         let known: Vec<&str> = PROFILES.iter().map(|(name, _)| *name).collect();
         Problem { field: "profile", why: format!("there is no profile {name}; there are {}", known.join(", ")) }
     };
-    let (_, text) = PROFILES.iter().find(|(known, _)| *known == name).ok_or_else(unknown)?;
-    let wrong = |error: String| Problem { field: "profile", why: format!("profile {name} cannot be read: {error}") };
-    let documents = yaml::read(text).map_err(|error| wrong(error.to_string()))?;
-    let document = documents.into_iter().next().ok_or_else(|| wrong("it is empty".to_owned()))?;
-    document.map(|document| document.value).map_err(|error| wrong(error.to_string()))
+    let wrong = |error: &String| Problem { field: "profile", why: format!("profile {name} cannot be read: {error}") };
+    let mut profiles = PROFILES.iter().zip(READ.iter());
+    let (_, profile) = profiles.find(|((known, _), _)| *known == name).ok_or_else(unknown)?;
+    profile.as_ref().map_err(wrong)
+}
+
+fn read(profile: &str) -> Result<Value, String> {
+    let documents = yaml::read(profile).map_err(|error| error.to_string())?;
+    let document = documents.into_iter().next().ok_or("it is empty")?;
+    document.map(|document| document.value).map_err(|error| error.to_string())
 }
 
 /// The values of each preset that a spec names. Sources: docs/policies.md.

@@ -145,10 +145,9 @@ impl Objects {
         (group, kind): (&'a str, &'a str),
         namespace: &'a str,
     ) -> impl Iterator<Item = &'a Value> {
-        self.by_name
-            .iter()
-            .filter(move |((k, n, _, g), _)| k == kind && n == namespace && g == group)
-            .map(|(_, object)| object.as_ref())
+        let first = (kind.to_owned(), namespace.to_owned(), String::new(), String::new());
+        let here = self.by_name.range(first..).take_while(move |((k, n, _, _), _)| k == kind && n == namespace);
+        here.filter(move |((_, _, _, g), _)| g == group).map(|(_, object)| object.as_ref())
     }
 
     /// All objects, by kind, namespace and name.

@@ -1,5 +1,5 @@
 //! What the controller's work on one Rollout costs, each part apart: a watch event until it is kept, a decision, a plan of
-//! routes, a record of the status, a window of evidence.
+//! routes, a record of the status, a window of evidence, a mesh policy.
 //!
 //! `make bench`; one part of it: `cargo bench --bench costs -- decode`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark, as a test")]
@@ -7,6 +7,7 @@
 mod decode;
 mod events;
 mod judges;
+mod mesh;
 mod moments;
 mod plan;
 mod record;
@@ -26,6 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
-    targets = decode::benchmarks, step::benchmarks, plan::benchmarks, record::benchmarks, judges::benchmarks
+    targets = decode::benchmarks, step::benchmarks, plan::benchmarks, record::benchmarks, judges::benchmarks,
+        mesh::benchmarks
 }
 criterion_main!(benches);
