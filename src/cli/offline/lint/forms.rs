@@ -144,4 +144,16 @@ mod tests {
         );
         assert!(!found.iter().any(|one| one.message.contains("; write")), "{found:?}");
     }
+
+    #[test]
+    fn a_guard_of_a_fault_is_shown_in_the_right_form() {
+        for (guard, form) in
+            [(json!("none"), "; write guard: {none: true}"), (json!("99%"), "; write guard: {objective: 99%}")]
+        {
+            let fault = json!({"spec": {"target": {"service": "payment"}, "duration": "1m", "guard": guard}});
+            let found = schema::check(crds::schema("MeshFault").unwrap(), &fault);
+            let said = found.iter().find(|finding| finding.path == "spec.guard").map(|finding| &finding.message);
+            assert!(said.is_some_and(|said| said.ends_with(form)), "{guard}: {found:?}");
+        }
+    }
 }
