@@ -13,6 +13,8 @@ use std::process::Command;
 pub enum Component {
     Etcd,
     Api,
+    /// The API server without TLS and tokens, for the questions that tests ask.
+    Proxy,
     ControllerManager,
     Node,
     Istiod,
@@ -32,6 +34,7 @@ impl Component {
         match self {
             Self::Etcd => "etcd",
             Self::Api => "kube-apiserver",
+            Self::Proxy => "kubectl-proxy",
             Self::ControllerManager => "kube-controller-manager",
             Self::Node => "node",
             Self::Istiod => "istiod",
@@ -45,6 +48,7 @@ impl Component {
         match self {
             Self::Etcd => etcd(folder),
             Self::Api => api(folder),
+            Self::Proxy => proxy(folder),
             Self::ControllerManager => controller_manager(folder),
             Self::Node => node(folder),
             Self::Istiod => istiod(folder),
@@ -58,6 +62,7 @@ impl Component {
         let url = match self {
             Self::Etcd => "http://127.0.0.1:2379/health",
             Self::Api => return crate::kubectl::run(folder, &["get", "--raw", "/readyz"]).map(drop),
+            Self::Proxy => "http://127.0.0.1:8001/readyz",
             // Its own health page is behind TLS; the account it creates shows that it works.
             Self::ControllerManager => {
                 return crate::kubectl::run(folder, &["get", "serviceaccount", "default", "-n", "default"]).map(drop);
@@ -97,6 +102,12 @@ fn api(folder: &Path) -> Result<Command> {
     // Whoever reads it wants one file with all of it; size in MB.
     api.args(["--audit-log-maxsize=4000", "--audit-log-mode=blocking"]);
     Ok(api)
+}
+
+fn proxy(folder: &Path) -> Result<Command> {
+    let mut proxy = Command::new(find("kubectl")?);
+    proxy.arg("--kubeconfig").arg(folder.join("kubeconfig")).args(["proxy", "--port=8001"]);
+    Ok(proxy)
 }
 
 fn controller_manager(folder: &Path) -> Result<Command> {

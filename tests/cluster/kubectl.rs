@@ -14,6 +14,8 @@ pub fn run(folder: &Path, args: &[&str]) -> Result<String> {
 /// The same, with `input` on its standard input.
 pub fn feed(folder: &Path, args: &[&str], input: &str) -> Result<String> {
     let mut kubectl = Command::new(find("kubectl")?);
+    // Every lane's server has the same address: what one serves is not to be taken for what another does.
+    kubectl.env("KUBECACHEDIR", folder.join("kubectl"));
     kubectl.arg("--kubeconfig").arg(folder.join("kubeconfig")).args(args);
     kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = kubectl.spawn().context("cannot run kubectl")?;

@@ -60,6 +60,7 @@ fn a_newer_version_takes_the_place_of_one_in_the_middle() {
     shop.release("v2");
     shop.wait_for_pause(2);
     shop.release("v3");
+    shop.wait("the newer version", |status| status["currentRevision"]["number"] == 3);
     let status = shop.wait_for_pause(2);
     assert_eq!(status["currentRevision"]["number"], 3, "{status:#}");
     shop.assert_share("v3", 0.2);
