@@ -16,11 +16,11 @@ cluster-check: ## whether this machine allows a network namespace; fails early a
 cluster-fetch: ## find or obtain every program of the test cluster
 	$(CLUSTER) fetch
 
-# Everything is built before the namespace is entered: inside there is no network.
-test-cluster: cluster-check ## end-to-end tests on real Kubernetes, Istio, Envoy and Prometheus
+# Everything is built before a namespace is entered: inside there is no network.
+test-cluster: cluster-check ## end-to-end tests on real Kubernetes, Istio, Envoy and Prometheus, in two clusters at once
 	cargo test --no-run --test cluster
 	$(CLUSTER) fetch
-	$(CLUSTER) within cargo test --offline --test cluster -- --test-threads=1 --nocapture $(TESTS)
+	@tests/cluster/lanes $(TESTS)
 
 test-meshes: cluster-check ## end-to-end tests on a real Consul, Traefik and NGINX, and on the definitions of other meshes
 	cargo test --no-run --test cluster

@@ -1,5 +1,6 @@
-//! End-to-end tests against the real components. One lane serves them all; each test uses Kubernetes namespaces of its
-//! own. They run inside the namespace that `make test-cluster` makes; elsewhere they fail and say so.
+//! End-to-end tests against the real components. One lane serves all tests of a process (`lanes` runs two processes, each with
+//! its part of the modules); each test uses Kubernetes namespaces of its own. They run inside the namespace that
+//! `make test-cluster` makes; elsewhere they fail and say so.
 //!
 //! To add tests: a file here, one `mod` line below, plain `#[test]` functions that call [`lane`].
 #![allow(dead_code, reason = "the example and the test binary share these files; each uses its own part")]
