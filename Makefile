@@ -2,7 +2,7 @@
 
 include tests/cluster/cluster.mk
 
-.PHONY: bench demo fuzz gates lint-code reintroduced scale soak test test-all test-fast test-long
+.PHONY: bench demo fuzz gates lint-code reintroduced scale soak test test-all test-build test-fast test-long
 
 demo: ## Play a good and a bad release on this machine, without a cluster
 	@echo "building glidepath (the first time takes about 5 minutes on 2 cores) ..."
@@ -10,13 +10,18 @@ demo: ## Play a good and a bad release on this machine, without a cluster
 	@cargo run --quiet --bin glidepath -- demo
 
 test: ## All tests, on the real components too; says what each part took
-	@tests/timed lint-code test-fast test-cluster
+	@tests/timed lint-code test-build test-fast test-cluster
 
 test-all: export GLIDEPATH_ALL_SHELLS = 1
 test-all: test reintroduced test-meshes test-long ## What takes longer than CI has, before an issue is called done
 
+test-build: # all that the tests run but the library's own, at once: compiled one after the other, they leave processors idle
+	cargo build --profile test --test it --test cluster --example cluster
+
+# The library's own tests run for seconds, whatever they are built with; built without an optimiser, they are ready sooner.
 test-fast: ## The tests that need no servers
-	cargo test --lib --bins --test it
+	cargo test --profile dev --lib
+	cargo test --test it
 
 lint-code: ## Formatting, lints, and dependencies by cargo-deny where it is installed
 	cargo fmt --check

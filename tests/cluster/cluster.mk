@@ -1,6 +1,7 @@
 # The test cluster's targets; the Makefile includes this file. docs/test-cluster.md says what comes up.
 
-CLUSTER := cargo run --quiet --example cluster --
+# In the profile of the tests: another would compile the library once more.
+CLUSTER := cargo run --quiet --profile test --example cluster --
 
 .PHONY: cluster cluster-check cluster-fetch cluster-shell test-cluster test-meshes
 
@@ -18,12 +19,12 @@ cluster-fetch: ## find or obtain every program of the test cluster
 
 # Everything is built before a namespace is entered: inside there is no network.
 test-cluster: cluster-check ## end-to-end tests on real Kubernetes, Istio, Envoy and Prometheus, in two clusters at once
-	cargo test --no-run --test cluster
+	cargo build --profile test --test cluster --example cluster
 	$(CLUSTER) fetch
 	@tests/cluster/lanes $(TESTS)
 
 test-meshes: cluster-check ## end-to-end tests on a real Consul, Traefik and NGINX, and on the definitions of other meshes
-	cargo test --no-run --test cluster
+	cargo build --profile test --test cluster --example cluster
 	$(CLUSTER) fetch consul nginx traefik traefik-crds.yaml contour-crds.yaml smi-crds.yaml
 	$(CLUSTER) within cargo test --offline --test cluster -- --test-threads=1 --nocapture --ignored \
 		$(or $(TESTS),consul:: nginx:: traefik:: presets::)

@@ -64,7 +64,7 @@ impl Lane {
     pub fn start(options: Options) -> Result<Self> {
         let folder = lane_folder().context(
             "this needs the namespace of a test cluster: run `make test-cluster`, \
-             or `cargo run --example cluster -- within COMMAND`",
+             or `cargo run --profile test --example cluster -- within COMMAND`",
         )?;
         say("bringing up the test cluster");
         let began = Instant::now();

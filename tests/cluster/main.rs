@@ -166,8 +166,8 @@ The test cluster is up. Its addresses exist only inside its own network namespac
   pods' counts http://127.0.0.1:15090/counts{}
   logs         {shown}/*.log
 Go inside from another terminal, with KUBECONFIG set:
-  cargo run --quiet --example cluster -- enter {enter}bash
-  cargo run --quiet --example cluster -- enter {enter}kubectl get pods -A
+  cargo run --quiet --profile test --example cluster -- enter {enter}bash
+  cargo run --quiet --profile test --example cluster -- enter {enter}kubectl get pods -A
 Ctrl-C ends it and everything in it.
 ",
         if options.istio { mesh } else { "" }

@@ -57,7 +57,10 @@ pub fn find(name: &str) -> Result<PathBuf> {
         Some((path, _)) => Ok(path),
         None => {
             let also = if EXTRAS.iter().any(|extra| extra.name == name) { format!(" {name}") } else { String::new() };
-            bail!("{name} is missing: run `cargo run --example cluster -- fetch{also}`, or set {}", program.env)
+            bail!(
+                "{name} is missing: run `cargo run --profile test --example cluster -- fetch{also}`, or set {}",
+                program.env
+            )
         }
     }
 }
