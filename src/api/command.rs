@@ -19,6 +19,7 @@ use super::status::release::Stage;
     category = "glidepath",
     status = "RolloutCommandStatus",
     doc = "One human or CI command for a Rollout, recorded with who gave it, why, and what became of it.",
+    printcolumn(name = "Kind", type_ = "string", json_path = ".spec.kind", priority = 1),
     printcolumn(name = "Rollout", type_ = "string", json_path = ".spec.rollout"),
     printcolumn(name = "Verb", type_ = "string", json_path = ".spec.verb"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
@@ -27,9 +28,20 @@ use super::status::release::Stage;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = ("self == oldSelf", "a command's spec never changes; create another one"))]
+#[x_kube(
+    validation = ("self == oldSelf", "a command's spec never changes; create another one"),
+    validation = (
+        "!has(self.kind) || self.kind != 'MeshPolicy' || (self.verb in ['promote', 'abort', 'retry'] && !has(self.revision) \
+         && !has(self.attempt) && !has(self.step) && !has(self.subStep) && !has(self.stage) && !has(self.full) \
+         && !has(self.toStep) && !has(self.toRevision))",
+        "a MeshPolicy takes promote, abort and retry, and nothing that narrows them"
+    )
+)]
 pub struct RolloutCommandSpec {
-    /// The Rollout's name, in the same namespace.
+    /// What it is for: a Rollout (default), or a MeshPolicy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<CommandKind>,
+    /// The name of the Rollout, or of what `kind` says, in the same namespace.
     #[schemars(length(min = 1, max = 253))]
     pub rollout: String,
     /// The verb.
@@ -73,6 +85,7 @@ impl RolloutCommandSpec {
     /// A verb on a Rollout, and nothing that narrows it.
     pub fn of(rollout: impl Into<String>, verb: Verb) -> Self {
         RolloutCommandSpec {
+            kind: None,
             rollout: rollout.into(),
             verb,
             revision: None,
@@ -87,6 +100,16 @@ impl RolloutCommandSpec {
             requested_by: None,
         }
     }
+}
+
+/// What a command is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum CommandKind {
+    /// A release.
+    #[default]
+    Rollout,
+    /// The change of a policy.
+    MeshPolicy,
 }
 
 /// The verbs of commands.

@@ -42,9 +42,14 @@ pub fn all() -> Result<Vec<CustomResourceDefinition>, CrdError> {
         .collect()
 }
 
-/// The CRDs of mesh policies and faults, which only a controller that runs with `--mesh` reconciles.
+/// The CRD of mesh policies, which only a controller that runs with `--mesh` reconciles.
 pub fn mesh() -> Result<Vec<CustomResourceDefinition>, CrdError> {
-    [MeshPolicy::crd(), MeshFault::crd()].into_iter().map(structural).collect()
+    [MeshPolicy::crd()].into_iter().map(structural).collect()
+}
+
+/// The CRD of faults, which no controller reconciles yet: it is not printed, so that no fault is created that never begins.
+pub fn faults() -> Result<Vec<CustomResourceDefinition>, CrdError> {
+    [MeshFault::crd()].into_iter().map(structural).collect()
 }
 
 /// The file that a CRD is kept in, under `deploy/crds`.
@@ -52,10 +57,10 @@ pub fn file_name(crd: &CustomResourceDefinition) -> String {
     format!("{}.yaml", crd.spec.names.plural)
 }
 
-/// The kinds with their schemas, in the order of [`all`] and [`mesh`]. Deriving them takes milliseconds, and a file may hold a thousand
-/// objects.
+/// The kinds with their schemas, in the order of [`all`], [`mesh`] and [`faults`]. Deriving them takes milliseconds, and a file may hold
+/// a thousand objects.
 static SCHEMAS: LazyLock<Vec<(String, Value)>> =
-    LazyLock::new(|| [all(), mesh()].into_iter().flatten().flatten().filter_map(served).collect());
+    LazyLock::new(|| [all(), mesh(), faults()].into_iter().flatten().flatten().filter_map(served).collect());
 
 /// The schema of one kind's objects, as the API server gets it; `None` for a kind that is not ours.
 pub fn schema(kind: &str) -> Option<&'static Value> {
@@ -236,7 +241,11 @@ mod tests {
     #[test]
     fn schemas_are_built_once() {
         assert!(std::ptr::eq(schema("Rollout").unwrap(), schema("Rollout").unwrap()));
-        assert_eq!(kinds().count(), all().unwrap().len() + mesh().unwrap().len(), "every kind has a schema");
+        assert_eq!(
+            kinds().count(),
+            [all(), mesh(), super::faults()].into_iter().flatten().flatten().count(),
+            "every kind has a schema"
+        );
     }
 
     #[test]
@@ -249,7 +258,8 @@ mod tests {
 
     #[test]
     fn short_names_and_categories_are_those_people_type() {
-        let names: Vec<_> = all().unwrap().into_iter().chain(mesh().unwrap()).map(|crd| crd.spec.names).collect();
+        let every = [all(), mesh(), super::faults()].into_iter().flatten().flatten();
+        let names: Vec<_> = every.map(|crd| crd.spec.names).collect();
         let short: Vec<_> = names.iter().flat_map(|n| n.short_names.clone().unwrap_or_default()).collect();
         assert_eq!(short, ["gro", "gat", "gcat", "gar", "groc", "gmp", "gmf"]);
         for name in &names {

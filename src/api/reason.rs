@@ -139,6 +139,19 @@ words! {
         ScaledToZero,
         /// The Rollout is being deleted.
         Deleting,
+        // What the status of a MeshPolicy says.
+        /// The policy's spec is in force.
+        PolicyInForce,
+        /// A change of the policy is in progress.
+        PolicyChanging,
+        /// A change of the policy waits for an operator.
+        PolicyHeld,
+        /// A change of the policy was taken back.
+        PolicyReverted,
+        /// The mesh cannot do what the policy says.
+        PolicyRefused,
+        /// Something of others is in the way of the policy.
+        PolicyConflicted,
         /// All pods of the desired count are available.
         Available,
         /// Fewer pods are available than desired.

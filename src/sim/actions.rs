@@ -196,6 +196,7 @@ pub fn command(
     let meant = entry.revision.as_ref().map(|named| numbered(named).unwrap_or_else(|| named.clone()));
     let promote = entry.verb == Verb::Promote;
     RolloutCommandSpec {
+        kind: None,
         rollout: rollout.to_owned(),
         verb: entry.verb,
         revision: meant.or(current),

@@ -8,6 +8,7 @@ mod change;
 mod mtls;
 mod resilience;
 mod state;
+mod status;
 mod surroundings;
 mod target;
 
@@ -22,6 +23,7 @@ pub use resilience::{
     Retries, RetryOn, RetryPreset, Timeouts,
 };
 pub use state::{Baking, Held, HeldAt, HoldReason, InWave, Phase, PolicyState, RevertReason, Reverted, Since, Until};
+pub use status::{CallerOnRecord, MeshPolicyStatus};
 pub use surroundings::{AccessLog, Egress, EgressDefault, ExternalHost, Telemetry, TelemetryTag};
 pub use target::PolicyTarget;
 
@@ -35,8 +37,11 @@ pub use target::PolicyTarget;
     derive = "PartialEq",
     shortname = "gmp",
     category = "glidepath",
+    status = "MeshPolicyStatus",
     doc = "Security, resilience, egress and telemetry of a Service, a workload, a namespace or a mesh, for any mesh.",
-    printcolumn(name = "Mesh", type_ = "string", json_path = ".spec.mesh"),
+    printcolumn(name = "Mesh", type_ = "string", json_path = ".status.mesh"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

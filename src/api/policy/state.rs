@@ -154,7 +154,7 @@ pub enum RevertReason {
 }
 
 /// Which of the states a change is in: its phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
     /// The callers are compared with the new rules.
     Checking,

@@ -347,6 +347,7 @@ impl World {
         let status = &self.status;
         let promote = verb == Verb::Promote;
         let spec = RolloutCommandSpec {
+            kind: None,
             rollout: "checkout".into(),
             verb,
             revision: status.current_revision.as_ref().map(|current| current.id.clone()),

@@ -235,6 +235,7 @@ impl SimWorld {
     pub fn command_spec(&self, verb: Verb) -> RolloutCommandSpec {
         let status = &self.status;
         RolloutCommandSpec {
+            kind: None,
             rollout: "checkout".into(),
             verb,
             revision: status.current_revision.as_ref().map(|current| current.id.clone()),
