@@ -201,16 +201,11 @@ impl Facts {
     }
 
     fn workload(&mut self, kind: String, namespace: String, name: String, pod: &Value) {
-        let workload = Workload {
-            kind,
-            namespace,
-            name,
-            labels: labels(&pod["metadata"]["labels"]),
-            account: pod["spec"]["serviceAccountName"].as_str().unwrap_or("default").to_owned(),
-            annotations: labels(&pod["metadata"]["annotations"]),
-            ports: pods::ports(&pod["spec"]),
-            probes: pods::probes(&pod["spec"]),
-        };
+        self.add_workload(Workload::of_pod(kind, namespace, name, pod));
+    }
+
+    /// Adds what makes pods.
+    pub fn add_workload(&mut self, workload: Workload) {
         let key = (workload.namespace.clone(), workload.kind.clone(), workload.name.clone());
         self.workloads.insert(key, workload);
     }
@@ -263,6 +258,28 @@ impl Facts {
     pub fn accounts(&self, service: &Service) -> BTreeSet<Account> {
         let accounts = self.workloads(&service.namespace, &service.selector);
         accounts.map(|one| Account { namespace: one.namespace.clone(), name: one.account.clone() }).collect()
+    }
+}
+
+impl Workload {
+    /// What an object of a kind that makes pods says.
+    pub fn of(object: &Value) -> Option<Self> {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let template = Some(&object["spec"]["template"]).filter(|template| template.is_object())?;
+        Some(Workload::of_pod(text("/kind"), text("/metadata/namespace"), text("/metadata/name"), template))
+    }
+
+    fn of_pod(kind: String, namespace: String, name: String, pod: &Value) -> Self {
+        Workload {
+            kind,
+            namespace,
+            name,
+            labels: labels(&pod["metadata"]["labels"]),
+            account: pod["spec"]["serviceAccountName"].as_str().unwrap_or("default").to_owned(),
+            annotations: labels(&pod["metadata"]["annotations"]),
+            ports: pods::ports(&pod["spec"]),
+            probes: pods::probes(&pod["spec"]),
+        }
     }
 }
 

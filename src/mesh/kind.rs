@@ -59,6 +59,11 @@ pub trait MeshProvider: Sync + std::fmt::Debug {
         Vec::new()
     }
 
+    /// The same for those that were denied. Empty where the mesh's metrics do not tell.
+    fn denial_queries(&self, _service: &Service, _seconds: u64) -> Vec<CallerQuery> {
+        Vec::new()
+    }
+
     /// The caller that the label `arm` of an answer names.
     fn caller(&self, _label: &str, _count: f64, _last_seen: Option<Timestamp>, _is_http: bool) -> Option<Caller> {
         None

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::plan::Conflict;
+use super::plan::{Conflict, MeshWrite};
 use crate::api::fault::FAULT_LABEL;
 
 /// The label on objects of a policy's own: its name.
-pub(super) const POLICY_LABEL: &str = "glidepath.dev/policy";
+pub const POLICY_LABEL: &str = "glidepath.dev/policy";
 /// Whoever wrote an object or a field that no manager is known of.
 pub(super) const AUTHOR: &str = "its author";
 
@@ -38,4 +38,14 @@ pub(super) fn owner(object: &Value) -> Option<String> {
 pub(super) fn conflict(object: &Value, field: impl Into<String>) -> Conflict {
     let manager = owner(object).unwrap_or_else(|| AUTHOR.to_owned());
     Conflict { object: name(object), field: field.into(), manager }
+}
+
+impl MeshWrite {
+    /// The object, for display: `DestinationRule shop/web`.
+    pub fn name(&self) -> String {
+        match self {
+            MeshWrite::Own(object) | MeshWrite::Fields(object) | MeshWrite::Replace(object) => name(object),
+            MeshWrite::Delete(gone) => format!("{} {}/{}", gone.kind, gone.namespace, gone.name),
+        }
+    }
 }

@@ -66,7 +66,7 @@ pub enum Refused {
 
 impl Desired {
     /// What a state wants.
-    pub(super) fn of(standing: &Standing) -> Self {
+    pub fn of(standing: &Standing) -> Self {
         let in_force = || Desired::InForce(standing.in_force.clone());
         match &standing.state {
             Some(PolicyState::Auditing(of)) => Desired::Audit(of.spec.clone()),

@@ -43,7 +43,7 @@ pub(super) const KIND: MeshKind = MeshKind {
             "meshes",
             "proxydefaults",
         ],
-        verbs: &["get", "list", "watch", "create", "update", "patch", "delete"],
+        verbs: &["list", "watch", "create", "update", "patch", "delete"],
     }],
     kinds: KINDS,
     own: &[INTENTIONS],

@@ -16,29 +16,63 @@ const LABELS: [&str; 4] =
 
 /// The counters of requests and of connections that were admitted. A denied request has the status 403 and the flag UAEX or
 /// RBAC's; 403 of the application itself is left out too, which only makes the count smaller.
-const COUNTERS: [(&str, &str, bool); 2] =
-    [("istio_requests_total", ",response_code!=\"403\"", true), ("istio_tcp_connections_opened_total", "", false)];
+const COUNTERS: [(&str, &str, bool); 2] = [
+    ("istio_requests_total", ",response_code!=\"403\",grpc_response_status!=\"7\"", true),
+    ("istio_tcp_connections_opened_total", "", false),
+];
+/// Requests that were denied: with 403, and those of gRPC with PERMISSION_DENIED (7), as which their proxy answers.
+const DENIED: [&str; 2] = [",response_code=\"403\"", ",grpc_response_status=\"7\",response_code!=\"403\""];
 
 /// What asks for the callers of a Service in the seconds before now: their counts, and when they called last.
 pub(super) fn queries(service: &Service, seconds: u64) -> Vec<CallerQuery> {
     let by = LABELS.join(",");
-    let joined = LABELS.map(|label| format!("\"{label}\"")).join(",");
-    let Service { name, namespace, .. } = service;
     let query = |(counter, admitted, is_http): (&str, &str, bool)| {
-        let series = format!(
-            "{counter}{{reporter=\"destination\",destination_service_namespace=\"{namespace}\",\
-             destination_service_name=\"{name}\"{admitted}}}"
-        );
-        let arm = |inner: String| format!("label_join({inner},\"arm\",\"|\",{joined})");
-        // A series that began in the window has counted from 0, which `increase` does not know: a caller with one request.
-        let born = format!("(last_over_time({series}[{seconds}s]) unless {series} offset {seconds}s)");
-        let at_all = format!("(sum by ({by}) ({born} or increase({series}[{seconds}s])) > 0)");
+        let series = series(service, counter, admitted);
         let recent = format!("(timestamp(sum by ({by}) (rate({series}[5m])) > 0))");
         let step = (seconds / 60).clamp(15, 300);
         let last = format!("({recent} or max_over_time({recent}[{seconds}s:{step}s]))");
-        CallerQuery { counts: arm(at_all), last_seen: arm(last), is_http }
+        CallerQuery { counts: arm(&counted(&series, seconds)), last_seen: arm(&last), is_http }
     };
     COUNTERS.into_iter().map(query).collect()
+}
+
+/// The same for those that were denied; when is not asked.
+pub(super) fn denials(service: &Service, seconds: u64) -> Vec<CallerQuery> {
+    let query = |denied: &str| {
+        let series = series(service, "istio_requests_total", denied);
+        CallerQuery { counts: arm(&exactly(&series, seconds)), last_seen: String::new(), is_http: true }
+    };
+    DENIED.into_iter().map(query).collect()
+}
+
+fn series(service: &Service, counter: &str, selected: &str) -> String {
+    let Service { name, namespace, .. } = service;
+    format!(
+        "{counter}{{reporter=\"destination\",destination_service_namespace=\"{namespace}\",\
+         destination_service_name=\"{name}\"{selected}}}"
+    )
+}
+
+/// How many of each caller. A series that began in the window has counted from 0, which `increase` does not know: a caller with
+/// one request.
+fn counted(series: &str, seconds: u64) -> String {
+    let by = LABELS.join(",");
+    let born = format!("(last_over_time({series}[{seconds}s]) unless {series} offset {seconds}s)");
+    format!("(sum by ({by}) ({born} or increase({series}[{seconds}s])) > 0)")
+}
+
+/// The same without `increase`, which extrapolates: two denials must not be taken for three. A counter that is lower than before
+/// began anew.
+fn exactly(series: &str, seconds: u64) -> String {
+    let by = LABELS.join(",");
+    let born = format!("(last_over_time({series}[{seconds}s]) unless {series} offset {seconds}s)");
+    let more = format!("({series} - {series} offset {seconds}s >= 0)");
+    format!("(sum by ({by}) ({born} or {more} or {series}) > 0)")
+}
+
+fn arm(inner: &str) -> String {
+    let joined = LABELS.map(|label| format!("\"{label}\"")).join(",");
+    format!("label_join({inner},\"arm\",\"|\",{joined})")
 }
 
 /// A caller of the joined label.

@@ -36,7 +36,9 @@ use super::{
 };
 use crate::router::{Objects, RbacRule, WatchedKind};
 
-const ALL: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+const OWN: &[&str] = &["list", "watch", "create", "update", "delete"];
+const SHARED: &[&str] = &["list", "watch", "create", "update", "patch", "delete"];
+const READ: &[&str] = &["list", "watch"];
 
 /// The registry entry.
 pub(super) const KIND: MeshKind = MeshKind {
@@ -49,20 +51,12 @@ pub(super) const KIND: MeshKind = MeshKind {
         RbacRule {
             group: SECURITY,
             resources: &["peerauthentications", "authorizationpolicies", "requestauthentications"],
-            verbs: ALL,
+            verbs: OWN,
         },
-        RbacRule {
-            group: NETWORKING,
-            resources: &["destinationrules", "sidecars", "serviceentries", "envoyfilters"],
-            verbs: ALL,
-        },
-        RbacRule {
-            group: NETWORKING,
-            resources: &["virtualservices"],
-            verbs: &["get", "list", "watch", "create", "update", "patch", "delete"],
-        },
-        RbacRule { group: TELEMETRY, resources: &["telemetries"], verbs: ALL },
-        RbacRule { group: GATEWAY, resources: &["httproutes"], verbs: &["get", "list", "watch"] },
+        RbacRule { group: NETWORKING, resources: &["sidecars", "serviceentries", "envoyfilters"], verbs: OWN },
+        RbacRule { group: NETWORKING, resources: &["destinationrules", "virtualservices"], verbs: SHARED },
+        RbacRule { group: TELEMETRY, resources: &["telemetries"], verbs: OWN },
+        RbacRule { group: GATEWAY, resources: &["httproutes"], verbs: READ },
     ],
     kinds: KINDS,
     own: KINDS,
@@ -160,6 +154,10 @@ impl MeshProvider for Istio {
 
     fn caller_queries(&self, service: &Service, seconds: u64) -> Vec<CallerQuery> {
         callers::queries(service, seconds)
+    }
+
+    fn denial_queries(&self, service: &Service, seconds: u64) -> Vec<CallerQuery> {
+        callers::denials(service, seconds)
     }
 
     fn caller(&self, label: &str, count: f64, last_seen: Option<Timestamp>, is_http: bool) -> Option<Caller> {

@@ -28,7 +28,8 @@ use super::{
 };
 use crate::router::{Objects, RbacRule, WatchedKind};
 
-const WRITE: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+const WRITE: &[&str] = &["list", "watch", "create", "update", "delete"];
+const READ: &[&str] = &["list", "watch"];
 
 /// The registry entry.
 pub(super) const KIND: MeshKind = MeshKind {
@@ -52,8 +53,8 @@ pub(super) const KIND: MeshKind = MeshKind {
             verbs: WRITE,
         },
         RbacRule { group: GATEWAY, resources: &["httproutes", "tlsroutes"], verbs: WRITE },
-        RbacRule { group: GATEWAY, resources: &["grpcroutes"], verbs: &["get", "list", "watch"] },
-        RbacRule { group: PROFILE, resources: &["serviceprofiles"], verbs: &["get", "list", "watch"] },
+        RbacRule { group: GATEWAY, resources: &["grpcroutes"], verbs: READ },
+        RbacRule { group: PROFILE, resources: &["serviceprofiles"], verbs: READ },
         RbacRule { group: "", resources: &["services"], verbs: &["patch"] },
     ],
     kinds: KINDS,
