@@ -54,6 +54,11 @@ impl CachedRollout {
         text.read().map_err(|error| Box::new(Unreadable::invalid(error.to_string())))
     }
 
+    /// The object as JSON, where it can be read.
+    pub fn json(&self) -> Option<serde_json::Value> {
+        self.object.as_ref().ok().and_then(|text| text.read().ok())
+    }
+
     /// What is at fault.
     pub fn fault(&self) -> Option<&Unreadable> {
         self.object.as_ref().err().map(Box::as_ref)

@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client, Resource,
     runtime::events::{Event, EventType, Recorder, Reporter},
@@ -23,7 +24,7 @@ const NOTE_LIMIT: usize = 1_000;
 /// What the log says and no Event: it comes by itself, and the Event of what follows says that it has come.
 const NOT_PUBLISHED: [Reason; 2] = [Reason::PauseOver, Reason::Promoting];
 
-type Message = (k8s_openapi::api::core::v1::ObjectReference, Event);
+type Message = (ObjectReference, Event);
 
 /// Puts events into the queues.
 #[derive(Clone, Debug)]
@@ -47,14 +48,25 @@ impl EventSender {
     pub fn send(&self, rollout: &Rollout, notice: &Notice) {
         let key = RolloutKey::of(rollout);
         tracing::info!(rollout = %key, reason = %notice.reason, "{}", notice.message);
-        if NOT_PUBLISHED.contains(&notice.reason) {
-            return;
+        if !NOT_PUBLISHED.contains(&notice.reason) {
+            self.publish(rollout.object_ref(&()), notice);
         }
+    }
+
+    /// Queues an event about another object.
+    pub fn send_about(&self, about: &ObjectReference, notice: &Notice) {
+        let named = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (kind, namespace, name) = (named(&about.kind), named(&about.namespace), named(&about.name));
+        tracing::info!(%kind, %namespace, %name, reason = %notice.reason, "{}", notice.message);
+        self.publish(about.clone(), notice);
+    }
+
+    fn publish(&self, about: ObjectReference, notice: &Notice) {
         let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
+        (&about.kind, &about.namespace, &about.name).hash(&mut hasher);
         let lane = &self.lanes[hasher.finish() as usize % LANES];
-        if lane.try_send((rollout.object_ref(&()), event_of(notice))).is_err() {
-            tracing::warn!(rollout = %key, "the queue of events is full");
+        if lane.try_send((about, event_of(notice))).is_err() {
+            tracing::warn!(reason = %notice.reason, "the queue of events is full");
         }
     }
 }

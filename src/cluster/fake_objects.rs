@@ -124,6 +124,7 @@ impl Triggers for Quiet {
     fn rollout_first(&self, _: RolloutKey) {}
     fn rollout_counts(&self, _: RolloutKey) {}
     fn run(&self, _: table::ObjectKey) {}
+    fn policy(&self, _: table::ObjectKey) {}
 }
 
 /// A Rollout with a route and a Service, all of them in the tables as they are on the server.

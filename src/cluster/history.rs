@@ -120,7 +120,7 @@ impl Cluster {
         (over, next.and_then(|wait| Duration::try_from(wait).ok()))
     }
 
-    async fn delete_some<T: Kept>(
+    pub(super) async fn delete_some<T: Kept>(
         &self,
         resource: &ApiResource,
         table: &Table<T>,

@@ -7,6 +7,7 @@
 mod action_log;
 mod answer;
 mod api_client;
+mod asked;
 pub mod cached_pod;
 pub mod cached_rollout;
 mod call;
@@ -36,6 +37,8 @@ mod metadata;
 mod nesting;
 mod objects;
 mod observe;
+mod policies;
+mod policy_tables;
 mod problems;
 mod quarantine;
 pub mod raw_object;

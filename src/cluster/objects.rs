@@ -37,6 +37,12 @@ impl Objects {
         self.send(self.requests.create(params, text_of(object)?)).await
     }
 
+    /// The same, unless the schema of the kind lacks a field of it: that would be dropped in silence.
+    pub async fn create_strictly(&self, params: &PostParams, object: &Value) -> kube::Result<Answer> {
+        let call = self.requests.create(params, text_of(object)?).map_err(Error::BuildRequest)?;
+        self.send(strict(call)).await
+    }
+
     /// Puts a whole object in the place of what is there.
     pub async fn replace(&self, name: &str, params: &PostParams, object: &Value) -> kube::Result<Answer> {
         self.send(self.requests.replace(name, params, text_of(object)?)).await
@@ -44,11 +50,8 @@ impl Objects {
 
     /// The same, unless the schema of the kind lacks a field of it: that would be dropped in silence.
     pub async fn replace_strictly(&self, name: &str, params: &PostParams, object: &Value) -> kube::Result<Answer> {
-        let mut call = self.requests.replace(name, params, text_of(object)?).map_err(Error::BuildRequest)?;
-        let strict = format!("{}&fieldValidation=Strict", call.uri());
-        *call.uri_mut() =
-            strict.parse().map_err(|why| Error::BuildRequest(request::Error::BuildRequest(Into::into(why))))?;
-        self.send(Ok(call)).await
+        let call = self.requests.replace(name, params, text_of(object)?).map_err(Error::BuildRequest)?;
+        self.send(strict(call)).await
     }
 
     /// Changes an object.
@@ -74,6 +77,12 @@ impl Objects {
 }
 
 type Call = axum::http::Request<Vec<u8>>;
+
+fn strict(mut call: Call) -> Result<Call, request::Error> {
+    let strict = format!("{}&fieldValidation=Strict", call.uri());
+    *call.uri_mut() = strict.parse().map_err(|why| request::Error::BuildRequest(Into::into(why)))?;
+    Ok(call)
+}
 
 fn text_of(object: &impl Serialize) -> kube::Result<Vec<u8>> {
     serde_json::to_vec(object).map_err(Error::SerdeError)

@@ -33,6 +33,14 @@ pub fn ended_of(rollout: &str) -> String {
     format!("{rollout}{ENDED}")
 }
 
+/// What the group of a policy's commands begins with; no Rollout's name has a slash.
+const POLICY: &str = "MeshPolicy/";
+
+/// The group of a policy's commands.
+pub fn of_policy(policy: &str) -> String {
+    format!("{POLICY}{policy}")
+}
+
 fn group_of(rollout: &str, ended: bool) -> Box<str> {
     if ended { ended_of(rollout).into() } else { rollout.into() }
 }
@@ -229,6 +237,11 @@ impl CachedCommand {
     pub fn rollout(&self) -> &str {
         self.group.strip_suffix(ENDED).unwrap_or(&self.group)
     }
+
+    /// The policy that it is for, and no Rollout.
+    pub fn policy(&self) -> Option<&str> {
+        self.rollout().strip_prefix(POLICY)
+    }
 }
 
 /// The parts of a command's status that we read, each by itself: a newer version may have other words.
@@ -243,7 +256,14 @@ struct CommandWords {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Addressee {
+    kind: Option<String>,
     rollout: String,
+}
+
+impl Addressee {
+    fn group(&self) -> String {
+        if self.kind.as_deref() == Some("MeshPolicy") { of_policy(&self.rollout) } else { self.rollout.clone() }
+    }
 }
 
 impl Kept for CachedCommand {
@@ -251,9 +271,9 @@ impl Kept for CachedCommand {
 
     fn keep(object: &RawObject<'_>) -> Result<Self, String> {
         let said: CommandWords = object.read("status")?;
-        let Addressee { rollout } = object.read("spec")?;
+        let addressee: Addressee = object.read("spec")?;
         Ok(CachedCommand {
-            group: group_of(&rollout, said.state.is_some()),
+            group: group_of(&addressee.group(), said.state.is_some()),
             spec: if said.state.is_none() { object.get("spec").map(Box::new) } else { None },
             taken_at: said.taken_at.and_then(|time| serde_json::from_value(time).ok()),
             state: said.state.and_then(|state| serde_json::from_value(state).ok()),
@@ -329,6 +349,19 @@ mod tests {
         assert!(!ours.is_of("u2") && !ours.has("u1/abc/background/2/0"));
         assert_eq!(identity("u2", "u1/abc/background/1/0"), None, "the key is another Rollout's");
         assert_eq!(identity("u1", "by hand"), None);
+    }
+
+    #[test]
+    fn a_command_for_a_policy_is_none_of_a_rollouts() {
+        let command = |kind: Value| {
+            let spec = json!({"kind": kind, "rollout": "web", "verb": "abort"});
+            kept::<CachedCommand>(&json!({"metadata": {"name": "c"}, "spec": spec}))
+        };
+        let policy = command(json!("MeshPolicy"));
+        assert_eq!((policy.policy(), policy.group()), (Some("web"), Some(of_policy("web").as_str())));
+        for kind in [json!("Rollout"), json!(null)] {
+            assert_eq!((command(kind.clone()).policy(), command(kind).rollout()), (None, "web"));
+        }
     }
 
     /// M14: a command that a newer version has answered is not carried out again.

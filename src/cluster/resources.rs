@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use kube::{Resource, api::ApiResource};
 
 use crate::{
-    api::{AnalysisRun, Rollout, RolloutCommand},
+    api::{AnalysisRun, MeshPolicy, Rollout, RolloutCommand},
+    mesh::MESHES,
     router::{FIELD_MANAGER, ROUTERS, WatchedKind, custom::presets},
 };
 
@@ -17,6 +18,12 @@ pub fn watched_kinds() -> impl Iterator<Item = &'static WatchedKind> {
     let mut known = BTreeSet::new();
     let routers = ROUTERS.iter().flat_map(|router| router.watches);
     routers.chain(presets().map(|preset| &preset.kind)).filter(move |kind| known.insert(kind.resource()))
+}
+
+/// The kinds of every mesh that no router watches, each once.
+pub fn mesh_kinds() -> impl Iterator<Item = &'static WatchedKind> {
+    let mut known: BTreeSet<_> = watched_kinds().map(WatchedKind::resource).collect();
+    MESHES.iter().flat_map(|mesh| mesh.kinds).filter(move |kind| known.insert(kind.resource()))
 }
 
 pub(super) fn resource<K: Resource<DynamicType = ()>>() -> ApiResource {
@@ -43,4 +50,8 @@ pub(super) fn runs_resource() -> ApiResource {
 
 pub(super) fn commands() -> ApiResource {
     resource::<RolloutCommand>()
+}
+
+pub(super) fn policies() -> ApiResource {
+    resource::<MeshPolicy>()
 }

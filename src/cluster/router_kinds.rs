@@ -14,6 +14,8 @@ use tokio::sync::{Notify, watch};
 use super::{health::Health, locks::lock};
 use crate::router::{GroupResource, WatchedKind};
 
+/// What is said of a kind that was not looked for yet.
+const NOT_CHECKED: &str = "not checked yet";
 /// So many kinds that only Rollouts name are watched.
 const MOST_NAMED: usize = 64;
 /// So many of them may be named first by the Rollouts of one namespace.
@@ -133,6 +135,12 @@ impl RouterKinds {
         lock(&self.kinds).get(resource).is_some_and(|watched| watched.found == Found::Absent)
     }
 
+    /// Whether a kind was not looked for yet.
+    pub fn is_sought(&self, resource: &GroupResource) -> bool {
+        let is_new = |found: &Found| matches!(found, Found::Unknown(why) if why == NOT_CHECKED);
+        lock(&self.kinds).get(resource).is_some_and(|watched| is_new(&watched.found))
+    }
+
     /// Why a kind cannot be used by the Rollouts of a namespace, and what to do; `None` when it can.
     pub fn trouble(&self, resource: &GroupResource, namespace: &str) -> Option<String> {
         let kinds = lock(&self.kinds);
@@ -144,7 +152,7 @@ impl RouterKinds {
 }
 
 fn watched(kind: &WatchedKind, health: Arc<Health>, named_in: Option<String>) -> (Watched, NewKind) {
-    let found = Found::Unknown("not checked yet".to_owned());
+    let found = Found::Unknown(NOT_CHECKED.to_owned());
     let (sender, needed) = watch::channel(false);
     let new = NewKind { kind: kind.clone(), health: Arc::clone(&health), needed };
     (Watched { kind: kind.clone(), found, health, needed: sender, named_in }, new)

@@ -20,9 +20,10 @@ use super::{
     health::Streams,
     kinds::CachedRoute,
     objects::Objects,
+    policy_tables::Policies,
     recent::{Decoded, Recent},
     references::References,
-    resources::{route_resource, watched_kinds},
+    resources::{mesh_kinds, route_resource, watched_kinds},
     router_kinds::RouterKinds,
     strays::Strays,
     table::key_of,
@@ -50,6 +51,8 @@ pub struct Settings {
     pub routes: RouteScope,
     /// Where steps, outcomes and repairs are counted.
     pub metrics: Metrics,
+    /// Whether policies of meshes are carried out.
+    pub mesh: bool,
 }
 
 /// A Kubernetes cluster as the engine's world.
@@ -69,6 +72,8 @@ pub struct Cluster {
     pub(super) recent_routes: Recent<CachedRoute, Value>,
     pub(super) references: References,
     pub(super) router_kinds: RouterKinds,
+    /// What is known of policies; empty without `--mesh`.
+    pub(super) policies: Policies,
     /// How the watches fare.
     pub(super) streams: OnceLock<Streams>,
     /// Since when this process decides.
@@ -101,6 +106,9 @@ impl Cluster {
     ) -> Self {
         let routes = RouteTables::default();
         watched_kinds().for_each(|kind| routes.add(kind.resource()));
+        if settings.mesh {
+            mesh_kinds().for_each(|kind| routes.add(kind.resource()));
+        }
         Cluster {
             client,
             no_retry,
@@ -115,6 +123,7 @@ impl Cluster {
             recent_routes: Recent::default(),
             references: References::default(),
             router_kinds: RouterKinds::default(),
+            policies: Policies::default(),
             streams: OnceLock::new(),
             deciding_since: OnceLock::new(),
             looked_in: Mutex::default(),

@@ -13,4 +13,6 @@ pub trait Triggers: Send + Sync {
     fn rollout_counts(&self, key: RolloutKey);
     /// An AnalysisRun changed.
     fn run(&self, key: ObjectKey);
+    /// A MeshPolicy, or something around it, changed.
+    fn policy(&self, key: ObjectKey);
 }

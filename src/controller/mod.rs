@@ -3,6 +3,7 @@
 mod error;
 mod lease;
 mod load;
+mod policies;
 pub mod queue;
 mod rollouts;
 mod runs;
@@ -30,6 +31,7 @@ use crate::{
 };
 pub use error::ControllerError;
 use lease::{Candidate, KubeLease, Leadership, LeaseStore};
+use policies::PolicyWork;
 use queue::{Queue, serve};
 use rollouts::RolloutWork;
 use runs::RunWork;
@@ -61,12 +63,24 @@ pub struct Settings {
     pub routes: RouteScope,
     /// Hosts that gates and Rollouts' Prometheus servers may be at, wherever their addresses lie.
     pub allow_hosts: Vec<String>,
+    /// Whether mesh policies are carried out, and how the mesh names identities; `None`: they are not.
+    pub mesh: Option<MeshNames>,
+}
+
+/// What a mesh calls what policies refer to.
+#[derive(Clone, Debug)]
+pub struct MeshNames {
+    /// The trust domain of its identities.
+    pub trust_domain: String,
+    /// The namespace whose objects are for the whole mesh.
+    pub root_namespace: String,
 }
 
 /// The queues, as the watches see them.
 struct Queues {
     rollouts: Arc<Queue<RolloutKey>>,
     runs: Arc<Queue<ObjectKey>>,
+    policies: Arc<Queue<ObjectKey>>,
 }
 
 impl Triggers for Queues {
@@ -81,6 +95,9 @@ impl Triggers for Queues {
     }
     fn run(&self, key: ObjectKey) {
         self.runs.trigger(key);
+    }
+    fn policy(&self, key: ObjectKey) {
+        self.policies.trigger_after(GATHER, key);
     }
 }
 
@@ -149,12 +166,16 @@ pub async fn run_in(
     let queues = Arc::new(Queues {
         rollouts: Arc::new(Queue::new(settings.concurrency)),
         runs: Arc::new(Queue::new(runs::AT_ONCE)),
+        policies: Arc::new(Queue::new(settings.concurrency)),
     });
     let triggers: Arc<dyn Triggers> = Arc::<Queues>::clone(&queues);
     let streams = Streams::default();
     let (clients, desk) = ((client.clone(), no_retry_client.clone()), GateDesk::new(gates));
     let cluster =
         Cluster::new(clients, scope(&settings, &metrics), Arc::clone(&clock), events, triggers, desk, fence.clone());
+    if let Some(names) = &settings.mesh {
+        cluster.name_mesh(&names.trust_domain, &names.root_namespace);
+    }
     let cluster = Arc::new(cluster);
     let watches = start(&cluster, &streams);
 
@@ -183,6 +204,7 @@ pub async fn run_in(
 
     let work_stop = CancellationToken::new();
     let rollouts = RolloutWork { cluster: Arc::clone(&cluster), clock: Arc::clone(&clock), metrics: metrics.clone() };
+    let policies = PolicyWork { cluster: Arc::clone(&cluster), source: Arc::clone(&source), metrics: metrics.clone() };
     let runs = RunWork::new(Arc::clone(&cluster), source, clock, metrics);
     let leader = leadership.clone();
     let work = async {
@@ -193,6 +215,7 @@ pub async fn run_in(
         tokio::join!(
             serve(Arc::clone(&queues.rollouts), work_stop.clone(), rollouts),
             serve(Arc::clone(&queues.runs), work_stop.clone(), runs),
+            serve(Arc::clone(&queues.policies), work_stop.clone(), policies),
         );
     };
     let server = AbortOnDropHandle::new(tokio::spawn(server));
@@ -212,6 +235,7 @@ fn scope(settings: &Settings, metrics: &Metrics) -> cluster::Settings {
         class: settings.class.clone(),
         routes: settings.routes.clone(),
         metrics: metrics.clone(),
+        mesh: settings.mesh.is_some(),
     }
 }
 

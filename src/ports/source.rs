@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::{
     api::analysis::RunPrometheus,
@@ -71,6 +72,16 @@ impl SourceError {
 pub trait Source: Send + Sync {
     /// Answers each question, in order. One failing question does not fail the others.
     async fn answer(&self, asking: &Asking<'_>, queries: &[Query]) -> Vec<Result<Answer, SourceError>>;
+
+    /// The samples of a query in PromQL, each with its label `arm`.
+    async fn samples(
+        &self,
+        _asking: &Asking<'_>,
+        _query: &str,
+        _at: Timestamp,
+    ) -> Result<Vec<(String, f64)>, SourceError> {
+        Err(SourceError::new(Fault::Refused, "this source has no Prometheus".to_owned()))
+    }
 }
 
 /// Sends the queries; a query without a response in time is an error: none is lost silently (H5).

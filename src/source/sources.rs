@@ -80,6 +80,15 @@ impl Source for Sources {
         let lost = || Err(SourceError::new(Fault::Refused, "the query was not answered".to_owned()));
         external.into_iter().map(|answer| answer.or_else(|| prometheus.next()).unwrap_or_else(lost)).collect()
     }
+
+    async fn samples(
+        &self,
+        asking: &Asking<'_>,
+        query: &str,
+        at: Timestamp,
+    ) -> Result<Vec<(String, f64)>, SourceError> {
+        self.prometheus.samples(asking, query.to_owned(), at).await
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use glidepath::router::{ROUTERS, custom::presets};
+use glidepath::{
+    mesh::MESHES,
+    router::{ROUTERS, custom::presets},
+};
 use serde_json::{Value, json};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
@@ -132,6 +135,51 @@ fn every_router_may_do_what_it_says() {
         let granted: BTreeSet<String> = rules.iter().filter(about).flat_map(|rule| texts(&rule["verbs"])).collect();
         assert_eq!(granted, verbs, "{group} {resource}");
     }
+}
+
+/// Without --mesh none of it is granted; with it, what the meshes and the adapter say, and no more.
+#[test]
+fn every_mesh_may_do_what_it_says_and_no_more() {
+    type Rights = BTreeMap<(String, String), BTreeSet<String>>;
+    let granted = |name: &str| -> Rights {
+        let all = documents("mesh/rbac.yaml");
+        let role = all.iter().find(|d| d["kind"] == "ClusterRole" && d["metadata"]["name"] == name).unwrap();
+        let mut granted = Rights::new();
+        for rule in role["rules"].as_array().unwrap() {
+            for (group, resource) in texts(&rule["apiGroups"])
+                .iter()
+                .flat_map(|group| texts(&rule["resources"]).into_iter().map(move |resource| (group.clone(), resource)))
+            {
+                granted.entry((group, resource)).or_default().extend(texts(&rule["verbs"]));
+            }
+        }
+        granted
+    };
+    let words = |verbs: &str| verbs.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+    let ours = [
+        ("glidepath.dev", "meshpolicies", "list watch patch"),
+        ("glidepath.dev", "meshpolicies/status", "patch"),
+        ("apps", "controllerrevisions", "get create delete"),
+        ("apps", "statefulsets", "list watch"),
+        ("apps", "daemonsets", "list watch"),
+        ("", "serviceaccounts", "list watch"),
+    ];
+    let mut said: Rights =
+        ours.iter().map(|(group, resource, verbs)| (((*group).into(), (*resource).into()), words(verbs))).collect();
+    for rule in MESHES.iter().flat_map(|mesh| mesh.rbac) {
+        for resource in rule.resources {
+            let verbs = rule.verbs.iter().map(|verb| (*verb).to_owned());
+            said.entry((rule.group.to_owned(), (*resource).to_owned())).or_default().extend(verbs);
+        }
+    }
+    // An EnvoyFilter can change anything in a proxy: to write them is granted namespace by namespace.
+    let envoy_filters = ("networking.istio.io".to_owned(), "envoyfilters".to_owned());
+    said.insert(envoy_filters.clone(), words("list watch"));
+    assert_eq!(granted("glidepath-mesh"), said);
+    let optional = Rights::from([(envoy_filters, words("create update delete"))]);
+    assert_eq!(granted("glidepath-mesh-envoyfilters"), optional);
+    let bound: Vec<Value> = documents("mesh/rbac.yaml").into_iter().filter(|d| d["roleRef"].is_object()).collect();
+    assert!(bound.len() == 1 && bound[0]["roleRef"]["name"] == "glidepath-mesh");
 }
 
 /// Whoever may create ClusterRoles grants a kind that no release knows; what presets write is granted the same way.

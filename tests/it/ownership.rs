@@ -62,6 +62,7 @@ impl Triggers for Rung {
         self.rollout(key);
     }
     fn run(&self, _: ObjectKey) {}
+    fn policy(&self, _: ObjectKey) {}
 }
 
 struct NoGates;

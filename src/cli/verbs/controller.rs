@@ -17,7 +17,7 @@ use crate::{
         interrupt::Interrupts,
     },
     cluster::domain,
-    controller::{self, Settings},
+    controller::{self, MeshNames, Settings},
     router::{CrossNamespace, RouteScope},
 };
 
@@ -61,6 +61,15 @@ pub struct Args {
     /// Whether routes of other namespaces may be written: with their owner's consent, or never
     #[arg(long, env = "GLIDEPATH_CROSS_NAMESPACE", value_enum, default_value_t = CrossNamespaceArg::Consent)]
     cross_namespace: CrossNamespaceArg,
+    /// Carry out MeshPolicies too. Needs their CustomResourceDefinition and permissions: deploy/mesh
+    #[arg(long, env = "GLIDEPATH_MESH")]
+    mesh: bool,
+    /// The trust domain of the mesh's identities
+    #[arg(long, env = "GLIDEPATH_MESH_TRUST_DOMAIN", value_name = "DOMAIN", default_value = "cluster.local")]
+    mesh_trust_domain: String,
+    /// The namespace whose objects are for the whole mesh
+    #[arg(long, env = "GLIDEPATH_MESH_ROOT_NAMESPACE", value_name = "NAME", default_value = "istio-system")]
+    mesh_root_namespace: String,
     /// The cluster's DNS domain; default: from this pod's /etc/resolv.conf, else cluster.local
     #[arg(long, env = "GLIDEPATH_CLUSTER_DOMAIN", value_name = "DOMAIN")]
     cluster_domain: Option<String>,
@@ -109,6 +118,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
             },
         },
         allow_hosts: allowed(args.allow_hosts, args.gate_hosts),
+        mesh: args
+            .mesh
+            .then_some(MeshNames { trust_domain: args.mesh_trust_domain, root_namespace: args.mesh_root_namespace }),
     };
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(Interrupts::new()?, stop.clone()));

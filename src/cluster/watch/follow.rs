@@ -12,30 +12,29 @@ use crate::{
         kinds::CachedDeployment,
         shared::Cluster,
         table::{Change, Entry, Kept, ObjectKey, Table},
-        tables::Tables,
     },
     ports::RolloutKey,
 };
 
 #[derive(Clone)]
-pub(super) struct Watch {
-    pub(super) cluster: Arc<Cluster>,
+pub struct Watch {
+    pub(in crate::cluster) cluster: Arc<Cluster>,
     pub(super) streams: Streams,
 }
 
 impl Watch {
     /// Follows one kind until the end of time. It counts as not synced from the moment of this call.
-    pub(super) fn run<T: Kept>(
+    pub(in crate::cluster) fn run<T: Kept>(
         self,
         resource: ApiResource,
         label: Option<&'static str>,
-        table: fn(&Tables) -> &Table<T>,
+        table: fn(&Cluster) -> &Table<T>,
         changed: fn(&Watch, &Change<T>),
     ) -> impl Future<Output = ()> + Send {
         let health = self.streams.add(&resource.kind);
         async move {
             let told = |change: &Change<T>| changed(&self, change);
-            self.follow(&resource, label, table(&self.cluster.tables), &health, told).await;
+            self.follow(&resource, label, table(&self.cluster), &health, told).await;
         }
     }
 
@@ -64,11 +63,13 @@ impl Watch {
         let Some(entry) = change.entry() else { return };
         let key = entry.key.of_rollout();
         self.cluster.rollout_changed(&key, change);
+        self.cluster.rollout_fact(change);
         self.cluster.triggers.rollout(key);
     }
 
     /// Whose pods a Rollout selects depends on the Deployment that it refers to.
     pub(super) fn deployment_changed(&self, change: &Change<CachedDeployment>) {
+        self.cluster.deployment_fact(change);
         let whose = |entry: &Option<Arc<Entry<CachedDeployment>>>| {
             entry.as_ref().map(|entry| (entry.value.selector.clone(), entry.value.template.clone()))
         };

@@ -6,6 +6,7 @@ pub(super) mod failure;
 pub(super) mod fake_api;
 mod follow;
 mod list_body;
+mod policies;
 #[cfg(test)]
 pub(super) mod process;
 mod routes;
@@ -29,6 +30,7 @@ use super::{
     health::Streams,
     resources::{commands, resource, rollouts, runs_resource, watched_kinds},
     shared::Cluster,
+    table::ObjectKey,
 };
 use crate::api::{REVISION_LABEL, ROLLOUT_LABEL};
 use follow::Watch;
@@ -41,47 +43,47 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let watch = Watch { cluster: Arc::clone(cluster), streams: streams.clone() };
     cluster.follow(streams);
-    tasks.spawn(watch.clone().run(rollouts(), None, |t| &t.rollouts, |w, change| w.rollout_changed(change)));
+    tasks.spawn(watch.clone().run(rollouts(), None, |c| &c.tables.rollouts, |w, change| w.rollout_changed(change)));
     tasks.spawn(watch.clone().run(
         resource::<ReplicaSet>(),
         Some(ROLLOUT_LABEL),
-        |t| &t.replica_sets,
+        |c| &c.tables.replica_sets,
         |w, change| w.touch_counts(w.owners(change, |_, kept| vec![kept.rollout.clone()])),
     ));
     tasks.spawn(watch.clone().run(
         resource::<Service>(),
         None,
-        |t| &t.services,
+        |c| &c.tables.services,
         |w, change| w.touch(w.naming("services", change, |key, _| key.name.clone())),
     ));
     tasks.spawn(watch.clone().run(
         resource::<EndpointSlice>(),
         Some("kubernetes.io/service-name"),
-        |t| &t.slices,
+        |c| &c.tables.slices,
         |w, change| w.touch_counts(w.naming("services", change, |_, kept| kept.service.clone())),
     ));
     tasks.spawn(watch.clone().run(
         resource::<Pod>(),
         Some(REVISION_LABEL),
-        |t| &t.pods,
+        |c| &c.tables.pods,
         |w, change| w.touch_counts(w.owners(change, |key, kept| w.rollout_of_set(&key.namespace, &kept.owner))),
     ));
     tasks.spawn(watch.clone().run(
         resource::<Deployment>(),
         None,
-        |t| &t.deployments,
+        |c| &c.tables.deployments,
         |w, change| w.deployment_changed(change),
     ));
     tasks.spawn(watch.clone().run(
         resource::<HorizontalPodAutoscaler>(),
         None,
-        |t| &t.autoscalers,
+        |c| &c.tables.autoscalers,
         |w, change| w.touch(w.naming("deployments", change, |_, kept| kept.deployment.clone())),
     ));
     tasks.spawn(watch.clone().run(
         runs_resource(),
         None,
-        |t| &t.runs,
+        |c| &c.tables.runs,
         |w, change| {
             let both = change.old.iter().chain(&change.new);
             let busy = both.filter(|entry| entry.value.has_work());
@@ -92,8 +94,13 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
     tasks.spawn(watch.clone().run(
         commands(),
         None,
-        |t| &t.commands,
+        |c| &c.tables.commands,
         |w, change| {
+            if let Some(entry) = change.entry()
+                && let Some(policy) = entry.value.policy()
+            {
+                return w.cluster.triggers.policy(ObjectKey::new(entry.key.namespace.clone(), policy));
+            }
             let whose = w.owners(change, |_, kept| vec![kept.rollout().to_owned()]);
             let waits = change.new.as_ref().is_some_and(|entry| entry.value.spec.is_some());
             if waits { w.touch_first(whose) } else { w.touch(whose) }
@@ -104,6 +111,9 @@ pub fn start(cluster: &Arc<Cluster>, streams: &Streams) -> JoinSet<()> {
         let health = streams.add_optional(&kind.kind);
         let new = cluster.router_kinds.add(kind, health);
         tasks.spawn(watch.clone().optional(new, Arc::clone(&definitions)));
+    }
+    if cluster.settings.mesh {
+        policies::start(&watch, streams, &definitions, &mut tasks);
     }
     tasks.spawn(watch.clone().named(Arc::clone(&definitions)));
     tasks.spawn(watch.definitions(definitions));

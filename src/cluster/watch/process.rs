@@ -34,6 +34,7 @@ impl Triggers for Touched {
         self.rollout(key);
     }
     fn run(&self, _: ObjectKey) {}
+    fn policy(&self, _: ObjectKey) {}
 }
 
 /// A process with its watches.

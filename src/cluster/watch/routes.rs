@@ -18,6 +18,7 @@ use crate::{
     cluster::{
         chain::chain,
         health::{Health, Streams},
+        kinds::CachedRoute,
         raw_object::RawObject,
         resources::{resource, route_resource},
         router_kinds::{Found, NewKind},
@@ -185,7 +186,7 @@ impl Watch {
         let resource = kind.resource();
         if let Some(table) = self.cluster.tables.routes.get(&resource) {
             let named = resource.to_string();
-            let changed = |change: &Change<_>| self.touch(self.naming(&named, change, |key, _| key.name.clone()));
+            let changed = |change: &Change<_>| self.route_changed(&named, change);
             self.follow(&route_resource(&kind, &version), None, &table, &health, changed).await;
         }
     }
@@ -195,7 +196,15 @@ impl Watch {
         let resource = kind.resource();
         let Some(table) = self.cluster.tables.routes.get(&resource) else { return };
         let (lost, named) = (table.clear(), resource.to_string());
-        lost.iter().for_each(|change| self.touch(self.naming(&named, change, |key, _| key.name.clone())));
+        lost.iter().for_each(|change| self.route_changed(&named, change));
+    }
+
+    /// An object of a router or of a mesh.
+    fn route_changed(&self, resource: &str, change: &Change<CachedRoute>) {
+        self.touch(self.naming(resource, change, |key, _| key.name.clone()));
+        if let Some(entry) = change.entry().filter(|_| self.cluster.settings.mesh) {
+            self.cluster.concern_policies(&entry.key.namespace);
+        }
     }
 
     /// Waits until discovery may say something else.

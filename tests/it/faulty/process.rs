@@ -104,6 +104,7 @@ async fn keep_running(cluster: Arc<FaultyCluster>, process: Process, life: u32, 
             identity: identity(process.number),
             concurrency: 16,
             allow_hosts: Vec::new(),
+            mesh: None,
         };
         let outcome = run_in(environment(&cluster, process, life), settings, stop.clone()).await;
         let outcome = outcome.map_or_else(|error| error.to_string(), |()| "ended".into());
@@ -158,6 +159,7 @@ impl watch::Triggers for Deaf {
     fn rollout_first(&self, _: RolloutKey) {}
     fn rollout_counts(&self, _: RolloutKey) {}
     fn run(&self, _: ObjectKey) {}
+    fn policy(&self, _: ObjectKey) {}
 }
 
 fn retrying(
