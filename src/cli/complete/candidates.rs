@@ -16,12 +16,14 @@ use super::{
 type Source = fn(&Typed) -> Vec<Candidate>;
 
 /// The arguments besides [`NAME`] by their id, wherever they are on the command line.
-const SOURCES: [(&str, Source); 5] = [
+const SOURCES: [(&str, Source); 7] = [
     ("namespace", lookup::namespaces),
     ("context", lookup::contexts),
     ("local", lookup::locals),
     ("to_step", lookup::steps),
     ("to_revision", lookup::revisions),
+    ("policy", lookup::policies),
+    ("policies", lookup::policies),
 ];
 
 /// The verbs that take more than one Rollout.

@@ -10,7 +10,7 @@ use tokio::runtime::Builder;
 
 use super::typed::Typed;
 use crate::{
-    api::{AnalysisRun, HumanDuration, ROLLOUT_LABEL, Rollout},
+    api::{AnalysisRun, HumanDuration, MeshPolicy, ROLLOUT_LABEL, Rollout},
     cli::{
         connect::{Connection, connect},
         exit::CliError,
@@ -51,6 +51,14 @@ pub(super) fn rollouts(typed: &Typed) -> Vec<Candidate> {
 pub(super) fn runs(typed: &Typed) -> Vec<Candidate> {
     ask(typed, |connection, _| async move {
         let all = Api::<AnalysisRun>::namespaced(connection.client.clone(), &connection.namespace);
+        names(&connection, &all).await
+    })
+}
+
+/// The MeshPolicies of the namespace.
+pub(super) fn policies(typed: &Typed) -> Vec<Candidate> {
+    ask(typed, |connection, _| async move {
+        let all = Api::<MeshPolicy>::namespaced(connection.client.clone(), &connection.namespace);
         names(&connection, &all).await
     })
 }

@@ -204,6 +204,35 @@ pub(super) async fn send(connection: &Connection, name: &str, order: &Order) -> 
     Ok((command, exit))
 }
 
+/// Records a command for an object that is no Rollout, and says what became of it.
+pub async fn give_to<K: Resource<DynamicType = ()>>(
+    connection: &Connection,
+    object: &K,
+    spec: RolloutCommandSpec,
+    global: &Global,
+) -> Result<Exit, CliError> {
+    let (name, verb) = (object.name_any(), spec.verb);
+    let commands: Api<RolloutCommand> = Api::namespaced(connection.client.clone(), &connection.namespace);
+    let metadata = ObjectMeta {
+        generate_name: Some(format!("{name}-{}-", verb.as_str())),
+        namespace: object.namespace(),
+        owner_references: object.owner_ref(&()).map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    };
+    let spec = RolloutCommandSpec { requested_by: who(connection).await, ..spec };
+    let created = commands.create(&PostParams::default(), &RolloutCommand { metadata, spec, status: None }).await;
+    let doing = || format!("record the {} of {} \"{name}\"", verb.as_str(), K::kind(&()));
+    let created = created.map_err(|error| connection.error(doing(), &error))?;
+    let answer = answer(connection, &commands, created, PATIENCE);
+    let command = while_waiting("waiting for a controller to execute it", answer).await?;
+    let done = command.status.as_ref().and_then(|status| status.state) == Some(CommandState::Done);
+    print(
+        &output::objects(global.output, std::slice::from_ref(&command), false)?
+            .unwrap_or_else(|| answer_line(&name, &command)),
+    )?;
+    Ok(if done { Exit::Done } else { Exit::Failed })
+}
+
 /// What the command means at this moment, and what the flags add.
 fn spec(rollout: &Rollout, verb: Verb, extra: Extra) -> RolloutCommandSpec {
     let Extra { full, to_step, to_revision } = extra;

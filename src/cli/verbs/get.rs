@@ -9,11 +9,9 @@ mod watch;
 use kube::core::NamespaceResourceScope;
 
 pub use self::args::Args;
+pub(super) use self::fetch::list;
+pub(in crate::cli) use self::listed::{Listed, age};
 use self::{fetch::fetch, lines::Lines, listed::RowStyle};
-pub(super) use self::{
-    fetch::list,
-    listed::{Listed, age},
-};
 use crate::{
     api::{Rollout, analysis::AnalysisRun},
     cli::{
@@ -41,7 +39,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, CliError> {
     }
 }
 
-async fn run_of<K: Listed<Scope = NamespaceResourceScope>>(
+/// The same of one kind.
+pub(in crate::cli) async fn run_of<K: Listed<Scope = NamespaceResourceScope>>(
     connection: &Connection,
     args: &Args,
     names: &[String],

@@ -27,7 +27,9 @@ pub struct RowStyle {
 pub(super) const AGE: &str = "AGE";
 
 /// A kind that can be listed.
-pub trait Listed: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + 'static {
+pub(in crate::cli) trait Listed:
+    Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + 'static
+{
     /// Its kind.
     const KIND: &'static str;
 
