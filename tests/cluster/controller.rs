@@ -119,7 +119,13 @@ impl Apart {
 
     /// The same with another build of it.
     pub fn start_program(&self, program: &Path) -> Server {
-        spawn(program, &self.kubeconfig, &Replica { identity: self.identity, listen: &self.listen })
+        spawn(program, &self.kubeconfig, &Replica { identity: self.identity, listen: &self.listen }, &LEADER)
+    }
+
+    /// The same with arguments of its own and without a Lease: what it works on is none of the others'.
+    pub fn start_with(&self, args: &[&str]) -> Server {
+        let program = Path::new(env!("CARGO_BIN_EXE_glidepath"));
+        spawn(program, &self.kubeconfig, &Replica { identity: self.identity, listen: &self.listen }, args)
     }
 }
 
@@ -132,7 +138,7 @@ fn with_own_token() -> String {
 }
 
 fn start(kubeconfig: &Path, replica: &Replica<'_>) -> Server {
-    let mut server = spawn(Path::new(env!("CARGO_BIN_EXE_glidepath")), kubeconfig, replica);
+    let mut server = spawn(Path::new(env!("CARGO_BIN_EXE_glidepath")), kubeconfig, replica, &LEADER);
     wait_for(Duration::from_secs(60), "the controller to be ready", || {
         if let Err(reason) = server.check() {
             panic!("{reason:#}");
@@ -145,7 +151,10 @@ fn start(kubeconfig: &Path, replica: &Replica<'_>) -> Server {
     server
 }
 
-fn spawn(program: &Path, kubeconfig: &Path, replica: &Replica<'_>) -> Server {
+/// Only while it holds the Lease that all share.
+const LEADER: [&str; 3] = ["--leader-elect", "--lease-namespace", "glidepath"];
+
+fn spawn(program: &Path, kubeconfig: &Path, replica: &Replica<'_>, args: &[&str]) -> Server {
     let Replica { identity, listen } = replica;
     let mut command = lane().command(program);
     command.env("KUBECONFIG", kubeconfig).env("RUST_LOG", "info,glidepath=debug,kube_client=error");
@@ -153,7 +162,7 @@ fn spawn(program: &Path, kubeconfig: &Path, replica: &Replica<'_>) -> Server {
     // The gates that tests keep are on this machine, which is asked only where a user allows it.
     command.args(["--allow-hosts", "127.0.0.1"]);
     // A container that starts again in its pod has the pod's name as before, and with it the Lease.
-    command.args(["--leader-elect", "--lease-namespace", "glidepath", "--identity", identity]);
+    command.args(args).args(["--identity", identity]);
     let log = match *identity {
         "glidepath-0" => "controller",
         "glidepath-1" => "controller-2",

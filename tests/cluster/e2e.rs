@@ -66,6 +66,7 @@ mod istio_versions;
 mod many_analyses;
 mod many_records;
 mod mesh_check;
+mod mesh_controller;
 mod mesh_faults;
 mod mesh_policies;
 mod metadata;

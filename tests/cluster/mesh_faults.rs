@@ -290,7 +290,7 @@ fn the_api_server_holds_the_rules_of_a_fault() {
     assert_eq!(missing.0, Some(1), "{missing:?}");
     assert!(missing.1.contains("is not installed, so no controller runs with --mesh"), "{missing:?}");
 
-    let definitions = ::glidepath::api::crds::mesh().unwrap();
+    let definitions = ::glidepath::api::crds::faults().unwrap();
     let definition = definitions.iter().find(|one| one.spec.names.kind == "MeshFault").unwrap();
     lane().apply(&serde_json::to_string(definition).unwrap()).unwrap();
     lane().kubectl(&["wait", "--for=condition=Established", "crd/meshfaults.glidepath.dev", "--timeout=20s"]).unwrap();
