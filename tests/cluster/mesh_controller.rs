@@ -5,7 +5,7 @@ use crate::controller::{Apart, controller};
 use crate::exposition::serve_page;
 use crate::server::Server;
 use crate::wait::wait_until;
-use crate::{glidepath, lane};
+use crate::{glidepath, kubectl, lane};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -99,6 +99,41 @@ fn allowed() -> Value {
     rule.map(|rule| rule["spec"]["rules"][0]["from"].clone()).unwrap_or_default()
 }
 
+/// Ann may write limits and nothing else; what a policy has in other sections is not hers to write, nor to take out.
+fn sections_are_rights_of_their_own() {
+    let lane = lane();
+    lane.apply(&format!(
+        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{namespace: {NAMESPACE}, name: limits}}, rules: [\
+         {{apiGroups: [glidepath.dev], resources: [meshpolicies], verbs: [get, create, update, patch, delete]}}, \
+         {{apiGroups: [glidepath.dev], resources: [meshpolicies/connections], verbs: [create]}}]}}\n---\n\
+         {{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{namespace: {NAMESPACE}, name: limits}}, \
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: limits}}, \
+         subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: ann}}]}}"
+    ))
+    .unwrap();
+    let written = |sections: &str, verb: &str, by: &[&str]| {
+        let policy = format!(
+            "{{apiVersion: glidepath.dev/v1alpha1, kind: MeshPolicy, metadata: {{namespace: {NAMESPACE}, name: ann}}, \
+             spec: {{target: {{service: web}}, mesh: nowhere, {sections}}}}}"
+        );
+        let args = [&[verb, "-f", "-"], by].concat();
+        kubectl::feed(lane.folder(), &args, &policy).map_err(|error| format!("{error:#}"))
+    };
+    let (limits, both) =
+        ("connections: {maxConnections: 9}", "connections: {maxConnections: 9}, mtls: {mode: Disable}");
+    let ann = ["--as=ann"];
+    wait_until(PATIENCE, "the admission policy to be in force", || {
+        written(both, "create", &["--as=ann", "--dry-run=server"]).is_err_and(|why| why.contains("meshpolicies/mtls"))
+    });
+    written(limits, "create", &ann).unwrap();
+    let refused = written(both, "replace", &ann).unwrap_err();
+    assert!(refused.contains("ann may not write spec.mtls of MeshPolicies in namespace mesh-controller"), "{refused}");
+    written(both, "replace", &[]).unwrap();
+    assert!(written(limits, "replace", &ann).unwrap_err().contains("meshpolicies/mtls"), "it is not hers to take out");
+    let delete = ["delete", "meshpolicy", "ann", "-n", NAMESPACE, "--wait=false"];
+    lane.kubectl(&delete).unwrap();
+}
+
 #[test]
 fn a_policy_is_checked_held_promoted_reverted_repaired_and_gone_without_a_trace() {
     let lane = lane();
@@ -108,6 +143,7 @@ fn a_policy_is_checked_held_promoted_reverted_repaired_and_gone_without_a_trace(
         lane.kubectl(&["apply", "--server-side", "-k", root.join(folder).to_str().unwrap()]).unwrap();
     }
     lane.apply(AROUND).unwrap();
+    sections_are_rights_of_their_own();
     // `ops` calls too, and is denied as often as `denied` says.
     let (requests, denied) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let counted = (Arc::clone(&requests), Arc::clone(&denied));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use glidepath::{
-    mesh::MESHES,
+    mesh::{MESHES, fields},
     router::{ROUTERS, custom::presets},
 };
 use serde_json::{Value, json};
@@ -180,6 +180,31 @@ fn every_mesh_may_do_what_it_says_and_no_more() {
     assert_eq!(granted("glidepath-mesh-envoyfilters"), optional);
     let bound: Vec<Value> = documents("mesh/rbac.yaml").into_iter().filter(|d| d["roleRef"].is_object()).collect();
     assert!(bound.len() == 1 && bound[0]["roleRef"]["name"] == "glidepath-mesh");
+}
+
+/// A right to MeshPolicies is none to what no section says: every section is asked for, and the admin role has them all.
+#[test]
+fn every_section_of_a_policy_takes_a_right_of_its_own() {
+    let sections: BTreeSet<String> = fields()
+        .iter()
+        .filter_map(|field| field.split(['.', '[']).next().map(str::to_owned))
+        .chain(["profile".to_owned()])
+        .collect();
+    let policy = documents("mesh/admission.yaml").remove(0);
+    let asked = policy["spec"]["validations"].as_array().unwrap().iter().map(|validation| {
+        let expression = validation["expression"].as_str().unwrap();
+        let section = expression.split("has(spec.").nth(1).unwrap().split(')').next().unwrap();
+        assert!(expression.contains(&format!("subresource('{section}')")), "{expression}");
+        section.to_owned()
+    });
+    assert_eq!(asked.collect::<BTreeSet<_>>(), sections);
+    let all = documents("mesh/rbac.yaml");
+    let admin = all.iter().find(|d| d["metadata"]["name"] == "glidepath-mesh-edit").unwrap();
+    let rules = admin["rules"].as_array().unwrap().iter().filter(|rule| texts(&rule["verbs"]).len() == 1);
+    let granted: BTreeSet<String> = rules.flat_map(|rule| texts(&rule["resources"])).collect();
+    for section in sections {
+        assert!(granted.contains(&format!("meshpolicies/{section}")), "{section}");
+    }
 }
 
 /// Whoever may create ClusterRoles grants a kind that no release knows; what presets write is granted the same way.
