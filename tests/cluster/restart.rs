@@ -21,6 +21,12 @@ fn newest(shop: &Shop) -> String {
     made.max().unwrap().to_owned()
 }
 
+/// The times of a command, of a template's mark and of pods are whole seconds: pods of the second in which a restart is asked for
+/// are not older than it, and stay.
+fn wait_for_older_pods(shop: &Shop) {
+    wait_until(PATIENCE, "the second in which the last pod was made to pass", || now() > newest(shop));
+}
+
 fn replaced(shop: &Shop, times: usize, before: &BTreeSet<String>) -> BTreeSet<String> {
     wait_until(PATIENCE, "the restart to end", || shop.events("Restarted").len() == times);
     let after = pods(shop);
@@ -41,20 +47,19 @@ fn pods_are_replaced_one_by_one_and_no_request_is_lost() {
     let shop = Shop::open("restart");
     let users = shop.users();
     let first = pods(&shop);
-    // A command's time and the pods' are whole seconds: pods of the command's own second are not older than it.
-    wait_until(PATIENCE, "the second in which the last pod was made to pass", || now() > newest(&shop));
+    wait_for_older_pods(&shop);
     let said = shop.glidepath(&["restart", "web", "--reason", "a leak"]).unwrap();
     assert!(said.contains("restart done: restarting pods"), "{said}");
     let second = replaced(&shop, 1, &first);
 
     // As `kubectl rollout restart` does to a template.
     let annotations = "/spec/template/metadata/annotations";
-    // Its mark and the pods' times are whole seconds: pods of the mark's own second are not older than it.
-    wait_until(PATIENCE, "the second in which the last pod was made to pass", || now() > newest(&shop));
+    wait_for_older_pods(&shop);
     shop.patch(&json!([{"op": "add", "path": annotations, "value": {"kubectl.kubernetes.io/restartedAt": now()}}]));
     let third = replaced(&shop, 2, &second);
 
     lane().apply(BUDGET).unwrap();
+    wait_for_older_pods(&shop);
     shop.glidepath(&["restart", "web"]).unwrap();
     let status = shop.wait("the budget to be named", |status| status["reason"] == "DisruptionBudget");
     assert!(status["message"].as_str().unwrap().contains("cannot be evicted yet: "), "{}", status["message"]);
