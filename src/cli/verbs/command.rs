@@ -178,22 +178,46 @@ fn results(names: &[String], sent: Vec<Sent>, dry_run: DryRun) -> Results {
     all
 }
 
-/// Creates the command and waits for its answer. A dry run ends before that.
+/// Creates the command of a Rollout and waits for its answer.
 pub(super) async fn send(connection: &Connection, name: &str, order: &Order) -> Sent {
-    let &Order { verb, extra, dry_run, timeout, .. } = order;
     let rollout = connection.rollout(name).await?;
-    let requested_by = who(connection).await;
-    let spec = RolloutCommandSpec { reason: order.reason.clone(), requested_by, ..spec(&rollout, verb, extra) };
+    let spec = RolloutCommandSpec { reason: order.reason.clone(), ..spec(&rollout, order.verb, order.extra) };
+    let labels = (rollout.name_any().len() <= 63).then(|| [(ROLLOUT_LABEL.to_owned(), rollout.name_any())].into());
+    let metadata = ObjectMeta { labels, ..metadata(&rollout, order.verb) };
+    record(connection, &rollout, (metadata, spec), order.dry_run, order.timeout).await
+}
+
+/// Records a command for an object that is no Rollout, and says what became of it.
+pub async fn give_to<K: Resource<DynamicType = ()>>(
+    connection: &Connection,
+    object: &K,
+    spec: RolloutCommandSpec,
+    global: &Global,
+) -> Result<Exit, CliError> {
+    let metadata = metadata(object, spec.verb);
+    let (command, exit) = record(connection, object, (metadata, spec), DryRun::default(), PATIENCE).await?;
+    let shown = output::objects(global.output, std::slice::from_ref(&command), false)?;
+    print(&shown.unwrap_or_else(|| answer_line(&object.name_any(), &command)))?;
+    Ok(exit)
+}
+
+/// Creates a command for an object and waits for its answer. A dry run ends before that.
+async fn record<K: Resource<DynamicType = ()>>(
+    connection: &Connection,
+    object: &K,
+    (metadata, spec): (ObjectMeta, RolloutCommandSpec),
+    dry_run: DryRun,
+    timeout: Duration,
+) -> Sent {
+    let spec = RolloutCommandSpec { requested_by: who(connection).await, ..spec };
+    let doing = format!("record the {} of {} \"{}\"", spec.verb.as_str(), K::kind(&()), object.name_any());
     let commands: Api<RolloutCommand> = Api::namespaced(connection.client.clone(), &connection.namespace);
-    let wanted = RolloutCommand { metadata: metadata(&rollout, verb), spec, status: None };
+    let wanted = RolloutCommand { metadata, spec, status: None };
     if dry_run.is_client() {
         return Ok((wanted, Exit::Done));
     }
     let how = PostParams { dry_run: dry_run.is_server(), ..PostParams::default() };
-    let created = commands
-        .create(&how, &wanted)
-        .await
-        .map_err(|error| connection.error(format!("record the {} of Rollout \"{name}\"", verb.as_str()), &error))?;
+    let created = commands.create(&how, &wanted).await.map_err(|error| connection.error(doing, &error))?;
     if dry_run.is_server() {
         return Ok((created, Exit::Done));
     }
@@ -204,49 +228,18 @@ pub(super) async fn send(connection: &Connection, name: &str, order: &Order) -> 
     Ok((command, exit))
 }
 
-/// Records a command for an object that is no Rollout, and says what became of it.
-pub async fn give_to<K: Resource<DynamicType = ()>>(
-    connection: &Connection,
-    object: &K,
-    spec: RolloutCommandSpec,
-    global: &Global,
-) -> Result<Exit, CliError> {
-    let (name, verb) = (object.name_any(), spec.verb);
-    let commands: Api<RolloutCommand> = Api::namespaced(connection.client.clone(), &connection.namespace);
-    let metadata = ObjectMeta {
-        generate_name: Some(format!("{name}-{}-", verb.as_str())),
-        namespace: object.namespace(),
-        owner_references: object.owner_ref(&()).map(|owner| vec![owner]),
-        ..ObjectMeta::default()
-    };
-    let spec = RolloutCommandSpec { requested_by: who(connection).await, ..spec };
-    let created = commands.create(&PostParams::default(), &RolloutCommand { metadata, spec, status: None }).await;
-    let doing = || format!("record the {} of {} \"{name}\"", verb.as_str(), K::kind(&()));
-    let created = created.map_err(|error| connection.error(doing(), &error))?;
-    let answer = answer(connection, &commands, created, PATIENCE);
-    let command = while_waiting("waiting for a controller to execute it", answer).await?;
-    let done = command.status.as_ref().and_then(|status| status.state) == Some(CommandState::Done);
-    print(
-        &output::objects(global.output, std::slice::from_ref(&command), false)?
-            .unwrap_or_else(|| answer_line(&name, &command)),
-    )?;
-    Ok(if done { Exit::Done } else { Exit::Failed })
-}
-
 /// What the command means at this moment, and what the flags add.
 fn spec(rollout: &Rollout, verb: Verb, extra: Extra) -> RolloutCommandSpec {
     let Extra { full, to_step, to_revision } = extra;
     RolloutCommandSpec { full, to_step, to_revision, ..meant(rollout, verb) }
 }
 
-/// Named after Rollout and verb, labelled, and owned by the Rollout so that it goes with it.
-fn metadata(rollout: &Rollout, verb: Verb) -> ObjectMeta {
-    let name = rollout.name_any();
+/// Named after object and verb, and owned by the object so that it goes with it.
+fn metadata<K: Resource<DynamicType = ()>>(object: &K, verb: Verb) -> ObjectMeta {
     ObjectMeta {
-        generate_name: Some(format!("{name}-{}-", verb.as_str())),
-        namespace: rollout.namespace(),
-        labels: (name.len() <= 63).then(|| [(ROLLOUT_LABEL.to_owned(), name)].into()),
-        owner_references: rollout.owner_ref(&()).map(|owner| vec![owner]),
+        generate_name: Some(format!("{}-{}-", object.name_any(), verb.as_str())),
+        namespace: object.namespace(),
+        owner_references: object.owner_ref(&()).map(|owner| vec![owner]),
         ..ObjectMeta::default()
     }
 }
