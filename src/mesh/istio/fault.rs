@@ -10,7 +10,7 @@
 
 use serde_json::{Value, json};
 
-use super::kinds::NETWORKING_V1ALPHA3;
+use super::kinds::{NETWORKING_V1ALPHA3, inbound_filter};
 use crate::{
     api::Percent,
     mesh::{
@@ -41,7 +41,7 @@ pub(super) fn plan(intent: &FaultIntent<'_>) -> MeshPlan {
     ];
     let spec = json!({
         "workloadSelector": {"labels": intent.pods},
-        "configPatches": patches.map(|(name, config)| patch(name, &config)),
+        "configPatches": patches.map(|(name, config)| inbound_filter(name, &config)),
     });
     let object = intent.own(NETWORKING_V1ALPHA3, "EnvoyFilter", spec);
     MeshPlan { writes: vec![MeshWrite::Own(object)], ..MeshPlan::default() }
@@ -85,18 +85,4 @@ fn fault(intent: &FaultIntent<'_>) -> Value {
 
 fn percentage(share: Percent) -> Value {
     json!({"numerator": share.basis_points(), "denominator": "TEN_THOUSAND"})
-}
-
-fn patch(name: &str, config: &Value) -> Value {
-    json!({
-        "applyTo": "HTTP_FILTER",
-        "match": {
-            "context": "SIDECAR_INBOUND",
-            "listener": {"filterChain": {"filter": {
-                "name": "envoy.filters.network.http_connection_manager",
-                "subFilter": {"name": "envoy.filters.http.router"},
-            }}},
-        },
-        "patch": {"operation": "INSERT_BEFORE", "value": {"name": name, "typed_config": config}},
-    })
 }

@@ -112,3 +112,18 @@ pub(super) fn time(time: HumanDuration) -> Value {
 pub(super) fn is_writable(time: HumanDuration) -> bool {
     time.get() >= Duration::from_millis(1)
 }
+
+/// A patch of an EnvoyFilter: an HTTP filter before the router of the pods' inbound listeners.
+pub(super) fn inbound_filter(name: &str, config: &Value) -> Value {
+    json!({
+        "applyTo": "HTTP_FILTER",
+        "match": {
+            "context": "SIDECAR_INBOUND",
+            "listener": {"filterChain": {"filter": {
+                "name": "envoy.filters.network.http_connection_manager",
+                "subFilter": {"name": "envoy.filters.http.router"},
+            }}},
+        },
+        "patch": {"operation": "INSERT_BEFORE", "value": {"name": name, "typed_config": config}},
+    })
+}

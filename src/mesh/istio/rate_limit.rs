@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::kinds::{NETWORKING_V1ALPHA3, workload_selected};
+use super::kinds::{NETWORKING_V1ALPHA3, inbound_filter, workload_selected};
 use crate::{
     api::policy::RateLimit,
     mesh::{
@@ -64,20 +64,7 @@ fn patch(limit: &RateLimit) -> Value {
         "filter_enabled": always("local_rate_limit_enabled"),
         "filter_enforced": always("local_rate_limit_enforced"),
     });
-    json!({
-        "applyTo": "HTTP_FILTER",
-        "match": {
-            "context": "SIDECAR_INBOUND",
-            "listener": {"filterChain": {"filter": {
-                "name": "envoy.filters.network.http_connection_manager",
-                "subFilter": {"name": "envoy.filters.http.router"},
-            }}},
-        },
-        "patch": {
-            "operation": "INSERT_BEFORE",
-            "value": {"name": "envoy.filters.http.local_ratelimit", "typed_config": filter},
-        },
-    })
+    inbound_filter("envoy.filters.http.local_ratelimit", &filter)
 }
 
 /// A time as protobuf's JSON has it: seconds alone, with a fraction where there is one.
