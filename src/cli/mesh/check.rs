@@ -21,7 +21,7 @@ use crate::{
             paint::Paint,
         },
     },
-    mesh::{self, check::Verdict},
+    mesh::{self, change::GUARD, check::Verdict},
 };
 
 /// Check whether a policy would cut a caller that was seen
@@ -53,7 +53,6 @@ pub struct CheckArgs {
 }
 
 const FORMATS: [OutputFormat; 3] = [OutputFormat::Table, OutputFormat::Json, OutputFormat::Yaml];
-const GUARD: HumanDuration = HumanDuration::secs(3600);
 
 /// Asks for the callers of every policy's Services, and prints what would become of them.
 pub async fn run(args: &CheckArgs, global: &Global) -> Result<Exit, CliError> {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    api::policy::{Change, OnRejection, PolicyState, Wave},
+    api::{
+        HumanDuration,
+        policy::{Change, OnRejection, PolicyState, Wave},
+    },
     mesh::check::Verdict,
 };
 
@@ -68,6 +71,8 @@ pub struct Settings {
     pub is_now: bool,
 }
 
+/// How far back callers are looked for where the policy does not say it.
+pub const GUARD: HumanDuration = HumanDuration::secs(3600);
 /// How long a wave is watched where the policy does not say it.
 const BAKE: Duration = Duration::from_secs(300);
 

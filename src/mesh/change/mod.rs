@@ -12,5 +12,5 @@ mod step;
 mod tests;
 
 pub use decision::{Decision, Desired, Refused, Wait};
-pub use input::{Command, Input, Judged, PlanSeen, Settings, Standing};
+pub use input::{Command, GUARD, Input, Judged, PlanSeen, Settings, Standing};
 pub use step::step;

@@ -15,16 +15,13 @@ use crate::{
     },
     mesh::{
         MeshKind, MeshPlan, MeshWrite,
-        change::{Decision, Desired, PlanSeen, Settings},
+        change::{Decision, Desired, GUARD, PlanSeen, Settings},
         check::{Caller, Checked, Verdict},
         facts::Service,
         services, settings,
     },
     yaml,
 };
-
-/// How far back callers are looked for, where the policy does not say it.
-const GUARD: HumanDuration = HumanDuration::secs(3600);
 
 /// The policy as it is wanted: its plan, its settings, and what is wrong with it.
 pub(super) struct Wanted {
@@ -60,7 +57,7 @@ impl Wanted {
     /// Whether it can be carried out.
     pub fn plan_seen(&self) -> PlanSeen {
         match () {
-            () if !self.problems.is_empty() || !self.plan.refused.is_empty() => PlanSeen::Refused,
+            () if !self.problems.is_empty() => PlanSeen::Refused,
             () if !self.plan.conflicts.is_empty() => PlanSeen::Conflicted,
             () => PlanSeen::Clear,
         }

@@ -1,13 +1,11 @@
 //! The callers of a Service that a Prometheus has seen.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 
 use crate::{
     api::{analysis::RunPrometheus, common::HumanDuration},
     cli::exit::CliError,
-    mesh::{MeshKind, Service, check::Caller},
+    mesh::{MeshKind, Service, check::Caller, drive},
     ports::source::Asking,
     source::PrometheusSource,
 };
@@ -27,14 +25,9 @@ pub(super) async fn callers(
     };
     let mut found = Vec::new();
     for query in kind.provider.caller_queries(service, since.get().as_secs()) {
-        let counts = source.samples(&asking, query.counts, now).await.map_err(failed)?;
-        let last = source.samples(&asking, query.last_seen, now).await.map_err(failed)?;
-        let last: HashMap<String, f64> = last.into_iter().collect();
-        let read = |(label, count): (String, f64)| {
-            let seen = last.get(&label).and_then(|seconds| Timestamp::from_second(*seconds as i64).ok());
-            kind.provider.caller(&label, count, seen, query.is_http)
-        };
-        found.extend(counts.into_iter().filter_map(read));
+        let counts = source.samples(&asking, query.counts.clone(), now).await.map_err(failed)?;
+        let last = source.samples(&asking, query.last_seen.clone(), now).await.map_err(failed)?;
+        found.extend(drive::callers(kind, &query, counts, last));
     }
     Ok(found)
 }
