@@ -5,7 +5,6 @@ use std::{
     sync::{Mutex, RwLock},
 };
 
-use kube::core::ObjectMeta;
 use serde_json::Value;
 
 use super::{
@@ -83,8 +82,5 @@ pub struct CachedAccount;
 impl Kept for CachedAccount {
     fn keep(_: &RawObject<'_>) -> Result<Self, String> {
         Ok(CachedAccount)
-    }
-    fn is_selected(_: &ObjectMeta) -> bool {
-        true
     }
 }

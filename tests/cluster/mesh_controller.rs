@@ -184,7 +184,7 @@ fn a_policy_is_checked_held_promoted_reverted_repaired_and_gone_without_a_trace(
     assert!(said.contains(&format!("{NAMESPACE}/ops as ServiceAccount {NAMESPACE}/ops")), "{said}");
     assert_eq!(allowed(), both, "nothing is written");
 
-    // Promoted all the same, and killed in the middle: the one that follows takes it back at the third denial.
+    // Promoted all the same, and killed in the middle: the one that follows reverts it at the third denial.
     let (code, said) = mesh(&["promote", "checkout", "--reason", "the client is gone"]);
     assert!(code == Some(0) && said.contains("promote done"), "{said}");
     waits_for("Baking");

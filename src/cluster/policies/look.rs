@@ -17,7 +17,7 @@ use crate::{
         table::{Entry, ObjectKey},
     },
     mesh::{
-        self, MeshKind, MeshPlan, MeshWrite, PolicyName,
+        self, MeshKind, MeshWrite, PolicyName,
         change::Command,
         drive::{self, Look, Metrics, Seen, Specs, spec_id},
     },
@@ -221,10 +221,7 @@ impl Cluster {
         if let Some(kind) = kind {
             let objects = self.mesh_objects(kind, key, &self.root_of(Some(kind)))?;
             let name = PolicyName { namespace: &key.namespace, name: &key.name };
-            let mut writes = mesh::hand_back(kind, name, &objects);
-            writes.extend(drive::narrow_leftovers(kind, name, &objects, &[]));
-            let plan = MeshPlan { writes, ..MeshPlan::default() };
-            let writes = plan.pending(&objects);
+            let writes = drive::released(kind, name, &objects);
             if !writes.is_empty() {
                 for write in &writes {
                     self.write_mesh(policy, kind.kinds, &objects, write).await?;

@@ -72,7 +72,7 @@ impl Cluster {
             return Ok(());
         }
         let Some(why) = self.router_kinds.trouble(&resource, "") else { return Ok(()) };
-        // What is only looked for is there in a moment; anything else is in the log until it is mended.
+        // What is only looked for is there in a moment; anything else is logged until it is fixed.
         Err(if self.router_kinds.is_sought(&resource) { WorldError::NotReady(why) } else { WorldError::Transient(why) })
     }
 

@@ -10,7 +10,7 @@ use crate::{
     api::{
         FINALIZER, MeshPolicy,
         command::{CommandState, Verb},
-        policy::{MeshPolicyStatus, Phase},
+        policy::MeshPolicyStatus,
         reason::Reason,
     },
     cluster::{
@@ -24,7 +24,10 @@ use crate::{
         workload::params,
     },
     engine::Notice,
-    mesh::change::{Command, Refused},
+    mesh::{
+        change::{Command, Refused},
+        drive::reason,
+    },
     ports::WorldError,
 };
 
@@ -57,12 +60,13 @@ impl Cluster {
         if before == status.phase {
             return;
         }
-        let (reason, warning) = event(status.phase);
+        let reason = reason(status.phase);
+        let warning = !matches!(reason, Reason::PolicyInForce | Reason::PolicyChanging);
         let notice = Notice { warning, reason, message: status.message.clone() };
         self.events.send_about(&policy.object_ref(&()), &notice);
     }
 
-    /// A deleted policy is there until its objects are handed back.
+    /// A deleted policy stays until its objects are restored.
     pub(super) async fn set_policy_finalizer(
         &self,
         entry: &Entry<CachedPolicy>,
@@ -143,16 +147,5 @@ impl PolicyCommand {
             Verb::Retry => Some(Command::Retry),
             Verb::Pause | Verb::Resume | Verb::Undo | Verb::Restart => None,
         }
-    }
-}
-
-fn event(phase: Option<Phase>) -> (Reason, bool) {
-    match phase {
-        Some(Phase::Active) => (Reason::PolicyInForce, false),
-        Some(Phase::Held) => (Reason::PolicyHeld, true),
-        Some(Phase::Reverting | Phase::Reverted) => (Reason::PolicyReverted, true),
-        Some(Phase::Refused) => (Reason::PolicyRefused, true),
-        Some(Phase::Conflicted) => (Reason::PolicyConflicted, true),
-        _ => (Reason::PolicyChanging, false),
     }
 }

@@ -17,14 +17,14 @@ use crate::{
 };
 
 #[derive(Clone)]
-pub struct Watch {
-    pub(in crate::cluster) cluster: Arc<Cluster>,
+pub(super) struct Watch {
+    pub(super) cluster: Arc<Cluster>,
     pub(super) streams: Streams,
 }
 
 impl Watch {
     /// Follows one kind until the end of time. It counts as not synced from the moment of this call.
-    pub(in crate::cluster) fn run<T: Kept>(
+    pub(super) fn run<T: Kept>(
         self,
         resource: ApiResource,
         label: Option<&'static str>,

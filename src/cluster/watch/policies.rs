@@ -18,7 +18,6 @@ use crate::cluster::{
 
 /// Starts them.
 pub(super) fn start(watch: &Watch, streams: &Streams, definitions: &Arc<Definitions>, tasks: &mut JoinSet<()>) {
-    let cluster = Arc::clone(&watch.cluster);
     tasks.spawn(watch.clone().run(
         policies(),
         None,
@@ -49,7 +48,7 @@ pub(super) fn start(watch: &Watch, streams: &Streams, definitions: &Arc<Definiti
     ));
     tasks.spawn(watch.clone().run(resource::<ServiceAccount>(), None, |c| &c.policies.accounts, account));
     for kind in mesh_kinds() {
-        let new = cluster.router_kinds.add(kind, streams.add_optional(&kind.kind));
+        let new = watch.cluster.router_kinds.add(kind, streams.add_optional(&kind.kind));
         tasks.spawn(watch.clone().optional(new, Arc::clone(definitions)));
     }
 }

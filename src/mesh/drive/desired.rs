@@ -11,6 +11,7 @@ use crate::{
         change::{Desired, Settings},
         hand_back, plan,
     },
+    router::Objects,
 };
 
 /// The writes of a state, those first that are safe first. A spec that is on no record leaves the objects as they are.
@@ -34,6 +35,13 @@ pub(super) fn writes(
     let gone = narrow::narrow_leftovers(kind, PolicyName { namespace, name }, seen.objects, &writes);
     writes.extend(gone);
     writes
+}
+
+/// What takes everything of a policy away that is deleted, as far as it is still there.
+pub fn released(kind: &'static MeshKind, policy: PolicyName<'_>, objects: &Objects) -> Vec<MeshWrite> {
+    let mut writes = hand_back(kind, policy, objects);
+    writes.extend(narrow::narrow_leftovers(kind, policy, objects, &[]));
+    MeshPlan { writes, ..MeshPlan::default() }.pending(objects)
 }
 
 fn in_force(seen: &Seen<'_>, kind: &'static MeshKind, id: Option<&str>) -> Vec<MeshWrite> {

@@ -44,7 +44,8 @@ pub fn look(seen: &Seen<'_>) -> Look {
     let recorded = seen.policy.status.clone().unwrap_or_default();
     let wanted = Wanted::of(seen);
     let standing = Standing { in_force: recorded.in_force.clone(), state: recorded.state.clone() };
-    let is_written = wanted.pending(seen, &Desired::of(&standing)).is_empty();
+    let before = Desired::of(&standing);
+    let pending = wanted.pending(seen, &before);
     let checked = wanted.checked(seen);
     let namespace = seen.policy.metadata.namespace.as_deref().unwrap_or_default();
     let workloads = narrow::workloads(namespace, &seen.policy.spec, seen.facts).len();
@@ -55,7 +56,7 @@ pub fn look(seen: &Seen<'_>) -> Look {
         wanted: &id,
         settings: wanted.settings.clone(),
         plan: wanted.plan_seen(),
-        is_written,
+        is_written: pending.is_empty(),
         check: wanted.verdict(seen, checked.as_deref()),
         can_audit: false,
         denials: 0,
@@ -66,7 +67,7 @@ pub fn look(seen: &Seen<'_>) -> Look {
         command: seen.command,
     };
     let decision = change::step(&input);
-    let writes = wanted.pending(seen, &decision.desired);
+    let writes = if decision.desired == before { pending } else { wanted.pending(seen, &decision.desired) };
     let status = record::status(seen, &wanted, &decision, checked.as_deref(), writes.is_empty());
     Look { ask: wanted.ask(seen, &decision), wake: wake(seen, &decision), status, writes, command: decision.command }
 }

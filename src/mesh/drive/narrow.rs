@@ -72,7 +72,7 @@ fn labelled(write: MeshWrite, policy: &str) -> MeshWrite {
 }
 
 /// What takes the narrow objects away that none of `writes` wants.
-pub fn narrow_leftovers(
+pub(super) fn narrow_leftovers(
     kind: &'static MeshKind,
     policy: PolicyName<'_>,
     current: &Objects,

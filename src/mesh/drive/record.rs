@@ -135,8 +135,8 @@ fn set_conditions(
     }
 }
 
-/// The phase as the reason of a condition.
-pub(super) fn reason(phase: Option<Phase>) -> Reason {
+/// The phase as the reason of a condition and of an event.
+pub fn reason(phase: Option<Phase>) -> Reason {
     match phase {
         Some(Phase::Active) => Reason::PolicyInForce,
         Some(Phase::Held) => Reason::PolicyHeld,
